@@ -1,0 +1,1 @@
+"""The only place that picks drivers and wires services together."""

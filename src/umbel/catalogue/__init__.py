@@ -1,0 +1,1 @@
+"""Users and rights, providers, events and their schedule, stream keys."""

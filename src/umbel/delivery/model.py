@@ -1,0 +1,134 @@
+"""What delivery talks about: trees, sessions and how a provider gets in.
+
+Other domains' things appear by their plain ids; translation is delivery's own work.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """One function of a tree. `parent` is the function it takes the stream from; the root has
+    none. `role` is one of acquirer, forwarder, edge."""
+
+    function: str
+    role: str
+    node: str
+    parent: str = ""
+    idle_since_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """What carries one event: its functions, root first. Empty before ingest and after the end."""
+
+    event: str
+    branches: tuple[Branch, ...] = ()
+    version: int = field(default=0, compare=False)
+
+    @property
+    def root(self) -> Branch | None:
+        """The acquirer's branch."""
+        return next((b for b in self.branches if not b.parent), None)
+
+    def children(self, function: str) -> Iterator[Branch]:
+        """The branches fed by `function`."""
+        return (b for b in self.branches if b.parent == function)
+
+    def branch(self, function: str) -> Branch | None:
+        """The branch of that function."""
+        return next((b for b in self.branches if b.function == function), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One viewer's right to watch one event at one edge."""
+
+    id: str
+    event: str
+    access_node: str
+    function: str
+    edge_node: str
+    opened_s: float
+    seen_s: float
+    expires_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """What a viewer gets: where to watch and the token that opens it."""
+
+    session: Session
+    whep: str
+    hls: str
+    token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestPoint:
+    """Where an encoder pushes: URLs by protocol (`rtmp`, `srt`, `whip`) and ADDRESS:PORT texts
+    (`rtp`, `mpegts`)."""
+
+    event: str
+    node: str
+    function: str
+    urls: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeStatus:
+    """A node with what is used of it. CPU in cores, memory in MiB, rate in Mbit/s."""
+
+    name: str
+    kind: str
+    address: str
+    cores: float
+    cores_used: float
+    memory_mb: float
+    memory_used_mb: float
+    mbps: float
+    mbps_used: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkStatus:
+    """A link with the streams' rate over it, in Mbit/s."""
+
+    a: str
+    b: str
+    mbps: float
+    used_mbps: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionStatus:
+    """A function with what it carries."""
+
+    id: str
+    role: str
+    node: str
+    state: str
+    address: str
+    cpu_cores: float
+    rss_mb: float
+    events: tuple[str, ...]
+    viewers: int
+    mbps_out: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamStatus:
+    """How an event's stream does: what comes in, and who watches."""
+
+    event: str
+    flowing: bool
+    protocol: str = ""
+    video: str = ""
+    audio: str = ""
+    width: int = 0
+    height: int = 0
+    transcoding: str = ""
+    error: str = ""
+    mbps: float = 0.0
+    viewers: int = 0

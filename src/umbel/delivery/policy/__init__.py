@@ -1,0 +1,1 @@
+"""Placement policies: View in, decision out; one file each."""

@@ -1,0 +1,1 @@
+"""Helpers that know nothing of video. May import nothing else from umbel."""

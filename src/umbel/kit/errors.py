@@ -1,0 +1,86 @@
+"""The five kinds of failure, and what each means to a client.
+
+Every domain error derives from exactly one kind. Children are one-liners whose docstring is the
+default message and whose `code` never changes. HTTP and JSON-RPC read their numbers here.
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class UmbelError(Exception):
+    """Something failed."""
+
+    code: ClassVar[str] = "umbel.error"
+    http_status: ClassVar[int] = 500
+    retry_after_s: ClassVar[int | None] = None
+
+    def __init__(self, message: str = "", **details: object) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.details: Mapping[str, object] = details
+        super().__init__(self.message)
+
+
+class NotFound(UmbelError):
+    """The named thing does not exist."""
+
+    code = "umbel.not_found"
+    http_status = 404
+
+
+class Conflict(UmbelError):
+    """The request contradicts the current state; read again and retry."""
+
+    code = "umbel.conflict"
+    http_status = 409
+
+
+class Invalid(UmbelError):
+    """The request can never succeed as written."""
+
+    code = "umbel.invalid"
+    http_status = 400
+
+
+class Exhausted(UmbelError):
+    """No capacity now; it may succeed later."""
+
+    code = "umbel.exhausted"
+    http_status = 503
+    retry_after_s = 5
+
+
+class Unavailable(UmbelError):
+    """A device, process or peer did not answer as agreed."""
+
+    code = "umbel.unavailable"
+    http_status = 503
+    retry_after_s = 2
+
+
+class Unauthenticated(Invalid):
+    """Who is asking is not known: sign in, or send a valid token."""
+
+    code = "umbel.unauthenticated"
+    http_status = 401
+
+
+class Forbidden(Invalid):
+    """Who is asking may not do this."""
+
+    code = "umbel.forbidden"
+    http_status = 403
+
+
+class Unprocessable(Invalid):
+    """A field of the request has a value that cannot be used."""
+
+    code = "umbel.unprocessable"
+    http_status = 422
+
+
+class TooLarge(Invalid):
+    """The body is larger than this server reads."""
+
+    code = "umbel.too_large"
+    http_status = 413

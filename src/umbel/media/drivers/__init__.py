@@ -1,0 +1,1 @@
+"""Technologies of media: one module each."""

@@ -1,0 +1,1 @@
+"""fMP4 and playlists without any I/O."""

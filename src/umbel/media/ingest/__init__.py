@@ -1,0 +1,1 @@
+"""What an encoder sends: decisions without any I/O."""

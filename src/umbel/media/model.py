@@ -1,0 +1,91 @@
+"""What media talks about: streams, what a function carries, who watches."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class StreamRole(Enum):
+    """What a function does with a stream; the recipe in media/roles.py is named the same."""
+
+    ACQUIRER = "acquirer"
+    FORWARDER = "forwarder"
+    EDGE = "edge"
+
+
+class PayloadType:
+    """Payload types inside the platform: fixed, so that one port carries a whole stream."""
+
+    H264 = 96
+    VP8 = 97
+    VP9 = 98
+    AV1 = 99
+    OPUS = 111
+
+
+VIDEO_CLOCK_HZ = 90_000
+AUDIO_CLOCK_HZ = 48_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A UDP destination."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """How to reach a media server's control channel. `secret` opens it; never log it."""
+
+    function_id: str
+    address: str
+    control_port: int
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Server({self.function_id} at {self.address}:{self.control_port})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSpec:
+    """What a function is to do with a stream (name: the event's id)."""
+
+    stream: str
+    role: StreamRole
+    hops: tuple[Target, ...] = ()
+    key_hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestState:
+    """What an acquirer takes in: `protocol` is empty while nobody publishes."""
+
+    protocol: str = ""
+    video: str = ""
+    audio: str = ""
+    width: int = 0
+    height: int = 0
+    transcoding: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamState:
+    """What a function does with a stream, as observed.
+
+    `port` is where it takes RTP (0 for an acquirer), `urls` where clients reach it (`rtmp`, `srt`,
+    `whip`, `whep`, `hls`; an acquirer's `rtp` and `mpegts` are `ADDRESS:PORT` texts), `viewers`
+    the sessions that watch now, `mbps_in` the measured rate.
+    """
+
+    stream: str
+    role: StreamRole
+    port: int = 0
+    hops: tuple[Target, ...] = ()
+    urls: tuple[tuple[str, str], ...] = ()
+    ingest: IngestState | None = None
+    viewers: tuple[str, ...] = ()
+    mbps_in: float = 0.0
+    mbps_out: float = 0.0
+    flowing: bool = False

@@ -1,0 +1,52 @@
+"""What media's parts promise each other.
+
+`MediaPlane` is how the control plane drives media servers (drivers: fake, jsonrpc).
+`PacketSink` and `PacketSource` are how the elements inside a server meet.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from umbel.media.model import Server, StreamSpec, StreamState
+
+Packets = Sequence[bytes]
+
+
+class PacketSink(Protocol):
+    """Takes a stream's packets: RTP and RTCP as they came, in order, never fragmented."""
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        """Take a batch. `now_s` is steady time. Must not block and must not keep the list."""
+
+
+class PacketSource(Protocol):
+    """Gives a stream's packets to any number of sinks."""
+
+    def attach(self, sink: PacketSink) -> None:
+        """Give packets to the sink too. Attaching twice is attaching once."""
+
+    def detach(self, sink: PacketSink) -> None:
+        """No more packets to the sink. An unknown one is no error."""
+
+
+class MediaPlane(Protocol):
+    """Drives media servers. Every call is idempotent."""
+
+    async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
+        """Make the server do `spec`, and tell how it does it. Raises Unavailable, Invalid."""
+
+    async def remove(self, server: Server, stream: str) -> None:
+        """Make the server drop the stream. An unknown one is no error."""
+
+    async def observe(self, server: Server) -> dict[str, StreamState]:
+        """Every stream the server has. Raises Unavailable."""
+
+    def watch(self, on_change: Callable[[str, str], None]) -> None:
+        """Call `on_change(function_id, stream)` when an ingest started, stopped or was refused,
+        and `on_change(function_id, "")` when a server's control channel was lost."""
+
+    async def forget(self, function_id: str) -> None:
+        """The function is gone: close the channel to it."""
+
+    async def close(self) -> None:
+        """Close every channel. Media goes on."""

@@ -1,0 +1,1 @@
+"""Kurento JSON-RPC 2.0 without any I/O."""

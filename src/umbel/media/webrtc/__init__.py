@@ -1,0 +1,1 @@
+"""A WebRTC server endpoint without any I/O."""

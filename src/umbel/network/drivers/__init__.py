@@ -1,0 +1,1 @@
+"""Ways to carry packets between functions: one module per technology."""

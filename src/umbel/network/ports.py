@@ -1,0 +1,17 @@
+"""What every fabric promises. tests/contract/test_fabric.py is the definition in full."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from umbel.network.model import Endpoint, Hop
+
+
+class Fabric(Protocol):
+    """Makes a delivery tree's hops carry packets."""
+
+    async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
+        """Carry `stream` over exactly these hops. Answers, for each, where its source must send
+        so that the packets reach the target. Doing it twice is doing it once."""
+
+    async def remove(self, stream: str) -> None:
+        """Carry the stream no more. An unknown one is no error."""

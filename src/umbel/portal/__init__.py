@@ -1,0 +1,1 @@
+"""The front end: REST, server-sent events, the web app."""
