@@ -59,7 +59,7 @@ class Wakeups:
             except UmbelError as error:
                 log.warning("look failed", key=key, code=error.code, reason=error.message)
                 again_s, retry_s = retry_s, min(2 * retry_s, _LONGEST_RETRY_S)
-            except Exception:  # noqa: BLE001 -- the owner of a live event must outlive a defect
+            except Exception:
                 log.exception("look crashed", key=key)
                 again_s, retry_s = retry_s, min(2 * retry_s, _LONGEST_RETRY_S)
             await _woken(flag, again_s)
