@@ -137,8 +137,7 @@ class Collector:
         used: dict[frozenset[str], float] = {}
         for tree in view.trees.values():
             for source, target in _hops(tree):
-                walk = self.network.path(source, target)
-                for pair in itertools.pairwise(walk):
+                for pair in itertools.pairwise(self.network.path(source, target).nodes):
                     link = frozenset(pair)
                     used[link] = used.get(link, 0.0) + view.mbps(tree.event)
         for link in self.network.topology().links:

@@ -160,17 +160,17 @@ class Keeper:
             for tree in (await self.store.trees()).values()
             for branch in tree.branches
         }
-        changed = await self.collector.compute.ensure(wanted)
+        done = await self.collector.compute.ensure(wanted)
         await self.collector.refresh()
-        if changed:
+        if done.started or done.stopped:
             self._stir()
-        return self.pace.look_s
+        return min(self.pace.look_s, done.again_s or self.pace.look_s)
 
     async def _look_at_calendar(self) -> float:
         """Events end when their time is over."""
-        for event in await self.catalogue.due(self.clock.now_s()):
-            await self.catalogue.fire(event.id, EventEvent.END)
-            self.wake(event.id)
+        for event_id in await self.catalogue.due(self.clock.now_s()):
+            await self.catalogue.fire(event_id, EventEvent.END)
+            self.wake(event_id)
         return self.pace.look_s
 
     async def _look_at_event(self, event_id: str) -> float | None:

@@ -5,7 +5,11 @@ above; catalogue, compute, network and media below, which meet only here.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
@@ -28,10 +32,14 @@ from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
 from umbel.kit.errors import Conflict, Unavailable
 from umbel.kit.ids import new_id
-from umbel.kit.journal import Change, Journal
+from umbel.kit.journal import Change, Journal, JournalTrimmed
 from umbel.media.model import StreamState
 
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
 _MOST_TRIES = 8
+_RETRY_S = 0.5
 
 
 class EventNotOpen(Conflict):
@@ -59,14 +67,27 @@ class Delivery:
     default_access_node: str
 
     async def run(self) -> None:
-        """Keep the events until cancelled."""
-        head = await self.journal.head()
-        await self.keeper.start()
+        """Keep the events until cancelled. A database that is away is waited for."""
+        try:
+            head = await _until_answered(self.journal.head)
+            await _until_answered(self.keeper.start)
+            while True:
+                head = await self._follow(head)
+        finally:
+            await self.keeper.close()
+
+    async def _follow(self, head: int) -> int:
+        """Heed other instances' and the portal's changes; answers how far it got."""
         try:
             async for change in self.journal.follow(head):
                 self._heed(change)
-        finally:
-            await self.keeper.close()
+                head = change.seq
+        except JournalTrimmed:
+            return await _until_answered(self.journal.head)
+        except Unavailable as error:
+            log.warning("journal not read", reason=error.message)
+            await asyncio.sleep(_RETRY_S)
+        return head
 
     # -- providers --------------------------------------------------------------------------
 
@@ -140,7 +161,8 @@ class Delivery:
 
     async def access_node_for(self, client: str) -> str:
         """The provider edge a client's address hangs on, by the nodes' prefixes."""
-        return self.collector.compute.access_node(client) or self.default_access_node
+        node = self.collector.compute.access_node(client)
+        return node.name if node is not None else self.default_access_node
 
     # -- what is there ----------------------------------------------------------------------
 
@@ -250,3 +272,12 @@ class Delivery:
                     await moved.wait()
         except TimeoutError:
             raise NotReady(function=function) from None
+
+
+async def _until_answered(ask: Callable[[], Awaitable[T]]) -> T:
+    while True:
+        try:
+            return await ask()
+        except Unavailable as error:
+            log.warning("waiting for the database", reason=error.message)
+            await asyncio.sleep(_RETRY_S)

@@ -37,7 +37,7 @@ def graft(view: View, tree: Tree, edge: str, node: str, relaying: Relaying) -> T
     root = tree.root
     if root is None or tree.branch(edge) is not None:
         return tree
-    walk = view.routes.path(root.node, node)
+    walk = view.routes.path(root.node, node).nodes
     mbps = view.mbps(tree.event)
     if relaying is Relaying.NONE and view.fits_path(walk, mbps):
         return _with(tree, _branch(edge, EDGE, node, root.function))

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from umbel.delivery.model import Branch, Tree
 from umbel.kit.errors import Exhausted, NotFound
+from umbel.network.paths import Way
 
 EDGE, FORWARDER, ACQUIRER = "edge", "forwarder", "acquirer"
 
@@ -28,13 +29,13 @@ class NoSuchNode(NotFound):
 
 
 class Routes(Protocol):
-    """Paths over the operator's links."""
+    """Ways over the operator's links; `network.service.Network` is one."""
 
-    def path(self, a: str, b: str) -> tuple[str, ...]:
-        """The nodes from a to b, both included; a alone when they are one."""
+    def path(self, a: str, b: str) -> Way:
+        """The best way from a to b, both included."""
 
-    def nearest(self, node: str) -> tuple[tuple[str, int], ...]:
-        """Every other reachable node with its distance in hops, nearest first."""
+    def nearest(self, node: str) -> tuple[Way, ...]:
+        """The ways to every other node that can be reached, nearest first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ class Consolidation:
 
     def assign(self, view: View, event: str, access_node: str) -> Assignment:
         view.node(access_node)
-        hops = {access_node: 0, **dict(view.routes.nearest(access_node))}
+        hops = {access_node: 0}
+        hops.update((way.target, way.hops) for way in view.routes.nearest(access_node))
         for edge, node in [*_running(view, event, hops), *_startable(view, hops)]:
             found = self._try(view, event, edge, node)
             if found is not None:

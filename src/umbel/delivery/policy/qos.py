@@ -19,7 +19,7 @@ class Qos:
 
     def assign(self, view: View, event: str, access_node: str) -> Assignment:
         view.node(access_node)
-        for node in (access_node, *(name for name, _ in view.routes.nearest(access_node))):
+        for node in (access_node, *(way.target for way in view.routes.nearest(access_node))):
             if not view.nodes[node].is_access:
                 continue
             found = self._on(view, event, node)

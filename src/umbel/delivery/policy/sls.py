@@ -63,6 +63,6 @@ class Sls:
 
 
 def _access_nodes(view: View, start: str, within: int | None) -> Iterator[str]:
-    for name, hops in view.routes.nearest(start):
-        if view.nodes[name].is_access and (within is None or hops <= within):
-            yield name
+    for way in view.routes.nearest(start):
+        if view.nodes[way.target].is_access and (within is None or way.hops <= within):
+            yield way.target
