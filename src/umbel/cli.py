@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from umbel import accounts
 from umbel.catalogue.model import UserRole
 from umbel.demo.run import demo as run_demo
 from umbel.kit import log
@@ -23,7 +24,7 @@ DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, functi
 
 
 @app.command()
-def serve(  # noqa: PLR0913 -- one argument per option
+def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
     data_dir: DataDir = None,
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on; 0: any free one")] = None,

@@ -26,7 +26,7 @@ def push_command(url: str, *, source: Path | None = None, mbps: float = 2.0) -> 
 
 
 def pattern_filter() -> str:
-    """The moving pattern with both clocks. Frame times are wall-clock times while they are drawn."""
+    """The moving pattern with both clocks; frame times are wall-clock ones while it is drawn."""
     squares = ",".join(
         f"drawbox=x={i * BIT_PX}:y=0:w={BIT_PX}:h={BIT_PX}:c=white:t=fill"
         f":enable='mod(floor(floor(t*1000)/{2**i})\\,2)'"
