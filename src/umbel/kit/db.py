@@ -28,6 +28,7 @@ metadata = sa.MetaData(
 
 _BUSY_TIMEOUT_MS = 2_000
 _WAIT_S = 5
+_SQLITE_ERROR = 1
 _WRITE = "umbel_write"
 log = structlog.get_logger(__name__)
 
@@ -102,12 +103,18 @@ class _translated:  # noqa: N801 -- reads as a word in a with statement
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OperationalError | InterfaceError | PoolTimeout) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
-        ):
+        if _is_outage(error):
             # The driver's words name hosts and files: they are for the log, not for clients.
             log.warning("database unavailable", reason=str(getattr(error, "orig", error)))
             raise DatabaseUnavailable from error
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    if isinstance(error, DBAPIError):
+        if getattr(error.orig, "sqlite_errorcode", 0) == _SQLITE_ERROR:
+            return False  # a wrong statement: SQLite calls that operational, too
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, PoolTimeout)
 
 
 def _sqlite_engine(url: str) -> AsyncEngine:
