@@ -138,8 +138,8 @@ class Collector:
         for tree in view.trees.values():
             for source, target in _hops(tree):
                 for pair in itertools.pairwise(self.network.path(source, target).nodes):
-                    link = frozenset(pair)
-                    used[link] = used.get(link, 0.0) + view.mbps(tree.event)
+                    ends = frozenset(pair)
+                    used[ends] = used.get(ends, 0.0) + view.mbps(tree.event)
         for link in self.network.topology().links:
             rate = used.get(frozenset((link.a, link.b)), 0.0)
             yield LinkStatus(a=link.a, b=link.b, mbps=link.mbps, used_mbps=rate)
