@@ -4,14 +4,30 @@ In: a StreamSpec, and what the server has of the stream. Out: the operations of 
 that makes it so and ends by asking for the state. Neighbour: drivers/jsonrpc.py sends them.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from umbel.kit.errors import Conflict, Invalid
 from umbel.media.elements.values import StreamInfo, targets_to_json
 from umbel.media.model import StreamRole, StreamSpec
 from umbel.media.protocol.transaction import Operation, reference
 
 MANAGER = "manager_ServerManager"
+_STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_KEY_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class SpecInvalid(Invalid):
+    """A stream's name, a hop or a key hash cannot be used."""
+
+    code = "umbel.stream_spec_invalid"
+
+
+class RoleFixed(Conflict):
+    """The stream is here in another role; remove it first."""
+
+    code = "umbel.stream_role_fixed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +63,23 @@ _SETTERS: Mapping[str, tuple[str, str]] = {
     "RtpSender": ("setHops", "hops"),
     "IngestEndpoint": ("setKeyHashes", "keyHashes"),
 }
+
+
+def check(spec: StreamSpec) -> None:
+    """Refuse what no server would take. Raises SpecInvalid."""
+    check_name(spec.stream)
+    for hop in spec.hops:
+        if not 0 < hop.port < 65536:
+            raise SpecInvalid(f"{hop.port} is not a UDP port")
+    for digest in spec.key_hashes:
+        if not _KEY_HASH.fullmatch(digest):
+            raise SpecInvalid("a key hash is 64 lower-case hex digits")
+
+
+def check_name(stream: str) -> None:
+    """A stream's name appears in URLs. Raises SpecInvalid."""
+    if not _STREAM_NAME.fullmatch(stream):
+        raise SpecInvalid("a stream's name has 1 to 64 letters, digits, - or _")
 
 
 def build(spec: StreamSpec) -> tuple[Operation, ...]:
