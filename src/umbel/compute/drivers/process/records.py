@@ -56,7 +56,8 @@ class Records:
 
     def ids(self) -> list[str]:
         """Every function with a record."""
-        return sorted(path.stem for path in (self._root / "functions").glob("*.json"))
+        found = (path.stem for path in (self._root / "functions").glob("*.json"))
+        return sorted(id_ for id_ in found if _SAFE.fullmatch(id_))
 
     def get(self, function_id: str) -> Record | None:
         """The record; None where there is none or it cannot be read."""

@@ -248,7 +248,7 @@ class ProcessVim:
             return
         del self._guards[id_]
         procfs.kill_strays(guard.record.pid, guard.record.start_ticks)
-        reason = guard.reason or guard.reap()
+        end = guard.reap()
         guard.release()
         if guard.task is not None:
             guard.task.cancel()
@@ -257,8 +257,8 @@ class ProcessVim:
         # A neighbour may have removed it or started it anew already: then the file is not ours.
         record = self._records.get(id_)
         if record is not None and record.pid == guard.record.pid:
-            self._remember(replace(record, pid=0, reason=reason))
-        log.warning("function failed", id=id_, reason=reason)
+            self._remember(replace(record, pid=0, reason=guard.reason or end))
+        log.warning("function failed", id=id_, reason=guard.reason, end=end)
         self._tell(id_)
 
     async def _sample(self) -> None:
