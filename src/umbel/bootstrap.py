@@ -34,7 +34,7 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
-from umbel.media.drivers.jsonrpc import JsonRpcMediaPlane
+from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
 from umbel.network import files, topology
@@ -106,15 +106,9 @@ class System:
 
 
 @asynccontextmanager
-async def opened(
-    settings: Settings,
-    *,
-    drivers: Drivers | None = None,
-    clock: Clock | None = None,
-    pace: Pace | None = None,
-) -> AsyncIterator[System]:
-    """A migrated, wired system; closed on the way out."""
-    system = await assemble(settings, drivers=drivers, clock=clock, pace=pace)
+async def opened(settings: Settings) -> AsyncIterator[System]:
+    """A migrated, wired system on real drivers; closed on the way out."""
+    system = await assemble(settings)
     try:
         yield system
     finally:
@@ -127,26 +121,31 @@ async def assemble(
     drivers: Drivers | None = None,
     clock: Clock | None = None,
     pace: Pace | None = None,
+    database: Database | None = None,
 ) -> System:
-    """Build the system. Raises BadNetwork, BadInventory, DatabaseUnavailable."""
+    """Build the system; what is not given is the real thing, as the settings say.
+
+    Raises BadNetwork, BadInventory, DatabaseUnavailable, SchemaUnknown.
+    """
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     clock = clock or SystemClock()
     document = files.read(settings.network_file) if settings.network_file else files.builtin("sls")
     nodes, links = inventory.parse(document), topology.parse(document)
     secrets = load_secrets(settings.data_dir / "keys")
     drivers = drivers or real_drivers(settings, secrets, clock)
-    database = Database(settings.database)
+    database = database or Database(settings.database)
     await migrations.upgrade(database)
     journal = Journal(database)
     catalogue = Catalogue(database, journal, clock)
     compute = Compute(nodes, drivers.vim, clock)
-    media = Media(drivers.media, secrets.of_function)
+    media = Media(drivers.media)
     store = DeliveryStore(database)
     collector = Collector(
         compute=compute,
         network=Network(links, drivers.fabric),
         media=media,
         store=store,
+        secret_of=secrets.of_function,
         costs=Costs(),
     )
     keeper = Keeper(
@@ -189,7 +188,7 @@ def real_drivers(settings: Settings, secrets: Secrets, clock: Clock) -> Drivers:
             secrets.of_function,
             clock,
         ),
-        media=JsonRpcMediaPlane(clock),
+        media=JsonRpcMedia(),
         fabric=LoopbackFabric(),
     )
 

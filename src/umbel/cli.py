@@ -1,6 +1,7 @@
 """The `umbel` command: every way to start something, explained by `--help`."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -78,8 +79,8 @@ def user_add(
     data_dir: DataDir = None,
 ) -> None:
     """Add an account; the password is asked for, or read from UMBEL_PASSWORD."""
-    password = typer.prompt(
-        "Password", hide_input=True, confirmation_prompt=True, envvar="UMBEL_PASSWORD"
+    password = os.environ.get("UMBEL_PASSWORD") or typer.prompt(
+        "Password", hide_input=True, confirmation_prompt=True
     )
     settings = Settings(**({"data_dir": data_dir} if data_dir else {}))  # type: ignore[arg-type]
     log.configure(level="warning")

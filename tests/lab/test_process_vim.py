@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+
 from support.vim_worlds import (
     HURRIED,
     PE1,
@@ -23,7 +24,6 @@ from support.vim_worlds import (
     until,
     until_state,
 )
-
 from umbel.compute.drivers.process import launch, procfs
 from umbel.compute.drivers.process.records import BadFunctionId
 from umbel.compute.inventory import Inventory

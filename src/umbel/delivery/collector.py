@@ -4,18 +4,23 @@ In: `refresh()` on a period and `refresh_function(id)` on a wake-up. Out: a `Vie
 and an `Observed` for the reconciler. Nothing here decides.
 """
 
-import asyncio
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from umbel.compute.model import FunctionState, Instance, Node, NodeKind
 from umbel.compute.service import Compute
-from umbel.delivery.model import FunctionStatus, LinkStatus, NodeStatus, StreamStatus, Tree
+from umbel.delivery.model import (
+    FunctionStatus,
+    LinkStatus,
+    NodeStatus,
+    Session,
+    StreamStatus,
+    Tree,
+)
 from umbel.delivery.reconcile import Carried, Observed
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import Costs, FunctionView, NodeView, View
-from umbel.kit.errors import UmbelError
 from umbel.media.model import Server, StreamState
 from umbel.media.service import Media
 from umbel.network.service import Network
@@ -32,6 +37,7 @@ class Collector:
     network: Network
     media: Media
     store: DeliveryStore
+    secret_of: Callable[[str], str]
     costs: Costs
     instances: dict[str, Instance] = field(default_factory=dict)
     streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
@@ -41,14 +47,14 @@ class Collector:
         """Look at everything."""
         self.instances = await self.compute.running()
         self.sessions = await self.store.counts()
-        for gone in self.streams.keys() - self.instances.keys():
-            del self.streams[gone]
-        await asyncio.gather(*(self._observe(function) for function in self.instances))
+        self.streams = await self.media.observe(map(self.server, self._active()))
 
     async def refresh_function(self, function: str) -> None:
         """Look at one function."""
         self.instances = await self.compute.running()
-        await self._observe(function)
+        self.streams.pop(function, None)
+        if self._is_active(function):
+            self.streams |= await self.media.observe([self.server(function)])
 
     def note(self, function: str, state: StreamState | None, event: str) -> None:
         """Remember what a function just said of an event (None: it carries it no more)."""
@@ -58,10 +64,20 @@ class Collector:
         else:
             carried[event] = state
 
+    def count_session(self, session: Session, more: int) -> None:
+        """Count a promise before the next look does."""
+        key = (session.event, session.function)
+        self.sessions[key] = max(0, self.sessions.get(key, 0) + more)
+
     def server(self, function: str) -> Server:
         """How to reach a function's media server."""
         instance = self.instances[function]
-        return self.media.server(function, instance.address, instance.ports["control"])
+        return Server(
+            function_id=function,
+            address=instance.address,
+            control_port=instance.ports["control"],
+            secret=self.secret_of(function),
+        )
 
     def answering(self) -> frozenset[str]:
         """The functions whose media server answered at the last look."""
@@ -99,7 +115,7 @@ class Collector:
         mbps = {event: rate for event in trees if (rate := self._rate(trees[event]))}
         view = View(routes=self.network, nodes={}, trees=trees, stream_mbps=mbps, costs=self.costs)
         functions = self._functions(trees)
-        broken = {f.node for f in functions.values() if self._is_hopeless(f.id)}
+        broken = {f.node for f in functions.values() if self.is_hopeless(f.id)}
         status = {node.name: node for node in self.nodes(view)}
         return replace(
             view,
@@ -182,20 +198,15 @@ class Collector:
             viewers=sum(len(seen) for seen in self.viewers(tree.event).values()),
         )
 
-    async def _observe(self, function: str) -> None:
-        if not self._is_active(function):
-            self.streams.pop(function, None)
-            return
-        try:
-            self.streams[function] = await self.media.observe(self.server(function))
-        except UmbelError:
-            self.streams.pop(function, None)
+    def _active(self) -> Iterator[str]:
+        return (function for function in self.instances if self._is_active(function))
 
     def _is_active(self, function: str) -> bool:
         instance = self.instances.get(function)
         return instance is not None and instance.state is FunctionState.ACTIVE
 
-    def _is_hopeless(self, function: str) -> bool:
+    def is_hopeless(self, function: str) -> bool:
+        """Whether it failed so often in a row that it is to be gone around."""
         return self.compute.failures(function) >= _HOPELESS_AFTER
 
     def _states(self, function: str) -> Iterable[StreamState]:
@@ -238,7 +249,7 @@ class Collector:
                 id=function,
                 role=role,
                 node=node,
-                usable=not self._is_hopeless(function),
+                usable=not self.is_hopeless(function),
                 events=frozenset(events.get(function, ())),
                 load=self._cpu(function) / cores.get(node, 1.0),
                 viewers=sum(len(state.viewers) for state in self._states(function)),

@@ -161,6 +161,8 @@ class Keeper:
             for branch in tree.branches
         }
         done = await self.collector.compute.ensure(wanted)
+        for function in done.stopped:
+            await self.collector.media.forget(function)
         await self.collector.refresh()
         if done.started or done.stopped:
             self._stir()

@@ -54,6 +54,10 @@ class NotReady(Unavailable):
     code = "umbel.not_ready"
 
 
+class EdgeHopeless(NotReady):
+    """The chosen function cannot be started; another is chosen."""
+
+
 @dataclass(kw_only=True)
 class Delivery:
     """Everything the portal may ask of delivery."""
@@ -134,14 +138,19 @@ class Delivery:
         event = await self.catalogue.event(event_id)
         if event.state not in (EventState.OPEN, EventState.LIVE):
             raise EventNotOpen(state=event.state.value)
-        session, tree = await self._assigned(event_id, access_node)
-        key = (event_id, session.function)
-        self.collector.sessions[key] = self.collector.sessions.get(key, 0) + 1
-        try:
-            state = await self._ready(tree, session.function)
-        except NotReady:
-            await self.close_session(session.id)
-            raise
+        for _ in range(_MOST_TRIES):
+            session, tree = await self._assigned(event_id, access_node)
+            self.collector.count_session(session, 1)
+            try:
+                state = await self._ready(tree, session.function)
+                break
+            except EdgeHopeless:
+                await self.close_session(session.id)
+            except NotReady:
+                await self.close_session(session.id)
+                raise
+        else:
+            raise NotReady
         urls = dict(state.urls)
         claims = tokens.Claims(subject=session.id, scope=event_id, expires_s=session.expires_s)
         token = self.signer.sign(claims, tokens.VIEWER)
@@ -155,8 +164,7 @@ class Delivery:
         """The viewer leaves. Raises NoSuchSession."""
         session = await self.store.session(session_id)
         await self.store.close_session(session, at_s=self._now_s())
-        key = (session.event, session.function)
-        self.collector.sessions[key] = max(0, self.collector.sessions.get(key, 0) - 1)
+        self.collector.count_session(session, -1)
         self._wake(session.event)
 
     async def access_node_for(self, client: str) -> str:
@@ -266,6 +274,8 @@ class Delivery:
             async with asyncio.timeout(self.keeper.pace.ready_s):
                 while True:
                     moved = self.keeper.moved()
+                    if self.collector.is_hopeless(function):
+                        raise EdgeHopeless(function=function)
                     state = self.collector.stream(function, tree.event)
                     if state is not None and self.keeper.is_settled(tree, function):
                         return state

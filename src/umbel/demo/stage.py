@@ -9,7 +9,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +158,7 @@ async def until_live(api: httpx.AsyncClient, event: str, encoder: Child) -> None
         raise DemoFailed(f"the event did not become live: {encoder.tail()}") from None
 
 
-async def _done(asking: "asyncio._AwaitableLike[httpx.Response]") -> httpx.Response:
+async def _done(asking: Awaitable[httpx.Response]) -> httpx.Response:
     response = await asking
     if response.is_error:
         raise DemoFailed(f"{response.request.method} {response.request.url}: {response.text}")
