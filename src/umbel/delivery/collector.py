@@ -21,6 +21,7 @@ from umbel.delivery.model import (
 from umbel.delivery.reconcile import Carried, Observed
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import Costs, FunctionView, NodeView, View
+from umbel.kit.errors import Unavailable
 from umbel.media.model import Server, StreamState
 from umbel.media.service import Media
 from umbel.network.service import Network
@@ -70,8 +71,10 @@ class Collector:
         self.sessions[key] = max(0, self.sessions.get(key, 0) + more)
 
     def server(self, function: str) -> Server:
-        """How to reach a function's media server."""
-        instance = self.instances[function]
+        """How to reach a function's media server. Raises Unavailable while it does not run."""
+        instance = self.instances.get(function)
+        if instance is None or not self._is_active(function):
+            raise Unavailable(f"{function} does not run", function=function)
         return Server(
             function_id=function,
             address=instance.address,

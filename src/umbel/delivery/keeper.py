@@ -228,15 +228,19 @@ class Keeper:
         await self.store.sweep(tree.event, seen, now_s=now_s, idle_s=self.pace.session_idle_s)
 
     async def _apply(self, tree: Tree) -> None:
-        """Do the steps until none are left. A step that fails is tried at the next look."""
+        """Do the steps until none are left. One that fails keeps no other from being done; the
+        look is then repeated. Raises what failed first."""
         keys = frozenset(await self.catalogue.key_hashes(tree.event))
         for _ in range(_MOST_ROUNDS):
             await self._lay(tree)
             todo = reconcile.steps(tree, self._observed(tree), keys)
             if not todo:
                 return
-            await asyncio.gather(*(self._do(tree, step, keys) for step in todo))
+            doing = (self._do(tree, step, keys) for step in todo)
+            failed = [e for e in await asyncio.gather(*doing, return_exceptions=True) if e]
             self._stir()
+            if failed:
+                raise failed[0]
 
     async def _lay(self, tree: Tree) -> None:
         """Have the fabric carry every hop whose end is known."""
