@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from support import postgres
 from umbel import migrations
 from umbel.kit.db import Database

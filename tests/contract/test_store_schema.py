@@ -8,9 +8,10 @@ import sys
 
 import pytest
 import sqlalchemy as sa
-import umbel
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+
+import umbel
 from umbel import migrations
 from umbel.kit.db import Database, metadata
 
