@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -31,10 +31,14 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """A running cluster; `fresh` makes an empty database and tells its SQLAlchemy URL."""
+    """A cluster in its folder; `fresh` makes an empty database and tells its SQLAlchemy URL."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, bin_folder: Path, folder: Path, user: str | None, *, durable: bool) -> None:
+        self._bin = bin_folder
         self._folder = folder
+        self._user = user
+        self._durable = durable
+        self._server: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
 
     def connect(self, name: str = "postgres") -> psycopg.Connection:
@@ -48,6 +52,58 @@ class Cluster:
             connection.execute(f"CREATE DATABASE {name}")
         return f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
 
+    def make(self) -> None:
+        init = [self._bin / "initdb", "-D", self._folder / "data", "-U", "postgres", "-A", "trust"]
+        done = subprocess.run(
+            [*map(str, init), "-E", "UTF8", "--no-sync"],
+            cwd=self._folder,
+            user=self._user,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=START_S,
+        )
+        assert done.returncode == 0, done.stderr
+
+    def start(self) -> None:
+        options = [] if self._durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
+        command = [self._bin / "postgres", "-D", self._folder / "data", "-k", self._folder]
+        settings = ["-c", "listen_addresses=", "-c", "max_connections=60", *options]
+        with (self._folder / "log").open("ab") as log:
+            self._server = subprocess.Popen(
+                [*map(str, command), *settings],
+                cwd=self._folder,
+                user=self._user,
+                stdout=log,
+                stderr=log,
+            )
+        self._wait_ready(self._server)
+
+    def stop(self) -> None:
+        server, self._server = self._server, None
+        if server is None or server.poll() is not None:
+            return
+        server.send_signal(signal.SIGINT)
+        try:
+            server.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(STOP_S)
+
+    def _wait_ready(self, server: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + START_S
+        log = self._folder / "log"
+        while True:
+            try:
+                self.connect().close()
+            except psycopg.OperationalError:
+                assert server.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    server.wait(0.05)
+            else:
+                return
+
 
 @contextlib.contextmanager
 def cluster(*, durable: bool = False) -> Iterator[Cluster]:
@@ -56,25 +112,13 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
     assert bin_folder is not None, ABSENT
     # Not tmp_path: a socket's path must be short, and the user postgres must reach it.
     folder = Path(tempfile.mkdtemp(prefix="umbel-pg-", dir="/tmp"))
+    running = Cluster(bin_folder, folder, _give_away(folder), durable=durable)
     try:
-        user = _give_away(folder)
-        data = folder / "data"
-        init = [bin_folder / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
-        _run([*map(str, init), "--no-sync"], folder, user)
-        options = [] if durable else ["-c", "fsync=off", "-c", "synchronous_commit=off"]
-        command = [str(bin_folder / "postgres"), "-D", str(data), "-k", str(folder)]
-        settings = ["-c", "listen_addresses=", "-c", "max_connections=60", *options]
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [*command, *settings], cwd=folder, user=user, stdout=log, stderr=log
-            )
-        try:
-            running = Cluster(folder)
-            _wait_ready(running, server, folder / "log")
-            yield running
-        finally:
-            _end(server)
+        running.make()
+        running.start()
+        yield running
     finally:
+        running.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -90,34 +134,3 @@ def _give_away(folder: Path) -> str | None:
         return None
     shutil.chown(folder, "postgres", "postgres")
     return "postgres"
-
-
-def _run(command: Sequence[str], folder: Path, user: str | None) -> None:
-    done = subprocess.run(
-        command, cwd=folder, user=user, capture_output=True, text=True, check=False, timeout=START_S
-    )
-    assert done.returncode == 0, done.stderr
-
-
-def _wait_ready(running: Cluster, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    deadline = time.monotonic() + START_S
-    while True:
-        try:
-            running.connect().close()
-        except psycopg.OperationalError:
-            assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                server.wait(0.05)
-        else:
-            return
-
-
-def _end(server: "subprocess.Popen[bytes]") -> None:
-    if server.poll() is None:
-        server.send_signal(signal.SIGINT)
-        try:
-            server.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait(STOP_S)
