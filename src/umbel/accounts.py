@@ -30,6 +30,12 @@ async def add(settings: Settings, name: str, password: str, role: UserRole, prov
         await catalogue.add_user(name, password, role, provider)
 
 
+async def set_password(settings: Settings, name: str, password: str) -> None:
+    """Give an account another password. Raises NoSuchUser, BadField."""
+    async with opened(settings) as catalogue:
+        await catalogue.set_password(name, password)
+
+
 async def reset(
     catalogue: Catalogue, name: str, password: str, role: UserRole, provider: str
 ) -> None:

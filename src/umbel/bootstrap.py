@@ -41,7 +41,7 @@ from umbel.network import files, topology
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
-from umbel.portal.app import Portal, create_app
+from umbel.portal.app import create_app
 
 POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
 
@@ -84,17 +84,17 @@ class System:
 
     def app(self) -> FastAPI:
         """The front end."""
-        return create_app(
-            Portal(
-                settings=self.settings,
-                database=self.database,
-                journal=self.journal,
-                catalogue=self.catalogue,
-                delivery=self.delivery,
-                signer=self.secrets.signer,
-                clock=self.clock,
-            )
-        )
+        return create_app(self)
+
+    @property
+    def signer(self) -> tokens.Signer:
+        """Makes users' and viewers' tokens."""
+        return self.secrets.signer
+
+    @property
+    def verifier(self) -> tokens.Verifier:
+        """Checks them."""
+        return tokens.Verifier(self.secrets.signer.public_key)
 
     async def close(self) -> None:
         """Let go of everything; functions go on unless the settings say otherwise."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -43,20 +45,17 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
     Functions are processes of their own and go on when this ends; the next start adopts them.
     Every option is also a variable UMBEL_..., such as UMBEL_DATABASE_URL.
     """
-    given = {
-        "data_dir": data_dir,
-        "host": host,
-        "port": port,
-        "network_file": network,
-        "policy": policy,
-        "stop_functions_on_exit": stop_functions_on_exit,
-    }
-    settings = Settings(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+    settings = _settings(
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        network_file=network,
+        policy=policy,
+        stop_functions_on_exit=stop_functions_on_exit,
+    )
     log.configure(level=settings.log_level)
-    try:
+    with _telling():
         asyncio.run(serve_until_stopped(settings, ready_file))
-    except UmbelError as error:
-        _fail(error)
 
 
 @app.command()
@@ -71,6 +70,15 @@ def demo(
     raise typer.Exit(asyncio.run(run_demo(once=once, source=source, data_dir=data_dir)))
 
 
+@user_app.command("password")
+def user_password(name: str, data_dir: DataDir = None) -> None:
+    """Give an account another password."""
+    settings = _settings(data_dir=data_dir)
+    with _telling():
+        asyncio.run(accounts.set_password(settings, name, _password()))
+    typer.echo(f"changed the password of {name}")
+
+
 @user_app.command("add")
 def user_add(
     name: str,
@@ -79,23 +87,32 @@ def user_add(
     data_dir: DataDir = None,
 ) -> None:
     """Add an account; the password is asked for, or read from UMBEL_PASSWORD."""
-    password = os.environ.get("UMBEL_PASSWORD") or typer.prompt(
-        "Password", hide_input=True, confirmation_prompt=True
-    )
-    settings = Settings(**({"data_dir": data_dir} if data_dir else {}))  # type: ignore[arg-type]
-    log.configure(level="warning")
-    try:
-        asyncio.run(accounts.add(settings, name, password, role, provider))
-    except UmbelError as error:
-        _fail(error)
+    settings = _settings(data_dir=data_dir)
+    with _telling():
+        asyncio.run(accounts.add(settings, name, _password(), role, provider))
     typer.echo(f"added {role.value} {name}")
 
 
-def _fail(error: UmbelError) -> None:
-    typer.secho(f"umbel: {error.message} ({error.code})", fg="red", err=True)
-    for problem in error.details.get("problems", ()):  # type: ignore[attr-defined]
-        typer.echo(f"  - {problem}", err=True)
-    raise typer.Exit(2)
+def _password() -> str:
+    given = os.environ.get("UMBEL_PASSWORD")
+    return given or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+
+def _settings(**given: object) -> Settings:
+    """The settings with what the command line said over them."""
+    return Settings.model_validate({k: v for k, v in given.items() if v is not None})
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Errors of ours become one line and an exit code, never a traceback."""
+    try:
+        yield
+    except UmbelError as error:
+        typer.secho(f"umbel: {error.message} ({error.code})", fg="red", err=True)
+        for problem in error.details.get("problems") or ():  # type: ignore[attr-defined]
+            typer.echo(f"  - {problem}", err=True)
+        raise typer.Exit(2) from error
 
 
 def main() -> None:

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
-import uvicorn
 
 from umbel import bootstrap
 from umbel.kit.config import Settings
 from umbel.kit.errors import Conflict
+from umbel.portal.server import PortalServer, bind
 
 log = structlog.get_logger(__name__)
 
@@ -26,8 +26,8 @@ class AddressTaken(Conflict):
     code = "umbel.address_taken"
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn under our own signals: one of them ends the loop too."""
+class _Server(PortalServer):
+    """The portal's server under our own signals: one of them ends the loop too."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -38,14 +38,7 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
     """Run until SIGINT or SIGTERM. Raises AddressTaken and what assembling raises."""
     async with bootstrap.opened(settings) as system:
         listener = _listen(settings)
-        config = uvicorn.Config(
-            system.app(),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            timeout_graceful_shutdown=3,
-        )
-        server = _Server(config)
+        server = _Server(system.app())
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, _stop, server)
         loop = asyncio.create_task(system.delivery.run(), name="delivery")
@@ -62,13 +55,13 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
                 await loop
 
 
-def _stop(server: uvicorn.Server) -> None:
+def _stop(server: PortalServer) -> None:
     server.should_exit = True
 
 
 def _listen(settings: Settings) -> socket.socket:
     try:
-        return socket.create_server((settings.host, settings.port), backlog=1024)
+        return bind(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         raise AddressTaken(f"cannot listen on {where}: {error.strerror}") from error

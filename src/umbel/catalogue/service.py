@@ -109,6 +109,13 @@ class Catalogue:
         except UserExists:
             return await self.user(username)
 
+    async def set_password(self, username: str, password: str) -> None:
+        """Give the user another password. Raises BadField, NoSuchUser, TooManySignIns."""
+        hashed = await self._passwords.hash(rules.password(password))
+        async with self._unit() as unit:
+            await store.set_password_hash(unit.connection, username, hashed)
+            unit.tell("user", username, {"what": "password changed"})
+
     async def remove_user(self, username: str) -> None:
         """Let the user in no more. Raises NoSuchUser, LastOperator."""
         if rules.USERNAME.fullmatch(username) is None:

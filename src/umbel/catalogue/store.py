@@ -133,6 +133,13 @@ async def add_user(connection: AsyncConnection, new: User, password_hash: str) -
         raise UserExists(username=new.username) from error
 
 
+async def set_password_hash(connection: AsyncConnection, username: str, hashed: str) -> None:
+    """Update. Raises NoSuchUser."""
+    update = sa.update(users).where(users.c.username == username).values(password_hash=hashed)
+    if (await connection.execute(update)).rowcount == 0:
+        raise NoSuchUser(username=username)
+
+
 async def remove_user(connection: AsyncConnection, username: str) -> None:
     """Delete. Raises NoSuchUser."""
     gone = await connection.execute(sa.delete(users).where(users.c.username == username))

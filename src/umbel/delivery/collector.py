@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from umbel.compute.model import FunctionState, Instance, Node, NodeKind
+from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind
 from umbel.compute.service import Compute
 from umbel.delivery.model import (
     FunctionStatus,
@@ -27,7 +27,8 @@ from umbel.media.service import Media
 from umbel.network.service import Network
 
 _HOPELESS_AFTER = 3
-"""Failures in a row after which a function's node is passed over."""
+"""Failures in a row after which a function's node is gone around."""
+_SHUNNED_S = 60.0
 
 
 @dataclass(kw_only=True)
@@ -43,6 +44,7 @@ class Collector:
     instances: dict[str, Instance] = field(default_factory=dict)
     streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
     sessions: dict[tuple[str, str], int] = field(default_factory=dict)
+    shunned: dict[str, float] = field(default_factory=dict)
 
     async def refresh(self) -> None:
         """Look at everything."""
@@ -64,6 +66,16 @@ class Collector:
             carried.pop(event, None)
         else:
             carried[event] = state
+
+    def shun(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
+        """Go around the nodes where a function failed again and again, for a while. Answers
+        whether there are new ones."""
+        before = set(self.shunned)
+        self.shunned = {node: end_s for node, end_s in self.shunned.items() if end_s > now_s}
+        for function in functions.values():
+            if self.compute.failures(function.id) >= _HOPELESS_AFTER:
+                self.shunned[function.node] = now_s + _SHUNNED_S
+        return bool(self.shunned.keys() - before)
 
     def count_session(self, session: Session, more: int) -> None:
         """Count a promise before the next look does."""
@@ -117,14 +129,12 @@ class Collector:
         """Everything a policy may look at."""
         mbps = {event: rate for event in trees if (rate := self._rate(trees[event]))}
         view = View(routes=self.network, nodes={}, trees=trees, stream_mbps=mbps, costs=self.costs)
-        functions = self._functions(trees)
-        broken = {f.node for f in functions.values() if self.is_hopeless(f.id)}
         status = {node.name: node for node in self.nodes(view)}
         return replace(
             view,
             nodes={node.name: _node_view(node, status[node.name]) for node in self.compute.nodes()},
-            functions=functions,
-            broken_nodes=frozenset(broken),
+            functions=self._functions(trees),
+            broken_nodes=frozenset(self.shunned),
             links_free_mbps={
                 frozenset((link.a, link.b)): link.mbps - link.used_mbps for link in self.links(view)
             },
@@ -208,10 +218,6 @@ class Collector:
         instance = self.instances.get(function)
         return instance is not None and instance.state is FunctionState.ACTIVE
 
-    def is_hopeless(self, function: str) -> bool:
-        """Whether it failed so often in a row that it is to be gone around."""
-        return self.compute.failures(function) >= _HOPELESS_AFTER
-
     def _states(self, function: str) -> Iterable[StreamState]:
         return self.streams.get(function, {}).values()
 
@@ -252,7 +258,7 @@ class Collector:
                 id=function,
                 role=role,
                 node=node,
-                usable=not self.is_hopeless(function),
+                usable=node not in self.shunned,
                 events=frozenset(events.get(function, ())),
                 load=self._cpu(function) / cores.get(node, 1.0),
                 viewers=sum(len(state.viewers) for state in self._states(function)),

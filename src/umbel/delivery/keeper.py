@@ -164,6 +164,9 @@ class Keeper:
         for function in done.stopped:
             await self.collector.media.forget(function)
         await self.collector.refresh()
+        if self.collector.shun(wanted, now_s=self.clock.now_s()):
+            for event in await self.store.trees():
+                self.wake(event)
         if done.started or done.stopped:
             self._stir()
         return min(self.pace.look_s, done.again_s or self.pace.look_s)
@@ -218,6 +221,7 @@ class Keeper:
             return tree
         saved = await self.store.save_tree(mended, at_s=now_s)
         self.wake(FLEET)
+        self._stir()
         return saved
 
     async def _sweep(self, tree: Tree, now_s: float) -> None:

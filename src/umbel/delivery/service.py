@@ -54,8 +54,8 @@ class NotReady(Unavailable):
     code = "umbel.not_ready"
 
 
-class EdgeHopeless(NotReady):
-    """The chosen function cannot be started; another is chosen."""
+class GoneAround(NotReady):
+    """The chosen function cannot be started; the tree does without it now."""
 
 
 @dataclass(kw_only=True)
@@ -110,7 +110,7 @@ class Delivery:
         root = tree.root
         if root is None:
             raise NotReady
-        state = await self._ready(tree, root.function)
+        state = await self._ready(event_id, root.function)
         urls = dict(state.urls)
         return IngestPoint(event=event_id, node=root.node, function=root.function, urls=urls)
 
@@ -139,12 +139,12 @@ class Delivery:
         if event.state not in (EventState.OPEN, EventState.LIVE):
             raise EventNotOpen(state=event.state.value)
         for _ in range(_MOST_TRIES):
-            session, tree = await self._assigned(event_id, access_node)
+            session = await self._assigned(event_id, access_node)
             self.collector.count_session(session, 1)
             try:
-                state = await self._ready(tree, session.function)
+                state = await self._ready(event_id, session.function)
                 break
-            except EdgeHopeless:
+            except GoneAround:
                 await self.close_session(session.id)
             except NotReady:
                 await self.close_session(session.id)
@@ -235,8 +235,8 @@ class Delivery:
                 continue
         raise NotReady
 
-    async def _assigned(self, event_id: str, access_node: str) -> tuple[Session, Tree]:
-        """A stored session and the tree it counts on. Who loses a race reads again."""
+    async def _assigned(self, event_id: str, access_node: str) -> Session:
+        """A stored session, and the tree it counts on. Who loses a race reads again."""
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
             if event_id not in wanted:
@@ -252,7 +252,7 @@ class Delivery:
                 continue
             if is_new:
                 self._wake(event_id)
-            return session, assignment.tree
+            return session
         raise NotReady
 
     def _session(self, event_id: str, access_node: str, assignment: Assignment) -> Session:
@@ -268,15 +268,19 @@ class Delivery:
             expires_s=now_s + self.keeper.pace.session_ttl_s,
         )
 
-    async def _ready(self, tree: Tree, function: str) -> StreamState:
-        """What the function does with the event, once its way is laid. Raises NotReady."""
+    async def _ready(self, event: str, function: str) -> StreamState:
+        """What the function does with the event, once its way is laid.
+
+        Raises NotReady, GoneAround.
+        """
         try:
             async with asyncio.timeout(self.keeper.pace.ready_s):
                 while True:
                     moved = self.keeper.moved()
-                    if self.collector.is_hopeless(function):
-                        raise EdgeHopeless(function=function)
-                    state = self.collector.stream(function, tree.event)
+                    tree = await self.store.tree(event)
+                    if tree.branch(function) is None:
+                        raise GoneAround(function=function)
+                    state = self.collector.stream(function, event)
                     if state is not None and self.keeper.is_settled(tree, function):
                         return state
                     await moved.wait()
