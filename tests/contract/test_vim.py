@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from support.vim_worlds import (
     PE1,
     PE2,
@@ -15,7 +16,6 @@ from support.vim_worlds import (
     until,
     until_state,
 )
-
 from umbel.compute.model import Function, FunctionState, Role
 from umbel.compute.ports import Feature
 
