@@ -80,6 +80,10 @@ class Compute:
             refused = {i: e for i, e in zip(touched, errors, strict=True) if e is not None}
             return self._done(todo, refused)
 
+    def failures(self, function_id: str) -> int:
+        """How often the function failed in a row since it last stayed up."""
+        return self._records.get(function_id, health.Record()).failures
+
     async def running(self) -> dict[str, Instance]:
         """Every function there is, wanted or not, as seen on the nodes."""
         return await self._vim.running()
