@@ -55,6 +55,22 @@ def stranger(*words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+def workers_of(world: ProcessWorld, function_id: str) -> list[int]:
+    """The pids a busy stand-in noted: one in its session, one in a session of its own."""
+    path = Path(f"{world.records.ready_path(function_id)}.workers")
+    pids: list[int] = json.loads(path.read_text())
+    return pids
+
+
+def descriptors_of(pid: int) -> list[str]:
+    """What the process holds open, by the kernel's names."""
+    return [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 def children() -> list[procfs.Process]:
     return [process for process in procfs.scan() if process.parent == os.getpid()]
 
@@ -74,7 +90,7 @@ async def test_death_is_seen_at_once_without_asking(world: ProcessWorld) -> None
 async def test_concurrent_spawns_start_one_process(world: ProcessWorld) -> None:
     await asyncio.gather(*(world.vim.spawn(EDGE, PE2) for _ in range(5)))
     ready = str(world.records.ready_path(EDGE.id)).encode()
-    started = [p for p in children() if ready in Path(f"/proc/{p.pid}/cmdline").read_bytes()]
+    started = [p for p in children() if ready in command_of(p.pid)]
     assert [process.pid for process in started] == [world.pid(EDGE.id)]
 
 
@@ -212,8 +228,7 @@ async def test_workers_count_and_go_with_their_function(world: ProcessWorld, how
     vim = world.open("busy")
     await vim.spawn(EDGE, PE2)
     await until_state(vim, EDGE.id, FunctionState.ACTIVE)
-    named = Path(f"{world.records.ready_path(EDGE.id)}.workers")
-    in_session, own_session = json.loads(named.read_text())
+    in_session, own_session = workers_of(world, EDGE.id)
     try:
 
         async def is_measured() -> bool:
@@ -242,8 +257,7 @@ async def test_a_function_given_up_takes_every_worker_along(world: ProcessWorld)
     vim = world.open("busy")
     await vim.spawn(EDGE, PE2)
     await until_state(vim, EDGE.id, FunctionState.ACTIVE)
-    named = Path(f"{world.records.ready_path(EDGE.id)}.workers")
-    workers = json.loads(named.read_text())
+    workers = workers_of(world, EDGE.id)
     try:
         os.kill(world.pid(EDGE.id), signal.SIGSTOP)
         await until_state(vim, EDGE.id, FunctionState.FAILED)
@@ -263,11 +277,11 @@ async def test_a_function_gets_no_descriptor_and_no_secret_of_ours(
         listener.set_inheritable(True)
         await world.vim.spawn(EDGE, PE2)
         await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
-        held = os.readlink(f"/proc/self/fd/{listener.fileno()}")
-        theirs = [os.readlink(p) for p in Path(f"/proc/{world.pid(EDGE.id)}/fd").iterdir()]
-    assert held not in theirs
-    words = world.records.log_path(EDGE.id).read_text().split("descriptors")[0].split()
-    assert words == ["environment", "UMBEL_LOG_LEVEL", "UMBEL_MEDIA_SECRET"]
+        ours = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+        assert ours in descriptors_of(os.getpid())
+        assert ours not in descriptors_of(world.pid(EDGE.id))
+    said = world.records.log_path(EDGE.id).read_text()
+    assert said.split() == ["UMBEL_LOG_LEVEL", "UMBEL_MEDIA_SECRET"]
 
 
 async def test_thirty_lives_leave_nothing_behind(world: ProcessWorld) -> None:
@@ -277,11 +291,11 @@ async def test_thirty_lives_leave_nothing_behind(world: ProcessWorld) -> None:
         await world.vim.terminate(EDGE.id)
 
     await live()  # whatever is opened once is open now
-    descriptors = len(list(Path("/proc/self/fd").iterdir()))
+    held = len(descriptors_of(os.getpid()))
     mine = {process.key for process in children()}
     for _ in range(30):
         await live()
-    assert len(list(Path("/proc/self/fd").iterdir())) <= descriptors
+    assert len(descriptors_of(os.getpid())) <= held
     assert {process.key for process in children()} <= mine
     assert world.records.ids() == []
     assert not list((world.state_dir / "ready").iterdir())

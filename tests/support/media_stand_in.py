@@ -30,8 +30,8 @@ async def main(args: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, (lambda: None) if args.manner == "deaf" else end.set)
     assert os.environ["UMBEL_MEDIA_SECRET"]
-    print("environment", *sorted(name for name in os.environ if name.startswith("UMBEL_")))
-    print("descriptors", *sorted(int(name) for name in os.listdir("/proc/self/fd")), flush=True)
+    names = sorted(name for name in os.environ if name.startswith("UMBEL_"))
+    sys.stderr.write(f"{' '.join(names)}\n")
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -62,10 +62,10 @@ async def main(args: argparse.Namespace) -> None:
 
 def workers(path: Path) -> None:
     """One worker in this session burns CPU; one in a session of its own waits."""
-    burn = "while True: pass"
+    burn = "import os; os.nice(15)\nwhile True: pass"
     wait = "import signal; signal.pause()"
     pids = [
-        subprocess.Popen([sys.executable, "-c", burn], preexec_fn=lambda: os.nice(15)).pid,
+        subprocess.Popen([sys.executable, "-c", burn]).pid,
         subprocess.Popen([sys.executable, "-c", wait], start_new_session=True).pid,
     ]
     path.write_text(json.dumps(pids))
