@@ -8,6 +8,7 @@ import pytest
 
 from support import postgres
 from support.http import World, make_system, world
+from support.waiting import until
 from umbel import migrations
 from umbel.kit.db import Database
 
@@ -108,9 +109,11 @@ async def test_postgresql_goes_away_and_comes_back(tmp_path: Path) -> None:
                     assert away.status_code == 503, path
                 assert (await here.client.get("/healthz")).status_code == 200
                 cluster.start()
-                async with asyncio.timeout(15):
-                    while (await here.client.get("/readyz")).status_code != 200:
-                        await asyncio.sleep(0.05)
+
+                async def ready() -> bool:
+                    return (await here.client.get("/readyz")).status_code == 200
+
+                await until(ready)
                 assert len((await here.client.get("/api/v1/providers")).json()) == 2
         finally:
             await database.close()

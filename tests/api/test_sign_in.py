@@ -30,15 +30,17 @@ async def test_the_password_grant_gives_a_token_that_works(here: World) -> None:
 
 @pytest.mark.parametrize(
     ("username", "password"),
-    [("city", "wrong password"), ("nobody", PASSWORD), ("No\x00body", PASSWORD), ("city", "")],
+    [
+        ("city", "wrong password"),
+        ("nobody", PASSWORD),
+        ("No\x00body", PASSWORD),
+        ("city", "x" * 1000),
+    ],
 )
 async def test_wrong_credentials_are_all_answered_alike(
     here: World, username: str, password: str
 ) -> None:
     answer = await sign_in(here, username, password)
-    if password == "":
-        assert answer.status_code in (401, 422)
-        return
     assert answer.status_code == 401
     assert answer.json()["code"] == "umbel.bad_credentials"
     assert answer.json()["details"] == {}
@@ -92,10 +94,8 @@ async def test_operators_add_and_remove_users(here: World) -> None:
     again = await here.client.post("/api/v1/users", json=new, headers=operator)
     assert (again.status_code, again.json()["code"]) == (409, "umbel.user_exists")
     token = (await sign_in(here, "ann", "long enough")).json()["value"]
-    names = [
-        u["username"] for u in (await here.client.get("/api/v1/users", headers=operator)).json()
-    ]
-    assert names == ["ann", "city", "club", "operator", "viewer"]
+    listed = (await here.client.get("/api/v1/users", headers=operator)).json()
+    assert [user["username"] for user in listed] == ["ann", "city", "club", "operator", "viewer"]
     gone = await here.client.delete("/api/v1/users/ann", headers=operator)
     assert gone.status_code == 204
     assert gone.content == b""

@@ -104,8 +104,11 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
 
 
 @contextlib.asynccontextmanager
-async def world(system: TestSystem, **options: Any) -> AsyncIterator[World]:
-    """The app with its lifespan running, its people, and a client inside the process."""
+async def world(
+    system: TestSystem, *, served: bool = False, **options: Any
+) -> AsyncIterator[World]:
+    """The app with its lifespan running, its people, and a client inside the process. Where
+    `serving` will run the lifespan, say `served`."""
     catalogue = system.catalogue
     city = await catalogue.add_provider("City", "pe1")
     club = await catalogue.add_provider("Club", "pe4")
@@ -116,7 +119,7 @@ async def world(system: TestSystem, **options: Any) -> AsyncIterator[World]:
     app = create_app(system, **options)
     transport = httpx.ASGITransport(app)
     async with (
-        app.router.lifespan_context(app),
+        contextlib.nullcontext() if served else app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://umbel") as client,
     ):
         yield World(system=system, app=app, client=client, city=city, club=club)
