@@ -5,6 +5,7 @@ problems, by callbacks on GStreamer's own threads. No GLib main loop, no clock: 
 """
 
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,12 +15,17 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstVideo", "1.0")
 from gi.repository import Gst, GstVideo  # noqa: E402 -- the version must be required first
 
-_SINK = "appsink name={name} sync=false emit-signals=true max-buffers=64 wait-on-eos=false"
-_POLL_NS = 100_000_000
+from umbel.kit.errors import Unavailable  # noqa: E402
+
+_SINK = (
+    "appsink name={name} sync=false async=false emit-signals=true max-buffers=64 wait-on-eos=false"
+)
 
 
-class PipelineFailed(Exception):
+class PipelineFailed(Unavailable):
     """GStreamer reported an error."""
+
+    code = "umbel.pipeline_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +76,7 @@ class Pipeline:
             whole = Gst.Pipeline.new(None)
             whole.add(self._pipeline)
             self._pipeline = whole
+        self._elements: dict[str, Gst.Element] = {}
         self._caps: dict[str, str] = {}
         self._ended = threading.Event()
         for element in _iterate(self._pipeline):
@@ -79,9 +86,10 @@ class Pipeline:
 
     def get(self, name: str) -> "Gst.Element":
         """An element, for signals and properties. Raises PipelineFailed."""
-        element = self._pipeline.get_by_name(name)
+        element = self._elements.get(name) or self._pipeline.get_by_name(name)
         if element is None:
             raise PipelineFailed(f"no element {name}")
+        self._elements[name] = element
         return element
 
     def play(self) -> None:
@@ -121,6 +129,10 @@ class Pipeline:
         event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, 0)
         self.get(sink_name).get_static_pad("sink").send_event(event)
 
+    def set_caps(self, name: str, text: str) -> None:
+        """Say what is pushed into a source."""
+        self.get(name).set_property("caps", Gst.Caps.from_string(text))
+
     def set_rtp_caps(self, name: str, fields: Mapping[str, str | int]) -> None:
         """Say what the RTP pushed into a source is. Values are set, never parsed."""
         structure = Gst.Structure.new_empty("application/x-rtp")
@@ -155,15 +167,20 @@ class Pipeline:
             element.connect("new-sample", self._on_sample)
 
     def _on_sample(self, element: "Gst.Element") -> "Gst.FlowReturn":
-        sample = element.emit("pull-sample")
-        name = element.get_name()
+        try:
+            self._take(element.get_name(), element.emit("pull-sample"))
+        except Exception:  # noqa: BLE001 -- the binding would print it and go on
+            self._callbacks.on_problem(traceback.format_exc())
+            return Gst.FlowReturn.ERROR
+        return Gst.FlowReturn.OK
+
+    def _take(self, name: str, sample: "Gst.Sample") -> None:
         caps = sample.get_caps()
         text = caps.to_string() if caps else ""
         if text != self._caps.get(name):
             self._caps[name] = text
             self._callbacks.on_caps(name, text, _pad(caps))
         self._callbacks.on_sample(_read(name, sample))
-        return Gst.FlowReturn.OK
 
     def _on_message(self, _bus: object, message: "Gst.Message", *_: object) -> "Gst.BusSyncReply":
         if message.type == Gst.MessageType.ERROR:

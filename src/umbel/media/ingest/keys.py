@@ -33,3 +33,12 @@ def known(key: str, hashes: Iterable[str]) -> bool:
 def stream_of(key: str) -> str:
     """The event that a key claims to be for, however wrong its secret is."""
     return key.partition(".")[0]
+
+
+def from_srt(stream_id: str) -> str:
+    """The key in an SRT stream id: the whole of it, or the resource name of the access-control
+    form `#!::r=KEY,m=publish`."""
+    if not stream_id.startswith("#!::"):
+        return stream_id
+    pairs = (item.partition("=") for item in stream_id[4:].split(","))
+    return next((value for name, _, value in pairs if name == "r"), "")
