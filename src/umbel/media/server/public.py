@@ -1,0 +1,190 @@
+"""The public listener: WHIP (RFC 9725) for encoders, WHEP and HLS for viewers.
+
+In: HTTP from anywhere, opened by a stream key or a viewer's token. Out: SDP answers, playlists and
+segments. A WebRTC resource's name is unguessable, and touching it needs the token again.
+"""
+
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from umbel.kit.errors import Invalid, NotFound, Unprocessable
+from umbel.kit.tokens import TokenForeign, TokenMissing
+from umbel.media.drivers.webrtc import Answer, WebRtcPort
+from umbel.media.server import web
+from umbel.media.server.doors import ViewerDoor
+from umbel.media.server.ingest import IngestEndpoint
+from umbel.media.server.registry import Registry
+from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
+
+_SDP = "application/sdp"
+_FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+class ResourceUnknown(NotFound):
+    """The WebRTC session is over, or never was."""
+
+    code = "umbel.webrtc_session_unknown"
+
+
+class IceRestartUnsupported(Unprocessable):
+    """ICE cannot be restarted here: end this session and post a new offer."""
+
+    code = "umbel.ice_restart_unsupported"
+
+
+class TagStale(Invalid):
+    """The If-Match header names another ICE session."""
+
+    code = "umbel.ice_session_stale"
+    http_status = 412
+
+
+class Whep:
+    """Viewers by WebRTC (draft-ietf-wish-whep)."""
+
+    def __init__(
+        self, registry: Registry, webrtc: WebRtcPort, door: ViewerDoor, links: Mapping[str, str]
+    ) -> None:
+        self._registry = registry
+        self._webrtc = webrtc
+        self._door = door
+        self._links = links
+
+    async def post(self, request: Request) -> Response:
+        stream = request.path_params["stream"]
+        session = self._door.session(_viewer_token(request), stream)
+        endpoint = self._registry.part(stream, WhepEndpoint)
+        answer = await endpoint.watch(await web.read_text(request, _SDP), session)
+        return _created(answer, f"/whep/{stream}", self._links)
+
+    async def patch(self, request: Request) -> Response:
+        self._owned(request)
+        return await _trickle(request, self._webrtc)
+
+    async def delete(self, request: Request) -> Response:
+        endpoint = self._owned(request)
+        await endpoint.end(request.path_params["resource"])
+        return Response(status_code=200)
+
+    def _owned(self, request: Request) -> WhepEndpoint:
+        stream = request.path_params["stream"]
+        session = self._door.session(_viewer_token(request), stream)
+        endpoint = self._registry.part(stream, WhepEndpoint)
+        owner = endpoint.session_of(request.path_params["resource"])
+        if owner is None:
+            raise ResourceUnknown
+        if owner != session:
+            raise TokenForeign
+        return endpoint
+
+
+class Whip:
+    """Encoders by WebRTC."""
+
+    def __init__(self, registry: Registry, webrtc: WebRtcPort, links: Mapping[str, str]) -> None:
+        self._registry = registry
+        self._webrtc = webrtc
+        self._links = links
+
+    async def post(self, request: Request) -> Response:
+        stream = request.path_params["stream"]
+        endpoint = self._registry.part(stream, IngestEndpoint)
+        endpoint.check_key(_key(request))
+        answer = await endpoint.publish(await web.read_text(request, _SDP))
+        return _created(answer, f"/whip/{stream}", self._links)
+
+    async def patch(self, request: Request) -> Response:
+        self._owned(request)
+        return await _trickle(request, self._webrtc)
+
+    async def delete(self, request: Request) -> Response:
+        endpoint = self._owned(request)
+        await endpoint.unpublish(request.path_params["resource"])
+        return Response(status_code=200)
+
+    def _owned(self, request: Request) -> IngestEndpoint:
+        endpoint = self._registry.part(request.path_params["stream"], IngestEndpoint)
+        endpoint.check_key(_key(request))
+        if not endpoint.has_resource(request.path_params["resource"]):
+            raise ResourceUnknown
+        return endpoint
+
+
+class Hls:
+    """Viewers by HTTP Live Streaming."""
+
+    def __init__(self, registry: Registry, door: ViewerDoor) -> None:
+        self._registry = registry
+        self._door = door
+
+    async def get(self, request: Request) -> Response:
+        stream = request.path_params["stream"]
+        session = self._door.session(_viewer_token(request), stream)
+        endpoint = self._registry.part(stream, HlsEndpoint)
+        query = dict(request.query_params)
+        found = await endpoint.get(request.path_params["path"], query, session)
+        headers = {"content-type": found.content_type, "cache-control": found.cache_control}
+        return Response(found.body, found.status, headers)
+
+
+def public_app(
+    registry: Registry, webrtc: WebRtcPort, door: ViewerDoor, *, ice_servers: tuple[str, ...]
+) -> web.Shell:
+    """The application of the public listener."""
+    entries = ", ".join(f'<{url}>; rel="ice-server"' for url in ice_servers)
+    links = {"link": entries} if entries else {}
+    whip, whep = Whip(registry, webrtc, links), Whep(registry, webrtc, door, links)
+    hls = Hls(registry, door)
+    routes = [
+        Route("/whip/{stream}", whip.post, methods=["POST"]),
+        Route("/whip/{stream}/{resource}", whip.patch, methods=["PATCH"]),
+        Route("/whip/{stream}/{resource}", whip.delete, methods=["DELETE"]),
+        Route("/whep/{stream}", whep.post, methods=["POST"]),
+        Route("/whep/{stream}/{resource}", whep.patch, methods=["PATCH"]),
+        Route("/whep/{stream}/{resource}", whep.delete, methods=["DELETE"]),
+        Route("/hls/{stream}/{path:path}", hls.get, methods=["GET"]),
+    ]
+    return web.Shell(Starlette(routes=routes, exception_handlers=dict(web.HANDLERS)))
+
+
+def _created(answer: Answer, path: str, links: Mapping[str, str]) -> Response:
+    headers = {
+        "location": f"{path}/{answer.resource}",
+        "etag": _tag(answer.resource),
+        "accept-patch": _FRAGMENT,
+        "cache-control": "no-store",
+        **links,
+    }
+    return Response(answer.sdp, 201, headers, media_type=_SDP)
+
+
+async def _trickle(request: Request, webrtc: WebRtcPort) -> Response:
+    resource, tag = request.path_params["resource"], request.headers.get("if-match")
+    # RFC 9725 section 4.3: `*` asks for a restart. Clients that send no tag at all mean the
+    # only ICE session there is.
+    if tag == "*":
+        raise IceRestartUnsupported
+    if tag is not None and tag != _tag(resource):
+        raise TagStale
+    webrtc.trickle(resource, await web.read_text(request, _FRAGMENT))
+    return Response(status_code=204)
+
+
+def _tag(resource: str) -> str:
+    # The one ICE session of a resource; the name itself stays out of caches and logs.
+    return f'"{resource[:8]}"'
+
+
+def _viewer_token(request: Request) -> str:
+    return web.bearer(request) or request.query_params.get("token", "")
+
+
+def _key(request: Request) -> str:
+    key = web.bearer(request)
+    if not key:
+        raise TokenMissing("send the stream key as `Authorization: Bearer ...`")
+    return key
