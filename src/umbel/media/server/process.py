@@ -10,7 +10,7 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,9 +139,17 @@ async def serve(options: Options, clock: Clock) -> None:
 
 async def _open_host(options: Options, clock: Clock, http_port: int) -> Host:
     webrtc = await WebRtcPort.open(options.address, options.udp_port, clock=clock)
+    listeners: dict[str, Callable[[str], None]] = {}
+
+    def on_event(stream: str, what: str) -> None:
+        if stream in listeners:
+            listeners[stream](what)
+
     desk = None
     if options.role is StreamRole.ACQUIRER:
-        desk = await IngestDesk.open(options.address, options.rtmp_port, clock=clock)
+        desk = await IngestDesk.open(
+            options.address, options.rtmp_port, clock=clock, on_event=on_event
+        )
     return Host(
         function_id=options.function_id,
         address=options.address,
@@ -149,6 +157,7 @@ async def _open_host(options: Options, clock: Clock, http_port: int) -> Host:
         clock=clock,
         webrtc=webrtc,
         desk=desk,
+        ingest_listeners=listeners,
     )
 
 

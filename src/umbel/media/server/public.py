@@ -11,36 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from umbel.kit.errors import Invalid, NotFound, Unprocessable
 from umbel.kit.tokens import TokenForeign, TokenMissing
 from umbel.media.drivers.webrtc import Answer, WebRtcPort
 from umbel.media.server import web
 from umbel.media.server.doors import ViewerDoor
 from umbel.media.server.ingest import IngestEndpoint
+from umbel.media.server.peers import Peers
 from umbel.media.server.registry import Registry
 from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
 
 _SDP = "application/sdp"
 _FRAGMENT = "application/trickle-ice-sdpfrag"
-
-
-class ResourceUnknown(NotFound):
-    """The WebRTC session is over, or never was."""
-
-    code = "umbel.webrtc_session_unknown"
-
-
-class IceRestartUnsupported(Unprocessable):
-    """ICE cannot be restarted here: end this session and post a new offer."""
-
-    code = "umbel.ice_restart_unsupported"
-
-
-class TagStale(Invalid):
-    """The If-Match header names another ICE session."""
-
-    code = "umbel.ice_session_stale"
-    http_status = 412
 
 
 class Whep:
@@ -58,26 +39,21 @@ class Whep:
         stream = request.path_params["stream"]
         session = self._door.session(_viewer_token(request), stream)
         endpoint = self._registry.part(stream, WhepEndpoint)
-        answer = await endpoint.watch(await web.read_text(request, _SDP), session)
-        return _created(answer, f"/whep/{stream}", self._links)
+        answer = endpoint.watch(await web.read_text(request, _SDP), session)
+        return _created(answer, endpoint.peers, f"/whep/{stream}", self._links)
 
     async def patch(self, request: Request) -> Response:
-        self._owned(request)
-        return await _trickle(request, self._webrtc)
+        return await _trickle(request, self._owned(request).peers, self._webrtc)
 
     async def delete(self, request: Request) -> Response:
-        endpoint = self._owned(request)
-        await endpoint.end(request.path_params["resource"])
+        self._owned(request).end(request.path_params["resource"])
         return Response(status_code=200)
 
     def _owned(self, request: Request) -> WhepEndpoint:
         stream = request.path_params["stream"]
         session = self._door.session(_viewer_token(request), stream)
         endpoint = self._registry.part(stream, WhepEndpoint)
-        owner = endpoint.session_of(request.path_params["resource"])
-        if owner is None:
-            raise ResourceUnknown
-        if owner != session:
+        if endpoint.peers.owner(request.path_params["resource"]) != session:
             raise TokenForeign
         return endpoint
 
@@ -93,24 +69,23 @@ class Whip:
     async def post(self, request: Request) -> Response:
         stream = request.path_params["stream"]
         endpoint = self._registry.part(stream, IngestEndpoint)
-        endpoint.check_key(_key(request))
-        answer = await endpoint.publish(await web.read_text(request, _SDP))
-        return _created(answer, f"/whip/{stream}", self._links)
+        key = _key(request)
+        endpoint.check_key(key)
+        answer = endpoint.publish(await web.read_text(request, _SDP), key)
+        return _created(answer, endpoint.peers, f"/whip/{stream}", self._links)
 
     async def patch(self, request: Request) -> Response:
-        self._owned(request)
-        return await _trickle(request, self._webrtc)
+        return await _trickle(request, self._owned(request).peers, self._webrtc)
 
     async def delete(self, request: Request) -> Response:
         endpoint = self._owned(request)
-        await endpoint.unpublish(request.path_params["resource"])
+        endpoint.unpublish(request.path_params["resource"])
         return Response(status_code=200)
 
     def _owned(self, request: Request) -> IngestEndpoint:
         endpoint = self._registry.part(request.path_params["stream"], IngestEndpoint)
         endpoint.check_key(_key(request))
-        if not endpoint.has_resource(request.path_params["resource"]):
-            raise ResourceUnknown
+        endpoint.peers.owner(request.path_params["resource"])
         return endpoint
 
 
@@ -151,10 +126,10 @@ def public_app(
     return web.Shell(Starlette(routes=routes, exception_handlers=dict(web.HANDLERS)))
 
 
-def _created(answer: Answer, path: str, links: Mapping[str, str]) -> Response:
+def _created(answer: Answer, peers: Peers, path: str, links: Mapping[str, str]) -> Response:
     headers = {
         "location": f"{path}/{answer.resource}",
-        "etag": _tag(answer.resource),
+        "etag": peers.tag(answer.resource),
         "accept-patch": _FRAGMENT,
         "cache-control": "no-store",
         **links,
@@ -162,21 +137,15 @@ def _created(answer: Answer, path: str, links: Mapping[str, str]) -> Response:
     return Response(answer.sdp, 201, headers, media_type=_SDP)
 
 
-async def _trickle(request: Request, webrtc: WebRtcPort) -> Response:
-    resource, tag = request.path_params["resource"], request.headers.get("if-match")
-    # RFC 9725 section 4.3: `*` asks for a restart. Clients that send no tag at all mean the
-    # only ICE session there is.
-    if tag == "*":
-        raise IceRestartUnsupported
-    if tag is not None and tag != _tag(resource):
-        raise TagStale
-    webrtc.trickle(resource, await web.read_text(request, _FRAGMENT))
-    return Response(status_code=204)
-
-
-def _tag(resource: str) -> str:
-    # The one ICE session of a resource; the name itself stays out of caches and logs.
-    return f'"{resource[:8]}"'
+async def _trickle(request: Request, peers: Peers, webrtc: WebRtcPort) -> Response:
+    """RFC 9725 section 4.3: candidates (204), or a restart of ICE (200 with ours)."""
+    resource = request.path_params["resource"]
+    peers.check_tag(resource, request.headers.get("if-match"))
+    restarted = webrtc.trickle(resource, await web.read_text(request, _FRAGMENT))
+    if restarted is None:
+        return Response(status_code=204)
+    peers.restarted(resource)
+    return Response(restarted, 200, {"etag": peers.tag(resource)}, media_type=_FRAGMENT)
 
 
 def _viewer_token(request: Request) -> str:

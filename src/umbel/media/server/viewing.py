@@ -12,6 +12,7 @@ from umbel.media.server.fan import Guard
 from umbel.media.server.flow import Count
 from umbel.media.server.host import Host
 from umbel.media.server.objects import MediaElement, Place
+from umbel.media.server.peers import Peers
 from umbel.media.server.pipeline import stream_of
 
 _HLS_VIEWER_S = 10.0
@@ -27,12 +28,12 @@ class WhepEndpoint(MediaElement):
         self._host = host
         self._stream = stream_of(place.parent)
         self._live = LiveStream()
-        self._viewers: dict[str, str] = {}
+        self.peers = Peers(host.peer_counts)
         self.sink = Guard(self._live, self.id)
 
     async def close(self) -> None:
-        for resource in list(self._viewers):
-            await self._host.webrtc.delete(resource)
+        for resource in self.peers.resources():
+            self.end(resource)
 
     def get_url(self) -> str:
         return self._host.url(f"/whep/{self._stream}")
@@ -43,19 +44,27 @@ class WhepEndpoint(MediaElement):
     @property
     def viewers(self) -> tuple[str, ...]:
         """The sessions connected now, each once."""
-        return tuple(dict.fromkeys(self._viewers.values()))
+        return self.peers.sessions()
 
-    def session_of(self, resource: str) -> str | None:
-        """Whose the resource is; None when it is gone."""
-        return self._viewers.get(resource)
+    def watch(self, offer: str, session: str) -> Answer:
+        """Answer a viewer's offer. Raises Invalid for one that cannot be answered."""
+        resources: list[str] = []
 
-    async def watch(self, offer: str, session: str) -> Answer:
-        """Answer a viewer's offer."""
-        return await self._host.webrtc.watch(offer, self._live, session=session)
+        def on_end(_reason: str) -> None:
+            for resource in resources:
+                self.peers.remove(resource)
 
-    async def end(self, resource: str) -> None:
+        answer = self._host.webrtc.watch(offer, self._live, session=session, on_end=on_end)
+        resources.append(answer.resource)
+        self.peers.add(answer.resource, session)
+        return answer
+
+    def end(self, resource: str) -> None:
         """The viewer leaves."""
-        await self._host.webrtc.delete(resource)
+        self._host.webrtc.delete(resource)
+
+    def count_out(self) -> Count:
+        return self.peers.count()
 
 
 class HlsEndpoint(MediaElement):
