@@ -1,13 +1,27 @@
-"""Waiting for a condition with a deadline."""
+"""Waiting for the world, with a deadline instead of a guess."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-PERIOD_S = 0.02
+Value = TypeVar("Value")
 
 
-async def until(condition: Callable[[], Awaitable[bool]], *, within_s: float = 10.0) -> None:
-    """Return once the condition holds; TimeoutError when it never does."""
-    async with asyncio.timeout(within_s):
-        while not await condition():  # noqa: ASYNC110 -- what is waited for gives no signal
-            await asyncio.sleep(PERIOD_S)
+async def until(
+    ask: Callable[[], Awaitable[Value]],
+    good: Callable[[Value], bool] = bool,
+    *,
+    within_s: float = 15.0,
+) -> Value:
+    """Ask again and again until the answer is good; the last answer is in the failure."""
+    answer: object = None
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                value = await ask()
+                answer = value
+                if good(value):
+                    return value
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(f"not within {within_s} s; last: {answer}") from None

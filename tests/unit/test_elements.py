@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from umbel.kit.errors import Unavailable
 from umbel.media import roles
 from umbel.media.elements import SCHEMA, check, reference, values
-from umbel.media.elements.check import Access
 from umbel.media.elements.values import StreamInfo
 from umbel.media.model import IngestState, StreamRole, StreamSpec, StreamState, Target
 from umbel.media.protocol.faults import (
@@ -62,19 +61,15 @@ def test_unknown_and_abstract_types_are_not_made() -> None:
 
 
 def test_operations_are_inherited_and_properties_are_got_and_set() -> None:
-    operation, _ = check.access(SCHEMA, "RtpSender", "connect")
-    getter, _ = check.access(SCHEMA, "RtpSender", "getHops")
-    setter, signature = check.access(SCHEMA, "RtpSender", "setHops")
-    assert operation == Access(verb="call", name="connect")
-    assert getter == Access(verb="get", name="hops")
-    assert setter == Access(verb="set", name="hops")
-    assert [p.name for p in signature.params] == ["hops"]
+    assert check.operation(SCHEMA, "RtpSender", "connect").params[0].type == "MediaElement"
+    assert check.operation(SCHEMA, "RtpSender", "getHops").result == "Target[]"
+    assert [p.name for p in check.operation(SCHEMA, "RtpSender", "setHops").params] == ["hops"]
 
 
 @pytest.mark.parametrize("name", ["fly", "setPort", "", "hops", "__init__"])
 def test_what_the_table_does_not_name_cannot_be_invoked(name: str) -> None:
     with pytest.raises(OperationUnknown):
-        check.access(SCHEMA, "RtpReceiver", name)
+        check.operation(SCHEMA, "RtpReceiver", name)
 
 
 def test_events_are_checked() -> None:
@@ -100,7 +95,7 @@ def test_events_are_checked() -> None:
     ],
 )
 def test_bad_parameters_are_refused(given_: object) -> None:
-    _, signature = check.access(SCHEMA, "RtpSender", "setHops")
+    signature = check.operation(SCHEMA, "RtpSender", "setHops")
     with pytest.raises(ParamIllegal):
         check.arguments(SCHEMA, signature, given_)
 
@@ -189,7 +184,7 @@ def test_every_step_of_a_recipe_is_in_the_table(role: StreamRole) -> None:
             check.arguments(SCHEMA, signature, params["constructorParams"])
             kinds[f"id{index}"] = params["type"]
         else:
-            _, signature = check.access(SCHEMA, kinds[params["object"]], params["operation"])
+            signature = check.operation(SCHEMA, kinds[params["object"]], params["operation"])
             check.arguments(SCHEMA, signature, params["operationParams"])
         results.append({"value": f"id{index}"})
 

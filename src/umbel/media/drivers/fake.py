@@ -28,6 +28,7 @@ class _Stream:
 @dataclass
 class _Function:
     address: str
+    has_channel: bool = False
     is_cut: bool = False
     streams: dict[str, _Stream] = field(default_factory=dict)
 
@@ -63,7 +64,8 @@ class FakeMedia:
         self._watchers.append(on_change)
 
     async def forget(self, function_id: str) -> None:
-        self._functions.pop(function_id, None)
+        if function_id in self._functions:
+            self._functions[function_id].has_channel = False
 
     async def close(self) -> None:
         self._watchers.clear()
@@ -118,6 +120,7 @@ class FakeMedia:
         function.address = server.address
         if function.is_cut:
             raise Unavailable(f"{server} does not answer")
+        function.has_channel = True
         return function
 
     def _make(self, spec: StreamSpec) -> _Stream:
@@ -169,6 +172,9 @@ class FakeMedia:
         return sum(feeders)
 
     def _tell(self, function_id: str, stream: str) -> None:
+        function = self._functions.get(function_id)
+        if function is None or not function.has_channel:
+            return
         for on_change in self._watchers:
             on_change(function_id, stream)
 

@@ -3,9 +3,7 @@
 In: names and JSON values from outside. Out: what is meant, or the fault to answer with.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
 
 from umbel.media.elements.schema import ElementType, Param, Schema, Signature
 from umbel.media.protocol.faults import (
@@ -39,14 +37,6 @@ _PLAIN: Mapping[str, Callable[[object], bool]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Access:
-    """What an invocation does: calls an operation, or reads or writes a property."""
-
-    verb: Literal["call", "get", "set"]
-    name: str
-
-
 def plain_name(name: str) -> str:
     """A type's name without its module."""
     return name.removeprefix(f"{MODULE}.")
@@ -62,24 +52,24 @@ def constructor(schema: Schema, name: str) -> tuple[ElementType, Signature]:
     return found, found.new
 
 
-def access(schema: Schema, type_name: str, operation: str) -> tuple[Access, Signature]:
-    """What `invoke` of that operation means. Raises OperationUnknown."""
+def operation(schema: Schema, type_name: str, name: str) -> Signature:
+    """What `invoke` of that operation takes and gives. Raises OperationUnknown."""
     for entry in schema.lineage(type_name):
-        for candidate in entry.operations:
-            if candidate.name == operation:
-                return Access(verb="call", name=operation), candidate
-        for prop in entry.properties:
-            upper = prop.name[0].upper() + prop.name[1:]
-            if operation == f"get{upper}":
-                return Access(verb="get", name=prop.name), Signature(
-                    name=operation, result=prop.type
-                )
-            if operation == f"set{upper}" and prop.writable:
-                value = Param(name=prop.name, type=prop.type)
-                return Access(verb="set", name=prop.name), Signature(
-                    name=operation, params=(value,)
-                )
-    raise OperationUnknown(f"{type_name} has no operation {operation!r}")
+        for candidate in operations(entry):
+            if candidate.name == name:
+                return candidate
+    raise OperationUnknown(f"{type_name} has no operation {name!r}")
+
+
+def operations(entry: ElementType) -> Iterator[Signature]:
+    """A type's own operations, with those that read and write its properties."""
+    yield from entry.operations
+    for prop in entry.properties:
+        upper = prop.name[0].upper() + prop.name[1:]
+        yield Signature(name=f"get{upper}", result=prop.type)
+        if prop.writable:
+            value = Param(name=prop.name, type=prop.type)
+            yield Signature(name=f"set{upper}", params=(value,))
 
 
 def event(schema: Schema, type_name: str, name: str) -> None:

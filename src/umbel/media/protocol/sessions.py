@@ -76,7 +76,7 @@ class Sessions:
 
     def receive(self, link: int, text: str | bytes, now_s: float) -> Call | Delivery | None:
         """Read a text from a link. None: nothing to do now (a repeated request in progress)."""
-        self._expire(now_s)
+        self.expire(now_s)
         try:
             request = envelope.parse_request(text)
             check_params(request.method, request.params)
@@ -192,7 +192,8 @@ class Sessions:
         session = self._sessions.get(name)
         return session.link if session else None
 
-    def _expire(self, now_s: float) -> None:
+    def expire(self, now_s: float) -> None:
+        """Forget old answers, and sessions that were without a link for minutes."""
         answers = self._answers
         while answers:
             at_s, _ = next(iter(answers.values()))
