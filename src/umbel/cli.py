@@ -15,13 +15,13 @@ from umbel.demo.run import demo as run_demo
 from umbel.kit import log
 from umbel.kit.config import Settings
 from umbel.kit.errors import UmbelError
-from umbel.media.main import media
+from umbel.media.main import run as run_media
 from umbel.serve import serve_until_stopped
 
 app = typer.Typer(no_args_is_help=True, help="Live video over an operator's own edge.")
 user_app = typer.Typer(no_args_is_help=True, help="Accounts of this installation.")
 app.add_typer(user_app, name="user")
-app.command("media")(media)
+app.command("media")(run_media)
 
 DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, function records")]
 

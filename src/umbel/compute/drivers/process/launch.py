@@ -14,7 +14,7 @@ from umbel.compute.drivers.process.records import Record
 
 log = structlog.get_logger(__name__)
 
-MEDIA_COMMAND: tuple[str, ...] = (sys.executable, "-m", "umbel", "media")
+MEDIA_COMMAND: tuple[str, ...] = (sys.executable, "-m", "umbel.media")
 PORT_NAMES = ("control", "http", "udp", "rtmp")
 LONGEST_LOG_BYTES = 8 * 1024 * 1024
 
