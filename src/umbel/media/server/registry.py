@@ -105,9 +105,9 @@ class Registry:
 
     async def release(self, object_id: str) -> None:
         """Drop the object and all in it. An unknown one is no error."""
-        found = self._objects.pop(object_id, None)
-        if found is None or object_id == roles.MANAGER:
+        if object_id == roles.MANAGER or object_id not in self._objects:
             return
+        found = self._objects.pop(object_id)
         for child in list(found.children):
             await self.release(child)
         if isinstance(found, MediaPipeline):
