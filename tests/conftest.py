@@ -1,5 +1,6 @@
 """Fixtures every layer of tests shares: databases."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from support import postgres
 from umbel import migrations
 from umbel.kit.db import Database
+
+# The looptime plugin asks for the current loop even around a test without one; asyncio would then
+# make one that nobody closes, and its ResourceWarning would fail whichever test runs later.
+asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,8 @@ HURRIED = Limits(
 
 
 class World(Protocol):
-    vim: Vim
+    @property
+    def vim(self) -> Vim: ...
 
     async def reopen(self) -> Vim:
         """The control plane is gone; another one over the same functions."""
