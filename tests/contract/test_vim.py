@@ -66,7 +66,7 @@ async def test_ready_and_death_are_told(world: World) -> None:
     dead = (await world.vim.running())[EDGE.id]
     assert dead.state is FunctionState.FAILED
     assert dead.reason == "killed by signal 9"
-    assert dead.cpu_cores == 0
+    assert (dict(dead.ports), dead.cpu_cores, dead.rss_mb) == ({}, 0, 0)
 
 
 async def test_every_watcher_is_told(world: World) -> None:
