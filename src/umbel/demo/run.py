@@ -16,6 +16,7 @@ import httpx
 from rich.console import Console
 from rich.live import Live
 
+from umbel.catalogue.model import UserRole
 from umbel.demo import encoder, stage, table
 from umbel.demo.stage import Account, Child, DemoFailed, LiveEvent
 from umbel.kit.errors import UmbelError
@@ -80,13 +81,15 @@ async def _staged(console: Console, source: Path | None, data_dir: Path) -> Asyn
         children.append(platform)
         api.base_url = httpx.URL(url)
         console.print("event and acquirer ...")
-        provider = next(a for a in accounts if a.username == "provider")
-        event = await stage.open_event(api, provider)
+        roles = {account.role: account for account in accounts}
+        await stage.sign_in(api, roles[UserRole.PROVIDER])
+        event = await stage.open_event(api)
         console.print("encoder ...")
         command = encoder.push_command(event.push_url, source=source)
         pusher = await stage.start("encoder", command, data_dir / "encoder.log")
         children.append(pusher)
         await stage.until_live(api, event.id, pusher)
+        await stage.sign_in(api, roles[UserRole.OPERATOR])
         console.print(f"live: {url}/watch/{event.id}")
         yield Scene(url=url, api=api, event=event, accounts=accounts)
     finally:
