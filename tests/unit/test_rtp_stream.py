@@ -1,5 +1,7 @@
 """The stream space: continuous whoever acquires, with the caches viewers need."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,13 +122,10 @@ def test_another_source_goes_on_where_the_last_one_ended() -> None:
         assert len(parsed(sink.all)) == 122 * (number + 1)
     packets = parsed(sink.all)
     assert {one.ssrc for one in packets} == {stream.video.ssrc}
-    steps = [
-        packet.sequence_ahead(b.sequence, a.sequence)
-        for a, b in zip(packets, packets[1:], strict=False)
-    ]
+    steps = [packet.sequence_ahead(b.sequence, a.sequence) for a, b in itertools.pairwise(packets)]
     assert set(steps) == {1}
     times = sorted({one.timestamp for one in packets})
-    gaps = {b - a for a, b in zip(times, times[1:], strict=False)}
+    gaps = {b - a for a, b in itertools.pairwise(times)}
     assert gaps == {TICKS}
 
 
