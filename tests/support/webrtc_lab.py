@@ -42,7 +42,7 @@ async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> Non
     """Wait for the condition; TimeoutError when it does not come true."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 -- what is waited for has no event
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.005)
 
 
 @contextlib.contextmanager
