@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.h264 import IDR_REST, IDR_START, PPS, SLICE_START, SPS, TICKS, Source, stap_a
 from support.webrtc_wire import Collected
 from umbel.media.rtp import gop, packet, rtcp
-from umbel.media.rtp.gop import GopCache, Nal
+from umbel.media.rtp.gop import Begins, GopCache
 from umbel.media.rtp.history import History
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
 from umbel.media.rtp.rtcp import SenderReport
@@ -51,7 +51,7 @@ def test_any_bytes_are_rtp_or_malformed(data: bytes) -> None:
 
 @given(st.binary(max_size=64))
 def test_any_payload_can_be_scanned(payload: bytes) -> None:
-    assert gop.scan(payload) in Nal
+    assert len(gop.scan(payload)) == 2
     found = gop.profile_level_id(payload)
     assert found is None or len(found) == 6
 
@@ -77,11 +77,11 @@ def test_history_forgets_what_is_a_ring_older() -> None:
 
 
 def test_key_pictures_are_seen_in_every_packing() -> None:
-    assert gop.scan(SPS) == gop.scan(PPS) == Nal.PARAMETERS
-    assert gop.scan(b"\x65abc") == Nal.KEY_SLICE
-    assert gop.scan(stap_a(SPS, PPS, b"\x65a")) == Nal.PARAMETERS | Nal.KEY_SLICE
-    assert gop.scan(IDR_START + b"a") == Nal.KEY_SLICE
-    assert gop.scan(IDR_REST + b"a") == gop.scan(SLICE_START) == gop.scan(b"\x61") == Nal.NOTHING
+    assert gop.scan(SPS) == gop.scan(PPS) == Begins(parameters=True)
+    assert gop.scan(b"\x65abc") == Begins(key_slice=True)
+    assert gop.scan(stap_a(SPS, PPS, b"\x65a")) == Begins(parameters=True, key_slice=True)
+    assert gop.scan(IDR_START + b"a") == Begins(key_slice=True)
+    assert gop.scan(IDR_REST + b"a") == gop.scan(SLICE_START) == gop.scan(b"\x61") == Begins()
     assert gop.profile_level_id(stap_a(PPS, SPS)) == "42c01f"
 
 
