@@ -11,8 +11,8 @@ from dataclasses import asdict
 
 from umbel.kit.errors import UmbelError
 from umbel.media import roles
-from umbel.media.drivers.ingest import Claim, IngestDesk
-from umbel.media.drivers.webrtc import Answer
+from umbel.media.drivers.ingest import IngestDesk
+from umbel.media.drivers.ingest_stream import Claim
 from umbel.media.elements import values
 from umbel.media.model import IngestState
 from umbel.media.ports import Packets, PacketSink
@@ -23,7 +23,7 @@ from umbel.media.server.host import Host
 from umbel.media.server.objects import Json, MediaElement, Place
 from umbel.media.server.peers import Peers
 from umbel.media.server.pipeline import stream_of
-from umbel.media.webrtc.reports import PublishPhase, PublishState
+from umbel.media.webrtc.reports import Answer, PublishPhase, PublishState
 
 # What WebRTC publishers may send that the tree carries as it is; no video at all is fine too.
 _PASSED = frozenset({"H264", ""})
