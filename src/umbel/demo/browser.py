@@ -5,12 +5,12 @@ and Debian's Chromium, which the test environment has.
 """
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.async_api import BrowserContext, Page, async_playwright
 
 from umbel.demo.encoder import BIT_PX, BITS, WIDTH
 
@@ -34,36 +34,38 @@ _PROBE = _LAYOUT + (_HERE / "probe.js").read_text()
 _REPORT = (_HERE / "report.js").read_text()
 
 
-@contextmanager
-def chromium() -> Iterator[BrowserContext]:
+@asynccontextmanager
+async def chromium() -> AsyncIterator[BrowserContext]:
     """A fresh browser; every page of it carries the probe."""
-    with tempfile.TemporaryDirectory() as profile, sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
+    async with async_playwright() as playwright:
+        profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        context = await playwright.chromium.launch_persistent_context(
+            profile.name,
             executable_path=CHROMIUM,
             headless=True,
             args=FLAGS,
             chromium_sandbox=False,
             viewport={"width": 1280, "height": 800},
         )
-        context.add_init_script(_PROBE)
+        await context.add_init_script(_PROBE)
         try:
             yield context
         finally:
-            context.close()
+            await context.close()
+            profile.cleanup()
 
 
-def report(page: Page) -> dict[str, Any]:
+async def report(page: Page) -> dict[str, Any]:
     """What the page shows now: state, protocol, edge, framesDecoded, ttffMs, latencyMs."""
-    answer: dict[str, Any] = page.evaluate(_REPORT)
+    answer: dict[str, Any] = await page.evaluate(_REPORT)
     return answer
 
 
-def until_decoded(page: Page, frames: int, *, timeout_s: float) -> dict[str, Any]:
+async def until_decoded(page: Page, frames: int, *, timeout_s: float) -> dict[str, Any]:
     """Wait until so many frames were decoded. Raises Playwright's TimeoutError."""
-    page.wait_for_function(
+    await page.wait_for_function(
         "frames => window.umbelPlayer && window.umbelPlayer.framesDecoded >= frames",
         arg=frames,
         timeout=timeout_s * 1000,
     )
-    return report(page)
+    return await report(page)

@@ -3,13 +3,14 @@
 python -m umbel.demo.viewers WATCH_URL FRONT_END_URL EVENT_ID
 """
 
+import asyncio
 import json
 import sys
 from typing import Any
 
 import httpx
-from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import Page
+from playwright.async_api import Error as PlaywrightError
+from playwright.async_api import Page
 
 from umbel.demo.browser import chromium, report, until_decoded
 
@@ -17,24 +18,25 @@ _FRAMES = 60
 _DECODED_S = 60.0
 
 
-def check(watch: str, front_end: str, event: str) -> dict[str, Any]:
+async def check(watch: str, front_end: str, event: str) -> dict[str, Any]:
     """What `make demo ONCE=1` prints. Reasons name the viewer that failed."""
-    with chromium() as browser:
+    async with chromium() as browser:
         pages: dict[str, Page] = {}
         for name, query in (
             ("whep", "node=pe2&protocol=whep"),
             ("hls", "node=pe4&protocol=hls"),
             ("joiner", "node=pe2&protocol=whep"),
         ):
-            pages[name] = browser.new_page()
-            pages[name].goto(f"{watch}?{query}")
+            pages[name] = await browser.new_page()
+            await pages[name].goto(f"{watch}?{query}")
             try:
-                until_decoded(pages[name], _FRAMES, timeout_s=_DECODED_S)
+                await until_decoded(pages[name], _FRAMES, timeout_s=_DECODED_S)
             except PlaywrightError:
-                seen = report(pages[name])
-                return {"ok": False, "reason": f"the {name} viewer saw no picture: {seen}"}
-        seen = {name: report(page) for name, page in pages.items()}
-        tree = httpx.get(f"{front_end}/api/v1/trees/{event}").json()
+                failed = await report(pages[name])
+                return {"ok": False, "reason": f"the {name} viewer saw no picture: {failed}"}
+        seen = {name: await report(page) for name, page in pages.items()}
+        async with httpx.AsyncClient() as api:
+            tree = (await api.get(f"{front_end}/api/v1/trees/{event}")).json()
     return _verdict(seen, tree)
 
 
@@ -62,4 +64,4 @@ def _verdict(seen: dict[str, dict[str, Any]], tree: dict[str, Any]) -> dict[str,
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(check(*sys.argv[1:4])) + "\n")
+    sys.stdout.write(json.dumps(asyncio.run(check(*sys.argv[1:4]))) + "\n")

@@ -12,6 +12,12 @@ export function formatDateTime(iso: string, locale?: string, timeZone?: string):
   return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
 }
 
+/** From when to when; what both have in common is said once. */
+export function formatSpan(startIso: string, endIso: string, locale?: string, timeZone?: string): string {
+  const options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
+  return new Intl.DateTimeFormat(locale, { ...options, timeZone }).formatRange(new Date(startIso), new Date(endIso));
+}
+
 /** A calendar day as YYYY-MM-DD in the zone: equal keys are the same day there. */
 export function dayKey(iso: string, timeZone?: string): string {
   const parts = new Intl.DateTimeFormat('en-CA', { year: 'numeric', month: '2-digit', day: '2-digit', timeZone });

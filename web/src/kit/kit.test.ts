@@ -34,6 +34,13 @@ describe('days and times', () => {
     expect(format.formatDistance(iso, now)).toBe(words);
   });
 
+  test('a span says its day once', () => {
+    const span = format.formatSpan('2030-06-10T20:00:00Z', '2030-06-10T21:30:00Z', 'en-GB', 'UTC');
+    expect(span.match(/Jun/g)).toHaveLength(1);
+    expect(span).toContain('20:00');
+    expect(span).toContain('21:30');
+  });
+
   test('a local input goes there and back', () => {
     const ms = Date.parse('2030-01-02T03:04:00Z');
     expect(format.fromLocalInput(format.toLocalInput(ms))).toBe('2030-01-02T03:04:00.000Z');

@@ -14,6 +14,7 @@ export interface Picture {
 }
 
 const RADIUS = 26;
+const FLOW_ASIDE = 8;
 const ROLES: Readonly<Record<string, string>> = { acquirer: 'acquirer', forwarder: 'forwarder', edge: 'edge' };
 
 /** The element's width, as it changes. */
@@ -60,12 +61,15 @@ function LinkLabel({ link, from, to }: { link: LinkStatus; from: Point; to: Poin
   );
 }
 
-/** A stream's way over one link, moving in the direction it flows; stops short of the nodes. */
+/** A stream's way over one link, moving in the direction it flows: beside the link, short of the nodes. */
 function Flow({ from, to }: { from: Point; to: Point }) {
-  const length = Math.hypot(to.x - from.x, to.y - from.y) || 1;
-  const cut = (RADIUS + 5) / length;
+  const dx = to.x - from.x;
+  const dy = to.y - from.y;
+  const length = Math.hypot(dx, dy) || 1;
+  const cut = (RADIUS + 6) / length;
+  const aside = { x: (dy / length) * FLOW_ASIDE, y: (-dx / length) * FLOW_ASIDE };
   const point = (t: number): string =>
-    `${(from.x + (to.x - from.x) * t).toFixed(1)} ${(from.y + (to.y - from.y) * t).toFixed(1)}`;
+    `${(from.x + dx * t + aside.x).toFixed(1)} ${(from.y + dy * t + aside.y).toFixed(1)}`;
   return <path className="flow" d={`M${point(cut)}L${point(1 - cut)}`} markerEnd="url(#flow-head)" />;
 }
 

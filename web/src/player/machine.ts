@@ -101,6 +101,7 @@ export const LIMITS = {
   askMs: 12_000, // a first viewer may have to wait until an edge has started
   linkMs: { whep: 4_000, hls: 8_000 },
   firstPictureMs: 3_000,
+  doubtMs: 750, // no picture for this long: ask the edge, and say nothing yet
   stallMs: 1_500,
   stallMaxMs: 4_000, // the edge answers but sends nothing: take another
   probeEveryMs: 1_000,
@@ -211,6 +212,12 @@ function probe(state: State, phase: 'stalled' | 'waiting', at: Moment, everyMs: 
   return { state: next, effects: [{ type: 'probe', epoch: state.epoch, session: state.session }] };
 }
 
+/** Asks the edge while it goes on playing; at most once until pictures come again. */
+function doubt(state: State): Step {
+  const effects: Effect[] = state.session ? [{ type: 'probe', epoch: state.epoch, session: state.session }] : [];
+  return { state: { ...state, wakeAtMs: null }, effects };
+}
+
 const due = (state: State, at: Moment): boolean => state.wakeAtMs !== null && at.nowMs >= state.wakeAtMs;
 
 const isOver = (seen: Seen | null): boolean => seen?.state === 'ended' || seen?.state === 'cancelled';
@@ -225,10 +232,11 @@ function onProgress(state: State, event: Of<'progress'>, at: Moment): Step {
   if (event.value === state.progress) return stay(state);
   const going: State = { ...state, progress: event.value, progressAtMs: at.nowMs };
   if (state.phase === 'playing') {
+    const calm: State = { ...going, wakeAtMs: at.nowMs + LIMITS.doubtMs };
     const steady = at.nowMs - state.sinceMs >= LIMITS.steadyMs;
-    return stay(steady && state.attempt > 0 ? { ...going, attempt: 0, trouble: '' } : going);
+    return stay(steady && state.attempt > 0 ? { ...calm, attempt: 0, trouble: '' } : calm);
   }
-  return stay(enter({ ...going, linked: true, played: true }, 'playing', at, null));
+  return stay(enter({ ...going, linked: true, played: true }, 'playing', at, LIMITS.doubtMs));
 }
 
 function onLost(state: State, event: Of<'lost'>, at: Moment): Step {
@@ -333,17 +341,21 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
   playing: {
     progress: onProgress,
     lost: onLost,
-    // Pictures may still come from a buffer: ask the edge, but go on showing them.
-    shaky: (state) => ({
-      state,
-      effects: state.session ? [{ type: 'probe', epoch: state.epoch, session: state.session }] : [],
-    }),
-    probed: (state, event, at) =>
-      event.alive ? stay(state) : retry(state, at, 'The edge does not answer.', null),
-    tick: (state, _event, at) =>
-      !state.paused && at.nowMs - state.progressAtMs >= LIMITS.stallMs
-        ? probe(state, 'stalled', at, LIMITS.probeEveryMs)
-        : stay(state),
+    resume: (state, _event, at) =>
+      stay({ ...state, paused: false, progressAtMs: at.nowMs, wakeAtMs: at.nowMs + LIMITS.doubtMs }),
+    shaky: (state) => doubt(state),
+    probed: (state, event, at) => {
+      // Pictures that came meanwhile prove the edge well, unless they come from HLS's buffer.
+      const moving = state.protocol === 'whep' && at.nowMs - state.progressAtMs < LIMITS.doubtMs;
+      return event.alive || moving ? stay(state) : retry(state, at, 'The edge does not answer.', null);
+    },
+    tick: (state, _event, at) => {
+      if (state.paused) return stay(state);
+      if (at.nowMs - state.progressAtMs >= LIMITS.stallMs) {
+        return probe(state, 'stalled', at, LIMITS.probeEveryMs);
+      }
+      return due(state, at) ? doubt(state) : stay(state);
+    },
   },
   stalled: {
     progress: onProgress,

@@ -2,10 +2,13 @@
 
 import { useEffect, useEffectEvent, useRef, useState, type RefObject } from 'react';
 
+import { formatDistance } from '../kit/format';
 import type { LiveEvent } from '../kit/types';
+import { useNow } from '../ui/hooks';
 import { Icon, type IconName } from '../ui/icons';
 import { Poster } from '../ui/mark';
 import { useSnapshot } from './panel';
+import type { Phase } from './machine';
 import type { Player } from './runner';
 
 const VOLUME_STEP = 0.1;
@@ -139,6 +142,7 @@ function useAutoplay(video: HTMLVideoElement | null, player: Player | null): voi
 
 function Overlay({ player, event }: { player: Player; event: LiveEvent }) {
   const { state, status } = useSnapshot(player);
+  const nowMs = useNow();
   if (state.phase === 'playing') return null;
   // Until the first picture the poster stands in; later the last picture stays, dimmed.
   return (
@@ -146,7 +150,7 @@ function Overlay({ player, event }: { player: Player; event: LiveEvent }) {
       {(!state.played || state.phase === 'over') && <Poster provider={event.provider_id} event={event.id} />}
       <p className="overlay-text" aria-hidden="true">
         {status.mood === 'busy' && <span className="spinner" />}
-        {status.text}
+        {state.phase === 'early' ? `Starts ${formatDistance(event.starts_at, nowMs)}` : status.text}
       </p>
     </div>
   );
@@ -216,9 +220,12 @@ interface ControlsProps {
   full: boolean;
 }
 
+const NOTHING_TO_CONTROL: readonly Phase[] = ['early', 'over', 'missing'];
+
 function Controls({ player, video, stage, sound, full }: ControlsProps) {
   const { phase, paused } = useSnapshot(player).state;
   const playing = phase === 'playing';
+  if (NOTHING_TO_CONTROL.includes(phase)) return null;
   return (
     <>
       {playing && sound.muted && !paused && (

@@ -2,7 +2,7 @@
 
 import { useState } from 'react';
 
-import { formatDateTime, formatMbps, formatViewers } from '../kit/format';
+import { formatMbps, formatSpan, formatViewers } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { Ingest, LiveEvent, StreamStatus } from '../kit/types';
@@ -204,9 +204,7 @@ function EventPage({ eventId }: { eventId: string }) {
           <p className="about-meta">
             <StateBadge state={event.state} />
             <span>{event.provider_name}</span>
-            <span>
-              {formatDateTime(event.starts_at)} to {formatDateTime(event.ends_at)}
-            </span>
+            <span>{formatSpan(event.starts_at, event.ends_at)}</span>
           </p>
         </div>
         <div className="row">

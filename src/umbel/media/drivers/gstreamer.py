@@ -46,6 +46,13 @@ class Pad:
     caps: str
     fields: Mapping[str, object]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, 0 where the caps do not say."""
+        width, height = self.fields.get("width"), self.fields.get("height")
+        known = isinstance(width, int) and isinstance(height, int)
+        return (width, height) if known else (0, 0)  # type: ignore[return-value]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Callbacks:
@@ -127,7 +134,7 @@ class Pipeline:
     def force_key(self, sink_name: str) -> None:
         """Ask the encoder before a sink for a keyframe."""
         event = GstVideo.video_event_new_upstream_force_key_unit(Gst.CLOCK_TIME_NONE, True, 0)
-        self.get(sink_name).get_static_pad("sink").send_event(event)
+        self.get(sink_name).get_static_pad("sink").push_event(event)
 
     def set_caps(self, name: str, text: str) -> None:
         """Say what is pushed into a source."""

@@ -140,10 +140,7 @@ class Framed:
 
     def on_caps(self, medium: str, text: str, pad: Pad) -> None:
         """The sink's samples will be so."""
-        width, height = pad.fields.get("width"), pad.fields.get("height")
-        known = isinstance(width, int) and isinstance(height, int)
-        size = (width, height) if known else (0, 0)
-        self._caps[medium] = (text, size)  # type: ignore[assignment]
+        self._caps[medium] = (text, pad.size)
 
     def on_sample(self, sample: Sample) -> None:
         """A frame; without a time it cannot be placed."""

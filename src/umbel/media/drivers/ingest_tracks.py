@@ -6,10 +6,10 @@ media are. H.264 that may pass is only cut into packets; the rest goes through a
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from umbel.kit.clock import Clock
-from umbel.media.drivers.gstreamer import Callbacks, Pipeline, Sample, sink
+from umbel.media.drivers.gstreamer import Callbacks, Pad, Pipeline, Sample, sink
 from umbel.media.ingest import codecs, h264, rates
 from umbel.media.ingest.bits import MalformedVideo
 from umbel.media.ingest.codecs import Codec
@@ -23,7 +23,7 @@ _DRAIN_S = 1.0
 _VIDEO = (
     "appsrc name=in format=time ! {decode} ! videoconvert ! deinterlace fields=top"
     " ! video/x-raw,format=I420"
-    " ! queue leaky=downstream max-size-buffers=4 max-size-time=0 max-size-bytes=0"
+    " ! queue leaky=downstream max-size-buffers=12 max-size-time=0 max-size-bytes=0"
     " ! x264enc name=encoder tune=zerolatency speed-preset={preset} bitrate={kbps}"
     " key-int-max=240 bframes=0"
     " ! video/x-h264,profile=constrained-baseline ! h264parse config-interval=-1"
@@ -116,7 +116,11 @@ class VideoTrack:
                 self._encoder.push(_frame(unit, key=key))
 
     def _encode(self, codec: Codec, caps: str = "") -> "VideoEncoder":
-        return VideoEncoder(codec, caps or codec.raw_caps, self.size, self._emit, self._fail)
+        callbacks = Callbacks(on_sample=self._emit, on_problem=self._fail, on_caps=self._on_caps)
+        return VideoEncoder(codec, caps or codec.raw_caps, self.size, callbacks)
+
+    def _on_caps(self, _sink: str, _text: str, pad: Pad) -> None:
+        self.size = pad.size
 
     def _emit(self, sample: Sample) -> None:
         if sample.pts_ns is not None:
@@ -148,15 +152,14 @@ class VideoEncoder:
         codec: Codec,
         caps: str,
         size: tuple[int, int],
-        emit: Callable[[Sample], None],
-        fail: Fail,
+        callbacks: Callbacks,
     ) -> None:
-        self._emit = emit
+        self._emit = callbacks.on_sample
         self._meter = rates.BitrateMeter(codec.name)
         self._lost = False
         self._key_ns = 0
         text = _VIDEO.format(decode=codec.decode, preset=rates.preset(*size), kbps=self._meter.kbps)
-        self._pipeline = Pipeline(text, Callbacks(on_sample=self._on_sample, on_problem=fail))
+        self._pipeline = Pipeline(text, replace(callbacks, on_sample=self._on_sample))
         self._pipeline.set_caps("in", caps)
         self._pipeline.play()
 
@@ -286,14 +289,7 @@ class Intake:
 
     def _placed(self, medium: str, frame: Frame) -> Frame:
         shift_ns = self._timeline.shift_ns(medium, frame.dts_ns, self._clock.monotonic_s())
-        return Frame(
-            codec=frame.codec,
-            caps=frame.caps,
-            data=frame.data,
-            pts_ns=frame.pts_ns + shift_ns,
-            dts_ns=frame.dts_ns + shift_ns,
-            key=frame.key,
-        )
+        return replace(frame, pts_ns=frame.pts_ns + shift_ns, dts_ns=frame.dts_ns + shift_ns)
 
     def _tell(self) -> None:
         reasons = {"video": self._video.reason, "audio": self._audio.reason}

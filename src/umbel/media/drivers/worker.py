@@ -59,6 +59,7 @@ class Worker:
         self._entry, self._exit = sockets
         self._ears = ears
         self._pong = False
+        self._closing = False
         self.taken_bytes = 0
         self.ready = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -134,6 +135,7 @@ class Worker:
 
     async def close(self) -> None:
         """End it now."""
+        self._closing = True
         if self._process.returncode is None and not self.exited.done():
             self._process.kill()
         await asyncio.wait({self.exited, self._watching})
@@ -168,7 +170,7 @@ class Worker:
         self._exit.close()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        if code:
+        if code and not self._closing:
             log.warning("worker ended", pid=self.pid, code=code)
 
     def _hear(self, line: bytes) -> None:

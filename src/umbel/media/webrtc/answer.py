@@ -140,5 +140,7 @@ def _sources(kind: str, medium: Medium, source: Source) -> Iterator[str]:
     yield f"a=msid:umbel umbel-{kind}"
     if medium.rtx_type is not None:
         yield f"a=ssrc-group:FID {source.ssrc} {source.rtx_ssrc}"
-        yield f"a=ssrc:{source.rtx_ssrc} cname:{source.cname}"
+    # Chromium takes the first line for the medium itself, whatever the group says.
     yield f"a=ssrc:{source.ssrc} cname:{source.cname}"
+    if medium.rtx_type is not None:
+        yield f"a=ssrc:{source.rtx_ssrc} cname:{source.cname}"
