@@ -35,7 +35,9 @@ class IngestEndpoint(MediaElement):
 
     type = "IngestEndpoint"
 
-    def __init__(self, place: Place, host: Host, key_hashes: Iterable[str] = ()) -> None:
+    def __init__(
+        self, place: Place, host: Host, key_hashes: Iterable[str] = (), rtp_offer: str = ""
+    ) -> None:
         super().__init__(place)
         if host.desk is None:
             raise OperationUnsupported("this server is no acquirer")
@@ -43,6 +45,8 @@ class IngestEndpoint(MediaElement):
         self._desk: IngestDesk = host.desk
         self._stream = stream_of(place.parent)
         self._key_hashes = tuple(key_hashes)
+        self._rtp_offer = rtp_offer
+        self.rtp_answer = ""
         self._places: dict[str, str] = {}
         self._fan = Fan()
         self._into = Guard(self._fan, self.id)
@@ -52,6 +56,7 @@ class IngestEndpoint(MediaElement):
     async def open(self) -> None:
         self._host.ingest_listeners[self._stream] = self._on_event
         await self.set_key_hashes(list(self._key_hashes))
+        await self.set_rtp_offer(self._rtp_offer)
 
     async def close(self) -> None:
         await self._desk.dismiss(self._stream)
@@ -79,6 +84,17 @@ class IngestEndpoint(MediaElement):
     async def set_key_hashes(self, key_hashes: list[str]) -> None:
         self._key_hashes = tuple(key_hashes)
         self._places = await self._desk.admit(self._stream, self._key_hashes, self._into)
+
+    def get_rtp_offer(self) -> str:
+        return self._rtp_offer
+
+    async def set_rtp_offer(self, rtp_offer: str) -> None:
+        if rtp_offer:
+            self.rtp_answer = await self._desk.describe_rtp(self._stream, rtp_offer)
+        self._rtp_offer = rtp_offer
+
+    def get_rtp_answer(self) -> str:
+        return self.rtp_answer
 
     def is_media_transcoding(self, media_type: str, bin_name: str | None = None) -> bool:
         return media_type.lower() in self.state.transcoding.lower()

@@ -76,7 +76,7 @@ class HlsEndpoint(MediaElement):
         super().__init__(place)
         self._host = host
         self._stream = stream_of(place.parent)
-        self._hls = HlsStream()
+        self._hls = HlsStream(place.clock)
         self._seen_s: dict[str, float] = {}
         self._sent = Count()
         self.sink = Guard(self._hls, self.id)
