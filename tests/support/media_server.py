@@ -18,7 +18,7 @@ from umbel.kit import tokens
 from umbel.kit.tokens import Claims, Signer
 from umbel.media.model import Server
 
-SECRET = "open sesame"
+SECRET = "open-sesame"
 _READY_S = 20.0
 
 

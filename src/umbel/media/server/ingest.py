@@ -14,6 +14,7 @@ from umbel.media import roles
 from umbel.media.drivers.ingest import IngestDesk
 from umbel.media.drivers.ingest_stream import Claim
 from umbel.media.elements import values
+from umbel.media.ingest import codecs
 from umbel.media.model import IngestState
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.protocol.faults import OperationUnsupported
@@ -174,7 +175,7 @@ class _Visit:
 
     def _admit(self, state: PublishState, claim: Claim) -> None:
         if state.video in _PASSED:
-            claim.update(video=state.video, audio=state.audio.capitalize())
+            claim.update(video=_named(state.video, "video"), audio=_named(state.audio, "audio"))
             self._let_through(self._into)
         else:
             self._opening = asyncio.create_task(self._transcode(state.video))
@@ -192,3 +193,8 @@ class _Visit:
         while self._held:
             batch, at_s = self._held.popleft()
             target.packets(batch, at_s)
+
+
+def _named(encoding: str, medium: str) -> str:
+    codec = codecs.in_sdp(encoding, medium)
+    return codec.name if codec is not None else ""

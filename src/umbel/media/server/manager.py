@@ -89,6 +89,8 @@ class ServerManager(MediaObject):
 def info(pipeline: MediaPipeline, now_s: float) -> StreamInfo:
     """What a pipeline does with its stream."""
     elements = [e for e in pipeline.children.values() if isinstance(e, MediaElement)]
+    for element in elements:
+        element.tick(now_s)
     ports = [e.port for e in elements if isinstance(e, RtpReceiver)]
     ingests = [e for e in elements if isinstance(e, IngestEndpoint)]
     entrances = [e for e in elements if isinstance(e, RtpReceiver | IngestEndpoint)]
