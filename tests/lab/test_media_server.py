@@ -361,22 +361,35 @@ async def test_a_wrong_secret_is_unavailable(edge: MediaProcess, plane: JsonRpcM
 
 
 async def test_a_restarted_server_is_found_again(made: Ground, plane: JsonRpcMedia) -> None:
-    first = made.start("edge-1", "edge", "127.0.9.14")
+    first = made.start("acq-1", "acquirer", "127.0.9.14")
     changes: list[tuple[str, str]] = []
     plane.watch(lambda function, stream: changes.append((function, stream)))
-    await plane.ensure(first.server, spec(StreamRole.EDGE))
+    await plane.ensure(first.server, spec(StreamRole.ACQUIRER))
     first.kill()
 
-    async def lost() -> bool:
-        return ("edge-1", "") in changes
+    async def told() -> list[tuple[str, str]]:
+        return changes
 
-    await until(lost)
+    await until(told, lambda seen: seen == [("acq-1", "")])
     with pytest.raises(Unavailable):
         await plane.observe(first.server)
-    second = made.start("edge-1", "edge", "127.0.9.14")
+    port = first.server.control_port
+    second = made.start("acq-1", "acquirer", "127.0.9.14", control_port=port)
+    await until(told, lambda seen: seen == [("acq-1", "")] * 2)
     assert await plane.observe(second.server) == {}
-    state = await plane.ensure(second.server, spec(StreamRole.EDGE))
-    assert state.port > 0
+    state = await plane.ensure(second.server, spec(StreamRole.ACQUIRER))
+    # The new channel has the subscription of the old one.
+    url = dict(state.urls)["rtmp"]
+    made.push("-f", "flv", f"{url}/ev1.wrong")
+    await until(told, lambda seen: ("acq-1", "ev1") in seen)
+
+
+async def test_a_server_elsewhere_is_reached_anew(made: Ground, plane: JsonRpcMedia) -> None:
+    first = made.start("edge-1", "edge", "127.0.9.14")
+    await plane.ensure(first.server, spec(StreamRole.EDGE))
+    second = made.start("edge-1", "edge", "127.0.9.15")
+    assert await plane.observe(second.server) == {}
+    assert list(await plane.observe(first.server)) == ["ev1"]
 
 
 async def test_a_hung_server_is_unavailable_and_comes_back(

@@ -119,10 +119,8 @@ class FakeMedia:
 
     def mend(self, function_id: str) -> None:
         """The control channel is back."""
-        function = self._known(function_id)
-        function.is_cut = False
-        for stream in function.streams:
-            self._tell(function_id, stream)
+        self._known(function_id).is_cut = False
+        self._tell(function_id, "")
 
     def _reach(self, server: Server) -> _Function:
         function = self._functions.setdefault(server.function_id, _Function(server.address))
