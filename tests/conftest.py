@@ -1,5 +1,6 @@
 """Fixtures every layer of tests shares: databases."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from support import postgres
 from umbel import migrations
 from umbel.kit.db import Database
+
+# Otherwise the first async test makes pytest-asyncio ask for "the current loop", which makes one
+# that nobody closes, and its ResourceWarning fails whichever test the garbage collector picks.
+asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")
