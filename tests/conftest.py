@@ -1,5 +1,6 @@
 """Fixtures every layer of tests shares: databases."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,6 +9,10 @@ import pytest
 from support import postgres
 from umbel import migrations
 from umbel.kit.db import Database
+
+# looptime asks for the current loop even around a synchronous test; unless somebody has said that
+# there is none, asyncio makes one then, which nobody closes: a ResourceWarning in a later test.
+asyncio.set_event_loop(None)
 
 
 @pytest.fixture(scope="session")
