@@ -125,7 +125,7 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
     """Three real browsers watch: WHEP at pe2, HLS at pe4, and one that joins at pe2."""
     watch = f"{scene.url}/watch/{scene.event.id}"
     viewers = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "umbel.demo.viewers", watch, scene.url, scene.event.id),
+        *(sys.executable, "-m", "umbel.demo.viewers", watch),
         stdout=asyncio.subprocess.PIPE,
     )
     ended = asyncio.create_task(viewers.communicate())
@@ -139,7 +139,8 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
         if not lines:
             raise DemoFailed("the viewers ended without a word")
         result: dict[str, object] = json.loads(lines[-1])
-        return result
+        tree = (await _picture(scene)).tree
+        return {**result, "tree": {key: tree[key] for key in ("root", "edges", "hops")}}
     finally:
         stopped.cancel()
         if viewers.returncode is None:
