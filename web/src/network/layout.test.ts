@@ -13,8 +13,11 @@ const SLS = {
 
 const distance = (p: Point, q: Point): number => Math.hypot(p.x - q.x, p.y - q.y);
 
-describe('the picture of the network', () => {
-  const points = layout(SLS.nodes, SLS.links, 900, 500, 60);
+describe.each([
+  ['wide', 900, 500],
+  ['tall', 390, 490],
+])('the picture of the network, %s', (_shape, width, height) => {
+  const points = layout(SLS.nodes, SLS.links, width, height, 60);
   const at = (name: string): Point => points.get(name) ?? { x: NaN, y: NaN };
 
   test('places every node inside the margin, none on another', () => {
@@ -22,9 +25,9 @@ describe('the picture of the network', () => {
     const all = [...points.values()];
     for (const point of all) {
       expect(point.x).toBeGreaterThanOrEqual(60 - 1e-6);
-      expect(point.x).toBeLessThanOrEqual(840 + 1e-6);
+      expect(point.x).toBeLessThanOrEqual(width - 60 + 1e-6);
       expect(point.y).toBeGreaterThanOrEqual(60 - 1e-6);
-      expect(point.y).toBeLessThanOrEqual(440 + 1e-6);
+      expect(point.y).toBeLessThanOrEqual(height - 60 + 1e-6);
     }
     for (const [n, point] of all.entries()) {
       for (const other of all.slice(n + 1)) expect(distance(point, other)).toBeGreaterThan(80);

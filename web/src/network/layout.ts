@@ -56,8 +56,8 @@ export function layout(
   const rest = nodes.filter((node) => !isCore(node)).map((node) => node.name);
   const single = cores.length === 1;
   const reach = single ? 0 : rest.length === 0 ? 1 : 0.42;
-  // Two cores lie side by side, more begin at the top.
-  const from = cores.length === 2 ? Math.PI : -Math.PI / 2;
+  // Two cores lie along the longer side, more begin at the top.
+  const from = cores.length === 2 && width >= height ? Math.PI : -Math.PI / 2;
   const inner = new Map(ring(cores, centre, rx * reach, ry * reach, from));
   const wanted = rest.map((name, n) => ({
     name,
