@@ -15,9 +15,9 @@ const distance = (p: Point, q: Point): number => Math.hypot(p.x - q.x, p.y - q.y
 
 describe.each([
   ['wide', 900, 500],
-  ['tall', 390, 490],
+  ['tall', 390, 600],
 ])('the picture of the network, %s', (_shape, width, height) => {
-  const points = layout(SLS.nodes, SLS.links, width, height, 60);
+  const points = layout(SLS.nodes, SLS.links, width, height, { x: 60, y: 60 });
   const at = (name: string): Point => points.get(name) ?? { x: NaN, y: NaN };
 
   test('places every node inside the margin, none on another', () => {
@@ -46,7 +46,7 @@ describe.each([
     ['a star', [core('c1'), edge('pe1'), edge('pe2'), edge('pe3')], [join('c1', 'pe1'), join('c1', 'pe2'), join('c1', 'pe3')]],
     ['no links', [core('c1'), core('c2'), edge('pe1'), edge('pe2')], []],
   ])('copes with %s', (_what, nodes, links) => {
-    const drawn = layout(nodes, links, 400, 400, 40);
+    const drawn = layout(nodes, links, 400, 400, { x: 40, y: 40 });
     expect(drawn.size).toBe(nodes.length);
     for (const point of drawn.values()) expect(Number.isFinite(point.x + point.y)).toBe(true);
   });
