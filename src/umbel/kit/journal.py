@@ -17,7 +17,12 @@ from umbel.kit.errors import NotFound
 changes = sa.Table(
     "changes",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column(
+        "seq",
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
     sa.Column("at_s", sa.Float, nullable=False),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("subject", sa.String(128), nullable=False),
@@ -50,7 +55,8 @@ class Change:
 async def record(
     connection: AsyncConnection, *, at_s: float, kind: str, subject: str, body: Mapping[str, object]
 ) -> None:
-    """Append an entry. On PostgreSQL writers queue here so that seq order is commit order."""
+    """Append an entry, last in its write unit: on PostgreSQL writers queue here, so that seq order
+    is commit order, and whoever waits for a row while the others wait for it is a deadlock."""
     if connection.dialect.name == "postgresql":
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ORDER_LOCK)))
     row = {"at_s": at_s, "kind": kind, "subject": subject, "body": dict(body)}

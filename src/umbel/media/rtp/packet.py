@@ -25,6 +25,31 @@ def payload_type(data: bytes) -> int:
     return data[1] & 0x7F
 
 
+def sequence_of(data: bytes) -> int:
+    """The sequence number of an RTP packet, unchecked: for the fast path."""
+    return data[2] << 8 | data[3]
+
+
+def timestamp_of(data: bytes) -> int:
+    """The timestamp of an RTP packet, unchecked: for the fast path."""
+    return int.from_bytes(data[4:8], "big")
+
+
+def sequence_ahead(later: int, earlier: int) -> int:
+    """How far 16-bit `later` is ahead of `earlier`, between -32768 and 32767."""
+    return ((later - earlier + 0x8000) & 0xFFFF) - 0x8000
+
+
+def timestamp_ahead(later: int, earlier: int) -> int:
+    """How far 32-bit `later` is ahead of `earlier`, between -2**31 and 2**31 - 1."""
+    return ((later - earlier + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+
+
+def build_header(second: int, sequence: int, timestamp: int, ssrc: int) -> bytes:
+    """A plain 12-byte header; `second` is the marker bit (128) with the payload type."""
+    return _HEADER.pack(0x80, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RtpPacket:
     """One packet without its extensions, contributing sources and padding.
