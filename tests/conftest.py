@@ -10,8 +10,8 @@ from support import postgres
 from umbel import migrations
 from umbel.kit.db import Database
 
-# The looptime plugin asks for the current loop even around a test without one; asyncio would then
-# make one that nobody closes, and its ResourceWarning would fail whichever test runs later.
+# Otherwise the first async test makes pytest-asyncio ask for "the current loop", which makes one
+# that nobody closes, and its ResourceWarning fails whichever test the garbage collector picks.
 asyncio.set_event_loop(None)
 
 

@@ -189,7 +189,7 @@ async def test_ingest_tells_the_key_once(here: World) -> None:
     assert (await here.client.get(path)).json()["stream"]["flowing"] is False
 
 
-async def test_a_rotated_key_reaches_the_acquirer_at_once(here: World) -> None:
+async def test_a_rotated_key_replaces_the_old_one_and_is_journalled(here: World) -> None:
     event = await here.event()
     path = f"/api/v1/events/{event.id}"
     city = here.as_("city")
@@ -200,7 +200,8 @@ async def test_a_rotated_key_reaches_the_acquirer_at_once(here: World) -> None:
     assert new != old
     digest = hashlib.sha256(new.encode()).hexdigest()
     assert await here.system.catalogue.key_hashes(event.id) == (digest,)
-    assert here.system.delivery.keys[event.id] == (digest,)
+    last = (await here.system.journal.since(await here.system.journal.head() - 1))[0]
+    assert (last.kind, last.subject, last.body["what"]) == ("event", event.id, "key")
 
 
 async def test_a_key_that_could_not_be_told_is_told_next_time(here: World) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from umbel.catalogue.model import UserRole
 from umbel.demo import encoder, stage
 from umbel.demo.stage import Account, Child, LiveEvent
 
@@ -32,8 +33,13 @@ class Platform:
 
     async def event(self) -> LiveEvent:
         """An open event whose acquirer waits for an encoder."""
-        provider = next(a for a in self.accounts if a.username == "provider")
-        return await stage.open_event(self.api, provider)
+        await self.sign_in(UserRole.PROVIDER)
+        event = await stage.open_event(self.api)
+        await self.sign_in(UserRole.OPERATOR)
+        return event
+
+    async def sign_in(self, role: UserRole) -> None:
+        await stage.sign_in(self.api, next(a for a in self.accounts if a.role is role))
 
     async def live(self) -> tuple[LiveEvent, Child]:
         """A live event and its encoder."""

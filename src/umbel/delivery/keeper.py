@@ -292,6 +292,8 @@ class Keeper:
                 state = await collector.media.ensure(server, await self._spec(event, step, keys))
                 self._keys.setdefault(function, {})[event] = keys
                 collector.note(function, state, event)
+                feeds = sorted(step.children)
+                log.info("stream carried", stream=event, function=function, feeds=feeds)
 
     async def _spec(self, event: str, step: Carry, keys: frozenset[str]) -> StreamSpec:
         is_root = step.role == StreamRole.ACQUIRER.value

@@ -125,11 +125,15 @@ class LiveEvent:
     push_url: str
 
 
-async def open_event(api: httpx.AsyncClient, provider: Account) -> LiveEvent:
-    """Sign in as the provider, end what an earlier demo left, open an event and its ingest."""
-    form = {"grant_type": "password", "username": provider.username, "password": provider.password}
+async def sign_in(api: httpx.AsyncClient, account: Account) -> None:
+    """Ask as this account from now on."""
+    form = {"grant_type": "password", "username": account.username, "password": account.password}
     token = (await _done(api.post("/oauth/token", data=form))).json()["access_token"]
     api.headers["Authorization"] = f"Bearer {token}"
+
+
+async def open_event(api: httpx.AsyncClient) -> LiveEvent:
+    """As a provider: end what an earlier demo left, open an event and its ingest."""
     me = (await _done(api.get("/api/v1/me"))).json()
     for old in (await _done(api.get("/api/v1/events", params={"state": "open,live"}))).json():
         await _done(api.post(f"/api/v1/events/{old['id']}/end"))

@@ -9,7 +9,6 @@ from umbel.delivery.model import IngestPoint
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
 from umbel.portal.errors import UnsupportedMedia
-from umbel.portal.ports import System
 
 router = APIRouter(prefix="/api/v1/events/{event_id}", tags=["ingest"])
 
@@ -69,10 +68,12 @@ async def open_ingest(
 async def rotate_key(
     system: auth.The, user: auth.SignedIn, event_id: str, response: Response
 ) -> KeyOut:
-    """A new key; the old one opens nothing from now on."""
+    """A new key; the old one opens nothing once the acquirer has heard of it.
+
+    The acquirer hears through the journal: were it told here and away, the new key would be lost.
+    """
     await theirs(system, user, event_id)
     key = await system.catalogue.rotate_key(event_id)
-    await _tell_acquirer(system, event_id)
     response.headers["Cache-Control"] = "no-store"
     return KeyOut(stream_key=key)
 
@@ -97,12 +98,6 @@ async def describe_rtp(
     offer = (await request.body()).decode("utf-8", "replace")
     answer = await system.delivery.describe_rtp(event_id, offer)
     return Response(answer, media_type=_SDP)
-
-
-async def _tell_acquirer(system: System, event_id: str) -> None:
-    tree = await system.delivery.tree(event_id)
-    if tree.root is not None:
-        await system.delivery.open_ingest(event_id)
 
 
 def _told(point: IngestPoint, key: str | None) -> IngestOut:
