@@ -292,7 +292,7 @@ async def test_workers_end_with_their_server(tmp_path: Path) -> None:
                 pids = children(server.pid)
                 assert len(pids) == 2
                 server.kill()
-                while any(map(alive, pids)):  # noqa: ASYNC110 -- other processes' state
+                while any(map(alive, pids)):
                     await asyncio.sleep(0.02)
     finally:
         if server.returncode is None:
