@@ -57,7 +57,7 @@ NETWORK = f"default_access: pe1\nnodes:\n{_NODES}\nlinks:\n{_LINKS}\n"
 
 
 async def serve(folder: Path, database_url: str) -> None:
-    """The front end and the loop with one live event, until stdin closes."""
+    """The front end and the loop with one live event, until SIGTERM."""
     log.configure(level="error")
     network = folder / "network.yaml"
     network.write_text(NETWORK)
@@ -75,7 +75,9 @@ async def serve(folder: Path, database_url: str) -> None:
     server = PortalServer(system.app())
     try:
         event = await live_event(system, media)
-        serving = asyncio.create_task(server.serve([listening]))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, 15, None)
+        # Not serve(): it would end this process by the signal before anything is closed.
+        serving = asyncio.create_task(server._serve([listening]))
 
         async def started() -> bool:
             return server.started
