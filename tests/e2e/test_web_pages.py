@@ -1,6 +1,5 @@
 """The web app's pages in a real Chromium over the real platform: discover, player, network."""
 
-import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -117,15 +116,3 @@ async def test_the_operator_sees_the_tree_over_the_network(tmp_path: Path) -> No
         rows = page.get_by_role("region", name="Functions").locator("tbody tr")
         await expect(rows).to_have_count(len(tree["branches"]))
         assert faults == []
-
-
-async def test_a_sign_in_the_portal_no_longer_takes_does_not_keep_a_viewer_out(
-    tmp_path: Path,
-) -> None:
-    async with platform(tmp_path) as made, chromium() as browser:
-        event, _ = await made.live()
-        stale = {"token": "not-a-token", "username": "ada", "expiresMs": 9e15}
-        key = json.dumps("umbel.sign-in")
-        await browser.add_init_script(f"localStorage[{key}] ??= {json.dumps(json.dumps(stale))}")
-        page, _ = await open_page(browser, f"{made.url}/watch/{event.id}?node=pe2")
-        await until_decoded(page, 30, timeout_s=DECODED_S)
