@@ -10,8 +10,8 @@ from support import postgres
 from umbel import migrations
 from umbel.kit.db import Database
 
-# looptime asks for the current loop even around a synchronous test; unless somebody has said that
-# there is none, asyncio makes one then, which nobody closes: a ResourceWarning in a later test.
+# Otherwise the first async test makes pytest-asyncio ask for "the current loop", which makes one
+# that nobody closes, and its ResourceWarning fails whichever test the garbage collector picks.
 asyncio.set_event_loop(None)
 
 

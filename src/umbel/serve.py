@@ -44,15 +44,22 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         loop = asyncio.create_task(system.delivery.run(), name="delivery")
         loop.add_done_callback(lambda _: _stop(server))
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
-        log.info("serving", url=url, policy=settings.policy)
-        if ready_file is not None:
-            ready_file.write_text(url)
+        announcing = asyncio.create_task(_announce(server, url, ready_file))
         try:
             await server.serve([listener])
         finally:
+            announcing.cancel()
             loop.cancel()
             with suppress(asyncio.CancelledError):
                 await loop
+
+
+async def _announce(server: PortalServer, url: str, ready_file: Path | None) -> None:
+    while not server.started:  # noqa: ASYNC110 -- uvicorn has no event to wait for
+        await asyncio.sleep(0.01)
+    log.info("serving", url=url)
+    if ready_file is not None:
+        ready_file.write_text(url)
 
 
 def _stop(server: PortalServer) -> None:

@@ -17,7 +17,8 @@ LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a
 
 
 class World(Protocol):
-    fabric: Fabric
+    @property
+    def fabric(self) -> Fabric: ...
 
     async def arrives(self, stream: str, hop: Hop, sent_to: Endpoint) -> bool:
         """Whether a packet of the stream, sent to where the fabric said, reaches the target."""

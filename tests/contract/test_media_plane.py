@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -95,8 +97,10 @@ class RealRig:
     async def watch_hls(self, server: Server, stream: str, session: str) -> None:
         url = f"{self._process(server).http}/hls/{stream}/index.m3u8"
         token = self._ground.token(session, stream)
-        async with httpx.AsyncClient(trust_env=False) as http:
-            await http.get(url, headers={"Authorization": f"Bearer {token}"})
+        async with httpx.AsyncClient(trust_env=False, timeout=1) as http:
+            # Nothing flows yet, so the playlist is waited for in vain; but asking is watching.
+            with suppress(httpx.ReadTimeout):
+                await http.get(url, headers={"Authorization": f"Bearer {token}"})
 
     async def lose(self, server: Server) -> None:
         self._process(server).kill()
@@ -132,7 +136,7 @@ async def test_an_acquirer_tells_where_to_push(rig: Rig) -> None:
     server = await rig.start("acq", StreamRole.ACQUIRER)
     state = await rig.plane.ensure(server, spec(StreamRole.ACQUIRER))
     assert (state.stream, state.role, state.port) == ("ev1", StreamRole.ACQUIRER, 0)
-    assert {"rtmp", "whip"} <= dict(state.urls).keys()
+    assert {"rtmp", "srt", "rtp", "mpegts", "whip"} == dict(state.urls).keys()
     assert dict(state.urls)["whip"].endswith("/whip/ev1")
     assert dict(state.urls)["rtmp"].startswith(f"rtmp://{server.address}:")
     assert state.ingest is not None
@@ -247,7 +251,7 @@ async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
     root = await until(lambda: at(acquirer), lambda s: s.flowing and bool(s.ingest.video))
     assert root.ingest is not None
     assert root.ingest.protocol == "rtmp"
-    assert root.ingest.video.startswith("H264")
+    assert (root.ingest.video, root.ingest.audio) == ("H.264", "AAC")
     for server in (forwarder, edge):
         state = await until(lambda s=server: at(s), lambda s: s.flowing and s.mbps_in > 0)
         assert state.ingest is None
@@ -258,6 +262,30 @@ async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
         await until(lambda s=server: at(s), lambda s: not s.flowing)
     assert (await at(acquirer)).ingest.protocol == ""
     assert ("acq", "ev1") in rig.changes
+
+
+RTP_OFFER = """v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=-
+t=0 0
+m=video 0 RTP/AVP 100
+a=rtpmap:100 H264/90000
+"""
+
+
+async def test_an_rtp_publisher_is_told_where_to_send(rig: Rig) -> None:
+    acquirer = await rig.start("acq", StreamRole.ACQUIRER)
+    plain = await rig.plane.ensure(acquirer, spec(StreamRole.ACQUIRER))
+    assert plain.rtp_answer == ""
+    described = replace(spec(StreamRole.ACQUIRER), rtp_offer=RTP_OFFER)
+    state = await rig.plane.ensure(acquirer, described)
+    address, _, port = dict(state.urls)["rtp"].rpartition(":")
+    assert f"m=video {port} " in state.rtp_answer
+    assert address in state.rtp_answer
+    assert (await rig.plane.observe(acquirer))["ev1"].rtp_answer == state.rtp_answer
+    with pytest.raises(Invalid) as refused:
+        await rig.plane.ensure(acquirer, replace(described, rtp_offer="v=0\r\nm=nonsense\r\n"))
+    assert refused.value.code == "umbel.malformed_sdp"
 
 
 async def test_a_wrong_key_is_refused_and_told(rig: Rig) -> None:

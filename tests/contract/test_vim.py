@@ -16,6 +16,7 @@ from support.vim_worlds import (
     until,
     until_state,
 )
+from umbel.compute.drivers.process import launch
 from umbel.compute.model import Function, FunctionState, Role
 from umbel.compute.ports import Feature
 
@@ -23,12 +24,16 @@ ACQUIRER = Function(id="acquirer-pe1-1", role=Role.ACQUIRER, node="pe1")
 EDGE = Function(id="edge-pe2-1", role=Role.EDGE, node="pe2")
 
 
-@pytest.fixture(params=["fake", pytest.param("process", marks=pytest.mark.lab)])
+REAL_PROCESSES = [pytest.param(name, marks=pytest.mark.lab) for name in ("stand-in", "media")]
+
+
+@pytest.fixture(params=["fake", *REAL_PROCESSES])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     if request.param == "fake":
         yield FakeWorld()
         return
-    async with process_world(tmp_path) as real:
+    command = launch.MEDIA_COMMAND if request.param == "media" else ()
+    async with process_world(tmp_path, command) as real:
         yield real
 
 
@@ -61,7 +66,7 @@ async def test_ready_and_death_are_told(world: World) -> None:
     dead = (await world.vim.running())[EDGE.id]
     assert dead.state is FunctionState.FAILED
     assert dead.reason == "killed by signal 9"
-    assert dead.cpu_cores == 0
+    assert (dict(dead.ports), dead.cpu_cores, dead.rss_mb) == ({}, 0, 0)
 
 
 async def test_every_watcher_is_told(world: World) -> None:

@@ -147,9 +147,10 @@ async def test_transport_stream_passes_bit_by_bit(here: Lab, form: str) -> None:
     path = await clip(here.clips / "a.ts", *PLAIN_H264, "-c:a", "mp2")
     query = "?pkt_size=1316"
     url = f"{scheme}://{here.urls['mpegts']}{query}"
-    assert await encode("-re", "-i", str(path), "-c", "copy", "-f", muxer, url) == 0
-    await here.until(lambda: here.sink.frames() >= SECONDS * RATE - 1, "all frames")
-    assert here.desk.state("ev_lab").transcoding == "audio: MPEG audio to Opus"
+    async with encoder("-re", "-i", str(path), "-c", "copy", "-f", muxer, url) as process:
+        await here.until(lambda: here.sink.frames() >= SECONDS * RATE - 3, "nearly all frames")
+        assert here.desk.state("ev_lab").transcoding == "audio: MPEG audio to Opus"
+        await process.wait()
     await here.until_stopped()
     own = _SETS | {9}
     sent = [nal for nal in await nals_of(path, here.clips / "a.264") if nal[0] & 0x1F not in own]
@@ -181,7 +182,7 @@ RTP_CASES = {
     ),
     "av1 opus": (
         "AV1/90000",
-        ("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "10", "-g", "25", *EXPERIMENTAL),
+        ("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8", "-g", "25", *EXPERIMENTAL),
         "opus/48000/2",
         ("-c:a", "libopus"),
         "AV1 to H.264",

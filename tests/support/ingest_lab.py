@@ -70,7 +70,7 @@ class Lab:
     async def until(self, condition: Callable[[], object], what: str) -> None:
         try:
             async with asyncio.timeout(DEADLINE_S):
-                while not condition():  # noqa: ASYNC110 -- any condition, with a deadline
+                while not condition():
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(f"not in time: {what}; {self.events}") from None

@@ -18,7 +18,7 @@ from umbel.kit import tokens
 from umbel.kit.tokens import Claims, Signer
 from umbel.media.model import Server
 
-SECRET = "open sesame"
+SECRET = "open-sesame"
 _READY_S = 20.0
 
 
@@ -65,7 +65,9 @@ class Ground:
     started: list[MediaProcess] = field(default_factory=list)
     encoders: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
-    def start(self, function_id: str, role: str, address: str) -> MediaProcess:
+    def start(
+        self, function_id: str, role: str, address: str, *, control_port: int = 0
+    ) -> MediaProcess:
         """A media server, when all its listeners are up."""
         key, ready = self.folder / "viewers.pem", self.folder / f"{function_id}.ready"
         key.write_bytes(self.signer.public_key)
@@ -73,6 +75,7 @@ class Ground:
         log = self.folder / f"{function_id}.log"
         command = [sys.executable, "-m", "umbel.media", "--id", function_id, "--role", role]
         command += ["--address", address, "--ready-file", str(ready), "--public-key", str(key)]
+        command += ["--control-port", str(control_port)]
         environment = {**os.environ, "UMBEL_MEDIA_SECRET": SECRET, "PYTHONPATH": _source()}
         with log.open("ab") as stderr:
             process = subprocess.Popen(command, env=environment, stderr=stderr)

@@ -15,6 +15,7 @@ from umbel.compute.drivers.process.records import Records
 from umbel.compute.health import Limits
 from umbel.compute.model import FunctionState, Instance, Node, NodeKind
 from umbel.compute.ports import Vim
+from umbel.kit import tokens
 from umbel.kit.clock import LoopClock, SystemClock
 
 STAND_IN = str(Path(__file__).with_name("media_stand_in.py"))
@@ -30,7 +31,8 @@ HURRIED = Limits(
 
 
 class World(Protocol):
-    vim: Vim
+    @property
+    def vim(self) -> Vim: ...
 
     async def reopen(self) -> Vim:
         """The control plane is gone; another one over the same functions."""
@@ -58,12 +60,13 @@ class ProcessWorld:
         self.state_dir = folder / "state"
         self.records = Records(self.state_dir)
         self._key = folder / "key.pem"
-        self._key.write_text("nobody reads it")
+        self._key.write_bytes(tokens.Signer(tokens.new_private_key()).public_key)
         self._command = tuple(command) or (sys.executable, STAND_IN)
+        self._limits = Limits() if command else HURRIED
         self.vims: list[ProcessVim] = []
         self.vim = self.open()
 
-    def open(self, *manner: str, limits: Limits = HURRIED) -> ProcessVim:
+    def open(self, *manner: str, limits: Limits | None = None) -> ProcessVim:
         words = ("--manner", *manner) if manner else ()
         vim = ProcessVim(
             self.state_dir,
@@ -71,7 +74,7 @@ class ProcessWorld:
             lambda function_id: f"secret of {function_id}",
             SystemClock(),
             command=(*self._command, *words),
-            limits=limits,
+            limits=limits or self._limits,
         )
         self.vims.append(vim)
         return vim
@@ -108,8 +111,9 @@ class ProcessWorld:
 
 
 @asynccontextmanager
-async def process_world(folder: Path) -> AsyncIterator[ProcessWorld]:
-    world = ProcessWorld(folder)
+async def process_world(folder: Path, command: Sequence[str] = ()) -> AsyncIterator[ProcessWorld]:
+    """A world of stand-ins, or of what the command starts."""
+    world = ProcessWorld(folder, command)
     try:
         yield world
     finally:

@@ -12,7 +12,7 @@ from umbel.media.rtp import packet as rtp
 from umbel.media.rtp import rtcp
 from umbel.media.rtp.packet import RtpPacket
 from umbel.media.rtp.rtcp import Rtcp
-from umbel.media.webrtc import sdp
+from umbel.media.webrtc import ice, sdp
 from umbel.media.webrtc.dtls import Dtls, Identity
 from umbel.media.webrtc.ice import Credentials
 from umbel.media.webrtc.srtp import Srtp
@@ -55,6 +55,7 @@ class Client:
     packets: list[RtpPacket] = field(default_factory=list)
     reports: list[Rtcp] = field(default_factory=list)
     answered: int = 0
+    started: bool = False
     refused: list[int] = field(default_factory=list)
     credentials: Credentials = field(default_factory=Credentials.create)
     remote: sdp.Section | None = None
@@ -83,10 +84,10 @@ class Client:
         return "\r\n".join(lines) + "\r\n"
 
     def accept(self, answer: str) -> sdp.Offer:
-        """Take the answer, which reads like an offer."""
+        """Take the server's description, an answer or an offer: they read alike."""
         parsed = sdp.parse_offer(answer)
         self.remote = next(section for section in parsed.sections if section.port)
-        is_client = self.remote.setup == "passive"
+        is_client = self.remote.setup != "active"
         self.dtls = Dtls(self.identity, self.remote.fingerprints, is_client=is_client)
         return parsed
 
@@ -111,7 +112,11 @@ class Client:
         """Take a datagram of the server."""
         assert self.dtls is not None
         if data[0] < 4:
-            self._answered(stun.parse_message(data))
+            message = stun.parse_message(data)
+            if message.message_class is stun.Class.REQUEST:
+                self._checked(message)
+            else:
+                self._answered(message)
         elif data[0] < 64:
             self.outbox += self.dtls.receive(data)
             if self.dtls.keys is not None and self.srtp is None:
@@ -139,11 +144,22 @@ class Client:
         out, self.outbox = self.outbox, []
         return out
 
+    def _checked(self, message: stun.Message) -> None:
+        """A full agent checks too; answer it, then begin."""
+        assert self.remote is not None
+        check = ice.answer(message, ADDRESS, self.credentials, self.remote.ufrag)
+        if check.answer is not None:
+            self.outbox.append(check.answer)
+        if check.valid and self.dtls is not None and not self.started:
+            self.started = True
+            self.outbox += self.dtls.start()
+
     def _answered(self, message: stun.Message) -> None:
         if message.message_class is stun.Class.ERROR:
             assert message.error_code is not None
             self.refused.append(message.error_code)
             return
         self.answered += 1
-        if self.dtls is not None and self.answered == 1:
+        if self.dtls is not None and not self.started:
+            self.started = True
             self.outbox += self.dtls.start()

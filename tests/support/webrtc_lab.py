@@ -22,20 +22,27 @@ from umbel.media.webrtc.reports import PublishState
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 VIDEO = "-f lavfi -i testsrc2=size=640x360:rate=30"
 AUDIO = "-f lavfi -i sine=frequency=440:sample_rate=48000"
-H264 = "-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 1M -g 60"
+H264 = "-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 1M"
 CHROMIUM_FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update "
-    "--autoplay-policy=no-user-gesture-required --use-fake-device-for-media-stream "
-    "--use-fake-ui-for-media-stream"
-).split()
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
 
 
 async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
     """Wait for the condition; TimeoutError when it does not come true."""
     async with asyncio.timeout(within_s):
         while not condition():
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.005)
 
 
 @contextlib.contextmanager
@@ -50,11 +57,13 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def encoder(port: int) -> Iterator[subprocess.Popen[bytes]]:
+def encoder(port: int, *, gop: int = 60) -> Iterator[subprocess.Popen[bytes]]:
     """A source as the platform has it: H.264 (96), Opus (111) and RTCP to one loopback port."""
     # ffmpeg sends parameter sets out of band unless dump_extra repeats them.
     url = f"rtp://127.0.0.1:{port}?rtcpport={port}&pkt_size=1200"
-    video = f"-map 0:v {H264} -pix_fmt yuv420p -bsf:v dump_extra -f rtp -payload_type 96 {url}"
+    video = (
+        f"-map 0:v {H264} -g {gop} -pix_fmt yuv420p -bsf:v dump_extra -f rtp -payload_type 96 {url}"
+    )
     audio = f"-map 1:a -c:a libopus -ac 2 -f rtp -payload_type 111 {url}"
     inputs = f"-re {VIDEO} -re {AUDIO}"
     with tempfile.TemporaryDirectory() as folder:
@@ -86,6 +95,40 @@ async def rtp_input(sink: PacketSink) -> AsyncIterator[int]:
         sock.close()
 
 
+class Relay(asyncio.DatagramProtocol):
+    """A network between one client and a port. `lose(datagram)` picks what the client misses."""
+
+    def __init__(self, port: int) -> None:
+        self.lose: Callable[[bytes], bool] = lambda _data: False
+        self.port = 0
+        self._server = ("127.0.0.1", port)
+        self._client: tuple[str, int] | None = None
+
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self._transport = transport
+        self.port = transport.get_extra_info("sockname")[1]
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if addr != self._server:
+            self._client = addr
+            self._transport.sendto(data, self._server)
+        elif self._client is not None and not self.lose(data):
+            self._transport.sendto(data, self._client)
+
+
+@contextlib.asynccontextmanager
+async def relay(port: int) -> AsyncIterator[Relay]:
+    """A relay in front of a WebRTC port."""
+    loop = asyncio.get_running_loop()
+    transport, made = await loop.create_datagram_endpoint(
+        lambda: Relay(port), local_addr=("127.0.0.1", 0)
+    )
+    try:
+        yield made
+    finally:
+        transport.close()
+
+
 @dataclass
 class Gate:
     """A small HTTP server: POST /whep and /whip take offers, DELETE and PATCH their resources."""
@@ -94,6 +137,7 @@ class Gate:
     stream: LiveStream
     sink: PacketSink
     url: str = ""
+    relay: Relay | None = None
     ended: list[str] = field(default_factory=list)
     states: list[PublishState] = field(default_factory=list)
     trickled: list[str] = field(default_factory=list)
@@ -119,6 +163,9 @@ class Gate:
             self.port.delete(path[1:])
             return "200 OK", "", ""
         headers = f"Location: /{made.resource}\r\nContent-Type: application/sdp\r\n"
+        if self.relay is not None:
+            near, far = f" {self.port.port} typ", f" {self.relay.port} typ"
+            return "201 Created", headers, made.sdp.replace(near, far)
         return "201 Created", headers, made.sdp
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -163,7 +210,7 @@ async def browser_page(url: str) -> AsyncIterator[Page]:
                 profile,
                 executable_path="/usr/bin/chromium",
                 headless=True,
-                args=CHROMIUM_FLAGS,
+                args=list(CHROMIUM_FLAGS),
                 chromium_sandbox=False,
             )
             try:

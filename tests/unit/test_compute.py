@@ -3,6 +3,7 @@
 import asyncio
 import os
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -159,9 +160,14 @@ def test_access_is_what_trying_every_prefix_gives(texts: list[str], client: int)
 # --- upkeep
 
 
-def instance(function: Function, state: FunctionState, **other: str) -> Instance:
-    where = {"node": function.node, "address": "127.0.9.1"} | other
-    return Instance(id=function.id, role=function.role, state=state, **where)
+def instance(function: Function, state: FunctionState, node: str = "") -> Instance:
+    return Instance(
+        id=function.id,
+        role=function.role,
+        state=state,
+        node=node or function.node,
+        address="127.0.9.1",
+    )
 
 
 @pytest.mark.parametrize(
@@ -430,7 +436,7 @@ def test_the_command_line_is_the_contract() -> None:
     record = Record(
         id="edge-pe4-1", role=Role.EDGE, node="pe4", address="127.0.4.1", ports={"http": 8080}
     )
-    folder = launch.Path("/state")
+    folder = Path("/state")
     words = launch.words(("python", "-m", "umbel", "media"), record, folder / "r", folder / "k.pem")
     assert " ".join(words) == (
         "python -m umbel media --id edge-pe4-1 --role edge --address 127.0.4.1"

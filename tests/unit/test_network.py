@@ -1,5 +1,6 @@
 """The network file's links, the built-in network, the fake fabric's losses, and the door."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ junk = st.recursive(
 )
 
 
-def document(*links: dict[str, object], nodes: str = "abc") -> dict[str, object]:
+def document(*links: Mapping[str, object], nodes: str = "abc") -> dict[str, object]:
     return {"nodes": [{"name": name} for name in nodes], "links": list(links)}
 
 

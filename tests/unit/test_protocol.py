@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.kit.errors import Conflict, Exhausted, NotFound, Unavailable
+from umbel.kit.errors import Conflict, Exhausted, NotFound, UmbelError, Unavailable
 from umbel.media.protocol import envelope, faults, transaction
 from umbel.media.protocol.faults import TransactionMalformed
 from umbel.media.protocol.requester import Event, Requester
@@ -291,13 +291,19 @@ def test_any_operations_are_survived(operations: object) -> None:
         pass
 
 
-@pytest.mark.parametrize("kind", [NotFound, Conflict, Exhausted, Unavailable])
-def test_an_error_means_the_same_on_the_other_side(kind: type) -> None:
-    answer = envelope.response_text(3, kind("because"))
+class StreamKeyOdd(Conflict):
+    code = "umbel.stream_key_odd"
+
+
+@pytest.mark.parametrize("kind", [NotFound, StreamKeyOdd, Exhausted, Unavailable])
+def test_an_error_means_the_same_on_the_other_side(kind: type[UmbelError]) -> None:
+    answer = envelope.response_text(3, kind("because", port=3))
     message = envelope.parse_message(answer)
     assert isinstance(message, envelope.Response)
-    assert type(message.error) is kind
-    assert message.error.message == "because"
+    assert isinstance(message.error, Conflict if kind is StreamKeyOdd else kind)
+    assert message.error.http_status == kind.http_status
+    assert (message.error.code, message.error.message) == (kind.code, "because")
+    assert message.error.details == {"port": 3}
 
 
 def test_every_fault_has_a_number() -> None:

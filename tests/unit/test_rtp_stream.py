@@ -1,12 +1,14 @@
 """The stream space: continuous whoever acquires, with the caches viewers need."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from support.h264 import IDR_REST, IDR_START, PPS, SLICE_START, SPS, TICKS, Source, stap_a
 from support.webrtc_wire import Collected
 from umbel.media.rtp import gop, packet, rtcp
-from umbel.media.rtp.gop import GopCache, Nal
+from umbel.media.rtp.gop import Begins, GopCache
 from umbel.media.rtp.history import History
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
 from umbel.media.rtp.rtcp import SenderReport
@@ -49,7 +51,7 @@ def test_any_bytes_are_rtp_or_malformed(data: bytes) -> None:
 
 @given(st.binary(max_size=64))
 def test_any_payload_can_be_scanned(payload: bytes) -> None:
-    assert gop.scan(payload) in Nal
+    assert len(gop.scan(payload)) == 2
     found = gop.profile_level_id(payload)
     assert found is None or len(found) == 6
 
@@ -75,11 +77,11 @@ def test_history_forgets_what_is_a_ring_older() -> None:
 
 
 def test_key_pictures_are_seen_in_every_packing() -> None:
-    assert gop.scan(SPS) == gop.scan(PPS) == Nal.PARAMETERS
-    assert gop.scan(b"\x65abc") == Nal.KEY_SLICE
-    assert gop.scan(stap_a(SPS, PPS, b"\x65a")) == Nal.PARAMETERS | Nal.KEY_SLICE
-    assert gop.scan(IDR_START + b"a") == Nal.KEY_SLICE
-    assert gop.scan(IDR_REST + b"a") == gop.scan(SLICE_START) == gop.scan(b"\x61") == Nal.NOTHING
+    assert gop.scan(SPS) == gop.scan(PPS) == Begins(parameters=True)
+    assert gop.scan(b"\x65abc") == Begins(key_slice=True)
+    assert gop.scan(stap_a(SPS, PPS, b"\x65a")) == Begins(parameters=True, key_slice=True)
+    assert gop.scan(IDR_START + b"a") == Begins(key_slice=True)
+    assert gop.scan(IDR_REST + b"a") == gop.scan(SLICE_START) == gop.scan(b"\x61") == Begins()
     assert gop.profile_level_id(stap_a(PPS, SPS)) == "42c01f"
 
 
@@ -120,13 +122,10 @@ def test_another_source_goes_on_where_the_last_one_ended() -> None:
         assert len(parsed(sink.all)) == 122 * (number + 1)
     packets = parsed(sink.all)
     assert {one.ssrc for one in packets} == {stream.video.ssrc}
-    steps = [
-        packet.sequence_ahead(b.sequence, a.sequence)
-        for a, b in zip(packets, packets[1:], strict=False)
-    ]
+    steps = [packet.sequence_ahead(b.sequence, a.sequence) for a, b in itertools.pairwise(packets)]
     assert set(steps) == {1}
     times = sorted({one.timestamp for one in packets})
-    gaps = {b - a for a, b in zip(times, times[1:], strict=False)}
+    gaps = {b - a for a, b in itertools.pairwise(times)}
     assert gaps == {TICKS}
 
 

@@ -154,7 +154,8 @@ class Delivery:
         urls = dict(state.urls)
         claims = tokens.Claims(subject=session.id, scope=event_id, expires_s=session.expires_s)
         token = self.signer.sign(claims, tokens.VIEWER)
-        return Ticket(session=session, whep=urls["whep"], hls=urls["hls"], token=token)
+        hls = f"{urls['hls']}?token={token}"
+        return Ticket(session=session, whep=urls["whep"], hls=hls, token=token)
 
     async def session(self, session_id: str) -> Session:
         """The session. Raises NoSuchSession."""

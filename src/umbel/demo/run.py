@@ -16,6 +16,7 @@ import httpx
 from rich.console import Console
 from rich.live import Live
 
+from umbel.catalogue.model import UserRole
 from umbel.demo import encoder, stage, table
 from umbel.demo.stage import Account, Child, DemoFailed, LiveEvent
 from umbel.kit.errors import UmbelError
@@ -80,13 +81,15 @@ async def _staged(console: Console, source: Path | None, data_dir: Path) -> Asyn
         children.append(platform)
         api.base_url = httpx.URL(url)
         console.print("event and acquirer ...")
-        provider = next(a for a in accounts if a.username == "provider")
-        event = await stage.open_event(api, provider)
+        roles = {account.role: account for account in accounts}
+        await stage.sign_in(api, roles[UserRole.PROVIDER])
+        event = await stage.open_event(api)
         console.print("encoder ...")
-        command = encoder.push_command(event.push_url, source=source)
+        command = encoder.push_command(event.ingest, event.stream_key, source=source)
         pusher = await stage.start("encoder", command, data_dir / "encoder.log")
         children.append(pusher)
         await stage.until_live(api, event.id, pusher)
+        await stage.sign_in(api, roles[UserRole.OPERATOR])
         console.print(f"live: {url}/watch/{event.id}")
         yield Scene(url=url, api=api, event=event, accounts=accounts)
     finally:
@@ -122,7 +125,7 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
     """Three real browsers watch: WHEP at pe2, HLS at pe4, and one that joins at pe2."""
     watch = f"{scene.url}/watch/{scene.event.id}"
     viewers = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "umbel.demo.viewers", watch, scene.url, scene.event.id),
+        *(sys.executable, "-m", "umbel.demo.viewers", watch),
         stdout=asyncio.subprocess.PIPE,
     )
     ended = asyncio.create_task(viewers.communicate())
@@ -136,7 +139,8 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
         if not lines:
             raise DemoFailed("the viewers ended without a word")
         result: dict[str, object] = json.loads(lines[-1])
-        return result
+        tree = (await _picture(scene)).tree
+        return {**result, "tree": {key: tree[key] for key in ("root", "edges", "hops")}}
     finally:
         stopped.cancel()
         if viewers.returncode is None:

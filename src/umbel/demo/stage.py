@@ -9,10 +9,11 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -122,14 +123,19 @@ class LiveEvent:
     """The demo's event and where its encoder pushes."""
 
     id: str
-    push_url: str
+    ingest: Mapping[str, Any]
+    stream_key: str
 
 
-async def open_event(api: httpx.AsyncClient, provider: Account) -> LiveEvent:
-    """Sign in as the provider, end what an earlier demo left, open an event and its ingest."""
-    form = {"grant_type": "password", "username": provider.username, "password": provider.password}
+async def sign_in(api: httpx.AsyncClient, account: Account) -> None:
+    """Ask as this account from now on."""
+    form = {"grant_type": "password", "username": account.username, "password": account.password}
     token = (await _done(api.post("/oauth/token", data=form))).json()["access_token"]
     api.headers["Authorization"] = f"Bearer {token}"
+
+
+async def open_event(api: httpx.AsyncClient) -> LiveEvent:
+    """As a provider: end what an earlier demo left, open an event and its ingest."""
     me = (await _done(api.get("/api/v1/me"))).json()
     for old in (await _done(api.get("/api/v1/events", params={"state": "open,live"}))).json():
         await _done(api.post(f"/api/v1/events/{old['id']}/end"))
@@ -143,7 +149,7 @@ async def open_event(api: httpx.AsyncClient, provider: Account) -> LiveEvent:
     }
     event = (await _done(api.post("/api/v1/events", json=draft))).json()["id"]
     ingest = (await _done(api.post(f"/api/v1/events/{event}/ingest"))).json()
-    return LiveEvent(id=event, push_url=f"{ingest['rtmp']}/{ingest['stream_key']}")
+    return LiveEvent(id=event, ingest=ingest, stream_key=ingest["stream_key"])
 
 
 async def until_live(api: httpx.AsyncClient, event: str, encoder: Child) -> None:

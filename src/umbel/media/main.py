@@ -39,7 +39,9 @@ def run(  # noqa: PLR0913 -- one argument per option
     ice_server: Annotated[
         list[str] | None, typer.Option(help="stun: or turn: URL told to browsers; repeatable.")
     ] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        str, typer.Option(envvar="UMBEL_LOG_LEVEL", help="debug, info, warning or error.")
+    ] = "info",
 ) -> None:
     """Run a media server until SIGTERM."""
     logging.configure(level=log_level)

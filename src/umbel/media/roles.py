@@ -5,7 +5,7 @@ that makes it so and ends by asking for the state. Neighbour: drivers/jsonrpc.py
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from umbel.kit.errors import Conflict, Invalid
@@ -58,11 +58,12 @@ RECIPES: Mapping[StreamRole, Recipe] = {
     ),
 }
 
-# Which operation takes what of the spec.
-_SETTERS: Mapping[str, tuple[str, str]] = {
-    "RtpSender": ("setHops", "hops"),
-    "IngestEndpoint": ("setKeyHashes", "keyHashes"),
-}
+# Which properties of which part the spec sets. The last may be refused, so it comes last.
+_SETTINGS: tuple[tuple[str, str], ...] = (
+    ("RtpSender", "hops"),
+    ("IngestEndpoint", "keyHashes"),
+    ("IngestEndpoint", "rtpOffer"),
+)
 
 
 def check(spec: StreamSpec) -> None:
@@ -89,7 +90,10 @@ def build(spec: StreamSpec) -> tuple[Operation, ...]:
     made = [_create("MediaPipeline", pipeline)]
     ids = {kind: reference(index) for index, kind in enumerate(recipe.parts, start=1)}
     for kind in recipe.parts:
-        made.append(_create(kind, {"mediaPipeline": reference(0), **_setting(kind, spec)}))
+        own = {name: value for part, name, value in _settings(spec) if part == kind}
+        if kind == "IngestEndpoint":
+            own["ports"] = list(spec.ports)
+        made.append(_create(kind, {"mediaPipeline": reference(0), **own}))
     linked = [_invoke(ids[a], "connect", {"sink": ids[b]}) for a, b in recipe.links]
     return (*made, *linked, look(spec.stream))
 
@@ -97,9 +101,8 @@ def build(spec: StreamSpec) -> tuple[Operation, ...]:
 def adjust(spec: StreamSpec, info: StreamInfo) -> tuple[Operation, ...]:
     """Bring a stream that is there to what the spec says; nothing is made anew."""
     steps = [
-        _invoke(info.parts[kind], _SETTERS[kind][0], _setting(kind, spec))
-        for kind in RECIPES[spec.role].parts
-        if kind in _SETTERS
+        _invoke(info.parts[kind], f"set{name[0].upper()}{name[1:]}", {name: value})
+        for kind, name, value in _settings(spec)
     ]
     return (*steps, look(spec.stream))
 
@@ -119,13 +122,16 @@ def release(info: StreamInfo) -> Operation:
     return Operation(method="release", params={"object": info.pipeline})
 
 
-def _setting(kind: str, spec: StreamSpec) -> dict[str, object]:
+def _settings(spec: StreamSpec) -> Iterator[tuple[str, str, object]]:
+    """What the spec says, as (part, property, value); nothing about RTP nobody described."""
     values: dict[str, object] = {
         "hops": targets_to_json(spec.hops),
         "keyHashes": list(spec.key_hashes),
+        "rtpOffer": spec.rtp_offer,
     }
-    name = _SETTERS[kind][1] if kind in _SETTERS else ""
-    return {name: values[name]} if name else {}
+    for kind, name in _SETTINGS:
+        if kind in RECIPES[spec.role].parts and (name != "rtpOffer" or spec.rtp_offer):
+            yield kind, name, values[name]
 
 
 def _create(kind: str, params: Mapping[str, object]) -> Operation:

@@ -46,6 +46,7 @@ export interface Session {
   /** The node that serves this viewer. */
   edge: string;
   whep: string;
+  /** Without the token. */
   hls: string;
   token: string;
   expires_at: string;
@@ -53,10 +54,11 @@ export interface Session {
 
 export interface Ingest {
   node: string;
-  rtmp: string;
-  srt: string;
-  whip: string;
-  rtp: { address: string; port: number; mpegts: { address: string; port: number } } | null;
+  /** Each null where the acquirer does not take it. */
+  rtmp: string | null;
+  srt: string | null;
+  whip: string | null;
+  rtp: { address: string; port: number; mpegts: { address: string; port: number } | null } | null;
   /** Only in the first answer for an event. */
   stream_key: string | null;
 }

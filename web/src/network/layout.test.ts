@@ -13,8 +13,11 @@ const SLS = {
 
 const distance = (p: Point, q: Point): number => Math.hypot(p.x - q.x, p.y - q.y);
 
-describe('the picture of the network', () => {
-  const points = layout(SLS.nodes, SLS.links, 900, 500, 60);
+describe.each([
+  ['wide', 900, 500],
+  ['tall', 390, 600],
+])('the picture of the network, %s', (_shape, width, height) => {
+  const points = layout(SLS.nodes, SLS.links, width, height, { x: 60, y: 60 });
   const at = (name: string): Point => points.get(name) ?? { x: NaN, y: NaN };
 
   test('places every node inside the margin, none on another', () => {
@@ -22,9 +25,9 @@ describe('the picture of the network', () => {
     const all = [...points.values()];
     for (const point of all) {
       expect(point.x).toBeGreaterThanOrEqual(60 - 1e-6);
-      expect(point.x).toBeLessThanOrEqual(840 + 1e-6);
+      expect(point.x).toBeLessThanOrEqual(width - 60 + 1e-6);
       expect(point.y).toBeGreaterThanOrEqual(60 - 1e-6);
-      expect(point.y).toBeLessThanOrEqual(440 + 1e-6);
+      expect(point.y).toBeLessThanOrEqual(height - 60 + 1e-6);
     }
     for (const [n, point] of all.entries()) {
       for (const other of all.slice(n + 1)) expect(distance(point, other)).toBeGreaterThan(80);
@@ -43,7 +46,7 @@ describe('the picture of the network', () => {
     ['a star', [core('c1'), edge('pe1'), edge('pe2'), edge('pe3')], [join('c1', 'pe1'), join('c1', 'pe2'), join('c1', 'pe3')]],
     ['no links', [core('c1'), core('c2'), edge('pe1'), edge('pe2')], []],
   ])('copes with %s', (_what, nodes, links) => {
-    const drawn = layout(nodes, links, 400, 400, 40);
+    const drawn = layout(nodes, links, 400, 400, { x: 40, y: 40 });
     expect(drawn.size).toBe(nodes.length);
     for (const point of drawn.values()) expect(Number.isFinite(point.x + point.y)).toBe(true);
   });

@@ -47,17 +47,18 @@ export function layout(
   links: readonly Joined[],
   width: number,
   height: number,
-  margin: number,
+  margin: Point,
 ): Map<string, Point> {
   const centre = { x: width / 2, y: height / 2 };
-  const rx = width / 2 - margin;
-  const ry = height / 2 - margin;
+  const rx = width / 2 - margin.x;
+  const ry = height / 2 - margin.y;
   const cores = nodes.filter(isCore).map((node) => node.name);
   const rest = nodes.filter((node) => !isCore(node)).map((node) => node.name);
   const single = cores.length === 1;
-  const reach = single ? 0 : rest.length === 0 ? 1 : 0.42;
-  // Two cores lie side by side, more begin at the top.
-  const from = cores.length === 2 ? Math.PI : -Math.PI / 2;
+  const wide = width >= height;
+  const reach = single ? 0 : rest.length === 0 ? 1 : wide ? 0.42 : 0.3;
+  // Two cores lie along the longer side, more begin at the top.
+  const from = cores.length === 2 && wide ? Math.PI : -Math.PI / 2;
   const inner = new Map(ring(cores, centre, rx * reach, ry * reach, from));
   const wanted = rest.map((name, n) => ({
     name,

@@ -7,8 +7,9 @@ import { formatMbps } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { LiveEvent, Tree } from '../kit/types';
-import { useLive } from '../ui/hooks';
-import { Link, navigate, useSearch, useTitle } from '../ui/navigation';
+import { SignInForm } from '../studio/account';
+import { useLive, useSignIn } from '../ui/hooks';
+import { navigate, useSearch, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
 import { NetworkPicture, type Picture } from './picture';
 import { NetworkTables } from './tables';
@@ -93,18 +94,20 @@ export default function Network() {
   const open = (events.data ?? []).filter((event) => event.state === 'live' || event.state === 'open');
   const live = open.find((event) => event.state === 'live') ?? open[0];
   const chosen = wanted ?? live?.id ?? null;
-  const { data, error, refresh } = useLive(`network ${chosen ?? ''}`, () => readAll(chosen), KINDS, POLL_MS);
+  const who = useSignIn()?.username ?? '';
+  const { data, error, refresh } = useLive(`network ${who} ${chosen ?? ''}`, () => readAll(chosen), KINDS, POLL_MS);
   return (
     <div className="page">
       <div className="page-head">
         <h1>Network</h1>
-        <Choose events={open} chosen={chosen} />
+        {data && <Choose events={open} chosen={chosen} />}
       </div>
-      {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {error?.status === 401 && (
-        <p>
-          <Link to={to.studio}>Sign in</Link> to see the network.
-        </p>
+      {error && error.status !== 401 && error.status !== 403 && <ErrorNotice error={error} onRetry={refresh} />}
+      {error?.status === 401 && <SignInForm title="Sign in to see the network">For the operator of this network.</SignInForm>}
+      {error?.status === 403 && (
+        <Empty title="The network is its operator’s to see">
+          <p>This account may watch and publish. Sign in as an operator to see nodes, links and trees.</p>
+        </Empty>
       )}
       {data && data.nodes.length > 0 && (
         <>

@@ -134,8 +134,9 @@ function summary({ nodes, tree }: Picture): string {
 export function NetworkPicture(picture: Picture) {
   const { nodes, links, functions, tree } = picture;
   const [measure, width] = useWidth();
-  const height = Math.round(width < 600 ? width * 1.25 : Math.min(540, width * 0.56));
-  const points = layout(nodes, links, width, height, width < 600 ? 58 : 84);
+  const narrow = width < 600;
+  const height = Math.round(narrow ? width * 1.55 : Math.min(540, width * 0.56));
+  const points = layout(nodes, links, width, height, narrow ? { x: 44, y: 56 } : { x: 84, y: 72 });
   const at = (name: string): Point | null => points.get(name) ?? null;
   const ways = (tree?.edges ?? []).flatMap(([a, b]) => {
     const from = at(a);

@@ -25,6 +25,13 @@ const CONFIG: Partial<HlsConfig> = {
   fragLoadPolicy: policy(4000, 8000),
 };
 
+/** Media elements send no headers: the token goes into the address, and the playlists carry it on. */
+export function withToken(session: Session): string {
+  const address = new URL(session.hls);
+  address.searchParams.set('token', session.token);
+  return address.href;
+}
+
 function isHttpError(data: ErrorData): boolean {
   return data.response !== undefined && data.response.code !== undefined && data.response.code >= 400;
 }
@@ -63,7 +70,7 @@ export function connectHls(session: Session, video: HTMLVideoElement, signals: S
       }
     });
     video.srcObject = null;
-    created.loadSource(session.hls);
+    created.loadSource(withToken(session));
     created.attachMedia(video);
   }
 

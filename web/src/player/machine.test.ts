@@ -18,7 +18,7 @@ const session = (id: string, edge = 'pe4'): Session => ({
   id,
   edge,
   whep: `http://127.0.4.1:9000/whep/ev`,
-  hls: `http://127.0.4.1:9000/hls/ev/index.m3u8?token=t`,
+  hls: `http://127.0.4.1:9000/hls/ev/index.m3u8`,
   token: 't',
   expires_at: '2030-01-01T00:00:00Z',
 });

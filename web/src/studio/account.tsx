@@ -8,7 +8,7 @@ import type { Me } from '../kit/types';
 import { useAction, useLive, useSignIn } from '../ui/hooks';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
 
-export function SignInForm() {
+export function SignInForm({ title, children }: { title: string; children: ReactNode }) {
   const id = useId();
   const [username, setUsername] = useState('');
   const [password, setPassword] = useState('');
@@ -26,8 +26,8 @@ export function SignInForm() {
         void submit();
       }}
     >
-      <h1>Sign in to the studio</h1>
-      <p className="quiet">For providers and operators. Watching needs no account.</p>
+      <h1>{title}</h1>
+      <p className="quiet">{children}</p>
       {error && <ErrorNotice error={error} />}
       <div className="field">
         <label htmlFor={`${id}u`}>Name</label>
@@ -50,7 +50,9 @@ const ME_POLL_MS = 300_000;
 export function ForProviders({ children }: { children: (me: Me) => ReactNode }) {
   const signIn = useSignIn();
   const { data: me, error, refresh } = useLive(signIn ? `me ${signIn.username}` : null, api.me, ['user'], ME_POLL_MS);
-  if (!signIn) return <SignInForm />;
+  if (!signIn) {
+    return <SignInForm title="Sign in to the studio">For providers and operators. Watching needs no account.</SignInForm>;
+  }
   if (error && !me) return <ErrorNotice error={error} onRetry={refresh} />;
   if (!me) return <Loading what="Opening the studio" />;
   if (me.role === 'viewer') {

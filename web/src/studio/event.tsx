@@ -53,6 +53,12 @@ function StreamCard({ event }: { event: LiveEvent }) {
   );
 }
 
+const ADDRESSES = [
+  ['rtmp', 'RTMP address'],
+  ['srt', 'SRT address'],
+  ['whip', 'WHIP address'],
+] as const;
+
 /** What OBS and others call "server" and "stream key". */
 function EncoderSteps() {
   return (
@@ -130,9 +136,10 @@ function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: IngestCardP
         <>
           <p className="quiet">Your acquirer is at {ingest.node}.</p>
           <KeyField streamKey={streamKey} />
-          <CopyField label="RTMP address" value={ingest.rtmp} />
-          <CopyField label="SRT address" value={ingest.srt} />
-          <CopyField label="WHIP address" value={ingest.whip} />
+          {ADDRESSES.map(([name, label]) => {
+            const value = ingest[name];
+            return value !== null && <CopyField key={name} label={label} value={value} />;
+          })}
           <EncoderSteps />
         </>
       )}

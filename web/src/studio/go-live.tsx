@@ -120,6 +120,10 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       const where = ingest ?? (await api.ingest(eventId));
       if (where.stream_key !== null && where !== ingest) onKey(where.stream_key);
       if (ingest === null) onIngest(where);
+      if (where.whip === null) {
+        setFault('This acquirer does not take WHIP. Use an encoder instead.');
+        return;
+      }
       const key = streamKey ?? where.stream_key ?? typedKey.trim();
       if (key === '') {
         setNeedsKey(true);

@@ -86,7 +86,7 @@ class FakeVim:
             return
         if machine.boot:
             machine.boot.cancel()
-        idle = replace(machine.instance, cpu_cores=0.0, rss_mb=0.0, reason=reason)
+        idle = replace(machine.instance, ports={}, cpu_cores=0.0, rss_mb=0.0, reason=reason)
         self._step(machine, FunctionEvent.FAIL, idle)
 
     def lose_node(self, node: str) -> None:

@@ -9,7 +9,16 @@ from dataclasses import dataclass, field
 
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.media import roles
-from umbel.media.model import IngestState, Server, StreamRole, StreamSpec, StreamState, Target
+from umbel.media.ingest import sdp
+from umbel.media.model import (
+    INGEST_PORTS,
+    IngestState,
+    Server,
+    StreamRole,
+    StreamSpec,
+    StreamState,
+    Target,
+)
 
 _FIRST_RTP_PORT = 20_000
 _HTTP_PORT = 8080
@@ -21,6 +30,7 @@ class _Stream:
     spec: StreamSpec
     port: int
     ingest: IngestState | None
+    encoder_ports: tuple[tuple[str, int], ...] = ()
     mbps: float = 0.0
     viewers: tuple[str, ...] = ()
 
@@ -43,6 +53,8 @@ class FakeMedia:
 
     async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
         roles.check(spec)
+        if spec.rtp_offer:
+            sdp.parse(spec.rtp_offer)
         function = self._reach(server)
         known = function.streams.get(spec.stream)
         if known is None:
@@ -77,7 +89,12 @@ class FakeMedia:
         found = self._stream(function_id, stream)
         found.mbps = mbps
         found.ingest = state or IngestState(
-            protocol="rtmp", video="H264", audio="AAC", width=1280, height=720
+            protocol="rtmp",
+            video="H.264",
+            audio="AAC",
+            width=1280,
+            height=720,
+            transcoding="audio: AAC to Opus",
         )
         self._tell(function_id, stream)
 
@@ -110,10 +127,8 @@ class FakeMedia:
 
     def mend(self, function_id: str) -> None:
         """The control channel is back."""
-        function = self._known(function_id)
-        function.is_cut = False
-        for stream in function.streams:
-            self._tell(function_id, stream)
+        self._known(function_id).is_cut = False
+        self._tell(function_id, "")
 
     def _reach(self, server: Server) -> _Function:
         function = self._functions.setdefault(server.function_id, _Function(server.address))
@@ -125,9 +140,14 @@ class FakeMedia:
 
     def _make(self, spec: StreamSpec) -> _Stream:
         if spec.role is StreamRole.ACQUIRER:
-            return _Stream(spec=spec, port=0, ingest=IngestState())
+            known = spec.ports or tuple(self._port() for _ in INGEST_PORTS)
+            ports = tuple(zip(INGEST_PORTS, known, strict=False))
+            return _Stream(spec=spec, port=0, ingest=IngestState(), encoder_ports=ports)
+        return _Stream(spec=spec, port=self._port(), ingest=None)
+
+    def _port(self) -> int:
         self._next_port += 1
-        return _Stream(spec=spec, port=self._next_port - 1, ingest=None)
+        return self._next_port - 1
 
     def _known(self, function_id: str) -> _Function:
         if function_id not in self._functions:
@@ -148,12 +168,13 @@ class FakeMedia:
             role=spec.role,
             port=stream.port,
             hops=spec.hops,
-            urls=tuple(_urls(function.address, spec)),
+            urls=tuple(_urls(function.address, stream)),
             ingest=stream.ingest,
             viewers=stream.viewers,
             mbps_in=mbps,
             mbps_out=mbps * (len(spec.hops) + len(stream.viewers)),
             flowing=mbps > 0,
+            rtp_answer=_rtp_answer(function.address, stream),
         )
 
     def _mbps_at(self, function: _Function, stream: _Stream, seen: frozenset[Target]) -> float:
@@ -179,11 +200,20 @@ class FakeMedia:
             on_change(function_id, stream)
 
 
-def _urls(address: str, spec: StreamSpec) -> Iterator[tuple[str, str]]:
-    base = f"http://{address}:{_HTTP_PORT}"
-    if spec.role is StreamRole.ACQUIRER:
+def _urls(address: str, stream: _Stream) -> Iterator[tuple[str, str]]:
+    base, name = f"http://{address}:{_HTTP_PORT}", stream.spec.stream
+    if stream.spec.role is StreamRole.ACQUIRER:
         yield "rtmp", f"rtmp://{address}:{_RTMP_PORT}/live"
-        yield "whip", f"{base}/whip/{spec.stream}"
-    if spec.role is StreamRole.EDGE:
-        yield "whep", f"{base}/whep/{spec.stream}"
-        yield "hls", f"{base}/hls/{spec.stream}/index.m3u8"
+        for protocol, port in stream.encoder_ports:
+            yield protocol, f"{'srt://' if protocol == 'srt' else ''}{address}:{port}"
+        yield "whip", f"{base}/whip/{name}"
+    if stream.spec.role is StreamRole.EDGE:
+        yield "whep", f"{base}/whep/{name}"
+        yield "hls", f"{base}/hls/{name}/index.m3u8"
+
+
+def _rtp_answer(address: str, stream: _Stream) -> str:
+    offer = stream.spec.rtp_offer
+    if not offer or not stream.encoder_ports:
+        return ""
+    return sdp.answer(sdp.parse(offer), address, dict(stream.encoder_ports)["rtp"])

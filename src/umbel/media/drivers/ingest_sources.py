@@ -214,7 +214,11 @@ class TsSource:
             return ""
         if codec is None or self._framed.expects(codec.medium):
             return ""
-        return self._framed.branch(codec)
+        branch = self._framed.branch(codec)
+        # A PES packet holds one picture (ETSI TS 101 154 requires it): the parser need not wait
+        # for the next one to see where this one ends.
+        whole = "alignment=au" in codec.framing
+        return f"capssetter caps={codec.caps},alignment=au ! {branch}" if whole else branch
 
 
 class RtpSource:

@@ -131,7 +131,7 @@ class Stream:
 
         listener = Listener(
             on_packets=forward,
-            on_media=lambda fields: claim.update(**fields),
+            on_media=lambda fields: claim.update(error="", **fields),
             on_trouble=lambda message: claim.update(error=f"umbel.worker_lost: {message}"),
             on_end=ended,
         )

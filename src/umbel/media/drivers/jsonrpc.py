@@ -154,12 +154,11 @@ class _Link:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             try:
-                found = await self.look()
+                await self.channel()
             except UmbelError:
                 continue
-            # Events of the meantime are lost: every stream deserves a look.
-            for info in found:
-                self._tell(self.server.function_id, info.state.stream)
+            # Events of the meantime are lost, and it may have forgotten everything.
+            self._tell(self.server.function_id, "")
             return
 
 

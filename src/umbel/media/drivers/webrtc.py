@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 _TICK_S = 0.1
 _PACE_S = 0.005
+_GATHER_S = 0.002
+_MOST_GATHERED = 40
 _LONGEST_DATAGRAM = 2048
 _MOST_READ_AT_ONCE = 128
 _BUFFER_BYTES = 4 << 20
@@ -105,7 +107,7 @@ class WebRtcPort:
         Raises MalformedSdp, UnsupportedOffer, UnsupportedCodec.
         """
         plan = negotiate.for_viewer(sdp.parse_offer(offer_sdp), stream.video.profile_level_id)
-        viewer = Viewer(plan, stream, self._identity, self._clock.monotonic_s())
+        viewer = Viewer(plan, stream, self._identity, self.now_s())
         fan = self._fans.get(id(stream))
         if fan is None:
             fan = self._fans[id(stream)] = _Fan(self, stream)
@@ -122,7 +124,7 @@ class WebRtcPort:
         Raises MalformedSdp, UnsupportedOffer, UnsupportedCodec.
         """
         plan = negotiate.for_publisher(sdp.parse_offer(offer_sdp))
-        publisher = Publisher(plan, sink, self._identity, self._clock.monotonic_s())
+        publisher = Publisher(plan, sink, self._identity, self.now_s())
         entry = self._enter(publisher, session="")
         entry.on_state = on_state
         return self._answer(entry, plan, {})
@@ -146,7 +148,7 @@ class WebRtcPort:
         """End a client's session. Raises UnknownResource."""
         entry = self._entry(resource)
         entry.peer.close("deleted")
-        self._settle(entry, self._clock.monotonic_s())
+        self._settle(entry, self.now_s())
 
     def stats(self) -> tuple[PeerStats, ...]:
         """Every client, in the order they came."""
@@ -176,6 +178,10 @@ class WebRtcPort:
                 continue
             for datagram in datagrams[start:stop]:
                 self._send_one(datagram, address)
+
+    def now_s(self) -> float:
+        """Steady time."""
+        return self._clock.monotonic_s()
 
     def fan_is_empty(self, stream: LiveStream) -> None:
         """The last viewer of a stream is gone."""
@@ -233,7 +239,7 @@ class WebRtcPort:
         return Answer(sdp=text, resource=entry.resource)
 
     def _readable(self) -> None:
-        now_s = self._clock.monotonic_s()
+        now_s = self.now_s()
         for _ in range(_MOST_READ_AT_ONCE):
             try:
                 data, address = self._socket.recvfrom(_LONGEST_DATAGRAM)
@@ -291,7 +297,7 @@ class WebRtcPort:
 
     def _tick(self) -> None:
         self._ticker = self._loop.call_later(_TICK_S, self._tick)
-        now_s = self._clock.monotonic_s()
+        now_s = self.now_s()
         for entry in list(self._entries.values()):
             entry.peer.tick(now_s)
             self._settle(entry, now_s)
@@ -314,7 +320,7 @@ class WebRtcPort:
             self._settle(entry, now_s)
 
     def _pace_later(self) -> None:
-        self._pace(self._clock.monotonic_s())
+        self._pace(self.now_s())
 
     def send_media(self, viewer: Viewer, datagrams: list[bytes], runs: tuple[Run, ...]) -> None:
         """Send a viewer's packets where it is."""
@@ -324,18 +330,26 @@ class WebRtcPort:
 
 
 class _Fan:
-    """Gives one stream's packets to its viewers on a port."""
+    """Gives one stream's packets to its viewers on a port, whole pictures at a time.
+
+    A decoder waits for a picture's last packet anyway, and one system call carries a picture for
+    less than two carry its halves; so packets wait for their picture's end, but never long.
+    """
 
     def __init__(self, port: WebRtcPort, stream: LiveStream) -> None:
         self.viewers: list[Viewer] = []
         self._port = port
         self._stream = stream
+        self._gathered: list[bytes] = []
+        self._timer: asyncio.TimerHandle | None = None
         stream.attach(self)
 
     def packets(self, batch: Sequence[bytes], now_s: float) -> None:
-        shared = Batch(batch, self._stream)
-        for viewer in self.viewers:
-            self._port.send_media(viewer, *viewer.media(shared, now_s))
+        self._gathered += batch
+        if len(self._gathered) >= _MOST_GATHERED or batch[-1][1] & 0x80:
+            self._give(now_s)
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self._give_late)
 
     def remove(self, viewer: Viewer) -> None:
         """The viewer is gone; so is the fan with its last one."""
@@ -343,6 +357,19 @@ class _Fan:
         if not self.viewers:
             self._stream.detach(self)
             self._port.fan_is_empty(self._stream)
+            if self._timer is not None:
+                self._timer.cancel()
+
+    def _give(self, now_s: float) -> None:
+        shared = Batch(self._gathered, self._stream)
+        self._gathered = []
+        for viewer in self.viewers:
+            self._port.send_media(viewer, *viewer.media(shared, now_s))
+
+    def _give_late(self) -> None:
+        self._timer = None
+        if self._gathered:
+            self._give(self._port.now_s())
 
 
 def _takes_segments(sock: socket.socket) -> bool:

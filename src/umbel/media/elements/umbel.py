@@ -29,7 +29,7 @@ VALUES: tuple[ValueType, ...] = (
         fields=params(
             "stream: String, role: StreamRole, pipeline: String, parts: String<>, port: int, "
             "hops: Target[], urls: StreamUrl[], ingest: IngestInfo?, viewers: String[], "
-            "mbpsIn: float, mbpsOut: float, flowing: boolean"
+            "mbpsIn: float, mbpsOut: float, flowing: boolean, rtpAnswer: String"
         ),
     ),
 )
@@ -39,12 +39,16 @@ ELEMENTS: tuple[ElementType, ...] = (
         "IngestEndpoint",
         "Endpoint",
         "Takes the provider's stream by RTMP, SRT, WHIP or RTP, and makes it H.264 and Opus.",
-        new="mediaPipeline: MediaPipeline, keyHashes: String[]?",
+        new="mediaPipeline: MediaPipeline, keyHashes: String[]?, rtpOffer: String?, ports: int[]?",
         readable={
             "urls: StreamUrl[]": "Where encoders push.",
             "state: IngestInfo": "What comes in now.",
+            "rtpAnswer: String": "SDP that tells a described RTP publisher where to send.",
         },
-        writable={"keyHashes: String[]": "SHA-256 of every stream key that opens it, in hex."},
+        writable={
+            "keyHashes: String[]": "SHA-256 of every stream key that opens it, in hex.",
+            "rtpOffer: String": "SDP that describes what an RTP publisher will send.",
+        },
         events={"IngestStateChanged(stream: String, state: IngestInfo)": "It started or stopped."},
     ),
     element(

@@ -49,6 +49,7 @@ def info_to_json(info: StreamInfo) -> Json:
         "mbpsIn": round(state.mbps_in, 6),
         "mbpsOut": round(state.mbps_out, 6),
         "flowing": state.flowing,
+        "rtpAnswer": state.rtp_answer,
     }
 
 
@@ -78,6 +79,7 @@ def _info(entry: Json) -> StreamInfo:
         mbps_in=_float(entry["mbpsIn"]),
         mbps_out=_float(entry["mbpsOut"]),
         flowing=entry["flowing"] is True,
+        rtp_answer=str(entry["rtpAnswer"]),
     )
     parts = entry["parts"]
     ids = {str(k): str(v) for k, v in parts.items()} if isinstance(parts, dict) else {}

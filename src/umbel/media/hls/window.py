@@ -60,7 +60,8 @@ class Window:
 
     def __init__(self, first_number: int = 0) -> None:
         self.segments: deque[Segment] = deque()
-        self.discontinuities_gone = first_number
+        # From 0: hls.js walks an array as long as the largest number it has seen.
+        self.discontinuities_gone = 0
         self.version = 0
         self.is_ended = False
         self._next_number = first_number

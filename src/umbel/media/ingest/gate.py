@@ -12,6 +12,7 @@ from umbel.media.ingest import h264
 from umbel.media.ingest.h264 import SequenceParameters
 
 _ENOUGH_FRAMES = 10
+_SETS = {h264.SPS, h264.PPS}
 _CONSTRAINED = 0x0C  # constraint_set4 and 5: High without B slices and interlacing
 _INTRA = 0x10  # constraint_set3: every picture stands alone
 
@@ -98,7 +99,7 @@ class Gate:
             if kind == h264.SPS and nal != self._raw_sps:
                 self.sps, self._raw_sps = h264.parse_sps(nal), nal
                 self._settle(judge(self.sps))
-            if kind in {h264.SPS, h264.PPS}:
+            if kind in _SETS:
                 self._sets[h264.set_key(nal)] = nal
 
     def feed(self, unit: AccessUnit) -> Passage:
@@ -143,5 +144,7 @@ class Gate:
         if not h264.is_key(unit.nals):
             return unit
         kinds = {h264.nal_type(nal) for nal in unit.nals}
-        missing = [self._sets[key] for key in sorted(self._sets) if key[0] not in kinds]
-        return replace(unit, nals=(*missing, *unit.nals))
+        if kinds >= _SETS:
+            return unit
+        rest = (nal for nal in unit.nals if h264.nal_type(nal) not in _SETS)
+        return replace(unit, nals=(*(self._sets[key] for key in sorted(self._sets)), *rest))

@@ -4,6 +4,7 @@ In: an UmbelError raised while a request is answered. Out: the `error` object of
 on the client's side back again. The only place where JSON-RPC numbers are known.
 """
 
+import re
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -139,6 +140,7 @@ class OperationUnsupported(Fault):
     type = "OPERATION_NOT_SUPPORTED"
 
 
+_CODE = re.compile(r"umbel\.[a-z_.]{1,60}")
 _TYPE_OF_KIND: tuple[tuple[type[UmbelError], str], ...] = (
     (NotFound, "MEDIA_OBJECT_NOT_FOUND"),
     (Conflict, "NOT_AVAILABLE"),
@@ -170,8 +172,17 @@ def from_json(error: object) -> UmbelError:
         return Unavailable("the media server answered with a damaged error")
     number, message, data = error.get("code"), error.get("message"), error.get("data")
     kind = _KIND_OF_NUMBER.get(number, Invalid) if isinstance(number, int) else Unavailable
-    cause = data.get("code", "") if isinstance(data, dict) else ""
-    return kind(str(message), number=number, cause=cause)
+    told = data if isinstance(data, dict) else {}
+    code, details = told.get("code"), told.get("details")
+    if isinstance(code, str) and _CODE.fullmatch(code):
+        kind = _remote(kind, code)
+    named = {str(k): v for k, v in details.items()} if isinstance(details, dict) else {}
+    return kind(str(message), **{k: v for k, v in named.items() if k not in {"self", "message"}})
+
+
+def _remote(kind: type[UmbelError], code: str) -> type[UmbelError]:
+    """A child of the kind with the code it had where it was raised."""
+    return type(f"Remote{kind.__name__}", (kind,), {"code": code, "__doc__": kind.__doc__})
 
 
 def _name_of(error: UmbelError) -> str:

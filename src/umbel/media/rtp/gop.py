@@ -5,38 +5,37 @@ needs to show the present picture. Bounded; a group of pictures that is too long
 """
 
 import struct
-from enum import Flag
+from typing import NamedTuple
 
 from umbel.media.rtp import packet as rtp
 
 _SLICE_IDR, _SPS, _PPS, _STAP_A, _FU_A = 5, 7, 8, 24, 28
 
 
-class Nal(Flag):
-    """What of a key picture a packet holds or begins."""
+class Begins(NamedTuple):
+    """What of a key picture a packet holds or begins (no Flag: this is asked of every packet)."""
 
-    NOTHING = 0
-    PARAMETERS = 1
-    KEY_SLICE = 2
-
-
-_KINDS = {_SPS: Nal.PARAMETERS, _PPS: Nal.PARAMETERS, _SLICE_IDR: Nal.KEY_SLICE}
+    parameters: bool = False
+    key_slice: bool = False
 
 
-def scan(payload: bytes) -> Nal:
+_NOTHING = Begins()
+_BY_UNIT = {_SPS: Begins(parameters=True), _PPS: Begins(parameters=True)}
+_BY_UNIT[_SLICE_IDR] = Begins(key_slice=True)
+
+
+def scan(payload: bytes) -> Begins:
     """What an H.264 payload begins: single NAL unit, STAP-A, or the first FU-A of a unit."""
     if not payload:
-        return Nal.NOTHING
+        return _NOTHING
     kind = payload[0] & 0x1F
     if kind == _FU_A:
-        starts = len(payload) > 1 and bool(payload[1] & 0x80)
-        return _KINDS.get(payload[1] & 0x1F, Nal.NOTHING) if starts else Nal.NOTHING
+        starts = len(payload) > 1 and payload[1] & 0x80
+        return _BY_UNIT.get(payload[1] & 0x1F, _NOTHING) if starts else _NOTHING
     if kind == _STAP_A:
-        found = Nal.NOTHING
-        for unit in aggregated(payload):
-            found |= _KINDS.get(unit[0] & 0x1F, Nal.NOTHING)
-        return found
-    return _KINDS.get(kind, Nal.NOTHING)
+        units = [_BY_UNIT.get(unit[0] & 0x1F, _NOTHING) for unit in aggregated(payload)]
+        return Begins(any(one.parameters for one in units), any(one.key_slice for one in units))
+    return _BY_UNIT.get(kind, _NOTHING)
 
 
 def aggregated(payload: bytes) -> list[bytes]:
@@ -84,24 +83,24 @@ class GopCache:
         """The packets since the last key picture began; none before the first one."""
         return tuple(self._packets) if self._key_time is not None else ()
 
-    def add(self, packet: bytes) -> Nal:
+    def add(self, packet: bytes) -> Begins:
         """Take the next packet, and tell what of a key picture it begins."""
         if self._is_older(packet):
-            return Nal.NOTHING
+            return _NOTHING
         time = packet[4:8]
-        nal = scan(packet[rtp.HEADER_BYTES :])
-        if nal & Nal.PARAMETERS and time != self._parameters_time:
+        begins = scan(packet[rtp.HEADER_BYTES :])
+        if begins.parameters and time != self._parameters_time:
             self._parameters_time = time
             self._parameters_at = len(self._packets)
-        if nal & Nal.KEY_SLICE and time != self._key_time:
+        if begins.key_slice and time != self._key_time:
             self._begin(time)
         elif self._key_time is None and time != self._parameters_time:
-            return nal
+            return begins
         self._packets.append(packet)
         self._bytes += len(packet)
         if len(self._packets) > self._most_packets or self._bytes > self._most_bytes:
             self.clear()
-        return nal
+        return begins
 
     def clear(self) -> None:
         """Forget everything; the cache fills again from the next key picture."""

@@ -13,7 +13,7 @@ from typing import Protocol
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
 from umbel.media.rtp import gop, rtcp
 from umbel.media.rtp import packet as rtp
-from umbel.media.rtp.gop import GopCache, Nal
+from umbel.media.rtp.gop import GopCache
 from umbel.media.rtp.history import History
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
 from umbel.media.rtp.rtcp import SenderReport
@@ -142,7 +142,7 @@ class Track:
         self.history.put(data)
         self.packets += 1
         self.octets += len(packet.payload)
-        if packet.payload_type == PayloadType.H264 and self.gop.add(data) & Nal.PARAMETERS:
+        if packet.payload_type == PayloadType.H264 and self.gop.add(data).parameters:
             known = self.profile_level_id
             self.profile_level_id = gop.profile_level_id(packet.payload) or known
         return data

@@ -11,10 +11,11 @@ from dataclasses import asdict
 
 from umbel.kit.errors import UmbelError
 from umbel.media import roles
-from umbel.media.drivers.ingest import Claim, IngestDesk
-from umbel.media.drivers.webrtc import Answer
+from umbel.media.drivers.ingest import IngestDesk
+from umbel.media.drivers.ingest_stream import Claim
 from umbel.media.elements import values
-from umbel.media.model import IngestState
+from umbel.media.ingest import codecs
+from umbel.media.model import INGEST_PORTS, IngestState
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.protocol.faults import OperationUnsupported
 from umbel.media.server.fan import Fan, Guard
@@ -23,7 +24,7 @@ from umbel.media.server.host import Host
 from umbel.media.server.objects import Json, MediaElement, Place
 from umbel.media.server.peers import Peers
 from umbel.media.server.pipeline import stream_of
-from umbel.media.webrtc.reports import PublishPhase, PublishState
+from umbel.media.webrtc.reports import Answer, PublishPhase, PublishState
 
 # What WebRTC publishers may send that the tree carries as it is; no video at all is fine too.
 _PASSED = frozenset({"H264", ""})
@@ -35,7 +36,14 @@ class IngestEndpoint(MediaElement):
 
     type = "IngestEndpoint"
 
-    def __init__(self, place: Place, host: Host, key_hashes: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        place: Place,
+        host: Host,
+        key_hashes: Iterable[str] = (),
+        rtp_offer: str = "",
+        ports: Iterable[int] = (),
+    ) -> None:
         super().__init__(place)
         if host.desk is None:
             raise OperationUnsupported("this server is no acquirer")
@@ -43,6 +51,9 @@ class IngestEndpoint(MediaElement):
         self._desk: IngestDesk = host.desk
         self._stream = stream_of(place.parent)
         self._key_hashes = tuple(key_hashes)
+        self._rtp_offer = rtp_offer
+        self._ports = dict(zip(INGEST_PORTS, ports, strict=False))
+        self.rtp_answer = ""
         self._places: dict[str, str] = {}
         self._fan = Fan()
         self._into = Guard(self._fan, self.id)
@@ -52,6 +63,7 @@ class IngestEndpoint(MediaElement):
     async def open(self) -> None:
         self._host.ingest_listeners[self._stream] = self._on_event
         await self.set_key_hashes(list(self._key_hashes))
+        await self.set_rtp_offer(self._rtp_offer)
 
     async def close(self) -> None:
         await self._desk.dismiss(self._stream)
@@ -78,7 +90,20 @@ class IngestEndpoint(MediaElement):
 
     async def set_key_hashes(self, key_hashes: list[str]) -> None:
         self._key_hashes = tuple(key_hashes)
-        self._places = await self._desk.admit(self._stream, self._key_hashes, self._into)
+        self._places = await self._desk.admit(
+            self._stream, self._key_hashes, self._into, ports=self._ports
+        )
+
+    def get_rtp_offer(self) -> str:
+        return self._rtp_offer
+
+    async def set_rtp_offer(self, rtp_offer: str) -> None:
+        if rtp_offer:
+            self.rtp_answer = await self._desk.describe_rtp(self._stream, rtp_offer)
+        self._rtp_offer = rtp_offer
+
+    def get_rtp_answer(self) -> str:
+        return self.rtp_answer
 
     def is_media_transcoding(self, media_type: str, bin_name: str | None = None) -> bool:
         return media_type.lower() in self.state.transcoding.lower()
@@ -158,7 +183,7 @@ class _Visit:
 
     def _admit(self, state: PublishState, claim: Claim) -> None:
         if state.video in _PASSED:
-            claim.update(video=state.video, audio=state.audio.capitalize())
+            claim.update(video=_named(state.video, "video"), audio=_named(state.audio, "audio"))
             self._let_through(self._into)
         else:
             self._opening = asyncio.create_task(self._transcode(state.video))
@@ -176,3 +201,8 @@ class _Visit:
         while self._held:
             batch, at_s = self._held.popleft()
             target.packets(batch, at_s)
+
+
+def _named(encoding: str, medium: str) -> str:
+    codec = codecs.in_sdp(encoding, medium)
+    return codec.name if codec is not None else ""

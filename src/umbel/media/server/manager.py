@@ -89,8 +89,10 @@ class ServerManager(MediaObject):
 def info(pipeline: MediaPipeline, now_s: float) -> StreamInfo:
     """What a pipeline does with its stream."""
     elements = [e for e in pipeline.children.values() if isinstance(e, MediaElement)]
+    for element in elements:
+        element.tick(now_s)
     ports = [e.port for e in elements if isinstance(e, RtpReceiver)]
-    ingests = [e.state for e in elements if isinstance(e, IngestEndpoint)]
+    ingests = [e for e in elements if isinstance(e, IngestEndpoint)]
     entrances = [e for e in elements if isinstance(e, RtpReceiver | IngestEndpoint)]
     state = StreamState(
         stream=pipeline.stream,
@@ -98,11 +100,12 @@ def info(pipeline: MediaPipeline, now_s: float) -> StreamInfo:
         port=ports[0] if ports else 0,
         hops=tuple(hop for e in elements if isinstance(e, RtpSender) for hop in e.hops),
         urls=tuple(url for e in elements for url in _urls(e)),
-        ingest=ingests[0] if ingests else None,
+        ingest=ingests[0].state if ingests else None,
         viewers=viewers(elements),
         mbps_in=sum(e.flow_in.mbps() for e in entrances),
         mbps_out=sum(e.flow_out.mbps() for e in elements),
         flowing=any(e.flow_in.is_flowing(now_s) for e in entrances),
+        rtp_answer=ingests[0].rtp_answer if ingests else "",
     )
     parts = {element.type: element.id for element in elements}
     return StreamInfo(state=state, pipeline=pipeline.id, parts=parts)

@@ -6,7 +6,6 @@ In: packets; offers and requests that public.py has let in, with the viewer's se
 from collections.abc import Mapping
 
 from umbel.media.drivers.hls import HlsResponse, HlsStream
-from umbel.media.drivers.webrtc import Answer
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.server.fan import Guard
 from umbel.media.server.flow import Count
@@ -14,6 +13,7 @@ from umbel.media.server.host import Host
 from umbel.media.server.objects import MediaElement, Place
 from umbel.media.server.peers import Peers
 from umbel.media.server.pipeline import stream_of
+from umbel.media.webrtc.reports import Answer
 
 _HLS_VIEWER_S = 10.0
 
@@ -76,7 +76,7 @@ class HlsEndpoint(MediaElement):
         super().__init__(place)
         self._host = host
         self._stream = stream_of(place.parent)
-        self._hls = HlsStream()
+        self._hls = HlsStream(place.clock)
         self._seen_s: dict[str, float] = {}
         self._sent = Count()
         self.sink = Guard(self._hls, self.id)

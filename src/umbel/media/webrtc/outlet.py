@@ -20,9 +20,10 @@ from umbel.media.webrtc.srtp import LONGEST_PACKET
 # At the start nothing was shown yet: cached pictures lie one millisecond apart, then live ones.
 _START_STEP_MS = 1
 _REPLAY_EVERY_S = 1.0
-_PACE_BYTES_PER_S = 4_000_000
-_PACE_WITHIN_S = 0.1
-_FIRST_BURST_S = 0.005
+# A receiver's socket holds about 200 packets: a burst must stay far below that, however late.
+_PACE_BYTES_PER_S = 2_500_000
+_PACE_WITHIN_S = 0.25
+_LONGEST_BURST_S = 0.008
 _RESEND_AGAIN_S = 0.015
 _MOST_RESENDS_PER_S = 1000
 _MOST_SEGMENTS = 4
@@ -118,7 +119,7 @@ class Outlet:
 
     def paced(self, now_s: float) -> list[bytes]:
         """The waiting packets that may go now: fast enough to catch up, slow enough to arrive."""
-        elapsed_s = now_s - self._paced_s
+        elapsed_s = min(now_s - self._paced_s, _LONGEST_BURST_S)
         rate = max(_PACE_BYTES_PER_S, self._waiting_bytes / _PACE_WITHIN_S)
         budget = rate * elapsed_s
         out: list[bytes] = []
@@ -149,7 +150,7 @@ class Outlet:
         self._segments = [*self._segments[1 - _MOST_SEGMENTS :], segment]
         self._resent_s.clear()
         self._replayed_s = now_s
-        self._paced_s = now_s - _FIRST_BURST_S
+        self._paced_s = now_s - _LONGEST_BURST_S
         for packet in cached:
             time = segment.times.get(packet[4:8], b"")
             self._wait(batches.rewritten(packet, self.payload_type, segment.offset, time))

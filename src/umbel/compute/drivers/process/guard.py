@@ -45,7 +45,7 @@ class Guard:
             node=self.record.node,
             state=self.state,
             address=self.record.address,
-            ports=self.ports or {},
+            ports=self.ports if self.ports and not self.reason else {},
             started_s=self.record.started_s,
             cpu_cores=self.usage.cpu_cores,
             rss_mb=self.usage.rss_mb,

@@ -1,0 +1,236 @@
+"""One 720p30 H.264 stream to N WHEP viewers: CPU time of the sender per packet sent.
+
+Beside Janus in the same run: same clip, same viewers, same SRTP profile, NACK, RFC 4588 and
+reports agreed on both sides. A table on stderr, JSON lines on stdout.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from support.whep_sinks import Sink  # noqa: E402
+
+from support import janus, whep_sinks  # noqa: E402
+from support.webrtc_client import Client  # noqa: E402
+from umbel.media.webrtc.dtls import CM_SHA1_80, GCM, Identity, SrtpProfile  # noqa: E402
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+CLIP_S = 10
+PROFILES = {"gcm": GCM, "cm": CM_SHA1_80}
+
+Watch = Callable[[Client, int], Awaitable[tuple[str, int]]]
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Someone who sends: its process, where it takes RTP, how a viewer joins."""
+
+    pid: int
+    rtp: int
+    watch: Watch
+    is_lite: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """CPU microseconds per packet, packets per second and viewer, Mbit/s in all."""
+
+    us_per_packet: float
+    rate: float
+    mbps: float
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of every thread of a process."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):
+            total += int((task / "schedstat").read_text().split()[0])
+    return total / 1e9
+
+
+def make_clip(path: Path) -> None:
+    """Ten seconds of 720p30 at 2 Mbit/s, a key picture every two seconds."""
+    source = f"testsrc2=size=1280x720:rate=30:duration={CLIP_S}"
+    coder = "-c:v libx264 -preset veryfast -tune zerolatency -profile:v baseline -g 60"
+    rate = "-b:v 2M -maxrate 2M -bufsize 1M -pix_fmt yuv420p"
+    words = f"-loglevel error -f lavfi -i {source} -vf noise=alls=12:allf=t {coder} {rate}".split()
+    subprocess.run([FFMPEG, *words, str(path)], check=True, stdin=subprocess.DEVNULL)
+
+
+@contextlib.contextmanager
+def playing(clip: Path, port: int) -> Iterator[None]:
+    """The clip in real time, again and again, as the platform's RTP."""
+    target = f"rtp://127.0.0.1:{port}?rtcpport={port}&pkt_size=1200"
+    words = f"-loglevel error -re -stream_loop -1 -i {clip} -c copy -bsf:v dump_extra".split()
+    command = [FFMPEG, *words, "-f", "rtp", "-payload_type", "96", target]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.asynccontextmanager
+async def umbel_sender() -> AsyncIterator[Sender]:
+    """Our sender in a process of its own."""
+    script = ROOT / "benchmarks" / "support" / "whep_server.py"
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        stdin=pipe,
+        stdout=pipe,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        limit=1 << 20,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+    try:
+        rtp = json.loads(await stdout.readline())["rtp"]
+
+        async def watch(client: Client, _port: int) -> tuple[str, int]:
+            stdin.write(json.dumps({"offer": client.offer()}).encode() + b"\n")
+            answer = json.loads(await stdout.readline())["answer"]
+            client.accept(answer)
+            line = next(one for one in answer.split("\r\n") if one.startswith("a=candidate"))
+            return line.split(" ")[4], int(line.split(" ")[5])
+
+        yield Sender(process.pid, rtp, watch, is_lite=True)
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def janus_sender() -> AsyncIterator[Sender]:
+    """Janus in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with janus.running(Path(folder)) as one:
+            yield Sender(one.pid, one.rtp, one.watch, is_lite=False)
+
+
+SENDERS = {"umbel": umbel_sender, "janus": janus_sender}
+
+
+async def connect(sender: Sender, sinks: list[Sink]) -> None:
+    """Every viewer joins and gets packets."""
+    for sink in sinks:
+        sink.is_checking = sender.is_lite
+        sink.address = await sender.watch(sink.client, sink.port)
+        sink.check()
+    async with asyncio.timeout(30):
+        while any(sink.packets == 0 for sink in sinks):
+            await asyncio.sleep(0.05)
+
+
+async def measure(name: str, clip: Path, viewers: int, seconds: float, kind: str) -> Result:
+    """One run of one sender."""
+    profile: SrtpProfile = PROFILES[kind]
+    identity = Identity(time.time(), (profile,))
+    sinks = [Sink(Client(identity, audio=())) for _ in range(viewers)]
+    async with SENDERS[name]() as sender:
+        with playing(clip, sender.rtp):
+            served = asyncio.create_task(whep_sinks.serve(sinks))
+            try:
+                await connect(sender, sinks)
+                await asyncio.sleep(1.5)
+                return await count(sender, sinks, seconds)
+            finally:
+                served.cancel()
+                await asyncio.gather(served, return_exceptions=True)
+                for sink in sinks:
+                    sink.close()
+
+
+async def count(sender: Sender, sinks: list[Sink], seconds: float) -> Result:
+    """Packets that came and CPU time that went during `seconds`."""
+    packets, octets = sum(one.packets for one in sinks), sum(one.octets for one in sinks)
+    spent_s, began_s = cpu_s(sender.pid), time.monotonic()
+    await asyncio.sleep(seconds)
+    spent_s, lasted_s = cpu_s(sender.pid) - spent_s, time.monotonic() - began_s
+    packets = sum(one.packets for one in sinks) - packets
+    octets = sum(one.octets for one in sinks) - octets
+    return Result(
+        us_per_packet=spent_s / packets * 1e6,
+        rate=packets / lasted_s / len(sinks),
+        mbps=octets * 8 / lasted_s / 1e6,
+    )
+
+
+def report(viewers: int, results: dict[str, list[Result]], peer: str) -> None:
+    """A row for people, a line for machines."""
+    median = {
+        name: statistics.median(one.us_per_packet for one in rows)
+        for name, rows in results.items()
+        if rows
+    }
+    ours, theirs = median["umbel"], median.get("janus")
+    ratio = None if theirs is None else round(ours / theirs, 3)
+    shown = "-" if theirs is None else f"{theirs:.1f}"
+    rates = " / ".join(f"{rows[-1].rate:.0f}" for rows in results.values() if rows)
+    row = f"whep-{viewers:<6} {ours:>8.1f} {shown:>8} {ratio or '-':>7} {rates:>16}"
+    print(row, file=sys.stderr, flush=True)
+    line = {
+        "bench": "fanout",
+        "case": f"whep-{viewers}",
+        "value": round(ours, 2),
+        "unit": "us/packet",
+        "peer": f"janus {peer}" if theirs is not None else None,
+        "peer_value": None if theirs is None else round(theirs, 2),
+        "ratio": ratio,
+        "n": len(results["umbel"]),
+    }
+    print(json.dumps(line, separators=(",", ":")), flush=True)
+
+
+async def main() -> None:
+    """Every case, the senders in turn."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10, 50])
+    parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm")
+    args = parser.parse_args()
+    peer = janus.version()
+    senders = ["umbel", "janus"] if peer else ["umbel"]
+    print(
+        f"fan-out: CPU us per packet sent, {PROFILES[args.profile].name} on both sides, "
+        "NACK, RTX and reports on\n"
+        f"{'case':<11} {'umbel':>8} {'janus':>8} {'ratio':>7} {'packets/s/viewer':>16}",
+        file=sys.stderr,
+        flush=True,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        make_clip(clip)
+        for viewers in args.viewers:
+            results: dict[str, list[Result]] = {name: [] for name in senders}
+            for _ in range(args.runs):
+                for name in senders:
+                    one = await measure(name, clip, viewers, args.seconds, args.profile)
+                    results[name].append(one)
+            report(viewers, results, peer)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
