@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from support.figures import Figure, emit  # noqa: E402
+
 from support.platform import platform  # noqa: E402
 from umbel.demo.browser import chromium, until_decoded  # noqa: E402
 

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
 from playwright.async_api import BrowserContext  # noqa: E402
-
 from support.figures import Figure, emit  # noqa: E402
+
 from support.platform import platform  # noqa: E402
 from umbel.demo.browser import chromium, until_decoded  # noqa: E402
 

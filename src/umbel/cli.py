@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
 from umbel import accounts
 from umbel.catalogue.model import UserRole
@@ -54,8 +55,8 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
         stop_functions_on_exit=stop_functions_on_exit,
     )
     log.configure(level=settings.log_level)
-    with _telling():
-        asyncio.run(serve_until_stopped(settings, ready_file))
+    with _telling(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_until_stopped(settings, ready_file))
 
 
 @app.command()
