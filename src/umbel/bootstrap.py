@@ -1,1 +1,223 @@
-"""The only place that picks drivers and wires services together."""
+"""The only place that picks drivers and wires services together.
+
+Settings in, a System out. `assemble` for the real thing; the scenarios pass fake drivers.
+"""
+
+import hmac
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from umbel import migrations
+from umbel.catalogue.service import Catalogue
+from umbel.compute import inventory
+from umbel.compute.drivers.process import ProcessVim
+from umbel.compute.ports import Vim
+from umbel.compute.service import Compute
+from umbel.delivery.collector import Collector
+from umbel.delivery.keeper import Keeper, Pace
+from umbel.delivery.policy.base import Policy
+from umbel.delivery.policy.consolidation import Consolidation
+from umbel.delivery.policy.qos import Qos
+from umbel.delivery.policy.sls import Sls
+from umbel.delivery.service import Delivery
+from umbel.delivery.store import DeliveryStore
+from umbel.delivery.view import Costs
+from umbel.kit import tokens
+from umbel.kit.clock import Clock, SystemClock
+from umbel.kit.config import Settings
+from umbel.kit.db import Database
+from umbel.kit.ids import new_id
+from umbel.kit.journal import Journal
+from umbel.media.drivers.jsonrpc import JsonRpcMedia
+from umbel.media.ports import MediaPlane
+from umbel.media.service import Media
+from umbel.network import files, topology
+from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.ports import Fabric
+from umbel.network.service import Network
+from umbel.portal.app import create_app
+
+POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """What only the control plane knows. Files of mode 0600 in the data directory."""
+
+    signer: tokens.Signer
+    public_key_file: Path
+    master: bytes
+
+    def of_function(self, function_id: str) -> str:
+        """What opens a function's control channel: derived, so that it survives a restart."""
+        return hmac.new(self.master, function_id.encode(), sha256).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drivers:
+    """The technologies in use."""
+
+    vim: Vim
+    media: MediaPlane
+    fabric: Fabric
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """Everything, wired."""
+
+    settings: Settings
+    database: Database
+    journal: Journal
+    catalogue: Catalogue
+    compute: Compute
+    media: Media
+    delivery: Delivery
+    secrets: Secrets
+    clock: Clock
+
+    def app(self) -> FastAPI:
+        """The front end."""
+        return create_app(self)
+
+    @property
+    def signer(self) -> tokens.Signer:
+        """Makes users' and viewers' tokens."""
+        return self.secrets.signer
+
+    @property
+    def verifier(self) -> tokens.Verifier:
+        """Checks them."""
+        return tokens.Verifier(self.secrets.signer.public_key)
+
+    async def close(self) -> None:
+        """Let go of everything; functions go on unless the settings say otherwise."""
+        if self.settings.stop_functions_on_exit:
+            await self.compute.stop_all()
+        await self.media.close()
+        await self.compute.close()
+        await self.database.close()
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[System]:
+    """A migrated, wired system on real drivers; closed on the way out."""
+    system = await assemble(settings)
+    try:
+        yield system
+    finally:
+        await system.close()
+
+
+async def assemble(
+    settings: Settings,
+    *,
+    drivers: Drivers | None = None,
+    clock: Clock | None = None,
+    pace: Pace | None = None,
+    database: Database | None = None,
+) -> System:
+    """Build the system; what is not given is the real thing, as the settings say.
+
+    Raises BadNetwork, BadInventory, DatabaseUnavailable, SchemaUnknown.
+    """
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    clock = clock or SystemClock()
+    document = files.read(settings.network_file) if settings.network_file else files.builtin("sls")
+    nodes, links = inventory.parse(document), topology.parse(document)
+    secrets = load_secrets(settings.data_dir / "keys")
+    drivers = drivers or real_drivers(settings, secrets, clock)
+    database = database or Database(settings.database)
+    await migrations.upgrade(database)
+    journal = Journal(database)
+    catalogue = Catalogue(database, journal, clock)
+    compute = Compute(nodes, drivers.vim, clock)
+    media = Media(drivers.media)
+    store = DeliveryStore(database)
+    collector = Collector(
+        compute=compute,
+        network=Network(links, drivers.fabric),
+        media=media,
+        store=store,
+        secret_of=secrets.of_function,
+        costs=Costs(),
+    )
+    keeper = Keeper(
+        catalogue=catalogue,
+        store=store,
+        collector=collector,
+        policy=POLICIES[settings.policy],
+        clock=clock,
+        pace=pace or _pace(settings),
+        owner=new_id("cp"),
+    )
+    delivery = Delivery(
+        catalogue=catalogue,
+        store=store,
+        collector=collector,
+        keeper=keeper,
+        journal=journal,
+        signer=secrets.signer,
+        default_access_node=nodes.default_access or nodes.nodes[0].name,
+    )
+    return System(
+        settings=settings,
+        database=database,
+        journal=journal,
+        catalogue=catalogue,
+        compute=compute,
+        media=media,
+        delivery=delivery,
+        secrets=secrets,
+        clock=clock,
+    )
+
+
+def real_drivers(settings: Settings, secrets: Secrets, clock: Clock) -> Drivers:
+    """The embedded defaults: processes on this machine, loopback between them."""
+    return Drivers(
+        vim=ProcessVim(
+            settings.data_dir,
+            secrets.public_key_file,
+            secrets.of_function,
+            clock,
+        ),
+        media=JsonRpcMedia(),
+        fabric=LoopbackFabric(),
+    )
+
+
+def load_secrets(folder: Path) -> Secrets:
+    """The keys of this installation, made at the first start."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    signer = tokens.Signer(_kept(folder / "signing.pem", tokens.new_private_key))
+    public = folder / "public.pem"
+    if not public.exists() or public.read_bytes() != signer.public_key:
+        public.write_bytes(signer.public_key)
+    master = _kept(folder / "master.key", lambda: os.urandom(32))
+    return Secrets(signer=signer, public_key_file=public.resolve(), master=master)
+
+
+def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
+    """The file's bytes; made by whoever comes first when several instances start at once."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(made := make())
+    return made
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        linger_s=settings.linger_s,
+        session_idle_s=settings.session_idle_s,
+        session_ttl_s=settings.session_ttl_s,
+    )

@@ -1,13 +1,118 @@
-"""The `umbel` command."""
+"""The `umbel` command: every way to start something, explained by `--help`."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from umbel import accounts
+from umbel.catalogue.model import UserRole
+from umbel.demo.run import demo as run_demo
+from umbel.kit import log
+from umbel.kit.config import Settings
+from umbel.kit.errors import UmbelError
+from umbel.media.main import run as run_media
+from umbel.serve import serve_until_stopped
+
 app = typer.Typer(no_args_is_help=True, help="Live video over an operator's own edge.")
+user_app = typer.Typer(no_args_is_help=True, help="Accounts of this installation.")
+app.add_typer(user_app, name="user")
+app.command("media")(run_media)
+
+DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, function records")]
 
 
-@app.callback()
-def main_options() -> None:
-    """Live video over an operator's own edge."""
+@app.command()
+def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
+    data_dir: DataDir = None,
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[int | None, typer.Option(help="port to listen on; 0: any free one")] = None,
+    network: Annotated[Path | None, typer.Option(help="the network file (YAML)")] = None,
+    policy: Annotated[str | None, typer.Option(help="sls, consolidation or qos")] = None,
+    stop_functions_on_exit: Annotated[
+        bool | None, typer.Option(help="leave nothing running on a clean exit")
+    ] = None,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="write the front end's URL here once it listens")
+    ] = None,
+) -> None:
+    """Run the control plane: REST, web app, and the loop that keeps events carried.
+
+    Functions are processes of their own and go on when this ends; the next start adopts them.
+    Every option is also a variable UMBEL_..., such as UMBEL_DATABASE_URL.
+    """
+    settings = _settings(
+        data_dir=data_dir,
+        host=host,
+        port=port,
+        network_file=network,
+        policy=policy,
+        stop_functions_on_exit=stop_functions_on_exit,
+    )
+    log.configure(level=settings.log_level)
+    with _telling():
+        asyncio.run(serve_until_stopped(settings, ready_file))
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="check itself with viewers and end")] = False,
+    source: Annotated[Path | None, typer.Option(help="a media file instead of the pattern")] = None,
+    data_dir: Annotated[Path, typer.Option(help="where the demo keeps its state")] = Path(
+        ".umbel/demo"
+    ),
+) -> None:
+    """A whole network on this machine: seven nodes, a provider, a live event, an encoder."""
+    raise typer.Exit(asyncio.run(run_demo(once=once, source=source, data_dir=data_dir)))
+
+
+@user_app.command("password")
+def user_password(name: str, data_dir: DataDir = None) -> None:
+    """Give an account another password."""
+    settings = _settings(data_dir=data_dir)
+    with _telling():
+        asyncio.run(accounts.set_password(settings, name, _password()))
+    typer.echo(f"changed the password of {name}")
+
+
+@user_app.command("add")
+def user_add(
+    name: str,
+    role: UserRole = UserRole.VIEWER,
+    provider: Annotated[str, typer.Option(help="the provider this user acts for (its id)")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Add an account; the password is asked for, or read from UMBEL_PASSWORD."""
+    settings = _settings(data_dir=data_dir)
+    with _telling():
+        asyncio.run(accounts.add(settings, name, _password(), role, provider))
+    typer.echo(f"added {role.value} {name}")
+
+
+def _password() -> str:
+    given = os.environ.get("UMBEL_PASSWORD")
+    return given or typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+
+def _settings(**given: object) -> Settings:
+    """The settings with what the command line said over them."""
+    return Settings.model_validate({k: v for k, v in given.items() if v is not None})
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Errors of ours become one line and an exit code, never a traceback."""
+    try:
+        yield
+    except UmbelError as error:
+        typer.secho(f"umbel: {error.message} ({error.code})", fg="red", err=True)
+        for problem in error.details.get("problems") or ():  # type: ignore[attr-defined]
+            typer.echo(f"  - {problem}", err=True)
+        raise typer.Exit(2) from error
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ CHROMIUM_FLAGS = (
 async def until(condition: Callable[[], bool], *, within_s: float = 30.0) -> None:
     """Wait for the condition; TimeoutError when it does not come true."""
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 -- what is waited for has no event
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -86,8 +86,9 @@ class Function:
 class Instance:
     """A function as observed on its node.
 
-    `ports` names what it listens on (`control`, `http`, `udp`, `rtmp`); cpu_cores is CPU used
-    over the last sampling period (1.0 = one core), rss_mb resident memory.
+    `ports` names what it listens on (`control`, `http`, `udp`, `rtmp`), empty unless ACTIVE;
+    `started_s` is seconds since the epoch; cpu_cores is CPU used over the last sampling period
+    (1.0 = one core), rss_mb resident memory in MiB; `reason` is why it failed.
     """
 
     id: str

@@ -57,7 +57,10 @@ class Session:
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """What a viewer gets: where to watch and the token that opens it."""
+    """What a viewer gets: where to watch and the token that opens it.
+
+    The `hls` URL carries the token already, because players cannot add a header.
+    """
 
     session: Session
     whep: str

@@ -10,7 +10,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from umbel.kit.errors import Conflict, Unavailable
@@ -25,7 +27,10 @@ metadata = sa.MetaData(
 )
 
 _BUSY_TIMEOUT_MS = 2_000
+_WAIT_S = 5
+_SQLITE_ERROR = 1
 _WRITE = "umbel_write"
+log = structlog.get_logger(__name__)
 
 
 class DatabaseUnavailable(Unavailable):
@@ -55,6 +60,9 @@ class Database:
         """A read unit: one consistent snapshot."""
         with _translated():
             async with self.engine.connect() as connection:
+                if not self.is_sqlite:
+                    # By default each statement there has a snapshot of its own.
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
                 yield connection
 
     @asynccontextmanager
@@ -63,7 +71,8 @@ class Database:
         with _translated():
             async with AsyncExitStack() as stack:
                 if self._turn is not None:
-                    await stack.enter_async_context(self._turn)
+                    await _take(self._turn)
+                    stack.callback(self._turn.release)
                 connection = await stack.enter_async_context(self.engine.connect())
                 await connection.execution_options(**{_WRITE: True})
                 async with connection.begin():
@@ -80,29 +89,45 @@ def expect_one(result: sa.CursorResult[Any], what: str) -> None:
         raise VersionMismatch(f"{what} changed since it was read")
 
 
+async def _take(turn: asyncio.Lock) -> None:
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            await turn.acquire()
+    except TimeoutError as error:
+        raise DatabaseUnavailable from error
+
+
 class _translated:  # noqa: N801 -- reads as a word in a with statement
     """Turns the driver's failures into ours."""
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OperationalError | InterfaceError) or (
-            isinstance(error, DBAPIError) and error.connection_invalidated
-        ):
-            raise DatabaseUnavailable(reason=str(error.orig)) from error
+        if _is_outage(error):
+            # The driver's words name hosts and files: they are for the log, not for clients.
+            log.warning("database unavailable", reason=str(getattr(error, "orig", error)))
+            raise DatabaseUnavailable from error
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    if isinstance(error, DBAPIError):
+        if getattr(error.orig, "sqlite_errorcode", 0) == _SQLITE_ERROR:
+            return False  # a wrong statement: SQLite calls that operational, too
+        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+    return isinstance(error, PoolTimeout)
 
 
 def _sqlite_engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_timeout=_WAIT_S)
 
     def on_connect(raw: Any, _record: object) -> None:
         raw.isolation_level = None  # we say BEGIN ourselves
         cursor = raw.cursor()
         for pragma in (
+            f"busy_timeout={_BUSY_TIMEOUT_MS}",
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",
-            f"busy_timeout={_BUSY_TIMEOUT_MS}",
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
@@ -117,4 +142,4 @@ def _sqlite_engine(url: str) -> AsyncEngine:
 
 
 def _postgresql_engine(url: str) -> AsyncEngine:
-    return create_async_engine(url, pool_size=10, max_overflow=10, pool_timeout=5)
+    return create_async_engine(url, pool_size=10, max_overflow=10, pool_timeout=_WAIT_S)

@@ -17,7 +17,12 @@ from umbel.kit.errors import NotFound
 changes = sa.Table(
     "changes",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column(
+        "seq",
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
     sa.Column("at_s", sa.Float, nullable=False),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("subject", sa.String(128), nullable=False),
@@ -50,7 +55,8 @@ class Change:
 async def record(
     connection: AsyncConnection, *, at_s: float, kind: str, subject: str, body: Mapping[str, object]
 ) -> None:
-    """Append an entry. On PostgreSQL writers queue here so that seq order is commit order."""
+    """Append an entry, last in its write unit: on PostgreSQL writers queue here, so that seq order
+    is commit order, and whoever waits for a row while the others wait for it is a deadlock."""
     if connection.dialect.name == "postgresql":
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ORDER_LOCK)))
     row = {"at_s": at_s, "kind": kind, "subject": subject, "body": dict(body)}
@@ -78,13 +84,15 @@ class Journal:
 
     async def since(self, after: int, limit: int = _BATCH) -> list[Change]:
         """Entries after `after`, oldest first. Raises JournalTrimmed when some are gone."""
+        query = sa.select(changes).where(changes.c.seq > after).order_by(changes.c.seq)
         async with self._database.read() as connection:
-            oldest = await connection.scalar(sa.select(sa.func.min(changes.c.seq)))
-            if oldest is not None and after + 1 < oldest:
-                raise JournalTrimmed(oldest=oldest)
-            query = sa.select(changes).where(changes.c.seq > after)
-            rows = await connection.execute(query.order_by(changes.c.seq).limit(limit))
-            return [Change(**row) for row in rows.mappings()]
+            rows = (await connection.execute(query.limit(limit))).mappings().all()
+            if rows and rows[0]["seq"] > after + 1:
+                # Trimmed, or only a number that a rolled back unit of PostgreSQL used up.
+                oldest = await connection.scalar(sa.select(sa.func.min(changes.c.seq)))
+                if oldest is not None and after + 1 < oldest:
+                    raise JournalTrimmed(oldest=oldest)
+        return [Change(**row) for row in rows]
 
     async def follow(self, after: int) -> AsyncIterator[Change]:
         """Entries after `after`, for ever."""
@@ -94,7 +102,8 @@ class Journal:
             for change in batch:
                 yield change
                 after = change.seq
-            if not batch:
+            if len(batch) < _BATCH:
+                # Who committed since we looked has stirred the flag we hold.
                 await _wait(stirred, self._poll_s)
 
     async def trim(self) -> None:

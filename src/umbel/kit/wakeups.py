@@ -25,9 +25,13 @@ class Wakeups:
         self._look = look
         self._flags: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._is_closed = False
 
     def wake(self, key: str) -> None:
-        """Ask for a look at `key`. Asking twice before the look starts is asking once."""
+        """Ask for a look at `key`. Asking twice before the look starts is asking once; asking
+        after `close` is nothing: the world may go on talking."""
+        if self._is_closed:
+            return
         self._flags.setdefault(key, asyncio.Event()).set()
         if key not in self._tasks:
             self._tasks[key] = asyncio.create_task(self._attend(key), name=f"look:{key}")
@@ -45,7 +49,8 @@ class Wakeups:
             await asyncio.gather(task, return_exceptions=True)
 
     async def close(self) -> None:
-        """End every task."""
+        """End every task; no more looks."""
+        self._is_closed = True
         await asyncio.gather(*(self.forget(key) for key in list(self._tasks)))
 
     async def _attend(self, key: str) -> None:

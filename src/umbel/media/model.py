@@ -22,6 +22,9 @@ class PayloadType:
     OPUS = 111
 
 
+INGEST_PORTS = ("srt", "rtp", "mpegts")
+"""The ways in with a port of their own per stream, in the order of `StreamSpec.ports`."""
+
 VIDEO_CLOCK_HZ = 90_000
 AUDIO_CLOCK_HZ = 48_000
 
@@ -49,12 +52,18 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSpec:
-    """What a function is to do with a stream (name: the event's id)."""
+    """What a function is to do with a stream (name: the event's id).
+
+    An acquirer accepts the keys whose SHA-256 is in `key_hashes`, and RTP as `rtp_offer` (SDP)
+    describes it; `ports` (as INGEST_PORTS) are those its encoders know already.
+    """
 
     stream: str
     role: StreamRole
     hops: tuple[Target, ...] = ()
     key_hashes: tuple[str, ...] = ()
+    rtp_offer: str = ""
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +85,8 @@ class StreamState:
 
     `port` is where it takes RTP (0 for an acquirer), `urls` where clients reach it (`rtmp`, `srt`,
     `whip`, `whep`, `hls`; an acquirer's `rtp` and `mpegts` are `ADDRESS:PORT` texts), `viewers`
-    the sessions that watch now, `mbps_in` the measured rate.
+    the sessions that watch now, `mbps_in` the measured rate, `rtp_answer` the SDP that tells a
+    described RTP publisher where to send.
     """
 
     stream: str
@@ -89,3 +99,4 @@ class StreamState:
     mbps_in: float = 0.0
     mbps_out: float = 0.0
     flowing: bool = False
+    rtp_answer: str = ""

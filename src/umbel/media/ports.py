@@ -43,7 +43,7 @@ class MediaPlane(Protocol):
 
     def watch(self, on_change: Callable[[str, str], None]) -> None:
         """Call `on_change(function_id, stream)` when an ingest started, stopped or was refused,
-        and `on_change(function_id, "")` when a server's control channel was lost."""
+        and `on_change(function_id, "")` when a server's control channel was lost or came back."""
 
     async def forget(self, function_id: str) -> None:
         """The function is gone: close the channel to it."""

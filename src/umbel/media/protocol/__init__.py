@@ -1,1 +1,1 @@
-"""Kurento JSON-RPC 2.0 without any I/O."""
+"""The media protocol: Kurento's JSON-RPC 2.0 without sockets."""

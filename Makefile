@@ -1,0 +1,58 @@
+# Umbel. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+ONLY ?=
+
+.PHONY: help setup setup-test demo serve test bench lint types imports format check unit docs screenshots clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what running needs (Debian packages, locked Python environment, web app)
+	@scripts/setup runtime
+
+setup-test: ## install what the tests need besides (Chromium, PostgreSQL, test tools)
+	@scripts/setup test
+
+demo: ## a whole network on this machine with a live event; ONCE=1 checks itself and ends; SOURCE=file
+	@scripts/setup $(if $(ONCE),test,runtime)
+	@$(BIN)/umbel demo $(if $(ONCE),--once) $(if $(SOURCE),--source "$(SOURCE)")
+
+serve: setup ## the platform on its embedded defaults
+	@$(BIN)/umbel serve
+
+test: setup-test ## everything: format, lint, types, imports, unit, contract, api, scenarios, lab, e2e
+	@scripts/test
+
+bench: ## the benches: all, or ONLY=fanout; a table on stderr, a JSON line per case on stdout
+	@scripts/setup bench >&2
+	@scripts/bench $(ONLY)
+
+check: lint types imports ## the checks without tests
+
+lint: ## format and lint
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
+
+types: ## mypy --strict
+	@$(BIN)/mypy
+
+imports: ## the shelf's import contracts
+	@$(BIN)/lint-imports
+
+format: ## rewrite to the house format
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+unit: ## the quick tests only
+	@$(BIN)/python -m pytest -q tests/unit tests/contract tests/scenarios
+
+docs: ## regenerate what the docs take from the code
+	@$(BIN)/python scripts/make_docs.py
+
+lock: ## resolve the hashed locks anew (needs uv)
+	@scripts/lock
+
+clean: ## remove everything that was built or installed here
+	@rm -rf .venv .node .umbel .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache web/node_modules src/umbel/portal/static
+
+include make/web.mk

@@ -1,0 +1,24 @@
+# The web app: TypeScript in web/, built into the portal's static folder. Nothing happens when no
+# source is newer than the last build.
+
+WEB_OUT := src/umbel/portal/static/index.html
+WEB_DEPS := web/node_modules/.package-lock.json
+WEB_SOURCES := $(shell find web/src web/public -type f ! -name '*.test.ts' 2>/dev/null) \
+	web/index.html web/vite.config.ts web/tsconfig.json
+
+.PHONY: web web-check web-clean
+
+web: $(WEB_OUT) ## Build the web app into src/umbel/portal/static
+
+$(WEB_OUT): $(WEB_SOURCES) $(WEB_DEPS)
+	cd web && ../scripts/node.sh npm run --silent build -- --logLevel warn
+
+$(WEB_DEPS): web/package-lock.json web/package.json web/.npmrc
+	cd web && ../scripts/node.sh npm ci --no-progress
+	touch $@
+
+web-check: $(WEB_DEPS) ## Types and unit tests of the web app
+	cd web && ../scripts/node.sh npm run --silent check
+
+web-clean:
+	rm -rf web/node_modules src/umbel/portal/static

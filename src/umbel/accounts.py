@@ -1,0 +1,48 @@
+"""Accounts at the console: works on the database directly, so that a first operator can be made."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from umbel import migrations
+from umbel.catalogue.model import NoSuchUser, UserRole
+from umbel.catalogue.service import Catalogue
+from umbel.kit.clock import SystemClock
+from umbel.kit.config import Settings
+from umbel.kit.db import Database
+from umbel.kit.journal import Journal
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Catalogue]:
+    """The installation's catalogue, migrated."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    database = Database(settings.database)
+    try:
+        await migrations.upgrade(database)
+        yield Catalogue(database, Journal(database), SystemClock())
+    finally:
+        await database.close()
+
+
+async def add(settings: Settings, name: str, password: str, role: UserRole, provider: str) -> None:
+    """Add an account. Raises UserExists, BadField, NoSuchProvider."""
+    async with opened(settings) as catalogue:
+        await catalogue.add_user(name, password, role, provider)
+
+
+async def set_password(settings: Settings, name: str, password: str) -> None:
+    """Give an account another password. Raises NoSuchUser, BadField."""
+    async with opened(settings) as catalogue:
+        await catalogue.set_password(name, password)
+
+
+async def reset(
+    catalogue: Catalogue, name: str, password: str, role: UserRole, provider: str
+) -> None:
+    """The account with a new password, whether or not it was there."""
+    try:
+        await catalogue.user(name)
+    except NoSuchUser:
+        await catalogue.add_user(name, password, role, provider)
+    else:
+        await catalogue.set_password(name, password)

@@ -1,0 +1,181 @@
+"""What the catalogue talks about: users, providers, events and an event's life.
+
+Times are epoch seconds. Passwords, stream keys and their hashes never appear in these values.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from umbel.kit.errors import Conflict, Exhausted, NotFound, Unauthenticated, Unprocessable
+from umbel.kit.states import Table
+
+
+class NoSuchUser(NotFound):
+    """No user has that name."""
+
+    code = "umbel.no_such_user"
+
+
+class NoSuchProvider(NotFound):
+    """No provider has that id."""
+
+    code = "umbel.no_such_provider"
+
+
+class NoSuchEvent(NotFound):
+    """No event has that id."""
+
+    code = "umbel.no_such_event"
+
+
+class BadCredentials(Unauthenticated):
+    """The user name or the password is wrong."""
+
+    code = "umbel.bad_credentials"
+
+
+class TooManySignIns(Exhausted):
+    """Too many people sign in at this moment; try again."""
+
+    code = "umbel.too_many_sign_ins"
+
+
+class UserExists(Conflict):
+    """There is a user of that name already."""
+
+    code = "umbel.user_exists"
+
+
+class LastOperator(Conflict):
+    """The last operator cannot be removed: nobody could let one in again."""
+
+    code = "umbel.last_operator"
+
+
+class ProviderExists(Conflict):
+    """There is a provider of that name already."""
+
+    code = "umbel.provider_exists"
+
+
+class ProviderInUse(Conflict):
+    """The provider has events or users; it can be removed when it has none."""
+
+    code = "umbel.provider_in_use"
+
+
+class EventOver(Conflict):
+    """The event has ended or was cancelled."""
+
+    code = "umbel.event_over"
+
+
+class BadField(Unprocessable):
+    """A field has a value that cannot be used."""
+
+    code = "umbel.unprocessable"
+
+
+class UserRole(Enum):
+    """What a user may do: watch; run its provider's events; everything."""
+
+    VIEWER = "viewer"
+    PROVIDER = "provider"
+    OPERATOR = "operator"
+
+
+class EventState(Enum):
+    """Where an event is in its life. Viewers may open sessions while it is open or live."""
+
+    SCHEDULED = "scheduled"
+    OPEN = "open"
+    LIVE = "live"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+
+
+class EventEvent(Enum):
+    """What can happen to an event: ingest was opened, media started or stopped, it was closed."""
+
+    OPEN = "open"
+    START = "start"
+    STOP = "stop"
+    END = "end"
+    CANCEL = "cancel"
+
+
+EVENT_LIFE = Table[EventState, EventEvent](
+    {
+        (EventState.SCHEDULED, EventEvent.OPEN): EventState.OPEN,
+        (EventState.SCHEDULED, EventEvent.CANCEL): EventState.CANCELLED,
+        (EventState.SCHEDULED, EventEvent.END): EventState.ENDED,
+        (EventState.OPEN, EventEvent.START): EventState.LIVE,
+        (EventState.OPEN, EventEvent.CANCEL): EventState.CANCELLED,
+        (EventState.OPEN, EventEvent.END): EventState.ENDED,
+        (EventState.LIVE, EventEvent.STOP): EventState.OPEN,
+        (EventState.LIVE, EventEvent.END): EventState.ENDED,
+    }
+)
+
+OVER = frozenset({EventState.ENDED, EventState.CANCELLED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class User:
+    """Somebody with an account. `provider_id` is empty unless the role is PROVIDER."""
+
+    username: str
+    role: UserRole
+    provider_id: str = ""
+    version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider:
+    """Who makes events. `access_node` is the node its encoders reach first."""
+
+    id: str
+    name: str
+    access_node: str
+    version: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventDraft:
+    """What a provider says of an event to be."""
+
+    provider_id: str
+    title: str
+    starts_s: float
+    ends_s: float
+    description: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventPatch:
+    """What to change of an event; None leaves it as it is."""
+
+    title: str | None = None
+    description: str | None = None
+    starts_s: float | None = None
+    ends_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One live event."""
+
+    id: str
+    provider_id: str
+    provider_name: str
+    title: str
+    description: str
+    starts_s: float
+    ends_s: float
+    state: EventState = EventState.SCHEDULED
+    version: int = 1
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can happen to it."""
+        return self.state in OVER

@@ -1,0 +1,103 @@
+"""What makes a field of the catalogue acceptable. Pure: values in, values out, BadField raised.
+
+Neighbours: `service` asks here before it writes. A text never holds NUL or other control
+characters, which PostgreSQL would refuse.
+"""
+
+import hashlib
+import re
+import secrets
+import unicodedata
+from base64 import b32encode
+
+from umbel.catalogue.model import BadField, UserRole
+
+MOST_TITLE = 200
+MOST_NAME = 100
+MOST_DESCRIPTION = 5_000
+LEAST_PASSWORD = 8
+MOST_PASSWORD = 256
+USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+# Far enough for any calendar, near enough that every time zone can still write it down.
+_EARLIEST_S = 0.0
+_LATEST_S = 7_258_118_400.0  # 2200-01-01
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_SECRET_BYTES = 25  # 40 base32 characters, 200 bits
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` could be an identifier or a node's name; nothing else is looked up."""
+    return _NAME.fullmatch(text) is not None
+
+
+def username(text: str) -> str:
+    """The user name, or BadField."""
+    if USERNAME.fullmatch(text) is None:
+        raise _bad("username", "1 to 64 of a-z 0-9 . _ - starting with a letter or a digit")
+    return text
+
+
+def password(text: str) -> str:
+    """The password, or BadField."""
+    if not LEAST_PASSWORD <= len(text) <= MOST_PASSWORD:
+        raise _bad("password", f"{LEAST_PASSWORD} to {MOST_PASSWORD} characters")
+    return text
+
+
+def line(field: str, text: str, most: int) -> str:
+    """One line of text, trimmed and not empty, or BadField."""
+    trimmed = text.strip()
+    if not trimmed or len(trimmed) > most or _has_control(trimmed, allowed=""):
+        raise _bad(field, f"one line of 1 to {most} characters")
+    return trimmed
+
+
+def description(text: str) -> str:
+    """Several lines of text, or BadField."""
+    if len(text) > MOST_DESCRIPTION or _has_control(text, allowed="\n\r\t"):
+        raise _bad("description", f"text of at most {MOST_DESCRIPTION} characters")
+    return text
+
+
+def node(text: str) -> str:
+    """A node's name, or BadField."""
+    if not is_name(text):
+        raise _bad("access_node", "the name of a node")
+    return text
+
+
+def schedule(starts_s: float, ends_s: float, *, now_s: float) -> None:
+    """Raise BadField unless the times can be kept: in order, and the end still to come."""
+    for field, at_s in (("starts_at", starts_s), ("ends_at", ends_s)):
+        if not _EARLIEST_S <= at_s <= _LATEST_S:
+            raise _bad(field, "a time between 1970 and 2200")
+    if ends_s <= starts_s:
+        raise _bad("ends_at", "a time after starts_at")
+    if ends_s <= now_s:
+        raise _bad("ends_at", "a time that is still to come")
+
+
+def rights(role: UserRole, provider_id: str) -> None:
+    """Raise BadField unless a provider's user, and no other, names its provider."""
+    if (role is UserRole.PROVIDER) != bool(provider_id):
+        raise _bad("provider_id", "given for the role provider, and for no other")
+
+
+def new_stream_key(event_id: str) -> str:
+    """`<event_id>.<secret>`; whoever has it may publish to the event."""
+    secret = b32encode(secrets.token_bytes(_SECRET_BYTES)).decode().lower()
+    return f"{event_id}.{secret}"
+
+
+def key_hash(key: str) -> str:
+    """What is stored and sent of a stream key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _has_control(text: str, *, allowed: str) -> bool:
+    return any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in text)
+
+
+def _bad(field: str, wanted: str) -> BadField:
+    return BadField(f"{field}: {wanted}", fields=[{"field": field, "message": wanted}])

@@ -1,0 +1,355 @@
+"""The catalogue's only door: users, providers, events and stream keys.
+
+In: calls of the portal and of delivery. Out: values of `model`; each change is one write unit that
+also journals what may be told of it. Neighbours: kit.db and kit.journal below, delivery above,
+which fires an event's transitions when ingest starts and stops.
+"""
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import asdict, replace
+
+from umbel.catalogue import rules, store
+from umbel.catalogue.model import (
+    EVENT_LIFE,
+    BadCredentials,
+    Event,
+    EventDraft,
+    EventEvent,
+    EventOver,
+    EventPatch,
+    EventState,
+    LastOperator,
+    NoSuchEvent,
+    NoSuchProvider,
+    NoSuchUser,
+    Provider,
+    ProviderExists,
+    User,
+    UserExists,
+    UserRole,
+)
+from umbel.catalogue.passwords import Passwords
+from umbel.catalogue.store import Unit
+from umbel.kit.clock import Clock
+from umbel.kit.db import Database, VersionMismatch
+from umbel.kit.ids import new_id
+from umbel.kit.journal import Journal
+
+MOST_LISTED = 1_000
+
+
+class Catalogue:
+    """Users and rights, providers, events and their schedule."""
+
+    def __init__(
+        self,
+        database: Database,
+        journal: Journal,
+        clock: Clock,
+        *,
+        passwords: Passwords | None = None,
+    ) -> None:
+        self._database = database
+        self._journal = journal
+        self._clock = clock
+        self._passwords = passwords or Passwords()
+
+    # Users
+
+    async def authenticate(self, username: str, password: str) -> User:
+        """The user of that name and password. Raises BadCredentials, TooManySignIns."""
+        hashed = None
+        if rules.USERNAME.fullmatch(username):
+            async with self._database.read() as connection:
+                hashed = await store.password_hash(connection, username)
+        if not await self._passwords.verify(password, hashed):
+            raise BadCredentials
+        try:
+            return await self.user(username)
+        except NoSuchUser as error:
+            raise BadCredentials from error
+
+    async def users(self) -> list[User]:
+        """Every user by name."""
+        async with self._database.read() as connection:
+            return await store.all_users(connection)
+
+    async def user(self, username: str) -> User:
+        """That user. Raises NoSuchUser."""
+        if rules.USERNAME.fullmatch(username) is None:
+            raise NoSuchUser
+        async with self._database.read() as connection:
+            return await store.user(connection, username)
+
+    async def add_user(
+        self, username: str, password: str, role: UserRole, provider_id: str = ""
+    ) -> User:
+        """A new user. Raises BadField, UserExists, NoSuchProvider, TooManySignIns."""
+        rules.rights(role, provider_id)
+        if provider_id and not rules.is_name(provider_id):
+            raise NoSuchProvider
+        new = User(username=rules.username(username), role=role, provider_id=provider_id)
+        hashed = await self._passwords.hash(rules.password(password))
+        async with self._unit() as unit:
+            await store.add_user(unit.connection, new, hashed)
+            unit.tell("user", new.username, {"what": "added", "role": role.value})
+        return new
+
+    async def ensure_user(
+        self, username: str, password: str, role: UserRole, provider_id: str = ""
+    ) -> User:
+        """The user of that name as it is, or a new one: for a first start."""
+        try:
+            return await self.user(username)
+        except NoSuchUser:
+            pass
+        try:
+            return await self.add_user(username, password, role, provider_id)
+        except UserExists:
+            return await self.user(username)
+
+    async def set_password(self, username: str, password: str) -> None:
+        """Give the user another password. Raises BadField, NoSuchUser, TooManySignIns."""
+        hashed = await self._passwords.hash(rules.password(password))
+        async with self._unit() as unit:
+            await store.set_password_hash(unit.connection, username, hashed)
+            unit.tell("user", username, {"what": "password changed"})
+
+    async def remove_user(self, username: str) -> None:
+        """Let the user in no more. Raises NoSuchUser, LastOperator."""
+        if rules.USERNAME.fullmatch(username) is None:
+            raise NoSuchUser
+        async with self._unit() as unit:
+            if await store.operators(unit.connection) == [username]:
+                raise LastOperator
+            await store.remove_user(unit.connection, username)
+            unit.tell("user", username, {"what": "removed"})
+
+    # Providers
+
+    async def providers(self) -> list[Provider]:
+        """Every provider by name."""
+        async with self._database.read() as connection:
+            return await store.all_providers(connection)
+
+    async def provider(self, provider_id: str) -> Provider:
+        """That provider. Raises NoSuchProvider."""
+        if not rules.is_name(provider_id):
+            raise NoSuchProvider
+        async with self._database.read() as connection:
+            return await store.provider(connection, provider_id)
+
+    async def add_provider(self, name: str, access_node: str) -> Provider:
+        """A new provider. Raises BadField, ProviderExists."""
+        new = Provider(
+            id=new_id("pr"),
+            name=rules.line("name", name, rules.MOST_NAME),
+            access_node=rules.node(access_node),
+        )
+        async with self._unit() as unit:
+            await store.add_provider(unit.connection, new)
+            _tell_provider(unit, "added", new)
+        return new
+
+    async def ensure_provider(self, name: str, access_node: str) -> Provider:
+        """The provider of that name as it is, or a new one: for a first start."""
+        for _ in range(2):
+            named = [p for p in await self.providers() if p.name == name.strip()]
+            if named:
+                return named[0]
+            try:
+                return await self.add_provider(name, access_node)
+            except ProviderExists:
+                continue  # another instance made it between the look and the write
+        raise ProviderExists(name=name)
+
+    async def change_provider(
+        self,
+        provider_id: str,
+        *,
+        name: str | None = None,
+        access_node: str | None = None,
+        version: int | None = None,
+    ) -> Provider:
+        """Change what is given; of that version only, if one is given. Raises NoSuchProvider,
+        BadField, ProviderExists, VersionMismatch."""
+        before = await self.provider(provider_id)
+        if version is not None and version != before.version:
+            raise VersionMismatch(f"provider {provider_id} is at version {before.version}")
+        changed = before
+        if name is not None:
+            changed = replace(changed, name=rules.line("name", name, rules.MOST_NAME))
+        if access_node is not None:
+            changed = replace(changed, access_node=rules.node(access_node))
+        async with self._unit() as unit:
+            after = await store.change_provider(unit.connection, changed)
+            _tell_provider(unit, "changed", after)
+        return after
+
+    async def remove_provider(self, provider_id: str) -> None:
+        """Forget it. Raises NoSuchProvider, ProviderInUse."""
+        if not rules.is_name(provider_id):
+            raise NoSuchProvider
+        async with self._unit() as unit:
+            await store.remove_provider(unit.connection, provider_id)
+            unit.tell("provider", provider_id, {"what": "removed"})
+
+    # Events
+
+    async def events(
+        self,
+        *,
+        states: Collection[EventState] = (),
+        provider_id: str = "",
+        most: int = MOST_LISTED,
+    ) -> list[Event]:
+        """Events by start time; no states means any, no provider means all. Of more than `most`
+        the latest."""
+        if provider_id and not rules.is_name(provider_id):
+            return []
+        async with self._database.read() as connection:
+            return await store.list_events(
+                connection, states=states, provider_id=provider_id, most=most
+            )
+
+    async def event(self, event_id: str) -> Event:
+        """That event. Raises NoSuchEvent."""
+        if not rules.is_name(event_id):
+            raise NoSuchEvent
+        async with self._database.read() as connection:
+            return await store.event(connection, event_id)
+
+    async def add_event(self, draft: EventDraft) -> Event:
+        """Schedule an event. Raises BadField, NoSuchProvider."""
+        if not rules.is_name(draft.provider_id):
+            raise NoSuchProvider
+        clean = replace(
+            draft,
+            title=rules.line("title", draft.title, rules.MOST_TITLE),
+            description=rules.description(draft.description),
+        )
+        rules.schedule(clean.starts_s, clean.ends_s, now_s=self._clock.now_s())
+        async with self._unit() as unit:
+            owner = await store.hold_provider(unit.connection, clean.provider_id)
+            new = Event(id=new_id("ev"), provider_name=owner.name, **asdict(clean))
+            await store.add_event(unit.connection, new)
+            _tell_event(unit, "added", new)
+        return new
+
+    async def change_event(self, event_id: str, version: int, patch: EventPatch) -> Event:
+        """Change what is given of the event at `version`. Raises NoSuchEvent, BadField, EventOver,
+        VersionMismatch."""
+        if not rules.is_name(event_id):
+            raise NoSuchEvent
+        async with self._unit() as unit:
+            before = await store.event(unit.connection, event_id, for_update=True)
+            if before.is_over:
+                raise EventOver
+            if before.version != version:
+                raise VersionMismatch(f"event {event_id} is at version {before.version}")
+            changed = self._patched(before, patch)
+            after = await store.change_event(unit.connection, changed)
+            _tell_event(unit, "changed", after)
+        return after
+
+    async def fire(self, event_id: str, what: EventEvent) -> Event:
+        """Let `what` happen to the event. Raises NoSuchEvent, IllegalTransition."""
+        if not rules.is_name(event_id):
+            raise NoSuchEvent
+        async with self._unit() as unit:
+            before = await store.event(unit.connection, event_id, for_update=True)
+            state = EVENT_LIFE.next(before.state, what)
+            after = await store.change_event(unit.connection, replace(before, state=state))
+            _tell_event(unit, what.value, after)
+        return after
+
+    async def due(self, now_s: float) -> list[str]:
+        """Ids of the events whose end has passed and that are not over, longest past first."""
+        async with self._database.read() as connection:
+            return await store.due(connection, now_s)
+
+    async def counts(self) -> dict[EventState, int]:
+        """How many events are in each state."""
+        async with self._database.read() as connection:
+            return await store.count_by_state(connection)
+
+    # Stream keys
+
+    async def issue_key(self, event_id: str) -> str | None:
+        """The event's first stream key, told this once; None when one was issued before. Raises
+        NoSuchEvent, EventOver."""
+        return await self._new_key(event_id, rotate=False)
+
+    async def rotate_key(self, event_id: str) -> str:
+        """A new stream key in place of any other. Raises NoSuchEvent, EventOver."""
+        key = await self._new_key(event_id, rotate=True)
+        assert key is not None
+        return key
+
+    async def withdraw_key(self, key: str) -> None:
+        """Take back a key that could not be told. One no longer in force is no error."""
+        event_id = key.partition(".")[0]
+        async with self._unit() as unit:
+            await store.drop_key(unit.connection, event_id, rules.key_hash(key))
+
+    async def key_hashes(self, event_id: str) -> tuple[str, ...]:
+        """Hashes (SHA-256, hex) of the keys that open the event's ingest; none is no key yet."""
+        if not rules.is_name(event_id):
+            return ()
+        async with self._database.read() as connection:
+            found = await store.key_hash(connection, event_id)
+        return (found,) if found else ()
+
+    async def _new_key(self, event_id: str, *, rotate: bool) -> str | None:
+        if not rules.is_name(event_id):
+            raise NoSuchEvent
+        key = rules.new_stream_key(event_id)
+        async with self._unit() as unit:
+            event = await store.event(unit.connection, event_id, for_update=True)
+            if event.is_over:
+                raise EventOver
+            if not rotate and await store.key_hash(unit.connection, event_id):
+                return None
+            at_s = self._clock.now_s()
+            await store.put_key(unit.connection, event_id, rules.key_hash(key), at_s)
+            _tell_event(unit, "key", event)
+        return key
+
+    def _patched(self, before: Event, patch: EventPatch) -> Event:
+        changed = before
+        if patch.title is not None:
+            title = rules.line("title", patch.title, rules.MOST_TITLE)
+            changed = replace(changed, title=title)
+        if patch.description is not None:
+            changed = replace(changed, description=rules.description(patch.description))
+        if patch.starts_s is not None or patch.ends_s is not None:
+            starts_s = before.starts_s if patch.starts_s is None else patch.starts_s
+            ends_s = before.ends_s if patch.ends_s is None else patch.ends_s
+            rules.schedule(starts_s, ends_s, now_s=self._clock.now_s())
+            changed = replace(changed, starts_s=starts_s, ends_s=ends_s)
+        return changed
+
+    @asynccontextmanager
+    async def _unit(self) -> AsyncIterator[Unit]:
+        async with self._database.write() as connection:
+            unit = Unit(connection)
+            yield unit
+            await unit.record(self._clock.now_s())
+        self._journal.stir()
+
+
+def _tell_provider(unit: Unit, what: str, provider: Provider) -> None:
+    body = {"what": what, "name": provider.name, "access_node": provider.access_node}
+    unit.tell("provider", provider.id, body)
+
+
+def _tell_event(unit: Unit, what: str, event: Event) -> None:
+    body = {
+        "what": what,
+        "state": event.state.value,
+        "title": event.title,
+        "provider_id": event.provider_id,
+        "version": event.version,
+    }
+    unit.tell("event", event.id, body)

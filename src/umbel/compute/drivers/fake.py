@@ -1,0 +1,131 @@
+"""Functions in memory, on the running loop's time: for the simulator, scenarios and tests.
+
+Addresses are the nodes', ports count up per node, a boot takes `boot_s`. Beyond the Protocol:
+`kill` (as kill -9), `lose_node`, `refuse`/`accept`, `set_load`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from umbel.compute.model import (
+    LIFE_CYCLE,
+    Function,
+    FunctionEvent,
+    FunctionState,
+    Instance,
+    Node,
+    Role,
+)
+from umbel.compute.ports import Feature
+from umbel.kit.clock import Clock
+from umbel.kit.errors import Exhausted, NotFound
+
+
+@dataclass
+class _Machine:
+    instance: Instance
+    ports: Mapping[str, int]
+    boot: asyncio.TimerHandle | None = field(default=None)
+
+
+class FakeVim:
+    """A VIM whose nodes always obey, except those told to refuse. After `close` it can be used
+    again, as nodes outlive a control plane."""
+
+    features = Feature.SURVIVES_CONTROL_PLANE | Feature.MEASURES_LOAD
+
+    def __init__(self, clock: Clock, *, boot_s: float = 0.3, first_port: int = 20_000) -> None:
+        self._clock = clock
+        self._boot_s = boot_s
+        self._first_port = first_port
+        self._machines: dict[str, _Machine] = {}
+        self._ports_given: Counter[str] = Counter()
+        self._refusing: set[str] = set()
+        self._watchers: list[Callable[[str], None]] = []
+
+    async def spawn(self, function: Function, node: Node) -> None:
+        machine = self._machines.get(function.id)
+        state = machine.instance.state if machine else FunctionState.ABSENT
+        if not LIFE_CYCLE.allows(state, FunctionEvent.SPAWN):
+            return
+        if node.name in self._refusing:
+            raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
+        reusable = machine is not None and machine.instance.address == node.address
+        ports = machine.ports if machine and reusable else self._new_ports(function.role, node)
+        instance = Instance(
+            id=function.id,
+            role=function.role,
+            node=node.name,
+            state=LIFE_CYCLE.next(state, FunctionEvent.SPAWN),
+            address=node.address,
+            started_s=self._clock.now_s(),
+        )
+        boot = asyncio.get_running_loop().call_later(self._boot_s, self._ready, function.id)
+        self._machines[function.id] = _Machine(instance, ports, boot)
+
+    async def terminate(self, function_id: str) -> None:
+        machine = self._machines.pop(function_id, None)
+        if machine and machine.boot:
+            machine.boot.cancel()
+
+    async def running(self) -> dict[str, Instance]:
+        return {id_: machine.instance for id_, machine in self._machines.items()}
+
+    def watch(self, on_change: Callable[[str], None]) -> None:
+        self._watchers.append(on_change)
+
+    async def close(self) -> None:
+        self._watchers.clear()
+
+    def kill(self, function_id: str, reason: str = "killed by signal 9") -> None:
+        """The function dies at once. A dead one stays dead. Raises NotFound."""
+        machine = self._machine(function_id)
+        if not LIFE_CYCLE.allows(machine.instance.state, FunctionEvent.FAIL):
+            return
+        if machine.boot:
+            machine.boot.cancel()
+        idle = replace(machine.instance, ports={}, cpu_cores=0.0, rss_mb=0.0, reason=reason)
+        self._step(machine, FunctionEvent.FAIL, idle)
+
+    def lose_node(self, node: str) -> None:
+        """The node is gone with all its functions, and takes no new ones until `accept`."""
+        self.refuse(node)
+        for id_, machine in list(self._machines.items()):
+            if machine.instance.node == node:
+                self.kill(id_, f"node {node} was lost")
+
+    def refuse(self, node: str) -> None:
+        """The node takes no new functions: `spawn` raises Exhausted."""
+        self._refusing.add(node)
+
+    def accept(self, node: str) -> None:
+        """The node takes functions again."""
+        self._refusing.discard(node)
+
+    def set_load(self, function_id: str, *, cpu_cores: float, rss_mb: float) -> None:
+        """What the function is measured to use from now on. Raises NotFound."""
+        machine = self._machine(function_id)
+        machine.instance = replace(machine.instance, cpu_cores=cpu_cores, rss_mb=rss_mb)
+
+    def _machine(self, function_id: str) -> _Machine:
+        if function_id not in self._machines:
+            raise NotFound(f"There is no function {function_id}", function=function_id)
+        return self._machines[function_id]
+
+    def _ready(self, function_id: str) -> None:
+        machine = self._machines[function_id]
+        self._step(machine, FunctionEvent.READY, replace(machine.instance, ports=machine.ports))
+
+    def _step(self, machine: _Machine, event: FunctionEvent, after: Instance) -> None:
+        machine.boot = None
+        machine.instance = replace(after, state=LIFE_CYCLE.next(after.state, event))
+        for tell in list(self._watchers):
+            tell(machine.instance.id)
+
+    def _new_ports(self, role: Role, node: Node) -> Mapping[str, int]:
+        names = ["control", "http", "udp"] + (["rtmp"] if role is Role.ACQUIRER else [])
+        start = self._first_port + self._ports_given[node.name]
+        self._ports_given[node.name] += len(names)
+        return {name: start + offset for offset, name in enumerate(names)}

@@ -1,0 +1,119 @@
+"""What must be known of a function after the control plane died: one small JSON file each.
+
+STATE_DIR/functions/ID.json is ours; STATE_DIR/ready/ID.json is the function's own word that it
+listens. Files appear whole or not at all.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from pydantic import TypeAdapter
+
+from umbel.compute.model import Role
+from umbel.kit.errors import Invalid
+
+log = structlog.get_logger(__name__)
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class BadFunctionId(Invalid):
+    """The function's id cannot be a file's name."""
+
+    code = "umbel.bad_function_id"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A function as it was last started. `pid` 0: no process known. `ports`: what it last
+    listened on, kept for its next start. `reason`: why it failed."""
+
+    id: str
+    role: Role
+    node: str
+    address: str
+    pid: int = 0
+    start_ticks: int = 0
+    started_s: float = 0.0
+    ports: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+_RECORD = TypeAdapter(Record)
+
+
+class Records:
+    """The files under a state directory."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._root = state_dir.resolve()
+        for folder in ("functions", "ready", "logs"):
+            (self._root / folder).mkdir(parents=True, exist_ok=True, mode=0o750)
+
+    def ids(self) -> list[str]:
+        """Every function with a record."""
+        found = (path.stem for path in (self._root / "functions").glob("*.json"))
+        return sorted(id_ for id_ in found if _SAFE.fullmatch(id_))
+
+    def get(self, function_id: str) -> Record | None:
+        """The record; None where there is none or it cannot be read."""
+        path = self._path("functions", function_id)
+        try:
+            return _RECORD.validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            log.warning("function record unreadable", id=function_id, reason=str(error))
+            return None
+
+    def put(self, record: Record) -> None:
+        """Write the record."""
+        path = self._path("functions", record.id)
+        draft = path.with_suffix(".draft")
+        draft.write_bytes(_RECORD.dump_json(record, indent=1))
+        draft.replace(path)
+
+    def remove(self, function_id: str) -> None:
+        """Forget the function. Its log stays."""
+        self._path("functions", function_id).unlink(missing_ok=True)
+        self.ready_path(function_id).unlink(missing_ok=True)
+
+    def ready_path(self, function_id: str) -> Path:
+        """Where the function says that it is ready."""
+        return self._path("ready", function_id)
+
+    def log_path(self, function_id: str) -> Path:
+        """Where its output goes."""
+        return self._path("logs", function_id, ".log")
+
+    def ready_ports(self, record: Record) -> Mapping[str, int] | None:
+        """What the function listens on; None until this very process has said so."""
+        document = _load(self.ready_path(record.id))
+        if document is None or document.get("pid") != record.pid:
+            return None
+        ports = document.get("ports")
+        if not isinstance(ports, dict) or "control" not in ports:
+            return None
+        if not all(isinstance(port, int) and 0 < port < 65536 for port in ports.values()):
+            return None
+        return {str(name): port for name, port in ports.items()}
+
+    def _path(self, folder: str, function_id: str, suffix: str = ".json") -> Path:
+        if not _SAFE.fullmatch(function_id):
+            raise BadFunctionId(f"{function_id!r} cannot name a file", function=function_id)
+        return self._root / folder / f"{function_id}{suffix}"
+
+
+def _load(path: Path) -> dict[str, object] | None:
+    try:
+        document = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        log.warning("file unreadable", path=str(path), reason=str(error))
+        return None
+    return document if isinstance(document, dict) else None

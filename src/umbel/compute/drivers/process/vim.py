@@ -1,0 +1,323 @@
+"""The process driver: functions as processes that outlive the control plane.
+
+In: spawn and terminate from above; exits by pidfd, ready files and health answers from below.
+Out: instances and `on_change` calls. What there is stands in records.py's files and in /proc, so
+a control plane that starts over the same directory takes up where a dead one left.
+"""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from umbel.compute.drivers.process import launch, probe, procfs
+from umbel.compute.drivers.process.guard import Guard
+from umbel.compute.drivers.process.records import Record, Records
+from umbel.compute.health import Limits, Pulse, after_probe, is_lost
+from umbel.compute.model import Function, FunctionState, Instance, Node
+from umbel.compute.ports import Feature
+from umbel.kit.clock import Clock
+from umbel.kit.errors import Exhausted, Unavailable
+
+log = structlog.get_logger(__name__)
+
+_LOOK_FOR_READY_EVERY_S = 0.05
+_NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
+
+
+class ProcessVim:
+    """Runs functions on this machine, whatever node they are for: a node is an address here.
+
+    `public_key` is the PEM file that opens viewers' tokens; `secret_for(function_id)` gives what
+    opens a function's control channel, the same after a restart. All calls on one event loop.
+    """
+
+    features = Feature.SURVIVES_CONTROL_PLANE | Feature.MEASURES_LOAD
+
+    def __init__(
+        self,
+        state_dir: Path,
+        public_key: Path,
+        secret_for: Callable[[str], str],
+        clock: Clock,
+        *,
+        command: Sequence[str] = launch.MEDIA_COMMAND,
+        limits: Limits = Limits(),
+    ) -> None:
+        self._records = Records(state_dir)
+        self._public_key = public_key.resolve()
+        self._secret_for = secret_for
+        self._clock = clock
+        self._command = tuple(command)
+        self._limits = limits
+        self._guards: dict[str, Guard] = {}
+        self._ending: dict[str, asyncio.Task[None]] = {}
+        self._watchers: list[Callable[[str], None]] = []
+        self._sampler: asyncio.Task[None] | None = None
+        self._searched = False
+
+    async def spawn(self, function: Function, node: Node) -> None:
+        await self._ended(function.id)
+        # From here to the guard nothing is awaited: a second spawn of this id finds the guard.
+        self._adopt()
+        if function.id not in self._guards:
+            self._start(function, node)
+
+    async def terminate(self, function_id: str) -> None:
+        self._adopt()
+        if function_id not in self._ending:
+            task = asyncio.create_task(self._end(function_id), name=f"end:{function_id}")
+            self._ending[function_id] = task
+        # A caller that gives up must not leave a function half stopped.
+        await asyncio.shield(self._ending[function_id])
+
+    async def running(self) -> dict[str, Instance]:
+        self._adopt()
+        found = {}
+        for id_ in self._records.ids():
+            guard = self._guards.get(id_)
+            if guard is not None:
+                self._check_ready(guard)
+                found[id_] = guard.instance()
+            elif id_ not in self._ending:
+                record = self._records.get(id_)
+                found |= {} if record is None else {id_: _failed(record)}
+        return found
+
+    def watch(self, on_change: Callable[[str], None]) -> None:
+        self._watchers.append(on_change)
+        self._adopt()
+
+    async def close(self) -> None:
+        self._watchers.clear()
+        if self._ending:
+            await asyncio.wait(self._ending.values())
+        tasks = [guard.task for guard in self._guards.values()] + [self._sampler]
+        for guard in self._guards.values():
+            guard.release()
+        self._guards.clear()
+        self._sampler = None
+        live = [task for task in tasks if task is not None]
+        for task in live:
+            task.cancel()
+        await asyncio.gather(*live, return_exceptions=True)
+
+    # --- what is there already
+
+    def _adopt(self) -> None:
+        """Watch what runs and is not watched yet, a dead predecessor's or a neighbour's; and
+        notice what has ended even before the loop tells."""
+        for guard in list(self._guards.values()):
+            if not guard.is_there():
+                self._on_exit(guard)
+        for id_ in self._records.ids():
+            if id_ not in self._guards and id_ not in self._ending:
+                self._adopt_one(id_)
+        self._searched = True
+
+    def _adopt_one(self, function_id: str) -> None:
+        record = self._records.get(function_id)
+        if record is not None and record.pid == 0 and not self._searched:
+            record = self._found(record)
+        if record is None or record.pid == 0:
+            return
+        pidfd = procfs.open_exactly(record.pid, record.start_ticks)
+        if pidfd is not None:
+            self._guard(record, pidfd)
+            log.info("function adopted", id=record.id, pid=record.pid)
+            return
+        procfs.kill_strays(record.pid, record.start_ticks)
+        procfs.reap_exactly(record.pid, record.start_ticks)
+        self._remember(replace(record, pid=0, reason="ended while nobody watched"))
+
+    def _found(self, record: Record) -> Record:
+        """The record with its process, had the predecessor died between starting it and noting
+        its pid: no other process was ever given that ready file."""
+        process = procfs.find_by_argument(str(self._records.ready_path(record.id)))
+        if process is None:
+            return record
+        return replace(record, pid=process.pid, start_ticks=process.start_ticks)
+
+    # --- starting
+
+    async def _ended(self, function_id: str) -> None:
+        """Wait until an earlier life of the function that is being ended has ended."""
+        while True:
+            guard = self._guards.get(function_id)
+            if function_id in self._ending:
+                await asyncio.wait([self._ending[function_id]])
+            elif guard is not None and guard.reason:
+                if not await guard.exits_within(self._limits.stop_within_s):
+                    raise Unavailable(f"Function {function_id} does not end", function=function_id)
+            else:
+                return
+
+    def _start(self, function: Function, node: Node) -> None:
+        last = self._records.get(function.id)
+        record = Record(
+            id=function.id,
+            role=function.role,
+            node=node.name,
+            address=node.address,
+            started_s=self._clock.now_s(),
+            ports=last.ports if last is not None and last.address == node.address else {},
+        )
+        try:
+            self._launch(replace(record, ports=launch.free_ports(record)))
+        except OSError as error:
+            if function.id not in self._guards:
+                self._restore(function.id, last)
+            kind = Exhausted if error.errno in _NO_ROOM else Unavailable
+            message = f"Function {function.id} cannot be started: {error.strerror}"
+            raise kind(message, function=function.id, node=node.name) from error
+
+    def _launch(self, record: Record) -> None:
+        # Noted before it exists, so that no crash of ours leaves a process nobody knows of.
+        self._records.put(record)
+        ready_path = self._records.ready_path(record.id)
+        ready_path.unlink(missing_ok=True)
+        argv = launch.words(self._command, record, ready_path, self._public_key)
+        env = launch.environment(os.environ, self._secret_for(record.id))
+        pid = launch.start(argv, env, self._records.log_path(record.id))
+        # Until we reap our child its pid stays its own, even if it has ended already.
+        process = procfs.look(pid)
+        started = replace(record, pid=pid, start_ticks=process.start_ticks if process else 0)
+        self._guard(started, os.pidfd_open(pid))
+        self._records.put(started)
+
+    def _restore(self, function_id: str, last: Record | None) -> None:
+        if last is None:
+            self._records.remove(function_id)
+        else:
+            self._remember(last)
+
+    def _guard(self, record: Record, pidfd: int) -> None:
+        loop = asyncio.get_running_loop()
+        guard = Guard(record=record, pidfd=pidfd, ports=self._records.ready_ports(record))
+        self._guards[record.id] = guard
+        loop.add_reader(pidfd, self._on_exit, guard)
+        guard.task = loop.create_task(self._attend(guard), name=f"attend:{record.id}")
+        if self._sampler is None:
+            self._sampler = loop.create_task(self._sample(), name="sample functions")
+
+    # --- watching
+
+    async def _attend(self, guard: Guard) -> None:
+        guard.reason = await self._boot(guard) or await self._beat(guard)
+        log.warning("function given up", id=guard.record.id, reason=guard.reason)
+        guard.kill()
+
+    async def _boot(self, guard: Guard) -> str:
+        """Wait until it listens; answers why it was given up, or nothing."""
+        deadline_s = self._clock.monotonic_s() + self._limits.ready_within_s
+        while not self._check_ready(guard):
+            if self._clock.monotonic_s() >= deadline_s:
+                return f"not ready within {self._limits.ready_within_s:g} s"
+            await asyncio.sleep(_LOOK_FOR_READY_EVERY_S)
+        return ""
+
+    async def _beat(self, guard: Guard) -> str:
+        """Probe it for as long as it answers; then tell why it is given up."""
+        limits, pulse, took_s = self._limits, Pulse(), 0.0
+        while not is_lost(pulse, limits):
+            await asyncio.sleep(max(0.0, limits.probe_every_s - took_s))
+            began_s = self._clock.monotonic_s()
+            answered = await probe.answers(
+                guard.record.address, (guard.ports or {})["control"], limits.probe_deadline_s
+            )
+            took_s = self._clock.monotonic_s() - began_s
+            pulse = after_probe(pulse, answered=answered, took_s=took_s, limits=limits)
+        return f"{pulse.misses} health probes in a row missed"
+
+    def _check_ready(self, guard: Guard) -> bool:
+        if guard.ports is None:
+            guard.ports = self._records.ready_ports(guard.record)
+            if guard.ports is not None:
+                guard.record = replace(guard.record, ports=guard.ports)
+                self._remember(guard.record)
+                self._tell(guard.record.id)
+        return guard.ports is not None
+
+    def _on_exit(self, guard: Guard) -> None:
+        id_ = guard.record.id
+        if self._guards.get(id_) is not guard:
+            return
+        del self._guards[id_]
+        procfs.kill_strays(guard.record.pid, guard.record.start_ticks)
+        end = guard.reap()
+        guard.release()
+        if guard.task is not None:
+            guard.task.cancel()
+        if guard.is_ending:
+            return
+        # A neighbour may have removed it or started it anew already: then the file is not ours.
+        record = self._records.get(id_)
+        if record is not None and record.pid == guard.record.pid:
+            self._remember(replace(record, pid=0, reason=guard.reason or end))
+        log.warning("function failed", id=id_, reason=guard.reason, end=end)
+        self._tell(id_)
+
+    async def _sample(self) -> None:
+        while True:
+            leaders = {guard.record.pid for guard in self._guards.values()}
+            families = await asyncio.to_thread(_families, leaders)
+            for guard in list(self._guards.values()):
+                family = families.get(guard.record.pid, [])
+                guard.sample(family, self._clock.monotonic_s())
+                launch.bound_log(self._records.log_path(guard.record.id))
+            await asyncio.sleep(self._limits.sample_every_s)
+
+    # --- ending
+
+    async def _end(self, function_id: str) -> None:
+        try:
+            guard = self._guards.get(function_id)
+            if guard is not None:
+                await self._stop(guard)
+            self._records.remove(function_id)
+        finally:
+            del self._ending[function_id]
+
+    async def _stop(self, guard: Guard) -> None:
+        guard.is_ending = True
+        guard.ask_to_end()
+        if await guard.exits_within(self._limits.stop_within_s):
+            return
+        guard.kill()
+        if not await guard.exits_within(self._limits.stop_within_s):
+            guard.is_ending, guard.reason = False, "does not end"
+            id_ = guard.record.id
+            raise Unavailable(f"Function {id_} does not end", function=id_)
+
+    # --- small ones
+
+    def _remember(self, record: Record) -> None:
+        """Write the record; a full disk must not stop the watching."""
+        try:
+            self._records.put(record)
+        except OSError as error:
+            log.error("function record not written", id=record.id, reason=str(error))  # noqa: TRY400
+
+    def _tell(self, function_id: str) -> None:
+        for on_change in list(self._watchers):
+            on_change(function_id)
+
+
+def _families(leaders: set[int]) -> Mapping[int, list[procfs.Process]]:
+    return procfs.families(procfs.scan(), leaders)
+
+
+def _failed(record: Record) -> Instance:
+    return Instance(
+        id=record.id,
+        role=record.role,
+        node=record.node,
+        state=FunctionState.FAILED,
+        address=record.address,
+        started_s=record.started_s,
+        reason=record.reason,
+    )

@@ -1,0 +1,106 @@
+"""A network document's nodes, checked: mapping in, Inventory out.
+
+network/topology.py parses the same mapping into links. Every problem is told at once, by name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError, field_validator
+
+from umbel.compute.model import Node, NodeKind
+from umbel.kit.errors import Invalid
+
+
+class BadInventory(Invalid):
+    """The network file has problems."""
+
+    code = "umbel.bad_network"  # one file, so one code with network/topology.py
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """The nodes, and the one where a client enters whose address is in nobody's prefixes."""
+
+    nodes: tuple[Node, ...]
+    default_access: str = ""
+
+
+class _NodeEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=63)
+    kind: NodeKind = NodeKind.PROVIDER_EDGE
+    address: IPvAnyAddress
+    cores: float = Field(1.0, gt=0, allow_inf_nan=False)
+    memory_mb: float = Field(2048.0, gt=0, allow_inf_nan=False)
+    mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
+    prefixes: tuple[str, ...] = ()
+
+    @field_validator("prefixes")
+    @classmethod
+    def _are_networks(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(prefix)) for prefix in prefixes)
+
+
+def parse(document: object) -> Inventory:
+    """The nodes a document describes. Raises BadInventory with every problem in `problems`."""
+    inventory, problems = inspect(document)
+    if problems:
+        raise BadInventory(f"The network file has {len(problems)} problem(s)", problems=problems)
+    return inventory
+
+
+def inspect(document: object) -> tuple[Inventory, list[str]]:
+    """What can be read of a document, and what is wrong with it; wrong nodes are left out."""
+    if not isinstance(document, Mapping):
+        return Inventory(nodes=()), ["the file is not a mapping of nodes and links"]
+    problems: list[str] = []
+    nodes: list[Node] = []
+    for index, raw in enumerate(_entries(document.get("nodes"), problems)):
+        node = _node(index, raw, problems)
+        if node is not None:
+            problems.extend(_clashes(node, nodes))
+            nodes.append(node)
+    if not nodes:
+        problems.append("there are no nodes")
+    access = document.get("default_access") or ""
+    if access and access not in {node.name for node in nodes}:
+        problems.append(f"default_access: unknown node {access}")
+    return Inventory(nodes=tuple(nodes), default_access=str(access)), problems
+
+
+def _entries(raw: object, problems: list[str]) -> list[object]:
+    if raw is None:
+        return []
+    if not isinstance(raw, list):
+        problems.append("nodes is not a list")
+        return []
+    return raw
+
+
+def _node(index: int, raw: object, problems: list[str]) -> Node | None:
+    title = f"node {index + 1}"
+    if isinstance(raw, Mapping) and isinstance(raw.get("name"), str):
+        title = f"node {raw['name']}"
+    try:
+        entry = _NodeEntry.model_validate(raw)
+    except ValidationError as error:
+        for found in error.errors(include_url=False):
+            where = ".".join(str(part) for part in found["loc"])
+            problems.append(f"{title}: {where + ': ' if where else ''}{found['msg']}")
+        return None
+    return Node(**entry.model_dump() | {"address": str(entry.address)})
+
+
+def _clashes(node: Node, earlier: list[Node]) -> list[str]:
+    wrong = []
+    for other in earlier:
+        if other.name == node.name:
+            wrong.append(f"node {node.name}: named twice")
+        if other.address == node.address:
+            wrong.append(f"node {node.name}: address {node.address} is {other.name}'s")
+        shared = [prefix for prefix in node.prefixes if prefix in other.prefixes]
+        wrong.extend(f"node {node.name}: prefix {prefix} is {other.name}'s" for prefix in shared)
+    return wrong

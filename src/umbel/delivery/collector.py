@@ -1,0 +1,288 @@
+"""What is observed: instances from compute, streams from their media servers, promised sessions.
+
+In: `refresh()` on a period and `refresh_function(id)` on a wake-up. Out: a `View` for the policies
+and an `Observed` for the reconciler. Nothing here decides.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind
+from umbel.compute.service import Compute
+from umbel.delivery.model import (
+    FunctionStatus,
+    LinkStatus,
+    NodeStatus,
+    Session,
+    StreamStatus,
+    Tree,
+)
+from umbel.delivery.reconcile import Carried, Observed
+from umbel.delivery.store import DeliveryStore
+from umbel.delivery.view import Costs, FunctionView, NodeView, View
+from umbel.kit.errors import Unavailable
+from umbel.media.model import Server, StreamState
+from umbel.media.service import Media
+from umbel.network.service import Network
+
+_HOPELESS_AFTER = 3
+"""Failures in a row after which a function's node is gone around."""
+_SHUNNED_S = 60.0
+
+
+@dataclass(kw_only=True)
+class Collector:
+    """The world as last seen."""
+
+    compute: Compute
+    network: Network
+    media: Media
+    store: DeliveryStore
+    secret_of: Callable[[str], str]
+    costs: Costs
+    instances: dict[str, Instance] = field(default_factory=dict)
+    streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
+    sessions: dict[tuple[str, str], int] = field(default_factory=dict)
+    shunned: dict[str, float] = field(default_factory=dict)
+
+    async def refresh(self) -> None:
+        """Look at everything."""
+        self.instances = await self.compute.running()
+        self.sessions = await self.store.counts()
+        self.streams = await self.media.observe(map(self.server, self._active()))
+
+    async def refresh_function(self, function: str) -> None:
+        """Look at one function."""
+        self.instances = await self.compute.running()
+        self.streams.pop(function, None)
+        if self._is_active(function):
+            self.streams |= await self.media.observe([self.server(function)])
+
+    def note(self, function: str, state: StreamState | None, event: str) -> None:
+        """Remember what a function just said of an event (None: it carries it no more)."""
+        carried = self.streams.setdefault(function, {})
+        if state is None:
+            carried.pop(event, None)
+        else:
+            carried[event] = state
+
+    def shun(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
+        """Go around the nodes where a function failed again and again, for a while. Answers
+        whether there are new ones."""
+        before = set(self.shunned)
+        self.shunned = {node: end_s for node, end_s in self.shunned.items() if end_s > now_s}
+        for function in functions.values():
+            if self.compute.failures(function.id) >= _HOPELESS_AFTER:
+                self.shunned[function.node] = now_s + _SHUNNED_S
+        return bool(self.shunned.keys() - before)
+
+    def count_session(self, session: Session, more: int) -> None:
+        """Count a promise before the next look does."""
+        key = (session.event, session.function)
+        self.sessions[key] = max(0, self.sessions.get(key, 0) + more)
+
+    def server(self, function: str) -> Server:
+        """How to reach a function's media server. Raises Unavailable while it does not run."""
+        instance = self.instances.get(function)
+        if instance is None or not self._is_active(function):
+            raise Unavailable(f"{function} does not run", function=function)
+        return Server(
+            function_id=function,
+            address=instance.address,
+            control_port=instance.ports["control"],
+            secret=self.secret_of(function),
+        )
+
+    def answering(self) -> frozenset[str]:
+        """The functions whose media server answered at the last look."""
+        return frozenset(f for f in self.streams if self._is_active(f))
+
+    def stream(self, function: str, event: str) -> StreamState | None:
+        """What a function does with an event, if it answers."""
+        return self.streams.get(function, {}).get(event) if self._is_active(function) else None
+
+    def observed(self, event: str, keys: Mapping[str, frozenset[str]]) -> Observed:
+        """The event's state for the reconciler; `keys` are those last sent to each function."""
+        carried = {
+            function: Carried(
+                role=state.role.value,
+                address=self.instances[function].address,
+                port=state.port,
+                targets=frozenset((hop.address, hop.port) for hop in state.hops),
+                keys=keys.get(function, frozenset()),
+            )
+            for function in self.answering()
+            if (state := self.streams[function].get(event)) is not None
+        }
+        return Observed(active=self.answering(), carried=carried)
+
+    def viewers(self, event: str) -> dict[str, set[str]]:
+        """The session ids that watch now, by function."""
+        return {
+            function: set(states[event].viewers)
+            for function, states in self.streams.items()
+            if event in states
+        }
+
+    def view(self, trees: Mapping[str, Tree]) -> View:
+        """Everything a policy may look at."""
+        mbps = {event: rate for event in trees if (rate := self._rate(trees[event]))}
+        view = View(routes=self.network, nodes={}, trees=trees, stream_mbps=mbps, costs=self.costs)
+        status = {node.name: node for node in self.nodes(view)}
+        return replace(
+            view,
+            nodes={node.name: _node_view(node, status[node.name]) for node in self.compute.nodes()},
+            functions=self._functions(trees),
+            broken_nodes=frozenset(self.shunned),
+            links_free_mbps={
+                frozenset((link.a, link.b)): link.mbps - link.used_mbps for link in self.links(view)
+            },
+        )
+
+    def nodes(self, view: View) -> Iterator[NodeStatus]:
+        """Each node with what is used of it: measured, plus promised and not measured yet."""
+        for node in self.compute.nodes():
+            here = [i for i in self.instances.values() if i.node == node.name]
+            late = dict(self._late_viewers(node.name))
+            starting = sum(1 for i in here if i.state is not FunctionState.ACTIVE)
+            yield NodeStatus(
+                name=node.name,
+                kind=node.kind.value,
+                address=node.address,
+                cores=node.cores,
+                cores_used=sum(i.cpu_cores for i in here)
+                + starting * self.costs.function_cores
+                + sum(late.values()) * self.costs.viewer_cores,
+                memory_mb=node.memory_mb,
+                memory_used_mb=sum(i.rss_mb for i in here) + starting * self.costs.function_mb,
+                mbps=node.mbps,
+                mbps_used=sum(s.mbps_out for i in here for s in self._states(i.id))
+                + sum(count * view.mbps(event) for event, count in late.items()),
+            )
+
+    def links(self, view: View) -> Iterator[LinkStatus]:
+        """Each link with the rate of the hops over it."""
+        used: dict[frozenset[str], float] = {}
+        for tree in view.trees.values():
+            for source, target in _hops(tree):
+                for pair in itertools.pairwise(self.network.path(source, target).nodes):
+                    ends = frozenset(pair)
+                    used[ends] = used.get(ends, 0.0) + view.mbps(tree.event)
+        for link in self.network.topology().links:
+            rate = used.get(frozenset((link.a, link.b)), 0.0)
+            yield LinkStatus(a=link.a, b=link.b, mbps=link.mbps, used_mbps=rate)
+
+    def functions(self) -> Iterator[FunctionStatus]:
+        """Each function there is with what it carries."""
+        for instance in sorted(self.instances.values(), key=lambda i: i.id):
+            states = list(self._states(instance.id))
+            yield FunctionStatus(
+                id=instance.id,
+                role=instance.role.value,
+                node=instance.node,
+                state=instance.state.value,
+                address=instance.address,
+                cpu_cores=round(instance.cpu_cores, 4),
+                rss_mb=round(instance.rss_mb, 1),
+                events=tuple(sorted(state.stream for state in states)),
+                viewers=sum(len(state.viewers) for state in states),
+                mbps_out=round(sum(state.mbps_out for state in states), 3),
+            )
+
+    def status(self, tree: Tree) -> StreamStatus | None:
+        """How the event's stream does, if its acquirer answers."""
+        root = tree.root
+        state = self.stream(root.function, tree.event) if root is not None else None
+        if state is None or state.ingest is None:
+            return None
+        ingest = state.ingest
+        return StreamStatus(
+            event=tree.event,
+            flowing=state.flowing,
+            protocol=ingest.protocol,
+            video=ingest.video,
+            audio=ingest.audio,
+            width=ingest.width,
+            height=ingest.height,
+            transcoding=ingest.transcoding,
+            error=ingest.error,
+            mbps=round(state.mbps_in or state.mbps_out, 3),
+            viewers=sum(len(seen) for seen in self.viewers(tree.event).values()),
+        )
+
+    def _active(self) -> Iterator[str]:
+        return (function for function in self.instances if self._is_active(function))
+
+    def _is_active(self, function: str) -> bool:
+        instance = self.instances.get(function)
+        return instance is not None and instance.state is FunctionState.ACTIVE
+
+    def _states(self, function: str) -> Iterable[StreamState]:
+        return self.streams.get(function, {}).values()
+
+    def _rate(self, tree: Tree) -> float:
+        """The event's measured rate: what comes in somewhere, or leaves the acquirer per hop."""
+        rates = [
+            state.mbps_in
+            for branch in tree.branches
+            if (state := self.stream(branch.function, tree.event)) is not None
+        ]
+        return max(rates, default=0.0)
+
+    def _late_viewers(self, node: str) -> Iterator[tuple[str, int]]:
+        """Sessions at the node's edges that do not watch yet, by event."""
+        late: dict[str, int] = {}
+        for (event, function), count in self.sessions.items():
+            instance = self.instances.get(function)
+            if instance is None or instance.node != node:
+                continue
+            state = self.stream(function, event)
+            seen = len(state.viewers) if state is not None else 0
+            late[event] = late.get(event, 0) + max(0, count - seen)
+        return iter(late.items())
+
+    def _functions(self, trees: Mapping[str, Tree]) -> dict[str, FunctionView]:
+        """What runs or is wanted."""
+        events: dict[str, set[str]] = {}
+        places: dict[str, tuple[str, str]] = {
+            i.id: (i.role.value, i.node) for i in self.instances.values()
+        }
+        for tree in trees.values():
+            for branch in tree.branches:
+                places.setdefault(branch.function, (branch.role, branch.node))
+                events.setdefault(branch.function, set()).add(tree.event)
+        cores = {node.name: node.cores for node in self.compute.nodes()}
+        return {
+            function: FunctionView(
+                id=function,
+                role=role,
+                node=node,
+                usable=node not in self.shunned,
+                events=frozenset(events.get(function, ())),
+                load=self._cpu(function) / cores.get(node, 1.0),
+                viewers=sum(len(state.viewers) for state in self._states(function)),
+            )
+            for function, (role, node) in places.items()
+        }
+
+    def _cpu(self, function: str) -> float:
+        instance = self.instances.get(function)
+        return instance.cpu_cores if instance is not None else 0.0
+
+
+def _node_view(node: Node, status: NodeStatus) -> NodeView:
+    return NodeView(
+        name=node.name,
+        is_access=node.kind is NodeKind.PROVIDER_EDGE,
+        cores_free=node.cores - status.cores_used,
+        memory_free_mb=node.memory_mb - status.memory_used_mb,
+        mbps_free=node.mbps - status.mbps_used,
+    )
+
+
+def _hops(tree: Tree) -> Iterator[tuple[str, str]]:
+    nodes = {branch.function: branch.node for branch in tree.branches}
+    for branch in tree.branches:
+        if branch.parent in nodes:
+            yield nodes[branch.parent], branch.node

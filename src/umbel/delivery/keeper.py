@@ -1,0 +1,341 @@
+"""The loop: one task per live event, one for the fleet of functions, one for the calendar.
+
+In: wake-ups without payload (from the API, the drivers' watches, the journal of other instances).
+Out: ensured functions and streams, fired calendar events, saved trees. Every look reads the wanted
+state from the database and may be repeated at any time; an owner's lease keeps instances apart.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from umbel.catalogue.model import Event, EventEvent, EventState
+from umbel.catalogue.service import Catalogue
+from umbel.compute.model import Function, Role
+from umbel.delivery import reconcile, trees
+from umbel.delivery.collector import Collector
+from umbel.delivery.model import Tree
+from umbel.delivery.policy.base import Policy
+from umbel.delivery.reconcile import Carry, Drop, Step
+from umbel.delivery.store import DeliveryStore
+from umbel.kit.clock import Clock
+from umbel.kit.errors import NotFound, UmbelError, Unavailable
+from umbel.kit.wakeups import Wakeups
+from umbel.media.model import INGEST_PORTS, StreamRole, StreamSpec, StreamState, Target
+from umbel.network.model import Endpoint, Hop
+
+FLEET, CALENDAR = "fleet", "calendar"
+_MOST_ROUNDS = 12
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How often to look unasked, and how long things are given; seconds."""
+
+    look_s: float = 1.0
+    sweep_s: float = 10.0
+    linger_s: float = 10.0
+    session_idle_s: float = 60.0
+    session_ttl_s: float = 3600.0
+    ready_s: float = 15.0
+    silence_s: float = 3.0
+    lease_s: float = 10.0
+
+
+@dataclass(kw_only=True)
+class Keeper:
+    """Keeps what is wanted and what is there the same."""
+
+    catalogue: Catalogue
+    store: DeliveryStore
+    collector: Collector
+    policy: Policy
+    clock: Clock
+    pace: Pace
+    owner: str
+    _wakeups: Wakeups = field(init=False)
+    _leases: dict[str, float] = field(default_factory=dict)
+    _keys: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
+    _reach: dict[str, dict[Hop, Endpoint]] = field(default_factory=dict)
+    _swept: dict[str, float] = field(default_factory=dict)
+    _silent_since: dict[str, float] = field(default_factory=dict)
+    _moved: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._wakeups = Wakeups(self._look)
+
+    async def start(self) -> None:
+        """See what is there, adopt it, and begin."""
+        await self.collector.refresh()
+        self.collector.compute.watch(self._function_changed)
+        self.collector.media.watch(self._stream_changed)
+        for key in (FLEET, CALENDAR, *await self.store.trees()):
+            self.wake(key)
+
+    async def close(self) -> None:
+        """End the tasks and give up the leases. What runs goes on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._wakeups.close()
+        await self.store.release(self.owner)
+
+    def wake(self, key: str) -> None:
+        """Ask for a look at an event, FLEET or CALENDAR."""
+        self._wakeups.wake(key)
+
+    def moved(self) -> asyncio.Event:
+        """Set at the next change of what is observed; take it before looking."""
+        return self._moved
+
+    def is_settled(self, tree: Tree, function: str) -> bool:
+        """Whether the way of the event's stream to the function is laid."""
+        return reconcile.settled(tree, self._observed(tree), function)
+
+    async def offer(self, tree: Tree, sdp: str) -> StreamState:
+        """Tell the acquirer of an RTP publisher, ahead of the loop, so that a bad description is
+        the caller's error. Raises MalformedSdp, Unavailable."""
+        keys = frozenset(await self.catalogue.key_hashes(tree.event))
+        root = tree.root
+        step = None if root is None else reconcile.carry(tree, root, self._observed(tree))
+        if step is None:
+            raise Unavailable("the acquirer does not answer", event=tree.event)
+        spec = replace(await self._spec(tree.event, step, keys), rtp_offer=sdp)
+        collector = self.collector
+        return await collector.media.ensure(collector.server(step.function), spec)
+
+    # -- wake-ups ---------------------------------------------------------------------------
+
+    def _function_changed(self, function: str) -> None:
+        self._keys.pop(function, None)
+        self._spawn(self._look_at_function(function))
+
+    def _stream_changed(self, function: str, stream: str) -> None:
+        if not stream:
+            self._keys.pop(function, None)
+        self._spawn(self._look_at_function(function))
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _look_at_function(self, function: str) -> None:
+        try:
+            await self.collector.refresh_function(function)
+            wanted = await self.store.trees()
+        except UmbelError as error:
+            log.warning("function not seen", function=function, reason=error.message)
+            return
+        self._stir()
+        self.wake(FLEET)
+        for event, tree in wanted.items():
+            if tree.branch(function) is not None:
+                self.wake(event)
+
+    def _stir(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    # -- looks ------------------------------------------------------------------------------
+
+    async def _look(self, key: str) -> float | None:
+        if key == FLEET:
+            return await self._look_at_fleet()
+        if key == CALENDAR:
+            return await self._look_at_calendar()
+        return await self._look_at_event(key)
+
+    async def _look_at_fleet(self) -> float:
+        """The functions of all trees run; others do not."""
+        if not await self._holds(FLEET):
+            await self.collector.refresh()
+            return self.pace.look_s
+        wanted = {
+            branch.function: Function(id=branch.function, role=Role(branch.role), node=branch.node)
+            for tree in (await self.store.trees()).values()
+            for branch in tree.branches
+        }
+        done = await self.collector.compute.ensure(wanted)
+        for function in done.stopped:
+            await self.collector.media.forget(function)
+        await self.collector.refresh()
+        if self.collector.shun(wanted, now_s=self.clock.now_s()):
+            for event in await self.store.trees():
+                self.wake(event)
+        if done.started or done.stopped:
+            self._stir()
+        return min(self.pace.look_s, done.again_s or self.pace.look_s)
+
+    async def _look_at_calendar(self) -> float:
+        """Events end when their time is over."""
+        for event_id in await self.catalogue.due(self.clock.now_s()):
+            await self.catalogue.fire(event_id, EventEvent.END)
+            self.wake(event_id)
+        return self.pace.look_s
+
+    async def _look_at_event(self, event_id: str) -> float | None:
+        event = await self._event(event_id)
+        if event is None or event.state in (EventState.ENDED, EventState.CANCELLED):
+            await self._clear(event_id)
+            return None
+        if not await self._holds(f"event:{event_id}"):
+            return self.pace.look_s
+        tree = await self._tended(await self.store.tree(event_id))
+        await self._apply(tree)
+        await self._tell(event, tree)
+        return self.pace.look_s
+
+    async def _event(self, event_id: str) -> Event | None:
+        try:
+            return await self.catalogue.event(event_id)
+        except NotFound:
+            return None
+
+    async def _holds(self, name: str) -> bool:
+        """Renewed at half its life, so that a live event costs no write a second."""
+        now_s = self.clock.now_s()
+        if self._leases.get(name, 0.0) - now_s > self.pace.lease_s / 2:
+            return True
+        ttl_s = self.pace.lease_s
+        if not await self.store.hold(name, self.owner, now_s=now_s, ttl_s=ttl_s):
+            self._leases.pop(name, None)
+            return False
+        self._leases[name] = now_s + ttl_s
+        return True
+
+    async def _tended(self, tree: Tree) -> Tree:
+        """The tree without idle branches and around what cannot run, saved when it changed."""
+        now_s = self.clock.now_s()
+        await self._sweep(tree, now_s)
+        counts = await self.store.counts(tree.event)
+        watched = {function for (_, function), count in counts.items() if count}
+        trimmed = trees.prune(tree, watched, now_s=now_s, linger_s=self.pace.linger_s)
+        view = self.collector.view({**await self.store.trees(), tree.event: trimmed})
+        mended = trees.mend(view, trimmed, self.policy.relaying)
+        if mended == tree:
+            return tree
+        saved = await self.store.save_tree(mended, at_s=now_s)
+        self.wake(FLEET)
+        self._stir()
+        return saved
+
+    async def _sweep(self, tree: Tree, now_s: float) -> None:
+        if now_s - self._swept.get(tree.event, 0.0) < self.pace.sweep_s:
+            return
+        self._swept[tree.event] = now_s
+        seen = set().union(*self.collector.viewers(tree.event).values())
+        await self.store.sweep(tree.event, seen, now_s=now_s, idle_s=self.pace.session_idle_s)
+
+    async def _apply(self, tree: Tree) -> None:
+        """Do the steps until none are left. One that fails keeps no other from being done; the
+        look is then repeated. Raises what failed first."""
+        keys = frozenset(await self.catalogue.key_hashes(tree.event))
+        for _ in range(_MOST_ROUNDS):
+            await self._lay(tree)
+            todo = reconcile.steps(tree, self._observed(tree), keys)
+            if not todo:
+                return
+            doing = (self._do(tree, step, keys) for step in todo)
+            failed = [e for e in await asyncio.gather(*doing, return_exceptions=True) if e]
+            self._stir()
+            if failed:
+                raise failed[0]
+
+    async def _lay(self, tree: Tree) -> None:
+        """Have the fabric carry every hop whose end is known."""
+        hops = list(self._hops(tree, self._carried(tree.event)).values())
+        if hops or tree.event in self._reach:
+            reach = await self.collector.network.ensure(tree.event, hops)
+            self._reach[tree.event] = dict(reach)
+
+    def _observed(self, tree: Tree) -> reconcile.Observed:
+        """What is there, with each function's port as its feeder reaches it over the fabric."""
+        seen = self._carried(tree.event)
+        reach, hops = self._reach.get(tree.event, {}), self._hops(tree, seen)
+        carried = {
+            function: replace(state, address=end.address, port=end.port)
+            if (hop := hops.get(function)) is not None and (end := reach.get(hop)) is not None
+            else state
+            for function, state in seen.carried.items()
+        }
+        return replace(seen, carried=carried)
+
+    def _carried(self, event: str) -> reconcile.Observed:
+        keys = {function: sent.get(event, frozenset()) for function, sent in self._keys.items()}
+        return self.collector.observed(event, keys)
+
+    @staticmethod
+    def _hops(tree: Tree, seen: reconcile.Observed) -> dict[str, Hop]:
+        return {
+            branch.function: Hop(
+                source_node=parent.node,
+                target=Endpoint(node=branch.node, address=carried.address, port=carried.port),
+            )
+            for branch in tree.branches
+            if (parent := tree.branch(branch.parent)) is not None
+            and (carried := seen.carried.get(branch.function)) is not None
+        }
+
+    async def _do(self, tree: Tree, step: Step, keys: frozenset[str]) -> None:
+        collector, event = self.collector, tree.event
+        server = collector.server(step.function)
+        match step:
+            case Drop(function=function):
+                await collector.media.remove(server, event)
+                collector.note(function, None, event)
+            case Carry(function=function):
+                state = await collector.media.ensure(server, await self._spec(event, step, keys))
+                self._keys.setdefault(function, {})[event] = keys
+                collector.note(function, state, event)
+                await self._keep_ports(event, state)
+                feeds = sorted(step.children)
+                log.info("stream carried", stream=event, function=function, feeds=feeds)
+
+    async def _spec(self, event: str, step: Carry, keys: frozenset[str]) -> StreamSpec:
+        spec = StreamSpec(
+            stream=event,
+            role=StreamRole(step.role),
+            hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
+        )
+        if spec.role is not StreamRole.ACQUIRER:
+            return spec
+        offer, ports = await self.store.ingest(event)
+        return replace(spec, key_hashes=tuple(sorted(keys)), rtp_offer=offer, ports=ports)
+
+    async def _keep_ports(self, event: str, state: StreamState) -> None:
+        """Encoders were told these: a restarted acquirer opens them again."""
+        urls = dict(state.urls)
+        ports = tuple(int(urls[name].rpartition(":")[2]) for name in INGEST_PORTS if name in urls)
+        if state.role is StreamRole.ACQUIRER and ports != (await self.store.ingest(event))[1]:
+            await self.store.save_ingest_ports(event, ports)
+
+    async def _tell(self, event: Event, tree: Tree) -> None:
+        """The calendar learns whether somebody publishes. A short silence is not a stop."""
+        root = tree.root
+        state = self.collector.stream(root.function, event.id) if root is not None else None
+        if state is None or state.ingest is None:
+            return
+        now_s = self.clock.now_s()
+        if state.ingest.protocol:
+            self._silent_since.pop(event.id, None)
+            if event.state is EventState.OPEN:
+                await self.catalogue.fire(event.id, EventEvent.START)
+        elif event.state is EventState.LIVE:
+            since_s = self._silent_since.setdefault(event.id, now_s)
+            if now_s - since_s >= self.pace.silence_s:
+                await self.catalogue.fire(event.id, EventEvent.STOP)
+
+    async def _clear(self, event_id: str) -> None:
+        """The event is over: nothing carries it."""
+        await self.store.drop_tree(event_id, at_s=self.clock.now_s())
+        await self._apply(Tree(event=event_id))
+        await self.collector.network.remove(event_id)
+        for memo in (self._swept, self._silent_since, self._leases, self._reach):
+            memo.pop(event_id, None)
+        self.wake(FLEET)
+        await self._wakeups.forget(event_id)

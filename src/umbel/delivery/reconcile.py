@@ -1,0 +1,127 @@
+"""Compares the wanted tree with what the functions carry and names the steps between them. Pure.
+
+Level-triggered: the caller does the steps, looks again and asks again until none are left. A step
+appears only when its inputs are known, so leaves come first: a parent needs its children's ports.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from umbel.delivery.model import Branch, Tree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carried:
+    """What a function does with one event now. `targets` are where it sends, `port` where it
+    takes packets (0: it takes none)."""
+
+    role: str
+    address: str
+    port: int
+    targets: frozenset[tuple[str, int]] = frozenset()
+    keys: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """The functions that answer now, and what each carries of the event."""
+
+    active: frozenset[str]
+    carried: Mapping[str, Carried] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carry:
+    """Make the function carry the event and send it to those children."""
+
+    function: str
+    role: str
+    children: tuple[str, ...]
+    targets: frozenset[tuple[str, int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drop:
+    """Make the function carry the event no more."""
+
+    function: str
+
+
+Step = Carry | Drop
+
+
+def steps(want: Tree, have: Observed, keys: frozenset[str]) -> list[Step]:
+    """What can be done at once, carrying before dropping, so that no viewer is cut off between.
+
+    `keys` are the hashes of the stream keys that the acquirer is to accept.
+    """
+    carries = [carry(want, branch, have) for branch in want.branches]
+    todo: list[Step] = [step for step in carries if step and not _does(step, have, keys)]
+    if todo:
+        return todo
+    wanted = {branch.function for branch in want.branches}
+    return [Drop(function=f) for f in sorted(have.carried) if f not in wanted and f in have.active]
+
+
+def settled(want: Tree, have: Observed, function: str) -> bool:
+    """Whether the stream's way from the root to `function` is laid."""
+    branch = want.branch(function)
+    if branch is None or not _carries(branch, have):
+        return False
+    while branch.parent:
+        carried, parent = have.carried[branch.function], _feeder(want, branch, have)
+        if parent is None:
+            return False
+        if (carried.address, carried.port) not in have.carried[parent.function].targets:
+            return False
+        branch = parent
+    return True
+
+
+def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
+    """What the branch's function is to do now; None while it does not answer."""
+    if branch.function not in have.active:
+        return None
+    fed = list(_fed(want, branch, have))
+    return Carry(
+        function=branch.function,
+        role=branch.role,
+        children=tuple(child.function for child in fed),
+        targets=frozenset(
+            (carried.address, carried.port)
+            for child in fed
+            if (carried := have.carried.get(child.function))
+        ),
+    )
+
+
+def _fed(want: Tree, branch: Branch, have: Observed) -> Iterator[Branch]:
+    """Whom the branch sends to: its children, and past a forwarder that is down, its children's.
+
+    So a lost forwarder costs a step, not the time to start another.
+    """
+    for child in want.children(branch.function):
+        if _carries(child, have):
+            yield child
+        elif child.role == "forwarder":
+            yield from _fed(want, child, have)
+
+
+def _feeder(want: Tree, branch: Branch, have: Observed) -> Branch | None:
+    """The nearest function above that carries the event."""
+    parent = want.branch(branch.parent)
+    while parent is not None and not _carries(parent, have):
+        parent = want.branch(parent.parent) if parent.role == "forwarder" else None
+    return parent
+
+
+def _carries(branch: Branch, have: Observed) -> bool:
+    return branch.function in have.active and branch.function in have.carried
+
+
+def _does(step: Carry, have: Observed, keys: frozenset[str]) -> bool:
+    now = have.carried.get(step.function)
+    if now is None or now.role != step.role:
+        return False
+    knows_keys = step.role != "acquirer" or now.keys == keys
+    return now.targets == step.targets and knows_keys

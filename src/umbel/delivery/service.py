@@ -1,0 +1,298 @@
+"""The door to delivery: ingest points, viewers' sessions, and what the trees look like now.
+
+Writes what is wanted, wakes the keeper, and waits until the way is laid. Neighbours: the portal
+above; catalogue, compute, network and media below, which meet only here.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import structlog
+
+from umbel.catalogue.model import Event, EventEvent, EventState
+from umbel.catalogue.service import Catalogue
+from umbel.delivery import trees
+from umbel.delivery.collector import Collector
+from umbel.delivery.keeper import FLEET, Keeper
+from umbel.delivery.model import (
+    FunctionStatus,
+    IngestPoint,
+    LinkStatus,
+    NodeStatus,
+    Session,
+    StreamStatus,
+    Ticket,
+    Tree,
+)
+from umbel.delivery.policy.base import Assignment
+from umbel.delivery.store import DeliveryStore
+from umbel.kit import tokens
+from umbel.kit.db import VersionMismatch
+from umbel.kit.errors import Conflict, Unavailable
+from umbel.kit.ids import new_id
+from umbel.kit.journal import Change, Journal, JournalTrimmed
+from umbel.media.model import StreamState
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+_MOST_TRIES = 8
+_RETRY_S = 0.5
+
+
+class EventNotOpen(Conflict):
+    """The event does not run: it has not begun, has ended or was cancelled."""
+
+    code = "umbel.event_not_open"
+
+
+class NotReady(Unavailable):
+    """The functions for this did not come up in time; try again."""
+
+    code = "umbel.not_ready"
+
+
+class GoneAround(NotReady):
+    """The chosen function cannot be started; the tree does without it now."""
+
+
+@dataclass(kw_only=True)
+class Delivery:
+    """Everything the portal may ask of delivery."""
+
+    catalogue: Catalogue
+    store: DeliveryStore
+    collector: Collector
+    keeper: Keeper
+    journal: Journal
+    signer: tokens.Signer
+    default_access_node: str
+
+    async def run(self) -> None:
+        """Keep the events until cancelled. A database that is away is waited for."""
+        try:
+            head = await _until_answered(self.journal.head)
+            await _until_answered(self.keeper.start)
+            while True:
+                head = await self._follow(head)
+        finally:
+            await self.keeper.close()
+
+    async def _follow(self, head: int) -> int:
+        """Heed other instances' and the portal's changes; answers how far it got."""
+        try:
+            async for change in self.journal.follow(head):
+                self._heed(change)
+                head = change.seq
+        except JournalTrimmed:
+            return await _until_answered(self.journal.head)
+        except Unavailable as error:
+            log.warning("journal not read", reason=error.message)
+            await asyncio.sleep(_RETRY_S)
+        return head
+
+    # -- providers --------------------------------------------------------------------------
+
+    async def open_ingest(self, event_id: str) -> IngestPoint:
+        """Ensure an acquirer at the provider's edge node, and tell where to push.
+
+        Raises EventNotOpen, NoCapacity, NotReady.
+        """
+        event = await self.catalogue.event(event_id)
+        if event.state in (EventState.ENDED, EventState.CANCELLED):
+            raise EventNotOpen(state=event.state.value)
+        tree = await self._planted(event)
+        if event.state is EventState.SCHEDULED:
+            await self.catalogue.fire(event_id, EventEvent.OPEN)
+        self._wake(event_id)
+        root = tree.root
+        if root is None:
+            raise NotReady
+        state = await self._ready(event_id, root.function)
+        urls = dict(state.urls)
+        return IngestPoint(event=event_id, node=root.node, function=root.function, urls=urls)
+
+    async def describe_rtp(self, event_id: str, sdp: str) -> str:
+        """Declare an RTP publisher's format (SDP); answers SDP saying where to send.
+
+        Raises MalformedSdp, and what open_ingest raises.
+        """
+        await self.open_ingest(event_id)
+        state = await self.keeper.offer(await self.store.tree(event_id), sdp)
+        await self.store.save_rtp_offer(event_id, sdp)
+        return state.rtp_answer
+
+    async def end(self, event_id: str) -> None:
+        """The event was ended or cancelled: take its tree down."""
+        self._wake(event_id)
+
+    # -- viewers ----------------------------------------------------------------------------
+
+    async def open_session(self, event_id: str, access_node: str) -> Ticket:
+        """Assign an edge to a viewer, connect it where needed, and wait until it is ready.
+
+        Raises NoSuchEvent, NoSuchNode, EventNotOpen, NoCapacity, NotReady.
+        """
+        event = await self.catalogue.event(event_id)
+        if event.state not in (EventState.OPEN, EventState.LIVE):
+            raise EventNotOpen(state=event.state.value)
+        for _ in range(_MOST_TRIES):
+            session = await self._assigned(event_id, access_node)
+            self.collector.count_session(session, 1)
+            try:
+                state = await self._ready(event_id, session.function)
+                break
+            except GoneAround:
+                await self.close_session(session.id)
+            except NotReady:
+                await self.close_session(session.id)
+                raise
+        else:
+            raise NotReady
+        urls = dict(state.urls)
+        claims = tokens.Claims(subject=session.id, scope=event_id, expires_s=session.expires_s)
+        token = self.signer.sign(claims, tokens.VIEWER)
+        hls = f"{urls['hls']}?token={token}"
+        return Ticket(session=session, whep=urls["whep"], hls=hls, token=token)
+
+    async def session(self, session_id: str) -> Session:
+        """The session. Raises NoSuchSession."""
+        return await self.store.session(session_id)
+
+    async def close_session(self, session_id: str) -> None:
+        """The viewer leaves. Raises NoSuchSession."""
+        session = await self.store.session(session_id)
+        await self.store.close_session(session, at_s=self._now_s())
+        self.collector.count_session(session, -1)
+        self._wake(session.event)
+
+    async def access_node_for(self, client: str) -> str:
+        """The provider edge a client's address hangs on, by the nodes' prefixes."""
+        node = self.collector.compute.access_node(client)
+        return node.name if node is not None else self.default_access_node
+
+    # -- what is there ----------------------------------------------------------------------
+
+    async def tree(self, event_id: str) -> Tree:
+        """The event's tree. Raises NoSuchEvent."""
+        await self.catalogue.event(event_id)
+        return await self.store.tree(event_id)
+
+    async def stream(self, event_id: str) -> StreamStatus | None:
+        """How the event's stream does; None while nothing carries it."""
+        return self.collector.status(await self.store.tree(event_id))
+
+    async def nodes(self) -> list[NodeStatus]:
+        """Every node with what is used of it."""
+        return list(self.collector.nodes(self.collector.view(await self.store.trees())))
+
+    async def links(self) -> list[LinkStatus]:
+        """Every link with the streams' rate over it."""
+        return list(self.collector.links(self.collector.view(await self.store.trees())))
+
+    async def functions(self) -> list[FunctionStatus]:
+        """Every function with what it carries."""
+        return list(self.collector.functions())
+
+    # -- inside -----------------------------------------------------------------------------
+
+    def _now_s(self) -> float:
+        return self.keeper.clock.now_s()
+
+    def _wake(self, event_id: str) -> None:
+        self.journal.stir()
+        self.keeper.wake(FLEET)
+        self.keeper.wake(event_id)
+
+    def _heed(self, change: Change) -> None:
+        """Another instance, or the portal, changed something."""
+        match change.kind:
+            case "tree" | "event":
+                self.keeper.wake(change.subject)
+                self.keeper.wake(FLEET)
+            case "session" if isinstance(event := change.body.get("event"), str):
+                self.keeper.wake(event)
+            case _:
+                pass
+
+    async def _planted(self, event: Event) -> Tree:
+        """The event's tree with at least its acquirer."""
+        provider = await self.catalogue.provider(event.provider_id)
+        for _ in range(_MOST_TRIES):
+            wanted = await self.store.trees()
+            tree = wanted.get(event.id)
+            if tree is not None and tree.root is not None:
+                return tree
+            view = self.collector.view(wanted)
+            planted = trees.plant(view, event.id, provider.access_node)
+            version = tree.version if tree is not None else 0
+            try:
+                return await self.store.save_tree(
+                    replace(planted, version=version), at_s=self._now_s()
+                )
+            except VersionMismatch:
+                continue
+        raise NotReady
+
+    async def _assigned(self, event_id: str, access_node: str) -> Session:
+        """A stored session, and the tree it counts on. Who loses a race reads again."""
+        for _ in range(_MOST_TRIES):
+            wanted = await self.store.trees()
+            if event_id not in wanted:
+                raise EventNotOpen
+            assignment = self.keeper.policy.assign(
+                self.collector.view(wanted), event_id, access_node
+            )
+            is_new = assignment.tree != wanted[event_id]
+            session = self._session(event_id, access_node, assignment)
+            try:
+                await self.store.open_session(session, assignment.tree if is_new else None)
+            except VersionMismatch:
+                continue
+            if is_new:
+                self._wake(event_id)
+            return session
+        raise NotReady
+
+    def _session(self, event_id: str, access_node: str, assignment: Assignment) -> Session:
+        now_s = self._now_s()
+        return Session(
+            id=new_id("se"),
+            event=event_id,
+            access_node=access_node,
+            function=assignment.function,
+            edge_node=assignment.node,
+            opened_s=now_s,
+            seen_s=now_s,
+            expires_s=now_s + self.keeper.pace.session_ttl_s,
+        )
+
+    async def _ready(self, event: str, function: str) -> StreamState:
+        """What the function does with the event, once its way is laid.
+
+        Raises NotReady, GoneAround.
+        """
+        try:
+            async with asyncio.timeout(self.keeper.pace.ready_s):
+                while True:
+                    moved = self.keeper.moved()
+                    tree = await self.store.tree(event)
+                    if tree.branch(function) is None:
+                        raise GoneAround(function=function)
+                    state = self.collector.stream(function, event)
+                    if state is not None and self.keeper.is_settled(tree, function):
+                        return state
+                    await moved.wait()
+        except TimeoutError:
+            raise NotReady(function=function) from None
+
+
+async def _until_answered(ask: Callable[[], Awaitable[T]]) -> T:
+    while True:
+        try:
+            return await ask()
+        except Unavailable as error:
+            log.warning("waiting for the database", reason=error.message)
+            await asyncio.sleep(_RETRY_S)

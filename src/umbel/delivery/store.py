@@ -1,0 +1,225 @@
+"""Wanted trees, sessions and leases as rows. The wanted state is here alone: a restarted control
+plane reads it and goes on.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, replace
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from umbel.delivery.model import Branch, Session, Tree
+from umbel.kit import journal
+from umbel.kit.db import Database, VersionMismatch, expect_one, metadata
+from umbel.kit.errors import NotFound
+
+trees = sa.Table(
+    "trees",
+    metadata,
+    sa.Column("event", sa.String(64), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("branches", sa.JSON, nullable=False),
+    sa.Column("rtp_offer", sa.Text, nullable=False, server_default=""),
+    sa.Column("ingest_ports", sa.JSON, nullable=False, server_default="[]"),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("event", sa.String(64), nullable=False),
+    sa.Column("access_node", sa.String(64), nullable=False),
+    sa.Column("function", sa.String(128), nullable=False),
+    sa.Column("edge_node", sa.String(64), nullable=False),
+    sa.Column("opened_s", sa.Float, nullable=False),
+    sa.Column("seen_s", sa.Float, nullable=False),
+    sa.Column("expires_s", sa.Float, nullable=False),
+    sa.Index("ix_sessions_event_function", "event", "function"),
+)
+
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(64), nullable=False),
+    sa.Column("until_s", sa.Float, nullable=False),
+)
+
+
+class NoSuchSession(NotFound):
+    """No session has that id: it ended, or never was."""
+
+    code = "umbel.no_such_session"
+
+
+class DeliveryStore:
+    """The queries of delivery."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def trees(self) -> dict[str, Tree]:
+        """Every wanted tree by event."""
+        async with self._database.read() as connection:
+            rows = (await connection.execute(sa.select(trees))).mappings()
+            return {row["event"]: _tree(row) for row in rows}
+
+    async def tree(self, event: str) -> Tree:
+        """The event's tree; an empty one of version 0 when there is none."""
+        async with self._database.read() as connection:
+            query = sa.select(trees).where(trees.c.event == event)
+            row = (await connection.execute(query)).mappings().first()
+        return _tree(row) if row is not None else Tree(event=event)
+
+    async def save_tree(self, tree: Tree, *, at_s: float) -> Tree:
+        """Store it. Raises VersionMismatch when somebody else did since it was read."""
+        async with self._database.write() as connection:
+            saved = await _put_tree(connection, tree)
+            await _journal_tree(connection, saved, at_s)
+        return saved
+
+    async def drop_tree(self, event: str, *, at_s: float) -> None:
+        """The event is over: no tree and no sessions. An absent one is no error."""
+        async with self._database.write() as connection:
+            gone = await connection.execute(sa.delete(trees).where(trees.c.event == event))
+            await connection.execute(sa.delete(sessions).where(sessions.c.event == event))
+            if gone.rowcount:
+                await _journal_tree(connection, Tree(event=event), at_s)
+
+    async def ingest(self, event: str) -> tuple[str, tuple[int, ...]]:
+        """What a restarted acquirer must know: the described RTP publisher's SDP (empty when
+        there is none), and the ports its encoders were told."""
+        async with self._database.read() as connection:
+            query = sa.select(trees.c.rtp_offer, trees.c.ingest_ports).where(trees.c.event == event)
+            row = (await connection.execute(query)).first()
+        return (row[0], tuple(row[1])) if row is not None else ("", ())
+
+    async def save_ingest_ports(self, event: str, ports: tuple[int, ...]) -> None:
+        """Remember the ports that encoders are told."""
+        async with self._database.write() as connection:
+            update = sa.update(trees).where(trees.c.event == event)
+            await connection.execute(update.values(ingest_ports=list(ports)))
+
+    async def save_rtp_offer(self, event: str, offer: str) -> None:
+        """Remember the SDP for a restarted acquirer."""
+        async with self._database.write() as connection:
+            update = sa.update(trees).where(trees.c.event == event).values(rtp_offer=offer)
+            await connection.execute(update)
+
+    async def open_session(self, session: Session, tree: Tree | None) -> None:
+        """Store a session, and the tree it needs where that changed."""
+        async with self._database.write() as connection:
+            if tree is not None:
+                await _journal_tree(connection, await _put_tree(connection, tree), session.opened_s)
+            await connection.execute(sa.insert(sessions).values(asdict(session)))
+            await _journal_session(connection, session, "opened", session.opened_s)
+
+    async def session(self, session_id: str) -> Session:
+        """The session. Raises NoSuchSession."""
+        async with self._database.read() as connection:
+            query = sa.select(sessions).where(sessions.c.id == session_id)
+            row = (await connection.execute(query)).mappings().first()
+        if row is None:
+            raise NoSuchSession(session=session_id)
+        return Session(**row)
+
+    async def close_session(self, session: Session, *, at_s: float) -> None:
+        """Forget it. An absent one is no error."""
+        async with self._database.write() as connection:
+            delete = sa.delete(sessions).where(sessions.c.id == session.id)
+            if (await connection.execute(delete)).rowcount:
+                await _journal_session(connection, session, "closed", at_s)
+
+    async def counts(self, event: str | None = None) -> dict[tuple[str, str], int]:
+        """How many sessions each (event, function) has."""
+        key = (sessions.c.event, sessions.c.function)
+        query = sa.select(*key, sa.func.count()).group_by(*key)
+        if event is not None:
+            query = query.where(sessions.c.event == event)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {(row[0], row[1]): row[2] for row in rows}
+
+    async def sweep(
+        self, event: str, seen: Collection[str], *, now_s: float, idle_s: float
+    ) -> list[Session]:
+        """Mark the seen sessions as seen; end and return those unseen for `idle_s`."""
+        async with self._database.write() as connection:
+            for batch in _batches(sorted(seen), 500):
+                mark = sa.update(sessions).where(sessions.c.id.in_(batch)).values(seen_s=now_s)
+                await connection.execute(mark)
+            stale = (sessions.c.event == event) & (sessions.c.seen_s < now_s - idle_s)
+            rows = (await connection.execute(sa.select(sessions).where(stale))).mappings()
+            ended = [Session(**row) for row in rows]
+            if ended:
+                await connection.execute(sa.delete(sessions).where(stale))
+            for session in ended:
+                await _journal_session(connection, session, "expired", now_s)
+        return ended
+
+    async def hold(self, name: str, owner: str, *, now_s: float, ttl_s: float) -> bool:
+        """Take or renew a lease. False while another owner's is in force."""
+        values = {"name": name, "owner": owner, "until_s": now_s + ttl_s}
+        free = (leases.c.owner == owner) | (leases.c.until_s <= now_s)
+        try:
+            async with self._database.write() as connection:
+                renew = sa.update(leases).where((leases.c.name == name) & free).values(values)
+                if (await connection.execute(renew)).rowcount:
+                    return True
+                await connection.execute(sa.insert(leases).values(values))
+        except sa.exc.IntegrityError:  # the row is there: in force, or taken this very moment
+            return False
+        return True
+
+    async def release(self, owner: str) -> None:
+        """Give up every lease of an owner, for a clean exit."""
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(leases).where(leases.c.owner == owner))
+
+    async def note(self, kind: str, subject: str, body: Mapping[str, object], at_s: float) -> None:
+        """Journal something that was observed."""
+        async with self._database.write() as connection:
+            await journal.record(connection, at_s=at_s, kind=kind, subject=subject, body=body)
+
+
+def _tree(row: sa.RowMapping) -> Tree:
+    branches = tuple(Branch(**branch) for branch in row["branches"])
+    return Tree(event=row["event"], branches=branches, version=row["version"])
+
+
+async def _put_tree(connection: AsyncConnection, tree: Tree) -> Tree:
+    values = {
+        "event": tree.event,
+        "version": tree.version + 1,
+        "branches": [asdict(branch) for branch in tree.branches],
+    }
+    if tree.version == 0:
+        try:
+            await connection.execute(sa.insert(trees).values(values))
+        except sa.exc.IntegrityError as error:
+            raise VersionMismatch(f"the tree of {tree.event} was made meanwhile") from error
+    else:
+        guarded = (trees.c.event == tree.event) & (trees.c.version == tree.version)
+        result = await connection.execute(sa.update(trees).where(guarded).values(values))
+        expect_one(result, f"the tree of {tree.event}")
+    return replace(tree, version=tree.version + 1)
+
+
+async def _journal_tree(connection: AsyncConnection, tree: Tree, at_s: float) -> None:
+    root = tree.root
+    body = {
+        "root": root.node if root is not None else None,
+        "functions": [branch.function for branch in tree.branches],
+    }
+    await journal.record(connection, at_s=at_s, kind="tree", subject=tree.event, body=body)
+
+
+async def _journal_session(
+    connection: AsyncConnection, session: Session, what: str, at_s: float
+) -> None:
+    body = {"what": what, "event": session.event, "edge": session.edge_node}
+    await journal.record(connection, at_s=at_s, kind="session", subject=session.id, body=body)
+
+
+def _batches(items: list[str], size: int) -> list[list[str]]:
+    return [items[start : start + size] for start in range(0, len(items), size)]

@@ -1,0 +1,154 @@
+"""Growing and trimming delivery trees. Pure: a tree and a view in, a tree out.
+
+The policies decide *where* a viewer is served; these functions decide *how* the stream gets there.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+from enum import Enum
+
+from umbel.delivery.model import Branch, Tree
+from umbel.delivery.view import ACQUIRER, EDGE, FORWARDER, NoCapacity, View
+
+
+class Relaying(Enum):
+    """Where forwarders stand between the acquirer and the edges."""
+
+    EVERY_CORE = "every core node on the path (SLS figure 4)"
+    NONE = "nowhere while the links can carry one copy per edge"
+
+
+def plant(view: View, event: str, node: str) -> Tree:
+    """A tree of the acquirer alone, on the provider's node. Raises NoCapacity, NoSuchNode."""
+    view.node(node)
+    here = sorted(
+        (f for f in view.functions.values() if f.node == node and f.role == ACQUIRER and f.usable),
+        key=lambda f: f.id,
+    )
+    if here:
+        return Tree(event=event, branches=(_branch(here[0].id, ACQUIRER, node),))
+    if not view.fits_function(node):
+        raise NoCapacity(f"no room for an acquirer on {node}", node=node)
+    return Tree(event=event, branches=(_branch(view.fresh_id(ACQUIRER, node), ACQUIRER, node),))
+
+
+def graft(view: View, tree: Tree, edge: str, node: str, relaying: Relaying) -> Tree:
+    """The tree with that edge connected. Raises NoCapacity when a link or node is full."""
+    root = tree.root
+    if root is None or tree.branch(edge) is not None:
+        return tree
+    walk = view.routes.path(root.node, node).nodes
+    mbps = view.mbps(tree.event)
+    if relaying is Relaying.NONE and view.fits_path(walk, mbps):
+        return _with(tree, _branch(edge, EDGE, node, root.function))
+    parent, rest = _deepest(view, tree, walk)
+    if not view.fits_path([parent.node, *rest], mbps):
+        raise NoCapacity(f"no link to {node} has {mbps:.1f} Mbit/s left", node=node)
+    for stop in rest[:-1]:
+        if not view.node(stop).is_access and view.carried(tree, _at(view, stop)):
+            branch = replace(_at(view, stop), parent=parent.function)
+            tree, parent = _with(tree, branch), branch
+    return _with(tree, _branch(edge, EDGE, node, parent.function))
+
+
+def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float) -> Tree:
+    """The tree without edges nobody has watched for `linger_s`, nor forwarders that feed none.
+
+    `watched` names the functions with a session of this event.
+    """
+    kept = [
+        replace(b, idle_since_s=_idle_since(b, watched, now_s))
+        for b in tree.branches
+        if b.role != EDGE or b.function in watched or not _is_stale(b, now_s, linger_s)
+    ]
+    return replace(tree, branches=_fed(kept))
+
+
+def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
+    """The tree around forwarders and edges that cannot run; the edges left are grafted anew.
+
+    The acquirer stays where the encoder knows it; an edge that no link can feed is left out.
+    """
+    if all(view.carried(tree, b) for b in tree.branches):
+        return tree
+    sound = [b for b in tree.branches if b.role == ACQUIRER or view.carried(tree, b)]
+    names = {b.function for b in sound}
+    cut_off = [b for b in sound if b.role == EDGE and not _reaches_root(b, sound, names)]
+    mended = replace(tree, branches=_fed([b for b in sound if b not in cut_off]))
+    for branch in cut_off:
+        try:
+            mended = graft(view, mended, branch.function, branch.node, relaying)
+        except NoCapacity:
+            continue  # its viewers ask anew and are served elsewhere
+    return mended
+
+
+def edges_of(tree: Tree) -> list[tuple[str, str]]:
+    """The hops as (parent's node, child's node), nearest the root first."""
+    by_name = {b.function: b for b in tree.branches}
+    return [(by_name[b.parent].node, b.node) for b in tree.branches if b.parent in by_name]
+
+
+def depth(tree: Tree) -> int:
+    """How many hops the longest way from the acquirer to an edge has."""
+    parents = {b.function: b.parent for b in tree.branches}
+
+    def distance(function: str) -> int:
+        return 1 + distance(parents[function]) if parents.get(function) else 0
+
+    return max((distance(b.function) for b in tree.branches), default=0)
+
+
+def _branch(function: str, role: str, node: str, parent: str = "") -> Branch:
+    return Branch(function=function, role=role, node=node, parent=parent)
+
+
+def _with(tree: Tree, branch: Branch) -> Tree:
+    return replace(tree, branches=(*tree.branches, branch))
+
+
+def _deepest(view: View, tree: Tree, walk: tuple[str, ...]) -> tuple[Branch, list[str]]:
+    """The last function of the tree along the walk that can pass the stream on, and the nodes
+    after it."""
+    for index in range(len(walk) - 1, -1, -1):
+        for branch in tree.branches:
+            if branch.node == walk[index] and branch.role != EDGE and view.carried(tree, branch):
+                return branch, list(walk[index + 1 :])
+    raise NoCapacity("the tree has no working root", event=tree.event)
+
+
+def _at(view: View, node: str) -> Branch:
+    """The forwarder that serves a node: the one there, or a new one."""
+    here = sorted(
+        f.id for f in view.functions.values() if f.node == node and f.role == FORWARDER and f.usable
+    )
+    return _branch(here[0] if here else view.fresh_id(FORWARDER, node), FORWARDER, node)
+
+
+def _idle_since(branch: Branch, watched: Collection[str], now_s: float) -> float | None:
+    if branch.role != EDGE or branch.function in watched:
+        return None
+    return now_s if branch.idle_since_s is None else branch.idle_since_s
+
+
+def _is_stale(branch: Branch, now_s: float, linger_s: float) -> bool:
+    return branch.idle_since_s is not None and now_s - branch.idle_since_s >= linger_s
+
+
+def _fed(branches: list[Branch]) -> tuple[Branch, ...]:
+    """Without forwarders that feed nobody, however long the chain."""
+    while True:
+        parents = {b.parent for b in branches}
+        useful = [b for b in branches if b.role != FORWARDER or b.function in parents]
+        if len(useful) == len(branches):
+            return tuple(useful)
+        branches = useful
+
+
+def _reaches_root(branch: Branch, sound: list[Branch], names: set[str]) -> bool:
+    by_name = {b.function: b for b in sound}
+    while branch.parent:
+        if branch.parent not in names:
+            return False
+        branch = by_name[branch.parent]
+    return True

@@ -1,0 +1,144 @@
+"""A snapshot of the operator's network for the policies: what there is and what is still free.
+
+In: values gathered by the collector. Out: questions answered ("does another viewer fit here?").
+Free is capacity minus what is measured and minus what was promised but is not measured yet.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from umbel.delivery.model import Branch, Tree
+from umbel.kit.errors import Exhausted, NotFound
+from umbel.network.paths import Way
+
+EDGE, FORWARDER, ACQUIRER = "edge", "forwarder", "acquirer"
+
+
+class NoCapacity(Exhausted):
+    """No edge can take another viewer of this event now; try again shortly."""
+
+    code = "umbel.no_capacity"
+
+
+class NoSuchNode(NotFound):
+    """No node of that name is in the network."""
+
+    code = "umbel.no_such_node"
+
+
+class Routes(Protocol):
+    """Ways over the operator's links; `network.service.Network` is one."""
+
+    def path(self, a: str, b: str) -> Way:
+        """The best way from a to b, both included."""
+
+    def nearest(self, node: str) -> tuple[Way, ...]:
+        """The ways to every other node that can be reached, nearest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What is promised for a thing that is not measured yet."""
+
+    viewer_cores: float = 0.004
+    stream_cores: float = 0.02
+    function_cores: float = 0.05
+    function_mb: float = 120.0
+    stream_mb: float = 10.0
+    stream_mbps: float = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeView:
+    """A node's free room: CPU cores, MiB, and Mbit/s its functions may still send."""
+
+    name: str
+    is_access: bool
+    cores_free: float
+    memory_free_mb: float
+    mbps_free: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionView:
+    """A function that runs or is about to: `load` is its share of its node's cores."""
+
+    id: str
+    role: str
+    node: str
+    usable: bool = True
+    events: frozenset[str] = frozenset()
+    load: float = 0.0
+    viewers: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Everything a policy may look at."""
+
+    routes: Routes
+    nodes: Mapping[str, NodeView]
+    functions: Mapping[str, FunctionView] = field(default_factory=dict)
+    trees: Mapping[str, Tree] = field(default_factory=dict)
+    links_free_mbps: Mapping[frozenset[str], float] = field(default_factory=dict)
+    stream_mbps: Mapping[str, float] = field(default_factory=dict)
+    broken_nodes: frozenset[str] = frozenset()
+    costs: Costs = Costs()
+
+    def node(self, name: str) -> NodeView:
+        """The node. Raises NoSuchNode."""
+        try:
+            return self.nodes[name]
+        except KeyError:
+            raise NoSuchNode(f"no node is named {name!r}", node=name) from None
+
+    def mbps(self, event: str) -> float:
+        """The event's rate: measured, or what is promised for an unmeasured one."""
+        return self.stream_mbps.get(event) or self.costs.stream_mbps
+
+    def edges_at(self, node: str) -> list[FunctionView]:
+        """The usable edge streamers of a node, by name."""
+        here = (f for f in self.functions.values() if f.node == node and f.role == EDGE)
+        return sorted((f for f in here if f.usable), key=lambda f: f.id)
+
+    def fits_viewer(self, node: str, event: str) -> bool:
+        """Whether the node has CPU and rate for one more viewer of the event."""
+        room = self.node(node)
+        return room.cores_free >= self.costs.viewer_cores and room.mbps_free >= self.mbps(event)
+
+    def fits_stream(self, node: str, event: str) -> bool:
+        """Whether a running function of the node can take the event and a first viewer of it."""
+        room, costs = self.node(node), self.costs
+        return (
+            room.cores_free >= costs.stream_cores + costs.viewer_cores
+            and room.memory_free_mb >= costs.stream_mb
+            and room.mbps_free >= self.mbps(event)
+        )
+
+    def fits_function(self, node: str) -> bool:
+        """Whether another function can be started on the node."""
+        room, costs = self.node(node), self.costs
+        return (
+            node not in self.broken_nodes
+            and room.cores_free >= costs.function_cores + costs.stream_cores
+            and room.memory_free_mb >= costs.function_mb
+        )
+
+    def fits_path(self, nodes: Iterable[str], mbps: float) -> bool:
+        """Whether every link along the nodes has that rate left."""
+        pairs = itertools.pairwise(nodes)
+        return all(self.links_free_mbps.get(frozenset(pair), 0.0) >= mbps for pair in pairs)
+
+    def fresh_id(self, role: str, node: str) -> str:
+        """A name for a new function that no function has."""
+        number = 1
+        while f"{role}-{node}-{number}" in self.functions:
+            number += 1
+        return f"{role}-{node}-{number}"
+
+    def carried(self, tree: Tree, branch: Branch) -> bool:
+        """Whether the branch's function is there and usable."""
+        function = self.functions.get(branch.function)
+        return (function is None or function.usable) and branch.node not in self.broken_nodes

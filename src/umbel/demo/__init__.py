@@ -1,0 +1,1 @@
+"""A whole operator network on one machine, as a newcomer first meets it."""

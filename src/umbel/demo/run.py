@@ -1,0 +1,148 @@
+"""`umbel demo`: set the stage, then show it until Ctrl-C, or check it once and end.
+
+In: options. Out: an exit code; on `--once` the last line is one JSON object.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.live import Live
+
+from umbel.catalogue.model import UserRole
+from umbel.demo import encoder, stage, table
+from umbel.demo.stage import Account, Child, DemoFailed, LiveEvent
+from umbel.kit.errors import UmbelError
+
+_CHECK_S = 150.0
+_REFRESH_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """The demo as it runs."""
+
+    url: str
+    api: httpx.AsyncClient
+    event: LiveEvent
+    accounts: list[Account]
+
+    def greeting(self) -> list[str]:
+        """What a newcomer needs to know."""
+        watch = f"{self.url}/watch/{self.event.id}"
+        lines = [f"[bold]watch[/bold]    {watch}   (elsewhere: {watch}?node=pe4)"]
+        lines += [f"[bold]home[/bold]     {self.url}/   network: {self.url}/network"]
+        lines += [
+            f"[bold]{account.role.value:8}[/bold] {account.username} / {account.password}"
+            for account in self.accounts
+        ]
+        return lines
+
+
+async def demo(*, once: bool, source: Path | None, data_dir: Path) -> int:
+    """Run it. Answers the exit code: 0, or 1 with the reason told."""
+    console = Console(stderr=once)
+    data_dir.mkdir(parents=True, exist_ok=True)
+    stop = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, stop.set)
+    try:
+        if source is not None and not source.is_file():
+            raise DemoFailed(f"there is no file {source}")
+        async with _staged(console, source, data_dir.resolve()) as scene:
+            if not once:
+                return await _show(scene, stop)
+            result = await _checked(scene, stop)
+    except UmbelError as error:
+        if not once:
+            console.print(f"[red]demo: {error.message}[/red]")
+            return 1
+        result = {"ok": False, "reason": error.message}
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0 if result["ok"] else 1
+
+
+@asynccontextmanager
+async def _staged(console: Console, source: Path | None, data_dir: Path) -> AsyncIterator[Scene]:
+    children: list[Child] = []
+    api = httpx.AsyncClient(timeout=30)
+    try:
+        console.print("accounts ...")
+        accounts = await stage.make_accounts(data_dir)
+        console.print("platform ...")
+        platform, url = await stage.start_platform(data_dir)
+        children.append(platform)
+        api.base_url = httpx.URL(url)
+        console.print("event and acquirer ...")
+        roles = {account.role: account for account in accounts}
+        await stage.sign_in(api, roles[UserRole.PROVIDER])
+        event = await stage.open_event(api)
+        console.print("encoder ...")
+        command = encoder.push_command(event.ingest, event.stream_key, source=source)
+        pusher = await stage.start("encoder", command, data_dir / "encoder.log")
+        children.append(pusher)
+        await stage.until_live(api, event.id, pusher)
+        await stage.sign_in(api, roles[UserRole.OPERATOR])
+        console.print(f"live: {url}/watch/{event.id}")
+        yield Scene(url=url, api=api, event=event, accounts=accounts)
+    finally:
+        await api.aclose()
+        for child in reversed(children):
+            await child.stop()
+
+
+async def _show(scene: Scene, stop: asyncio.Event) -> int:
+    with Live(console=Console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
+        while not stop.is_set():
+            try:
+                picture = await _picture(scene)
+            except httpx.HTTPError as error:
+                raise DemoFailed(f"the platform does not answer: {error}") from error
+            live.update(table.render(picture, scene.greeting()), refresh=True)
+            try:
+                async with asyncio.timeout(_REFRESH_S):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+    return 0
+
+
+async def _picture(scene: Scene) -> table.Picture:
+    paths = ("nodes", "functions", f"trees/{scene.event.id}", f"events/{scene.event.id}")
+    asked = (scene.api.get(f"/api/v1/{path}") for path in paths)
+    nodes, functions, tree, event = [answer.json() for answer in await asyncio.gather(*asked)]
+    return table.Picture(nodes=nodes, functions=functions, tree=tree, event=event)
+
+
+async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
+    """Three real browsers watch: WHEP at pe2, HLS at pe4, and one that joins at pe2."""
+    watch = f"{scene.url}/watch/{scene.event.id}"
+    viewers = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "umbel.demo.viewers", watch),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    ended = asyncio.create_task(viewers.communicate())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({ended, stopped}, timeout=_CHECK_S, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            raise DemoFailed("the viewers did not finish in time")
+        out, _ = ended.result()
+        lines = out.decode().splitlines()
+        if not lines:
+            raise DemoFailed("the viewers ended without a word")
+        result: dict[str, object] = json.loads(lines[-1])
+        tree = (await _picture(scene)).tree
+        return {**result, "tree": {key: tree[key] for key in ("root", "edges", "hops")}}
+    finally:
+        stopped.cancel()
+        if viewers.returncode is None:
+            viewers.terminate()
+            await viewers.wait()

@@ -1,0 +1,177 @@
+"""The demo's processes: the platform and the encoder, started and ended by pid.
+
+The demo is a client of the platform like any other: everything after `start` goes over REST.
+"""
+
+import asyncio
+import ctypes
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from umbel import accounts
+from umbel.catalogue.model import UserRole
+from umbel.kit.clock import SystemClock, to_rfc3339
+from umbel.kit.config import Settings
+from umbel.kit.errors import Unavailable
+
+_START_S = 60.0
+_STOP_S = 15.0
+_EVENT_S = 12 * 3600.0
+_PR_SET_PDEATHSIG = 1
+
+
+class DemoFailed(Unavailable):
+    """The demo could not be set up."""
+
+    code = "umbel.demo_failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A demo account, made anew at each start."""
+
+    role: UserRole
+    username: str
+    password: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """A process of ours; it dies with us."""
+
+    name: str
+    process: asyncio.subprocess.Process
+    log: Path
+
+    def tail(self) -> str:
+        """The last lines it said."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-5:])
+
+    async def stop(self) -> None:
+        """End it gently, then firmly."""
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await self.process.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+
+async def start(name: str, command: Sequence[str], log: Path) -> Child:
+    """Start a child in a session of its own, so that Ctrl-C reaches only us."""
+    with log.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+    return Child(name=name, process=process, log=log)
+
+
+async def start_platform(data_dir: Path, *, port: int = 0) -> tuple[Child, str]:
+    """`umbel serve` on a port (0: a free one), and its URL. Raises DemoFailed."""
+    ready = data_dir / "url"
+    ready.unlink(missing_ok=True)
+    command = [
+        *(sys.executable, "-m", "umbel", "serve", "--data-dir", str(data_dir)),
+        *("--port", str(port), "--ready-file", str(ready), "--stop-functions-on-exit"),
+    ]
+    platform = await start("platform", command, data_dir / "serve.log")
+    try:
+        async with asyncio.timeout(_START_S):
+            while not (ready.exists() and ready.read_text()):
+                if platform.process.returncode is not None:
+                    raise DemoFailed(f"the platform ended: {platform.tail()}")
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        await platform.stop()
+        raise DemoFailed("the platform did not start in time", log=str(platform.log)) from None
+    return platform, ready.read_text()
+
+
+async def make_accounts(data_dir: Path) -> list[Account]:
+    """One account per role, with fresh passwords."""
+    settings = Settings(data_dir=data_dir)
+    made = []
+    async with accounts.opened(settings) as catalogue:
+        provider = await catalogue.ensure_provider("Town Hall", "pe1")
+        for role in (UserRole.OPERATOR, UserRole.PROVIDER, UserRole.VIEWER):
+            account = Account(role=role, username=role.value, password=secrets.token_urlsafe(9))
+            owner = provider.id if role is UserRole.PROVIDER else ""
+            await accounts.reset(catalogue, account.username, account.password, role, owner)
+            made.append(account)
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveEvent:
+    """The demo's event and where its encoder pushes."""
+
+    id: str
+    ingest: Mapping[str, Any]
+    stream_key: str
+
+
+async def sign_in(api: httpx.AsyncClient, account: Account) -> None:
+    """Ask as this account from now on."""
+    form = {"grant_type": "password", "username": account.username, "password": account.password}
+    token = (await _done(api.post("/oauth/token", data=form))).json()["access_token"]
+    api.headers["Authorization"] = f"Bearer {token}"
+
+
+async def open_event(api: httpx.AsyncClient) -> LiveEvent:
+    """As a provider: end what an earlier demo left, open an event and its ingest."""
+    me = (await _done(api.get("/api/v1/me"))).json()
+    for old in (await _done(api.get("/api/v1/events", params={"state": "open,live"}))).json():
+        await _done(api.post(f"/api/v1/events/{old['id']}/end"))
+    now_s = SystemClock().now_s()
+    draft = {
+        "provider_id": me["provider_id"],
+        "title": "Test pattern, live from the Town Hall",
+        "description": "A moving pattern with a burnt-in clock and a tone, pushed over RTMP.",
+        "starts_at": to_rfc3339(now_s),
+        "ends_at": to_rfc3339(now_s + _EVENT_S),
+    }
+    event = (await _done(api.post("/api/v1/events", json=draft))).json()["id"]
+    ingest = (await _done(api.post(f"/api/v1/events/{event}/ingest"))).json()
+    return LiveEvent(id=event, ingest=ingest, stream_key=ingest["stream_key"])
+
+
+async def until_live(api: httpx.AsyncClient, event: str, encoder: Child) -> None:
+    """Wait until the platform says that the event is live. Raises DemoFailed."""
+    try:
+        async with asyncio.timeout(_START_S):
+            while (await _done(api.get(f"/api/v1/events/{event}"))).json()["state"] != "live":
+                if encoder.process.returncode is not None:
+                    raise DemoFailed(f"the encoder ended: {encoder.tail()}")
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise DemoFailed(f"the event did not become live: {encoder.tail()}") from None
+
+
+async def _done(asking: Awaitable[httpx.Response]) -> httpx.Response:
+    response = await asking
+    if response.is_error:
+        raise DemoFailed(f"{response.request.method} {response.request.url}: {response.text}")
+    return response
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        os._exit(1)

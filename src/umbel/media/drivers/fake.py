@@ -1,0 +1,219 @@
+"""Media servers in memory: the same answers as the real ones, and a world to play with.
+
+In: StreamSpecs, and what a test or the simulator lets happen (`publish`, `lose`, ...). Out:
+StreamStates, in which a stream flows where its hops lead, as packets would.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from umbel.kit.errors import NotFound, Unavailable
+from umbel.media import roles
+from umbel.media.ingest import sdp
+from umbel.media.model import (
+    INGEST_PORTS,
+    IngestState,
+    Server,
+    StreamRole,
+    StreamSpec,
+    StreamState,
+    Target,
+)
+
+_FIRST_RTP_PORT = 20_000
+_HTTP_PORT = 8080
+_RTMP_PORT = 1935
+
+
+@dataclass
+class _Stream:
+    spec: StreamSpec
+    port: int
+    ingest: IngestState | None
+    encoder_ports: tuple[tuple[str, int], ...] = ()
+    mbps: float = 0.0
+    viewers: tuple[str, ...] = ()
+
+
+@dataclass
+class _Function:
+    address: str
+    has_channel: bool = False
+    is_cut: bool = False
+    streams: dict[str, _Stream] = field(default_factory=dict)
+
+
+class FakeMedia:
+    """A MediaPlane without media. Ports and URLs are the same in every run."""
+
+    def __init__(self) -> None:
+        self._functions: dict[str, _Function] = {}
+        self._watchers: list[Callable[[str, str], None]] = []
+        self._next_port = _FIRST_RTP_PORT
+
+    async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
+        roles.check(spec)
+        if spec.rtp_offer:
+            sdp.parse(spec.rtp_offer)
+        function = self._reach(server)
+        known = function.streams.get(spec.stream)
+        if known is None:
+            function.streams[spec.stream] = self._make(spec)
+        elif known.spec.role is not spec.role:
+            raise roles.RoleFixed
+        else:
+            known.spec = spec
+        return self._state(function, function.streams[spec.stream])
+
+    async def remove(self, server: Server, stream: str) -> None:
+        self._reach(server).streams.pop(stream, None)
+
+    async def observe(self, server: Server) -> dict[str, StreamState]:
+        function = self._reach(server)
+        return {name: self._state(function, s) for name, s in function.streams.items()}
+
+    def watch(self, on_change: Callable[[str, str], None]) -> None:
+        self._watchers.append(on_change)
+
+    async def forget(self, function_id: str) -> None:
+        if function_id in self._functions:
+            self._functions[function_id].has_channel = False
+
+    async def close(self) -> None:
+        self._watchers.clear()
+
+    def publish(
+        self, function_id: str, stream: str, *, mbps: float = 2.0, state: IngestState | None = None
+    ) -> None:
+        """A provider starts to push to the acquirer. Raises NotFound when it has no such stream."""
+        found = self._stream(function_id, stream)
+        found.mbps = mbps
+        found.ingest = state or IngestState(
+            protocol="rtmp",
+            video="H.264",
+            audio="AAC",
+            width=1280,
+            height=720,
+            transcoding="audio: AAC to Opus",
+        )
+        self._tell(function_id, stream)
+
+    def stop_publishing(self, function_id: str, stream: str) -> None:
+        """The provider stops."""
+        found = self._stream(function_id, stream)
+        found.mbps, found.ingest = 0.0, IngestState()
+        self._tell(function_id, stream)
+
+    def refuse(self, function_id: str, stream: str, reason: str) -> None:
+        """A provider was turned away, for a wrong key or a format nobody can read."""
+        self._stream(function_id, stream).ingest = IngestState(error=reason)
+        self._tell(function_id, stream)
+
+    def set_viewers(self, function_id: str, stream: str, sessions: Iterable[str]) -> None:
+        """Who watches now."""
+        self._stream(function_id, stream).viewers = tuple(sessions)
+
+    def lose(self, function_id: str) -> None:
+        """The process was killed and started again: it has forgotten every stream."""
+        function = self._functions.get(function_id)
+        if function is not None:
+            function.streams.clear()
+        self._tell(function_id, "")
+
+    def cut(self, function_id: str) -> None:
+        """The control channel breaks; media goes on. Until `mend` the server is Unavailable."""
+        self._known(function_id).is_cut = True
+        self._tell(function_id, "")
+
+    def mend(self, function_id: str) -> None:
+        """The control channel is back."""
+        self._known(function_id).is_cut = False
+        self._tell(function_id, "")
+
+    def _reach(self, server: Server) -> _Function:
+        function = self._functions.setdefault(server.function_id, _Function(server.address))
+        function.address = server.address
+        if function.is_cut:
+            raise Unavailable(f"{server} does not answer")
+        function.has_channel = True
+        return function
+
+    def _make(self, spec: StreamSpec) -> _Stream:
+        if spec.role is StreamRole.ACQUIRER:
+            known = spec.ports or tuple(self._port() for _ in INGEST_PORTS)
+            ports = tuple(zip(INGEST_PORTS, known, strict=False))
+            return _Stream(spec=spec, port=0, ingest=IngestState(), encoder_ports=ports)
+        return _Stream(spec=spec, port=self._port(), ingest=None)
+
+    def _port(self) -> int:
+        self._next_port += 1
+        return self._next_port - 1
+
+    def _known(self, function_id: str) -> _Function:
+        if function_id not in self._functions:
+            raise NotFound(f"no media server {function_id}")
+        return self._functions[function_id]
+
+    def _stream(self, function_id: str, stream: str) -> _Stream:
+        found = self._known(function_id).streams.get(stream)
+        if found is None:
+            raise NotFound(f"{function_id} does not carry {stream}")
+        return found
+
+    def _state(self, function: _Function, stream: _Stream) -> StreamState:
+        spec = stream.spec
+        mbps = self._mbps_at(function, stream, frozenset())
+        return StreamState(
+            stream=spec.stream,
+            role=spec.role,
+            port=stream.port,
+            hops=spec.hops,
+            urls=tuple(_urls(function.address, stream)),
+            ingest=stream.ingest,
+            viewers=stream.viewers,
+            mbps_in=mbps,
+            mbps_out=mbps * (len(spec.hops) + len(stream.viewers)),
+            flowing=mbps > 0,
+            rtp_answer=_rtp_answer(function.address, stream),
+        )
+
+    def _mbps_at(self, function: _Function, stream: _Stream, seen: frozenset[Target]) -> float:
+        """The rate that arrives here: from the provider, or from whoever has us as a hop."""
+        if stream.port == 0:
+            return stream.mbps
+        here = Target(address=function.address, port=stream.port)
+        if here in seen:
+            return 0.0
+        feeders = (
+            self._mbps_at(other, candidate, seen | {here})
+            for other in self._functions.values()
+            for candidate in other.streams.values()
+            if here in candidate.spec.hops
+        )
+        return sum(feeders)
+
+    def _tell(self, function_id: str, stream: str) -> None:
+        function = self._functions.get(function_id)
+        if function is None or not function.has_channel:
+            return
+        for on_change in self._watchers:
+            on_change(function_id, stream)
+
+
+def _urls(address: str, stream: _Stream) -> Iterator[tuple[str, str]]:
+    base, name = f"http://{address}:{_HTTP_PORT}", stream.spec.stream
+    if stream.spec.role is StreamRole.ACQUIRER:
+        yield "rtmp", f"rtmp://{address}:{_RTMP_PORT}/live"
+        for protocol, port in stream.encoder_ports:
+            yield protocol, f"{'srt://' if protocol == 'srt' else ''}{address}:{port}"
+        yield "whip", f"{base}/whip/{name}"
+    if stream.spec.role is StreamRole.EDGE:
+        yield "whep", f"{base}/whep/{name}"
+        yield "hls", f"{base}/hls/{name}/index.m3u8"
+
+
+def _rtp_answer(address: str, stream: _Stream) -> str:
+    offer = stream.spec.rtp_offer
+    if not offer or not stream.encoder_ports:
+        return ""
+    return sdp.answer(sdp.parse(offer), address, dict(stream.encoder_ports)["rtp"])

@@ -1,0 +1,190 @@
+"""HLS and low-latency HLS of one stream, in process and in memory.
+
+In: the stream's packets. Out: answers to the paths under its folder; one for what comes next waits
+for it. It always muxes: that costs less than deciding when to. Neighbours: hls/ decides everything,
+the media server's HTTP calls `get`.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from umbel.kit.clock import Clock, SystemClock
+from umbel.kit.errors import Invalid, NotFound, UmbelError, Unavailable
+from umbel.media.hls import playlist
+from umbel.media.hls.muxer import Muxer
+from umbel.media.hls.playlist import Name
+from umbel.media.hls.segmenter import Event, Part
+from umbel.media.hls.window import Standing, Window
+from umbel.media.ports import Packets
+
+_PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+_MEDIA_TYPE = "video/mp4"
+_WAIT_TARGETS = 3
+_TRUSTED_CLOCK_S = 60.0
+_SUFFIX = "\x00"
+
+
+class HlsUnknown(NotFound):
+    """The stream has no such file, or no longer."""
+
+    code = "umbel.hls_unknown"
+
+
+class HlsTooFar(Invalid):
+    """That part of the stream is too far ahead, or not a number."""
+
+    code = "umbel.hls_too_far"
+
+
+class HlsLate(Unavailable):
+    """The stream gives nothing now."""
+
+    code = "umbel.hls_late"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HlsResponse:
+    """What to answer over HTTP. `cache_control` is the header's value."""
+
+    status: int
+    content_type: str
+    body: bytes
+    cache_control: str
+
+
+class HlsStream:
+    """A PacketSink that answers requests. Lives on one event loop."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._muxer = Muxer()
+        self._window = Window(first_number=int(self._clock.now_s()))
+        self._bell = asyncio.Event()
+        self._text, self._text_version = "", -1
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        """Take packets. After `close` they are ignored."""
+        if not self._window.is_ended:
+            self._take(self._muxer.packets(batch, now_s), now_s)
+
+    def close(self) -> None:
+        """The stream is over: playlists end, nobody waits. What there is stays until dropped."""
+        if not self._window.is_ended:
+            self._take(self._muxer.end(), self._clock.monotonic_s())
+            self._window.end()
+            self._ring()
+
+    async def get(self, path: str, query: Mapping[str, str]) -> HlsResponse:
+        """Answer a GET of `path` (relative to the stream's folder). Never raises."""
+        try:
+            if path in (playlist.MULTIVARIANT, playlist.MEDIA):
+                return await self._playlist(path, query)
+            name = playlist.read_name(path)
+            if name is None:
+                raise HlsUnknown
+            return await self._file(name)
+        except UmbelError as error:
+            body = {"code": error.code, "message": error.message, "details": dict(error.details)}
+            return HlsResponse(
+                status=error.http_status,
+                content_type="application/json",
+                body=json.dumps(body).encode(),
+                cache_control="no-store",
+            )
+
+    async def _playlist(self, path: str, query: Mapping[str, str]) -> HlsResponse:
+        wanted = _wanted(query)
+        await self._until(self._has_playlist)
+        suffix = f"?token={quote(query['token'], safe='')}" if query.get("token") else ""
+        if path == playlist.MULTIVARIANT:
+            text = playlist.multivariant(self._window, suffix)
+        else:
+            if wanted is not None:
+                await self._until(lambda: self._is_there(*wanted))
+            text = self._media_text().replace(_SUFFIX, suffix)
+        return HlsResponse(
+            status=200,
+            content_type=_PLAYLIST_TYPE,
+            body=text.encode(),
+            cache_control="no-cache",
+        )
+
+    async def _file(self, name: Name) -> HlsResponse:
+        window = self._window
+        if name.kind == "part" and name.number == window.next_part:
+            await self._until(lambda: name.number < window.next_part or window.is_ended)
+        find = {"init": window.section, "segment": window.segment, "part": window.part}
+        body = find[name.kind](name.number)
+        if body is None:
+            raise HlsUnknown
+        age_s = _WAIT_TARGETS * self._target_s
+        return HlsResponse(
+            status=200, content_type=_MEDIA_TYPE, body=body, cache_control=f"max-age={age_s}"
+        )
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        """Wait until it is so. Raises HlsLate after three target durations."""
+        try:
+            async with asyncio.timeout(_WAIT_TARGETS * self._target_s):
+                while not is_so():
+                    await self._bell.wait()
+        except TimeoutError as error:
+            raise HlsLate from error
+
+    def _has_playlist(self) -> bool:
+        if self._window.is_ended and not self._window.closed:
+            raise HlsUnknown
+        return bool(self._window.closed)
+
+    def _is_there(self, number: int, part: int | None) -> bool:
+        standing = self._window.standing(number, part)
+        if standing is Standing.TOO_FAR:
+            raise HlsTooFar
+        return standing is Standing.THERE
+
+    def _media_text(self) -> str:
+        """The media playlist with a mark where each URI's suffix goes: one text for all viewers."""
+        if self._text_version != self._window.version:
+            self._muxer.segmenter.cutter.told = True
+            self._text = playlist.media(self._window, self._target_s, _SUFFIX)
+            self._text_version = self._window.version
+        return self._text
+
+    @property
+    def _target_s(self) -> int:
+        return self._muxer.segmenter.cutter.target_s
+
+    def _take(self, events: list[Event], now_s: float) -> None:
+        for event in events:
+            wall_s = 0.0
+            if isinstance(event, Part) and event.opens is not None:
+                wall_s = self._wall_s(event.opens.at_s, now_s)
+            self._window.take(event, wall_s=wall_s, target_s=self._target_s)
+        if events:
+            self._ring()
+
+    def _wall_s(self, at_s: float, now_s: float) -> float:
+        """When that was by the calendar: the sender's word, if it is plausible."""
+        own_s = self._clock.now_s() - (now_s - at_s)
+        told_s = self._muxer.wall_s(at_s)
+        return told_s if told_s is not None and abs(told_s - own_s) < _TRUSTED_CLOCK_S else own_s
+
+    def _ring(self) -> None:
+        self._bell.set()
+        self._bell = asyncio.Event()
+
+
+def _wanted(query: Mapping[str, str]) -> tuple[int, int | None] | None:
+    """The state of the playlist a request waits for. Raises HlsTooFar if it makes no sense."""
+    number, part = query.get("_HLS_msn"), query.get("_HLS_part")
+    if number is None:
+        if part is not None:
+            raise HlsTooFar("_HLS_part needs _HLS_msn")
+        return None
+    texts = [number] if part is None else [number, part]
+    if not all(text.isascii() and text.isdigit() and len(text) <= 15 for text in texts):
+        raise HlsTooFar("_HLS_msn and _HLS_part are numbers")
+    return int(number), int(part) if part is not None else None

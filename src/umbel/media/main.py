@@ -1,0 +1,76 @@
+"""The command `umbel media`: one media server on one address.
+
+In: options, and the secret of its control channel from the environment. Out: a running process.
+Also `python -m umbel.media`, for nodes that have only the media part.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+
+from umbel.kit import log as logging
+from umbel.kit.clock import SystemClock
+from umbel.kit.errors import UmbelError
+from umbel.media.model import StreamRole
+from umbel.media.server import process
+
+SECRET_VARIABLE = "UMBEL_MEDIA_SECRET"  # noqa: S105 -- the variable's name
+
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0: the kernel chooses.")]
+
+
+def run(  # noqa: PLR0913 -- one argument per option
+    *,
+    function_id: Annotated[str, typer.Option("--id", help="The function's name.")],
+    role: Annotated[StreamRole, typer.Option(help="An acquirer takes encoders in.")],
+    address: Annotated[str, typer.Option(help="The address all listeners bind.")],
+    public_key: Annotated[Path, typer.Option(help="PEM that checks viewers' tokens.")],
+    control_port: Port = 0,
+    http_port: Port = 0,
+    udp_port: Port = 0,
+    rtmp_port: Port = 0,
+    ready_file: Annotated[
+        Path | None, typer.Option(help="Written when all listeners are up.")
+    ] = None,
+    ice_server: Annotated[
+        list[str] | None, typer.Option(help="stun: or turn: URL told to browsers; repeatable.")
+    ] = None,
+    log_level: Annotated[
+        str, typer.Option(envvar="UMBEL_LOG_LEVEL", help="debug, info, warning or error.")
+    ] = "info",
+) -> None:
+    """Run a media server until SIGTERM."""
+    logging.configure(level=log_level)
+    secret = os.environ.get(SECRET_VARIABLE, "")
+    if not secret:
+        raise typer.BadParameter(f"set {SECRET_VARIABLE}: it opens the control channel")
+    options = process.Options(
+        function_id=function_id,
+        role=role,
+        address=address,
+        control_port=control_port,
+        http_port=http_port,
+        udp_port=udp_port,
+        rtmp_port=rtmp_port,
+        ready_file=ready_file,
+        public_key=_read(public_key),
+        secret=secret,
+        ice_servers=tuple(ice_server or ()),
+    )
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(process.serve(options, SystemClock()))
+    except UmbelError as error:
+        typer.echo(f"umbel media: {error.message}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,143 @@
+"""What each role is made of: element types, how they are connected, what sets hops and keys.
+
+In: a StreamSpec, and what the server has of the stream. Out: the operations of one transaction
+that makes it so and ends by asking for the state. Neighbour: drivers/jsonrpc.py sends them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from umbel.kit.errors import Conflict, Invalid
+from umbel.media.elements.values import StreamInfo, targets_to_json
+from umbel.media.model import StreamRole, StreamSpec
+from umbel.media.protocol.transaction import Operation, reference
+
+MANAGER = "manager_ServerManager"
+_STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_KEY_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class SpecInvalid(Invalid):
+    """A stream's name, a hop or a key hash cannot be used."""
+
+    code = "umbel.stream_spec_invalid"
+
+
+class RoleFixed(Conflict):
+    """The stream is here in another role; remove it first."""
+
+    code = "umbel.stream_role_fixed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A role's elements by type, and the connections between them from source to sink."""
+
+    parts: tuple[str, ...]
+    links: tuple[tuple[str, str], ...]
+
+
+RECIPES: Mapping[StreamRole, Recipe] = {
+    StreamRole.ACQUIRER: Recipe(
+        parts=("IngestEndpoint", "RtpSender"),
+        links=(("IngestEndpoint", "RtpSender"),),
+    ),
+    StreamRole.FORWARDER: Recipe(
+        parts=("RtpReceiver", "RtpSender"),
+        links=(("RtpReceiver", "RtpSender"),),
+    ),
+    # An edge may feed others too: a sender without hops costs nothing.
+    StreamRole.EDGE: Recipe(
+        parts=("RtpReceiver", "WhepEndpoint", "HlsEndpoint", "RtpSender"),
+        links=(
+            ("RtpReceiver", "WhepEndpoint"),
+            ("RtpReceiver", "HlsEndpoint"),
+            ("RtpReceiver", "RtpSender"),
+        ),
+    ),
+}
+
+# Which properties of which part the spec sets. The last may be refused, so it comes last.
+_SETTINGS: tuple[tuple[str, str], ...] = (
+    ("RtpSender", "hops"),
+    ("IngestEndpoint", "keyHashes"),
+    ("IngestEndpoint", "rtpOffer"),
+)
+
+
+def check(spec: StreamSpec) -> None:
+    """Refuse what no server would take. Raises SpecInvalid."""
+    check_name(spec.stream)
+    for hop in spec.hops:
+        if not 0 < hop.port < 65536:
+            raise SpecInvalid(f"{hop.port} is not a UDP port")
+    for digest in spec.key_hashes:
+        if not _KEY_HASH.fullmatch(digest):
+            raise SpecInvalid("a key hash is 64 lower-case hex digits")
+
+
+def check_name(stream: str) -> None:
+    """A stream's name appears in URLs. Raises SpecInvalid."""
+    if not _STREAM_NAME.fullmatch(stream):
+        raise SpecInvalid("a stream's name has 1 to 64 letters, digits, - or _")
+
+
+def build(spec: StreamSpec) -> tuple[Operation, ...]:
+    """Make the stream from nothing. Operation 0 answers with the pipeline's id."""
+    recipe = RECIPES[spec.role]
+    pipeline = {"stream": spec.stream, "role": spec.role.value}
+    made = [_create("MediaPipeline", pipeline)]
+    ids = {kind: reference(index) for index, kind in enumerate(recipe.parts, start=1)}
+    for kind in recipe.parts:
+        own = {name: value for part, name, value in _settings(spec) if part == kind}
+        if kind == "IngestEndpoint":
+            own["ports"] = list(spec.ports)
+        made.append(_create(kind, {"mediaPipeline": reference(0), **own}))
+    linked = [_invoke(ids[a], "connect", {"sink": ids[b]}) for a, b in recipe.links]
+    return (*made, *linked, look(spec.stream))
+
+
+def adjust(spec: StreamSpec, info: StreamInfo) -> tuple[Operation, ...]:
+    """Bring a stream that is there to what the spec says; nothing is made anew."""
+    steps = [
+        _invoke(info.parts[kind], f"set{name[0].upper()}{name[1:]}", {name: value})
+        for kind, name, value in _settings(spec)
+    ]
+    return (*steps, look(spec.stream))
+
+
+def is_whole(info: StreamInfo) -> bool:
+    """Whether every element of the role is there: a transaction may have been cut short."""
+    return set(RECIPES[info.state.role].parts) <= set(info.parts)
+
+
+def look(stream: str) -> Operation:
+    """Ask for the stream's state."""
+    return _invoke(MANAGER, "getStreams", {"stream": stream})
+
+
+def release(info: StreamInfo) -> Operation:
+    """Drop the stream and all that carries it."""
+    return Operation(method="release", params={"object": info.pipeline})
+
+
+def _settings(spec: StreamSpec) -> Iterator[tuple[str, str, object]]:
+    """What the spec says, as (part, property, value); nothing about RTP nobody described."""
+    values: dict[str, object] = {
+        "hops": targets_to_json(spec.hops),
+        "keyHashes": list(spec.key_hashes),
+        "rtpOffer": spec.rtp_offer,
+    }
+    for kind, name in _SETTINGS:
+        if kind in RECIPES[spec.role].parts and (name != "rtpOffer" or spec.rtp_offer):
+            yield kind, name, values[name]
+
+
+def _create(kind: str, params: Mapping[str, object]) -> Operation:
+    return Operation(method="create", params={"type": kind, "constructorParams": dict(params)})
+
+
+def _invoke(target: str, operation: str, params: Mapping[str, object]) -> Operation:
+    body = {"object": target, "operation": operation, "operationParams": dict(params)}
+    return Operation(method="invoke", params=body)

@@ -1,0 +1,49 @@
+"""Packets from one to many, and a guard around each: one element's failure stays its own.
+
+In: batches. Out: the same batches to every attached sink, counted. A sink that raises is told of
+in the log once and is given the next batch all the same.
+"""
+
+import structlog
+
+from umbel.media.ports import Packets, PacketSink
+
+log = structlog.get_logger(__name__)
+
+
+class Guard:
+    """A PacketSink around another one that may fail."""
+
+    def __init__(self, sink: PacketSink, name: str) -> None:
+        self._sink = sink
+        self._name = name
+        self.failures = 0
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        try:
+            self._sink.packets(batch, now_s)
+        except Exception:
+            if self.failures == 0:
+                log.exception("element failed", element=self._name)
+            self.failures += 1
+
+
+class Fan:
+    """A PacketSink and a PacketSource."""
+
+    def __init__(self) -> None:
+        self._sinks: tuple[PacketSink, ...] = ()
+        self.packets_seen = 0
+        self.bytes_seen = 0
+
+    def attach(self, sink: PacketSink) -> None:
+        self._sinks = (*(known for known in self._sinks if known is not sink), sink)
+
+    def detach(self, sink: PacketSink) -> None:
+        self._sinks = tuple(known for known in self._sinks if known is not sink)
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        self.packets_seen += len(batch)
+        self.bytes_seen += sum(map(len, batch))
+        for sink in self._sinks:
+            sink.packets(batch, now_s)

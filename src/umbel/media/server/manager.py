@@ -1,0 +1,126 @@
+"""The server itself as an object: what it is, what it uses, and every stream it has.
+
+`getStreams` answers with everything the control plane wants to know in one round trip.
+"""
+
+import asyncio
+import os
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import umbel
+from umbel.media import roles
+from umbel.media.elements import MODULES, values
+from umbel.media.elements.values import StreamInfo
+from umbel.media.model import StreamRole, StreamState
+from umbel.media.server.host import Host
+from umbel.media.server.ingest import IngestEndpoint
+from umbel.media.server.objects import Emit, Json, MediaElement, MediaObject, Place
+from umbel.media.server.pipeline import MediaPipeline
+from umbel.media.server.registry import Registry
+from umbel.media.server.rtp import RtpReceiver, RtpSender
+from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
+
+_PAGE_KB = resource.getpagesize() // 1024
+_LONGEST_INTERVAL_MS = 10_000
+
+
+class ServerManager(MediaObject):
+    """There is one; its id is known to every client."""
+
+    type = "ServerManager"
+
+    def __init__(
+        self, host: Host, registry: Registry, sessions: Callable[[], list[str]], emit: Emit
+    ) -> None:
+        place = Place(id=roles.MANAGER, parent=None, session="", clock=host.clock, emit=emit)
+        super().__init__(place)
+        self._host = host
+        self._registry = registry
+        self._sessions = sessions
+
+    def get_streams(self, stream: str = "") -> list[Json]:
+        pipelines = self._registry.streams(stream)
+        now_s = self.clock.monotonic_s()
+        return [values.info_to_json(info(pipeline, now_s)) for pipeline in pipelines]
+
+    def get_cpu_count(self) -> int:
+        return os.cpu_count() or 1
+
+    async def get_used_cpu(self, interval: int = 1000) -> float:
+        wait_s = min(max(interval, 1), _LONGEST_INTERVAL_MS) / 1000
+        used_s, since_s = time.process_time(), self.clock.monotonic_s()
+        await asyncio.sleep(wait_s)
+        passed_s = max(self.clock.monotonic_s() - since_s, 0.001)
+        return round(100 * (time.process_time() - used_s) / passed_s, 2)
+
+    def get_used_memory(self) -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_KB
+
+    def get_info(self) -> Json:
+        modules = [
+            {"name": name, "version": umbel.__version__, "factories": list(made)}
+            for name, made in MODULES.items()
+        ]
+        return {
+            "__module__": "kurento",
+            "__type__": "ServerInfo",
+            "version": umbel.__version__,
+            "modules": modules,
+            "type": "KMS",
+            "capabilities": ["transactions"],
+        }
+
+    def get_metadata(self) -> str:
+        return self._host.function_id
+
+    def get_pipelines(self) -> list[str]:
+        return [pipeline.id for pipeline in self._registry.pipelines()]
+
+    def get_children(self) -> list[str]:
+        return self.get_pipelines()
+
+    def get_sessions(self) -> list[str]:
+        return self._sessions()
+
+
+def info(pipeline: MediaPipeline, now_s: float) -> StreamInfo:
+    """What a pipeline does with its stream."""
+    elements = [e for e in pipeline.children.values() if isinstance(e, MediaElement)]
+    for element in elements:
+        element.tick(now_s)
+    ports = [e.port for e in elements if isinstance(e, RtpReceiver)]
+    ingests = [e for e in elements if isinstance(e, IngestEndpoint)]
+    entrances = [e for e in elements if isinstance(e, RtpReceiver | IngestEndpoint)]
+    state = StreamState(
+        stream=pipeline.stream,
+        role=pipeline.role or StreamRole.FORWARDER,
+        port=ports[0] if ports else 0,
+        hops=tuple(hop for e in elements if isinstance(e, RtpSender) for hop in e.hops),
+        urls=tuple(url for e in elements for url in _urls(e)),
+        ingest=ingests[0].state if ingests else None,
+        viewers=viewers(elements),
+        mbps_in=sum(e.flow_in.mbps() for e in entrances),
+        mbps_out=sum(e.flow_out.mbps() for e in elements),
+        flowing=any(e.flow_in.is_flowing(now_s) for e in entrances),
+        rtp_answer=ingests[0].rtp_answer if ingests else "",
+    )
+    parts = {element.type: element.id for element in elements}
+    return StreamInfo(state=state, pipeline=pipeline.id, parts=parts)
+
+
+def viewers(elements: list[MediaElement]) -> tuple[str, ...]:
+    """The sessions that watch by any protocol, each once."""
+    serving = [e for e in elements if isinstance(e, WhepEndpoint | HlsEndpoint)]
+    return tuple(dict.fromkeys(name for e in serving for name in e.viewers))
+
+
+def _urls(element: MediaElement) -> Iterator[tuple[str, str]]:
+    if isinstance(element, IngestEndpoint):
+        yield from element.urls
+    if isinstance(element, WhepEndpoint):
+        yield "whep", element.get_url()
+    if isinstance(element, HlsEndpoint):
+        yield "hls", element.get_url()

@@ -1,0 +1,59 @@
+"""The server's counters for Prometheus, read from the elements at the moment of the scrape."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from umbel.media.server.manager import viewers
+from umbel.media.server.objects import MediaElement
+from umbel.media.server.registry import Registry
+
+
+class StreamCollector(Collector):
+    """Streams, viewers, packets and bytes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        streams = GaugeMetricFamily("umbel_media_streams", "Streams by role", labels=["role"])
+        watching = GaugeMetricFamily("umbel_media_viewers", "Viewers", labels=["stream"])
+        roles: dict[str, int] = {}
+        for pipeline in self._registry.streams():
+            role = pipeline.role.value if pipeline.role else ""
+            roles[role] = roles.get(role, 0) + 1
+            elements = [e for e in pipeline.children.values() if isinstance(e, MediaElement)]
+            watching.add_metric([pipeline.stream], len(viewers(elements)))
+        for role, count in roles.items():
+            streams.add_metric([role], count)
+        yield streams
+        yield watching
+        yield from self._traffic()
+
+    def _traffic(self) -> Iterator[Metric]:
+        labels = ["stream", "element", "direction"]
+        packets = CounterMetricFamily("umbel_media_packets", "Packets", labels=labels)
+        octets = CounterMetricFamily("umbel_media_bytes", "Bytes", labels=labels)
+        for element in self._registry.elements():
+            stream = element.root().get_name()
+            for direction, count in (("in", element.count_in()), ("out", element.count_out())):
+                if count.packets:
+                    packets.add_metric([stream, element.type, direction], count.packets)
+                    octets.add_metric([stream, element.type, direction], count.bytes)
+        yield packets
+        yield octets
+
+
+class Metrics:
+    """What `/metrics` answers; the process's CPU and memory are in it."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(StreamCollector(registry))
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,245 @@
+"""The media server as a process: listeners up, ready file written, until it is told to end.
+
+In: Options. Out: two HTTP listeners, one UDP port for WebRTC, RTMP for an acquirer. Everything
+runs in one asyncio loop; what crashes in a callback is logged once and the rest goes on.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from umbel.kit.clock import Clock
+from umbel.kit.errors import Unavailable
+from umbel.kit.tokens import Verifier
+from umbel.media.drivers.ingest import IngestDesk
+from umbel.media.drivers.webrtc import WebRtcPort
+from umbel.media.model import StreamRole
+from umbel.media.protocol.sessions import Sessions
+from umbel.media.server.control import Links, control_app
+from umbel.media.server.dispatch import Dispatcher
+from umbel.media.server.doors import ViewerDoor
+from umbel.media.server.host import Host
+from umbel.media.server.manager import ServerManager
+from umbel.media.server.metrics import Metrics
+from umbel.media.server.public import public_app
+from umbel.media.server.registry import Registry
+
+log = structlog.get_logger(__name__)
+
+_TICK_S = 0.5
+_GRACE_S = 1
+_MOST_MESSAGE_BYTES = 1024 * 1024
+_BACKLOG = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the command line says; port 0 is the kernel's choice."""
+
+    function_id: str
+    role: StreamRole
+    address: str
+    control_port: int
+    http_port: int
+    udp_port: int
+    rtmp_port: int
+    ready_file: Path | None
+    public_key: bytes
+    secret: str
+    ice_servers: tuple[str, ...] = ()
+
+
+class Listener(uvicorn.Server):
+    """One HTTP listener; the process handles signals, not it."""
+
+    def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="websockets-sansio",
+            ws_max_size=_MOST_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        super().__init__(config)
+        self._bound = bound
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def run_until_told(self) -> None:
+        """Serve until `should_exit`."""
+        await self.serve([self._bound])
+
+
+class CrashLog:
+    """The loop's last resort: a callback that fails again and again is told of once."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def handle(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        trace = error.__traceback__ if error else None
+        while trace and trace.tb_next:
+            trace = trace.tb_next
+        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+        cause = f"{type(error).__name__} {where}"
+        if cause not in self._seen:
+            self._seen.add(cause)
+            log.error("callback failed", what=context.get("message"), exc_info=error)
+
+
+async def serve(options: Options, clock: Clock) -> None:
+    """Run until SIGTERM or SIGINT. Raises Unavailable when a port cannot be had."""
+    stop = _stop_on_signals()
+    control, public = (
+        _bind(options.address, port) for port in (options.control_port, options.http_port)
+    )
+    host = await _open_host(options, clock, public.getsockname()[1])
+    sessions = Sessions(options.function_id, lambda: str(uuid.uuid4()))
+    links = Links(sessions, clock)
+    registry = Registry(host, links.emit)
+    registry.add(ServerManager(host, registry, sessions.names, links.emit))
+    dispatcher = Dispatcher(registry, sessions)
+    door = ViewerDoor(Verifier(options.public_key), clock)
+    metrics = Metrics(registry)
+    listeners = (
+        Listener(control_app(links, dispatcher, metrics, secret=options.secret), control),
+        Listener(public_app(registry, host.webrtc, door, ice_servers=options.ice_servers), public),
+    )
+    tasks = [asyncio.create_task(listener.run_until_told()) for listener in listeners]
+    tasks.append(asyncio.create_task(_keep_house(registry, sessions, clock), name="housekeeping"))
+    await asyncio.gather(*(listener.up.wait() for listener in listeners))
+    _announce(options, host, control.getsockname()[1])
+    await _first_of(stop, tasks)
+    await _shut(listeners, tasks, registry, host)
+
+
+async def _open_host(options: Options, clock: Clock, http_port: int) -> Host:
+    webrtc = await WebRtcPort.open(options.address, options.udp_port, clock=clock)
+    listeners: dict[str, Callable[[str], None]] = {}
+
+    def on_event(stream: str, what: str) -> None:
+        if stream in listeners:
+            listeners[stream](what)
+
+    desk = None
+    if options.role is StreamRole.ACQUIRER:
+        desk = await IngestDesk.open(
+            options.address, options.rtmp_port, clock=clock, on_event=on_event
+        )
+    return Host(
+        function_id=options.function_id,
+        address=options.address,
+        http_port=http_port,
+        clock=clock,
+        webrtc=webrtc,
+        desk=desk,
+        ingest_listeners=listeners,
+    )
+
+
+async def _keep_house(registry: Registry, sessions: Sessions, clock: Clock) -> None:
+    """Twice a second: read counters; drop the plain pipelines of sessions that are gone."""
+    while True:
+        await asyncio.sleep(_TICK_S)
+        now_s = clock.monotonic_s()
+        for element in registry.elements():
+            element.tick(now_s)
+        sessions.expire(now_s)
+        alive = set(sessions.names())
+        for pipeline in registry.pipelines():
+            if not pipeline.stream and pipeline.session not in alive:
+                await registry.release(pipeline.id)
+
+
+async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
+    """Until it is told to stop, or a task that should never end has ended."""
+    told = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    for task in done & set(tasks):
+        log.error("the server lost a part of itself", part=task.get_name())
+        task.result()
+
+
+async def _shut(
+    listeners: tuple[Listener, ...], tasks: list[asyncio.Task[None]], registry: Registry, host: Host
+) -> None:
+    for listener in listeners:
+        listener.should_exit = True
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            await registry.close()
+            await host.webrtc.close()
+            if host.desk is not None:
+                await host.desk.close()
+    except TimeoutError:
+        log.warning("some elements did not close in time")
+    await asyncio.wait(tasks[: len(listeners)], timeout=_GRACE_S + 0.5)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(CrashLog().handle)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def _bind(address: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((address, port))
+    except OSError as error:
+        bound.close()
+        raise Unavailable(f"cannot listen on {address}:{port}: {error.strerror}") from error
+    bound.listen(_BACKLOG)
+    bound.setblocking(False)
+    return bound
+
+
+def _announce(options: Options, host: Host, control_port: int) -> None:
+    ports = {"control": control_port, "http": host.http_port, "udp": host.webrtc.port}
+    if host.desk is not None:
+        ports["rtmp"] = host.desk.rtmp_port
+    log.info("media server up", function=options.function_id, role=options.role.value, **ports)
+    if options.ready_file is None:
+        return
+    body = {
+        "id": options.function_id,
+        "pid": os.getpid(),
+        "address": options.address,
+        "ports": ports,
+    }
+    # Whoever waits for the file must never read half of it.
+    partial = options.ready_file.with_name(options.ready_file.name + ".part")
+    partial.write_text(json.dumps(body))
+    partial.replace(options.ready_file)

@@ -1,0 +1,160 @@
+"""The public listener: WHIP (RFC 9725) for encoders, WHEP and HLS for viewers.
+
+In: HTTP from anywhere, opened by a stream key or a viewer's token. Out: SDP answers, playlists and
+segments. A WebRTC resource's name is unguessable, and touching it needs the token again.
+"""
+
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from umbel.kit.tokens import TokenForeign, TokenMissing
+from umbel.media.drivers.webrtc import WebRtcPort
+from umbel.media.server import web
+from umbel.media.server.doors import ViewerDoor
+from umbel.media.server.ingest import IngestEndpoint
+from umbel.media.server.peers import Peers
+from umbel.media.server.registry import Registry
+from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
+from umbel.media.webrtc.reports import Answer
+
+_SDP = "application/sdp"
+_FRAGMENT = "application/trickle-ice-sdpfrag"
+
+
+class Whep:
+    """Viewers by WebRTC (draft-ietf-wish-whep)."""
+
+    def __init__(
+        self, registry: Registry, webrtc: WebRtcPort, door: ViewerDoor, links: Mapping[str, str]
+    ) -> None:
+        self._registry = registry
+        self._webrtc = webrtc
+        self._door = door
+        self._links = links
+
+    async def post(self, request: Request) -> Response:
+        stream = request.path_params["stream"]
+        session = self._door.session(_viewer_token(request), stream)
+        endpoint = self._registry.part(stream, WhepEndpoint)
+        answer = endpoint.watch(await web.read_text(request, _SDP), session)
+        return _created(answer, endpoint.peers, f"/whep/{stream}", self._links)
+
+    async def patch(self, request: Request) -> Response:
+        return await _trickle(request, self._owned(request).peers, self._webrtc)
+
+    async def delete(self, request: Request) -> Response:
+        self._owned(request).end(request.path_params["resource"])
+        return Response(status_code=200)
+
+    def _owned(self, request: Request) -> WhepEndpoint:
+        stream = request.path_params["stream"]
+        session = self._door.session(_viewer_token(request), stream)
+        endpoint = self._registry.part(stream, WhepEndpoint)
+        if endpoint.peers.owner(request.path_params["resource"]) != session:
+            raise TokenForeign
+        return endpoint
+
+
+class Whip:
+    """Encoders by WebRTC."""
+
+    def __init__(self, registry: Registry, webrtc: WebRtcPort, links: Mapping[str, str]) -> None:
+        self._registry = registry
+        self._webrtc = webrtc
+        self._links = links
+
+    async def post(self, request: Request) -> Response:
+        stream = request.path_params["stream"]
+        endpoint = self._registry.part(stream, IngestEndpoint)
+        key = _key(request)
+        endpoint.check_key(key)
+        answer = endpoint.publish(await web.read_text(request, _SDP), key)
+        return _created(answer, endpoint.peers, f"/whip/{stream}", self._links)
+
+    async def patch(self, request: Request) -> Response:
+        return await _trickle(request, self._owned(request).peers, self._webrtc)
+
+    async def delete(self, request: Request) -> Response:
+        endpoint = self._owned(request)
+        endpoint.unpublish(request.path_params["resource"])
+        return Response(status_code=200)
+
+    def _owned(self, request: Request) -> IngestEndpoint:
+        endpoint = self._registry.part(request.path_params["stream"], IngestEndpoint)
+        endpoint.check_key(_key(request))
+        endpoint.peers.owner(request.path_params["resource"])
+        return endpoint
+
+
+class Hls:
+    """Viewers by HTTP Live Streaming."""
+
+    def __init__(self, registry: Registry, door: ViewerDoor) -> None:
+        self._registry = registry
+        self._door = door
+
+    async def get(self, request: Request) -> Response:
+        stream = request.path_params["stream"]
+        session = self._door.session(_viewer_token(request), stream)
+        endpoint = self._registry.part(stream, HlsEndpoint)
+        query = dict(request.query_params)
+        found = await endpoint.get(request.path_params["path"], query, session)
+        headers = {"content-type": found.content_type, "cache-control": found.cache_control}
+        return Response(found.body, found.status, headers)
+
+
+def public_app(
+    registry: Registry, webrtc: WebRtcPort, door: ViewerDoor, *, ice_servers: tuple[str, ...]
+) -> web.Shell:
+    """The application of the public listener."""
+    entries = ", ".join(f'<{url}>; rel="ice-server"' for url in ice_servers)
+    links = {"link": entries} if entries else {}
+    whip, whep = Whip(registry, webrtc, links), Whep(registry, webrtc, door, links)
+    hls = Hls(registry, door)
+    routes = [
+        Route("/whip/{stream}", whip.post, methods=["POST"]),
+        Route("/whip/{stream}/{resource}", whip.patch, methods=["PATCH"]),
+        Route("/whip/{stream}/{resource}", whip.delete, methods=["DELETE"]),
+        Route("/whep/{stream}", whep.post, methods=["POST"]),
+        Route("/whep/{stream}/{resource}", whep.patch, methods=["PATCH"]),
+        Route("/whep/{stream}/{resource}", whep.delete, methods=["DELETE"]),
+        Route("/hls/{stream}/{path:path}", hls.get, methods=["GET"]),
+    ]
+    return web.Shell(Starlette(routes=routes, exception_handlers=dict(web.HANDLERS)))
+
+
+def _created(answer: Answer, peers: Peers, path: str, links: Mapping[str, str]) -> Response:
+    headers = {
+        "location": f"{path}/{answer.resource}",
+        "etag": peers.tag(answer.resource),
+        "accept-patch": _FRAGMENT,
+        "cache-control": "no-store",
+        **links,
+    }
+    return Response(answer.sdp, 201, headers, media_type=_SDP)
+
+
+async def _trickle(request: Request, peers: Peers, webrtc: WebRtcPort) -> Response:
+    """RFC 9725 section 4.3: candidates (204), or a restart of ICE (200 with ours)."""
+    resource = request.path_params["resource"]
+    peers.check_tag(resource, request.headers.get("if-match"))
+    restarted = webrtc.trickle(resource, await web.read_text(request, _FRAGMENT))
+    if restarted is None:
+        return Response(status_code=204)
+    peers.restarted(resource)
+    return Response(restarted, 200, {"etag": peers.tag(resource)}, media_type=_FRAGMENT)
+
+
+def _viewer_token(request: Request) -> str:
+    return web.bearer(request) or request.query_params.get("token", "")
+
+
+def _key(request: Request) -> str:
+    key = web.bearer(request)
+    if not key:
+        raise TokenMissing("send the stream key as `Authorization: Bearer ...`")
+    return key

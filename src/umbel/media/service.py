@@ -1,0 +1,57 @@
+"""The door to media: what delivery calls, over whichever MediaPlane was chosen.
+
+In: servers and StreamSpecs. Out: StreamStates, and a wake-up when something changed by itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from umbel.kit.errors import Unavailable
+from umbel.media.model import Server, StreamSpec, StreamState
+from umbel.media.ports import MediaPlane
+
+log = structlog.get_logger(__name__)
+
+
+class Media:
+    """Every media server, behind one door."""
+
+    def __init__(self, plane: MediaPlane) -> None:
+        self._plane = plane
+
+    async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
+        """Make the server do `spec`. Raises Unavailable, Invalid, Conflict."""
+        return await self._plane.ensure(server, spec)
+
+    async def remove(self, server: Server, stream: str) -> None:
+        """Make the server drop the stream."""
+        await self._plane.remove(server, stream)
+        log.info("stream removed", function=server.function_id, stream=stream)
+
+    async def observe(self, servers: Iterable[Server]) -> dict[str, dict[str, StreamState]]:
+        """Every stream of every server that answers, by function id. The silent are absent."""
+        asked = list(servers)
+        answers = await asyncio.gather(*(self._observe(server) for server in asked))
+        pairs = zip(asked, answers, strict=True)
+        return {server.function_id: answer for server, answer in pairs if answer is not None}
+
+    def watch(self, on_change: Callable[[str, str], None]) -> None:
+        """As MediaPlane.watch."""
+        self._plane.watch(on_change)
+
+    async def forget(self, function_id: str) -> None:
+        """The function is gone."""
+        await self._plane.forget(function_id)
+
+    async def close(self) -> None:
+        """Let go of every server. Media goes on."""
+        await self._plane.close()
+
+    async def _observe(self, server: Server) -> dict[str, StreamState] | None:
+        try:
+            return await self._plane.observe(server)
+        except Unavailable as error:
+            log.warning("media server silent", function=server.function_id, reason=error.message)
+            return None

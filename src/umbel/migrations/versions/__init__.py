@@ -1,0 +1,1 @@
+"""One module per revision, named v<number>_<what>."""

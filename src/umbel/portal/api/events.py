@@ -1,0 +1,99 @@
+"""Events: what is on, what will be, and their providers' hand on them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from umbel.catalogue.model import Event, EventDraft, EventEvent, EventPatch, EventState, User
+from umbel.catalogue.service import MOST_LISTED
+from umbel.portal import auth
+from umbel.portal.api import shapes
+from umbel.portal.api.shapes import EventChange, EventIn, EventOut
+from umbel.portal.ports import System
+
+router = APIRouter(prefix="/api/v1/events", tags=["events"])
+
+_CARRIED = frozenset({EventState.OPEN, EventState.LIVE})
+_STATES = "|".join(state.value for state in EventState)
+
+
+@router.get("")
+async def list_events(
+    system: auth.The,
+    state: Annotated[
+        str, Query(pattern=rf"^(({_STATES})(,({_STATES}))*)?$", description="e.g. live,open")
+    ] = "",
+    provider_id: Annotated[str, Query(max_length=64)] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = MOST_LISTED,
+) -> list[EventOut]:
+    """Events by start time; of more than `limit` the latest."""
+    states = {EventState(name) for name in state.split(",") if name}
+    found = await system.catalogue.events(states=states, provider_id=provider_id, most=limit)
+    return [await _told(system, one) for one in found]
+
+
+@router.post("", status_code=201)
+async def add_event(system: auth.The, user: auth.SignedIn, given: EventIn) -> EventOut:
+    """Schedule an event."""
+    auth.may_run(user, given.provider_id)
+    draft = EventDraft(
+        provider_id=given.provider_id,
+        title=given.title,
+        description=given.description,
+        starts_s=given.starts_at.timestamp(),
+        ends_s=given.ends_at.timestamp(),
+    )
+    return await _told(system, await system.catalogue.add_event(draft))
+
+
+@router.get("/{event_id}")
+async def get_event(system: auth.The, event_id: str) -> EventOut:
+    """One event."""
+    return await _told(system, await system.catalogue.event(event_id))
+
+
+@router.patch("/{event_id}")
+async def change_event(
+    system: auth.The, user: auth.SignedIn, event_id: str, given: EventChange
+) -> EventOut:
+    """Change what is given, if the event is still at the version that was read."""
+    await theirs(system, user, event_id)
+    patch = EventPatch(
+        title=given.title,
+        description=given.description,
+        starts_s=given.starts_at.timestamp() if given.starts_at else None,
+        ends_s=given.ends_at.timestamp() if given.ends_at else None,
+    )
+    changed = await system.catalogue.change_event(event_id, given.version, patch)
+    return await _told(system, changed)
+
+
+@router.post("/{event_id}/end")
+async def end_event(system: auth.The, user: auth.SignedIn, event_id: str) -> EventOut:
+    """End it now: the stream stops and what carried it is taken down."""
+    return await _close(system, user, event_id, EventEvent.END)
+
+
+@router.post("/{event_id}/cancel")
+async def cancel_event(system: auth.The, user: auth.SignedIn, event_id: str) -> EventOut:
+    """Call it off, unless it is live."""
+    return await _close(system, user, event_id, EventEvent.CANCEL)
+
+
+async def theirs(system: System, user: User, event_id: str) -> Event:
+    """The event, if the user may run it. Raises NoSuchEvent, NotAllowed."""
+    event = await system.catalogue.event(event_id)
+    auth.may_run(user, event.provider_id)
+    return event
+
+
+async def _close(system: System, user: User, event_id: str, how: EventEvent) -> EventOut:
+    await theirs(system, user, event_id)
+    over = await system.catalogue.fire(event_id, how)
+    await system.delivery.end(event_id)
+    return await _told(system, over)
+
+
+async def _told(system: System, event: Event) -> EventOut:
+    carried = event.state in _CARRIED
+    return shapes.event(event, await system.delivery.stream(event.id) if carried else None)

@@ -1,0 +1,118 @@
+"""How a provider gets its stream in: where to push, with which key."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel
+
+from umbel.delivery.model import IngestPoint
+from umbel.portal import auth
+from umbel.portal.api.events import theirs
+from umbel.portal.errors import UnsupportedMedia
+
+router = APIRouter(prefix="/api/v1/events/{event_id}", tags=["ingest"])
+
+_SDP = "application/sdp"
+_SDP_TEXT: dict[str, Any] = {"content": {_SDP: {"schema": {"type": "string"}}}}
+
+
+class At(BaseModel):
+    """A UDP destination."""
+
+    address: str
+    port: int
+
+
+class RtpAt(At):
+    """Where to send RTP, and where MPEG-TS over RTP or UDP."""
+
+    mpegts: At | None
+
+
+class IngestOut(BaseModel):
+    """Where an encoder pushes. The key is shown once, to whoever opens the ingest first."""
+
+    node: str
+    rtmp: str | None
+    srt: str | None
+    whip: str | None
+    rtp: RtpAt | None
+    stream_key: str | None
+
+
+class KeyOut(BaseModel):
+    """A stream key, shown this once."""
+
+    stream_key: str
+
+
+@router.post("/ingest")
+async def open_ingest(
+    system: auth.The, user: auth.SignedIn, event_id: str, response: Response
+) -> IngestOut:
+    """Have the event's stream taken in; asking again tells the same place."""
+    await theirs(system, user, event_id)
+    key = await system.catalogue.issue_key(event_id)
+    try:
+        point = await system.delivery.open_ingest(event_id)
+    except BaseException:
+        # Whoever asks next is told a key then, not "shown before".
+        if key is not None:
+            await system.catalogue.withdraw_key(key)
+        raise
+    response.headers["Cache-Control"] = "no-store"
+    return _told(point, key)
+
+
+@router.post("/stream-key", status_code=201)
+async def rotate_key(
+    system: auth.The, user: auth.SignedIn, event_id: str, response: Response
+) -> KeyOut:
+    """A new key; the old one opens nothing once the acquirer has heard of it.
+
+    The acquirer hears through the journal: were it told here and away, the new key would be lost.
+    """
+    await theirs(system, user, event_id)
+    key = await system.catalogue.rotate_key(event_id)
+    response.headers["Cache-Control"] = "no-store"
+    return KeyOut(stream_key=key)
+
+
+@router.post(
+    "/ingest/rtp",
+    response_class=Response,
+    responses={200: {"description": "Where to send, and what", **_SDP_TEXT}},
+    openapi_extra={"requestBody": {"required": True, **_SDP_TEXT}},
+)
+async def describe_rtp(
+    system: auth.The,
+    user: auth.SignedIn,
+    event_id: str,
+    request: Request,
+    content_type: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response:
+    """Describe an RTP publisher's stream in SDP."""
+    if content_type.partition(";")[0].strip().lower() != _SDP:
+        raise UnsupportedMedia(f"the body must be {_SDP}")
+    await theirs(system, user, event_id)
+    offer = (await request.body()).decode("utf-8", "replace")
+    answer = await system.delivery.describe_rtp(event_id, offer)
+    return Response(answer, media_type=_SDP)
+
+
+def _told(point: IngestPoint, key: str | None) -> IngestOut:
+    urls = point.urls
+    rtp, mpegts = _at(urls.get("rtp", "")), _at(urls.get("mpegts", ""))
+    return IngestOut(
+        node=point.node,
+        rtmp=urls.get("rtmp"),
+        srt=urls.get("srt"),
+        whip=urls.get("whip"),
+        rtp=RtpAt(address=rtp.address, port=rtp.port, mpegts=mpegts) if rtp else None,
+        stream_key=key,
+    )
+
+
+def _at(text: str) -> At | None:
+    address, colon, port = text.rpartition(":")
+    return At(address=address.strip("[]"), port=int(port)) if colon else None

@@ -1,0 +1,125 @@
+"""What carries the streams: nodes, links, functions for operators; a tree for its provider too."""
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus, Tree
+from umbel.portal import auth
+from umbel.portal.api.events import theirs
+
+router = APIRouter(prefix="/api/v1", tags=["platform"])
+
+
+class BranchOut(BaseModel):
+    """One function of a tree, and the function it takes the stream from."""
+
+    function: str
+    role: str
+    node: str
+    parent: str | None
+
+
+class TreeOut(BaseModel):
+    """What carries an event. `edges` are the pairs of nodes its packets cross, `hops` their
+    number; a function fed by one on its own node crosses nothing."""
+
+    event_id: str
+    root: str | None
+    branches: list[BranchOut]
+    edges: list[tuple[str, str]]
+    hops: int
+
+
+class NodeOut(BaseModel):
+    """A node with what is used of it: cores, MiB, Mbit/s."""
+
+    name: str
+    kind: str
+    address: str
+    cores: float
+    cores_used: float
+    memory_mb: float
+    memory_used_mb: float
+    mbps: float
+    mbps_used: float
+
+
+class LinkOut(BaseModel):
+    """A link with the streams' rate over it, in Mbit/s."""
+
+    a: str
+    b: str
+    mbps: float
+    used_mbps: float
+
+
+class FunctionOut(BaseModel):
+    """A function with what it carries."""
+
+    id: str
+    role: str
+    node: str
+    state: str
+    address: str
+    cpu_cores: float
+    rss_mb: float
+    events: list[str]
+    viewers: int
+    mbps_out: float
+
+
+@router.get("/trees/{event_id}")
+async def get_tree(system: auth.The, user: auth.SignedIn, event_id: str) -> TreeOut:
+    """What carries the event."""
+    await theirs(system, user, event_id)
+    return _tree(await system.delivery.tree(event_id))
+
+
+@router.get("/nodes")
+async def list_nodes(system: auth.The, _operator: auth.Operator) -> list[NodeOut]:
+    """Every node."""
+    return [_node(one) for one in await system.delivery.nodes()]
+
+
+@router.get("/links")
+async def list_links(system: auth.The, _operator: auth.Operator) -> list[LinkOut]:
+    """Every link."""
+    return [_link(one) for one in await system.delivery.links()]
+
+
+@router.get("/functions")
+async def list_functions(system: auth.The, _operator: auth.Operator) -> list[FunctionOut]:
+    """Every function."""
+    return [_function(one) for one in await system.delivery.functions()]
+
+
+def _tree(tree: Tree) -> TreeOut:
+    by_function = {branch.function: branch for branch in tree.branches}
+    edges = [
+        (by_function[branch.parent].node, branch.node)
+        for branch in tree.branches
+        if branch.parent and by_function[branch.parent].node != branch.node
+    ]
+    return TreeOut(
+        event_id=tree.event,
+        root=tree.root.node if tree.root is not None else None,
+        branches=[_branch(one) for one in tree.branches],
+        edges=edges,
+        hops=len(edges),
+    )
+
+
+def _branch(of: Branch) -> BranchOut:
+    return BranchOut(function=of.function, role=of.role, node=of.node, parent=of.parent or None)
+
+
+def _node(of: NodeStatus) -> NodeOut:
+    return NodeOut.model_validate(of, from_attributes=True)
+
+
+def _link(of: LinkStatus) -> LinkOut:
+    return LinkOut.model_validate(of, from_attributes=True)
+
+
+def _function(of: FunctionStatus) -> FunctionOut:
+    return FunctionOut.model_validate(of, from_attributes=True)

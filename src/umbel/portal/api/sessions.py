@@ -1,0 +1,86 @@
+"""A viewer's way in: a place at an edge and the token that opens it. Viewers may be anonymous."""
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel
+
+from umbel.delivery.model import Session
+from umbel.kit.clock import to_rfc3339
+from umbel.portal import auth
+from umbel.portal.api.shapes import Given, NodeName
+
+router = APIRouter(prefix="/api/v1", tags=["sessions"])
+
+
+class SessionIn(Given):
+    """Where the viewer is; left out, its address tells."""
+
+    access_node: NodeName | None = None
+
+
+class TicketOut(BaseModel):
+    """Where to watch, and the token to send there."""
+
+    id: str
+    edge: str
+    whep: str
+    hls: str
+    token: str
+    expires_at: str
+
+
+class SessionOut(BaseModel):
+    """A session."""
+
+    id: str
+    event_id: str
+    edge: str
+    access_node: str
+    opened_at: str
+    seen_at: str
+    expires_at: str
+
+
+@router.post("/events/{event_id}/sessions", status_code=201)
+async def open_session(
+    system: auth.The, request: Request, event_id: str, given: SessionIn | None = None
+) -> TicketOut:
+    """A place at the edge the policy chose."""
+    access_node = given.access_node if given is not None else None
+    if access_node is None:
+        client_ip = request.client.host if request.client is not None else ""
+        access_node = await system.delivery.access_node_for(client_ip)
+    ticket = await system.delivery.open_session(event_id, access_node)
+    return TicketOut(
+        id=ticket.session.id,
+        edge=ticket.session.edge_node,
+        whep=ticket.whep,
+        hls=ticket.hls,
+        token=ticket.token,
+        expires_at=to_rfc3339(ticket.session.expires_s),
+    )
+
+
+@router.get("/sessions/{session_id}")
+async def get_session(system: auth.The, token: auth.Token, session_id: str) -> SessionOut:
+    """The session, for its holder or an operator."""
+    await auth.may_hold(system, session_id, token)
+    return _told(await system.delivery.session(session_id))
+
+
+@router.delete("/sessions/{session_id}", status_code=204)
+async def close_session(system: auth.The, token: auth.Token, session_id: str) -> None:
+    """Give the place back."""
+    await auth.may_hold(system, session_id, token)
+    await system.delivery.close_session(session_id)
+
+
+def _told(session: Session) -> SessionOut:
+    return SessionOut(
+        id=session.id,
+        event_id=session.event,
+        edge=session.edge_node,
+        access_node=session.access_node,
+        opened_at=to_rfc3339(session.opened_s),
+        seen_at=to_rfc3339(session.seen_s),
+        expires_at=to_rfc3339(session.expires_s),
+    )

@@ -1,0 +1,197 @@
+"""The API's JSON shapes. Inputs refuse unknown fields; outputs are built from the domains' values.
+
+Times are RFC 3339 in UTC. Every error has the shape `Problem`.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from umbel.catalogue import rules
+from umbel.catalogue.model import Event, EventState, Provider, User, UserRole
+from umbel.delivery.model import StreamStatus
+from umbel.kit.clock import to_rfc3339
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+class Problem(BaseModel):
+    """What went wrong: a code that never changes, a sentence for people, particulars."""
+
+    code: str
+    message: str
+    details: dict[str, Any]
+
+
+_TEXTS: Mapping[int, str] = {
+    400: "The request can never succeed as written",
+    401: "Sign in, or send a valid token",
+    403: "You may not do this",
+    404: "There is no such thing",
+    405: "The path does not take this method",
+    409: "It contradicts the current state",
+    413: "The body is too large",
+    415: "The body is not of the media type read here",
+    422: "A field has a value that cannot be used",
+    503: "Not now; Retry-After tells when to try again",
+}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": text} for status, text in _TEXTS.items()
+}
+
+
+def _rfc3339(given: object) -> object:
+    if not isinstance(given, str) or _RFC3339.fullmatch(given) is None:
+        raise ValueError("a time as in 2030-01-31T12:00:00Z")
+    return given
+
+
+def _near(given: datetime) -> datetime:
+    # The last hours of year 9999 have no UTC form.
+    if not 1970 <= given.year < 2200:
+        raise ValueError("a time between 1970 and 2200")
+    return given
+
+
+Time = Annotated[datetime, BeforeValidator(_rfc3339), AfterValidator(_near)]
+Name = Annotated[str, Field(min_length=1, max_length=rules.MOST_NAME)]
+Title = Annotated[str, Field(min_length=1, max_length=rules.MOST_TITLE)]
+Description = Annotated[str, Field(max_length=rules.MOST_DESCRIPTION)]
+NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Version = Annotated[int, Field(ge=1, le=2_147_483_647, strict=True)]
+
+
+class Given(BaseModel):
+    """An input: nothing but the named fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TokenOut(BaseModel):
+    """A user's token, under both names clients look for."""
+
+    access_token: str
+    value: str
+    token_type: str
+    expires_in: int
+    scope: str
+
+
+class Me(BaseModel):
+    """Who the token is of."""
+
+    username: str
+    role: UserRole
+    provider_id: str | None
+
+
+class UserIn(Given):
+    """A new user."""
+
+    username: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    password: Annotated[str, Field(min_length=rules.LEAST_PASSWORD, max_length=rules.MOST_PASSWORD)]
+    role: UserRole
+    provider_id: Annotated[str, Field(max_length=64)] | None = None
+
+
+class ProviderIn(Given):
+    """A new provider."""
+
+    name: Name
+    access_node: NodeName
+
+
+class ProviderPatch(Given):
+    """What to change of a provider; `version` guards against changing what was not seen."""
+
+    name: Name | None = None
+    access_node: NodeName | None = None
+    version: Version | None = None
+
+
+class ProviderOut(BaseModel):
+    """A provider."""
+
+    id: str
+    name: str
+    access_node: str
+    version: int
+
+
+class EventIn(Given):
+    """A new event."""
+
+    provider_id: Annotated[str, Field(min_length=1, max_length=64)]
+    title: Title
+    description: Description = ""
+    starts_at: Time
+    ends_at: Time
+
+
+class EventChange(Given):
+    """What to change of an event, and the version that was read."""
+
+    version: Version
+    title: Title | None = None
+    description: Description | None = None
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+
+
+class StreamOut(BaseModel):
+    """How an event's stream does."""
+
+    flowing: bool
+    protocol: str
+    video: str
+    audio: str
+    width: int
+    height: int
+    transcoding: str
+    error: str
+    mbps: float
+    viewers: int
+
+
+class EventOut(BaseModel):
+    """An event."""
+
+    id: str
+    provider_id: str
+    provider_name: str
+    title: str
+    description: str
+    starts_at: str
+    ends_at: str
+    state: EventState
+    version: int
+    stream: StreamOut | None
+
+
+def me(user: User) -> Me:
+    """The user as told to itself and to operators."""
+    return Me(username=user.username, role=user.role, provider_id=user.provider_id or None)
+
+
+def provider(of: Provider) -> ProviderOut:
+    """The provider as told."""
+    return ProviderOut(id=of.id, name=of.name, access_node=of.access_node, version=of.version)
+
+
+def event(of: Event, status: StreamStatus | None) -> EventOut:
+    """The event as told, with its stream if there is one."""
+    return EventOut(
+        id=of.id,
+        provider_id=of.provider_id,
+        provider_name=of.provider_name,
+        title=of.title,
+        description=of.description,
+        starts_at=to_rfc3339(of.starts_s),
+        ends_at=to_rfc3339(of.ends_s),
+        state=of.state,
+        version=of.version,
+        stream=StreamOut.model_validate(status, from_attributes=True) if status else None,
+    )

@@ -1,0 +1,129 @@
+"""What changes, as it changes: server-sent events over the journal.
+
+In: a position (`Last-Event-ID`) or none. Out: `hello` first when there was none, then each change
+the reader may see; `reset` when the position is not kept any more, and a comment in every silence.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request
+from starlette.responses import StreamingResponse
+
+from umbel.catalogue.model import User, UserRole
+from umbel.kit.clock import Clock, to_rfc3339
+from umbel.kit.errors import Exhausted, UmbelError
+from umbel.kit.journal import Change, JournalTrimmed
+from umbel.portal import auth
+from umbel.portal.feed import Feed
+from umbel.portal.metrics import Metrics
+
+router = APIRouter(prefix="/api/v1", tags=["platform"])
+
+PUBLIC = frozenset({"event", "provider"})
+MOST_READERS = 1_000
+_STREAM = "text/event-stream"
+
+
+class TooManyReaders(Exhausted):
+    """Too many streams of changes are open; try again."""
+
+    code = "umbel.too_many_readers"
+
+
+@router.get(
+    "/state",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "Changes", "content": {_STREAM: {"schema": {"type": "string"}}}}
+    },
+)
+async def follow_state(
+    request: Request,
+    system: auth.The,
+    user: auth.Perhaps,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> StreamingResponse:
+    """Every change from now, or from the position in `Last-Event-ID`. Without an operator's token
+    only events and providers."""
+    state = request.app.state
+    metrics: Metrics = state.metrics
+    if metrics.readers_now >= MOST_READERS:
+        raise TooManyReaders
+    reader = _Reader(state.feed, system.clock, state.keep_alive_s, kinds_for(user))
+    messages = _counted(reader.messages(position(last_event_id)), metrics)
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(messages, media_type=_STREAM, headers=headers)
+
+
+def kinds_for(user: User | None) -> frozenset[str] | None:
+    """The kinds of change the reader may see; None is all."""
+    return None if user is not None and user.role is UserRole.OPERATOR else PUBLIC
+
+
+def position(last_event_id: str | None) -> int | None:
+    """The position a reader was at; None when it had none or says something else."""
+    if last_event_id is None or not (last_event_id.isascii() and last_event_id.isdecimal()):
+        return None
+    return int(last_event_id[:18])
+
+
+def message(seq: int, kind: str, data: Mapping[str, object]) -> str:
+    """One event of the stream (WHATWG HTML, section 9.2)."""
+    return f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
+
+
+def told(change: Change) -> str:
+    """A change as an event of the stream."""
+    head = {"kind": change.kind, "subject": change.subject, "at": to_rfc3339(change.at_s)}
+    return message(change.seq, change.kind, {**change.body, **head})
+
+
+class _Reader:
+    def __init__(
+        self, feed: Feed, clock: Clock, keep_alive_s: float, kinds: frozenset[str] | None
+    ) -> None:
+        self._feed = feed
+        self._clock = clock
+        self._keep_alive_s = keep_alive_s
+        self._kinds = kinds
+
+    async def messages(self, after: int | None) -> AsyncIterator[str]:
+        at = self._feed.head if after is None else after
+        spoke_s = self._clock.monotonic_s()
+        if after is None:
+            yield self._notice("hello", at)
+        while not self._feed.closed:
+            try:
+                patience_s = spoke_s + self._keep_alive_s - self._clock.monotonic_s()
+                batch = await self._feed.after(at, max(patience_s, 0.0))
+            except JournalTrimmed:
+                at = self._feed.head
+                yield self._notice("reset", at)
+                continue
+            except UmbelError:
+                return  # the reader comes back with its position
+            at = batch[-1].seq if batch else at
+            text = "".join(told(change) for change in batch if self._sees(change))
+            if not text and self._clock.monotonic_s() - spoke_s >= self._keep_alive_s:
+                text = ": still here\n\n"
+            if text:
+                spoke_s = self._clock.monotonic_s()
+                yield text
+
+    def _sees(self, change: Change) -> bool:
+        return self._kinds is None or change.kind in self._kinds
+
+    def _notice(self, kind: str, head: int) -> str:
+        at = to_rfc3339(self._clock.now_s())
+        return message(head, kind, {"kind": kind, "subject": "", "at": at, "head": head})
+
+
+async def _counted(messages: AsyncIterator[str], metrics: Metrics) -> AsyncIterator[str]:
+    metrics.reader_came()
+    try:
+        async for text in messages:
+            yield text
+    finally:
+        metrics.reader_left()

@@ -1,0 +1,38 @@
+"""Signing in: the OAuth2 password grant (RFC 6749, section 4.3), and who one is."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Response
+
+from umbel.portal import auth
+from umbel.portal.api import shapes
+from umbel.portal.api.shapes import Me, TokenOut
+
+router = APIRouter(tags=["users"])
+
+
+@router.post("/oauth/token")
+async def sign_in(
+    system: auth.The,
+    response: Response,
+    grant_type: Annotated[Literal["password"], Form()],
+    username: Annotated[str, Form()],
+    password: Annotated[str, Form()],
+) -> TokenOut:
+    """A bearer token for a user name and password."""
+    user = await system.catalogue.authenticate(username, password)
+    token = auth.sign(system, user)
+    response.headers["Cache-Control"] = "no-store"
+    return TokenOut(
+        access_token=token,
+        value=token,
+        token_type="bearer",  # noqa: S106 -- the type's name
+        expires_in=int(system.settings.access_token_ttl_s),
+        scope=user.role.value,
+    )
+
+
+@router.get("/api/v1/me")
+async def who_am_i(user: auth.SignedIn) -> Me:
+    """The user the token is of."""
+    return shapes.me(user)

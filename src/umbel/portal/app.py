@@ -1,0 +1,68 @@
+"""The front end as one ASGI app. In: a System. Out: a FastAPI app; its lifespan runs the feed.
+
+Layers, outside in: metrics, body limit, error mapping, routes (one module per resource in `api/`),
+and the built web app for every other path.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+import umbel
+from umbel.portal import errors
+from umbel.portal.api import (
+    events,
+    health,
+    ingest,
+    platform,
+    providers,
+    sessions,
+    state,
+    tokens,
+    users,
+)
+from umbel.portal.api.shapes import ERRORS
+from umbel.portal.feed import Feed
+from umbel.portal.limits import BodyLimit
+from umbel.portal.metrics import Metered, Metrics
+from umbel.portal.ports import System
+from umbel.portal.site import STATIC, Site
+
+_RESOURCES = (tokens, users, providers, events, ingest, sessions, platform, state, health)
+
+
+def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 15.0) -> FastAPI:
+    """The app over `system`. `static` holds the built web app, or nothing yet; `keep_alive_s` is
+    the longest silence on a state stream."""
+    feed = Feed(system.journal)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await feed.start()
+        try:
+            yield
+        finally:
+            await feed.stop()
+
+    app = FastAPI(
+        title="Umbel",
+        version=umbel.__version__,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        responses=ERRORS,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.system = system
+    app.state.feed = feed
+    app.state.metrics = metrics = Metrics()
+    app.state.keep_alive_s = keep_alive_s
+    errors.install(app)
+    for resource in _RESOURCES:
+        app.include_router(resource.router)
+    app.router.default = Site(static)
+    app.add_middleware(BodyLimit, most_bytes=system.settings.max_body_bytes)
+    app.add_middleware(Metered, metrics=metrics, clock=system.clock)
+    return app

@@ -1,0 +1,106 @@
+"""Who is asking, and what they may do. The handlers' dependencies, and the rules behind them.
+
+In: a bearer token. Out: a User as the catalogue has it now, so that a removed user's token is worth
+nothing at once. A viewer's session proves itself with its own token instead of an account.
+"""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from fastapi.security import OAuth2PasswordBearer
+
+from umbel.catalogue.model import NoSuchUser, User, UserRole
+from umbel.kit.errors import Forbidden
+from umbel.kit.tokens import USER, VIEWER, Claims, TokenForeign, TokenInvalid, TokenMissing
+from umbel.portal.ports import System
+
+_bearer = OAuth2PasswordBearer(tokenUrl="/oauth/token", auto_error=False)
+Token = Annotated[str | None, Depends(_bearer)]
+
+
+class NotAllowed(Forbidden):
+    """Your account does not have the right to do this."""
+
+    code = "umbel.forbidden"
+
+
+def _system(request: Request) -> System:
+    system: System = request.app.state.system
+    return system
+
+
+The = Annotated[System, Depends(_system)]
+
+
+def sign(system: System, user: User) -> str:
+    """A token for the user, good for the settings' access_token_ttl_s."""
+    expires_s = system.clock.now_s() + system.settings.access_token_ttl_s
+    claims = Claims(subject=user.username, scope=user.role.value, expires_s=expires_s)
+    return system.signer.sign(claims, USER)
+
+
+async def user_of(system: System, token: str) -> User:
+    """The token's user. Raises Unauthenticated, TokenForeign."""
+    claims = system.verifier.verify(token, USER, now_s=system.clock.now_s())
+    try:
+        user = await system.catalogue.user(claims.subject)
+    except NoSuchUser as error:
+        raise TokenInvalid from error
+    if user.role.value != claims.scope:
+        raise TokenInvalid  # somebody else of that name
+    return user
+
+
+async def _signed_in(system: The, token: Token) -> User:
+    if token is None:
+        raise TokenMissing
+    return await user_of(system, token)
+
+
+SignedIn = Annotated[User, Depends(_signed_in)]
+
+
+async def _operator(user: SignedIn) -> User:
+    if user.role is not UserRole.OPERATOR:
+        raise NotAllowed
+    return user
+
+
+Operator = Annotated[User, Depends(_operator)]
+
+
+async def _perhaps(
+    system: The,
+    token: Token,
+    access_token: Annotated[
+        str | None, Query(description="the bearer token, where no header can be sent")
+    ] = None,
+) -> User | None:
+    given = token or access_token
+    return await user_of(system, given) if given else None
+
+
+Perhaps = Annotated[User | None, Depends(_perhaps)]
+
+
+def may_run(user: User, provider_id: str) -> None:
+    """Raise NotAllowed unless the user is an operator or of that provider."""
+    if user.role is UserRole.OPERATOR:
+        return
+    if user.role is not UserRole.PROVIDER or user.provider_id != provider_id:
+        raise NotAllowed
+
+
+async def may_hold(system: System, session_id: str, token: str | None) -> None:
+    """Raise unless the token is that session's, or an operator's."""
+    if token is None:
+        raise TokenMissing
+    try:
+        claims = system.verifier.verify(token, VIEWER, now_s=system.clock.now_s())
+    except TokenForeign:
+        user = await user_of(system, token)
+        if user.role is not UserRole.OPERATOR:
+            raise NotAllowed from None
+        return
+    if claims.subject != session_id:
+        raise TokenForeign

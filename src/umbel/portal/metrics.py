@@ -1,0 +1,110 @@
+"""What Prometheus is told: requests as they pass (ASGI middleware), the platform at each scrape.
+
+In: requests, and the catalogue's and delivery's answers. Out: the text of /metrics. One registry
+per app, so that several apps in a process do not meet.
+"""
+
+from collections import Counter as Tally
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.process_collector import ProcessCollector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from umbel.kit.clock import Clock
+from umbel.portal.ports import System
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Metrics:
+    """The app's meters."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self.requests = self._counter("requests", "Requests", "route", "method", "status")
+        self.seconds = Histogram(
+            "umbel_http_request_seconds",
+            "Time to the first byte of the response",
+            ("route", "method"),
+            buckets=_BUCKETS_S,
+            registry=self._registry,
+        )
+        self.readers_now = 0
+        self._readers = self._gauge("state_readers", "Open streams of /api/v1/state")
+        self._events = self._gauge("events", "Events", "state")
+        self._functions = self._gauge("functions", "Functions", "role", "state")
+        self._viewers = self._gauge("viewers", "Viewers at the edges", "node")
+        self._cores = self._gauge("node_cores_used", "CPU cores used", "node")
+        self._memory = self._gauge("node_memory_used_mebibytes", "Memory used", "node")
+        self._node_rate = self._gauge("node_mbps_used", "Mbit/s sent", "node")
+        self._link_rate = self._gauge("link_mbps_used", "Mbit/s of streams", "a", "b")
+
+    def reader_came(self) -> None:
+        """A stream of changes opened."""
+        self.readers_now += 1
+        self._readers.set(self.readers_now)
+
+    def reader_left(self) -> None:
+        """A stream of changes closed."""
+        self.readers_now -= 1
+        self._readers.set(self.readers_now)
+
+    async def text(self, system: System) -> bytes:
+        """The exposition, after a look at the platform. Raises Unavailable."""
+        for state, count in (await system.catalogue.counts()).items():
+            self._events.labels(state.value).set(count)
+        await self._look_at_functions(system)
+        for node in await system.delivery.nodes():
+            self._cores.labels(node.name).set(node.cores_used)
+            self._memory.labels(node.name).set(node.memory_used_mb)
+            self._node_rate.labels(node.name).set(node.mbps_used)
+        for link in await system.delivery.links():
+            self._link_rate.labels(link.a, link.b).set(link.used_mbps)
+        return generate_latest(self._registry)
+
+    async def _look_at_functions(self, system: System) -> None:
+        functions = await system.delivery.functions()
+        self._functions.clear()
+        self._viewers.clear()
+        for (role, state), count in Tally((f.role, f.state) for f in functions).items():
+            self._functions.labels(role, state).set(count)
+        for function in functions:
+            if function.role == "edge":
+                self._viewers.labels(function.node).inc(function.viewers)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"umbel_http_{name}", text, labels, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"umbel_{name}", text, labels, registry=self._registry)
+
+
+class Metered:
+    """Counts and times what passes."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, clock: Clock) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s = self._clock.monotonic_s()
+
+        async def noted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._note(scope, message["status"], self._clock.monotonic_s() - began_s)
+            await send(message)
+
+        await self._app(scope, receive, noted)
+
+    def _note(self, scope: Scope, status: int, took_s: float) -> None:
+        # Only names from our own tables become labels: a client must not be able to make new ones.
+        route = getattr(scope.get("route"), "path", "other")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.requests.labels(route, method, str(status)).inc()
+        self._metrics.seconds.labels(route, method).observe(took_s)

@@ -1,0 +1,116 @@
+"""What the portal needs of the platform. `delivery.service` has all of it; `bootstrap` gives a
+`System`. Each Protocol belongs to one group of the API's users.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from umbel.catalogue.service import Catalogue
+from umbel.delivery.model import (
+    FunctionStatus,
+    IngestPoint,
+    LinkStatus,
+    NodeStatus,
+    Session,
+    StreamStatus,
+    Ticket,
+    Tree,
+)
+from umbel.kit.clock import Clock
+from umbel.kit.config import Settings
+from umbel.kit.db import Database
+from umbel.kit.journal import Journal
+from umbel.kit.tokens import Signer, Verifier
+
+
+class Viewing(Protocol):
+    """For viewers."""
+
+    async def open_session(self, event_id: str, access_node: str) -> Ticket:
+        """A place at an edge. Raises NoSuchEvent, EventNotOpen (409), NoCapacity (503), NotFound
+        or Invalid for an unknown node."""
+
+    async def session(self, session_id: str) -> Session:
+        """That session. Raises NoSuchSession (404)."""
+
+    async def close_session(self, session_id: str) -> None:
+        """Give the place back. Raises NoSuchSession."""
+
+    async def access_node_for(self, client_ip: str) -> str:
+        """The node that gives a client of that address access."""
+
+
+class Ingesting(Protocol):
+    """For providers."""
+
+    async def open_ingest(self, event_id: str) -> IngestPoint:
+        """Have an acquirer that takes the event, and tell where it is; doing it twice is doing it
+        once. A scheduled event becomes open. Stream keys changed later reach the acquirer through
+        the journal. Raises NoSuchEvent, Conflict when the event is over, Exhausted,
+        Unavailable."""
+
+    async def describe_rtp(self, event_id: str, sdp: str) -> str:
+        """Take an RTP publisher's description and answer with where to send. Raises MalformedSdp
+        (400), NoSuchEvent, Conflict."""
+
+    async def stream(self, event_id: str) -> StreamStatus | None:
+        """How the event's stream does, None when nothing carries it."""
+
+    async def end(self, event_id: str) -> None:
+        """The event is over: stop what carries it."""
+
+
+class Watching(Protocol):
+    """For operators."""
+
+    async def tree(self, event_id: str) -> Tree:
+        """What carries the event; an empty tree when nothing does."""
+
+    async def nodes(self) -> Sequence[NodeStatus]:
+        """Every node with what is used of it."""
+
+    async def links(self) -> Sequence[LinkStatus]:
+        """Every link with the rate over it."""
+
+    async def functions(self) -> Sequence[FunctionStatus]:
+        """Every function with what it carries."""
+
+
+class Delivery(Viewing, Ingesting, Watching, Protocol):
+    """All three, behind one door."""
+
+
+class System(Protocol):
+    """Everything `create_app` takes; a frozen dataclass of bootstrap's fits."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """Users, providers, events."""
+
+    @property
+    def delivery(self) -> Delivery:
+        """Trees and sessions."""
+
+    @property
+    def journal(self) -> Journal:
+        """What changed."""
+
+    @property
+    def database(self) -> Database:
+        """Asked by /readyz whether it answers."""
+
+    @property
+    def signer(self) -> Signer:
+        """Makes users' tokens."""
+
+    @property
+    def verifier(self) -> Verifier:
+        """Checks users' and viewers' tokens."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the operator set."""

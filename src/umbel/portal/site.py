@@ -1,0 +1,64 @@
+"""The built web app: whatever no route of the API takes.
+
+In: GET of a path. Out: the file; the app's first page for a path of its own; 404 in our error form
+for a path of the API. Without a build the first page says how to make one.
+"""
+
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from umbel.portal.errors import NoSuchPath
+
+STATIC = Path(__file__).parent / "static"
+
+_API = ("/api", "/oauth", "/metrics", "/healthz", "/readyz", "/openapi.json", "/docs")
+_FIRST = "index.html"
+_FOR_EVER = "public, max-age=31536000, immutable"
+_POLICY = (
+    "default-src 'self'; connect-src *; media-src * blob:; img-src 'self' data:; "
+    "style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; frame-ancestors 'none'"
+)
+_UNBUILT = """<!doctype html><meta charset="utf-8"><title>Umbel</title>
+<h1>Umbel is running</h1>
+<p>The web app is not built. Run <code>make web</code> in the source tree and load this page again.
+The API is described at <a href="/docs">/docs</a>.</p>
+"""
+
+
+class Site:
+    """An ASGI app for the router's default."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = StaticFiles(directory=folder, check_dir=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise NoSuchPath
+        path: str = scope["path"]
+        if any(path == prefix or path.startswith(f"{prefix}/") for prefix in _API):
+            raise NoSuchPath
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        response = await self._find(path, scope)
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Content-Security-Policy"] = _POLICY
+        await response(scope, receive, send)
+
+    async def _find(self, path: str, scope: Scope) -> Response:
+        if not (self._folder / _FIRST).is_file():
+            return HTMLResponse(_UNBUILT)
+        try:
+            response = await self._files.get_response(path.lstrip("/") or _FIRST, scope)
+        except HTTPException as error:
+            # A missing script must not become a page: the browser would try to run it.
+            if error.status_code != 404 or path.startswith("/assets/"):
+                raise
+            return FileResponse(self._folder / _FIRST, headers={"Cache-Control": "no-cache"})
+        is_hashed = path.startswith("/assets/")  # the build puts a hash into each name there
+        response.headers["Cache-Control"] = _FOR_EVER if is_hashed else "no-cache"
+        return response

@@ -1,0 +1,74 @@
+"""`umbel serve`: the front end and the loop in one process, until a signal.
+
+In: settings. Out: an HTTP listener, and the events kept. The two live and die together.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+from umbel import bootstrap
+from umbel.kit.config import Settings
+from umbel.kit.errors import Conflict
+from umbel.portal.server import PortalServer, bind
+
+log = structlog.get_logger(__name__)
+
+
+class AddressTaken(Conflict):
+    """Something else listens on the front end's address; choose another with --port."""
+
+    code = "umbel.address_taken"
+
+
+class _Server(PortalServer):
+    """The portal's server under our own signals: one of them ends the loop too."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve_until_stopped(settings: Settings, ready_file: Path | None = None) -> None:
+    """Run until SIGINT or SIGTERM. Raises AddressTaken and what assembling raises."""
+    async with bootstrap.opened(settings) as system:
+        listener = _listen(settings)
+        server = _Server(system.app())
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(signum, _stop, server)
+        loop = asyncio.create_task(system.delivery.run(), name="delivery")
+        loop.add_done_callback(lambda _: _stop(server))
+        url = f"http://{settings.host}:{listener.getsockname()[1]}"
+        announcing = asyncio.create_task(_announce(server, url, ready_file))
+        try:
+            await server.serve([listener])
+        finally:
+            announcing.cancel()
+            loop.cancel()
+            with suppress(asyncio.CancelledError):
+                await loop
+
+
+async def _announce(server: PortalServer, url: str, ready_file: Path | None) -> None:
+    while not server.started:  # noqa: ASYNC110 -- uvicorn has no event to wait for
+        await asyncio.sleep(0.01)
+    log.info("serving", url=url)
+    if ready_file is not None:
+        ready_file.write_text(url)
+
+
+def _stop(server: PortalServer) -> None:
+    server.should_exit = True
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        return bind(settings.host, settings.port)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        raise AddressTaken(f"cannot listen on {where}: {error.strerror}") from error

@@ -1,0 +1,205 @@
+"""What holds for every path: the error form, body limits, health, meters, the web app."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.http import World, make_system, world
+from support.waiting import until
+from umbel.kit.db import Database
+from umbel.portal.server import bind
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/api/v1/nothing", 404, "umbel.no_such_path"),
+        ("GET", "/api", 404, "umbel.no_such_path"),
+        ("POST", "/api/v2/events", 404, "umbel.no_such_path"),
+        ("GET", "/api/v1/events/", 404, "umbel.no_such_path"),
+        ("GET", "/oauth/other", 404, "umbel.no_such_path"),
+        ("PUT", "/api/v1/events", 405, "umbel.method_not_allowed"),
+        ("DELETE", "/healthz", 405, "umbel.method_not_allowed"),
+        ("POST", "/calendar", 405, "umbel.method_not_allowed"),
+        ("GET", "/api/v1/events/ev_0", 404, "umbel.no_such_event"),
+    ],
+)
+async def test_every_refusal_has_the_same_form(
+    here: World, method: str, path: str, status: int, code: str
+) -> None:
+    answer = await here.client.request(method, path)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/json"
+    assert set(answer.json()) == {"code", "message", "details"}
+    assert answer.json()["code"] == code
+    assert ("allow" in answer.headers) == (status == 405)
+
+
+@pytest.mark.parametrize(
+    "body", ["{", "[]", "7", '{"name": "\\ud800", "\\ud800": 1}', "[" * 50_000]
+)
+async def test_a_body_that_is_not_what_was_asked(here: World, body: str) -> None:
+    headers = here.as_("operator") | {"Content-Type": "application/json"}
+    answer = await here.client.post("/api/v1/providers", content=body, headers=headers)
+    assert answer.status_code in (400, 422)
+    assert set(answer.json()) == {"code", "message", "details"}
+
+
+async def test_a_told_length_over_the_limit_is_refused_unread(here: World) -> None:
+    most = here.system.settings.max_body_bytes
+    read = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(1)
+        yield b"x"
+
+    headers = here.as_("operator") | {"Content-Length": str(most + 1)}
+    answer = await here.client.post("/api/v1/providers", content=body(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "umbel.too_large")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/providers", "/api/v1/events/{}/ingest/rtp"])
+async def test_an_untold_length_over_the_limit_is_refused(here: World, path: str) -> None:
+    event = await here.event()
+    most = here.system.settings.max_body_bytes
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(most // 1000 + 1):
+            yield b"x" * 1000
+
+    media = "application/sdp" if path.endswith("rtp") else "application/json"
+    headers = here.as_("operator") | {"Content-Type": media}
+    answer = await here.client.post(path.format(event.id), content=body(), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (413, "umbel.too_large")
+
+
+async def test_a_body_at_the_limit_is_read(here: World) -> None:
+    most = here.system.settings.max_body_bytes
+    body = b'{"name": "A", "access_node": "pe1"}'.ljust(most)
+    headers = here.as_("operator") | {"Content-Type": "application/json"}
+    answer = await here.client.post("/api/v1/providers", content=body, headers=headers)
+    assert answer.status_code == 201
+
+
+async def test_health(here: World) -> None:
+    assert (await here.client.get("/healthz")).json() == {"status": "ok"}
+    assert (await here.client.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_not_ready_once_the_feed_has_stopped(here: World) -> None:
+    await here.app.state.feed.stop()
+    answer = await here.client.get("/readyz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "umbel.not_ready")
+    assert answer.json()["details"] == {"database": True, "feed": False}
+    assert (await here.client.get("/healthz")).status_code == 200
+
+
+async def test_meters(here: World) -> None:
+    event = await here.open_event()
+    await here.client.post(f"/api/v1/events/{event.id}/sessions")
+    await here.client.get(f"/api/v1/events/{event.id}")
+    await here.client.get("/made/up/by/a/client")
+    await here.client.request("BREW", "/api/v1/events")
+    answer = await here.client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    lines = answer.text.splitlines()
+    route = 'route="/api/v1/events/{event_id}"'
+    assert f'umbel_http_requests_total{{method="GET",{route},status="200"}} 1.0' in lines
+    assert f'umbel_http_request_seconds_count{{method="GET",{route}}} 1.0' in lines
+    assert 'umbel_http_requests_total{method="GET",route="other",status="200"} 1.0' in lines
+    assert 'umbel_events{state="open"} 1.0' in lines
+    assert 'umbel_events{state="live"} 0.0' in lines
+    assert 'umbel_functions{role="edge",state="active"} 1.0' in lines
+    assert 'umbel_viewers{node="pe4"} 1.0' in lines
+    assert "made" not in answer.text
+    assert "BREW" not in answer.text
+    assert event.id not in answer.text
+
+
+async def test_the_api_describes_itself(here: World) -> None:
+    described = (await here.client.get("/openapi.json")).json()
+    for path, item in described["paths"].items():
+        for operation in item.values():
+            refusals = [s for s in operation["responses"] if int(s) >= 400]
+            assert refusals, path
+            for status in refusals:
+                schema = operation["responses"][status]["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/Problem"}, (path, status)
+    assert (await here.client.get("/docs")).status_code == 200
+
+
+async def test_without_a_build_the_first_page_says_how_to_make_one(here: World) -> None:
+    answer = await here.client.get("/")
+    assert answer.status_code == 200
+    assert "make web" in answer.text
+
+
+@pytest.fixture
+async def built(sqlite: Database, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    folder = tmp_path / "static"
+    (folder / "assets").mkdir(parents=True)
+    (folder / "index.html").write_text("<title>the app</title>")
+    (folder / "assets" / "main-1a2b.js").write_text("let x")
+    (tmp_path / "secret.txt").write_text("secret")
+    async with world(make_system(sqlite, tmp_path), static=folder) as made:
+        yield made.client
+
+
+@pytest.mark.parametrize("path", ["/", "/calendar", "/watch/ev_1", "/index.html"])
+async def test_the_apps_own_paths_are_its_first_page(built: httpx.AsyncClient, path: str) -> None:
+    answer = await built.get(path)
+    assert answer.status_code == 200
+    assert "the app" in answer.text
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_hashed_files_are_kept_for_ever_and_missing_ones_are_missing(
+    built: httpx.AsyncClient,
+) -> None:
+    script = await built.get("/assets/main-1a2b.js")
+    assert script.text == "let x"
+    assert "immutable" in script.headers["cache-control"]
+    missing = await built.get("/assets/main-old.js")
+    assert (missing.status_code, missing.json()["code"]) == (404, "umbel.no_such_path")
+    assert (await built.head("/")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt", "/%00"]
+)
+async def test_nothing_outside_the_folder_is_served(built: httpx.AsyncClient, path: str) -> None:
+    answer = await built.get(path)
+    assert answer.status_code in (200, 404)
+    assert "secret" not in answer.text
+
+
+async def test_the_api_keeps_its_paths_beside_the_app(built: httpx.AsyncClient) -> None:
+    answer = await built.get("/api/v1/nothing")
+    assert (answer.status_code, answer.json()["code"]) == (404, "umbel.no_such_path")
+
+
+async def test_responses_are_not_held_back_for_acknowledgements() -> None:
+    accepted: list[socket.socket] = []
+
+    class Noting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.append(transport.get_extra_info("socket"))
+
+    listening = bind("127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Noting, sock=listening)
+    async with server:
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+
+        async def arrived() -> bool:
+            return bool(accepted)
+
+        await until(arrived)
+        assert accepted[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+        await writer.wait_closed()

@@ -1,0 +1,50 @@
+"""Fixtures every layer of tests shares: databases."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from support import postgres
+from umbel import migrations
+from umbel.kit.db import Database
+
+# Otherwise the first async test makes pytest-asyncio ask for "the current loop", which makes one
+# that nobody closes, and its ResourceWarning fails whichever test the garbage collector picks.
+asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Cluster]:
+    """A private cluster for the whole run."""
+    if postgres.programs() is None:
+        pytest.skip(postgres.ABSENT)
+    with postgres.cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path / 'umbel.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database of each kind."""
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        return url
+    running: postgres.Cluster = request.getfixturevalue("postgresql")
+    return running.fresh()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A database of each kind with the newest schema."""
+    opened = Database(database_url)
+    try:
+        await migrations.upgrade(opened)
+        yield opened
+    finally:
+        await opened.close()

@@ -1,0 +1,345 @@
+"""One suite over every MediaPlane: the fake, and real media servers over JSON-RPC."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import pytest
+
+from support.media_server import Ground, MediaProcess, ground, key_hash
+from support.waiting import until
+from umbel.kit.errors import Conflict, Invalid, Unavailable
+from umbel.media.drivers.fake import FakeMedia
+from umbel.media.drivers.jsonrpc import JsonRpcMedia
+from umbel.media.model import Server, StreamRole, StreamSpec, StreamState, Target
+from umbel.media.ports import MediaPlane
+from umbel.media.service import Media
+
+KEY = "ev1.correct-horse"
+
+
+class Rig(Protocol):
+    """A plane, and hands to let things happen to the servers behind it."""
+
+    plane: MediaPlane
+    changes: list[tuple[str, str]]
+
+    async def start(self, function_id: str, role: StreamRole) -> Server: ...
+    async def publish(self, server: Server, stream: str, key: str) -> None: ...
+    async def stop_publishing(self, server: Server, stream: str) -> None: ...
+    async def watch_hls(self, server: Server, stream: str, session: str) -> None: ...
+    async def lose(self, server: Server) -> None: ...
+    def another_client(self) -> MediaPlane: ...
+    async def close(self) -> None: ...
+
+
+class FakeRig:
+    def __init__(self) -> None:
+        self.plane = FakeMedia()
+        self.changes: list[tuple[str, str]] = []
+        self.plane.watch(lambda function, stream: self.changes.append((function, stream)))
+        self._numbers = itertools.count(1)
+
+    async def start(self, function_id: str, role: StreamRole) -> Server:
+        number = next(self._numbers)
+        return Server(
+            function_id=function_id, address=f"127.0.9.{number}", control_port=8888, secret="s"
+        )
+
+    async def publish(self, server: Server, stream: str, key: str) -> None:
+        if key == KEY:
+            self.plane.publish(server.function_id, stream)
+        else:
+            self.plane.refuse(server.function_id, stream, "the stream key is wrong")
+
+    async def stop_publishing(self, server: Server, stream: str) -> None:
+        self.plane.stop_publishing(server.function_id, stream)
+
+    async def watch_hls(self, server: Server, stream: str, session: str) -> None:
+        self.plane.set_viewers(server.function_id, stream, [session])
+
+    async def lose(self, server: Server) -> None:
+        self.plane.cut(server.function_id)
+
+    def another_client(self) -> FakeMedia:
+        return self.plane
+
+    async def close(self) -> None:
+        await self.plane.close()
+
+
+class RealRig:
+    def __init__(self, made: Ground) -> None:
+        self.plane = JsonRpcMedia()
+        self.changes: list[tuple[str, str]] = []
+        self.plane.watch(lambda function, stream: self.changes.append((function, stream)))
+        self._ground = made
+        self._numbers = itertools.count(1)
+        self._clients: list[JsonRpcMedia] = [self.plane]
+
+    async def start(self, function_id: str, role: StreamRole) -> Server:
+        address = f"127.0.9.{next(self._numbers)}"
+        return self._ground.start(function_id, role.value, address).server
+
+    async def publish(self, server: Server, stream: str, key: str) -> None:
+        port = self._process(server).ports["rtmp"]
+        url = f"rtmp://{server.address}:{port}/live/{key}"
+        self._ground.push("-f", "flv", url)
+
+    async def stop_publishing(self, server: Server, stream: str) -> None:
+        self._ground.encoders[-1].kill()
+
+    async def watch_hls(self, server: Server, stream: str, session: str) -> None:
+        url = f"{self._process(server).http}/hls/{stream}/index.m3u8"
+        token = self._ground.token(session, stream)
+        async with httpx.AsyncClient(trust_env=False, timeout=1) as http:
+            # Nothing flows yet, so the playlist is waited for in vain; but asking is watching.
+            with suppress(httpx.ReadTimeout):
+                await http.get(url, headers={"Authorization": f"Bearer {token}"})
+
+    async def lose(self, server: Server) -> None:
+        self._process(server).kill()
+
+    def another_client(self) -> JsonRpcMedia:
+        self._clients.append(JsonRpcMedia())
+        return self._clients[-1]
+
+    async def close(self) -> None:
+        for client in self._clients:
+            await client.close()
+
+    def _process(self, server: Server) -> MediaProcess:
+        return next(p for p in self._ground.started if p.server == server)
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.lab)])
+async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
+    with ground(tmp_path) as made:
+        rig = FakeRig() if request.param == "fake" else RealRig(made)
+        try:
+            yield rig
+        finally:
+            await rig.close()
+
+
+def spec(role: StreamRole, *hops: Target, stream: str = "ev1") -> StreamSpec:
+    keys = (key_hash(KEY),) if role is StreamRole.ACQUIRER else ()
+    return StreamSpec(stream=stream, role=role, hops=hops, key_hashes=keys)
+
+
+async def test_an_acquirer_tells_where_to_push(rig: Rig) -> None:
+    server = await rig.start("acq", StreamRole.ACQUIRER)
+    state = await rig.plane.ensure(server, spec(StreamRole.ACQUIRER))
+    assert (state.stream, state.role, state.port) == ("ev1", StreamRole.ACQUIRER, 0)
+    assert {"rtmp", "srt", "rtp", "mpegts", "whip"} == dict(state.urls).keys()
+    assert dict(state.urls)["whip"].endswith("/whip/ev1")
+    assert dict(state.urls)["rtmp"].startswith(f"rtmp://{server.address}:")
+    assert state.ingest is not None
+    assert state.ingest.protocol == ""
+    assert not state.flowing
+
+
+async def test_a_forwarder_listens_and_sends_on(rig: Rig) -> None:
+    server = await rig.start("fwd", StreamRole.FORWARDER)
+    hop = Target(address="127.0.9.99", port=5004)
+    state = await rig.plane.ensure(server, spec(StreamRole.FORWARDER, hop))
+    assert state.port > 0
+    assert state.hops == (hop,)
+    assert state.urls == ()
+    assert state.ingest is None
+
+
+async def test_an_edge_tells_where_to_watch(rig: Rig) -> None:
+    server = await rig.start("edge", StreamRole.EDGE)
+    state = await rig.plane.ensure(server, spec(StreamRole.EDGE))
+    assert state.port > 0
+    assert dict(state.urls)["whep"].endswith("/whep/ev1")
+    assert dict(state.urls)["hls"].endswith("/hls/ev1/index.m3u8")
+    assert state.viewers == ()
+
+
+async def test_ensure_again_adjusts_and_keeps_the_port(rig: Rig) -> None:
+    server = await rig.start("fwd", StreamRole.FORWARDER)
+    first = await rig.plane.ensure(server, spec(StreamRole.FORWARDER))
+    hops = (Target(address="127.0.9.98", port=5004), Target(address="127.0.9.99", port=5006))
+    second = await rig.plane.ensure(server, spec(StreamRole.FORWARDER, *hops))
+    third = await rig.plane.ensure(server, spec(StreamRole.FORWARDER, hops[1]))
+    assert first.port == second.port == third.port
+    assert second.hops == hops
+    assert third.hops == hops[1:]
+    assert list(await rig.plane.observe(server)) == ["ev1"]
+
+
+async def test_two_at_once_make_one_stream(rig: Rig) -> None:
+    server = await rig.start("fwd", StreamRole.FORWARDER)
+    wanted = spec(StreamRole.FORWARDER)
+    other = rig.another_client()
+    states = await asyncio.gather(
+        *(plane.ensure(server, wanted) for plane in (rig.plane, other, rig.plane, other))
+    )
+    assert len({state.port for state in states}) == 1
+
+
+async def test_streams_have_ports_of_their_own(rig: Rig) -> None:
+    server = await rig.start("fwd", StreamRole.FORWARDER)
+    first = await rig.plane.ensure(server, spec(StreamRole.FORWARDER))
+    second = await rig.plane.ensure(server, spec(StreamRole.FORWARDER, stream="ev2"))
+    assert first.port != second.port
+    assert set(await rig.plane.observe(server)) == {"ev1", "ev2"}
+
+
+async def test_a_new_client_finds_everything(rig: Rig) -> None:
+    server = await rig.start("edge", StreamRole.EDGE)
+    made = await rig.plane.ensure(server, spec(StreamRole.EDGE))
+    other = rig.another_client()
+    assert await other.observe(server) == {"ev1": made}
+    assert (await other.ensure(server, spec(StreamRole.EDGE))).port == made.port
+
+
+async def test_remove_drops_and_forgives(rig: Rig) -> None:
+    server = await rig.start("edge", StreamRole.EDGE)
+    await rig.plane.ensure(server, spec(StreamRole.EDGE))
+    await rig.plane.remove(server, "ev1")
+    await rig.plane.remove(server, "ev1")
+    assert await rig.plane.observe(server) == {}
+    assert (await rig.plane.ensure(server, spec(StreamRole.EDGE))).port > 0
+
+
+async def test_a_stream_keeps_its_role(rig: Rig) -> None:
+    server = await rig.start("edge", StreamRole.EDGE)
+    before = await rig.plane.ensure(server, spec(StreamRole.EDGE))
+    with pytest.raises(Conflict):
+        await rig.plane.ensure(server, spec(StreamRole.FORWARDER))
+    assert (await rig.plane.observe(server))["ev1"].port == before.port
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        StreamSpec(stream="../etc", role=StreamRole.EDGE),
+        StreamSpec(stream="", role=StreamRole.EDGE),
+        StreamSpec(stream="ev1", role=StreamRole.EDGE, hops=(Target(address="::1", port=0),)),
+        StreamSpec(stream="ev1", role=StreamRole.EDGE, key_hashes=("secret",)),
+    ],
+)
+async def test_what_makes_no_sense_is_invalid(rig: Rig, wrong: StreamSpec) -> None:
+    server = await rig.start("edge", StreamRole.EDGE)
+    with pytest.raises(Invalid):
+        await rig.plane.ensure(server, wrong)
+    assert await rig.plane.observe(server) == {}
+
+
+async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
+    acquirer = await rig.start("acq", StreamRole.ACQUIRER)
+    forwarder = await rig.start("fwd", StreamRole.FORWARDER)
+    edge = await rig.start("edge", StreamRole.EDGE)
+    leaf = await rig.plane.ensure(edge, spec(StreamRole.EDGE))
+    to_leaf = Target(address=edge.address, port=leaf.port)
+    middle = await rig.plane.ensure(forwarder, spec(StreamRole.FORWARDER, to_leaf))
+    to_middle = Target(address=forwarder.address, port=middle.port)
+    await rig.plane.ensure(acquirer, spec(StreamRole.ACQUIRER, to_middle))
+    await rig.publish(acquirer, "ev1", KEY)
+
+    async def at(server: Server) -> StreamState:
+        return (await rig.plane.observe(server))["ev1"]
+
+    root = await until(lambda: at(acquirer), lambda s: s.flowing and bool(s.ingest.video))
+    assert root.ingest is not None
+    assert root.ingest.protocol == "rtmp"
+    assert (root.ingest.video, root.ingest.audio) == ("H.264", "AAC")
+    for server in (forwarder, edge):
+        state = await until(lambda s=server: at(s), lambda s: s.flowing and s.mbps_in > 0)
+        assert state.ingest is None
+    assert ("acq", "ev1") in rig.changes
+    rig.changes.clear()
+    await rig.stop_publishing(acquirer, "ev1")
+    for server in (acquirer, forwarder, edge):
+        await until(lambda s=server: at(s), lambda s: not s.flowing)
+    assert (await at(acquirer)).ingest.protocol == ""
+    assert ("acq", "ev1") in rig.changes
+
+
+RTP_OFFER = """v=0
+o=- 0 0 IN IP4 127.0.0.1
+s=-
+t=0 0
+m=video 0 RTP/AVP 100
+a=rtpmap:100 H264/90000
+"""
+
+
+async def test_an_rtp_publisher_is_told_where_to_send(rig: Rig) -> None:
+    acquirer = await rig.start("acq", StreamRole.ACQUIRER)
+    plain = await rig.plane.ensure(acquirer, spec(StreamRole.ACQUIRER))
+    assert plain.rtp_answer == ""
+    described = replace(spec(StreamRole.ACQUIRER), rtp_offer=RTP_OFFER)
+    state = await rig.plane.ensure(acquirer, described)
+    address, _, port = dict(state.urls)["rtp"].rpartition(":")
+    assert f"m=video {port} " in state.rtp_answer
+    assert address in state.rtp_answer
+    assert (await rig.plane.observe(acquirer))["ev1"].rtp_answer == state.rtp_answer
+    with pytest.raises(Invalid) as refused:
+        await rig.plane.ensure(acquirer, replace(described, rtp_offer="v=0\r\nm=nonsense\r\n"))
+    assert refused.value.code == "umbel.malformed_sdp"
+
+
+async def test_a_wrong_key_is_refused_and_told(rig: Rig) -> None:
+    acquirer = await rig.start("acq", StreamRole.ACQUIRER)
+    await rig.plane.ensure(acquirer, spec(StreamRole.ACQUIRER))
+    await rig.publish(acquirer, "ev1", "ev1.wrong")
+
+    async def state() -> StreamState:
+        return (await rig.plane.observe(acquirer))["ev1"]
+
+    refused = await until(state, lambda s: ("acq", "ev1") in rig.changes)
+    assert refused.ingest is not None
+    assert refused.ingest.protocol == ""
+    assert refused.ingest.error
+    assert not refused.flowing
+
+
+async def test_a_viewer_is_counted(rig: Rig) -> None:
+    edge = await rig.start("edge", StreamRole.EDGE)
+    await rig.plane.ensure(edge, spec(StreamRole.EDGE))
+    await rig.watch_hls(edge, "ev1", "session-1")
+    assert (await rig.plane.observe(edge))["ev1"].viewers == ("session-1",)
+
+
+async def test_a_lost_server_is_told_and_unavailable(rig: Rig) -> None:
+    edge = await rig.start("edge", StreamRole.EDGE)
+    await rig.plane.ensure(edge, spec(StreamRole.EDGE))
+    await rig.lose(edge)
+
+    async def told() -> bool:
+        return ("edge", "") in rig.changes
+
+    await until(told)
+    for attempt in (rig.plane.observe(edge), rig.plane.ensure(edge, spec(StreamRole.EDGE))):
+        with pytest.raises(Unavailable):
+            await attempt
+    with pytest.raises(Unavailable):
+        await rig.plane.remove(edge, "ev1")
+
+
+async def test_the_service_leaves_out_who_is_silent(rig: Rig) -> None:
+    edge = await rig.start("edge", StreamRole.EDGE)
+    gone = await rig.start("gone", StreamRole.EDGE)
+    media = Media(rig.plane)
+    for server in (edge, gone):
+        await media.ensure(server, spec(StreamRole.EDGE))
+    await rig.lose(gone)
+    assert list(await media.observe([edge, gone])) == ["edge"]
+
+
+async def test_forgetting_closes_quietly_and_forgets_no_media(rig: Rig) -> None:
+    edge = await rig.start("edge", StreamRole.EDGE)
+    before = await rig.plane.ensure(edge, spec(StreamRole.EDGE))
+    await rig.plane.forget("edge")
+    await rig.plane.forget("never heard of")
+    assert rig.changes == []
+    assert (await rig.plane.observe(edge))["ev1"].port == before.port

@@ -1,0 +1,110 @@
+"""The schema's history on both databases: up, down, together, and never apart from the stores."""
+
+import asyncio
+import importlib
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+import umbel
+from umbel import migrations
+from umbel.kit.db import Database, metadata
+
+for module in pkgutil.walk_packages(umbel.__path__, "umbel."):
+    if module.name.endswith((".store", "kit.journal")):
+        importlib.import_module(module.name)
+
+
+async def tables(database: Database) -> set[str]:
+    async with database.read() as connection:
+        names = await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names())
+    return set(names) - {"alembic_version"}
+
+
+async def test_up_makes_every_table_and_down_drops_them(database: Database) -> None:
+    assert await tables(database) == set(metadata.tables)
+    assert await migrations.current(database) == migrations.newest()
+    await migrations.downgrade(database)
+    assert await tables(database) == set()
+    await migrations.upgrade(database)
+    assert await tables(database) == set(metadata.tables)
+
+
+async def test_up_twice_is_up_once(database: Database) -> None:
+    await migrations.upgrade(database)
+    assert await migrations.current(database) == migrations.newest()
+
+
+async def test_history_and_stores_do_not_drift(database: Database) -> None:
+    def differences(sync: sa.Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(sync), metadata))
+
+    async with database.read() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_a_failing_revision_leaves_nothing(database_url: str) -> None:
+    database = Database(database_url)
+    try:
+        async with database.write() as connection:
+            await connection.execute(sa.text("CREATE TABLE users (x INTEGER)"))
+        with pytest.raises(Exception, match=r"(?i)users"):
+            await migrations.upgrade(database)
+        assert await tables(database) == {"users"}
+        assert await migrations.current(database) == ""
+    finally:
+        await database.close()
+
+
+async def test_a_schema_of_another_release_is_refused(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(migrations.SchemaUnknown):
+        await migrations.upgrade(database)
+
+
+_START = """
+import asyncio, sys
+from umbel import migrations
+from umbel.kit.db import Database
+
+async def main():
+    database = Database(sys.argv[1])
+    await migrations.upgrade(database)
+    await database.close()
+
+sys.stdin.readline()
+asyncio.run(main())
+"""
+
+
+async def test_instances_that_start_together_take_turns(database_url: str) -> None:
+    async def start() -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _START,
+            database_url,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    instances = [await start() for _ in range(4)]
+    try:
+        outcomes = await asyncio.gather(*(i.communicate(b"go\n") for i in instances))
+    finally:
+        for instance in instances:
+            if instance.returncode is None:
+                instance.kill()
+                await instance.wait()
+    assert [i.returncode for i in instances] == [0] * 4, [err.decode() for _, err in outcomes]
+    database = Database(database_url)
+    try:
+        assert await tables(database) == set(metadata.tables)
+    finally:
+        await database.close()

@@ -1,0 +1,302 @@
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from support.ingest_lab import (
+    ADDRESS,
+    DEADLINE_S,
+    KEY,
+    PLAIN_H264,
+    RATE,
+    TONE,
+    Collector,
+    Lab,
+    alive,
+    children,
+    decode_video,
+    digest,
+    encode,
+    encoder,
+    end,
+    lab,
+    live,
+    nals,
+)
+from umbel.kit.clock import SystemClock
+from umbel.media.drivers.ingest import IngestDesk
+from umbel.media.ingest.keys import AlreadyPublishing, WrongStreamKey
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
+WRONG = "ev_lab.wrong"
+ENCODE = (*PLAIN_H264, "-c:a", "aac")
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Lab]:
+    async with lab(tmp_path) as it:
+        yield it
+
+
+def to_rtmp(here: Lab, key: str = KEY) -> tuple[str, ...]:
+    return (*live(*ENCODE), "-f", "flv", f"{here.urls['rtmp']}/{key}")
+
+
+def to_srt(here: Lab, key: str = KEY) -> tuple[str, ...]:
+    return (*live(*ENCODE), "-f", "mpegts", f"{here.urls['srt']}?streamid={key}")
+
+
+def to_ts(here: Lab) -> tuple[str, ...]:
+    return (*live(*ENCODE), "-f", "mpegts", f"udp://{here.urls['mpegts']}?pkt_size=1316")
+
+
+def workers(here: Lab) -> list[int]:
+    """Process ids of media workers (the SRT listener came first)."""
+    found = []
+    for pid in children(os.getpid()):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except FileNotFoundError:
+            continue
+        if b"umbel.media.drivers.ingest_worker" in words:
+            found.append(pid)
+    return found[1:]
+
+
+@pytest.mark.parametrize("way", [to_rtmp, to_srt])
+async def test_wrong_key_is_refused(here: Lab, way) -> None:
+    assert await encode(*way(here, WRONG)) != 0
+    assert "started" not in here.events
+    assert here.events.count("refused") == 1
+    assert here.desk.state("ev_lab").error.startswith("umbel.wrong_stream_key")
+    with pytest.raises(WrongStreamKey):
+        here.desk.check_key("ev_lab", WRONG)
+    here.desk.check_key("ev_lab", KEY)
+
+
+@pytest.mark.parametrize("first", [to_rtmp, to_srt, to_ts])
+async def test_second_publisher_is_refused(here: Lab, first) -> None:
+    async with encoder(*first(here)):
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+        protocol = here.desk.state("ev_lab").protocol
+        assert await encode(*to_rtmp(here)) != 0
+        assert await encode(*to_srt(here)) != 0
+        with pytest.raises(AlreadyPublishing):
+            here.desk.claim("ev_lab", "whip", key=KEY)
+        seen = here.sink.frames()
+        await here.until(lambda: here.sink.frames() > seen + RATE, "the first goes on")
+        assert here.desk.state("ev_lab").protocol == protocol
+        assert here.events.count("started") == 1
+        assert len(here.sink.ssrcs(96)) == 1
+
+
+async def test_udp_sender_is_latched(here: Lab) -> None:
+    async with encoder(*to_ts(here)):
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+        async with encoder(*to_ts(here)):
+            await here.until(lambda: here.events.count("refused") == 1, "the second is noticed")
+            seen = here.sink.frames()
+            await here.until(lambda: here.sink.frames() > seen + 2 * RATE, "the first goes on")
+        assert here.events.count("refused") == 1
+    assert len(here.sink.ssrcs(96)) == 1
+
+
+async def test_encoder_stops_and_returns_another_way(here: Lab) -> None:
+    count = 0
+    for way, protocol in ((to_rtmp, "rtmp"), (to_ts, "mpegts"), (to_srt, "srt"), (to_rtmp, "rtmp")):
+        count += 1
+        async with encoder(*way(here)):
+            await here.until(lambda c=count: len(here.sink.ssrcs(96)) == c, "a new publication")
+            ssrc = here.sink.ssrcs(96)[-1]
+            await here.until(lambda s=ssrc: len(here.sink.rtp(96, s)) > RATE, "its video")
+            assert here.desk.state("ev_lab").protocol == protocol
+        await here.until(lambda c=count: here.events.count("stopped") == c, "its end")
+        assert here.desk.state("ev_lab").protocol == ""
+        assert len(decode_video(nals(here.sink.rtp(96, ssrc)))) > 10
+    assert len(here.sink.ssrcs(111)) == count
+
+
+@pytest.mark.parametrize("way", [to_rtmp, to_srt, to_ts])
+async def test_killed_worker_is_replaced(here: Lab, way) -> None:
+    async with encoder(*way(here)):
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+        os.kill(workers(here)[0], signal.SIGKILL)
+        await here.until(lambda: "worker_lost" in here.desk.state("ev_lab").error, "the report")
+        await here.until(lambda: len(here.sink.ssrcs(96)) == 2, "a new source")
+        ssrc = here.sink.ssrcs(96)[1]
+        await here.until(lambda: len(here.sink.rtp(96, ssrc)) > RATE, "its video")
+        assert len(decode_video(nals(here.sink.rtp(96, ssrc))[:-1])) > 10
+        assert here.events.count("started") == 1
+        assert here.desk.state("ev_lab").error == ""
+
+
+async def test_worker_that_keeps_dying_ends_the_ingest(here: Lab) -> None:
+    async with encoder(*to_rtmp(here)) as process:
+        while "stopped" not in here.events:
+            await here.until(lambda: workers(here) or "stopped" in here.events, "a worker")
+            for pid in workers(here):
+                end(pid)
+        await here.until(lambda: process.returncode is not None, "the encoder is disconnected")
+    assert here.desk.state("ev_lab").error.startswith("umbel.ingest_failed")
+
+
+async def test_hanging_worker_is_replaced(here: Lab) -> None:
+    async with encoder(*to_rtmp(here)):
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+        os.kill(workers(here)[0], signal.SIGSTOP)
+        await here.until(lambda: len(here.sink.ssrcs(96)) == 2, "a new source")
+
+
+async def test_lost_srt_listener_is_replaced_on_its_port(here: Lab) -> None:
+    [listener] = children(os.getpid())
+    os.kill(listener, signal.SIGKILL)
+    await here.until(lambda: not alive(listener) and children(os.getpid()), "another")
+    async with asyncio.timeout(DEADLINE_S):
+        while "started" not in here.events:
+            async with encoder(*to_srt(here)) as process:
+                await here.until(
+                    lambda p=process: p.returncode is not None or here.sink.frames() > RATE, "video"
+                )
+    assert here.sink.frames() > RATE
+
+
+async def test_revoked_key_disconnects(here: Lab) -> None:
+    for way in (to_rtmp, to_srt):
+        await here.desk.admit("ev_lab", [digest(KEY)], here.sink)
+        stops = here.events.count("stopped")
+        async with encoder(*way(here)) as process:
+            await here.until(lambda: here.desk.state("ev_lab").video, "video")
+            again = await here.desk.admit("ev_lab", [digest("ev_lab.new")], here.sink)
+            assert again == here.urls
+            await here.until(lambda p=process: p.returncode is not None, "disconnected")
+        assert here.events.count("stopped") == stops + 1
+
+
+async def test_ports_are_kept_by_wish(here: Lab) -> None:
+    ports = {name: int(here.urls[name].rsplit(":", 1)[1]) for name in ("rtp", "mpegts", "srt")}
+    rtmp = here.desk.rtmp_port
+    await here.desk.close()
+    desk = await IngestDesk.open(ADDRESS, rtmp, clock=SystemClock(), on_event=lambda *_: None)
+    try:
+        urls = await desk.admit("ev_lab", [digest(KEY)], Collector(), ports=ports)
+        assert urls == here.urls
+        other = await desk.admit("ev_two", [digest(KEY)], Collector(), ports=ports)
+        assert not set(other.values()) - {other["rtmp"]} & set(urls.values())
+    finally:
+        await desk.close()
+
+
+async def test_dismissed_stream_is_closed(here: Lab) -> None:
+    async with encoder(*to_rtmp(here)) as process:
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+        await here.desk.dismiss("ev_lab")
+        await here.until(lambda: process.returncode is not None, "disconnected")
+    assert not children(os.getpid())
+    await here.desk.dismiss("ev_lab")
+
+
+async def test_garbage_on_rtmp_hurts_nobody_else(here: Lab) -> None:
+    dice = random.Random(5)
+    hello = b"\x03" + bytes(1536) + bytes(1536)
+    port = here.desk.rtmp_port
+    async with encoder(*to_rtmp(here)):
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+        for round_ in range(40):
+            reader, writer = await asyncio.open_connection(ADDRESS, port)
+            junk = bytes(dice.randrange(256) for _ in range(dice.randrange(1, 3000)))
+            writer.write(junk if round_ % 2 else hello + b"\x83" + junk)
+            try:
+                writer.write_eof()
+                async with asyncio.timeout(DEADLINE_S):
+                    while await reader.read(65_536):
+                        pass
+            except OSError:
+                pass
+            writer.close()
+        seen = here.sink.frames()
+        await here.until(lambda: here.sink.frames() > seen + RATE, "the publisher goes on")
+    assert here.events.count("started") == 1
+
+
+async def test_garbage_on_udp_ports_is_no_publisher(here: Lab) -> None:
+    dice = random.Random(6)
+    loop = asyncio.get_running_loop()
+    for name in ("rtp", "mpegts"):
+        port = int(here.urls[name].split(":")[1])
+        transport, _ = await loop.create_datagram_endpoint(
+            asyncio.DatagramProtocol, remote_addr=(ADDRESS, port)
+        )
+        for _ in range(100):
+            size = dice.randrange(1, 1400)
+            transport.sendto(b"\x00" + bytes(dice.randrange(256) for _ in range(size)))
+        transport.close()
+    async with encoder(*to_rtmp(here)):
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+
+
+async def test_mangled_transport_stream_ends_only_itself(here: Lab) -> None:
+    """A stream of valid packets with noise inside: no frames, or an error, and then a good one."""
+    dice = random.Random(7)
+    loop = asyncio.get_running_loop()
+    port = int(here.urls["mpegts"].split(":")[1])
+    transport, _ = await loop.create_datagram_endpoint(
+        asyncio.DatagramProtocol, remote_addr=(ADDRESS, port)
+    )
+    for _ in range(300):
+        packet = b"\x47" + bytes(dice.randrange(256) for _ in range(187))
+        transport.sendto(packet * 7)
+    transport.close()
+    await here.until(lambda: "stopped" in here.events, "silence frees the claim")
+    async with encoder(*to_srt(here)):
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+
+
+SERVER = """
+import asyncio, hashlib, sys
+from umbel.kit.clock import SystemClock
+from umbel.media.drivers.ingest import IngestDesk
+
+class Nowhere:
+    def packets(self, batch, now_s):
+        print("packets", flush=True)
+
+async def main():
+    desk = await IngestDesk.open("127.0.61.2", 0, clock=SystemClock(), on_event=lambda *_: None)
+    urls = await desk.admit("ev_lab", [hashlib.sha256(b"ev_lab.secret").hexdigest()], Nowhere())
+    print(urls["rtmp"], flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def test_workers_end_with_their_server(tmp_path: Path) -> None:
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", SERVER, stdout=asyncio.subprocess.PIPE
+    )
+    pids: list[int] = []
+    try:
+        assert server.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            while not (line := await server.stdout.readline()).startswith(b"rtmp://"):
+                pass
+            url = f"{line.decode().strip()}/{KEY}"
+            async with encoder("-re", *TONE, "-c:a", "aac", "-f", "flv", url):
+                while b"packets" not in await server.stdout.readline():
+                    pass
+                pids = children(server.pid)
+                assert len(pids) == 2
+                server.kill()
+                while any(map(alive, pids)):
+                    await asyncio.sleep(0.02)
+    finally:
+        if server.returncode is None:
+            server.kill()
+        await server.wait()
+        for pid in pids:
+            end(pid)

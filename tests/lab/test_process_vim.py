@@ -1,0 +1,375 @@
+"""The process driver's own duties, with real processes that are killed, stopped and recycled."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from support.vim_worlds import (
+    HURRIED,
+    PE1,
+    PE2,
+    ProcessWorld,
+    process_world,
+    until,
+    until_state,
+)
+from umbel.compute.drivers.process import launch, procfs
+from umbel.compute.drivers.process.records import BadFunctionId
+from umbel.compute.inventory import Inventory
+from umbel.compute.model import Function, FunctionState, Role
+from umbel.compute.service import Compute
+from umbel.kit.clock import SystemClock
+from umbel.kit.errors import Unavailable
+
+pytestmark = pytest.mark.lab
+
+ACQUIRER = Function(id="acquirer-pe1-1", role=Role.ACQUIRER, node="pe1")
+EDGE = Function(id="edge-pe2-1", role=Role.EDGE, node="pe2")
+PATIENT = replace(HURRIED, probe_every_s=60.0)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[ProcessWorld]:
+    async with process_world(tmp_path) as real:
+        yield real
+
+
+@contextmanager
+def stranger(*words: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", *words])
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def workers_of(world: ProcessWorld, function_id: str) -> list[int]:
+    """The pids a busy stand-in noted: one in its session, one in a session of its own."""
+    path = Path(f"{world.records.ready_path(function_id)}.workers")
+    pids: list[int] = json.loads(path.read_text())
+    return pids
+
+
+def descriptors_of(pid: int) -> list[str]:
+    """What the process holds open, by the kernel's names."""
+    return [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+
+
+def command_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+def children() -> list[procfs.Process]:
+    return [process for process in procfs.scan() if process.parent == os.getpid()]
+
+
+async def test_death_is_seen_at_once_without_asking(world: ProcessWorld) -> None:
+    vim = world.open(limits=PATIENT)  # no health probe falls into this test
+    await vim.spawn(EDGE, PE2)
+    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
+    told = asyncio.Event()
+    vim.watch(lambda _id: told.set())
+    world.kill(EDGE.id)
+    async with asyncio.timeout(5):
+        await told.wait()
+    assert not [process for process in children() if not process.alive], "a zombie is left"
+
+
+async def test_concurrent_spawns_start_one_process(world: ProcessWorld) -> None:
+    await asyncio.gather(*(world.vim.spawn(EDGE, PE2) for _ in range(5)))
+    ready = str(world.records.ready_path(EDGE.id)).encode()
+    started = [p for p in children() if ready in command_of(p.pid)]
+    assert [process.pid for process in started] == [world.pid(EDGE.id)]
+
+
+async def test_a_dead_predecessors_functions_are_adopted(world: ProcessWorld) -> None:
+    await world.vim.spawn(EDGE, PE2)
+    await world.vim.spawn(ACQUIRER, PE1)
+    await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+    await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)
+    pid, victim = world.pid(EDGE.id), world.pid(ACQUIRER.id)
+    await world.vim.close()
+    world.kill(ACQUIRER.id)
+    await until(lambda: _is_dead(victim), what="dead while nobody watches")
+    successor = world.open()
+    seen = await successor.running()
+    assert seen[EDGE.id].state is FunctionState.ACTIVE
+    assert seen[ACQUIRER.id].state is FunctionState.FAILED
+    await successor.spawn(EDGE, PE2)
+    assert world.pid(EDGE.id) == pid
+    assert not [process for process in children() if not process.alive], "a zombie is left"
+
+
+async def test_one_that_started_in_its_predecessors_last_moment_is_found(
+    world: ProcessWorld,
+) -> None:
+    await world.vim.spawn(EDGE, PE2)
+    await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+    pid = world.pid(EDGE.id)
+    await world.vim.close()
+    record = world.records.get(EDGE.id)
+    assert record is not None
+    world.records.put(replace(record, pid=0, start_ticks=0))  # killed before it noted the pid
+    successor = world.open()
+    assert (await successor.running())[EDGE.id].state is FunctionState.ACTIVE
+    await successor.terminate(EDGE.id)
+    assert procfs.look(pid) is None
+
+
+async def test_a_recycled_pid_is_not_taken_for_ours(world: ProcessWorld) -> None:
+    await world.vim.spawn(EDGE, PE2)
+    await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+    record = world.records.get(EDGE.id)
+    assert record is not None
+    await world.vim.terminate(EDGE.id)
+    await world.vim.close()
+    with stranger() as other:
+        world.records.put(replace(record, pid=other.pid))
+        world.records.ready_path(EDGE.id).write_text(
+            json.dumps({"id": EDGE.id, "pid": other.pid, "ports": dict(record.ports)})
+        )
+        successor = world.open()
+        assert (await successor.running())[EDGE.id].state is FunctionState.FAILED
+        await successor.spawn(EDGE, PE2)
+        await until_state(successor, EDGE.id, FunctionState.ACTIVE)
+        await successor.terminate(EDGE.id)
+        assert other.poll() is None, "the stranger was hit"
+
+
+async def test_a_stopped_function_is_found_by_its_health(world: ProcessWorld) -> None:
+    told: list[str] = []
+    await world.vim.spawn(EDGE, PE2)
+    await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+    world.vim.watch(told.append)
+    pid = world.pid(EDGE.id)
+    os.kill(pid, signal.SIGSTOP)
+    await until(lambda: told == [EDGE.id], what="told of the silent function")
+    seen = (await world.vim.running())[EDGE.id]
+    assert seen.state is FunctionState.FAILED
+    assert seen.reason == "3 health probes in a row missed"
+    assert procfs.look(pid) is None
+
+
+async def test_an_answer_that_is_not_200_is_a_miss(world: ProcessWorld) -> None:
+    vim = world.open("sick")
+    await vim.spawn(EDGE, PE2)
+    seen = await until_state(vim, EDGE.id, FunctionState.FAILED)
+    assert "health" in seen.reason
+
+
+async def test_a_healthy_function_is_left_in_peace(world: ProcessWorld) -> None:
+    vim = world.open(limits=replace(HURRIED, probe_every_s=0.01, probe_deadline_s=5.0))
+    await vim.spawn(EDGE, PE2)
+    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
+    pid = world.pid(EDGE.id)
+    first = procfs.look(pid)
+    assert first is not None
+
+    def has_answered_many() -> bool:
+        now = procfs.look(pid)
+        assert now is not None, "killed though healthy"
+        return now.cpu_ticks >= first.cpu_ticks + 5
+
+    await until(has_answered_many, what="many probes answered")
+
+
+async def test_one_that_never_gets_ready_is_killed(world: ProcessWorld) -> None:
+    vim = world.open("never-ready", limits=replace(HURRIED, ready_within_s=0.5))
+    await vim.spawn(EDGE, PE2)
+    assert (await vim.running())[EDGE.id].state is FunctionState.BOOTING
+    pid = world.pid(EDGE.id)
+    seen = await until_state(vim, EDGE.id, FunctionState.FAILED)
+    assert seen.reason == "not ready within 0.5 s"
+    await until(lambda: procfs.look(pid) is None, what="killed")
+
+
+async def test_one_that_dies_at_boot_tells_its_status(world: ProcessWorld) -> None:
+    vim = world.open("dies")
+    await vim.spawn(EDGE, PE2)
+    assert (await until_state(vim, EDGE.id, FunctionState.FAILED)).reason == "exited with status 7"
+
+
+async def test_one_that_ignores_sigterm_is_killed(world: ProcessWorld) -> None:
+    vim = world.open("deaf", limits=replace(HURRIED, stop_within_s=0.3))
+    await vim.spawn(EDGE, PE2)
+    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
+    pid = world.pid(EDGE.id)
+    await vim.terminate(EDGE.id)
+    assert procfs.look(pid) is None
+
+
+async def test_a_taken_port_falls_back_to_a_fresh_one(world: ProcessWorld) -> None:
+    await world.vim.spawn(ACQUIRER, PE1)
+    before = await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)
+    world.kill(ACQUIRER.id)
+    await until_state(world.vim, ACQUIRER.id, FunctionState.FAILED)
+    with socket.create_server((PE1.address, before.ports["rtmp"])):
+        await world.vim.spawn(ACQUIRER, PE1)
+        after = await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)
+    assert after.ports["rtmp"] != before.ports["rtmp"]
+    assert after.ports["control"] == before.ports["control"]
+    assert after.ports["udp"] == before.ports["udp"]
+
+
+@pytest.mark.parametrize("how", ["terminate", "kill"])
+async def test_workers_count_and_go_with_their_function(world: ProcessWorld, how: str) -> None:
+    vim = world.open("busy")
+    await vim.spawn(EDGE, PE2)
+    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
+    in_session, own_session = workers_of(world, EDGE.id)
+    try:
+
+        async def is_measured() -> bool:
+            seen = (await vim.running())[EDGE.id]
+            return seen.cpu_cores > 0.05 and seen.rss_mb > 15
+
+        await until(is_measured, what="the worker's CPU counted")
+        if how == "kill":
+            world.kill(EDGE.id)
+            await until_state(vim, EDGE.id, FunctionState.FAILED)
+        else:
+            await vim.terminate(EDGE.id)
+        await until(lambda: _is_dead(in_session), what="worker of the session dead")
+    finally:
+        for pid in (in_session, own_session):
+            if not _is_dead(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _is_dead(pid: int) -> bool:
+    process = procfs.look(pid)
+    return process is None or not process.alive
+
+
+async def test_a_function_given_up_takes_every_worker_along(world: ProcessWorld) -> None:
+    vim = world.open("busy")
+    await vim.spawn(EDGE, PE2)
+    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
+    workers = workers_of(world, EDGE.id)
+    try:
+        os.kill(world.pid(EDGE.id), signal.SIGSTOP)
+        await until_state(vim, EDGE.id, FunctionState.FAILED)
+        await until(lambda: all(map(_is_dead, workers)), what="all workers dead")
+    finally:
+        for pid in workers:
+            if not _is_dead(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+async def test_a_function_gets_no_descriptor_and_no_secret_of_ours(
+    world: ProcessWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UMBEL_DATABASE_URL", "postgresql://u:password@h/d")
+    monkeypatch.setenv("UMBEL_LOG_LEVEL", "debug")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        await world.vim.spawn(EDGE, PE2)
+        await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+        ours = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
+        assert ours in descriptors_of(os.getpid())
+        assert ours not in descriptors_of(world.pid(EDGE.id))
+    said = world.records.log_path(EDGE.id).read_text()
+    assert said.split() == ["UMBEL_LOG_LEVEL", "UMBEL_MEDIA_SECRET"]
+
+
+async def test_thirty_lives_leave_nothing_behind(world: ProcessWorld) -> None:
+    async def live() -> None:
+        await world.vim.spawn(EDGE, PE2)
+        await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+        await world.vim.terminate(EDGE.id)
+
+    await live()  # whatever is opened once is open now
+    held = len(descriptors_of(os.getpid()))
+    mine = {process.key for process in children()}
+    for _ in range(30):
+        await live()
+    assert len(descriptors_of(os.getpid())) <= held
+    assert {process.key for process in children()} <= mine
+    assert world.records.ids() == []
+    assert not list((world.state_dir / "ready").iterdir())
+    assert world.records.log_path(EDGE.id).exists()
+
+
+async def test_the_door_respawns_the_dead_and_stops_orphans(world: ProcessWorld) -> None:
+    compute = Compute(Inventory(nodes=(PE1, PE2)), world.vim, SystemClock())
+    both = {ACQUIRER.id: ACQUIRER, EDGE.id: EDGE}
+    assert set((await compute.ensure(both)).started) == set(both)
+    ports = (await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)).ports
+    world.kill(ACQUIRER.id)
+    await until_state(world.vim, ACQUIRER.id, FunctionState.FAILED)
+    done = await compute.ensure({ACQUIRER.id: ACQUIRER})
+    assert (done.started, done.stopped) == ((ACQUIRER.id,), (EDGE.id,))
+    assert (await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)).ports == ports
+    assert (await compute.stop_all()).stopped == (ACQUIRER.id,)
+    assert await compute.running() == {}
+
+
+async def test_a_neighbours_function_is_seen_and_may_go(world: ProcessWorld) -> None:
+    neighbour = world.open()
+    told: list[str] = []
+    neighbour.watch(told.append)
+    await world.vim.spawn(EDGE, PE2)
+    await until_state(neighbour, EDGE.id, FunctionState.ACTIVE)
+    await world.vim.terminate(EDGE.id)
+    await until(lambda: told[-1:] == [EDGE.id], what="neighbour told")
+    assert await neighbour.running() == {}
+
+
+async def test_a_program_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    world = ProcessWorld(tmp_path, command=[str(tmp_path / "nothing")])
+    try:
+        with pytest.raises(Unavailable, match="edge-pe2-1"):
+            await world.vim.spawn(EDGE, PE2)
+        assert await world.vim.running() == {}
+    finally:
+        await world.end()
+
+
+async def test_an_id_that_would_leave_the_folder_is_refused(world: ProcessWorld) -> None:
+    with pytest.raises(BadFunctionId):
+        await world.vim.spawn(replace(EDGE, id="../escape"), PE2)
+
+
+async def test_files_that_are_not_ours_are_passed_over(world: ProcessWorld) -> None:
+    for name in ("odd name.json", "broken.json", "list.json"):
+        (world.state_dir / "functions" / name).write_text("[1, 2" if name[0] == "b" else "[]")
+    assert await world.vim.running() == {}
+
+
+def test_it_works_on_uvloop_too(tmp_path: Path) -> None:
+    async def live() -> None:
+        async with process_world(tmp_path) as world:
+            told = asyncio.Event()
+            await world.vim.spawn(EDGE, PE2)
+            await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+            world.vim.watch(lambda _id: told.set())
+            world.kill(EDGE.id)
+            async with asyncio.timeout(5):
+                await told.wait()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live())
+
+
+def test_a_long_log_is_cut_and_its_text_kept_once(tmp_path: Path) -> None:
+    path = tmp_path / "edge.log"
+    launch.bound_log(path, 10)
+    path.write_text("x" * 10)
+    launch.bound_log(path, 10)
+    assert path.read_text() == "x" * 10
+    path.write_text("y" * 11)
+    launch.bound_log(path, 10)
+    assert path.read_text() == ""
+    assert path.with_name("edge.log.1").read_text() == "y" * 11

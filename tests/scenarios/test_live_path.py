@@ -1,0 +1,158 @@
+"""From an event to viewers and back to nothing, on fakes and virtual time."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from support.virtual import scenario, until
+from support.world import world
+from umbel.catalogue.model import EventEvent, EventState
+from umbel.delivery.service import EventNotOpen
+from umbel.delivery.trees import edges_of
+from umbel.delivery.view import NoCapacity
+
+
+@scenario
+async def test_an_ingest_point_is_an_acquirer_at_the_provider(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.event("pe3")
+        point = await w.delivery.open_ingest(event)
+        assert (point.node, point.function) == ("pe3", "acquirer-pe3-1")
+        assert point.urls["rtmp"].startswith("rtmp://127.0.3.1:")
+        assert await w.delivery.open_ingest(event) == point
+        assert (await w.system.catalogue.event(event)).state is EventState.OPEN
+        assert w.spawned == ["acquirer-pe3-1"]
+
+
+@scenario
+async def test_two_viewers_at_two_edges_and_a_third_who_joins(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        first, far = await w.watch(event, "pe2"), await w.watch(event, "pe4")
+        joiner = await w.watch(event, "pe2")
+        assert [t.session.edge_node for t in (first, far, joiner)] == ["pe2", "pe4", "pe2"]
+        assert joiner.whep == first.whep
+        assert joiner.token != first.token
+        for ticket in (first, far, joiner):
+            assert await w.arrives(ticket)
+        tree = await w.delivery.tree(event)
+        assert sorted(edges_of(tree)) == [("c1", "c2"), ("c1", "pe2"), ("c2", "pe4"), ("pe1", "c1")]
+
+
+@scenario
+async def test_the_event_follows_the_encoder(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        w.media.stop_publishing("acquirer-pe1-1", event)
+        assert await w.until_state(event, EventState.OPEN) >= w.pace.silence_s
+        w.media.publish("acquirer-pe1-1", event)
+        await w.until_state(event, EventState.LIVE)
+
+
+@scenario
+async def test_the_last_viewer_tears_the_branch_down_after_the_linger_time(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        near, far = await w.watch(event, "pe2"), await w.watch(event, "pe4")
+        await w.delivery.close_session(far.session.id)
+        gone_s = await w.until_functions("acquirer-pe1-1", "forwarder-c1-1", "edge-pe2-1")
+        assert w.pace.linger_s <= gone_s <= w.pace.linger_s + 4
+        assert await w.arrives(near)
+        await w.delivery.close_session(near.session.id)
+        await w.until_functions("acquirer-pe1-1")
+
+
+@scenario
+async def test_a_viewer_who_vanishes_is_swept(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        ticket = await w.watch(event, "pe2")
+        await asyncio.sleep(w.pace.session_idle_s + 2 * w.pace.sweep_s)
+        assert await w.delivery.session(ticket.session.id)
+        w.media.set_viewers("edge-pe2-1", event, ())
+        await w.until_functions("acquirer-pe1-1", within_s=90)
+
+
+@scenario
+async def test_the_end_tears_everything_down(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        await w.watch(event, "pe5")
+        await w.system.catalogue.fire(event, EventEvent.END)
+        await w.delivery.end(event)
+        await w.until_functions()
+        assert (await w.delivery.tree(event)).branches == ()
+        with pytest.raises(EventNotOpen):
+            await w.delivery.open_session(event, "pe5")
+
+
+@scenario
+async def test_an_event_ends_by_its_calendar(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.event(lasts_s=60)
+        await w.delivery.open_ingest(event)
+        await asyncio.sleep(58)
+        assert w.states()
+        await w.until_functions(within_s=5)
+        assert (await w.system.catalogue.event(event)).state is EventState.ENDED
+
+
+@scenario
+async def test_two_events_share_functions_and_end_apart(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        one, two = await w.live(), await w.live()
+        await w.watch(one, "pe2")
+        kept = await w.watch(two, "pe2")
+        assert sorted(w.spawned) == ["acquirer-pe1-1", "edge-pe2-1", "forwarder-c1-1"]
+        await w.system.catalogue.fire(one, EventEvent.END)
+        await w.delivery.end(one)
+
+        async def carries_one() -> bool:
+            return set(await w.carried("edge-pe2-1")) == {two}
+
+        await until(carries_one, within_s=5, why="the edge carries the other event alone")
+        assert await w.arrives(kept)
+
+
+@scenario
+async def test_many_at_once_get_one_edge(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        tickets = await asyncio.gather(*(w.delivery.open_session(event, "pe4") for _ in range(20)))
+        assert {t.session.function for t in tickets} == {"edge-pe4-1"}
+        assert w.spawned.count("edge-pe4-1") == 1
+
+
+@scenario
+async def test_full_nodes_refuse_with_a_frozen_code(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        for number in range(1, 6):
+            await w.live(f"pe{number}")
+        for function in w.states():
+            w.vim.set_load(function, cpu_cores=2.0, rss_mb=100)
+        await asyncio.sleep(2)
+        with pytest.raises(NoCapacity) as refusal:
+            await w.delivery.open_session(event, "pe1")
+        assert refusal.value.code == "umbel.no_capacity"
+
+
+@pytest.mark.parametrize(
+    ("policy", "functions"),
+    [
+        ("sls", {"acquirer-pe1-1", "forwarder-c1-1", "forwarder-c2-1", "edge-pe4-1"}),
+        ("qos", {"acquirer-pe1-1", "edge-pe4-1"}),
+        ("consolidation", {"acquirer-pe1-1", "edge-pe1-1"}),
+    ],
+)
+def test_each_policy_runs_the_whole_path(tmp_path: Path, policy: str, functions: set[str]) -> None:
+    @scenario
+    async def run() -> None:
+        async with world(tmp_path, policy=policy) as w:
+            event = await w.live()
+            ticket = await w.watch(event, "pe4")
+            assert await w.arrives(ticket)
+            assert set(w.states()) == functions
+
+    run()

@@ -1,0 +1,211 @@
+"""Delivery in memory: a small network with room for a few viewers, no media behind it.
+
+It keeps the promises of `portal.ports` for real: capacity is counted, trees grow and shrink with
+the sessions, events open by ingest and close by their end. What it lacks is anything that runs.
+"""
+
+from dataclasses import dataclass, field
+
+from umbel.catalogue.model import EventEvent, EventOver, EventState
+from umbel.catalogue.service import Catalogue
+from umbel.delivery.model import (
+    Branch,
+    FunctionStatus,
+    IngestPoint,
+    LinkStatus,
+    NodeStatus,
+    Session,
+    StreamStatus,
+    Ticket,
+    Tree,
+)
+from umbel.kit.clock import Clock
+from umbel.kit.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
+from umbel.kit.ids import new_id
+from umbel.kit.tokens import VIEWER, Claims, Signer
+
+WATCHABLE = {EventState.OPEN, EventState.LIVE}
+NODES = {"pe1": "127.0.1.1", "c1": "127.0.2.1", "pe4": "127.0.4.1"}
+
+
+class NoSuchSession(NotFound):
+    """No session has that id."""
+
+    code = "umbel.no_such_session"
+
+
+class NoSuchNode(NotFound):
+    """No node has that name."""
+
+    code = "umbel.no_such_node"
+
+
+class EventNotOpen(Conflict):
+    """The event is not open yet, or no more."""
+
+    code = "umbel.event_not_open"
+
+
+class NoCapacity(Exhausted):
+    """No edge has room for another viewer."""
+
+    code = "umbel.no_capacity"
+
+
+class MalformedSdp(Invalid):
+    """The description is not SDP."""
+
+    code = "umbel.malformed_sdp"
+
+
+@dataclass
+class MemoryDelivery:
+    """Sessions and trees in dictionaries; `places` is how many viewers an edge takes, `down`
+    whether the acquirers' node is away."""
+
+    catalogue: Catalogue
+    signer: Signer
+    clock: Clock
+    places: int = 100
+    down: bool = False
+    ttl_s: float = 3600.0
+    sessions: dict[str, Session] = field(default_factory=dict)
+    roots: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    async def open_session(self, event_id: str, access_node: str) -> Ticket:
+        event = await self.catalogue.event(event_id)
+        if access_node not in NODES:
+            raise NoSuchNode(node=access_node)
+        if event.state not in WATCHABLE:
+            raise EventNotOpen(event=event_id, state=event.state.value)
+        if sum(s.edge_node == access_node for s in self.sessions.values()) >= self.places:
+            raise NoCapacity(node=access_node)
+        now_s = self.clock.now_s()
+        session = Session(
+            id=new_id("se"),
+            event=event_id,
+            access_node=access_node,
+            function=f"edge-{access_node}-1",
+            edge_node=access_node,
+            opened_s=now_s,
+            seen_s=now_s,
+            expires_s=now_s + self.ttl_s,
+        )
+        self.sessions[session.id] = session
+        claims = Claims(subject=session.id, scope=event_id, expires_s=session.expires_s)
+        base = f"http://{NODES[access_node]}:8080"
+        return Ticket(
+            session=session,
+            whep=f"{base}/whep/{event_id}",
+            hls=f"{base}/hls/{event_id}/index.m3u8",
+            token=self.signer.sign(claims, VIEWER),
+        )
+
+    async def session(self, session_id: str) -> Session:
+        try:
+            return self.sessions[session_id]
+        except KeyError:
+            raise NoSuchSession(session=session_id) from None
+
+    async def close_session(self, session_id: str) -> None:
+        await self.session(session_id)
+        del self.sessions[session_id]
+
+    async def access_node_for(self, client_ip: str) -> str:
+        return {"127.0.1.9": "pe1"}.get(client_ip, "pe4")
+
+    async def open_ingest(self, event_id: str) -> IngestPoint:
+        event = await self.catalogue.event(event_id)
+        if self.down:
+            raise Unavailable
+        if event.is_over:
+            raise EventOver(event=event_id)
+        if event.state is EventState.SCHEDULED:
+            await self.catalogue.fire(event_id, EventEvent.OPEN)
+        provider = await self.catalogue.provider(event.provider_id)
+        self.roots[event_id] = provider.access_node
+        self.keys[event_id] = await self.catalogue.key_hashes(event_id)
+        address = NODES[provider.access_node]
+        return IngestPoint(
+            event=event_id,
+            node=provider.access_node,
+            function=f"acquirer-{provider.access_node}-1",
+            urls={
+                "rtmp": f"rtmp://{address}:1935/live",
+                "srt": f"srt://{address}:9000",
+                "whip": f"http://{address}:8080/whip/{event_id}",
+                "rtp": f"{address}:5004",
+                "mpegts": f"{address}:5006",
+            },
+        )
+
+    async def describe_rtp(self, event_id: str, sdp: str) -> str:
+        if not sdp.startswith("v=0"):
+            raise MalformedSdp(line=1, text=sdp.partition("\n")[0][:80])
+        point = await self.open_ingest(event_id)
+        address, port = point.urls["rtp"].split(":")
+        return f"v=0\r\nc=IN IP4 {address}\r\nm=video {port} RTP/AVP 96\r\n"
+
+    async def stream(self, event_id: str) -> StreamStatus | None:
+        if event_id not in self.roots:
+            return None
+        viewers = sum(s.event == event_id for s in self.sessions.values())
+        event = await self.catalogue.event(event_id)
+        live = event.state is EventState.LIVE
+        return StreamStatus(event=event_id, flowing=live, viewers=viewers)
+
+    async def end(self, event_id: str) -> None:
+        self.roots.pop(event_id, None)
+        self.keys.pop(event_id, None)
+        self.sessions = {k: s for k, s in self.sessions.items() if s.event != event_id}
+
+    async def tree(self, event_id: str) -> Tree:
+        root = self.roots.get(event_id)
+        if root is None:
+            return Tree(event=event_id)
+        acquirer = Branch(function=f"acquirer-{root}-1", role="acquirer", node=root)
+        edges = sorted({s.edge_node for s in self.sessions.values() if s.event == event_id})
+        leaves = [
+            Branch(function=f"edge-{n}-1", role="edge", node=n, parent=acquirer.function)
+            for n in edges
+        ]
+        return Tree(event=event_id, branches=(acquirer, *leaves))
+
+    async def nodes(self) -> list[NodeStatus]:
+        return [
+            NodeStatus(
+                name=name,
+                kind="core" if name.startswith("c") else "provider-edge",
+                address=address,
+                cores=1.0,
+                cores_used=0.0,
+                memory_mb=2048.0,
+                memory_used_mb=0.0,
+                mbps=1000.0,
+                mbps_used=0.0,
+            )
+            for name, address in NODES.items()
+        ]
+
+    async def links(self) -> list[LinkStatus]:
+        return [LinkStatus(a="pe1", b="c1", mbps=1000.0, used_mbps=0.0)]
+
+    async def functions(self) -> list[FunctionStatus]:
+        trees = [await self.tree(event) for event in self.roots]
+        return [
+            FunctionStatus(
+                id=branch.function,
+                role=branch.role,
+                node=branch.node,
+                state="active",
+                address=NODES[branch.node],
+                cpu_cores=0.0,
+                rss_mb=0.0,
+                events=(tree.event,),
+                viewers=sum(s.function == branch.function for s in self.sessions.values()),
+                mbps_out=0.0,
+            )
+            for tree in trees
+            for branch in tree.branches
+        ]

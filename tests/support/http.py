@@ -1,0 +1,145 @@
+"""A front end for tests: a System over a real database, asked in process or over real uvicorn.
+
+`World` also knows the people: an operator, two providers with a user each, a viewer.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from support.delivery import MemoryDelivery
+from umbel.catalogue.model import Event, EventDraft, Provider, UserRole
+from umbel.catalogue.service import Catalogue
+from umbel.kit.clock import Clock, SystemClock
+from umbel.kit.config import Settings
+from umbel.kit.db import Database
+from umbel.kit.journal import Journal
+from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.portal import auth
+from umbel.portal.app import create_app
+from umbel.portal.server import PortalServer, bind
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSystem:
+    """What `create_app` takes."""
+
+    __test__ = False
+
+    database: Database
+    journal: Journal
+    catalogue: Catalogue
+    delivery: MemoryDelivery
+    signer: Signer
+    verifier: Verifier
+    clock: Clock
+    settings: Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The system, an app over it, a client of the app, and the people."""
+
+    system: TestSystem
+    app: FastAPI
+    client: httpx.AsyncClient
+    city: Provider
+    club: Provider
+
+    def as_(self, who: str) -> dict[str, str]:
+        """Headers of a signed-in user: operator, city, club or viewer."""
+        users = {
+            "operator": ("operator", UserRole.OPERATOR, ""),
+            "city": ("city", UserRole.PROVIDER, self.city.id),
+            "club": ("club", UserRole.PROVIDER, self.club.id),
+            "viewer": ("viewer", UserRole.VIEWER, ""),
+        }
+        name, role, provider_id = users[who]
+        user = auth.User(username=name, role=role, provider_id=provider_id)
+        return {"Authorization": f"Bearer {auth.sign(self.system, user)}"}
+
+    async def event(self, provider: Provider | None = None, **changes: Any) -> Event:
+        """A scheduled event of the city's, an hour long from now."""
+        now_s = self.system.clock.now_s()
+        draft = EventDraft(
+            provider_id=(provider or self.city).id,
+            title="Council",
+            description="A meeting",
+            starts_s=now_s,
+            ends_s=now_s + 3600,
+        )
+        return await self.system.catalogue.add_event(replace(draft, **changes))
+
+    async def open_event(self) -> Event:
+        """An event that viewers may come to."""
+        event = await self.event()
+        await self.system.delivery.open_ingest(event.id)
+        return await self.system.catalogue.event(event.id)
+
+
+def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSystem:
+    """A system over `database`, with the delivery in memory."""
+    clock = SystemClock()
+    journal = Journal(database, poll_s=0.05)
+    catalogue = Catalogue(database, journal, clock)
+    signer = Signer(new_private_key())
+    return TestSystem(
+        database=database,
+        journal=journal,
+        catalogue=catalogue,
+        delivery=MemoryDelivery(catalogue, signer, clock),
+        signer=signer,
+        verifier=Verifier(signer.public_key),
+        clock=clock,
+        settings=Settings(data_dir=data_dir, **settings),
+    )
+
+
+@contextlib.asynccontextmanager
+async def world(
+    system: TestSystem, *, served: bool = False, **options: Any
+) -> AsyncIterator[World]:
+    """The app with its lifespan running, its people, and a client inside the process. Where
+    `serving` will run the lifespan, say `served`."""
+    catalogue = system.catalogue
+    city = await catalogue.add_provider("City", "pe1")
+    club = await catalogue.add_provider("Club", "pe4")
+    await catalogue.add_user("operator", PASSWORD, UserRole.OPERATOR)
+    await catalogue.add_user("city", PASSWORD, UserRole.PROVIDER, city.id)
+    await catalogue.add_user("club", PASSWORD, UserRole.PROVIDER, club.id)
+    await catalogue.add_user("viewer", PASSWORD, UserRole.VIEWER)
+    app = create_app(system, **options)
+    transport = httpx.ASGITransport(app)
+    async with (
+        contextlib.nullcontext() if served else app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://umbel") as client,
+    ):
+        yield World(system=system, app=app, client=client, city=city, club=club)
+
+
+@contextlib.asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[tuple[PortalServer, str]]:
+    """The app behind real uvicorn on a port of the kernel's choice, and its base URL."""
+    listening = bind("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    server = PortalServer(app)
+    # Not serve(): it would take the test runner's signal handlers.
+    running = asyncio.create_task(server._serve([listening]))
+    try:
+        async with asyncio.timeout(10):
+            while not server.started:
+                assert not running.done(), running.exception()
+                await asyncio.sleep(0.01)
+        yield server, f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        await running
+        listening.close()

@@ -1,0 +1,68 @@
+"""Views over SLS's test network, for the policies and the trees."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from umbel.delivery.model import Branch, Tree
+from umbel.delivery.view import FunctionView, NodeView, View
+from umbel.network import files, topology
+from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.service import Network
+
+X = "ev_x"
+TOPOLOGY = topology.parse(files.builtin("sls"))
+ROUTES = Network(TOPOLOGY, LoopbackFabric())
+ACQUIRER = Branch(function="acquirer-pe1-1", role="acquirer", node="pe1")
+
+
+def room(name: str, **free: float) -> NodeView:
+    """A node with plenty of everything but what is said."""
+    plenty = {"cores_free": 2.0, "memory_free_mb": 2048.0, "mbps_free": 1000.0}
+    return NodeView(name=name, is_access=name.startswith("pe"), **{**plenty, **free})
+
+
+def planted(*branches: Branch, event: str = X) -> Tree:
+    """A tree with its acquirer at pe1."""
+    return Tree(event=event, branches=(ACQUIRER, *branches), version=1)
+
+
+def edge(node: str, parent: str = ACQUIRER.function) -> Branch:
+    return Branch(function=f"edge-{node}-1", role="edge", node=node, parent=parent)
+
+
+def forwarder(node: str, parent: str = ACQUIRER.function) -> Branch:
+    return Branch(function=f"forwarder-{node}-1", role="forwarder", node=node, parent=parent)
+
+
+def running(tree: Tree) -> dict[str, FunctionView]:
+    """The functions of a tree, as if each ran."""
+    return {
+        b.function: FunctionView(
+            id=b.function, role=b.role, node=b.node, events=frozenset({tree.event})
+        )
+        for b in tree.branches
+    }
+
+
+def view(
+    *trees: Tree,
+    nodes: Mapping[str, NodeView] | None = None,
+    functions: Mapping[str, FunctionView] | None = None,
+    links: Mapping[frozenset[str], float] | None = None,
+    broken: frozenset[str] = frozenset(),
+) -> View:
+    """A view of trees whose functions run, over an idle network but for what is said."""
+    seen: dict[str, FunctionView] = {}
+    for tree in trees:
+        for name, function in running(tree).items():
+            events = function.events | (seen[name].events if name in seen else frozenset())
+            seen[name] = replace(function, events=events)
+    free = {frozenset((link.a, link.b)): link.mbps for link in TOPOLOGY.links}
+    return View(
+        routes=ROUTES,
+        nodes={name: room(name) for name in TOPOLOGY.nodes} | dict(nodes or {}),
+        functions=seen | dict(functions or {}),
+        trees={tree.event: tree for tree in trees},
+        links_free_mbps=free | dict(links or {}),
+        broken_nodes=broken,
+    )

@@ -1,0 +1,96 @@
+"""Virtual time for whole scenarios: timers fire at once, in order, while real I/O is waited for.
+
+A database driver works in threads; time stands still as long as one of its units is open, so that
+a scenario of minutes runs in a second and always in the same order.
+"""
+
+import asyncio
+import functools
+import selectors
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from umbel.kit.db import Database
+
+_GRACE_S = 0.001
+_REAL_WAIT_S = 30.0
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock jumps to the next timer when nothing else is going on."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        self.busy = 0
+        super().__init__(_VirtualSelector(self))
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class _VirtualSelector(selectors.DefaultSelector):
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        if self._loop.busy or timeout is None:
+            return super().select(_REAL_WAIT_S)
+        ready = super().select(_GRACE_S)
+        if not ready:
+            self._loop.now_s += timeout
+        return ready
+
+
+class PatientDatabase(Database):
+    """A database during whose units virtual time stands still."""
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        with _Busy():
+            async with super().read() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        with _Busy():
+            async with super().write() as connection:
+                yield connection
+
+
+class _Busy:
+    def __enter__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        if isinstance(self._loop, VirtualLoop):
+            self._loop.busy += 1
+
+    def __exit__(self, *_: object) -> None:
+        if isinstance(self._loop, VirtualLoop):
+            self._loop.busy -= 1
+
+
+def scenario(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run an async test on virtual time."""
+
+    @functools.wraps(test)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(test(*args, **kwargs))
+
+    return run
+
+
+async def until(what: Callable[[], Awaitable[bool]], *, within_s: float, why: str) -> float:
+    """Wait for a condition; answers after how many (virtual) seconds it held."""
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    while not await what():
+        if loop.time() - began_s > within_s:
+            raise AssertionError(f"not within {within_s} s: {why}")
+        await asyncio.sleep(0.02)
+    return loop.time() - began_s

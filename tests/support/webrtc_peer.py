@@ -1,0 +1,119 @@
+"""aiortc as the foreign end of WHIP and WHEP, kept on the loopback interface."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import aioice.ice
+import httpx
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av import VideoFrame
+
+
+@contextmanager
+def on_loopback() -> Iterator[None]:
+    """aioice offers every address of the machine but loopback's; here it is the other way."""
+    gather = aioice.ice.get_host_addresses
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    try:
+        yield
+    finally:
+        aioice.ice.get_host_addresses = gather
+
+
+@dataclass
+class Watcher:
+    """One WHEP viewer that counts the frames it decodes."""
+
+    http: httpx.AsyncClient
+    url: str
+    token: str
+    frames: dict[str, int] = field(default_factory=dict)
+    sizes: set[tuple[int, int]] = field(default_factory=set)
+    peer: RTCPeerConnection = field(
+        default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    )
+    response: httpx.Response | None = None
+    readers: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+    @property
+    def resource(self) -> str:
+        assert self.response is not None
+        return str(httpx.URL(self.url).join(self.response.headers["location"]))
+
+    async def offer(self) -> str:
+        for kind in ("audio", "video"):
+            self.peer.addTransceiver(kind, direction="recvonly")
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        return self.peer.localDescription.sdp
+
+    async def start(self) -> None:
+        self.peer.on("track", self._on_track)
+        offer = await self.offer()
+        headers = {**self.headers, "Content-Type": "application/sdp"}
+        self.response = await self.http.post(self.url, content=offer, headers=headers)
+        assert self.response.status_code == 201, self.response.text
+        answer = RTCSessionDescription(self.response.text, "answer")
+        await self.peer.setRemoteDescription(answer)
+
+    async def close(self) -> None:
+        await self.peer.close()
+        for reader in self.readers:
+            reader.cancel()
+        await asyncio.gather(*self.readers, return_exceptions=True)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        self.readers.append(asyncio.create_task(self._count(track)))
+
+    async def _count(self, track: MediaStreamTrack) -> None:
+        try:
+            while True:
+                frame = await track.recv()
+                self.frames[track.kind] = self.frames.get(track.kind, 0) + 1
+                if isinstance(frame, VideoFrame):
+                    self.sizes.add((frame.width, frame.height))
+        except MediaStreamError:
+            pass
+
+
+class Pattern(VideoStreamTrack):
+    """Moving stripes, 320x240."""
+
+    async def recv(self) -> VideoFrame:
+        pts, time_base = await self.next_timestamp()
+        frame = VideoFrame(320, 240, "yuv420p")
+        for index, plane in enumerate(frame.planes):
+            value = (pts // 3000 * 5) % 256 if index == 0 else 128
+            plane.update(bytes([value]) * plane.buffer_size)
+        frame.pts, frame.time_base = pts, Fraction(time_base)
+        return frame
+
+
+async def publish(
+    http: httpx.AsyncClient, url: str, key: str, codec: str
+) -> tuple[RTCPeerConnection, httpx.Response]:
+    """A WHIP publisher that offers one video codec."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    sender = peer.addTrack(Pattern())
+    codecs = RTCRtpSender.getCapabilities("video").codecs
+    transceiver = next(t for t in peer.getTransceivers() if t.sender is sender)
+    transceiver.setCodecPreferences([c for c in codecs if c.name == codec])
+    await peer.setLocalDescription(await peer.createOffer())
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/sdp"}
+    response = await http.post(url, content=peer.localDescription.sdp, headers=headers)
+    if response.status_code == 201:
+        await peer.setRemoteDescription(RTCSessionDescription(response.text, "answer"))
+    return peer, response

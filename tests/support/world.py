@@ -1,0 +1,166 @@
+"""The whole platform on its fakes: nodes, functions and media in memory, a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.virtual import PatientDatabase, until
+from umbel.bootstrap import Drivers, System, assemble
+from umbel.catalogue.model import EventDraft, EventState
+from umbel.compute.drivers.fake import FakeVim
+from umbel.compute.model import FunctionState
+from umbel.delivery.keeper import Pace
+from umbel.delivery.model import Ticket
+from umbel.kit.clock import LoopClock
+from umbel.kit.config import Settings
+from umbel.media.drivers.fake import FakeMedia
+from umbel.media.model import Server, StreamState
+from umbel.network.drivers.loopback import LoopbackFabric
+
+PACE = Pace(linger_s=5.0, session_idle_s=30.0)
+
+
+@dataclass(kw_only=True)
+class World:
+    """The world outlives the control plane: `crash` and `start` leave nodes and media alone."""
+
+    folder: Path
+    policy: str = "sls"
+    pace: Pace = PACE
+    clock: LoopClock = field(default_factory=LoopClock)
+    media: FakeMedia = field(default_factory=FakeMedia)
+    spawned: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.vim = _CountingVim(self.clock, self.spawned)
+
+    async def start(self) -> None:
+        """Start a control plane."""
+        settings = Settings(data_dir=self.folder, policy=self.policy)
+        drivers = Drivers(vim=self.vim, media=self.media, fabric=LoopbackFabric())
+        database = PatientDatabase(settings.database)
+        self.system: System = await assemble(
+            settings, drivers=drivers, clock=self.clock, pace=self.pace, database=database
+        )
+        self.delivery = self.system.delivery
+        self._loop = asyncio.create_task(self.delivery.run())
+        await asyncio.sleep(0.5)
+
+    async def crash(self) -> None:
+        """The control plane dies as by kill -9: nothing is told to anybody."""
+        await self.vim.close()
+        await self.media.close()
+        await self.stop()
+
+    async def stop(self) -> None:
+        self._loop.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._loop
+        await self.system.database.close()
+
+    async def event(self, node: str = "pe1", *, lasts_s: float = 7200.0) -> str:
+        """A provider at the node and an event of it, in the calendar from now on."""
+        provider = await self.system.catalogue.ensure_provider(f"Provider at {node}", node)
+        now_s = self.clock.now_s()
+        draft = EventDraft(
+            provider_id=provider.id, title="Council", starts_s=now_s, ends_s=now_s + lasts_s
+        )
+        return (await self.system.catalogue.add_event(draft)).id
+
+    async def live(self, node: str = "pe1") -> str:
+        """An event somebody publishes to."""
+        event = await self.event(node)
+        point = await self.delivery.open_ingest(event)
+        self.media.publish(point.function, event)
+        await self.until_state(event, EventState.LIVE)
+        return event
+
+    async def watch(self, event: str, node: str) -> Ticket:
+        """A viewer who connects at once, as a browser would."""
+        ticket = await self.delivery.open_session(event, node)
+        await self.connect(ticket)
+        return ticket
+
+    async def connect(self, *tickets: Ticket) -> None:
+        for ticket in tickets:
+            function, event = ticket.session.function, ticket.session.event
+            seen = self.delivery.collector.stream(function, event)
+            others = seen.viewers if seen is not None else ()
+            self.media.set_viewers(function, event, {*others, ticket.session.id})
+            await self.delivery.collector.refresh_function(function)
+
+    async def kill(self, function: str) -> None:
+        """kill -9 of a function: its media is gone with it."""
+        self.vim.kill(function)
+        self.media.lose(function)
+
+    async def until_state(self, event: str, state: EventState) -> float:
+        async def holds() -> bool:
+            return (await self.system.catalogue.event(event)).state is state
+
+        return await until(holds, within_s=30, why=f"{event} is {state}")
+
+    async def until_watched(self, ticket: Ticket, *, within_s: float) -> float:
+        """Until the viewer's edge gets the stream; answers after how long."""
+
+        async def holds() -> bool:
+            return await self.arrives(ticket)
+
+        return await until(holds, within_s=within_s, why=f"{ticket.session.function} is fed")
+
+    async def arrives(self, ticket: Ticket) -> bool:
+        """Whether packets of the event reach the viewer's edge now, as the world sees it."""
+        edge, event = ticket.session.function, ticket.session.event
+        if self.states().get(edge) is not FunctionState.ACTIVE:
+            return False
+        state = await self.carried(edge)
+        return event in state and state[event].mbps_in > 0
+
+    async def carried(self, function: str) -> dict[str, StreamState]:
+        """What a function does, asked of itself and not of the control plane."""
+        address = self.vim.instances()[function].address
+        server = Server(function_id=function, address=address, control_port=1, secret="")
+        return await self.media.observe(server)
+
+    async def until_functions(self, *functions: str, within_s: float = 30) -> float:
+        """Until exactly these run."""
+
+        async def holds() -> bool:
+            return {f for f, s in self.states().items() if s is FunctionState.ACTIVE} == set(
+                functions
+            )
+
+        return await until(holds, within_s=within_s, why=f"{functions} run: {self.states()}")
+
+    def states(self) -> dict[str, FunctionState]:
+        return {name: instance.state for name, instance in self.vim.instances().items()}
+
+
+class _CountingVim(FakeVim):
+    """Notes who was started, so that a duplicate is seen."""
+
+    def __init__(self, clock: LoopClock, spawned: list[str]) -> None:
+        super().__init__(clock, boot_s=1.0)
+        self._spawned = spawned
+
+    async def spawn(self, function, node) -> None:
+        before = self.instances().get(function.id)
+        await super().spawn(function, node)
+        if before is None or before.state is FunctionState.FAILED:
+            self._spawned.append(function.id)
+
+    def instances(self):
+        return {id_: machine.instance for id_, machine in self._machines.items()}
+
+
+@asynccontextmanager
+async def world(folder: Path, *, policy: str = "sls", pace: Pace = PACE) -> AsyncIterator[World]:
+    """A running platform."""
+    made = World(folder=folder, policy=policy, pace=pace)
+    await made.start()
+    try:
+        yield made
+    finally:
+        await made.stop()

@@ -1,0 +1,311 @@
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from umbel.media.ingest import h264
+from umbel.media.ingest.bits import BitReader, MalformedVideo, unescape
+from umbel.media.ingest.gate import AccessUnit, Gate, Way, judge
+from umbel.media.ingest.h264 import DecoderConfiguration, SequenceParameters
+
+HIGH = bytes.fromhex(
+    "6764001eacd940a02ff9610000030001000003003c8f162d96"
+)  # 640x360, x264, B-frames
+
+
+class Writer:
+    """The other side of BitReader, for these tests."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def bits(self, value: int, count: int) -> None:
+        self.text += f"{value:0{count}b}" if count else ""
+
+    def unsigned(self, value: int) -> None:
+        code = f"{value + 1:b}"
+        self.text += "0" * (len(code) - 1) + code
+
+    def signed(self, value: int) -> None:
+        self.unsigned(2 * value - 1 if value > 0 else -2 * value)
+
+    def done(self) -> bytes:
+        text = self.text + "1"
+        text += "0" * (-len(text) % 8)
+        return int(text, 2).to_bytes(len(text) // 8, "big")
+
+
+def escape(data: bytes) -> bytes:
+    out = bytearray()
+    zeros = 0
+    for byte in data:
+        if zeros >= 2 and byte <= 3:
+            out.append(3)
+            zeros = 0
+        out.append(byte)
+        zeros = zeros + 1 if byte == 0 else 0
+    return bytes(out)
+
+
+def sps(
+    *,
+    profile: int = 77,
+    constraints: int = 0,
+    size: tuple[int, int] = (20, 15),
+    crop: int = 0,
+    order: int = 0,
+    reorder: int | None = None,
+    timing: bool = True,
+    frames_only: bool = True,
+    chroma: int = 1,
+    depth: int = 8,
+) -> bytes:
+    """A set with everything in it: u(n) as (value, bits), ue(v) as numbers, se(v) as text."""
+    fields: list[object] = [(profile, 8), (constraints, 8), (30, 8), 0]
+    fields += [chroma, depth - 8, depth - 8, (0b01, 2), (0, 8)] if profile >= 100 else []
+    fields += [3, order, *{0: [2], 1: [(0, 1), "-3", "4", 2, "1", "-1"], 2: []}[order]]
+    fields += [4, (0, 1), size[0] - 1, size[1] - 1]
+    fields += [(1, 1)] if frames_only else [(0, 2)]
+    fields += [(1, 1), (int(crop > 0), 1), *([0, crop, 0, 0] if crop else []), (1, 1)]
+    fields += usability(timing=timing, reorder=reorder)
+    out = Writer()
+    for item in fields:
+        if isinstance(item, tuple):
+            out.bits(*item)
+        elif isinstance(item, str):
+            out.signed(int(item))
+        else:
+            out.unsigned(item)
+    return b"\x67" + escape(out.done())
+
+
+def usability(*, timing: bool, reorder: int | None) -> list[object]:
+    aspect = [(0b1_11111111, 9), (0x0001_0001, 32)]
+    signal = [(0, 1), (0b1_101_0_1, 6), (0x010101, 24)]
+    chroma = [(1, 1), 1, 1]
+    times = [(1, 1), ((1 << 33) | 60 << 1 | 1, 65)] if timing else [(0, 1)]
+    buffers = [(1, 1), 0, (0, 8), 100, 100, (0, 1), (0, 20), (0, 1), (0, 1), (0, 1)]
+    limits = [(0, 1)] if reorder is None else [(1, 1), (1, 1), 0, 0, 11, 11, reorder, 4]
+    return [*aspect, *signal, *chroma, *times, *buffers, *limits]
+
+
+def picture(*, key: bool = False, kind: int = 0, tail: bytes = b"x" * 20) -> bytes:
+    """A slice: `kind` 0 P, 1 B, 2 I."""
+    out = Writer()
+    out.unsigned(0)
+    out.unsigned(7 if key else kind)
+    out.unsigned(0)
+    return bytes((0x65 if key else 0x41,)) + escape(out.done() + tail)
+
+
+def unit(index: int, *nals: bytes, pts: int | None = None) -> AccessUnit:
+    at = index * 40_000_000
+    return AccessUnit(nals=nals, pts_ns=at if pts is None else pts * 40_000_000, dts_ns=at)
+
+
+PPS = b"\x68\xce\x3c\x80"
+
+
+@given(
+    st.tuples(st.integers(1, 200), st.integers(1, 200)),
+    st.integers(0, 7),
+    st.sampled_from([66, 77, 100, 110]),
+    st.sampled_from([0, 1, 2]),
+    st.none() | st.integers(0, 5),
+    st.tuples(st.booleans(), st.booleans()),
+)
+def test_sps_says_what_was_written(
+    size: tuple[int, int],
+    crop: int,
+    profile: int,
+    order: int,
+    reorder: int | None,
+    flags: tuple[bool, bool],
+) -> None:
+    text = sps(
+        profile=profile,
+        size=size,
+        crop=crop,
+        order=order,
+        reorder=reorder,
+        timing=flags[0],
+        frames_only=flags[1],
+    )
+    read = h264.parse_sps(text)
+    assert (read.profile, read.level) == (profile, 30)
+    assert read.width == 16 * size[0] - 2 * crop
+    assert read.height == 16 * size[1] * (1 if flags[1] else 2)
+    assert read.interlaced is not flags[1]
+    assert read.reorder_frames == (0 if order == 2 else reorder)
+
+
+def test_sps_of_x264() -> None:
+    read = h264.parse_sps(HIGH)
+    assert (read.width, read.height, read.profile_name) == (640, 360, "High")
+    assert read.reorder_frames == 2
+
+
+@given(st.binary(max_size=80))
+@example(HIGH[:12])
+@example(b"\x67\x64\x00\x1e" + b"\x00" * 40)
+@example(b"\x67\x64\x00\x1e" + b"\xff" * 40)
+def test_readers_raise_only_their_own(data: bytes) -> None:
+    for read in (
+        h264.parse_sps,
+        lambda it: h264.parse_sps(b"\x67" + it),
+        DecoderConfiguration.parse,
+        lambda it: DecoderConfiguration.parse(b"\x01\x64\x00\x1e\xff\xe1" + it),
+        lambda it: h264.split_lengths(it, 4),
+        lambda it: h264.has_b_slice(h264.split_start_codes(it)),
+        lambda it: h264.has_b_slice([b"\x41" + it]),
+        lambda it: h264.set_key(b"\x67" + it),
+    ):
+        try:
+            read(data)
+        except MalformedVideo:
+            pass
+
+
+@given(st.binary(min_size=30), st.integers(0, 300))
+def test_mutated_sps_raises_only_its_own(noise: bytes, at: int) -> None:
+    bad = bytearray(HIGH)
+    bad[1 + at % (len(bad) - 1)] ^= noise[0] or 1
+    try:
+        h264.parse_sps(bytes(bad))
+    except MalformedVideo:
+        pass
+
+
+@given(st.binary())
+def test_escaping_is_undone(data: bytes) -> None:
+    assert unescape(escape(data)) == data
+
+
+@given(st.lists(st.binary(min_size=1).map(lambda it: b"\x41" + escape(it) + b"\x80")))
+def test_nal_units_survive_either_framing(nals: list[bytes]) -> None:
+    assert h264.split_start_codes(h264.join_start_codes(nals)) == nals
+    framed = b"".join(len(nal).to_bytes(4, "big") + nal for nal in nals)
+    assert h264.split_lengths(framed, 4) == nals
+
+
+@given(st.integers(0, 2**32 - 2), st.integers(-(2**31) + 1, 2**31 - 1))
+def test_golomb_numbers(plain: int, signed: int) -> None:
+    out = Writer()
+    out.unsigned(plain)
+    out.signed(signed)
+    reader = BitReader(out.done())
+    assert (reader.unsigned(), reader.signed()) == (plain, signed)
+
+
+def test_decoder_configuration() -> None:
+    record = b"\x01\x64\x00\x1e\xff\xe1" + len(HIGH).to_bytes(2, "big") + HIGH
+    record += b"\x01" + len(PPS).to_bytes(2, "big") + PPS
+    read = DecoderConfiguration.parse(record)
+    assert read == DecoderConfiguration(length_bytes=4, sets=(HIGH, PPS))
+
+
+@pytest.mark.parametrize(
+    ("text", "way", "reason"),
+    [
+        (sps(profile=66), Way.PASS, ""),
+        (sps(profile=77), Way.HOLD, ""),
+        (sps(profile=77, reorder=0), Way.PASS, ""),
+        (sps(profile=77, order=2), Way.PASS, ""),
+        (sps(profile=77, reorder=1), Way.TRANSCODE, "B-frames (main profile)"),
+        (sps(profile=100, constraints=0x0C), Way.PASS, ""),
+        (sps(profile=100, reorder=2), Way.TRANSCODE, "B-frames (high profile)"),
+        (sps(profile=110, depth=10), Way.TRANSCODE, "not 8 bit 4:2:0 (high 10 profile)"),
+        (sps(profile=122, chroma=2), Way.TRANSCODE, "not 8 bit 4:2:0 (high 4:2:2 profile)"),
+        (sps(frames_only=False), Way.TRANSCODE, "interlaced (main profile)"),
+    ],
+)
+def test_what_the_sps_alone_decides(text: bytes, way: Way, reason: str) -> None:
+    verdict = judge(h264.parse_sps(text))
+    assert (verdict.way, verdict.reason) == (way, reason)
+
+
+def run(gate: Gate, units: list[AccessUnit]) -> tuple[list[AccessUnit], list[Way]]:
+    out: list[AccessUnit] = []
+    ways = []
+    for item in units:
+        passage = gate.feed(item)
+        out += passage.units
+        ways.append(passage.verdict.way)
+    return out, ways
+
+
+def test_held_frames_come_out_whole_and_in_order() -> None:
+    units = [unit(0, sps(), PPS, picture(key=True))]
+    units += [unit(index, picture()) for index in range(1, 30)]
+    out, ways = run(Gate(), units)
+    assert out == units
+    assert ways[0] is Way.HOLD
+    assert ways[-1] is Way.PASS
+
+
+@pytest.mark.parametrize("sign", ["slice", "time"])
+def test_b_frames_are_found_and_nothing_is_lost(sign: str) -> None:
+    shown = [0, 3, 1, 2, 6, 4, 5]
+    units = [unit(0, sps(), PPS, picture(key=True))]
+    for index in range(1, 7):
+        by_slice = sign == "slice" and shown[index] in {1, 2, 4, 5}
+        pts = shown[index] if sign == "time" else None
+        units.append(unit(index, picture(kind=1 if by_slice else 0), pts=pts))
+    out, ways = run(Gate(), units)
+    assert out == units
+    assert ways[2] is Way.TRANSCODE
+
+
+def test_late_b_frames_change_the_verdict() -> None:
+    units = [unit(0, sps(), PPS, picture(key=True))]
+    units += [unit(index, picture()) for index in range(1, 20)]
+    units.append(unit(20, picture(kind=1)))
+    out, ways = run(Gate(), units)
+    assert ways[19] is Way.PASS
+    assert ways[20] is Way.TRANSCODE
+    assert out == units
+
+
+def test_sets_are_put_before_every_key_picture() -> None:
+    gate = Gate()
+    text = sps(profile=66)
+    gate.configure([text, PPS])
+    out, _ = run(
+        gate,
+        [
+            unit(0, picture()),
+            unit(1, picture(key=True)),
+            unit(2, picture()),
+            unit(3, text, picture(key=True)),
+        ],
+    )
+    assert [item.nals for item in out] == [
+        (text, PPS, picture(key=True)),
+        (picture(),),
+        (text, PPS, picture(key=True)),
+    ]
+
+
+def test_the_end_lets_held_frames_go() -> None:
+    gate = Gate()
+    first = unit(0, sps(), PPS, picture(key=True))
+    assert gate.feed(first).units == ()
+    assert list(gate.finish().units) == [first]
+
+
+def test_profile_names() -> None:
+    def named(profile: int, constraints: int) -> str:
+        return SequenceParameters(
+            profile=profile,
+            constraints=constraints,
+            level=30,
+            chroma=1,
+            bit_depth=8,
+            width=16,
+            height=16,
+            interlaced=False,
+            reorder_frames=None,
+        ).profile_name
+
+    assert named(66, 0x40) == "Constrained Baseline"
+    assert named(100, 0) == "High"
+    assert named(99, 0) == "profile 99"

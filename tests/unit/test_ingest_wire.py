@@ -1,0 +1,326 @@
+import itertools
+import struct
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from umbel.media.ingest import amf, av1, chunks, flv
+from umbel.media.ingest.amf import MalformedAmf
+from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
+from umbel.media.ingest.chunks import ChunkReader, MalformedRtmp, Message
+from umbel.media.ingest.flv import MalformedFlv, Part, Tag, TagReader, Valve
+from umbel.media.rtp.packet import RtpPacket
+
+
+def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    """The data cut at these places, wherever they fall."""
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    return [data[a:b] for a, b in itertools.pairwise(places)]
+
+
+tags = st.builds(
+    Tag,
+    kind=st.sampled_from([flv.AUDIO, flv.VIDEO, flv.SCRIPT]),
+    timestamp_ms=st.integers(0, 2**32 - 1),
+    payload=st.binary(max_size=300),
+)
+
+
+@given(st.lists(tags, max_size=8), st.lists(st.integers(0, 5000), max_size=10))
+def test_flv_tags_survive_any_cutting(sent: list[Tag], cuts: list[int]) -> None:
+    data = flv.HEADER + b"".join(tag.build() for tag in sent)
+    reader = TagReader(headed=True)
+    assert [tag for piece in pieces(data, cuts) for tag in reader.feed(piece)] == sent
+
+
+@given(st.binary(max_size=200))
+def test_flv_readers_raise_only_their_own(data: bytes) -> None:
+    for read in (
+        lambda it: list(TagReader(headed=True).feed(flv.HEADER + it)),
+        lambda it: list(TagReader().feed(it)),
+        flv.read_video,
+        flv.read_audio,
+        lambda it: flv.read_video(b"\x91" + it),
+        lambda it: flv.read_audio(b"\x91" + it),
+    ):
+        try:
+            read(data)
+        except MalformedFlv:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("payload", "codec", "part", "key", "offset_ms", "data"),
+    [
+        (b"\x17\x00\x00\x00\x00conf", "H.264", Part.CONFIG, True, 0, b"conf"),
+        (b"\x27\x01\xff\xff\xd8body", "H.264", Part.FRAME, False, -40, b"body"),
+        (b"\x17\x02\x00\x00\x00", "H.264", Part.NOTHING, True, 0, b""),
+        (b"\x22body", "Sorenson H.263", Part.FRAME, False, 0, b"body"),
+        (b"\x90hvc1conf", "HEVC", Part.CONFIG, True, 0, b"conf"),
+        (b"\xa1hvc1\x00\x00\x28body", "HEVC", Part.FRAME, False, 40, b"body"),
+        (b"\x93hvc1body", "HEVC", Part.FRAME, True, 0, b"body"),
+        (b"\x91av01body", "AV1", Part.FRAME, True, 0, b"body"),
+        (b"\x94av01meta", "AV1", Part.NOTHING, False, 0, b""),
+        (b"\x91zzz9body", "zzz9", Part.FRAME, True, 0, b"body"),
+    ],
+)
+def test_flv_video(
+    payload: bytes, codec: str, part: Part, key: bool, offset_ms: int, data: bytes
+) -> None:
+    media = flv.read_video(payload)
+    assert (media.codec, media.part, media.offset_ms, media.data) == (codec, part, offset_ms, data)
+    assert media.key is key or part is Part.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("payload", "codec", "part"),
+    [
+        (b"\xaf\x00conf", "AAC", Part.CONFIG),
+        (b"\xaf\x01body", "AAC", Part.FRAME),
+        (b"\x2fbody", "MP3", Part.FRAME),
+        (b"\xb2body", "Speex", Part.FRAME),
+        (b"\x90Opusconf", "Opus", Part.CONFIG),
+        (b"\x91Opusbody", "Opus", Part.FRAME),
+    ],
+)
+def test_flv_audio(payload: bytes, codec: str, part: Part) -> None:
+    media = flv.read_audio(payload)
+    assert (media.codec, media.part) == (codec, part)
+
+
+def test_valve_shuts_over_the_limit_and_opens_at_a_keyframe() -> None:
+    def video(payload: bytes) -> Tag:
+        return Tag(kind=flv.VIDEO, timestamp_ms=0, payload=payload)
+
+    key, inter = video(b"\x17\x01\0\0\0k"), video(b"\x27\x01\0\0\0p")
+    config, audio = (
+        video(b"\x17\x00\0\0\0c"),
+        Tag(kind=flv.AUDIO, timestamp_ms=0, payload=b"\xaf\1"),
+    )
+    valve = Valve(most_bytes=1000)
+    assert valve.admits(inter, 0)
+    assert not valve.admits(inter, 1001)
+    assert not valve.admits(key, 900)
+    assert valve.admits(config, 5000)
+    assert not valve.admits(inter, 0)
+    assert valve.admits(audio, 0)
+    assert valve.admits(key, 0)
+    assert valve.admits(inter, 0)
+    assert valve.dropped == 3
+
+
+def chunked(message: Message, size: int, number: int, *, stamps: bool = True) -> bytes:
+    """An encoder's chunks of a message, with a full header."""
+    basic = bytes((number,)) if number < 64 else bytes((0, number - 64))
+    extended = message.timestamp_ms >= 0xFFFFFF
+    stamp = message.timestamp_ms.to_bytes(4, "big") if extended else b""
+    field = b"\xff\xff\xff" if extended else message.timestamp_ms.to_bytes(3, "big")
+    head = basic + field + len(message.payload).to_bytes(3, "big") + bytes((message.kind,))
+    head += message.stream_id.to_bytes(4, "little") + stamp
+    parts = [message.payload[at : at + size] for at in range(0, len(message.payload), size)] or [
+        b""
+    ]
+    rest = bytes((basic[0] | 0xC0,)) + basic[1:] + (stamp if stamps else b"")
+    return head + rest.join(parts)
+
+
+messages = st.builds(
+    Message,
+    kind=st.sampled_from([8, 9, 18, 20]),
+    stream_id=st.integers(0, 5),
+    timestamp_ms=st.integers(0, 2**32 - 1),
+    payload=st.binary(max_size=700),
+)
+
+
+@given(
+    st.lists(messages, max_size=6),
+    st.integers(1, 400),
+    st.lists(st.integers(0, 5000), max_size=10),
+    st.sampled_from([3, 6, 63, 64, 319]),
+)
+def test_rtmp_messages_survive_chunks_and_cutting(
+    sent: list[Message], size: int, cuts: list[int], number: int
+) -> None:
+    resize = Message(kind=1, stream_id=0, timestamp_ms=0, payload=size.to_bytes(4, "big"))
+    data = chunked(resize, 128, 2) + b"".join(chunked(item, size, number) for item in sent)
+    reader = ChunkReader()
+    assert [item for piece in pieces(data, cuts) for item in reader.feed(piece)] == sent
+
+
+def test_rtmp_stamps_that_headers_inherit() -> None:
+    reader = ChunkReader()
+    full = b"\x04" + (1000).to_bytes(3, "big") + b"\0\0\1\x09\1\0\0\0" + b"a"
+    delta = b"\x44" + (40).to_bytes(3, "big") + b"\0\0\1\x09" + b"b"
+    short = b"\x84" + (20).to_bytes(3, "big") + b"c"
+    same = b"\xc4" + b"d"
+    far = b"\x44\xff\xff\xff\0\0\1\x09" + (0x1000000).to_bytes(4, "big") + b"e"
+    found = reader.feed(full + delta + short + same + far)
+    assert [item.timestamp_ms for item in found] == [1000, 1040, 1060, 1080, 1080 + 0x1000000]
+    assert [item.payload for item in found] == [b"a", b"b", b"c", b"d", b"e"]
+
+
+def test_rtmp_extended_stamp_left_out_of_later_chunks() -> None:
+    message = Message(kind=9, stream_id=1, timestamp_ms=0x01234567, payload=b"\x01" * 300)
+    assert ChunkReader().feed(chunked(message, 128, 4, stamps=False)) == [message]
+
+
+def test_rtmp_interleaved_and_aborted_messages() -> None:
+    video = Message(kind=9, stream_id=1, timestamp_ms=5, payload=b"v" * 200)
+    audio = Message(kind=8, stream_id=1, timestamp_ms=6, payload=b"a" * 10)
+    text = chunked(video, 128, 6)
+    first, second = text[: 12 + 128], text[12 + 128 :]
+    assert ChunkReader().feed(first + chunked(audio, 128, 4) + second) == [audio, video]
+    abort = Message(kind=2, stream_id=0, timestamp_ms=0, payload=(6).to_bytes(4, "big"))
+    data = first + chunked(abort, 128, 2) + chunked(video, 128, 6)
+    assert ChunkReader().feed(data) == [video]
+
+
+@given(st.lists(st.binary(max_size=300), max_size=5))
+@example([b"\xc4aaaa"])
+@example([b"\x02\0\0\0\0\0\4\1\0\0\0\0\0\0\0\0"])
+@example([b"\x04\0\0\0\xff\xff\xff\x09\0\0\0\0"])
+def test_rtmp_chunks_raise_only_their_own(parts: list[bytes]) -> None:
+    reader = ChunkReader()
+    try:
+        for part in parts:
+            reader.feed(part)
+    except MalformedRtmp:
+        pass
+
+
+def test_rtmp_bounds() -> None:
+    reader = ChunkReader()
+    message = Message(kind=8, stream_id=1, timestamp_ms=0, payload=b"x" * 9)
+    with pytest.raises(MalformedRtmp, match="too many"):
+        for number in range(2, 80):
+            reader.feed(chunked(message, 99, number))
+    with pytest.raises(MalformedRtmp, match="too long"):
+        ChunkReader().feed(b"\x04\0\0\0\xff\xff\xff\x09\0\0\0\0")
+
+
+def written(value: object) -> bytes:
+    """AMF0 of a value, as encoders write it."""
+    if isinstance(value, bool):
+        return bytes((1, value))
+    if isinstance(value, float):
+        return b"\0" + struct.pack("!d", value)
+    if isinstance(value, str):
+        text = value.encode()
+        return b"\2" + len(text).to_bytes(2, "big") + text
+    if isinstance(value, list):
+        return b"\x0a" + len(value).to_bytes(4, "big") + b"".join(map(written, value))
+    if isinstance(value, dict):
+        members = b"".join(written(name)[1:] + written(item) for name, item in value.items())
+        return b"\3" + members + b"\0\0\x09"
+    return b"\5"
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(min_size=1, max_size=8), inner, max_size=4)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.lists(values, max_size=5))
+def test_amf_values_are_read(sent: list[object]) -> None:
+    assert amf.read_values(b"".join(map(written, sent))) == sent
+
+
+@given(st.binary(max_size=200))
+@example(b"\x0a\xff\xff\xff\xff")
+@example(b"\x0a\0\0\0\1" * 40)
+@example(b"\3\0\1a" * 40)
+def test_amf_raises_only_its_own(data: bytes) -> None:
+    try:
+        amf.read_values(data)
+    except MalformedAmf:
+        pass
+
+
+def leb128(value: int) -> bytes:
+    out = b""
+    while value > 0x7F:
+        out += bytes((value & 0x7F | 0x80,))
+        value >>= 7
+    return out + bytes((value,))
+
+
+obus = st.lists(
+    st.tuples(st.sampled_from([1, 3, 4, 6]), st.binary(min_size=1, max_size=400)),
+    min_size=1,
+    max_size=5,
+)
+
+
+def fragmented(sent: list[bytes], size: int, counted: bool) -> list[RtpPacket]:
+    """One OBU after the other, each cut into packets' elements of at most `size` bytes."""
+    bits = []
+    for obu in sent:
+        parts = [obu[at : at + size] for at in range(0, len(obu), size)]
+        bits += [(part, index > 0, index < len(parts) - 1) for index, part in enumerate(parts)]
+    packets = []
+    for index, (part, continues, goes_on) in enumerate(bits):
+        head = (continues << 7) | (goes_on << 6) | (counted << 4) | ((index == 0) << 3)
+        payload = bytes((head,)) + (b"" if counted else leb128(len(part))) + part
+        last = index == len(bits) - 1
+        packets.append(
+            RtpPacket(
+                payload_type=99,
+                marker=last,
+                sequence=index,
+                timestamp=7,
+                ssrc=1,
+                payload=payload,
+            )
+        )
+    return packets
+
+
+@given(obus, st.integers(2, 300), st.booleans())
+def test_av1_units_survive_fragments(
+    sent: list[tuple[int, bytes]], size: int, counted: bool
+) -> None:
+    plain = [bytes((kind << 3,)) + body for kind, body in sent]
+    reader = Av1Reader()
+    found = [reader.feed(packet) for packet in fragmented(plain, size, counted)]
+    expected = b"\x12\x00" + b"".join(
+        bytes((kind << 3 | 2,)) + leb128(len(body)) + body for kind, body in sent
+    )
+    assert found[-1] == expected
+    assert not any(found[:-1])
+
+
+def test_av1_waits_for_a_new_sequence_after_a_loss() -> None:
+    packets = fragmented([b"\x08" + b"x" * 50, b"\x30" + b"y" * 50], 20, counted=True)
+    reader = Av1Reader()
+    assert not any(reader.feed(packet) for packet in packets[:2] + packets[3:])
+    again = fragmented([b"\x08" + b"x" * 5], 20, counted=True)
+    assert reader.feed(again[0]) == b"\x12\x00\x0a\x05xxxxx"
+
+
+@given(st.lists(st.tuples(st.binary(max_size=60), st.booleans()), max_size=6))
+def test_av1_raises_only_its_own(parts: list[tuple[bytes, bool]]) -> None:
+    reader = Av1Reader()
+    for index, (payload, marker) in enumerate(parts):
+        packet = RtpPacket(
+            payload_type=99, marker=marker, sequence=index, timestamp=0, ssrc=0, payload=payload
+        )
+        try:
+            reader.feed(packet)
+        except MalformedAv1:
+            pass
+
+
+def test_av1_sized_keeps_what_is_sized() -> None:
+    assert av1.sized(b"\x0a\x01x") == b"\x0a\x01x"
+    assert av1.sized(b"\x0c\x20x") == b"\x0e\x20\x01x"
+
+
+def test_kinds_of_chunks_are_flv_kinds() -> None:
+    assert (chunks.AUDIO, chunks.VIDEO) == (flv.AUDIO, flv.VIDEO)

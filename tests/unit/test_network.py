@@ -1,0 +1,202 @@
+"""The network file's links, the built-in network, the fake fabric's losses, and the door."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from umbel.kit.errors import Invalid
+from umbel.network import files, paths, topology
+from umbel.network.drivers.fake import FakeFabric
+from umbel.network.model import Endpoint, Hop, Link, Topology
+from umbel.network.paths import NoPath, NotInTopology
+from umbel.network.service import Network
+from umbel.network.topology import BadNetwork
+
+names = st.sampled_from(["a", "b", "c", "d"])
+junk = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["nodes", "links", "name", "a", "b", "mbps"]), inner)
+    ),
+    max_leaves=20,
+)
+
+
+def document(*links: Mapping[str, object], nodes: str = "abc") -> dict[str, object]:
+    return {"nodes": [{"name": name} for name in nodes], "links": list(links)}
+
+
+def problems_of(raw: object) -> list[str]:
+    with pytest.raises(BadNetwork) as caught:
+        topology.parse(raw)
+    assert caught.value.code == "umbel.bad_network"
+    found = caught.value.details["problems"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_document_becomes_a_topology() -> None:
+    raw = document({"a": "a", "b": "b", "mbps": 100, "delay_ms": 2.5}, {"a": "b", "b": "c"})
+    assert topology.parse(raw) == Topology(
+        nodes=("a", "b", "c"),
+        links=(Link(a="a", b="b", mbps=100, delay_ms=2.5), Link(a="b", b="c")),
+    )
+
+
+def test_all_problems_are_told_at_once_and_by_name() -> None:
+    raw = document(
+        {"a": "a", "b": "z"},
+        {"a": "b", "b": "b"},
+        {"a": "a", "b": "b"},
+        {"a": "b", "b": "a"},
+        {"a": "a", "b": "c", "mbps": -1, "delay_ms": -2},
+        {"a": "b"},
+        {"a": "b", "b": "c", "colour": "red"},
+        nodes="abcb",
+    )
+    raw["switches"] = []
+    assert problems_of(raw) == [
+        "unknown part 'switches'",
+        "node b: named twice",
+        "link a-z: unknown node z",
+        "link b-b: joins a node to itself",
+        "link b-a: listed twice",
+        "link a-c: mbps: Input should be greater than 0",
+        "link a-c: delay_ms: Input should be greater than or equal to 0",
+        "link 6: b: Field required",
+        "link b-c: colour: Extra inputs are not permitted",
+    ]
+
+
+@pytest.mark.parametrize("raw", [None, [], "nodes", 7, {}, {"nodes": {}}, {"nodes": [{}]}])
+def test_a_document_without_nodes_is_refused(raw: object) -> None:
+    assert problems_of(raw)
+
+
+def test_capacity_must_be_a_number_that_ends() -> None:
+    assert problems_of(document({"a": "a", "b": "b", "mbps": float("inf")}))
+    assert problems_of(document({"a": "a", "b": "b", "delay_ms": float("nan")}))
+
+
+@given(junk)
+def test_any_document_parses_or_is_refused_with_problems(raw: object) -> None:
+    try:
+        found = topology.parse(raw)
+    except BadNetwork as error:
+        assert error.details["problems"]
+    else:
+        assert found.nodes
+
+
+@given(st.lists(st.tuples(names, names), max_size=8), st.sets(names, min_size=1))
+def test_what_is_accepted_is_a_simple_graph_and_what_is_not_has_its_problem(
+    pairs: list[tuple[str, str]], nodes: set[str]
+) -> None:
+    raw = document(*({"a": a, "b": b} for a, b in pairs), nodes="".join(sorted(nodes)))
+    found, problems = topology.inspect(raw)
+    ends = [frozenset((link.a, link.b)) for link in found.links]
+    assert len(set(ends)) == len(ends)
+    assert all(len(pair) == 2 and pair <= nodes for pair in ends)
+    sound = {frozenset(pair) for pair in pairs if len(set(pair)) == 2 and set(pair) <= nodes}
+    assert set(ends) == sound
+    assert bool(problems) == (len(pairs) > len(ends))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_network_file_or_refused(raw: bytes) -> None:
+    try:
+        text = raw.decode()
+        topology.parse(files.decode(text))
+    except (UnicodeDecodeError, Invalid):
+        pass
+
+
+@given(st.data())
+def test_a_damaged_network_file_is_read_or_refused(data: st.DataObject) -> None:
+    text = Path(files.__file__).with_name("topologies").joinpath("sls.yaml").read_text()
+    at = data.draw(st.integers(0, len(text) - 1))
+    damage = data.draw(st.text(max_size=4))
+    try:
+        topology.parse(files.decode(text[:at] + damage + text[at + len(damage) :]))
+    except BadNetwork as error:
+        assert error.details["problems"]
+
+
+def test_a_file_is_read_or_says_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "net.yaml"
+    with pytest.raises(BadNetwork, match=r"net\.yaml cannot be read"):
+        files.read(path)
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadNetwork):
+        files.read(path)
+    path.write_text("nodes: [{name: a}\nlinks: ]")
+    with pytest.raises(BadNetwork, match="not YAML"):
+        files.read(path)
+    path.write_text("nodes: [{name: a}]")
+    assert topology.parse(files.read(path)).nodes == ("a",)
+    with pytest.raises(BadNetwork):
+        files.builtin("nowhere")
+
+
+def test_the_built_in_network_is_that_of_the_prototype() -> None:
+    sls = topology.parse(files.builtin())
+    assert sls.nodes == ("pe1", "pe2", "pe3", "pe4", "pe5", "c1", "c2")
+    assert {(link.a, link.b) for link in sls.links} == {
+        ("pe1", "c1"),
+        ("pe2", "c1"),
+        ("pe3", "c1"),
+        ("pe3", "c2"),
+        ("pe4", "c2"),
+        ("pe5", "c2"),
+        ("c1", "c2"),
+    }
+    assert paths.shortest(sls, "pe1", "pe5").nodes == ("pe1", "c1", "c2", "pe5")
+    cut = paths.without(sls, "c1", "c2")
+    assert paths.shortest(cut, "pe1", "pe5").nodes == ("pe1", "c1", "pe3", "c2", "pe5")
+
+
+async def test_the_fake_fabric_routes_around_and_then_gives_up() -> None:
+    sls = topology.parse(files.builtin())
+    fabric = FakeFabric(sls)
+    hop = Hop(source_node="pe1", target=Endpoint(node="pe5", address="127.0.5.1", port=5000))
+    await fabric.ensure("ev_1", [hop])
+    direct = fabric.route("ev_1", hop)
+    assert direct == paths.links_of(sls, ("pe1", "c1", "c2", "pe5"))
+    fabric.lose("c2", "c1")
+    assert fabric.route("ev_1", hop) == paths.links_of(sls, ("pe1", "c1", "pe3", "c2", "pe5"))
+    fabric.lose("pe3", "c1")
+    assert fabric.route("ev_1", hop) is None
+    with pytest.raises(NoPath):
+        await fabric.ensure("ev_1", [hop])
+    assert fabric.streams["ev_1"] == (hop,)
+    with pytest.raises(NotInTopology):
+        fabric.lose("c1", "c2")
+    fabric.restore("c1", "c2")
+    fabric.restore("c1", "c2")
+    assert fabric.route("ev_1", hop) == direct
+    await fabric.remove("ev_1")
+    assert fabric.route("ev_1", hop) is None
+
+
+async def test_the_door_answers_and_passes_streams_on() -> None:
+    sls = topology.parse(files.builtin())
+    fabric = FakeFabric(sls)
+    network = Network(sls, fabric)
+    assert network.topology() is sls
+    assert network.path("pe4", "pe5").nodes == ("pe4", "c2", "pe5")
+    assert network.links("pe4", "pe5") == paths.links_of(sls, ("pe4", "c2", "pe5"))
+    near = network.nearest("pe1")
+    assert [way.target for way in near] == ["c1", "pe2", "pe3", "c2", "pe4", "pe5"]
+    assert [way.hops for way in near] == [1, 2, 2, 2, 3, 3]
+    assert near == network.nearest("pe1")
+    with pytest.raises(NotInTopology):
+        network.nearest("pe9")
+    hop = Hop(source_node="pe1", target=Endpoint(node="pe2", address="127.0.2.1", port=5000))
+    assert await network.ensure("ev_1", [hop]) == {hop: hop.target}
+    assert fabric.streams == {"ev_1": (hop,)}
+    await network.remove("ev_1")
+    assert fabric.streams == {}

@@ -1,0 +1,138 @@
+// The frame around every page: header, navigation, the sign-in, and the page for the address.
+
+import { Component, lazy, Suspense, useEffect, useRef, type ReactNode } from 'react';
+
+import { account } from './kit/account';
+import { matchRoute, to, type Route } from './kit/routes';
+import { Discover } from './pages/discover';
+import { useSignIn } from './ui/hooks';
+import { Mark } from './ui/mark';
+import { Link, usePathname, useTitle } from './ui/navigation';
+import { Empty, Loading } from './ui/parts';
+
+const Watch = lazy(() => import('./pages/watch'));
+const Studio = lazy(() => import('./studio/studio'));
+const StudioEvent = lazy(() => import('./studio/event'));
+const Network = lazy(() => import('./network/page'));
+
+function Missing() {
+  useTitle('Not found');
+  return (
+    <Empty title="There is no such page">
+      <p>
+        <Link to={to.discover}>See what is live</Link>
+      </p>
+    </Empty>
+  );
+}
+
+function Page({ route }: { route: Route }) {
+  switch (route.page) {
+    case 'discover':
+      return <Discover />;
+    case 'watch':
+      return <Watch key={route.eventId} eventId={route.eventId} />;
+    case 'studio':
+      return <Studio />;
+    case 'studio-event':
+      return <StudioEvent key={route.eventId} eventId={route.eventId} />;
+    case 'network':
+      return <Network />;
+    case 'missing':
+      return <Missing />;
+  }
+}
+
+/** A page that breaks, or cannot be loaded after an update of the app, says so and can be opened anew. */
+class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
+  override state = { broken: false };
+
+  static getDerivedStateFromError(): { broken: boolean } {
+    return { broken: true };
+  }
+
+  override render(): ReactNode {
+    if (!this.state.broken) return this.props.children;
+    return (
+      <Empty title="This page could not be shown">
+        <p>It may have been updated in the meantime.</p>
+        <button type="button" className="button button-primary" onClick={() => { location.reload(); }}>
+          Load it again
+        </button>
+      </Empty>
+    );
+  }
+}
+
+function SignInState() {
+  const signIn = useSignIn();
+  if (!signIn) {
+    return (
+      <Link to={to.studio} className="button button-small">
+        Sign in
+      </Link>
+    );
+  }
+  return (
+    <div className="signed-in">
+      <span className="signed-in-name">{signIn.username}</span>
+      <button type="button" className="button button-small" onClick={() => { account.set(null); }}>
+        Sign out
+      </button>
+    </div>
+  );
+}
+
+const NAVIGATION = [
+  { label: 'Discover', to: to.discover, pages: ['discover', 'watch'] },
+  { label: 'Studio', to: to.studio, pages: ['studio', 'studio-event'] },
+  { label: 'Network', to: to.network(), pages: ['network'] },
+] as const;
+
+export function App() {
+  const pathname = usePathname();
+  const route = matchRoute(pathname);
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+
+  // A new page is read from its beginning; the first one is where the browser put us.
+  useEffect(() => {
+    if (first.current) first.current = false;
+    else main.current?.focus({ preventScroll: true });
+  }, [pathname]);
+
+  return (
+    <>
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="header">
+        <div className="header-inner">
+          <Link to={to.discover} className="brand" aria-label="Umbel, to the start">
+            <Mark />
+            <span>Umbel</span>
+          </Link>
+          <nav aria-label="Main">
+            {NAVIGATION.map((item) => (
+              <Link
+                key={item.label}
+                to={item.to}
+                aria-current={(item.pages as readonly string[]).includes(route.page) ? 'page' : undefined}
+              >
+                {item.label}
+              </Link>
+            ))}
+          </nav>
+          <SignInState />
+        </div>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        <Boundary key={pathname}>
+          <Suspense fallback={<Loading what="Loading" />}>
+            <Page route={route} />
+          </Suspense>
+        </Boundary>
+      </main>
+    </>
+  );
+}

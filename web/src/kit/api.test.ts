@@ -1,0 +1,140 @@
+import { describe, expect, test } from 'vitest';
+
+import { ApiError, asApiError, createApi, parseRetryAfter } from './api';
+
+interface Sent {
+  url: string;
+  init: RequestInit;
+}
+
+/** A fetch that answers what it is told, in order, and remembers what it was asked. */
+function portal(...answers: (Response | Error)[]) {
+  const sent: Sent[] = [];
+  const state = { token: 'user-token' as string | null, refused: 0 };
+  const api = createApi({
+    fetch: (url, init) => {
+      sent.push({ url: String(url), init: init ?? {} });
+      const next = answers.shift();
+      if (next === undefined) throw new Error('asked more often than expected');
+      return next instanceof Error ? Promise.reject(next) : Promise.resolve(next);
+    },
+    token: () => state.token,
+    onRefused: () => {
+      state.refused += 1;
+      state.token = null;
+    },
+  });
+  const header = (n: number, name: string): string | null => new Headers(sent[n]?.init.headers).get(name);
+  return { api, sent, state, header };
+}
+
+const json = (status: number, body: unknown, headers: Record<string, string> = {}): Response =>
+  new Response(JSON.stringify(body), { status, headers });
+
+async function failure(promise: Promise<unknown>): Promise<ApiError> {
+  return promise.then(
+    () => {
+      throw new Error('expected a failure');
+    },
+    (error: unknown) => {
+      expect(error).toBeInstanceOf(ApiError);
+      return error as ApiError;
+    },
+  );
+}
+
+describe('errors', () => {
+  test('the portal’s own words come through', async () => {
+    const body = { code: 'umbel.no_capacity', message: 'No edge has room.', details: { node: 'pe4' } };
+    const { api } = portal(json(503, body, { 'Retry-After': '5' }));
+    expect(await failure(api.openSession('ev', null))).toMatchObject({
+      status: 503, code: 'umbel.no_capacity', message: 'No edge has room.', details: { node: 'pe4' }, retryAfterS: 5,
+    });
+  });
+
+  test.each([
+    ['a proxy’s page', new Response('<h1>Bad gateway</h1>', { status: 502 })],
+    ['nothing', new Response(null, { status: 502 })],
+    ['null', json(502, null)],
+    ['wrong types', json(502, { code: 7, message: [], details: 'x' })],
+  ])('%s still gives a message', async (_what, response) => {
+    const { api } = portal(response);
+    expect(await failure(api.events())).toMatchObject({ status: 502, code: 'umbel.error', message: 'The server answered 502.' });
+  });
+
+  test('no answer at all', async () => {
+    const { api } = portal(new TypeError('Failed to fetch'));
+    expect(await failure(api.events())).toMatchObject({ status: 0, code: 'umbel.unreachable' });
+  });
+
+  test('too late an answer', async () => {
+    const { api } = portal(new DOMException('late', 'TimeoutError'));
+    expect(await failure(api.events())).toMatchObject({ status: 0, code: 'umbel.timeout' });
+  });
+
+  test('an unreadable success', async () => {
+    const { api } = portal(new Response('oops', { status: 200 }));
+    expect(await failure(api.events())).toMatchObject({ status: 200, code: 'umbel.not_json' });
+  });
+
+  test('any thrown thing becomes one kind', () => {
+    expect(asApiError('?')).toBeInstanceOf(ApiError);
+    const known = new ApiError(404, 'umbel.not_found', 'no');
+    expect(asApiError(known)).toBe(known);
+  });
+});
+
+describe('the sign-in', () => {
+  test('goes along, and is dropped when refused', async () => {
+    const { api, state, header } = portal(json(401, { code: 'umbel.unauthenticated', message: 'no' }));
+    await failure(api.me());
+    expect(header(0, 'Authorization')).toBe('Bearer user-token');
+    expect(state.refused).toBe(1);
+  });
+
+  test('a wrong password is not a lost sign-in', async () => {
+    const { api, state, header, sent } = portal(json(401, { code: 'umbel.bad_credentials', message: 'no' }));
+    expect(await failure(api.signIn('ada', 'x'))).toMatchObject({ code: 'umbel.bad_credentials' });
+    expect(header(0, 'Authorization')).toBeNull();
+    expect(String(sent[0]?.init.body)).toBe('grant_type=password&username=ada&password=x');
+    expect(state.refused).toBe(0);
+  });
+
+  test('watching goes on without it', async () => {
+    const { api, header } = portal(json(401, {}), json(201, { id: 's1' }));
+    expect(await api.openSession('ev', 'pe4')).toMatchObject({ id: 's1' });
+    expect(header(1, 'Authorization')).toBeNull();
+  });
+});
+
+describe('requests', () => {
+  test('ids are escaped, the access node is passed on', async () => {
+    const { api, sent } = portal(json(201, { id: 's1' }));
+    await api.openSession('a/b', 'pe4');
+    expect(sent[0]?.url).toBe('/api/v1/events/a%2Fb/sessions');
+    expect(sent[0]?.init.body).toBe('{"access_node":"pe4"}');
+  });
+
+  test('a session is closed with its own token, outliving the page, whatever the answer', async () => {
+    const session = { id: 's1', edge: 'pe4', whep: '', hls: '', token: 'session-token', expires_at: '' };
+    const { api, sent, header, state } = portal(json(401, {}));
+    await api.closeSession(session);
+    expect(sent[0]).toMatchObject({ url: '/api/v1/sessions/s1', init: { method: 'DELETE', keepalive: true } });
+    expect(header(0, 'Authorization')).toBe('Bearer session-token');
+    expect(state.refused).toBe(0);
+  });
+});
+
+describe('Retry-After', () => {
+  const now = Date.parse('2030-01-01T00:00:00Z');
+  test.each([
+    [null, null],
+    ['', null],
+    ['5', 5],
+    ['soon', null],
+    ['Tue, 01 Jan 2030 00:00:30 GMT', 30],
+    ['Mon, 31 Dec 2029 00:00:00 GMT', 0],
+  ])('%s is %s', (value, seconds) => {
+    expect(parseRetryAfter(value, now)).toBe(seconds);
+  });
+});

@@ -1,0 +1,171 @@
+// In: calls by name. Out: typed JSON, or an ApiError that says what failed and when to try again.
+// The only module that knows the portal's paths. `fetch` and the sign-in are given by the caller.
+
+import type {
+  FunctionStatus,
+  Ingest,
+  LinkStatus,
+  LiveEvent,
+  Me,
+  NewEvent,
+  NodeStatus,
+  Provider,
+  Session,
+  Tree,
+} from './types';
+
+/** A request that did not succeed. `status` is 0 when no answer came at all. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly details: Readonly<Record<string, unknown>> = {},
+    /** Seconds the server asks to wait, null when it did not say. */
+    readonly retryAfterS: number | null = null,
+  ) {
+    super(message);
+  }
+}
+
+/** Retry-After (RFC 9110, 10.2.3): seconds or an HTTP date; null when absent or unreadable. */
+export function parseRetryAfter(value: string | null, nowMs: number): number | null {
+  if (value === null) return null;
+  if (/^\s*\d+\s*$/.test(value)) return Number(value);
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - nowMs) / 1000));
+}
+
+/** Reads an error answer. A body that is not the portal's JSON (a proxy's page) still gives a message. */
+export async function errorFrom(response: Response, nowMs: number): Promise<ApiError> {
+  const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), nowMs);
+  const body: unknown = await response.json().catch(() => null);
+  const known = body !== null && typeof body === 'object' ? (body as Record<string, unknown>) : {};
+  const text = (key: string, fallback: string): string =>
+    typeof known[key] === 'string' && known[key] !== '' ? known[key] : fallback;
+  const details =
+    known['details'] !== null && typeof known['details'] === 'object'
+      ? (known['details'] as Record<string, unknown>)
+      : {};
+  return new ApiError(
+    response.status,
+    text('code', 'umbel.error'),
+    text('message', `The server answered ${String(response.status)}.`),
+    details,
+    retryAfterS,
+  );
+}
+
+/** Any thrown thing as an ApiError, so that callers handle one kind. */
+export function asApiError(error: unknown): ApiError {
+  if (error instanceof ApiError) return error;
+  if (error instanceof DOMException && (error.name === 'AbortError' || error.name === 'TimeoutError')) {
+    return new ApiError(0, 'umbel.timeout', 'The server took too long to answer.');
+  }
+  return new ApiError(0, 'umbel.unreachable', 'The server cannot be reached. Check the connection.');
+}
+
+export interface ApiOptions {
+  fetch: typeof fetch;
+  /** The signed-in user's token, null when signed out. */
+  token: () => string | null;
+  /** Called when the portal no longer accepts the user's token. */
+  onRefused: () => void;
+  timeoutMs?: number;
+}
+
+interface Call {
+  method?: string;
+  json?: unknown;
+  form?: Record<string, string>;
+  /** Bearer instead of the user's own: a string, or null for none. */
+  bearer?: string | null;
+  keepalive?: boolean;
+  signal?: AbortSignal;
+}
+
+const TIMEOUT_MS = 10_000;
+
+export type Api = ReturnType<typeof createApi>;
+
+export function createApi(options: ApiOptions) {
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+
+  async function send(path: string, call: Call): Promise<Response> {
+    const bearer = call.bearer === undefined ? options.token() : call.bearer;
+    const headers: Record<string, string> = { Accept: 'application/json' };
+    const init: RequestInit = { method: call.method ?? 'GET', headers };
+    if (bearer !== null) headers['Authorization'] = `Bearer ${bearer}`;
+    if (call.json !== undefined) {
+      headers['Content-Type'] = 'application/json';
+      init.body = JSON.stringify(call.json);
+    }
+    if (call.form) init.body = new URLSearchParams(call.form);
+    if (call.keepalive) init.keepalive = true;
+    const timeout = AbortSignal.timeout(timeoutMs);
+    init.signal = call.signal ? AbortSignal.any([call.signal, timeout]) : timeout;
+    const response = await options.fetch(path, init).catch((error: unknown) => {
+      throw asApiError(error);
+    });
+    if (response.ok) return response;
+    if (response.status === 401 && call.bearer === undefined && bearer !== null) options.onRefused();
+    throw await errorFrom(response, Date.now());
+  }
+
+  async function read<T>(path: string, call: Call = {}): Promise<T> {
+    const response = await send(path, call);
+    return (await response.json().catch(() => {
+      throw new ApiError(response.status, 'umbel.not_json', 'The server answered with something unreadable.');
+    })) as T;
+  }
+
+  const id = encodeURIComponent;
+  const event = (eventId: string): string => `/api/v1/events/${id(eventId)}`;
+
+  return {
+    signIn: (username: string, password: string) =>
+      read<{ access_token: string; expires_in: number }>('/oauth/token', {
+        method: 'POST',
+        form: { grant_type: 'password', username, password },
+        bearer: null,
+      }),
+    me: () => read<Me>('/api/v1/me'),
+    providers: () => read<Provider[]>('/api/v1/providers'),
+    events: () => read<LiveEvent[]>('/api/v1/events'),
+    event: (eventId: string) => read<LiveEvent>(event(eventId)),
+    createEvent: (body: NewEvent) => read<LiveEvent>('/api/v1/events', { method: 'POST', json: body }),
+    endEvent: async (eventId: string) => {
+      await send(`${event(eventId)}/end`, { method: 'POST' });
+    },
+    cancelEvent: async (eventId: string) => {
+      await send(`${event(eventId)}/cancel`, { method: 'POST' });
+    },
+    ingest: (eventId: string) => read<Ingest>(`${event(eventId)}/ingest`, { method: 'POST' }),
+    rotateKey: (eventId: string) =>
+      read<{ stream_key: string }>(`${event(eventId)}/stream-key`, { method: 'POST' }),
+    openSession: async (eventId: string, accessNode: string | null): Promise<Session> => {
+      const call: Call = { method: 'POST', json: accessNode === null ? {} : { access_node: accessNode } };
+      const path = `${event(eventId)}/sessions`;
+      try {
+        return await read<Session>(path, call);
+      } catch (error) {
+        // Watching needs no account: a stale sign-in must not stand in the way.
+        if (error instanceof ApiError && error.status === 401 && options.token() === null) {
+          return await read<Session>(path, { ...call, bearer: null });
+        }
+        throw error;
+      }
+    },
+    /** Survives the page: used on pagehide. Never fails, the portal forgets idle sessions by itself. */
+    closeSession: async (session: Session): Promise<void> => {
+      const path = `/api/v1/sessions/${id(session.id)}`;
+      await send(path, { method: 'DELETE', bearer: session.token, keepalive: true }).catch(() => undefined);
+    },
+    tree: (eventId: string) => read<Tree>(`/api/v1/trees/${id(eventId)}`),
+    nodes: () => read<NodeStatus[]>('/api/v1/nodes'),
+    links: () => read<LinkStatus[]>('/api/v1/links'),
+    functions: () => read<FunctionStatus[]>('/api/v1/functions'),
+  };
+}

@@ -1,0 +1,107 @@
+// Values in, words and numbers for people out. Pure: the locale, zone and "now" are arguments.
+
+const MINUTE_MS = 60_000;
+const DAY_MS = 86_400_000;
+
+export function formatTime(iso: string, locale?: string, timeZone?: string): string {
+  return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', timeZone }).format(new Date(iso));
+}
+
+export function formatDateTime(iso: string, locale?: string, timeZone?: string): string {
+  const options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
+  return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
+}
+
+/** From when to when; what both have in common is said once. */
+export function formatSpan(startIso: string, endIso: string, locale?: string, timeZone?: string): string {
+  const options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
+  return new Intl.DateTimeFormat(locale, { ...options, timeZone }).formatRange(new Date(startIso), new Date(endIso));
+}
+
+/** A calendar day as YYYY-MM-DD in the zone: equal keys are the same day there. */
+export function dayKey(iso: string, timeZone?: string): string {
+  const parts = new Intl.DateTimeFormat('en-CA', { year: 'numeric', month: '2-digit', day: '2-digit', timeZone });
+  return parts.format(new Date(iso));
+}
+
+/** "Today", "Tomorrow", else the weekday and date. */
+export function dayLabel(iso: string, nowMs: number, locale?: string, timeZone?: string): string {
+  const key = dayKey(iso, timeZone);
+  if (key === dayKey(new Date(nowMs).toISOString(), timeZone)) return 'Today';
+  if (key === dayKey(new Date(nowMs + DAY_MS).toISOString(), timeZone)) return 'Tomorrow';
+  const options: Intl.DateTimeFormatOptions = { weekday: 'long', day: 'numeric', month: 'long' };
+  return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
+}
+
+export interface Day<T> {
+  key: string;
+  label: string;
+  items: T[];
+}
+
+/** Groups by local day, earliest first. */
+export function groupByDay<T extends { starts_at: string }>(
+  items: readonly T[],
+  nowMs: number,
+  locale?: string,
+  timeZone?: string,
+): Day<T>[] {
+  const days = new Map<string, Day<T>>();
+  const ordered = [...items].sort((a, b) => Date.parse(a.starts_at) - Date.parse(b.starts_at));
+  for (const item of ordered) {
+    const key = dayKey(item.starts_at, timeZone);
+    const day = days.get(key) ?? { key, label: dayLabel(item.starts_at, nowMs, locale, timeZone), items: [] };
+    day.items.push(item);
+    days.set(key, day);
+  }
+  return [...days.values()];
+}
+
+/** How far away a moment is: "in 5 min", "in 3 h", "12 min ago". */
+export function formatDistance(iso: string, nowMs: number): string {
+  const delta = Date.parse(iso) - nowMs;
+  const minutes = Math.round(Math.abs(delta) / MINUTE_MS);
+  if (minutes === 0) return 'now';
+  const amount =
+    minutes < 90
+      ? `${String(minutes)} min`
+      : minutes < 36 * 60
+        ? `${String(Math.round(minutes / 60))} h`
+        : `${String(Math.round(minutes / 1440))} days`;
+  return delta > 0 ? `in ${amount}` : `${amount} ago`;
+}
+
+export function formatViewers(count: number): string {
+  return count === 1 ? '1 viewer' : `${count.toLocaleString('en')} viewers`;
+}
+
+/** A rate given in Mbit/s, with the unit that reads best. */
+export function formatMbps(mbps: number): string {
+  if (mbps <= 0) return '0 kbit/s';
+  if (mbps < 1) return `${String(Math.round(mbps * 1000))} kbit/s`;
+  if (mbps < 1000) return `${mbps < 10 ? mbps.toFixed(1) : String(Math.round(mbps))} Mbit/s`;
+  return `${(mbps / 1000).toFixed(1)} Gbit/s`;
+}
+
+/** A duration given in seconds. */
+export function formatLatency(seconds: number): string {
+  return seconds < 1 ? `${String(Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
+}
+
+export function formatShare(used: number, of: number): string {
+  return of > 0 ? `${String(Math.round((used / of) * 100))} %` : '–';
+}
+
+/** The value of a datetime-local input for a moment, in the browser's own zone. */
+export function toLocalInput(ms: number): string {
+  const date = new Date(ms);
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const day = `${String(date.getFullYear())}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${day}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
+/** A datetime-local input's value as RFC 3339 UTC, null when it is not a moment. */
+export function fromLocalInput(value: string): string | null {
+  const ms = Date.parse(value);
+  return value === '' || Number.isNaN(ms) ? null : new Date(ms).toISOString();
+}

@@ -1,0 +1,12 @@
+// The one API client of the page, wired to the browser's fetch and the sign-in.
+
+import { account } from './account';
+import { createApi } from './api';
+
+export const api = createApi({
+  fetch: (input, init) => fetch(input, init),
+  token: account.token,
+  onRefused: () => {
+    account.set(null);
+  },
+});

@@ -1,0 +1,119 @@
+// The portal's JSON, as this app reads it. Times are RFC 3339 texts in UTC.
+
+export type EventState = 'scheduled' | 'open' | 'live' | 'ended' | 'cancelled';
+
+export interface StreamStatus {
+  flowing: boolean;
+  protocol: string;
+  video: string;
+  audio: string;
+  width: number;
+  height: number;
+  /** Why the acquirer re-encodes; empty when it passes the stream through. */
+  transcoding: string;
+  error: string;
+  mbps: number;
+  viewers: number;
+}
+
+export interface LiveEvent {
+  id: string;
+  provider_id: string;
+  provider_name: string;
+  title: string;
+  description: string;
+  starts_at: string;
+  ends_at: string;
+  state: EventState;
+  version: number;
+  stream: StreamStatus | null;
+}
+
+export interface Provider {
+  id: string;
+  name: string;
+  access_node: string;
+}
+
+export interface Me {
+  username: string;
+  role: 'viewer' | 'provider' | 'operator';
+  provider_id: string | null;
+}
+
+export interface Session {
+  id: string;
+  /** The node that serves this viewer. */
+  edge: string;
+  whep: string;
+  /** Without the token. */
+  hls: string;
+  token: string;
+  expires_at: string;
+}
+
+export interface Ingest {
+  node: string;
+  /** Each null where the acquirer does not take it. */
+  rtmp: string | null;
+  srt: string | null;
+  whip: string | null;
+  rtp: { address: string; port: number; mpegts: { address: string; port: number } | null } | null;
+  /** Only in the first answer for an event. */
+  stream_key: string | null;
+}
+
+export interface NodeStatus {
+  name: string;
+  kind: string;
+  address: string;
+  cores: number;
+  cores_used: number;
+  memory_mb: number;
+  memory_used_mb: number;
+  mbps: number;
+  mbps_used: number;
+}
+
+export interface LinkStatus {
+  a: string;
+  b: string;
+  mbps: number;
+  used_mbps: number;
+}
+
+export interface FunctionStatus {
+  id: string;
+  role: string;
+  node: string;
+  state: string;
+  address: string;
+  cpu_cores: number;
+  rss_mb: number;
+  events: string[];
+  viewers: number;
+  mbps_out: number;
+}
+
+export interface Branch {
+  function: string;
+  role: string;
+  node: string;
+  parent: string | null;
+}
+
+export interface Tree {
+  event_id: string;
+  root: string | null;
+  branches: Branch[];
+  edges: [string, string][];
+  hops: number;
+}
+
+export interface NewEvent {
+  provider_id: string;
+  title: string;
+  description: string;
+  starts_at: string;
+  ends_at: string;
+}

@@ -1,0 +1,184 @@
+// The network as a picture: links by load, an event's tree in motion over them, functions at their nodes.
+
+import { useEffect, useRef, useState } from 'react';
+
+import { formatMbps } from '../kit/format';
+import type { FunctionStatus, LinkStatus, NodeStatus, Tree } from '../kit/types';
+import { isCore, layout, linkKey, linkWidth, loadClass, type Point } from './layout';
+
+export interface Picture {
+  nodes: NodeStatus[];
+  links: LinkStatus[];
+  functions: FunctionStatus[];
+  tree: Tree | null;
+}
+
+const RADIUS = 26;
+const FLOW_ASIDE = 8;
+const ROLES: Readonly<Record<string, string>> = { acquirer: 'acquirer', forwarder: 'forwarder', edge: 'edge' };
+
+/** The element's width, as it changes. */
+function useWidth(): [(element: HTMLDivElement | null) => void, number] {
+  const [element, setElement] = useState<HTMLDivElement | null>(null);
+  const [width, setWidth] = useState(0);
+  const observer = useRef<ResizeObserver | null>(null);
+  useEffect(() => {
+    if (!element) return undefined;
+    observer.current = new ResizeObserver(([entry]) => {
+      setWidth(Math.floor(entry?.contentRect.width ?? 0));
+    });
+    observer.current.observe(element);
+    return () => observer.current?.disconnect();
+  }, [element]);
+  return [setElement, width];
+}
+
+function Link({ link, from, to, onTree }: { link: LinkStatus; from: Point; to: Point; onTree: boolean }) {
+  const share = link.mbps > 0 ? link.used_mbps / link.mbps : 0;
+  return (
+    <line
+      className={`link link-${loadClass(share)}${link.used_mbps > 0 ? ' link-used' : ''}${onTree ? ' link-tree' : ''}`}
+      x1={from.x}
+      y1={from.y}
+      x2={to.x}
+      y2={to.y}
+      strokeWidth={linkWidth(share)}
+    />
+  );
+}
+
+function LinkLabel({ link, from, to }: { link: LinkStatus; from: Point; to: Point }) {
+  if (link.used_mbps <= 0) return null;
+  const text = formatMbps(link.used_mbps);
+  const width = text.length * 6.2 + 12;
+  return (
+    <g className="link-label" transform={`translate(${String((from.x + to.x) / 2)} ${String((from.y + to.y) / 2)})`}>
+      <rect x={-width / 2} y={-9} width={width} height={18} rx={9} />
+      <text textAnchor="middle" dominantBaseline="central">
+        {text}
+      </text>
+    </g>
+  );
+}
+
+/** A stream's way over one link, moving in the direction it flows: beside the link, short of the nodes. */
+function Flow({ from, to }: { from: Point; to: Point }) {
+  const dx = to.x - from.x;
+  const dy = to.y - from.y;
+  const length = Math.hypot(dx, dy) || 1;
+  const cut = (RADIUS + 6) / length;
+  const aside = { x: (dy / length) * FLOW_ASIDE, y: (-dx / length) * FLOW_ASIDE };
+  const point = (t: number): string =>
+    `${(from.x + dx * t + aside.x).toFixed(1)} ${(from.y + dy * t + aside.y).toFixed(1)}`;
+  return <path className="flow" d={`M${point(cut)}L${point(1 - cut)}`} markerEnd="url(#flow-head)" />;
+}
+
+interface BadgeText {
+  key: string;
+  text: string;
+  kind: string;
+}
+
+function badgesOf(functions: readonly FunctionStatus[], tree: Tree | null): BadgeText[] {
+  return functions.map((fn) => {
+    const inTree = tree?.branches.some((branch) => branch.function === fn.id) === true;
+    const audience = fn.role === 'edge' && fn.viewers > 0 ? ` · ${String(fn.viewers)}` : '';
+    const state = fn.state === 'active' ? '' : ` (${fn.state})`;
+    const health = fn.state === 'failed' ? 'failed' : inTree ? 'on' : 'off';
+    return { key: fn.id, text: `${ROLES[fn.role] ?? fn.role}${audience}${state}`, kind: health };
+  });
+}
+
+function Badges({ badges, at, below }: { badges: BadgeText[]; at: Point; below: boolean }) {
+  return badges.map((badge, n) => {
+    const width = badge.text.length * 6.3 + 14;
+    const y = below ? at.y + RADIUS + 15 + n * 22 : at.y - RADIUS - 15 - n * 22;
+    return (
+      <g key={badge.key} className={`fn fn-${badge.kind}`} transform={`translate(${String(at.x)} ${String(y)})`}>
+        <rect x={-width / 2} y={-9.5} width={width} height={19} rx={9.5} />
+        <text textAnchor="middle" dominantBaseline="central">
+          {badge.text}
+        </text>
+      </g>
+    );
+  });
+}
+
+/** A node, with a ring for the share of its cores in use. */
+function Node({ node, at, onTree }: { node: NodeStatus; at: Point; onTree: boolean }) {
+  const share = node.cores > 0 ? Math.min(1, node.cores_used / node.cores) : 0;
+  const round = 2 * Math.PI * RADIUS;
+  return (
+    <g className={`node${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}`} transform={`translate(${String(at.x)} ${String(at.y)})`}>
+      <circle className="node-body" r={RADIUS} />
+      <circle
+        className={`node-load load-${loadClass(share)}`}
+        r={RADIUS}
+        transform="rotate(-90)"
+        strokeDasharray={`${(round * share).toFixed(1)} ${round.toFixed(1)}`}
+      />
+      <text textAnchor="middle" dominantBaseline="central">
+        {node.name}
+      </text>
+    </g>
+  );
+}
+
+function summary({ nodes, tree }: Picture): string {
+  const base = `Network of ${String(nodes.length)} nodes.`;
+  if (!tree || tree.branches.length === 0) return `${base} No tree is shown.`;
+  const ways = tree.edges.map(([from, to]) => `${from} to ${to}`).join(', ');
+  return `${base} The stream enters at ${tree.root ?? 'no node'} and goes ${ways === '' ? 'nowhere else' : ways}.`;
+}
+
+export function NetworkPicture(picture: Picture) {
+  const { nodes, links, functions, tree } = picture;
+  const [measure, width] = useWidth();
+  const narrow = width < 600;
+  const height = Math.round(narrow ? width * 1.55 : Math.min(540, width * 0.56));
+  const points = layout(nodes, links, width, height, narrow ? { x: 44, y: 56 } : { x: 84, y: 72 });
+  const at = (name: string): Point | null => points.get(name) ?? null;
+  const ways = (tree?.edges ?? []).flatMap(([a, b]) => {
+    const from = at(a);
+    const to = at(b);
+    return from && to ? [{ key: `${a} ${b}`, pair: linkKey(a, b), from, to }] : [];
+  });
+  const treeLinks = new Set(ways.map((way) => way.pair));
+  const treeNodes = new Set(tree?.branches.map((branch) => branch.node));
+  const drawn = links.flatMap((link) => {
+    const from = at(link.a);
+    const to = at(link.b);
+    return from && to ? [{ link, from, to, key: linkKey(link.a, link.b) }] : [];
+  });
+  return (
+    <div ref={measure} className="picture">
+      {width > 0 && (
+        <svg width={width} height={height} viewBox={`0 0 ${String(width)} ${String(height)}`} role="img" aria-label={summary(picture)}>
+          <defs>
+            <marker id="flow-head" viewBox="0 0 10 10" refX="7" refY="5" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">
+              <path className="flow-head" d="M0 0 10 5 0 10z" />
+            </marker>
+          </defs>
+          {drawn.map(({ key, ...line }) => (
+            <Link key={key} {...line} onTree={treeLinks.has(key)} />
+          ))}
+          {ways.map((way) => (
+            <Flow key={way.key} from={way.from} to={way.to} />
+          ))}
+          {drawn.map(({ key, ...line }) => (
+            <LinkLabel key={key} {...line} />
+          ))}
+          {nodes.map((node) => {
+            const point = at(node.name);
+            return point && <Node key={node.name} node={node} at={point} onTree={treeNodes.has(node.name)} />;
+          })}
+          {nodes.map((node) => {
+            const point = at(node.name);
+            const badges = badgesOf(functions.filter((fn) => fn.node === node.name), tree);
+            return point && <Badges key={node.name} badges={badges} at={point} below={point.y >= height / 2 - 1} />;
+          })}
+        </svg>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,85 @@
+// The same network in words and numbers: for screen readers, for exactness, and for copying.
+
+import type { ReactNode } from 'react';
+
+import { formatMbps, formatShare } from '../kit/format';
+import type { Picture } from './picture';
+
+function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ReactNode }) {
+  return (
+    <div className="table" role="region" aria-label={caption} tabIndex={0}>
+      <table>
+        <caption>{caption}</caption>
+        <thead>
+          <tr>
+            {head.map((text) => (
+              <th key={text} scope="col">
+                {text}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
+
+const cores = (used: number, of: number): string => `${used.toFixed(2)} of ${String(of)}`;
+const memory = (used: number, of: number): string => `${String(Math.round(used))} of ${String(Math.round(of))} MiB`;
+
+function None({ columns, text }: { columns: number; text: string }) {
+  return (
+    <tr>
+      <td colSpan={columns} className="quiet">
+        {text}
+      </td>
+    </tr>
+  );
+}
+
+export function NetworkTables({ nodes, links, functions, tree }: Picture) {
+  return (
+    <div className="tables">
+      <Table caption="Functions" head={['Function', 'Role', 'Node', 'State', 'In this tree', 'Viewers', 'Sends', 'CPU', 'Memory']}>
+        {functions.map((fn) => (
+          <tr key={fn.id}>
+            <th scope="row">{fn.id}</th>
+            <td>{fn.role}</td>
+            <td>{fn.node}</td>
+            <td>{fn.state}</td>
+            <td>{tree?.branches.some((branch) => branch.function === fn.id) ? 'yes' : 'no'}</td>
+            <td>{fn.viewers}</td>
+            <td>{formatMbps(fn.mbps_out)}</td>
+            <td>{formatShare(fn.cpu_cores, 1)}</td>
+            <td>{Math.round(fn.rss_mb)} MiB</td>
+          </tr>
+        ))}
+        {functions.length === 0 && <None columns={9} text="No function runs: the first provider or viewer starts one." />}
+      </Table>
+      <Table caption="Nodes" head={['Node', 'Kind', 'Address', 'Cores', 'Memory', 'Sends']}>
+        {nodes.map((node) => (
+          <tr key={node.name}>
+            <th scope="row">{node.name}</th>
+            <td>{node.kind}</td>
+            <td>{node.address}</td>
+            <td>{cores(node.cores_used, node.cores)}</td>
+            <td>{memory(node.memory_used_mb, node.memory_mb)}</td>
+            <td>{formatMbps(node.mbps_used)}</td>
+          </tr>
+        ))}
+      </Table>
+      <Table caption="Links" head={['Between', 'and', 'Carries', 'Can carry', 'Load']}>
+        {links.map((link) => (
+          <tr key={`${link.a} ${link.b}`}>
+            <th scope="row">{link.a}</th>
+            <td>{link.b}</td>
+            <td>{formatMbps(link.used_mbps)}</td>
+            <td>{formatMbps(link.mbps)}</td>
+            <td>{formatShare(link.used_mbps, link.mbps)}</td>
+          </tr>
+        ))}
+      </Table>
+    </div>
+  );
+}

@@ -1,0 +1,131 @@
+// One event, played. The player does its own reconnecting; this page shows it and what it says.
+
+import { useEffect, useEffectEvent, useState } from 'react';
+
+import { follow } from '../kit/feed';
+import { formatDateTime, formatDistance, formatViewers } from '../kit/format';
+import { api } from '../kit/portal';
+import { to } from '../kit/routes';
+import { throttle } from '../kit/throttle';
+import type { LiveEvent } from '../kit/types';
+import { createPlayer, exposeHook, initialChoice, keepChoice } from '../player/browser';
+import type { Choice } from '../player/machine';
+import type { Player } from '../player/runner';
+import { Facts, ProtocolChoice, StatusLine } from '../player/panel';
+import { Stage } from '../player/stage';
+import { useLive, useNow } from '../ui/hooks';
+import { Link, useTitle } from '../ui/navigation';
+import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
+
+const KINDS = ['event', 'session', 'stream'];
+const HINTS = ['event', 'tree', 'function', 'session', 'stream'];
+const HINT_EVERY_MS = 1000;
+const POLL_MS = 10_000;
+
+/** A player for as long as this page is shown; it comes back with the page from the browser's cache. */
+function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Player | null {
+  const [player, setPlayer] = useState<Player | null>(null);
+  const eventId = event?.id ?? null;
+  const newest = useEffectEvent(() => event);
+
+  useEffect(() => {
+    if (eventId === null || video === null) return undefined;
+    const node = new URLSearchParams(location.search).get('node');
+    const created = createPlayer(eventId, node, video, initialChoice(location.search));
+    const hide = exposeHook(created);
+    const hint = throttle(() => {
+      created.send({ type: 'hint' });
+    }, HINT_EVERY_MS);
+    const unfollow = follow((change) => {
+      if (HINTS.includes(change.kind)) hint();
+    });
+    const leave = (): void => {
+      created.stop();
+    };
+    const back = (shown: PageTransitionEvent): void => {
+      if (shown.persisted) created.start(newest());
+    };
+    window.addEventListener('pagehide', leave);
+    window.addEventListener('pageshow', back);
+    window.addEventListener('online', hint);
+    created.start(newest());
+    setPlayer(created);
+    return () => {
+      window.removeEventListener('pagehide', leave);
+      window.removeEventListener('pageshow', back);
+      window.removeEventListener('online', hint);
+      unfollow();
+      hint.cancel();
+      created.stop();
+      hide();
+      setPlayer(null);
+    };
+  }, [eventId, video]);
+
+  useEffect(() => {
+    if (player && event) player.see(event);
+  }, [player, event]);
+
+  return player;
+}
+
+function About({ event }: { event: LiveEvent }) {
+  const nowMs = useNow();
+  const when =
+    event.state === 'scheduled'
+      ? `${formatDateTime(event.starts_at)}, ${formatDistance(event.starts_at, nowMs)}`
+      : formatDateTime(event.starts_at);
+  return (
+    <div className="about">
+      <h1>{event.title}</h1>
+      <p className="about-meta">
+        <StateBadge state={event.state} />
+        <span>{event.provider_name}</span>
+        <time dateTime={event.starts_at}>{when}</time>
+        {event.state === 'live' && <span>{formatViewers(event.stream?.viewers ?? 0)}</span>}
+      </p>
+      {event.description !== '' && <p className="about-text">{event.description}</p>}
+    </div>
+  );
+}
+
+export default function Watch({ eventId }: { eventId: string }) {
+  const { data: event, error, refresh } = useLive(`event ${eventId}`, () => api.event(eventId), KINDS, POLL_MS);
+  const [video, setVideo] = useState<HTMLVideoElement | null>(null);
+  const player = usePlayer(event, video);
+  useTitle(event?.title ?? 'Watch');
+
+  if (error?.status === 404) {
+    return (
+      <Empty title="There is no such event">
+        <p>
+          The address may be mistyped. <Link to={to.discover}>See what is live</Link>
+        </p>
+      </Empty>
+    );
+  }
+  if (!event) {
+    return error ? (
+      <div className="page">
+        <ErrorNotice error={error} onRetry={refresh} />
+      </div>
+    ) : (
+      <Loading what="Looking for the event" />
+    );
+  }
+  const choose = (choice: Choice): void => {
+    keepChoice(choice);
+    player?.send({ type: 'choose', choice });
+  };
+  return (
+    <div className="page watch">
+      <Stage event={event} player={player} video={video} onVideo={setVideo} />
+      <div className="under">
+        {player && <StatusLine player={player} />}
+        {player && <ProtocolChoice player={player} onChoose={choose} />}
+      </div>
+      <About event={event} />
+      {player && <Facts player={player} />}
+    </div>
+  );
+}

@@ -1,0 +1,186 @@
+// Carries the machine's effects out and feeds it what happens. One Player per watched event.
+// In: ports (the portal, the transports, time). Out: snapshots for the page, and window.umbelPlayer.
+
+import { asApiError } from '../kit/api';
+import type { LiveEvent, Session } from '../kit/types';
+import {
+  initial,
+  step,
+  type Choice,
+  type Effect,
+  type PlayerEvent,
+  type Protocol,
+  type Seen,
+  type State,
+} from './machine';
+import { NOTHING_KNOWN, type Details, type Signals, type Transport } from './transport';
+import { describe, type Status } from './words';
+
+export interface Ports {
+  openSession: () => Promise<Session>;
+  closeSession: (session: Session) => Promise<void>;
+  /** The event as it is now; null when the portal does not answer. */
+  look: () => Promise<LiveEvent | null>;
+  /** Does the edge answer at all? */
+  alive: (session: Session) => Promise<boolean>;
+  connect: (protocol: Protocol, session: Session, signals: Signals) => Transport;
+  nowMs: () => number;
+  random: () => number;
+}
+
+export interface Snapshot {
+  state: State;
+  status: Status;
+  details: Details;
+  framesDecoded: number;
+  sessionsOpened: number;
+}
+
+const TICK_MS = 250;
+/** How long a probe waits for the portal once the edge has answered. */
+const LOOK_MS = 1000;
+
+function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+  return Promise.race([promise, new Promise<null>((resolve) => setTimeout(resolve, ms, null))]);
+}
+
+export const seenOf = (event: LiveEvent): Seen => ({
+  state: event.state,
+  flowing: event.stream?.flowing ?? null,
+});
+
+export class Player {
+  private snapshot: Snapshot;
+  private transport: Transport | null = null;
+  private timer: ReturnType<typeof setInterval> | null = null;
+  private sampling = false;
+  private readonly listeners = new Set<() => void>();
+
+  constructor(
+    private readonly ports: Ports,
+    choice: Choice,
+    canWhep: boolean,
+  ) {
+    const state = initial(choice, canWhep);
+    this.snapshot = { state, status: describe(state), details: NOTHING_KNOWN, framesDecoded: 0, sessionsOpened: 0 };
+  }
+
+  readonly get = (): Snapshot => this.snapshot;
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  start(event: LiveEvent | null): void {
+    if (event) this.see(event);
+    this.timer ??= setInterval(() => {
+      this.tick();
+    }, TICK_MS);
+    this.send({ type: 'start' });
+  }
+
+  /** Leaves for good or for a while (pagehide); `start` begins again. */
+  stop(): void {
+    if (this.timer !== null) clearInterval(this.timer);
+    this.timer = null;
+    this.send({ type: 'leave' });
+  }
+
+  see(event: LiveEvent): void {
+    this.send({ type: 'seen', seen: seenOf(event) });
+  }
+
+  send(event: PlayerEvent): void {
+    const at = { nowMs: this.ports.nowMs(), random: this.ports.random() };
+    const { state, effects } = step(this.snapshot.state, event, at);
+    if (state !== this.snapshot.state) this.publish({ state, status: describe(state) });
+    for (const effect of effects) this.carryOut(effect, event.type === 'leave');
+  }
+
+  private publish(change: Partial<Snapshot>): void {
+    this.snapshot = { ...this.snapshot, ...change };
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  private tick(): void {
+    this.send({ type: 'tick' });
+    void this.sample();
+  }
+
+  private async sample(): Promise<void> {
+    const { transport } = this;
+    const { epoch } = this.snapshot.state;
+    if (transport === null || this.sampling) return;
+    this.sampling = true;
+    try {
+      const { progress, framesDecoded, details } = await transport.sample();
+      if (transport !== this.transport) return;
+      this.publish({ framesDecoded, details });
+      if (progress > 0) this.send({ type: 'progress', epoch, value: progress });
+    } finally {
+      this.sampling = false;
+    }
+  }
+
+  private carryOut(effect: Effect, leaving: boolean): void {
+    switch (effect.type) {
+      case 'open-session':
+        void this.openSession(effect.epoch);
+        break;
+      case 'close-session':
+        void this.ports.closeSession(effect.session);
+        break;
+      case 'connect':
+        this.connect(effect.epoch, effect.protocol, effect.session);
+        break;
+      case 'disconnect':
+        this.transport?.close(leaving);
+        this.transport = null;
+        this.publish({ details: NOTHING_KNOWN });
+        break;
+      case 'probe':
+        void this.probe(effect.epoch, effect.session);
+        break;
+      case 'look':
+        void this.ports.look().then((event) => {
+          if (event) this.see(event);
+        });
+        break;
+    }
+  }
+
+  private async openSession(epoch: number): Promise<void> {
+    try {
+      const session = await this.ports.openSession();
+      this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
+      this.send({ type: 'opened', epoch, session });
+    } catch (thrown) {
+      const { status, code, message, retryAfterS } = asApiError(thrown);
+      this.send({ type: 'not-opened', epoch, status, code, message, retryAfterS });
+    }
+  }
+
+  private connect(epoch: number, protocol: Protocol, session: Session): void {
+    this.transport?.close(false);
+    this.transport = this.ports.connect(protocol, session, {
+      linked: () => {
+        this.send({ type: 'linked', epoch });
+      },
+      shaky: () => {
+        this.send({ type: 'shaky', epoch });
+      },
+      lost: (reason, message, retryAfterS) => {
+        this.send({ type: 'lost', epoch, reason, message, retryAfterS });
+      },
+    });
+  }
+
+  private async probe(epoch: number, session: Session): Promise<void> {
+    const looking = within(this.ports.look(), LOOK_MS);
+    const alive = await this.ports.alive(session);
+    // A dead edge is reason enough to go on: the portal may be slow just now.
+    const event = alive ? await looking : null;
+    this.send({ type: 'probed', epoch, alive, seen: event ? seenOf(event) : null });
+  }
+}

@@ -1,0 +1,269 @@
+// The picture and its controls: mute, volume, pause, picture-in-picture, fullscreen, keys.
+
+import { useEffect, useEffectEvent, useRef, useState, type RefObject } from 'react';
+
+import { formatDistance } from '../kit/format';
+import type { LiveEvent } from '../kit/types';
+import { useNow } from '../ui/hooks';
+import { Icon, type IconName } from '../ui/icons';
+import { Poster } from '../ui/mark';
+import { useSnapshot } from './panel';
+import type { Phase } from './machine';
+import type { Player } from './runner';
+
+const VOLUME_STEP = 0.1;
+const IDLE_MS = 3000;
+
+interface Sound {
+  muted: boolean;
+  volume: number;
+}
+
+/** The video element's own sound state, as it changes whoever changes it. */
+function useSound(video: HTMLVideoElement | null): Sound {
+  const [sound, setSound] = useState<Sound>({ muted: true, volume: 1 });
+  useEffect(() => {
+    if (!video) return undefined;
+    const read = (): void => {
+      setSound({ muted: video.muted || video.volume === 0, volume: video.volume });
+    };
+    read();
+    video.addEventListener('volumechange', read);
+    return () => {
+      video.removeEventListener('volumechange', read);
+    };
+  }, [video]);
+  return sound;
+}
+
+function useFullscreen(stage: RefObject<HTMLDivElement | null>): boolean {
+  const [full, setFull] = useState(false);
+  useEffect(() => {
+    const read = (): void => {
+      setFull(document.fullscreenElement !== null && document.fullscreenElement === stage.current);
+    };
+    document.addEventListener('fullscreenchange', read);
+    return () => {
+      document.removeEventListener('fullscreenchange', read);
+    };
+  }, [stage]);
+  return full;
+}
+
+/** Controls go away while nothing moves, and come back with the pointer or the keyboard. */
+function useIdle(stage: RefObject<HTMLDivElement | null>): boolean {
+  const [idle, setIdle] = useState(false);
+  useEffect(() => {
+    const element = stage.current;
+    if (!element) return undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const wake = (): void => {
+      setIdle(false);
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        setIdle(true);
+      }, IDLE_MS);
+    };
+    wake();
+    const events = ['pointermove', 'pointerdown', 'keydown', 'focusin'] as const;
+    for (const event of events) element.addEventListener(event, wake);
+    return () => {
+      clearTimeout(timer);
+      for (const event of events) element.removeEventListener(event, wake);
+    };
+  }, [stage]);
+  return idle;
+}
+
+function setMuted(video: HTMLVideoElement, muted: boolean): void {
+  video.muted = muted;
+  if (!muted && video.volume === 0) video.volume = 0.5;
+}
+
+function changeVolume(video: HTMLVideoElement, by: number): void {
+  video.volume = Math.min(1, Math.max(0, video.volume + by));
+  if (by > 0) video.muted = false;
+}
+
+function toggleFullscreen(stage: HTMLDivElement | null): void {
+  if (document.fullscreenElement) void document.exitFullscreen();
+  else void stage?.requestFullscreen().catch(() => undefined);
+}
+
+async function togglePip(video: HTMLVideoElement): Promise<void> {
+  if (document.pictureInPictureElement) await document.exitPictureInPicture();
+  else await video.requestPictureInPicture();
+}
+
+function togglePause(video: HTMLVideoElement, player: Player): void {
+  if (player.get().state.paused) {
+    player.send({ type: 'resume' });
+    // Live: go on from now, not from where it was stopped.
+    if (video.seekable.length > 0 && video.srcObject === null) {
+      video.currentTime = Math.max(0, video.seekable.end(video.seekable.length - 1) - 1);
+    }
+    void video.play().catch(() => undefined);
+  } else {
+    player.send({ type: 'pause' });
+    video.pause();
+  }
+}
+
+function ControlButton({ icon, label, onClick, pressed }: { icon: IconName; label: string; onClick: () => void; pressed?: boolean }) {
+  return (
+    <button type="button" className="control" aria-label={label} title={label} aria-pressed={pressed} onClick={onClick}>
+      <Icon name={icon} />
+    </button>
+  );
+}
+
+interface StageProps {
+  event: LiveEvent;
+  player: Player | null;
+  video: HTMLVideoElement | null;
+  onVideo: (video: HTMLVideoElement | null) => void;
+}
+
+/** Plays on whenever there is something to play, unless the viewer paused: browsers stop at each new source. */
+function useAutoplay(video: HTMLVideoElement | null, player: Player | null): void {
+  useEffect(() => {
+    if (!video || !player) return undefined;
+    const go = (): void => {
+      if (!player.get().state.paused) void video.play().catch(() => undefined);
+    };
+    video.addEventListener('loadedmetadata', go);
+    video.addEventListener('canplay', go);
+    return () => {
+      video.removeEventListener('loadedmetadata', go);
+      video.removeEventListener('canplay', go);
+    };
+  }, [video, player]);
+}
+
+function Overlay({ player, event }: { player: Player; event: LiveEvent }) {
+  const { state, status } = useSnapshot(player);
+  const nowMs = useNow();
+  if (state.phase === 'playing') return null;
+  // Until the first picture the poster stands in; later the last picture stays, dimmed.
+  return (
+    <div className={state.played && state.phase !== 'over' ? 'overlay overlay-dim' : 'overlay'}>
+      {(!state.played || state.phase === 'over') && <Poster provider={event.provider_id} event={event.id} />}
+      <p className="overlay-text" aria-hidden="true">
+        {status.mood === 'busy' && <span className="spinner" />}
+        {state.phase === 'early' ? `Starts ${formatDistance(event.starts_at, nowMs)}` : status.text}
+      </p>
+    </div>
+  );
+}
+
+const KEYS: Readonly<Record<string, 'pause' | 'mute' | 'full' | 'up' | 'down'>> = {
+  ' ': 'pause',
+  k: 'pause',
+  m: 'mute',
+  f: 'full',
+  ArrowUp: 'up',
+  ArrowDown: 'down',
+};
+
+/** Keys work anywhere on the page, except where they already mean something. */
+function takesKeys(target: EventTarget | null, key: string): boolean {
+  if (!(target instanceof HTMLElement)) return false;
+  if (target.closest('input, select, textarea, dialog') !== null) return true;
+  return key === ' ' && target.closest('button, a, summary') !== null;
+}
+
+export function Stage({ event, player, video, onVideo }: StageProps) {
+  const stage = useRef<HTMLDivElement>(null);
+  const sound = useSound(video);
+  const full = useFullscreen(stage);
+  const idle = useIdle(stage);
+  useAutoplay(video, player);
+
+  const onKey = useEffectEvent((key: KeyboardEvent) => {
+    const meaning = KEYS[key.key.length === 1 ? key.key.toLowerCase() : key.key];
+    const other = key.ctrlKey || key.metaKey || key.altKey || takesKeys(key.target, key.key);
+    if (!meaning || !video || !player || other) return;
+    key.preventDefault();
+    const act = {
+      pause: () => { togglePause(video, player); },
+      mute: () => { setMuted(video, !sound.muted); },
+      full: () => { toggleFullscreen(stage.current); },
+      up: () => { changeVolume(video, VOLUME_STEP); },
+      down: () => { changeVolume(video, -VOLUME_STEP); },
+    };
+    act[meaning]();
+  });
+  useEffect(() => {
+    const listen = (key: KeyboardEvent): void => {
+      onKey(key);
+    };
+    document.addEventListener('keydown', listen);
+    return () => {
+      document.removeEventListener('keydown', listen);
+    };
+  }, []);
+
+  return (
+    <div ref={stage} className={idle ? 'stage stage-idle' : 'stage'}>
+      <video ref={onVideo} autoPlay muted playsInline aria-label={`Live video: ${event.title}`} />
+      {player ? <Overlay player={player} event={event} /> : <Poster provider={event.provider_id} event={event.id} />}
+      {player && video && <Controls player={player} video={video} stage={stage} sound={sound} full={full} />}
+    </div>
+  );
+}
+
+interface ControlsProps {
+  player: Player;
+  video: HTMLVideoElement;
+  stage: RefObject<HTMLDivElement | null>;
+  sound: Sound;
+  full: boolean;
+}
+
+const NOTHING_TO_CONTROL: readonly Phase[] = ['early', 'over', 'missing'];
+
+function Controls({ player, video, stage, sound, full }: ControlsProps) {
+  const { phase, paused } = useSnapshot(player).state;
+  const playing = phase === 'playing';
+  if (NOTHING_TO_CONTROL.includes(phase)) return null;
+  return (
+    <>
+      {playing && sound.muted && !paused && (
+        <button type="button" className="unmute" onClick={() => { setMuted(video, false); }}>
+          <Icon name="muted" /> Unmute
+        </button>
+      )}
+      <div className="controls" role="group" aria-label="Player controls">
+        <ControlButton icon={paused ? 'play' : 'pause'} label={paused ? 'Play (k)' : 'Pause (k)'} onClick={() => { togglePause(video, player); }} />
+        <ControlButton
+          icon={sound.muted ? 'muted' : 'volume'}
+          label={sound.muted ? 'Unmute (m)' : 'Mute (m)'}
+          onClick={() => { setMuted(video, !sound.muted); }}
+        />
+        <input
+          className="volume"
+          type="range"
+          aria-label="Volume"
+          min="0"
+          max="1"
+          step="0.05"
+          value={sound.muted ? 0 : sound.volume}
+          onChange={(change) => {
+            video.volume = Number(change.target.value);
+            video.muted = video.volume === 0;
+          }}
+        />
+        <span className={playing && !paused ? 'live-tag live-tag-on' : 'live-tag'}>Live</span>
+        <span className="spring" />
+        {document.pictureInPictureEnabled && (
+          <ControlButton icon="pip" label="Picture in picture" onClick={() => void togglePip(video).catch(() => undefined)} />
+        )}
+        <ControlButton
+          icon={full ? 'leaveFullscreen' : 'fullscreen'}
+          label={full ? 'Leave fullscreen (f)' : 'Fullscreen (f)'}
+          onClick={() => { toggleFullscreen(stage.current); }}
+        />
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,49 @@
+// What the player asks of a way to get pictures. Two exist: whep.ts and hls.ts.
+
+import type { Session } from '../kit/types';
+import type { LossReason } from './machine';
+
+/** Numbers for the details panel; null where they are not known. */
+export interface Details {
+  latencyS: number | null;
+  /** What the latency is made of, so that nobody takes an estimate for a measurement. */
+  latencyNote: string;
+  width: number | null;
+  height: number | null;
+  mbps: number | null;
+  framesPerS: number | null;
+  dropped: number | null;
+  codec: string | null;
+}
+
+export interface Sample {
+  /** Changes whenever media moves on: what the machine watches. */
+  progress: number;
+  framesDecoded: number;
+  details: Details;
+}
+
+export interface Signals {
+  linked: () => void;
+  shaky: () => void;
+  lost: (reason: LossReason, message: string, retryAfterS: number | null) => void;
+}
+
+export interface Transport {
+  sample: () => Promise<Sample>;
+  /** Ends it; `leaving` when the page goes away, so that the goodbye must outlive it. */
+  close: (leaving: boolean) => void;
+}
+
+export type Connector = (session: Session, video: HTMLVideoElement, signals: Signals) => Transport;
+
+export const NOTHING_KNOWN: Details = {
+  latencyS: null,
+  latencyNote: '',
+  width: null,
+  height: null,
+  mbps: null,
+  framesPerS: null,
+  dropped: null,
+  codec: null,
+};

@@ -1,0 +1,108 @@
+// WHEP by hand: one offer, one answer, one peer connection that only receives.
+// The edge is ICE-lite and takes our address from our checks, so the offer goes out without candidates.
+
+import { parseRetryAfter } from '../kit/api';
+import type { Session } from '../kit/types';
+import type { Signals, Transport } from './transport';
+import { detailsOf, progressOf, readStats, type Reading } from './whep-stats';
+
+const ANSWER_MS = 3000;
+/** Numbers are compared over about this long. */
+const PERIOD_MS = 1000;
+
+class Refused extends Error {
+  constructor(
+    message: string,
+    readonly retryAfterS: number | null,
+  ) {
+    super(message);
+  }
+}
+
+async function exchange(session: Session, offer: string): Promise<{ answer: string; resource: string | null }> {
+  const response = await fetch(session.whep, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/sdp', Authorization: `Bearer ${session.token}` },
+    body: offer,
+    signal: AbortSignal.timeout(ANSWER_MS),
+  });
+  if (!response.ok) {
+    const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), Date.now());
+    throw new Refused(`The edge answered ${String(response.status)}.`, retryAfterS);
+  }
+  const location = response.headers.get('Location');
+  const resource = location === null ? null : new URL(location, session.whep).href;
+  return { answer: await response.text(), resource };
+}
+
+function goodbye(session: Session, resource: string, leaving: boolean): void {
+  const headers = { Authorization: `Bearer ${session.token}` };
+  // An edge that is gone needs no goodbye.
+  fetch(resource, { method: 'DELETE', headers, keepalive: leaving }).catch(() => undefined);
+}
+
+export function connectWhep(session: Session, video: HTMLVideoElement, signals: Signals): Transport {
+  const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
+  const stream = new MediaStream();
+  let resource: string | null = null;
+  let closed = false;
+  let base: Reading | null = null;
+  let last: Reading | null = null;
+
+  peer.addTransceiver('video', { direction: 'recvonly' });
+  peer.addTransceiver('audio', { direction: 'recvonly' });
+  peer.ontrack = (event) => {
+    stream.addTrack(event.track);
+  };
+  peer.onconnectionstatechange = () => {
+    if (closed) return;
+    const state = peer.connectionState;
+    if (state === 'connected') {
+      // Not earlier: until now the last picture of the lost connection may still be on the screen.
+      if (video.srcObject !== stream) video.srcObject = stream;
+      signals.linked();
+    } else if (state === 'disconnected') {
+      signals.shaky();
+    } else if (state === 'failed' || state === 'closed') {
+      signals.lost('ice', 'The media path broke.', null);
+    }
+  };
+
+  async function begin(): Promise<void> {
+    await peer.setLocalDescription();
+    const got = await exchange(session, peer.localDescription?.sdp ?? '');
+    resource = got.resource;
+    if (closed) {
+      if (resource) goodbye(session, resource, false);
+      return;
+    }
+    await peer.setRemoteDescription({ type: 'answer', sdp: got.answer });
+  }
+
+  begin().catch((error: unknown) => {
+    if (closed) return;
+    if (error instanceof Refused) signals.lost('refused', error.message, error.retryAfterS);
+    else signals.lost('unreachable', 'The edge does not answer.', null);
+  });
+
+  return {
+    async sample() {
+      const report = await peer.getStats();
+      const now = readStats(report as unknown as ReadonlyMap<string, never>, performance.now());
+      if (base === null || now.atMs - base.atMs >= 2 * PERIOD_MS) {
+        base = last ?? now;
+      }
+      if (last === null || now.atMs - last.atMs >= PERIOD_MS) last = now;
+      return {
+        progress: progressOf(now, document.hidden),
+        framesDecoded: now.framesDecoded,
+        details: detailsOf(now, base === now ? null : base),
+      };
+    },
+    close(leaving) {
+      closed = true;
+      peer.close();
+      if (resource) goodbye(session, resource, leaving);
+    },
+  };
+}

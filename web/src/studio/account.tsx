@@ -1,0 +1,66 @@
+// Signing in, and a frame that shows its content only to who may see it.
+
+import { useId, useState, type ReactNode } from 'react';
+
+import { account } from '../kit/account';
+import { api } from '../kit/portal';
+import type { Me } from '../kit/types';
+import { useAction, useLive, useSignIn } from '../ui/hooks';
+import { Empty, ErrorNotice, Loading } from '../ui/parts';
+
+export function SignInForm({ title, children }: { title: string; children: ReactNode }) {
+  const id = useId();
+  const [username, setUsername] = useState('');
+  const [password, setPassword] = useState('');
+  const { busy, error, run } = useAction();
+  const submit = (): Promise<void> =>
+    run(async () => {
+      const got = await api.signIn(username, password);
+      account.set({ token: got.access_token, username, expiresMs: Date.now() + got.expires_in * 1000 });
+    });
+  return (
+    <form
+      className="panel sign-in"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void submit();
+      }}
+    >
+      <h1>{title}</h1>
+      <p className="quiet">{children}</p>
+      {error && <ErrorNotice error={error} />}
+      <div className="field">
+        <label htmlFor={`${id}u`}>Name</label>
+        <input id={`${id}u`} name="username" autoComplete="username" autoCapitalize="none" required value={username} onChange={(event) => { setUsername(event.target.value); }} />
+      </div>
+      <div className="field">
+        <label htmlFor={`${id}p`}>Password</label>
+        <input id={`${id}p`} name="password" type="password" autoComplete="current-password" required value={password} onChange={(event) => { setPassword(event.target.value); }} />
+      </div>
+      <button type="submit" className="button button-primary" disabled={busy}>
+        {busy ? 'Signing in' : 'Sign in'}
+      </button>
+    </form>
+  );
+}
+
+const ME_POLL_MS = 300_000;
+
+/** Shows `children` to providers and operators; everyone else is told what to do. */
+export function ForProviders({ children }: { children: (me: Me) => ReactNode }) {
+  const signIn = useSignIn();
+  const { data: me, error, refresh } = useLive(signIn ? `me ${signIn.username}` : null, api.me, ['user'], ME_POLL_MS);
+  if (!signIn) {
+    return <SignInForm title="Sign in to the studio">For providers and operators. Watching needs no account.</SignInForm>;
+  }
+  if (error && !me) return <ErrorNotice error={error} onRetry={refresh} />;
+  if (!me) return <Loading what="Opening the studio" />;
+  if (me.role === 'viewer') {
+    return (
+      <Empty title="This account can watch, but not publish">
+        <p>Ask the operator to make {me.username} a provider.</p>
+      </Empty>
+    );
+  }
+  return <>{children(me)}</>;
+}

@@ -1,0 +1,244 @@
+// One event in its provider's hands: how the stream does, where encoders push, going live from here.
+
+import { useState } from 'react';
+
+import { formatMbps, formatSpan, formatViewers } from '../kit/format';
+import { api } from '../kit/portal';
+import { to } from '../kit/routes';
+import type { Ingest, LiveEvent, StreamStatus } from '../kit/types';
+import { useAction, useLive } from '../ui/hooks';
+import { Link, useTitle } from '../ui/navigation';
+import { Confirm, CopyField, Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
+import { ForProviders } from './account';
+import { GoLive } from './go-live';
+import { keepKey, keptKey } from './keys';
+
+const POLL_MS = 5000;
+
+function StreamFacts({ stream }: { stream: StreamStatus }) {
+  const size = stream.width > 0 ? `${String(stream.width)} × ${String(stream.height)}` : '–';
+  return (
+    <dl className="facts-inline">
+      <div className="fact"><dt>Comes by</dt><dd>{stream.protocol === '' ? '–' : stream.protocol.toUpperCase()}</dd></div>
+      <div className="fact"><dt>Video</dt><dd>{stream.video === '' ? '–' : stream.video}</dd></div>
+      <div className="fact"><dt>Audio</dt><dd>{stream.audio === '' ? '–' : stream.audio}</dd></div>
+      <div className="fact"><dt>Resolution</dt><dd>{size}</dd></div>
+      <div className="fact"><dt>Bitrate</dt><dd>{formatMbps(stream.mbps)}</dd></div>
+      <div className="fact"><dt>Audience</dt><dd>{formatViewers(stream.viewers)}</dd></div>
+    </dl>
+  );
+}
+
+function StreamCard({ event }: { event: LiveEvent }) {
+  const { stream } = event;
+  const flowing = stream?.flowing === true;
+  return (
+    <section className="panel" aria-label="Stream">
+      <div className="row">
+        <h2>Stream</h2>
+        <p className={flowing ? 'status status-live' : 'status status-quiet'} role="status">
+          <span className="status-dot" aria-hidden="true" />
+          {flowing ? 'On air' : 'No signal yet'}
+        </p>
+      </div>
+      {stream && <StreamFacts stream={stream} />}
+      {stream && stream.transcoding !== '' && (
+        <p className="notice notice-warn">
+          The stream is re-encoded on its way: {stream.transcoding}. Send H.264 without B-frames to avoid this.
+        </p>
+      )}
+      {stream && stream.error !== '' && <p className="notice notice-bad">{stream.error}</p>}
+      {!flowing && <p className="quiet">Push a stream with one of the ways below; viewers see it at once.</p>}
+    </section>
+  );
+}
+
+const ADDRESSES = [
+  ['rtmp', 'RTMP address'],
+  ['srt', 'SRT address'],
+  ['whip', 'WHIP address'],
+] as const;
+
+/** What OBS and others call "server" and "stream key". */
+function EncoderSteps() {
+  return (
+    <details className="steps">
+      <summary>With OBS Studio</summary>
+      <ol>
+        <li>Open Settings, then Stream, and choose the service “Custom…”.</li>
+        <li>Paste the RTMP address as “Server” and the stream key as “Stream Key”.</li>
+        <li>
+          Under Output choose x264 or a hardware H.264 encoder, keyframe interval 1 to 2 s, and no B-frames (tune
+          “zerolatency”): then nothing is re-encoded on the way.
+        </li>
+        <li>Press “Start Streaming”. “On air” appears above within seconds.</li>
+      </ol>
+      <p className="quiet">For the least delay choose the service “WHIP”, with the WHIP address and the key as bearer token.</p>
+    </details>
+  );
+}
+
+function KeyField({ streamKey }: { streamKey: string | null }) {
+  if (streamKey !== null) {
+    return (
+      <>
+        <CopyField label="Stream key" value={streamKey} secret />
+        <p className="quiet">Shown only now, in this tab: keep it where the encoder is. Who has it can publish.</p>
+      </>
+    );
+  }
+  return (
+    <p className="notice">The stream key was shown before. If it is lost, make a new one; the old one then stops working.</p>
+  );
+}
+
+interface IngestCardProps {
+  eventId: string;
+  ingest: Ingest | null;
+  streamKey: string | null;
+  onIngest: (ingest: Ingest) => void;
+  onKey: (key: string) => void;
+}
+
+function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: IngestCardProps) {
+  const [asking, setAsking] = useState(false);
+  const { busy, error, run } = useAction();
+  const get = (): Promise<void> =>
+    run(async () => {
+      const got = await api.ingest(eventId);
+      if (got.stream_key !== null) onKey(got.stream_key);
+      onIngest(got);
+    });
+  const rotate = (): Promise<void> =>
+    run(async () => {
+      onKey((await api.rotateKey(eventId)).stream_key);
+    });
+  return (
+    <section className="panel" aria-label="Encoder">
+      <div className="row">
+        <h2>From an encoder</h2>
+        {ingest && (
+          <button type="button" className="button button-small" disabled={busy} onClick={() => { setAsking(true); }}>
+            New key
+          </button>
+        )}
+      </div>
+      {error && <ErrorNotice error={error} />}
+      {!ingest && (
+        <>
+          <p className="quiet">Starts an acquirer near you and shows where to push.</p>
+          <button type="button" className="button button-primary" disabled={busy} onClick={() => void get()}>
+            {busy ? 'Starting the acquirer' : 'Get ingest'}
+          </button>
+        </>
+      )}
+      {ingest && (
+        <>
+          <p className="quiet">Your acquirer is at {ingest.node}.</p>
+          <KeyField streamKey={streamKey} />
+          {ADDRESSES.map(([name, label]) => {
+            const value = ingest[name];
+            return value !== null && <CopyField key={name} label={label} value={value} />;
+          })}
+          <EncoderSteps />
+        </>
+      )}
+      {asking && (
+        <Confirm title="Make a new stream key?" action="Make a new key" onConfirm={() => void rotate()} onClose={() => { setAsking(false); }}>
+          <p>The old key stops working. An encoder that uses it must be given the new one.</p>
+        </Confirm>
+      )}
+    </section>
+  );
+}
+
+function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
+  const [asking, setAsking] = useState(false);
+  const { busy, error, run } = useAction();
+  const early = event.state === 'scheduled';
+  const label = early ? 'Cancel event' : 'End event';
+  const end = (): Promise<void> =>
+    run(async () => {
+      await (early ? api.cancelEvent(event.id) : api.endEvent(event.id));
+      onDone();
+    });
+  return (
+    <>
+      <button type="button" className="button button-danger" disabled={busy} onClick={() => { setAsking(true); }}>
+        {label}
+      </button>
+      {error && <ErrorNotice error={error} />}
+      {asking && (
+        <Confirm title={`${label}?`} action={label} onConfirm={() => void end()} onClose={() => { setAsking(false); }}>
+          <p>{early ? 'It will not take place.' : 'All viewers are disconnected.'} This cannot be undone.</p>
+        </Confirm>
+      )}
+    </>
+  );
+}
+
+function Workbench({ event }: { event: LiveEvent }) {
+  const [ingest, setIngest] = useState<Ingest | null>(null);
+  const [streamKey, setStreamKey] = useState(() => keptKey(event.id));
+  const onKey = (key: string): void => {
+    keepKey(event.id, key);
+    setStreamKey(key);
+  };
+  return (
+    <div className="columns columns-even">
+      <div className="stack">
+        <StreamCard event={event} />
+        <IngestCard eventId={event.id} ingest={ingest} streamKey={streamKey} onIngest={setIngest} onKey={onKey} />
+      </div>
+      <GoLive eventId={event.id} ingest={ingest} streamKey={streamKey} onIngest={setIngest} onKey={onKey} />
+    </div>
+  );
+}
+
+function EventPage({ eventId }: { eventId: string }) {
+  const { data: event, error, refresh } = useLive(`event ${eventId}`, () => api.event(eventId), ['event', 'session', 'stream', 'ingest'], POLL_MS);
+  useTitle(event?.title ?? 'Studio');
+  if (!event) return error ? <ErrorNotice error={error} onRetry={refresh} /> : <Loading what="Looking for the event" />;
+  const over = event.state === 'ended' || event.state === 'cancelled';
+  return (
+    <>
+      <p className="crumb">
+        <Link to={to.studio}>Studio</Link>
+      </p>
+      <div className="page-head">
+        <div>
+          <h1>{event.title}</h1>
+          <p className="about-meta">
+            <StateBadge state={event.state} />
+            <span>{event.provider_name}</span>
+            <span>{formatSpan(event.starts_at, event.ends_at)}</span>
+          </p>
+        </div>
+        <div className="row">
+          <Link to={to.watch(event.id)} className="button">
+            Watch
+          </Link>
+          {!over && <Ending event={event} onDone={refresh} />}
+        </div>
+      </div>
+      {error && <ErrorNotice error={error} onRetry={refresh} />}
+      {over ? (
+        <Empty title={event.state === 'ended' ? 'This event has ended' : 'This event was cancelled'}>
+          <p>
+            <Link to={to.studio}>Create another one</Link>
+          </p>
+        </Empty>
+      ) : (
+        <Workbench event={event} />
+      )}
+    </>
+  );
+}
+
+export default function StudioEvent({ eventId }: { eventId: string }) {
+  return (
+    <div className="page">
+      <ForProviders>{() => <EventPage eventId={eventId} />}</ForProviders>
+    </div>
+  );
+}

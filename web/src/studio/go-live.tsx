@@ -1,0 +1,183 @@
+// Camera or screen of this computer, previewed here and published by WHIP.
+
+import { useCallback, useEffect, useRef, useState } from 'react';
+
+import { asApiError } from '../kit/api';
+import { formatMbps } from '../kit/format';
+import { api } from '../kit/portal';
+import type { Ingest } from '../kit/types';
+import { Publisher, type OnAir } from './publisher';
+
+type Source = 'camera' | 'screen';
+
+const CAMERA: MediaStreamConstraints = {
+  video: { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } },
+  audio: { channelCount: { ideal: 2 } },
+};
+const SCREEN: DisplayMediaStreamOptions = { video: { frameRate: { ideal: 30 } }, audio: true };
+
+const WHY: Readonly<Record<string, string>> = {
+  NotAllowedError: 'The browser was not allowed to use it. Allow it in the address bar and try again.',
+  NotFoundError: 'No camera or microphone was found. Connect one, or share the screen.',
+  NotReadableError: 'Another program is using it. Close that program and try again.',
+};
+
+export function whyNoSource(error: unknown): string {
+  return (error instanceof DOMException ? WHY[error.name] : undefined) ?? 'The browser could not open it.';
+}
+
+function openSource(source: Source): Promise<MediaStream> {
+  // Absent where the page did not come over HTTPS or from this very machine.
+  const devices = navigator.mediaDevices as MediaDevices | undefined;
+  if (!devices) return Promise.reject(new Error('insecure'));
+  return source === 'camera' ? devices.getUserMedia(CAMERA) : devices.getDisplayMedia(SCREEN);
+}
+
+function words(onAir: OnAir): string {
+  switch (onAir.state) {
+    case 'off':
+      return 'Not on air';
+    case 'connecting':
+      return onAir.attempt === 0 ? 'Connecting' : `Reconnecting (${String(onAir.attempt)})`;
+    case 'on':
+      return ['On air', onAir.codec, onAir.mbps === null ? null : formatMbps(onAir.mbps)].filter(Boolean).join(' · ');
+    case 'waiting':
+      return `${onAir.message} Trying again (${String(onAir.attempt)})`;
+    case 'refused':
+      return onAir.message;
+  }
+}
+
+const MOODS: Readonly<Record<OnAir['state'], string>> = {
+  off: 'quiet',
+  connecting: 'busy',
+  on: 'live',
+  waiting: 'busy',
+  refused: 'bad',
+};
+
+interface GoLiveProps {
+  eventId: string;
+  ingest: Ingest | null;
+  streamKey: string | null;
+  onIngest: (ingest: Ingest) => void;
+  onKey: (key: string) => void;
+}
+
+export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLiveProps) {
+  const preview = useRef<HTMLVideoElement>(null);
+  const publisher = useRef<Publisher | null>(null);
+  const [stream, setStream] = useState<MediaStream | null>(null);
+  const [typedKey, setTypedKey] = useState('');
+  const [needsKey, setNeedsKey] = useState(false);
+  const [fault, setFault] = useState<string | null>(null);
+  const [onAir, setOnAir] = useState<OnAir>({ state: 'off' });
+  const busy = onAir.state === 'connecting' || onAir.state === 'on' || onAir.state === 'waiting';
+
+  useEffect(() => {
+    if (preview.current) preview.current.srcObject = stream;
+    return () => {
+      for (const track of stream?.getTracks() ?? []) track.stop();
+    };
+  }, [stream]);
+
+  const stop = useCallback((): void => {
+    publisher.current?.stop();
+    publisher.current = null;
+  }, []);
+  useEffect(() => {
+    window.addEventListener('pagehide', stop);
+    return () => {
+      window.removeEventListener('pagehide', stop);
+      stop();
+    };
+  }, [stop]);
+
+  async function open(source: Source): Promise<void> {
+    setFault(null);
+    try {
+      const opened = await openSource(source);
+      for (const track of opened.getVideoTracks()) {
+        // The browser's own "stop sharing" ends the show too.
+        track.addEventListener('ended', () => {
+          stop();
+          setStream((shown) => (shown === opened ? null : shown));
+        });
+      }
+      setStream(opened);
+    } catch (error) {
+      setFault(
+        error instanceof Error && error.message === 'insecure'
+          ? 'Browsers give the camera only to pages opened over HTTPS.'
+          : whyNoSource(error),
+      );
+    }
+  }
+
+  async function goLive(shown: MediaStream): Promise<void> {
+    setFault(null);
+    try {
+      const where = ingest ?? (await api.ingest(eventId));
+      if (where.stream_key !== null && where !== ingest) onKey(where.stream_key);
+      if (ingest === null) onIngest(where);
+      if (where.whip === null) {
+        setFault('This acquirer does not take WHIP. Use an encoder instead.');
+        return;
+      }
+      const key = streamKey ?? where.stream_key ?? typedKey.trim();
+      if (key === '') {
+        setNeedsKey(true);
+        return;
+      }
+      const started = new Publisher(where.whip, key, shown, setOnAir);
+      publisher.current = started;
+      void started.run();
+    } catch (error) {
+      setFault(asApiError(error).message);
+    }
+  }
+
+  return (
+    <section className="panel go-live" aria-label="Go live from this browser">
+      <h2>From this browser</h2>
+      <div className="preview">
+        <video ref={preview} autoPlay muted playsInline aria-label="Preview" />
+        {!stream && <p>Your picture appears here. Nothing is sent before you go live.</p>}
+      </div>
+      <p className={`status status-${MOODS[onAir.state]}`} role="status">
+        <span className="status-dot" aria-hidden="true" />
+        <span data-testid="on-air">{words(onAir)}</span>
+      </p>
+      {fault !== null && <p className="notice notice-bad" role="alert">{fault}</p>}
+      {needsKey && streamKey === null && !busy && (
+        <div className="field">
+          <label htmlFor="stream-key">Stream key</label>
+          <input id="stream-key" type="password" autoComplete="off" value={typedKey} onChange={(event) => { setTypedKey(event.target.value); }} />
+          <small className="quiet">It was shown before; paste it, or make a new one with “New key”.</small>
+        </div>
+      )}
+      <div className="row">
+        {stream && !busy && (
+          <button type="button" className="button button-primary" onClick={() => void goLive(stream)}>
+            Go live
+          </button>
+        )}
+        {busy && (
+          <button type="button" className="button button-danger" onClick={stop}>
+            Stop
+          </button>
+        )}
+        {!busy && (
+          <>
+            <button type="button" className={stream ? 'button' : 'button button-primary'} onClick={() => void open('camera')}>
+              Use camera
+            </button>
+            <button type="button" className="button" onClick={() => void open('screen')}>
+              Share screen
+            </button>
+          </>
+        )}
+      </div>
+    </section>
+  );
+}

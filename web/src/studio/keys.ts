@@ -1,0 +1,12 @@
+// Stream keys this tab was shown. The portal tells a key once; here it lasts until the tab is closed,
+// so that a reload does not cost the provider a new key.
+
+const name = (eventId: string): string => `umbel.stream-key.${eventId}`;
+
+export function keptKey(eventId: string): string | null {
+  return sessionStorage.getItem(name(eventId));
+}
+
+export function keepKey(eventId: string, key: string): void {
+  sessionStorage.setItem(name(eventId), key);
+}

@@ -1,0 +1,123 @@
+// The page's view of things that change elsewhere: the portal's state, the sign-in, the time.
+
+import { useCallback, useEffect, useEffectEvent, useRef, useState, useSyncExternalStore } from 'react';
+
+import { account, type SignIn } from '../kit/account';
+import { asApiError, type ApiError } from '../kit/api';
+import { follow } from '../kit/feed';
+import { throttle, type Throttled } from '../kit/throttle';
+
+const REFETCH_MS = 1000;
+
+export interface Live<T> {
+  /** The newest answer; kept while newer ones fail. */
+  data: T | null;
+  /** Why the last attempt failed, null when it did not. */
+  error: ApiError | null;
+  refresh: () => void;
+}
+
+/**
+ * Reads now, again when the portal tells of a change of one of `kinds` (coalesced), and every `pollMs`.
+ * `key` names what is read: another key starts anew; null reads nothing.
+ */
+export function useLive<T>(
+  key: string | null,
+  load: () => Promise<T>,
+  kinds: readonly string[],
+  pollMs: number,
+): Live<T> {
+  const [shown, setShown] = useState<{ key: string | null; data: T | null; error: ApiError | null }>({
+    key: null,
+    data: null,
+    error: null,
+  });
+  const refreshNow = useRef<Throttled | null>(null);
+  const read = useEffectEvent(load);
+  const concerns = useEffectEvent((kind: string) => kind === 'reset' || kinds.includes(kind));
+
+  useEffect(() => {
+    if (key === null) return undefined;
+    let newest = 0;
+    let gone = false;
+    const run = async (): Promise<void> => {
+      newest += 1;
+      const mine = newest;
+      let result: { data: T } | { error: ApiError };
+      try {
+        result = { data: await read() };
+      } catch (error) {
+        result = { error: asApiError(error) };
+      }
+      if (gone || mine !== newest) return;
+      setShown((before) =>
+        'data' in result
+          ? { key, data: result.data, error: null }
+          : { key, data: before.key === key ? before.data : null, error: result.error },
+      );
+    };
+    const again = throttle(() => void run(), REFETCH_MS);
+    refreshNow.current = again;
+    again();
+    const unfollow = follow((change) => {
+      if (concerns(change.kind)) again();
+    });
+    const timer = setInterval(() => {
+      if (!document.hidden) again();
+    }, pollMs);
+    return () => {
+      gone = true;
+      unfollow();
+      clearInterval(timer);
+      again.cancel();
+      refreshNow.current = null;
+    };
+  }, [key, pollMs]);
+
+  const refresh = useCallback(() => refreshNow.current?.(), []);
+  const current = shown.key === key;
+  return { data: current ? shown.data : null, error: current ? shown.error : null, refresh };
+}
+
+export function useSignIn(): SignIn | null {
+  return useSyncExternalStore(account.subscribe, account.get);
+}
+
+/** The time, often enough for texts like "in 5 min". */
+export function useNow(everyMs = 15_000): number {
+  const [nowMs, setNowMs] = useState(() => Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => {
+      setNowMs(Date.now());
+    }, everyMs);
+    return () => {
+      clearInterval(timer);
+    };
+  }, [everyMs]);
+  return nowMs;
+}
+
+export interface Action {
+  busy: boolean;
+  error: ApiError | null;
+  run: (what: () => Promise<void>) => Promise<void>;
+  clear: () => void;
+}
+
+/** One thing a button does: busy while it runs, and the reason when it fails. */
+export function useAction(): Action {
+  const [state, setState] = useState<{ busy: boolean; error: ApiError | null }>({ busy: false, error: null });
+  const run = useCallback(async (what: () => Promise<void>) => {
+    setState({ busy: true, error: null });
+    try {
+      await what();
+      setState({ busy: false, error: null });
+    } catch (error) {
+      setState({ busy: false, error: asApiError(error) });
+    }
+  }, []);
+  const clear = useCallback(() => {
+    setState({ busy: false, error: null });
+  }, []);
+  return { ...state, run, clear };
+}

@@ -1,0 +1,170 @@
+// The small parts that pages are made of.
+
+import { useEffect, useId, useRef, useState, type ReactNode } from 'react';
+
+import type { ApiError } from '../kit/api';
+import type { EventState } from '../kit/types';
+import { Icon } from './icons';
+import { Mark } from './mark';
+
+const STATES: Readonly<Record<EventState, string>> = {
+  scheduled: 'Scheduled',
+  open: 'Starting',
+  live: 'Live',
+  ended: 'Ended',
+  cancelled: 'Cancelled',
+};
+
+export function StateBadge({ state }: { state: EventState }) {
+  return <span className={`badge badge-${state}`}>{STATES[state]}</span>;
+}
+
+export function Loading({ what }: { what: string }) {
+  return (
+    <div className="loading" role="status">
+      <span className="spinner" aria-hidden="true" />
+      {what}
+    </div>
+  );
+}
+
+/** Nothing to show: says why, and what to do next. */
+export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+  return (
+    <div className="empty">
+      <Mark size={56} />
+      <h2>{title}</h2>
+      {children}
+    </div>
+  );
+}
+
+const ADVICE: Readonly<Record<string, string>> = {
+  'umbel.unreachable': 'Nothing was lost; this page tries again by itself.',
+  'umbel.timeout': 'It may be busy; this page tries again by itself.',
+  'umbel.forbidden': 'Sign in with an account that may do this.',
+  'umbel.unauthenticated': 'Sign in again.',
+  'umbel.bad_credentials': 'Check the name and the password.',
+  'umbel.no_capacity': 'Try again in a little while.',
+};
+
+export function ErrorNotice({ error, onRetry }: { error: ApiError; onRetry?: () => void }) {
+  return (
+    <div className="notice notice-bad" role="alert">
+      <p>
+        {error.message} {ADVICE[error.code] ?? ''}
+      </p>
+      {onRetry && (
+        <button type="button" className="button button-small" onClick={onRetry}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}
+
+const COPIED_MS = 2000;
+
+/** A value to be carried into another program. */
+export function CopyField({ label, value, secret = false }: { label: string; value: string; secret?: boolean }) {
+  const id = useId();
+  const input = useRef<HTMLInputElement>(null);
+  const [copied, setCopied] = useState(false);
+  const [shown, setShown] = useState(!secret);
+  useEffect(() => {
+    if (!copied) return undefined;
+    const timer = setTimeout(() => {
+      setCopied(false);
+    }, COPIED_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, [copied]);
+
+  async function copy(): Promise<void> {
+    try {
+      await navigator.clipboard.writeText(value);
+      setCopied(true);
+    } catch {
+      // No permission: select it, so that the keyboard can.
+      setShown(true);
+      input.current?.select();
+    }
+  }
+
+  return (
+    <div className="copy">
+      <label htmlFor={id}>{label}</label>
+      <div className="copy-row">
+        <input
+          id={id}
+          ref={input}
+          readOnly
+          spellCheck={false}
+          type={shown ? 'text' : 'password'}
+          value={value}
+          onFocus={(event) => {
+            event.target.select();
+          }}
+        />
+        {secret && (
+          <button
+            type="button"
+            className="button button-icon"
+            aria-label={`Show ${label}`}
+            aria-pressed={shown}
+            onClick={() => {
+              setShown(!shown);
+            }}
+          >
+            <Icon name="eye" />
+          </button>
+        )}
+        <button type="button" className="button button-icon" aria-label={`Copy ${label}`} onClick={() => void copy()}>
+          <Icon name={copied ? 'check' : 'copy'} />
+        </button>
+      </div>
+      <span className="visually-hidden" role="status">
+        {copied ? `${label} copied` : ''}
+      </span>
+    </div>
+  );
+}
+
+interface ConfirmProps {
+  title: string;
+  children: ReactNode;
+  action: string;
+  onConfirm: () => void;
+  onClose: () => void;
+}
+
+/** Asks before something that cannot be undone. */
+export function Confirm({ title, children, action, onConfirm, onClose }: ConfirmProps) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const id = useId();
+  useEffect(() => {
+    dialog.current?.showModal();
+  }, []);
+  return (
+    <dialog ref={dialog} className="confirm" aria-labelledby={id} onClose={onClose}>
+      <h2 id={id}>{title}</h2>
+      <div>{children}</div>
+      <div className="row row-end">
+        <button type="button" className="button" onClick={() => dialog.current?.close()}>
+          Keep as it is
+        </button>
+        <button
+          type="button"
+          className="button button-danger"
+          onClick={() => {
+            dialog.current?.close();
+            onConfirm();
+          }}
+        >
+          {action}
+        </button>
+      </div>
+    </dialog>
+  );
+}
