@@ -1,5 +1,7 @@
 """What holds for every path: the error form, body limits, health, meters, the web app."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +9,9 @@ import httpx
 import pytest
 
 from support.http import World, make_system, world
+from support.waiting import until
 from umbel.kit.db import Database
+from umbel.portal.server import bind
 
 
 @pytest.mark.parametrize(
@@ -178,3 +182,24 @@ async def test_nothing_outside_the_folder_is_served(built: httpx.AsyncClient, pa
 async def test_the_api_keeps_its_paths_beside_the_app(built: httpx.AsyncClient) -> None:
     answer = await built.get("/api/v1/nothing")
     assert (answer.status_code, answer.json()["code"]) == (404, "umbel.no_such_path")
+
+
+async def test_responses_are_not_held_back_for_acknowledgements() -> None:
+    accepted: list[socket.socket] = []
+
+    class Noting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted.append(transport.get_extra_info("socket"))
+
+    listening = bind("127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(Noting, sock=listening)
+    async with server:
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+
+        async def arrived() -> bool:
+            return bool(accepted)
+
+        await until(arrived)
+        assert accepted[0].getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        writer.close()
+        await writer.wait_closed()

@@ -41,16 +41,17 @@ class Platform:
     async def sign_in(self, role: UserRole) -> None:
         await stage.sign_in(self.api, next(a for a in self.accounts if a.role is role))
 
-    async def live(self) -> tuple[LiveEvent, Child]:
+    async def live(self, protocol: str = "rtmp") -> tuple[LiveEvent, Child]:
         """A live event and its encoder."""
         event = await self.event()
-        pusher = await self.push(event)
+        pusher = await self.push(event, protocol)
         await stage.until_live(self.api, event.id, pusher)
         return event, pusher
 
-    async def push(self, event: LiveEvent) -> Child:
-        """The demo's encoder, over RTMP."""
-        return await self.run("encoder", encoder.push_command(event.push_url))
+    async def push(self, event: LiveEvent, protocol: str = "rtmp") -> Child:
+        """The demo's encoder."""
+        command = encoder.push_command(event.ingest, event.stream_key, protocol=protocol)
+        return await self.run("encoder", command)
 
     async def run(self, name: str, command: Sequence[str]) -> Child:
         """Any program, ended with the test."""

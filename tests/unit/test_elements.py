@@ -48,7 +48,7 @@ def test_every_type_named_in_the_table_exists() -> None:
 def test_types_are_named_with_or_without_their_module(name: str) -> None:
     found, new = check.constructor(SCHEMA, name)
     assert found.name == "IngestEndpoint"
-    assert [p.name for p in new.params] == ["mediaPipeline", "keyHashes", "rtpOffer"]
+    assert [p.name for p in new.params] == ["mediaPipeline", "keyHashes", "rtpOffer", "ports"]
 
 
 def test_unknown_and_abstract_types_are_not_made() -> None:

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from umbel.kit import tokens
 from umbel.kit.clock import SystemClock
-from umbel.kit.errors import UmbelError
+from umbel.kit.errors import NotFound, UmbelError
 from umbel.kit.tokens import Claims, Signer, TokenExpired, TokenForeign, TokenInvalid, TokenMissing
 from umbel.media import roles
 from umbel.media.drivers.webrtc import WebRtcPort
@@ -31,6 +31,7 @@ from umbel.media.server.manager import ServerManager
 from umbel.media.server.peers import Peers, ResourceUnknown, TagStale
 from umbel.media.server.pipeline import MediaPipeline
 from umbel.media.server.registry import ELEMENTS, Registry, snake
+from umbel.media.server.rtp import RtpReceiver
 
 
 @dataclass
@@ -218,11 +219,37 @@ async def test_elements_of_two_pipelines_do_not_meet(bench: Bench) -> None:
 
 
 async def test_a_stream_has_one_pipeline(bench: Bench) -> None:
-    await bench.create("MediaPipeline", stream="ev1", role="edge")
+    first = await bench.create("MediaPipeline", stream="ev1", role="edge")
     again = {"type": "MediaPipeline", "constructorParams": {"stream": "ev1", "role": "edge"}}
     assert await bench.fault("create", **again) == 40108
     half = {"type": "MediaPipeline", "constructorParams": {"stream": "ev1"}}
     assert await bench.fault("create", **half) == 40107
+    await bench.value("release", object=first)
+    assert await bench.create("MediaPipeline", stream="ev1", role="edge") != first
+
+
+async def test_a_part_of_a_pipeline_released_meanwhile_does_not_stay(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = await bench.create("MediaPipeline")
+    opened, closed = asyncio.Event(), []
+
+    async def slow(part: RtpReceiver) -> None:
+        await opened.wait()
+
+    async def close(part: RtpReceiver) -> None:
+        closed.append(opened.is_set())
+
+    monkeypatch.setattr(RtpReceiver, "open", slow)
+    monkeypatch.setattr(RtpReceiver, "close", close)
+    params = {"mediaPipeline": pipeline}
+    making = asyncio.create_task(bench.registry.create("s", "RtpReceiver", params))
+    await asyncio.sleep(0)
+    await bench.registry.release(pipeline)
+    opened.set()
+    with pytest.raises(NotFound):
+        await making
+    assert closed == [False, True]
 
 
 async def test_a_bad_hop_leaves_nothing_behind(bench: Bench) -> None:

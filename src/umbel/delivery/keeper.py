@@ -23,7 +23,7 @@ from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError, Unavailable
 from umbel.kit.wakeups import Wakeups
-from umbel.media.model import StreamRole, StreamSpec, StreamState, Target
+from umbel.media.model import INGEST_PORTS, StreamRole, StreamSpec, StreamState, Target
 from umbel.network.model import Endpoint, Hop
 
 FLEET, CALENDAR = "fleet", "calendar"
@@ -292,18 +292,27 @@ class Keeper:
                 state = await collector.media.ensure(server, await self._spec(event, step, keys))
                 self._keys.setdefault(function, {})[event] = keys
                 collector.note(function, state, event)
+                await self._keep_ports(event, state)
                 feeds = sorted(step.children)
                 log.info("stream carried", stream=event, function=function, feeds=feeds)
 
     async def _spec(self, event: str, step: Carry, keys: frozenset[str]) -> StreamSpec:
-        is_root = step.role == StreamRole.ACQUIRER.value
-        return StreamSpec(
+        spec = StreamSpec(
             stream=event,
             role=StreamRole(step.role),
             hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
-            key_hashes=tuple(sorted(keys)) if is_root else (),
-            rtp_offer=await self.store.rtp_offer(event) if is_root else "",
         )
+        if spec.role is not StreamRole.ACQUIRER:
+            return spec
+        offer, ports = await self.store.ingest(event)
+        return replace(spec, key_hashes=tuple(sorted(keys)), rtp_offer=offer, ports=ports)
+
+    async def _keep_ports(self, event: str, state: StreamState) -> None:
+        """Encoders were told these: a restarted acquirer opens them again."""
+        urls = dict(state.urls)
+        ports = tuple(int(urls[name].rpartition(":")[2]) for name in INGEST_PORTS if name in urls)
+        if state.role is StreamRole.ACQUIRER and ports != (await self.store.ingest(event))[1]:
+            await self.store.save_ingest_ports(event, ports)
 
     async def _tell(self, event: Event, tree: Tree) -> None:
         """The calendar learns whether somebody publishes. A short silence is not a stop."""

@@ -20,6 +20,7 @@ trees = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("branches", sa.JSON, nullable=False),
     sa.Column("rtp_offer", sa.Text, nullable=False, server_default=""),
+    sa.Column("ingest_ports", sa.JSON, nullable=False, server_default="[]"),
 )
 
 sessions = sa.Table(
@@ -85,11 +86,19 @@ class DeliveryStore:
             if gone.rowcount:
                 await _journal_tree(connection, Tree(event=event), at_s)
 
-    async def rtp_offer(self, event: str) -> str:
-        """The described RTP publisher's SDP, empty when there is none."""
+    async def ingest(self, event: str) -> tuple[str, tuple[int, ...]]:
+        """What a restarted acquirer must know: the described RTP publisher's SDP (empty when
+        there is none), and the ports its encoders were told."""
         async with self._database.read() as connection:
-            query = sa.select(trees.c.rtp_offer).where(trees.c.event == event)
-            return await connection.scalar(query) or ""
+            query = sa.select(trees.c.rtp_offer, trees.c.ingest_ports).where(trees.c.event == event)
+            row = (await connection.execute(query)).first()
+        return (row[0], tuple(row[1])) if row is not None else ("", ())
+
+    async def save_ingest_ports(self, event: str, ports: tuple[int, ...]) -> None:
+        """Remember the ports that encoders are told."""
+        async with self._database.write() as connection:
+            update = sa.update(trees).where(trees.c.event == event)
+            await connection.execute(update.values(ingest_ports=list(ports)))
 
     async def save_rtp_offer(self, event: str, offer: str) -> None:
         """Remember the SDP for a restarted acquirer."""

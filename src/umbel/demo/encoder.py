@@ -5,6 +5,8 @@ the time twice: as text for people, and as a row of 32 black or white squares fo
 (milliseconds since the epoch modulo 2^32, least significant bit first).
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -20,9 +22,32 @@ def ffmpeg() -> str:
     return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def push_command(url: str, *, source: Path | None = None, mbps: float = 2.0) -> list[str]:
-    """Push the pattern, or a file in a loop, to an RTMP URL as H.264 without B-frames and AAC."""
-    return [*_begin(), *_input(source), *_encode(mbps), "-f", "flv", url]
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """How ffmpeg pushes over a protocol, given the ingest's URL and the stream key."""
+
+    audio: str
+    target: Callable[[str, str], list[str]]
+
+
+WAYS: dict[str, Way] = {
+    "rtmp": Way(audio="aac", target=lambda url, key: ["-f", "flv", f"{url}/{key}"]),
+    "srt": Way(audio="aac", target=lambda url, key: ["-f", "mpegts", f"{url}?streamid={key}"]),
+    "whip": Way(
+        audio="libopus", target=lambda url, key: ["-f", "whip", "-authorization", key, url]
+    ),
+}
+
+
+def push_command(
+    ingest: Mapping[str, str], key: str, *, protocol: str = "rtmp", source: Path | None = None
+) -> list[str]:
+    """Push the pattern, or a file in a loop, as H.264 without B-frames, with the stream key.
+
+    `ingest` is the platform's answer: URLs by protocol.
+    """
+    way = WAYS[protocol]
+    return [*_begin(), *_input(source), *_encode(way.audio), *way.target(ingest[protocol], key)]
 
 
 def pattern_filter() -> str:
@@ -55,8 +80,8 @@ def _input(source: Path | None) -> list[str]:
     return ["-f", "lavfi", "-i", pattern_filter(), "-f", "lavfi", "-i", tone]
 
 
-def _encode(mbps: float) -> list[str]:
+def _encode(audio_codec: str, mbps: float = 2.0) -> list[str]:
     video = f"-c:v libx264 -preset ultrafast -tune zerolatency -bf 0 -g {FPS} -pix_fmt yuv420p"
     rate = f"-b:v {mbps}M -maxrate {mbps}M -bufsize {mbps / 2}M"
-    audio = "-c:a aac -ar 48000 -ac 2 -b:a 96k"
+    audio = f"-c:a {audio_codec} -ar 48000 -ac 2 -b:a 96k"
     return [*video.split(), *rate.split(), *audio.split(), "-flush_packets", "1"]

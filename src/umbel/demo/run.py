@@ -85,7 +85,7 @@ async def _staged(console: Console, source: Path | None, data_dir: Path) -> Asyn
         await stage.sign_in(api, roles[UserRole.PROVIDER])
         event = await stage.open_event(api)
         console.print("encoder ...")
-        command = encoder.push_command(event.push_url, source=source)
+        command = encoder.push_command(event.ingest, event.stream_key, source=source)
         pusher = await stage.start("encoder", command, data_dir / "encoder.log")
         children.append(pusher)
         await stage.until_live(api, event.id, pusher)

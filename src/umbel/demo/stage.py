@@ -9,10 +9,11 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -122,7 +123,8 @@ class LiveEvent:
     """The demo's event and where its encoder pushes."""
 
     id: str
-    push_url: str
+    ingest: Mapping[str, Any]
+    stream_key: str
 
 
 async def sign_in(api: httpx.AsyncClient, account: Account) -> None:
@@ -147,7 +149,7 @@ async def open_event(api: httpx.AsyncClient) -> LiveEvent:
     }
     event = (await _done(api.post("/api/v1/events", json=draft))).json()["id"]
     ingest = (await _done(api.post(f"/api/v1/events/{event}/ingest"))).json()
-    return LiveEvent(id=event, push_url=f"{ingest['rtmp']}/{ingest['stream_key']}")
+    return LiveEvent(id=event, ingest=ingest, stream_key=ingest["stream_key"])
 
 
 async def until_live(api: httpx.AsyncClient, event: str, encoder: Child) -> None:

@@ -84,13 +84,15 @@ class Journal:
 
     async def since(self, after: int, limit: int = _BATCH) -> list[Change]:
         """Entries after `after`, oldest first. Raises JournalTrimmed when some are gone."""
+        query = sa.select(changes).where(changes.c.seq > after).order_by(changes.c.seq)
         async with self._database.read() as connection:
-            oldest = await connection.scalar(sa.select(sa.func.min(changes.c.seq)))
-            if oldest is not None and after + 1 < oldest:
-                raise JournalTrimmed(oldest=oldest)
-            query = sa.select(changes).where(changes.c.seq > after)
-            rows = await connection.execute(query.order_by(changes.c.seq).limit(limit))
-            return [Change(**row) for row in rows.mappings()]
+            rows = (await connection.execute(query.limit(limit))).mappings().all()
+            if rows and rows[0]["seq"] > after + 1:
+                # Trimmed, or only a number that a rolled back unit of PostgreSQL used up.
+                oldest = await connection.scalar(sa.select(sa.func.min(changes.c.seq)))
+                if oldest is not None and after + 1 < oldest:
+                    raise JournalTrimmed(oldest=oldest)
+        return [Change(**row) for row in rows]
 
     async def follow(self, after: int) -> AsyncIterator[Change]:
         """Entries after `after`, for ever."""
@@ -100,7 +102,8 @@ class Journal:
             for change in batch:
                 yield change
                 after = change.seq
-            if not batch:
+            if len(batch) < _BATCH:
+                # Who committed since we looked has stirred the flag we hold.
                 await _wait(stirred, self._poll_s)
 
     async def trim(self) -> None:

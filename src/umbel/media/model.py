@@ -22,6 +22,9 @@ class PayloadType:
     OPUS = 111
 
 
+INGEST_PORTS = ("srt", "rtp", "mpegts")
+"""The ways in with a port of their own per stream, in the order of `StreamSpec.ports`."""
+
 VIDEO_CLOCK_HZ = 90_000
 AUDIO_CLOCK_HZ = 48_000
 
@@ -52,7 +55,7 @@ class StreamSpec:
     """What a function is to do with a stream (name: the event's id).
 
     An acquirer accepts the keys whose SHA-256 is in `key_hashes`, and RTP as `rtp_offer` (SDP)
-    describes it.
+    describes it; `ports` (as INGEST_PORTS) are those its encoders know already.
     """
 
     stream: str
@@ -60,6 +63,7 @@ class StreamSpec:
     hops: tuple[Target, ...] = ()
     key_hashes: tuple[str, ...] = ()
     rtp_offer: str = ""
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -91,6 +91,8 @@ def build(spec: StreamSpec) -> tuple[Operation, ...]:
     ids = {kind: reference(index) for index, kind in enumerate(recipe.parts, start=1)}
     for kind in recipe.parts:
         own = {name: value for part, name, value in _settings(spec) if part == kind}
+        if kind == "IngestEndpoint":
+            own["ports"] = list(spec.ports)
         made.append(_create(kind, {"mediaPipeline": reference(0), **own}))
     linked = [_invoke(ids[a], "connect", {"sink": ids[b]}) for a, b in recipe.links]
     return (*made, *linked, look(spec.stream))

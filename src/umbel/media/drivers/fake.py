@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.media import roles
 from umbel.media.ingest import sdp
-from umbel.media.model import IngestState, Server, StreamRole, StreamSpec, StreamState, Target
+from umbel.media.model import (
+    INGEST_PORTS,
+    IngestState,
+    Server,
+    StreamRole,
+    StreamSpec,
+    StreamState,
+    Target,
+)
 
 _FIRST_RTP_PORT = 20_000
 _HTTP_PORT = 8080
@@ -132,7 +140,8 @@ class FakeMedia:
 
     def _make(self, spec: StreamSpec) -> _Stream:
         if spec.role is StreamRole.ACQUIRER:
-            ports = tuple((protocol, self._port()) for protocol in ("rtp", "mpegts", "srt"))
+            known = spec.ports or tuple(self._port() for _ in INGEST_PORTS)
+            ports = tuple(zip(INGEST_PORTS, known, strict=False))
             return _Stream(spec=spec, port=0, ingest=IngestState(), encoder_ports=ports)
         return _Stream(spec=spec, port=self._port(), ingest=None)
 

@@ -39,7 +39,7 @@ ELEMENTS: tuple[ElementType, ...] = (
         "IngestEndpoint",
         "Endpoint",
         "Takes the provider's stream by RTMP, SRT, WHIP or RTP, and makes it H.264 and Opus.",
-        new="mediaPipeline: MediaPipeline, keyHashes: String[]?, rtpOffer: String?",
+        new="mediaPipeline: MediaPipeline, keyHashes: String[]?, rtpOffer: String?, ports: int[]?",
         readable={
             "urls: StreamUrl[]": "Where encoders push.",
             "state: IngestInfo": "What comes in now.",

@@ -15,7 +15,7 @@ from umbel.media.drivers.ingest import IngestDesk
 from umbel.media.drivers.ingest_stream import Claim
 from umbel.media.elements import values
 from umbel.media.ingest import codecs
-from umbel.media.model import IngestState
+from umbel.media.model import INGEST_PORTS, IngestState
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.protocol.faults import OperationUnsupported
 from umbel.media.server.fan import Fan, Guard
@@ -37,7 +37,12 @@ class IngestEndpoint(MediaElement):
     type = "IngestEndpoint"
 
     def __init__(
-        self, place: Place, host: Host, key_hashes: Iterable[str] = (), rtp_offer: str = ""
+        self,
+        place: Place,
+        host: Host,
+        key_hashes: Iterable[str] = (),
+        rtp_offer: str = "",
+        ports: Iterable[int] = (),
     ) -> None:
         super().__init__(place)
         if host.desk is None:
@@ -47,6 +52,7 @@ class IngestEndpoint(MediaElement):
         self._stream = stream_of(place.parent)
         self._key_hashes = tuple(key_hashes)
         self._rtp_offer = rtp_offer
+        self._ports = dict(zip(INGEST_PORTS, ports, strict=False))
         self.rtp_answer = ""
         self._places: dict[str, str] = {}
         self._fan = Fan()
@@ -84,7 +90,9 @@ class IngestEndpoint(MediaElement):
 
     async def set_key_hashes(self, key_hashes: list[str]) -> None:
         self._key_hashes = tuple(key_hashes)
-        self._places = await self._desk.admit(self._stream, self._key_hashes, self._into)
+        self._places = await self._desk.admit(
+            self._stream, self._key_hashes, self._into, ports=self._ports
+        )
 
     def get_rtp_offer(self) -> str:
         return self._rtp_offer

@@ -100,6 +100,10 @@ class Registry:
         except BaseException:
             await self.release(made.id)
             raise
+        if made.id not in self._objects:
+            # Its pipeline was released while it opened; what opened since must not stay.
+            await made.close()
+            raise ObjectUnknown("the pipeline was released meanwhile")
         self._emit(roles.MANAGER, "ObjectCreated", {"object": made.id})
         return made
 

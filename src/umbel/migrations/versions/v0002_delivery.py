@@ -15,6 +15,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("branches", sa.JSON(), nullable=False),
         sa.Column("rtp_offer", sa.Text(), nullable=False, server_default=""),
+        sa.Column("ingest_ports", sa.JSON(), nullable=False, server_default="[]"),
         sa.PrimaryKeyConstraint("event", name="pk_trees"),
     )
     op.create_table(

@@ -1,0 +1,279 @@
+"""What the control plane bears: viewers' sessions opened per second, and how long one takes.
+
+In: nothing. Out: JSON lines on stdout, a table for people on stderr. The real front end and loop
+run over a real database in a process of their own; nodes, functions and media are shipped fakes.
+Clients keep a connection each and open the next session as soon as they hold the last.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "tests"))
+from support import postgres  # noqa: E402 -- the tests' private cluster
+from support.waiting import until  # noqa: E402
+from umbel.bootstrap import Drivers, System, assemble  # noqa: E402
+from umbel.catalogue.model import EventDraft, EventState  # noqa: E402
+from umbel.compute.drivers.fake import FakeVim  # noqa: E402
+from umbel.delivery.keeper import Pace  # noqa: E402
+from umbel.kit import log  # noqa: E402
+from umbel.kit.clock import SystemClock  # noqa: E402
+from umbel.kit.config import Settings  # noqa: E402
+from umbel.media.drivers.fake import FakeMedia  # noqa: E402
+from umbel.network.drivers.loopback import LoopbackFabric  # noqa: E402
+from umbel.portal.server import PortalServer, bind  # noqa: E402
+
+ROUNDS = 5
+WARM_S = 0.5
+ROUND_S = 2.0
+CLIENTS = (1, 8, 64)
+MANY_SESSIONS = 10_000
+START_S = 30.0
+ACCESS = ("pe1", "pe2", "pe3", "pe4", "pe5")
+
+# The built-in network's shape with room for everybody: placement is not what is measured here.
+_NODES = "\n".join(
+    f"  - {{name: {name}, kind: {kind}, address: 127.0.{n}.1, cores: 1000000, "
+    "memory_mb: 1000000, mbps: 100000000}"
+    for n, (name, kind) in enumerate(
+        [*((name, "provider-edge") for name in ACCESS), ("c1", "core")], start=1
+    )
+)
+_LINKS = "\n".join(f"  - {{a: {name}, b: c1, mbps: 100000000, delay_ms: 1}}" for name in ACCESS)
+NETWORK = f"default_access: pe1\nnodes:\n{_NODES}\nlinks:\n{_LINKS}\n"
+
+
+# -- the process under test -------------------------------------------------------------------
+
+
+async def serve(folder: Path, database_url: str) -> None:
+    """The front end and the loop with one live event, until SIGTERM."""
+    log.configure(level="error")
+    network = folder / "network.yaml"
+    network.write_text(NETWORK)
+    clock = SystemClock()
+    media = FakeMedia()
+    drivers = Drivers(vim=FakeVim(clock, boot_s=0.01), media=media, fabric=LoopbackFabric())
+    settings = Settings(
+        data_dir=folder, database_url=database_url, network_file=network, log_level="error"
+    )
+    # Nobody really watches, and nobody is to be swept away for that while we count.
+    pace = Pace(session_idle_s=3600.0, session_ttl_s=3600.0)
+    system = await assemble(settings, drivers=drivers, clock=clock, pace=pace)
+    loop = asyncio.create_task(system.delivery.run())
+    listening = bind("127.0.0.1", 0)
+    server = PortalServer(system.app())
+    try:
+        event = await live_event(system, media)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.handle_exit, 15, None)
+        # Not serve(): it would end this process by the signal before anything is closed.
+        serving = asyncio.create_task(server._serve([listening]))
+
+        async def started() -> bool:
+            return server.started
+
+        await until(started, within_s=START_S)
+        print(json.dumps({"port": listening.getsockname()[1], "event": event}), flush=True)
+        await serving
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+        await system.close()
+
+
+async def live_event(system: System, media: FakeMedia) -> str:
+    """An event somebody publishes to, with an edge at every access node."""
+    now_s = system.clock.now_s()
+    provider = await system.catalogue.add_provider("Bench", ACCESS[0])
+    draft = EventDraft(
+        provider_id=provider.id, title="Bench", starts_s=now_s, ends_s=now_s + 86_400
+    )
+    event = (await system.catalogue.add_event(draft)).id
+    point = await system.delivery.open_ingest(event)
+    media.publish(point.function, event)
+
+    async def live() -> bool:
+        return (await system.catalogue.event(event)).state is EventState.LIVE
+
+    await until(live, within_s=START_S)
+    for node in ACCESS:
+        await system.delivery.open_session(event, node)
+    return event
+
+
+# -- the clients ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Server:
+    """The process under test."""
+
+    pid: int
+    port: int
+    event: str
+
+    def rss_mib(self) -> float:
+        """Its resident memory."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        kib = next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(kib) / 1024
+
+
+@contextlib.contextmanager
+def running(database_url: str) -> Iterator[Server]:
+    """A fresh server over a fresh database, ended by its pid whatever happens."""
+    with tempfile.TemporaryDirectory(prefix="umbel-bench-") as folder:
+        command = [sys.executable, __file__, "--serve", folder, database_url]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            assert said, "the server did not start"
+            told = json.loads(said)
+            yield Server(process.pid, told["port"], told["event"])
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+
+
+async def sessions(server: Server, node: str) -> AsyncIterator[float]:
+    """Open one session after the other over one connection; yields how long each took."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    body = json.dumps({"access_node": node}).encode()
+    request = (
+        f"POST /api/v1/events/{server.event}/sessions HTTP/1.1\r\nHost: umbel\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+    try:
+        while True:
+            began_s = time.perf_counter()
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            answer = await reader.readexactly(length)
+            took_s = time.perf_counter() - began_s
+            assert head.startswith(b"HTTP/1.1 201"), head + answer
+            yield took_s
+    finally:
+        writer.close()
+
+
+async def load(server: Server, clients: int, goes_on: Callable[[list[float]], bool]) -> list[float]:
+    """So many clients at once while `goes_on`; how long each session took."""
+    took_s: list[float] = []
+
+    async def client(number: int) -> None:
+        async with contextlib.aclosing(sessions(server, ACCESS[number % len(ACCESS)])) as opened:
+            async for one_s in opened:
+                took_s.append(one_s)
+                if not goes_on(took_s):
+                    return
+
+    await asyncio.gather(*(client(number) for number in range(clients)))
+    return took_s
+
+
+async def for_a_while(server: Server, clients: int, seconds: float) -> list[float]:
+    """Load for so long."""
+    end_s = time.perf_counter() + seconds
+    return await load(server, clients, lambda _: time.perf_counter() < end_s)
+
+
+async def until_open(server: Server, clients: int, count: int) -> None:
+    """Load until so many sessions were opened."""
+    await load(server, clients, lambda took_s: len(took_s) < count)
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round's outcome."""
+
+    per_s: float
+    p99_ms: float
+
+
+def measure(fresh_url: Callable[[], str], clients: int) -> Round:
+    """One round on a server of its own, so that no round meets another's rows."""
+    with running(fresh_url()) as server:
+        asyncio.run(for_a_while(server, clients, WARM_S))
+        began_s = time.perf_counter()
+        took_s = asyncio.run(for_a_while(server, clients, ROUND_S))
+        lasted_s = time.perf_counter() - began_s
+    percentiles = statistics.quantiles(took_s, n=100, method="inclusive")
+    return Round(per_s=len(took_s) / lasted_s, p99_ms=percentiles[98] * 1000)
+
+
+# -- the report -------------------------------------------------------------------------------
+
+
+def report(case: str, value: float, unit: str, n: int) -> None:
+    """One figure on stdout."""
+    line = {
+        "bench": "control",
+        "case": case,
+        "value": round(value, 1),
+        "unit": unit,
+        "peer": None,
+        "peer_value": None,
+        "ratio": None,
+        "n": n,
+    }
+    print(json.dumps(line, separators=(",", ":")), flush=True)
+
+
+def bench(name: str, fresh_url: Callable[[], str]) -> None:
+    """Every case of one database."""
+    for clients in CLIENTS:
+        rounds = [measure(fresh_url, clients) for _ in range(ROUNDS)]
+        per_s = statistics.median(r.per_s for r in rounds)
+        p99_ms = statistics.median(r.p99_ms for r in rounds)
+        case = f"{name}-{clients}"
+        report(case, per_s, "sessions/s", ROUNDS)
+        report(f"{case}-p99", p99_ms, "ms", ROUNDS)
+        print(f"{case:<22} {per_s:>9.0f} /s {p99_ms:>9.1f} ms p99", file=sys.stderr)
+
+
+def bench_memory(name: str, fresh_url: Callable[[], str]) -> None:
+    """Resident memory before and after many sessions are open at once."""
+    with running(fresh_url()) as server:
+        asyncio.run(for_a_while(server, 8, WARM_S))
+        before_mib = server.rss_mib()
+        asyncio.run(until_open(server, 8, MANY_SESSIONS))
+        after_mib = server.rss_mib()
+    report(f"{name}-memory", after_mib, "MiB after 10000 sessions", 1)
+    text = f"{after_mib:>9.0f} MiB ({before_mib:.0f} before)"
+    print(f"{name + '-memory':<22} {text}", file=sys.stderr)
+
+
+def main() -> None:
+    """Every case; PostgreSQL where its programs are."""
+    print(f"{'control':<22} {'sessions':>12} {'latency':>12}", file=sys.stderr)
+    bench("sqlite", lambda: "")
+    bench_memory("sqlite", lambda: "")
+    if postgres.programs() is None:
+        print(f"postgresql left out: {postgres.ABSENT}", file=sys.stderr)
+        return
+    with postgres.cluster(durable=True) as cluster:
+        bench("postgresql", cluster.fresh)
+        bench_memory("postgresql", cluster.fresh)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--serve"]:
+        asyncio.run(serve(Path(sys.argv[2]), sys.argv[3]))
+    else:
+        main()
