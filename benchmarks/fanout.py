@@ -139,7 +139,7 @@ async def connect(sender: Sender, sinks: list[Sink]) -> None:
         sink.address = await sender.watch(sink.client, sink.port)
         sink.check()
     async with asyncio.timeout(30):
-        while any(sink.packets == 0 for sink in sinks):  # noqa: ASYNC110 -- sinks have no event
+        while any(sink.packets == 0 for sink in sinks):
             await asyncio.sleep(0.05)
 
 

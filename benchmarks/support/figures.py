@@ -1,4 +1,4 @@
-"""How a bench speaks: one JSON object a line on stdout for programs, a line on stderr for people."""
+"""How a bench speaks: a JSON object a line on stdout for programs, a line on stderr for people."""
 
 import json
 import sys
