@@ -211,14 +211,9 @@ class Delivery:
 
     def _heed(self, change: Change) -> None:
         """Another instance, or the portal, changed something."""
-        match change.kind:
-            case "tree" | "event":
-                self.keeper.wake(change.subject)
-                self.keeper.wake(FLEET)
-            case "session" if isinstance(event := change.body.get("event"), str):
-                self.keeper.wake(event)
-            case _:
-                pass
+        if change.kind in {"tree", "event"}:
+            self.keeper.wake(change.subject)
+            self.keeper.wake(FLEET)
 
     async def _planted(self, event: Event) -> Tree:
         """The event's tree with at least its acquirer."""
