@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 import uvloop
+from pydantic import ValidationError
 
 from umbel import accounts
 from umbel.catalogue.model import UserRole
@@ -101,7 +102,15 @@ def _password() -> str:
 
 def _settings(**given: object) -> Settings:
     """The settings with what the command line said over them."""
-    return Settings.model_validate({k: v for k, v in given.items() if v is not None})
+    try:
+        return Settings.model_validate({k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        for found in error.errors(include_url=False):
+            name = "_".join(str(part) for part in found["loc"])
+            typer.secho(
+                f"umbel: {name} (or UMBEL_{name.upper()}): {found['msg']}", fg="red", err=True
+            )
+        raise typer.Exit(2) from error
 
 
 @contextmanager
