@@ -17,6 +17,7 @@ from umbel.media.rtp.stream import LiveStream
 
 
 def say(message: dict[str, object]) -> None:
+    """One line to the benchmark."""
     print(json.dumps(message), flush=True)
 
 
@@ -38,6 +39,7 @@ def feed(stream: LiveStream) -> socket.socket:
 
 
 async def main() -> None:
+    """Serve until stdin ends."""
     loop = asyncio.get_running_loop()
     stream = LiveStream()
     port = await WebRtcPort.open("127.0.0.1")

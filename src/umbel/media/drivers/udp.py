@@ -105,13 +105,11 @@ class _Hop:
 
     def __init__(self, address: str, port: int, source: str) -> None:
         self.address, self.port = address, port
-        self.socket = _socket(address, receive=False)
+        self.socket = _bound(address, source, 0, receive=False)
         self.descriptor = self.socket.fileno()
         self.segmented = True
         self.before = self.dropped = self.refused = 0
         self.retry_s = float("-inf")
-        if source:
-            self.socket.bind((source, 0))
 
     def connect(self, now_s: float) -> bool:
         """Whether there is a path to it now."""
@@ -194,15 +192,9 @@ class UdpSender:
         A hop that stays keeps its socket and its counts.
         """
         wanted = dict.fromkeys(_checked(hops))
-        try:
-            kept = {
-                key: self._hops.get(key) or _Hop(key[0], key[1], self._source) for key in wanted
-            }
-        except OSError as error:
-            raise AddressUnusable(f"cannot send from {self._source}: {error.strerror}") from error
-        gone = [hop for key, hop in self._hops.items() if key not in kept]
-        for key in kept.keys() - self._hops.keys():
-            kept[key].before = self._offered
+        new = self._made(wanted.keys() - self._hops.keys())
+        gone = [hop for key, hop in self._hops.items() if key not in wanted]
+        kept = {key: new.get(key) or self._hops[key] for key in wanted}
         was_up = set(self._up)
         self._hops = kept
         self._up = tuple(hop for hop in kept.values() if hop in was_up or hop.connect(0.0))
@@ -240,6 +232,18 @@ class UdpSender:
     def close(self) -> None:
         """Send to nobody any more, and give the sockets back."""
         self.set_hops(())
+
+    def _made(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], _Hop]:
+        made: dict[tuple[str, int], _Hop] = {}
+        try:
+            for address, port in keys:
+                made[address, port] = _Hop(address, port, self._source)
+                made[address, port].before = self._offered
+        except OSError as error:
+            for hop in made.values():
+                hop.socket.close()
+            raise AddressUnusable(f"cannot send from {self._source}: {error.strerror}") from error
+        return made
 
     def _send(self, ring: Ring, now_s: float) -> None:
         if self._down:
@@ -286,17 +290,12 @@ class UdpReceiver:
     async def open(cls, address: str, port: int = 0) -> "UdpReceiver":
         """Bind `address`:`port` (0: any free one) and read. Raises PortTaken, AddressUnusable."""
         try:
-            bound = _socket(address, receive=True)
-            datagrams.join_incoming(bound)
-            try:
-                bound.bind((address, port))
-            except OSError:
-                bound.close()
-                raise
+            bound = _bound(address, address, port, receive=True)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(f"UDP port {port} of {address} is taken") from error
             raise AddressUnusable(f"cannot listen on {address}: {error.strerror}") from error
+        datagrams.join_incoming(bound)
         return cls(bound)
 
     def attach(self, sink: PacketSink) -> None:
@@ -347,17 +346,23 @@ class UdpReceiver:
                 log.exception("a sink failed", port=self.port, sink=type(sink).__name__)
 
 
-def _socket(address: str, *, receive: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_DGRAM)
-    made.setblocking(False)
+def _bound(peer: str, address: str, port: int, *, receive: bool) -> socket.socket:
+    """A socket of the peer's family, at an address (empty: any). Raises OSError, closed."""
+    made = socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET, socket.SOCK_DGRAM)
     plain, forced = (
         (socket.SO_RCVBUF, _SO_RCVBUFFORCE) if receive else (socket.SO_SNDBUF, _SO_SNDBUFFORCE)
     )
     try:
-        made.setsockopt(socket.SOL_SOCKET, forced, _SOCKET_BUFFER_BYTES)
-    except PermissionError:
-        made.setsockopt(socket.SOL_SOCKET, plain, _SOCKET_BUFFER_BYTES)
+        made.setblocking(False)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, forced, _SOCKET_BUFFER_BYTES)
+        except PermissionError:
+            made.setsockopt(socket.SOL_SOCKET, plain, _SOCKET_BUFFER_BYTES)
+        if address:
+            made.bind((address, port))
+    except OSError:
+        made.close()
+        raise
     return made
 
 
