@@ -101,7 +101,7 @@ class Janus:
     async def ready(self) -> None:
         """Wait until it answers."""
         async with asyncio.timeout(20):
-            while not await self._answers():  # noqa: ASYNC110 -- it tells nobody
+            while not await self._answers():
                 await asyncio.sleep(0.1)
 
     async def _answers(self) -> bool:
