@@ -300,6 +300,35 @@ async def test_a_sink_may_close_the_receiver(ends: Ends) -> None:
     assert len(sink.got) == count
 
 
+async def test_many_wakeups_a_millisecond_lose_nothing(ends: Ends) -> None:
+    """The pump looks by the clock while it is busy, and listens again when it is not."""
+    entries = [await ends.receiver() for _ in range(8)]
+    sources = [ends.sender(entry.port) for entry, _ in entries]
+    sent = media(40)
+    for _ in range(2):
+        for data in sent:
+            for source in sources:
+                source.packets([data], now_s())
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
+    for _, sink in entries:
+        assert await arrived(sink, 80) == sent * 2
+    assert max(sink.batches for _, sink in entries) < 80
+
+
+async def test_closing_while_busy(ends: Ends) -> None:
+    entries = [await ends.receiver() for _ in range(3)]
+    for _ in range(20):
+        for entry, _ in entries:
+            ends.sender(entry.port).packets([b"x"], 0.0)
+            await asyncio.sleep(0)
+    for entry, _ in entries:
+        entry.close()
+    again, sink = await ends.receiver()
+    ends.sender(again.port).packets([b"y"], 0.0)
+    assert await arrived(sink, 1) == [b"y"]
+
+
 def test_on_uvloop() -> None:
     async def run() -> None:
         made = Ends()

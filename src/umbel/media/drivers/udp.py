@@ -3,7 +3,7 @@
 `UdpReceiver` gives a port's datagrams to its sinks; `UdpSender` sends what it is given to its hops.
 A receiver with a sender attached is a forwarder: datagrams then stay in the receiver's ring and no
 bytes object is made. Each hop has a connected socket of its own, so that a slow or refusing one
-harms nobody else. Neighbours: datagrams.py below, media/ports.py between.
+harms nobody else. Neighbours: datagrams.py and pump.py below, media/ports.py between.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ import structlog
 from umbel.kit.errors import Conflict, Invalid, Unavailable
 from umbel.media.drivers import datagrams
 from umbel.media.drivers.datagrams import Ring
+from umbel.media.drivers.pump import pump_of
 from umbel.media.ports import Packets, PacketSink
 
 log = structlog.get_logger(__name__)
@@ -283,8 +284,8 @@ class UdpReceiver:
         self._senders: tuple[UdpSender, ...] = ()
         self._sinks: tuple[PacketSink, ...] = ()
         self._meter = _Meter()
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._descriptor, self._readable)
+        self._pump = pump_of(asyncio.get_running_loop())
+        self._pump.add(self._descriptor, self._read)
 
     @classmethod
     async def open(cls, address: str, port: int = 0) -> "UdpReceiver":
@@ -317,12 +318,12 @@ class UdpReceiver:
     def close(self) -> None:
         """Stop reading and give the port back. Closing twice is closing once."""
         if self._descriptor >= 0:
-            self._loop.remove_reader(self._descriptor)
+            self._pump.remove(self._descriptor)
             self._socket.close()
             self._descriptor = -1
 
-    def _readable(self) -> None:
-        ring, now_s = _rings.received, self._loop.time()
+    def _read(self, now_s: float) -> None:
+        ring = _rings.received
         for _ in range(_READS_A_WAKEUP):
             slots = ring.receive(self._descriptor)
             if slots <= 0:
