@@ -5,7 +5,7 @@ the network's own values. Nothing here sends.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from os_ken.ofproto import ofproto_protocol
@@ -72,10 +72,11 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
         if isinstance(entry, Rule):
             return self._flow(entry, o.OFPFC_ADD if put else o.OFPFC_DELETE_STRICT)
         if isinstance(entry, Group):
-            modify = o.OFPGC_MODIFY if put else o.OFPGC_DELETE
-            return self._group(entry, o.OFPGC_ADD if new else modify)
-        modify = o.OFPMC_MODIFY if put else o.OFPMC_DELETE
-        return self._meter(entry, o.OFPMC_ADD if new else modify)
+            if not put:  # switches refuse to delete a group that is told with its buckets
+                return self._group(replace(entry, buckets=()), o.OFPGC_DELETE)
+            return self._group(entry, o.OFPGC_ADD if new else o.OFPGC_MODIFY)
+        put_meter = o.OFPMC_ADD if new else o.OFPMC_MODIFY
+        return self._meter(entry, put_meter if put else o.OFPMC_DELETE)
 
     def clear(self) -> list[Any]:
         """The messages that empty a switch."""
