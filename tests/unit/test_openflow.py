@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -159,6 +160,70 @@ async def when(condition: Callable[[], bool]) -> None:
     await until(ask)
 
 
+# What Open vSwitch 3.1 answered: features, flows, groups, meters, ports, and a bundle's opening.
+SAID = [
+    "0406002000000001000000000000000100000000fe0000000000004f00000000",
+    "041300a80000000a000100000000000000980100000000000000000000640000000000000000000000000000"
+    "00000000000000000000000000000000000000000001001f800000040000000380000a020800800018040a00"
+    "00ff8000140111000006000800000002000400200000000000190010800010012e0000000000000000160008"
+    "0000000900020018000000000000000000000007ffffffffffffffff0001000804000000",
+    "041300580000000b000700000000000000480300000000090020000000000001ffffffff0000000000000010"
+    "00000001ffe50000000000000020000000000002ffffffff000000000000001000000002ffe5000000000000",
+    "041300280000000c000a00000000000000180005000000020001001000002710000003e800000000",
+    "0413005000000002000d000000000000fffffffe000000005e4c4f4d06480000627231000000000000000000"
+    "000000000000000100000001000008400000000000000000000000000098968000000000",
+    "0513005800000002000d000000000000fffffffe004800001267fb7f85460000627231000000000000000000"
+    "0000000000000001000000010000002000000000000008400000000000000000000000000098968000000000",
+    "05210010000000090000000800010000",
+]
+
+
+def taken(raw: bytes) -> list[object]:
+    """All that the controller makes of these bytes, in either version."""
+    found: list[object] = []
+    for frame in Framer().feed(raw):
+        if frame.version not in VERSIONS:
+            continue
+        codec = Codec(frame.version)
+        message = codec.decode(frame)
+        if frame.kind == frames.PORT_STATUS:
+            found.append(codec.port(message.desc))
+        elif frame.kind == frames.MULTIPART_REPLY and frame.part == frames.PORT_DESC:
+            found += [codec.port(desc) for desc in message.body]
+        elif frame.kind == frames.MULTIPART_REPLY:
+            at = {frames.FLOW: 0, frames.GROUP_DESC: 1, frames.METER_CONFIG: 2}.get(frame.part)
+            bodies: list[list[object]] = [[], [], []]
+            if at is not None:
+                bodies[at] = message.body
+            found.append(codec.program(*bodies))
+    return found
+
+
+def test_what_a_real_switch_said_is_understood() -> None:
+    _, flow, group, meter, port_4, port_5, _ = [taken(bytes.fromhex(said)) for said in SAID]
+    match = (*RULE.match[:1], *RULE.match[2:5])
+    actions = (SetField(field=Field.IP_DSCP, value=46), UseGroup(group=9))
+    rule = replace(RULE, match=match, actions=actions)
+    assert flow == [Program(rules=frozenset({rule}))]
+    assert group == [Program(groups=frozenset({GROUP}))]
+    assert meter == [Program(meters=frozenset({METER}))]
+    assert port_4 == port_5
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(SAID), st.lists(st.tuples(st.integers(0, 167), st.integers(0, 255))))
+def test_what_a_switch_might_say_is_understood_or_garbage(
+    said: str, errors: list[tuple[int, int]]
+) -> None:
+    raw = bytearray.fromhex(said)
+    for at, value in errors:
+        raw[at % len(raw)] = value
+    try:
+        taken(bytes(raw))
+    except Garbage:
+        pass
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_rules_groups_and_meters_survive_the_wire(version: int) -> None:
     """As a switch would tell them again: a mod's body is laid out as the description's is."""
@@ -216,8 +281,7 @@ def test_what_passes_the_checks_decodes_or_is_garbage(
     if kind == frames.MULTIPART_REPLY:
         body = struct.pack("!HH4x", part, 0) + body
     try:
-        for frame in Framer().feed(header(version, kind, 1, body)):
-            Codec(version).decode(frame)
+        taken(header(version, kind, 1, body))
     except Garbage:
         pass
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from os_ken.ofproto import ofproto_protocol
 
-from umbel.network.drivers.openflow.frames import V14, Frame, Garbage
+from umbel.network.drivers.openflow.frames import V14, Frame, Garbage, readable
 from umbel.network.model import (
     Action,
     Bucket,
@@ -57,7 +57,9 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
         return bool(self.ofproto.OFP_VERSION >= V14)
 
     def decode(self, frame: Frame) -> Any:
-        """os-ken's object for a message of this version. Raises Garbage."""
+        """os-ken's object for a message of a kind that we ask for. Raises Garbage."""
+        if not readable(frame):
+            raise Garbage
         try:
             return self.ofproto_parser.msg_parser(
                 self, frame.version, frame.kind, len(frame.raw), frame.xid, frame.raw

@@ -64,6 +64,8 @@ _INSTRUCTIONS = _List(at=2, least=8)
 _WITH_ACTIONS = (3, 4)
 _LEAST = {ERROR: 12, FEATURES_REPLY: 32, PORT_STATUS: 56, MULTIPART_REPLY: 16, BUNDLE_CONTROL: 16}
 _PORT_13 = 64
+_READ = frozenset({ERROR, ECHO_REPLY, FEATURES_REPLY, PORT_STATUS, BARRIER_REPLY, BUNDLE_CONTROL})
+_PARTS = frozenset({FLOW, GROUP_DESC, METER_CONFIG, PORT_DESC})
 
 
 class Framer:
@@ -97,6 +99,11 @@ def check(frame: Frame) -> None:
         _walk(frame.raw, 16, len(frame.raw), _PROPERTIES)
     elif frame.kind == MULTIPART_REPLY:
         _part(frame)
+
+
+def readable(frame: Frame) -> bool:
+    """Whether `check` has looked at all there is to stumble over: other kinds are not decoded."""
+    return frame.part in _PARTS if frame.kind == MULTIPART_REPLY else frame.kind in _READ
 
 
 def versions(hello: Frame) -> set[int]:
