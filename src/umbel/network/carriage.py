@@ -104,7 +104,8 @@ class Move:
 @dataclass(frozen=True, kw_only=True)
 class Carriage:
     """One stream and how it is carried. `functions` are the switch ports, by node, of the functions
-    it passes; at the root, of the function that sends it (else it comes in from outside)."""
+    it passes; at the root, of the function that sends it (else it comes in from outside). Each
+    function sends the stream on to the stream's own target, from whatever address it has."""
 
     stream: Stream
     tree: SpanningTree
