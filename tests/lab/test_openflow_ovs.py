@@ -193,6 +193,7 @@ async def test_failover_groups_are_held_and_foreign_rules_go(lab: Lab) -> None:
     await lab.controller.ensure(ROOT, want)
     assert await lab.controller.held(ROOT) == want
     lab.switches["root"].ofctl("add-flow", "table=7,ip,nw_dst=10.0.0.0/8,actions=NORMAL")
+    lab.switches["root"].ofctl("add-flow", "table=8,ip,actions=resubmit(,9),output:1")
     assert await lab.controller.held(ROOT) is None
     await lab.controller.ensure(ROOT, want)
     assert await lab.controller.held(ROOT) == want

@@ -210,6 +210,15 @@ def test_what_a_real_switch_said_is_understood() -> None:
     assert port_4 == port_5
 
 
+def test_an_action_of_a_wrong_size_is_garbage() -> None:
+    """A decoder that takes the usual size would go on between two actions, and may never end."""
+    said = bytes.fromhex(SAID[2])
+    wrong = said.replace(b"\0\0\0\x10\0\0\0\1", b"\0\0\0\x08\0\0\0\1")
+    assert wrong != said
+    with pytest.raises(Garbage):
+        taken(wrong)
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(SAID), st.lists(st.tuples(st.integers(0, 167), st.integers(0, 255))))
 def test_what_a_switch_might_say_is_understood_or_garbage(

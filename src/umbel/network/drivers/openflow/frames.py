@@ -5,8 +5,8 @@ Source: OpenFlow 1.3.5 and 1.4.1, chapter 7.
 """
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from umbel.kit.errors import Unavailable
 
@@ -31,7 +31,7 @@ class Frame:
     version: int
     kind: int
     xid: int
-    raw: bytes
+    raw: bytearray
 
     @property
     def part(self) -> int:
@@ -52,18 +52,25 @@ class _List:
     at: int
     least: int
     inner: "tuple[int, _List] | None" = None
+    sizes: Mapping[int, int] = field(default_factory=dict)
+    """The one size that elements of a type (the first 16 bits) have, where there is one."""
 
 
-_ACTIONS = _List(at=2, least=8)
+_EXPERIMENTER = 0xFFFF
+_ACTIONS = _List(at=2, least=8, sizes={0: 16, **dict.fromkeys((*range(11, 25), 26, 27), 8)})
 _BUCKETS = _List(at=0, least=16, inner=(16, _ACTIONS))
 _GROUPS = _List(at=0, least=8, inner=(8, _BUCKETS))
-_METERS = _List(at=0, least=8, inner=(8, _List(at=2, least=16)))
+_METERS = _List(
+    at=0, least=8, inner=(8, _List(at=2, least=16, sizes=dict.fromkeys((1, 2, _EXPERIMENTER), 16)))
+)
 _PROPERTIES = _List(at=2, least=8)
 _PORTS_14 = _List(at=4, least=40, inner=(40, _PROPERTIES))
-_INSTRUCTIONS = _List(at=2, least=8)
+_INSTRUCTIONS = _List(at=2, least=8, sizes={1: 8, 2: 24, 6: 8})
 _WITH_ACTIONS = (3, 4)
 _LEAST = {ERROR: 12, FEATURES_REPLY: 32, PORT_STATUS: 56, MULTIPART_REPLY: 16, BUNDLE_CONTROL: 16}
 _PORT_13 = 64
+_NOBODY = b"\xff\xff\xff\xff"
+"""Put for the owner of a vendor's action, so that no decoder looks inside."""
 _READ = frozenset({ERROR, ECHO_REPLY, FEATURES_REPLY, PORT_STATUS, BARRIER_REPLY, BUNDLE_CONTROL})
 _PARTS = frozenset({FLOW, GROUP_DESC, METER_CONFIG, PORT_DESC})
 
@@ -83,7 +90,7 @@ class Framer:
                 raise Garbage
             if len(self._rest) < length:
                 return
-            raw, self._rest = self._rest[:length], self._rest[length:]
+            raw, self._rest = bytearray(self._rest[:length]), self._rest[length:]
             frame = Frame(version=version, kind=kind, xid=xid, raw=raw)
             check(frame)
             yield frame
@@ -139,7 +146,7 @@ def _ports(frame: Frame, start: int) -> None:
         raise Garbage
 
 
-def _flow(raw: bytes, start: int, end: int) -> None:
+def _flow(raw: bytearray, start: int, end: int) -> None:
     """A flow's match, padded to 8 bytes, and then its instructions."""
     match = int.from_bytes(raw[start + 50 : start + 52], "big")
     instructions = start + 48 + -(-match // 8) * 8
@@ -155,16 +162,21 @@ def _flow(raw: bytes, start: int, end: int) -> None:
             _walk(raw, at + 8, at + length, _ACTIONS)
 
 
-def _walk(raw: bytes, start: int, end: int, shape: _List) -> None:
+def _walk(raw: bytearray, start: int, end: int, shape: _List) -> None:
     for at, length in _elements(raw, start, end, shape):
+        if shape is _ACTIONS and int.from_bytes(raw[at : at + 2], "big") == _EXPERIMENTER:
+            raw[at + 4 : at + 8] = _NOBODY
         if shape.inner:
             _walk(raw, at + shape.inner[0], at + length, shape.inner[1])
 
 
-def _elements(raw: bytes, start: int, end: int, shape: _List) -> Iterator[tuple[int, int]]:
+def _elements(raw: bytearray, start: int, end: int, shape: _List) -> Iterator[tuple[int, int]]:
     while start < end:
         length = int.from_bytes(raw[start + shape.at : start + shape.at + 2], "big")
-        if length < shape.least or start + length > end:
+        kind = int.from_bytes(raw[start : start + 2], "big")
+        if length < shape.least or start + length > end or length % 8:
+            raise Garbage
+        if shape.sizes.get(kind, length) != length:
             raise Garbage
         yield start, length
         start += length
