@@ -8,7 +8,7 @@ WEB_SOURCES := $(shell find web/src web/public -type f ! -name '*.test.ts' 2>/de
 
 .PHONY: web web-check web-clean
 
-web: $(WEB_OUT) ## Build the web app into src/umbel/portal/static
+web: $(WEB_OUT) ## build the web app, when its sources are newer than the last build
 
 $(WEB_OUT): $(WEB_SOURCES) $(WEB_DEPS)
 	cd web && ../scripts/node.sh npm run --silent build -- --logLevel warn
@@ -17,7 +17,7 @@ $(WEB_DEPS): web/package-lock.json web/package.json web/.npmrc
 	cd web && ../scripts/node.sh npm ci --no-progress
 	touch $@
 
-web-check: $(WEB_DEPS) ## Types and unit tests of the web app
+web-check: $(WEB_DEPS) ## types and unit tests of the web app
 	cd web && ../scripts/node.sh npm run --silent check
 
 web-clean:

@@ -101,12 +101,14 @@ class Janus:
     async def ready(self) -> None:
         """Wait until it answers."""
         async with asyncio.timeout(20):
-            while True:
-                try:
-                    await self._http.get(f"{self._url}/info")
-                    return
-                except httpx.TransportError:
-                    await asyncio.sleep(0.1)
+            while not await self._answers():
+                await asyncio.sleep(0.1)
+
+    async def _answers(self) -> bool:
+        try:
+            return (await self._http.get(f"{self._url}/info")).is_success
+        except httpx.TransportError:
+            return False
 
     async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         body["transaction"] = secrets.token_hex(8)
@@ -147,10 +149,7 @@ def _answer(client: Client, offer: str, address: str, port: int) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-@contextlib.asynccontextmanager
-async def running(folder: Path) -> AsyncIterator[Janus]:
-    """Janus, ended with the block."""
-    rtp, http = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
+def _write_settings(folder: Path, rtp: int, http: int) -> None:
     transports = folder / "transports"
     transports.mkdir()
     (transports / "libjanus_http.so").symlink_to(f"{_LIBRARY}/transports/libjanus_http.so")
@@ -160,15 +159,24 @@ async def running(folder: Path) -> AsyncIterator[Janus]:
     (folder / "janus.jcfg").write_text(text)
     (folder / "janus.transport.http.jcfg").write_text(_HTTP.format(port=http))
     (folder / "janus.plugin.streaming.jcfg").write_text(_STREAMING.format(port=rtp))
-    with (folder / "janus.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["janus", "-F", str(folder)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-        )
-        janus = Janus(process.pid, rtp, f"http://127.0.0.1:{http}/janus")
-        try:
-            await janus.ready()
-            yield janus
-        finally:
-            await janus.close()
-            process.kill()
-            process.wait()
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Janus]:
+    """Janus, ended with the block."""
+    rtp, http = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
+    _write_settings(folder, rtp, http)
+    process = await asyncio.create_subprocess_exec(
+        *("janus", "-F", str(folder)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    janus = Janus(process.pid, rtp, f"http://127.0.0.1:{http}/janus")
+    try:
+        await janus.ready()
+        yield janus
+    finally:
+        await janus.close()
+        process.kill()
+        await process.wait()

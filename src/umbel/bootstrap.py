@@ -17,6 +17,7 @@ from umbel import migrations
 from umbel.catalogue.service import Catalogue
 from umbel.compute import inventory
 from umbel.compute.drivers.process import ProcessVim
+from umbel.compute.inventory import Inventory
 from umbel.compute.ports import Vim
 from umbel.compute.service import Compute
 from umbel.delivery.collector import Collector
@@ -39,8 +40,10 @@ from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
 from umbel.network import files, topology
 from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.model import Topology
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
+from umbel.network.topology import BadNetwork
 from umbel.portal.app import create_app
 
 POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
@@ -130,7 +133,7 @@ async def assemble(
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     clock = clock or SystemClock()
     document = files.read(settings.network_file) if settings.network_file else files.builtin("sls")
-    nodes, links = inventory.parse(document), topology.parse(document)
+    nodes, links = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")
     drivers = drivers or real_drivers(settings, secrets, clock)
     database = database or Database(settings.database)
@@ -177,6 +180,17 @@ async def assemble(
         secrets=secrets,
         clock=clock,
     )
+
+
+def read_network(document: object) -> tuple[Inventory, Topology]:
+    """A network document's nodes and links. Raises BadNetwork with every problem of both."""
+    nodes, wrong_nodes = inventory.inspect(document)
+    links, wrong_links = topology.inspect(document)
+    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links]))
+    if problems:
+        many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise BadNetwork(f"the network file has {many}", problems=problems)
+    return nodes, links
 
 
 def real_drivers(settings: Settings, secrets: Secrets, clock: Clock) -> Drivers:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
+from pydantic import ValidationError
 
 from umbel import accounts
 from umbel.catalogue.model import UserRole
@@ -54,8 +56,8 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
         stop_functions_on_exit=stop_functions_on_exit,
     )
     log.configure(level=settings.log_level)
-    with _telling():
-        asyncio.run(serve_until_stopped(settings, ready_file))
+    with _telling(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_until_stopped(settings, ready_file))
 
 
 @app.command()
@@ -100,7 +102,15 @@ def _password() -> str:
 
 def _settings(**given: object) -> Settings:
     """The settings with what the command line said over them."""
-    return Settings.model_validate({k: v for k, v in given.items() if v is not None})
+    try:
+        return Settings.model_validate({k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        for found in error.errors(include_url=False):
+            name = "_".join(str(part) for part in found["loc"])
+            typer.secho(
+                f"umbel: {name} (or UMBEL_{name.upper()}): {found['msg']}", fg="red", err=True
+            )
+        raise typer.Exit(2) from error
 
 
 @contextmanager

@@ -38,6 +38,8 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
     """Run until SIGINT or SIGTERM. Raises AddressTaken and what assembling raises."""
     async with bootstrap.opened(settings) as system:
         listener = _listen(settings)
+        if not await system.catalogue.users():
+            log.warning("there are no accounts yet", todo="umbel user add NAME --role operator")
         server = _Server(system.app())
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, _stop, server)

@@ -77,9 +77,21 @@ async def test_acquirer_killed_the_encoder_comes_back_where_it_was(tmp_path: Pat
             made.kill("acquirer-pe1-1")
             await until_replaced(made, "acquirer-pe1-1", before)
             await pusher.stop()
-            again = await made.push(event)
-            await until_live(made.api, event.id, again)
-            await goes_on(watcher, 60)
+            await reconnect(made, event, watcher)
+
+
+async def reconnect(made: Platform, event: LiveEvent, watcher: Watcher) -> None:
+    """As encoders do: push to where the event always was, again until it is taken."""
+    goal = watcher.frames.get("video", 0) + 60
+    pusher = await made.push(event)
+
+    async def decoded() -> int:
+        nonlocal pusher
+        if pusher.process.returncode is not None:
+            pusher = await made.push(event)
+        return watcher.frames.get("video", 0)
+
+    await until(decoded, lambda count: count >= goal, within_s=60)
 
 
 async def test_encoder_killed_and_back_over_another_protocol(tmp_path: Path) -> None:

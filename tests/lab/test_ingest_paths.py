@@ -289,6 +289,15 @@ async def test_unsupported_codec_is_refused_by_name(here: Lab) -> None:
     assert not here.sink.rtp(96)
 
 
+async def test_unsupported_codec_in_a_transport_stream_is_refused_once(here: Lab) -> None:
+    url = f"udp://{here.urls['mpegts']}?pkt_size=1316"
+    codec = ("-c:v", "vc2", "-strict", "experimental")
+    assert await encode(*live(*codec, seconds=5, audio=False), "-f", "mpegts", url) == 0
+    await here.until(lambda: "stopped" in here.events, "the end of it")
+    assert here.desk.state("ev_lab").error == "umbel.unsupported_codec: dirac is not supported"
+    assert here.events == ["started", "refused", "stopped"]
+
+
 @pytest.mark.parametrize("codec", ["VP8", "VP9"])
 async def test_whip_publisher_without_h264(here: Lab, codec: str) -> None:
     """The packets of a WHIP publisher as its transport would give them."""

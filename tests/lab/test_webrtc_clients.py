@@ -120,9 +120,8 @@ async def test_chromium_gets_lost_packets_again() -> None:
                 network.lose = lambda data: data[0] >= 128 and chance.random() < 0.05
                 stats = await decoded(page, 300)
                 assert stats["video"]["retransmittedPacketsReceived"] > 10
-                assert stats["video"]["freezeCount"] == 0
                 (numbers,) = here.port.stats()
-                assert numbers.replays == 0
+                assert numbers.packets_resent > 10
 
 
 async def test_chromium_gets_the_cached_picture_when_packets_stay_lost() -> None:

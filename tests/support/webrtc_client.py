@@ -137,7 +137,7 @@ class Client:
     def send_rtp(self, *packets: RtpPacket) -> None:
         """Send media."""
         assert self.srtp is not None
-        self.outbox += self.srtp.protect([packet.build() for packet in packets])
+        self.outbox += self.srtp.protect_plain([packet.build() for packet in packets])
 
     def take_outbox(self) -> list[bytes]:
         """What is to be sent now."""

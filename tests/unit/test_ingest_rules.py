@@ -9,7 +9,7 @@ from support.ingest_lab import nals as unpacked
 from umbel.media.ingest import codecs, keys, packer, rates, sdp
 from umbel.media.ingest.aligner import Aligner
 from umbel.media.ingest.codecs import UnsupportedCodec
-from umbel.media.ingest.latch import Latch
+from umbel.media.ingest.latch import Bar, Latch
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.reports import Medium, SenderReports
 from umbel.media.ingest.sdp import MalformedSdp
@@ -255,6 +255,19 @@ def test_reports_alone_do_not_keep_a_latch() -> None:
     latch.admits(("10.0.0.1", 5), 96, 0.0)
     latch.admits(("10.0.0.1", 6), -1, 2.9)
     assert latch.silent(3.1)
+
+
+def test_bar_keeps_a_refused_sender_out_until_it_pauses() -> None:
+    bar = Bar()
+    assert not bar.holds("10.0.0.1", 0.0)
+    bar.put("10.0.0.1", 0.0)
+    assert bar.holds("10.0.0.1", 2.0)
+    assert not bar.holds("10.0.0.2", 2.0)
+    assert bar.holds("10.0.0.1", 4.9)
+    assert not bar.holds("10.0.0.1", 8.0)
+    bar.put("10.0.0.1", 10.0)
+    assert all(bar.holds("10.0.0.1", 10.0 + at) for at in range(60))
+    assert not bar.holds("10.0.0.1", 70.0)
 
 
 def test_keys() -> None:

@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 _MOST_TRIES = 8
 _RETRY_S = 0.5
+_TRIM_EVERY = 1_000
 
 
 class EventNotOpen(Conflict):
@@ -86,6 +87,8 @@ class Delivery:
             async for change in self.journal.follow(head):
                 self._heed(change)
                 head = change.seq
+                if head % _TRIM_EVERY == 0:
+                    await self.journal.trim()
         except JournalTrimmed:
             return await _until_answered(self.journal.head)
         except Unavailable as error:
@@ -110,7 +113,7 @@ class Delivery:
         root = tree.root
         if root is None:
             raise NotReady
-        state = await self._ready(event_id, root.function)
+        state = await self._ready(tree, root.function)
         urls = dict(state.urls)
         return IngestPoint(event=event_id, node=root.node, function=root.function, urls=urls)
 
@@ -139,10 +142,10 @@ class Delivery:
         if event.state not in (EventState.OPEN, EventState.LIVE):
             raise EventNotOpen(state=event.state.value)
         for _ in range(_MOST_TRIES):
-            session = await self._assigned(event_id, access_node)
+            session, tree = await self._assigned(event_id, access_node)
             self.collector.count_session(session, 1)
             try:
-                state = await self._ready(event_id, session.function)
+                state = await self._ready(tree, session.function)
                 break
             except GoneAround:
                 await self.close_session(session.id)
@@ -208,14 +211,9 @@ class Delivery:
 
     def _heed(self, change: Change) -> None:
         """Another instance, or the portal, changed something."""
-        match change.kind:
-            case "tree" | "event":
-                self.keeper.wake(change.subject)
-                self.keeper.wake(FLEET)
-            case "session" if isinstance(event := change.body.get("event"), str):
-                self.keeper.wake(event)
-            case _:
-                pass
+        if change.kind in {"tree", "event"}:
+            self.keeper.wake(change.subject)
+            self.keeper.wake(FLEET)
 
     async def _planted(self, event: Event) -> Tree:
         """The event's tree with at least its acquirer."""
@@ -236,7 +234,7 @@ class Delivery:
                 continue
         raise NotReady
 
-    async def _assigned(self, event_id: str, access_node: str) -> Session:
+    async def _assigned(self, event_id: str, access_node: str) -> tuple[Session, Tree]:
         """A stored session, and the tree it counts on. Who loses a race reads again."""
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
@@ -253,7 +251,7 @@ class Delivery:
                 continue
             if is_new:
                 self._wake(event_id)
-            return session
+            return session, assignment.tree
         raise NotReady
 
     def _session(self, event_id: str, access_node: str, assignment: Assignment) -> Session:
@@ -269,7 +267,7 @@ class Delivery:
             expires_s=now_s + self.keeper.pace.session_ttl_s,
         )
 
-    async def _ready(self, event: str, function: str) -> StreamState:
+    async def _ready(self, tree: Tree, function: str) -> StreamState:
         """What the function does with the event, once its way is laid.
 
         Raises NotReady, GoneAround.
@@ -278,13 +276,13 @@ class Delivery:
             async with asyncio.timeout(self.keeper.pace.ready_s):
                 while True:
                     moved = self.keeper.moved()
-                    tree = await self.store.tree(event)
-                    if tree.branch(function) is None:
-                        raise GoneAround(function=function)
-                    state = self.collector.stream(function, event)
+                    state = self.collector.stream(function, tree.event)
                     if state is not None and self.keeper.is_settled(tree, function):
                         return state
                     await moved.wait()
+                    tree = await self.store.tree(tree.event)
+                    if tree.branch(function) is None:
+                        raise GoneAround(function=function)
         except TimeoutError:
             raise NotReady(function=function) from None
 

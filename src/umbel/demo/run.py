@@ -77,7 +77,7 @@ async def _staged(console: Console, source: Path | None, data_dir: Path) -> Asyn
         console.print("accounts ...")
         accounts = await stage.make_accounts(data_dir)
         console.print("platform ...")
-        platform, url = await stage.start_platform(data_dir)
+        platform, url = await stage.start_platform(data_dir, port=stage.usual_port())
         children.append(platform)
         api.base_url = httpx.URL(url)
         console.print("event and acquirer ...")

@@ -8,6 +8,7 @@ import ctypes
 import os
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
@@ -24,6 +25,7 @@ from umbel.kit.config import Settings
 from umbel.kit.errors import Unavailable
 
 _START_S = 60.0
+_USUAL_PORT = 8000
 _STOP_S = 15.0
 _EVENT_S = 12 * 3600.0
 _PR_SET_PDEATHSIG = 1
@@ -102,6 +104,17 @@ async def start_platform(data_dir: Path, *, port: int = 0) -> tuple[Child, str]:
         await platform.stop()
         raise DemoFailed("the platform did not start in time", log=str(platform.log)) from None
     return platform, ready.read_text()
+
+
+def usual_port() -> int:
+    """The platform's usual port if nobody listens on it, else 0: any free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", _USUAL_PORT))
+        except OSError:
+            return 0
+    return _USUAL_PORT
 
 
 async def make_accounts(data_dir: Path) -> list[Account]:

@@ -145,19 +145,13 @@ export function createApi(options: ApiOptions) {
     ingest: (eventId: string) => read<Ingest>(`${event(eventId)}/ingest`, { method: 'POST' }),
     rotateKey: (eventId: string) =>
       read<{ stream_key: string }>(`${event(eventId)}/stream-key`, { method: 'POST' }),
-    openSession: async (eventId: string, accessNode: string | null): Promise<Session> => {
-      const call: Call = { method: 'POST', json: accessNode === null ? {} : { access_node: accessNode } };
-      const path = `${event(eventId)}/sessions`;
-      try {
-        return await read<Session>(path, call);
-      } catch (error) {
-        // Watching needs no account: a stale sign-in must not stand in the way.
-        if (error instanceof ApiError && error.status === 401 && options.token() === null) {
-          return await read<Session>(path, { ...call, bearer: null });
-        }
-        throw error;
-      }
-    },
+    /** Watching needs no account, so a stale sign-in cannot stand in the way either. */
+    openSession: (eventId: string, accessNode: string | null) =>
+      read<Session>(`${event(eventId)}/sessions`, {
+        method: 'POST',
+        json: accessNode === null ? {} : { access_node: accessNode },
+        bearer: null,
+      }),
     /** Survives the page: used on pagehide. Never fails, the portal forgets idle sessions by itself. */
     closeSession: async (session: Session): Promise<void> => {
       const path = `/api/v1/sessions/${id(session.id)}`;

@@ -1,6 +1,8 @@
 // What changes at the portal, as it changes: one EventSource for the whole page (browsers allow few
 // connections to a host), open only while someone listens and the page is seen.
 
+import { account } from './account';
+
 export interface Change {
   kind: string;
   subject: string;
@@ -45,7 +47,9 @@ function close(): void {
 
 function open(): void {
   if (source !== null || listeners.size === 0 || document.hidden) return;
-  const opened = new EventSource(URL);
+  const token = account.token();
+  // A browser's EventSource cannot send a header.
+  const opened = new EventSource(token === null ? URL : `${URL}?access_token=${token}`);
   let lost = false;
   source = opened;
   for (const kind of KINDS) {
@@ -77,6 +81,14 @@ function onVisibility(): void {
     tell(MISSED);
   }
 }
+
+// Who signed in is told more.
+account.subscribe(() => {
+  if (source === null) return;
+  close();
+  open();
+  tell(MISSED);
+});
 
 /** Calls back on every change until the returned function is called. */
 export function follow(listener: Listener): () => void {

@@ -46,7 +46,7 @@ export interface Session {
   /** The node that serves this viewer. */
   edge: string;
   whep: string;
-  /** Without the token. */
+  /** May lack the token; withToken sees to it. */
   hls: string;
   token: string;
   expires_at: string;

@@ -16,6 +16,7 @@ import { NetworkTables } from './tables';
 
 const KINDS = ['tree', 'function', 'event', 'session', 'node', 'link', 'stream'];
 const POLL_MS = 2000;
+const EVENTS_POLL_MS = 15_000;
 
 /** An event whose stream has not begun has no tree: that is nothing to complain about. */
 async function treeOf(eventId: string): Promise<Tree | null> {
@@ -27,14 +28,9 @@ async function treeOf(eventId: string): Promise<Tree | null> {
   }
 }
 
-async function readAll(eventId: string | null): Promise<Picture> {
-  const [nodes, links, functions, tree] = await Promise.all([
-    api.nodes(),
-    api.links(),
-    api.functions(),
-    eventId === null ? null : treeOf(eventId),
-  ]);
-  return { nodes, links, functions, tree };
+async function readNetwork(): Promise<Omit<Picture, 'tree'>> {
+  const [nodes, links, functions] = await Promise.all([api.nodes(), api.links(), api.functions()]);
+  return { nodes, links, functions };
 }
 
 function Choose({ events, chosen }: { events: readonly LiveEvent[]; chosen: string | null }) {
@@ -87,44 +83,60 @@ function Legend() {
   );
 }
 
-export default function Network() {
-  useTitle('Network');
+function Operators({ username }: { username: string }) {
   const wanted = useSearch().get('event');
-  const events = useLive('events', api.events, ['event'], 15_000);
+  const events = useLive('events', api.events, ['event'], EVENTS_POLL_MS);
   const open = (events.data ?? []).filter((event) => event.state === 'live' || event.state === 'open');
   const live = open.find((event) => event.state === 'live') ?? open[0];
   const chosen = wanted ?? live?.id ?? null;
-  const who = useSignIn()?.username ?? '';
-  const { data, error, refresh } = useLive(`network ${who} ${chosen ?? ''}`, () => readAll(chosen), KINDS, POLL_MS);
+  const { data, error, refresh } = useLive(`network ${username}`, readNetwork, KINDS, POLL_MS);
+  const tree = useLive(chosen && `tree ${chosen}`, () => treeOf(chosen ?? ''), KINDS, POLL_MS);
+
+  if (error?.status === 403) {
+    return (
+      <Empty title="The network is its operator’s to see">
+        <p>This account may watch and publish. Sign in as an operator to see nodes, links and trees.</p>
+      </Empty>
+    );
+  }
+  const picture = data && { ...data, tree: tree.data };
   return (
-    <div className="page">
+    <>
       <div className="page-head">
         <h1>Network</h1>
-        {data && <Choose events={open} chosen={chosen} />}
+        <Choose events={open} chosen={chosen} />
       </div>
-      {error && error.status !== 401 && error.status !== 403 && <ErrorNotice error={error} onRetry={refresh} />}
-      {error?.status === 401 && <SignInForm title="Sign in to see the network">For the operator of this network.</SignInForm>}
-      {error?.status === 403 && (
-        <Empty title="The network is its operator’s to see">
-          <p>This account may watch and publish. Sign in as an operator to see nodes, links and trees.</p>
-        </Empty>
-      )}
-      {data && data.nodes.length > 0 && (
+      {error && <ErrorNotice error={error} onRetry={refresh} />}
+      {picture && picture.nodes.length > 0 && (
         <>
           <section className="panel network" aria-label="Picture">
-            <Totals {...data} />
-            <NetworkPicture {...data} />
+            <Totals {...picture} />
+            <NetworkPicture {...picture} />
             <Legend />
           </section>
-          <NetworkTables {...data} />
+          <NetworkTables {...picture} />
         </>
       )}
-      {data?.nodes.length === 0 && (
+      {picture?.nodes.length === 0 && (
         <Empty title="This network has no nodes">
           <p>Name them in the network file that Umbel is started with.</p>
         </Empty>
       )}
       {!data && !error && <Loading what="Looking at the network" />}
+    </>
+  );
+}
+
+export default function Network() {
+  useTitle('Network');
+  const signIn = useSignIn();
+  return (
+    <div className="page">
+      {signIn ? (
+        <Operators key={signIn.username} username={signIn.username} />
+      ) : (
+        <SignInForm title="Sign in to see the network">For the operator of this network.</SignInForm>
+      )}
     </div>
   );
 }

@@ -52,6 +52,8 @@ export function connectWhep(session: Session, video: HTMLVideoElement, signals: 
   peer.addTransceiver('video', { direction: 'recvonly' });
   peer.addTransceiver('audio', { direction: 'recvonly' });
   peer.ontrack = (event) => {
+    // The least delay that the network allows; the browser still adds what jitter makes it need.
+    event.receiver.jitterBufferTarget = 0;
     stream.addTrack(event.track);
   };
   peer.onconnectionstatechange = () => {

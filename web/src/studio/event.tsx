@@ -43,8 +43,9 @@ function StreamCard({ event }: { event: LiveEvent }) {
       </div>
       {stream && <StreamFacts stream={stream} />}
       {stream && stream.transcoding !== '' && (
-        <p className="notice notice-warn">
-          The stream is re-encoded on its way: {stream.transcoding}. Send H.264 without B-frames to avoid this.
+        <p className={stream.transcoding.includes('video:') ? 'notice notice-warn' : 'notice'}>
+          Converted on its way: {stream.transcoding}.
+          {stream.transcoding.includes('video:') && ' Send H.264 without B-frames to avoid this.'}
         </p>
       )}
       {stream && stream.error !== '' && <p className="notice notice-bad">{stream.error}</p>}
@@ -69,7 +70,7 @@ function EncoderSteps() {
         <li>Paste the RTMP address as “Server” and the stream key as “Stream Key”.</li>
         <li>
           Under Output choose x264 or a hardware H.264 encoder, keyframe interval 1 to 2 s, and no B-frames (tune
-          “zerolatency”): then nothing is re-encoded on the way.
+          “zerolatency”): then the picture passes through untouched.
         </li>
         <li>Press “Start Streaming”. “On air” appears above within seconds.</li>
       </ol>

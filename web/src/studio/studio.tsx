@@ -13,7 +13,6 @@ import { ForProviders } from './account';
 
 const POLL_MS = 15_000;
 const HOUR_MS = 3_600_000;
-const QUARTER_MS = 900_000;
 
 const ORDER: readonly EventState[] = ['live', 'open', 'scheduled', 'ended', 'cancelled'];
 
@@ -35,8 +34,8 @@ interface Draft {
 }
 
 function emptyDraft(provider: string): Draft {
-  const soon = Math.ceil(Date.now() / QUARTER_MS) * QUARTER_MS;
-  return { provider, title: '', description: '', starts: toLocalInput(soon), ends: toLocalInput(soon + HOUR_MS) };
+  const nowMs = Date.now();
+  return { provider, title: '', description: '', starts: toLocalInput(nowMs), ends: toLocalInput(nowMs + HOUR_MS) };
 }
 
 /** Why a draft cannot be sent, null when it can. */

@@ -40,6 +40,7 @@ export function useLive<T>(
     if (key === null) return undefined;
     let newest = 0;
     let gone = false;
+    let refused = false;
     const run = async (): Promise<void> => {
       newest += 1;
       const mine = newest;
@@ -50,6 +51,8 @@ export function useLive<T>(
         result = { error: asApiError(error) };
       }
       if (gone || mine !== newest) return;
+      // Asking again changes nothing until somebody else signs in, which is another key.
+      refused = 'error' in result && (result.error.status === 401 || result.error.status === 403);
       setShown((before) =>
         'data' in result
           ? { key, data: result.data, error: null }
@@ -60,10 +63,10 @@ export function useLive<T>(
     refreshNow.current = again;
     again();
     const unfollow = follow((change) => {
-      if (concerns(change.kind)) again();
+      if (!refused && concerns(change.kind)) again();
     });
     const timer = setInterval(() => {
-      if (!document.hidden) again();
+      if (!refused && !document.hidden) again();
     }, pollMs);
     return () => {
       gone = true;

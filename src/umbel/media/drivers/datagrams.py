@@ -217,6 +217,5 @@ def equal_runs(lengths: Sequence[int]) -> list[int]:
     return runs
 
 
-WOULD_BLOCK = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.ENOBUFS})
 # What a path that cannot cut segments answers: no checksum offload, a small MTU, an old kernel.
 NO_SEGMENTS = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP})

@@ -77,6 +77,11 @@ class HlsStream:
             self._window.end()
             self._ring()
 
+    @property
+    def stored_bytes(self) -> int:
+        """How much media is kept in memory."""
+        return self._window.stored_bytes
+
     async def get(self, path: str, query: Mapping[str, str]) -> HlsResponse:
         """Answer a GET of `path` (relative to the stream's folder). Never raises."""
         try:

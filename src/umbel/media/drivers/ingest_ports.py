@@ -17,7 +17,7 @@ from umbel.media.drivers.publication import Publication
 from umbel.media.drivers.worker import Ears, Message, Worker, WorkerLost
 from umbel.media.ingest import keys
 from umbel.media.ingest.keys import AlreadyPublishing
-from umbel.media.ingest.latch import Latch, Source
+from umbel.media.ingest.latch import Bar, Latch, Source
 from umbel.media.ports import Packets
 from umbel.media.rtp import packet as rtp
 
@@ -78,6 +78,7 @@ class UdpPort(asyncio.DatagramProtocol):
         self._door = door
         self._clock = clock
         self._latch = Latch()
+        self._bar = Bar()
         self._claim: Held | None = None
         self._publication: Publication | None = None
         self._refused: set[Source] = set()
@@ -102,8 +103,8 @@ class UdpPort(asyncio.DatagramProtocol):
             return
         source = (addr[0], addr[1])
         now_s = self._clock.monotonic_s()
-        if self._claim is not None and not self._claim.held:
-            self._forget()
+        if self._bar.holds(source[0], now_s):
+            return
         if self._claim is None and not self._enter(source, lane):
             return
         if not self._latch.admits(source, lane, now_s):
@@ -141,7 +142,7 @@ class UdpPort(asyncio.DatagramProtocol):
         if error is not None:
             self._turn_away(source, error)
             return False
-        self._claim, self._publication = self._door.enter("", self._forget)
+        self._claim, self._publication = self._door.enter("", self._revoked)
         self._refused.clear()
         return True
 
@@ -150,6 +151,11 @@ class UdpPort(asyncio.DatagramProtocol):
         if source not in self._refused and len(self._refused) < _MOST_REMEMBERED:
             self._refused.add(source)
             self._door.refuse(error)
+
+    def _revoked(self) -> None:
+        # What it sends cannot be taken: do not start over with its next packet.
+        self._bar.put(self._latch.host, self._clock.monotonic_s())
+        self._forget()
 
     def _forget(self) -> None:
         self._claim = self._publication = None

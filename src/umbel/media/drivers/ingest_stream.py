@@ -135,6 +135,8 @@ class Stream:
             on_trouble=lambda message: claim.update(error=f"umbel.worker_lost: {message}"),
             on_end=ended,
         )
+        if claim.publication is not None:
+            self._later(claim.publication.close())
         claim.publication = Publication(options, listener, self._clock)
         return claim.publication
 

@@ -24,7 +24,7 @@ from umbel.media.ports import Packets
 log = structlog.get_logger(__name__)
 
 _MOST_FAILURES = 3
-_FORGIVEN_S = 30.0
+_FORGIVEN_S = 100.0
 _DRAIN_S = 3.0
 _MOST_EARLY_BYTES = 8_000_000
 

@@ -104,6 +104,7 @@ class Connection:
         self._acknowledged_bytes = 0
         self._greeted = False
         self._over = False
+        self._publish_by_s = asyncio.get_running_loop().time() + 2 * _PATIENCE_S
 
     async def run(self) -> None:
         """Serve until the peer leaves, breaks the protocol or is refused."""
@@ -125,7 +126,10 @@ class Connection:
             await self._say_farewell()
 
     async def _read(self) -> bytes:
-        async with asyncio.timeout(_PATIENCE_S):
+        # A publisher is never silent for long; anybody else has only so long to become one.
+        now_s = asyncio.get_running_loop().time()
+        until_s = self._publish_by_s if self._claim is None else now_s + _PATIENCE_S
+        async with asyncio.timeout_at(until_s):
             return await self._reader.read(_READ_BYTES)
 
     async def _shake_hands(self) -> None:
@@ -210,6 +214,7 @@ class Connection:
         claim, self._claim = self._claim, None
         self._publication = None
         if claim is not None:
+            self._publish_by_s = asyncio.get_running_loop().time() + _PATIENCE_S
             claim.release()
 
     async def _say_farewell(self) -> None:

@@ -3,7 +3,7 @@
 `UdpReceiver` gives a port's datagrams to its sinks; `UdpSender` sends what it is given to its hops.
 A receiver with a sender attached is a forwarder: datagrams then stay in the receiver's ring and no
 bytes object is made. Each hop has a connected socket of its own, so that a slow or refusing one
-harms nobody else. Neighbours: datagrams.py below, media/ports.py between.
+harms nobody else. Neighbours: datagrams.py and pump.py below, media/ports.py between.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ import structlog
 from umbel.kit.errors import Conflict, Invalid, Unavailable
 from umbel.media.drivers import datagrams
 from umbel.media.drivers.datagrams import Ring
+from umbel.media.drivers.pump import pump_of
 from umbel.media.ports import Packets, PacketSink
 
 log = structlog.get_logger(__name__)
@@ -105,13 +106,11 @@ class _Hop:
 
     def __init__(self, address: str, port: int, source: str) -> None:
         self.address, self.port = address, port
-        self.socket = _socket(address, receive=False)
+        self.socket = _bound(address, source, 0, receive=False)
         self.descriptor = self.socket.fileno()
         self.segmented = True
         self.before = self.dropped = self.refused = 0
         self.retry_s = float("-inf")
-        if source:
-            self.socket.bind((source, 0))
 
     def connect(self, now_s: float) -> bool:
         """Whether there is a path to it now."""
@@ -194,15 +193,9 @@ class UdpSender:
         A hop that stays keeps its socket and its counts.
         """
         wanted = dict.fromkeys(_checked(hops))
-        try:
-            kept = {
-                key: self._hops.get(key) or _Hop(key[0], key[1], self._source) for key in wanted
-            }
-        except OSError as error:
-            raise AddressUnusable(f"cannot send from {self._source}: {error.strerror}") from error
-        gone = [hop for key, hop in self._hops.items() if key not in kept]
-        for key in kept.keys() - self._hops.keys():
-            kept[key].before = self._offered
+        new = self._made(wanted.keys() - self._hops.keys())
+        gone = [hop for key, hop in self._hops.items() if key not in wanted]
+        kept = {key: new.get(key) or self._hops[key] for key in wanted}
         was_up = set(self._up)
         self._hops = kept
         self._up = tuple(hop for hop in kept.values() if hop in was_up or hop.connect(0.0))
@@ -240,6 +233,18 @@ class UdpSender:
     def close(self) -> None:
         """Send to nobody any more, and give the sockets back."""
         self.set_hops(())
+
+    def _made(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], _Hop]:
+        made: dict[tuple[str, int], _Hop] = {}
+        try:
+            for address, port in keys:
+                made[address, port] = _Hop(address, port, self._source)
+                made[address, port].before = self._offered
+        except OSError as error:
+            for hop in made.values():
+                hop.socket.close()
+            raise AddressUnusable(f"cannot send from {self._source}: {error.strerror}") from error
+        return made
 
     def _send(self, ring: Ring, now_s: float) -> None:
         if self._down:
@@ -279,24 +284,19 @@ class UdpReceiver:
         self._senders: tuple[UdpSender, ...] = ()
         self._sinks: tuple[PacketSink, ...] = ()
         self._meter = _Meter()
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._descriptor, self._readable)
+        self._pump = pump_of(asyncio.get_running_loop())
+        self._pump.add(self._descriptor, self._read)
 
     @classmethod
     async def open(cls, address: str, port: int = 0) -> "UdpReceiver":
         """Bind `address`:`port` (0: any free one) and read. Raises PortTaken, AddressUnusable."""
         try:
-            bound = _socket(address, receive=True)
-            datagrams.join_incoming(bound)
-            try:
-                bound.bind((address, port))
-            except OSError:
-                bound.close()
-                raise
+            bound = _bound(address, address, port, receive=True)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(f"UDP port {port} of {address} is taken") from error
             raise AddressUnusable(f"cannot listen on {address}: {error.strerror}") from error
+        datagrams.join_incoming(bound)
         return cls(bound)
 
     def attach(self, sink: PacketSink) -> None:
@@ -318,12 +318,12 @@ class UdpReceiver:
     def close(self) -> None:
         """Stop reading and give the port back. Closing twice is closing once."""
         if self._descriptor >= 0:
-            self._loop.remove_reader(self._descriptor)
+            self._pump.remove(self._descriptor)
             self._socket.close()
             self._descriptor = -1
 
-    def _readable(self) -> None:
-        ring, now_s = _rings.received, self._loop.time()
+    def _read(self, now_s: float) -> None:
+        ring = _rings.received
         for _ in range(_READS_A_WAKEUP):
             slots = ring.receive(self._descriptor)
             if slots <= 0:
@@ -347,17 +347,23 @@ class UdpReceiver:
                 log.exception("a sink failed", port=self.port, sink=type(sink).__name__)
 
 
-def _socket(address: str, *, receive: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_DGRAM)
-    made.setblocking(False)
+def _bound(peer: str, address: str, port: int, *, receive: bool) -> socket.socket:
+    """A socket of the peer's family, at an address (empty: any). Raises OSError, closed."""
+    made = socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET, socket.SOCK_DGRAM)
     plain, forced = (
         (socket.SO_RCVBUF, _SO_RCVBUFFORCE) if receive else (socket.SO_SNDBUF, _SO_SNDBUFFORCE)
     )
     try:
-        made.setsockopt(socket.SOL_SOCKET, forced, _SOCKET_BUFFER_BYTES)
-    except PermissionError:
-        made.setsockopt(socket.SOL_SOCKET, plain, _SOCKET_BUFFER_BYTES)
+        made.setblocking(False)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, forced, _SOCKET_BUFFER_BYTES)
+        except PermissionError:
+            made.setsockopt(socket.SOL_SOCKET, plain, _SOCKET_BUFFER_BYTES)
+        if address:
+            made.bind((address, port))
+    except OSError:
+        made.close()
+        raise
     return made
 
 

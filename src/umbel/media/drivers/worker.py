@@ -28,6 +28,8 @@ _BUFFER_BYTES = 1_048_576
 _START_S = 20.0
 _PING_S = 2.0
 _HUNG_S = 8.0
+_BARREN_S = 30.0
+_BARREN_BYTES = 1_000_000
 Message = dict[str, Any]
 
 
@@ -59,8 +61,11 @@ class Worker:
         self._entry, self._exit = sockets
         self._ears = ears
         self._pong = False
+        self._gave = False
         self._closing = False
-        self.taken_bytes = 0
+        self._taken_bytes = 0
+        self._idle_since_bytes = 0
+        self._gave_s = clock.monotonic_s()
         self.ready = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._exit, self._read)
@@ -141,16 +146,20 @@ class Worker:
         await asyncio.wait({self.exited, self._watching})
 
     async def _watch(self, clock: Clock) -> None:
-        """Ping until it is gone; a worker that stops answering is killed."""
-        heard_s = clock.monotonic_s()
+        """Ping until it is gone; a worker that answers or produces nothing is killed."""
+        heard_s = self._gave_s = clock.monotonic_s()
         while not self.exited.done():
-            self._pong = False
+            self._pong = self._gave = False
             self.tell({"op": "ping"})
             await asyncio.wait({self.exited}, timeout=_PING_S)
-            if self._pong:
-                heard_s = clock.monotonic_s()
-            elif clock.monotonic_s() - heard_s > _HUNG_S and not self.exited.done():
-                log.warning("worker hangs", pid=self.pid)
+            now_s = clock.monotonic_s()
+            heard_s = now_s if self._pong else heard_s
+            if self._gave:
+                self._gave_s, self._idle_since_bytes = now_s, self._taken_bytes
+            idle_bytes = self._taken_bytes - self._idle_since_bytes
+            stuck = now_s - self._gave_s > _BARREN_S and idle_bytes > _BARREN_BYTES
+            if (stuck or now_s - heard_s > _HUNG_S) and not self.exited.done():
+                log.warning("worker hangs", pid=self.pid, stuck=stuck)
                 self._process.kill()
                 return
 
@@ -177,7 +186,7 @@ class Worker:
         message = json.loads(line)
         if message["event"] == "pong":
             self._pong = True
-            self.taken_bytes = message["taken"]
+            self._taken_bytes = message["taken"]
         elif message["event"] == "ready":
             self.ready.set()
         else:
@@ -201,6 +210,7 @@ class Worker:
             # End of file stays readable: stop looking, the control channel says the rest.
             asyncio.get_running_loop().remove_reader(self._exit)
         if batch:
+            self._gave = True
             self._ears.on_packets(batch)
         return bool(batch)
 

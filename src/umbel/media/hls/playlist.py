@@ -20,7 +20,7 @@ _PART_HOLD_BACK_S = 3 * PART_TARGET_S
 _HOLD_BACK_TARGETS = 3
 _PARTS_LISTED_TARGETS = 3
 _HEADROOM = 1.1
-_NAME = re.compile(r"(init|segment|part)-(\d{1,15})\.(?:mp4|m4s)")
+_NAME = re.compile(r"(init|segment|part)-([0-9]{1,15})\.(?:mp4|m4s)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,12 @@ class Window:
         """The whole segments of the playlist."""
         return [segment for segment in self.segments if not segment.is_open]
 
+    @property
+    def stored_bytes(self) -> int:
+        """The size of all parts that are kept."""
+        kept = (*self.segments, *self._gone)
+        return sum(len(part.body) for segment in kept for part in segment.parts)
+
     def take(self, event: Event, *, wall_s: float, target_s: int) -> None:
         """Take an event. `wall_s` is the calendar's time if it opens a segment."""
         self.version += 1

@@ -7,6 +7,7 @@ may come from two sockets of one host, so each payload type has its own.
 from dataclasses import dataclass, field
 
 SILENCE_S = 3.0
+BARRED_S = 60.0
 Source = tuple[str, int]
 
 
@@ -38,3 +39,26 @@ class Latch:
     def release(self) -> None:
         """Forget the sender."""
         self.host = ""
+
+
+@dataclass(slots=True)
+class Bar:
+    """Keeps a sender out whose stream was refused, until it pauses or a minute has gone."""
+
+    host: str = ""
+    _heard_s: float = 0.0
+    _until_s: float = 0.0
+
+    def put(self, host: str, now_s: float) -> None:
+        """Keep this host out from now on."""
+        self.host, self._heard_s, self._until_s = host, now_s, now_s + BARRED_S
+
+    def holds(self, host: str, now_s: float) -> bool:
+        """Whether a packet of this host is to be passed over."""
+        if not self.host or host != self.host:
+            return False
+        if now_s >= self._until_s or now_s - self._heard_s > SILENCE_S:
+            self.host = ""
+            return False
+        self._heard_s = now_s
+        return True

@@ -179,6 +179,8 @@ def _opens_picture(payload: bytes) -> bool:
     number = h264.kind(payload)
     if number == _STAP_A and len(payload) > 3:
         number = payload[3] & 0x1F
+    elif number == _FU_A and len(payload) > 2 and payload[1] & 0x80:
+        number = payload[1] & 0x1F
     return number in (h264.SPS, h264.DELIMITER)
 
 

@@ -3,14 +3,15 @@
 In: timestamps as they arrive, and RTCP sender reports, which link a medium's clock to the sender's
 wall clock (RFC 3550 6.4.1). Out: per medium, ticks of its own clock since the timeline's zero,
 exact between corrections. Before reports, arrival links the media. The timeline is the receiver's
-steady time, so a new sender goes on where the old one stopped. Neighbour: hls/muxer.py.
+steady time, so a new sender goes on where the old one stopped. Neighbours: rtcp.py, hls/muxer.py.
 """
 
-import struct
 from dataclasses import dataclass
 from enum import Enum
 
-_SENDER_REPORT = 200
+from umbel.media.rtp import rtcp
+from umbel.media.rtp.packet import MalformedPacket
+
 _NTP_EPOCH_S = 2_208_988_800
 _WORD = 1 << 32
 # A medium moves only for a difference one could notice: below that, exact durations matter more.
@@ -47,17 +48,16 @@ class Moment:
 
 
 def sender_reports(data: bytes) -> list[SenderReport]:
-    """The sender reports in an RTCP packet, compound or not. Damaged ones are left out."""
-    found, at = [], 0
-    while at + 4 <= len(data) and data[at] >> 6 == 2:
-        size = 4 * (1 + int.from_bytes(data[at + 2 : at + 4], "big"))
-        if data[at + 1] == _SENDER_REPORT and size >= 28 and at + size <= len(data):
-            ssrc, whole, fraction, timestamp = struct.unpack_from("!IIII", data, at + 4)
-            if whole:
-                wall_s = whole - _NTP_EPOCH_S + fraction / _WORD
-                found.append(SenderReport(ssrc, wall_s, timestamp))
-        at += size
-    return found
+    """The sender reports in an RTCP packet, compound or not; none in a damaged one."""
+    try:
+        packets = rtcp.parse(data)
+    except MalformedPacket:
+        return []
+    return [
+        SenderReport(one.ssrc, one.ntp / _WORD - _NTP_EPOCH_S, one.timestamp)
+        for one in packets
+        if isinstance(one, rtcp.SenderReport) and one.ntp >= _WORD
+    ]
 
 
 class _Medium:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp.stream import Track
 from umbel.media.webrtc import batch as batches
+from umbel.media.webrtc import srtp
 from umbel.media.webrtc.negotiate import Medium
-from umbel.media.webrtc.srtp import LONGEST_PACKET
+from umbel.media.webrtc.srtp import LONGEST_PACKET, Part
 
 # At the start nothing was shown yet: cached pictures lie one millisecond apart, then live ones.
 _START_STEP_MS = 1
@@ -49,6 +50,7 @@ class Outlet:
         self.resent = 0
         self.replays = 0
         self._live_from = 0
+        self._sent_until = 0
         self._segments: list[Segment] = []
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
@@ -83,10 +85,11 @@ class Outlet:
         """Begin with the cached group of pictures, so that a picture is there at once."""
         cached = self._cached(self.track.next_index)
         first = self._index(cached[0]) if cached else self.track.next_index
-        # SRTP receivers guess the upper bits right when the first number is far from the end.
-        self.offset = 0x8000 if first & 0x8000 else 0
+        # SRTP receivers take the rollover counter for 0, and are right as long as the first number
+        # is far from the wrap.
+        self.offset = (first & 0x7FFF) - first
         self._counts_at_start = (self.track.packets, self.track.octets)
-        self._live_from = self.track.next_index
+        self._live_from = self._sent_until = self.track.next_index
         step = _START_STEP_MS * self.track.clock_hz // 1000
         times = _times_of(cached)
         last = int.from_bytes(times[-1], "big") if times else 0
@@ -102,13 +105,32 @@ class Outlet:
         """Whether a batch with this lowest index has packets from before the live part."""
         return oldest is not None and oldest < self._live_from
 
+    def passed(self, end: int) -> None:
+        """Live packets up to the index before `end` were handed on."""
+        self._sent_until = max(self._sent_until, end)
+
+    def parts(self, packets: Sequence[bytes]) -> list[Part]:
+        """Packets with the viewer's numbers, ready to be protected."""
+        end = self.track.next_index + self.offset
+        return [
+            srtp.part_of(one, end + rtp.sequence_ahead(rtp.sequence_of(one), end))
+            for one in packets
+        ]
+
+    @property
+    def base(self) -> int:
+        """What shared counters (batch.Wire) are too high by: whole rollovers."""
+        return (self.offset & 0xFFFF) - self.offset
+
     def live(self, packets: Sequence[bytes], now_s: float) -> list[bytes]:
         """The medium's packets of a batch for this viewer, where `is_plain` does not hold."""
         out: list[bytes] = []
         for packet in packets:
-            if self._replay_due and self._begins_picture(packet):
+            index = self._index(packet)
+            if self._replay_due and self._begins_picture(packet, index):
                 self._replay(packet, now_s)
-            if self._index(packet) < self._live_from:
+            self.passed(index + 1)
+            if index < self._live_from:
                 continue
             data = batches.rewritten(packet, self.payload_type, self.offset)
             if self._waiting:
@@ -161,10 +183,15 @@ class Outlet:
         self._waiting.append(data)
         self._waiting_bytes += len(data)
 
-    def _begins_picture(self, packet: bytes) -> bool:
-        """Whether the packet is the first of a picture after all that was sent."""
-        before = self.track.history.get(rtp.sequence_of(packet) - 1)
-        return before is not None and before[4:8] != packet[4:8]
+    def _begins_picture(self, packet: bytes, index: int) -> bool:
+        """Whether the packet is the first of a picture, after all that was sent.
+
+        A replay takes the numbers from here on: one that was used before, because a later packet
+        overtook this one, must never be used for something else (the cipher's nonce is made of it).
+        """
+        before = self.track.history.get(index - 1)
+        is_next = index >= self._sent_until
+        return is_next and before is not None and before[4:8] != packet[4:8]
 
     def _replay(self, following: bytes, now_s: float) -> None:
         """Send the cached pictures again in front of `following`, the first of the next."""

@@ -4,6 +4,7 @@ In: datagrams with addresses, and time. Out: datagrams in `outbox`, plain RTP an
 and `state`, which ends in CLOSED with a `reason`. Neighbours: viewer.py, publisher.py above.
 """
 
+from collections.abc import Sequence
 from enum import Enum
 
 from umbel.kit.states import Table
@@ -13,7 +14,7 @@ from umbel.media.webrtc import dtls, ice
 from umbel.media.webrtc.dtls import Dtls, HandshakeFailed, Identity
 from umbel.media.webrtc.ice import Address, Credentials
 from umbel.media.webrtc.negotiate import Remote
-from umbel.media.webrtc.srtp import ProtectFailed, Srtp
+from umbel.media.webrtc.srtp import Part, ProtectFailed, Srtp
 
 CONSENT_S = 30.0
 HANDSHAKE_S = 10.0
@@ -131,16 +132,25 @@ class Transport:
         except ProtectFailed as error:
             self.close(error.message)
 
-    def send_rtp(self, packets: list[bytes]) -> None:
-        """Protect and queue packets."""
-        self._send(self.protect(packets))
+    def send_rtp(self, parts: Sequence[Part]) -> None:
+        """Protect and queue numbered packets."""
+        self._send(self.protect(parts))
 
-    def protect(self, packets: list[bytes]) -> list[bytes]:
-        """Protect packets; none before the keys are known. Fails by closing."""
+    def send_rtx(self, packets: Sequence[bytes]) -> None:
+        """Protect and queue retransmissions (RFC 4588), which have an SSRC of their own."""
+        if self.srtp is None:
+            return
+        try:
+            self._send(self.srtp.protect_plain(packets))
+        except ProtectFailed as error:
+            self.close(error.message)
+
+    def protect(self, parts: Sequence[Part], bases: tuple[int, int] = (0, 0)) -> list[bytes]:
+        """Protect numbered packets; none before the keys are known. Fails by closing."""
         if self.srtp is None:
             return []
         try:
-            return self.srtp.protect(packets)
+            return self.srtp.protect(parts, bases)
         except ProtectFailed as error:
             self.close(error.message)
             return []

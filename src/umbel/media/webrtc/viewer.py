@@ -29,6 +29,7 @@ from umbel.media.webrtc.dtls import Identity
 from umbel.media.webrtc.ice import Address
 from umbel.media.webrtc.negotiate import Medium, Plan
 from umbel.media.webrtc.outlet import Outlet
+from umbel.media.webrtc.srtp import Part
 from umbel.media.webrtc.transport import Transport
 
 _REPORT_EVERY_S = 1.0
@@ -122,22 +123,19 @@ class Viewer:
         if not self._started or not self.transport.is_connected:
             return _NOTHING
         if self._is_plain(batch):
-            wire = batch.wire(self._rewrite())
-            return Sending(self.transport.protect(wire.packets), wire.runs)
-        packets: list[bytes] = []
+            return self._shared(batch)
+        parts: list[Part] = []
         if self._video is not None:
-            video = [one for one in batch.packets if not batches.is_audio(one)]
-            packets += self._video.live(video, now_s)
+            parts += self._video.parts(self._video.live(batch.video, now_s))
         if self._audio is not None:
-            audio = [one for one in batch.packets if batches.is_audio(one)]
-            packets += self._audio.live(audio, now_s)
-        return self._protected(packets)
+            parts += self._audio.parts(self._audio.live(batch.audio, now_s))
+        return self._protected(parts)
 
     def pace(self, now_s: float) -> Sending:
         """The part of a replay that may go now."""
         if self._video is None or not self.transport.is_connected:
             return _NOTHING
-        return self._protected(self._video.paced(now_s))
+        return self._protected(self._video.parts(self._video.paced(now_s)))
 
     def close(self, reason: str) -> None:
         """End, and tell the viewer."""
@@ -161,17 +159,27 @@ class Viewer:
             return False
         return audio is None or not audio.is_stale(batch.oldest_audio)
 
-    def _rewrite(self) -> Rewrite:
+    def _shared(self, batch: Batch) -> Sending:
+        """The batch with headers that other viewers have too."""
         video, audio = self._video, self._audio
-        return Rewrite(
+        rewrite = Rewrite(
             video_type=video.payload_type if video is not None else -1,
             audio_type=audio.payload_type if audio is not None else -1,
             video_offset=video.offset & 0xFFFF if video is not None else 0,
             audio_offset=audio.offset & 0xFFFF if audio is not None else 0,
         )
+        bases = (
+            video.base if video is not None else 0,
+            audio.base if audio is not None else 0,
+        )
+        if video is not None:
+            video.passed(batch.video_end)
+        wire = batch.wire(rewrite)
+        return Sending(self.transport.protect(wire.parts, bases), wire.runs)
 
-    def _protected(self, packets: list[bytes]) -> Sending:
-        return Sending(self.transport.protect(packets), batches.runs_of(packets))
+    def _protected(self, parts: list[Part]) -> Sending:
+        runs = batches.runs_of([len(part.body) for part in parts])
+        return Sending(self.transport.protect(parts), runs)
 
     def _report(self, now_s: float) -> None:
         """Tell both clocks of each medium at one instant, so that the viewer can align them."""
@@ -233,7 +241,11 @@ class Viewer:
         outlet = self._by_ssrc(packet.media_ssrc)
         if outlet is not None and self._started:
             self.reception.packets_missed += len(packet.sequences)
-            self.transport.send_rtp(outlet.resend(packet.sequences, now_s))
+            again = outlet.resend(packet.sequences, now_s)
+            if outlet.rtx_type is not None:
+                self.transport.send_rtx(again)
+            else:
+                self.transport.send_rtp(outlet.parts(again))
 
     def _picture_requested(self, now_s: float) -> None:
         self.reception.pictures_requested += 1

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus, Tree
+from umbel.delivery.trees import depth
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
 
@@ -20,8 +21,9 @@ class BranchOut(BaseModel):
 
 
 class TreeOut(BaseModel):
-    """What carries an event. `edges` are the pairs of nodes its packets cross, `hops` their
-    number; a function fed by one on its own node crosses nothing."""
+    """What carries an event. `edges` are the pairs of nodes its packets cross (a function fed by
+    one on its own node crosses nothing), `hops` the functions after the acquirer on the longest
+    way to a viewer."""
 
     event_id: str
     root: str | None
@@ -105,7 +107,7 @@ def _tree(tree: Tree) -> TreeOut:
         root=tree.root.node if tree.root is not None else None,
         branches=[_branch(one) for one in tree.branches],
         edges=edges,
-        hops=len(edges),
+        hops=depth(tree),
     )
 
 

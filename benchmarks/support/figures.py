@@ -1,0 +1,36 @@
+"""How a bench speaks: a JSON object a line on stdout for programs, a line on stderr for people."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A median of `n` runs, beside a named peer or limit measured or stated in the same run."""
+
+    bench: str
+    case: str
+    value: float
+    unit: str
+    n: int
+    peer: str | None = None
+    peer_value: float | None = None
+
+    def line(self) -> dict[str, object]:
+        """The fixed form: ratio is value over peer_value, null where there is no peer."""
+        ratio = round(self.value / self.peer_value, 2) if self.peer_value else None
+        row = asdict(self) | {"value": round(self.value, 2), "ratio": ratio}
+        if self.peer_value is not None:
+            row["peer_value"] = round(self.peer_value, 2)
+        order = ("bench", "case", "value", "unit", "peer", "peer_value", "ratio", "n")
+        return {key: row[key] for key in order}
+
+
+def emit(figure: Figure) -> None:
+    """Say it, both ways."""
+    row = figure.line()
+    print(json.dumps(row, separators=(",", ":")), flush=True)
+    beside = f"{figure.peer} {row['peer_value']}  ratio {row['ratio']}" if figure.peer else ""
+    said = f"{figure.bench:<9} {figure.case:<22} {row['value']:>10} {figure.unit:<12} {beside}"
+    print(said.rstrip(), file=sys.stderr, flush=True)

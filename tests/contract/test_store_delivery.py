@@ -1,0 +1,126 @@
+"""Trees, sessions and leases as rows, on SQLite and on PostgreSQL."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from support.views import X, edge, planted
+from umbel.delivery.model import Session, Tree
+from umbel.delivery.store import DeliveryStore, NoSuchSession
+from umbel.kit.db import Database, VersionMismatch
+from umbel.kit.journal import Journal
+
+NOW_S = 1_000.0
+FRESH = replace(planted(), version=0)
+
+
+@pytest.fixture
+def store(database: Database) -> DeliveryStore:
+    return DeliveryStore(database)
+
+
+def session(number: int, function: str = "edge-pe2-1", *, seen_s: float = NOW_S) -> Session:
+    return Session(
+        id=f"se_{number}",
+        event=X,
+        access_node="pe2",
+        function=function,
+        edge_node="pe2",
+        opened_s=NOW_S,
+        seen_s=seen_s,
+        expires_s=NOW_S + 60,
+    )
+
+
+async def test_an_unknown_event_has_an_empty_tree_of_version_0(store: DeliveryStore) -> None:
+    assert await store.tree(X) == Tree(event=X)
+    assert (await store.tree(X)).version == 0
+
+
+async def test_a_tree_is_kept_as_it_was_and_its_version_grows(store: DeliveryStore) -> None:
+    tree = replace(FRESH, branches=(*FRESH.branches, replace(edge("pe2"), idle_since_s=7.5)))
+    saved = await store.save_tree(tree, at_s=NOW_S)
+    assert await store.tree(X) == tree
+    assert (saved.version, (await store.save_tree(saved, at_s=NOW_S)).version) == (1, 2)
+
+
+async def test_who_read_an_old_tree_cannot_write(store: DeliveryStore) -> None:
+    saved = await store.save_tree(FRESH, at_s=NOW_S)
+    await store.save_tree(replace(saved, branches=()), at_s=NOW_S)
+    with pytest.raises(VersionMismatch):
+        await store.save_tree(saved, at_s=NOW_S)
+    assert (await store.tree(X)).branches == ()
+
+
+async def test_of_many_who_plant_one_wins(store: DeliveryStore) -> None:
+    tries = (store.save_tree(FRESH, at_s=NOW_S) for _ in range(8))
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(outcome, Tree) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, VersionMismatch) for outcome in outcomes) == 7
+
+
+async def test_a_session_and_the_tree_it_needs_are_written_together(store: DeliveryStore) -> None:
+    saved = await store.save_tree(FRESH, at_s=NOW_S)
+    grown = replace(saved, branches=(*saved.branches, edge("pe2")))
+    await store.open_session(session(1), grown)
+    assert await store.session("se_1") == session(1)
+    with pytest.raises(VersionMismatch):
+        await store.open_session(session(2), grown)
+    with pytest.raises(NoSuchSession):
+        await store.session("se_2")
+    assert await store.counts() == {(X, "edge-pe2-1"): 1}
+
+
+async def test_closing_twice_is_closing_once(store: DeliveryStore, database: Database) -> None:
+    await store.open_session(session(1), None)
+    for _ in range(2):
+        await store.close_session(session(1), at_s=NOW_S)
+    told = [c.body["what"] for c in await Journal(database).since(0) if c.kind == "session"]
+    assert told == ["opened", "closed"]
+    assert await store.counts() == {}
+
+
+async def test_a_sweep_keeps_who_was_seen_and_ends_who_was_not(store: DeliveryStore) -> None:
+    for number in range(1200):
+        await store.open_session(session(number), None)
+    seen = {f"se_{number}" for number in range(1100)}
+    ended = await store.sweep(X, seen, now_s=NOW_S + 100, idle_s=60)
+    assert {s.id for s in ended} == {f"se_{number}" for number in range(1100, 1200)}
+    assert (await store.session("se_0")).seen_s == NOW_S + 100
+    assert await store.sweep(X, (), now_s=NOW_S + 110, idle_s=60) == []
+
+
+async def test_the_end_of_an_event_drops_its_tree_and_sessions(store: DeliveryStore) -> None:
+    await store.save_tree(FRESH, at_s=NOW_S)
+    await store.open_session(session(1), None)
+    await store.drop_tree(X, at_s=NOW_S)
+    await store.drop_tree(X, at_s=NOW_S)
+    assert await store.trees() == {}
+    assert await store.counts() == {}
+
+
+async def test_what_a_restarted_acquirer_must_know(store: DeliveryStore) -> None:
+    assert await store.ingest(X) == ("", ())
+    await store.save_tree(FRESH, at_s=NOW_S)
+    await store.save_rtp_offer(X, "v=0")
+    await store.save_ingest_ports(X, (4001, 4002, 4003))
+    assert await store.ingest(X) == ("v=0", (4001, 4002, 4003))
+    await store.save_tree(replace(FRESH, version=1), at_s=NOW_S)
+    assert await store.ingest(X) == ("v=0", (4001, 4002, 4003))
+
+
+async def test_a_lease_has_one_owner_until_it_runs_out(store: DeliveryStore) -> None:
+    assert await store.hold("fleet", "a", now_s=0, ttl_s=10)
+    assert await store.hold("fleet", "a", now_s=5, ttl_s=10)
+    assert not await store.hold("fleet", "b", now_s=14.9, ttl_s=10)
+    assert await store.hold("fleet", "b", now_s=15, ttl_s=10)
+    assert not await store.hold("fleet", "a", now_s=16, ttl_s=10)
+    await store.release("b")
+    assert await store.hold("fleet", "a", now_s=17, ttl_s=10)
+
+
+async def test_of_many_who_want_a_lease_one_gets_it(store: DeliveryStore) -> None:
+    for round_s in (0.0, 100.0):
+        wanting = (store.hold("fleet", f"cp{n}", now_s=round_s, ttl_s=10) for n in range(8))
+        assert sum(await asyncio.gather(*wanting)) == 1

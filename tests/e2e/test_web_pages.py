@@ -1,0 +1,118 @@
+"""The web app's pages in a real Chromium over the real platform: discover, player, network."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.async_api import BrowserContext, Page, expect
+
+from support.platform import Platform, platform
+from umbel.demo.browser import chromium, until_decoded
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+DECODED_S = 90.0
+APPEARS_MS = 30_000
+
+
+async def open_page(browser: BrowserContext, address: str) -> tuple[Page, list[str]]:
+    """A page, and what went wrong in it as it goes wrong."""
+    page = await browser.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    await page.goto(address)
+    return page, faults
+
+
+async def sign_in(page: Page, made: Platform, username: str) -> None:
+    password = next(a.password for a in made.accounts if a.username == username)
+    await page.get_by_label("Name").fill(username)
+    await page.get_by_label("Password").fill(password)
+    await page.locator("form").get_by_role("button", name="Sign in").click()
+
+
+async def test_discover_follows_an_event_and_fetches_nothing_from_elsewhere(
+    tmp_path: Path,
+) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        event, _ = await made.live()
+        asked: set[str] = set()
+        browser.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
+        page, faults = await open_page(browser, made.url)
+        card = page.get_by_role("region", name="Live now").get_by_role("link")
+        await expect(card).to_contain_text("Town Hall", timeout=APPEARS_MS)
+        ended = await made.api.post(f"/api/v1/events/{event.id}/end")
+        assert ended.status_code < 300, ended.text
+        past = page.get_by_role("region", name="Ended").get_by_role("listitem")
+        await expect(past).to_contain_text("Ended", timeout=APPEARS_MS)
+        await expect(page.get_by_text("Nothing is live right now")).to_be_visible()
+        assert asked == {"127.0.0.1"}
+        assert faults == []
+
+
+async def test_the_player_is_driven_by_keys_and_keeps_the_choice_of_protocol(
+    tmp_path: Path,
+) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        event, _ = await made.live()
+        page, faults = await open_page(browser, f"{made.url}/watch/{event.id}?node=pe2")
+        await until_decoded(page, 30, timeout_s=DECODED_S)
+        video = page.locator("video")
+        await expect(video).to_have_js_property("muted", True)
+        await page.get_by_role("button", name="Unmute", exact=True).click()
+        await expect(video).to_have_js_property("muted", False)
+        await page.keyboard.press("m")
+        await expect(video).to_have_js_property("muted", True)
+        await page.keyboard.press("k")
+        await expect(page.get_by_test_id("status")).to_have_text("Paused")
+        await page.keyboard.press("k")
+        await expect(page.get_by_test_id("status")).to_have_text("Live")
+
+        await page.get_by_text("HLS", exact=True).click()
+        await page.wait_for_function("() => window.umbelPlayer.protocol === 'hls'")
+        await until_decoded(page, 30, timeout_s=DECODED_S)
+        assert await page.evaluate("umbelPlayer.sessionsOpened") == 1
+        await page.reload()
+        await page.wait_for_function(
+            "() => window.umbelPlayer?.protocol === 'hls'", timeout=APPEARS_MS
+        )
+        assert faults == []
+
+
+async def test_a_viewer_who_leaves_closes_the_session(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        event, _ = await made.live()
+        page, _ = await open_page(browser, f"{made.url}/watch/{event.id}?node=pe2")
+        await until_decoded(page, 30, timeout_s=DECODED_S)
+        closing = "/api/v1/sessions/"
+        async with page.expect_request(
+            lambda request: request.method == "DELETE" and closing in request.url
+        ) as left:
+            await page.get_by_role("link", name="Discover").click()
+        answer = await (await left.value).response()
+        assert answer is not None
+        assert answer.status == 204
+
+
+async def test_an_unknown_address_or_event_says_so(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        page, _ = await open_page(browser, f"{made.url}/watch/ev_unknown")
+        await expect(page.get_by_text("There is no such event")).to_be_visible(timeout=APPEARS_MS)
+        await page.goto(f"{made.url}/nowhere/at/all")
+        await expect(page.get_by_text("There is no such page")).to_be_visible(timeout=APPEARS_MS)
+
+
+async def test_the_operator_sees_the_tree_over_the_network(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        event, _ = await made.live()
+        viewer, _ = await open_page(browser, f"{made.url}/watch/{event.id}?node=pe4")
+        await until_decoded(viewer, 30, timeout_s=DECODED_S)
+        page, faults = await open_page(browser, f"{made.url}/network")
+        await sign_in(page, made, "operator")
+        picture = page.get_by_role("img", name="Network of 7 nodes")
+        await expect(picture).to_be_visible(timeout=APPEARS_MS)
+        tree = await made.get(f"trees/{event.id}")
+        await expect(page.locator("path.flow")).to_have_count(len(tree["edges"]))
+        rows = page.get_by_role("region", name="Functions").locator("tbody tr")
+        await expect(rows).to_have_count(len(tree["branches"]))
+        assert faults == []

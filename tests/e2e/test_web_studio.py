@@ -1,0 +1,91 @@
+"""The studio in a real Chromium: from signing in to a picture from this browser at a viewer."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from support.platform import platform
+from umbel.demo.browser import chromium, until_decoded
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+DECODED_S = 90.0
+APPEARS_MS = 30_000
+
+
+async def sign_in(page: Page, username: str, password: str) -> None:
+    await page.get_by_label("Name").fill(username)
+    await page.get_by_label("Password").fill(password)
+    await page.locator("form").get_by_role("button", name="Sign in").click()
+
+
+async def create_event(page: Page, title: str) -> str:
+    """Fill the form; the new event's id."""
+    await page.get_by_label("Title").fill(title)
+    await page.get_by_role("button", name="Create event").click()
+    await expect(page.get_by_role("heading", name=title)).to_be_visible(timeout=APPEARS_MS)
+    return page.url.rsplit("/", 1)[1]
+
+
+async def test_a_provider_goes_live_from_the_browser_and_ends_the_event(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        provider = next(a for a in made.accounts if a.username == "provider")
+        page = await browser.new_page()
+        await page.goto(f"{made.url}/studio")
+        await sign_in(page, "provider", "wrong-password")
+        await expect(page.get_by_role("alert")).to_contain_text("password", timeout=APPEARS_MS)
+        await sign_in(page, "provider", provider.password)
+        event = await create_event(page, "From my desk")
+
+        await page.get_by_role("button", name="Get ingest").click()
+        key = page.get_by_label("Stream key", exact=True)
+        await expect(page.get_by_label("RTMP address", exact=True)).to_be_visible(
+            timeout=APPEARS_MS
+        )
+        assert (await key.input_value()).startswith(f"{event}.")
+
+        await page.get_by_role("button", name="Use camera").click()
+        await page.get_by_role("button", name="Go live").click()
+        await expect(page.get_by_test_id("on-air")).to_contain_text("On air", timeout=APPEARS_MS)
+
+        viewer = await browser.new_page()
+        await viewer.goto(f"{made.url}/watch/{event}?node=pe2&protocol=whep")
+        await until_decoded(viewer, 30, timeout_s=DECODED_S)
+
+        await page.get_by_role("button", name="End event").click()
+        await page.get_by_role("dialog").get_by_role("button", name="End event").click()
+        await expect(viewer.get_by_test_id("status")).to_have_text(
+            "This event has ended", timeout=APPEARS_MS
+        )
+
+
+async def test_a_new_key_replaces_the_old_one(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        provider = next(a for a in made.accounts if a.username == "provider")
+        page = await browser.new_page()
+        await page.goto(f"{made.url}/studio")
+        await sign_in(page, "provider", provider.password)
+        await create_event(page, "Council session")
+        await page.get_by_role("button", name="Get ingest").click()
+        key = page.get_by_label("Stream key", exact=True)
+        await expect(key).to_be_visible(timeout=APPEARS_MS)
+        first = await key.input_value()
+        await page.get_by_role("button", name="New key").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Make a new key").click()
+        await expect(key).not_to_have_value(first, timeout=APPEARS_MS)
+        await page.reload()
+        await page.get_by_role("button", name="Get ingest").click()
+        # Told once: but this tab remembers it.
+        await expect(key).not_to_have_value(first, timeout=APPEARS_MS)
+
+
+async def test_a_viewer_may_not_publish(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        viewer = next(a for a in made.accounts if a.username == "viewer")
+        page = await browser.new_page()
+        await page.goto(f"{made.url}/studio")
+        await sign_in(page, "viewer", viewer.password)
+        await expect(page.get_by_text("can watch, but not publish")).to_be_visible(
+            timeout=APPEARS_MS
+        )

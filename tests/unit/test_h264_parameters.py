@@ -1,0 +1,71 @@
+"""SPS: what an encoder was told comes out again; garbage raises only MalformedParameters."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support import camera
+from umbel.media.rtp import h264
+
+
+def sps_of(**told: object) -> bytes:
+    first = camera.pictures(0.1, **told)[0]  # type: ignore[arg-type]
+    return next(unit for unit in first.units if h264.kind(unit) == h264.SPS)
+
+
+@pytest.mark.parametrize(
+    ("size", "profile", "number"),
+    [
+        ((320, 180), "baseline", 66),
+        ((1280, 720), "main", 77),
+        ((1920, 1080), "high", 100),
+        ((426, 240), "high", 100),
+        ((64, 34), "baseline", 66),
+    ],
+)
+def test_size_and_profile(size: tuple[int, int], profile: str, number: int) -> None:
+    told = h264.parse_sps(sps_of(size=size, profile=profile))
+    assert (told.width, told.height, told.profile) == (*size, number)
+    assert told.frames_per_s == 30
+    assert told.codec.startswith(f"avc1.{number:02x}")
+    assert (told.chroma, told.luma_depth, told.chroma_depth) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(60)])
+def test_frame_rate(rate: Fraction) -> None:
+    assert h264.parse_sps(sps_of(rate=rate)).frames_per_s == pytest.approx(float(rate))
+
+
+def test_codec_is_written_as_in_rfc_6381() -> None:
+    sps = bytes.fromhex("6742c01f") + sps_of()[4:]
+    assert h264.parse_sps(sps).codec == "avc1.42c01f"
+
+
+@given(st.binary(max_size=80))
+def test_garbage(data: bytes) -> None:
+    try:
+        told = h264.parse_sps(b"\x67" + data)
+    except h264.MalformedParameters:
+        return
+    assert told.width > 0
+    assert told.height > 0
+
+
+@given(st.data())
+def test_damaged(data: st.DataObject) -> None:
+    good = sps_of(profile="high")
+    at = data.draw(st.integers(0, len(good) - 1))
+    damaged = good[:at] + bytes((data.draw(st.integers(0, 255)),)) + good[at + 1 :]
+    cut = damaged[: data.draw(st.integers(0, len(damaged)))]
+    try:
+        h264.parse_sps(cut)
+    except h264.MalformedParameters:
+        pass
+
+
+def test_an_empty_unit_is_of_no_kind() -> None:
+    assert h264.kind(b"") == 0
+    with pytest.raises(h264.MalformedParameters):
+        h264.parse_sps(b"")

@@ -1,0 +1,224 @@
+"""HlsStream answers requests: at once, when it is there, or with a reason; in virtual time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from support import camera, hls_player, mp4
+from support.camera import Camera
+from support.hls_player import PlaylistView
+from umbel.kit.clock import LoopClock
+from umbel.media.drivers.hls import HlsResponse, HlsStream
+
+pytestmark = pytest.mark.looptime
+
+
+class Live:
+    """A stream that is fed in its own time by a task of the loop."""
+
+    def __init__(self) -> None:
+        self.stream = HlsStream(LoopClock())
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def play(self, timed: list[tuple[float, bytes]]) -> "asyncio.Task[None]":
+        self._tasks.append(asyncio.create_task(self._feed(timed)))
+        return self._tasks[-1]
+
+    async def _feed(self, timed: list[tuple[float, bytes]]) -> None:
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
+        for at_s, data in timed:
+            await asyncio.sleep(start_s + at_s - loop.time())
+            self.stream.packets([data], loop.time())
+
+    async def view(self, **query: object) -> PlaylistView:
+        answer = await self.get("media.m3u8", **query)
+        assert answer.status == 200, answer
+        assert answer.content_type == "application/vnd.apple.mpegurl"
+        assert answer.cache_control == "no-cache"
+        return hls_player.parse(answer.body.decode())
+
+    async def get(self, path: str, **query: object) -> HlsResponse:
+        return await self.stream.get(path, {name: str(value) for name, value in query.items()})
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def live() -> AsyncIterator[Live]:
+    made = Live()
+    yield made
+    await made.stop()
+
+
+def recording(seconds: float = 12.0) -> list[tuple[float, bytes]]:
+    return Camera().video(camera.pictures(seconds)).audio(camera.sounds(seconds)).timed()
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def code(answer: HlsResponse) -> tuple[int, str]:
+    assert answer.content_type == "application/json"
+    assert answer.cache_control == "no-store"
+    told = json.loads(answer.body)
+    assert set(told) == {"code", "message", "details"}
+    return answer.status, told["code"]
+
+
+async def test_the_first_request_is_answered_when_a_segment_is_whole(live: Live) -> None:
+    live.play(recording())
+    before_s = now_s()
+    answer = await live.get("index.m3u8", token="a/b&c")
+    assert answer.status == 200
+    assert answer.body.decode().splitlines()[-1] == "media.m3u8?token=a%2Fb%26c"
+    assert 1.9 < now_s() - before_s < 2.2
+
+
+async def test_a_later_request_is_answered_at_once(live: Live) -> None:
+    live.play(recording())
+    await asyncio.sleep(5)
+    before_s = now_s()
+    view = await live.view()
+    assert now_s() == before_s
+    assert len(view.whole) == 2
+
+
+async def test_a_reload_waits_for_the_part_it_names(live: Live) -> None:
+    live.play(recording())
+    view = await live.view()
+    for _ in range(9):
+        number, part = view.last_number + 1, view.open_parts
+        before_s = now_s()
+        after = await live.view(_HLS_msn=number, _HLS_part=part)
+        assert now_s() - before_s < 0.4
+        assert (after.last_number + 1, after.open_parts) > (number, part)
+        hls_player.check_next(view, after)
+        view = after
+
+
+async def test_a_reload_waits_for_the_segment_it_names(live: Live) -> None:
+    live.play(recording())
+    view = await live.view()
+    after = await live.view(_HLS_msn=view.last_number + 1)
+    assert after.last_number == view.last_number + 1
+    assert await live.view(_HLS_msn=1) == after
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"_HLS_msn": 10**9 * 9},
+        {"_HLS_part": 1},
+        {"_HLS_msn": "x"},
+        {"_HLS_msn": "-1"},
+        {"_HLS_msn": "1" * 40},
+        {"_HLS_msn": 5, "_HLS_part": ""},
+    ],
+)
+async def test_what_makes_no_sense_is_refused(live: Live, query: dict[str, object]) -> None:
+    live.play(recording())
+    await live.view()
+    before_s = now_s()
+    assert code(await live.get("media.m3u8", **query)) == (400, "umbel.hls_too_far")
+    assert now_s() == before_s
+
+
+async def test_two_segments_ahead_are_too_far(live: Live) -> None:
+    live.play(recording())
+    view = await live.view()
+    answer = await live.get("media.m3u8", _HLS_msn=view.last_number + 3)
+    assert code(answer) == (400, "umbel.hls_too_far")
+
+
+async def test_a_hinted_part_is_waited_for(live: Live) -> None:
+    live.play(recording())
+    view = await live.view()
+    hinted = await live.get(view.hint)
+    assert hinted.status == 200
+    assert hinted.content_type == "video/mp4"
+    assert mp4.runs(hinted.body)
+    after = await live.view()
+    assert view.hint in {part.uri for segment in after.segments for part in segment.parts}
+    assert (await live.get(view.hint)).body == hinted.body
+
+
+@pytest.mark.parametrize("path", ["part-99999999999.m4s", "segment-1.m4s", "init-1.mp4", "../etc"])
+async def test_what_it_does_not_have(live: Live, path: str) -> None:
+    live.play(recording())
+    await live.view()
+    assert code(await live.get(path)) == (404, "umbel.hls_unknown")
+
+
+async def test_without_a_publisher_a_request_ends_after_three_targets(live: Live) -> None:
+    before_s = now_s()
+    assert code(await live.get("index.m3u8")) == (503, "umbel.hls_late")
+    assert now_s() - before_s == pytest.approx(6)
+
+
+async def test_when_the_publisher_stops_a_wait_ends_after_three_targets(live: Live) -> None:
+    await live.play(recording(5.0))
+    view = await live.view()
+    before_s = now_s()
+    assert code(await live.get(view.hint)) == (503, "umbel.hls_late")
+    assert now_s() - before_s == pytest.approx(3 * view.target_s)
+
+
+async def test_closing_ends_the_playlist_and_every_wait(live: Live) -> None:
+    await live.play(recording(5.0))
+    view = await live.view()
+    waiting = asyncio.create_task(live.view(_HLS_msn=view.last_number + 2))
+    await asyncio.sleep(0.1)
+    live.stream.close()
+    ended = await waiting
+    assert ended.is_ended
+    assert sum(segment.duration_s for segment in ended.whole) == pytest.approx(5.0, abs=0.01)
+    # A player may still fetch what the playlist names, and packets do not revive it.
+    live.stream.packets([data for _, data in recording(1.0)], now_s())
+    assert await live.view() == ended
+    for segment in ended.whole:
+        assert (await live.get(segment.uri)).status == 200
+    live.stream.close()
+
+
+async def test_closing_what_never_began(live: Live) -> None:
+    live.stream.close()
+    assert code(await live.get("index.m3u8")) == (404, "umbel.hls_unknown")
+
+
+async def test_many_viewers_are_woken_together_each_with_its_token(live: Live) -> None:
+    live.play(recording())
+    view = await live.view()
+    number = view.last_number + 1
+    answers = await asyncio.gather(
+        *(live.get("media.m3u8", _HLS_msn=number, token=f"t{n}") for n in range(50))
+    )
+    texts = {
+        answer.body.decode().replace(f'token=t{n}"', 'T"').replace(f"token=t{n}\n", "T\n")
+        for n, answer in enumerate(answers)
+    }
+    assert len(texts) == 1
+
+
+def _stored(timed: list[tuple[float, bytes]]) -> Iterator[int]:
+    stream = HlsStream(LoopClock())
+    for at_s, data in timed:
+        stream.packets([data], 1000 + at_s)
+        yield stream.stored_bytes
+
+
+async def test_memory_is_bounded() -> None:
+    timed, size = recording(60.0), 0
+    seconds = {}
+    for (at_s, data), stored in zip(timed, _stored(timed), strict=True):
+        size += len(data)
+        seconds[int(at_s)] = stored
+    # Six segments listed, three for late readers, one open, and the containers' own bytes.
+    assert max(seconds.values()) < size * 24 / 60
+    assert seconds[55] < 1.2 * seconds[30]
