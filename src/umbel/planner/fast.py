@@ -2,7 +2,8 @@
 
 1. A path only meets capacities through the sum of an end's commodities, so flows are kept for
    (end, path) and split back in proportion.
-2. f = low + high with x = b_min v low + b_max v high: no rate columns, and (2) holds by itself.
+2. x = b_max v f less what is shed, and shedding is kept for (end, source, slope): who sheds within
+   one slope of the quality model makes no difference, so (2) is one row for each such class.
 3. k, w and t become one fraction u at the price of a full server's vCPU, a lower bound that
    `solve` rounds up afterwards; or stay whole with `whole_servers`.
 4. Cuts that only exclude what costs and gives nothing: g <= r, z <= g, no cache in a dark node.
@@ -25,8 +26,12 @@ HUNDRED = 1e-2
 class Places:
     """What each column family is about: parallel arrays of numbers."""
 
-    share_commodity: Ints  # of `low` and `high`
+    share_commodity: Ints  # of `share`
     share_node: Ints
+    shed_class: Ints  # share -> its class
+    shed_end: Ints  # of `shed`, by class
+    shed_node: Ints
+    shed_slope: Floats
     hit_node: Ints
     hit_content: Ints
     host_node: Ints  # of `z`
@@ -52,8 +57,8 @@ class _Draft:
     assembly: Assembly
     instance: Instance
     places: Places
-    low: Ints
-    high: Ints
+    share: Ints
+    shed: Ints
     hit: Ints
     z: Ints
     g: Ints
@@ -83,6 +88,10 @@ def build(instance: Instance, goal: Goal = Tradeoff(), *, whole_servers: bool = 
 def find_places(instance: Instance) -> Places:
     """The columns that may be other than zero."""
     share_commodity, share_node = np.nonzero(instance.serves.T[instance.commodities.end])
+    slopes, slope = np.unique(instance.commodities.slope, return_inverse=True)
+    end = instance.commodities.end[share_commodity]
+    key = (end * instance.nodes + share_node) * len(slopes) + slope[share_commodity]
+    keys, shed_class = np.unique(key, return_inverse=True)
     users = np.unique(share_node)
     hit_node, hit_content = np.meshgrid(users, np.arange(instance.contents), indexing="ij")
     host_node, host_end = np.nonzero(instance.may_host & instance.mobile[None, :])
@@ -92,6 +101,10 @@ def find_places(instance: Instance) -> Places:
     return Places(
         share_commodity=share_commodity,
         share_node=share_node,
+        shed_class=shed_class,
+        shed_end=keys // len(slopes) // instance.nodes,
+        shed_node=keys // len(slopes) % instance.nodes,
+        shed_slope=slopes[keys % len(slopes)],
         hit_node=hit_node.ravel(),
         hit_content=hit_content.ravel(),
         host_node=host_node,
@@ -132,8 +145,8 @@ def _columns(
         z=assembly.columns("z", len(places.host_node), upper=1.0, integer=True),
         g=assembly.columns("g", n, lower=on, upper=1.0, cost=power.switch_w, integer=True),
         r=assembly.columns("r", n, lower=on, upper=1.0, cost=power.router_w, integer=True),
-        low=assembly.columns("low", len(some), upper=1.0, cost=gain * c.least_mbps[some]),
-        high=assembly.columns("high", len(some), upper=1.0, cost=gain * c.most_mbps[some]),
+        share=assembly.columns("share", len(some), upper=1.0, cost=gain * c.most_mbps[some]),
+        shed=assembly.columns("shed", len(places.shed_end), cost=per_qoe * places.shed_slope),
         hit=assembly.columns("hit", len(places.hit_node), upper=1.0),
         flow=assembly.columns("flow", len(places.flow_end)),
         y=assembly.columns("y", len(places.fill_path)),
@@ -153,19 +166,29 @@ def must_be_on(instance: Instance) -> Floats:
 
 
 def _flow_rows(draft: _Draft) -> None:
-    """(3b) summed over an end's commodities, with (2a)-(2d) and (1e) put in: for each end and
-    source, the flow on its paths is the traffic it serves."""
+    """(3b) summed over an end's commodities: for each end and source, the flow on its paths is
+    the traffic served at best quality less what is shed."""
     inst, at = draft.instance, draft.places
     flow_key = at.flow_end * inst.nodes + inst.path_from[at.flow_path]
     share_key = inst.commodities.end[at.share_commodity] * inst.nodes + at.share_node
-    keys, where = np.unique(np.concatenate([flow_key, share_key]), return_inverse=True)
-    rows = draft.assembly.rows("(3b)", len(keys), 0.0, 0.0)
-    mine = rows[where[len(flow_key) :]]
-    draft.assembly.add(rows[where[: len(flow_key)]], draft.flow, GBIT)
-    least = inst.commodities.least_mbps[at.share_commodity]
+    shed_key = at.shed_end * inst.nodes + at.shed_node
+    every = (flow_key, share_key, shed_key)
+    keys, where = np.unique(np.concatenate(every), return_inverse=True)
+    rows = draft.assembly.rows("(3b)", len(keys), 0.0, 0.0)[where]
+    flow, share, shed = np.split(rows, np.cumsum([len(flow_key), len(share_key)]))
     most = inst.commodities.most_mbps[at.share_commodity]
-    draft.assembly.add(mine, draft.low, -least * GBIT)
-    draft.assembly.add(mine, draft.high, -most * GBIT)
+    draft.assembly.add(flow, draft.flow, GBIT)
+    draft.assembly.add(share, draft.share, -most * GBIT)
+    draft.assembly.add(shed, draft.shed, GBIT)
+
+
+def _shed_rows(draft: _Draft) -> None:
+    """(2a)-(2d): shed <= sum (b_max - b_min) v f over a class."""
+    inst, at = draft.instance, draft.places
+    rows = draft.assembly.rows("(2)", len(draft.shed), -INFINITE, 0.0)
+    draft.assembly.add(rows, draft.shed, GBIT)
+    room = (inst.commodities.most_mbps - inst.commodities.least_mbps)[at.share_commodity]
+    draft.assembly.add(rows[at.shed_class], draft.share, -room * GBIT)
 
 
 def _radio_rows(draft: _Draft) -> None:
@@ -192,8 +215,7 @@ def _fill_rows(draft: _Draft) -> None:
     draft.assembly.add(rows[inst.path_to[at.fill_path]], draft.y, GBIT)
     away = at.share_node != pop
     need = inst.commodities.fill_mbps[at.share_commodity[away]] * GBIT
-    for part in (draft.low, draft.high):
-        draft.assembly.add(rows[at.share_node[away]], part[away], -need)
+    draft.assembly.add(rows[at.share_node[away]], draft.share[away], -need)
     hosted = at.host_node != pop
     node = at.host_node[hosted]
     draft.assembly.add(rows[node], draft.z[hosted], -free[node] * GBIT)
@@ -256,9 +278,8 @@ def _cache_rows(draft: _Draft) -> None:
     once = draft.assembly.rows("(5a)", len(inst.commodities), -INFINITE, 1.0)
     known = inst.known[at.share_commodity]
     cached = draft.assembly.rows("(5b)", int(known.sum()), -INFINITE, 0.0)
-    for part in (draft.low, draft.high):
-        draft.assembly.add(once[at.share_commodity], part, 1.0)
-        draft.assembly.add(cached, part[known], 1.0)
+    draft.assembly.add(once[at.share_commodity], draft.share, 1.0)
+    draft.assembly.add(cached, draft.share[known], 1.0)
     hit_of = np.full((inst.nodes, inst.contents), -1, dtype=np.int64)
     hit_of[at.hit_node, at.hit_content] = draft.hit
     content = inst.commodities.content[at.share_commodity[known]]
@@ -277,9 +298,8 @@ def _server_rows(draft: _Draft) -> None:
     work = make.rows("(5d)", inst.nodes, -INFINITE, 0.0) if whole else bbu
     vcpus = inst.node_array("bbu_vcpus")[inst.ends[at.host_end]]
     make.add(bbu[at.host_node], draft.z, vcpus * HUNDRED)
-    for part in (draft.low, draft.high):
-        need = inst.commodities.vcpus[at.share_commodity]
-        make.add(work[at.share_node], part, need * HUNDRED)
+    need = inst.commodities.vcpus[at.share_commodity]
+    make.add(work[at.share_node], draft.share, need * HUNDRED)
     make.add(np.concatenate([bbu, work])[: len(draft.vcpu)], draft.vcpu, -HUNDRED)
     most = inst.node_array("servers")
     per_server = float(inst.problem.network.vcpus_per_server)
@@ -311,8 +331,7 @@ def _edge_caching(draft: _Draft) -> None:
     z_of = np.full((inst.nodes, len(inst.ends)), -1, dtype=np.int64)
     z_of[at.host_node, at.host_end] = draft.z
     rows = draft.assembly.rows("edge", len(some), -INFINITE, 0.0)
-    for part in (draft.low, draft.high):
-        draft.assembly.add(rows, part[some], 1.0)
+    draft.assembly.add(rows, draft.share[some], 1.0)
     draft.assembly.add(rows, z_of[at.share_node[some], end[some]], -1.0)
 
 
@@ -320,12 +339,13 @@ def _floor(draft: _Draft, qoe_floor: float) -> None:
     """QoE >= floor, in hundreds."""
     c, some = draft.instance.commodities, draft.places.share_commodity
     row = draft.assembly.rows("floor", 1, qoe_floor * HUNDRED, INFINITE)
-    draft.assembly.add(row, draft.low, c.slope[some] * c.least_mbps[some] * HUNDRED)
-    draft.assembly.add(row, draft.high, c.slope[some] * c.most_mbps[some] * HUNDRED)
+    draft.assembly.add(row, draft.share, c.slope[some] * c.most_mbps[some] * HUNDRED)
+    draft.assembly.add(row, draft.shed, -draft.places.shed_slope * HUNDRED)
 
 
 _FAMILIES = (
     _flow_rows,
+    _shed_rows,
     _radio_rows,
     _fill_rows,
     _lightpath_rows,
