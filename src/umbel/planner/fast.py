@@ -158,7 +158,7 @@ def must_be_on(instance: Instance) -> Floats:
     they hear from, and mobile sites that cannot give their base band away."""
     on = np.zeros(instance.nodes)
     stuck = ~instance.mobile | (instance.may_host.sum(axis=0) == 1)
-    on[instance.ends[stuck]] = 1.0
+    on[instance.may_host[:, stuck].any(axis=1)] = 1.0
     # An end that is the PoP itself needs a switch but no router: left to the rows.
     on[instance.routes.pop] = 0.0
     on[instance.routes.pop] = on.max(initial=0.0)
