@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 
 from umbel.kit.errors import Invalid
 from umbel.planner.problem import (
@@ -75,6 +76,8 @@ _RANGES: dict[type, dict[str, tuple[float, float, str]]] = {
     Bundle: {"parallel": (0, 1e9, "requests"), "watch_s": (_TINY, 1e7, "s")},
     Problem: {"miss_share": (_TINY, 1, "")},
 }
+# Counted things.
+_WHOLE = frozenset(field.name for kind in _RANGES for field in fields(kind) if field.type is int)
 
 
 def check(problem: Problem) -> None:
@@ -155,8 +158,9 @@ def _qoe(qoe: QoeModel) -> Iterator[str]:
 
 
 def _encoding(title: str, encoding: Encoding) -> Iterator[str]:
-    yield from _in_range(title, encoding)
-    if encoding.min_mbps > encoding.max_mbps:
+    wrong = list(_in_range(title, encoding))
+    yield from wrong
+    if not wrong and encoding.min_mbps > encoding.max_mbps:
         yield f"{title}: min_mbps {encoding.min_mbps} is above max_mbps {encoding.max_mbps}"
 
 
@@ -165,8 +169,9 @@ def _demand(demand: Demand, network: Network) -> Iterator[str]:
     yield from _unique("content", names)
     for content in demand.contents:
         title = f"content {content.name!r}"
-        yield from _in_range(title, content)
-        if content.mean_gb > content.size_gb * (1 + _TINY):
+        wrong = list(_in_range(title, content))
+        yield from wrong
+        if not wrong and content.mean_gb > content.size_gb * (1 + _TINY):
             yield f"{title}: mean_gb {content.mean_gb} is above size_gb {content.size_gb}"
     ends = {node.name for node in network.nodes if node.access is not Access.TRANSIT}
     contents = set(names)
@@ -193,5 +198,7 @@ def _in_range(title: str, value: object) -> Iterator[str]:
         number = getattr(value, name)
         if isinstance(number, bool) or not isinstance(number, int | float):
             yield f"{title}: {name} is {number!r}, not a number"
+        elif isinstance(number, float) and name in _WHOLE and not number.is_integer():
+            yield f"{title}: {name} is {number}, not a whole number"
         elif not math.isfinite(number) or not least <= number <= most:
             yield f"{title}: {name} is {number}, outside {least:g}..{most:g} {unit}".rstrip()

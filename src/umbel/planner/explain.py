@@ -24,7 +24,9 @@ _LIMITS = {
     "(3g)": ("IP routers", 1.0),
     "(3h)": ("switches", 1.0),
     "(4d)": ("hosts that a base band can reach", _STRUCTURE),
+    "(4e)": ("vCPUs for base bands", 1.0),
     "(5c)": ("storage", 1.0),
+    "(5d)": ("vCPUs for transcoding", 1.0),
     "(6a)": ("servers", 1.0),
 }
 _ENOUGH = 1e-6

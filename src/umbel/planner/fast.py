@@ -124,18 +124,12 @@ def _columns(
     gain = -per_qoe * c.slope[some]
     on = must_be_on(instance)
     per_server = instance.problem.network.vcpus_per_server
-    most = instance.node_array("servers") * per_server
-    if whole_servers:
-        vcpu = assembly.columns(
-            "wt", 2 * n, upper=np.tile(most, 2), cost=power.vcpu_w, integer=True
-        )
-        servers = assembly.columns(
-            "k", n, upper=most / per_server, cost=power.server_w, integer=True
-        )
-    else:
-        price = power.server_w / per_server + power.vcpu_w
-        vcpu = assembly.columns("u", n, upper=most, cost=price)
-        servers = assembly.columns("k", 0)
+    # (6a) and (6b) bound these; a second bound would hide which of them is short.
+    price = power.vcpu_w + (0.0 if whole_servers else power.server_w / per_server)
+    family, width = ("wt", 2 * n) if whole_servers else ("u", n)
+    vcpu = assembly.columns(family, width, cost=price, integer=whole_servers)
+    count = n if whole_servers else 0
+    servers = assembly.columns("k", count, cost=power.server_w, integer=True)
     return _Draft(
         assembly=assembly,
         instance=instance,
