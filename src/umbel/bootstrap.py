@@ -128,25 +128,22 @@ async def assemble(
 ) -> System:
     """Build the system; what is not given is the real thing, as the settings say.
 
-    Raises BadNetwork, BadInventory, DatabaseUnavailable, SchemaUnknown.
+    Raises BadNetwork, DatabaseUnavailable, SchemaUnknown.
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = clock or SystemClock()
-    document = files.read(settings.network_file) if settings.network_file else files.builtin("sls")
-    nodes, links = read_network(document)
+    nodes, links = read_network(settings.network_file)
     secrets = load_secrets(settings.data_dir / "keys")
     drivers = drivers or real_drivers(settings, secrets, clock)
     database = database or Database(settings.database)
     await migrations.upgrade(database)
     journal = Journal(database)
     catalogue = Catalogue(database, journal, clock)
-    compute = Compute(nodes, drivers.vim, clock)
-    media = Media(drivers.media)
     store = DeliveryStore(database)
     collector = Collector(
-        compute=compute,
+        compute=Compute(nodes, drivers.vim, clock),
         network=Network(links, drivers.fabric),
-        media=media,
+        media=Media(drivers.media),
         store=store,
         secret_of=secrets.of_function,
         costs=Costs(),
@@ -174,16 +171,20 @@ async def assemble(
         database=database,
         journal=journal,
         catalogue=catalogue,
-        compute=compute,
-        media=media,
+        compute=collector.compute,
+        media=collector.media,
         delivery=delivery,
         secrets=secrets,
         clock=clock,
     )
 
 
-def read_network(document: object) -> tuple[Inventory, Topology]:
-    """A network document's nodes and links. Raises BadNetwork with every problem of both."""
+def read_network(path: Path | None) -> tuple[Inventory, Topology]:
+    """The nodes and links of a network file, or of SLS's network without one.
+
+    Raises BadNetwork with every problem of both.
+    """
+    document = files.read(path) if path is not None else files.builtin("sls")
     nodes, wrong_nodes = inventory.inspect(document)
     links, wrong_links = topology.inspect(document)
     problems = list(dict.fromkeys([*wrong_nodes, *wrong_links]))
