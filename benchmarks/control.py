@@ -20,6 +20,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
+from support.figures import Figure, emit  # noqa: E402
+
 from support import postgres  # noqa: E402 -- the tests' private cluster
 from support.waiting import until  # noqa: E402
 from umbel.bootstrap import Drivers, System, assemble  # noqa: E402
@@ -220,21 +222,6 @@ def measure(fresh_url: Callable[[], str], clients: int) -> Round:
 # -- the report -------------------------------------------------------------------------------
 
 
-def report(case: str, value: float, unit: str, n: int) -> None:
-    """One figure on stdout."""
-    line = {
-        "bench": "control",
-        "case": case,
-        "value": round(value, 1),
-        "unit": unit,
-        "peer": None,
-        "peer_value": None,
-        "ratio": None,
-        "n": n,
-    }
-    print(json.dumps(line, separators=(",", ":")), flush=True)
-
-
 def bench(name: str, fresh_url: Callable[[], str]) -> None:
     """Every case of one database."""
     for clients in CLIENTS:
@@ -242,9 +229,8 @@ def bench(name: str, fresh_url: Callable[[], str]) -> None:
         per_s = statistics.median(r.per_s for r in rounds)
         p99_ms = statistics.median(r.p99_ms for r in rounds)
         case = f"{name}-{clients}"
-        report(case, per_s, "sessions/s", ROUNDS)
-        report(f"{case}-p99", p99_ms, "ms", ROUNDS)
-        print(f"{case:<22} {per_s:>9.0f} /s {p99_ms:>9.1f} ms p99", file=sys.stderr)
+        emit(Figure(bench="control", case=case, value=per_s, unit="sessions/s", n=ROUNDS))
+        emit(Figure(bench="control", case=f"{case}-p99", value=p99_ms, unit="ms", n=ROUNDS))
 
 
 def bench_memory(name: str, fresh_url: Callable[[], str]) -> None:
@@ -254,14 +240,21 @@ def bench_memory(name: str, fresh_url: Callable[[], str]) -> None:
         before_mib = server.rss_mib()
         asyncio.run(until_open(server, 8, MANY_SESSIONS))
         after_mib = server.rss_mib()
-    report(f"{name}-memory", after_mib, "MiB after 10000 sessions", 1)
-    text = f"{after_mib:>9.0f} MiB ({before_mib:.0f} before)"
-    print(f"{name + '-memory':<22} {text}", file=sys.stderr)
+    emit(
+        Figure(
+            bench="control",
+            case=f"{name}-memory",
+            value=after_mib,
+            unit="MiB",
+            n=1,
+            peer="before 10000 sessions",
+            peer_value=before_mib,
+        )
+    )
 
 
 def main() -> None:
     """Every case; PostgreSQL where its programs are."""
-    print(f"{'control':<22} {'sessions':>12} {'latency':>12}", file=sys.stderr)
     bench("sqlite", lambda: "")
     bench_memory("sqlite", lambda: "")
     if postgres.programs() is None:

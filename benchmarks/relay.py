@@ -7,7 +7,6 @@ noisy machine disturbs both alike.
 """
 
 import asyncio
-import json
 import socket
 import statistics
 import subprocess
@@ -19,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import uvloop
+from support.figures import Figure, emit
 
 from umbel.media.drivers.udp import UdpReceiver, UdpSender
 
@@ -100,7 +100,6 @@ def measure(
 
 def main(count: int = ROUNDS, seconds: float = SECONDS) -> None:
     """Every case, so many rounds each."""
-    print(f"{'case':<10} {'umbel':>7} {'C':>7} {'ratio':>6}  arrived", file=sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder)
         for name in ("relay", "traffic"):
@@ -123,20 +122,19 @@ def report(copies: int, rounds: list[tuple[tuple[float, float], tuple[float, flo
     """Print one case."""
     value = statistics.median(ours[0] for ours, _ in rounds)
     peer_value = statistics.median(peer[0] for _, peer in rounds)
-    line = {
-        "bench": "relay",
-        "case": f"relay-{copies}",
-        "value": round(value, 2),
-        "unit": "us/packet",
-        "peer": "sendmmsg in C",
-        "peer_value": round(peer_value, 2),
-        "ratio": round(value / peer_value, 2),
-        "n": len(rounds),
-    }
-    print(json.dumps(line, separators=(",", ":")), flush=True)
+    emit(
+        Figure(
+            bench="relay",
+            case=f"relay-{copies}",
+            value=value,
+            unit="us/packet",
+            n=len(rounds),
+            peer="sendmmsg in C",
+            peer_value=peer_value,
+        )
+    )
     shares = "/".join(f"{100 * min(r[who][1] for r in rounds):.1f} %" for who in (0, 1))
-    text = f"{line['case']:<10} {value:7.2f} {peer_value:7.2f} {value / peer_value:6.2f}  {shares}"
-    print(text, file=sys.stderr)
+    print(f"relay-{copies}: arrived, ours and the peer's: {shares}", file=sys.stderr)
 
 
 if __name__ == "__main__":

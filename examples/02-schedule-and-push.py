@@ -63,7 +63,7 @@ def push(file: str, target: str) -> subprocess.Popen[bytes]:
 
 
 def until_live(api: httpx.Client, event: str, encoder: subprocess.Popen[bytes]) -> Any:
-    """The event once somebody publishes and its picture was seen. Server-sent events would spare the asking: example 03."""
+    """The event once its picture was seen. Example 03 shows how to be told instead of asking."""
     while encoder.poll() is None:
         found = done(api.get(f"/api/v1/events/{event}"))
         if found["state"] == "live" and found["stream"]["width"]:

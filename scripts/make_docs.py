@@ -284,7 +284,11 @@ def troubleshoot_page() -> str:
         + _table(
             ("code", "what it means", "what to do"),
             [
-                (f"`{code}`", "; ".join(dict.fromkeys(map(meaning, known[code]))), _do(code, "../"))
+                (
+                    f"`{code}`",
+                    "; ".join(dict.fromkeys(map(meaning, known.get(code, [])))),
+                    _do(code, "../"),
+                )
                 for code in codes
             ],
         )

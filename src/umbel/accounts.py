@@ -15,7 +15,7 @@ from umbel.kit.journal import Journal
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Catalogue]:
     """The installation's catalogue, migrated."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
     try:
         await migrations.upgrade(database)

@@ -130,7 +130,7 @@ async def assemble(
 
     Raises BadNetwork, BadInventory, DatabaseUnavailable, SchemaUnknown.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = clock or SystemClock()
     document = files.read(settings.network_file) if settings.network_file else files.builtin("sls")
     nodes, links = read_network(document)

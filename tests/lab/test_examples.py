@@ -23,7 +23,8 @@ def account(made: Platform, role: UserRole) -> Account:
 
 
 def credentials(of: Account) -> list[str]:
-    return ["--username", of.username, "--password", of.password]
+    # Joined by "=": a made password may begin with a dash.
+    return [f"--username={of.username}", f"--password={of.password}"]
 
 
 async def started(made: Platform, script: str, *words: str) -> Child:

@@ -89,4 +89,4 @@ async def test_the_bench_tells_one_line_a_case() -> None:
         )
         assert line["n"] == 1
         assert 0 < line["ratio"] == pytest.approx(line["value"] / line["peer_value"], rel=0.05)
-    assert len(table.splitlines()) == 4
+    assert table.count(b"arrived") == 3

@@ -52,7 +52,7 @@ class EventNotOpen(Conflict):
 class NotReady(Unavailable):
     """The functions for this did not come up in time; try again."""
 
-    code = "umbel.not_ready"
+    code = "umbel.functions_not_ready"
 
 
 class GoneAround(NotReady):

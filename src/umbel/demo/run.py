@@ -49,7 +49,7 @@ class Scene:
 async def demo(*, once: bool, source: Path | None, data_dir: Path) -> int:
     """Run it. Answers the exit code: 0, or 1 with the reason told."""
     console = Console(stderr=once)
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)

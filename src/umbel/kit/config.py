@@ -17,14 +17,18 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address the front end listens on")
     port: int = Field(8000, ge=0, le=65535, description="its port; 0: the kernel chooses")
     network_file: Path | None = Field(None, description="nodes and links; empty: built-in SLS")
-    policy: Literal["sls", "consolidation", "qos"] = "sls"
+    policy: Literal["sls", "consolidation", "qos"] = Field(
+        "sls", description="where a viewer is served: docs/howto/own-network.md"
+    )
     linger_s: float = Field(10.0, ge=0, description="how long a branch outlives its last viewer")
     session_ttl_s: float = Field(3600.0, gt=0, description="life of a viewer's token")
     session_idle_s: float = Field(60.0, gt=0, description="an unseen session ends after this")
     access_token_ttl_s: float = Field(8 * 3600.0, gt=0, description="life of a user's token")
     max_body_bytes: int = Field(262_144, gt=0, description="largest request body read")
     stop_functions_on_exit: bool = Field(False, description="leave nothing running on a clean exit")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="the least grave line that is logged"
+    )
 
     @property
     def database(self) -> str:

@@ -5,10 +5,9 @@ import type { Session } from '../kit/types';
 import { connectHls } from './hls';
 import type { Choice, Phase, Protocol } from './machine';
 import { Player, type Ports } from './runner';
-import type { Details } from './transport';
+import { ALIVE_MS, type Details } from './transport';
 import { connectWhep } from './whep';
 
-const ALIVE_MS = 1000;
 const CHOICE_KEY = 'umbel.protocol';
 
 /** Any answer at all will do, even one we may not read; a frozen edge does not answer in time. */

@@ -178,7 +178,7 @@ export class Player {
 
   private async probe(epoch: number, session: Session): Promise<void> {
     const looking = within(this.ports.look(), LOOK_MS);
-    const alive = await this.ports.alive(session);
+    const alive = await (this.transport?.alive?.() ?? this.ports.alive(session));
     // A dead edge is reason enough to go on: the portal may be slow just now.
     const event = alive ? await looking : null;
     this.send({ type: 'probed', epoch, alive, seen: event ? seenOf(event) : null });

@@ -29,7 +29,12 @@ export interface Signals {
   lost: (reason: LossReason, message: string, retryAfterS: number | null) => void;
 }
 
+/** How long an edge is given to say that it is alive. */
+export const ALIVE_MS = 1000;
+
 export interface Transport {
+  /** Whether the edge still knows this connection; absent where only its address can be asked. */
+  alive?: () => Promise<boolean>;
   sample: () => Promise<Sample>;
   /** Ends it; `leaving` when the page goes away, so that the goodbye must outlive it. */
   close: (leaving: boolean) => void;

@@ -3,7 +3,7 @@
 
 import { parseRetryAfter } from '../kit/api';
 import type { Session } from '../kit/types';
-import type { Signals, Transport } from './transport';
+import { ALIVE_MS, type Signals, type Transport } from './transport';
 import { detailsOf, progressOf, readStats, type Reading } from './whep-stats';
 
 const ANSWER_MS = 3000;
@@ -39,6 +39,25 @@ function goodbye(session: Session, resource: string, leaving: boolean): void {
   const headers = { Authorization: `Bearer ${session.token}` };
   // An edge that is gone needs no goodbye.
   fetch(resource, { method: 'DELETE', headers, keepalive: leaving }).catch(() => undefined);
+}
+
+/**
+ * A trickle fragment (RFC 8840) with the credentials in use changes nothing, and is answered with
+ * 404 by an edge that was started anew and so has forgotten us.
+ */
+async function isKnown(session: Session, resource: string, sdp: string): Promise<boolean> {
+  const lines = sdp.split('\r\n').filter((line) => /^a=ice-(ufrag|pwd):/.test(line)).slice(0, 2);
+  try {
+    const response = await fetch(resource, {
+      method: 'PATCH',
+      headers: { Authorization: `Bearer ${session.token}`, 'Content-Type': 'application/trickle-ice-sdpfrag' },
+      body: [...lines, ''].join('\r\n'),
+      signal: AbortSignal.timeout(ALIVE_MS),
+    });
+    return response.ok;
+  } catch {
+    return false;
+  }
 }
 
 export function connectWhep(session: Session, video: HTMLVideoElement, signals: Signals): Transport {
@@ -88,6 +107,10 @@ export function connectWhep(session: Session, video: HTMLVideoElement, signals: 
   });
 
   return {
+    async alive() {
+      const sdp = peer.localDescription?.sdp;
+      return resource === null || sdp === undefined || isKnown(session, resource, sdp);
+    },
     async sample() {
       const report = await peer.getStats();
       const now = readStats(report as unknown as ReadonlyMap<string, never>, performance.now());

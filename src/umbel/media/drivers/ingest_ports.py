@@ -32,10 +32,10 @@ _TS_SYNC = 0x47
 _TS_PAYLOAD_TYPE = 33
 
 
-class PortTaken(Unavailable):
+class NoPort(Unavailable):
     """No port could be opened."""
 
-    code = "umbel.port_taken"
+    code = "umbel.no_port"
 
 
 class Held(Protocol):
@@ -87,7 +87,7 @@ class UdpPort(asyncio.DatagramProtocol):
 
     @classmethod
     async def open(cls, address: str, wanted: int, door: Gatekeeper, clock: Clock) -> "UdpPort":
-        """Bind the wanted port, or any when it is taken. Raises PortTaken."""
+        """Bind the wanted port, or any when it is taken. Raises NoPort."""
         port = cls(door, clock)
         sock = _bind(address, wanted)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
@@ -179,7 +179,7 @@ class SrtPort:
 
     @classmethod
     async def open(cls, address: str, wanted: int, door: Gatekeeper, clock: Clock) -> "SrtPort":
-        """Listen on the wanted port, or any when it is taken. Raises PortTaken."""
+        """Listen on the wanted port, or any when it is taken. Raises NoPort."""
         for _ in range(_SRT_TRIES):
             # SRT binds by itself and cannot tell a port it chose: find a free one for it.
             with _bind(address, wanted) as probe:
@@ -192,7 +192,7 @@ class SrtPort:
                 continue
             port._keeper = asyncio.create_task(port._keep(), name=f"srt {number}")
             return port
-        raise PortTaken
+        raise NoPort
 
     def look(self, now_s: float) -> None:
         """Let a caller go that is connected and silent."""
@@ -284,4 +284,4 @@ def _bind(address: str, wanted: int) -> socket.socket:
             continue
         sock.setblocking(False)
         return sock
-    raise PortTaken(f"no UDP port on {address}")
+    raise NoPort(f"no UDP port on {address}")

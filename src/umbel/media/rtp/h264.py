@@ -14,6 +14,7 @@ SLICE, IDR_SLICE, SEI, SPS, PPS, DELIMITER, FILLER = 1, 5, 6, 7, 8, 9, 12
 
 # Profiles whose SPS tells the chroma format (7.3.2.1.1).
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
+_STAP_A = 24
 _EXTENDED_ASPECT = 255
 _MOST_MACROBLOCKS = 1024
 
@@ -50,6 +51,22 @@ class SequenceParameters:
 def kind(unit: bytes) -> int:
     """The type of a NAL unit, 0 for an empty one."""
     return unit[0] & 0x1F if unit else 0
+
+
+def sps_in(payload: bytes) -> bytes | None:
+    """The SPS that an RTP payload (RFC 6184) carries whole: alone, or in a STAP-A."""
+    if kind(payload) == SPS:
+        return payload
+    if kind(payload) != _STAP_A:
+        return None
+    at = 1
+    while at + 2 <= len(payload):
+        size = int.from_bytes(payload[at : at + 2], "big")
+        unit = payload[at + 2 : at + 2 + size]
+        if kind(unit) == SPS and len(unit) == size:
+            return unit
+        at += 2 + size
+    return None
 
 
 @lru_cache(maxsize=64)

@@ -15,9 +15,11 @@ from umbel.media.drivers.ingest import IngestDesk
 from umbel.media.drivers.ingest_stream import Claim
 from umbel.media.elements import values
 from umbel.media.ingest import codecs
-from umbel.media.model import INGEST_PORTS, IngestState
+from umbel.media.model import INGEST_PORTS, IngestState, PayloadType
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.protocol.faults import OperationUnsupported
+from umbel.media.rtp import h264
+from umbel.media.rtp.packet import RtpPacket, payload_type
 from umbel.media.server.fan import Fan, Guard
 from umbel.media.server.flow import Count
 from umbel.media.server.host import Host
@@ -184,7 +186,7 @@ class _Visit:
     def _admit(self, state: PublishState, claim: Claim) -> None:
         if state.video in _PASSED:
             claim.update(video=_named(state.video, "video"), audio=_named(state.audio, "audio"))
-            self._let_through(self._into)
+            self._let_through(_Measured(self._into, claim))
         else:
             self._opening = asyncio.create_task(self._transcode(state.video))
 
@@ -201,6 +203,32 @@ class _Visit:
         while self._held:
             batch, at_s = self._held.popleft()
             target.packets(batch, at_s)
+
+
+class _Measured:
+    """Passes a publisher's packets on, and tells the claim how large the pictures are."""
+
+    def __init__(self, into: PacketSink, claim: Claim) -> None:
+        self._into = into
+        self._claim: Claim | None = claim
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        self._into.packets(batch, now_s)
+        if self._claim is not None:
+            for packet in batch:
+                self._measure(packet, self._claim)
+
+    def _measure(self, packet: bytes, claim: Claim) -> None:
+        if payload_type(packet) != PayloadType.H264:
+            return
+        try:
+            sps = h264.sps_in(RtpPacket.parse(packet).payload)
+            found = h264.parse_sps(sps) if sps is not None else None
+        except UmbelError:
+            found = None
+        if found is not None:
+            claim.update(width=found.width, height=found.height)
+            self._claim = None
 
 
 def _named(encoding: str, medium: str) -> str:

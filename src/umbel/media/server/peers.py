@@ -13,7 +13,7 @@ from umbel.media.server.flow import Count
 class ResourceUnknown(NotFound):
     """The WebRTC session is over, or never was."""
 
-    code = "umbel.webrtc_session_unknown"
+    code = "umbel.unknown_webrtc_session"
 
 
 class TagStale(Invalid):

@@ -34,7 +34,7 @@ _PREFLIGHT: Mapping[str, str] = {
 class MediaTypeUnsupported(Invalid):
     """The body is not of the media type this resource takes."""
 
-    code = "umbel.media_type_unsupported"
+    code = "umbel.unsupported_media_type"
     http_status = 415
 
 

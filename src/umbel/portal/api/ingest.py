@@ -68,10 +68,8 @@ async def open_ingest(
 async def rotate_key(
     system: auth.The, user: auth.SignedIn, event_id: str, response: Response
 ) -> KeyOut:
-    """A new key; the old one opens nothing once the acquirer has heard of it.
-
-    The acquirer hears through the journal: were it told here and away, the new key would be lost.
-    """
+    """A new key; the old one opens nothing once the acquirer has heard of it."""
+    # It hears through the journal: were it told here, and away, the new key would be lost.
     await theirs(system, user, event_id)
     key = await system.catalogue.rotate_key(event_id)
     response.headers["Cache-Control"] = "no-store"

@@ -1,0 +1,93 @@
+"""A drawn network as switches in memory, programmed for a stream, and what its packets do."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from umbel.network import changes, flows
+from umbel.network.carriage import Carriage, Path, Receiver, Stream, Switch
+from umbel.network.drivers.switch import MemoryNetwork, Packet, Plug
+from umbel.network.model import Field, Program
+from umbel.network.spanning import Drawing
+
+OUTSIDE, FUNCTION = 100, 50
+STREAM = Stream(name="ev1", number=7, target="10.0.0.255", port=5004, source="10.0.0.1")
+PACKET: Packet = {
+    Field.ETH_DST: "ff:ff:ff:ff:ff:ff",
+    Field.ETH_TYPE: 0x0800,
+    Field.IP_PROTO: 17,
+    Field.IPV4_SRC: "10.0.0.1",
+    Field.IPV4_DST: "10.0.0.255",
+    Field.UDP_SRC: 4000,
+    Field.UDP_DST: 5004,
+}
+
+
+def receiver(leaf: str, number: int = 1) -> Receiver:
+    """A receiver of its own for each leaf."""
+    return Receiver(address=f"192.0.2.{sum(leaf.encode()) % 200 + number}", mac="02:00:00:00:00:01")
+
+
+def path(leaf: str, number: int = 1) -> Path:
+    return Path(leaf=leaf, receiver=receiver(leaf, number))
+
+
+def plug(drawing: Drawing) -> dict[str, Switch]:
+    """Each node's ports: its neighbours from 1 up, outside 100, a function at 50."""
+    toward: dict[str, dict[str, int]] = {name: {} for name in drawing.roles}
+    for a, b in drawing.links:
+        toward[a][b] = len(toward[a]) + 1
+        toward[b][a] = len(toward[b]) + 1
+    return {name: Switch(toward=ports, outside=OUTSIDE) for name, ports in toward.items()}
+
+
+def emitting(node: str) -> Packet:
+    """What the function at `node` sends: the same stream from its own address."""
+    return {**PACKET, Field.IPV4_SRC: f"10.9.9.{len(node)}", Field.UDP_SRC: 777}
+
+
+@dataclass
+class Overlay:
+    """Switches that hold what was installed last."""
+
+    switches: Mapping[str, Switch]
+    net: MemoryNetwork = field(default_factory=MemoryNetwork)
+
+    @classmethod
+    def of(cls, drawing: Drawing) -> "Overlay":
+        overlay = cls(plug(drawing))
+        for a, b in drawing.links:
+            ends = (overlay.switches[a].toward[b], overlay.switches[b].toward[a])
+            overlay.net.join(Plug(node=a, port=ends[0]), Plug(node=b, port=ends[1]))
+        return overlay
+
+    def held(self) -> dict[str, Program]:
+        return {node: switch.program for node, switch in self.net.switches.items()}
+
+    def install(self, *carriages: Carriage) -> None:
+        """Straight to what these need."""
+        want = flows.programs(carriages, self.switches)
+        for node, switch in self.net.switches.items():
+            switch.apply(changes.diff(switch.program, want[node]))
+            assert switch.program == want[node]
+
+    def functions(self, nodes: Sequence[str]) -> None:
+        """Running functions at these nodes, which answer each packet with one of their own."""
+        for node in nodes:
+            out = emitting(node)
+            self.net.attach(Plug(node=node, port=FUNCTION), lambda _packet, out=out: out)
+
+    def send(self, root: str, port: int = OUTSIDE) -> tuple[Counter[tuple[str, str]], Counter[str]]:
+        """One packet from the source: (node, destination) of what left to receivers, and the nodes
+        whose functions got copies."""
+        delivered, _ = self.net.send(Plug(node=root, port=port), PACKET)
+        out = Counter(
+            (d.at.node, str(d.packet[Field.IPV4_DST])) for d in delivered if d.at.port == OUTSIDE
+        )
+        took = Counter(d.at.node for d in delivered if d.at.port == FUNCTION)
+        assert sum(out.values()) + sum(took.values()) == len(delivered)
+        return out, took
+
+    def crossed(self, root: str, port: int = OUTSIDE) -> list[tuple[str, str]]:
+        """The links one packet's copies go over."""
+        return self.net.send(Plug(node=root, port=port), PACKET)[1]

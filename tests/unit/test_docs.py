@@ -1,0 +1,110 @@
+"""The documents are as the code is, their links lead somewhere, and they name no machine."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from umbel.kit.states import Table
+
+ROOT = Path(__file__).parents[2]
+FOREIGN = {"node_modules", ".venv", ".node", ".umbel", "build", "dist"}
+DOCUMENTS = sorted(
+    path for path in ROOT.rglob("*.md") if not FOREIGN & set(path.relative_to(ROOT).parts)
+)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+|tmp/\w+_jobs)\b|\bpytest-of-")
+
+
+def load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_docs", ROOT / "scripts" / "make_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make_docs = load()
+WANTED = make_docs.pages()
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def anchors(text: str) -> set[str]:
+    """Heading anchors as the usual renderers make them."""
+    titles = re.findall(r"^#{1,6} (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", WANTED, ids=name)
+def test_generated_page_is_current(path: Path) -> None:
+    assert path.read_text() == WANTED[path], "run `make docs`"
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_links_lead_somewhere(path: Path) -> None:
+    broken = []
+    for target in LINK.findall(FENCE.sub("", path.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (path.parent / file).resolve() if file else path
+        is_there = found.exists() and found.is_relative_to(ROOT)
+        if not is_there or (anchor and anchor not in anchors(found.read_text())):
+            broken.append(target)
+    assert broken == []
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_document_names_no_path_of_this_machine(path: Path) -> None:
+    text = path.read_text()
+    assert [match.group() for match in MACHINE.finditer(text)] == []
+    assert str(ROOT) not in text
+
+
+def test_advice_is_about_codes_that_exist_and_given_once() -> None:
+    codes = [code for group in make_docs.advice().values() for code in group]
+    assert len(codes) == len(set(codes))
+    assert set(codes) <= set(make_docs.errors_by_code())
+
+
+def test_every_table_literal_is_drawn() -> None:
+    literals = [
+        path
+        for path in (ROOT / "src" / "umbel").rglob("*.py")
+        if re.search(r"^\w+(: Table\S.*)? = Table(\[.*\])?\($", path.read_text(), re.M)
+    ]
+    drawn = make_docs.state_tables()
+    assert {Path(module.__file__) for module, _, _ in drawn} == set(literals)
+    assert all(isinstance(table, Table) for _, _, table in drawn)
+    page = WANTED[ROOT / "docs" / "reference" / "states.md"]
+    for _, variable, table in drawn:
+        assert f".{variable}`" in page
+        assert table.mermaid().split("\n", 1)[1] in page
+
+
+def test_every_route_tells_who_may() -> None:
+    page = WANTED[ROOT / "docs" / "reference" / "rest.md"]
+    assert "| `POST /api/v1/events/{event_id}/ingest` | the event's provider" in page
+    assert "| `GET /api/v1/functions` | operators |" in page
+    assert "| `GET /api/v1/events` | anyone |" in page
+    assert "| `GET /api/v1/me` | whoever signed in |" in page
+
+
+def test_pictures_are_small() -> None:
+    for picture in (ROOT / "docs" / "images").iterdir():
+        assert picture.stat().st_size < 250_000, picture.name
+
+
+def test_every_document_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        relative = path.relative_to(ROOT / "docs")
+        if path.name != "README.md" and relative.parts[0] != "decisions":
+            assert str(relative) in index, relative

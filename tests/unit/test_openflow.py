@@ -1,0 +1,364 @@
+"""OpenFlow on the wire: what a switch may send, and what becomes of it. Needs os-ken."""
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.waiting import until
+from umbel.network.drivers.openflow import frames
+from umbel.network.drivers.openflow.frames import Framer, Garbage
+from umbel.network.model import (
+    Bucket,
+    Delete,
+    Field,
+    Group,
+    GroupKind,
+    Meter,
+    Output,
+    Program,
+    Put,
+    Rule,
+    SetField,
+    UseGroup,
+)
+
+pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
+
+from umbel.network.drivers.openflow.codec import Codec
+from umbel.network.drivers.openflow.controller import (
+    Controller,
+    Event,
+    PortChanged,
+    SwitchDown,
+    SwitchGone,
+    SwitchUp,
+    UnknownSwitch,
+)
+
+VERSIONS = [frames.V13, frames.V14]
+RULE = Rule(
+    table=1,
+    priority=100,
+    match=(
+        (Field.IN_PORT, 3),
+        (Field.METADATA, 7),
+        (Field.ETH_TYPE, 0x0800),
+        (Field.IP_PROTO, 17),
+        (Field.IPV4_DST, "10.0.0.255"),
+        (Field.UDP_DST, 5004),
+    ),
+    actions=(
+        SetField(field=Field.ETH_DST, value="02:00:00:00:00:09"),
+        SetField(field=Field.IP_DSCP, value=46),
+        Output(port=100),
+        UseGroup(group=9),
+    ),
+    meter=2,
+    metadata=7,
+    goto=4,
+)
+GROUP = Group(
+    id=9,
+    kind=GroupKind.FAILOVER,
+    buckets=(
+        Bucket(actions=(Output(port=1),), watch=1),
+        Bucket(actions=(Output(port=2),), watch=2),
+    ),
+)
+METER = Meter(id=2, kbps=10_000, burst_kb=1_000)
+
+
+def header(version: int, kind: int, xid: int, body: bytes) -> bytes:
+    return struct.pack("!BBHI", version, kind, 8 + len(body), xid) + body
+
+
+def port_13(number: int, state: int) -> bytes:
+    return struct.pack("!I4x6s2x16sIIIIIIII", number, b"\2" * 6, b"gAB", 0, state, 0, 0, 0, 0, 0, 0)
+
+
+class Puppet:
+    """A switch of ours that says what the test wants: handshake, and then raw bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    async def connect(cls, port: int, dpid: int = 0) -> "Puppet":
+        puppet = cls(*await asyncio.open_connection("127.0.0.1", port))
+        if dpid:
+            puppet.writer.write(header(4, frames.HELLO, 0, b""))
+            await puppet.next()
+            features = struct.pack("!QIBB2xII", dpid, 0, 254, 0, 0, 0)
+            puppet.writer.write(
+                header(4, frames.FEATURES_REPLY, (await puppet.next())[2], features)
+            )
+            body = struct.pack("!HH4x", frames.PORT_DESC, 0) + port_13(1, 4)
+            puppet.writer.write(header(4, frames.MULTIPART_REPLY, (await puppet.next())[2], body))
+        return puppet
+
+    async def next(self) -> tuple[int, int, int]:
+        """Version, type and xid of the controller's next message."""
+        version, kind, length, xid = struct.unpack("!BBHI", await self.reader.readexactly(8))
+        await self.reader.readexactly(length - 8)
+        return version, kind, xid
+
+    async def ended(self) -> bool:
+        """Whether the controller ends the connection, as opposed to nothing happening."""
+        try:
+            async with asyncio.timeout(5):
+                while await self.reader.read(4096):
+                    pass
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return False
+        return True
+
+
+class Ground:
+    """A controller, what it told, and the puppets at it."""
+
+    def __init__(self, **times_s: float) -> None:
+        self.events: list[Event] = []
+        self.controller = Controller(self.events.append, **times_s)
+        self.port = 0
+        self._puppets: list[Puppet] = []
+
+    async def puppet(self, dpid: int = 0) -> Puppet:
+        puppet = await Puppet.connect(self.port, dpid)
+        self._puppets.append(puppet)
+        return puppet
+
+    async def __aenter__(self) -> "Ground":
+        self.port = await self.controller.listen("127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.controller.close()
+        for puppet in self._puppets:
+            puppet.writer.close()
+            with contextlib.suppress(ConnectionError):
+                await puppet.writer.wait_closed()
+
+
+@pytest.fixture
+async def ground() -> AsyncIterator[Ground]:
+    async with Ground() as made:
+        yield made
+
+
+async def when(condition: Callable[[], bool]) -> None:
+    async def ask() -> bool:
+        return condition()
+
+    await until(ask)
+
+
+# What Open vSwitch 3.1 answered: features, flows, groups, meters, ports, and a bundle's opening.
+SAID = [
+    "0406002000000001000000000000000100000000fe0000000000004f00000000",
+    "041300a80000000a000100000000000000980100000000000000000000640000000000000000000000000000"
+    "00000000000000000000000000000000000000000001001f800000040000000380000a020800800018040a00"
+    "00ff8000140111000006000800000002000400200000000000190010800010012e0000000000000000160008"
+    "0000000900020018000000000000000000000007ffffffffffffffff0001000804000000",
+    "041300580000000b000700000000000000480300000000090020000000000001ffffffff0000000000000010"
+    "00000001ffe50000000000000020000000000002ffffffff000000000000001000000002ffe5000000000000",
+    "041300280000000c000a00000000000000180005000000020001001000002710000003e800000000",
+    "0413005000000002000d000000000000fffffffe000000005e4c4f4d06480000627231000000000000000000"
+    "000000000000000100000001000008400000000000000000000000000098968000000000",
+    "0513005800000002000d000000000000fffffffe004800001267fb7f85460000627231000000000000000000"
+    "0000000000000001000000010000002000000000000008400000000000000000000000000098968000000000",
+    "05210010000000090000000800010000",
+]
+
+
+def taken(raw: bytes) -> list[object]:
+    """All that the controller makes of these bytes, in either version."""
+    found: list[object] = []
+    for frame in Framer().feed(raw):
+        if frame.version not in VERSIONS:
+            continue
+        codec = Codec(frame.version)
+        message = codec.decode(frame)
+        if frame.kind == frames.PORT_STATUS:
+            found.append(codec.port(message.desc))
+        elif frame.kind == frames.MULTIPART_REPLY and frame.part == frames.PORT_DESC:
+            found += [codec.port(desc) for desc in message.body]
+        elif frame.kind == frames.MULTIPART_REPLY:
+            at = {frames.FLOW: 0, frames.GROUP_DESC: 1, frames.METER_CONFIG: 2}.get(frame.part)
+            bodies: list[list[object]] = [[], [], []]
+            if at is not None:
+                bodies[at] = message.body
+            found.append(codec.program(*bodies))
+    return found
+
+
+def test_what_a_real_switch_said_is_understood() -> None:
+    _, flow, group, meter, port_4, port_5, _ = [taken(bytes.fromhex(said)) for said in SAID]
+    match = (*RULE.match[:1], *RULE.match[2:5])
+    actions = (SetField(field=Field.IP_DSCP, value=46), UseGroup(group=9))
+    rule = replace(RULE, match=match, actions=actions)
+    assert flow == [Program(rules=frozenset({rule}))]
+    assert group == [Program(groups=frozenset({GROUP}))]
+    assert meter == [Program(meters=frozenset({METER}))]
+    assert port_4 == port_5
+
+
+def test_an_action_of_a_wrong_size_is_garbage() -> None:
+    """A decoder that takes the usual size would go on between two actions, and may never end."""
+    said = bytes.fromhex(SAID[2])
+    wrong = said.replace(b"\0\0\0\x10\0\0\0\1", b"\0\0\0\x08\0\0\0\1")
+    assert wrong != said
+    with pytest.raises(Garbage):
+        taken(wrong)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(SAID), st.lists(st.tuples(st.integers(0, 167), st.integers(0, 255))))
+def test_what_a_switch_might_say_is_understood_or_garbage(
+    said: str, errors: list[tuple[int, int]]
+) -> None:
+    raw = bytearray.fromhex(said)
+    for at, value in errors:
+        raw[at % len(raw)] = value
+    try:
+        taken(bytes(raw))
+    except Garbage:
+        pass
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_rules_groups_and_meters_survive_the_wire(version: int) -> None:
+    """As a switch would tell them again: a mod's body is laid out as the description's is."""
+    codec = Codec(version)
+    for entry in (RULE, GROUP, METER):
+        for change in (Put(entry=entry), Put(entry=entry, new=False), Delete(entry=entry)):
+            message = codec.change(change)
+            message.set_xid(1)
+            message.serialize()
+            (frame,) = Framer().feed(bytes(message.buf))
+            assert frame.version == version
+    p = codec.ofproto_parser
+    flow = codec.change(Put(entry=RULE))
+    stats = p.OFPFlowStats(
+        table_id=flow.table_id,
+        priority=flow.priority,
+        match=flow.match,
+        instructions=flow.instructions,
+    )
+    group, meter = codec.change(Put(entry=GROUP)), codec.change(Put(entry=METER))
+    desc = p.OFPGroupDescStats(type_=group.type, group_id=group.group_id, buckets=group.buckets)
+    config = p.OFPMeterConfigStats(flags=meter.flags, meter_id=meter.meter_id, bands=meter.bands)
+    assert codec.program([stats], [desc], [config]) == Program(
+        rules=frozenset({RULE}), groups=frozenset({GROUP}), meters=frozenset({METER})
+    )
+    stats.match = p.OFPMatch(ipv4_dst=("10.0.0.0", "255.0.0.0"))
+    assert codec.program([stats], [], []) is None
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(1, 60), max_size=4))
+def test_any_bytes_are_frames_or_garbage(data: bytes, cuts: list[int]) -> None:
+    framer = Framer()
+    try:
+        for start, end in zip([0, *cuts], [*cuts, 200], strict=True):
+            for frame in framer.feed(data[start:end]):
+                assert len(frame.raw) == int.from_bytes(frame.raw[2:4], "big")
+                frames.versions(frame)
+    except Garbage:
+        pass
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@settings(max_examples=400, deadline=None)
+@given(
+    kind=st.sampled_from([frames.ERROR, frames.FEATURES_REPLY, frames.PORT_STATUS, 19, 21, 33]),
+    part=st.sampled_from([frames.FLOW, frames.GROUP_DESC, frames.METER_CONFIG, frames.PORT_DESC]),
+    body=st.binary(max_size=160)
+    | st.lists(st.sampled_from([b"\0\1", b"\0\4", b"\0\x08", b"\0\x10", b"\0\x38", b"\0\0"])).map(
+        b"".join
+    ),
+)
+def test_what_passes_the_checks_decodes_or_is_garbage(
+    version: int, kind: int, part: int, body: bytes
+) -> None:
+    if kind == frames.MULTIPART_REPLY:
+        body = struct.pack("!HH4x", part, 0) + body
+    try:
+        taken(header(version, kind, 1, body))
+    except Garbage:
+        pass
+
+
+async def test_a_switch_comes_tells_of_its_ports_and_is_gone_at_once(ground: Ground) -> None:
+    controller, events = ground.controller, ground.events
+    puppet = await ground.puppet(0xA)
+    await when(lambda: events == [SwitchUp(dpid=0xA)])
+    (only,) = controller.ports(0xA)
+    assert (only.number, only.name.rstrip("\0"), only.live) == (1, "gAB", True)
+    puppet.writer.write(header(4, frames.ECHO_REQUEST, 77, b"abc"))
+    while (message := await puppet.next())[1] != frames.ECHO_REPLY:
+        pass
+    assert message == (4, frames.ECHO_REPLY, 77)
+    puppet.writer.write(header(4, frames.PORT_STATUS, 0, b"\2" + bytes(7) + port_13(1, 0)))
+    await when(lambda: len(events) == 2)
+    changed = events[1]
+    assert isinstance(changed, PortChanged)
+    assert not changed.port.live
+    waiting = asyncio.create_task(controller.held(0xA))
+    while (await puppet.next())[1] != 18:
+        pass
+    puppet.writer.close()
+    with pytest.raises(SwitchGone):
+        await waiting
+    await when(lambda: events[-1] == SwitchDown(dpid=0xA))
+    with pytest.raises(UnknownSwitch):
+        await controller.held(0xA)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        bytes(64),
+        header(4, frames.PORT_STATUS, 0, b"\2"),
+        header(4, frames.MULTIPART_REPLY, 0, struct.pack("!HH4x", frames.FLOW, 0) + bytes(56)),
+        b"\4\0\0\7\0\0\0\0",
+    ],
+    ids=["http", "zeros", "short", "standing-still", "length"],
+)
+async def test_garbage_ends_its_own_connection_only(ground: Ground, garbage: bytes) -> None:
+    controller, events = ground.controller, ground.events
+    await ground.puppet(0xA)
+    bad = await ground.puppet(0xB)
+    await when(lambda: controller.switches == {0xA, 0xB})
+    stranger = await ground.puppet()
+    for puppet in (bad, stranger):
+        puppet.writer.write(garbage)
+        assert await puppet.ended()
+    await when(lambda: events[-1] == SwitchDown(dpid=0xB))
+    assert controller.switches == {0xA}
+
+
+async def test_a_silent_switch_is_let_go() -> None:
+    async with Ground(echo_s=0.01, timeout_s=0.3) as ground:
+        assert await (await ground.puppet()).ended()
+        mute = await ground.puppet(0xA)
+        await when(lambda: ground.events == [SwitchUp(dpid=0xA), SwitchDown(dpid=0xA)])
+        assert await mute.ended()
+
+
+async def test_a_switch_that_comes_again_replaces_itself(ground: Ground) -> None:
+    controller, events = ground.controller, ground.events
+    first = await ground.puppet(0xA)
+    await when(lambda: len(events) == 1)
+    await ground.puppet(0xA)
+    await when(lambda: len(events) == 3)
+    assert events == [SwitchUp(dpid=0xA), SwitchDown(dpid=0xA), SwitchUp(dpid=0xA)]
+    assert await first.ended()
+    assert controller.switches == {0xA}

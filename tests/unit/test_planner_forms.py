@@ -1,0 +1,73 @@
+"""The compact form is the literal one: equal optima on random problems, by two solvers."""
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from support import planning
+from umbel.planner import checks, fast, formulation, highs
+from umbel.planner.highs import Limits, Word
+from umbel.planner.linear import Linear
+from umbel.planner.problem import Goal, LeastPower, Problem, Tradeoff, Variant
+
+EXACT = Limits(time_s=60.0, gap=1e-6)
+
+
+def optimum(linear: Linear) -> float | None:
+    outcome = highs.solve(linear, EXACT)
+    assert outcome.word in {Word.OPTIMAL, Word.INFEASIBLE}
+    event(outcome.word)
+    return outcome.objective if outcome.word is Word.OPTIMAL else None
+
+
+def assert_same(one: float | None, other: float | None) -> None:
+    if one is None or other is None:
+        assert one is other
+    else:
+        assert one == pytest.approx(other, rel=1e-5, abs=0.05)
+
+
+@given(
+    problem=planning.problems(),
+    variant=st.sampled_from(Variant),
+    gamma=st.sampled_from([0.05, 0.5, 1.0, 4.0]),
+    whole=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_both_forms_have_one_optimum(
+    problem: Problem, variant: Variant, gamma: float, whole: bool
+) -> None:
+    checks.check(problem)
+    instance = planning.compiled(problem, variant)
+    literal = formulation.build(instance, Tradeoff(gamma=gamma), whole_servers=whole)
+    compact = fast.build(instance, Tradeoff(gamma=gamma), whole_servers=whole)
+    assert_same(optimum(literal), optimum(compact.linear))
+
+
+@given(problem=planning.problems(), share=st.sampled_from([0.2, 0.6, 0.95, 1.1]))
+@settings(max_examples=25, deadline=None)
+def test_both_forms_agree_on_least_power(problem: Problem, share: float) -> None:
+    instance = planning.compiled(problem)
+    goal: Goal = LeastPower(qoe_floor=share * instance.full_qoe)
+    literal = formulation.build(instance, goal)
+    compact = fast.build(instance, goal, whole_servers=True)
+    assert_same(optimum(literal), optimum(compact.linear))
+
+
+@given(problem=planning.problems())
+@settings(max_examples=15, deadline=None)
+def test_a_second_solver_agrees(problem: Problem) -> None:
+    instance = planning.compiled(problem)
+    literal = formulation.build(instance).pruned()
+    compact = fast.build(instance, whole_servers=True).linear
+    mine = optimum(compact)
+    assert_same(planning.scip_optimum(literal), mine)
+    assert_same(planning.scip_optimum(compact), mine)
+
+
+@given(problem=planning.problems())
+@settings(max_examples=15, deadline=None)
+def test_pruning_changes_no_optimum(problem: Problem) -> None:
+    literal = formulation.build(planning.compiled(problem))
+    assert_same(optimum(literal), optimum(literal.pruned()))
+    assert literal.pruned().shape[0] < literal.shape[0]
