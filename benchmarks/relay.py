@@ -1,8 +1,9 @@
 """What a forwarder costs: CPU per packet sent, beside the plain C relay, in the same run.
 
-In: nothing. Out: JSON lines on stdout, a table for people on stderr. Both relays get the same
-paced bursts and send to the same destinations; their CPU time is read from the kernel, and what
-they sent is counted by the sink. Rounds alternate, so that a noisy machine disturbs both alike.
+In: optionally how many rounds, and seconds a round. Out: JSON lines on stdout, a table for people
+on stderr. Both relays get the same paced bursts and send to the same destinations; their CPU time
+is read from the kernel, and what they sent is counted by the sink. Rounds alternate, so that a
+noisy machine disturbs both alike.
 """
 
 import asyncio
@@ -79,7 +80,9 @@ def free_ports(count: int) -> int:
             return first
 
 
-def measure(tools: Path, relay: tuple[str, ...], copies: int) -> tuple[float, float]:
+def measure(
+    tools: Path, relay: tuple[str, ...], copies: int, seconds: float
+) -> tuple[float, float]:
     """One round: microseconds per packet sent, and the share that arrived."""
     streams, traffic = CASES[copies], str(tools / "traffic")
     port = free_ports(streams + 1)
@@ -87,7 +90,7 @@ def measure(tools: Path, relay: tuple[str, ...], copies: int) -> tuple[float, fl
         sink = stack.enter_context(running(traffic, "sink", str(port + streams)))
         process = stack.enter_context(running(*relay, str(port), str(streams), str(copies)))
         before_s = cpu_s(process.pid)
-        source = (traffic, "source", "127.0.0.1", str(port), str(streams), str(SECONDS))
+        source = (traffic, "source", "127.0.0.1", str(port), str(streams), str(seconds))
         sent = int(subprocess.run(source, check=True, capture_output=True).stdout)
         time.sleep(SETTLE_S)
         used_s = cpu_s(process.pid) - before_s
@@ -95,8 +98,8 @@ def measure(tools: Path, relay: tuple[str, ...], copies: int) -> tuple[float, fl
     return used_s * 1e6 / arrived, arrived / (sent * copies)
 
 
-def main() -> None:
-    """Every case, n rounds each."""
+def main(count: int = ROUNDS, seconds: float = SECONDS) -> None:
+    """Every case, so many rounds each."""
     with tempfile.TemporaryDirectory() as folder:
         tools = Path(folder)
         for name in ("relay", "traffic"):
@@ -106,7 +109,11 @@ def main() -> None:
         peer = (str(tools / "relay"), "127.0.0.1")
         for copies in CASES:
             rounds = [
-                (measure(tools, ours, copies), measure(tools, peer, copies)) for _ in range(ROUNDS)
+                (
+                    measure(tools, ours, copies, seconds),
+                    measure(tools, peer, copies, seconds),
+                )
+                for _ in range(count)
             ]
             report(copies, rounds)
 
@@ -135,4 +142,4 @@ if __name__ == "__main__":
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(forward(*map(int, sys.argv[2:])))
     else:
-        main()
+        main(*map(int, sys.argv[1:2]), *map(float, sys.argv[2:3]))

@@ -203,6 +203,12 @@ def test_garbage(seed: int) -> None:
     muxer.end()
 
 
+def test_a_clock_that_stands_still_does_not_fill_the_memory() -> None:
+    still = camera.Picture(camera.pictures(0.1)[0].units, Fraction(0), True)
+    segments = muxing.mux(Camera().video([still] * 4000).timed(), end=False)
+    assert sum(part.frames for segment in segments for part in segment.parts) > 2000
+
+
 def test_the_wall_clock_is_the_senders() -> None:
     made = Camera().video(camera.pictures(1.0))
     made.sent.insert(0, report(made.ssrc, made.timestamp))

@@ -167,6 +167,19 @@ def test_standing_of_what_a_player_may_wait_for() -> None:
     assert standing(99, None) is Standing.THERE
 
 
+def test_a_part_beyond_a_segment_is_waited_for_in_the_next() -> None:
+    origin = Origin(first_number=10).feed([e for e in recording(9.0) if e[0] < 4.05])
+    window = origin.window
+    assert [(s.number, s.is_open, len(s.parts)) for s in window.segments] == [
+        (10, False, 6),
+        (11, False, 6),
+    ]
+    assert window.standing(10, 6) is Standing.THERE
+    assert window.standing(11, 5) is Standing.THERE
+    assert window.standing(11, 6) is Standing.COMING
+    assert window.standing(12, 0) is Standing.COMING
+
+
 def test_the_window_is_bounded() -> None:
     origin = Origin().feed(recording(31.0))
     window = origin.window

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from fractions import Fraction
 
 import pytest
 
@@ -185,6 +186,31 @@ async def test_closing_ends_the_playlist_and_every_wait(live: Live) -> None:
     for segment in ended.whole:
         assert (await live.get(segment.uri)).status == 200
     live.stream.close()
+
+
+async def test_closing_ends_the_wait_for_a_part_that_never_comes(live: Live) -> None:
+    await live.play(recording(5.0))
+    # A new sender whose keyframe cannot be used: the old one's last part is out, none follows.
+    unusable = camera.Picture((b"\x67\x42", b"\x68\x01", b"\x65\x01"), Fraction(0), True)
+    live.stream.packets([data for _, data in Camera(ssrc=77).video([unusable]).timed()], now_s())
+    view = await live.view()
+    waiting = asyncio.create_task(live.get(view.hint))
+    await asyncio.sleep(0.1)
+    before_s = now_s()
+    live.stream.close()
+    assert code(await waiting) == (404, "umbel.hls_unknown")
+    assert now_s() == before_s
+
+
+async def test_what_a_player_was_told_stays_true(live: Live) -> None:
+    """Keyframes that come rarer than before do not change TARGETDURATION."""
+    sparse = Camera().video(camera.pictures(6.0, gop=60))
+    shown = camera.pictures(10.0, gop=240)
+    live.play(sparse.video(shown, 6.0).timed())
+    first = await live.view()
+    assert first.target_s == 2
+    await asyncio.sleep(13)
+    hls_player.check_next(first, await live.view())
 
 
 async def test_closing_what_never_began(live: Live) -> None:

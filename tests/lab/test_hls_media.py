@@ -1,0 +1,124 @@
+"""A real encoder's packets to real players: nothing missing, in sync, and near to live."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+
+from support import hls_lab, hls_player, mp4
+from support.hls_player import PlaylistView
+
+pytestmark = pytest.mark.lab
+
+
+def flashes_and_beeps(data: bytes) -> tuple[list[float], list[float]]:
+    """When the picture turns white, and when the tone starts, in seconds."""
+    flashes, beeps = [], []
+    was_white, silent_since = True, -1.0
+    with av.open(io.BytesIO(data)) as container:
+        for frame in container.decode():
+            assert frame.time is not None
+            if isinstance(frame, av.VideoFrame):
+                plane = bytes(frame.planes[0])
+                is_white = plane[len(plane) // 2] > 128
+                if is_white and not was_white:
+                    flashes.append(frame.time)
+                was_white = is_white
+                continue
+            assert isinstance(frame, av.AudioFrame)
+            for at_s in _loud(frame):
+                if at_s - silent_since > 0.5:
+                    beeps.append(at_s)
+                silent_since = at_s
+    return flashes, beeps
+
+
+def _loud(frame: av.AudioFrame) -> Iterator[float]:
+    values = memoryview(bytes(frame.planes[0])).cast("f" if "flt" in frame.format.name else "h")
+    loud = 0.1 if "flt" in frame.format.name else 3000
+    step = 1 if frame.format.is_planar else 2
+    for number in range(0, len(values), step * 24):
+        if max(abs(value) for value in values[number : number + step * 24]) > loud:
+            yield (frame.time or 0.0) + number / step / 48_000
+
+
+async def follow(client: httpx.AsyncClient, until_parts: int) -> bytes:
+    """Play like a low-latency player: the file of all parts."""
+    view = await _load(client)
+    section = (await client.get(view.segments[0].map_uri)).content
+    taken: list[bytes] = []
+    seen: set[str] = set()
+    while len(taken) < until_parts:
+        for segment in view.segments:
+            for part in segment.parts:
+                if part.uri in seen or not (taken or part.independent):
+                    continue
+                seen.add(part.uri)
+                taken.append((await client.get(part.uri)).raise_for_status().content)
+        hinted = client.get(view.hint)
+        waited = {"_HLS_msn": view.last_number + 1, "_HLS_part": view.open_parts}
+        later = await _load(client, **waited)
+        hls_player.check_next(view, later)
+        assert (await hinted).status_code == 200
+        view = later
+    return section + b"".join(taken)
+
+
+async def _load(client: httpx.AsyncClient, **query: int) -> PlaylistView:
+    answer = await client.get("media.m3u8", params=query)
+    assert answer.status_code == 200, answer.text
+    return hls_player.parse(answer.text)
+
+
+async def test_a_low_latency_player_gets_every_frame_in_sync() -> None:
+    async with hls_lab.page() as page, hls_lab.process(*hls_lab.publisher(page.receiver.port, 60)):
+        base = page.url.rsplit("/", 1)[0] + "/"
+        async with httpx.AsyncClient(base_url=base, timeout=20) as client:
+            index = (await client.get("index.m3u8")).text
+            data = await follow(client, 30)
+    assert re.search(r'CODECS="avc1\.[0-9a-f]{6},opus",RESOLUTION=320x180', index)
+    got = mp4.decode(data)
+    assert len(got.shown_s) == 300
+    assert got.shown_s == sorted(set(got.shown_s))
+    assert got.heard_s == sorted(set(got.heard_s))
+    flashes, beeps = flashes_and_beeps(data)
+    assert len(flashes) in (9, 10)
+    apart_s = [min(beeps, key=lambda beep: abs(beep - flash)) - flash for flash in flashes]
+    assert max(map(abs, apart_s)) < 0.05, apart_s
+
+
+async def test_ffmpeg_plays_it_as_plain_hls(tmp_path: Path) -> None:
+    out = tmp_path / "recorded.mp4"
+    async with hls_lab.page() as page, hls_lab.process(*hls_lab.publisher(page.receiver.port, 60)):
+        player = (hls_lab.FFMPEG, "-nostdin", "-loglevel", "error", "-i", page.url + "?token=t/1")
+        async with hls_lab.process(*player, "-t", "6", "-c", "copy", str(out)) as ffmpeg:
+            _, said = await ffmpeg.communicate()
+            assert ffmpeg.returncode == 0, said.decode()
+    assert {path.rsplit("-")[0] for path in page.requests} >= {"/index.m3u8", "/media.m3u8"}
+    got = mp4.decode(out.read_bytes())
+    assert 175 <= len(got.shown_s) <= 185
+    flashes, beeps = flashes_and_beeps(out.read_bytes())
+    assert len(flashes) >= 5
+    for flash in flashes:
+        assert min(abs(beep - flash) for beep in beeps) < 0.05
+
+
+async def test_a_restarted_encoder_goes_on_after_a_discontinuity() -> None:
+    async with hls_lab.page() as page:
+        for _ in range(2):
+            async with hls_lab.process(*hls_lab.publisher(page.receiver.port, 4.5)) as ffmpeg:
+                await ffmpeg.wait()
+        page.stream.close()
+        answer = await page.stream.get("media.m3u8", {})
+        view = hls_player.parse(answer.body.decode())
+        assert [s.discontinuity for s in view.segments].count(True) == 1
+        assert sum(s.duration_s for s in view.segments) == pytest.approx(9.0, abs=0.2)
+        for segment in view.segments:
+            section = await page.stream.get(segment.map_uri, {})
+            body = await page.stream.get(segment.uri, {})
+            shown = mp4.decode(section.body + body.body).shown_s
+            assert len(shown) == round(segment.duration_s * 30)
