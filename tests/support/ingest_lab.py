@@ -182,9 +182,16 @@ def decode_audio(packets: Sequence[RtpPacket]) -> int:
 
 
 def children(parent: int) -> list[int]:
-    """Process ids of a process' children."""
+    """Process ids of a process' workers; a test run has other children too, a database say."""
     text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    return [int(item) for item in text.split()]
+    return [pid for pid in map(int, text.split()) if _is_worker(pid)]
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return b"ingest_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
 
 
 def alive(pid: int) -> bool:
