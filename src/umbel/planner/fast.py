@@ -6,7 +6,7 @@
    one slope of the quality model makes no difference, so (2) is one row for each such class.
 3. k, w and t become one fraction u at the price of a full server's vCPU, a lower bound that
    `solve` rounds up afterwards; or stay whole with `whole_servers`.
-4. Cuts that only exclude what costs and gives nothing: g <= r, z <= g, no cache in a dark node.
+4. Cuts that only exclude what costs and gives nothing: g <= r, z <= g, no service from a dark node.
 Flow rows are in Gbit/s, vCPU rows in hundreds, storage rows in units of the node.
 """
 
@@ -317,6 +317,18 @@ def _router_cut(draft: _Draft) -> None:
     draft.assembly.add(rows, draft.r[away], -1.0)
 
 
+def _dark_cut(draft: _Draft) -> None:
+    """A dark node has no hits and serves nothing unseen: without vCPUs (5d) neither gives any
+    quality. Stronger than (5c) and (6), which hold for sums only."""
+    inst, at = draft.instance, draft.places
+    unseen = np.flatnonzero(~inst.known[at.share_commodity])
+    parts = ((draft.hit, at.hit_node), (draft.share[unseen], at.share_node[unseen]))
+    for family, (columns, node) in zip(("h<=g", "vf<=g"), parts, strict=True):
+        rows = draft.assembly.rows(family, len(columns), -INFINITE, 0.0)
+        draft.assembly.add(rows, columns, 1.0)
+        draft.assembly.add(rows, draft.g[node], -1.0)
+
+
 def _edge_caching(draft: _Draft) -> None:
     """ViRCA3: f_i^{ems} <= z_i^e for mobile ends and i != PoP."""
     inst, at = draft.instance, draft.places
@@ -348,4 +360,5 @@ _FAMILIES = (
     _cache_rows,
     _server_rows,
     _router_cut,
+    _dark_cut,
 )

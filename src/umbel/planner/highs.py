@@ -9,7 +9,7 @@ from enum import StrEnum
 import highspy
 import numpy as np
 
-from umbel.planner.linear import Floats, Linear
+from umbel.planner.linear import Floats, Ints, Linear
 
 SOLVER = "highs"
 
@@ -94,7 +94,7 @@ class Session:
         start.alien = False
         self._highs.setBasis(start)
 
-    def bound_columns(self, columns: Floats, lower: Floats, upper: Floats) -> None:
+    def bound_columns(self, columns: Ints, lower: Floats, upper: Floats) -> None:
         """New bounds of some columns."""
         chosen = np.asarray(columns, dtype=np.int32)
         self._highs.changeColsBounds(len(chosen), chosen, lower, upper)
@@ -114,9 +114,11 @@ class Session:
         )
         self._width += count
 
-    def run(self, limits: Limits) -> Outcome:
-        """Solves what is there now."""
+    def run(self, limits: Limits, *, interior: bool = False) -> Outcome:
+        """Solves what is there now. The interior point method ends at a basis too; it is the
+        steadier one from nothing, dual simplex is the one that goes on from a basis."""
         highs = self._highs
+        highs.setOptionValue("solver", "ipm" if interior else "choose")
         # HiGHS counts its time limit over all runs of an instance.
         highs.setOptionValue("time_limit", float(self._spent_s + max(limits.time_s, 0.0)))
         highs.setOptionValue("mip_abs_gap", float(limits.gap))
