@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from umbel.planner.highs import Limits, Outcome, Session, Word
+from umbel.planner.highs import Limits, Method, Outcome, Session, Word
 from umbel.planner.linear import Flags, Floats, Ints, Linear
 
 # So near to 0 or 1 a fraction is taken at its word.
@@ -25,7 +25,7 @@ def dive(linear: Linear, limits: Limits) -> Outcome:
     `word` is OPTIMAL where the two are within the gap, INFEASIBLE where the relaxation is.
     """
     session = Session(linear.relaxed())
-    root = session.run(limits, interior=True)
+    root = session.run(limits, Method.INTERIOR)
     if root.word is not Word.OPTIMAL or root.values is None:
         return replace(root, values=None, objective=np.inf)
     whole = np.flatnonzero(linear.integer)

@@ -24,6 +24,14 @@ class Word(StrEnum):
     FAILED = "failed"
 
 
+class Method(StrEnum):
+    """How to solve a linear program; all end at a basis."""
+
+    DUAL = "dual"  # goes on from a basis whose bounds or right sides changed
+    PRIMAL = "primal"  # goes on from a basis when there are new columns
+    INTERIOR = "interior"  # the steadiest from nothing
+
+
 _STATUS = highspy.HighsModelStatus
 _WORDS = {
     _STATUS.kOptimal: Word.OPTIMAL,
@@ -99,26 +107,11 @@ class Session:
         chosen = np.asarray(columns, dtype=np.int32)
         self._highs.changeColsBounds(len(chosen), chosen, lower, upper)
 
-    def add_columns(self, linear: Linear) -> None:
-        """Further columns, given as a program with the same rows."""
-        count, _rows, entries = linear.shape
-        self._highs.addCols(
-            count,
-            linear.cost,
-            linear.lower,
-            linear.upper,
-            entries,
-            linear.starts[:-1],
-            linear.indices,
-            linear.values,
-        )
-        self._width += count
-
-    def run(self, limits: Limits, *, interior: bool = False) -> Outcome:
-        """Solves what is there now. The interior point method ends at a basis too; it is the
-        steadier one from nothing, dual simplex is the one that goes on from a basis."""
+    def run(self, limits: Limits, method: Method = Method.DUAL) -> Outcome:
+        """Solves what is there now."""
         highs = self._highs
-        highs.setOptionValue("solver", "ipm" if interior else "choose")
+        highs.setOptionValue("solver", "ipm" if method is Method.INTERIOR else "simplex")
+        highs.setOptionValue("simplex_strategy", 4 if method is Method.PRIMAL else 1)
         # HiGHS counts its time limit over all runs of an instance.
         highs.setOptionValue("time_limit", float(self._spent_s + max(limits.time_s, 0.0)))
         highs.setOptionValue("mip_abs_gap", float(limits.gap))

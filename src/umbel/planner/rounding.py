@@ -10,7 +10,7 @@ import numpy as np
 
 from umbel.planner import decode, fast, highs
 from umbel.planner.fast import Fast
-from umbel.planner.highs import Limits, Session, Word
+from umbel.planner.highs import Limits, Method, Session, Word
 from umbel.planner.linear import Floats
 from umbel.planner.result import Plan
 
@@ -64,7 +64,7 @@ def _rounded(lit: Fast, rough: Plan, limits: Limits) -> tuple[list[Plan], float]
         upper = servers * per_server - lost
         session.bound_columns(columns, np.zeros(len(upper)), upper)
         left = replace(limits, time_s=limits.time_s - spent_s)
-        outcome = session.run(left, interior=used is None)
+        outcome = session.run(left, Method.INTERIOR if used is None else Method.DUAL)
         spent_s += outcome.run_s
         if outcome.word is not Word.OPTIMAL or outcome.values is None:
             break

@@ -53,13 +53,23 @@ def plan(
     instance = compile_problem(problem, routes, variant)
     program = fast.build(instance, goal)
     gap = effort.gap_share * instance.full_power_w
-    limits = Limits(time_s=effort.time_s * (1 - _ROUND_TIME), gap=gap * _CHOICE_GAP)
+    return finish(program, choose(program, limits_of(effort, gap)), gap, effort)
+
+
+def limits_of(effort: Effort, gap: float) -> Limits:
+    """Time and gap for the choice of nodes and hosts; the rest is for whole servers."""
+    return Limits(time_s=effort.time_s * (1 - _ROUND_TIME), gap=gap * _CHOICE_GAP)
+
+
+def choose(program: Fast, limits: Limits) -> Outcome:
+    """Nodes and hosts: the compact program within limits."""
     outcome = heuristics.dive(program.linear, limits)
-    if outcome.word is Word.LIMIT and variant is Variant.VIRCA and routes.hosts:
+    movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
+    if outcome.word is Word.LIMIT and movable:
         outcome = _with_guess(program, outcome, limits)
     if outcome.word is Word.LIMIT and outcome.run_s < limits.time_s:
         outcome = _search(program, outcome, limits)
-    return finish(program, outcome, gap, effort)
+    return outcome
 
 
 def _with_guess(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
@@ -117,10 +127,10 @@ def _verdict(
     return Result(meaning=meaning, plan=best, report=report)
 
 
-def carry_over(source: Fast, values: Floats, target: Fast) -> Floats:
+def carry_over(source: Fast, values: Floats, target: Fast, into: Floats | None = None) -> Floats:
     """A solution of one program as one of another with the same problem and at least as many
-    columns: places that the first one lacks stay zero."""
-    made = np.zeros(len(target.linear.cost))
+    columns: places that the first one lacks stay zero, or as `into` has them."""
+    made = np.zeros(len(target.linear.cost)) if into is None else into
     for family, columns in target.linear.columns.items():
         mine, theirs = _places(target, family), _places(source, family)
         shared, at, there = np.intersect1d(mine, theirs, return_indices=True)
@@ -132,7 +142,8 @@ def carry_over(source: Fast, values: Floats, target: Fast) -> Floats:
 def _places(program: Fast, family: str) -> Ints:
     """One number for what each column of a family is about."""
     at, instance = program.places, program.instance
-    width = max(instance.nodes, len(instance.paths), len(instance.commodities)) + 1
+    # Wider than any number of paths, so that programs over other paths count alike.
+    width = 1 << 31
     pairs = {
         "share": (at.share_commodity, at.share_node),
         "hit": (at.hit_content, at.hit_node),
@@ -144,5 +155,7 @@ def _places(program: Fast, family: str) -> Ints:
         return one * width + other
     if family == "shed":
         slope = np.searchsorted(np.unique(instance.commodities.slope), at.shed_slope)
-        return (slope * width + at.shed_end) * width + at.shed_node
+        return (slope * len(instance.ends) + at.shed_end) * width + at.shed_node
+    if family == "y":
+        return at.fill_path
     return np.arange(len(program.linear.columns[family]))
