@@ -72,7 +72,7 @@ def compiled(problem: Problem, variant: Variant = Variant.VIRCA) -> Instance:
 
 
 @st.composite
-def problems(draw: st.DrawFn, follow_fibre: st.SearchStrategy[bool] | None = None) -> Problem:
+def problems(draw: st.DrawFn, follow_fibre: bool | None = None) -> Problem:
     """Random trees with extra fibres, up to seven nodes, in which every resource can be scarce."""
     core = draw(st.integers(1, 3))
     accesses = draw(
@@ -107,7 +107,7 @@ def problems(draw: st.DrawFn, follow_fibre: st.SearchStrategy[bool] | None = Non
         bypass_lightpaths=draw(st.integers(1, 2)),
     )
     routing = Routing(
-        follow_fibre=draw(follow_fibre or st.booleans()),
+        follow_fibre=draw(st.booleans()) if follow_fibre is None else follow_fibre,
         bypass=draw(st.booleans()),
         routes_per_pair=draw(st.integers(1, 2)),
         detour_hops=draw(st.integers(0, 1)),

@@ -40,8 +40,8 @@ def binding(fast: Fast, time_s: float) -> tuple[Binding, ...]:
         return (
             Binding(family="(5a)", what="demand: all of it at best quality is below the floor"),
         )
-    elastic, families = _elastic(fast.linear)
-    outcome = highs.solve(elastic, Limits(time_s=time_s, gap=_ENOUGH))
+    relaxed, families = elastic(fast.linear)
+    outcome = highs.solve(relaxed, Limits(time_s=time_s, gap=_ENOUGH))
     if outcome.values is None or outcome.word not in {Word.OPTIMAL, Word.LIMIT}:
         return ()
     excess = outcome.values[-len(families) :]
@@ -50,7 +50,7 @@ def binding(fast: Fast, time_s: float) -> tuple[Binding, ...]:
     return tuple(Binding(family=name, what=_LIMITS[name][0]) for name in short)
 
 
-def _elastic(linear: Linear) -> tuple[Linear, Floats]:
+def elastic(linear: Linear) -> tuple[Linear, Floats]:
     """The program with a column for each limiting row, which lifts it at a price; and the family
     of each such column."""
     some = [name for name in _LIMITS if name in linear.rows]

@@ -6,7 +6,7 @@
    one slope of the quality model makes no difference, so (2) is one row for each such class.
 3. k, w and t become one fraction u at the price of a full server's vCPU, a lower bound that
    `solve` rounds up afterwards; or stay whole with `whole_servers`.
-4. Cuts that only exclude what costs and gives nothing: g <= r, z <= g, no cache in a dark node.
+4. Cuts that only exclude what costs and gives nothing: g <= r, z <= g, no service from a dark node.
 Flow rows are in Gbit/s, vCPU rows in hundreds, storage rows in units of the node.
 """
 
@@ -39,6 +39,7 @@ class Places:
     flow_end: Ints
     flow_path: Ints
     fill_path: Ints  # of `y`
+    balance: Ints  # end x nodes + node of each row of (3b)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +99,10 @@ def find_places(instance: Instance) -> Places:
     leads = instance.serves[instance.path_from] & instance.may_host[instance.path_to]
     flow_end, flow_path = np.nonzero(leads.T)
     pop = instance.routes.pop
+    served = end * instance.nodes + share_node
+    sent = flow_end * instance.nodes + instance.path_from[flow_path]
     return Places(
+        balance=np.unique(np.concatenate([served, sent])),
         share_commodity=share_commodity,
         share_node=share_node,
         shed_class=shed_class,
@@ -163,13 +167,14 @@ def _flow_rows(draft: _Draft) -> None:
     """(3b) summed over an end's commodities: for each end and source, the flow on its paths is
     the traffic served at best quality less what is shed."""
     inst, at = draft.instance, draft.places
-    flow_key = at.flow_end * inst.nodes + inst.path_from[at.flow_path]
-    share_key = inst.commodities.end[at.share_commodity] * inst.nodes + at.share_node
-    shed_key = at.shed_end * inst.nodes + at.shed_node
-    every = (flow_key, share_key, shed_key)
-    keys, where = np.unique(np.concatenate(every), return_inverse=True)
-    rows = draft.assembly.rows("(3b)", len(keys), 0.0, 0.0)[where]
-    flow, share, shed = np.split(rows, np.cumsum([len(flow_key), len(share_key)]))
+    rows = draft.assembly.rows("(3b)", len(at.balance), 0.0, 0.0)
+
+    def row(end: Ints, node: Ints) -> Ints:
+        return rows[np.searchsorted(at.balance, end * inst.nodes + node)]
+
+    flow = row(at.flow_end, inst.path_from[at.flow_path])
+    share = row(inst.commodities.end[at.share_commodity], at.share_node)
+    shed = row(at.shed_end, at.shed_node)
     most = inst.commodities.most_mbps[at.share_commodity]
     draft.assembly.add(flow, draft.flow, GBIT)
     draft.assembly.add(share, draft.share, -most * GBIT)
@@ -317,6 +322,18 @@ def _router_cut(draft: _Draft) -> None:
     draft.assembly.add(rows, draft.r[away], -1.0)
 
 
+def _dark_cut(draft: _Draft) -> None:
+    """A dark node has no hits and serves nothing unseen: without vCPUs (5d) neither gives any
+    quality. Stronger than (5c) and (6), which hold for sums only."""
+    inst, at = draft.instance, draft.places
+    unseen = np.flatnonzero(~inst.known[at.share_commodity])
+    parts = ((draft.hit, at.hit_node), (draft.share[unseen], at.share_node[unseen]))
+    for family, (columns, node) in zip(("h<=g", "vf<=g"), parts, strict=True):
+        rows = draft.assembly.rows(family, len(columns), -INFINITE, 0.0)
+        draft.assembly.add(rows, columns, 1.0)
+        draft.assembly.add(rows, draft.g[node], -1.0)
+
+
 def _edge_caching(draft: _Draft) -> None:
     """ViRCA3: f_i^{ems} <= z_i^e for mobile ends and i != PoP."""
     inst, at = draft.instance, draft.places
@@ -348,4 +365,5 @@ _FAMILIES = (
     _cache_rows,
     _server_rows,
     _router_cut,
+    _dark_cut,
 )

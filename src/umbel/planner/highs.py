@@ -9,7 +9,7 @@ from enum import StrEnum
 import highspy
 import numpy as np
 
-from umbel.planner.linear import Floats, Linear
+from umbel.planner.linear import Floats, Ints, Linear
 
 SOLVER = "highs"
 
@@ -22,6 +22,14 @@ class Word(StrEnum):
     INFEASIBLE = "infeasible"
     UNBOUNDED = "unbounded"
     FAILED = "failed"
+
+
+class Method(StrEnum):
+    """How to solve a linear program; all end at a basis."""
+
+    DUAL = "dual"  # goes on from a basis whose bounds or right sides changed
+    PRIMAL = "primal"  # goes on from a basis when there are new columns
+    INTERIOR = "interior"  # the steadiest from nothing
 
 
 _STATUS = highspy.HighsModelStatus
@@ -94,29 +102,16 @@ class Session:
         start.alien = False
         self._highs.setBasis(start)
 
-    def bound_columns(self, columns: Floats, lower: Floats, upper: Floats) -> None:
+    def bound_columns(self, columns: Ints, lower: Floats, upper: Floats) -> None:
         """New bounds of some columns."""
         chosen = np.asarray(columns, dtype=np.int32)
         self._highs.changeColsBounds(len(chosen), chosen, lower, upper)
 
-    def add_columns(self, linear: Linear) -> None:
-        """Further columns, given as a program with the same rows."""
-        count, _rows, entries = linear.shape
-        self._highs.addCols(
-            count,
-            linear.cost,
-            linear.lower,
-            linear.upper,
-            entries,
-            linear.starts[:-1],
-            linear.indices,
-            linear.values,
-        )
-        self._width += count
-
-    def run(self, limits: Limits) -> Outcome:
+    def run(self, limits: Limits, method: Method = Method.DUAL) -> Outcome:
         """Solves what is there now."""
         highs = self._highs
+        highs.setOptionValue("solver", "ipm" if method is Method.INTERIOR else "simplex")
+        highs.setOptionValue("simplex_strategy", 4 if method is Method.PRIMAL else 1)
         # HiGHS counts its time limit over all runs of an instance.
         highs.setOptionValue("time_limit", float(self._spent_s + max(limits.time_s, 0.0)))
         highs.setOptionValue("mip_abs_gap", float(limits.gap))

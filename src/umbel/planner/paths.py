@@ -70,7 +70,9 @@ def find_routes(network: Network, routing: Routing, *, list_paths: bool = True) 
     paths: tuple[Path, ...] = ()
     if list_paths:
         listing = (
-            _cuts(routing, routes) if routing.follow_fibre else _chains(routing, routes, lightpaths)
+            _cuts(routing, routes)
+            if routing.follow_fibre
+            else _chains(routing, bare, routes, lightpaths)
         )
         paths = tuple(_bounded(listing, routing.most_paths))
     return Routes(
@@ -190,8 +192,15 @@ def _cuts(routing: Routing, routes: Mapping[tuple[int, int], list[Path]]) -> Ite
         yield from seen
 
 
+def relays(routes: Routes, routing: Routing) -> frozenset[int]:
+    """The nodes that a path may pass."""
+    ends = set() if routing.ends_relay else set(routes.ends) - {routes.pop}
+    return frozenset(node for node in range(len(routes.names)) if node not in ends)
+
+
 def _chains(
     routing: Routing,
+    bare: Routes,
     pairs: Iterable[tuple[int, int]],
     lightpaths: Iterable[tuple[int, int, int]],
 ) -> Iterator[Path]:
@@ -199,8 +208,10 @@ def _chains(
     onward: dict[int, list[int]] = {}
     for i, j, _size in lightpaths:
         onward.setdefault(i, []).append(j)
+    through = relays(bare, routing)
     for source, target in pairs:
-        yield from _chains_of(source, target, onward, routing.lightpaths_per_path)
+        some = {i: [j for j in to if j in through or j == target] for i, to in onward.items()}
+        yield from _chains_of(source, target, some, routing.lightpaths_per_path)
 
 
 def _chains_of(

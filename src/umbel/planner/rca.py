@@ -89,9 +89,11 @@ def build(instance: Instance, infrastructure: Infrastructure) -> Fast:
     lower, upper = linear.lower.copy(), linear.upper.copy()
     by_name = {node.name: node for node in infrastructure.nodes}
     nodes = [by_name[name] for name in instance.routes.names]
-    given = [n.bbu_vcpus for n in nodes] + [n.transcode_vcpus for n in nodes]
-    lower[columns["wt"]] = upper[columns["wt"]] = given
-    lower[columns["k"]] = upper[columns["k"]] = [node.servers for node in nodes]
+    # Servers behind a dark switch or router are of no use.
+    live = upper[columns["g"]]
+    given = np.array([[n.bbu_vcpus, n.transcode_vcpus, n.servers] for n in nodes]) * live[:, None]
+    lower[columns["wt"]] = upper[columns["wt"]] = given[:, :2].T.ravel()
+    lower[columns["k"]] = upper[columns["k"]] = given[:, 2]
     cost = np.zeros_like(linear.cost)
     c, some = instance.commodities, program.places.share_commodity
     cost[columns["share"]] = -(c.slope * c.most_mbps)[some]

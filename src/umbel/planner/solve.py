@@ -1,14 +1,14 @@
 """ViRCA: which nodes to run, where base bands go, who serves what. Problem in, Result out.
 
-ViRCA2 first (its solution is feasible for ViRCA, and it is quick), then ViRCA from there on the
-compact program, then whole servers on the infrastructure that was found.
+A dive first; where its gap is too wide, ViRCA2, whose solution is feasible for ViRCA; then the
+branching search from the better of them; at last whole servers on what was chosen.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from umbel.planner import checks, decode, explain, fast, highs, paths, rca
+from umbel.planner import checks, explain, fast, heuristics, highs, paths, rca, rounding
 from umbel.planner.fast import Fast
 from umbel.planner.highs import Limits, Outcome, Word
 from umbel.planner.instance import compile_problem
@@ -27,7 +27,7 @@ class Effort:
     gap_share: float = 0.005
 
 
-# Of the time: at most this for the first guess, and what is kept back for whole servers.
+# Of the time: at most this for a dive of ViRCA2, and what is kept back for whole servers.
 _GUESS_TIME = 0.25
 _ROUND_TIME = 0.15
 # Of the gap: for the choice of nodes, and for whole servers; the rest is what rounding may cost.
@@ -53,81 +53,97 @@ def plan(
     instance = compile_problem(problem, routes, variant)
     program = fast.build(instance, goal)
     gap = effort.gap_share * instance.full_power_w
-    left_s = effort.time_s
-    start = None
-    if variant is Variant.VIRCA and routes.hosts:
-        guess = fast.build(compile_problem(problem, routes, Variant.VIRCA2), goal)
-        found = highs.solve(guess.linear, Limits(time_s=left_s * _GUESS_TIME, gap=gap))
-        left_s -= found.run_s
-        start = None if found.values is None else carry_over(guess, found.values, program)
-    limits = Limits(time_s=left_s - effort.time_s * _ROUND_TIME, gap=gap * _CHOICE_GAP)
-    outcome = highs.solve(program.linear, limits, start)
-    return finish(program, outcome, gap, effort.time_s - (left_s - outcome.run_s), effort)
+    return finish(program, choose(program, limits_of(effort, gap)), gap, effort)
 
 
-def finish(program: Fast, outcome: Outcome, gap: float, spent_s: float, effort: Effort) -> Result:
+def limits_of(effort: Effort, gap: float) -> Limits:
+    """Time and gap for the choice of nodes and hosts; the rest is for whole servers."""
+    return Limits(time_s=effort.time_s * (1 - _ROUND_TIME), gap=gap * _CHOICE_GAP)
+
+
+def choose(program: Fast, limits: Limits) -> Outcome:
+    """Nodes and hosts: the compact program within limits."""
+    outcome = heuristics.dive(program.linear, limits)
+    movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
+    if outcome.word is Word.LIMIT and movable:
+        outcome = _with_guess(program, outcome, limits)
+    if outcome.word is Word.LIMIT and outcome.run_s < limits.time_s:
+        outcome = _search(program, outcome, limits)
+    return outcome
+
+
+def _with_guess(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
+    """The better of an outcome and what ViRCA2 comes to."""
+    instance = program.instance
+    simple = compile_problem(instance.problem, instance.routes, Variant.VIRCA2)
+    guess = fast.build(simple, program.goal)
+    left_s = min(limits.time_s - outcome.run_s, limits.time_s * _GUESS_TIME)
+    found = heuristics.dive(guess.linear, replace(limits, time_s=left_s))
+    spent = replace(outcome, run_s=outcome.run_s + found.run_s)
+    if found.values is None or found.objective >= outcome.objective:
+        return spent
+    close = found.objective - outcome.bound <= limits.gap
+    return replace(
+        spent,
+        word=Word.OPTIMAL if close else Word.LIMIT,
+        objective=found.objective,
+        values=carry_over(guess, found.values, program),
+    )
+
+
+def _search(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
+    """The branching search from an outcome; never worse than it."""
+    left = replace(limits, time_s=limits.time_s - outcome.run_s)
+    found = highs.solve(program.linear, left, outcome.values)
+    run_s = outcome.run_s + found.run_s
+    if found.values is None or found.objective > outcome.objective:
+        found = replace(found, objective=outcome.objective, values=outcome.values)
+    return replace(found, bound=max(found.bound, outcome.bound), run_s=run_s)
+
+
+def finish(program: Fast, outcome: Outcome, gap: float, effort: Effort) -> Result:
     """From the relaxed program's outcome to whole servers and a verdict."""
-    report = replace(rca.report_of(program, outcome), run_s=spent_s)
+    report = rca.report_of(program, outcome)
+    left_s = max(effort.time_s - outcome.run_s, effort.time_s * _ROUND_TIME)
     if outcome.word is Word.INFEASIBLE:
-        short = explain.binding(program, max(1.0, effort.time_s - spent_s))
+        short = explain.binding(program, left_s)
         return Result(meaning=Meaning.INFEASIBLE, plan=None, report=report, binding=short)
     if outcome.values is None:
         return Result(meaning=Meaning.UNKNOWN, plan=None, report=report)
-    limits = Limits(
-        time_s=max(effort.time_s - spent_s, effort.time_s * _ROUND_TIME), gap=gap * _ROUND_GAP
-    )
-    return _verdict(program, whole(program, outcome.values, limits), report, gap)
+    limits = Limits(time_s=left_s, gap=gap * _ROUND_GAP)
+    return _verdict(program, rounding.whole(program, outcome.values, limits), report, gap)
 
 
 def _verdict(
     program: Fast, rounded: tuple[Plan | None, float], report: Report, gap: float
 ) -> Result:
     best, took_s = rounded
+    report = replace(report, run_s=report.run_s + took_s)
     if best is None:
-        missed = replace(report, objective=np.inf, run_s=report.run_s + took_s)
+        missed = replace(report, objective=np.inf)
         return Result(meaning=Meaning.UNKNOWN, plan=None, report=missed)
-    report = replace(report, objective=objective(program, best), run_s=report.run_s + took_s)
-    good = report.gap <= gap
-    return Result(meaning=Meaning.OPTIMAL if good else Meaning.FEASIBLE, plan=best, report=report)
+    report = replace(report, objective=rounding.objective(program, best))
+    meaning = Meaning.OPTIMAL if report.gap <= gap else Meaning.FEASIBLE
+    return Result(meaning=meaning, plan=best, report=report)
 
 
-def objective(program: Fast, plan_: Plan) -> float:
-    """(1a) of a plan, in W."""
-    return plan_.power.total_w - program.instance.watts_per_qoe(program.goal) * plan_.qoe
-
-
-def whole(program: Fast, values: Floats, limits: Limits) -> tuple[Plan | None, float]:
-    """The best plan with whole servers on the nodes and hosts of a solution, and the seconds it
-    took; None where these cannot do it in whole servers or in that time."""
-    rough = decode.plan_of(program, values)
-    confined = decode.confine(program.instance, rough.infrastructure)
-    exact = fast.build(confined, program.goal, whole_servers=True)
-    exact = decode.fix_switches(exact, rough.infrastructure)
-    outcome = highs.solve(exact.linear, limits)
-    plans = [] if decode.overfull(program.instance, rough.infrastructure) else [rough]
-    if outcome.values is not None:
-        plans.append(decode.plan_of(exact, outcome.values))
-    return min(plans, key=lambda p: objective(program, p), default=None), outcome.run_s
-
-
-def carry_over(source: Fast, values: Floats, target: Fast) -> Floats:
+def carry_over(source: Fast, values: Floats, target: Fast, into: Floats | None = None) -> Floats:
     """A solution of one program as one of another with the same problem and at least as many
-    columns: places that the first one lacks stay zero."""
-    made = np.zeros(len(target.linear.cost))
+    columns: places that the first one lacks stay zero, or as `into` has them."""
+    made = np.zeros(len(target.linear.cost)) if into is None else into
     for family, columns in target.linear.columns.items():
         mine, theirs = _places(target, family), _places(source, family)
-        order = np.argsort(theirs, kind="stable")
-        at = np.searchsorted(theirs, mine, sorter=order)
-        at = order[np.minimum(at, len(order) - 1)] if len(order) else at
-        same = theirs[at] == mine if len(order) else np.zeros(len(mine), dtype=bool)
-        made[columns[same]] = values[source.linear.columns[family][at[same]]]
+        shared, at, there = np.intersect1d(mine, theirs, return_indices=True)
+        if len(shared):
+            made[columns[at]] = values[source.linear.columns[family][there]]
     return made
 
 
 def _places(program: Fast, family: str) -> Ints:
     """One number for what each column of a family is about."""
     at, instance = program.places, program.instance
-    width = max(instance.nodes, len(instance.paths), len(instance.commodities)) + 1
+    # Wider than any number of paths, so that programs over other paths count alike.
+    width = 1 << 31
     pairs = {
         "share": (at.share_commodity, at.share_node),
         "hit": (at.hit_content, at.hit_node),
@@ -138,6 +154,8 @@ def _places(program: Fast, family: str) -> Ints:
         one, other = pairs[family]
         return one * width + other
     if family == "shed":
-        slope = np.unique(at.shed_slope, return_inverse=True)[1]
-        return (slope * width + at.shed_end) * width + at.shed_node
+        slope = np.searchsorted(np.unique(instance.commodities.slope), at.shed_slope)
+        return (slope * len(instance.ends) + at.shed_end) * width + at.shed_node
+    if family == "y":
+        return at.fill_path
     return np.arange(len(program.linear.columns[family]))

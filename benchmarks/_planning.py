@@ -1,0 +1,71 @@
+"""What the planner's benches share: the problem, the clock, and how a figure is told.
+
+Seconds are CPU time of this process, which has one solver thread: on a free core they are wall
+seconds, and a busy machine does not change them much.
+"""
+
+import gc
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from umbel.planner import clustering, demand, presets, topologies
+from umbel.planner.problem import Problem, Routing
+
+Value = TypeVar("Value")
+
+
+def fmc_problem(load: float, contents: int = 20, routing: Routing | None = None) -> Problem:
+    """The fixed-mobile tree under a load, with synthetic contents."""
+    network = topologies.fmc_tree()
+    seen = demand.observe(np.random.default_rng(0), network, load)
+    return Problem(
+        network=network,
+        demand=clustering.cluster(seen, contents).demand,
+        qoe=presets.LADDER_QOE,
+        routing=routing or presets.FMC_ROUTING,
+    )
+
+
+def timed(run: Callable[[], Value], count: int) -> tuple[float, Value]:
+    """The median CPU seconds of some runs, and what the last one gave."""
+    spent = []
+    for _ in range(count):
+        gc.collect()
+        began = time.process_time()
+        value = run()
+        spent.append(time.process_time() - began)
+    return statistics.median(spent), value
+
+
+def tell(  # one figure has this many sides
+    bench: str, case: str, value: float, peer: str | None, peer_value: float | None, n: int
+) -> None:
+    """A row for people on stderr, a line for machines on stdout."""
+    ratio = value / peer_value if peer_value else None
+    line = {
+        "bench": bench,
+        "case": case,
+        "value": round(value, 4),
+        "unit": "s",
+        "peer": peer,
+        "peer_value": None if peer_value is None else round(peer_value, 4),
+        "ratio": None if ratio is None else round(ratio, 4),
+        "n": n,
+    }
+    beside = f"{peer} {peer_value:.3f} s, ratio {ratio:.4f}" if peer_value else ""
+    print(f"{bench:12} {case:24} {value:9.3f} s   {beside}", file=sys.stderr, flush=True)
+    print(json.dumps(line), flush=True)
+
+
+def note(text: str) -> None:
+    """Something that people should know of the figure."""
+    print(f"{'':12} {text}", file=sys.stderr, flush=True)

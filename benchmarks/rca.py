@@ -1,0 +1,88 @@
+"""RCA: routing and caching anew on fixed infrastructure, beside the literal program (7)."""
+
+from dataclasses import replace
+
+import _planning
+import numpy as np
+
+from umbel.planner import formulation, highs, instance, paths, rca, solve
+from umbel.planner.highs import Limits, Outcome
+from umbel.planner.instance import Instance
+from umbel.planner.linear import Linear
+from umbel.planner.paths import Routes
+from umbel.planner.problem import Problem, Tradeoff
+from umbel.planner.result import Infrastructure
+
+RUNS = 5
+PEER_RUNS = 3
+PEER_LIMIT_S = 300.0
+
+
+def literal(compiled: Instance, infrastructure: Infrastructure) -> Linear:
+    """max QoE s.t. (2), (3), (5) in the paper's own columns; what is fixed at zero left out."""
+    program = formulation.build(compiled, Tradeoff(gamma=1.0)).relaxed()
+    lower, upper, cost = program.lower.copy(), program.upper.copy(), program.cost.copy()
+    nodes, names = infrastructure.nodes, compiled.routes.names
+    letters = ("switch_on", "router_on", "servers", "bbu_vcpus", "transcode_vcpus")
+    for letter, field in zip("grkwt", letters, strict=True):
+        fixed = program.columns[letter]
+        lower[fixed] = upper[fixed] = [float(getattr(node, field)) for node in nodes]
+        cost[fixed] = 0.0
+    z = program.columns["z"].reshape(compiled.nodes, -1)
+    lower[z] = upper[z] = 0.0
+    for number, end in enumerate(compiled.ends.tolist()):
+        if names[end] in infrastructure.hosts:
+            host = names.index(infrastructure.hosts[names[end]])
+            lower[z[host, number]] = upper[z[host, number]] = 1.0
+    return replace(program, lower=lower, upper=upper, cost=cost).pruned()
+
+
+def drifted(problem: Problem, by: float) -> Problem:
+    """Every bundle up or down by up to a share."""
+    random = np.random.default_rng(1)
+    factor = random.uniform(1 - by, 1 + by, len(problem.demand.bundles))
+    bundles = tuple(
+        replace(bundle, parallel=bundle.parallel * float(by_))
+        for bundle, by_ in zip(problem.demand.bundles, factor, strict=True)
+    )
+    return replace(problem, demand=replace(problem.demand, bundles=bundles))
+
+
+def case(load: float, routes: Routes) -> None:
+    """Cold beside the literal form, and warm beside cold."""
+    problem = _planning.fmc_problem(load)
+    plan = solve.plan(problem, routes=routes).plan
+    assert plan is not None
+    infrastructure = plan.infrastructure
+
+    def ours() -> rca.Rerouting:
+        return rca.solve(problem, infrastructure, routes=routes)
+
+    def peer() -> Outcome:
+        compiled = instance.compile_problem(problem, routes)
+        return highs.solve(literal(compiled, infrastructure), Limits(time_s=PEER_LIMIT_S))
+
+    value, cold = _planning.timed(ours, RUNS)
+    peer_value, outcome = _planning.timed(peer, PEER_RUNS)
+    per_qoe = instance.compile_problem(problem, routes).watts_per_qoe(Tradeoff())
+    qoe = cold.result.plan.qoe if cold.result.plan else float("nan")
+    _planning.note(f"QoE {qoe:.3f}, literal {-outcome.objective / per_qoe:.3f} ({outcome.word})")
+    _planning.tell("rca", f"load-{load:g}", value, "paper form", peer_value, RUNS)
+    later = drifted(problem, 0.02)
+    warm, found = _planning.timed(
+        lambda: rca.solve(later, infrastructure, routes=routes, start=cold.start), RUNS
+    )
+    again, _found = _planning.timed(lambda: rca.solve(later, infrastructure, routes=routes), RUNS)
+    assert found.warm
+    _planning.tell("rca", f"load-{load:g}-drift-2%", warm, "cold start", again, RUNS)
+
+
+def main() -> None:
+    """Two loads."""
+    routes = paths.find_routes(_planning.topologies.fmc_tree(), _planning.presets.FMC_ROUTING)
+    for load in (0.05, 1.0):
+        case(load, routes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""A quick good solution: solve without whole numbers, then fix what is nearly whole, and again.
+
+A program in, an Outcome out whose bound is the first run's; most often the two are near enough
+to be done, because the compact program is tight. Linear programs only, each warm from the last.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from umbel.planner.highs import Limits, Method, Outcome, Session, Word
+from umbel.planner.linear import Flags, Floats, Ints, Linear
+
+# So near to 0 or 1 a fraction is taken at its word.
+_NEAR = 0.02
+_WHOLE = 1e-6
+
+Choice = Callable[[Floats, Flags], tuple[Flags, Floats]]
+
+
+def dive(linear: Linear, limits: Limits) -> Outcome:
+    """The relaxation's bound and, unless time or all ways gave out, a solution in whole numbers.
+
+    `word` is OPTIMAL where the two are within the gap, INFEASIBLE where the relaxation is.
+    """
+    session = Session(linear.relaxed())
+    root = session.run(limits, Method.INTERIOR)
+    if root.word is not Word.OPTIMAL or root.values is None:
+        return replace(root, values=None, objective=np.inf)
+    whole = np.flatnonzero(linear.integer)
+    best, spent_s = replace(root, values=None, objective=np.inf), root.run_s
+    for choose in (_surest, _largest, _smallest):
+        session.bound_columns(whole, linear.lower[whole], linear.upper[whole])
+        left = replace(limits, time_s=limits.time_s - spent_s)
+        found = _descend(session, root, whole, choose, left)
+        spent_s += found.run_s
+        best = min(best, found, key=lambda outcome: outcome.objective)
+        if best.objective - root.bound <= limits.gap or spent_s >= limits.time_s:
+            break
+    close = best.objective - root.bound <= limits.gap
+    return replace(
+        root,
+        word=Word.OPTIMAL if close else Word.LIMIT,
+        objective=best.objective,
+        values=best.values,
+        run_s=spent_s,
+    )
+
+
+def _descend(
+    session: Session, root: Outcome, whole: Ints, choose: Choice, limits: Limits
+) -> Outcome:
+    """One way down from the root; without values where it ended in nothing."""
+    fixed = np.zeros(len(whole), dtype=bool)
+    last, spent_s = root, 0.0
+    while last.values is not None and not _is_whole(last.values[whole]):
+        fresh, bound = choose(last.values[whole], fixed)
+        fixed |= fresh
+        session.bound_columns(whole[fresh], bound[fresh], bound[fresh])
+        last = session.run(replace(limits, time_s=limits.time_s - spent_s))
+        spent_s += last.run_s
+        if last.word is not Word.OPTIMAL:
+            last = replace(last, values=None, objective=np.inf)
+    return replace(last, run_s=spent_s)
+
+
+def _is_whole(values: Floats) -> bool:
+    return float(np.abs(values - np.rint(values)).max(initial=0.0)) <= _WHOLE
+
+
+def _surest(values: Floats, fixed: Flags) -> tuple[Flags, Floats]:
+    """All that are nearly whole, if a fraction is among them; else they and the largest."""
+    fraction = np.abs(values - np.rint(values))
+    near = (fraction <= _NEAR) & ~fixed
+    if (near & (fraction > _WHOLE)).any():
+        return near, np.rint(values)
+    fresh, bound = _largest(values, fixed)
+    return fresh | near, bound
+
+
+def _largest(values: Floats, fixed: Flags) -> tuple[Flags, Floats]:
+    """The largest fraction, up: a node that is on can still do everything."""
+    return _one(values, fixed, -values, 1.0)
+
+
+def _smallest(values: Floats, fixed: Flags) -> tuple[Flags, Floats]:
+    """The smallest fraction, down."""
+    return _one(values, fixed, values, 0.0)
+
+
+def _one(values: Floats, fixed: Flags, rank: Floats, bound: float) -> tuple[Flags, Floats]:
+    open_ = ~fixed & (np.abs(values - np.rint(values)) > _WHOLE)
+    chosen = int(np.argmin(np.where(open_, rank, np.inf)))
+    fresh = np.zeros(len(values), dtype=bool)
+    fresh[chosen] = True
+    bounds = np.rint(values)
+    bounds[chosen] = bound
+    return fresh, bounds
