@@ -13,7 +13,10 @@ import pytest
 from support.platform import Platform, platform
 from support.waiting import until
 from support.webrtc_peer import Watcher, on_loopback
+from umbel.demo.encoder import FPS
 from umbel.demo.stage import LiveEvent, until_live
+
+LOCKED_S = 10
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
@@ -134,7 +137,7 @@ async def test_database_locked_the_api_says_so_and_media_goes_on(tmp_path: Path)
                 answer = await made.api.post(
                     f"/api/v1/events/{event.id}/sessions", json={"access_node": "pe2"}
                 )
-                await goes_on(watcher, 60)
+                await goes_on(watcher, LOCKED_S * FPS)
             finally:
                 other.execute("ROLLBACK")
                 other.close()
