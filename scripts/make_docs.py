@@ -302,9 +302,11 @@ def errors_by_code() -> dict[str, list[type[UmbelError]]]:
     for _ in modules():
         pass  # a class exists once its module was imported
     found: dict[str, list[type[UmbelError]]] = {}
-    for kind in _descendants(UmbelError):
-        # Not the copies that the media client makes of a server's errors.
-        if vars(sys.modules[kind.__module__]).get(kind.__name__) is kind:
+    # In the order of their names: that of their birth depends on who was imported first.
+    for kind in sorted(_descendants(UmbelError), key=lambda k: (k.__module__, k.__qualname__)):
+        # Neither tests' own nor the copies that the media client makes of a server's errors.
+        is_ours = kind.__module__.partition(".")[0] == umbel.__name__
+        if is_ours and vars(sys.modules[kind.__module__]).get(kind.__name__) is kind:
             found.setdefault(kind.code, []).append(kind)
     return found
 

@@ -10,7 +10,7 @@ import pytest
 from umbel.kit.states import Table
 
 ROOT = Path(__file__).parents[2]
-FOREIGN = {"node_modules", ".venv", ".node", ".umbel", "build", "dist"}
+FOREIGN = {".pytest_cache", "node_modules", ".venv", ".node", ".umbel", "build", "dist"}
 DOCUMENTS = sorted(
     path for path in ROOT.rglob("*.md") if not FOREIGN & set(path.relative_to(ROOT).parts)
 )
