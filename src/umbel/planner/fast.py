@@ -191,7 +191,7 @@ def _shed_rows(draft: _Draft) -> None:
 
 
 def _radio_rows(draft: _Draft) -> None:
-    """(3a)"""
+    """(3a), where the radio carries no more than all that the end asks for."""
     inst, at = draft.instance, draft.places
     rows = draft.assembly.rows("(3a)", len(draft.z), -INFINITE, 0.0)
     row_of = np.full((len(inst.ends), inst.nodes), -1, dtype=np.int64)
@@ -199,8 +199,9 @@ def _radio_rows(draft: _Draft) -> None:
     moving = inst.mobile[at.flow_end]
     landing = row_of[at.flow_end[moving], inst.path_to[at.flow_path[moving]]]
     draft.assembly.add(landing, draft.flow[moving], GBIT)
-    radio = inst.node_array("radio_mbps")[inst.ends[at.host_end]]
-    draft.assembly.add(rows, draft.z, -radio * GBIT)
+    asked = np.bincount(inst.commodities.end, inst.commodities.most_mbps, len(inst.ends))
+    most = np.minimum(inst.node_array("radio_mbps")[inst.ends], asked * 1.001 + 1.0)
+    draft.assembly.add(rows, draft.z, -most[at.host_end] * GBIT)
 
 
 def _fill_rows(draft: _Draft) -> None:

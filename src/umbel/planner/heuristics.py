@@ -54,15 +54,26 @@ def _descend(
     """One way down from the root; without values where it ended in nothing."""
     fixed = np.zeros(len(whole), dtype=bool)
     last, spent_s = root, 0.0
+    pivots = len(root.row_duals) // 4 if root.row_duals is not None else limits.pivots
     while last.values is not None and not _is_whole(last.values[whole]):
         fresh, bound = choose(last.values[whole], fixed)
         fixed |= fresh
         session.bound_columns(whole[fresh], bound[fresh], bound[fresh])
-        last = session.run(replace(limits, time_s=limits.time_s - spent_s))
+        last = _again(session, replace(limits, time_s=limits.time_s - spent_s), pivots)
         spent_s += last.run_s
         if last.word is not Word.OPTIMAL:
             last = replace(last, values=None, objective=np.inf)
     return replace(last, run_s=spent_s)
+
+
+def _again(session: Session, limits: Limits, pivots: int) -> Outcome:
+    """Warm; where that takes many pivots the program is degenerate, and from nothing is quicker."""
+    warm = session.run(replace(limits, pivots=pivots))
+    if warm.word is not Word.LIMIT or warm.run_s >= limits.time_s:
+        return warm
+    left = replace(limits, time_s=limits.time_s - warm.run_s)
+    cold = session.run(left, Method.INTERIOR)
+    return replace(cold, run_s=warm.run_s + cold.run_s)
 
 
 def _is_whole(values: Floats) -> bool:

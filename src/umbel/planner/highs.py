@@ -56,10 +56,12 @@ class Basis:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """When to stop: seconds, and for whole numbers the distance to the bound that will do."""
+    """When to stop: seconds, for whole numbers the distance to the bound that will do, and for
+    the simplex methods the number of pivots."""
 
     time_s: float = 60.0
     gap: float = 1e-6
+    pivots: int = 2_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,6 +117,7 @@ class Session:
         # HiGHS counts its time limit over all runs of an instance.
         highs.setOptionValue("time_limit", float(self._spent_s + max(limits.time_s, 0.0)))
         highs.setOptionValue("mip_abs_gap", float(limits.gap))
+        highs.setOptionValue("simplex_iteration_limit", limits.pivots)
         highs.run()
         total_s = highs.getRunTime()
         run_s, self._spent_s = total_s - self._spent_s, total_s
