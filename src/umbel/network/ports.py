@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from umbel.network.model import Endpoint, Hop
+from umbel.network.sites import Plugs, Site, Wiring
 
 
 class Fabric(Protocol):
@@ -15,3 +16,14 @@ class Fabric(Protocol):
 
     async def remove(self, stream: str) -> None:
         """Carry the stream no more. An unknown one is no error."""
+
+
+class Bridges(Protocol):
+    """Makes the bridges of the operator's switches. tests/contract/test_bridges.py defines it."""
+
+    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
+        """The node's br0 and br1 are wired exactly so; answers their ports. Doing it twice is doing
+        it once. Raises Unavailable when the node's database does not answer."""
+
+    async def remove(self, site: Site) -> None:
+        """Both bridges are gone. Missing ones are no error."""
