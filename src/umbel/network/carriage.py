@@ -240,7 +240,7 @@ def _moving(carriage: Carriage) -> Move:
 def check(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> None:
     """Raises BadCarriage with every problem in `problems` when these cannot be carried together
     over switches plugged so."""
-    problems = [*_clashes([carriage.stream for carriage in carriages])]
+    problems = [*clashes([carriage.stream for carriage in carriages])]
     for carriage in carriages:
         title = f"stream {carriage.stream.name}"
         problems += [f"{title}: {problem}" for problem in _wrong(carriage, switches)]
@@ -248,7 +248,7 @@ def check(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> None
         raise BadCarriage(f"There are {len(problems)} problem(s)", problems=problems)
 
 
-def _clashes(streams: Sequence[Stream]) -> Iterator[str]:
+def clashes(streams: Sequence[Stream]) -> Iterator[str]:
     """What two streams may not share: a name, a number, a target; a slice number with another
     slice."""
     slices = {stream.slice for stream in streams if stream.slice}
