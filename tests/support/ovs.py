@@ -52,9 +52,9 @@ class Ovs:
         """The socket where the bridge looks for its controller."""
         return self.folder / "c.sock"
 
-    def vsctl(self, *words: str) -> None:
-        """Change the switch's database."""
-        run("ovs-vsctl", "--timeout=20", f"--db=unix:{self.folder}/db.sock", *words)
+    def vsctl(self, *words: str) -> str:
+        """Change or ask the switch's database."""
+        return run("ovs-vsctl", "--timeout=20", f"--db=unix:{self.folder}/db.sock", *words)
 
     def ofctl(self, command: str, *words: str) -> list[str]:
         """What the switch says to its own tool, line by line without the heading."""
