@@ -32,3 +32,12 @@ class Bridges(Protocol):
 
     async def remove(self, site: Site) -> None:
         """Both bridges are gone. Missing ones are no error."""
+
+
+class Host(Protocol):
+    """Sets up what a switch's database cannot: the node's own end of its inner port."""
+
+    async def configure(self, site: Site, plugs: Plugs) -> None:
+        """The node has its addresses and routes on the devices that the switch made. Called
+        again whenever the switch has made them anew. Doing it twice is doing it once. Raises
+        Unavailable."""
