@@ -56,13 +56,15 @@ def _enter(namespace: str) -> None:
         os.close(handle)
 
 
-def pids(namespaces: Iterable[str]) -> set[int]:
-    """The processes that are in any of the namespaces."""
-    wanted = {_identity(FOLDER / name) for name in namespaces} - {None}
+def pids(namespaces: Iterable[str]) -> dict[int, str]:
+    """The processes that are in any of the namespaces, and in which."""
+    wanted = {_identity(FOLDER / name): name for name in namespaces}
+    wanted.pop(None, None)
     if not wanted:
-        return set()
+        return {}
     processes = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
-    return {pid for pid in processes if _identity(Path(f"/proc/{pid}/ns/net")) in wanted}
+    places = {pid: wanted.get(_identity(Path(f"/proc/{pid}/ns/net"))) for pid in processes}
+    return {pid: name for pid, name in places.items() if name is not None}
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -39,7 +39,7 @@ Progress = Callable[[str, int, int], None]
 
 
 class NotRoot(Forbidden):
-    """Only root can make network namespaces."""
+    """Only root can make and remove network namespaces."""
 
     code = "umbel.not_root"
 
@@ -68,10 +68,15 @@ class SetUpFailed(Unavailable):
     code = "umbel.testbed_failed"
 
 
-def check() -> None:
-    """Raises NotRoot, or ToolMissing with the way to install what is missing."""
+def check_root() -> None:
+    """Raises NotRoot."""
     if os.geteuid() != 0:
         raise NotRoot
+
+
+def check() -> None:
+    """Raises NotRoot, or ToolMissing with the way to install what is missing."""
+    check_root()
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if not SCHEMA.exists():
         missing.append(str(SCHEMA))

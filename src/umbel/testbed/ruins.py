@@ -55,7 +55,7 @@ def find(name: str, folder: Path) -> Ruins:
     return Ruins(
         namespaces=namespaces,
         devices=tuple(sorted(d.name for d in _DEVICES.iterdir() if ours.fullmatch(d.name))),
-        pids=frozenset((netns.pids(namespaces) | _noted(folder)) - {os.getpid()}),
+        pids=frozenset({*netns.pids(namespaces), *_noted(folder)} - {os.getpid()}),
         folder=folder if folder.exists() else None,
     )
 
