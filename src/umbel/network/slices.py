@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from umbel.kit.errors import Conflict, Exhausted
+from umbel.kit.errors import Conflict, Exhausted, Unavailable
 from umbel.network import carriage, paths
 from umbel.network.model import Topology
 from umbel.network.spanning import Pair
@@ -29,6 +29,12 @@ class SliceExists(Conflict):
     """A stream is in one slice at most, and there is one already."""
 
     code = "umbel.slice_exists"
+
+
+class QueueRefused(Unavailable):
+    """The node does not make the queue, or does not answer."""
+
+    code = "umbel.queue_refused"
 
 
 class Grade(StrEnum):
@@ -74,7 +80,7 @@ _HEADERS = 1.05
 """What a tunnel adds to packets of a video's size: 42 bytes to 1242, and some to spare."""
 _CONTROL_SHARE = 0.01
 _DEEP_S, _WIRE_BITS, _LEAST_DEPTH = 0.2, 1284 * 8, 50
-_MOST_SLICES = 0xFFF0
+_MOST_SLICES = 0x500  # classes of one queue are told by 16 bits, and so are queues
 _BURST_S = 0.1
 
 
@@ -304,7 +310,7 @@ def _classes(
         grade = one.request.grade
         rate = int(offer.terms[grade].min_kbps * _HEADERS)
         rest -= rate
-        made = _leaf(_FIRST_SLICE + one.number, rate, whole, 1 + [*Grade].index(grade))
+        made = _leaf(class_of(one.number), rate, whole, 1 + [*Grade].index(grade))
         yield replace(made, dscp=DSCP[grade], flows=tuple(flows.get(one.id, ())))
     yield _leaf(DEFAULT, max(1, rest), whole, 4)
 
@@ -323,6 +329,6 @@ def _leaf(number: int, rate: int, whole: int, priority: int, dscp: int | None = 
     )
 
 
-def number_of(queue: int) -> int | None:
-    """The number of the slice that a class is for; None for the others."""
-    return queue - _FIRST_SLICE if queue > _FIRST_SLICE else None
+def class_of(number: int) -> int:
+    """The number of the class for the slice of that number."""
+    return _FIRST_SLICE + number

@@ -12,10 +12,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from umbel.kit.errors import Unavailable
 from umbel.network.counters import Count
 from umbel.network.sites import TunnelKind
-from umbel.network.slices import DEFAULT, LINK, Flow, QueueClass
+from umbel.network.slices import DEFAULT, LINK, Flow, QueueClass, QueueRefused
 
 _HANDLE = "756d:"
 _QUANTUM = 3_000
@@ -24,12 +23,6 @@ _INNER = {TunnelKind.GRE: 20 + 8 + 14, TunnelKind.VXLAN: 20 + 8 + 8 + 14}
 """Where the packet inside begins, behind the outer IP header: a GRE header with a key (RFC 2890),
 or UDP and VXLAN's (RFC 7348), and the inner Ethernet header."""
 _OUTER = {TunnelKind.GRE: 47, TunnelKind.VXLAN: 17}
-
-
-class QueueRefused(Unavailable):
-    """The node does not make the queue."""
-
-    code = "umbel.queue_refused"
 
 
 @dataclass(frozen=True, kw_only=True)
