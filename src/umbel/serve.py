@@ -44,6 +44,7 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, _stop, server)
         loop = asyncio.create_task(system.delivery.run(), name="delivery")
+        slicing = asyncio.create_task(system.slices.run(), name="slices")
         loop.add_done_callback(lambda _: _stop(server))
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
         announcing = asyncio.create_task(_announce(server, url, ready_file))
@@ -51,6 +52,7 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
             await server.serve([listener])
         finally:
             announcing.cancel()
+            slicing.cancel()
             loop.cancel()
             with suppress(asyncio.CancelledError):
                 await loop

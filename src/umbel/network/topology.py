@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from umbel.kit.errors import Invalid
 from umbel.network.model import Host, Link, Topology
 
-_PARTS = frozenset({"nodes", "links", "hosts", "default_access", "sites", "management"})
+_PARTS = frozenset({"nodes", "links", "hosts", "default_access", "sites", "management", "slices"})
 
 
 class BadNetwork(Invalid):
