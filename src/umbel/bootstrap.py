@@ -5,9 +5,9 @@ Settings in, a System out. `assemble` for the real thing; the scenarios pass fak
 
 import hmac
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from umbel.catalogue.service import Catalogue
 from umbel.compute import inventory
 from umbel.compute.drivers.process import ProcessVim
 from umbel.compute.inventory import Inventory
+from umbel.compute.model import FunctionState, Instance
 from umbel.compute.ports import Vim
 from umbel.compute.service import Compute
 from umbel.delivery.collector import Collector
@@ -44,6 +45,12 @@ from umbel.network.model import Topology
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
 from umbel.network.topology import BadNetwork
+from umbel.notify.drivers.http import HttpCourier
+from umbel.notify.model import Place
+from umbel.notify.ports import Courier
+from umbel.notify.sealing import Sealer
+from umbel.notify.service import Notifier
+from umbel.notify.store import NotifyStore
 from umbel.portal.app import create_app
 
 POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
@@ -69,6 +76,7 @@ class Drivers:
     vim: Vim
     media: MediaPlane
     fabric: Fabric
+    courier: Courier = field(default_factory=HttpCourier)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +90,7 @@ class System:
     compute: Compute
     media: Media
     delivery: Delivery
+    notifier: Notifier
     secrets: Secrets
     clock: Clock
 
@@ -105,6 +114,7 @@ class System:
             await self.compute.stop_all()
         await self.media.close()
         await self.compute.close()
+        await self.notifier.close()
         await self.database.close()
 
 
@@ -148,6 +158,15 @@ async def assemble(
         secret_of=secrets.of_function,
         costs=Costs(),
     )
+    owner = new_id("cp")
+    notifier = Notifier(
+        store=NotifyStore(database),
+        journal=journal,
+        courier=drivers.courier,
+        sealer=Sealer(secrets.master),
+        clock=clock,
+        owner=owner,
+    )
     keeper = Keeper(
         catalogue=catalogue,
         store=store,
@@ -155,7 +174,8 @@ async def assemble(
         policy=POLICIES[settings.policy],
         clock=clock,
         pace=pace or _pace(settings),
-        owner=new_id("cp"),
+        owner=owner,
+        on_functions=lambda seen: notifier.see(_running(seen)),
     )
     delivery = Delivery(
         catalogue=catalogue,
@@ -174,6 +194,7 @@ async def assemble(
         compute=collector.compute,
         media=collector.media,
         delivery=delivery,
+        notifier=notifier,
         secrets=secrets,
         clock=clock,
     )
@@ -236,3 +257,11 @@ def _pace(settings: Settings) -> Pace:
         session_idle_s=settings.session_idle_s,
         session_ttl_s=settings.session_ttl_s,
     )
+
+
+def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:
+    return {
+        one.id: Place(node=one.node, role=one.role.value)
+        for one in instances.values()
+        if one.state is FunctionState.ACTIVE
+    }

@@ -21,6 +21,7 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
+from umbel.notify.service import Notifier
 
 
 class Viewing(Protocol):
@@ -90,6 +91,10 @@ class System(Protocol):
     @property
     def delivery(self) -> Delivery:
         """Trees and sessions."""
+
+    @property
+    def notifier(self) -> Notifier:
+        """Observers' callbacks."""
 
     @property
     def journal(self) -> Journal:
