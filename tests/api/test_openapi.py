@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from support.http import World, make_system, serving, world
 from umbel import migrations
 from umbel.kit.db import Database
+from umbel.notify.model import Kind
 from umbel.portal.app import create_app
 
 EVENTS = 12
@@ -89,6 +90,8 @@ class Front:
             "provider_id": [here.city.id, here.club.id],
             "username": ["viewer", "city", "club"],
         }
+        callbacks = [await here.system.notifier.register("http://a", [Kind.LINK_UP]) for _ in "ab"]
+        self.ids["subscriber_id"] = [subscriber.id for subscriber, _ in callbacks]
         self.operator = here.as_("operator")
 
 

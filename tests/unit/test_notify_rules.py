@@ -1,4 +1,4 @@
-"""When subscribers are tried again and given up, how POSTs are signed, which callbacks are taken."""
+"""When subscribers are tried again or given up, how POSTs are signed, which callbacks are good."""
 
 import json
 
@@ -231,4 +231,3 @@ def test_any_url_is_judged(url: str) -> None:
         assert callbacks.check(url) == url
     except BadCallback:
         pass
-
