@@ -4,12 +4,12 @@ In: `refresh()` on a period and `refresh_function(id)` on a wake-up. Out: a `Vie
 and an `Observed` for the reconciler. Nothing here decides.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind
 from umbel.compute.service import Compute
+from umbel.delivery import trees as growing
 from umbel.delivery.model import (
     FunctionStatus,
     LinkStatus,
@@ -128,7 +128,14 @@ class Collector:
     def view(self, trees: Mapping[str, Tree]) -> View:
         """Everything a policy may look at."""
         mbps = {event: rate for event in trees if (rate := self._rate(trees[event]))}
-        view = View(routes=self.network, nodes={}, trees=trees, stream_mbps=mbps, costs=self.costs)
+        view = View(
+            routes=self.network,
+            nodes={},
+            trees=trees,
+            stream_mbps=mbps,
+            costs=self.costs,
+            copies=self.network.copies,
+        )
         status = {node.name: node for node in self.nodes(view)}
         return replace(
             view,
@@ -165,10 +172,8 @@ class Collector:
         """Each link with the rate of the hops over it."""
         used: dict[frozenset[str], float] = {}
         for tree in view.trees.values():
-            for source, target in _hops(tree):
-                for pair in itertools.pairwise(self.network.path(source, target).nodes):
-                    ends = frozenset(pair)
-                    used[ends] = used.get(ends, 0.0) + view.mbps(tree.event)
+            for ends in growing.links_of(view, tree):
+                used[ends] = used.get(ends, 0.0) + view.mbps(tree.event)
         for link in self.network.topology().links:
             rate = used.get(frozenset((link.a, link.b)), 0.0)
             yield LinkStatus(a=link.a, b=link.b, mbps=link.mbps, used_mbps=rate)
@@ -279,10 +284,3 @@ def _node_view(node: Node, status: NodeStatus) -> NodeView:
         memory_free_mb=node.memory_mb - status.memory_used_mb,
         mbps_free=node.mbps - status.mbps_used,
     )
-
-
-def _hops(tree: Tree) -> Iterator[tuple[str, str]]:
-    nodes = {branch.function: branch.node for branch in tree.branches}
-    for branch in tree.branches:
-        if branch.parent in nodes:
-            yield nodes[branch.parent], branch.node

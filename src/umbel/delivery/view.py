@@ -86,6 +86,8 @@ class View:
     stream_mbps: Mapping[str, float] = field(default_factory=dict)
     broken_nodes: frozenset[str] = frozenset()
     costs: Costs = Costs()
+    copies: bool = False
+    """Whether the network copies streams by itself where ways part."""
 
     def node(self, name: str) -> NodeView:
         """The node. Raises NoSuchNode."""

@@ -10,6 +10,11 @@ from umbel.network.sites import Plugs, Site, Wiring
 class Fabric(Protocol):
     """Makes a delivery tree's hops carry packets."""
 
+    @property
+    def copies(self) -> bool:
+        """Whether the network itself sends a stream to many: then every hop may start at the root,
+        which sends once, and no function need stand where ways part."""
+
     async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
         """Carry `stream` over exactly these hops. Answers, for each, where its source must send
         so that the packets reach the target. Doing it twice is doing it once."""

@@ -10,12 +10,18 @@ from umbel.network.model import Endpoint, Hop, Link, Topology
 
 
 class FakeFabric:
-    """Carries whatever the topology, less the lost links, can carry."""
+    """Carries whatever the topology, less the lost links, can carry; `copies` as the Protocol
+    says."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, *, copies: bool = False) -> None:
         self._whole = topology
+        self._copies = copies
         self._left = topology
         self._streams: dict[str, tuple[Hop, ...]] = {}
+
+    @property
+    def copies(self) -> bool:
+        return self._copies
 
     @property
     def streams(self) -> Mapping[str, tuple[Hop, ...]]:

@@ -26,7 +26,6 @@ from umbel.kit.errors import Exhausted, Unavailable
 log = structlog.get_logger(__name__)
 
 _LOOK_FOR_READY_EVERY_S = 0.05
-_LETS_GO_WITHIN_S = 1.0
 _NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
 
 
@@ -63,7 +62,6 @@ class ProcessVim:
 
     async def spawn(self, function: Function, node: Node) -> None:
         await self._ended(function.id)
-        await self._let_go(function.id)
         # From here to the guard nothing is awaited: a second spawn of this id finds the guard.
         self._adopt()
         if function.id not in self._guards:
@@ -157,16 +155,6 @@ class ProcessVim:
                     raise Unavailable(f"Function {function_id} does not end", function=function_id)
             else:
                 return
-
-    async def _let_go(self, function_id: str) -> None:
-        """Wait a moment for the ports of a dead function: the kernel may close a killed process'
-        sockets only after it has told of the exit."""
-        record = self._records.get(function_id)
-        if record is None or function_id in self._guards:
-            return
-        deadline_s = self._clock.monotonic_s() + _LETS_GO_WITHIN_S
-        while not launch.are_free(record) and self._clock.monotonic_s() < deadline_s:  # noqa: ASYNC110 -- the kernel gives no signal
-            await asyncio.sleep(_LOOK_FOR_READY_EVERY_S)
 
     def _start(self, function: Function, node: Node) -> None:
         last = self._records.get(function.id)
