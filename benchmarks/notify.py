@@ -1,8 +1,8 @@
 """From an event to the POST that tells of it: the whole service over SQLite and real HTTP.
 
 In: nothing. Out: JSON lines on stdout, a table for people on stderr. Receivers run in a process of
-their own and note when a POST is complete; both read the machine's one monotonic clock. `idle` is an
-event now and then, `fan-10` the same to ten subscribers, `flood` 200 events a second for a while.
+their own and note when a POST is complete; both read the machine's one monotonic clock. `idle` is
+an event now and then, `fan-10` the same to ten subscribers, `flood` up to 200 events a second.
 """
 
 import asyncio

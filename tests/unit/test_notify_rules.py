@@ -1,6 +1,12 @@
 """When subscribers are tried again or given up, how POSTs are signed, which callbacks are good."""
 
+import hmac
 import json
+import re
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +20,9 @@ from umbel.notify.rules import Failure, Patience
 from umbel.notify.sealing import Sealer, SecretSealed
 from umbel.notify.signing import SignatureWrong
 
+ROOT = Path(__file__).parents[2]
+HOWTO = ROOT / "docs" / "howto" / "notifications.md"
+EXAMPLE = ROOT / "examples" / "05-receive-notifications.py"
 PATIENCE = Patience(
     first_wait_s=1.0, longest_wait_s=60.0, most_failures=8, longest_s=600.0, post_s=5.0
 )
@@ -146,6 +155,21 @@ def test_the_signature_is_what_rfc_2104_gives() -> None:
     assert signing.sign("whsec_x", b'{"a":1}', 1_700_000_000) == (
         "t=1700000000,v1=b3438763ab46d9634b9844c8722818eaf523f803db1327484c6067462a5fd6d1"
     )
+
+
+def test_the_howto_and_the_example_check_signatures_as_we_make_them() -> None:
+    (shown,) = re.findall(r"```python\n(.*?)```", HOWTO.read_text(), re.DOTALL)
+    assert shown in EXAMPLE.read_text()
+    names: dict[str, Any] = {"hmac": hmac, "re": re, "sha256": sha256, "time": time}
+    exec(shown, names)
+    body = signing.body_of(NOTICE, 3)
+    now_s = time.time()
+    is_genuine = names["is_genuine"]
+    assert is_genuine("whsec_x", signing.sign("whsec_x", body, now_s), body)
+    assert not is_genuine("whsec_y", signing.sign("whsec_x", body, now_s), body)
+    assert not is_genuine("whsec_x", signing.sign("whsec_x", body, now_s), body + b" ")
+    assert not is_genuine("whsec_x", signing.sign("whsec_x", body, now_s - 400), body)
+    assert not is_genuine("whsec_x", "", body)
 
 
 @pytest.mark.parametrize("change", ["secret", "body", "time", "late", "early"])
