@@ -28,6 +28,7 @@ from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.service import Delivery
+from umbel.delivery.slicing import Slices, Underlay
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import Costs
 from umbel.kit import tokens
@@ -39,11 +40,13 @@ from umbel.kit.journal import Journal
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
-from umbel.network import files, topology
+from umbel.network import files, slices, topology
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.model import Topology
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
+from umbel.network.slices import Grade, Offer, Terms
+from umbel.network.store import SliceStore
 from umbel.network.topology import BadNetwork
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.model import Place
@@ -77,6 +80,7 @@ class Drivers:
     media: MediaPlane
     fabric: Fabric
     courier: Courier = field(default_factory=HttpCourier)
+    slicing: Underlay | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +95,7 @@ class System:
     media: Media
     delivery: Delivery
     notifier: Notifier
+    slices: Slices
     secrets: Secrets
     clock: Clock
 
@@ -112,6 +117,7 @@ class System:
         """Let go of everything; functions go on unless the settings say otherwise."""
         if self.settings.stop_functions_on_exit:
             await self.compute.stop_all()
+        await self.slices.close()
         await self.media.close()
         await self.compute.close()
         await self.notifier.close()
@@ -195,6 +201,13 @@ async def assemble(
         media=collector.media,
         delivery=delivery,
         notifier=notifier,
+        slices=Slices(
+            store=SliceStore(database),
+            trees=store,
+            offer=Offer(topology=links, terms=read_terms(settings.network_file)),
+            clock=clock,
+            under=drivers.slicing,
+        ),
         secrets=secrets,
         clock=clock,
     )
@@ -203,16 +216,26 @@ async def assemble(
 def read_network(path: Path | None) -> tuple[Inventory, Topology]:
     """The nodes and links of a network file, or of SLS's network without one.
 
-    Raises BadNetwork with every problem of both.
+    Raises BadNetwork with every problem of the file.
     """
-    document = files.read(path) if path is not None else files.builtin("sls")
+    document = _document(path)
     nodes, wrong_nodes = inventory.inspect(document)
     links, wrong_links = topology.inspect(document)
-    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links]))
+    _, wrong_terms = slices.inspect(document)
+    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms]))
     if problems:
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise BadNetwork(f"the network file has {many}", problems=problems)
     return nodes, links
+
+
+def read_terms(path: Path | None) -> Mapping[Grade, Terms]:
+    """What slices promise, as a network file that `read_network` takes says."""
+    return slices.inspect(_document(path))[0]
+
+
+def _document(path: Path | None) -> object:
+    return files.read(path) if path is not None else files.builtin("sls")
 
 
 def real_drivers(settings: Settings, secrets: Secrets, clock: Clock) -> Drivers:

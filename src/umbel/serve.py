@@ -44,6 +44,7 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, _stop, server)
         loop = asyncio.create_task(system.delivery.run(), name="delivery")
+        slicing = asyncio.create_task(system.slices.run(), name="slices")
         loop.add_done_callback(lambda _: _stop(server))
         notifying = asyncio.create_task(system.notifier.run(), name="notify")
         notifying.add_done_callback(lambda _: _stop(server))
@@ -53,7 +54,7 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
             await server.serve([listener])
         finally:
             announcing.cancel()
-            for task in (loop, notifying):
+            for task in (slicing, loop, notifying):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from support.http import World, make_system, serving, world
 from umbel import migrations
 from umbel.kit.db import Database
+from umbel.network.slices import Grade, SliceRequest
 from umbel.notify.model import Kind
 from umbel.portal.app import create_app
 
@@ -84,7 +85,12 @@ class Front:
     async def _fill(self, here: World) -> None:
         events = [(await here.open_event()).id for _ in range(EVENTS)]
         sessions = [(await here.system.delivery.open_session(e, "pe4")).session.id for e in events]
+        held = [
+            await here.system.slices.open(SliceRequest(grade=Grade.GOLD, stream=event))
+            for event in events[:3]
+        ]
         self.ids = {
+            "slice_id": [one.granted.id for one in held],
             "event_id": events,
             "session_id": sessions,
             "provider_id": [here.city.id, here.club.id],

@@ -14,8 +14,10 @@ import httpx
 from fastapi import FastAPI
 
 from support.delivery import MemoryDelivery
+from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.delivery.slicing import Slices
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -42,6 +44,7 @@ class TestSystem:
     journal: Journal
     catalogue: Catalogue
     delivery: MemoryDelivery
+    slices: Slices
     signer: Signer
     verifier: Verifier
     clock: Clock
@@ -111,6 +114,7 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
         journal=journal,
         catalogue=catalogue,
         delivery=MemoryDelivery(catalogue, signer, clock),
+        slices=make_slices(database, clock),
         signer=signer,
         verifier=Verifier(signer.public_key),
         clock=clock,
@@ -139,7 +143,10 @@ async def world(
         contextlib.nullcontext() if served else app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://umbel") as client,
     ):
-        yield World(system=system, app=app, client=client, city=city, club=club)
+        try:
+            yield World(system=system, app=app, client=client, city=city, club=club)
+        finally:
+            await system.slices.close()
 
 
 @contextlib.asynccontextmanager

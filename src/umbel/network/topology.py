@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from umbel.kit.errors import Invalid
 from umbel.network.model import Link, Topology
 
-_PARTS = frozenset({"nodes", "links", "default_access"})
+_PARTS = frozenset({"nodes", "links", "default_access", "slices"})
 
 
 class BadNetwork(Invalid):

@@ -16,11 +16,13 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
+from umbel.delivery.slicing import LinkShare, SliceStatus
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
+from umbel.network.slices import SliceRequest
 from umbel.notify.service import Notifier
 
 
@@ -81,6 +83,27 @@ class Delivery(Viewing, Ingesting, Watching, Protocol):
     """All three, behind one door."""
 
 
+class Slicing(Protocol):
+    """For operators: streams held to what they were promised. Every method raises
+    SlicesUnsupported (409) where the network cannot do that."""
+
+    async def open(self, request: SliceRequest) -> SliceStatus:
+        """A new slice, in force. Raises NoRoomForSlice (503), SliceExists (409), NoSharedStream
+        (422)."""
+
+    async def all(self) -> Sequence[SliceStatus]:
+        """Every slice, oldest first."""
+
+    async def one(self, slice_id: str) -> SliceStatus:
+        """That slice. Raises NoSuchSlice (404)."""
+
+    async def end(self, slice_id: str) -> None:
+        """The slice is no more. Raises NoSuchSlice."""
+
+    async def shares(self) -> Sequence[LinkShare]:
+        """What of each link is promised, each way."""
+
+
 class System(Protocol):
     """Everything `create_app` takes; a frozen dataclass of bootstrap's fits."""
 
@@ -95,6 +118,10 @@ class System(Protocol):
     @property
     def notifier(self) -> Notifier:
         """Observers' callbacks."""
+
+    @property
+    def slices(self) -> Slicing:
+        """What streams are promised."""
 
     @property
     def journal(self) -> Journal:
