@@ -7,7 +7,7 @@ import hmac
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from umbel.catalogue.service import Catalogue
 from umbel.compute import inventory
 from umbel.compute.drivers.process import ProcessVim
 from umbel.compute.inventory import Inventory
+from umbel.compute.model import FunctionState, Instance
 from umbel.compute.ports import Vim
 from umbel.compute.service import Compute
 from umbel.delivery.collector import Collector
@@ -47,6 +48,12 @@ from umbel.network.service import Network
 from umbel.network.slices import Grade, Offer, Terms
 from umbel.network.store import SliceStore
 from umbel.network.topology import BadNetwork
+from umbel.notify.drivers.http import HttpCourier
+from umbel.notify.model import Place
+from umbel.notify.ports import Courier
+from umbel.notify.sealing import Sealer
+from umbel.notify.service import Notifier
+from umbel.notify.store import NotifyStore
 from umbel.portal.app import create_app
 
 POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
@@ -72,6 +79,7 @@ class Drivers:
     vim: Vim
     media: MediaPlane
     fabric: Fabric
+    courier: Courier = field(default_factory=HttpCourier)
     slicing: Underlay | None = None
 
 
@@ -86,6 +94,7 @@ class System:
     compute: Compute
     media: Media
     delivery: Delivery
+    notifier: Notifier
     slices: Slices
     secrets: Secrets
     clock: Clock
@@ -111,6 +120,7 @@ class System:
         await self.slices.close()
         await self.media.close()
         await self.compute.close()
+        await self.notifier.close()
         await self.database.close()
 
 
@@ -154,6 +164,15 @@ async def assemble(
         secret_of=secrets.of_function,
         costs=Costs(),
     )
+    owner = new_id("cp")
+    notifier = Notifier(
+        store=NotifyStore(database),
+        journal=journal,
+        courier=drivers.courier,
+        sealer=Sealer(secrets.master),
+        clock=clock,
+        owner=owner,
+    )
     keeper = Keeper(
         catalogue=catalogue,
         store=store,
@@ -161,7 +180,8 @@ async def assemble(
         policy=POLICIES[settings.policy],
         clock=clock,
         pace=pace or _pace(settings),
-        owner=new_id("cp"),
+        owner=owner,
+        on_functions=lambda seen: notifier.see(_running(seen)),
     )
     delivery = Delivery(
         catalogue=catalogue,
@@ -180,6 +200,7 @@ async def assemble(
         compute=collector.compute,
         media=collector.media,
         delivery=delivery,
+        notifier=notifier,
         slices=Slices(
             store=SliceStore(database),
             trees=store,
@@ -259,3 +280,11 @@ def _pace(settings: Settings) -> Pace:
         session_idle_s=settings.session_idle_s,
         session_ttl_s=settings.session_ttl_s,
     )
+
+
+def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:
+    return {
+        one.id: Place(node=one.node, role=one.role.value)
+        for one in instances.values()
+        if one.state is FunctionState.ACTIVE
+    }

@@ -22,6 +22,7 @@ from support.http import World, make_system, serving, world
 from umbel import migrations
 from umbel.kit.db import Database
 from umbel.network.slices import Grade, SliceRequest
+from umbel.notify.model import Kind
 from umbel.portal.app import create_app
 
 EVENTS = 12
@@ -95,6 +96,8 @@ class Front:
             "provider_id": [here.city.id, here.club.id],
             "username": ["viewer", "city", "club"],
         }
+        callbacks = [await here.system.notifier.register("http://a", [Kind.LINK_UP]) for _ in "ab"]
+        self.ids["subscriber_id"] = [subscriber.id for subscriber, _ in callbacks]
         self.operator = here.as_("operator")
 
 

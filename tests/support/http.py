@@ -23,6 +23,10 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.notify.drivers.fake import FakeCourier
+from umbel.notify.sealing import Sealer
+from umbel.notify.service import Notifier
+from umbel.notify.store import NotifyStore
 from umbel.portal import auth
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer, bind
@@ -45,6 +49,8 @@ class TestSystem:
     verifier: Verifier
     clock: Clock
     settings: Settings
+    courier: FakeCourier
+    notifier: Notifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +100,15 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
     journal = Journal(database, poll_s=0.05)
     catalogue = Catalogue(database, journal, clock)
     signer = Signer(new_private_key())
+    courier = FakeCourier()
+    notifier = Notifier(
+        store=NotifyStore(database),
+        journal=journal,
+        courier=courier,
+        sealer=Sealer(b"of a test"),
+        clock=clock,
+        owner="test",
+    )
     return TestSystem(
         database=database,
         journal=journal,
@@ -104,6 +119,8 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
         verifier=Verifier(signer.public_key),
         clock=clock,
         settings=Settings(data_dir=data_dir, **settings),
+        courier=courier,
+        notifier=notifier,
     )
 
 

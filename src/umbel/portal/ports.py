@@ -23,6 +23,7 @@ from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
 from umbel.network.slices import SliceRequest
+from umbel.notify.service import Notifier
 
 
 class Viewing(Protocol):
@@ -113,6 +114,10 @@ class System(Protocol):
     @property
     def delivery(self) -> Delivery:
         """Trees and sessions."""
+
+    @property
+    def notifier(self) -> Notifier:
+        """Observers' callbacks."""
 
     @property
     def slices(self) -> Slicing:
