@@ -9,7 +9,6 @@ from enum import StrEnum
 
 from umbel.kit.states import Table
 
-
 _TINY = 1e-9
 
 
