@@ -48,6 +48,7 @@ class Compute:
         self._standings = dict.fromkeys(self._nodes, Standing())
         self._resting: frozenset[str] = frozenset()
         self._wake_s = wake_s
+        self._moved = asyncio.Event()
         self._access = AccessMap(inventory.nodes, inventory.default_access)
         self._vim = vim
         self._clock = clock
@@ -84,6 +85,12 @@ class Compute:
     def state(self, name: str) -> NodeState:
         """Whether the node may run functions. Raises NoSuchNode."""
         return self._standings[self.node(name).name].state
+
+    async def awake(self, name: str) -> None:
+        """Return once the node is up. It must have been claimed: `rest` without it."""
+        self.node(name)
+        while not self._is_up(name):
+            await self._moved.wait()
 
     async def ensure(self, wanted: Mapping[str, Function]) -> Done:
         """Make exactly `wanted` (by function id) run: start what is missing or failed, stop the
@@ -137,6 +144,8 @@ class Compute:
         for name, standing in self._standings.items():
             if standing.state is not before[name].state:
                 log.info("node state", node=name, state=standing.state.value)
+                self._moved.set()
+                self._moved = asyncio.Event()
 
     def _is_up(self, name: str) -> bool:
         standing = self._standings.get(name)  # a node that is not there is refused later

@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 
 from umbel.compute.model import Node, NodeKind, NodeState
 from umbel.network.model import Topology
-from umbel.planner import admission, drift, presets
+from umbel.planner import drift, presets
 from umbel.planner import problem as planner
 from umbel.planner.admission import Guide
-from umbel.planner.paths import Routes
 from umbel.planner.problem import Access, Kind, Problem, Resolution
 from umbel.planner.result import Plan
 
@@ -47,7 +46,6 @@ class Steering:
     """The plan in force: what Algorithm 2 reads of it, what rests by it, and its units."""
 
     plan: Plan
-    problem: Problem
     guide: Guide
     resting: frozenset[str]
     cores_per_vcpu: float
@@ -129,9 +127,8 @@ def peak_of(audience: Audience, samples: Collection[drift.Sample]) -> Audience:
 
 
 def steering_of(
-    problem: Problem,
-    routes: Routes,
     plan: Plan,
+    guide: Guide,
     nodes: Collection[Node],
     needed: Collection[str],
 ) -> Steering:
@@ -140,7 +137,7 @@ def steering_of(
     on = {n.name for n in plan.infrastructure.nodes if n.servers}
     on |= {
         n.name
-        for n, node in zip(plan.infrastructure.nodes, problem.network.nodes, strict=True)
+        for n, node in zip(plan.infrastructure.nodes, guide.problem.network.nodes, strict=True)
         if n.router_on and node.access is Access.TRANSIT
     }
     on.update(needed)
@@ -149,13 +146,10 @@ def steering_of(
         on.add(access[0])
     return Steering(
         plan=plan,
-        problem=problem,
-        guide=admission.guide_of(problem, routes, plan),
+        guide=guide,
         resting=frozenset(node.name for node in nodes) - on,
         cores_per_vcpu=cores_per_vcpu(nodes),
-        resolution={
-            bundle.content: bundle.resolution for bundle in problem.demand.bundles
-        },
+        resolution={bundle.content: bundle.resolution for bundle in guide.problem.demand.bundles},
     )
 
 
@@ -218,6 +212,12 @@ def _total_hops(near: Mapping[str, set[str]], start: str) -> int:
     return sum(hops.values())
 
 
+def _fed_gb(mbps: float, viewers: float) -> float:
+    """What each viewer's miss fetches, so that all of them together fetch one copy."""
+    share_gb = mbps * _WATCH_S / (_MBIT_PER_GB * viewers)
+    return min(_CONTENT_GB, max(_NOTHING_GB, share_gb))
+
+
 def _demand(audience: Audience) -> planner.Demand:
     counts: dict[tuple[str, str], float] = {}
     totals: dict[str, float] = {}
@@ -231,9 +231,7 @@ def _demand(audience: Audience) -> planner.Demand:
                 name=event,
                 kind=Kind.SPORT,
                 size_gb=_CONTENT_GB,
-                mean_gb=min(
-                    _CONTENT_GB, audience.mbps[event] * _WATCH_S / (_MBIT_PER_GB * total)
-                ),
+                mean_gb=min(_CONTENT_GB, audience.mbps[event] * _WATCH_S / (_MBIT_PER_GB * total)),
             )
             for event, total in totals.items()
         ),
