@@ -22,11 +22,15 @@ from umbel.compute.model import FunctionState, Instance
 from umbel.compute.ports import Vim
 from umbel.compute.service import Compute
 from umbel.delivery.collector import Collector
+from umbel.delivery.drivers.process import ProcessSolver
 from umbel.delivery.keeper import Keeper, Pace
+from umbel.delivery.planning import Planning, PlanPace
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
+from umbel.delivery.policy.virca import Virca
+from umbel.delivery.ports import Solver
 from umbel.delivery.service import Delivery
 from umbel.delivery.slicing import Slices, Underlay
 from umbel.delivery.store import DeliveryStore
@@ -54,9 +58,10 @@ from umbel.notify.ports import Courier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
+from umbel.planner.control import Periods
 from umbel.portal.app import create_app
 
-POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
+POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +86,7 @@ class Drivers:
     fabric: Fabric
     courier: Courier = field(default_factory=HttpCourier)
     slicing: Underlay | None = None
+    solver: Solver = field(default_factory=ProcessSolver)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +163,7 @@ async def assemble(
     catalogue = Catalogue(database, journal, clock)
     store = DeliveryStore(database)
     collector = Collector(
-        compute=Compute(nodes, drivers.vim, clock),
+        compute=Compute(nodes, drivers.vim, clock, wake_s=settings.node_wake_s),
         network=Network(links, drivers.fabric),
         media=Media(drivers.media),
         store=store,
@@ -191,6 +197,7 @@ async def assemble(
         journal=journal,
         signer=secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
+        planning=_planning(settings, keeper, drivers.solver, clock),
     )
     return System(
         settings=settings,
@@ -288,3 +295,21 @@ def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:
         for one in instances.values()
         if one.state is FunctionState.ACTIVE
     }
+
+
+def _planning(settings: Settings, keeper: Keeper, solver: Solver, clock: Clock) -> Planning | None:
+    """The planner's service, for the policy that needs one."""
+    if settings.policy != Virca.name:
+        return None
+    periods = Periods(
+        sample_s=settings.plan_sample_s,
+        rca_s=settings.plan_rca_s,
+        virca_s=settings.plan_virca_s,
+    )
+    return Planning(
+        collector=keeper.collector,
+        keeper=keeper,
+        solver=solver,
+        clock=clock,
+        pace=PlanPace(periods=periods, solve_s=settings.plan_solve_s, gamma=settings.plan_gamma),
+    )
