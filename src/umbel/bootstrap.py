@@ -22,6 +22,9 @@ from umbel.compute.ports import Vim
 from umbel.compute.service import Compute
 from umbel.delivery.collector import Collector
 from umbel.delivery.keeper import Keeper, Pace
+from umbel.delivery.plans.live import LiveDemand
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
@@ -82,6 +85,7 @@ class System:
     compute: Compute
     media: Media
     delivery: Delivery
+    plans: Plans
     secrets: Secrets
     clock: Clock
 
@@ -101,6 +105,7 @@ class System:
 
     async def close(self) -> None:
         """Let go of everything; functions go on unless the settings say otherwise."""
+        await self.plans.close()
         if self.settings.stop_functions_on_exit:
             await self.compute.stop_all()
         await self.media.close()
@@ -132,7 +137,8 @@ async def assemble(
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = clock or SystemClock()
-    nodes, links = read_network(settings.network_file)
+    document = network_document(settings.network_file)
+    nodes, links = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")
     drivers = drivers or real_drivers(settings, secrets, clock)
     database = database or Database(settings.database)
@@ -166,6 +172,14 @@ async def assemble(
         signer=secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
     )
+    watched = LiveDemand(store=store, collector=collector, clock=clock)
+    plans = Plans(
+        store=PlanStore(database),
+        journal=journal,
+        clock=clock,
+        platform=lambda: document,
+        watched=watched.rows,
+    )
     return System(
         settings=settings,
         database=database,
@@ -174,17 +188,19 @@ async def assemble(
         compute=collector.compute,
         media=collector.media,
         delivery=delivery,
+        plans=plans,
         secrets=secrets,
         clock=clock,
     )
 
 
-def read_network(path: Path | None) -> tuple[Inventory, Topology]:
-    """The nodes and links of a network file, or of SLS's network without one.
+def network_document(path: Path | None) -> object:
+    """What a network file says, or SLS's network without one. Raises BadNetwork."""
+    return files.read(path) if path is not None else files.builtin("sls")
 
-    Raises BadNetwork with every problem of both.
-    """
-    document = files.read(path) if path is not None else files.builtin("sls")
+
+def read_network(document: object) -> tuple[Inventory, Topology]:
+    """A network document's nodes and links. Raises BadNetwork with every problem of both."""
     nodes, wrong_nodes = inventory.inspect(document)
     links, wrong_links = topology.inspect(document)
     problems = list(dict.fromkeys([*wrong_nodes, *wrong_links]))

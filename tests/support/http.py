@@ -16,11 +16,14 @@ from fastapi import FastAPI
 from support.delivery import MemoryDelivery
 from umbel.catalogue.model import Event, EventDraft, Provider, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.network import files
 from umbel.portal import auth
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer, bind
@@ -38,6 +41,7 @@ class TestSystem:
     journal: Journal
     catalogue: Catalogue
     delivery: MemoryDelivery
+    plans: Plans
     signer: Signer
     verifier: Verifier
     clock: Clock
@@ -96,11 +100,22 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
         journal=journal,
         catalogue=catalogue,
         delivery=MemoryDelivery(catalogue, signer, clock),
+        plans=Plans(
+            store=PlanStore(database),
+            journal=journal,
+            clock=clock,
+            platform=files.builtin,
+            watched=_nobody,
+        ),
         signer=signer,
         verifier=Verifier(signer.public_key),
         clock=clock,
         settings=Settings(data_dir=data_dir, **settings),
     )
+
+
+async def _nobody() -> tuple[dict[str, object], ...]:
+    return ()
 
 
 @contextlib.asynccontextmanager
@@ -122,7 +137,10 @@ async def world(
         contextlib.nullcontext() if served else app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://umbel") as client,
     ):
-        yield World(system=system, app=app, client=client, city=city, club=club)
+        try:
+            yield World(system=system, app=app, client=client, city=city, club=club)
+        finally:
+            await system.plans.close()
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,8 @@
 """A network document's links, checked: mapping in, Topology out.
 
 The document is what files.py reads. Its nodes' own fields belong to compute/inventory.py, which
-parses the same mapping; here only their names count. Every problem is told at once, by name.
+parses the same mapping, and `planner` parts to delivery's plans; here only their names count.
+Every problem is told at once, by name.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from umbel.kit.errors import Invalid
 from umbel.network.model import Link, Topology
 
-_PARTS = frozenset({"nodes", "links", "default_access"})
+_PARTS = frozenset({"nodes", "links", "default_access", "planner"})
 
 
 class BadNetwork(Invalid):
@@ -27,6 +28,7 @@ class _LinkEntry(BaseModel):
     b: str = Field(min_length=1)
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
     delay_ms: float = Field(1.0, ge=0, allow_inf_nan=False)
+    planner: object = Field(None, exclude=True)
 
 
 def parse(document: object) -> Topology:

@@ -16,6 +16,7 @@ from umbel.portal.api import (
     events,
     health,
     ingest,
+    plans,
     platform,
     providers,
     sessions,
@@ -30,7 +31,7 @@ from umbel.portal.metrics import Metered, Metrics
 from umbel.portal.ports import System
 from umbel.portal.site import STATIC, Site
 
-_RESOURCES = (tokens, users, providers, events, ingest, sessions, platform, state, health)
+_RESOURCES = (tokens, users, providers, events, ingest, sessions, platform, plans, state, health)
 
 
 def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 15.0) -> FastAPI:
