@@ -69,7 +69,7 @@ def infrastructure_of(fast: Fast, values: Floats) -> Infrastructure:
         instance.nodes,
     )
     hits: dict[int, list[tuple[str, float]]] = {}
-    stored = values[columns["hit"]]
+    stored = np.minimum(values[columns["hit"]], _used(fast, values))
     for n in np.flatnonzero(stored > _SHARE).tolist():
         name = contents[int(places.hit_content[n])].name
         hits.setdefault(int(places.hit_node[n]), []).append((name, float(stored[n])))
@@ -91,6 +91,17 @@ def infrastructure_of(fast: Fast, values: Floats) -> Infrastructure:
     ends = instance.ends[places.host_end[hosting]].tolist()
     pairs = zip(ends, places.host_node[hosting].tolist(), strict=True)
     return Infrastructure(nodes=tuple(nodes), hosts={names[e]: names[i] for e, i in pairs})
+
+
+def _used(fast: Fast, values: Floats) -> Floats:
+    """The hit ratio that each cached content needs (5b): storage is free, so the program may give
+    more of it than anybody uses."""
+    instance, places, columns = fast.instance, fast.places, fast.linear.columns
+    used = np.zeros((instance.nodes, instance.contents + 1))
+    place = places.share_node, instance.commodities.content[places.share_commodity]
+    np.maximum.at(used, place, values[columns["share"]])
+    needed: Floats = used[places.hit_node, places.hit_content]
+    return needed
 
 
 def _services(fast: Fast, values: Floats) -> tuple[Service, ...]:

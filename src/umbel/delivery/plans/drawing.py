@@ -193,7 +193,8 @@ def front(made: Told) -> Figure:
     right.set_xlabel("QoE of the point")
     right.set_ylabel("power, kW")
     right.tick_params(axis="x", rotation=60)
-    right.legend(frameon=False, fontsize=8)
+    right.margins(y=0.18)
+    right.legend(frameon=False, fontsize=8, ncols=3, loc="upper left")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     return figure

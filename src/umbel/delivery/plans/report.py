@@ -32,6 +32,13 @@ def show(made: Mapping[str, Any], console: Console, *, why: bool = False) -> Non
         _reasons(made["plan"], console)
 
 
+def _table(*titles: str) -> Table:
+    table = Table()
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    return table
+
+
 def _headline(made: Mapping[str, Any]) -> str:
     text = f"{_WORDS[made['meaning']]} ({made['solver']}, {made['run_s']:.2f} s)"
     found = made["plan"]
@@ -48,8 +55,8 @@ def _headline(made: Mapping[str, Any]) -> str:
 
 
 def _nodes(found: Mapping[str, Any]) -> Table:
-    table = Table("node", "access", "state", "servers", "BBU", "video", "cached GB")
-    table.add_column("base bands of", overflow="fold")
+    titles = ("node", "access", "state", "servers", "BBU", "video", "cached GB", "base bands of")
+    table = _table(*titles)
     for node in found["nodes"]:
         name = node["name"]
         ends = [end for end, host in found["hosts"].items() if host == name]
@@ -67,7 +74,7 @@ def _nodes(found: Mapping[str, Any]) -> Table:
 
 
 def _services(found: Mapping[str, Any]) -> Table:
-    table = Table("end", "served by", "of its requests", "Mbit/s")
+    table = _table("end", "served by", "of its requests", "Mbit/s")
     for one in found["services"]:
         table.add_row(
             escape(one["end"]), escape(one["source"]), f"{one['share']:.1%}", f"{one['mbps']:.1f}"
@@ -76,7 +83,7 @@ def _services(found: Mapping[str, Any]) -> Table:
 
 
 def _flows(found: Mapping[str, Any]) -> Table:
-    table = Table("for", "path", "Mbit/s")
+    table = _table("for", "path", "Mbit/s")
     for flow in found["flows"][:_MOST_ROUTES]:
         table.add_row(
             escape(flow["end"]) or "a cache",
@@ -102,7 +109,7 @@ def _because(console: Console, title: str, why: list[str]) -> None:
 
 
 def _front(made: Mapping[str, Any], console: Console) -> None:
-    table = Table("QoE", "power, W", "nodes on", "asked as", "meaning", "gap, W", "")
+    table = _table("QoE", "power, W", "nodes on", "asked as", "meaning", "gap, W", "")
     for point in made["front"]:
         goal = f"gamma {point['gamma']:.3g}" if point["gamma"] is not None else ""
         goal = goal or f"QoE >= {point['qoe_floor']:.1f}"
