@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 
 from umbel.delivery.plans.model import Asked
@@ -40,8 +41,7 @@ async def run(
 ) -> dict[str, object]:
     """What the worker makes of it. Raises PlannerCrashed, and BadPlanRequest and the planner's own
     errors as PlannerRefused."""
-    # A YAML document may hold dates, and other things than texts as keys.
-    line = json.dumps(_request(asked, pictures), default=str, skipkeys=True) + "\n"
+    line = line_of(asked, pictures)
     process = await asyncio.create_subprocess_exec(
         *WORKER,
         stdin=asyncio.subprocess.PIPE,
@@ -69,10 +69,12 @@ async def run(
     return ended
 
 
-def _request(asked: Asked, pictures: Path | None) -> dict[str, object]:
-    fields = ("document", "rows", "gamma", "qoe", "variant", "points", "time_s", "gap_share")
-    request = {name: getattr(asked, name) for name in fields}
-    return {**request, "pictures": str(pictures) if pictures else None}
+def line_of(asked: Asked, pictures: Path | None = None) -> str:
+    """The request as the worker reads it; `pictures` is a folder to draw into."""
+    request = {one.name: getattr(asked, one.name) for one in fields(asked)}
+    request["pictures"] = str(pictures) if pictures else None
+    # A YAML document may hold dates, and other things than texts as keys.
+    return json.dumps(request, default=str, skipkeys=True) + "\n"
 
 
 async def _talk(

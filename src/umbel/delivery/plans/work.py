@@ -19,6 +19,8 @@ from umbel.planner.problem import Demand, Goal, Kind, Problem, Resolution, Varia
 from umbel.planner.result import Result
 from umbel.planner.solve import Effort, Progress
 
+# About so many paths for each pair of nodes does column generation end with.
+_GENERATED = 2
 Tell = Callable[[Mapping[str, object]], None]
 
 
@@ -73,8 +75,8 @@ def _task(problem: Problem, asked: Asked, tell: Tell) -> _Task:
         listed = paths.find_routes(problem.network, problem.routing)
     except TooManyPaths:
         listed = None
-    count = len(listed.paths) if listed else problem.routing.most_paths // 100
-    most = clustering.most_clusters(count)
+    seeds = () if listed else columns.start(problem, variant).paths
+    most = clustering.most_clusters(len(listed.paths) if listed else _GENERATED * len(seeds))
     if requests.needs_clusters(problem.demand, most):
         tell({"stage": f"clustering {len(problem.demand.contents)} contents into {most}"})
         few = clustering.cluster(observations(problem.demand), most).demand
