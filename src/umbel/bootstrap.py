@@ -25,6 +25,9 @@ from umbel.delivery.collector import Collector
 from umbel.delivery.drivers.process import ProcessSolver
 from umbel.delivery.keeper import Keeper, Pace
 from umbel.delivery.planning import Planning, PlanPace
+from umbel.delivery.plans.live import LiveDemand
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
@@ -49,7 +52,7 @@ from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.model import Topology
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
-from umbel.network.slices import Grade, Offer, Terms
+from umbel.network.slices import Offer
 from umbel.network.store import SliceStore
 from umbel.network.topology import BadNetwork
 from umbel.notify.drivers.http import HttpCourier
@@ -102,6 +105,7 @@ class System:
     delivery: Delivery
     notifier: Notifier
     slices: Slices
+    plans: Plans
     secrets: Secrets
     clock: Clock
 
@@ -121,6 +125,7 @@ class System:
 
     async def close(self) -> None:
         """Let go of everything; functions go on unless the settings say otherwise."""
+        await self.plans.close()
         if self.settings.stop_functions_on_exit:
             await self.compute.stop_all()
         await self.slices.close()
@@ -154,7 +159,8 @@ async def assemble(
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = clock or SystemClock()
-    nodes, links = read_network(settings.network_file)
+    document = network_document(settings.network_file)
+    nodes, links = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")
     drivers = drivers or real_drivers(settings, secrets, clock)
     database = database or Database(settings.database)
@@ -199,6 +205,14 @@ async def assemble(
         default_access_node=nodes.default_access or nodes.nodes[0].name,
         planning=_planning(settings, keeper, drivers.solver, clock),
     )
+    watched = LiveDemand(store=store, collector=collector, clock=clock)
+    plans = Plans(
+        store=PlanStore(database),
+        journal=journal,
+        clock=clock,
+        platform=lambda: document,
+        watched=watched.rows,
+    )
     return System(
         settings=settings,
         database=database,
@@ -211,21 +225,23 @@ async def assemble(
         slices=Slices(
             store=SliceStore(database),
             trees=store,
-            offer=Offer(topology=links, terms=read_terms(settings.network_file)),
+            offer=Offer(topology=links, terms=slices.inspect(document)[0]),
             clock=clock,
             under=drivers.slicing,
         ),
+        plans=plans,
         secrets=secrets,
         clock=clock,
     )
 
 
-def read_network(path: Path | None) -> tuple[Inventory, Topology]:
-    """The nodes and links of a network file, or of SLS's network without one.
+def network_document(path: Path | None) -> object:
+    """What a network file says, or SLS's network without one. Raises BadNetwork."""
+    return files.read(path) if path is not None else files.builtin("sls")
 
-    Raises BadNetwork with every problem of the file.
-    """
-    document = _document(path)
+
+def read_network(document: object) -> tuple[Inventory, Topology]:
+    """A network document's nodes and links. Raises BadNetwork with every problem of the file."""
     nodes, wrong_nodes = inventory.inspect(document)
     links, wrong_links = topology.inspect(document)
     _, wrong_terms = slices.inspect(document)
@@ -234,15 +250,6 @@ def read_network(path: Path | None) -> tuple[Inventory, Topology]:
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise BadNetwork(f"the network file has {many}", problems=problems)
     return nodes, links
-
-
-def read_terms(path: Path | None) -> Mapping[Grade, Terms]:
-    """What slices promise, as a network file that `read_network` takes says."""
-    return slices.inspect(_document(path))[0]
-
-
-def _document(path: Path | None) -> object:
-    return files.read(path) if path is not None else files.builtin("sls")
 
 
 def real_drivers(settings: Settings, secrets: Secrets, clock: Clock) -> Drivers:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from umbel import accounts
 from umbel.catalogue.model import UserRole
+from umbel.delivery.plans.main import run as run_plan
 from umbel.demo.run import demo as run_demo
 from umbel.kit import log
 from umbel.kit.config import Settings
@@ -24,6 +25,7 @@ user_app = typer.Typer(no_args_is_help=True, help="Accounts of this installation
 app.add_typer(user_app, name="user")
 app.add_typer(testbed_app, name="testbed")
 app.command("media")(run_media)
+app.command("plan")(run_plan)
 
 DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, function records")]
 

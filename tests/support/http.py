@@ -17,12 +17,15 @@ from support.delivery import MemoryDelivery
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
 from umbel.delivery.slicing import Slices
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.network import files
 from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
@@ -45,6 +48,7 @@ class TestSystem:
     catalogue: Catalogue
     delivery: MemoryDelivery
     slices: Slices
+    plans: Plans
     signer: Signer
     verifier: Verifier
     clock: Clock
@@ -115,6 +119,13 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
         catalogue=catalogue,
         delivery=MemoryDelivery(catalogue, signer, clock),
         slices=make_slices(database, clock),
+        plans=Plans(
+            store=PlanStore(database),
+            journal=journal,
+            clock=clock,
+            platform=files.builtin,
+            watched=_nobody,
+        ),
         signer=signer,
         verifier=Verifier(signer.public_key),
         clock=clock,
@@ -122,6 +133,10 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
         courier=courier,
         notifier=notifier,
     )
+
+
+async def _nobody() -> tuple[dict[str, object], ...]:
+    return ()
 
 
 @contextlib.asynccontextmanager
@@ -147,6 +162,7 @@ async def world(
             yield World(system=system, app=app, client=client, city=city, club=club)
         finally:
             await system.slices.close()
+            await system.plans.close()
 
 
 @contextlib.asynccontextmanager
