@@ -107,6 +107,14 @@ def test_s3_fifo_remembers_who_left() -> None:
     assert "a" in cache
 
 
+@pytest.mark.parametrize(("asked", "leaves"), [("", "x"), ("x", "x"), ("xx", "a")])
+def test_s3_fifo_moves_to_main_what_is_asked_for_twice(asked: str, leaves: str) -> None:
+    cache = make(Policy.S3_FIFO, 10)
+    ask(cache, "sabcdefghix")  # s was in small and left for x
+    ask(cache, asked)
+    assert ask(cache, "y") == [leaves]
+
+
 def test_w_tinylfu_keeps_the_famous_from_a_scan() -> None:
     cache = make(Policy.W_TINYLFU, 100)
     famous = [f"famous-{number}" for number in range(90)]

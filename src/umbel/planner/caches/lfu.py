@@ -41,10 +41,11 @@ class Lfu:
 
     def _promote(self, key: Key) -> None:
         count = self._counts[key]
-        size_bytes = self._queues[count].remove(key)
-        self._drop_if_empty(count)
         self._counts[key] = count + 1
+        size_bytes = self._queues[count].remove(key)
         self._queues.setdefault(count + 1, Queue()).push(key, size_bytes)
+        if self._dropped(count) and count == self._least:
+            self._least = count + 1
 
     def _evict(self) -> Key:
         if self._least not in self._queues:
@@ -53,14 +54,15 @@ class Lfu:
         key, size_bytes = self._queues[self._least].pop()
         del self._counts[key]
         self.used_bytes -= size_bytes
-        self._drop_if_empty(self._least)
+        self._dropped(self._least)
         return key
 
-    def _drop_if_empty(self, count: int) -> None:
-        if not self._queues[count]:
-            del self._queues[count]
-            if count == self._least and count + 1 in self._queues:
-                self._least = count + 1
+    def _dropped(self, count: int) -> bool:
+        """Whether a queue was empty, and is gone."""
+        if self._queues[count]:
+            return False
+        del self._queues[count]
+        return True
 
     def __contains__(self, key: Key) -> bool:
         return key in self._counts
