@@ -7,7 +7,7 @@ import hmac
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -21,11 +21,15 @@ from umbel.compute.inventory import Inventory
 from umbel.compute.ports import Vim
 from umbel.compute.service import Compute
 from umbel.delivery.collector import Collector
+from umbel.delivery.drivers.process import ProcessSolver
 from umbel.delivery.keeper import Keeper, Pace
+from umbel.delivery.planning import Planning, PlanPace
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
+from umbel.delivery.policy.virca import Virca
+from umbel.delivery.ports import Solver
 from umbel.delivery.service import Delivery
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import Costs
@@ -44,9 +48,10 @@ from umbel.network.model import Topology
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
 from umbel.network.topology import BadNetwork
+from umbel.planner.control import Periods
 from umbel.portal.app import create_app
 
-POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
+POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,7 @@ class Drivers:
     vim: Vim
     media: MediaPlane
     fabric: Fabric
+    solver: Solver = field(default_factory=ProcessSolver)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +147,7 @@ async def assemble(
     catalogue = Catalogue(database, journal, clock)
     store = DeliveryStore(database)
     collector = Collector(
-        compute=Compute(nodes, drivers.vim, clock),
+        compute=Compute(nodes, drivers.vim, clock, wake_s=settings.node_wake_s),
         network=Network(links, drivers.fabric),
         media=Media(drivers.media),
         store=store,
@@ -165,6 +171,7 @@ async def assemble(
         journal=journal,
         signer=secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
+        planning=_planning(settings, keeper, drivers.solver, clock),
     )
     return System(
         settings=settings,
@@ -235,4 +242,22 @@ def _pace(settings: Settings) -> Pace:
         linger_s=settings.linger_s,
         session_idle_s=settings.session_idle_s,
         session_ttl_s=settings.session_ttl_s,
+    )
+
+
+def _planning(settings: Settings, keeper: Keeper, solver: Solver, clock: Clock) -> Planning | None:
+    """The planner's service, for the policy that needs one."""
+    if settings.policy != Virca.name:
+        return None
+    periods = Periods(
+        sample_s=settings.plan_sample_s,
+        rca_s=settings.plan_rca_s,
+        virca_s=settings.plan_virca_s,
+    )
+    return Planning(
+        collector=keeper.collector,
+        keeper=keeper,
+        solver=solver,
+        clock=clock,
+        pace=PlanPace(periods=periods, solve_s=settings.plan_solve_s, gamma=settings.plan_gamma),
     )

@@ -34,7 +34,7 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on; 0: any free one")] = None,
     network: Annotated[Path | None, typer.Option(help="the network file (YAML)")] = None,
-    policy: Annotated[str | None, typer.Option(help="sls, consolidation or qos")] = None,
+    policy: Annotated[str | None, typer.Option(help="sls, consolidation, qos or virca")] = None,
     stop_functions_on_exit: Annotated[
         bool | None, typer.Option(help="leave nothing running on a clean exit")
     ] = None,
