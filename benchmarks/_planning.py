@@ -11,13 +11,16 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import pyscipopt
 
 from umbel.planner import clustering, demand, presets, topologies
+from umbel.planner.linear import Linear
 from umbel.planner.problem import Problem, Routing
 
 Value = TypeVar("Value")
@@ -64,6 +67,53 @@ def tell(  # one figure has this many sides
     beside = f"{peer} {peer_value:.3f} s, ratio {ratio:.4f}" if peer_value else ""
     print(f"{bench:12} {case:24} {value:9.3f} s   {beside}", file=sys.stderr, flush=True)
     print(json.dumps(line), flush=True)
+
+
+@dataclass(frozen=True)
+class Second:
+    """What the second solver came to."""
+
+    solver: str
+    word: str
+    objective: float
+    bound: float
+
+
+def scip(linear: Linear, time_s: float, gap: float = 0.0) -> Second:
+    """The program by PySCIPOpt, within an absolute gap or the CPU time."""
+    model = pyscipopt.Model()
+    model.hideOutput()
+    model.setParam("timing/clocktype", 1)
+    model.setParam("limits/time", time_s)
+    model.setParam("limits/absgap", gap)
+    columns = [
+        model.addVar(
+            lb=linear.lower[n],
+            ub=None if np.isinf(linear.upper[n]) else linear.upper[n],
+            obj=linear.cost[n],
+            vtype="I" if linear.integer[n] else "C",
+        )
+        for n in range(len(linear.cost))
+    ]
+    rows = linear.matrix().tocsr()
+    for n, (low, high) in enumerate(zip(linear.row_lower, linear.row_upper, strict=True)):
+        span = slice(rows.indptr[n], rows.indptr[n + 1])
+        if span.start == span.stop:
+            continue
+        terms = zip(rows.data[span], rows.indices[span], strict=True)
+        total = pyscipopt.quicksum(float(value) * columns[column] for value, column in terms)
+        if np.isfinite(low):
+            model.addCons(total >= float(low))
+        if np.isfinite(high):
+            model.addCons(total <= float(high))
+    model.optimize()
+    found = model.getNSols() > 0
+    return Second(
+        solver=f"PySCIPOpt {pyscipopt.__version__}",
+        word=model.getStatus(),
+        objective=model.getObjVal() if found else np.inf,
+        bound=model.getDualbound(),
+    )
 
 
 def note(text: str) -> None:

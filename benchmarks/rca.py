@@ -5,36 +5,14 @@ from dataclasses import replace
 import _planning
 import numpy as np
 
-from umbel.planner import formulation, highs, instance, paths, rca, solve
+from umbel.planner import decode, formulation, highs, instance, paths, rca, solve
 from umbel.planner.highs import Limits, Outcome
-from umbel.planner.instance import Instance
-from umbel.planner.linear import Linear
 from umbel.planner.paths import Routes
-from umbel.planner.problem import Problem, Tradeoff
-from umbel.planner.result import Infrastructure
+from umbel.planner.problem import Problem
 
 RUNS = 5
 PEER_RUNS = 3
 PEER_LIMIT_S = 300.0
-
-
-def literal(compiled: Instance, infrastructure: Infrastructure) -> Linear:
-    """max QoE s.t. (2), (3), (5) in the paper's own columns; what is fixed at zero left out."""
-    program = formulation.build(compiled, Tradeoff(gamma=1.0)).relaxed()
-    lower, upper, cost = program.lower.copy(), program.upper.copy(), program.cost.copy()
-    nodes, names = infrastructure.nodes, compiled.routes.names
-    letters = ("switch_on", "router_on", "servers", "bbu_vcpus", "transcode_vcpus")
-    for letter, field in zip("grkwt", letters, strict=True):
-        fixed = program.columns[letter]
-        lower[fixed] = upper[fixed] = [float(getattr(node, field)) for node in nodes]
-        cost[fixed] = 0.0
-    z = program.columns["z"].reshape(compiled.nodes, -1)
-    lower[z] = upper[z] = 0.0
-    for number, end in enumerate(compiled.ends.tolist()):
-        if names[end] in infrastructure.hosts:
-            host = names.index(infrastructure.hosts[names[end]])
-            lower[z[host, number]] = upper[z[host, number]] = 1.0
-    return replace(program, lower=lower, upper=upper, cost=cost).pruned()
 
 
 def drifted(problem: Problem, by: float) -> Problem:
@@ -60,14 +38,19 @@ def case(load: float, routes: Routes) -> None:
 
     def peer() -> Outcome:
         compiled = instance.compile_problem(problem, routes)
-        return highs.solve(literal(compiled, infrastructure), Limits(time_s=PEER_LIMIT_S))
+        program = formulation.build_rerouting(compiled, infrastructure).pruned()
+        return highs.solve(program, Limits(time_s=PEER_LIMIT_S))
 
     value, cold = _planning.timed(ours, RUNS)
     peer_value, outcome = _planning.timed(peer, PEER_RUNS)
-    per_qoe = instance.compile_problem(problem, routes).watts_per_qoe(Tradeoff())
     qoe = cold.result.plan.qoe if cold.result.plan else float("nan")
-    _planning.note(f"QoE {qoe:.3f}, literal {-outcome.objective / per_qoe:.3f} ({outcome.word})")
+    _planning.note(f"QoE {qoe:.3f}, literal {-outcome.objective:.3f} ({outcome.word})")
     _planning.tell("rca", f"load-{load:g}", value, "paper form", peer_value, RUNS)
+    lean = decode.confine(instance.compile_problem(problem, routes), infrastructure)
+    program = rca.build(lean, infrastructure).linear
+    scip_value, scip = _planning.timed(lambda: _planning.scip(program, PEER_LIMIT_S), PEER_RUNS)
+    _planning.note(f"SCIP on the compact form: QoE {-scip.objective:.3f} ({scip.word})")
+    _planning.tell("rca", f"load-{load:g}", value, scip.solver, scip_value, RUNS)
     later = drifted(problem, 0.02)
     warm, found = _planning.timed(
         lambda: rca.solve(later, infrastructure, routes=routes, start=cold.start), RUNS

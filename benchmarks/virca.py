@@ -2,7 +2,7 @@
 
 import _planning
 
-from umbel.planner import formulation, highs, instance, paths, solve
+from umbel.planner import fast, formulation, highs, instance, paths, solve
 from umbel.planner.highs import Limits, Outcome, Word
 from umbel.planner.paths import Routes
 from umbel.planner.problem import Tradeoff
@@ -37,6 +37,14 @@ def case(name: str, load: float, gamma: float, routes: Routes) -> None:
     if outcome.word is not Word.OPTIMAL:
         _planning.note("the literal form ran into its limit: its time is a lower bound")
     _planning.tell("virca", name, value, "paper form", peer_value, RUNS)
+    compiled = instance.compile_problem(problem, routes)
+    gap = EFFORT.gap_share * compiled.full_power_w
+    program = fast.build(compiled, goal, whole_servers=True).linear
+    scip_value, scip = _planning.timed(lambda: _planning.scip(program, PEER_LIMIT_S, gap), 1)
+    _planning.note(
+        f"SCIP on the compact form: {scip.objective:.0f} W, bound {scip.bound:.0f} ({scip.word})"
+    )
+    _planning.tell("virca", name, value, scip.solver, scip_value, RUNS)
 
 
 def main() -> None:

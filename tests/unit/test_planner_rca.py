@@ -2,15 +2,12 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 
 from support import plan_rules, planning
 from umbel.planner import formulation, highs, paths, rca, solve
 from umbel.planner.highs import Limits, Word
-from umbel.planner.instance import Instance
-from umbel.planner.linear import Linear
 from umbel.planner.problem import Demand, Problem, Tradeoff, Variant
 from umbel.planner.rca import BadInfrastructure
 from umbel.planner.result import Infrastructure, Meaning, Plan
@@ -27,32 +24,6 @@ def scaled(problem: Problem, factor: float) -> Problem:
     return replace(problem, demand=Demand(contents=problem.demand.contents, bundles=bundles))
 
 
-def literal(instance: Instance, infrastructure: Infrastructure) -> Linear:
-    """(7) from the literal program: z, g, r, k, w, t fixed, cost -QoE."""
-    program = formulation.build(instance, Tradeoff(gamma=1.0)).relaxed()
-    lower, upper = program.lower.copy(), program.upper.copy()
-    cost = np.zeros_like(program.cost)
-    rates = program.columns["x_pair"]
-    cost[rates] = program.cost[rates] / instance.watts_per_qoe(Tradeoff(gamma=1.0))
-    nodes = infrastructure.nodes
-    given_ = {
-        "g": [n.switch_on for n in nodes],
-        "r": [n.router_on for n in nodes],
-        "k": [n.servers for n in nodes],
-        "w": [n.bbu_vcpus for n in nodes],
-        "t": [n.transcode_vcpus for n in nodes],
-    }
-    for letter, values in given_.items():
-        lower[program.columns[letter]] = upper[program.columns[letter]] = values
-    z = program.columns["z"].reshape(instance.nodes, -1)
-    names = instance.routes.names
-    for number, end in enumerate(instance.ends.tolist()):
-        host = infrastructure.hosts.get(names[end])
-        for node in range(instance.nodes):
-            lower[z[node, number]] = upper[z[node, number]] = float(names[node] == host)
-    return replace(program, lower=lower, upper=upper, cost=cost)
-
-
 @given(problem=planning.problems())
 @settings(max_examples=25, deadline=None)
 def test_rca_is_the_literal_program_seven(problem: Problem) -> None:
@@ -61,7 +32,9 @@ def test_rca_is_the_literal_program_seven(problem: Problem) -> None:
     assert result.plan is not None
     infrastructure = result.plan.infrastructure
     busier = scaled(problem, 1.4)
-    exact = highs.solve(literal(planning.compiled(busier), infrastructure), Limits())
+    exact = highs.solve(
+        formulation.build_rerouting(planning.compiled(busier), infrastructure), Limits()
+    )
     found = rca.solve(busier, infrastructure).result
     assert exact.word is Word.OPTIMAL
     assert found.meaning is Meaning.OPTIMAL

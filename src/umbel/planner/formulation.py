@@ -2,16 +2,18 @@
 
 It is large and slow, and it is the oracle: `fast` must give the same optimum. In the docstrings
 [A] marks text that is certain, [B] a symbol forced by the tables around it, [C] a reconstruction,
-and [ours] what the printed model lacks (docs/explanation/planner.md says why).
+and [ours] what the printed model lacks (docs/explanation/virca.md says why).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from umbel.planner.instance import Instance
 from umbel.planner.linear import INFINITE, Assembly, Floats, Ints, Linear
 from umbel.planner.problem import Goal, LeastPower, Tradeoff, Variant
+from umbel.planner.result import Infrastructure
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -37,6 +39,16 @@ class Columns:
 
 def build(instance: Instance, goal: Goal = Tradeoff(), *, whole_servers: bool = True) -> Linear:
     """The whole program. Without `whole_servers`, k, w and t may be fractions, as in `fast`."""
+    return _assembled(instance, goal, whole_servers)[0]
+
+
+def build_rerouting(instance: Instance, infrastructure: Infrastructure) -> Linear:
+    """RCA: the same rows, another goal, and the infrastructure as it is (7)."""
+    linear, columns = _assembled(instance, Tradeoff(gamma=0.0), whole_servers=False)
+    return define_rerouting(linear, columns, instance, infrastructure)
+
+
+def _assembled(instance: Instance, goal: Goal, whole_servers: bool) -> tuple[Linear, Columns]:
     assembly = Assembly()
     columns = define_columns(assembly, instance, goal, whole_servers)
     for define in FAMILIES:
@@ -45,7 +57,7 @@ def build(instance: Instance, goal: Goal = Tradeoff(), *, whole_servers: bool = 
         define_edge_caching(assembly, columns, instance)
     if isinstance(goal, LeastPower):
         define_floor(assembly, columns, instance, goal.qoe_floor)
-    return assembly.done()
+    return assembly.done(), columns
 
 
 def define_columns(
@@ -67,10 +79,7 @@ def define_columns(
     unseen = np.flatnonzero(~instance.known)
     vf = np.full((c, n), -1, dtype=np.int64)
     vf[unseen] = assembly.columns("vf", len(unseen) * n).reshape(-1, n)
-
-    def per_node(letter: str, cost: float, upper: float, whole: bool) -> Ints:
-        return assembly.columns(letter, n, upper=upper, cost=cost, integer=whole)
-
+    per_node = partial(assembly.columns, count=n)
     made = len(instance.ends) * n
     return Columns(
         x_path=assembly.columns("x_path", c * len(instance.paths)).reshape(c, -1),
@@ -80,11 +89,11 @@ def define_columns(
         vf=vf,
         h=assembly.columns("h", instance.contents * n, upper=1.0).reshape(-1, n),
         z=assembly.columns("z", made, upper=1.0, integer=True).reshape(n, -1),
-        g=per_node("g", power.switch_w, 1.0, True),
-        r=per_node("r", power.router_w, 1.0, True),
-        k=per_node("k", power.server_w, INFINITE, whole_servers),
-        w=per_node("w", power.vcpu_w, INFINITE, whole_servers),
-        t=per_node("t", power.vcpu_w, INFINITE, whole_servers),
+        g=per_node("g", upper=1.0, cost=power.switch_w, integer=True),
+        r=per_node("r", upper=1.0, cost=power.router_w, integer=True),
+        k=per_node("k", cost=power.server_w, integer=whole_servers),
+        w=per_node("w", cost=power.vcpu_w, integer=whole_servers),
+        t=per_node("t", cost=power.vcpu_w, integer=whole_servers),
         pair_from=pairs[:, 0],
         pair_to=pairs[:, 1],
         pair_of=pair_of.ravel(),
@@ -103,14 +112,14 @@ def define_quality_ceiling(assembly: Assembly, columns: Columns, instance: Insta
 
 def define_unknown_floor(assembly: Assembly, columns: Columns, instance: Instance) -> None:
     """sum_j x_ij^{eus} >= b_min^s vf_i^{eus}   for all i, e, s   (2c) [A]"""
-    c = instance.commodities
-    _rate_rows(assembly, columns, instance, "(2c)", c.least_mbps / c.parallel)
+    rate = instance.commodities.least_mbps / instance.commodities.parallel
+    _rate_rows(assembly, columns, instance, "(2c)", rate)
 
 
 def define_unknown_ceiling(assembly: Assembly, columns: Columns, instance: Instance) -> None:
     """sum_j x_ij^{eus} <= b_max^s vf_i^{eus}   for all i, e, s   (2d) [A]"""
-    c = instance.commodities
-    _rate_rows(assembly, columns, instance, "(2d)", c.most_mbps / c.parallel)
+    rate = instance.commodities.most_mbps / instance.commodities.parallel
+    _rate_rows(assembly, columns, instance, "(2d)", rate)
 
 
 def _rate_rows(
@@ -242,9 +251,23 @@ def _traffic(assembly: Assembly, columns: Columns, places: object, rows: Ints) -
     assembly.add(rows[thing], columns.y[path], 1.0)
 
 
-def define_hosting(assembly: Assembly, columns: Columns, instance: Instance) -> None:
-    """z_i^e = 0   e in E^F (4a); i in E, i != e (4b); e in E^M, L_ie^CPRI empty (4c)   [A]"""
-    assembly.limit(columns.z[~(instance.may_host & instance.mobile[None, :])], 0.0)
+def define_no_base_band(assembly: Assembly, columns: Columns, instance: Instance) -> None:
+    """z_i^e = 0   e in E^F, i in N   (4a) [A]"""
+    assembly.limit(columns.z[:, ~instance.mobile], 0.0)
+
+
+def define_no_host_at_ends(assembly: Assembly, columns: Columns, instance: Instance) -> None:
+    """z_i^e = 0   e in E^M, i in E, i != e   (4b) [A]"""
+    others = instance.ends[:, None] != instance.ends[None, :]
+    assembly.limit(columns.z[instance.ends][others], 0.0)
+
+
+def define_reach(assembly: Assembly, columns: Columns, instance: Instance) -> None:
+    """z_i^e = 0   e in E^M, i != e, L_ie^CPRI empty   (4c) [A; that i = e needs no lightpath: ours]
+
+    ViRCA2: z_i^e = 0 for every i != e [A in words].
+    """
+    assembly.limit(columns.z[:, instance.mobile][~instance.may_host[:, instance.mobile]], 0.0)
 
 
 def define_one_host(assembly: Assembly, columns: Columns, instance: Instance) -> None:
@@ -294,11 +317,15 @@ def define_transcoding(assembly: Assembly, columns: Columns, instance: Instance)
 
 
 def define_servers(assembly: Assembly, columns: Columns, instance: Instance) -> None:
-    """w_i + t_i <= T k_i (6a);   k_i <= K g_i (6b)   i in N   [A]"""
+    """w_i + t_i <= T k_i   i in N   (6a) [A]"""
     rows = assembly.rows("(6a)", instance.nodes, -INFINITE, 0.0)
     assembly.add(rows, columns.w, 1.0)
     assembly.add(rows, columns.t, 1.0)
     assembly.add(rows, columns.k, -float(instance.problem.network.vcpus_per_server))
+
+
+def define_racks(assembly: Assembly, columns: Columns, instance: Instance) -> None:
+    """k_i <= K g_i   i in N   (6b) [A]"""
     rows = assembly.rows("(6b)", instance.nodes, -INFINITE, 0.0)
     assembly.add(rows, columns.k, 1.0)
     assembly.add(rows, columns.g, -instance.node_array("servers"))
@@ -323,6 +350,27 @@ def define_floor(
     assembly.add(rows[:, None], columns.x_pair, instance.commodities.slope[:, None])
 
 
+def define_rerouting(
+    linear: Linear, columns: Columns, instance: Instance, infrastructure: Infrastructure
+) -> Linear:
+    """max_{x, y, f, vf, h} QoE   s.t. (2), (3), (5) with z, g, r, k, w, t given   (7) [A]
+
+    The rows of (4) and (6) hold for what is given, or the program has no solution.
+    """
+    lower, upper, cost = linear.lower.copy(), linear.upper.copy(), np.zeros_like(linear.cost)
+    cost[columns.x_pair] = -instance.commodities.slope[:, None]
+    nodes, names = infrastructure.nodes, instance.routes.names
+    given = ("switch_on", "router_on", "servers", "bbu_vcpus", "transcode_vcpus")
+    for letter, field in zip((*"grkwt",), given, strict=True):
+        fixed = getattr(columns, letter)
+        lower[fixed] = upper[fixed] = [float(getattr(node, field)) for node in nodes]
+    hosts = [infrastructure.hosts.get(names[end]) for end in instance.ends.tolist()]
+    z = np.array([[name == host for host in hosts] for name in names], dtype=np.float64)
+    # A host that (4a) to (4c) bar makes the program infeasible.
+    lower[columns.z], upper[columns.z] = z, np.minimum(z, upper[columns.z])
+    return replace(linear, lower=lower, upper=upper, cost=cost)
+
+
 FAMILIES = (
     define_quality_floor,
     define_quality_ceiling,
@@ -338,7 +386,9 @@ FAMILIES = (
     define_lightpaths,
     define_routers,
     define_switches,
-    define_hosting,
+    define_no_base_band,
+    define_no_host_at_ends,
+    define_reach,
     define_one_host,
     define_base_bands,
     define_served_once,
@@ -346,4 +396,5 @@ FAMILIES = (
     define_storage,
     define_transcoding,
     define_servers,
+    define_racks,
 )
