@@ -12,6 +12,8 @@ from umbel.network.model import Endpoint, Hop, Link, Topology
 class FakeFabric:
     """Carries whatever the topology, less the lost links, can carry."""
 
+    copies = False
+
     def __init__(self, topology: Topology) -> None:
         self._whole = topology
         self._left = topology
