@@ -129,7 +129,7 @@ def rooted(drawing: Drawing, root: str, leaves: Collection[str]) -> Drawing:
     such node."""
     if root not in drawing.roles:
         raise _bad([f"root {root}: no such node is drawn"])
-    near = {root, *_hang(root, drawing.links)}
+    near = _reached(root, drawing.links)
     roles = {name: role for name, role in drawing.roles.items() if name in near}
     for name, role in roles.items():
         if role is Role.ROOT or name in leaves:
@@ -252,6 +252,17 @@ def _kruskal(
         (spare if a == b else chosen).append(link)
         above[a] = b
     return chosen, spare
+
+
+def _reached(root: str, links: Sequence[Pair]) -> set[str]:
+    """The nodes that any links lead to, the root too."""
+    neighbours = _neighbours(links)
+    found, coming = {root}, [root]
+    for node in coming:
+        new = [other for other in neighbours.get(node, ()) if other not in found]
+        found.update(new)
+        coming += new
+    return found
 
 
 def _hang(root: str, links: Sequence[Pair]) -> dict[str, str]:
