@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from umbel.kit.errors import Unavailable
+from umbel.network.counters import Count, SwitchCounts
 from umbel.network.drivers.switch import MemoryNetwork, MemorySwitch, Plug, Refused
 from umbel.network.model import Change, Endpoint, Field, Program, Put
 from umbel.network.signals import (
@@ -197,6 +198,10 @@ class MemoryBoard:
 
     async def held(self, dpid: int) -> Program | None:
         return self.world.net.switches[self._node(dpid)].program
+
+    async def counts(self, dpid: int) -> SwitchCounts:
+        metered = self.world.net.switches[self._node(dpid)].metered
+        return SwitchCounts(meters={n: Count(packets=times) for n, times in metered.items()})
 
     async def clear(self, dpid: int) -> None:
         self.world.net.switches[self._node(dpid)] = MemorySwitch()

@@ -84,6 +84,16 @@ class Overlay:
         wish = self.wishes.get(name)
         return self._with(replace(wish, refused=why)) if wish else self
 
+    def slice(self, name: str, kind: Slice | None) -> "Overlay":
+        """A stream is held to a slice wherever a function gives it to the overlay, carried already
+        or not; None: no more. It is tried anew then if it was refused."""
+        slices = {key: one for key, one in self.slices.items() if key != name}
+        if kind is not None:
+            slices[name] = kind
+        after = replace(self, slices=slices)
+        wish = self.wishes.get(name)
+        return after._with(replace(wish, refused="")) if wish else after
+
     def path_add(self, wish: Wish, path: Path) -> "Overlay":
         """A path more for a stream, which is made as `wish` says if there is none of the name.
 

@@ -9,22 +9,24 @@ for it again. A tunnel to every neighbour is plugged in that time, so that none 
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
 from umbel.network import changes as changing
-from umbel.network import events, wiring
-from umbel.network.carriage import BadCarriage, Door, Path, Receiver, Stream
+from umbel.network import counters, events, wiring
+from umbel.network.carriage import BadCarriage, Door, Path, Receiver, Slice, Stream
+from umbel.network.counters import FabricCounts
+from umbel.network.drivers.openflow import waiting as waiters
 from umbel.network.drivers.openflow.hands import Hands
 from umbel.network.drivers.openflow.terms import MakeBoard, Terms, Weave
 from umbel.network.events import Event, Watch
 from umbel.network.ground import EndGone, EndSeen, Ground, Life
 from umbel.network.model import Endpoint, Hop, Program
 from umbel.network.overlay import Overlay, Wish
+from umbel.network.overlay import switch as plugged
 from umbel.network.paths import NotInTopology
 from umbel.network.ports import Bridges
 from umbel.network.signals import (
@@ -36,7 +38,8 @@ from umbel.network.signals import (
     SwitchUp,
 )
 from umbel.network.sites import Plugs, Site, Wiring
-from umbel.network.spanning import Drawing
+from umbel.network.slices import Flow
+from umbel.network.spanning import Drawing, Pair
 
 log = structlog.get_logger(__name__)
 
@@ -147,6 +150,28 @@ class OpenFlowFabric:
             self._others[name] = weave
         await self._worked()
 
+    def way(self, stream: str) -> tuple[tuple[Pair, ...], Flow | None]:
+        """As the Protocol Slicing says."""
+        if not self.overlay.carries(stream):
+            return (), None
+        wanted = self.overlay.wishes[stream].stream
+        return self.overlay.used(stream), Flow(address=wanted.target, port=wanted.port)
+
+    async def slice(self, stream: str, kind: Slice | None) -> None:
+        """As the Protocol Slicing says. Raises SwitchRefused; then the stream is not carried."""
+        if self.overlay.slices.get(stream) == kind:
+            return
+        self._become(self.overlay.slice(stream, kind))
+        await self._worked()
+        wish = self.overlay.wishes.get(stream)
+        if wish and wish.refused:
+            raise SwitchRefused(wish.refused, stream=stream)
+
+    async def counted(self) -> FabricCounts:
+        """As the Protocol Slicing says."""
+        switches = {node: plugged(held) for node, held in self.plugs.items()}
+        return counters.gather(await self._hands.counts(), switches)
+
     def connected(self) -> frozenset[str]:
         """The nodes whose switches can be programmed now."""
         return frozenset(self._nodes[d] for d in self._board.switches if d in self._nodes)
@@ -167,7 +192,7 @@ class OpenFlowFabric:
         for node in sorted(roots | {hop.target.node for hop in hops}):
             if not self.overlay.has(node):
                 raise NotInTopology(f"The network has no node {node}", node=node)
-        paths = (Path(leaf=hop.target.node, receiver=process(hop.target)) for hop in hops)
+        paths = (Path(leaf=hop.target.node, receiver=_process(hop.target)) for hop in hops)
         return Wish(stream=self.stream(stream), root=roots.pop(), paths=tuple(dict.fromkeys(paths)))
 
     def _admits(self, dpid: int) -> bool:
@@ -248,11 +273,11 @@ class OpenFlowFabric:
             waiting, self._waiting = self._waiting, []
             again_s: float | None = self.terms.retry_s
             try:
-                with _answering(waiting):
+                with waiters.answering(waiting):
                     again_s = await self._look()
             except Exception:
                 log.exception("look crashed")
-            await _until(self._flag, again_s)
+            await waiters.until(self._flag, again_s)
 
     async def _settle(self) -> None:
         """Wire the switches and wait until they are there: before all have told which links are
@@ -356,33 +381,6 @@ class OpenFlowFabric:
         self._tell(events.PathChanged(stream=name, links=links, error=error))
 
 
-def process(end: Endpoint) -> Receiver:
+def _process(end: Endpoint) -> Receiver:
     """A function of a node as the receiver of a stream."""
     return Receiver(address=end.address, port=end.port, door=Door.INSIDE)
-
-
-@contextmanager
-def _answering(waiting: list[asyncio.Future[None]]) -> Iterator[None]:
-    """Whoever waits is answered, or told what failed."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        for one in waiting:
-            one.cancel()
-        raise
-    except Exception as error:
-        for one in waiting:
-            if not one.done():
-                one.set_exception(error)
-        raise
-    for one in waiting:
-        if not one.done():
-            one.set_result(None)
-
-
-async def _until(flag: asyncio.Event, timeout_s: float | None) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await flag.wait()
-    except TimeoutError:
-        pass

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from umbel.kit.errors import NotFound, Unavailable
+from umbel.kit.errors import Invalid, NotFound, Unavailable
 from umbel.network import changes as changing
+from umbel.network.counters import SwitchCounts
 from umbel.network.model import Change, Program
 from umbel.network.ports import Switchboard
 from umbel.network.signals import SwitchRefused
@@ -45,6 +46,19 @@ class Hands:
             if refused:
                 return refused
         return {}
+
+    async def counts(self) -> Mapping[str, SwitchCounts]:
+        """What the switches that answer have counted."""
+        asked = sorted(self.held)
+        found = await asyncio.gather(*(self._counts(node) for node in asked))
+        return {node: one for node, one in zip(asked, found, strict=True) if one is not None}
+
+    async def _counts(self, node: str) -> SwitchCounts | None:
+        try:
+            return await self._board.counts(self._ids[node])
+        except (Unavailable, NotFound, Invalid) as error:
+            log.warning("counters not read", node=node, code=error.code)
+            return None
 
     async def _read(self, node: str) -> None:
         try:
