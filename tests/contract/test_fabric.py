@@ -8,10 +8,15 @@ from typing import Protocol
 
 import pytest
 
+from support import switchboard
+from umbel.kit.clock import SystemClock
 from umbel.network.drivers.fake import FakeFabric
 from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.drivers.openflow.terms import Terms
 from umbel.network.model import Endpoint, Hop, Link, Topology
 from umbel.network.ports import Fabric
+from umbel.network.spanning import Drawing, Role
 
 LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a="c1", b="pe2")))
 
@@ -21,7 +26,8 @@ class World(Protocol):
     def fabric(self) -> Fabric: ...
 
     async def arrives(self, stream: str, hop: Hop, sent_to: Endpoint) -> bool:
-        """Whether a packet of the stream, sent to where the fabric said, reaches the target."""
+        """Whether a packet of the stream, sent to where the fabric said, reaches the target, once
+        and no other port of its."""
 
 
 class FakeWorld:
@@ -49,6 +55,28 @@ class LoopbackWorld:
             return await loop.sock_recv(target, 100) == stream.encode()
 
 
+class OpenFlowWorld:
+    """Switches in memory, their bridges and their controller's end."""
+
+    def __init__(self) -> None:
+        links = tuple((link.a, link.b) for link in LINE.links)
+        drawing = Drawing(roles=dict.fromkeys(LINE.nodes, Role.LEAF), links=links)
+        self.world = switchboard.World(switchboard.sites(LINE.nodes, links))
+        self.fabric = OpenFlowFabric(
+            self.world.sites,
+            drawing,
+            switchboard.MemoryBridges(self.world),
+            self.world.board,
+            Terms(host="127.0.0.1"),
+            SystemClock(),
+        )
+
+    async def arrives(self, stream: str, hop: Hop, sent_to: Endpoint) -> bool:
+        got, _ = self.world.send(hop.source_node, sent_to)
+        assert set(got.values()) <= {1}
+        return (hop.target.node, hop.target.address, hop.target.port) in got
+
+
 @contextmanager
 def targets() -> Iterator[dict[int, socket.socket]]:
     opened = {}
@@ -64,13 +92,18 @@ def targets() -> Iterator[dict[int, socket.socket]]:
             taker.close()
 
 
-@pytest.fixture(params=["fake", "loopback"])
+@pytest.fixture(params=["fake", "loopback", "openflow"])
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[tuple[World, list[Hop]]]:
     with targets() as sockets:
         ends = [Endpoint(node="pe2", address="127.0.2.1", port=port) for port in sockets]
         hops = [Hop(source_node="pe1", target=end) for end in ends]
         if request.param == "fake":
             yield FakeWorld(), hops
+        elif request.param == "openflow":
+            switches = OpenFlowWorld()
+            await switches.fabric.start()
+            yield switches, hops
+            await switches.fabric.close()
         else:
             real = LoopbackWorld()
             real.sockets = sockets
@@ -85,6 +118,15 @@ async def test_every_hop_is_answered_and_its_packets_arrive(
     assert set(answer) == set(hops)
     for hop in hops:
         assert await made.arrives("ev_1", hop, answer[hop])
+
+
+async def test_where_the_network_copies_all_hops_have_one_address(
+    world: tuple[World, list[Hop]],
+) -> None:
+    made, hops = world
+    answer = await made.fabric.ensure("ev_1", hops)
+    ends = {(end.address, end.port) for end in answer.values()}
+    assert len(ends) == (1 if made.fabric.copies else len(hops))
 
 
 async def test_twice_is_once(world: tuple[World, list[Hop]]) -> None:

@@ -1,24 +1,59 @@
 """What every fabric does that can hold streams to slices, by the same words for all of them."""
 
+from collections.abc import AsyncIterator, Mapping
+
 import pytest
 
+from support import switchboard
 from support.slicing import LINE
+from umbel.kit.clock import SystemClock
 from umbel.network.carriage import Slice
 from umbel.network.counters import FabricCounts
 from umbel.network.drivers.fake import FakeFabric
-from umbel.network.model import Endpoint, Hop
+from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.drivers.openflow.terms import Terms
+from umbel.network.model import Endpoint, Hop, Program
+from umbel.network.pipeline import Table
 from umbel.network.slices import Flow
+from umbel.network.spanning import Drawing, Role
 
 GOLD = Slice(number=1, kbps=10_000, burst_kb=1_000, dscp=32)
+Sliced = FakeFabric | OpenFlowFabric
 TARGET = Endpoint(node="pe4", address="127.0.4.1", port=5004)
 
 
-@pytest.fixture(params=["fake"])
-def fabric() -> FakeFabric:
-    return FakeFabric(LINE)
+@pytest.fixture(params=["fake", "openflow"])
+async def fabric(request: pytest.FixtureRequest) -> AsyncIterator[Sliced]:
+    if request.param == "fake":
+        yield FakeFabric(LINE)
+        return
+    links = tuple((link.a, link.b) for link in LINE.links)
+    world = switchboard.World(switchboard.sites(LINE.nodes, links))
+    made = OpenFlowFabric(
+        world.sites,
+        Drawing(roles=dict.fromkeys(LINE.nodes, Role.LEAF), links=links),
+        switchboard.MemoryBridges(world),
+        world.board,
+        Terms(host="127.0.0.1", adopt_s=0.0),
+        SystemClock(),
+    )
+    await made.start()
+    yield made
+    await made.close()
 
 
-async def test_a_carried_streams_way_is_known(fabric: FakeFabric) -> None:
+def sliced(fabric: Sliced) -> Mapping[str, Slice]:
+    """What is metered where the stream enters."""
+    if isinstance(fabric, FakeFabric):
+        return fabric.slices
+    held = fabric.held("pe1") or Program()
+    marks = {rule.meter for rule in held.rules if rule.table == Table.SLICES and rule.meter}
+    meters = {meter.id: meter.kbps for meter in held.meters}
+    assert marks == meters.keys()
+    return {"ev_1": GOLD} if meters == {GOLD.number: GOLD.kbps} else {}
+
+
+async def test_a_carried_streams_way_is_known(fabric: Sliced) -> None:
     assert fabric.way("ev_1") == ((), None)
     await fabric.ensure("ev_1", [Hop(source_node="pe1", target=TARGET)])
     links, flow = fabric.way("ev_1")
@@ -29,15 +64,16 @@ async def test_a_carried_streams_way_is_known(fabric: FakeFabric) -> None:
 
 
 async def test_a_stream_is_sliced_before_it_is_carried_and_no_more_when_told(
-    fabric: FakeFabric,
+    fabric: Sliced,
 ) -> None:
     for _ in range(2):
         await fabric.slice("ev_1", GOLD)
-    assert fabric.slices == {"ev_1": GOLD}
+    await fabric.ensure("ev_1", [Hop(source_node="pe1", target=TARGET)])
+    assert sliced(fabric) == {"ev_1": GOLD}
     for _ in range(2):
         await fabric.slice("ev_1", None)
-    assert fabric.slices == {}
+    assert sliced(fabric) == {}
 
 
-async def test_counters_are_answered(fabric: FakeFabric) -> None:
+async def test_counters_are_answered(fabric: Sliced) -> None:
     assert isinstance(await fabric.counted(), FabricCounts)

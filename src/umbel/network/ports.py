@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from umbel.network.carriage import Slice
-from umbel.network.counters import Count, FabricCounts
-from umbel.network.model import Endpoint, Hop
+from umbel.network.counters import Count, FabricCounts, SwitchCounts
+from umbel.network.model import Change, Endpoint, Hop, Program
+from umbel.network.signals import Port
 from umbel.network.sites import Plugs, Site, Wiring
 from umbel.network.slices import Flow, QueueClass
 from umbel.network.spanning import Pair
@@ -36,6 +37,36 @@ class Bridges(Protocol):
 
     async def remove(self, site: Site) -> None:
         """Both bridges are gone. Missing ones are no error."""
+
+
+class Switchboard(Protocol):
+    """Where switches connect, by their datapath ids. Signals go to whom it was made with."""
+
+    @property
+    def switches(self) -> frozenset[int]:
+        """Those connected now."""
+
+    async def listen(self, host: str, port: int) -> int:
+        """Take switches over TCP. Answers the port, which the kernel picks for 0."""
+
+    async def close(self) -> None:
+        """Let go of all switches; what they hold goes on."""
+
+    def ports(self, dpid: int) -> tuple[Port, ...]:
+        """A switch's ports. Raises UnknownSwitch."""
+
+    async def held(self, dpid: int) -> Program | None:
+        """What it holds; None when that is not all ours. Raises UnknownSwitch, SwitchGone."""
+
+    async def counts(self, dpid: int) -> SwitchCounts:
+        """What it has counted. Raises UnknownSwitch, SwitchGone, SwitchRefused."""
+
+    async def clear(self, dpid: int) -> None:
+        """Empty it. Raises UnknownSwitch, SwitchGone."""
+
+    async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
+        """Make the changes at once or, if it can, not at all. Raises UnknownSwitch, SwitchGone or
+        SwitchRefused."""
 
 
 class Host(Protocol):
