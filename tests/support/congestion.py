@@ -204,7 +204,9 @@ for port in ports:
     got[port] = []
     waiting.register(one, selectors.EVENT_READ, got[port])
 print("ready", flush=True)
-while found := waiting.select(3.0):
+patience_s = 20.0
+while found := waiting.select(patience_s):
+    patience_s = 1.0
     for key, _ in found:
         try:
             while True:
