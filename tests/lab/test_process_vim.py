@@ -55,6 +55,22 @@ def stranger(*words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+HALF_DEAD = """
+import ctypes, signal, threading
+threading.Thread(target=signal.pause).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+@contextmanager
+def half_dead() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", HALF_DEAD]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def workers_of(world: ProcessWorld, function_id: str) -> list[int]:
     """The pids a busy stand-in noted: one in its session, one in a session of its own."""
     path = Path(f"{world.records.ready_path(function_id)}.workers")
@@ -81,10 +97,24 @@ async def test_death_is_seen_at_once_without_asking(world: ProcessWorld) -> None
     await until_state(vim, EDGE.id, FunctionState.ACTIVE)
     told = asyncio.Event()
     vim.watch(lambda _id: told.set())
+    pid = world.pid(EDGE.id)
     world.kill(EDGE.id)
     async with asyncio.timeout(5):
         await told.wait()
-    assert not [process for process in children() if not process.alive], "a zombie is left"
+    assert procfs.look(pid) is None, "a zombie is left"
+
+
+async def test_one_whose_last_thread_still_dies_is_alive() -> None:
+    """As in the moment after SIGKILL: the first thread is a zombie, another holds the sockets."""
+    with half_dead() as process:
+        await until(lambda: _state(process.pid) == "Z", what="the first thread has ended")
+        seen = procfs.look(process.pid)
+        assert seen is not None
+        assert seen.alive
+        procfs.kill_exactly(seen)
+        await until(lambda: _is_dead(process.pid), what="dead")
+        procfs.reap_exactly(process.pid, seen.start_ticks)
+        assert procfs.look(process.pid) is None
 
 
 async def test_concurrent_spawns_start_one_process(world: ProcessWorld) -> None:
@@ -109,7 +139,7 @@ async def test_a_dead_predecessors_functions_are_adopted(world: ProcessWorld) ->
     assert seen[ACQUIRER.id].state is FunctionState.FAILED
     await successor.spawn(EDGE, PE2)
     assert world.pid(EDGE.id) == pid
-    assert not [process for process in children() if not process.alive], "a zombie is left"
+    assert procfs.look(victim) is None, "a zombie is left"
 
 
 async def test_one_that_started_in_its_predecessors_last_moment_is_found(
@@ -246,6 +276,11 @@ async def test_workers_count_and_go_with_their_function(world: ProcessWorld, how
         for pid in (in_session, own_session):
             if not _is_dead(pid):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _state(pid: int) -> str:
+    process = procfs.look(pid)
+    return process.state if process is not None else ""
 
 
 def _is_dead(pid: int) -> bool:

@@ -11,6 +11,8 @@ from umbel.catalogue.model import EventEvent, EventState
 from umbel.delivery.service import EventNotOpen
 from umbel.delivery.trees import edges_of
 from umbel.delivery.view import NoCapacity
+from umbel.network import files, topology
+from umbel.network.drivers.fake import FakeFabric
 
 
 @scenario
@@ -38,6 +40,23 @@ async def test_two_viewers_at_two_edges_and_a_third_who_joins(tmp_path: Path) ->
             assert await w.arrives(ticket)
         tree = await w.delivery.tree(event)
         assert sorted(edges_of(tree)) == [("c1", "c2"), ("c1", "pe2"), ("c2", "pe4"), ("pe1", "c1")]
+
+
+@scenario
+async def test_where_switches_copy_no_forwarder_runs(tmp_path: Path) -> None:
+    fabric = FakeFabric(topology.parse(files.builtin("sls")), copies=True)
+    async with world(tmp_path, fabric=fabric) as w:
+        event = await w.live()
+        near, far = await w.watch(event, "pe2"), await w.watch(event, "pe4")
+        assert await w.arrives(near)
+        assert await w.arrives(far)
+        assert set(w.spawned) == {"acquirer-pe1-1", "edge-pe2-1", "edge-pe4-1"}
+        used = {(link.a, link.b): link.used_mbps > 0 for link in await w.delivery.links()}
+        assert sum(used.values()) == 4
+        await w.delivery.close_session(far.session.id)
+        await w.until_functions("acquirer-pe1-1", "edge-pe2-1")
+        assert [hop.target.node for hop in fabric.streams[event]] == ["pe2"]
+        assert await w.arrives(near)
 
 
 @scenario

@@ -50,6 +50,7 @@ def view(
     functions: Mapping[str, FunctionView] | None = None,
     links: Mapping[frozenset[str], float] | None = None,
     broken: frozenset[str] = frozenset(),
+    copies: bool = False,
 ) -> View:
     """A view of trees whose functions run, over an idle network but for what is said."""
     seen: dict[str, FunctionView] = {}
@@ -65,4 +66,5 @@ def view(
         trees={tree.event: tree for tree in trees},
         links_free_mbps=free | dict(links or {}),
         broken_nodes=broken,
+        copies=copies,
     )

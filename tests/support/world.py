@@ -18,6 +18,8 @@ from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.ports import Fabric
+from umbel.notify.drivers.fake import FakeCourier
 
 PACE = Pace(linger_s=5.0, session_idle_s=30.0)
 
@@ -31,7 +33,9 @@ class World:
     pace: Pace = PACE
     clock: LoopClock = field(default_factory=LoopClock)
     media: FakeMedia = field(default_factory=FakeMedia)
+    courier: FakeCourier = field(default_factory=FakeCourier)
     spawned: list[str] = field(default_factory=list)
+    fabric: Fabric = field(default_factory=LoopbackFabric)
 
     def __post_init__(self) -> None:
         self.vim = _CountingVim(self.clock, self.spawned)
@@ -39,7 +43,7 @@ class World:
     async def start(self) -> None:
         """Start a control plane."""
         settings = Settings(data_dir=self.folder, policy=self.policy)
-        drivers = Drivers(vim=self.vim, media=self.media, fabric=LoopbackFabric())
+        drivers = Drivers(vim=self.vim, media=self.media, fabric=self.fabric, courier=self.courier)
         database = PatientDatabase(settings.database)
         self.system: System = await assemble(
             settings, drivers=drivers, clock=self.clock, pace=self.pace, database=database
@@ -156,9 +160,11 @@ class _CountingVim(FakeVim):
 
 
 @asynccontextmanager
-async def world(folder: Path, *, policy: str = "sls", pace: Pace = PACE) -> AsyncIterator[World]:
+async def world(
+    folder: Path, *, policy: str = "sls", pace: Pace = PACE, fabric: Fabric | None = None
+) -> AsyncIterator[World]:
     """A running platform."""
-    made = World(folder=folder, policy=policy, pace=pace)
+    made = World(folder=folder, policy=policy, pace=pace, fabric=fabric or LoopbackFabric())
     await made.start()
     try:
         yield made

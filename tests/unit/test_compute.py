@@ -366,6 +366,7 @@ def test_a_stat_line_is_read_whatever_the_command_is_called() -> None:
             parent=7,
             session=42,
             cpu_ticks=200,
+            threads=1,
             start_ticks=98765,
             rss_pages=2048,
         )
@@ -381,7 +382,7 @@ def test_this_process_is_seen_alive() -> None:
 
 
 def process(pid: int, parent: int, session: int, **other: int) -> Process:
-    sizes = {"cpu_ticks": 0, "start_ticks": 0, "rss_pages": 0} | other
+    sizes = {"cpu_ticks": 0, "threads": 1, "start_ticks": 0, "rss_pages": 0} | other
     return Process(pid=pid, state="S", parent=parent, session=session, **sizes)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from support.views import X, edge, forwarder, planted, room, running, view
-from umbel.delivery.trees import Relaying, depth, edges_of, graft, mend, plant, prune
+from umbel.delivery.trees import Relaying, depth, edges_of, graft, links_of, mend, plant, prune
 from umbel.delivery.view import FunctionView, NoCapacity
 
 CHAIN = planted(forwarder("c1"), forwarder("c2", "forwarder-c1-1"), edge("pe4", "forwarder-c2-1"))
@@ -99,3 +99,27 @@ def test_the_acquirer_stays_though_its_function_fails() -> None:
     dead = FunctionView(id="acquirer-pe1-1", role="acquirer", node="pe1", usable=False)
     mended = mend(view(CHAIN, functions={dead.id: dead}), CHAIN, Relaying.EVERY_CORE)
     assert mended.root is not None
+
+
+def test_where_switches_copy_every_edge_hangs_on_the_root() -> None:
+    tree = planted()
+    for node in ("pe4", "pe5"):
+        seen = view(tree, copies=True)
+        tree = graft(seen, tree, f"edge-{node}-1", node, Relaying.EVERY_CORE)
+    assert edges_of(tree) == [("pe1", "pe4"), ("pe1", "pe5")]
+    passed = [sorted(link) for link in links_of(view(tree, copies=True), tree)]
+    assert passed == [["c1", "pe1"], ["c1", "c2"], ["c2", "pe4"], ["c2", "pe5"]]
+
+
+def test_where_switches_copy_a_link_in_use_needs_no_more_room() -> None:
+    tree = planted(edge("pe4"))
+    full = {frozenset(("c1", "c2")): 0.0}
+    seen = view(tree, links=full, copies=True)
+    assert graft(seen, tree, "edge-pe5-1", "pe5", Relaying.NONE).branch("edge-pe5-1") is not None
+    with pytest.raises(NoCapacity, match="pe5"):
+        graft(view(planted(), links=full, copies=True), planted(), "e", "pe5", Relaying.NONE)
+
+
+def test_forwarders_of_another_fabric_go_where_switches_copy() -> None:
+    mended = mend(view(CHAIN, copies=True), CHAIN, Relaying.EVERY_CORE)
+    assert mended == planted(edge("pe4"))

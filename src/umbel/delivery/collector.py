@@ -4,12 +4,13 @@ In: `refresh()` on a period and `refresh_function(id)` on a wake-up. Out: a `Vie
 and an `Observed` for the reconciler. Nothing here decides.
 """
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind
+from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind, NodeState
 from umbel.compute.service import Compute
+from umbel.delivery import steering
+from umbel.delivery import trees as growing
 from umbel.delivery.model import (
     FunctionStatus,
     LinkStatus,
@@ -19,6 +20,7 @@ from umbel.delivery.model import (
     Tree,
 )
 from umbel.delivery.reconcile import Carried, Observed
+from umbel.delivery.steering import Steering, Watch
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
@@ -45,11 +47,15 @@ class Collector:
     streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
     sessions: dict[tuple[str, str], int] = field(default_factory=dict)
     shunned: dict[str, float] = field(default_factory=dict)
+    steering: Steering | None = None
+    watching: dict[Watch, int] = field(default_factory=dict)
 
     async def refresh(self) -> None:
         """Look at everything."""
         self.instances = await self.compute.running()
         self.sessions = await self.store.counts()
+        if self.steering is not None:
+            self.watching = await self.store.watching()
         self.streams = await self.media.observe(map(self.server, self._active()))
 
     async def refresh_function(self, function: str) -> None:
@@ -81,6 +87,8 @@ class Collector:
         """Count a promise before the next look does."""
         key = (session.event, session.function)
         self.sessions[key] = max(0, self.sessions.get(key, 0) + more)
+        watch = (session.event, session.access_node, session.edge_node)
+        self.watching[watch] = max(0, self.watching.get(watch, 0) + more)
 
     def server(self, function: str) -> Server:
         """How to reach a function's media server. Raises Unavailable while it does not run."""
@@ -128,13 +136,22 @@ class Collector:
     def view(self, trees: Mapping[str, Tree]) -> View:
         """Everything a policy may look at."""
         mbps = {event: rate for event in trees if (rate := self._rate(trees[event]))}
-        view = View(routes=self.network, nodes={}, trees=trees, stream_mbps=mbps, costs=self.costs)
+        view = View(
+            routes=self.network,
+            nodes={},
+            trees=trees,
+            stream_mbps=mbps,
+            costs=self.costs,
+            copies=self.network.copies,
+        )
         status = {node.name: node for node in self.nodes(view)}
         return replace(
             view,
             nodes={node.name: _node_view(node, status[node.name]) for node in self.compute.nodes()},
             functions=self._functions(trees),
             broken_nodes=frozenset(self.shunned),
+            steering=self.steering,
+            watching=self.watching,
             links_free_mbps={
                 frozenset((link.a, link.b)): link.mbps - link.used_mbps for link in self.links(view)
             },
@@ -146,29 +163,33 @@ class Collector:
             here = [i for i in self.instances.values() if i.node == node.name]
             late = dict(self._late_viewers(node.name))
             starting = sum(1 for i in here if i.state is not FunctionState.ACTIVE)
+            state = self.compute.state(node.name)
+            cores_used = (
+                sum(i.cpu_cores for i in here)
+                + starting * self.costs.function_cores
+                + sum(late.values()) * self.costs.viewer_cores
+            )
             yield NodeStatus(
                 name=node.name,
                 kind=node.kind.value,
                 address=node.address,
                 cores=node.cores,
-                cores_used=sum(i.cpu_cores for i in here)
-                + starting * self.costs.function_cores
-                + sum(late.values()) * self.costs.viewer_cores,
+                cores_used=cores_used,
                 memory_mb=node.memory_mb,
                 memory_used_mb=sum(i.rss_mb for i in here) + starting * self.costs.function_mb,
                 mbps=node.mbps,
                 mbps_used=sum(s.mbps_out for i in here for s in self._states(i.id))
                 + sum(count * view.mbps(event) for event, count in late.items()),
+                state=state.value,
+                watts=round(steering.watts(node, self.compute.nodes(), state, cores_used), 1),
             )
 
     def links(self, view: View) -> Iterator[LinkStatus]:
         """Each link with the rate of the hops over it."""
         used: dict[frozenset[str], float] = {}
         for tree in view.trees.values():
-            for source, target in _hops(tree):
-                for pair in itertools.pairwise(self.network.path(source, target).nodes):
-                    ends = frozenset(pair)
-                    used[ends] = used.get(ends, 0.0) + view.mbps(tree.event)
+            for ends in growing.links_of(view, tree):
+                used[ends] = used.get(ends, 0.0) + view.mbps(tree.event)
         for link in self.network.topology().links:
             rate = used.get(frozenset((link.a, link.b)), 0.0)
             yield LinkStatus(a=link.a, b=link.b, mbps=link.mbps, used_mbps=rate)
@@ -278,11 +299,5 @@ def _node_view(node: Node, status: NodeStatus) -> NodeView:
         cores_free=node.cores - status.cores_used,
         memory_free_mb=node.memory_mb - status.memory_used_mb,
         mbps_free=node.mbps - status.mbps_used,
+        is_closed=status.state != NodeState.ACTIVE.value,
     )
-
-
-def _hops(tree: Tree) -> Iterator[tuple[str, str]]:
-    nodes = {branch.function: branch.node for branch in tree.branches}
-    for branch in tree.branches:
-        if branch.parent in nodes:
-            yield nodes[branch.parent], branch.node

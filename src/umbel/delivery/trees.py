@@ -3,7 +3,8 @@
 The policies decide *where* a viewer is served; these functions decide *how* the stream gets there.
 """
 
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -39,6 +40,8 @@ def graft(view: View, tree: Tree, edge: str, node: str, relaying: Relaying) -> T
         return tree
     walk = view.routes.path(root.node, node).nodes
     mbps = view.mbps(tree.event)
+    if view.copies:
+        return _led(view, tree, root, edge, walk)
     if relaying is Relaying.NONE and view.fits_path(walk, mbps):
         return _with(tree, _branch(edge, EDGE, node, root.function))
     parent, rest = _deepest(view, tree, walk)
@@ -49,6 +52,16 @@ def graft(view: View, tree: Tree, edge: str, node: str, relaying: Relaying) -> T
             branch = replace(_at(view, stop), parent=parent.function)
             tree, parent = _with(tree, branch), branch
     return _with(tree, _branch(edge, EDGE, node, parent.function))
+
+
+def _led(view: View, tree: Tree, root: Branch, edge: str, walk: Sequence[str]) -> Tree:
+    """The tree with the edge fed by the root alone: switches copy where ways part, so only links
+    that the stream does not use yet must have room."""
+    used, mbps, node = set(links_of(view, tree)), view.mbps(tree.event), walk[-1]
+    fresh = [pair for pair in itertools.pairwise(walk) if frozenset(pair) not in used]
+    if not all(view.fits_path(pair, mbps) for pair in fresh):
+        raise NoCapacity(f"no link to {node} has {mbps:.1f} Mbit/s left", node=node)
+    return _with(tree, _branch(edge, EDGE, node, root.function))
 
 
 def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float) -> Tree:
@@ -69,6 +82,8 @@ def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
 
     The acquirer stays where the encoder knows it; an edge that no link can feed is left out.
     """
+    if view.copies:
+        tree = _flat(tree)
     if all(view.carried(tree, b) for b in tree.branches):
         return tree
     sound = [b for b in tree.branches if b.role == ACQUIRER or view.carried(tree, b)]
@@ -81,6 +96,16 @@ def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
         except NoCapacity:
             continue  # its viewers ask anew and are served elsewhere
     return mended
+
+
+def links_of(view: View, tree: Tree) -> list[frozenset[str]]:
+    """The links its packets pass, each as often as they pass it: once where switches copy."""
+    passed = [
+        frozenset(pair)
+        for source, target in edges_of(tree)
+        for pair in itertools.pairwise(view.routes.path(source, target).nodes)
+    ]
+    return list(dict.fromkeys(passed)) if view.copies else passed
 
 
 def edges_of(tree: Tree) -> list[tuple[str, str]]:
@@ -101,6 +126,15 @@ def depth(tree: Tree) -> int:
 
 def _branch(function: str, role: str, node: str, parent: str = "") -> Branch:
     return Branch(function=function, role=role, node=node, parent=parent)
+
+
+def _flat(tree: Tree) -> Tree:
+    """Every edge at the root: forwarders that another fabric needed are not needed here."""
+    root = tree.root
+    if root is None or all(b.role != FORWARDER for b in tree.branches):
+        return tree
+    edges = (replace(b, parent=root.function) for b in tree.branches if b.role == EDGE)
+    return replace(tree, branches=(root, *edges))
 
 
 def _with(tree: Tree, branch: Branch) -> Tree:

@@ -14,6 +14,11 @@ from umbel.network.spanning import Pair
 class Fabric(Protocol):
     """Makes a delivery tree's hops carry packets."""
 
+    @property
+    def copies(self) -> bool:
+        """Whether the network itself sends a stream to many: then every hop may start at the root,
+        which sends once, and no function need stand where ways part."""
+
     async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
         """Carry `stream` over exactly these hops. Answers, for each, where its source must send
         so that the packets reach the target. Doing it twice is doing it once."""
@@ -31,6 +36,15 @@ class Bridges(Protocol):
 
     async def remove(self, site: Site) -> None:
         """Both bridges are gone. Missing ones are no error."""
+
+
+class Host(Protocol):
+    """Sets up what a switch's database cannot: the node's own end of its inner port."""
+
+    async def configure(self, site: Site, plugs: Plugs) -> None:
+        """The node has its addresses and routes on the devices that the switch made. Called
+        again whenever the switch has made them anew. Doing it twice is doing it once. Raises
+        Unavailable."""
 
 
 class Slicing(Protocol):

@@ -19,6 +19,11 @@ class Network:
         self._fabric = fabric
         self._ways: dict[str, dict[str, Way]] = {}
 
+    @property
+    def copies(self) -> bool:
+        """Whether switches copy a stream where ways part, so that no function need do it."""
+        return self._fabric.copies
+
     def topology(self) -> Topology:
         """Nodes and links."""
         return self._topology

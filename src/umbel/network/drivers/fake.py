@@ -15,14 +15,20 @@ from umbel.network.spanning import Pair
 
 
 class FakeFabric:
-    """Carries whatever the topology, less the lost links, can carry."""
+    """Carries whatever the topology, less the lost links, can carry; `copies` as the Protocol
+    says."""
 
-    def __init__(self, topology: Topology) -> None:
+    def __init__(self, topology: Topology, *, copies: bool = False) -> None:
         self._whole = topology
+        self._copies = copies
         self._left = topology
         self._streams: dict[str, tuple[Hop, ...]] = {}
         self.slices: dict[str, Slice] = {}
         self.counters = FabricCounts()
+
+    @property
+    def copies(self) -> bool:
+        return self._copies
 
     @property
     def streams(self) -> Mapping[str, tuple[Hop, ...]]:

@@ -12,6 +12,10 @@ class LoopbackFabric:
         self._streams: dict[str, tuple[Hop, ...]] = {}
 
     @property
+    def copies(self) -> bool:
+        return False
+
+    @property
     def streams(self) -> Mapping[str, tuple[Hop, ...]]:
         """The hops of every stream carried now."""
         return self._streams

@@ -42,12 +42,6 @@ def environment(ours: Mapping[str, str], secret: str) -> dict[str, str]:
     return passed | {"UMBEL_MEDIA_SECRET": secret}
 
 
-def are_free(record: Record) -> bool:
-    """Whether nobody has any of the record's ports."""
-    ports = record.ports.items()
-    return all(_is_free(record.address, port, udp=name == "udp") for name, port in ports)
-
-
 def free_ports(record: Record) -> dict[str, int]:
     """The record's ports less those that someone else took meanwhile."""
     free = {}

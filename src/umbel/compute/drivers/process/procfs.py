@@ -24,13 +24,16 @@ class Process:
     parent: int
     session: int
     cpu_ticks: int
+    threads: int
     start_ticks: int
     rss_pages: int
 
     @property
     def alive(self) -> bool:
-        """False for a zombie: it has ended and only waits to be reaped."""
-        return self.state not in _DEAD
+        """False for a zombie: it has ended and only waits to be reaped. While another thread of
+        it still dies, the first one shows as a zombie that cannot be reaped, and the process
+        still holds its sockets."""
+        return self.state not in _DEAD or self.threads > 1
 
     @property
     def key(self) -> tuple[int, int]:
@@ -56,6 +59,7 @@ def parse(line: str) -> Process:
         parent=int(fields[1]),
         session=int(fields[3]),
         cpu_ticks=int(fields[11]) + int(fields[12]),
+        threads=int(fields[17]),
         start_ticks=int(fields[19]),
         rss_pages=int(fields[21]),
     )
