@@ -124,9 +124,9 @@ class htb 756d:1f parent 756d:1 prio 1 rate 10Mbit ceil 20Mbit burst 1600b cburs
 
 def test_a_nodes_devices_are_known_by_their_addresses() -> None:
     shown = [{"ifname": "l1", "addr_info": [{"family": "inet", "local": "10.201.0.1"}]}]
-    assert tc.devices(json.dumps(shown)) == {"10.201.0.1": "l1"}
+    assert tc.parse_devices(json.dumps(shown)) == {"10.201.0.1": "l1"}
     with pytest.raises(QueueRefused):
-        tc.devices("[1]")
+        tc.parse_devices("[1]")
 
 
 answers = st.text(max_size=60) | st.recursive(
@@ -142,7 +142,7 @@ answers = st.text(max_size=60) | st.recursive(
 
 @given(answers)
 def test_any_answer_is_read_or_refused(answer: str) -> None:
-    for parse in (tc.parse_device, tc.devices):
+    for parse in (tc.parse_device, tc.parse_devices):
         try:
             parse(answer)
         except QueueRefused:

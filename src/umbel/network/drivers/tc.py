@@ -9,15 +9,17 @@ import asyncio
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from umbel.network.counters import Count
-from umbel.network.sites import TunnelKind
+from umbel.network.sites import Site, TunnelKind
 from umbel.network.slices import DEFAULT, LINK, Flow, QueueClass, QueueRefused
+from umbel.network.spanning import Pair
 
 _HANDLE = "756d:"
 _QUANTUM = 3_000
+_ADDRESSES = ("ip", "-j", "addr", "show")
 _TIMEOUT_S = 10.0
 _SHALLOWEST = 3
 _INNER = {TunnelKind.GRE: 20 + 8 + 14, TunnelKind.VXLAN: 20 + 8 + 8 + 14}
@@ -77,6 +79,19 @@ class TcQueues:
     async def counts(self, node: str, device: str) -> Mapping[int, Count]:
         return parse_counts(await self._tc(node, "-s", "class", "show", "dev", device))
 
+    async def devices(self, sites: Iterable[Site]) -> dict[Pair, str]:
+        """Each node's device toward each neighbour, by (node, neighbour): its cable where the
+        switch has that, else what has the underlay address. Raises QueueRefused."""
+        found: dict[Pair, str] = {}
+        for site in sites:
+            bare = site.underlay.keys() - site.cables.keys()
+            at = parse_devices(await self._run(site.node, *_ADDRESSES)) if bare else {}
+            for neighbour, address in site.underlay.items():
+                device = site.cables.get(neighbour) or at.get(address)
+                if device:
+                    found[site.node, neighbour] = device
+        return found
+
     async def _look(self, node: str, device: str) -> Device:
         found = parse_device(await self._tc(node, "-j", "qdisc", "show", "dev", device))
         if not found.ours:
@@ -85,9 +100,12 @@ class TcQueues:
         return replace(found, numbers=frozenset(parse_counts(said)))
 
     async def _tc(self, node: str, *words: str, said: str = "") -> str:
+        return await self._run(node, "tc", *words, said=said)
+
+    async def _run(self, node: str, *words: str, said: str = "") -> str:
         process = await asyncio.create_subprocess_exec(
             *self._reach(node),
-            *("tc", *words),
+            *words,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -103,7 +121,7 @@ class TcQueues:
                 await process.wait()
         if process.returncode:
             reason = wrong.decode("utf-8", "replace").strip()
-            raise QueueRefused(f"tc at {node}: {reason}", node=node)
+            raise QueueRefused(f"{words[0]} at {node}: {reason}", node=node)
         return out.decode("utf-8", "replace")
 
 
@@ -226,7 +244,7 @@ def parse_counts(said: str) -> dict[int, Count]:
     return found
 
 
-def devices(said: str) -> dict[str, str]:
+def parse_devices(said: str) -> dict[str, str]:
     """Of `ip -j addr show`: the device that has each IPv4 address. Raises QueueRefused."""
     try:
         return {
