@@ -193,6 +193,20 @@ async def test_a_node_that_does_not_answer_is_shown_and_tried_again(here: Slices
     assert set(states(status).values()) == {LinkState.GUARANTEED}
 
 
+async def test_a_queue_that_was_lost_is_laid_again(here: Slices) -> None:
+    _, queues = parts(here)
+    await carry(here, "ev_1", "pe4")
+    status = await here.open(GOLD)
+    queues.laid.clear()
+    await look(here)
+    status = await here.one(status.granted.id)
+    assert set(states(status).values()) == {LinkState.NO_QUEUE}
+    await look(here)
+    status = await here.one(status.granted.id)
+    assert set(states(status).values()) == {LinkState.GUARANTEED}
+    assert set(queues.laid) == {UP, DOWN}
+
+
 async def test_what_is_counted_since(here: Slices) -> None:
     fabric, queues = parts(here)
     await carry(here, "ev_1", "pe4")

@@ -3,6 +3,7 @@
 import pytest
 
 from support.overlay import PACKET
+from umbel.network.counters import Count
 from umbel.network.drivers.switch import Looped, MemoryNetwork, MemorySwitch, Plug, Refused
 from umbel.network.model import (
     Bucket,
@@ -50,6 +51,19 @@ def test_a_refused_change_takes_all_with_it(change: Change) -> None:
     with pytest.raises(Refused):
         switch.apply([Put(entry=Rule(table=5, priority=5)), Delete(entry=RULE), change])
     assert switch.program == before
+
+
+def test_a_switch_counts_what_it_does() -> None:
+    switch = MemorySwitch()
+    switch.apply(HELD)
+    for _ in range(3):
+        switch.process(PACKET, 1)
+    switch.down.add(2)
+    switch.process(PACKET, 1)
+    found = switch.counts
+    assert found.meters == {METER.id: Count(packets=4)}
+    assert found.rules == {RULE.key: Count(packets=4)}
+    assert found.ports == {2: Count(packets=3)}
 
 
 def test_what_uses_a_group_or_meter_goes_with_it() -> None:

@@ -21,6 +21,7 @@ GOLD = QueueClass(
     ceil_kbps=100,
     priority=1,
     depth=9,
+    burst_bytes=625,
     dscp=32,
     flows=(Flow(address="10.203.1.2", port=5004),),
 )
@@ -38,7 +39,8 @@ def test_a_bare_device_gets_everything_in_order() -> None:
     assert lines[0] == "qdisc replace dev d0 root handle 756d: htb default 3"
     assert lines[1].startswith("class replace dev d0 parent 756d: classid 756d:1 htb rate 100kbit")
     assert lines[2].startswith("class replace dev d0 parent 756d:1 classid 756d:10 htb rate 50kbit")
-    assert lines[3] == "qdisc replace dev d0 parent 756d:10 handle 7010: pfifo limit 9"
+    assert lines[2].endswith(" burst 625b")
+    assert lines[3] == "qdisc replace dev d0 parent 756d:10 handle 7010: pfifo_head_drop limit 9"
     # GRE with a key: the packet inside begins 42 bytes on, its addresses 12 and 16 into it.
     assert lines[4] == (
         "filter add dev d0 parent 756d: protocol ip prio 16 u32 match ip tos 0x80 0xfc "
@@ -47,6 +49,14 @@ def test_a_bare_device_gets_everything_in_order() -> None:
     )
     vxlan = [*tc.script("d0", EMPTY, (), ALL, TunnelKind.VXLAN)][4]
     assert "match ip protocol 17 0xff match u8 17 0xff at 59" in vxlan
+
+
+def test_classes_share_what_may_wait_by_their_rates() -> None:
+    deep = tuple(replace(one, depth=500) for one in ALL)
+    depths = {one.number: one.depth for one in tc.shallow(deep, 90)}
+    assert (depths[GOLD.number], depths[DEFAULT]) == (50, 40)
+    assert tc.shallow(ALL, 18) == ALL
+    assert min(one.depth for one in tc.shallow(deep, 1)) > 0
 
 
 def test_what_is_there_as_wanted_is_not_touched() -> None:
@@ -114,9 +124,9 @@ class htb 756d:1f parent 756d:1 prio 1 rate 10Mbit ceil 20Mbit burst 1600b cburs
 
 def test_a_nodes_devices_are_known_by_their_addresses() -> None:
     shown = [{"ifname": "l1", "addr_info": [{"family": "inet", "local": "10.201.0.1"}]}]
-    assert tc.devices(json.dumps(shown)) == {"10.201.0.1": "l1"}
+    assert tc.parse_devices(json.dumps(shown)) == {"10.201.0.1": "l1"}
     with pytest.raises(QueueRefused):
-        tc.devices("[1]")
+        tc.parse_devices("[1]")
 
 
 answers = st.text(max_size=60) | st.recursive(
@@ -132,7 +142,7 @@ answers = st.text(max_size=60) | st.recursive(
 
 @given(answers)
 def test_any_answer_is_read_or_refused(answer: str) -> None:
-    for parse in (tc.parse_device, tc.devices):
+    for parse in (tc.parse_device, tc.parse_devices):
         try:
             parse(answer)
         except QueueRefused:

@@ -300,8 +300,10 @@ class Slices:
             found = await under.fabric.counted()
             self._meters.look(found.meters, now_s)
             self._tunnels.look(found.links, now_s)
-            for link in self._laid:
+            for link, classes in list(self._laid.items()):
                 counts = await under.queues.counts(link[0], under.devices[link])
+                if counts.keys() != {one.number for one in classes}:
+                    del self._laid[link]  # a switch that starts clears its devices: lay it again
                 by_class = {(link, number): count for number, count in counts.items()}
                 self._classes.look(by_class, self.clock.monotonic_s())
         except UmbelError as error:

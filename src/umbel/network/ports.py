@@ -102,7 +102,8 @@ class Queues(Protocol):
         done; then there are no classes of ours."""
 
     async def remove(self, node: str, device: str) -> None:
-        """The device queues as before. Nothing to remove is no error. Raises Unavailable."""
+        """There are no classes of ours; a shaper that the device had goes on, with the queue that
+        the kernel gives it. Nothing to remove is no error. Raises Unavailable."""
 
     async def counts(self, node: str, device: str) -> Mapping[int, Count]:
         """What each class sent and dropped, by number; nothing where there are none. Raises

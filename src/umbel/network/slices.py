@@ -82,6 +82,7 @@ _CONTROL_SHARE = 0.01
 _DEEP_S, _WIRE_BITS, _LEAST_DEPTH = 0.2, 1284 * 8, 50
 _MOST_SLICES = 0x500  # classes of one queue are told by 16 bits, and so are queues
 _BURST_S = 0.1
+"""What a slice may send at once, in time at its rate: a keyframe is many packets."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,14 +132,16 @@ class Flow:
 @dataclass(frozen=True, kw_only=True)
 class QueueClass:
     """One class of a link end's queue: `rate_kbps` is its own, up to `ceil_kbps` it borrows what
-    others leave, lower `priority` first. It takes packets by the `dscp` on the outside and, if
-    there are `flows`, only theirs. Class DEFAULT takes the rest; class LINK is the whole link."""
+    others leave, lower `priority` first, and `burst_bytes` may leave at once after a silence.
+    `depth` packets wait in it. It takes packets by the `dscp` on the outside and, if there are
+    `flows`, only theirs. Class DEFAULT takes the rest; class LINK is the whole link."""
 
     number: int
     rate_kbps: int
     ceil_kbps: int
     priority: int
     depth: int
+    burst_bytes: int = 0
     dscp: int | None = None
     flows: tuple[Flow, ...] = ()
 
@@ -311,7 +314,12 @@ def _classes(
         rate = int(offer.terms[grade].min_kbps * _HEADERS)
         rest -= rate
         made = _leaf(class_of(one.number), rate, whole, 1 + [*Grade].index(grade))
-        yield replace(made, dscp=DSCP[grade], flows=tuple(flows.get(one.id, ())))
+        yield replace(
+            made,
+            burst_bytes=int(rate * _BURST_S * 1000 / 8),
+            dscp=DSCP[grade],
+            flows=tuple(flows.get(one.id, ())),
+        )
     yield _leaf(DEFAULT, max(1, rest), whole, 4)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from umbel.kit.errors import Invalid
+from umbel.network.counters import Count, SwitchCounts
 from umbel.network.model import (
     BACK,
     Action,
@@ -61,6 +62,7 @@ class MemorySwitch:
         self.down: set[int] = set()
         self.hits: Counter[Rule] = Counter()
         self.metered: Counter[int] = Counter()
+        self.sent: Counter[int] = Counter()
 
     @property
     def program(self) -> Program:
@@ -69,6 +71,16 @@ class MemorySwitch:
             rules=frozenset(self._rules.values()),
             groups=frozenset(self._groups.values()),
             meters=frozenset(self._meters.values()),
+        )
+
+    @property
+    def counts(self) -> SwitchCounts:
+        """What it has counted: packets, which have no size here, and none is dropped for time
+        stands still."""
+        return SwitchCounts(
+            meters={number: Count(packets=n) for number, n in self.metered.items()},
+            rules={rule.key: Count(packets=n) for rule, n in self.hits.items()},
+            ports={port: Count(packets=n) for port, n in self.sent.items()},
         )
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -88,11 +100,13 @@ class MemorySwitch:
         """The copies that leave, each with its port, in the order they are sent."""
         if in_port in self.down:
             return []
-        return [
+        leaving = [
             (in_port if port == BACK else port, copy)
             for port, copy in self._pass(dict(packet), in_port)
             if port != in_port and port not in self.down
         ]
+        self.sent.update(port for port, _ in leaving)
+        return leaving
 
     def _put(self, put: Put) -> None:
         entry = put.entry

@@ -9,16 +9,19 @@ import asyncio
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from umbel.network.counters import Count
-from umbel.network.sites import TunnelKind
+from umbel.network.sites import Site, TunnelKind
 from umbel.network.slices import DEFAULT, LINK, Flow, QueueClass, QueueRefused
+from umbel.network.spanning import Pair
 
 _HANDLE = "756d:"
 _QUANTUM = 3_000
+_ADDRESSES = ("ip", "-j", "addr", "show")
 _TIMEOUT_S = 10.0
+_SHALLOWEST = 3
 _INNER = {TunnelKind.GRE: 20 + 8 + 14, TunnelKind.VXLAN: 20 + 8 + 8 + 14}
 """Where the packet inside begins, behind the outer IP header: a GRE header with a key (RFC 2890),
 or UDP and VXLAN's (RFC 7348), and the inner Ethernet header."""
@@ -37,19 +40,25 @@ class Device:
 
 class TcQueues:
     """`reach` gives the words before a command that make it run at a node, such as
-    `ip netns exec umbel-pe1`."""
+    `ip netns exec umbel-pe1`. At most `waiting` packets wait in all at a device: a userspace switch
+    sends by one socket whose buffer (net.core.wmem_default) holds about 90 for all its devices,
+    and what waits beyond is lost whatever its class."""
 
     def __init__(
-        self, reach: Callable[[str], Sequence[str]], tunnels: TunnelKind = TunnelKind.GRE
+        self,
+        reach: Callable[[str], Sequence[str]],
+        tunnels: TunnelKind = TunnelKind.GRE,
+        waiting: int = 40,
     ) -> None:
         self._reach = reach
         self._tunnels = tunnels
+        self._waiting = waiting
         self._laid: dict[tuple[str, str], tuple[QueueClass, ...]] = {}
 
     async def ensure(self, node: str, device: str, classes: Sequence[QueueClass]) -> None:
         have = await self._look(node, device)
         laid = self._laid.pop((node, device), ())
-        wanted = tuple(classes)
+        wanted = shallow(classes, self._waiting)
         if have.numbers == {one.number for one in wanted} and laid == wanted:
             self._laid[node, device] = wanted
             return
@@ -70,6 +79,19 @@ class TcQueues:
     async def counts(self, node: str, device: str) -> Mapping[int, Count]:
         return parse_counts(await self._tc(node, "-s", "class", "show", "dev", device))
 
+    async def devices(self, sites: Iterable[Site]) -> dict[Pair, str]:
+        """Each node's device toward each neighbour, by (node, neighbour): its cable where the
+        switch has that, else what has the underlay address. Raises QueueRefused."""
+        found: dict[Pair, str] = {}
+        for site in sites:
+            bare = site.underlay.keys() - site.cables.keys()
+            at = parse_devices(await self._run(site.node, *_ADDRESSES)) if bare else {}
+            for neighbour, address in site.underlay.items():
+                device = site.cables.get(neighbour) or at.get(address)
+                if device:
+                    found[site.node, neighbour] = device
+        return found
+
     async def _look(self, node: str, device: str) -> Device:
         found = parse_device(await self._tc(node, "-j", "qdisc", "show", "dev", device))
         if not found.ours:
@@ -78,9 +100,12 @@ class TcQueues:
         return replace(found, numbers=frozenset(parse_counts(said)))
 
     async def _tc(self, node: str, *words: str, said: str = "") -> str:
+        return await self._run(node, "tc", *words, said=said)
+
+    async def _run(self, node: str, *words: str, said: str = "") -> str:
         process = await asyncio.create_subprocess_exec(
             *self._reach(node),
-            *("tc", *words),
+            *words,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -96,8 +121,20 @@ class TcQueues:
                 await process.wait()
         if process.returncode:
             reason = wrong.decode("utf-8", "replace").strip()
-            raise QueueRefused(f"tc at {node}: {reason}", node=node)
+            raise QueueRefused(f"{words[0]} at {node}: {reason}", node=node)
         return out.decode("utf-8", "replace")
+
+
+def shallow(classes: Sequence[QueueClass], waiting: int) -> tuple[QueueClass, ...]:
+    """The classes with so many packets waiting in all, or a few more: each gets its share by its
+    own rate."""
+    leaves = [one for one in classes if one.number != LINK]
+    own = sum(one.rate_kbps for one in leaves)
+    if sum(one.depth for one in leaves) <= waiting:
+        return tuple(classes)
+    return tuple(
+        replace(one, depth=max(_SHALLOWEST, waiting * one.rate_kbps // own)) for one in classes
+    )
 
 
 def script(
@@ -116,6 +153,8 @@ def script(
     for gone in sorted(have.numbers - wanted):
         yield f"filter del dev {device} parent {_HANDLE} protocol ip prio {gone}"
         yield f"class del dev {device} classid {_HANDLE}{gone:x}"
+    # The oldest packet of a full class goes. Refusing the newest would be an error to a userspace
+    # switch, which then throws away the rest of its batch, of whatever class.
     for one in classes:
         before = known.get(one.number)
         if before == one:
@@ -123,7 +162,7 @@ def script(
         yield _class(device, one)
         if one.number != LINK:
             queue = f"qdisc replace dev {device} parent {_HANDLE}{one.number:x}"
-            yield f"{queue} handle {one.number + 0x7000:x}: pfifo limit {one.depth}"
+            yield f"{queue} handle {one.number + 0x7000:x}: pfifo_head_drop limit {one.depth}"
         if before is None or (before.dscp, before.flows) != (one.dscp, one.flows):
             yield from _filters(device, one, one.number in have.numbers, tunnels)
 
@@ -134,7 +173,7 @@ def _class(device: str, one: QueueClass) -> str:
         f"class replace dev {device} parent {parent} classid {_HANDLE}{one.number:x} htb "
         f"rate {one.rate_kbps}kbit ceil {one.ceil_kbps}kbit prio {one.priority} "
         f"quantum {_QUANTUM}"
-    )
+    ) + (f" burst {one.burst_bytes}b" if one.burst_bytes else "")
 
 
 def _filters(device: str, one: QueueClass, is_there: bool, tunnels: TunnelKind) -> Iterator[str]:
@@ -205,7 +244,7 @@ def parse_counts(said: str) -> dict[int, Count]:
     return found
 
 
-def devices(said: str) -> dict[str, str]:
+def parse_devices(said: str) -> dict[str, str]:
     """Of `ip -j addr show`: the device that has each IPv4 address. Raises QueueRefused."""
     try:
         return {
