@@ -8,8 +8,9 @@ The testbed writes one, an operator writes it for real switches. Every problem i
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
@@ -19,7 +20,7 @@ from umbel.network.model import Topology
 from umbel.network.sites import Site
 from umbel.network.topology import BadNetwork, told
 
-_DATABASE = re.compile(r"unix:/.+|tcp:(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+_DATABASE = re.compile(r"tcp:(?:\[(?P<six>[^]%]+)\]|(?P<four>[^:]+)):(?P<port>[0-9]{1,5})")
 _DEVICE = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")]
 
 
@@ -37,12 +38,22 @@ class Sites:
         """A node's. Raises KeyError."""
         return {site.node: site for site in self.sites}[node]
 
+    def namespace_by_node(self) -> dict[str, str]:
+        """The network namespace of each node; empty for real switches."""
+        if not self.namespaces:
+            return {}
+        return {site.node: f"{self.namespaces}-{site.node}" for site in self.sites}
+
 
 def _database(text: str) -> str:
+    if text.startswith("unix:/"):
+        return text
     found = _DATABASE.fullmatch(text)
-    if not found or (found[2] and not 0 < int(found[2]) < 65536):
-        raise ValueError("neither tcp:ADDRESS:PORT nor unix:/PATH")
-    return text
+    if found and 0 < int(found["port"]) < 65536:
+        with suppress(ValueError):
+            IPv6Address(found["six"]) if found["six"] else IPv4Address(found["four"])
+            return text
+    raise ValueError("neither tcp:ADDRESS:PORT nor unix:/PATH")
 
 
 def _gateway(text: str) -> str:
