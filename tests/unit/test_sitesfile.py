@@ -77,6 +77,16 @@ def test_what_is_written_is_read_back_also_through_yaml() -> None:
     assert SITES.namespace_by_node() == {"a": "umbel-a", "b": "umbel-b"}
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("datapath_id: 0x1f", 0x1F), ("datapath_id: '1f'", 0x1F), ("", 0x756D62000002)],
+)
+def test_a_datapath_id_may_be_written_in_every_usual_way(written: str, meant: int) -> None:
+    text = yaml.safe_dump(NETWORK | {"management": {"controller": "10.0.0.1"}})
+    site = f"sites: [{{node: b, ovsdb: 'unix:/db', gateway: 10.0.0.1/24, {written}}}]"
+    assert sitesfile.parse(files.decode(text + site)).of("b").datapath_id == meant
+
+
 def test_real_switches_are_in_no_namespace() -> None:
     document = DOCUMENT | {"management": {"controller": "10.0.0.1"}}
     found = sitesfile.parse(document)
@@ -91,7 +101,10 @@ def test_real_switches_are_in_no_namespace() -> None:
         ({"ovsdb": "tcp:10.0.0.1:70000"}, "site a: ovsdb: Value error, neither tcp:"),
         ({"ovsdb": "tcp:10.0.0.999:6640"}, "site a: ovsdb: Value error, neither tcp:"),
         ({"ovsdb": "tcp:[::g]:6640"}, "site a: ovsdb: Value error, neither tcp:"),
-        ({"datapath_id": "umbel"}, "site a: datapath_id: String should match"),
+        ({"datapath_id": "umbel"}, "site a: datapath_id: Value error, not a hexadecimal"),
+        ({"datapath_id": "0x0"}, "site a: datapath_id: Value error, not a number from 1"),
+        ({"datapath_id": 1 << 64}, "site a: datapath_id: Value error, not a number from 1"),
+        ({"datapath_id": True}, "site a: datapath_id: Value error, not a number from 1"),
         ({"datapath_id": "0xffffffffffffffff"}, "sites: 2 have the datapath_id 0xffff"),
         ({"gateway": "10.202.1.1"}, "site a: gateway: Value error, an address with its prefix"),
         ({"gateway": "10.202.1.1/99"}, "site a: gateway: "),

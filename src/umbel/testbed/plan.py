@@ -28,7 +28,6 @@ LINK_MTU = 1600
 """An access network's frame of 1500 bytes with a tunnel's headers around it."""
 
 _LINKS = IPv4Network("10.201.0.0/16")
-_DATAPATHS = 0x756D62000000
 _FIRST_HOST = 10
 _MOST_HOSTS = 200
 _NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
@@ -225,7 +224,7 @@ def _node(
     site = Site(
         node=node.name,
         ovsdb=f"tcp:{node.address}:{OVSDB_PORT}",
-        datapath_id=_DATAPATHS + number,
+        datapath_id=sitesfile.FIRST_DATAPATH + number,
         underlay={cable.neighbour: cable.address.partition("/")[0] for cable in mine},
         gateway=f"10.202.{number}.1/24",
         hosts=tuple(host.device for host in hosts if host.node == node.name),
