@@ -5,9 +5,9 @@ Settings in, a System out. `assemble` for the real thing; the scenarios pass fak
 
 import hmac
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,15 +18,24 @@ from umbel.catalogue.service import Catalogue
 from umbel.compute import inventory
 from umbel.compute.drivers.process import ProcessVim
 from umbel.compute.inventory import Inventory
+from umbel.compute.model import FunctionState, Instance
 from umbel.compute.ports import Vim
 from umbel.compute.service import Compute
 from umbel.delivery.collector import Collector
+from umbel.delivery.drivers.process import ProcessSolver
 from umbel.delivery.keeper import Keeper, Pace
+from umbel.delivery.planning import Planning, PlanPace
+from umbel.delivery.plans.live import LiveDemand
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
+from umbel.delivery.policy.virca import Virca
+from umbel.delivery.ports import Solver
 from umbel.delivery.service import Delivery
+from umbel.delivery.slicing import Slices, Underlay
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import Costs
 from umbel.kit import tokens
@@ -38,15 +47,24 @@ from umbel.kit.journal import Journal
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
-from umbel.network import files, topology
+from umbel.network import files, slices, topology
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.model import Topology
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
+from umbel.network.slices import Offer
+from umbel.network.store import SliceStore
 from umbel.network.topology import BadNetwork
+from umbel.notify.drivers.http import HttpCourier
+from umbel.notify.model import Place
+from umbel.notify.ports import Courier
+from umbel.notify.sealing import Sealer
+from umbel.notify.service import Notifier
+from umbel.notify.store import NotifyStore
+from umbel.planner.control import Periods
 from umbel.portal.app import create_app
 
-POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
+POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +87,9 @@ class Drivers:
     vim: Vim
     media: MediaPlane
     fabric: Fabric
+    courier: Courier = field(default_factory=HttpCourier)
+    slicing: Underlay | None = None
+    solver: Solver = field(default_factory=ProcessSolver)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +103,9 @@ class System:
     compute: Compute
     media: Media
     delivery: Delivery
+    notifier: Notifier
+    slices: Slices
+    plans: Plans
     secrets: Secrets
     clock: Clock
 
@@ -101,10 +125,13 @@ class System:
 
     async def close(self) -> None:
         """Let go of everything; functions go on unless the settings say otherwise."""
+        await self.plans.close()
         if self.settings.stop_functions_on_exit:
             await self.compute.stop_all()
+        await self.slices.close()
         await self.media.close()
         await self.compute.close()
+        await self.notifier.close()
         await self.database.close()
 
 
@@ -132,7 +159,8 @@ async def assemble(
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = clock or SystemClock()
-    nodes, links = read_network(settings.network_file)
+    document = network_document(settings.network_file)
+    nodes, links = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")
     drivers = drivers or real_drivers(settings, secrets, clock)
     database = database or Database(settings.database)
@@ -141,12 +169,21 @@ async def assemble(
     catalogue = Catalogue(database, journal, clock)
     store = DeliveryStore(database)
     collector = Collector(
-        compute=Compute(nodes, drivers.vim, clock),
+        compute=Compute(nodes, drivers.vim, clock, wake_s=settings.node_wake_s),
         network=Network(links, drivers.fabric),
         media=Media(drivers.media),
         store=store,
         secret_of=secrets.of_function,
         costs=Costs(),
+    )
+    owner = new_id("cp")
+    notifier = Notifier(
+        store=NotifyStore(database),
+        journal=journal,
+        courier=drivers.courier,
+        sealer=Sealer(secrets.master),
+        clock=clock,
+        owner=owner,
     )
     keeper = Keeper(
         catalogue=catalogue,
@@ -155,7 +192,8 @@ async def assemble(
         policy=POLICIES[settings.policy],
         clock=clock,
         pace=pace or _pace(settings),
-        owner=new_id("cp"),
+        owner=owner,
+        on_functions=lambda seen: notifier.see(_running(seen)),
     )
     delivery = Delivery(
         catalogue=catalogue,
@@ -165,6 +203,15 @@ async def assemble(
         journal=journal,
         signer=secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
+        planning=_planning(settings, keeper, drivers.solver, clock),
+    )
+    watched = LiveDemand(store=store, collector=collector, clock=clock)
+    plans = Plans(
+        store=PlanStore(database),
+        journal=journal,
+        clock=clock,
+        platform=lambda: document,
+        watched=watched.rows,
     )
     return System(
         settings=settings,
@@ -174,20 +221,31 @@ async def assemble(
         compute=collector.compute,
         media=collector.media,
         delivery=delivery,
+        notifier=notifier,
+        slices=Slices(
+            store=SliceStore(database),
+            trees=store,
+            offer=Offer(topology=links, terms=slices.inspect(document)[0]),
+            clock=clock,
+            under=drivers.slicing,
+        ),
+        plans=plans,
         secrets=secrets,
         clock=clock,
     )
 
 
-def read_network(path: Path | None) -> tuple[Inventory, Topology]:
-    """The nodes and links of a network file, or of SLS's network without one.
+def network_document(path: Path | None) -> object:
+    """What a network file says, or SLS's network without one. Raises BadNetwork."""
+    return files.read(path) if path is not None else files.builtin("sls")
 
-    Raises BadNetwork with every problem of both.
-    """
-    document = files.read(path) if path is not None else files.builtin("sls")
+
+def read_network(document: object) -> tuple[Inventory, Topology]:
+    """A network document's nodes and links. Raises BadNetwork with every problem of the file."""
     nodes, wrong_nodes = inventory.inspect(document)
     links, wrong_links = topology.inspect(document)
-    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links]))
+    _, wrong_terms = slices.inspect(document)
+    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms]))
     if problems:
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise BadNetwork(f"the network file has {many}", problems=problems)
@@ -235,4 +293,30 @@ def _pace(settings: Settings) -> Pace:
         linger_s=settings.linger_s,
         session_idle_s=settings.session_idle_s,
         session_ttl_s=settings.session_ttl_s,
+    )
+
+
+def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:
+    return {
+        one.id: Place(node=one.node, role=one.role.value)
+        for one in instances.values()
+        if one.state is FunctionState.ACTIVE
+    }
+
+
+def _planning(settings: Settings, keeper: Keeper, solver: Solver, clock: Clock) -> Planning | None:
+    """The planner's service, for the policy that needs one."""
+    if settings.policy != Virca.name:
+        return None
+    periods = Periods(
+        sample_s=settings.plan_sample_s,
+        rca_s=settings.plan_rca_s,
+        virca_s=settings.plan_virca_s,
+    )
+    return Planning(
+        collector=keeper.collector,
+        keeper=keeper,
+        solver=solver,
+        clock=clock,
+        pace=PlanPace(periods=periods, solve_s=settings.plan_solve_s, gamma=settings.plan_gamma),
     )

@@ -44,16 +44,20 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, _stop, server)
         loop = asyncio.create_task(system.delivery.run(), name="delivery")
+        slicing = asyncio.create_task(system.slices.run(), name="slices")
         loop.add_done_callback(lambda _: _stop(server))
+        notifying = asyncio.create_task(system.notifier.run(), name="notify")
+        notifying.add_done_callback(lambda _: _stop(server))
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
         announcing = asyncio.create_task(_announce(server, url, ready_file))
         try:
             await server.serve([listener])
         finally:
             announcing.cancel()
-            loop.cancel()
-            with suppress(asyncio.CancelledError):
-                await loop
+            for task in (slicing, loop, notifying):
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
 
 
 async def _announce(server: PortalServer, url: str, ready_file: Path | None) -> None:

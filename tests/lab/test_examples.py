@@ -51,7 +51,7 @@ async def until_said(child: Child, text: str) -> None:
 def test_every_example_is_tried_here_and_has_a_line_in_the_readme() -> None:
     source, readme = Path(__file__).read_text(), (EXAMPLES / "README.md").read_text()
     scripts = [path.name for path in sorted(EXAMPLES.glob("*.py"))]
-    assert len(scripts) == 4
+    assert len(scripts) == 5
     for script in scripts:
         assert f'"{script}"' in source
         assert f"({script})" in readme
@@ -114,3 +114,20 @@ async def test_drive_a_media_server(tmp_path: Path) -> None:
         assert lines[0].startswith("the edge awaits RTP at 127.0.32.1:")
         assert lines[1] == "the acquirer takes mpegts, rtmp, rtp, srt, whip"
         assert int(lines[-1].split()[-2]) > 1000
+
+
+async def test_receive_notifications(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made:
+        operator = credentials(account(made, UserRole.OPERATOR))
+        words = [made.url, *operator, "--notices", "2"]
+        child = await started(made, "05-receive-notifications.py", *words)
+        await until_said(child, "ping delivered: True")
+        event = await made.event()
+        (root,) = made.records()
+        await until_said(child, f"1 function_appeared node=pe1 function={root} role=acquirer")
+        made.kill(root)
+        lines = await ended(child)
+        assert lines[3].startswith(f"2 function_left node=pe1 function={root}")
+        assert len(lines) == 4
+        assert await made.get("notifications") == []
+        assert event

@@ -14,13 +14,22 @@ import httpx
 from fastapi import FastAPI
 
 from support.delivery import MemoryDelivery
+from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
+from umbel.delivery.slicing import Slices
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.network import files
+from umbel.notify.drivers.fake import FakeCourier
+from umbel.notify.sealing import Sealer
+from umbel.notify.service import Notifier
+from umbel.notify.store import NotifyStore
 from umbel.portal import auth
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer, bind
@@ -38,10 +47,14 @@ class TestSystem:
     journal: Journal
     catalogue: Catalogue
     delivery: MemoryDelivery
+    slices: Slices
+    plans: Plans
     signer: Signer
     verifier: Verifier
     clock: Clock
     settings: Settings
+    courier: FakeCourier
+    notifier: Notifier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,16 +104,39 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
     journal = Journal(database, poll_s=0.05)
     catalogue = Catalogue(database, journal, clock)
     signer = Signer(new_private_key())
+    courier = FakeCourier()
+    notifier = Notifier(
+        store=NotifyStore(database),
+        journal=journal,
+        courier=courier,
+        sealer=Sealer(b"of a test"),
+        clock=clock,
+        owner="test",
+    )
     return TestSystem(
         database=database,
         journal=journal,
         catalogue=catalogue,
         delivery=MemoryDelivery(catalogue, signer, clock),
+        slices=make_slices(database, clock),
+        plans=Plans(
+            store=PlanStore(database),
+            journal=journal,
+            clock=clock,
+            platform=files.builtin,
+            watched=_nobody,
+        ),
         signer=signer,
         verifier=Verifier(signer.public_key),
         clock=clock,
         settings=Settings(data_dir=data_dir, **settings),
+        courier=courier,
+        notifier=notifier,
     )
+
+
+async def _nobody() -> tuple[dict[str, object], ...]:
+    return ()
 
 
 @contextlib.asynccontextmanager
@@ -122,7 +158,11 @@ async def world(
         contextlib.nullcontext() if served else app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://umbel") as client,
     ):
-        yield World(system=system, app=app, client=client, city=city, club=club)
+        try:
+            yield World(system=system, app=app, client=client, city=city, club=club)
+        finally:
+            await system.slices.close()
+            await system.plans.close()
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,8 @@ from umbel.network.drivers.switch import MemoryNetwork, Packet, Plug
 from umbel.network.model import Field, Program
 from umbel.network.spanning import Drawing
 
-OUTSIDE, FUNCTION = 100, 50
+OUTSIDE, INSIDE, FUNCTION = 100, 60, 50
+MAC = "02:00:00:00:00:60"
 STREAM = Stream(name="ev1", number=7, target="10.0.0.255", port=5004, source="10.0.0.1")
 PACKET: Packet = {
     Field.ETH_DST: "ff:ff:ff:ff:ff:ff",
@@ -33,12 +34,15 @@ def path(leaf: str, number: int = 1) -> Path:
 
 
 def plug(drawing: Drawing) -> dict[str, Switch]:
-    """Each node's ports: its neighbours from 1 up, outside 100, a function at 50."""
+    """Each node's ports: its neighbours from 1 up, outside 100, inside 60, a function at 50."""
     toward: dict[str, dict[str, int]] = {name: {} for name in drawing.roles}
     for a, b in drawing.links:
         toward[a][b] = len(toward[a]) + 1
         toward[b][a] = len(toward[b]) + 1
-    return {name: Switch(toward=ports, outside=OUTSIDE) for name, ports in toward.items()}
+    return {
+        name: Switch(toward=ports, outside=OUTSIDE, inside=INSIDE, mac=MAC)
+        for name, ports in toward.items()
+    }
 
 
 def emitting(node: str) -> Packet:

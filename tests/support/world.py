@@ -19,6 +19,7 @@ from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.ports import Fabric
+from umbel.notify.drivers.fake import FakeCourier
 
 PACE = Pace(linger_s=5.0, session_idle_s=30.0)
 
@@ -32,6 +33,7 @@ class World:
     pace: Pace = PACE
     clock: LoopClock = field(default_factory=LoopClock)
     media: FakeMedia = field(default_factory=FakeMedia)
+    courier: FakeCourier = field(default_factory=FakeCourier)
     spawned: list[str] = field(default_factory=list)
     fabric: Fabric = field(default_factory=LoopbackFabric)
 
@@ -41,7 +43,7 @@ class World:
     async def start(self) -> None:
         """Start a control plane."""
         settings = Settings(data_dir=self.folder, policy=self.policy)
-        drivers = Drivers(vim=self.vim, media=self.media, fabric=self.fabric)
+        drivers = Drivers(vim=self.vim, media=self.media, fabric=self.fabric, courier=self.courier)
         database = PatientDatabase(settings.database)
         self.system: System = await assemble(
             settings, drivers=drivers, clock=self.clock, pace=self.pace, database=database

@@ -6,14 +6,14 @@ state from the database and may be repeated at any time; an owner's lease keeps 
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 
 import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
-from umbel.compute.model import Function, Role
+from umbel.compute.model import Function, Instance, Role
 from umbel.delivery import reconcile, trees
 from umbel.delivery.collector import Collector
 from umbel.delivery.model import Tree
@@ -47,7 +47,8 @@ class Pace:
 
 @dataclass(kw_only=True)
 class Keeper:
-    """Keeps what is wanted and what is there the same."""
+    """Keeps what is wanted and what is there the same. `on_functions` hears of what runs at each
+    look at the fleet, from the one instance that looks after it."""
 
     catalogue: Catalogue
     store: DeliveryStore
@@ -56,6 +57,7 @@ class Keeper:
     clock: Clock
     pace: Pace
     owner: str
+    on_functions: Callable[[Mapping[str, Instance]], None] = lambda _: None
     _wakeups: Wakeups = field(init=False)
     _leases: dict[str, float] = field(default_factory=dict)
     _keys: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
@@ -87,6 +89,10 @@ class Keeper:
     def wake(self, key: str) -> None:
         """Ask for a look at an event, FLEET or CALENDAR."""
         self._wakeups.wake(key)
+
+    def leads(self) -> bool:
+        """Whether this instance looks after the fleet of functions now."""
+        return self._leases.get(FLEET, 0.0) > self.clock.now_s()
 
     def moved(self) -> asyncio.Event:
         """Set at the next change of what is observed; take it before looking."""
@@ -164,6 +170,7 @@ class Keeper:
         for function in done.stopped:
             await self.collector.media.forget(function)
         await self.collector.refresh()
+        self.on_functions(self.collector.instances)
         if self.collector.shun(wanted, now_s=self.clock.now_s()):
             for event in await self.store.trees():
                 self.wake(event)

@@ -8,6 +8,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from itertools import pairwise
 
 from umbel.kit.errors import Conflict, Unprocessable
@@ -28,14 +29,29 @@ class BadMove(Conflict):
     code = "umbel.bad_move"
 
 
+class Door(StrEnum):
+    """By which port of a node's switch somebody is reached: the patch port to the network outside,
+    or the inner port, where the node's own processes are."""
+
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Switch:
     """How a node's overlay switch is plugged: its port toward each neighbour, and the patch port to
-    the network outside. What leaves there has `address` as its source where one is given."""
+    the network outside. What leaves there has `address` as its source where one is given. `inside`
+    is the inner port, with its Ethernet address `mac`; 0: there is none."""
 
     toward: Mapping[str, int]
     outside: int
     address: str = ""
+    inside: int = 0
+    mac: str = ""
+
+    def door(self, door: Door) -> int:
+        """The port that a door is."""
+        return self.inside if door is Door.INSIDE else self.outside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +80,14 @@ class Stream:
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """Who takes a stream in the network outside a leaf. A multicast group and the limited broadcast
-    need no `mac`; port 0 leaves the port as it is."""
+    """Who takes a stream at a leaf: somebody in the network outside, or a process of the node. A
+    multicast group, the limited broadcast and a process need no `mac`; port 0 leaves the port as
+    it is."""
 
     address: str
     mac: str = ""
     port: int = 0
+    door: Door = Door.OUTSIDE
 
     @property
     def ethernet(self) -> str:
@@ -94,23 +112,28 @@ class Path:
 @dataclass(frozen=True, kw_only=True)
 class Move:
     """A leaf on its way from one node to another: packets are cloned to both. `function` is the
-    port its function will have there; 0: none moves."""
+    port its function will have there; 0: none moves. With `coming` the receiver is another one
+    there, which gets clones at once, and `leaving` the one at `source` that it stands in for."""
 
     source: str
     target: str
     function: int = 0
+    leaving: Receiver | None = None
+    coming: Receiver | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Carriage:
     """One stream and how it is carried. `functions` are the switch ports, by node, of the functions
     it passes; at the root, of the function that sends it (else it comes in from outside). Each
-    function sends the stream on to the stream's own target, from whatever address it has."""
+    function sends the stream on to the stream's own target, from whatever address it has. `hosts`
+    are those of the functions that are processes of their node: where they take the stream."""
 
     stream: Stream
     tree: SpanningTree
     paths: tuple[Path, ...] = ()
     functions: Mapping[str, int] = field(default_factory=dict)
+    hosts: Mapping[str, Receiver] = field(default_factory=dict)
     move: Move | None = None
 
     @property
@@ -120,8 +143,10 @@ class Carriage:
         return tuple(dict.fromkeys([*ends, self.move.target] if self.move else ends))
 
     def receivers(self, leaf: str) -> tuple[Receiver, ...]:
-        """Who takes the stream outside the leaf of a path."""
+        """Who takes the stream at the leaf of a path."""
         found = [path.receiver for path in self.paths if path.leaf == leaf and path.receiver]
+        if self.move and self.move.coming and self.move.target == leaf:
+            found.append(self.move.coming)
         return tuple(dict.fromkeys(found))
 
     def guest(self, node: str) -> int:
@@ -140,15 +165,36 @@ def prepare(carriage: Carriage, source: str, target: str, function: int = 0) -> 
     Raises BadMove when no path ends at `source`, another move is under way, or the target is not
     below the tree's root. The same move twice is one.
     """
-    move = Move(source=source, target=target, function=function)
+    _movable(carriage, source)
+    if target == source or target not in carriage.tree.parents:
+        raise BadMove(f"No leaf can move from {source} to {target}", leaf=source, target=target)
+    return _begun(carriage, Move(source=source, target=target, function=function))
+
+
+def hand_over(carriage: Carriage, leaving: Path, coming: Path) -> Carriage:
+    """Packets are cloned to the receiver of `coming`, which will stand in for that of `leaving`; on
+    the same node or another. Raises BadMove as `prepare`."""
+    if leaving not in carriage.paths:
+        raise BadMove(f"The receiver at {leaving.leaf} does not get it", leaf=leaving.leaf)
+    if coming.leaf not in carriage.tree.nodes or not (leaving.receiver and coming.receiver):
+        problem = f"No leaf can move from {leaving.leaf} to {coming.leaf}"
+        raise BadMove(problem, leaf=leaving.leaf, target=coming.leaf)
+    return _begun(
+        carriage,
+        Move(
+            source=leaving.leaf,
+            target=coming.leaf,
+            leaving=leaving.receiver,
+            coming=coming.receiver,
+        ),
+    )
+
+
+def _begun(carriage: Carriage, move: Move) -> Carriage:
     if carriage.move == move:
         return carriage
     if carriage.move is not None:
         raise BadMove("Another leaf of the stream is moving", leaf=carriage.move.source)
-    if all(path.leaf != source for path in carriage.paths):
-        raise BadMove(f"No path ends at {source}", leaf=source)
-    if target == source or target not in carriage.tree.parents:
-        raise BadMove(f"No leaf can move from {source} to {target}", leaf=source, target=target)
     return replace(carriage, move=move)
 
 
@@ -156,6 +202,13 @@ def commit(carriage: Carriage) -> Carriage:
     """The leaf is where it was moved to, with its function; its old path is gone. Raises BadMove
     without a move."""
     move = _moving(carriage)
+    if move.coming:
+        left, come = (
+            Path(leaf=move.source, receiver=move.leaving),
+            Path(leaf=move.target, receiver=move.coming),
+        )
+        stay = [path for path in carriage.paths if path != left]
+        return replace(carriage, paths=tuple(dict.fromkeys([*stay, come])), move=None)
     paths = [
         replace(path, leaf=move.target) if path.leaf == move.source else path
         for path in carriage.paths
@@ -173,6 +226,11 @@ def abort(carriage: Carriage) -> Carriage:
     return replace(carriage, move=None)
 
 
+def _movable(carriage: Carriage, source: str) -> None:
+    if all(path.leaf != source for path in carriage.paths):
+        raise BadMove(f"No path ends at {source}", leaf=source)
+
+
 def _moving(carriage: Carriage) -> Move:
     if carriage.move is None:
         raise BadMove("No leaf of the stream is moving", stream=carriage.stream.name)
@@ -182,7 +240,7 @@ def _moving(carriage: Carriage) -> Move:
 def check(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> None:
     """Raises BadCarriage with every problem in `problems` when these cannot be carried together
     over switches plugged so."""
-    problems = [*_clashes([carriage.stream for carriage in carriages])]
+    problems = [*clashes([carriage.stream for carriage in carriages])]
     for carriage in carriages:
         title = f"stream {carriage.stream.name}"
         problems += [f"{title}: {problem}" for problem in _wrong(carriage, switches)]
@@ -190,7 +248,7 @@ def check(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> None
         raise BadCarriage(f"There are {len(problems)} problem(s)", problems=problems)
 
 
-def _clashes(streams: Sequence[Stream]) -> Iterator[str]:
+def clashes(streams: Sequence[Stream]) -> Iterator[str]:
     """What two streams may not share: a name, a number, a target; a slice number with another
     slice."""
     slices = {stream.slice for stream in streams if stream.slice}
@@ -209,13 +267,14 @@ def _clashes(streams: Sequence[Stream]) -> Iterator[str]:
 def _wrong(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:
     if not 1 <= carriage.stream.number <= _MOST_STREAMS:
         yield f"its number is not in 1..{_MOST_STREAMS}"
-    lost = [leaf for leaf in carriage.leaves if leaf not in carriage.tree.parents]
+    lost = [leaf for leaf in carriage.leaves if leaf not in carriage.tree.nodes]
     yield from (f"leaf {leaf} is not in the tree below the root" for leaf in lost)
     for path in carriage.paths:
-        if path.receiver and not path.receiver.ethernet:
+        if not path.receiver:
+            if path.leaf not in carriage.functions or path.leaf == carriage.tree.root:
+                yield f"the path to {path.leaf} ends at no function and no receiver"
+        elif path.receiver.door is Door.OUTSIDE and not path.receiver.ethernet:
             yield f"receiver {path.receiver.address} has no Ethernet address"
-        if not path.receiver and path.leaf not in carriage.functions:
-            yield f"the path to {path.leaf} ends at no function and no receiver"
     if not lost:
         yield from _unplugged(carriage, switches)
 
@@ -226,9 +285,14 @@ def _unplugged(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[s
     for here, there in sorted(links | {(b, a) for a, b in links}):
         if here not in switches or there not in switches[here].toward:
             yield f"node {here}: no port leads to {there}"
-    for node in sorted({node for link in links for node in link} & switches.keys()):
+    on = {node for link in links for node in link} | set(carriage.leaves)
+    for node in sorted(on & switches.keys()):
         switch = switches[node]
-        ports = [*switch.toward.values(), switch.outside]
+        ports = [*switch.toward.values(), switch.outside, switch.inside or 1]
         guests = [carriage.functions.get(node, 1), carriage.guest(node) or 1]
         if not all(1 <= port <= _MOST_PORTS for port in (*ports, *guests)):
             yield f"node {node}: a port is not in 1..{_MOST_PORTS}"
+        within = [r for r in carriage.receivers(node) if r.door is Door.INSIDE]
+        within += [carriage.hosts[node]] if node in carriage.hosts else []
+        if within and not (switch.inside and switch.mac):
+            yield f"node {node}: its switch has no inner port"

@@ -8,14 +8,16 @@ the tree, which is then fed from there, upwards too. What no adjacent spare link
 by a new tree (spanning.without).
 """
 
+import ipaddress
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from umbel.network import carriage
-from umbel.network.carriage import Carriage, Receiver, Switch
+from umbel.network.carriage import Carriage, Door, Receiver, Switch
 from umbel.network.model import (
+    BACK,
     Action,
     Bucket,
     Field,
@@ -34,7 +36,8 @@ from umbel.network.pipeline import USED, Table, misses
 
 _IPV4, _UDP = 0x0800, 17
 _UDP_PACKET: tuple[tuple[Field, Value], ...] = ((Field.ETH_TYPE, _IPV4), (Field.IP_PROTO, _UDP))
-_BRANCH, _FAILOVER, _RECEIVERS = 0, 1, 2  # what a group is for, as part of its id
+_BRANCH, _FAILOVER, _RECEIVERS, _FUNCTION = 0, 1, 2, 3  # what a group is for: part of its id
+_BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
 
 def programs(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> dict[str, Program]:
@@ -178,12 +181,13 @@ class _Weaver:
             entry = self._carriage.functions.get(root, self._switches[root].outside)
             self._enter(root, entry, sourced=True)
             self._on(root, entry, self._hops(root))
+            self._deliver(root, entry)
         for node, came_from in self._shape.arrivals.items():
             for neighbour, up in came_from.items():
                 self._arrive(node, neighbour, up)
             if node in self._shape.functions:
                 self._emit(node, self._shape.functions[node])
-            self._deliver(node)
+            self._deliver(node, self._shape.functions.get(node, 0))
 
     def _arrive(self, node: str, neighbour: str, up: bool) -> None:
         port = self._switches[node].toward[neighbour]
@@ -209,16 +213,18 @@ class _Weaver:
         self._enter(node, port, sourced=False)
         self._on(node, port, self._hops(node))
 
-    def _deliver(self, node: str) -> None:
-        """At a leaf: out to the receivers."""
+    def _deliver(self, node: str, entry: int) -> None:
+        """At a leaf: to the receivers. `entry` is the port of the function whose packets they get;
+        0: they come by tunnels."""
         guest, receivers = self._carriage.guest(node), self._carriage.receivers(node)
         if guest and self._carriage.move:
             receivers = self._carriage.receivers(self._carriage.move.source)
             if receivers:
+                entry = guest
                 self._enter(node, guest, sourced=False)
         if not receivers:
             return
-        jumps = [self._jump(node, receiver) for receiver in receivers]
+        jumps = [self._jump(node, receiver, entry) for receiver in receivers]
         actions = jumps[0] if len(jumps) == 1 else self._fan(node, _RECEIVERS, 0, jumps)
         self._rule(node, Table.LEAF, self._marked(), actions)
 
@@ -265,7 +271,14 @@ class _Weaver:
             self._path(node, port, hops, leaf)
 
     def _redirect(self, node: str, port: int, function: int, goto: Table | None) -> None:
-        self._rule(node, Table.REDIRECT, self._at(port), [Output(port=function)], goto)
+        host = self._carriage.hosts.get(node)
+        if host is None:
+            self._rule(node, Table.REDIRECT, self._at(port), [Output(port=function)], goto)
+            return
+        # What goes on from here besides must be as it came: the copy alone is rewritten.
+        copy = self._fan(node, _FUNCTION, port, [self._jump(node, host, 0)])
+        match = (*self._at(port), *_UDP_PACKET)
+        self._rule(node, Table.REDIRECT, match, copy, goto)
 
     def _path(self, node: str, port: int, hops: Sequence[Action], goto: Table | None) -> None:
         several = self._fan(node, _BRANCH, port, [[hop] for hop in hops]) if len(hops) > 1 else hops
@@ -298,16 +311,25 @@ class _Weaver:
         self._drafts[node].groups.add(Group(id=number, kind=kind, buckets=buckets))
         return UseGroup(group=number)
 
-    def _jump(self, node: str, receiver: Receiver) -> list[Action]:
+    def _jump(self, node: str, receiver: Receiver, entry: int) -> list[Action]:
         switch = self._switches[node]
-        new: dict[Field, Value] = {Field.ETH_DST: receiver.ethernet}
-        if switch.address:
-            new[Field.IPV4_SRC] = switch.address
+        within = receiver.door is Door.INSIDE
+        new: dict[Field, Value] = {Field.ETH_DST: switch.mac if within else receiver.ethernet}
+        source = self._source_within() if within else switch.address
+        if source:
+            new[Field.IPV4_SRC] = source
         new[Field.IPV4_DST] = receiver.address
         if receiver.port:
             new[Field.UDP_DST] = receiver.port
         sets: list[Action] = [SetField(field=name, value=value) for name, value in new.items()]
-        return [*sets, Output(port=switch.outside)]
+        port = switch.door(receiver.door)
+        return [*sets, Output(port=BACK if port == entry else port)]
+
+    def _source_within(self) -> str:
+        """Whom a node's processes see as the sender: the stream's own address, for no host takes a
+        packet whose source is the host itself. Empty: nobody sends from such an address."""
+        target = ipaddress.IPv4Address(self._stream.target)
+        return "" if target.is_multicast or target == _BROADCAST else self._stream.target
 
     def _rule(
         self,

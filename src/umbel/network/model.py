@@ -70,9 +70,13 @@ Match = tuple[tuple[Field, Value], ...]
 Addresses are texts, the rest numbers."""
 
 
+BACK = 0xFFFFFFF8
+"""The port that a packet came in by, whichever that is (OpenFlow 1.3.5, section 4.5: IN_PORT)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Send a copy by a port; never by the one it came in by."""
+    """Send a copy by a port. The one it came in by is told as `BACK`, or nothing is sent."""
 
     port: int
 

@@ -65,10 +65,10 @@ PIPELINE: tuple[Stage, ...] = (
     ),
     Stage(
         table=Table.REDIRECT,
-        matches=(Field.IN_PORT, Field.METADATA),
+        matches=(Field.IN_PORT, Field.METADATA, Field.ETH_TYPE, Field.IP_PROTO),
         next=(Table.PATH,),
         miss=Table.PATH,
-        does="sends to the function's port",
+        does="sends to the function's port; to a process of the node by an ALL group",
         purpose="Packets that come by a tunnel to a node where a function runs go to the function "
         "first, and only what it sends goes on. Over a spare link they may go on besides.",
     ),
@@ -85,9 +85,10 @@ PIPELINE: tuple[Stage, ...] = (
         matches=(Field.METADATA, Field.ETH_TYPE, Field.IP_PROTO),
         next=(),
         miss=None,
-        does="rewrites the destination and sends by the patch port; an ALL group for several",
-        purpose="Where a path ends: packets jump from the overlay to the network outside, to the "
-        "receiver the path names.",
+        does="rewrites the destination and sends by the patch port or the inner port; an ALL "
+        "group for several",
+        purpose="Where a path ends: packets jump from the overlay to the receiver the path names, "
+        "in the network outside or a process of the node.",
     ),
 )
 

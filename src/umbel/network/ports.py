@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from umbel.network.carriage import Slice
+from umbel.network.counters import Count, FabricCounts
 from umbel.network.model import Endpoint, Hop
 from umbel.network.sites import Plugs, Site, Wiring
+from umbel.network.slices import Flow, QueueClass
+from umbel.network.spanning import Pair
 
 
 class Fabric(Protocol):
@@ -32,3 +36,43 @@ class Bridges(Protocol):
 
     async def remove(self, site: Site) -> None:
         """Both bridges are gone. Missing ones are no error."""
+
+
+class Host(Protocol):
+    """Sets up what a switch's database cannot: the node's own end of its inner port."""
+
+    async def configure(self, site: Site, plugs: Plugs) -> None:
+        """The node has its addresses and routes on the devices that the switch made. Called
+        again whenever the switch has made them anew. Doing it twice is doing it once. Raises
+        Unavailable."""
+
+
+class Slicing(Protocol):
+    """A fabric that can hold streams to slices. tests/contract/test_slicing.py defines it."""
+
+    def way(self, stream: str) -> tuple[tuple[Pair, ...], Flow | None]:
+        """The links the stream's packets cross now, as (from, to), and the destination they have
+        there; no links and None when it is not carried."""
+
+    async def slice(self, stream: str, kind: Slice | None) -> None:
+        """Meter and mark the stream wherever a function gives it to the network, from now on and
+        also when it is not carried yet; None: no more. Doing it twice is doing it once."""
+
+    async def counted(self) -> FabricCounts:
+        """What the switches that answer have counted so far."""
+
+
+class Queues(Protocol):
+    """Makes the queues under the tunnels. tests/contract/test_queues.py defines it."""
+
+    async def ensure(self, node: str, device: str, classes: Sequence[QueueClass]) -> None:
+        """What leaves the node by the device is queued in exactly these classes; a change of rates
+        loses no packet. Doing it twice is doing it once. Raises Unavailable when it cannot be
+        done; then there are no classes of ours."""
+
+    async def remove(self, node: str, device: str) -> None:
+        """The device queues as before. Nothing to remove is no error. Raises Unavailable."""
+
+    async def counts(self, node: str, device: str) -> Mapping[int, Count]:
+        """What each class sent and dropped, by number; nothing where there are none. Raises
+        Unavailable."""

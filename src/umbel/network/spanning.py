@@ -5,7 +5,7 @@ streams, and the links left over as redundancy. flows.py turns both into rules. 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -29,6 +29,7 @@ class Role(StrEnum):
     NONE = "none"
 
 
+_NONE_LAST: Mapping[Pair, int] = {}
 VALUES: Mapping[Role, int] = {Role.ROOT: 0, Role.RELAY: 1, Role.LEAF: 2, Role.NONE: 1}
 
 
@@ -78,8 +79,14 @@ def weight(roles: Mapping[str, Role], link: Pair) -> int:
     return VALUES[roles[link[0]]] + VALUES[roles[link[1]]]
 
 
-def span(drawing: Drawing) -> SpanningTree:
-    """The tree of least weight, by Kruskal; equal weights go as drawn. A cycle is no error.
+def pair(a: str, b: str) -> Pair:
+    """A link's ends in alphabetical order."""
+    return (a, b) if a < b else (b, a)
+
+
+def span(drawing: Drawing, last: Mapping[Pair, int] = _NONE_LAST) -> SpanningTree:
+    """The tree of least weight, by Kruskal; equal weights go as drawn. A cycle is no error. Links
+    in `last`, by `pair`, come after all others however light they are, the lower number first.
 
     Raises BadDrawing with every problem in `problems`: no root, several roots, a leaf that cannot
     be reached, a link that joins a node to itself, is drawn twice or ends at no known node.
@@ -89,7 +96,7 @@ def span(drawing: Drawing) -> SpanningTree:
         raise _bad(problems)
     root = next(name for name, role in drawing.roles.items() if role is Role.ROOT)
     links = _trimmed(drawing.roles, drawing.links)
-    chosen, spare = _kruskal(drawing.roles, links)
+    chosen, spare = _kruskal(drawing.roles, links, last)
     parents = _hang(root, chosen)
     lost = [
         f"leaf {name}: no links lead to it from the root {root}"
@@ -105,6 +112,62 @@ def span(drawing: Drawing) -> SpanningTree:
         redundant=tuple(link for link in spare if link[0] in reached),
         cut=tuple(name for name in drawing.roles if name not in reached),
     )
+
+
+def rooted(drawing: Drawing, root: str, leaves: Collection[str]) -> Drawing:
+    """The part of the drawing that can be reached from `root`, which is its root; `leaves` and a
+    root drawn elsewhere are leaves. It can always be spanned. Raises BadDrawing when there is no
+    such node."""
+    if root not in drawing.roles:
+        raise _bad([f"root {root}: no such node is drawn"])
+    near = {root, *_hang(root, drawing.links)}
+    roles = {name: role for name, role in drawing.roles.items() if name in near}
+    for name, role in roles.items():
+        if role is Role.ROOT or name in leaves:
+            roles[name] = Role.LEAF
+    roles[root] = Role.ROOT
+    return Drawing(roles=roles, links=tuple(link for link in drawing.links if link[0] in near))
+
+
+def protectors(tree: SpanningTree) -> tuple[Pair, ...]:
+    """The redundant links that the tree may need when any one of its links is lost: the one that
+    mends it best, and the one that the node above the lost link has itself, if there is one."""
+    depth = {tree.root: 0}
+    for child, parent in tree.parents.items():
+        depth[child] = depth[parent] + 1
+    mended = {name: name for name in tree.nodes}  # the next node up whose link is not mended yet
+    beside: set[str] = set()
+    needed: dict[Pair, None] = {}
+    for link in tree.redundant:
+        if _mends(tree, link, depth, mended):
+            needed[link] = None
+        for above, below in (link, link[::-1]):
+            lost = below
+            while depth[lost] > depth[above] + 1:
+                lost = tree.parents[lost]
+            if tree.parents.get(lost) == above and lost not in beside:
+                beside.add(lost)
+                needed[link] = None
+    return tuple(needed)
+
+
+def _mends(
+    tree: SpanningTree, link: Pair, depth: Mapping[str, int], mended: dict[str, str]
+) -> bool:
+    """Whether the link is the first to bridge some link of the tree; those it bridges are noted."""
+
+    def head(name: str) -> str:
+        while mended[name] != name:
+            mended[name] = mended[mended[name]]
+            name = mended[name]
+        return name
+
+    a, b, is_first = head(link[0]), head(link[1]), False
+    while a != b:
+        a, b = (a, b) if depth[a] >= depth[b] else (b, a)
+        mended[a] = tree.parents[a]
+        a, is_first = head(a), True
+    return is_first
 
 
 def without(drawing: Drawing, a: str, b: str) -> Drawing:
@@ -164,7 +227,9 @@ def _trimmed(roles: Mapping[str, Role], links: tuple[Pair, ...]) -> list[Pair]:
     return [link for link in links if gone.isdisjoint(link)]
 
 
-def _kruskal(roles: Mapping[str, Role], links: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
+def _kruskal(
+    roles: Mapping[str, Role], links: Sequence[Pair], last: Mapping[Pair, int]
+) -> tuple[list[Pair], list[Pair]]:
     """The links of the forest of least weight, and the others."""
     above: dict[str, str] = {name: name for name in roles}
 
@@ -176,7 +241,7 @@ def _kruskal(roles: Mapping[str, Role], links: Sequence[Pair]) -> tuple[list[Pai
 
     chosen: list[Pair] = []
     spare: list[Pair] = []
-    for link in sorted(links, key=lambda link: weight(roles, link)):
+    for link in sorted(links, key=lambda ends: (last.get(pair(*ends), 0), weight(roles, ends))):
         a, b = head(link[0]), head(link[1])
         (spare if a == b else chosen).append(link)
         above[a] = b

@@ -16,9 +16,12 @@ from umbel.portal.api import (
     events,
     health,
     ingest,
+    notifications,
+    plans,
     platform,
     providers,
     sessions,
+    slices,
     state,
     tokens,
     users,
@@ -30,7 +33,20 @@ from umbel.portal.metrics import Metered, Metrics
 from umbel.portal.ports import System
 from umbel.portal.site import STATIC, Site
 
-_RESOURCES = (tokens, users, providers, events, ingest, sessions, platform, state, health)
+_RESOURCES = (
+    tokens,
+    users,
+    providers,
+    events,
+    ingest,
+    sessions,
+    platform,
+    slices,
+    plans,
+    notifications,
+    state,
+    health,
+)
 
 
 def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 15.0) -> FastAPI:

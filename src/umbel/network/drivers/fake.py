@@ -4,9 +4,14 @@ Packets go by the best way over the links that are left, as in a network that ro
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from umbel.network import paths
+from umbel.network.carriage import Slice
+from umbel.network.counters import Count, FabricCounts
 from umbel.network.model import Endpoint, Hop, Link, Topology
+from umbel.network.slices import Flow, QueueClass, QueueRefused
+from umbel.network.spanning import Pair
 
 
 class FakeFabric:
@@ -18,6 +23,8 @@ class FakeFabric:
         self._copies = copies
         self._left = topology
         self._streams: dict[str, tuple[Hop, ...]] = {}
+        self.slices: dict[str, Slice] = {}
+        self.counters = FabricCounts()
 
     @property
     def copies(self) -> bool:
@@ -56,3 +63,49 @@ class FakeFabric:
             return None
         way = paths.ways(self._left, hop.source_node).get(hop.target.node)
         return None if way is None else paths.links_of(self._left, way.nodes)
+
+    def way(self, stream: str) -> tuple[tuple[Pair, ...], Flow | None]:
+        hops = self._streams.get(stream, ())
+        if not hops:
+            return (), None
+        found = [paths.ways(self._left, h.source_node).get(h.target.node) for h in hops]
+        links = [link for way in found if way is not None for link in pairwise(way.nodes)]
+        target = hops[0].target
+        return tuple(dict.fromkeys(links)), Flow(address=target.address, port=target.port)
+
+    async def slice(self, stream: str, kind: Slice | None) -> None:
+        self.slices.pop(stream, None)
+        if kind is not None:
+            self.slices[stream] = kind
+
+    async def counted(self) -> FabricCounts:
+        return self.counters
+
+
+class FakeQueues:
+    """Queues in memory; the nodes in `dead` do not answer. `sent` is what classes are to have
+    counted."""
+
+    def __init__(self) -> None:
+        self.laid: dict[tuple[str, str], tuple[QueueClass, ...]] = {}
+        self.sent: dict[tuple[str, str, int], Count] = {}
+        self.dead: set[str] = set()
+
+    async def ensure(self, node: str, device: str, classes: Sequence[QueueClass]) -> None:
+        self._ask(node)
+        self.laid[node, device] = tuple(classes)
+
+    async def remove(self, node: str, device: str) -> None:
+        self._ask(node)
+        self.laid.pop((node, device), None)
+
+    async def counts(self, node: str, device: str) -> Mapping[int, Count]:
+        self._ask(node)
+        return {
+            one.number: self.sent.get((node, device, one.number), Count())
+            for one in self.laid.get((node, device), ())
+        }
+
+    def _ask(self, node: str) -> None:
+        if node in self.dead:
+            raise QueueRefused(node=node)

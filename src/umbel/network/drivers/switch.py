@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from umbel.kit.errors import Invalid
 from umbel.network.model import (
+    BACK,
     Action,
     Change,
     Delete,
@@ -88,7 +89,7 @@ class MemorySwitch:
         if in_port in self.down:
             return []
         return [
-            (port, copy)
+            (in_port if port == BACK else port, copy)
             for port, copy in self._pass(dict(packet), in_port)
             if port != in_port and port not in self.down
         ]

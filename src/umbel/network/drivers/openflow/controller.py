@@ -14,7 +14,8 @@ from typing import Any
 
 from umbel.kit.errors import Invalid, NotFound, Unavailable
 from umbel.network import changes as changing
-from umbel.network.drivers.openflow import frames
+from umbel.network.counters import SwitchCounts
+from umbel.network.drivers.openflow import frames, statistics
 from umbel.network.drivers.openflow.codec import Codec, Port
 from umbel.network.drivers.openflow.frames import Frame, Framer, Garbage
 from umbel.network.model import Change, Meter, Program, Put
@@ -299,6 +300,10 @@ class Controller:
         groups = await channel.request(p.OFPGroupDescStatsRequest(c, 0))
         meters = await channel.request(p.OFPMeterConfigStatsRequest(c, 0, o.OFPM_ALL))
         return c.program(flows, groups, meters)
+
+    async def counts(self, dpid: int) -> SwitchCounts:
+        """What the switch has counted. Raises UnknownSwitch, SwitchGone, SwitchRefused."""
+        return await statistics.counts(self._channel(dpid))
 
     async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
         """Make the changes: rules and groups in one atomic bundle where the switch has bundles.

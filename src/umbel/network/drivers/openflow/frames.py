@@ -14,6 +14,7 @@ V13, V14 = 4, 5
 HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY = 0, 1, 2, 3
 FEATURES_REPLY, PORT_STATUS, MULTIPART_REPLY, BARRIER_REPLY, BUNDLE_CONTROL = 6, 12, 19, 21, 33
 FLOW, GROUP_DESC, METER_CONFIG, PORT_DESC = 1, 7, 10, 13
+PORT_STATS, GROUP_STATS, METER_STATS = 4, 6, 9
 _REPLY_MORE = 1
 _HEADER = struct.Struct("!BBHI")
 
@@ -65,14 +66,19 @@ _METERS = _List(
 )
 _PROPERTIES = _List(at=2, least=8)
 _PORTS_14 = _List(at=4, least=40, inner=(40, _PROPERTIES))
+_PORT_STATS_14 = _List(at=0, least=80, inner=(80, _PROPERTIES))
+_GROUP_STATS, _METER_STATS = _List(at=0, least=40), _List(at=4, least=40)
+_COUNTERS = 16  # a bucket's or a band's: packets and bytes, behind the 40 bytes of its owner
 _INSTRUCTIONS = _List(at=2, least=8, sizes={1: 8, 2: 24, 6: 8})
 _WITH_ACTIONS = (3, 4)
 _LEAST = {ERROR: 12, FEATURES_REPLY: 32, PORT_STATUS: 56, MULTIPART_REPLY: 16, BUNDLE_CONTROL: 16}
-_PORT_13 = 64
+_PORT_13, _PORT_STATS_13 = 64, 112
 _NOBODY = b"\xff\xff\xff\xff"
 """Put for the owner of a vendor's action, so that no decoder looks inside."""
 _READ = frozenset({ERROR, ECHO_REPLY, FEATURES_REPLY, PORT_STATUS, BARRIER_REPLY, BUNDLE_CONTROL})
-_PARTS = frozenset({FLOW, GROUP_DESC, METER_CONFIG, PORT_DESC})
+_PARTS = frozenset(
+    {FLOW, GROUP_DESC, METER_CONFIG, PORT_DESC, PORT_STATS, GROUP_STATS, METER_STATS}
+)
 
 
 class Framer:
@@ -134,6 +140,10 @@ def _part(frame: Frame) -> None:
         _walk(frame.raw, 16, end, _GROUPS)
     elif frame.part == METER_CONFIG:
         _walk(frame.raw, 16, end, _METERS)
+    elif frame.part == PORT_STATS:
+        _port_stats(frame, 16)
+    elif frame.part in (GROUP_STATS, METER_STATS):
+        _counted(frame.raw, 16, _GROUP_STATS if frame.part == GROUP_STATS else _METER_STATS)
     elif frame.part == FLOW:
         for start, length in _elements(frame.raw, 16, end, _List(at=0, least=56)):
             _flow(frame.raw, start, start + length)
@@ -144,6 +154,19 @@ def _ports(frame: Frame, start: int) -> None:
         _walk(frame.raw, start, len(frame.raw), _PORTS_14)
     elif (len(frame.raw) - start) % _PORT_13:
         raise Garbage
+
+
+def _port_stats(frame: Frame, start: int) -> None:
+    if frame.version >= V14:
+        _walk(frame.raw, start, len(frame.raw), _PORT_STATS_14)
+    elif (len(frame.raw) - start) % _PORT_STATS_13:
+        raise Garbage
+
+
+def _counted(raw: bytearray, start: int, shape: _List) -> None:
+    for _, length in _elements(raw, start, len(raw), shape):
+        if (length - shape.least) % _COUNTERS:
+            raise Garbage
 
 
 def _flow(raw: bytearray, start: int, end: int) -> None:

@@ -1,0 +1,394 @@
+"""Slices kept: what was promised is put into meters, marks and queues, again whenever ways change.
+
+In: requests of the portal, trees and ways as they are. Out: rows (wanted), the fabric's and the
+queues' `ensure`. One task looks at all slices, when woken and every few seconds; it also counts.
+Neighbours: network/slices.py decides; the portal's api/slices.py shows.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import structlog
+
+from umbel.delivery.model import Tree
+from umbel.delivery.store import DeliveryStore
+from umbel.kit.clock import Clock
+from umbel.kit.errors import Conflict, UmbelError, Unprocessable
+from umbel.kit.ids import new_id
+from umbel.kit.wakeups import Wakeups
+from umbel.network import carriage, slices
+from umbel.network.counters import Traffic, Watch
+from umbel.network.ports import Queues, Slicing
+from umbel.network.slices import Flow, Granted, Offer, QueueClass, SliceExists, SliceRequest, Terms
+from umbel.network.spanning import Pair
+from umbel.network.store import NoSuchSlice, SliceStore
+
+log = structlog.get_logger(__name__)
+
+_ALL = "slices"
+_PATIENCE_S = 5.0
+
+
+class SlicesUnsupported(Conflict):
+    """The network of this installation cannot hold streams to slices: it has no switches of its
+    own."""
+
+    code = "umbel.slices_unsupported"
+
+
+class NoSharedStream(Unprocessable):
+    """The two functions are on no common stream."""
+
+    code = "umbel.no_shared_stream"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Underlay:
+    """What holds slices: the fabric, the queues, and each node's device toward a neighbour by
+    (node, neighbour)."""
+
+    fabric: Slicing
+    queues: Queues
+    devices: Mapping[Pair, str]
+
+
+class LinkState(StrEnum):
+    """What a slice has on a link: its least rate, no room for it, or no queue that keeps it."""
+
+    GUARANTEED = "guaranteed"
+    NO_ROOM = "no_room"
+    NO_QUEUE = "no_queue"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceLink:
+    """A link that the slice's packets cross, from one node to the other, and what its queue sent
+    and dropped of them."""
+
+    source: str
+    target: str
+    state: LinkState
+    traffic: Traffic
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceStatus:
+    """A slice with what it carries. `offered` is what its meters took, with drops over the
+    greatest rate."""
+
+    granted: Granted
+    terms: Terms
+    dscp: int
+    streams: tuple[str, ...]
+    offered: Traffic
+    links: tuple[SliceLink, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkShare:
+    """A link's one direction: what of it is promised, and what its tunnel and its class for the
+    rest sent. Mbit/s."""
+
+    source: str
+    target: str
+    mbps: float
+    promised_mbps: float
+    left_mbps: float
+    tunnel: Traffic
+    rest: Traffic
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ridden:
+    """A stream of a slice and the links that the slice's part of it crosses; None: not known."""
+
+    stream: str
+    links: tuple[Pair, ...] | None
+    flow: Flow | None
+
+
+_Rides = Mapping[str, Sequence[_Ridden]]
+
+
+@dataclass(kw_only=True)
+class Slices:
+    """The door to slices."""
+
+    store: SliceStore
+    trees: DeliveryStore
+    offer: Offer
+    clock: Clock
+    under: Underlay | None = None
+    pace_s: float = 5.0
+    _marked: dict[str, carriage.Slice] = field(default_factory=dict)
+    _laid: dict[Pair, tuple[QueueClass, ...]] = field(default_factory=dict)
+    _unknown: set[Pair] = field(default_factory=set)
+    _meters: Watch[int] = field(default_factory=Watch)
+    _classes: Watch[tuple[Pair, int]] = field(default_factory=Watch)
+    _tunnels: Watch[Pair] = field(default_factory=Watch)
+    _waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._wakeups = Wakeups(self._look)
+        # Queues that an earlier control plane left are taken away unless they are wanted still.
+        self._unknown |= set(self.under.devices if self.under else ())
+
+    async def run(self) -> None:
+        """Keep the slices until cancelled."""
+        if self.under is None:
+            return
+        self._wakeups.wake(_ALL)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self._wakeups.close()
+
+    def wake(self) -> None:
+        """Look at all slices again: some way changed."""
+        self._wakeups.wake(_ALL)
+
+    async def close(self) -> None:
+        """Look no more; meters and queues stay as they are."""
+        await self._wakeups.close()
+
+    # -- the portal's -----------------------------------------------------------------------
+
+    async def open(self, request: SliceRequest) -> SliceStatus:
+        """A new slice, in force. Raises SlicesUnsupported, NoRoomForSlice, SliceExists,
+        NoSharedStream."""
+        under = self._must()
+        trees = await self.trees.trees()
+        new = Granted(id=new_id("sl"), number=0, request=request, opened_s=self.clock.now_s())
+        rides = _rides([new], trees, under.fabric)
+        if request.functions and not rides[new.id]:
+            raise NoSharedStream(functions=list(request.functions))
+        route = _links(rides[new.id])
+        mine = {ride.stream for ride in rides[new.id]}
+
+        def decide(held: tuple[Granted, ...]) -> tuple[Granted, ...]:
+            for other in held:
+                if mine & {stream for stream, _ in _streams(other.request, trees)}:
+                    raise SliceExists(slice=other.id)
+            number = slices.admit(self.offer, held, request, route)
+            return (*held, replace(new, number=number, links=route))
+
+        await self.store.change(decide, at_s=new.opened_s)
+        await self._settled()
+        return await self.one(new.id)
+
+    async def all(self) -> tuple[SliceStatus, ...]:
+        """Every slice, oldest first. Raises SlicesUnsupported."""
+        under = self._must()
+        held = await self.store.all()
+        trees = await self.trees.trees()
+        rides = _rides(held, trees, under.fabric)
+        return tuple(self._status(one, rides[one.id]) for one in held)
+
+    async def one(self, slice_id: str) -> SliceStatus:
+        """That slice. Raises NoSuchSlice, SlicesUnsupported."""
+        for status in await self.all():
+            if status.granted.id == slice_id:
+                return status
+        raise NoSuchSlice(slice=slice_id)
+
+    async def end(self, slice_id: str) -> None:
+        """The slice is no more, nor its meters and queues. Raises NoSuchSlice,
+        SlicesUnsupported."""
+        self._must()
+
+        def decide(held: tuple[Granted, ...]) -> tuple[Granted, ...]:
+            kept = tuple(one for one in held if one.id != slice_id)
+            if len(kept) == len(held):
+                raise NoSuchSlice(slice=slice_id)
+            return kept
+
+        await self.store.change(decide, at_s=self.clock.now_s())
+        await self._settled()
+
+    async def shares(self) -> tuple[LinkShare, ...]:
+        """Each link's two directions. Raises SlicesUnsupported."""
+        self._must()
+        held = await self.store.all()
+        return tuple(
+            self._share(pair, link.mbps, held)
+            for link in self.offer.topology.links
+            for pair in ((link.a, link.b), (link.b, link.a))
+        )
+
+    # -- keeping ----------------------------------------------------------------------------
+
+    async def _settled(self) -> None:
+        """Waits until a look that began after now is done; not for ever: it goes on by itself."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self._wakeups.wake(_ALL)
+        await asyncio.wait([done], timeout=_PATIENCE_S)
+
+    async def _look(self, _key: str) -> float:
+        waiting, self._waiting = self._waiting, []
+        try:
+            await self._keep(self._must())
+        finally:
+            for done in waiting:
+                if not done.done():
+                    done.set_result(None)
+        return self.pace_s
+
+    async def _keep(self, under: Underlay) -> None:
+        held = await self.store.all()
+        rides = _rides(held, await self.trees.trees(), under.fabric)
+        routes = {
+            slice_id: _links(ridden)
+            for slice_id, ridden in rides.items()
+            if all(ride.links is not None for ride in ridden)
+        }
+        if slices.settle(self.offer, held, routes) != held:
+            held = await self.store.change(
+                lambda now: slices.settle(self.offer, now, routes), at_s=self.clock.now_s()
+            )
+        await self._mark(under, held, rides)
+        await self._queue(under, held, rides)
+        await self._count(under, held)
+
+    async def _mark(self, under: Underlay, held: Sequence[Granted], rides: _Rides) -> None:
+        """A stream that several slices want is the oldest one's."""
+        wanted: dict[str, carriage.Slice] = {}
+        for one in held:
+            for ride in rides.get(one.id, ()):
+                wanted.setdefault(ride.stream, slices.metered(one, self.offer))
+        for stream in sorted(wanted.keys() | self._marked.keys()):
+            kind = wanted.get(stream)
+            if self._marked.get(stream) == kind:
+                continue
+            try:
+                await under.fabric.slice(stream, kind)
+            except UmbelError as error:
+                log.warning("stream not held to its slice", stream=stream, reason=error.message)
+                continue
+            self._marked.pop(stream, None)
+            if kind is not None:
+                self._marked[stream] = kind
+
+    async def _queue(self, under: Underlay, held: Sequence[Granted], rides: _Rides) -> None:
+        flows = {
+            slice_id: [ride.flow for ride in ridden if ride.flow]
+            for slice_id, ridden in rides.items()
+        }
+        plan = slices.plan(self.offer, held, flows)
+        for link in sorted({*plan, *self._laid, *self._unknown}):
+            device = under.devices.get(link)
+            if device is None or (link in plan and self._laid.get(link) == plan[link]):
+                continue
+            self._laid.pop(link, None)
+            self._unknown.add(link)
+            try:
+                if link in plan:
+                    await under.queues.ensure(link[0], device, plan[link])
+                    self._laid[link] = plan[link]
+                else:
+                    await under.queues.remove(link[0], device)
+            except UmbelError as error:
+                log.warning("link not queued", link="-".join(link), reason=error.message)
+                continue
+            self._unknown.discard(link)
+
+    async def _count(self, under: Underlay, held: Sequence[Granted]) -> None:
+        now_s = self.clock.monotonic_s()
+        try:
+            found = await under.fabric.counted()
+            self._meters.look(found.meters, now_s)
+            self._tunnels.look(found.links, now_s)
+            for link in self._laid:
+                counts = await under.queues.counts(link[0], under.devices[link])
+                by_class = {(link, number): count for number, count in counts.items()}
+                self._classes.look(by_class, self.clock.monotonic_s())
+        except UmbelError as error:
+            log.warning("slices not counted", reason=error.message)
+        self._meters.keep(one.number for one in held)
+        self._classes.keep((link, one.number) for link in self._laid for one in self._laid[link])
+
+    # -- showing ----------------------------------------------------------------------------
+
+    def _must(self) -> Underlay:
+        if self.under is None:
+            raise SlicesUnsupported
+        return self.under
+
+    def _status(self, one: Granted, ridden: Sequence[_Ridden]) -> SliceStatus:
+        number = slices.class_of(one.number)
+        return SliceStatus(
+            granted=one,
+            terms=self.offer.terms[one.request.grade],
+            dscp=slices.DSCP[one.request.grade],
+            streams=tuple(ride.stream for ride in ridden),
+            offered=self._meters.of(one.number),
+            links=tuple(
+                SliceLink(
+                    source=link[0],
+                    target=link[1],
+                    state=self._state(one, link),
+                    traffic=self._classes.of((link, number)),
+                )
+                for link in (*one.links, *one.lacking)
+            ),
+        )
+
+    def _state(self, one: Granted, link: Pair) -> LinkState:
+        if link in one.lacking:
+            return LinkState.NO_ROOM
+        number = slices.class_of(one.number)
+        laid = {made.number for made in self._laid.get(link, ())}
+        return LinkState.GUARANTEED if number in laid else LinkState.NO_QUEUE
+
+    def _share(self, link: Pair, mbps: float, held: Sequence[Granted]) -> LinkShare:
+        left = slices.left_kbps(self.offer, held, link)
+        return LinkShare(
+            source=link[0],
+            target=link[1],
+            mbps=mbps,
+            promised_mbps=(self.offer.promisable_kbps(link) - left) / 1000,
+            left_mbps=left / 1000,
+            tunnel=self._tunnels.of(link),
+            rest=self._classes.of((link, slices.DEFAULT)),
+        )
+
+
+def _streams(request: SliceRequest, trees: Mapping[str, Tree]) -> list[tuple[str, Pair | None]]:
+    """The streams of a slice and, for two functions, the nodes that they run on."""
+    if request.functions is None:
+        return [(request.stream, None)]
+    found: list[tuple[str, Pair | None]] = []
+    for stream, tree in sorted(trees.items()):
+        a, b = (tree.branch(name) for name in request.functions)
+        if a is not None and b is not None:
+            found.append((stream, (a.node, b.node)))
+    return found
+
+
+def _rides(
+    held: Sequence[Granted], trees: Mapping[str, Tree], fabric: Slicing
+) -> dict[str, list[_Ridden]]:
+    return {
+        one.id: [
+            _ride(stream, nodes, trees, fabric) for stream, nodes in _streams(one.request, trees)
+        ]
+        for one in held
+    }
+
+
+def _ride(stream: str, nodes: Pair | None, trees: Mapping[str, Tree], fabric: Slicing) -> _Ridden:
+    """A stream that has a tree but is not carried yet will be: its links are not known. One
+    without a tree has none."""
+    links, flow = fabric.way(stream)
+    if flow is None:
+        planted = stream in trees and trees[stream].branches
+        return _Ridden(stream=stream, links=None if planted else (), flow=None)
+    if nodes is not None:
+        links = slices.between(links, *nodes) or slices.between(links, *reversed(nodes))
+    return _Ridden(stream=stream, links=links, flow=flow)
+
+
+def _links(ridden: Sequence[_Ridden]) -> tuple[Pair, ...]:
+    return tuple(dict.fromkeys(link for ride in ridden for link in ride.links or ()))

@@ -1,0 +1,50 @@
+"""Which callback URLs are taken. Pure: nothing is resolved or asked.
+
+Operators alone register, and their receivers stand where their network is, so private addresses
+are as good as others. What is refused is what could make a POST more than a POST, or tell secrets.
+"""
+
+from urllib.parse import SplitResult, urlsplit
+
+from umbel.kit.errors import Unprocessable
+
+MOST_CHARACTERS = 2048
+
+
+class BadCallback(Unprocessable):
+    """The callback must be an http or https URL with a host, without user, password or fragment."""
+
+    code = "umbel.bad_callback"
+
+
+def check(url: str) -> str:
+    """The URL, if it can be a callback. Raises BadCallback naming what is wrong."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise _bad("it has characters that a URL has to escape")
+    if len(url) > MOST_CHARACTERS:
+        raise _bad(f"it is longer than {MOST_CHARACTERS} characters")
+    parts = _split(url)
+    if parts.scheme not in ("http", "https"):
+        raise _bad("only http and https are spoken")
+    if not parts.hostname:
+        raise _bad("it names no host")
+    if "@" in parts.netloc:
+        raise _bad("it holds a user name or password; the signature proves who sends")
+    if "#" in url or "\\" in url:
+        raise _bad("it holds a fragment or a backslash")
+    return url
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        is_port = parts.port is None or parts.port > 0
+    except ValueError as error:
+        raise _bad(str(error)) from None
+    if not is_port:
+        raise _bad("port 0 cannot be reached")
+    return parts
+
+
+def _bad(why: str) -> BadCallback:
+    return BadCallback(f"url: {why}", fields=[{"field": "url", "message": why}])

@@ -1,0 +1,1 @@
+"""Technologies that carry a notice to its subscriber."""
