@@ -1,5 +1,6 @@
 """Testbeds on this machine: what is there when one is up, and that nothing is when it is down."""
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -21,7 +22,9 @@ from support.testbed import Node, Testbed, line, running
 from umbel.cli import app
 from umbel.kit import netns
 from umbel.network import files, sitesfile
-from umbel.network.sites import cable_bridge
+from umbel.network.drivers.hosts import NetnsHost
+from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
+from umbel.network.sites import Tunnel, Wiring, cable_bridge
 from umbel.testbed import build, inspection, ruins, script, state
 from umbel.testbed.build import NameInUse, SetUpFailed
 
@@ -121,41 +124,34 @@ def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     """a - b with a host at b; it may be wired by the tests, each in the same way."""
     with running(TWO, tmp_path_factory.mktemp("two")) as up:
         for node in up.nodes.values():
-            said = node.run("ovs-vsctl", "--timeout=20", "show")
-            assert "Bridge" not in said
-            wire(node, up)
+            assert "Bridge" not in node.run("ovs-vsctl", "--timeout=20", "show")
+        asyncio.run(wire(up))
         yield up
 
 
-def wire(node: Node, up: Testbed) -> None:
-    """Bridges as the ovsdb driver makes them, but switching by themselves."""
-    bridge = ("datapath_type=netdev", "fail_mode=standalone")
-    words = []
-    for name in ("br0", "br1"):
-        words += ["--", "add-br", name, "--", "set", "bridge", name, *bridge]
-    words += ["--", "add-port", "br1", "ov0", "--", "set", "interface", "ov0", "type=internal"]
-    for here, there in (("br0", "br1"), ("br1", "br0")):
-        port = f"{here}-{there}"
-        patch = ("type=patch", f"options:peer={there}-{here}")
-        words += ["--", "add-port", here, port, "--", "set", "interface", port, *patch]
-    for device in node.site.hosts:
-        words += ["--", "add-port", "br0", device]
-    for neighbour, device in node.site.cables.items():
-        under, far = cable_bridge(neighbour), up.nodes[neighbour].site.underlay[node.name]
-        words += ["--", "add-br", under, "--", "set", "bridge", under, *bridge]
-        keep = ("--", f"--id=@{device}", "create", "qos", "type=linux-noop")
-        words += ["--", "add-port", under, device, "--", "add-port", "br1", f"t-{neighbour}"]
-        words += ["--", "set", "port", device, f"qos=@{device}", *keep]
-        ends = (f"options:local_ip={node.site.underlay[neighbour]}", f"options:remote_ip={far}")
-        words += ["--", "set", "interface", f"t-{neighbour}", "type=gre", *ends]
-    node.run("ovs-vsctl", "--timeout=20", *words)
+async def wire(up: Testbed) -> None:
+    """Bridges and tunnels by the ovsdb driver, and a rule that lets br1 switch by itself."""
+    bridges = OvsdbBridges(NetnsHost(up.sites.namespace_by_node()))
+    try:
+        for site in up.sites.sites:
+            tunnels = tuple(
+                Tunnel(neighbour=n, local=local, remote=up.sites.of(n).underlay[site.node], key=7)
+                for n, local in site.underlay.items()
+            )
+            await bridges.ensure(site, Wiring(controller="tcp:127.0.0.1:1", tunnels=tunnels))
+            words = ("ovs-ofctl", "-O", "OpenFlow14", "add-flow")
+            node = up.nodes[site.node]
+            node.run(*words, f"unix:{node.folder}/br1.mgmt", "actions=NORMAL")
+    finally:
+        await bridges.close()
 
 
 def test_links_are_cables_that_keep_to_their_rate(two_nodes: Testbed) -> None:
     a, b = two_nodes.nodes["a"], two_nodes.nodes["b"]
     assert (a.site.cables, b.site.cables) == ({"b": "link2"}, {"a": "link1"})
-    assert b.namespace in a.run("ip", "link", "show", "link2")
-    for node, device in ((a, "link2"), (b, "link1")):
+    assert (a.site.queues, b.site.queues) == ({"b": "wire2"}, {"a": "wire1"})
+    assert b.namespace in a.run("ip", "link", "show", "wire2")
+    for node, device in ((a, "wire2"), (b, "wire1")):
         shaped = node.run("tc", "class", "show", "dev", device)
         assert "rate 20Mbit ceil 20Mbit" in shaped
         assert "mtu 1600" in node.run("ip", "link", "show", device)
@@ -215,12 +211,12 @@ def test_addresses_stay_when_the_switch_restarts_and_come_back_when_it_is_rewire
 ) -> None:
     node = two_nodes.nodes["a"]
 
-    def addresses() -> list[str]:
-        shown = (node.run("ip", "-o", "-4", "address", "show", d) for d in ("ov0", bridge))
-        return [text.split()[3] for text in shown if text]
+    def addresses() -> set[str]:
+        shown = node.run("ip", "-o", "-4", "address", "show").splitlines()
+        return {line.split()[3] for line in shown if line.split()[1] in ("ov0", bridge)}
 
     bridge = cable_bridge("b")
-    wanted = ["10.202.1.1/24", "10.201.0.1/30"]
+    wanted = {"10.202.1.1/24", "10.201.0.1/30"}
     assert addresses() == wanted
     old = pid_of(node, "ovs-vswitchd")
     kill(old)
@@ -229,7 +225,8 @@ def test_addresses_stay_when_the_switch_restarts_and_come_back_when_it_is_rewire
     assert addresses() == wanted
     for name in ("br0", "br1", bridge):
         node.run("ovs-vsctl", "--timeout=20", "del-br", name)
-    wire(node, two_nodes)
+    assert addresses() == set()
+    asyncio.run(wire(two_nodes))
     two_nodes.settle("a")
     assert addresses() == wanted
 

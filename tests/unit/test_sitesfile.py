@@ -27,6 +27,7 @@ SITES = Sites(
             gateway="10.202.1.1/24",
             hosts=("host10", "host11"),
             cables={"b": "link2"},
+            queues={"b": "wire2"},
         ),
         Site(
             node="b",
@@ -114,6 +115,7 @@ def test_real_switches_are_in_no_namespace() -> None:
         ({"underlay": {"b": "10.201.0.2"}}, "sites: 2 have the underlay 10.201.0.2"),
         ({"underlay": {"b": "nine"}}, "site a: underlay.b: value is not a valid"),
         ({"cables": {"z": "link9"}}, "site a: cables: no link leads to z"),
+        ({"queues": {"z": "wire9"}}, "site a: queues: no link leads to z"),
         ({"node": "z"}, "site z: unknown node"),
         ({"node": "b"}, "sites: 2 have the node b"),
         ({"ovsdb": "unix:/run/openvswitch/db.sock"}, "sites: 2 have the ovsdb unix:"),

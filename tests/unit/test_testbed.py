@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from umbel.compute import inventory
 from umbel.kit.errors import Invalid
 from umbel.network import files, topology
+from umbel.network.drivers.ovsdb.layout import inside_mac
 from umbel.network.topology import BadNetwork
 from umbel.testbed import build, plan, script, shaping, state
 from umbel.testbed.build import NotRoot, ToolMissing
@@ -51,9 +52,10 @@ def test_a_node_has_its_number_in_every_address() -> None:
     assert (c1.node.cores, c1.node.kind.value) == (4, "core")
     assert c1.site.ovsdb == "tcp:10.99.6.1:6640"
     assert c1.site.datapath_id == 0x756D62000006
-    assert c1.inside_mac == "02:6d:62:00:00:06"
+    assert inside_mac(c1.site) == "02:6d:62:00:00:06"
     assert c1.site.gateway == "10.202.6.1/24"
     assert c1.site.cables == {"pe1": "link1", "pe2": "link2", "pe3": "link3", "c2": "link7"}
+    assert c1.site.queues == {"pe1": "wire1", "pe2": "wire2", "pe3": "wire3", "c2": "wire7"}
     assert c1.site.hosts == ()
     provider, viewer = SLS.hosts_of("pe1")
     assert (provider.namespace, provider.address) == ("umbel-provider1", "10.202.1.10/24")
@@ -75,10 +77,10 @@ def test_nothing_collides_in_any_network(document: object) -> None:
         *(cable.address for node in made.nodes for cable in node.cables),
     ]
     assert len(set(addresses)) == len(addresses)
-    macs = [node.inside_mac for node in made.nodes] + [host.mac for host in made.hosts]
+    macs = [inside_mac(node.site) for node in made.nodes] + [host.mac for host in made.hosts]
     assert len(set(macs)) == len(macs)
     for node in made.nodes:
-        devices = [*(c.device for c in node.cables), *(c.bridge for c in node.cables)]
+        devices = [d for c in node.cables for d in (c.device, c.back, c.hop, c.wire, c.bridge)]
         devices += [*node.site.hosts, "lo", "mgmt0", "ov0", "br0", "br1"]
         assert len(set(devices)) == len(devices)
         assert all(len(device) <= 15 for device in (*devices, node.outer))
@@ -147,7 +149,7 @@ def test_a_free_management_network_is_chosen() -> None:
 
 def test_lines_for_ip_make_both_ends_of_everything() -> None:
     root = list(script.cables(SLS))
-    assert "link add link6 netns umbel-pe1 type veth peer link1 netns umbel-c1" in root
+    assert "link add wire6 netns umbel-pe1 type veth peer wire1 netns umbel-c1" in root
     assert "link add umbel-m7 type veth peer mgmt0 netns umbel-c2" in root
     assert (
         "link add host11 netns umbel-pe1 type veth peer eth0 address 02:75:6d:00:01:0b"
@@ -156,11 +158,14 @@ def test_lines_for_ip_make_both_ends_of_everything() -> None:
     assert "rule add from 10.99.0.1 lookup 20099 pref 20099" in root
     pe3 = list(script.node(SLS, SLS.nodes[2]))
     assert "address add 10.99.3.1/16 dev mgmt0" in pe3
-    assert "address replace 10.202.3.1/24 dev ov0" in pe3
+    assert "addr replace 10.202.3.1/24 dev ov0" in pe3
     assert "route add 10.202.7.0/24 via 10.99.7.1 dev mgmt0" in pe3
     assert "route replace 10.203.0.0/16 via 10.202.3.254 dev ov0" in pe3
-    host = list(script.host(SLS.hosts[0], "02:00:00:00:00:01"))
+    host = list(script.host(SLS.hosts[0], SLS.nodes[0]))
     assert "route add default via 10.202.1.1 dev eth0" in host
+    mac = "02:6d:62:00:00:01"
+    assert f"neighbor replace 10.202.1.1 lladdr {mac} dev eth0 nud permanent" in host
+    assert f"link set ov0 address {mac} mtu 1400" in script.node(SLS, SLS.nodes[0])
 
 
 @given(networks())
@@ -169,7 +174,7 @@ def test_no_line_breaks_out_of_its_command(document: object) -> None:
     lines = [*script.management(made), *script.namespaces(made), *script.cables(made)]
     for node in made.nodes:
         lines += script.node(made, node)
-    verbs = {"link", "address", "route", "rule", "neighbor", "netns", "tuntap"}
+    verbs = {"link", "address", "addr", "neigh", "route", "rule", "neighbor", "netns", "tuntap"}
     assert all("\n" not in line and line.split()[0] in verbs for line in lines)
 
 

@@ -96,6 +96,7 @@ class _SiteEntry(BaseModel):
     nic: _DEVICE | None = None
     hosts: tuple[_DEVICE, ...] = ()
     cables: dict[str, _DEVICE] = Field(default_factory=dict)
+    queues: dict[str, _DEVICE] = Field(default_factory=dict)
 
     def site(self, number: int) -> Site:
         return Site(
@@ -107,6 +108,7 @@ class _SiteEntry(BaseModel):
             nic=self.nic or "",
             hosts=self.hosts,
             cables=self.cables,
+            queues=self.queues,
         )
 
 
@@ -159,6 +161,7 @@ def part(sites: Sites) -> dict[str, object]:
                 "nic": site.nic or None,
                 "hosts": list(site.hosts),
                 "cables": dict(site.cables),
+                "queues": dict(site.queues),
             }
             for site in sites.sites
         ],
@@ -197,7 +200,8 @@ def _misplaced(sites: Iterable[Site], known: Topology) -> Iterator[str]:
         if site.node not in neighbours:
             yield f"site {site.node}: unknown node"
             continue
-        for word, ends in (("underlay", site.underlay), ("cables", site.cables)):
+        ends_by_word = {"underlay": site.underlay, "cables": site.cables, "queues": site.queues}
+        for word, ends in ends_by_word.items():
             for name in sorted(set(ends) - neighbours[site.node]):
                 yield f"site {site.node}: {word}: no link leads to {name}"
     yield from _shared("node", (site.node for site in sites))

@@ -9,8 +9,9 @@ _BURST_S = 0.002
 def root_qdisc(device: str, mbps: float) -> tuple[str, ...]:
     """Lines that make `device` send at most `mbps` Mbit/s, with a queue of 50 ms at that rate.
 
-    Class 1:1 has all packets; classes of service may be made below it. A switch that takes the
-    device removes all this unless its port's QoS type is `linux-noop`.
+    Class 1:1 has all packets; classes of service may be made below it. The device must not be one
+    of Open vSwitch's ports: vswitchd removes what it finds there, and sends to all its ports by one
+    socket, so that packets which wait at one would keep others from being sent.
     """
     kbit = max(8, round(mbps * 1000))
     packets = max(_FEWEST_PACKETS, round(mbps * 1e6 * _LONGEST_QUEUE_S / 8 / MTU_BYTES))
