@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from support import testbed
+from support.testbed import Testbed
 from support.vim_worlds import (
     HURRIED,
     PE1,
@@ -24,11 +26,12 @@ from support.vim_worlds import (
     until,
     until_state,
 )
-from umbel.compute.drivers.process import launch, procfs
+from umbel.compute.drivers.process import launch, probe, procfs
 from umbel.compute.drivers.process.records import BadFunctionId
 from umbel.compute.inventory import Inventory
 from umbel.compute.model import Function, FunctionState, Role
 from umbel.compute.service import Compute
+from umbel.kit import netns
 from umbel.kit.clock import SystemClock
 from umbel.kit.errors import Unavailable
 
@@ -408,3 +411,20 @@ def test_a_long_log_is_cut_and_its_text_kept_once(tmp_path: Path) -> None:
     launch.bound_log(path, 10)
     assert path.read_text() == ""
     assert path.with_name("edge.log.1").read_text() == "y" * 11
+
+
+@pytest.mark.skipif(bool(testbed.ABSENT), reason=testbed.ABSENT)
+async def test_a_media_server_runs_in_its_nodes_namespace(
+    tmp_path: Path, three_nodes: Testbed
+) -> None:
+    async with process_world(tmp_path, launch.MEDIA_COMMAND, three_nodes) as world:
+        await world.vim.spawn(EDGE, world.pe2)
+        edge = await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+        node = three_nodes.nodes["b"]
+        assert edge.address == node.management
+        assert netns.pids([node.namespace])[world.pid(EDGE.id)] == node.namespace
+        assert await probe.answers(edge.address, edge.ports["control"], 10.0)
+        nowhere = replace(world.pe2, name="z")
+        with pytest.raises(Unavailable, match="cannot be started"):
+            await world.vim.spawn(ACQUIRER, nowhere)
+        assert set(await world.vim.running()) == {EDGE.id}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from umbel.kit.errors import Invalid
 from umbel.network import files, paths, topology
 from umbel.network.drivers.fake import FakeFabric
-from umbel.network.model import Endpoint, Hop, Link, Topology
+from umbel.network.model import Endpoint, Hop, Host, Link, Topology
 from umbel.network.paths import NoPath, NotInTopology
 from umbel.network.service import Network
 from umbel.network.topology import BadNetwork
@@ -59,6 +59,14 @@ def test_all_problems_are_told_at_once_and_by_name() -> None:
         nodes="abcb",
     )
     raw["switches"] = []
+    raw["hosts"] = [
+        {"name": "v", "node": "a"},
+        {"name": "v", "node": "b"},
+        {"name": "w", "node": "z"},
+        {"name": "c", "node": "c"},
+        {"name": "x/y", "node": "c"},
+        7,
+    ]
     assert problems_of(raw) == [
         "unknown part 'switches'",
         "node b: named twice",
@@ -69,7 +77,17 @@ def test_all_problems_are_told_at_once_and_by_name() -> None:
         "link a-c: delay_ms: Input should be greater than or equal to 0",
         "link 6: b: Field required",
         "link b-c: colour: Extra inputs are not permitted",
+        "host v: named twice",
+        "host w: unknown node z",
+        "host c: is a node's name",
+        "host x/y: name: String should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'",
+        "host 6: Input should be a valid dictionary or instance of _HostEntry",
     ]
+
+
+def test_hosts_are_at_their_nodes() -> None:
+    raw = document() | {"hosts": [{"name": "v", "node": "b"}]}
+    assert topology.parse(raw).hosts == (Host(name="v", node="b"),)
 
 
 @pytest.mark.parametrize("raw", [None, [], "nodes", 7, {}, {"nodes": {}}, {"nodes": [{}]}])

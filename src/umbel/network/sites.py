@@ -22,7 +22,8 @@ class Site:
 
     `hosts` are further devices for br0. `cables` are the devices of the links to neighbours that
     the switch itself must have, because a switch in user space sends tunnels by its own bridges
-    only: each gets a bridge (`cable_bridge`), and the underlay address belongs on that."""
+    only: each gets a bridge (`cable_bridge`), and the underlay address belongs on that. `queues`
+    are the devices where packets toward each neighbour wait, if not at the cables."""
 
     node: str
     ovsdb: str
@@ -32,6 +33,7 @@ class Site:
     nic: str = ""
     hosts: tuple[str, ...] = ()
     cables: Mapping[str, str] = field(default_factory=dict)
+    queues: Mapping[str, str] = field(default_factory=dict)
 
 
 class TunnelKind(StrEnum):

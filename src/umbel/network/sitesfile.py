@@ -8,18 +8,30 @@ The testbed writes one, an operator writes it for real switches. Every problem i
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    ValidationError,
+)
 
 from umbel.network import topology
 from umbel.network.model import Topology
 from umbel.network.sites import Site
 from umbel.network.topology import BadNetwork, told
 
-_DATABASE = re.compile(r"unix:/.+|tcp:(\d+\.\d+\.\d+\.\d+|\[[0-9a-fA-F:.]+\]):(\d{1,5})")
+_DATABASE = re.compile(r"tcp:(?:\[(?P<six>[^]%]+)\]|(?P<four>[^:]+)):(?P<port>[0-9]{1,5})")
+FIRST_DATAPATH = 0x756D62000000
+"""The datapath id of node n's overlay is this and n, unless the file says otherwise."""
+
 _DEVICE = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")]
 
 
@@ -37,12 +49,22 @@ class Sites:
         """A node's. Raises KeyError."""
         return {site.node: site for site in self.sites}[node]
 
+    def namespace_by_node(self) -> dict[str, str]:
+        """The network namespace of each node; empty for real switches."""
+        if not self.namespaces:
+            return {}
+        return {site.node: f"{self.namespaces}-{site.node}" for site in self.sites}
+
 
 def _database(text: str) -> str:
+    if text.startswith("unix:/"):
+        return text
     found = _DATABASE.fullmatch(text)
-    if not found or (found[2] and not 0 < int(found[2]) < 65536):
-        raise ValueError("neither tcp:ADDRESS:PORT nor unix:/PATH")
-    return text
+    if found and 0 < int(found["port"]) < 65536:
+        with suppress(ValueError):
+            IPv6Address(found["six"]) if found["six"] else IPv4Address(found["four"])
+            return text
+    raise ValueError("neither tcp:ADDRESS:PORT nor unix:/PATH")
 
 
 def _gateway(text: str) -> str:
@@ -51,28 +73,42 @@ def _gateway(text: str) -> str:
     return str(IPv4Interface(text))
 
 
+def _datapath(raw: object) -> object:
+    """YAML reads 0x1f as a number and 1f as a text; both are meant so. 16 hexadecimal digits."""
+    if isinstance(raw, str):
+        try:
+            raw = int(raw, 16)
+        except ValueError:
+            raise ValueError("not a hexadecimal number") from None
+    if not isinstance(raw, int) or isinstance(raw, bool) or not 0 < raw < 1 << 64:
+        raise ValueError("not a number from 1 to 0xffffffffffffffff")
+    return raw
+
+
 class _SiteEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     node: str = Field(min_length=1)
     ovsdb: Annotated[str, AfterValidator(_database)]
-    datapath_id: str = Field(pattern=r"^(0x)?[0-9a-fA-F]{1,16}$")
+    datapath_id: Annotated[int, BeforeValidator(_datapath)] | None = None
     underlay: dict[str, IPvAnyAddress] = Field(default_factory=dict)
     gateway: Annotated[str, AfterValidator(_gateway)]
     nic: _DEVICE | None = None
     hosts: tuple[_DEVICE, ...] = ()
     cables: dict[str, _DEVICE] = Field(default_factory=dict)
+    queues: dict[str, _DEVICE] = Field(default_factory=dict)
 
-    def site(self) -> Site:
+    def site(self, number: int) -> Site:
         return Site(
             node=self.node,
             ovsdb=self.ovsdb,
-            datapath_id=int(self.datapath_id, 16),
+            datapath_id=self.datapath_id or FIRST_DATAPATH + number,
             underlay={name: str(address) for name, address in self.underlay.items()},
             gateway=self.gateway,
             nic=self.nic or "",
             hosts=self.hosts,
             cables=self.cables,
+            queues=self.queues,
         )
 
 
@@ -103,7 +139,7 @@ def inspect(document: object) -> tuple[Sites, list[str]]:
         problems.append("sites is not a list")
         raw = []
     for index, entry in enumerate(raw):
-        site = _site(index, entry, problems)
+        site = _site(index, entry, known, problems)
         if site is not None:
             found.append(site)
     problems.extend(_misplaced(found, known))
@@ -125,21 +161,23 @@ def part(sites: Sites) -> dict[str, object]:
                 "nic": site.nic or None,
                 "hosts": list(site.hosts),
                 "cables": dict(site.cables),
+                "queues": dict(site.queues),
             }
             for site in sites.sites
         ],
     }
 
 
-def _site(index: int, raw: object, problems: list[str]) -> Site | None:
+def _site(index: int, raw: object, known: Topology, problems: list[str]) -> Site | None:
     title = f"site {index + 1}"
     if isinstance(raw, Mapping) and isinstance(raw.get("node"), str):
         title = f"site {raw['node']}"
     try:
-        return _SiteEntry.model_validate(raw).site()
+        entry = _SiteEntry.model_validate(raw)
     except ValidationError as error:
         problems.extend(told(title, error))
         return None
+    return entry.site(known.nodes.index(entry.node) + 1 if entry.node in known.nodes else 0)
 
 
 def _management(raw: object, problems: list[str]) -> tuple[str, str]:
@@ -162,7 +200,8 @@ def _misplaced(sites: Iterable[Site], known: Topology) -> Iterator[str]:
         if site.node not in neighbours:
             yield f"site {site.node}: unknown node"
             continue
-        for word, ends in (("underlay", site.underlay), ("cables", site.cables)):
+        ends_by_word = {"underlay": site.underlay, "cables": site.cables, "queues": site.queues}
+        for word, ends in ends_by_word.items():
             for name in sorted(set(ends) - neighbours[site.node]):
                 yield f"site {site.node}: {word}: no link leads to {name}"
     yield from _shared("node", (site.node for site in sites))

@@ -179,8 +179,8 @@ def _make(testbed: Plan, folder: Path, progress: Progress) -> None:
     _ip(script.cables(testbed))
     progress("namespaces", 3, 3)
     template = _new_database(folder)
-    macs = {node.name: node.inside_mac for node in testbed.nodes}
-    _all("hosts", testbed.hosts, lambda host: _make_host(host, macs[host.node]), progress)
+    at = {node.name: node for node in testbed.nodes}
+    _all("hosts", testbed.hosts, lambda host: _make_host(host, at[host.node]), progress)
     _all("nodes", testbed.nodes, lambda node: _make_node(testbed, node, folder, template), progress)
     template.unlink()
     state.write_sites(folder, testbed)
@@ -210,7 +210,7 @@ def _make_node(testbed: Plan, here: NodePlan, folder: Path, template: Path) -> N
         _ip(script.node(testbed, here))
         for device in (*here.site.cables.values(), *here.site.hosts):
             offload.tx_checksums_off(device)
-        lines = [line for c in here.cables for line in shaping.root_qdisc(c.device, c.mbps)]
+        lines = [line for c in here.cables for line in shaping.root_qdisc(c.wire, c.mbps)]
         _batch("tc", lines)
 
     netns.inside(here.namespace, make_devices)
@@ -218,9 +218,9 @@ def _make_node(testbed: Plan, here: NodePlan, folder: Path, template: Path) -> N
         start_daemon(folder, here, program)
 
 
-def _make_host(here: HostPlan, gateway_mac: str) -> None:
+def _make_host(here: HostPlan, node: NodePlan) -> None:
     def make_devices() -> None:
-        _ip(script.host(here, gateway_mac))
+        _ip(script.host(here, node))
         offload.tx_checksums_off("eth0")
 
     netns.inside(here.namespace, make_devices)

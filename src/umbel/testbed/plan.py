@@ -22,13 +22,11 @@ from umbel.network.topology import BadNetwork
 
 OVSDB_PORT = 6640
 OCTETS = range(96, 128)
-STREAMS = "10.203.0.0/16"
 MOST_NODES = 254
 LINK_MTU = 1600
 """An access network's frame of 1500 bytes with a tunnel's headers around it."""
 
 _LINKS = IPv4Network("10.201.0.0/16")
-_DATAPATHS = 0x756D62000000
 _FIRST_HOST = 10
 _MOST_HOSTS = 200
 _NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
@@ -42,14 +40,38 @@ class BadTestbedName(Invalid):
 
 @dataclass(frozen=True, kw_only=True)
 class Cable:
-    """A node's end of a link: its device, the bridge that will have it and the underlay address
-    with prefix length, and the Mbit/s it may send."""
+    """A node's end of a link to neighbour number `number`, which may send `mbps` Mbit/s.
+
+    `bridge` is what the switch will have there, with the underlay `address` (and prefix length);
+    `device` the switch's port. From there packets go by the kernel's own bridge to the wire:
+    device - back, hop, wire. So they wait at a device that is not the switch's.
+    """
 
     neighbour: str
-    device: str
+    number: int
     bridge: str
     address: str
     mbps: float
+
+    @property
+    def device(self) -> str:
+        """The switch's port."""
+        return f"link{self.number}"
+
+    @property
+    def back(self) -> str:
+        """The other end of `device`, in the same namespace."""
+        return f"back{self.number}"
+
+    @property
+    def hop(self) -> str:
+        """The kernel's bridge between `back` and `wire`."""
+        return f"hop{self.number}"
+
+    @property
+    def wire(self) -> str:
+        """The device whose other end is at the neighbour; it keeps to the link's rate."""
+        return f"wire{self.number}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +91,6 @@ class NodePlan:
     def name(self) -> str:
         """The node's name."""
         return self.node.name
-
-    @property
-    def inside_mac(self) -> str:
-        """The Ethernet address of its gateway port."""
-        low = self.site.datapath_id & 0xFFFFFFFFFF
-        return ":".join(f"{byte:02x}" for byte in (0x02, *low.to_bytes(5, "big")))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,11 +241,12 @@ def _node(
     site = Site(
         node=node.name,
         ovsdb=f"tcp:{node.address}:{OVSDB_PORT}",
-        datapath_id=_DATAPATHS + number,
+        datapath_id=sitesfile.FIRST_DATAPATH + number,
         underlay={cable.neighbour: cable.address.partition("/")[0] for cable in mine},
         gateway=f"10.202.{number}.1/24",
         hosts=tuple(host.device for host in hosts if host.node == node.name),
         cables={cable.neighbour: cable.device for cable in mine},
+        queues={cable.neighbour: cable.wire for cable in mine},
     )
     return NodePlan(
         number=number,
@@ -250,7 +267,7 @@ def _cables(links: Iterable[Link], numbers: Mapping[str, int]) -> dict[str, list
             found.setdefault(here, []).append(
                 Cable(
                     neighbour=there,
-                    device=f"link{numbers[there]}",
+                    number=numbers[there],
                     bridge=cable_bridge(there),
                     address=f"{IPv4Address(first + offset)}/30",
                     mbps=link.mbps,

@@ -6,10 +6,11 @@ vswitchd takes up a tap device of the right name and leaves its addresses alone.
 
 from collections.abc import Iterator
 
+from umbel.network.drivers import hosts
+from umbel.network.drivers.ovsdb.layout import inside_mac
 from umbel.network.sites import INSIDE
 from umbel.testbed.plan import (
     LINK_MTU,
-    STREAMS,
     HostPlan,
     NodePlan,
     Plan,
@@ -61,8 +62,8 @@ def cables(plan: Plan) -> Iterator[str]:
     for link in plan.links:
         a, b = at[link.a], at[link.b]
         yield (
-            f"link add {a.site.cables[b.name]} netns {a.namespace} type veth"
-            f" peer {b.site.cables[a.name]} netns {b.namespace}"
+            f"link add {a.site.queues[b.name]} netns {a.namespace} type veth"
+            f" peer {b.site.queues[a.name]} netns {b.namespace}"
         )
     for host in plan.hosts:
         yield (
@@ -82,7 +83,12 @@ def node(plan: Plan, here: NodePlan) -> Iterator[str]:
     for host in plan.hosts_of(here.name):
         yield f"link set {host.device} mtu {ACCESS_MTU} up"
     for cable in here.cables:
+        yield f"link add {cable.device} type veth peer {cable.back}"
+        yield f"link add {cable.hop} type bridge mcast_snooping 0"
         yield f"link set {cable.device} mtu {LINK_MTU} up"
+        for device in (cable.back, cable.wire):
+            yield f"link set {device} mtu {LINK_MTU} master {cable.hop} up"
+        yield f"link set {cable.hop} up"
         yield f"tuntap add {cable.bridge} mode tap"
     yield f"tuntap add {INSIDE} mode tap"
     yield from switch_addresses(plan, here)
@@ -92,29 +98,22 @@ def switch_addresses(plan: Plan, here: NodePlan) -> Iterator[str]:
     """A node's namespace: the addresses and routes of the devices that are its switch's own ports.
     They stay when vswitchd restarts, and go with the port. Doing it twice is doing it once."""
     for cable in here.cables:
-        yield f"link set {cable.bridge} mtu {LINK_MTU} up"
-        yield f"address replace {cable.address} dev {cable.bridge}"
-    number = here.number
-    beyond = f"10.202.{number}.254"
-    yield f"link set {INSIDE} address {here.inside_mac} mtu {ACCESS_MTU} up"
-    yield f"address replace {here.site.gateway} dev {INSIDE}"
-    yield (
-        f"neighbor replace {beyond} lladdr 02:75:6d:00:{number:02x}:fe dev {INSIDE} nud permanent"
-    )
-    yield f"route replace {STREAMS} via {beyond} dev {INSIDE}"
+        yield f"link set {cable.bridge} mtu {LINK_MTU}"
+    yield f"link set {INSIDE} address {inside_mac(here.site)} mtu {ACCESS_MTU}"
+    yield from hosts.commands(here.site)
     for host in plan.hosts_of(here.name):
         address = host.address.partition("/")[0]
         yield f"neighbor replace {address} lladdr {host.mac} dev {INSIDE} nud permanent"
 
 
-def host(here: HostPlan, gateway_mac: str) -> Iterator[str]:
-    """A host's namespace. It knows its gateway's Ethernet address, as the overlay carries no
-    ARP."""
+def host(here: HostPlan, node: NodePlan) -> Iterator[str]:
+    """The namespace of a host at a node. It knows its gateway's Ethernet address, as the overlay
+    carries no ARP."""
     yield "link set lo up"
     yield f"address add {here.address} dev eth0"
     yield f"link set eth0 mtu {ACCESS_MTU} up"
     yield f"route add default via {here.gateway} dev eth0"
-    yield f"neighbor replace {here.gateway} lladdr {gateway_mac} dev eth0 nud permanent"
+    yield f"neighbor replace {here.gateway} lladdr {inside_mac(node.site)} dev eth0 nud permanent"
 
 
 def table(octet: int) -> int:

@@ -3,15 +3,22 @@
 MTU_BYTES = 1614
 _LONGEST_QUEUE_S = 0.05
 _FEWEST_PACKETS = 32
+_BURST_S = 0.002
 
 
 def root_qdisc(device: str, mbps: float) -> tuple[str, ...]:
-    """Lines that make `device` send at most `mbps` Mbit/s, with a queue of 50 ms at that rate."""
+    """Lines that make `device` send at most `mbps` Mbit/s, with a queue of 50 ms at that rate.
+
+    Class 1:1 has all packets; classes of service may be made below it. The device must not be one
+    of Open vSwitch's ports: vswitchd removes what it finds there, and sends to all its ports by one
+    socket, so that packets which wait at one would keep others from being sent.
+    """
     kbit = max(8, round(mbps * 1000))
     packets = max(_FEWEST_PACKETS, round(mbps * 1e6 * _LONGEST_QUEUE_S / 8 / MTU_BYTES))
+    burst = max(2 * MTU_BYTES, round(mbps * 1e6 * _BURST_S / 8))
+    rate = f"rate {kbit}kbit ceil {kbit}kbit burst {burst} cburst {burst} quantum {MTU_BYTES}"
     return (
         f"qdisc replace dev {device} root handle 1: htb default 1",
-        f"class replace dev {device} parent 1: classid 1:1 htb"
-        f" rate {kbit}kbit ceil {kbit}kbit quantum {MTU_BYTES}",
+        f"class replace dev {device} parent 1: classid 1:1 htb {rate}",
         f"qdisc replace dev {device} parent 1:1 handle 11: pfifo limit {packets}",
     )
