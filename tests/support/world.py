@@ -1,18 +1,21 @@
 """The whole platform on its fakes: nodes, functions and media in memory, a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support.virtual import PatientDatabase, until
 from umbel.bootstrap import Drivers, System, assemble
 from umbel.catalogue.model import EventDraft, EventState
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.model import FunctionState
+from umbel.delivery.drivers.fake import InlineSolver
 from umbel.delivery.keeper import Pace
 from umbel.delivery.model import Ticket
+from umbel.delivery.ports import Solver
 from umbel.kit.clock import LoopClock
 from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
@@ -32,14 +35,18 @@ class World:
     clock: LoopClock = field(default_factory=LoopClock)
     media: FakeMedia = field(default_factory=FakeMedia)
     spawned: list[str] = field(default_factory=list)
+    solver: Solver = field(default_factory=InlineSolver)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.vim = _CountingVim(self.clock, self.spawned)
 
     async def start(self) -> None:
         """Start a control plane."""
-        settings = Settings(data_dir=self.folder, policy=self.policy)
-        drivers = Drivers(vim=self.vim, media=self.media, fabric=LoopbackFabric())
+        settings = Settings(data_dir=self.folder, policy=self.policy, **self.settings)
+        drivers = Drivers(
+            vim=self.vim, media=self.media, fabric=LoopbackFabric(), solver=self.solver
+        )
         database = PatientDatabase(settings.database)
         self.system: System = await assemble(
             settings, drivers=drivers, clock=self.clock, pace=self.pace, database=database
@@ -156,9 +163,11 @@ class _CountingVim(FakeVim):
 
 
 @asynccontextmanager
-async def world(folder: Path, *, policy: str = "sls", pace: Pace = PACE) -> AsyncIterator[World]:
-    """A running platform."""
-    made = World(folder=folder, policy=policy, pace=pace)
+async def world(
+    folder: Path, *, policy: str = "sls", pace: Pace = PACE, **more: Any
+) -> AsyncIterator[World]:
+    """A running platform; `more` are other fields of World."""
+    made = World(folder=folder, policy=policy, pace=pace, **more)
     await made.start()
     try:
         yield made

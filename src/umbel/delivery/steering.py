@@ -231,7 +231,7 @@ def _demand(audience: Audience) -> planner.Demand:
                 name=event,
                 kind=Kind.SPORT,
                 size_gb=_CONTENT_GB,
-                mean_gb=min(_CONTENT_GB, audience.mbps[event] * _WATCH_S / (_MBIT_PER_GB * total)),
+                mean_gb=_fed_gb(audience.mbps[event], total),
             )
             for event, total in totals.items()
         ),
