@@ -223,6 +223,39 @@ async def test_without_a_plan_the_workflow_of_sls_decides(tmp_path: Path) -> Non
         }  # fmt: skip
 
 
+@dataclass
+class Slow(InlineSolver):
+    """A solver whose answers wait until they are let go."""
+
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def solve(self, job: Job) -> Answer:
+        answer = await super().solve(job)
+        await self.gate.wait()
+        return answer
+
+
+@scenario
+async def test_a_plan_from_before_a_crowd_lets_no_node_rest_that_was_called(tmp_path: Path) -> None:
+    solver = Slow()
+    solver.gate.set()
+    async with planned(tmp_path, solver=solver) as w:
+        event = await w.live()
+        await until_resting(w, RESTING)
+        solver.gate.clear()
+        asked = len(solver.jobs)
+
+        async def solving() -> bool:
+            return len(solver.jobs) > asked
+
+        await until(solving, within_s=15, why="a plan for few viewers is being made")
+        crowd = [await w.delivery.open_session(event, "pe4") for _ in range(60)]
+        assert {t.session.edge_node for t in crowd} == {"pe1", "pe4"}
+        solver.gate.set()
+        await asyncio.sleep(3)
+        assert (await nodes(w))["pe4"].state == "active"
+
+
 # -- the solver fails -----------------------------------------------------------------------
 
 

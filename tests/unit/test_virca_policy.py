@@ -193,8 +193,9 @@ def test_pictures_count_as_the_next_higher_resolution(height: int, resolution: s
 
 def test_a_node_in_standby_draws_what_its_clients_need() -> None:
     pe1, core = NODES[0], NODES[5]
-    active = steering.watts(pe1, NODES, NodeState.ACTIVE, 0.5)
+    units = steering.units_of(NODES)
+    active = steering.watts(pe1, units, NodeState.ACTIVE, 3.0)
     assert active == pytest.approx(2020 + 4550 + 106.4 + 10.417 * 3)
-    assert steering.watts(pe1, NODES, NodeState.STANDBY, 0.0) == 2020 + 4550
-    assert steering.watts(core, NODES, NodeState.STANDBY, 0.0) == 0.0
-    assert steering.watts(core, NODES, NodeState.WAKING, 0.0) > 6570
+    assert steering.watts(pe1, units, NodeState.STANDBY, 0.0) == 2020 + 4550
+    assert steering.watts(core, units, NodeState.STANDBY, 0.0) == 0.0
+    assert steering.watts(core, units, NodeState.WAKING, 0.0) > 6570
