@@ -69,9 +69,11 @@ def demo(
     data_dir: Annotated[Path, typer.Option(help="where the demo keeps its state")] = Path(
         ".umbel/demo"
     ),
+    policy: Annotated[str, typer.Option(help="sls, consolidation, qos or virca")] = "sls",
 ) -> None:
     """A whole network on this machine: seven nodes, a provider, a live event, an encoder."""
-    raise typer.Exit(asyncio.run(run_demo(once=once, source=source, data_dir=data_dir)))
+    running = run_demo(once=once, source=source, data_dir=data_dir, policy=policy)
+    raise typer.Exit(asyncio.run(running))
 
 
 @user_app.command("password")

@@ -122,6 +122,8 @@ async def test_the_operators_view(here: World) -> None:
         "memory_used_mb",
         "mbps",
         "mbps_used",
+        "state",
+        "watts",
     }
     links = (await here.client.get("/api/v1/links", headers=operator)).json()
     assert links == [{"a": "pe1", "b": "c1", "mbps": 1000.0, "used_mbps": 0.0}]

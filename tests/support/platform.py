@@ -97,10 +97,10 @@ class Platform:
 
 
 @asynccontextmanager
-async def platform(folder: Path) -> AsyncIterator[Platform]:
-    """A platform on its embedded defaults."""
+async def platform(folder: Path, options: Sequence[str] = ()) -> AsyncIterator[Platform]:
+    """A platform on its embedded defaults, and with more options of `umbel serve`."""
     accounts = await stage.make_accounts(folder)
-    serve, url = await stage.start_platform(folder)
+    serve, url = await stage.start_platform(folder, options=options)
     async with httpx.AsyncClient(base_url=url, timeout=30) as api:
         made = Platform(folder=folder, accounts=accounts, serve=serve, url=url, api=api)
         try:

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import selectors
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -63,7 +63,12 @@ class PatientDatabase(Database):
                 yield connection
 
 
-class _Busy:
+def standing_still() -> AbstractContextManager[None]:
+    """Virtual time stands still in it, as something real is waited for."""
+    return _Busy()
+
+
+class _Busy(AbstractContextManager[None]):
     def __enter__(self) -> None:
         self._loop = asyncio.get_running_loop()
         if isinstance(self._loop, VirtualLoop):

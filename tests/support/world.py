@@ -1,18 +1,21 @@
 """The whole platform on its fakes: nodes, functions and media in memory, a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from support.virtual import PatientDatabase, until
 from umbel.bootstrap import Drivers, System, assemble
 from umbel.catalogue.model import EventDraft, EventState
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.model import FunctionState
+from umbel.delivery.drivers.fake import InlineSolver
 from umbel.delivery.keeper import Pace
 from umbel.delivery.model import Ticket
+from umbel.delivery.ports import Solver
 from umbel.kit.clock import LoopClock
 from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
@@ -36,14 +39,22 @@ class World:
     courier: FakeCourier = field(default_factory=FakeCourier)
     spawned: list[str] = field(default_factory=list)
     fabric: Fabric = field(default_factory=LoopbackFabric)
+    solver: Solver = field(default_factory=InlineSolver)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.vim = _CountingVim(self.clock, self.spawned)
 
     async def start(self) -> None:
         """Start a control plane."""
-        settings = Settings(data_dir=self.folder, policy=self.policy)
-        drivers = Drivers(vim=self.vim, media=self.media, fabric=self.fabric, courier=self.courier)
+        settings = Settings(data_dir=self.folder, policy=self.policy, **self.settings)
+        drivers = Drivers(
+            vim=self.vim,
+            media=self.media,
+            fabric=self.fabric,
+            courier=self.courier,
+            solver=self.solver,
+        )
         database = PatientDatabase(settings.database)
         self.system: System = await assemble(
             settings, drivers=drivers, clock=self.clock, pace=self.pace, database=database
@@ -161,10 +172,10 @@ class _CountingVim(FakeVim):
 
 @asynccontextmanager
 async def world(
-    folder: Path, *, policy: str = "sls", pace: Pace = PACE, fabric: Fabric | None = None
+    folder: Path, *, policy: str = "sls", pace: Pace = PACE, **more: Any
 ) -> AsyncIterator[World]:
-    """A running platform."""
-    made = World(folder=folder, policy=policy, pace=pace, fabric=fabric or LoopbackFabric())
+    """A running platform; `more` are other fields of World."""
+    made = World(folder=folder, policy=policy, pace=pace, **more)
     await made.start()
     try:
         yield made

@@ -9,10 +9,11 @@ from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
+from umbel.delivery.policy.virca import Virca
 from umbel.delivery.trees import depth, edges_of
 from umbel.delivery.view import FunctionView, NoCapacity, NoSuchNode
 
-POLICIES = [Sls(), Consolidation(), Qos()]
+POLICIES = [Sls(), Consolidation(), Qos(), Virca()]
 SERVED_AT_PE4 = planted(
     forwarder("c1"), forwarder("c2", "forwarder-c1-1"), edge("pe4", "forwarder-c2-1")
 )

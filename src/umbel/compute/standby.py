@@ -64,4 +64,4 @@ def _event(
         case NodeState.WAKING:
             if rests and calls is False:
                 return NodeEvent.RELEASE
-            return NodeEvent.WOKEN if now_s - standing.since_s >= wake_s else None
+            return NodeEvent.WOKEN if now_s >= standing.since_s + wake_s else None

@@ -159,6 +159,7 @@ class Collector:
 
     def nodes(self, view: View) -> Iterator[NodeStatus]:
         """Each node with what is used of it: measured, plus promised and not measured yet."""
+        units = steering.units_of(self.compute.nodes())
         for node in self.compute.nodes():
             here = [i for i in self.instances.values() if i.node == node.name]
             late = dict(self._late_viewers(node.name))
@@ -169,6 +170,9 @@ class Collector:
                 + starting * self.costs.function_cores
                 + sum(late.values()) * self.costs.viewer_cores
             )
+            mbps_used = sum(s.mbps_out for i in here for s in self._states(i.id)) + sum(
+                count * view.mbps(event) for event, count in late.items()
+            )
             yield NodeStatus(
                 name=node.name,
                 kind=node.kind.value,
@@ -178,10 +182,9 @@ class Collector:
                 memory_mb=node.memory_mb,
                 memory_used_mb=sum(i.rss_mb for i in here) + starting * self.costs.function_mb,
                 mbps=node.mbps,
-                mbps_used=sum(s.mbps_out for i in here for s in self._states(i.id))
-                + sum(count * view.mbps(event) for event, count in late.items()),
+                mbps_used=mbps_used,
                 state=state.value,
-                watts=round(steering.watts(node, self.compute.nodes(), state, cores_used), 1),
+                watts=round(steering.watts(node, units, state, cores_used / units.cores), 1),
             )
 
     def links(self, view: View) -> Iterator[LinkStatus]:

@@ -6,6 +6,7 @@ Algorithm 1 (planner/control.py) says when; a solver behind a port does the work
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -16,7 +17,7 @@ from umbel.delivery.collector import Collector
 from umbel.delivery.keeper import FLEET, Keeper
 from umbel.delivery.model import Tree
 from umbel.delivery.ports import Solver
-from umbel.delivery.steering import Audience, Watch
+from umbel.delivery.steering import VCPUS_PER_SERVER, Audience, Watch
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 from umbel.planner import control, drift
@@ -56,6 +57,9 @@ class Planning:
     _control: Control = field(default_factory=lambda: control.begin(0.0))
     _samples: list[drift.Sample] = field(default_factory=list)
     _refused: dict[Watch, float] = field(default_factory=dict)
+    _waiting: Counter[Watch] = field(default_factory=Counter)
+    _claimed: set[str] = field(default_factory=set)
+    _claiming: Counter[str] = field(default_factory=Counter)
     _sampled_s: float = 0.0
     _announced_s: float = 0.0
     _starving: bool = False
@@ -104,15 +108,24 @@ class Planning:
         """Nobody who is on can serve a viewer of the event at that node: call the nearest node
         that rests, and wait until it is up. False where none does, or it takes too long."""
         watch = (event, access_node, "")
-        self._refused[watch] = self._refused.get(watch, 0.0) + 1.0
         self._starving = True
         self._stirred.set()
         node = self._reserve(access_node)
-        return node is not None and await self.claim(node)
+        self._waiting[watch] += 1
+        try:
+            came = node is not None and await self.claim(node)
+        finally:
+            self._waiting[watch] -= 1
+        if not came:
+            self._refused[watch] = self._refused.get(watch, 0.0) + 1.0
+        return came
 
     async def claim(self, node: str) -> bool:
         """Have a node up that rests; answers whether it came up in time."""
         compute = self.collector.compute
+        # A plan that was asked for before this must not let the node rest again.
+        self._claimed.add(node)
+        self._claiming[node] += 1
         compute.rest(compute.resting() - {node})
         self.keeper.wake(FLEET)
         try:
@@ -120,6 +133,8 @@ class Planning:
                 await compute.awake(node)
         except TimeoutError:
             return False
+        finally:
+            self._claiming[node] -= 1
         return True
 
     # -- what is seen -----------------------------------------------------------------------
@@ -128,7 +143,7 @@ class Planning:
         """Who watches what, refused viewers included."""
         trees = await self.collector.store.trees()
         watching: dict[Watch, float] = dict(await self.collector.store.watching())
-        for watch, count in self._refused.items():
+        for watch, count in (*self._refused.items(), *self._waiting.items()):
             watching[watch] = watching.get(watch, 0.0) + count
         view = self.collector.view(trees)
         return Audience(
@@ -144,13 +159,17 @@ class Planning:
     def _seen(self, audience: Audience) -> Seen:
         """Nodes that are on count as planned: their functions may use all of them."""
         nodes = self.collector.compute.nodes()
-        unit = steering.cores_per_vcpu(nodes)
+        units = steering.units_of(nodes)
         status = {s.name: s for s in self.collector.nodes(self.collector.view({}))}
         on = [node for node in nodes if status[node.name].state != NodeState.STANDBY.value]
+        sizes = [VCPUS_PER_SERVER * steering.servers_of(node, units) for node in on]
         return Seen(
-            used_vcpus=sum(status[node.name].cores_used for node in on) / unit,
-            planned_vcpus=sum(node.cores for node in on) / unit,
-            node_vcpus=min((node.cores for node in on), default=0.0) / unit,
+            used_vcpus=sum(
+                units.vcpus(status[node.name].cores_used, status[node.name].mbps_used)
+                for node in on
+            ),
+            planned_vcpus=sum(sizes),
+            node_vcpus=min(sizes, default=0),
             outgrown=self._outgrown(audience),
         )
 
@@ -167,6 +186,8 @@ class Planning:
 
     async def _act(self, trigger: Trigger, audience: Audience) -> None:
         demand = steering.peak_of(audience, self._samples)
+        self._starving = False
+        self._claimed = {node for node, count in self._claiming.items() if count}
         log.info("planner runs", trigger=trigger.value)
         try:
             if trigger is Trigger.DRIFTED:
@@ -180,7 +201,6 @@ class Planning:
             self._fail("an error of ours")
         finally:
             self._samples.clear()
-            self._starving = False
 
     def _fail(self, reason: str) -> None:
         self._control = control.after(self._control, Trigger.FAILED)
@@ -223,6 +243,7 @@ class Planning:
         compute, needed = self.collector.compute, await self._needed()
         made = steering.steering_of(plan, guide, compute.nodes(), needed)
         resting = made.resting if may_rest else made.resting & compute.resting()
+        resting -= self._claimed
         self.answer = answer
         self.collector.steering = replace(made, resting=resting)
         compute.rest(resting)

@@ -2,8 +2,8 @@
 the policies may use of it out. Pure.
 
 Live streams are passed on, not encoded per viewer: a viewer costs a little CPU and the stream's
-one rate. The smallest node counts as one server, and a vCPU is a twelfth of it. Core nodes carry
-no edges. The optical network stands for itself: a core node at rest is bypassed.
+one rate. The smallest node counts as one server, and a vCPU is a twelfth of it, of its CPU or of
+what it may send, whichever is short. Core nodes carry no edges; one at rest is bypassed.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,6 +22,7 @@ POWER = presets.PAPER_POWER
 ROUTING = planner.Routing(ends_relay=True, ends_serve_others=True)
 # What a function costs before its first viewer is not in the model.
 _HEADROOM = 1.25
+_WHOLE = 1e-9
 # A feed is one copy for all viewers of a node; the model fetches by viewer, for as long as this.
 _WATCH_S = 60.0
 _MBIT_PER_GB = 8000.0
@@ -42,13 +43,29 @@ class Audience:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Units:
+    """What one vCPU of the planner stands for: CPU cores, and Mbit/s sent."""
+
+    cores: float
+    mbps: float
+
+    def vcpus(self, cores: float, mbps: float) -> float:
+        """How many vCPUs a use of both resources counts as."""
+        return max(cores / self.cores, mbps / self.mbps)
+
+    def room(self, cores: float, mbps: float) -> float:
+        """How many vCPUs are free where so much of both resources is."""
+        return min(cores / self.cores, mbps / self.mbps)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Steering:
     """The plan in force: what Algorithm 2 reads of it, what rests by it, and its units."""
 
     plan: Plan
     guide: Guide
     resting: frozenset[str]
-    cores_per_vcpu: float
+    units: Units
     resolution: Mapping[str, Resolution] = field(default_factory=dict)
 
 
@@ -59,14 +76,17 @@ def resolution_of(height: int) -> Resolution:
     return next((r for most, r in _HEIGHTS if height <= most), Resolution.R2160)
 
 
-def cores_per_vcpu(nodes: Collection[Node]) -> float:
-    """What one vCPU of the planner stands for."""
-    return min(node.cores for node in nodes) / VCPUS_PER_SERVER
+def units_of(nodes: Collection[Node]) -> Units:
+    """A twelfth of the smallest node's CPU, and of the least that a node may send."""
+    return Units(
+        cores=min(node.cores for node in nodes) / VCPUS_PER_SERVER,
+        mbps=min(node.mbps for node in nodes) / VCPUS_PER_SERVER,
+    )
 
 
-def servers_of(node: Node, nodes: Collection[Node]) -> int:
+def servers_of(node: Node, units: Units) -> int:
     """How many servers a node counts as."""
-    return max(1, int(node.cores / min(other.cores for other in nodes)))
+    return max(1, int(units.room(node.cores, node.mbps) / VCPUS_PER_SERVER + _WHOLE))
 
 
 def problem_of(
@@ -77,7 +97,7 @@ def problem_of(
     serving: Collection[str],
 ) -> Problem:
     """The planning problem when only `serving` nodes may run edges."""
-    vcpus = viewer_cores / cores_per_vcpu(nodes) * _HEADROOM
+    units = units_of(nodes)
     rates: dict[Resolution, float] = {}
     for event, mbps in audience.mbps.items():
         resolution = audience.resolution[event]
@@ -87,7 +107,7 @@ def problem_of(
             min_mbps=rates.get(resolution, 1.0),
             max_mbps=rates.get(resolution, 1.0),
             score=1.0,
-            vcpus=vcpus,
+            vcpus=units.vcpus(viewer_cores, rates.get(resolution, 1.0)) * _HEADROOM,
         )
         for resolution in Resolution
     }
@@ -148,34 +168,32 @@ def steering_of(
         plan=plan,
         guide=guide,
         resting=frozenset(node.name for node in nodes) - on,
-        cores_per_vcpu=cores_per_vcpu(nodes),
+        units=units_of(nodes),
         resolution={bundle.content: bundle.resolution for bundle in guide.problem.demand.bundles},
     )
 
 
-def watts(node: Node, nodes: Collection[Node], state: NodeState, cores_used: float) -> float:
+def watts(node: Node, units: Units, state: NodeState, used_vcpus: float) -> float:
     """What a node draws by the power model (1c, 1d). An access node at rest still switches and
     routes for its clients; a core node at rest is bypassed."""
     network_w = POWER.switch_w + POWER.router_w
     if state is NodeState.STANDBY:
         return network_w if node.kind is NodeKind.PROVIDER_EDGE else 0.0
-    idle_w = POWER.server_w * servers_of(node, nodes)
-    return network_w + idle_w + POWER.vcpu_w * cores_used / cores_per_vcpu(nodes)
+    return network_w + POWER.server_w * servers_of(node, units) + POWER.vcpu_w * used_vcpus
 
 
 def _network(
     nodes: Collection[Node], topology: Topology, serving: Collection[str]
 ) -> planner.Network:
+    units = units_of(nodes)
     unit_mbps = min((link.mbps for link in topology.links), default=1.0)
     return planner.Network(
         nodes=tuple(
             planner.Node(
                 name=node.name,
                 access=Access.FIXED if node.kind is NodeKind.PROVIDER_EDGE else Access.TRANSIT,
-                servers=servers_of(node, nodes),
+                servers=servers_of(node, units),
                 storage_gb=_PLENTY_GB if node.name in serving else _NOTHING_GB,
-                # What leaves an edge comes in elsewhere, and the model counts both.
-                switch_mbps=max(1.0, 2 * node.mbps),
                 connectivity_mbps=_NOTHING_GB,
             )
             for node in nodes
@@ -231,7 +249,7 @@ def _demand(audience: Audience) -> planner.Demand:
                 name=event,
                 kind=Kind.SPORT,
                 size_gb=_CONTENT_GB,
-                mean_gb=min(_CONTENT_GB, audience.mbps[event] * _WATCH_S / (_MBIT_PER_GB * total)),
+                mean_gb=_fed_gb(audience.mbps[event], total),
             )
             for event, total in totals.items()
         ),

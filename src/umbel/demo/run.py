@@ -46,7 +46,7 @@ class Scene:
         return lines
 
 
-async def demo(*, once: bool, source: Path | None, data_dir: Path) -> int:
+async def demo(*, once: bool, source: Path | None, data_dir: Path, policy: str = "sls") -> int:
     """Run it. Answers the exit code: 0, or 1 with the reason told."""
     console = Console(stderr=once)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ async def demo(*, once: bool, source: Path | None, data_dir: Path) -> int:
     try:
         if source is not None and not source.is_file():
             raise DemoFailed(f"there is no file {source}")
-        async with _staged(console, source, data_dir.resolve()) as scene:
+        async with _staged(console, source, data_dir.resolve(), policy) as scene:
             if not once:
                 return await _show(scene, stop)
             result = await _checked(scene, stop)
@@ -70,14 +70,18 @@ async def demo(*, once: bool, source: Path | None, data_dir: Path) -> int:
 
 
 @asynccontextmanager
-async def _staged(console: Console, source: Path | None, data_dir: Path) -> AsyncIterator[Scene]:
+async def _staged(
+    console: Console, source: Path | None, data_dir: Path, policy: str
+) -> AsyncIterator[Scene]:
     children: list[Child] = []
     api = httpx.AsyncClient(timeout=30)
     try:
         console.print("accounts ...")
         accounts = await stage.make_accounts(data_dir)
         console.print("platform ...")
-        platform, url = await stage.start_platform(data_dir, port=stage.usual_port())
+        platform, url = await stage.start_platform(
+            data_dir, port=stage.usual_port(), options=("--policy", policy)
+        )
         children.append(platform)
         api.base_url = httpx.URL(url)
         console.print("event and acquirer ...")

@@ -85,13 +85,16 @@ async def start(name: str, command: Sequence[str], log: Path) -> Child:
     return Child(name=name, process=process, log=log)
 
 
-async def start_platform(data_dir: Path, *, port: int = 0) -> tuple[Child, str]:
-    """`umbel serve` on a port (0: a free one), and its URL. Raises DemoFailed."""
+async def start_platform(
+    data_dir: Path, *, port: int = 0, options: Sequence[str] = ()
+) -> tuple[Child, str]:
+    """`umbel serve` on a port (0: a free one) with more options, and its URL. Raises DemoFailed."""
     ready = data_dir / "url"
     ready.unlink(missing_ok=True)
     command = [
         *(sys.executable, "-m", "umbel", "serve", "--data-dir", str(data_dir)),
         *("--port", str(port), "--ready-file", str(ready), "--stop-functions-on-exit"),
+        *options,
     ]
     platform = await start("platform", command, data_dir / "serve.log")
     try:

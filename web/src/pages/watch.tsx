@@ -21,6 +21,7 @@ const KINDS = ['event', 'session', 'stream'];
 const HINTS = ['event', 'tree', 'function', 'session', 'stream'];
 const HINT_EVERY_MS = 1000;
 const POLL_MS = 10_000;
+const MOVE_SPREAD_MS = 2000;
 
 /** A player for as long as this page is shown; it comes back with the page from the browser's cache. */
 function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Player | null {
@@ -36,8 +37,16 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
     const hint = throttle(() => {
       created.send({ type: 'hint' });
     }, HINT_EVERY_MS);
+    let moving: ReturnType<typeof setTimeout> | undefined;
     const unfollow = follow((change) => {
       if (HINTS.includes(change.kind)) hint();
+      if (change.kind === 'drain' && created.get().state.session?.edge === change.subject) {
+        clearTimeout(moving);
+        // Not all of an edge's viewers in one instant.
+        moving = setTimeout(() => {
+          created.send({ type: 'move' });
+        }, Math.random() * MOVE_SPREAD_MS);
+      }
     });
     const leave = (): void => {
       created.stop();
@@ -55,6 +64,7 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
       window.removeEventListener('pageshow', back);
       window.removeEventListener('online', hint);
       unfollow();
+      clearTimeout(moving);
       hint.cancel();
       created.stop();
       hide();

@@ -381,6 +381,48 @@ suite('the encoder and the event', () => {
   });
 });
 
+suite('leaving an edge that is to rest', () => {
+  test('by WebRTC it goes on playing until the new edge is there', () => {
+    const drive = playing();
+    expect(drive.tell({ type: 'move' })).toEqual([{ type: 'hand-over', epoch: drive.state.epoch }]);
+    expect(drive.state.phase).toBe('playing');
+    const effects = drive.tell({ type: 'moved', session: session('s2', 'pe1') });
+    expect(effects).toEqual([{ type: 'close-session', session: session('s1') }]);
+    expect(drive.state).toMatchObject({ phase: 'playing', session: { id: 's2', edge: 'pe1' } });
+    drive.pass(1000, 7);
+    expect(drive.state.phase).toBe('playing');
+  });
+
+  test('a new edge that then sends nothing is left like any other', () => {
+    const drive = playing();
+    drive.tell({ type: 'moved', session: session('s2', 'pe1') });
+    drive.pass(LIMITS.stallMs);
+    expect(drive.state.phase).toBe('stalled');
+    drive.pass(LIMITS.stallMaxMs);
+    expect(drive.effects.at(-1)).toMatchObject({ type: 'open-session' });
+  });
+
+  test('a move that comes too late is given back', () => {
+    const drive = playing();
+    const { epoch } = drive.state;
+    drive.tell(lost('unreachable'));
+    drive.effects = [];
+    drive.raw({ type: 'moved', epoch, session: session('late', 'pe1') });
+    expect(drive.effects).toEqual([{ type: 'close-session', session: session('late', 'pe1') }]);
+  });
+
+  test('HLS asks anew', () => {
+    const drive = playing('hls');
+    expect(drive.tell({ type: 'move' }).map((e) => e.type)).toEqual(['disconnect', 'close-session', 'open-session']);
+  });
+
+  test('who does not play has nothing to move', () => {
+    const drive = new Drive();
+    drive.tell({ type: 'start' });
+    expect(drive.tell({ type: 'move' })).toEqual([]);
+  });
+});
+
 suite('the viewer', () => {
   test('choosing HLS reconnects over the same session', () => {
     const drive = playing();
@@ -455,6 +497,8 @@ suite('whatever happens', () => {
       { type: 'lost', epoch, reason: pick(['ice', 'refused', 'unreachable', 'media']), message: '', retryAfterS: null },
       { type: 'progress', epoch, value: Math.floor(random() * 100) },
       { type: 'probed', epoch, alive: pick([true, true, false]), seen: pick([null, live, { state: 'live', flowing: false }]) },
+      { type: 'move' },
+      { type: 'moved', epoch, session: session(String(random()), 'pe1') },
       { type: 'tick' },
       { type: 'hint' },
       { type: 'choose', choice: pick(['auto', 'whep', 'hls']) },
@@ -477,7 +521,7 @@ suite('whatever happens', () => {
         const event = anyEvent(random, drive.state.epoch - (random() < 0.1 ? 1 : 0));
         const wanted = drive.state.phase === 'asking';
         if (event.type === 'opened' && !(wanted && event.epoch === drive.state.epoch) && event.epoch === drive.state.epoch) continue;
-        if (event.type === 'opened') held.add(event.session.id);
+        if (event.type === 'opened' || event.type === 'moved') held.add(event.session.id);
         for (const effect of drive.raw(event)) {
           if (effect.type === 'close-session') held.delete(effect.session.id);
           if (effect.type === 'connect') {

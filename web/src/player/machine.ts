@@ -71,6 +71,8 @@ export type PlayerEvent =
   | { type: 'lost'; epoch: number; reason: LossReason; message: string; retryAfterS: number | null }
   | { type: 'progress'; epoch: number; value: number }
   | { type: 'probed'; epoch: number; alive: boolean; seen: Seen | null }
+  | { type: 'move' }
+  | { type: 'moved'; epoch: number; session: Session }
   | { type: 'tick' }
   | { type: 'hint' }
   | { type: 'choose'; choice: Choice }
@@ -82,6 +84,7 @@ export type Effect =
   | { type: 'open-session'; epoch: number }
   | { type: 'close-session'; session: Session }
   | { type: 'connect'; epoch: number; protocol: Protocol; session: Session }
+  | { type: 'hand-over'; epoch: number }
   | { type: 'disconnect' }
   | { type: 'probe'; epoch: number; session: Session }
   | { type: 'look' };
@@ -269,7 +272,26 @@ function onChoose(state: State, event: Of<'choose'>, at: Moment): Step {
   return reconnect({ ...chosen, attempt: 0 }, chosen.session, at);
 }
 
+/**
+ * The edge is to be left while all is well. By WebRTC the runner connects a second transport first;
+ * HLS has the one media element to itself, so it asks anew, which its viewers see.
+ */
+function onMove(state: State, _event: Of<'move'>, at: Moment): Step {
+  if (state.protocol === 'whep') return { state, effects: [{ type: 'hand-over', epoch: state.epoch }] };
+  const freed = release(state);
+  const asked = ask(freed.state, at);
+  return { state: asked.state, effects: [...freed.effects, ...asked.effects] };
+}
+
+/** The runner plays from another edge already. */
+function onMoved(state: State, event: Of<'moved'>, at: Moment): Step {
+  if (state.session === null) return { state, effects: [{ type: 'close-session', session: event.session }] };
+  const moved: State = { ...state, epoch: state.epoch + 1, session: event.session, progress: 0, progressAtMs: at.nowMs };
+  return { state: moved, effects: [{ type: 'close-session', session: state.session }] };
+}
+
 const ANYWHERE: Handlers = {
+  moved: onMoved,
   seen: (state, event, at) => {
     const known: State = { ...state, seen: event.seen };
     return isOver(event.seen) ? finish(known, 'over', at) : stay(known);
@@ -341,6 +363,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
   playing: {
     progress: onProgress,
     lost: onLost,
+    move: onMove,
     resume: (state, _event, at) =>
       stay({ ...state, paused: false, progressAtMs: at.nowMs, wakeAtMs: at.nowMs + LIMITS.doubtMs }),
     shaky: (state) => doubt(state),
@@ -395,7 +418,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
 /** One step. An answer to an attempt that was given up changes nothing, except that its session is closed. */
 export function step(state: State, event: PlayerEvent, at: Moment): Step {
   if ('epoch' in event && event.epoch !== state.epoch) {
-    const late = event.type === 'opened';
+    const late = event.type === 'opened' || event.type === 'moved';
     return { state, effects: late ? [{ type: 'close-session', session: event.session }] : [] };
   }
   const handler = (TABLE[state.phase][event.type] ?? ANYWHERE[event.type]) as

@@ -16,6 +16,8 @@ class World {
   closed: string[] = [];
   transports: { protocol: Protocol; signals: Signals; open: boolean }[] = [];
   leaving: boolean[] = [];
+  edge = 'pe4';
+  links = true;
   private frames = 0;
 
   readonly ports: Ports = {
@@ -42,7 +44,7 @@ class World {
     const entry = { protocol, signals, open: true };
     this.transports.push(entry);
     setTimeout(() => {
-      if (entry.open) signals.linked();
+      if (entry.open && this.links) signals.linked();
     }, 100);
     return {
       sample: () => {
@@ -58,7 +60,7 @@ class World {
 
   private session(n: number): Session {
     const base = `http://127.0.4.1:${String(9000 + n)}`;
-    return { id: `s${String(n)}`, edge: 'pe4', whep: base, hls: base, token: 't', expires_at: '' };
+    return { id: `s${String(n)}`, edge: this.edge, whep: base, hls: base, token: 't', expires_at: '' };
   }
 
   event(): LiveEvent {
@@ -135,4 +137,57 @@ test('a transport that failed to connect leaves no second one behind', async () 
   world.transports[0]?.signals.lost('unreachable', 'gone', null);
   await vi.advanceTimersByTimeAsync(1000);
   expect(world.transports.map((t) => t.open)).toEqual([false, true]);
+});
+
+test('moves to another edge with both connected for a moment, and no picture missed', async () => {
+  player.start(world.event());
+  await vi.advanceTimersByTimeAsync(1000);
+  const phases = new Set<string>();
+  player.subscribe(() => phases.add(phase()));
+  world.edge = 'pe1';
+  player.send({ type: 'move' });
+  player.send({ type: 'move' });
+  await vi.advanceTimersByTimeAsync(50);
+  expect(world.transports.map((t) => t.open)).toEqual([true, true]);
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(world.transports.map((t) => t.open)).toEqual([false, true]);
+  expect(world.closed).toEqual(['s1']);
+  expect(player.get().state.session).toMatchObject({ id: 's2', edge: 'pe1' });
+  expect([...phases]).toEqual(['playing']);
+  // From now on it is the new edge whose loss counts.
+  world.transports[1]?.signals.lost('unreachable', 'gone', null);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.transports).toHaveLength(3);
+});
+
+test('stays where it is when there is no other edge', async () => {
+  player.start(world.event());
+  await vi.advanceTimersByTimeAsync(1000);
+  player.send({ type: 'move' });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.transports.map((t) => t.open)).toEqual([true]);
+  expect(world.closed).toEqual(['s2']);
+  world.refuseOnce = new ApiError(503, 'umbel.no_capacity', 'no', {}, 2);
+  player.send({ type: 'move' });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(phase()).toBe('playing');
+});
+
+test('gives a new edge up that does not connect, or when the old one is lost first', async () => {
+  player.start(world.event());
+  await vi.advanceTimersByTimeAsync(1000);
+  world.edge = 'pe1';
+  world.links = false;
+  player.send({ type: 'move' });
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(world.transports.map((t) => t.open)).toEqual([true, false]);
+  expect(world.closed).toEqual(['s2']);
+  expect(phase()).toBe('playing');
+  player.send({ type: 'move' });
+  await vi.advanceTimersByTimeAsync(10);
+  world.links = true;
+  world.transports[0]?.signals.lost('unreachable', 'gone', null);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.transports.map((t) => t.open)).toEqual([false, false, false, true]);
+  expect(world.closed).toEqual(['s2', 's3', 's1']);
 });

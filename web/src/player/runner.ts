@@ -5,6 +5,7 @@ import { asApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
 import {
   initial,
+  LIMITS,
   step,
   type Choice,
   type Effect,
@@ -64,6 +65,11 @@ export class Player {
     const state = initial(choice, canWhep);
     this.snapshot = { state, status: describe(state), details: NOTHING_KNOWN, framesDecoded: 0, sessionsOpened: 0 };
   }
+
+  private beginning = false;
+  private giveUp: ReturnType<typeof setTimeout> | undefined;
+  /** A second transport that is being set up while the first goes on. */
+  private handOver: { session: Session; transport: Transport } | null = null;
 
   readonly get = (): Snapshot => this.snapshot;
 
@@ -134,7 +140,11 @@ export class Player {
       case 'connect':
         this.connect(effect.epoch, effect.protocol, effect.session);
         break;
+      case 'hand-over':
+        void this.begin(effect.epoch);
+        break;
       case 'disconnect':
+        this.abandon(leaving);
         this.transport?.close(leaving);
         this.transport = null;
         this.publish({ details: NOTHING_KNOWN });
@@ -161,7 +171,63 @@ export class Player {
     }
   }
 
+  /** Make before break: the old edge is let go of when the new one's media path is up. */
+  private async begin(epoch: number): Promise<void> {
+    if (this.beginning || this.handOver) return;
+    this.beginning = true;
+    const session = await this.ports.openSession().catch(() => null);
+    this.beginning = false;
+    if (session === null) return;
+    const { state } = this.snapshot;
+    if (state.epoch !== epoch || state.session === null || state.session.edge === session.edge) {
+      void this.ports.closeSession(session);
+      return;
+    }
+    this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
+    let current = epoch;
+    const transport = this.ports.connect('whep', session, {
+      linked: () => {
+        if (this.handOver?.session !== session) return;
+        current = epoch + 1;
+        this.complete(epoch);
+      },
+      shaky: () => {
+        if (this.handOver?.session !== session) this.send({ type: 'shaky', epoch: current });
+      },
+      lost: (reason, message, retryAfterS) => {
+        if (this.handOver?.session === session) this.abandon(false);
+        else this.send({ type: 'lost', epoch: current, reason, message, retryAfterS });
+      },
+    });
+    this.handOver = { session, transport };
+    this.giveUp = setTimeout(() => {
+      this.abandon(false);
+    }, LIMITS.linkMs.whep);
+  }
+
+  private complete(epoch: number): void {
+    if (this.handOver === null) return;
+    const { session, transport } = this.handOver;
+    const old = this.transport;
+    clearTimeout(this.giveUp);
+    this.handOver = null;
+    this.transport = transport;
+    this.send({ type: 'moved', epoch, session });
+    old?.close(false);
+  }
+
+  /** The old edge stays, or is lost for another reason. */
+  private abandon(leaving: boolean): void {
+    if (this.handOver === null) return;
+    const { session, transport } = this.handOver;
+    clearTimeout(this.giveUp);
+    this.handOver = null;
+    transport.close(leaving);
+    void this.ports.closeSession(session);
+  }
+
   private connect(epoch: number, protocol: Protocol, session: Session): void {
+    this.abandon(false);
     this.transport?.close(false);
     this.transport = this.ports.connect(protocol, session, {
       linked: () => {

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from umbel.delivery.policy.base import Assignment
 from umbel.delivery.policy.sls import Sls
-from umbel.delivery.steering import Steering
+from umbel.delivery.steering import Steering, Units
 from umbel.delivery.trees import Relaying
 from umbel.delivery.view import EDGE, NoCapacity, View
 from umbel.planner import admission
@@ -40,7 +40,7 @@ class Virca:
         """The first of Algorithm 2's choices that a tree can be grown to."""
         ask = _ask(steering, event, access_node)
         ledger = ledger_of(view, steering)
-        room = _ViewRoom(view=view, event=event, cores_per_vcpu=steering.cores_per_vcpu)
+        room = _ViewRoom(view=view, units=steering.units)
         while not isinstance(got := admission.decide(ask, steering.guide, ledger, room), Rejected):
             found = self._at(view, event, got.source)
             if found is not None:
@@ -86,8 +86,7 @@ class _ViewRoom:
     """What is free, as the view says. Paths of viewers are not known; their edge's rate is."""
 
     view: View
-    event: str
-    cores_per_vcpu: float
+    units: Units
     tried: set[str] = field(default_factory=set)
 
     def free_mbps(self, path: Path) -> float:
@@ -99,4 +98,4 @@ class _ViewRoom:
             return 0.0
         runs = any(f.node == node and f.role == EDGE for f in self.view.functions.values())
         usable = runs or self.view.fits_function(node)
-        return room.cores_free / self.cores_per_vcpu if usable else 0.0
+        return self.units.room(room.cores_free, room.mbps_free) if usable else 0.0
