@@ -1,0 +1,1 @@
+"""Who decides on courses: `nearest` (everything on, for ever) and `virca` (the paper)."""
