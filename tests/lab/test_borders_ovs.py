@@ -51,7 +51,10 @@ async def test_a_client_signs_in_at_the_front_end_and_out_again(lab: Lab) -> Non
     assert lab.get("h1", WEB) == f"front {H1}"
     assert lab.get("h1", address, port) == f"front {H1}"
     assert lab.get("h1", "10.97.1.1", 8081, within_s=1) == ""
-    client = Client(address=H1, mac=H1_MAC, expires_s=60.0)
+    mac = await lab.host.ethernet(lab.ground.sites["pe1"], H1)
+    assert mac == H1_MAC
+    assert await lab.host.ethernet(lab.ground.sites["pe1"], "10.202.1.99") == ""
+    client = Client(address=H1, mac=mac, expires_s=60.0)
     opened = access.sign_in(closed, "pe1", client)
     assert await lab.become(Borders(access=opened)) == 1
     assert lab.get("h1", WEB) == f"web {H1}"

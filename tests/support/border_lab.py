@@ -118,8 +118,10 @@ class Talk:
 class Lab:
     """The ground as it is wired and programmed now."""
 
-    def __init__(self, ground: Ground, bridges: OvsdbBridges, controller: Controller) -> None:
-        self.ground = ground
+    def __init__(
+        self, ground: Ground, host: NetnsHost, bridges: OvsdbBridges, controller: Controller
+    ) -> None:
+        self.ground, self.host = ground, host
         self._bridges, self._controller = bridges, controller
         self.plugs: dict[str, Plugs] = {}
 
@@ -289,11 +291,12 @@ class Labs:
 
     async def up(self) -> Lab:
         spaces = {node: self.ground.spaces[node] for node in self.ground.sites}
-        self.bridges = OvsdbBridges(NetnsHost(spaces), patience=Patience(first_s=0.05, most_s=0.2))
+        host = NetnsHost(spaces)
+        self.bridges = OvsdbBridges(host, patience=Patience(first_s=0.05, most_s=0.2))
         self.controller = Controller(lambda event: None)
         for switch in self.ground.switches.values():
             await self.controller.listen_unix(switch.controller)
-        lab = Lab(self.ground, self.bridges, self.controller)
+        lab = Lab(self.ground, host, self.bridges, self.controller)
         await lab.wire()
         await lab.connected()
         return lab
