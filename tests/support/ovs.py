@@ -19,14 +19,15 @@ _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 _TOOLS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ip", "ethtool")
 
 
-def absent() -> str:
-    """Why no switch can run here; empty when one can."""
+def absent(*besides: str) -> str:
+    """Why no switch can run here, or a program is missing besides; empty when all is there."""
     if os.geteuid() != 0:
         return "not root: namespaces and switches cannot be made"
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing or not _SCHEMA.exists():
         return "Open vSwitch is not installed (openvswitch-switch)"
-    return ""
+    more = [tool for tool in besides if shutil.which(tool) is None]
+    return f"{', '.join(more)} not installed" if more else ""
 
 
 def run(*command: str, **env: str) -> str:

@@ -7,7 +7,7 @@ unique, and vswitchd gives interfaces their ports. It can be talked to over TCP.
 import asyncio
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -157,6 +157,8 @@ class Server:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.sessions: dict[asyncio.StreamWriter, list[str]] = {}
+        self.at_once: Callable[[], None] | None = None
+        """What happens to the database as soon as somebody monitors it."""
         self._seen: dict[str, dict[str, str]] = {}
         self._server: asyncio.Server | None = None
 
@@ -206,6 +208,9 @@ class Server:
         writer.write(json.dumps({"id": message["id"], "result": result, "error": None}).encode())
         if message["method"] == "transact":
             self.database.serve()
+            self.changed()
+        elif message["method"] == "monitor" and self.at_once:
+            self.at_once()
             self.changed()
 
     def _news(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,7 @@ from umbel.network.model import (
     Put,
     Rule,
     SetField,
+    Translate,
     UseGroup,
 )
 from umbel.network.signals import (
@@ -258,8 +260,58 @@ def test_rules_groups_and_meters_survive_the_wire(version: int) -> None:
     assert codec.program([stats], [desc], [config]) == Program(
         rules=frozenset({RULE}), groups=frozenset({GROUP}), meters=frozenset({METER})
     )
-    stats.match = p.OFPMatch(ipv4_dst=("10.0.0.0", "255.0.0.0"))
-    assert codec.program([stats], [], []) is None
+    for fields in ({"ipv4_dst": ("10.0.0.0", "255.0.255.0")}, {"metadata": (1, 1)}):
+        stats.match = p.OFPMatch(**fields)
+        assert codec.program([stats], [], []) is None
+
+
+def told(version: int, rule: Rule) -> bytes:
+    """A rule as a switch would tell it in its flow description."""
+    flow = Codec(version).change(Put(entry=rule))
+    flow.set_xid(1)
+    flow.serialize()
+    body = bytes(flow.buf)[48:]
+    entry = struct.pack("!HBxIIH", 48 + len(body), rule.table, 0, 0, rule.priority)
+    entry += bytes(48 - len(entry)) + body
+    return header(version, frames.MULTIPART_REPLY, 1, struct.pack("!HH4x", frames.FLOW, 0) + entry)
+
+
+def translating(**there: Any) -> Rule:
+    return Rule(
+        table=6,
+        priority=100,
+        match=((Field.ETH_TYPE, 0x0800), (Field.IPV4_DST, "10.204.0.0/16")),
+        actions=(Translate(table=7, **there),),
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("there", [{}, {"address": "10.97.1.1", "port": 8080}])
+def test_translations_survive_the_wire_and_others_are_foreign(
+    version: int, there: dict[str, Any]
+) -> None:
+    rule, codec = translating(**there), Codec(version)
+    raw = told(version, rule)
+    (frame,) = Framer().feed(raw)
+    stats = codec.decode(frame).body
+    assert codec.program(stats, [], []) == Program(rules=frozenset({rule}))
+    for at in range(raw.index(b"\x00\x00\x23\x20") + 4, len(raw)):
+        wounded = bytearray(raw)
+        wounded[at] ^= 1
+        try:
+            (frame,) = Framer().feed(bytes(wounded))
+            other = codec.program(codec.decode(frame).body, [], [])
+        except Garbage:
+            continue
+        assert other != Program(rules=frozenset({rule})) or at in padding(raw)
+
+
+def padding(raw: bytes) -> set[int]:
+    """Where bytes mean nothing: after a `ct`'s table, in a `nat`, and at its end."""
+    ct = raw.index(b"\x00\x00\x23\x20") - 4
+    nat = raw.index(b"\x00\x00\x23\x20", ct + 8) - 4
+    used = 22 if len(raw) - nat > 16 else 16
+    return {*range(ct + 19, ct + 22), nat + 10, nat + 11, *range(nat + used, len(raw))}
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(1, 60), max_size=4))

@@ -402,6 +402,19 @@ async def test_a_lost_database_is_found_again(
     assert len(running.database.log) == 2
 
 
+async def test_what_changes_right_after_the_first_answer_is_seen(
+    server: tuple[Server, Site],
+) -> None:
+    running, site = server
+    running.at_once = lambda: running.database.tables["Open_vSwitch"]["root"].update(next_cfg=9)
+    connection = Connection(site.ovsdb, IMPATIENT)
+    task = asyncio.create_task(connection.run())
+    async with asyncio.timeout(10):
+        seen = await connection.until(lambda replica: replica.root)
+    assert seen[1]["next_cfg"] == 9
+    await ended(task)
+
+
 async def test_a_device_that_is_not_there_is_named(
     server: tuple[Server, Site], bridges: OvsdbBridges
 ) -> None:

@@ -55,19 +55,24 @@ class Field(StrEnum):
     IN_PORT = "in_port"
     METADATA = "metadata"
     ETH_DST = "eth_dst"
+    ETH_SRC = "eth_src"
     ETH_TYPE = "eth_type"
     IP_PROTO = "ip_proto"
     IP_DSCP = "ip_dscp"
     IPV4_SRC = "ipv4_src"
     IPV4_DST = "ipv4_dst"
+    TCP_SRC = "tcp_src"
+    TCP_DST = "tcp_dst"
     UDP_SRC = "udp_src"
     UDP_DST = "udp_dst"
+    ARP_SPA = "arp_spa"
+    ARP_TPA = "arp_tpa"
 
 
 Value = int | str
 Match = tuple[tuple[Field, Value], ...]
 """What a rule asks of a packet: fields in the order of Field, each with its exact value.
-Addresses are texts, the rest numbers."""
+Addresses are texts, the rest numbers. For a network of IPv4 addresses: `10.203.0.0/16`."""
 
 
 BACK = 0xFFFFFFF8
@@ -96,7 +101,18 @@ class UseGroup:
     group: int
 
 
-Action = Output | SetField | UseGroup
+@dataclass(frozen=True, kw_only=True)
+class Translate:
+    """Rewrite the packets of known connections, both ways, as their first one was, and go on in
+    `table`. With an `address` and `port`, a connection that is not known yet becomes so, and is led
+    there. It is the last action of a rule (Open vSwitch's `ct` with `nat`, ovs-actions(7))."""
+
+    table: int
+    address: str = ""
+    port: int = 0
+
+
+Action = Output | SetField | UseGroup | Translate
 
 
 @dataclass(frozen=True, kw_only=True)

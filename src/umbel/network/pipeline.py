@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from enum import IntEnum
 
-from umbel.network.model import Field, Program, Rule
+from umbel.network.model import Field, Program, Rule, Translate
 
 
 class Table(IntEnum):
@@ -19,6 +19,9 @@ class Table(IntEnum):
     REDIRECT = 2
     PATH = 3
     LEAF = 4
+    ACCESS = 5
+    SERVICES = 6
+    HOMES = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +49,14 @@ _FIVE_TUPLE = (
 PIPELINE: tuple[Stage, ...] = (
     Stage(
         table=Table.CLASSIFIER,
-        matches=(Field.IN_PORT, *_FIVE_TUPLE),
-        next=(Table.SLICES,),
+        matches=(Field.IN_PORT, Field.ETH_SRC, *_FIVE_TUPLE),
+        next=(Table.SLICES, Table.ACCESS, Table.SERVICES, Table.HOMES),
         miss=None,
         does="writes the stream's number as metadata",
         purpose="Knows a stream by its 5-tuple at the ports it may come in by. Sources are looked "
-        "at until the first function on the way, which sends from its own address. "
-        "Anything else sinks.",
+        "at until the first function on the way, which sends from its own address. At a border "
+        "(borders.py) what else comes from the access network or the node goes to the tables "
+        "below, except to streams' addresses. Anything else sinks.",
     ),
     Stage(
         table=Table.SLICES,
@@ -90,10 +94,53 @@ PIPELINE: tuple[Stage, ...] = (
         purpose="Where a path ends: packets jump from the overlay to the receiver the path names, "
         "in the network outside or a process of the node.",
     ),
+    Stage(
+        table=Table.ACCESS,
+        matches=(
+            *(Field.IN_PORT, Field.ETH_SRC, Field.ETH_TYPE, Field.IP_PROTO),
+            *(Field.IPV4_SRC, Field.IPV4_DST, Field.TCP_DST, Field.UDP_SRC, Field.UDP_DST),
+        ),
+        next=(Table.SERVICES, Table.HOMES),
+        miss=None,
+        does="lets pass who is signed in; leads others' web requests to the front end",
+        purpose="Who may pass from the access network to the node. Where the network has no gate "
+        "everybody may. Where it has one, clients are known by their Ethernet and IP addresses; "
+        "others may only find their way (ARP, DHCP, DNS) and sign in.",
+    ),
+    Stage(
+        table=Table.SERVICES,
+        matches=(
+            *(Field.IN_PORT, Field.ETH_TYPE, Field.IP_PROTO, Field.IPV4_SRC, Field.IPV4_DST),
+            *(Field.TCP_SRC, Field.TCP_DST, Field.UDP_SRC, Field.UDP_DST),
+        ),
+        next=(Table.HOMES,),
+        miss=None,
+        does="translates to the chosen surrogate, and answers back",
+        purpose="A virtual service address is answered by a surrogate, which the network has "
+        "chosen for the clients of this node. The switch tracks connections, so that each stays "
+        "with the surrogate it began with.",
+    ),
+    Stage(
+        table=Table.HOMES,
+        matches=(
+            *(Field.IN_PORT, Field.ETH_DST, Field.ETH_TYPE, Field.IPV4_SRC, Field.IPV4_DST),
+            *(Field.ARP_SPA, Field.ARP_TPA),
+        ),
+        next=(),
+        miss=None,
+        does="sends by a tunnel, the patch port or the inner port",
+        purpose="What is for a function that moved to another node goes there by tunnels, and what "
+        "it sends comes back by them, as if it were at home. The rest passes between the access "
+        "network and the node.",
+    ),
 )
 
 USED = 100
 """The priority of every rule that serves a stream; misses have 0."""
+
+SUNK, AWAY, BORDER = 60, 55, 50
+"""Of the classifier's rules at a border: streams' addresses that no stream has; functions away from
+home; all else."""
 
 
 def misses() -> tuple[Rule, ...]:
@@ -113,8 +160,10 @@ def problems(program: Program) -> list[str]:
         name = stage.table.name.lower()
         wrong = [field for field, _ in rule.match if field not in stage.matches]
         found += [f"table {name}: {field} is not matched there" for field in wrong]
-        if rule.goto is not None and rule.goto not in (*stage.next, stage.miss):
-            found.append(f"table {name}: does not lead to table {rule.goto}")
+        later = [a.table for a in rule.actions if isinstance(a, Translate)]
+        for table in (rule.goto, *later):
+            if table is not None and table not in (*stage.next, stage.miss):
+                found.append(f"table {name}: does not lead to table {table}")
     return found
 
 
@@ -125,7 +174,8 @@ Generated from `umbel/network/pipeline.py`: run
 
 Every node's overlay bridge (`br1`) holds these tables and nothing else. A packet enters table 0. In
 a table the rule of a stream has priority 100; the miss, which hands on what no rule matches, has 0.
-Where there is no miss a packet sinks: it goes nowhere.
+Where there is no miss a packet sinks: it goes nowhere. The last three tables are filled where a
+node has an access network.
 
 | table | name | matches | does | then | miss |
 | --- | --- | --- | --- | --- | --- |

@@ -8,6 +8,7 @@ neighbour, as the overlay wants them. An operator's real node is set up by its o
 import asyncio
 import contextlib
 import ipaddress
+import json
 from collections.abc import Iterator, Mapping
 
 from umbel.kit.errors import NotFound, Unavailable
@@ -43,9 +44,7 @@ class NetnsHost:
 
     async def configure(self, site: Site, plugs: Plugs) -> None:
         """As the Protocol says. Raises NoNamespace, HostNotSetUp."""
-        namespace = self._namespaces.get(site.node)
-        if namespace is None:
-            raise NoNamespace(f"{site.node} is no namespace", node=site.node)
+        namespace = self._namespace(site)
         # What was set on the old devices may be gone or not: these may fail.
         await _ip(namespace, "-force", lines=stale(site))
         said = await _ip(namespace, lines=commands(site))
@@ -55,6 +54,25 @@ class NetnsHost:
             *("ip", "netns", "exec", namespace),
             *("ethtool", "-K", INSIDE, "tx", "off"),
         )
+
+    async def ethernet(self, site: Site, address: str) -> str:
+        """The Ethernet address that the node knows of a client in its access network; empty: it
+        knows none. Raises NoNamespace."""
+        process = await asyncio.create_subprocess_exec(
+            *("ip", "-n", self._namespace(site), "-json", "neigh", "show", "to", address),
+            *("dev", INSIDE),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        said, _ = await process.communicate()
+        known = json.loads(said or b"[]")
+        return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
+
+    def _namespace(self, site: Site) -> str:
+        if site.node not in self._namespaces:
+            raise NoNamespace(f"{site.node} is no namespace", node=site.node)
+        return self._namespaces[site.node]
 
 
 def stream_gateway(gateway: str) -> str:

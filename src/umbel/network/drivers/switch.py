@@ -8,6 +8,7 @@ The simulator and tests ask it what real switches would do.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network
 
 from umbel.kit.errors import Invalid
 from umbel.network.counters import Count, SwitchCounts
@@ -25,17 +26,24 @@ from umbel.network.model import (
     Put,
     Rule,
     SetField,
+    Translate,
     UseGroup,
     Value,
 )
 
 Packet = Mapping[Field, Value]
+Flow = tuple[Value, tuple[Value, Value], tuple[Value, Value]]
+"""A connection one way: protocol, and where it comes from and goes to (address, port)."""
+
 Function = Callable[[Packet], Packet | None]
 """What sits at a port: takes a packet, and may send one in answer to it."""
 
 _NEEDS = {
-    Field.ETH_TYPE: (Field.IPV4_SRC, Field.IPV4_DST, Field.IP_DSCP, Field.IP_PROTO),
-    Field.IP_PROTO: (Field.UDP_SRC, Field.UDP_DST),
+    Field.ETH_TYPE: (
+        *(Field.IPV4_SRC, Field.IPV4_DST, Field.IP_DSCP, Field.IP_PROTO),
+        *(Field.ARP_SPA, Field.ARP_TPA),
+    ),
+    Field.IP_PROTO: (Field.TCP_SRC, Field.TCP_DST, Field.UDP_SRC, Field.UDP_DST),
 }
 _MOST_HOPS = 10_000
 
@@ -63,6 +71,7 @@ class MemorySwitch:
         self.hits: Counter[Rule] = Counter()
         self.metered: Counter[int] = Counter()
         self.sent: Counter[int] = Counter()
+        self._known: dict[Flow, Flow] = {}
 
     @property
     def program(self) -> Program:
@@ -169,12 +178,14 @@ class MemorySwitch:
             yield from self._act(rule.actions, packet)
             metadata = rule.metadata or metadata
             table = rule.goto
+            if rule.actions and isinstance(rule.actions[-1], Translate):
+                table = rule.actions[-1].table
 
     def _match(self, table: int, seen: Packet) -> Rule | None:
         found = [
             rule
             for rule in self._rules.values()
-            if rule.table == table and all(seen.get(name) == value for name, value in rule.match)
+            if rule.table == table and all(_is(seen.get(name), value) for name, value in rule.match)
         ]
         return max(found, key=lambda rule: rule.priority, default=None)
 
@@ -186,6 +197,8 @@ class MemorySwitch:
                 packet[action.field] = action.value
             elif isinstance(action, Output):
                 yield action.port, dict(packet)
+            elif isinstance(action, Translate):
+                self._translate(action, packet)
             else:
                 yield from self._group(self._groups[action.group], packet)
 
@@ -195,6 +208,45 @@ class MemorySwitch:
             buckets = tuple(b for b in buckets if not b.watch or b.watch not in self.down)[:1]
         for bucket in buckets:
             yield from self._act(bucket.actions, dict(packet))
+
+    def _translate(self, action: Translate, packet: dict[Field, Value]) -> None:
+        """By what is known of the connection, which a first packet makes known if there is where
+        to lead it."""
+        flow = _flow(packet)
+        if flow not in self._known and action.address:
+            proto, source, target = flow
+            there = (action.address, action.port)
+            self._known[flow] = (proto, source, there)
+            self._known[proto, there, source] = (proto, target, source)
+        if flow in self._known:
+            proto, *ends = self._known[flow]
+            names = _PORTS[proto]
+            for (address, port), where, what in zip(ends, _ADDRESSES, names, strict=True):
+                packet[where], packet[what] = address, port
+
+
+_ADDRESSES = (Field.IPV4_SRC, Field.IPV4_DST)
+_PORTS: Mapping[Value, tuple[Field, Field]] = {
+    6: (Field.TCP_SRC, Field.TCP_DST),
+    17: (Field.UDP_SRC, Field.UDP_DST),
+}
+
+
+def _flow(packet: Packet) -> Flow:
+    proto = packet.get(Field.IP_PROTO, 0)
+    names = _PORTS.get(proto, _PORTS[6])
+    source, target = (
+        (packet.get(where, ""), packet.get(what, 0))
+        for where, what in zip(_ADDRESSES, names, strict=True)
+    )
+    return (proto, source, target)
+
+
+def _is(have: Value | None, asked: Value) -> bool:
+    """Whether a field has the value asked for, or is in the network asked for."""
+    if isinstance(asked, str) and "/" in asked:
+        return have is not None and IPv4Address(have) in IPv4Network(asked)
+    return have == asked
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,10 @@ In: changes, and frames that frames.py let through. Out: message objects for one
 the network's own values. Nothing here sends.
 """
 
+import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from os_ken.ofproto import ofproto_protocol
 
@@ -25,12 +26,17 @@ from umbel.network.model import (
     Put,
     Rule,
     SetField,
+    Translate,
     UseGroup,
+    Value,
 )
 from umbel.network.signals import Port
 
 _ORDER = {name.value: index for index, name in enumerate(Field)}
 _ALL_BITS = 0xFFFFFFFFFFFFFFFF
+_COMMIT, _NAT_DESTINATION = 1, 2  # NX_CT_F_COMMIT, NX_NAT_F_DST
+_ZONE = 1
+"""Ours, among the connections that the switch tracks."""
 
 
 class _Foreign(Exception):
@@ -124,7 +130,7 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
             priority=rule.priority,
             out_port=o.OFPP_ANY,
             out_group=o.OFPG_ANY,
-            match=p.OFPMatch(**{name.value: value for name, value in rule.match}),
+            match=p.OFPMatch(**{name.value: _masked(value) for name, value in rule.match}),
             instructions=instructions,
         )
 
@@ -154,9 +160,20 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
                 found.append(p.OFPActionOutput(action.port))
             elif isinstance(action, SetField):
                 found.append(p.OFPActionSetField(**{action.field.value: action.value}))
+            elif isinstance(action, Translate):
+                found.append(self._translate(action))
             else:
                 found.append(p.OFPActionGroup(action.group))
         return found
+
+    def _translate(self, action: Translate) -> Any:
+        p = self.ofproto_parser
+        there = {}
+        if action.address:
+            there = {"range_ipv4_min": action.address, "range_proto_min": action.port}
+        nat = p.NXActionNAT(_NAT_DESTINATION if there else 0, **there)
+        flags = _COMMIT if there else 0
+        return p.NXActionCT(flags, "", _ZONE, action.table, 0, [nat])
 
     def _to_rule(self, stats: Any) -> Rule:
         p = self.ofproto_parser
@@ -177,9 +194,7 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
 
     def _to_match(self, match: Any) -> Match:
         fields = sorted(match.items(), key=lambda item: _ORDER[item[0]])
-        if any(isinstance(value, tuple) for _, value in fields):
-            raise _Foreign  # masked
-        return tuple((Field(name), value) for name, value in fields)
+        return tuple((Field(name), _unmasked(value)) for name, value in fields)
 
     def _to_actions(self, actions: Iterable[Any]) -> tuple[Action, ...]:
         p = self.ofproto_parser
@@ -191,9 +206,26 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
                 found.append(UseGroup(group=action.group_id))
             elif isinstance(action, p.OFPActionSetField):
                 found.append(SetField(field=Field(action.key), value=action.value))
+            elif isinstance(action, p.NXActionCT):
+                found.append(self._to_translate(action))
             else:
                 raise _Foreign
         return tuple(found)
+
+    def _to_translate(self, action: Any) -> Translate:
+        (nat,) = action.actions
+        found = Translate(
+            table=action.recirc_table,
+            address=nat.range_ipv4_min,
+            port=nat.range_proto_min or 0,
+        )
+        ours = self._translate(found)
+        if (action.flags, action.zone_src, action.zone_ofs_nbits, action.alg, nat.flags) != (
+            *(ours.flags, ours.zone_src, ours.zone_ofs_nbits, ours.alg),
+            ours.actions[0].flags,
+        ):
+            raise _Foreign
+        return found
 
     def _to_group(self, desc: Any) -> Group:
         o = self.ofproto
@@ -210,3 +242,19 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
     def _to_meter(self, config: Any) -> Meter:
         (band,) = config.bands
         return Meter(id=config.meter_id, kbps=band.rate, burst_kb=band.burst_size)
+
+
+def _masked(value: Value) -> Any:
+    """As os-ken takes it: a network is an address and a mask."""
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    return tuple(ipaddress.IPv4Network(value).with_netmask.split("/"))
+
+
+def _unmasked(value: Any) -> Value:
+    if not isinstance(value, tuple):
+        return cast(Value, value)
+    address, mask = value
+    if not isinstance(address, str) or not isinstance(mask, str):
+        raise _Foreign
+    return str(ipaddress.IPv4Network(f"{address}/{mask}"))

@@ -75,6 +75,11 @@ _LEAST = {ERROR: 12, FEATURES_REPLY: 32, PORT_STATUS: 56, MULTIPART_REPLY: 16, B
 _PORT_13, _PORT_STATS_13 = 64, 112
 _NOBODY = b"\xff\xff\xff\xff"
 """Put for the owner of a vendor's action, so that no decoder looks inside."""
+_TRACK, _NAT = b"\x00\x00\x23\x20\x00\x23", b"\x00\x00\x23\x20\x00\x24"
+"""Owner and number of Open vSwitch's `ct` action and of the `nat` in it (nicira-ext.h)."""
+_TRACK_SIZE = 24
+_NAT_SIZES = {0: 16, 0b010001: 24}
+"""By what a `nat` says: nothing, or an IPv4 address and a port."""
 _READ = frozenset({ERROR, ECHO_REPLY, FEATURES_REPLY, PORT_STATUS, BARRIER_REPLY, BUNDLE_CONTROL})
 _PARTS = frozenset(
     {FLOW, GROUP_DESC, METER_CONFIG, PORT_DESC, PORT_STATS, GROUP_STATS, METER_STATS}
@@ -187,10 +192,20 @@ def _flow(raw: bytearray, start: int, end: int) -> None:
 
 def _walk(raw: bytearray, start: int, end: int, shape: _List) -> None:
     for at, length in _elements(raw, start, end, shape):
-        if shape is _ACTIONS and int.from_bytes(raw[at : at + 2], "big") == _EXPERIMENTER:
+        vendors = shape is _ACTIONS and int.from_bytes(raw[at : at + 2], "big") == _EXPERIMENTER
+        if vendors and not _translates(raw[at : at + length]):
             raw[at + 4 : at + 8] = _NOBODY
         if shape.inner:
             _walk(raw, at + shape.inner[0], at + length, shape.inner[1])
+
+
+def _translates(action: bytearray) -> bool:
+    """Whether a vendor's action is a `ct` with one `nat` in it, of the forms that we send."""
+    nat = action[_TRACK_SIZE:]
+    if action[4:10] != _TRACK or len(nat) < 16 or nat[:2] != b"\xff\xff" or nat[4:10] != _NAT:
+        return False
+    said = int.from_bytes(nat[14:16], "big")
+    return len(nat) == int.from_bytes(nat[2:4], "big") == _NAT_SIZES.get(said)
 
 
 def _elements(raw: bytearray, start: int, end: int, shape: _List) -> Iterator[tuple[int, int]]:
