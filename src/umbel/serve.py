@@ -47,7 +47,6 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         slicing = asyncio.create_task(system.slices.run(), name="slices")
         loop.add_done_callback(lambda _: _stop(server))
         notifying = asyncio.create_task(system.notifier.run(), name="notify")
-        notifying.add_done_callback(lambda _: _stop(server))
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
         announcing = asyncio.create_task(_announce(server, url, ready_file))
         try:
