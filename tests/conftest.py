@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support import postgres
+from support import postgres, testbed
+from support.testbed import Testbed
 from umbel import migrations
 from umbel.kit.db import Database
 
@@ -22,6 +23,17 @@ def postgresql() -> Iterator[postgres.Cluster]:
         pytest.skip(postgres.ABSENT)
     with postgres.cluster() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    """A testbed for the whole run: a ring of nodes a, b, c, and hosts ha, hb, hc at them. Who
+    makes bridges there removes them."""
+    if testbed.ABSENT:
+        pytest.skip(testbed.ABSENT)
+    document = testbed.ring("a", "b", "c", hosts={"ha": "a", "hb": "b", "hc": "c"})
+    with testbed.running(document, tmp_path_factory.mktemp("testbed")) as up:
+        yield up
 
 
 @pytest.fixture

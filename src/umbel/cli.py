@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +14,15 @@ from umbel.catalogue.model import UserRole
 from umbel.demo.run import demo as run_demo
 from umbel.kit import log
 from umbel.kit.config import Settings
-from umbel.kit.errors import UmbelError
+from umbel.kit.terminal import telling
 from umbel.media.main import run as run_media
 from umbel.serve import serve_until_stopped
+from umbel.testbed.cli import app as testbed_app
 
 app = typer.Typer(no_args_is_help=True, help="Live video over an operator's own edge.")
 user_app = typer.Typer(no_args_is_help=True, help="Accounts of this installation.")
 app.add_typer(user_app, name="user")
+app.add_typer(testbed_app, name="testbed")
 app.command("media")(run_media)
 
 DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, function records")]
@@ -56,7 +56,7 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
         stop_functions_on_exit=stop_functions_on_exit,
     )
     log.configure(level=settings.log_level)
-    with _telling(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with telling(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve_until_stopped(settings, ready_file))
 
 
@@ -76,7 +76,7 @@ def demo(
 def user_password(name: str, data_dir: DataDir = None) -> None:
     """Give an account another password."""
     settings = _settings(data_dir=data_dir)
-    with _telling():
+    with telling():
         asyncio.run(accounts.set_password(settings, name, _password()))
     typer.echo(f"changed the password of {name}")
 
@@ -90,7 +90,7 @@ def user_add(
 ) -> None:
     """Add an account; the password is asked for, or read from UMBEL_PASSWORD."""
     settings = _settings(data_dir=data_dir)
-    with _telling():
+    with telling():
         asyncio.run(accounts.add(settings, name, _password(), role, provider))
     typer.echo(f"added {role.value} {name}")
 
@@ -110,18 +110,6 @@ def _settings(**given: object) -> Settings:
             typer.secho(
                 f"umbel: {name} (or UMBEL_{name.upper()}): {found['msg']}", fg="red", err=True
             )
-        raise typer.Exit(2) from error
-
-
-@contextmanager
-def _telling() -> Iterator[None]:
-    """Errors of ours become one line and an exit code, never a traceback."""
-    try:
-        yield
-    except UmbelError as error:
-        typer.secho(f"umbel: {error.message} ({error.code})", fg="red", err=True)
-        for problem in error.details.get("problems") or ():  # type: ignore[attr-defined]
-            typer.echo(f"  - {problem}", err=True)
         raise typer.Exit(2) from error
 
 

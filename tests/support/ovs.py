@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
-_TOOLS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ip")
+_TOOLS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ip", "ethtool")
 
 
 def absent() -> str:
@@ -45,16 +45,16 @@ class Ovs:
     folder: Path
     namespace: str
     protocols: str
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def controller(self) -> Path:
         """The socket where the bridge looks for its controller."""
         return self.folder / "c.sock"
 
-    def vsctl(self, *words: str) -> None:
-        """Change the switch's database."""
-        run("ovs-vsctl", "--timeout=20", f"--db=unix:{self.folder}/db.sock", *words)
+    def vsctl(self, *words: str) -> str:
+        """Change or ask the switch's database."""
+        return run("ovs-vsctl", "--timeout=20", f"--db=unix:{self.folder}/db.sock", *words)
 
     def ofctl(self, command: str, *words: str) -> list[str]:
         """What the switch says to its own tool, line by line without the heading."""
@@ -62,12 +62,23 @@ class Ovs:
         said = run("ovs-ofctl", "-O", self.protocols, command, management, *words)
         return [line.strip() for line in said.splitlines()[1:]]
 
+    @property
+    def database(self) -> str:
+        """Where its database listens, as an OVSDB target."""
+        return f"unix:{self.folder}/db.sock"
+
     def start(self) -> None:
-        """Raises AssertionError when it does not come up."""
-        run("ovsdb-tool", "create", f"{self.folder}/conf.db", str(_SCHEMA))
-        self._start(
-            "ovsdb-server", f"{self.folder}/conf.db", f"--remote=punix:{self.folder}/db.sock"
+        """With the bridge br1. Raises AssertionError when it does not come up."""
+        self.launch()
+        self.vsctl(
+            *("add-br", "br1", "--", "set", "bridge", "br1", "datapath_type=netdev"),
+            *("fail_mode=secure", f"protocols={self.protocols}"),
         )
+
+    def launch(self) -> None:
+        """Without any bridge. Raises AssertionError when it does not come up."""
+        run("ovsdb-tool", "create", f"{self.folder}/conf.db", str(_SCHEMA))
+        self.begin("ovsdb-server")
         run(
             "ovs-vsctl",
             "--timeout=20",
@@ -76,11 +87,21 @@ class Ovs:
             f"--db=unix:{self.folder}/db.sock",
             "init",
         )
-        self._start("ovs-vswitchd", f"unix:{self.folder}/db.sock")
-        self.vsctl(
-            *("add-br", "br1", "--", "set", "bridge", "br1", "datapath_type=netdev"),
-            *("fail_mode=secure", f"protocols={self.protocols}"),
-        )
+        self.begin("ovs-vswitchd")
+
+    def begin(self, program: str) -> None:
+        """Start ovsdb-server, on the database there is, or ovs-vswitchd."""
+        words = {
+            "ovsdb-server": [f"{self.folder}/conf.db", f"--remote=punix:{self.folder}/db.sock"],
+            "ovs-vswitchd": [self.database],
+        }
+        self.processes[program] = self._start(program, *words[program])
+
+    def end(self, program: str) -> None:
+        """End one of the two."""
+        process = self.processes.pop(program)
+        process.terminate()
+        process.wait(timeout=15)
 
     def connect(self, dpid: int) -> None:
         """Look for the controller, now and again."""
@@ -93,28 +114,30 @@ class Ovs:
 
     def stop(self) -> None:
         """End its processes."""
-        for process in reversed(self.processes):
+        for process in reversed(self.processes.values()):
             process.terminate()
-        for process in self.processes:
+        for process in self.processes.values():
             process.wait(timeout=15)
 
-    def _start(self, program: str, *words: str) -> None:
+    def _start(self, program: str, *words: str) -> subprocess.Popen[bytes]:
         folder = str(self.folder)
         command = ["ip", "netns", "exec", self.namespace, program, *words]
         control = f"--unixctl={folder}/{program}.ctl"
         env = {**os.environ, "OVS_RUNDIR": folder, "OVS_LOGDIR": folder, "OVS_DBDIR": folder}
-        self.processes.append(
-            subprocess.Popen(
-                [*command, control, "-vconsole:off", f"--log-file={folder}/{program}.log"],
-                env=env,
-                stdin=subprocess.DEVNULL,
-            )
+        return subprocess.Popen(
+            [*command, control, "-vconsole:off", f"--log-file={folder}/{program}.log"],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
 
 @contextmanager
-def switches(folder: Path, protocols: Mapping[str, str]) -> Iterator[dict[str, Ovs]]:
-    """Running switches by name, each speaking the OpenFlow version given, such as OpenFlow14."""
+def switches(
+    folder: Path, protocols: Mapping[str, str], *, bare: bool = False
+) -> Iterator[dict[str, Ovs]]:
+    """Running switches by name, each speaking the OpenFlow version given, such as OpenFlow14.
+    `bare`: without a bridge."""
     with ExitStack() as stack:
         found = {}
         for name, protocol in protocols.items():
@@ -124,21 +147,30 @@ def switches(folder: Path, protocols: Mapping[str, str]) -> Iterator[dict[str, O
             (folder / name).mkdir()
             found[name] = Ovs(folder / name, namespace, protocol)
             stack.callback(found[name].stop)
-            found[name].start()
+            if bare:
+                found[name].launch()
+            else:
+                found[name].start()
         yield found
 
 
 def join(a: Ovs, port_a: int, b: Ovs, port_b: int) -> None:
     """A cable between two bridges. It goes with the namespaces."""
     names = (f"p{port_a}", f"p{port_b}")
-    far = ("netns", b.namespace)
-    run(
-        *("ip", "link", "add", names[0], "netns", a.namespace, "type", "veth"),
-        *("peer", "name", names[1], *far),
-    )
+    cable(a.namespace, names[0], b.namespace, names[1])
     for ovs, name, number in ((a, names[0], port_a), (b, names[1], port_b)):
-        run("ip", "-n", ovs.namespace, "link", "set", name, "up")
         plug(ovs, name, number)
+
+
+def cable(a: str, device_a: str, b: str, device_b: str) -> None:
+    """A cable between two namespaces, both ends up. It goes with the namespaces."""
+    run(
+        *("ip", "link", "add", device_a, "netns", a, "type", "veth"),
+        *("peer", "name", device_b, "netns", b),
+    )
+    for namespace, device in ((a, device_a), (b, device_b)):
+        run("ip", "-n", namespace, "link", "set", device, "up")
+        run("ip", "netns", "exec", namespace, "ethtool", "-K", device, "tx", "off")
 
 
 def plug(ovs: Ovs, name: str, number: int) -> None:

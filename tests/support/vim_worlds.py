@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from support.testbed import Testbed
 from umbel.compute.drivers.fake import FakeVim
-from umbel.compute.drivers.process import ProcessVim, procfs
+from umbel.compute.drivers.process import Namespaces, ProcessVim, procfs
+from umbel.compute.drivers.process.places import Here, Place
 from umbel.compute.drivers.process.records import Records
 from umbel.compute.health import Limits
 from umbel.compute.model import FunctionState, Instance, Node, NodeKind
@@ -31,6 +33,9 @@ HURRIED = Limits(
 
 
 class World(Protocol):
+    pe1: Node
+    pe2: Node
+
     @property
     def vim(self) -> Vim: ...
 
@@ -42,6 +47,8 @@ class World(Protocol):
 
 
 class FakeWorld:
+    pe1, pe2 = PE1, PE2
+
     def __init__(self) -> None:
         self.vim = FakeVim(LoopClock(), boot_s=0.05)
 
@@ -54,9 +61,17 @@ class FakeWorld:
 
 
 class ProcessWorld:
-    """Real processes; every one of them is dead when the world ends."""
+    """Real processes; every one of them is dead when the world ends. In a testbed they run in its
+    nodes a and b."""
 
-    def __init__(self, folder: Path, command: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, command: Sequence[str] = (), testbed: Testbed | None = None
+    ) -> None:
+        self._place: Place = Here()
+        self.pe1, self.pe2 = PE1, PE2
+        if testbed is not None:
+            self._place = Namespaces(testbed.name)
+            self.pe1, self.pe2 = (testbed.nodes[name].plan.node for name in ("a", "b"))
         self.state_dir = folder / "state"
         self.records = Records(self.state_dir)
         self._key = folder / "key.pem"
@@ -75,6 +90,7 @@ class ProcessWorld:
             SystemClock(),
             command=(*self._command, *words),
             limits=limits or self._limits,
+            place=self._place,
         )
         self.vims.append(vim)
         return vim
@@ -111,9 +127,11 @@ class ProcessWorld:
 
 
 @asynccontextmanager
-async def process_world(folder: Path, command: Sequence[str] = ()) -> AsyncIterator[ProcessWorld]:
-    """A world of stand-ins, or of what the command starts."""
-    world = ProcessWorld(folder, command)
+async def process_world(
+    folder: Path, command: Sequence[str] = (), testbed: Testbed | None = None
+) -> AsyncIterator[ProcessWorld]:
+    """A world of stand-ins, or of what the command starts; on this machine or in a testbed."""
+    world = ProcessWorld(folder, command, testbed)
     try:
         yield world
     finally:

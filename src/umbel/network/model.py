@@ -15,11 +15,21 @@ class Link:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Host:
+    """A provider's or viewer's machine on the access network of a node."""
+
+    name: str
+    node: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Topology:
-    """The operator's network: node names and the links between them."""
+    """The operator's network: node names, the links between them, and the hosts that a testbed
+    makes at them."""
 
     nodes: tuple[str, ...]
     links: tuple[Link, ...]
+    hosts: tuple[Host, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

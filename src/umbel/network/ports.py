@@ -38,6 +38,15 @@ class Bridges(Protocol):
         """Both bridges are gone. Missing ones are no error."""
 
 
+class Host(Protocol):
+    """Sets up what a switch's database cannot: the node's own end of its inner port."""
+
+    async def configure(self, site: Site, plugs: Plugs) -> None:
+        """The node has its addresses and routes on the devices that the switch made. Called
+        again whenever the switch has made them anew. Doing it twice is doing it once. Raises
+        Unavailable."""
+
+
 class Slicing(Protocol):
     """A fabric that can hold streams to slices. tests/contract/test_slicing.py defines it."""
 

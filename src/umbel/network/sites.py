@@ -4,9 +4,13 @@ In: a sites file (the testbed writes one; an operator writes it for real switche
 makes a site's bridges as its wiring says and answers the ports it got; flows.py uses those.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+OUTSIDE_BRIDGE, OVERLAY, INSIDE = "br0", "br1", "ov0"
+"""A node's bridges, and the overlay's port inside the node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +18,11 @@ class Site:
     """A node's Open vSwitch. `ovsdb` is where its database listens (`tcp:10.99.1.1:6640` or
     `unix:/path/db.sock`); `nic` the device that br0 takes, if any; `gateway` the address with its
     prefix length that the node has in its access network, on br1's inner port; `underlay` the
-    node's own address on the link to each neighbour, where tunnels start."""
+    node's own address on the link to each neighbour, where tunnels start.
+
+    `hosts` are further devices for br0. `cables` are the devices of the links to neighbours that
+    the switch itself must have, because a switch in user space sends tunnels by its own bridges
+    only: each gets a bridge (`cable_bridge`), and the underlay address belongs on that."""
 
     node: str
     ovsdb: str
@@ -22,6 +30,8 @@ class Site:
     underlay: Mapping[str, str]
     gateway: str
     nic: str = ""
+    hosts: tuple[str, ...] = ()
+    cables: Mapping[str, str] = field(default_factory=dict)
 
 
 class TunnelKind(StrEnum):
@@ -63,3 +73,16 @@ class Plugs:
     outside: int = 0
     inside: int = 0
     inside_mac: str = ""
+
+
+def device_name(kind: str, *names: str) -> str:
+    """A network device's name, the same for the same names, within the 15 characters that Linux
+    allows: `kind`, what fits of the first name, and a digest of all."""
+    digest = hashlib.sha256("/".join(names).encode()).hexdigest()[:6]
+    readable = "".join(c for c in names[0] if c.isascii() and c.isalnum())
+    return f"{kind}{readable[: 8 - len(kind)]}-{digest}"
+
+
+def cable_bridge(neighbour: str) -> str:
+    """The bridge that has the cable to a neighbour, and as its own port the underlay address."""
+    return device_name("u", neighbour)

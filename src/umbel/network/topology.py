@@ -1,7 +1,8 @@
-"""A network document's links, checked: mapping in, Topology out.
+"""A network document's links and hosts, checked: mapping in, Topology out.
 
 The document is what files.py reads. Its nodes' own fields belong to compute/inventory.py, which
-parses the same mapping; here only their names count. Every problem is told at once, by name.
+parses the same mapping, and its switches to sitesfile.py; here only the nodes' names count. Every
+problem is told at once, by name.
 """
 
 from collections.abc import Mapping
@@ -9,9 +10,9 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from umbel.kit.errors import Invalid
-from umbel.network.model import Link, Topology
+from umbel.network.model import Host, Link, Topology
 
-_PARTS = frozenset({"nodes", "links", "default_access", "slices"})
+_PARTS = frozenset({"nodes", "links", "hosts", "default_access", "sites", "management", "slices"})
 
 
 class BadNetwork(Invalid):
@@ -27,6 +28,13 @@ class _LinkEntry(BaseModel):
     b: str = Field(min_length=1)
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
     delay_ms: float = Field(1.0, ge=0, allow_inf_nan=False)
+
+
+class _HostEntry(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=63)
+    node: str = Field(min_length=1)
 
 
 def parse(document: object) -> Topology:
@@ -49,7 +57,12 @@ def inspect(document: object) -> tuple[Topology, list[str]]:
         link = _link(index, raw, problems)
         if link is not None and _fits(link, names, links, problems):
             links.append(link)
-    return Topology(nodes=names, links=tuple(links)), problems
+    hosts: list[Host] = []
+    for index, raw in enumerate(_entries(document, "hosts", problems)):
+        host = _host(index, raw, problems)
+        if host is not None and _has_place(host, names, hosts, problems):
+            hosts.append(host)
+    return Topology(nodes=names, links=tuple(links), hosts=tuple(hosts)), problems
 
 
 def _entries(document: Mapping[object, object], part: str, problems: list[str]) -> list[object]:
@@ -83,10 +96,28 @@ def _link(index: int, raw: object, problems: list[str]) -> Link | None:
     try:
         return Link(**_LinkEntry.model_validate(raw).model_dump())
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            where = ".".join(str(part) for part in found["loc"])
-            problems.append(f"{title}: {where + ': ' if where else ''}{found['msg']}")
+        problems.extend(told(title, error))
         return None
+
+
+def _host(index: int, raw: object, problems: list[str]) -> Host | None:
+    title = f"host {index + 1}"
+    if isinstance(raw, Mapping) and isinstance(raw.get("name"), str):
+        title = f"host {raw['name']}"
+    try:
+        return Host(**_HostEntry.model_validate(raw).model_dump())
+    except ValidationError as error:
+        problems.extend(told(title, error))
+        return None
+
+
+def told(title: str, error: ValidationError) -> list[str]:
+    """What is wrong with an entry, a line for each field."""
+    lines = []
+    for found in error.errors(include_url=False):
+        where = ".".join(str(part) for part in found["loc"])
+        lines.append(f"{title}: {where + ': ' if where else ''}{found['msg']}")
+    return lines
 
 
 def _fits(link: Link, names: tuple[str, ...], links: list[Link], problems: list[str]) -> bool:
@@ -96,5 +127,16 @@ def _fits(link: Link, names: tuple[str, ...], links: list[Link], problems: list[
         wrong.append(f"{title}: joins a node to itself")
     if any({link.a, link.b} == {other.a, other.b} for other in links):
         wrong.append(f"{title}: listed twice")
+    problems.extend(wrong)
+    return not wrong
+
+
+def _has_place(host: Host, names: tuple[str, ...], hosts: list[Host], problems: list[str]) -> bool:
+    title = f"host {host.name}"
+    wrong = [] if host.node in names else [f"{title}: unknown node {host.node}"]
+    if host.name in names:
+        wrong.append(f"{title}: is a node's name")
+    if any(host.name == other.name for other in hosts):
+        wrong.append(f"{title}: named twice")
     problems.extend(wrong)
     return not wrong

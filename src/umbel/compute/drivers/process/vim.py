@@ -16,6 +16,7 @@ import structlog
 
 from umbel.compute.drivers.process import launch, probe, procfs
 from umbel.compute.drivers.process.guard import Guard
+from umbel.compute.drivers.process.places import Here, Place
 from umbel.compute.drivers.process.records import Record, Records
 from umbel.compute.health import Limits, Pulse, after_probe, is_lost
 from umbel.compute.model import Function, FunctionState, Instance, Node
@@ -30,15 +31,17 @@ _NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC
 
 
 class ProcessVim:
-    """Runs functions on this machine, whatever node they are for: a node is an address here.
+    """Runs functions on this machine, whatever node they are for: a node is an address here, or
+    a network namespace with one.
 
     `public_key` is the PEM file that opens viewers' tokens; `secret_for(function_id)` gives what
-    opens a function's control channel, the same after a restart. All calls on one event loop.
+    opens a function's control channel, the same after a restart; `place` where on this machine a
+    node's processes run. All calls on one event loop.
     """
 
     features = Feature.SURVIVES_CONTROL_PLANE | Feature.MEASURES_LOAD
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- the last three are for other machines than the usual one
         self,
         state_dir: Path,
         public_key: Path,
@@ -47,6 +50,7 @@ class ProcessVim:
         *,
         command: Sequence[str] = launch.MEDIA_COMMAND,
         limits: Limits = Limits(),
+        place: Place = Here(),
     ) -> None:
         self._records = Records(state_dir)
         self._public_key = public_key.resolve()
@@ -54,6 +58,7 @@ class ProcessVim:
         self._clock = clock
         self._command = tuple(command)
         self._limits = limits
+        self._place = place
         self._guards: dict[str, Guard] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._watchers: list[Callable[[str], None]] = []
@@ -167,7 +172,8 @@ class ProcessVim:
             ports=last.ports if last is not None and last.address == node.address else {},
         )
         try:
-            self._launch(replace(record, ports=launch.free_ports(record)))
+            free = self._place.at(node.name, lambda: launch.free_ports(record))
+            self._launch(replace(record, ports=free))
         except OSError as error:
             if function.id not in self._guards:
                 self._restore(function.id, last)
@@ -182,7 +188,8 @@ class ProcessVim:
         ready_path.unlink(missing_ok=True)
         argv = launch.words(self._command, record, ready_path, self._public_key)
         env = launch.environment(os.environ, self._secret_for(record.id))
-        pid = launch.start(argv, env, self._records.log_path(record.id))
+        log_path = self._records.log_path(record.id)
+        pid = self._place.at(record.node, lambda: launch.start(argv, env, log_path))
         # Until we reap our child its pid stays its own, even if it has ended already.
         process = procfs.look(pid)
         started = replace(record, pid=pid, start_ticks=process.start_ticks if process else 0)

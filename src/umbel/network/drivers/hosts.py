@@ -1,0 +1,130 @@
+"""`Host` for nodes that are network namespaces of this machine: by `ip` in batches.
+
+In: sites with the ports their switches made. Out: the namespace's addresses, routes and permanent
+neighbour, as the overlay wants them. An operator's real node is set up by its own means
+(docs/howto/real-switch.md says how).
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+from collections.abc import Iterator, Mapping
+
+from umbel.kit.errors import NotFound, Unavailable
+from umbel.network.sites import INSIDE, Plugs, Site, cable_bridge
+
+STREAMS = "10.203.0.0/16"
+"""Where streams are sent."""
+
+STREAM_MAC = "02:75:6d:62:6c:fe"
+"""The Ethernet address that the overlay's switches have for nodes' functions."""
+
+_CABLE_PREFIX = 30
+_WAIT_S = 10.0
+
+
+class HostNotSetUp(Unavailable):
+    """The node's addresses could not be set."""
+
+    code = "umbel.host_not_set_up"
+
+
+class NoNamespace(NotFound):
+    """The node is no namespace of this machine."""
+
+    code = "umbel.no_namespace"
+
+
+class NetnsHost:
+    """Sets up nodes by the namespace each one is."""
+
+    def __init__(self, namespaces: Mapping[str, str]) -> None:
+        self._namespaces = namespaces
+
+    async def configure(self, site: Site, plugs: Plugs) -> None:
+        """As the Protocol says. Raises NoNamespace, HostNotSetUp."""
+        namespace = self._namespaces.get(site.node)
+        if namespace is None:
+            raise NoNamespace(f"{site.node} is no namespace", node=site.node)
+        # What was set on the old devices may be gone or not: these may fail.
+        await _ip(namespace, "-force", lines=stale(site))
+        said = await _ip(namespace, lines=commands(site))
+        if said:
+            raise HostNotSetUp(f"{site.node}: {said}", node=site.node)
+        await _quietly(
+            *("ip", "netns", "exec", namespace),
+            *("ethtool", "-K", INSIDE, "tx", "off"),
+        )
+
+
+def stream_gateway(gateway: str) -> str:
+    """The address by which a node sends streams into the overlay: the last host of its access
+    network. `gateway` has its prefix length."""
+    return str(ipaddress.IPv4Interface(gateway).network.broadcast_address - 1)
+
+
+def commands(site: Site) -> list[str]:
+    """What `ip -batch` is to do in the node's namespace, each as good twice as once."""
+    via = stream_gateway(site.gateway)
+    return [
+        f"addr replace {site.gateway} dev {INSIDE}",
+        f"link set {INSIDE} up",
+        f"neigh replace {via} lladdr {STREAM_MAC} dev {INSIDE} nud permanent",
+        f"route replace {STREAMS} via {via} dev {INSIDE}",
+        *_cables(site),
+    ]
+
+
+def stale(site: Site) -> list[str]:
+    """The addresses that cables have, which their bridges will have."""
+    return [
+        f"addr del {site.underlay[neighbour]}/{_CABLE_PREFIX} dev {device}"
+        for neighbour, device in site.cables.items()
+        if neighbour in site.underlay
+    ]
+
+
+def _cables(site: Site) -> Iterator[str]:
+    for neighbour, device in site.cables.items():
+        yield f"link set {device} up"
+        if neighbour in site.underlay:
+            bridge = cable_bridge(neighbour)
+            yield f"addr replace {site.underlay[neighbour]}/{_CABLE_PREFIX} dev {bridge}"
+            yield f"link set {bridge} up"
+
+
+async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
+    """What `ip` complains of; empty when all went well."""
+    if not lines:
+        return ""
+    process = await asyncio.create_subprocess_exec(
+        *("ip", "-n", namespace, *options, "-batch", "-"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(_WAIT_S):
+            _, said = await process.communicate("\n".join(lines).encode())
+    except TimeoutError:
+        _kill(process)
+        await process.wait()
+        return "ip does not end"
+    return "" if process.returncode == 0 else said.decode(errors="replace").strip()
+
+
+async def _quietly(*command: str) -> None:
+    """Offloads that a device does not have are no error, nor is a missing ethtool."""
+    with contextlib.suppress(OSError):
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        await process.wait()
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()

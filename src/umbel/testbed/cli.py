@@ -1,0 +1,122 @@
+"""`umbel testbed`: up, down, status, shell. Options in; progress, a table or a shell out."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from umbel.kit import netns
+from umbel.kit.errors import NotFound
+from umbel.kit.terminal import telling
+from umbel.network import files
+from umbel.testbed import build, inspection, ruins, state
+
+app = typer.Typer(no_args_is_help=True, help="An operator's network on this machine, as root.")
+
+Name = Annotated[str, typer.Option(help="the testbed's name: a small letter, then up to nine more")]
+Dir = Annotated[Path, typer.Option("--dir", help="where testbeds keep their files")]
+_BUILT_IN = ("sls", "vpm")
+
+
+class NoSuchPlace(NotFound):
+    """The testbed has no node or host of this name."""
+
+    code = "umbel.no_such_place"
+
+
+@app.command()
+def up(
+    topology: Annotated[str, typer.Option(help="sls, vpm, or a network file (YAML)")] = "sls",
+    name: Name = "umbel",
+    dir_: Dir = state.FOLDER,
+) -> None:
+    """Make a network: a namespace and an Open vSwitch for every node, links, hosts.
+
+    The sites file it writes is a network file for `umbel serve --network`.
+    """
+    folder = (dir_ / name).resolve()
+    with telling():
+        built_in = topology in _BUILT_IN
+        document = files.builtin(topology) if built_in else files.read(Path(topology))
+        with _bars() as progress:
+            made = build.up(document, name, folder=folder, progress=progress)
+    places = f"{len(made.nodes)} nodes, {len(made.links)} links, {len(made.hosts)} hosts"
+    typer.echo(f"testbed {name}: {places}; management 10.{made.octet}.0.0/16")
+    typer.echo(str(state.sites_file(folder)))
+
+
+@app.command()
+def down(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
+    """Remove every trace of a testbed, also of one that crashed. Nothing there is no error."""
+    with telling():
+        build.check_root()
+        with _bars() as progress:
+            found = ruins.down(name, (dir_ / name).resolve(), progress)
+    if found.anything:
+        gone = f"{len(found.pids)} processes, {len(found.namespaces)} namespaces"
+        typer.echo(f"testbed {name} is gone: {gone}, {len(found.devices)} devices")
+    else:
+        typer.echo(f"there is nothing of a testbed {name}")
+
+
+@app.command()
+def status(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
+    """Show a testbed's nodes and hosts. Exit code 1 when a part of it is missing."""
+    folder = (dir_ / name).resolve()
+    with telling():
+        made = state.load(folder, name)
+        rows = inspection.look(made, folder)
+    table = Table(title=f"testbed {name}: {state.sites_file(folder)}", title_justify="left")
+    for heading in ("name", "kind", "namespace", "address", "switch", "processes"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        style = "" if row.good else "red"
+        cells = (row.name, row.kind, row.namespace, row.address, row.switch, str(row.processes))
+        table.add_row(*cells, style=style)
+    Console().print(table)
+    if not all(row.good for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def shell(
+    node: Annotated[str, typer.Argument(help="a node or host")],
+    name: Name = "umbel",
+    dir_: Dir = state.FOLDER,
+) -> None:
+    """A shell inside a node or host; Open vSwitch's tools find the node's switch there."""
+    folder = (dir_ / name).resolve()
+    with telling():
+        build.check_root()
+        made = state.load(folder, name)
+        places = {place.name: place.namespace for place in made.nodes}
+        places |= {place.name: place.namespace for place in made.hosts}
+        if node not in places or not (netns.FOLDER / places[node]).exists():
+            raise NoSuchPlace(f"Testbed {name} has: {', '.join(places)}", name=node)
+    wanted = os.environ.get("SHELL", "/bin/sh")
+    program = wanted if shutil.which(wanted) else "/bin/sh"
+    words = ["ip", "netns", "exec", places[node], program]
+    # The shell takes this process's place: it gets the terminal, and its exit code is ours.
+    os.execvpe("ip", words, build.environment(folder, node))  # noqa: S606, S607
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Bars on stderr, one for each step, which the call that it gives moves."""
+    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
+        tasks = {}
+
+        def move(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = bars.add_task(step, total=total)
+            bars.update(tasks[step], completed=done, total=total)
+
+        yield move

@@ -1,0 +1,275 @@
+"""What a testbed is made of: a network document in, devices, addresses and names out. Pure.
+
+build.py makes it. Everything has the testbed's name in it or lives in a namespace that has, so
+that two never meet and nothing stays behind. Addresses: management 10.K.0.0/16, K the testbed's
+own; the rest lives in namespaces only and is the same in all: links 10.201.0.0/16, access networks
+10.202.N.0/24, streams 10.203.0.0/16.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network
+
+from umbel.compute import inventory
+from umbel.compute.model import Node
+from umbel.kit.errors import Invalid
+from umbel.network import sitesfile, topology
+from umbel.network.model import Host, Link, Topology
+from umbel.network.sites import Site, cable_bridge
+from umbel.network.sitesfile import Sites
+from umbel.network.topology import BadNetwork
+
+OVSDB_PORT = 6640
+OCTETS = range(96, 128)
+STREAMS = "10.203.0.0/16"
+MOST_NODES = 254
+LINK_MTU = 1600
+"""An access network's frame of 1500 bytes with a tunnel's headers around it."""
+
+_LINKS = IPv4Network("10.201.0.0/16")
+_DATAPATHS = 0x756D62000000
+_FIRST_HOST = 10
+_MOST_HOSTS = 200
+_NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
+
+
+class BadTestbedName(Invalid):
+    """A testbed's name is a small letter and then up to nine small letters and digits."""
+
+    code = "umbel.bad_testbed_name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cable:
+    """A node's end of a link: its device, the bridge that will have it and the underlay address
+    with prefix length, and the Mbit/s it may send."""
+
+    neighbour: str
+    device: str
+    bridge: str
+    address: str
+    mbps: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodePlan:
+    """A node. `management` is its address; `outer` the root namespace's end of its `mgmt0`;
+    `hosts` the devices that lead to hosts, with each host's Ethernet address and own address."""
+
+    number: int
+    node: Node
+    namespace: str
+    management: str
+    outer: str
+    site: Site
+    cables: tuple[Cable, ...]
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.node.name
+
+    @property
+    def inside_mac(self) -> str:
+        """The Ethernet address of its gateway port."""
+        low = self.site.datapath_id & 0xFFFFFFFFFF
+        return ":".join(f"{byte:02x}" for byte in (0x02, *low.to_bytes(5, "big")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostPlan:
+    """A host. `device` is the node's end of its cable, `address` has the prefix length."""
+
+    name: str
+    node: str
+    namespace: str
+    device: str
+    mac: str
+    address: str
+    gateway: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A testbed. `octet` is its K."""
+
+    name: str
+    octet: int
+    nodes: tuple[NodePlan, ...]
+    hosts: tuple[HostPlan, ...]
+    links: tuple[Link, ...]
+    default_access: str = ""
+
+    @property
+    def bridge(self) -> str:
+        """The management network's bridge in the root namespace."""
+        return f"{self.name}-mgmt"
+
+    @property
+    def controller(self) -> str:
+        """The root namespace's address in the management network."""
+        return f"10.{self.octet}.0.1"
+
+    def hosts_of(self, node: str) -> tuple[HostPlan, ...]:
+        """Those on a node's access network."""
+        return tuple(host for host in self.hosts if host.node == node)
+
+
+def check_name(name: str) -> str:
+    """The name. Raises BadTestbedName: device names have room for no more, and a hyphen would let
+    one testbed's names begin like another's."""
+    if not _NAME.fullmatch(name):
+        raise BadTestbedName(f"{name!r}: {(BadTestbedName.__doc__ or '').strip()}", name=name)
+    return name
+
+
+def plan(document: object, name: str, octet: int) -> Plan:
+    """The testbed of a network document. Raises BadNetwork with every problem in `problems`,
+    BadTestbedName."""
+    check_name(name)
+    nodes, wrong_nodes = inventory.inspect(document)
+    found, wrong_links = topology.inspect(document)
+    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *_too_many(found)]))
+    if problems:
+        raise BadNetwork(f"The network file has {len(problems)} problem(s)", problems=problems)
+    numbers = {node.name: number for number, node in enumerate(nodes.nodes, start=1)}
+    hosts = tuple(_hosts(found.hosts, numbers, name))
+    cables = _cables(found.links, numbers)
+    return Plan(
+        name=name,
+        octet=octet,
+        nodes=tuple(
+            _node(replace(node, address=f"10.{octet}.{number}.1"), number, name, cables, hosts)
+            for number, node in enumerate(nodes.nodes, start=1)
+        ),
+        hosts=hosts,
+        links=found.links,
+        default_access=nodes.default_access,
+    )
+
+
+def sites(testbed: Plan) -> Sites:
+    """Its switches."""
+    return Sites(
+        sites=tuple(node.site for node in testbed.nodes),
+        controller=testbed.controller,
+        namespaces=testbed.name,
+    )
+
+
+def document(testbed: Plan) -> dict[str, object]:
+    """The sites file of a testbed: a network document whose nodes have their addresses there, and
+    their switches."""
+    access = {"default_access": testbed.default_access} if testbed.default_access else {}
+    return {
+        **access,
+        "nodes": [_entry(plan.node) for plan in testbed.nodes],
+        "links": [
+            {"a": link.a, "b": link.b, "mbps": link.mbps, "delay_ms": link.delay_ms}
+            for link in testbed.links
+        ],
+        "hosts": [{"name": host.name, "node": host.node} for host in testbed.hosts],
+        **sitesfile.part(sites(testbed)),
+    }
+
+
+def access_network(number: int) -> str:
+    """Of node `number`."""
+    return f"10.202.{number}.0/24"
+
+
+def free_octet(used: Iterable[IPv4Network]) -> int | None:
+    """A K whose 10.K.0.0/16 meets none of the networks in use, or at worst lies within a wider
+    one; None when there is none."""
+    used = tuple(used)
+    for taken in (used, tuple(network for network in used if network.prefixlen >= 16)):
+        for octet in OCTETS:
+            network = IPv4Network(f"10.{octet}.0.0/16")
+            if not any(network.overlaps(other) for other in taken):
+                return octet
+    return None
+
+
+def _entry(node: Node) -> dict[str, object]:
+    return {
+        "name": node.name,
+        "kind": node.kind.value,
+        "address": node.address,
+        "cores": node.cores,
+        "memory_mb": node.memory_mb,
+        "mbps": node.mbps,
+        "prefixes": list(node.prefixes),
+    }
+
+
+def _too_many(found: Topology) -> Iterator[str]:
+    if len(found.nodes) > MOST_NODES:
+        yield f"{len(found.nodes)} nodes are more than a testbed's {MOST_NODES}"
+    if len(found.links) > _LINKS.num_addresses // 4:
+        yield f"{len(found.links)} links are more than a testbed's {_LINKS.num_addresses // 4}"
+    for name in sorted({host.node for host in found.hosts}):
+        count = sum(host.node == name for host in found.hosts)
+        if count > _MOST_HOSTS:
+            yield f"node {name}: {count} hosts are more than a testbed's {_MOST_HOSTS}"
+
+
+def _node(
+    node: Node,
+    number: int,
+    testbed: str,
+    cables: Mapping[str, list[Cable]],
+    hosts: Iterable[HostPlan],
+) -> NodePlan:
+    mine = tuple(cables.get(node.name, ()))
+    site = Site(
+        node=node.name,
+        ovsdb=f"tcp:{node.address}:{OVSDB_PORT}",
+        datapath_id=_DATAPATHS + number,
+        underlay={cable.neighbour: cable.address.partition("/")[0] for cable in mine},
+        gateway=f"10.202.{number}.1/24",
+        hosts=tuple(host.device for host in hosts if host.node == node.name),
+        cables={cable.neighbour: cable.device for cable in mine},
+    )
+    return NodePlan(
+        number=number,
+        node=replace(node, prefixes=(access_network(number),)),
+        namespace=f"{testbed}-{node.name}",
+        management=node.address,
+        outer=f"{testbed}-m{number}",
+        site=site,
+        cables=mine,
+    )
+
+
+def _cables(links: Iterable[Link], numbers: Mapping[str, int]) -> dict[str, list[Cable]]:
+    found: dict[str, list[Cable]] = {}
+    for index, link in enumerate(links):
+        first = int(_LINKS.network_address) + 4 * index + 1
+        for offset, (here, there) in enumerate(((link.a, link.b), (link.b, link.a))):
+            found.setdefault(here, []).append(
+                Cable(
+                    neighbour=there,
+                    device=f"link{numbers[there]}",
+                    bridge=cable_bridge(there),
+                    address=f"{IPv4Address(first + offset)}/30",
+                    mbps=link.mbps,
+                )
+            )
+    return found
+
+
+def _hosts(hosts: Iterable[Host], numbers: Mapping[str, int], testbed: str) -> Iterator[HostPlan]:
+    next_free = dict.fromkeys(numbers, _FIRST_HOST)
+    for host in hosts:
+        number, last = numbers[host.node], next_free[host.node]
+        next_free[host.node] += 1
+        yield HostPlan(
+            name=host.name,
+            node=host.node,
+            namespace=f"{testbed}-{host.name}",
+            device=f"host{last}",
+            mac=f"02:75:6d:00:{number:02x}:{last:02x}",
+            address=f"10.202.{number}.{last}/24",
+            gateway=f"10.202.{number}.1",
+        )
