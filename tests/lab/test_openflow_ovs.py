@@ -23,17 +23,12 @@ from umbel.network.model import (
     Rule,
     UseGroup,
 )
+from umbel.network.signals import PortChanged, Signal, SwitchDown, SwitchRefused
 from umbel.network.spanning import Drawing, Role, span
 
 pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
 
-from umbel.network.drivers.openflow.controller import (
-    Controller,
-    Event,
-    PortChanged,
-    SwitchDown,
-    SwitchRefused,
-)
+from umbel.network.drivers.openflow.controller import Controller
 
 ABSENT = ovs.absent()
 pytestmark = [
@@ -97,7 +92,7 @@ class Lab:
 
     def __init__(self, switches: dict[str, Ovs]) -> None:
         self.switches = switches
-        self.events: list[Event] = []
+        self.events: list[Signal] = []
         self.controller = Controller(self.events.append)
 
     async def connect(self) -> None:

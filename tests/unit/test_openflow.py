@@ -27,19 +27,19 @@ from umbel.network.model import (
     SetField,
     UseGroup,
 )
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from umbel.network.drivers.openflow.codec import Codec
-from umbel.network.drivers.openflow.controller import (
-    Controller,
-    Event,
+from umbel.network.signals import (
     PortChanged,
+    Signal,
     SwitchDown,
     SwitchGone,
     SwitchUp,
     UnknownSwitch,
 )
+
+pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
+
+from umbel.network.drivers.openflow.codec import Codec
+from umbel.network.drivers.openflow.controller import Controller
 
 VERSIONS = [frames.V13, frames.V14]
 RULE = Rule(
@@ -125,7 +125,7 @@ class Ground:
     """A controller, what it told, and the puppets at it."""
 
     def __init__(self, **times_s: float) -> None:
-        self.events: list[Event] = []
+        self.events: list[Signal] = []
         self.controller = Controller(self.events.append, **times_s)
         self.port = 0
         self._puppets: list[Puppet] = []

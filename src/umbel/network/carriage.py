@@ -14,7 +14,7 @@ from itertools import pairwise
 from umbel.kit.errors import Conflict, Unprocessable
 from umbel.network.spanning import SpanningTree
 
-_MOST_STREAMS, _MOST_PORTS = 0xFFFE, 0x3FFF  # both go into the ids of groups
+MOST_STREAMS, _MOST_PORTS = 0xFFFE, 0x3FFF  # both go into the ids of groups
 
 
 class BadCarriage(Unprocessable):
@@ -265,8 +265,8 @@ def clashes(streams: Sequence[Stream]) -> Iterator[str]:
 
 
 def _wrong(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:
-    if not 1 <= carriage.stream.number <= _MOST_STREAMS:
-        yield f"its number is not in 1..{_MOST_STREAMS}"
+    if not 1 <= carriage.stream.number <= MOST_STREAMS:
+        yield f"its number is not in 1..{MOST_STREAMS}"
     lost = [leaf for leaf in carriage.leaves if leaf not in carriage.tree.nodes]
     yield from (f"leaf {leaf} is not in the tree below the root" for leaf in lost)
     for path in carriage.paths:

@@ -4,11 +4,12 @@ In: programs from flows.py or read from switches. Out: changes that a driver app
 another or as one bundle; what is the same on both sides is not touched.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from umbel.network.model import (
     Change,
     Delete,
+    Field,
     Group,
     GroupKind,
     Meter,
@@ -17,6 +18,7 @@ from umbel.network.model import (
     Rule,
 )
 
+_FARTHEST = 1 << 30
 Step = tuple[str, tuple[Change, ...]]
 """A node and what changes in its switch."""
 
@@ -52,9 +54,66 @@ def rollout(
     return tuple(step for step in (*laid, *taken) if step[1])
 
 
+def rounds(
+    have: Mapping[str, Program],
+    want: Mapping[str, Program],
+    depths: Mapping[int, Mapping[str, int]],
+) -> tuple[Mapping[str, tuple[Change, ...]], ...]:
+    """As `rollout` for many streams at once, each in the order of its own tree: the changes of a
+    round may be made on all switches at the same time. `depths` tells by stream number how far
+    from the root nodes are; a stream or node it leaves out counts as farthest."""
+    nothing, far = Program(), _FARTHEST
+    laid: dict[int, dict[str, list[Change]]] = {}
+    taken: dict[int, dict[str, list[Change]]] = {}
+    for node in sorted(have.keys() | want.keys()):
+        both = have.get(node, nothing), want.get(node, nothing)
+        for found, changes in ((laid, _puts(*both)), (taken, _deletes(*both))):
+            for change in changes:
+                depth = depths.get(stream_of(change.entry), {}).get(node, far)
+                found.setdefault(depth, {}).setdefault(node, []).append(change)
+    in_order = [laid[depth] for depth in sorted(laid, reverse=True)]
+    in_order += [taken[depth] for depth in sorted(taken)]
+    return tuple({node: tuple(some) for node, some in step.items()} for step in in_order)
+
+
+def left(have: Program, changes: Sequence[Change]) -> tuple[Change, ...]:
+    """Those of the changes that are still to be made where a switch holds `have`."""
+    held = {_key(entry): entry for entry in entries(have)}
+    found: list[Change] = []
+    for change in changes:
+        key = _key(change.entry)
+        if isinstance(change, Put) and held.get(key) != change.entry:
+            found.append(Put(entry=change.entry, new=key not in held))
+        elif isinstance(change, Delete) and key in held:
+            found.append(change)
+    return tuple(found)
+
+
+def merge(program: Program, kept: Iterable[Rule | Group | Meter]) -> Program:
+    """The program, and those of the entries whose keys and ids it does not use."""
+    used = {_key(entry) for entry in entries(program)}
+    return apply(program, [Put(entry=entry) for entry in kept if _key(entry) not in used])
+
+
+def entries(program: Program) -> Iterator[Rule | Group | Meter]:
+    """All that a program is made of."""
+    yield from program.rules
+    yield from program.groups
+    yield from program.meters
+
+
+def stream_of(entry: Rule | Group | Meter) -> int:
+    """The number of the stream that an entry serves; 0 for one that serves all or none."""
+    if isinstance(entry, Group):
+        return entry.id >> 16
+    if isinstance(entry, Meter):
+        return 0
+    return entry.metadata or int(dict(entry.match).get(Field.METADATA, 0))
+
+
 def apply(have: Program, changes: Sequence[Change]) -> Program:
     """What a switch holds after the changes."""
-    held = {_key(entry): entry for entry in _entries(have)}
+    held = {_key(entry): entry for entry in entries(have)}
     for change in changes:
         if isinstance(change, Put):
             held[_key(change.entry)] = change.entry
@@ -67,27 +126,21 @@ def apply(have: Program, changes: Sequence[Change]) -> Program:
     )
 
 
-def _entries(program: Program) -> Iterator[Rule | Group | Meter]:
-    yield from program.rules
-    yield from program.groups
-    yield from program.meters
-
-
 def _key(entry: Rule | Group | Meter) -> object:
     return entry.key if isinstance(entry, Rule) else (type(entry).__name__, entry.id)
 
 
 def _puts(have: Program, want: Program) -> list[Put]:
     """Used before user: meters, groups, those that use groups, rules from the last table up."""
-    held = {_key(entry): entry for entry in _entries(have)}
-    changed = [entry for entry in _entries(want) if held.get(_key(entry)) != entry]
+    held = {_key(entry): entry for entry in entries(have)}
+    changed = [entry for entry in entries(want) if held.get(_key(entry)) != entry]
     return [Put(entry=e, new=_key(e) not in held) for e in sorted(changed, key=_depth)]
 
 
 def _deletes(have: Program, want: Program) -> list[Delete]:
     """User before used."""
-    wanted = {_key(entry) for entry in _entries(want)}
-    gone = [entry for entry in _entries(have) if _key(entry) not in wanted]
+    wanted = {_key(entry) for entry in entries(want)}
+    gone = [entry for entry in entries(have) if _key(entry) not in wanted]
     return [Delete(entry=entry) for entry in sorted(gone, key=_depth, reverse=True)]
 
 

@@ -155,17 +155,29 @@ class Overlay:
         on = {link for way in ways for link in way}
         return tuple(link for link in tree.links if link in on) if not wish.refused else ()
 
-    def tunnels(self) -> Mapping[str, tuple[str, ...]]:
-        """Toward which neighbours each node is to have a tunnel."""
+    def carries(self, name: str) -> bool:
+        """Whether there is a stream of the name, whose root is drawn."""
+        return name in self.wishes and self.has(self.wishes[name].root)
+
+    def depths(self) -> Mapping[int, Mapping[str, int]]:
+        """For each stream's number, how far from its root nodes are."""
+        return {
+            wish.stream.number: self.tree(name).depths
+            for name, wish in self.wishes.items()
+            if self.carries(name)
+        }
+
+    def tunnels(self, *, whole: bool = False) -> Mapping[str, tuple[str, ...]]:
+        """Toward which neighbours each node is to have a tunnel; `whole`: toward all."""
         near: dict[str, set[str]] = {name: set() for name in self.ground.drawing.roles}
-        for a, b in self._joined:
+        for a, b in self.ground.links if whole else self._joined:
             near[a].add(b)
             near[b].add(a)
         return {name: tuple(sorted(others)) for name, others in near.items()}
 
     def ready(self, plugs: Mapping[str, Plugs]) -> bool:
         """Whether all the links that streams go over have their tunnels."""
-        used = (link for name in self.wishes if self._rooted(name) for link in self.used(name))
+        used = (link for name in self.wishes if self.carries(name) for link in self.used(name))
         return all(_plugged(plugs, a, b) for a, b in used)
 
     def weave(self, plugs: Mapping[str, Plugs]) -> Woven:
@@ -187,9 +199,6 @@ class Overlay:
 
     def _with(self, wish: Wish) -> "Overlay":
         return replace(self, wishes={**self.wishes, wish.stream.name: wish})
-
-    def _rooted(self, name: str) -> bool:
-        return self.has(self.wishes[name].root)
 
     def _bare(self, name: str) -> Carriage:
         wish = self.wishes.get(name)

@@ -5,14 +5,16 @@ from typing import Protocol
 
 from umbel.network.carriage import Slice
 from umbel.network.counters import Count, FabricCounts
-from umbel.network.model import Endpoint, Hop
+from umbel.network.model import Change, Endpoint, Hop, Program
+from umbel.network.signals import Port
 from umbel.network.sites import Plugs, Site, Wiring
 from umbel.network.slices import Flow, QueueClass
 from umbel.network.spanning import Pair
 
 
 class Fabric(Protocol):
-    """Makes a delivery tree's hops carry packets."""
+    """Makes a delivery tree's hops carry packets. Where it `copies`, all hops of a stream start at
+    one node, whose function sends each packet once: the network makes the copies."""
 
     @property
     def copies(self) -> bool:
@@ -76,3 +78,30 @@ class Queues(Protocol):
     async def counts(self, node: str, device: str) -> Mapping[int, Count]:
         """What each class sent and dropped, by number; nothing where there are none. Raises
         Unavailable."""
+
+
+class Switchboard(Protocol):
+    """Where switches connect, by their datapath ids. Signals go to whom it was made with."""
+
+    @property
+    def switches(self) -> frozenset[int]:
+        """Those connected now."""
+
+    async def listen(self, host: str, port: int) -> int:
+        """Take switches over TCP. Answers the port, which the kernel picks for 0."""
+
+    async def close(self) -> None:
+        """Let go of all switches; what they hold goes on."""
+
+    def ports(self, dpid: int) -> tuple[Port, ...]:
+        """A switch's ports. Raises UnknownSwitch."""
+
+    async def held(self, dpid: int) -> Program | None:
+        """What it holds; None when that is not all ours. Raises UnknownSwitch, SwitchGone."""
+
+    async def clear(self, dpid: int) -> None:
+        """Empty it. Raises UnknownSwitch, SwitchGone."""
+
+    async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
+        """Make the changes at once or, if it can, not at all. Raises UnknownSwitch, SwitchGone or
+        SwitchRefused."""

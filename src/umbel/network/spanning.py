@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from umbel.kit.errors import Unprocessable
 
@@ -56,6 +57,14 @@ class SpanningTree:
     def nodes(self) -> tuple[str, ...]:
         """The root and then every other node, none before its parent."""
         return (self.root, *self.parents)
+
+    @cached_property
+    def depths(self) -> Mapping[str, int]:
+        """How many links each node is from the root."""
+        found = {self.root: 0}
+        for child, parent in self.parents.items():
+            found[child] = found[parent] + 1
+        return found
 
     @property
     def links(self) -> tuple[Pair, ...]:
@@ -132,14 +141,12 @@ def rooted(drawing: Drawing, root: str, leaves: Collection[str]) -> Drawing:
 def protectors(tree: SpanningTree) -> tuple[Pair, ...]:
     """The redundant links that the tree may need when any one of its links is lost: the one that
     mends it best, and the one that the node above the lost link has itself, if there is one."""
-    depth = {tree.root: 0}
-    for child, parent in tree.parents.items():
-        depth[child] = depth[parent] + 1
+    depth = tree.depths
     mended = {name: name for name in tree.nodes}  # the next node up whose link is not mended yet
     beside: set[str] = set()
     needed: dict[Pair, None] = {}
     for link in tree.redundant:
-        if _mends(tree, link, depth, mended):
+        if _mends(tree, link, mended):
             needed[link] = None
         for above, below in (link, link[::-1]):
             lost = below
@@ -151,9 +158,7 @@ def protectors(tree: SpanningTree) -> tuple[Pair, ...]:
     return tuple(needed)
 
 
-def _mends(
-    tree: SpanningTree, link: Pair, depth: Mapping[str, int], mended: dict[str, str]
-) -> bool:
+def _mends(tree: SpanningTree, link: Pair, mended: dict[str, str]) -> bool:
     """Whether the link is the first to bridge some link of the tree; those it bridges are noted."""
 
     def head(name: str) -> str:
@@ -162,6 +167,7 @@ def _mends(
             name = mended[name]
         return name
 
+    depth = tree.depths
     a, b, is_first = head(link[0]), head(link[1]), False
     while a != b:
         a, b = (a, b) if depth[a] >= depth[b] else (b, a)

@@ -213,6 +213,12 @@ class MemoryNetwork:
             self.switches.setdefault(here.node, MemorySwitch())
             self._ends[here] = there
 
+    def part(self, at: Plug) -> None:
+        """The port, and so its link, is gone. One without a link is no error."""
+        far = self._ends.pop(at, None)
+        if far is not None:
+            del self._ends[far]
+
     def attach(self, at: Plug, function: Function) -> None:
         """A function gets what leaves by a port, and sends its answer in by it."""
         self._functions[at] = function

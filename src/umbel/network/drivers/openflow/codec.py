@@ -5,7 +5,7 @@ the network's own values. Nothing here sends.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from os_ken.ofproto import ofproto_protocol
@@ -27,18 +27,10 @@ from umbel.network.model import (
     SetField,
     UseGroup,
 )
+from umbel.network.signals import Port
 
 _ORDER = {name.value: index for index, name in enumerate(Field)}
 _ALL_BITS = 0xFFFFFFFFFFFFFFFF
-
-
-@dataclass(frozen=True, kw_only=True)
-class Port:
-    """A switch's port. `live` is what failover groups go by."""
-
-    number: int
-    name: str
-    live: bool
 
 
 class _Foreign(Exception):

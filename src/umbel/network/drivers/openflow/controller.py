@@ -12,59 +12,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from umbel.kit.errors import Invalid, NotFound, Unavailable
+from umbel.kit.errors import Invalid, Unavailable
 from umbel.network import changes as changing
 from umbel.network.counters import SwitchCounts
 from umbel.network.drivers.openflow import frames, statistics
-from umbel.network.drivers.openflow.codec import Codec, Port
+from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Frame, Framer, Garbage
 from umbel.network.model import Change, Meter, Program, Put
+from umbel.network.signals import (
+    Admit,
+    Port,
+    PortChanged,
+    SwitchDown,
+    SwitchGone,
+    SwitchRefused,
+    SwitchUp,
+    Tell,
+    UnknownSwitch,
+)
 
 _HELLO = struct.pack("!BBHIHHI", frames.V14, frames.HELLO, 16, 0, 1, 8, 0x30)
 """Ours: versions 1.4 and 1.3."""
-
-
-class SwitchRefused(Invalid):
-    """The switch does not take the change."""
-
-    code = "umbel.switch_refused"
-
-
-class SwitchGone(Unavailable):
-    """The switch is not connected or did not answer in time."""
-
-    code = "umbel.switch_gone"
-
-
-class UnknownSwitch(NotFound):
-    """No switch of that datapath id is connected."""
-
-    code = "umbel.unknown_switch"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwitchUp:
-    """The switch can be changed now."""
-
-    dpid: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwitchDown:
-    """Its connection is gone; what it holds goes on."""
-
-    dpid: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PortChanged:
-    """A port came, went (then it is not live) or changed its life."""
-
-    dpid: int
-    port: Port
-
-
-Event = SwitchUp | SwitchDown | PortChanged
 
 
 @dataclass
@@ -88,7 +56,7 @@ class Channel:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        tell: Callable[["Channel", Any], None],
+        tell: Callable[["Channel", Port, bool], None],
         timeout_s: float,
     ) -> None:
         self._reader, self._writer, self._tell = reader, writer, tell
@@ -235,26 +203,28 @@ class Channel:
 
     def _port(self, status: Any) -> None:
         port = self.codec.port(status.desc)
-        if status.reason == self.codec.ofproto.OFPPR_DELETE:
+        gone = bool(status.reason == self.codec.ofproto.OFPPR_DELETE)
+        if gone:
             self.ports.pop(port.number, None)
             port = Port(number=port.number, name=port.name, live=False)
         else:
             self.ports[port.number] = port
         if self.dpid:
-            self._tell(self, port)
+            self._tell(self, port, gone)
 
 
 class Controller:
-    """Where switches connect. `tell` is called with each event, in order, and must not block."""
+    """Where switches connect. A switch that is not admitted is let go at once."""
 
     def __init__(
         self,
-        tell: Callable[[Event], None],
+        tell: Tell,
         *,
+        admit: Admit = lambda _dpid: True,
         echo_s: float = 1.0,
         timeout_s: float = 3.0,
     ) -> None:
-        self._tell = tell
+        self._tell, self._admit = tell, admit
         self._echo_s, self._timeout_s = echo_s, timeout_s
         self._channels: dict[int, Channel] = {}
         self._open: dict[Channel, asyncio.Task[None] | None] = {}
@@ -326,13 +296,17 @@ class Controller:
         if last:
             await channel.commit(last)
 
+    async def clear(self, dpid: int) -> None:
+        """Empty the switch. Raises UnknownSwitch, SwitchGone."""
+        channel = self._channel(dpid)
+        await channel.commit(channel.codec.clear())
+
     async def ensure(self, dpid: int, want: Program, *, make_first: bool = False) -> int:
         """Make the switch hold exactly this; answers how many changes that took. What is not ours
         is removed, with all else. Raises as apply."""
         have = await self.held(dpid)
         if have is None:
-            channel = self._channel(dpid)
-            await channel.commit(channel.codec.clear())
+            await self.clear(dpid)
             have = Program()
         changes = changing.diff(have, want, make_first=make_first)
         if changes:
@@ -363,6 +337,9 @@ class Controller:
         """Greets the switch, then asks for a sign of life; closes the connection without one."""
         try:
             await channel.greet()
+            if not self._admit(channel.dpid):
+                channel.close()
+                return
             before = self._channels.pop(channel.dpid, None)
             if before is not None:
                 before.close()
@@ -375,6 +352,6 @@ class Controller:
         except (Unavailable, Invalid, TimeoutError):
             channel.close()
 
-    def _port(self, channel: Channel, port: Port) -> None:
+    def _port(self, channel: Channel, port: Port, gone: bool) -> None:
         if self._channels.get(channel.dpid) is channel:
-            self._tell(PortChanged(dpid=channel.dpid, port=port))
+            self._tell(PortChanged(dpid=channel.dpid, port=port, gone=gone))

@@ -1,0 +1,64 @@
+"""What a controller tells of switches, by datapath id, and how it refuses. Values only."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from umbel.kit.errors import Invalid, NotFound, Unavailable
+
+
+class SwitchRefused(Invalid):
+    """The switch does not take the change."""
+
+    code = "umbel.switch_refused"
+
+
+class SwitchGone(Unavailable):
+    """The switch is not connected or did not answer in time."""
+
+    code = "umbel.switch_gone"
+
+
+class UnknownSwitch(NotFound):
+    """No switch of that datapath id is connected."""
+
+    code = "umbel.unknown_switch"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """A switch's port. `live` is what failover groups go by."""
+
+    number: int
+    name: str
+    live: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchUp:
+    """The switch can be changed now."""
+
+    dpid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchDown:
+    """Its connection is gone; what it holds goes on."""
+
+    dpid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PortChanged:
+    """A port came, went (then it is `gone` and not live) or changed its life."""
+
+    dpid: int
+    port: Port
+    gone: bool = False
+
+
+Signal = SwitchUp | SwitchDown | PortChanged
+Tell = Callable[[Signal], None]
+"""Called with each signal, in order; it must not block."""
+
+Admit = Callable[[int], bool]
+"""Whether a switch of that datapath id is one of ours."""

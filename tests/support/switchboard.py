@@ -1,0 +1,243 @@
+"""An operator's switches in memory: their bridges, their controller's end, and links to cut.
+
+What OVSDB and OpenFlow do to real switches happens at once here, so that a fabric over them can be
+asked, on virtual time, where each packet goes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from umbel.kit.errors import Unavailable
+from umbel.network.drivers.switch import MemoryNetwork, MemorySwitch, Plug, Refused
+from umbel.network.model import Change, Endpoint, Field, Program, Put
+from umbel.network.signals import (
+    Admit,
+    Port,
+    PortChanged,
+    SwitchDown,
+    SwitchRefused,
+    SwitchUp,
+    Tell,
+    UnknownSwitch,
+)
+from umbel.network.sites import Plugs, Site, Wiring
+
+OUTSIDE, INSIDE = 100, 60
+FIRST_ID = 0x756D62000000
+Got = Counter[tuple[str, str, int]]
+
+
+def sites(names: Sequence[str], links: Iterable[tuple[str, str]]) -> dict[str, Site]:
+    """A site for each name, numbered from 1."""
+    near: dict[str, dict[str, str]] = {name: {} for name in names}
+    for number, (a, b) in enumerate(links):
+        near[a][b], near[b][a] = f"10.201.{number}.1", f"10.201.{number}.2"
+    return {
+        name: Site(
+            node=name,
+            ovsdb=f"tcp:10.99.{number}.1:6640",
+            datapath_id=FIRST_ID + number,
+            underlay=near[name],
+            gateway=f"10.202.{number}.1/24",
+        )
+        for number, name in enumerate(names, start=1)
+    }
+
+
+def function(sites_: Mapping[str, Site], node: str, port: int) -> Endpoint:
+    """A process of a node."""
+    number = sites_[node].datapath_id - FIRST_ID
+    return Endpoint(node=node, address=f"10.99.{number}.1", port=port)
+
+
+@dataclass
+class World:
+    """The switches, what their databases say, and who listens to them."""
+
+    sites: Mapping[str, Site]
+    net: MemoryNetwork = field(default_factory=MemoryNetwork)
+    wired: dict[str, dict[str, int]] = field(default_factory=dict)
+    cut: set[frozenset[str]] = field(default_factory=set)
+    boards: list["MemoryBoard"] = field(default_factory=list)
+    away: set[str] = field(default_factory=set)
+    deaf: set[str] = field(default_factory=set)
+    changes: Counter[str] = field(default_factory=Counter)
+    refuses: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        for node in self.sites:
+            self.net.switches[node] = MemorySwitch()
+            self.wired[node] = {}
+
+    def board(self, tell: Tell, *, admit: Admit) -> "MemoryBoard":
+        """A controller takes the place of the one before."""
+        made = MemoryBoard(self, tell, admit)
+        self.boards = [made]
+        return made
+
+    def lose(self, a: str, b: str) -> None:
+        """A link is cut: both ends notice at once."""
+        self.cut.add(frozenset((a, b)))
+        self._life(a, b)
+
+    def restore(self, a: str, b: str) -> None:
+        self.cut.discard(frozenset((a, b)))
+        self._life(a, b)
+
+    def leave(self, node: str) -> None:
+        """A switch loses its controller."""
+        self.away.add(node)
+        self._each(SwitchDown(dpid=self.sites[node].datapath_id))
+
+    def come(self, node: str) -> None:
+        self.away.discard(node)
+        self._each(SwitchUp(dpid=self.sites[node].datapath_id))
+
+    def ports(self, node: str) -> tuple[Port, ...]:
+        near = [
+            Port(number=number, name=f"to-{other}", live=self._live(node, other))
+            for other, number in self.wired[node].items()
+        ]
+        return (
+            *near,
+            Port(number=OUTSIDE, name="patch", live=True),
+            Port(number=INSIDE, name="ov0", live=True),
+        )
+
+    def send(self, node: str, to: Endpoint) -> tuple[Got, list[tuple[str, str]]]:
+        """One datagram from a process of a node: (node, address, port) of what arrived at
+        processes, and the links that were crossed. Nothing leaves elsewhere."""
+        packet = {
+            Field.ETH_DST: "02:00:00:00:00:fe",
+            Field.ETH_TYPE: 0x0800,
+            Field.IP_PROTO: 17,
+            Field.IPV4_SRC: self.sites[node].gateway.partition("/")[0],
+            Field.IPV4_DST: to.address,
+            Field.UDP_SRC: 40_000,
+            Field.UDP_DST: to.port,
+        }
+        delivered, crossed = self.net.send(Plug(node=node, port=INSIDE), packet)
+        assert {copy.at.port for copy in delivered} <= {INSIDE, OUTSIDE}
+        got = Counter(
+            (
+                copy.at.node,
+                str(copy.packet[Field.IPV4_DST]),
+                int(copy.packet[Field.UDP_DST]),
+            )
+            for copy in delivered
+        )
+        return got, crossed
+
+    def plug(self, node: str, near: Sequence[str]) -> None:
+        """A node's tunnels are these from now on."""
+        held = self.wired[node]
+        for other in [name for name in held if name not in near]:
+            number = held.pop(other)
+            self.net.part(Plug(node=node, port=number))
+            port = Port(number=number, name=f"to-{other}", live=False)
+            self._each(PortChanged(dpid=self.sites[node].datapath_id, port=port, gone=True), node)
+            self._life(node, other)
+        for other in [name for name in near if name not in held]:
+            held[other] = next(n for n in range(1, OUTSIDE) if n not in held.values())
+            if node in self.wired[other]:
+                self.net.join(
+                    Plug(node=node, port=held[other]),
+                    Plug(node=other, port=self.wired[other][node]),
+                )
+            self._life(node, other)
+
+    def _live(self, a: str, b: str) -> bool:
+        both = b in self.wired[a] and a in self.wired[b]
+        return both and frozenset((a, b)) not in self.cut
+
+    def _life(self, a: str, b: str) -> None:
+        for here, there in ((a, b), (b, a)):
+            number = self.wired[here].get(there)
+            if number is None:
+                continue
+            down, live = self.net.switches[here].down, self._live(here, there)
+            (down.discard if live else down.add)(number)
+            port = Port(number=number, name=f"to-{there}", live=live)
+            self._each(PortChanged(dpid=self.sites[here].datapath_id, port=port), here)
+
+    def _each(self, signal: SwitchUp | SwitchDown | PortChanged, node: str = "") -> None:
+        for board in self.boards:
+            if node not in self.away and not board.closed and board.listening:
+                board.tell(signal)
+
+
+@dataclass
+class MemoryBoard:
+    """The controller's end: every switch that is not away is connected as soon as it listens."""
+
+    world: World
+    tell: Tell
+    admit: Admit
+    listening: bool = False
+    closed: bool = False
+
+    @property
+    def switches(self) -> frozenset[int]:
+        there = self.world.sites.keys() - self.world.away
+        return frozenset(self.world.sites[node].datapath_id for node in there)
+
+    async def listen(self, host: str, port: int) -> int:
+        self.listening = True
+        for node, site in self.world.sites.items():
+            if node not in self.world.away and self.admit(site.datapath_id):
+                self.tell(SwitchUp(dpid=site.datapath_id))
+        return port or 6653
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def ports(self, dpid: int) -> tuple[Port, ...]:
+        return self.world.ports(self._node(dpid))
+
+    async def held(self, dpid: int) -> Program | None:
+        return self.world.net.switches[self._node(dpid)].program
+
+    async def clear(self, dpid: int) -> None:
+        self.world.net.switches[self._node(dpid)] = MemorySwitch()
+
+    async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
+        node = self._node(dpid)
+        for change in changes:
+            entry = change.entry
+            number = getattr(entry, "metadata", 0) or getattr(entry, "id", 0) >> 16
+            if isinstance(change, Put) and number in self.world.refuses:
+                raise SwitchRefused(type=5, number=1)
+        try:
+            self.world.net.switches[node].apply(changes)
+        except Refused as error:
+            raise SwitchRefused(error.message) from None
+        self.world.changes[node] += len(changes)
+
+    def _node(self, dpid: int) -> str:
+        for node, site in self.world.sites.items():
+            if site.datapath_id == dpid and node not in self.world.away:
+                return node
+        raise UnknownSwitch(dpid=dpid)
+
+
+@dataclass
+class MemoryBridges:
+    """Bridges that are made at once. Those of `deaf` nodes do not answer."""
+
+    world: World
+
+    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
+        if site.node in self.world.deaf:
+            raise Unavailable(node=site.node)
+        self.world.plug(site.node, [tunnel.neighbour for tunnel in wiring.tunnels])
+        number = site.datapath_id - FIRST_ID
+        return Plugs(
+            toward=dict(self.world.wired[site.node]),
+            outside=OUTSIDE,
+            inside=INSIDE,
+            inside_mac=f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}",
+        )
+
+    async def remove(self, site: Site) -> None:
+        self.world.plug(site.node, [])

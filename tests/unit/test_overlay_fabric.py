@@ -1,0 +1,252 @@
+"""The OpenFlow fabric over switches in memory, on virtual time: where every packet goes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from support.switchboard import MemoryBridges, World, function, sites
+from umbel.kit.clock import LoopClock
+from umbel.network import events
+from umbel.network.carriage import BadCarriage
+from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.drivers.openflow.terms import Terms
+from umbel.network.events import Event, LinkDown, LinkUp, PathChanged
+from umbel.network.ground import Pace
+from umbel.network.model import Endpoint, Hop
+from umbel.network.paths import NotInTopology
+from umbel.network.signals import SwitchRefused
+from umbel.network.spanning import Drawing, Role
+
+pytestmark = pytest.mark.looptime
+
+EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")
+LINKS = (
+    ("pe1", "c1"),
+    ("pe2", "c1"),
+    ("pe3", "c1"),
+    ("pe3", "c2"),
+    ("pe4", "c2"),
+    ("pe5", "c2"),
+    ("c1", "c2"),
+)
+DRAWING = Drawing(
+    roles={**dict.fromkeys(EDGES, Role.LEAF), "c1": Role.RELAY, "c2": Role.RELAY}, links=LINKS
+)
+SITES = sites(tuple(DRAWING.roles), LINKS)
+TERMS = Terms(host="127.0.0.1", adopt_s=30.0, pace=Pace(hold_down_s=5.0, grace_s=3.0))
+
+
+def hops(root: str, *ends: tuple[str, int]) -> list[Hop]:
+    return [Hop(source_node=root, target=function(SITES, node, port)) for node, port in ends]
+
+
+def at(*ends: tuple[str, int]) -> Counter[tuple[str, str, int]]:
+    """One packet at each of these processes."""
+    made = [function(SITES, node, port) for node, port in ends]
+    return Counter((end.node, end.address, end.port) for end in made)
+
+
+class Run:
+    """A fabric that runs over a world, and what it told."""
+
+    def __init__(self, world: World, fabric: OpenFlowFabric) -> None:
+        self.world, self.fabric = world, fabric
+        self.events: list[Event] = []
+        fabric.watch(self.events.append)
+
+    async def carry(self, name: str, wanted: list[Hop]) -> Endpoint:
+        answer = await self.fabric.ensure(name, wanted)
+        assert set(answer) == set(wanted)
+        (address,) = {(end.address, end.port) for end in answer.values()}
+        return Endpoint(node=wanted[0].source_node, address=address[0], port=address[1])
+
+    def told(self, *kinds: type[Event]) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kinds)]
+
+
+@asynccontextmanager
+async def running(
+    world: World, terms: Terms = TERMS, drawing: Drawing = DRAWING
+) -> AsyncIterator[Run]:
+    fabric = OpenFlowFabric(
+        world.sites, drawing, MemoryBridges(world), world.board, terms, LoopClock()
+    )
+    run = Run(world, fabric)
+    await fabric.start()
+    try:
+        yield run
+    finally:
+        await fabric.close()
+
+
+@pytest.fixture
+async def run() -> AsyncIterator[Run]:
+    async with running(World(SITES), replace(TERMS, adopt_s=0.0)) as made:
+        yield made
+
+
+def wires(world: World) -> set[tuple[str, str]]:
+    return {(a, b) for a, near in world.wired.items() for b in near}
+
+
+def both(links: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    return {pair for a, b in links for pair in ((a, b), (b, a))}
+
+
+async def test_each_process_gets_one_copy_over_one_tree(run: Run) -> None:
+    ends = (("pe4", 7001), ("pe4", 7002), ("pe2", 7001), ("pe1", 7009))
+    to = await run.carry("ev1", hops("pe1", *ends))
+    got, crossed = run.world.send("pe1", to)
+    assert got == at(*ends)
+    assert Counter(crossed) == Counter([("pe1", "c1"), ("c1", "c2"), ("c1", "pe2"), ("c2", "pe4")])
+    assert run.told(PathChanged)[-1] == PathChanged(
+        stream="ev1",
+        links=(("pe1", "c1"), ("c1", "pe2"), ("c1", "c2"), ("c2", "pe4")),
+    )
+    await run.fabric.remove("ev1")
+    assert run.world.send("pe1", to) == (Counter(), [])
+    assert run.told(PathChanged)[-1] == PathChanged(stream="ev1")
+
+
+async def test_only_what_trees_need_is_plugged(run: Run) -> None:
+    assert wires(run.world) == set()
+    line = Drawing(
+        roles={"pe1": Role.ROOT, "c1": Role.RELAY, "pe2": Role.LEAF, "c2": Role.NONE},
+        links=(("pe1", "c1"), ("c1", "pe2"), ("c1", "c2")),
+    )
+    await run.fabric.change(run.fabric.overlay.draw(line))
+    assert wires(run.world) == both([("pe1", "c1"), ("c1", "pe2")])
+    await run.fabric.change(run.fabric.overlay.draw(DRAWING))
+    await run.carry("ev1", hops("pe1", ("pe4", 7001)))
+    assert wires(run.world) == both(LINKS)  # pe3-c2 or pe3-c1 mends the triangle
+    await run.fabric.remove("ev1")
+    assert wires(run.world) == set()
+
+
+async def test_a_cut_link_is_gone_round_and_comes_back_as_a_spare(run: Run) -> None:
+    to = await run.carry("ev1", hops("pe1", ("pe4", 7001)))
+    run.world.lose("c1", "c2")
+    assert run.told(LinkDown) == [LinkDown(a="c1", b="c2")]
+    await asyncio.sleep(0.01)
+    got, crossed = run.world.send("pe1", to)
+    assert got == at(("pe4", 7001))
+    assert crossed == [("pe1", "c1"), ("c1", "pe3"), ("pe3", "c2"), ("c2", "pe4")]
+    run.world.restore("c1", "c2")
+    await asyncio.sleep(4.9)
+    run.world.lose("c1", "c2")  # it flaps: it must be up for the whole hold-down
+    run.world.restore("c1", "c2")
+    await asyncio.sleep(4.9)
+    assert run.told(LinkUp) == []
+    changed = len(run.told(PathChanged))
+    await asyncio.sleep(0.2)
+    assert run.told(LinkUp) == [LinkUp(a="c1", b="c2")]
+    assert run.world.send("pe1", to) == (got, crossed)
+    assert len(run.told(PathChanged)) == changed
+    run.world.lose("c1", "pe3")
+    await asyncio.sleep(0.01)
+    assert run.world.send("pe1", to)[1] == [("pe1", "c1"), ("c1", "c2"), ("c2", "pe4")]
+
+
+async def test_what_nothing_can_mend_is_told_and_kept(run: Run) -> None:
+    to = await run.carry("ev1", hops("pe1", ("pe4", 7001), ("pe2", 7001)))
+    run.world.lose("c2", "pe4")
+    await asyncio.sleep(0.01)
+    assert run.world.send("pe1", to)[0] == at(("pe2", 7001))
+    last = run.told(PathChanged)[-1]
+    assert isinstance(last, PathChanged)
+    assert last.error == "link c2-pe4 is down"
+    run.world.restore("c2", "pe4")
+    assert run.world.send("pe1", to)[0] == at(("pe2", 7001), ("pe4", 7001))
+    await asyncio.sleep(5.1)
+    last = run.told(PathChanged)[-1]
+    assert isinstance(last, PathChanged)
+    assert last.error == ""
+
+
+async def test_a_new_fabric_sends_only_differences() -> None:
+    world, wanted = World(SITES), hops("pe1", ("pe4", 7001), ("pe2", 7001))
+    async with running(world) as first:
+        to = await first.carry("ev1", wanted)
+        await first.carry("ev2", hops("pe2", ("pe5", 7001)))
+    expected = world.send("pe1", to)
+    world.changes.clear()
+    async with running(world) as second:
+        await asyncio.sleep(1)
+        assert world.send("pe1", to) == expected
+        assert await second.carry("ev1", wanted) == to
+        assert world.send("pe1", to) == expected
+        assert not world.changes
+        held = sum(len(switch.program.rules) for switch in world.net.switches.values())
+        await asyncio.sleep(31)  # nobody asked for ev2 again
+        assert world.changes
+        left = sum(len(switch.program.rules) for switch in world.net.switches.values())
+        assert left < held
+        assert world.send("pe1", to) == expected
+
+
+async def test_a_switch_that_comes_late_or_back_gets_what_it_lacks(run: Run) -> None:
+    run.world.leave("c1")
+    to = await run.carry("ev1", hops("pe1", ("pe2", 7001)))
+    assert run.world.send("pe1", to)[0] == Counter()
+    run.world.come("c1")
+    await asyncio.sleep(0.01)
+    assert run.world.send("pe1", to)[0] == at(("pe2", 7001))
+    run.world.changes.clear()
+    run.world.leave("c1")
+    run.world.come("c1")
+    await asyncio.sleep(0.01)
+    assert not run.world.changes
+    assert [e.kind for e in run.told(events.SwitchUp, events.SwitchDown)][-4:] == [
+        "switch_down",
+        "switch_up",
+    ] * 2
+
+
+async def test_a_refused_rule_leaves_nothing_behind(run: Run) -> None:
+    number = run.fabric.stream("ev1").number
+    run.world.refuses.add(number)
+    other = await run.carry("ev2", hops("pe1", ("pe3", 7001)))
+    before = {node: switch.program for node, switch in run.world.net.switches.items()}
+    with pytest.raises(SwitchRefused):
+        await run.fabric.ensure("ev1", hops("pe1", ("pe4", 7001)))
+    assert {node: switch.program for node, switch in run.world.net.switches.items()} == before
+    assert run.world.send("pe1", other)[0] == at(("pe3", 7001))
+    last = run.told(PathChanged)[-1]
+    assert isinstance(last, PathChanged)
+    assert last.stream == "ev1"
+    assert "refuses a rule (type 5, number 1)" in last.error
+    run.world.refuses.clear()
+    to = await run.carry("ev1", hops("pe1", ("pe4", 7001)))
+    assert run.world.send("pe1", to)[0] == at(("pe4", 7001))
+
+
+async def test_a_database_that_does_not_answer_is_asked_again(run: Run) -> None:
+    run.world.deaf.add("c2")
+    to = await run.carry("ev1", hops("pe1", ("pe2", 7001), ("pe4", 7001)))
+    assert run.world.send("pe1", to)[0] == at(("pe2", 7001))
+    assert run.fabric.problems["ev1"] == ("no tunnel joins c1 and c2 yet",)
+    run.world.deaf.clear()
+    await asyncio.sleep(1.5)
+    assert run.world.send("pe1", to)[0] == at(("pe2", 7001), ("pe4", 7001))
+    assert not run.fabric.problems
+
+
+async def test_what_cannot_be_carried(run: Run) -> None:
+    mixed = [*hops("pe1", ("pe2", 7001)), *hops("pe3", ("pe4", 7001))]
+    with pytest.raises(BadCarriage):
+        await run.fabric.ensure("ev1", mixed)
+    with pytest.raises(NotInTopology):
+        await run.fabric.ensure(
+            "ev1",
+            [Hop(source_node="pe1", target=Endpoint(node="pe9", address="10.99.9.1", port=1))],
+        )
+
+
+async def test_a_foreign_switch_is_not_admitted(run: Run) -> None:
+    (board,) = run.world.boards
+    assert not board.admit(0xBAD)
+    assert board.admit(SITES["c1"].datapath_id)
