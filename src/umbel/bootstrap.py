@@ -22,11 +22,18 @@ from umbel.compute.model import FunctionState, Instance
 from umbel.compute.ports import Vim
 from umbel.compute.service import Compute
 from umbel.delivery.collector import Collector
+from umbel.delivery.drivers.process import ProcessSolver
 from umbel.delivery.keeper import Keeper, Pace
+from umbel.delivery.planning import Planning, PlanPace
+from umbel.delivery.plans.live import LiveDemand
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
+from umbel.delivery.policy.virca import Virca
+from umbel.delivery.ports import Solver
 from umbel.delivery.service import Delivery
 from umbel.delivery.slicing import Slices, Underlay
 from umbel.delivery.store import DeliveryStore
@@ -46,7 +53,7 @@ from umbel.network.model import Topology
 from umbel.network.northbound import Northbound, Switches
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
-from umbel.network.slices import Grade, Offer, Terms
+from umbel.network.slices import Offer
 from umbel.network.store import SliceStore, WishStore
 from umbel.network.topology import BadNetwork
 from umbel.notify.drivers.http import HttpCourier
@@ -55,9 +62,10 @@ from umbel.notify.ports import Courier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
+from umbel.planner.control import Periods
 from umbel.portal.app import create_app
 
-POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos())}
+POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +91,7 @@ class Drivers:
     courier: Courier = field(default_factory=HttpCourier)
     slicing: Underlay | None = None
     switches: Switches | None = None
+    solver: Solver = field(default_factory=ProcessSolver)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +108,7 @@ class System:
     notifier: Notifier
     slices: Slices
     network: Northbound
+    plans: Plans
     secrets: Secrets
     clock: Clock
 
@@ -118,6 +128,7 @@ class System:
 
     async def close(self) -> None:
         """Let go of everything; functions go on unless the settings say otherwise."""
+        await self.plans.close()
         if self.settings.stop_functions_on_exit:
             await self.compute.stop_all()
         await self.slices.close()
@@ -151,7 +162,8 @@ async def assemble(
     """
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock = clock or SystemClock()
-    nodes, links = read_network(settings.network_file)
+    document = network_document(settings.network_file)
+    nodes, links = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")
     drivers = drivers or real_drivers(settings, secrets, clock)
     database = database or Database(settings.database)
@@ -160,7 +172,7 @@ async def assemble(
     catalogue = Catalogue(database, journal, clock)
     store = DeliveryStore(database)
     collector = Collector(
-        compute=Compute(nodes, drivers.vim, clock),
+        compute=Compute(nodes, drivers.vim, clock, wake_s=settings.node_wake_s),
         network=Network(links, drivers.fabric),
         media=Media(drivers.media),
         store=store,
@@ -196,6 +208,15 @@ async def assemble(
         journal=journal,
         signer=secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
+        planning=_planning(settings, keeper, drivers.solver, clock),
+    )
+    watched = LiveDemand(store=store, collector=collector, clock=clock)
+    plans = Plans(
+        store=PlanStore(database),
+        journal=journal,
+        clock=clock,
+        platform=lambda: document,
+        watched=watched.rows,
     )
     return System(
         settings=settings,
@@ -209,22 +230,24 @@ async def assemble(
         slices=Slices(
             store=SliceStore(database),
             trees=store,
-            offer=Offer(topology=links, terms=read_terms(settings.network_file)),
+            offer=Offer(topology=links, terms=slices.inspect(document)[0]),
             clock=clock,
             under=drivers.slicing,
         ),
         network=Northbound(links, WishStore(database), clock, drivers.switches),
+        plans=plans,
         secrets=secrets,
         clock=clock,
     )
 
 
-def read_network(path: Path | None) -> tuple[Inventory, Topology]:
-    """The nodes and links of a network file, or of SLS's network without one.
+def network_document(path: Path | None) -> object:
+    """What a network file says, or SLS's network without one. Raises BadNetwork."""
+    return files.read(path) if path is not None else files.builtin("sls")
 
-    Raises BadNetwork with every problem of the file.
-    """
-    document = _document(path)
+
+def read_network(document: object) -> tuple[Inventory, Topology]:
+    """A network document's nodes and links. Raises BadNetwork with every problem of the file."""
     nodes, wrong_nodes = inventory.inspect(document)
     links, wrong_links = topology.inspect(document)
     _, wrong_terms = slices.inspect(document)
@@ -233,15 +256,6 @@ def read_network(path: Path | None) -> tuple[Inventory, Topology]:
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise BadNetwork(f"the network file has {many}", problems=problems)
     return nodes, links
-
-
-def read_terms(path: Path | None) -> Mapping[Grade, Terms]:
-    """What slices promise, as a network file that `read_network` takes says."""
-    return slices.inspect(_document(path))[0]
-
-
-def _document(path: Path | None) -> object:
-    return files.read(path) if path is not None else files.builtin("sls")
 
 
 def real_drivers(settings: Settings, secrets: Secrets, clock: Clock) -> Drivers:
@@ -298,3 +312,21 @@ def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:
         for one in instances.values()
         if one.state is FunctionState.ACTIVE
     }
+
+
+def _planning(settings: Settings, keeper: Keeper, solver: Solver, clock: Clock) -> Planning | None:
+    """The planner's service, for the policy that needs one."""
+    if settings.policy != Virca.name:
+        return None
+    periods = Periods(
+        sample_s=settings.plan_sample_s,
+        rca_s=settings.plan_rca_s,
+        virca_s=settings.plan_virca_s,
+    )
+    return Planning(
+        collector=keeper.collector,
+        keeper=keeper,
+        solver=solver,
+        clock=clock,
+        pace=PlanPace(periods=periods, solve_s=settings.plan_solve_s, gamma=settings.plan_gamma),
+    )

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from umbel import accounts
 from umbel.catalogue.model import UserRole
+from umbel.delivery.plans.main import run as run_plan
 from umbel.demo.run import demo as run_demo
 from umbel.kit import log
 from umbel.kit.config import Settings
@@ -24,6 +25,7 @@ user_app = typer.Typer(no_args_is_help=True, help="Accounts of this installation
 app.add_typer(user_app, name="user")
 app.add_typer(testbed_app, name="testbed")
 app.command("media")(run_media)
+app.command("plan")(run_plan)
 
 DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, function records")]
 
@@ -34,7 +36,7 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
     host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
     port: Annotated[int | None, typer.Option(help="port to listen on; 0: any free one")] = None,
     network: Annotated[Path | None, typer.Option(help="the network file (YAML)")] = None,
-    policy: Annotated[str | None, typer.Option(help="sls, consolidation or qos")] = None,
+    policy: Annotated[str | None, typer.Option(help="sls, consolidation, qos or virca")] = None,
     stop_functions_on_exit: Annotated[
         bool | None, typer.Option(help="leave nothing running on a clean exit")
     ] = None,

@@ -13,13 +13,17 @@ from zlib import crc32
 
 import pytest
 import schemathesis
+import yaml
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 from schemathesis.openapi import from_url
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from support import plan_files
 from support.http import World, make_system, serving, world
 from umbel import migrations
+from umbel.delivery.plans import child
+from umbel.delivery.plans.model import Asked
 from umbel.kit.db import Database
 from umbel.network.slices import Grade, SliceRequest
 from umbel.notify.model import Kind
@@ -27,11 +31,16 @@ from umbel.portal.app import create_app
 
 EVENTS = 12
 ENDLESS = {"/api/v1/state"}
+PLAN = Asked(document=yaml.safe_load(plan_files.NETWORK), rows=tuple(plan_files.rows()), gamma=1.0)
 
 
 @schemathesis.serializer("application/sdp")
 def _sdp(_context: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode("utf-8", "surrogatepass")
+
+
+async def _nothing(_asked: Asked, _hear: child.Hear, *, most_s: float) -> dict[str, object]:
+    return {"plan": {"nodes": [{"name": "pop", "why": []}], "hosts": {}, "flows": []}}
 
 
 @dataclass
@@ -72,6 +81,7 @@ class Front:
             await migrations.upgrade(database)
             system = make_system(database, self.folder)
             system.delivery.places = 1_000_000
+            system.plans.solver = _nothing
             async with (
                 world(system, served=True) as here,
                 serving(here.app) as (_server, self.base),
@@ -95,6 +105,7 @@ class Front:
             "session_id": sessions,
             "provider_id": [here.city.id, here.club.id],
             "username": ["viewer", "city", "club"],
+            "plan_id": [(await here.system.plans.ask(PLAN, by="operator")).id for _ in range(8)],
         }
         callbacks = [await here.system.notifier.register("http://a", [Kind.LINK_UP]) for _ in "ab"]
         self.ids["subscriber_id"] = [subscriber.id for subscriber, _ in callbacks]

@@ -124,3 +124,10 @@ async def test_of_many_who_want_a_lease_one_gets_it(store: DeliveryStore) -> Non
     for round_s in (0.0, 100.0):
         wanting = (store.hold("fleet", f"cp{n}", now_s=round_s, ttl_s=10) for n in range(8))
         assert sum(await asyncio.gather(*wanting)) == 1
+
+
+async def test_the_audience_is_counted_by_where_it_enters(store: DeliveryStore) -> None:
+    await store.open_session(session(1), None)
+    await store.open_session(replace(session(2), opened_s=NOW_S + 10), None)
+    await store.open_session(replace(session(3), access_node="pe5"), None)
+    assert await store.audience() == [(X, "pe2", 2, NOW_S + 5), (X, "pe5", 1, NOW_S)]

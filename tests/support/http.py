@@ -17,12 +17,17 @@ from support.delivery import MemoryDelivery
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
 from umbel.delivery.slicing import Slices
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.network import files, topology
+from umbel.network.northbound import Northbound, Switches
+from umbel.network.store import WishStore
 from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
@@ -31,6 +36,7 @@ from umbel.portal import auth
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer, bind
 
+SLS = topology.parse(files.builtin("sls"))
 PASSWORD = "correct horse battery"
 
 
@@ -45,12 +51,14 @@ class TestSystem:
     catalogue: Catalogue
     delivery: MemoryDelivery
     slices: Slices
+    plans: Plans
     signer: Signer
     verifier: Verifier
     clock: Clock
     settings: Settings
     courier: FakeCourier
     notifier: Notifier
+    network: Northbound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +102,9 @@ class World:
         return await self.system.catalogue.event(event.id)
 
 
-def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSystem:
+def make_system(
+    database: Database, data_dir: Path, switches: Switches | None = None, **settings: Any
+) -> TestSystem:
     """A system over `database`, with the delivery in memory."""
     clock = SystemClock()
     journal = Journal(database, poll_s=0.05)
@@ -115,13 +125,25 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
         catalogue=catalogue,
         delivery=MemoryDelivery(catalogue, signer, clock),
         slices=make_slices(database, clock),
+        plans=Plans(
+            store=PlanStore(database),
+            journal=journal,
+            clock=clock,
+            platform=files.builtin,
+            watched=_nobody,
+        ),
         signer=signer,
         verifier=Verifier(signer.public_key),
         clock=clock,
         settings=Settings(data_dir=data_dir, **settings),
         courier=courier,
         notifier=notifier,
+        network=Northbound(SLS, WishStore(database), clock, switches),
     )
+
+
+async def _nobody() -> tuple[dict[str, object], ...]:
+    return ()
 
 
 @contextlib.asynccontextmanager
@@ -147,6 +169,7 @@ async def world(
             yield World(system=system, app=app, client=client, city=city, club=club)
         finally:
             await system.slices.close()
+            await system.plans.close()
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,7 @@
 """A network document's nodes, checked: mapping in, Inventory out.
 
-network/topology.py parses the same mapping into links. Every problem is told at once, by name.
+network/topology.py parses the same mapping into links, delivery's plans its `planner` parts.
+Every problem is told at once, by name.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ class _NodeEntry(BaseModel):
     memory_mb: float = Field(2048.0, gt=0, allow_inf_nan=False)
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
     prefixes: tuple[str, ...] = ()
+    planner: object = Field(None, exclude=True)
 
     @field_validator("prefixes")
     @classmethod

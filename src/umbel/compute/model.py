@@ -55,6 +55,36 @@ LIFE_CYCLE = Table[FunctionState, FunctionEvent](
 )
 
 
+class NodeState(Enum):
+    """Whether a node may run functions."""
+
+    ACTIVE = "active"
+    DRAINING = "draining"  # takes nothing new; goes to standby when its last function is gone
+    STANDBY = "standby"
+    WAKING = "waking"
+
+
+class NodeEvent(Enum):
+    """What can happen to a node's state."""
+
+    RELEASE = "release"  # it is to rest
+    EMPTIED = "emptied"  # nothing runs there any more
+    CLAIM = "claim"  # it is needed
+    WOKEN = "woken"  # it has had the time to wake
+
+
+NODE_LIFE = Table[NodeState, NodeEvent](
+    {
+        (NodeState.ACTIVE, NodeEvent.RELEASE): NodeState.DRAINING,
+        (NodeState.DRAINING, NodeEvent.EMPTIED): NodeState.STANDBY,
+        (NodeState.DRAINING, NodeEvent.CLAIM): NodeState.ACTIVE,
+        (NodeState.STANDBY, NodeEvent.CLAIM): NodeState.WAKING,
+        (NodeState.WAKING, NodeEvent.WOKEN): NodeState.ACTIVE,
+        (NodeState.WAKING, NodeEvent.RELEASE): NodeState.STANDBY,
+    }
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """An edge or core machine that can run functions.

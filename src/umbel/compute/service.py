@@ -4,16 +4,17 @@ In: delivery's wanted functions. Out: what was done, what is observed, and a wak
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
-from umbel.compute import health, upkeep
+from umbel.compute import health, standby, upkeep
 from umbel.compute.access import AccessMap
 from umbel.compute.inventory import Inventory
-from umbel.compute.model import Function, Instance, Node
+from umbel.compute.model import Function, Instance, Node, NodeState
 from umbel.compute.ports import Vim
+from umbel.compute.standby import Standing
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError
 
@@ -40,8 +41,14 @@ class Done:
 class Compute:
     """Nodes and functions. One instance looks after all functions of its VIM."""
 
-    def __init__(self, inventory: Inventory, vim: Vim, clock: Clock) -> None:
+    def __init__(
+        self, inventory: Inventory, vim: Vim, clock: Clock, *, wake_s: float = 0.0
+    ) -> None:
         self._nodes = {node.name: node for node in inventory.nodes}
+        self._standings = dict.fromkeys(self._nodes, Standing())
+        self._resting: frozenset[str] = frozenset()
+        self._wake_s = wake_s
+        self._moved = asyncio.Event()
         self._access = AccessMap(inventory.nodes, inventory.default_access)
         self._vim = vim
         self._clock = clock
@@ -65,16 +72,39 @@ class Compute:
         name = self._access.node_of(client)
         return None if name is None else self._nodes[name]
 
+    def rest(self, names: Iterable[str]) -> None:
+        """Have exactly these nodes rest: each goes to standby once no function is left there,
+        and those not named any more wake. Raises NoSuchNode."""
+        self._resting = frozenset(self.node(name).name for name in names)
+        self._step(None)
+
+    def resting(self) -> frozenset[str]:
+        """The nodes that are to rest."""
+        return self._resting
+
+    def state(self, name: str) -> NodeState:
+        """Whether the node may run functions. Raises NoSuchNode."""
+        return self._standings[self.node(name).name].state
+
+    async def awake(self, name: str) -> None:
+        """Return once the node is up. It must have been claimed: `rest` without it."""
+        self.node(name)
+        while not self._is_up(name):
+            await self._moved.wait()
+
     async def ensure(self, wanted: Mapping[str, Function]) -> Done:
         """Make exactly `wanted` (by function id) run: start what is missing or failed, stop the
         rest. What fails again and again is started after longer and longer waits. A function
-        that cannot be started keeps no other from it. Doing it twice is doing it once."""
+        that cannot be started keeps no other from it; one for a node in standby wakes the node
+        and waits. Doing it twice is doing it once."""
         async with self._turn:
             have = await self._vim.running()
             now_s = self._clock.monotonic_s()
+            self._step({f.node for f in wanted.values()} | {i.node for i in have.values()})
             known = {id_: r for id_, r in self._records.items() if id_ in wanted}
             self._records = dict(upkeep.observe(have, known, now_s))
-            todo = upkeep.decide(wanted, have, self._records, now_s)
+            able = {id_: f for id_, f in wanted.items() if self._is_up(f.node)}
+            todo = upkeep.decide(able, have, self._records, now_s)
             touched = list(dict.fromkeys([*todo.stop, *todo.start]))
             errors = await asyncio.gather(*(self._bring(id_, todo) for id_ in touched))
             refused = {i: e for i, e in zip(touched, errors, strict=True) if e is not None}
@@ -100,6 +130,27 @@ class Compute:
         """Stop watching. Functions go on."""
         await self._vim.close()
 
+    def _step(self, busy: Iterable[str] | None) -> None:
+        """Move every node's state on; `busy` nodes have a function or are to have one."""
+        now_s = self._clock.monotonic_s()
+        before = self._standings
+        self._standings = standby.step(
+            before,
+            self._resting,
+            None if busy is None else frozenset(busy),
+            now_s=now_s,
+            wake_s=self._wake_s,
+        )
+        for name, standing in self._standings.items():
+            if standing.state is not before[name].state:
+                log.info("node state", node=name, state=standing.state.value)
+                self._moved.set()
+                self._moved = asyncio.Event()
+
+    def _is_up(self, name: str) -> bool:
+        standing = self._standings.get(name)  # a node that is not there is refused later
+        return standing is None or standing.state in standby.UP
+
     async def _bring(self, id_: str, todo: upkeep.Upkeep) -> UmbelError | None:
         try:
             if id_ in todo.stop:
@@ -123,6 +174,7 @@ class Compute:
         now_s = self._clock.monotonic_s()
         waits = [*todo.waiting.values()]
         waits += [health.may_start_in_s(self._records[id_], now_s) for id_ in refused]
+        waits += standby.waits_s(self._standings, now_s=now_s, wake_s=self._wake_s)
         return Done(
             started=tuple(id_ for id_ in todo.start if id_ not in refused),
             stopped=tuple(id_ for id_ in todo.stop if id_ not in refused),

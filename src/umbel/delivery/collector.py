@@ -7,8 +7,9 @@ and an `Observed` for the reconciler. Nothing here decides.
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind
+from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind, NodeState
 from umbel.compute.service import Compute
+from umbel.delivery import steering
 from umbel.delivery import trees as growing
 from umbel.delivery.model import (
     FunctionStatus,
@@ -19,6 +20,7 @@ from umbel.delivery.model import (
     Tree,
 )
 from umbel.delivery.reconcile import Carried, Observed
+from umbel.delivery.steering import Steering, Watch
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
@@ -45,11 +47,15 @@ class Collector:
     streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
     sessions: dict[tuple[str, str], int] = field(default_factory=dict)
     shunned: dict[str, float] = field(default_factory=dict)
+    steering: Steering | None = None
+    watching: dict[Watch, int] = field(default_factory=dict)
 
     async def refresh(self) -> None:
         """Look at everything."""
         self.instances = await self.compute.running()
         self.sessions = await self.store.counts()
+        if self.steering is not None:
+            self.watching = await self.store.watching()
         self.streams = await self.media.observe(map(self.server, self._active()))
 
     async def refresh_function(self, function: str) -> None:
@@ -81,6 +87,8 @@ class Collector:
         """Count a promise before the next look does."""
         key = (session.event, session.function)
         self.sessions[key] = max(0, self.sessions.get(key, 0) + more)
+        watch = (session.event, session.access_node, session.edge_node)
+        self.watching[watch] = max(0, self.watching.get(watch, 0) + more)
 
     def server(self, function: str) -> Server:
         """How to reach a function's media server. Raises Unavailable while it does not run."""
@@ -142,6 +150,8 @@ class Collector:
             nodes={node.name: _node_view(node, status[node.name]) for node in self.compute.nodes()},
             functions=self._functions(trees),
             broken_nodes=frozenset(self.shunned),
+            steering=self.steering,
+            watching=self.watching,
             links_free_mbps={
                 frozenset((link.a, link.b)): link.mbps - link.used_mbps for link in self.links(view)
             },
@@ -153,19 +163,25 @@ class Collector:
             here = [i for i in self.instances.values() if i.node == node.name]
             late = dict(self._late_viewers(node.name))
             starting = sum(1 for i in here if i.state is not FunctionState.ACTIVE)
+            state = self.compute.state(node.name)
+            cores_used = (
+                sum(i.cpu_cores for i in here)
+                + starting * self.costs.function_cores
+                + sum(late.values()) * self.costs.viewer_cores
+            )
             yield NodeStatus(
                 name=node.name,
                 kind=node.kind.value,
                 address=node.address,
                 cores=node.cores,
-                cores_used=sum(i.cpu_cores for i in here)
-                + starting * self.costs.function_cores
-                + sum(late.values()) * self.costs.viewer_cores,
+                cores_used=cores_used,
                 memory_mb=node.memory_mb,
                 memory_used_mb=sum(i.rss_mb for i in here) + starting * self.costs.function_mb,
                 mbps=node.mbps,
                 mbps_used=sum(s.mbps_out for i in here for s in self._states(i.id))
                 + sum(count * view.mbps(event) for event, count in late.items()),
+                state=state.value,
+                watts=round(steering.watts(node, self.compute.nodes(), state, cores_used), 1),
             )
 
     def links(self, view: View) -> Iterator[LinkStatus]:
@@ -283,4 +299,5 @@ def _node_view(node: Node, status: NodeStatus) -> NodeView:
         cores_free=node.cores - status.cores_used,
         memory_free_mb=node.memory_mb - status.memory_used_mb,
         mbps_free=node.mbps - status.mbps_used,
+        is_closed=status.state != NodeState.ACTIVE.value,
     )

@@ -90,6 +90,10 @@ class Keeper:
         """Ask for a look at an event, FLEET or CALENDAR."""
         self._wakeups.wake(key)
 
+    def leads(self) -> bool:
+        """Whether this instance looks after the fleet of functions now."""
+        return self._leases.get(FLEET, 0.0) > self.clock.now_s()
+
     def moved(self) -> asyncio.Event:
         """Set at the next change of what is observed; take it before looking."""
         return self._moved

@@ -81,7 +81,8 @@ class IngestPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeStatus:
-    """A node with what is used of it. CPU in cores, memory in MiB, rate in Mbit/s."""
+    """A node with what is used of it. CPU in cores, memory in MiB, rate in Mbit/s. `watts` are
+    those of the planner's power model; `state` is one of active, draining, standby, waking."""
 
     name: str
     kind: str
@@ -92,6 +93,8 @@ class NodeStatus:
     memory_used_mb: float
     mbps: float
     mbps_used: float
+    state: str = "active"
+    watts: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

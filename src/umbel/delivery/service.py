@@ -13,6 +13,7 @@ import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
+from umbel.compute.model import NodeState
 from umbel.delivery import trees
 from umbel.delivery.collector import Collector
 from umbel.delivery.keeper import FLEET, Keeper
@@ -26,8 +27,10 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
+from umbel.delivery.planning import Planning
 from umbel.delivery.policy.base import Assignment
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.view import NoCapacity
 from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
 from umbel.kit.errors import Conflict, Unavailable
@@ -70,15 +73,22 @@ class Delivery:
     journal: Journal
     signer: tokens.Signer
     default_access_node: str
+    planning: Planning | None = None
 
     async def run(self) -> None:
         """Keep the events until cancelled. A database that is away is waited for."""
+        planning: asyncio.Task[None] | None = None
         try:
             head = await _until_answered(self.journal.head)
             await _until_answered(self.keeper.start)
+            if self.planning is not None:
+                planning = asyncio.create_task(self.planning.run(), name="planning")
             while True:
                 head = await self._follow(head)
         finally:
+            if planning is not None:
+                planning.cancel()
+                await asyncio.gather(planning, return_exceptions=True)
             await self.keeper.close()
 
     async def _follow(self, head: int) -> int:
@@ -223,8 +233,13 @@ class Delivery:
             tree = wanted.get(event.id)
             if tree is not None and tree.root is not None:
                 return tree
-            view = self.collector.view(wanted)
-            planted = trees.plant(view, event.id, provider.access_node)
+            try:
+                view = self.collector.view(wanted)
+                planted = trees.plant(view, event.id, provider.access_node)
+            except NoCapacity:
+                if not await self._claimed(provider.access_node):
+                    raise
+                continue
             version = tree.version if tree is not None else 0
             try:
                 return await self.store.save_tree(
@@ -240,9 +255,13 @@ class Delivery:
             wanted = await self.store.trees()
             if event_id not in wanted:
                 raise EventNotOpen
-            assignment = self.keeper.policy.assign(
-                self.collector.view(wanted), event_id, access_node
-            )
+            view = self.collector.view(wanted)
+            try:
+                assignment = self.keeper.policy.assign(view, event_id, access_node)
+            except NoCapacity:
+                if self.planning is None or not await self.planning.rescue(event_id, access_node):
+                    raise
+                continue
             is_new = assignment.tree != wanted[event_id]
             session = self._session(event_id, access_node, assignment)
             try:
@@ -253,6 +272,11 @@ class Delivery:
                 self._wake(event_id)
             return session, assignment.tree
         raise NotReady
+
+    async def _claimed(self, node: str) -> bool:
+        """Whether the node rested, and is up now for what could not be placed there."""
+        closed = self.collector.compute.state(node) is not NodeState.ACTIVE
+        return closed and self.planning is not None and await self.planning.claim(node)
 
     def _session(self, event_id: str, access_node: str, assignment: Assignment) -> Session:
         now_s = self._now_s()

@@ -140,6 +140,23 @@ class DeliveryStore:
             rows = (await connection.execute(query)).all()
         return {(row[0], row[1]): row[2] for row in rows}
 
+    async def watching(self) -> dict[tuple[str, str, str], int]:
+        """How many sessions each (event, access node, edge's node) has."""
+        key = (sessions.c.event, sessions.c.access_node, sessions.c.edge_node)
+        query = sa.select(*key, sa.func.count()).group_by(*key)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+    async def audience(self) -> list[tuple[str, str, int, float]]:
+        """Event, access node, how many sessions, and when they were opened on average."""
+        key = (sessions.c.event, sessions.c.access_node)
+        opened_s = sa.func.avg(sessions.c.opened_s)
+        query = sa.select(*key, sa.func.count(), opened_s).group_by(*key).order_by(*key)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query)).all()
+        return [(row[0], row[1], row[2], float(row[3])) for row in rows]
+
     async def sweep(
         self, event: str, seen: Collection[str], *, now_s: float, idle_s: float
     ) -> list[Session]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from umbel.delivery.model import Branch, Tree
+from umbel.delivery.steering import Steering, Watch
 from umbel.kit.errors import Exhausted, NotFound
 from umbel.network.paths import Way
 
@@ -52,13 +53,15 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeView:
-    """A node's free room: CPU cores, MiB, and Mbit/s its functions may still send."""
+    """A node's free room: CPU cores, MiB, and Mbit/s its functions may still send. Nothing new is
+    placed on a closed node: it rests, is about to, or wakes."""
 
     name: str
     is_access: bool
     cores_free: float
     memory_free_mb: float
     mbps_free: float
+    is_closed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +91,8 @@ class View:
     costs: Costs = Costs()
     copies: bool = False
     """Whether the network copies streams by itself where ways part."""
+    steering: Steering | None = None
+    watching: Mapping[Watch, int] = field(default_factory=dict)
 
     def node(self, name: str) -> NodeView:
         """The node. Raises NoSuchNode."""
@@ -108,13 +113,15 @@ class View:
     def fits_viewer(self, node: str, event: str) -> bool:
         """Whether the node has CPU and rate for one more viewer of the event."""
         room = self.node(node)
-        return room.cores_free >= self.costs.viewer_cores and room.mbps_free >= self.mbps(event)
+        fits = room.cores_free >= self.costs.viewer_cores and room.mbps_free >= self.mbps(event)
+        return fits and not room.is_closed
 
     def fits_stream(self, node: str, event: str) -> bool:
         """Whether a running function of the node can take the event and a first viewer of it."""
         room, costs = self.node(node), self.costs
         return (
-            room.cores_free >= costs.stream_cores + costs.viewer_cores
+            not room.is_closed
+            and room.cores_free >= costs.stream_cores + costs.viewer_cores
             and room.memory_free_mb >= costs.stream_mb
             and room.mbps_free >= self.mbps(event)
         )
@@ -124,6 +131,7 @@ class View:
         room, costs = self.node(node), self.costs
         return (
             node not in self.broken_nodes
+            and not room.is_closed
             and room.cores_free >= costs.function_cores + costs.stream_cores
             and room.memory_free_mb >= costs.function_mb
         )
@@ -141,6 +149,9 @@ class View:
         return f"{role}-{node}-{number}"
 
     def carried(self, tree: Tree, branch: Branch) -> bool:
-        """Whether the branch's function is there and usable."""
+        """Whether the branch's function is there and usable. A closed node keeps its edges until
+        their viewers are gone, but forwards nothing: another can do that unnoticed."""
         function = self.functions.get(branch.function)
+        if branch.role == FORWARDER and self.node(branch.node).is_closed:
+            return False
         return (function is None or function.usable) and branch.node not in self.broken_nodes

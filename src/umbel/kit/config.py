@@ -17,9 +17,15 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address the front end listens on")
     port: int = Field(8000, ge=0, le=65535, description="its port; 0: the kernel chooses")
     network_file: Path | None = Field(None, description="nodes and links; empty: built-in SLS")
-    policy: Literal["sls", "consolidation", "qos"] = Field(
+    policy: Literal["sls", "consolidation", "qos", "virca"] = Field(
         "sls", description="where a viewer is served: docs/howto/own-network.md"
     )
+    plan_sample_s: float = Field(240.0, gt=0, description="virca: between samples of the demand")
+    plan_rca_s: float = Field(300.0, gt=0, description="virca: between looks at the routing")
+    plan_virca_s: float = Field(1800.0, gt=0, description="virca: between looks at the nodes")
+    plan_solve_s: float = Field(30.0, gt=0, description="virca: time for one run of the solver")
+    plan_gamma: float = Field(10.0, gt=0, description="virca: weight of quality against power")
+    node_wake_s: float = Field(5.0, ge=0, description="how long a node takes out of standby")
     linger_s: float = Field(10.0, ge=0, description="how long a branch outlives its last viewer")
     session_ttl_s: float = Field(3600.0, gt=0, description="life of a viewer's token")
     session_idle_s: float = Field(60.0, gt=0, description="an unseen session ends after this")

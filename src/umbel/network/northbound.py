@@ -5,6 +5,7 @@ things are. What was asked is kept in rows, so that a restart asks for it again.
 has no switches (loopback) drawings and paths are refused, and the rest says what there is.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Conflict, UmbelError
+from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.network import drawings, explain
 from umbel.network.carriage import BadCarriage, Door, Path, Receiver, Stream
@@ -29,6 +30,8 @@ from umbel.network.spanning import Drawing, Pair, Role, SpanningTree, pair
 from umbel.network.store import AskedPath, WishStore
 
 log = structlog.get_logger(__name__)
+
+_RETRY_S = 1.0
 
 
 class NotProgrammed(Conflict):
@@ -172,16 +175,25 @@ class Northbound:
         more, or yet, is logged and shown on its path."""
         if self._fabric is None:
             return
-        drawing = await self._store.drawing()
+        drawing, paths = await self._asked_before()
         if drawing is not None:
             await self._restored("drawing", self._fabric.overlay.draw(drawing))
-        for asked in await self._store.paths():
+        for asked in paths:
             try:
                 after = self._with(self._fabric, asked)
             except UmbelError as error:
                 log.warning("path not restored", path=asked.id, reason=error.message)
                 continue
             await self._restored(asked.id, after)
+
+    async def _asked_before(self) -> tuple[Drawing | None, list[AskedPath]]:
+        """What the rows say; a database that is away is waited for."""
+        while True:
+            try:
+                return await self._store.drawing(), await self._store.paths()
+            except Unavailable as error:
+                log.warning("waiting for the database", reason=error.message)
+                await asyncio.sleep(_RETRY_S)
 
     async def _restored(self, what: str, overlay: Overlay) -> None:
         try:

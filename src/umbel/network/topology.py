@@ -1,8 +1,8 @@
 """A network document's links and hosts, checked: mapping in, Topology out.
 
 The document is what files.py reads. Its nodes' own fields belong to compute/inventory.py, which
-parses the same mapping, and its switches to sitesfile.py; here only the nodes' names count. Every
-problem is told at once, by name.
+parses the same mapping, its switches to sitesfile.py, and `planner` parts to delivery's plans; here
+only the nodes' names count. Every problem is told at once, by name.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from umbel.kit.errors import Invalid
 from umbel.network.model import Host, Link, Topology
 
-_PARTS = frozenset({"nodes", "links", "hosts", "default_access", "sites", "management", "slices"})
+_PARTS = frozenset(
+    {"nodes", "links", "hosts", "default_access", "sites", "management", "slices", "planner"}
+)
 
 
 class BadNetwork(Invalid):
@@ -28,6 +30,7 @@ class _LinkEntry(BaseModel):
     b: str = Field(min_length=1)
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
     delay_ms: float = Field(1.0, ge=0, allow_inf_nan=False)
+    planner: object = Field(None, exclude=True)
 
 
 class _HostEntry(BaseModel):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from umbel.planner.fast import Fast
+from umbel.planner.fast import GBIT, Fast
 from umbel.planner.instance import Instance, with_paths
 from umbel.planner.linear import Flags, Floats
 from umbel.planner.problem import Resolution, Variant
@@ -69,7 +69,7 @@ def infrastructure_of(fast: Fast, values: Floats) -> Infrastructure:
         instance.nodes,
     )
     hits: dict[int, list[tuple[str, float]]] = {}
-    stored = values[columns["hit"]]
+    stored = np.minimum(values[columns["hit"]], _used(fast, values))
     for n in np.flatnonzero(stored > _SHARE).tolist():
         name = contents[int(places.hit_content[n])].name
         hits.setdefault(int(places.hit_node[n]), []).append((name, float(stored[n])))
@@ -91,6 +91,17 @@ def infrastructure_of(fast: Fast, values: Floats) -> Infrastructure:
     ends = instance.ends[places.host_end[hosting]].tolist()
     pairs = zip(ends, places.host_node[hosting].tolist(), strict=True)
     return Infrastructure(nodes=tuple(nodes), hosts={names[e]: names[i] for e, i in pairs})
+
+
+def _used(fast: Fast, values: Floats) -> Floats:
+    """The hit ratio that each cached content needs (5b): storage is free, so the program may give
+    more of it than anybody uses."""
+    instance, places, columns = fast.instance, fast.places, fast.linear.columns
+    used = np.zeros((instance.nodes, instance.contents + 1))
+    place = places.share_node, instance.commodities.content[places.share_commodity]
+    np.maximum.at(used, place, values[columns["share"]])
+    needed: Floats = used[places.hit_node, places.hit_content]
+    return needed
 
 
 def _services(fast: Fast, values: Floats) -> tuple[Service, ...]:
@@ -132,12 +143,26 @@ def _flows(fast: Fast, values: Floats) -> tuple[Flow, ...]:
         Flow(end=named[places.flow_end[n]], path=path(places.flow_path[n]), mbps=float(mbps[n]))
         for n in np.flatnonzero(mbps > _MBPS).tolist()
     ]
-    fetched = values[columns["y"]]
+    fetched = values[columns["y"]] * _needed(fast, values)[instance.path_to[places.fill_path]]
     flows += [
         Flow(end="", path=path(places.fill_path[n]), mbps=float(fetched[n]))
         for n in np.flatnonzero(fetched > _MBPS).tolist()
     ]
     return tuple(flows)
+
+
+def _needed(fast: Fast, values: Floats) -> Floats:
+    """The share of what a node could fetch that it has to: (3d) asks for no less, and the surplus
+    costs nothing."""
+    instance, places, columns = fast.instance, fast.places, fast.linear.columns
+    rows = fast.linear.rows["(3d)"]
+    fetched = np.bincount(
+        instance.path_to[places.fill_path], values[columns["y"]] * GBIT, instance.nodes
+    )
+    surplus = (fast.linear.matrix()[rows, :] @ values) - fast.linear.row_lower[rows]
+    part = 1.0 - np.maximum(surplus, 0.0) / np.where(fetched > 0, fetched, 1.0)
+    needed: Floats = np.clip(part, 0.0, 1.0)
+    return needed
 
 
 def confine(instance: Instance, infrastructure: Infrastructure) -> Instance:

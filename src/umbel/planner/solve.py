@@ -1,14 +1,26 @@
 """ViRCA: which nodes to run, where base bands go, who serves what. Problem in, Result out.
 
 A dive first; where its gap is too wide, ViRCA2, whose solution is feasible for ViRCA; then the
-branching search from the better of them; at last whole servers on what was chosen.
+branching search from the better of them; at last whole servers on what was chosen. Where time ran
+out before all that, a plan that needs no search.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from umbel.planner import checks, explain, fast, heuristics, highs, paths, rca, rounding
+from umbel.planner import (
+    checks,
+    explain,
+    fallback,
+    fast,
+    heuristics,
+    highs,
+    paths,
+    rca,
+    rounding,
+)
 from umbel.planner.fast import Fast
 from umbel.planner.highs import Limits, Outcome, Word
 from umbel.planner.instance import compile_problem
@@ -27,12 +39,35 @@ class Effort:
     gap_share: float = 0.005
 
 
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """What is being done now, the best objective so far and the bound, in W."""
+
+    stage: str
+    objective: float = np.inf
+    bound: float = -np.inf
+
+    @property
+    def gap(self) -> float:
+        """How much better a plan could still be."""
+        return max(0.0, self.objective - self.bound)
+
+
+Tell = Callable[[Progress], None]
+
+
+def silent(_progress: Progress) -> None:
+    """For who does not want to know."""
+
+
 # Of the time: at most this for a dive of ViRCA2, and what is kept back for whole servers.
 _GUESS_TIME = 0.25
 _ROUND_TIME = 0.15
 # Of the gap: for the choice of nodes, and for whole servers; the rest is what rounding may cost.
 _CHOICE_GAP = 0.4
 _ROUND_GAP = 0.05
+# Seconds for a plan where there is none yet, whatever the limit was.
+_LAST_S = 2.0
 
 
 def plan(
@@ -42,10 +77,12 @@ def plan(
     *,
     routes: Routes | None = None,
     effort: Effort = Effort(),
+    tell: Tell = silent,
 ) -> Result:
     """The best configuration. Raises BadProblem, TooManyPaths; infeasible is a value.
 
-    `routes` are those of the problem's network and routing, where the caller has kept them.
+    `routes` are those of the problem's network and routing, where the caller has kept them;
+    `tell` hears what is being done.
     """
     checks.check(problem)
     if routes is None:
@@ -53,7 +90,9 @@ def plan(
     instance = compile_problem(problem, routes, variant)
     program = fast.build(instance, goal)
     gap = effort.gap_share * instance.full_power_w
-    return finish(program, choose(program, limits_of(effort, gap)), gap, effort)
+    outcome = choose(program, limits_of(effort, gap), tell)
+    tell(Progress(stage="whole servers", objective=outcome.objective, bound=outcome.bound))
+    return finish(program, outcome, gap, effort)
 
 
 def limits_of(effort: Effort, gap: float) -> Limits:
@@ -61,13 +100,16 @@ def limits_of(effort: Effort, gap: float) -> Limits:
     return Limits(time_s=effort.time_s * (1 - _ROUND_TIME), gap=gap * _CHOICE_GAP)
 
 
-def choose(program: Fast, limits: Limits) -> Outcome:
+def choose(program: Fast, limits: Limits, tell: Tell = silent) -> Outcome:
     """Nodes and hosts: the compact program within limits."""
+    tell(Progress(stage="diving"))
     outcome = heuristics.dive(program.linear, limits)
     movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
     if outcome.word is Word.LIMIT and movable:
+        tell(Progress(stage="virca2", objective=outcome.objective, bound=outcome.bound))
         outcome = _with_guess(program, outcome, limits)
     if outcome.word is Word.LIMIT and outcome.run_s < limits.time_s:
+        tell(Progress(stage="branching", objective=outcome.objective, bound=outcome.bound))
         outcome = _search(program, outcome, limits)
     return outcome
 
@@ -108,17 +150,21 @@ def finish(program: Fast, outcome: Outcome, gap: float, effort: Effort) -> Resul
     if outcome.word is Word.INFEASIBLE:
         short = explain.binding(program, left_s)
         return Result(meaning=Meaning.INFEASIBLE, plan=None, report=report, binding=short)
-    if outcome.values is None:
-        return Result(meaning=Meaning.UNKNOWN, plan=None, report=report)
     limits = Limits(time_s=left_s, gap=gap * _ROUND_GAP)
-    return _verdict(program, rounding.whole(program, outcome.values, limits), report, gap)
+    best, took_s = None, 0.0
+    if outcome.values is not None:
+        best, took_s = rounding.whole(program, outcome.values, limits)
+    if best is None:
+        # A plan far from the best is better than none: this may take a little longer.
+        some, more_s = fallback.plans(
+            program, replace(limits, time_s=max(left_s - took_s, _LAST_S))
+        )
+        best = min(some, key=lambda one: rounding.objective(program, one), default=None)
+        took_s += more_s
+    return _verdict(program, best, replace(report, run_s=report.run_s + took_s), gap)
 
 
-def _verdict(
-    program: Fast, rounded: tuple[Plan | None, float], report: Report, gap: float
-) -> Result:
-    best, took_s = rounded
-    report = replace(report, run_s=report.run_s + took_s)
+def _verdict(program: Fast, best: Plan | None, report: Report, gap: float) -> Result:
     if best is None:
         missed = replace(report, objective=np.inf)
         return Result(meaning=Meaning.UNKNOWN, plan=None, report=missed)

@@ -39,6 +39,8 @@ class Metrics:
         self._cores = self._gauge("node_cores_used", "CPU cores used", "node")
         self._memory = self._gauge("node_memory_used_mebibytes", "Memory used", "node")
         self._node_rate = self._gauge("node_mbps_used", "Mbit/s sent", "node")
+        self._node_on = self._gauge("node_on", "Whether the node is not in standby", "node")
+        self._watts = self._gauge("node_watts", "Power by the planner's model", "node")
         self._link_rate = self._gauge("link_mbps_used", "Mbit/s of streams", "a", "b")
 
     def reader_came(self) -> None:
@@ -60,6 +62,8 @@ class Metrics:
             self._cores.labels(node.name).set(node.cores_used)
             self._memory.labels(node.name).set(node.memory_used_mb)
             self._node_rate.labels(node.name).set(node.mbps_used)
+            self._node_on.labels(node.name).set(node.state != "standby")
+            self._watts.labels(node.name).set(node.watts)
         for link in await system.delivery.links():
             self._link_rate.labels(link.a, link.b).set(link.used_mbps)
         return generate_latest(self._registry)

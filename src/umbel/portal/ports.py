@@ -2,7 +2,7 @@
 `System`. Each Protocol belongs to one group of the API's users.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from umbel.catalogue.service import Catalogue
@@ -16,6 +16,7 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
+from umbel.delivery.plans.model import Asked, PlanJob
 from umbel.delivery.slicing import LinkShare, SliceStatus
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
@@ -105,6 +106,29 @@ class Slicing(Protocol):
         """What of each link is promised, each way."""
 
 
+class Planning(Protocol):
+    """Plans on request, for operators."""
+
+    async def ask(
+        self, asked: Asked, *, by: str, of_platform: bool = False, from_live: bool = False
+    ) -> PlanJob:
+        """Take a request: of the platform's own network, for what is watched now, if so wished.
+        Raises BadPlanRequest, TooManyPlans."""
+
+    async def plan(self, plan_id: str) -> PlanJob:
+        """The job with its result. Raises NoSuchPlan."""
+
+    async def plans(self) -> Sequence[PlanJob]:
+        """Every job that is remembered, the newest first, without results."""
+
+    async def cancel(self, plan_id: str) -> None:
+        """Stop solving it; forget one that is over. Raises NoSuchPlan."""
+
+    async def why(self, plan_id: str, *, node: str = "", end: str = "") -> Mapping[str, object]:
+        """The reasons for a node's state, or for the paths to an end. Raises NoSuchPlan,
+        PlanNotReady (409), NotInPlan (404)."""
+
+
 class System(Protocol):
     """Everything `create_app` takes; a frozen dataclass of bootstrap's fits."""
 
@@ -127,6 +151,10 @@ class System(Protocol):
     @property
     def slices(self) -> Slicing:
         """What streams are promised."""
+
+    @property
+    def plans(self) -> Planning:
+        """Plans on request."""
 
     @property
     def journal(self) -> Journal:

@@ -22,14 +22,18 @@ class Sls:
     def assign(self, view: View, event: str, access_node: str) -> Assignment:
         view.node(access_node)
         for node in (access_node, *_access_nodes(view, access_node, NEIGHBOUR_HOPS)):
-            found = self._carrying(view, event, node) or self._lacking(view, event, node)
+            found = self.running(view, event, node)
             if found is not None:
                 return found
         for node in (access_node, *_access_nodes(view, access_node, None)):
-            found = self._created(view, event, node)
+            found = self.created(view, event, node)
             if found is not None:
                 return found
         raise NoCapacity(event=event, access_node=access_node)
+
+    def running(self, view: View, event: str, node: str) -> Assignment | None:
+        """Steps 1 and 2 on one node."""
+        return self._carrying(view, event, node) or self._lacking(view, event, node)
 
     def _carrying(self, view: View, event: str, node: str) -> Assignment | None:
         """Step 1: an edge streamer on that node already has the event."""
@@ -48,7 +52,7 @@ class Sls:
             return None
         return self._connected(view, event, edges[0].id, node)
 
-    def _created(self, view: View, event: str, node: str) -> Assignment | None:
+    def created(self, view: View, event: str, node: str) -> Assignment | None:
         """Step 4: a new edge streamer."""
         if not (view.fits_function(node) and view.fits_stream(node, event)):
             return None

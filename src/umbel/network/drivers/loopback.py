@@ -8,8 +8,6 @@ from umbel.network.model import Endpoint, Hop
 class LoopbackFabric:
     """Answers each hop's own target, and remembers which streams it carries."""
 
-    copies = False
-
     def __init__(self) -> None:
         self._streams: dict[str, tuple[Hop, ...]] = {}
 

@@ -27,8 +27,8 @@ Mac = Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")]
 StreamName = Annotated[
     str,
     Field(
-        pattern=r"^(?!ev_)[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
-        description="of the operator's own; names that begin with ev_ are events'",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$",
+        description="of the operator's own: events' have an underscore in their names",
     ),
 ]
 

@@ -33,7 +33,8 @@ class TreeOut(BaseModel):
 
 
 class NodeOut(BaseModel):
-    """A node with what is used of it: cores, MiB, Mbit/s."""
+    """A node with what is used of it: cores, MiB, Mbit/s. `state` is active, draining, standby
+    or waking; `watts` follow from the planner's power model."""
 
     name: str
     kind: str
@@ -44,6 +45,8 @@ class NodeOut(BaseModel):
     memory_used_mb: float
     mbps: float
     mbps_used: float
+    state: str
+    watts: float
 
 
 class LinkOut(BaseModel):

@@ -21,7 +21,7 @@ from umbel.portal.metrics import Metrics
 
 router = APIRouter(prefix="/api/v1", tags=["platform"])
 
-PUBLIC = frozenset({"event", "provider"})
+PUBLIC = frozenset({"event", "provider", "drain"})
 MOST_READERS = 1_000
 _STREAM = "text/event-stream"
 
@@ -46,7 +46,7 @@ async def follow_state(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
     """Every change from now, or from the position in `Last-Event-ID`. Without an operator's token
-    only events and providers."""
+    only events, providers, and `drain`: an edge node (the subject) that viewers should leave."""
     state = request.app.state
     metrics: Metrics = state.metrics
     if metrics.readers_now >= MOST_READERS:

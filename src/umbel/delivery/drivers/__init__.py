@@ -1,0 +1,1 @@
+"""How delivery has its plans made: in this process, or in one of its own."""

@@ -1,0 +1,303 @@
+"""The planner's service: watches the demand, has plans made, and lets nodes rest by them.
+
+In: sessions, rates and node states from the collector; refusals from the service. Out: the
+collector's `steering` for the policies, nodes that rest or wake, a `drain` note for viewers.
+Algorithm 1 (planner/control.py) says when; a solver behind a port does the work and may die.
+"""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from umbel.compute.model import NodeKind, NodeState
+from umbel.delivery import steering
+from umbel.delivery.collector import Collector
+from umbel.delivery.keeper import FLEET, Keeper
+from umbel.delivery.model import Tree
+from umbel.delivery.ports import Solver
+from umbel.delivery.steering import Audience, Watch
+from umbel.kit.clock import Clock
+from umbel.kit.errors import UmbelError
+from umbel.planner import control, drift
+from umbel.planner.control import Control, Periods, Seen, Trigger
+from umbel.planner.jobs import Answer, Job
+from umbel.planner.problem import Problem, Resolution, Tradeoff
+from umbel.planner.result import Infrastructure
+from umbel.planner.solve import Effort
+
+log = structlog.get_logger(__name__)
+
+# Of full power: finer than one server of a small network.
+_GAP_SHARE = 0.0005
+_MOST_SAMPLES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlanPace:
+    """How often to look, how long a solver may take, and how much quality weighs. Seconds."""
+
+    periods: Periods = field(default_factory=Periods)
+    solve_s: float = 30.0
+    gamma: float = 10.0
+    announce_s: float = 10.0
+
+
+@dataclass(kw_only=True)
+class Planning:
+    """Owns the plan in force. Only the instance that leads the fleet plans."""
+
+    collector: Collector
+    keeper: Keeper
+    solver: Solver
+    clock: Clock
+    pace: PlanPace
+    answer: Answer | None = None
+    _control: Control = field(default_factory=lambda: control.begin(0.0))
+    _samples: list[drift.Sample] = field(default_factory=list)
+    _refused: dict[Watch, float] = field(default_factory=dict)
+    _sampled_s: float = 0.0
+    _announced_s: float = 0.0
+    _starving: bool = False
+    _stirred: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Plan until cancelled."""
+        now_s = self.clock.monotonic_s()
+        self._control = control.begin(now_s)
+        self._sampled_s = now_s
+        while True:
+            self._stirred.clear()
+            try:
+                wait_s = await self.look()
+            except UmbelError as error:
+                log.warning("planner waits", code=error.code, reason=error.message)
+                wait_s = self.pace.announce_s
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._stirred.wait()
+            except TimeoutError:
+                continue
+
+    async def look(self) -> float:
+        """Do what is due; answers in how many seconds something may be due again."""
+        if not self.keeper.leads():
+            return self.pace.announce_s
+        periods, now_s = self.pace.periods, self.clock.monotonic_s()
+        audience = await self._audience()
+        if now_s - self._sampled_s >= periods.sample_s:
+            self._sampled_s = now_s
+            self._samples = [*self._samples, steering.sample_of(audience)][-_MOST_SAMPLES:]
+            self._refused.clear()
+        self._control, trigger = control.tick(self._control, self._seen(audience), now_s, periods)
+        if trigger is None and self._starving:
+            self._control, trigger = control.starved(self._control)
+        if trigger is not None:
+            await self._act(trigger, audience)
+        await self._announce()
+        now_s = self.clock.monotonic_s()
+        sample_in_s = self._sampled_s + periods.sample_s - now_s
+        due_s = min(sample_in_s, control.due_in_s(self._control, now_s, periods))
+        return max(0.0, min(due_s, self.pace.announce_s))
+
+    async def rescue(self, event: str, access_node: str) -> bool:
+        """Nobody who is on can serve a viewer of the event at that node: call the nearest node
+        that rests, and wait until it is up. False where none does, or it takes too long."""
+        watch = (event, access_node, "")
+        self._refused[watch] = self._refused.get(watch, 0.0) + 1.0
+        self._starving = True
+        self._stirred.set()
+        node = self._reserve(access_node)
+        return node is not None and await self.claim(node)
+
+    async def claim(self, node: str) -> bool:
+        """Have a node up that rests; answers whether it came up in time."""
+        compute = self.collector.compute
+        compute.rest(compute.resting() - {node})
+        self.keeper.wake(FLEET)
+        try:
+            async with asyncio.timeout(self.keeper.pace.ready_s):
+                await compute.awake(node)
+        except TimeoutError:
+            return False
+        return True
+
+    # -- what is seen -----------------------------------------------------------------------
+
+    async def _audience(self) -> Audience:
+        """Who watches what, refused viewers included."""
+        trees = await self.collector.store.trees()
+        watching: dict[Watch, float] = dict(await self.collector.store.watching())
+        for watch, count in self._refused.items():
+            watching[watch] = watching.get(watch, 0.0) + count
+        view = self.collector.view(trees)
+        return Audience(
+            watching={watch: count for watch, count in watching.items() if watch[0] in trees},
+            mbps={event: view.mbps(event) for event in trees},
+            resolution={event: self._resolution(tree) for event, tree in trees.items()},
+        )
+
+    def _resolution(self, tree: Tree) -> Resolution:
+        status = self.collector.status(tree)
+        return steering.resolution_of(status.height if status is not None else 0)
+
+    def _seen(self, audience: Audience) -> Seen:
+        """Nodes that are on count as planned: their functions may use all of them."""
+        nodes = self.collector.compute.nodes()
+        unit = steering.cores_per_vcpu(nodes)
+        status = {s.name: s for s in self.collector.nodes(self.collector.view({}))}
+        on = [node for node in nodes if status[node.name].state != NodeState.STANDBY.value]
+        return Seen(
+            used_vcpus=sum(status[node.name].cores_used for node in on) / unit,
+            planned_vcpus=sum(node.cores for node in on) / unit,
+            node_vcpus=min((node.cores for node in on), default=0.0) / unit,
+            outgrown=self._outgrown(audience),
+        )
+
+    def _outgrown(self, audience: Audience) -> tuple[str, ...]:
+        in_force = self.collector.steering
+        if in_force is None:
+            return ()
+        # A new event is no content of the plan: for bandwidth and CPU it is one of its kind.
+        seen = drift.peak([*self._samples, steering.sample_of(audience)])
+        change = drift.variation(in_force.guide.problem, in_force.plan, seen)
+        return drift.outgrown(change, drift.slack(in_force.guide.problem, in_force.plan))
+
+    # -- what is done -----------------------------------------------------------------------
+
+    async def _act(self, trigger: Trigger, audience: Audience) -> None:
+        demand = steering.peak_of(audience, self._samples)
+        log.info("planner runs", trigger=trigger.value)
+        try:
+            if trigger is Trigger.DRIFTED:
+                trigger = await self._reroute(demand)
+            if trigger is not Trigger.REROUTED:
+                await self._plan(demand, trigger)
+        except UmbelError as error:
+            self._fail(error.message)
+        except Exception:
+            log.exception("planner crashed")
+            self._fail("an error of ours")
+        finally:
+            self._samples.clear()
+            self._starving = False
+
+    def _fail(self, reason: str) -> None:
+        self._control = control.after(self._control, Trigger.FAILED)
+        log.warning("the last plan stays", reason=reason)
+
+    async def _reroute(self, demand: Audience) -> Trigger:
+        """RCA on what the last plan has on."""
+        in_force = self.collector.steering
+        problem = self._problem(demand, self._up())
+        kept = in_force.plan.infrastructure if in_force is not None else None
+        answer = await self.solver.solve(self._job((problem,), kept))
+        verdict = control.judge(self._control, answer.share, self.pace.periods)
+        if answer.result.plan is None:
+            verdict = Trigger.DROPPED
+        self._control = control.after(self._control, verdict)
+        if verdict is Trigger.REROUTED:
+            await self._apply(answer, may_rest=False)
+        return verdict
+
+    async def _plan(self, demand: Audience, trigger: Trigger) -> None:
+        """ViRCA, on as few nodes as serve everybody: those with an encoder are on anyhow, and
+        those that are up already need no waking and no move."""
+        needed, every = await self._needed(), self._sound()
+        stages = dict.fromkeys([needed & every, (needed | self._up()) & every, every])
+        answer = await self.solver.solve(
+            self._job(tuple(self._problem(demand, serving) for serving in stages))
+        )
+        if answer.result.plan is None:
+            self._fail(f"the solver says {answer.result.meaning}")
+            return
+        self._control = control.planned(self._control, answer.share)
+        await self._apply(answer, may_rest=trigger is Trigger.WASTED)
+
+    async def _apply(self, answer: Answer, *, may_rest: bool) -> None:
+        """Put a plan in force. Only the look at idle nodes lets more of them rest: a plan for a
+        crowd wakes nodes and leaves the others as they are."""
+        plan, guide = answer.result.plan, answer.guide
+        if plan is None or guide is None:
+            return
+        compute, needed = self.collector.compute, await self._needed()
+        made = steering.steering_of(plan, guide, compute.nodes(), needed)
+        resting = made.resting if may_rest else made.resting & compute.resting()
+        self.answer = answer
+        self.collector.steering = replace(made, resting=resting)
+        compute.rest(resting)
+        log.info(
+            "plan in force",
+            meaning=answer.result.meaning.value,
+            share=round(answer.share, 4),
+            resting=sorted(resting),
+            watts=round(plan.power.total_w),
+        )
+        self.keeper.wake(FLEET)
+
+    async def _announce(self) -> None:
+        """Tell viewers which edges they should leave, again and again while there are any."""
+        draining = set(self._in(NodeState.DRAINING))
+        now_s = self.clock.monotonic_s()
+        if not draining or now_s - self._announced_s < self.pace.announce_s:
+            return
+        self._announced_s = now_s
+        served = {node for _, _, node in await self.collector.store.watching()}
+        for node in sorted(draining & served):
+            at_s = self.clock.now_s()
+            await self.collector.store.note("drain", node, {"node": node}, at_s)
+
+    # -- what there is ----------------------------------------------------------------------
+
+    def _job(
+        self, problems: tuple[Problem, ...], infrastructure: Infrastructure | None = None
+    ) -> Job:
+        return Job(
+            problems=problems,
+            goal=Tradeoff(gamma=self.pace.gamma),
+            effort=Effort(time_s=self.pace.solve_s, gap_share=_GAP_SHARE),
+            infrastructure=infrastructure,
+        )
+
+    def _problem(self, demand: Audience, serving: frozenset[str]) -> Problem:
+        collector = self.collector
+        return steering.problem_of(
+            collector.compute.nodes(),
+            collector.network.topology(),
+            collector.costs.viewer_cores,
+            demand,
+            serving & self._access(),
+        )
+
+    async def _needed(self) -> frozenset[str]:
+        """Nodes where encoders push, or are told to."""
+        wanted = await self.collector.store.trees()
+        return frozenset(tree.root.node for tree in wanted.values() if tree.root is not None)
+
+    def _access(self) -> frozenset[str]:
+        nodes = self.collector.compute.nodes()
+        return frozenset(n.name for n in nodes if n.kind is NodeKind.PROVIDER_EDGE)
+
+    def _sound(self) -> frozenset[str]:
+        """Nodes where functions do not fail again and again."""
+        names = (node.name for node in self.collector.compute.nodes())
+        return frozenset(names) - set(self.collector.shunned)
+
+    def _up(self) -> frozenset[str]:
+        return frozenset(self._in(NodeState.ACTIVE))
+
+    def _in(self, *states: NodeState) -> list[str]:
+        compute = self.collector.compute
+        return [node.name for node in compute.nodes() if compute.state(node.name) in states]
+
+    def _reserve(self, access_node: str) -> str | None:
+        """The nearest access node that is not up: one that drains is there at once, one that
+        wakes already is worth waiting for."""
+        network, access = self.collector.network, self._access()
+        order = [access_node, *(way.target for way in network.nearest(access_node))]
+        for state in (NodeState.DRAINING, NodeState.WAKING, NodeState.STANDBY):
+            asleep = set(self._in(state)) & access
+            for node in order:
+                if node in asleep:
+                    return node
+        return None

@@ -1,0 +1,79 @@
+"""What is watched now as demand: sessions and streams in, rows as of a demand file out.
+
+A live event is a content of which a cache holds what its viewers are watching; every viewer hangs
+on the node that gives access, and asks for the picture height that is sent.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from umbel.delivery.collector import Collector
+from umbel.delivery.model import StreamStatus
+from umbel.delivery.store import DeliveryStore
+from umbel.kit.clock import Clock
+from umbel.planner.problem import Resolution
+
+# An event's watch time is that of its viewers so far, and at least this.
+_LEAST_WATCH_S = 60.0
+_HEIGHTS = ((360, Resolution.R360), (720, Resolution.R720), (1080, Resolution.R1080))
+_PROMISED_MBPS = 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audience:
+    """How many watch an event from an access node, and for how long on average so far."""
+
+    event: str
+    access_node: str
+    viewers: int
+    watched_s: float
+
+
+def rows(
+    audience: list[Audience], streams: Mapping[str, StreamStatus]
+) -> tuple[dict[str, object], ...]:
+    """One bundle for each event and access node."""
+    longest: dict[str, float] = {}
+    for one in audience:
+        watched_s = max(one.watched_s, _LEAST_WATCH_S)
+        longest[one.event] = max(longest.get(one.event, 0.0), watched_s)
+    made: list[dict[str, object]] = []
+    for one in audience:
+        stream = streams.get(one.event)
+        mbps = stream.mbps if stream is not None and stream.mbps > 0 else _PROMISED_MBPS
+        made.append(
+            {
+                "end": one.access_node,
+                "content": one.event,
+                "resolution": _resolution(stream.height if stream is not None else 0),
+                "parallel": float(one.viewers),
+                "watch_s": max(one.watched_s, _LEAST_WATCH_S),
+                "size_gb": mbps * longest[one.event] / 8000.0,
+            }
+        )
+    return tuple(made)
+
+
+def _resolution(height: int) -> str:
+    fits = (resolution for most, resolution in _HEIGHTS if height <= most)
+    return next(fits, Resolution.R2160).value
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveDemand:
+    """Reads the platform."""
+
+    store: DeliveryStore
+    collector: Collector
+    clock: Clock
+
+    async def rows(self) -> tuple[dict[str, object], ...]:
+        """What is watched at this moment."""
+        now_s = self.clock.now_s()
+        audience = [
+            Audience(event=event, access_node=node, viewers=count, watched_s=now_s - opened_s)
+            for event, node, count, opened_s in await self.store.audience()
+        ]
+        trees = await self.store.trees()
+        found = {event: self.collector.status(tree) for event, tree in trees.items()}
+        return rows(audience, {event: one for event, one in found.items() if one is not None})

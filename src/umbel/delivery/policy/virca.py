@@ -1,0 +1,102 @@
+"""ViRCA: the plan in force says where a viewer is served (Algorithm 2 over its budgets).
+
+Without a plan, or where the plan knows no answer, the workflow of SLS decides over what is on.
+Nodes that rest take nothing whatever the policy; running viewers are never this module's matter.
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from umbel.delivery.policy.base import Assignment
+from umbel.delivery.policy.sls import Sls
+from umbel.delivery.steering import Steering
+from umbel.delivery.trees import Relaying
+from umbel.delivery.view import EDGE, NoCapacity, View
+from umbel.planner import admission
+from umbel.planner.admission import Ask, Ledger, Path, Rejected
+from umbel.planner.problem import Resolution
+
+
+class Virca:
+    """Budgets first, then the nearest node that is on."""
+
+    name: ClassVar[str] = "virca"
+    relaying: ClassVar[Relaying] = Relaying.EVERY_CORE
+
+    def __init__(self) -> None:
+        self._sls = Sls()
+
+    def assign(self, view: View, event: str, access_node: str) -> Assignment:
+        view.node(access_node)
+        if view.steering is None:
+            return self._sls.assign(view, event, access_node)
+        return self._planned(view, view.steering, event, access_node) or self._nearest(
+            view, event, access_node
+        )
+
+    def _planned(
+        self, view: View, steering: Steering, event: str, access_node: str
+    ) -> Assignment | None:
+        """The first of Algorithm 2's choices that a tree can be grown to."""
+        ask = _ask(steering, event, access_node)
+        ledger = ledger_of(view, steering)
+        room = _ViewRoom(view=view, event=event, cores_per_vcpu=steering.cores_per_vcpu)
+        while not isinstance(got := admission.decide(ask, steering.guide, ledger, room), Rejected):
+            found = self._at(view, event, got.source)
+            if found is not None:
+                return found
+            room.tried.add(got.source)
+        return None
+
+    def _nearest(self, view: View, event: str, access_node: str) -> Assignment:
+        ways = view.routes.nearest(access_node)
+        for node in (access_node, *(way.target for way in ways)):
+            found = self._at(view, event, node) if view.nodes[node].is_access else None
+            if found is not None:
+                return found
+        raise NoCapacity(event=event, access_node=access_node)
+
+    def _at(self, view: View, event: str, node: str) -> Assignment | None:
+        return self._sls.running(view, event, node) or self._sls.created(view, event, node)
+
+
+def ledger_of(view: View, steering: Steering) -> Ledger:
+    """The viewers there are, counted against the plan's budgets."""
+    ledger = Ledger()
+    for (event, access_node, node), count in view.watching.items():
+        ask = _ask(steering, event, access_node)
+        mbps = steering.guide.encoding(ask).max_mbps * count
+        lanes = [lane for lane in steering.guide.ends.get(access_node, ()) if lane.path[0] == node]
+        for lane in lanes:
+            ledger.add(ask, lane.path, mbps / len(lanes))
+    return ledger
+
+
+def _ask(steering: Steering, event: str, access_node: str) -> Ask:
+    known = event in steering.resolution
+    return Ask(
+        end=access_node,
+        content=event if known else "",
+        resolution=steering.resolution.get(event, Resolution.R720),
+    )
+
+
+@dataclass(kw_only=True)
+class _ViewRoom:
+    """What is free, as the view says. Paths of viewers are not known; their edge's rate is."""
+
+    view: View
+    event: str
+    cores_per_vcpu: float
+    tried: set[str] = field(default_factory=set)
+
+    def free_mbps(self, path: Path) -> float:
+        return self.view.nodes[path[0]].mbps_free
+
+    def free_vcpus(self, node: str) -> float:
+        room = self.view.nodes[node]
+        if node in self.tried or room.is_closed or not room.is_access:
+            return 0.0
+        runs = any(f.node == node and f.role == EDGE for f in self.view.functions.values())
+        usable = runs or self.view.fits_function(node)
+        return room.cores_free / self.cores_per_vcpu if usable else 0.0

@@ -1,0 +1,69 @@
+"""A piece of work for a solver that may run elsewhere: Job in, Answer out. Both can be pickled as
+long as a problem's mappings are plain dicts. `worker` runs one in a process of its own."""
+
+from dataclasses import dataclass
+
+from umbel.planner import admission, drift, paths, rca, solve
+from umbel.planner.admission import Guide
+from umbel.planner.paths import Routes
+from umbel.planner.problem import Goal, Problem
+from umbel.planner.result import Infrastructure, Result
+from umbel.planner.solve import Effort
+
+ENOUGH = 0.999
+"""A share of the best quality that counts as all of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """ViRCA on the first of the problems that can be served in full, else on the last; with an
+    infrastructure, RCA on the first problem."""
+
+    problems: tuple[Problem, ...]
+    goal: Goal
+    effort: Effort
+    infrastructure: Infrastructure | None = None
+
+    def __post_init__(self) -> None:
+        if not self.problems:
+            raise ValueError("a job has a problem")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The result, for which of the problems, its QoE as a share of all demand at its best (1
+    without demand; 0 without a plan), and the plan as Algorithm 2 reads it."""
+
+    problem: Problem
+    result: Result
+    share: float
+    guide: Guide | None = None
+
+
+def run(job: Job) -> Answer:
+    """Do it. Raises BadProblem, TooManyPaths, BadInfrastructure."""
+    for problem in job.problems:
+        routes = paths.find_routes(problem.network, problem.routing)
+        found = _answer(problem, routes, _solved(job, problem, routes))
+        if job.infrastructure is not None or found.share >= ENOUGH:
+            break
+    return found
+
+
+def _solved(job: Job, problem: Problem, routes: Routes) -> Result:
+    if job.infrastructure is None:
+        return solve.plan(problem, job.goal, routes=routes, effort=job.effort)
+    kept, time_s = job.infrastructure, job.effort.time_s
+    return rca.solve(problem, kept, routes=routes, time_s=time_s).result
+
+
+def _answer(problem: Problem, routes: Routes, result: Result) -> Answer:
+    if result.plan is None:
+        return Answer(problem=problem, result=result, share=0.0)
+    most = drift.best_qoe(problem)
+    return Answer(
+        problem=problem,
+        result=result,
+        share=result.plan.qoe / most if most > 0 else 1.0,
+        guide=admission.guide_of(problem, routes, result.plan),
+    )

@@ -1,0 +1,127 @@
+"""Plans, for operators: ask, watch, cancel, and ask why."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field, model_validator
+
+from umbel.delivery.plans.model import Asked, PlanJob, PlanState
+from umbel.kit.clock import to_rfc3339
+from umbel.planner.problem import Variant
+from umbel.portal import auth
+from umbel.portal.api.shapes import Given
+
+router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
+
+MOST_POINTS = 100
+MOST_TIME_S = 600.0
+LIVE = "live"
+Row = dict[str, float | str | bool | None]
+
+
+class PlanIn(Given):
+    """A request. Without `network` it is of this platform's own; `demand` is `live` or bundles.
+    `gamma` or `qoe` for a plan, `points` for a Pareto front."""
+
+    network: dict[str, Any] | None = None
+    demand: Annotated[str, Field(pattern=f"^{LIVE}$")] | list[Row] = LIVE
+    gamma: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] | None = None
+    qoe: Annotated[str, Field(pattern=r"^\d{1,9}(\.\d{1,9})?%?$")] | None = None
+    variant: Variant = Variant.VIRCA
+    points: Annotated[int, Field(ge=0, le=MOST_POINTS)] = 0
+    time_s: Annotated[float, Field(gt=0.01, le=MOST_TIME_S, allow_inf_nan=False)] = 30.0
+    gap_share: Annotated[float, Field(gt=1e-6, le=1, allow_inf_nan=False)] = 0.005
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> "PlanIn":
+        if self.points and not (self.gamma is None and self.qoe is None):
+            raise ValueError("a Pareto front has neither gamma nor qoe")
+        if self.gamma is not None and self.qoe is not None:
+            raise ValueError("gamma or qoe, not both")
+        return self
+
+
+class PlanOut(BaseModel):
+    """A request and how far it is. `progress` has `stage`, and where known `done` of `of` points
+    and the `gap` in W; `result` is there once `state` is `done`, `reason` once it is `failed`."""
+
+    id: str
+    state: PlanState
+    asked_by: str
+    asked_at: str
+    summary: dict[str, Any]
+    progress: dict[str, Any]
+    reason: str
+    result: dict[str, Any] | None = None
+
+
+class WhyOut(BaseModel):
+    """Reasons: a node with what it is on for, or an end's host and the paths of its traffic."""
+
+    node: dict[str, Any] | None
+    host: str | None
+    flows: list[dict[str, Any]]
+
+
+@router.get("")
+async def list_plans(system: auth.The, _operator: auth.Operator) -> list[PlanOut]:
+    """The requests of late, the newest first, without results."""
+    return [_out(job) for job in await system.plans.plans()]
+
+
+@router.post("", status_code=202)
+async def ask_plan(system: auth.The, operator: auth.Operator, given: PlanIn) -> PlanOut:
+    """Ask for a plan, or a Pareto front; it is solved in a process of its own, a few at a time."""
+    is_live = isinstance(given.demand, str)
+    plain = not given.points and given.gamma is None and given.qoe is None
+    asked = Asked(
+        document=given.network,
+        rows=() if isinstance(given.demand, str) else tuple(given.demand),
+        gamma=1.0 if plain else given.gamma,
+        qoe=given.qoe,
+        variant=given.variant.value,
+        points=given.points,
+        time_s=given.time_s,
+        gap_share=given.gap_share,
+    )
+    job = await system.plans.ask(
+        asked, by=operator.username, of_platform=given.network is None, from_live=is_live
+    )
+    return _out(job)
+
+
+@router.get("/{plan_id}")
+async def get_plan(system: auth.The, _operator: auth.Operator, plan_id: str) -> PlanOut:
+    """One request, and its result once it is there. `/api/v1/state` tells every step of it."""
+    return _out(await system.plans.plan(plan_id))
+
+
+@router.get("/{plan_id}/why")
+async def explain_plan(
+    system: auth.The,
+    _operator: auth.Operator,
+    plan_id: str,
+    node: Annotated[str, Query(max_length=64, description="why is it on, or off")] = "",
+    end: Annotated[str, Query(max_length=64, description="why does its traffic come so")] = "",
+) -> WhyOut:
+    """Why a node is on, or why the paths to an end are as they are."""
+    return WhyOut.model_validate(await system.plans.why(plan_id, node=node, end=end))
+
+
+@router.delete("/{plan_id}", status_code=204)
+async def cancel_plan(system: auth.The, _operator: auth.Operator, plan_id: str) -> None:
+    """Cancel it; one that is over is forgotten."""
+    await system.plans.cancel(plan_id)
+
+
+def _out(job: PlanJob) -> PlanOut:
+    return PlanOut(
+        id=job.id,
+        state=job.state,
+        asked_by=job.asked_by,
+        asked_at=to_rfc3339(job.asked_s),
+        summary=dict(job.summary),
+        progress=dict(job.progress),
+        reason=job.reason,
+        result=dict(job.result) if job.result is not None else None,
+    )

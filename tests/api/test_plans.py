@@ -1,0 +1,256 @@
+"""Plans over the API: asked for, watched, explained, cancelled; solved by a real process."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support import plan_files
+from support.http import World, make_system, world
+from umbel.delivery.plans import child
+from umbel.delivery.plans.model import Asked, PlanState
+from umbel.delivery.plans.service import MOST_ACTIVE
+from umbel.kit.db import Database
+
+NETWORK = yaml.safe_load(plan_files.NETWORK)
+
+
+async def ask(here: World, **request: Any) -> dict[str, Any]:
+    """A request that is taken."""
+    body = {"network": NETWORK, "demand": plan_files.rows(), "time_s": 20, **request}
+    answer = await here.client.post("/api/v1/plans", json=body, headers=here.as_("operator"))
+    assert answer.status_code == 202, answer.text
+    asked: dict[str, Any] = answer.json()
+    return asked
+
+
+async def read(here: World, plan_id: str) -> dict[str, Any]:
+    answer = await here.client.get(f"/api/v1/plans/{plan_id}", headers=here.as_("operator"))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def until(here: World, plan_id: str, *states: str) -> dict[str, Any]:
+    async with asyncio.timeout(60):
+        while (found := await read(here, plan_id))["state"] not in states:
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def ended(here: World, plan_id: str) -> dict[str, Any]:
+    return await until(here, plan_id, "done", "failed", "cancelled")
+
+
+class Endless:
+    """A solver that never ends, and counts how many run at once."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.most = 0
+
+    async def __call__(self, asked: Asked, hear: child.Hear, *, most_s: float) -> dict[str, object]:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await hear({"stage": "for ever"})
+            await asyncio.Event().wait()
+        finally:
+            self.now -= 1
+        return {}
+
+
+async def test_a_plan_is_asked_for_solved_and_explained(here: World) -> None:
+    asked = await ask(here, gamma=2)
+    assert asked["state"] == "waiting"
+    assert asked["asked_by"] == "operator"
+    assert asked["summary"]["rows"] == 3
+    done = await ended(here, asked["id"])
+    assert (done["state"], done["reason"]) == ("done", "")
+    plan = done["result"]["plan"]
+    assert done["result"]["meaning"] == "optimal"
+    assert plan["power"]["total_w"] > 0
+    on = {node["name"] for node in plan["nodes"] if node["switch_on"]}
+    assert {"pop", "home"} <= on
+
+    why = f"/api/v1/plans/{asked['id']}/why"
+    told = await here.client.get(why, params={"node": "home"}, headers=here.as_("operator"))
+    assert told.status_code == 200
+    assert any("homes hang on it" in text for text in told.json()["node"]["why"])
+    told = await here.client.get(why, params={"end": "cell-1"}, headers=here.as_("operator"))
+    host = told.json()["host"]
+    flows = told.json()["flows"]
+    assert flows
+    assert all(flow["path"][-1] == host for flow in flows)
+    assert all(flow["why"] for flow in flows)
+    told = await here.client.get(why, params={"node": "nowhere"}, headers=here.as_("operator"))
+    assert (told.status_code, told.json()["code"]) == (404, "umbel.not_in_plan")
+
+    listed = await here.client.get("/api/v1/plans", headers=here.as_("operator"))
+    assert [(one["id"], one["state"], one["result"]) for one in listed.json()] == [
+        (asked["id"], "done", None)
+    ]
+
+
+async def test_a_front_is_data_and_comes_point_by_point(here: World) -> None:
+    asked = await ask(here, points=4, variant="virca2")
+    done = await ended(here, asked["id"])
+    assert done["state"] == "done", done["reason"]
+    front = done["result"]["front"]
+    assert len(front) == 4
+    qoe = [point["qoe"] for point in front]
+    assert qoe == sorted(qoe)
+    ideal = [point["power_w"] for point in front if point["ideal"]]
+    assert ideal == sorted(ideal)
+    changes = await here.system.journal.since(0)
+    steps = [change.body for change in changes if change.kind == "plan"]
+    assert [step["state"] for step in steps][:2] == ["waiting", "running"]
+    assert steps[-1]["state"] == "done"
+
+
+async def test_everything_wrong_is_told_at_once(here: World) -> None:
+    network = yaml.safe_load(plan_files.NETWORK)
+    network["nodes"].append({"name": "home", "planner": {"access": "fixed"}})
+    network["nodes"].append({"name": "island", "planner": {"access": "fixed", "storage_gb": -1}})
+    rows = [*plan_files.rows(), {"end": "pop", "content": "c", "resolution": "9p", "parallel": -2}]
+    rows.append({"end": "home", "content": "d", "resolution": "360p", "parallel": -2})
+    answer = await here.client.post(
+        "/api/v1/plans",
+        json={"network": network, "demand": rows, "gamma": 1},
+        headers=here.as_("operator"),
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "umbel.bad_plan_request")
+    problems = answer.json()["details"]["problems"]
+    for part in ("named twice", "storage_gb is -1.0", "resolution is '9p'", "parallel is -2.0"):
+        assert any(part in problem for problem in problems), part
+
+
+async def test_an_infeasible_floor_is_a_result_that_names_what_is_short(here: World) -> None:
+    asked = await ask(here, qoe="999")
+    done = await ended(here, asked["id"])
+    assert done["state"] == "done"
+    assert done["result"]["meaning"] == "infeasible"
+    assert done["result"]["plan"] is None
+    assert [one["family"] for one in done["result"]["binding"]] == ["(5a)"]
+    told = await here.client.get(
+        f"/api/v1/plans/{asked['id']}/why", params={"node": "pop"}, headers=here.as_("operator")
+    )
+    assert (told.status_code, told.json()["code"]) == (409, "umbel.plan_not_ready")
+
+
+async def test_operators_alone_may_plan(here: World) -> None:
+    for who in ("city", "viewer"):
+        answer = await here.client.get("/api/v1/plans", headers=here.as_(who))
+        assert answer.status_code == 403
+    answer = await here.client.post("/api/v1/plans", json={})
+    assert answer.status_code == 401
+
+
+async def test_cancelling_stops_the_process_and_forgets_what_is_over(
+    here: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    program = (
+        "import os,sys,time; from pathlib import Path;"
+        f"Path({str(pid_file)!r}).write_text(str(os.getpid()));"
+        'print(\'{"progress": {"stage": "stuck"}}\', flush=True); time.sleep(600)'
+    )
+    python = child.WORKER[0]
+    monkeypatch.setattr(child, "WORKER", (python, "-c", program))
+    asked = await ask(here)
+    async with asyncio.timeout(60):
+        while (await read(here, asked["id"]))["progress"] != {"stage": "stuck"}:
+            await asyncio.sleep(0.05)
+    path = f"/api/v1/plans/{asked['id']}"
+    answer = await here.client.delete(path, headers=here.as_("operator"))
+    assert answer.status_code == 204
+    assert (await read(here, asked["id"]))["state"] == "cancelled"
+    assert not Path(f"/proc/{pid_file.read_text()}").exists()
+    await here.client.delete(path, headers=here.as_("operator"))
+    gone = await here.client.get(path, headers=here.as_("operator"))
+    assert (gone.status_code, gone.json()["code"]) == (404, "umbel.no_such_plan")
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("raise SystemError('no solver today')", "no solver today"),
+        ("import os; os.kill(os.getpid(), 11)", "by signal 11"),
+    ],
+)
+async def test_a_crash_is_a_failed_plan_with_its_reason(
+    here: World, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
+) -> None:
+    monkeypatch.setattr(child, "WORKER", (child.WORKER[0], "-c", program))
+    asked = await ask(here)
+    found = await ended(here, asked["id"])
+    assert found["state"] == "failed"
+    assert reason in found["reason"]
+
+
+async def test_few_are_solved_at_once_and_few_may_wait(here: World) -> None:
+    endless = Endless()
+    here.system.plans.solver = endless
+    asked = [await ask(here) for _ in range(MOST_ACTIVE)]
+    await until(here, asked[0]["id"], "running")
+    refused = await here.client.post(
+        "/api/v1/plans",
+        json={"network": NETWORK, "demand": plan_files.rows()},
+        headers=here.as_("operator"),
+    )
+    assert (refused.status_code, refused.json()["code"]) == (503, "umbel.too_many_plans")
+    assert "Retry-After" in refused.headers
+    # The next one begins when the first is cancelled.
+    await here.system.plans.cancel(asked[0]["id"])
+    await until(here, asked[1]["id"], "running")
+    assert endless.most == 1
+
+
+async def test_stopping_the_control_plane_fails_what_it_was_solving(here: World) -> None:
+    here.system.plans.solver = Endless()
+    asked = await ask(here)
+    await until(here, asked["id"], "running")
+    await here.system.plans.close()
+    found = await read(here, asked["id"])
+    assert (found["state"], found["reason"]) == ("failed", "the control plane was stopped")
+
+
+async def test_what_nobody_cares_for_is_buried(here: World) -> None:
+    store = here.system.plans.store
+    here.system.plans.solver = Endless()
+    asked = await ask(here)
+    await until(here, asked["id"], "running")
+    later_s = here.system.clock.now_s() + 1000
+    await store.bury(unseen_since_s=later_s, at_s=later_s)
+    assert (await read(here, asked["id"]))["state"] == PlanState.FAILED
+
+
+@pytest.fixture
+async def watched(sqlite: Database, tmp_path: Path) -> AsyncIterator[World]:
+    """A platform on which two watch an event."""
+
+    async def audience() -> tuple[Mapping[str, object], ...]:
+        row = {"end": "pe4", "content": "ev_1", "resolution": "720p", "parallel": 2.0}
+        return ({**row, "watch_s": 60.0, "size_gb": 0.02},)
+
+    system = make_system(sqlite, tmp_path)
+    system.plans.watched = audience
+    async with world(system, static=tmp_path / "no-build") as made:
+        yield made
+
+
+async def test_the_platforms_own_network_is_planned_for_what_is_watched(watched: World) -> None:
+    answer = await watched.client.post(
+        "/api/v1/plans", json={"demand": "live"}, headers=watched.as_("operator")
+    )
+    assert answer.status_code == 202, answer.text
+    done = await ended(watched, answer.json()["id"])
+    assert done["state"] == "done", done["reason"]
+    plan = done["result"]["plan"]
+    assert {node["name"] for node in plan["nodes"]} >= {"pe1", "c1"}
+    assert {one["end"] for one in plan["services"]} == {"pe4"}
+    assert json.dumps(done)
