@@ -47,16 +47,17 @@ from umbel.kit.journal import Journal
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
-from umbel.network import files, slices, topology
+from umbel.network import events, files, slices, topology
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.model import Topology
+from umbel.network.northbound import Northbound, Switches
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
 from umbel.network.slices import Offer
-from umbel.network.store import SliceStore
+from umbel.network.store import SliceStore, WishStore
 from umbel.network.topology import BadNetwork
 from umbel.notify.drivers.http import HttpCourier
-from umbel.notify.model import Place
+from umbel.notify.model import Kind, Place
 from umbel.notify.ports import Courier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
@@ -89,6 +90,7 @@ class Drivers:
     fabric: Fabric
     courier: Courier = field(default_factory=HttpCourier)
     slicing: Underlay | None = None
+    switches: Switches | None = None
     solver: Solver = field(default_factory=ProcessSolver)
 
 
@@ -105,6 +107,7 @@ class System:
     delivery: Delivery
     notifier: Notifier
     slices: Slices
+    network: Northbound
     plans: Plans
     secrets: Secrets
     clock: Clock
@@ -185,6 +188,8 @@ async def assemble(
         clock=clock,
         owner=owner,
     )
+    if drivers.switches is not None:
+        drivers.switches.watch(lambda event: _publish(notifier, event))
     keeper = Keeper(
         catalogue=catalogue,
         store=store,
@@ -229,6 +234,7 @@ async def assemble(
             clock=clock,
             under=drivers.slicing,
         ),
+        network=Northbound(links, WishStore(database), clock, drivers.switches),
         plans=plans,
         secrets=secrets,
         clock=clock,
@@ -294,6 +300,10 @@ def _pace(settings: Settings) -> Pace:
         session_idle_s=settings.session_idle_s,
         session_ttl_s=settings.session_ttl_s,
     )
+
+
+def _publish(notifier: Notifier, event: events.Event) -> None:
+    notifier.publish(Kind(event.kind), events.subject(event), events.body(event))
 
 
 def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:

@@ -46,15 +46,15 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         loop = asyncio.create_task(system.delivery.run(), name="delivery")
         slicing = asyncio.create_task(system.slices.run(), name="slices")
         loop.add_done_callback(lambda _: _stop(server))
+        restoring = asyncio.create_task(system.network.restore(), name="restore paths")
         notifying = asyncio.create_task(system.notifier.run(), name="notify")
-        notifying.add_done_callback(lambda _: _stop(server))
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
         announcing = asyncio.create_task(_announce(server, url, ready_file))
         try:
             await server.serve([listener])
         finally:
             announcing.cancel()
-            for task in (slicing, loop, notifying):
+            for task in (slicing, loop, notifying, restoring):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task

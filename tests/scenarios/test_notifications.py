@@ -19,7 +19,7 @@ from umbel.kit.journal import Journal
 from umbel.network import events
 from umbel.notify import signing
 from umbel.notify.drivers.fake import FakeCourier, Posted
-from umbel.notify.model import Kind, Place, Subscriber, SubscriberState
+from umbel.notify.model import Kind, Notice, Place, Subscriber, SubscriberState
 from umbel.notify.ports import Answer
 from umbel.notify.rules import Patience
 from umbel.notify.sealing import Sealer
@@ -283,6 +283,37 @@ async def test_what_was_not_delivered_outlives_a_crash(tmp_path: Path) -> None:
 
 
 @scenario
+async def test_a_restart_with_more_than_a_queue_holds_leaves_a_gap(tmp_path: Path) -> None:
+    it = Here(folder=tmp_path)
+    await it.start()
+    subscriber, _ = await it.notifier.register(HOOK, LINKS)
+    it.courier.hang(HOOK)
+    it.happen(60)
+    await until(lambda: stored(it, 60), within_s=5, why="60 are stored")
+    await it.crash()
+    it.courier.hang(HOOK, hangs=False)
+    await it.start()
+    await it.until_taken(40)
+    assert it.sequences() == list(range(21, 61))
+    assert (await it.standing(subscriber.id)).progress.dropped == 20
+    await it.stop()
+
+
+@scenario
+async def test_what_happened_before_the_registration_is_not_told(tmp_path: Path) -> None:
+    async with here(tmp_path) as it:
+        await it.notifier.register(OTHER, LINKS)
+        await asyncio.sleep(2)
+        old = Notice(at_s=1.0, kind=Kind.LINK_DOWN, subject="a-b")
+        await NotifyStore(it.database).append([old] * 3)  # by another instance, a moment ago
+        await it.notifier.register(HOOK, LINKS)
+        it.happen(1)
+        await it.until_taken(4, OTHER)
+        await it.until_taken(1)
+        assert it.sequences() == [1]
+
+
+@scenario
 async def test_a_clean_restart_repeats_nothing(tmp_path: Path) -> None:
     it = Here(folder=tmp_path)
     await it.start()
@@ -344,6 +375,23 @@ async def test_rows_are_bounded(tmp_path: Path) -> None:
         await it.until_taken(150)
         assert len(await NotifyStore(it.database).since(0, 1000)) <= 22
         assert it.sequences() == list(range(1, 151))
+
+
+@scenario
+async def test_one_that_wants_little_does_not_miss_what_it_never_wanted(tmp_path: Path) -> None:
+    it = Here(folder=tmp_path, bounds=Bounds(keep=20))
+    await it.start()
+    subscriber, _ = await it.notifier.register(HOOK, [Kind.SWITCH_UP])
+    for _ in range(30):
+        it.happen(5)
+        await asyncio.sleep(0.5)
+    await it.stop()
+    await it.start()
+    it.happen(1, Kind.SWITCH_UP)
+    await it.until_taken(1)
+    assert it.sequences() == [1]
+    assert (await it.standing(subscriber.id)).progress.dropped == 0
+    await it.stop()
 
 
 @scenario
@@ -415,6 +463,29 @@ async def test_functions_are_told_once_also_over_a_restart(tmp_path: Path) -> No
         events.FunctionAppeared(node="pe1", function="edge-pe1-1", role="edge")
     )
     await it.stop()
+
+
+@scenario
+async def test_functions_are_told_once_by_instances_that_take_turns(tmp_path: Path) -> None:
+    async with here(tmp_path) as it:
+        await it.notifier.register(HOOK, (Kind.FUNCTION_APPEARED, Kind.FUNCTION_LEFT))
+        second, task = it.instance("cp_2")
+        edge = {"edge-pe1-1": Place(node="pe1", role="edge")}
+        for looking, seen in (
+            (it.notifier, edge),
+            (second, edge),
+            (second, {}),
+            (it.notifier, edge),
+        ):
+            await asyncio.sleep(20)
+            looking.see(seen)
+        await it.until_taken(3)
+        assert [b["kind"] for b in it.bodies()] == [
+            "function_appeared",
+            "function_left",
+            "function_appeared",
+        ]
+        await ended(task)
 
 
 @scenario

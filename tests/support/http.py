@@ -25,7 +25,9 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
-from umbel.network import files
+from umbel.network import files, topology
+from umbel.network.northbound import Northbound, Switches
+from umbel.network.store import WishStore
 from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
@@ -34,6 +36,7 @@ from umbel.portal import auth
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer, bind
 
+SLS = topology.parse(files.builtin("sls"))
 PASSWORD = "correct horse battery"
 
 
@@ -55,6 +58,7 @@ class TestSystem:
     settings: Settings
     courier: FakeCourier
     notifier: Notifier
+    network: Northbound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +102,9 @@ class World:
         return await self.system.catalogue.event(event.id)
 
 
-def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSystem:
+def make_system(
+    database: Database, data_dir: Path, switches: Switches | None = None, **settings: Any
+) -> TestSystem:
     """A system over `database`, with the delivery in memory."""
     clock = SystemClock()
     journal = Journal(database, poll_s=0.05)
@@ -132,6 +138,7 @@ def make_system(database: Database, data_dir: Path, **settings: Any) -> TestSyst
         settings=Settings(data_dir=data_dir, **settings),
         courier=courier,
         notifier=notifier,
+        network=Northbound(SLS, WishStore(database), clock, switches),
     )
 
 

@@ -13,7 +13,8 @@ from umbel.network.spanning import Pair
 
 
 class Fabric(Protocol):
-    """Makes a delivery tree's hops carry packets."""
+    """Makes a delivery tree's hops carry packets. Where it `copies`, all hops of a stream start at
+    one node, whose function sends each packet once: the network makes the copies."""
 
     @property
     def copies(self) -> bool:

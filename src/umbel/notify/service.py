@@ -168,6 +168,9 @@ class Notifier:
                 except UmbelError as error:
                     log.warning("notices wait", code=error.code, unwritten=len(self._unwritten))
                     stirred, is_more = asyncio.Event(), False
+                except Exception:
+                    log.exception("notices wait")
+                    stirred, is_more = asyncio.Event(), False
                 if not is_more:
                     await _wait(stirred, self.bounds.look_s)
         finally:

@@ -23,6 +23,7 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
+from umbel.network.northbound import Northbound
 from umbel.network.slices import SliceRequest
 from umbel.notify.service import Notifier
 
@@ -142,6 +143,10 @@ class System(Protocol):
     @property
     def notifier(self) -> Notifier:
         """Observers' callbacks."""
+
+    @property
+    def network(self) -> Northbound:
+        """The network as operators draw and see it."""
 
     @property
     def slices(self) -> Slicing:

@@ -1,4 +1,5 @@
-"""Subscribers, the notices kept for them, and the functions that were last told of."""
+"""Subscribers, the notices kept for them, the functions that were last told of; what operators drew
+and the paths they asked for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -44,9 +45,22 @@ def upgrade() -> None:
         sa.Column("role", sa.String(32), nullable=False),
         sa.PrimaryKeyConstraint("function", name="pk_told_functions"),
     )
+    op.create_table(
+        "drawn",
+        sa.Column("id", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("document", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_drawn"),
+    )
+    op.create_table(
+        "asked_paths",
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("at_s", sa.Float(), nullable=False),
+        sa.Column("document", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_asked_paths"),
+    )
 
 
 def downgrade() -> None:
     """Drop them."""
-    for table in ("told_functions", "subscribers", "notices"):
+    for table in ("asked_paths", "drawn", "told_functions", "subscribers", "notices"):
         op.drop_table(table)
