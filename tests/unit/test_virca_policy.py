@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from support.views import ROUTES, X, edge, planted, room, view
-from umbel.bootstrap import read_network
+from umbel.bootstrap import network_document, read_network
 from umbel.compute.model import NodeState
 from umbel.delivery import steering
 from umbel.delivery.policy.sls import Sls
@@ -20,7 +20,7 @@ from umbel.planner.jobs import Job
 from umbel.planner.problem import Problem, Resolution, Tradeoff
 from umbel.planner.solve import Effort
 
-NODES = read_network(None)[0].nodes
+NODES = read_network(network_document(None))[0].nodes
 ACCESS = frozenset(f"pe{n}" for n in range(1, 6))
 
 
