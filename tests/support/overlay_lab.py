@@ -165,7 +165,8 @@ class Lab:
         await until(ask, within_s=within_s)
 
     async def alive(self) -> None:
-        """Every tunnel that is plugged is live at both ends."""
+        """All switches are as they are to be, and every tunnel is live at both ends."""
+        await self.fabric.also("", None)  # a look that begins now ends before this does
 
         def all_live() -> bool:
             for node, plugs in self.fabric.plugs.items():
