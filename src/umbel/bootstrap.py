@@ -50,8 +50,9 @@ from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
 from umbel.network import events, files, slices, topology
 from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.inspection import Switches
 from umbel.network.model import Topology
-from umbel.network.northbound import Northbound, Switches
+from umbel.network.northbound import Northbound
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
 from umbel.network.slices import Offer

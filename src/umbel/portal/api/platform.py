@@ -82,7 +82,7 @@ class FunctionOut(BaseModel):
 async def get_tree(system: auth.The, user: auth.SignedIn, event_id: str) -> TreeOut:
     """What carries the event."""
     await theirs(system, user, event_id)
-    return _tree(await system.delivery.tree(event_id), system.network.way(event_id))
+    return _tree(await system.delivery.tree(event_id), system.network.inspection.way(event_id))
 
 
 @router.get("/nodes")
