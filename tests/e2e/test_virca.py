@@ -21,8 +21,10 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 DECODED_S = 90.0
 NODE_MBPS = 60.0
-CROWD = 50
-"""More viewers than a node of that rate can serve at some 2 Mbit/s each, fewer than two can."""
+CROWD = 40
+"""More viewers than a node of that rate can serve at some 2 Mbit/s each."""
+RESTING = ("pe2", "pe3", "pe4", "pe5", "c2")
+"""With one encoder at pe1 and few viewers; c1 is the network's centre and stays on."""
 PERIODS = {
     "UMBEL_PLAN_SAMPLE_S": "1",
     "UMBEL_PLAN_RCA_S": "2",
@@ -54,11 +56,11 @@ async def watts(made: Platform) -> float:
     return sum(node["watts"] for node in await made.get("nodes"))
 
 
-async def until_in_standby(made: Platform, *names: str, within_s: float = 60.0) -> None:
+async def until_resting(made: Platform, *, within_s: float = 60.0) -> None:
     async def holds() -> dict[str, str]:
         return await states(made)
 
-    await until(holds, lambda s: all(s[n] == "standby" for n in names), within_s=within_s)
+    await until(holds, lambda s: all(s[n] == "standby" for n in RESTING), within_s=within_s)
 
 
 async def crowd(made: Platform, event: LiveEvent, node: str) -> list[dict[str, Any]]:
@@ -98,8 +100,9 @@ async def test_nodes_rest_wake_for_a_crowd_and_rest_again_and_no_viewer_is_lost(
     async with planned(tmp_path, monkeypatch) as made, chromium() as browser:
         event, _ = await made.live()
         full_w = await watts(made)
-        await until_in_standby(made, "pe2", "pe3", "pe4", "pe5", "c2")
-        assert await watts(made) < full_w
+        await until_resting(made)
+        low_w = await watts(made)
+        assert low_w < full_w
         # Low load: who watches at pe4 is served where the plan says.
         first = await browser.new_page()
         await first.goto(f"{made.url}/watch/{event.id}?node=pe4&protocol=whep")
@@ -107,16 +110,19 @@ async def test_nodes_rest_wake_for_a_crowd_and_rest_again_and_no_viewer_is_lost(
         await first.evaluate(NOTE)
 
         viewers = await crowd(made, event, "pe4")
-        assert {viewer["edge"] for viewer in viewers} == {"pe1", "pe4"}
-        assert (await states(made))["pe4"] == "active"
-        # A viewer of the crowd's node, in a browser.
+        served = {viewer["edge"] for viewer in viewers}
+        assert served >= {"pe1", "pe4"}
+        awake = await states(made)
+        assert {awake[node] for node in served} == {"active"}
+        assert await watts(made) > low_w
+        # In a browser, a viewer for whom pe1 has no room now: one who must move in the end.
         second = await browser.new_page()
         await second.goto(f"{made.url}/watch/{event.id}?node=pe4&protocol=whep")
-        assert (await until_decoded(second, 60, timeout_s=DECODED_S))["edge"] == "pe4"
+        assert (await until_decoded(second, 60, timeout_s=DECODED_S))["edge"] != "pe1"
         await second.evaluate(NOTE)
 
         await leave(made, viewers)
-        await until_in_standby(made, "pe4")
+        await until_resting(made)
         for page in (first, second):
             seen = await report(page)
             await until_decoded(page, seen["framesDecoded"] + 30, timeout_s=DECODED_S)
@@ -124,4 +130,4 @@ async def test_nodes_rest_wake_for_a_crowd_and_rest_again_and_no_viewer_is_lost(
             noted = await moments(page)
             assert list(noted["phases"]) == ["playing"], noted
         assert await first.evaluate("window.umbelPlayer.sessionsOpened") == 1
-        assert await second.evaluate("window.umbelPlayer.sessionsOpened") == 2
+        assert await second.evaluate("window.umbelPlayer.sessionsOpened") >= 2
