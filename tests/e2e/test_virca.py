@@ -1,5 +1,5 @@
 """`umbel serve --policy virca` for real: nodes rest at low load, wake for a crowd, and a viewer in
-a browser moves from a node that is to rest to one that is not without losing a picture."""
+a browser moves from a node that is to rest to one that is not, without a stall."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -53,7 +53,7 @@ async def states(made: Platform) -> dict[str, str]:
 
 
 async def watts(made: Platform) -> float:
-    return sum(node["watts"] for node in await made.get("nodes"))
+    return float(sum(node["watts"] for node in await made.get("nodes")))
 
 
 async def until_resting(made: Platform, *, within_s: float = 60.0) -> None:
@@ -79,6 +79,35 @@ async def leave(made: Platform, viewers: list[dict[str, Any]]) -> None:
 async def moments(page: Page) -> dict[str, Any]:
     """What the page noted since `note`."""
     return dict(await page.evaluate("window.noted"))
+
+
+@asynccontextmanager
+async def never_abandoned(made: Platform, *pages: Page) -> AsyncIterator[None]:
+    """No node goes off, be it for a moment, while one of these viewers is served there."""
+    abandoned: list[tuple[str, str]] = []
+    looks = 0
+
+    async def watch() -> None:
+        nonlocal looks
+        while True:
+            for page in pages:
+                before = (await report(page))["edge"]
+                state = (await states(made))[before]
+                stayed = (await report(page))["edge"] == before
+                if stayed and state not in ("active", "draining"):
+                    abandoned.append((before, state))
+                looks += 1
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        task.cancel()
+        (ended,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError), ended
+    assert looks > len(pages)
+    assert abandoned == []
 
 
 NOTE = """
@@ -122,7 +151,8 @@ async def test_nodes_rest_wake_for_a_crowd_and_rest_again_and_no_viewer_is_lost(
         await second.evaluate(NOTE)
 
         await leave(made, viewers)
-        await until_resting(made)
+        async with never_abandoned(made, first, second):
+            await until_resting(made)
         for page in (first, second):
             seen = await report(page)
             await until_decoded(page, seen["framesDecoded"] + 30, timeout_s=DECODED_S)
