@@ -180,7 +180,7 @@ class Inspection:
     def way(self, stream: str) -> tuple[Pair, ...]:
         """The links that a stream goes over now, as (from, to), nearest the root first; none where
         the network is not programmed."""
-        overlay = self._fabric.overlay if self._fabric is not None else None
+        overlay = self.fabric.overlay if self.fabric is not None else None
         return overlay.used(stream) if overlay is not None and overlay.carries(stream) else ()
 
     def flows(self, node: str = "") -> tuple[Explained, ...]:
