@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from umbel import accounts
 from umbel.catalogue.model import UserRole
 from umbel.delivery.plans.main import run as run_plan
+from umbel.demo.ground import Fabric
+from umbel.demo.run import Wanted
 from umbel.demo.run import demo as run_demo
 from umbel.kit import log
 from umbel.kit.config import Settings
@@ -70,10 +72,13 @@ def demo(
         ".umbel/demo"
     ),
     policy: Annotated[str, typer.Option(help="sls, consolidation, qos or virca")] = "sls",
+    fabric: Annotated[
+        Fabric, typer.Option(help="loopback, or openflow: an emulated network of switches (root)")
+    ] = Fabric.LOOPBACK,
 ) -> None:
     """A whole network on this machine: seven nodes, a provider, a live event, an encoder."""
-    running = run_demo(once=once, source=source, data_dir=data_dir, policy=policy)
-    raise typer.Exit(asyncio.run(running))
+    wanted = Wanted(once=once, source=source, data_dir=data_dir, policy=policy, fabric=fabric)
+    raise typer.Exit(asyncio.run(run_demo(wanted)))
 
 
 @user_app.command("password")

@@ -177,6 +177,12 @@ class Inspection:
             for ends in [pair(link.a, link.b)]
         )
 
+    def way(self, stream: str) -> tuple[Pair, ...]:
+        """The links that a stream goes over now, as (from, to), nearest the root first; none where
+        the network is not programmed."""
+        overlay = self.fabric.overlay if self.fabric is not None else None
+        return overlay.used(stream) if overlay is not None and overlay.carries(stream) else ()
+
     def flows(self, node: str = "") -> tuple[Explained, ...]:
         """Every rule that switches hold, or those of one node, in words. Raises NotInTopology."""
         if node and node not in self.topology.nodes:

@@ -5,12 +5,12 @@ neighbour, as the overlay wants them. An operator's real node is set up by its o
 (docs/howto/real-switch.md says how).
 """
 
-import asyncio
 import contextlib
 import ipaddress
 import json
 from collections.abc import Iterator, Mapping
 
+from umbel.kit import programs
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.network.sites import INSIDE, Plugs, Site, cable_bridge
 
@@ -58,15 +58,11 @@ class NetnsHost:
     async def ethernet(self, site: Site, address: str) -> str:
         """The Ethernet address that the node knows of a client in its access network; empty: it
         knows none. Raises NoNamespace."""
-        process = await asyncio.create_subprocess_exec(
+        ended = await programs.run(
             *("ip", "-n", self._namespace(site), "-json", "neigh", "show", "to", address),
             *("dev", INSIDE),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
         )
-        said, _ = await process.communicate()
-        known = json.loads(said or b"[]")
+        known = json.loads(ended.out or "[]")
         return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
 
     def _namespace(self, site: Site) -> str:
@@ -115,34 +111,15 @@ async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
     """What `ip` complains of; empty when all went well."""
     if not lines:
         return ""
-    process = await asyncio.create_subprocess_exec(
-        *("ip", "-n", namespace, *options, "-batch", "-"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    command = ("ip", "-n", namespace, *options, "-batch", "-")
     try:
-        async with asyncio.timeout(_WAIT_S):
-            _, said = await process.communicate("\n".join(lines).encode())
+        ended = await programs.run(*command, said="\n".join(lines), within_s=_WAIT_S)
     except TimeoutError:
-        _kill(process)
-        await process.wait()
         return "ip does not end"
-    return "" if process.returncode == 0 else said.decode(errors="replace").strip()
+    return "" if ended.code == 0 else ended.wrong.strip()
 
 
 async def _quietly(*command: str) -> None:
     """Offloads that a device does not have are no error, nor is a missing ethtool."""
-    with contextlib.suppress(OSError):
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        await process.wait()
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    with contextlib.suppress(OSError, TimeoutError):
+        await programs.run(*command)
