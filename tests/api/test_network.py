@@ -352,6 +352,20 @@ async def test_a_path_that_is_cut_off_says_so_and_swims_again(net: Net) -> None:
     assert net.send() == {("pe4", "192.0.2.4", 6000)}
 
 
+async def test_what_keeps_a_stream_from_one_leaf_is_no_problem_of_another(net: Net) -> None:
+    made = await net.path()
+    other = await net.path(leaf="pe5", receiver={"address": "192.0.2.5", "mac": MAC})
+    net.wires.lose("c2", "pe4")
+
+    async def now() -> Any:
+        return {path["id"]: path for path in await net.ask("GET", "/paths")}
+
+    told = await until(now, lambda paths: not paths[made["id"]]["carried"])
+    assert told[made["id"]]["error"] == "link c2-pe4 is down"
+    assert told[other["id"]] == other
+    assert net.send() >= {("pe5", "192.0.2.5", 5004)}
+
+
 # -- moves ----------------------------------------------------------------------------------
 
 COMING = {"leaf": "pe5", "receiver": {"address": "192.0.2.5", "mac": MAC, "port": 6001}}

@@ -213,7 +213,7 @@ class Inspection:
             asked=asked,
             stream=wish.stream,
             links=_way(overlay, name, asked.path.leaf),
-            problems=(wish.refused,) if wish.refused else fabric.problems.get(name, ()),
+            problems=_problems(fabric, name, asked.path.leaf),
             moving=Path(leaf=move.target, receiver=move.coming) if move and is_ours else None,
         )
 
@@ -249,6 +249,20 @@ def _use(picture: Picture, ends: Pair) -> LinkUse:
     if tree is not None and ends in {pair(*link) for link in tree.redundant}:
         return LinkUse.SPARE
     return LinkUse.CUT
+
+
+def _problems(fabric: Switches, name: str, leaf: str) -> tuple[str, ...]:
+    """What keeps a stream from a leaf: its problems but for those of its other leaves alone."""
+    overlay, wish = fabric.overlay, fabric.overlay.wishes[name]
+    if wish.refused:
+        return (wish.refused,)
+    told = fabric.problems.get(name, ())
+    if not overlay.carries(name):
+        return told
+    by_leaf = {one: overlay.obstacles(name, one, fabric.plugs) for one in wish.leaves}
+    here = by_leaf.pop(leaf, ())
+    elsewhere = {problem for problems in by_leaf.values() for problem in problems}
+    return tuple(problem for problem in told if problem in here or problem not in elsewhere)
 
 
 def _way(overlay: Overlay, name: str, leaf: str) -> tuple[Pair, ...]:
