@@ -48,13 +48,14 @@ from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
 from umbel.network import events, files, slices, topology
+from umbel.network.border_service import BorderService, Land
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.model import Topology
 from umbel.network.northbound import Northbound, Switches
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
 from umbel.network.slices import Offer
-from umbel.network.store import SliceStore, WishStore
+from umbel.network.store import BorderStore, SliceStore, WishStore
 from umbel.network.topology import BadNetwork
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.model import Kind, Place
@@ -91,6 +92,7 @@ class Drivers:
     courier: Courier = field(default_factory=HttpCourier)
     slicing: Underlay | None = None
     switches: Switches | None = None
+    land: Land | None = None
     solver: Solver = field(default_factory=ProcessSolver)
 
 
@@ -108,6 +110,7 @@ class System:
     notifier: Notifier
     slices: Slices
     network: Northbound
+    borders: BorderService
     plans: Plans
     secrets: Secrets
     clock: Clock
@@ -235,6 +238,7 @@ async def assemble(
             under=drivers.slicing,
         ),
         network=Northbound(links, WishStore(database), clock, drivers.switches),
+        borders=BorderService(drivers.land, links, BorderStore(database), clock),
         plans=plans,
         secrets=secrets,
         clock=clock,
