@@ -180,14 +180,16 @@ def _filters(device: str, one: QueueClass, is_there: bool, tunnels: TunnelKind) 
 
 
 def _inside(flow: Flow, tunnels: TunnelKind) -> Iterator[str]:
-    """A UDP packet to the flow's destination, in a tunnel."""
+    """A UDP packet to the flow's destination, in a tunnel; any packet to its address for port 0."""
     at = _INNER[tunnels]
     address = int(ipaddress.IPv4Address(flow.address))
     yield f"match ip protocol {_OUTER[tunnels]} 0xff"
-    yield f"match u8 17 0xff at {at + 9}"
+    if flow.port:
+        yield f"match u8 17 0xff at {at + 9}"
     yield f"match u16 {address >> 16:#x} 0xffff at {at + 16}"
     yield f"match u16 {address & 0xFFFF:#x} 0xffff at {at + 18}"
-    yield f"match u16 {flow.port} 0xffff at {at + 22}"
+    if flow.port:
+        yield f"match u16 {flow.port} 0xffff at {at + 22}"
 
 
 def parse_device(said: str) -> Device:
