@@ -1,7 +1,8 @@
 """What the demo stands on: this machine's loopback, or an emulated network of switches.
 
-In: which one, the network document, and the demo's data directory. Out: what `umbel serve` is told. The emulated network
-is a testbed of the demo's own, which goes with it; one that a killed demo left goes first.
+In: which one, the network document, and the demo's data directory. Out: what `umbel serve` is told.
+The emulated network is a testbed of the demo's own, which goes with it; one that a killed demo left
+goes first.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """The demo under the policy `virca`: a hurried planner, small nodes, crowds that come and go.
 
-In: the platform's REST. Out: the network and settings of `umbel serve`, and a crowd's sessions. The crowd only asks, so that one machine can bear it; nothing is sent to it.
+In: the platform's REST. Out: the network and settings of `umbel serve`, and a crowd's sessions. The
+crowd only asks, so that one machine can bear it; nothing is sent to it.
 """
 
 import asyncio
