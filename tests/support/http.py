@@ -27,7 +27,8 @@ from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
 from umbel.network import files, topology
 from umbel.network.border_service import BorderService, Land
-from umbel.network.northbound import Northbound, Switches
+from umbel.network.inspection import Switches
+from umbel.network.northbound import Northbound
 from umbel.network.store import BorderStore, WishStore
 from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer

@@ -169,6 +169,12 @@ class Overlay:
         """Whether there is a stream of the name, whose root is drawn."""
         return name in self.wishes and self.has(self.wishes[name].root)
 
+    def obstacles(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> tuple[str, ...]:
+        """What keeps a stream, whose root is drawn, from one of its leaves; empty: nothing."""
+        tree = self.tree(name)
+        barrier = self._barrier(tree, leaf, plugs)
+        return (barrier,) if barrier else tuple(self._lost(tree, leaf))
+
     def depths(self) -> Mapping[int, Mapping[str, int]]:
         """For each stream's number, how far from its root nodes are."""
         return {

@@ -12,7 +12,7 @@ import json
 import socket
 from collections.abc import Iterator, Mapping
 
-from umbel.kit import netns
+from umbel.kit import netns, programs
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.network.sites import INSIDE, Plugs, Site, cable_bridge
 
@@ -120,32 +120,18 @@ async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
     """What `ip` complains of; empty when all went well."""
     if not lines:
         return ""
-    process = await asyncio.create_subprocess_exec(
-        *("ip", "-n", namespace, *options, "-batch", "-"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    command = ("ip", "-n", namespace, *options, "-batch", "-")
     try:
-        async with asyncio.timeout(_WAIT_S):
-            _, said = await process.communicate("\n".join(lines).encode())
+        ended = await programs.run(*command, said="\n".join(lines), within_s=_WAIT_S)
     except TimeoutError:
-        _kill(process)
-        await process.wait()
         return "ip does not end"
-    return "" if process.returncode == 0 else said.decode(errors="replace").strip()
+    return "" if ended.code == 0 else ended.wrong.strip()
 
 
 async def _neighbour(namespace: str, address: str) -> str:
     """Whom the kernel knows to have the address there; empty: nobody."""
-    process = await asyncio.create_subprocess_exec(
-        *("ip", "-n", namespace, "-json", "neigh", "show", "to", address, "dev", INSIDE),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    said, _ = await process.communicate()
-    known = json.loads(said or b"[]")
+    command = ("ip", "-n", namespace, "-json", "neigh", "show", "to", address, "dev", INSIDE)
+    known = json.loads((await programs.run(*command)).out or "[]")
     return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
 
 
@@ -157,16 +143,5 @@ def _knock(address: str) -> None:
 
 async def _quietly(*command: str) -> None:
     """Offloads that a device does not have are no error, nor is a missing ethtool."""
-    with contextlib.suppress(OSError):
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        await process.wait()
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    with contextlib.suppress(OSError, TimeoutError):
+        await programs.run(*command)
