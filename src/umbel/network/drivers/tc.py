@@ -5,13 +5,13 @@ is (in its namespace, or over a remote shell). A device that is shaped already k
 our classes hang below it. `script` and the parsers are pure.
 """
 
-import asyncio
 import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from umbel.kit import programs
 from umbel.network.counters import Count
 from umbel.network.sites import TunnelKind
 from umbel.network.slices import DEFAULT, LINK, Flow, QueueClass, QueueRefused
@@ -85,26 +85,14 @@ class TcQueues:
         return await self._run(node, "tc", *words, said=said)
 
     async def _run(self, node: str, *words: str, said: str = "") -> str:
-        process = await asyncio.create_subprocess_exec(
-            *self._reach(node),
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        command = (*self._reach(node), *words)
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                out, wrong = await process.communicate(said.encode())
+            ended = await programs.run(*command, said=said, within_s=_TIMEOUT_S)
         except TimeoutError:
             raise QueueRefused("The node did not answer in time", node=node) from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            reason = wrong.decode("utf-8", "replace").strip()
-            raise QueueRefused(f"{words[0]} at {node}: {reason}", node=node)
-        return out.decode("utf-8", "replace")
+        if ended.code:
+            raise QueueRefused(f"{words[0]} at {node}: {ended.wrong.strip()}", node=node)
+        return ended.out
 
 
 def script(
