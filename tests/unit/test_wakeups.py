@@ -1,6 +1,7 @@
 """Wake-ups: one task per key, coalesced, retried, and gone when it is to be gone."""
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -45,7 +46,7 @@ async def test_a_look_that_fails_is_tried_again_less_and_less_often() -> None:
     wakeups.wake("a")
     await asyncio.sleep(30)
     await wakeups.close()
-    waits = [round(b - a, 1) for a, b in zip(at_s, at_s[1:], strict=False)]
+    waits = [round(b - a, 1) for a, b in itertools.pairwise(at_s)]
     assert waits[:7] == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0]
     assert set(waits[7:]) == {5.0}
 
