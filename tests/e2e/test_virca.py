@@ -4,6 +4,7 @@ a browser moves from a node that is to rest to one that is not, without a stall.
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.platform import platform
 from umbel.demo import flash, power
@@ -26,7 +27,10 @@ async def test_nodes_rest_wake_for_a_crowd_and_rest_again_and_no_viewer_is_lost(
 ) -> None:
     for name, value in QUICKER.items():
         monkeypatch.setenv(name, value)
-    async with platform(tmp_path, power.options(power.POLICY, tmp_path)) as made:
+    network = tmp_path / "network.yaml"
+    network.write_text(yaml.safe_dump(power.network(power.POLICY)))
+    options = ("--policy", power.POLICY, "--network", str(network))
+    async with platform(tmp_path, options) as made:
         event, _ = await made.live()
         seen = await flash.check(made.api, f"{made.url}/watch/{event.id}", event.id)
     assert seen["ok"], seen["reason"]

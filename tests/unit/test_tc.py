@@ -49,6 +49,11 @@ def test_a_bare_device_gets_everything_in_order() -> None:
     )
     vxlan = [*tc.script("d0", EMPTY, (), ALL, TunnelKind.VXLAN)][4]
     assert "match ip protocol 17 0xff match u8 17 0xff at 59" in vxlan
+    whole = replace(GOLD, flows=(Flow(address="10.203.1.2", port=0),))
+    assert said(EMPTY, (), (WHOLE, whole, REST))[4].endswith(
+        "match ip protocol 47 0xff match u16 0xacb 0xffff at 58 match u16 0x102 0xffff at 60 "
+        "flowid 756d:10"
+    )
 
 
 def test_classes_share_what_may_wait_by_their_rates() -> None:

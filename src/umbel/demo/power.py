@@ -1,7 +1,7 @@
 """The demo under the policy `virca`: a hurried planner, small nodes, crowds that come and go.
 
-In: the demo's folder and the platform's REST. Out: options and settings of `umbel serve`, and a
-crowd's sessions. The crowd only asks, so that one machine can bear it; nothing is sent to it.
+In: the platform's REST. Out: the network and settings of `umbel serve`, and a crowd's sessions. The
+crowd only asks, so that one machine can bear it; nothing is sent to it.
 """
 
 import asyncio
@@ -9,11 +9,9 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
 
 from umbel.demo.stage import DemoFailed
 from umbel.network import files
@@ -37,15 +35,12 @@ _QUIET_S, _CROWDED_S = 60.0, 30.0
 Sessions = list[dict[str, Any]]
 
 
-def options(policy: str, folder: Path) -> tuple[str, ...]:
-    """What `umbel serve` is started with: for `virca`, on nodes that some thirty viewers fill."""
-    if policy != POLICY:
-        return ("--policy", policy)
+def network(policy: str) -> object:
+    """The network document: SLS's; for `virca`, of nodes that some thirty viewers fill."""
     document: Any = files.builtin("sls")
-    nodes = [dict(node, mbps=_NODE_MBPS) for node in document["nodes"]]
-    path = folder / "network.yaml"
-    path.write_text(yaml.safe_dump({**document, "nodes": nodes}))
-    return ("--policy", policy, "--network", str(path))
+    if policy != POLICY:
+        return document
+    return {**document, "nodes": [dict(node, mbps=_NODE_MBPS) for node in document["nodes"]]}
 
 
 def settings(policy: str) -> Mapping[str, str]:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from rich.live import Live
 
 from umbel.catalogue.model import UserRole
 from umbel.demo import encoder, power, stage, table
+from umbel.demo.ground import Fabric, ground
 from umbel.demo.stage import Account, Child, DemoFailed, LiveEvent
 from umbel.kit.errors import UmbelError
 
@@ -48,22 +49,37 @@ class Scene:
         return lines
 
 
-async def demo(*, once: bool, source: Path | None, data_dir: Path, policy: str = "sls") -> int:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the demo is to be: see `umbel demo --help`."""
+
+    once: bool
+    source: Path | None
+    data_dir: Path
+    policy: str = "sls"
+    fabric: Fabric = Fabric.LOOPBACK
+
+
+async def demo(wanted: Wanted) -> int:
     """Run it. Answers the exit code: 0, or 1 with the reason told."""
-    console = Console(stderr=once)
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    console = Console(stderr=wanted.once)
+    wanted.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
-        if source is not None and not source.is_file():
-            raise DemoFailed(f"there is no file {source}")
-        async with _staged(console, source, data_dir.resolve(), policy) as scene:
-            if not once:
+        if wanted.source is not None and not wanted.source.is_file():
+            raise DemoFailed(f"there is no file {wanted.source}")
+        data_dir = wanted.data_dir.resolve()
+        async with (
+            ground(wanted.fabric, power.network(wanted.policy), data_dir, console) as options,
+            _staged(console, wanted, data_dir, options) as scene,
+        ):
+            if not wanted.once:
                 return await _show(scene, stop)
             result = await _checked(scene, stop)
     except UmbelError as error:
-        if not once:
+        if not wanted.once:
             console.print(f"[red]demo: {error.message}[/red]")
             return 1
         result = {"ok": False, "reason": error.message}
@@ -73,7 +89,7 @@ async def demo(*, once: bool, source: Path | None, data_dir: Path, policy: str =
 
 @asynccontextmanager
 async def _staged(
-    console: Console, source: Path | None, data_dir: Path, policy: str
+    console: Console, wanted: Wanted, data_dir: Path, options: Sequence[str]
 ) -> AsyncIterator[Scene]:
     children: list[Child] = []
     api = httpx.AsyncClient(timeout=30)
@@ -84,8 +100,8 @@ async def _staged(
         platform, url = await stage.start_platform(
             data_dir,
             port=stage.usual_port(),
-            options=power.options(policy, data_dir),
-            settings=power.settings(policy),
+            options=("--policy", wanted.policy, *options),
+            settings=power.settings(wanted.policy),
         )
         children.append(platform)
         api.base_url = httpx.URL(url)
@@ -94,13 +110,13 @@ async def _staged(
         await stage.sign_in(api, roles[UserRole.PROVIDER])
         event = await stage.open_event(api)
         console.print("encoder ...")
-        command = encoder.push_command(event.ingest, event.stream_key, source=source)
+        command = encoder.push_command(event.ingest, event.stream_key, source=wanted.source)
         pusher = await stage.start("encoder", command, data_dir / "encoder.log")
         children.append(pusher)
         await stage.until_live(api, event.id, pusher)
         await stage.sign_in(api, roles[UserRole.OPERATOR])
         console.print(f"live: {url}/watch/{event.id}")
-        yield Scene(url=url, api=api, event=event, accounts=accounts, policy=policy)
+        yield Scene(url=url, api=api, event=event, accounts=accounts, policy=wanted.policy)
     finally:
         await api.aclose()
         for child in reversed(children):
@@ -176,7 +192,8 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
             raise DemoFailed("the viewers ended without a word")
         result: dict[str, object] = json.loads(lines[-1])
         tree = (await _picture(scene)).tree
-        return {**result, "tree": {key: tree[key] for key in ("root", "edges", "hops")}}
+        keys = ("root", "edges", "hops", *(["links"] if tree["links"] else []))
+        return {**result, "tree": {key: tree[key] for key in keys}}
     finally:
         stopped.cancel()
         if viewers.returncode is None:

@@ -30,6 +30,7 @@ def render(picture: Picture, greeting: Sequence[str]) -> RenderableType:
         _event(picture.event),
         _nodes(picture),
         Panel(_tree(picture.tree), title="delivery tree", border_style="dim"),
+        *([_links(picture.tree)] if picture.tree["links"] else []),
         Text("Ctrl-C ends everything.", style="dim"),
     )
 
@@ -79,6 +80,11 @@ def _nodes(picture: Picture) -> Table:
 
 def _lines(words: Iterable[str]) -> str:
     return "\n".join(words)
+
+
+def _links(tree: Mapping[str, Any]) -> RenderableType:
+    ways = [f"[green]{a}[/green] -> [green]{b}[/green]" for a, b in tree["links"]]
+    return Panel("   ".join(ways), title="tunnels it goes over", border_style="dim")
 
 
 def _tree(tree: Mapping[str, Any]) -> RenderableType:

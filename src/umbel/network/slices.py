@@ -123,7 +123,8 @@ class Granted:
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """A stream as the overlay knows it: the UDP destination it has inside the tunnels."""
+    """A stream as the overlay knows it: the UDP destination it has inside the tunnels; port 0:
+    whatever goes to the address."""
 
     address: str
     port: int

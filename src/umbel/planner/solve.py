@@ -1,8 +1,8 @@
 """ViRCA: which nodes to run, where base bands go, who serves what. Problem in, Result out.
 
 A dive first; where its gap is too wide, ViRCA2, whose solution is feasible for ViRCA; then the
-branching search from the better of them; at last whole servers on what was chosen. Where time ran
-out before all that, a plan that needs no search.
+branching search from the better of them; then whole servers on what was chosen; and where that
+cost too much, the search in whole servers. Where time ran out, a plan that needs no search.
 """
 
 from collections.abc import Callable
@@ -130,6 +130,7 @@ def _with_guess(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
         word=Word.OPTIMAL if close else Word.LIMIT,
         objective=found.objective,
         values=carry_over(guess, found.values, program),
+        basis=None,
     )
 
 
@@ -139,21 +140,24 @@ def _search(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
     found = highs.solve(program.linear, left, outcome.values)
     run_s = outcome.run_s + found.run_s
     if found.values is None or found.objective > outcome.objective:
-        found = replace(found, objective=outcome.objective, values=outcome.values)
+        found = replace(
+            found, objective=outcome.objective, values=outcome.values, basis=outcome.basis
+        )
     return replace(found, bound=max(found.bound, outcome.bound), run_s=run_s)
 
 
-def finish(program: Fast, outcome: Outcome, gap: float, effort: Effort) -> Result:
-    """From the relaxed program's outcome to whole servers and a verdict."""
+def finish(
+    program: Fast, outcome: Outcome, gap: float, effort: Effort, *, all_paths: bool = True
+) -> Result:
+    """From the relaxed program's outcome to whole servers and a verdict. Without `all_paths` the
+    program lacks paths, so that its own bounds are none."""
     report = rca.report_of(program, outcome)
     left_s = max(effort.time_s - outcome.run_s, effort.time_s * _ROUND_TIME)
     if outcome.word is Word.INFEASIBLE:
         short = explain.binding(program, left_s)
         return Result(meaning=Meaning.INFEASIBLE, plan=None, report=report, binding=short)
     limits = Limits(time_s=left_s, gap=gap * _ROUND_GAP)
-    best, took_s = None, 0.0
-    if outcome.values is not None:
-        best, took_s = rounding.whole(program, outcome.values, limits)
+    best, took_s = rounding.whole(program, outcome, limits)
     if best is None:
         # A plan far from the best is better than none: this may take a little longer.
         some, more_s = fallback.plans(
@@ -161,7 +165,31 @@ def finish(program: Fast, outcome: Outcome, gap: float, effort: Effort) -> Resul
         )
         best = min(some, key=lambda one: rounding.objective(program, one), default=None)
         took_s += more_s
-    return _verdict(program, best, replace(report, run_s=report.run_s + took_s), gap)
+    report = replace(report, run_s=report.run_s + took_s)
+    if best is not None and took_s < left_s:
+        limits = Limits(time_s=left_s - took_s, gap=gap)
+        best, report = _in_whole_servers(program, best, report, limits, all_paths)
+    return _verdict(program, best, report, gap)
+
+
+def _in_whole_servers(
+    program: Fast, best: Plan, report: Report, limits: Limits, all_paths: bool
+) -> tuple[Plan, Report]:
+    """Where rounding cost more than the gap allows: nodes, hosts and servers chosen together."""
+    known = rounding.objective(program, best)
+    if known - report.bound <= limits.gap or program.whole_servers:
+        return best, report
+    found, outcome = rounding.search(program, best, limits)
+    if found is not None and rounding.objective(program, found) < known:
+        best = found
+    bound = max(report.bound, outcome.bound) if all_paths else report.bound
+    return best, replace(
+        report,
+        bound=bound,
+        word=outcome.word if outcome.word is Word.OPTIMAL else report.word,
+        run_s=report.run_s + outcome.run_s,
+        branch_nodes=report.branch_nodes + outcome.branch_nodes,
+    )
 
 
 def _verdict(program: Fast, best: Plan | None, report: Report, gap: float) -> Result:

@@ -5,13 +5,13 @@ is (in its namespace, or over a remote shell). A device that is shaped already k
 our classes hang below it. `script` and the parsers are pure.
 """
 
-import asyncio
 import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from umbel.kit import programs
 from umbel.network.counters import Count
 from umbel.network.sites import Site, TunnelKind
 from umbel.network.slices import DEFAULT, LINK, Flow, QueueClass, QueueRefused
@@ -103,26 +103,14 @@ class TcQueues:
         return await self._run(node, "tc", *words, said=said)
 
     async def _run(self, node: str, *words: str, said: str = "") -> str:
-        process = await asyncio.create_subprocess_exec(
-            *self._reach(node),
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        command = (*self._reach(node), *words)
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                out, wrong = await process.communicate(said.encode())
+            ended = await programs.run(*command, said=said, within_s=_TIMEOUT_S)
         except TimeoutError:
             raise QueueRefused("The node did not answer in time", node=node) from None
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode:
-            reason = wrong.decode("utf-8", "replace").strip()
-            raise QueueRefused(f"{words[0]} at {node}: {reason}", node=node)
-        return out.decode("utf-8", "replace")
+        if ended.code:
+            raise QueueRefused(f"{words[0]} at {node}: {ended.wrong.strip()}", node=node)
+        return ended.out
 
 
 def shallow(classes: Sequence[QueueClass], waiting: int) -> tuple[QueueClass, ...]:
@@ -192,14 +180,16 @@ def _filters(device: str, one: QueueClass, is_there: bool, tunnels: TunnelKind) 
 
 
 def _inside(flow: Flow, tunnels: TunnelKind) -> Iterator[str]:
-    """A UDP packet to the flow's destination, in a tunnel."""
+    """A UDP packet to the flow's destination, in a tunnel; any packet to its address for port 0."""
     at = _INNER[tunnels]
     address = int(ipaddress.IPv4Address(flow.address))
     yield f"match ip protocol {_OUTER[tunnels]} 0xff"
-    yield f"match u8 17 0xff at {at + 9}"
+    if flow.port:
+        yield f"match u8 17 0xff at {at + 9}"
     yield f"match u16 {address >> 16:#x} 0xffff at {at + 16}"
     yield f"match u16 {address & 0xFFFF:#x} 0xffff at {at + 18}"
-    yield f"match u16 {flow.port} 0xffff at {at + 22}"
+    if flow.port:
+        yield f"match u16 {flow.port} 0xffff at {at + 22}"
 
 
 def parse_device(said: str) -> Device:
