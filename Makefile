@@ -15,9 +15,9 @@ setup: ## install what running needs (Debian packages, locked Python environment
 setup-test: ## install what the tests need besides (Chromium, PostgreSQL, test tools)
 	@scripts/setup test
 
-demo: ## a whole network on this machine with a live event; ONCE=1 checks itself and ends; SOURCE=file; POLICY=virca
-	@scripts/setup $(if $(ONCE),test,runtime)
-	@$(BIN)/umbel demo $(if $(ONCE),--once) $(if $(SOURCE),--source "$(SOURCE)") $(if $(POLICY),--policy $(POLICY))
+demo: ## a whole network on this machine with a live event; ONCE=1 checks itself and ends; SOURCE=file; POLICY=virca; FABRIC=openflow
+	@scripts/setup $(if $(ONCE),test,$(if $(filter openflow,$(FABRIC)),testbed,runtime))
+	@$(BIN)/umbel demo $(if $(ONCE),--once) $(if $(SOURCE),--source "$(SOURCE)") $(if $(POLICY),--policy $(POLICY)) $(if $(FABRIC),--fabric $(FABRIC))
 
 serve: setup ## the platform on its embedded defaults
 	@$(BIN)/umbel serve

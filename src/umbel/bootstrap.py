@@ -13,10 +13,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from umbel import migrations
+from umbel import migrations, overlay
 from umbel.catalogue.service import Catalogue
 from umbel.compute import inventory
 from umbel.compute.drivers.process import ProcessVim
+from umbel.compute.drivers.process.places import Here
 from umbel.compute.inventory import Inventory
 from umbel.compute.model import FunctionState, Instance
 from umbel.compute.ports import Vim
@@ -48,13 +49,15 @@ from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
 from umbel.network import events, files, slices, topology
+from umbel.network.border_service import BorderService, Land
 from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.inspection import Switches
 from umbel.network.model import Topology
-from umbel.network.northbound import Northbound, Switches
+from umbel.network.northbound import Northbound
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
 from umbel.network.slices import Offer
-from umbel.network.store import SliceStore, WishStore
+from umbel.network.store import BorderStore, SliceStore, WishStore
 from umbel.network.topology import BadNetwork
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.model import Kind, Place
@@ -62,6 +65,7 @@ from umbel.notify.ports import Courier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
+from umbel.overlay import Switched
 from umbel.planner.control import Periods
 from umbel.portal.app import create_app
 
@@ -91,6 +95,8 @@ class Drivers:
     courier: Courier = field(default_factory=HttpCourier)
     slicing: Underlay | None = None
     switches: Switches | None = None
+    overlay: Switched | None = None
+    land: Land | None = None
     solver: Solver = field(default_factory=ProcessSolver)
 
 
@@ -108,9 +114,11 @@ class System:
     notifier: Notifier
     slices: Slices
     network: Northbound
+    borders: BorderService
     plans: Plans
     secrets: Secrets
     clock: Clock
+    overlay: Switched | None = None
 
     def app(self) -> FastAPI:
         """The front end."""
@@ -126,6 +134,11 @@ class System:
         """Checks them."""
         return tokens.Verifier(self.secrets.signer.public_key)
 
+    async def start(self) -> None:
+        """Take the network's switches, if it has any. Raises ControllerAddressTaken."""
+        if self.overlay is not None:
+            await self.overlay.start()
+
     async def close(self) -> None:
         """Let go of everything; functions go on unless the settings say otherwise."""
         await self.plans.close()
@@ -134,15 +147,18 @@ class System:
         await self.slices.close()
         await self.media.close()
         await self.compute.close()
+        if self.overlay is not None:
+            await self.overlay.close()
         await self.notifier.close()
         await self.database.close()
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[System]:
-    """A migrated, wired system on real drivers; closed on the way out."""
+    """A migrated, wired system on real drivers, started; closed on the way out."""
     system = await assemble(settings)
     try:
+        await system.start()
         yield system
     finally:
         await system.close()
@@ -165,7 +181,7 @@ async def assemble(
     document = network_document(settings.network_file)
     nodes, links = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")
-    drivers = drivers or real_drivers(settings, secrets, clock)
+    drivers = drivers or real_drivers(settings, document, secrets, clock)
     database = database or Database(settings.database)
     await migrations.upgrade(database)
     journal = Journal(database)
@@ -235,9 +251,11 @@ async def assemble(
             under=drivers.slicing,
         ),
         network=Northbound(links, WishStore(database), clock, drivers.switches),
+        borders=BorderService(drivers.land, links, BorderStore(database), clock),
         plans=plans,
         secrets=secrets,
         clock=clock,
+        overlay=drivers.overlay,
     )
 
 
@@ -258,17 +276,28 @@ def read_network(document: object) -> tuple[Inventory, Topology]:
     return nodes, links
 
 
-def real_drivers(settings: Settings, secrets: Secrets, clock: Clock) -> Drivers:
-    """The embedded defaults: processes on this machine, loopback between them."""
+def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: Clock) -> Drivers:
+    """Functions as processes of this machine. Where the network file tells of switches, streams go
+    over them and functions run at the nodes; else all is loopback. Raises BadNetwork, NoTestbed."""
+    over = None
+    if overlay.described(document):
+        nodes, _ = read_network(document)
+        over = overlay.switched(document, nodes.nodes, settings, clock)
+    vim = ProcessVim(
+        settings.data_dir,
+        secrets.public_key_file,
+        secrets.of_function,
+        clock,
+        place=over.place if over else Here(),
+    )
     return Drivers(
-        vim=ProcessVim(
-            settings.data_dir,
-            secrets.public_key_file,
-            secrets.of_function,
-            clock,
-        ),
+        vim=vim,
         media=JsonRpcMedia(),
-        fabric=LoopbackFabric(),
+        fabric=over.fabric if over else LoopbackFabric(),
+        slicing=over.underlay if over else None,
+        switches=over.fabric if over else None,
+        land=over.land if over else None,
+        overlay=over,
     )
 
 

@@ -12,12 +12,15 @@ from pydantic import ValidationError
 from umbel import accounts
 from umbel.catalogue.model import UserRole
 from umbel.delivery.plans.main import run as run_plan
+from umbel.demo.ground import Fabric
+from umbel.demo.run import Wanted
 from umbel.demo.run import demo as run_demo
 from umbel.kit import log
 from umbel.kit.config import Settings
 from umbel.kit.terminal import telling
 from umbel.media.main import run as run_media
 from umbel.serve import serve_until_stopped
+from umbel.simulator.experiments.command import run as run_simulate
 from umbel.testbed.cli import app as testbed_app
 
 app = typer.Typer(no_args_is_help=True, help="Live video over an operator's own edge.")
@@ -26,6 +29,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(testbed_app, name="testbed")
 app.command("media")(run_media)
 app.command("plan")(run_plan)
+app.command("simulate")(run_simulate)
 
 DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, function records")]
 
@@ -70,10 +74,13 @@ def demo(
         ".umbel/demo"
     ),
     policy: Annotated[str, typer.Option(help="sls, consolidation, qos or virca")] = "sls",
+    fabric: Annotated[
+        Fabric, typer.Option(help="loopback, or openflow: an emulated network of switches (root)")
+    ] = Fabric.LOOPBACK,
 ) -> None:
     """A whole network on this machine: seven nodes, a provider, a live event, an encoder."""
-    running = run_demo(once=once, source=source, data_dir=data_dir, policy=policy)
-    raise typer.Exit(asyncio.run(running))
+    wanted = Wanted(once=once, source=source, data_dir=data_dir, policy=policy, fabric=fabric)
+    raise typer.Exit(asyncio.run(run_demo(wanted)))
 
 
 @user_app.command("password")

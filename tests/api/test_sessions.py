@@ -93,6 +93,7 @@ async def test_the_tree_as_nodes_and_hops(here: World) -> None:
             {"function": "edge-pe4-1", "role": "edge", "node": "pe4", "parent": "acquirer-pe1-1"},
         ],
         "edges": [["pe1", "pe4"]],
+        "links": [],
         "hops": 1,
     }
     empty = await here.event()
@@ -102,6 +103,7 @@ async def test_the_tree_as_nodes_and_hops(here: World) -> None:
         "root": None,
         "branches": [],
         "edges": [],
+        "links": [],
         "hops": 0,
     }
 

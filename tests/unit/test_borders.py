@@ -165,10 +165,19 @@ def test_signing_in_opens_for_that_client_until_it_ends(border: Border) -> None:
     assert [border.ask(packet) for packet in other] == other
 
 
+def test_a_client_without_a_known_ethernet_address_is_known_by_its_own(border: Border) -> None:
+    client = Client(address=HOST, mac="", expires_s=100.0)
+    border.become(Borders(access=access.sign_in(gated(), "pe1", client)))
+    for mac in (HOST_MAC, "02:00:00:00:00:11"):
+        packet = tcp(HOST, 5, "192.0.2.1", 443, mac=mac)
+        assert border.ask(packet) == packet
+    assert border.ask(tcp("10.202.1.11", 5, "192.0.2.1", 443)) is None
+
+
 def test_gates_and_clients_that_cannot_be() -> None:
     with pytest.raises(NoGate):
         access.sign_in(Access(), "pe1", Client(address=HOST, mac=HOST_MAC, expires_s=1))
-    for address, mac in (("10.1", HOST_MAC), ("::1", HOST_MAC), (HOST, "02:00"), (HOST, "")):
+    for address, mac in (("10.1", HOST_MAC), ("::1", HOST_MAC), (HOST, "02:00")):
         with pytest.raises(BadClient):
             access.sign_in(gated(), "pe1", Client(address=address, mac=mac, expires_s=1))
     for door in (Door(address="front", port=80), Door(address="10.0.0.1", port=0)):

@@ -5,18 +5,21 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.small_world import catalogue, small_world, some_course, viewers
 from umbel.planner.admission import CODES
 from umbel.planner.caches.policies import Policy
 from umbel.simulator import courses, run
+from umbel.simulator.collectors import Totals
+from umbel.simulator.compiled import POLICIES as COMPILED
 from umbel.simulator.compiled import Compiled, NotCompiled
 from umbel.simulator.config import Config, Phase, Steering
 from umbel.simulator.ports import STEPS, Outcomes
 from umbel.simulator.reference import Reference
-from umbel.simulator.run import EngineName
+from umbel.simulator.run import EngineName, Run
+from umbel.simulator.workload import Workload
 
 THERE = small_world()
 FETCH_MBPS = 20.0
@@ -49,7 +52,7 @@ def played(
     return found
 
 
-@given(seed=st.integers(0, 10**6), cache=st.sampled_from([Policy.LRU, Policy.FIFO]))
+@given(seed=st.integers(0, 10**6), cache=st.sampled_from(COMPILED))
 @settings(max_examples=80, deadline=None)
 def test_engines_agree_event_for_event(seed: int, cache: Policy) -> None:
     for one, other in zip(*played(seed, cache), strict=True):
@@ -137,7 +140,7 @@ def test_departures_go_in_order_of_time_then_of_arrival() -> None:
     assert (np.diff(left_s) >= 0).all()
 
 
-@pytest.mark.parametrize("cache", [p for p in Policy if p not in (Policy.LRU, Policy.FIFO)])
+@pytest.mark.parametrize("cache", [p for p in Policy if p not in COMPILED])
 def test_other_caches_run_on_the_reference_engine(cache: Policy) -> None:
     config = Config(cache=cache, phases=(Phase(duration_s=60.0),), catalogue=200)
     with pytest.raises(NotCompiled):
@@ -169,6 +172,86 @@ def test_engines_agree_on_a_steered_run() -> None:
     assert one.marks() == other.marks()
     assert {why for _at_s, why in one.marks()} >= {"start", "rca"}
     assert {1, 2} <= set(one.record.outcomes.outcome.tolist())
+
+
+@st.composite
+def days(draw: st.DrawFn, steering: Steering) -> Config:
+    """Phases with crowds in time and space and a second catalogue, on a scarce little network."""
+    loads = st.sampled_from([0.0, 0.3, 1.0, 4.0])
+    phases = []
+    for _ in range(draw(st.integers(1, 3))):
+        groups = draw(st.integers(1, 3))
+        phases.append(
+            Phase(
+                duration_s=draw(st.sampled_from([90.0, 400.0, 700.0])),
+                loads=tuple(draw(loads) for _ in range(groups)),
+                first_shares=tuple(draw(st.sampled_from([0.0, 0.7, 1.0])) for _ in range(groups)),
+            )
+        )
+    return Config(
+        steering=steering,
+        phases=tuple(phases),
+        seed=draw(st.integers(0, 1000)),
+        warmup_s=draw(st.sampled_from([0.0, 150.0])),
+        gamma=draw(st.sampled_from([0.0, 1.0, 10.0])),
+        catalogue=draw(st.sampled_from([1, 40])),
+        catalogues=2,
+        requests_per_s=draw(st.sampled_from([0.05, 0.2])),
+        cache=draw(st.sampled_from(COMPILED)),
+        fetch_mbps=draw(st.sampled_from([5.0, 1000.0])),
+        clusters=4,
+        sample_s=60.0,
+        rca_s=70.0,
+        virca_s=200.0,
+    )
+
+
+BUSY = Config(
+    phases=(
+        Phase(duration_s=200.0, loads=(0.2,), first_shares=(1.0,)),
+        Phase(duration_s=200.0, loads=(0.2, 8.0), first_shares=(1.0, 0.5)),
+    ),
+    warmup_s=60.0,
+    catalogue=40,
+    catalogues=2,
+    requests_per_s=0.2,
+    fetch_mbps=5.0,
+    clusters=4,
+    sample_s=60.0,
+    rca_s=70.0,
+    virca_s=200.0,
+)
+
+
+def both(config: Config) -> tuple[Run, Run]:
+    there = small_world(lightpath_mbps=200.0, storage_gb=3.0)
+    workload = Workload(config, there)
+    one, other = (
+        run.replay(config, there, workload.catalogue, workload, engine=name)
+        for name in (EngineName.REFERENCE, EngineName.COMPILED)
+    )
+    return one, other
+
+
+@pytest.mark.parametrize(
+    ("steering", "examples"),
+    [(Steering.NEAREST, 40), (Steering.VIRCA, 8), (Steering.VIRCA2, 3), (Steering.VIRCA3, 3)],
+)
+def test_engines_agree_on_any_day(steering: Steering, examples: int) -> None:
+    seen: list[Totals] = []
+
+    @given(config=days(steering))
+    @example(config=replace(BUSY, steering=steering))
+    @settings(max_examples=examples, deadline=None)
+    def agree(config: Config) -> None:
+        one, other = both(config)
+        assert differing(one.record.outcomes, other.record.outcomes) == []
+        assert one.marks() == other.marks()
+        seen.append(other.totals())
+
+    agree()
+    assert sum(total.requests for total in seen) > 100
+    assert any(sum(total.rejected.values()) for total in seen)
 
 
 def test_a_slow_fetch_makes_a_player_wait() -> None:

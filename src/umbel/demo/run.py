@@ -5,9 +5,10 @@ In: options. Out: an exit code; on `--once` the last line is one JSON object.
 
 import asyncio
 import json
+import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from rich.console import Console
 from rich.live import Live
 
 from umbel.catalogue.model import UserRole
-from umbel.demo import encoder, stage, table
+from umbel.demo import encoder, power, stage, table
+from umbel.demo.ground import Fabric, ground
 from umbel.demo.stage import Account, Child, DemoFailed, LiveEvent
 from umbel.kit.errors import UmbelError
 
@@ -33,6 +35,7 @@ class Scene:
     api: httpx.AsyncClient
     event: LiveEvent
     accounts: list[Account]
+    policy: str
 
     def greeting(self) -> list[str]:
         """What a newcomer needs to know."""
@@ -46,22 +49,37 @@ class Scene:
         return lines
 
 
-async def demo(*, once: bool, source: Path | None, data_dir: Path, policy: str = "sls") -> int:
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What the demo is to be: see `umbel demo --help`."""
+
+    once: bool
+    source: Path | None
+    data_dir: Path
+    policy: str = "sls"
+    fabric: Fabric = Fabric.LOOPBACK
+
+
+async def demo(wanted: Wanted) -> int:
     """Run it. Answers the exit code: 0, or 1 with the reason told."""
-    console = Console(stderr=once)
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    console = Console(stderr=wanted.once)
+    wanted.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)
     try:
-        if source is not None and not source.is_file():
-            raise DemoFailed(f"there is no file {source}")
-        async with _staged(console, source, data_dir.resolve(), policy) as scene:
-            if not once:
+        if wanted.source is not None and not wanted.source.is_file():
+            raise DemoFailed(f"there is no file {wanted.source}")
+        data_dir = wanted.data_dir.resolve()
+        async with (
+            ground(wanted.fabric, power.network(wanted.policy), data_dir, console) as options,
+            _staged(console, wanted, data_dir, options) as scene,
+        ):
+            if not wanted.once:
                 return await _show(scene, stop)
             result = await _checked(scene, stop)
     except UmbelError as error:
-        if not once:
+        if not wanted.once:
             console.print(f"[red]demo: {error.message}[/red]")
             return 1
         result = {"ok": False, "reason": error.message}
@@ -71,7 +89,7 @@ async def demo(*, once: bool, source: Path | None, data_dir: Path, policy: str =
 
 @asynccontextmanager
 async def _staged(
-    console: Console, source: Path | None, data_dir: Path, policy: str
+    console: Console, wanted: Wanted, data_dir: Path, options: Sequence[str]
 ) -> AsyncIterator[Scene]:
     children: list[Child] = []
     api = httpx.AsyncClient(timeout=30)
@@ -80,7 +98,10 @@ async def _staged(
         accounts = await stage.make_accounts(data_dir)
         console.print("platform ...")
         platform, url = await stage.start_platform(
-            data_dir, port=stage.usual_port(), options=("--policy", policy)
+            data_dir,
+            port=stage.usual_port(),
+            options=("--policy", wanted.policy, *options),
+            settings=power.settings(wanted.policy),
         )
         children.append(platform)
         api.base_url = httpx.URL(url)
@@ -89,13 +110,13 @@ async def _staged(
         await stage.sign_in(api, roles[UserRole.PROVIDER])
         event = await stage.open_event(api)
         console.print("encoder ...")
-        command = encoder.push_command(event.ingest, event.stream_key, source=source)
+        command = encoder.push_command(event.ingest, event.stream_key, source=wanted.source)
         pusher = await stage.start("encoder", command, data_dir / "encoder.log")
         children.append(pusher)
         await stage.until_live(api, event.id, pusher)
         await stage.sign_in(api, roles[UserRole.OPERATOR])
         console.print(f"live: {url}/watch/{event.id}")
-        yield Scene(url=url, api=api, event=event, accounts=accounts)
+        yield Scene(url=url, api=api, event=event, accounts=accounts, policy=wanted.policy)
     finally:
         await api.aclose()
         for child in reversed(children):
@@ -103,13 +124,34 @@ async def _staged(
 
 
 async def _show(scene: Scene, stop: asyncio.Event) -> int:
+    async with _tides(scene) as tides:
+        return await _shown(scene, tides, stop)
+
+
+@asynccontextmanager
+async def _tides(scene: Scene) -> AsyncIterator[power.Tides | None]:
+    """Under `virca`, crowds that come and go."""
+    if scene.policy != power.POLICY:
+        yield None
+        return
+    tides = power.Tides(scene.api, scene.event.id)
+    running = asyncio.create_task(tides.run())
+    try:
+        yield tides
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _shown(scene: Scene, tides: power.Tides | None, stop: asyncio.Event) -> int:
     with Live(console=Console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while not stop.is_set():
             try:
                 picture = await _picture(scene)
             except httpx.HTTPError as error:
                 raise DemoFailed(f"the platform does not answer: {error}") from error
-            live.update(table.render(picture, scene.greeting()), refresh=True)
+            greeting = scene.greeting() + ([f"[bold]crowd[/bold]    {tides.said}"] if tides else [])
+            live.update(table.render(picture, greeting), refresh=True)
             try:
                 async with asyncio.timeout(_REFRESH_S):
                     await stop.wait()
@@ -126,11 +168,17 @@ async def _picture(scene: Scene) -> table.Picture:
 
 
 async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
-    """Three real browsers watch: WHEP at pe2, HLS at pe4, and one that joins at pe2."""
+    """Three real browsers watch: WHEP at pe2, HLS at pe4, and one that joins at pe2. Under `virca`,
+    two that see nodes rest, wake for a crowd, and rest again."""
     watch = f"{scene.url}/watch/{scene.event.id}"
+    words = ["umbel.demo.viewers", watch]
+    if scene.policy == power.POLICY:
+        words = ["umbel.demo.flash", watch, scene.event.id]
+    bearer = scene.api.headers["Authorization"].removeprefix("Bearer ")
     viewers = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "umbel.demo.viewers", watch),
+        *(sys.executable, "-m", *words),
         stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, power.TOKEN: bearer},
     )
     ended = asyncio.create_task(viewers.communicate())
     stopped = asyncio.create_task(stop.wait())
@@ -144,7 +192,8 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
             raise DemoFailed("the viewers ended without a word")
         result: dict[str, object] = json.loads(lines[-1])
         tree = (await _picture(scene)).tree
-        return {**result, "tree": {key: tree[key] for key in ("root", "edges", "hops")}}
+        keys = ("root", "edges", "hops", *(["links"] if tree["links"] else []))
+        return {**result, "tree": {key: tree[key] for key in keys}}
     finally:
         stopped.cancel()
         if viewers.returncode is None:

@@ -17,6 +17,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address the front end listens on")
     port: int = Field(8000, ge=0, le=65535, description="its port; 0: the kernel chooses")
     network_file: Path | None = Field(None, description="nodes and links; empty: built-in SLS")
+    openflow_port: int = Field(
+        6653, ge=0, le=65535, description="where switches find the controller; 0: any free one"
+    )
+    tunnels: Literal["gre", "vxlan"] = Field("gre", description="how the overlay's links are made")
+    bfd_ms: int = Field(100, ge=0, le=10_000, description="between a tunnel's life signs; 0: none")
     policy: Literal["sls", "consolidation", "qos", "virca"] = Field(
         "sls", description="where a viewer is served: docs/howto/own-network.md"
     )
@@ -30,6 +35,11 @@ class Settings(BaseSettings):
     session_ttl_s: float = Field(3600.0, gt=0, description="life of a viewer's token")
     session_idle_s: float = Field(60.0, gt=0, description="an unseen session ends after this")
     access_token_ttl_s: float = Field(8 * 3600.0, gt=0, description="life of a user's token")
+    access_ttl_s: float = Field(
+        8 * 3600.0,
+        gt=0,
+        description="how long a client may pass that signed in at a closed network",
+    )
     max_body_bytes: int = Field(262_144, gt=0, description="largest request body read")
     stop_functions_on_exit: bool = Field(False, description="leave nothing running on a clean exit")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

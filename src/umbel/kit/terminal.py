@@ -1,9 +1,14 @@
-"""What commands say when they fail. Errors of ours in, lines on stderr and an exit code out."""
+"""What commands show while they work, and say when they fail.
 
-from collections.abc import Iterator
+In: steps done, errors of ours. Out: bars and lines on stderr, and an exit code.
+"""
+
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from umbel.kit.errors import UmbelError
 
@@ -20,3 +25,18 @@ def telling() -> Iterator[None]:
         for problem in problems if isinstance(problems, (list, tuple)) else ():
             typer.echo(f"  - {problem}", err=True)
         raise typer.Exit(2) from error
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr for each step; the call it gives moves one: step, done, of how many."""
+    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as shown:
+        tasks = {}
+
+        def move(step: str, done: int, total: int) -> None:
+            if step not in tasks:
+                tasks[step] = shown.add_task(step, total=total)
+            shown.update(tasks[step], completed=done, total=total)
+
+        yield move

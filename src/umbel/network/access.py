@@ -1,8 +1,8 @@
 """Who may pass from an access network: its gate, and who signed in. Pure (SLS, section 4).
 
 In: gates by node, sign-ins and sign-outs, the time. Out: values that borders.py turns into rules.
-A client is known by its IP and Ethernet addresses together. Connections that a client led to the
-front end before it signed in end then; new ones go where they are meant to.
+A client is known by its IP and Ethernet addresses together, where both are known. Connections that
+were led to the front end end when their client signs in; new ones go where they are meant to.
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ class BadGate(Unprocessable):
 
 
 class BadClient(Unprocessable):
-    """A client is known by an IPv4 address and an Ethernet address."""
+    """A client is known by an IPv4 address and, where nodes can be asked, an Ethernet address."""
 
     code = "umbel.bad_client"
 
@@ -57,11 +57,13 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """Somebody who signed in, until `expires_s` (steady seconds)."""
+    """Somebody who signed in (`who`, if that is known), until `expires_s` (epoch seconds, so that a
+    restart ends no sign-in). Without a `mac` whoever has the address is taken for this client."""
 
     address: str
     mac: str
     expires_s: float
+    who: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ def sign_in(access: Access, node: str, client: Client) -> Access:
     if node not in access.gates:
         raise NoGate(node=node)
     mac = client.mac.lower()
-    if not _is_address(client.address) or not _MAC.fullmatch(mac):
+    if not _is_address(client.address) or (mac and not _MAC.fullmatch(mac)):
         raise BadClient(f"{client.address}, {client.mac}: {BadClient.__doc__}", node=node)
     here = {**access.clients.get(node, {}), client.address: replace(client, mac=mac)}
     return replace(access, clients={**access.clients, node: here})
@@ -127,11 +129,8 @@ def rules(access: Access, node: str, outside: int) -> Iterator[Rule]:
         yield _pass(outside, ())
         return
     for client in access.clients.get(node, {}).values():
-        match: Match = (
-            (Field.ETH_SRC, client.mac),
-            (Field.ETH_TYPE, _IPV4),
-            (Field.IPV4_SRC, client.address),
-        )
+        theirs: Match = ((Field.ETH_SRC, client.mac),) if client.mac else ()
+        match = (*theirs, (Field.ETH_TYPE, _IPV4), (Field.IPV4_SRC, client.address))
         yield _pass(outside, match)
     for asked in _finding_the_way():
         yield _pass(outside, asked, _FREE)

@@ -18,6 +18,7 @@ def read(nodes: Sequence[tuple[str, Role]], links: Sequence[Pair], topology: Top
     times = Counter(name for name, _ in nodes)
     problems = [f"node {name}: drawn {count} times" for name, count in times.items() if count > 1]
     problems += [*_span_problems(drawing), *_foreign(drawing, topology)]
+    problems = list(dict.fromkeys(problems))
     if problems:
         raise BadDrawing(f"The drawing has {len(problems)} problem(s)", problems=problems)
     return drawing

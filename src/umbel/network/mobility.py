@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from umbel.kit.errors import Unprocessable
+from umbel.kit.errors import NotFound, Unprocessable
 from umbel.network import paths
 from umbel.network.model import Field, Match, Output, Rule, SetField, Topology
 from umbel.network.pipeline import AWAY, BORDER, USED, Table
@@ -27,6 +27,12 @@ class BadStay(Unprocessable):
     """The function cannot be away so."""
 
     code = "umbel.bad_stay"
+
+
+class NotAway(NotFound):
+    """No function of that name is away from home."""
+
+    code = "umbel.not_away"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,13 @@ def depart(stays: Stays, function: Mobile, place: str, topology: Topology) -> St
     return {**others, function.name: stay}
 
 
+def find(stays: Stays, name: str) -> Stay:
+    """Raises NotAway."""
+    if name not in stays:
+        raise NotAway(function=name)
+    return stays[name]
+
+
 def come_home(stays: Stays, name: str) -> Stays:
     """The function is at home again. One that is not away is no error."""
     return {other: stay for other, stay in stays.items() if other != name}
@@ -90,7 +103,8 @@ def reroute(stays: Stays, topology: Topology) -> Stays:
     """The ways over the links there are now; who cannot be reached keeps the way there was."""
     found = {}
     for name, stay in stays.items():
-        way = paths.ways(topology, stay.home).get(stay.place)
+        is_there = stay.home in topology.nodes
+        way = paths.ways(topology, stay.home).get(stay.place) if is_there else None
         found[name] = Stay(
             name=name,
             address=stay.address,

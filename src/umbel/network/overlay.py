@@ -174,6 +174,12 @@ class Overlay:
         """Whether there is a stream of the name, whose root is drawn."""
         return name in self.wishes and self.has(self.wishes[name].root)
 
+    def obstacles(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> tuple[str, ...]:
+        """What keeps a stream, whose root is drawn, from one of its leaves; empty: nothing."""
+        tree = self.tree(name)
+        barrier = self._barrier(tree, leaf, plugs)
+        return (barrier,) if barrier else tuple(self._lost(tree, leaf))
+
     def depths(self) -> Mapping[int, Mapping[str, int]]:
         """For each stream's number, how far from its root nodes are."""
         return {
@@ -182,19 +188,16 @@ class Overlay:
             if self.carries(name)
         }
 
-    def tunnels(self, *, whole: bool = False) -> Mapping[str, tuple[str, ...]]:
-        """Toward which neighbours each node is to have a tunnel; `whole`: toward all."""
+    def tunnels(
+        self, more: Iterable[Pair] = (), *, whole: bool = False
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Toward which neighbours each node is to have a tunnel, also along the links `more`;
+        `whole`: toward all that are drawn."""
         near: dict[str, set[str]] = {name: set() for name in self.ground.drawing.roles}
-        for a, b in self.ground.links if whole else self._joined:
-            near[a].add(b)
-            near[b].add(a)
+        for a, b in (*(self.ground.links if whole else self._joined), *more):
+            near.setdefault(a, set()).add(b)
+            near.setdefault(b, set()).add(a)
         return {name: tuple(sorted(others)) for name, others in near.items()}
-
-    def obstacle(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> str:
-        """Why a stream does not get to a leaf now; empty: it does."""
-        tree, refused = self.tree(name), self.wishes[name].refused
-        barrier = refused or self._barrier(tree, leaf, plugs)
-        return barrier or "; ".join(self._lost(tree, leaf))
 
     def ready(self, plugs: Mapping[str, Plugs]) -> bool:
         """Whether all the links that streams go over have their tunnels."""

@@ -85,9 +85,13 @@ Services = Mapping[str, Service]
 
 def offer(services: Services, service: Service, topology: Topology) -> Services:
     """The service with these surrogates: each node's clients are answered by the one chosen for
-    them as long as it is there, then by the nearest. Raises BadService."""
-    _check(services, service)
+    them as long as it is there, then by the nearest. Without an address it keeps what it had, or
+    gets a free one. Raises BadService."""
     before = services.get(service.name)
+    if not service.address:
+        address = before.address if before else free_address(services)
+        service = replace(service, address=address)
+    _check(services, service, topology)
     known = {surrogate.name for surrogate in service.surrogates}
     kept = before.chosen if before else {}
     moved = frozenset(n for n in (before.moved if before else ()) if kept[n] in known)
@@ -104,7 +108,7 @@ def offer(services: Services, service: Service, topology: Topology) -> Services:
 def move(services: Services, name: str, node: str, surrogate: str) -> Services:
     """New connections of the node's clients go to another surrogate; those that there are stay
     with theirs. Raises UnknownService, NoSurrogate."""
-    service = _service(services, name)
+    service = find(services, name)
     service.surrogate(surrogate)
     before = service.chosen.get(node)
     left = dict(service.left)
@@ -124,7 +128,23 @@ def move(services: Services, name: str, node: str, surrogate: str) -> Services:
 def settle(services: Services, name: str) -> Services:
     """Answers of surrogates that were left are translated no more: their connections end. Raises
     UnknownService."""
-    return {**services, name: replace(_service(services, name), left={})}
+    return {**services, name: replace(find(services, name), left={})}
+
+
+def find(services: Services, name: str) -> Service:
+    """Raises UnknownService."""
+    if name not in services:
+        raise UnknownService(f"There is no service {name}", service=name)
+    return services[name]
+
+
+def free_address(services: Services) -> str:
+    """The first that no service has. Raises BadService when all are taken."""
+    taken = {service.address for service in services.values()}
+    for address in SERVICES.hosts():
+        if str(address) not in taken:
+            return str(address)
+    raise BadService(f"All addresses of {SERVICES} are taken")
 
 
 def withdraw(services: Services, name: str) -> Services:
@@ -137,8 +157,6 @@ def nearest(surrogates: Sequence[Surrogate], topology: Topology) -> dict[str, st
     paths.py); of several the first by name."""
     found: dict[str, tuple[int, float, str]] = {}
     for surrogate in sorted(surrogates, key=lambda s: s.name):
-        if surrogate.node not in topology.nodes:
-            continue
         for node, way in paths.ways(topology, surrogate.node).items():
             here = (way.hops, way.delay_ms, surrogate.name)
             found[node] = min(here, found.get(node, here))
@@ -173,8 +191,10 @@ def answering(services: Services, node: str) -> Iterator[tuple[Proto, str, int]]
                 yield service.proto, surrogate.address, surrogate.port
 
 
-def _check(services: Services, service: Service) -> None:
+def _check(services: Services, service: Service, topology: Topology) -> None:
     problems = [*_wrong(service)]
+    strange = (s for s in service.surrogates if s.node not in topology.nodes)
+    problems += [f"{s.name} is at {s.node}, which is no node" for s in strange]
     for other in services.values():
         same = (other.address, other.port, other.proto) == (
             *(service.address, service.port, service.proto),
@@ -207,12 +227,6 @@ def _is_address(text: str) -> bool:
         return str(ipaddress.IPv4Address(text)) == text
     except ValueError:
         return False
-
-
-def _service(services: Services, name: str) -> Service:
-    if name not in services:
-        raise UnknownService(f"There is no service {name}", service=name)
-    return services[name]
 
 
 def _known(left: Mapping[str, frozenset[str]], names: set[str]) -> dict[str, frozenset[str]]:

@@ -92,7 +92,8 @@ def relative_rates(record: Record) -> Floats:
 class Series:
     """Means over bins; `from_s` is when each begins. `rejected` counts by reason.
     `vcpus` and `nodes_on` [bin, node]: transcoding in use, and the share of time that a node was
-    on, by its course or because somebody was still served there."""
+    on, by its course or because somebody was still served there; as many servers run as the
+    course has, and at least those that what is in use there needs."""
 
     from_s: Floats
     requests: Ints
@@ -117,12 +118,12 @@ def series(record: Record, bin_s: float = 60.0) -> Series:
     shares = _course_shares(record, edges)
     power = record.world.power
     plans = [course.infrastructure for _start, course in record.courses]
-    running = _by_node(record, edges, np.ones(len(record.requests)))
     vcpus = _by_node(record, edges, record.outcomes.vcpus)
-    on = shares @ np.array([_flags(plan, "switch_on") for plan in plans])
-    nodes_on = np.maximum(on, np.minimum(running, 1.0))
+    nodes_on = _nodes_on(record, edges)
     bbu = shares @ np.array([_numbers(plan, "bbu_vcpus") for plan in plans])
+    needed = (bbu + vcpus) / record.world.network.vcpus_per_server
     servers = shares @ np.array([_numbers(plan, "servers") for plan in plans])
+    servers = np.maximum(servers, needed)
     routers = shares @ np.array([_flags(plan, "router_on") for plan in plans])
     return Series(
         from_s=edges[:-1] - record.warmup_s,
@@ -203,6 +204,33 @@ def _by_node(record: Record, edges: Floats, weight: Floats) -> Floats:
         grown = _grown(requests.time_s[some], weight[some], edges)
         found[:, number] = np.diff(grown - _grown(requests.until_s[some], weight[some], edges))
     return found / np.diff(edges)[:, None]
+
+
+def _nodes_on(record: Record, edges: Floats) -> Floats:
+    """[bin, node]: for which share of a bin a course had the node on, or somebody was served."""
+    starts = [start for start, _course in record.courses]
+    spans = np.array(list(pairwise([*starts, record.end_s])))
+    on = np.array([_flags(course.infrastructure, "switch_on") for _start, course in record.courses])
+    served = np.flatnonzero(record.served)
+    node = record.world.path_from[record.outcomes.path[served]]
+    found = np.zeros((len(edges) - 1, len(record.world.names)))
+    for number in range(found.shape[1]):
+        some, planned = served[node == number], spans[on[:, number] > 0]
+        begin = np.concatenate([planned[:, 0], record.requests.time_s[some]])
+        end = np.concatenate([planned[:, 1], record.requests.until_s[some]])
+        found[:, number] = _covered(begin, end, edges)
+    return found / np.diff(edges)[:, None]
+
+
+def _covered(begin: Floats, end: Floats, edges: Floats) -> Floats:
+    """For how long of each bin at least one of the spans lasts."""
+    order = np.argsort(begin, kind="stable")
+    begin, end = begin[order], np.maximum.accumulate(end[order])
+    first = np.ones(len(begin), dtype=bool)
+    first[1:] = begin[1:] > end[:-1]
+    last = np.append(first[1:], True)[: len(end)]
+    ones = np.ones(int(first.sum()))
+    return np.diff(_grown(begin[first], ones, edges) - _grown(end[last], ones, edges))
 
 
 def _grown(from_s: Floats, weight: Floats, edges: Floats) -> Floats:

@@ -2,19 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from umbel.kit import netns
 from umbel.kit.errors import NotFound
-from umbel.kit.terminal import telling
+from umbel.kit.terminal import bars, telling
 from umbel.network import files
 from umbel.testbed import build, inspection, ruins, state
 
@@ -45,7 +42,7 @@ def up(
     with telling():
         built_in = topology in _BUILT_IN
         document = files.builtin(topology) if built_in else files.read(Path(topology))
-        with _bars() as progress:
+        with bars() as progress:
             made = build.up(document, name, folder=folder, progress=progress)
     places = f"{len(made.nodes)} nodes, {len(made.links)} links, {len(made.hosts)} hosts"
     typer.echo(f"testbed {name}: {places}; management 10.{made.octet}.0.0/16")
@@ -57,7 +54,7 @@ def down(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
     """Remove every trace of a testbed, also of one that crashed. Nothing there is no error."""
     with telling():
         build.check_root()
-        with _bars() as progress:
+        with bars() as progress:
             found = ruins.down(name, (dir_ / name).resolve(), progress)
     if found.anything:
         gone = f"{len(found.pids)} processes, {len(found.namespaces)} namespaces"
@@ -105,18 +102,3 @@ def shell(
     words = ["ip", "netns", "exec", places[node], program]
     # The shell takes this process's place: it gets the terminal, and its exit code is ours.
     os.execvpe("ip", words, build.environment(folder, node))  # noqa: S606, S607
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Bars on stderr, one for each step, which the call that it gives moves."""
-    columns = (TextColumn("{task.description:12}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
-        tasks = {}
-
-        def move(step: str, done: int, total: int) -> None:
-            if step not in tasks:
-                tasks[step] = bars.add_task(step, total=total)
-            bars.update(tasks[step], completed=done, total=total)
-
-        yield move

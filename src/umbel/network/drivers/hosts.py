@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import ipaddress
 import json
+import socket
 from collections.abc import Iterator, Mapping
 
+from umbel.kit import netns, programs
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.network.sites import INSIDE, Plugs, Site, cable_bridge
 
@@ -22,6 +24,7 @@ STREAM_MAC = "02:75:6d:62:6c:fe"
 
 _CABLE_PREFIX = 30
 _WAIT_S = 10.0
+_ASK_AGAIN_S, _MOST_ASKED = 0.05, 20
 
 
 class HostNotSetUp(Unavailable):
@@ -56,18 +59,20 @@ class NetnsHost:
         )
 
     async def ethernet(self, site: Site, address: str) -> str:
-        """The Ethernet address that the node knows of a client in its access network; empty: it
-        knows none. Raises NoNamespace."""
-        process = await asyncio.create_subprocess_exec(
-            *("ip", "-n", self._namespace(site), "-json", "neigh", "show", "to", address),
-            *("dev", INSIDE),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        said, _ = await process.communicate()
-        known = json.loads(said or b"[]")
-        return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
+        """The Ethernet address of a client of the node's access network, which the node asks for
+        if it does not know it; empty: nobody answers. Raises NoNamespace, HostNotSetUp."""
+        namespace = self._namespace(site)
+        if found := await _neighbour(namespace, address):
+            return found
+        try:
+            await asyncio.to_thread(netns.inside, namespace, lambda: _knock(address))
+        except OSError as error:
+            raise HostNotSetUp(f"{site.node}: {error}", node=site.node) from error
+        for _ in range(_MOST_ASKED):
+            await asyncio.sleep(_ASK_AGAIN_S)
+            if found := await _neighbour(namespace, address):
+                break
+        return found
 
     def _namespace(self, site: Site) -> str:
         if site.node not in self._namespaces:
@@ -115,34 +120,28 @@ async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
     """What `ip` complains of; empty when all went well."""
     if not lines:
         return ""
-    process = await asyncio.create_subprocess_exec(
-        *("ip", "-n", namespace, *options, "-batch", "-"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    command = ("ip", "-n", namespace, *options, "-batch", "-")
     try:
-        async with asyncio.timeout(_WAIT_S):
-            _, said = await process.communicate("\n".join(lines).encode())
+        ended = await programs.run(*command, said="\n".join(lines), within_s=_WAIT_S)
     except TimeoutError:
-        _kill(process)
-        await process.wait()
         return "ip does not end"
-    return "" if process.returncode == 0 else said.decode(errors="replace").strip()
+    return "" if ended.code == 0 else ended.wrong.strip()
+
+
+async def _neighbour(namespace: str, address: str) -> str:
+    """Whom the kernel knows to have the address there; empty: nobody."""
+    command = ("ip", "-n", namespace, "-json", "neigh", "show", "to", address, "dev", INSIDE)
+    known = json.loads((await programs.run(*command)).out or "[]")
+    return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
+
+
+def _knock(address: str) -> None:
+    """Have the kernel ask who has the address: send a byte to the discard port (RFC 863)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knocking:
+        knocking.sendto(b"\0", (address, 9))
 
 
 async def _quietly(*command: str) -> None:
     """Offloads that a device does not have are no error, nor is a missing ethtool."""
-    with contextlib.suppress(OSError):
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        await process.wait()
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
+    with contextlib.suppress(OSError, TimeoutError):
+        await programs.run(*command)

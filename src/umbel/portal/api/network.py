@@ -14,7 +14,7 @@ from umbel.kit.clock import to_rfc3339
 from umbel.network import northbound
 from umbel.network.carriage import Door, Path, Receiver, Stream
 from umbel.network.explain import Explained
-from umbel.network.northbound import LinkLife, LinkState, LinkUse, PathState, Picture, SwitchState
+from umbel.network.inspection import LinkLife, LinkState, LinkUse, PathState, Picture, SwitchState
 from umbel.network.overlay import Wish
 from umbel.network.spanning import Role
 from umbel.portal import auth
@@ -207,7 +207,7 @@ class FlowOut(BaseModel):
 @router.get("/topology")
 async def get_topology(system: auth.The, _operator: auth.Operator) -> TopologyOut:
     """What is drawn: the tree, its spares, and what is cut."""
-    return _topology(system.network.picture())
+    return _topology(system.network.inspection.picture())
 
 
 @router.put("/topology")
@@ -224,14 +224,14 @@ async def draw_topology(
 @router.get("/switches")
 async def list_switches(system: auth.The, _operator: auth.Operator) -> list[SwitchOut]:
     """Every node's switch with its ports; none where the network has none of ours."""
-    return [_switch(one) for one in system.network.switches()]
+    return [_switch(one) for one in system.network.inspection.switches()]
 
 
 @router.get("/links")
 async def list_network_links(system: auth.The, _operator: auth.Operator) -> list[LinkOut]:
     """Every link: tree or spare, up or down, and what goes over it."""
     used = {frozenset((one.a, one.b)): one.used_mbps for one in await system.delivery.links()}
-    return [_link(one, used) for one in system.network.links()]
+    return [_link(one, used) for one in system.network.inspection.links()]
 
 
 @router.get("/flows")
@@ -241,7 +241,7 @@ async def list_flows(
     node: Annotated[str, Query(max_length=64, description="of this node's switch alone")] = "",
 ) -> list[FlowOut]:
     """Every rule the switches hold, explained."""
-    return [_flow(one) for one in system.network.flows(node)]
+    return [_flow(one) for one in system.network.inspection.flows(node)]
 
 
 @router.get("/paths")

@@ -1,10 +1,13 @@
 """What carries the streams: nodes, links, functions for operators; a tree for its provider too."""
 
+from collections.abc import Sequence
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus, Tree
 from umbel.delivery.trees import depth
+from umbel.network.spanning import Pair
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
 
@@ -23,12 +26,14 @@ class BranchOut(BaseModel):
 class TreeOut(BaseModel):
     """What carries an event. `edges` are the pairs of nodes its packets cross (a function fed by
     one on its own node crosses nothing), `hops` the functions after the acquirer on the longest
-    way to a viewer."""
+    way to a viewer. Where switches copy, `links` are those its packets go over now, away from the
+    root; elsewhere there are none: each function sends to the next."""
 
     event_id: str
     root: str | None
     branches: list[BranchOut]
     edges: list[tuple[str, str]]
+    links: list[tuple[str, str]]
     hops: int
 
 
@@ -77,7 +82,7 @@ class FunctionOut(BaseModel):
 async def get_tree(system: auth.The, user: auth.SignedIn, event_id: str) -> TreeOut:
     """What carries the event."""
     await theirs(system, user, event_id)
-    return _tree(await system.delivery.tree(event_id))
+    return _tree(await system.delivery.tree(event_id), system.network.inspection.way(event_id))
 
 
 @router.get("/nodes")
@@ -98,7 +103,7 @@ async def list_functions(system: auth.The, _operator: auth.Operator) -> list[Fun
     return [_function(one) for one in await system.delivery.functions()]
 
 
-def _tree(tree: Tree) -> TreeOut:
+def _tree(tree: Tree, links: Sequence[Pair]) -> TreeOut:
     by_function = {branch.function: branch for branch in tree.branches}
     edges = [
         (by_function[branch.parent].node, branch.node)
@@ -110,6 +115,7 @@ def _tree(tree: Tree) -> TreeOut:
         root=tree.root.node if tree.root is not None else None,
         branches=[_branch(one) for one in tree.branches],
         edges=edges,
+        links=list(links),
         hops=depth(tree),
     )
 

@@ -9,7 +9,7 @@ for it again. A tunnel to every neighbour is plugged in that time, so that none 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 
@@ -73,7 +73,7 @@ class OpenFlowFabric:
         self._refused_ids: set[int] = set()
         self._watches: list[Watch] = []
         self._told: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {}
-        self._others: dict[str, Weave] = {}
+        self._others: dict[str, tuple[Weave, frozenset[Pair]]] = {}
         self._controller = ""
         self._adopts_until_s = 0.0
         self._flag = asyncio.Event()
@@ -143,12 +143,13 @@ class OpenFlowFabric:
         others = [other.stream for other in self.overlay.wishes.values()]
         return wish.stream if wish else wiring.allot(name, others)
 
-    async def also(self, name: str, weave: Weave | None) -> None:
-        """Have switches hold, besides streams' rules, what `weave` makes of how they are plugged;
-        None takes away what the name had. Rules of streams go before."""
+    async def also(self, name: str, weave: Weave | None, links: Collection[Pair] = ()) -> None:
+        """Have switches hold, besides streams' rules, what `weave` makes of how they are plugged,
+        and tunnels along these links; None takes away what the name had. Rules of streams go
+        before."""
         self._others = {key: other for key, other in self._others.items() if key != name}
         if weave is not None:
-            self._others[name] = weave
+            self._others[name] = (weave, frozenset(links))
         await self._worked()
 
     def way(self, stream: str) -> tuple[tuple[Pair, ...], Flow | None]:
@@ -315,7 +316,8 @@ class OpenFlowFabric:
 
     async def _wire(self) -> bool:
         """Have the bridges made that are not as they are to be. Answers whether all were."""
-        tunnels = self.overlay.tunnels(whole=self._adopting())
+        more = [link for _, links in self._others.values() for link in links]
+        tunnels = self.overlay.tunnels(more, whole=self._adopting())
         wanted = wiring.wirings(self.sites, tunnels, self._controller, self.terms.cable)
         todo = [node for node, wish in wanted.items() if self._wired.get(node) != wish]
         done = await asyncio.gather(*(self._plug(node, wanted[node]) for node in todo))
@@ -362,7 +364,7 @@ class OpenFlowFabric:
 
     def _whole(self, node: str, program: Program) -> Program:
         """With what others have the switch hold, and what it held for owners yet to come."""
-        for weave in self._others.values():
+        for weave, _ in self._others.values():
             extra = weave(self.plugs).get(node, Program())
             program = changing.merge(program, changing.entries(extra))
         if not self._adopting():
