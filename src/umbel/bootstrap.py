@@ -309,6 +309,7 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
         fabric=over.fabric if over else LoopbackFabric(),
         slicing=over.underlay if over else None,
         switches=over.fabric if over else None,
+        land=over.land if over else None,
         overlay=over,
     )
 
