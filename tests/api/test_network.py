@@ -9,32 +9,16 @@ from typing import Any
 import pytest
 
 from support.http import World, make_system, world
+from support.overlaid import DRAWING, LINKS, TERMS
 from support.switchboard import OUTSIDE, MemoryBridges, sites
 from support.switchboard import World as Wires
 from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
 from umbel.network.drivers.switch import Plug
-from umbel.network.ground import Pace
 from umbel.network.model import Endpoint, Field, Hop
-from umbel.network.spanning import Drawing, Role
 
-EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")
-LINKS = (
-    ("pe1", "c1"),
-    ("pe2", "c1"),
-    ("pe3", "c1"),
-    ("pe3", "c2"),
-    ("pe4", "c2"),
-    ("pe5", "c2"),
-    ("c1", "c2"),
-)
-DRAWING = Drawing(
-    roles={**dict.fromkeys(EDGES, Role.LEAF), "c1": Role.RELAY, "c2": Role.RELAY}, links=LINKS
-)
-TERMS = Terms(host="127.0.0.1", adopt_s=0.0, pace=Pace(hold_down_s=0.1, grace_s=0.1))
 NET = "/api/v1/network"
 MAC = "02:00:00:00:00:aa"
 DRAWN = {
