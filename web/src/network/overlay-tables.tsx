@@ -10,6 +10,9 @@ import { Confirm, ErrorNotice } from '../ui/parts';
 import { lookOf, tunnelWords, useWords, type Overlay } from './overlay';
 import { None, Table } from './tables';
 
+/** Numbers from here on are no ports of a switch but names for its own use (OpenFlow 1.3, 7.2.1). */
+const RESERVED_PORTS = 0xffffff00;
+
 interface SwitchesProps {
   switches: readonly SwitchStatus[];
   chosen: string | null;
@@ -29,7 +32,7 @@ export function Switches({ switches, chosen, onNode }: SwitchesProps) {
             </span>
           </td>
           <td className="ports">
-            {one.ports.map((port) => (
+            {one.ports.filter((port) => port.number < RESERVED_PORTS).map((port) => (
               <span key={port.number} className={port.live ? 'port' : 'port port-dead'}>
                 {port.number} {port.name}
                 {port.live ? '' : ' (dead)'}

@@ -53,7 +53,7 @@ test('tunnels tell what they are drawn as, and that one is down', () => {
 
 test('switches tell whether they are connected, and dead ports', () => {
   const one = (node: string, connected: boolean, live: boolean): SwitchStatus => ({
-    node, connected, datapath_id: '0000756d62000001', ports: [{ number: 1, name: 'to-c1', live }],
+    node, connected, datapath_id: '0000756d62000001', ports: [{ number: 1, name: 'to-c1', live }, { number: 4294967294, name: 'br1', live: false }],
   });
   const markup = createElement(Switches, {
     switches: [one('pe1', true, true), one('pe2', false, false)], chosen: 'pe1', onNode: () => undefined,
