@@ -49,6 +49,7 @@ from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
 from umbel.network import events, files, slices, topology
+from umbel.network.border_service import BorderService, Land
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.inspection import Switches
 from umbel.network.model import Topology
@@ -56,7 +57,7 @@ from umbel.network.northbound import Northbound
 from umbel.network.ports import Fabric
 from umbel.network.service import Network
 from umbel.network.slices import Offer
-from umbel.network.store import SliceStore, WishStore
+from umbel.network.store import BorderStore, SliceStore, WishStore
 from umbel.network.topology import BadNetwork
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.model import Kind, Place
@@ -95,6 +96,7 @@ class Drivers:
     slicing: Underlay | None = None
     switches: Switches | None = None
     overlay: Switched | None = None
+    land: Land | None = None
     solver: Solver = field(default_factory=ProcessSolver)
 
 
@@ -112,6 +114,7 @@ class System:
     notifier: Notifier
     slices: Slices
     network: Northbound
+    borders: BorderService
     plans: Plans
     secrets: Secrets
     clock: Clock
@@ -248,6 +251,7 @@ async def assemble(
             under=drivers.slicing,
         ),
         network=Northbound(links, WishStore(database), clock, drivers.switches),
+        borders=BorderService(drivers.land, links, BorderStore(database), clock),
         plans=plans,
         secrets=secrets,
         clock=clock,
@@ -292,6 +296,7 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
         fabric=over.fabric if over else LoopbackFabric(),
         slicing=over.underlay if over else None,
         switches=over.fabric if over else None,
+        land=over.land if over else None,
         overlay=over,
     )
 

@@ -20,6 +20,7 @@ from umbel.kit.config import Settings
 from umbel.kit.terminal import telling
 from umbel.media.main import run as run_media
 from umbel.serve import serve_until_stopped
+from umbel.simulator.experiments.command import run as run_simulate
 from umbel.testbed.cli import app as testbed_app
 
 app = typer.Typer(no_args_is_help=True, help="Live video over an operator's own edge.")
@@ -28,6 +29,7 @@ app.add_typer(user_app, name="user")
 app.add_typer(testbed_app, name="testbed")
 app.command("media")(run_media)
 app.command("plan")(run_plan)
+app.command("simulate")(run_simulate)
 
 DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, function records")]
 

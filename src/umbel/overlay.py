@@ -16,6 +16,7 @@ from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.errors import Conflict
 from umbel.network import sitesfile, topology
+from umbel.network.border_service import Land
 from umbel.network.drivers.hosts import NetnsHost
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
@@ -48,6 +49,7 @@ class Switched:
 
     fabric: OpenFlowFabric
     bridges: OvsdbBridges
+    land: Land
     place: Place
     underlay: Underlay | None
 
@@ -81,7 +83,8 @@ def switched(
     if missing:
         todo = f"umbel testbed up --name {sites.namespaces}"
         raise NoTestbed(f"testbed {sites.namespaces} is not up: {todo}", missing=missing)
-    bridges = OvsdbBridges(NetnsHost(found) if found else None)
+    host = NetnsHost(found) if found else None
+    bridges = OvsdbBridges(host)
     kind = TunnelKind(settings.tunnels)
     fabric = OpenFlowFabric(
         sites={site.node: site for site in sites.sites},
@@ -98,6 +101,7 @@ def switched(
     return Switched(
         fabric=fabric,
         bridges=bridges,
+        land=Land(fabric=fabric, ethernet=host.ethernet if host else None),
         place=Namespaces(sites.namespaces) if found else Here(),
         underlay=_underlay(fabric, sites, kind) if found else None,
     )

@@ -48,13 +48,14 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         loop.add_done_callback(lambda _: _stop(server))
         restoring = asyncio.create_task(system.network.restore(), name="restore paths")
         notifying = asyncio.create_task(system.notifier.run(), name="notify")
+        bordering = asyncio.create_task(system.borders.run(), name="borders")
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
         announcing = asyncio.create_task(_announce(server, url, ready_file))
         try:
             await server.serve([listener])
         finally:
             announcing.cancel()
-            for task in (slicing, loop, notifying, restoring):
+            for task in (slicing, loop, notifying, restoring, bordering):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task

@@ -21,15 +21,29 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from support import plan_files
 from support.http import World, make_system, serving, world
+from support.switchboard import MemoryBridges, sites
+from support.switchboard import World as Wires
 from umbel import migrations
 from umbel.delivery.plans import child
 from umbel.delivery.plans.model import Asked
+from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
+from umbel.network.border_service import Land
+from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.drivers.openflow.terms import Terms
+from umbel.network.redirection import Service, Surrogate
 from umbel.network.slices import Grade, SliceRequest
+from umbel.network.spanning import Drawing
 from umbel.notify.model import Kind
 from umbel.portal.app import create_app
 
 EVENTS = 12
+VIDEO = Service(
+    name="video",
+    address="",
+    port=80,
+    surrogates=(Surrogate(name="a", node="pe1", address="10.97.1.1", port=80),),
+)
 ENDLESS = {"/api/v1/state"}
 PLAN = Asked(document=yaml.safe_load(plan_files.NETWORK), rows=tuple(plan_files.rows()), gamma=1.0)
 
@@ -70,16 +84,24 @@ class Front:
         """Most made-up names are of nothing: have two of three calls find something."""
         for name, value in (case.path_parameters or {}).items():
             draw = crc32(str(value).encode("utf-8", "surrogatepass"))
-            if draw % 3:
+            if draw % 3 and name in self.ids:
                 there = self.ids[name]
                 case.path_parameters[name] = there[draw % len(there)]
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         database = Database(f"sqlite+aiosqlite:///{self.folder / 'umbel.db'}")
+        wires = Wires(sites(("pe1", "c1", "pe4"), (("pe1", "c1"), ("c1", "pe4"))))
+        drawing, terms = Drawing(roles={}, links=()), Terms(host="127.0.0.1", adopt_s=0.0)
+        fabric = OpenFlowFabric(
+            wires.sites, drawing, MemoryBridges(wires), wires.board, terms, SystemClock()
+        )
+        await fabric.start()
         try:
             await migrations.upgrade(database)
-            system = make_system(database, self.folder)
+            land = Land(fabric=fabric, ethernet=None)
+            system = make_system(database, self.folder, land=land)
+            await system.borders.start()
             system.delivery.places = 1_000_000
             system.plans.solver = _nothing
             async with (
@@ -90,6 +112,7 @@ class Front:
                 self._ready.set()
                 await self._stop.wait()
         finally:
+            await fabric.close()
             await database.close()
 
     async def _fill(self, here: World) -> None:
@@ -104,9 +127,13 @@ class Front:
             "event_id": events,
             "session_id": sessions,
             "provider_id": [here.city.id, here.club.id],
+            "node": ["pe1"],
+            "address": ["10.202.1.10"],
+            "name": ["video"],
             "username": ["viewer", "city", "club"],
             "plan_id": [(await here.system.plans.ask(PLAN, by="operator")).id for _ in range(8)],
         }
+        await here.system.borders.offer(VIDEO)
         callbacks = [await here.system.notifier.register("http://a", [Kind.LINK_UP]) for _ in "ab"]
         self.ids["subscriber_id"] = [subscriber.id for subscriber, _ in callbacks]
         self.operator = here.as_("operator")

@@ -26,9 +26,10 @@ from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
 from umbel.network import files, topology
+from umbel.network.border_service import BorderService, Land
 from umbel.network.inspection import Switches
 from umbel.network.northbound import Northbound
-from umbel.network.store import WishStore
+from umbel.network.store import BorderStore, WishStore
 from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
@@ -60,6 +61,7 @@ class TestSystem:
     courier: FakeCourier
     notifier: Notifier
     network: Northbound
+    borders: BorderService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +106,11 @@ class World:
 
 
 def make_system(
-    database: Database, data_dir: Path, switches: Switches | None = None, **settings: Any
+    database: Database,
+    data_dir: Path,
+    switches: Switches | None = None,
+    land: Land | None = None,
+    **settings: Any,
 ) -> TestSystem:
     """A system over `database`, with the delivery in memory."""
     clock = SystemClock()
@@ -140,6 +146,7 @@ def make_system(
         courier=courier,
         notifier=notifier,
         network=Northbound(SLS, WishStore(database), clock, switches),
+        borders=BorderService(land, SLS, BorderStore(database), clock),
     )
 
 
@@ -174,9 +181,11 @@ async def world(
 
 
 @contextlib.asynccontextmanager
-async def serving(app: FastAPI) -> AsyncIterator[tuple[PortalServer, str]]:
+async def serving(
+    app: FastAPI, address: str = "127.0.0.1"
+) -> AsyncIterator[tuple[PortalServer, str]]:
     """The app behind real uvicorn on a port of the kernel's choice, and its base URL."""
-    listening = bind("127.0.0.1", 0)
+    listening = bind(address, 0)
     port = listening.getsockname()[1]
     server = PortalServer(app)
     # Not serve(): it would take the test runner's signal handlers.
@@ -186,7 +195,7 @@ async def serving(app: FastAPI) -> AsyncIterator[tuple[PortalServer, str]]:
             while not server.started:
                 assert not running.done(), running.exception()
                 await asyncio.sleep(0.01)
-        yield server, f"http://127.0.0.1:{port}"
+        yield server, f"http://{address}:{port}"
     finally:
         server.should_exit = True
         await running

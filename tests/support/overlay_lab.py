@@ -1,17 +1,20 @@
 """A testbed under an OpenFlow fabric, with processes of nodes that send and take a stream.
 
 In: a testbed that is up. Out: a fabric that runs over it; takers, which are sockets inside nodes;
-senders, which are processes of nodes that number their datagrams; links cut and mended.
+senders, which are processes of nodes that number their datagrams; taps, which see what crosses a
+device; links cut and mended.
 """
 
 import asyncio
+import os
+import pickle
 import re
 import socket
 import struct
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -24,26 +27,47 @@ from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.terms import Terms
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
+from umbel.network.drivers.ovsdb.connection import Patience
 from umbel.network.events import Event
 from umbel.network.ground import Pace
-from umbel.network.model import Endpoint, Hop
-from umbel.network.spanning import Drawing, pair
+from umbel.network.model import Change, Endpoint, Hop
+from umbel.network.signals import Admit, Tell
+from umbel.network.spanning import Drawing
 from umbel.network.wiring import Cable
 
 _SENDER = """
-import socket, sys, time
+import select, socket, sys, time
 address, port, rate, most = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 sending = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 print("ready", flush=True)
 sys.stdin.readline()
-began = time.perf_counter()
-for number in range(most):
+number, began = 0, time.perf_counter()
+while number != most:
     late = began + number / rate - time.perf_counter()
-    if late > 0:
-        time.sleep(late)
-    sending.sendto(number.to_bytes(4, "big") + bytes(96), (address, port))
-print(number + 1, time.perf_counter() - began, flush=True)
+    if select.select([sys.stdin], [], [], max(late, 0))[0]:
+        break
+    sending.sendto(number.to_bytes(4, "big") + b"umbel" * 20, (address, port))
+    number += 1
+print(number, flush=True)
 """
+_RELAY = """
+import socket, sys
+taking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+taking.bind((sys.argv[1], 0))
+print(taking.getsockname()[1], flush=True)
+to = (sys.argv[2], int(sys.argv[3]))
+while True:
+    data = taking.recv(2000)
+    taking.sendto(data[:4] + sys.argv[4].encode() + data[4:], to)
+"""
+_OTHER = """
+import asyncio, pickle, sys
+from support import overlay_lab
+asyncio.run(overlay_lab.hold(*pickle.load(sys.stdin.buffer)))
+"""
+_MARK = b"umbel" * 20
+_ETH_P_ALL = 3
+_OUTGOING, _GRE = 4, 47
 _BUFFER = 64 << 20
 _SO_RCVBUFFORCE = 33
 
@@ -72,12 +96,17 @@ class Taker:
     def took(self) -> Counter[int]:
         """How often each datagram came since this was asked last."""
         found: Counter[int] = Counter()
+        for data in self.read():
+            found[struct.unpack_from("!I", data)[0]] += 1
+        return found
+
+    def read(self) -> Iterator[bytes]:
+        """The datagrams that are there."""
         while True:
             try:
-                data = self.socket.recv(2000)
+                yield self.socket.recv(2000)
             except BlockingIOError:
-                return found
-            found[struct.unpack_from("!I", data)[0]] += 1
+                return
 
 
 @dataclass
@@ -87,15 +116,32 @@ class Sender:
     process: subprocess.Popen[str]
 
     def begin(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
+        self._say()
 
     async def end(self) -> int:
         """How many were sent, after the last."""
         assert self.process.stdout is not None
-        said = await asyncio.to_thread(self.process.stdout.readline)
-        return int(said.split()[0])
+        return int(await asyncio.to_thread(self.process.stdout.readline))
+
+    async def stop(self) -> int:
+        """No more; how many were sent."""
+        self._say()
+        return await self.end()
+
+    def _say(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+
+class Counting(Controller):
+    """A controller that counts the changes it makes."""
+
+    made = 0
+
+    async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
+        self.made += len(changes)
+        await super().apply(dpid, changes)
 
 
 @dataclass
@@ -105,6 +151,8 @@ class Lab:
     bed: Testbed
     fabric: OpenFlowFabric
     bridges: OvsdbBridges
+    board: Counting
+    port: int = 0
     events: list[Event] = field(default_factory=list)
 
     async def connected(self) -> None:
@@ -117,7 +165,8 @@ class Lab:
         await until(ask, within_s=within_s)
 
     async def alive(self) -> None:
-        """Every tunnel that is plugged is live at both ends."""
+        """All switches are as they are to be, and every tunnel is live at both ends."""
+        await self.fabric.also("", None)  # a look that begins now ends before this does
 
         def all_live() -> bool:
             for node, plugs in self.fabric.plugs.items():
@@ -139,17 +188,61 @@ async def controlled(bed: Testbed, drawing: Drawing, given: Terms) -> AsyncItera
     """A fabric over the testbed; its end leaves the switches as they are."""
     sites = {name: node.site for name, node in bed.nodes.items()}
     host = NetnsHost({name: node.namespace for name, node in bed.nodes.items()})
-    bridges = OvsdbBridges(host)
-    fabric = OpenFlowFabric(sites, drawing, bridges, Controller, given, SystemClock())
-    lab = Lab(bed, fabric, bridges)
+    bridges = OvsdbBridges(host, patience=Patience(first_s=0.05, most_s=0.2))
+    boards: list[Counting] = []
+
+    def board(tell: Tell, *, admit: Admit) -> Counting:
+        boards.append(Counting(tell, admit=admit))
+        return boards[-1]
+
+    fabric = OpenFlowFabric(sites, drawing, bridges, board, given, SystemClock())
+    lab = Lab(bed, fabric, bridges, boards[0])
     fabric.watch(lab.events.append)
-    await fabric.start()
+    lab.port = await fabric.start()
     try:
         await lab.connected()
         yield lab
     finally:
         await fabric.close()
         await bridges.close()
+
+
+async def hold(
+    bed: Testbed, drawing: Drawing, given: Terms, stream: str, hops: Sequence[Hop]
+) -> None:
+    """Control the testbed and carry a stream until killed; say when it is carried."""
+    async with controlled(bed, drawing, given) as lab:
+        await lab.fabric.ensure(stream, hops)
+        await lab.alive()
+        print("carried", flush=True)
+        await asyncio.Event().wait()
+
+
+@contextmanager
+def another(
+    bed: Testbed, drawing: Drawing, given: Terms, stream: str, hops: Sequence[Hop]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that controls the testbed and carries a stream already. It is killed at the end,
+    if not before."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _OTHER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        pickle.dump((bed, drawing, given, stream, hops), process.stdin)
+        process.stdin.close()
+        lines = iter(process.stdout.readline, b"")
+        assert any(b"carried" in line for line in lines), "the other controller ended"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 async def bare(bed: Testbed) -> None:
@@ -162,8 +255,9 @@ async def bare(bed: Testbed) -> None:
 
 
 @contextmanager
-def taking(bed: Testbed, *nodes: str) -> Iterator[list[Taker]]:
-    """A taker at each of these nodes, also several at one."""
+def taking(bed: Testbed, *nodes: str, host: str = "") -> Iterator[list[Taker]]:
+    """A taker at each of these nodes, also several at one; the last at the host, if one is
+    named."""
 
     def bound(address: str) -> socket.socket:
         taker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -172,12 +266,14 @@ def taking(bed: Testbed, *nodes: str) -> Iterator[list[Taker]]:
         taker.bind((address, 0))
         return taker
 
+    at = [(name, bed.nodes[name].namespace, bed.nodes[name].management) for name in nodes]
+    if host:
+        at.append((host, bed.hosts[host].namespace, bed.hosts[host].address))
     takers = []
     try:
-        for name in nodes:
-            node = bed.nodes[name]
-            made = netns.inside(node.namespace, lambda at=node.management: bound(at))
-            end = Endpoint(node=name, address=node.management, port=made.getsockname()[1])
+        for name, namespace, address in at:
+            made = netns.inside(namespace, lambda here=address: bound(here))
+            end = Endpoint(node=name, address=address, port=made.getsockname()[1])
             takers.append(Taker(end, made))
         yield takers
     finally:
@@ -185,9 +281,24 @@ def taking(bed: Testbed, *nodes: str) -> Iterator[list[Taker]]:
             taker.socket.close()
 
 
+async def all_of(taker: Taker, count: int) -> list[bytes]:
+    """The next so many datagrams, and what came with them."""
+    found: list[bytes] = []
+
+    async def enough() -> bool:
+        found.extend(taker.read())
+        return len(found) >= count
+
+    await until(enough)
+    return found
+
+
 @contextmanager
-def sending(bed: Testbed, node: str, to: Endpoint, *, rate: float, most: int) -> Iterator[Sender]:
-    """A process of the node that sends so many datagrams a second, so many in all."""
+def sending(
+    bed: Testbed, node: str, to: Endpoint, *, rate: float, most: int = -1
+) -> Iterator[Sender]:
+    """A process of the node that sends so many datagrams a second, so many in all or until it is
+    told to stop."""
     command = [sys.executable, "-c", _SENDER, to.address, str(to.port), str(rate), str(most)]
     process = subprocess.Popen(
         ["ip", "netns", "exec", bed.nodes[node].namespace, *command],
@@ -204,27 +315,96 @@ def sending(bed: Testbed, node: str, to: Endpoint, *, rate: float, most: int) ->
         process.communicate()
 
 
-async def sent(bed: Testbed, node: str, to: Endpoint, *, rate: float = 200, most: int = 50) -> int:
-    """Send them all; they had a moment to arrive."""
+@contextmanager
+def relaying(bed: Testbed, node: str, to: Endpoint, sign: str) -> Iterator[Endpoint]:
+    """A function of the node, which takes a stream and sends it on to `to`, signed."""
+    here = bed.nodes[node]
+    words = [here.management, to.address, str(to.port), sign]
+    process = subprocess.Popen(
+        ["ip", "netns", "exec", here.namespace, sys.executable, "-c", _RELAY, *words],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        port = int(process.stdout.readline())
+        yield Endpoint(node=node, address=here.management, port=port)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@dataclass
+class Tap:
+    """What leaves by one device of a node."""
+
+    way: tuple[str, str]
+    socket: socket.socket
+
+    def saw(self) -> tuple[int, int]:
+        """How many of the senders' datagrams left by it in GRE since this was asked last, and how
+        many otherwise."""
+        wrapped = bare = 0
+        while True:
+            try:
+                frame, where = self.socket.recvfrom(4000)
+            except BlockingIOError:
+                return wrapped, bare
+            if where[2] == _OUTGOING and _MARK in frame:
+                is_gre = frame[12:14] == b"\x08\x00" and frame[23] == _GRE
+                wrapped, bare = wrapped + is_gre, bare + (not is_gre)
+
+
+@contextmanager
+def tapping(bed: Testbed) -> Iterator[list[Tap]]:
+    """A tap at each end of each link, and at each node's management device."""
+
+    def bound(device: str) -> socket.socket:
+        tap = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+        tap.setblocking(False)
+        tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        tap.bind((device, 0))
+        return tap
+
+    taps = []
+    try:
+        for name, node in bed.nodes.items():
+            for near, device in {**node.site.cables, "": "mgmt0"}.items():
+                made = netns.inside(node.namespace, lambda at=device: bound(at))
+                taps.append(Tap((name, near), made))
+        yield taps
+    finally:
+        for tap in taps:
+            tap.socket.close()
+
+
+async def sent(bed: Testbed, node: str, to: Endpoint, *, rate: float = 500, most: int = 50) -> int:
+    """Send them all."""
     with sending(bed, node, to, rate=rate, most=most) as sender:
         sender.begin()
-        count = await sender.end()
-    await asyncio.sleep(0.2)
-    return count
+        return await sender.end()
 
 
-def cut(bed: Testbed, a: str, b: str) -> None:
-    """The link carries nothing any more."""
-    _set(bed, a, b, "down")
-
-
-def mend(bed: Testbed, a: str, b: str) -> None:
-    """It carries again."""
-    _set(bed, a, b, "up")
+@contextmanager
+def cut(bed: Testbed, *links: tuple[str, str]) -> Iterator[None]:
+    """These links carry nothing in this block."""
+    try:
+        for a, b in links:
+            _set(bed, a, b, "down")
+        yield
+    finally:
+        for a, b in links:
+            _set(bed, a, b, "up")
 
 
 def _set(bed: Testbed, a: str, b: str, state: str) -> None:
     bed.nodes[a].run("ip", "link", "set", bed.nodes[a].site.cables[b], state)
+
+
+def groups(bed: Testbed, node: str) -> list[str]:
+    """What `ovs-ofctl dump-groups` says of a node's br1."""
+    said = bed.nodes[node].run("ovs-ofctl", "-O", "OpenFlow14", "dump-groups", "br1")
+    return sorted(line.strip() for line in said.splitlines()[1:] if line.strip())
 
 
 def dumped(bed: Testbed, node: str) -> list[str]:
@@ -232,8 +412,3 @@ def dumped(bed: Testbed, node: str) -> list[str]:
     noise = r"(cookie|duration|n_packets|n_bytes|idle_age)=\S+, ?|reset_counts "
     said = bed.nodes[node].run("ovs-ofctl", "-O", "OpenFlow14", "dump-flows", "br1")
     return sorted(re.sub(noise, "", line).strip() for line in said.splitlines()[1:])
-
-
-def links(drawing: Drawing) -> set[tuple[str, str]]:
-    """The drawn links by `pair`."""
-    return {pair(a, b) for a, b in drawing.links}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from umbel.network.border_service import NAME, BorderService, Land, NotInAccess,
 from umbel.network.borders import Borders
 from umbel.network.events import LinkDown, LinkUp, Watch
 from umbel.network.ground import Ground
-from umbel.network.mobility import Mobile, NotAway
+from umbel.network.mobility import BadStay, Mobile, NotAway
 from umbel.network.model import Link, Program, Topology
 from umbel.network.northbound import NotProgrammed
 from umbel.network.overlay import Overlay
@@ -148,8 +148,8 @@ async def test_sign_ins_end_when_their_time_is_over(tmp_path: Path) -> None:
         await service.close_gate("pe1", GATE)
         closed = service.state
         first = await service.sign_in("10.202.1.10", 60, "ann")
-        assert first.client is not None
-        assert (first.client.mac, first.client.who) == ("02:00:00:00:00:0a", "ann")
+        assert (first.mac, first.who) == ("02:00:00:00:00:0a", "ann")
+        assert service.here("10.202.1.10").client == first
         assert service.led("10.202.1.10") is None
         assert service.led("10.202.1.11") == GATE.front
         await asyncio.sleep(30)
@@ -243,9 +243,7 @@ async def test_where_nodes_are_not_asked_an_address_is_enough(tmp_path: Path) ->
         here.has_ethernet = False
         async with here.running() as service:
             await service.close_gate("pe1", GATE)
-            signed = await service.sign_in("10.202.1.99", 60)
-            assert signed.client is not None
-            assert signed.client.mac == ""
+            assert (await service.sign_in("10.202.1.99", 60)).mac == ""
             await service.sign_in("10.202.1.98", 60, mac="02:00:00:00:00:98")
             clients = service.state.access.clients["pe1"]
             assert clients["10.202.1.98"].mac == "02:00:00:00:00:98"
@@ -282,6 +280,9 @@ async def test_every_call_reaches_the_switches(tmp_path: Path) -> None:
             await service.come_home("f")
         with pytest.raises(NotInTopology):
             await service.depart(FUNCTION, "moon")
+        for address in ("10.202.2.20", "10.202.1"):
+            with pytest.raises(BadStay, match=r"is not in 10\.202\.1\.0/24"):
+                await service.depart(replace(FUNCTION, address=address), "pe2")
         assert here.holds(Borders())
 
 

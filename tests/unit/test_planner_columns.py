@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from support import plan_rules, planning
-from umbel.planner import columns, fast, highs, paths, pricing, solve, topologies
+from umbel.planner import columns, fast, formulation, highs, paths, pricing, solve, topologies
 from umbel.planner.highs import Limits, Word
 from umbel.planner.paths import TooManyPaths
 from umbel.planner.problem import Goal, LeastPower, Problem, Routing, Tradeoff, Variant
@@ -61,6 +61,17 @@ def test_plans_are_as_good_as_over_all_chains(problem: Problem, gamma: float) ->
     gap = TIGHT.gap_share * planning.compiled(problem).full_power_w
     if found.meaning is listed.meaning is Meaning.OPTIMAL:
         assert abs(found.report.objective - listed.report.objective) <= gap + 0.1
+
+
+@given(problem=chains, variant=st.sampled_from(Variant))
+@settings(max_examples=20, deadline=None)
+def test_small_plans_are_the_optimum_over_all_chains(problem: Problem, variant: Variant) -> None:
+    listed = formulation.build(planning.compiled(problem, variant))
+    exact = highs.solve(listed, Limits(time_s=60.0))
+    found = columns.plan(problem, variant=variant, effort=replace(TIGHT, gap_share=1e-5))
+    assert (found.plan is None) == (exact.word is Word.INFEASIBLE)
+    if found.plan is not None:
+        assert found.report.objective == pytest.approx(exact.objective, rel=1e-5, abs=1.0)
 
 
 def test_infeasible_is_told_and_explained() -> None:

@@ -1,5 +1,7 @@
 """The compact form is the literal one: equal optima on random problems, by two solvers."""
 
+import re
+
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
@@ -54,15 +56,39 @@ def test_both_forms_agree_on_least_power(problem: Problem, share: float) -> None
     assert_same(optimum(literal), optimum(compact.linear))
 
 
-@given(problem=planning.problems())
-@settings(max_examples=15, deadline=None)
-def test_a_second_solver_agrees(problem: Problem) -> None:
-    instance = planning.compiled(problem)
-    literal = formulation.build(instance).pruned()
-    compact = fast.build(instance, whole_servers=True).linear
+@given(
+    problem=planning.problems(),
+    variant=st.sampled_from(Variant),
+    share=st.sampled_from([None, 0.5, 0.95]),
+)
+@settings(max_examples=20, deadline=None)
+def test_a_second_solver_agrees(problem: Problem, variant: Variant, share: float | None) -> None:
+    instance = planning.compiled(problem, variant)
+    goal = Tradeoff() if share is None else LeastPower(qoe_floor=share * instance.full_qoe)
+    literal = formulation.build(instance, goal).pruned()
+    compact = fast.build(instance, goal, whole_servers=True).linear
     mine = optimum(compact)
     assert_same(planning.scip_optimum(literal), mine)
     assert_same(planning.scip_optimum(compact), mine)
+
+
+NUMBERS = (
+    *("(2a)", "(2b)", "(2c)", "(2d)", "(3a)", "(3b)", "(3c)", "(3d)", "(3e)", "(3f)", "(3g)"),
+    *("(3h)", "(4a)", "(4b)", "(4c)", "(4d)", "(4e)", "(5a)", "(5b)", "(5c)", "(5d)", "(6a)"),
+    "(6b)",
+)
+
+
+def test_every_family_says_its_formula_and_how_sure_it_is() -> None:
+    told = [define.__doc__ or "" for define in formulation.FAMILIES]
+    for text in told:
+        assert re.search(r"\[(A|B|C|ours)\b", text), text
+        assert re.search(r"<=|>=|=", text), text
+    every = " ".join(told)
+    assert [number for number in NUMBERS if number not in every] == []
+    heads = (formulation.define_columns.__doc__ or "", formulation.define_rerouting.__doc__ or "")
+    assert all(number in heads[0] for number in ("(1a)", "(1b)", "(1d)", "(1e)"))
+    assert "(7) [A]" in heads[1]
 
 
 @given(problem=planning.problems())

@@ -15,6 +15,7 @@ from umbel.planner.result import Meaning, Result
 from umbel.planner.solve import Effort
 
 TIGHT = Effort(time_s=60.0, gap_share=0.002)
+EXACT = Effort(time_s=60.0, gap_share=1e-5)
 
 
 def with_nodes(problem: Problem, **change: float) -> Problem:
@@ -67,6 +68,26 @@ def test_plans_keep_every_rule_and_are_the_best(
     if result.meaning is Meaning.OPTIMAL:
         gap = TIGHT.gap_share * instance.full_power_w
         assert result.report.objective <= exact.objective + gap + 0.1
+
+
+@given(
+    problem=planning.problems(),
+    variant=st.sampled_from(Variant),
+    share=st.sampled_from([None, 0.5, 0.9]),
+)
+@settings(max_examples=25, deadline=None)
+def test_without_a_gap_plans_are_the_papers_optimum(
+    problem: Problem, variant: Variant, share: float | None
+) -> None:
+    """Whole servers included: what rounding costs is sought until it is nothing."""
+    instance = planning.compiled(problem, variant)
+    goal = Tradeoff() if share is None else LeastPower(qoe_floor=share * instance.full_qoe)
+    exact = highs.solve(formulation.build(instance, goal), Limits(time_s=60.0))
+    result = solve.plan(problem, goal, variant, effort=EXACT)
+    assert (result.plan is None) == (exact.word is Word.INFEASIBLE)
+    if result.plan is not None:
+        assert result.meaning is Meaning.OPTIMAL
+        assert result.report.objective == pytest.approx(exact.objective, rel=1e-5, abs=1.0)
 
 
 @given(problem=planning.problems(), share=st.sampled_from([0.3, 0.7, 0.9]))

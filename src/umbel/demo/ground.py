@@ -1,7 +1,8 @@
 """What the demo stands on: this machine's loopback, or an emulated network of switches.
 
-In: which one, and the demo's data directory. Out: what `umbel serve` is told. The emulated network
-is a testbed of the demo's own, which goes with it; one that a killed demo left goes first.
+In: which one, the network document, and the demo's data directory. Out: what `umbel serve` is told.
+The emulated network is a testbed of the demo's own, which goes with it; one that a killed demo left
+goes first.
 """
 
 import asyncio
@@ -11,10 +12,10 @@ from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 
+import yaml
 from rich.console import Console
 
 from umbel.kit.terminal import bars
-from umbel.network import files
 from umbel.testbed import build, ruins, state
 
 
@@ -27,11 +28,13 @@ class Fabric(StrEnum):
 
 @asynccontextmanager
 async def ground(
-    fabric: Fabric, data_dir: Path, console: Console
+    fabric: Fabric, document: object, data_dir: Path, console: Console
 ) -> AsyncIterator[tuple[str, ...]]:
-    """Options of `umbel serve`. Raises what testbed.build.up does."""
+    """Options of `umbel serve` for the network. Raises what testbed.build.up does."""
     if fabric is Fabric.LOOPBACK:
-        yield ()
+        path = data_dir / "network.yaml"
+        path.write_text(yaml.safe_dump(document))
+        yield ("--network", str(path))
         return
     build.check()
     name = testbed_name(data_dir)
@@ -39,7 +42,6 @@ async def ground(
     await asyncio.to_thread(ruins.down, name)
     try:
         with bars() as progress:
-            document = files.builtin("sls")
             await asyncio.to_thread(build.up, document, name, progress=progress)
         yield ("--network", str(state.sites_file(state.FOLDER / name)))
     finally:

@@ -5,6 +5,7 @@ In: options. Out: an exit code; on `--once` the last line is one JSON object.
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from umbel.catalogue.model import UserRole
-from umbel.demo import encoder, stage, table
+from umbel.demo import encoder, power, stage, table
 from umbel.demo.ground import Fabric, ground
 from umbel.demo.stage import Account, Child, DemoFailed, LiveEvent
 from umbel.kit.errors import UmbelError
@@ -34,6 +35,7 @@ class Scene:
     api: httpx.AsyncClient
     event: LiveEvent
     accounts: list[Account]
+    policy: str
 
     def greeting(self) -> list[str]:
         """What a newcomer needs to know."""
@@ -70,7 +72,7 @@ async def demo(wanted: Wanted) -> int:
             raise DemoFailed(f"there is no file {wanted.source}")
         data_dir = wanted.data_dir.resolve()
         async with (
-            ground(wanted.fabric, data_dir, console) as options,
+            ground(wanted.fabric, power.network(wanted.policy), data_dir, console) as options,
             _staged(console, wanted, data_dir, options) as scene,
         ):
             if not wanted.once:
@@ -99,6 +101,7 @@ async def _staged(
             data_dir,
             port=stage.usual_port(),
             options=("--policy", wanted.policy, *options),
+            settings=power.settings(wanted.policy),
         )
         children.append(platform)
         api.base_url = httpx.URL(url)
@@ -113,7 +116,7 @@ async def _staged(
         await stage.until_live(api, event.id, pusher)
         await stage.sign_in(api, roles[UserRole.OPERATOR])
         console.print(f"live: {url}/watch/{event.id}")
-        yield Scene(url=url, api=api, event=event, accounts=accounts)
+        yield Scene(url=url, api=api, event=event, accounts=accounts, policy=wanted.policy)
     finally:
         await api.aclose()
         for child in reversed(children):
@@ -121,13 +124,34 @@ async def _staged(
 
 
 async def _show(scene: Scene, stop: asyncio.Event) -> int:
+    async with _tides(scene) as tides:
+        return await _shown(scene, tides, stop)
+
+
+@asynccontextmanager
+async def _tides(scene: Scene) -> AsyncIterator[power.Tides | None]:
+    """Under `virca`, crowds that come and go."""
+    if scene.policy != power.POLICY:
+        yield None
+        return
+    tides = power.Tides(scene.api, scene.event.id)
+    running = asyncio.create_task(tides.run())
+    try:
+        yield tides
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _shown(scene: Scene, tides: power.Tides | None, stop: asyncio.Event) -> int:
     with Live(console=Console(), auto_refresh=False, screen=sys.stdout.isatty()) as live:
         while not stop.is_set():
             try:
                 picture = await _picture(scene)
             except httpx.HTTPError as error:
                 raise DemoFailed(f"the platform does not answer: {error}") from error
-            live.update(table.render(picture, scene.greeting()), refresh=True)
+            greeting = scene.greeting() + ([f"[bold]crowd[/bold]    {tides.said}"] if tides else [])
+            live.update(table.render(picture, greeting), refresh=True)
             try:
                 async with asyncio.timeout(_REFRESH_S):
                     await stop.wait()
@@ -144,11 +168,17 @@ async def _picture(scene: Scene) -> table.Picture:
 
 
 async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
-    """Three real browsers watch: WHEP at pe2, HLS at pe4, and one that joins at pe2."""
+    """Three real browsers watch: WHEP at pe2, HLS at pe4, and one that joins at pe2. Under `virca`,
+    two that see nodes rest, wake for a crowd, and rest again."""
     watch = f"{scene.url}/watch/{scene.event.id}"
+    words = ["umbel.demo.viewers", watch]
+    if scene.policy == power.POLICY:
+        words = ["umbel.demo.flash", watch, scene.event.id]
+    bearer = scene.api.headers["Authorization"].removeprefix("Bearer ")
     viewers = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "umbel.demo.viewers", watch),
+        *(sys.executable, "-m", *words),
         stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, power.TOKEN: bearer},
     )
     ended = asyncio.create_task(viewers.communicate())
     stopped = asyncio.create_task(stop.wait())

@@ -71,14 +71,18 @@ class Child:
             await self.process.wait()
 
 
-async def start(name: str, command: Sequence[str], log: Path) -> Child:
-    """Start a child in a session of its own, so that Ctrl-C reaches only us."""
+async def start(
+    name: str, command: Sequence[str], log: Path, settings: Mapping[str, str] | None = None
+) -> Child:
+    """Start a child in a session of its own, so that Ctrl-C reaches only us. `settings` go into
+    its environment."""
     with log.open("wb") as out:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=out,
             stderr=out,
+            env={**os.environ, **(settings or {})},
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )
@@ -86,7 +90,11 @@ async def start(name: str, command: Sequence[str], log: Path) -> Child:
 
 
 async def start_platform(
-    data_dir: Path, *, port: int = 0, options: Sequence[str] = ()
+    data_dir: Path,
+    *,
+    port: int = 0,
+    options: Sequence[str] = (),
+    settings: Mapping[str, str] | None = None,
 ) -> tuple[Child, str]:
     """`umbel serve` on a port (0: a free one) with more options, and its URL. Raises DemoFailed."""
     ready = data_dir / "url"
@@ -96,7 +104,7 @@ async def start_platform(
         *("--port", str(port), "--ready-file", str(ready), "--stop-functions-on-exit"),
         *options,
     ]
-    platform = await start("platform", command, data_dir / "serve.log")
+    platform = await start("platform", command, data_dir / "serve.log", settings)
     try:
         async with asyncio.timeout(_START_S):
             while not (ready.exists() and ready.read_text()):

@@ -51,20 +51,29 @@ def _event(event: Mapping[str, Any]) -> Text:
 
 
 def _nodes(picture: Picture) -> Table:
-    table = Table(expand=True, header_style="bold")
-    for name in ("node", "address", "cpu", "memory", "sends", "function", "state", "viewers"):
-        table.add_column(name, justify="right" if name in ("cpu", "memory", "sends") else "left")
+    watts = sum(node["watts"] for node in picture.nodes)
+    table = Table(
+        expand=True,
+        header_style="bold",
+        caption=f"{watts / 1000:.1f} kW in all, by the planner's model of power",
+    )
+    for name in ("node", "address", "power", "cpu", "memory", "sends"):
+        table.add_column(name, justify="left" if name in ("node", "address") else "right")
+    for name in ("function", "state", "viewers"):
+        table.add_column(name)
     for node in picture.nodes:
         here = [f for f in picture.functions if f["node"] == node["name"]]
         table.add_row(
-            node["name"],
+            node["name"] if node["state"] == "active" else f"{node['name']} ({node['state']})",
             node["address"],
+            f"{node['watts'] / 1000:.1f} kW",
             f"{node['cores_used']:.2f}/{node['cores']:g}",
             f"{node['memory_used_mb']:.0f}/{node['memory_mb']:g} MB",
             f"{node['mbps_used']:.1f} Mbit/s",
             _lines(f["id"] for f in here),
             _lines(f["state"] for f in here),
             _lines(str(f["viewers"]) for f in here),
+            style="dim" if node["state"] == "standby" else "",
         )
     return table
 

@@ -35,6 +35,11 @@ class Settings(BaseSettings):
     session_ttl_s: float = Field(3600.0, gt=0, description="life of a viewer's token")
     session_idle_s: float = Field(60.0, gt=0, description="an unseen session ends after this")
     access_token_ttl_s: float = Field(8 * 3600.0, gt=0, description="life of a user's token")
+    access_ttl_s: float = Field(
+        8 * 3600.0,
+        gt=0,
+        description="how long a client may pass that signed in at a closed network",
+    )
     max_body_bytes: int = Field(262_144, gt=0, description="largest request body read")
     stop_functions_on_exit: bool = Field(False, description="leave nothing running on a clean exit")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -67,7 +67,8 @@ class Wakeups:
             except Exception:
                 log.exception("look crashed", key=key)
                 again_s, retry_s = retry_s, min(2 * retry_s, _LONGEST_RETRY_S)
-            await _woken(flag, again_s)
+            if self._flags.get(key) is flag:  # the look may have ended in `forget`
+                await _woken(flag, again_s)
 
 
 async def _woken(flag: asyncio.Event, again_s: float | None) -> None:

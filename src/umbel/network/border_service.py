@@ -20,7 +20,7 @@ from umbel.network import access, borders, mobility, redirection
 from umbel.network.access import BadClient, Client, Door, Gate
 from umbel.network.borders import Borders
 from umbel.network.events import Event, LinkDown, LinkUp, Watch
-from umbel.network.mobility import Mobile, Stay
+from umbel.network.mobility import BadStay, Mobile, Stay
 from umbel.network.model import Program, Topology
 from umbel.network.northbound import NotProgrammed
 from umbel.network.overlay import Overlay
@@ -163,7 +163,9 @@ class BorderService:
         self._site(node)
         await self._access(lambda now: access.open_up(now, node))
 
-    async def sign_in(self, address: str, lifetime_s: float, who: str = "", mac: str = "") -> Here:
+    async def sign_in(
+        self, address: str, lifetime_s: float, who: str = "", mac: str = ""
+    ) -> Client:
         """The client may pass for so long; its `mac` is found out where none is given. Raises
         NotInAccess, BadClient, NoGate."""
         node = self._node_of(address)
@@ -174,7 +176,7 @@ class BorderService:
             who=who,
         )
         await self._access(lambda now: access.sign_in(now, node, client))
-        return self.here(address)
+        return client
 
     async def sign_out(self, address: str) -> None:
         """It may not any more. Raises NotInAccess, BadClient."""
@@ -220,9 +222,13 @@ class BorderService:
         return mobility.unplugged(self.state.stays, self._fabric().plugs)
 
     async def depart(self, function: Mobile, place: str) -> None:
-        """A function is at another node, or home again. Raises BadStay, NotInTopology, NoPath."""
-        for node in (function.home, place):
-            self._site(node)
+        """A function is at another node, or home again. Its address is one of its home's access
+        network. Raises BadStay, NotInTopology, NoPath."""
+        self._site(place)
+        home = ipaddress.IPv4Interface(self._site(function.home).gateway).network
+        if not _is_in(function.address, home):
+            problem = f"{function.address} is not in {home}, the access network of {function.home}"
+            raise BadStay(f"{function.name}: {problem}", problems=[problem])
         await self._stays(lambda now: mobility.depart(now, function, place, self._living()))
 
     async def come_home(self, name: str) -> None:
@@ -337,3 +343,10 @@ class BorderService:
                 return
             else:
                 return
+
+
+def _is_in(address: str, network: ipaddress.IPv4Network) -> bool:
+    try:
+        return ipaddress.IPv4Address(address) in network
+    except ValueError:
+        return False

@@ -67,7 +67,8 @@ class Slice:
 @dataclass(frozen=True, kw_only=True)
 class Stream:
     """A stream's UDP 5-tuple: where it is sent (of any kind: unicast, multicast, broadcast), and
-    from where, if that is known. `number` is its own as long as it is carried."""
+    from where, if that is known. Port 0: whatever IPv4 packets go to the target, of any protocol;
+    they meet no functions. `number` is its own as long as it is carried."""
 
     name: str
     number: int
@@ -250,18 +251,28 @@ def check(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> None
 
 def clashes(streams: Sequence[Stream]) -> Iterator[str]:
     """What two streams may not share: a name, a number, a target; a slice number with another
-    slice."""
+    slice. Those of whole hosts may have one target where they come from two known sources."""
     slices = {stream.slice for stream in streams if stream.slice}
     shared: Mapping[str, Sequence[Hashable]] = {
         "streams are named": [stream.name for stream in streams],
         "streams have the number": [stream.number for stream in streams],
-        "streams have the target": [f"{stream.target}:{stream.port}" for stream in streams],
+        "streams have the target": [f"{s.target}:{s.port}" for s in streams if s.port],
         "slices have the number": [kind.number for kind in slices],
     }
     for title, values in shared.items():
         for value, times in Counter(values).items():
             if times > 1:
                 yield f"{times} {title} {value}"
+    yield from _covered(streams)
+
+
+def _covered(streams: Sequence[Stream]) -> Iterator[str]:
+    """The targets of streams of port 0 whose packets another stream is for, too."""
+    for target in sorted({stream.target for stream in streams if not stream.port}):
+        there = [stream for stream in streams if stream.target == target]
+        sources = {stream.source for stream in there if stream.source and not stream.port}
+        if len(there) > 1 and len(sources) < len(there):
+            yield f"{len(there)} streams have packets to {target} in common"
 
 
 def _wrong(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:
@@ -275,8 +286,19 @@ def _wrong(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:
                 yield f"the path to {path.leaf} ends at no function and no receiver"
         elif path.receiver.door is Door.OUTSIDE and not path.receiver.ethernet:
             yield f"receiver {path.receiver.address} has no Ethernet address"
+    if not carriage.stream.port:
+        yield from _whole(carriage)
     if not lost:
         yield from _unplugged(carriage, switches)
+
+
+def _whole(carriage: Carriage) -> Iterator[str]:
+    """What cannot be asked for a stream of port 0."""
+    met = set(carriage.functions) - {carriage.tree.root}
+    if met or (carriage.move and carriage.move.function):
+        yield "only a stream with a UDP port meets functions"
+    if any(receiver.port for leaf in carriage.leaves for receiver in carriage.receivers(leaf)):
+        yield "only a stream with a UDP port is given another at a leaf"
 
 
 def _unplugged(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:

@@ -35,7 +35,8 @@ from umbel.network.model import (
 from umbel.network.pipeline import USED, Table, misses
 
 _IPV4, _UDP = 0x0800, 17
-_UDP_PACKET: tuple[tuple[Field, Value], ...] = ((Field.ETH_TYPE, _IPV4), (Field.IP_PROTO, _UDP))
+_IPV4_PACKET: Match = ((Field.ETH_TYPE, _IPV4),)
+_UDP_PACKET: Match = (*_IPV4_PACKET, (Field.IP_PROTO, _UDP))
 _BRANCH, _FAILOVER, _RECEIVERS, _FUNCTION = 0, 1, 2, 3  # what a group is for: part of its id
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
@@ -170,6 +171,7 @@ class _Weaver:
     ) -> None:
         self._carriage = carried
         self._stream = carried.stream
+        self._packets = _UDP_PACKET if carried.stream.port else _IPV4_PACKET
         self._tree = carried.tree
         self._switches = switches
         self._drafts = drafts
@@ -247,13 +249,14 @@ class _Weaver:
 
     def _classify(self, node: str, port: int, *, sourced: bool) -> None:
         stream = self._stream
-        asked: dict[Field, Value] = {Field.IN_PORT: port, **dict(_UDP_PACKET)}
+        asked: dict[Field, Value] = {Field.IN_PORT: port, **dict(self._packets)}
         if sourced and stream.source:
             asked[Field.IPV4_SRC] = stream.source
         asked[Field.IPV4_DST] = stream.target
-        if sourced and stream.source_port:
+        if sourced and stream.source_port and stream.port:
             asked[Field.UDP_SRC] = stream.source_port
-        asked[Field.UDP_DST] = stream.port
+        if stream.port:
+            asked[Field.UDP_DST] = stream.port
         self._drafts[node].rules.add(
             Rule(
                 table=Table.CLASSIFIER,
@@ -277,7 +280,7 @@ class _Weaver:
             return
         # What goes on from here besides must be as it came: the copy alone is rewritten.
         copy = self._fan(node, _FUNCTION, port, [self._jump(node, host, 0)])
-        match = (*self._at(port), *_UDP_PACKET)
+        match = (*self._at(port), *self._packets)
         self._rule(node, Table.REDIRECT, match, copy, goto)
 
     def _path(self, node: str, port: int, hops: Sequence[Action], goto: Table | None) -> None:
@@ -327,9 +330,11 @@ class _Weaver:
 
     def _source_within(self) -> str:
         """Whom a node's processes see as the sender: the stream's own address, for no host takes a
-        packet whose source is the host itself. Empty: nobody sends from such an address."""
+        packet whose source is the host itself. Empty, the sender itself: nobody sends from such an
+        address, or the packets are to be answered."""
         target = ipaddress.IPv4Address(self._stream.target)
-        return "" if target.is_multicast or target == _BROADCAST else self._stream.target
+        stays = target.is_multicast or target == _BROADCAST or not self._stream.port
+        return "" if stays else self._stream.target
 
     def _rule(
         self,
@@ -347,7 +352,7 @@ class _Weaver:
         return ((Field.IN_PORT, port), (Field.METADATA, self._stream.number))
 
     def _marked(self) -> Match:
-        return ((Field.METADATA, self._stream.number), *_UDP_PACKET)
+        return ((Field.METADATA, self._stream.number), *self._packets)
 
     def _toward(self, node: str, neighbour: str) -> int:
         return self._switches[node].toward[neighbour]

@@ -53,8 +53,9 @@ PIPELINE: tuple[Stage, ...] = (
         next=(Table.SLICES, Table.ACCESS, Table.SERVICES, Table.HOMES),
         miss=None,
         does="writes the stream's number as metadata",
-        purpose="Knows a stream by its 5-tuple at the ports it may come in by. Sources are looked "
-        "at until the first function on the way, which sends from its own address. At a border "
+        purpose="Knows a stream by its 5-tuple at the ports it may come in by; one of whatever a "
+        "host sends (port 0), by its addresses. Sources are looked at until the first function on "
+        "the way, which sends from its own address. At a border "
         "(borders.py) what else comes from the access network or the node goes to the tables "
         "below, except to streams' addresses. Anything else sinks.",
     ),

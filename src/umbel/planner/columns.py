@@ -54,7 +54,7 @@ def plan(
         return solve.finish(program, replace(outcome, values=None), gap, effort)
     bound = outcome.bound if root.complete else -np.inf
     program, outcome = _whole(program, outcome, bound, limits)
-    return solve.finish(program, outcome, gap, effort)
+    return solve.finish(program, outcome, gap, effort, all_paths=False)
 
 
 def start(problem: Problem, variant: Variant = Variant.VIRCA) -> Instance:
@@ -155,7 +155,7 @@ def _whole(program: Fast, root: Outcome, bound: float, limits: Limits) -> tuple[
         if len(wider.program.instance.paths) == len(program.instance.paths):
             break
         known, program = program, fast.build(wider.program.instance, program.goal)
-        best = replace(best, values=_grown(known, best, program))
+        best = replace(best, values=_grown(known, best, program), basis=None)
     if best.objective - bound > limits.gap and spent_s < limits.time_s:
         left = replace(limits, time_s=limits.time_s - spent_s)
         found = solve.choose(program, left)

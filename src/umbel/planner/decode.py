@@ -204,3 +204,30 @@ def fix_switches(fast: Fast, infrastructure: Infrastructure) -> Fast:
         columns = fast.linear.columns[letter]
         lower[columns] = upper[columns] = state
     return replace(fast, linear=replace(fast.linear, lower=lower, upper=upper))
+
+
+def darken(fast: Fast, infrastructure: Infrastructure) -> Fast:
+    """The whole program with z, g and r as given, and nothing where `confine` leaves it out: same
+    columns and rows, so that a basis still fits."""
+    instance, at = fast.instance, fast.places
+    lit = confine(instance, infrastructure)
+    fixed = fix_switches(fast, infrastructure)
+    lower, upper, columns = fixed.linear.lower, fixed.linear.upper, fixed.linear.columns
+    index = {path: number for number, path in enumerate(instance.paths)}
+    open_path = np.zeros(len(instance.paths), dtype=bool)
+    open_path[[index[path] for path in lit.paths]] = True
+    lands = lit.may_host[instance.path_to[at.flow_path], at.flow_end]
+    users: Flags = np.asarray(lit.serves.any(axis=1))
+    end = instance.commodities.end[at.share_commodity]
+    dark = {
+        "flow": ~(open_path[at.flow_path] & lands),
+        "y": ~open_path[at.fill_path],
+        "share": ~lit.serves[at.share_node, end],
+        "shed": ~lit.serves[at.shed_node, at.shed_end],
+        "hit": ~users[at.hit_node],
+    }
+    for family, none in dark.items():
+        upper[columns[family][none]] = 0.0
+    hosting = lit.may_host[at.host_node, at.host_end].astype(np.float64)
+    lower[columns["z"]] = upper[columns["z"]] = hosting
+    return fixed

@@ -2,7 +2,7 @@
 
 It is large and slow, and it is the oracle: `fast` must give the same optimum. In the docstrings
 [A] marks text that is certain, [B] a symbol forced by the tables around it, [C] a reconstruction,
-and [ours] what the printed model lacks (docs/explanation/virca.md says why).
+and [ours] what the printed model lacks (docs/explanation/planner.md says why).
 """
 
 from dataclasses import dataclass, replace

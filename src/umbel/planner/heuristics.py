@@ -22,14 +22,15 @@ Choice = Callable[[Floats, Flags], tuple[Flags, Floats]]
 def dive(linear: Linear, limits: Limits) -> Outcome:
     """The relaxation's bound and, unless time or all ways gave out, a solution in whole numbers.
 
-    `word` is OPTIMAL where the two are within the gap, INFEASIBLE where the relaxation is.
+    The basis is that of the solution. `word` is OPTIMAL where the two are within the gap,
+    INFEASIBLE where the relaxation is.
     """
     session = Session(linear.relaxed())
     root = session.run(limits, Method.INTERIOR)
     if root.word is not Word.OPTIMAL or root.values is None:
-        return replace(root, values=None, objective=np.inf)
+        return replace(root, values=None, basis=None, objective=np.inf)
     whole = np.flatnonzero(linear.integer)
-    best, spent_s = replace(root, values=None, objective=np.inf), root.run_s
+    best, spent_s = replace(root, values=None, basis=None, objective=np.inf), root.run_s
     for choose in (_surest, _largest, _smallest):
         session.bound_columns(whole, linear.lower[whole], linear.upper[whole])
         left = replace(limits, time_s=limits.time_s - spent_s)
@@ -44,6 +45,7 @@ def dive(linear: Linear, limits: Limits) -> Outcome:
         word=Word.OPTIMAL if close else Word.LIMIT,
         objective=best.objective,
         values=best.values,
+        basis=best.basis,
         run_s=spent_s,
     )
 

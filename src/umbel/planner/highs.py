@@ -91,9 +91,10 @@ class Session:
         self._highs.passModel(_program(linear))
         self._spent_s = 0.0
 
-    def start_at(self, values: Floats) -> None:
-        """A solution to begin from, or one whose whole numbers will do."""
-        self._highs.setSolution(len(values), np.arange(len(values), dtype=np.int32), values)
+    def start_at(self, values: Floats, columns: Ints | None = None) -> None:
+        """A solution to begin from, or its values in some columns: the whole numbers will do."""
+        some = np.arange(len(values)) if columns is None else columns
+        self._highs.setSolution(len(values), some.astype(np.int32), values)
 
     def start_from(self, basis: Basis) -> None:
         """A basis of the same shape to begin from."""

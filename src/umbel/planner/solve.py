@@ -1,8 +1,8 @@
 """ViRCA: which nodes to run, where base bands go, who serves what. Problem in, Result out.
 
-A dive first; where its gap is too wide, ViRCA2, whose solution is feasible for ViRCA; then the
-branching search from the better of them; at last whole servers on what was chosen. Where time ran
-out before all that, a plan that needs no search.
+A dive first; where its gap is too wide, ViRCA2 and ViRCA3, whose solutions are feasible for ViRCA;
+then the branching search from the best of them; then whole servers on what was chosen; and where
+that cost too much, the search in whole servers. Where time ran out, a plan that needs no search.
 """
 
 from collections.abc import Callable
@@ -60,7 +60,9 @@ def silent(_progress: Progress) -> None:
     """For who does not want to know."""
 
 
-# Of the time: at most this for a dive of ViRCA2, and what is kept back for whole servers.
+# Of the time: at most this for a dive that others may follow, for each of theirs, and what is kept
+# back for whole servers.
+_DIVE_TIME = 0.5
 _GUESS_TIME = 0.25
 _ROUND_TIME = 0.15
 # Of the gap: for the choice of nodes, and for whole servers; the rest is what rounding may cost.
@@ -103,21 +105,30 @@ def limits_of(effort: Effort, gap: float) -> Limits:
 def choose(program: Fast, limits: Limits, tell: Tell = silent) -> Outcome:
     """Nodes and hosts: the compact program within limits."""
     tell(Progress(stage="diving"))
-    outcome = heuristics.dive(program.linear, limits)
-    movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
-    if outcome.word is Word.LIMIT and movable:
-        tell(Progress(stage="virca2", objective=outcome.objective, bound=outcome.bound))
-        outcome = _with_guess(program, outcome, limits)
+    simpler = _simpler(program)
+    time_s = limits.time_s * (_DIVE_TIME if simpler else 1.0)
+    outcome = heuristics.dive(program.linear, replace(limits, time_s=time_s))
+    for variant in simpler:
+        if outcome.word is Word.LIMIT:
+            stage = variant.value
+            tell(Progress(stage=stage, objective=outcome.objective, bound=outcome.bound))
+            outcome = _with_guess(program, outcome, limits, variant)
     if outcome.word is Word.LIMIT and outcome.run_s < limits.time_s:
         tell(Progress(stage="branching", objective=outcome.objective, bound=outcome.bound))
         outcome = _search(program, outcome, limits)
     return outcome
 
 
-def _with_guess(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
-    """The better of an outcome and what ViRCA2 comes to."""
+def _simpler(program: Fast) -> tuple[Variant, ...]:
+    """The planners whose plans are ViRCA's too: fewer columns, so they are there sooner."""
+    movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
+    return (Variant.VIRCA2, Variant.VIRCA3) if movable else ()
+
+
+def _with_guess(program: Fast, outcome: Outcome, limits: Limits, variant: Variant) -> Outcome:
+    """The better of an outcome and what a simpler planner comes to."""
     instance = program.instance
-    simple = compile_problem(instance.problem, instance.routes, Variant.VIRCA2)
+    simple = compile_problem(instance.problem, instance.routes, variant)
     guess = fast.build(simple, program.goal)
     left_s = min(limits.time_s - outcome.run_s, limits.time_s * _GUESS_TIME)
     found = heuristics.dive(guess.linear, replace(limits, time_s=left_s))
@@ -130,6 +141,7 @@ def _with_guess(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
         word=Word.OPTIMAL if close else Word.LIMIT,
         objective=found.objective,
         values=carry_over(guess, found.values, program),
+        basis=None,
     )
 
 
@@ -139,21 +151,24 @@ def _search(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
     found = highs.solve(program.linear, left, outcome.values)
     run_s = outcome.run_s + found.run_s
     if found.values is None or found.objective > outcome.objective:
-        found = replace(found, objective=outcome.objective, values=outcome.values)
+        found = replace(
+            found, objective=outcome.objective, values=outcome.values, basis=outcome.basis
+        )
     return replace(found, bound=max(found.bound, outcome.bound), run_s=run_s)
 
 
-def finish(program: Fast, outcome: Outcome, gap: float, effort: Effort) -> Result:
-    """From the relaxed program's outcome to whole servers and a verdict."""
+def finish(
+    program: Fast, outcome: Outcome, gap: float, effort: Effort, *, all_paths: bool = True
+) -> Result:
+    """From the relaxed program's outcome to whole servers and a verdict. Without `all_paths` the
+    program lacks paths, so that its own bounds are none."""
     report = rca.report_of(program, outcome)
     left_s = max(effort.time_s - outcome.run_s, effort.time_s * _ROUND_TIME)
     if outcome.word is Word.INFEASIBLE:
         short = explain.binding(program, left_s)
         return Result(meaning=Meaning.INFEASIBLE, plan=None, report=report, binding=short)
     limits = Limits(time_s=left_s, gap=gap * _ROUND_GAP)
-    best, took_s = None, 0.0
-    if outcome.values is not None:
-        best, took_s = rounding.whole(program, outcome.values, limits)
+    best, took_s = rounding.whole(program, outcome, limits)
     if best is None:
         # A plan far from the best is better than none: this may take a little longer.
         some, more_s = fallback.plans(
@@ -161,7 +176,31 @@ def finish(program: Fast, outcome: Outcome, gap: float, effort: Effort) -> Resul
         )
         best = min(some, key=lambda one: rounding.objective(program, one), default=None)
         took_s += more_s
-    return _verdict(program, best, replace(report, run_s=report.run_s + took_s), gap)
+    report = replace(report, run_s=report.run_s + took_s)
+    if best is not None and took_s < left_s:
+        limits = Limits(time_s=left_s - took_s, gap=gap)
+        best, report = _in_whole_servers(program, best, report, limits, all_paths)
+    return _verdict(program, best, report, gap)
+
+
+def _in_whole_servers(
+    program: Fast, best: Plan, report: Report, limits: Limits, all_paths: bool
+) -> tuple[Plan, Report]:
+    """Where rounding cost more than the gap allows: nodes, hosts and servers chosen together."""
+    known = rounding.objective(program, best)
+    if known - report.bound <= limits.gap or program.whole_servers:
+        return best, report
+    found, outcome = rounding.search(program, best, limits)
+    if found is not None and rounding.objective(program, found) < known:
+        best = found
+    bound = max(report.bound, outcome.bound) if all_paths else report.bound
+    return best, replace(
+        report,
+        bound=bound,
+        word=outcome.word if outcome.word is Word.OPTIMAL else report.word,
+        run_s=report.run_s + outcome.run_s,
+        branch_nodes=report.branch_nodes + outcome.branch_nodes,
+    )
 
 
 def _verdict(program: Fast, best: Plan | None, report: Report, gap: float) -> Result:

@@ -1,7 +1,7 @@
 """The front end as one ASGI app. In: a System. Out: a FastAPI app; its lifespan runs the feed.
 
-Layers, outside in: metrics, body limit, error mapping, routes (one module per resource in `api/`),
-and the built web app for every other path.
+Layers, outside in: metrics, body limit, closed networks (captive.py), error mapping, routes (one
+module per resource in `api/`), and the built web app for every other path.
 """
 
 from collections.abc import AsyncIterator
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 import umbel
 from umbel.portal import errors
 from umbel.portal.api import (
+    borders,
     events,
     health,
     ingest,
@@ -26,8 +27,10 @@ from umbel.portal.api import (
     state,
     tokens,
     users,
+    welcome,
 )
 from umbel.portal.api.shapes import ERRORS
+from umbel.portal.captive import Captive
 from umbel.portal.feed import Feed
 from umbel.portal.limits import BodyLimit
 from umbel.portal.metrics import Metered, Metrics
@@ -43,11 +46,13 @@ _RESOURCES = (
     sessions,
     platform,
     network,
+    borders,
     slices,
     plans,
     notifications,
     state,
     health,
+    welcome,
 )
 
 
@@ -81,6 +86,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     for resource in _RESOURCES:
         app.include_router(resource.router)
     app.router.default = Site(static)
+    app.add_middleware(Captive, system=system)
     app.add_middleware(BodyLimit, most_bytes=system.settings.max_body_bytes)
     app.add_middleware(Metered, metrics=metrics, clock=system.clock)
     return app

@@ -23,6 +23,7 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
+from umbel.network.border_service import BorderService
 from umbel.network.northbound import Northbound
 from umbel.network.slices import SliceRequest
 from umbel.notify.service import Notifier
@@ -147,6 +148,10 @@ class System(Protocol):
     @property
     def network(self) -> Northbound:
         """The network as operators draw and see it."""
+
+    @property
+    def borders(self) -> BorderService:
+        """Who may pass, who answers, who is away from home."""
 
     @property
     def slices(self) -> Slicing:

@@ -5,6 +5,7 @@ same on arrays and must agree with this to the last bit.
 """
 
 import heapq
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,6 @@ from umbel.planner import admission
 from umbel.planner.admission import CODES, Admitted, Ask, Ledger, Reason, Rejected
 from umbel.planner.caches import policies
 from umbel.planner.caches.policies import Policy
-from umbel.planner.linear import Floats
 from umbel.planner.problem import Resolution
 from umbel.simulator.ports import STEPS, Admission, Course, Outcomes, blank
 from umbel.simulator.requests import Catalogue, Requests
@@ -65,10 +65,16 @@ class Reference:
         self._fetch_mbps = fetch_mbps
         self._admit = admit
         self._caches = [policies.make(cache, int(size)) for size in world.storage_bytes]
-        self._used_mbps: Floats = np.zeros(len(world.capacity_mbps))
-        self._used_vcpus: Floats = np.zeros(len(world.names))
-        self._capacity_mbps = world.capacity_mbps
-        self._capacity_vcpus: Floats = np.zeros(len(world.names))
+        # Lists: one by one, their items are read faster than an array's.
+        self._used_mbps = [0.0] * len(world.capacity_mbps)
+        self._used_vcpus = [0.0] * len(world.names)
+        self._capacity_mbps: list[float] = world.capacity_mbps.tolist()
+        self._capacity_vcpus = [0.0] * len(world.names)
+        self._uses: list[list[int]] = [
+            world.resources_of(path).tolist() for path in range(len(world.paths))
+        ]
+        self._source: list[int] = world.path_from.tolist()
+        self._radio: list[int] = world.radio.tolist()
         self._leaving: list[tuple[float, int]] = []
         self._sessions: dict[int, Session] = {}
         self._ledger = Ledger()
@@ -77,8 +83,8 @@ class Reference:
 
     def install(self, course: Course) -> None:
         self._course = course
-        self._capacity_mbps = self._world.capacity_under(course.infrastructure)
-        self._capacity_vcpus = self._world.vcpus_under(course.infrastructure)
+        self._capacity_mbps = self._world.capacity_under(course.infrastructure).tolist()
+        self._capacity_vcpus = self._world.vcpus_under(course.infrastructure).tolist()
         self._ledger = Ledger()
         for session in self._sessions.values():
             self._book(session, session.mbps)
@@ -107,7 +113,7 @@ class Reference:
             outcomes.outcome[at] = -CODES[found.reason]
             return
         path = self._world.path_number[found.path]
-        source = int(self._world.path_from[path])
+        source = self._source[path]
         hit = source == self._world.routes.pop or content in self._caches[source]
         watch_s = requests.until_s[at] - requests.time_s[at]
         fill = Fill(-1, 0.0, 0.0) if hit else self._fill(content, path, found, float(watch_s))
@@ -137,7 +143,7 @@ class Reference:
         """The first lit path from the PoP that carries the content within the time it is watched;
         the start goes as fast as the path is free."""
         size_mbit = float(self._catalogue.size_bytes[content]) * _MBIT_PER_BYTE
-        rate = size_mbit / watch_s if watch_s > 0 else np.inf
+        rate = size_mbit / watch_s if watch_s > 0 else math.inf
         stored_mbps = size_mbit / float(self._catalogue.duration_s[content])
         for fill in self._steering.fills.get(found.source, ()):
             number = self._world.path_number[fill]
@@ -149,10 +155,10 @@ class Reference:
 
     def _free_beside(self, path: int, other: int, other_mbps: float) -> float:
         """Free along a path once another carries what it is about to."""
-        taken = set(self._world.resources_of(other).tolist())
-        free = np.inf
-        for one in self._world.resources_of(path).tolist():
-            left = float(self._capacity_mbps[one] - self._used_mbps[one])
+        taken = self._uses[other]
+        free = math.inf
+        for one in self._uses[path]:
+            left = self._capacity_mbps[one] - self._used_mbps[one]
             free = min(free, left - other_mbps if one in taken else left)
         return free
 
@@ -171,18 +177,18 @@ class Reference:
 
     def _carry(self, session: Session, sign: float) -> None:
         """Take, or give back, bandwidth and vCPUs."""
-        for one in self._world.resources_of(session.path).tolist():
+        for one in self._uses[session.path]:
             self._used_mbps[one] += sign * session.mbps
-        radio = self._world.radio[session.end]
+        radio = self._radio[session.end]
         if radio >= 0:
             self._used_mbps[radio] += sign * session.mbps
-        self._used_vcpus[self._world.path_from[session.path]] += sign * session.vcpus
+        self._used_vcpus[self._source[session.path]] += sign * session.vcpus
         if session.fill >= 0:
-            for one in self._world.resources_of(session.fill).tolist():
+            for one in self._uses[session.fill]:
                 self._used_mbps[one] += sign * session.fill_mbps
 
     def _book(self, session: Session, mbps: float) -> None:
-        ask = self._ask(session.end, session.content, session.resolution, np.inf)
+        ask = self._ask(session.end, session.content, session.resolution, math.inf)
         self._ledger.add(ask, self._world.paths[session.path], mbps)
 
     def _ask(self, end: int, content: int, resolution: int, last_hop_mbps: float) -> Ask:
@@ -201,17 +207,16 @@ class Reference:
 
     def free_mbps(self, path: Path, end: int) -> float:
         """B(p), with the radio of the end."""
-        free = np.inf
-        radio = int(self._world.radio[end])
-        some = self._world.resources_of(self._world.path_number[path]).tolist()
+        free, radio = math.inf, self._radio[end]
+        some = self._uses[self._world.path_number[path]]
         for one in (*some, radio) if radio >= 0 else some:
-            free = min(free, float(self._capacity_mbps[one] - self._used_mbps[one]))
+            free = min(free, self._capacity_mbps[one] - self._used_mbps[one])
         return free
 
     def free_vcpus(self, node: str) -> float:
         """CPU(i)."""
         number = self._world.node_number[node]
-        return float(self._capacity_vcpus[number] - self._used_vcpus[number])
+        return self._capacity_vcpus[number] - self._used_vcpus[number]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,14 @@ neighbour, as the overlay wants them. An operator's real node is set up by its o
 (docs/howto/real-switch.md says how).
 """
 
+import asyncio
 import contextlib
 import ipaddress
 import json
+import socket
 from collections.abc import Iterator, Mapping
 
-from umbel.kit import programs
+from umbel.kit import netns, programs
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.network.sites import INSIDE, Plugs, Site, cable_bridge
 
@@ -22,6 +24,7 @@ STREAM_MAC = "02:75:6d:62:6c:fe"
 
 _CABLE_PREFIX = 30
 _WAIT_S = 10.0
+_ASK_AGAIN_S, _MOST_ASKED = 0.05, 20
 
 
 class HostNotSetUp(Unavailable):
@@ -56,14 +59,20 @@ class NetnsHost:
         )
 
     async def ethernet(self, site: Site, address: str) -> str:
-        """The Ethernet address that the node knows of a client in its access network; empty: it
-        knows none. Raises NoNamespace."""
-        ended = await programs.run(
-            *("ip", "-n", self._namespace(site), "-json", "neigh", "show", "to", address),
-            *("dev", INSIDE),
-        )
-        known = json.loads(ended.out or "[]")
-        return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
+        """The Ethernet address of a client of the node's access network, which the node asks for
+        if it does not know it; empty: nobody answers. Raises NoNamespace, HostNotSetUp."""
+        namespace = self._namespace(site)
+        if found := await _neighbour(namespace, address):
+            return found
+        try:
+            await asyncio.to_thread(netns.inside, namespace, lambda: _knock(address))
+        except OSError as error:
+            raise HostNotSetUp(f"{site.node}: {error}", node=site.node) from error
+        for _ in range(_MOST_ASKED):
+            await asyncio.sleep(_ASK_AGAIN_S)
+            if found := await _neighbour(namespace, address):
+                break
+        return found
 
     def _namespace(self, site: Site) -> str:
         if site.node not in self._namespaces:
@@ -117,6 +126,19 @@ async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
     except TimeoutError:
         return "ip does not end"
     return "" if ended.code == 0 else ended.wrong.strip()
+
+
+async def _neighbour(namespace: str, address: str) -> str:
+    """Whom the kernel knows to have the address there; empty: nobody."""
+    command = ("ip", "-n", namespace, "-json", "neigh", "show", "to", address, "dev", INSIDE)
+    known = json.loads((await programs.run(*command)).out or "[]")
+    return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
+
+
+def _knock(address: str) -> None:
+    """Have the kernel ask who has the address: send a byte to the discard port (RFC 863)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knocking:
+        knocking.sendto(b"\0", (address, 9))
 
 
 async def _quietly(*command: str) -> None:

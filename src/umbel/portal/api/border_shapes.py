@@ -1,0 +1,266 @@
+"""The JSON shapes of borders (borders.py), and how they are built from the domain's values."""
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Annotated, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from umbel.kit.clock import to_rfc3339
+from umbel.network.access import Client, Door, Gate
+from umbel.network.border_service import BorderService, Here
+from umbel.network.mobility import Stay
+from umbel.network.redirection import Proto, Service, Surrogate
+from umbel.portal.api.network import At, Mac, Port
+from umbel.portal.api.shapes import Given, NodeName
+
+Lifetime = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
+
+
+class Speaks(StrEnum):
+    """What a virtual service is spoken to by."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+class GateIn(Given):
+    """Closes an access network: web requests of clients that are not signed in are led to `front`,
+    where this front end listens; that server and those of `free` can be reached by all."""
+
+    front: At
+    free: Annotated[list[At], Field(default_factory=list, max_length=50)]
+
+
+class Server(BaseModel):
+    """A server."""
+
+    address: str
+    port: int
+
+
+class AccessOut(BaseModel):
+    """A node's access network; `front` is null where there is no gate."""
+
+    node: str
+    network: str
+    closed: bool
+    front: Server | None
+    free: list[Server]
+    clients: int
+
+
+class ClientIn(Given):
+    """A client that may pass from now on, for `lifetime_s` (the setting's if it is not given). The
+    node is asked for its Ethernet address where none is given."""
+
+    address: IPv4Address
+    mac: Mac | None = None
+    lifetime_s: Lifetime | None = None
+
+
+class ClientOut(BaseModel):
+    """A client that is signed in: by which user, if it was not an operator, and until when."""
+
+    node: str
+    address: str
+    mac: str | None
+    username: str | None
+    expires_at: str
+
+
+class HereOut(BaseModel):
+    """Where the client that asks is, whether its access network is closed, and whether it may pass:
+    it is signed in, or need not be."""
+
+    node: str
+    address: str
+    closed: bool
+    passes: bool
+    username: str | None
+    expires_at: str | None
+
+
+class SurrogateIn(Given):
+    """A function that can answer for a service: at which node, address and port."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    node: NodeName
+    address: IPv4Address
+    port: Port
+
+
+class ServiceIn(Given):
+    """Who can answer at a virtual service's address. The address is in 10.204.0.0/16; without one
+    it keeps its own, or gets a free one."""
+
+    port: Port
+    proto: Speaks = Speaks.TCP
+    address: IPv4Address | None = None
+    surrogates: Annotated[list[SurrogateIn], Field(min_length=1, max_length=254)]
+
+
+class ShiftIn(Given):
+    """Which surrogate answers a node's clients from now on."""
+
+    node: NodeName
+    surrogate: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class SurrogateOut(BaseModel):
+    """A function that can answer for a service."""
+
+    name: str
+    node: str
+    address: str
+    port: int
+
+
+class AnswerOut(BaseModel):
+    """Who answers a node's clients: the nearest, unless they were `moved`. `left` are those that
+    answer connections still that began before a move."""
+
+    node: str
+    surrogate: str
+    moved: bool
+    left: list[str]
+
+
+class ServiceOut(BaseModel):
+    """A virtual service: its address, who can answer there, and who does for each node."""
+
+    name: str
+    address: str
+    port: int
+    proto: Speaks
+    surrogates: list[SurrogateOut]
+    answers: list[AnswerOut]
+
+
+class MoveIn(Given):
+    """A function that moved: its addresses, the node it is at home at, and where it is now."""
+
+    address: IPv4Address
+    mac: Mac
+    home: NodeName
+    place: NodeName
+
+    @model_validator(mode="after")
+    def _is_away(self) -> Self:
+        if self.home == self.place:
+            raise ValueError("place: another node than home; DELETE the move instead")
+        return self
+
+
+class MoveOut(BaseModel):
+    """A function away from home and the nodes by which its packets go. `error` says why it cannot
+    be reached now."""
+
+    name: str
+    address: str
+    mac: str
+    home: str
+    place: str
+    way: list[str]
+    error: str
+
+
+def gate(given: GateIn) -> Gate:
+    """The gate asked for."""
+    front, *free = (
+        Door(address=str(at.address), port=at.port) for at in (given.front, *given.free)
+    )
+    return Gate(front=front, free=tuple(free))
+
+
+def asked_service(name: str, given: ServiceIn) -> Service:
+    """The service asked for."""
+    surrogates = tuple(
+        Surrogate(name=one.name, node=one.node, address=str(one.address), port=one.port)
+        for one in given.surrogates
+    )
+    return Service(
+        name=name,
+        address=str(given.address) if given.address else "",
+        port=given.port,
+        proto=Proto[given.proto.name],
+        surrogates=surrogates,
+    )
+
+
+def _server(door: Door) -> Server:
+    return Server(address=door.address, port=door.port)
+
+
+def access(of: BorderService, node: str) -> AccessOut:
+    """A node's access network as told."""
+    state = of.state.access
+    found = state.gates.get(node)
+    return AccessOut(
+        node=node,
+        network=str(IPv4Interface(of.sites[node].gateway).network),
+        closed=found is not None,
+        front=_server(found.front) if found else None,
+        free=[_server(door) for door in found.free] if found else [],
+        clients=len(state.clients.get(node, {})),
+    )
+
+
+def client(node: str, of: Client) -> ClientOut:
+    """A signed-in client as told."""
+    return ClientOut(
+        node=node,
+        address=of.address,
+        mac=of.mac or None,
+        username=of.who or None,
+        expires_at=to_rfc3339(of.expires_s),
+    )
+
+
+def here(of: Here) -> HereOut:
+    """A client's place as told."""
+    known = of.client
+    return HereOut(
+        node=of.node,
+        address=of.address,
+        closed=of.gate is not None,
+        passes=of.gate is None or known is not None,
+        username=(known.who or None) if known else None,
+        expires_at=to_rfc3339(known.expires_s) if known else None,
+    )
+
+
+def service(of: Service) -> ServiceOut:
+    """A virtual service as told."""
+    return ServiceOut(
+        name=of.name,
+        address=of.address,
+        port=of.port,
+        proto=Speaks[of.proto.name],
+        surrogates=[
+            SurrogateOut(name=s.name, node=s.node, address=s.address, port=s.port)
+            for s in of.surrogates
+        ],
+        answers=[
+            AnswerOut(
+                node=node,
+                surrogate=chosen,
+                moved=node in of.moved,
+                left=sorted(of.left.get(node, ())),
+            )
+            for node, chosen in sorted(of.chosen.items())
+        ],
+    )
+
+
+def move(of: Stay, error: str) -> MoveOut:
+    """A function away from home as told; `error` is why it cannot be reached."""
+    return MoveOut(
+        name=of.name,
+        address=of.address,
+        mac=of.mac,
+        home=of.home,
+        place=of.place,
+        way=list(of.way),
+        error=error,
+    )

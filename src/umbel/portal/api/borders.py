@@ -1,0 +1,180 @@
+"""The network's borders: who may pass from an access network, who answers virtual addresses, which
+functions are away from home. For operators; a client may ask for itself (`/here`).
+
+Where the network is not made of switches of ours every request is refused:
+`umbel.network_not_programmed`.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request
+from pydantic import Field
+
+from umbel.network.mobility import Mobile
+from umbel.portal import auth
+from umbel.portal.api import border_shapes as shapes
+from umbel.portal.api.border_shapes import (
+    AccessOut,
+    ClientIn,
+    ClientOut,
+    GateIn,
+    HereOut,
+    MoveIn,
+    MoveOut,
+    ServiceIn,
+    ServiceOut,
+    ShiftIn,
+)
+
+router = APIRouter(prefix="/api/v1/network", tags=["borders"])
+
+ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+# -- access ---------------------------------------------------------------------------------
+
+
+@router.get("/access")
+async def list_access(system: auth.The, _operator: auth.Operator) -> list[AccessOut]:
+    """Every node's access network, and whether it has a gate."""
+    return [shapes.access(system.borders, node) for node in system.borders.sites]
+
+
+@router.put("/access/{node}")
+async def close_access(
+    system: auth.The, _operator: auth.Operator, node: str, given: GateIn
+) -> AccessOut:
+    """The network has this gate from now on; who is signed in stays so."""
+    await system.borders.close_gate(node, shapes.gate(given))
+    return shapes.access(system.borders, node)
+
+
+@router.delete("/access/{node}", status_code=204)
+async def open_access(system: auth.The, _operator: auth.Operator, node: str) -> None:
+    """No gate any more: everybody may pass, and nobody is signed in."""
+    await system.borders.open_gate(node)
+
+
+@router.get("/clients")
+async def list_clients(system: auth.The, _operator: auth.Operator) -> list[ClientOut]:
+    """Who is signed in at which node."""
+    clients = system.borders.state.access.clients
+    return [shapes.client(node, one) for node, some in clients.items() for one in some.values()]
+
+
+@router.post("/clients", status_code=201)
+async def admit_client(system: auth.The, _operator: auth.Operator, given: ClientIn) -> ClientOut:
+    """Let a client pass. Whoever had its address before may not any more."""
+    lifetime_s = given.lifetime_s or system.settings.access_ttl_s
+    borders, address = system.borders, str(given.address)
+    client = await borders.sign_in(address, lifetime_s, mac=given.mac or "")
+    return shapes.client(borders.here(address).node, client)
+
+
+@router.delete("/clients/{address}", status_code=204)
+async def dismiss_client(system: auth.The, _operator: auth.Operator, address: str) -> None:
+    """The client may not pass any more. One that may not is no error."""
+    await system.borders.sign_out(address)
+
+
+@router.get("/here")
+async def who_is_here(system: auth.The, request: Request) -> HereOut:
+    """The client that asks, by its address."""
+    return shapes.here(system.borders.here(caller(request)))
+
+
+@router.post("/here")
+async def sign_in_here(system: auth.The, request: Request, user: auth.SignedIn) -> HereOut:
+    """Let the client that asks pass, in the name of the user whose token it shows."""
+    borders, address = system.borders, caller(request)
+    await borders.sign_in(address, system.settings.access_ttl_s, user.username)
+    return shapes.here(borders.here(address))
+
+
+@router.delete("/here", status_code=204)
+async def sign_out_here(system: auth.The, request: Request) -> None:
+    """The client that asks may not pass any more."""
+    await system.borders.sign_out(caller(request))
+
+
+# -- virtual services -----------------------------------------------------------------------
+
+
+@router.get("/services")
+async def list_services(system: auth.The, _operator: auth.Operator) -> list[ServiceOut]:
+    """Every virtual service."""
+    return [shapes.service(one) for one in system.borders.state.services.values()]
+
+
+@router.get("/services/{name}")
+async def get_service(system: auth.The, _operator: auth.Operator, name: str) -> ServiceOut:
+    """One of them."""
+    return shapes.service(system.borders.service(name))
+
+
+@router.put("/services/{name}")
+async def offer_service(
+    system: auth.The, _operator: auth.Operator, name: ServiceName, given: ServiceIn
+) -> ServiceOut:
+    """A virtual service with these surrogates: each node's clients are answered by the nearest,
+    and those that were moved by the one they were moved to as long as it is there."""
+    return shapes.service(await system.borders.offer(shapes.asked_service(name, given)))
+
+
+@router.post("/services/{name}/move")
+async def move_clients(
+    system: auth.The, _operator: auth.Operator, name: str, given: ShiftIn
+) -> ServiceOut:
+    """New connections of a node's clients go to another surrogate; those there are stay."""
+    return shapes.service(await system.borders.move(name, given.node, given.surrogate))
+
+
+@router.post("/services/{name}/settle")
+async def settle_service(system: auth.The, _operator: auth.Operator, name: str) -> ServiceOut:
+    """End the connections that began with surrogates that were left."""
+    return shapes.service(await system.borders.settle(name))
+
+
+@router.delete("/services/{name}", status_code=204)
+async def withdraw_service(system: auth.The, _operator: auth.Operator, name: str) -> None:
+    """Nobody answers there any more."""
+    await system.borders.withdraw(name)
+
+
+# -- functions away from home ---------------------------------------------------------------
+
+
+@router.get("/moves")
+async def list_moves(system: auth.The, _operator: auth.Operator) -> list[MoveOut]:
+    """Every function that is away from home."""
+    problems = system.borders.cut_off()
+    stays = system.borders.state.stays.values()
+    return [shapes.move(one, problems.get(one.name, "")) for one in stays]
+
+
+@router.get("/moves/{name}")
+async def get_move(system: auth.The, _operator: auth.Operator, name: str) -> MoveOut:
+    """One of them."""
+    return shapes.move(system.borders.stay(name), system.borders.cut_off().get(name, ""))
+
+
+@router.put("/moves/{name}")
+async def move_function(
+    system: auth.The, _operator: auth.Operator, name: ServiceName, given: MoveIn
+) -> MoveOut:
+    """The function is at another node and keeps its address: what is for it goes there by the
+    platform's tunnels, and what it sends leaves as if it were at home."""
+    mobile = Mobile(name=name, address=str(given.address), mac=given.mac, home=given.home)
+    await system.borders.depart(mobile, given.place)
+    return shapes.move(system.borders.stay(name), system.borders.cut_off().get(name, ""))
+
+
+@router.delete("/moves/{name}", status_code=204)
+async def bring_home(system: auth.The, _operator: auth.Operator, name: str) -> None:
+    """The function is at home again."""
+    await system.borders.come_home(name)
+
+
+def caller(request: Request) -> str:
+    """The address that asks."""
+    return request.client.host if request.client else ""

@@ -1,0 +1,121 @@
+"""The page of a closed access network: a client signs in, with a form that needs no script.
+
+In: a client that was led here (captive.py), a user's name and password. Out: HTML; the client may
+pass from then on. Operating systems show such pages in small windows of their own, so it is whole
+in itself and small.
+"""
+
+from html import escape
+from string import Template
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from umbel.kit.clock import to_rfc3339
+from umbel.kit.errors import UmbelError
+from umbel.network.access import BadClient
+from umbel.network.border_service import Here, NotInAccess
+from umbel.network.northbound import NotProgrammed
+from umbel.portal import auth
+from umbel.portal.api.borders import caller
+from umbel.portal.captive import MOST_NEXT, PAGE
+
+router = APIRouter(include_in_schema=False)
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+_WHOLE = Template("""<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>Umbel: $title</title>
+<style>
+body{font:1rem/1.5 system-ui,sans-serif;max-width:22rem;margin:15vh auto;padding:0 1rem}
+label{display:block;margin:.75rem 0}
+input{display:block;width:100%;box-sizing:border-box;font:inherit;padding:.5rem}
+button{font:inherit;padding:.5rem 1.25rem}
+@media(prefers-color-scheme:dark){body{background:#141414;color:#eee}a{color:#9cf}}
+</style>
+<h1>$title</h1>
+$body
+</html>
+""")
+_FORM = Template("""<p>This network asks who you are before it lets you pass.</p>
+$problem
+<form method="post" action="$page$query">
+<label>Name <input name="username" autocomplete="username" autocapitalize="none" required></label>
+<label>Password
+<input name="password" type="password" autocomplete="current-password" required></label>
+<button>Sign in</button></form>
+""")
+_LEAVE = Template('<form method="post" action="$page/leave"><button>Sign out</button></form>')
+
+Next = Annotated[str, Query(alias="next", max_length=MOST_NEXT)]
+Word = Annotated[str, Form(max_length=1_024)]
+
+
+@router.get(PAGE)
+async def welcome(system: auth.The, request: Request, following: Next = "") -> HTMLResponse:
+    """The form, or how things are for the client that asks."""
+    try:
+        here = system.borders.here(caller(request))
+    except (NotInAccess, NotProgrammed, BadClient):
+        return _page(
+            "Nothing to sign in to", '<p>Your network is not closed. <a href="/">Go on</a>'
+        )
+    return _form(following) if here.gate and here.client is None else _open(here, following)
+
+
+@router.post(PAGE)
+async def sign_in(
+    system: auth.The, request: Request, username: Word, password: Word, following: Next = ""
+) -> Response:
+    """As /oauth/token and then /api/v1/network/here would."""
+    try:
+        user = await system.catalogue.authenticate(username, password)
+        ttl_s = system.settings.access_ttl_s
+        await system.borders.sign_in(caller(request), ttl_s, user.username)
+    except UmbelError as error:
+        return _form(following, error)
+    return RedirectResponse(PAGE + _query(following), 303, {"Cache-Control": "no-store"})
+
+
+@router.post(f"{PAGE}/leave")
+async def leave(system: auth.The, request: Request) -> Response:
+    """The client may not pass any more."""
+    await system.borders.sign_out(caller(request))
+    return RedirectResponse(PAGE, 303, {"Cache-Control": "no-store"})
+
+
+def _form(following: str, error: UmbelError | None = None) -> HTMLResponse:
+    said = f'<p role="alert"><strong>{escape(error.message)}</strong></p>' if error else ""
+    body = _FORM.substitute(page=PAGE, query=escape(_query(following)), problem=said)
+    return _page("Sign in", body, error.http_status if error else 200)
+
+
+def _open(here: Here, following: str) -> HTMLResponse:
+    if here.client is None:
+        return _page("You may pass", f"<p>Nobody signs in at {escape(here.node)}.</p>")
+    whose = f" as {escape(here.client.who)}" if here.client.who else ""
+    until = f"<p>Signed in{whose} until {to_rfc3339(here.client.expires_s)}.</p>"
+    return _page("You may pass", until + _onward(following) + _LEAVE.substitute(page=PAGE))
+
+
+def _onward(following: str) -> str:
+    """A link, not a redirect: whoever made the address, only the reader goes there."""
+    is_web = following.startswith(("http://", "https://"))
+    href = escape(following) if is_web else "/"
+    return f'<p><a href="{href}" rel="noreferrer">Go on to {href if is_web else "Umbel"}</a></p>'
+
+
+def _query(following: str) -> str:
+    return f"?{urlencode({'next': following})}" if following else ""
+
+
+def _page(title: str, body: str, status: int = 200) -> HTMLResponse:
+    return HTMLResponse(_WHOLE.substitute(title=title, body=body), status, _HEADERS)

@@ -1,0 +1,362 @@
+"""Streams over the operator's real switches: where packets go, and what is survived.
+
+One testbed of five nodes: r sends; the tree to c and e is r-a-b-c and r-e. a-c is a spare beside
+a-b, which a's switch takes by itself; c-e stands in for r-e and b-c when the controller says so.
+"""
+
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from support import testbed
+from support.testbed import Testbed
+from support.waiting import until
+from umbel.network import events
+from umbel.network.carriage import Door, Path, Receiver
+from umbel.network.events import LinkDown, LinkUp, PathChanged, SwitchDown, SwitchUp
+from umbel.network.model import Endpoint, Hop
+from umbel.network.signals import SwitchRefused
+from umbel.network.spanning import Drawing, Role
+
+pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
+
+from support import overlay_lab
+from support.overlay_lab import Lab, Taker
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(bool(testbed.ABSENT), reason=testbed.ABSENT),
+]
+
+LINKS = (("r", "a"), ("a", "b"), ("b", "c"), ("a", "c"), ("r", "e"), ("c", "e"))
+DRAWING = Drawing(
+    roles={
+        "r": Role.ROOT,
+        **dict.fromkeys("ab", Role.RELAY),
+        **dict.fromkeys("ce", Role.LEAF),
+    },
+    links=LINKS,
+)
+TREE = {("r", "a"), ("a", "b"), ("b", "c"), ("r", "e")}
+MISSES = [f"table={n}, priority=0 actions=goto_table:{n + 1}" for n in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    document = testbed.drawn(("r", "a", "b", "c", "e"), list(LINKS), hosts={"h": "e"})
+    with testbed.running(document, tmp_path_factory.mktemp("overlay")) as up:
+        yield up
+
+
+def control(bed: Testbed, **changes: object) -> AbstractAsyncContextManager[Lab]:
+    given = overlay_lab.terms(bed.controller, bfd_ms=200, **changes)
+    return overlay_lab.controlled(bed, DRAWING, given)
+
+
+@pytest.fixture
+async def lab(bed: Testbed) -> AsyncIterator[Lab]:
+    """All links are whole at the end of each test."""
+    async with control(bed) as made:
+        yield made
+
+
+async def carried(lab: Lab, *takers: Taker, stream: str = "ev1") -> Endpoint:
+    """The stream comes from r to these, and all tunnels live."""
+    to = await lab.carry(stream, "r", *takers)
+    await lab.alive()
+    return to
+
+
+async def came(taker: Taker, since: int = 0) -> Counter[int]:
+    """What it took until something newer than `since` came."""
+    found: Counter[int] = Counter()
+
+    async def newer() -> bool:
+        found.update(taker.took())
+        return max(found, default=0) > since
+
+    await until(newer)
+    return found
+
+
+async def over(lab: Lab, stream: str, *links: tuple[str, str]) -> None:
+    """The stream goes over these links."""
+    await lab.when(lambda: set(lab.fabric.overlay.used(stream)) == set(links))
+    await lab.when(lambda: not lab.fabric.problems)
+
+
+def told(lab: Lab, *kinds: type[events.Event]) -> list[events.Event]:
+    return [event for event in lab.events if isinstance(event, kinds)]
+
+
+def held(bed: Testbed) -> dict[str, tuple[list[str], list[str]]]:
+    """Every switch's rules and groups, as its own tool tells them."""
+    return {n: (overlay_lab.dumped(bed, n), overlay_lab.groups(bed, n)) for n in bed.nodes}
+
+
+async def test_switches_hold_the_intended_rules(bed: Testbed, lab: Lab) -> None:
+    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+        to = await carried(lab, at_c, at_e)
+        number = lab.fabric.stream("ev1").number
+        port = {node: plugs.toward for node, plugs in lab.fabric.plugs.items()}
+        inside = {node: plugs.inside for node, plugs in lab.fabric.plugs.items()}
+
+        def enters(in_port: int) -> str:
+            match = f"udp,in_port={in_port},nw_dst={to.address},tp_dst={to.port}"
+            return f"table=0, priority=100,{match} actions=write_metadata:{number:#x},goto_table:1"
+
+        def goes(in_port: int, out: str) -> str:
+            return f"table=3, priority=100,metadata={number:#x},in_port={in_port} actions={out}"
+
+        def ends(taker: Taker) -> str:
+            node, end = lab.bed.nodes[taker.end.node], taker.end
+            sets = (
+                f"set_field:02:6d:62:00:00:{node.number:02x}->eth_dst,"
+                f"set_field:{to.address}->ip_src,set_field:{end.address}->ip_dst,"
+                f"set_field:{end.port}->udp_dst,output:{inside[node.name]}"
+            )
+            return f"table=4, priority=100,udp,metadata={number:#x} actions={sets}"
+
+        fan, spare = (number << 16) + inside["r"], (number << 16) + (1 << 14) + port["a"]["b"]
+        both = sorted([port["r"]["a"], port["r"]["e"]])
+        copies = "".join(f",bucket=actions=output:{p}" for p in both)
+        either = "".join(
+            f",bucket=watch_port:{p},actions=output:{p}" for p in (port["a"]["b"], port["a"]["c"])
+        )
+        from_r = [enters(inside["r"]), goes(inside["r"], f"group:{fan}")]
+        from_a = [enters(port["a"]["r"]), goes(port["a"]["r"], f"group:{spare}")]
+        from_b = [enters(port["b"]["a"]), goes(port["b"]["a"], f"output:{port['b']['c']}")]
+        assert held(bed) == {
+            "r": (sorted([*MISSES, *from_r]), [f"group_id={fan},type=all{copies}"]),
+            "a": (sorted([*MISSES, *from_a]), [f"group_id={spare},type=ff{either}"]),
+            "b": (sorted([*MISSES, *from_b]), []),
+            "c": (
+                sorted([*MISSES, enters(port["c"]["a"]), enters(port["c"]["b"]), ends(at_c)]),
+                [],
+            ),
+            "e": (sorted([*MISSES, enters(port["e"]["r"]), ends(at_e)]), []),
+        }
+        await lab.fabric.remove("ev1")
+        assert held(bed) == dict.fromkeys(bed.nodes, (MISSES, []))
+
+
+async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, lab: Lab) -> None:
+    with (
+        overlay_lab.taking(bed, "c", "e", "e", "b", host="h") as (at_c, *at_e, at_b, at_h),
+        overlay_lab.tapping(bed) as taps,
+    ):
+        to = await carried(lab, at_c, *at_e)
+        host = Receiver(address=at_h.end.address, mac=bed.hosts["h"].mac, port=at_h.end.port)
+        wish = lab.fabric.overlay.wishes["ev1"]
+        outside = Path(leaf="e", receiver=host)
+        await lab.fabric.change(lab.fabric.overlay.path_add(wish, outside))
+        assert not lab.fabric.problems
+        count = await overlay_lab.sent(bed, "r", to)
+        once = Counter(range(count))
+        assert [await came(taker, count - 2) for taker in (at_c, *at_e, at_h)] == [once] * 4
+        assert not at_b.took()
+        seen = {tap.way: tap.saw() for tap in taps}
+        assert {way for way, (wrapped, _) in seen.items() if wrapped} == TREE
+        assert {seen[way][0] for way in TREE} == {count}
+        assert not any(bare for _, bare in seen.values())
+
+
+async def test_a_cut_link_is_gone_round_and_returns_as_a_spare(bed: Testbed, lab: Lab) -> None:
+    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+        to = await carried(lab, at_c, at_e)
+        with overlay_lab.sending(bed, "r", to, rate=500) as sender:
+            sender.begin()
+            await came(at_c, 10)
+            with overlay_lab.cut(bed, ("a", "b")):
+                await over(lab, "ev1", ("r", "a"), ("a", "c"), ("r", "e"))
+                assert LinkDown(a="a", b="b") in lab.events
+                gap = await came(at_c)
+                since = max(await came(at_c, max(gap) + 100))
+                before = len(told(lab, PathChanged))
+            await lab.when(lambda: told(lab, LinkUp))
+            after = await came(at_c, since + 100)
+            until_now = max(await came(at_c, max(after) + 200))
+            await sender.stop()
+            # Redundant again: no packet was lost or doubled for it, nothing moved, nothing flapped.
+            assert after.total() == max(after) - since
+            assert until_now > max(after)
+            assert set(lab.fabric.overlay.used("ev1")) == {("r", "a"), ("a", "c"), ("r", "e")}
+            assert len(told(lab, PathChanged)) == before
+            assert told(lab, LinkDown, LinkUp) == [LinkDown(a="a", b="b"), LinkUp(a="a", b="b")]
+            assert set((await came(at_e)).values()) == {1}
+
+
+async def test_where_no_spare_is_beside_the_controller_mends(bed: Testbed, lab: Lab) -> None:
+    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+        to = await carried(lab, at_c, at_e)
+        with overlay_lab.cut(bed, ("r", "e")):
+            await over(lab, "ev1", ("r", "a"), ("a", "b"), ("b", "c"), ("c", "e"))
+            count = await overlay_lab.sent(bed, "r", to)
+            for taker in (at_c, at_e):
+                assert await came(taker, count - 2) == Counter(range(count))
+
+
+async def test_a_killed_switch_is_told_gone_round_and_taken_back(bed: Testbed, lab: Lab) -> None:
+    with overlay_lab.taking(bed, "c") as (at_c,):
+        to = await carried(lab, at_c)
+        b = bed.nodes["b"]
+        os.kill(int((b.folder / "ovs-vswitchd.pid").read_text()), signal.SIGKILL)
+        down = SwitchDown(node="b", datapath_id=b.site.datapath_id)
+        await lab.when(lambda: down in lab.events)
+        await over(lab, "ev1", ("r", "a"), ("a", "c"))
+        count = await overlay_lab.sent(bed, "r", to)
+        assert await came(at_c, count - 2) == Counter(range(count))
+        bed.start("b", "ovs-vswitchd")
+        up = SwitchUp(node="b", datapath_id=b.site.datapath_id)
+        await lab.when(
+            lambda: lab.events.index(down) < len(lab.events) - lab.events[::-1].index(up)
+        )
+        await lab.alive()
+        with overlay_lab.cut(bed, ("a", "c"), ("c", "e")):  # all other ways
+            await over(lab, "ev1", ("r", "a"), ("a", "b"), ("b", "c"))
+            count = await overlay_lab.sent(bed, "r", to)
+            assert await came(at_c, count - 2) == Counter(range(count))
+
+
+async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> None:
+    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+        hops = [Hop(source_node="r", target=taker.end) for taker in (at_c, at_e)]
+        first = overlay_lab.terms(bed.controller, bfd_ms=200)
+        with overlay_lab.another(bed, DRAWING, first, "ev1", hops) as process:
+            before = held(bed)
+            (rule,) = (line for line in before["r"][0] if "nw_dst=" in line)
+            address, port = rule.split("nw_dst=")[1].split()[0].split(",tp_dst=")
+            to = Endpoint(node="r", address=address, port=int(port))
+            with overlay_lab.sending(bed, "r", to, rate=500) as sender:
+                sender.begin()
+                took = await came(at_c, 50)
+                process.kill()
+                process.wait()
+                took += await came(at_c, max(took) + 50)
+                async with control(bed, adopt_s=30.0) as lab:
+                    await lab.alive()
+                    assert set((await lab.fabric.ensure("ev1", hops)).values()) == {
+                        Endpoint(node=n, address=to.address, port=to.port) for n in "ce"
+                    }
+                    assert lab.board.made == 0
+                    assert held(bed) == before
+                    assert told(lab, PathChanged) == [
+                        PathChanged(stream="ev1", links=lab.fabric.overlay.used("ev1"))
+                    ]
+                took += await came(at_c, max(took) + 50)
+                assert took == Counter(range(max(took) + 1))
+                # Nobody controls the switches now: the one beside the loss uses its spare alone.
+                with overlay_lab.cut(bed, ("a", "b")), overlay_lab.tapping(bed) as taps:
+                    (spare,) = (tap for tap in taps if tap.way == ("a", "c"))
+
+                    async def used() -> int:
+                        return spare.saw()[0]
+
+                    await until(used)
+                    last = max(await came(at_c))
+                    got = await came(at_c, last + 100)
+                    assert got == Counter(range(last + 1, max(got) + 1))
+                await sender.stop()
+            assert set((await came(at_e)).values()) == {1}
+
+
+async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
+    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+        to = await carried(lab, at_c)
+        await lab.carry("warm", "r", at_e)
+        await lab.alive()
+        leaving, coming = (
+            Path(
+                leaf=taker.end.node,
+                receiver=Receiver(address=taker.end.address, port=taker.end.port, door=Door.INSIDE),
+            )
+            for taker in (at_c, at_e)
+        )
+        with overlay_lab.sending(bed, "r", to, rate=1000) as sender:
+            sender.begin()
+            old = await came(at_c, 100)
+            await lab.fabric.change(lab.fabric.overlay.prepare("ev1", leaving, coming))
+            new = await came(at_e)
+            old += await came(at_c, min(new))
+            await lab.fabric.change(lab.fabric.overlay.commit("ev1"))
+            new += await came(at_e, max(new) + 200)
+            count = await sender.stop()
+        new += await came(at_e, count - 2) if max(new) < count - 1 else Counter()
+        old += at_c.took()
+        assert set(old.values()) == set(new.values()) == {1}
+        assert old.keys() | new.keys() == set(range(count))
+        assert max(old) < count - 100
+        assert set(lab.fabric.overlay.used("ev1")) == {("r", "e")}
+
+
+async def test_a_refused_rule_leaves_nothing_behind(bed: Testbed, lab: Lab) -> None:
+    with overlay_lab.taking(bed, "c", "e", "c") as (at_c, at_e, other):
+        to = await carried(lab, at_c, at_e)
+        before = held(bed)
+        vsctl = ("ovs-vsctl", "--timeout=20", "--")
+        limit = ("--id=@t", "create", "flow_table", "flow_limit=1", "overflow_policy=refuse")
+        # The root comes last: all other switches hold the stream's rules when it refuses.
+        bed.nodes["r"].run(*vsctl, *limit, "--", "set", "bridge", "br1", "flow_tables:0=@t")
+        try:
+            with pytest.raises(SwitchRefused, match="node r refuses"):
+                await lab.carry("ev2", "r", other)
+            assert held(bed) == before
+            assert "node r refuses a rule" in lab.fabric.problems["ev2"][0]
+            last = told(lab, PathChanged)[-1]
+            assert isinstance(last, PathChanged)
+            assert (last.stream, last.error) == ("ev2", lab.fabric.problems["ev2"][0])
+            count = await overlay_lab.sent(bed, "r", to)
+            assert await came(at_c, count - 2) == Counter(range(count))
+        finally:
+            bed.nodes["r"].run(*vsctl, "clear", "bridge", "br1", "flow_tables")
+        again = await lab.carry("ev2", "r", other)
+        count = await overlay_lab.sent(bed, "r", again)
+        assert await came(other, count - 2) == Counter(range(count))
+
+
+async def test_a_foreign_switch_is_refused(bed: Testbed, lab: Lab) -> None:
+    vsctl = ("ovs-vsctl", "--timeout=20", "--")
+    made = ("add-br", "br9", "--", "set", "bridge", "br9", "datapath_type=netdev")
+    names = ("other_config:datapath-id=00000000000000ff", "protocols=OpenFlow14")
+    target = f"tcp:{bed.controller}:{lab.port}"
+    with capture_logs() as logs:
+        bed.nodes["b"].run(*vsctl, *made, *names, "--", "set-controller", "br9", target)
+        try:
+            await lab.when(lambda: any(e["event"] == "foreign switch refused" for e in logs))
+        finally:
+            bed.nodes["b"].run(*vsctl, "del-br", "br9")
+    (said,) = (entry for entry in logs if entry["event"] == "foreign switch refused")
+    assert (said["datapath_id"], said["log_level"]) == ("00000000000000ff", "warning")
+    assert 0xFF not in lab.board.switches
+    assert lab.fabric.connected() == set(bed.nodes)
+
+
+async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> None:
+    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+        to = await carried(lab, at_c, at_e)
+        wish = lab.fabric.overlay.wishes["ev1"]
+        with (
+            overlay_lab.relaying(bed, "b", to, "B") as at_b,
+            overlay_lab.relaying(bed, "a", to, "A") as at_a,
+        ):
+            for function in (at_b, at_a, None):  # it appears, moves and dies
+                hosts = {}
+                if function is not None:
+                    process = Receiver(
+                        address=function.address, port=function.port, door=Door.INSIDE
+                    )
+                    hosts = {function.node: process}
+                await lab.fabric.change(lab.fabric.overlay.carry(replace(wish, hosts=hosts)))
+                assert not lab.fabric.problems
+                count = await overlay_lab.sent(bed, "r", to)
+                sign = function.node.upper() if function else "u"
+                for taker, expected in ((at_c, sign), (at_e, "u")):
+                    got = await overlay_lab.all_of(taker, count)
+                    assert Counter(data[4:5].decode() for data in got) == {expected: count}
