@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,7 @@ from support.waiting import until
 from umbel import bootstrap
 from umbel.catalogue.model import UserRole
 from umbel.kit import netns
-from umbel.kit.clock import SystemClock
 from umbel.kit.config import Settings
-from umbel.network.border_service import Land
-from umbel.network.drivers.hosts import NetnsHost
-from umbel.network.spanning import Drawing, Role
 
 pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
 
@@ -34,7 +30,6 @@ pytestmark = [
     pytest.mark.timeout(180),
     pytest.mark.skipif(bool(ABSENT), reason=ABSENT),
 ]
-DRAWING = Drawing(roles=dict.fromkeys("abc", Role.NONE), links=())
 NET = "/api/v1/network"
 
 
@@ -53,34 +48,27 @@ class Platform:
 
 @asynccontextmanager
 async def platform(bed: Testbed, folder: Path) -> AsyncIterator[Platform]:
-    """As `umbel serve` over the testbed's sites file."""
-    settings = Settings(data_dir=folder, network_file=bed.sites_file)
-    host = NetnsHost({name: node.namespace for name, node in bed.nodes.items()})
+    """What `umbel serve` is made of, over the testbed's sites file."""
+    settings = Settings(data_dir=folder, network_file=bed.sites_file, openflow_port=0)
     async with AsyncExitStack() as stack:
-        lab = await stack.enter_async_context(
-            overlay_lab.controlled(bed, DRAWING, overlay_lab.terms(bed.controller))
-        )
-        secrets, clock = bootstrap.load_secrets(folder / "keys"), SystemClock()
-        drivers = replace(
-            bootstrap.real_drivers(settings, secrets, clock),
-            fabric=lab.fabric,
-            switches=lab.fabric,
-            land=Land(fabric=lab.fabric, ethernet=host.ethernet),
-        )
-        system = await bootstrap.assemble(settings, drivers=drivers, clock=clock)
-        stack.push_async_callback(system.close)
-        await system.borders.start()
+        system = await stack.enter_async_context(bootstrap.opened(settings))
         bordering = asyncio.create_task(system.borders.run())
         stack.push_async_callback(_cancelled, bordering)
         if not await system.catalogue.users():
             await system.catalogue.add_user("operator", PASSWORD, UserRole.OPERATOR)
             await system.catalogue.add_user("ann", PASSWORD, UserRole.VIEWER)
         _, front = await stack.enter_async_context(serving(system.app(), bed.controller))
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=front))
+        client = await stack.enter_async_context(httpx.AsyncClient(base_url=front, timeout=30))
         form = {"grant_type": "password", "username": "operator", "password": PASSWORD}
         token = (await client.post("/oauth/token", data=form)).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
-        yield Platform(front, client)
+        made = Platform(front, client)
+
+        async def is_there() -> bool:
+            return all(one["connected"] for one in await made.ask("GET", "/switches"))
+
+        await until(is_there, within_s=30)
+        yield made
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
