@@ -97,6 +97,7 @@ class CrossedBridges:
                 *("ip", "-n", here, "link", "add", crossing.device, "mtu", str(MTU + 100)),
                 *("type", "veth", "peer", "name", _UP, "mtu", str(MTU + 100), "netns", beyond),
             )
+            await _tell(crossing.node, "ip", "-n", here, "link", "set", crossing.device, "up")
         if not await _is_there(beyond, tunnel):
             await _make(crossing.node, here, tunnel)
             await _tell(crossing.node, "ip", "-n", here, "link", "set", tunnel, "netns", beyond)
