@@ -105,7 +105,8 @@ def test_the_sites_file_gives_the_same_testbed_again(document: object) -> None:
 
 def test_a_link_over_foreign_ground_has_addresses_there_and_a_cable_to_be_made() -> None:
     links = [{"a": "a", "b": "b", "crosses": True}, {"a": "b", "b": "c"}]
-    document = {"nodes": [{"name": name} for name in "abc"], "links": links}
+    nodes = [{"name": name, "address": f"127.0.{i}.1"} for i, name in enumerate("abc", 1)]
+    document = {"nodes": nodes, "links": links}
     made = plan.plan(document, "umbel", 99)
     a, b, _ = (node.site for node in made.nodes)
     assert a.crossings == {"b": "10.205.0.1:51822"}
