@@ -1,4 +1,6 @@
-"""A closed access network, whole: a testbed's switches, the front end, hosts with curl."""
+"""A closed access network and a virtual service, whole: a testbed's switches, the front end as
+`umbel serve` has it, hosts with curl.
+"""
 
 import asyncio
 import socket
@@ -180,6 +182,31 @@ async def test_who_is_signed_in_stays_so_without_a_control_plane_and_with_the_ne
 
             await until(is_led)
             assert await umbel.ask("GET", "/clients") == []
+
+
+async def test_a_virtual_service_is_answered_nearby_and_moved_by_one_call(
+    bed: Testbed, tmp_path: Path
+) -> None:
+    ha, hc = bed.hosts["ha"], bed.hosts["hc"]
+    async with (
+        site(bed, "a", 8081) as near,
+        site(bed, "c", 8081) as far,
+        platform(bed, tmp_path) as umbel,
+    ):
+        surrogates = [
+            {"name": node, "node": node, "address": address, "port": 8081}
+            for node, address in (("a", near), ("c", far))
+        ]
+        made = await umbel.ask(
+            "PUT", "/services/video", json={"port": 80, "surrogates": surrogates}
+        )
+        url = f"http://{made['address']}/"
+        assert await curl(ha, url) == f"a saw {_bare(ha.address)}"
+        assert await curl(hc, url) == f"c saw {_bare(hc.address)}"
+        await umbel.ask("POST", "/services/video/move", json={"node": "a", "surrogate": "c"})
+        assert await curl(ha, url) == f"c saw {_bare(ha.address)}"
+        await umbel.ask("DELETE", "/services/video")
+        assert await curl(ha, url, within_s=1) == ""
 
 
 def _bare(address: str) -> str:
