@@ -295,7 +295,7 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
     over = None
     if overlay.described(document):
         nodes, _ = read_network(document)
-        over = overlay.switched(document, nodes.nodes, settings, clock)
+        over = overlay.switched(document, nodes.nodes, settings, clock, secrets.master)
     vim = ProcessVim(
         settings.data_dir,
         secrets.public_key_file,

@@ -109,7 +109,8 @@ def stale(site: Site) -> list[str]:
 
 def _cables(site: Site) -> Iterator[str]:
     for neighbour, device in site.cables.items():
-        yield f"link set {device} up"
+        if neighbour not in site.crossings:  # those come up as they are made
+            yield f"link set {device} up"
         if neighbour in site.underlay:
             bridge = cable_bridge(neighbour)
             yield f"addr replace {site.underlay[neighbour]}/{_CABLE_PREFIX} dev {bridge}"
