@@ -15,12 +15,12 @@ from umbel.planner.paths import TooManyPaths
 from umbel.planner.problem import Access, Network, Problem, Routing, Tradeoff
 from umbel.planner.solve import Effort
 
-ROUTING = Routing(follow_fibre=False, routes_per_pair=2, detour_hops=1)
+ROUTING = Routing(follow_fibre=False, routes_per_pair=2, detour_hops=1, serve_reach_hops=2)
 GOAL = Tradeoff(gamma=1.0)
-EFFORT = Effort(time_s=120.0, gap_share=0.01)
-LIMITS = Limits(time_s=120.0)
+EFFORT = Effort(time_s=600.0, gap_share=0.01)
+LIMITS = Limits(time_s=900.0)
 SCARCE_MBPS = 100.0
-SIZES = ((2, 3, 12), (3, 6, 24), (4, 10, 45))
+SIZES = ((2, 4, 15), (4, 15, 80), (8, 41, 350))
 CONTENTS = 8
 
 
