@@ -62,7 +62,7 @@ async def platform(bed: Testbed, folder: Path) -> AsyncIterator[Platform]:
         )
         secrets, clock = bootstrap.load_secrets(folder / "keys"), SystemClock()
         drivers = replace(
-            bootstrap.real_drivers(settings, secrets, clock),
+            bootstrap.real_drivers(settings, None, secrets, clock),
             fabric=lab.fabric,
             switches=lab.fabric,
             land=Land(fabric=lab.fabric, ethernet=host.ethernet),
