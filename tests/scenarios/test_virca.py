@@ -377,3 +377,17 @@ async def test_a_restarted_control_plane_has_every_node_on_until_it_plans(tmp_pa
         assert await in_standby(w) == set()
         async with unbroken(w, viewer):
             await until_resting(w, RESTING)
+
+
+@scenario
+async def test_a_crowd_that_comes_at_once_is_promised_no_more_than_nodes_have(
+    tmp_path: Path,
+) -> None:
+    async with planned(tmp_path) as w:
+        event = await w.live()
+        await until_resting(w, RESTING)
+        asked = [w.delivery.open_session(event, "pe4") for _ in range(80)]
+        crowd = await asyncio.gather(*asked)
+        assert len({ticket.session.edge_node for ticket in crowd}) >= 2
+        for node in (await nodes(w)).values():
+            assert node.cores_used <= node.cores, node.name

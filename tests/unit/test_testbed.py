@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from umbel.compute import inventory
 from umbel.kit.errors import Invalid
-from umbel.network import files, topology
+from umbel.network import files, slices, topology
 from umbel.network.drivers.ovsdb.layout import inside_mac
 from umbel.network.topology import BadNetwork
 from umbel.testbed import build, plan, script, shaping, state
@@ -41,6 +41,7 @@ def networks(draw: st.DrawFn) -> object:
         "nodes": [{"name": n, "address": f"127.0.{i}.1"} for i, n in enumerate(nodes, start=1)],
         "links": [{"a": a, "b": b, "mbps": draw(st.floats(0.01, 1e5))} for a, b in links],
         "hosts": [{"name": name, "node": draw(st.sampled_from(nodes))} for name in hosts],
+        "slices": {"gold": {"min_mbps": draw(st.floats(0.1, 8)), "max_mbps": 8}},
     }
 
 
@@ -95,6 +96,7 @@ def test_the_sites_file_gives_the_same_testbed_again(document: object) -> None:
     written = plan.document(made)
     assert plan.plan(written, "umbel", 100) == made
     assert topology.parse(written) == topology.parse(document)
+    assert slices.inspect(written) == slices.inspect(document)
     assert [node.address for node in inventory.parse(written).nodes] == [
         node.management for node in made.nodes
     ]

@@ -5,6 +5,7 @@ and an `Observed` for the reconciler. Nothing here decides.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind, NodeState
@@ -46,6 +47,7 @@ class Collector:
     instances: dict[str, Instance] = field(default_factory=dict)
     streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
     sessions: dict[tuple[str, str], int] = field(default_factory=dict)
+    opening: dict[str, Session] = field(default_factory=dict)
     shunned: dict[str, float] = field(default_factory=dict)
     steering: Steering | None = None
     watching: dict[Watch, int] = field(default_factory=dict)
@@ -53,9 +55,7 @@ class Collector:
     async def refresh(self) -> None:
         """Look at everything."""
         self.instances = await self.compute.running()
-        self.sessions = await self.store.counts()
-        if self.steering is not None:
-            self.watching = await self.store.watching()
+        await self._count()
         self.streams = await self.media.observe(map(self.server, self._active()))
 
     async def refresh_function(self, function: str) -> None:
@@ -82,6 +82,30 @@ class Collector:
             if self.compute.failures(function.id) >= _HOPELESS_AFTER:
                 self.shunned[function.node] = now_s + _SHUNNED_S
         return bool(self.shunned.keys() - before)
+
+    async def _count(self) -> None:
+        """Promises as they are stored, and those on their way there; rather one twice for a
+        moment than one not at all."""
+        opening = dict(self.opening)
+        counts = await self.store.counts()
+        watching = await self.store.watching() if self.steering is not None else self.watching
+        self.sessions, self.watching = counts, watching
+        for session in (opening | self.opening).values():
+            self.count_session(session, 1)
+
+    @contextmanager
+    def promised(self, session: Session) -> Iterator[None]:
+        """Count a promise while it is being stored, so that viewers who come meanwhile are not
+        promised the same room; and no more if that fails."""
+        self.opening[session.id] = session
+        self.count_session(session, 1)
+        try:
+            yield
+        except BaseException:
+            self.count_session(session, -1)
+            raise
+        finally:
+            del self.opening[session.id]
 
     def count_session(self, session: Session, more: int) -> None:
         """Count a promise before the next look does."""
@@ -158,20 +182,25 @@ class Collector:
         )
 
     def nodes(self, view: View) -> Iterator[NodeStatus]:
-        """Each node with what is used of it: measured, plus promised and not measured yet."""
+        """Each node with what is used of it: measured, plus promised and not measured yet, also
+        of and at functions that a tree wants and nobody has started yet."""
         units = steering.units_of(self.compute.nodes())
+        wanted = {b.function: b.node for tree in view.trees.values() for b in tree.branches}
+        missing = {f: node for f, node in wanted.items() if f not in self.instances}
+        late = self._late_viewers(missing)
         for node in self.compute.nodes():
             here = [i for i in self.instances.values() if i.node == node.name]
-            late = dict(self._late_viewers(node.name))
+            waited = late.get(node.name, {})
             starting = sum(1 for i in here if i.state is not FunctionState.ACTIVE)
+            starting += sum(1 for at in missing.values() if at == node.name)
             state = self.compute.state(node.name)
             cores_used = (
                 sum(i.cpu_cores for i in here)
                 + starting * self.costs.function_cores
-                + sum(late.values()) * self.costs.viewer_cores
+                + sum(waited.values()) * self.costs.viewer_cores
             )
             mbps_used = sum(s.mbps_out for i in here for s in self._states(i.id)) + sum(
-                count * view.mbps(event) for event, count in late.items()
+                count * view.mbps(event) for event, count in waited.items()
             )
             yield NodeStatus(
                 name=node.name,
@@ -254,17 +283,18 @@ class Collector:
         ]
         return max(rates, default=0.0)
 
-    def _late_viewers(self, node: str) -> Iterator[tuple[str, int]]:
-        """Sessions at the node's edges that do not watch yet, by event."""
-        late: dict[str, int] = {}
+    def _late_viewers(self, missing: Mapping[str, str]) -> dict[str, dict[str, int]]:
+        """Sessions at edges that do not watch yet, by node and event."""
+        places = {id_: instance.node for id_, instance in self.instances.items()} | dict(missing)
+        late: dict[str, dict[str, int]] = {}
         for (event, function), count in self.sessions.items():
-            instance = self.instances.get(function)
-            if instance is None or instance.node != node:
+            if function not in places:
                 continue
             state = self.stream(function, event)
             seen = len(state.viewers) if state is not None else 0
-            late[event] = late.get(event, 0) + max(0, count - seen)
-        return iter(late.items())
+            here = late.setdefault(places[function], {})
+            here[event] = here.get(event, 0) + max(0, count - seen)
+        return late
 
     def _functions(self, trees: Mapping[str, Tree]) -> dict[str, FunctionView]:
         """What runs or is wanted."""

@@ -18,6 +18,7 @@ from umbel.delivery.keeper import FLEET, Keeper
 from umbel.delivery.model import Tree
 from umbel.delivery.ports import Solver
 from umbel.delivery.steering import VCPUS_PER_SERVER, Audience, Watch
+from umbel.delivery.view import View
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 from umbel.planner import control, drift
@@ -88,12 +89,15 @@ class Planning:
         if not self.keeper.leads():
             return self.pace.announce_s
         periods, now_s = self.pace.periods, self.clock.monotonic_s()
-        audience = await self._audience()
+        view = self.collector.view(await self.collector.store.trees())
+        audience = await self._audience(view)
         if now_s - self._sampled_s >= periods.sample_s:
             self._sampled_s = now_s
             self._samples = [*self._samples, steering.sample_of(audience)][-_MOST_SAMPLES:]
             self._refused.clear()
-        self._control, trigger = control.tick(self._control, self._seen(audience), now_s, periods)
+        self._control, trigger = control.tick(
+            self._control, self._seen(view, audience), now_s, periods
+        )
         if trigger is None and self._starving:
             self._control, trigger = control.starved(self._control)
         if trigger is not None:
@@ -139,13 +143,12 @@ class Planning:
 
     # -- what is seen -----------------------------------------------------------------------
 
-    async def _audience(self) -> Audience:
+    async def _audience(self, view: View) -> Audience:
         """Who watches what, refused viewers included."""
-        trees = await self.collector.store.trees()
+        trees = view.trees
         watching: dict[Watch, float] = dict(await self.collector.store.watching())
         for watch, count in (*self._refused.items(), *self._waiting.items()):
             watching[watch] = watching.get(watch, 0.0) + count
-        view = self.collector.view(trees)
         return Audience(
             watching={watch: count for watch, count in watching.items() if watch[0] in trees},
             mbps={event: view.mbps(event) for event in trees},
@@ -156,11 +159,11 @@ class Planning:
         status = self.collector.status(tree)
         return steering.resolution_of(status.height if status is not None else 0)
 
-    def _seen(self, audience: Audience) -> Seen:
+    def _seen(self, view: View, audience: Audience) -> Seen:
         """Nodes that are on count as planned: their functions may use all of them."""
         nodes = self.collector.compute.nodes()
         units = steering.units_of(nodes)
-        status = {s.name: s for s in self.collector.nodes(self.collector.view({}))}
+        status = {s.name: s for s in self.collector.nodes(view)}
         on = [node for node in nodes if status[node.name].state != NodeState.STANDBY.value]
         sizes = [VCPUS_PER_SERVER * steering.servers_of(node, units) for node in on]
         return Seen(

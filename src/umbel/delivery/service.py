@@ -33,7 +33,7 @@ from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import NoCapacity
 from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
-from umbel.kit.errors import Conflict, UmbelError, Unavailable
+from umbel.kit.errors import Conflict, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
 from umbel.media.model import StreamState
@@ -263,16 +263,11 @@ class Delivery:
                 continue
             is_new = assignment.tree != wanted[event_id]
             session = self._session(event_id, access_node, assignment)
-            # Before it is stored: viewers who come meanwhile must not be promised the same room.
-            self.collector.count_session(session, 1)
             try:
-                await self.store.open_session(session, assignment.tree if is_new else None)
+                with self.collector.promised(session):
+                    await self.store.open_session(session, assignment.tree if is_new else None)
             except VersionMismatch:
-                self.collector.count_session(session, -1)
                 continue
-            except UmbelError:
-                self.collector.count_session(session, -1)
-                raise
             if is_new:
                 self._wake(event_id)
             return session, assignment.tree
