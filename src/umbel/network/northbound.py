@@ -15,7 +15,7 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
-from umbel.network import drawings
+from umbel.network import drawings, moving
 from umbel.network.carriage import BadCarriage, Door, Path, Receiver, Stream
 from umbel.network.inspection import Inspection, PathState, Picture, Switches
 from umbel.network.model import Topology
@@ -134,28 +134,28 @@ class Northbound:
 
     async def prepare(self, id_: str, coming: Path) -> PathState:
         """The path's stream is cloned to where its leaf will be. Raises UnknownPath, BadMove,
-        BadCarriage, NotProgrammed."""
+        BadCarriage, NoPath, SwitchRefused, NotProgrammed."""
         fabric, asked = self._switches(), await self._store.path(id_)
         _check_receiver(coming)
-        name = asked.wish.stream.name
-        await fabric.change(fabric.overlay.prepare(name, asked.path, coming))
+        await moving.prepare(fabric, asked.wish.stream.name, asked.path, coming)
         return self.inspection.path(asked)
 
     async def commit(self, id_: str) -> PathState:
-        """The path ends where it was moved to. Raises UnknownPath, BadMove, NotProgrammed."""
+        """The path ends where it was moved to. Raises UnknownPath, BadMove, NoPath, SwitchRefused,
+        NotProgrammed."""
         fabric, asked = self._switches(), await self._store.path(id_)
-        name, moving = asked.wish.stream.name, self.inspection.path(asked).moving
-        after = fabric.overlay.commit(name)
-        if moving is not None:
-            asked = replace(asked, path=moving)
+        name, there = asked.wish.stream.name, self.inspection.path(asked).moving
+        moving.check(fabric, name)
+        if there is not None:
+            asked = replace(asked, path=there)
             await self._store.moved(asked, self._clock.now_s())
-        await fabric.change(after)
+        await moving.commit(fabric, name)
         return self.inspection.path(asked)
 
     async def abort(self, id_: str) -> PathState:
         """The path stays where it was. Raises UnknownPath, BadMove, NotProgrammed."""
         fabric, asked = self._switches(), await self._store.path(id_)
-        await fabric.change(fabric.overlay.abort(asked.wish.stream.name))
+        await moving.abort(fabric, asked.wish.stream.name)
         return self.inspection.path(asked)
 
     # -- inside -----------------------------------------------------------------------------
