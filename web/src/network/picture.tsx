@@ -109,7 +109,7 @@ function Node({ node, at, onTree }: { node: NodeStatus; at: Point; onTree: boole
   const share = node.cores > 0 ? Math.min(1, node.cores_used / node.cores) : 0;
   const round = 2 * Math.PI * RADIUS;
   return (
-    <g className={`node${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}`} transform={`translate(${String(at.x)} ${String(at.y)})`}>
+    <g className={`node node-${node.state}${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}`} transform={`translate(${String(at.x)} ${String(at.y)})`}>
       <circle className="node-body" r={RADIUS} />
       <circle
         className={`node-load load-${loadClass(share)}`}
