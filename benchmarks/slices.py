@@ -1,8 +1,8 @@
 """What a GOLD stream gets of a congested link, over the least it was promised; root only.
 
-In: nothing. Out: JSON lines on stdout, lines for people on stderr. Two Open vSwitch nodes with a
-GRE tunnel over a link of 20 Mbit/s, on which three streams want 40; meters, marks and queues are
-put there by the control plane's own code. For comparison the same with no slices.
+In: nothing. Out: JSON lines on stdout, lines for people on stderr. A testbed of two nodes with
+a link of 20 Mbit/s, on which three streams want 40; tunnels, meters, marks and queues are put there
+by the control plane's own code. For comparison the same with no slices.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 from support.figures import Figure, emit  # noqa: E402
 
-from support import congestion, ovs  # noqa: E402 -- the lab test's own switches
+from support import congestion, testbed  # noqa: E402 -- the lab test's own network
 from support.congestion import OFFER, OFFERED_MBPS, STREAMS  # noqa: E402
 from umbel import migrations  # noqa: E402
 from umbel.kit import log  # noqa: E402
@@ -32,19 +32,17 @@ async def rounds(folder: Path) -> tuple[list[float], list[float]]:
     database = Database(f"sqlite+aiosqlite:///{folder / 'umbel.db'}")
     try:
         await migrations.upgrade(database)
-        with congestion.link(folder) as switches:
-            async with congestion.kept(switches, database) as slices:
+        with congestion.link(folder) as bed:
+            async with congestion.kept(bed, database) as here:
 
                 async def gold_mbps(lasting_s: float = ROUND_S) -> float:
-                    came = await asyncio.to_thread(
-                        congestion.measure, switches, OFFERED_MBPS, lasting_s
-                    )
+                    came = await here.measure(OFFERED_MBPS, lasting_s)
                     return came[GOLD].mbps
 
                 await gold_mbps(1.0)
                 without = [await gold_mbps()]
-                for stream, grade in zip(STREAMS, Grade, strict=True):
-                    await slices.open(SliceRequest(grade=grade, stream=stream))
+                for stream, grade in zip(STREAMS, Grade, strict=False):
+                    await here.slices.open(SliceRequest(grade=grade, stream=stream))
                 return without, [await gold_mbps() for _ in range(ROUNDS)]
     finally:
         await database.close()
@@ -53,7 +51,7 @@ async def rounds(folder: Path) -> tuple[list[float], list[float]]:
 def main() -> None:
     """Both cases."""
     log.configure(level="error")
-    if reason := ovs.absent():
+    if reason := testbed.ABSENT:
         print(f"slices left out: {reason}", file=sys.stderr)
         return
     with tempfile.TemporaryDirectory(prefix="umbel-bench-") as folder:

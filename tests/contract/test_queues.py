@@ -12,7 +12,6 @@ import pytest
 from umbel.network.drivers.fake import FakeQueues
 from umbel.network.drivers.tc import TcQueues
 from umbel.network.ports import Queues
-from umbel.network.sites import Site
 from umbel.network.slices import (
     CONTROL,
     DEFAULT,
@@ -149,21 +148,3 @@ async def test_half_a_queue_is_taken_away_again() -> None:
             await made.ensure(NODE, DEVICE, (*BASE, bad))
         shown = run("ip", "netns", "exec", namespace, "tc", "qdisc", "show", "dev", DEVICE)
         assert "756d:" not in shown
-
-
-@pytest.mark.lab
-@pytest.mark.skipif(bool(absent()), reason=absent() or "-")
-async def test_a_nodes_devices_are_its_cables_or_have_its_addresses() -> None:
-    with real() as (made, namespace):
-        assert isinstance(made, TcQueues)
-        run("ip", "-n", namespace, "addr", "add", "10.201.0.1/30", "dev", DEVICE)
-        site = Site(
-            node=NODE,
-            ovsdb="unix:/nowhere",
-            datapath_id=1,
-            underlay={"c1": "10.201.0.1", "c2": "10.201.0.5", "c3": "10.201.0.9"},
-            gateway="10.202.1.1/24",
-            cables={"c2": "link9"},
-        )
-        found = await made.devices([site])
-        assert found == {(NODE, "c1"): DEVICE, (NODE, "c2"): "link9"}

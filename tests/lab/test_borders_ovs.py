@@ -16,7 +16,19 @@ from umbel.network.redirection import Service, Surrogate
 pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
 
 from support import border_lab
-from support.border_lab import FN, FN_MAC, H1_MAC, SERVERS, TOPOLOGY, WEB, Ground, Lab, Labs
+from support.border_lab import (
+    FN,
+    FN_MAC,
+    H1_MAC,
+    SERVERS,
+    TOPOLOGY,
+    WEB,
+    Ground,
+    Lab,
+    Labs,
+    heard,
+    packets,
+)
 
 ABSENT = ovs.absent("curl")
 pytestmark = [
@@ -100,7 +112,9 @@ async def test_a_function_that_moved_keeps_its_address_and_its_connections(lab: 
         await lab.become(Borders(stays=stays))
         assert talk.get() == f"cache 10.202.2.10 {FN}"
     assert lab.get("h1", FN) == f"cache {H1}"
-    assert lab.echo("h1", FN) == f"are you there {FN} 7"
+    with heard(lab.ground.spaces["pe1"], "wire0") as wire:
+        assert lab.echo("h1", FN) == f"are you there {FN} 7"
+        assert any(b"are you there" in frame for frame in packets(wire))
     assert lab.echo("pe1", FN) == f"are you there {FN} 7"
     dump = lab.ground.switches["pe1"].ofctl("dump-flows")
     assert any(f"nw_dst={FN}" in line and "n_packets=0" not in line for line in dump)

@@ -15,6 +15,7 @@ from umbel.network.carriage import Path as StreamPath
 from umbel.network.model import (
     Bucket,
     Delete,
+    Field,
     Group,
     GroupKind,
     Output,
@@ -173,6 +174,13 @@ async def test_a_bundle_is_made_whole_or_not_at_all(lab: Lab) -> None:
     bad = Rule(table=4, priority=8, actions=(UseGroup(group=4242),))
     with pytest.raises(SwitchRefused):
         await lab.controller.apply(ROOT, [Put(entry=good), Put(entry=bad)])
+    assert await lab.controller.held(ROOT) == before
+    many = [
+        Put(entry=Rule(table=4, priority=9, match=((Field.IN_PORT, n),), actions=good.actions))
+        for n in range(1, 700)
+    ]
+    with pytest.raises(SwitchRefused):
+        await lab.controller.apply(ROOT, [many[0], Put(entry=bad), *many[1:]])
     assert await lab.controller.held(ROOT) == before
     with pytest.raises(SwitchRefused):
         await lab.controller.apply(LEAF, [Put(entry=bad)])

@@ -2,10 +2,12 @@
 
 In: a folder. Out: nodes pe1 and pe2 with bridges made over OVSDB and programmed by the controller;
 h1 and h2 in their access networks; `fn`, a function at home at pe1. Addresses are as in a testbed.
+`crossed`: the nodes are in two domains, and the ground between them is nobody's.
 """
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +18,16 @@ from pathlib import Path
 from support import ovs
 from support.ovs import Ovs, run
 from support.waiting import until
+from umbel.kit import netns
 from umbel.network import borders
 from umbel.network.borders import Borders
 from umbel.network.drivers.hosts import NetnsHost
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Patience
+from umbel.network.drivers.wireguard import CrossedBridges
 from umbel.network.model import Link, Topology
+from umbel.network.ports import Bridges
 from umbel.network.sites import Plugs, Site, Tunnel, Wiring
 
 TOPOLOGY = Topology(nodes=("pe1", "pe2"), links=(Link(a="pe1", b="pe2"),))
@@ -119,7 +124,7 @@ class Lab:
     """The ground as it is wired and programmed now."""
 
     def __init__(
-        self, ground: Ground, host: NetnsHost, bridges: OvsdbBridges, controller: Controller
+        self, ground: Ground, host: NetnsHost, bridges: Bridges, controller: Controller
     ) -> None:
         self.ground, self.host = ground, host
         self._bridges, self._controller = bridges, controller
@@ -198,7 +203,7 @@ class Lab:
 
 
 @contextmanager
-def ground(folder: Path) -> Iterator[Ground]:
+def ground(folder: Path, *, crossed: bool = False) -> Iterator[Ground]:
     """Namespaces, switches, servers. Everything ends with it."""
     with ExitStack() as stack:
         names = dict.fromkeys(("pe1", "pe2"), "OpenFlow14")
@@ -209,6 +214,8 @@ def ground(folder: Path) -> Iterator[Ground]:
             run("ip", "netns", "add", spaces[name])
             stack.callback(run, "ip", "netns", "delete", spaces[name])
         _nodes(spaces)
+        for number, node in enumerate(("pe1", "pe2") if crossed else (), 1):
+            run("ip", "-n", spaces[node], "addr", "add", f"192.0.2.{number}/30", "dev", "wire0")
         _host(spaces["pe1"], "toh1", spaces["h1"], H1_MAC, "10.202.1.10/24", "10.202.1.1")
         _host(spaces["pe2"], "toh2", spaces["h2"], "", "10.202.2.10/24", "10.202.2.1")
         for space in ("pe1", "pe2", "fn"):
@@ -226,12 +233,38 @@ def ground(folder: Path) -> Iterator[Ground]:
                 datapath_id=0x756D62000000 + number,
                 underlay={other: f"10.201.0.{number}"},
                 gateway=f"10.202.{number}.1/24",
-                cables={other: "wire0"},
+                cables={other: "cross0" if crossed else "wire0"},
                 hosts=(f"toh{number}",),
+                crossings={other: f"192.0.2.{number}:51820"} if crossed else {},
             )
             for number, node, other in ((1, "pe1", "pe2"), (2, "pe2", "pe1"))
         }
         yield Ground(spaces, switches, sites)
+
+
+@contextmanager
+def heard(namespace: str, device: str) -> Iterator[socket.socket]:
+    """Whatever passes at a device, as packet(7) tells it."""
+
+    def listening() -> socket.socket:
+        made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        made.bind((device, 3))
+        made.setblocking(False)
+        return made
+
+    tap = netns.inside(namespace, listening)
+    with tap:
+        yield tap
+
+
+def packets(tap: socket.socket) -> list[bytes]:
+    """The frames that passed since this was asked last."""
+    found = []
+    while True:
+        try:
+            found.append(tap.recv(4000))
+        except BlockingIOError:
+            return found
 
 
 @contextmanager
@@ -288,20 +321,22 @@ class Labs:
     """Makes a lab of the ground, and takes it down again."""
 
     ground: Ground
+    master: bytes = b"of a test"
 
     async def up(self) -> Lab:
         spaces = {node: self.ground.spaces[node] for node in self.ground.sites}
         host = NetnsHost(spaces)
         self.bridges = OvsdbBridges(host, patience=Patience(first_s=0.05, most_s=0.2))
+        self.crossed = CrossedBridges(self.bridges, self.ground.sites, spaces, self.master)
         self.controller = Controller(lambda event: None)
         for switch in self.ground.switches.values():
             await self.controller.listen_unix(switch.controller)
-        lab = Lab(self.ground, host, self.bridges, self.controller)
+        lab = Lab(self.ground, host, self.crossed, self.controller)
         await lab.wire()
         await lab.connected()
         return lab
 
     async def down(self) -> None:
-        await asyncio.gather(self.bridges.close(), self.controller.close())
+        await asyncio.gather(self.crossed.close(), self.bridges.close(), self.controller.close())
         for switch in self.ground.switches.values():
             switch.controller.unlink(missing_ok=True)

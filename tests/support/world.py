@@ -21,8 +21,10 @@ from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.inspection import Switches
 from umbel.network.ports import Fabric
 from umbel.notify.drivers.fake import FakeCourier
+from umbel.notify.ports import Courier
 
 PACE = Pace(linger_s=5.0, session_idle_s=30.0)
 
@@ -36,9 +38,10 @@ class World:
     pace: Pace = PACE
     clock: LoopClock = field(default_factory=LoopClock)
     media: FakeMedia = field(default_factory=FakeMedia)
-    courier: FakeCourier = field(default_factory=FakeCourier)
+    courier: Courier = field(default_factory=FakeCourier)
     spawned: list[str] = field(default_factory=list)
     fabric: Fabric = field(default_factory=LoopbackFabric)
+    switches: Switches | None = None
     solver: Solver = field(default_factory=InlineSolver)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -53,6 +56,7 @@ class World:
             media=self.media,
             fabric=self.fabric,
             courier=self.courier,
+            switches=self.switches,
             solver=self.solver,
         )
         database = PatientDatabase(settings.database)

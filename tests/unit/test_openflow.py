@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ipaddress
 import struct
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.waiting import until
-from umbel.network.drivers.openflow import frames
+from umbel.network.drivers.openflow import frames, writing
 from umbel.network.drivers.openflow.frames import Framer, Garbage
 from umbel.network.model import (
     Bucket,
@@ -263,6 +264,83 @@ def test_rules_groups_and_meters_survive_the_wire(version: int) -> None:
     for fields in ({"ipv4_dst": ("10.0.0.0", "255.0.255.0")}, {"metadata": (1, 1)}):
         stats.match = p.OFPMatch(**fields)
         assert codec.program([stats], [], []) is None
+
+
+def macs() -> st.SearchStrategy[str]:
+    return st.binary(min_size=6, max_size=6).map(lambda raw: raw.hex(":"))
+
+
+def addresses() -> st.SearchStrategy[str]:
+    return st.ip_addresses(v=4).map(str)
+
+
+VALUES: dict[Field, st.SearchStrategy[int | str]] = {
+    Field.IN_PORT: st.integers(1, 0xFFFFFFFF),
+    Field.METADATA: st.integers(0, (1 << 64) - 1),
+    Field.ETH_DST: macs(),
+    Field.ETH_SRC: macs(),
+    Field.ETH_TYPE: st.integers(0, 0xFFFF),
+    Field.IP_PROTO: st.integers(0, 0xFF),
+    Field.IP_DSCP: st.integers(0, 63),
+    **dict.fromkeys((Field.IPV4_SRC, Field.IPV4_DST, Field.ARP_SPA, Field.ARP_TPA), addresses()),
+    **dict.fromkeys(
+        (Field.TCP_SRC, Field.TCP_DST, Field.UDP_SRC, Field.UDP_DST), st.integers(0, 0xFFFF)
+    ),
+}
+_NUMBERS = [Field.IP_DSCP if name is Field.IP_PROTO else name for name in Field]
+_NUMBERS[[*Field].index(Field.IP_DSCP)] = Field.IP_PROTO
+NETWORKS = st.tuples(addresses(), st.integers(1, 31)).map(
+    lambda pair: str(ipaddress.IPv4Network("/".join(map(str, pair)), strict=False))
+)
+
+
+@st.composite
+def any_rule(draw: st.DrawFn) -> Rule:
+    """Any rule that the network makes, and more."""
+    names = draw(st.sets(st.sampled_from(list(Field))))
+    asked = VALUES | {Field.IPV4_DST: addresses() | NETWORKS}
+    by_number = sorted(names, key=_NUMBERS.index)  # as os-ken sorts them
+    match = tuple((name, draw(asked[name])) for name in by_number)
+    settable = st.sampled_from([name for name in Field if name != Field.IN_PORT])
+    action = (
+        st.builds(Output, port=st.integers(1, 0xFFFFFFF8))
+        | st.builds(UseGroup, group=st.integers(0, 0xFFFFFF00))
+        | settable.flatmap(
+            lambda name: st.builds(SetField, field=st.just(name), value=VALUES[name])
+        )
+    )
+    return Rule(
+        table=draw(st.integers(0, 254)),
+        priority=draw(st.integers(0, 0xFFFF)),
+        match=match,
+        actions=tuple(draw(st.lists(action, max_size=4))),
+        meter=draw(st.integers(0, 0xFFFF)),
+        metadata=draw(st.integers(0, (1 << 64) - 1)),
+        goto=draw(st.none() | st.integers(0, 254)),
+    )
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@settings(max_examples=60, deadline=None)
+@given(rule=any_rule(), put=st.booleans())
+def test_rules_are_written_as_os_ken_writes_them(version: int, rule: Rule, put: bool) -> None:
+    codec, change = Codec(version), Put(entry=rule) if put else Delete(entry=rule)
+    message = codec.change(change)
+    message.set_xid(7)
+    message.serialize()
+    assert writing.numbered(codec.packed(change), 7) == bytes(message.buf)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rule=any_rule(), xid=st.integers(1, 0x7FFFFFFF))
+def test_changes_are_bundled_as_os_ken_bundles_them(rule: Rule, xid: int) -> None:
+    codec = Codec(frames.V14)
+    inner, flags = codec.change(Put(entry=rule)), 3
+    message = codec.ofproto_parser.OFPBundleAddMsg(codec, 5, flags, inner, [])
+    message.set_xid(xid)
+    inner.xid = xid
+    message.serialize()
+    assert writing.bundled(codec.packed(Put(entry=rule)), xid, 5, flags) == bytes(message.buf)
 
 
 def told(version: int, rule: Rule) -> bytes:

@@ -1,6 +1,7 @@
 """The sites file: what is written is read back, and whatever is wrong is told by name."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,19 @@ DOCUMENT = NETWORK | sitesfile.part(SITES)
 TEXT = yaml.safe_dump(plan.document(plan.plan(files.builtin("sls"), "umbel", 99)))
 
 keys = st.sampled_from(
-    ["sites", "management", "node", "ovsdb", "underlay", "nodes", "links", "hosts", "cables", "a"]
+    [
+        "sites",
+        "management",
+        "node",
+        "ovsdb",
+        "underlay",
+        "nodes",
+        "links",
+        "hosts",
+        "cables",
+        "crossings",
+        "a",
+    ]
 )
 junk = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),
@@ -88,6 +101,32 @@ def test_a_datapath_id_may_be_written_in_every_usual_way(written: str, meant: in
     assert sitesfile.parse(files.decode(text + site)).of("b").datapath_id == meant
 
 
+def crossed(*nodes: str) -> Sites:
+    """The same with crossings at these nodes."""
+    sites = tuple(
+        replace(
+            site,
+            cables={other: sitesfile.crossing_cable(other)},
+            crossings={other: f"192.0.2.{number}:51820"},
+        )
+        if site.node in nodes
+        else site
+        for number, (site, other) in enumerate(zip(SITES.sites, "ba", strict=True), 1)
+    )
+    return replace(SITES, sites=sites)
+
+
+def test_a_link_into_another_domain_has_cables_that_the_platform_makes() -> None:
+    document = NETWORK | sitesfile.part(crossed("a", "b"))
+    assert sitesfile.parse(document) == crossed("a", "b")
+    assert [site["cables"] for site in document["sites"]] == [{}, {}]  # type: ignore[attr-defined]
+    real = document | {"management": {"controller": "10.0.0.1"}}
+    _, problems = sitesfile.inspect(real)
+    assert [line.split(":")[1] for line in problems] == [" crossings"] * 2
+    _, problems = sitesfile.inspect(NETWORK | sitesfile.part(crossed("a")))
+    assert problems == ["site b: crossings: a has one to it, but it has none back"]
+
+
 def test_real_switches_are_in_no_namespace() -> None:
     document = DOCUMENT | {"management": {"controller": "10.0.0.1"}}
     found = sitesfile.parse(document)
@@ -116,6 +155,14 @@ def test_real_switches_are_in_no_namespace() -> None:
         ({"underlay": {"b": "nine"}}, "site a: underlay.b: value is not a valid"),
         ({"cables": {"z": "link9"}}, "site a: cables: no link leads to z"),
         ({"queues": {"z": "wire9"}}, "site a: queues: no link leads to z"),
+        ({"crossings": {"z": "192.0.2.1:1"}}, "site a: crossings: no link leads to z"),
+        ({"crossings": {"b": "192.0.2.1"}}, "site a: crossings.b: Value error, not ADDRESS:PORT"),
+        ({"crossings": {"b": "192.0.2.1:0"}}, "site a: crossings.b: Value error, not ADDRESS"),
+        ({"crossings": {"b": "192.0.2.999:1"}}, "site a: crossings.b: "),
+        (
+            {"crossings": {"b": "192.0.2.1:1"}, "underlay": {}},
+            "site a: crossings: no underlay address toward b",
+        ),
         ({"node": "z"}, "site z: unknown node"),
         ({"node": "b"}, "sites: 2 have the node b"),
         ({"ovsdb": "unix:/run/openvswitch/db.sock"}, "sites: 2 have the ovsdb unix:"),

@@ -169,7 +169,7 @@ def test_a_link_end_has_a_class_for_each_slice() -> None:
     flow = Flow(address="10.203.0.1", port=5001)
     have = [held(1, UP, DOWN), held(2, DOWN, grade=Grade.BRONZE)]
     plan = slices.plan(OFFER, have, {"sl1": [flow]})
-    assert set(plan) == {UP, DOWN}
+    assert set(plan) == set(LINKS)
     by_number = {one.number: one for one in plan[DOWN]}
     assert set(by_number) == {LINK, CONTROL, slices.class_of(1), slices.class_of(2), DEFAULT}
     gold, bronze = by_number[slices.class_of(1)], by_number[slices.class_of(2)]
@@ -177,6 +177,16 @@ def test_a_link_end_has_a_class_for_each_slice() -> None:
     assert (gold.rate_kbps, gold.ceil_kbps, gold.dscp) == (52_500, 200_000, 32)
     assert (bronze.rate_kbps, bronze.dscp) == (13_125, 26)
     assert gold.priority < bronze.priority < by_number[DEFAULT].priority
+    assert [one.number for one in plan[DOWN[::-1]]] == [LINK, CONTROL, DEFAULT]
+
+
+def test_queues_in_use_are_looked_at_always_and_the_others_in_turn() -> None:
+    have, others = [held(1, UP)], LINKS[1:]
+    looks = [slices.looked_at(LINKS, have, turn) for turn in range(len(others))]
+    assert all(look[0] == UP and len(look) == 2 for look in looks)
+    assert [look[1] for look in looks] == others
+    assert slices.looked_at([UP], have, 5) == [UP]
+    assert slices.looked_at([], [], 5) == []
 
 
 @given(st.lists(st.tuples(grades, routes), max_size=30))
@@ -186,7 +196,7 @@ def test_classes_never_own_more_than_the_link_and_each_slice_owns_its_least(
     wanted = [held(n, grade=g) for n, (g, _) in enumerate(asked, 1)]
     have = slices.settle(OFFER, wanted, {f"sl{n}": r for n, (_, r) in enumerate(asked, 1)})
     plan = slices.plan(OFFER, have, {})
-    assert set(plan) == {link for one in have for link in one.links}
+    assert set(plan) == set(LINKS)
     for link, classes in plan.items():
         whole, *rest = classes
         assert sum(one.rate_kbps for one in rest) <= whole.rate_kbps

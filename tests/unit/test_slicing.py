@@ -20,7 +20,10 @@ from umbel.kit.db import Database
 from umbel.network.counters import Count, FabricCounts
 from umbel.network.drivers.fake import FakeQueues
 from umbel.network.slices import (
+    CONTROL,
+    CONTROL_DSCP,
     DEFAULT,
+    LINK,
     Grade,
     NoRoomForSlice,
     SliceExists,
@@ -57,6 +60,16 @@ def states(status: SliceStatus) -> dict[tuple[str, str], LinkState]:
     return {(one.source, one.target): one.state for one in status.links}
 
 
+def sliced(queues: FakeQueues) -> set[tuple[str, str]]:
+    """The link ends with a class for a slice; every end has the others."""
+    assert set(queues.laid) == {(link[0], device) for link, device in DEVICES.items()}
+    for classes in queues.laid.values():
+        assert {LINK, CONTROL, DEFAULT} <= {one.number for one in classes}
+    return {
+        end for end, made in queues.laid.items() if any(one.number >= class_of(1) for one in made)
+    }
+
+
 async def look(slices: Slices) -> None:
     """A look that is over when this is."""
     await slices._settled()
@@ -67,7 +80,7 @@ async def test_a_slice_becomes_a_meter_marks_and_queues(here: Slices) -> None:
     await carry(here, "ev_1", "pe4")
     status = await here.open(GOLD)
     assert fabric.slices == {"ev_1": metered(status.granted, here.offer)}
-    assert set(queues.laid) == {UP, DOWN}
+    assert sliced(queues) == {UP, DOWN}
     (mine,) = (one for one in queues.laid[DOWN] if one.number == class_of(1))
     assert mine.rate_kbps >= 50_000
     assert [(flow.address, flow.port) for flow in mine.flows] == [("10.203.0.1", 5001)]
@@ -79,11 +92,22 @@ async def test_the_end_takes_all_of_it_away(here: Slices) -> None:
     await carry(here, "ev_1", "pe4")
     status = await here.open(GOLD)
     await here.end(status.granted.id)
-    assert (fabric.slices, queues.laid, await here.all()) == ({}, {}, ())
+    assert (fabric.slices, sliced(queues), await here.all()) == ({}, set(), ())
     for gone in (here.end, here.one):
         with pytest.raises(NoSuchSlice):
             await gone(status.granted.id)
     assert (await here.open(GOLD)).granted.number == 1
+
+
+async def test_every_link_end_keeps_life_signs_apart_before_there_is_a_slice(here: Slices) -> None:
+    _, queues = parts(here)
+    await look(here)
+    assert sliced(queues) == set()
+    for classes in queues.laid.values():
+        control = next(one for one in classes if one.number == CONTROL)
+        rest = next(one for one in classes if one.number == DEFAULT)
+        assert (control.dscp, rest.dscp) == (CONTROL_DSCP, None)
+        assert control.priority < rest.priority
 
 
 async def test_what_a_link_cannot_guarantee_is_refused(here: Slices) -> None:
@@ -100,12 +124,12 @@ async def test_what_a_link_cannot_guarantee_is_refused(here: Slices) -> None:
 async def test_a_growing_tree_takes_its_slice_along(here: Slices) -> None:
     _, queues = parts(here)
     status = await here.open(GOLD)
-    assert (status.links, queues.laid) == ((), {})
+    assert (status.links, sliced(queues)) == ((), set())
     await carry(here, "ev_1", "pe4")
     await look(here)
     status = await here.one(status.granted.id)
     assert set(states(status).values()) == {LinkState.GUARANTEED}
-    assert set(queues.laid) == {UP, DOWN}
+    assert sliced(queues) == {UP, DOWN}
 
 
 async def test_a_tree_that_grows_into_a_full_link_is_shown_to_lack_it(here: Slices) -> None:
@@ -134,7 +158,7 @@ async def test_an_event_that_is_over_holds_no_link(here: Slices) -> None:
     assert len((await here.one(status.granted.id)).links) == 2, "it may be carried again"
     await here.trees.drop_tree("ev_1", at_s=0.0)
     await look(here)
-    assert ((await here.one(status.granted.id)).links, queues.laid) == ((), {})
+    assert ((await here.one(status.granted.id)).links, sliced(queues)) == ((), set())
 
 
 async def test_two_functions_have_the_way_between_them(here: Slices) -> None:
@@ -166,13 +190,13 @@ async def test_slices_outlive_the_control_plane(here: Slices, database: Database
     try:
         # The fabric does not carry the stream yet: the promise stays meanwhile.
         await look(after)
-        assert set(queues.laid) == {UP, DOWN}
+        assert sliced(queues) == {UP, DOWN}
         await carry(after, "ev_1", "pe4")
         await look(after)
         found = await after.one(status.granted.id)
         assert found.granted == status.granted
         assert set(states(found).values()) == {LinkState.GUARANTEED}
-        assert set(queues.laid) == {UP, DOWN}
+        assert sliced(queues) == {UP, DOWN}
         assert set(fabric.slices) == {"ev_1"}
     finally:
         await after.close()
@@ -204,7 +228,9 @@ async def test_a_queue_that_was_lost_is_laid_again(here: Slices) -> None:
     await look(here)
     status = await here.one(status.granted.id)
     assert set(states(status).values()) == {LinkState.GUARANTEED}
-    assert set(queues.laid) == {UP, DOWN}
+    for _ in DEVICES:  # of those without slices one is looked at a time
+        await look(here)
+    assert sliced(queues) == {UP, DOWN}
 
 
 async def test_what_is_counted_since(here: Slices) -> None:

@@ -56,14 +56,6 @@ def test_a_bare_device_gets_everything_in_order() -> None:
     )
 
 
-def test_classes_share_what_may_wait_by_their_rates() -> None:
-    deep = tuple(replace(one, depth=500) for one in ALL)
-    depths = {one.number: one.depth for one in tc.shallow(deep, 90)}
-    assert (depths[GOLD.number], depths[DEFAULT]) == (50, 40)
-    assert tc.shallow(ALL, 18) == ALL
-    assert min(one.depth for one in tc.shallow(deep, 1)) > 0
-
-
 def test_what_is_there_as_wanted_is_not_touched() -> None:
     assert said(FULL, ALL, ALL) == []
 
@@ -127,29 +119,19 @@ class htb 756d:1f parent 756d:1 prio 1 rate 10Mbit ceil 20Mbit burst 1600b cburs
     }
 
 
-def test_a_nodes_devices_are_known_by_their_addresses() -> None:
-    shown = [{"ifname": "l1", "addr_info": [{"family": "inet", "local": "10.201.0.1"}]}]
-    assert tc.parse_devices(json.dumps(shown)) == {"10.201.0.1": "l1"}
-    with pytest.raises(QueueRefused):
-        tc.parse_devices("[1]")
-
-
 answers = st.text(max_size=60) | st.recursive(
     st.none() | st.text(max_size=5) | st.integers(),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["kind", "handle", "root", "options", "parent", "addr_info"]), inner
-        )
+        | st.dictionaries(st.sampled_from(["kind", "handle", "root", "options", "parent"]), inner)
     ),
 ).map(json.dumps)
 
 
 @given(answers)
 def test_any_answer_is_read_or_refused(answer: str) -> None:
-    for parse in (tc.parse_device, tc.parse_devices):
-        try:
-            parse(answer)
-        except QueueRefused:
-            pass
+    try:
+        tc.parse_device(answer)
+    except QueueRefused:
+        pass
     tc.parse_counts(answer)

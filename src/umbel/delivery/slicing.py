@@ -124,6 +124,7 @@ class Slices:
     pace_s: float = 5.0
     _marked: dict[str, carriage.Slice] = field(default_factory=dict)
     _laid: dict[Pair, tuple[QueueClass, ...]] = field(default_factory=dict)
+    _turn: int = 0
     _unknown: set[Pair] = field(default_factory=set)
     _meters: Watch[int] = field(default_factory=Watch)
     _classes: Watch[tuple[Pair, int]] = field(default_factory=Watch)
@@ -300,10 +301,11 @@ class Slices:
             found = await under.fabric.counted()
             self._meters.look(found.meters, now_s)
             self._tunnels.look(found.links, now_s)
-            for link, classes in list(self._laid.items()):
+            self._turn += 1
+            for link in slices.looked_at([*self._laid], held, self._turn):
                 counts = await under.queues.counts(link[0], under.devices[link])
-                if counts.keys() != {one.number for one in classes}:
-                    del self._laid[link]  # a switch that starts clears its devices: lay it again
+                if counts.keys() != {one.number for one in self._laid[link]}:
+                    del self._laid[link]  # somebody cleared the device: lay it again
                 by_class = {(link, number): count for number, count in counts.items()}
                 self._classes.look(by_class, self.clock.monotonic_s())
         except UmbelError as error:

@@ -23,7 +23,10 @@ class Site:
     `hosts` are further devices for br0. `cables` are the devices of the links to neighbours that
     the switch itself must have, because a switch in user space sends tunnels by its own bridges
     only: each gets a bridge (`cable_bridge`), and the underlay address belongs on that. `queues`
-    are the devices where packets toward each neighbour wait, if not at the cables."""
+    are the devices where packets toward each neighbour wait, if not at the cables. `crossings` are
+    the links over ground that is not the operator's, encrypted: for each such neighbour, the
+    ADDRESS:PORT where this node takes encrypted packets; the cable there is made by the platform
+    (crossings.py)."""
 
     node: str
     ovsdb: str
@@ -34,6 +37,7 @@ class Site:
     hosts: tuple[str, ...] = ()
     cables: Mapping[str, str] = field(default_factory=dict)
     queues: Mapping[str, str] = field(default_factory=dict)
+    crossings: Mapping[str, str] = field(default_factory=dict)
 
 
 class TunnelKind(StrEnum):

@@ -25,7 +25,7 @@ from pydantic import (
 
 from umbel.network import topology
 from umbel.network.model import Topology
-from umbel.network.sites import Site
+from umbel.network.sites import Site, device_name
 from umbel.network.topology import BadNetwork, told
 
 _DATABASE = re.compile(r"tcp:(?:\[(?P<six>[^]%]+)\]|(?P<four>[^:]+)):(?P<port>[0-9]{1,5})")
@@ -67,6 +67,13 @@ def _database(text: str) -> str:
     raise ValueError("neither tcp:ADDRESS:PORT nor unix:/PATH")
 
 
+def _socket(text: str) -> str:
+    address, _, port = text.rpartition(":")
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError("not ADDRESS:PORT")
+    return f"{IPv4Address(address)}:{int(port)}"
+
+
 def _gateway(text: str) -> str:
     if "/" not in text:
         raise ValueError("an address with its prefix length is needed")
@@ -97,8 +104,10 @@ class _SiteEntry(BaseModel):
     hosts: tuple[_DEVICE, ...] = ()
     cables: dict[str, _DEVICE] = Field(default_factory=dict)
     queues: dict[str, _DEVICE] = Field(default_factory=dict)
+    crossings: dict[str, Annotated[str, AfterValidator(_socket)]] = Field(default_factory=dict)
 
     def site(self, number: int) -> Site:
+        made = {name: crossing_cable(name) for name in self.crossings}
         return Site(
             node=self.node,
             ovsdb=self.ovsdb,
@@ -107,8 +116,9 @@ class _SiteEntry(BaseModel):
             gateway=self.gateway,
             nic=self.nic or "",
             hosts=self.hosts,
-            cables=self.cables,
+            cables={**self.cables, **made},
             queues=self.queues,
+            crossings=self.crossings,
         )
 
 
@@ -144,7 +154,18 @@ def inspect(document: object) -> tuple[Sites, list[str]]:
             found.append(site)
     problems.extend(_misplaced(found, known))
     controller, namespaces = _management(document.get("management"), problems)
+    if not namespaces:
+        problems += [
+            f"site {site.node}: crossings: they are made for namespaces of this machine only"
+            for site in found
+            if site.crossings
+        ]
     return Sites(sites=tuple(found), controller=controller, namespaces=namespaces), problems
+
+
+def crossing_cable(neighbour: str) -> str:
+    """The cable that the platform makes toward a neighbour in another domain."""
+    return device_name("x", neighbour)
 
 
 def part(sites: Sites) -> dict[str, object]:
@@ -160,8 +181,9 @@ def part(sites: Sites) -> dict[str, object]:
                 "gateway": site.gateway,
                 "nic": site.nic or None,
                 "hosts": list(site.hosts),
-                "cables": dict(site.cables),
+                "cables": {n: d for n, d in site.cables.items() if n not in site.crossings},
                 "queues": dict(site.queues),
+                "crossings": dict(site.crossings),
             }
             for site in sites.sites
         ],
@@ -200,14 +222,30 @@ def _misplaced(sites: Iterable[Site], known: Topology) -> Iterator[str]:
         if site.node not in neighbours:
             yield f"site {site.node}: unknown node"
             continue
-        ends_by_word = {"underlay": site.underlay, "cables": site.cables, "queues": site.queues}
+        ends_by_word = {
+            "underlay": site.underlay,
+            "cables": site.cables.keys() - site.crossings.keys(),
+            "queues": site.queues,
+            "crossings": site.crossings,
+        }
         for word, ends in ends_by_word.items():
             for name in sorted(set(ends) - neighbours[site.node]):
                 yield f"site {site.node}: {word}: no link leads to {name}"
+        yield from _crossed_by_one(site, sites)
     yield from _shared("node", (site.node for site in sites))
     yield from _shared("ovsdb", (site.ovsdb for site in sites))
     yield from _shared("datapath_id", (f"{site.datapath_id:#x}" for site in sites))
     yield from _shared("underlay", (a for site in sites for a in site.underlay.values()))
+
+
+def _crossed_by_one(site: Site, sites: Iterable[Site]) -> Iterator[str]:
+    """What a crossing lacks: its other end, or an address for the tunnel inside it."""
+    by_name = {other.node: other for other in sites}
+    for name in site.crossings:
+        if name in by_name and site.node not in by_name[name].crossings:
+            yield f"site {name}: crossings: {site.node} has one to it, but it has none back"
+        if name not in site.underlay:
+            yield f"site {site.node}: crossings: no underlay address toward {name}"
 
 
 def _shared(word: str, values: Iterable[str]) -> Iterator[str]:

@@ -289,16 +289,28 @@ def metered(granted: Granted, offer: Offer) -> carriage.Slice:
 def plan(
     offer: Offer, held: Sequence[Granted], flows: Mapping[str, Sequence[Flow]]
 ) -> dict[Pair, tuple[QueueClass, ...]]:
-    """The queue of each link end (node, neighbour) that a slice's packets leave by: the link, what
-    keeps the network alive, the slices, the rest. `flows` are the slices' streams by slice id."""
-    crossing: dict[Pair, list[Granted]] = defaultdict(list)
+    """The queue of each link end (node, neighbour): the link, what keeps the network alive, the
+    slices whose packets leave by it, the rest. Ends without slices have one too: on a full link
+    life signs would be lost, and the link taken for dead. `flows` are the slices' streams by slice
+    id."""
+    ends = ((link.a, link.b) for link in offer.topology.links)
+    crossing: dict[Pair, list[Granted]] = {end: [] for a, b in ends for end in ((a, b), (b, a))}
     for one in sorted(held, key=lambda one: one.number):
         for link in one.links:
-            crossing[link].append(one)
+            crossing.setdefault(link, []).append(one)
     return {
         link: tuple(_classes(offer, link, slices, flows))
         for link, slices in sorted(crossing.items())
     }
+
+
+def looked_at(laid: Sequence[Pair], held: Iterable[Granted], turn: int) -> list[Pair]:
+    """Of the link ends with queues those whose counters are read at the look number `turn`: what
+    slices use, and one of the others after the other, for asking takes a process each."""
+    used = {link for one in held for link in one.links}
+    others = [link for link in laid if link not in used]
+    mine = [link for link in laid if link in used]
+    return [*mine, others[turn % len(others)]] if others else mine
 
 
 def _classes(

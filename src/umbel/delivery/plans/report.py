@@ -1,13 +1,16 @@
 """A plan or a front for people: what the worker made in, tables on a console out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 _MOST_ROUTES = 40
+# A share of requests too small to be told.
+_TOLD = 5e-4
 _WORDS = {
     "optimal": "optimal within the gap",
     "feasible": "the best known; time ran out",
@@ -32,10 +35,18 @@ def show(made: Mapping[str, Any], console: Console, *, why: bool = False) -> Non
         _reasons(made["plan"], console)
 
 
-def _table(*titles: str) -> Table:
-    table = Table()
-    for title in titles:
-        table.add_column(title, overflow="fold")
+def _table(title: str, *columns: str) -> Table:
+    """A table of named columns; those whose name begins with # hold numbers, and the last one may
+    take several lines."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in columns:
+        numbers = name.startswith("#")
+        table.add_column(
+            name.removeprefix("#"),
+            justify="right" if numbers else "left",
+            no_wrap=name != columns[-1],
+            overflow="fold" if name == columns[-1] else "ellipsis",
+        )
     return table
 
 
@@ -44,29 +55,34 @@ def _headline(made: Mapping[str, Any]) -> str:
     found = made["plan"]
     if found is None:
         return text
-    power = found["power"]
-    parts = ", ".join(f"{name} {power[f'{name}_w']:.0f}" for name in ("servers", "switches"))
+    power, full_w, qoe = found["power"], made["full_power_w"], found["qoe"]
+    parts = ", ".join(
+        f"{name} {power[f'{name}_w']:.0f}" for name in ("servers", "switches", "routers")
+    )
     gap = "unknown" if made["gap"] is None else f"{made['gap']:.0f} W ({made['gap_share']:.2%})"
+    best = made["full_qoe"]
+    share = f" ({qoe / best:.1%})" if best else ""
     return (
-        f"{text}\npower {power['total_w']:.0f} W of {made['full_power_w']:.0f}"
-        f" ({parts}, routers {power['routers_w']:.0f}); QoE {found['qoe']:.2f} of"
-        f" {made['full_qoe']:.2f}; gap {gap}"
+        f"{text}\n"
+        f"  power    {power['total_w']:.0f} W of {full_w:.0f} W with everything on ({parts})\n"
+        f"  quality  QoE {qoe:.2f} of {best:.2f}, all demand at its best{share}\n"
+        f"  gap      {gap}: no plan is better by more"
     )
 
 
 def _nodes(found: Mapping[str, Any]) -> Table:
-    titles = ("node", "access", "state", "servers", "BBU", "video", "cached GB", "base bands of")
-    table = _table(*titles)
+    titles = ("node", "is", "state", "#servers", "#BBU", "#video", "#cache, GB", "base bands of")
+    table = _table("Nodes (vCPUs of base bands and of video)", *titles)
     for node in found["nodes"]:
         name = node["name"]
         ends = [end for end, host in found["hosts"].items() if host == name]
-        state = "on" if node["router_on"] else "router off" if node["switch_on"] else "off"
         table.add_row(
             escape(name),
-            node["access"] + (" PoP" if node["is_pop"] else ""),
-            state,
-            *(str(node[key]) for key in ("servers", "bbu_vcpus", "transcode_vcpus")),
-            f"{node['cached_gb']:.1f}",
+            "PoP" if node["is_pop"] else node["access"],
+            "on" if node["router_on"] else "router off" if node["switch_on"] else "off",
+            f"{node['servers']}/{node['most_servers']}",
+            *(str(node[key] or "-") for key in ("bbu_vcpus", "transcode_vcpus")),
+            f"{node['cached_gb']:.0f}/{node['storage_gb']:.0f}",
             escape(", ".join(ends)),
             style=None if node["switch_on"] else "dim",
         )
@@ -74,32 +90,40 @@ def _nodes(found: Mapping[str, Any]) -> Table:
 
 
 def _services(found: Mapping[str, Any]) -> Table:
-    table = _table("end", "served by", "of its requests", "Mbit/s")
-    for one in found["services"]:
+    table = _table("Who serves whom", "end", "#unserved", "#Mbit/s", "served by")
+    for end in dict.fromkeys(one["end"] for one in found["services"]):
+        mine = [one for one in found["services"] if one["end"] == end]
+        mine.sort(key=lambda one: (-one["share"], one["source"]))
+        left = 1.0 - sum(one["share"] for one in mine)
+        by = ", ".join(f"{one['source']} {one['share']:.1%}" for one in mine)
         table.add_row(
-            escape(one["end"]), escape(one["source"]), f"{one['share']:.1%}", f"{one['mbps']:.1f}"
+            escape(end),
+            f"{left:.1%}" if left >= _TOLD else "-",
+            f"{sum(one['mbps'] for one in mine):.1f}",
+            escape(by),
         )
     return table
 
 
 def _flows(found: Mapping[str, Any]) -> Table:
-    table = _table("for", "path", "Mbit/s")
+    table = _table("Paths", "for", "#Mbit/s", "along")
     for flow in found["flows"][:_MOST_ROUTES]:
-        table.add_row(
-            escape(flow["end"]) or "a cache",
-            escape(" > ".join(flow["path"])),
-            f"{flow['mbps']:.2f}",
-        )
+        table.add_row(escape(flow["end"]) or "a cache", f"{flow['mbps']:.2f}", escape(_path(flow)))
     if len(found["flows"]) > _MOST_ROUTES:
-        table.add_row("", f"and {len(found['flows']) - _MOST_ROUTES} more, in plan.json", "")
+        table.add_row("", "", f"and {len(found['flows']) - _MOST_ROUTES} more, in plan.json")
     return table
+
+
+def _path(flow: Mapping[str, Any]) -> str:
+    inside = len(flow["path"]) == 1
+    return f"inside {flow['path'][0]}" if inside else " > ".join(flow["path"])
 
 
 def _reasons(found: Mapping[str, Any], console: Console) -> None:
     for node in found["nodes"]:
         _because(console, node["name"], node["why"])
     for flow in found["flows"][:_MOST_ROUTES]:
-        _because(console, f"{flow['end'] or 'cache'}: {' > '.join(flow['path'])}", flow["why"])
+        _because(console, f"{flow['end'] or 'a cache'}: {_path(flow)}", flow["why"])
 
 
 def _because(console: Console, title: str, why: list[str]) -> None:
@@ -109,18 +133,20 @@ def _because(console: Console, title: str, why: list[str]) -> None:
 
 
 def _front(made: Mapping[str, Any], console: Console) -> None:
-    table = _table("QoE", "power, W", "nodes on", "asked as", "meaning", "gap, W", "")
+    titles = ("#QoE", "#of best", "#power, W", "#nodes on", "asked as", "#gap, W", "meaning")
+    table = _table("Pareto front: by rising quality, the least power found", *titles)
     for point in made["front"]:
-        goal = f"gamma {point['gamma']:.3g}" if point["gamma"] is not None else ""
-        goal = goal or f"QoE >= {point['qoe_floor']:.1f}"
-        there = point["qoe"] is not None
-        table.add_row(
-            f"{point['qoe']:.1f}" if there else "",
-            f"{point['power_w']:.0f}" if there else "",
-            str(point["nodes_on"]) if there else "",
-            goal,
-            point["meaning"],
-            f"{point['gap']:.0f}" if point["gap"] is not None else "",
-            "" if point["ideal"] else "beaten",
-        )
+        table.add_row(*_point(point, made["full_qoe"]), style=None if point["ideal"] else "dim")
     console.print(table)
+
+
+def _point(point: Mapping[str, Any], best: float) -> Iterator[str]:
+    there = point["qoe"] is not None
+    yield f"{point['qoe']:.1f}" if there else ""
+    yield f"{point['qoe'] / best:.1%}" if there and best else ""
+    yield f"{point['power_w']:.0f}" if there else ""
+    yield str(point["nodes_on"]) if there else ""
+    weighed = point["gamma"] is not None
+    yield f"gamma {point['gamma']:.3g}" if weighed else f"QoE >= {point['qoe_floor']:.1f}"
+    yield f"{point['gap']:.0f}" if point["gap"] is not None else ""
+    yield point["meaning"] + ("" if point["ideal"] else ", no better than another")

@@ -104,6 +104,7 @@ def _nodes(problem: Problem, routes: Routes, plan: Plan) -> list[dict[str, objec
                 "switch_on": node.switch_on,
                 "router_on": node.router_on,
                 "servers": node.servers,
+                "most_servers": given.servers,
                 "bbu_vcpus": node.bbu_vcpus,
                 "transcode_vcpus": node.transcode_vcpus,
                 "cached_gb": sum(sizes[name] * share for name, share in node.hits),

@@ -8,20 +8,17 @@ our classes hang below it. `script` and the parsers are pure.
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from umbel.kit import programs
 from umbel.network.counters import Count
-from umbel.network.sites import Site, TunnelKind
+from umbel.network.sites import TunnelKind
 from umbel.network.slices import DEFAULT, LINK, Flow, QueueClass, QueueRefused
-from umbel.network.spanning import Pair
 
 _HANDLE = "756d:"
 _QUANTUM = 3_000
-_ADDRESSES = ("ip", "-j", "addr", "show")
 _TIMEOUT_S = 10.0
-_SHALLOWEST = 3
 _INNER = {TunnelKind.GRE: 20 + 8 + 14, TunnelKind.VXLAN: 20 + 8 + 8 + 14}
 """Where the packet inside begins, behind the outer IP header: a GRE header with a key (RFC 2890),
 or UDP and VXLAN's (RFC 7348), and the inner Ethernet header."""
@@ -40,25 +37,23 @@ class Device:
 
 class TcQueues:
     """`reach` gives the words before a command that make it run at a node, such as
-    `ip netns exec umbel-pe1`. At most `waiting` packets wait in all at a device: a userspace switch
-    sends by one socket whose buffer (net.core.wmem_default) holds about 90 for all its devices,
-    and what waits beyond is lost whatever its class."""
+    `ip netns exec umbel-pe1`. Devices are not to be a userspace switch's own ports but the kernel's
+    beyond them: such a switch sends by one socket whose buffer holds about 90 packets for all its
+    ports, and what waits beyond is lost whatever its class."""
 
     def __init__(
         self,
         reach: Callable[[str], Sequence[str]],
         tunnels: TunnelKind = TunnelKind.GRE,
-        waiting: int = 40,
     ) -> None:
         self._reach = reach
         self._tunnels = tunnels
-        self._waiting = waiting
         self._laid: dict[tuple[str, str], tuple[QueueClass, ...]] = {}
 
     async def ensure(self, node: str, device: str, classes: Sequence[QueueClass]) -> None:
         have = await self._look(node, device)
         laid = self._laid.pop((node, device), ())
-        wanted = shallow(classes, self._waiting)
+        wanted = tuple(classes)
         if have.numbers == {one.number for one in wanted} and laid == wanted:
             self._laid[node, device] = wanted
             return
@@ -79,19 +74,6 @@ class TcQueues:
     async def counts(self, node: str, device: str) -> Mapping[int, Count]:
         return parse_counts(await self._tc(node, "-s", "class", "show", "dev", device))
 
-    async def devices(self, sites: Iterable[Site]) -> dict[Pair, str]:
-        """Each node's device toward each neighbour, by (node, neighbour): its cable where the
-        switch has that, else what has the underlay address. Raises QueueRefused."""
-        found: dict[Pair, str] = {}
-        for site in sites:
-            bare = site.underlay.keys() - site.cables.keys()
-            at = parse_devices(await self._run(site.node, *_ADDRESSES)) if bare else {}
-            for neighbour, address in site.underlay.items():
-                device = site.cables.get(neighbour) or at.get(address)
-                if device:
-                    found[site.node, neighbour] = device
-        return found
-
     async def _look(self, node: str, device: str) -> Device:
         found = parse_device(await self._tc(node, "-j", "qdisc", "show", "dev", device))
         if not found.ours:
@@ -111,18 +93,6 @@ class TcQueues:
         if ended.code:
             raise QueueRefused(f"{words[0]} at {node}: {ended.wrong.strip()}", node=node)
         return ended.out
-
-
-def shallow(classes: Sequence[QueueClass], waiting: int) -> tuple[QueueClass, ...]:
-    """The classes with so many packets waiting in all, or a few more: each gets its share by its
-    own rate."""
-    leaves = [one for one in classes if one.number != LINK]
-    own = sum(one.rate_kbps for one in leaves)
-    if sum(one.depth for one in leaves) <= waiting:
-        return tuple(classes)
-    return tuple(
-        replace(one, depth=max(_SHALLOWEST, waiting * one.rate_kbps // own)) for one in classes
-    )
 
 
 def script(
@@ -232,16 +202,3 @@ def parse_counts(said: str) -> dict[int, Count]:
             size, packets, drops = map(int, sent.groups())
             found[number] = Count(packets=packets, bytes=size, drops=drops)
     return found
-
-
-def parse_devices(said: str) -> dict[str, str]:
-    """Of `ip -j addr show`: the device that has each IPv4 address. Raises QueueRefused."""
-    try:
-        return {
-            part["local"]: one["ifname"]
-            for one in json.loads(said)
-            for part in one.get("addr_info", ())
-            if part.get("family") == "inet"
-        }
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise QueueRefused("ip does not answer in JSON") from None

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from umbel.planner.problem import Variant
-from umbel.simulator.config import Config, Phase, Steering, Topology
-from umbel.simulator.experiments import drawing
+from umbel.simulator.config import Config, Phase, Steering
+from umbel.simulator.experiments import drawing, plans
 from umbel.simulator.experiments.drawing import CAUSES
 from umbel.simulator.experiments.experiment import (
     Cases,
@@ -47,7 +47,7 @@ def _other_catalogue(quick: bool) -> Simulation:
 
 
 def _quarter_s(quick: bool) -> float:
-    return 600.0 if quick else 3600.0
+    return 600.0 if quick else 5400.0
 
 
 def _simulation(
@@ -57,15 +57,15 @@ def _simulation(
     often = 1 / 3 if quick else 1.0
     quarter_s = quarters[0].duration_s
     config = Config(
-        topology=Topology.MOBILE_BACKHAUL,
+        topology=plans.network(quick),
         steering=Steering(variant.value),
         phases=quarters,
         warmup_s=quarter_s / 2,
         gamma=10.0,
         catalogues=2 if any(quarter.first_shares for quarter in quarters) else 1,
         vcpus_per_server=vcpus,
-        clusters=5 if quick else 20,
-        solver_s=2.0 if quick else 30.0,
+        clusters=4 if quick else 20,
+        solver_s=3.0 if quick else 40.0,
         sample_s=240.0 * often,
         rca_s=300.0 * often,
         virca_s=1800.0 * often,
@@ -291,7 +291,7 @@ def _filled(some: Sequence[Row]) -> list[Row]:
 
 
 FIG8 = Experiment(
-    title="flash crowds in time and space, mobile backhaul, gamma 10",
+    title="flash crowds in time and space, gamma 10",
     cases=lambda quick: {("virca", _VCPUS): _run(quick)},
     rows=_series_rows,
     draw=_course_draw,
@@ -305,7 +305,7 @@ FIG9 = Experiment(
     claims=_fig9_claims,
 )
 FIG10 = Experiment(
-    title="another catalogue, mobile backhaul, load 0.05, gamma 10",
+    title="another catalogue, load 0.05, gamma 10",
     cases=lambda quick: {("virca", _VCPUS): _other_catalogue(quick)},
     rows=_series_rows,
     draw=_course_draw,

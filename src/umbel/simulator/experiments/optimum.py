@@ -19,8 +19,9 @@ from umbel.simulator.world import World
 
 
 def solved(task: Optimum) -> dict[str, Any]:
-    """`meaning`, `qoe`, `best_qoe` (all demand at its best), `gap_w`, `solver_s`; with a plan also
-    `levels` (see `by_level`), vCPUs by use and nodes on. Raises BadProblem, TooManyPaths."""
+    """`meaning`, `qoe`, `best_qoe` (all demand at its best), `objective_w` and its `bound_w` and
+    `gap_w`, `solver_s`; with a plan also `levels` (see `by_level`), vCPUs by use and nodes on.
+    Raises BadProblem, TooManyPaths."""
     there = world_of(task)
     problem = problem_of(task, there)
     result = solve.plan(
@@ -67,11 +68,17 @@ def told(problem: Problem, result: Result) -> dict[str, Any]:
         "meaning": result.meaning.value,
         "qoe": plan.qoe if plan else None,
         "best_qoe": drift.best_qoe(problem),
-        "gap_w": result.report.gap if math.isfinite(result.report.gap) else None,
+        "objective_w": _finite(result.report.objective) if plan else None,
+        "bound_w": _finite(result.report.bound),
+        "gap_w": _finite(result.report.gap) if plan else None,
         "solver_s": result.report.run_s,
         "full_w": full_power_w(problem.network, problem.power),
     }
     return {**made, **_of_plan(problem, plan)} if plan else made
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _of_plan(problem: Problem, plan: Plan) -> dict[str, Any]:

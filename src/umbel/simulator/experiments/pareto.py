@@ -23,8 +23,8 @@ from umbel.simulator.experiments.experiment import (
     percent,
 )
 
-_GAMMAS = (0.0, 0.1, 0.2, 0.4, 0.7, 1.0, 2.0, 10.0)
-_FLOORS = (0.2, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 0.99)
+_GAMMAS = (0.0, 0.2, 0.4, 0.7, 1.0, 2.0, 10.0)
+_FLOORS = (0.35, 0.5, 0.65, 0.8, 0.9, 0.99)
 _LOADS = (0.05, 0.2, 1.0)
 _QUICK_GAMMAS = (0.0, 0.4, 1.0, 10.0)
 _QUICK_FLOORS = (0.3, 0.6, 0.9, 0.99)
@@ -59,7 +59,7 @@ def rows(found: Found) -> list[Row]:
             **plans.verdict(made),
             **plans.watts(made),
         }
-        for (load, variant, goal, value), made in found.items()
+        for (load, variant, goal, value), made in plans.best(found).items()
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from os_ken.ofproto import ofproto_protocol
 
+from umbel.network.drivers.openflow import writing
 from umbel.network.drivers.openflow.frames import V14, Frame, Garbage, readable
 from umbel.network.model import (
     Action,
@@ -78,10 +79,17 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
         put_meter = o.OFPMC_ADD if new else o.OFPMC_MODIFY
         return self._meter(entry, put_meter if put else o.OFPMC_DELETE)
 
-    def clear(self) -> list[Any]:
+    def packed(self, change: Put | Delete) -> bytes:
+        """The same message as bytes, with 0 for its number."""
+        entry = change.entry
+        if isinstance(entry, Rule) and writing.writable(entry):
+            return writing.flow(self.ofproto.OFP_VERSION, entry, put=isinstance(change, Put))
+        return _bytes(self.change(change))
+
+    def emptying(self) -> list[bytes]:
         """The messages that empty a switch."""
         o, p = self.ofproto, self.ofproto_parser
-        return [
+        messages = (
             p.OFPFlowMod(
                 self,
                 table_id=o.OFPTT_ALL,
@@ -92,7 +100,8 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
             ),
             p.OFPGroupMod(self, o.OFPGC_DELETE, o.OFPGT_ALL, o.OFPG_ALL, []),
             p.OFPMeterMod(self, o.OFPMC_DELETE, 0, o.OFPM_ALL, []),
-        ]
+        )
+        return [_bytes(message) for message in messages]
 
     def port(self, desc: Any) -> Port:
         """A port as its description says."""
@@ -242,6 +251,12 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
     def _to_meter(self, config: Any) -> Meter:
         (band,) = config.bands
         return Meter(id=config.meter_id, kbps=band.rate, burst_kb=band.burst_size)
+
+
+def _bytes(message: Any) -> bytes:
+    message.set_xid(0)
+    message.serialize()
+    return bytes(message.buf)
 
 
 def _masked(value: Value) -> Any:

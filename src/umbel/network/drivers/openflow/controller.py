@@ -6,211 +6,25 @@ at once. A switch that sends garbage or falls silent loses its own connection an
 
 import asyncio
 import contextlib
-import struct
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from umbel.kit.errors import Invalid, Unavailable
 from umbel.network import changes as changing
 from umbel.network.counters import SwitchCounts
-from umbel.network.drivers.openflow import frames, statistics
-from umbel.network.drivers.openflow.codec import Codec
-from umbel.network.drivers.openflow.frames import Frame, Framer, Garbage
+from umbel.network.drivers.openflow import statistics
+from umbel.network.drivers.openflow.channel import Channel
+from umbel.network.drivers.openflow.frames import Garbage
 from umbel.network.model import Change, Meter, Program, Put
 from umbel.network.signals import (
     Admit,
     Port,
     PortChanged,
     SwitchDown,
-    SwitchGone,
-    SwitchRefused,
     SwitchUp,
     Tell,
     UnknownSwitch,
 )
-
-_HELLO = struct.pack("!BBHIHHI", frames.V14, frames.HELLO, 16, 0, 1, 8, 0x30)
-"""Ours: versions 1.4 and 1.3."""
-
-
-@dataclass
-class _Waiter:
-    request: Any
-    future: asyncio.Future[list[Any]]
-    parts: list[Any] = field(default_factory=list)
-
-    def expects(self, frame: Frame) -> bool:
-        """Whether the frame may answer the request: replies have the next type, or the same."""
-        asked = self.request.msg_type
-        if frame.kind == frames.MULTIPART_REPLY and frame.part != self.request.type:
-            return False
-        return frame.kind in (frames.ERROR, asked, asked + 1)
-
-
-class Channel:
-    """One connection. Requests are told apart by their xid."""
-
-    def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        tell: Callable[["Channel", Port, bool], None],
-        timeout_s: float,
-    ) -> None:
-        self._reader, self._writer, self._tell = reader, writer, tell
-        self._timeout_s = timeout_s
-        self._waiters: dict[int, _Waiter] = {}
-        self._xid = 0
-        self._framer = Framer()
-        self._hello: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
-        self.codec: Codec = Codec(frames.V14)
-        self.dpid = 0
-        self.ports: dict[int, Port] = {}
-
-    async def greet(self) -> None:
-        """The handshake: versions, features, ports. Raises SwitchGone or Garbage."""
-        self._writer.write(_HELLO)
-        async with asyncio.timeout(self._timeout_s):
-            both = frames.versions(await self._hello)
-        if not both:
-            raise Garbage("The switch speaks neither OpenFlow 1.3 nor 1.4")
-        self.codec = Codec(max(both))
-        p = self.codec.ofproto_parser
-        (features,) = await self.request(p.OFPFeaturesRequest(self.codec))
-        self.dpid = features.datapath_id
-        for desc in await self.request(p.OFPPortDescStatsRequest(self.codec, 0)):
-            self.ports[desc.port_no] = self.codec.port(desc)
-
-    async def read(self) -> None:
-        """Takes what comes until the connection ends. Raises Garbage."""
-        while data := await self._reader.read(65536):
-            for frame in self._framer.feed(data):
-                self._take(frame)
-
-    async def request(self, message: Any) -> list[Any]:
-        """Send, and what comes back: one reply, or all entries of a multipart one.
-
-        Raises SwitchRefused with the error's `type` and `number`, or SwitchGone.
-        """
-        future = self._send(message)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await future
-        except TimeoutError:
-            raise SwitchGone(dpid=self.dpid) from None
-        finally:
-            self._waiters.pop(message.xid, None)
-
-    async def commit(self, messages: Sequence[Any]) -> None:
-        """Send changes, then a barrier. Raises SwitchRefused for the first that was refused, after
-        the others were made, or SwitchGone."""
-        sent = [(message.xid, future) for message, future in self._sent(messages)]
-        try:
-            await self.request(self.codec.ofproto_parser.OFPBarrierRequest(self.codec))
-        finally:
-            self._forget(sent)
-
-    async def bundle(self, messages: Sequence[Any]) -> None:
-        """Make changes all at once or not at all (OpenFlow 1.4, section 6.8). Raises as commit."""
-        o, p = self.codec.ofproto, self.codec.ofproto_parser
-        flags = o.OFPBF_ATOMIC | o.OFPBF_ORDERED
-        self._xid += 1
-        number = self._xid
-
-        def control(kind: int) -> Any:
-            return p.OFPBundleCtrlMsg(self.codec, number, kind, flags, [])
-
-        await self.request(control(o.OFPBCT_OPEN_REQUEST))
-        sent = []
-        for message in messages:
-            add = p.OFPBundleAddMsg(self.codec, number, flags, message, [])
-            self._number(add)
-            message.xid = add.xid
-            sent.append((add.xid, self._send(add)))
-        try:
-            await self.request(control(o.OFPBCT_COMMIT_REQUEST))
-        finally:
-            self._forget(sent)
-
-    def close(self) -> None:
-        """End the connection at once."""
-        self._writer.transport.abort()
-        for waiter in self._waiters.values():
-            if not waiter.future.done():
-                waiter.future.set_exception(SwitchGone(dpid=self.dpid))
-                waiter.future.exception()  # nobody may be waiting any more
-        if not self._hello.done():
-            self._hello.cancel()
-
-    def _number(self, message: Any) -> None:
-        if message.xid is None:
-            self._xid = (self._xid + 1) & 0x7FFFFFFF
-            message.set_xid(self._xid)
-
-    def _send(self, message: Any) -> asyncio.Future[list[Any]]:
-        if self._writer.is_closing():
-            raise SwitchGone(dpid=self.dpid)
-        self._number(message)
-        message.serialize()
-        waiter = _Waiter(message, asyncio.get_running_loop().create_future())
-        self._waiters[message.xid] = waiter
-        self._writer.write(bytes(message.buf))
-        return waiter.future
-
-    def _sent(self, messages: Iterable[Any]) -> list[tuple[Any, asyncio.Future[list[Any]]]]:
-        return [(message, self._send(message)) for message in messages]
-
-    def _forget(self, sent: Iterable[tuple[int, asyncio.Future[list[Any]]]]) -> None:
-        """Raises the first error among the answers to what was sent."""
-        errors = []
-        for xid, future in sent:
-            self._waiters.pop(xid, None)
-            if future.done() and (error := future.exception()):
-                errors.append(error)
-        if errors:
-            raise errors[0]
-
-    def _take(self, frame: Frame) -> None:
-        if frame.kind == frames.HELLO:
-            if not self._hello.done():
-                self._hello.set_result(frame)
-        elif frame.kind == frames.ECHO_REQUEST:
-            reply = bytearray(frame.raw)
-            reply[1] = frames.ECHO_REPLY
-            self._writer.write(bytes(reply))
-        elif frame.xid in self._waiters:
-            self._answer(frame, self._waiters[frame.xid])
-        elif frame.kind == frames.PORT_STATUS and frame.version == self.codec.ofproto.OFP_VERSION:
-            self._port(self.codec.decode(frame))
-
-    def _answer(self, frame: Frame, waiter: _Waiter) -> None:
-        if frame.version != self.codec.ofproto.OFP_VERSION or not waiter.expects(frame):
-            raise Garbage
-        if waiter.future.done():
-            return
-        message = self.codec.decode(frame)
-        if frame.kind == frames.ERROR:
-            refused = SwitchRefused(dpid=self.dpid, type=message.type, number=message.code)
-            waiter.future.set_exception(refused)
-        elif frame.kind == frames.MULTIPART_REPLY:
-            waiter.parts += message.body if isinstance(message.body, list) else [message.body]
-            if not frame.more:
-                waiter.future.set_result(waiter.parts)
-        else:
-            waiter.future.set_result([message])
-
-    def _port(self, status: Any) -> None:
-        port = self.codec.port(status.desc)
-        gone = bool(status.reason == self.codec.ofproto.OFPPR_DELETE)
-        if gone:
-            self.ports.pop(port.number, None)
-            port = Port(number=port.number, name=port.name, live=False)
-        else:
-            self.ports[port.number] = port
-        if self.dpid:
-            self._tell(self, port, gone)
 
 
 class Controller:
@@ -282,24 +96,25 @@ class Controller:
         """
         channel = self._channel(dpid)
         if not channel.codec.bundles:
-            await channel.commit([channel.codec.change(change) for change in changes])
+            await channel.commit([channel.codec.packed(change) for change in changes])
             return
         # Meters cannot be in a bundle: they come before what uses them and go after it.
         meters = [change for change in changes if isinstance(change.entry, Meter)]
-        first = [channel.codec.change(change) for change in meters if isinstance(change, Put)]
-        last = [channel.codec.change(change) for change in meters if not isinstance(change, Put)]
-        rest = [channel.codec.change(c) for c in changes if not isinstance(c.entry, Meter)]
+        packed = channel.codec.packed
+        first = [packed(change) for change in meters if isinstance(change, Put)]
+        last = [packed(change) for change in meters if not isinstance(change, Put)]
+        rest = [change for change in changes if not isinstance(change.entry, Meter)]
         if first:
             await channel.commit(first)
         if rest:
-            await channel.bundle(rest)
+            await channel.bundle(packed(change) for change in rest)
         if last:
             await channel.commit(last)
 
     async def clear(self, dpid: int) -> None:
         """Empty the switch. Raises UnknownSwitch, SwitchGone."""
         channel = self._channel(dpid)
-        await channel.commit(channel.codec.clear())
+        await channel.commit(channel.codec.emptying())
 
     async def ensure(self, dpid: int, want: Program, *, make_first: bool = False) -> int:
         """Make the switch hold exactly this; answers how many changes that took. What is not ours

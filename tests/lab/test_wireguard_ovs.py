@@ -1,0 +1,111 @@
+"""A function that moved into another domain: between the nodes there are encrypted packets only.
+test_borders_ovs.py reads the same packets where nothing is crossed.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from support import ovs
+from support.waiting import until
+from umbel.network import crossings, mobility
+from umbel.network.borders import Borders
+from umbel.network.mobility import Mobile, Stays
+
+pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
+
+from support import border_lab
+from support.border_lab import FN, FN_MAC, TOPOLOGY, Ground, Lab, Labs, heard, packets
+from umbel.network.drivers.wireguard import CrossedBridges
+
+ABSENT = ovs.absent("curl", "wg", "wireguard-go")
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.timeout(180),
+    pytest.mark.skipif(bool(ABSENT), reason=ABSENT),
+]
+UDP = 17
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with border_lab.ground(tmp_path_factory.mktemp("ovs"), crossed=True) as made:
+        yield made
+
+
+@pytest.fixture
+async def labs(ground: Ground) -> AsyncIterator[Labs]:
+    labs = Labs(ground)
+    try:
+        yield labs
+    finally:
+        for site in ground.sites.values():
+            await labs.crossed.remove(site)
+        await labs.down()
+
+
+async def away(lab: Lab) -> Stays:
+    """The function is at pe2 now."""
+    function = Mobile(name="cache", address=FN, mac=FN_MAC, home="pe1")
+    stays = mobility.depart({}, function, "pe2", TOPOLOGY)
+    await asyncio.to_thread(lab.plug_function, "pe2")
+    await lab.wire(pe2=("tofn",))
+    await lab.become(Borders(stays=stays))
+    return stays
+
+
+async def test_a_function_in_another_domain_is_reached_by_encrypted_packets_only(
+    labs: Labs,
+) -> None:
+    lab = await labs.up()
+    await asyncio.to_thread(lab.plug_function, "pe1")
+    await lab.wire(pe1=("tofn",))
+    await lab.become(Borders())
+    with lab.talking("h1", FN) as talk:
+        assert talk.get() == f"cache 10.202.1.10 {FN}"
+        with heard(lab.ground.spaces["pe1"], "wire0") as wan:
+            await away(lab)
+            assert talk.get() == f"cache 10.202.1.10 {FN}"
+            assert lab.echo("h1", FN) == f"are you there {FN} 7"
+            seen = packets(wan)
+    ip = [frame[14:] for frame in seen if frame[12:14] == b"\x08\x00"]
+    assert {packet[9] for packet in ip} == {UDP}
+    ports = {int.from_bytes(packet[20:22], "big") for packet in ip}
+    assert ports == {51820}
+    assert len(ip) > 10
+    assert not any(b"are you there" in frame or b"cache 10." in frame for frame in seen)
+
+
+async def test_another_key_passes_nothing_and_a_dead_program_is_started_anew(labs: Labs) -> None:
+    lab = await labs.up()
+    await away(lab)
+    assert lab.echo("h1", FN) == f"are you there {FN} 7"
+    foreign = CrossedBridges(
+        labs.bridges, lab.ground.sites, labs.crossed.namespaces, b"somebody else's"
+    )
+    (there,) = crossings.of(lab.ground.sites["pe2"], lab.ground.sites)
+    await foreign.cross(there)
+    assert lab.get("h1", FN, within_s=1) == ""
+    await labs.crossed.cross(there)
+
+    async def passes() -> bool:
+        return lab.get("h1", FN, within_s=1) == "cache 10.202.1.10"
+
+    await until(passes)
+    os.kill(_program(labs.crossed.tunnel(there)), signal.SIGKILL)
+    await until(passes, lambda answer: not answer)
+    await until(passes)
+
+
+def _program(tunnel: str) -> int:
+    """The process that is the tunnel."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if words[0] == b"wireguard-go" and tunnel.encode() in words:
+                return int(folder.name)
+    raise AssertionError(f"no program has {tunnel}")
