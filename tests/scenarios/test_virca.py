@@ -318,19 +318,19 @@ async def test_a_killed_planner_process_costs_an_answer_and_nothing_else(tmp_pat
         await until_resting(w, RESTING)
         in_force = w.delivery.collector.steering
         assert solver.outcomes
-        assert "SolverDied" not in solver.outcomes
+        assert "WorkerDied" not in solver.outcomes
         solver.kills = 1
         async with unbroken(w, viewer):
 
             async def died() -> bool:
-                return "SolverDied" in solver.outcomes
+                return "WorkerDied" in solver.outcomes
 
             await until(died, within_s=30, why="the planner was killed")
             assert w.delivery.collector.steering is in_force
             assert await in_standby(w) == RESTING
 
             async def again() -> bool:
-                return solver.outcomes[-1] != "SolverDied"
+                return solver.outcomes[-1] != "WorkerDied"
 
             await until(again, within_s=30, why="the planner is back")
         assert solver.inner.pid is None
