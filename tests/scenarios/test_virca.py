@@ -257,6 +257,47 @@ async def test_a_plan_from_before_a_crowd_lets_no_node_rest_that_was_called(tmp_
         assert (await nodes(w))["pe4"].state == "active"
 
 
+@dataclass
+class Willful(InlineSolver):
+    """A solver that has everybody served from one node, though others are as good."""
+
+    node: str = "pe3"
+
+    async def solve(self, job: Job) -> Answer:
+        problem = job.problems[-1]
+        stored = {True: 1e6, False: 1e-6}
+        nodes = tuple(
+            replace(node, storage_gb=stored[node.name == self.node])
+            for node in problem.network.nodes
+        )
+        wanted = replace(problem, network=replace(problem.network, nodes=nodes))
+        return await super().solve(replace(job, problems=(wanted,)))
+
+
+@scenario
+async def test_edges_stand_where_the_plan_says(tmp_path: Path) -> None:
+    async with planned(tmp_path, solver=Willful()) as w:
+        event = await w.live("pe1")
+        before = [await w.watch(event, end) for end in ("pe1", "pe2")]
+        assert [ticket.session.edge_node for ticket in before] == ["pe1", "pe2"]
+        await until_resting(w, RESTING - {"pe2", "pe3"})
+        after = [await w.watch(event, end) for end in ("pe1", "pe2", "pe2")]
+        assert [ticket.session.edge_node for ticket in after] == ["pe3"] * 3
+        assert await all_arrive(w, *before, *after)
+        for ticket in before:
+            await w.delivery.close_session(ticket.session.id)
+        await until_resting(w, RESTING - {"pe3"})
+
+        async def moved() -> bool:
+            edges = {f for f in w.states() if f.startswith("edge-")}
+            return edges == {"edge-pe3-1"}
+
+        await until(moved, within_s=20, why="only the plan's node has an edge")
+        assert await all_arrive(w, *after)
+        # c2 rests: the stream goes by c1 alone.
+        assert {f for f in w.states() if f.startswith("forwarder-")} == {"forwarder-c1-1"}
+
+
 # -- the solver fails -----------------------------------------------------------------------
 
 
