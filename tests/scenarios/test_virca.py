@@ -281,8 +281,11 @@ async def test_edges_stand_where_the_plan_says(tmp_path: Path) -> None:
         before = [await w.watch(event, end) for end in ("pe1", "pe2")]
         assert [ticket.session.edge_node for ticket in before] == ["pe1", "pe1"]
         await until_resting(w, RESTING - {"pe3"})
-        after = [await w.watch(event, end) for end in ("pe1", "pe2", "pe2")]
-        assert [ticket.session.edge_node for ticket in after] == ["pe3"] * 3
+        after = [await w.watch(event, end) for end in ("pe1", "pe2")]
+        assert [ticket.session.edge_node for ticket in after] == ["pe3", "pe3"]
+        # Beyond the budget, the nearest node that is on.
+        before.append(await w.watch(event, "pe2"))
+        assert before[-1].session.edge_node == "pe1"
         assert await all_arrive(w, *before, *after)
         for ticket in before:
             await w.delivery.close_session(ticket.session.id)
