@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from umbel.compute import inventory
 from umbel.kit.errors import Invalid
-from umbel.network import files, sitesfile, topology
+from umbel.network import files, sitesfile, slices, topology
 from umbel.network.drivers.ovsdb.layout import inside_mac
 from umbel.network.topology import BadNetwork
 from umbel.testbed import build, plan, script, shaping, state
@@ -44,6 +44,7 @@ def networks(draw: st.DrawFn) -> object:
             for a, b in links
         ],
         "hosts": [{"name": name, "node": draw(st.sampled_from(nodes))} for name in hosts],
+        "slices": {"gold": {"min_mbps": draw(st.floats(0.1, 8)), "max_mbps": 8}},
     }
 
 
@@ -98,6 +99,7 @@ def test_the_sites_file_gives_the_same_testbed_again(document: object) -> None:
     written = plan.document(made)
     assert plan.plan(written, "umbel", 100) == made
     assert topology.parse(written) == topology.parse(document)
+    assert slices.inspect(written) == slices.inspect(document)
     assert [node.address for node in inventory.parse(written).nodes] == [
         node.management for node in made.nodes
     ]

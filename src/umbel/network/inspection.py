@@ -21,6 +21,8 @@ from umbel.network.sites import Plugs, Site
 from umbel.network.spanning import Drawing, Pair, SpanningTree, pair
 from umbel.network.store import AskedPath
 
+_NOT_RESTORED = "it could not be asked for again after a restart: remove it and ask anew"
+
 
 class SwitchPort(Protocol):
     """A port as a switch tells of it."""
@@ -47,9 +49,6 @@ class Switches(Protocol):
 
     async def change(self, overlay: Overlay) -> None:
         """The overlay is to be so; returns when the switches that are connected are."""
-
-    def stream(self, name: str) -> Stream:
-        """The stream of a name with its address, whether it is carried yet or not."""
 
     def connected(self) -> frozenset[str]:
         """The nodes whose switches can be programmed now."""
@@ -202,7 +201,7 @@ class Inspection:
         """How a path that was asked for fares."""
         fabric, name = self.fabric, asked.wish.stream.name
         if fabric is None or name not in fabric.overlay.wishes:
-            why = ("it is not carried: the network is not programmed now",)
+            why = ("the network is not programmed now" if fabric is None else _NOT_RESTORED,)
             return PathState(
                 asked=asked, stream=asked.wish.stream, links=(), problems=why, moving=None
             )

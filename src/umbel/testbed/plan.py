@@ -8,16 +8,17 @@ own; the rest lives in namespaces only and is the same in all: links 10.201.0.0/
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from umbel.compute import inventory
 from umbel.compute.model import Node
 from umbel.kit.errors import Invalid
-from umbel.network import sitesfile, topology
+from umbel.network import sitesfile, slices, topology
 from umbel.network.model import Host, Link, Topology
 from umbel.network.sites import Site, cable_bridge
 from umbel.network.sitesfile import Sites
+from umbel.network.slices import TERMS, Grade, Terms
 from umbel.network.topology import BadNetwork
 
 OVSDB_PORT = 6640
@@ -114,7 +115,7 @@ class HostPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A testbed. `octet` is its K."""
+    """A testbed. `octet` is its K, `terms` what slices have there."""
 
     name: str
     octet: int
@@ -122,6 +123,7 @@ class Plan:
     hosts: tuple[HostPlan, ...]
     links: tuple[Link, ...]
     default_access: str = ""
+    terms: Mapping[Grade, Terms] = field(default_factory=lambda: TERMS)
 
     @property
     def bridge(self) -> str:
@@ -152,7 +154,8 @@ def plan(document: object, name: str, octet: int) -> Plan:
     check_name(name)
     nodes, wrong_nodes = inventory.inspect(document)
     found, wrong_links = topology.inspect(document)
-    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *_too_many(found)]))
+    terms, wrong_terms = slices.inspect(document)
+    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms, *_too_many(found)]))
     if problems:
         raise BadNetwork(f"The network file has {len(problems)} problem(s)", problems=problems)
     numbers = {node.name: number for number, node in enumerate(nodes.nodes, start=1)}
@@ -168,6 +171,7 @@ def plan(document: object, name: str, octet: int) -> Plan:
         hosts=hosts,
         links=found.links,
         default_access=nodes.default_access,
+        terms=terms,
     )
 
 
@@ -193,6 +197,10 @@ def document(testbed: Plan) -> dict[str, object]:
             for link in testbed.links
         ],
         "hosts": [{"name": host.name, "node": host.node} for host in testbed.hosts],
+        "slices": {
+            grade.value: {"min_mbps": terms.min_mbps, "max_mbps": terms.max_mbps}
+            for grade, terms in testbed.terms.items()
+        },
         **sitesfile.part(sites(testbed)),
     }
 

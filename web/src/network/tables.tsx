@@ -5,7 +5,7 @@ import type { ReactNode } from 'react';
 import { formatMbps, formatShare } from '../kit/format';
 import type { Picture } from './picture';
 
-function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ReactNode }) {
+export function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ReactNode }) {
   return (
     <div className="table" role="region" aria-label={caption} tabIndex={0}>
       <table>
@@ -28,7 +28,7 @@ function Table({ caption, head, children }: { caption: string; head: readonly st
 const cores = (used: number, of: number): string => `${used.toFixed(2)} of ${String(of)}`;
 const memory = (used: number, of: number): string => `${String(Math.round(used))} of ${String(Math.round(of))} MiB`;
 
-function None({ columns, text }: { columns: number; text: string }) {
+export function None({ columns, text }: { columns: number; text: string }) {
   return (
     <tr>
       <td colSpan={columns} className="quiet">

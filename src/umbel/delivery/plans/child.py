@@ -21,6 +21,7 @@ Hear = Callable[[Mapping[str, object]], Awaitable[None]]
 # The longest line that is read: a result with every flow of a large network.
 _LONGEST = 256 * 1024 * 1024
 _TAIL = 2000
+_DRAWING_S = 120.0
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -41,7 +42,22 @@ async def run(
 ) -> dict[str, object]:
     """What the worker makes of it. Raises PlannerCrashed, and BadPlanRequest and the planner's own
     errors as PlannerRefused."""
-    line = line_of(asked, pictures)
+    return await _ask(line_of(asked, pictures), hear, most_s)
+
+
+async def draw(made: Mapping[str, object], folder: Path) -> list[Path]:
+    """The pictures of a result, drawn into a folder. Raises PlannerCrashed."""
+
+    async def hear(_progress: Mapping[str, object]) -> None:
+        return None
+
+    line = json.dumps({"made": made, "pictures": str(folder)}) + "\n"
+    drawn = await _ask(line, hear, _DRAWING_S)
+    names = drawn["pictures"]
+    return [folder / str(name) for name in names] if isinstance(names, list) else []
+
+
+async def _ask(line: str, hear: Hear, most_s: float) -> dict[str, object]:
     process = await asyncio.create_subprocess_exec(
         *WORKER,
         stdin=asyncio.subprocess.PIPE,

@@ -1,8 +1,8 @@
 """`python -m umbel.delivery.plans.worker`: one request from stdin, progress and the end on stdout.
 
-In: one line of JSON, a request as `child` writes it; stdin stays open while the asker lives, and
-its end ends this process, so that no solver is left behind. Out: lines of JSON with `progress`, and
-at last one with `result` or `error`.
+In: one line of JSON, a request as `child` writes it, or a result to draw; stdin stays open while
+the asker lives, and its end ends this process, so that no solver is left behind. Out: lines of JSON
+with `progress`, and at last one with `result` or `error`.
 """
 
 import json
@@ -25,6 +25,9 @@ def main() -> None:
     request: dict[str, Any] = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     pictures = request.pop("pictures", None)
+    if "made" in request:
+        _say({"result": {"pictures": drawing.draw(request["made"], Path(pictures))}})
+        return
     asked = Asked(**{**request, "rows": tuple(request["rows"])})
     try:
         made = work.run(asked, lambda progress: _say({"progress": progress}))
