@@ -34,7 +34,7 @@ from umbel.delivery.tracing import Tracing
 from umbel.delivery.view import NoCapacity
 from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
-from umbel.kit.errors import Conflict, Unavailable
+from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
 from umbel.media.model import StreamState
