@@ -1,8 +1,8 @@
 """The compiled loop: arrays in, arrays changed. `compiled` owns them; `reference` is the same in
 words. Every sum is taken in the reference's order, so that both agree to the last bit.
 
-numba compiles these functions once and keeps the result beside this file, by this file's age
-alone: that is why they are all in it.
+numba compiles these functions once and keeps the result beside this file (or under the user's
+home, or nowhere), by this file's age alone: that is why they are all in it.
 """
 
 from collections.abc import Callable
@@ -25,11 +25,14 @@ NO_CPU, NO_BANDWIDTH, NO_FILL, NO_PATH = -1, -2, -4, -8
 
 # Nothing here allocates, so nothing need count references to the arrays: with counts, nine tenths
 # of the time go into atomic additions. numba knows this option and does not type it.
-_OPTIONS: dict[str, Any] = {"cache": True, "_nrt": False}
+_OPTIONS: dict[str, Any] = {"_nrt": False}
 
 
 def _compiled(function: Function) -> Function:
-    return cast("Function", numba.njit(**_OPTIONS)(function))
+    try:
+        return cast("Function", numba.njit(cache=True, **_OPTIONS)(function))
+    except RuntimeError:  # nowhere to keep it: compiled anew in each process
+        return cast("Function", numba.njit(**_OPTIONS)(function))
 
 
 @_compiled
