@@ -207,12 +207,6 @@ class Overlay:
             near.setdefault(b, set()).add(a)
         return {name: tuple(sorted(others)) for name, others in near.items()}
 
-    def obstacle(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> str:
-        """Why a stream does not get to a leaf now; empty: it does."""
-        tree, refused = self.tree(name), self.wishes[name].refused
-        barrier = refused or self._barrier(tree, leaf, plugs)
-        return barrier or "; ".join(self._lost(tree, leaf))
-
     def ready(self, plugs: Mapping[str, Plugs]) -> bool:
         """Whether all the links that streams go over have their tunnels."""
         used = (link for name in self.wishes if self.carries(name) for link in self.used(name))
