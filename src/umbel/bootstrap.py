@@ -38,6 +38,8 @@ from umbel.delivery.ports import Solver
 from umbel.delivery.service import Delivery
 from umbel.delivery.slicing import Slices, Underlay
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.tracefile import TraceFile
+from umbel.delivery.tracing import Tracing
 from umbel.delivery.view import Costs
 from umbel.kit import tokens
 from umbel.kit.clock import Clock, SystemClock
@@ -216,6 +218,16 @@ async def assemble(
         owner=owner,
         on_functions=lambda seen: notifier.see(_running(seen)),
     )
+    tracing = None
+    if settings.trace_file is not None:
+        tracing = Tracing(
+            file=TraceFile(settings.trace_file),
+            store=store,
+            journal=journal,
+            catalogue=catalogue,
+            collector=collector,
+            clock=clock,
+        )
     delivery = Delivery(
         catalogue=catalogue,
         store=store,
@@ -225,6 +237,7 @@ async def assemble(
         signer=secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
         planning=_planning(settings, keeper, drivers.solver, clock),
+        tracing=tracing,
     )
     watched = LiveDemand(store=store, collector=collector, clock=clock)
     plans = Plans(

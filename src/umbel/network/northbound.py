@@ -15,7 +15,7 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
-from umbel.network import drawings, wiring
+from umbel.network import drawings, moving, wiring
 from umbel.network.carriage import BadCarriage, BadMove, Door, Path, Receiver, Stream
 from umbel.network.inspection import Inspection, PathState, Picture, Switches
 from umbel.network.model import Topology
@@ -135,34 +135,38 @@ class Northbound:
 
     async def prepare(self, id_: str, coming: Path) -> PathState:
         """The path's stream is cloned to where its leaf will be. Raises UnknownPath, BadMove,
-        BadCarriage, NotProgrammed."""
+        BadCarriage, NoPath, SwitchRefused, NotProgrammed."""
         fabric, asked = self._switches(), await self._store.path(id_)
         _check_receiver(coming)
         name = asked.wish.stream.name
         wish = fabric.overlay.wishes.get(name)
         if wish is not None and coming in wish.paths:
             raise BadMove(f"The receiver at {coming.leaf} gets it already", leaf=coming.leaf)
-        await fabric.change(fabric.overlay.prepare(name, asked.path, coming))
+        await moving.prepare(fabric, name, asked.path, coming)
         return self.inspection.path(asked)
 
     async def commit(self, id_: str) -> PathState:
-        """The path ends where it was moved to. Raises UnknownPath, BadMove, NotProgrammed."""
+        """The path ends where it was moved to. Raises UnknownPath, BadMove, NoPath, SwitchRefused,
+        NotProgrammed."""
         fabric, before = self._switches(), await self._store.path(id_)
-        asked = replace(before, path=self._moving(before))
+        name = before.wish.stream.name
+        asked = replace(before, path=self._coming(before))
+        moving.check(fabric, name)
         await self._store.moved(asked, self._clock.now_s())
         try:
-            self._moving(before)
-        except BadMove:
+            self._coming(before)
+            moving.check(fabric, name)
+        except UmbelError:
             await self._store.moved(before, self._clock.now_s())
             raise
-        await fabric.change(fabric.overlay.commit(asked.wish.stream.name))
+        await moving.commit(fabric, name)
         return self.inspection.path(asked)
 
     async def abort(self, id_: str) -> PathState:
         """The path stays where it was. Raises UnknownPath, BadMove, NotProgrammed."""
         fabric, asked = self._switches(), await self._store.path(id_)
-        self._moving(asked)
-        await fabric.change(fabric.overlay.abort(asked.wish.stream.name))
+        self._coming(asked)
+        await moving.abort(fabric, asked.wish.stream.name)
         return self.inspection.path(asked)
 
     # -- inside -----------------------------------------------------------------------------
@@ -182,11 +186,11 @@ class Northbound:
         if any(one.path == asked.path for one in ours):
             raise StreamTaken(f"stream {name} has this path already", stream=name)
 
-    def _moving(self, asked: AskedPath) -> Path:
-        moving = self.inspection.path(asked).moving
-        if moving is None:
+    def _coming(self, asked: AskedPath) -> Path:
+        coming = self.inspection.path(asked).moving
+        if coming is None:
             raise BadMove(f"The path to {asked.path.leaf} is not being moved", path=asked.id)
-        return moving
+        return coming
 
 
 def _with(overlay: Overlay, asked: AskedPath) -> Overlay:

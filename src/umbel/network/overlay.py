@@ -41,7 +41,8 @@ class Wish:
     def leaves(self) -> frozenset[str]:
         """The nodes where it is to end."""
         ends = {path.leaf for path in self.paths}
-        return frozenset(ends | {self.move.target} if self.move else ends)
+        moving = self.move is not None and not self.move.refused
+        return frozenset(ends | {self.move.target} if self.move and moving else ends)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +80,14 @@ class Overlay:
         return replace(self, wishes=kept)
 
     def refuse(self, name: str, why: str) -> "Overlay":
-        """A switch does not take the stream's rules: it is carried no more until it is asked for
-        anew."""
+        """A switch does not take the stream's rules: its clones are, if a leaf is moving, or else
+        the whole stream is carried no more until it is asked for anew."""
         wish = self.wishes.get(name)
-        return self._with(replace(wish, refused=why)) if wish else self
+        if wish is None:
+            return self
+        if wish.move and not wish.move.refused:
+            return self._with(replace(wish, move=replace(wish.move, refused=why)))
+        return self._with(replace(wish, refused=why))
 
     def slice(self, name: str, kind: Slice | None) -> "Overlay":
         """A stream is held to a slice wherever a function gives it to the overlay, carried already
@@ -202,6 +207,10 @@ class Overlay:
             near.setdefault(b, set()).add(a)
         return {name: tuple(sorted(others)) for name, others in near.items()}
 
+    def obstacle(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> str:
+        """Why a stream does not get to a leaf now; empty: it does."""
+        return self.wishes[name].refused or "; ".join(self.obstacles(name, leaf, plugs))
+
     def ready(self, plugs: Mapping[str, Plugs]) -> bool:
         """Whether all the links that streams go over have their tunnels."""
         used = (link for name in self.wishes if self.carries(name) for link in self.used(name))
@@ -257,6 +266,9 @@ class Overlay:
         sender = {wish.root: plugs[wish.root].inside} if wish.sender is Door.INSIDE else {}
         hosts = {node: plugs[node].inside for node in wish.hosts if node in plugs}
         name, moving = wish.stream.name, wish.move
+        if moving and moving.refused:
+            problems.append(f"no move to {moving.target}: {moving.refused}")
+            moving = None
         stream = replace(wish.stream, slice=self.slices.get(name, wish.stream.slice))
         return Carriage(
             stream=stream,

@@ -47,7 +47,7 @@ def _other_catalogue(quick: bool) -> Simulation:
 
 
 def _quarter_s(quick: bool) -> float:
-    return 600.0 if quick else 5400.0
+    return 600.0 if quick else 3600.0
 
 
 def _simulation(
@@ -65,7 +65,7 @@ def _simulation(
         catalogues=2 if any(quarter.first_shares for quarter in quarters) else 1,
         vcpus_per_server=vcpus,
         clusters=4 if quick else 20,
-        solver_s=3.0 if quick else 40.0,
+        solver_s=3.0 if quick else 60.0,
         sample_s=240.0 * often,
         rca_s=300.0 * often,
         virca_s=1800.0 * often,

@@ -15,9 +15,9 @@ import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
+from umbel.network import carriage, counters, events, wiring
 from umbel.network import changes as changing
-from umbel.network import counters, events, wiring
-from umbel.network.carriage import BadCarriage, Door, Path, Receiver, Slice, Stream
+from umbel.network.carriage import BadCarriage, Path, Slice, Stream
 from umbel.network.counters import FabricCounts
 from umbel.network.drivers.openflow import waiting as waiters
 from umbel.network.drivers.openflow.hands import Hands
@@ -62,7 +62,8 @@ class OpenFlowFabric:
         self._bridges, self._clock = bridges, clock
         self._board = board(self._hear, admit=self._admits)
         self._nodes = {site.datapath_id: node for node, site in sites.items()}
-        self._hands = Hands(self._board, {n: site.datapath_id for n, site in sites.items()})
+        ids = {node: site.datapath_id for node, site in sites.items()}
+        self._hands = Hands(self._board, ids, self._drained)
         self.overlay = Overlay(ground=Ground(drawing=drawing), life=Life(pace=terms.pace))
         self.plugs: dict[str, Plugs] = {}
         self.problems: Mapping[str, tuple[str, ...]] = {}
@@ -193,7 +194,7 @@ class OpenFlowFabric:
         for node in sorted(roots | {hop.target.node for hop in hops}):
             if not self.overlay.has(node):
                 raise NotInTopology(f"The network has no node {node}", node=node)
-        paths = (Path(leaf=hop.target.node, receiver=_process(hop.target)) for hop in hops)
+        paths = (Path(leaf=hop.target.node, receiver=carriage.process(hop.target)) for hop in hops)
         return Wish(stream=self.stream(stream), root=roots.pop(), paths=tuple(dict.fromkeys(paths)))
 
     def _admits(self, dpid: int) -> bool:
@@ -309,6 +310,10 @@ class OpenFlowFabric:
         waits_s = [at - now_s for at in soon if at > now_s]
         return min(waits_s if is_whole else [*waits_s, self.terms.retry_s], default=None)
 
+    async def _drained(self) -> None:
+        """Old ways ran empty, or there is something more urgent."""
+        await waiters.until(self._flag, self.terms.drain_s)
+
     async def _wire(self) -> bool:
         """Have the bridges made that are not as they are to be. Answers whether all were."""
         more = [link for _, links in self._others.values() for link in links]
@@ -381,8 +386,3 @@ class OpenFlowFabric:
         else:
             self._told[name] = (links, error)
         self._tell(events.PathChanged(stream=name, links=links, error=error))
-
-
-def _process(end: Endpoint) -> Receiver:
-    """A function of a node as the receiver of a stream."""
-    return Receiver(address=end.address, port=end.port, door=Door.INSIDE)
