@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from umbel.network import explain
+from umbel.network.borders import Borders
 from umbel.network.carriage import Path, Stream
 from umbel.network.events import Watch
 from umbel.network.explain import Explained
@@ -21,6 +22,7 @@ from umbel.network.sites import Plugs, Site
 from umbel.network.spanning import Drawing, Pair, SpanningTree, pair
 from umbel.network.store import AskedPath
 
+_NO_BORDERS = Borders()
 _NOT_RESTORED = "it could not be asked for again after a restart: remove it and ask anew"
 
 
@@ -182,20 +184,19 @@ class Inspection:
         overlay = self.fabric.overlay if self.fabric is not None else None
         return overlay.used(stream) if overlay is not None and overlay.carries(stream) else ()
 
-    def flows(self, node: str = "") -> tuple[Explained, ...]:
+    def flows(self, node: str = "", borders: Borders = _NO_BORDERS) -> tuple[Explained, ...]:
         """Every rule that switches hold, or those of one node, in words. Raises NotInTopology."""
         if node and node not in self.topology.nodes:
             raise NotInTopology(f"The network has no node {node}", node=node)
         fabric = self.fabric
         if fabric is None:
             return ()
-        nodes = [name for name in fabric.sites if node in ("", name)]
-        return tuple(
-            one
-            for name in nodes
-            if (held := fabric.held(name)) is not None
-            for one in explain.explain(name, held, fabric.plugs.get(name, Plugs()), fabric.overlay)
-        )
+        found: list[Explained] = []
+        for name in fabric.sites:
+            held, plugs = fabric.held(name), fabric.plugs.get(name, Plugs())
+            if node in ("", name) and held is not None:
+                found += explain.explain(name, held, plugs, fabric.overlay, borders)
+        return tuple(found)
 
     def path(self, asked: AskedPath) -> PathState:
         """How a path that was asked for fares."""
