@@ -164,12 +164,11 @@ class Inspection:
 
     def links(self) -> tuple[LinkState, ...]:
         """Every link of the network, drawn or not."""
-        picture = self.picture()
-        streams = self._streams_by_link()
+        uses, streams = _uses(self.picture()), self._streams_by_link()
         return tuple(
             LinkState(
                 link=link,
-                use=_use(picture, ends),
+                use=uses.get(ends, LinkUse.UNDRAWN),
                 life=self._life(ends),
                 tunnel=self._has_tunnel(ends),
                 streams=tuple(sorted(streams.get(ends, ()))),
@@ -239,16 +238,13 @@ class Inspection:
         return LinkLife.UP if self._has_tunnel(ends) else LinkLife.UNWATCHED
 
 
-def _use(picture: Picture, ends: Pair) -> LinkUse:
-    drawn = {pair(*link) for link in picture.drawing.links}
-    if ends not in drawn:
-        return LinkUse.UNDRAWN
-    tree = picture.tree
-    if tree is not None and ends in {pair(*link) for link in tree.links}:
-        return LinkUse.TREE
-    if tree is not None and ends in {pair(*link) for link in tree.redundant}:
-        return LinkUse.SPARE
-    return LinkUse.CUT
+def _uses(picture: Picture) -> Mapping[Pair, LinkUse]:
+    """What the drawn links are; others are not drawn."""
+    uses = {pair(*link): LinkUse.CUT for link in picture.drawing.links}
+    if picture.tree is not None:
+        uses |= {pair(*link): LinkUse.SPARE for link in picture.tree.redundant}
+        uses |= {pair(*link): LinkUse.TREE for link in picture.tree.links}
+    return uses
 
 
 def _problems(fabric: Switches, name: str, leaf: str) -> tuple[str, ...]:
