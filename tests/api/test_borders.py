@@ -427,3 +427,15 @@ async def test_without_switches_of_ours_there_are_no_borders(here: World) -> Non
     page = await here.client.get("/welcome")
     assert page.status_code == 200
     assert "not closed" in page.text
+
+
+async def test_every_rule_of_a_border_is_explained(net: Net) -> None:
+    await net.ask("PUT", "/services/video", json={**SERVICE, "address": "10.204.0.9"})
+    rules = await net.ask("GET", "/flows", params={"node": "pe1"})
+    held = net.wires.net.switches["pe1"].program.rules
+    assert len(rules) == len(held)
+    assert {
+        "TCP to 10.204.0.9:80 (service video) from the network outside; its connection is led to "
+        "10.97.1.1:8080 (a of service video), then table homes"
+    } <= {rule["says"] for rule in rules}
+    assert not any("not asked for" in rule["says"] for rule in rules)
