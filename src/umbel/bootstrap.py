@@ -38,6 +38,8 @@ from umbel.delivery.ports import Solver
 from umbel.delivery.service import Delivery
 from umbel.delivery.slicing import Slices, Underlay
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.tracefile import TraceFile
+from umbel.delivery.tracing import Tracing
 from umbel.delivery.view import Costs
 from umbel.kit import tokens
 from umbel.kit.clock import Clock, SystemClock
@@ -216,6 +218,16 @@ async def assemble(
         owner=owner,
         on_functions=lambda seen: notifier.see(_running(seen)),
     )
+    tracing = None
+    if settings.trace_file is not None:
+        tracing = Tracing(
+            file=TraceFile(settings.trace_file),
+            store=store,
+            journal=journal,
+            catalogue=catalogue,
+            collector=collector,
+            clock=clock,
+        )
     delivery = Delivery(
         catalogue=catalogue,
         store=store,
@@ -225,6 +237,7 @@ async def assemble(
         signer=secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
         planning=_planning(settings, keeper, drivers.solver, clock),
+        tracing=tracing,
     )
     watched = LiveDemand(store=store, collector=collector, clock=clock)
     plans = Plans(
@@ -234,6 +247,15 @@ async def assemble(
         platform=lambda: document,
         watched=watched.rows,
     )
+    kept = Slices(
+        store=SliceStore(database),
+        trees=store,
+        offer=Offer(topology=links, terms=slices.inspect(document)[0]),
+        clock=clock,
+        under=drivers.slicing,
+    )
+    if drivers.switches is not None:
+        drivers.switches.watch(lambda event: _wake(kept, event))
     return System(
         settings=settings,
         database=database,
@@ -243,13 +265,7 @@ async def assemble(
         media=collector.media,
         delivery=delivery,
         notifier=notifier,
-        slices=Slices(
-            store=SliceStore(database),
-            trees=store,
-            offer=Offer(topology=links, terms=slices.inspect(document)[0]),
-            clock=clock,
-            under=drivers.slicing,
-        ),
+        slices=kept,
         network=Northbound(links, WishStore(database), clock, drivers.switches),
         borders=BorderService(drivers.land, links, BorderStore(database), clock),
         plans=plans,
@@ -282,7 +298,7 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
     over = None
     if overlay.described(document):
         nodes, _ = read_network(document)
-        over = overlay.switched(document, nodes.nodes, settings, clock)
+        over = overlay.switched(document, nodes.nodes, settings, clock, secrets.master)
     vim = ProcessVim(
         settings.data_dir,
         secrets.public_key_file,
@@ -333,6 +349,12 @@ def _pace(settings: Settings) -> Pace:
 
 def _publish(notifier: Notifier, event: events.Event) -> None:
     notifier.publish(Kind(event.kind), events.subject(event), events.body(event))
+
+
+def _wake(kept: Slices, event: events.Event) -> None:
+    """Slices follow their streams' ways."""
+    if isinstance(event, events.PathChanged):
+        kept.wake()
 
 
 def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:

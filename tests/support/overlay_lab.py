@@ -425,7 +425,9 @@ def cut(bed: Testbed, *links: tuple[str, str]) -> Iterator[None]:
 
 
 def _set(bed: Testbed, a: str, b: str, state: str) -> None:
-    bed.nodes[a].run("ip", "link", "set", bed.nodes[a].site.cables[b], state)
+    # Not the switch's own device: vswitchd may turn that on again at any time.
+    (wire,) = [cable.wire for cable in bed.nodes[a].plan.cables if cable.neighbour == b]
+    bed.nodes[a].run("ip", "link", "set", wire, state)
 
 
 def groups(bed: Testbed, node: str) -> list[str]:

@@ -30,10 +30,11 @@ from umbel.delivery.model import (
 from umbel.delivery.planning import Planning
 from umbel.delivery.policy.base import Assignment
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.tracing import Tracing
 from umbel.delivery.view import NoCapacity
 from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
-from umbel.kit.errors import Conflict, Unavailable
+from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
 from umbel.media.model import StreamState
@@ -74,21 +75,23 @@ class Delivery:
     signer: tokens.Signer
     default_access_node: str
     planning: Planning | None = None
+    tracing: Tracing | None = None
 
     async def run(self) -> None:
         """Keep the events until cancelled. A database that is away is waited for."""
-        planning: asyncio.Task[None] | None = None
+        beside: list[asyncio.Task[None]] = []
         try:
             head = await _until_answered(self.journal.head)
             await _until_answered(self.keeper.start)
-            if self.planning is not None:
-                planning = asyncio.create_task(self.planning.run(), name="planning")
+            for part in (self.planning, self.tracing):
+                if part is not None:
+                    beside.append(asyncio.create_task(part.run(), name=type(part).__name__))
             while True:
                 head = await self._follow(head)
         finally:
-            if planning is not None:
-                planning.cancel()
-                await asyncio.gather(planning, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self.keeper.close()
 
     async def _follow(self, head: int) -> int:
@@ -152,14 +155,18 @@ class Delivery:
         if event.state not in (EventState.OPEN, EventState.LIVE):
             raise EventNotOpen(state=event.state.value)
         for _ in range(_MOST_TRIES):
-            session, tree = await self._assigned(event_id, access_node)
+            try:
+                session, tree = await self._assigned(event_id, access_node)
+            except (NoCapacity, NotReady):
+                await self._turned_away(event_id, access_node)
+                raise
             try:
                 state = await self._ready(tree, session.function)
                 break
             except GoneAround:
-                await self.close_session(session.id)
+                await self._close(session, "closed")
             except NotReady:
-                await self.close_session(session.id)
+                await self._close(session, "refused")
                 raise
         else:
             raise NotReady
@@ -175,10 +182,7 @@ class Delivery:
 
     async def close_session(self, session_id: str) -> None:
         """The viewer leaves. Raises NoSuchSession."""
-        session = await self.store.session(session_id)
-        await self.store.close_session(session, at_s=self._now_s())
-        self.collector.count_session(session, -1)
-        self._wake(session.event)
+        await self._close(await self.store.session(session_id), "closed")
 
     async def access_node_for(self, client: str) -> str:
         """The provider edge a client's address hangs on, by the nodes' prefixes."""
@@ -217,6 +221,22 @@ class Delivery:
         self.journal.stir()
         self.keeper.wake(FLEET)
         self.keeper.wake(event_id)
+
+    async def _close(self, session: Session, why: str) -> None:
+        await self.store.close_session(session, at_s=self._now_s(), why=why)
+        self.collector.count_session(session, -1)
+        self._wake(session.event)
+
+    async def _turned_away(self, event_id: str, access_node: str) -> None:
+        """A trace tells of those, too, for whom there was no room."""
+        if self.tracing is None:
+            return
+        body = {"what": "turned-away", "event": event_id, "access_node": access_node}
+        try:
+            await self.store.note("session", new_id("se"), body, self._now_s())
+        except UmbelError as error:
+            log.warning("refusal not noted", reason=error.message)
+        self.journal.stir()
 
     def _heed(self, change: Change) -> None:
         """Another instance, or the portal, changed something."""

@@ -123,12 +123,18 @@ class DeliveryStore:
             raise NoSuchSession(session=session_id)
         return Session(**row)
 
-    async def close_session(self, session: Session, *, at_s: float) -> None:
+    async def sessions(self) -> list[Session]:
+        """All of them, in the order in which they were opened."""
+        query = sa.select(sessions).order_by(sessions.c.opened_s, sessions.c.id)
+        async with self._database.read() as connection:
+            return [Session(**row) for row in (await connection.execute(query)).mappings()]
+
+    async def close_session(self, session: Session, *, at_s: float, why: str = "closed") -> None:
         """Forget it. An absent one is no error."""
         async with self._database.write() as connection:
             delete = sa.delete(sessions).where(sessions.c.id == session.id)
             if (await connection.execute(delete)).rowcount:
-                await _journal_session(connection, session, "closed", at_s)
+                await _journal_session(connection, session, why, at_s)
 
     async def counts(self, event: str | None = None) -> dict[tuple[str, str], int]:
         """How many sessions each (event, function) has."""
@@ -234,7 +240,13 @@ async def _journal_tree(connection: AsyncConnection, tree: Tree, at_s: float) ->
 async def _journal_session(
     connection: AsyncConnection, session: Session, what: str, at_s: float
 ) -> None:
-    body = {"what": what, "event": session.event, "edge": session.edge_node}
+    body = {
+        "what": what,
+        "event": session.event,
+        "access_node": session.access_node,
+        "edge": session.edge_node,
+        "function": session.function,
+    }
     await journal.record(connection, at_s=at_s, kind="session", subject=session.id, body=body)
 
 

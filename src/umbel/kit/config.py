@@ -31,6 +31,9 @@ class Settings(BaseSettings):
     plan_solve_s: float = Field(30.0, gt=0, description="virca: time for one run of the solver")
     plan_gamma: float = Field(10.0, gt=0, description="virca: weight of quality against power")
     node_wake_s: float = Field(5.0, ge=0, description="how long a node takes out of standby")
+    trace_file: Path | None = Field(
+        None, description="who watched what, where and when, for replays: docs/reference/trace.md"
+    )
     linger_s: float = Field(10.0, ge=0, description="how long a branch outlives its last viewer")
     session_ttl_s: float = Field(3600.0, gt=0, description="life of a viewer's token")
     session_idle_s: float = Field(60.0, gt=0, description="an unseen session ends after this")

@@ -110,8 +110,17 @@ class Config:
         return tuple((a, b, p) for (a, b), p in zip(pairwise(edges), self.phases, strict=True))
 
 
-_POSITIVE = ("zipf", "fetch_mbps", "sample_s", "rca_s", "virca_s", "solver_s", "storage_gb")
-_NOT_NEGATIVE = ("warmup_s", "gamma", "requests_per_s", "bbu_vcpus")
+_POSITIVE = (
+    "zipf",
+    "fetch_mbps",
+    "sample_s",
+    "rca_s",
+    "virca_s",
+    "solver_s",
+    "storage_gb",
+    "bbu_vcpus",
+)
+_NOT_NEGATIVE = ("warmup_s", "gamma", "requests_per_s")
 _COUNTS = ("catalogue", "servers", "vcpus_per_server", "clusters")
 _INFINITE = float("inf")
 
