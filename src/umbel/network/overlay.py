@@ -9,7 +9,7 @@ dead link's tunnel stays: it tells when the link is back. Dead links come last i
 then those that died and came back, so that a link which comes back is redundant and moves nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -104,25 +104,33 @@ class Overlay:
 
         Raises BadCarriage when its end or root is not drawn, or it cannot be carried so.
         """
+        root = self.wishes.get(wish.stream.name, wish).root
+        problems = [f"node {n} is not drawn" for n in (root, path.leaf) if not self.has(n)]
+        if path.receiver and path.receiver.door is Door.OUTSIDE and not path.receiver.ethernet:
+            problems.append(f"receiver {path.receiver.address} has no Ethernet address")
+        return self.path_keep(wish, path, problems)
+
+    def path_keep(self, wish: Wish, path: Path, problems: Sequence[str] = ()) -> "Overlay":
+        """A path that was added before: it is carried as soon as what it needs is drawn. Raises
+        BadCarriage when the stream clashes with another, or there are other `problems`."""
         kept = replace(self.wishes.get(wish.stream.name, wish), refused="")
         paths = tuple(dict.fromkeys([*kept.paths, path]))
         after = self._with(replace(kept, paths=paths))
-        problems = [f"node {n} is not drawn" for n in (kept.root, path.leaf) if not self.has(n)]
-        if path.receiver and path.receiver.door is Door.OUTSIDE and not path.receiver.ethernet:
-            problems.append(f"receiver {path.receiver.address} has no Ethernet address")
-        streams = [wish.stream for wish in after.wishes.values()]
-        problems += carriage.clashes(streams)
-        if problems:
-            raise BadCarriage(f"There are {len(problems)} problem(s)", problems=problems)
+        found = [*problems, *carriage.clashes([one.stream for one in after.wishes.values()])]
+        if found:
+            raise BadCarriage(f"There are {len(found)} problem(s)", problems=found)
         return after
 
     def path_remove(self, name: str, path: Path) -> "Overlay":
-        """A path less; with its last one the stream goes. Missing ones are no error."""
+        """A path less, and with it a move of it; with its last one the stream goes. Missing ones
+        are no error."""
         wish = self.wishes.get(name)
         if wish is None:
             return self
-        paths = tuple(kept for kept in wish.paths if kept != path)
-        return self._with(replace(wish, paths=paths)) if paths else self.forget(name)
+        less = replace(wish, paths=tuple(kept for kept in wish.paths if kept != path))
+        if less.move and not _goes_on(less.move, less):
+            less = replace(less, move=None)
+        return self._with(less) if less.paths else self.forget(name)
 
     def prepare(self, name: str, leaving: Path, coming: Path) -> "Overlay":
         """Clones go to `coming`, which is to stand in for `leaving`. Raises BadMove."""
@@ -201,9 +209,7 @@ class Overlay:
 
     def obstacle(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> str:
         """Why a stream does not get to a leaf now; empty: it does."""
-        tree, refused = self.tree(name), self.wishes[name].refused
-        barrier = refused or self._barrier(tree, leaf, plugs)
-        return barrier or "; ".join(self._lost(tree, leaf))
+        return self.wishes[name].refused or "; ".join(self.obstacles(name, leaf, plugs))
 
     def ready(self, plugs: Mapping[str, Plugs]) -> bool:
         """Whether all the links that streams go over have their tunnels."""
