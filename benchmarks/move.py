@@ -1,8 +1,8 @@
 """Packets lost when a stream's leaf moves from one edge to another, at 1000 packets a second.
 
 In: nothing. Out: JSON lines on stdout, a table for people on stderr; root only. A testbed of five
-real Open vSwitch nodes. `leaf` is what neither edge got of all that was sent; `leaf-doubled` what
-both got, between the fabric's word that clones arrive and its word that the old way is gone.
+real Open vSwitch nodes. `leaf` is what neither edge got of all that was sent, in the worst of the
+moves; `leaf-doubled` what both got, from the first clone until the last packet of the old way.
 """
 
 import asyncio

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -162,42 +163,41 @@ async def test_operators_alone_may_plan(here: World) -> None:
     assert answer.status_code == 401
 
 
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes find `support.works` too."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
+
+
+@pytest.mark.usefixtures("odd")
 async def test_cancelling_stops_the_process_and_forgets_what_is_over(
-    here: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pid_file = tmp_path / "pid"
-    program = (
-        "import os,sys,time; from pathlib import Path;"
-        f"Path({str(pid_file)!r}).write_text(str(os.getpid()));"
-        'print(\'{"progress": {"stage": "stuck"}}\', flush=True); time.sleep(600)'
-    )
-    python = child.WORKER[0]
-    monkeypatch.setattr(child, "WORKER", (python, "-c", program))
+    monkeypatch.setattr(child, "TARGET", "support.works:stuck")
     asked = await ask(here)
     async with asyncio.timeout(60):
-        while (await read(here, asked["id"]))["progress"] != {"stage": "stuck"}:
+        while "pid" not in (progress := (await read(here, asked["id"]))["progress"]):
             await asyncio.sleep(0.05)
+    assert Path(f"/proc/{progress['pid']}").exists()
     path = f"/api/v1/plans/{asked['id']}"
     answer = await here.client.delete(path, headers=here.as_("operator"))
     assert answer.status_code == 204
     assert (await read(here, asked["id"]))["state"] == "cancelled"
-    assert not Path(f"/proc/{pid_file.read_text()}").exists()
+    assert not Path(f"/proc/{progress['pid']}").exists()
     await here.client.delete(path, headers=here.as_("operator"))
     gone = await here.client.get(path, headers=here.as_("operator"))
     assert (gone.status_code, gone.json()["code"]) == (404, "umbel.no_such_plan")
 
 
+@pytest.mark.usefixtures("odd")
 @pytest.mark.parametrize(
-    ("program", "reason"),
-    [
-        ("raise SystemError('no solver today')", "no solver today"),
-        ("import os; os.kill(os.getpid(), 11)", "by signal 11"),
-    ],
+    ("work", "reason"),
+    [("broken", "no solver today"), ("killed", "by signal 11"), ("missing", "no attribute")],
 )
 async def test_a_crash_is_a_failed_plan_with_its_reason(
-    here: World, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
+    here: World, monkeypatch: pytest.MonkeyPatch, work: str, reason: str
 ) -> None:
-    monkeypatch.setattr(child, "WORKER", (child.WORKER[0], "-c", program))
+    monkeypatch.setattr(child, "TARGET", f"support.works:{work}")
     asked = await ask(here)
     found = await ended(here, asked["id"])
     assert found["state"] == "failed"

@@ -81,6 +81,25 @@ async def test_closing_twice_is_closing_once(store: DeliveryStore, database: Dat
     assert await store.counts() == {}
 
 
+async def test_the_journal_says_where_a_session_was_and_why_it_ended(
+    store: DeliveryStore, database: Database
+) -> None:
+    late = replace(session(1), opened_s=NOW_S + 5)
+    for one in (late, session(2)):
+        await store.open_session(one, None)
+    assert await store.sessions() == [session(2), late]
+    await store.close_session(late, at_s=NOW_S + 6, why="refused")
+    assert await store.sessions() == [session(2)]
+    changes = [c for c in await Journal(database).since(0) if c.kind == "session"]
+    assert [(c.subject, c.body["what"]) for c in changes] == [
+        ("se_1", "opened"),
+        ("se_2", "opened"),
+        ("se_1", "refused"),
+    ]
+    where = {"access_node": "pe2", "edge": "pe2", "function": "edge-pe2-1", "event": X}
+    assert all(where.items() <= c.body.items() for c in changes)
+
+
 async def test_a_sweep_keeps_who_was_seen_and_ends_who_was_not(store: DeliveryStore) -> None:
     for number in range(1200):
         await store.open_session(session(number), None)

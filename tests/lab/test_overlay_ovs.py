@@ -3,6 +3,7 @@
 One testbed of five nodes for all: overlay_lab.DRAWING says how they are joined.
 """
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -33,6 +34,7 @@ pytestmark = [
     pytest.mark.skipif(bool(testbed.ABSENT), reason=testbed.ABSENT),
 ]
 
+_BFD_MS = 400  # so that a busy machine's switches do not seem to die
 TREE = {("r", "a"), ("a", "b"), ("b", "c"), ("r", "e")}
 MISSES = [f"table={n}, priority=0 actions=goto_table:{n + 1}" for n in (1, 2, 3)]
 
@@ -40,19 +42,27 @@ MISSES = [f"table={n}, priority=0 actions=goto_table:{n + 1}" for n in (1, 2, 3)
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
     with overlay_lab.five(tmp_path_factory.mktemp("overlay")) as up:
+        asyncio.run(plugged(up))
         yield up
 
 
+async def plugged(bed: Testbed) -> None:
+    """The tunnels are there already when a test begins: no controller sees them come."""
+    async with control(bed) as first:
+        await first.alive()
+
+
 def control(bed: Testbed, **changes: object) -> AbstractAsyncContextManager[Lab]:
-    given = overlay_lab.terms(bed.controller, bfd_ms=200, **changes)
+    given = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS, **changes)
     return overlay_lab.controlled(bed, overlay_lab.DRAWING, given)
 
 
 @pytest.fixture
 async def lab(bed: Testbed) -> AsyncIterator[Lab]:
-    """All links are whole at the end of each test."""
+    """All links are whole at the end of a test."""
     async with control(bed) as made:
         yield made
+        await made.when(made.heard)
 
 
 async def carried(lab: Lab, *takers: Taker, stream: str = "ev1") -> Endpoint:
@@ -77,7 +87,8 @@ async def came(taker: Taker, since: int = 0) -> Counter[int]:
 async def over(lab: Lab, stream: str, *links: tuple[str, str]) -> None:
     """The stream goes over these links."""
     await lab.when(lambda: set(lab.fabric.overlay.used(stream)) == set(links))
-    await lab.when(lambda: not lab.fabric.problems)
+    await lab.settled()
+    assert not lab.fabric.problems
 
 
 def told(lab: Lab, *kinds: type[events.Event]) -> list[events.Event]:
@@ -216,7 +227,7 @@ async def test_a_killed_switch_is_told_gone_round_and_taken_back(bed: Testbed, l
 async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> None:
     with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
         hops = [Hop(source_node="r", target=taker.end) for taker in (at_c, at_e)]
-        first = overlay_lab.terms(bed.controller, bfd_ms=200)
+        first = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS)
         with overlay_lab.another(bed, overlay_lab.DRAWING, first, "ev1", hops) as process:
             before = held(bed)
             (rule,) = (line for line in before["r"][0] if "nw_dst=" in line)

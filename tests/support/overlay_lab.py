@@ -187,17 +187,22 @@ class Lab:
         await until(ask, within_s=within_s)
 
     async def alive(self) -> None:
-        """All switches are as they are to be, and every tunnel is live at both ends."""
-        await self.fabric.also("", None)  # a look that begins now ends before this does
+        """All switches are as they are to be, every tunnel lives, and no link counts as dead."""
+        await self.settled()
+        await self.when(self.heard)
+        await self.when(lambda: not self.fabric.overlay.ground.dead)
 
-        def all_live() -> bool:
-            for node, plugs in self.fabric.plugs.items():
-                live = {port.number for port in self.fabric.ports(node) if port.live}
-                if not live.issuperset(plugs.toward.values()):
-                    return False
-            return not self.fabric.overlay.ground.dead
+    def heard(self) -> bool:
+        """Whether every tunnel that is plugged is live at both ends."""
+        for node, plugs in self.fabric.plugs.items():
+            live = {port.number for port in self.fabric.ports(node) if port.live}
+            if not live.issuperset(plugs.toward.values()):
+                return False
+        return True
 
-        await self.when(all_live)
+    async def settled(self) -> None:
+        """What was decided until now is in the switches: a look that begins now has ended."""
+        await self.fabric.also("", None)
 
     async def carry(self, stream: str, root: str, *takers: Taker) -> Endpoint:
         """Where the root's process must send."""

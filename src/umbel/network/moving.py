@@ -66,10 +66,12 @@ def check(fabric: Switches, stream: str) -> None:
     if wish is None or wish.move is None:
         raise BadMove("No leaf of the stream is moving", stream=stream)
     move = wish.move
-    if move.refused:
-        raise SwitchRefused(move.refused, stream=stream)
-    why = overlay.obstacle(stream, move.target, fabric.plugs)
-    on = overlay.tree(stream).chain(move.target) if not why else ()
-    away = [f"the switch of node {node} is away" for node in on if node not in fabric.connected()]
-    if why or away:
-        raise NoPath(why or away[0], stream=stream, target=move.target)
+    if refused := move.refused or wish.refused:
+        raise SwitchRefused(refused, stream=stream)
+    why = [*overlay.obstacles(stream, move.target, fabric.plugs)]
+    if not why:
+        on = overlay.tree(stream).chain(move.target)
+        connected = fabric.connected()
+        why = [f"the switch of node {node} is away" for node in on if node not in connected]
+    if why:
+        raise NoPath(why[0], stream=stream, target=move.target)

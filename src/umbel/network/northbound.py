@@ -150,12 +150,13 @@ class Northbound:
         NotProgrammed."""
         fabric, before = self._switches(), await self._store.path(id_)
         name = before.wish.stream.name
-        asked = replace(before, path=self._moving(before))
+        asked = replace(before, path=self._coming(before))
         moving.check(fabric, name)
         await self._store.moved(asked, self._clock.now_s())
         try:
-            self._moving(before)
-        except BadMove:
+            self._coming(before)
+            moving.check(fabric, name)
+        except UmbelError:
             await self._store.moved(before, self._clock.now_s())
             raise
         await moving.commit(fabric, name)
@@ -164,7 +165,7 @@ class Northbound:
     async def abort(self, id_: str) -> PathState:
         """The path stays where it was. Raises UnknownPath, BadMove, NotProgrammed."""
         fabric, asked = self._switches(), await self._store.path(id_)
-        self._moving(asked)
+        self._coming(asked)
         await moving.abort(fabric, asked.wish.stream.name)
         return self.inspection.path(asked)
 
@@ -185,11 +186,11 @@ class Northbound:
         if any(one.path == asked.path for one in ours):
             raise StreamTaken(f"stream {name} has this path already", stream=name)
 
-    def _moving(self, asked: AskedPath) -> Path:
-        moving = self.inspection.path(asked).moving
-        if moving is None:
+    def _coming(self, asked: AskedPath) -> Path:
+        coming = self.inspection.path(asked).moving
+        if coming is None:
             raise BadMove(f"The path to {asked.path.leaf} is not being moved", path=asked.id)
-        return moving
+        return coming
 
 
 def _with(overlay: Overlay, asked: AskedPath) -> Overlay:

@@ -209,9 +209,7 @@ class Overlay:
 
     def obstacle(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> str:
         """Why a stream does not get to a leaf now; empty: it does."""
-        tree, refused = self.tree(name), self.wishes[name].refused
-        barrier = refused or self._barrier(tree, leaf, plugs)
-        return barrier or "; ".join(self._lost(tree, leaf))
+        return self.wishes[name].refused or "; ".join(self.obstacles(name, leaf, plugs))
 
     def ready(self, plugs: Mapping[str, Plugs]) -> bool:
         """Whether all the links that streams go over have their tunnels."""

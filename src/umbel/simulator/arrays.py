@@ -15,7 +15,7 @@ class Net(NamedTuple):
     size_bytes: Ints
     duration_s: Floats
     storage_bytes: Ints
-    numbers: Ints  # pop, how many resolutions, whether a hit moves a content to the front
+    numbers: Ints  # pop, how many resolutions, which cache: core.FIFO, LRU or SIEVE
     fetch_mbps: Floats
 
 
@@ -50,6 +50,8 @@ class State(NamedTuple):
     older: Ints
     newer: Ints
     held_bytes: Ints
+    asked: Ints  # SIEVE's marks by node and content, and its hands by node
+    hand: Ints
     heap_s: Floats
     heap_session: Ints
     size: Ints  # of the heap, and the number of the next request

@@ -1,6 +1,6 @@
 """The fast engine: Course and Requests in, Outcomes out, by loops that numba compiled (`core`).
 
-It owns the arrays. Admission is Algorithm 2 and nothing else; caches are LRU or FIFO.
+It owns the arrays. Admission is Algorithm 2 and nothing else; caches are LRU, FIFO or SIEVE.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,12 +21,13 @@ from umbel.simulator.requests import Catalogue, Requests
 from umbel.simulator.world import World
 
 Array = TypeVar("Array", Floats, Ints)
-POLICIES = (Policy.LRU, Policy.FIFO)
+_CACHES = {Policy.FIFO: core.FIFO, Policy.LRU: core.LRU, Policy.SIEVE: core.SIEVE}
+POLICIES = tuple(_CACHES)
 _RESOLUTIONS = tuple(Resolution)
 
 
 class NotCompiled(Invalid):
-    """The compiled engine has LRU and FIFO caches; the reference engine has the others."""
+    """The compiled engine has LRU, FIFO and SIEVE caches; the reference engine has all."""
 
     code = "umbel.not_compiled"
 
@@ -53,7 +54,7 @@ class Compiled:
             size_bytes=catalogue.size_bytes,
             duration_s=catalogue.duration_s,
             storage_bytes=world.storage_bytes,
-            numbers=np.array([world.routes.pop, len(Resolution), cache is Policy.LRU]),
+            numbers=np.array([world.routes.pop, len(Resolution), _CACHES[cache]]),
             fetch_mbps=np.array([fetch_mbps]),
         )
         self._steer: Steer | None = None
@@ -85,6 +86,8 @@ def _begin(world: World, contents: int) -> State:
         older=ring,
         newer=ring.copy(),
         held_bytes=np.zeros(len(world.names), dtype=np.int64),
+        asked=np.zeros((len(world.names), contents), dtype=np.int64),
+        hand=np.full(len(world.names), contents, dtype=np.int64),
         heap_s=np.zeros(0),
         heap_session=np.zeros(0, dtype=np.int64),
         size=np.zeros(2, dtype=np.int64),

@@ -1,8 +1,8 @@
 """The compiled loop: arrays in, arrays changed. `compiled` owns them; `reference` is the same in
 words. Every sum is taken in the reference's order, so that both agree to the last bit.
 
-numba compiles these functions once and keeps the result beside this file, by this file's age
-alone: that is why they are all in it.
+numba compiles these functions once and keeps the result beside this file (or under the user's
+home, or nowhere), by this file's age alone: that is why they are all in it.
 """
 
 from collections.abc import Callable
@@ -20,16 +20,20 @@ ENOUGH = 1e-9
 START_S = 15.0
 MBIT_PER_BYTE = 8e-6
 BUNDLE, END, ANY = 1, 2, 3
+FIFO, LRU, SIEVE = 0, 1, 2
 NO_CPU, NO_BANDWIDTH, NO_FILL, NO_PATH = -1, -2, -4, -8
 
 
 # Nothing here allocates, so nothing need count references to the arrays: with counts, nine tenths
 # of the time go into atomic additions. numba knows this option and does not type it.
-_OPTIONS: dict[str, Any] = {"cache": True, "_nrt": False}
+_OPTIONS: dict[str, Any] = {"_nrt": False}
 
 
 def _compiled(function: Function) -> Function:
-    return cast("Function", numba.njit(**_OPTIONS)(function))
+    try:
+        return cast("Function", numba.njit(cache=True, **_OPTIONS)(function))
+    except RuntimeError:  # nowhere to keep it: compiled anew in each process
+        return cast("Function", numba.njit(**_OPTIONS)(function))
 
 
 @_compiled
@@ -152,22 +156,38 @@ def _to_front(state: State, node: int, content: int) -> None:
 
 
 @_compiled
+def _leaver(net: Net, state: State, node: int) -> int:
+    """Who makes room: the oldest, or the one at which SIEVE's hand stops."""
+    ring = state.older.shape[1] - 1
+    oldest = state.newer[node, ring]
+    if net.numbers[2] != SIEVE:
+        return int(oldest)
+    at = state.hand[node] if state.hand[node] != ring else oldest
+    while state.asked[node, at]:
+        state.asked[node, at] = 0
+        at = state.newer[node, at] if state.newer[node, at] != ring else oldest
+    state.hand[node] = state.newer[node, at]
+    return int(at)
+
+
+@_compiled
 def _cache(net: Net, state: State, node: int, content: int) -> None:
     """Ask the node's cache. The ring's last column comes before the newest, after the oldest."""
     if state.older[node, content] >= 0:
-        if net.numbers[2]:
+        if net.numbers[2] == LRU:
             _unlink(state, node, content)
             _to_front(state, node, content)
+        state.asked[node, content] = 1
         return
     size = net.size_bytes[content]
     if size > net.storage_bytes[node]:
         return
-    ring = state.older.shape[1] - 1
     while state.held_bytes[node] + size > net.storage_bytes[node]:
-        oldest = state.newer[node, ring]
-        state.held_bytes[node] -= net.size_bytes[oldest]
-        _unlink(state, node, oldest)
+        leaver = _leaver(net, state, node)
+        state.held_bytes[node] -= net.size_bytes[leaver]
+        _unlink(state, node, leaver)
     state.held_bytes[node] += size
+    state.asked[node, content] = 0
     _to_front(state, node, content)
 
 

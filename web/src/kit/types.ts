@@ -73,6 +73,8 @@ export interface NodeStatus {
   memory_used_mb: number;
   mbps: number;
   mbps_used: number;
+  state: string;
+  watts: number;
 }
 
 export interface LinkStatus {

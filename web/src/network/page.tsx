@@ -3,7 +3,7 @@
 import { useId, useState } from 'react';
 
 import { ApiError } from '../kit/api';
-import { formatMbps } from '../kit/format';
+import { formatKilowatts, formatMbps } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { LiveEvent, Slice, Tree } from '../kit/types';
@@ -108,11 +108,13 @@ function Totals({ nodes, functions, tree, grade }: Picture & { grade: string | n
   const viewers = functions.reduce((sum, fn) => sum + fn.viewers, 0);
   const sent = functions.reduce((sum, fn) => sum + fn.mbps_out, 0);
   const used = nodes.reduce((sum, node) => sum + node.cores_used, 0);
+  const watts = nodes.reduce((sum, node) => sum + node.watts, 0);
   const facts: [string, string][] = [
     ['Functions', String(functions.length)],
     ['Viewers', String(viewers)],
     ['Sent by functions', formatMbps(sent)],
     ['Cores in use', used.toFixed(1)],
+    ['Power, by the model', formatKilowatts(watts)],
     ['Hops of this tree', tree ? String(tree.hops) : '–'],
   ];
   if (grade !== null) facts.push(['Slice of this tree', grade.toUpperCase()]);
@@ -134,6 +136,7 @@ function Legend({ programmed }: { programmed: boolean }) {
       <li><span className="legend-flow" aria-hidden="true" /> the stream’s way</li>
       <li><span className="legend-link" aria-hidden="true" /> link, wider with load</li>
       <li><span className="legend-ring" aria-hidden="true" /> cores in use</li>
+      <li><span className="legend-rest" aria-hidden="true" /> node in standby</li>
       {programmed && (
         <>
           <li><span className="swatch swatch-tree" aria-hidden="true" /> tunnel in the tree</li>

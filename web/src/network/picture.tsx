@@ -136,7 +136,7 @@ function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
   const round = 2 * Math.PI * RADIUS;
   return (
     <g
-      className={`node${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}${away ? ' node-away' : ''}${chosen ? ' node-chosen' : ''}${onNode ? ' node-open' : ''}`}
+      className={`node node-${node.state}${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}${away ? ' node-away' : ''}${chosen ? ' node-chosen' : ''}${onNode ? ' node-open' : ''}`}
       transform={`translate(${String(at.x)} ${String(at.y)})`}
       onClick={onNode ? () => { onNode(node.name); } : undefined}
     >

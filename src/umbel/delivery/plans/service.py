@@ -53,7 +53,7 @@ class Solver(Protocol):
     def __call__(
         self, asked: Asked, hear: child.Hear, *, most_s: float
     ) -> Awaitable[dict[str, object]]:
-        """The result. Raises PlannerCrashed, PlannerRefused."""
+        """The result. Raises what `child.run` raises."""
 
 
 @dataclass(kw_only=True)

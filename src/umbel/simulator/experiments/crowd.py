@@ -65,7 +65,7 @@ def _simulation(
         catalogues=2 if any(quarter.first_shares for quarter in quarters) else 1,
         vcpus_per_server=vcpus,
         clusters=4 if quick else 20,
-        solver_s=3.0 if quick else 60.0,
+        solver_s=3.0 if quick else 40.0,
         sample_s=240.0 * often,
         rca_s=300.0 * often,
         virca_s=1800.0 * often,

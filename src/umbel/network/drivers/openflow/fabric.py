@@ -24,7 +24,7 @@ from umbel.network.drivers.openflow.hands import Hands
 from umbel.network.drivers.openflow.terms import MakeBoard, Terms, Weave
 from umbel.network.events import Event, Watch
 from umbel.network.ground import EndGone, EndSeen, Ground, Life
-from umbel.network.model import Endpoint, Hop, Program
+from umbel.network.model import Endpoint, Hop, Meter, Program
 from umbel.network.overlay import Overlay, Wish
 from umbel.network.overlay import switch as plugged
 from umbel.network.paths import NotInTopology
@@ -76,7 +76,7 @@ class OpenFlowFabric:
         self._others: dict[str, tuple[Weave, frozenset[Pair]]] = {}
         self._controller = ""
         self._adopts_until_s = 0.0
-        self._flag = asyncio.Event()
+        self._flag, self._urgent = asyncio.Event(), asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -213,6 +213,7 @@ class OpenFlowFabric:
         else:
             self._port(node, signal)
         self._flag.set()
+        self._urgent.set()
 
     def _up(self, node: str) -> None:
         dpid = self.sites[node].datapath_id
@@ -272,6 +273,7 @@ class OpenFlowFabric:
         await self._settle()
         while True:
             self._flag.clear()
+            self._urgent.clear()
             waiting, self._waiting = self._waiting, []
             again_s: float | None = self.terms.retry_s
             try:
@@ -311,8 +313,8 @@ class OpenFlowFabric:
         return min(waits_s if is_whole else [*waits_s, self.terms.retry_s], default=None)
 
     async def _drained(self) -> None:
-        """Old ways ran empty, or there is something more urgent."""
-        await waiters.until(self._flag, self.terms.drain_s)
+        """Old ways ran empty, or a switch has something to say, which is more urgent."""
+        await waiters.until(self._urgent, self.terms.drain_s)
 
     async def _wire(self) -> bool:
         """Have the bridges made that are not as they are to be. Answers whether all were."""
@@ -371,7 +373,10 @@ class OpenFlowFabric:
             return program
         known = {wish.stream.number for wish in self.overlay.wishes.values()}
         held = changing.entries(self._hands.held.get(node, Program()))
-        return changing.merge(program, (e for e in held if changing.stream_of(e) not in known))
+        if self._others:  # what serves no stream is theirs, and they have said all of it
+            known.add(0)
+        kept = (e for e in held if isinstance(e, Meter) or changing.stream_of(e) not in known)
+        return changing.merge(program, kept)
 
     def _adopting(self) -> bool:
         return self._clock.monotonic_s() < self._adopts_until_s
