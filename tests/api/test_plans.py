@@ -47,6 +47,13 @@ async def ended(here: World, plan_id: str) -> dict[str, Any]:
     return await until(here, plan_id, "done", "failed", "cancelled")
 
 
+async def assert_drawn(here: World, plan_id: str) -> None:
+    url = f"/api/v1/plans/{plan_id}/picture"
+    picture = await here.client.get(url, headers=here.as_("operator"))
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
+    assert picture.content.startswith(b"\x89PNG\r\n\x1a\n")
+
+
 class Endless:
     """A solver that never ends, and counts how many run at once."""
 
@@ -91,6 +98,7 @@ async def test_a_plan_is_asked_for_solved_and_explained(here: World) -> None:
     told = await here.client.get(why, params={"node": "nowhere"}, headers=here.as_("operator"))
     assert (told.status_code, told.json()["code"]) == (404, "umbel.not_in_plan")
 
+    await assert_drawn(here, asked["id"])
     listed = await here.client.get("/api/v1/plans", headers=here.as_("operator"))
     assert [(one["id"], one["state"], one["result"]) for one in listed.json()] == [
         (asked["id"], "done", None)
@@ -111,6 +119,7 @@ async def test_a_front_is_data_and_comes_point_by_point(here: World) -> None:
     steps = [change.body for change in changes if change.kind == "plan"]
     assert [step["state"] for step in steps][:2] == ["waiting", "running"]
     assert steps[-1]["state"] == "done"
+    await assert_drawn(here, asked["id"])
 
 
 async def test_everything_wrong_is_told_at_once(here: World) -> None:
@@ -137,6 +146,9 @@ async def test_an_infeasible_floor_is_a_result_that_names_what_is_short(here: Wo
     assert done["result"]["meaning"] == "infeasible"
     assert done["result"]["plan"] is None
     assert [one["family"] for one in done["result"]["binding"]] == ["(5a)"]
+    url = f"/api/v1/plans/{asked['id']}/picture"
+    nothing = await here.client.get(url, headers=here.as_("operator"))
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "umbel.plan_not_ready")
     told = await here.client.get(
         f"/api/v1/plans/{asked['id']}/why", params={"node": "pop"}, headers=here.as_("operator")
     )

@@ -24,6 +24,8 @@ from umbel.network.overlay import Overlay
 from umbel.network.pipeline import Table
 from umbel.network.sites import Plugs
 
+_BORDER = {Table.ACCESS, Table.SERVICES, Table.HOMES}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
@@ -136,7 +138,7 @@ def _words(
     if rule.priority == 0 and not rule.match:
         return f"what no rule above is for: {on or 'sinks'}"
     port = dict(rule.match).get(Field.IN_PORT)
-    whose = f"stream {stream}" if stream else "packets of no stream asked for"
+    whose = f"stream {stream}" if stream else _of_none(rule)
     parts = [whose + (f" {_origin(port, plugs)}" if isinstance(port, int) else "")]
     if rule.metadata:
         parts.append("known by addresses and ports")
@@ -145,6 +147,22 @@ def _words(
     parts += [_where(way, plugs) for way in ways]
     parts += [_translated(a, tables) for a in rule.actions if isinstance(a, Translate)]
     return "; ".join([*parts, on] if on else parts)
+
+
+def _of_none(rule: Rule) -> str:
+    """Whose packets a rule is for that serves no stream: at a border, by what it matches."""
+    if not {rule.table, rule.goto} & _BORDER:
+        return "packets of no stream asked for"
+    match = dict(rule.match)
+    source = match.get(Field.IPV4_SRC) or match.get(Field.ARP_SPA)
+    target = match.get(Field.IPV4_DST) or match.get(Field.ARP_TPA)
+    said = "packets" if source is None else f"packets of {source}"
+    if Field.ETH_SRC in match:
+        said += f" ({match[Field.ETH_SRC]})"
+    port = match.get(Field.TCP_DST) or match.get(Field.UDP_DST)
+    if target is not None or port is not None:
+        said += f" for {target or 'any address'}" + (f":{port}" if port is not None else "")
+    return said
 
 
 def _origin(port: int, plugs: Plugs) -> str:

@@ -57,9 +57,8 @@ class _Task:
         return found, self.routes
 
 
-def answer(request: tuple[Asked, Path | None], tell: Tell) -> dict[str, object]:
+def answer(asked: Asked, pictures: Path | None, tell: Tell) -> dict[str, object]:
     """As `run`, as plain JSON values, and drawn where a folder for pictures is given."""
-    asked, pictures = request
     made: dict[str, object] = json.loads(json.dumps(run(asked, tell), default=str))
     if pictures is not None:
         tell({"stage": "drawing"})

@@ -24,7 +24,7 @@ from umbel.network.drivers.openflow.hands import Hands
 from umbel.network.drivers.openflow.terms import MakeBoard, Terms, Weave
 from umbel.network.events import Event, Watch
 from umbel.network.ground import EndGone, EndSeen, Ground, Life
-from umbel.network.model import Endpoint, Hop, Program
+from umbel.network.model import Endpoint, Hop, Meter, Program
 from umbel.network.overlay import Overlay, Wish
 from umbel.network.overlay import switch as plugged
 from umbel.network.paths import NotInTopology
@@ -371,7 +371,10 @@ class OpenFlowFabric:
             return program
         known = {wish.stream.number for wish in self.overlay.wishes.values()}
         held = changing.entries(self._hands.held.get(node, Program()))
-        return changing.merge(program, (e for e in held if changing.stream_of(e) not in known))
+        if self._others:  # what serves no stream is theirs, and they have said all of it
+            known.add(0)
+        kept = (e for e in held if isinstance(e, Meter) or changing.stream_of(e) not in known)
+        return changing.merge(program, kept)
 
     def _adopting(self) -> bool:
         return self._clock.monotonic_s() < self._adopts_until_s
