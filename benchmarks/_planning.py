@@ -24,6 +24,7 @@ from umbel.planner.linear import Linear
 from umbel.planner.problem import Problem, Routing
 
 Value = TypeVar("Value")
+SCIP = f"PySCIPOpt {pyscipopt.__version__}"
 
 
 def fmc_problem(load: float, contents: int = 20, routing: Routing | None = None) -> Problem:
@@ -79,13 +80,10 @@ class Second:
     bound: float
 
 
-def scip(linear: Linear, time_s: float, gap: float = 0.0) -> Second:
-    """The program by PySCIPOpt, within an absolute gap or the CPU time."""
+def expressions(linear: Linear) -> pyscipopt.Model:
+    """The program in PySCIPOpt, the usual way: a variable and a constraint at a time."""
     model = pyscipopt.Model()
     model.hideOutput()
-    model.setParam("timing/clocktype", 1)
-    model.setParam("limits/time", time_s)
-    model.setParam("limits/absgap", gap)
     columns = [
         model.addVar(
             lb=linear.lower[n],
@@ -106,10 +104,19 @@ def scip(linear: Linear, time_s: float, gap: float = 0.0) -> Second:
             model.addCons(total >= float(low))
         if np.isfinite(high):
             model.addCons(total <= float(high))
+    return model
+
+
+def scip(linear: Linear, time_s: float, gap: float = 0.0) -> Second:
+    """The program by PySCIPOpt, within an absolute gap or the CPU time."""
+    model = expressions(linear)
+    model.setParam("timing/clocktype", 1)
+    model.setParam("limits/time", time_s)
+    model.setParam("limits/absgap", gap)
     model.optimize()
     found = model.getNSols() > 0
     return Second(
-        solver=f"PySCIPOpt {pyscipopt.__version__}",
+        solver=SCIP,
         word=model.getStatus(),
         objective=model.getObjVal() if found else np.inf,
         bound=model.getDualbound(),

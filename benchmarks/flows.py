@@ -24,7 +24,6 @@ from umbel.network.pipeline import Table, misses  # noqa: E402
 
 ROUNDS = 5
 STREAMS = 2500
-TO_REACH = 0.6
 DPID = 0xA
 
 

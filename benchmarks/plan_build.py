@@ -1,14 +1,19 @@
-"""Putting the program into the solver, at paths x contents = 1e5: arrays beside expressions."""
+"""Putting the program into the solver, at paths x contents = 1e5.
+
+Beside the literal program, which is a hundred times as large, and beside the same program written
+as expressions for two solvers.
+"""
 
 import _planning
 import highspy
 import numpy as np
 
-from umbel.planner import clustering, fast, instance, paths
+from umbel.planner import clustering, fast, formulation, instance, paths
 from umbel.planner.highs import Session
 from umbel.planner.linear import Linear
 
 RUNS = 5
+PEER_RUNS = 3
 
 
 def expressions(linear: Linear) -> highspy.Highs:
@@ -55,7 +60,18 @@ def main() -> None:
     _planning.note(
         f"{len(routes.paths)} paths x {contents} contents; columns, rows, entries {linear.shape}"
     )
-    peer, _highs = _planning.timed(lambda: expressions(linear), RUNS)
+
+    def literal() -> Linear:
+        made = formulation.build(instance.compile_problem(problem, routes)).pruned()
+        Session(made)
+        return made
+
+    peer, large = _planning.timed(literal, 1)
+    _planning.note(f"paper form: columns, rows, entries {large.shape}")
+    _planning.tell("plan-build", "1e5", value, "paper form", peer, RUNS)
+    peer, _model = _planning.timed(lambda: _planning.expressions(linear), PEER_RUNS)
+    _planning.tell("plan-build", "1e5", value, _planning.SCIP, peer, RUNS)
+    peer, _highs = _planning.timed(lambda: expressions(linear), PEER_RUNS)
     _planning.tell("plan-build", "1e5", value, "highspy expressions", peer, RUNS)
 
 

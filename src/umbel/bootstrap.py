@@ -247,6 +247,15 @@ async def assemble(
         platform=lambda: document,
         watched=watched.rows,
     )
+    kept = Slices(
+        store=SliceStore(database),
+        trees=store,
+        offer=Offer(topology=links, terms=slices.inspect(document)[0]),
+        clock=clock,
+        under=drivers.slicing,
+    )
+    if drivers.switches is not None:
+        drivers.switches.watch(lambda event: _wake(kept, event))
     return System(
         settings=settings,
         database=database,
@@ -256,13 +265,7 @@ async def assemble(
         media=collector.media,
         delivery=delivery,
         notifier=notifier,
-        slices=Slices(
-            store=SliceStore(database),
-            trees=store,
-            offer=Offer(topology=links, terms=slices.inspect(document)[0]),
-            clock=clock,
-            under=drivers.slicing,
-        ),
+        slices=kept,
         network=Northbound(links, WishStore(database), clock, drivers.switches),
         borders=BorderService(drivers.land, links, BorderStore(database), clock),
         plans=plans,
@@ -295,7 +298,7 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
     over = None
     if overlay.described(document):
         nodes, _ = read_network(document)
-        over = overlay.switched(document, nodes.nodes, settings, clock)
+        over = overlay.switched(document, nodes.nodes, settings, clock, secrets.master)
     vim = ProcessVim(
         settings.data_dir,
         secrets.public_key_file,
@@ -346,6 +349,12 @@ def _pace(settings: Settings) -> Pace:
 
 def _publish(notifier: Notifier, event: events.Event) -> None:
     notifier.publish(Kind(event.kind), events.subject(event), events.body(event))
+
+
+def _wake(kept: Slices, event: events.Event) -> None:
+    """Slices follow their streams' ways."""
+    if isinstance(event, events.PathChanged):
+        kept.wake()
 
 
 def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:

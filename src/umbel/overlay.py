@@ -23,6 +23,7 @@ from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.terms import Terms
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.tc import TcQueues
+from umbel.network.drivers.wireguard import CrossedBridges
 from umbel.network.model import Topology
 from umbel.network.sites import TunnelKind
 from umbel.network.sitesfile import Sites
@@ -49,6 +50,7 @@ class Switched:
 
     fabric: OpenFlowFabric
     bridges: OvsdbBridges
+    crossed: CrossedBridges
     land: Land
     place: Place
     underlay: Underlay | None
@@ -65,6 +67,7 @@ class Switched:
     async def close(self) -> None:
         """Let go of the switches; what they hold goes on."""
         await self.fabric.close()
+        await self.crossed.close()
         await self.bridges.close()
 
 
@@ -74,9 +77,10 @@ def described(document: object) -> bool:
 
 
 def switched(
-    document: object, nodes: tuple[Node, ...], settings: Settings, clock: Clock
+    document: object, nodes: tuple[Node, ...], settings: Settings, clock: Clock, master: bytes
 ) -> Switched:
-    """What drives the document's switches. Raises BadNetwork with every problem, NoTestbed."""
+    """What drives the document's switches. Keys of crossings come from `master`. Raises BadNetwork
+    with every problem, NoTestbed."""
     sites = sitesfile.parse(document)
     found = sites.namespace_by_node()
     missing = sorted(name for name in found.values() if not (netns.FOLDER / name).exists())
@@ -84,12 +88,14 @@ def switched(
         todo = f"umbel testbed up --name {sites.namespaces}"
         raise NoTestbed(f"testbed {sites.namespaces} is not up: {todo}", missing=missing)
     host = NetnsHost(found) if found else None
+    by_name = {site.node: site for site in sites.sites}
     bridges = OvsdbBridges(host)
+    crossed = CrossedBridges(bridges, by_name, found, master)
     kind = TunnelKind(settings.tunnels)
     fabric = OpenFlowFabric(
-        sites={site.node: site for site in sites.sites},
+        sites=by_name,
         drawing=undrawn(nodes, topology.parse(document)),
-        bridges=bridges,
+        bridges=crossed,
         board=Controller,
         terms=Terms(
             host=sites.controller,
@@ -101,6 +107,7 @@ def switched(
     return Switched(
         fabric=fabric,
         bridges=bridges,
+        crossed=crossed,
         land=Land(fabric=fabric, ethernet=host.ethernet if host else None),
         place=Namespaces(sites.namespaces) if found else Here(),
         underlay=_underlay(fabric, sites, kind) if found else None,

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -52,24 +52,12 @@ async def ethernet(_site: Site, address: str) -> str:
     return "" if address.endswith(".99") else mac(address)
 
 
-@dataclass
-class Net:
-    """The API over switches in memory."""
+@dataclass(kw_only=True)
+class Reached:
+    """Switches in memory, and where hosts' packets get to."""
 
-    here: World
     wires: Wires
     ports: Iterator[int] = field(default_factory=lambda: count(1024))
-
-    async def ask(self, method: str, path: str, status: int = 200, **body: Any) -> Any:
-        headers = self.here.as_("operator")
-        answer = await self.here.client.request(method, NET + path, headers=headers, **body)
-        assert answer.status_code == status, answer.text
-        return answer.json() if answer.content else None
-
-    def client(self, address: str, host: str = "10.97.0.1:8000") -> httpx.AsyncClient:
-        """A client of an access network, as the front end sees it."""
-        transport = httpx.ASGITransport(self.here.app, client=(address, 40_000))
-        return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
 
     def reaches(self, source: str, target: str, port: int, node: str = "pe1") -> str:
         """Where a host's new TCP connection gets to; empty: nowhere."""
@@ -93,6 +81,24 @@ class Net:
         return "".join(found)
 
 
+@dataclass(kw_only=True)
+class Net(Reached):
+    """The API over them."""
+
+    here: World
+
+    async def ask(self, method: str, path: str, status: int = 200, **body: Any) -> Any:
+        headers = self.here.as_("operator")
+        answer = await self.here.client.request(method, NET + path, headers=headers, **body)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    def client(self, address: str, host: str = "10.97.0.1:8000") -> httpx.AsyncClient:
+        """A client of an access network, as the front end sees it."""
+        transport = httpx.ASGITransport(self.here.app, client=(address, 40_000))
+        return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
+
+
 @asynccontextmanager
 async def bordered(database: Database, folder: Path, wires: Wires) -> AsyncIterator[Net]:
     bridges, clock = MemoryBridges(wires), SystemClock()
@@ -103,7 +109,7 @@ async def bordered(database: Database, folder: Path, wires: Wires) -> AsyncItera
     running = asyncio.create_task(system.borders.run())
     try:
         async with world(system, static=folder / "no-build") as here:
-            yield Net(here, wires)
+            yield Net(here=here, wires=wires)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -141,6 +147,34 @@ async def test_a_gate_closes_a_network_and_only_that(net: Net) -> None:
     ]
     await net.ask("DELETE", "/access/pe1", 204)
     assert net.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
+
+
+async def test_every_rule_at_a_border_is_explained(net: Net) -> None:
+    await net.ask("PUT", "/access/pe1", json={"front": FRONT})
+    await net.ask("POST", "/clients", 201, json={"address": ANN})
+    await net.ask("PUT", "/services/video", json=SERVICE)
+    await net.ask("PUT", "/moves/f", json=MOVE)
+    said = {(one["step"], one["says"]) for one in await net.ask("GET", "/flows?node=pe1")}
+    outside = "from the network outside"
+    assert said >= {
+        ("access", f"packets of {ANN} ({mac(ANN)}) {outside}; then table services"),
+        (
+            "access",
+            f"packets for any address:80 {outside}; its connection is led to 10.97.0.1:8000, "
+            "then table homes",
+        ),
+        (
+            "services",
+            f"packets for 10.204.0.1:80 {outside}; its connection is led to 10.97.1.1:8080, "
+            "then table homes",
+        ),
+        ("homes", f"packets for 10.202.1.20 {outside}; to the tunnel to c1"),
+        ("homes", "packets of 10.202.1.20 by the tunnel from c1; to the network outside"),
+        ("homes", f"packets {outside}; to the node's own processes"),
+        ("classifier", f"packets {outside}; then table access"),
+    }
+    sunk = "packets of no stream asked for"
+    assert ("classifier", sunk) in said
 
 
 async def test_an_operator_lets_a_client_pass_and_not_any_more(net: Net) -> None:
@@ -349,20 +383,25 @@ async def test_a_restart_closes_nobodys_border(sqlite: Database, tmp_path: Path)
     wires = Wires(sites(NAMES, LINKS))
     async with bordered(sqlite, tmp_path, wires) as net:
         await net.ask("PUT", "/access/pe1", json={"front": FRONT})
-        await net.ask("POST", "/clients", 201, json={"address": ANN})
+        for address in (ANN, BOB):
+            await net.ask("POST", "/clients", 201, json={"address": address})
         await net.ask("PUT", "/services/video", json=SERVICE)
-        before = [await net.ask("GET", path) for path in ("/access", "/clients", "/services")]
     bridges, clock = MemoryBridges(wires), SystemClock()
-    fabric = OpenFlowFabric(wires.sites, DRAWING, bridges, wires.board, TERMS, clock)
+    # Long enough to tell what is said now from what is only not adopted in the end.
+    terms = replace(TERMS, adopt_s=600.0)
+    fabric = OpenFlowFabric(wires.sites, DRAWING, bridges, wires.board, terms, clock)
     await fabric.start()
     system = make_system(sqlite, tmp_path, fabric, Land(fabric=fabric, ethernet=ethernet))
+    switches = Reached(wires=wires)
     try:
+        assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
         await system.borders.start()
-        again = Net(World(system=system, app=None, client=None, city=None, club=None), wires)  # type: ignore[arg-type]
-        assert again.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
-        assert again.reaches(BOB, "192.0.2.1", 443) == ""
-        assert again.reaches(ANN, "10.204.0.1", 80) == "pe1/in 10.97.1.1:8080"
-        assert len(before[1]) == len(system.borders.state.access.clients["pe1"]) == 1
+        assert set(system.borders.state.access.clients["pe1"]) == {ANN, BOB}
+        assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
+        assert switches.reaches(ANN, "10.204.0.1", 80) == "pe1/in 10.97.1.1:8080"
+        await system.borders.sign_out(BOB)
+        assert switches.reaches(BOB, "192.0.2.1", 443) == ""
+        assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
     finally:
         await fabric.close()
 
@@ -388,3 +427,15 @@ async def test_without_switches_of_ours_there_are_no_borders(here: World) -> Non
     page = await here.client.get("/welcome")
     assert page.status_code == 200
     assert "not closed" in page.text
+
+
+async def test_every_rule_of_a_border_is_explained(net: Net) -> None:
+    await net.ask("PUT", "/services/video", json={**SERVICE, "address": "10.204.0.9"})
+    rules = await net.ask("GET", "/flows", params={"node": "pe1"})
+    held = net.wires.net.switches["pe1"].program.rules
+    assert len(rules) == len(held)
+    assert {
+        "TCP to 10.204.0.9:80 (service video) from the network outside; its connection is led to "
+        "10.97.1.1:8080 (a of service video), then table homes"
+    } <= {rule["says"] for rule in rules}
+    assert not any("not asked for" in rule["says"] for rule in rules)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,13 @@ async def until(here: World, plan_id: str, *states: str) -> dict[str, Any]:
 
 async def ended(here: World, plan_id: str) -> dict[str, Any]:
     return await until(here, plan_id, "done", "failed", "cancelled")
+
+
+async def assert_drawn(here: World, plan_id: str) -> None:
+    url = f"/api/v1/plans/{plan_id}/picture"
+    picture = await here.client.get(url, headers=here.as_("operator"))
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/png")
+    assert picture.content.startswith(b"\x89PNG\r\n\x1a\n")
 
 
 class Endless:
@@ -90,6 +98,7 @@ async def test_a_plan_is_asked_for_solved_and_explained(here: World) -> None:
     told = await here.client.get(why, params={"node": "nowhere"}, headers=here.as_("operator"))
     assert (told.status_code, told.json()["code"]) == (404, "umbel.not_in_plan")
 
+    await assert_drawn(here, asked["id"])
     listed = await here.client.get("/api/v1/plans", headers=here.as_("operator"))
     assert [(one["id"], one["state"], one["result"]) for one in listed.json()] == [
         (asked["id"], "done", None)
@@ -110,6 +119,7 @@ async def test_a_front_is_data_and_comes_point_by_point(here: World) -> None:
     steps = [change.body for change in changes if change.kind == "plan"]
     assert [step["state"] for step in steps][:2] == ["waiting", "running"]
     assert steps[-1]["state"] == "done"
+    await assert_drawn(here, asked["id"])
 
 
 async def test_everything_wrong_is_told_at_once(here: World) -> None:
@@ -136,6 +146,9 @@ async def test_an_infeasible_floor_is_a_result_that_names_what_is_short(here: Wo
     assert done["result"]["meaning"] == "infeasible"
     assert done["result"]["plan"] is None
     assert [one["family"] for one in done["result"]["binding"]] == ["(5a)"]
+    url = f"/api/v1/plans/{asked['id']}/picture"
+    nothing = await here.client.get(url, headers=here.as_("operator"))
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "umbel.plan_not_ready")
     told = await here.client.get(
         f"/api/v1/plans/{asked['id']}/why", params={"node": "pop"}, headers=here.as_("operator")
     )
@@ -150,42 +163,41 @@ async def test_operators_alone_may_plan(here: World) -> None:
     assert answer.status_code == 401
 
 
+@pytest.fixture
+def odd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes find `support.works` too."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
+
+
+@pytest.mark.usefixtures("odd")
 async def test_cancelling_stops_the_process_and_forgets_what_is_over(
-    here: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pid_file = tmp_path / "pid"
-    program = (
-        "import os,sys,time; from pathlib import Path;"
-        f"Path({str(pid_file)!r}).write_text(str(os.getpid()));"
-        'print(\'{"progress": {"stage": "stuck"}}\', flush=True); time.sleep(600)'
-    )
-    python = child.WORKER[0]
-    monkeypatch.setattr(child, "WORKER", (python, "-c", program))
+    monkeypatch.setattr(child, "TARGET", "support.works:stuck")
     asked = await ask(here)
     async with asyncio.timeout(60):
-        while (await read(here, asked["id"]))["progress"] != {"stage": "stuck"}:
+        while "pid" not in (progress := (await read(here, asked["id"]))["progress"]):
             await asyncio.sleep(0.05)
+    assert Path(f"/proc/{progress['pid']}").exists()
     path = f"/api/v1/plans/{asked['id']}"
     answer = await here.client.delete(path, headers=here.as_("operator"))
     assert answer.status_code == 204
     assert (await read(here, asked["id"]))["state"] == "cancelled"
-    assert not Path(f"/proc/{pid_file.read_text()}").exists()
+    assert not Path(f"/proc/{progress['pid']}").exists()
     await here.client.delete(path, headers=here.as_("operator"))
     gone = await here.client.get(path, headers=here.as_("operator"))
     assert (gone.status_code, gone.json()["code"]) == (404, "umbel.no_such_plan")
 
 
+@pytest.mark.usefixtures("odd")
 @pytest.mark.parametrize(
-    ("program", "reason"),
-    [
-        ("raise SystemError('no solver today')", "no solver today"),
-        ("import os; os.kill(os.getpid(), 11)", "by signal 11"),
-    ],
+    ("work", "reason"),
+    [("broken", "no solver today"), ("killed", "by signal 11"), ("missing", "no attribute")],
 )
 async def test_a_crash_is_a_failed_plan_with_its_reason(
-    here: World, monkeypatch: pytest.MonkeyPatch, program: str, reason: str
+    here: World, monkeypatch: pytest.MonkeyPatch, work: str, reason: str
 ) -> None:
-    monkeypatch.setattr(child, "WORKER", (child.WORKER[0], "-c", program))
+    monkeypatch.setattr(child, "TARGET", f"support.works:{work}")
     asked = await ask(here)
     found = await ended(here, asked["id"])
     assert found["state"] == "failed"

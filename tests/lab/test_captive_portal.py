@@ -1,32 +1,22 @@
-"""A closed access network, whole: a testbed's switches, the front end, hosts with curl."""
+"""A closed access network and a virtual service, whole: a testbed's switches, the front end as
+`umbel serve` has it, hosts with curl.
+"""
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from support import ovs
-from support.http import PASSWORD, serving
-from support.testbed import Host, Testbed
+from support.http import PASSWORD
+from support.testbed import Testbed
 from support.waiting import until
-from umbel import bootstrap
-from umbel.catalogue.model import UserRole
-from umbel.kit import netns
-from umbel.kit.clock import SystemClock
-from umbel.kit.config import Settings
-from umbel.network.border_service import Land
-from umbel.network.drivers.hosts import NetnsHost
-from umbel.network.spanning import Drawing, Role
 
 pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
 
 from support import overlay_lab
+from support.served_lab import Platform, curl, platform, site
 
 ABSENT = ovs.absent("curl")
 pytestmark = [
@@ -34,84 +24,6 @@ pytestmark = [
     pytest.mark.timeout(180),
     pytest.mark.skipif(bool(ABSENT), reason=ABSENT),
 ]
-DRAWING = Drawing(roles=dict.fromkeys("abc", Role.NONE), links=())
-NET = "/api/v1/network"
-
-
-@dataclass
-class Platform:
-    """A control plane over the testbed, and its operator's client."""
-
-    front: str
-    operator: httpx.AsyncClient
-
-    async def ask(self, method: str, path: str, **body: Any) -> Any:
-        answer = await self.operator.request(method, NET + path, **body)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
-
-
-@asynccontextmanager
-async def platform(bed: Testbed, folder: Path) -> AsyncIterator[Platform]:
-    """As `umbel serve` over the testbed's sites file."""
-    settings = Settings(data_dir=folder, network_file=bed.sites_file)
-    host = NetnsHost({name: node.namespace for name, node in bed.nodes.items()})
-    async with AsyncExitStack() as stack:
-        lab = await stack.enter_async_context(
-            overlay_lab.controlled(bed, DRAWING, overlay_lab.terms(bed.controller))
-        )
-        secrets, clock = bootstrap.load_secrets(folder / "keys"), SystemClock()
-        drivers = replace(
-            bootstrap.real_drivers(settings, secrets, clock),
-            fabric=lab.fabric,
-            switches=lab.fabric,
-            land=Land(fabric=lab.fabric, ethernet=host.ethernet),
-        )
-        system = await bootstrap.assemble(settings, drivers=drivers, clock=clock)
-        stack.push_async_callback(system.close)
-        await system.borders.start()
-        bordering = asyncio.create_task(system.borders.run())
-        stack.push_async_callback(_cancelled, bordering)
-        if not await system.catalogue.users():
-            await system.catalogue.add_user("operator", PASSWORD, UserRole.OPERATOR)
-            await system.catalogue.add_user("ann", PASSWORD, UserRole.VIEWER)
-        _, front = await stack.enter_async_context(serving(system.app(), bed.controller))
-        client = await stack.enter_async_context(httpx.AsyncClient(base_url=front))
-        form = {"grant_type": "password", "username": "operator", "password": PASSWORD}
-        token = (await client.post("/oauth/token", data=form)).json()["access_token"]
-        client.headers["Authorization"] = f"Bearer {token}"
-        yield Platform(front, client)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-
-@asynccontextmanager
-async def site(bed: Testbed, node: str, port: int) -> AsyncIterator[str]:
-    """A web server of a node, far from the front end; says who asked."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        body = f"{node} saw {writer.get_extra_info('peername')[0]}"
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        writer.write((head + body).encode())
-        await writer.drain()
-        writer.close()
-
-    address = bed.nodes[node].management
-    bound = netns.inside(bed.nodes[node].namespace, lambda: socket.create_server((address, port)))
-    async with await asyncio.start_server(answer, sock=bound):
-        yield address
-
-
-async def curl(host: Host, *words: str, within_s: float = 10) -> str:
-    """What a host's curl prints; empty when it gets nothing."""
-    command = ["ip", "netns", "exec", host.namespace, "curl", "-s", "-m", str(within_s), *words]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    said, _ = await process.communicate()
-    return said.decode()
 
 
 async def close(umbel: Platform, *nodes: str) -> None:
@@ -192,6 +104,31 @@ async def test_who_is_signed_in_stays_so_without_a_control_plane_and_with_the_ne
 
             await until(is_led)
             assert await umbel.ask("GET", "/clients") == []
+
+
+async def test_a_virtual_service_is_answered_nearby_and_moved_by_one_call(
+    bed: Testbed, tmp_path: Path
+) -> None:
+    ha, hc = bed.hosts["ha"], bed.hosts["hc"]
+    async with (
+        site(bed, "a", 8081) as near,
+        site(bed, "c", 8081) as far,
+        platform(bed, tmp_path) as umbel,
+    ):
+        surrogates = [
+            {"name": node, "node": node, "address": address, "port": 8081}
+            for node, address in (("a", near), ("c", far))
+        ]
+        made = await umbel.ask(
+            "PUT", "/services/video", json={"port": 80, "surrogates": surrogates}
+        )
+        url = f"http://{made['address']}/"
+        assert await curl(ha, url) == f"a saw {_bare(ha.address)}"
+        assert await curl(hc, url) == f"c saw {_bare(hc.address)}"
+        await umbel.ask("POST", "/services/video/move", json={"node": "a", "surrogate": "c"})
+        assert await curl(ha, url) == f"c saw {_bare(ha.address)}"
+        await umbel.ask("DELETE", "/services/video")
+        assert await curl(ha, url, within_s=1) == ""
 
 
 def _bare(address: str) -> str:

@@ -1,9 +1,9 @@
 """Streams over the operator's real switches: where packets go, and what is survived.
 
-One testbed of five nodes: r sends; the tree to c and e is r-a-b-c and r-e. a-c is a spare beside
-a-b, which a's switch takes by itself; c-e stands in for r-e and b-c when the controller says so.
+One testbed of five nodes for all: overlay_lab.DRAWING says how they are joined.
 """
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -17,12 +17,11 @@ from structlog.testing import capture_logs
 from support import testbed
 from support.testbed import Testbed
 from support.waiting import until
-from umbel.network import events
-from umbel.network.carriage import Door, Path, Receiver
+from umbel.network import carriage, events, moving
+from umbel.network.carriage import Path, Receiver
 from umbel.network.events import LinkDown, LinkUp, PathChanged, SwitchDown, SwitchUp
 from umbel.network.model import Endpoint, Hop
 from umbel.network.signals import SwitchRefused
-from umbel.network.spanning import Drawing, Role
 
 pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
 
@@ -35,36 +34,35 @@ pytestmark = [
     pytest.mark.skipif(bool(testbed.ABSENT), reason=testbed.ABSENT),
 ]
 
-LINKS = (("r", "a"), ("a", "b"), ("b", "c"), ("a", "c"), ("r", "e"), ("c", "e"))
-DRAWING = Drawing(
-    roles={
-        "r": Role.ROOT,
-        **dict.fromkeys("ab", Role.RELAY),
-        **dict.fromkeys("ce", Role.LEAF),
-    },
-    links=LINKS,
-)
+_BFD_MS = 400  # so that a busy machine's switches do not seem to die
 TREE = {("r", "a"), ("a", "b"), ("b", "c"), ("r", "e")}
 MISSES = [f"table={n}, priority=0 actions=goto_table:{n + 1}" for n in (1, 2, 3)]
 
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
-    document = testbed.drawn(("r", "a", "b", "c", "e"), list(LINKS), hosts={"h": "e"})
-    with testbed.running(document, tmp_path_factory.mktemp("overlay")) as up:
+    with overlay_lab.five(tmp_path_factory.mktemp("overlay")) as up:
+        asyncio.run(plugged(up))
         yield up
 
 
+async def plugged(bed: Testbed) -> None:
+    """The tunnels are there already when a test begins: no controller sees them come."""
+    async with control(bed) as first:
+        await first.alive()
+
+
 def control(bed: Testbed, **changes: object) -> AbstractAsyncContextManager[Lab]:
-    given = overlay_lab.terms(bed.controller, bfd_ms=200, **changes)
-    return overlay_lab.controlled(bed, DRAWING, given)
+    given = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS, **changes)
+    return overlay_lab.controlled(bed, overlay_lab.DRAWING, given)
 
 
 @pytest.fixture
 async def lab(bed: Testbed) -> AsyncIterator[Lab]:
-    """All links are whole at the end of each test."""
+    """All links are whole at the end of a test."""
     async with control(bed) as made:
         yield made
+        await made.when(made.heard)
 
 
 async def carried(lab: Lab, *takers: Taker, stream: str = "ev1") -> Endpoint:
@@ -89,7 +87,8 @@ async def came(taker: Taker, since: int = 0) -> Counter[int]:
 async def over(lab: Lab, stream: str, *links: tuple[str, str]) -> None:
     """The stream goes over these links."""
     await lab.when(lambda: set(lab.fabric.overlay.used(stream)) == set(links))
-    await lab.when(lambda: not lab.fabric.problems)
+    await lab.settled()
+    assert not lab.fabric.problems
 
 
 def told(lab: Lab, *kinds: type[events.Event]) -> list[events.Event]:
@@ -228,8 +227,8 @@ async def test_a_killed_switch_is_told_gone_round_and_taken_back(bed: Testbed, l
 async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> None:
     with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
         hops = [Hop(source_node="r", target=taker.end) for taker in (at_c, at_e)]
-        first = overlay_lab.terms(bed.controller, bfd_ms=200)
-        with overlay_lab.another(bed, DRAWING, first, "ev1", hops) as process:
+        first = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS)
+        with overlay_lab.another(bed, overlay_lab.DRAWING, first, "ev1", hops) as process:
             before = held(bed)
             (rule,) = (line for line in before["r"][0] if "nw_dst=" in line)
             address, port = rule.split("nw_dst=")[1].split()[0].split(",tp_dst=")
@@ -273,19 +272,16 @@ async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
         await lab.carry("warm", "r", at_e)
         await lab.alive()
         leaving, coming = (
-            Path(
-                leaf=taker.end.node,
-                receiver=Receiver(address=taker.end.address, port=taker.end.port, door=Door.INSIDE),
-            )
+            Path(leaf=taker.end.node, receiver=carriage.process(taker.end))
             for taker in (at_c, at_e)
         )
         with overlay_lab.sending(bed, "r", to, rate=1000) as sender:
             sender.begin()
             old = await came(at_c, 100)
-            await lab.fabric.change(lab.fabric.overlay.prepare("ev1", leaving, coming))
+            await moving.prepare(lab.fabric, "ev1", leaving, coming)
             new = await came(at_e)
             old += await came(at_c, min(new))
-            await lab.fabric.change(lab.fabric.overlay.commit("ev1"))
+            await moving.commit(lab.fabric, "ev1")
             new += await came(at_e, max(new) + 200)
             count = await sender.stop()
         new += await came(at_e, count - 2) if max(new) < count - 1 else Counter()
@@ -347,12 +343,7 @@ async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> Non
             overlay_lab.relaying(bed, "a", to, "A") as at_a,
         ):
             for function in (at_b, at_a, None):  # it appears, moves and dies
-                hosts = {}
-                if function is not None:
-                    process = Receiver(
-                        address=function.address, port=function.port, door=Door.INSIDE
-                    )
-                    hosts = {function.node: process}
+                hosts = {function.node: carriage.process(function)} if function else {}
                 await lab.fabric.change(lab.fabric.overlay.carry(replace(wish, hosts=hosts)))
                 assert not lab.fabric.problems
                 count = await overlay_lab.sent(bed, "r", to)

@@ -98,9 +98,9 @@ def listener(address: str) -> Iterator[tuple[int, list[str]]]:
             thread.join(timeout=25)
 
 
-def test_nodes_have_daemons_and_addresses_and_no_bridge(three_nodes: Testbed) -> None:
-    up = three_nodes
-    assert list(up.nodes) == ["a", "b", "c"]
+def test_nodes_have_daemons_and_addresses_and_no_bridge(bare_nodes: Testbed) -> None:
+    up = bare_nodes
+    assert list(up.nodes) == ["a", "b"]
     for number, node in enumerate(up.nodes.values(), start=1):
         assert node.number == number
         assert node.namespace == f"{up.name}-{node.name}"
@@ -117,6 +117,13 @@ def test_nodes_have_daemons_and_addresses_and_no_bridge(three_nodes: Testbed) ->
     written = sitesfile.parse(files.read(up.sites_file))
     assert written == up.sites
     assert (written.controller, written.namespaces) == (up.controller, up.name)
+
+
+@pytest.fixture(scope="module")
+def bare_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    """a - b with a host at b, as they come up; where bridges were, ov0 went with them."""
+    with running(TWO, tmp_path_factory.mktemp("bare")) as up:
+        yield up
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from support import ovs
+from support import ovs, testbed
 from support.waiting import until
+from umbel import bootstrap
+from umbel.kit import netns
+from umbel.kit.config import Settings
 from umbel.network import crossings, mobility
 from umbel.network.borders import Borders
 from umbel.network.mobility import Mobile, Stays
+from umbel.network.model import Hop
 
 pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
 
-from support import border_lab
+from support import border_lab, overlay_lab
 from support.border_lab import FN, FN_MAC, TOPOLOGY, Ground, Lab, Labs, heard, packets
 from umbel.network.drivers.wireguard import CrossedBridges
 
@@ -28,7 +32,7 @@ pytestmark = [
     pytest.mark.timeout(180),
     pytest.mark.skipif(bool(ABSENT), reason=ABSENT),
 ]
-UDP = 17
+UDP, ICMP = 17, 1
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +113,35 @@ def _program(tunnel: str) -> int:
             if words[0] == b"wireguard-go" and tunnel.encode() in words:
                 return int(folder.name)
     raise AssertionError(f"no program has {tunnel}")
+
+
+async def test_a_testbeds_link_into_another_domain_is_encrypted_by_the_platform(
+    tmp_path: Path,
+) -> None:
+    document = testbed.line("a", "b")
+    document["links"][0]["crosses"] = True  # type: ignore[index]
+    with testbed.running(document, tmp_path / "bed") as bed:
+        settings = Settings(data_dir=tmp_path, network_file=bed.sites_file, openflow_port=0)
+        async with bootstrap.opened(settings) as system:
+            with (
+                overlay_lab.taking(bed, "b") as (taker,),
+                heard(bed.nodes["a"].namespace, "wire2") as wire,
+            ):
+                assert system.overlay is not None
+                fabric = system.overlay.fabric
+                hops = [Hop(source_node="a", target=taker.end)]
+                (to,) = (await fabric.ensure("feed", hops)).values()
+
+                async def arrives() -> bool:
+                    await overlay_lab.sent(bed, "a", to, most=5)
+                    return bool(taker.took())
+
+                await until(arrives)
+                seen = [frame[14:] for frame in packets(wire) if frame[12:14] == b"\x08\x00"]
+        # An end that is not there yet is told so by ICMP.
+        assert {UDP} <= {packet[9] for packet in seen} <= {UDP, ICMP}
+        ports = {int.from_bytes(packet[20:22], "big") for packet in seen if packet[9] == UDP}
+        assert ports == {51821, 51822}
+        assert not any(bytes(96) in packet for packet in seen)
+        assert netns.named(f"{bed.name}-a-")
+    assert not netns.named(f"{bed.name}-")

@@ -8,35 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from support.overlaid import DRAWING, LINKS, overlaid
 from support.receiver import Receiver, receiving, response
-from support.switchboard import MemoryBridges, sites
 from support.switchboard import World as Wires
 from support.waiting import until
-from support.world import World, world
-from umbel.kit.clock import LoopClock
+from support.world import World
 from umbel.network import events
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
-from umbel.network.ground import Pace
-from umbel.network.spanning import Drawing, Role
+from umbel.network.spanning import Drawing
 from umbel.notify import signing
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.model import Kind
-
-EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")
-LINKS = (
-    ("pe1", "c1"),
-    ("pe2", "c1"),
-    ("pe3", "c1"),
-    ("pe3", "c2"),
-    ("pe4", "c2"),
-    ("pe5", "c2"),
-    ("c1", "c2"),
-)
-DRAWING = Drawing(
-    roles={**dict.fromkeys(EDGES, Role.LEAF), "c1": Role.RELAY, "c2": Role.RELAY}, links=LINKS
-)
-TERMS = Terms(host="127.0.0.1", adopt_s=0.0, pace=Pace(hold_down_s=0.1, grace_s=0.1))
 
 
 @dataclass
@@ -67,24 +49,17 @@ class Here:
 
 @asynccontextmanager
 async def here(folder: Path) -> AsyncIterator[Here]:
-    wires, courier = Wires(sites(tuple(DRAWING.roles), LINKS)), HttpCourier()
-    fabric = OpenFlowFabric(
-        wires.sites, DRAWING, MemoryBridges(wires), wires.board, TERMS, LoopClock()
-    )
-    async with (
-        receiving() as receiver,
-        world(folder, fabric=fabric, switches=fabric, courier=courier) as platform,
-    ):
-        made = Here(platform, wires, fabric, receiver)
-        fabric.watch(made.seen.append)
-        task = asyncio.create_task(platform.system.notifier.run())
+    courier = HttpCourier()
+    async with receiving() as receiver, overlaid(folder, courier=courier) as made:
+        it = Here(made.platform, made.wires, made.fabric, receiver)
+        made.fabric.watch(it.seen.append)
+        task = asyncio.create_task(made.platform.system.notifier.run())
         try:
-            yield made
+            yield it
         finally:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            await fabric.close()
             await courier.close()
 
 

@@ -170,26 +170,14 @@ class Lab:
     @contextmanager
     def talking(self, host: str, address: str, port: int = 80) -> Iterator[Talk]:
         """One connection, as long as it lasts."""
-        command = _within(self.ground.spaces[host], _CLIENT, address, str(port))
-        with subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as process:
-            try:
-                yield Talk(process)
-            finally:
-                process.kill()
+        with talking(self.ground.spaces[host], address, port) as talk:
+            yield talk
 
     def plug_function(self, node: str) -> None:
         """The function's only device is on a cable to this node. Its sockets stay open."""
         function, space = self.ground.spaces["fn"], self.ground.spaces[node]
-        for device in json.loads(run("ip", "-n", function, "-json", "link", "show")):
-            if device["ifname"] == "eth0":
-                run("ip", "-n", function, "link", "delete", "eth0")
-        _host(space, "tofn", function, FN_MAC, f"{FN}/24", "10.202.1.1")
+        unplug(function)
+        plug(space, "tofn", function, FN_MAC, f"{FN}/24", "10.202.1.1")
 
     def _in(self, host: str, *command: str) -> str:
         done = subprocess.run(
@@ -200,6 +188,29 @@ class Lab:
             check=False,
         )
         return done.stdout
+
+
+@contextmanager
+def talking(space: str, address: str, port: int = 80) -> Iterator[Talk]:
+    """One connection from a namespace, as long as it lasts."""
+    with subprocess.Popen(
+        _within(space, _CLIENT, address, str(port)),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            yield Talk(process)
+        finally:
+            process.kill()
+
+
+@contextmanager
+def answering(space: str, *there: str) -> Iterator[None]:
+    """HTTP servers in a namespace, each as NAME,ADDRESS,PORT."""
+    with _running(_within(space, _SERVER, *there)):
+        yield
 
 
 @contextmanager
@@ -216,15 +227,15 @@ def ground(folder: Path, *, crossed: bool = False) -> Iterator[Ground]:
         _nodes(spaces)
         for number, node in enumerate(("pe1", "pe2") if crossed else (), 1):
             run("ip", "-n", spaces[node], "addr", "add", f"192.0.2.{number}/30", "dev", "wire0")
-        _host(spaces["pe1"], "toh1", spaces["h1"], H1_MAC, "10.202.1.10/24", "10.202.1.1")
-        _host(spaces["pe2"], "toh2", spaces["h2"], "", "10.202.2.10/24", "10.202.2.1")
+        plug(spaces["pe1"], "toh1", spaces["h1"], H1_MAC, "10.202.1.10/24", "10.202.1.1")
+        plug(spaces["pe2"], "toh2", spaces["h2"], "", "10.202.2.10/24", "10.202.2.1")
         for space in ("pe1", "pe2", "fn"):
             there = [
                 f"{name},{'' if space == 'fn' else address},{port}"
                 for name, (at, address, port) in SERVERS.items()
                 if at == space
             ]
-            stack.enter_context(_running(_within(spaces[space], _SERVER, *there)))
+            stack.enter_context(answering(spaces[space], *there))
         stack.enter_context(_running(_within(spaces["fn"], _ECHO)))
         sites = {
             node: Site(
@@ -303,7 +314,14 @@ def _nodes(spaces: Mapping[str, str]) -> None:
     run("ip", "-n", spaces["pe1"], "route", "add", f"{WEB}/32", "via", "10.97.2.1")
 
 
-def _host(node: str, device: str, host: str, mac: str, address: str, gateway: str) -> None:
+def unplug(host: str) -> None:
+    """The host has no cable any more. Its sockets stay open."""
+    for device in json.loads(run("ip", "-n", host, "-json", "link", "show")):
+        if device["ifname"] == "eth0":
+            run("ip", "-n", host, "link", "delete", "eth0")
+
+
+def plug(node: str, device: str, host: str, mac: str, address: str, gateway: str) -> None:
     """A cable from a node to a host, which has an address and a gateway."""
     ovs.cable(node, device, host, "eth0")
     if mac:

@@ -17,7 +17,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from support import testbed
 from support.testbed import Testbed
 from support.waiting import until
 from umbel.kit import netns
@@ -32,8 +34,20 @@ from umbel.network.events import Event
 from umbel.network.ground import Pace
 from umbel.network.model import Change, Endpoint, Hop
 from umbel.network.signals import Admit, Tell
-from umbel.network.spanning import Drawing
+from umbel.network.spanning import Drawing, Role
 from umbel.network.wiring import Cable
+
+LINKS = (("r", "a"), ("a", "b"), ("b", "c"), ("a", "c"), ("r", "e"), ("c", "e"))
+DRAWING = Drawing(
+    roles={
+        "r": Role.ROOT,
+        **dict.fromkeys("ab", Role.RELAY),
+        **dict.fromkeys("ce", Role.LEAF),
+    },
+    links=LINKS,
+)
+"""r sends; the tree to c and e is r-a-b-c and r-e. a-c is a spare beside a-b, which a's switch
+takes by itself; c-e stands in for r-e and b-c when the controller says so."""
 
 _SENDER = """
 import select, socket, sys, time
@@ -70,6 +84,14 @@ _ETH_P_ALL = 3
 _OUTGOING, _GRE = 4, 47
 _BUFFER = 64 << 20
 _SO_RCVBUFFORCE = 33
+
+
+@contextmanager
+def five(folder: Path) -> Iterator[Testbed]:
+    """A testbed of that drawing, with a host h at e."""
+    document = testbed.drawn(("r", "a", "b", "c", "e"), list(LINKS), hosts={"h": "e"})
+    with testbed.running(document, folder) as up:
+        yield up
 
 
 def terms(host: str, *, bfd_ms: int = 20, **changes: object) -> Terms:
@@ -165,17 +187,22 @@ class Lab:
         await until(ask, within_s=within_s)
 
     async def alive(self) -> None:
-        """All switches are as they are to be, and every tunnel is live at both ends."""
-        await self.fabric.also("", None)  # a look that begins now ends before this does
+        """All switches are as they are to be, every tunnel lives, and no link counts as dead."""
+        await self.settled()
+        await self.when(self.heard)
+        await self.when(lambda: not self.fabric.overlay.ground.dead)
 
-        def all_live() -> bool:
-            for node, plugs in self.fabric.plugs.items():
-                live = {port.number for port in self.fabric.ports(node) if port.live}
-                if not live.issuperset(plugs.toward.values()):
-                    return False
-            return not self.fabric.overlay.ground.dead
+    def heard(self) -> bool:
+        """Whether every tunnel that is plugged is live at both ends."""
+        for node, plugs in self.fabric.plugs.items():
+            live = {port.number for port in self.fabric.ports(node) if port.live}
+            if not live.issuperset(plugs.toward.values()):
+                return False
+        return True
 
-        await self.when(all_live)
+    async def settled(self) -> None:
+        """What was decided until now is in the switches: a look that begins now has ended."""
+        await self.fabric.also("", None)
 
     async def carry(self, stream: str, root: str, *takers: Taker) -> Endpoint:
         """Where the root's process must send."""
@@ -398,7 +425,9 @@ def cut(bed: Testbed, *links: tuple[str, str]) -> Iterator[None]:
 
 
 def _set(bed: Testbed, a: str, b: str, state: str) -> None:
-    bed.nodes[a].run("ip", "link", "set", bed.nodes[a].site.cables[b], state)
+    # Not the switch's own device: vswitchd may turn that on again at any time.
+    (wire,) = [cable.wire for cable in bed.nodes[a].plan.cables if cable.neighbour == b]
+    bed.nodes[a].run("ip", "link", "set", wire, state)
 
 
 def groups(bed: Testbed, node: str) -> list[str]:

@@ -13,10 +13,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
+from umbel.kit import netns
+from umbel.testbed import offload
+
 _SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
-_TOOLS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ip", "ethtool")
+_TOOLS = ("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ip")
 
 
 def absent(*besides: str) -> str:
@@ -25,7 +29,8 @@ def absent(*besides: str) -> str:
         return "not root: namespaces and switches cannot be made"
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing or not _SCHEMA.exists():
-        return "Open vSwitch is not installed (openvswitch-switch)"
+        what = ", ".join(missing) or _SCHEMA.name
+        return f"{what} not installed (openvswitch-switch, iproute2)"
     more = [tool for tool in besides if shutil.which(tool) is None]
     return f"{', '.join(more)} not installed" if more else ""
 
@@ -171,7 +176,7 @@ def cable(a: str, device_a: str, b: str, device_b: str) -> None:
     )
     for namespace, device in ((a, device_a), (b, device_b)):
         run("ip", "-n", namespace, "link", "set", device, "up")
-        run("ip", "netns", "exec", namespace, "ethtool", "-K", device, "tx", "off")
+        netns.inside(namespace, partial(offload.tx_checksums_off, device))
 
 
 def plug(ovs: Ovs, name: str, number: int) -> None:

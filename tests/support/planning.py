@@ -112,6 +112,7 @@ def problems(draw: st.DrawFn, follow_fibre: bool | None = None) -> Problem:
         routes_per_pair=draw(st.integers(1, 2)),
         detour_hops=draw(st.integers(0, 1)),
         cpri_reach_hops=draw(st.integers(0, 2)),
+        serve_reach_hops=draw(st.sampled_from([64, 64, 1])),
         lightpaths_per_path=draw(st.integers(1, 3)),
     )
     return Problem(

@@ -1,6 +1,7 @@
 """Rules on switches in memory: every small network, whole, cut, and while a leaf moves."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import networkx as nx
@@ -216,6 +217,35 @@ def test_a_rollout_loses_nothing_at_any_step(carriage: Carriage, data: st.DataOb
             assert set(out.values()) <= {1}
     assert overlay.held() == want
     assert overlay.send("n0", entry)[0] == once(more)
+
+
+@given(st.data())
+def test_tunnels_that_are_not_there_yet_are_not_counted_on(data: st.DataObject) -> None:
+    """After losses a tree may lead, where no leaf is, over links that are yet to be plugged; those
+    that died stay plugged, as spare ones."""
+    drawing = drawn(data.draw(st.sampled_from(CONNECTED)), leaves=set())
+    leaves = data.draw(st.lists(st.sampled_from(sorted(drawing.roles)), min_size=1, unique=True))
+    last = data.draw(st.dictionaries(st.sampled_from(drawing.links), st.integers(1, 3)))
+    roles = {**drawing.roles, **dict.fromkeys(set(leaves) - {"n0"}, Role.LEAF)}
+    tree = span(Drawing(roles=roles, links=drawing.links), last)
+    carriage = replace(carried(drawing, leaves), tree=tree)
+    needed = {frozenset(link) for link in expected_links(carriage)}
+    rest = [link for link in drawing.links if frozenset(link) not in needed]
+    missing = data.draw(st.sets(st.sampled_from(rest))) if rest else set()
+    overlay = Overlay.of(drawing)
+    overlay.switches = {
+        node: replace(
+            switch,
+            toward={
+                near: port
+                for near, port in switch.toward.items()
+                if not missing & {(node, near), (near, node)}
+            },
+        )
+        for node, switch in overlay.switches.items()
+    }
+    overlay.install(carriage)
+    assert overlay.send("n0") == (once(leaves), Counter())
 
 
 def test_an_all_group_branches_and_a_failover_group_watches() -> None:

@@ -46,9 +46,12 @@ def test_virca_is_considered_first_and_uses_its_period_up() -> None:
     assert control.tick(after, OUTGROWN, 1801.0)[1] is Trigger.DRIFTED
 
 
-@pytest.mark.parametrize(("share", "verdict"), [(0.71, Trigger.DROPPED), (0.72, Trigger.REROUTED)])
+@pytest.mark.parametrize(
+    ("share", "verdict"),
+    [(0.71, Trigger.DROPPED), (0.72, Trigger.REROUTED), (None, Trigger.DROPPED)],
+)
 def test_virca_follows_when_rca_falls_below_four_fifths_of_the_best(
-    share: float, verdict: Trigger
+    share: float | None, verdict: Trigger
 ) -> None:
     planned = control.planned(at(IDLE, 1800.0)[0], 0.9)
     running, _ = control.tick(planned, OUTGROWN, 2200.0)

@@ -64,6 +64,16 @@ def test_ends_serve_others_only_where_allowed() -> None:
     assert ("cell-1", "home") in named(opened)
 
 
+def test_who_serves_is_within_reach_or_the_pop() -> None:
+    network = topologies.fmc_tree()
+    every = {node.name: number for number, node in enumerate(network.nodes)}
+    near = paths.find_routes(network, Routing(serve_reach_hops=1))
+    assert near.sources[every["fixed-1"]] == (0, every["l2-1"], every["fixed-1"])
+    nobody = paths.find_routes(network, Routing(serve_reach_hops=0))
+    assert nobody.sources[every["fixed-1"]] == (0, every["fixed-1"])
+    assert len(near.paths) < 724
+
+
 def test_too_many_paths_is_told() -> None:
     with pytest.raises(TooManyPaths) as caught:
         paths.find_routes(topologies.fmc_tree(), Routing(most_paths=723))

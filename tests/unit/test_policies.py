@@ -102,11 +102,13 @@ def test_qos_takes_the_least_loaded_edge() -> None:
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
 def test_nobody_has_room(policy: Policy) -> None:
-    full = {name: room(name, cores_free=0.0) for name in TOPOLOGY.nodes}
-    with pytest.raises(NoCapacity) as refusal:
-        policy.assign(view(planted(), nodes=full), X, "pe4")
-    assert refusal.value.code == "umbel.no_capacity"
-    assert refusal.value.retry_after_s
+    for lack, reason in (("cores_free", "cpu"), ("mbps_free", "bandwidth")):
+        full = {name: room(name, **{lack: 0.0}) for name in TOPOLOGY.nodes}
+        with pytest.raises(NoCapacity) as refusal:
+            policy.assign(view(planted(), nodes=full), X, "pe4")
+        assert refusal.value.code == "umbel.no_capacity"
+        assert refusal.value.details["reason"] == reason
+        assert refusal.value.retry_after_s
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)

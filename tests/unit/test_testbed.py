@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from umbel.compute import inventory
 from umbel.kit.errors import Invalid
-from umbel.network import files, topology
+from umbel.network import files, sitesfile, slices, topology
 from umbel.network.drivers.ovsdb.layout import inside_mac
 from umbel.network.topology import BadNetwork
 from umbel.testbed import build, plan, script, shaping, state
@@ -39,8 +39,12 @@ def networks(draw: st.DrawFn) -> object:
     links = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
     return {
         "nodes": [{"name": n, "address": f"127.0.{i}.1"} for i, n in enumerate(nodes, start=1)],
-        "links": [{"a": a, "b": b, "mbps": draw(st.floats(0.01, 1e5))} for a, b in links],
+        "links": [
+            {"a": a, "b": b, "mbps": draw(st.floats(0.01, 1e5)), "crosses": draw(st.booleans())}
+            for a, b in links
+        ],
         "hosts": [{"name": name, "node": draw(st.sampled_from(nodes))} for name in hosts],
+        "slices": {"gold": {"min_mbps": draw(st.floats(0.1, 8)), "max_mbps": 8}},
     }
 
 
@@ -95,9 +99,27 @@ def test_the_sites_file_gives_the_same_testbed_again(document: object) -> None:
     written = plan.document(made)
     assert plan.plan(written, "umbel", 100) == made
     assert topology.parse(written) == topology.parse(document)
+    assert slices.inspect(written) == slices.inspect(document)
     assert [node.address for node in inventory.parse(written).nodes] == [
         node.management for node in made.nodes
     ]
+
+
+def test_a_link_over_foreign_ground_has_addresses_there_and_a_cable_to_be_made() -> None:
+    links = [{"a": "a", "b": "b", "crosses": True}, {"a": "b", "b": "c"}]
+    nodes = [{"name": name, "address": f"127.0.{i}.1"} for i, name in enumerate("abc", 1)]
+    document = {"nodes": nodes, "links": links}
+    made = plan.plan(document, "umbel", 99)
+    a, b, _ = (node.site for node in made.nodes)
+    assert a.crossings == {"b": "10.205.0.1:51822"}
+    assert b.crossings == {"a": "10.205.0.2:51821"}
+    assert b.cables == {"a": sitesfile.crossing_cable("a"), "c": "link3"}
+    assert sitesfile.parse(plan.document(made)).sites == tuple(node.site for node in made.nodes)
+    lines = "\n".join(script.node(made, made.nodes[1]))
+    assert "address add 10.205.0.2/30 dev wire1" in lines
+    assert "link1" not in lines
+    assert sitesfile.crossing_cable("a") not in lines
+    assert "link3" in lines
 
 
 def test_a_bad_network_is_refused_with_every_problem() -> None:

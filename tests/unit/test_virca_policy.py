@@ -100,8 +100,16 @@ def test_a_full_node_of_the_plan_is_passed_over() -> None:
 
 def test_where_every_node_that_is_on_is_full_there_is_no_capacity() -> None:
     at_root = steered(FEW, frozenset({"pe1"}))
-    with pytest.raises(NoCapacity):
+    with pytest.raises(NoCapacity) as refusal:
         Virca().assign(seen(at_root, pe1=room("pe1", cores_free=0.0)), X, "pe4")
+    assert refusal.value.details["reason"] == "cpu"
+
+
+def test_a_refusal_says_that_bandwidth_is_short() -> None:
+    at_root = steered(FEW, frozenset({"pe1"}))
+    with pytest.raises(NoCapacity, match="bandwidth") as refusal:
+        Virca().assign(seen(at_root, pe1=room("pe1", mbps_free=0.0)), X, "pe4")
+    assert refusal.value.details == {"event": X, "access_node": "pe4", "reason": "bandwidth"}
 
 
 def test_running_viewers_count_against_the_budgets() -> None:

@@ -202,8 +202,6 @@ class Planning:
         except Exception:
             log.exception("planner crashed")
             self._fail("an error of ours")
-        finally:
-            self._samples.clear()
 
     def _fail(self, reason: str) -> None:
         self._control = control.after(self._control, Trigger.FAILED)
@@ -215,21 +213,23 @@ class Planning:
         problem = self._problem(demand, self._up())
         kept = in_force.plan.infrastructure if in_force is not None else None
         answer = await self.solver.solve(self._job((problem,), kept))
-        verdict = control.judge(self._control, answer.share, self.pace.periods)
-        if answer.result.plan is None:
-            verdict = Trigger.DROPPED
+        share = answer.share if answer.result.plan is not None else None
+        verdict = control.judge(self._control, share, self.pace.periods)
         self._control = control.after(self._control, verdict)
         if verdict is Trigger.REROUTED:
             await self._apply(answer, may_rest=False)
         return verdict
 
     async def _plan(self, demand: Audience, trigger: Trigger) -> None:
-        """ViRCA, on as few nodes as serve everybody: those with an encoder are on anyhow, and
-        those that are up already need no waking and no move."""
+        """ViRCA, on as few nodes as serve everybody: those with an encoder are on anyhow, viewers
+        of those that serve need not move, and those that are up need no waking."""
         needed, every = await self._needed(), self._sound()
-        stages = dict.fromkeys([needed & every, (needed | self._up()) & every, every])
+        seen = self.collector.watching.items()
+        serving = frozenset(node for (_, _, node), count in seen if count and node)
+        wider = (needed, needed | serving, needed | serving | self._up(), every)
+        stages = dict.fromkeys(nodes & every for nodes in wider)
         answer = await self.solver.solve(
-            self._job(tuple(self._problem(demand, serving) for serving in stages))
+            self._job(tuple(self._problem(demand, nodes) for nodes in stages))
         )
         if answer.result.plan is None:
             self._fail(f"the solver says {answer.result.meaning}")
@@ -247,6 +247,7 @@ class Planning:
         made = steering.steering_of(plan, guide, compute.nodes(), needed)
         resting = made.resting if may_rest else made.resting & compute.resting()
         resting -= self._claimed
+        self._samples.clear()
         self.answer = answer
         self.collector.steering = replace(made, resting=resting)
         compute.rest(resting)

@@ -7,14 +7,23 @@ Free is capacity minus what is measured and minus what was promised but is not m
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.steering import Steering, Watch
 from umbel.kit.errors import Exhausted, NotFound
 from umbel.network.paths import Way
+from umbel.planner.admission import Reason
 
 EDGE, FORWARDER, ACQUIRER = "edge", "forwarder", "acquirer"
+_WHY: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.CPU: "there is no CPU left",
+        Reason.BANDWIDTH: "there is no bandwidth left",
+        Reason.UNREACHABLE: "no edge that has room can be reached",
+    }
+)
 
 
 class NoCapacity(Exhausted):
@@ -134,6 +143,28 @@ class View:
             and not room.is_closed
             and room.cores_free >= costs.function_cores + costs.stream_cores
             and room.memory_free_mb >= costs.function_mb
+        )
+
+    def shortage(self, event: str) -> Reason:
+        """What every node that is on lacks for one more viewer of the event."""
+        usable = [n for n in self.nodes.values() if n.is_access and not n.is_closed]
+        if not usable:
+            return Reason.UNREACHABLE
+        able = [n for n in usable if self.edges_at(n.name) or self.fits_function(n.name)]
+        able = [n for n in able if n.cores_free >= self.costs.viewer_cores]
+        if not able:
+            return Reason.CPU
+        has_rate = any(n.mbps_free >= self.mbps(event) for n in able)
+        return Reason.UNREACHABLE if has_rate else Reason.BANDWIDTH
+
+    def refusal(self, event: str, access_node: str, reason: Reason | None = None) -> NoCapacity:
+        """To be raised for a viewer whom nobody can serve; says why."""
+        why = reason or self.shortage(event)
+        return NoCapacity(
+            f"No edge can take another viewer of this event now: {_WHY[why]}; try again shortly.",
+            event=event,
+            access_node=access_node,
+            reason=why.value,
         )
 
     def fits_path(self, nodes: Iterable[str], mbps: float) -> bool:

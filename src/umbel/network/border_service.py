@@ -105,6 +105,11 @@ class BorderService:
         return self._kept.borders
 
     @property
+    def known(self) -> Borders:
+        """The same; nothing where no network is programmed."""
+        return self._kept.borders
+
+    @property
     def sites(self) -> Mapping[str, Site]:
         """The nodes that have access networks."""
         return self._fabric().sites

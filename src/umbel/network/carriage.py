@@ -12,6 +12,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 from umbel.kit.errors import Conflict, Unprocessable
+from umbel.network.model import Endpoint
 from umbel.network.spanning import SpanningTree
 
 MOST_STREAMS, _MOST_PORTS = 0xFFFE, 0x3FFF  # both go into the ids of groups
@@ -114,13 +115,15 @@ class Path:
 class Move:
     """A leaf on its way from one node to another: packets are cloned to both. `function` is the
     port its function will have there; 0: none moves. With `coming` the receiver is another one
-    there, which gets clones at once, and `leaving` the one at `source` that it stands in for."""
+    there, which gets clones at once, and `leaving` the one at `source` that it stands in for.
+    `refused` is what a switch said against the clones; there are none then."""
 
     source: str
     target: str
     function: int = 0
     leaving: Receiver | None = None
     coming: Receiver | None = None
+    refused: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,11 @@ class Carriage:
         if self.move is None or self.move.target != node or node in self.functions:
             return 0
         return 0 if any(path.leaf == node for path in self.paths) else self.move.function
+
+
+def process(end: Endpoint) -> Receiver:
+    """A process of a node as the receiver of a stream."""
+    return Receiver(address=end.address, port=end.port, door=Door.INSIDE)
 
 
 def prepare(carriage: Carriage, source: str, target: str, function: int = 0) -> Carriage:
@@ -201,8 +209,10 @@ def _begun(carriage: Carriage, move: Move) -> Carriage:
 
 def commit(carriage: Carriage) -> Carriage:
     """The leaf is where it was moved to, with its function; its old path is gone. Raises BadMove
-    without a move."""
+    without a move, or when a switch refused it."""
     move = _moving(carriage)
+    if move.refused:
+        raise BadMove(f"The leaf cannot move: {move.refused}", leaf=move.source)
     if move.coming:
         left, come = (
             Path(leaf=move.source, receiver=move.leaving),

@@ -1,11 +1,14 @@
 """Every rule in words: whose packets it is for, which step of the pipeline, where they go. Pure.
 
-In: what a switch holds, how it is plugged, and the streams that are asked for. Out: a line a rule.
+In: what a switch holds, how it is plugged, the streams that are asked for, and the borders. Out: a
+line a rule.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from umbel.network import border_words
+from umbel.network.borders import Borders
 from umbel.network.model import (
     BACK,
     Action,
@@ -23,6 +26,9 @@ from umbel.network.model import (
 from umbel.network.overlay import Overlay
 from umbel.network.pipeline import Table
 from umbel.network.sites import Plugs
+
+_TABLES: Mapping[int, str] = {table.value: table.name.lower() for table in Table}
+_NO_BORDERS = Borders()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,36 +54,45 @@ class Explained:
     words: str = ""
 
 
-def explain(node: str, held: Program, plugs: Plugs, overlay: Overlay) -> tuple[Explained, ...]:
-    """Every rule the switch holds, in the pipeline's order."""
-    names = {wish.stream.number: name for name, wish in overlay.wishes.items()}
-    groups = {group.id: group for group in held.groups}
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What rules of a switch are understood by."""
+
+    plugs: Plugs
+    overlay: Overlay
+    streams: Mapping[int, str]
+    groups: Mapping[int, Group]
+    addresses: border_words.Names
+
+
+def explain(
+    node: str, held: Program, plugs: Plugs, overlay: Overlay, borders: Borders = _NO_BORDERS
+) -> tuple[Explained, ...]:
+    """Every rule the switch holds, in the pipeline's order. `borders` are those it has, if any."""
+    known = _Known(
+        plugs=plugs,
+        overlay=overlay,
+        streams={wish.stream.number: name for name, wish in overlay.wishes.items()},
+        groups={group.id: group for group in held.groups},
+        addresses=border_words.names(borders, node),
+    )
     rules = sorted(held.rules, key=lambda rule: (rule.table, -rule.priority, repr(rule.match)))
-    return tuple(_one(node, rule, groups, plugs, overlay, names) for rule in rules)
+    return tuple(_one(node, rule, known) for rule in rules)
 
 
-def _one(
-    node: str,
-    rule: Rule,
-    groups: Mapping[int, Group],
-    plugs: Plugs,
-    overlay: Overlay,
-    names: Mapping[int, str],
-) -> Explained:
-    stream = names.get(_number(rule), "")
-    ways = tuple(_ways(rule.actions, groups, {}))
-    tables = {table.value: table.name.lower() for table in Table}
-    step = tables.get(rule.table, f"table {rule.table}")
-    root, leaves = _place(overlay, stream, node)
+def _one(node: str, rule: Rule, known: _Known) -> Explained:
+    stream = known.streams.get(_number(rule), "")
+    ways = tuple(_ways(rule.actions, known.groups, {}))
+    root, leaves = _place(known.overlay, stream, node)
     return Explained(
         node=node,
         rule=rule,
-        step=step,
+        step=_TABLES.get(rule.table, f"table {rule.table}"),
         stream=stream,
         root=root,
         leaves=leaves,
         ways=ways,
-        words=_words(rule, stream, ways, plugs, tables),
+        words=_words(rule, stream, ways, known),
     )
 
 
@@ -122,29 +137,34 @@ def _group_ways(
         yield from found
 
 
-def _translated(action: Translate, tables: Mapping[int, str]) -> str:
-    then = f"then table {tables.get(action.table, action.table)}"
+def _translated(action: Translate, known: _Known) -> str:
+    then = f"then table {_TABLES.get(action.table, action.table)}"
     if not action.address:
         return f"translated as its connection is, {then}"
-    return f"its connection is led to {action.address}:{action.port}, {then}"
+    where = known.addresses.of(action.address, action.port)
+    return f"its connection is led to {where}, {then}"
 
 
-def _words(
-    rule: Rule, stream: str, ways: Sequence[Way], plugs: Plugs, tables: Mapping[int, str]
-) -> str:
-    on = f"then table {tables.get(rule.goto, rule.goto)}" if rule.goto is not None else ""
+def _words(rule: Rule, stream: str, ways: Sequence[Way], known: _Known) -> str:
+    on = [f"then table {_TABLES.get(rule.goto, rule.goto)}"] if rule.goto is not None else []
     if rule.priority == 0 and not rule.match:
-        return f"what no rule above is for: {on or 'sinks'}"
+        return f"what no rule above is for: {on[0] if on else 'sinks'}"
     port = dict(rule.match).get(Field.IN_PORT)
-    whose = f"stream {stream}" if stream else "packets of no stream asked for"
-    parts = [whose + (f" {_origin(port, plugs)}" if isinstance(port, int) else "")]
-    if rule.metadata:
-        parts.append("known by addresses and ports")
-    if rule.meter:
-        parts.append(f"held to the rate of meter {rule.meter}")
-    parts += [_where(way, plugs) for way in ways]
-    parts += [_translated(a, tables) for a in rule.actions if isinstance(a, Translate)]
-    return "; ".join([*parts, on] if on else parts)
+    origin = f" {_origin(port, known.plugs)}" if isinstance(port, int) else ""
+    said = ["known by addresses and ports"] if rule.metadata else []
+    said += [f"held to the rate of meter {rule.meter}"] if rule.meter else []
+    does = [_where(way, known.plugs) for way in ways]
+    does += [_translated(a, known) for a in rule.actions if isinstance(a, Translate)]
+    ends = [] if does or on else ["sinks"]
+    return "; ".join([_whose(rule, stream, known) + origin, *said, *does, *on, *ends])
+
+
+def _whose(rule: Rule, stream: str, known: _Known) -> str:
+    if stream:
+        return f"stream {stream}"
+    if _number(rule):
+        return "a stream that is not asked for"
+    return border_words.whose(rule, known.addresses)
 
 
 def _origin(port: int, plugs: Plugs) -> str:

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 from umbel.network import carriage
 from umbel.network.carriage import Carriage, Door, Receiver, Switch
@@ -122,7 +123,8 @@ class _Shape:
                 # Above where the spare link comes in, packets run against the tree, and a function
                 # there would send what it makes back to nodes that have it.
                 passive = not any(node in self.functions for node in lost[:-1])
-                if self.ends.get(lost[0]) and passive:
+                whole = all(self._plugged(a, b) for a, b in pairwise(lost))
+                if self.ends.get(lost[0]) and passive and whole:
                     found[lost[0]].append(below)
         return {node: tuple(others) for node, others in found.items()}
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from umbel.network import explain
+from umbel.network.borders import Borders
 from umbel.network.carriage import Path, Stream
 from umbel.network.events import Watch
 from umbel.network.explain import Explained
@@ -20,6 +21,9 @@ from umbel.network.paths import NotInTopology
 from umbel.network.sites import Plugs, Site
 from umbel.network.spanning import Drawing, Pair, SpanningTree, pair
 from umbel.network.store import AskedPath
+
+_NO_BORDERS = Borders()
+_NOT_RESTORED = "it could not be asked for again after a restart: remove it and ask anew"
 
 
 class SwitchPort(Protocol):
@@ -47,9 +51,6 @@ class Switches(Protocol):
 
     async def change(self, overlay: Overlay) -> None:
         """The overlay is to be so; returns when the switches that are connected are."""
-
-    def stream(self, name: str) -> Stream:
-        """The stream of a name with its address, whether it is carried yet or not."""
 
     def connected(self) -> frozenset[str]:
         """The nodes whose switches can be programmed now."""
@@ -163,12 +164,11 @@ class Inspection:
 
     def links(self) -> tuple[LinkState, ...]:
         """Every link of the network, drawn or not."""
-        picture = self.picture()
-        streams = self._streams_by_link()
+        uses, streams = _uses(self.picture()), self._streams_by_link()
         return tuple(
             LinkState(
                 link=link,
-                use=_use(picture, ends),
+                use=uses.get(ends, LinkUse.UNDRAWN),
                 life=self._life(ends),
                 tunnel=self._has_tunnel(ends),
                 streams=tuple(sorted(streams.get(ends, ()))),
@@ -183,26 +183,25 @@ class Inspection:
         overlay = self.fabric.overlay if self.fabric is not None else None
         return overlay.used(stream) if overlay is not None and overlay.carries(stream) else ()
 
-    def flows(self, node: str = "") -> tuple[Explained, ...]:
+    def flows(self, node: str = "", borders: Borders = _NO_BORDERS) -> tuple[Explained, ...]:
         """Every rule that switches hold, or those of one node, in words. Raises NotInTopology."""
         if node and node not in self.topology.nodes:
             raise NotInTopology(f"The network has no node {node}", node=node)
         fabric = self.fabric
         if fabric is None:
             return ()
-        nodes = [name for name in fabric.sites if node in ("", name)]
-        return tuple(
-            one
-            for name in nodes
-            if (held := fabric.held(name)) is not None
-            for one in explain.explain(name, held, fabric.plugs.get(name, Plugs()), fabric.overlay)
-        )
+        found: list[Explained] = []
+        for name in fabric.sites:
+            held, plugs = fabric.held(name), fabric.plugs.get(name, Plugs())
+            if node in ("", name) and held is not None:
+                found += explain.explain(name, held, plugs, fabric.overlay, borders)
+        return tuple(found)
 
     def path(self, asked: AskedPath) -> PathState:
         """How a path that was asked for fares."""
         fabric, name = self.fabric, asked.wish.stream.name
         if fabric is None or name not in fabric.overlay.wishes:
-            why = ("it is not carried: the network is not programmed now",)
+            why = ("the network is not programmed now" if fabric is None else _NOT_RESTORED,)
             return PathState(
                 asked=asked, stream=asked.wish.stream, links=(), problems=why, moving=None
             )
@@ -239,16 +238,13 @@ class Inspection:
         return LinkLife.UP if self._has_tunnel(ends) else LinkLife.UNWATCHED
 
 
-def _use(picture: Picture, ends: Pair) -> LinkUse:
-    drawn = {pair(*link) for link in picture.drawing.links}
-    if ends not in drawn:
-        return LinkUse.UNDRAWN
-    tree = picture.tree
-    if tree is not None and ends in {pair(*link) for link in tree.links}:
-        return LinkUse.TREE
-    if tree is not None and ends in {pair(*link) for link in tree.redundant}:
-        return LinkUse.SPARE
-    return LinkUse.CUT
+def _uses(picture: Picture) -> Mapping[Pair, LinkUse]:
+    """What the drawn links are; others are not drawn."""
+    uses = {pair(*link): LinkUse.CUT for link in picture.drawing.links}
+    if picture.tree is not None:
+        uses |= {pair(*link): LinkUse.SPARE for link in picture.tree.redundant}
+        uses |= {pair(*link): LinkUse.TREE for link in picture.tree.links}
+    return uses
 
 
 def _problems(fabric: Switches, name: str, leaf: str) -> tuple[str, ...]:

@@ -6,12 +6,14 @@ from enum import StrEnum
 
 @dataclass(frozen=True, kw_only=True)
 class Link:
-    """An undirected link between two nodes: capacity each way in Mbit/s, delay one way in ms."""
+    """An undirected link between two nodes: capacity each way in Mbit/s, delay one way in ms; it
+    `crosses` ground that is not the operator's, or not."""
 
     a: str
     b: str
     mbps: float = 1000.0
     delay_ms: float = 1.0
+    crosses: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

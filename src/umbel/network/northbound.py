@@ -15,8 +15,8 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
-from umbel.network import drawings
-from umbel.network.carriage import BadCarriage, Door, Path, Receiver, Stream
+from umbel.network import drawings, moving, wiring
+from umbel.network.carriage import BadCarriage, BadMove, Door, Path, Receiver, Stream
 from umbel.network.inspection import Inspection, PathState, Picture, Switches
 from umbel.network.model import Topology
 from umbel.network.overlay import Overlay, Wish
@@ -67,15 +67,16 @@ class Northbound:
         if self._fabric is None:
             return
         drawing, paths = await self._asked_before()
+        overlay = self._fabric.overlay
         if drawing is not None:
-            await self._restored("drawing", self._fabric.overlay.draw(drawing))
+            overlay = overlay.draw(drawing)
         for asked in paths:
             try:
-                after = self._with(self._fabric, asked)
-            except UmbelError as error:
-                log.warning("path not restored", path=asked.id, reason=error.message)
-                continue
-            await self._restored(asked.id, after)
+                overlay = overlay.path_keep(_wish(overlay, asked), asked.path)
+            except BadCarriage as error:
+                log.warning("path not restored", path=asked.id, **error.details)
+        # All at once: of what is removed meanwhile nothing comes back.
+        await self._fabric.change(overlay)
 
     async def _asked_before(self) -> tuple[Drawing | None, list[AskedPath]]:
         """What the rows say; a database that is away is waited for."""
@@ -85,12 +86,6 @@ class Northbound:
             except Unavailable as error:
                 log.warning("waiting for the database", reason=error.message)
                 await asyncio.sleep(_RETRY_S)
-
-    async def _restored(self, what: str, overlay: Overlay) -> None:
-        try:
-            await self._switches().change(overlay)
-        except UmbelError as error:
-            log.warning("not restored", what=what, reason=error.message)
 
     # -- what is asked ----------------------------------------------------------------------
 
@@ -114,12 +109,18 @@ class Northbound:
         """A path more: of a stream of the operator's own, whose address is allotted where `wish`
         names none. Raises BadCarriage, StreamTaken, NotProgrammed."""
         fabric = self._switches()
-        stream = _filled(wish.stream, fabric.stream(wish.stream.name))
+        stream = _filled(wish.stream, fabric.overlay)
         wish = replace(wish, stream=replace(stream, number=0))
         asked = AskedPath(id=new_id("path"), at_s=self._clock.now_s(), wish=wish, path=path)
         await self._may(fabric, asked)
-        after = self._with(fabric, asked)
+        _with(fabric.overlay, asked)
         await self._store.add(asked)
+        # The overlay may be another by now: another request, a link that was lost.
+        try:
+            after = _with(fabric.overlay, asked)
+        except UmbelError:
+            await self._store.remove(asked.id, self._clock.now_s())
+            raise
         await fabric.change(after)
         return self.inspection.path(asked)
 
@@ -134,28 +135,38 @@ class Northbound:
 
     async def prepare(self, id_: str, coming: Path) -> PathState:
         """The path's stream is cloned to where its leaf will be. Raises UnknownPath, BadMove,
-        BadCarriage, NotProgrammed."""
+        BadCarriage, NoPath, SwitchRefused, NotProgrammed."""
         fabric, asked = self._switches(), await self._store.path(id_)
         _check_receiver(coming)
         name = asked.wish.stream.name
-        await fabric.change(fabric.overlay.prepare(name, asked.path, coming))
+        wish = fabric.overlay.wishes.get(name)
+        if wish is not None and coming in wish.paths:
+            raise BadMove(f"The receiver at {coming.leaf} gets it already", leaf=coming.leaf)
+        await moving.prepare(fabric, name, asked.path, coming)
         return self.inspection.path(asked)
 
     async def commit(self, id_: str) -> PathState:
-        """The path ends where it was moved to. Raises UnknownPath, BadMove, NotProgrammed."""
-        fabric, asked = self._switches(), await self._store.path(id_)
-        name, moving = asked.wish.stream.name, self.inspection.path(asked).moving
-        after = fabric.overlay.commit(name)
-        if moving is not None:
-            asked = replace(asked, path=moving)
-            await self._store.moved(asked, self._clock.now_s())
-        await fabric.change(after)
+        """The path ends where it was moved to. Raises UnknownPath, BadMove, NoPath, SwitchRefused,
+        NotProgrammed."""
+        fabric, before = self._switches(), await self._store.path(id_)
+        name = before.wish.stream.name
+        asked = replace(before, path=self._coming(before))
+        moving.check(fabric, name)
+        await self._store.moved(asked, self._clock.now_s())
+        try:
+            self._coming(before)
+            moving.check(fabric, name)
+        except UmbelError:
+            await self._store.moved(before, self._clock.now_s())
+            raise
+        await moving.commit(fabric, name)
         return self.inspection.path(asked)
 
     async def abort(self, id_: str) -> PathState:
         """The path stays where it was. Raises UnknownPath, BadMove, NotProgrammed."""
         fabric, asked = self._switches(), await self._store.path(id_)
-        await fabric.change(fabric.overlay.abort(asked.wish.stream.name))
+        self._coming(asked)
+        await moving.abort(fabric, asked.wish.stream.name)
         return self.inspection.path(asked)
 
     # -- inside -----------------------------------------------------------------------------
@@ -171,21 +182,40 @@ class Northbound:
         if not ours and name in fabric.overlay.wishes:
             raise StreamTaken(f"stream {name} is carried for somebody else", stream=name)
         if any(one.wish != asked.wish for one in ours):
-            raise StreamTaken(f"stream {name} has another root, sender or address", stream=name)
+            raise _taken_otherwise(name)
         if any(one.path == asked.path for one in ours):
             raise StreamTaken(f"stream {name} has this path already", stream=name)
 
-    @staticmethod
-    def _with(fabric: Switches, asked: AskedPath) -> Overlay:
-        stream = asked.wish.stream
-        wish = replace(asked.wish, stream=_filled(stream, fabric.stream(stream.name)))
-        return fabric.overlay.path_add(wish, asked.path)
+    def _coming(self, asked: AskedPath) -> Path:
+        coming = self.inspection.path(asked).moving
+        if coming is None:
+            raise BadMove(f"The path to {asked.path.leaf} is not being moved", path=asked.id)
+        return coming
 
 
-def _filled(stream: Stream, allotted: Stream) -> Stream:
-    """The stream as asked for, with what it leaves open."""
+def _with(overlay: Overlay, asked: AskedPath) -> Overlay:
+    wish = _wish(overlay, asked)
+    held = overlay.wishes.get(wish.stream.name, wish)
+    if (held.root, held.sender, held.stream) != (wish.root, wish.sender, wish.stream):
+        raise _taken_otherwise(wish.stream.name)
+    return overlay.path_add(wish, asked.path)
+
+
+def _wish(overlay: Overlay, asked: AskedPath) -> Wish:
+    return replace(asked.wish, stream=_filled(asked.wish.stream, overlay))
+
+
+def _filled(stream: Stream, overlay: Overlay) -> Stream:
+    """The stream as asked for, with what it leaves open: as it is carried, or else allotted."""
+    held = overlay.wishes.get(stream.name)
+    others = [wish.stream for wish in overlay.wishes.values()]
+    allotted = held.stream if held else wiring.allot(stream.name, others)
     target, port = stream.target or allotted.target, stream.port or allotted.port
     return replace(stream, number=allotted.number, target=target, port=port)
+
+
+def _taken_otherwise(name: str) -> StreamTaken:
+    return StreamTaken(f"stream {name} has another root, sender or address", stream=name)
 
 
 def _check_receiver(path: Path) -> None:

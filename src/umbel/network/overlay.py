@@ -9,7 +9,7 @@ dead link's tunnel stays: it tells when the link is back. Dead links come last i
 then those that died and came back, so that a link which comes back is redundant and moves nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -41,7 +41,8 @@ class Wish:
     def leaves(self) -> frozenset[str]:
         """The nodes where it is to end."""
         ends = {path.leaf for path in self.paths}
-        return frozenset(ends | {self.move.target} if self.move else ends)
+        moving = self.move is not None and not self.move.refused
+        return frozenset(ends | {self.move.target} if self.move and moving else ends)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +80,14 @@ class Overlay:
         return replace(self, wishes=kept)
 
     def refuse(self, name: str, why: str) -> "Overlay":
-        """A switch does not take the stream's rules: it is carried no more until it is asked for
-        anew."""
+        """A switch does not take the stream's rules: its clones are, if a leaf is moving, or else
+        the whole stream is carried no more until it is asked for anew."""
         wish = self.wishes.get(name)
-        return self._with(replace(wish, refused=why)) if wish else self
+        if wish is None:
+            return self
+        if wish.move and not wish.move.refused:
+            return self._with(replace(wish, move=replace(wish.move, refused=why)))
+        return self._with(replace(wish, refused=why))
 
     def slice(self, name: str, kind: Slice | None) -> "Overlay":
         """A stream is held to a slice wherever a function gives it to the overlay, carried already
@@ -99,25 +104,33 @@ class Overlay:
 
         Raises BadCarriage when its end or root is not drawn, or it cannot be carried so.
         """
+        root = self.wishes.get(wish.stream.name, wish).root
+        problems = [f"node {n} is not drawn" for n in (root, path.leaf) if not self.has(n)]
+        if path.receiver and path.receiver.door is Door.OUTSIDE and not path.receiver.ethernet:
+            problems.append(f"receiver {path.receiver.address} has no Ethernet address")
+        return self.path_keep(wish, path, problems)
+
+    def path_keep(self, wish: Wish, path: Path, problems: Sequence[str] = ()) -> "Overlay":
+        """A path that was added before: it is carried as soon as what it needs is drawn. Raises
+        BadCarriage when the stream clashes with another, or there are other `problems`."""
         kept = replace(self.wishes.get(wish.stream.name, wish), refused="")
         paths = tuple(dict.fromkeys([*kept.paths, path]))
         after = self._with(replace(kept, paths=paths))
-        problems = [f"node {n} is not drawn" for n in (kept.root, path.leaf) if not self.has(n)]
-        if path.receiver and path.receiver.door is Door.OUTSIDE and not path.receiver.ethernet:
-            problems.append(f"receiver {path.receiver.address} has no Ethernet address")
-        streams = [wish.stream for wish in after.wishes.values()]
-        problems += carriage.clashes(streams)
-        if problems:
-            raise BadCarriage(f"There are {len(problems)} problem(s)", problems=problems)
+        found = [*problems, *carriage.clashes([one.stream for one in after.wishes.values()])]
+        if found:
+            raise BadCarriage(f"There are {len(found)} problem(s)", problems=found)
         return after
 
     def path_remove(self, name: str, path: Path) -> "Overlay":
-        """A path less; with its last one the stream goes. Missing ones are no error."""
+        """A path less, and with it a move of it; with its last one the stream goes. Missing ones
+        are no error."""
         wish = self.wishes.get(name)
         if wish is None:
             return self
-        paths = tuple(kept for kept in wish.paths if kept != path)
-        return self._with(replace(wish, paths=paths)) if paths else self.forget(name)
+        less = replace(wish, paths=tuple(kept for kept in wish.paths if kept != path))
+        if less.move and not _goes_on(less.move, less):
+            less = replace(less, move=None)
+        return self._with(less) if less.paths else self.forget(name)
 
     def prepare(self, name: str, leaving: Path, coming: Path) -> "Overlay":
         """Clones go to `coming`, which is to stand in for `leaving`. Raises BadMove."""
@@ -194,6 +207,10 @@ class Overlay:
             near.setdefault(b, set()).add(a)
         return {name: tuple(sorted(others)) for name, others in near.items()}
 
+    def obstacle(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> str:
+        """Why a stream does not get to a leaf now; empty: it does."""
+        return self.wishes[name].refused or "; ".join(self.obstacles(name, leaf, plugs))
+
     def ready(self, plugs: Mapping[str, Plugs]) -> bool:
         """Whether all the links that streams go over have their tunnels."""
         used = (link for name in self.wishes if self.carries(name) for link in self.used(name))
@@ -249,6 +266,9 @@ class Overlay:
         sender = {wish.root: plugs[wish.root].inside} if wish.sender is Door.INSIDE else {}
         hosts = {node: plugs[node].inside for node in wish.hosts if node in plugs}
         name, moving = wish.stream.name, wish.move
+        if moving and moving.refused:
+            problems.append(f"no move to {moving.target}: {moving.refused}")
+            moving = None
         stream = replace(wish.stream, slice=self.slices.get(name, wish.stream.slice))
         return Carriage(
             stream=stream,

@@ -30,6 +30,7 @@ class _LinkEntry(BaseModel):
     b: str = Field(min_length=1)
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
     delay_ms: float = Field(1.0, ge=0, allow_inf_nan=False)
+    crosses: bool = Field(False, strict=True)
     planner: object = Field(None, exclude=True)
 
 

@@ -57,6 +57,7 @@ _RANGES: dict[type, dict[str, tuple[float, float, str]]] = {
         "routes_per_pair": (1, 1000, "routes"),
         "detour_hops": (0, 64, "hops"),
         "cpri_reach_hops": (0, 64, "hops"),
+        "serve_reach_hops": (0, 64, "hops"),
         "most_paths": (1, 1e8, "paths"),
     },
     PowerModel: {

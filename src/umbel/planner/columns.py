@@ -140,10 +140,11 @@ def _carried(program: Fast, basis: Basis, wider: Fast) -> Basis:
 
 def _whole(program: Fast, root: Outcome, bound: float, limits: Limits) -> tuple[Fast, Outcome]:
     """Whole numbers: choose with the paths there are, complete them for that choice, again."""
-    best, spent_s = replace(root, values=None, objective=np.inf), root.run_s
+    best, spent_s = replace(root, values=None, basis=None, objective=np.inf), root.run_s
+    start = root.basis
     for _round in range(_ROUNDS):
         left = replace(limits, time_s=limits.time_s - spent_s)
-        found = heuristics.dive(program.linear, left)
+        found = heuristics.dive(program.linear, left, start)
         spent_s += found.run_s
         best = min(best, found, key=lambda outcome: outcome.objective)
         if found.values is None or best.objective - bound <= limits.gap:
@@ -155,6 +156,7 @@ def _whole(program: Fast, root: Outcome, bound: float, limits: Limits) -> tuple[
         if len(wider.program.instance.paths) == len(program.instance.paths):
             break
         known, program = program, fast.build(wider.program.instance, program.goal)
+        start = None
         best = replace(best, values=_grown(known, best, program), basis=None)
     if best.objective - bound > limits.gap and spent_s < limits.time_s:
         left = replace(limits, time_s=limits.time_s - spent_s)

@@ -117,10 +117,11 @@ def starved(control: Control) -> tuple[Control, Trigger | None]:
     return after(control, Trigger.STARVED), Trigger.STARVED
 
 
-def judge(control: Control, share: float, periods: Periods = Periods()) -> Trigger:
-    """What an RCA of that share of the best quality means: REROUTED or DROPPED."""
-    enough = share >= periods.least_share * control.best_share - _TINY
-    return Trigger.REROUTED if enough else Trigger.DROPPED
+def judge(control: Control, share: float | None, periods: Periods = Periods()) -> Trigger:
+    """What an RCA of that share of the best quality means (None: it found no plan): REROUTED or
+    DROPPED."""
+    least = periods.least_share * control.best_share - _TINY
+    return Trigger.REROUTED if share is not None and share >= least else Trigger.DROPPED
 
 
 def after(control: Control, trigger: Trigger) -> Control:

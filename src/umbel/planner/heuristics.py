@@ -9,24 +9,28 @@ from dataclasses import replace
 
 import numpy as np
 
-from umbel.planner.highs import Limits, Method, Outcome, Session, Word
+from umbel.planner.highs import Basis, Limits, Method, Outcome, Session, Word
 from umbel.planner.linear import Flags, Floats, Ints, Linear
 
 # So near to 0 or 1 a fraction is taken at its word.
 _NEAR = 0.02
 _WHOLE = 1e-6
+# One in so many fractions is fixed at once.
+_SHARE_AT_ONCE = 20
 
 Choice = Callable[[Floats, Flags], tuple[Flags, Floats]]
 
 
-def dive(linear: Linear, limits: Limits) -> Outcome:
+def dive(linear: Linear, limits: Limits, start: Basis | None = None) -> Outcome:
     """The relaxation's bound and, unless time or all ways gave out, a solution in whole numbers.
 
     The basis is that of the solution. `word` is OPTIMAL where the two are within the gap,
-    INFEASIBLE where the relaxation is.
+    INFEASIBLE where the relaxation is. `start` is the relaxation's basis where it is known.
     """
     session = Session(linear.relaxed())
-    root = session.run(limits, Method.INTERIOR)
+    if start is not None:
+        session.start_from(start)
+    root = session.run(limits, Method.INTERIOR if start is None else Method.DUAL)
     if root.word is not Word.OPTIMAL or root.values is None:
         return replace(root, values=None, basis=None, objective=np.inf)
     whole = np.flatnonzero(linear.integer)
@@ -93,8 +97,17 @@ def _surest(values: Floats, fixed: Flags) -> tuple[Flags, Floats]:
 
 
 def _largest(values: Floats, fixed: Flags) -> tuple[Flags, Floats]:
-    """The largest fraction, up: a node that is on can still do everything."""
-    return _one(values, fixed, -values, 1.0)
+    """The largest fraction, up: a node that is on can still do everything. Of many, several at
+    once, as far as they are more than half: no two of those exclude each other (4d)."""
+    open_ = ~fixed & (np.abs(values - np.rint(values)) > _WHOLE)
+    order = np.argsort(np.where(open_, -values, np.inf), kind="stable")
+    several = order[: int(open_.sum()) // _SHARE_AT_ONCE]
+    several = several[values[several] > 0.5]
+    if not len(several):
+        return _one(values, fixed, -values, 1.0)
+    fresh, bounds = np.zeros(len(values), dtype=bool), np.rint(values)
+    fresh[several] = True
+    return fresh, bounds
 
 
 def _smallest(values: Floats, fixed: Flags) -> tuple[Flags, Floats]:

@@ -1,5 +1,5 @@
 """A piece of work for a solver that may run elsewhere: Job in, Answer out. Both can be pickled as
-long as a problem's mappings are plain dicts. `worker` runs one in a process of its own."""
+long as a problem's mappings are plain dicts."""
 
 from dataclasses import dataclass
 

@@ -124,11 +124,14 @@ class _Fibre:
         return (end, *(i for i in core if hops.get(i, reach + 1) <= reach))
 
     def sources(self, end: int) -> tuple[int, ...]:
-        """Nodes that may serve an end: itself, the PoP, and those that are no end node."""
+        """Nodes that may serve an end: itself, the PoP, and within reach those that are no end."""
+        hops, reach = self._hops[end], self._routing.serve_reach_hops
 
         def may(node: int) -> bool:
-            upstream = node in (end, self.pop) or self.access[node] is Access.TRANSIT
-            return upstream or self._routing.ends_serve_others
+            if node in (end, self.pop):
+                return True
+            serves = self.access[node] is Access.TRANSIT or self._routing.ends_serve_others
+            return serves and hops.get(node, reach) <= reach
 
         return tuple(node for node in range(len(self.access)) if may(node))
 

@@ -88,7 +88,8 @@ class Routing:
     An IP path is a chain of at most `lightpaths_per_path` lightpaths. With `follow_fibre` it is a
     physical route (the `routes_per_pair` shortest, at most `detour_hops` longer than the best)
     cut into lightpaths; without, any chain of those lightpaths. `bypass`: a lightpath may pass
-    nodes without touching their routers. A base band may move `cpri_reach_hops` fibres away.
+    nodes without touching their routers. A base band may move `cpri_reach_hops` fibres away. An
+    end is served by itself, the PoP, and nodes at most `serve_reach_hops` fibres away.
     """
 
     bypass: bool = True
@@ -97,6 +98,7 @@ class Routing:
     routes_per_pair: int = 1
     detour_hops: int = 0
     cpri_reach_hops: int = 1
+    serve_reach_hops: int = 64
     ends_relay: bool = False
     ends_serve_others: bool = False
     most_paths: int = 100_000

@@ -1,8 +1,8 @@
 """ViRCA: which nodes to run, where base bands go, who serves what. Problem in, Result out.
 
-A dive first; where its gap is too wide, ViRCA2 and ViRCA3, whose solutions are feasible for ViRCA;
-then the branching search from the best of them; then whole servers on what was chosen; and where
-that cost too much, the search in whole servers. Where time ran out, a plan that needs no search.
+A dive first; where its gap is too wide, ViRCA2, whose solution is feasible for ViRCA; then the
+branching search from the better of them; then whole servers on what was chosen; and where that
+cost too much, the search in whole servers. Where time ran out, a plan that needs no search.
 """
 
 from collections.abc import Callable
@@ -60,9 +60,7 @@ def silent(_progress: Progress) -> None:
     """For who does not want to know."""
 
 
-# Of the time: at most this for a dive that others may follow, for each of theirs, and what is kept
-# back for whole servers.
-_DIVE_TIME = 0.5
+# Of the time: at most this for a dive of ViRCA2, and what is kept back for whole servers.
 _GUESS_TIME = 0.25
 _ROUND_TIME = 0.15
 # Of the gap: for the choice of nodes, and for whole servers; the rest is what rounding may cost.
@@ -105,30 +103,21 @@ def limits_of(effort: Effort, gap: float) -> Limits:
 def choose(program: Fast, limits: Limits, tell: Tell = silent) -> Outcome:
     """Nodes and hosts: the compact program within limits."""
     tell(Progress(stage="diving"))
-    simpler = _simpler(program)
-    time_s = limits.time_s * (_DIVE_TIME if simpler else 1.0)
-    outcome = heuristics.dive(program.linear, replace(limits, time_s=time_s))
-    for variant in simpler:
-        if outcome.word is Word.LIMIT:
-            stage = variant.value
-            tell(Progress(stage=stage, objective=outcome.objective, bound=outcome.bound))
-            outcome = _with_guess(program, outcome, limits, variant)
+    outcome = heuristics.dive(program.linear, limits)
+    movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
+    if outcome.word is Word.LIMIT and movable:
+        tell(Progress(stage="virca2", objective=outcome.objective, bound=outcome.bound))
+        outcome = _with_guess(program, outcome, limits)
     if outcome.word is Word.LIMIT and outcome.run_s < limits.time_s:
         tell(Progress(stage="branching", objective=outcome.objective, bound=outcome.bound))
         outcome = _search(program, outcome, limits)
     return outcome
 
 
-def _simpler(program: Fast) -> tuple[Variant, ...]:
-    """The planners whose plans are ViRCA's too: fewer columns, so they are there sooner."""
-    movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
-    return (Variant.VIRCA2, Variant.VIRCA3) if movable else ()
-
-
-def _with_guess(program: Fast, outcome: Outcome, limits: Limits, variant: Variant) -> Outcome:
-    """The better of an outcome and what a simpler planner comes to."""
+def _with_guess(program: Fast, outcome: Outcome, limits: Limits) -> Outcome:
+    """The better of an outcome and what ViRCA2 comes to."""
     instance = program.instance
-    simple = compile_problem(instance.problem, instance.routes, variant)
+    simple = compile_problem(instance.problem, instance.routes, Variant.VIRCA2)
     guess = fast.build(simple, program.goal)
     left_s = min(limits.time_s - outcome.run_s, limits.time_s * _GUESS_TIME)
     found = heuristics.dive(guess.linear, replace(limits, time_s=left_s))

@@ -129,6 +129,9 @@ class Planning(Protocol):
         """The reasons for a node's state, or for the paths to an end. Raises NoSuchPlan,
         PlanNotReady (409), NotInPlan (404)."""
 
+    async def picture(self, plan_id: str) -> bytes:
+        """The plan or the front as PNG. Raises NoSuchPlan, PlanNotReady, PlannerCrashed (503)."""
+
 
 class System(Protocol):
     """Everything `create_app` takes; a frozen dataclass of bootstrap's fits."""

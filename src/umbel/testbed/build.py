@@ -208,7 +208,8 @@ def _make_node(testbed: Plan, here: NodePlan, folder: Path, template: Path) -> N
 
     def make_devices() -> None:
         _ip(script.node(testbed, here))
-        for device in (*here.site.cables.values(), *here.site.hosts):
+        own = (cable.device for cable in here.cables if not cable.outer)
+        for device in (*own, *here.site.hosts):
             offload.tx_checksums_off(device)
         lines = [line for c in here.cables for line in shaping.root_qdisc(c.wire, c.mbps)]
         _batch("tc", lines)

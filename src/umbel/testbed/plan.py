@@ -3,21 +3,22 @@
 build.py makes it. Everything has the testbed's name in it or lives in a namespace that has, so
 that two never meet and nothing stays behind. Addresses: management 10.K.0.0/16, K the testbed's
 own; the rest lives in namespaces only and is the same in all: links 10.201.0.0/16, access networks
-10.202.N.0/24, streams 10.203.0.0/16.
+10.202.N.0/24, streams 10.203.0.0/16, foreign ground 10.205.0.0/16.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from umbel.compute import inventory
 from umbel.compute.model import Node
 from umbel.kit.errors import Invalid
-from umbel.network import sitesfile, topology
+from umbel.network import sitesfile, slices, topology
 from umbel.network.model import Host, Link, Topology
 from umbel.network.sites import Site, cable_bridge
 from umbel.network.sitesfile import Sites
+from umbel.network.slices import TERMS, Grade, Terms
 from umbel.network.topology import BadNetwork
 
 OVSDB_PORT = 6640
@@ -27,6 +28,8 @@ LINK_MTU = 1600
 """An access network's frame of 1500 bytes with a tunnel's headers around it."""
 
 _LINKS = IPv4Network("10.201.0.0/16")
+_GROUND = IPv4Network("10.205.0.0/16")
+_FIRST_CROSSING = 51_820
 _FIRST_HOST = 10
 _MOST_HOSTS = 200
 _NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
@@ -45,6 +48,9 @@ class Cable:
     `bridge` is what the switch will have there, with the underlay `address` (and prefix length);
     `device` the switch's port. From there packets go by the kernel's own bridge to the wire:
     device - back, hop, wire. So they wait at a device that is not the switch's.
+
+    Where the link crosses foreign ground, the wire has the `outer` address, and there is nothing
+    between it and the bridge: whoever makes the tunnel through it makes that.
     """
 
     neighbour: str
@@ -52,6 +58,7 @@ class Cable:
     bridge: str
     address: str
     mbps: float
+    outer: str = ""
 
     @property
     def device(self) -> str:
@@ -108,7 +115,7 @@ class HostPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A testbed. `octet` is its K."""
+    """A testbed. `octet` is its K, `terms` what slices have there."""
 
     name: str
     octet: int
@@ -116,6 +123,7 @@ class Plan:
     hosts: tuple[HostPlan, ...]
     links: tuple[Link, ...]
     default_access: str = ""
+    terms: Mapping[Grade, Terms] = field(default_factory=lambda: TERMS)
 
     @property
     def bridge(self) -> str:
@@ -146,7 +154,8 @@ def plan(document: object, name: str, octet: int) -> Plan:
     check_name(name)
     nodes, wrong_nodes = inventory.inspect(document)
     found, wrong_links = topology.inspect(document)
-    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *_too_many(found)]))
+    terms, wrong_terms = slices.inspect(document)
+    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms, *_too_many(found)]))
     if problems:
         raise BadNetwork(f"The network file has {len(problems)} problem(s)", problems=problems)
     numbers = {node.name: number for number, node in enumerate(nodes.nodes, start=1)}
@@ -162,6 +171,7 @@ def plan(document: object, name: str, octet: int) -> Plan:
         hosts=hosts,
         links=found.links,
         default_access=nodes.default_access,
+        terms=terms,
     )
 
 
@@ -183,9 +193,14 @@ def document(testbed: Plan) -> dict[str, object]:
         "nodes": [_entry(plan.node) for plan in testbed.nodes],
         "links": [
             {"a": link.a, "b": link.b, "mbps": link.mbps, "delay_ms": link.delay_ms}
+            | ({"crosses": True} if link.crosses else {})
             for link in testbed.links
         ],
         "hosts": [{"name": host.name, "node": host.node} for host in testbed.hosts],
+        "slices": {
+            grade.value: {"min_mbps": terms.min_mbps, "max_mbps": terms.max_mbps}
+            for grade, terms in testbed.terms.items()
+        },
         **sitesfile.part(sites(testbed)),
     }
 
@@ -245,8 +260,13 @@ def _node(
         underlay={cable.neighbour: cable.address.partition("/")[0] for cable in mine},
         gateway=f"10.202.{number}.1/24",
         hosts=tuple(host.device for host in hosts if host.node == node.name),
-        cables={cable.neighbour: cable.device for cable in mine},
+        cables={cable.neighbour: _switch_port(cable) for cable in mine},
         queues={cable.neighbour: cable.wire for cable in mine},
+        crossings={
+            cable.neighbour: f"{cable.outer.partition('/')[0]}:{_FIRST_CROSSING + cable.number}"
+            for cable in mine
+            if cable.outer
+        },
     )
     return NodePlan(
         number=number,
@@ -259,10 +279,14 @@ def _node(
     )
 
 
+def _switch_port(cable: Cable) -> str:
+    return sitesfile.crossing_cable(cable.neighbour) if cable.outer else cable.device
+
+
 def _cables(links: Iterable[Link], numbers: Mapping[str, int]) -> dict[str, list[Cable]]:
     found: dict[str, list[Cable]] = {}
     for index, link in enumerate(links):
-        first = int(_LINKS.network_address) + 4 * index + 1
+        first, ground = (int(part.network_address) + 4 * index + 1 for part in (_LINKS, _GROUND))
         for offset, (here, there) in enumerate(((link.a, link.b), (link.b, link.a))):
             found.setdefault(here, []).append(
                 Cable(
@@ -271,6 +295,7 @@ def _cables(links: Iterable[Link], numbers: Mapping[str, int]) -> dict[str, list
                     bridge=cable_bridge(there),
                     address=f"{IPv4Address(first + offset)}/30",
                     mbps=link.mbps,
+                    outer=f"{IPv4Address(ground + offset)}/30" if link.crosses else "",
                 )
             )
     return found

@@ -11,6 +11,7 @@ from umbel.network.drivers.ovsdb.layout import inside_mac
 from umbel.network.sites import INSIDE
 from umbel.testbed.plan import (
     LINK_MTU,
+    Cable,
     HostPlan,
     NodePlan,
     Plan,
@@ -83,15 +84,24 @@ def node(plan: Plan, here: NodePlan) -> Iterator[str]:
     for host in plan.hosts_of(here.name):
         yield f"link set {host.device} mtu {ACCESS_MTU} up"
     for cable in here.cables:
-        yield f"link add {cable.device} type veth peer {cable.back}"
-        yield f"link add {cable.hop} type bridge mcast_snooping 0"
-        yield f"link set {cable.device} mtu {LINK_MTU} up"
-        for device in (cable.back, cable.wire):
-            yield f"link set {device} mtu {LINK_MTU} master {cable.hop} up"
-        yield f"link set {cable.hop} up"
+        yield from _foreign(cable) if cable.outer else _own(cable)
         yield f"tuntap add {cable.bridge} mode tap"
     yield f"tuntap add {INSIDE} mode tap"
     yield from switch_addresses(plan, here)
+
+
+def _own(cable: Cable) -> Iterator[str]:
+    yield f"link add {cable.device} type veth peer {cable.back}"
+    yield f"link add {cable.hop} type bridge mcast_snooping 0"
+    yield f"link set {cable.device} mtu {LINK_MTU} up"
+    for device in (cable.back, cable.wire):
+        yield f"link set {device} mtu {LINK_MTU} master {cable.hop} up"
+    yield f"link set {cable.hop} up"
+
+
+def _foreign(cable: Cable) -> Iterator[str]:
+    yield f"address add {cable.outer} dev {cable.wire}"
+    yield f"link set {cable.wire} mtu {LINK_MTU} up"
 
 
 def switch_addresses(plan: Plan, here: NodePlan) -> Iterator[str]:

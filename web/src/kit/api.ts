@@ -7,10 +7,18 @@ import type {
   LinkStatus,
   LiveEvent,
   Me,
+  NetworkPath,
   NewEvent,
+  NewPath,
+  NewTopology,
   NodeStatus,
+  OverlayLink,
   Provider,
+  Rule,
   Session,
+  Slice,
+  SwitchStatus,
+  Topology,
   Tree,
 } from './types';
 
@@ -87,6 +95,7 @@ interface Call {
 }
 
 const TIMEOUT_MS = 10_000;
+const NETWORK = '/api/v1/network';
 
 export type Api = ReturnType<typeof createApi>;
 
@@ -161,5 +170,16 @@ export function createApi(options: ApiOptions) {
     nodes: () => read<NodeStatus[]>('/api/v1/nodes'),
     links: () => read<LinkStatus[]>('/api/v1/links'),
     functions: () => read<FunctionStatus[]>('/api/v1/functions'),
+    topology: () => read<Topology>(`${NETWORK}/topology`),
+    draw: (drawing: NewTopology) => read<Topology>(`${NETWORK}/topology`, { method: 'PUT', json: drawing }),
+    switches: () => read<SwitchStatus[]>(`${NETWORK}/switches`),
+    overlayLinks: () => read<OverlayLink[]>(`${NETWORK}/links`),
+    rules: (node: string) => read<Rule[]>(`${NETWORK}/flows?node=${id(node)}`),
+    paths: () => read<NetworkPath[]>(`${NETWORK}/paths`),
+    addPath: (path: NewPath) => read<NetworkPath>(`${NETWORK}/paths`, { method: 'POST', json: path }),
+    removePath: async (pathId: string) => {
+      await send(`${NETWORK}/paths/${id(pathId)}`, { method: 'DELETE' });
+    },
+    slices: () => read<Slice[]>('/api/v1/slices'),
   };
 }

@@ -105,3 +105,7 @@ export function fromLocalInput(value: string): string | null {
   const ms = Date.parse(value);
   return value === '' || Number.isNaN(ms) ? null : new Date(ms).toISOString();
 }
+
+export function formatKilowatts(watts: number): string {
+  return `${(watts / 1000).toFixed(1)} kW`;
+}

@@ -34,4 +34,5 @@ export const to = {
   studio: '/studio',
   studioEvent: (eventId: string) => `/studio/events/${encodeURIComponent(eventId)}`,
   network: (eventId?: string) => (eventId ? `/network?event=${encodeURIComponent(eventId)}` : '/network'),
+  networkStream: (stream: string) => `/network?stream=${encodeURIComponent(stream)}`,
 };

@@ -73,6 +73,8 @@ export interface NodeStatus {
   memory_used_mb: number;
   mbps: number;
   mbps_used: number;
+  state: string;
+  watts: number;
 }
 
 export interface LinkStatus {
@@ -116,4 +118,96 @@ export interface NewEvent {
   description: string;
   starts_at: string;
   ends_at: string;
+}
+
+export type NodeRole = 'root' | 'relay' | 'leaf' | 'none';
+
+/** What is drawn over the network. `programmed` is false where no switches are Umbel's to program. */
+export interface Topology {
+  programmed: boolean;
+  root: string | null;
+  nodes: { name: string; role: NodeRole | null; parent: string | null; in_tree: boolean }[];
+  tree: [string, string][];
+  spare: [string, string][];
+  cut: string[];
+}
+
+export interface NewTopology {
+  nodes: { name: string; role: NodeRole }[];
+  links: { a: string; b: string }[];
+}
+
+export interface SwitchStatus {
+  node: string;
+  datapath_id: string;
+  connected: boolean;
+  ports: { number: number; name: string; live: boolean }[];
+}
+
+export interface OverlayLink extends LinkStatus {
+  delay_ms: number;
+  use: 'tree' | 'spare' | 'cut' | 'undrawn';
+  state: 'up' | 'down' | 'unwatched';
+  tunnel: boolean;
+  streams: string[];
+}
+
+export interface PathEnd {
+  leaf: string;
+  receiver: { kind: 'unicast' | 'multicast' | 'broadcast'; address: string; mac: string | null; port: number | null };
+}
+
+export interface NetworkPath extends PathEnd {
+  id: string;
+  asked_at: string;
+  stream: string;
+  root: string;
+  sender: 'inside' | 'outside';
+  target: { address: string; port: number };
+  carried: boolean;
+  /** Why it is not carried as it should be; empty when it is. */
+  error: string;
+  links: [string, string][];
+  moving: PathEnd | null;
+}
+
+export interface NewPath {
+  stream: string;
+  root: string;
+  sender: 'inside' | 'outside';
+  leaf: string;
+  receiver: { address: string; mac?: string; port?: number };
+}
+
+/** A rule of a switch and what it is for. */
+export interface Rule {
+  node: string;
+  table: number;
+  step: string;
+  priority: number;
+  match: Record<string, string>;
+  stream: string | null;
+  root: string | null;
+  leaves: string[];
+  says: string;
+}
+
+interface Traffic {
+  packets: number;
+  bytes: number;
+  drops: number;
+  mbps: number;
+  drops_per_s: number;
+}
+
+export interface Slice {
+  id: string;
+  grade: string;
+  event_id: string | null;
+  functions: string[] | null;
+  events: string[];
+  min_mbps: number;
+  max_mbps: number;
+  guaranteed: boolean;
+  offered: Traffic;
 }

@@ -1,20 +1,26 @@
 // The operator's view: the network now, and the tree of a chosen event over it.
 
-import { useId } from 'react';
+import { useId, useState } from 'react';
 
 import { ApiError } from '../kit/api';
-import { formatMbps } from '../kit/format';
+import { formatKilowatts, formatMbps } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
-import type { LiveEvent, Tree } from '../kit/types';
+import type { LiveEvent, Slice, Tree } from '../kit/types';
 import { SignInForm } from '../studio/account';
 import { useLive, useSignIn } from '../ui/hooks';
 import { navigate, useSearch, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
+import { DrawingEditor } from './drawing';
+import { NewPathForm } from './new-path';
+import { marksOf, sliceOf, streamsOf, waysOf, type Overlay } from './overlay';
+import { Paths, Slices, Switches, Tunnels } from './overlay-tables';
 import { NetworkPicture, type Picture } from './picture';
+import { Rules } from './rules';
 import { NetworkTables } from './tables';
 
 const KINDS = ['tree', 'function', 'event', 'session', 'node', 'link', 'stream'];
+const OVERLAY_KINDS = ['switch_up', 'switch_down', 'port_added', 'port_removed', 'link_up', 'link_down', 'path_changed'];
 const POLL_MS = 2000;
 const EVENTS_POLL_MS = 15_000;
 
@@ -33,34 +39,85 @@ async function readNetwork(): Promise<Omit<Picture, 'tree'>> {
   return { nodes, links, functions };
 }
 
-function Choose({ events, chosen }: { events: readonly LiveEvent[]; chosen: string | null }) {
+/** Slices, none where switches are programmed but have no queues to keep a promise with. */
+async function readSlices(): Promise<Slice[]> {
+  try {
+    return await api.slices();
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 409) return [];
+    throw error;
+  }
+}
+
+/** The overlay, null where the network's switches are not Umbel's to program. */
+async function readOverlay(): Promise<Overlay | null> {
+  const topology = await api.topology();
+  if (!topology.programmed) return null;
+  const [switches, links, paths, slices] = await Promise.all([
+    api.switches(),
+    api.overlayLinks(),
+    api.paths(),
+    readSlices(),
+  ]);
+  return { topology, switches, links, paths, slices };
+}
+
+interface Shown {
+  event: string | null;
+  /** A stream of the operator's own, null when an event is shown. */
+  stream: string | null;
+}
+
+const STREAM = 'stream ';
+
+function Choose({ events, streams, shown }: { events: readonly LiveEvent[]; streams: readonly string[]; shown: Shown }) {
   const id = useId();
+  const choose = (value: string): void => {
+    const address = value.startsWith(STREAM) ? to.networkStream(value.slice(STREAM.length)) : to.network(value);
+    navigate(address, true);
+  };
   return (
     <div className="choose">
       <label htmlFor={id}>Tree of</label>
-      <select id={id} value={chosen ?? ''} onChange={(event) => { navigate(to.network(event.target.value), true); }}>
+      <select
+        id={id}
+        value={shown.stream === null ? (shown.event ?? '') : `${STREAM}${shown.stream}`}
+        onChange={(event) => { choose(event.target.value); }}
+      >
         {events.length === 0 && <option value="">No event is open</option>}
         {events.map((event) => (
           <option key={event.id} value={event.id}>
             {event.title}
           </option>
         ))}
+        {streams.length > 0 && (
+          <optgroup label="Streams with paths asked for">
+            {streams.map((name) => (
+              <option key={name} value={`${STREAM}${name}`}>
+                {name}
+              </option>
+            ))}
+          </optgroup>
+        )}
       </select>
     </div>
   );
 }
 
-function Totals({ nodes, functions, tree }: Picture) {
+function Totals({ nodes, functions, tree, grade }: Picture & { grade: string | null }) {
   const viewers = functions.reduce((sum, fn) => sum + fn.viewers, 0);
   const sent = functions.reduce((sum, fn) => sum + fn.mbps_out, 0);
   const used = nodes.reduce((sum, node) => sum + node.cores_used, 0);
+  const watts = nodes.reduce((sum, node) => sum + node.watts, 0);
   const facts: [string, string][] = [
     ['Functions', String(functions.length)],
     ['Viewers', String(viewers)],
     ['Sent by functions', formatMbps(sent)],
     ['Cores in use', used.toFixed(1)],
+    ['Power, by the model', formatKilowatts(watts)],
     ['Hops of this tree', tree ? String(tree.hops) : '–'],
   ];
+  if (grade !== null) facts.push(['Slice of this tree', grade.toUpperCase()]);
   return (
     <dl className="totals">
       {facts.map(([name, value]) => (
@@ -73,24 +130,66 @@ function Totals({ nodes, functions, tree }: Picture) {
   );
 }
 
-function Legend() {
+function Legend({ programmed }: { programmed: boolean }) {
   return (
     <ul className="legend">
       <li><span className="legend-flow" aria-hidden="true" /> the stream’s way</li>
       <li><span className="legend-link" aria-hidden="true" /> link, wider with load</li>
       <li><span className="legend-ring" aria-hidden="true" /> cores in use</li>
+      <li><span className="legend-rest" aria-hidden="true" /> node in standby</li>
+      {programmed && (
+        <>
+          <li><span className="swatch swatch-tree" aria-hidden="true" /> tunnel in the tree</li>
+          <li><span className="swatch swatch-spare" aria-hidden="true" /> spare</li>
+          <li><span className="swatch swatch-down" aria-hidden="true" /> down</li>
+          <li><span className="legend-away" aria-hidden="true" /> switch not connected</li>
+        </>
+      )}
     </ul>
   );
 }
 
+interface OverlayProps {
+  overlay: Overlay;
+  chosen: string | null;
+  onNode: (name: string) => void;
+  onChange: () => void;
+}
+
+function OverlaySections({ overlay, chosen, onNode, onChange }: OverlayProps) {
+  const { switches } = overlay;
+  const connected = switches.some((one) => one.node === chosen && one.connected);
+  return (
+    <>
+      {chosen !== null && <Rules key={chosen} node={chosen} connected={connected} />}
+      <DrawingEditor overlay={overlay} onChange={onChange} />
+      <NewPathForm topology={overlay.topology} onChange={onChange} />
+      <div className="tables">
+        <Paths paths={overlay.paths} onChange={onChange} />
+        <Tunnels links={overlay.links} />
+        <Switches switches={switches} chosen={chosen} onNode={onNode} />
+        <Slices slices={overlay.slices} />
+      </div>
+    </>
+  );
+}
+
+/** What the address asks for: a stream, an event, or else the one that is live. */
+function shownOf(search: URLSearchParams, open: readonly LiveEvent[]): Shown {
+  const live = open.find((event) => event.state === 'live') ?? open[0];
+  const stream = search.get('stream');
+  return { stream, event: stream === null ? (search.get('event') ?? live?.id ?? null) : null };
+}
+
 function Operators({ username }: { username: string }) {
-  const wanted = useSearch().get('event');
+  const search = useSearch();
+  const [node, setNode] = useState<string | null>(null);
   const events = useLive('events', api.events, ['event'], EVENTS_POLL_MS);
   const open = (events.data ?? []).filter((event) => event.state === 'live' || event.state === 'open');
-  const live = open.find((event) => event.state === 'live') ?? open[0];
-  const chosen = wanted ?? live?.id ?? null;
+  const shown = shownOf(search, open);
   const { data, error, refresh } = useLive(`network ${username}`, readNetwork, KINDS, POLL_MS);
-  const tree = useLive(chosen && `tree ${chosen}`, () => treeOf(chosen ?? ''), KINDS, POLL_MS);
+  const tree = useLive(shown.event && `tree ${shown.event}`, () => treeOf(shown.event ?? ''), KINDS, POLL_MS);
+  const overlay = useLive(`overlay ${username}`, readOverlay, OVERLAY_KINDS, POLL_MS);
 
   if (error?.status === 403) {
     return (
@@ -99,21 +198,33 @@ function Operators({ username }: { username: string }) {
       </Empty>
     );
   }
-  const picture = data && { ...data, tree: tree.data };
+  const { stream } = shown;
+  const paths = overlay.data?.paths ?? [];
+  const picture = data && {
+    ...data,
+    tree: tree.data,
+    marks: overlay.data && marksOf(overlay.data),
+    stream: stream === null ? null : { name: stream, ways: waysOf(stream, paths) },
+  };
+  const grade = sliceOf(shown.event, overlay.data?.slices ?? [])?.grade ?? null;
   return (
     <>
       <div className="page-head">
         <h1>Network</h1>
-        <Choose events={open} chosen={chosen} />
+        <Choose events={open} streams={streamsOf(paths)} shown={shown} />
       </div>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {picture && picture.nodes.length > 0 && (
         <>
           <section className="panel network" aria-label="Picture">
-            <Totals {...picture} />
-            <NetworkPicture {...picture} />
-            <Legend />
+            <Totals {...picture} grade={grade} />
+            {overlay.data ? <NetworkPicture {...picture} chosen={node} onNode={setNode} /> : <NetworkPicture {...picture} />}
+            <Legend programmed={overlay.data !== null} />
           </section>
+          {overlay.error && <ErrorNotice error={overlay.error} onRetry={overlay.refresh} />}
+          {overlay.data && (
+            <OverlaySections overlay={overlay.data} chosen={node} onNode={setNode} onChange={overlay.refresh} />
+          )}
           <NetworkTables {...picture} />
         </>
       )}

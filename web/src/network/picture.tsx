@@ -3,14 +3,21 @@
 import { useEffect, useRef, useState } from 'react';
 
 import { formatMbps } from '../kit/format';
-import type { FunctionStatus, LinkStatus, NodeStatus, Tree } from '../kit/types';
+import type { FunctionStatus, LinkStatus, NodeRole, NodeStatus, Tree } from '../kit/types';
 import { isCore, layout, linkKey, linkWidth, loadClass, type Point } from './layout';
+import type { LinkLook, Marks } from './overlay';
 
 export interface Picture {
   nodes: NodeStatus[];
   links: LinkStatus[];
   functions: FunctionStatus[];
   tree: Tree | null;
+  /** What is drawn over the network, null where its switches are not Umbel's. */
+  marks?: Marks | null;
+  /** A stream of the operator's own, shown in the place of a tree. */
+  stream?: { name: string; ways: [string, string][] } | null;
+  chosen?: string | null;
+  onNode?: (name: string) => void;
 }
 
 const RADIUS = 26;
@@ -33,11 +40,19 @@ function useWidth(): [(element: HTMLDivElement | null) => void, number] {
   return [setElement, width];
 }
 
-function Link({ link, from, to, onTree }: { link: LinkStatus; from: Point; to: Point; onTree: boolean }) {
+interface LinkProps {
+  link: LinkStatus;
+  from: Point;
+  to: Point;
+  onTree: boolean;
+  look: LinkLook | null;
+}
+
+function Link({ link, from, to, onTree, look }: LinkProps) {
   const share = link.mbps > 0 ? link.used_mbps / link.mbps : 0;
   return (
     <line
-      className={`link link-${loadClass(share)}${link.used_mbps > 0 ? ' link-used' : ''}${onTree ? ' link-tree' : ''}`}
+      className={`link link-${loadClass(share)}${link.used_mbps > 0 ? ' link-used' : ''}${onTree ? ' link-tree' : ''}${look ? ` look-${look}` : ''}`}
       x1={from.x}
       y1={from.y}
       x2={to.x}
@@ -104,12 +119,27 @@ function Badges({ badges, at, below }: { badges: BadgeText[]; at: Point; below: 
   });
 }
 
-/** A node, with a ring for the share of its cores in use. */
-function Node({ node, at, onTree }: { node: NodeStatus; at: Point; onTree: boolean }) {
+interface NodeProps {
+  node: NodeStatus;
+  at: Point;
+  onTree: boolean;
+  role: NodeRole | null;
+  away: boolean;
+  chosen: boolean;
+  onNode: ((name: string) => void) | null;
+}
+
+/** A node, with a ring for the share of its cores in use and its role in the drawn tree. */
+function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
   const share = node.cores > 0 ? Math.min(1, node.cores_used / node.cores) : 0;
+  const hasRole = role !== null && role !== 'none';
   const round = 2 * Math.PI * RADIUS;
   return (
-    <g className={`node${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}`} transform={`translate(${String(at.x)} ${String(at.y)})`}>
+    <g
+      className={`node node-${node.state}${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}${away ? ' node-away' : ''}${chosen ? ' node-chosen' : ''}${onNode ? ' node-open' : ''}`}
+      transform={`translate(${String(at.x)} ${String(at.y)})`}
+      onClick={onNode ? () => { onNode(node.name); } : undefined}
+    >
       <circle className="node-body" r={RADIUS} />
       <circle
         className={`node-load load-${loadClass(share)}`}
@@ -117,34 +147,42 @@ function Node({ node, at, onTree }: { node: NodeStatus; at: Point; onTree: boole
         transform="rotate(-90)"
         strokeDasharray={`${(round * share).toFixed(1)} ${round.toFixed(1)}`}
       />
-      <text textAnchor="middle" dominantBaseline="central">
+      <text textAnchor="middle" dominantBaseline="central" y={hasRole ? -4 : 0}>
         {node.name}
       </text>
+      {hasRole && (
+        <text className="node-role" textAnchor="middle" dominantBaseline="central" y={11}>
+          {role}
+        </text>
+      )}
     </g>
   );
 }
 
-function summary({ nodes, tree }: Picture): string {
+const way = (edges: readonly [string, string][]): string =>
+  edges.length === 0 ? 'nowhere else' : edges.map(([from, to]) => `${from} to ${to}`).join(', ');
+
+function summary({ nodes, tree, stream }: Picture): string {
   const base = `Network of ${String(nodes.length)} nodes.`;
+  if (stream) return `${base} Stream ${stream.name} goes ${way(stream.ways)}.`;
   if (!tree || tree.branches.length === 0) return `${base} No tree is shown.`;
-  const ways = tree.edges.map(([from, to]) => `${from} to ${to}`).join(', ');
-  return `${base} The stream enters at ${tree.root ?? 'no node'} and goes ${ways === '' ? 'nowhere else' : ways}.`;
+  return `${base} The stream enters at ${tree.root ?? 'no node'} and goes ${way(tree.edges)}.`;
 }
 
 export function NetworkPicture(picture: Picture) {
-  const { nodes, links, functions, tree } = picture;
+  const { nodes, links, functions, tree, marks, stream, chosen, onNode } = picture;
   const [measure, width] = useWidth();
   const narrow = width < 600;
   const height = Math.round(narrow ? width * 1.55 : Math.min(540, width * 0.56));
   const points = layout(nodes, links, width, height, narrow ? { x: 44, y: 56 } : { x: 84, y: 72 });
   const at = (name: string): Point | null => points.get(name) ?? null;
-  const ways = (tree?.edges ?? []).flatMap(([a, b]) => {
+  const ways = (stream?.ways ?? tree?.edges ?? []).flatMap(([a, b]) => {
     const from = at(a);
     const to = at(b);
     return from && to ? [{ key: `${a} ${b}`, pair: linkKey(a, b), from, to }] : [];
   });
   const treeLinks = new Set(ways.map((way) => way.pair));
-  const treeNodes = new Set(tree?.branches.map((branch) => branch.node));
+  const treeNodes = new Set(stream ? stream.ways.flat() : tree?.branches.map((branch) => branch.node));
   const drawn = links.flatMap((link) => {
     const from = at(link.a);
     const to = at(link.b);
@@ -160,7 +198,7 @@ export function NetworkPicture(picture: Picture) {
             </marker>
           </defs>
           {drawn.map(({ key, ...line }) => (
-            <Link key={key} {...line} onTree={treeLinks.has(key)} />
+            <Link key={key} {...line} onTree={treeLinks.has(key)} look={marks?.looks.get(key) ?? null} />
           ))}
           {ways.map((way) => (
             <Flow key={way.key} from={way.from} to={way.to} />
@@ -170,11 +208,24 @@ export function NetworkPicture(picture: Picture) {
           ))}
           {nodes.map((node) => {
             const point = at(node.name);
-            return point && <Node key={node.name} node={node} at={point} onTree={treeNodes.has(node.name)} />;
+            return (
+              point && (
+                <Node
+                  key={node.name}
+                  node={node}
+                  at={point}
+                  onTree={treeNodes.has(node.name)}
+                  role={marks?.roles.get(node.name) ?? null}
+                  away={marks?.away.has(node.name) === true}
+                  chosen={chosen === node.name}
+                  onNode={onNode ?? null}
+                />
+              )
+            );
           })}
           {nodes.map((node) => {
             const point = at(node.name);
-            const badges = badgesOf(functions.filter((fn) => fn.node === node.name), tree);
+            const badges = badgesOf(functions.filter((fn) => fn.node === node.name), stream ? null : tree);
             return point && <Badges key={node.name} badges={badges} at={point} below={point.y >= height / 2 - 1} />;
           })}
         </svg>

@@ -2,10 +2,10 @@
 
 import type { ReactNode } from 'react';
 
-import { formatMbps, formatShare } from '../kit/format';
+import { formatKilowatts, formatMbps, formatShare } from '../kit/format';
 import type { Picture } from './picture';
 
-function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ReactNode }) {
+export function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ReactNode }) {
   return (
     <div className="table" role="region" aria-label={caption} tabIndex={0}>
       <table>
@@ -28,7 +28,7 @@ function Table({ caption, head, children }: { caption: string; head: readonly st
 const cores = (used: number, of: number): string => `${used.toFixed(2)} of ${String(of)}`;
 const memory = (used: number, of: number): string => `${String(Math.round(used))} of ${String(Math.round(of))} MiB`;
 
-function None({ columns, text }: { columns: number; text: string }) {
+export function None({ columns, text }: { columns: number; text: string }) {
   return (
     <tr>
       <td colSpan={columns} className="quiet">
@@ -57,12 +57,14 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
         ))}
         {functions.length === 0 && <None columns={9} text="No function runs: the first provider or viewer starts one." />}
       </Table>
-      <Table caption="Nodes" head={['Node', 'Kind', 'Address', 'Cores', 'Memory', 'Sends']}>
+      <Table caption="Nodes" head={['Node', 'Kind', 'Address', 'State', 'Power', 'Cores', 'Memory', 'Sends']}>
         {nodes.map((node) => (
           <tr key={node.name}>
             <th scope="row">{node.name}</th>
             <td>{node.kind}</td>
             <td>{node.address}</td>
+            <td>{node.state}</td>
+            <td>{formatKilowatts(node.watts)}</td>
             <td>{cores(node.cores_used, node.cores)}</td>
             <td>{memory(node.memory_used_mb, node.memory_mb)}</td>
             <td>{formatMbps(node.mbps_used)}</td>

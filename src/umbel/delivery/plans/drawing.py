@@ -1,4 +1,4 @@
-"""Pictures of a plan or a front: what `work.run` made in, PNG files out. Drawn in the worker only.
+"""Pictures of a plan or a front: what `work.run` made in, PNG files out. Drawn by `work` only.
 
 Hues are told apart by readers with any colour vision, and nothing is told by hue alone.
 """

@@ -1,4 +1,4 @@
-"""What is asked of the planner and what became of it. JSON goes between the processes, so requests
+"""What is asked of the planner and what became of it. They come and are kept as JSON, so requests
 and results are mappings of plain values; their keys are listed in docs/reference/rest.md.
 """
 

@@ -34,6 +34,7 @@ class _RoutingPart(_Part):
     routes_per_pair: int | None = None
     detour_hops: int | None = None
     cpri_reach_hops: int | None = None
+    serve_reach_hops: int | None = None
     ends_relay: bool | None = None
     ends_serve_others: bool | None = None
     most_paths: int | None = None

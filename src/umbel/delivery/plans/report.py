@@ -1,4 +1,4 @@
-"""A plan or a front for people: what the worker made in, tables on a console out."""
+"""A plan or a front for people: what `work` made in, tables on a console out."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -5,8 +5,10 @@ solving itself is `child`'s. Neighbours: the portal above, `store` and `child` b
 """
 
 import asyncio
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 import structlog
@@ -51,7 +53,7 @@ class Solver(Protocol):
     def __call__(
         self, asked: Asked, hear: child.Hear, *, most_s: float
     ) -> Awaitable[dict[str, object]]:
-        """The result. Raises PlannerCrashed, PlannerRefused."""
+        """The result. Raises what `child.run` raises."""
 
 
 @dataclass(kw_only=True)
@@ -69,6 +71,7 @@ class Plans:
 
     def __post_init__(self) -> None:
         self._room = asyncio.Semaphore(self.at_once)
+        self._drawing = asyncio.Semaphore(1)
 
     async def ask(
         self,
@@ -144,6 +147,17 @@ class Plans:
             "host": made["hosts"].get(end) if end else None,
             "flows": flows,
         }
+
+    async def picture(self, plan_id: str) -> bytes:
+        """The plan or the front as PNG. Raises NoSuchPlan, PlanNotReady, PlannerCrashed."""
+        job = await self.plan(plan_id)
+        made = job.result or {}
+        if "front" not in made and made.get("plan") is None:
+            raise PlanNotReady(state=job.state.value)
+        with tempfile.TemporaryDirectory(prefix="umbel-plan-") as folder:
+            async with self._drawing:
+                (path,) = await child.draw(made, Path(folder))
+            return await asyncio.to_thread(path.read_bytes)
 
     async def close(self) -> None:
         """Stop every job of this instance."""

@@ -25,7 +25,7 @@ class Consolidation:
             found = self._try(view, event, edge, node)
             if found is not None:
                 return found
-        raise NoCapacity(event=event, access_node=access_node)
+        raise view.refusal(event, access_node)
 
     def _try(self, view: View, event: str, edge: str, node: str) -> Assignment | None:
         tree = view.trees[event]

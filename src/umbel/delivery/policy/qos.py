@@ -25,7 +25,7 @@ class Qos:
             found = self._on(view, event, node)
             if found is not None:
                 return found
-        raise NoCapacity(event=event, access_node=access_node)
+        raise view.refusal(event, access_node)
 
     def _on(self, view: View, event: str, node: str) -> Assignment | None:
         tree = view.trees[event]

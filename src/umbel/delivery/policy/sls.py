@@ -29,7 +29,7 @@ class Sls:
             found = self.created(view, event, node)
             if found is not None:
                 return found
-        raise NoCapacity(event=event, access_node=access_node)
+        raise view.refusal(event, access_node)
 
     def running(self, view: View, event: str, node: str) -> Assignment | None:
         """Steps 1 and 2 on one node."""

@@ -11,9 +11,9 @@ from umbel.delivery.policy.base import Assignment
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.steering import Steering, Units
 from umbel.delivery.trees import Relaying
-from umbel.delivery.view import EDGE, NoCapacity, View
+from umbel.delivery.view import EDGE, View
 from umbel.planner import admission
-from umbel.planner.admission import Ask, Ledger, Path, Rejected
+from umbel.planner.admission import Ask, Ledger, Path, Reason, Rejected
 from umbel.planner.problem import Resolution
 
 
@@ -30,14 +30,20 @@ class Virca:
         view.node(access_node)
         if view.steering is None:
             return self._sls.assign(view, event, access_node)
-        return self._planned(view, view.steering, event, access_node) or self._nearest(
-            view, event, access_node
-        )
+        found = self._planned(view, view.steering, event, access_node)
+        if not isinstance(found, Reason):
+            return found
+        nearest = self._nearest(view, event, access_node)
+        if nearest is None:
+            # A vCPU of the plan stands for CPU and rate: the view knows which of them is short.
+            raise view.refusal(event, access_node, None if found is Reason.CPU else found)
+        return nearest
 
     def _planned(
         self, view: View, steering: Steering, event: str, access_node: str
-    ) -> Assignment | None:
-        """The first of Algorithm 2's choices that a tree can be grown to."""
+    ) -> Assignment | Reason:
+        """The first of Algorithm 2's choices that a tree can be grown to; else why there is
+        none."""
         ask = _ask(steering, event, access_node)
         ledger = ledger_of(view, steering)
         room = _ViewRoom(view=view, units=steering.units)
@@ -46,15 +52,15 @@ class Virca:
             if found is not None:
                 return found
             room.tried.add(got.source)
-        return None
+        return Reason.UNREACHABLE if room.tried else got.reason
 
-    def _nearest(self, view: View, event: str, access_node: str) -> Assignment:
+    def _nearest(self, view: View, event: str, access_node: str) -> Assignment | None:
         ways = view.routes.nearest(access_node)
         for node in (access_node, *(way.target for way in ways)):
             found = self._at(view, event, node) if view.nodes[node].is_access else None
             if found is not None:
                 return found
-        raise NoCapacity(event=event, access_node=access_node)
+        return None
 
     def _at(self, view: View, event: str, node: str) -> Assignment | None:
         return self._sls.running(view, event, node) or self._sls.created(view, event, node)

@@ -6,7 +6,6 @@ neighbour, as the overlay wants them. An operator's real node is set up by its o
 """
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 import socket
@@ -53,10 +52,6 @@ class NetnsHost:
         said = await _ip(namespace, lines=commands(site))
         if said:
             raise HostNotSetUp(f"{site.node}: {said}", node=site.node)
-        await _quietly(
-            *("ip", "netns", "exec", namespace),
-            *("ethtool", "-K", INSIDE, "tx", "off"),
-        )
 
     async def ethernet(self, site: Site, address: str) -> str:
         """The Ethernet address of a client of the node's access network, which the node asks for
@@ -109,7 +104,8 @@ def stale(site: Site) -> list[str]:
 
 def _cables(site: Site) -> Iterator[str]:
     for neighbour, device in site.cables.items():
-        yield f"link set {device} up"
+        if neighbour not in site.crossings:  # those come up as they are made
+            yield f"link set {device} up"
         if neighbour in site.underlay:
             bridge = cable_bridge(neighbour)
             yield f"addr replace {site.underlay[neighbour]}/{_CABLE_PREFIX} dev {bridge}"
@@ -139,9 +135,3 @@ def _knock(address: str) -> None:
     """Have the kernel ask who has the address: send a byte to the discard port (RFC 863)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knocking:
         knocking.sendto(b"\0", (address, 9))
-
-
-async def _quietly(*command: str) -> None:
-    """Offloads that a device does not have are no error, nor is a missing ethtool."""
-    with contextlib.suppress(OSError, TimeoutError):
-        await programs.run(*command)

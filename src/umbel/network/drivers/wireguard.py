@@ -28,6 +28,7 @@ up to 60 bytes longer."""
 
 _UP = "up0"
 _WAIT_S, _LOOK_S = 10.0, 2.0
+_ASK_AGAIN_S, _MOST_ASKED = 0.05, 100
 log = structlog.get_logger(__name__)
 
 
@@ -97,6 +98,7 @@ class CrossedBridges:
                 *("ip", "-n", here, "link", "add", crossing.device, "mtu", str(MTU + 100)),
                 *("type", "veth", "peer", "name", _UP, "mtu", str(MTU + 100), "netns", beyond),
             )
+            await _tell(crossing.node, "ip", "-n", here, "link", "set", crossing.device, "up")
         if not await _is_there(beyond, tunnel):
             await _make(crossing.node, here, tunnel)
             await _tell(crossing.node, "ip", "-n", here, "link", "set", tunnel, "netns", beyond)
@@ -142,6 +144,13 @@ async def _make(node: str, here: str, tunnel: str) -> None:
         why = f"the kernel has no WireGuard ({said}), and wireguard-go is not installed"
         raise CrossingFailed(f"{node}: {why}", node=node)
     await _tell(node, "ip", "netns", "exec", here, "wireguard-go", tunnel)
+    # It goes on in the background: moved before it has found its device, it would lose it.
+    for _ in range(_MOST_ASKED):
+        answers, said = await _run("ip", "netns", "exec", here, "wg", "show", tunnel)
+        if answers:
+            return
+        await asyncio.sleep(_ASK_AGAIN_S)
+    raise CrossingFailed(f"{node}: wireguard-go does not answer: {said}", node=node)
 
 
 async def _is_there(namespace: str, device: str) -> bool:

@@ -241,7 +241,7 @@ async def list_flows(
     node: Annotated[str, Query(max_length=64, description="of this node's switch alone")] = "",
 ) -> list[FlowOut]:
     """Every rule the switches hold, explained."""
-    return [_flow(one) for one in system.network.inspection.flows(node)]
+    return [_flow(one) for one in system.network.inspection.flows(node, system.borders.known)]
 
 
 @router.get("/paths")

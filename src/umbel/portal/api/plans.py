@@ -1,8 +1,8 @@
-"""Plans, for operators: ask, watch, cancel, and ask why."""
+"""Plans, for operators: ask, watch, look at, cancel, and ask why."""
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.delivery.plans.model import Asked, PlanJob, PlanState
@@ -16,6 +16,7 @@ router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
 MOST_POINTS = 100
 MOST_TIME_S = 600.0
 LIVE = "live"
+_PNG = "image/png"
 Row = dict[str, float | str | bool | None]
 
 
@@ -106,6 +107,16 @@ async def explain_plan(
 ) -> WhyOut:
     """Why a node is on, or why the paths to an end are as they are."""
     return WhyOut.model_validate(await system.plans.why(plan_id, node=node, end=end))
+
+
+@router.get(
+    "/{plan_id}/picture",
+    response_class=Response,
+    responses={200: {"description": "PNG", "content": {_PNG: {}}}},
+)
+async def draw_plan(system: auth.The, _operator: auth.Operator, plan_id: str) -> Response:
+    """The plan as a picture of the network, or the front as a plot."""
+    return Response(await system.plans.picture(plan_id), media_type=_PNG)
 
 
 @router.delete("/{plan_id}", status_code=204)

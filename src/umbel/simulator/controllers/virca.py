@@ -125,10 +125,8 @@ class Virca:
             routes=self._world.routes,
             time_s=self._config.solver_s,
         )
-        if found.result.plan is None:
-            self._keep(standing)
-            return None
-        share = _share(problem, found.result.plan)
+        plan = found.result.plan
+        share = _share(problem, plan) if plan is not None else None
         verdict = control.judge(standing.control, share, self._periods)
         moved = control.after(standing.control, verdict)
         if verdict is Trigger.DROPPED:

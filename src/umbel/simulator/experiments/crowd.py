@@ -47,7 +47,7 @@ def _other_catalogue(quick: bool) -> Simulation:
 
 
 def _quarter_s(quick: bool) -> float:
-    return 600.0 if quick else 5400.0
+    return 600.0 if quick else 3600.0
 
 
 def _simulation(

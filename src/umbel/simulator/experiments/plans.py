@@ -31,7 +31,7 @@ def optimum(
         steering=Steering(variant.value),
         gamma=gamma,
         clusters=6 if quick else 20,
-        solver_s=6.0 if quick else 40.0,
+        solver_s=6.0 if quick else 20.0,
     )
     gap_share = 0.005 if quick else 0.002
     return Optimum(config=config, load=load, floor=floor, gap_share=gap_share)

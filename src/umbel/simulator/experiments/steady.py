@@ -41,8 +41,8 @@ def _run(quick: bool, variant: Variant, gamma: float) -> Simulation:
     config = Config(
         topology=plans.network(quick),
         steering=Steering(variant.value),
-        phases=(Phase(duration_s=900.0 if quick else 7200.0),),
-        warmup_s=300.0 if quick else 3600.0,
+        phases=(Phase(duration_s=900.0 if quick else 3600.0),),
+        warmup_s=300.0 if quick else 1800.0,
         gamma=gamma,
         clusters=4 if quick else 20,
         solver_s=3.0 if quick else 40.0,
@@ -83,7 +83,7 @@ def _fig6_draw(made: Sequence[Row]) -> Figure:
             tall = [value * scale for value in column(chosen(made, variant=variant), name)]
             at = [group + 0.27 * (place - 1) for group in range(len(tall))]
             bars = one.bar(at, tall, 0.25, color=hue, label=label)
-            one.bar_label(bars, fmt="%.2g", fontsize=7)
+            one.bar_label(bars, fmt="{:.3g}", fontsize=7)
         one.set_xticks(range(len(GAMMAS)), [f"gamma {gamma:g}" for gamma in GAMMAS])
         one.set_title(title, fontsize=10)
     axes[0].legend(frameon=False, fontsize=8)

@@ -26,6 +26,9 @@ from umbel.network.signals import (
     UnknownSwitch,
 )
 
+_TURNS = 3
+"""Of the loop, until a connection that was taken in just before is told to us."""
+
 
 class Controller:
     """Where switches connect. A switch that is not admitted is let go at once."""
@@ -41,8 +44,9 @@ class Controller:
         self._tell, self._admit = tell, admit
         self._echo_s, self._timeout_s = echo_s, timeout_s
         self._channels: dict[int, Channel] = {}
-        self._open: dict[Channel, asyncio.Task[None] | None] = {}
+        self._open: dict[Channel, asyncio.Task[None]] = {}
         self._servers: list[asyncio.Server] = []
+        self._is_closed = False
 
     @property
     def switches(self) -> frozenset[int]:
@@ -51,24 +55,34 @@ class Controller:
 
     async def listen(self, host: str, port: int) -> int:
         """Take switches over TCP. Answers the port, which the kernel picks for 0."""
-        server = await asyncio.start_server(self._serve, host, port)
+        server = await asyncio.start_server(self._accept, host, port)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
     async def listen_unix(self, path: Path) -> None:
         """Take switches of this machine."""
-        self._servers.append(await asyncio.start_unix_server(self._serve, path))
+        self._servers.append(await asyncio.start_unix_server(self._accept, path))
 
     async def close(self) -> None:
         """Let go of all switches; what they hold goes on."""
+        self._is_closed = True
+        await self._deaf()
         for server in self._servers:
             server.close()
         for channel in self._open:
             channel.close()
-        serving = [task for task in self._open.values() if task is not None]
-        await asyncio.gather(*serving, return_exceptions=True)
+        await asyncio.gather(*self._open.values(), return_exceptions=True)
         for server in self._servers:
             await server.wait_closed()
+        await asyncio.sleep(0)
+
+    async def _deaf(self) -> None:
+        """Take no more connections. A server that is closed while the loop takes one in would lose
+        sight of it (CPython 3.11): those come through first."""
+        for listening in (one for server in self._servers for one in server.sockets):
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
 
     def ports(self, dpid: int) -> tuple[Port, ...]:
         """A switch's ports. Raises UnknownSwitch."""
@@ -133,9 +147,15 @@ class Controller:
             raise UnknownSwitch(f"No switch {dpid:#x} is connected", dpid=dpid)
         return self._channels[dpid]
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """No coroutine, so that a switch which comes while we close is not overlooked."""
         channel = Channel(reader, writer, self._port, self._timeout_s)
-        self._open[channel] = asyncio.current_task()
+        if self._is_closed:
+            channel.close()
+        else:
+            self._open[channel] = asyncio.create_task(self._serve(channel))
+
+    async def _serve(self, channel: Channel) -> None:
         keeping = asyncio.create_task(self._keep(channel))
         try:
             with contextlib.suppress(Garbage, ConnectionError):

@@ -15,16 +15,16 @@ import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
+from umbel.network import carriage, counters, events, wiring
 from umbel.network import changes as changing
-from umbel.network import counters, events, wiring
-from umbel.network.carriage import BadCarriage, Door, Path, Receiver, Slice, Stream
+from umbel.network.carriage import BadCarriage, Path, Slice, Stream
 from umbel.network.counters import FabricCounts
 from umbel.network.drivers.openflow import waiting as waiters
 from umbel.network.drivers.openflow.hands import Hands
 from umbel.network.drivers.openflow.terms import MakeBoard, Terms, Weave
 from umbel.network.events import Event, Watch
 from umbel.network.ground import EndGone, EndSeen, Ground, Life
-from umbel.network.model import Endpoint, Hop, Program
+from umbel.network.model import Endpoint, Hop, Meter, Program
 from umbel.network.overlay import Overlay, Wish
 from umbel.network.overlay import switch as plugged
 from umbel.network.paths import NotInTopology
@@ -62,7 +62,8 @@ class OpenFlowFabric:
         self._bridges, self._clock = bridges, clock
         self._board = board(self._hear, admit=self._admits)
         self._nodes = {site.datapath_id: node for node, site in sites.items()}
-        self._hands = Hands(self._board, {n: site.datapath_id for n, site in sites.items()})
+        ids = {node: site.datapath_id for node, site in sites.items()}
+        self._hands = Hands(self._board, ids, self._drained)
         self.overlay = Overlay(ground=Ground(drawing=drawing), life=Life(pace=terms.pace))
         self.plugs: dict[str, Plugs] = {}
         self.problems: Mapping[str, tuple[str, ...]] = {}
@@ -75,7 +76,7 @@ class OpenFlowFabric:
         self._others: dict[str, tuple[Weave, frozenset[Pair]]] = {}
         self._controller = ""
         self._adopts_until_s = 0.0
-        self._flag = asyncio.Event()
+        self._flag, self._urgent = asyncio.Event(), asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -193,7 +194,7 @@ class OpenFlowFabric:
         for node in sorted(roots | {hop.target.node for hop in hops}):
             if not self.overlay.has(node):
                 raise NotInTopology(f"The network has no node {node}", node=node)
-        paths = (Path(leaf=hop.target.node, receiver=_process(hop.target)) for hop in hops)
+        paths = (Path(leaf=hop.target.node, receiver=carriage.process(hop.target)) for hop in hops)
         return Wish(stream=self.stream(stream), root=roots.pop(), paths=tuple(dict.fromkeys(paths)))
 
     def _admits(self, dpid: int) -> bool:
@@ -212,6 +213,7 @@ class OpenFlowFabric:
         else:
             self._port(node, signal)
         self._flag.set()
+        self._urgent.set()
 
     def _up(self, node: str) -> None:
         dpid = self.sites[node].datapath_id
@@ -271,6 +273,7 @@ class OpenFlowFabric:
         await self._settle()
         while True:
             self._flag.clear()
+            self._urgent.clear()
             waiting, self._waiting = self._waiting, []
             again_s: float | None = self.terms.retry_s
             try:
@@ -308,6 +311,10 @@ class OpenFlowFabric:
         soon = [at for at in (self.overlay.next_at_s(now_s), self._adopts_until_s) if at]
         waits_s = [at - now_s for at in soon if at > now_s]
         return min(waits_s if is_whole else [*waits_s, self.terms.retry_s], default=None)
+
+    async def _drained(self) -> None:
+        """Old ways ran empty, or a switch has something to say, which is more urgent."""
+        await waiters.until(self._urgent, self.terms.drain_s)
 
     async def _wire(self) -> bool:
         """Have the bridges made that are not as they are to be. Answers whether all were."""
@@ -366,7 +373,10 @@ class OpenFlowFabric:
             return program
         known = {wish.stream.number for wish in self.overlay.wishes.values()}
         held = changing.entries(self._hands.held.get(node, Program()))
-        return changing.merge(program, (e for e in held if changing.stream_of(e) not in known))
+        if self._others:  # what serves no stream is theirs, and they have said all of it
+            known.add(0)
+        kept = (e for e in held if isinstance(e, Meter) or changing.stream_of(e) not in known)
+        return changing.merge(program, kept)
 
     def _adopting(self) -> bool:
         return self._clock.monotonic_s() < self._adopts_until_s
@@ -381,8 +391,3 @@ class OpenFlowFabric:
         else:
             self._told[name] = (links, error)
         self._tell(events.PathChanged(stream=name, links=links, error=error))
-
-
-def _process(end: Endpoint) -> Receiver:
-    """A function of a node as the receiver of a stream."""
-    return Receiver(address=end.address, port=end.port, door=Door.INSIDE)

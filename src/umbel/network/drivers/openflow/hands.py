@@ -6,14 +6,14 @@ in rounds that lose no packet; which streams a switch refused.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import structlog
 
 from umbel.kit.errors import Invalid, NotFound, Unavailable
 from umbel.network import changes as changing
 from umbel.network.counters import SwitchCounts
-from umbel.network.model import Change, Program
+from umbel.network.model import Change, Program, Put
 from umbel.network.ports import Switchboard
 from umbel.network.signals import SwitchRefused
 
@@ -21,10 +21,13 @@ log = structlog.get_logger(__name__)
 
 
 class Hands:
-    """`held` is what each connected switch holds, by node, as far as it was read."""
+    """`held` is what each connected switch holds, by node, as far as it was read. `drained` waits
+    until packets that are on an old way have left it."""
 
-    def __init__(self, board: Switchboard, ids: Mapping[str, int]) -> None:
-        self._board, self._ids = board, ids
+    def __init__(
+        self, board: Switchboard, ids: Mapping[str, int], drained: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._board, self._ids, self._drained = board, ids, drained
         self.held: dict[str, Program] = {}
 
     async def read(self, nodes: Sequence[str]) -> None:
@@ -35,10 +38,16 @@ class Hands:
         self, want: Mapping[str, Program], depths: Mapping[int, Mapping[str, int]]
     ) -> Mapping[int, str]:
         """Make the switches that were read hold this. Answers why streams, by their numbers, were
-        refused by some switch; what comes after that is not done."""
+        refused by some switch; what comes after that is not done. Where new ways were laid, old
+        ones are left to run empty before they are taken away."""
         have = {node: held for node, held in self.held.items() if node in want}
         goal = {node: want[node] for node in have}
+        is_laid = False
         for step in changing.rounds(have, goal, depths):
+            lays = any(isinstance(change, Put) for some in step.values() for change in some)
+            if is_laid and not lays:
+                await self._drained()
+            is_laid = lays
             doing = [self._apply(node, some) for node, some in step.items()]
             refused: dict[int, str] = {}
             for found in await asyncio.gather(*doing):

@@ -24,7 +24,8 @@ class MakeBoard(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Terms:
     """Where switches find the controller, what tunnels are like, and how long things are waited
-    for: all switches at the start, owners of what switches hold, and a database that fails."""
+    for: all switches at the start, owners of what switches hold, a database that fails, and packets
+    that are on a way which is to go."""
 
     host: str
     port: int = 6653
@@ -33,3 +34,4 @@ class Terms:
     settle_s: float = 3.0
     adopt_s: float = 30.0
     retry_s: float = 1.0
+    drain_s: float = 0.2

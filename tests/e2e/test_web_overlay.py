@@ -1,0 +1,102 @@
+"""The network's page over switches in memory, in a real Chromium: draw, send, ask, read, lose."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Locator, Page, expect
+
+from support.http import PASSWORD, serving
+from support.overlaid import Overlaid, overlaid
+from umbel.catalogue.model import UserRole
+from umbel.demo.browser import chromium
+from umbel.portal.app import create_app
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+APPEARS_MS = 30_000
+
+
+@asynccontextmanager
+async def page_of(made: Overlaid) -> AsyncIterator[Page]:
+    """The network's page, signed in; it fails with whatever went wrong inside."""
+    await made.fabric.start()
+    system = made.platform.system
+    await system.catalogue.add_user("operator", PASSWORD, UserRole.OPERATOR)
+    async with serving(create_app(system)) as (_, url), chromium() as browser:
+        page = await browser.new_page()
+        page.set_default_timeout(APPEARS_MS)
+        faults: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        await page.goto(f"{url}/network")
+        await page.get_by_label("Name").fill("operator")
+        await page.get_by_label("Password").fill(PASSWORD)
+        await page.locator("form").get_by_role("button", name="Sign in").click()
+        yield page
+        assert faults == []
+
+
+async def shows(what: Locator, *, count: int = 1) -> None:
+    await expect(what).to_have_count(count, timeout=APPEARS_MS)
+
+
+async def draws(page: Page) -> None:
+    """A drawing with a mistake, which is shown where it is, and then a good one."""
+    await page.get_by_text("Draw the network").click()
+    form = page.get_by_role("form", name="Drawing")
+    await form.get_by_label("pe1", exact=True).select_option("root")
+    await form.get_by_label("pe2", exact=True).select_option("root")
+    await form.get_by_role("button", name="Send").click()
+    wrong = form.locator(".field-wrong")
+    await shows(wrong)
+    await expect(wrong).to_contain_text("pe2")
+    await expect(wrong).to_contain_text("a second root beside pe1")
+    await form.get_by_label("pe2", exact=True).select_option("leaf")
+    await form.get_by_role("button", name="Send").click()
+    await shows(form.get_by_text("Sent: 6 links in the tree, 1 spare."))
+    await shows(page.locator("line.look-tree"), count=6)
+    await shows(page.locator("line.look-spare"))
+
+
+async def asks(page: Page) -> None:
+    """A path to a receiver at pe4, seen in the picture."""
+    await page.get_by_text("Ask for a path").click()
+    form = page.get_by_role("form", name="Path")
+    await form.get_by_label("Stream", exact=True).fill("feed")
+    await form.get_by_label("Ends at").select_option("pe4")
+    await form.get_by_label("address").fill("192.0.2.4")
+    await form.get_by_role("button", name="Ask for it").click()
+    await shows(form.get_by_text("receiver 192.0.2.4 has no Ethernet address"))
+    await form.get_by_label("Its MAC").fill("02:00:00:00:00:AA")
+    await form.get_by_label("Its UDP port").fill("6000")
+    await form.get_by_role("button", name="Ask for it").click()
+    row = page.get_by_role("region", name="Paths").locator("tbody tr")
+    await expect(row).to_contain_text("pe1 → c1 → c2 → pe4", timeout=APPEARS_MS)
+    await expect(row).to_contain_text("carried")
+    await page.get_by_label("Tree of").select_option(label="feed")
+    await shows(page.locator("path.flow"), count=3)
+
+
+async def test_an_operator_draws_asks_for_a_path_and_reads_why_packets_go(tmp_path: Path) -> None:
+    async with overlaid(tmp_path) as made, page_of(made) as page:
+        await draws(page)
+        await asks(page)
+
+        await page.locator(".node", has_text="pe4").click()
+        rules = page.get_by_role("region", name="Rules of pe4")
+        await rules.locator("summary", has_text="leaf").filter(has_text="feed").click()
+        await expect(rules.get_by_text("to the network outside, for 192.0.2.4:6000")).to_be_visible(
+            timeout=APPEARS_MS
+        )
+
+        made.wires.lose("c2", "pe4")
+        made.wires.leave("pe5")
+        await shows(page.locator("line.look-down"))
+        await shows(page.locator(".node-away", has_text="pe5"))
+        paths = page.get_by_role("region", name="Paths")
+        await shows(paths.get_by_text("link c2-pe4 is down"))
+
+        await paths.get_by_role("button", name="Remove").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        await shows(paths.get_by_text("No path was asked for"))

@@ -1,0 +1,65 @@
+"""Slices in the platform as it is wired: they follow their streams' ways when these change."""
+
+from pathlib import Path
+
+from support import switchboard
+from support.waiting import until
+from umbel import bootstrap
+from umbel.bootstrap import Drivers
+from umbel.compute.drivers.fake import FakeVim
+from umbel.delivery.model import Branch, Tree
+from umbel.delivery.slicing import LinkState, Underlay
+from umbel.kit.clock import SystemClock
+from umbel.kit.config import Settings
+from umbel.media.drivers.fake import FakeMedia
+from umbel.network import files, topology
+from umbel.network.drivers.fake import FakeQueues
+from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.drivers.openflow.terms import Terms
+from umbel.network.model import Endpoint, Hop
+from umbel.network.slices import Grade, SliceRequest
+from umbel.network.spanning import Drawing, Role
+
+NET = topology.parse(files.builtin("sls"))
+LINKS = tuple((link.a, link.b) for link in NET.links)
+DEVICES = {(a, b): f"to-{b}" for pair in LINKS for a, b in (pair, pair[::-1])}
+
+
+async def test_a_way_that_appears_is_guaranteed_without_being_asked(tmp_path: Path) -> None:
+    clock = SystemClock()
+    world = switchboard.World(switchboard.sites(NET.nodes, LINKS))
+    fabric = OpenFlowFabric(
+        world.sites,
+        Drawing(roles=dict.fromkeys(NET.nodes, Role.LEAF), links=LINKS),
+        switchboard.MemoryBridges(world),
+        world.board,
+        Terms(host="127.0.0.1", adopt_s=0.0),
+        clock,
+    )
+    drivers = Drivers(
+        vim=FakeVim(clock),
+        media=FakeMedia(),
+        fabric=fabric,
+        switches=fabric,
+        slicing=Underlay(fabric=fabric, queues=FakeQueues(), devices=DEVICES),
+    )
+    system = await bootstrap.assemble(Settings(data_dir=tmp_path), drivers=drivers, clock=clock)
+    system.slices.pace_s = 600.0
+    try:
+        await fabric.start()
+        root = Branch(function="acquirer-pe1-1", role="acquirer", node="pe1")
+        edge = Branch(function="edge-pe4-1", role="edge", node="pe4", parent=root.function)
+        await system.slices.trees.save_tree(Tree(event="ev_1", branches=(root, edge)), at_s=0.0)
+        opened = await system.slices.open(SliceRequest(grade=Grade.GOLD, stream="ev_1"))
+        assert opened.links == ()
+
+        target = Endpoint(node="pe4", address="10.99.4.1", port=5004)
+        await fabric.ensure("ev_1", [Hop(source_node="pe1", target=target)])
+
+        async def states() -> set[LinkState]:
+            return {one.state for one in (await system.slices.one(opened.granted.id)).links}
+
+        await until(states, lambda found: found == {LinkState.GUARANTEED})
+    finally:
+        await system.close()
+        await fabric.close()

@@ -1,0 +1,40 @@
+"""Work for a process of its own that goes wrong, or takes its time."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from umbel.kit.errors import Exhausted
+
+Tell = Callable[[object], None]
+
+
+def doubled(number: int, tell: Tell | None = None) -> int:
+    """Prints besides, as libraries do."""
+    print("a word that nobody asked for")
+    for one in range(number if tell else 0):
+        tell(one)
+    return 2 * number
+
+
+def refused(_argument: object) -> None:
+    raise Exhausted("no more", left=["a", "b"])
+
+
+def stuck(_argument: object, tell: Tell) -> None:
+    tell({"stage": "stuck", "pid": os.getpid()})
+    time.sleep(600)
+
+
+def broken(_argument: object, _tell: Tell) -> None:
+    raise SystemError("no solver today")
+
+
+def killed(_argument: object, _tell: Tell) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def surrounded(_argument: object) -> dict[str, str]:
+    """What it sees of its surroundings."""
+    return {"threads": os.environ["OMP_NUM_THREADS"], "nice": str(os.nice(0))}

@@ -1,0 +1,135 @@
+"""Rules in words: streams' by their paths, borders' by whom they let pass, answer and lead home."""
+
+from umbel.network import access, borders, explain, flows, mobility, redirection
+from umbel.network.access import Access, Client, Door, Gate
+from umbel.network.borders import Borders
+from umbel.network.carriage import Carriage, Path, Receiver, Slice, Stream
+from umbel.network.ground import Ground
+from umbel.network.mobility import Mobile
+from umbel.network.model import Link, Program, Topology
+from umbel.network.overlay import Overlay, Wish, switch
+from umbel.network.redirection import Service, Surrogate
+from umbel.network.sites import Plugs
+from umbel.network.spanning import Drawing, Role
+
+LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a="c1", b="pe2")))
+PLUGS = {
+    "pe1": Plugs(outside=1, inside=2, inside_mac="02:00:00:00:00:01", toward={"c1": 10}),
+    "c1": Plugs(outside=1, inside=2, inside_mac="02:00:00:00:00:03", toward={"pe1": 10, "pe2": 11}),
+    "pe2": Plugs(outside=1, inside=2, inside_mac="02:00:00:00:00:02", toward={"c1": 10}),
+}
+GROUND = Ground(
+    drawing=Drawing(
+        roles={"pe1": Role.ROOT, "c1": Role.RELAY, "pe2": Role.LEAF},
+        links=(("pe1", "c1"), ("c1", "pe2")),
+    )
+)
+STREAM = Stream(name="feed", number=7, target="10.203.0.7", port=5004)
+SLICE = Slice(number=3, kbps=100_000, burst_kb=100, dscp=46)
+PATH = Path(leaf="pe2", receiver=Receiver(address="192.0.2.4", mac="02:00:00:00:00:aa", port=6000))
+SURROGATES = (
+    Surrogate(name="near", node="pe1", address="10.97.1.1", port=8080),
+    Surrogate(name="far", node="pe2", address="10.97.2.1", port=8080),
+)
+
+
+def made() -> Borders:
+    """A gate at pe1 with a client that signed in, a service, and a function of pe1's at pe2."""
+    gated = access.close(Access(), "pe1", Gate(front=Door(address="10.97.0.1", port=8000)))
+    client = Client(address="10.202.1.10", mac="02:00:00:00:00:bb", expires_s=99.0, who="ann")
+    video = Service(name="video", address="10.204.0.1", port=80, surrogates=SURROGATES)
+    moved = Mobile(name="f", address="10.202.1.20", mac="02:00:00:00:00:20", home="pe1")
+    return Borders(
+        access=access.sign_in(gated, "pe1", client),
+        services=redirection.offer({}, video, LINE),
+        stays=mobility.depart({}, moved, "pe2", LINE),
+    )
+
+
+def told(
+    node: str, held: Program, overlay: Overlay, borders_: Borders | None = None
+) -> list[tuple[str, str]]:
+    found = explain.explain(node, held, PLUGS[node], overlay, borders_ or Borders())
+    assert {one.rule for one in found} == held.rules
+    return [(one.step, one.words) for one in found]
+
+
+def test_rules_of_borders_name_whom_they_are_for() -> None:
+    wanted = made()
+    held = borders.programs(wanted, PLUGS)
+    here = told("pe1", held["pe1"], Overlay(ground=GROUND), wanted)
+    gone = "10.202.1.20 (f of pe1, now at pe2)"
+    service = "10.204.0.1:80 (service video)"
+    for line in (
+        (
+            "classifier",
+            "what is sent to streams' addresses (10.203.0.0/16) and is no stream here; sinks",
+        ),
+        ("classifier", "all else from the network outside; then table access"),
+        (
+            "access",
+            "packets of 10.202.1.10 (ann, signed in) from the network outside; then table services",
+        ),
+        ("access", "questions to DHCP from the network outside; then table services"),
+        (
+            "access",
+            "TCP to 10.97.0.1:8000 (the front end) from the network outside; then table services",
+        ),
+        (
+            "access",
+            "web requests from the network outside; its connection is led to "
+            "10.97.0.1:8000 (the front end), then table homes",
+        ),
+        (
+            "services",
+            f"TCP to {service} from the network outside; its connection is led to "
+            "10.97.1.1:8080 (near of service video), then table homes",
+        ),
+        (
+            "services",
+            "TCP of 10.97.1.1:8080 (near of service video) from the node's own processes; "
+            "translated as its connection is, then table homes",
+        ),
+        ("services", "all else; then table homes"),
+        ("homes", f"packets to {gone} from the network outside; to the tunnel to c1"),
+        ("homes", f"ARP for {gone} from the node's own processes; to the tunnel to c1"),
+        ("homes", "all else from the node's own processes; to the network outside"),
+    ):
+        assert line in here
+    there = told("pe2", held["pe2"], Overlay(ground=GROUND), wanted)
+    assert ("classifier", f"packets of {gone} from the network outside; then table homes") in there
+    assert all("signed in" not in words for _, words in there)
+
+
+def test_rules_of_a_stream_say_which_and_how() -> None:
+    wish = Wish(stream=STREAM, root="pe1", paths=(PATH,))
+    overlay = Overlay(ground=GROUND).carry(wish).slice("feed", SLICE)
+    held = overlay.weave(PLUGS).programs
+    assert told("c1", held["c1"], overlay)[0] == (
+        "classifier",
+        "stream feed by the tunnel from pe1; known by addresses and ports; then table slices",
+    )
+    assert (
+        "slices",
+        "stream feed from the node's own processes; held to the rate of meter 3; "
+        "then table redirect",
+    ) in told("pe1", held["pe1"], overlay)
+    assert (
+        "leaf",
+        "stream feed; to the network outside, for 192.0.2.4:6000",
+    ) in told("pe2", held["pe2"], overlay)
+    (entry, *_) = explain.explain("pe2", held["pe2"], PLUGS["pe2"], overlay)
+    assert (entry.root, entry.leaves) == ("pe1", ("pe2",))
+
+
+def test_a_stream_from_before_a_restart_is_no_other_packet() -> None:
+    tree = GROUND.tree("pe1", ("pe2",))
+    carried = Carriage(stream=STREAM, tree=tree, paths=(PATH,))
+    switches = {node: switch(plugs) for node, plugs in PLUGS.items()}
+    held = flows.programs([carried], switches)["c1"]
+    (step, words), *_ = told("c1", held, Overlay(ground=GROUND))
+    assert (step, words) == (
+        "classifier",
+        "a stream that is not asked for by the tunnel from pe1; known by addresses and ports; "
+        "then table slices",
+    )

@@ -1,0 +1,151 @@
+// Draw and send: a role for every node, the links between them, and what is wrong with a drawing where it is.
+
+import { useId, useState } from 'react';
+
+import { api } from '../kit/portal';
+import type { NodeRole, Topology } from '../kit/types';
+import { useAction } from '../ui/hooks';
+import { ErrorNotice } from '../ui/parts';
+import { linkKey } from './layout';
+import { bodyOf, draftOf, problemsIn, sortProblems, withLink, withRole, type Draft, type Overlay, type Problems } from './overlay';
+
+const ROLES: readonly [NodeRole | '', string][] = [
+  ['', 'not drawn'],
+  ['root', 'root'],
+  ['relay', 'relay'],
+  ['leaf', 'leaf'],
+  ['none', 'no role'],
+];
+
+const isRole = (value: string): value is NodeRole => ROLES.some(([role]) => role === value && role !== '');
+
+function Wrong({ id, told }: { id: string; told: readonly string[] | undefined }) {
+  if (!told) return null;
+  return <p id={id} className="wrong">{told.join('; ')}</p>;
+}
+
+interface EditProps {
+  overlay: Overlay;
+  draft: Draft;
+  problems: Problems;
+  onDraft: (draft: Draft) => void;
+}
+
+function NodesEditor({ overlay, draft, problems, onDraft }: EditProps) {
+  const id = useId();
+  return (
+    <fieldset className="draw-nodes">
+      <legend>Nodes</legend>
+      {overlay.topology.nodes.map(({ name }) => {
+        const told = problems.nodes.get(name);
+        const [field, fault] = [`${id}${name}`, `${id}${name}-wrong`];
+        return (
+          <div key={name} className={told ? 'field field-wrong' : 'field'}>
+            <label htmlFor={field}>{name}</label>
+            <select
+              id={field}
+              value={draft.roles.get(name) ?? ''}
+              aria-invalid={told !== undefined}
+              aria-describedby={told ? fault : undefined}
+              onChange={({ target }) => { onDraft(withRole(draft, name, isRole(target.value) ? target.value : null)); }}
+            >
+              {ROLES.map(([role, text]) => <option key={role} value={role}>{text}</option>)}
+            </select>
+            <Wrong id={fault} told={told} />
+          </div>
+        );
+      })}
+    </fieldset>
+  );
+}
+
+function LinksEditor({ overlay, draft, problems, onDraft }: EditProps) {
+  const id = useId();
+  return (
+    <fieldset className="draw-links">
+      <legend>Links</legend>
+      {overlay.links.map(({ a, b }) => {
+        const key = linkKey(a, b);
+        const told = problems.links.get(key);
+        const fault = `${id}${key}-wrong`;
+        const joins = draft.roles.has(a) && draft.roles.has(b);
+        return (
+          <div key={key} className={told ? 'field-wrong' : undefined}>
+            <label className="tick">
+              <input
+                type="checkbox"
+                checked={draft.links.has(key) && joins}
+                disabled={!joins}
+                aria-describedby={told ? fault : undefined}
+                onChange={({ target }) => { onDraft(withLink(draft, key, target.checked)); }}
+              />
+              {a} – {b}
+            </label>
+            <Wrong id={fault} told={told} />
+          </div>
+        );
+      })}
+    </fieldset>
+  );
+}
+
+export function sentWords({ tree, spare, cut }: Topology): string {
+  const count = (n: number, one: string, more: string): string => `${String(n)} ${n === 1 ? one : more}`;
+  const base = `Sent: ${count(tree.length, 'link', 'links')} in the tree, ${count(spare.length, 'spare', 'spares')}`;
+  return cut.length === 0 ? `${base}.` : `${base}; ${cut.join(', ')} lead to no leaf and were cut.`;
+}
+
+export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChange: () => void }) {
+  // Until something is changed here the form follows what is drawn, also by others.
+  const [edited, setEdited] = useState<Draft | null>(null);
+  const [sent, setSent] = useState<Topology | null>(null);
+  const { busy, error, run, clear } = useAction();
+  const draft = edited ?? draftOf(overlay);
+  const told = error ? problemsIn(error.details) : [];
+  const problems = sortProblems(told, overlay);
+  const change = (next: Draft | null): void => {
+    setEdited(next);
+    setSent(null);
+    clear();
+  };
+  const send = (): void => {
+    setSent(null);
+    void run(async () => {
+      setSent(await api.draw(bodyOf(draft, overlay)));
+      setEdited(null);
+      onChange();
+    });
+  };
+  const editing = { overlay, draft, problems, onDraft: change };
+  return (
+    <details className="panel draw">
+      <summary><h2>Draw the network</h2></summary>
+      <p className="quiet">
+        One root, leaves where streams end, relays between. Links need not make a tree: of a cycle the heavier link
+        becomes the spare.
+      </p>
+      <form noValidate aria-label="Drawing" onSubmit={(event) => { event.preventDefault(); send(); }}>
+        {error && told.length === 0 && <ErrorNotice error={error} />}
+        {told.length > 0 && (
+          <div className="notice notice-bad" role="alert">
+            <p>{error?.message}. Nothing was changed.</p>
+            {problems.rest.length > 0 && <ul>{problems.rest.map((one) => <li key={one}>{one}</li>)}</ul>}
+          </div>
+        )}
+        <NodesEditor {...editing} />
+        <LinksEditor {...editing} />
+        <div className="row">
+          <span role="status" className="quiet">{sent ? sentWords(sent) : ''}</span>
+          <span className="row">
+            <button type="button" className="button" disabled={edited === null} onClick={() => { change(null); }}>
+              As it is now
+            </button>
+            <button type="submit" className="button button-primary" disabled={busy}>
+              {busy ? 'Sending' : 'Send'}
+            </button>
+          </span>
+        </div>
+      </form>
+    </details>
+  );
+}

@@ -1,0 +1,147 @@
+// The overlay in words and numbers: its switches, tunnels, slices, and the paths that were asked for.
+
+import { useState } from 'react';
+
+import { formatMbps } from '../kit/format';
+import { api } from '../kit/portal';
+import type { NetworkPath, PathEnd, Slice, SwitchStatus } from '../kit/types';
+import { useAction } from '../ui/hooks';
+import { Confirm, ErrorNotice } from '../ui/parts';
+import { lookOf, tunnelWords, useWords, type Overlay } from './overlay';
+import { None, Table } from './tables';
+
+/** Numbers from here on are no ports of a switch but names for its own use (OpenFlow 1.3, 7.2.1). */
+const RESERVED_PORTS = 0xffffff00;
+
+interface SwitchesProps {
+  switches: readonly SwitchStatus[];
+  chosen: string | null;
+  onNode: (name: string) => void;
+}
+
+export function Switches({ switches, chosen, onNode }: SwitchesProps) {
+  return (
+    <Table caption="Switches" head={['Node', 'Datapath', 'State', 'Ports', 'Rules']}>
+      {switches.map((one) => (
+        <tr key={one.node} className={chosen === one.node ? 'row-chosen' : undefined}>
+          <th scope="row">{one.node}</th>
+          <td><code>{one.datapath_id}</code></td>
+          <td>
+            <span className={one.connected ? 'mark mark-up' : 'mark mark-down'}>
+              {one.connected ? 'connected' : 'not connected'}
+            </span>
+          </td>
+          <td className="ports">
+            {one.ports.filter((port) => port.number < RESERVED_PORTS).map((port) => (
+              <span key={port.number} className={port.live ? 'port' : 'port port-dead'}>
+                {port.number} {port.name}
+                {port.live ? '' : ' (dead)'}
+              </span>
+            ))}
+          </td>
+          <td>
+            <button type="button" className="button button-small" aria-pressed={chosen === one.node} onClick={() => { onNode(one.node); }}>
+              Explain
+            </button>
+          </td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+export function Tunnels({ links }: Pick<Overlay, 'links'>) {
+  return (
+    <Table caption="Tunnels" head={['Between', 'and', 'Drawn as', 'Tunnel', 'Streams', 'Delay']}>
+      {links.map((link) => (
+        <tr key={`${link.a} ${link.b}`}>
+          <th scope="row">{link.a}</th>
+          <td>{link.b}</td>
+          <td><span className={`swatch swatch-${lookOf(link)}`} aria-hidden="true" /> {useWords(link)}</td>
+          <td>{link.state === 'down' ? <span className="mark mark-down">down</span> : tunnelWords(link)}</td>
+          <td>{link.streams.length === 0 ? '–' : link.streams.join(', ')}</td>
+          <td>{link.delay_ms} ms</td>
+        </tr>
+      ))}
+    </Table>
+  );
+}
+
+const ofWhat = (slice: Slice): string => slice.event_id ?? (slice.functions ?? []).join(' to ');
+
+export function Slices({ slices }: Pick<Overlay, 'slices'>) {
+  return (
+    <Table caption="Slices" head={['Of', 'Grade', 'At least', 'At most', 'Offered', 'Over the most', 'Guaranteed']}>
+      {slices.map((slice) => (
+        <tr key={slice.id}>
+          <th scope="row">{ofWhat(slice)}</th>
+          <td><span className={`badge grade-${slice.grade}`}>{slice.grade.toUpperCase()}</span></td>
+          <td>{formatMbps(slice.min_mbps)}</td>
+          <td>{formatMbps(slice.max_mbps)}</td>
+          <td>{formatMbps(slice.offered.mbps)}</td>
+          <td>{slice.offered.drops} dropped</td>
+          <td>{slice.guaranteed ? 'everywhere' : <span className="mark mark-down">not everywhere</span>}</td>
+        </tr>
+      ))}
+      {slices.length === 0 && <None columns={7} text="No stream is held to a slice." />}
+    </Table>
+  );
+}
+
+function endWords({ leaf, receiver }: PathEnd): string {
+  const port = receiver.port === null ? '' : `:${String(receiver.port)}`;
+  return `${receiver.address}${port} (${receiver.kind}) at ${leaf}`;
+}
+
+function wayWords(path: NetworkPath): string {
+  return [path.root, ...path.links.map(([, to]) => to)].join(' → ');
+}
+
+function PathRow({ path, onRemove }: { path: NetworkPath; onRemove: () => void }) {
+  return (
+    <tr>
+      <th scope="row">{path.stream}</th>
+      <td>{path.links.length === 0 ? `${path.root} → ${path.leaf}` : wayWords(path)}</td>
+      <td>
+        {endWords(path)}
+        {path.moving && <small>moving to {endWords(path.moving)}</small>}
+      </td>
+      <td><code>{path.target.address}:{path.target.port}</code></td>
+      <td>
+        {path.carried ? <span className="mark mark-up">carried</span> : <span className="mark mark-down">{path.error}</span>}
+      </td>
+      <td>
+        <button type="button" className="button button-small button-danger" aria-label={`Remove the path of ${path.stream} to ${path.leaf}`} onClick={onRemove}>
+          Remove
+        </button>
+      </td>
+    </tr>
+  );
+}
+
+export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onChange: () => void }) {
+  const [leaving, setLeaving] = useState<NetworkPath | null>(null);
+  const { error, run } = useAction();
+  const remove = (path: NetworkPath): void => {
+    void run(async () => {
+      await api.removePath(path.id);
+      onChange();
+    });
+  };
+  return (
+    <>
+      {error && <ErrorNotice error={error} />}
+      <Table caption="Paths" head={['Stream', 'Way', 'Receiver', 'Send it to', 'State', 'Change']}>
+        {paths.map((path) => (
+          <PathRow key={path.id} path={path} onRemove={() => { setLeaving(path); }} />
+        ))}
+        {paths.length === 0 && <None columns={6} text="No path was asked for: streams of yours sink. Events’ streams need none." />}
+      </Table>
+      {leaving && (
+        <Confirm title="Remove this path?" action="Remove" onConfirm={() => { remove(leaving); }} onClose={() => { setLeaving(null); }}>
+          <p>Stream {leaving.stream} goes to {endWords(leaving)} no more.</p>
+        </Confirm>
+      )}
+    </>
+  );
+}

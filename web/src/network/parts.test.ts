@@ -1,0 +1,93 @@
+import { createElement, type ReactElement } from 'react';
+import { renderToStaticMarkup } from 'react-dom/server';
+import { describe, expect, test } from 'vitest';
+
+import type { OverlayLink, Rule, Slice, SwitchStatus, Topology } from '../kit/types';
+import { sentWords } from './drawing';
+import { pathBody } from './new-path';
+import { Slices, Switches, Tunnels } from './overlay-tables';
+import { matchWords, RuleLine } from './rules';
+
+/** The texts of a rendered part, tags between them as one bar. */
+const texts = (part: ReactElement): string =>
+  renderToStaticMarkup(part).replaceAll(/<[^>]*>/g, '|').replaceAll(/\|+/g, '|');
+
+const RULE: Rule = {
+  node: 'pe4',
+  table: 4,
+  step: 'leaf',
+  priority: 100,
+  match: { metadata: '7', eth_type: '2048' },
+  stream: 'feed',
+  root: 'pe1',
+  leaves: ['pe4'],
+  says: 'stream feed; to the network outside, for 192.0.2.4:6000',
+};
+
+describe('a rule', () => {
+  test('tells its step, stream, match, tree, paths and its explanation', () => {
+    const told = texts(createElement(RuleLine, { rule: RULE }));
+    for (const part of ['|leaf|feed|', 'metadata=7, eth_type=2048', `|${RULE.says}.|`, '|Tree from|pe1|', '|Paths to|pe4|']) {
+      expect(told).toContain(part);
+    }
+  });
+
+  test('of no stream tells no tree', () => {
+    const told = texts(createElement(RuleLine, { rule: { ...RULE, match: {}, stream: null, root: null, leaves: [] } }));
+    expect(told).toContain('|–|every packet|');
+    expect(told).not.toContain('Tree from');
+    expect(matchWords({})).toBe('every packet');
+  });
+});
+
+test('tunnels tell what they are drawn as, and that one is down', () => {
+  const link = (use: OverlayLink['use'], state: OverlayLink['state']): OverlayLink => ({
+    a: 'pe1', b: use, mbps: 100, used_mbps: 0, delay_ms: 2, use, state, tunnel: state !== 'unwatched', streams: use === 'tree' ? ['feed', 'ev_1'] : [],
+  });
+  const links = [link('tree', 'up'), link('spare', 'down'), link('undrawn', 'unwatched')];
+  const told = texts(createElement(Tunnels, { links }));
+  expect(told).toContain('|pe1|tree| in the tree|up|feed, ev_1|2 ms|');
+  expect(told).toContain('|pe1|spare| spare|down|–|');
+  expect(told).toContain('|pe1|undrawn| not drawn|no tunnel|–|');
+});
+
+test('switches tell whether they are connected, and dead ports', () => {
+  const one = (node: string, connected: boolean, live: boolean): SwitchStatus => ({
+    node, connected, datapath_id: '0000756d62000001', ports: [{ number: 1, name: 'to-c1', live }, { number: 4294967294, name: 'br1', live: false }],
+  });
+  const markup = createElement(Switches, {
+    switches: [one('pe1', true, true), one('pe2', false, false)], chosen: 'pe1', onNode: () => undefined,
+  });
+  const told = texts(markup).replaceAll('&quot;', '"');
+  expect(told).toContain('|pe1|0000756d62000001|connected|1 to-c1|');
+  expect(told).toContain('|pe2|0000756d62000001|not connected|1 to-c1 (dead)|');
+  expect(renderToStaticMarkup(markup).match(/row-chosen/g)).toHaveLength(1);
+});
+
+test('slices tell their grade, rates, and a promise that is not kept', () => {
+  const offered = { packets: 9, bytes: 9000, drops: 3, mbps: 12.5, drops_per_s: 1 };
+  const slice: Slice = {
+    id: 'sl_1', grade: 'gold', event_id: null, functions: ['edge-pe4-1', 'edge-pe5-1'], events: [], min_mbps: 50, max_mbps: 100, guaranteed: false, offered,
+  };
+  const told = texts(createElement(Slices, { slices: [slice] }));
+  expect(told).toContain('|edge-pe4-1 to edge-pe5-1|GOLD|');
+  expect(told).toContain('|3 dropped|not everywhere|');
+  expect(texts(createElement(Slices, { slices: [] }))).toContain('No stream is held to a slice.');
+});
+
+test('what was sent is told in numbers', () => {
+  const sent: Topology = { programmed: true, root: 'a', nodes: [], tree: [['a', 'b']], spare: [], cut: [] };
+  expect(sentWords(sent)).toBe('Sent: 1 link in the tree, 0 spares.');
+  expect(sentWords({ ...sent, spare: [['b', 'c']], cut: ['d', 'e'] })).toBe(
+    'Sent: 1 link in the tree, 1 spare; d, e lead to no leaf and were cut.',
+  );
+});
+
+test('a path is sent without what was left empty', () => {
+  const draft = { stream: ' feed ', root: 'pe1', sender: 'outside', leaf: 'pe4', address: ' 239.9.9.9 ', mac: '', port: '' };
+  expect(pathBody(draft)).toEqual({ stream: 'feed', root: 'pe1', sender: 'outside', leaf: 'pe4', receiver: { address: '239.9.9.9' } });
+  expect(pathBody({ ...draft, sender: 'inside', mac: '02:00:00:00:00:AA', port: '6000' })).toMatchObject({
+    sender: 'inside',
+    receiver: { mac: '02:00:00:00:00:aa', port: 6000 },
+  });
+});

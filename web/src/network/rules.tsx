@@ -1,0 +1,52 @@
+// What one switch does and why: its rules in the order packets meet them, each with its explanation.
+
+import { api } from '../kit/portal';
+import type { Rule } from '../kit/types';
+import { useLive } from '../ui/hooks';
+import { ErrorNotice, Loading } from '../ui/parts';
+
+const KINDS = ['path_changed', 'switch_up', 'switch_down', 'port_added', 'port_removed', 'link_up', 'link_down'];
+const POLL_MS = 4000;
+
+export function matchWords(match: Readonly<Record<string, string>>): string {
+  const parts = Object.entries(match).map(([field, value]) => `${field}=${value}`);
+  return parts.length === 0 ? 'every packet' : parts.join(', ');
+}
+
+const keyOf = (rule: Rule): string => `${String(rule.table)} ${String(rule.priority)} ${matchWords(rule.match)}`;
+
+export function RuleLine({ rule }: { rule: Rule }) {
+  return (
+    <details className="rule">
+      <summary>
+        <span className="badge">{rule.step}</span>
+        <strong>{rule.stream ?? '–'}</strong>
+        <code>{matchWords(rule.match)}</code>
+      </summary>
+      <p>{rule.says}.</p>
+      <dl className="facts-inline">
+        <div className="fact"><dt>Table, priority</dt><dd>{rule.table}, {rule.priority}</dd></div>
+        {rule.root !== null && <div className="fact"><dt>Tree from</dt><dd>{rule.root}</dd></div>}
+        {rule.leaves.length > 0 && <div className="fact"><dt>Paths to</dt><dd>{rule.leaves.join(', ')}</dd></div>}
+      </dl>
+    </details>
+  );
+}
+
+export function Rules({ node, connected }: { node: string; connected: boolean }) {
+  const { data, error, refresh } = useLive(`rules ${node}`, () => api.rules(node), KINDS, POLL_MS);
+  return (
+    <section className="panel rules" aria-label={`Rules of ${node}`}>
+      <h2>What the switch of {node} does</h2>
+      {error && <ErrorNotice error={error} onRetry={refresh} />}
+      {data === null && error === null && <Loading what="Reading its rules" />}
+      {data?.length === 0 && (
+        <p className="quiet">{connected ? 'It holds no rules yet.' : 'It is not connected: what it holds goes on, and is not read.'}</p>
+      )}
+      {data && data.length > 0 && <p className="quiet">Open a rule to read whose packets it is for and where they go.</p>}
+      <div>
+        {data?.map((rule) => <RuleLine key={keyOf(rule)} rule={rule} />)}
+      </div>
+    </section>
+  );
+}
