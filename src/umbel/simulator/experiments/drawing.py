@@ -27,7 +27,7 @@ CAUSES = (
     ("rejected_fill", "4: bandwidth from the PoP", "#009e73", "^"),
     ("rejected_unreachable", "no path", "#000000", "x"),
 )
-_DPI = 100
+_DPI = 90
 
 
 def panels(
