@@ -128,7 +128,7 @@ def _marked(axes: Axes, some: Sequence[Row]) -> None:
 
 def _course_draw(made: Sequence[Row]) -> Figure:
     """What is on, what quality, what was refused and why, over time."""
-    figure, axes = drawing.panels(4, 1, width=8.0, height=8.0, share_x=True)
+    figure, axes = drawing.panels(4, 1, width=7.2, height=6.8, share_x=True)
     at_h = _hours(made)
     axes[0].plot(at_h, _of_most(column(made, "nodes_on")), color="#0072b2", label="nodes on")
     for name, label, hue, style in (
