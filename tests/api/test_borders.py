@@ -149,34 +149,6 @@ async def test_a_gate_closes_a_network_and_only_that(net: Net) -> None:
     assert net.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
 
 
-async def test_every_rule_at_a_border_is_explained(net: Net) -> None:
-    await net.ask("PUT", "/access/pe1", json={"front": FRONT})
-    await net.ask("POST", "/clients", 201, json={"address": ANN})
-    await net.ask("PUT", "/services/video", json=SERVICE)
-    await net.ask("PUT", "/moves/f", json=MOVE)
-    said = {(one["step"], one["says"]) for one in await net.ask("GET", "/flows?node=pe1")}
-    outside = "from the network outside"
-    assert said >= {
-        ("access", f"packets of {ANN} ({mac(ANN)}) {outside}; then table services"),
-        (
-            "access",
-            f"packets for any address:80 {outside}; its connection is led to 10.97.0.1:8000, "
-            "then table homes",
-        ),
-        (
-            "services",
-            f"packets for 10.204.0.1:80 {outside}; its connection is led to 10.97.1.1:8080, "
-            "then table homes",
-        ),
-        ("homes", f"packets for 10.202.1.20 {outside}; to the tunnel to c1"),
-        ("homes", "packets of 10.202.1.20 by the tunnel from c1; to the network outside"),
-        ("homes", f"packets {outside}; to the node's own processes"),
-        ("classifier", f"packets {outside}; then table access"),
-    }
-    sunk = "packets of no stream asked for"
-    assert ("classifier", sunk) in said
-
-
 async def test_an_operator_lets_a_client_pass_and_not_any_more(net: Net) -> None:
     refused = await net.ask("POST", "/clients", 404, json={"address": ANN})
     assert refused["code"] == "umbel.no_gate"
