@@ -22,7 +22,7 @@ from umbel.network.drivers.openflow.controller import Controller  # noqa: E402
 from umbel.network.model import Field, Output, Program, Put, Rule  # noqa: E402
 from umbel.network.pipeline import Table, misses  # noqa: E402
 
-ROUNDS = 5
+ROUNDS = 9
 STREAMS = 2500
 DPID = 0xA
 

@@ -410,6 +410,29 @@ async def test_a_path_that_is_removed_moves_no_more(net: Net) -> None:
     assert net.send() == {("pe3", "192.0.2.3", 5004)}
 
 
+async def test_a_move_to_where_nothing_gets_changes_nothing(net: Net) -> None:
+    path = f"/paths/{(await net.path())['id']}"
+    before = await net.ask("GET", path)
+    net.wires.leave("pe5")
+    told = await net.refused("POST", f"{path}/move", 503, json=COMING)
+    assert (told["code"], told["details"]["target"]) == ("umbel.no_path", "pe5")
+    assert await net.ask("GET", path) == before
+    assert net.send() == {("pe4", "192.0.2.4", 6000)}
+    net.wires.come("pe5")
+
+    async def moved() -> int:
+        answer = await net.here.client.request(
+            "POST", f"{NET}{path}/move", headers=net.here.as_("operator"), json=COMING
+        )
+        return answer.status_code
+
+    await until(moved, lambda status: status == 200)
+    net.wires.leave("pe5")
+    told = await net.refused("POST", f"{path}/move/commit", 503)
+    assert told["code"] == "umbel.no_path"
+    assert net.send() == BOTH
+
+
 # -- rules ----------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from support.http import PASSWORD, serving
 from support.overlaid import Overlaid, overlaid
 from umbel.catalogue.model import UserRole
 from umbel.demo.browser import chromium
+from umbel.notify.model import Kind, SubscriberState
 from umbel.portal.app import create_app
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 APPEARS_MS = 30_000
+HOOK = "http://observer.example/hook"
 
 
 @asynccontextmanager
@@ -78,6 +81,23 @@ async def asks(page: Page) -> None:
     await shows(page.locator("path.flow"), count=3)
 
 
+async def rings(made: Overlaid, page: Page) -> None:
+    """A callback that was given up, a ping that brings it back, and its end."""
+    notifier, courier = made.platform.system.notifier, made.platform.courier
+    told, _ = await notifier.register(HOOK, [Kind.LINK_DOWN])
+    dead = replace(told.progress, state=SubscriberState.DEAD, failures=1, last_error="answered 410")
+    await notifier.store.save(told.id, dead)
+    callbacks = page.get_by_role("region", name="Callbacks")
+    await shows(callbacks.get_by_text("1 in a row: answered 410"))
+    await callbacks.get_by_role("button", name="Ping").click()
+    await shows(page.get_by_text(f"{HOOK} took a ping in"))
+    await shows(callbacks.get_by_text("answers", exact=True))
+    assert [posted.url for posted in courier.taken] == [HOOK]
+    await callbacks.get_by_role("button", name=f"Tell {HOOK} no more").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+    await shows(callbacks.get_by_text("Nobody is told."))
+
+
 async def test_an_operator_draws_asks_for_a_path_and_reads_why_packets_go(tmp_path: Path) -> None:
     async with overlaid(tmp_path) as made, page_of(made) as page:
         await draws(page)
@@ -100,3 +120,4 @@ async def test_an_operator_draws_asks_for_a_path_and_reads_why_packets_go(tmp_pa
         await paths.get_by_role("button", name="Remove").click()
         await page.get_by_role("dialog").get_by_role("button", name="Remove").click()
         await shows(paths.get_by_text("No path was asked for"))
+        await rings(made, page)

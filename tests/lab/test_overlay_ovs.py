@@ -30,6 +30,7 @@ from support.overlay_lab import Lab, Taker
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.alone,
     pytest.mark.timeout(120),
     pytest.mark.skipif(bool(testbed.ABSENT), reason=testbed.ABSENT),
 ]

@@ -19,6 +19,7 @@ from support.congestion import LINK, OFFER, OFFERED_MBPS, STREAMS, Congestion
 ABSENT = testbed.ABSENT
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.alone,
     pytest.mark.timeout(180),
     pytest.mark.skipif(bool(ABSENT), reason=ABSENT),
 ]

@@ -1,6 +1,8 @@
 """From an event to viewers and back to nothing, on fakes and virtual time."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from umbel.delivery.trees import edges_of
 from umbel.delivery.view import NoCapacity
 from umbel.network import files, topology
 from umbel.network.drivers.fake import FakeFabric
+from umbel.network.model import Endpoint, Hop
 
 
 @scenario
@@ -57,6 +60,30 @@ async def test_where_switches_copy_no_forwarder_runs(tmp_path: Path) -> None:
         await w.until_functions("acquirer-pe1-1", "edge-pe2-1")
         assert [hop.target.node for hop in fabric.streams[event]] == ["pe2"]
         assert await w.arrives(near)
+
+
+class Branching(FakeFabric):
+    """As real switches have it: every hop of a stream begins at the same address, and the way is
+    there some time after the functions are."""
+
+    async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
+        await asyncio.sleep(1)
+        await super().ensure(stream, hops)
+        return {hop: replace(hop.target, address="10.203.0.1", port=5004) for hop in hops}
+
+
+@scenario
+async def test_a_way_that_only_the_network_lays_is_waited_for_no_longer_than_it_takes(
+    tmp_path: Path,
+) -> None:
+    fabric = Branching(topology.parse(files.builtin("sls")), copies=True)
+    async with world(tmp_path, fabric=fabric) as w:
+        event = await w.live()
+        for node in ("pe2", "pe4"):
+            began_s = w.clock.monotonic_s()
+            ticket = await w.delivery.open_session(event, node)
+            assert ticket.session.edge_node == node
+            assert w.clock.monotonic_s() - began_s < w.pace.ready_s / 3
 
 
 @scenario

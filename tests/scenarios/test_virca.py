@@ -150,7 +150,8 @@ async def test_a_crowd_wakes_nodes_and_no_viewer_is_lost(tmp_path: Path) -> None
         async with unbroken(w, first, *one_each.values()):
             await asyncio.sleep(w.pace.session_idle_s / 2)
         state = await nodes(w)
-        assert all(state[name].state == "active" for name in served)
+        # A later plan may do with fewer nodes: then they drain, but nobody is cut off.
+        assert all(state[name].state in {"active", "draining"} for name in served)
         for ticket in crowd:
             assert await w.delivery.session(ticket.session.id)
         # The crowd goes; what it woke rests again.

@@ -18,23 +18,23 @@ def doubled(number: int, tell: Tell | None = None) -> int:
     return 2 * number
 
 
-def refused(_argument: object) -> None:
+def refused() -> None:
     raise Exhausted("no more", left=["a", "b"])
 
 
-def stuck(_argument: object, tell: Tell) -> None:
+def stuck(_asked: object, _pictures: object, tell: Tell) -> None:
     tell({"stage": "stuck", "pid": os.getpid()})
     time.sleep(600)
 
 
-def broken(_argument: object, _tell: Tell) -> None:
+def broken(*_: object) -> None:
     raise SystemError("no solver today")
 
 
-def killed(_argument: object, _tell: Tell) -> None:
+def killed(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def surrounded(_argument: object) -> dict[str, str]:
+def surrounded() -> dict[str, str]:
     """What it sees of its surroundings."""
     return {"threads": os.environ["OMP_NUM_THREADS"], "nice": str(os.nice(0))}

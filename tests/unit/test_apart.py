@@ -37,18 +37,18 @@ async def test_the_answer_comes_back_and_so_does_what_is_told_on_the_way() -> No
 
 async def test_an_error_of_ours_comes_back_with_its_details() -> None:
     with pytest.raises(Exhausted, match="no more") as caught:
-        await apart.run("support.works:refused", None, most_s=MOST_S)
+        await apart.run("support.works:refused", most_s=MOST_S)
     assert caught.value.details == {"left": ["a", "b"]}
 
 
 async def test_it_is_nice_and_has_one_thread() -> None:
-    seen = await apart.run("support.works:surrounded", None, most_s=MOST_S)
+    seen = await apart.run("support.works:surrounded", most_s=MOST_S)
     assert seen == {"threads": "1", "nice": str(min(19, os.nice(0) + 10))}
 
 
 async def test_a_function_that_is_not_there_is_named() -> None:
     with pytest.raises(WorkerDied, match=r"with status 1: .*has no attribute 'nothing'"):
-        await apart.run("support.works:nothing", None, most_s=MOST_S)
+        await apart.run("support.works:nothing", most_s=MOST_S)
 
 
 async def test_more_than_pipes_hold_goes_both_ways() -> None:
@@ -61,7 +61,7 @@ async def test_it_goes_when_its_asker_is_killed() -> None:
     program = (
         "import asyncio; from umbel.kit import apart\n"
         "async def hear(told): print(told['pid'], flush=True)\n"
-        "asyncio.run(apart.run('support.works:stuck', None, most_s=600, hear=hear))"
+        "asyncio.run(apart.run('support.works:stuck', None, None, most_s=600, hear=hear))"
     )
     async with started(program) as asker:
         assert asker.stdout is not None

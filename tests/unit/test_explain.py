@@ -49,7 +49,8 @@ def made() -> Borders:
 def told(
     node: str, held: Program, overlay: Overlay, borders_: Borders | None = None
 ) -> list[tuple[str, str]]:
-    found = explain.explain(node, held, PLUGS[node], overlay, borders_ or Borders())
+    asked = explain.asked(overlay, borders_ or Borders())
+    found = explain.explain(node, held, PLUGS[node], asked)
     assert {one.rule for one in found} == held.rules
     return [(one.step, one.words) for one in found]
 
@@ -118,7 +119,7 @@ def test_rules_of_a_stream_say_which_and_how() -> None:
         "leaf",
         "stream feed; to the network outside, for 192.0.2.4:6000",
     ) in told("pe2", held["pe2"], overlay)
-    (entry, *_) = explain.explain("pe2", held["pe2"], PLUGS["pe2"], overlay)
+    (entry, *_) = explain.explain("pe2", held["pe2"], PLUGS["pe2"], explain.asked(overlay))
     assert (entry.root, entry.leaves) == ("pe1", ("pe2",))
 
 

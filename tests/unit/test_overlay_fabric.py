@@ -155,6 +155,19 @@ async def test_a_cut_link_is_gone_round_and_comes_back_as_a_spare() -> None:
         assert run.world.send("pe1", to)[1] == [("pe1", "c1"), ("c1", "c2"), ("c2", "pe4")]
 
 
+async def test_what_falls_due_during_a_long_look_is_not_forgotten() -> None:
+    async with exact() as run:
+        await run.carry("ev1", hops("pe1", ("pe4", 7001)))
+        run.world.lose("c2", "pe4")
+        run.world.restore("c2", "pe4")
+        await asyncio.sleep(4.9)
+        before_s = asyncio.get_running_loop().time()
+        await run.carry("ev1", hops("pe1", ("pe3", 7001), ("pe5", 7001)))
+        assert asyncio.get_running_loop().time() - before_s > 0.1
+        await asyncio.sleep(0.01)
+        assert run.told(LinkUp) == [LinkUp(a="c2", b="pe4")]
+
+
 async def test_what_nothing_can_mend_is_told_and_kept() -> None:
     async with exact() as run:
         to = await run.carry("ev1", hops("pe1", ("pe4", 7001), ("pe2", 7001)))

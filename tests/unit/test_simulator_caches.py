@@ -11,8 +11,9 @@ from umbel.planner.caches import approximation
 from umbel.planner.caches.approximation import Law
 from umbel.planner.caches.policies import Policy
 from umbel.simulator import run, world
+from umbel.simulator.compiled import POLICIES as COMPILED
 from umbel.simulator.config import Config, Phase
-from umbel.simulator.run import Run
+from umbel.simulator.run import EngineName, Run
 from umbel.simulator.workload import Workload, audience
 
 HOUR_S = 3600.0
@@ -25,12 +26,21 @@ PLENTY = Config(
     phases=(Phase(duration_s=40 * HOUR_S),),
 )
 
+SHORT = replace(
+    PLENTY,
+    catalogue=400,
+    storage_gb=30.0,
+    requests_per_s=0.1,
+    warmup_s=3 * HOUR_S,
+    phases=(Phase(duration_s=HOUR_S),),
+)
 
-def ample(config: Config) -> Run:
+
+def ample(config: Config, engine: EngineName | None = None) -> Run:
     there = world.build(config)
     there = replace(there, capacity_mbps=np.full(len(there.capacity_mbps), 1e9))
     workload = Workload(config, there)
-    return run.replay(config, there, workload.catalogue, workload)
+    return run.replay(config, there, workload.catalogue, workload, engine=engine)
 
 
 def foretold(config: Config, law: Law, mobile: int) -> approximation.Steady:
@@ -67,17 +77,17 @@ def test_a_run_hits_as_the_formula_says(policy: Policy, law: Law, storage_gb: fl
     assert np.mean(seen) == pytest.approx(wanted, abs=0.004)
 
 
+@pytest.mark.parametrize("policy", COMPILED)
+def test_compiled_caches_keep_what_the_others_keep(policy: Policy) -> None:
+    config = replace(SHORT, cache=policy, warmup_s=HOUR_S, storage_gb=60.0)
+    one, other = (ample(config, engine).record.outcomes for engine in EngineName)
+    assert np.array_equal(one.hit, other.hit)
+    assert 0.1 < one.hit.mean() < 0.9
+
+
 def test_policies_rank_as_on_any_zipf_catalogue() -> None:
     """What looks at frequency beats what looks at time alone; FIFO comes last."""
-    short = replace(
-        PLENTY,
-        catalogue=400,
-        storage_gb=30.0,
-        requests_per_s=0.1,
-        warmup_s=3 * HOUR_S,
-        phases=(Phase(duration_s=HOUR_S),),
-    )
-    ratio = {policy: ample(replace(short, cache=policy)).totals().hit_ratio for policy in Policy}
+    ratio = {policy: ample(replace(SHORT, cache=policy)).totals().hit_ratio for policy in Policy}
     assert ratio[Policy.FIFO] < ratio[Policy.LRU]
     for better in (Policy.LFU, Policy.W_TINYLFU, Policy.S3_FIFO, Policy.SIEVE):
         assert ratio[better] > ratio[Policy.LRU] + 0.03, ratio

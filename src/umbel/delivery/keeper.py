@@ -258,7 +258,10 @@ class Keeper:
         hops = list(self._hops(tree, self._carried(tree.event)).values())
         if hops or tree.event in self._reach:
             reach = await self.collector.network.ensure(tree.event, hops)
-            self._reach[tree.event] = dict(reach)
+            if dict(reach) != self._reach.get(tree.event, {}):
+                # Where the network copies, a way may be laid without a step of any function.
+                self._reach[tree.event] = dict(reach)
+                self._stir()
 
     def _observed(self, tree: Tree) -> reconcile.Observed:
         """What is there, with each function's port as its feeder reaches it over the fabric."""

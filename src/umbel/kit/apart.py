@@ -1,6 +1,6 @@
 """Runs a function of ours in a process of its own, started for it and gone after it.
 
-In: the function's name, its argument. Out: what it tells on the way, and what it returns or raises.
+In: the function's name, its arguments. Out: what it tells on the way, what it returns or raises.
 Whatever else happens to it, a crash, a kill, a hang or a gigabyte too much, costs an answer and no
 more. The asker need not be able to import it. `apart_child` is the other end.
 """
@@ -32,14 +32,13 @@ class WorkerDied(Unavailable):
 
 async def run(
     target: str,
-    argument: object,
-    *,
+    *arguments: object,
     most_s: float,
     hear: Hear | None = None,
     on_start: Callable[[int], None] = lambda _pid: None,
 ) -> Any:
-    """What `module:function` returns for the argument; with `hear`, it gets a second argument to
-    tell its progress with. All that goes over can be pickled.
+    """What `module:function` returns for the arguments; with `hear`, it gets one more at the end,
+    to tell its progress with. All that goes over can be pickled.
 
     Cancelling kills the process. Raises WorkerDied, and the function's own UmbelError.
     """
@@ -54,7 +53,7 @@ async def run(
     errors = asyncio.create_task(_tail(process))
     try:
         async with asyncio.timeout(most_s):
-            ended, made = await _talk(process, pickle.dumps((argument, hear is not None)), hear)
+            ended, made = await _talk(process, pickle.dumps((arguments, hear is not None)), hear)
             if ended == "":
                 # It closed its end without a word: it is ending, and stderr says why.
                 await process.wait()

@@ -1,6 +1,6 @@
 """`python -m umbel.kit.apart_child MODULE:FUNCTION ASKER_PID`: does one thing for `apart` and ends.
 
-In: the pickled argument on stdin; only the asker writes there. Out: messages on stdout. It yields
+In: the pickled arguments on stdin; only the asker writes there. Out: messages on stdout. It yields
 the CPU to media, and dies with its asker. What libraries print goes to stderr.
 """
 
@@ -28,12 +28,12 @@ def main(target: str, asker: int) -> None:
     os.nice(_NICENESS)
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
-        argument, tells = pickle.load(sys.stdin.buffer)  # noqa: S301 -- our asker wrote it
+        arguments, tells = pickle.load(sys.stdin.buffer)  # noqa: S301 -- our asker wrote it
         module, _, name = target.partition(":")
         function = getattr(importlib.import_module(module), name)
         more = [lambda progress: _say(out, "told", progress)] if tells else []
         try:
-            made = function(argument, *more)
+            made = function(*arguments, *more)
         except UmbelError as error:
             _say(out, "raised", error)
         else:

@@ -55,42 +55,68 @@ class Explained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Known:
-    """What rules of a switch are understood by."""
+class Place:
+    """Where a stream goes: its tree's root, and by node the leaves of the paths through it."""
 
-    plugs: Plugs
-    overlay: Overlay
+    root: str = ""
+    leaves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+_NOWHERE = Place()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What all switches' rules are understood by: streams by their numbers and names, borders."""
+
     streams: Mapping[int, str]
+    places: Mapping[str, Place]
+    borders: Borders
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What one switch's rules are understood by."""
+
+    asked: Asked
+    plugs: Plugs
     groups: Mapping[int, Group]
     addresses: border_words.Names
 
 
-def explain(
-    node: str, held: Program, plugs: Plugs, overlay: Overlay, borders: Borders = _NO_BORDERS
-) -> tuple[Explained, ...]:
-    """Every rule the switch holds, in the pipeline's order. `borders` are those it has, if any."""
+def asked(overlay: Overlay, borders: Borders = _NO_BORDERS) -> Asked:
+    """What is asked for now."""
+    wishes = overlay.wishes
+    return Asked(
+        streams={wish.stream.number: name for name, wish in wishes.items()},
+        places={name: _place(overlay, name) for name in wishes if overlay.carries(name)},
+        borders=borders,
+    )
+
+
+def explain(node: str, held: Program, plugs: Plugs, by: Asked) -> tuple[Explained, ...]:
+    """Every rule the switch holds, in the pipeline's order."""
     known = _Known(
+        asked=by,
         plugs=plugs,
-        overlay=overlay,
-        streams={wish.stream.number: name for name, wish in overlay.wishes.items()},
         groups={group.id: group for group in held.groups},
-        addresses=border_words.names(borders, node),
+        addresses=border_words.names(by.borders, node),
     )
     rules = sorted(held.rules, key=lambda rule: (rule.table, -rule.priority, repr(rule.match)))
     return tuple(_one(node, rule, known) for rule in rules)
 
 
 def _one(node: str, rule: Rule, known: _Known) -> Explained:
-    stream = known.streams.get(_number(rule), "")
+    stream = known.asked.streams.get(_number(rule), "")
     ways = tuple(_ways(rule.actions, known.groups, {}))
-    root, leaves = _place(known.overlay, stream, node)
+    place = known.asked.places.get(stream, _NOWHERE)
     return Explained(
         node=node,
         rule=rule,
         step=_TABLES.get(rule.table, f"table {rule.table}"),
         stream=stream,
-        root=root,
-        leaves=leaves,
+        root=place.root,
+        leaves=place.leaves.get(node, ()),
         ways=ways,
         words=_words(rule, stream, ways, known),
     )
@@ -102,12 +128,13 @@ def _number(rule: Rule) -> int:
     return rule.metadata or (asked if isinstance(asked, int) else 0)
 
 
-def _place(overlay: Overlay, stream: str, node: str) -> tuple[str, tuple[str, ...]]:
-    if not stream or not overlay.has(overlay.wishes[stream].root):
-        return "", ()
-    tree = overlay.tree(stream)
-    on_way = (leaf for leaf in sorted(overlay.wishes[stream].leaves) if leaf in tree.nodes)
-    return tree.root, tuple(leaf for leaf in on_way if node in tree.chain(leaf))
+def _place(overlay: Overlay, stream: str) -> Place:
+    tree, leaves = overlay.tree(stream), overlay.wishes[stream].leaves
+    through: dict[str, list[str]] = {}
+    for leaf in sorted(leaves & tree.depths.keys()):
+        for node in tree.chain(leaf):
+            through.setdefault(node, []).append(leaf)
+    return Place(root=tree.root, leaves={node: tuple(found) for node, found in through.items()})
 
 
 def _ways(

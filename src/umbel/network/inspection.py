@@ -190,11 +190,11 @@ class Inspection:
         fabric = self.fabric
         if fabric is None:
             return ()
-        found: list[Explained] = []
+        asked, found = explain.asked(fabric.overlay, borders), list[Explained]()
         for name in fabric.sites:
             held, plugs = fabric.held(name), fabric.plugs.get(name, Plugs())
             if node in ("", name) and held is not None:
-                found += explain.explain(name, held, plugs, fabric.overlay, borders)
+                found += explain.explain(name, held, plugs, asked)
         return tuple(found)
 
     def path(self, asked: AskedPath) -> PathState:
@@ -265,4 +265,4 @@ def _way(overlay: Overlay, name: str, leaf: str) -> tuple[Pair, ...]:
     if not overlay.has(overlay.wishes[name].root):
         return ()
     tree = overlay.tree(name)
-    return tuple(pairwise(tree.chain(leaf))) if leaf in tree.nodes else ()
+    return tuple(pairwise(tree.chain(leaf))) if leaf in tree.depths else ()

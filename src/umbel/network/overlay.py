@@ -174,7 +174,7 @@ class Overlay:
     def used(self, name: str) -> tuple[Pair, ...]:
         """The links a stream goes over, as (from, to), nearest the root first."""
         tree, wish = self.tree(name), self.wishes[name]
-        ways = [pairwise(tree.chain(leaf)) for leaf in wish.leaves if leaf in tree.nodes]
+        ways = [pairwise(tree.chain(leaf)) for leaf in wish.leaves if leaf in tree.depths]
         on = {link for way in ways for link in way}
         return tuple(link for link in tree.links if link in on) if not wish.refused else ()
 
@@ -281,7 +281,7 @@ class Overlay:
 
     def _barrier(self, tree: SpanningTree, leaf: str, plugs: Mapping[str, Plugs]) -> str:
         """Why no rules can lead to a leaf; empty: they can."""
-        if leaf not in tree.nodes:
+        if leaf not in tree.depths:
             return f"leaf {leaf}: no links lead to it from the root {tree.root}"
         if leaf not in plugs:
             return f"node {leaf} has no switch yet"

@@ -21,11 +21,21 @@ _SHARE_AT_ONCE = 20
 Choice = Callable[[Floats, Flags], tuple[Flags, Floats]]
 
 
-def dive(linear: Linear, limits: Limits, start: Basis | None = None) -> Outcome:
+Enough = Callable[[Outcome], bool]
+
+
+def never(_outcome: Outcome) -> bool:
+    """Nothing but the gap is enough."""
+    return False
+
+
+def dive(
+    linear: Linear, limits: Limits, start: Basis | None = None, enough: Enough = never
+) -> Outcome:
     """The relaxation's bound and, unless time or all ways gave out, a solution in whole numbers.
 
-    The basis is that of the solution. `word` is OPTIMAL where the two are within the gap,
-    INFEASIBLE where the relaxation is. `start` is the relaxation's basis where it is known.
+    The basis is that of the solution. `word` is OPTIMAL where the two are within the gap or that
+    is `enough`, INFEASIBLE where the relaxation is. `start` is the relaxation's basis if known.
     """
     session = Session(linear.relaxed())
     if start is not None:
@@ -35,15 +45,17 @@ def dive(linear: Linear, limits: Limits, start: Basis | None = None) -> Outcome:
         return replace(root, values=None, basis=None, objective=np.inf)
     whole = np.flatnonzero(linear.integer)
     best, spent_s = replace(root, values=None, basis=None, objective=np.inf), root.run_s
+    close = False
     for choose in (_surest, _largest, _smallest):
         session.bound_columns(whole, linear.lower[whole], linear.upper[whole])
         left = replace(limits, time_s=limits.time_s - spent_s)
         found = _descend(session, root, whole, choose, left)
         spent_s += found.run_s
-        best = min(best, found, key=lambda outcome: outcome.objective)
-        if best.objective - root.bound <= limits.gap or spent_s >= limits.time_s:
+        best = min(best, replace(found, bound=root.bound), key=lambda one: one.objective)
+        close = best.objective - root.bound <= limits.gap
+        close = close or (best.values is not None and enough(best))
+        if close or spent_s >= limits.time_s:
             break
-    close = best.objective - root.bound <= limits.gap
     return replace(
         root,
         word=Word.OPTIMAL if close else Word.LIMIT,

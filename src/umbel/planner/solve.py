@@ -22,6 +22,7 @@ from umbel.planner import (
     rounding,
 )
 from umbel.planner.fast import Fast
+from umbel.planner.heuristics import Enough
 from umbel.planner.highs import Limits, Outcome, Word
 from umbel.planner.instance import compile_problem
 from umbel.planner.linear import Floats, Ints
@@ -90,7 +91,16 @@ def plan(
     instance = compile_problem(problem, routes, variant)
     program = fast.build(instance, goal)
     gap = effort.gap_share * instance.full_power_w
-    outcome = choose(program, limits_of(effort, gap), tell)
+    limits = limits_of(effort, gap)
+
+    def enough(found: Outcome) -> bool:
+        """Whether whole servers, which often cost next to nothing, keep it within the gap."""
+        if found.objective - found.bound > gap:
+            return False
+        made, _s = rounding.whole(program, found, replace(limits, gap=gap * _ROUND_GAP))
+        return made is not None and rounding.objective(program, made) - found.bound <= gap
+
+    outcome = choose(program, limits, tell, enough)
     tell(Progress(stage="whole servers", objective=outcome.objective, bound=outcome.bound))
     return finish(program, outcome, gap, effort)
 
@@ -100,14 +110,19 @@ def limits_of(effort: Effort, gap: float) -> Limits:
     return Limits(time_s=effort.time_s * (1 - _ROUND_TIME), gap=gap * _CHOICE_GAP)
 
 
-def choose(program: Fast, limits: Limits, tell: Tell = silent) -> Outcome:
-    """Nodes and hosts: the compact program within limits."""
+def choose(
+    program: Fast, limits: Limits, tell: Tell = silent, enough: Enough = heuristics.never
+) -> Outcome:
+    """Nodes and hosts: the compact program within limits, or as far as is `enough`."""
     tell(Progress(stage="diving"))
-    outcome = heuristics.dive(program.linear, limits)
+    outcome = heuristics.dive(program.linear, limits, enough=enough)
     movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
     if outcome.word is Word.LIMIT and movable:
         tell(Progress(stage="virca2", objective=outcome.objective, bound=outcome.bound))
-        outcome = _with_guess(program, outcome, limits)
+        better = _with_guess(program, outcome, limits)
+        if better.objective < outcome.objective and enough(better):
+            return replace(better, word=Word.OPTIMAL)
+        outcome = better
     if outcome.word is Word.LIMIT and outcome.run_s < limits.time_s:
         tell(Progress(stage="branching", objective=outcome.objective, bound=outcome.bound))
         outcome = _search(program, outcome, limits)

@@ -187,7 +187,6 @@ def _cache(net: Net, state: State, node: int, content: int) -> None:
         state.held_bytes[node] -= net.size_bytes[leaver]
         _unlink(state, node, leaver)
     state.held_bytes[node] += size
-    state.asked[node, content] = 0
     _to_front(state, node, content)
 
 

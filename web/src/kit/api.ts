@@ -2,6 +2,7 @@
 // The only module that knows the portal's paths. `fetch` and the sign-in are given by the caller.
 
 import type {
+  Callback,
   FunctionStatus,
   Ingest,
   LinkStatus,
@@ -95,6 +96,7 @@ interface Call {
 }
 
 const TIMEOUT_MS = 10_000;
+const CALLBACKS = '/api/v1/notifications';
 const NETWORK = '/api/v1/network';
 
 export type Api = ReturnType<typeof createApi>;
@@ -179,6 +181,12 @@ export function createApi(options: ApiOptions) {
     addPath: (path: NewPath) => read<NetworkPath>(`${NETWORK}/paths`, { method: 'POST', json: path }),
     removePath: async (pathId: string) => {
       await send(`${NETWORK}/paths/${id(pathId)}`, { method: 'DELETE' });
+    },
+    callbacks: () => read<Callback[]>(CALLBACKS),
+    ping: (callbackId: string) =>
+      read<{ delivered: boolean; error: string; took_ms: number }>(`${CALLBACKS}/${id(callbackId)}/ping`, { method: 'POST' }),
+    removeCallback: async (callbackId: string) => {
+      await send(`${CALLBACKS}/${id(callbackId)}`, { method: 'DELETE' });
     },
     slices: () => read<Slice[]>('/api/v1/slices'),
   };

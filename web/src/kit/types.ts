@@ -211,3 +211,18 @@ export interface Slice {
   guaranteed: boolean;
   offered: Traffic;
 }
+
+/** Who is told of the network's events, and how it does. */
+export interface Callback {
+  id: string;
+  url: string;
+  kinds: string[];
+  note: string;
+  state: 'active' | 'failing' | 'dead';
+  waiting: number;
+  delivered: number;
+  dropped: number;
+  failures: number;
+  last_error: string;
+  retry_at: string | null;
+}

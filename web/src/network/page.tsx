@@ -11,6 +11,7 @@ import { SignInForm } from '../studio/account';
 import { useLive, useSignIn } from '../ui/hooks';
 import { navigate, useSearch, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
+import { Callbacks } from './callbacks';
 import { DrawingEditor } from './drawing';
 import { NewPathForm } from './new-path';
 import { marksOf, sliceOf, streamsOf, waysOf, type Overlay } from './overlay';
@@ -226,6 +227,9 @@ function Operators({ username }: { username: string }) {
             <OverlaySections overlay={overlay.data} chosen={node} onNode={setNode} onChange={overlay.refresh} />
           )}
           <NetworkTables {...picture} />
+          <div className="tables">
+            <Callbacks username={username} />
+          </div>
         </>
       )}
       {picture?.nodes.length === 0 && (

@@ -2,7 +2,8 @@ import { createElement, type ReactElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, test } from 'vitest';
 
-import type { OverlayLink, Rule, Slice, SwitchStatus, Topology } from '../kit/types';
+import type { Callback, OverlayLink, Rule, Slice, SwitchStatus, Topology } from '../kit/types';
+import { CallbackState } from './callbacks';
 import { sentWords } from './drawing';
 import { pathBody } from './new-path';
 import { Slices, Switches, Tunnels } from './overlay-tables';
@@ -90,4 +91,14 @@ test('a path is sent without what was left empty', () => {
     sender: 'inside',
     receiver: { mac: '02:00:00:00:00:aa', port: 6000 },
   });
+});
+
+test('a callback that does not answer says why, one that was given up how it comes back', () => {
+  const callback: Callback = {
+    id: 'sub_1', url: 'http://observer.example/hook', kinds: ['link_up'], note: '', state: 'active', waiting: 0, delivered: 1, dropped: 0, failures: 0, last_error: '', retry_at: null,
+  };
+  expect(texts(createElement(CallbackState, { callback }))).toBe('|answers|');
+  const failing: Callback = { ...callback, state: 'failing', failures: 3, last_error: 'answered 500' };
+  expect(texts(createElement(CallbackState, { callback: failing }))).toBe('|does not answer, is tried again|3 in a row: answered 500|');
+  expect(texts(createElement(CallbackState, { callback: { ...failing, state: 'dead' } }))).toContain('a ping that succeeds');
 });

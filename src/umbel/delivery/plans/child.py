@@ -1,8 +1,8 @@
-"""Runs one request in a process of its own: a request in, what it comes to out."""
+"""Runs one request in a process of its own, request in, result out; and draws results likewise."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from umbel.delivery.plans.model import Asked
 from umbel.kit import apart
@@ -10,9 +10,10 @@ from umbel.kit.apart import WorkerDied
 from umbel.kit.errors import Unavailable
 
 TARGET = "umbel.delivery.plans.work:answer"
-DRAWING = "umbel.delivery.plans.work:pictures"
-_DRAWING_S = 120.0
 Hear = Callable[[Mapping[str, object]], Awaitable[None]]
+
+_DRAW = "umbel.delivery.plans.drawing:draw"
+_DRAWING_S = 120.0
 
 
 class PlannerCrashed(Unavailable):
@@ -28,23 +29,18 @@ async def run(
 
     Raises PlannerCrashed, BadPlanRequest, and the planner's own errors.
     """
-    with _crashes():
-        made: dict[str, object] = await apart.run(
-            TARGET, (asked, pictures), most_s=most_s, hear=hear
-        )
+    made: dict[str, object] = await _apart(TARGET, asked, pictures, hear=hear, most_s=most_s)
     return made
 
 
 async def draw(made: Mapping[str, object], folder: Path) -> list[Path]:
     """The pictures of a result, drawn into a folder. Raises PlannerCrashed."""
-    with _crashes():
-        names: list[str] = await apart.run(DRAWING, (made, folder), most_s=_DRAWING_S)
+    names: list[str] = await _apart(_DRAW, made, folder, hear=None, most_s=_DRAWING_S)
     return [folder / name for name in names]
 
 
-@contextmanager
-def _crashes() -> Iterator[None]:
+async def _apart(target: str, *arguments: object, hear: Hear | None, most_s: float) -> Any:
     try:
-        yield
+        return await apart.run(target, *arguments, most_s=most_s, hear=hear)
     except WorkerDied as error:
         raise PlannerCrashed(error.message) from None

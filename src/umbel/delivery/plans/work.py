@@ -57,20 +57,13 @@ class _Task:
         return found, self.routes
 
 
-def answer(request: tuple[Asked, Path | None], tell: Tell) -> dict[str, object]:
+def answer(asked: Asked, pictures: Path | None, tell: Tell) -> dict[str, object]:
     """As `run`, as plain JSON values, and drawn where a folder for pictures is given."""
-    asked, pictures = request
     made: dict[str, object] = json.loads(json.dumps(run(asked, tell), default=str))
     if pictures is not None:
         tell({"stage": "drawing"})
         made["pictures"] = drawing.draw(made, pictures)
     return made
-
-
-def pictures(request: tuple[dict[str, object], Path]) -> list[str]:
-    """The names of a result's pictures, drawn into a folder."""
-    made, folder = request
-    return drawing.draw(made, folder)
 
 
 def run(asked: Asked, tell: Tell) -> dict[str, object]:

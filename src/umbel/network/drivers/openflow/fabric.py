@@ -298,7 +298,8 @@ class OpenFlowFabric:
 
     async def _look(self) -> float | None:
         """Bring all there. Answers when to look again unasked."""
-        self._become(self.overlay.at(self._clock.monotonic_s()))
+        begun_s = self._clock.monotonic_s()
+        self._become(self.overlay.at(begun_s))
         # A stream whose tunnels are there is mended first: plugging spare ones takes longer.
         ready = self.overlay.ready(self.plugs)
         if ready:
@@ -307,9 +308,10 @@ class OpenFlowFabric:
         is_whole = await self._wire()
         if not ready or self.plugs != before:
             await self._program()
+        # What fell due meanwhile is due: it was not looked at.
+        soon = [at for at in (self.overlay.next_at_s(begun_s), self._adopts_until_s) if at]
         now_s = self._clock.monotonic_s()
-        soon = [at for at in (self.overlay.next_at_s(now_s), self._adopts_until_s) if at]
-        waits_s = [at - now_s for at in soon if at > now_s]
+        waits_s = [max(at - now_s, 0.0) for at in soon if at > begun_s]
         return min(waits_s if is_whole else [*waits_s, self.terms.retry_s], default=None)
 
     async def _drained(self) -> None:
