@@ -53,6 +53,7 @@ from umbel.media.service import Media
 from umbel.network import events, files, slices, topology
 from umbel.network.border_service import BorderService, Land
 from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.guests import Spot
 from umbel.network.inspection import Switches
 from umbel.network.model import Topology
 from umbel.network.northbound import Northbound
@@ -208,6 +209,7 @@ async def assemble(
     )
     if drivers.switches is not None:
         drivers.switches.watch(lambda event: _publish(notifier, event))
+    network = Northbound(links, WishStore(database), clock, drivers.switches)
     keeper = Keeper(
         catalogue=catalogue,
         store=store,
@@ -216,7 +218,7 @@ async def assemble(
         clock=clock,
         pace=pace or _pace(settings),
         owner=owner,
-        on_functions=lambda seen: notifier.see(_running(seen)),
+        on_functions=lambda seen: _told(seen, notifier, network),
     )
     tracing = None
     if settings.trace_file is not None:
@@ -266,7 +268,7 @@ async def assemble(
         delivery=delivery,
         notifier=notifier,
         slices=kept,
-        network=Northbound(links, WishStore(database), clock, drivers.switches),
+        network=network,
         borders=BorderService(drivers.land, links, BorderStore(database), clock),
         plans=plans,
         secrets=secrets,
@@ -355,6 +357,12 @@ def _wake(kept: Slices, event: events.Event) -> None:
     """Slices follow their streams' ways."""
     if isinstance(event, events.PathChanged):
         kept.wake()
+
+
+def _told(seen: Mapping[str, Instance], notifier: Notifier, network: Northbound) -> None:
+    notifier.see(_running(seen))
+    spots = (one for one in seen.values() if one.state is FunctionState.ACTIVE)
+    network.guests.see({one.id: Spot(node=one.node, address=one.address) for one in spots})
 
 
 def _running(instances: Mapping[str, Instance]) -> Mapping[str, Place]:

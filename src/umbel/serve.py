@@ -46,7 +46,7 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         loop = asyncio.create_task(system.delivery.run(), name="delivery")
         slicing = asyncio.create_task(system.slices.run(), name="slices")
         loop.add_done_callback(lambda _: _stop(server))
-        restoring = asyncio.create_task(system.network.restore(), name="restore paths")
+        networking = asyncio.create_task(system.network.run(), name="paths")
         notifying = asyncio.create_task(system.notifier.run(), name="notify")
         bordering = asyncio.create_task(system.borders.run(), name="borders")
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
@@ -55,7 +55,7 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
             await server.serve([listener])
         finally:
             announcing.cancel()
-            for task in (slicing, loop, notifying, restoring, bordering):
+            for task in (slicing, loop, notifying, networking, bordering):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task

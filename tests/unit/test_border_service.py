@@ -18,9 +18,9 @@ from umbel.network.border_service import NAME, BorderService, Land, NotInAccess,
 from umbel.network.borders import Borders
 from umbel.network.events import LinkDown, LinkUp, Watch
 from umbel.network.ground import Ground
+from umbel.network.inspection import NotProgrammed
 from umbel.network.mobility import BadStay, Mobile, NotAway
 from umbel.network.model import Link, Program, Topology
-from umbel.network.northbound import NotProgrammed
 from umbel.network.overlay import Overlay
 from umbel.network.paths import NotInTopology
 from umbel.network.redirection import BadService, Service, Surrogate, UnknownService

@@ -20,9 +20,9 @@ from umbel.network import access, borders, mobility, redirection
 from umbel.network.access import BadClient, Client, Door, Gate
 from umbel.network.borders import Borders
 from umbel.network.events import Event, LinkDown, LinkUp, Watch
+from umbel.network.inspection import NotProgrammed
 from umbel.network.mobility import BadStay, Mobile, Stay
 from umbel.network.model import Program, Topology
-from umbel.network.northbound import NotProgrammed
 from umbel.network.overlay import Overlay
 from umbel.network.paths import NotInTopology
 from umbel.network.redirection import Service

@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Protocol
 
+from umbel.kit.errors import Conflict
 from umbel.network import explain
 from umbel.network.borders import Borders
 from umbel.network.carriage import Path, Stream
@@ -24,6 +25,12 @@ from umbel.network.store import AskedPath
 
 _NO_BORDERS = Borders()
 _NOT_RESTORED = "it could not be asked for again after a restart: remove it and ask anew"
+
+
+class NotProgrammed(Conflict):
+    """This network is not made of switches that Umbel programs: it carries streams as it is."""
+
+    code = "umbel.network_not_programmed"
 
 
 class SwitchPort(Protocol):

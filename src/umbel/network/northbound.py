@@ -17,7 +17,8 @@ from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.network import drawings, moving, wiring
 from umbel.network.carriage import BadCarriage, BadMove, Door, Path, Receiver, Stream
-from umbel.network.inspection import Inspection, PathState, Picture, Switches
+from umbel.network.guests import Guests
+from umbel.network.inspection import Inspection, NotProgrammed, PathState, Picture, Switches
 from umbel.network.model import Topology
 from umbel.network.overlay import Overlay, Wish
 from umbel.network.spanning import Drawing, Pair, Role
@@ -26,12 +27,6 @@ from umbel.network.store import AskedPath, WishStore
 log = structlog.get_logger(__name__)
 
 _RETRY_S = 1.0
-
-
-class NotProgrammed(Conflict):
-    """This network is not made of switches that Umbel programs: it carries streams as it is."""
-
-    code = "umbel.network_not_programmed"
 
 
 class StreamTaken(Conflict):
@@ -50,16 +45,22 @@ def kind_of(receiver: Receiver) -> str:
 
 
 class Northbound:
-    """The network as operators see it: `inspection` is how it is now."""
+    """The network as operators see it: `inspection` how it is, `guests` whom streams meet."""
 
     def __init__(
         self, topology: Topology, store: WishStore, clock: Clock, fabric: Switches | None
     ) -> None:
         self.inspection = Inspection(topology, fabric)
+        self.guests = Guests(topology, store, fabric)
         self._topology = topology
         self._store = store
         self._clock = clock
         self._fabric = fabric
+
+    async def run(self) -> None:
+        """Restore, and have rules follow functions from then on, until cancelled."""
+        await self.restore()
+        await self.guests.run()
 
     async def restore(self) -> None:
         """Ask the fabric again for what was asked before a restart. What cannot be carried any

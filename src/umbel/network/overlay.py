@@ -99,6 +99,12 @@ class Overlay:
         wish = self.wishes.get(name)
         return after._with(replace(wish, refused="")) if wish else after
 
+    def meet(self, name: str, hosts: Mapping[str, Receiver]) -> "Overlay":
+        """A stream meets these functions on its way, by node. It is tried anew if it was refused.
+        An unknown one is no error."""
+        wish = self.wishes.get(name)
+        return self._with(replace(wish, hosts=dict(hosts), refused="")) if wish else self
+
     def path_add(self, wish: Wish, path: Path) -> "Overlay":
         """A path more for a stream, which is made as `wish` says if there is none of the name.
 

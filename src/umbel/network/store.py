@@ -55,6 +55,13 @@ borders = sa.Table(
     sa.Column("document", sa.JSON, nullable=False),
 )
 
+_guests = sa.Table(
+    "guests",
+    metadata,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("document", sa.JSON, nullable=False),
+)
+
 _TURN_LOCK = 0x736C6963
 _BORDERS_LOCK = 0x626F7264
 _REVISION = ("revision", "")
@@ -82,6 +89,20 @@ class AskedPath:
     at_s: float
     wish: Wish
     path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guest:
+    """A function that a stream is to meet, under a name of the operator's: a process at `node` with
+    an `address`, or the platform's own `function`, wherever that runs. It takes the stream at
+    `port` and sends it on to the stream's own address."""
+
+    name: str
+    stream: str
+    port: int
+    node: str = ""
+    address: str = ""
+    function: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +199,7 @@ def _granted(row: sa.RowMapping) -> Granted:
 
 
 class WishStore:
-    """The queries of drawings and paths."""
+    """The queries of drawings, paths, and functions that streams meet."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -245,6 +266,26 @@ class WishStore:
             if not (await connection.execute(delete)).rowcount:
                 raise UnknownPath(path=id_)
             await _journal_path(connection, asked, "removed", at_s)
+
+    async def guests(self) -> list[Guest]:
+        """Every function that streams are to meet, by name."""
+        async with self._database.read() as connection:
+            rows = await connection.execute(sa.select(_guests).order_by(_guests.c.name))
+            return [Guest(name=row["name"], **row["document"]) for row in rows.mappings()]
+
+    async def put_guest(self, guest: Guest) -> None:
+        """Remember a function instead of what had its name."""
+        document = asdict(guest)
+        name = document.pop("name")
+        async with self._database.write() as connection:
+            await connection.execute(sa.delete(_guests).where(_guests.c.name == name))
+            await connection.execute(sa.insert(_guests).values(name=name, document=document))
+
+    async def remove_guest(self, name: str) -> bool:
+        """Forget a function. Answers whether there was one."""
+        async with self._database.write() as connection:
+            gone = await connection.execute(sa.delete(_guests).where(_guests.c.name == name))
+            return bool(gone.rowcount)
 
 
 async def _journal_path(

@@ -15,6 +15,7 @@ from umbel.portal import errors
 from umbel.portal.api import (
     borders,
     events,
+    guests,
     health,
     ingest,
     network,
@@ -47,6 +48,7 @@ _RESOURCES = (
     platform,
     network,
     borders,
+    guests,
     slices,
     plans,
     notifications,

@@ -1,0 +1,93 @@
+"""Functions that operators' streams meet on their way through the overlay."""
+
+from ipaddress import IPv4Address
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, Field, model_validator
+
+from umbel.network.guests import GuestState
+from umbel.network.store import Guest
+from umbel.portal import auth
+from umbel.portal.api.network import Port, StreamName
+from umbel.portal.api.shapes import Given, NodeName
+
+router = APIRouter(prefix="/api/v1/network/functions", tags=["network"])
+
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+FunctionId = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class GuestIn(Given):
+    """A function that a stream meets: a process at a `node` with an `address`, or one of the
+    platform's own by its id, wherever that runs. It takes the stream at `port` and sends it on to
+    the stream's own address."""
+
+    stream: StreamName
+    port: Port
+    node: NodeName | None = None
+    address: IPv4Address | None = None
+    function: FunctionId | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        is_placed = self.node is not None and self.address is not None
+        is_bare = self.node is None and self.address is None
+        if not (is_placed if self.function is None else is_bare):
+            raise ValueError("give either node and address, or function")
+        return self
+
+
+class GuestOut(BaseModel):
+    """Such a function: where it is now, null where it does not run, and whether its stream is
+    carried through there and meets it."""
+
+    name: str
+    stream: str
+    port: int
+    function: str | None
+    node: str | None
+    address: str | None
+    met: bool
+
+
+@router.get("")
+async def list_guests(system: auth.The, _operator: auth.Operator) -> list[GuestOut]:
+    """Every function that streams are to meet, by name."""
+    return [_out(one) for one in await system.network.guests.all()]
+
+
+@router.put("/{name}")
+async def put_guest(
+    system: auth.The, _operator: auth.Operator, name: Name, given: GuestIn
+) -> GuestOut:
+    """It appears, or moves: the nodes' rules follow. Without a function a node passes packets
+    through."""
+    guest = Guest(
+        name=name,
+        stream=given.stream,
+        port=given.port,
+        node=given.node or "",
+        address=str(given.address) if given.address else "",
+        function=given.function or "",
+    )
+    return _out(await system.network.guests.put(guest))
+
+
+@router.delete("/{name}", status_code=204)
+async def remove_guest(system: auth.The, _operator: auth.Operator, name: Name) -> None:
+    """It is gone: its stream passes through."""
+    await system.network.guests.remove(name)
+
+
+def _out(of: GuestState) -> GuestOut:
+    guest, spot = of.guest, of.spot
+    return GuestOut(
+        name=guest.name,
+        stream=guest.stream,
+        port=guest.port,
+        function=guest.function or None,
+        node=spot.node if spot else None,
+        address=spot.address if spot else None,
+        met=of.met,
+    )
