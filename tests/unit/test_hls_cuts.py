@@ -83,6 +83,14 @@ def test_long_gops_after_a_player_was_told_are_cut_between_keyframes() -> None:
     assert max(lengths_s(cuts, segments=True)) < 2.5
 
 
+def test_a_player_that_comes_during_a_long_segment_is_told_a_target_that_holds_it() -> None:
+    frames = [(0.0625 * n, False) for n in range(1, 45)]
+    cutter, cuts = run(frames, told_after=42)
+    cuts.append(cutter.finish(START_S + 45 * 0.0625))
+    assert cutter.target_s == 3
+    assert max(lengths_s(cuts, segments=True)) < 3.5
+
+
 gaps = st.one_of(st.floats(0.001, 0.1), st.floats(0.1, 2.9))
 
 

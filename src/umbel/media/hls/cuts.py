@@ -88,8 +88,9 @@ class Cutter:
         self._part_s = at_s
         if ends_segment:
             self._segment_s = at_s
-            if not self.told:
-                # Some slack, so that a slightly later keyframe needs no cut before it.
-                fitting_s = math.ceil(length_s - _ROUNDING_S + PART_TARGET_S)
-                self.target_s = max(self.target_s, fitting_s)
+        if not self.told:
+            # An open segment counts: it may be told of now and get a part more. And some slack, so
+            # that a slightly later keyframe needs no cut before it.
+            fitting_s = math.ceil(length_s - _ROUNDING_S + PART_TARGET_S)
+            self.target_s = max(self.target_s, fitting_s)
         cuts.append(Cut(at_s, ends_segment))
