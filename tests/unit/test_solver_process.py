@@ -60,6 +60,18 @@ async def test_rca_keeps_the_infrastructure() -> None:
     assert again.share == pytest.approx(1.0, abs=1e-3)
 
 
+async def test_rca_goes_on_where_the_last_run_ended_also_in_another_process() -> None:
+    plan = jobs.run(job(small())).result.plan
+    assert plan is not None
+    kept = replace(job(small()), infrastructure=plan.infrastructure)
+    solver = ProcessSolver()
+    cold = await solver.solve(kept)
+    assert cold.start is not None
+    warm = await solver.solve(replace(kept, start=cold.start))
+    assert warm.result.plan == cold.result.plan
+    assert warm.result.report.iterations < cold.result.report.iterations
+
+
 async def test_the_first_problem_that_can_be_served_in_full_is_taken() -> None:
     tight = replace(
         small(),

@@ -25,6 +25,7 @@ from umbel.planner import control, drift
 from umbel.planner.control import Control, Periods, Seen, Trigger
 from umbel.planner.jobs import Answer, Job
 from umbel.planner.problem import Problem, Resolution, Tradeoff
+from umbel.planner.rca import Start
 from umbel.planner.result import Infrastructure
 from umbel.planner.solve import Effort
 
@@ -64,6 +65,7 @@ class Planning:
     _sampled_s: float = 0.0
     _announced_s: float = 0.0
     _starving: bool = False
+    _start: Start | None = None
     _stirred: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -212,7 +214,8 @@ class Planning:
         in_force = self.collector.steering
         problem = self._problem(demand, self._up())
         kept = in_force.plan.infrastructure if in_force is not None else None
-        answer = await self.solver.solve(self._job((problem,), kept))
+        answer = await self.solver.solve(replace(self._job((problem,), kept), start=self._start))
+        self._start = answer.start
         share = answer.share if answer.result.plan is not None else None
         verdict = control.judge(self._control, share, self.pace.periods)
         self._control = control.after(self._control, verdict)

@@ -1,12 +1,13 @@
 """A piece of work for a solver that may run elsewhere: Job in, Answer out. Both can be pickled as
 long as a problem's mappings are plain dicts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from umbel.planner import admission, drift, paths, rca, solve
 from umbel.planner.admission import Guide
 from umbel.planner.paths import Routes
 from umbel.planner.problem import Goal, Problem
+from umbel.planner.rca import Start
 from umbel.planner.result import Infrastructure, Result
 from umbel.planner.solve import Effort
 
@@ -17,12 +18,13 @@ ENOUGH = 0.999
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """ViRCA on the first of the problems that can be served in full, else on the last; with an
-    infrastructure, RCA on the first problem."""
+    infrastructure, RCA on the first problem, from the `start` that an earlier answer gave."""
 
     problems: tuple[Problem, ...]
     goal: Goal
     effort: Effort
     infrastructure: Infrastructure | None = None
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         if not self.problems:
@@ -32,29 +34,33 @@ class Job:
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """The result, for which of the problems, its QoE as a share of all demand at its best (1
-    without demand; 0 without a plan), and the plan as Algorithm 2 reads it."""
+    without demand; 0 without a plan), the plan as Algorithm 2 reads it, and where RCA may start
+    the next time."""
 
     problem: Problem
     result: Result
     share: float
     guide: Guide | None = None
+    start: Start | None = None
 
 
 def run(job: Job) -> Answer:
     """Do it. Raises BadProblem, TooManyPaths, BadInfrastructure."""
     for problem in job.problems:
         routes = paths.find_routes(problem.network, problem.routing)
-        found = _answer(problem, routes, _solved(job, problem, routes))
+        result, start = _solved(job, problem, routes)
+        found = replace(_answer(problem, routes, result), start=start)
         if job.infrastructure is not None or found.share >= ENOUGH:
             break
     return found
 
 
-def _solved(job: Job, problem: Problem, routes: Routes) -> Result:
+def _solved(job: Job, problem: Problem, routes: Routes) -> tuple[Result, Start | None]:
     if job.infrastructure is None:
-        return solve.plan(problem, job.goal, routes=routes, effort=job.effort)
+        return solve.plan(problem, job.goal, routes=routes, effort=job.effort), None
     kept, time_s = job.infrastructure, job.effort.time_s
-    return rca.solve(problem, kept, routes=routes, time_s=time_s).result
+    found = rca.solve(problem, kept, routes=routes, start=job.start, time_s=time_s)
+    return found.result, found.start
 
 
 def _answer(problem: Problem, routes: Routes, result: Result) -> Answer:

@@ -47,6 +47,7 @@ class Virca:
             sample_s=config.sample_s, rca_s=config.rca_s, virca_s=config.virca_s
         )
         self._standing: Standing | None = None
+        self._start: rca.Start | None = None
         self._sampled_s = 0.0
 
     def begin(self) -> Course:
@@ -123,8 +124,10 @@ class Virca:
             on,
             self._variant,
             routes=self._world.routes,
+            start=self._start,
             time_s=self._config.solver_s,
         )
+        self._start = found.start
         plan = found.result.plan
         share = _share(problem, plan) if plan is not None else None
         verdict = control.judge(standing.control, share, self._periods)
