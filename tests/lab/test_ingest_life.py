@@ -61,7 +61,7 @@ def workers(here: Lab) -> list[int]:
     for pid in children(os.getpid()):
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except FileNotFoundError:
+        except OSError:  # it ended meanwhile
             continue
         if b"umbel.media.drivers.ingest_worker" in words:
             found.append(pid)

@@ -109,7 +109,10 @@ def _program(tunnel: str) -> int:
     """The process that is the tunnel."""
     for folder in Path("/proc").iterdir():
         if folder.name.isdecimal():
-            words = (folder / "cmdline").read_bytes().split(b"\0")
+            try:
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+            except OSError:  # it ended meanwhile
+                continue
             if words[0] == b"wireguard-go" and tunnel.encode() in words:
                 return int(folder.name)
     raise AssertionError(f"no program has {tunnel}")
