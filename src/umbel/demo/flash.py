@@ -34,7 +34,12 @@ async def check(api: httpx.AsyncClient, watch: str, event: str) -> dict[str, Any
     """What happened; `ok` says whether all was as it should be, `reason` what was not."""
     try:
         async with chromium() as browser:
-            return await _seen(api, [await browser.new_page() for _ in range(2)], watch, event)
+            pages = [await browser.new_page() for _ in range(2)]
+            try:
+                return await _seen(api, pages, watch, event)
+            except DemoFailed as error:
+                seen = [await report(page) for page in pages]
+                return {"ok": False, "reason": error.message, "viewers": seen}
     except (DemoFailed, PlaywrightError) as error:
         return {"ok": False, "reason": error.message}
 

@@ -75,6 +75,11 @@ function useIdle(stage: RefObject<HTMLDivElement | null>): boolean {
   return idle;
 }
 
+// By the element, which knows before the page is drawn anew.
+function toggleMuted(video: HTMLVideoElement): void {
+  setMuted(video, !(video.muted || video.volume === 0));
+}
+
 function setMuted(video: HTMLVideoElement, muted: boolean): void {
   video.muted = muted;
   if (!muted && video.volume === 0) video.volume = 0.5;
@@ -186,7 +191,7 @@ export function Stage({ event, player, video, onVideo }: StageProps) {
     key.preventDefault();
     const act = {
       pause: () => { togglePause(video, player); },
-      mute: () => { setMuted(video, !sound.muted); },
+      mute: () => { toggleMuted(video); },
       full: () => { toggleFullscreen(stage.current); },
       up: () => { changeVolume(video, VOLUME_STEP); },
       down: () => { changeVolume(video, -VOLUME_STEP); },
@@ -238,7 +243,7 @@ function Controls({ player, video, stage, sound, full }: ControlsProps) {
         <ControlButton
           icon={sound.muted ? 'muted' : 'volume'}
           label={sound.muted ? 'Unmute (m)' : 'Mute (m)'}
-          onClick={() => { setMuted(video, !sound.muted); }}
+          onClick={() => { toggleMuted(video); }}
         />
         <input
           className="volume"

@@ -19,7 +19,8 @@ from umbel.demo.stage import LiveEvent
 from umbel.network import files
 
 pytestmark = [
-    pytest.mark.e2e,
+    pytest.mark.lab,
+    pytest.mark.alone,
     pytest.mark.timeout(240),
     pytest.mark.skipif(bool(ABSENT), reason=ABSENT),
 ]
