@@ -27,11 +27,11 @@ def test_no_room_for_an_acquirer() -> None:
 
 
 def test_grafting_twice_is_grafting_once() -> None:
-    assert graft(view(CHAIN), CHAIN, "edge-pe4-1", "pe4", Relaying.EVERY_CORE) is CHAIN
+    assert graft(view(CHAIN), CHAIN, leaf("edge-pe4-1", "pe4"), Relaying.EVERY_CORE) is CHAIN
 
 
 def test_a_branch_starts_at_the_deepest_forwarder_on_the_way() -> None:
-    tree = graft(view(CHAIN), CHAIN, "edge-pe5-1", "pe5", Relaying.EVERY_CORE)
+    tree = graft(view(CHAIN), CHAIN, leaf("edge-pe5-1", "pe5"), Relaying.EVERY_CORE)
     assert tree.branch("edge-pe5-1").parent == "forwarder-c2-1"
     assert depth(tree) == 3
 
@@ -39,13 +39,13 @@ def test_a_branch_starts_at_the_deepest_forwarder_on_the_way() -> None:
 def test_without_relays_a_full_link_brings_them_in() -> None:
     direct = planted(edge("pe4"))
     narrow = {frozenset(("pe1", "c1")): 1.0}
-    assert edges_of(graft(view(direct), direct, "edge-pe5-1", "pe5", Relaying.NONE))[-1] == (
+    assert edges_of(graft(view(direct), direct, leaf("edge-pe5-1", "pe5"), Relaying.NONE))[-1] == (
         "pe1",
         "pe5",
     )
     with pytest.raises(NoCapacity, match="pe5"):
-        graft(view(direct, links=narrow), direct, "edge-pe5-1", "pe5", Relaying.NONE)
-    tree = graft(view(CHAIN, links=narrow), CHAIN, "edge-pe5-1", "pe5", Relaying.NONE)
+        graft(view(direct, links=narrow), direct, leaf("edge-pe5-1", "pe5"), Relaying.NONE)
+    tree = graft(view(CHAIN, links=narrow), CHAIN, leaf("edge-pe5-1", "pe5"), Relaying.NONE)
     assert tree.branch("edge-pe5-1").parent == "forwarder-c2-1"
 
 
@@ -105,7 +105,7 @@ def test_where_switches_copy_every_edge_hangs_on_the_root() -> None:
     tree = planted()
     for node in ("pe4", "pe5"):
         seen = view(tree, copies=True)
-        tree = graft(seen, tree, f"edge-{node}-1", node, Relaying.EVERY_CORE)
+        tree = graft(seen, tree, leaf(f"edge-{node}-1", node), Relaying.EVERY_CORE)
     assert edges_of(tree) == [("pe1", "pe4"), ("pe1", "pe5")]
     passed = [sorted(link) for link in links_of(view(tree, copies=True), tree)]
     assert passed == [["c1", "pe1"], ["c1", "c2"], ["c2", "pe4"], ["c2", "pe5"]]
@@ -115,9 +115,9 @@ def test_where_switches_copy_a_link_in_use_needs_no_more_room() -> None:
     tree = planted(edge("pe4"))
     full = {frozenset(("c1", "c2")): 0.0}
     seen = view(tree, links=full, copies=True)
-    assert graft(seen, tree, "edge-pe5-1", "pe5", Relaying.NONE).branch("edge-pe5-1") is not None
+    assert graft(seen, tree, leaf("edge-pe5-1", "pe5"), Relaying.NONE).branch("edge-pe5-1") is not None
     with pytest.raises(NoCapacity, match="pe5"):
-        graft(view(planted(), links=full, copies=True), planted(), "e", "pe5", Relaying.NONE)
+        graft(view(planted(), links=full, copies=True), planted(), leaf("e", "pe5"), Relaying.NONE)
 
 
 def test_forwarders_of_another_fabric_go_where_switches_copy() -> None:

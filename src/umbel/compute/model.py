@@ -12,6 +12,7 @@ class Role(Enum):
 
     ACQUIRER = "acquirer"
     FORWARDER = "forwarder"
+    TRANSCODER = "transcoder"
     EDGE = "edge"
 
 

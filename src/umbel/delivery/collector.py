@@ -8,9 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from umbel.compute.model import Function, FunctionState, Instance, Node, NodeKind, NodeState
+from umbel.compute.model import (
+    Function,
+    FunctionState,
+    Instance,
+    Node,
+    NodeKind,
+    NodeState,
+    Role,
+)
 from umbel.compute.service import Compute
-from umbel.delivery import steering
+from umbel.delivery import renditions, steering
 from umbel.delivery import trees as growing
 from umbel.delivery.model import (
     FunctionStatus,
@@ -23,9 +31,9 @@ from umbel.delivery.model import (
 from umbel.delivery.reconcile import Carried, Observed
 from umbel.delivery.steering import Steering, Watch
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.view import Costs, FunctionView, NodeView, View
+from umbel.delivery.view import TRANSCODER, Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
-from umbel.media.model import Server, StreamState
+from umbel.media.model import Server, StreamRole, StreamState
 from umbel.media.service import Media
 from umbel.network.service import Network
 
@@ -134,8 +142,14 @@ class Collector:
         """What a function does with an event, if it answers."""
         return self.streams.get(function, {}).get(event) if self._is_active(function) else None
 
-    def observed(self, event: str, keys: Mapping[str, frozenset[str]]) -> Observed:
-        """The event's state for the reconciler; `keys` are those last sent to each function."""
+    def observed(self, tree: Tree, keys: Mapping[str, frozenset[str]]) -> Observed:
+        """The stream's state for the reconciler; `keys` are those last sent to each function. Of
+        a transcoder that takes it, what it does with the stream that it makes."""
+        taken = {
+            b.function: self._made_of(b.function, tree.event)
+            for b in tree.branches
+            if b.role == TRANSCODER and b.parent
+        }
         carried = {
             function: Carried(
                 role=state.role.value,
@@ -145,9 +159,14 @@ class Collector:
                 keys=keys.get(function, frozenset()),
             )
             for function in self.answering()
-            if (state := self.streams[function].get(event)) is not None
+            if (state := self.streams[function].get(taken.get(function, tree.event))) is not None
         }
         return Observed(active=self.answering(), carried=carried)
+
+    def _made_of(self, function: str, event: str) -> str:
+        """The rendition of the event that the function makes."""
+        made = (s.stream for s in self._states(function) if s.role is StreamRole.TRANSCODER)
+        return next((s for s in made if renditions.event_of(s) == event), "")
 
     def viewers(self, event: str) -> dict[str, set[str]]:
         """The session ids that watch now, by function."""
@@ -185,18 +204,18 @@ class Collector:
         """Each node with what is used of it: measured, plus promised and not measured yet, also
         of and at functions that a tree wants and nobody has started yet."""
         units = steering.units_of(self.compute.nodes())
-        wanted = {b.function: b.node for tree in view.trees.values() for b in tree.branches}
-        missing = {f: node for f, node in wanted.items() if f not in self.instances}
-        late = self._late_viewers(missing)
+        wanted = {b.function: b for tree in view.trees.values() for b in tree.branches}
+        missing = [b for f, b in wanted.items() if f not in self.instances]
+        late = self._late_viewers({b.function: b.node for b in missing})
         for node in self.compute.nodes():
             here = [i for i in self.instances.values() if i.node == node.name]
             waited = late.get(node.name, {})
-            starting = sum(1 for i in here if i.state is not FunctionState.ACTIVE)
-            starting += sum(1 for at in missing.values() if at == node.name)
+            starting = [i.role.value for i in here if self._is_starting(i)]
+            starting += [b.role for b in missing if b.node == node.name]
             state = self.compute.state(node.name)
             cores_used = (
                 sum(i.cpu_cores for i in here)
-                + starting * self.costs.function_cores
+                + sum(map(self.costs.cores_of, starting))
                 + sum(waited.values()) * self.costs.viewer_cores
             )
             mbps_used = sum(s.mbps_out for i in here for s in self._states(i.id)) + sum(
@@ -209,7 +228,7 @@ class Collector:
                 cores=node.cores,
                 cores_used=cores_used,
                 memory_mb=node.memory_mb,
-                memory_used_mb=sum(i.rss_mb for i in here) + starting * self.costs.function_mb,
+                memory_used_mb=sum(i.rss_mb for i in here) + sum(map(self.costs.mb_of, starting)),
                 mbps=node.mbps,
                 mbps_used=mbps_used,
                 state=state.value,
@@ -261,8 +280,20 @@ class Collector:
             transcoding=ingest.transcoding,
             error=ingest.error,
             mbps=round(state.mbps_in or state.mbps_out, 3),
-            viewers=sum(len(seen) for seen in self.viewers(tree.event).values()),
+            viewers=sum(
+                len(state.viewers)
+                for states in self.streams.values()
+                for stream, state in states.items()
+                if renditions.event_of(stream) == tree.event
+            ),
+            qualities=renditions.offered(ingest.height),
         )
+
+    def _is_starting(self, instance: Instance) -> bool:
+        """Whether what it will use cannot be measured yet: a transcoder works from when it sends."""
+        if instance.role is not Role.TRANSCODER:
+            return instance.state is not FunctionState.ACTIVE
+        return not any(state.flowing for state in self._states(instance.id))
 
     def _active(self) -> Iterator[str]:
         return (function for function in self.instances if self._is_active(function))
@@ -275,11 +306,12 @@ class Collector:
         return self.streams.get(function, {}).values()
 
     def _rate(self, tree: Tree) -> float:
-        """The event's measured rate: what comes in somewhere, or leaves the acquirer per hop."""
+        """The stream's measured rate: the most that comes in somewhere."""
         rates = [
             state.mbps_in
             for branch in tree.branches
             if (state := self.stream(branch.function, tree.event)) is not None
+            and state.role is not StreamRole.TRANSCODER
         ]
         return max(rates, default=0.0)
 

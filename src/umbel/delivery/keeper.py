@@ -14,7 +14,7 @@ import structlog
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import Function, Instance, Role
-from umbel.delivery import reconcile, trees
+from umbel.delivery import reconcile, renditions, transcoders, trees
 from umbel.delivery.collector import Collector
 from umbel.delivery.model import Tree
 from umbel.delivery.policy.base import Policy
@@ -98,9 +98,15 @@ class Keeper:
         """Set at the next change of what is observed; take it before looking."""
         return self._moved
 
-    def is_settled(self, tree: Tree, function: str) -> bool:
-        """Whether the way of the event's stream to the function is laid."""
-        return reconcile.settled(tree, self._observed(tree), function)
+    async def is_settled(self, tree: Tree, function: str) -> bool:
+        """Whether the way of the stream to the function is laid, and to who makes it."""
+        if not reconcile.settled(tree, self._observed(tree), function):
+            return False
+        root, event = tree.root, renditions.event_of(tree.event)
+        if event == tree.event or root is None:
+            return True
+        source = await self.store.tree(event)
+        return reconcile.settled(source, self._observed(source), root.function)
 
     async def offer(self, tree: Tree, sdp: str) -> StreamState:
         """Tell the acquirer of an RTP publisher, ahead of the loop, so that a bad description is
@@ -185,15 +191,18 @@ class Keeper:
             self.wake(event_id)
         return self.pace.look_s
 
-    async def _look_at_event(self, event_id: str) -> float | None:
-        event = await self._event(event_id)
+    async def _look_at_event(self, stream: str) -> float | None:
+        """The event, or one of its renditions."""
+        event = await self._event(renditions.event_of(stream))
         if event is None or event.state in (EventState.ENDED, EventState.CANCELLED):
-            await self._clear(event_id)
+            await self._clear(stream)
             return None
-        if not await self._holds(f"event:{event_id}"):
+        if not await self._holds(f"event:{stream}"):
             return self.pace.look_s
-        tree = await self._tended(await self.store.tree(event_id))
+        tree = await self._tended(await self.store.tree(stream))
         await self._apply(tree)
+        if stream != event.id:
+            return self.pace.look_s if tree.branches else None
         await self._tell(event, tree)
         return self.pace.look_s
 
@@ -222,12 +231,16 @@ class Keeper:
         counts = await self.store.counts(tree.event)
         watched = {function for (_, function), count in counts.items() if count}
         trimmed = trees.prune(tree, watched, now_s=now_s, linger_s=self.pace.linger_s)
+        trimmed = transcoders.ended(trimmed)
         view = self.collector.view({**await self.store.trees(), tree.event: trimmed})
-        mended = trees.mend(view, trimmed, self.policy.relaying)
+        relaying = self.policy.relaying
+        mended = trees.mend(view, transcoders.moved(view, trimmed, relaying), relaying)
+        mended = transcoders.attached(view, mended, relaying)
         if mended == tree:
             return tree
         saved = await self.store.save_tree(mended, at_s=now_s)
         self.wake(FLEET)
+        self.wake(renditions.event_of(tree.event))
         self._stir()
         return saved
 
@@ -255,7 +268,7 @@ class Keeper:
 
     async def _lay(self, tree: Tree) -> None:
         """Have the fabric carry every hop whose end is known."""
-        hops = list(self._hops(tree, self._carried(tree.event)).values())
+        hops = list(self._hops(tree, self._carried(tree)).values())
         if hops or tree.event in self._reach:
             reach = await self.collector.network.ensure(tree.event, hops)
             if dict(reach) != self._reach.get(tree.event, {}):
@@ -265,7 +278,7 @@ class Keeper:
 
     def _observed(self, tree: Tree) -> reconcile.Observed:
         """What is there, with each function's port as its feeder reaches it over the fabric."""
-        seen = self._carried(tree.event)
+        seen = self._carried(tree)
         reach, hops = self._reach.get(tree.event, {}), self._hops(tree, seen)
         carried = {
             function: replace(state, address=end.address, port=end.port)
@@ -275,9 +288,10 @@ class Keeper:
         }
         return replace(seen, carried=carried)
 
-    def _carried(self, event: str) -> reconcile.Observed:
-        keys = {function: sent.get(event, frozenset()) for function, sent in self._keys.items()}
-        return self.collector.observed(event, keys)
+    def _carried(self, tree: Tree) -> reconcile.Observed:
+        sent = self._keys.items()
+        keys = {function: keys.get(tree.event, frozenset()) for function, keys in sent}
+        return self.collector.observed(tree, keys)
 
     @staticmethod
     def _hops(tree: Tree, seen: reconcile.Observed) -> dict[str, Hop]:
@@ -304,6 +318,8 @@ class Keeper:
                 collector.note(function, state, event)
                 await self._keep_ports(event, state)
                 feeds = sorted(step.children)
+                if state.role is StreamRole.TRANSCODER:
+                    self.wake(renditions.event_of(event))  # its tree may feed it now
                 log.info("stream carried", stream=event, function=function, feeds=feeds)
 
     async def _spec(self, event: str, step: Carry, keys: frozenset[str]) -> StreamSpec:
@@ -311,6 +327,7 @@ class Keeper:
             stream=event,
             role=StreamRole(step.role),
             hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
+            height=renditions.height_of(event),
         )
         if spec.role is not StreamRole.ACQUIRER:
             return spec

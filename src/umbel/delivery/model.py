@@ -1,6 +1,7 @@
 """What delivery talks about: trees, sessions and how a provider gets in.
 
-Other domains' things appear by their plain ids; translation is delivery's own work.
+Other domains' things appear by their plain ids; translation is delivery's own work. Trees and
+sessions are a stream's: the event's id names its source, `renditions` the smaller ones.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, kw_only=True)
 class Branch:
     """One function of a tree. `parent` is the function it takes the stream from; the root has
-    none. `role` is one of acquirer, forwarder, edge."""
+    none. `role` is one of acquirer, forwarder, transcoder, edge."""
 
     function: str
     role: str
@@ -21,7 +22,8 @@ class Branch:
 
 @dataclass(frozen=True, kw_only=True)
 class Tree:
-    """What carries one event: its functions, root first. Empty before ingest and after the end."""
+    """What carries one stream: its functions, root first. Empty before ingest and after the end,
+    and a rendition's while nobody watches it."""
 
     event: str
     branches: tuple[Branch, ...] = ()
@@ -29,7 +31,7 @@ class Tree:
 
     @property
     def root(self) -> Branch | None:
-        """The acquirer's branch."""
+        """The acquirer's branch, or a rendition's transcoder."""
         return next((b for b in self.branches if not b.parent), None)
 
     def children(self, function: str) -> Iterator[Branch]:
@@ -43,7 +45,7 @@ class Tree:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """One viewer's right to watch one event at one edge."""
+    """One viewer's right to watch one stream at one edge."""
 
     id: str
     event: str
@@ -125,7 +127,7 @@ class FunctionStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
-    """How an event's stream does: what comes in, and who watches."""
+    """How an event's stream does: what comes in, and who watches, in all `qualities` on offer."""
 
     event: str
     flowing: bool
@@ -138,3 +140,4 @@ class StreamStatus:
     error: str = ""
     mbps: float = 0.0
     viewers: int = 0
+    qualities: tuple[str, ...] = ()

@@ -79,8 +79,9 @@ def settled(want: Tree, have: Observed, function: str) -> bool:
 
 
 def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
-    """What the branch's function is to do now; None while it does not answer."""
-    if branch.function not in have.active:
+    """What the branch's function is to do now; None while it does not answer, and for a leaf that
+    makes another stream of this one: that stream's tree says what it does."""
+    if branch.function not in have.active or (branch.role == "transcoder" and branch.parent):
         return None
     fed = list(_fed(want, branch, have))
     return Carry(

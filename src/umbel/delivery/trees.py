@@ -27,23 +27,24 @@ def plant(view: View, event: str, node: str) -> Tree:
         key=lambda f: f.id,
     )
     if here:
-        return Tree(event=event, branches=(_branch(here[0].id, ACQUIRER, node),))
+        return Tree(event=event, branches=(leaf(here[0].id, node, ACQUIRER),))
     if not view.fits_function(node):
         raise NoCapacity(f"no room for an acquirer on {node}", node=node)
-    return Tree(event=event, branches=(_branch(view.fresh_id(ACQUIRER, node), ACQUIRER, node),))
+    return Tree(event=event, branches=(leaf(view.fresh_id(ACQUIRER, node), node, ACQUIRER),))
 
 
-def graft(view: View, tree: Tree, edge: str, node: str, relaying: Relaying) -> Tree:
-    """The tree with that edge connected. Raises NoCapacity when a link or node is full."""
-    root = tree.root
-    if root is None or tree.branch(edge) is not None:
+def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
+    """The tree with that leaf connected, an edge or a transcoder; it has no parent yet. Raises
+    NoCapacity when a link or node is full."""
+    root, node = tree.root, new.node
+    if root is None or tree.branch(new.function) is not None:
         return tree
     walk = view.routes.path(root.node, node).nodes
     mbps = view.mbps(tree.event)
     if view.copies:
-        return _led(view, tree, root, edge, walk)
+        return _led(view, tree, root, new, walk)
     if relaying is Relaying.NONE and view.fits_path(walk, mbps):
-        return _with(tree, _branch(edge, EDGE, node, root.function))
+        return _with(tree, replace(new, parent=root.function))
     parent, rest = _deepest(view, tree, walk)
     if not view.fits_path([parent.node, *rest], mbps):
         raise NoCapacity(f"no link to {node} has {mbps:.1f} Mbit/s left", node=node)
@@ -51,17 +52,17 @@ def graft(view: View, tree: Tree, edge: str, node: str, relaying: Relaying) -> T
         if not view.node(stop).is_access and view.carried(tree, _at(view, stop)):
             branch = replace(_at(view, stop), parent=parent.function)
             tree, parent = _with(tree, branch), branch
-    return _with(tree, _branch(edge, EDGE, node, parent.function))
+    return _with(tree, replace(new, parent=parent.function))
 
 
-def _led(view: View, tree: Tree, root: Branch, edge: str, walk: Sequence[str]) -> Tree:
-    """The tree with the edge fed by the root alone: switches copy where ways part, so only links
+def _led(view: View, tree: Tree, root: Branch, new: Branch, walk: Sequence[str]) -> Tree:
+    """The tree with the leaf fed by the root alone: switches copy where ways part, so only links
     that the stream does not use yet must have room."""
-    used, mbps, node = set(links_of(view, tree)), view.mbps(tree.event), walk[-1]
+    used, mbps, node = set(links_of(view, tree)), view.mbps(tree.event), new.node
     fresh = [pair for pair in itertools.pairwise(walk) if frozenset(pair) not in used]
     if not all(view.fits_path(pair, mbps) for pair in fresh):
         raise NoCapacity(f"no link to {node} has {mbps:.1f} Mbit/s left", node=node)
-    return _with(tree, _branch(edge, EDGE, node, root.function))
+    return _with(tree, replace(new, parent=root.function))
 
 
 def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float) -> Tree:
@@ -74,28 +75,39 @@ def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float
         for b in tree.branches
         if b.role != EDGE or b.function in watched or not _is_stale(b, now_s, linger_s)
     ]
-    return replace(tree, branches=_fed(kept))
+    return fed(tree, kept)
 
 
 def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
-    """The tree around forwarders and edges that cannot run; the edges left are grafted anew.
+    """The tree around forwarders and leaves that cannot run; the leaves left are grafted anew.
 
-    The acquirer stays where the encoder knows it; an edge that no link can feed is left out.
+    The root stays; a leaf that no link can feed is left out.
     """
     if view.copies:
         tree = _flat(tree)
     if all(view.carried(tree, b) for b in tree.branches):
         return tree
-    sound = [b for b in tree.branches if b.role == ACQUIRER or view.carried(tree, b)]
+    sound = [b for b in tree.branches if not b.parent or view.carried(tree, b)]
     names = {b.function for b in sound}
-    cut_off = [b for b in sound if b.role == EDGE and not _reaches_root(b, sound, names)]
-    mended = replace(tree, branches=_fed([b for b in sound if b not in cut_off]))
+    cut_off = [b for b in sound if b.role != FORWARDER and not _reaches_root(b, sound, names)]
+    mended = fed(tree, [b for b in sound if b not in cut_off])
     for branch in cut_off:
         try:
-            mended = graft(view, mended, branch.function, branch.node, relaying)
+            mended = graft(view, mended, replace(branch, parent=""), relaying)
         except NoCapacity:
             continue  # its viewers ask anew and are served elsewhere
     return mended
+
+
+def fed(tree: Tree, branches: list[Branch]) -> Tree:
+    """The tree with those branches alone, but for forwarders that feed nobody then, however long
+    their chain."""
+    while True:
+        parents = {b.parent for b in branches}
+        useful = [b for b in branches if b.role != FORWARDER or b.function in parents]
+        if len(useful) == len(branches):
+            return replace(tree, branches=tuple(useful))
+        branches = useful
 
 
 def links_of(view: View, tree: Tree) -> list[frozenset[str]]:
@@ -124,17 +136,18 @@ def depth(tree: Tree) -> int:
     return max((distance(b.function) for b in tree.branches), default=0)
 
 
-def _branch(function: str, role: str, node: str, parent: str = "") -> Branch:
-    return Branch(function=function, role=role, node=node, parent=parent)
+def leaf(function: str, node: str, role: str = EDGE) -> Branch:
+    """A function to be grafted onto a tree."""
+    return Branch(function=function, role=role, node=node)
 
 
 def _flat(tree: Tree) -> Tree:
-    """Every edge at the root: forwarders that another fabric needed are not needed here."""
+    """Every leaf at the root: forwarders that another fabric needed are not needed here."""
     root = tree.root
     if root is None or all(b.role != FORWARDER for b in tree.branches):
         return tree
-    edges = (replace(b, parent=root.function) for b in tree.branches if b.role == EDGE)
-    return replace(tree, branches=(root, *edges))
+    rest = (b for b in tree.branches if b.role != FORWARDER and b.parent)
+    return replace(tree, branches=(root, *(replace(b, parent=root.function) for b in rest)))
 
 
 def _with(tree: Tree, branch: Branch) -> Tree:
@@ -146,7 +159,7 @@ def _deepest(view: View, tree: Tree, walk: tuple[str, ...]) -> tuple[Branch, lis
     after it."""
     for index in range(len(walk) - 1, -1, -1):
         for branch in tree.branches:
-            if branch.node == walk[index] and branch.role != EDGE and view.carried(tree, branch):
+            if branch.node == walk[index] and _sends(branch) and view.carried(tree, branch):
                 return branch, list(walk[index + 1 :])
     raise NoCapacity("the tree has no working root", event=tree.event)
 
@@ -156,7 +169,11 @@ def _at(view: View, node: str) -> Branch:
     here = sorted(
         f.id for f in view.functions.values() if f.node == node and f.role == FORWARDER and f.usable
     )
-    return _branch(here[0] if here else view.fresh_id(FORWARDER, node), FORWARDER, node)
+    return leaf(here[0] if here else view.fresh_id(FORWARDER, node), node, FORWARDER)
+
+
+def _sends(branch: Branch) -> bool:
+    return branch.role == FORWARDER or not branch.parent
 
 
 def _idle_since(branch: Branch, watched: Collection[str], now_s: float) -> float | None:
@@ -167,16 +184,6 @@ def _idle_since(branch: Branch, watched: Collection[str], now_s: float) -> float
 
 def _is_stale(branch: Branch, now_s: float, linger_s: float) -> bool:
     return branch.idle_since_s is not None and now_s - branch.idle_since_s >= linger_s
-
-
-def _fed(branches: list[Branch]) -> tuple[Branch, ...]:
-    """Without forwarders that feed nobody, however long the chain."""
-    while True:
-        parents = {b.parent for b in branches}
-        useful = [b for b in branches if b.role != FORWARDER or b.function in parents]
-        if len(useful) == len(branches):
-            return tuple(useful)
-        branches = useful
 
 
 def _reaches_root(branch: Branch, sound: list[Branch], names: set[str]) -> bool:

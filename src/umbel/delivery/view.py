@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
+from umbel.delivery import renditions
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.steering import Steering, Watch
 from umbel.kit.errors import Exhausted, NotFound
 from umbel.network.paths import Way
 from umbel.planner.admission import Reason
 
-EDGE, FORWARDER, ACQUIRER = "edge", "forwarder", "acquirer"
+EDGE, FORWARDER, ACQUIRER, TRANSCODER = "edge", "forwarder", "acquirer", "transcoder"
 _WHY: Mapping[Reason, str] = MappingProxyType(
     {
         Reason.CPU: "there is no CPU left",
@@ -56,8 +57,18 @@ class Costs:
     stream_cores: float = 0.02
     function_cores: float = 0.05
     function_mb: float = 120.0
+    transcoder_cores: float = 0.5
+    transcoder_mb: float = 250.0
     stream_mb: float = 10.0
     stream_mbps: float = 3.0
+
+    def cores_of(self, role: str) -> float:
+        """What a function of that role is to use once it does its work."""
+        return self.transcoder_cores if role == TRANSCODER else self.function_cores
+
+    def mb_of(self, role: str) -> float:
+        """And the memory it is to use."""
+        return self.transcoder_mb if role == TRANSCODER else self.function_mb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +122,9 @@ class View:
             raise NoSuchNode(f"no node is named {name!r}", node=name) from None
 
     def mbps(self, event: str) -> float:
-        """The event's rate: measured, or what is promised for an unmeasured one."""
-        return self.stream_mbps.get(event) or self.costs.stream_mbps
+        """The stream's rate: measured, or what is promised for an unmeasured one."""
+        promised = renditions.LADDER_MBPS.get(renditions.height_of(event), self.costs.stream_mbps)
+        return self.stream_mbps.get(event) or promised
 
     def edges_at(self, node: str) -> list[FunctionView]:
         """The usable edge streamers of a node, by name."""
@@ -143,6 +155,17 @@ class View:
             and not room.is_closed
             and room.cores_free >= costs.function_cores + costs.stream_cores
             and room.memory_free_mb >= costs.function_mb
+        )
+
+    def fits_transcoder(self, node: str, stream: str) -> bool:
+        """Whether another transcoder can be started on the node, to make the stream."""
+        room, costs = self.node(node), self.costs
+        return (
+            node not in self.broken_nodes
+            and not room.is_closed
+            and room.cores_free >= costs.transcoder_cores
+            and room.memory_free_mb >= costs.transcoder_mb
+            and room.mbps_free >= self.mbps(stream)
         )
 
     def shortage(self, event: str) -> Reason:

@@ -7,7 +7,7 @@ node that already runs something. No forwarders while the links can carry one co
 from typing import ClassVar
 
 from umbel.delivery.policy.base import Assignment
-from umbel.delivery.trees import Relaying, graft
+from umbel.delivery.trees import Relaying, graft, leaf
 from umbel.delivery.view import EDGE, FunctionView, NoCapacity, View
 
 
@@ -35,7 +35,7 @@ class Consolidation:
         if not view.fits_stream(node, event):
             return None
         try:
-            tree = graft(view, tree, edge, node, self.relaying)
+            tree = graft(view, tree, leaf(edge, node), self.relaying)
         except NoCapacity:
             return None
         return Assignment(function=edge, node=node, tree=tree)

@@ -7,7 +7,7 @@ least loaded is taken. The acquirer feeds edges directly while the links can car
 from typing import ClassVar
 
 from umbel.delivery.policy.base import Assignment
-from umbel.delivery.trees import Relaying, graft
+from umbel.delivery.trees import Relaying, graft, leaf
 from umbel.delivery.view import EDGE, NoCapacity, View
 
 
@@ -37,7 +37,7 @@ class Qos:
         edge = edges[0].id if edges else view.fresh_id(EDGE, node)
         try:
             return Assignment(
-                function=edge, node=node, tree=graft(view, tree, edge, node, self.relaying)
+                function=edge, node=node, tree=graft(view, tree, leaf(edge, node), self.relaying)
             )
         except NoCapacity:
             return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from umbel.delivery.policy.base import Assignment
-from umbel.delivery.trees import Relaying, graft
+from umbel.delivery.trees import Relaying, graft, leaf
 from umbel.delivery.view import NoCapacity, View
 
 NEIGHBOUR_HOPS = 2
@@ -60,7 +60,7 @@ class Sls:
 
     def _connected(self, view: View, event: str, edge: str, node: str) -> Assignment | None:
         try:
-            tree = graft(view, view.trees[event], edge, node, self.relaying)
+            tree = graft(view, view.trees[event], leaf(edge, node), self.relaying)
         except NoCapacity:
             return None
         return Assignment(function=edge, node=node, tree=tree)
