@@ -10,6 +10,7 @@ class StreamRole(Enum):
     ACQUIRER = "acquirer"
     FORWARDER = "forwarder"
     EDGE = "edge"
+    TRANSCODER = "transcoder"
 
 
 class PayloadType:
@@ -52,10 +53,11 @@ class Server:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSpec:
-    """What a function is to do with a stream (name: the event's id).
+    """What a function is to do with a stream (name: the event's id; a rendition's own name).
 
     An acquirer accepts the keys whose SHA-256 is in `key_hashes`, and RTP as `rtp_offer` (SDP)
-    describes it; `ports` (as INGEST_PORTS) are those its encoders know already.
+    describes it; `ports` (as INGEST_PORTS) are those its encoders know already. A transcoder
+    takes another stream's RTP and makes `stream` of it, pictures at most `height` pixels high.
     """
 
     stream: str
@@ -64,6 +66,7 @@ class StreamSpec:
     key_hashes: tuple[str, ...] = ()
     rtp_offer: str = ""
     ports: tuple[int, ...] = ()
+    height: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +89,7 @@ class StreamState:
     `port` is where it takes RTP (0 for an acquirer), `urls` where clients reach it (`rtmp`, `srt`,
     `whip`, `whep`, `hls`; an acquirer's `rtp` and `mpegts` are `ADDRESS:PORT` texts), `viewers`
     the sessions that watch now, `mbps_in` the measured rate, `rtp_answer` the SDP that tells a
-    described RTP publisher where to send.
+    described RTP publisher where to send. `flowing`: packets come in, at a transcoder come out.
     """
 
     stream: str

@@ -16,10 +16,11 @@ from umbel.media.protocol.transaction import Operation, reference
 MANAGER = "manager_ServerManager"
 _STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEY_HASH = re.compile(r"[0-9a-f]{64}")
+_LEAST_HEIGHT, _MOST_HEIGHT = 16, 4320
 
 
 class SpecInvalid(Invalid):
-    """A stream's name, a hop or a key hash cannot be used."""
+    """A stream's name, a hop, a key hash or a height cannot be used."""
 
     code = "umbel.stream_spec_invalid"
 
@@ -56,11 +57,17 @@ RECIPES: Mapping[StreamRole, Recipe] = {
             ("RtpReceiver", "RtpSender"),
         ),
     ),
+    # The receiver takes the source's stream, the sender gives the rendition's.
+    StreamRole.TRANSCODER: Recipe(
+        parts=("RtpReceiver", "Transcoder", "RtpSender"),
+        links=(("RtpReceiver", "Transcoder"), ("Transcoder", "RtpSender")),
+    ),
 }
 
 # Which properties of which part the spec sets. The last may be refused, so it comes last.
 _SETTINGS: tuple[tuple[str, str], ...] = (
     ("RtpSender", "hops"),
+    ("Transcoder", "height"),
     ("IngestEndpoint", "keyHashes"),
     ("IngestEndpoint", "rtpOffer"),
 )
@@ -75,12 +82,22 @@ def check(spec: StreamSpec) -> None:
     for digest in spec.key_hashes:
         if not _KEY_HASH.fullmatch(digest):
             raise SpecInvalid("a key hash is 64 lower-case hex digits")
+    if spec.role is StreamRole.TRANSCODER:
+        check_height(spec.height)
+    elif spec.height:
+        raise SpecInvalid("only a transcoder has a height")
 
 
 def check_name(stream: str) -> None:
     """A stream's name appears in URLs. Raises SpecInvalid."""
     if not _STREAM_NAME.fullmatch(stream):
         raise SpecInvalid("a stream's name has 1 to 64 letters, digits, - or _")
+
+
+def check_height(height: int) -> None:
+    """H.264 of the tree has even sizes. Raises SpecInvalid."""
+    if not _LEAST_HEIGHT <= height <= _MOST_HEIGHT or height % 2:
+        raise SpecInvalid(f"a height is an even number from {_LEAST_HEIGHT} to {_MOST_HEIGHT}")
 
 
 def build(spec: StreamSpec) -> tuple[Operation, ...]:
@@ -126,6 +143,7 @@ def _settings(spec: StreamSpec) -> Iterator[tuple[str, str, object]]:
     """What the spec says, as (part, property, value); nothing about RTP nobody described."""
     values: dict[str, object] = {
         "hops": targets_to_json(spec.hops),
+        "height": spec.height,
         "keyHashes": list(spec.key_hashes),
         "rtpOffer": spec.rtp_offer,
     }

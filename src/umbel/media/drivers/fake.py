@@ -23,6 +23,7 @@ from umbel.media.model import (
 _FIRST_RTP_PORT = 20_000
 _HTTP_PORT = 8080
 _RTMP_PORT = 1935
+_RENDITION_SHARE = 0.35  # of the source's rate: what 360 lines take where it has 720
 
 
 @dataclass
@@ -172,7 +173,7 @@ class FakeMedia:
             ingest=stream.ingest,
             viewers=stream.viewers,
             mbps_in=mbps,
-            mbps_out=mbps * (len(spec.hops) + len(stream.viewers)),
+            mbps_out=mbps * _share(stream) * (len(spec.hops) + len(stream.viewers)),
             flowing=mbps > 0,
             rtp_answer=_rtp_answer(function.address, stream),
         )
@@ -185,7 +186,7 @@ class FakeMedia:
         if here in seen:
             return 0.0
         feeders = (
-            self._mbps_at(other, candidate, seen | {here})
+            self._mbps_at(other, candidate, seen | {here}) * _share(candidate)
             for other in self._functions.values()
             for candidate in other.streams.values()
             if here in candidate.spec.hops
@@ -198,6 +199,11 @@ class FakeMedia:
             return
         for on_change in self._watchers:
             on_change(function_id, stream)
+
+
+def _share(stream: _Stream) -> float:
+    """What comes out of what comes in."""
+    return _RENDITION_SHARE if stream.spec.role is StreamRole.TRANSCODER else 1.0
 
 
 def _urls(address: str, stream: _Stream) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ VALUES: tuple[ValueType, ...] = (
     ValueType(
         name="StreamRole",
         doc="What a function does with a stream.",
-        words=("acquirer", "forwarder", "edge"),
+        words=("acquirer", "forwarder", "edge", "transcoder"),
     ),
     ValueType(name="Target", doc="A UDP destination.", fields=params("address: String, port: int")),
     ValueType(
@@ -64,6 +64,16 @@ ELEMENTS: tuple[ElementType, ...] = (
         "Sends a stream on to the hops after, unchanged.",
         new="mediaPipeline: MediaPipeline, hops: Target[]?",
         writable={"hops: Target[]": "Where to."},
+    ),
+    element(
+        "Transcoder",
+        "MediaElement",
+        "Makes a rendition of the stream it is given: H.264 of at most that height, the same Opus.",
+        new="mediaPipeline: MediaPipeline, height: int",
+        writable={
+            "height: int": "Of the pictures, in pixels: even, 16 to 4320. A lower source keeps its "
+            "size. Another one begins a new stream of packets, as a restart does."
+        },
     ),
     element(
         "WhepEndpoint",
