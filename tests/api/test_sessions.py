@@ -14,8 +14,8 @@ async def test_an_anonymous_viewer_gets_a_place(here: World) -> None:
     )
     assert answer.status_code == 201
     body = answer.json()
-    assert set(body) == {"id", "edge", "whep", "hls", "token", "expires_at"}
-    assert body["edge"] == "pe4"
+    assert set(body) == {"id", "quality", "edge", "whep", "hls", "token", "expires_at"}
+    assert (body["edge"], body["quality"]) == ("pe4", "source")
     assert body["whep"] == f"http://{NODES['pe4']}:8080/whep/{event.id}"
     claims = here.system.verifier.verify(body["token"], VIEWER, now_s=here.system.clock.now_s())
     assert (claims.subject, claims.scope) == (body["id"], event.id)
@@ -29,6 +29,32 @@ async def test_the_address_tells_the_node_when_nobody_does(here: World) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://umbel") as client:
             assert (await client.post(path)).json()["edge"] == node
             assert (await client.post(path, json={})).json()["edge"] == node
+
+
+async def test_a_smaller_picture_is_a_stream_of_its_own(here: World) -> None:
+    event = await here.open_event()
+    path = f"/api/v1/events/{event.id}"
+    seen = (await here.client.get(path)).json()["stream"]
+    assert seen["qualities"] == ["source", "360p"]
+    given = {"access_node": "pe4", "quality": "360p"}
+    body = (await here.client.post(f"{path}/sessions", json=given)).json()
+    assert (body["quality"], body["whep"].rpartition("/")[2]) == ("360p", f"{event.id}-360p")
+    claims = here.system.verifier.verify(body["token"], VIEWER, now_s=here.system.clock.now_s())
+    assert claims.scope == f"{event.id}-360p"
+    session = f"/api/v1/sessions/{body['id']}"
+    told = (await here.client.get(session, headers=here.as_("operator"))).json()
+    assert (told["event_id"], told["quality"]) == (event.id, "360p")
+    tree = f"/api/v1/trees/{event.id}"
+    operator = here.as_("operator")
+    made = (await here.client.get(f"{tree}?quality=360p", headers=operator)).json()
+    assert (made["event_id"], made["quality"], made["root"]) == (event.id, "360p", "pe4")
+    assert [b["role"] for b in made["branches"]] == ["transcoder", "edge"]
+    for quality in ("720p", "tiny"):
+        no = await here.client.post(f"{path}/sessions", json={"quality": quality})
+        assert (no.status_code, no.json()["code"]) == (422, "umbel.no_such_quality")
+        assert "360p" in no.json()["details"]["qualities"]
+    no = await here.client.get(f"{tree}?quality=tiny", headers=operator)
+    assert (no.status_code, no.json()["code"]) == (422, "umbel.no_such_quality")
 
 
 async def test_where_there_is_nothing_to_watch(here: World) -> None:
@@ -86,6 +112,7 @@ async def test_the_tree_as_nodes_and_hops(here: World) -> None:
     tree = await here.client.get(f"/api/v1/trees/{event.id}", headers=here.as_("city"))
     assert tree.json() == {
         "event_id": event.id,
+        "quality": "source",
         "root": "pe1",
         "branches": [
             {"function": "acquirer-pe1-1", "role": "acquirer", "node": "pe1", "parent": None},
@@ -100,6 +127,7 @@ async def test_the_tree_as_nodes_and_hops(here: World) -> None:
     tree = await here.client.get(f"/api/v1/trees/{empty.id}", headers=here.as_("operator"))
     assert tree.json() == {
         "event_id": empty.id,
+        "quality": "source",
         "root": None,
         "branches": [],
         "edges": [],

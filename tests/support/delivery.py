@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from umbel.catalogue.model import EventEvent, EventOver, EventState
 from umbel.catalogue.service import Catalogue
+from umbel.delivery import renditions
 from umbel.delivery.model import (
     Branch,
     FunctionStatus,
@@ -25,6 +26,7 @@ from umbel.kit.ids import new_id
 from umbel.kit.tokens import VIEWER, Claims, Signer
 
 WATCHABLE = {EventState.OPEN, EventState.LIVE}
+HEIGHT = 720
 NODES = {"pe1": "127.0.1.1", "c1": "127.0.2.1", "pe4": "127.0.4.1"}
 
 
@@ -73,7 +75,10 @@ class MemoryDelivery:
     roots: dict[str, str] = field(default_factory=dict)
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    async def open_session(self, event_id: str, access_node: str) -> Ticket:
+    async def open_session(
+        self, event_id: str, access_node: str, quality: str = renditions.SOURCE
+    ) -> Ticket:
+        stream = renditions.stream_of(event_id, quality)
         event = await self.catalogue.event(event_id)
         if access_node not in NODES:
             raise NoSuchNode(node=access_node)
@@ -81,10 +86,11 @@ class MemoryDelivery:
             raise EventNotOpen(event=event_id, state=event.state.value)
         if sum(s.edge_node == access_node for s in self.sessions.values()) >= self.places:
             raise NoCapacity(node=access_node)
+        renditions.check(stream, HEIGHT)
         now_s = self.clock.now_s()
         session = Session(
             id=new_id("se"),
-            event=event_id,
+            event=stream,
             access_node=access_node,
             function=f"edge-{access_node}-1",
             edge_node=access_node,
@@ -93,12 +99,12 @@ class MemoryDelivery:
             expires_s=now_s + self.ttl_s,
         )
         self.sessions[session.id] = session
-        claims = Claims(subject=session.id, scope=event_id, expires_s=session.expires_s)
+        claims = Claims(subject=session.id, scope=stream, expires_s=session.expires_s)
         base = f"http://{NODES[access_node]}:8080"
         return Ticket(
             session=session,
-            whep=f"{base}/whep/{event_id}",
-            hls=f"{base}/hls/{event_id}/index.m3u8",
+            whep=f"{base}/whep/{stream}",
+            hls=f"{base}/hls/{stream}/index.m3u8",
             token=self.signer.sign(claims, VIEWER),
         )
 
@@ -150,27 +156,34 @@ class MemoryDelivery:
     async def stream(self, event_id: str) -> StreamStatus | None:
         if event_id not in self.roots:
             return None
-        viewers = sum(s.event == event_id for s in self.sessions.values())
+        viewers = sum(renditions.event_of(s.event) == event_id for s in self.sessions.values())
         event = await self.catalogue.event(event_id)
         live = event.state is EventState.LIVE
-        return StreamStatus(event=event_id, flowing=live, viewers=viewers)
+        return StreamStatus(
+            event=event_id,
+            flowing=live,
+            height=HEIGHT,
+            viewers=viewers,
+            qualities=renditions.offered(HEIGHT),
+        )
 
     async def end(self, event_id: str) -> None:
         self.roots.pop(event_id, None)
         self.keys.pop(event_id, None)
         self.sessions = {k: s for k, s in self.sessions.items() if s.event != event_id}
 
-    async def tree(self, event_id: str) -> Tree:
-        root = self.roots.get(event_id)
-        if root is None:
-            return Tree(event=event_id)
-        acquirer = Branch(function=f"acquirer-{root}-1", role="acquirer", node=root)
-        edges = sorted({s.edge_node for s in self.sessions.values() if s.event == event_id})
+    async def tree(self, event_id: str, quality: str = renditions.SOURCE) -> Tree:
+        stream = renditions.stream_of(event_id, quality)
+        edges = sorted({s.edge_node for s in self.sessions.values() if s.event == stream})
+        role = "acquirer" if stream == event_id else "transcoder"
+        node = self.roots.get(event_id) if stream == event_id else next(iter(edges), None)
+        if node is None:
+            return Tree(event=stream)
+        root = Branch(function=f"{role}-{node}-1", role=role, node=node)
         leaves = [
-            Branch(function=f"edge-{n}-1", role="edge", node=n, parent=acquirer.function)
-            for n in edges
+            Branch(function=f"edge-{n}-1", role="edge", node=n, parent=root.function) for n in edges
         ]
-        return Tree(event=event_id, branches=(acquirer, *leaves))
+        return Tree(event=stream, branches=(root, *leaves))
 
     async def nodes(self) -> list[NodeStatus]:
         return [

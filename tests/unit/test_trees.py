@@ -5,7 +5,17 @@ from dataclasses import replace
 import pytest
 
 from support.views import X, edge, forwarder, planted, room, running, view
-from umbel.delivery.trees import Relaying, depth, edges_of, graft, links_of, mend, plant, prune
+from umbel.delivery.trees import (
+    Relaying,
+    depth,
+    edges_of,
+    graft,
+    leaf,
+    links_of,
+    mend,
+    plant,
+    prune,
+)
 from umbel.delivery.view import FunctionView, NoCapacity
 
 CHAIN = planted(forwarder("c1"), forwarder("c2", "forwarder-c1-1"), edge("pe4", "forwarder-c2-1"))
@@ -115,7 +125,9 @@ def test_where_switches_copy_a_link_in_use_needs_no_more_room() -> None:
     tree = planted(edge("pe4"))
     full = {frozenset(("c1", "c2")): 0.0}
     seen = view(tree, links=full, copies=True)
-    assert graft(seen, tree, leaf("edge-pe5-1", "pe5"), Relaying.NONE).branch("edge-pe5-1") is not None
+    assert (
+        graft(seen, tree, leaf("edge-pe5-1", "pe5"), Relaying.NONE).branch("edge-pe5-1") is not None
+    )
     with pytest.raises(NoCapacity, match="pe5"):
         graft(view(planted(), links=full, copies=True), planted(), leaf("e", "pe5"), Relaying.NONE)
 

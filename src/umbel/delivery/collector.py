@@ -33,7 +33,7 @@ from umbel.delivery.steering import Steering, Watch
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.view import TRANSCODER, Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
-from umbel.media.model import Server, StreamRole, StreamState
+from umbel.media.model import IngestState, Server, StreamRole, StreamState
 from umbel.media.service import Media
 from umbel.network.service import Network
 
@@ -168,6 +168,12 @@ class Collector:
         made = (s.stream for s in self._states(function) if s.role is StreamRole.TRANSCODER)
         return next((s for s in made if renditions.event_of(s) == event), "")
 
+    def sending(self, stream: str) -> set[str]:
+        """The functions out of which the stream comes, or through which it goes."""
+        return {
+            f for f, states in self.streams.items() if stream in states and states[stream].flowing
+        }
+
     def viewers(self, event: str) -> dict[str, set[str]]:
         """The session ids that watch now, by function."""
         return {
@@ -263,12 +269,14 @@ class Collector:
             )
 
     def status(self, tree: Tree) -> StreamStatus | None:
-        """How the event's stream does, if its acquirer answers."""
+        """How the stream does, if its acquirer or transcoder answers."""
         root = tree.root
         state = self.stream(root.function, tree.event) if root is not None else None
-        if state is None or state.ingest is None:
+        if state is None:
             return None
-        ingest = state.ingest
+        made = IngestState(video="H.264", height=renditions.height_of(tree.event))
+        ingest = state.ingest or made
+        mbps_in = state.mbps_in if state.ingest is not None else self._rate(tree)
         return StreamStatus(
             event=tree.event,
             flowing=state.flowing,
@@ -279,18 +287,18 @@ class Collector:
             height=ingest.height,
             transcoding=ingest.transcoding,
             error=ingest.error,
-            mbps=round(state.mbps_in or state.mbps_out, 3),
+            mbps=round(mbps_in or state.mbps_out, 3),
             viewers=sum(
-                len(state.viewers)
+                len(one.viewers)
                 for states in self.streams.values()
-                for stream, state in states.items()
-                if renditions.event_of(stream) == tree.event
+                for stream, one in states.items()
+                if tree.event in (stream, renditions.event_of(stream))
             ),
             qualities=renditions.offered(ingest.height),
         )
 
     def _is_starting(self, instance: Instance) -> bool:
-        """Whether what it will use cannot be measured yet: a transcoder works from when it sends."""
+        """Whether what it will use cannot be measured yet; a transcoder works once it sends."""
         if instance.role is not Role.TRANSCODER:
             return instance.state is not FunctionState.ACTIVE
         return not any(state.flowing for state in self._states(instance.id))

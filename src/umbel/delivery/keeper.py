@@ -234,7 +234,8 @@ class Keeper:
         trimmed = transcoders.ended(trimmed)
         view = self.collector.view({**await self.store.trees(), tree.event: trimmed})
         relaying = self.policy.relaying
-        mended = trees.mend(view, transcoders.moved(view, trimmed, relaying), relaying)
+        sending = self.collector.sending(tree.event)
+        mended = trees.mend(view, transcoders.moved(view, trimmed, relaying, sending), relaying)
         mended = transcoders.attached(view, mended, relaying)
         if mended == tree:
             return tree
@@ -327,8 +328,9 @@ class Keeper:
             stream=event,
             role=StreamRole(step.role),
             hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
-            height=renditions.height_of(event),
         )
+        if spec.role is StreamRole.TRANSCODER:
+            return replace(spec, height=renditions.height_of(event))
         if spec.role is not StreamRole.ACQUIRER:
             return spec
         offer, ports = await self.store.ingest(event)

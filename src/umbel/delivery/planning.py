@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from umbel.compute.model import NodeKind, NodeState
-from umbel.delivery import steering
+from umbel.delivery import renditions, steering
 from umbel.delivery.collector import Collector
 from umbel.delivery.keeper import FLEET, Keeper
 from umbel.delivery.model import Tree
 from umbel.delivery.ports import Solver
 from umbel.delivery.steering import VCPUS_PER_SERVER, Audience, Watch
-from umbel.delivery.view import View
+from umbel.delivery.view import ACQUIRER, View
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 from umbel.planner import control, drift
@@ -153,8 +153,11 @@ class Planning:
             watching[watch] = watching.get(watch, 0.0) + count
         return Audience(
             watching={watch: count for watch, count in watching.items() if watch[0] in trees},
-            mbps={event: view.mbps(event) for event in trees},
-            resolution={event: self._resolution(tree) for event, tree in trees.items()},
+            mbps={stream: view.mbps(stream) for stream in trees},
+            resolution={stream: self._resolution(tree) for stream, tree in trees.items()},
+            made=dict.fromkeys(
+                filter(renditions.height_of, trees), self.collector.costs.transcoder_cores
+            ),
         )
 
     def _resolution(self, tree: Tree) -> Resolution:
@@ -300,7 +303,8 @@ class Planning:
     async def _needed(self) -> frozenset[str]:
         """Nodes where encoders push, or are told to."""
         wanted = await self.collector.store.trees()
-        return frozenset(tree.root.node for tree in wanted.values() if tree.root is not None)
+        roots = (tree.root for tree in wanted.values() if tree.root is not None)
+        return frozenset(root.node for root in roots if root.role == ACQUIRER)
 
     def _access(self) -> frozenset[str]:
         nodes = self.collector.compute.nodes()

@@ -5,7 +5,7 @@ above; catalogue, compute, network and media below, which meet only here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ import structlog
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import NodeState
-from umbel.delivery import trees
+from umbel.delivery import renditions, transcoders, trees
 from umbel.delivery.collector import Collector
 from umbel.delivery.keeper import FLEET, Keeper
 from umbel.delivery.model import (
@@ -146,19 +146,22 @@ class Delivery:
 
     # -- viewers ----------------------------------------------------------------------------
 
-    async def open_session(self, event_id: str, access_node: str) -> Ticket:
+    async def open_session(
+        self, event_id: str, access_node: str, quality: str = renditions.SOURCE
+    ) -> Ticket:
         """Assign an edge to a viewer, connect it where needed, and wait until it is ready.
 
-        Raises NoSuchEvent, NoSuchNode, EventNotOpen, NoCapacity, NotReady.
+        Raises NoSuchEvent, NoSuchNode, NoSuchQuality, EventNotOpen, NoCapacity, NotReady.
         """
+        stream = renditions.stream_of(event_id, quality)
         event = await self.catalogue.event(event_id)
         if event.state not in (EventState.OPEN, EventState.LIVE):
             raise EventNotOpen(state=event.state.value)
         for _ in range(_MOST_TRIES):
             try:
-                session, tree = await self._assigned(event_id, access_node)
+                session, tree = await self._assigned(stream, access_node)
             except (NoCapacity, NotReady):
-                await self._turned_away(event_id, access_node)
+                await self._turned_away(stream, access_node)
                 raise
             try:
                 state = await self._ready(tree, session.function)
@@ -171,7 +174,7 @@ class Delivery:
         else:
             raise NotReady
         urls = dict(state.urls)
-        claims = tokens.Claims(subject=session.id, scope=event_id, expires_s=session.expires_s)
+        claims = tokens.Claims(subject=session.id, scope=stream, expires_s=session.expires_s)
         token = self.signer.sign(claims, tokens.VIEWER)
         hls = f"{urls['hls']}?token={token}"
         return Ticket(session=session, whep=urls["whep"], hls=hls, token=token)
@@ -191,10 +194,10 @@ class Delivery:
 
     # -- what is there ----------------------------------------------------------------------
 
-    async def tree(self, event_id: str) -> Tree:
-        """The event's tree. Raises NoSuchEvent."""
+    async def tree(self, event_id: str, quality: str = renditions.SOURCE) -> Tree:
+        """The tree of the event in a quality. Raises NoSuchEvent, NoSuchQuality."""
         await self.catalogue.event(event_id)
-        return await self.store.tree(event_id)
+        return await self.store.tree(renditions.stream_of(event_id, quality))
 
     async def stream(self, event_id: str) -> StreamStatus | None:
         """How the event's stream does; None while nothing carries it."""
@@ -227,11 +230,11 @@ class Delivery:
         self.collector.count_session(session, -1)
         self._wake(session.event)
 
-    async def _turned_away(self, event_id: str, access_node: str) -> None:
+    async def _turned_away(self, stream: str, access_node: str) -> None:
         """A trace tells of those, too, for whom there was no room."""
         if self.tracing is None:
             return
-        body = {"what": "turned-away", "event": event_id, "access_node": access_node}
+        body = {"what": "turned-away", "event": stream, "access_node": access_node}
         try:
             await self.store.note("session", new_id("se"), body, self._now_s())
         except UmbelError as error:
@@ -268,41 +271,50 @@ class Delivery:
                 continue
         raise NotReady
 
-    async def _assigned(self, event_id: str, access_node: str) -> tuple[Session, Tree]:
+    async def _assigned(self, stream: str, access_node: str) -> tuple[Session, Tree]:
         """A stored session, and the tree it counts on. Who loses a race reads again."""
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
-            if event_id not in wanted:
-                raise EventNotOpen
-            view = self.collector.view(wanted)
             try:
-                assignment = self.keeper.policy.assign(view, event_id, access_node)
+                assignment = self._assignment(wanted, stream, access_node)
             except NoCapacity:
-                if self.planning is None or not await self.planning.rescue(event_id, access_node):
+                if self.planning is None or not await self.planning.rescue(stream, access_node):
                     raise
                 continue
-            is_new = assignment.tree != wanted[event_id]
-            session = self._session(event_id, access_node, assignment)
+            is_new = assignment.tree != wanted.get(stream)
+            session = self._session(stream, access_node, assignment)
             try:
                 with self.collector.promised(session):
                     await self.store.open_session(session, assignment.tree if is_new else None)
             except VersionMismatch:
                 continue
             if is_new:
-                self._wake(event_id)
+                self._wake(stream)
             return session, assignment.tree
         raise NotReady
+
+    def _assignment(self, wanted: Mapping[str, Tree], stream: str, access_node: str) -> Assignment:
+        """What the policy says. Raises EventNotOpen, NoSuchQuality, NoCapacity."""
+        source = wanted.get(renditions.event_of(stream))
+        if source is None or source.root is None:
+            raise EventNotOpen
+        view, policy = self.collector.view(wanted), self.keeper.policy
+        if wanted.get(stream, Tree(event=stream)).root is not None:
+            return policy.assign(view, stream, access_node)
+        status = self.collector.status(source)
+        renditions.check(stream, status.height if status is not None else 0)
+        return transcoders.assigned(view, stream, access_node, policy)
 
     async def _claimed(self, node: str) -> bool:
         """Whether the node rested, and is up now for what could not be placed there."""
         closed = self.collector.compute.state(node) is not NodeState.ACTIVE
         return closed and self.planning is not None and await self.planning.claim(node)
 
-    def _session(self, event_id: str, access_node: str, assignment: Assignment) -> Session:
+    def _session(self, stream: str, access_node: str, assignment: Assignment) -> Session:
         now_s = self._now_s()
         return Session(
             id=new_id("se"),
-            event=event_id,
+            event=stream,
             access_node=access_node,
             function=assignment.function,
             edge_node=assignment.node,
@@ -321,7 +333,7 @@ class Delivery:
                 while True:
                     moved = self.keeper.moved()
                     state = self.collector.stream(function, tree.event)
-                    if state is not None and self.keeper.is_settled(tree, function):
+                    if state is not None and await self.keeper.is_settled(tree, function):
                         return state
                     await moved.wait()
                     tree = await self.store.tree(tree.event)

@@ -2,12 +2,13 @@
 the policies may use of it out. Pure.
 
 Live streams are passed on, not encoded per viewer: a viewer costs a little CPU and the stream's
-one rate. The smallest node counts as one server, and a vCPU is a twelfth of it, of its CPU or of
-what it may send, whichever is short. Core nodes carry no edges; one at rest is bypassed.
+one rate; a rendition's viewers share its transcoder besides. The smallest node counts as one
+server, and a vCPU is a twelfth of it, of its CPU or of what it may send, whichever is short. Core
+nodes carry no edges; one at rest is bypassed.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from umbel.compute.model import Node, NodeKind, NodeState
 from umbel.network.model import Topology
@@ -29,17 +30,27 @@ _MBIT_PER_GB = 8000.0
 _PLENTY_GB, _NOTHING_GB, _CONTENT_GB = 1e6, 1e-6, 1.0
 _HEIGHTS = ((360, Resolution.R360), (720, Resolution.R720), (1080, Resolution.R1080))
 
+# What the model's content types stand for here: streams passed on as they came, and renditions,
+# whose viewers share the CPU of making them.
+_SENT, _MADE = Kind.SPORT, Kind.MOVIE
+
 Watch = tuple[str, str, str]
-"""Event, access node, and the node that serves (empty: nobody did)."""
+"""Stream, access node, and the node that serves (empty: nobody did)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audience:
-    """How many watch, and what: rate in Mbit/s and resolution by event."""
+    """How many watch, and what: rate in Mbit/s and resolution by stream; for renditions the CPU
+    cores that one transcoder takes, too."""
 
     watching: Mapping[Watch, float]
     mbps: Mapping[str, float]
     resolution: Mapping[str, Resolution]
+    made: Mapping[str, float] = field(default_factory=dict)
+
+    def viewers(self, stream: str) -> float:
+        """How many watch it, wherever they are."""
+        return sum(count for (watched, _, _), count in self.watching.items() if watched == stream)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,22 +109,14 @@ def problem_of(
 ) -> Problem:
     """The planning problem when only `serving` nodes may run edges."""
     units = units_of(nodes)
-    rates: dict[Resolution, float] = {}
-    for event, mbps in audience.mbps.items():
-        resolution = audience.resolution[event]
-        rates[resolution] = max(rates.get(resolution, 0.0), mbps)
-    encodings = {
-        resolution: planner.Encoding(
-            min_mbps=rates.get(resolution, 1.0),
-            max_mbps=rates.get(resolution, 1.0),
-            score=1.0,
-            vcpus=units.vcpus(viewer_cores, rates.get(resolution, 1.0)) * _HEADROOM,
-        )
+    known = {
+        (kind, resolution): _encoding(audience, kind, resolution, viewer_cores, units)
+        for kind in Kind
         for resolution in Resolution
     }
     qoe = planner.QoeModel(
-        known={(kind, r): encoding for kind in Kind for r, encoding in encodings.items()},
-        unknown=encodings,
+        known=known,
+        unknown={resolution: known[_SENT, resolution] for resolution in Resolution},
         unknown_share=0.0,
     )
     return Problem(
@@ -143,7 +146,7 @@ def peak_of(audience: Audience, samples: Collection[drift.Sample]) -> Audience:
         if event in audience.resolution:
             key = (event, access, node)
             watching[key] = max(watching.get(key, 0.0), count)
-    return Audience(watching=watching, mbps=audience.mbps, resolution=audience.resolution)
+    return replace(audience, watching=watching)
 
 
 def steering_of(
@@ -180,6 +183,26 @@ def watts(node: Node, units: Units, state: NodeState, used_vcpus: float) -> floa
     if state is NodeState.STANDBY:
         return network_w if node.kind is NodeKind.PROVIDER_EDGE else 0.0
     return network_w + POWER.server_w * servers_of(node, units) + POWER.vcpu_w * used_vcpus
+
+
+def _encoding(
+    audience: Audience, kind: Kind, resolution: Resolution, viewer_cores: float, units: Units
+) -> planner.Encoding:
+    """What a viewer of such a stream takes; of several streams the most."""
+    streams = [s for s, r in audience.resolution.items() if r is resolution]
+    if kind is _MADE:
+        streams = [s for s in streams if s in audience.made]
+    mbps = max((audience.mbps[s] for s in streams), default=1.0)
+    making = max(
+        (audience.made[s] / max(1.0, audience.viewers(s)) for s in streams if kind is _MADE),
+        default=0.0,
+    )
+    return planner.Encoding(
+        min_mbps=mbps,
+        max_mbps=mbps,
+        score=1.0,
+        vcpus=units.vcpus(viewer_cores + making, mbps) * _HEADROOM,
+    )
 
 
 def _network(
@@ -247,7 +270,7 @@ def _demand(audience: Audience) -> planner.Demand:
         contents=tuple(
             planner.Content(
                 name=event,
-                kind=Kind.SPORT,
+                kind=_MADE if event in audience.made else _SENT,
                 size_gb=_CONTENT_GB,
                 mean_gb=_fed_gb(audience.mbps[event], total),
             )

@@ -4,7 +4,7 @@ A transcoder is the root of its rendition's tree and a leaf of the source's. The
 a viewer is served; the transcoder stands there, or at the nearest node that has room for it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from umbel.delivery import renditions, trees
@@ -41,11 +41,9 @@ def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assig
 def attached(view: View, source: Tree, relaying: Relaying) -> Tree:
     """The source's tree with exactly the transcoders of its renditions as leaves, as far as links
     have room for them."""
-    wanted = {root.function: root for root in _roots(view, source.event)}
+    wanted = {root.function: root for root in _made_of(view, source.event)}
     kept = [
-        b
-        for b in source.branches
-        if b.role != TRANSCODER or (b.function in wanted and wanted[b.function].node == b.node)
+        b for b in source.branches if b.role != TRANSCODER or not b.parent or b.function in wanted
     ]
     tree = source if len(kept) == len(source.branches) else trees.fed(source, kept)
     for root in wanted.values():
@@ -56,24 +54,53 @@ def attached(view: View, source: Tree, relaying: Relaying) -> Tree:
     return tree
 
 
-def moved(view: View, tree: Tree, relaying: Relaying) -> Tree:
-    """A rendition's tree around a transcoder that cannot run where it is: another one, as near as
-    there is room. Where there is none, the tree stays."""
+def moved(view: View, tree: Tree, relaying: Relaying, sending: Collection[str]) -> Tree:
+    """A rendition's tree around a transcoder that cannot stay: another one takes over, where the
+    viewers' edges stand or as near as there is room. From a node that is to rest it takes over
+    once it is among those `sending`; from a broken one at once."""
     root = tree.root
-    if root is None or root.role != TRANSCODER or view.carried(tree, root):
+    if root is None or root.role != TRANSCODER:
         return tree
-    for at in _nearest(view, root.node):
-        if view.fits_transcoder(at, tree.event):
-            return _rerooted(view, tree, _transcoder(view, at), relaying)
-    return tree
+    is_lost = not view.carried(tree, root)
+    if not is_lost and not view.node(root.node).is_closed:
+        return _without_heir(tree, root)
+    heir = next((b for b in tree.branches if _is_heir(b, root) and _stands(view, tree, b)), None)
+    tree = tree if heir is not None else _without_heir(tree, root)
+    heir = heir or _next(view, tree, root)
+    if heir is None:
+        return tree
+    if is_lost or heir.function in sending:
+        return _rerooted(view, tree, heir, relaying)
+    return tree if tree.branch(heir.function) else replace(tree, branches=(*tree.branches, heir))
 
 
 def ended(tree: Tree) -> Tree:
     """A rendition's tree without its transcoder once nobody watches it; any other as it is."""
     root = tree.root
-    if root is None or root.role != TRANSCODER or len(tree.branches) > 1:
+    if root is None or root.role != TRANSCODER or any(b.role == EDGE for b in tree.branches):
         return tree
     return replace(tree, branches=())
+
+
+def _is_heir(branch: Branch, root: Branch) -> bool:
+    return not branch.parent and branch != root
+
+
+def _without_heir(tree: Tree, root: Branch) -> Tree:
+    return replace(tree, branches=tuple(b for b in tree.branches if not _is_heir(b, root)))
+
+
+def _stands(view: View, tree: Tree, branch: Branch) -> bool:
+    return view.carried(tree, branch) and not view.node(branch.node).is_closed
+
+
+def _next(view: View, tree: Tree, root: Branch) -> Branch | None:
+    """A transcoder in the root's stead."""
+    edges = (b.node for b in tree.branches if b.role == EDGE)
+    for node in (*edges, *_nearest(view, root.node)):
+        if view.fits_transcoder(node, tree.event):
+            return _transcoder(view, node)
+    return None
 
 
 def _rerooted(view: View, tree: Tree, root: Branch, relaying: Relaying) -> Tree:
@@ -88,10 +115,11 @@ def _rerooted(view: View, tree: Tree, root: Branch, relaying: Relaying) -> Tree:
     return made
 
 
-def _roots(view: View, event: str) -> Iterator[Branch]:
+def _made_of(view: View, event: str) -> Iterator[Branch]:
+    """The transcoders of the event's renditions."""
     for stream, tree in sorted(view.trees.items()):
-        if stream != event and renditions.event_of(stream) == event and tree.root is not None:
-            yield tree.root
+        if stream != event and renditions.event_of(stream) == event:
+            yield from (b for b in tree.branches if not b.parent)
 
 
 def _nearest(view: View, node: str) -> Iterable[str]:

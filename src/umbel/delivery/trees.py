@@ -159,7 +159,7 @@ def _deepest(view: View, tree: Tree, walk: tuple[str, ...]) -> tuple[Branch, lis
     after it."""
     for index in range(len(walk) - 1, -1, -1):
         for branch in tree.branches:
-            if branch.node == walk[index] and _sends(branch) and view.carried(tree, branch):
+            if branch.node == walk[index] and _sends(tree, branch) and view.carried(tree, branch):
                 return branch, list(walk[index + 1 :])
     raise NoCapacity("the tree has no working root", event=tree.event)
 
@@ -172,8 +172,8 @@ def _at(view: View, node: str) -> Branch:
     return leaf(here[0] if here else view.fresh_id(FORWARDER, node), node, FORWARDER)
 
 
-def _sends(branch: Branch) -> bool:
-    return branch.role == FORWARDER or not branch.parent
+def _sends(tree: Tree, branch: Branch) -> bool:
+    return branch.role == FORWARDER or branch == tree.root
 
 
 def _idle_since(branch: Branch, watched: Collection[str], now_s: float) -> float | None:

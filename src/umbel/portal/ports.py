@@ -32,9 +32,11 @@ from umbel.notify.service import Notifier
 class Viewing(Protocol):
     """For viewers."""
 
-    async def open_session(self, event_id: str, access_node: str) -> Ticket:
-        """A place at an edge. Raises NoSuchEvent, EventNotOpen (409), NoCapacity (503), NotFound
-        or Invalid for an unknown node."""
+    async def open_session(
+        self, event_id: str, access_node: str, quality: str = "source"
+    ) -> Ticket:
+        """A place at an edge. Raises NoSuchEvent, EventNotOpen (409), NoSuchQuality (422),
+        NoCapacity (503), NotFound or Invalid for an unknown node."""
 
     async def session(self, session_id: str) -> Session:
         """That session. Raises NoSuchSession (404)."""
@@ -69,7 +71,7 @@ class Ingesting(Protocol):
 class Watching(Protocol):
     """For operators."""
 
-    async def tree(self, event_id: str) -> Tree:
+    async def tree(self, event_id: str, quality: str = "source") -> Tree:
         """What carries the event; an empty tree when nothing does."""
 
     async def nodes(self) -> Sequence[NodeStatus]:

@@ -7,14 +7,14 @@ Nodes that rest take nothing whatever the policy; running viewers are never this
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from umbel.delivery import renditions
 from umbel.delivery.policy.base import Assignment
 from umbel.delivery.policy.sls import Sls
-from umbel.delivery.steering import Steering, Units
+from umbel.delivery.steering import Steering, Units, resolution_of
 from umbel.delivery.trees import Relaying
 from umbel.delivery.view import EDGE, View
 from umbel.planner import admission
 from umbel.planner.admission import Ask, Ledger, Path, Reason, Rejected
-from umbel.planner.problem import Resolution
 
 
 class Virca:
@@ -83,7 +83,7 @@ def _ask(steering: Steering, event: str, access_node: str) -> Ask:
     return Ask(
         end=access_node,
         content=event if known else "",
-        resolution=steering.resolution.get(event, Resolution.R720),
+        resolution=steering.resolution.get(event) or resolution_of(renditions.height_of(event)),
     )
 
 

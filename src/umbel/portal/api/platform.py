@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from umbel.delivery import renditions
 from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus, Tree
 from umbel.delivery.trees import depth
 from umbel.network.spanning import Pair
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
+from umbel.portal.api.shapes import Quality
 
 router = APIRouter(prefix="/api/v1", tags=["platform"])
 
@@ -24,12 +26,13 @@ class BranchOut(BaseModel):
 
 
 class TreeOut(BaseModel):
-    """What carries an event. `edges` are the pairs of nodes its packets cross (a function fed by
-    one on its own node crosses nothing), `hops` the functions after the acquirer on the longest
-    way to a viewer. Where switches copy, `links` are those its packets go over now, away from the
-    root; elsewhere there are none: each function sends to the next."""
+    """What carries an event in a quality. `edges` are the pairs of nodes its packets cross (a
+    function fed by one on its own node crosses nothing), `hops` the functions after the root on
+    the longest way to a leaf. Where switches copy, `links` are those its packets go over now, away
+    from the root; elsewhere there are none: each function sends to the next."""
 
     event_id: str
+    quality: str
     root: str | None
     branches: list[BranchOut]
     edges: list[tuple[str, str]]
@@ -79,10 +82,13 @@ class FunctionOut(BaseModel):
 
 
 @router.get("/trees/{event_id}")
-async def get_tree(system: auth.The, user: auth.SignedIn, event_id: str) -> TreeOut:
-    """What carries the event."""
+async def get_tree(
+    system: auth.The, user: auth.SignedIn, event_id: str, quality: Quality = renditions.SOURCE
+) -> TreeOut:
+    """What carries the event, in its own quality or as a rendition."""
     await theirs(system, user, event_id)
-    return _tree(await system.delivery.tree(event_id), system.network.inspection.way(event_id))
+    tree = await system.delivery.tree(event_id, quality)
+    return _tree(tree, system.network.inspection.way(tree.event))
 
 
 @router.get("/nodes")
@@ -111,7 +117,8 @@ def _tree(tree: Tree, links: Sequence[Pair]) -> TreeOut:
         if branch.parent and by_function[branch.parent].node != branch.node
     ]
     return TreeOut(
-        event_id=tree.event,
+        event_id=renditions.event_of(tree.event),
+        quality=renditions.quality_of(tree.event),
         root=tree.root.node if tree.root is not None else None,
         branches=[_branch(one) for one in tree.branches],
         edges=edges,

@@ -3,24 +3,28 @@
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
+from umbel.delivery import renditions
 from umbel.delivery.model import Session
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
-from umbel.portal.api.shapes import Given, NodeName
+from umbel.portal.api.shapes import Given, NodeName, Quality
 
 router = APIRouter(prefix="/api/v1", tags=["sessions"])
 
 
 class SessionIn(Given):
-    """Where the viewer is; left out, its address tells."""
+    """Where the viewer is; left out, its address tells. And which quality it wants of those that
+    the event's stream tells; left out, the source's."""
 
     access_node: NodeName | None = None
+    quality: Quality = renditions.SOURCE
 
 
 class TicketOut(BaseModel):
     """Where to watch, and the token to send there."""
 
     id: str
+    quality: str
     edge: str
     whep: str
     hls: str
@@ -33,6 +37,7 @@ class SessionOut(BaseModel):
 
     id: str
     event_id: str
+    quality: str
     edge: str
     access_node: str
     opened_at: str
@@ -45,13 +50,15 @@ async def open_session(
     system: auth.The, request: Request, event_id: str, given: SessionIn | None = None
 ) -> TicketOut:
     """A place at the edge the policy chose."""
-    access_node = given.access_node if given is not None else None
+    given = given or SessionIn()
+    access_node = given.access_node
     if access_node is None:
         client_ip = request.client.host if request.client is not None else ""
         access_node = await system.delivery.access_node_for(client_ip)
-    ticket = await system.delivery.open_session(event_id, access_node)
+    ticket = await system.delivery.open_session(event_id, access_node, given.quality)
     return TicketOut(
         id=ticket.session.id,
+        quality=renditions.quality_of(ticket.session.event),
         edge=ticket.session.edge_node,
         whep=ticket.whep,
         hls=ticket.hls,
@@ -77,7 +84,8 @@ async def close_session(system: auth.The, token: auth.Token, session_id: str) ->
 def _told(session: Session) -> SessionOut:
     return SessionOut(
         id=session.id,
-        event_id=session.event,
+        event_id=renditions.event_of(session.event),
+        quality=renditions.quality_of(session.event),
         edge=session.edge_node,
         access_node=session.access_node,
         opened_at=to_rfc3339(session.opened_s),

@@ -61,6 +61,7 @@ Name = Annotated[str, Field(min_length=1, max_length=rules.MOST_NAME)]
 Title = Annotated[str, Field(min_length=1, max_length=rules.MOST_TITLE)]
 Description = Annotated[str, Field(max_length=rules.MOST_DESCRIPTION)]
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Quality = Annotated[str, Field(max_length=16)]
 Version = Annotated[int, Field(ge=1, le=2_147_483_647, strict=True)]
 
 
@@ -142,7 +143,7 @@ class EventChange(Given):
 
 
 class StreamOut(BaseModel):
-    """How an event's stream does."""
+    """How an event's stream does. `qualities` are those on offer to viewers, the best first."""
 
     flowing: bool
     protocol: str
@@ -154,6 +155,7 @@ class StreamOut(BaseModel):
     error: str
     mbps: float
     viewers: int
+    qualities: list[str]
 
 
 class EventOut(BaseModel):

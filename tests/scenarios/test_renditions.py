@@ -1,0 +1,139 @@
+"""An event watched in a smaller picture: its transcoder comes, moves, is lost and goes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from support.virtual import scenario, until
+from support.world import World, world
+from umbel.catalogue.model import EventEvent
+from umbel.compute.model import FunctionState
+from umbel.delivery.model import Ticket
+from umbel.delivery.renditions import NoSuchQuality
+from umbel.network import files, topology
+from umbel.network.drivers.fake import FakeFabric
+
+
+async def watch(w: World, event: str, node: str, quality: str = "360p") -> Ticket:
+    ticket = await w.delivery.open_session(event, node, quality)
+    await w.connect(ticket)
+    return ticket
+
+
+async def transcoders(w: World) -> list[str]:
+    """Those that run."""
+    states = w.states().items()
+    return sorted(f for f, s in states if "transcoder" in f and s is FunctionState.ACTIVE)
+
+
+@scenario
+async def test_a_viewer_of_a_smaller_picture_gets_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        large = await w.watch(event, "pe4")
+        small = await watch(w, event, "pe4")
+        assert small.session.event == f"{event}-360p"
+        assert small.session.function == large.session.function
+        assert small.whep == large.whep.replace(event, f"{event}-360p")
+        assert await w.arrives(small)
+        assert await w.arrives(large)
+        assert await transcoders(w) == ["transcoder-pe4-1"]
+        far = await watch(w, event, "pe2")
+        assert await w.arrives(far)
+        assert await transcoders(w) == ["transcoder-pe4-1"]
+        status = await w.delivery.stream(event)
+        assert status is not None
+        assert (status.qualities, status.viewers) == (("source", "360p"), 3)
+        tree = await w.delivery.tree(event, "360p")
+        rates = w.delivery.collector.view(await w.delivery.store.trees()).stream_mbps
+        assert tree.root is not None
+        assert rates[f"{event}-360p"] < rates[event]
+
+
+@scenario
+async def test_it_goes_with_its_last_viewer_and_comes_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        for _ in range(2):
+            small = await watch(w, event, "pe2")
+            assert await w.arrives(small)
+            await w.delivery.close_session(small.session.id)
+            await w.until_functions("acquirer-pe1-1", within_s=30)
+            assert (await w.delivery.tree(event, "360p")).branches == ()
+            assert [b.role for b in (await w.delivery.tree(event)).branches] == ["acquirer"]
+
+
+@scenario
+async def test_the_end_of_the_event_is_the_end_of_its_renditions(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        await watch(w, event, "pe2")
+        await w.system.catalogue.fire(event, EventEvent.END)
+        await w.delivery.end(event)
+        await w.until_functions()
+        assert await w.delivery.store.trees() == {}
+        assert await w.delivery.store.sessions() == []
+
+
+@scenario
+async def test_a_killed_transcoder_is_back_and_a_lost_node_gone_around(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        small = await watch(w, event, "pe2")
+        await w.kill("transcoder-pe2-1")
+        assert not await w.arrives(small)
+        await w.until_watched(small, within_s=15)
+        assert await transcoders(w) == ["transcoder-pe2-1"]
+        w.vim.refuse("pe2")
+        await w.kill("transcoder-pe2-1")
+
+        async def is_elsewhere() -> bool:
+            root = (await w.delivery.tree(event, "360p")).root
+            return root is None or root.node != "pe2"
+
+        await until(is_elsewhere, within_s=60, why="another node makes the rendition")
+        again = await watch(w, event, "pe2")
+        await w.until_watched(again, within_s=30)
+
+
+@scenario
+async def test_a_restarted_control_plane_goes_on(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        small = await watch(w, event, "pe2")
+        before = list(w.spawned)
+        await w.crash()
+        await w.start()
+        await asyncio.sleep(5)
+        assert await w.arrives(small)
+        assert w.spawned == before
+
+
+@scenario
+async def test_where_switches_copy_a_rendition_has_a_way_of_its_own(tmp_path: Path) -> None:
+    fabric = FakeFabric(topology.parse(files.builtin("sls")), copies=True)
+    async with world(tmp_path, fabric=fabric) as w:
+        event = await w.live()
+        near, far = await watch(w, event, "pe2"), await watch(w, event, "pe5")
+        assert await w.arrives(near)
+        assert await w.arrives(far)
+        assert set(w.spawned) == {
+            "acquirer-pe1-1",
+            "transcoder-pe2-1",
+            "edge-pe2-1",
+            "edge-pe5-1",
+        }
+
+
+@scenario
+async def test_what_is_not_on_offer(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        with pytest.raises(NoSuchQuality, match="source, 360p"):
+            await w.delivery.open_session(event, "pe2", "720p")
+        silent = await w.event("pe3")
+        await w.delivery.open_ingest(silent)
+        with pytest.raises(NoSuchQuality, match="take one of source"):
+            await w.delivery.open_session(silent, "pe2", "360p")
+        assert await transcoders(w) == []

@@ -1,0 +1,174 @@
+"""The names of qualities, and where transcoders stand."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.views import ACQUIRER, X, edge, planted, room, view
+from umbel.delivery import renditions, transcoders
+from umbel.delivery.model import Branch, Tree
+from umbel.delivery.policy.sls import Sls
+from umbel.delivery.trees import Relaying, edges_of, graft, leaf
+from umbel.delivery.view import NoCapacity, View
+from umbel.kit.ids import new_id
+
+SMALL = f"{X}-360p"
+POLICY = Sls()
+
+
+def made_at(node: str, *branches: Branch) -> Tree:
+    """A rendition's tree whose transcoder stands at the node."""
+    root = leaf(f"transcoder-{node}-1", node, "transcoder")
+    return Tree(event=SMALL, branches=(root, *branches), version=1)
+
+
+def fed(tree: Tree, node: str) -> Tree:
+    """The tree with an edge grafted at the node."""
+    return graft(view(tree), tree, leaf(f"edge-{node}-1", node), Relaying.EVERY_CORE)
+
+
+def settled(seen: View, tree: Tree, *sending: str) -> Tree:
+    return transcoders.moved(seen, tree, Relaying.EVERY_CORE, sending)
+
+
+@given(st.sampled_from(["source", "1080p", "720p", "360p"]))
+def test_a_stream_is_named_by_its_event_and_quality(quality: str) -> None:
+    event = new_id("ev")
+    stream = renditions.stream_of(event, quality)
+    assert (renditions.event_of(stream), renditions.quality_of(stream)) == (event, quality)
+    assert (renditions.height_of(stream) == 0) == (quality == "source")
+
+
+@given(st.text(max_size=70))
+def test_any_text_is_some_stream(text: str) -> None:
+    assert text.startswith(renditions.event_of(text))
+    assert renditions.height_of(text) >= 0
+
+
+@pytest.mark.parametrize(
+    ("height", "there"),
+    [
+        (0, ("source",)),
+        (360, ("source",)),
+        (720, ("source", "360p")),
+        (2160, ("source", "1080p", "720p", "360p")),
+    ],
+)
+def test_what_is_on_offer_is_smaller_than_the_source(height: int, there: tuple[str, ...]) -> None:
+    assert renditions.offered(height) == there
+
+
+def test_strange_and_larger_qualities_are_named() -> None:
+    for quality in ("480p", "", "Source", "360", "-1p"):
+        with pytest.raises(renditions.NoSuchQuality, match="source, 1080p, 720p, 360p"):
+            renditions.stream_of(X, quality)
+    with pytest.raises(renditions.NoSuchQuality, match="720p now; take one of source, 360p") as no:
+        renditions.check(f"{X}-720p", 720)
+    assert no.value.details == {"qualities": ["source", "360p"]}
+    renditions.check(SMALL, 720)
+    renditions.check(X, 0)
+
+
+def test_a_transcoder_stands_where_the_policy_serves_the_viewer() -> None:
+    found = transcoders.assigned(view(planted()), SMALL, "pe4", POLICY)
+    assert (found.node, found.function) == ("pe4", "edge-pe4-1")
+    assert [(b.role, b.node, b.parent) for b in found.tree.branches] == [
+        ("transcoder", "pe4", ""),
+        ("edge", "pe4", "transcoder-pe4-1"),
+    ]
+
+
+def test_and_elsewhere_where_there_is_no_room_for_it() -> None:
+    crowded = {"pe4": room("pe4", cores_free=0.2)}
+    found = transcoders.assigned(view(planted(), nodes=crowded), SMALL, "pe4", POLICY)
+    assert found.node == "pe4"
+    assert found.tree.root is not None
+    assert found.tree.root.node == "c2"
+    full = {name: room(name, cores_free=0.2) for name in view().nodes}
+    with pytest.raises(NoCapacity) as no:
+        transcoders.assigned(view(planted(), nodes=full), SMALL, "pe4", POLICY)
+    assert no.value.details["reason"] == "cpu"
+
+
+def test_a_link_too_thin_for_the_source_refuses_its_transcoder_there() -> None:
+    thin = {frozenset(("c2", "pe4")): 2.0}
+    found = transcoders.assigned(view(planted(), links=thin), SMALL, "pe4", POLICY)
+    assert found.tree.root is not None
+    assert found.tree.root.node == "c2"
+    assert edges_of(found.tree) == [("c2", "pe4")]
+
+
+def test_the_source_feeds_exactly_the_transcoders_that_are_wanted() -> None:
+    source, small = planted(edge("pe2")), fed(made_at("pe4"), "pe4")
+    tree = transcoders.attached(view(source, small), source, Relaying.EVERY_CORE)
+    assert edges_of(tree) == [("pe1", "pe2"), ("pe1", "c1"), ("c1", "c2"), ("c2", "pe4")]
+    assert tree.branches[-1].role == "transcoder"
+    assert transcoders.attached(view(tree, small), tree, Relaying.EVERY_CORE) == tree
+    over = transcoders.attached(view(tree), tree, Relaying.EVERY_CORE)
+    assert over.branches == source.branches
+
+
+def test_a_transcoder_in_good_order_stays() -> None:
+    tree = fed(made_at("pe4"), "pe2")
+    assert settled(view(planted(), tree), tree) == tree
+
+
+def test_a_lost_transcoder_is_replaced_at_once_where_its_viewers_are() -> None:
+    tree = fed(made_at("pe4"), "pe2")
+    after = settled(view(planted(), tree, broken=frozenset({"pe4"})), tree)
+    assert after.root is not None
+    assert after.root.node == "pe2"
+    assert edges_of(after) == [("pe2", "pe2")]
+    nowhere = {name: room(name, cores_free=0.1) for name in view().nodes}
+    stuck = view(planted(), tree, nodes=nowhere, broken=frozenset({"pe4"}))
+    assert settled(stuck, tree) == tree
+
+
+def test_one_that_leaves_a_resting_node_goes_on_until_its_heir_sends() -> None:
+    tree = fed(made_at("pe4"), "pe2")
+    resting = view(planted(), tree, nodes={"pe4": room("pe4", is_closed=True)})
+    before = settled(resting, tree)
+    assert before.root == tree.root
+    assert [(b.role, b.node) for b in before.branches if not b.parent] == [
+        ("transcoder", "pe4"),
+        ("transcoder", "pe2"),
+    ]
+    assert settled(resting, before) == before
+    source = transcoders.attached(view(planted(), before), planted(), Relaying.EVERY_CORE)
+    assert {b.node for b in source.branches if b.role == "transcoder"} == {"pe4", "pe2"}
+    after = settled(resting, before, "transcoder-pe2-1")
+    assert [(b.role, b.node) for b in after.branches] == [("transcoder", "pe2"), ("edge", "pe2")]
+
+
+def test_an_heir_is_let_go_when_the_node_is_wanted_again_and_chosen_anew_when_its_own_closes() -> (
+    None
+):
+    tree = fed(made_at("pe4"), "pe2")
+    closed = {"pe4": room("pe4", is_closed=True)}
+    before = settled(view(planted(), tree, nodes=closed), tree)
+    assert settled(view(planted(), before), before) == tree
+    closed["pe2"] = room("pe2", is_closed=True)
+    anew = settled(view(planted(), before, nodes=closed), before)
+    heirs = [b.node for b in anew.branches if not b.parent][1:]
+    assert heirs
+    assert not {"pe2", "pe4"} & set(heirs)
+
+
+def test_nobody_watching_ends_a_rendition_and_never_the_source() -> None:
+    assert transcoders.ended(made_at("pe4")).branches == ()
+    watched = fed(made_at("pe4"), "pe2")
+    assert transcoders.ended(watched) == watched
+    assert transcoders.ended(planted()) == planted()
+    assert transcoders.ended(Tree(event=SMALL)) == Tree(event=SMALL)
+
+
+def test_an_heir_feeds_nobody_before_its_time() -> None:
+    tree = made_at("pe4")
+    both = replace(tree, branches=(*tree.branches, leaf("transcoder-c2-1", "c2", "transcoder")))
+    grown = fed(both, "pe5")
+    assert grown.branch("edge-pe5-1") is not None
+    feeders = {b.parent for b in grown.branches if b.parent}
+    assert "transcoder-c2-1" not in feeders
+    assert ACQUIRER.function not in feeders
