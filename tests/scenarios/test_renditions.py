@@ -137,3 +137,41 @@ async def test_what_is_not_on_offer(tmp_path: Path) -> None:
         with pytest.raises(NoSuchQuality, match="take one of source"):
             await w.delivery.open_session(silent, "pe2", "360p")
         assert await transcoders(w) == []
+
+
+PLANNED = {"plan_sample_s": 2.0, "plan_rca_s": 3.0, "plan_virca_s": 10.0, "node_wake_s": 2.0}
+
+
+@scenario
+async def test_transcoding_goes_where_the_plan_says_and_no_viewer_sees_it_go(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, policy="virca", settings=PLANNED) as w:
+        event = await w.live()
+        first = await watch(w, event, "pe2")
+        assert await transcoders(w) == ["transcoder-pe2-1"]
+        await until_state(w, "pe2", "draining")
+        moved = await watch(w, event, "pe2")
+        assert moved.session.edge_node == "pe1"
+        await w.delivery.close_session(first.session.id)
+        seen = [await w.arrives(moved)]
+        while await state_of(w, "pe2") != "standby":
+            await asyncio.sleep(0.25)
+            seen.append(await w.arrives(moved))
+            assert len(seen) < 200
+        assert await transcoders(w) == ["transcoder-pe1-1"]
+        assert all(seen), seen
+        root = (await w.delivery.tree(event, "360p")).root
+        assert root is not None
+        assert root.node == "pe1"
+
+
+async def state_of(w: World, node: str) -> str:
+    return next(one.state for one in await w.delivery.nodes() if one.name == node)
+
+
+async def until_state(w: World, node: str, state: str) -> None:
+    async def holds() -> bool:
+        return await state_of(w, node) == state
+
+    await until(holds, within_s=40, why=f"{node} is {state}")
