@@ -150,15 +150,12 @@ async def test_transcoding_goes_where_the_plan_says_and_no_viewer_sees_it_go(
         event = await w.live()
         first = await watch(w, event, "pe2")
         assert await transcoders(w) == ["transcoder-pe2-1"]
-        await until_state(w, "pe2", "draining")
+        seen = await seen_until(w, first, "pe2", "draining")
+        seen += await seen_until(w, first, "pe2", "draining", least=20)
         moved = await watch(w, event, "pe2")
         assert moved.session.edge_node == "pe1"
         await w.delivery.close_session(first.session.id)
-        seen = [await w.arrives(moved)]
-        while await state_of(w, "pe2") != "standby":
-            await asyncio.sleep(0.25)
-            seen.append(await w.arrives(moved))
-            assert len(seen) < 200
+        seen += await seen_until(w, moved, "pe2", "standby")
         assert await transcoders(w) == ["transcoder-pe1-1"]
         assert all(seen), seen
         root = (await w.delivery.tree(event, "360p")).root
@@ -170,8 +167,13 @@ async def state_of(w: World, node: str) -> str:
     return next(one.state for one in await w.delivery.nodes() if one.name == node)
 
 
-async def until_state(w: World, node: str, state: str) -> None:
-    async def holds() -> bool:
-        return await state_of(w, node) == state
-
-    await until(holds, within_s=40, why=f"{node} is {state}")
+async def seen_until(
+    w: World, ticket: Ticket, node: str, state: str, *, least: int = 1
+) -> list[bool]:
+    """Whether the viewer had the picture, four times a second until the node is in that state."""
+    seen: list[bool] = []
+    while len(seen) < least or await state_of(w, node) != state:
+        await asyncio.sleep(0.25)
+        seen.append(await w.arrives(ticket))
+        assert len(seen) < 200, f"{node} is not {state}"
+    return seen

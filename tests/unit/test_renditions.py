@@ -30,7 +30,7 @@ def fed(tree: Tree, node: str) -> Tree:
 
 
 def settled(seen: View, tree: Tree, *sending: str) -> Tree:
-    return transcoders.moved(seen, tree, Relaying.EVERY_CORE, sending)
+    return transcoders.moved(seen, tree, POLICY, sending)
 
 
 @given(st.sampled_from(["source", "1080p", "720p", "360p"]))

@@ -233,10 +233,10 @@ class Keeper:
         trimmed = trees.prune(tree, watched, now_s=now_s, linger_s=self.pace.linger_s)
         trimmed = transcoders.ended(trimmed)
         view = self.collector.view({**await self.store.trees(), tree.event: trimmed})
-        relaying = self.policy.relaying
-        sending = self.collector.sending(tree.event)
-        mended = trees.mend(view, transcoders.moved(view, trimmed, relaying, sending), relaying)
-        mended = transcoders.attached(view, mended, relaying)
+        policy, sending = self.policy, self.collector.sending(tree.event)
+        moved = transcoders.moved(view, trimmed, policy, sending)
+        mended = trees.mend(view, moved, policy.relaying)
+        mended = transcoders.attached(view, mended, policy.relaying)
         if mended == tree:
             return tree
         saved = await self.store.save_tree(mended, at_s=now_s)

@@ -5,6 +5,7 @@ a viewer is served; the transcoder stands there, or at the nearest node that has
 """
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from umbel.delivery import renditions, trees
@@ -54,10 +55,10 @@ def attached(view: View, source: Tree, relaying: Relaying) -> Tree:
     return tree
 
 
-def moved(view: View, tree: Tree, relaying: Relaying, sending: Collection[str]) -> Tree:
+def moved(view: View, tree: Tree, policy: Policy, sending: Collection[str]) -> Tree:
     """A rendition's tree around a transcoder that cannot stay: another one takes over, where the
-    viewers' edges stand or as near as there is room. From a node that is to rest it takes over
-    once it is among those `sending`; from a broken one at once."""
+    viewers' edges stand or the policy would serve them, or as near as there is room. From a node
+    that is to rest it takes over once it is among those `sending`; from a broken one at once."""
     root = tree.root
     if root is None or root.role != TRANSCODER:
         return tree
@@ -66,11 +67,11 @@ def moved(view: View, tree: Tree, relaying: Relaying, sending: Collection[str]) 
         return _without_heir(tree, root)
     heir = next((b for b in tree.branches if _is_heir(b, root) and _stands(view, tree, b)), None)
     tree = tree if heir is not None else _without_heir(tree, root)
-    heir = heir or _next(view, tree, root)
+    heir = heir or _next(view, tree, root, policy)
     if heir is None:
         return tree
     if is_lost or heir.function in sending:
-        return _rerooted(view, tree, heir, relaying)
+        return _rerooted(view, tree, heir, policy.relaying)
     return tree if tree.branch(heir.function) else replace(tree, branches=(*tree.branches, heir))
 
 
@@ -94,10 +95,12 @@ def _stands(view: View, tree: Tree, branch: Branch) -> bool:
     return view.carried(tree, branch) and not view.node(branch.node).is_closed
 
 
-def _next(view: View, tree: Tree, root: Branch) -> Branch | None:
+def _next(view: View, tree: Tree, root: Branch, policy: Policy) -> Branch | None:
     """A transcoder in the root's stead."""
-    edges = (b.node for b in tree.branches if b.role == EDGE)
-    for node in (*edges, *_nearest(view, root.node)):
+    places = [b.node for b in tree.branches if b.role == EDGE]
+    with suppress(NoCapacity):
+        places.append(policy.assign(_with(view, tree), tree.event, root.node).node)
+    for node in (*places, *_nearest(view, root.node)):
         if view.fits_transcoder(node, tree.event):
             return _transcoder(view, node)
     return None
