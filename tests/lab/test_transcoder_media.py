@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from support import hls_lab, webrtc_peer
 from support.ingest_lab import (
@@ -255,3 +256,20 @@ async def test_a_source_that_changes_its_size_keeps_its_worker(
 
     await until(seen, lambda found: found == {(214, 120), (160, 90)}, within_s=WITHIN_S)
     assert len(bench.sink.ssrcs(96)) == 1
+
+
+async def test_workers_that_keep_dying_are_rested_from(bench: Bench) -> None:
+    killed: set[int] = set()
+
+    async def worker() -> int:
+        return bench.made.worker_pid
+
+    with capture_logs() as logged:
+        async with hls_lab.process(*bench.publisher()):
+            for _ in range(3):
+                pid = await until(worker, lambda pid: pid not in {0, *killed}, within_s=WITHIN_S)
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+            await pictures(bench.sink, await source(bench.sink, 1), 10)
+    assert [entry["event"] for entry in logged].count("transcoding rests") == 1
+    assert bench.made.worker_pid not in {0, *killed}
