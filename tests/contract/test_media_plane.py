@@ -225,6 +225,9 @@ async def test_a_stream_keeps_its_role(rig: Rig) -> None:
         StreamSpec(stream="", role=StreamRole.EDGE),
         StreamSpec(stream="ev1", role=StreamRole.EDGE, hops=(Target(address="::1", port=0),)),
         StreamSpec(stream="ev1", role=StreamRole.EDGE, key_hashes=("secret",)),
+        StreamSpec(stream="ev1", role=StreamRole.EDGE, height=360),
+        StreamSpec(stream="ev1", role=StreamRole.TRANSCODER),
+        StreamSpec(stream="ev1", role=StreamRole.TRANSCODER, height=361),
     ],
 )
 async def test_what_makes_no_sense_is_invalid(rig: Rig, wrong: StreamSpec) -> None:
@@ -262,6 +265,51 @@ async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
         await until(lambda s=server: at(s), lambda s: not s.flowing)
     assert (await at(acquirer)).ingest.protocol == ""
     assert ("acq", "ev1") in rig.changes
+
+
+def rendition(*hops: Target, height: int = 120) -> StreamSpec:
+    return StreamSpec(stream="ev1-120p", role=StreamRole.TRANSCODER, hops=hops, height=height)
+
+
+async def test_a_rendition_flows_beside_its_source(rig: Rig) -> None:
+    acquirer = await rig.start("acq", StreamRole.ACQUIRER)
+    maker = await rig.start("trc", StreamRole.TRANSCODER)
+    edge = await rig.start("edge", StreamRole.EDGE)
+    leaf = await rig.plane.ensure(edge, spec(StreamRole.EDGE, stream="ev1-120p"))
+    assert dict(leaf.urls)["whep"].endswith("/whep/ev1-120p")
+    to_leaf = Target(address=edge.address, port=leaf.port)
+    made = await rig.plane.ensure(maker, rendition(to_leaf))
+    assert (made.role, made.ingest, made.urls) == (StreamRole.TRANSCODER, None, ())
+    assert made.hops == (to_leaf,)
+    assert not made.flowing
+    to_maker = Target(address=maker.address, port=made.port)
+    await rig.plane.ensure(acquirer, spec(StreamRole.ACQUIRER, to_maker))
+    await rig.publish(acquirer, "ev1", KEY)
+
+    async def at(server: Server) -> StreamState:
+        [state] = (await rig.plane.observe(server)).values()
+        return state
+
+    giving = await until(lambda: at(maker), lambda s: s.flowing and s.mbps_out > 0, within_s=30)
+    assert giving.mbps_in > 0
+    await until(lambda: at(edge), lambda s: s.flowing and s.mbps_in > 0)
+    await rig.stop_publishing(acquirer, "ev1")
+    for server in (maker, edge):
+        await until(lambda s=server: at(s), lambda s: not s.flowing)
+    await rig.plane.remove(maker, "ev1-120p")
+    assert await rig.plane.observe(maker) == {}
+
+
+async def test_a_rendition_keeps_its_port_whatever_changes(rig: Rig) -> None:
+    maker = await rig.start("trc", StreamRole.TRANSCODER)
+    hop = Target(address="127.0.9.99", port=5004)
+    first = await rig.plane.ensure(maker, rendition())
+    second = await rig.plane.ensure(maker, rendition(hop))
+    third = await rig.plane.ensure(maker, rendition(hop, height=90))
+    assert first.port == second.port == third.port > 0
+    assert second.hops == third.hops == (hop,)
+    with pytest.raises(Conflict):
+        await rig.plane.ensure(maker, spec(StreamRole.FORWARDER, stream="ev1-120p"))
 
 
 RTP_OFFER = """v=0

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from umbel.media.ingest import h264
 from umbel.media.ingest.bits import BitReader, MalformedVideo, unescape
-from umbel.media.ingest.gate import AccessUnit, Gate, Way, judge
+from umbel.media.ingest.gate import AccessUnit, Gate, Verdict, Way, judge
 from umbel.media.ingest.h264 import DecoderConfiguration, SequenceParameters
 
 HIGH = bytes.fromhex(
@@ -283,6 +283,17 @@ def test_sets_are_put_before_every_key_picture() -> None:
         (picture(),),
         (text, PPS, picture(key=True)),
     ]
+
+
+def test_what_is_settled_beforehand_stays() -> None:
+    settled = Verdict(way=Way.TRANSCODE, reason="at most 360 lines")
+    units = [unit(0, sps(), PPS, picture(key=True))]
+    units += [unit(index, picture()) for index in range(1, 12)]
+    gate = Gate(settled)
+    for item in units:
+        passage = gate.feed(item)
+        assert list(passage.units) == [item]
+        assert passage.verdict == settled
 
 
 def test_the_end_lets_held_frames_go() -> None:

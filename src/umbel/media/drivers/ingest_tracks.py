@@ -13,7 +13,7 @@ from umbel.media.drivers.gstreamer import Callbacks, Pad, Pipeline, Sample, sink
 from umbel.media.ingest import codecs, h264, rates
 from umbel.media.ingest.bits import MalformedVideo
 from umbel.media.ingest.codecs import Codec
-from umbel.media.ingest.gate import AccessUnit, Gate, Passage, Way
+from umbel.media.ingest.gate import AccessUnit, Gate, Passage, Verdict, Way
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.timeline import Timeline
 
@@ -22,13 +22,14 @@ _LONGEST_GROUP_NS = 1_800_000_000
 _DRAIN_S = 1.0
 _VIDEO = (
     "appsrc name=in format=time ! {decode} ! videoconvert ! deinterlace fields=top"
-    " ! video/x-raw,format=I420"
+    " ! video/x-raw,format=I420{scale}"
     " ! queue leaky=downstream max-size-buffers=12 max-size-time=0 max-size-bytes=0"
     " ! x264enc name=encoder tune=zerolatency speed-preset={preset} bitrate={kbps}"
     " key-int-max=240 bframes=0"
     " ! video/x-h264,profile=constrained-baseline ! h264parse config-interval=-1"
     " ! video/x-h264,stream-format=byte-stream,alignment=au ! " + sink("out")
 )
+_SCALE = " ! videoscale add-borders=false ! video/x-raw,width={},height={}"
 _AUDIO = (
     "appsrc name=in format=time ! {decode} ! audioconvert ! audioresample"
     " ! audio/x-raw,rate=48000,channels=2"
@@ -62,13 +63,14 @@ class MediaState:
 
 
 class VideoTrack:
-    """Passes or transcodes video."""
+    """Passes or transcodes video; with a `height` never passes, and never gives higher pictures."""
 
-    def __init__(self, packer: VideoPacker, send: Send, fail: Fail) -> None:
+    def __init__(self, packer: VideoPacker, send: Send, fail: Fail, *, height: int = 0) -> None:
         self._packer = packer
         self._send = send
         self._fail = fail
-        self._gate = Gate()
+        self._height = height
+        self._gate = Gate(_scaled(height)) if height else Gate()
         self._encoder: VideoEncoder | None = None
         self._passed = False
         self.codec = ""
@@ -108,6 +110,7 @@ class VideoTrack:
             # A decoder can only take over at a key picture.
             if passage.verdict.way is Way.TRANSCODE and (key or not self._passed):
                 self.reason = passage.verdict.reason
+                self._keep_fitting()
                 self._encoder = self._encoder or self._encode(codecs.named("H.264"))
             if self._encoder is None:
                 self._passed = True
@@ -117,10 +120,19 @@ class VideoTrack:
 
     def _encode(self, codec: Codec, caps: str = "") -> "VideoEncoder":
         callbacks = Callbacks(on_sample=self._emit, on_problem=self._fail, on_caps=self._on_caps)
-        return VideoEncoder(codec, caps or codec.raw_caps, self.size, callbacks)
+        return VideoEncoder(codec, caps or codec.raw_caps, self._sizes(), callbacks)
+
+    def _keep_fitting(self) -> None:
+        """The source's size may change: an encoder made for the old one goes."""
+        if self._height and self._encoder is not None and self._encoder.sizes != self._sizes():
+            self._close()
+
+    def _sizes(self) -> tuple[rates.Size, rates.Size]:
+        return self.size, rates.fitted(self.size, self._height)
 
     def _on_caps(self, _sink: str, _text: str, pad: Pad) -> None:
-        self.size = pad.size
+        if self.codec != "H.264":  # whose parameter sets tell the source's size
+            self.size = pad.size
 
     def _emit(self, sample: Sample) -> None:
         if sample.pts_ns is not None:
@@ -131,6 +143,10 @@ class VideoTrack:
         if self._encoder is not None:
             self._encoder.finish()
             self._encoder = None
+
+
+def _scaled(height: int) -> Verdict:
+    return Verdict(way=Way.TRANSCODE, reason=f"at most {height} lines")
 
 
 def _frame(unit: AccessUnit, *, key: bool) -> Frame:
@@ -145,20 +161,29 @@ def _frame(unit: AccessUnit, *, key: bool) -> Frame:
 
 
 class VideoEncoder:
-    """A pipeline that decodes and encodes again. Falls behind by dropping, never by waiting."""
+    """A pipeline that decodes and encodes again. Falls behind by dropping, never by waiting.
+
+    `sizes`: the source's and the target's, equal where pictures keep their size.
+    """
 
     def __init__(
         self,
         codec: Codec,
         caps: str,
-        size: tuple[int, int],
+        sizes: tuple[rates.Size, rates.Size],
         callbacks: Callbacks,
     ) -> None:
+        self.sizes = source, target = sizes
         self._emit = callbacks.on_sample
-        self._meter = rates.BitrateMeter(codec.name)
+        self._meter = rates.BitrateMeter(codec.name, rates.part(source, target))
         self._lost = False
         self._key_ns = 0
-        text = _VIDEO.format(decode=codec.decode, preset=rates.preset(*size), kbps=self._meter.kbps)
+        text = _VIDEO.format(
+            decode=codec.decode,
+            scale="" if source == target else _SCALE.format(*target),
+            preset=rates.preset(*target),
+            kbps=self._meter.kbps,
+        )
         self._pipeline = Pipeline(text, replace(callbacks, on_sample=self._on_sample))
         self._pipeline.set_caps("in", caps)
         self._pipeline.play()

@@ -85,7 +85,9 @@ class Worker:
     def _source(self, message: Message) -> tuple[Source, Intake]:
         video, audio = message["video"], message["audio"]
         intake = Intake(
-            VideoTrack(VideoPacker(**video), self._send, self.fail),
+            VideoTrack(
+                VideoPacker(**video), self._send, self.fail, height=message.get("height", 0)
+            ),
             AudioTrack(AudioPacker(**audio), self._send, self.fail),
             SystemClock(),
             lambda state: self._tell({"event": "media", **state}),

@@ -81,13 +81,16 @@ def _without_b(sps: SequenceParameters) -> bool:
 
 
 class Gate:
-    """Judges one stream. Units before the first IDR picture are dropped: nobody can decode them."""
+    """Judges one stream. Units before the first IDR picture are dropped: nobody can decode them.
 
-    def __init__(self) -> None:
+    `verdict`: what is settled beforehand.
+    """
+
+    def __init__(self, verdict: Verdict = Verdict(way=Way.HOLD)) -> None:
         self.sps: SequenceParameters | None = None
         self._raw_sps = b""
         self._sets: dict[tuple[int, int], bytes] = {}
-        self._verdict = Verdict(way=Way.HOLD)
+        self._verdict = verdict
         self._held: list[AccessUnit] = []
         self._latest_pts_ns = -1
         self._started = False

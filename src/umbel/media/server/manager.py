@@ -21,10 +21,12 @@ from umbel.media.server.objects import Emit, Json, MediaElement, MediaObject, Pl
 from umbel.media.server.pipeline import MediaPipeline
 from umbel.media.server.registry import Registry
 from umbel.media.server.rtp import RtpReceiver, RtpSender
+from umbel.media.server.transcoding import Transcoder
 from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
 
 _PAGE_KB = resource.getpagesize() // 1024
 _LONGEST_INTERVAL_MS = 10_000
+_ENTRANCES = (RtpReceiver, IngestEndpoint)
 
 
 class ServerManager(MediaObject):
@@ -93,7 +95,7 @@ def info(pipeline: MediaPipeline, now_s: float) -> StreamInfo:
         element.tick(now_s)
     ports = [e.port for e in elements if isinstance(e, RtpReceiver)]
     ingests = [e for e in elements if isinstance(e, IngestEndpoint)]
-    entrances = [e for e in elements if isinstance(e, RtpReceiver | IngestEndpoint)]
+    entrances = [e for e in elements if isinstance(e, _ENTRANCES)]
     state = StreamState(
         stream=pipeline.stream,
         role=pipeline.role or StreamRole.FORWARDER,
@@ -103,8 +105,8 @@ def info(pipeline: MediaPipeline, now_s: float) -> StreamInfo:
         ingest=ingests[0].state if ingests else None,
         viewers=viewers(elements),
         mbps_in=sum(e.flow_in.mbps() for e in entrances),
-        mbps_out=sum(e.flow_out.mbps() for e in elements),
-        flowing=any(e.flow_in.is_flowing(now_s) for e in entrances),
+        mbps_out=sum(e.flow_out.mbps() for e in elements if e.source is None),
+        flowing=_is_flowing(elements, now_s),
         rtp_answer=ingests[0].rtp_answer if ingests else "",
     )
     parts = {element.type: element.id for element in elements}
@@ -115,6 +117,13 @@ def viewers(elements: list[MediaElement]) -> tuple[str, ...]:
     """The sessions that watch by any protocol, each once."""
     serving = [e for e in elements if isinstance(e, WhepEndpoint | HlsEndpoint)]
     return tuple(dict.fromkeys(name for e in serving for name in e.viewers))
+
+
+def _is_flowing(elements: list[MediaElement], now_s: float) -> bool:
+    """A rendition flows when it comes out, any other stream when it comes in."""
+    made = [e.flow_out for e in elements if isinstance(e, Transcoder)]
+    taken = [e.flow_in for e in elements if isinstance(e, _ENTRANCES)]
+    return any(flow.is_flowing(now_s) for flow in made or taken)
 
 
 def _urls(element: MediaElement) -> Iterator[tuple[str, str]]:

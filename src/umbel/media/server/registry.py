@@ -19,6 +19,7 @@ from umbel.media.server.ingest import IngestEndpoint
 from umbel.media.server.objects import Emit, MediaElement, MediaObject, Place
 from umbel.media.server.pipeline import MediaPipeline, StreamTaken
 from umbel.media.server.rtp import RtpReceiver, RtpSender
+from umbel.media.server.transcoding import Transcoder
 from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,7 @@ ELEMENTS: Mapping[str, Callable[..., MediaElement]] = {
     "IngestEndpoint": IngestEndpoint,
     "RtpReceiver": RtpReceiver,
     "RtpSender": RtpSender,
+    "Transcoder": Transcoder,
     "WhepEndpoint": WhepEndpoint,
     "HlsEndpoint": HlsEndpoint,
 }
