@@ -17,8 +17,9 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 from support.figures import Figure, emit  # noqa: E402
 
-from support import overlay_lab, testbed  # noqa: E402 -- the lab tests' own network
-from support.overlay_lab import Lab, Taker  # noqa: E402
+from support import overlay_lab, overlay_traffic, testbed  # noqa: E402 -- the labs' network
+from support.overlay_lab import Lab  # noqa: E402
+from support.overlay_traffic import Taker  # noqa: E402
 from support.testbed import Testbed  # noqa: E402
 from support.waiting import until  # noqa: E402
 from umbel.kit import log  # noqa: E402
@@ -44,11 +45,11 @@ async def took(taker: Taker, more: int) -> Counter[int]:
 async def lost(lab: Lab, link: tuple[str, str], leaf: str) -> int:
     """Packets that never came to the leaf."""
     bed = lab.bed
-    with overlay_lab.taking(bed, "c", "e") as takers:
+    with overlay_traffic.taking(bed, "c", "e") as takers:
         to = await lab.carry("ev1", "r", *takers)
         await lab.alive()
         (taker,) = (one for one in takers if one.end.node == leaf)
-        with overlay_lab.sending(bed, "r", to, rate=RATE) as sender:
+        with overlay_traffic.sending(bed, "r", to, rate=RATE) as sender:
             sender.begin()
             found = await took(taker, 300)
             begun = max(found)

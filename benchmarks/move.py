@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 from support.figures import Figure, emit  # noqa: E402
 
-from support import overlay_lab, testbed  # noqa: E402 -- the lab tests' own network
+from support import overlay_lab, overlay_traffic, testbed  # noqa: E402 -- the labs' network
 from support.testbed import Testbed  # noqa: E402
 from support.waiting import until  # noqa: E402
 from umbel.kit import log  # noqa: E402
@@ -30,10 +30,10 @@ async def moved(bed: Testbed) -> tuple[int, int]:
     """Packets lost, and packets that came twice."""
     given = overlay_lab.terms(bed.controller, bfd_ms=100)
     async with overlay_lab.controlled(bed, overlay_lab.DRAWING, given) as lab:
-        with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+        with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
             to = await lab.carry("ev1", "r", at_c)
             await lab.alive()
-            with overlay_lab.sending(bed, "r", to, rate=RATE, most=PACKETS) as sender:
+            with overlay_traffic.sending(bed, "r", to, rate=RATE, most=PACKETS) as sender:
                 sender.begin()
                 old, new = at_c.took(), at_e.took()
                 while max(old, default=0) < PACKETS // 3:

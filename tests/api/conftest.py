@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 
 from support.http import World, make_system, world
+from support.overlaid import DRAWING, LINKS
+from support.steered import Net, steered
+from support.switchboard import World as Wires
+from support.switchboard import sites
 from umbel import migrations
 from umbel.kit.db import Database
 
@@ -23,4 +27,11 @@ async def sqlite(sqlite_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 async def here(sqlite: Database, tmp_path: Path) -> AsyncIterator[World]:
     async with world(make_system(sqlite, tmp_path), static=tmp_path / "no-build") as made:
+        yield made
+
+
+@pytest.fixture
+async def net(sqlite: Database, tmp_path: Path) -> AsyncIterator[Net]:
+    wires = Wires(sites(tuple(DRAWING.roles), LINKS))
+    async with steered(sqlite, tmp_path, wires) as made:
         yield made

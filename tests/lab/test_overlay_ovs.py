@@ -25,8 +25,9 @@ from umbel.network.signals import SwitchRefused
 
 pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
 
-from support import overlay_lab
-from support.overlay_lab import Lab, Taker
+from support import overlay_lab, overlay_traffic
+from support.overlay_lab import Lab
+from support.overlay_traffic import Taker
 
 pytestmark = [
     pytest.mark.lab,
@@ -102,7 +103,7 @@ def held(bed: Testbed) -> dict[str, tuple[list[str], list[str]]]:
 
 
 async def test_switches_hold_the_intended_rules(bed: Testbed, lab: Lab) -> None:
-    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         to = await carried(lab, at_c, at_e)
         number = lab.fabric.stream("ev1").number
         port = {node: plugs.toward for node, plugs in lab.fabric.plugs.items()}
@@ -149,8 +150,8 @@ async def test_switches_hold_the_intended_rules(bed: Testbed, lab: Lab) -> None:
 
 async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, lab: Lab) -> None:
     with (
-        overlay_lab.taking(bed, "c", "e", "e", "b", host="h") as (at_c, *at_e, at_b, at_h),
-        overlay_lab.tapping(bed) as taps,
+        overlay_traffic.taking(bed, "c", "e", "e", "b", host="h") as (at_c, *at_e, at_b, at_h),
+        overlay_traffic.tapping(bed) as taps,
     ):
         to = await carried(lab, at_c, *at_e)
         host = Receiver(address=at_h.end.address, mac=bed.hosts["h"].mac, port=at_h.end.port)
@@ -158,7 +159,7 @@ async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, l
         outside = Path(leaf="e", receiver=host)
         await lab.fabric.change(lab.fabric.overlay.path_add(wish, outside))
         assert not lab.fabric.problems
-        count = await overlay_lab.sent(bed, "r", to)
+        count = await overlay_traffic.sent(bed, "r", to)
         once = Counter(range(count))
         assert [await came(taker, count - 2) for taker in (at_c, *at_e, at_h)] == [once] * 4
         assert not at_b.took()
@@ -169,9 +170,9 @@ async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, l
 
 
 async def test_a_cut_link_is_gone_round_and_returns_as_a_spare(bed: Testbed, lab: Lab) -> None:
-    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         to = await carried(lab, at_c, at_e)
-        with overlay_lab.sending(bed, "r", to, rate=500) as sender:
+        with overlay_traffic.sending(bed, "r", to, rate=500) as sender:
             sender.begin()
             await came(at_c, 10)
             with overlay_lab.cut(bed, ("a", "b")):
@@ -194,24 +195,24 @@ async def test_a_cut_link_is_gone_round_and_returns_as_a_spare(bed: Testbed, lab
 
 
 async def test_where_no_spare_is_beside_the_controller_mends(bed: Testbed, lab: Lab) -> None:
-    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         to = await carried(lab, at_c, at_e)
         with overlay_lab.cut(bed, ("r", "e")):
             await over(lab, "ev1", ("r", "a"), ("a", "b"), ("b", "c"), ("c", "e"))
-            count = await overlay_lab.sent(bed, "r", to)
+            count = await overlay_traffic.sent(bed, "r", to)
             for taker in (at_c, at_e):
                 assert await came(taker, count - 2) == Counter(range(count))
 
 
 async def test_a_killed_switch_is_told_gone_round_and_taken_back(bed: Testbed, lab: Lab) -> None:
-    with overlay_lab.taking(bed, "c") as (at_c,):
+    with overlay_traffic.taking(bed, "c") as (at_c,):
         to = await carried(lab, at_c)
         b = bed.nodes["b"]
         os.kill(int((b.folder / "ovs-vswitchd.pid").read_text()), signal.SIGKILL)
         down = SwitchDown(node="b", datapath_id=b.site.datapath_id)
         await lab.when(lambda: down in lab.events)
         await over(lab, "ev1", ("r", "a"), ("a", "c"))
-        count = await overlay_lab.sent(bed, "r", to)
+        count = await overlay_traffic.sent(bed, "r", to)
         assert await came(at_c, count - 2) == Counter(range(count))
         bed.start("b", "ovs-vswitchd")
         up = SwitchUp(node="b", datapath_id=b.site.datapath_id)
@@ -221,12 +222,12 @@ async def test_a_killed_switch_is_told_gone_round_and_taken_back(bed: Testbed, l
         await lab.alive()
         with overlay_lab.cut(bed, ("a", "c"), ("c", "e")):  # all other ways
             await over(lab, "ev1", ("r", "a"), ("a", "b"), ("b", "c"))
-            count = await overlay_lab.sent(bed, "r", to)
+            count = await overlay_traffic.sent(bed, "r", to)
             assert await came(at_c, count - 2) == Counter(range(count))
 
 
 async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> None:
-    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         hops = [Hop(source_node="r", target=taker.end) for taker in (at_c, at_e)]
         first = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS)
         with overlay_lab.another(bed, overlay_lab.DRAWING, first, "ev1", hops) as process:
@@ -234,7 +235,7 @@ async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> N
             (rule,) = (line for line in before["r"][0] if "nw_dst=" in line)
             address, port = rule.split("nw_dst=")[1].split()[0].split(",tp_dst=")
             to = Endpoint(node="r", address=address, port=int(port))
-            with overlay_lab.sending(bed, "r", to, rate=500) as sender:
+            with overlay_traffic.sending(bed, "r", to, rate=500) as sender:
                 sender.begin()
                 took = await came(at_c, 50)
                 process.kill()
@@ -253,7 +254,7 @@ async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> N
                 took += await came(at_c, max(took) + 50)
                 assert took == Counter(range(max(took) + 1))
                 # Nobody controls the switches now: the one beside the loss uses its spare alone.
-                with overlay_lab.cut(bed, ("a", "b")), overlay_lab.tapping(bed) as taps:
+                with overlay_lab.cut(bed, ("a", "b")), overlay_traffic.tapping(bed) as taps:
                     (spare,) = (tap for tap in taps if tap.way == ("a", "c"))
 
                     async def used() -> int:
@@ -268,7 +269,7 @@ async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> N
 
 
 async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
-    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         to = await carried(lab, at_c)
         await lab.carry("warm", "r", at_e)
         await lab.alive()
@@ -276,7 +277,7 @@ async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
             Path(leaf=taker.end.node, receiver=carriage.process(taker.end))
             for taker in (at_c, at_e)
         )
-        with overlay_lab.sending(bed, "r", to, rate=1000) as sender:
+        with overlay_traffic.sending(bed, "r", to, rate=1000) as sender:
             sender.begin()
             old = await came(at_c, 100)
             await moving.prepare(lab.fabric, "ev1", leaving, coming)
@@ -294,7 +295,7 @@ async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
 
 
 async def test_a_refused_rule_leaves_nothing_behind(bed: Testbed, lab: Lab) -> None:
-    with overlay_lab.taking(bed, "c", "e", "c") as (at_c, at_e, other):
+    with overlay_traffic.taking(bed, "c", "e", "c") as (at_c, at_e, other):
         to = await carried(lab, at_c, at_e)
         before = held(bed)
         vsctl = ("ovs-vsctl", "--timeout=20", "--")
@@ -309,12 +310,12 @@ async def test_a_refused_rule_leaves_nothing_behind(bed: Testbed, lab: Lab) -> N
             last = told(lab, PathChanged)[-1]
             assert isinstance(last, PathChanged)
             assert (last.stream, last.error) == ("ev2", lab.fabric.problems["ev2"][0])
-            count = await overlay_lab.sent(bed, "r", to)
+            count = await overlay_traffic.sent(bed, "r", to)
             assert await came(at_c, count - 2) == Counter(range(count))
         finally:
             bed.nodes["r"].run(*vsctl, "clear", "bridge", "br1", "flow_tables")
         again = await lab.carry("ev2", "r", other)
-        count = await overlay_lab.sent(bed, "r", again)
+        count = await overlay_traffic.sent(bed, "r", again)
         assert await came(other, count - 2) == Counter(range(count))
 
 
@@ -336,19 +337,19 @@ async def test_a_foreign_switch_is_refused(bed: Testbed, lab: Lab) -> None:
 
 
 async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> None:
-    with overlay_lab.taking(bed, "c", "e") as (at_c, at_e):
+    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         to = await carried(lab, at_c, at_e)
         wish = lab.fabric.overlay.wishes["ev1"]
         with (
-            overlay_lab.relaying(bed, "b", to, "B") as at_b,
-            overlay_lab.relaying(bed, "a", to, "A") as at_a,
+            overlay_traffic.relaying(bed, "b", to, "B") as at_b,
+            overlay_traffic.relaying(bed, "a", to, "A") as at_a,
         ):
             for function in (at_b, at_a, None):  # it appears, moves and dies
                 hosts = {function.node: carriage.process(function)} if function else {}
                 await lab.fabric.change(lab.fabric.overlay.carry(replace(wish, hosts=hosts)))
                 assert not lab.fabric.problems
-                count = await overlay_lab.sent(bed, "r", to)
+                count = await overlay_traffic.sent(bed, "r", to)
                 sign = function.node.upper() if function else "u"
                 for taker, expected in ((at_c, sign), (at_e, "u")):
-                    got = await overlay_lab.all_of(taker, count)
+                    got = await overlay_traffic.all_of(taker, count)
                     assert Counter(data[4:5].decode() for data in got) == {expected: count}

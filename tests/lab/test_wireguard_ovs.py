@@ -22,7 +22,7 @@ from umbel.network.model import Hop
 
 pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
 
-from support import border_lab, overlay_lab
+from support import border_lab, overlay_traffic
 from support.border_lab import FN, FN_MAC, TOPOLOGY, Ground, Lab, Labs, heard, packets
 from umbel.network.drivers.wireguard import CrossedBridges
 
@@ -127,7 +127,7 @@ async def test_a_testbeds_link_into_another_domain_is_encrypted_by_the_platform(
         settings = Settings(data_dir=tmp_path, network_file=bed.sites_file, openflow_port=0)
         async with bootstrap.opened(settings) as system:
             with (
-                overlay_lab.taking(bed, "b") as (taker,),
+                overlay_traffic.taking(bed, "b") as (taker,),
                 heard(bed.nodes["a"].namespace, "wire2") as wire,
             ):
                 assert system.overlay is not None
@@ -136,7 +136,7 @@ async def test_a_testbeds_link_into_another_domain_is_encrypted_by_the_platform(
                 (to,) = (await fabric.ensure("feed", hops)).values()
 
                 async def arrives() -> bool:
-                    await overlay_lab.sent(bed, "a", to, most=5)
+                    await overlay_traffic.sent(bed, "a", to, most=5)
                     return bool(taker.took())
 
                 await until(arrives)

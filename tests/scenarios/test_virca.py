@@ -1,96 +1,24 @@
 """The virca policy on fakes and virtual time: nodes rest, wake for a crowd, and nobody is lost."""
 
 import asyncio
-import os
-import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-import yaml
 
-from support.virtual import scenario, standing_still, until
-from support.world import World, world
+from support.virca import (
+    RESTING,
+    all_arrive,
+    in_standby,
+    nodes,
+    planned,
+    unbroken,
+    until_resting,
+)
+from support.virtual import scenario, until
 from umbel.delivery.drivers.fake import InlineSolver
-from umbel.delivery.drivers.process import ProcessSolver
-from umbel.delivery.model import NodeStatus, Ticket
 from umbel.delivery.view import NoCapacity
-from umbel.network import files
 from umbel.planner.jobs import Answer, Job
-from umbel.planner.result import Meaning
-
-PERIODS = {"plan_sample_s": 2.0, "plan_rca_s": 3.0, "plan_virca_s": 10.0, "node_wake_s": 2.0}
-RESTING = {"pe2", "pe3", "pe4", "pe5", "c2"}
-"""With one encoder at pe1 and few viewers; c1 is the network's centre and stays on."""
-
-
-def small_network(folder: Path) -> Path:
-    """SLS's network on nodes that are full with some forty viewers."""
-    document = dict(files.builtin("sls"))
-    document["nodes"] = [dict(node, cores=0.2) for node in document["nodes"]]
-    path = folder / "network.yaml"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
-@asynccontextmanager
-async def planned(folder: Path, **more: object) -> AsyncIterator[World]:
-    settings = {**PERIODS, "network_file": small_network(folder), **more.pop("settings", {})}
-    async with world(folder / "data", policy="virca", settings=settings, **more) as w:
-        yield w
-
-
-async def nodes(w: World) -> dict[str, NodeStatus]:
-    return {node.name: node for node in await w.delivery.nodes()}
-
-
-async def in_standby(w: World) -> set[str]:
-    return {name for name, node in (await nodes(w)).items() if node.state == "standby"}
-
-
-async def until_resting(w: World, names: set[str], *, within_s: float = 25.0) -> None:
-    async def holds() -> bool:
-        return await in_standby(w) == names
-
-    await until(holds, within_s=within_s, why=f"{names} rest")
-
-
-async def all_arrive(w: World, *tickets: Ticket) -> bool:
-    return all([await w.arrives(ticket) for ticket in tickets])
-
-
-@dataclass
-class Watched:
-    """Counts the moments in which a viewer's edge was without the stream."""
-
-    world: World
-    tickets: tuple[Ticket, ...]
-    looks: int = 0
-    missed: list[str] = field(default_factory=list)
-
-    async def run(self) -> None:
-        while True:
-            for ticket in self.tickets:
-                self.looks += 1
-                if not await self.world.arrives(ticket):
-                    self.missed.append(ticket.session.function)
-            await asyncio.sleep(0.5)
-
-
-@asynccontextmanager
-async def unbroken(w: World, *tickets: Ticket) -> AsyncIterator[None]:
-    """These viewers' edges are fed all the time."""
-    watched = Watched(w, tickets)
-    task = asyncio.create_task(watched.run())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-    assert watched.looks > 0
-    assert watched.missed == []
 
 
 @scenario
@@ -299,117 +227,6 @@ async def test_edges_stand_where_the_plan_says(tmp_path: Path) -> None:
         assert await all_arrive(w, *after)
         # c2 rests: the stream goes by c1 alone.
         assert {f for f in w.states() if f.startswith("forwarder-")} == {"forwarder-c1-1"}
-
-
-# -- the solver fails -----------------------------------------------------------------------
-
-
-@scenario
-async def test_when_the_planner_dies_the_last_plan_stays(tmp_path: Path) -> None:
-    solver = InlineSolver()
-    async with planned(tmp_path, solver=solver) as w:
-        event = await w.live()
-        viewer = await w.watch(event, "pe1")
-        await until_resting(w, RESTING)
-        in_force = w.delivery.collector.steering
-        solver.fail_next(100)
-        async with unbroken(w, viewer):
-            await asyncio.sleep(35)
-        assert len(solver.jobs) >= 3
-        assert w.delivery.collector.steering is in_force
-        assert await in_standby(w) == RESTING
-        # A crowd is served even so: nodes wake without the planner.
-        crowd = [await w.delivery.open_session(event, "pe4") for _ in range(60)]
-        assert {t.session.edge_node for t in crowd} == {"pe1", "pe4"}
-        solver.fail_next(0)
-        asked = len(solver.jobs)
-        await asyncio.sleep(25)
-        assert len(solver.jobs) > asked
-        assert w.delivery.collector.steering is not in_force
-
-
-@dataclass
-class Killable:
-    """The real process, while virtual time stands still; killed as often as is said."""
-
-    inner: ProcessSolver = field(default_factory=ProcessSolver)
-    kills: int = 0
-    outcomes: list[str] = field(default_factory=list)
-
-    async def solve(self, job: Job) -> Answer:
-        with standing_still():
-            solving = asyncio.ensure_future(self.inner.solve(job))
-            while self.kills and self.inner.pid is None and not solving.done():
-                await asyncio.sleep(0)
-            if self.kills and self.inner.pid is not None:
-                self.kills -= 1
-                os.kill(self.inner.pid, signal.SIGKILL)
-            try:
-                answer = await solving
-            except Exception as error:
-                self.outcomes.append(type(error).__name__)
-                raise
-            self.outcomes.append(answer.result.meaning.value)
-            return answer
-
-
-@scenario
-async def test_a_killed_planner_process_costs_an_answer_and_nothing_else(tmp_path: Path) -> None:
-    solver = Killable()
-    async with planned(tmp_path, solver=solver) as w:
-        event = await w.live()
-        viewer = await w.watch(event, "pe1")
-        await until_resting(w, RESTING)
-        in_force = w.delivery.collector.steering
-        assert solver.outcomes
-        assert "WorkerDied" not in solver.outcomes
-        solver.kills = 1
-        async with unbroken(w, viewer):
-
-            async def died() -> bool:
-                return "WorkerDied" in solver.outcomes
-
-            await until(died, within_s=30, why="the planner was killed")
-            assert w.delivery.collector.steering is in_force
-            assert await in_standby(w) == RESTING
-
-            async def again() -> bool:
-                return solver.outcomes[-1] != "WorkerDied"
-
-            await until(again, within_s=30, why="the planner is back")
-        assert solver.inner.pid is None
-
-
-@dataclass
-class Hasty(InlineSolver):
-    """A solver that runs out of time: with the best plan so far, or with none."""
-
-    meaning: Meaning = Meaning.FEASIBLE
-
-    async def solve(self, job: Job) -> Answer:
-        answer = await super().solve(job)
-        if self.meaning is Meaning.FEASIBLE:
-            return replace(answer, result=replace(answer.result, meaning=self.meaning))
-        nothing = replace(answer.result, meaning=self.meaning, plan=None)
-        return replace(answer, result=nothing, guide=None, share=0.0)
-
-
-@scenario
-async def test_a_solver_over_its_time_gives_the_best_known_plan(tmp_path: Path) -> None:
-    async with planned(tmp_path, solver=Hasty()) as w:
-        await w.live()
-        await until_resting(w, RESTING)
-
-
-@scenario
-async def test_a_solver_that_found_nothing_changes_nothing(tmp_path: Path) -> None:
-    solver = Hasty(meaning=Meaning.UNKNOWN)
-    async with planned(tmp_path, solver=solver) as w:
-        await w.live()
-        await asyncio.sleep(35)
-        assert len(solver.jobs) >= 3
-        assert w.delivery.collector.steering is None
-        assert await in_standby(w) == set()
 
 
 @scenario

@@ -53,12 +53,32 @@ def test_virca_is_considered_first_and_uses_its_period_up() -> None:
 def test_virca_follows_when_rca_falls_below_four_fifths_of_the_best(
     share: float | None, verdict: Trigger
 ) -> None:
-    planned = control.planned(at(IDLE, 1800.0)[0], 0.9)
+    planned = control.planned(at(IDLE, 1800.0)[0], 0.9, proven=True)
     running, _ = control.tick(planned, OUTGROWN, 2200.0)
     assert running.virca_s == 1800.0
     assert control.judge(running, share) is verdict
     expected = {Trigger.DROPPED: Phase.PLANNING, Trigger.REROUTED: Phase.STEADY}
     assert control.after(running, verdict).phase is expected[verdict]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_a_plan_for_which_time_ran_out_lowers_no_bar(share: float) -> None:
+    proven = control.planned(at(IDLE, 1800.0)[0], 0.5, proven=True)
+    assert control.judge(proven, 0.4) is Trigger.REROUTED
+    again = control.planned(control.starved(proven)[0], share, proven=False)
+    assert control.judge(again, 0.79) is Trigger.DROPPED
+    assert control.judge(again, 0.8) is Trigger.REROUTED
+
+
+def test_before_any_plan_the_best_quality_is_all_of_it() -> None:
+    assert control.judge(control.begin(0.0), 0.79) is Trigger.DROPPED
+    assert control.judge(control.begin(0.0), 0.8) is Trigger.REROUTED
+
+
+def test_only_a_plan_for_which_time_ran_out_yields_to_rca() -> None:
+    assert control.falls_short(0.3, 0.4, proven=False)
+    assert not control.falls_short(0.4, 0.4, proven=False)
+    assert not control.falls_short(0.3, 0.4, proven=True)
 
 
 def test_a_failed_run_leaves_everything_as_it_was_but_the_period() -> None:
@@ -77,7 +97,7 @@ def test_starvation_plans_at_once_but_never_twice() -> None:
 
 def test_an_answer_nobody_waits_for_is_refused() -> None:
     with pytest.raises(IllegalTransition):
-        control.planned(control.begin(0.0), 1.0)
+        control.planned(control.begin(0.0), 1.0, proven=True)
 
 
 def test_every_phase_can_be_left_and_come_back_to_steady() -> None:
@@ -170,3 +190,16 @@ def test_the_peak_of_each_count_is_kept() -> None:
 def test_no_demand_has_no_quality() -> None:
     problem = replace(planning.small_problem(), demand=Demand(contents=(), bundles=()))
     assert drift.best_qoe(problem) == 0.0
+
+
+def test_a_plan_for_nobody_is_all_that_can_be() -> None:
+    nobody = replace(planning.small_problem(), demand=Demand(contents=(), bundles=()))
+    result = solve.plan(nobody, Tradeoff(gamma=2.0))
+    assert result.plan is not None
+    assert drift.share_of(nobody, result.plan) == 1.0
+
+
+def test_a_share_is_of_all_demand_at_its_best(solved: tuple[Problem, Plan]) -> None:
+    problem, plan = solved
+    half = replace(plan, qoe=drift.best_qoe(problem) / 2)
+    assert drift.share_of(problem, half) == pytest.approx(0.5)

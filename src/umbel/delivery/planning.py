@@ -199,8 +199,8 @@ class Planning:
         log.info("planner runs", trigger=trigger.value)
         try:
             if trigger is Trigger.DRIFTED:
-                trigger = await self._reroute(demand)
-            if trigger is not Trigger.REROUTED:
+                await self._reroute(demand)
+            else:
                 await self._plan(demand, trigger)
         except UmbelError as error:
             self._fail(error.message)
@@ -212,8 +212,8 @@ class Planning:
         self._control = control.after(self._control, Trigger.FAILED)
         log.warning("the last plan stays", reason=reason)
 
-    async def _reroute(self, demand: Audience) -> Trigger:
-        """RCA on what the last plan has on."""
+    async def _reroute(self, demand: Audience) -> None:
+        """RCA on what the last plan has on; ViRCA where that is not enough."""
         in_force = self.collector.steering
         problem = self._problem(demand, self._up())
         kept = in_force.plan.infrastructure if in_force is not None else None
@@ -224,9 +224,12 @@ class Planning:
         self._control = control.after(self._control, verdict)
         if verdict is Trigger.REROUTED:
             await self._apply(answer, may_rest=False)
-        return verdict
+        else:
+            await self._plan(demand, verdict, answer)
 
-    async def _plan(self, demand: Audience, trigger: Trigger) -> None:
+    async def _plan(
+        self, demand: Audience, trigger: Trigger, rerouted: Answer | None = None
+    ) -> None:
         """ViRCA, on as few nodes as serve everybody: those with an encoder are on anyhow, viewers
         of those that serve need not move, and those that are up need no waking."""
         needed, every = await self._needed(), self._sound()
@@ -240,7 +243,10 @@ class Planning:
         if answer.result.plan is None:
             self._fail(f"the solver says {answer.result.meaning}")
             return
-        self._control = control.planned(self._control, answer.share)
+        proven = answer.result.proven
+        if rerouted and control.falls_short(answer.share, rerouted.share, proven=proven):
+            answer = rerouted
+        self._control = control.planned(self._control, answer.share, proven=proven)
         await self._apply(answer, may_rest=trigger is Trigger.WASTED)
 
     async def _apply(self, answer: Answer, *, may_rest: bool) -> None:

@@ -154,9 +154,13 @@ class Guests:
 
     def _state(self, guest: Guest) -> GuestState:
         spot = spot_of(guest, self._running)
-        overlay = self._must().overlay if self._fabric is not None else None
-        met = False
-        if spot is not None and overlay is not None and overlay.carries(guest.stream):
-            on = {node for link in overlay.used(guest.stream) for node in link}
-            met = spot.node in on and spot.node in overlay.wishes[guest.stream].hosts
+        met = spot is not None and self._passes(guest.stream, spot.node)
         return GuestState(guest=guest, spot=spot, met=met)
+
+    def _passes(self, stream: str, node: str) -> bool:
+        """Whether the stream is carried through the node, to a function there."""
+        if self._fabric is None or not self._fabric.overlay.carries(stream):
+            return False
+        overlay = self._fabric.overlay
+        on = {end for link in overlay.used(stream) for end in link}
+        return node in on and node in overlay.wishes[stream].hosts

@@ -60,13 +60,14 @@ class Periods:
 @dataclass(frozen=True, kw_only=True)
 class Control:
     """Where the controller stands. `virca_s` and `rca_s` are when it last considered each;
-    `best_share` the quality of the last ViRCA plan, as a share of all demand at its best: a sum
-    of QoE would rise with the demand and hide that the most of it goes unserved."""
+    `best_share` the quality that ViRCA proved to be the best, as a share of all demand at its
+    best: a sum of QoE would rise with the demand and hide that the most of it goes unserved.
+    While nothing is proven, all demand at its best may be possible."""
 
     virca_s: float
     rca_s: float
     phase: Phase = Phase.STEADY
-    best_share: float = 0.0
+    best_share: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +130,14 @@ def after(control: Control, trigger: Trigger) -> Control:
     return replace(control, phase=CONTROL.next(control.phase, trigger))
 
 
-def planned(control: Control, share: float) -> Control:
-    """The controller after ViRCA answered with a plan of that share of the best quality. As
-    printed, the periods go on counting from when they last ended."""
-    return replace(after(control, Trigger.PLANNED), best_share=share)
+def planned(control: Control, share: float, *, proven: bool) -> Control:
+    """The controller after ViRCA answered with a plan of that share of the best quality; one that
+    ran out of time lowers no bar. As printed, the periods go on counting from when they last
+    ended."""
+    return replace(after(control, Trigger.PLANNED), best_share=share if proven else 1.0)
+
+
+def falls_short(share: float, rerouted: float, *, proven: bool) -> bool:
+    """Whether a plan of that share, for want of time, serves less than the RCA answer that was
+    DROPPED for it: then that answer is the better one. A proven plan weighs power, too."""
+    return not proven and share < rerouted

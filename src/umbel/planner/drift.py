@@ -101,6 +101,12 @@ def best_qoe(problem: Problem) -> float:
     )
 
 
+def share_of(problem: Problem, plan: Plan) -> float:
+    """A plan's QoE as a share of all demand at its best; 1 where nobody asks for anything."""
+    most = best_qoe(problem)
+    return plan.qoe / most if most > 0 else 1.0
+
+
 def _needs(problem: Problem, counts: Mapping[Key, float]) -> Budgets:
     contents = {content.name: content for content in problem.demand.contents}
     mbps: dict[str, float] = {}

@@ -66,10 +66,9 @@ def _solved(job: Job, problem: Problem, routes: Routes) -> tuple[Result, Start |
 def _answer(problem: Problem, routes: Routes, result: Result) -> Answer:
     if result.plan is None:
         return Answer(problem=problem, result=result, share=0.0)
-    most = drift.best_qoe(problem)
     return Answer(
         problem=problem,
         result=result,
-        share=result.plan.qoe / most if most > 0 else 1.0,
+        share=drift.share_of(problem, result.plan),
         guide=admission.guide_of(problem, routes, result.plan),
     )

@@ -159,3 +159,8 @@ class Result:
     plan: Plan | None
     report: Report
     binding: tuple[Binding, ...] = ()
+
+    @property
+    def proven(self) -> bool:
+        """Whether no plan is better by more than the gap that was asked for."""
+        return self.meaning is Meaning.OPTIMAL

@@ -16,7 +16,7 @@ from umbel.planner.demand import Observations
 from umbel.planner.drift import Sample
 from umbel.planner.linear import Ints
 from umbel.planner.problem import Demand, Problem, Tradeoff, Variant
-from umbel.planner.result import Plan, Result
+from umbel.planner.result import Result
 from umbel.planner.solve import Effort
 from umbel.simulator import courses, monitoring
 from umbel.simulator.config import Config
@@ -62,13 +62,12 @@ class Virca:
         )
         problem, labels = self._problem(expected)
         found = self._plan(problem)
-        if found.plan is None:
-            course = courses.nearest(self._world, self._catalogue.kind)
-            problem = course.guide.problem
-        else:
-            course = courses.planned(self._world, problem, found.plan, "start", labels)
-        begun = replace(control.begin(0.0), best_share=_share(problem, course.plan))
-        self._standing = Standing(problem=problem, course=course, control=begun)
+        begun, _trigger = control.starved(control.begin(0.0))
+        if found.plan is not None:
+            return self._install(problem, found, "start", labels, _planned(begun, problem, found))
+        course = courses.nearest(self._world, self._catalogue.kind)
+        failed = control.after(begun, Trigger.FAILED)
+        self._standing = Standing(problem=course.guide.problem, course=course, control=failed)
         return course
 
     def moments(self, until_s: float) -> Iterator[float]:
@@ -83,11 +82,12 @@ class Virca:
             standing.control, self._seen(view, standing), view.now_s, self._periods
         )
         self._standing = standing = replace(standing, control=moved)
-        if trigger is Trigger.WASTED:
-            return self._replan(view, standing)
+        if trigger is None:
+            return None
+        problem, labels = self._problem(self._watched(view))
         if trigger is Trigger.DRIFTED:
-            return self._reroute(view, standing)
-        return None
+            return self._reroute(problem, labels, standing)
+        return self._replan(problem, labels, standing)
 
     def _sampled(self, view: View) -> Standing:
         standing = self._in_force
@@ -115,9 +115,8 @@ class Virca:
             outgrown=outgrown if standing.samples else (),
         )
 
-    def _reroute(self, view: View, standing: Standing) -> Course | None:
+    def _reroute(self, problem: Problem, labels: Ints, standing: Standing) -> Course | None:
         """RCA on what is on; ViRCA where that is not enough."""
-        problem, labels = self._problem(self._watched(view))
         on = standing.course.infrastructure
         found = rca.solve(
             problem,
@@ -129,20 +128,31 @@ class Virca:
         )
         self._start = found.start
         plan = found.result.plan
-        share = _share(problem, plan) if plan is not None else None
+        share = None if plan is None else drift.share_of(problem, plan)
         verdict = control.judge(standing.control, share, self._periods)
         moved = control.after(standing.control, verdict)
         if verdict is Trigger.DROPPED:
-            return self._replan(view, replace(standing, control=moved))
+            standing = replace(standing, control=moved)
+            return self._replan(problem, labels, standing, found.result)
         return self._install(problem, found.result, "rca", labels, moved)
 
-    def _replan(self, view: View, standing: Standing) -> Course | None:
-        problem, labels = self._problem(self._watched(view))
+    def _replan(
+        self,
+        problem: Problem,
+        labels: Ints,
+        standing: Standing,
+        rerouted: Result | None = None,
+    ) -> Course | None:
+        """ViRCA, or the RCA answer that led to it where time ran out and that serves more."""
         found = self._plan(problem)
         if found.plan is None:
             self._keep(standing)
             return None
-        moved = control.planned(standing.control, _share(problem, found.plan))
+        moved = _planned(standing.control, problem, found)
+        if rerouted is not None and rerouted.plan is not None:
+            share, other = (drift.share_of(problem, one) for one in (found.plan, rerouted.plan))
+            if control.falls_short(share, other, proven=found.proven):
+                return self._install(problem, rerouted, "rca", labels, moved)
         return self._install(problem, found, "virca", labels, moved)
 
     def _keep(self, standing: Standing) -> None:
@@ -195,7 +205,7 @@ class Virca:
         return self._standing
 
 
-def _share(problem: Problem, plan: Plan | None) -> float:
-    """Quality as a share of all demand at its best."""
-    best = drift.best_qoe(problem)
-    return plan.qoe / best if plan is not None and best > 0 else 0.0
+def _planned(standing: Control, problem: Problem, found: Result) -> Control:
+    assert found.plan is not None
+    share = drift.share_of(problem, found.plan)
+    return control.planned(standing, share, proven=found.proven)
