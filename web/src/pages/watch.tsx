@@ -9,6 +9,7 @@ import { to } from '../kit/routes';
 import { throttle } from '../kit/throttle';
 import type { LiveEvent } from '../kit/types';
 import { createPlayer, exposeHook, initialChoice, keepChoice } from '../player/browser';
+import { heedDrain } from '../player/drain';
 import type { Choice } from '../player/machine';
 import type { Player } from '../player/runner';
 import { Facts, ProtocolChoice, StatusLine } from '../player/panel';
@@ -21,7 +22,6 @@ const KINDS = ['event', 'session', 'stream'];
 const HINTS = ['event', 'tree', 'function', 'session', 'stream'];
 const HINT_EVERY_MS = 1000;
 const POLL_MS = 10_000;
-const MOVE_SPREAD_MS = 2000;
 
 /** A player for as long as this page is shown; it comes back with the page from the browser's cache. */
 function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Player | null {
@@ -37,17 +37,10 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
     const hint = throttle(() => {
       created.send({ type: 'hint' });
     }, HINT_EVERY_MS);
-    let moving: ReturnType<typeof setTimeout> | undefined;
     const unfollow = follow((change) => {
       if (HINTS.includes(change.kind)) hint();
-      if (change.kind === 'drain' && created.get().state.session?.edge === change.subject) {
-        clearTimeout(moving);
-        // Not all of an edge's viewers in one instant.
-        moving = setTimeout(() => {
-          created.send({ type: 'move' });
-        }, Math.random() * MOVE_SPREAD_MS);
-      }
     });
+    const unheed = heedDrain(created);
     const leave = (): void => {
       created.stop();
     };
@@ -64,7 +57,7 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
       window.removeEventListener('pageshow', back);
       window.removeEventListener('online', hint);
       unfollow();
-      clearTimeout(moving);
+      unheed();
       hint.cancel();
       created.stop();
       hide();
