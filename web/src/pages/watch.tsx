@@ -10,7 +10,7 @@ import { throttle } from '../kit/throttle';
 import type { LiveEvent } from '../kit/types';
 import { createPlayer, exposeHook, initialChoice, keepChoice } from '../player/browser';
 import { heedDrain } from '../player/drain';
-import type { Choice } from '../player/machine';
+import type { Choice } from '../player/model';
 import type { Player } from '../player/runner';
 import { Facts, ProtocolChoice, StatusLine } from '../player/panel';
 import { Stage } from '../player/stage';

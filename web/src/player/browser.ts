@@ -3,7 +3,7 @@
 import { api } from '../kit/portal';
 import type { Session } from '../kit/types';
 import { connectHls } from './hls';
-import type { Choice, Phase, Protocol } from './machine';
+import type { Choice, Phase, Protocol } from './model';
 import { Player, type Ports } from './runner';
 import { ALIVE_MS, type Details } from './transport';
 import { connectWhep } from './whep';

@@ -3,7 +3,7 @@
 import { useId, useSyncExternalStore, type ReactNode } from 'react';
 
 import { formatLatency, formatMbps } from '../kit/format';
-import type { Choice } from './machine';
+import type { Choice } from './model';
 import type { Player, Snapshot } from './runner';
 import { PROTOCOL_NAMES } from './words';
 

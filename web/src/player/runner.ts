@@ -3,17 +3,8 @@
 
 import { asApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
-import {
-  initial,
-  LIMITS,
-  step,
-  type Choice,
-  type Effect,
-  type PlayerEvent,
-  type Protocol,
-  type Seen,
-  type State,
-} from './machine';
+import { step } from './machine';
+import { initial, LIMITS, type Choice, type Effect, type PlayerEvent, type Protocol, type Seen, type State } from './model';
 import { NOTHING_KNOWN, type Details, type Signals, type Transport } from './transport';
 import { describe, type Status } from './words';
 

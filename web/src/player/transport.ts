@@ -1,7 +1,7 @@
 // What the player asks of a way to get pictures. Two exist: whep.ts and hls.ts.
 
 import type { Session } from '../kit/types';
-import type { LossReason } from './machine';
+import type { LossReason } from './model';
 
 /** Numbers for the details panel; null where they are not known. */
 export interface Details {

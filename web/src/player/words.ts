@@ -1,6 +1,7 @@
 // The machine's state in words a viewer understands: the status line, read out by screen readers.
 
-import { pickProtocol, type Protocol, type State } from './machine';
+import type { Protocol, State } from './model';
+import { pickProtocol } from './moves';
 
 export const PROTOCOL_NAMES: Readonly<Record<Protocol, string>> = { whep: 'WebRTC', hls: 'HLS' };
 

@@ -2,7 +2,7 @@
 
 import type { ApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
-import type { Protocol } from './machine';
+import type { Protocol } from './model';
 import type { Ports } from './runner';
 import { NOTHING_KNOWN, type Signals, type Transport } from './transport';
 

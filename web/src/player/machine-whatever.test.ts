@@ -1,0 +1,93 @@
+import { describe as suite, expect, test } from 'vitest';
+
+import { Drive, live, session } from './drive';
+import { TABLE } from './machine';
+import type { PlayerEvent, State } from './model';
+import { describe } from './words';
+
+suite('whatever happens', () => {
+  const phases = Object.keys(TABLE) as State['phase'][];
+
+  /** A small generator (mulberry32), so that a failure can be had again. */
+  function chance(seed: number): () => number {
+    let a = seed;
+    return () => {
+      a = (a + 0x6d2b79f5) | 0;
+      let t = Math.imul(a ^ (a >>> 15), 1 | a);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+  }
+
+  function anyEvent(random: () => number, epoch: number): PlayerEvent {
+    const pick = <T,>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const told: PlayerEvent[] = [
+      { type: 'start' },
+      { type: 'seen', seen: { state: pick(['scheduled', 'open', 'live', 'ended']), flowing: pick([true, false, null]) } },
+      { type: 'opened', epoch, session: session(String(random())) },
+      { type: 'not-opened', epoch, status: pick([0, 404, 409, 503]), code: pick(['x', 'umbel.event_not_open']), message: '', retryAfterS: pick([null, 2]) },
+      { type: 'linked', epoch },
+      { type: 'shaky', epoch },
+      { type: 'lost', epoch, reason: pick(['ice', 'refused', 'unreachable', 'media']), message: '', retryAfterS: null },
+      { type: 'progress', epoch, value: Math.floor(random() * 100) },
+      { type: 'probed', epoch, alive: pick([true, true, false]), seen: pick([null, live, { state: 'live', flowing: false }]) },
+      { type: 'move' },
+      { type: 'moved', epoch, session: session(String(random()), 'pe1') },
+      { type: 'tick' },
+      { type: 'hint' },
+      { type: 'choose', choice: pick(['auto', 'whep', 'hls']) },
+      { type: 'pause' },
+      { type: 'resume' },
+      { type: 'leave' },
+    ];
+    return pick(told);
+  }
+
+  test('no session and no transport is leaked, and every phase is reached', () => {
+    const reached = new Set<string>();
+    for (let seed = 1; seed <= 300; seed += 1) {
+      const random = chance(seed);
+      const drive = new Drive();
+      const held = new Set<string>();
+      let connected = false;
+      for (let n = 0; n < 120; n += 1) {
+        drive.nowMs += Math.floor(random() * 2000);
+        const event = anyEvent(random, drive.state.epoch - (random() < 0.1 ? 1 : 0));
+        const wanted = drive.state.phase === 'asking';
+        if (event.type === 'opened' && !(wanted && event.epoch === drive.state.epoch) && event.epoch === drive.state.epoch) continue;
+        if (event.type === 'opened' || event.type === 'moved') held.add(event.session.id);
+        for (const effect of drive.raw(event)) {
+          if (effect.type === 'close-session') held.delete(effect.session.id);
+          if (effect.type === 'connect') {
+            expect(connected, 'a transport over another').toBe(false);
+            connected = true;
+          }
+          if (effect.type === 'disconnect') connected = false;
+        }
+        const kept = drive.state.session;
+        expect([...held]).toEqual(kept ? [kept.id] : []);
+        expect(connected).toBe(kept !== null);
+        reached.add(drive.state.phase);
+        expect(describe(drive.state).text).not.toBe('');
+      }
+    }
+    expect([...reached].sort()).toEqual([...phases].sort());
+  });
+
+  test('every phase but the final ones goes on by itself', () => {
+    for (let seed = 1; seed <= 200; seed += 1) {
+      const random = chance(seed);
+      const drive = new Drive();
+      drive.tell({ type: 'start' });
+      for (let n = 0; n < 60; n += 1) {
+        drive.nowMs += 300;
+        const event = anyEvent(random, drive.state.epoch);
+        if (event.type === 'leave' || event.type === 'pause') continue;
+        drive.raw(event);
+      }
+      if (['idle', 'over', 'missing'].includes(drive.state.phase)) continue;
+      drive.tell({ type: 'resume' });
+      expect(drive.pass(20_000).length, drive.state.phase).toBeGreaterThan(0);
+    }
+  });
+});
