@@ -27,8 +27,8 @@ export function createPlayer(eventId: string, accessNode: string | null, video: 
     closeSession: api.closeSession,
     look: () => api.event(eventId).catch(() => null),
     alive,
-    connect: (protocol, session, signals) =>
-      (protocol === 'whep' ? connectWhep : connectHls)(session, video, signals),
+    connect: (protocol, session, signals, answerMs) =>
+      (protocol === 'whep' ? connectWhep : connectHls)(session, video, signals, answerMs),
     nowMs: () => performance.now(),
     random: Math.random,
   };

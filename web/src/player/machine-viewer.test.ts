@@ -7,7 +7,7 @@ import { describe } from './words';
 suite('leaving an edge that is to rest', () => {
   test('by WebRTC it goes on playing until the new edge is there', () => {
     const drive = playing();
-    expect(drive.tell({ type: 'move' })).toEqual([{ type: 'hand-over', epoch: drive.state.epoch }]);
+    expect(drive.tell({ type: 'move' })).toMatchObject([{ type: 'hand-over', epoch: drive.state.epoch, session: { id: 's1' } }]);
     expect(drive.state.phase).toBe('playing');
     const effects = drive.tell({ type: 'moved', session: session('s2', 'pe1') });
     expect(effects).toEqual([{ type: 'close-session', session: session('s1') }]);
@@ -32,6 +32,12 @@ suite('leaving an edge that is to rest', () => {
     drive.effects = [];
     drive.raw({ type: 'moved', epoch, session: session('late', 'pe1') });
     expect(drive.effects).toEqual([{ type: 'close-session', session: session('late', 'pe1') }]);
+  });
+
+  test('one that does not come about is told, and what plays goes on', () => {
+    const drive = playing();
+    expect(drive.tell({ type: 'not-moved', message: 'No room.' })).toEqual([]);
+    expect(drive.state).toMatchObject({ phase: 'playing', session: { id: 's1' }, trouble: 'Asked to leave pe4: No room.' });
   });
 
   test('HLS asks anew', () => {

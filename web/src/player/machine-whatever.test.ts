@@ -33,6 +33,7 @@ suite('whatever happens', () => {
       { type: 'probed', epoch, alive: pick([true, true, false]), seen: pick([null, live, { state: 'live', flowing: false }]) },
       { type: 'move' },
       { type: 'moved', epoch, session: session(String(random()), 'pe1') },
+      { type: 'not-moved', epoch, message: 'no' },
       { type: 'tick' },
       { type: 'hint' },
       { type: 'choose', choice: pick(['auto', 'whep', 'hls']) },

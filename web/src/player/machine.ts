@@ -60,7 +60,8 @@ function onChoose(state: State, event: Of<'choose'>, at: Moment): Step {
  * HLS has the one media element to itself, so it asks anew, which its viewers see.
  */
 function onMove(state: State, _event: Of<'move'>, at: Moment): Step {
-  if (state.protocol === 'whep') return { state, effects: [{ type: 'hand-over', epoch: state.epoch }] };
+  const { protocol, session, epoch } = state;
+  if (protocol === 'whep' && session) return { state, effects: [{ type: 'hand-over', epoch, session }] };
   const freed = release(state);
   const asked = ask(freed.state, at);
   return { state: asked.state, effects: [...freed.effects, ...asked.effects] };
@@ -69,12 +70,19 @@ function onMove(state: State, _event: Of<'move'>, at: Moment): Step {
 /** The runner plays from another edge already. */
 function onMoved(state: State, event: Of<'moved'>, at: Moment): Step {
   if (state.session === null) return { state, effects: [{ type: 'close-session', session: event.session }] };
-  const moved: State = { ...state, epoch: state.epoch + 1, session: event.session, progress: 0, progressAtMs: at.nowMs };
+  const { session } = event;
+  const moved: State = { ...state, epoch: state.epoch + 1, session, progress: 0, progressAtMs: at.nowMs, trouble: '' };
   return { state: moved, effects: [{ type: 'close-session', session: state.session }] };
+}
+
+/** What plays goes on; whoever wonders why it did not move can read it. */
+function onNotMoved(state: State, event: Of<'not-moved'>): Step {
+  return stay({ ...state, trouble: `Asked to leave ${state.session?.edge ?? 'the edge'}: ${event.message}` });
 }
 
 const ANYWHERE: Handlers = {
   moved: onMoved,
+  'not-moved': onNotMoved,
   seen: (state, event, at) => {
     const known: State = { ...state, seen: event.seen };
     return isOver(event.seen) ? finish(known, 'over', at) : stay(known);

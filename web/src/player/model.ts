@@ -70,6 +70,7 @@ export type PlayerEvent =
   | { type: 'probed'; epoch: number; alive: boolean; seen: Seen | null }
   | { type: 'move' }
   | { type: 'moved'; epoch: number; session: Session }
+  | { type: 'not-moved'; epoch: number; message: string }
   | { type: 'tick' }
   | { type: 'hint' }
   | { type: 'choose'; choice: Choice }
@@ -81,7 +82,7 @@ export type Effect =
   | { type: 'open-session'; epoch: number }
   | { type: 'close-session'; session: Session }
   | { type: 'connect'; epoch: number; protocol: Protocol; session: Session }
-  | { type: 'hand-over'; epoch: number }
+  | { type: 'hand-over'; epoch: number; session: Session }
   | { type: 'disconnect' }
   | { type: 'probe'; epoch: number; session: Session }
   | { type: 'look' };
@@ -100,6 +101,7 @@ export interface Step {
 export const LIMITS = {
   askMs: 12_000, // a first viewer may have to wait until an edge has started
   linkMs: { whep: 4_000, hls: 8_000 },
+  handOverMs: 10_000, // no hurry: pictures come all the while
   firstPictureMs: 3_000,
   doubtMs: 750, // no picture for this long: ask the edge, and say nothing yet
   stallMs: 1_500,

@@ -3,8 +3,9 @@
 
 import { asApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
+import { HandOver } from './hand-over';
 import { step } from './machine';
-import { initial, LIMITS, type Choice, type Effect, type PlayerEvent, type Protocol, type Seen, type State } from './model';
+import { initial, type Choice, type Effect, type PlayerEvent, type Protocol, type Seen, type State } from './model';
 import { NOTHING_KNOWN, type Details, type Signals, type Transport } from './transport';
 import { describe, type Status } from './words';
 
@@ -15,7 +16,8 @@ export interface Ports {
   look: () => Promise<LiveEvent | null>;
   /** Does the edge answer at all? */
   alive: (session: Session) => Promise<boolean>;
-  connect: (protocol: Protocol, session: Session, signals: Signals) => Transport;
+  /** `answerMs`: how long the edge may take to answer, where that is not as usual. */
+  connect: (protocol: Protocol, session: Session, signals: Signals, answerMs?: number) => Transport;
   nowMs: () => number;
   random: () => number;
 }
@@ -45,7 +47,9 @@ export class Player {
   private snapshot: Snapshot;
   private transport: Transport | null = null;
   private timer: ReturnType<typeof setInterval> | null = null;
-  private sampling = false;
+  /** What is asked for its numbers just now. */
+  private sampling: Transport | null = null;
+  private readonly handOver: HandOver;
   private readonly listeners = new Set<() => void>();
 
   constructor(
@@ -55,12 +59,15 @@ export class Player {
   ) {
     const state = initial(choice, canWhep);
     this.snapshot = { state, status: describe(state), details: NOTHING_KNOWN, framesDecoded: 0, sessionsOpened: 0 };
+    this.handOver = new HandOver(ports, {
+      moved: (epoch, session, transport) => {
+        this.moved(epoch, session, transport);
+      },
+      send: (event) => {
+        this.send(event);
+      },
+    });
   }
-
-  private beginning = false;
-  private giveUp: ReturnType<typeof setTimeout> | undefined;
-  /** A second transport that is being set up while the first goes on. */
-  private handOver: { session: Session; transport: Transport } | null = null;
 
   readonly get = (): Snapshot => this.snapshot;
 
@@ -108,15 +115,15 @@ export class Player {
   private async sample(): Promise<void> {
     const { transport } = this;
     const { epoch } = this.snapshot.state;
-    if (transport === null || this.sampling) return;
-    this.sampling = true;
+    if (transport === null || this.sampling === transport) return;
+    this.sampling = transport;
     try {
       const { progress, framesDecoded, details } = await transport.sample();
       if (transport !== this.transport) return;
       this.publish({ framesDecoded, details });
       if (progress > 0) this.send({ type: 'progress', epoch, value: progress });
     } finally {
-      this.sampling = false;
+      if (this.sampling === transport) this.sampling = null;
     }
   }
 
@@ -132,10 +139,10 @@ export class Player {
         this.connect(effect.epoch, effect.protocol, effect.session);
         break;
       case 'hand-over':
-        void this.begin(effect.epoch);
+        void this.handOver.begin(effect.epoch, effect.session);
         break;
       case 'disconnect':
-        this.abandon(leaving);
+        this.handOver.abandon(leaving);
         this.transport?.close(leaving);
         this.transport = null;
         this.publish({ details: NOTHING_KNOWN });
@@ -162,63 +169,17 @@ export class Player {
     }
   }
 
-  /** Make before break: the old edge is let go of when the new one's media path is up. */
-  private async begin(epoch: number): Promise<void> {
-    if (this.beginning || this.handOver) return;
-    this.beginning = true;
-    const session = await this.ports.openSession().catch(() => null);
-    this.beginning = false;
-    if (session === null) return;
-    const { state } = this.snapshot;
-    if (state.epoch !== epoch || state.session === null || state.session.edge === session.edge) {
-      void this.ports.closeSession(session);
-      return;
-    }
-    this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
-    let current = epoch;
-    const transport = this.ports.connect('whep', session, {
-      linked: () => {
-        if (this.handOver?.session !== session) return;
-        current = epoch + 1;
-        this.complete(epoch);
-      },
-      shaky: () => {
-        if (this.handOver?.session !== session) this.send({ type: 'shaky', epoch: current });
-      },
-      lost: (reason, message, retryAfterS) => {
-        if (this.handOver?.session === session) this.abandon(false);
-        else this.send({ type: 'lost', epoch: current, reason, message, retryAfterS });
-      },
-    });
-    this.handOver = { session, transport };
-    this.giveUp = setTimeout(() => {
-      this.abandon(false);
-    }, LIMITS.linkMs.whep);
-  }
-
-  private complete(epoch: number): void {
-    if (this.handOver === null) return;
-    const { session, transport } = this.handOver;
+  /** The new edge plays already; the old one is let go of. */
+  private moved(epoch: number, session: Session, transport: Transport): void {
     const old = this.transport;
-    clearTimeout(this.giveUp);
-    this.handOver = null;
     this.transport = transport;
+    this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
     this.send({ type: 'moved', epoch, session });
     old?.close(false);
   }
 
-  /** The old edge stays, or is lost for another reason. */
-  private abandon(leaving: boolean): void {
-    if (this.handOver === null) return;
-    const { session, transport } = this.handOver;
-    clearTimeout(this.giveUp);
-    this.handOver = null;
-    transport.close(leaving);
-    void this.ports.closeSession(session);
-  }
-
   private connect(epoch: number, protocol: Protocol, session: Session): void {
-    this.abandon(false);
+    this.handOver.abandon(false);
     this.transport?.close(false);
     this.transport = this.ports.connect(protocol, session, {
       linked: () => {

@@ -40,7 +40,8 @@ export interface Transport {
   close: (leaving: boolean) => void;
 }
 
-export type Connector = (session: Session, video: HTMLVideoElement, signals: Signals) => Transport;
+/** `answerMs`: how long the edge may take to answer, where that is not as usual. */
+export type Connector = (session: Session, video: HTMLVideoElement, signals: Signals, answerMs?: number) => Transport;
 
 export const NOTHING_KNOWN: Details = {
   latencyS: null,

@@ -17,6 +17,10 @@ export class World {
   leaving: boolean[] = [];
   edge = 'pe4';
   links = true;
+  linkMs = 100;
+  /** What the portal's answer to the next sessions waits for. */
+  answer: Promise<void> = Promise.resolve();
+  samples = true;
   private frames = 0;
 
   readonly ports: Ports = {
@@ -26,7 +30,8 @@ export class World {
       if (refusal) return Promise.reject(refusal);
       this.opened += 1;
       this.edgeAlive = true;
-      return Promise.resolve(this.session(this.opened));
+      const session = this.session(this.opened);
+      return this.answer.then(() => session);
     },
     closeSession: (session) => {
       this.closed.push(session.id);
@@ -44,9 +49,10 @@ export class World {
     this.transports.push(entry);
     setTimeout(() => {
       if (entry.open && this.links) signals.linked();
-    }, 100);
+    }, this.linkMs);
     return {
       sample: () => {
+        if (!this.samples) return new Promise(() => undefined);
         if (this.edgeAlive && this.flowing) this.frames += 6;
         return Promise.resolve({ progress: this.frames, framesDecoded: this.frames, details: NOTHING_KNOWN });
       },
