@@ -8,11 +8,11 @@ import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { throttle } from '../kit/throttle';
 import type { LiveEvent } from '../kit/types';
-import { createPlayer, exposeHook, initialChoice, keepChoice } from '../player/browser';
+import { createPlayer, exposeHook, keepChoice, keepQuality, wishesOf } from '../player/browser';
 import { heedDrain } from '../player/drain';
 import type { Choice } from '../player/model';
 import type { Player } from '../player/runner';
-import { Facts, ProtocolChoice, StatusLine } from '../player/panel';
+import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/panel';
 import { Stage } from '../player/stage';
 import { useLive, useNow } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
@@ -31,8 +31,7 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
 
   useEffect(() => {
     if (eventId === null || video === null) return undefined;
-    const node = new URLSearchParams(location.search).get('node');
-    const created = createPlayer(eventId, node, video, initialChoice(location.search));
+    const created = createPlayer(eventId, video, wishesOf(eventId, location.search));
     const hide = exposeHook(created);
     const hint = throttle(() => {
       created.send({ type: 'hint' });
@@ -120,15 +119,25 @@ export default function Watch({ eventId }: { eventId: string }) {
     keepChoice(choice);
     player?.send({ type: 'choose', choice });
   };
+  const chooseQuality = (quality: string): void => {
+    keepQuality(eventId, quality);
+    player?.send({ type: 'quality', quality });
+  };
+  const heightPx = event.stream?.height ?? 0;
   return (
     <div className="page watch">
       <Stage event={event} player={player} video={video} onVideo={setVideo} />
       <div className="under">
-        {player && <StatusLine player={player} />}
-        {player && <ProtocolChoice player={player} onChoose={choose} />}
+        {player && <StatusLine player={player} heightPx={heightPx} />}
+        {player && (
+          <div className="choices">
+            <QualityChoice player={player} heightPx={heightPx} onChoose={chooseQuality} />
+            <ProtocolChoice player={player} onChoose={choose} />
+          </div>
+        )}
       </div>
       <About event={event} />
-      {player && <Facts player={player} />}
+      {player && <Facts player={player} heightPx={heightPx} />}
     </div>
   );
 }

@@ -2,13 +2,14 @@
 
 import { expect } from 'vitest';
 
-import type { Session } from '../kit/types';
+import type { EventState, Session } from '../kit/types';
 import { step } from './machine';
-import { initial, type Choice, type Effect, type PlayerEvent, type State } from './model';
+import { initial, type Choice, type Effect, type PlayerEvent, type Seen, type State } from './model';
 
-export const session = (id: string, edge = 'pe4'): Session => ({
+export const session = (id: string, edge = 'pe4', quality = 'source'): Session => ({
   id,
   edge,
+  quality,
   whep: `http://127.0.4.1:9000/whep/ev`,
   hls: `http://127.0.4.1:9000/hls/ev/index.m3u8`,
   token: 't',
@@ -25,8 +26,8 @@ export class Drive {
   effects: Effect[] = [];
   random = 0.5;
 
-  constructor(choice: Choice = 'auto', canWhep = true) {
-    this.state = initial(choice, canWhep);
+  constructor(choice: Choice = 'auto', canWhep = true, quality = 'source') {
+    this.state = initial(choice, canWhep, quality);
   }
 
   raw(event: PlayerEvent): Effect[] {
@@ -56,7 +57,13 @@ export class Drive {
   }
 }
 
-export const live = { state: 'live', flowing: true } as const;
+export const seen = (state: EventState, flowing: boolean | null, qualities: readonly string[] | null = null): Seen => ({
+  state,
+  flowing,
+  qualities,
+});
+
+export const live = seen('live', true);
 export const refusal = (status: number, code = 'umbel.error', retryAfterS: number | null = null): Told => ({
   type: 'not-opened',
   status,
@@ -71,9 +78,10 @@ export const lost = (reason: 'ice' | 'refused' | 'unreachable' | 'media'): Told 
   retryAfterS: null,
 });
 
-export function playing(choice: Choice = 'auto'): Drive {
+/** It plays; by default an event that offers no choice of quality. */
+export function playing(choice: Choice = 'auto', event = live): Drive {
   const drive = new Drive(choice);
-  drive.tell({ type: 'seen', seen: live });
+  drive.tell({ type: 'seen', seen: event });
   drive.tell({ type: 'start' });
   drive.tell({ type: 'opened', session: session('s1') });
   drive.tell({ type: 'linked' });

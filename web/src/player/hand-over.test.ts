@@ -22,6 +22,16 @@ afterEach(() => {
 
 const phase = (): string => player.get().state.phase;
 
+/** Plays an event that offers a choice, and chooses. */
+async function chooses(quality: string, refusal: ApiError | null = null): Promise<void> {
+  world.qualities = ['source', '720p', '360p'];
+  player.start(world.event());
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(phase()).toBe('playing');
+  world.refuseOnce = refusal;
+  player.send({ type: 'quality', quality });
+}
+
 test('moves to another edge with both connected for a moment, and no picture missed', async () => {
   player.start(world.event());
   await vi.advanceTimersByTimeAsync(1000);
@@ -115,4 +125,62 @@ test('a connection that tells no numbers any more does not silence the next one'
   world.transports[0]?.signals.lost('unreachable', 'gone', null);
   await vi.advanceTimersByTimeAsync(2000);
   expect(phase()).toBe('playing');
+});
+
+test('changes the quality with both connected for a moment, at the same edge', async () => {
+  await chooses('360p');
+  await vi.advanceTimersByTimeAsync(50);
+  expect(world.transports.map((t) => t.open)).toEqual([true, true]);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.transports.map((t) => t.open)).toEqual([false, true]);
+  expect(world.closed).toEqual(['s1']);
+  expect(player.get().state.session).toMatchObject({ id: 's2', edge: 'pe4', quality: '360p' });
+  expect(player.get().sessionsOpened).toBe(2);
+});
+
+test('by HLS opens the new session first, then connects anew', async () => {
+  player.send({ type: 'choose', choice: 'hls' });
+  await chooses('360p');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(world.transports.map((t) => [t.protocol, t.open])).toEqual([['hls', false], ['hls', true]]);
+  expect(world.closed).toEqual(['s1']);
+  expect(player.get().state).toMatchObject({ phase: 'playing', session: { id: 's2', quality: '360p' } });
+});
+
+test.each(['auto', 'hls'] as const)('a quality that is refused leaves what plays, by %s', async (choice) => {
+  player.send({ type: 'choose', choice });
+  const refusal = new ApiError(422, 'umbel.no_such_quality', 'It is not on offer', {}, null);
+  await chooses('360p', refusal);
+  await vi.advanceTimersByTimeAsync(12_000);
+  expect(player.get().state).toMatchObject({
+    phase: 'playing', quality: 'source', notice: '360p cannot be had just now: It is not on offer.', session: { id: 's1' },
+  });
+  expect(world.transports.map((t) => t.open)).toEqual([true]);
+});
+
+test('the last choice counts, and what was begun for others is given back', async () => {
+  await chooses('720p');
+  await vi.advanceTimersByTimeAsync(50);
+  player.send({ type: 'quality', quality: '360p' });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(player.get().state.session).toMatchObject({ id: 's3', quality: '360p' });
+  player.send({ type: 'quality', quality: '720p' });
+  await vi.advanceTimersByTimeAsync(50);
+  player.send({ type: 'quality', quality: '360p' });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(player.get().state.session).toMatchObject({ id: 's3', quality: '360p' });
+  expect(world.closed).toEqual(['s2', 's1', 's4']);
+  expect(world.transports.filter((t) => t.open)).toHaveLength(1);
+});
+
+test('a choice takes the place of a move that is under way, not a move that of a choice', async () => {
+  await chooses('source');
+  world.edge = 'pe1';
+  player.send({ type: 'move' });
+  await vi.advanceTimersByTimeAsync(50);
+  player.send({ type: 'quality', quality: '360p' });
+  player.send({ type: 'move' });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(player.get().state.session).toMatchObject({ id: 's3', edge: 'pe1', quality: '360p' });
+  expect(world.closed).toEqual(['s2', 's1']);
 });

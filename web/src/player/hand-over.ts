@@ -1,20 +1,21 @@
-// Make before break: a second way to the pictures, set up while the first goes on. In: which session
-// to leave. Out: the transport that plays from now on, or why there is none; never neither of them.
+// Make before break: another session, and by WebRTC another transport, set up while the first goes on.
+// In: which session to leave for what. Out: what takes over, or why nothing does; never neither of them.
 
 import { asApiError } from '../kit/api';
 import type { Session } from '../kit/types';
-import { LIMITS, type PlayerEvent } from './model';
+import { LIMITS, type Aim, type PlayerEvent } from './model';
+import { qualityOf } from './quality';
 import type { Ports } from './runner';
 import type { Signals, Transport } from './transport';
 
-interface Pending {
-  epoch: number;
+interface Pending extends Aim {
   session: Session | null;
   transport: Transport | null;
 }
 
 export interface Outcome {
-  moved: (epoch: number, session: Session, transport: Transport) => void;
+  /** No transport: HLS has the one media element to itself, and connects when the old one is gone. */
+  moved: (epoch: number, session: Session, transport: Transport | null) => void;
   send: (event: PlayerEvent) => void;
 }
 
@@ -27,15 +28,16 @@ export class HandOver {
     private readonly outcome: Outcome,
   ) {}
 
-  /** Does nothing while another is under way. */
-  async begin(epoch: number, left: Session): Promise<void> {
-    if (this.pending) return;
-    const mine: Pending = { epoch, session: null, transport: null };
+  /** Takes the place of one that is under way to another quality. */
+  async begin(aim: Aim): Promise<void> {
+    if (this.pending?.quality === aim.quality) return;
+    this.abandon(false);
+    const mine: Pending = { ...aim, session: null, transport: null };
     this.pending = mine;
     this.limit(mine, LIMITS.askMs, 'The portal opened no session in time.');
     let session: Session;
     try {
-      session = await this.ports.openSession();
+      session = await this.ports.openSession(aim.quality);
     } catch (thrown) {
       this.fail(mine, asApiError(thrown).message);
       return;
@@ -45,8 +47,15 @@ export class HandOver {
       return;
     }
     mine.session = session;
-    if (session.edge === left.edge) this.fail(mine, 'The portal names the same edge again.');
-    else this.connect(mine, session);
+    const isSame = session.edge === aim.left.edge && aim.quality === qualityOf(aim.left);
+    if (isSame) this.fail(mine, 'The portal names the same edge again.');
+    else if (aim.protocol === 'whep') this.connect(mine, session);
+    else this.complete(mine);
+  }
+
+  /** The viewer stays with this quality after all: one that is under way to another is given up. */
+  keep(quality: string): void {
+    if (this.pending && this.pending.quality !== quality) this.abandon(false);
   }
 
   /** Given up: what plays goes on, or was lost for another reason. */
@@ -84,7 +93,7 @@ export class HandOver {
 
   private complete(mine: Pending): void {
     const { epoch, session, transport } = mine;
-    if (this.pending !== mine || session === null || transport === null) return;
+    if (this.pending !== mine || session === null) return;
     clearTimeout(this.timer);
     this.pending = null;
     this.outcome.moved(epoch, session, transport);
@@ -93,7 +102,7 @@ export class HandOver {
   private fail(mine: Pending, message: string): void {
     if (this.pending !== mine) return;
     this.abandon(false);
-    this.outcome.send({ type: 'not-moved', epoch: mine.epoch, message });
+    this.outcome.send({ type: 'not-moved', epoch: mine.epoch, quality: mine.quality, message });
   }
 
   private limit(mine: Pending, ms: number, message: string): void {

@@ -1,6 +1,6 @@
 import { describe as suite, expect, test } from 'vitest';
 
-import { Drive, live, playing, refusal, session } from './drive';
+import { Drive, live, playing, refusal, seen, session } from './drive';
 import { LIMITS } from './model';
 import { describe } from './words';
 
@@ -8,7 +8,7 @@ suite('the encoder and the event', () => {
   test('an encoder that is away is waited for on the same connection', () => {
     const drive = playing();
     drive.pass(1500);
-    drive.tell({ type: 'probed', alive: true, seen: { state: 'live', flowing: false } });
+    drive.tell({ type: 'probed', alive: true, seen: seen('live', false) });
     expect(describe(drive.state).text).toBe('The encoder is away; waiting');
     const effects = drive.pass(60_000);
     expect(new Set(effects.map((e) => e.type))).toEqual(new Set(['probe']));
@@ -19,7 +19,7 @@ suite('the encoder and the event', () => {
   test('an encoder that is back but not to be seen here leads to a new session', () => {
     const drive = playing();
     drive.pass(1500);
-    drive.tell({ type: 'probed', alive: true, seen: { state: 'live', flowing: false } });
+    drive.tell({ type: 'probed', alive: true, seen: seen('live', false) });
     drive.tell({ type: 'seen', seen: live });
     expect(drive.state.phase).toBe('stalled');
     expect(drive.pass(LIMITS.stallMaxMs).map((e) => e.type)).toContain('open-session');
@@ -28,7 +28,7 @@ suite('the encoder and the event', () => {
   test('the edge can die while the encoder is away', () => {
     const drive = playing();
     drive.pass(1500);
-    drive.tell({ type: 'probed', alive: true, seen: { state: 'live', flowing: false } });
+    drive.tell({ type: 'probed', alive: true, seen: seen('live', false) });
     drive.tell({ type: 'probed', alive: false, seen: null });
     expect(drive.state.phase).toBe('asking');
     expect(describe(drive.state).text).toBe('The encoder is away; waiting');
@@ -41,18 +41,18 @@ suite('the encoder and the event', () => {
     drive.tell({ type: 'linked' });
     drive.pass(LIMITS.firstPictureMs);
     expect(drive.effects.at(-1)).toMatchObject({ type: 'probe' });
-    drive.tell({ type: 'probed', alive: true, seen: { state: 'open', flowing: false } });
+    drive.tell({ type: 'probed', alive: true, seen: seen('open', false) });
     expect(drive.state.phase).toBe('waiting');
   });
 
   test('a scheduled event is waited for and goes live by itself', () => {
     const drive = new Drive();
-    drive.tell({ type: 'seen', seen: { state: 'scheduled', flowing: null } });
+    drive.tell({ type: 'seen', seen: seen('scheduled', null) });
     drive.tell({ type: 'start' });
     expect(drive.effects).toEqual([]);
     expect(drive.state.phase).toBe('early');
     expect(drive.pass(LIMITS.earlyLookEveryMs).map((e) => e.type)).toEqual(['look']);
-    drive.tell({ type: 'seen', seen: { state: 'open', flowing: false } });
+    drive.tell({ type: 'seen', seen: seen('open', false) });
     expect(drive.state.phase).toBe('asking');
   });
 
@@ -61,7 +61,7 @@ suite('the encoder and the event', () => {
     drive.tell({ type: 'start' });
     drive.tell(refusal(409, 'umbel.event_not_open'));
     expect(drive.effects.at(-1)).toEqual({ type: 'look' });
-    drive.tell({ type: 'seen', seen: { state: 'ended', flowing: null } });
+    drive.tell({ type: 'seen', seen: seen('ended', null) });
     expect(describe(drive.state).text).toBe('This event has ended');
   });
 
@@ -75,7 +75,7 @@ suite('the encoder and the event', () => {
 
   test.each(['ended', 'cancelled'] as const)('%s while playing lets go of everything', (state) => {
     const drive = playing();
-    const effects = drive.tell({ type: 'seen', seen: { state, flowing: false } });
+    const effects = drive.tell({ type: 'seen', seen: seen(state, false) });
     expect(effects.map((e) => e.type)).toEqual(['disconnect', 'close-session']);
     expect(drive.state).toMatchObject({ phase: 'over', session: null });
   });

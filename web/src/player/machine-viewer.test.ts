@@ -7,7 +7,7 @@ import { describe } from './words';
 suite('leaving an edge that is to rest', () => {
   test('by WebRTC it goes on playing until the new edge is there', () => {
     const drive = playing();
-    expect(drive.tell({ type: 'move' })).toMatchObject([{ type: 'hand-over', epoch: drive.state.epoch, session: { id: 's1' } }]);
+    expect(drive.tell({ type: 'move' })).toMatchObject([{ type: 'hand-over', epoch: drive.state.epoch, left: { id: 's1' }, protocol: 'whep', quality: 'source' }]);
     expect(drive.state.phase).toBe('playing');
     const effects = drive.tell({ type: 'moved', session: session('s2', 'pe1') });
     expect(effects).toEqual([{ type: 'close-session', session: session('s1') }]);
@@ -36,13 +36,20 @@ suite('leaving an edge that is to rest', () => {
 
   test('one that does not come about is told, and what plays goes on', () => {
     const drive = playing();
-    expect(drive.tell({ type: 'not-moved', message: 'No room.' })).toEqual([]);
+    expect(drive.tell({ type: 'not-moved', quality: 'source', message: 'No room.' })).toEqual([]);
     expect(drive.state).toMatchObject({ phase: 'playing', session: { id: 's1' }, trouble: 'Asked to leave pe4: No room.' });
   });
 
-  test('HLS asks anew', () => {
+  test('by HLS the new session is there before the old one goes', () => {
     const drive = playing('hls');
-    expect(drive.tell({ type: 'move' }).map((e) => e.type)).toEqual(['disconnect', 'close-session', 'open-session']);
+    expect(drive.tell({ type: 'move' })).toMatchObject([{ type: 'hand-over', protocol: 'hls' }]);
+    expect(drive.state.phase).toBe('playing');
+    const effects = drive.tell({ type: 'replaced', session: session('s2', 'pe1') });
+    expect(effects).toMatchObject([
+      { type: 'disconnect' },
+      { type: 'close-session', session: { id: 's1' } },
+      { type: 'connect', protocol: 'hls', session: { id: 's2' } },
+    ]);
   });
 
   test('who does not play has nothing to move', () => {

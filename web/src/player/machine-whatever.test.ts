@@ -1,11 +1,12 @@
 import { describe as suite, expect, test } from 'vitest';
 
-import { Drive, live, session } from './drive';
+import { Drive, seen, session } from './drive';
 import { TABLE } from './machine';
 import type { PlayerEvent, State } from './model';
 import { describe } from './words';
 
 suite('whatever happens', () => {
+  const QUALITIES = ['source', '360p'];
   const phases = Object.keys(TABLE) as State['phase'][];
 
   /** A small generator (mulberry32), so that a failure can be had again. */
@@ -21,20 +22,29 @@ suite('whatever happens', () => {
 
   function anyEvent(random: () => number, epoch: number): PlayerEvent {
     const pick = <T,>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const offers = [null, ['source'], QUALITIES];
     const told: PlayerEvent[] = [
       { type: 'start' },
-      { type: 'seen', seen: { state: pick(['scheduled', 'open', 'live', 'ended']), flowing: pick([true, false, null]) } },
+      { type: 'seen', seen: seen(pick(['scheduled', 'open', 'live', 'ended']), pick([true, false, null]), pick(offers)) },
       { type: 'opened', epoch, session: session(String(random())) },
-      { type: 'not-opened', epoch, status: pick([0, 404, 409, 503]), code: pick(['x', 'umbel.event_not_open']), message: '', retryAfterS: pick([null, 2]) },
+      { type: 'not-opened', epoch, status: pick([0, 404, 409, 422, 503]), code: pick(['x', 'umbel.event_not_open', 'umbel.no_capacity']), message: '', retryAfterS: pick([null, 2]) },
       { type: 'linked', epoch },
       { type: 'shaky', epoch },
       { type: 'lost', epoch, reason: pick(['ice', 'refused', 'unreachable', 'media']), message: '', retryAfterS: null },
       { type: 'progress', epoch, value: Math.floor(random() * 100) },
-      { type: 'probed', epoch, alive: pick([true, true, false]), seen: pick([null, live, { state: 'live', flowing: false }]) },
+      { type: 'probed', epoch, alive: pick([true, true, false]), seen: pick([null, seen('live', true, pick(offers)), seen('live', false)]) },
       { type: 'move' },
       { type: 'moved', epoch, session: session(String(random()), 'pe1') },
-      { type: 'not-moved', epoch, message: 'no' },
+      { type: 'replaced', epoch, session: session(String(random()), 'pe1', pick(QUALITIES)) },
+      { type: 'not-moved', epoch, quality: pick(QUALITIES), message: 'no' },
+      { type: 'quality', quality: pick(QUALITIES) },
+      // What happens most, so that much is come through.
       { type: 'tick' },
+      { type: 'tick' },
+      { type: 'tick' },
+      { type: 'linked', epoch },
+      { type: 'progress', epoch, value: Math.floor(random() * 100) },
+      { type: 'probed', epoch, alive: true, seen: seen('live', false) },
       { type: 'hint' },
       { type: 'choose', choice: pick(['auto', 'whep', 'hls']) },
       { type: 'pause' },
@@ -58,7 +68,7 @@ suite('whatever happens', () => {
         if (event.type === 'leave' && random() < 0.8) continue;
         const wanted = drive.state.phase === 'asking';
         if (event.type === 'opened' && !(wanted && event.epoch === drive.state.epoch) && event.epoch === drive.state.epoch) continue;
-        if (event.type === 'opened' || event.type === 'moved') held.add(event.session.id);
+        if ('session' in event) held.add(event.session.id);
         for (const effect of drive.raw(event)) {
           if (effect.type === 'close-session') held.delete(effect.session.id);
           if (effect.type === 'connect') {

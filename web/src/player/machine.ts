@@ -3,8 +3,10 @@
 //
 // idle -> asking -> connecting -> playing <-> stalled -> (asking | backoff | waiting)
 
-import { LIMITS, type Moment, type Phase, type PlayerEvent, type Seen, type State, type Step } from './model';
-import { ask, connect, doubt, due, enter, finish, pickProtocol, probe, reconnect, release, retry, stay } from './moves';
+import type { Session } from '../kit/types';
+import { LIMITS, type Effect, type Moment, type Phase, type PlayerEvent, type Seen, type State, type Step } from './model';
+import { ask, connect, doubt, due, enter, finish, handOver, pickProtocol, probe, reconnect, renew, retry, stay } from './moves';
+import { aimOf, isOff, qualityOf, refusalOf, SOURCE } from './quality';
 
 const isOver = (seen: Seen | null): boolean => seen?.state === 'ended' || seen?.state === 'cancelled';
 const isOpen = (seen: Seen | null): boolean => seen?.state === 'open' || seen?.state === 'live';
@@ -52,42 +54,81 @@ function resumeFlow(state: State, at: Moment): Step {
 function onChoose(state: State, event: Of<'choose'>, at: Moment): Step {
   const chosen: State = { ...state, choice: event.choice, fallback: false };
   if (chosen.session === null || pickProtocol(chosen) === chosen.protocol) return stay(chosen);
-  return reconnect({ ...chosen, attempt: 0 }, chosen.session, at);
-}
-
-/**
- * The edge is to be left while all is well. By WebRTC the runner connects a second transport first;
- * HLS has the one media element to itself, so it asks anew, which its viewers see.
- */
-function onMove(state: State, _event: Of<'move'>, at: Moment): Step {
-  const { protocol, session, epoch } = state;
-  if (protocol === 'whep' && session) return { state, effects: [{ type: 'hand-over', epoch, session }] };
-  const freed = release(state);
-  const asked = ask(freed.state, at);
-  return { state: asked.state, effects: [...freed.effects, ...asked.effects] };
+  // A change of quality that was under way ends with the transport it was to take over from.
+  return isOff(chosen) ? renew({ ...chosen, attempt: 0 }, at) : reconnect({ ...chosen, attempt: 0 }, chosen.session, at);
 }
 
 /** The runner plays from another edge already. */
 function onMoved(state: State, event: Of<'moved'>, at: Moment): Step {
   if (state.session === null) return { state, effects: [{ type: 'close-session', session: event.session }] };
   const { session } = event;
-  const moved: State = { ...state, epoch: state.epoch + 1, session, progress: 0, progressAtMs: at.nowMs, trouble: '' };
+  const settled = settle(state, session);
+  const moved: State = { ...settled, epoch: state.epoch + 1, progress: 0, progressAtMs: at.nowMs, trouble: '' };
   return { state: moved, effects: [{ type: 'close-session', session: state.session }] };
 }
 
-/** What plays goes on; whoever wonders why it did not move can read it. */
+/** Another session is there, and its transport takes the place of the one that plays. */
+function onReplaced(state: State, event: Of<'replaced'>, at: Moment): Step {
+  if (state.session === null) return { state, effects: [{ type: 'close-session', session: event.session }] };
+  const next = connect({ ...settle(state, event.session), trouble: '' }, event.session, at);
+  const effects: Effect[] = [{ type: 'disconnect' }, { type: 'close-session', session: state.session }];
+  return { state: next.state, effects: [...effects, ...next.effects] };
+}
+
+/** The session a hand-over led to. What it is of is what is wanted from now on, or it would be asked for again. */
+function settle(state: State, session: Session): State {
+  return aimOf(state) === state.quality ? { ...state, session, quality: qualityOf(session) } : { ...state, session };
+}
+
+/** What plays goes on; a viewer who chose is told why, others can read it in the details. */
 function onNotMoved(state: State, event: Of<'not-moved'>): Step {
-  return stay({ ...state, trouble: `Asked to leave ${state.session?.edge ?? 'the edge'}: ${event.message}` });
+  const { session, quality } = state;
+  if (session === null) return stay(state);
+  const plays = qualityOf(session);
+  if (event.quality === plays) return stay({ ...state, trouble: `Asked to leave ${session.edge}: ${event.message}` });
+  const known: State = { ...state, trouble: event.message };
+  return stay(quality === event.quality ? { ...known, quality: plays, notice: refusalOf(quality, event.message) } : known);
+}
+
+/** Nothing plays that could be kept, so the new quality is asked for at once. */
+function onQuality(state: State, event: Of<'quality'>, at: Moment): Step {
+  const chosen: State = { ...state, quality: event.quality, notice: '' };
+  return isOff(chosen) ? renew({ ...chosen, attempt: 0 }, at) : stay(chosen);
+}
+
+/** Plays on until the new quality is there. */
+function onQualityInPlay(state: State, event: Of<'quality'>): Step {
+  const chosen: State = { ...state, quality: event.quality, notice: '' };
+  if (isOff(chosen)) return handOver(chosen);
+  return { state: chosen, effects: [{ type: 'keep', quality: event.quality }] };
+}
+
+/** No session. A quality that cannot be had gives way to the source: any picture before none. */
+function onNotOpened(state: State, event: Of<'not-opened'>, at: Moment): Step {
+  if (event.status === 404) return finish({ ...state, trouble: event.message }, 'missing', at);
+  if (event.code === 'umbel.event_not_open') {
+    // Over or not yet begun: the event itself tells which.
+    const early = enter({ ...state, trouble: '' }, 'early', at, LIMITS.earlyLookEveryMs);
+    return { state: early, effects: [{ type: 'look' }] };
+  }
+  const aim = aimOf(state);
+  if (aim === SOURCE) return retry(state, at, event.message, event.retryAfterS);
+  const without: State = { ...state, quality: SOURCE, notice: refusalOf(aim, event.message) };
+  if (event.status === 422) return ask(without, at);
+  const isFull = event.code === 'umbel.no_capacity' && state.attempt > 1;
+  return retry(isFull ? without : state, at, event.message, event.retryAfterS);
 }
 
 const ANYWHERE: Handlers = {
   moved: onMoved,
+  replaced: onReplaced,
   'not-moved': onNotMoved,
   seen: (state, event, at) => {
     const known: State = { ...state, seen: event.seen };
     return isOver(event.seen) ? finish(known, 'over', at) : stay(known);
   },
   choose: onChoose,
+  quality: onQuality,
   pause: (state) => stay({ ...state, paused: true }),
   resume: (state, _event, at) => stay({ ...state, paused: false, progressAtMs: at.nowMs }),
   leave: (state, _event, at) => finish(state, 'idle', at),
@@ -121,12 +162,10 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
   },
   asking: {
     opened: (state, event, at) => connect(state, event.session, at),
-    'not-opened': (state, event, at) => {
-      if (event.status === 404) return finish({ ...state, trouble: event.message }, 'missing', at);
-      if (event.code !== 'umbel.event_not_open') return retry(state, at, event.message, event.retryAfterS);
-      // Over or not yet begun: the event itself tells which.
-      const early = enter({ ...state, trouble: '' }, 'early', at, LIMITS.earlyLookEveryMs);
-      return { state: early, effects: [{ type: 'look' }] };
+    'not-opened': onNotOpened,
+    quality: (state, event, at) => {
+      const chosen: State = { ...state, quality: event.quality, notice: '' };
+      return aimOf(chosen) === aimOf(state) ? stay(chosen) : ask(chosen, at);
     },
     tick: (state, _event, at) => (due(state, at) ? retry(state, at, 'No session in time.', null) : stay(state)),
   },
@@ -154,7 +193,15 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
   playing: {
     progress: onProgress,
     lost: onLost,
-    move: onMove,
+    // The edge is to be left while all is well.
+    move: handOver,
+    quality: onQualityInPlay,
+    // What the viewer wants may come to be on offer later than the pictures.
+    seen: (state, event, at) => {
+      const known: State = { ...state, seen: event.seen };
+      if (isOver(event.seen)) return finish(known, 'over', at);
+      return isOff(known) ? handOver(known) : stay(known);
+    },
     resume: (state, _event, at) =>
       stay({ ...state, paused: false, progressAtMs: at.nowMs, wakeAtMs: at.nowMs + LIMITS.doubtMs }),
     shaky: (state) => doubt(state),
@@ -209,7 +256,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
 /** One step. An answer to an attempt that was given up changes nothing, except that its session is closed. */
 export function step(state: State, event: PlayerEvent, at: Moment): Step {
   if ('epoch' in event && event.epoch !== state.epoch) {
-    const late = event.type === 'opened' || event.type === 'moved';
+    const late = event.type === 'opened' || event.type === 'moved' || event.type === 'replaced';
     return { state, effects: late ? [{ type: 'close-session', session: event.session }] : [] };
   }
   const handler = (TABLE[state.phase][event.type] ?? ANYWHERE[event.type]) as

@@ -24,12 +24,18 @@ export interface Seen {
   state: EventState;
   /** Does the encoder send? null: not known. */
   flowing: boolean | null;
+  /** What viewers may ask for, best first; null: not known. */
+  qualities: readonly string[] | null;
 }
 
 export interface State {
   phase: Phase;
   epoch: number;
   choice: Choice;
+  /** What the viewer wants, on offer or not; what plays is the session's. */
+  quality: string;
+  /** Why the viewer does not get what they chose; empty when they do. */
+  notice: string;
   canWhep: boolean;
   /** WebRTC did not get through to this viewer, so `auto` means HLS for now. */
   fallback: boolean;
@@ -70,19 +76,30 @@ export type PlayerEvent =
   | { type: 'probed'; epoch: number; alive: boolean; seen: Seen | null }
   | { type: 'move' }
   | { type: 'moved'; epoch: number; session: Session }
-  | { type: 'not-moved'; epoch: number; message: string }
+  | { type: 'replaced'; epoch: number; session: Session }
+  | { type: 'not-moved'; epoch: number; quality: string; message: string }
   | { type: 'tick' }
   | { type: 'hint' }
   | { type: 'choose'; choice: Choice }
+  | { type: 'quality'; quality: string }
   | { type: 'pause' }
   | { type: 'resume' }
   | { type: 'leave' };
 
+/** A session to leave, and what to take in its place while it plays on. */
+export interface Aim {
+  epoch: number;
+  left: Session;
+  protocol: Protocol;
+  quality: string;
+}
+
 export type Effect =
-  | { type: 'open-session'; epoch: number }
+  | { type: 'open-session'; epoch: number; quality: string }
   | { type: 'close-session'; session: Session }
   | { type: 'connect'; epoch: number; protocol: Protocol; session: Session }
-  | { type: 'hand-over'; epoch: number; session: Session }
+  | ({ type: 'hand-over' } & Aim)
+  | { type: 'keep'; quality: string }
   | { type: 'disconnect' }
   | { type: 'probe'; epoch: number; session: Session }
   | { type: 'look' };
@@ -115,11 +132,13 @@ export const LIMITS = {
   hintSpreadMs: 400,
 } as const;
 
-export function initial(choice: Choice, canWhep: boolean): State {
+export function initial(choice: Choice, canWhep: boolean, quality: string): State {
   return {
     phase: 'idle',
     epoch: 0,
     choice,
+    quality,
+    notice: '',
     canWhep,
     fallback: false,
     protocol: null,

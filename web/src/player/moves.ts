@@ -3,6 +3,7 @@
 
 import type { Session } from '../kit/types';
 import { LIMITS, type Effect, type Moment, type Phase, type Protocol, type State, type Step } from './model';
+import { aimOf } from './quality';
 
 /** How long before attempt n (0: at once): doubles up to a limit, spread so that viewers do not come together. */
 export function backoffMs(attempt: number, random: number, retryAfterS: number | null): number {
@@ -27,7 +28,7 @@ export function enter(state: State, phase: Phase, at: Moment, wakeInMs: number |
 
 export function ask(state: State, at: Moment): Step {
   const next = enter({ ...state, epoch: state.epoch + 1 }, 'asking', at, LIMITS.askMs);
-  return { state: next, effects: [{ type: 'open-session', epoch: next.epoch }] };
+  return { state: next, effects: [{ type: 'open-session', epoch: next.epoch, quality: aimOf(next) }] };
 }
 
 export function connect(state: State, session: Session, at: Moment): Step {
@@ -55,6 +56,20 @@ export function release(state: State): Step {
     state: { ...state, epoch: state.epoch + 1, session: null, protocol: null, linked: false },
     effects,
   };
+}
+
+/** Leaves the session and asks for another at once. */
+export function renew(state: State, at: Moment): Step {
+  const freed = release(state);
+  const asked = ask(freed.state, at);
+  return { state: asked.state, effects: [...freed.effects, ...asked.effects] };
+}
+
+/** Plays on while another session is opened and, where two can be at once, connected. */
+export function handOver(state: State): Step {
+  const { epoch, session: left, protocol } = state;
+  if (left === null || protocol === null) return stay(state);
+  return { state, effects: [{ type: 'hand-over', epoch, left, protocol, quality: aimOf(state) }] };
 }
 
 /** Gives this attempt up; the next one is a new session, at once or after a while. */

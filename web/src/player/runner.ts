@@ -6,11 +6,12 @@ import type { LiveEvent, Session } from '../kit/types';
 import { HandOver } from './hand-over';
 import { step } from './machine';
 import { initial, type Choice, type Effect, type PlayerEvent, type Protocol, type Seen, type State } from './model';
+import { SOURCE } from './quality';
 import { NOTHING_KNOWN, type Details, type Signals, type Transport } from './transport';
 import { describe, type Status } from './words';
 
 export interface Ports {
-  openSession: () => Promise<Session>;
+  openSession: (quality: string) => Promise<Session>;
   closeSession: (session: Session) => Promise<void>;
   /** The event as it is now; null when the portal does not answer. */
   look: () => Promise<LiveEvent | null>;
@@ -41,6 +42,7 @@ function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
 export const seenOf = (event: LiveEvent): Seen => ({
   state: event.state,
   flowing: event.stream?.flowing ?? null,
+  qualities: event.stream?.qualities ?? null,
 });
 
 export class Player {
@@ -56,8 +58,9 @@ export class Player {
     private readonly ports: Ports,
     choice: Choice,
     canWhep: boolean,
+    quality: string = SOURCE,
   ) {
-    const state = initial(choice, canWhep);
+    const state = initial(choice, canWhep, quality);
     this.snapshot = { state, status: describe(state), details: NOTHING_KNOWN, framesDecoded: 0, sessionsOpened: 0 };
     this.handOver = new HandOver(ports, {
       moved: (epoch, session, transport) => {
@@ -130,7 +133,7 @@ export class Player {
   private carryOut(effect: Effect, leaving: boolean): void {
     switch (effect.type) {
       case 'open-session':
-        void this.openSession(effect.epoch);
+        void this.openSession(effect.epoch, effect.quality);
         break;
       case 'close-session':
         void this.ports.closeSession(effect.session);
@@ -139,7 +142,10 @@ export class Player {
         this.connect(effect.epoch, effect.protocol, effect.session);
         break;
       case 'hand-over':
-        void this.handOver.begin(effect.epoch, effect.session);
+        void this.handOver.begin(effect);
+        break;
+      case 'keep':
+        this.handOver.keep(effect.quality);
         break;
       case 'disconnect':
         this.handOver.abandon(leaving);
@@ -158,9 +164,9 @@ export class Player {
     }
   }
 
-  private async openSession(epoch: number): Promise<void> {
+  private async openSession(epoch: number, quality: string): Promise<void> {
     try {
-      const session = await this.ports.openSession();
+      const session = await this.ports.openSession(quality);
       this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
       this.send({ type: 'opened', epoch, session });
     } catch (thrown) {
@@ -169,11 +175,15 @@ export class Player {
     }
   }
 
-  /** The new edge plays already; the old one is let go of. */
-  private moved(epoch: number, session: Session, transport: Transport): void {
+  /** The new transport plays already, and the old one is let go of; or there is none yet. */
+  private moved(epoch: number, session: Session, transport: Transport | null): void {
+    this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
+    if (transport === null) {
+      this.send({ type: 'replaced', epoch, session });
+      return;
+    }
     const old = this.transport;
     this.transport = transport;
-    this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
     this.send({ type: 'moved', epoch, session });
     old?.close(false);
   }

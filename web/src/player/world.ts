@@ -21,16 +21,19 @@ export class World {
   /** What the portal's answer to the next sessions waits for. */
   answer: Promise<void> = Promise.resolve();
   samples = true;
+  qualities: string[] | undefined;
+  /** The quality of every session, where the portal does not give what is asked for. */
+  gives: string | null = null;
   private frames = 0;
 
   readonly ports: Ports = {
-    openSession: () => {
+    openSession: (quality) => {
       const refusal = this.refuseOnce;
       this.refuseOnce = null;
       if (refusal) return Promise.reject(refusal);
       this.opened += 1;
       this.edgeAlive = true;
-      const session = this.session(this.opened);
+      const session = { ...this.session(this.opened), quality: this.gives ?? quality };
       return this.answer.then(() => session);
     },
     closeSession: (session) => {
@@ -69,7 +72,7 @@ export class World {
   }
 
   event(): LiveEvent {
-    const stream = { flowing: this.flowing, protocol: 'rtmp', video: 'h264', audio: 'aac', width: 1280, height: 720, transcoding: '', error: '', mbps: 2, viewers: 1 };
+    const stream = { flowing: this.flowing, protocol: 'rtmp', video: 'h264', audio: 'aac', width: 1280, height: 720, transcoding: '', error: '', mbps: 2, viewers: 1, ...(this.qualities && { qualities: this.qualities }) };
     return { id: 'ev', provider_id: 'p', provider_name: 'P', title: 'T', description: '', starts_at: '', ends_at: '', state: 'live', version: 1, stream };
   }
 }
