@@ -9,6 +9,7 @@ import './styles/discover.css';
 import './styles/player.css';
 import './styles/studio.css';
 import './styles/network.css';
+import './styles/network-tables.css';
 
 account.load();
 const root = document.getElementById('root');

@@ -47,7 +47,7 @@ describe('errors', () => {
   test('the portal’s own words come through', async () => {
     const body = { code: 'umbel.no_capacity', message: 'No edge has room.', details: { node: 'pe4' } };
     const { api } = portal(json(503, body, { 'Retry-After': '5' }));
-    expect(await failure(api.openSession('ev', null))).toMatchObject({
+    expect(await failure(api.openSession('ev', null, null))).toMatchObject({
       status: 503, code: 'umbel.no_capacity', message: 'No edge has room.', details: { node: 'pe4' }, retryAfterS: 5,
     });
   });
@@ -102,7 +102,7 @@ describe('the sign-in', () => {
 
   test('watching does without', async () => {
     const { api, header } = portal(json(201, { id: 's1' }));
-    expect(await api.openSession('ev', 'pe4')).toMatchObject({ id: 's1' });
+    expect(await api.openSession('ev', 'pe4', null)).toMatchObject({ id: 's1' });
     expect(header(0, 'Authorization')).toBeNull();
   });
 });
@@ -110,9 +110,16 @@ describe('the sign-in', () => {
 describe('requests', () => {
   test('ids are escaped, the access node is passed on', async () => {
     const { api, sent } = portal(json(201, { id: 's1' }));
-    await api.openSession('a/b', 'pe4');
+    await api.openSession('a/b', 'pe4', null);
     expect(sent[0]?.url).toBe('/api/v1/events/a%2Fb/sessions');
     expect(sent[0]?.init.body).toBe('{"access_node":"pe4"}');
+  });
+
+  test('a quality is named where it is not the source', async () => {
+    const { api, sent } = portal(json(201, { id: 's1' }), json(201, { id: 's2' }));
+    await api.openSession('ev', null, '360p');
+    await api.openSession('ev', null, null);
+    expect(sent.map((one) => one.init.body)).toEqual(['{"quality":"360p"}', '{}']);
   });
 
   test('a session is closed with its own token, outliving the page, whatever the answer', async () => {

@@ -156,11 +156,11 @@ export function createApi(options: ApiOptions) {
     ingest: (eventId: string) => read<Ingest>(`${event(eventId)}/ingest`, { method: 'POST' }),
     rotateKey: (eventId: string) =>
       read<{ stream_key: string }>(`${event(eventId)}/stream-key`, { method: 'POST' }),
-    /** Watching needs no account, so a stale sign-in cannot stand in the way either. */
-    openSession: (eventId: string, accessNode: string | null) =>
+    /** Watching needs no account, so a stale sign-in cannot stand in the way either. No quality is the source's. */
+    openSession: (eventId: string, accessNode: string | null, quality: string | null) =>
       read<Session>(`${event(eventId)}/sessions`, {
         method: 'POST',
-        json: accessNode === null ? {} : { access_node: accessNode },
+        json: { ...(accessNode !== null && { access_node: accessNode }), ...(quality !== null && { quality }) },
         bearer: null,
       }),
     /** Survives the page: used on pagehide. Never fails, the portal forgets idle sessions by itself. */

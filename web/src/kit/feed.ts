@@ -1,5 +1,5 @@
 // What changes at the portal, as it changes: one EventSource for the whole page (browsers allow few
-// connections to a host), open only while someone listens and the page is seen.
+// connections to a host), open only while someone listens who needs it: in a hidden page, whoever said so.
 
 import { account } from './account';
 
@@ -10,6 +10,16 @@ export interface Change {
 
 type Listener = (change: Change) => void;
 
+export interface Terms {
+  /** Is told in a hidden page too, and keeps the connection open for it. */
+  whileHidden?: boolean;
+}
+
+interface Follower {
+  listener: Listener;
+  whileHidden: boolean;
+}
+
 /** Sent to every listener when changes may have been missed: read the state anew. */
 export const MISSED: Change = { kind: 'reset', subject: '' };
 
@@ -19,10 +29,18 @@ const KINDS = [
   'drain',
 ];
 const REOPEN_MS = 3000;
+/**
+ * A connection that says nothing for so long is taken for dead and made anew. One whose other end went
+ * away without a word fails never, nor does one that waits for a free connection of the browser, and
+ * the comments that keep it alive are not shown to us.
+ */
+export const QUIET_MS = 45_000;
+const QUIET_SPREAD_MS = 15_000;
 
-const listeners = new Set<Listener>();
+const followers = new Set<Follower>();
 let source: EventSource | null = null;
 let reopen: ReturnType<typeof setTimeout> | undefined;
+let quiet: ReturnType<typeof setTimeout> | undefined;
 
 export function readChange(kind: string, data: string): Change {
   try {
@@ -36,29 +54,49 @@ export function readChange(kind: string, data: string): Change {
   }
 }
 
+/** Who is told now. The others of a hidden page hear that they missed something when it is shown. */
+const present = (): Follower[] => [...followers].filter((one) => one.whileHidden || !document.hidden);
+
 function tell(change: Change): void {
-  for (const listener of [...listeners]) listener(change);
+  for (const { listener } of present()) listener(change);
 }
 
 function close(): void {
   clearTimeout(reopen);
+  clearTimeout(quiet);
   source?.close();
   source = null;
 }
 
+function renew(): void {
+  close();
+  open();
+  tell(MISSED);
+}
+
+/** Something was heard: the connection is alive. */
+function heard(): void {
+  clearTimeout(quiet);
+  quiet = setTimeout(renew, QUIET_MS + Math.random() * QUIET_SPREAD_MS);
+}
+
 function open(): void {
-  if (source !== null || listeners.size === 0 || document.hidden) return;
+  if (source !== null || present().length === 0) return;
   const token = account.token();
   // A browser's EventSource cannot send a header.
   const opened = new EventSource(token === null ? URL : `${URL}?access_token=${token}`);
   let lost = false;
+  clearTimeout(reopen);
   source = opened;
+  heard();
   for (const kind of KINDS) {
     opened.addEventListener(kind, (message) => {
+      heard();
       tell(readChange(kind, String((message as MessageEvent).data)));
     });
   }
   opened.onopen = () => {
+    heard();
     if (lost) tell(MISSED);
     lost = false;
   };
@@ -67,39 +105,35 @@ function open(): void {
     // The browser retries a broken connection by itself, but not a refused one.
     if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
     close();
-    reopen = setTimeout(() => {
-      open();
-      tell(MISSED);
-    }, REOPEN_MS);
+    reopen = setTimeout(renew, REOPEN_MS);
   };
 }
 
+/** Open while there is someone to tell. */
+function settle(): void {
+  if (present().length > 0) open();
+  else close();
+}
+
 function onVisibility(): void {
-  if (document.hidden) {
-    close();
-  } else if (listeners.size > 0) {
-    open();
-    tell(MISSED);
-  }
+  settle();
+  if (!document.hidden) tell(MISSED);
 }
 
 // Who signed in is told more.
 account.subscribe(() => {
-  if (source === null) return;
-  close();
-  open();
-  tell(MISSED);
+  if (source !== null) renew();
 });
 
 /** Calls back on every change until the returned function is called. */
-export function follow(listener: Listener): () => void {
-  if (listeners.size === 0) document.addEventListener('visibilitychange', onVisibility);
-  listeners.add(listener);
-  open();
+export function follow(listener: Listener, { whileHidden = false }: Terms = {}): () => void {
+  const follower: Follower = { listener, whileHidden };
+  if (followers.size === 0) document.addEventListener('visibilitychange', onVisibility);
+  followers.add(follower);
+  settle();
   return () => {
-    listeners.delete(listener);
-    if (listeners.size > 0) return;
-    document.removeEventListener('visibilitychange', onVisibility);
-    close();
+    followers.delete(follower);
+    settle();
+    if (followers.size === 0) document.removeEventListener('visibilitychange', onVisibility);
   };
 }

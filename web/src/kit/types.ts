@@ -14,6 +14,8 @@ export interface StreamStatus {
   error: string;
   mbps: number;
   viewers: number;
+  /** What viewers may ask for, best first, beginning with "source"; absent where there is no choice. */
+  qualities?: string[];
 }
 
 export interface LiveEvent {
@@ -50,6 +52,8 @@ export interface Session {
   hls: string;
   token: string;
   expires_at: string;
+  /** What it is of; absent where there is no choice. */
+  quality?: string;
 }
 
 export interface Ingest {

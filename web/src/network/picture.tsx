@@ -22,7 +22,12 @@ export interface Picture {
 
 const RADIUS = 26;
 const FLOW_ASIDE = 8;
-const ROLES: Readonly<Record<string, string>> = { acquirer: 'acquirer', forwarder: 'forwarder', edge: 'edge' };
+const ROLES: Readonly<Record<string, string>> = {
+  acquirer: 'acquirer',
+  forwarder: 'forwarder',
+  edge: 'edge',
+  transcoder: 'transcoder',
+};
 
 /** The element's width, as it changes. */
 function useWidth(): [(element: HTMLDivElement | null) => void, number] {

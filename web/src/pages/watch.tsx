@@ -8,10 +8,11 @@ import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { throttle } from '../kit/throttle';
 import type { LiveEvent } from '../kit/types';
-import { createPlayer, exposeHook, initialChoice, keepChoice } from '../player/browser';
-import type { Choice } from '../player/machine';
+import { createPlayer, exposeHook, keepChoice, keepQuality, wishesOf } from '../player/browser';
+import { heedDrain } from '../player/drain';
+import type { Choice } from '../player/model';
 import type { Player } from '../player/runner';
-import { Facts, ProtocolChoice, StatusLine } from '../player/panel';
+import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/panel';
 import { Stage } from '../player/stage';
 import { useLive, useNow } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
@@ -21,7 +22,6 @@ const KINDS = ['event', 'session', 'stream'];
 const HINTS = ['event', 'tree', 'function', 'session', 'stream'];
 const HINT_EVERY_MS = 1000;
 const POLL_MS = 10_000;
-const MOVE_SPREAD_MS = 2000;
 
 /** A player for as long as this page is shown; it comes back with the page from the browser's cache. */
 function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Player | null {
@@ -31,23 +31,15 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
 
   useEffect(() => {
     if (eventId === null || video === null) return undefined;
-    const node = new URLSearchParams(location.search).get('node');
-    const created = createPlayer(eventId, node, video, initialChoice(location.search));
+    const created = createPlayer(eventId, video, wishesOf(eventId, location.search));
     const hide = exposeHook(created);
     const hint = throttle(() => {
       created.send({ type: 'hint' });
     }, HINT_EVERY_MS);
-    let moving: ReturnType<typeof setTimeout> | undefined;
     const unfollow = follow((change) => {
       if (HINTS.includes(change.kind)) hint();
-      if (change.kind === 'drain' && created.get().state.session?.edge === change.subject) {
-        clearTimeout(moving);
-        // Not all of an edge's viewers in one instant.
-        moving = setTimeout(() => {
-          created.send({ type: 'move' });
-        }, Math.random() * MOVE_SPREAD_MS);
-      }
     });
+    const unheed = heedDrain(created);
     const leave = (): void => {
       created.stop();
     };
@@ -64,7 +56,7 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
       window.removeEventListener('pageshow', back);
       window.removeEventListener('online', hint);
       unfollow();
-      clearTimeout(moving);
+      unheed();
       hint.cancel();
       created.stop();
       hide();
@@ -127,15 +119,25 @@ export default function Watch({ eventId }: { eventId: string }) {
     keepChoice(choice);
     player?.send({ type: 'choose', choice });
   };
+  const chooseQuality = (quality: string): void => {
+    keepQuality(eventId, quality);
+    player?.send({ type: 'quality', quality });
+  };
+  const heightPx = event.stream?.height ?? 0;
   return (
     <div className="page watch">
       <Stage event={event} player={player} video={video} onVideo={setVideo} />
       <div className="under">
-        {player && <StatusLine player={player} />}
-        {player && <ProtocolChoice player={player} onChoose={choose} />}
+        {player && <StatusLine player={player} heightPx={heightPx} />}
+        {player && (
+          <div className="choices">
+            <QualityChoice player={player} heightPx={heightPx} onChoose={chooseQuality} />
+            <ProtocolChoice player={player} onChoose={choose} />
+          </div>
+        )}
       </div>
       <About event={event} />
-      {player && <Facts player={player} />}
+      {player && <Facts player={player} heightPx={heightPx} />}
     </div>
   );
 }

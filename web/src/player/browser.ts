@@ -3,7 +3,8 @@
 import { api } from '../kit/portal';
 import type { Session } from '../kit/types';
 import { connectHls } from './hls';
-import type { Choice, Phase, Protocol } from './machine';
+import type { Choice, Phase, Protocol } from './model';
+import { qualityOf, SOURCE } from './quality';
 import { Player, type Ports } from './runner';
 import { ALIVE_MS, type Details } from './transport';
 import { connectWhep } from './whep';
@@ -21,28 +22,49 @@ async function alive(session: Session): Promise<boolean> {
   }
 }
 
-export function createPlayer(eventId: string, accessNode: string | null, video: HTMLVideoElement, choice: Choice): Player {
+/** What a viewer comes with: where they are, and what they chose. */
+export interface Wishes {
+  node: string | null;
+  choice: Choice;
+  quality: string;
+}
+
+export function createPlayer(eventId: string, video: HTMLVideoElement, wishes: Wishes): Player {
   const ports: Ports = {
-    openSession: () => api.openSession(eventId, accessNode),
+    openSession: (quality) => api.openSession(eventId, wishes.node, quality === SOURCE ? null : quality),
     closeSession: api.closeSession,
     look: () => api.event(eventId).catch(() => null),
     alive,
-    connect: (protocol, session, signals) =>
-      (protocol === 'whep' ? connectWhep : connectHls)(session, video, signals),
+    connect: (protocol, session, signals, answerMs) =>
+      (protocol === 'whep' ? connectWhep : connectHls)(session, video, signals, answerMs),
     nowMs: () => performance.now(),
     random: Math.random,
   };
-  return new Player(ports, choice, 'RTCPeerConnection' in window);
+  return new Player(ports, wishes.choice, 'RTCPeerConnection' in window, wishes.quality);
 }
 
 const isChoice = (value: string | null): value is Choice => value === 'auto' || value === 'whep' || value === 'hls';
 
 /** `?protocol=` for this visit, else what the viewer chose last, else auto. */
-export function initialChoice(search: string): Choice {
-  const forced = new URLSearchParams(search).get('protocol');
+function initialChoice(query: URLSearchParams): Choice {
+  const forced = query.get('protocol');
   if (isChoice(forced)) return forced;
   const kept = localStorage.getItem(CHOICE_KEY);
   return isChoice(kept) ? kept : 'auto';
+}
+
+const qualityKey = (eventId: string): string => `umbel.quality.${eventId}`;
+
+/** The page's address (`?node=`, `?protocol=`, `?quality=`) first, then what was chosen before. */
+export function wishesOf(eventId: string, search: string): Wishes {
+  const query = new URLSearchParams(search);
+  const quality = query.get('quality') ?? sessionStorage.getItem(qualityKey(eventId)) ?? SOURCE;
+  return { node: query.get('node'), choice: initialChoice(query), quality };
+}
+
+/** For this page as long as its tab is there: what one line can carry another may not. */
+export function keepQuality(eventId: string, quality: string): void {
+  sessionStorage.setItem(qualityKey(eventId), quality);
 }
 
 export function keepChoice(choice: Choice): void {
@@ -55,11 +77,13 @@ export interface PlayerHook {
   readonly status: string;
   readonly protocol: Protocol | null;
   readonly edge: string | null;
+  readonly quality: string | null;
   readonly sessionId: string | null;
   readonly framesDecoded: number;
   readonly sessionsOpened: number;
   readonly attempt: number;
   readonly trouble: string;
+  readonly notice: string;
   readonly details: Details;
 }
 
@@ -75,11 +99,13 @@ export function exposeHook(player: Player): () => void {
     get status() { return player.get().status.text; },
     get protocol() { return player.get().state.protocol; },
     get edge() { return player.get().state.session?.edge ?? null; },
+    get quality() { const { session } = player.get().state; return session && qualityOf(session); },
     get sessionId() { return player.get().state.session?.id ?? null; },
     get framesDecoded() { return player.get().framesDecoded; },
     get sessionsOpened() { return player.get().sessionsOpened; },
     get attempt() { return player.get().state.attempt; },
     get trouble() { return player.get().state.trouble; },
+    get notice() { return player.get().state.notice; },
     get details() { return player.get().details; },
   });
   window.umbelPlayer = hook;

@@ -4,7 +4,7 @@ import type Hls from 'hls.js';
 import type { ErrorData, HlsConfig, LoadPolicy } from 'hls.js';
 
 import type { Session } from '../kit/types';
-import { NOTHING_KNOWN, type Details, type Signals, type Transport } from './transport';
+import { NOTHING_KNOWN, type Connector, type Details } from './transport';
 
 const once = { maxNumRetry: 1, retryDelayMs: 300, maxRetryDelayMs: 300 };
 
@@ -36,7 +36,7 @@ function isHttpError(data: ErrorData): boolean {
   return data.response !== undefined && data.response.code !== undefined && data.response.code >= 400;
 }
 
-export function connectHls(session: Session, video: HTMLVideoElement, signals: Signals): Transport {
+export const connectHls: Connector = (session, video, signals) => {
   let hls: Hls | null = null;
   let closed = false;
   let recovered = false;
@@ -115,4 +115,4 @@ export function connectHls(session: Session, video: HTMLVideoElement, signals: S
       hls?.destroy();
     },
   };
-}
+};

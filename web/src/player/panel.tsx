@@ -3,22 +3,58 @@
 import { useId, useSyncExternalStore, type ReactNode } from 'react';
 
 import { formatLatency, formatMbps } from '../kit/format';
-import type { Choice } from './machine';
+import type { Choice } from './model';
+import { offeredBy, qualityName, qualityOf, shownQuality } from './quality';
 import type { Player, Snapshot } from './runner';
-import { PROTOCOL_NAMES } from './words';
+import { describeQuality, PROTOCOL_NAMES } from './words';
 
 export function useSnapshot(player: Player): Snapshot {
   return useSyncExternalStore(player.subscribe, player.get);
 }
 
 /** Changes are read out politely; the numbers elsewhere are not. */
-export function StatusLine({ player }: { player: Player }) {
-  const { status } = useSnapshot(player);
+export function StatusLine({ player, heightPx }: { player: Player; heightPx: number }) {
+  const { state, status } = useSnapshot(player);
   return (
-    <p className={`status status-${status.mood}`} role="status" aria-live="polite">
-      <span className="status-dot" aria-hidden="true" />
-      <span data-testid="status">{status.text}</span>
-    </p>
+    <div>
+      <p className={`status status-${status.mood}`} role="status" aria-live="polite">
+        <span className="status-dot" aria-hidden="true" />
+        <span data-testid="status">{status.text}</span>
+      </p>
+      <p className="status-more" role="status" aria-live="polite" data-testid="quality-status">
+        {describeQuality(state, heightPx)}
+      </p>
+    </div>
+  );
+}
+
+interface SegmentsProps<T extends string> {
+  legend: string;
+  items: readonly { value: T; label: string }[];
+  chosen: T;
+  onChoose: (value: T) => void;
+}
+
+function Segments<T extends string>({ legend, items, chosen, onChoose }: SegmentsProps<T>) {
+  const name = useId();
+  return (
+    <fieldset className="segments">
+      <legend className="visually-hidden">{legend}</legend>
+      {items.map(({ value, label }) => (
+        <label key={value}>
+          <input
+            type="radio"
+            name={name}
+            value={value}
+            checked={chosen === value}
+            onChange={() => {
+              onChoose(value);
+            }}
+          />
+          <span>{label}</span>
+        </label>
+      ))}
+    </fieldset>
   );
 }
 
@@ -30,26 +66,22 @@ const CHOICES: readonly { value: Choice; label: string }[] = [
 
 export function ProtocolChoice({ player, onChoose }: { player: Player; onChoose: (choice: Choice) => void }) {
   const { choice } = useSnapshot(player).state;
-  const name = useId();
-  return (
-    <fieldset className="segments">
-      <legend className="visually-hidden">Protocol</legend>
-      {CHOICES.map((item) => (
-        <label key={item.value}>
-          <input
-            type="radio"
-            name={name}
-            value={item.value}
-            checked={choice === item.value}
-            onChange={() => {
-              onChoose(item.value);
-            }}
-          />
-          <span>{item.label}</span>
-        </label>
-      ))}
-    </fieldset>
-  );
+  return <Segments legend="Protocol" items={CHOICES} chosen={choice} onChoose={onChoose} />;
+}
+
+interface QualityChoiceProps {
+  player: Player;
+  heightPx: number;
+  onChoose: (quality: string) => void;
+}
+
+/** Nothing, where there is nothing to choose. */
+export function QualityChoice({ player, heightPx, onChoose }: QualityChoiceProps) {
+  const { state } = useSnapshot(player);
+  const offered = offeredBy(state.seen);
+  if (offered.length < 2) return null;
+  const items = offered.map((value) => ({ value, label: qualityName(value, heightPx) }));
+  return <Segments legend="Quality" items={items} chosen={shownQuality(state)} onChoose={onChoose} />;
 }
 
 function Fact({ name, children, note }: { name: string; children: ReactNode; note?: string }) {
@@ -66,7 +98,7 @@ function Fact({ name, children, note }: { name: string; children: ReactNode; not
 
 const or = <T,>(value: T | null, words: (value: T) => string): string => (value === null ? '–' : words(value));
 
-export function Facts({ player }: { player: Player }) {
+export function Facts({ player, heightPx }: { player: Player; heightPx: number }) {
   const { state, details, sessionsOpened } = useSnapshot(player);
   const size = details.width && details.height ? `${String(details.width)} × ${String(details.height)}` : '–';
   const rate = or(details.framesPerS, (fps) => `${String(Math.round(fps))} fps`);
@@ -78,6 +110,7 @@ export function Facts({ player }: { player: Player }) {
         <Fact name="Protocol" note={state.fallback ? 'WebRTC did not get through' : ''}>
           {or(state.protocol, (protocol) => PROTOCOL_NAMES[protocol])}
         </Fact>
+        <Fact name="Quality">{or(state.session, (session) => qualityName(qualityOf(session), heightPx))}</Fact>
         <Fact name="Latency" note={details.latencyNote}>
           {or(details.latencyS, formatLatency)}
         </Fact>

@@ -3,28 +3,22 @@
 
 import { asApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
-import {
-  initial,
-  LIMITS,
-  step,
-  type Choice,
-  type Effect,
-  type PlayerEvent,
-  type Protocol,
-  type Seen,
-  type State,
-} from './machine';
+import { HandOver } from './hand-over';
+import { step } from './machine';
+import { initial, type Choice, type Effect, type PlayerEvent, type Protocol, type Seen, type State } from './model';
+import { SOURCE } from './quality';
 import { NOTHING_KNOWN, type Details, type Signals, type Transport } from './transport';
 import { describe, type Status } from './words';
 
 export interface Ports {
-  openSession: () => Promise<Session>;
+  openSession: (quality: string) => Promise<Session>;
   closeSession: (session: Session) => Promise<void>;
   /** The event as it is now; null when the portal does not answer. */
   look: () => Promise<LiveEvent | null>;
   /** Does the edge answer at all? */
   alive: (session: Session) => Promise<boolean>;
-  connect: (protocol: Protocol, session: Session, signals: Signals) => Transport;
+  /** `answerMs`: how long the edge may take to answer, where that is not as usual. */
+  connect: (protocol: Protocol, session: Session, signals: Signals, answerMs?: number) => Transport;
   nowMs: () => number;
   random: () => number;
 }
@@ -48,28 +42,35 @@ function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
 export const seenOf = (event: LiveEvent): Seen => ({
   state: event.state,
   flowing: event.stream?.flowing ?? null,
+  qualities: event.stream?.qualities ?? null,
 });
 
 export class Player {
   private snapshot: Snapshot;
   private transport: Transport | null = null;
   private timer: ReturnType<typeof setInterval> | null = null;
-  private sampling = false;
+  /** What is asked for its numbers just now. */
+  private sampling: Transport | null = null;
+  private readonly handOver: HandOver;
   private readonly listeners = new Set<() => void>();
 
   constructor(
     private readonly ports: Ports,
     choice: Choice,
     canWhep: boolean,
+    quality: string = SOURCE,
   ) {
-    const state = initial(choice, canWhep);
+    const state = initial(choice, canWhep, quality);
     this.snapshot = { state, status: describe(state), details: NOTHING_KNOWN, framesDecoded: 0, sessionsOpened: 0 };
+    this.handOver = new HandOver(ports, {
+      moved: (epoch, session, transport) => {
+        this.moved(epoch, session, transport);
+      },
+      send: (event) => {
+        this.send(event);
+      },
+    });
   }
-
-  private beginning = false;
-  private giveUp: ReturnType<typeof setTimeout> | undefined;
-  /** A second transport that is being set up while the first goes on. */
-  private handOver: { session: Session; transport: Transport } | null = null;
 
   readonly get = (): Snapshot => this.snapshot;
 
@@ -117,22 +118,22 @@ export class Player {
   private async sample(): Promise<void> {
     const { transport } = this;
     const { epoch } = this.snapshot.state;
-    if (transport === null || this.sampling) return;
-    this.sampling = true;
+    if (transport === null || this.sampling === transport) return;
+    this.sampling = transport;
     try {
       const { progress, framesDecoded, details } = await transport.sample();
       if (transport !== this.transport) return;
       this.publish({ framesDecoded, details });
       if (progress > 0) this.send({ type: 'progress', epoch, value: progress });
     } finally {
-      this.sampling = false;
+      if (this.sampling === transport) this.sampling = null;
     }
   }
 
   private carryOut(effect: Effect, leaving: boolean): void {
     switch (effect.type) {
       case 'open-session':
-        void this.openSession(effect.epoch);
+        void this.openSession(effect.epoch, effect.quality);
         break;
       case 'close-session':
         void this.ports.closeSession(effect.session);
@@ -141,10 +142,13 @@ export class Player {
         this.connect(effect.epoch, effect.protocol, effect.session);
         break;
       case 'hand-over':
-        void this.begin(effect.epoch);
+        void this.handOver.begin(effect);
+        break;
+      case 'keep':
+        this.handOver.keep(effect.quality);
         break;
       case 'disconnect':
-        this.abandon(leaving);
+        this.handOver.abandon(leaving);
         this.transport?.close(leaving);
         this.transport = null;
         this.publish({ details: NOTHING_KNOWN });
@@ -160,9 +164,9 @@ export class Player {
     }
   }
 
-  private async openSession(epoch: number): Promise<void> {
+  private async openSession(epoch: number, quality: string): Promise<void> {
     try {
-      const session = await this.ports.openSession();
+      const session = await this.ports.openSession(quality);
       this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
       this.send({ type: 'opened', epoch, session });
     } catch (thrown) {
@@ -171,63 +175,21 @@ export class Player {
     }
   }
 
-  /** Make before break: the old edge is let go of when the new one's media path is up. */
-  private async begin(epoch: number): Promise<void> {
-    if (this.beginning || this.handOver) return;
-    this.beginning = true;
-    const session = await this.ports.openSession().catch(() => null);
-    this.beginning = false;
-    if (session === null) return;
-    const { state } = this.snapshot;
-    if (state.epoch !== epoch || state.session === null || state.session.edge === session.edge) {
-      void this.ports.closeSession(session);
+  /** The new transport plays already, and the old one is let go of; or there is none yet. */
+  private moved(epoch: number, session: Session, transport: Transport | null): void {
+    this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
+    if (transport === null) {
+      this.send({ type: 'replaced', epoch, session });
       return;
     }
-    this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
-    let current = epoch;
-    const transport = this.ports.connect('whep', session, {
-      linked: () => {
-        if (this.handOver?.session !== session) return;
-        current = epoch + 1;
-        this.complete(epoch);
-      },
-      shaky: () => {
-        if (this.handOver?.session !== session) this.send({ type: 'shaky', epoch: current });
-      },
-      lost: (reason, message, retryAfterS) => {
-        if (this.handOver?.session === session) this.abandon(false);
-        else this.send({ type: 'lost', epoch: current, reason, message, retryAfterS });
-      },
-    });
-    this.handOver = { session, transport };
-    this.giveUp = setTimeout(() => {
-      this.abandon(false);
-    }, LIMITS.linkMs.whep);
-  }
-
-  private complete(epoch: number): void {
-    if (this.handOver === null) return;
-    const { session, transport } = this.handOver;
     const old = this.transport;
-    clearTimeout(this.giveUp);
-    this.handOver = null;
     this.transport = transport;
     this.send({ type: 'moved', epoch, session });
     old?.close(false);
   }
 
-  /** The old edge stays, or is lost for another reason. */
-  private abandon(leaving: boolean): void {
-    if (this.handOver === null) return;
-    const { session, transport } = this.handOver;
-    clearTimeout(this.giveUp);
-    this.handOver = null;
-    transport.close(leaving);
-    void this.ports.closeSession(session);
-  }
-
   private connect(epoch: number, protocol: Protocol, session: Session): void {
-    this.abandon(false);
+    this.handOver.abandon(false);
     this.transport?.close(false);
     this.transport = this.ports.connect(protocol, session, {
       linked: () => {

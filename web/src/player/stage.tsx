@@ -8,7 +8,7 @@ import { useNow } from '../ui/hooks';
 import { Icon, type IconName } from '../ui/icons';
 import { Poster } from '../ui/mark';
 import { useSnapshot } from './panel';
-import type { Phase } from './machine';
+import type { Phase } from './model';
 import type { Player } from './runner';
 
 const VOLUME_STEP = 0.1;

@@ -1,7 +1,7 @@
 // What the player asks of a way to get pictures. Two exist: whep.ts and hls.ts.
 
 import type { Session } from '../kit/types';
-import type { LossReason } from './machine';
+import type { LossReason } from './model';
 
 /** Numbers for the details panel; null where they are not known. */
 export interface Details {
@@ -40,7 +40,8 @@ export interface Transport {
   close: (leaving: boolean) => void;
 }
 
-export type Connector = (session: Session, video: HTMLVideoElement, signals: Signals) => Transport;
+/** `answerMs`: how long the edge may take to answer, where that is not as usual. */
+export type Connector = (session: Session, video: HTMLVideoElement, signals: Signals, answerMs?: number) => Transport;
 
 export const NOTHING_KNOWN: Details = {
   latencyS: null,

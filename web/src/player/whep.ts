@@ -3,7 +3,7 @@
 
 import { parseRetryAfter } from '../kit/api';
 import type { Session } from '../kit/types';
-import { ALIVE_MS, type Signals, type Transport } from './transport';
+import { ALIVE_MS, type Connector } from './transport';
 import { detailsOf, progressOf, readStats, type Reading } from './whep-stats';
 
 const ANSWER_MS = 3000;
@@ -19,12 +19,17 @@ class Refused extends Error {
   }
 }
 
-async function exchange(session: Session, offer: string): Promise<{ answer: string; resource: string | null }> {
+interface Accepted {
+  answer: string;
+  resource: string | null;
+}
+
+async function exchange(session: Session, offer: string, answerMs: number): Promise<Accepted> {
   const response = await fetch(session.whep, {
     method: 'POST',
     headers: { 'Content-Type': 'application/sdp', Authorization: `Bearer ${session.token}` },
     body: offer,
-    signal: AbortSignal.timeout(ANSWER_MS),
+    signal: AbortSignal.timeout(answerMs),
   });
   if (!response.ok) {
     const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), Date.now());
@@ -60,7 +65,7 @@ async function isKnown(session: Session, resource: string, sdp: string): Promise
   }
 }
 
-export function connectWhep(session: Session, video: HTMLVideoElement, signals: Signals): Transport {
+export const connectWhep: Connector = (session, video, signals, answerMs = ANSWER_MS) => {
   const peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   const stream = new MediaStream();
   let resource: string | null = null;
@@ -91,7 +96,7 @@ export function connectWhep(session: Session, video: HTMLVideoElement, signals: 
 
   async function begin(): Promise<void> {
     await peer.setLocalDescription();
-    const got = await exchange(session, peer.localDescription?.sdp ?? '');
+    const got = await exchange(session, peer.localDescription?.sdp ?? '', answerMs);
     resource = got.resource;
     if (closed) {
       if (resource) goodbye(session, resource, false);
@@ -130,4 +135,4 @@ export function connectWhep(session: Session, video: HTMLVideoElement, signals: 
       if (resource) goodbye(session, resource, leaving);
     },
   };
-}
+};

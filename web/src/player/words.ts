@@ -1,6 +1,8 @@
 // The machine's state in words a viewer understands: the status line, read out by screen readers.
 
-import { pickProtocol, type Protocol, type State } from './machine';
+import type { Protocol, State } from './model';
+import { pickProtocol } from './moves';
+import { isOff, qualityName } from './quality';
 
 export const PROTOCOL_NAMES: Readonly<Record<Protocol, string>> = { whep: 'WebRTC', hls: 'HLS' };
 
@@ -49,4 +51,10 @@ export function describe(state: State): Status {
     case 'missing':
       return { text: 'There is no such event', mood: 'bad' };
   }
+}
+
+/** What becomes of the viewer's choice of quality; empty when it plays. */
+export function describeQuality(state: State, heightPx: number): string {
+  const isChanging = state.phase === 'playing' && isOff(state);
+  return isChanging ? `Changing to ${qualityName(state.quality, heightPx)}` : state.notice;
 }

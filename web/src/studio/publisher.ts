@@ -1,7 +1,7 @@
 // WHIP from this browser: one offer to the acquirer, H.264 first, again after a loss until stopped.
 
 import { parseRetryAfter } from '../kit/api';
-import { backoffMs } from '../player/machine';
+import { backoffMs } from '../player/moves';
 
 export type OnAir =
   | { state: 'off' }

@@ -1,0 +1,114 @@
+// Make before break: another session, and by WebRTC another transport, set up while the first goes on.
+// In: which session to leave for what. Out: what takes over, or why nothing does; never neither of them.
+
+import { asApiError } from '../kit/api';
+import type { Session } from '../kit/types';
+import { LIMITS, type Aim, type PlayerEvent } from './model';
+import { qualityOf } from './quality';
+import type { Ports } from './runner';
+import type { Signals, Transport } from './transport';
+
+interface Pending extends Aim {
+  session: Session | null;
+  transport: Transport | null;
+}
+
+export interface Outcome {
+  /** No transport: HLS has the one media element to itself, and connects when the old one is gone. */
+  moved: (epoch: number, session: Session, transport: Transport | null) => void;
+  send: (event: PlayerEvent) => void;
+}
+
+export class HandOver {
+  private pending: Pending | null = null;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    private readonly ports: Ports,
+    private readonly outcome: Outcome,
+  ) {}
+
+  /** Takes the place of one that is under way to another quality. */
+  async begin(aim: Aim): Promise<void> {
+    if (this.pending?.quality === aim.quality) return;
+    this.abandon(false);
+    const mine: Pending = { ...aim, session: null, transport: null };
+    this.pending = mine;
+    this.limit(mine, LIMITS.askMs, 'The portal opened no session in time.');
+    let session: Session;
+    try {
+      session = await this.ports.openSession(aim.quality);
+    } catch (thrown) {
+      this.fail(mine, asApiError(thrown).message);
+      return;
+    }
+    if (this.pending !== mine) {
+      void this.ports.closeSession(session);
+      return;
+    }
+    mine.session = session;
+    const isSame = session.edge === aim.left.edge && aim.quality === qualityOf(aim.left);
+    if (isSame) this.fail(mine, 'The portal names the same edge again.');
+    else if (aim.protocol === 'whep') this.connect(mine, session);
+    else this.complete(mine);
+  }
+
+  /** The viewer stays with this quality after all: one that is under way to another is given up. */
+  keep(quality: string): void {
+    if (this.pending && this.pending.quality !== quality) this.abandon(false);
+  }
+
+  /** Given up: what plays goes on, or was lost for another reason. */
+  abandon(leaving: boolean): void {
+    if (this.pending === null) return;
+    const { session, transport } = this.pending;
+    clearTimeout(this.timer);
+    this.pending = null;
+    transport?.close(leaving);
+    if (session) void this.ports.closeSession(session);
+  }
+
+  private connect(mine: Pending, session: Session): void {
+    this.limit(mine, LIMITS.handOverMs, 'It did not connect in time.');
+    // Once it plays it is the player's, one attempt further.
+    const epoch = mine.epoch + 1;
+    const signals = {
+      linked: () => {
+        this.complete(mine);
+      },
+      shaky: () => {
+        if (this.pending !== mine) this.outcome.send({ type: 'shaky', epoch });
+      },
+      lost: (...[reason, message, retryAfterS]: Parameters<Signals['lost']>) => {
+        if (this.pending === mine) this.fail(mine, message);
+        else this.outcome.send({ type: 'lost', epoch, reason, message, retryAfterS });
+      },
+    };
+    try {
+      mine.transport = this.ports.connect('whep', session, signals, LIMITS.handOverMs);
+    } catch {
+      this.fail(mine, 'The browser makes no second connection.');
+    }
+  }
+
+  private complete(mine: Pending): void {
+    const { epoch, session, transport } = mine;
+    if (this.pending !== mine || session === null) return;
+    clearTimeout(this.timer);
+    this.pending = null;
+    this.outcome.moved(epoch, session, transport);
+  }
+
+  private fail(mine: Pending, message: string): void {
+    if (this.pending !== mine) return;
+    this.abandon(false);
+    this.outcome.send({ type: 'not-moved', epoch: mine.epoch, quality: mine.quality, message });
+  }
+
+  private limit(mine: Pending, ms: number, message: string): void {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.fail(mine, message);
+    }, ms);
+  }
+}

@@ -1,0 +1,106 @@
+import { describe as suite, expect, test } from 'vitest';
+
+import { Drive, seen, session } from './drive';
+import { TABLE } from './machine';
+import type { PlayerEvent, State } from './model';
+import { describe } from './words';
+
+suite('whatever happens', () => {
+  const QUALITIES = ['source', '360p'];
+  const phases = Object.keys(TABLE) as State['phase'][];
+
+  /** A small generator (mulberry32), so that a failure can be had again. */
+  function chance(seed: number): () => number {
+    let a = seed;
+    return () => {
+      a = (a + 0x6d2b79f5) | 0;
+      let t = Math.imul(a ^ (a >>> 15), 1 | a);
+      t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+      return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+    };
+  }
+
+  function anyEvent(random: () => number, epoch: number): PlayerEvent {
+    const pick = <T,>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const offers = [null, ['source'], QUALITIES];
+    const told: PlayerEvent[] = [
+      { type: 'start' },
+      { type: 'seen', seen: seen(pick(['scheduled', 'open', 'live', 'ended']), pick([true, false, null]), pick(offers)) },
+      { type: 'opened', epoch, session: session(String(random())) },
+      { type: 'not-opened', epoch, status: pick([0, 404, 409, 422, 503]), code: pick(['x', 'umbel.event_not_open', 'umbel.no_capacity']), message: '', retryAfterS: pick([null, 2]) },
+      { type: 'linked', epoch },
+      { type: 'shaky', epoch },
+      { type: 'lost', epoch, reason: pick(['ice', 'refused', 'unreachable', 'media']), message: '', retryAfterS: null },
+      { type: 'progress', epoch, value: Math.floor(random() * 100) },
+      { type: 'probed', epoch, alive: pick([true, true, false]), seen: pick([null, seen('live', true, pick(offers)), seen('live', false)]) },
+      { type: 'move' },
+      { type: 'moved', epoch, session: session(String(random()), 'pe1') },
+      { type: 'replaced', epoch, session: session(String(random()), 'pe1', pick(QUALITIES)) },
+      { type: 'not-moved', epoch, quality: pick(QUALITIES), message: 'no' },
+      { type: 'quality', quality: pick(QUALITIES) },
+      // What happens most, so that much is come through.
+      { type: 'tick' },
+      { type: 'tick' },
+      { type: 'tick' },
+      { type: 'linked', epoch },
+      { type: 'progress', epoch, value: Math.floor(random() * 100) },
+      { type: 'probed', epoch, alive: true, seen: seen('live', false) },
+      { type: 'hint' },
+      { type: 'choose', choice: pick(['auto', 'whep', 'hls']) },
+      { type: 'pause' },
+      { type: 'resume' },
+      { type: 'leave' },
+    ];
+    return pick(told);
+  }
+
+  test('no session and no transport is leaked, and every phase is reached', () => {
+    const reached = new Set<string>();
+    for (let seed = 1; seed <= 300; seed += 1) {
+      const random = chance(seed);
+      const drive = new Drive();
+      const held = new Set<string>();
+      let connected = false;
+      for (let n = 0; n < 120; n += 1) {
+        drive.nowMs += Math.floor(random() * 2000);
+        const event = anyEvent(random, drive.state.epoch - (random() < 0.1 ? 1 : 0));
+        // Who leaves at every turn gets nowhere.
+        if (event.type === 'leave' && random() < 0.8) continue;
+        const wanted = drive.state.phase === 'asking';
+        if (event.type === 'opened' && !(wanted && event.epoch === drive.state.epoch) && event.epoch === drive.state.epoch) continue;
+        if ('session' in event) held.add(event.session.id);
+        for (const effect of drive.raw(event)) {
+          if (effect.type === 'close-session') held.delete(effect.session.id);
+          if (effect.type === 'connect') {
+            expect(connected, 'a transport over another').toBe(false);
+            connected = true;
+          }
+          if (effect.type === 'disconnect') connected = false;
+        }
+        const kept = drive.state.session;
+        expect([...held]).toEqual(kept ? [kept.id] : []);
+        expect(connected).toBe(kept !== null);
+        reached.add(drive.state.phase);
+        expect(describe(drive.state).text).not.toBe('');
+      }
+    }
+    expect([...reached].sort()).toEqual([...phases].sort());
+  });
+
+  test('every phase but the final ones goes on by itself', () => {
+    for (let seed = 1; seed <= 200; seed += 1) {
+      const random = chance(seed);
+      const drive = new Drive();
+      drive.tell({ type: 'start' });
+      for (let n = 0; n < 60; n += 1) {
+        drive.nowMs += 300;
+        const event = anyEvent(random, drive.state.epoch);
+        if (event.type === 'leave' || event.type === 'pause') continue;
+        drive.raw(event);
+      }
+      if (['idle', 'over', 'missing'].includes(drive.state.phase)) continue;
+      drive.tell({ type: 'resume' });
+      expect(drive.pass(20_000).length, drive.state.phase).toBeGreaterThan(0);
+    }
+  });
+});

@@ -1,0 +1,157 @@
+// The player's vocabulary: what it can be in, what can happen, what is to be done, and its limits.
+//
+// `epoch` names the current attempt: an answer that carries an older one came too late and is dropped.
+
+import type { EventState, Session } from '../kit/types';
+
+export type Protocol = 'whep' | 'hls';
+export type Choice = 'auto' | Protocol;
+
+export type Phase =
+  | 'idle' // nothing asked yet, or the page was left
+  | 'early' // the event is not open yet
+  | 'asking' // a session is being opened
+  | 'backoff' // the next attempt is at wakeAtMs
+  | 'connecting' // the transport is being set up
+  | 'playing'
+  | 'stalled' // pictures stopped: finding out why
+  | 'waiting' // the edge is well, the encoder is away
+  | 'over' // the event has ended
+  | 'missing'; // there is no such event
+
+/** What is known of the event; null where the portal could not be asked. */
+export interface Seen {
+  state: EventState;
+  /** Does the encoder send? null: not known. */
+  flowing: boolean | null;
+  /** What viewers may ask for, best first; null: not known. */
+  qualities: readonly string[] | null;
+}
+
+export interface State {
+  phase: Phase;
+  epoch: number;
+  choice: Choice;
+  /** What the viewer wants, on offer or not; what plays is the session's. */
+  quality: string;
+  /** Why the viewer does not get what they chose; empty when they do. */
+  notice: string;
+  canWhep: boolean;
+  /** WebRTC did not get through to this viewer, so `auto` means HLS for now. */
+  fallback: boolean;
+  protocol: Protocol | null;
+  session: Session | null;
+  seen: Seen | null;
+  /** Attempts since it last played well. */
+  attempt: number;
+  /** Has it ever shown a picture? */
+  played: boolean;
+  /** The transport is up (ICE connected, or the playlist is loaded). */
+  linked: boolean;
+  paused: boolean;
+  progress: number;
+  progressAtMs: number;
+  /** When this phase began, and when it acts next by itself. */
+  sinceMs: number;
+  wakeAtMs: number | null;
+  /** What went wrong last, for the details panel. */
+  trouble: string;
+}
+
+export type LossReason =
+  | 'ice' // the media path broke or never came up
+  | 'refused' // the edge answered with an error
+  | 'unreachable' // the edge did not answer
+  | 'media'; // the player could not go on with what it got
+
+export type PlayerEvent =
+  | { type: 'start' }
+  | { type: 'seen'; seen: Seen }
+  | { type: 'opened'; epoch: number; session: Session }
+  | { type: 'not-opened'; epoch: number; status: number; code: string; message: string; retryAfterS: number | null }
+  | { type: 'linked'; epoch: number }
+  | { type: 'shaky'; epoch: number }
+  | { type: 'lost'; epoch: number; reason: LossReason; message: string; retryAfterS: number | null }
+  | { type: 'progress'; epoch: number; value: number }
+  | { type: 'probed'; epoch: number; alive: boolean; seen: Seen | null }
+  | { type: 'move' }
+  | { type: 'moved'; epoch: number; session: Session }
+  | { type: 'replaced'; epoch: number; session: Session }
+  | { type: 'not-moved'; epoch: number; quality: string; message: string }
+  | { type: 'tick' }
+  | { type: 'hint' }
+  | { type: 'choose'; choice: Choice }
+  | { type: 'quality'; quality: string }
+  | { type: 'pause' }
+  | { type: 'resume' }
+  | { type: 'leave' };
+
+/** A session to leave, and what to take in its place while it plays on. */
+export interface Aim {
+  epoch: number;
+  left: Session;
+  protocol: Protocol;
+  quality: string;
+}
+
+export type Effect =
+  | { type: 'open-session'; epoch: number; quality: string }
+  | { type: 'close-session'; session: Session }
+  | { type: 'connect'; epoch: number; protocol: Protocol; session: Session }
+  | ({ type: 'hand-over' } & Aim)
+  | { type: 'keep'; quality: string }
+  | { type: 'disconnect' }
+  | { type: 'probe'; epoch: number; session: Session }
+  | { type: 'look' };
+
+/** `random` is in [0, 1). */
+export interface Moment {
+  nowMs: number;
+  random: number;
+}
+
+export interface Step {
+  state: State;
+  effects: Effect[];
+}
+
+export const LIMITS = {
+  askMs: 12_000, // a first viewer may have to wait until an edge has started
+  linkMs: { whep: 4_000, hls: 8_000 },
+  handOverMs: 10_000, // no hurry: pictures come all the while
+  firstPictureMs: 3_000,
+  doubtMs: 750, // no picture for this long: ask the edge, and say nothing yet
+  stallMs: 1_500,
+  stallMaxMs: 4_000, // the edge answers but sends nothing: take another
+  probeEveryMs: 1_000,
+  waitProbeEveryMs: 2_000,
+  earlyLookEveryMs: 15_000,
+  steadyMs: 5_000, // playing this long forgets earlier failures
+  backoffFirstMs: 250,
+  backoffMaxMs: 5_000,
+  hintSpreadMs: 400,
+} as const;
+
+export function initial(choice: Choice, canWhep: boolean, quality: string): State {
+  return {
+    phase: 'idle',
+    epoch: 0,
+    choice,
+    quality,
+    notice: '',
+    canWhep,
+    fallback: false,
+    protocol: null,
+    session: null,
+    seen: null,
+    attempt: 0,
+    played: false,
+    linked: false,
+    paused: false,
+    progress: 0,
+    progressAtMs: 0,
+    sinceMs: 0,
+    wakeAtMs: null,
+    trouble: '',
+  };
+}

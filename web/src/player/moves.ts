@@ -1,0 +1,103 @@
+// The moves that the player's phases are made of. Pure; each returns a whole step, and is named for
+// what it means to the viewer. `machine.ts` says in which phase what happens.
+
+import type { Session } from '../kit/types';
+import { LIMITS, type Effect, type Moment, type Phase, type Protocol, type State, type Step } from './model';
+import { aimOf } from './quality';
+
+/** How long before attempt n (0: at once): doubles up to a limit, spread so that viewers do not come together. */
+export function backoffMs(attempt: number, random: number, retryAfterS: number | null): number {
+  const spread = 0.5 + random / 2;
+  const own =
+    attempt === 0 ? 0 : Math.min(LIMITS.backoffMaxMs, LIMITS.backoffFirstMs * 2 ** (attempt - 1)) * spread;
+  // What the server asks for is a least, so the spread goes on top of it.
+  return retryAfterS === null ? own : Math.max(own, retryAfterS * 1000 + random * LIMITS.hintSpreadMs);
+}
+
+/** The protocol the next connection uses. */
+export function pickProtocol(state: State): Protocol {
+  if (state.choice !== 'auto') return state.choice;
+  return state.canWhep && !state.fallback ? 'whep' : 'hls';
+}
+
+export const stay = (state: State): Step => ({ state, effects: [] });
+
+export function enter(state: State, phase: Phase, at: Moment, wakeInMs: number | null): State {
+  return { ...state, phase, sinceMs: at.nowMs, wakeAtMs: wakeInMs === null ? null : at.nowMs + wakeInMs };
+}
+
+export function ask(state: State, at: Moment): Step {
+  const next = enter({ ...state, epoch: state.epoch + 1 }, 'asking', at, LIMITS.askMs);
+  return { state: next, effects: [{ type: 'open-session', epoch: next.epoch, quality: aimOf(next) }] };
+}
+
+export function connect(state: State, session: Session, at: Moment): Step {
+  const protocol = pickProtocol(state);
+  const next = enter(
+    { ...state, epoch: state.epoch + 1, session, protocol, linked: false, progress: 0 },
+    'connecting',
+    at,
+    LIMITS.linkMs[protocol],
+  );
+  return { state: next, effects: [{ type: 'connect', epoch: next.epoch, protocol, session }] };
+}
+
+/** Drops the transport and connects again over the same session. */
+export function reconnect(state: State, session: Session, at: Moment): Step {
+  const step = connect(state, session, at);
+  return { state: step.state, effects: [{ type: 'disconnect' }, ...step.effects] };
+}
+
+/** Lets go of transport and session. */
+export function release(state: State): Step {
+  const effects: Effect[] = [{ type: 'disconnect' }];
+  if (state.session) effects.push({ type: 'close-session', session: state.session });
+  return {
+    state: { ...state, epoch: state.epoch + 1, session: null, protocol: null, linked: false },
+    effects,
+  };
+}
+
+/** Leaves the session and asks for another at once. */
+export function renew(state: State, at: Moment): Step {
+  const freed = release(state);
+  const asked = ask(freed.state, at);
+  return { state: asked.state, effects: [...freed.effects, ...asked.effects] };
+}
+
+/** Plays on while another session is opened and, where two can be at once, connected. */
+export function handOver(state: State): Step {
+  const { epoch, session: left, protocol } = state;
+  if (left === null || protocol === null) return stay(state);
+  return { state, effects: [{ type: 'hand-over', epoch, left, protocol, quality: aimOf(state) }] };
+}
+
+/** Gives this attempt up; the next one is a new session, at once or after a while. */
+export function retry(state: State, at: Moment, trouble: string, retryAfterS: number | null): Step {
+  const freed = release(state);
+  const delay = backoffMs(state.attempt, at.random, retryAfterS);
+  const counted: State = { ...freed.state, attempt: state.attempt + 1, trouble };
+  if (delay > 0) return { state: enter(counted, 'backoff', at, delay), effects: freed.effects };
+  const asked = ask(counted, at);
+  return { state: asked.state, effects: [...freed.effects, ...asked.effects] };
+}
+
+export function finish(state: State, phase: 'over' | 'missing' | 'idle', at: Moment): Step {
+  const freed = release(state);
+  return { state: enter(freed.state, phase, at, null), effects: freed.effects };
+}
+
+export function probe(state: State, phase: 'stalled' | 'waiting', at: Moment, everyMs: number): Step {
+  const next =
+    state.phase === phase ? { ...state, wakeAtMs: at.nowMs + everyMs } : enter(state, phase, at, everyMs);
+  if (state.session === null) return ask(next, at);
+  return { state: next, effects: [{ type: 'probe', epoch: state.epoch, session: state.session }] };
+}
+
+/** Asks the edge while it goes on playing; at most once until pictures come again. */
+export function doubt(state: State): Step {
+  const effects: Effect[] = state.session ? [{ type: 'probe', epoch: state.epoch, session: state.session }] : [];
+  return { state: { ...state, wakeAtMs: null }, effects };
+}
+
+export const due = (state: State, at: Moment): boolean => state.wakeAtMs !== null && at.nowMs >= state.wakeAtMs;
