@@ -142,7 +142,7 @@ export class Player {
         this.connect(effect.epoch, effect.protocol, effect.session);
         break;
       case 'hand-over':
-        void this.handOver.begin(effect);
+        this.handOver.begin(effect);
         break;
       case 'keep':
         this.handOver.keep(effect.quality);
