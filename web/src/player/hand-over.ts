@@ -4,8 +4,8 @@
 import { asApiError } from '../kit/api';
 import type { Session } from '../kit/types';
 import { LIMITS, type Aim, type PlayerEvent } from './model';
+import type { Ports } from './ports';
 import { qualityOf } from './quality';
-import type { Ports } from './runner';
 import type { Signals, Transport } from './transport';
 
 interface Pending extends Aim {
