@@ -26,6 +26,7 @@ from support.media_server import Ground, ground, key_hash
 from support.waiting import until
 from support.webrtc_peer import Watcher
 from umbel.kit.clock import SystemClock
+from umbel.media.drivers import worker
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.drivers.transcoding import Transcoding
 from umbel.media.drivers.udp import UdpReceiver
@@ -59,6 +60,10 @@ async def pictures(sink: Collector, ssrc: int, count: int) -> list[RtpPacket]:
     packets = sink.rtp(96, ssrc)
     last = max(index for index, item in enumerate(packets) if item.marker)
     return packets[: last + 1]
+
+
+async def shown(sink: Collector) -> int:
+    return sink.frames()
 
 
 async def source(sink: Collector, number: int) -> int:
@@ -137,9 +142,9 @@ async def test_720_lines_become_360_and_go_on(chain: Chain) -> None:
     first = await source(chain.sink, 1)
     packets = await pictures(chain.sink, first, 50)
     assert sizes(packets) == {(640, 360)}
-    shown = decode_video(nals(packets))
-    assert {(frame.width, frame.height) for frame in shown} == {(640, 360)}
-    assert len(shown) >= 49
+    decoded = decode_video(nals(packets))
+    assert {(frame.width, frame.height) for frame in decoded} == {(640, 360)}
+    assert len(decoded) >= 49
     assert max(len(item.payload) for item in packets) <= 1200
     [sound] = chain.sink.ssrcs(111)
     assert decode_audio(chain.sink.rtp(111, sound)) > 48_000
@@ -148,11 +153,11 @@ async def test_720_lines_become_360_and_go_on(chain: Chain) -> None:
     state = await until(chain.state, lambda s: s.flowing and s.mbps_out > 0)
     assert state.ingest is None
 
-    [worker] = chain.workers()
-    os.kill(worker, signal.SIGKILL)
+    [first_worker] = chain.workers()
+    os.kill(first_worker, signal.SIGKILL)
     second = await source(chain.sink, 2)
     assert sizes(await pictures(chain.sink, second, 10)) == {(640, 360)}
-    assert chain.workers() not in ([], [worker])
+    assert chain.workers() not in ([], [first_worker])
 
     async with httpx.AsyncClient(trust_env=False, timeout=10) as http:
         with webrtc_peer.on_loopback():
@@ -219,11 +224,11 @@ async def test_a_source_that_begins_anew_is_followed(bench: Bench) -> None:
         third = await source(bench.sink, 3)
         # 106.67 pixels wide: even, and the nearest.
         assert sizes(await pictures(bench.sink, third, 10)) == {(106, 60)}
-        [worker] = [pid for pid in children(os.getpid()) if pid not in before]
-        assert worker == bench.made.worker_pid
+        [pid] = [pid for pid in children(os.getpid()) if pid not in before]
+        assert pid == bench.made.worker_pid
     assert len(bench.sink.ssrcs(111)) == 3
     await bench.made.close()
-    assert not alive(worker)
+    assert not alive(pid)
 
 
 async def elementary(path: Path, size: str) -> list[list[bytes]]:
@@ -240,9 +245,11 @@ async def elementary(path: Path, size: str) -> list[list[bytes]]:
 
 
 async def test_a_source_that_changes_its_size_keeps_its_worker(
-    bench: Bench, tmp_path: Path
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As browsers do: the pictures shrink in the middle, with the same SSRC."""
+    # What comes while the worker starts is kept here, whatever the kernel has room for.
+    monkeypatch.setattr(worker, "_BUFFER_BYTES", 32_768)
     bench.made.height = 120
     shrinking = await elementary(tmp_path / "large", "320x180")
     shrinking += await elementary(tmp_path / "small", "160x90")
@@ -256,20 +263,22 @@ async def test_a_source_that_changes_its_size_keeps_its_worker(
 
     await until(seen, lambda found: found == {(214, 120), (160, 90)}, within_s=WITHIN_S)
     assert len(bench.sink.ssrcs(96)) == 1
+    # An encoder behind a burst may skip a few pictures.
+    await until(lambda: shown(bench.sink), lambda count: count >= 0.85 * len(shrinking))
 
 
 async def test_workers_that_keep_dying_are_rested_from(bench: Bench) -> None:
-    killed: set[int] = set()
+    killed = set(children(os.getpid()))
 
-    async def worker() -> int:
-        return bench.made.worker_pid
+    async def started() -> list[int]:
+        return [pid for pid in children(os.getpid()) if pid not in killed]
 
     with capture_logs() as logged:
         async with hls_lab.process(*bench.publisher()):
             for _ in range(3):
-                pid = await until(worker, lambda pid: pid not in {0, *killed}, within_s=WITHIN_S)
+                [pid] = await until(started, within_s=WITHIN_S)
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
             await pictures(bench.sink, await source(bench.sink, 1), 10)
     assert [entry["event"] for entry in logged].count("transcoding rests") == 1
-    assert bench.made.worker_pid not in {0, *killed}
+    assert await started() == [bench.made.worker_pid]

@@ -92,10 +92,13 @@ interface Call {
   /** Bearer instead of the user's own: a string, or null for none. */
   bearer?: string | null;
   keepalive?: boolean;
+  timeoutMs?: number;
   signal?: AbortSignal;
 }
 
 const TIMEOUT_MS = 10_000;
+/** The portal itself waits 15 s for functions to start; a session that nobody waits for is nobody's to close. */
+const SESSION_MS = 20_000;
 const CALLBACKS = '/api/v1/notifications';
 const NETWORK = '/api/v1/network';
 
@@ -115,7 +118,7 @@ export function createApi(options: ApiOptions) {
     }
     if (call.form) init.body = new URLSearchParams(call.form);
     if (call.keepalive) init.keepalive = true;
-    const timeout = AbortSignal.timeout(timeoutMs);
+    const timeout = AbortSignal.timeout(call.timeoutMs ?? timeoutMs);
     init.signal = call.signal ? AbortSignal.any([call.signal, timeout]) : timeout;
     const response = await options.fetch(path, init).catch((error: unknown) => {
       throw asApiError(error);
@@ -162,6 +165,7 @@ export function createApi(options: ApiOptions) {
         method: 'POST',
         json: { ...(accessNode !== null && { access_node: accessNode }), ...(quality !== null && { quality }) },
         bearer: null,
+        timeoutMs: SESSION_MS,
       }),
     /** Survives the page: used on pagehide. Never fails, the portal forgets idle sessions by itself. */
     closeSession: async (session: Session): Promise<void> => {

@@ -4,8 +4,9 @@ import { api } from '../kit/portal';
 import type { Session } from '../kit/types';
 import { connectHls } from './hls';
 import type { Choice, Phase, Protocol } from './model';
+import type { Ports } from './ports';
 import { qualityOf, SOURCE } from './quality';
-import { Player, type Ports } from './runner';
+import { Player } from './runner';
 import { ALIVE_MS, type Details } from './transport';
 import { connectWhep } from './whep';
 

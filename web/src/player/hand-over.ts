@@ -4,8 +4,8 @@
 import { asApiError } from '../kit/api';
 import type { Session } from '../kit/types';
 import { LIMITS, type Aim, type PlayerEvent } from './model';
+import type { Ports } from './ports';
 import { qualityOf } from './quality';
-import type { Ports } from './runner';
 import type { Signals, Transport } from './transport';
 
 interface Pending extends Aim {
@@ -29,28 +29,13 @@ export class HandOver {
   ) {}
 
   /** Takes the place of one that is under way to another quality. */
-  async begin(aim: Aim): Promise<void> {
+  begin(aim: Aim): void {
     if (this.pending?.quality === aim.quality) return;
     this.abandon(false);
     const mine: Pending = { ...aim, session: null, transport: null };
     this.pending = mine;
-    this.limit(mine, LIMITS.askMs, 'The portal opened no session in time.');
-    let session: Session;
-    try {
-      session = await this.ports.openSession(aim.quality);
-    } catch (thrown) {
-      this.fail(mine, asApiError(thrown).message);
-      return;
-    }
-    if (this.pending !== mine) {
-      void this.ports.closeSession(session);
-      return;
-    }
-    mine.session = session;
-    const isSame = session.edge === aim.left.edge && aim.quality === qualityOf(aim.left);
-    if (isSame) this.fail(mine, 'The portal names the same edge again.');
-    else if (aim.protocol === 'whep') this.connect(mine, session);
-    else this.complete(mine);
+    const isChosen = aim.quality !== qualityOf(aim.left);
+    this.timer = setTimeout(() => void this.ask(mine), isChosen ? LIMITS.chooseMs : 0);
   }
 
   /** The viewer stays with this quality after all: one that is under way to another is given up. */
@@ -66,6 +51,27 @@ export class HandOver {
     this.pending = null;
     transport?.close(leaving);
     if (session) void this.ports.closeSession(session);
+  }
+
+  private async ask(mine: Pending): Promise<void> {
+    const { left, quality, protocol } = mine;
+    this.limit(mine, LIMITS.handOverAskMs, 'The portal opened no session in time.');
+    let session: Session;
+    try {
+      session = await this.ports.openSession(quality);
+    } catch (thrown) {
+      this.fail(mine, asApiError(thrown).message);
+      return;
+    }
+    if (this.pending !== mine) {
+      void this.ports.closeSession(session);
+      return;
+    }
+    mine.session = session;
+    const isSame = session.edge === left.edge && quality === qualityOf(left);
+    if (isSame) this.fail(mine, 'The portal names the same edge again.');
+    else if (protocol === 'whep') this.connect(mine, session);
+    else this.complete(mine);
   }
 
   private connect(mine: Pending, session: Session): void {

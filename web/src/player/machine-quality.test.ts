@@ -1,7 +1,7 @@
 import { describe as suite, expect, test } from 'vitest';
 
 import { Drive, lost, playing, refusal, seen, session } from './drive';
-import type { Choice } from './model';
+import { LIMITS, type Choice } from './model';
 import { qualityName, shownQuality } from './quality';
 import { describeQuality } from './words';
 
@@ -98,6 +98,17 @@ suite('choosing while it plays', () => {
     expect(drive.tell({ type: 'seen', seen: offering })).toEqual([]);
     drive.tell({ type: 'quality', quality: '720p' });
     expect(isTold(drive)).toBe('Changing to 720p');
+  });
+
+  test('the message goes after a while', () => {
+    const drive = choosing();
+    drive.tell({ type: 'quality', quality: '360p' });
+    drive.tell({ type: 'not-moved', quality: '360p', message: 'No edge has room.' });
+    drive.pass(LIMITS.noticeMs - 250, 7);
+    expect(isTold(drive)).not.toBe('');
+    drive.pass(250, 7);
+    expect(isTold(drive)).toBe('');
+    expect(drive.state.phase).toBe('playing');
   });
 
   test('a failure to come back to the source says so', () => {

@@ -80,14 +80,25 @@ function settle(state: State, session: Session): State {
   return aimOf(state) === state.quality ? { ...state, session, quality: qualityOf(session) } : { ...state, session };
 }
 
+/** The viewer gets another quality than they wanted, and is told why. */
+function settleFor(state: State, quality: string, message: string, at: Moment): State {
+  return { ...state, quality, notice: refusalOf(state.quality, message), noticeAtMs: at.nowMs };
+}
+
+/** "Just now" is over some time. */
+function forget(state: State, at: Moment): State {
+  const isOld = state.notice !== '' && at.nowMs - state.noticeAtMs >= LIMITS.noticeMs;
+  return isOld ? { ...state, notice: '' } : state;
+}
+
 /** What plays goes on; a viewer who chose is told why, others can read it in the details. */
-function onNotMoved(state: State, event: Of<'not-moved'>): Step {
+function onNotMoved(state: State, event: Of<'not-moved'>, at: Moment): Step {
   const { session, quality } = state;
   if (session === null) return stay(state);
   const plays = qualityOf(session);
   if (event.quality === plays) return stay({ ...state, trouble: `Asked to leave ${session.edge}: ${event.message}` });
   const known: State = { ...state, trouble: event.message };
-  return stay(quality === event.quality ? { ...known, quality: plays, notice: refusalOf(quality, event.message) } : known);
+  return stay(quality === event.quality ? settleFor(known, plays, event.message, at) : known);
 }
 
 /** Nothing plays that could be kept, so the new quality is asked for at once. */
@@ -113,7 +124,7 @@ function onNotOpened(state: State, event: Of<'not-opened'>, at: Moment): Step {
   }
   const aim = aimOf(state);
   if (aim === SOURCE) return retry(state, at, event.message, event.retryAfterS);
-  const without: State = { ...state, quality: SOURCE, notice: refusalOf(aim, event.message) };
+  const without = settleFor(state, SOURCE, event.message, at);
   if (event.status === 422) return ask(without, at);
   const isFull = event.code === 'umbel.no_capacity' && state.attempt > 1;
   return retry(isFull ? without : state, at, event.message, event.retryAfterS);
@@ -210,7 +221,8 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
       const moving = state.protocol === 'whep' && at.nowMs - state.progressAtMs < LIMITS.doubtMs;
       return event.alive || moving ? stay(state) : retry(state, at, 'The edge does not answer.', null);
     },
-    tick: (state, _event, at) => {
+    tick: (told, _event, at) => {
+      const state = forget(told, at);
       if (state.paused) return stay(state);
       if (at.nowMs - state.progressAtMs >= LIMITS.stallMs) {
         return probe(state, 'stalled', at, LIMITS.probeEveryMs);

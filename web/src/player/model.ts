@@ -36,6 +36,7 @@ export interface State {
   quality: string;
   /** Why the viewer does not get what they chose; empty when they do. */
   notice: string;
+  noticeAtMs: number;
   canWhep: boolean;
   /** WebRTC did not get through to this viewer, so `auto` means HLS for now. */
   fallback: boolean;
@@ -118,7 +119,11 @@ export interface Step {
 export const LIMITS = {
   askMs: 12_000, // a first viewer may have to wait until an edge has started
   linkMs: { whep: 4_000, hls: 8_000 },
-  handOverMs: 10_000, // no hurry: pictures come all the while
+  // No hurry: pictures come all the while, and what makes a lower quality may have to start first.
+  chooseMs: 300, // by keys a viewer comes past other qualities on the way to theirs
+  noticeMs: 20_000,
+  handOverAskMs: 18_000,
+  handOverMs: 10_000,
   firstPictureMs: 3_000,
   doubtMs: 750, // no picture for this long: ask the edge, and say nothing yet
   stallMs: 1_500,
@@ -139,6 +144,7 @@ export function initial(choice: Choice, canWhep: boolean, quality: string): Stat
     choice,
     quality,
     notice: '',
+    noticeAtMs: 0,
     canWhep,
     fallback: false,
     protocol: null,

@@ -6,22 +6,10 @@ import type { LiveEvent, Session } from '../kit/types';
 import { HandOver } from './hand-over';
 import { step } from './machine';
 import { initial, type Choice, type Effect, type PlayerEvent, type Protocol, type Seen, type State } from './model';
+import type { Ports } from './ports';
 import { SOURCE } from './quality';
-import { NOTHING_KNOWN, type Details, type Signals, type Transport } from './transport';
+import { NOTHING_KNOWN, type Details, type Transport } from './transport';
 import { describe, type Status } from './words';
-
-export interface Ports {
-  openSession: (quality: string) => Promise<Session>;
-  closeSession: (session: Session) => Promise<void>;
-  /** The event as it is now; null when the portal does not answer. */
-  look: () => Promise<LiveEvent | null>;
-  /** Does the edge answer at all? */
-  alive: (session: Session) => Promise<boolean>;
-  /** `answerMs`: how long the edge may take to answer, where that is not as usual. */
-  connect: (protocol: Protocol, session: Session, signals: Signals, answerMs?: number) => Transport;
-  nowMs: () => number;
-  random: () => number;
-}
 
 export interface Snapshot {
   state: State;
@@ -142,7 +130,7 @@ export class Player {
         this.connect(effect.epoch, effect.protocol, effect.session);
         break;
       case 'hand-over':
-        void this.handOver.begin(effect);
+        this.handOver.begin(effect);
         break;
       case 'keep':
         this.handOver.keep(effect.quality);

@@ -3,7 +3,7 @@
 import type { ApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
 import type { Protocol } from './model';
-import type { Ports } from './runner';
+import type { Ports } from './ports';
 import { NOTHING_KNOWN, type Signals, type Transport } from './transport';
 
 export class World {

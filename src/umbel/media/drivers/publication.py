@@ -140,25 +140,34 @@ class Publication:
         options = {**self._options, **sources}
         worker = await Worker.start(options, ears, self._clock, stream=self._stream)
         try:
-            self._hand_over(worker)
+            await self._hand_over(worker)
             await asyncio.wait({worker.exited})
         finally:
             self._worker = None
             await worker.close()
 
-    def _hand_over(self, worker: Worker) -> None:
-        """What came while there was no worker, behind what a new one must know."""
+    async def _hand_over(self, worker: Worker) -> None:
+        """What came while there was no worker, behind what a new one must know.
+
+        A starting worker reads nothing, and a second of datagrams may be more than the kernel
+        keeps for it.
+        """
+        while self._early and not self._stream and not worker.exited.done():
+            early = self._take_early()
+            await worker.pour(early)
         if self._stream:
             worker.feed(flv.HEADER)
             for tag in self._configurations.values():
                 worker.feed(tag.build())
-        for data in self._early:
+        for data in self._take_early():
             worker.feed(data)
-        self._early.clear()
-        self._early_bytes = 0
         self._worker = worker
         if self._finishing:
             worker.finish()
+
+    def _take_early(self) -> list[bytes]:
+        early, self._early, self._early_bytes = self._early, [], 0
+        return early
 
     def _note_failure(self) -> None:
         now_s = self._clock.monotonic_s()

@@ -124,6 +124,14 @@ class Worker:
         """Give it input. A datagram that finds no room is lost, as on any wire."""
         self._entry.write(data)
 
+    async def pour(self, datagrams: Sequence[bytes]) -> None:
+        """Give it datagrams as fast as it takes them; returns early when it is gone."""
+        try:
+            for data in datagrams:
+                await self._entry.put(data)
+        except OSError:
+            log.info("worker gone while it was fed", pid=self.pid)
+
     def tell(self, message: Message) -> None:
         """Send a control message."""
         if self._process.stdin is not None and not self._process.stdin.is_closing():
@@ -246,6 +254,11 @@ class Entry:
                 self._sock.send(data)
             except OSError:
                 pass
+
+    async def put(self, data: bytes) -> None:
+        """Send a datagram when there is room for it. Raises OSError when nobody will take it."""
+        if self._sock is not None:
+            await asyncio.get_running_loop().sock_sendall(self._sock, data)
 
     def close(self) -> None:
         """End of input, after what is buffered."""

@@ -17,6 +17,7 @@ from umbel.simulator.experiments.experiment import (
     Found,
     Row,
     chosen,
+    claims_of,
     number,
     percent,
 )
@@ -101,21 +102,19 @@ def draw(made: Sequence[Row]) -> Figure:
         one.set_yticks(at, list(found) if one is axes[0] else [""] * len(at), fontsize=8)
         one.set_title(topology.value, fontsize=10)
         one.set_xlabel("power saved against ViRCA2 (%)")
-        one.legend(frameon=False, fontsize=8)
+        drawing.legend(one)
     return figure
 
 
 def claims(made: Sequence[Row]) -> list[Claim]:
     """The gain under each assumption."""
-    return [
-        Claim(
-            what=f"{topology.value}: power saved, {change}",
-            paper=f"{_PAPER[topology]:.0%}",
-            ours=percent(gain),
+    return claims_of(
+        *(
+            (f"{topology.value}: power saved, {change}", f"{_PAPER[topology]:.0%}", percent(gain))
+            for topology in Topology
+            for change, gain in gains(made, topology.value).items()
         )
-        for topology in Topology
-        for change, gain in gains(made, topology.value).items()
-    ]
+    )
 
 
 ASSUMPTIONS = Experiment(

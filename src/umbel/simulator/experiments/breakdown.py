@@ -16,6 +16,7 @@ from umbel.simulator.experiments.experiment import (
     Found,
     Row,
     chosen,
+    claims_of,
     column,
     number,
     percent,
@@ -71,17 +72,21 @@ def _fig4_rows(found: Found) -> list[Row]:
 
 
 def _fig4_draw(made: Sequence[Row]) -> Figure:
-    figure, axes = drawing.panels(1, 3, width=9.0, height=3.6)
-    for one, (variant, (name, _hue, _mark)) in zip(axes, drawing.VARIANTS.items(), strict=True):
-        some = chosen(made, variant=variant)
-        at = [float(place) for place in range(len(some))]
-        drawing.stacked(one, at, [column(some, part) for part, *_look in PARTS])
-        one.set_xticks(at, [f"{load:g}" for load in column(some, "load")])
-        one.set_title(name, fontsize=10)
+    some = {
+        name: chosen(made, variant=variant)
+        for variant, (name, _hue, _mark) in drawing.VARIANTS.items()
+    }
+    figure, axes = drawing.power_panels(
+        {
+            name: ([f"{load:g}" for load in column(rows, "load")], rows)
+            for name, rows in some.items()
+        },
+        width=9.0,
+        height=3.6,
+    )
+    for one in axes:
         one.set_xlabel("load factor")
         one.set_ylim(0, 1.05 * max(column(made, "power_w")) / 1000)
-    axes[0].set_ylabel("power (kW)")
-    axes[0].legend(frameon=False, fontsize=9)
     return figure
 
 
@@ -93,23 +98,13 @@ def _fig4_claims(made: Sequence[Row]) -> list[Claim]:
         return sum(number(after, name) for name in names) / total if total else float("nan")
 
     network = ("switches_w", "routers_w")
-    return [
-        Claim(
-            what="servers, load 0.05 to 0.2",
-            paper="almost doubles",
-            ours=f"x {times(low, middle, 'servers_w'):.2f}",
-        ),
-        Claim(
-            what="switches and routers, load 0.05 to 0.2",
-            paper="almost constant",
-            ours=f"x {times(low, middle, *network):.2f}",
-        ),
-        Claim(
-            what="switches and routers, load 0.2 to 1",
-            paper="more nodes are on",
-            ours=f"x {times(middle, high, *network):.2f}",
-        ),
-    ]
+    servers = f"x {times(low, middle, 'servers_w'):.2f}"
+    rises = [f"x {times(*pair, *network):.2f}" for pair in ((low, middle), (middle, high))]
+    return claims_of(
+        ("servers, load 0.05 to 0.2", "almost doubles", servers),
+        ("switches and routers, load 0.05 to 0.2", "almost constant", rises[0]),
+        ("switches and routers, load 0.2 to 1", "more nodes are on", rises[1]),
+    )
 
 
 def _fig5_cases(quick: bool) -> Cases:
@@ -139,29 +134,37 @@ def _fig5_rows(found: Found) -> list[Row]:
 
 
 def _fig5_draw(made: Sequence[Row]) -> Figure:
-    loads = sorted(set(column(made, "load")))
-    figure, axes = drawing.panels(1, len(loads), width=2.6 * len(loads), height=3.6)
-    for one, load in zip(axes, loads, strict=True):
-        some = chosen(made, load=load)
-        at = [float(place) for place in range(len(some))]
-        drawing.stacked(one, at, [column(some, part) for part, *_look in PARTS])
-        one.set_xticks(at, [str(row["where"]) for row in some], rotation=60, ha="right", fontsize=8)
-        one.set_title(f"load factor {load:g}", fontsize=10)
-    axes[0].set_ylabel("power (kW)")
-    axes[0].legend(frameon=False, fontsize=9)
+    some = {load: chosen(made, load=load) for load in _loads(made)}
+    figure, _axes = drawing.power_panels(
+        {
+            f"load factor {load:g}": ([str(row["where"]) for row in rows], rows)
+            for load, rows in some.items()
+        },
+        width=2.6 * len(some),
+        height=3.6,
+        rotation=60,
+        ha="right",
+        fontsize=8,
+    )
     return figure
 
 
 def _fig5_claims(made: Sequence[Row]) -> list[Claim]:
     paper = {0.01: "most of it high up", 0.05: "most of it high up"}
-    return [
-        Claim(
-            what=f"load {load:g}: share of the power above the end nodes",
-            paper=paper.get(load, "lower nodes come in"),
-            ours=percent(above_ends(chosen(made, load=load))),
+    return claims_of(
+        *(
+            (
+                f"load {load:g}: share of the power above the end nodes",
+                paper.get(load, "lower nodes come in"),
+                percent(above_ends(chosen(made, load=load))),
+            )
+            for load in _loads(made)
         )
-        for load in sorted(set(column(made, "load")))
-    ]
+    )
+
+
+def _loads(made: Sequence[Row]) -> list[float]:
+    return sorted(set(column(made, "load")))
 
 
 def above_ends(levels: Sequence[Row]) -> float:

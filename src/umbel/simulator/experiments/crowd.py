@@ -3,7 +3,8 @@
 Four quarters; the end nodes are divided in halves. Figure 8's run is one of figure 9's.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from umbel.planner.problem import Variant
 from umbel.simulator.config import Config, Phase, Steering
 from umbel.simulator.experiments import drawing, plans
-from umbel.simulator.experiments.drawing import CAUSES
+from umbel.simulator.experiments.drawing import CAUSES, Line
 from umbel.simulator.experiments.experiment import (
     Cases,
     Claim,
@@ -19,6 +20,7 @@ from umbel.simulator.experiments.experiment import (
     Found,
     Row,
     chosen,
+    claims_of,
     column,
     number,
     percent,
@@ -108,11 +110,6 @@ def refused(some: Sequence[Row]) -> float:
     return sum(sum(column(some, name)) for name, *_look in CAUSES) / asked if asked else 0.0
 
 
-def _of_most(values: list[float]) -> list[float]:
-    most = max(values)
-    return [value / most if most else 0.0 for value in values]
-
-
 def _hours(some: Sequence[Row]) -> list[float]:
     return [from_s / 3600 for from_s in column(some, "from_s")]
 
@@ -128,71 +125,66 @@ def _marked(axes: Axes, some: Sequence[Row]) -> None:
 
 def _course_draw(made: Sequence[Row]) -> Figure:
     """What is on, what quality, what was refused and why, over time."""
-    figure, axes = drawing.panels(4, 1, width=7.2, height=6.8, share_x=True)
-    at_h = _hours(made)
-    axes[0].plot(at_h, _of_most(column(made, "nodes_on")), color="#0072b2", label="nodes on")
-    for name, label, hue, style in (
-        ("bbu_vcpus", "vCPUs for base bands", "#d55e00", "--"),
-        ("transcode_vcpus", "vCPUs for transcoding", "#009e73", "-."),
-    ):
-        most = max(column(made, "bbu_vcpus") + column(made, "transcode_vcpus"))
-        shares = [value / most if most else 0.0 for value in column(made, name)]
-        axes[0].plot(at_h, shares, color=hue, linestyle=style, label=label)
-    axes[0].set_ylabel("share of the most")
-    axes[1].plot(at_h, column(made, "relative_rate"), color="#0072b2")
-    axes[1].set_ylabel("relative rate")
+    figure, axes = drawing.timeline(
+        ("share of the most", "relative rate", "refused, by cause", "power (kW)"),
+        list(_course_lines(made)),
+        "hours (dashed: ViRCA, dotted: RCA)",
+        width=7.2,
+        height=6.8,
+    )
     axes[1].set_ylim(0, 1.05)
-    for name, label, hue, mark in CAUSES:
-        counts = column(made, name)
-        some = [place for place, count in enumerate(counts) if count]
-        if some:
-            axes[2].plot(
-                [at_h[place] for place in some],
-                [counts[place] for place in some],
-                linestyle="none",
-                marker=mark,
-                ms=4,
-                color=hue,
-                label=label,
-            )
-    axes[2].set_ylabel("refused, by cause")
-    axes[3].plot(at_h, [watt / 1000 for watt in column(made, "power_w")], color="#0072b2")
-    axes[3].set_ylabel("power (kW)")
-    axes[3].set_xlabel("hours (dashed: ViRCA, dotted: RCA)")
     for one in axes:
         _marked(one, made)
-    for one in (axes[0], axes[2]):
-        if one.get_legend_handles_labels()[0]:
-            one.legend(frameon=False, fontsize=8)
     return figure
 
 
-def _fig8_claims(made: Sequence[Row]) -> list[Claim]:
-    last = quarter_of(made, 1)[-10:]
-    ends = quarter_of(made, 3)
-    bbu = column(made, "bbu_vcpus")
-    power_kw = [[watt / 1000 for watt in column(some, "power_w")] for some in (last, ends[-3:])]
-    return [
-        Claim(what="vCPUs of base bands", paper="constant", ours=span(bbu)),
-        *(
-            Claim(
-                what=f"refused in quarter {place + 1}",
-                paper=("", "a drop, then back to the most", "a drop, then back", "none")[place],
-                ours=_fading(quarter_of(made, place)),
+def _course_lines(made: Sequence[Row]) -> Iterator[Line]:
+    at_h, blue = _hours(made), "#0072b2"
+    nodes, bbu, transcode = (
+        column(made, name) for name in ("nodes_on", "bbu_vcpus", "transcode_vcpus")
+    )
+    vcpus = max(bbu + transcode)
+    for values, most, label, hue, style in (
+        (nodes, max(nodes), "nodes on", blue, "-"),
+        (bbu, vcpus, "vCPUs for base bands", "#d55e00", "--"),
+        (transcode, vcpus, "vCPUs for transcoding", "#009e73", "-."),
+    ):
+        shares = [value / most if most else 0.0 for value in values]
+        yield Line(panel=0, at_h=at_h, values=shares, hue=hue, label=label, style=style)
+    yield Line(panel=1, at_h=at_h, values=column(made, "relative_rate"), hue=blue)
+    for name, label, hue, mark in CAUSES:
+        there = [row for row in made if number(row, name)]
+        if there:
+            yield Line(
+                panel=2,
+                at_h=_hours(there),
+                values=column(there, name),
+                hue=hue,
+                label=label,
+                style="none",
+                mark=mark,
             )
-            for place in range(1, _QUARTERS)
+    power_kw = [watts / 1000 for watts in column(made, "power_w")]
+    yield Line(panel=3, at_h=at_h, values=power_kw, hue=blue)
+
+
+def _fig8_claims(made: Sequence[Row]) -> list[Claim]:
+    rates = [rate for rate in column(made, "relative_rate") if not math.isnan(rate)]
+    power_kw = [number(quarter_of(made, place)[-1], "power_w") / 1000 for place in (1, 3)]
+    drops = ("a drop, then back to the most", "a drop, then back", "none")
+    return claims_of(
+        ("vCPUs of base bands", "constant", span(column(made, "bbu_vcpus"))),
+        *(
+            (f"refused in quarter {place + 1}", paper, _fading(quarter_of(made, place)))
+            for place, paper in enumerate(drops, 1)
         ),
-        Claim(
-            what="least relative rate of a bin",
-            paper="drops when the crowd comes",
-            ours=f"{min(v for v in column(made, 'relative_rate') if v == v):.3f}",  # noqa: PLR0124
+        ("least relative rate of a bin", "drops when the crowd comes", f"{min(rates):.3f}"),
+        (
+            "power at the end of the first crowd, and at the end",
+            "scaled back down",
+            f"{power_kw[0]:.1f}, {power_kw[1]:.1f} kW",
         ),
-        Claim(
-            what="power at the end of the first crowd, and at the end",
-            paper="scaled back down",
-            ours=f"{power_kw[0][-1]:.1f}, {power_kw[1][-1]:.1f} kW",
-        ),
-    ]
+    )
 
 
 def _fading(quarter: Sequence[Row]) -> str:
@@ -212,22 +204,27 @@ def _fig9_cases(quick: bool) -> Cases:
 
 
 def _fig9_draw(made: Sequence[Row]) -> Figure:
-    figure, axes = drawing.panels(2, 1, width=8.0, height=5.5, share_x=True)
+    lines = []
     for vcpus, style in ((_VCPUS, "-"), (_MORE_VCPUS, "--")):
         for variant in (Variant.VIRCA, Variant.VIRCA3):
             name, hue, _mark = drawing.VARIANTS[variant.value]
             some = chosen(made, variant=variant.value, vcpus_per_server=vcpus)
-            label = f"{name}, {vcpus} vCPUs a server"
-            at_h = _hours(some)
+            shown = [(1, _sums(some))]
             if variant is Variant.VIRCA:
-                shares = column(some, "multipath_share")
-                axes[0].plot(at_h, shares, color=hue, linestyle=style, label=label)
-            axes[1].plot(at_h, _sums(some), color=hue, linestyle=style, label=label)
-    axes[0].set_ylabel("requests on several paths")
-    axes[1].set_ylabel("refused so far")
-    axes[1].set_xlabel("hours")
-    for one in axes:
-        one.legend(frameon=False, fontsize=8)
+                shown.append((0, column(some, "multipath_share")))
+            lines += [
+                Line(
+                    panel=panel,
+                    at_h=_hours(some),
+                    values=values,
+                    hue=hue,
+                    label=f"{name}, {vcpus} vCPUs a server",
+                    style=style,
+                )
+                for panel, values in shown
+            ]
+    titles = ("requests on several paths", "refused so far")
+    figure, _axes = drawing.timeline(titles, lines, "hours", width=8.0, height=5.5)
     return figure
 
 
@@ -240,54 +237,46 @@ def _sums(some: Sequence[Row]) -> list[float]:
 
 
 def _fig9_claims(made: Sequence[Row]) -> list[Claim]:
-    found = []
-    for vcpus, paper in ((_VCPUS, "15 to 25 %"), (_MORE_VCPUS, "more")):
-        some = chosen(made, variant="virca", vcpus_per_server=vcpus)
-        crowd = [
-            number(row, "multipath_share")
-            for place in (1, 2)
-            for row in quarter_of(some, place)
-            if row["multipath_share"] is not None
-        ]
-        middle = sum(crowd) / len(crowd) if crowd else float("nan")
-        found.append(
-            Claim(
-                what=f"{vcpus} vCPUs a server: on several paths during the crowds, on average",
-                paper=paper,
-                ours=percent(middle),
-            )
-        )
-    for vcpus, paper in ((_VCPUS, ""), (_MORE_VCPUS, "about 50 %")):
+    several, fewer = [], []
+    for vcpus, paper, fewer_paper in (
+        (_VCPUS, "15 to 25 %", ""),
+        (_MORE_VCPUS, "more", "about 50 %"),
+    ):
         of = {
-            name: refused(chosen(made, variant=name, vcpus_per_server=vcpus))
-            for name in ("virca", "virca3")
+            name: chosen(made, variant=name, vcpus_per_server=vcpus) for name in ("virca", "virca3")
         }
-        fewer = 1 - of["virca"] / of["virca3"] if of["virca3"] else float("nan")
-        both = f"{percent(of['virca'])} against {percent(of['virca3'])}"
-        found.append(
-            Claim(
-                what=f"{vcpus} vCPUs a server: fewer refused than with ViRCA3",
-                paper=paper,
-                ours=f"{percent(fewer)} ({both})",
-            )
-        )
-    return found
+        what = f"{vcpus} vCPUs a server"
+        shares = percent(_on_several_paths(of["virca"]))
+        several.append((f"{what}: on several paths during the crowds, on average", paper, shares))
+        ours, theirs = (refused(some) for some in of.values())
+        less = percent(1 - ours / theirs if theirs else float("nan"))
+        both = f"{less} ({percent(ours)} against {percent(theirs)})"
+        fewer.append((f"{what}: fewer refused than with ViRCA3", fewer_paper, both))
+    return claims_of(*several, *fewer)
+
+
+def _on_several_paths(some: Sequence[Row]) -> float:
+    """The mean share during the crowds."""
+    crowds = [*quarter_of(some, 1), *quarter_of(some, 2)]
+    shares = [number(row, "multipath_share") for row in _filled(crowds, "multipath_share")]
+    return sum(shares) / len(shares) if shares else float("nan")
 
 
 def _fig10_claims(made: Sequence[Row]) -> list[Claim]:
-    rates = [
-        f"{sum(column(some, 'relative_rate')) / len(some):.3f}"
-        for some in (_filled(quarter_of(made, place)) for place in range(_QUARTERS))
-    ]
-    shares = [percent(refused(quarter_of(made, place))) for place in range(_QUARTERS)]
-    return [
-        Claim(what="relative rate by quarter", paper="kept up", ours=", ".join(rates)),
-        Claim(what="refused by quarter", paper="", ours=", ".join(shares)),
-    ]
+    quarters = [quarter_of(made, place) for place in range(_QUARTERS)]
+    rates = [column(_filled(some, "relative_rate"), "relative_rate") for some in quarters]
+    return claims_of(
+        (
+            "relative rate by quarter",
+            "kept up",
+            ", ".join(f"{sum(some) / len(some):.3f}" for some in rates),
+        ),
+        ("refused by quarter", "", ", ".join(percent(refused(some)) for some in quarters)),
+    )
 
 
-def _filled(some: Sequence[Row]) -> list[Row]:
-    return [row for row in some if row["relative_rate"] is not None]
+def _filled(some: Sequence[Row], name: str) -> list[Row]:
+    return [row for row in some if row[name] is not None]
 
 
 FIG8 = Experiment(

@@ -38,6 +38,11 @@ class Experiment:
     claims: Callable[[Sequence[Row]], list[Claim]]
 
 
+def claims_of(*said: tuple[str, str, str]) -> list[Claim]:
+    """Of each what it is about, what the paper says, and what the rows say."""
+    return [Claim(what=what, paper=paper, ours=ours) for what, paper, ours in said]
+
+
 def table(rows: Sequence[Row]) -> str:
     """CSV with a header; six digits, an empty cell for nothing."""
     text = io.StringIO()

@@ -18,6 +18,7 @@ from umbel.simulator.experiments.experiment import (
     Found,
     Row,
     chosen,
+    claims_of,
     column,
     number,
     percent,
@@ -88,7 +89,7 @@ def draw(made: Sequence[Row]) -> Figure:
         one.set_title(f"load factor {load:g}", fontsize=10)
         one.set_xlabel("power (kW)")
     axes[0].set_ylabel("QoE (requests served at their best)")
-    axes[0].legend(frameon=False, fontsize=9)
+    drawing.legend(axes[0], 9)
     return figure
 
 
@@ -98,20 +99,18 @@ def claims(made: Sequence[Row]) -> list[Claim]:
     for load in sorted({number(row, "load") for row in made}):
         some = chosen(made, load=load)
         floor, gain = top_gain(some)
-        found.append(
-            Claim(
-                what=f"load {load:g}: power saved against ViRCA2 at {percent(floor)} of the QoE",
-                paper="10 %",
-                ours=percent(gain),
-            )
-        )
         share = best_qoe(some, Variant.VIRCA3) / best_qoe(some, Variant.VIRCA)
-        found.append(
-            Claim(
-                what=f"load {load:g}: the most QoE that ViRCA3 reaches, of ViRCA's",
-                paper="all at low load, less as it rises",
-                ours=percent(share),
-            )
+        found += claims_of(
+            (
+                f"load {load:g}: power saved against ViRCA2 at {percent(floor)} of the QoE",
+                "10 %",
+                percent(gain),
+            ),
+            (
+                f"load {load:g}: the most QoE that ViRCA3 reaches, of ViRCA's",
+                "all at low load, less as it rises",
+                percent(share),
+            ),
         )
     return found
 

@@ -18,6 +18,7 @@ from umbel.simulator.experiments.experiment import (
     Found,
     Row,
     chosen,
+    claims_of,
     column,
     percent,
 )
@@ -78,15 +79,15 @@ _FIG6_PANELS = (
 
 def _fig6_draw(made: Sequence[Row]) -> Figure:
     figure, axes = drawing.panels(1, len(_FIG6_PANELS), width=10.5, height=3.2)
+    names = [f"gamma {gamma:g}" for gamma in GAMMAS]
     for one, (name, title, scale) in zip(axes, _FIG6_PANELS, strict=True):
-        for place, (variant, (label, hue, _mark)) in enumerate(drawing.VARIANTS.items()):
-            tall = [value * scale for value in column(chosen(made, variant=variant), name)]
-            at = [group + 0.27 * (place - 1) for group in range(len(tall))]
-            bars = one.bar(at, tall, 0.25, color=hue, label=label)
-            one.bar_label(bars, fmt="{:.3g}", fontsize=7)
-        one.set_xticks(range(len(GAMMAS)), [f"gamma {gamma:g}" for gamma in GAMMAS])
+        tall = {
+            variant: [value * scale for value in column(chosen(made, variant=variant), name)]
+            for variant in drawing.VARIANTS
+        }
+        drawing.grouped(one, tall, names, numbers=True)
         one.set_title(title, fontsize=10)
-    axes[0].legend(frameon=False, fontsize=8)
+    drawing.legend(axes[0])
     return figure
 
 
@@ -104,10 +105,9 @@ def _at_gamma(some: Sequence[Row], gamma: float) -> list[Claim]:
         ("start-up delay", "ViRCA between, ViRCA3 least", all_of("delay_s") + " s"),
         ("power", "ViRCA close to ViRCA3", all_of("power_w", 0.001, ".1f") + " kW"),
     )
-    return [
-        Claim(what=f"gamma {gamma:g}: {what}, ViRCA, 2, 3", paper=paper, ours=ours)
-        for what, paper, ours in rows
-    ]
+    return claims_of(
+        *((f"gamma {gamma:g}: {what}, ViRCA, 2, 3", paper, ours) for what, paper, ours in rows)
+    )
 
 
 def _fig7_rows(found: Found) -> list[Row]:
@@ -131,13 +131,13 @@ def _fig7_draw(made: Sequence[Row]) -> Figure:
     )
     looks = [(gamma, *panel) for gamma in GAMMAS for panel in _FIG7_PANELS]
     for one, (gamma, name, title) in zip(axes, looks, strict=True):
-        for place, (variant, (label, hue, _mark)) in enumerate(drawing.VARIANTS.items()):
-            at = [group + 0.26 * (place - 1) for group in range(len(CLASSES))]
-            tall = column(chosen(made, variant=variant, gamma=gamma), name)
-            one.bar(at, tall, 0.24, color=hue, label=label)
-        one.set_xticks(range(len(CLASSES)), CLASSES, fontsize=8)
+        tall = {
+            variant: column(chosen(made, variant=variant, gamma=gamma), name)
+            for variant in drawing.VARIANTS
+        }
+        drawing.grouped(one, tall, CLASSES, width=0.24, fontsize=8)
         one.set_title(f"{title}, gamma {gamma:g}", fontsize=9)
-    axes[0].legend(frameon=False, fontsize=8)
+    drawing.legend(axes[0])
     return figure
 
 
@@ -147,18 +147,15 @@ def _fig7_claims(made: Sequence[Row]) -> list[Claim]:
         some = chosen(made, variant="virca", gamma=gamma)
         delays = ", ".join(f"{value:.3g}" for value in column(some, "delay_s"))
         refused = ", ".join(percent(value) for value in column(some, "rejection_ratio"))
-        found += [
-            Claim(
-                what=f"gamma {gamma:g}, ViRCA: start-up delay from most to least popular",
-                paper="shown, not stated",
-                ours=f"{delays} s",
+        who = f"gamma {gamma:g}, ViRCA"
+        found += claims_of(
+            (
+                f"{who}: start-up delay from most to least popular",
+                "shown, not stated",
+                f"{delays} s",
             ),
-            Claim(
-                what=f"gamma {gamma:g}, ViRCA: refused",
-                paper="does not depend on popularity",
-                ours=refused,
-            ),
-        ]
+            (f"{who}: refused", "does not depend on popularity", refused),
+        )
     return found
 
 

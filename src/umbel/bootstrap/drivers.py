@@ -1,0 +1,86 @@
+"""Which technologies are in use: settings and the network's document in, Drivers out."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from umbel import overlay
+from umbel.bootstrap.secrets import Secrets
+from umbel.compute import inventory
+from umbel.compute.drivers.process import ProcessVim
+from umbel.compute.drivers.process.places import Here
+from umbel.compute.inventory import Inventory
+from umbel.compute.ports import Vim
+from umbel.delivery.drivers.process import ProcessSolver
+from umbel.delivery.ports import Solver
+from umbel.delivery.slicing import Underlay
+from umbel.kit.clock import Clock
+from umbel.kit.config import Settings
+from umbel.media.drivers.jsonrpc import JsonRpcMedia
+from umbel.media.ports import MediaPlane
+from umbel.network import files, slices, topology
+from umbel.network.border_service import Land
+from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.inspection import Switches
+from umbel.network.model import Topology
+from umbel.network.ports import Fabric
+from umbel.network.topology import BadNetwork
+from umbel.notify.drivers.http import HttpCourier
+from umbel.notify.ports import Courier
+from umbel.overlay import Switched
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drivers:
+    """The technologies in use."""
+
+    vim: Vim
+    media: MediaPlane
+    fabric: Fabric
+    courier: Courier = field(default_factory=HttpCourier)
+    slicing: Underlay | None = None
+    switches: Switches | None = None
+    overlay: Switched | None = None
+    land: Land | None = None
+    solver: Solver = field(default_factory=ProcessSolver)
+
+
+def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: Clock) -> Drivers:
+    """Functions as processes of this machine. Where the network file tells of switches, streams go
+    over them and functions run at the nodes; else all is loopback. Raises BadNetwork, NoTestbed."""
+    over = None
+    if overlay.described(document):
+        nodes, _ = read_network(document)
+        over = overlay.switched(document, nodes.nodes, settings, clock, secrets.master)
+    vim = ProcessVim(
+        settings.data_dir,
+        secrets.public_key_file,
+        secrets.of_function,
+        clock,
+        place=over.place if over else Here(),
+    )
+    return Drivers(
+        vim=vim,
+        media=JsonRpcMedia(),
+        fabric=over.fabric if over else LoopbackFabric(),
+        slicing=over.underlay if over else None,
+        switches=over.fabric if over else None,
+        land=over.land if over else None,
+        overlay=over,
+    )
+
+
+def network_document(path: Path | None) -> object:
+    """What a network file says, or SLS's network without one. Raises BadNetwork."""
+    return files.read(path) if path is not None else files.builtin("sls")
+
+
+def read_network(document: object) -> tuple[Inventory, Topology]:
+    """A network document's nodes and links. Raises BadNetwork with every problem of the file."""
+    nodes, wrong_nodes = inventory.inspect(document)
+    links, wrong_links = topology.inspect(document)
+    _, wrong_terms = slices.inspect(document)
+    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms]))
+    if problems:
+        many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise BadNetwork(f"the network file has {many}", problems=problems)
+    return nodes, links

@@ -1,0 +1,240 @@
+"""Each service, of what it stands on and of its neighbours; what one hears of another.
+
+In: a Ground, which all of them stand on. Out: services of the network, of delivery and of the
+planner. Nothing begins to run here. Neighbour: system.py puts them together.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from umbel.bootstrap.drivers import Drivers
+from umbel.bootstrap.secrets import Secrets
+from umbel.catalogue.service import Catalogue
+from umbel.compute.inventory import Inventory
+from umbel.compute.model import FunctionState, Instance
+from umbel.compute.service import Compute
+from umbel.delivery.collector import Collector
+from umbel.delivery.keeper import Keeper, Pace
+from umbel.delivery.planning import Planning, PlanPace
+from umbel.delivery.plans.live import LiveDemand
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.plans.store import PlanStore
+from umbel.delivery.policy.base import Policy
+from umbel.delivery.policy.consolidation import Consolidation
+from umbel.delivery.policy.qos import Qos
+from umbel.delivery.policy.sls import Sls
+from umbel.delivery.policy.virca import Virca
+from umbel.delivery.service import Delivery
+from umbel.delivery.slicing import Slices
+from umbel.delivery.store import DeliveryStore
+from umbel.delivery.tracefile import TraceFile
+from umbel.delivery.tracing import Tracing
+from umbel.delivery.view import Costs
+from umbel.kit.clock import Clock
+from umbel.kit.config import Settings
+from umbel.kit.db import Database
+from umbel.kit.journal import Journal
+from umbel.media.service import Media
+from umbel.network import events
+from umbel.network import slices as slicing
+from umbel.network.border_service import BorderService
+from umbel.network.guests import Spot
+from umbel.network.model import Topology
+from umbel.network.northbound import Northbound
+from umbel.network.service import Network
+from umbel.network.slices import Offer
+from umbel.network.store import BorderStore, SliceStore, WishStore
+from umbel.notify.model import Kind, Place
+from umbel.notify.sealing import Sealer
+from umbel.notify.service import Notifier
+from umbel.notify.store import NotifyStore
+from umbel.planner.control import Periods
+
+POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
+
+Heard = Callable[[Mapping[str, Instance]], None]
+"""Hears which functions there are, by id, again and again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """What all services stand on. `document` is the network file's, `nodes` and `links` what it
+    says; `owner` is this instance of the control plane."""
+
+    settings: Settings
+    document: object
+    nodes: Inventory
+    links: Topology
+    secrets: Secrets
+    drivers: Drivers
+    clock: Clock
+    database: Database
+    journal: Journal
+    catalogue: Catalogue
+    owner: str
+
+
+# -- the network ----------------------------------------------------------------------------
+
+
+def notifier(ground: Ground) -> Notifier:
+    """Observers' callbacks; they hear what becomes of the network."""
+    made = Notifier(
+        store=NotifyStore(ground.database),
+        journal=ground.journal,
+        courier=ground.drivers.courier,
+        sealer=Sealer(ground.secrets.master),
+        clock=ground.clock,
+        owner=ground.owner,
+    )
+
+    def publish(event: events.Event) -> None:
+        made.publish(Kind(event.kind), events.subject(event), events.body(event))
+
+    if ground.drivers.switches is not None:
+        ground.drivers.switches.watch(publish)
+    return made
+
+
+def northbound(ground: Ground) -> Northbound:
+    """The network as operators draw and see it."""
+    store = WishStore(ground.database)
+    return Northbound(ground.links, store, ground.clock, ground.drivers.switches)
+
+
+def borders(ground: Ground) -> BorderService:
+    """Who may pass, who answers, who is away from home."""
+    store = BorderStore(ground.database)
+    return BorderService(ground.drivers.land, ground.links, store, ground.clock)
+
+
+def tells(notifier: Notifier, network: Northbound) -> Heard:
+    """Functions that run are told to observers, and to streams that meet them."""
+
+    def tell(seen: Mapping[str, Instance]) -> None:
+        active = [one for one in seen.values() if one.state is FunctionState.ACTIVE]
+        notifier.see({one.id: Place(node=one.node, role=one.role.value) for one in active})
+        network.guests.see({one.id: Spot(node=one.node, address=one.address) for one in active})
+
+    return tell
+
+
+# -- delivery -------------------------------------------------------------------------------
+
+
+def collector(ground: Ground) -> Collector:
+    """What is seen of nodes, links, functions and streams."""
+    settings, drivers = ground.settings, ground.drivers
+    return Collector(
+        compute=Compute(ground.nodes, drivers.vim, ground.clock, wake_s=settings.node_wake_s),
+        network=Network(ground.links, drivers.fabric),
+        media=Media(drivers.media),
+        store=DeliveryStore(ground.database),
+        secret_of=ground.secrets.of_function,
+        costs=Costs(),
+    )
+
+
+def keeper(ground: Ground, collector: Collector, tell: Heard, pace: Pace | None) -> Keeper:
+    """The loop, by the policy that the settings name; `pace` is theirs where none is given."""
+    return Keeper(
+        catalogue=ground.catalogue,
+        store=collector.store,
+        collector=collector,
+        policy=POLICIES[ground.settings.policy],
+        clock=ground.clock,
+        pace=pace or _pace(ground.settings),
+        owner=ground.owner,
+        on_functions=tell,
+    )
+
+
+def delivery(ground: Ground, keeper: Keeper) -> Delivery:
+    """Trees and sessions."""
+    nodes = ground.nodes
+    return Delivery(
+        catalogue=ground.catalogue,
+        store=keeper.store,
+        collector=keeper.collector,
+        keeper=keeper,
+        journal=ground.journal,
+        signer=ground.secrets.signer,
+        default_access_node=nodes.default_access or nodes.nodes[0].name,
+        planning=_planning(ground, keeper),
+        tracing=_tracing(ground, keeper.collector),
+    )
+
+
+def slices(ground: Ground, trees: DeliveryStore) -> Slices:
+    """What streams are promised; slices follow their streams' ways."""
+    made = Slices(
+        store=SliceStore(ground.database),
+        trees=trees,
+        offer=Offer(topology=ground.links, terms=slicing.inspect(ground.document)[0]),
+        clock=ground.clock,
+        under=ground.drivers.slicing,
+    )
+
+    def wake(event: events.Event) -> None:
+        if isinstance(event, events.PathChanged):
+            made.wake()
+
+    if ground.drivers.switches is not None:
+        ground.drivers.switches.watch(wake)
+    return made
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        linger_s=settings.linger_s,
+        session_idle_s=settings.session_idle_s,
+        session_ttl_s=settings.session_ttl_s,
+    )
+
+
+def _tracing(ground: Ground, collector: Collector) -> Tracing | None:
+    """What writes a trace of all that happens, where the settings name a file."""
+    if ground.settings.trace_file is None:
+        return None
+    return Tracing(
+        file=TraceFile(ground.settings.trace_file),
+        store=collector.store,
+        journal=ground.journal,
+        catalogue=ground.catalogue,
+        collector=collector,
+        clock=ground.clock,
+    )
+
+
+# -- the planner ----------------------------------------------------------------------------
+
+
+def plans(ground: Ground, collector: Collector) -> Plans:
+    """Plans on request."""
+    watched = LiveDemand(store=collector.store, collector=collector, clock=ground.clock)
+    return Plans(
+        store=PlanStore(ground.database),
+        journal=ground.journal,
+        clock=ground.clock,
+        platform=lambda: ground.document,
+        watched=watched.rows,
+    )
+
+
+def _planning(ground: Ground, keeper: Keeper) -> Planning | None:
+    """What steers by plans, for the policy that needs it."""
+    settings = ground.settings
+    if settings.policy != Virca.name:
+        return None
+    periods = Periods(
+        sample_s=settings.plan_sample_s,
+        rca_s=settings.plan_rca_s,
+        virca_s=settings.plan_virca_s,
+    )
+    return Planning(
+        collector=keeper.collector,
+        keeper=keeper,
+        solver=ground.drivers.solver,
+        clock=ground.clock,
+        pace=PlanPace(periods=periods, solve_s=settings.plan_solve_s, gamma=settings.plan_gamma),
+    )

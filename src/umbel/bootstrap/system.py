@@ -1,0 +1,157 @@
+"""Everything, wired: settings in, a System out, started and closed as a whole."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+
+from umbel import migrations
+from umbel.bootstrap import services
+from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
+from umbel.bootstrap.secrets import Secrets, load_secrets
+from umbel.bootstrap.services import Ground
+from umbel.catalogue.service import Catalogue
+from umbel.compute.service import Compute
+from umbel.delivery.keeper import Pace
+from umbel.delivery.plans.service import Plans
+from umbel.delivery.service import Delivery
+from umbel.delivery.slicing import Slices
+from umbel.kit import tokens
+from umbel.kit.clock import Clock, SystemClock
+from umbel.kit.config import Settings
+from umbel.kit.db import Database
+from umbel.kit.ids import new_id
+from umbel.kit.journal import Journal
+from umbel.media.service import Media
+from umbel.network.border_service import BorderService
+from umbel.network.northbound import Northbound
+from umbel.notify.service import Notifier
+from umbel.overlay import Switched
+from umbel.portal.app import create_app
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """Everything, wired."""
+
+    settings: Settings
+    database: Database
+    journal: Journal
+    catalogue: Catalogue
+    compute: Compute
+    media: Media
+    delivery: Delivery
+    notifier: Notifier
+    slices: Slices
+    network: Northbound
+    borders: BorderService
+    plans: Plans
+    secrets: Secrets
+    clock: Clock
+    overlay: Switched | None = None
+
+    def app(self) -> FastAPI:
+        """The front end."""
+        return create_app(self)
+
+    @property
+    def signer(self) -> tokens.Signer:
+        """Makes users' and viewers' tokens."""
+        return self.secrets.signer
+
+    @property
+    def verifier(self) -> tokens.Verifier:
+        """Checks them."""
+        return tokens.Verifier(self.secrets.signer.public_key)
+
+    async def start(self) -> None:
+        """Take the network's switches, if it has any. Raises ControllerAddressTaken."""
+        if self.overlay is not None:
+            await self.overlay.start()
+
+    async def close(self) -> None:
+        """Let go of everything; functions go on unless the settings say otherwise."""
+        await self.plans.close()
+        if self.settings.stop_functions_on_exit:
+            await self.compute.stop_all()
+        await self.slices.close()
+        await self.media.close()
+        await self.compute.close()
+        if self.overlay is not None:
+            await self.overlay.close()
+        await self.notifier.close()
+        await self.database.close()
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[System]:
+    """A migrated, wired system on real drivers, started; closed on the way out."""
+    system = await assemble(settings)
+    try:
+        await system.start()
+        yield system
+    finally:
+        await system.close()
+
+
+async def assemble(
+    settings: Settings,
+    *,
+    drivers: Drivers | None = None,
+    clock: Clock | None = None,
+    pace: Pace | None = None,
+    database: Database | None = None,
+) -> System:
+    """Build the system; what is not given is the real thing, as the settings say.
+
+    Raises BadNetwork, DatabaseUnavailable, SchemaUnknown.
+    """
+    ground = _ground(settings, drivers, clock or SystemClock(), database)
+    await migrations.upgrade(ground.database)
+    notifier = services.notifier(ground)
+    network = services.northbound(ground)
+    collector = services.collector(ground)
+    keeper = services.keeper(ground, collector, services.tells(notifier, network), pace)
+    return System(
+        settings=settings,
+        database=ground.database,
+        journal=ground.journal,
+        catalogue=ground.catalogue,
+        compute=collector.compute,
+        media=collector.media,
+        delivery=services.delivery(ground, keeper),
+        notifier=notifier,
+        slices=services.slices(ground, collector.store),
+        network=network,
+        borders=services.borders(ground),
+        plans=services.plans(ground, collector),
+        secrets=ground.secrets,
+        clock=ground.clock,
+        overlay=ground.drivers.overlay,
+    )
+
+
+def _ground(
+    settings: Settings, drivers: Drivers | None, clock: Clock, database: Database | None
+) -> Ground:
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    document = network_document(settings.network_file)
+    nodes, links = read_network(document)
+    secrets = load_secrets(settings.data_dir / "keys")
+    drivers = drivers or real_drivers(settings, document, secrets, clock)
+    database = database or Database(settings.database)
+    journal = Journal(database)
+    return Ground(
+        settings=settings,
+        document=document,
+        nodes=nodes,
+        links=links,
+        secrets=secrets,
+        drivers=drivers,
+        clock=clock,
+        database=database,
+        journal=journal,
+        catalogue=Catalogue(database, journal, clock),
+        owner=new_id("cp"),
+    )
