@@ -1,0 +1,70 @@
+"""A smaller picture, chosen on the watch page, made by a real transcoder."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page
+
+from support.platform import Platform, platform
+from support.waiting import until
+from umbel.demo.browser import chromium, report, until_decoded
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
+
+DECODED_S = 90.0
+_HEIGHT = "() => document.querySelector('video').videoHeight"
+_IS_HIGH = "px => document.querySelector('video').videoHeight === px"
+_PHASES = """() => {
+  window.phases = [];
+  const look = () => {
+    const { state } = window.umbelPlayer;
+    if (window.phases.at(-1) !== state) window.phases.push(state);
+    requestAnimationFrame(look);
+  };
+  look();
+}"""
+
+
+async def until_height(page: Page, height: int) -> None:
+    await page.wait_for_function(_IS_HIGH, arg=height, timeout=DECODED_S * 1000)
+
+
+async def transcoders(made: Platform) -> list[tuple[str, str]]:
+    functions = await made.get("functions")
+    return [(f["id"], f["node"]) for f in functions if f["role"] == "transcoder"]
+
+
+@pytest.mark.parametrize("protocol", ["whep", "hls"])
+async def test_a_smaller_picture_is_asked_for_by_the_address(tmp_path: Path, protocol: str) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        event, _ = await made.live()
+        page = await browser.new_page()
+        await page.goto(f"{made.url}/watch/{event.id}?node=pe4&protocol={protocol}&quality=360p")
+        seen = await until_decoded(page, 60, timeout_s=DECODED_S)
+        assert (seen["protocol"], seen["edge"]) == (protocol, "pe4")
+        assert await page.evaluate("window.umbelPlayer.quality") == "360p"
+        assert await page.evaluate(_HEIGHT) == 360
+        assert await transcoders(made) == [("transcoder-pe4-1", "pe4")]
+        stream = (await made.get(f"events/{event.id}"))["stream"]
+        assert (stream["height"], stream["qualities"]) == (720, ["source", "360p"])
+
+
+async def test_a_viewer_changes_the_quality_and_the_picture_goes_on(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        event, _ = await made.live()
+        page = await browser.new_page()
+        await page.goto(f"{made.url}/watch/{event.id}?node=pe2&protocol=whep")
+        await until_decoded(page, 60, timeout_s=DECODED_S)
+        assert await page.evaluate(_HEIGHT) == 720
+        await page.evaluate(_PHASES)
+        for label, height in (("360p", 360), ("Source (720p)", 720)):
+            await page.get_by_role("group", name="Quality").get_by_text(label).click()
+            await until_height(page, height)
+            decoded = (await report(page))["framesDecoded"]
+            await until_decoded(page, decoded + 60, timeout_s=DECODED_S)
+        assert await page.evaluate("window.phases") == ["playing"]
+
+        async def is_gone() -> bool:
+            return not await transcoders(made)
+
+        await until(is_gone, within_s=60)
