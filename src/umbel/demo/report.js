@@ -7,6 +7,7 @@
   return {
     state: hook ? hook.state : 'absent', status: hook ? hook.status : '',
     protocol: hook ? hook.protocol : null, edge: hook ? hook.edge : null,
+    trouble: hook ? hook.trouble : '',
     framesDecoded: hook ? hook.framesDecoded : 0,
     details: hook ? {...hook.details} : {},
     ttffMs: probe.firstFrameMs === null || !asked.length

@@ -31,8 +31,8 @@ const KINDS = [
 const REOPEN_MS = 3000;
 /**
  * A connection that says nothing for so long is taken for dead and made anew. One whose other end went
- * away without a word fails never, nor does one that waits for a free connection of the browser, and
- * the comments that keep it alive are not shown to us.
+ * away without a word fails never, nor does one that waits for a free connection of the browser. The
+ * portal says `alive` every 15 seconds.
  */
 export const QUIET_MS = 45_000;
 const QUIET_SPREAD_MS = 15_000;
@@ -95,6 +95,8 @@ function open(): void {
       tell(readChange(kind, String((message as MessageEvent).data)));
     });
   }
+  // What the portal says when it has nothing to tell.
+  opened.addEventListener('alive', heard);
   opened.onopen = () => {
     heard();
     if (lost) tell(MISSED);

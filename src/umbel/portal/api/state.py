@@ -1,7 +1,8 @@
 """What changes, as it changes: server-sent events over the journal.
 
 In: a position (`Last-Event-ID`) or none. Out: `hello` first when there was none, then each change
-the reader may see; `reset` when the position is not kept any more, and a comment in every silence.
+the reader may see; `reset` when the position is not kept any more, and `alive` in every silence, by
+which a reader tells a quiet connection from a dead one.
 """
 
 import json
@@ -23,6 +24,7 @@ router = APIRouter(prefix="/api/v1", tags=["platform"])
 
 PUBLIC = frozenset({"event", "provider", "drain"})
 MOST_READERS = 1_000
+ALIVE = "event: alive\ndata: {}\n\n"
 _STREAM = "text/event-stream"
 
 
@@ -107,7 +109,7 @@ class _Reader:
             at = batch[-1].seq if batch else at
             text = "".join(told(change) for change in batch if self._sees(change))
             if not text and self._clock.monotonic_s() - spoke_s >= self._keep_alive_s:
-                text = ": still here\n\n"
+                text = ALIVE
             if text:
                 spoke_s = self._clock.monotonic_s()
                 yield text
