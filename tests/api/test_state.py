@@ -37,7 +37,8 @@ class Live:
 
 
 class Stream:
-    """An open stream; `next` gives a message, None for a comment, StopAsyncIteration at the end."""
+    """An open stream; `next` gives a change, `any` None for `alive`; StopAsyncIteration at the
+    end."""
 
     def __init__(self, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -57,10 +58,10 @@ class Stream:
         fields: dict[str, str] = {}
         async with asyncio.timeout(10):
             async for line in self._lines:
+                if not line and fields.get("event") == "alive":
+                    return None
                 if not line and fields:
                     return Message(int(fields["id"]), fields["event"], json.loads(fields["data"]))
-                if line.startswith(":"):
-                    return None
                 name, _, value = line.partition(": ")
                 if name:
                     fields[name] = value

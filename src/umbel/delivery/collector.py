@@ -20,6 +20,7 @@ from umbel.compute.model import (
 from umbel.compute.service import Compute
 from umbel.delivery import renditions, steering
 from umbel.delivery import trees as growing
+from umbel.delivery.answers import Answers
 from umbel.delivery.model import (
     FunctionStatus,
     LinkStatus,
@@ -53,33 +54,33 @@ class Collector:
     secret_of: Callable[[str], str]
     costs: Costs
     instances: dict[str, Instance] = field(default_factory=dict)
-    streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
+    answers: Answers = field(init=False)
     sessions: dict[tuple[str, str], int] = field(default_factory=dict)
     opening: dict[str, Session] = field(default_factory=dict)
     shunned: dict[str, float] = field(default_factory=dict)
     steering: Steering | None = None
     watching: dict[Watch, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.answers = Answers(media=self.media)
+
+    @property
+    def streams(self) -> Mapping[str, dict[str, StreamState]]:
+        """Every stream of every function that answers."""
+        return self.answers.streams
+
     async def refresh(self) -> None:
         """Look at everything."""
         self.instances = await self.compute.running()
         await self._count()
-        self.streams = await self.media.observe(map(self.server, self._active()))
+        servers = [self.server(function) for function in self._active()]
+        await self.answers.look(servers, self.instances)
 
     async def refresh_function(self, function: str) -> None:
         """Look at one function."""
         self.instances = await self.compute.running()
-        self.streams.pop(function, None)
-        if self._is_active(function):
-            self.streams |= await self.media.observe([self.server(function)])
-
-    def note(self, function: str, state: StreamState | None, event: str) -> None:
-        """Remember what a function just said of an event (None: it carries it no more)."""
-        carried = self.streams.setdefault(function, {})
-        if state is None:
-            carried.pop(event, None)
-        else:
-            carried[event] = state
+        servers = [self.server(function)] if self._is_active(function) else []
+        await self.answers.look_at(function, servers)
 
     def shun(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
         """Go around the nodes where a function failed again and again, for a while. Answers

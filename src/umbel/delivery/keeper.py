@@ -99,14 +99,18 @@ class Keeper:
         return self._moved
 
     async def is_settled(self, tree: Tree, function: str) -> bool:
-        """Whether the way of the stream to the function is laid, and to who makes it."""
+        """Whether the way of the stream to the function is laid; of a rendition, whether it is
+        made, too: a viewer who changes to it should have pictures at once."""
         if not reconcile.settled(tree, self._observed(tree), function):
             return False
         root, event = tree.root, renditions.event_of(tree.event)
         if event == tree.event or root is None:
             return True
         source = await self.store.tree(event)
-        return reconcile.settled(source, self._observed(source), root.function)
+        if not reconcile.settled(source, self._observed(source), root.function):
+            return False
+        is_fed = source.root is not None and source.root.function in self.collector.sending(event)
+        return not is_fed or root.function in self.collector.sending(tree.event)
 
     async def offer(self, tree: Tree, sdp: str) -> StreamState:
         """Tell the acquirer of an RTP publisher, ahead of the loop, so that a bad description is
@@ -180,8 +184,7 @@ class Keeper:
         if self.collector.shun(wanted, now_s=self.clock.now_s()):
             for event in await self.store.trees():
                 self.wake(event)
-        if done.started or done.stopped:
-            self._stir()
+        self._stir()
         return min(self.pace.look_s, done.again_s or self.pace.look_s)
 
     async def _look_at_calendar(self) -> float:
@@ -312,11 +315,11 @@ class Keeper:
         match step:
             case Drop(function=function):
                 await collector.media.remove(server, event)
-                collector.note(function, None, event)
+                collector.answers.note(function, None, event)
             case Carry(function=function):
                 state = await collector.media.ensure(server, await self._spec(event, step, keys))
                 self._keys.setdefault(function, {})[event] = keys
-                collector.note(function, state, event)
+                collector.answers.note(function, state, event)
                 await self._keep_ports(event, state)
                 feeds = sorted(step.children)
                 if state.role is StreamRole.TRANSCODER:

@@ -4,7 +4,7 @@ Level-triggered: the caller does the steps, looks again and asks again until non
 appears only when its inputs are known, so leaves come first: a parent needs its children's ports.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from umbel.delivery.model import Branch, Tree
@@ -88,24 +88,34 @@ def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
         function=branch.function,
         role=branch.role,
         children=tuple(child.function for child in fed),
-        targets=frozenset(
-            (carried.address, carried.port)
-            for child in fed
-            if (carried := have.carried.get(child.function))
-        ),
+        targets=_targets(fed, have),
     )
 
 
 def _fed(want: Tree, branch: Branch, have: Observed) -> Iterator[Branch]:
     """Whom the branch sends to: its children, and past a forwarder that is down, its children's.
 
-    So a lost forwarder costs a step, not the time to start another.
+    So a lost forwarder costs a step, not the time to start another; and one that has come takes
+    over once it sends itself.
     """
     for child in want.children(branch.function):
-        if _carries(child, have):
+        if _carries(child, have) and _may_feed(want, branch, child, have):
             yield child
         elif child.role == "forwarder":
             yield from _fed(want, child, have)
+
+
+def _may_feed(want: Tree, branch: Branch, child: Branch, have: Observed) -> bool:
+    """Whether nobody behind the child is cut off when the branch sends to it alone."""
+    now, feeder = have.carried[child.function], have.carried.get(branch.function)
+    if child.role != "forwarder" or (feeder and (now.address, now.port) in feeder.targets):
+        return True
+    return _targets(_fed(want, child, have), have) <= now.targets
+
+
+def _targets(branches: Iterable[Branch], have: Observed) -> frozenset[tuple[str, int]]:
+    found = (have.carried.get(branch.function) for branch in branches)
+    return frozenset((carried.address, carried.port) for carried in found if carried)
 
 
 def _feeder(want: Tree, branch: Branch, have: Observed) -> Branch | None:

@@ -57,8 +57,8 @@ class Costs:
     stream_cores: float = 0.02
     function_cores: float = 0.05
     function_mb: float = 120.0
-    transcoder_cores: float = 0.5
-    transcoder_mb: float = 250.0
+    transcoder_cores: float = 0.25
+    transcoder_mb: float = 200.0
     stream_mb: float = 10.0
     stream_mbps: float = 3.0
 

@@ -156,12 +156,19 @@ describe('a connection', () => {
     expect(told.at(-1)).toEqual(MISSED);
   });
 
-  test('that goes on speaking is kept', () => {
+  test.each(['event', 'alive'])('that goes on saying %s is kept', (kind) => {
     hears();
     for (let n = 0; n < 20; n += 1) {
       vi.advanceTimersByTime(QUIET_MS / 2);
-      only().says('event', 'ev1');
+      only().says(kind, '');
     }
     expect(Source.made).toHaveLength(1);
+  });
+
+  test('that says no more than that it is alive tells nobody', () => {
+    const { told } = hears();
+    only().opens();
+    only().says('alive', '');
+    expect(told).toEqual([]);
   });
 });

@@ -1,0 +1,84 @@
+"""What the control plane believes while it looks: a slow answer takes no picture from a viewer."""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.virtual import scenario
+from support.world import world
+from umbel.media.drivers.fake import FakeMedia
+from umbel.media.model import Server, StreamSpec, StreamState, Target
+
+
+@dataclass
+class SlowMedia(FakeMedia):
+    """Media servers whose answers are what they were when asked, and take their time. `let_go`
+    are the hops that a function was told to send to no more."""
+
+    patience_s: dict[str, float] = field(default_factory=dict)
+    let_go: list[tuple[str, Target]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def observe(self, server: Server) -> dict[str, StreamState]:
+        answer = await super().observe(server)
+        await asyncio.sleep(self.patience_s.get(server.function_id, 0.0))
+        return answer
+
+    async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
+        before = (await super().observe(server)).get(spec.stream)
+        if before is not None:
+            gone = set(before.hops) - set(spec.hops)
+            self.let_go += ((server.function_id, hop) for hop in gone)
+        return await super().ensure(server, spec)
+
+
+@scenario
+async def test_a_function_that_answers_slowly_stays_fed(tmp_path: Path) -> None:
+    media = SlowMedia()
+    async with world(tmp_path, media=media) as w:
+        event = await w.live()
+        viewer = await w.watch(event, "pe4")
+        media.patience_s["edge-pe4-1"] = 0.7
+        for _ in range(20):
+            looking = asyncio.create_task(w.delivery.collector.refresh_function("edge-pe4-1"))
+            await asyncio.sleep(0.1)
+            w.delivery.keeper.wake(event)
+            await asyncio.sleep(0.3)
+            assert await w.arrives(viewer)
+            await looking
+            assert await w.arrives(viewer)
+
+
+@scenario
+async def test_a_function_that_came_meanwhile_is_not_forgotten(tmp_path: Path) -> None:
+    await join_while_looking(tmp_path, "forwarder-c1-1", "forwarder-c2-1")
+
+
+@scenario
+async def test_what_was_done_meanwhile_is_newer_than_a_slow_answer(tmp_path: Path) -> None:
+    await join_while_looking(tmp_path, "edge-pe5-1", "edge-pe2-1", "edge-pe3-1")
+
+
+async def join_while_looking(folder: Path, *slow: str) -> None:
+    """Viewers at three edges, which another event has or has not started before."""
+    media = SlowMedia()
+    async with world(folder, media=media) as w:
+        event, other = await w.live(), await w.live("pe3")
+        first = await w.watch(event, "pe4")
+        for node in ("pe5", "pe2", "pe3"):
+            if f"edge-{node}-1" in slow:
+                await w.watch(other, node)
+        media.patience_s.update(dict.fromkeys(slow, 1.5))
+        media.let_go.clear()
+        for node in ("pe5", "pe2", "pe3"):
+            looking = asyncio.create_task(w.delivery.collector.refresh())
+            await asyncio.sleep(0.1)
+            joiner = await w.watch(event, node)
+            await looking
+            for _ in range(10):
+                assert await w.arrives(first)
+                assert await w.arrives(joiner)
+                await asyncio.sleep(0.2)
+        assert media.let_go == []
