@@ -1,10 +1,7 @@
 """Borders over REST, and the page where clients sign in: real fabric, switches in memory."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from itertools import count
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,28 +9,30 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from support.http import PASSWORD, World, make_system, world
-from support.switchboard import INSIDE, OUTSIDE, MemoryBridges, sites
+from support.bordered import (
+    ANN,
+    BOB,
+    DRAWING,
+    FRONT,
+    LINKS,
+    NAMES,
+    NET,
+    TERMS,
+    Net,
+    Reached,
+    bordered,
+    ethernet,
+    mac,
+)
+from support.http import PASSWORD, World, make_system
+from support.switchboard import MemoryBridges, sites
 from support.switchboard import World as Wires
 from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.border_service import Land
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
-from umbel.network.drivers.switch import Plug
-from umbel.network.ground import Pace
-from umbel.network.model import Field
-from umbel.network.sites import Site
-from umbel.network.spanning import Drawing, Role
 
-NAMES = ("pe1", "pe2", "c1")
-LINKS = (("pe1", "c1"), ("pe2", "c1"))
-DRAWING = Drawing(roles=dict.fromkeys(NAMES, Role.LEAF), links=LINKS)
-TERMS = Terms(host="127.0.0.1", adopt_s=0.0, pace=Pace(hold_down_s=0.1, grace_s=0.1))
-NET = "/api/v1/network"
-ANN, BOB = "10.202.1.10", "10.202.1.11"
-FRONT = {"address": "10.97.0.1", "port": 8000}
 SERVICE = {
     "port": 80,
     "surrogates": [
@@ -44,85 +43,13 @@ SERVICE = {
 MOVE = {"address": "10.202.1.20", "mac": "02:00:00:00:01:14", "home": "pe1", "place": "pe2"}
 
 
-def mac(address: str) -> str:
-    return f"02:00:00:00:00:{int(address.rpartition('.')[2]):02x}"
-
-
-async def ethernet(_site: Site, address: str) -> str:
-    return "" if address.endswith(".99") else mac(address)
-
-
-@dataclass(kw_only=True)
-class Reached:
-    """Switches in memory, and where hosts' packets get to."""
-
-    wires: Wires
-    ports: Iterator[int] = field(default_factory=lambda: count(1024))
-
-    def reaches(self, source: str, target: str, port: int, node: str = "pe1") -> str:
-        """Where a host's new TCP connection gets to; empty: nowhere."""
-        packet = {
-            Field.ETH_DST: "02:6d:62:00:00:01",
-            Field.ETH_SRC: mac(source),
-            Field.ETH_TYPE: 0x0800,
-            Field.IP_PROTO: 6,
-            Field.IPV4_SRC: source,
-            Field.IPV4_DST: target,
-            Field.TCP_SRC: next(self.ports),
-            Field.TCP_DST: port,
-        }
-        copies, _ = self.wires.net.send(Plug(node=node, port=OUTSIDE), packet)
-        found = [
-            f"{c.at.node}/{'in' if c.at.port == INSIDE else 'out'} "
-            f"{c.packet[Field.IPV4_DST]}:{c.packet[Field.TCP_DST]}"
-            for c in copies
-        ]
-        assert len(found) <= 1
-        return "".join(found)
-
-
-@dataclass(kw_only=True)
-class Net(Reached):
-    """The API over them."""
-
-    here: World
-
-    async def ask(self, method: str, path: str, status: int = 200, **body: Any) -> Any:
-        headers = self.here.as_("operator")
-        answer = await self.here.client.request(method, NET + path, headers=headers, **body)
-        assert answer.status_code == status, answer.text
-        return answer.json() if answer.content else None
-
-    def client(self, address: str, host: str = "10.97.0.1:8000") -> httpx.AsyncClient:
-        """A client of an access network, as the front end sees it."""
-        transport = httpx.ASGITransport(self.here.app, client=(address, 40_000))
-        return httpx.AsyncClient(transport=transport, base_url=f"http://{host}")
-
-
-@asynccontextmanager
-async def bordered(database: Database, folder: Path, wires: Wires) -> AsyncIterator[Net]:
-    bridges, clock = MemoryBridges(wires), SystemClock()
-    fabric = OpenFlowFabric(wires.sites, DRAWING, bridges, wires.board, TERMS, clock)
-    await fabric.start()
-    system = make_system(database, folder, fabric, Land(fabric=fabric, ethernet=ethernet))
-    await system.borders.start()
-    running = asyncio.create_task(system.borders.run())
-    try:
-        async with world(system, static=folder / "no-build") as here:
-            yield Net(here=here, wires=wires)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await fabric.close()
-
-
 @pytest.fixture
 async def net(sqlite: Database, tmp_path: Path) -> AsyncIterator[Net]:
     async with bordered(sqlite, tmp_path, Wires(sites(NAMES, LINKS))) as made:
         yield made
 
 
-# -- access ---------------------------------------------------------------------------------
+# -- access ----------------------------------------------------------------------------------
 
 
 async def test_a_gate_closes_a_network_and_only_that(net: Net) -> None:
@@ -206,7 +133,7 @@ async def test_only_operators_may(net: Net) -> None:
             assert answer.status_code == status, (method, path)
 
 
-# -- a client itself ------------------------------------------------------------------------
+# -- a client itself -------------------------------------------------------------------------
 
 
 async def test_a_client_asks_for_itself_with_a_users_token(net: Net) -> None:
@@ -299,7 +226,7 @@ async def test_others_are_not_sent_away(net: Net) -> None:
         assert (await signed_in.get("/healthz")).status_code == 200
 
 
-# -- services -------------------------------------------------------------------------------
+# -- services --------------------------------------------------------------------------------
 
 
 async def test_a_service_is_answered_by_the_nearest_until_clients_are_moved(net: Net) -> None:
@@ -328,7 +255,7 @@ async def test_a_service_is_answered_by_the_nearest_until_clients_are_moved(net:
     assert await net.ask("GET", "/services") == []
 
 
-# -- moves ----------------------------------------------------------------------------------
+# -- moves -----------------------------------------------------------------------------------
 
 
 async def test_a_function_that_moved_keeps_its_address(net: Net) -> None:
@@ -348,7 +275,7 @@ async def test_a_function_that_moved_keeps_its_address(net: Net) -> None:
     assert await net.ask("GET", "/moves") == []
 
 
-# -- a restart, and no switches -------------------------------------------------------------
+# -- a restart, and no switches --------------------------------------------------------------
 
 
 async def test_a_restart_closes_nobodys_border(sqlite: Database, tmp_path: Path) -> None:

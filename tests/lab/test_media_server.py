@@ -1,9 +1,7 @@
 """Real media servers: a stream over three processes, and what they refuse."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -12,56 +10,17 @@ import websockets
 
 from support import webrtc_peer
 from support.media_server import SECRET, Ground, MediaProcess, ffmpeg, ground, key_hash
+from support.media_tree import KEY, Tree, has_frames, spec, value
 from support.waiting import until
 from support.webrtc_peer import Watcher
 from umbel.kit import tokens
-from umbel.kit.errors import Unavailable
 from umbel.kit.tokens import Claims, Signer
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
-from umbel.media.model import Server, StreamRole, StreamSpec, StreamState, Target
+from umbel.media.model import StreamRole, StreamSpec
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(180)]
-
-KEY = "ev1.correct-horse"
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
-
-
-@dataclass
-class Tree:
-    """Acquirer -> forwarder -> edge, carrying the stream ev1."""
-
-    ground: Ground
-    plane: JsonRpcMedia
-    acquirer: MediaProcess
-    forwarder: MediaProcess
-    edge: MediaProcess
-
-    async def grow(self) -> None:
-        leaf = await self.plane.ensure(self.edge.server, spec(StreamRole.EDGE))
-        to_leaf = Target(address=self.edge.server.address, port=leaf.port)
-        middle = await self.plane.ensure(self.forwarder.server, spec(StreamRole.FORWARDER, to_leaf))
-        to_middle = Target(address=self.forwarder.server.address, port=middle.port)
-        await self.plane.ensure(self.acquirer.server, spec(StreamRole.ACQUIRER, to_middle))
-
-    def push_rtmp(self, key: str = KEY) -> None:
-        port = self.acquirer.ports["rtmp"]
-        self.ground.push("-f", "flv", f"rtmp://{self.acquirer.server.address}:{port}/live/{key}")
-
-    async def at(self, process: MediaProcess) -> StreamState:
-        return (await self.plane.observe(process.server))["ev1"]
-
-    async def flows(self) -> None:
-        await until(lambda: self.at(self.edge), lambda state: state.flowing, within_s=30)
-
-    def watcher(self, http: httpx.AsyncClient, session: str = "session-1") -> Watcher:
-        token = self.ground.token(session, "ev1")
-        return Watcher(http, f"{self.edge.http}/whep/ev1", token)
-
-
-def spec(role: StreamRole, *hops: Target) -> StreamSpec:
-    keys = (key_hash(KEY),) if role is StreamRole.ACQUIRER else ()
-    return StreamSpec(stream="ev1", role=role, hops=hops, key_hashes=keys)
 
 
 @pytest.fixture
@@ -111,7 +70,7 @@ async def test_viewers_watch_what_an_encoder_pushes(tree: Tree, http: httpx.Asyn
         watcher = tree.watcher(http)
         try:
             await watcher.start()
-            await until(_value(watcher.frames), _has_frames, within_s=30)
+            await until(value(watcher.frames), has_frames, within_s=30)
             assert watcher.sizes == {(320, 240)}
             state = await tree.at(tree.edge)
             assert state.viewers == ("session-1",)
@@ -195,7 +154,7 @@ async def test_a_vp8_publisher_is_transcoded_and_seen(tree: Tree, http: httpx.As
             assert "video" in state.ingest.transcoding
             await watcher.start()
             await until(
-                _value(watcher.frames), lambda frames: frames.get("video", 0) >= 10, within_s=40
+                value(watcher.frames), lambda frames: frames.get("video", 0) >= 10, within_s=40
             )
         finally:
             await watcher.close()
@@ -348,74 +307,6 @@ async def test_the_control_channel_opens_to_the_secret_only(edge: MediaProcess) 
         assert closed.value.rcvd.code == 1002
 
 
-async def test_a_wrong_secret_is_unavailable(edge: MediaProcess, plane: JsonRpcMedia) -> None:
-    wrong = Server(
-        function_id="edge-pe4-1",
-        address=edge.server.address,
-        control_port=edge.server.control_port,
-        secret="wrong",
-    )
-    with pytest.raises(Unavailable):
-        await plane.observe(wrong)
-    assert list(await plane.observe(edge.server)) == ["ev1"]
-
-
-async def test_a_restarted_server_is_found_again(made: Ground, plane: JsonRpcMedia) -> None:
-    first = made.start("acq-1", "acquirer", "127.0.9.14")
-    changes: list[tuple[str, str]] = []
-    plane.watch(lambda function, stream: changes.append((function, stream)))
-    await plane.ensure(first.server, spec(StreamRole.ACQUIRER))
-    first.kill()
-
-    async def told() -> list[tuple[str, str]]:
-        return changes
-
-    await until(told, lambda seen: seen == [("acq-1", "")])
-    with pytest.raises(Unavailable):
-        await plane.observe(first.server)
-    port = first.server.control_port
-    second = made.start("acq-1", "acquirer", "127.0.9.14", control_port=port)
-    await until(told, lambda seen: seen == [("acq-1", "")] * 2)
-    assert await plane.observe(second.server) == {}
-    state = await plane.ensure(second.server, spec(StreamRole.ACQUIRER))
-    # The new channel has the subscription of the old one.
-    url = dict(state.urls)["rtmp"]
-    made.push("-f", "flv", f"{url}/ev1.wrong")
-    await until(told, lambda seen: ("acq-1", "ev1") in seen)
-
-
-async def test_a_server_elsewhere_is_reached_anew(made: Ground, plane: JsonRpcMedia) -> None:
-    first = made.start("edge-1", "edge", "127.0.9.14")
-    await plane.ensure(first.server, spec(StreamRole.EDGE))
-    second = made.start("edge-1", "edge", "127.0.9.15")
-    assert await plane.observe(second.server) == {}
-    assert list(await plane.observe(first.server)) == ["ev1"]
-
-
-async def test_a_hung_server_is_unavailable_and_comes_back(
-    edge: MediaProcess, http: httpx.AsyncClient
-) -> None:
-    plane = JsonRpcMedia(deadline_s=0.5)
-    try:
-        assert list(await plane.observe(edge.server)) == ["ev1"]
-        edge.process.send_signal(signal.SIGSTOP)
-        try:
-            with pytest.raises(Unavailable):
-                await plane.observe(edge.server)
-        finally:
-            edge.process.send_signal(signal.SIGCONT)
-
-        async def again() -> bool:
-            try:
-                return "ev1" in await plane.observe(edge.server)
-            except Unavailable:
-                return False
-
-        await until(again)
-    finally:
-        await plane.close()
-
-
 async def test_media_outlives_the_control_plane(tree: Tree) -> None:
     tree.push_rtmp()
     await tree.flows()
@@ -451,14 +342,3 @@ async def test_sigterm_ends_cleanly_whoever_is_connected(
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
             await watcher.close()
-
-
-def _value(frames: dict[str, int]):
-    async def read() -> dict[str, int]:
-        return dict(frames)
-
-    return read
-
-
-def _has_frames(frames: dict[str, int]) -> bool:
-    return frames.get("video", 0) >= 15 and frames.get("audio", 0) >= 15

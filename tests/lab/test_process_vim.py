@@ -5,10 +5,7 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +13,16 @@ import pytest
 import uvloop
 
 from support import testbed
+from support.processes import (
+    children,
+    command_of,
+    descriptors_of,
+    half_dead,
+    is_dead,
+    state_of,
+    stranger,
+    workers_of,
+)
 from support.testbed import Testbed
 from support.vim_worlds import (
     HURRIED,
@@ -36,7 +43,6 @@ from umbel.kit.clock import SystemClock
 from umbel.kit.errors import Unavailable
 
 pytestmark = pytest.mark.lab
-
 ACQUIRER = Function(id="acquirer-pe1-1", role=Role.ACQUIRER, node="pe1")
 EDGE = Function(id="edge-pe2-1", role=Role.EDGE, node="pe2")
 PATIENT = replace(HURRIED, probe_every_s=60.0)
@@ -46,52 +52,6 @@ PATIENT = replace(HURRIED, probe_every_s=60.0)
 async def world(tmp_path: Path) -> AsyncIterator[ProcessWorld]:
     async with process_world(tmp_path) as real:
         yield real
-
-
-@contextmanager
-def stranger(*words: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", *words])
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-
-
-HALF_DEAD = """
-import ctypes, signal, threading
-threading.Thread(target=signal.pause).start()
-ctypes.CDLL(None).pthread_exit(None)
-"""
-
-
-@contextmanager
-def half_dead() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", HALF_DEAD]) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def workers_of(world: ProcessWorld, function_id: str) -> list[int]:
-    """The pids a busy stand-in noted: one in its session, one in a session of its own."""
-    path = Path(f"{world.records.ready_path(function_id)}.workers")
-    pids: list[int] = json.loads(path.read_text())
-    return pids
-
-
-def descriptors_of(pid: int) -> list[str]:
-    """What the process holds open, by the kernel's names."""
-    return [str(path.readlink()) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
-
-
-def command_of(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def children() -> list[procfs.Process]:
-    return [process for process in procfs.scan() if process.parent == os.getpid()]
 
 
 async def test_death_is_seen_at_once_without_asking(world: ProcessWorld) -> None:
@@ -110,12 +70,12 @@ async def test_death_is_seen_at_once_without_asking(world: ProcessWorld) -> None
 async def test_one_whose_last_thread_still_dies_is_alive() -> None:
     """As in the moment after SIGKILL: the first thread is a zombie, another holds the sockets."""
     with half_dead() as process:
-        await until(lambda: _state(process.pid) == "Z", what="the first thread has ended")
+        await until(lambda: state_of(process.pid) == "Z", what="the first thread has ended")
         seen = procfs.look(process.pid)
         assert seen is not None
         assert seen.alive
         procfs.kill_exactly(seen)
-        await until(lambda: _is_dead(process.pid), what="dead")
+        await until(lambda: is_dead(process.pid), what="dead")
         procfs.reap_exactly(process.pid, seen.start_ticks)
         assert procfs.look(process.pid) is None
 
@@ -135,7 +95,7 @@ async def test_a_dead_predecessors_functions_are_adopted(world: ProcessWorld) ->
     pid, victim = world.pid(EDGE.id), world.pid(ACQUIRER.id)
     await world.vim.close()
     world.kill(ACQUIRER.id)
-    await until(lambda: _is_dead(victim), what="dead while nobody watches")
+    await until(lambda: is_dead(victim), what="dead while nobody watches")
     successor = world.open()
     seen = await successor.running()
     assert seen[EDGE.id].state is FunctionState.ACTIVE
@@ -274,21 +234,11 @@ async def test_workers_count_and_go_with_their_function(world: ProcessWorld, how
             await until_state(vim, EDGE.id, FunctionState.FAILED)
         else:
             await vim.terminate(EDGE.id)
-        await until(lambda: _is_dead(in_session), what="worker of the session dead")
+        await until(lambda: is_dead(in_session), what="worker of the session dead")
     finally:
         for pid in (in_session, own_session):
-            if not _is_dead(pid):
+            if not is_dead(pid):
                 os.kill(pid, signal.SIGKILL)
-
-
-def _state(pid: int) -> str:
-    process = procfs.look(pid)
-    return process.state if process is not None else ""
-
-
-def _is_dead(pid: int) -> bool:
-    process = procfs.look(pid)
-    return process is None or not process.alive
 
 
 async def test_a_function_given_up_takes_every_worker_along(world: ProcessWorld) -> None:
@@ -299,10 +249,10 @@ async def test_a_function_given_up_takes_every_worker_along(world: ProcessWorld)
     try:
         os.kill(world.pid(EDGE.id), signal.SIGSTOP)
         await until_state(vim, EDGE.id, FunctionState.FAILED)
-        await until(lambda: all(map(_is_dead, workers)), what="all workers dead")
+        await until(lambda: all(map(is_dead, workers)), what="all workers dead")
     finally:
         for pid in workers:
-            if not _is_dead(pid):
+            if not is_dead(pid):
                 os.kill(pid, signal.SIGKILL)
 
 

@@ -1,13 +1,13 @@
 """A drawn network as switches in memory, programmed for a stream, and what its packets do."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from umbel.network import changes, flows
 from umbel.network.carriage import Carriage, Path, Receiver, Stream, Switch
 from umbel.network.drivers.switch import MemoryNetwork, Packet, Plug
-from umbel.network.model import Field, Program
+from umbel.network.model import Change, Field, Program
 from umbel.network.spanning import Drawing
 
 OUTSIDE, INSIDE, FUNCTION = 100, 60, 50
@@ -22,6 +22,14 @@ PACKET: Packet = {
     Field.UDP_SRC: 4000,
     Field.UDP_DST: 5004,
 }
+
+
+def rollout(
+    have: Mapping[str, Program], want: Mapping[str, Program], of: Carriage
+) -> Iterator[tuple[str, tuple[Change, ...]]]:
+    """The rounds that turn what switches hold into what they are to hold, switch by switch."""
+    for some in changes.rounds(have, want, {of.stream.number: of.tree.depths}):
+        yield from some.items()
 
 
 def receiver(leaf: str, number: int = 1) -> Receiver:

@@ -1,6 +1,9 @@
 """A small network and demand as an operator writes them."""
 
+from dataclasses import fields
 from typing import Any
+
+from umbel.planner.problem import Network
 
 NETWORK = """
 planner:
@@ -33,3 +36,33 @@ def rows() -> list[dict[str, Any]]:
         {"end": "cell-1", "content": "a", "resolution": "720p", "parallel": 3, "watch_s": 600},
         {"end": "cell-2", "content": "b", "resolution": "360p", "parallel": 5, "watch_s": 600},
     ]
+
+
+def document_of(network: Network) -> dict[str, object]:
+    """A network as a document; planning it gives the network again."""
+    top = {
+        "pop": network.pop,
+        "vcpus_per_server": network.vcpus_per_server,
+        "lightpath_mbps": network.lightpath_mbps,
+        "bypass_lightpaths": network.bypass_lightpaths,
+        "cpri_lightpaths": network.cpri_lightpaths,
+    }
+    return {
+        "planner": top,
+        "nodes": [
+            {
+                "name": node.name,
+                "planner": {
+                    field.name: getattr(node, field.name)
+                    for field in fields(node)
+                    if field.name not in {"name", "access"}
+                }
+                | {"access": node.access.value},
+            }
+            for node in network.nodes
+        ],
+        "links": [
+            {"a": link.a, "b": link.b, "planner": {"lightpaths": link.lightpaths}}
+            for link in network.links
+        ],
+    }

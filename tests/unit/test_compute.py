@@ -1,22 +1,13 @@
-"""The network file's nodes, clients' access nodes, upkeep, the fake's extras, and the door."""
+"""Upkeep, the door over the fake on virtual time, and what only the fake can do."""
 
 import asyncio
-import os
-from ipaddress import ip_address, ip_network
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from umbel.compute import inventory, upkeep
-from umbel.compute.access import AccessMap
 from umbel.compute.drivers.fake import FakeVim
-from umbel.compute.drivers.process import launch, procfs
-from umbel.compute.drivers.process.procfs import Process
-from umbel.compute.drivers.process.records import Record
 from umbel.compute.health import Record as HealthRecord
-from umbel.compute.inventory import BadInventory, Inventory
+from umbel.compute.inventory import Inventory
 from umbel.compute.model import (
     LIFE_CYCLE,
     Function,
@@ -38,126 +29,7 @@ ACQUIRER = Function(id="acquirer-pe1-1", role=Role.ACQUIRER, node="pe1")
 EDGE = Function(id="edge-pe2-1", role=Role.EDGE, node="pe2")
 
 
-# --- inventory
-
-
-def problems_of(raw: object) -> list[str]:
-    with pytest.raises(BadInventory) as caught:
-        inventory.parse(raw)
-    assert caught.value.code == "umbel.bad_network"
-    found = caught.value.details["problems"]
-    assert isinstance(found, list)
-    return found
-
-
-def test_the_built_in_network_has_seven_nodes_on_loopback() -> None:
-    sls = inventory.parse(files.builtin())
-    assert [node.address for node in sls.nodes] == [f"127.0.{n}.1" for n in range(1, 8)]
-    kinds = {node.name: node.kind for node in sls.nodes}
-    assert [name for name, kind in kinds.items() if kind is NodeKind.CORE] == ["c1", "c2"]
-    assert sls.default_access == "pe1"
-    assert sls.nodes[3].prefixes == ("127.0.4.0/24",)
-
-
-def test_defaults_are_the_models() -> None:
-    parsed = inventory.parse({"nodes": [{"name": "pe1", "address": "10.0.0.1"}]})
-    assert parsed.nodes == (Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="10.0.0.1"),)
-    assert parsed.default_access == ""
-
-
-def test_all_problems_are_told_at_once_and_by_name() -> None:
-    nodes = [
-        {"name": "a", "address": "127.0.1.1", "prefixes": ["127.0.1.0/24"]},
-        {"name": "b", "address": "127.0.1.300", "cores": -1, "memory_mb": 0},
-        {"name": "c", "address": "127.0.3.1", "prefixes": ["127.0.3.1/24"]},
-        {"name": "a", "address": "127.0.4.1"},
-        {"name": "d", "address": "127.0.1.1", "prefixes": ["127.0.1.0/24"]},
-        {"address": "127.0.6.1", "kind": "toaster"},
-        {"name": "../e", "address": "127.0.7.1", "colour": "red"},
-        "f",
-    ]
-    assert problems_of({"nodes": nodes, "default_access": "z"}) == [
-        "node b: address: value is not a valid IPv4 or IPv6 address",
-        "node b: cores: Input should be greater than 0",
-        "node b: memory_mb: Input should be greater than 0",
-        "node c: prefixes: Value error, 127.0.3.1/24 has host bits set",
-        "node a: named twice",
-        "node d: address 127.0.1.1 is a's",
-        "node d: prefix 127.0.1.0/24 is a's",
-        "node 6: name: Field required",
-        "node 6: kind: Input should be 'provider-edge' or 'core'",
-        "node ../e: name: String should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'",
-        "node ../e: colour: Extra inputs are not permitted",
-        "node 8: Input should be a valid dictionary or instance of _NodeEntry",
-        "default_access: unknown node z",
-    ]
-
-
-@pytest.mark.parametrize("raw", [None, [], "nodes", {}, {"nodes": {}}, {"nodes": [None]}])
-def test_a_document_without_nodes_is_refused(raw: object) -> None:
-    assert problems_of(raw)
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),
-        lambda inner: (
-            st.lists(inner, max_size=4)
-            | st.dictionaries(st.sampled_from(["nodes", "name", "address", "prefixes"]), inner)
-        ),
-        max_leaves=20,
-    )
-)
-def test_any_document_parses_or_is_refused_with_problems(raw: object) -> None:
-    try:
-        found = inventory.parse(raw)
-    except BadInventory as error:
-        assert error.details["problems"]
-    else:
-        assert found.nodes
-
-
-# --- access
-
-
-def test_clients_enter_where_their_prefix_is_longest() -> None:
-    wide = Node(name="wide", kind=NodeKind.CORE, address="127.9.9.9", prefixes=("127.0.0.0/16",))
-    access = AccessMap([wide, PE1, PE2], default="pe2")
-    assert access.node_of("127.0.1.77") == "pe1"
-    assert access.node_of("127.0.200.1") == "wide"
-    assert access.node_of("10.1.1.1") == "pe2"
-    assert access.node_of("::ffff:127.0.1.77") == "pe1"
-    assert access.node_of("2001:db8::1") == "pe2"
-    assert access.node_of("not an address") == "pe2"
-    assert AccessMap([PE1]).node_of("10.1.1.1") is None
-
-
-def test_localhost_enters_at_the_built_in_networks_default() -> None:
-    compute = door(inventory.parse(files.builtin()))
-    for client, name in (("127.0.0.1", "pe1"), ("127.0.4.9", "pe4"), ("127.0.7.200", "c2")):
-        node = compute.access_node(client)
-        assert node is not None
-        assert node.name == name
-
-
-prefixes = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)).map(
-    lambda pair: str(ip_network((pair[0], pair[1]), strict=False))
-)
-
-
-@given(st.lists(prefixes, unique=True, max_size=8), st.integers(0, 2**32 - 1))
-def test_access_is_what_trying_every_prefix_gives(texts: list[str], client: int) -> None:
-    nodes = [
-        Node(name=f"n{at}", kind=NodeKind.CORE, address="10.0.0.1", prefixes=(text,))
-        for at, text in enumerate(texts)
-    ]
-    address = ip_address(client)
-    holding = [n for n in nodes if address in ip_network(n.prefixes[0])]
-    best = max(holding, key=lambda n: ip_network(n.prefixes[0]).prefixlen, default=None)
-    assert AccessMap(nodes).node_of(str(address)) == (best.name if best else None)
-
-
-# --- upkeep
+# -- upkeep ----------------------------------------------------------------------------------
 
 
 def instance(function: Function, state: FunctionState, node: str = "") -> Instance:
@@ -203,12 +75,20 @@ def test_one_that_vanished_after_its_start_has_failed() -> None:
     assert (dict(todo.start), todo.waiting) == ({}, {EDGE.id: 1.5})
 
 
-# --- the door, over the fake VIM, on virtual time
+# -- the door --------------------------------------------------------------------------------
 
 
 def door(nodes: Inventory | None = None, vim: FakeVim | None = None) -> Compute:
     clock = LoopClock()
     return Compute(nodes or Inventory(nodes=(PE1, PE2)), vim or FakeVim(clock), clock)
+
+
+def test_localhost_enters_at_the_built_in_networks_default() -> None:
+    compute = door(inventory.parse(files.builtin()))
+    for client, name in (("127.0.0.1", "pe1"), ("127.0.4.9", "pe4"), ("127.0.7.200", "c2")):
+        node = compute.access_node(client)
+        assert node is not None
+        assert node.name == name
 
 
 def test_nodes_are_listed_and_found() -> None:
@@ -310,7 +190,7 @@ async def test_changes_wake_the_watcher() -> None:
     assert told == [EDGE.id, EDGE.id]
 
 
-# --- what only the fake can do
+# -- the fake --------------------------------------------------------------------------------
 
 
 @pytest.mark.looptime
@@ -351,99 +231,6 @@ async def test_a_lost_node_takes_its_functions_and_no_others() -> None:
     assert seen[ACQUIRER.id].state is FunctionState.ACTIVE
     with pytest.raises(Exhausted):
         await vim.spawn(EDGE, PE2)
-
-
-# --- pieces of the process driver that need no process
-
-
-def test_a_stat_line_is_read_whatever_the_command_is_called() -> None:
-    rest = "S 7 42 42 0 -1 4194560 1 2 3 4 150 50 6 7 20 0 1 0 98765 12345678 2048 18446744073709"
-    for name in ("python", "a) S 1 (b", ")", "two words"):
-        process = procfs.parse(f"42 ({name}) {rest}")
-        assert process == Process(
-            pid=42,
-            state="S",
-            parent=7,
-            session=42,
-            cpu_ticks=200,
-            threads=1,
-            start_ticks=98765,
-            rss_pages=2048,
-        )
-
-
-def test_this_process_is_seen_alive() -> None:
-    me = procfs.look(os.getpid())
-    assert me is not None
-    assert me.alive
-    assert me.parent == os.getppid()
-    assert me.session == os.getsid(0)
-    assert me.key in {process.key for process in procfs.scan()}
-
-
-def process(pid: int, parent: int, session: int, **other: int) -> Process:
-    sizes = {"cpu_ticks": 0, "threads": 1, "start_ticks": 0, "rss_pages": 0} | other
-    return Process(pid=pid, state="S", parent=parent, session=session, **sizes)
-
-
-def test_a_family_is_the_session_and_every_descendant() -> None:
-    everyone = [
-        process(1, 0, 1),
-        process(10, 1, 10),
-        process(11, 10, 10),
-        process(12, 11, 12),  # left the session
-        process(13, 12, 12),
-        process(14, 1, 10),  # orphaned, still in the session
-        process(20, 1, 20),
-        process(21, 20, 21),
-        process(30, 1, 30),
-    ]
-    for order in (everyone, everyone[::-1]):
-        found = procfs.families(order, {10, 20, 99})
-        assert {leader: sorted(p.pid for p in members) for leader, members in found.items()} == {
-            10: [10, 11, 12, 13, 14],
-            20: [20, 21],
-            99: [],
-        }
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=10),
-    st.sets(st.integers(1, 9)),
-)
-def test_families_never_overlap_even_when_the_table_is_absurd(
-    links: list[tuple[int, int]], leaders: set[int]
-) -> None:
-    everyone = [process(pid, parent, session) for pid, (parent, session) in enumerate(links)]
-    found = procfs.families(everyone, leaders)
-    members = [p.pid for family in found.values() for p in family]
-    assert len(set(members)) == len(members)
-    assert set(found) == leaders
-
-
-def test_usage_is_the_difference_over_the_time() -> None:
-    before = {(10, 5): 100}
-    now = [
-        process(10, 1, 10, start_ticks=5, cpu_ticks=150, rss_pages=256),
-        process(10, 1, 10, start_ticks=9, cpu_ticks=50, rss_pages=256),  # pid taken by a new one
-    ]
-    used = procfs.usage(before, now, elapsed_s=2.0)
-    assert used.cpu_cores == pytest.approx(100 / os.sysconf("SC_CLK_TCK") / 2)
-    assert used.rss_mb == pytest.approx(512 * os.sysconf("SC_PAGE_SIZE") / 2**20)
-    assert procfs.usage(before, now, elapsed_s=0.0).cpu_cores == 0
-
-
-def test_the_command_line_is_the_contract() -> None:
-    record = Record(
-        id="edge-pe4-1", role=Role.EDGE, node="pe4", address="127.0.4.1", ports={"http": 8080}
-    )
-    folder = Path("/state")
-    words = launch.words(("python", "-m", "umbel", "media"), record, folder / "r", folder / "k.pem")
-    assert " ".join(words) == (
-        "python -m umbel media --id edge-pe4-1 --role edge --address 127.0.4.1"
-        " --control-port 0 --http-port 8080 --udp-port 0 --rtmp-port 0"
-        " --ready-file /state/r --public-key /state/k.pem"
-    )
 
 
 def test_the_life_cycle_ends_where_it_should() -> None:

@@ -19,6 +19,7 @@ from support.overlay import (
     path,
     plug,
     receiver,
+    rollout,
 )
 from umbel.network import changes, flows, pipeline
 from umbel.network.carriage import Carriage, Path, Slice, Stream, Switch
@@ -209,7 +210,7 @@ def test_a_rollout_loses_nothing_at_any_step(carriage: Carriage, data: st.DataOb
     )
     want = flows.programs([target], overlay.switches)
     kept = set(once(more)) & set(once(list(carriage.leaves)))
-    for node, step in changes.rollout(overlay.held(), want, carriage.tree.nodes):
+    for node, step in rollout(overlay.held(), want, carriage):
         for change in step:
             overlay.net.switches[node].apply([change])
             out, _ = overlay.send("n0", entry)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.overlay import INSIDE, MAC, OUTSIDE, PACKET, STREAM, Overlay, path, plug
-from umbel.network import carriage, changes, flows, pipeline
+from support.overlay import INSIDE, MAC, OUTSIDE, PACKET, STREAM, Overlay, path, plug, rollout
+from umbel.network import carriage, flows, pipeline
 from umbel.network.carriage import BadMove, Carriage, Door, Path, Receiver
 from umbel.network.drivers.switch import Packet, Plug
 from umbel.network.model import BACK, Field, Output
@@ -155,7 +155,7 @@ def test_handing_over_clones_first_and_loses_nothing(
     kept = {k: n for k, n in (before & expected(done)).items() if k not in hosted(carried)}
     for want, certain in ((cloned, before), (done, expected(done))):
         programs = flows.programs([want], overlay.switches)
-        for node, step in changes.rollout(overlay.held(), programs, carried.tree.nodes):
+        for node, step in rollout(overlay.held(), programs, carried):
             overlay.net.switches[node].apply(step)
             got, _ = sent(overlay, entry)
             assert all(got[key] == 1 for key in kept)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.overlay import FUNCTION, OUTSIDE, STREAM, Overlay, emitting, path, receiver
+from support.overlay import FUNCTION, OUTSIDE, STREAM, Overlay, emitting, path, receiver, rollout
 from umbel.kit.errors import Conflict
-from umbel.network import carriage, changes, flows
+from umbel.network import carriage, flows
 from umbel.network.carriage import BadMove, Carriage, Path, Receiver
 from umbel.network.drivers.switch import Plug
 from umbel.network.spanning import Drawing, Role, span
@@ -94,7 +94,7 @@ def test_no_step_of_a_move_loses_a_packet(target: str, function: bool) -> None:
     to = receiver("x").address
     for want in (moving, carriage.commit(moving)):
         programs = flows.programs([want], overlay.switches)
-        for node, step in changes.rollout(overlay.held(), programs, old.tree.nodes):
+        for node, step in rollout(overlay.held(), programs, old):
             for change in step:
                 overlay.net.switches[node].apply([change])
                 out, _ = overlay.send("r")

@@ -59,7 +59,7 @@ def test_a_network_and_a_demand_become_a_problem() -> None:
 @pytest.mark.parametrize("network", [topologies.fmc_tree(), topologies.mobile_backhaul()])
 def test_a_network_and_its_document_are_one(network: Any) -> None:
     planned, problems = networks.parse(
-        yaml.safe_load(yaml.safe_dump(networks.document_of(network)))
+        yaml.safe_load(yaml.safe_dump(plan_files.document_of(network)))
     )
     assert problems == []
     assert planned.network == network

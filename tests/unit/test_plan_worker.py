@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from support import plan_files
-from umbel.delivery.plans import child, networks, work
+from umbel.delivery.plans import child, work
 from umbel.delivery.plans.child import PlannerCrashed
 from umbel.delivery.plans.model import Asked
 from umbel.delivery.plans.requests import BadPlanRequest
@@ -37,7 +37,7 @@ def busy() -> Asked:
         }
         for bundle in found.bundles
     )
-    document = networks.document_of(network)
+    document = plan_files.document_of(network)
     return Asked(document=document, rows=rows, gamma=1.5, time_s=600.0, gap_share=1e-6)
 
 
@@ -81,7 +81,7 @@ def test_many_contents_are_clustered_and_demand_is_kept() -> None:
         }
         for number in range(contents)
     )
-    document = networks.document_of(topologies.fmc_tree())
+    document = plan_files.document_of(topologies.fmc_tree())
     heard: list[Mapping[str, object]] = []
     made: Any = work.run(replace(SMALL, document=document, rows=rows), heard.append)
     assert any("clustering 400 contents into" in str(one["stage"]) for one in heard)

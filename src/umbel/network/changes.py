@@ -19,8 +19,6 @@ from umbel.network.model import (
 )
 
 _FARTHEST = 1 << 30
-Step = tuple[str, tuple[Change, ...]]
-"""A node and what changes in its switch."""
 
 
 def diff(have: Program, want: Program, *, make_first: bool = False) -> tuple[Change, ...]:
@@ -38,30 +36,16 @@ def diff(have: Program, want: Program, *, make_first: bool = False) -> tuple[Cha
     return (*gone, *puts, *unused)
 
 
-def rollout(
-    have: Mapping[str, Program], want: Mapping[str, Program], nearest_first: Sequence[str]
-) -> tuple[Step, ...]:
-    """The steps over several switches that lose no packet: new ways are laid from the leaves up,
-    then old ones are taken away from the root down. `nearest_first` are the nodes in the order of
-    a tree (SpanningTree.nodes); those it leaves out count as farthest. Nodes missing on one side
-    hold nothing there."""
-    left_out = sorted((have.keys() | want.keys()) - set(nearest_first))
-    nodes = [*nearest_first, *left_out]
-    nothing = Program()
-    both = {node: (have.get(node, nothing), want.get(node, nothing)) for node in nodes}
-    laid: list[Step] = [(node, tuple(_puts(*both[node]))) for node in reversed(nodes)]
-    taken: list[Step] = [(node, tuple(_deletes(*both[node]))) for node in nodes]
-    return tuple(step for step in (*laid, *taken) if step[1])
-
-
 def rounds(
     have: Mapping[str, Program],
     want: Mapping[str, Program],
     depths: Mapping[int, Mapping[str, int]],
 ) -> tuple[Mapping[str, tuple[Change, ...]], ...]:
-    """As `rollout` for many streams at once, each in the order of its own tree: the changes of a
-    round may be made on all switches at the same time. `depths` tells by stream number how far
-    from the root nodes are; a stream or node it leaves out counts as farthest."""
+    """Rounds of changes over several switches that lose no packet: of each stream new ways are
+    laid from the leaves up, then old ones are taken away from the root down. Those of a round may
+    be made on all switches at the same time. `depths` tells by stream number how far from the root
+    nodes are; a stream or node it leaves out counts as farthest. Nodes missing on one side hold
+    nothing there."""
     nothing, far = Program(), _FARTHEST
     laid: dict[int, dict[str, list[Change]]] = {}
     taken: dict[int, dict[str, list[Change]]] = {}

@@ -213,10 +213,6 @@ class Overlay:
             near.setdefault(b, set()).add(a)
         return {name: tuple(sorted(others)) for name, others in near.items()}
 
-    def obstacle(self, name: str, leaf: str, plugs: Mapping[str, Plugs]) -> str:
-        """Why a stream does not get to a leaf now; empty: it does."""
-        return self.wishes[name].refused or "; ".join(self.obstacles(name, leaf, plugs))
-
     def ready(self, plugs: Mapping[str, Plugs]) -> bool:
         """Whether all the links that streams go over have their tunnels."""
         used = (link for name in self.wishes if self.carries(name) for link in self.used(name))

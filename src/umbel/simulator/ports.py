@@ -3,7 +3,7 @@ between them. Neighbours: `reference` and `compiled` are engines, `controllers` 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -34,7 +34,6 @@ class Course:
     names: tuple[str, ...]
     labels: Ints
     plan: Plan | None = None
-    solver_s: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,8 +9,6 @@ import numpy as np
 
 from umbel.planner.linear import Flags, Floats, Ints
 
-Small = np.int64
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Catalogue:

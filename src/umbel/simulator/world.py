@@ -49,11 +49,6 @@ class World:
         return {path: number for number, path in enumerate(self.paths)}
 
     @cached_property
-    def end_number(self) -> Mapping[str, int]:
-        """The number of each end."""
-        return {end: number for number, end in enumerate(self.ends)}
-
-    @cached_property
     def node_number(self) -> Mapping[str, int]:
         """The number of each node."""
         return {name: number for number, name in enumerate(self.names)}

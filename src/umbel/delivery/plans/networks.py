@@ -7,7 +7,7 @@ What is not said follows from cores and rates. Every problem is told at once, by
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -290,33 +290,3 @@ def _power(top: _TopPart) -> PowerModel:
     if isinstance(top.power, _PowerPart):
         return replace(presets.PAPER_POWER, **_said(top.power))  # type: ignore[arg-type]
     return presets.LOW_POWER if top.power == "low" else presets.PAPER_POWER
-
-
-def document_of(network: Network) -> dict[str, object]:
-    """A network as a document; planning it gives the network again."""
-    top = {
-        "pop": network.pop,
-        "vcpus_per_server": network.vcpus_per_server,
-        "lightpath_mbps": network.lightpath_mbps,
-        "bypass_lightpaths": network.bypass_lightpaths,
-        "cpri_lightpaths": network.cpri_lightpaths,
-    }
-    return {
-        "planner": top,
-        "nodes": [
-            {
-                "name": node.name,
-                "planner": {
-                    field.name: getattr(node, field.name)
-                    for field in fields(node)
-                    if field.name not in {"name", "access"}
-                }
-                | {"access": node.access.value},
-            }
-            for node in network.nodes
-        ],
-        "links": [
-            {"a": link.a, "b": link.b, "planner": {"lightpaths": link.lightpaths}}
-            for link in network.links
-        ],
-    }

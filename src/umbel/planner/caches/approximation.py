@@ -41,10 +41,9 @@ _LAWS: Final[Mapping[Law, Callable[[Floats], Floats]]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Steady:
-    """A cache in its steady state: how long a content stays (infinite if everything fits), the
-    share of requests for each content that hit [h_im], and the share of all requests."""
+    """A cache in its steady state: the share of requests for each content that hit [h_im], and the
+    share of all requests."""
 
-    stays_s: float
     hits: Floats
     hit_ratio: float
 
@@ -58,16 +57,15 @@ def approximate(law: Law, rates_per_s: Floats, sizes: Floats, capacity: float) -
     fastest = rates_per_s.max(initial=0.0)
     asked = rates_per_s > fastest * _NEVER
     if capacity >= sizes[asked].sum():
-        stays_s, hits = np.inf, asked.astype(np.float64)
+        hits = asked.astype(np.float64)
     elif capacity <= sizes[asked].sum() * _NEVER:
-        stays_s, hits = 0.0, np.zeros(len(sizes))
+        hits = np.zeros(len(sizes))
     else:
         relative = np.where(asked, rates_per_s / fastest, 0.0)
-        stays = _stay(_LAWS[law], relative, sizes, capacity)
-        stays_s, hits = stays / fastest, _LAWS[law](relative * stays)
+        hits = _LAWS[law](relative * _stay(_LAWS[law], relative, sizes, capacity))
     total = rates_per_s.sum()
     ratio = float(rates_per_s @ hits / total) if total > 0 else 0.0
-    return Steady(stays_s=stays_s, hits=hits, hit_ratio=ratio)
+    return Steady(hits=hits, hit_ratio=ratio)
 
 
 def _stay(law: Callable[[Floats], Floats], rates: Floats, sizes: Floats, capacity: float) -> float:

@@ -1,0 +1,124 @@
+"""The network file's nodes, and where clients enter by their address."""
+
+from ipaddress import ip_address, ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from umbel.compute import inventory
+from umbel.compute.access import AccessMap
+from umbel.compute.inventory import BadInventory
+from umbel.compute.model import (
+    Node,
+    NodeKind,
+)
+from umbel.network import files
+
+PE1 = Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="127.0.1.1", prefixes=("127.0.1.0/24",))
+PE2 = Node(name="pe2", kind=NodeKind.PROVIDER_EDGE, address="127.0.2.1", prefixes=("127.0.2.0/24",))
+
+
+def problems_of(raw: object) -> list[str]:
+    with pytest.raises(BadInventory) as caught:
+        inventory.parse(raw)
+    assert caught.value.code == "umbel.bad_network"
+    found = caught.value.details["problems"]
+    assert isinstance(found, list)
+    return found
+
+
+def test_the_built_in_network_has_seven_nodes_on_loopback() -> None:
+    sls = inventory.parse(files.builtin())
+    assert [node.address for node in sls.nodes] == [f"127.0.{n}.1" for n in range(1, 8)]
+    kinds = {node.name: node.kind for node in sls.nodes}
+    assert [name for name, kind in kinds.items() if kind is NodeKind.CORE] == ["c1", "c2"]
+    assert sls.default_access == "pe1"
+    assert sls.nodes[3].prefixes == ("127.0.4.0/24",)
+
+
+def test_defaults_are_the_models() -> None:
+    parsed = inventory.parse({"nodes": [{"name": "pe1", "address": "10.0.0.1"}]})
+    assert parsed.nodes == (Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="10.0.0.1"),)
+    assert parsed.default_access == ""
+
+
+def test_all_problems_are_told_at_once_and_by_name() -> None:
+    nodes = [
+        {"name": "a", "address": "127.0.1.1", "prefixes": ["127.0.1.0/24"]},
+        {"name": "b", "address": "127.0.1.300", "cores": -1, "memory_mb": 0},
+        {"name": "c", "address": "127.0.3.1", "prefixes": ["127.0.3.1/24"]},
+        {"name": "a", "address": "127.0.4.1"},
+        {"name": "d", "address": "127.0.1.1", "prefixes": ["127.0.1.0/24"]},
+        {"address": "127.0.6.1", "kind": "toaster"},
+        {"name": "../e", "address": "127.0.7.1", "colour": "red"},
+        "f",
+    ]
+    assert problems_of({"nodes": nodes, "default_access": "z"}) == [
+        "node b: address: value is not a valid IPv4 or IPv6 address",
+        "node b: cores: Input should be greater than 0",
+        "node b: memory_mb: Input should be greater than 0",
+        "node c: prefixes: Value error, 127.0.3.1/24 has host bits set",
+        "node a: named twice",
+        "node d: address 127.0.1.1 is a's",
+        "node d: prefix 127.0.1.0/24 is a's",
+        "node 6: name: Field required",
+        "node 6: kind: Input should be 'provider-edge' or 'core'",
+        "node ../e: name: String should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]*$'",
+        "node ../e: colour: Extra inputs are not permitted",
+        "node 8: Input should be a valid dictionary or instance of _NodeEntry",
+        "default_access: unknown node z",
+    ]
+
+
+@pytest.mark.parametrize("raw", [None, [], "nodes", {}, {"nodes": {}}, {"nodes": [None]}])
+def test_a_document_without_nodes_is_refused(raw: object) -> None:
+    assert problems_of(raw)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from(["nodes", "name", "address", "prefixes"]), inner)
+        ),
+        max_leaves=20,
+    )
+)
+def test_any_document_parses_or_is_refused_with_problems(raw: object) -> None:
+    try:
+        found = inventory.parse(raw)
+    except BadInventory as error:
+        assert error.details["problems"]
+    else:
+        assert found.nodes
+
+
+def test_clients_enter_where_their_prefix_is_longest() -> None:
+    wide = Node(name="wide", kind=NodeKind.CORE, address="127.9.9.9", prefixes=("127.0.0.0/16",))
+    access = AccessMap([wide, PE1, PE2], default="pe2")
+    assert access.node_of("127.0.1.77") == "pe1"
+    assert access.node_of("127.0.200.1") == "wide"
+    assert access.node_of("10.1.1.1") == "pe2"
+    assert access.node_of("::ffff:127.0.1.77") == "pe1"
+    assert access.node_of("2001:db8::1") == "pe2"
+    assert access.node_of("not an address") == "pe2"
+    assert AccessMap([PE1]).node_of("10.1.1.1") is None
+
+
+prefixes = st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)).map(
+    lambda pair: str(ip_network((pair[0], pair[1]), strict=False))
+)
+
+
+@given(st.lists(prefixes, unique=True, max_size=8), st.integers(0, 2**32 - 1))
+def test_access_is_what_trying_every_prefix_gives(texts: list[str], client: int) -> None:
+    nodes = [
+        Node(name=f"n{at}", kind=NodeKind.CORE, address="10.0.0.1", prefixes=(text,))
+        for at, text in enumerate(texts)
+    ]
+    address = ip_address(client)
+    holding = [n for n in nodes if address in ip_network(n.prefixes[0])]
+    best = max(holding, key=lambda n: ip_network(n.prefixes[0]).prefixlen, default=None)
+    assert AccessMap(nodes).node_of(str(address)) == (best.name if best else None)

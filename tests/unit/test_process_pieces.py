@@ -1,0 +1,108 @@
+"""Pieces of the process driver that need no process: what the kernel tells, the command line."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from umbel.compute.drivers.process import launch, procfs
+from umbel.compute.drivers.process.procfs import Process
+from umbel.compute.drivers.process.records import Record
+from umbel.compute.model import (
+    Function,
+    Role,
+)
+
+EDGE = Function(id="edge-pe2-1", role=Role.EDGE, node="pe2")
+
+
+def test_a_stat_line_is_read_whatever_the_command_is_called() -> None:
+    rest = "S 7 42 42 0 -1 4194560 1 2 3 4 150 50 6 7 20 0 1 0 98765 12345678 2048 18446744073709"
+    for name in ("python", "a) S 1 (b", ")", "two words"):
+        process = procfs.parse(f"42 ({name}) {rest}")
+        assert process == Process(
+            pid=42,
+            state="S",
+            parent=7,
+            session=42,
+            cpu_ticks=200,
+            threads=1,
+            start_ticks=98765,
+            rss_pages=2048,
+        )
+
+
+def test_this_process_is_seen_alive() -> None:
+    me = procfs.look(os.getpid())
+    assert me is not None
+    assert me.alive
+    assert me.parent == os.getppid()
+    assert me.session == os.getsid(0)
+    assert me.key in {process.key for process in procfs.scan()}
+
+
+def process(pid: int, parent: int, session: int, **other: int) -> Process:
+    sizes = {"cpu_ticks": 0, "threads": 1, "start_ticks": 0, "rss_pages": 0} | other
+    return Process(pid=pid, state="S", parent=parent, session=session, **sizes)
+
+
+def test_a_family_is_the_session_and_every_descendant() -> None:
+    everyone = [
+        process(1, 0, 1),
+        process(10, 1, 10),
+        process(11, 10, 10),
+        process(12, 11, 12),  # left the session
+        process(13, 12, 12),
+        process(14, 1, 10),  # orphaned, still in the session
+        process(20, 1, 20),
+        process(21, 20, 21),
+        process(30, 1, 30),
+    ]
+    for order in (everyone, everyone[::-1]):
+        found = procfs.families(order, {10, 20, 99})
+        assert {leader: sorted(p.pid for p in members) for leader, members in found.items()} == {
+            10: [10, 11, 12, 13, 14],
+            20: [20, 21],
+            99: [],
+        }
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=10),
+    st.sets(st.integers(1, 9)),
+)
+def test_families_never_overlap_even_when_the_table_is_absurd(
+    links: list[tuple[int, int]], leaders: set[int]
+) -> None:
+    everyone = [process(pid, parent, session) for pid, (parent, session) in enumerate(links)]
+    found = procfs.families(everyone, leaders)
+    members = [p.pid for family in found.values() for p in family]
+    assert len(set(members)) == len(members)
+    assert set(found) == leaders
+
+
+def test_usage_is_the_difference_over_the_time() -> None:
+    before = {(10, 5): 100}
+    now = [
+        process(10, 1, 10, start_ticks=5, cpu_ticks=150, rss_pages=256),
+        process(10, 1, 10, start_ticks=9, cpu_ticks=50, rss_pages=256),  # pid taken by a new one
+    ]
+    used = procfs.usage(before, now, elapsed_s=2.0)
+    assert used.cpu_cores == pytest.approx(100 / os.sysconf("SC_CLK_TCK") / 2)
+    assert used.rss_mb == pytest.approx(512 * os.sysconf("SC_PAGE_SIZE") / 2**20)
+    assert procfs.usage(before, now, elapsed_s=0.0).cpu_cores == 0
+
+
+def test_the_command_line_is_the_contract() -> None:
+    record = Record(
+        id="edge-pe4-1", role=Role.EDGE, node="pe4", address="127.0.4.1", ports={"http": 8080}
+    )
+    folder = Path("/state")
+    words = launch.words(("python", "-m", "umbel", "media"), record, folder / "r", folder / "k.pem")
+    assert " ".join(words) == (
+        "python -m umbel media --id edge-pe4-1 --role edge --address 127.0.4.1"
+        " --control-port 0 --http-port 8080 --udp-port 0 --rtmp-port 0"
+        " --ready-file /state/r --public-key /state/k.pem"
+    )
