@@ -6,8 +6,10 @@ from pathlib import Path
 
 from support.virtual import scenario
 from support.world import world
+from umbel.delivery.answers import Answers
 from umbel.media.drivers.fake import FakeMedia
-from umbel.media.model import Server, StreamSpec, StreamState, Target
+from umbel.media.model import Server, StreamRole, StreamSpec, StreamState, Target
+from umbel.media.service import Media
 
 
 @dataclass
@@ -82,3 +84,20 @@ async def join_while_looking(folder: Path, *slow: str) -> None:
                 assert await w.arrives(joiner)
                 await asyncio.sleep(0.2)
         assert media.let_go == []
+
+
+@scenario
+async def test_a_step_done_while_a_look_is_under_way_is_remembered() -> None:
+    media = SlowMedia()
+    media.patience_s["edge-1"] = 1.0
+    server = Server(function_id="edge-1", address="127.0.0.1", control_port=1, secret="")
+    old = StreamSpec(stream="ev_old", role=StreamRole.EDGE)
+    await media.ensure(server, old)
+    answers = Answers(media=Media(media))
+    looking = asyncio.create_task(answers.look([server], {"edge-1"}))
+    await asyncio.sleep(0.5)
+    state = await media.ensure(server, StreamSpec(stream="ev_new", role=StreamRole.EDGE))
+    answers.note("edge-1", state, "ev_new")
+    answers.note("edge-1", None, "ev_old")
+    await looking
+    assert answers.streams == {"edge-1": {"ev_new": state}}
