@@ -49,6 +49,9 @@ unit: ## the quick tests only
 docs: ## regenerate what the docs take from the code
 	@$(BIN)/python scripts/make_docs.py
 
+screenshots: setup-test ## take the docs' pictures of the web app anew
+	@$(BIN)/python scripts/screenshots.py
+
 lock: ## resolve the hashed locks anew (needs uv)
 	@scripts/lock
 

@@ -128,3 +128,22 @@ async def test_media_goes_by_the_tunnels_only_and_around_a_cut_link(
             assert await page.evaluate("window.umbelPlayer.sessionsOpened") == 1
             alive = [one for one in await made.get("functions") if one["state"] == "active"]
             assert len(alive) == 2
+
+
+async def test_a_smaller_picture_crosses_the_switches_on_a_way_of_its_own(
+    bed: Testbed, made: Platform
+) -> None:
+    event, _ = await made.live()
+    async with chromium() as browser:
+        for node in ("pe4", "pe5"):
+            page = await browser.new_page()
+            await page.goto(f"{made.url}/watch/{event.id}?node={node}&protocol=whep&quality=360p")
+            seen = await until_decoded(page, 30, timeout_s=DECODED_S)
+            assert seen["edge"] == node
+            assert await page.evaluate("document.querySelector('video').videoHeight") == 360
+        source = await made.get(f"trees/{event.id}")
+        assert source["links"] == [["pe1", "c1"], ["c1", "c2"], ["c2", "pe4"]]
+        assert [branch["role"] for branch in source["branches"]] == ["acquirer", "transcoder"]
+        small = await made.get(f"trees/{event.id}?quality=360p")
+        assert small["links"] == [["pe4", "c2"], ["c2", "pe5"]]
+        assert [branch["role"] for branch in small["branches"]] == ["transcoder", "edge", "edge"]

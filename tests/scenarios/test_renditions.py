@@ -62,6 +62,11 @@ async def test_it_goes_with_its_last_viewer_and_comes_again(tmp_path: Path) -> N
             await w.until_functions("acquirer-pe1-1", within_s=30)
             assert (await w.delivery.tree(event, "360p")).branches == ()
             assert [b.role for b in (await w.delivery.tree(event)).branches] == ["acquirer"]
+        await w.system.catalogue.fire(event, EventEvent.END)
+        await w.delivery.end(event)
+        await w.until_functions()
+        await asyncio.sleep(2)
+        assert await w.delivery.store.trees() == {}
 
 
 @scenario

@@ -127,6 +127,20 @@ async def test_a_live_evening_is_replayed_to_the_same_counts(tmp_path: Path) -> 
 
 
 @scenario
+async def test_a_smaller_picture_is_a_content_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "trace"
+    async with world(tmp_path, settings={"trace_file": path}) as w:
+        event = await w.live()
+        await w.watch(event, "pe2")
+        small = await w.delivery.open_session(event, "pe2", "360p")
+        written = await until_rows(path, 2, Opened)
+    seen = [(row.content, row.resolution) for row in written if isinstance(row, Opened)]
+    assert seen == [(event, Resolution.R720), (small.session.event, Resolution.R360)]
+    lengths = {row.name: row.duration_s for row in written if isinstance(row, ContentRow)}
+    assert lengths[event] == lengths[small.session.event] > 1
+
+
+@scenario
 async def test_who_found_no_room_is_told(tmp_path: Path) -> None:
     path = tmp_path / "trace"
     async with world(tmp_path, settings={"trace_file": path}) as w:

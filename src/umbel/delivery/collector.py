@@ -298,6 +298,12 @@ class Collector:
             qualities=renditions.offered(ingest.height),
         )
 
+    def height(self, tree: Tree) -> int:
+        """The stream's height in pixels, 0 while it is not known."""
+        status = self.status(tree)
+        made = renditions.height_of(tree.event)
+        return made or (status.height if status is not None else 0)
+
     def _is_starting(self, instance: Instance) -> bool:
         """Whether what it will use cannot be measured yet; a transcoder works once it sends."""
         if instance.role is not Role.TRANSCODER:

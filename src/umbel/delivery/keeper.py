@@ -200,7 +200,7 @@ class Keeper:
         if event is None or event.state in (EventState.ENDED, EventState.CANCELLED):
             await self._clear(stream)
             return None
-        if not await self._holds(f"event:{stream}"):
+        if not await self._holds(_lease(stream)):
             return self.pace.look_s
         tree = await self._tended(await self.store.tree(stream))
         await self._apply(tree)
@@ -362,12 +362,20 @@ class Keeper:
             if now_s - since_s >= self.pace.silence_s:
                 await self.catalogue.fire(event.id, EventEvent.STOP)
 
-    async def _clear(self, event_id: str) -> None:
-        """The event is over: nothing carries it."""
-        await self.store.drop_tree(event_id, at_s=self.clock.now_s())
-        await self._apply(Tree(event=event_id))
-        await self.collector.network.remove(event_id)
-        for memo in (self._swept, self._silent_since, self._leases, self._reach):
-            memo.pop(event_id, None)
+    async def _clear(self, stream: str) -> None:
+        """The event is over: nothing carries it, nor its renditions."""
+        await self.store.drop_tree(stream, at_s=self.clock.now_s())
+        await self._apply(Tree(event=stream))
+        await self.collector.network.remove(stream)
+        self._leases.pop(_lease(stream), None)
+        for memo in (self._swept, self._silent_since, self._reach):
+            memo.pop(stream, None)
+        for other in await self.store.trees():
+            if renditions.event_of(other) == stream:
+                self.wake(other)
         self.wake(FLEET)
-        await self._wakeups.forget(event_id)
+        await self._wakeups.forget(stream)
+
+
+def _lease(stream: str) -> str:
+    return f"event:{stream}"

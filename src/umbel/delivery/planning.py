@@ -15,7 +15,6 @@ from umbel.compute.model import NodeKind, NodeState
 from umbel.delivery import renditions, steering
 from umbel.delivery.collector import Collector
 from umbel.delivery.keeper import FLEET, Keeper
-from umbel.delivery.model import Tree
 from umbel.delivery.ports import Solver
 from umbel.delivery.steering import VCPUS_PER_SERVER, Audience, Watch
 from umbel.delivery.view import ACQUIRER, View
@@ -24,7 +23,7 @@ from umbel.kit.errors import UmbelError
 from umbel.planner import control, drift
 from umbel.planner.control import Control, Periods, Seen, Trigger
 from umbel.planner.jobs import Answer, Job
-from umbel.planner.problem import Problem, Resolution, Tradeoff
+from umbel.planner.problem import Problem, Tradeoff
 from umbel.planner.rca import Start
 from umbel.planner.result import Infrastructure
 from umbel.planner.solve import Effort
@@ -154,15 +153,14 @@ class Planning:
         return Audience(
             watching={watch: count for watch, count in watching.items() if watch[0] in trees},
             mbps={stream: view.mbps(stream) for stream in trees},
-            resolution={stream: self._resolution(tree) for stream, tree in trees.items()},
+            resolution={
+                stream: steering.resolution_of(self.collector.height(tree))
+                for stream, tree in trees.items()
+            },
             made=dict.fromkeys(
                 filter(renditions.height_of, trees), self.collector.costs.transcoder_cores
             ),
         )
-
-    def _resolution(self, tree: Tree) -> Resolution:
-        status = self.collector.status(tree)
-        return steering.resolution_of(status.height if status is not None else 0)
 
     def _seen(self, view: View, audience: Audience) -> Seen:
         """Nodes that are on count as planned: their functions may use all of them."""

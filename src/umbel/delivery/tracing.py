@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from umbel.catalogue.service import Catalogue
-from umbel.delivery import steering
+from umbel.delivery import renditions, steering
 from umbel.delivery.collector import Collector
 from umbel.delivery.model import Session
 from umbel.delivery.store import DeliveryStore
@@ -173,8 +173,8 @@ class Tracing:
         return How.LOST if tree.branch(str(change.body["function"])) is None else None
 
     async def _open(self, tape: Tape, viewer: Viewer) -> Sequence[Row]:
-        status = self.collector.status(await self.store.tree(viewer.event))
-        height = status.height if status is not None else 0
+        tree = await self.store.tree(viewer.event)
+        status, height = self.collector.status(tree), self.collector.height(tree)
         mbps = status.mbps if status is not None and status.mbps > 0 else _PROMISED_MBPS
         resolution = steering.resolution_of(height)
         length_s = await self._length_s(viewer.event)
@@ -187,10 +187,10 @@ class Tracing:
         )
         return list(tape.opened(viewer, content, resolution))
 
-    async def _length_s(self, event_id: str) -> float:
-        """How long the event is to last, as far as is known."""
+    async def _length_s(self, stream: str) -> float:
+        """How long its event is to last, as far as is known."""
         try:
-            event = await self.catalogue.event(event_id)
+            event = await self.catalogue.event(renditions.event_of(stream))
         except NotFound:
             return 1.0
         return max(1.0, round(event.ends_s - event.starts_s, 3))
