@@ -73,18 +73,19 @@ async def look(
         (UserRole.OPERATOR, "network", "network"),
     ):
         account = next(a for a in accounts if a.role is role)
-        await page.goto(f"{url}/{path}")
-        await page.evaluate("sessionStorage.clear(); localStorage.clear()")
-        await page.reload()
+        await page.goto(f"{url}/{path.partition('/')[0]}")
         await page.get_by_label("Name").fill(account.username)
         await page.get_by_label("Password").fill(account.password)
         await page.locator("form").get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        await page.goto(f"{url}/{path}")
         await take(page, name)
+        await page.get_by_role("button", name="Sign out").click()
 
 
 async def take(page: Page, name: str) -> None:
     """The page as it is once nothing moves any more."""
+    await page.evaluate("scrollTo(0, 0)")
     await page.wait_for_timeout(2500)
     path = IMAGES / f"{name}.png"
     await page.screenshot(path=path)
