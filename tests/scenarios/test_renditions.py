@@ -182,3 +182,19 @@ async def seen_until(
         seen.append(await w.arrives(ticket))
         assert len(seen) < 200, f"{node} is not {state}"
     return seen
+
+
+@scenario
+async def test_an_edge_that_feeds_a_transcoder_goes_and_nobody_sees_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        large = await w.watch(event, "pe2")
+        small = await watch(w, event, "pe2")
+        feeder = (await w.delivery.tree(event)).branch("transcoder-pe2-1")
+        assert feeder is not None
+        assert feeder.parent == "edge-pe2-1"
+        await w.delivery.close_session(large.session.id)
+        for _ in range(100):
+            assert await w.arrives(small)
+            await asyncio.sleep(0.1)
+        assert (await w.delivery.tree(event)).branch("edge-pe2-1") is None

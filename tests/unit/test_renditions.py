@@ -10,7 +10,7 @@ from support.views import ACQUIRER, X, edge, planted, room, view
 from umbel.delivery import renditions, transcoders
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.policy.sls import Sls
-from umbel.delivery.trees import Relaying, edges_of, graft, leaf
+from umbel.delivery.trees import Relaying, edges_of, graft, leaf, mend, prune
 from umbel.delivery.view import NoCapacity, View
 from umbel.kit.ids import new_id
 
@@ -108,6 +108,17 @@ def test_the_source_feeds_exactly_the_transcoders_that_are_wanted() -> None:
     assert transcoders.attached(view(tree, small), tree, Relaying.EVERY_CORE) == tree
     over = transcoders.attached(view(tree), tree, Relaying.EVERY_CORE)
     assert over.branches == source.branches
+
+
+def test_an_edge_beside_a_transcoder_feeds_it_as_long_as_it_is_there() -> None:
+    source, small = planted(edge("pe4")), fed(made_at("pe4"), "pe4")
+    tree = transcoders.attached(view(source, small), source, Relaying.EVERY_CORE)
+    assert edges_of(tree) == [("pe1", "pe4"), ("pe4", "pe4")]
+    left = prune(tree, set(), now_s=0.0, linger_s=5.0)
+    left = prune(left, set(), now_s=5.0, linger_s=5.0)
+    assert [b.role for b in left.branches] == ["acquirer", "transcoder"]
+    again = mend(view(left, small), left, Relaying.EVERY_CORE)
+    assert edges_of(again) == [("pe1", "c1"), ("c1", "c2"), ("c2", "pe4")]
 
 
 def test_a_transcoder_in_good_order_stays() -> None:

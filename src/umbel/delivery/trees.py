@@ -9,7 +9,7 @@ from dataclasses import replace
 from enum import Enum
 
 from umbel.delivery.model import Branch, Tree
-from umbel.delivery.view import ACQUIRER, EDGE, FORWARDER, NoCapacity, View
+from umbel.delivery.view import ACQUIRER, EDGE, FORWARDER, TRANSCODER, NoCapacity, View
 
 
 class Relaying(Enum):
@@ -45,6 +45,9 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
         return _led(view, tree, root, new, walk)
     if relaying is Relaying.NONE and view.fits_path(walk, mbps):
         return _with(tree, replace(new, parent=root.function))
+    beside = next((b for b in tree.branches if _may_share(view, tree, b, new)), None)
+    if beside is not None:
+        return _with(tree, replace(new, parent=beside.function))
     parent, rest = _deepest(view, tree, walk)
     if not view.fits_path([parent.node, *rest], mbps):
         raise NoCapacity(f"no link to {node} has {mbps:.1f} Mbit/s left", node=node)
@@ -85,7 +88,8 @@ def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
     """
     if view.copies:
         tree = _flat(tree)
-    if all(view.carried(tree, b) for b in tree.branches):
+    there = {b.function for b in tree.branches}
+    if all(view.carried(tree, b) and (b.parent or b.function) in there for b in tree.branches):
         return tree
     sound = [b for b in tree.branches if not b.parent or view.carried(tree, b)]
     names = {b.function for b in sound}
@@ -170,6 +174,12 @@ def _at(view: View, node: str) -> Branch:
         f.id for f in view.functions.values() if f.node == node and f.role == FORWARDER and f.usable
     )
     return leaf(here[0] if here else view.fresh_id(FORWARDER, node), node, FORWARDER)
+
+
+def _may_share(view: View, tree: Tree, branch: Branch, new: Branch) -> bool:
+    """Whether an edge is beside a new transcoder: one copy over the last link will do."""
+    is_beside = branch.node == new.node and branch.role == EDGE and view.carried(tree, branch)
+    return new.role == TRANSCODER and is_beside
 
 
 def _sends(tree: Tree, branch: Branch) -> bool:
