@@ -5,17 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from support import ovs
-from support.waiting import until
-from umbel.network import access, mobility, redirection
-from umbel.network.access import Access, Client, Door, Gate
-from umbel.network.borders import Borders
-from umbel.network.mobility import Mobile
-from umbel.network.redirection import Service, Surrogate
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from support import border_lab
+from support import border_lab, ovs
 from support.border_lab import (
     FN,
     FN_MAC,
@@ -29,6 +19,12 @@ from support.border_lab import (
     heard,
     packets,
 )
+from support.waiting import until
+from umbel.network import access, mobility, redirection
+from umbel.network.access import Access, Client, Door, Gate
+from umbel.network.borders import Borders
+from umbel.network.mobility import Mobile
+from umbel.network.redirection import Service, Surrogate
 
 ABSENT = ovs.absent("curl")
 pytestmark = [

@@ -8,15 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support import ovs
+from support import overlay_lab, ovs
 from support.http import PASSWORD
+from support.served_lab import Platform, curl, platform, site
 from support.testbed import Testbed
 from support.waiting import until
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from support import overlay_lab
-from support.served_lab import Platform, curl, platform, site
 
 ABSENT = ovs.absent("curl")
 pytestmark = [

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
 from support import mininet_lab
 from support.mininet_lab import MininetLab, MininetNet
 from support.waiting import until

@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from support import border_lab, ovs
+from support import border_lab, overlay_lab, ovs
+from support.served_lab import Platform, platform
 from support.testbed import Testbed
 from support.waiting import until
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from support import overlay_lab
-from support.served_lab import Platform, platform
 
 ABSENT = ovs.absent("curl")
 pytestmark = [

@@ -12,6 +12,7 @@ from support.waiting import until
 from umbel.network import flows
 from umbel.network.carriage import Carriage, Receiver, Slice, Stream, Switch
 from umbel.network.carriage import Path as StreamPath
+from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.model import (
     Bucket,
     Delete,
@@ -26,10 +27,6 @@ from umbel.network.model import (
 )
 from umbel.network.signals import PortChanged, Signal, SwitchDown, SwitchRefused
 from umbel.network.spanning import Drawing, Role, span
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from umbel.network.drivers.openflow.controller import Controller
 
 ABSENT = ovs.absent()
 pytestmark = [

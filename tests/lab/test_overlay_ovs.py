@@ -14,7 +14,9 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from support import testbed
+from support import overlay_lab, overlay_traffic, testbed
+from support.overlay_lab import Lab
+from support.overlay_traffic import Taker
 from support.testbed import Testbed
 from support.waiting import until
 from umbel.network import carriage, events, moving
@@ -22,12 +24,6 @@ from umbel.network.carriage import Path, Receiver
 from umbel.network.events import LinkDown, LinkUp, PathChanged, SwitchDown, SwitchUp
 from umbel.network.model import Endpoint, Hop
 from umbel.network.signals import SwitchRefused
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from support import overlay_lab, overlay_traffic
-from support.overlay_lab import Lab
-from support.overlay_traffic import Taker
 
 pytestmark = [
     pytest.mark.lab,

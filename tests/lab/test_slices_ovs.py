@@ -4,17 +4,13 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from support import testbed
+from support import congestion, testbed
+from support.congestion import LINK, OFFER, OFFERED_MBPS, STREAMS, Congestion
 from support.testbed import Testbed
 from umbel import migrations
 from umbel.kit.db import Database
 from umbel.network.events import Event, LinkDown
 from umbel.network.slices import Grade, NoRoomForSlice, SliceRequest
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from support import congestion
-from support.congestion import LINK, OFFER, OFFERED_MBPS, STREAMS, Congestion
 
 ABSENT = testbed.ABSENT
 pytestmark = [

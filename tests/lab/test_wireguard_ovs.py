@@ -10,21 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from support import ovs, testbed
+from support import border_lab, overlay_traffic, ovs, testbed
+from support.border_lab import FN, FN_MAC, TOPOLOGY, Ground, Lab, Labs, heard, packets
 from support.waiting import until
 from umbel import bootstrap
 from umbel.kit import netns
 from umbel.kit.config import Settings
 from umbel.network import crossings, mobility
 from umbel.network.borders import Borders
+from umbel.network.drivers.wireguard import CrossedBridges
 from umbel.network.mobility import Mobile, Stays
 from umbel.network.model import Hop
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from support import border_lab, overlay_traffic
-from support.border_lab import FN, FN_MAC, TOPOLOGY, Ground, Lab, Labs, heard, packets
-from umbel.network.drivers.wireguard import CrossedBridges
 
 ABSENT = ovs.absent("curl", "wg", "wireguard-go")
 pytestmark = [

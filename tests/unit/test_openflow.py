@@ -10,6 +10,7 @@ import pytest
 from support.openflow_said import header, port_13
 from support.waiting import until
 from umbel.network.drivers.openflow import frames
+from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.signals import (
     PortChanged,
     Signal,
@@ -18,10 +19,6 @@ from umbel.network.signals import (
     SwitchUp,
     UnknownSwitch,
 )
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from umbel.network.drivers.openflow.controller import Controller
 
 
 class Puppet:

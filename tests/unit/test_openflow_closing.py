@@ -6,8 +6,6 @@ import socket
 
 import pytest
 
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
 from umbel.network.drivers.openflow.controller import Controller
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from support.openflow_said import header
 from umbel.network.drivers.openflow import frames, writing
+from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Framer, Garbage
 from umbel.network.model import (
     Bucket,
@@ -28,10 +29,6 @@ from umbel.network.model import (
     Translate,
     UseGroup,
 )
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from umbel.network.drivers.openflow.codec import Codec
 
 VERSIONS = [frames.V13, frames.V14]
 RULE = Rule(

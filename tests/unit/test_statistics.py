@@ -9,14 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from umbel.network.counters import Count, SwitchCounts
-from umbel.network.drivers.openflow import frames
+from umbel.network.drivers.openflow import frames, statistics
+from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Framer, Garbage
 from umbel.network.model import Output, Put, Rule
-
-pytest.importorskip("os_ken", reason="os-ken is not installed (umbel[sdn])")
-
-from umbel.network.drivers.openflow import statistics
-from umbel.network.drivers.openflow.codec import Codec
 
 VERSIONS = [frames.V13, frames.V14]
 _UNKNOWN = 0xFFFFFFFFFFFFFFFF
