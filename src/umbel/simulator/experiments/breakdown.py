@@ -38,11 +38,11 @@ _LEVELS = {
 
 
 def _plan(quick: bool, variant: Variant, load: float, gamma: float) -> Optimum:
-    """The backhaul at middle and high load is the hardest to plan: fewer clusters, more time."""
+    """The backhaul at middle and high load is the hardest to plan: more time."""
     task = plans.optimum(quick, plans.network(quick), variant, load, gamma=gamma)
     if quick:
         return task
-    return replace(task, config=replace(task.config, clusters=6, solver_s=120.0))
+    return replace(task, config=replace(task.config, solver_s=120.0))
 
 
 def _fig4_cases(quick: bool) -> Cases:

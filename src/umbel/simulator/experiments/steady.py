@@ -45,7 +45,7 @@ def _run(quick: bool, variant: Variant, gamma: float) -> Simulation:
         phases=(Phase(duration_s=900.0 if quick else 3600.0),),
         warmup_s=300.0 if quick else 1800.0,
         gamma=gamma,
-        clusters=4 if quick else 6,
+        clusters=4 if quick else 20,
         solver_s=3.0 if quick else 60.0,
     )
     return Simulation(config=config, bin_s=300.0)
