@@ -68,9 +68,9 @@ async def look(
     await page.goto(url)
     await expect(page.get_by_role("link").filter(has_text="Live").first).to_be_visible()
     await take(page, "discover")
-    for role, path, name in (
-        (UserRole.PROVIDER, f"studio/{event.id}", "studio"),
-        (UserRole.OPERATOR, "network", "network"),
+    for role, path, name, shows in (
+        (UserRole.PROVIDER, f"studio/events/{event.id}", "studio", "On air"),
+        (UserRole.OPERATOR, "network", "network", "transcoder"),
     ):
         account = next(a for a in accounts if a.role is role)
         await page.goto(f"{url}/{path.partition('/')[0]}")
@@ -79,6 +79,7 @@ async def look(
         await page.locator("form").get_by_role("button", name="Sign in").click()
         await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         await page.goto(f"{url}/{path}")
+        await expect(page.get_by_text(shows).first).to_be_visible(timeout=WITHIN_S * 1000)
         await take(page, name)
         await page.get_by_role("button", name="Sign out").click()
 
