@@ -12,6 +12,13 @@ from umbel.demo.browser import chromium, report, until_decoded
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 DECODED_S = 90.0
+QUICKER = {
+    "UMBEL_PLAN_SAMPLE_S": "1",
+    "UMBEL_PLAN_RCA_S": "2",
+    "UMBEL_PLAN_VIRCA_S": "15",
+    "UMBEL_NODE_WAKE_S": "1",
+    "UMBEL_LINGER_S": "2",
+}
 _HEIGHT = "() => document.querySelector('video').videoHeight"
 _IS_HIGH = "px => document.querySelector('video').videoHeight === px"
 _PHASES = """() => {
@@ -68,3 +75,29 @@ async def test_a_viewer_changes_the_quality_and_the_picture_goes_on(tmp_path: Pa
             return not await transcoders(made)
 
         await until(is_gone, within_s=60)
+
+
+async def test_a_transcoder_leaves_a_node_that_rests_and_its_viewer_plays_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in QUICKER.items():
+        monkeypatch.setenv(name, value)
+    async with platform(tmp_path, ("--policy", "virca")) as made, chromium() as browser:
+        event, _ = await made.live()
+        page = await browser.new_page()
+        await page.goto(f"{made.url}/watch/{event.id}?node=pe2&protocol=whep&quality=360p")
+        await until_decoded(page, 30, timeout_s=DECODED_S)
+        await page.evaluate(_PHASES)
+        assert [node for _, node in await transcoders(made)] == ["pe2"]
+
+        async def rests() -> bool:
+            nodes = {node["name"]: node["state"] for node in await made.get("nodes")}
+            return nodes["pe2"] == "standby"
+
+        await until(rests, within_s=DECODED_S)
+        assert [node for _, node in await transcoders(made)] == ["pe1"]
+        seen = await report(page)
+        assert seen["edge"] == "pe1"
+        await until_decoded(page, seen["framesDecoded"] + 60, timeout_s=DECODED_S)
+        assert await page.evaluate(_HEIGHT) == 360
+        assert await page.evaluate("window.phases") == ["playing"]

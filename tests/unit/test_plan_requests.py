@@ -16,6 +16,7 @@ from umbel.delivery.plans import demands, live, networks, requests
 from umbel.delivery.plans.live import Audience
 from umbel.delivery.plans.model import Asked
 from umbel.delivery.plans.requests import BadPlanRequest
+from umbel.delivery.view import Costs
 from umbel.network import files, topology
 from umbel.planner import presets, topologies
 from umbel.planner.problem import Access, Kind, LeastPower, Problem, Resolution, Tradeoff
@@ -184,16 +185,21 @@ def test_what_is_watched_becomes_rows() -> None:
     audience = [
         Audience(event="ev_1", access_node="pe1", viewers=3, watched_s=600.0),
         Audience(event="ev_1", access_node="pe2", viewers=1, watched_s=5.0),
+        Audience(event="ev_1-360p", access_node="pe2", viewers=2, watched_s=5.0),
     ]
-    rows = live.rows(audience, {})
+    rows = live.rows(audience, {}, Costs())
     assert [(row["end"], row["parallel"], row["watch_s"]) for row in rows] == [
         ("pe1", 3.0, 600.0),
         ("pe2", 1.0, 60.0),
+        ("pe2", 2.0, 60.0),
     ]
-    assert len({row["size_gb"] for row in rows}) == 1
+    first, second, small = (row["size_gb"] for row in rows)
+    assert first == second == pytest.approx(3.0 * 600 / 8000)
+    assert small == pytest.approx(0.8 * 60 / 8000)
     demand, problems = demands.parse(rows)
     assert problems == []
-    assert demand.bundles[0].resolution is Resolution.R360
+    sizes = [bundle.resolution for bundle in demand.bundles]
+    assert sizes == [Resolution.R720, Resolution.R720, Resolution.R360]
 
 
 PLAIN = st.recursive(

@@ -27,9 +27,8 @@ log = structlog.get_logger(__name__)
 
 _RETRY_S = 1.0
 _BYTES_PER_MBIT = 125_000
-# What a live event counts as, and its rate as long as nothing was measured.
+# What a live event counts as.
 _KIND = Kind.SPORT
-_PROMISED_MBPS = 3.0
 _ENDED = {"closed": How.LEFT, "expired": How.LEFT, "refused": How.REFUSED}
 
 
@@ -175,7 +174,8 @@ class Tracing:
     async def _open(self, tape: Tape, viewer: Viewer) -> Sequence[Row]:
         tree = await self.store.tree(viewer.event)
         status, height = self.collector.status(tree), self.collector.height(tree)
-        mbps = status.mbps if status is not None and status.mbps > 0 else _PROMISED_MBPS
+        measured = status.mbps if status is not None else 0.0
+        mbps = measured or self.collector.costs.mbps_of(viewer.event)
         resolution = steering.resolution_of(height)
         length_s = await self._length_s(viewer.event)
         content = ContentRow(

@@ -47,12 +47,7 @@ def attached(view: View, source: Tree, relaying: Relaying) -> Tree:
         b for b in source.branches if b.role != TRANSCODER or not b.parent or b.function in wanted
     ]
     tree = source if len(kept) == len(source.branches) else trees.fed(source, kept)
-    for root in wanted.values():
-        try:
-            tree = trees.graft(view, tree, root, relaying)
-        except NoCapacity:
-            continue  # tried again at the next look
-    return tree
+    return trees.grafted(view, tree, wanted.values(), relaying)
 
 
 def moved(view: View, tree: Tree, policy: Policy, sending: Collection[str]) -> Tree:
@@ -71,7 +66,8 @@ def moved(view: View, tree: Tree, policy: Policy, sending: Collection[str]) -> T
     if heir is None:
         return tree
     if is_lost or heir.function in sending:
-        return _rerooted(view, tree, heir, policy.relaying)
+        edges = (b for b in tree.branches if b.role == EDGE)
+        return trees.grafted(view, replace(tree, branches=(heir,)), edges, policy.relaying)
     return tree if tree.branch(heir.function) else replace(tree, branches=(*tree.branches, heir))
 
 
@@ -104,18 +100,6 @@ def _next(view: View, tree: Tree, root: Branch, policy: Policy) -> Branch | None
         if view.fits_transcoder(node, tree.event):
             return _transcoder(view, node)
     return None
-
-
-def _rerooted(view: View, tree: Tree, root: Branch, relaying: Relaying) -> Tree:
-    made = replace(tree, branches=(root,))
-    for branch in tree.branches:
-        if branch.role != EDGE:
-            continue
-        try:
-            made = trees.graft(view, made, replace(branch, parent=""), relaying)
-        except NoCapacity:
-            continue  # its viewers ask anew
-    return made
 
 
 def _made_of(view: View, event: str) -> Iterator[Branch]:

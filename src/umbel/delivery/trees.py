@@ -4,7 +4,8 @@ The policies decide *where* a viewer is served; these functions decide *how* the
 """
 
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 
@@ -94,13 +95,16 @@ def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
     sound = [b for b in tree.branches if not b.parent or view.carried(tree, b)]
     names = {b.function for b in sound}
     cut_off = [b for b in sound if b.role != FORWARDER and not _reaches_root(b, sound, names)]
-    mended = fed(tree, [b for b in sound if b not in cut_off])
-    for branch in cut_off:
-        try:
-            mended = graft(view, mended, replace(branch, parent=""), relaying)
-        except NoCapacity:
-            continue  # its viewers ask anew and are served elsewhere
-    return mended
+    return grafted(view, fed(tree, [b for b in sound if b not in cut_off]), cut_off, relaying)
+
+
+def grafted(view: View, tree: Tree, leaves: Iterable[Branch], relaying: Relaying) -> Tree:
+    """The tree with those leaves connected anew, as far as links and nodes have room: viewers of
+    an edge that is left out ask anew, a transcoder is tried again at the next look."""
+    for new in leaves:
+        with suppress(NoCapacity):
+            tree = graft(view, tree, replace(new, parent=""), relaying)
+    return tree
 
 
 def fed(tree: Tree, branches: list[Branch]) -> Tree:

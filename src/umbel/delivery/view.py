@@ -62,6 +62,10 @@ class Costs:
     stream_mb: float = 10.0
     stream_mbps: float = 3.0
 
+    def mbps_of(self, stream: str) -> float:
+        """What a stream is to be sent at, a rendition at its step of the ladder."""
+        return renditions.LADDER_MBPS.get(renditions.height_of(stream), self.stream_mbps)
+
     def cores_of(self, role: str) -> float:
         """What a function of that role is to use once it does its work."""
         return self.transcoder_cores if role == TRANSCODER else self.function_cores
@@ -123,8 +127,7 @@ class View:
 
     def mbps(self, event: str) -> float:
         """The stream's rate: measured, or what is promised for an unmeasured one."""
-        promised = renditions.LADDER_MBPS.get(renditions.height_of(event), self.costs.stream_mbps)
-        return self.stream_mbps.get(event) or promised
+        return self.stream_mbps.get(event) or self.costs.mbps_of(event)
 
     def edges_at(self, node: str) -> list[FunctionView]:
         """The usable edge streamers of a node, by name."""

@@ -7,16 +7,15 @@ on the node that gives access, and asks for the picture height that is sent.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from umbel.delivery import renditions, steering
 from umbel.delivery.collector import Collector
 from umbel.delivery.model import StreamStatus
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.view import Costs
 from umbel.kit.clock import Clock
-from umbel.planner.problem import Resolution
 
 # An event's watch time is that of its viewers so far, and at least this.
 _LEAST_WATCH_S = 60.0
-_HEIGHTS = ((360, Resolution.R360), (720, Resolution.R720), (1080, Resolution.R1080))
-_PROMISED_MBPS = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +29,7 @@ class Audience:
 
 
 def rows(
-    audience: list[Audience], streams: Mapping[str, StreamStatus]
+    audience: list[Audience], streams: Mapping[str, StreamStatus], costs: Costs
 ) -> tuple[dict[str, object], ...]:
     """One bundle for each event and access node."""
     longest: dict[str, float] = {}
@@ -40,23 +39,20 @@ def rows(
     made: list[dict[str, object]] = []
     for one in audience:
         stream = streams.get(one.event)
-        mbps = stream.mbps if stream is not None and stream.mbps > 0 else _PROMISED_MBPS
+        measured = stream.mbps if stream is not None else 0.0
+        mbps = measured or costs.mbps_of(one.event)
+        height = stream.height if stream is not None else renditions.height_of(one.event)
         made.append(
             {
                 "end": one.access_node,
                 "content": one.event,
-                "resolution": _resolution(stream.height if stream is not None else 0),
+                "resolution": steering.resolution_of(height).value,
                 "parallel": float(one.viewers),
                 "watch_s": max(one.watched_s, _LEAST_WATCH_S),
                 "size_gb": mbps * longest[one.event] / 8000.0,
             }
         )
     return tuple(made)
-
-
-def _resolution(height: int) -> str:
-    fits = (resolution for most, resolution in _HEIGHTS if height <= most)
-    return next(fits, Resolution.R2160).value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,4 +72,5 @@ class LiveDemand:
         ]
         trees = await self.store.trees()
         found = {event: self.collector.status(tree) for event, tree in trees.items()}
-        return rows(audience, {event: one for event, one in found.items() if one is not None})
+        known = {event: one for event, one in found.items() if one is not None}
+        return rows(audience, known, self.collector.costs)
