@@ -1,9 +1,9 @@
 // The frame around every page: header, navigation, the sign-in, and the page for the address.
 
-import { Component, lazy, Suspense, useEffect, useRef, type ReactNode } from 'react';
+import { Component, lazy, type ReactNode, Suspense, useEffect, useRef } from 'react';
 
 import { account } from './kit/account';
-import { matchRoute, to, type Route } from './kit/routes';
+import { matchRoute, type Route, to } from './kit/routes';
 import { Discover } from './pages/discover';
 import { useSignIn } from './ui/hooks';
 import { Mark } from './ui/mark';
@@ -56,7 +56,13 @@ class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
     return (
       <Empty title="This page could not be shown">
         <p>It may have been updated in the meantime.</p>
-        <button type="button" className="button button-primary" onClick={() => { location.reload(); }}>
+        <button
+          type="button"
+          className="button button-primary"
+          onClick={() => {
+            location.reload();
+          }}
+        >
           Load it again
         </button>
       </Empty>
@@ -76,7 +82,13 @@ function SignInState() {
   return (
     <div className="signed-in">
       <span className="signed-in-name">{signIn.username}</span>
-      <button type="button" className="button button-small" onClick={() => { account.set(null); }}>
+      <button
+        type="button"
+        className="button button-small"
+        onClick={() => {
+          account.set(null);
+        }}
+      >
         Sign out
       </button>
     </div>

@@ -48,7 +48,11 @@ describe('errors', () => {
     const body = { code: 'umbel.no_capacity', message: 'No edge has room.', details: { node: 'pe4' } };
     const { api } = portal(json(503, body, { 'Retry-After': '5' }));
     expect(await failure(api.openSession('ev', null, null))).toMatchObject({
-      status: 503, code: 'umbel.no_capacity', message: 'No edge has room.', details: { node: 'pe4' }, retryAfterS: 5,
+      status: 503,
+      code: 'umbel.no_capacity',
+      message: 'No edge has room.',
+      details: { node: 'pe4' },
+      retryAfterS: 5,
     });
   });
 
@@ -59,7 +63,11 @@ describe('errors', () => {
     ['wrong types', json(502, { code: 7, message: [], details: 'x' })],
   ])('%s still gives a message', async (_what, response) => {
     const { api } = portal(response);
-    expect(await failure(api.events())).toMatchObject({ status: 502, code: 'umbel.error', message: 'The server answered 502.' });
+    expect(await failure(api.events())).toMatchObject({
+      status: 502,
+      code: 'umbel.error',
+      message: 'The server answered 502.',
+    });
   });
 
   test('no answer at all', async () => {

@@ -157,8 +157,7 @@ export function createApi(options: ApiOptions) {
       await send(`${event(eventId)}/cancel`, { method: 'POST' });
     },
     ingest: (eventId: string) => read<Ingest>(`${event(eventId)}/ingest`, { method: 'POST' }),
-    rotateKey: (eventId: string) =>
-      read<{ stream_key: string }>(`${event(eventId)}/stream-key`, { method: 'POST' }),
+    rotateKey: (eventId: string) => read<{ stream_key: string }>(`${event(eventId)}/stream-key`, { method: 'POST' }),
     /** Watching needs no account, so a stale sign-in cannot stand in the way either. No quality is the source's. */
     openSession: (eventId: string, accessNode: string | null, quality: string | null) =>
       read<Session>(`${event(eventId)}/sessions`, {
@@ -188,7 +187,9 @@ export function createApi(options: ApiOptions) {
     },
     callbacks: () => read<Callback[]>(CALLBACKS),
     ping: (callbackId: string) =>
-      read<{ delivered: boolean; error: string; took_ms: number }>(`${CALLBACKS}/${id(callbackId)}/ping`, { method: 'POST' }),
+      read<{ delivered: boolean; error: string; took_ms: number }>(`${CALLBACKS}/${id(callbackId)}/ping`, {
+        method: 'POST',
+      }),
     removeCallback: async (callbackId: string) => {
       await send(`${CALLBACKS}/${id(callbackId)}`, { method: 'DELETE' });
     },

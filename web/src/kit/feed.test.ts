@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { follow, MISSED, QUIET_MS, type Change } from './feed';
+import { type Change, follow, MISSED, QUIET_MS } from './feed';
 
 /** A page that can be hidden, in the place of the browser's. */
 class Page extends EventTarget {
@@ -145,8 +145,19 @@ describe('a connection', () => {
 
   test.each([
     ['never opens', (): void => undefined],
-    ['opened and fell silent', (): void => { only().opens(); }],
-    ['spoke and fell silent', (): void => { only().opens(); only().says('event', 'ev1'); }],
+    [
+      'opened and fell silent',
+      (): void => {
+        only().opens();
+      },
+    ],
+    [
+      'spoke and fell silent',
+      (): void => {
+        only().opens();
+        only().says('event', 'ev1');
+      },
+    ],
   ])('that %s is made anew, though it never fails', (_what, begin) => {
     const { told } = hears();
     begin();

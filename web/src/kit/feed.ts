@@ -25,7 +25,18 @@ export const MISSED: Change = { kind: 'reset', subject: '' };
 
 const URL = '/api/v1/state';
 const KINDS = [
-  'event', 'session', 'tree', 'function', 'provider', 'node', 'link', 'stream', 'ingest', 'user', 'reset', 'message',
+  'event',
+  'session',
+  'tree',
+  'function',
+  'provider',
+  'node',
+  'link',
+  'stream',
+  'ingest',
+  'user',
+  'reset',
+  'message',
   'drain',
 ];
 const REOPEN_MS = 3000;

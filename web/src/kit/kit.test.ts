@@ -21,7 +21,10 @@ describe('days and times', () => {
   test('earliest first, within and between days', () => {
     const items = [at('2030-06-12T10:00:00Z'), at('2030-06-11T12:00:00Z'), at('2030-06-11T09:00:00Z')];
     const days = format.groupByDay(items, now, 'en-GB', 'UTC');
-    expect(days.map((day) => day.items.map((item) => item.starts_at.slice(8, 13)))).toEqual([['11T09', '11T12'], ['12T10']]);
+    expect(days.map((day) => day.items.map((item) => item.starts_at.slice(8, 13)))).toEqual([
+      ['11T09', '11T12'],
+      ['12T10'],
+    ]);
   });
 
   test.each([
@@ -126,7 +129,9 @@ describe('throttle', () => {
 
   test('runs at once, then once per interval, then rests', () => {
     let runs = 0;
-    const call = throttle(() => { runs += 1; }, 1000);
+    const call = throttle(() => {
+      runs += 1;
+    }, 1000);
     for (let n = 0; n < 10; n += 1) call();
     expect(runs).toBe(1);
     vi.advanceTimersByTime(1000);
@@ -139,7 +144,9 @@ describe('throttle', () => {
 
   test('cancelled, it forgets what was waiting', () => {
     let runs = 0;
-    const call = throttle(() => { runs += 1; }, 1000);
+    const call = throttle(() => {
+      runs += 1;
+    }, 1000);
     call();
     call();
     call.cancel();

@@ -20,7 +20,11 @@ export function CallbackState({ callback }: { callback: Callback }) {
   return (
     <>
       <span className={callback.state === 'active' ? 'mark mark-up' : 'mark mark-down'}>{STATES[callback.state]}</span>
-      {callback.state !== 'active' && <small>{callback.failures} in a row: {callback.last_error}</small>}
+      {callback.state !== 'active' && (
+        <small>
+          {callback.failures} in a row: {callback.last_error}
+        </small>
+      )}
     </>
   );
 }
@@ -39,15 +43,30 @@ function Row({ callback, busy, onPing, onRemove }: RowProps) {
         {callback.url}
         {callback.note !== '' && <small>{callback.note}</small>}
       </th>
-      <td className="ports">{callback.kinds.map((kind) => <span key={kind} className="port">{kind}</span>)}</td>
-      <td><CallbackState callback={callback} /></td>
+      <td className="ports">
+        {callback.kinds.map((kind) => (
+          <span key={kind} className="port">
+            {kind}
+          </span>
+        ))}
+      </td>
+      <td>
+        <CallbackState callback={callback} />
+      </td>
       <td>{callback.delivered}</td>
       <td>{callback.waiting}</td>
       <td>{callback.dropped}</td>
       <td>
         <span className="row">
-          <button type="button" className="button button-small" disabled={busy} onClick={onPing}>Ping</button>
-          <button type="button" className="button button-small button-danger" aria-label={`Tell ${callback.url} no more`} onClick={onRemove}>
+          <button type="button" className="button button-small" disabled={busy} onClick={onPing}>
+            Ping
+          </button>
+          <button
+            type="button"
+            className="button button-small button-danger"
+            aria-label={`Tell ${callback.url} no more`}
+            onClick={onRemove}
+          >
             Remove
           </button>
         </span>
@@ -71,22 +90,32 @@ export function Callbacks({ username }: { username: string }) {
   const ping = ({ id, url }: Callback): void => {
     act(async () => {
       const came = await api.ping(id);
-      setTold(came.delivered ? `${url} took a ping in ${came.took_ms.toFixed(0)} ms.` : `${url} did not take it: ${came.error}.`);
+      setTold(
+        came.delivered
+          ? `${url} took a ping in ${came.took_ms.toFixed(0)} ms.`
+          : `${url} did not take it: ${came.error}.`,
+      );
     });
   };
   const wrong = refused ?? error;
   return (
     <>
       {wrong && <ErrorNotice error={wrong} />}
-      <p role="status" className="quiet">{told}</p>
+      <p role="status" className="quiet">
+        {told}
+      </p>
       <Table caption="Callbacks" head={['Told', 'Of', 'State', 'Delivered', 'Waiting', 'Dropped', 'Change']}>
         {data?.map((callback) => (
           <Row
             key={callback.id}
             callback={callback}
             busy={busy}
-            onPing={() => { ping(callback); }}
-            onRemove={() => { setLeaving(callback); }}
+            onPing={() => {
+              ping(callback);
+            }}
+            onRemove={() => {
+              setLeaving(callback);
+            }}
           />
         ))}
         {data?.length === 0 && <None columns={7} text="Nobody is told. Programs register at /api/v1/notifications." />}
@@ -95,8 +124,12 @@ export function Callbacks({ username }: { username: string }) {
         <Confirm
           title="Tell it no more?"
           action="Remove"
-          onConfirm={() => { act(() => api.removeCallback(leaving.id)); }}
-          onClose={() => { setLeaving(null); }}
+          onConfirm={() => {
+            act(() => api.removeCallback(leaving.id));
+          }}
+          onClose={() => {
+            setLeaving(null);
+          }}
         >
           <p>{leaving.url} is told nothing more, and its secret is forgotten.</p>
         </Confirm>

@@ -7,7 +7,17 @@ import type { NodeRole, Topology } from '../kit/types';
 import { useAction } from '../ui/hooks';
 import { ErrorNotice } from '../ui/parts';
 import { linkKey } from './layout';
-import { bodyOf, draftOf, problemsIn, sortProblems, withLink, withRole, type Draft, type Overlay, type Problems } from './overlay';
+import {
+  bodyOf,
+  type Draft,
+  draftOf,
+  type Overlay,
+  type Problems,
+  problemsIn,
+  sortProblems,
+  withLink,
+  withRole,
+} from './overlay';
 
 const ROLES: readonly [NodeRole | '', string][] = [
   ['', 'not drawn'],
@@ -21,7 +31,11 @@ const isRole = (value: string): value is NodeRole => ROLES.some(([role]) => role
 
 function Wrong({ id, told }: { id: string; told: readonly string[] | undefined }) {
   if (!told) return null;
-  return <p id={id} className="wrong">{told.join('; ')}</p>;
+  return (
+    <p id={id} className="wrong">
+      {told.join('; ')}
+    </p>
+  );
 }
 
 interface EditProps {
@@ -47,9 +61,15 @@ function NodesEditor({ overlay, draft, problems, onDraft }: EditProps) {
               value={draft.roles.get(name) ?? ''}
               aria-invalid={told !== undefined}
               aria-describedby={told ? fault : undefined}
-              onChange={({ target }) => { onDraft(withRole(draft, name, isRole(target.value) ? target.value : null)); }}
+              onChange={({ target }) => {
+                onDraft(withRole(draft, name, isRole(target.value) ? target.value : null));
+              }}
             >
-              {ROLES.map(([role, text]) => <option key={role} value={role}>{text}</option>)}
+              {ROLES.map(([role, text]) => (
+                <option key={role} value={role}>
+                  {text}
+                </option>
+              ))}
             </select>
             <Wrong id={fault} told={told} />
           </div>
@@ -77,7 +97,9 @@ function LinksEditor({ overlay, draft, problems, onDraft }: EditProps) {
                 checked={draft.links.has(key) && joins}
                 disabled={!joins}
                 aria-describedby={told ? fault : undefined}
-                onChange={({ target }) => { onDraft(withLink(draft, key, target.checked)); }}
+                onChange={({ target }) => {
+                  onDraft(withLink(draft, key, target.checked));
+                }}
               />
               {a} – {b}
             </label>
@@ -119,25 +141,49 @@ export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChang
   const editing = { overlay, draft, problems, onDraft: change };
   return (
     <details className="panel draw">
-      <summary><h2>Draw the network</h2></summary>
+      <summary>
+        <h2>Draw the network</h2>
+      </summary>
       <p className="quiet">
         One root, leaves where streams end, relays between. Links need not make a tree: of a cycle the heavier link
         becomes the spare.
       </p>
-      <form noValidate aria-label="Drawing" onSubmit={(event) => { event.preventDefault(); send(); }}>
+      <form
+        noValidate
+        aria-label="Drawing"
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
         {error && told.length === 0 && <ErrorNotice error={error} />}
         {told.length > 0 && (
           <div className="notice notice-bad" role="alert">
             <p>{error?.message}. Nothing was changed.</p>
-            {problems.rest.length > 0 && <ul>{problems.rest.map((one) => <li key={one}>{one}</li>)}</ul>}
+            {problems.rest.length > 0 && (
+              <ul>
+                {problems.rest.map((one) => (
+                  <li key={one}>{one}</li>
+                ))}
+              </ul>
+            )}
           </div>
         )}
         <NodesEditor {...editing} />
         <LinksEditor {...editing} />
         <div className="row">
-          <span role="status" className="quiet">{sent ? sentWords(sent) : ''}</span>
+          <span role="status" className="quiet">
+            {sent ? sentWords(sent) : ''}
+          </span>
           <span className="row">
-            <button type="button" className="button" disabled={edited === null} onClick={() => { change(null); }}>
+            <button
+              type="button"
+              className="button"
+              disabled={edited === null}
+              onClick={() => {
+                change(null);
+              }}
+            >
               As it is now
             </button>
             <button type="submit" className="button button-primary" disabled={busy}>

@@ -8,7 +8,14 @@ const join = (a: string, b: string) => ({ a, b });
 
 const SLS = {
   nodes: [edge('pe1'), edge('pe2'), edge('pe3'), edge('pe4'), edge('pe5'), core('c1'), core('c2')],
-  links: [join('pe1', 'c1'), join('pe2', 'c1'), join('c1', 'c2'), join('pe3', 'c2'), join('pe4', 'c2'), join('pe5', 'c2')],
+  links: [
+    join('pe1', 'c1'),
+    join('pe2', 'c1'),
+    join('c1', 'c2'),
+    join('pe3', 'c2'),
+    join('pe4', 'c2'),
+    join('pe5', 'c2'),
+  ],
 };
 
 const distance = (p: Point, q: Point): number => Math.hypot(p.x - q.x, p.y - q.y);
@@ -43,7 +50,11 @@ describe.each([
     ['nothing', [], []],
     ['one node', [edge('pe1')], []],
     ['one core', [core('c1')], []],
-    ['a star', [core('c1'), edge('pe1'), edge('pe2'), edge('pe3')], [join('c1', 'pe1'), join('c1', 'pe2'), join('c1', 'pe3')]],
+    [
+      'a star',
+      [core('c1'), edge('pe1'), edge('pe2'), edge('pe3')],
+      [join('c1', 'pe1'), join('c1', 'pe2'), join('c1', 'pe3')],
+    ],
     ['no links', [core('c1'), core('c2'), edge('pe1'), edge('pe2')], []],
   ])('copes with %s', (_what, nodes, links) => {
     const drawn = layout(nodes, links, 400, 400, { x: 40, y: 40 });

@@ -70,7 +70,13 @@ export function layout(
   const sin = wanted.reduce((sum, w, n) => sum + Math.sin(w.angle - n * gap), 0);
   const cos = wanted.reduce((sum, w, n) => sum + Math.cos(w.angle - n * gap), 0);
   const turn = Math.abs(sin) + Math.abs(cos) < 1e-6 ? -Math.PI / 2 : Math.atan2(sin, cos);
-  const outer = ring(wanted.map((w) => w.name), centre, rx, ry, turn);
+  const outer = ring(
+    wanted.map((w) => w.name),
+    centre,
+    rx,
+    ry,
+    turn,
+  );
   return new Map([...inner, ...outer]);
 }
 

@@ -35,13 +35,33 @@ const FIELDS = [
   ['port', 'Its UDP port (optional)', '5004'],
 ] as const;
 
-function Choice({ label, names, value, onChoose }: { label: string; names: readonly [string, string][]; value: string; onChoose: (value: string) => void }) {
+function Choice({
+  label,
+  names,
+  value,
+  onChoose,
+}: {
+  label: string;
+  names: readonly [string, string][];
+  value: string;
+  onChoose: (value: string) => void;
+}) {
   const id = useId();
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
-      <select id={id} value={value} onChange={({ target }) => { onChoose(target.value); }}>
-        {names.map(([name, text]) => <option key={name} value={name}>{text}</option>)}
+      <select
+        id={id}
+        value={value}
+        onChange={({ target }) => {
+          onChoose(target.value);
+        }}
+      >
+        {names.map(([name, text]) => (
+          <option key={name} value={name}>
+            {text}
+          </option>
+        ))}
       </select>
     </div>
   );
@@ -52,7 +72,13 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
   const drawn = topology.nodes.filter((node) => node.role !== null).map(({ name }): [string, string] => [name, name]);
   const leaf = topology.nodes.find((node) => node.role === 'leaf')?.name ?? drawn[0]?.[0] ?? '';
   const fresh: PathDraft = {
-    stream: '', root: topology.root ?? drawn[0]?.[0] ?? '', sender: 'outside', leaf, address: '', mac: '', port: '',
+    stream: '',
+    root: topology.root ?? drawn[0]?.[0] ?? '',
+    sender: 'outside',
+    leaf,
+    address: '',
+    mac: '',
+    port: '',
   };
   const [edited, setEdited] = useState<Partial<PathDraft>>({});
   const { busy, error, run } = useAction();
@@ -70,19 +96,53 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
   const told = error ? problemsIn(error.details) : [];
   return (
     <details className="panel draw">
-      <summary><h2>Ask for a path</h2></summary>
-      <form noValidate aria-label="Path" onSubmit={(event) => { event.preventDefault(); send(); }}>
+      <summary>
+        <h2>Ask for a path</h2>
+      </summary>
+      <form
+        noValidate
+        aria-label="Path"
+        onSubmit={(event) => {
+          event.preventDefault();
+          send();
+        }}
+      >
         {error && <ErrorNotice error={error} />}
-        {told.length > 0 && <ul className="wrong">{told.map((one) => <li key={one}>{one}</li>)}</ul>}
+        {told.length > 0 && (
+          <ul className="wrong">
+            {told.map((one) => (
+              <li key={one}>{one}</li>
+            ))}
+          </ul>
+        )}
         <div className="pair">
-          <Choice label="Enters at" names={drawn} value={draft.root} onChoose={(root) => { set({ root }); }} />
+          <Choice
+            label="Enters at"
+            names={drawn}
+            value={draft.root}
+            onChoose={(root) => {
+              set({ root });
+            }}
+          />
           <Choice
             label="Comes from"
-            names={[['outside', 'the network outside'], ['inside', 'a process of the node']]}
+            names={[
+              ['outside', 'the network outside'],
+              ['inside', 'a process of the node'],
+            ]}
             value={draft.sender}
-            onChoose={(sender) => { set({ sender }); }}
+            onChoose={(sender) => {
+              set({ sender });
+            }}
           />
-          <Choice label="Ends at" names={drawn} value={draft.leaf} onChoose={(end) => { set({ leaf: end }); }} />
+          <Choice
+            label="Ends at"
+            names={drawn}
+            value={draft.leaf}
+            onChoose={(end) => {
+              set({ leaf: end });
+            }}
+          />
           {FIELDS.map(([name, label, example]) => (
             <div key={name} className="field">
               <label htmlFor={`${id}${name}`}>{label}</label>
@@ -92,7 +152,9 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
                 placeholder={example}
                 spellCheck={false}
                 value={draft[name]}
-                onChange={({ target }) => { set({ [name]: target.value }); }}
+                onChange={({ target }) => {
+                  set({ [name]: target.value });
+                }}
               />
             </div>
           ))}

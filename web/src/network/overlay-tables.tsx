@@ -7,7 +7,7 @@ import { api } from '../kit/portal';
 import type { NetworkPath, PathEnd, Slice, SwitchStatus } from '../kit/types';
 import { useAction } from '../ui/hooks';
 import { Confirm, ErrorNotice } from '../ui/parts';
-import { lookOf, tunnelWords, useWords, type Overlay } from './overlay';
+import { lookOf, type Overlay, tunnelWords, useWords } from './overlay';
 import { None, Table } from './tables';
 
 /** Numbers from here on are no ports of a switch but names for its own use (OpenFlow 1.3, 7.2.1). */
@@ -25,22 +25,33 @@ export function Switches({ switches, chosen, onNode }: SwitchesProps) {
       {switches.map((one) => (
         <tr key={one.node} className={chosen === one.node ? 'row-chosen' : undefined}>
           <th scope="row">{one.node}</th>
-          <td><code>{one.datapath_id}</code></td>
+          <td>
+            <code>{one.datapath_id}</code>
+          </td>
           <td>
             <span className={one.connected ? 'mark mark-up' : 'mark mark-down'}>
               {one.connected ? 'connected' : 'not connected'}
             </span>
           </td>
           <td className="ports">
-            {one.ports.filter((port) => port.number < RESERVED_PORTS).map((port) => (
-              <span key={port.number} className={port.live ? 'port' : 'port port-dead'}>
-                {port.number} {port.name}
-                {port.live ? '' : ' (dead)'}
-              </span>
-            ))}
+            {one.ports
+              .filter((port) => port.number < RESERVED_PORTS)
+              .map((port) => (
+                <span key={port.number} className={port.live ? 'port' : 'port port-dead'}>
+                  {port.number} {port.name}
+                  {port.live ? '' : ' (dead)'}
+                </span>
+              ))}
           </td>
           <td>
-            <button type="button" className="button button-small" aria-pressed={chosen === one.node} onClick={() => { onNode(one.node); }}>
+            <button
+              type="button"
+              className="button button-small"
+              aria-pressed={chosen === one.node}
+              onClick={() => {
+                onNode(one.node);
+              }}
+            >
               Explain
             </button>
           </td>
@@ -57,7 +68,9 @@ export function Tunnels({ links }: Pick<Overlay, 'links'>) {
         <tr key={`${link.a} ${link.b}`}>
           <th scope="row">{link.a}</th>
           <td>{link.b}</td>
-          <td><span className={`swatch swatch-${lookOf(link)}`} aria-hidden="true" /> {useWords(link)}</td>
+          <td>
+            <span className={`swatch swatch-${lookOf(link)}`} aria-hidden="true" /> {useWords(link)}
+          </td>
           <td>{link.state === 'down' ? <span className="mark mark-down">down</span> : tunnelWords(link)}</td>
           <td>{link.streams.length === 0 ? '–' : link.streams.join(', ')}</td>
           <td>{link.delay_ms} ms</td>
@@ -75,7 +88,9 @@ export function Slices({ slices }: Pick<Overlay, 'slices'>) {
       {slices.map((slice) => (
         <tr key={slice.id}>
           <th scope="row">{ofWhat(slice)}</th>
-          <td><span className={`badge grade-${slice.grade}`}>{slice.grade.toUpperCase()}</span></td>
+          <td>
+            <span className={`badge grade-${slice.grade}`}>{slice.grade.toUpperCase()}</span>
+          </td>
           <td>{formatMbps(slice.min_mbps)}</td>
           <td>{formatMbps(slice.max_mbps)}</td>
           <td>{formatMbps(slice.offered.mbps)}</td>
@@ -106,12 +121,25 @@ function PathRow({ path, onRemove }: { path: NetworkPath; onRemove: () => void }
         {endWords(path)}
         {path.moving && <small>moving to {endWords(path.moving)}</small>}
       </td>
-      <td><code>{path.target.address}:{path.target.port}</code></td>
       <td>
-        {path.carried ? <span className="mark mark-up">carried</span> : <span className="mark mark-down">{path.error}</span>}
+        <code>
+          {path.target.address}:{path.target.port}
+        </code>
       </td>
       <td>
-        <button type="button" className="button button-small button-danger" aria-label={`Remove the path of ${path.stream} to ${path.leaf}`} onClick={onRemove}>
+        {path.carried ? (
+          <span className="mark mark-up">carried</span>
+        ) : (
+          <span className="mark mark-down">{path.error}</span>
+        )}
+      </td>
+      <td>
+        <button
+          type="button"
+          className="button button-small button-danger"
+          aria-label={`Remove the path of ${path.stream} to ${path.leaf}`}
+          onClick={onRemove}
+        >
           Remove
         </button>
       </td>
@@ -133,13 +161,32 @@ export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onCh
       {error && <ErrorNotice error={error} />}
       <Table caption="Paths" head={['Stream', 'Way', 'Receiver', 'Send it to', 'State', 'Change']}>
         {paths.map((path) => (
-          <PathRow key={path.id} path={path} onRemove={() => { setLeaving(path); }} />
+          <PathRow
+            key={path.id}
+            path={path}
+            onRemove={() => {
+              setLeaving(path);
+            }}
+          />
         ))}
-        {paths.length === 0 && <None columns={6} text="No path was asked for: streams of yours sink. Events’ streams need none." />}
+        {paths.length === 0 && (
+          <None columns={6} text="No path was asked for: streams of yours sink. Events’ streams need none." />
+        )}
       </Table>
       {leaving && (
-        <Confirm title="Remove this path?" action="Remove" onConfirm={() => { remove(leaving); }} onClose={() => { setLeaving(null); }}>
-          <p>Stream {leaving.stream} goes to {endWords(leaving)} no more.</p>
+        <Confirm
+          title="Remove this path?"
+          action="Remove"
+          onConfirm={() => {
+            remove(leaving);
+          }}
+          onClose={() => {
+            setLeaving(null);
+          }}
+        >
+          <p>
+            Stream {leaving.stream} goes to {endWords(leaving)} no more.
+          </p>
         </Confirm>
       )}
     </>

@@ -7,6 +7,7 @@ import {
   draftOf,
   lookOf,
   marksOf,
+  type Overlay,
   problemsIn,
   sliceOf,
   sortProblems,
@@ -16,12 +17,22 @@ import {
   waysOf,
   withLink,
   withRole,
-  type Overlay,
 } from './overlay';
 
 function link(a: string, b: string, use: OverlayLink['use'], more: Partial<OverlayLink> = {}): OverlayLink {
   const tunnel = use === 'tree';
-  return { a, b, mbps: 100, used_mbps: 0, delay_ms: 1, use, state: tunnel ? 'up' : 'unwatched', tunnel, streams: [], ...more };
+  return {
+    a,
+    b,
+    mbps: 100,
+    used_mbps: 0,
+    delay_ms: 1,
+    use,
+    state: tunnel ? 'up' : 'unwatched',
+    tunnel,
+    streams: [],
+    ...more,
+  };
 }
 
 function path(stream: string, leaf: string, links: [string, string][]): NetworkPath {
@@ -51,7 +62,10 @@ const OVERLAY: Overlay = {
       { name: 'pe-4', role: 'leaf', parent: 'c1', in_tree: true },
       { name: 'pe5', role: null, parent: null, in_tree: false },
     ],
-    tree: [['pe1', 'c1'], ['c1', 'pe-4']],
+    tree: [
+      ['pe1', 'c1'],
+      ['c1', 'pe-4'],
+    ],
     spare: [['pe1', 'pe-4']],
     cut: [],
   },
@@ -75,17 +89,31 @@ test('a link that is down looks so, others as they are drawn', () => {
   expect(OVERLAY.links.map(useWords)).toEqual(['in the tree', 'in the tree', 'spare', 'not drawn']);
   const marks = marksOf(OVERLAY);
   expect(marks.looks.get(linkKey('pe-4', 'c1'))).toBe('down');
-  expect([...marks.roles]).toEqual([['pe1', 'root'], ['c1', 'relay'], ['pe-4', 'leaf']]);
+  expect([...marks.roles]).toEqual([
+    ['pe1', 'root'],
+    ['c1', 'relay'],
+    ['pe-4', 'leaf'],
+  ]);
   expect([...marks.away]).toEqual(['pe5']);
 });
 
 test('a stream’s ways are those of all its paths, each once', () => {
   const paths = [
-    path('feed', 'pe-4', [['pe1', 'c1'], ['c1', 'pe-4']]),
+    path('feed', 'pe-4', [
+      ['pe1', 'c1'],
+      ['c1', 'pe-4'],
+    ]),
     path('other', 'pe5', [['pe1', 'x']]),
-    path('feed', 'pe5', [['pe1', 'c1'], ['c1', 'pe5']]),
+    path('feed', 'pe5', [
+      ['pe1', 'c1'],
+      ['c1', 'pe5'],
+    ]),
   ];
-  expect(waysOf('feed', paths)).toEqual([['pe1', 'c1'], ['c1', 'pe-4'], ['c1', 'pe5']]);
+  expect(waysOf('feed', paths)).toEqual([
+    ['pe1', 'c1'],
+    ['c1', 'pe-4'],
+    ['c1', 'pe5'],
+  ]);
   expect(waysOf('none', paths)).toEqual([]);
   expect(streamsOf(paths)).toEqual(['feed', 'other']);
 });
@@ -93,7 +121,15 @@ test('a stream’s ways are those of all its paths, each once', () => {
 test('the slice of an event', () => {
   const traffic = { packets: 0, bytes: 0, drops: 0, mbps: 0, drops_per_s: 0 };
   const slice = (id: string, event_id: string | null): Slice => ({
-    id, grade: 'gold', event_id, functions: event_id === null ? ['a', 'b'] : null, events: [], min_mbps: 50, max_mbps: 100, guaranteed: true, offered: traffic,
+    id,
+    grade: 'gold',
+    event_id,
+    functions: event_id === null ? ['a', 'b'] : null,
+    events: [],
+    min_mbps: 50,
+    max_mbps: 100,
+    guaranteed: true,
+    offered: traffic,
   });
   const slices = [slice('s1', null), slice('s2', 'ev_1')];
   expect(sliceOf('ev_1', slices)?.id).toBe('s2');
@@ -106,8 +142,16 @@ describe('a drawing', () => {
 
   test('begins as what is drawn, and is sent as that', () => {
     expect(bodyOf(draft, OVERLAY)).toEqual({
-      nodes: [{ name: 'pe1', role: 'root' }, { name: 'c1', role: 'relay' }, { name: 'pe-4', role: 'leaf' }],
-      links: [{ a: 'pe1', b: 'c1' }, { a: 'c1', b: 'pe-4' }, { a: 'pe1', b: 'pe-4' }],
+      nodes: [
+        { name: 'pe1', role: 'root' },
+        { name: 'c1', role: 'relay' },
+        { name: 'pe-4', role: 'leaf' },
+      ],
+      links: [
+        { a: 'pe1', b: 'c1' },
+        { a: 'c1', b: 'pe-4' },
+        { a: 'pe1', b: 'pe-4' },
+      ],
     });
   });
 
@@ -140,10 +184,11 @@ describe('a drawing', () => {
     expect(rest).toEqual(['no node is the root', 'node moon: the network has no such node']);
   });
 
-  test.each([[{}, []], [{ problems: 'one' }, []], [{ problems: ['one', 2, null] }, ['one']]])(
-    'problems of %j are %j',
-    (details, found) => {
-      expect(problemsIn(details)).toEqual(found);
-    },
-  );
+  test.each([
+    [{}, []],
+    [{ problems: 'one' }, []],
+    [{ problems: ['one', 2, null] }, ['one']],
+  ])('problems of %j are %j', (details, found) => {
+    expect(problemsIn(details)).toEqual(found);
+  });
 });

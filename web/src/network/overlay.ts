@@ -25,7 +25,9 @@ export interface Marks {
 export const lookOf = (link: OverlayLink): LinkLook => (link.state === 'down' ? 'down' : link.use);
 
 export function marksOf(overlay: Overlay): Marks {
-  const drawn = overlay.topology.nodes.flatMap(({ name, role }): [string, NodeRole][] => (role === null ? [] : [[name, role]]));
+  const drawn = overlay.topology.nodes.flatMap(({ name, role }): [string, NodeRole][] =>
+    role === null ? [] : [[name, role]],
+  );
   return {
     looks: new Map(overlay.links.map((link) => [linkKey(link.a, link.b), lookOf(link)])),
     roles: new Map(drawn),
@@ -43,7 +45,8 @@ export function waysOf(stream: string, paths: readonly NetworkPath[]): [string, 
   return [...ways.values()];
 }
 
-export const streamsOf = (paths: readonly NetworkPath[]): string[] => [...new Set(paths.map((path) => path.stream))].sort();
+export const streamsOf = (paths: readonly NetworkPath[]): string[] =>
+  [...new Set(paths.map((path) => path.stream))].sort();
 
 /** The slice that an event's tree is held to, null when there is none. */
 export const sliceOf = (eventId: string | null, slices: readonly Slice[]): Slice | null =>

@@ -14,14 +14,22 @@ import { Empty, ErrorNotice, Loading } from '../ui/parts';
 import { Callbacks } from './callbacks';
 import { DrawingEditor } from './drawing';
 import { NewPathForm } from './new-path';
-import { marksOf, sliceOf, streamsOf, waysOf, type Overlay } from './overlay';
+import { marksOf, type Overlay, sliceOf, streamsOf, waysOf } from './overlay';
 import { Paths, Slices, Switches, Tunnels } from './overlay-tables';
 import { NetworkPicture, type Picture } from './picture';
 import { Rules } from './rules';
 import { NetworkTables } from './tables';
 
 const KINDS = ['tree', 'function', 'event', 'session', 'node', 'link', 'stream'];
-const OVERLAY_KINDS = ['switch_up', 'switch_down', 'port_added', 'port_removed', 'link_up', 'link_down', 'path_changed'];
+const OVERLAY_KINDS = [
+  'switch_up',
+  'switch_down',
+  'port_added',
+  'port_removed',
+  'link_up',
+  'link_down',
+  'path_changed',
+];
 const POLL_MS = 2000;
 const EVENTS_POLL_MS = 15_000;
 
@@ -71,7 +79,15 @@ interface Shown {
 
 const STREAM = 'stream ';
 
-function Choose({ events, streams, shown }: { events: readonly LiveEvent[]; streams: readonly string[]; shown: Shown }) {
+function Choose({
+  events,
+  streams,
+  shown,
+}: {
+  events: readonly LiveEvent[];
+  streams: readonly string[];
+  shown: Shown;
+}) {
   const id = useId();
   const choose = (value: string): void => {
     const address = value.startsWith(STREAM) ? to.networkStream(value.slice(STREAM.length)) : to.network(value);
@@ -83,7 +99,9 @@ function Choose({ events, streams, shown }: { events: readonly LiveEvent[]; stre
       <select
         id={id}
         value={shown.stream === null ? (shown.event ?? '') : `${STREAM}${shown.stream}`}
-        onChange={(event) => { choose(event.target.value); }}
+        onChange={(event) => {
+          choose(event.target.value);
+        }}
       >
         {events.length === 0 && <option value="">No event is open</option>}
         {events.map((event) => (
@@ -134,16 +152,32 @@ function Totals({ nodes, functions, tree, grade }: Picture & { grade: string | n
 function Legend({ programmed }: { programmed: boolean }) {
   return (
     <ul className="legend">
-      <li><span className="legend-flow" aria-hidden="true" /> the stream’s way</li>
-      <li><span className="legend-link" aria-hidden="true" /> link, wider with load</li>
-      <li><span className="legend-ring" aria-hidden="true" /> cores in use</li>
-      <li><span className="legend-rest" aria-hidden="true" /> node in standby</li>
+      <li>
+        <span className="legend-flow" aria-hidden="true" /> the stream’s way
+      </li>
+      <li>
+        <span className="legend-link" aria-hidden="true" /> link, wider with load
+      </li>
+      <li>
+        <span className="legend-ring" aria-hidden="true" /> cores in use
+      </li>
+      <li>
+        <span className="legend-rest" aria-hidden="true" /> node in standby
+      </li>
       {programmed && (
         <>
-          <li><span className="swatch swatch-tree" aria-hidden="true" /> tunnel in the tree</li>
-          <li><span className="swatch swatch-spare" aria-hidden="true" /> spare</li>
-          <li><span className="swatch swatch-down" aria-hidden="true" /> down</li>
-          <li><span className="legend-away" aria-hidden="true" /> switch not connected</li>
+          <li>
+            <span className="swatch swatch-tree" aria-hidden="true" /> tunnel in the tree
+          </li>
+          <li>
+            <span className="swatch swatch-spare" aria-hidden="true" /> spare
+          </li>
+          <li>
+            <span className="swatch swatch-down" aria-hidden="true" /> down
+          </li>
+          <li>
+            <span className="legend-away" aria-hidden="true" /> switch not connected
+          </li>
         </>
       )}
     </ul>
@@ -219,7 +253,11 @@ function Operators({ username }: { username: string }) {
         <>
           <section className="panel network" aria-label="Picture">
             <Totals {...picture} grade={grade} />
-            {overlay.data ? <NetworkPicture {...picture} chosen={node} onNode={setNode} /> : <NetworkPicture {...picture} />}
+            {overlay.data ? (
+              <NetworkPicture {...picture} chosen={node} onNode={setNode} />
+            ) : (
+              <NetworkPicture {...picture} />
+            )}
             <Legend programmed={overlay.data !== null} />
           </section>
           {overlay.error && <ErrorNotice error={overlay.error} onRetry={overlay.refresh} />}

@@ -11,7 +11,9 @@ import { matchWords, RuleLine } from './rules';
 
 /** The texts of a rendered part, tags between them as one bar. */
 const texts = (part: ReactElement): string =>
-  renderToStaticMarkup(part).replaceAll(/<[^>]*>/g, '|').replaceAll(/\|+/g, '|');
+  renderToStaticMarkup(part)
+    .replaceAll(/<[^>]*>/g, '|')
+    .replaceAll(/\|+/g, '|');
 
 const RULE: Rule = {
   node: 'pe4',
@@ -28,7 +30,13 @@ const RULE: Rule = {
 describe('a rule', () => {
   test('tells its step, stream, match, tree, paths and its explanation', () => {
     const told = texts(createElement(RuleLine, { rule: RULE }));
-    for (const part of ['|leaf|feed|', 'metadata=7, eth_type=2048', `|${RULE.says}.|`, '|Tree from|pe1|', '|Paths to|pe4|']) {
+    for (const part of [
+      '|leaf|feed|',
+      'metadata=7, eth_type=2048',
+      `|${RULE.says}.|`,
+      '|Tree from|pe1|',
+      '|Paths to|pe4|',
+    ]) {
       expect(told).toContain(part);
     }
   });
@@ -43,7 +51,15 @@ describe('a rule', () => {
 
 test('tunnels tell what they are drawn as, and that one is down', () => {
   const link = (use: OverlayLink['use'], state: OverlayLink['state']): OverlayLink => ({
-    a: 'pe1', b: use, mbps: 100, used_mbps: 0, delay_ms: 2, use, state, tunnel: state !== 'unwatched', streams: use === 'tree' ? ['feed', 'ev_1'] : [],
+    a: 'pe1',
+    b: use,
+    mbps: 100,
+    used_mbps: 0,
+    delay_ms: 2,
+    use,
+    state,
+    tunnel: state !== 'unwatched',
+    streams: use === 'tree' ? ['feed', 'ev_1'] : [],
   });
   const links = [link('tree', 'up'), link('spare', 'down'), link('undrawn', 'unwatched')];
   const told = texts(createElement(Tunnels, { links }));
@@ -54,10 +70,18 @@ test('tunnels tell what they are drawn as, and that one is down', () => {
 
 test('switches tell whether they are connected, and dead ports', () => {
   const one = (node: string, connected: boolean, live: boolean): SwitchStatus => ({
-    node, connected, datapath_id: '0000756d62000001', ports: [{ number: 1, name: 'to-c1', live }, { number: 4294967294, name: 'br1', live: false }],
+    node,
+    connected,
+    datapath_id: '0000756d62000001',
+    ports: [
+      { number: 1, name: 'to-c1', live },
+      { number: 4294967294, name: 'br1', live: false },
+    ],
   });
   const markup = createElement(Switches, {
-    switches: [one('pe1', true, true), one('pe2', false, false)], chosen: 'pe1', onNode: () => undefined,
+    switches: [one('pe1', true, true), one('pe2', false, false)],
+    chosen: 'pe1',
+    onNode: () => undefined,
   });
   const told = texts(markup).replaceAll('&quot;', '"');
   expect(told).toContain('|pe1|0000756d62000001|connected|1 to-c1|');
@@ -68,7 +92,15 @@ test('switches tell whether they are connected, and dead ports', () => {
 test('slices tell their grade, rates, and a promise that is not kept', () => {
   const offered = { packets: 9, bytes: 9000, drops: 3, mbps: 12.5, drops_per_s: 1 };
   const slice: Slice = {
-    id: 'sl_1', grade: 'gold', event_id: null, functions: ['edge-pe4-1', 'edge-pe5-1'], events: [], min_mbps: 50, max_mbps: 100, guaranteed: false, offered,
+    id: 'sl_1',
+    grade: 'gold',
+    event_id: null,
+    functions: ['edge-pe4-1', 'edge-pe5-1'],
+    events: [],
+    min_mbps: 50,
+    max_mbps: 100,
+    guaranteed: false,
+    offered,
   };
   const told = texts(createElement(Slices, { slices: [slice] }));
   expect(told).toContain('|edge-pe4-1 to edge-pe5-1|GOLD|');
@@ -85,8 +117,22 @@ test('what was sent is told in numbers', () => {
 });
 
 test('a path is sent without what was left empty', () => {
-  const draft = { stream: ' feed ', root: 'pe1', sender: 'outside', leaf: 'pe4', address: ' 239.9.9.9 ', mac: '', port: '' };
-  expect(pathBody(draft)).toEqual({ stream: 'feed', root: 'pe1', sender: 'outside', leaf: 'pe4', receiver: { address: '239.9.9.9' } });
+  const draft = {
+    stream: ' feed ',
+    root: 'pe1',
+    sender: 'outside',
+    leaf: 'pe4',
+    address: ' 239.9.9.9 ',
+    mac: '',
+    port: '',
+  };
+  expect(pathBody(draft)).toEqual({
+    stream: 'feed',
+    root: 'pe1',
+    sender: 'outside',
+    leaf: 'pe4',
+    receiver: { address: '239.9.9.9' },
+  });
   expect(pathBody({ ...draft, sender: 'inside', mac: '02:00:00:00:00:AA', port: '6000' })).toMatchObject({
     sender: 'inside',
     receiver: { mac: '02:00:00:00:00:aa', port: 6000 },
@@ -95,10 +141,24 @@ test('a path is sent without what was left empty', () => {
 
 test('a callback that does not answer says why, one that was given up how it comes back', () => {
   const callback: Callback = {
-    id: 'sub_1', url: 'http://observer.example/hook', kinds: ['link_up'], note: '', state: 'active', waiting: 0, delivered: 1, dropped: 0, failures: 0, last_error: '', retry_at: null,
+    id: 'sub_1',
+    url: 'http://observer.example/hook',
+    kinds: ['link_up'],
+    note: '',
+    state: 'active',
+    waiting: 0,
+    delivered: 1,
+    dropped: 0,
+    failures: 0,
+    last_error: '',
+    retry_at: null,
   };
   expect(texts(createElement(CallbackState, { callback }))).toBe('|answers|');
   const failing: Callback = { ...callback, state: 'failing', failures: 3, last_error: 'answered 500' };
-  expect(texts(createElement(CallbackState, { callback: failing }))).toBe('|does not answer, is tried again|3 in a row: answered 500|');
-  expect(texts(createElement(CallbackState, { callback: { ...failing, state: 'dead' } }))).toContain('a ping that succeeds');
+  expect(texts(createElement(CallbackState, { callback: failing }))).toBe(
+    '|does not answer, is tried again|3 in a row: answered 500|',
+  );
+  expect(texts(createElement(CallbackState, { callback: { ...failing, state: 'dead' } }))).toContain(
+    'a ping that succeeds',
+  );
 });

@@ -143,7 +143,13 @@ function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
     <g
       className={`node node-${node.state}${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}${away ? ' node-away' : ''}${chosen ? ' node-chosen' : ''}${onNode ? ' node-open' : ''}`}
       transform={`translate(${String(at.x)} ${String(at.y)})`}
-      onClick={onNode ? () => { onNode(node.name); } : undefined}
+      onClick={
+        onNode
+          ? () => {
+              onNode(node.name);
+            }
+          : undefined
+      }
     >
       <circle className="node-body" r={RADIUS} />
       <circle
@@ -196,9 +202,24 @@ export function NetworkPicture(picture: Picture) {
   return (
     <div ref={measure} className="picture">
       {width > 0 && (
-        <svg width={width} height={height} viewBox={`0 0 ${String(width)} ${String(height)}`} role="img" aria-label={summary(picture)}>
+        <svg
+          width={width}
+          height={height}
+          viewBox={`0 0 ${String(width)} ${String(height)}`}
+          role="img"
+          aria-label={summary(picture)}
+        >
           <defs>
-            <marker id="flow-head" viewBox="0 0 10 10" refX="7" refY="5" markerWidth="9" markerHeight="9" markerUnits="userSpaceOnUse" orient="auto">
+            <marker
+              id="flow-head"
+              viewBox="0 0 10 10"
+              refX="7"
+              refY="5"
+              markerWidth="9"
+              markerHeight="9"
+              markerUnits="userSpaceOnUse"
+              orient="auto"
+            >
               <path className="flow-head" d="M0 0 10 5 0 10z" />
             </marker>
           </defs>
@@ -230,7 +251,10 @@ export function NetworkPicture(picture: Picture) {
           })}
           {nodes.map((node) => {
             const point = at(node.name);
-            const badges = badgesOf(functions.filter((fn) => fn.node === node.name), stream ? null : tree);
+            const badges = badgesOf(
+              functions.filter((fn) => fn.node === node.name),
+              stream ? null : tree,
+            );
             return point && <Badges key={node.name} badges={badges} at={point} below={point.y >= height / 2 - 1} />;
           })}
         </svg>

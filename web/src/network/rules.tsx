@@ -25,9 +25,24 @@ export function RuleLine({ rule }: { rule: Rule }) {
       </summary>
       <p>{rule.says}.</p>
       <dl className="facts-inline">
-        <div className="fact"><dt>Table, priority</dt><dd>{rule.table}, {rule.priority}</dd></div>
-        {rule.root !== null && <div className="fact"><dt>Tree from</dt><dd>{rule.root}</dd></div>}
-        {rule.leaves.length > 0 && <div className="fact"><dt>Paths to</dt><dd>{rule.leaves.join(', ')}</dd></div>}
+        <div className="fact">
+          <dt>Table, priority</dt>
+          <dd>
+            {rule.table}, {rule.priority}
+          </dd>
+        </div>
+        {rule.root !== null && (
+          <div className="fact">
+            <dt>Tree from</dt>
+            <dd>{rule.root}</dd>
+          </div>
+        )}
+        {rule.leaves.length > 0 && (
+          <div className="fact">
+            <dt>Paths to</dt>
+            <dd>{rule.leaves.join(', ')}</dd>
+          </div>
+        )}
       </dl>
     </details>
   );
@@ -41,11 +56,17 @@ export function Rules({ node, connected }: { node: string; connected: boolean })
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {data === null && error === null && <Loading what="Reading its rules" />}
       {data?.length === 0 && (
-        <p className="quiet">{connected ? 'It holds no rules yet.' : 'It is not connected: what it holds goes on, and is not read.'}</p>
+        <p className="quiet">
+          {connected ? 'It holds no rules yet.' : 'It is not connected: what it holds goes on, and is not read.'}
+        </p>
       )}
-      {data && data.length > 0 && <p className="quiet">Open a rule to read whose packets it is for and where they go.</p>}
+      {data && data.length > 0 && (
+        <p className="quiet">Open a rule to read whose packets it is for and where they go.</p>
+      )}
       <div>
-        {data?.map((rule) => <RuleLine key={keyOf(rule)} rule={rule} />)}
+        {data?.map((rule) => (
+          <RuleLine key={keyOf(rule)} rule={rule} />
+        ))}
       </div>
     </section>
   );

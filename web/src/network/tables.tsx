@@ -41,7 +41,10 @@ export function None({ columns, text }: { columns: number; text: string }) {
 export function NetworkTables({ nodes, links, functions, tree }: Picture) {
   return (
     <div className="tables">
-      <Table caption="Functions" head={['Function', 'Role', 'Node', 'State', 'In this tree', 'Viewers', 'Sends', 'CPU', 'Memory']}>
+      <Table
+        caption="Functions"
+        head={['Function', 'Role', 'Node', 'State', 'In this tree', 'Viewers', 'Sends', 'CPU', 'Memory']}
+      >
         {functions.map((fn) => (
           <tr key={fn.id}>
             <th scope="row">{fn.id}</th>
@@ -55,7 +58,9 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
             <td>{Math.round(fn.rss_mb)} MiB</td>
           </tr>
         ))}
-        {functions.length === 0 && <None columns={9} text="No function runs: the first provider or viewer starts one." />}
+        {functions.length === 0 && (
+          <None columns={9} text="No function runs: the first provider or viewer starts one." />
+        )}
       </Table>
       <Table caption="Nodes" head={['Node', 'Kind', 'Address', 'State', 'Power', 'Cores', 'Memory', 'Sends']}>
         {nodes.map((node) => (

@@ -57,9 +57,7 @@ function Card({ event, nowMs }: { event: LiveEvent; nowMs: number }) {
         <p className="card-meta">
           {event.provider_name}
           <span aria-hidden="true"> · </span>
-          {event.state === 'live'
-            ? `started ${formatDistance(event.starts_at, nowMs)}`
-            : 'waiting for the encoder'}
+          {event.state === 'live' ? `started ${formatDistance(event.starts_at, nowMs)}` : 'waiting for the encoder'}
         </p>
       </Link>
     </li>

@@ -96,18 +96,43 @@ declare global {
 
 export function exposeHook(player: Player): () => void {
   const hook: PlayerHook = Object.freeze({
-    get state() { return player.get().state.phase; },
-    get status() { return player.get().status.text; },
-    get protocol() { return player.get().state.protocol; },
-    get edge() { return player.get().state.session?.edge ?? null; },
-    get quality() { const { session } = player.get().state; return session && qualityOf(session); },
-    get sessionId() { return player.get().state.session?.id ?? null; },
-    get framesDecoded() { return player.get().framesDecoded; },
-    get sessionsOpened() { return player.get().sessionsOpened; },
-    get attempt() { return player.get().state.attempt; },
-    get trouble() { return player.get().state.trouble; },
-    get notice() { return player.get().state.notice; },
-    get details() { return player.get().details; },
+    get state() {
+      return player.get().state.phase;
+    },
+    get status() {
+      return player.get().status.text;
+    },
+    get protocol() {
+      return player.get().state.protocol;
+    },
+    get edge() {
+      return player.get().state.session?.edge ?? null;
+    },
+    get quality() {
+      const { session } = player.get().state;
+      return session && qualityOf(session);
+    },
+    get sessionId() {
+      return player.get().state.session?.id ?? null;
+    },
+    get framesDecoded() {
+      return player.get().framesDecoded;
+    },
+    get sessionsOpened() {
+      return player.get().sessionsOpened;
+    },
+    get attempt() {
+      return player.get().state.attempt;
+    },
+    get trouble() {
+      return player.get().state.trouble;
+    },
+    get notice() {
+      return player.get().state.notice;
+    },
+    get details() {
+      return player.get().details;
+    },
   });
   window.umbelPlayer = hook;
   return () => {

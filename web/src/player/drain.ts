@@ -1,6 +1,6 @@
 // Leaves an edge whose node is to rest. In: changes at the portal. Out: `move`, while the player plays.
 
-import { follow, type Change } from '../kit/feed';
+import { type Change, follow } from '../kit/feed';
 import type { Player } from './runner';
 
 /** Not all of an edge's viewers in one instant. */

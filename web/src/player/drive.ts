@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 
 import type { EventState, Session } from '../kit/types';
 import { step } from './machine';
-import { initial, type Choice, type Effect, type PlayerEvent, type Seen, type State } from './model';
+import { type Choice, type Effect, initial, type PlayerEvent, type Seen, type State } from './model';
 
 export const session = (id: string, edge = 'pe4', quality = 'source'): Session => ({
   id,

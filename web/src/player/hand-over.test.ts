@@ -102,7 +102,9 @@ test('hears the next time too when the portal never answered the last', async ()
   await vi.advanceTimersByTimeAsync(1000);
   world.edge = 'pe1';
   let answers = (): void => undefined;
-  world.answer = new Promise((resolve) => { answers = resolve; });
+  world.answer = new Promise((resolve) => {
+    answers = resolve;
+  });
   player.send({ type: 'move' });
   await vi.advanceTimersByTimeAsync(LIMITS.handOverAskMs + 1000);
   expect(player.get().state.trouble).toBe('Asked to leave pe4: The portal opened no session in time.');
@@ -142,7 +144,10 @@ test('by HLS opens the new session first, then connects anew', async () => {
   player.send({ type: 'choose', choice: 'hls' });
   await chooses('360p');
   await vi.advanceTimersByTimeAsync(1000);
-  expect(world.transports.map((t) => [t.protocol, t.open])).toEqual([['hls', false], ['hls', true]]);
+  expect(world.transports.map((t) => [t.protocol, t.open])).toEqual([
+    ['hls', false],
+    ['hls', true],
+  ]);
   expect(world.closed).toEqual(['s1']);
   expect(player.get().state).toMatchObject({ phase: 'playing', session: { id: 's2', quality: '360p' } });
 });
@@ -153,7 +158,10 @@ test.each(['auto', 'hls'] as const)('a quality that is refused leaves what plays
   await chooses('360p', refusal);
   await vi.advanceTimersByTimeAsync(12_000);
   expect(player.get().state).toMatchObject({
-    phase: 'playing', quality: 'source', notice: '360p cannot be had just now: It is not on offer.', session: { id: 's1' },
+    phase: 'playing',
+    quality: 'source',
+    notice: '360p cannot be had just now: It is not on offer.',
+    session: { id: 's1' },
   });
   expect(world.transports.map((t) => t.open)).toEqual([true]);
 });

@@ -3,7 +3,7 @@
 
 import { asApiError } from '../kit/api';
 import type { Session } from '../kit/types';
-import { LIMITS, type Aim, type PlayerEvent } from './model';
+import { type Aim, LIMITS, type PlayerEvent } from './model';
 import type { Ports } from './ports';
 import { qualityOf } from './quality';
 import type { Signals, Transport } from './transport';

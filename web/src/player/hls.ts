@@ -4,7 +4,7 @@ import type Hls from 'hls.js';
 import type { ErrorData, HlsConfig, LoadPolicy } from 'hls.js';
 
 import type { Session } from '../kit/types';
-import { NOTHING_KNOWN, type Connector, type Details } from './transport';
+import { type Connector, type Details, NOTHING_KNOWN } from './transport';
 
 const once = { maxNumRetry: 1, retryDelayMs: 300, maxRetryDelayMs: 300 };
 

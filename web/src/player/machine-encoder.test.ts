@@ -1,4 +1,4 @@
-import { describe as suite, expect, test } from 'vitest';
+import { expect, describe as suite, test } from 'vitest';
 
 import { Drive, live, playing, refusal, seen, session } from './drive';
 import { LIMITS } from './model';

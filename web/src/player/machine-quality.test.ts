@@ -1,7 +1,7 @@
-import { describe as suite, expect, test } from 'vitest';
+import { expect, describe as suite, test } from 'vitest';
 
 import { Drive, lost, playing, refusal, seen, session } from './drive';
-import { LIMITS, type Choice } from './model';
+import { type Choice, LIMITS } from './model';
 import { qualityName, shownQuality } from './quality';
 import { describeQuality } from './words';
 
@@ -225,5 +225,9 @@ suite('no session in the wanted quality', () => {
 });
 
 test('names tell the height of the source, where it is known', () => {
-  expect([qualityName('source', 720), qualityName('source', 0), qualityName('360p', 720)]).toEqual(['Source (720p)', 'Source', '360p']);
+  expect([qualityName('source', 720), qualityName('source', 0), qualityName('360p', 720)]).toEqual([
+    'Source (720p)',
+    'Source',
+    '360p',
+  ]);
 });

@@ -1,4 +1,4 @@
-import { describe as suite, expect, test } from 'vitest';
+import { expect, describe as suite, test } from 'vitest';
 
 import { Drive, lost, playing, session } from './drive';
 import { LIMITS } from './model';
@@ -7,7 +7,9 @@ import { describe } from './words';
 suite('leaving an edge that is to rest', () => {
   test('by WebRTC it goes on playing until the new edge is there', () => {
     const drive = playing();
-    expect(drive.tell({ type: 'move' })).toMatchObject([{ type: 'hand-over', epoch: drive.state.epoch, left: { id: 's1' }, protocol: 'whep', quality: 'source' }]);
+    expect(drive.tell({ type: 'move' })).toMatchObject([
+      { type: 'hand-over', epoch: drive.state.epoch, left: { id: 's1' }, protocol: 'whep', quality: 'source' },
+    ]);
     expect(drive.state.phase).toBe('playing');
     const effects = drive.tell({ type: 'moved', session: session('s2', 'pe1') });
     expect(effects).toEqual([{ type: 'close-session', session: session('s1') }]);
@@ -37,7 +39,11 @@ suite('leaving an edge that is to rest', () => {
   test('one that does not come about is told, and what plays goes on', () => {
     const drive = playing();
     expect(drive.tell({ type: 'not-moved', quality: 'source', message: 'No room.' })).toEqual([]);
-    expect(drive.state).toMatchObject({ phase: 'playing', session: { id: 's1' }, trouble: 'Asked to leave pe4: No room.' });
+    expect(drive.state).toMatchObject({
+      phase: 'playing',
+      session: { id: 's1' },
+      trouble: 'Asked to leave pe4: No room.',
+    });
   });
 
   test('by HLS the new session is there before the old one goes', () => {

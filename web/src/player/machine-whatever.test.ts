@@ -1,4 +1,4 @@
-import { describe as suite, expect, test } from 'vitest';
+import { expect, describe as suite, test } from 'vitest';
 
 import { Drive, seen, session } from './drive';
 import { TABLE } from './machine';
@@ -21,18 +21,33 @@ suite('whatever happens', () => {
   }
 
   function anyEvent(random: () => number, epoch: number): PlayerEvent {
-    const pick = <T,>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
     const offers = [null, ['source'], QUALITIES];
     const told: PlayerEvent[] = [
       { type: 'start' },
-      { type: 'seen', seen: seen(pick(['scheduled', 'open', 'live', 'ended']), pick([true, false, null]), pick(offers)) },
+      {
+        type: 'seen',
+        seen: seen(pick(['scheduled', 'open', 'live', 'ended']), pick([true, false, null]), pick(offers)),
+      },
       { type: 'opened', epoch, session: session(String(random())) },
-      { type: 'not-opened', epoch, status: pick([0, 404, 409, 422, 503]), code: pick(['x', 'umbel.event_not_open', 'umbel.no_capacity']), message: '', retryAfterS: pick([null, 2]) },
+      {
+        type: 'not-opened',
+        epoch,
+        status: pick([0, 404, 409, 422, 503]),
+        code: pick(['x', 'umbel.event_not_open', 'umbel.no_capacity']),
+        message: '',
+        retryAfterS: pick([null, 2]),
+      },
       { type: 'linked', epoch },
       { type: 'shaky', epoch },
       { type: 'lost', epoch, reason: pick(['ice', 'refused', 'unreachable', 'media']), message: '', retryAfterS: null },
       { type: 'progress', epoch, value: Math.floor(random() * 100) },
-      { type: 'probed', epoch, alive: pick([true, true, false]), seen: pick([null, seen('live', true, pick(offers)), seen('live', false)]) },
+      {
+        type: 'probed',
+        epoch,
+        alive: pick([true, true, false]),
+        seen: pick([null, seen('live', true, pick(offers)), seen('live', false)]),
+      },
       { type: 'move' },
       { type: 'moved', epoch, session: session(String(random()), 'pe1') },
       { type: 'replaced', epoch, session: session(String(random()), 'pe1', pick(QUALITIES)) },
@@ -67,7 +82,12 @@ suite('whatever happens', () => {
         // Who leaves at every turn gets nowhere.
         if (event.type === 'leave' && random() < 0.8) continue;
         const wanted = drive.state.phase === 'asking';
-        if (event.type === 'opened' && !(wanted && event.epoch === drive.state.epoch) && event.epoch === drive.state.epoch) continue;
+        if (
+          event.type === 'opened' &&
+          !(wanted && event.epoch === drive.state.epoch) &&
+          event.epoch === drive.state.epoch
+        )
+          continue;
         if ('session' in event) held.add(event.session.id);
         for (const effect of drive.raw(event)) {
           if (effect.type === 'close-session') held.delete(effect.session.id);

@@ -4,8 +4,31 @@
 // idle -> asking -> connecting -> playing <-> stalled -> (asking | backoff | waiting)
 
 import type { Session } from '../kit/types';
-import { LIMITS, type Effect, type Moment, type Phase, type PlayerEvent, type Seen, type State, type Step } from './model';
-import { ask, connect, doubt, due, enter, finish, handOver, pickProtocol, probe, reconnect, renew, retry, stay } from './moves';
+import {
+  type Effect,
+  LIMITS,
+  type Moment,
+  type Phase,
+  type PlayerEvent,
+  type Seen,
+  type State,
+  type Step,
+} from './model';
+import {
+  ask,
+  connect,
+  doubt,
+  due,
+  enter,
+  finish,
+  handOver,
+  pickProtocol,
+  probe,
+  reconnect,
+  renew,
+  retry,
+  stay,
+} from './moves';
 import { aimOf, isOff, qualityOf, refusalOf, SOURCE } from './quality';
 
 const isOver = (seen: Seen | null): boolean => seen?.state === 'ended' || seen?.state === 'cancelled';
@@ -55,7 +78,9 @@ function onChoose(state: State, event: Of<'choose'>, at: Moment): Step {
   const chosen: State = { ...state, choice: event.choice, fallback: false };
   if (chosen.session === null || pickProtocol(chosen) === chosen.protocol) return stay(chosen);
   // A change of quality that was under way ends with the transport it was to take over from.
-  return isOff(chosen) ? renew({ ...chosen, attempt: 0 }, at) : reconnect({ ...chosen, attempt: 0 }, chosen.session, at);
+  return isOff(chosen)
+    ? renew({ ...chosen, attempt: 0 }, at)
+    : reconnect({ ...chosen, attempt: 0 }, chosen.session, at);
 }
 
 /** The runner plays from another edge already. */
@@ -145,8 +170,7 @@ const ANYWHERE: Handlers = {
   leave: (state, _event, at) => finish(state, 'idle', at),
 };
 
-const choiceOnly: Handlers['choose'] = (state, event) =>
-  stay({ ...state, choice: event.choice, fallback: false });
+const choiceOnly: Handlers['choose'] = (state, event) => stay({ ...state, choice: event.choice, fallback: false });
 
 /** The machine: what each phase answers to. What is not listed here or in ANYWHERE is ignored. */
 export const TABLE: Readonly<Record<Phase, Handlers>> = {
@@ -189,8 +213,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
     },
   },
   connecting: {
-    linked: (state, _event, at) =>
-      stay({ ...state, linked: true, wakeAtMs: at.nowMs + LIMITS.firstPictureMs }),
+    linked: (state, _event, at) => stay({ ...state, linked: true, wakeAtMs: at.nowMs + LIMITS.firstPictureMs }),
     progress: onProgress,
     lost: onLost,
     tick: (state, _event, at) => {
@@ -250,8 +273,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
       if (isOver(event.seen)) return finish(known, 'over', at);
       return event.seen.flowing === true ? resumeFlow(known, at) : stay(known);
     },
-    tick: (state, _event, at) =>
-      due(state, at) ? probe(state, 'waiting', at, LIMITS.waitProbeEveryMs) : stay(state),
+    tick: (state, _event, at) => (due(state, at) ? probe(state, 'waiting', at, LIMITS.waitProbeEveryMs) : stay(state)),
     hint: (state, _event, at) => probe(state, 'waiting', at, LIMITS.waitProbeEveryMs),
   },
   over: {

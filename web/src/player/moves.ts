@@ -2,14 +2,13 @@
 // what it means to the viewer. `machine.ts` says in which phase what happens.
 
 import type { Session } from '../kit/types';
-import { LIMITS, type Effect, type Moment, type Phase, type Protocol, type State, type Step } from './model';
+import { type Effect, LIMITS, type Moment, type Phase, type Protocol, type State, type Step } from './model';
 import { aimOf } from './quality';
 
 /** How long before attempt n (0: at once): doubles up to a limit, spread so that viewers do not come together. */
 export function backoffMs(attempt: number, random: number, retryAfterS: number | null): number {
   const spread = 0.5 + random / 2;
-  const own =
-    attempt === 0 ? 0 : Math.min(LIMITS.backoffMaxMs, LIMITS.backoffFirstMs * 2 ** (attempt - 1)) * spread;
+  const own = attempt === 0 ? 0 : Math.min(LIMITS.backoffMaxMs, LIMITS.backoffFirstMs * 2 ** (attempt - 1)) * spread;
   // What the server asks for is a least, so the spread goes on top of it.
   return retryAfterS === null ? own : Math.max(own, retryAfterS * 1000 + random * LIMITS.hintSpreadMs);
 }
@@ -88,8 +87,7 @@ export function finish(state: State, phase: 'over' | 'missing' | 'idle', at: Mom
 }
 
 export function probe(state: State, phase: 'stalled' | 'waiting', at: Moment, everyMs: number): Step {
-  const next =
-    state.phase === phase ? { ...state, wakeAtMs: at.nowMs + everyMs } : enter(state, phase, at, everyMs);
+  const next = state.phase === phase ? { ...state, wakeAtMs: at.nowMs + everyMs } : enter(state, phase, at, everyMs);
   if (state.session === null) return ask(next, at);
   return { state: next, effects: [{ type: 'probe', epoch: state.epoch, session: state.session }] };
 }

@@ -1,6 +1,6 @@
 // What the player says of itself: the status line, the protocol control, the details.
 
-import { useId, useSyncExternalStore, type ReactNode } from 'react';
+import { type ReactNode, useId, useSyncExternalStore } from 'react';
 
 import { formatLatency, formatMbps } from '../kit/format';
 import type { Choice } from './model';

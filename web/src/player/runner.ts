@@ -5,10 +5,10 @@ import { asApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
 import { HandOver } from './hand-over';
 import { step } from './machine';
-import { initial, type Choice, type Effect, type PlayerEvent, type Protocol, type Seen, type State } from './model';
+import { type Choice, type Effect, initial, type PlayerEvent, type Protocol, type Seen, type State } from './model';
 import type { Ports } from './ports';
 import { SOURCE } from './quality';
-import { NOTHING_KNOWN, type Details, type Transport } from './transport';
+import { type Details, NOTHING_KNOWN, type Transport } from './transport';
 import { describe, type Status } from './words';
 
 export interface Snapshot {

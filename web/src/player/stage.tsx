@@ -1,14 +1,14 @@
 // The picture and its controls: mute, volume, pause, picture-in-picture, fullscreen, keys.
 
-import { useEffect, useEffectEvent, useRef, useState, type RefObject } from 'react';
+import { type RefObject, useEffect, useEffectEvent, useRef, useState } from 'react';
 
 import { formatDistance } from '../kit/format';
 import type { LiveEvent } from '../kit/types';
 import { useNow } from '../ui/hooks';
 import { Icon, type IconName } from '../ui/icons';
 import { Poster } from '../ui/mark';
-import { useSnapshot } from './panel';
 import type { Phase } from './model';
+import { useSnapshot } from './panel';
 import type { Player } from './runner';
 
 const VOLUME_STEP = 0.1;
@@ -114,7 +114,17 @@ function togglePause(video: HTMLVideoElement, player: Player): void {
   }
 }
 
-function ControlButton({ icon, label, onClick, pressed }: { icon: IconName; label: string; onClick: () => void; pressed?: boolean }) {
+function ControlButton({
+  icon,
+  label,
+  onClick,
+  pressed,
+}: {
+  icon: IconName;
+  label: string;
+  onClick: () => void;
+  pressed?: boolean;
+}) {
   return (
     <button type="button" className="control" aria-label={label} title={label} aria-pressed={pressed} onClick={onClick}>
       <Icon name={icon} />
@@ -190,11 +200,21 @@ export function Stage({ event, player, video, onVideo }: StageProps) {
     if (!meaning || !video || !player || other) return;
     key.preventDefault();
     const act = {
-      pause: () => { togglePause(video, player); },
-      mute: () => { toggleMuted(video); },
-      full: () => { toggleFullscreen(stage.current); },
-      up: () => { changeVolume(video, VOLUME_STEP); },
-      down: () => { changeVolume(video, -VOLUME_STEP); },
+      pause: () => {
+        togglePause(video, player);
+      },
+      mute: () => {
+        toggleMuted(video);
+      },
+      full: () => {
+        toggleFullscreen(stage.current);
+      },
+      up: () => {
+        changeVolume(video, VOLUME_STEP);
+      },
+      down: () => {
+        changeVolume(video, -VOLUME_STEP);
+      },
     };
     act[meaning]();
   });
@@ -234,16 +254,30 @@ function Controls({ player, video, stage, sound, full }: ControlsProps) {
   return (
     <>
       {playing && sound.muted && !paused && (
-        <button type="button" className="unmute" onClick={() => { setMuted(video, false); }}>
+        <button
+          type="button"
+          className="unmute"
+          onClick={() => {
+            setMuted(video, false);
+          }}
+        >
           <Icon name="muted" /> Unmute
         </button>
       )}
       <div className="controls" role="group" aria-label="Player controls">
-        <ControlButton icon={paused ? 'play' : 'pause'} label={paused ? 'Play (k)' : 'Pause (k)'} onClick={() => { togglePause(video, player); }} />
+        <ControlButton
+          icon={paused ? 'play' : 'pause'}
+          label={paused ? 'Play (k)' : 'Pause (k)'}
+          onClick={() => {
+            togglePause(video, player);
+          }}
+        />
         <ControlButton
           icon={sound.muted ? 'muted' : 'volume'}
           label={sound.muted ? 'Unmute (m)' : 'Mute (m)'}
-          onClick={() => { toggleMuted(video); }}
+          onClick={() => {
+            toggleMuted(video);
+          }}
         />
         <input
           className="volume"
@@ -261,12 +295,18 @@ function Controls({ player, video, stage, sound, full }: ControlsProps) {
         <span className={playing && !paused ? 'live-tag live-tag-on' : 'live-tag'}>Live</span>
         <span className="spring" />
         {document.pictureInPictureEnabled && (
-          <ControlButton icon="pip" label="Picture in picture" onClick={() => void togglePip(video).catch(() => undefined)} />
+          <ControlButton
+            icon="pip"
+            label="Picture in picture"
+            onClick={() => void togglePip(video).catch(() => undefined)}
+          />
         )}
         <ControlButton
           icon={full ? 'leaveFullscreen' : 'fullscreen'}
           label={full ? 'Leave fullscreen (f)' : 'Fullscreen (f)'}
-          onClick={() => { toggleFullscreen(stage.current); }}
+          onClick={() => {
+            toggleFullscreen(stage.current);
+          }}
         />
       </div>
     </>

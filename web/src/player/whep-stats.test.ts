@@ -4,11 +4,24 @@ import { detailsOf, progressOf, readStats } from './whep-stats';
 
 const report = (frames: number, more: object = {}) =>
   new Map<string, { type: string }>([
-    ['v', {
-      type: 'inbound-rtp', kind: 'video', codecId: 'c', framesDecoded: frames, packetsReceived: frames * 10,
-      bytesReceived: frames * 10_000, frameWidth: 1280, frameHeight: 720, framesDropped: 2,
-      jitterBufferDelay: frames * 0.04, jitterBufferEmittedCount: frames, totalDecodeTime: frames * 0.005, ...more,
-    } as { type: string }],
+    [
+      'v',
+      {
+        type: 'inbound-rtp',
+        kind: 'video',
+        codecId: 'c',
+        framesDecoded: frames,
+        packetsReceived: frames * 10,
+        bytesReceived: frames * 10_000,
+        frameWidth: 1280,
+        frameHeight: 720,
+        framesDropped: 2,
+        jitterBufferDelay: frames * 0.04,
+        jitterBufferEmittedCount: frames,
+        totalDecodeTime: frames * 0.005,
+        ...more,
+      } as { type: string },
+    ],
     ['a', { type: 'inbound-rtp', kind: 'audio', packetsReceived: 50, bytesReceived: 5000 } as { type: string }],
     ['c', { type: 'codec', mimeType: 'video/H264' } as { type: string }],
     ['p', { type: 'candidate-pair', nominated: true, currentRoundTripTime: 0.01 } as { type: string }],

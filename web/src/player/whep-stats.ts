@@ -1,6 +1,6 @@
 // WebRTC statistics in, the player's numbers out. Pure: two readings make one sample.
 
-import { NOTHING_KNOWN, type Details } from './transport';
+import { type Details, NOTHING_KNOWN } from './transport';
 
 export interface Reading {
   atMs: number;
@@ -40,8 +40,19 @@ interface Entry {
 
 export function readStats(report: ReadonlyMap<string, Entry>, atMs: number): Reading {
   const reading: Reading = {
-    atMs, framesDecoded: 0, packets: 0, bytes: 0, dropped: 0, width: null, height: null, codec: null,
-    jitterDelayS: 0, jitterEmitted: 0, decodeS: 0, roundTripS: null, hasVideo: false,
+    atMs,
+    framesDecoded: 0,
+    packets: 0,
+    bytes: 0,
+    dropped: 0,
+    width: null,
+    height: null,
+    codec: null,
+    jitterDelayS: 0,
+    jitterEmitted: 0,
+    decodeS: 0,
+    roundTripS: null,
+    hasVideo: false,
   };
   for (const entry of report.values()) {
     if (entry.type === 'candidate-pair' && entry.nominated) {

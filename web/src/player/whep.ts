@@ -4,7 +4,7 @@
 import { parseRetryAfter } from '../kit/api';
 import type { Session } from '../kit/types';
 import { ALIVE_MS, type Connector } from './transport';
-import { detailsOf, progressOf, readStats, type Reading } from './whep-stats';
+import { detailsOf, progressOf, type Reading, readStats } from './whep-stats';
 
 const ANSWER_MS = 3000;
 /** Numbers are compared over about this long. */
@@ -51,7 +51,10 @@ function goodbye(session: Session, resource: string, leaving: boolean): void {
  * 404 by an edge that was started anew and so has forgotten us.
  */
 async function isKnown(session: Session, resource: string, sdp: string): Promise<boolean> {
-  const lines = sdp.split('\r\n').filter((line) => /^a=ice-(ufrag|pwd):/.test(line)).slice(0, 2);
+  const lines = sdp
+    .split('\r\n')
+    .filter((line) => /^a=ice-(ufrag|pwd):/.test(line))
+    .slice(0, 2);
   try {
     const response = await fetch(resource, {
       method: 'PATCH',

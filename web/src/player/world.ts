@@ -72,7 +72,30 @@ export class World {
   }
 
   event(): LiveEvent {
-    const stream = { flowing: this.flowing, protocol: 'rtmp', video: 'h264', audio: 'aac', width: 1280, height: 720, transcoding: '', error: '', mbps: 2, viewers: 1, ...(this.qualities && { qualities: this.qualities }) };
-    return { id: 'ev', provider_id: 'p', provider_name: 'P', title: 'T', description: '', starts_at: '', ends_at: '', state: 'live', version: 1, stream };
+    const stream = {
+      flowing: this.flowing,
+      protocol: 'rtmp',
+      video: 'h264',
+      audio: 'aac',
+      width: 1280,
+      height: 720,
+      transcoding: '',
+      error: '',
+      mbps: 2,
+      viewers: 1,
+      ...(this.qualities && { qualities: this.qualities }),
+    };
+    return {
+      id: 'ev',
+      provider_id: 'p',
+      provider_name: 'P',
+      title: 'T',
+      description: '',
+      starts_at: '',
+      ends_at: '',
+      state: 'live',
+      version: 1,
+      stream,
+    };
   }
 }

@@ -1,6 +1,6 @@
 // Signing in, and a frame that shows its content only to who may see it.
 
-import { useId, useState, type ReactNode } from 'react';
+import { type ReactNode, useId, useState } from 'react';
 
 import { account } from '../kit/account';
 import { api } from '../kit/portal';
@@ -31,11 +31,31 @@ export function SignInForm({ title, children }: { title: string; children: React
       {error && <ErrorNotice error={error} />}
       <div className="field">
         <label htmlFor={`${id}u`}>Name</label>
-        <input id={`${id}u`} name="username" autoComplete="username" autoCapitalize="none" required value={username} onChange={(event) => { setUsername(event.target.value); }} />
+        <input
+          id={`${id}u`}
+          name="username"
+          autoComplete="username"
+          autoCapitalize="none"
+          required
+          value={username}
+          onChange={(event) => {
+            setUsername(event.target.value);
+          }}
+        />
       </div>
       <div className="field">
         <label htmlFor={`${id}p`}>Password</label>
-        <input id={`${id}p`} name="password" type="password" autoComplete="current-password" required value={password} onChange={(event) => { setPassword(event.target.value); }} />
+        <input
+          id={`${id}p`}
+          name="password"
+          type="password"
+          autoComplete="current-password"
+          required
+          value={password}
+          onChange={(event) => {
+            setPassword(event.target.value);
+          }}
+        />
       </div>
       <button type="submit" className="button button-primary" disabled={busy}>
         {busy ? 'Signing in' : 'Sign in'}
@@ -51,7 +71,9 @@ export function ForProviders({ children }: { children: (me: Me) => ReactNode }) 
   const signIn = useSignIn();
   const { data: me, error, refresh } = useLive(signIn ? `me ${signIn.username}` : null, api.me, ['user'], ME_POLL_MS);
   if (!signIn) {
-    return <SignInForm title="Sign in to the studio">For providers and operators. Watching needs no account.</SignInForm>;
+    return (
+      <SignInForm title="Sign in to the studio">For providers and operators. Watching needs no account.</SignInForm>
+    );
   }
   if (error && !me) return <ErrorNotice error={error} onRetry={refresh} />;
   if (!me) return <Loading what="Opening the studio" />;

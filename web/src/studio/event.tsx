@@ -19,12 +19,30 @@ function StreamFacts({ stream }: { stream: StreamStatus }) {
   const size = stream.width > 0 ? `${String(stream.width)} × ${String(stream.height)}` : '–';
   return (
     <dl className="facts-inline">
-      <div className="fact"><dt>Comes by</dt><dd>{stream.protocol === '' ? '–' : stream.protocol.toUpperCase()}</dd></div>
-      <div className="fact"><dt>Video</dt><dd>{stream.video === '' ? '–' : stream.video}</dd></div>
-      <div className="fact"><dt>Audio</dt><dd>{stream.audio === '' ? '–' : stream.audio}</dd></div>
-      <div className="fact"><dt>Resolution</dt><dd>{size}</dd></div>
-      <div className="fact"><dt>Bitrate</dt><dd>{formatMbps(stream.mbps)}</dd></div>
-      <div className="fact"><dt>Audience</dt><dd>{formatViewers(stream.viewers)}</dd></div>
+      <div className="fact">
+        <dt>Comes by</dt>
+        <dd>{stream.protocol === '' ? '–' : stream.protocol.toUpperCase()}</dd>
+      </div>
+      <div className="fact">
+        <dt>Video</dt>
+        <dd>{stream.video === '' ? '–' : stream.video}</dd>
+      </div>
+      <div className="fact">
+        <dt>Audio</dt>
+        <dd>{stream.audio === '' ? '–' : stream.audio}</dd>
+      </div>
+      <div className="fact">
+        <dt>Resolution</dt>
+        <dd>{size}</dd>
+      </div>
+      <div className="fact">
+        <dt>Bitrate</dt>
+        <dd>{formatMbps(stream.mbps)}</dd>
+      </div>
+      <div className="fact">
+        <dt>Audience</dt>
+        <dd>{formatViewers(stream.viewers)}</dd>
+      </div>
     </dl>
   );
 }
@@ -74,7 +92,9 @@ function EncoderSteps() {
         </li>
         <li>Press “Start Streaming”. “On air” appears above within seconds.</li>
       </ol>
-      <p className="quiet">For the least delay choose the service “WHIP”, with the WHIP address and the key as bearer token.</p>
+      <p className="quiet">
+        For the least delay choose the service “WHIP”, with the WHIP address and the key as bearer token.
+      </p>
     </details>
   );
 }
@@ -89,7 +109,9 @@ function KeyField({ streamKey }: { streamKey: string | null }) {
     );
   }
   return (
-    <p className="notice">The stream key was shown before. If it is lost, make a new one; the old one then stops working.</p>
+    <p className="notice">
+      The stream key was shown before. If it is lost, make a new one; the old one then stops working.
+    </p>
   );
 }
 
@@ -119,7 +141,14 @@ function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: IngestCardP
       <div className="row">
         <h2>From an encoder</h2>
         {ingest && (
-          <button type="button" className="button button-small" disabled={busy} onClick={() => { setAsking(true); }}>
+          <button
+            type="button"
+            className="button button-small"
+            disabled={busy}
+            onClick={() => {
+              setAsking(true);
+            }}
+          >
             New key
           </button>
         )}
@@ -145,7 +174,14 @@ function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: IngestCardP
         </>
       )}
       {asking && (
-        <Confirm title="Make a new stream key?" action="Make a new key" onConfirm={() => void rotate()} onClose={() => { setAsking(false); }}>
+        <Confirm
+          title="Make a new stream key?"
+          action="Make a new key"
+          onConfirm={() => void rotate()}
+          onClose={() => {
+            setAsking(false);
+          }}
+        >
           <p>The old key stops working. An encoder that uses it must be given the new one.</p>
         </Confirm>
       )}
@@ -165,12 +201,26 @@ function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
     });
   return (
     <>
-      <button type="button" className="button button-danger" disabled={busy} onClick={() => { setAsking(true); }}>
+      <button
+        type="button"
+        className="button button-danger"
+        disabled={busy}
+        onClick={() => {
+          setAsking(true);
+        }}
+      >
         {label}
       </button>
       {error && <ErrorNotice error={error} />}
       {asking && (
-        <Confirm title={`${label}?`} action={label} onConfirm={() => void end()} onClose={() => { setAsking(false); }}>
+        <Confirm
+          title={`${label}?`}
+          action={label}
+          onConfirm={() => void end()}
+          onClose={() => {
+            setAsking(false);
+          }}
+        >
           <p>{early ? 'It will not take place.' : 'All viewers are disconnected.'} This cannot be undone.</p>
         </Confirm>
       )}
@@ -197,7 +247,11 @@ function Workbench({ event }: { event: LiveEvent }) {
 }
 
 function EventPage({ eventId }: { eventId: string }) {
-  const { data: event, error, refresh } = useLive(`event ${eventId}`, () => api.event(eventId), ['event', 'session', 'stream', 'ingest'], POLL_MS);
+  const {
+    data: event,
+    error,
+    refresh,
+  } = useLive(`event ${eventId}`, () => api.event(eventId), ['event', 'session', 'stream', 'ingest'], POLL_MS);
   useTitle(event?.title ?? 'Studio');
   if (!event) return error ? <ErrorNotice error={error} onRetry={refresh} /> : <Loading what="Looking for the event" />;
   const over = event.state === 'ended' || event.state === 'cancelled';

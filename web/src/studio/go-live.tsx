@@ -6,7 +6,7 @@ import { asApiError } from '../kit/api';
 import { formatMbps } from '../kit/format';
 import { api } from '../kit/portal';
 import type { Ingest } from '../kit/types';
-import { Publisher, type OnAir } from './publisher';
+import { type OnAir, Publisher } from './publisher';
 
 type Source = 'camera' | 'screen';
 
@@ -148,11 +148,23 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
         <span className="status-dot" aria-hidden="true" />
         <span data-testid="on-air">{words(onAir)}</span>
       </p>
-      {fault !== null && <p className="notice notice-bad" role="alert">{fault}</p>}
+      {fault !== null && (
+        <p className="notice notice-bad" role="alert">
+          {fault}
+        </p>
+      )}
       {needsKey && streamKey === null && !busy && (
         <div className="field">
           <label htmlFor="stream-key">Stream key</label>
-          <input id="stream-key" type="password" autoComplete="off" value={typedKey} onChange={(event) => { setTypedKey(event.target.value); }} />
+          <input
+            id="stream-key"
+            type="password"
+            autoComplete="off"
+            value={typedKey}
+            onChange={(event) => {
+              setTypedKey(event.target.value);
+            }}
+          />
           <small className="quiet">It was shown before; paste it, or make a new one with “New key”.</small>
         </div>
       )}
@@ -169,7 +181,11 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
         )}
         {!busy && (
           <>
-            <button type="button" className={stream ? 'button' : 'button button-primary'} onClick={() => void open('camera')}>
+            <button
+              type="button"
+              className={stream ? 'button' : 'button button-primary'}
+              onClick={() => void open('camera')}
+            >
               Use camera
             </button>
             <button type="button" className="button" onClick={() => void open('screen')}>

@@ -33,7 +33,9 @@ const FINAL: Readonly<Record<number, string>> = {
 };
 
 /** H.264 that needs no re-encoding on the way comes first; the rest stays as a second choice. */
-export function preferH264<T extends { mimeType: string; sdpFmtpLine?: string | undefined }>(codecs: readonly T[]): T[] {
+export function preferH264<T extends { mimeType: string; sdpFmtpLine?: string | undefined }>(
+  codecs: readonly T[],
+): T[] {
   const rank = (codec: T): number => {
     if (codec.mimeType.toLowerCase() !== 'video/h264') return 2;
     return codec.sdpFmtpLine?.includes('packetization-mode=1') ? 0 : 1;

@@ -54,7 +54,14 @@ function ProviderField({ value, onChange }: { value: string; onChange: (id: stri
   return (
     <div className="field">
       <label htmlFor={id}>Provider</label>
-      <select id={id} required value={value} onChange={(event) => { onChange(event.target.value); }}>
+      <select
+        id={id}
+        required
+        value={value}
+        onChange={(event) => {
+          onChange(event.target.value);
+        }}
+      >
         <option value="">Choose…</option>
         {data?.map((provider) => (
           <option key={provider.id} value={provider.id}>
@@ -95,27 +102,81 @@ function NewEventForm({ me }: { me: Me }) {
     });
   };
   return (
-    <form className="panel" noValidate aria-labelledby={`${id}h`} onSubmit={(event) => { event.preventDefault(); submit(); }}>
+    <form
+      className="panel"
+      noValidate
+      aria-labelledby={`${id}h`}
+      onSubmit={(event) => {
+        event.preventDefault();
+        submit();
+      }}
+    >
       <h2 id={`${id}h`}>New event</h2>
       {error && <ErrorNotice error={error} />}
-      {fault !== null && <p className="notice notice-bad" role="alert">{fault}</p>}
-      {me.provider_id === null && <ProviderField value={draft.provider} onChange={(provider) => { change({ provider }); }} />}
+      {fault !== null && (
+        <p className="notice notice-bad" role="alert">
+          {fault}
+        </p>
+      )}
+      {me.provider_id === null && (
+        <ProviderField
+          value={draft.provider}
+          onChange={(provider) => {
+            change({ provider });
+          }}
+        />
+      )}
       <div className="field">
         <label htmlFor={`${id}t`}>Title</label>
-        <input id={`${id}t`} name="title" maxLength={200} required value={draft.title} onChange={(event) => { change({ title: event.target.value }); }} />
+        <input
+          id={`${id}t`}
+          name="title"
+          maxLength={200}
+          required
+          value={draft.title}
+          onChange={(event) => {
+            change({ title: event.target.value });
+          }}
+        />
       </div>
       <div className="field">
         <label htmlFor={`${id}d`}>Description</label>
-        <textarea id={`${id}d`} name="description" rows={3} value={draft.description} onChange={(event) => { change({ description: event.target.value }); }} />
+        <textarea
+          id={`${id}d`}
+          name="description"
+          rows={3}
+          value={draft.description}
+          onChange={(event) => {
+            change({ description: event.target.value });
+          }}
+        />
       </div>
       <div className="pair">
         <div className="field">
           <label htmlFor={`${id}s`}>Start</label>
-          <input id={`${id}s`} name="starts" type="datetime-local" required value={draft.starts} onChange={(event) => { moveStart(event.target.value); }} />
+          <input
+            id={`${id}s`}
+            name="starts"
+            type="datetime-local"
+            required
+            value={draft.starts}
+            onChange={(event) => {
+              moveStart(event.target.value);
+            }}
+          />
         </div>
         <div className="field">
           <label htmlFor={`${id}e`}>End</label>
-          <input id={`${id}e`} name="ends" type="datetime-local" required value={draft.ends} onChange={(event) => { change({ ends: event.target.value }); }} />
+          <input
+            id={`${id}e`}
+            name="ends"
+            type="datetime-local"
+            required
+            value={draft.ends}
+            onChange={(event) => {
+              change({ ends: event.target.value });
+            }}
+          />
         </div>
       </div>
       <p className="quiet">Times are in your own time zone ({Intl.DateTimeFormat().resolvedOptions().timeZone}).</p>

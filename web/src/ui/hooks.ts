@@ -3,9 +3,9 @@
 import { useCallback, useEffect, useEffectEvent, useRef, useState, useSyncExternalStore } from 'react';
 
 import { account, type SignIn } from '../kit/account';
-import { asApiError, type ApiError } from '../kit/api';
+import { type ApiError, asApiError } from '../kit/api';
 import { follow } from '../kit/feed';
-import { throttle, type Throttled } from '../kit/throttle';
+import { type Throttled, throttle } from '../kit/throttle';
 
 const REFETCH_MS = 1000;
 

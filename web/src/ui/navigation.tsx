@@ -1,6 +1,6 @@
 // Client-side addresses: the History API, a link that uses it, and the page's title.
 
-import { useEffect, useSyncExternalStore, type AnchorHTMLAttributes, type MouseEvent } from 'react';
+import { type AnchorHTMLAttributes, type MouseEvent, useEffect, useSyncExternalStore } from 'react';
 
 const listeners = new Set<() => void>();
 

@@ -1,6 +1,6 @@
 // The small parts that pages are made of.
 
-import { useEffect, useId, useRef, useState, type ReactNode } from 'react';
+import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 
 import type { ApiError } from '../kit/api';
 import type { EventState } from '../kit/types';
