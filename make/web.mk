@@ -17,7 +17,7 @@ $(WEB_DEPS): web/package-lock.json web/package.json web/.npmrc
 	cd web && ../scripts/node.sh npm ci --no-progress
 	touch $@
 
-web-check: $(WEB_DEPS) ## types and unit tests of the web app
+web-check: $(WEB_DEPS) ## lint, format, types and unit tests of the web app
 	cd web && ../scripts/node.sh npm run --silent check
 
 web-clean:

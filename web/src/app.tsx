@@ -108,6 +108,7 @@ export function App() {
   const first = useRef(true);
 
   // A new page is read from its beginning; the first one is where the browser put us.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the effect runs when the address changes
   useEffect(() => {
     if (first.current) first.current = false;
     else main.current?.focus({ preventScroll: true });

@@ -31,7 +31,7 @@ function portal(...answers: (Response | Error)[]) {
 const json = (status: number, body: unknown, headers: Record<string, string> = {}): Response =>
   new Response(JSON.stringify(body), { status, headers });
 
-async function failure(promise: Promise<unknown>): Promise<ApiError> {
+function failure(promise: Promise<unknown>): Promise<ApiError> {
   return promise.then(
     () => {
       throw new Error('expected a failure');

@@ -93,7 +93,19 @@ interface Call {
   bearer?: string | null;
   keepalive?: boolean;
   timeoutMs?: number;
-  signal?: AbortSignal;
+}
+
+function requestOf(call: Call, bearer: string | null): RequestInit {
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  const init: RequestInit = { method: call.method ?? 'GET', headers };
+  if (bearer !== null) headers['Authorization'] = `Bearer ${bearer}`;
+  if (call.json !== undefined) {
+    headers['Content-Type'] = 'application/json';
+    init.body = JSON.stringify(call.json);
+  }
+  if (call.form) init.body = new URLSearchParams(call.form);
+  if (call.keepalive) init.keepalive = true;
+  return init;
 }
 
 const TIMEOUT_MS = 10_000;
@@ -109,18 +121,9 @@ export function createApi(options: ApiOptions) {
 
   async function send(path: string, call: Call): Promise<Response> {
     const bearer = call.bearer === undefined ? options.token() : call.bearer;
-    const headers: Record<string, string> = { Accept: 'application/json' };
-    const init: RequestInit = { method: call.method ?? 'GET', headers };
-    if (bearer !== null) headers['Authorization'] = `Bearer ${bearer}`;
-    if (call.json !== undefined) {
-      headers['Content-Type'] = 'application/json';
-      init.body = JSON.stringify(call.json);
-    }
-    if (call.form) init.body = new URLSearchParams(call.form);
-    if (call.keepalive) init.keepalive = true;
-    const timeout = AbortSignal.timeout(call.timeoutMs ?? timeoutMs);
-    init.signal = call.signal ? AbortSignal.any([call.signal, timeout]) : timeout;
-    const response = await options.fetch(path, init).catch((error: unknown) => {
+    const init = requestOf(call, bearer);
+    const signal = AbortSignal.timeout(call.timeoutMs ?? timeoutMs);
+    const response = await options.fetch(path, { ...init, signal }).catch((error: unknown) => {
       throw asApiError(error);
     });
     if (response.ok) return response;

@@ -7,7 +7,7 @@ import { api } from '../kit/portal';
 import type { NetworkPath, PathEnd, Slice, SwitchStatus } from '../kit/types';
 import { useAction } from '../ui/hooks';
 import { Confirm, ErrorNotice } from '../ui/parts';
-import { lookOf, type Overlay, tunnelWords, useWords } from './overlay';
+import { lookOf, type Overlay, tunnelLabel, usageLabel } from './overlay';
 import { None, Table } from './tables';
 
 /** Numbers from here on are no ports of a switch but names for its own use (OpenFlow 1.3, 7.2.1). */
@@ -69,9 +69,9 @@ export function Tunnels({ links }: Pick<Overlay, 'links'>) {
           <th scope="row">{link.a}</th>
           <td>{link.b}</td>
           <td>
-            <span className={`swatch swatch-${lookOf(link)}`} aria-hidden="true" /> {useWords(link)}
+            <span className={`swatch swatch-${lookOf(link)}`} aria-hidden="true" /> {usageLabel(link)}
           </td>
-          <td>{link.state === 'down' ? <span className="mark mark-down">down</span> : tunnelWords(link)}</td>
+          <td>{link.state === 'down' ? <span className="mark mark-down">down</span> : tunnelLabel(link)}</td>
           <td>{link.streams.length === 0 ? '–' : link.streams.join(', ')}</td>
           <td>{link.delay_ms} ms</td>
         </tr>

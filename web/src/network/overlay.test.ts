@@ -12,8 +12,8 @@ import {
   sliceOf,
   sortProblems,
   streamsOf,
-  tunnelWords,
-  useWords,
+  tunnelLabel,
+  usageLabel,
   waysOf,
   withLink,
   withRole,
@@ -85,8 +85,8 @@ const OVERLAY: Overlay = {
 
 test('a link that is down looks so, others as they are drawn', () => {
   expect(OVERLAY.links.map(lookOf)).toEqual(['tree', 'down', 'spare', 'undrawn']);
-  expect(OVERLAY.links.map(tunnelWords)).toEqual(['up', 'down', 'no tunnel', 'no tunnel']);
-  expect(OVERLAY.links.map(useWords)).toEqual(['in the tree', 'in the tree', 'spare', 'not drawn']);
+  expect(OVERLAY.links.map(tunnelLabel)).toEqual(['up', 'down', 'no tunnel', 'no tunnel']);
+  expect(OVERLAY.links.map(usageLabel)).toEqual(['in the tree', 'in the tree', 'spare', 'not drawn']);
   const marks = marksOf(OVERLAY);
   expect(marks.looks.get(linkKey('pe-4', 'c1'))).toBe('down');
   expect([...marks.roles]).toEqual([

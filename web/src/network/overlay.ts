@@ -59,9 +59,9 @@ const USES: Readonly<Record<OverlayLink['use'], string>> = {
   undrawn: 'not drawn',
 };
 
-export const useWords = (link: OverlayLink): string => USES[link.use];
+export const usageLabel = (link: OverlayLink): string => USES[link.use];
 
-export function tunnelWords(link: OverlayLink): string {
+export function tunnelLabel(link: OverlayLink): string {
   if (link.state === 'down') return 'down';
   return link.tunnel ? 'up' : 'no tunnel';
 }

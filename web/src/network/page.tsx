@@ -216,6 +216,14 @@ function shownOf(search: URLSearchParams, open: readonly LiveEvent[]): Shown {
   return { stream, event: stream === null ? (search.get('event') ?? live?.id ?? null) : null };
 }
 
+/** What the overlay adds to the picture of the network. */
+function overlayPicture(overlay: Overlay | null, stream: string | null): Pick<Picture, 'marks' | 'stream'> {
+  return {
+    marks: overlay && marksOf(overlay),
+    stream: stream === null ? null : { name: stream, ways: waysOf(stream, overlay?.paths ?? []) },
+  };
+}
+
 function Operators({ username }: { username: string }) {
   const search = useSearch();
   const [node, setNode] = useState<string | null>(null);
@@ -233,14 +241,8 @@ function Operators({ username }: { username: string }) {
       </Empty>
     );
   }
-  const { stream } = shown;
   const paths = overlay.data?.paths ?? [];
-  const picture = data && {
-    ...data,
-    tree: tree.data,
-    marks: overlay.data && marksOf(overlay.data),
-    stream: stream === null ? null : { name: stream, ways: waysOf(stream, paths) },
-  };
+  const picture = data && { ...data, tree: tree.data, ...overlayPicture(overlay.data, shown.stream) };
   const grade = sliceOf(shown.event, overlay.data?.slices ?? [])?.grade ?? null;
   return (
     <>

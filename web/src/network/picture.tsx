@@ -140,6 +140,7 @@ function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
   const hasRole = role !== null && role !== 'none';
   const round = 2 * Math.PI * RADIUS;
   return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: keyboards reach the same rules from the table of switches
     <g
       className={`node node-${node.state}${isCore(node) ? ' node-core' : ''}${onTree ? ' node-tree' : ''}${away ? ' node-away' : ''}${chosen ? ' node-chosen' : ''}${onNode ? ' node-open' : ''}`}
       transform={`translate(${String(at.x)} ${String(at.y)})`}

@@ -118,10 +118,10 @@ function Providers({ events, chosen }: { events: readonly LiveEvent[]; chosen: s
   );
   const sorted = [...names].sort(([, a], [, b]) => a.localeCompare(b));
   return (
-    <div className="chips" role="group" aria-label="Providers">
+    <fieldset className="chips" aria-label="Providers">
       {chip(null, 'All')}
       {sorted.map(([id, name]) => chip(id, name))}
-    </div>
+    </fieldset>
   );
 }
 

@@ -4,7 +4,7 @@ import type Hls from 'hls.js';
 import type { ErrorData, HlsConfig, LoadPolicy } from 'hls.js';
 
 import type { Session } from '../kit/types';
-import { type Connector, type Details, NOTHING_KNOWN } from './transport';
+import { type Connector, type Details, NOTHING_KNOWN, type Signals } from './transport';
 
 const once = { maxNumRetry: 1, retryDelayMs: 300, maxRetryDelayMs: 300 };
 
@@ -36,6 +36,12 @@ function isHttpError(data: ErrorData): boolean {
   return data.response !== undefined && data.response.code !== undefined && data.response.code >= 400;
 }
 
+function reportNetworkError(data: ErrorData, signals: Signals): void {
+  if (!data.fatal) signals.shaky();
+  else if (isHttpError(data)) signals.lost('refused', `The edge answered ${String(data.response?.code)}.`, null);
+  else signals.lost('unreachable', 'The edge does not answer.', null);
+}
+
 export const connectHls: Connector = (session, video, signals) => {
   let hls: Hls | null = null;
   let closed = false;
@@ -59,9 +65,7 @@ export const connectHls: Connector = (session, video, signals) => {
     });
     created.on(Player.Events.ERROR, (_name, data) => {
       if (data.type === Player.ErrorTypes.NETWORK_ERROR) {
-        if (!data.fatal) signals.shaky();
-        else if (isHttpError(data)) signals.lost('refused', `The edge answered ${String(data.response?.code)}.`, null);
-        else signals.lost('unreachable', 'The edge does not answer.', null);
+        reportNetworkError(data, signals);
       } else if (data.fatal && data.type === Player.ErrorTypes.MEDIA_ERROR && !recovered) {
         recovered = true;
         created.recoverMediaError();

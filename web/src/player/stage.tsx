@@ -264,7 +264,7 @@ function Controls({ player, video, stage, sound, full }: ControlsProps) {
           <Icon name="muted" /> Unmute
         </button>
       )}
-      <div className="controls" role="group" aria-label="Player controls">
+      <fieldset className="controls" aria-label="Player controls">
         <ControlButton
           icon={paused ? 'play' : 'pause'}
           label={paused ? 'Play (k)' : 'Pause (k)'}
@@ -308,7 +308,7 @@ function Controls({ player, video, stage, sound, full }: ControlsProps) {
             toggleFullscreen(stage.current);
           }}
         />
-      </div>
+      </fieldset>
     </>
   );
 }

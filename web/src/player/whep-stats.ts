@@ -38,6 +38,18 @@ interface Entry {
   currentRoundTripTime?: number;
 }
 
+function addVideo(reading: Reading, entry: Entry, codec: Entry | undefined): void {
+  reading.hasVideo = true;
+  reading.framesDecoded += entry.framesDecoded ?? 0;
+  reading.dropped += entry.framesDropped ?? 0;
+  reading.width = entry.frameWidth ?? null;
+  reading.height = entry.frameHeight ?? null;
+  reading.jitterDelayS = entry.jitterBufferDelay ?? 0;
+  reading.jitterEmitted = entry.jitterBufferEmittedCount ?? 0;
+  reading.decodeS = entry.totalDecodeTime ?? 0;
+  reading.codec = codec?.mimeType?.replace('video/', '') ?? null;
+}
+
 export function readStats(report: ReadonlyMap<string, Entry>, atMs: number): Reading {
   const reading: Reading = {
     atMs,
@@ -61,16 +73,7 @@ export function readStats(report: ReadonlyMap<string, Entry>, atMs: number): Rea
     if (entry.type !== 'inbound-rtp') continue;
     reading.packets += entry.packetsReceived ?? 0;
     reading.bytes += entry.bytesReceived ?? 0;
-    if (entry.kind !== 'video') continue;
-    reading.hasVideo = true;
-    reading.framesDecoded += entry.framesDecoded ?? 0;
-    reading.dropped += entry.framesDropped ?? 0;
-    reading.width = entry.frameWidth ?? null;
-    reading.height = entry.frameHeight ?? null;
-    reading.jitterDelayS = entry.jitterBufferDelay ?? 0;
-    reading.jitterEmitted = entry.jitterBufferEmittedCount ?? 0;
-    reading.decodeS = entry.totalDecodeTime ?? 0;
-    reading.codec = report.get(entry.codecId ?? '')?.mimeType?.replace('video/', '') ?? null;
+    if (entry.kind === 'video') addVideo(reading, entry, report.get(entry.codecId ?? ''));
   }
   return reading;
 }

@@ -115,9 +115,9 @@ export const connectWhep: Connector = (session, video, signals, answerMs = ANSWE
   });
 
   return {
-    async alive() {
+    alive() {
       const sdp = peer.localDescription?.sdp;
-      return resource === null || sdp === undefined || isKnown(session, resource, sdp);
+      return resource === null || sdp === undefined ? Promise.resolve(true) : isKnown(session, resource, sdp);
     },
     async sample() {
       const report = await peer.getStats();
