@@ -20,7 +20,7 @@ from pathlib import Path
 import uvloop
 from support.figures import Figure, emit
 
-from umbel.media.drivers.udp import UdpReceiver, UdpSender
+from umbel.media.wire.udp import UdpReceiver, UdpSender
 
 HERE = Path(__file__).parent
 ROUNDS = 5

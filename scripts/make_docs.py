@@ -27,8 +27,8 @@ from umbel.cli import app as command_line
 from umbel.kit.config import Settings
 from umbel.kit.errors import UmbelError
 from umbel.kit.states import Table
-from umbel.media.elements import SCHEMA
-from umbel.media.elements import reference as elements
+from umbel.media.api import SCHEMA
+from umbel.media.api import reference as elements
 from umbel.portal import app as portal
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,9 +9,9 @@ import sys
 
 import uvloop
 
-from umbel.media.drivers.udp import UdpReceiver
-from umbel.media.drivers.webrtc import WebRtcPort
+from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.rtp.stream import LiveStream
+from umbel.media.wire.udp import UdpReceiver
 
 
 def say(message: dict[str, object]) -> None:

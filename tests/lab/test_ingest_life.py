@@ -29,8 +29,8 @@ from support.ingest_lab import (
     nals,
 )
 from umbel.kit.clock import SystemClock
-from umbel.media.drivers.ingest import IngestDesk
 from umbel.media.ingest.keys import AlreadyPublishing, WrongStreamKey
+from umbel.media.io.ingest_desk import IngestDesk
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 WRONG = "ev_lab.wrong"
@@ -63,7 +63,7 @@ def workers(here: Lab) -> list[int]:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:  # it ended meanwhile
             continue
-        if b"umbel.media.drivers.ingest_worker" in words:
+        if b"umbel.media.workers.inside.main" in words:
             found.append(pid)
     return found[1:]
 
@@ -259,7 +259,7 @@ async def test_mangled_transport_stream_ends_only_itself(here: Lab) -> None:
 SERVER = """
 import asyncio, hashlib, sys
 from umbel.kit.clock import SystemClock
-from umbel.media.drivers.ingest import IngestDesk
+from umbel.media.io.ingest_desk import IngestDesk
 
 class Nowhere:
     def packets(self, batch, now_s):

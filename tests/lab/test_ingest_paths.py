@@ -25,8 +25,8 @@ from support.ingest_lab import (
     nals,
     split,
 )
-from umbel.media.drivers.ingest import Claim
 from umbel.media.ingest.codecs import UnsupportedCodec
+from umbel.media.io.ingest_desk import Claim
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 SECONDS = 3

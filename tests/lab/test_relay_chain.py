@@ -11,7 +11,7 @@ import pytest
 
 from support import hls_lab
 from support.waiting import until
-from umbel.media.drivers.udp import UdpReceiver, UdpSender
+from umbel.media.wire.udp import UdpReceiver, UdpSender
 
 pytestmark = pytest.mark.lab
 

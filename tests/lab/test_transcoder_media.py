@@ -26,15 +26,15 @@ from support.media_server import Ground, ground, key_hash
 from support.waiting import until
 from support.webrtc_peer import Watcher
 from umbel.kit.clock import SystemClock
-from umbel.media.drivers import worker
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
-from umbel.media.drivers.transcoding import Transcoding
-from umbel.media.drivers.udp import UdpReceiver
 from umbel.media.ingest import h264
 from umbel.media.ingest.packer import VideoPacker
 from umbel.media.model import StreamRole, StreamSpec, StreamState, Target
 from umbel.media.rtp import rtcp
 from umbel.media.rtp.packet import RtpPacket
+from umbel.media.wire.udp import UdpReceiver
+from umbel.media.workers import host
+from umbel.media.workers.rendition import Transcoding
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 
@@ -249,7 +249,7 @@ async def test_a_source_that_changes_its_size_keeps_its_worker(
 ) -> None:
     """As browsers do: the pictures shrink in the middle, with the same SSRC."""
     # What comes while the worker starts is kept here, whatever the kernel has room for.
-    monkeypatch.setattr(worker, "_BUFFER_BYTES", 32_768)
+    monkeypatch.setattr(host, "_BUFFER_BYTES", 32_768)
     bench.made.height = 120
     shrinking = await elementary(tmp_path / "large", "320x180")
     shrinking += await elementary(tmp_path / "small", "160x90")

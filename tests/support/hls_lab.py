@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import imageio_ffmpeg
 
-from umbel.media.drivers.hls import HlsStream
-from umbel.media.drivers.udp import UdpReceiver
+from umbel.media.io.hls_stream import HlsStream
+from umbel.media.wire.udp import UdpReceiver
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 HERE = "127.0.0.1"

@@ -13,7 +13,7 @@ import av
 import imageio_ffmpeg
 
 from umbel.kit.clock import SystemClock
-from umbel.media.drivers.ingest import IngestDesk
+from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.ports import Packets
 from umbel.media.rtp.packet import RtpPacket, is_rtcp
 

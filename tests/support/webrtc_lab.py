@@ -14,7 +14,7 @@ import imageio_ffmpeg
 from playwright.async_api import Page, async_playwright
 
 from umbel.kit.errors import UmbelError
-from umbel.media.drivers.webrtc import WebRtcPort
+from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.ports import PacketSink
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.webrtc.reports import PublishState

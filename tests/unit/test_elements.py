@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from umbel.kit.errors import Unavailable
 from umbel.media import roles
-from umbel.media.elements import SCHEMA, check, reference, values
-from umbel.media.elements.values import StreamInfo
+from umbel.media.api import SCHEMA, check, reference, values
+from umbel.media.api.values import StreamInfo
 from umbel.media.model import IngestState, StreamRole, StreamSpec, StreamState, Target
-from umbel.media.protocol.faults import (
+from umbel.media.rpc.faults import (
     EventUnknown,
     OperationUnknown,
     ParamIllegal,
     TypeAbstract,
     TypeUnknown,
 )
-from umbel.media.protocol.transaction import resolve
+from umbel.media.rpc.transaction import resolve
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "elements.md"
 SPEC = StreamSpec(
@@ -30,7 +30,7 @@ SPEC = StreamSpec(
 
 
 def test_the_reference_is_current() -> None:
-    assert DOCS.read_text() == reference.markdown(SCHEMA), "python -m umbel.media.elements > docs"
+    assert DOCS.read_text() == reference.markdown(SCHEMA), "python -m umbel.media.api > docs"
 
 
 def test_every_type_named_in_the_table_exists() -> None:

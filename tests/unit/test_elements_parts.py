@@ -12,17 +12,17 @@ from umbel.kit.clock import SystemClock
 from umbel.kit.errors import UmbelError
 from umbel.kit.tokens import Claims, Signer, TokenExpired, TokenForeign, TokenInvalid, TokenMissing
 from umbel.media import roles
-from umbel.media.drivers.webrtc import WebRtcPort
-from umbel.media.elements import SCHEMA, check
+from umbel.media.api import SCHEMA, check
+from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.ports import Packets
-from umbel.media.protocol.sessions import Call, Sessions
+from umbel.media.rpc.sessions import Call, Sessions
 from umbel.media.server.dispatch import Dispatcher
 from umbel.media.server.doors import ViewerDoor
-from umbel.media.server.fan import Fan, Guard
-from umbel.media.server.flow import Count, Flow
-from umbel.media.server.host import Host
+from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.fan import Fan, Guard
+from umbel.media.server.elements.flow import Count, Flow
+from umbel.media.server.elements.peers import Peers, ResourceUnknown, TagStale
 from umbel.media.server.manager import ServerManager
-from umbel.media.server.peers import Peers, ResourceUnknown, TagStale
 from umbel.media.server.registry import Registry
 
 _JSON = st.recursive(

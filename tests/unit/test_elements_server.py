@@ -12,16 +12,16 @@ import pytest
 from umbel.kit.clock import SystemClock
 from umbel.kit.errors import NotFound
 from umbel.media import roles
-from umbel.media.drivers.webrtc import WebRtcPort
-from umbel.media.elements import SCHEMA, check
+from umbel.media.api import SCHEMA, check
+from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.model import StreamRole, StreamSpec, Target
-from umbel.media.protocol.sessions import Call, Delivery, Sessions
+from umbel.media.rpc.sessions import Call, Delivery, Sessions
 from umbel.media.server.dispatch import Dispatcher
-from umbel.media.server.host import Host
+from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.pipeline import MediaPipeline
+from umbel.media.server.elements.rtp import RtpReceiver
 from umbel.media.server.manager import ServerManager
-from umbel.media.server.pipeline import MediaPipeline
 from umbel.media.server.registry import ELEMENTS, Registry, snake
-from umbel.media.server.rtp import RtpReceiver
 
 
 @dataclass

@@ -11,7 +11,7 @@ from support import camera, hls_player, mp4
 from support.camera import Camera
 from support.hls_player import PlaylistView
 from umbel.kit.clock import LoopClock
-from umbel.media.drivers.hls import HlsResponse, HlsStream
+from umbel.media.io.hls_stream import HlsResponse, HlsStream
 
 pytestmark = pytest.mark.looptime
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.kit.errors import Conflict, Exhausted, NotFound, UmbelError, Unavailable
-from umbel.media.protocol import envelope, faults, transaction
-from umbel.media.protocol.faults import TransactionMalformed
-from umbel.media.protocol.requester import Event, Requester
-from umbel.media.protocol.sessions import Call, Delivery, Sessions
+from umbel.media.rpc import envelope, faults, transaction
+from umbel.media.rpc.faults import TransactionMalformed
+from umbel.media.rpc.requester import Event, Requester
+from umbel.media.rpc.sessions import Call, Delivery, Sessions
 
 
 def sessions() -> Sessions:

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 
 from umbel.kit.clock import SystemClock
 from umbel.media import roles
-from umbel.media.drivers.webrtc import WebRtcPort
-from umbel.media.elements import values
-from umbel.media.elements.values import StreamInfo
+from umbel.media.api import values
+from umbel.media.api.values import StreamInfo
 from umbel.media.ingest import rates
 from umbel.media.ingest.succession import Succession
+from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.model import StreamRole, StreamSpec, StreamState, Target
 from umbel.media.roles import SpecInvalid
 from umbel.media.server import manager
-from umbel.media.server.flow import Count
-from umbel.media.server.host import Host
-from umbel.media.server.pipeline import MediaPipeline
+from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.flow import Count
+from umbel.media.server.elements.pipeline import MediaPipeline
+from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
+from umbel.media.server.elements.transcoder import Transcoder
 from umbel.media.server.registry import Registry
-from umbel.media.server.rtp import RtpReceiver, RtpSender
-from umbel.media.server.transcoding import Transcoder
 
 SPEC = StreamSpec(
     stream="ev1-360p",

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.waiting import until
-from umbel.media.drivers.datagrams import MOST_BYTES, Ring, equal_runs
-from umbel.media.drivers.udp import (
+from umbel.media.wire.datagrams import MOST_BYTES, Ring, equal_runs
+from umbel.media.wire.udp import (
     AddressUnusable,
     BadHop,
     PortTaken,

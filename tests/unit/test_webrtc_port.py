@@ -12,7 +12,7 @@ from support.webrtc_client import H264_TYPE, Client
 from support.webrtc_lab import until
 from support.webrtc_udp import UdpClient
 from support.webrtc_wire import CLIENT, Collected
-from umbel.media.drivers.webrtc import UnknownResource, WebRtcPort
+from umbel.media.io.webrtc_port import UnknownResource, WebRtcPort
 from umbel.media.rtp.packet import RtpPacket
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.webrtc.negotiate import UnsupportedCodec

@@ -1,7 +1,7 @@
 """One control channel to one media server: requests and answers over a WebSocket.
 
 In: operations. Out: their values, or one of the five kinds of error; events to a callback. The
-texts are protocol/requester.py's. Neighbour: drivers/jsonrpc.py keeps a channel per function.
+texts are rpc/requester.py's. Neighbour: drivers/jsonrpc.py keeps a channel per function.
 """
 
 import asyncio
@@ -13,10 +13,10 @@ from websockets.exceptions import WebSocketException
 
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.media.model import Server
-from umbel.media.protocol import faults
-from umbel.media.protocol.envelope import Response
-from umbel.media.protocol.requester import Event, Requester
-from umbel.media.protocol.transaction import Operation
+from umbel.media.rpc import faults
+from umbel.media.rpc.envelope import Response
+from umbel.media.rpc.requester import Event, Requester
+from umbel.media.rpc.transaction import Operation
 
 _MOST_BYTES = 4 * 1024 * 1024
 _KEEPALIVE_S = 5.0

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from umbel.kit.errors import Conflict, Invalid
-from umbel.media.elements.values import StreamInfo, targets_to_json
+from umbel.media.api.values import StreamInfo, targets_to_json
 from umbel.media.model import StreamRole, StreamSpec
-from umbel.media.protocol.transaction import Operation, reference
+from umbel.media.rpc.transaction import Operation, reference
 
 MANAGER = "manager_ServerManager"
 _STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -12,11 +12,11 @@ import structlog
 
 from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.media import roles
+from umbel.media.api import values
+from umbel.media.api.values import StreamInfo
 from umbel.media.client import Channel, ChannelLost
-from umbel.media.elements import values
-from umbel.media.elements.values import StreamInfo
 from umbel.media.model import Server, StreamSpec, StreamState
-from umbel.media.protocol.requester import Event
+from umbel.media.rpc.requester import Event
 
 log = structlog.get_logger(__name__)
 

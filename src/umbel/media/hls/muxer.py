@@ -1,7 +1,8 @@
 """A stream's RTP and RTCP packets to parts of segments.
 
 In: packets as they arrive, with the steady time. Out: the segmenter's events. Everything but H.264
-and Opus is passed over; nothing that comes in raises. Neighbours: rtp/ below, drivers/hls.py above.
+and Opus is passed over; nothing that comes in raises. Neighbours: rtp/ below, io/hls_stream.py
+above.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Playlists (RFC 8216bis), for low-latency players and plain ones alike.
 
 In: a window. Out: texts, and the other way the names in a request. `suffix` is appended to every
-URI. Neighbours: window.py has the facts, drivers/hls.py serves.
+URI. Neighbours: window.py has the facts, io/hls_stream.py serves.
 """
 
 import math

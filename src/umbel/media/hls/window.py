@@ -2,7 +2,7 @@
 
 In: the segmenter's events. Out: bytes by number, and whether what a player waits for is there. A
 few segments that left the playlist stay for late readers. Neighbours: segmenter.py fills it,
-playlist.py describes it, drivers/hls.py serves it.
+playlist.py describes it, io/hls_stream.py serves it.
 """
 
 import math

@@ -3,7 +3,7 @@
 In: the platform's RTP and RTCP as it came from the network (`LiveStream` is a PacketSink).
 Out: the same packets with plain headers in one continuous space of sequence numbers, timestamps
 and SSRCs, whoever acquires the stream (it is a PacketSource), beside the keyframe cache, the
-recent packets and the clock mapping that viewers need. Neighbours: drivers/udp, webrtc, hls.
+recent packets and the clock mapping that viewers need. Neighbours: wire/udp, webrtc, hls.
 """
 
 import secrets

@@ -2,7 +2,7 @@
 
 In: WebSocket texts of whoever knows the secret. Out: answers and events. Each link is served by
 one task in order, and has a queue of its own for what goes out, so that a client that does not read
-holds up nobody. Neighbours: protocol/sessions.py understands, dispatch.py acts.
+holds up nobody. Neighbours: rpc/sessions.py understands, dispatch.py acts.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unauthenticated
-from umbel.media.protocol.sessions import Call, Delivery, Sessions
+from umbel.media.rpc.sessions import Call, Delivery, Sessions
 from umbel.media.server import web
 from umbel.media.server.dispatch import Dispatcher
 from umbel.media.server.metrics import Metrics

@@ -1,7 +1,7 @@
 """Carries out what the protocol understood: a Call in, its outcome out.
 
 The outcome is a result or an UmbelError; nothing else comes out, whatever an element does.
-Neighbours: protocol/sessions.py above the wire, registry.py and the objects below.
+Neighbours: rpc/sessions.py above the wire, registry.py and the objects below.
 """
 
 import inspect
@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from umbel.kit.errors import UmbelError
-from umbel.media.elements import SCHEMA, check
-from umbel.media.elements.schema import Signature
-from umbel.media.protocol import envelope, sessions, transaction
-from umbel.media.protocol.faults import ParamIllegal
-from umbel.media.protocol.sessions import Call, Sessions
-from umbel.media.server.objects import MediaObject
+from umbel.media.api import SCHEMA, check
+from umbel.media.api.schema import Signature
+from umbel.media.rpc import envelope, sessions, transaction
+from umbel.media.rpc.faults import ParamIllegal
+from umbel.media.rpc.sessions import Call, Sessions
+from umbel.media.server.elements.base import MediaObject
 from umbel.media.server.registry import Registry, snake
 
 log = structlog.get_logger(__name__)

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import umbel
 from umbel.media import roles
-from umbel.media.elements import MODULES, values
-from umbel.media.elements.values import StreamInfo
+from umbel.media.api import MODULES, values
+from umbel.media.api.values import StreamInfo
 from umbel.media.model import StreamRole, StreamState
-from umbel.media.server.host import Host
-from umbel.media.server.ingest import IngestEndpoint
-from umbel.media.server.objects import Emit, Json, MediaElement, MediaObject, Place
-from umbel.media.server.pipeline import MediaPipeline
+from umbel.media.server.elements.base import Emit, Json, MediaElement, MediaObject, Place
+from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
+from umbel.media.server.elements.pipeline import MediaPipeline
+from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
+from umbel.media.server.elements.transcoder import Transcoder
+from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
 from umbel.media.server.registry import Registry
-from umbel.media.server.rtp import RtpReceiver, RtpSender
-from umbel.media.server.transcoding import Transcoder
-from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
 
 _PAGE_KB = resource.getpagesize() // 1024
 _LONGEST_INTERVAL_MS = 10_000

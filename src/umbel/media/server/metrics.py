@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from umbel.media.server.elements.base import MediaElement
 from umbel.media.server.manager import viewers
-from umbel.media.server.objects import MediaElement
 from umbel.media.server.registry import Registry
 
 

@@ -23,14 +23,14 @@ from starlette.types import ASGIApp
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
 from umbel.kit.tokens import Verifier
-from umbel.media.drivers.ingest import IngestDesk
-from umbel.media.drivers.webrtc import WebRtcPort
+from umbel.media.io.ingest_desk import IngestDesk
+from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.model import StreamRole
-from umbel.media.protocol.sessions import Sessions
+from umbel.media.rpc.sessions import Sessions
 from umbel.media.server.control import Links, control_app
 from umbel.media.server.dispatch import Dispatcher
 from umbel.media.server.doors import ViewerDoor
-from umbel.media.server.host import Host
+from umbel.media.server.elements.context import Host
 from umbel.media.server.manager import ServerManager
 from umbel.media.server.metrics import Metrics
 from umbel.media.server.public import public_app

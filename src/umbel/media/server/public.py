@@ -12,13 +12,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from umbel.kit.tokens import TokenForeign, TokenMissing
-from umbel.media.drivers.webrtc import WebRtcPort
+from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.server import web
 from umbel.media.server.doors import ViewerDoor
-from umbel.media.server.ingest import IngestEndpoint
-from umbel.media.server.peers import Peers
+from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
+from umbel.media.server.elements.peers import Peers
+from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
 from umbel.media.server.registry import Registry
-from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
 from umbel.media.webrtc.reports import Answer
 
 _SDP = "application/sdp"

@@ -12,15 +12,15 @@ import structlog
 
 from umbel.kit.errors import NotFound
 from umbel.media import roles
-from umbel.media.elements import SCHEMA, check
-from umbel.media.protocol.faults import ObjectUnknown, ParamIllegal
-from umbel.media.server.host import Host
-from umbel.media.server.ingest import IngestEndpoint
-from umbel.media.server.objects import Emit, MediaElement, MediaObject, Place
-from umbel.media.server.pipeline import MediaPipeline, StreamTaken
-from umbel.media.server.rtp import RtpReceiver, RtpSender
-from umbel.media.server.transcoding import Transcoder
-from umbel.media.server.viewing import HlsEndpoint, WhepEndpoint
+from umbel.media.api import SCHEMA, check
+from umbel.media.rpc.faults import ObjectUnknown, ParamIllegal
+from umbel.media.server.elements.base import Emit, MediaElement, MediaObject, Place
+from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
+from umbel.media.server.elements.pipeline import MediaPipeline, StreamTaken
+from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
+from umbel.media.server.elements.transcoder import Transcoder
+from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
 
 log = structlog.get_logger(__name__)
 

@@ -2,7 +2,7 @@
 
 In: datagrams, time. Out: RTP with the platform's payload types and the publisher's sender reports
 to the sink; receiver reports, requests for lost packets and for key pictures in the transport's
-outbox. Neighbours: transport.py and inlet.py below, drivers/webrtc.py above.
+outbox. Neighbours: transport.py and inlet.py below, io/webrtc_port.py above.
 """
 
 import secrets

@@ -1,7 +1,7 @@
 """One WHEP viewer: a stream's packets out, its wishes (lost packets, key pictures) in.
 
 In: batches of the stream, datagrams, time. Out: protected datagrams, either returned (media) or in
-the transport's outbox (all else). Neighbours: transport.py below, drivers/webrtc.py above.
+the transport's outbox (all else). Neighbours: transport.py below, io/webrtc_port.py above.
 """
 
 import secrets

@@ -1,0 +1,117 @@
+"""The table's structured values as the model's, and back: what a stream is, on the wire.
+
+In: StreamState on the server's side, JSON on the client's. Out: the other. Tested as inverses.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+
+from umbel.kit.errors import Unavailable
+from umbel.media.api import SCHEMA, check
+from umbel.media.model import IngestState, StreamRole, StreamState, Target
+from umbel.media.rpc.faults import ParamIllegal
+
+Json = dict[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamInfo:
+    """A stream's state with the ids of the objects that carry it (`parts`: by type)."""
+
+    state: StreamState
+    pipeline: str
+    parts: Mapping[str, str]
+
+
+def targets_to_json(targets: Iterable[Target]) -> list[Json]:
+    """Destinations as Target values."""
+    return [{"address": t.address, "port": t.port} for t in targets]
+
+
+def targets_from_json(values: object) -> tuple[Target, ...]:
+    """Destinations from Target values that were checked. Raises ParamIllegal for a bad port."""
+    return tuple(_target(value) for value in _list(values))
+
+
+def info_to_json(info: StreamInfo) -> Json:
+    """A StreamInfo value."""
+    state = info.state
+    return {
+        "stream": state.stream,
+        "role": state.role.value,
+        "pipeline": info.pipeline,
+        "parts": dict(info.parts),
+        "port": state.port,
+        "hops": targets_to_json(state.hops),
+        "urls": urls_to_json(state.urls),
+        "ingest": None if state.ingest is None else asdict(state.ingest),
+        "viewers": list(state.viewers),
+        "mbpsIn": round(state.mbps_in, 6),
+        "mbpsOut": round(state.mbps_out, 6),
+        "flowing": state.flowing,
+        "rtpAnswer": state.rtp_answer,
+    }
+
+
+def urls_to_json(urls: Iterable[tuple[str, str]]) -> list[Json]:
+    """StreamUrl values."""
+    return [{"protocol": protocol, "url": url} for protocol, url in urls]
+
+
+def infos_from_json(value: object) -> list[StreamInfo]:
+    """What getStreams answered. Raises Unavailable when it is not what was agreed."""
+    try:
+        check.check_value(SCHEMA, "StreamInfo[]", value, "getStreams")
+    except ParamIllegal as error:
+        raise Unavailable(f"the media server speaks otherwise: {error.message}") from error
+    return [_info(entry) for entry in _list(value)]
+
+
+def _info(entry: Json) -> StreamInfo:
+    state = StreamState(
+        stream=str(entry["stream"]),
+        role=StreamRole(entry["role"]),
+        port=_int(entry["port"]),
+        hops=targets_from_json(entry["hops"]),
+        urls=tuple((str(u["protocol"]), str(u["url"])) for u in _list(entry["urls"])),
+        ingest=_ingest(entry.get("ingest")),
+        viewers=tuple(str(viewer) for viewer in _texts(entry["viewers"])),
+        mbps_in=_float(entry["mbpsIn"]),
+        mbps_out=_float(entry["mbpsOut"]),
+        flowing=entry["flowing"] is True,
+        rtp_answer=str(entry["rtpAnswer"]),
+    )
+    parts = entry["parts"]
+    ids = {str(k): str(v) for k, v in parts.items()} if isinstance(parts, dict) else {}
+    return StreamInfo(state=state, pipeline=str(entry["pipeline"]), parts=ids)
+
+
+def _ingest(value: object) -> IngestState | None:
+    if not isinstance(value, dict):
+        return None
+    names = ("protocol", "video", "audio", "transcoding", "error")
+    texts = {name: str(value[name]) for name in names}
+    return IngestState(**texts, width=_int(value["width"]), height=_int(value["height"]))
+
+
+def _target(value: Json) -> Target:
+    port = _int(value["port"])
+    if not 0 < port < 65536:
+        raise ParamIllegal(f"{port} is not a UDP port")
+    return Target(address=str(value["address"]), port=port)
+
+
+def _list(value: object) -> list[Json]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _texts(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _float(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

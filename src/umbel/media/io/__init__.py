@@ -1,0 +1,1 @@
+"""Sockets over the protocols: what encoders and viewers speak to."""

@@ -1,0 +1,287 @@
+"""The ports of one stream: UDP sockets here (MPEG-TS, RTP), an SRT listener in a worker.
+
+In: datagrams and SRT callers. Out: the stream's claim and its publication's input. Ports without
+keys listen to the first sender; an SRT caller's stream id is its key.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+
+from umbel.kit.clock import Clock
+from umbel.kit.errors import UmbelError, Unavailable
+from umbel.media.ingest import keys
+from umbel.media.ingest.keys import AlreadyPublishing
+from umbel.media.ingest.latch import Bar, Latch, Source
+from umbel.media.ports import Packets
+from umbel.media.rtp import packet as rtp
+from umbel.media.workers.host import Ears, Message, Worker, WorkerLost
+from umbel.media.workers.publication import Publication
+
+log = structlog.get_logger(__name__)
+
+_RECEIVE_BYTES = 2_097_152
+_MOST_REMEMBERED = 64
+_SRT_SILENCE_S = 6.0
+_SRT_TRIES = 3
+_LONGEST_BACKOFF_S = 5.0
+_TS_SYNC = 0x47
+_TS_PAYLOAD_TYPE = 33
+
+
+class NoPort(Unavailable):
+    """No port could be opened."""
+
+    code = "umbel.no_port"
+
+
+class Held(Protocol):
+    """A claim, as a port sees it."""
+
+    @property
+    def held(self) -> bool:
+        """Whether it still holds."""
+
+    def release(self) -> None:
+        """The publisher is gone."""
+
+
+class Gatekeeper(Protocol):
+    """What a port asks the desk."""
+
+    protocol: str
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+
+    def closed(self) -> UmbelError | None:
+        """Why nobody may enter now."""
+
+    def refuse(self, error: UmbelError) -> None:
+        """Tell that somebody was turned away."""
+
+    def check(self, key: str) -> None:
+        """Raises WrongStreamKey."""
+
+    def enter(self, key: str, on_revoked: Callable[[], None]) -> tuple[Held, Publication]:
+        """Become the publisher. Raises UmbelError."""
+
+
+class UdpPort(asyncio.DatagramProtocol):
+    """One UDP socket for MPEG-TS or RTP."""
+
+    def __init__(self, door: Gatekeeper, clock: Clock) -> None:
+        self._door = door
+        self._clock = clock
+        self._latch = Latch()
+        self._bar = Bar()
+        self._claim: Held | None = None
+        self._publication: Publication | None = None
+        self._refused: set[Source] = set()
+        self._transport: asyncio.DatagramTransport | None = None
+        self.number = 0
+
+    @classmethod
+    async def open(cls, address: str, wanted: int, door: Gatekeeper, clock: Clock) -> "UdpPort":
+        """Bind the wanted port, or any when it is taken. Raises NoPort."""
+        port = cls(door, clock)
+        sock = _bind(address, wanted)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+        port.number = sock.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        port._transport, _ = await loop.create_datagram_endpoint(lambda: port, sock=sock)
+        return port
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """A datagram from anybody."""
+        lane = self._lane(data)
+        if lane is None:
+            return
+        source = (addr[0], addr[1])
+        now_s = self._clock.monotonic_s()
+        if self._bar.holds(source[0], now_s):
+            return
+        if self._claim is None and not self._enter(source, lane):
+            return
+        if not self._latch.admits(source, lane, now_s):
+            self._turn_away(source, AlreadyPublishing(stream=self._door.name))
+        elif self._publication is not None:
+            self._publication.feed(data)
+
+    def look(self, now_s: float) -> None:
+        """Let a publisher go that has fallen silent."""
+        if self._claim is not None and self._latch.silent(now_s):
+            claim = self._claim
+            self._forget()
+            claim.release()
+
+    async def close(self) -> None:
+        """Close the socket."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _lane(self, data: bytes) -> int | None:
+        """Which of the publisher's sockets may have sent it; None when it is not for this port."""
+        if self._door.protocol == "mpegts" and data[:1] == bytes((_TS_SYNC,)):
+            return 0
+        if len(data) < rtp.HEADER_BYTES or data[0] >> 6 != 2:
+            return None
+        if rtp.is_rtcp(data):
+            return -1
+        kind = rtp.payload_type(data)
+        return kind if self._door.protocol == "rtp" or kind == _TS_PAYLOAD_TYPE else None
+
+    def _enter(self, source: Source, lane: int) -> bool:
+        if lane < 0:
+            return False
+        error = self._door.closed()
+        if error is not None:
+            self._turn_away(source, error)
+            return False
+        self._claim, self._publication = self._door.enter("", self._revoked)
+        self._refused.clear()
+        return True
+
+    def _turn_away(self, source: Source, error: UmbelError) -> None:
+        """Once for each sender, not for each packet."""
+        if source not in self._refused and len(self._refused) < _MOST_REMEMBERED:
+            self._refused.add(source)
+            self._door.refuse(error)
+
+    def _revoked(self) -> None:
+        # What it sends cannot be taken: do not start over with its next packet.
+        self._bar.put(self._latch.host, self._clock.monotonic_s())
+        self._forget()
+
+    def _forget(self) -> None:
+        self._claim = self._publication = None
+        self._latch.release()
+        self._refused.clear()
+
+
+class SrtPort:
+    """An SRT listener in a worker of its own, replaced on the same port when it is lost."""
+
+    def __init__(self, address: str, number: int, door: Gatekeeper, clock: Clock) -> None:
+        self._uri = f"srt://{address}:{number}?mode=listener"
+        self.number = number
+        self._door = door
+        self._clock = clock
+        self._worker: Worker | None = None
+        self._claim: Held | None = None
+        self._publication: Publication | None = None
+        self._heard_s = 0.0
+        self._keeper: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def open(cls, address: str, wanted: int, door: Gatekeeper, clock: Clock) -> "SrtPort":
+        """Listen on the wanted port, or any when it is taken. Raises NoPort."""
+        for _ in range(_SRT_TRIES):
+            # SRT binds by itself and cannot tell a port it chose: find a free one for it.
+            with _bind(address, wanted) as probe:
+                number = probe.getsockname()[1]
+            port = cls(address, number, door, clock)
+            try:
+                await port._start()
+            except WorkerLost:
+                wanted = 0
+                continue
+            port._keeper = asyncio.create_task(port._keep(), name=f"srt {number}")
+            return port
+        raise NoPort
+
+    def look(self, now_s: float) -> None:
+        """Let a caller go that is connected and silent."""
+        if self._claim is not None and now_s - self._heard_s > _SRT_SILENCE_S:
+            self._kick()
+            self._leave()
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+        if self._worker is not None:
+            await self._worker.close()
+
+    async def _start(self) -> None:
+        ears = Ears(on_packets=self._on_packets, on_message=self._on_message)
+        options = {"kind": "srt", "uri": self._uri}
+        worker = await Worker.start(options, ears, self._clock, stream=False)
+        await worker.until_ready()
+        self._worker = worker
+
+    async def _keep(self) -> None:
+        backoff_s = 0.1
+        while True:
+            if self._worker is not None:
+                await asyncio.wait({self._worker.exited})
+                await self._worker.close()
+                self._worker = None
+                self._leave()
+                log.warning("SRT listener lost", stream=self._door.name)
+            try:
+                await self._start()
+                backoff_s = 0.1
+            except WorkerLost:
+                await asyncio.sleep(backoff_s)
+                backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+
+    def _on_packets(self, batch: Packets) -> None:
+        self._heard_s = self._clock.monotonic_s()
+        if self._publication is not None:
+            for data in batch:
+                self._publication.feed(data)
+
+    def _on_message(self, message: Message) -> None:
+        if message["event"] == "caller":
+            accept = self._admit(message["stream_id"])
+            self._tell({"op": "answer", "id": message["id"], "accept": accept})
+        elif message["event"] == "gone":
+            if self._worker is not None:
+                self._worker.drain()
+            self._leave()
+
+    def _admit(self, stream_id: str) -> bool:
+        key = keys.from_srt(stream_id)
+        try:
+            self._door.check(key)
+            self._claim, self._publication = self._door.enter(key, self._revoked)
+        except UmbelError:
+            return False
+        self._heard_s = self._clock.monotonic_s()
+        return True
+
+    def _revoked(self) -> None:
+        self._claim = self._publication = None
+        self._kick()
+
+    def _kick(self) -> None:
+        self._tell({"op": "kick"})
+
+    def _tell(self, message: Message) -> None:
+        if self._worker is not None:
+            self._worker.tell(message)
+
+    def _leave(self) -> None:
+        claim, self._claim = self._claim, None
+        self._publication = None
+        if claim is not None:
+            claim.release()
+
+
+def _bind(address: str, wanted: int) -> socket.socket:
+    for number in (wanted, 0):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sock.bind((address, number))
+        except OSError:
+            sock.close()
+            continue
+        sock.setblocking(False)
+        return sock
+    raise NoPort(f"no UDP port on {address}")

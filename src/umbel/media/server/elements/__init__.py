@@ -1,0 +1,1 @@
+"""The media objects, one module a kind."""

@@ -1,0 +1,213 @@
+"""What every media object can do: ids, names, tags; and every element: connect, count.
+
+Operations of the table are methods here, named alike in snake case (`getTags` is `get_tags`).
+Arguments come checked, and object ids come as the objects. Neighbours: ../registry.py makes and
+keeps them, dispatch.py calls them.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from umbel.kit.clock import Clock
+from umbel.media.ports import PacketSink, PacketSource
+from umbel.media.rpc.faults import OperationUnsupported, TagUnknown
+from umbel.media.server.elements.flow import Count, Flow
+
+Json = dict[str, object]
+Emit = Callable[[str, str, Mapping[str, object]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a new object stands: its id, what it is made in, the clock, and where events go."""
+
+    id: str
+    parent: "MediaObject | None"
+    session: str
+    clock: Clock
+    emit: Emit
+
+
+class MediaObject:
+    """Anything with an id."""
+
+    type: ClassVar[str] = "MediaObject"
+
+    def __init__(self, place: Place) -> None:
+        self.id = place.id
+        self.parent = place.parent
+        self.session = place.session
+        self.clock = place.clock
+        self._emit = place.emit
+        self._name = place.id
+        self._created_s = place.clock.now_s()
+        self._tags: dict[str, str] = {}
+        self.children: dict[str, MediaObject] = {}
+
+    async def open(self) -> None:
+        """Get what it needs from the machine. Raises one of the five kinds of error."""
+
+    async def close(self) -> None:
+        """Give it back. Called once, after its children's."""
+
+    def emit(self, event: str, data: Mapping[str, object]) -> None:
+        """Tell whoever subscribed."""
+        tags = self.get_tags()
+        self._emit(self.id, event, {**data, "tags": tags})
+
+    def add_tag(self, key: str, value: str) -> None:
+        self._tags[key] = value
+
+    def remove_tag(self, key: str) -> None:
+        self.get_tag(key)
+        del self._tags[key]
+
+    def get_tag(self, key: str) -> str:
+        if key not in self._tags:
+            raise TagUnknown(f"no tag {key!r}")
+        return self._tags[key]
+
+    def get_tags(self) -> list[Json]:
+        return [{"key": key, "value": value} for key, value in self._tags.items()]
+
+    def get_id(self) -> str:
+        return self.id
+
+    def get_media_pipeline(self) -> str:
+        return self.root().id
+
+    def get_parent(self) -> str | None:
+        return self.parent.id if self.parent else None
+
+    def get_children(self) -> list[str]:
+        return list(self.children)
+
+    def get_creation_time(self) -> int:
+        return int(self._created_s)
+
+    def get_name(self) -> str:
+        return self._name
+
+    def set_name(self, name: str) -> None:
+        self._name = name
+
+    def root(self) -> "MediaObject":
+        """The outermost object it is part of."""
+        return self if self.parent is None else self.parent.root()
+
+
+class MediaElement(MediaObject):
+    """Something packets flow through: `sink` takes them, `source` gives them."""
+
+    type = "MediaElement"
+    sink: PacketSink | None = None
+    source: PacketSource | None = None
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self._sinks: dict[str, MediaElement] = {}
+        self._sources: dict[str, MediaElement] = {}
+        self.flow_in = Flow()
+        self.flow_out = Flow()
+
+    def count_in(self) -> Count:
+        """What came in."""
+        return Count()
+
+    def count_out(self) -> Count:
+        """What went out."""
+        return Count()
+
+    def tick(self, now_s: float) -> None:
+        """Twice a second: read the counters."""
+        self.flow_in.see(self.count_in(), now_s)
+        self.flow_out.see(self.count_out(), now_s)
+
+    def connect(
+        self,
+        sink: "MediaElement",
+        media_type: str | None = None,
+        source_media_description: str | None = None,
+        sink_media_description: str | None = None,
+    ) -> None:
+        source, target = self._pads(sink, media_type)
+        source.attach(target)
+        self._sinks[sink.id] = sink
+        sink._sources[self.id] = self
+        for medium in ("AUDIO", "VIDEO"):
+            self.emit("ElementConnected", {"sink": sink.id, "mediaType": medium})
+
+    def disconnect(
+        self,
+        sink: "MediaElement",
+        media_type: str | None = None,
+        source_media_description: str | None = None,
+        sink_media_description: str | None = None,
+    ) -> None:
+        source, target = self._pads(sink, media_type)
+        source.detach(target)
+        sink._sources.pop(self.id, None)
+        if self._sinks.pop(sink.id, None) is not None:
+            for medium in ("AUDIO", "VIDEO"):
+                self.emit("ElementDisconnected", {"sink": sink.id, "mediaType": medium})
+
+    def disconnect_all(self) -> None:
+        """Before it is gone."""
+        for sink in list(self._sinks.values()):
+            self.disconnect(sink)
+        for source in list(self._sources.values()):
+            source.disconnect(self)
+
+    def get_source_connections(
+        self, media_type: str | None = None, description: str | None = None
+    ) -> list[Json]:
+        return _connections([(source.id, self.id) for source in self._sources.values()], media_type)
+
+    def get_sink_connections(
+        self, media_type: str | None = None, description: str | None = None
+    ) -> list[Json]:
+        return _connections([(self.id, sink.id) for sink in self._sinks.values()], media_type)
+
+    def get_stats(self, media_type: str | None = None) -> dict[str, Json]:
+        count, flow = self.count_in(), self.flow_in
+        if self.sink is not None and self.source is None:
+            count, flow = self.count_out(), self.flow_out
+        stats: Json = {
+            "id": self.id,
+            "type": "element",
+            "timestampMillis": int(self.clock.now_s() * 1000),
+            "packets": count.packets,
+            "bytes": count.bytes,
+            "bitrate": int(flow.mbps() * 1e6),
+        }
+        return {self.id: stats}
+
+    def is_media_flowing_in(
+        self, media_type: str, sink_media_description: str | None = None
+    ) -> bool:
+        return self.flow_in.is_flowing(self.clock.monotonic_s())
+
+    def is_media_flowing_out(
+        self, media_type: str, source_media_description: str | None = None
+    ) -> bool:
+        return self.flow_out.is_flowing(self.clock.monotonic_s())
+
+    def is_media_transcoding(self, media_type: str, bin_name: str | None = None) -> bool:
+        return False
+
+    def _pads(
+        self, sink: "MediaElement", media_type: str | None
+    ) -> tuple[PacketSource, PacketSink]:
+        if media_type is not None:
+            raise OperationUnsupported("a stream's media stay together: name no media type")
+        if sink.root() is not self.root():
+            raise OperationUnsupported("elements of different pipelines do not meet")
+        if self.source is None or sink.sink is None:
+            raise OperationUnsupported(f"a {self.type} cannot feed a {sink.type}")
+        return self.source, sink.sink
+
+
+def _connections(pairs: list[tuple[str, str]], media_type: str | None) -> list[Json]:
+    media = ("AUDIO", "VIDEO") if media_type is None else (media_type,)
+    return [{"source": a, "sink": b, "type": medium} for a, b in pairs for medium in media]

@@ -1,0 +1,236 @@
+"""Where a provider's stream comes in, as an element: IngestEndpoint over io/ingest_desk.py.
+
+In: stream keys' digests; encoders at the desk's ports, and WHIP offers that public.py hands on.
+Out: the platform's packets, the ingest's state, events on the element and on the manager.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from umbel.kit.errors import UmbelError
+from umbel.media import roles
+from umbel.media.api import values
+from umbel.media.ingest import codecs
+from umbel.media.io.ingest_claims import Claim
+from umbel.media.io.ingest_desk import IngestDesk
+from umbel.media.model import INGEST_PORTS, IngestState, PayloadType
+from umbel.media.ports import Packets, PacketSink
+from umbel.media.rpc.faults import OperationUnsupported
+from umbel.media.rtp import h264
+from umbel.media.rtp.packet import RtpPacket, payload_type
+from umbel.media.server.elements.base import Json, MediaElement, Place
+from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.fan import Fan, Guard
+from umbel.media.server.elements.flow import Count
+from umbel.media.server.elements.peers import Peers
+from umbel.media.server.elements.pipeline import stream_of
+from umbel.media.webrtc.reports import Answer, PublishPhase, PublishState
+
+# What WebRTC publishers may send that the tree carries as it is; no video at all is fine too.
+_PASSED = frozenset({"H264", ""})
+_MOST_HELD = 256
+
+
+class IngestEndpoint(MediaElement):
+    """Takes one stream from one publisher at a time."""
+
+    type = "IngestEndpoint"
+
+    def __init__(
+        self,
+        place: Place,
+        host: Host,
+        key_hashes: Iterable[str] = (),
+        rtp_offer: str = "",
+        ports: Iterable[int] = (),
+    ) -> None:
+        super().__init__(place)
+        if host.desk is None:
+            raise OperationUnsupported("this server is no acquirer")
+        self._host = host
+        self._desk: IngestDesk = host.desk
+        self._stream = stream_of(place.parent)
+        self._key_hashes = tuple(key_hashes)
+        self._rtp_offer = rtp_offer
+        self._ports = dict(zip(INGEST_PORTS, ports, strict=False))
+        self.rtp_answer = ""
+        self._places: dict[str, str] = {}
+        self._fan = Fan()
+        self._into = Guard(self._fan, self.id)
+        self.source = self._fan
+        self.peers = Peers(host.peer_counts)
+
+    async def open(self) -> None:
+        self._host.ingest_listeners[self._stream] = self._on_event
+        await self.set_key_hashes(list(self._key_hashes))
+        await self.set_rtp_offer(self._rtp_offer)
+
+    async def close(self) -> None:
+        await self._desk.dismiss(self._stream)
+        self._host.ingest_listeners.pop(self._stream, None)
+
+    @property
+    def urls(self) -> tuple[tuple[str, str], ...]:
+        """Where encoders push, by protocol."""
+        return (*self._places.items(), ("whip", self._host.url(f"/whip/{self._stream}")))
+
+    @property
+    def state(self) -> IngestState:
+        """What comes in now."""
+        return self._desk.state(self._stream) if self._places else IngestState()
+
+    def get_urls(self) -> list[Json]:
+        return values.urls_to_json(self.urls)
+
+    def get_state(self) -> Json:
+        return asdict(self.state)
+
+    def get_key_hashes(self) -> list[str]:
+        return list(self._key_hashes)
+
+    async def set_key_hashes(self, key_hashes: list[str]) -> None:
+        self._key_hashes = tuple(key_hashes)
+        self._places = await self._desk.admit(
+            self._stream, self._key_hashes, self._into, ports=self._ports
+        )
+
+    def get_rtp_offer(self) -> str:
+        return self._rtp_offer
+
+    async def set_rtp_offer(self, rtp_offer: str) -> None:
+        if rtp_offer:
+            self.rtp_answer = await self._desk.describe_rtp(self._stream, rtp_offer)
+        self._rtp_offer = rtp_offer
+
+    def get_rtp_answer(self) -> str:
+        return self.rtp_answer
+
+    def is_media_transcoding(self, media_type: str, bin_name: str | None = None) -> bool:
+        return media_type.lower() in self.state.transcoding.lower()
+
+    def count_in(self) -> Count:
+        return Count(packets=self._fan.packets_seen, bytes=self._fan.bytes_seen)
+
+    def check_key(self, key: str) -> None:
+        """Raises WrongStreamKey."""
+        self._desk.check_key(self._stream, key)
+
+    def publish(self, offer: str, key: str) -> Answer:
+        """Answer a WHIP publisher's offer. Raises Conflict when somebody publishes already."""
+        visit = _Visit(self._host, self._desk, self._stream, self._into)
+        claim = self._desk.claim(self._stream, "whip", key=key, on_revoked=visit.revoke)
+        try:
+            answer = visit.begin(offer, claim, self.peers)
+        except BaseException:
+            claim.release()
+            raise
+        self.peers.add(answer.resource, self._stream)
+        return answer
+
+    def unpublish(self, resource: str) -> None:
+        """The WHIP publisher leaves."""
+        self._host.webrtc.delete(resource)
+
+    def _on_event(self, _what: str) -> None:
+        data: Json = {"stream": self._stream, "state": self.get_state()}
+        self.emit("IngestStateChanged", data)
+        self._emit(roles.MANAGER, "IngestStateChanged", data)
+
+
+class _Visit:
+    """One WHIP publisher, from its offer to its end. A PacketSink for what it sends.
+
+    Packets wait until it is known whether they may pass or must go through a transcoder.
+    """
+
+    def __init__(self, host: Host, desk: IngestDesk, stream: str, into: PacketSink) -> None:
+        self._host = host
+        self._desk = desk
+        self._stream = stream
+        self._into = into
+        self._target: PacketSink | None = None
+        self._held: deque[tuple[list[bytes], float]] = deque(maxlen=_MOST_HELD)
+        self._claim: Claim | None = None
+        self._peers: Peers | None = None
+        self._resource = ""
+        self._opening: asyncio.Task[None] | None = None
+
+    def begin(self, offer: str, claim: Claim, peers: Peers) -> Answer:
+        self._claim, self._peers = claim, peers
+        answer = self._host.webrtc.publish(offer, self, on_state=self._on_state)
+        self._resource = answer.resource
+        return answer
+
+    def revoke(self) -> None:
+        """The desk wants it gone."""
+        if self._peers is not None and self._resource in self._peers.resources():
+            self._host.webrtc.delete(self._resource)
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        if self._target is not None:
+            self._target.packets(batch, now_s)
+        else:
+            self._held.append((list(batch), now_s))
+
+    def _on_state(self, state: PublishState) -> None:
+        if self._claim is None or self._peers is None:
+            return
+        if state.phase is PublishPhase.ENDED:
+            self._peers.remove(self._resource)
+            self._claim.release()
+        elif self._opening is None and self._target is None:
+            self._admit(state, self._claim)
+
+    def _admit(self, state: PublishState, claim: Claim) -> None:
+        if state.video in _PASSED:
+            claim.update(video=_named(state.video, "video"), audio=_named(state.audio, "audio"))
+            self._let_through(_Measured(self._into, claim))
+        else:
+            self._opening = asyncio.create_task(self._transcode(state.video))
+
+    async def _transcode(self, codec: str) -> None:
+        try:
+            self._let_through(await self._desk.transcode(self._stream, codec, self._into))
+        except UmbelError as error:
+            if self._claim is not None:
+                self._claim.update(error=f"{error.code}: {error.message}")
+            self.revoke()
+
+    def _let_through(self, target: PacketSink) -> None:
+        self._target = target
+        while self._held:
+            batch, at_s = self._held.popleft()
+            target.packets(batch, at_s)
+
+
+class _Measured:
+    """Passes a publisher's packets on, and tells the claim how large the pictures are."""
+
+    def __init__(self, into: PacketSink, claim: Claim) -> None:
+        self._into = into
+        self._claim: Claim | None = claim
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        self._into.packets(batch, now_s)
+        if self._claim is not None:
+            for packet in batch:
+                self._measure(packet, self._claim)
+
+    def _measure(self, packet: bytes, claim: Claim) -> None:
+        if payload_type(packet) != PayloadType.H264:
+            return
+        try:
+            sps = h264.sps_in(RtpPacket.parse(packet).payload)
+            found = h264.parse_sps(sps) if sps is not None else None
+        except UmbelError:
+            found = None
+        if found is not None:
+            claim.update(width=found.width, height=found.height)
+            self._claim = None
+
+
+def _named(encoding: str, medium: str) -> str:
+    codec = codecs.in_sdp(encoding, medium)
+    return codec.name if codec is not None else ""

@@ -1,0 +1,79 @@
+"""The ends of a hop as elements: RtpReceiver and RtpSender over wire/udp.py."""
+
+from umbel.media.api import values
+from umbel.media.model import Target
+from umbel.media.server.elements.base import Json, MediaElement, Place
+from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.flow import Count
+from umbel.media.wire.udp import UdpReceiver, UdpSender
+
+
+class RtpReceiver(MediaElement):
+    """Takes a stream on a UDP port of its own."""
+
+    type = "RtpReceiver"
+
+    def __init__(self, place: Place, host: Host) -> None:
+        super().__init__(place)
+        self._address = host.address
+        self._receiver: UdpReceiver | None = None
+
+    async def open(self) -> None:
+        self.source = self._receiver = await UdpReceiver.open(self._address)
+
+    async def close(self) -> None:
+        if self._receiver is not None:
+            self._receiver.close()
+
+    @property
+    def port(self) -> int:
+        """Where it listens; 0 before it is open."""
+        return self._receiver.port if self._receiver else 0
+
+    def get_address(self) -> str:
+        return self._address
+
+    def get_port(self) -> int:
+        return self.port
+
+    def count_in(self) -> Count:
+        if self._receiver is None:
+            return Count()
+        stats = self._receiver.stats(self.clock.monotonic_s())
+        return Count(packets=stats.packets, bytes=stats.bytes)
+
+
+class RtpSender(MediaElement):
+    """Sends a stream on to the hops after."""
+
+    type = "RtpSender"
+
+    def __init__(self, place: Place, host: Host, hops: list[Json] | None = None) -> None:
+        super().__init__(place)
+        self._wanted = values.targets_from_json(hops or [])
+        self._sender = UdpSender(host.address)
+        self.sink = self._sender
+
+    async def open(self) -> None:
+        self._aim(self._wanted)
+
+    async def close(self) -> None:
+        self._sender.close()
+
+    @property
+    def hops(self) -> tuple[Target, ...]:
+        """Where to."""
+        return tuple(Target(address=address, port=port) for address, port in self._sender.hops)
+
+    def get_hops(self) -> list[Json]:
+        return values.targets_to_json(self.hops)
+
+    def set_hops(self, hops: list[Json]) -> None:
+        self._aim(values.targets_from_json(hops))
+
+    def count_out(self) -> Count:
+        stats = self._sender.stats(self.clock.monotonic_s())
+        return Count(packets=stats.packets, bytes=stats.bytes)
+
+    def _aim(self, hops: tuple[Target, ...]) -> None:
+        self._sender.set_hops([(hop.address, hop.port) for hop in hops])

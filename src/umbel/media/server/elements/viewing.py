@@ -1,0 +1,114 @@
+"""What viewers are served by, as elements: WhepEndpoint and HlsEndpoint.
+
+In: packets; offers and requests that public.py has let in, with the viewer's session. Out: answers.
+"""
+
+from collections.abc import Mapping
+
+from umbel.media.io.hls_stream import HlsResponse, HlsStream
+from umbel.media.rtp.stream import LiveStream
+from umbel.media.server.elements.base import MediaElement, Place
+from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.fan import Guard
+from umbel.media.server.elements.flow import Count
+from umbel.media.server.elements.peers import Peers
+from umbel.media.server.elements.pipeline import stream_of
+from umbel.media.webrtc.reports import Answer
+
+_HLS_VIEWER_S = 10.0
+
+
+class WhepEndpoint(MediaElement):
+    """Serves a stream by WHEP."""
+
+    type = "WhepEndpoint"
+
+    def __init__(self, place: Place, host: Host) -> None:
+        super().__init__(place)
+        self._host = host
+        self._stream = stream_of(place.parent)
+        self._live = LiveStream()
+        self.peers = Peers(host.peer_counts)
+        self.sink = Guard(self._live, self.id)
+
+    async def close(self) -> None:
+        for resource in self.peers.resources():
+            self.end(resource)
+
+    def get_url(self) -> str:
+        return self._host.url(f"/whep/{self._stream}")
+
+    def get_viewers(self) -> list[str]:
+        return list(self.viewers)
+
+    @property
+    def viewers(self) -> tuple[str, ...]:
+        """The sessions connected now, each once."""
+        return self.peers.sessions()
+
+    def watch(self, offer: str, session: str) -> Answer:
+        """Answer a viewer's offer. Raises Invalid for one that cannot be answered."""
+        resources: list[str] = []
+
+        def on_end(_reason: str) -> None:
+            for resource in resources:
+                self.peers.remove(resource)
+
+        answer = self._host.webrtc.watch(offer, self._live, session=session, on_end=on_end)
+        resources.append(answer.resource)
+        self.peers.add(answer.resource, session)
+        return answer
+
+    def end(self, resource: str) -> None:
+        """The viewer leaves."""
+        self._host.webrtc.delete(resource)
+
+    def count_out(self) -> Count:
+        return self.peers.count()
+
+
+class HlsEndpoint(MediaElement):
+    """Serves a stream by HLS. Whoever asks for anything watches for ten seconds more."""
+
+    type = "HlsEndpoint"
+
+    def __init__(self, place: Place, host: Host) -> None:
+        super().__init__(place)
+        self._host = host
+        self._stream = stream_of(place.parent)
+        self._hls = HlsStream(place.clock)
+        self._seen_s: dict[str, float] = {}
+        self._sent = Count()
+        self.sink = Guard(self._hls, self.id)
+
+    async def close(self) -> None:
+        self._hls.close()
+
+    def get_url(self) -> str:
+        return self._host.url(f"/hls/{self._stream}/index.m3u8")
+
+    def get_viewers(self) -> list[str]:
+        return list(self.viewers)
+
+    @property
+    def viewers(self) -> tuple[str, ...]:
+        """The sessions that asked for something lately."""
+        oldest_s = self.clock.monotonic_s() - _HLS_VIEWER_S
+        return tuple(name for name, seen_s in self._seen_s.items() if seen_s >= oldest_s)
+
+    async def get(self, path: str, query: Mapping[str, str], session: str) -> HlsResponse:
+        """Answer one request; may wait for a part that is not there yet."""
+        self._seen_s[session] = self.clock.monotonic_s()
+        response = await self._hls.get(path, query)
+        sent = self._sent
+        self._sent = Count(packets=sent.packets + 1, bytes=sent.bytes + len(response.body))
+        return response
+
+    def tick(self, now_s: float) -> None:
+        super().tick(now_s)
+        old = [n for n, seen_s in self._seen_s.items() if seen_s < now_s - _HLS_VIEWER_S]
+        for session in old:
+            del self._seen_s[session]
+
+    def count_out(self) -> Count:
+        return self._sent

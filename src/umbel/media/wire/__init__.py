@@ -1,0 +1,1 @@
+"""UDP datagrams, many a system call."""

@@ -1,0 +1,378 @@
+"""UDP in and out of a media server: the ends of every hop of a tree.
+
+`UdpReceiver` gives a port's datagrams to its sinks; `UdpSender` sends what it is given to its hops.
+A receiver with a sender attached is a forwarder: datagrams then stay in the receiver's ring and no
+bytes object is made. Each hop has a connected socket of its own, so that a slow or refusing one
+harms nobody else. Neighbours: datagrams.py and pump.py below, media/ports.py between.
+"""
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import structlog
+
+from umbel.kit.errors import Conflict, Invalid, Unavailable
+from umbel.media.ports import Packets, PacketSink
+from umbel.media.wire import datagrams
+from umbel.media.wire.datagrams import Ring
+from umbel.media.wire.pump import pump_of
+
+log = structlog.get_logger(__name__)
+
+_SOCKET_BUFFER_BYTES = 4 << 20
+_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
+_READS_A_WAKEUP = 4
+_RATE_WINDOW_S = 3.0
+_RATE_MARK_S = 0.5
+_RECONNECT_S = 1.0
+# Errors that concern one message; any other says that the hop takes nothing now.
+_OF_ONE_MESSAGE = frozenset({errno.EMSGSIZE, errno.ECONNREFUSED})
+
+
+class PortTaken(Conflict):
+    """Another socket has that UDP port."""
+
+    code = "umbel.port_taken"
+
+
+class AddressUnusable(Unavailable):
+    """This machine cannot use that address."""
+
+    code = "umbel.address_unusable"
+
+
+class BadHop(Invalid):
+    """A hop is an IP address and a port from 1 to 65535."""
+
+    code = "umbel.bad_hop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UdpStats:
+    """What went through since the start; `mbps` over the last seconds."""
+
+    packets: int
+    bytes: int
+    mbps: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class HopStats:
+    """What one hop got: `dropped` packets did not leave, `refused` counts the peer's refusals."""
+
+    address: str
+    port: int
+    packets: int
+    dropped: int
+    refused: int
+
+
+class _Meter:
+    """Counts packets and bytes, and knows the rate of the last seconds."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+        self.bytes = 0
+        self._marks: deque[tuple[float, int]] = deque()
+        self._next_mark_s = float("-inf")
+
+    def add(self, packets: int, size: int, now_s: float) -> None:
+        if now_s >= self._next_mark_s:
+            self._next_mark_s = now_s + _RATE_MARK_S
+            self._marks.append((now_s, self.bytes))
+            while self._marks[0][0] < now_s - _RATE_WINDOW_S:
+                self._marks.popleft()
+        self.packets += packets
+        self.bytes += size
+
+    def stats(self, now_s: float) -> UdpStats:
+        since_s, before = next(
+            ((at_s, size) for at_s, size in self._marks if at_s >= now_s - _RATE_WINDOW_S),
+            (now_s, self.bytes),
+        )
+        span_s = max(now_s - since_s, _RATE_MARK_S)
+        mbps = (self.bytes - before) * 8 / span_s / 1e6
+        return UdpStats(packets=self.packets, bytes=self.bytes, mbps=mbps)
+
+
+class _Hop:
+    """A destination: its connected socket, and what went wrong."""
+
+    def __init__(self, address: str, port: int, source: str) -> None:
+        self.address, self.port = address, port
+        self.socket = _bound(address, source, 0, receive=False)
+        self.descriptor = self.socket.fileno()
+        self.segmented = True
+        self.before = self.dropped = self.refused = 0
+        self.retry_s = float("-inf")
+
+    def connect(self, now_s: float) -> bool:
+        """Whether there is a path to it now."""
+        self.retry_s = now_s + _RECONNECT_S
+        return self.socket.connect_ex((self.address, self.port)) == 0
+
+    def resume(self, ring: Ring, result: int) -> None:
+        """Go on where a send of the ring's messages stopped. `result` is what it answered."""
+        first, refused = 0, False
+        while True:
+            if result > 0:
+                first, refused = first + result, False
+            elif -result in datagrams.NO_SEGMENTS and ring.messages[first] > 1:
+                self.segmented = False
+                self.send_singly(ring, sum(ring.messages[:first]))
+                return
+            elif -result == errno.ECONNREFUSED and not refused:
+                # The answer to an earlier packet: this one has not been tried yet.
+                self.refused, refused = self.refused + 1, True
+            elif -result in _OF_ONE_MESSAGE:
+                self.dropped += ring.messages[first]
+                first, refused = first + 1, False
+            else:
+                self.dropped += sum(ring.messages[first:])
+                return
+            if first >= len(ring.messages):
+                return
+            result = ring.send(self.descriptor, first)
+
+    def send_singly(self, ring: Ring, first: int) -> None:
+        """Send the ring's datagrams from `first` on where the path cannot cut segments."""
+        for data in ring.datagrams()[first:]:
+            try:
+                self.socket.send(data)
+            except OSError:
+                self.dropped += 1
+
+    def stats(self, sent: int) -> HopStats:
+        return HopStats(
+            address=self.address,
+            port=self.port,
+            packets=sent - self.before - self.dropped,
+            dropped=self.dropped,
+            refused=self.refused,
+        )
+
+
+class _Rings(threading.local):
+    """One ring for what came in and one for what was given as bytes, shared by all of a thread:
+    each is used up before the next socket's turn."""
+
+    def __init__(self) -> None:
+        self.received = Ring()
+        self.filled = Ring()
+
+
+_rings = _Rings()
+
+
+class UdpSender:
+    """A PacketSink that sends every packet to every hop, from a port of its own per hop."""
+
+    def __init__(self, source: str = "") -> None:
+        """`source` is the address to send from; empty: the kernel's choice."""
+        self._source = source
+        self._hops: dict[tuple[str, int], _Hop] = {}
+        self._up: tuple[_Hop, ...] = ()
+        self._down: tuple[_Hop, ...] = ()
+        self._meter = _Meter()
+        self._offered = 0
+
+    @property
+    def hops(self) -> tuple[tuple[str, int], ...]:
+        """The destinations now."""
+        return tuple(self._hops)
+
+    def set_hops(self, hops: Iterable[tuple[str, int]]) -> None:
+        """From the next packet on, send to exactly these. Raises BadHop, and then changes nothing.
+
+        A hop that stays keeps its socket and its counts.
+        """
+        wanted = dict.fromkeys(_checked(hops))
+        new = self._made(wanted.keys() - self._hops.keys())
+        gone = [hop for key, hop in self._hops.items() if key not in wanted]
+        kept = {key: new.get(key) or self._hops[key] for key in wanted}
+        was_up = set(self._up)
+        self._hops = kept
+        self._up = tuple(hop for hop in kept.values() if hop in was_up or hop.connect(0.0))
+        self._down = tuple(hop for hop in kept.values() if hop not in self._up)
+        for hop in gone:
+            hop.socket.close()
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        """Send copies. Empty packets and those above 65000 bytes are left out."""
+        if not self._hops:
+            return
+        ring = _rings.filled
+        good = [data for data in batch if 0 < len(data) <= datagrams.MOST_BYTES]
+        while good:
+            del good[: ring.fill(good)]
+            self._send(ring, now_s)
+
+    def forward(self, ring: Ring, now_s: float) -> None:
+        """Send what is in a receiver's ring, without copying it."""
+        if not self._hops:
+            return
+        if 0 in ring.lengths:
+            self.packets(ring.datagrams(), now_s)
+        else:
+            self._send(ring, now_s)
+
+    def stats(self, now_s: float) -> UdpStats:
+        """What left, over all hops together."""
+        return self._meter.stats(now_s)
+
+    def hop_stats(self) -> list[HopStats]:
+        """What each hop got."""
+        return [hop.stats(self._offered) for hop in self._hops.values()]
+
+    def close(self) -> None:
+        """Send to nobody any more, and give the sockets back."""
+        self.set_hops(())
+
+    def _made(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], _Hop]:
+        made: dict[tuple[str, int], _Hop] = {}
+        try:
+            for address, port in keys:
+                made[address, port] = _Hop(address, port, self._source)
+                made[address, port].before = self._offered
+        except OSError as error:
+            for hop in made.values():
+                hop.socket.close()
+            raise AddressUnusable(f"cannot send from {self._source}: {error.strerror}") from error
+        return made
+
+    def _send(self, ring: Ring, now_s: float) -> None:
+        if self._down:
+            self._reconnect(now_s)
+        self._offered += ring.count
+        ring.arrange()
+        messages, lost = len(ring.messages), 0
+        for hop in self._up:
+            result = ring.send(hop.descriptor, 0) if hop.segmented else 0
+            if result != messages:
+                before = hop.dropped
+                if hop.segmented:
+                    hop.resume(ring, result)
+                else:
+                    hop.send_singly(ring, 0)
+                lost += hop.dropped - before
+        for hop in self._down:
+            hop.dropped += ring.count
+        sent = ring.count * len(self._up) - lost
+        self._meter.add(sent, ring.total * sent // ring.count, now_s)
+
+    def _reconnect(self, now_s: float) -> None:
+        back = {hop for hop in self._down if hop.retry_s <= now_s and hop.connect(now_s)}
+        if back:
+            self._up += tuple(back)
+            self._down = tuple(hop for hop in self._down if hop not in back)
+
+
+class UdpReceiver:
+    """A PacketSource: one bound port. Sinks are called in the order they were attached."""
+
+    def __init__(self, bound: socket.socket) -> None:
+        """Use `open`."""
+        self.address, self.port = bound.getsockname()[:2]
+        self._socket = bound
+        self._descriptor = bound.fileno()
+        self._senders: tuple[UdpSender, ...] = ()
+        self._sinks: tuple[PacketSink, ...] = ()
+        self._meter = _Meter()
+        self._pump = pump_of(asyncio.get_running_loop())
+        self._pump.add(self._descriptor, self._read)
+
+    @classmethod
+    async def open(cls, address: str, port: int = 0) -> "UdpReceiver":
+        """Bind `address`:`port` (0: any free one) and read. Raises PortTaken, AddressUnusable."""
+        try:
+            bound = _bound(address, address, port, receive=True)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortTaken(f"UDP port {port} of {address} is taken") from error
+            raise AddressUnusable(f"cannot listen on {address}: {error.strerror}") from error
+        datagrams.join_incoming(bound)
+        return cls(bound)
+
+    def attach(self, sink: PacketSink) -> None:
+        """Give packets to the sink too. A UdpSender gets them without a copy."""
+        if isinstance(sink, UdpSender):
+            self._senders = (*(s for s in self._senders if s is not sink), sink)
+        else:
+            self._sinks = (*(s for s in self._sinks if s is not sink), sink)
+
+    def detach(self, sink: PacketSink) -> None:
+        """No more packets to the sink."""
+        self._senders = tuple(s for s in self._senders if s is not sink)
+        self._sinks = tuple(s for s in self._sinks if s is not sink)
+
+    def stats(self, now_s: float) -> UdpStats:
+        """What came in."""
+        return self._meter.stats(now_s)
+
+    def close(self) -> None:
+        """Stop reading and give the port back. Closing twice is closing once."""
+        if self._descriptor >= 0:
+            self._pump.remove(self._descriptor)
+            self._socket.close()
+            self._descriptor = -1
+
+    def _read(self, now_s: float) -> None:
+        ring = _rings.received
+        for _ in range(_READS_A_WAKEUP):
+            slots = ring.receive(self._descriptor)
+            if slots <= 0:
+                break
+            self._meter.add(ring.count, ring.total, now_s)
+            self._give(ring, now_s)
+            # A sink may have closed this receiver.
+            if slots < datagrams.SLOTS or self._descriptor < 0:
+                break
+
+    def _give(self, ring: Ring, now_s: float) -> None:
+        for sender in self._senders:
+            sender.forward(ring, now_s)
+        if not self._sinks:
+            return
+        batch = ring.datagrams()
+        for sink in self._sinks:
+            try:
+                sink.packets(batch, now_s)
+            except Exception:
+                log.exception("a sink failed", port=self.port, sink=type(sink).__name__)
+
+
+def _bound(peer: str, address: str, port: int, *, receive: bool) -> socket.socket:
+    """A socket of the peer's family, at an address (empty: any). Raises OSError, closed."""
+    made = socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET, socket.SOCK_DGRAM)
+    plain, forced = (
+        (socket.SO_RCVBUF, _SO_RCVBUFFORCE) if receive else (socket.SO_SNDBUF, _SO_SNDBUFFORCE)
+    )
+    try:
+        made.setblocking(False)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, forced, _SOCKET_BUFFER_BYTES)
+        except PermissionError:
+            made.setsockopt(socket.SOL_SOCKET, plain, _SOCKET_BUFFER_BYTES)
+        if address:
+            made.bind((address, port))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _checked(hops: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    for address, port in hops:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            raise BadHop(f"not an IP address: {address}") from error
+        if not 0 < port < 65536:
+            raise BadHop(f"not a port: {port}")
+        yield address, port

@@ -1,0 +1,1 @@
+"""GStreamer outside: worker processes, and what is told to them."""

@@ -1,0 +1,285 @@
+"""The media server's side of a worker process: starts it, feeds it, hears it, ends it.
+
+In: media bytes for it. Out: packets and control messages by callbacks on the event loop. The
+server never imports `gi`; whatever happens in there, only this worker is lost.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from umbel.kit.clock import Clock
+from umbel.kit.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+_MODULE = "umbel.media.workers.inside.main"
+_READ_BYTES = 65_536
+_MOST_BATCH = 64
+_BUFFER_BYTES = 1_048_576
+_START_S = 20.0
+_PING_S = 2.0
+_HUNG_S = 8.0
+_BARREN_S = 30.0
+_BARREN_BYTES = 1_000_000
+Message = dict[str, Any]
+
+
+class WorkerLost(Unavailable):
+    """The media worker ended or does not answer."""
+
+    code = "umbel.worker_lost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ears:
+    """Who hears the worker. `on_message` gets all but what the worker's own upkeep needs."""
+
+    on_packets: Callable[[Sequence[bytes]], None]
+    on_message: Callable[[Message], None]
+
+
+class Worker:
+    """One process. `exited` is done when it is gone, for whatever reason."""
+
+    def __init__(
+        self,
+        process: Process,
+        sockets: tuple["Entry", socket.socket],
+        ears: Ears,
+        clock: Clock,
+    ) -> None:
+        self._process = process
+        self._entry, self._exit = sockets
+        self._ears = ears
+        self._pong = False
+        self._gave = False
+        self._closing = False
+        self._taken_bytes = 0
+        self._idle_since_bytes = 0
+        self._gave_s = clock.monotonic_s()
+        self.ready = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._exit, self._read)
+        self.exited = loop.create_task(self._attend(), name=f"worker {process.pid}")
+        self._watching = loop.create_task(self._watch(clock), name=f"watch {process.pid}")
+
+    @property
+    def pid(self) -> int:
+        """The process' id."""
+        return self._process.pid
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What the worker has not taken yet, beyond the kernel's buffer."""
+        return self._entry.waiting_bytes
+
+    @classmethod
+    async def start(
+        cls, options: Mapping[str, Any], ears: Ears, clock: Clock, *, stream: bool
+    ) -> "Worker":
+        """Start a process with these `start` options. `stream`: its input is a stream of bytes,
+        otherwise datagrams. Raises WorkerLost."""
+        kind = socket.SOCK_STREAM if stream else socket.SOCK_SEQPACKET
+        entry, entry_there = socket.socketpair(socket.AF_UNIX, kind)
+        exit_, exit_there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            for end in (entry, exit_there):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+            exit_.setblocking(False)
+            process = await _spawn(entry_there, exit_there)
+        except OSError as error:
+            entry.close()
+            exit_.close()
+            raise WorkerLost(f"the worker does not start: {error}") from error
+        finally:
+            entry_there.close()
+            exit_there.close()
+        worker = cls(process, (await Entry.open(entry, stream=stream), exit_), ears, clock)
+        worker.tell({"op": "start", **options})
+        return worker
+
+    async def until_ready(self) -> None:
+        """Wait until it works. Raises WorkerLost."""
+        waiting = asyncio.ensure_future(self.ready.wait())
+        try:
+            await asyncio.wait(
+                {waiting, self.exited}, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            waiting.cancel()
+        if not self.ready.is_set():
+            await self.close()
+            raise WorkerLost
+
+    def feed(self, data: bytes) -> None:
+        """Give it input. A datagram that finds no room is lost, as on any wire."""
+        self._entry.write(data)
+
+    async def pour(self, datagrams: Sequence[bytes]) -> None:
+        """Give it datagrams as fast as it takes them; returns early when it is gone."""
+        try:
+            for data in datagrams:
+                await self._entry.put(data)
+        except OSError:
+            log.info("worker gone while it was fed", pid=self.pid)
+
+    def tell(self, message: Message) -> None:
+        """Send a control message."""
+        if self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    def finish(self) -> None:
+        """No more input: it gives out what is inside and ends by itself."""
+        self._entry.close()
+
+    def drain(self) -> None:
+        """Hand over the packets that are here already."""
+        while self._read():
+            pass
+
+    async def close(self) -> None:
+        """End it now."""
+        self._closing = True
+        if self._process.returncode is None and not self.exited.done():
+            self._process.kill()
+        await asyncio.wait({self.exited, self._watching})
+
+    async def _watch(self, clock: Clock) -> None:
+        """Ping until it is gone; a worker that answers or produces nothing is killed."""
+        heard_s = self._gave_s = clock.monotonic_s()
+        while not self.exited.done():
+            self._pong = self._gave = False
+            self.tell({"op": "ping"})
+            await asyncio.wait({self.exited}, timeout=_PING_S)
+            now_s = clock.monotonic_s()
+            heard_s = now_s if self._pong else heard_s
+            if self._gave:
+                self._gave_s, self._idle_since_bytes = now_s, self._taken_bytes
+            idle_bytes = self._taken_bytes - self._idle_since_bytes
+            stuck = now_s - self._gave_s > _BARREN_S and idle_bytes > _BARREN_BYTES
+            if (stuck or now_s - heard_s > _HUNG_S) and not self.exited.done():
+                log.warning("worker hangs", pid=self.pid, stuck=stuck)
+                self._process.kill()
+                return
+
+    async def _attend(self) -> None:
+        """Hear the control channel to its end, then collect what is left."""
+        assert self._process.stdout is not None
+        try:
+            async for line in self._process.stdout:
+                self._hear(line)
+        except ValueError:
+            log.warning("worker talks nonsense", pid=self.pid)
+            self._process.kill()
+        code = await self._process.wait()
+        asyncio.get_running_loop().remove_reader(self._exit)
+        self.drain()
+        self._entry.close()
+        self._exit.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        if code and not self._closing:
+            log.warning("worker ended", pid=self.pid, code=code)
+
+    def _hear(self, line: bytes) -> None:
+        message = json.loads(line)
+        if message["event"] == "pong":
+            self._pong = True
+            self._taken_bytes = message["taken"]
+        elif message["event"] == "ready":
+            self.ready.set()
+        else:
+            self._ears.on_message(message)
+
+    def _read(self) -> bool:
+        """Take a batch of packets; whether there were any."""
+        batch: list[bytes] = []
+        ended = False
+        try:
+            while len(batch) < _MOST_BATCH and not ended:
+                packet = self._exit.recv(_READ_BYTES)
+                ended = not packet
+                if packet:
+                    batch.append(packet)
+        except BlockingIOError:
+            pass
+        except OSError:
+            ended = True
+        if ended:
+            # End of file stays readable: stop looking, the control channel says the rest.
+            asyncio.get_running_loop().remove_reader(self._exit)
+        if batch:
+            self._gave = True
+            self._ears.on_packets(batch)
+        return bool(batch)
+
+
+class Entry:
+    """The worker's input: a stream with a buffer here, or datagrams that are sent or lost."""
+
+    def __init__(self, sock: socket.socket | None, writer: asyncio.StreamWriter | None) -> None:
+        self._sock = sock
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, sock: socket.socket, *, stream: bool) -> "Entry":
+        """Take the socket over."""
+        if not stream:
+            sock.setblocking(False)
+            return cls(sock, None)
+        _, writer = await asyncio.open_unix_connection(sock=sock)
+        return cls(None, writer)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What is buffered here."""
+        return self._writer.transport.get_write_buffer_size() if self._writer else 0
+
+    def write(self, data: bytes) -> None:
+        """Send it."""
+        if self._writer is not None:
+            if not self._writer.is_closing():
+                self._writer.write(data)
+        elif self._sock is not None:
+            try:
+                self._sock.send(data)
+            except OSError:
+                pass
+
+    async def put(self, data: bytes) -> None:
+        """Send a datagram when there is room for it. Raises OSError when nobody will take it."""
+        if self._sock is not None:
+            await asyncio.get_running_loop().sock_sendall(self._sock, data)
+
+    def close(self) -> None:
+        """End of input, after what is buffered."""
+        if self._writer is not None:
+            self._writer.close()
+        elif self._sock is not None:
+            self._sock.close()
+
+
+async def _spawn(entry: socket.socket, exit_: socket.socket) -> Process:
+    fds = (entry.fileno(), exit_.fileno())
+    # The control channel's secret is none of a worker's business.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("UMBEL_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        _MODULE,
+        *("--input", str(fds[0]), "--output", str(fds[1]), "--parent", str(os.getpid())),
+        stdin=PIPE,
+        stdout=PIPE,
+        pass_fds=fds,
+        env=env,
+        start_new_session=True,
+    )

@@ -1,0 +1,193 @@
+"""A worker process: `python -m umbel.media.workers.inside.main --input FD --output FD`.
+
+In: JSON lines on stdin (the first is `start`), media on the input socket. Out: JSON lines on
+stdout, packets on the output socket, problems on stderr. Ends with its input or its parent.
+"""
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from umbel.kit.clock import SystemClock
+from umbel.kit.errors import UmbelError
+from umbel.media.ingest.packer import AudioPacker, VideoPacker
+from umbel.media.ingest.sdp import RtpFormat
+from umbel.media.workers.inside import gstreamer
+from umbel.media.workers.inside.gstreamer import Sample
+from umbel.media.workers.inside.sources import (
+    FlvSource,
+    RtpSource,
+    Source,
+    SrtListener,
+    TsSource,
+)
+from umbel.media.workers.inside.tracks import AudioTrack, Intake, VideoTrack
+
+_READ_BYTES = 262_144
+_ANSWER_S = 2.0
+_DIE_WITH_PARENT = 1  # prctl(PR_SET_PDEATHSIG)
+Message = dict[str, Any]
+
+
+class Worker:
+    """Joins the control channel, a source and the tracks."""
+
+    def __init__(self, control: int, entry: socket.socket, exit_: socket.socket) -> None:
+        self._control = control
+        self._entry = entry
+        self._exit = exit_
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._srt: SrtListener | None = None
+        self._answers: dict[int, tuple[threading.Event, list[bool]]] = {}
+        self._asked = 0
+
+    def run(self) -> NoReturn:
+        """Obey the control channel until it closes."""
+        for line in sys.stdin.buffer:
+            message = json.loads(line)
+            self._obey(message)
+        end(0)
+
+    def _obey(self, message: Message) -> None:
+        kind = message["op"]
+        if kind == "start":
+            self._guarded(self._start)(message)
+        elif kind == "ping":
+            self._tell({"event": "pong", "taken": self._taken})
+        elif kind == "answer":
+            event, verdict = self._answers.pop(message["id"])
+            verdict.append(bool(message["accept"]))
+            event.set()
+        elif kind == "kick" and self._srt is not None:
+            self._srt.kick()
+
+    def _start(self, message: Message) -> None:
+        gstreamer.start()
+        if message["kind"] == "srt":
+            self._srt = SrtListener(message["uri"], self._ask, self)
+        else:
+            source, intake = self._source(message)
+            reader = threading.Thread(
+                target=self._guarded(lambda: self._read(source, intake)), daemon=True
+            )
+            reader.start()
+        self._tell({"event": "ready"})
+
+    def _source(self, message: Message) -> tuple[Source, Intake]:
+        video, audio = message["video"], message["audio"]
+        intake = Intake(
+            VideoTrack(
+                VideoPacker(**video), self._send, self.fail, height=message.get("height", 0)
+            ),
+            AudioTrack(AudioPacker(**audio), self._send, self.fail),
+            SystemClock(),
+            lambda state: self._tell({"event": "media", **state}),
+        )
+        if message["kind"] == "flv":
+            return FlvSource(intake), intake
+        if message["kind"] == "ts":
+            return TsSource(intake, self.fail, self.refuse), intake
+        formats = {item["medium"]: RtpFormat(**item) for item in message["formats"]}
+        return RtpSource(intake, formats, SystemClock(), self.fail), intake
+
+    def _read(self, source: Source, intake: Intake) -> None:
+        while data := self._entry.recv(_READ_BYTES):
+            self._taken += len(data)
+            source.feed(data)
+        source.finish()
+        intake.finish()
+        self._tell({"event": "end"})
+        end(0)
+
+    def _guarded(self, action: Callable[..., None]) -> Callable[..., None]:
+        def run(*arguments: Any) -> None:
+            try:
+                action(*arguments)
+            except UmbelError as error:
+                self.refuse(error)
+            except Exception:  # noqa: BLE001 -- a worker that cannot go on says so and ends
+                self.fail(traceback.format_exc())
+
+        return run
+
+    def _send(self, packets: Sequence[bytes]) -> None:
+        try:
+            for packet in packets:
+                self._exit.send(packet)
+        except OSError:
+            end(1)  # the media server is gone or has dropped this worker
+
+    def _tell(self, message: Message) -> None:
+        line = json.dumps(message).encode() + b"\n"
+        with self._lock:
+            os.write(self._control, line)
+
+    def _ask(self, stream_id: str) -> bool:
+        with self._lock:
+            self._asked += 1
+            number = self._asked
+        event, verdict = threading.Event(), list[bool]()
+        self._answers[number] = (event, verdict)
+        self._tell({"event": "caller", "id": number, "stream_id": stream_id})
+        event.wait(_ANSWER_S)
+        return bool(verdict and verdict[0])
+
+    def on_sample(self, sample: Sample) -> None:
+        """SRT: bytes of the caller."""
+        self._send([sample.data])
+
+    def on_gone(self) -> None:
+        """SRT: the caller left."""
+        self._tell({"event": "gone"})
+
+    def on_problem(self, message: str) -> None:
+        """SRT: the port is broken."""
+        self.fail(message)
+
+    def refuse(self, error: UmbelError) -> None:
+        """The input cannot be taken, and never will."""
+        self._tell({"event": "refused", "code": error.code, "message": error.message})
+        end(0)
+
+    def fail(self, message: str) -> None:
+        """Something broke; another worker may do better."""
+        sys.stderr.write(f"ingest worker: {message}\n")
+        self._tell({"event": "failed", "message": message.strip().splitlines()[-1]})
+        end(1)
+
+
+def end(code: int) -> NoReturn:
+    """Leave at once: GStreamer's threads are not waited for."""
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def main() -> None:
+    """Set the process up and run."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--input", type=int, required=True)
+    parser.add_argument("--output", type=int, required=True)
+    parser.add_argument("--parent", type=int, required=True)
+    arguments = parser.parse_args()
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    if os.getppid() != arguments.parent:
+        end(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Libraries may print: keep stdout for our lines alone.
+    control = os.dup(1)
+    os.dup2(2, 1)
+    entry, exit_ = (socket.socket(fileno=fd) for fd in (arguments.input, arguments.output))
+    Worker(control, entry, exit_).run()
+
+
+if __name__ == "__main__":
+    main()

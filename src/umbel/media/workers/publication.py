@@ -1,0 +1,204 @@
+"""One publication: what one encoder sends from its start to its end, whatever its workers do.
+
+In: FLV tags or datagrams. Out: the platform's RTP with sender reports, and what the media are. A
+worker that dies is replaced; the new one's media have new SSRCs, as after any restart.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from umbel.kit.clock import Clock
+from umbel.kit.errors import Unavailable
+from umbel.media.ingest import flv
+from umbel.media.ingest.flv import Part, Tag, Valve
+from umbel.media.ingest.reports import Medium, SenderReports
+from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
+from umbel.media.ports import Packets
+from umbel.media.workers.host import Ears, Message, Worker
+
+log = structlog.get_logger(__name__)
+
+_MOST_FAILURES = 3
+_FORGIVEN_S = 100.0
+_DRAIN_S = 3.0
+_MOST_EARLY_BYTES = 8_000_000
+
+
+class IngestFailed(Unavailable):
+    """The stream could not be processed."""
+
+    code = "umbel.ingest_failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listener:
+    """Who hears a publication, on the event loop. `on_end` once, with a reason when it failed:
+    `(code, message)`."""
+
+    on_packets: Callable[[Packets], None]
+    on_media: Callable[[Mapping[str, Any]], None]
+    on_trouble: Callable[[str], None]
+    on_end: Callable[[tuple[str, str] | None], None]
+
+
+class Publication:
+    """`options` is the worker's `start` message: `kind` flv, ts or rtp, and what belongs to it."""
+
+    def __init__(self, options: Mapping[str, Any], listener: Listener, clock: Clock) -> None:
+        self._options = options
+        self._listener = listener
+        self._clock = clock
+        self._stream = options["kind"] == "flv"
+        self._worker: Worker | None = None
+        self._reports = SenderReports(())
+        self._early: list[bytes] = []
+        self._early_bytes = 0
+        self._configurations: dict[int, Tag] = {}
+        self._valve = Valve()
+        self._reason: tuple[str, str] | None = None
+        self._finishing = False
+        self._failures: list[float] = []
+        self._task = asyncio.create_task(self._run(), name="publication")
+
+    @property
+    def worker_pid(self) -> int:
+        """The current worker's process id, 0 between workers."""
+        return self._worker.pid if self._worker else 0
+
+    @property
+    def dropped(self) -> int:
+        """Tags dropped because the worker did not keep up."""
+        return self._valve.dropped
+
+    def feed(self, data: bytes) -> None:
+        """A datagram."""
+        if self._worker is not None:
+            self._worker.feed(data)
+        elif self._early_bytes < _MOST_EARLY_BYTES:
+            self._early.append(data)
+            self._early_bytes += len(data)
+
+    def feed_tag(self, tag: Tag) -> None:
+        """An FLV tag. Raises MalformedFlv."""
+        if tag.kind == flv.SCRIPT:
+            return
+        video = tag.kind == flv.VIDEO
+        media = flv.read_video(tag.payload) if video else flv.read_audio(tag.payload)
+        if media.part is Part.CONFIG:
+            self._configurations[tag.kind] = tag
+        waiting_bytes = self._worker.waiting_bytes if self._worker else self._early_bytes
+        if self._valve.admits(tag, waiting_bytes):
+            self.feed(tag.build())
+
+    def finish(self) -> None:
+        """The encoder stopped: what is inside still comes out."""
+        self._finishing = True
+        if self._worker is not None:
+            self._worker.finish()
+
+    async def drained(self) -> None:
+        """Wait for the end after `finish`, for a few seconds at most."""
+        await asyncio.wait({self._task}, timeout=_DRAIN_S)
+        await self.close()
+
+    async def close(self) -> None:
+        """End now."""
+        self._finishing = True
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                await self._once()
+                if self._finishing or self._reason is not None:
+                    break
+                self._note_failure()
+        except Unavailable as error:
+            self._reason = (error.code, error.message)
+        finally:
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                await worker.close()
+        self._listener.on_end(self._reason)
+
+    async def _once(self) -> None:
+        """One worker's life."""
+        media = _new_media()
+        self._reports = SenderReports(tuple(media.values()))
+        self._valve = Valve()
+        sources = {
+            name: {"ssrc": medium.ssrc, "offset": medium.offset} for name, medium in media.items()
+        }
+        ears = Ears(on_packets=self._on_packets, on_message=self._on_message)
+        options = {**self._options, **sources}
+        worker = await Worker.start(options, ears, self._clock, stream=self._stream)
+        try:
+            await self._hand_over(worker)
+            await asyncio.wait({worker.exited})
+        finally:
+            self._worker = None
+            await worker.close()
+
+    async def _hand_over(self, worker: Worker) -> None:
+        """What came while there was no worker, behind what a new one must know.
+
+        A starting worker reads nothing, and a second of datagrams may be more than the kernel
+        keeps for it.
+        """
+        while self._early and not self._stream and not worker.exited.done():
+            early = self._take_early()
+            await worker.pour(early)
+        if self._stream:
+            worker.feed(flv.HEADER)
+            for tag in self._configurations.values():
+                worker.feed(tag.build())
+        for data in self._take_early():
+            worker.feed(data)
+        self._worker = worker
+        if self._finishing:
+            worker.finish()
+
+    def _take_early(self) -> list[bytes]:
+        early, self._early, self._early_bytes = self._early, [], 0
+        return early
+
+    def _note_failure(self) -> None:
+        now_s = self._clock.monotonic_s()
+        self._failures = [at_s for at_s in self._failures if now_s - at_s < _FORGIVEN_S]
+        self._failures.append(now_s)
+        if len(self._failures) >= _MOST_FAILURES:
+            raise IngestFailed("the media worker failed again and again")
+        self._listener.on_trouble("the media worker was lost and is replaced")
+
+    def _on_packets(self, batch: Sequence[bytes]) -> None:
+        packets = self._reports.interleave(batch, self._clock.now_s())
+        if packets:
+            self._listener.on_packets(packets)
+
+    def _on_message(self, message: Message) -> None:
+        if message["event"] == "media":
+            self._listener.on_media({k: v for k, v in message.items() if k != "event"})
+        elif message["event"] == "refused":
+            self._reason = (message["code"], message["message"])
+        elif message["event"] == "failed":
+            log.warning("worker failed", reason=message["message"])
+
+
+def _new_media() -> dict[str, Medium]:
+    return {
+        "video": _medium(VIDEO_CLOCK_HZ),
+        "audio": _medium(AUDIO_CLOCK_HZ),
+    }
+
+
+def _medium(clock_hz: int) -> Medium:
+    return Medium(
+        ssrc=1 + secrets.randbelow(0xFFFFFFFE), clock_hz=clock_hz, offset=secrets.randbits(32)
+    )

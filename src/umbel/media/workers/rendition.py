@@ -1,0 +1,117 @@
+"""A rendition made of another stream: a publication whose encoder is the platform itself.
+
+In: a stream's packets as a hop sends them. Out: the platform's RTP with SSRCs and sender reports of
+its own. The worker starts with the source, is replaced by Publication when it dies, and by a new
+publication when the source begins anew. Neighbours: ingest/succession.py, elements/transcoder.py.
+"""
+
+import asyncio
+from dataclasses import asdict
+
+import structlog
+
+from umbel.kit.clock import Clock
+from umbel.media.ingest.sdp import RtpFormat
+from umbel.media.ingest.succession import Succession
+from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
+from umbel.media.ports import Packets, PacketSink
+from umbel.media.workers.publication import Listener, Publication
+
+log = structlog.get_logger(__name__)
+
+_REST_S = 5.0
+_FORMATS = (
+    RtpFormat(
+        medium="video",
+        payload_type=PayloadType.H264,
+        encoding="H264",
+        clock_hz=VIDEO_CLOCK_HZ,
+        channels=1,
+        codec="H.264",
+    ),
+    RtpFormat(
+        medium="audio",
+        payload_type=PayloadType.OPUS,
+        encoding="OPUS",
+        clock_hz=AUDIO_CLOCK_HZ,
+        channels=2,
+        codec="Opus",
+    ),
+)
+
+
+class Transcoding:
+    """A PacketSink. Pictures come out at `sink`, at most `height` pixels high."""
+
+    def __init__(self, stream: str, height: int, sink: PacketSink, clock: Clock) -> None:
+        self._stream = stream
+        self._sink = sink
+        self._clock = clock
+        self._succession = Succession()
+        self._publication: Publication | None = None
+        self._resume_s = float("inf")
+        self._ending: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.height = height
+
+    @property
+    def worker_pid(self) -> int:
+        """The worker's process id; 0 while nothing came yet, and between workers."""
+        return self._publication.worker_pid if self._publication else 0
+
+    def packets(self, batch: Packets, now_s: float) -> None:
+        for data in batch:
+            turn = self._succession.take(data, now_s)
+            if turn.anew or now_s >= self._resume_s:
+                self._begin()
+            if self._publication is not None:
+                for packet in turn.packets:
+                    self._publication.feed(packet)
+
+    def set_height(self, height: int) -> None:
+        """Go on with this height. What comes out then has new SSRCs."""
+        changed, self.height = height != self.height, height
+        if changed and self._publication is not None:
+            self._begin()
+
+    async def close(self) -> None:
+        """End the worker. Nothing comes out any more."""
+        self._closed = True
+        self._leave()
+        if self._ending:
+            await asyncio.wait(self._ending)
+
+    def _begin(self) -> None:
+        """A new publication for what comes from now on."""
+        self._leave()
+        if self._closed:
+            return
+
+        def forward(packets: Packets) -> None:
+            # A worker that is being ended may still have given something.
+            if self._publication is publication:
+                self._sink.packets(packets, self._clock.monotonic_s())
+
+        def ended(reason: tuple[str, str] | None) -> None:
+            if self._publication is publication:
+                log.warning("transcoding rests", stream=self._stream, reason=reason)
+                self._publication, self._resume_s = None, self._clock.monotonic_s() + _REST_S
+
+        listener = Listener(
+            on_packets=forward,
+            on_media=lambda _media: None,
+            on_trouble=lambda what: log.warning(what, stream=self._stream),
+            on_end=ended,
+        )
+        formats = [asdict(item) for item in _FORMATS]
+        options = {"kind": "rtp", "formats": formats, "height": self.height}
+        log.info("transcoding starts", stream=self._stream, height=self.height)
+        publication = self._publication = Publication(options, listener, self._clock)
+
+    def _leave(self) -> None:
+        publication, self._publication = self._publication, None
+        self._resume_s = float("inf")
+        if publication is not None:
+            task = asyncio.create_task(publication.close(), name="end of transcoding")
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
