@@ -27,7 +27,7 @@ from support.waiting import until  # noqa: E402
 from umbel.bootstrap import Drivers, System, assemble  # noqa: E402
 from umbel.catalogue.model import EventDraft, EventState  # noqa: E402
 from umbel.compute.drivers.fake import FakeVim  # noqa: E402
-from umbel.delivery.keeper import Pace  # noqa: E402
+from umbel.delivery.loop.controller import Pace  # noqa: E402
 from umbel.kit import log  # noqa: E402
 from umbel.kit.clock import SystemClock  # noqa: E402
 from umbel.kit.config import Settings  # noqa: E402

@@ -9,9 +9,8 @@ import typer
 import uvloop
 from pydantic import ValidationError
 
-from umbel import accounts
+from umbel.catalogue import console
 from umbel.catalogue.model import UserRole
-from umbel.delivery.plans.main import run as run_plan
 from umbel.demo.ground import Fabric
 from umbel.demo.run import Wanted
 from umbel.demo.run import demo as run_demo
@@ -19,6 +18,7 @@ from umbel.kit import log
 from umbel.kit.config import Settings
 from umbel.kit.terminal import telling
 from umbel.media.main import run as run_media
+from umbel.plans.main import run as run_plan
 from umbel.serve import serve_until_stopped
 from umbel.simulator.experiments.command import run as run_simulate
 from umbel.testbed.cli import app as testbed_app
@@ -88,7 +88,7 @@ def user_password(name: str, data_dir: DataDir = None) -> None:
     """Give an account another password."""
     settings = _settings(data_dir=data_dir)
     with telling():
-        asyncio.run(accounts.set_password(settings, name, _password()))
+        asyncio.run(console.set_password(settings, name, _password()))
     typer.echo(f"changed the password of {name}")
 
 
@@ -102,7 +102,7 @@ def user_add(
     """Add an account; the password is asked for, or read from UMBEL_PASSWORD."""
     settings = _settings(data_dir=data_dir)
     with telling():
-        asyncio.run(accounts.add(settings, name, _password(), role, provider))
+        asyncio.run(console.add(settings, name, _password(), role, provider))
     typer.echo(f"added {role.value} {name}")
 
 

@@ -24,8 +24,6 @@ from support.http import World, make_system, serving, world
 from support.switchboard import MemoryBridges, sites
 from support.switchboard import World as Wires
 from umbel import migrations
-from umbel.delivery.plans import child
-from umbel.delivery.plans.model import Asked
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.border_service import Land
@@ -35,6 +33,8 @@ from umbel.network.redirection import Service, Surrogate
 from umbel.network.slices import Grade, SliceRequest
 from umbel.network.spanning import Drawing
 from umbel.notify.model import Kind
+from umbel.plans import child
+from umbel.plans.model import Asked
 from umbel.portal.app import create_app
 
 EVENTS = 12

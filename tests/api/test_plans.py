@@ -12,10 +12,10 @@ import yaml
 
 from support import plan_files
 from support.http import World, make_system, world
-from umbel.delivery.plans import child
-from umbel.delivery.plans.model import Asked, PlanState
-from umbel.delivery.plans.service import MOST_ACTIVE
 from umbel.kit.db import Database
+from umbel.plans import child
+from umbel.plans.model import Asked, PlanState
+from umbel.plans.service import MOST_ACTIVE
 
 NETWORK = yaml.safe_load(plan_files.NETWORK)
 

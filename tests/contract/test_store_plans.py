@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from umbel.delivery.plans.model import PlanEvent, PlanJob, PlanState
-from umbel.delivery.plans.store import NoSuchPlan, PlanStore, TooManyPlans
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.states import IllegalTransition
+from umbel.plans.model import PlanEvent, PlanJob, PlanState
+from umbel.plans.store import NoSuchPlan, PlanStore, TooManyPlans
 
 NOW_S = 1_000.0
 

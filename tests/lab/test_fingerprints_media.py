@@ -8,11 +8,11 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from umbel.planner.caches import fingerprint
-from umbel.planner.caches.deduplicated import Deduplicated
-from umbel.planner.caches.dictionary import Dictionary
-from umbel.planner.caches.fingerprint import Hash
-from umbel.planner.caches.policies import Policy, make
+from umbel.caches import fingerprint
+from umbel.caches.deduplicated import Deduplicated
+from umbel.caches.dictionary import Dictionary
+from umbel.caches.fingerprint import Hash
+from umbel.caches.policies import Policy, make
 
 pytestmark = pytest.mark.lab
 

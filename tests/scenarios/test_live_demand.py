@@ -4,8 +4,8 @@ from pathlib import Path
 
 from support.virtual import scenario
 from support.world import world
-from umbel.delivery.plans import requests
-from umbel.delivery.plans.model import Asked
+from umbel.plans import requests
+from umbel.plans.model import Asked
 
 
 @scenario

@@ -11,8 +11,8 @@ from support.virtual import scenario, until
 from support.world import world
 from umbel.catalogue.model import EventEvent, EventState
 from umbel.delivery.service import EventNotOpen
-from umbel.delivery.trees import edges_of
-from umbel.delivery.view import NoCapacity
+from umbel.delivery.trees.grafting import edges_of
+from umbel.delivery.trees.view import NoCapacity
 from umbel.network import files, topology
 from umbel.network.drivers.fake import FakeFabric
 from umbel.network.model import Endpoint, Hop

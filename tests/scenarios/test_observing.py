@@ -6,7 +6,7 @@ from pathlib import Path
 
 from support.virtual import scenario
 from support.world import world
-from umbel.delivery.answers import Answers
+from umbel.delivery.loop.stream_states import Answers
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamRole, StreamSpec, StreamState, Target
 from umbel.media.service import Media

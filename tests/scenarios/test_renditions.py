@@ -10,7 +10,7 @@ from support.world import World, world
 from umbel.catalogue.model import EventEvent
 from umbel.compute.model import FunctionState
 from umbel.delivery.model import Ticket
-from umbel.delivery.renditions import NoSuchQuality
+from umbel.delivery.trees.renditions import NoSuchQuality
 from umbel.network import files, topology
 from umbel.network.drivers.fake import FakeFabric
 

@@ -9,10 +9,10 @@ import pytest
 from support.virtual import PatientDatabase, scenario, until
 from support.world import World, world
 from umbel.catalogue.model import EventEvent
-from umbel.delivery import steering
-from umbel.delivery.steering import Audience
+from umbel.delivery.steering import translation
+from umbel.delivery.steering.translation import Audience
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.view import NoCapacity
+from umbel.delivery.trees.view import NoCapacity
 from umbel.planner.problem import Resolution
 from umbel.planner.trace import HEADER, BadTrace, Closed, ContentRow, How, Opened, Row, rows_of
 from umbel.simulator import run, trace
@@ -47,7 +47,7 @@ def twin(w: World, *events: str) -> worlds.World:
         mbps=dict.fromkeys(events, 2.0),
         resolution=dict.fromkeys(events, Resolution.R720),
     )
-    problem = steering.problem_of(
+    problem = translation.problem_of(
         nodes,
         collector.network.topology(),
         collector.costs.viewer_cores,

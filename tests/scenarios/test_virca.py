@@ -16,8 +16,8 @@ from support.virca import (
     until_resting,
 )
 from support.virtual import scenario, until
-from umbel.delivery.drivers.fake import InlineSolver
-from umbel.delivery.view import NoCapacity
+from umbel.delivery.steering.drivers.fake import InlineSolver
+from umbel.delivery.trees.view import NoCapacity
 from umbel.planner.jobs import Answer, Job
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from support.virca import RESTING, in_standby, planned, unbroken, until_resting
 from support.virtual import scenario, standing_still, until
-from umbel.delivery.drivers.fake import InlineSolver
-from umbel.delivery.drivers.process import ProcessSolver
+from umbel.delivery.steering.drivers.fake import InlineSolver
+from umbel.delivery.steering.drivers.process import ProcessSolver
 from umbel.planner.jobs import Answer, Job
 from umbel.planner.problem import Tradeoff
 from umbel.planner.result import Meaning

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from umbel.catalogue.model import EventEvent, EventOver, EventState
 from umbel.catalogue.service import Catalogue
-from umbel.delivery import renditions
 from umbel.delivery.model import (
     Branch,
     FunctionStatus,
@@ -20,6 +19,7 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
+from umbel.delivery.trees import renditions
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 from umbel.kit.ids import new_id

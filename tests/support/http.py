@@ -17,8 +17,6 @@ from support.delivery import MemoryDelivery
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, UserRole
 from umbel.catalogue.service import Catalogue
-from umbel.delivery.plans.service import Plans
-from umbel.delivery.plans.store import PlanStore
 from umbel.delivery.slicing import Slices
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
@@ -34,6 +32,8 @@ from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
+from umbel.plans.service import Plans
+from umbel.plans.store import PlanStore
 from umbel.portal import auth
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer, bind

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from umbel.delivery.model import Branch, Tree
-from umbel.delivery.view import FunctionView, NodeView, View
+from umbel.delivery.trees.view import FunctionView, NodeView, View
 from umbel.network import files, topology
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.service import Network

@@ -12,10 +12,10 @@ from umbel.bootstrap import Drivers, System, assemble
 from umbel.catalogue.model import EventDraft, EventState
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.model import FunctionState
-from umbel.delivery.drivers.fake import InlineSolver
-from umbel.delivery.keeper import Pace
+from umbel.delivery.loop.controller import Pace
 from umbel.delivery.model import Ticket
-from umbel.delivery.ports import Solver
+from umbel.delivery.steering.drivers.fake import InlineSolver
+from umbel.delivery.steering.ports import Solver
 from umbel.kit.clock import LoopClock
 from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from umbel.planner.caches import approximation
-from umbel.planner.caches.approximation import Law
-from umbel.planner.caches.deduplicated import Deduplicated
-from umbel.planner.caches.policies import POLICIES, Policy, make
-from umbel.planner.caches.ports import BadCache, BadObject, Cache
-from umbel.planner.caches.tinylfu import MOST_COUNT, Sketch
+from umbel.caches import approximation
+from umbel.caches.approximation import Law
+from umbel.caches.deduplicated import Deduplicated
+from umbel.caches.policies import POLICIES, Policy, make
+from umbel.caches.ports import BadCache, BadObject, Cache
+from umbel.caches.tinylfu import MOST_COUNT, Sketch
 
 every_policy = pytest.mark.parametrize("policy", Policy)
 

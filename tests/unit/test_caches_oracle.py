@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from umbel.planner.caches.policies import Policy, make
-from umbel.planner.caches.tinylfu import WTinyLfu
+from umbel.caches.policies import Policy, make
+from umbel.caches.tinylfu import WTinyLfu
 
 ORACLE = Path(__file__).parents[1] / "support" / "cache_oracle.py"
 CATALOGUE, REQUESTS, ZIPF = 10_000, 120_000, 0.8

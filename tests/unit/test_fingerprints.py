@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from umbel.planner.caches import fingerprint
-from umbel.planner.caches.dictionary import RADIUS, Dictionary, Index, KnownAddress
-from umbel.planner.caches.fingerprint import BITS, BadFrame, Frame, Hash
+from umbel.caches import fingerprint
+from umbel.caches.dictionary import RADIUS, Dictionary, Index, KnownAddress
+from umbel.caches.fingerprint import BITS, BadFrame, Frame, Hash
 
 hashes = st.integers(0, (1 << BITS) - 1)
 

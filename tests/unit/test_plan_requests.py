@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from support import plan_files
 from umbel.compute import inventory
-from umbel.delivery.plans import demands, live, networks, requests
-from umbel.delivery.plans.live import Audience
-from umbel.delivery.plans.model import Asked
-from umbel.delivery.plans.requests import BadPlanRequest
-from umbel.delivery.view import Costs
+from umbel.delivery.trees.view import Costs
 from umbel.network import files, topology
 from umbel.planner import presets, topologies
 from umbel.planner.problem import Access, Kind, LeastPower, Problem, Resolution, Tradeoff
+from umbel.plans import demands, live, networks, requests
+from umbel.plans.live import Audience
+from umbel.plans.model import Asked
+from umbel.plans.requests import BadPlanRequest
 
 
 def asked(

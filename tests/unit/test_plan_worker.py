@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from support import plan_files
-from umbel.delivery.plans import child, work
-from umbel.delivery.plans.child import PlannerCrashed
-from umbel.delivery.plans.model import Asked
-from umbel.delivery.plans.requests import BadPlanRequest
 from umbel.planner import clustering, demand, topologies
+from umbel.plans import child, work
+from umbel.plans.child import PlannerCrashed
+from umbel.plans.model import Asked
+from umbel.plans.requests import BadPlanRequest
 
 SMALL = Asked(document=yaml.safe_load(plan_files.NETWORK), rows=tuple(plan_files.rows()), gamma=1.0)
 

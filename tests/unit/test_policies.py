@@ -10,8 +10,8 @@ from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca
-from umbel.delivery.trees import depth, edges_of
-from umbel.delivery.view import FunctionView, NoCapacity, NoSuchNode
+from umbel.delivery.trees.grafting import depth, edges_of
+from umbel.delivery.trees.view import FunctionView, NoCapacity, NoSuchNode
 
 POLICIES = [Sls(), Consolidation(), Qos(), Virca()]
 SERVED_AT_PE4 = planted(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from support.views import edge, forwarder, planted
 from umbel.delivery.model import Tree
-from umbel.delivery.reconcile import Carried, Carry, Drop, Observed, settled, steps
+from umbel.delivery.trees.reconcile import Carried, Carry, Drop, Observed, settled, steps
 
 KEYS = frozenset({"k1"})
 WANT = planted(

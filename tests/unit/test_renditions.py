@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.views import ACQUIRER, X, edge, planted, room, view
-from umbel.delivery import renditions, transcoders
 from umbel.delivery.model import Branch, Tree
+from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.sls import Sls
-from umbel.delivery.trees import Relaying, edges_of, graft, leaf, mend, prune
-from umbel.delivery.view import NoCapacity, View
+from umbel.delivery.trees import renditions
+from umbel.delivery.trees.grafting import Relaying, edges_of, graft, leaf, mend, prune
+from umbel.delivery.trees.view import NoCapacity, View
 from umbel.kit.ids import new_id
 
 SMALL = f"{X}-360p"

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from umbel.caches import approximation
+from umbel.caches.approximation import Law
+from umbel.caches.policies import Policy
 from umbel.planner import demand
-from umbel.planner.caches import approximation
-from umbel.planner.caches.approximation import Law
-from umbel.planner.caches.policies import Policy
 from umbel.simulator import run, world
 from umbel.simulator.compiled import POLICIES as COMPILED
 from umbel.simulator.config import Config, Phase

@@ -13,8 +13,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.small_world import catalogue, small_world, some_course, viewers
+from umbel.caches.policies import Policy
 from umbel.planner.admission import CODES
-from umbel.planner.caches.policies import Policy
 from umbel.simulator import courses, run
 from umbel.simulator.collectors import Totals
 from umbel.simulator.compiled import POLICIES as COMPILED

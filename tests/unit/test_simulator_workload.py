@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.small_world import small_world
+from umbel.caches.policies import Policy
 from umbel.planner import demand
-from umbel.planner.caches.policies import Policy
 from umbel.simulator import requests, run, world
 from umbel.simulator.config import BadConfig, Config, Phase, PowerScale, Steering, Topology
 from umbel.simulator.requests import Requests

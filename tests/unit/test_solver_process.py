@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import planning
-from umbel.delivery.drivers.process import ProcessSolver
+from umbel.delivery.steering.drivers.process import ProcessSolver
 from umbel.kit.apart import WorkerDied
 from umbel.planner import jobs
 from umbel.planner.checks import BadProblem

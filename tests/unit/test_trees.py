@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from support.views import X, edge, forwarder, planted, room, running, view
-from umbel.delivery.trees import (
+from umbel.delivery.trees.grafting import (
     Relaying,
     depth,
     edges_of,
@@ -16,7 +16,7 @@ from umbel.delivery.trees import (
     plant,
     prune,
 )
-from umbel.delivery.view import FunctionView, NoCapacity
+from umbel.delivery.trees.view import FunctionView, NoCapacity
 
 CHAIN = planted(forwarder("c1"), forwarder("c2", "forwarder-c1-1"), edge("pe4", "forwarder-c2-1"))
 

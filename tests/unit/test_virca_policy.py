@@ -8,12 +8,14 @@ import pytest
 from support.views import ROUTES, X, edge, planted, room, view
 from umbel.bootstrap import network_document, read_network
 from umbel.compute.model import NodeState
-from umbel.delivery import steering
+from umbel.delivery import guidance
+from umbel.delivery.guidance import Steering, Watch
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca, ledger_of
-from umbel.delivery.steering import Audience, Steering, Watch
-from umbel.delivery.trees import mend
-from umbel.delivery.view import NoCapacity, NodeView, View
+from umbel.delivery.steering import translation
+from umbel.delivery.steering.translation import Audience
+from umbel.delivery.trees.grafting import mend
+from umbel.delivery.trees.view import NoCapacity, NodeView, View
 from umbel.planner import checks, drift, jobs
 from umbel.planner.admission import Ask
 from umbel.planner.jobs import Job
@@ -29,7 +31,7 @@ def audience(watching: Mapping[Watch, float], mbps: float = 2.0) -> Audience:
 
 
 def problem(watching: Mapping[Watch, float], serving: frozenset[str] = ACCESS) -> Problem:
-    return steering.problem_of(NODES, ROUTES.topology(), 0.004, audience(watching), serving)
+    return translation.problem_of(NODES, ROUTES.topology(), 0.004, audience(watching), serving)
 
 
 def steered(watching: Mapping[Watch, float], serving: frozenset[str] = ACCESS) -> Steering:
@@ -41,7 +43,7 @@ def steered(watching: Mapping[Watch, float], serving: frozenset[str] = ACCESS) -
     answer = jobs.run(job)
     assert answer.result.plan is not None
     assert answer.guide is not None
-    return steering.steering_of(answer.result.plan, answer.guide, NODES, ["pe1"])
+    return translation.steering_of(answer.result.plan, answer.guide, NODES, ["pe1"])
 
 
 def seen(of: Steering | None, base: View | None = None, **nodes: NodeView) -> View:
@@ -169,25 +171,25 @@ def test_refused_viewers_are_planned_for() -> None:
 
 def test_the_peak_of_the_samples_is_what_is_planned_for() -> None:
     now = audience({(X, "pe4", "pe1"): 2.0})
-    before = steering.sample_of(audience({(X, "pe4", "pe1"): 9.0}))
+    before = translation.sample_of(audience({(X, "pe4", "pe1"): 9.0}))
     over = {("pe4", "ev_over", Resolution.R720, "pe1"): 50.0}
-    assert steering.peak_of(now, [before, over]).watching == {(X, "pe4", "pe1"): 9.0}
+    assert translation.peak_of(now, [before, over]).watching == {(X, "pe4", "pe1"): 9.0}
 
 
 def test_an_audience_as_planned_has_not_outgrown_the_plan() -> None:
     of = steered(FEW, frozenset({"pe1"}))
     served = {(X, access, "pe1"): count for (_, access, _), count in FEW.items()}
-    sample = steering.sample_of(audience(served))
+    sample = translation.sample_of(audience(served))
     spare = drift.slack(of.guide.problem, of.plan)
     assert not drift.outgrown(drift.variation(of.guide.problem, of.plan, sample), spare)
-    more = steering.sample_of(audience({(X, "pe4", "pe1"): 500.0}))
+    more = translation.sample_of(audience({(X, "pe4", "pe1"): 500.0}))
     names = drift.outgrown(drift.variation(of.guide.problem, of.plan, more), spare)
     assert set(names) == {"bandwidth to pe4", "vCPUs of pe1"}
 
 
 def test_with_nobody_watching_one_access_node_stays_on() -> None:
     of = steered({})
-    made = steering.steering_of(of.plan, of.guide, NODES, [])
+    made = translation.steering_of(of.plan, of.guide, NODES, [])
     assert made.resting == {"pe2", "pe3", "pe4", "pe5", "c2"}
 
 
@@ -196,14 +198,14 @@ def test_with_nobody_watching_one_access_node_stays_on() -> None:
     [(0, "720p"), (240, "360p"), (360, "360p"), (720, "720p"), (1080, "1080p"), (2160, "2160p")],
 )
 def test_pictures_count_as_the_next_higher_resolution(height: int, resolution: str) -> None:
-    assert steering.resolution_of(height) == resolution
+    assert guidance.resolution_of(height) == resolution
 
 
 def test_a_node_in_standby_draws_what_its_clients_need() -> None:
     pe1, core = NODES[0], NODES[5]
-    units = steering.units_of(NODES)
-    active = steering.watts(pe1, units, NodeState.ACTIVE, 3.0)
+    units = guidance.units_of(NODES)
+    active = guidance.watts(pe1, units, NodeState.ACTIVE, 3.0)
     assert active == pytest.approx(2020 + 4550 + 106.4 + 10.417 * 3)
-    assert steering.watts(pe1, units, NodeState.STANDBY, 0.0) == 2020 + 4550
-    assert steering.watts(core, units, NodeState.STANDBY, 0.0) == 0.0
-    assert steering.watts(core, units, NodeState.WAKING, 0.0) > 6570
+    assert guidance.watts(pe1, units, NodeState.STANDBY, 0.0) == 2020 + 4550
+    assert guidance.watts(core, units, NodeState.STANDBY, 0.0) == 0.0
+    assert guidance.watts(core, units, NodeState.WAKING, 0.0) > 6570

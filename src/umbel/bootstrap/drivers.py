@@ -10,9 +10,9 @@ from umbel.compute.drivers.process import ProcessVim
 from umbel.compute.drivers.process.places import Here
 from umbel.compute.inventory import Inventory
 from umbel.compute.ports import Vim
-from umbel.delivery.drivers.process import ProcessSolver
-from umbel.delivery.ports import Solver
 from umbel.delivery.slicing import Underlay
+from umbel.delivery.steering.drivers.process import ProcessSolver
+from umbel.delivery.steering.ports import Solver
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.media.drivers.jsonrpc import JsonRpcMedia

@@ -13,12 +13,8 @@ from umbel.catalogue.service import Catalogue
 from umbel.compute.inventory import Inventory
 from umbel.compute.model import FunctionState, Instance
 from umbel.compute.service import Compute
-from umbel.delivery.collector import Collector
-from umbel.delivery.keeper import Keeper, Pace
-from umbel.delivery.planning import Planning, PlanPace
-from umbel.delivery.plans.live import LiveDemand
-from umbel.delivery.plans.service import Plans
-from umbel.delivery.plans.store import PlanStore
+from umbel.delivery.loop.collector import Collector
+from umbel.delivery.loop.controller import Keeper, Pace
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
@@ -26,10 +22,11 @@ from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca
 from umbel.delivery.service import Delivery
 from umbel.delivery.slicing import Slices
+from umbel.delivery.steering.service import Planning, PlanPace
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.tracefile import TraceFile
-from umbel.delivery.tracing import Tracing
-from umbel.delivery.view import Costs
+from umbel.delivery.traces.file import TraceFile
+from umbel.delivery.traces.follow import Tracing
+from umbel.delivery.trees.view import Costs
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -49,6 +46,9 @@ from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
 from umbel.planner.control import Periods
+from umbel.plans.live import LiveDemand
+from umbel.plans.service import Plans
+from umbel.plans.store import PlanStore
 
 POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
 

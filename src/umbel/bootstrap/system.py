@@ -13,8 +13,7 @@ from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Ground
 from umbel.catalogue.service import Catalogue
 from umbel.compute.service import Compute
-from umbel.delivery.keeper import Pace
-from umbel.delivery.plans.service import Plans
+from umbel.delivery.loop.controller import Pace
 from umbel.delivery.service import Delivery
 from umbel.delivery.slicing import Slices
 from umbel.kit import tokens
@@ -28,6 +27,7 @@ from umbel.network.border_service import BorderService
 from umbel.network.northbound import Northbound
 from umbel.notify.service import Notifier
 from umbel.overlay import Switched
+from umbel.plans.service import Plans
 from umbel.portal.app import create_app
 
 

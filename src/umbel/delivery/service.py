@@ -14,9 +14,8 @@ import structlog
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import NodeState
-from umbel.delivery import renditions, transcoders, trees
-from umbel.delivery.collector import Collector
-from umbel.delivery.keeper import FLEET, Keeper
+from umbel.delivery.loop.collector import Collector
+from umbel.delivery.loop.controller import FLEET, Keeper
 from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
@@ -27,11 +26,13 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
-from umbel.delivery.planning import Planning
+from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.base import Assignment
+from umbel.delivery.steering.service import Planning
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.tracing import Tracing
-from umbel.delivery.view import NoCapacity
+from umbel.delivery.traces.follow import Tracing
+from umbel.delivery.trees import grafting, renditions
+from umbel.delivery.trees.view import NoCapacity
 from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
 from umbel.kit.errors import Conflict, UmbelError, Unavailable
@@ -257,7 +258,7 @@ class Delivery:
                 return tree
             try:
                 view = self.collector.view(wanted)
-                planted = trees.plant(view, event.id, provider.access_node)
+                planted = grafting.plant(view, event.id, provider.access_node)
             except NoCapacity:
                 if not await self._claimed(provider.access_node):
                     raise

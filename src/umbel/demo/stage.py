@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from umbel import accounts
+from umbel.catalogue import console
 from umbel.catalogue.model import UserRole
 from umbel.kit.clock import SystemClock, to_rfc3339
 from umbel.kit.config import Settings
@@ -132,12 +132,12 @@ async def make_accounts(data_dir: Path) -> list[Account]:
     """One account per role, with fresh passwords."""
     settings = Settings(data_dir=data_dir)
     made = []
-    async with accounts.opened(settings) as catalogue:
+    async with console.opened(settings) as catalogue:
         provider = await catalogue.ensure_provider("Town Hall", "pe1")
         for role in (UserRole.OPERATOR, UserRole.PROVIDER, UserRole.VIEWER):
             account = Account(role=role, username=role.value, password=secrets.token_urlsafe(9))
             owner = provider.id if role is UserRole.PROVIDER else ""
-            await accounts.reset(catalogue, account.username, account.password, role, owner)
+            await console.reset(catalogue, account.username, account.password, role, owner)
             made.append(account)
     return made
 

@@ -16,7 +16,6 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
-from umbel.delivery.plans.model import Asked, PlanJob
 from umbel.delivery.slicing import LinkShare, SliceStatus
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
@@ -27,6 +26,7 @@ from umbel.network.border_service import BorderService
 from umbel.network.northbound import Northbound
 from umbel.network.slices import SliceRequest
 from umbel.notify.service import Notifier
+from umbel.plans.model import Asked, PlanJob
 
 
 class Viewing(Protocol):

@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from umbel.caches.policies import Policy
 from umbel.kit.errors import Invalid
 from umbel.planner.admission import Ask
-from umbel.planner.caches.policies import Policy
 from umbel.planner.linear import Floats, Ints
 from umbel.planner.problem import Resolution
 from umbel.simulator import core

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from umbel.caches.policies import Policy
 from umbel.kit.errors import Invalid
-from umbel.planner.caches.policies import Policy
 
 
 class BadConfig(Invalid):

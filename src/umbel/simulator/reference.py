@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from umbel.caches import policies
+from umbel.caches.policies import Policy
 from umbel.planner import admission
 from umbel.planner.admission import CODES, Admitted, Ask, Ledger, Reason, Rejected
-from umbel.planner.caches import policies
-from umbel.planner.caches.policies import Policy
 from umbel.planner.problem import Resolution
 from umbel.simulator.ports import STEPS, Admission, Course, Outcomes, blank
 from umbel.simulator.requests import Catalogue, Requests

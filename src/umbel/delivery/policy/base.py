@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from umbel.delivery.model import Tree
-from umbel.delivery.trees import Relaying
-from umbel.delivery.view import View
+from umbel.delivery.trees.grafting import Relaying
+from umbel.delivery.trees.view import View
 
 
 @dataclass(frozen=True, kw_only=True)

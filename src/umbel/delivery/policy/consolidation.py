@@ -7,8 +7,8 @@ node that already runs something. No forwarders while the links can carry one co
 from typing import ClassVar
 
 from umbel.delivery.policy.base import Assignment
-from umbel.delivery.trees import Relaying, graft, leaf
-from umbel.delivery.view import EDGE, FunctionView, NoCapacity, View
+from umbel.delivery.trees.grafting import Relaying, graft, leaf
+from umbel.delivery.trees.view import EDGE, FunctionView, NoCapacity, View
 
 
 class Consolidation:

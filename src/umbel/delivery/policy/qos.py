@@ -7,8 +7,8 @@ least loaded is taken. The acquirer feeds edges directly while the links can car
 from typing import ClassVar
 
 from umbel.delivery.policy.base import Assignment
-from umbel.delivery.trees import Relaying, graft, leaf
-from umbel.delivery.view import EDGE, NoCapacity, View
+from umbel.delivery.trees.grafting import Relaying, graft, leaf
+from umbel.delivery.trees.view import EDGE, NoCapacity, View
 
 
 class Qos:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from umbel.delivery.policy.base import Assignment
-from umbel.delivery.trees import Relaying, graft, leaf
-from umbel.delivery.view import NoCapacity, View
+from umbel.delivery.trees.grafting import Relaying, graft, leaf
+from umbel.delivery.trees.view import NoCapacity, View
 
 NEIGHBOUR_HOPS = 2
 """Two provider edges are neighbours when they share a core node; the paper leaves it open."""

@@ -7,12 +7,12 @@ Nodes that rest take nothing whatever the policy; running viewers are never this
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from umbel.delivery import renditions
+from umbel.delivery.guidance import Steering, Units, resolution_of
 from umbel.delivery.policy.base import Assignment
 from umbel.delivery.policy.sls import Sls
-from umbel.delivery.steering import Steering, Units, resolution_of
-from umbel.delivery.trees import Relaying
-from umbel.delivery.view import EDGE, View
+from umbel.delivery.trees import renditions
+from umbel.delivery.trees.grafting import Relaying
+from umbel.delivery.trees.view import EDGE, View
 from umbel.planner import admission
 from umbel.planner.admission import Ask, Ledger, Path, Reason, Rejected
 

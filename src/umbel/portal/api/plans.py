@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, model_validator
 
-from umbel.delivery.plans.model import Asked, PlanJob, PlanState
 from umbel.kit.clock import to_rfc3339
 from umbel.planner.problem import Variant
+from umbel.plans.model import Asked, PlanJob, PlanState
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from umbel.delivery import renditions
 from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus, Tree
-from umbel.delivery.trees import depth
+from umbel.delivery.trees import renditions
+from umbel.delivery.trees.grafting import depth
 from umbel.network.spanning import Pair
 from umbel.portal import auth
 from umbel.portal.api.events import theirs

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from umbel.delivery import renditions
 from umbel.delivery.model import Session
+from umbel.delivery.trees import renditions
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName, Quality

@@ -6,7 +6,7 @@ yet stands for itself.
 
 from collections.abc import Callable
 
-from umbel.planner.caches.ports import Answer, Cache, Key
+from umbel.caches.ports import Answer, Cache, Key
 
 
 class Deduplicated:

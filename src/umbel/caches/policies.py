@@ -5,12 +5,12 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from umbel.planner.caches.lfu import Lfu
-from umbel.planner.caches.ports import Cache
-from umbel.planner.caches.queues import Fifo, Lru
-from umbel.planner.caches.s3fifo import S3Fifo
-from umbel.planner.caches.sieve import Sieve
-from umbel.planner.caches.tinylfu import WTinyLfu
+from umbel.caches.lfu import Lfu
+from umbel.caches.ports import Cache
+from umbel.caches.queues import Fifo, Lru
+from umbel.caches.s3fifo import S3Fifo
+from umbel.caches.sieve import Sieve
+from umbel.caches.tinylfu import WTinyLfu
 
 
 class Policy(StrEnum):

@@ -13,14 +13,14 @@ from typing import Protocol
 
 import structlog
 
-from umbel.delivery.plans import child, requests
-from umbel.delivery.plans.model import Asked, Json, PlanEvent, PlanJob, PlanState
-from umbel.delivery.plans.store import NoSuchPlan, PlanStore
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, NotFound, UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
 from umbel.kit.states import IllegalTransition
+from umbel.plans import child, requests
+from umbel.plans.model import Asked, Json, PlanEvent, PlanJob, PlanState
+from umbel.plans.store import NoSuchPlan, PlanStore
 
 log = structlog.get_logger(__name__)
 

@@ -5,15 +5,8 @@ leaves and is remembered in the ghost queue, from where a return goes straight t
 an object another round for each time it was asked for, three at most.
 """
 
-from umbel.planner.caches.ports import (
-    HIT,
-    PASSED_BY,
-    Answer,
-    Key,
-    checked_capacity,
-    checked_size,
-)
-from umbel.planner.caches.queues import Queue
+from umbel.caches.ports import HIT, PASSED_BY, Answer, Key, checked_capacity, checked_size
+from umbel.caches.queues import Queue
 
 SMALL_SHARE = 0.1
 GHOST_SHARE = 0.9

@@ -18,9 +18,9 @@ from umbel.compute.model import (
     Role,
 )
 from umbel.compute.service import Compute
-from umbel.delivery import renditions, steering
-from umbel.delivery import trees as growing
-from umbel.delivery.answers import Answers
+from umbel.delivery import guidance
+from umbel.delivery.guidance import Steering, Watch
+from umbel.delivery.loop.stream_states import Answers
 from umbel.delivery.model import (
     FunctionStatus,
     LinkStatus,
@@ -29,10 +29,11 @@ from umbel.delivery.model import (
     StreamStatus,
     Tree,
 )
-from umbel.delivery.reconcile import Carried, Observed
-from umbel.delivery.steering import Steering, Watch
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.view import TRANSCODER, Costs, FunctionView, NodeView, View
+from umbel.delivery.trees import grafting as growing
+from umbel.delivery.trees import renditions
+from umbel.delivery.trees.reconcile import Carried, Observed
+from umbel.delivery.trees.view import TRANSCODER, Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
 from umbel.media.model import IngestState, Server, StreamRole, StreamState
 from umbel.media.service import Media
@@ -210,7 +211,7 @@ class Collector:
     def nodes(self, view: View) -> Iterator[NodeStatus]:
         """Each node with what is used of it: measured, plus promised and not measured yet, also
         of and at functions that a tree wants and nobody has started yet."""
-        units = steering.units_of(self.compute.nodes())
+        units = guidance.units_of(self.compute.nodes())
         wanted = {b.function: b for tree in view.trees.values() for b in tree.branches}
         missing = [b for f, b in wanted.items() if f not in self.instances]
         late = self._late_viewers({b.function: b.node for b in missing})
@@ -239,7 +240,7 @@ class Collector:
                 mbps=node.mbps,
                 mbps_used=mbps_used,
                 state=state.value,
-                watts=round(steering.watts(node, units, state, cores_used / units.cores), 1),
+                watts=round(guidance.watts(node, units, state, cores_used / units.cores), 1),
             )
 
     def links(self, view: View) -> Iterator[LinkStatus]:

@@ -8,15 +8,8 @@ so many requests for each object it is made for, so old fame fades.
 import zlib
 from array import array
 
-from umbel.planner.caches.ports import (
-    HIT,
-    PASSED_BY,
-    Answer,
-    Key,
-    checked_capacity,
-    checked_size,
-)
-from umbel.planner.caches.queues import Queue
+from umbel.caches.ports import HIT, PASSED_BY, Answer, Key, checked_capacity, checked_size
+from umbel.caches.queues import Queue
 
 WINDOW_SHARE = 0.01
 PROTECTED_SHARE = 0.8

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 
+from umbel.caches.fingerprint import Hash, distance
 from umbel.kit.errors import Conflict
-from umbel.planner.caches.fingerprint import Hash, distance
 
 Content = int
 Place = tuple[Content, int]

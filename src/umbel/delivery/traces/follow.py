@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from umbel.catalogue.service import Catalogue
-from umbel.delivery import renditions, steering
-from umbel.delivery.collector import Collector
+from umbel.delivery import guidance
+from umbel.delivery.loop.collector import Collector
 from umbel.delivery.model import Session
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.tracefile import TraceFile
+from umbel.delivery.traces.file import TraceFile
+from umbel.delivery.trees import renditions
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.kit.journal import Change, Journal, JournalTrimmed
@@ -176,7 +177,7 @@ class Tracing:
         status, height = self.collector.status(tree), self.collector.height(tree)
         measured = status.mbps if status is not None else 0.0
         mbps = measured or self.collector.costs.mbps_of(viewer.event)
-        resolution = steering.resolution_of(height)
+        resolution = guidance.resolution_of(height)
         length_s = await self._length_s(viewer.event)
         content = ContentRow(
             name=viewer.event,

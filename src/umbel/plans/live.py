@@ -7,11 +7,12 @@ on the node that gives access, and asks for the picture height that is sent.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from umbel.delivery import renditions, steering
-from umbel.delivery.collector import Collector
+from umbel.delivery import guidance
+from umbel.delivery.loop.collector import Collector
 from umbel.delivery.model import StreamStatus
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.view import Costs
+from umbel.delivery.trees import renditions
+from umbel.delivery.trees.view import Costs
 from umbel.kit.clock import Clock
 
 # An event's watch time is that of its viewers so far, and at least this.
@@ -46,7 +47,7 @@ def rows(
             {
                 "end": one.access_node,
                 "content": one.event,
-                "resolution": steering.resolution_of(height).value,
+                "resolution": guidance.resolution_of(height).value,
                 "parallel": float(one.viewers),
                 "watch_s": max(one.watched_s, _LEAST_WATCH_S),
                 "size_gb": mbps * longest[one.event] / 8000.0,

@@ -11,10 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from umbel.delivery.plans.model import ACTIVE, PLAN_STATES, Json, PlanEvent, PlanJob, PlanState
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import Exhausted, NotFound
+from umbel.plans.model import ACTIVE, PLAN_STATES, Json, PlanEvent, PlanJob, PlanState
 
 plans = sa.Table(
     "plans",

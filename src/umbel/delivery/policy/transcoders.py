@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from umbel.delivery import renditions, trees
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.policy.base import Assignment, Policy
-from umbel.delivery.trees import Relaying
-from umbel.delivery.view import EDGE, TRANSCODER, NoCapacity, View
+from umbel.delivery.trees import grafting, renditions
+from umbel.delivery.trees.grafting import Relaying
+from umbel.delivery.trees.view import EDGE, TRANSCODER, NoCapacity, View
 from umbel.planner.admission import Reason
 
 
@@ -29,10 +29,10 @@ def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assig
             continue
         root = _transcoder(view, at)
         try:
-            trees.graft(view, source, root, policy.relaying)
+            grafting.graft(view, source, root, policy.relaying)
             new = replace(empty, branches=(root,))
-            edge = trees.leaf(chosen.function, chosen.node)
-            tree = trees.graft(_with(view, new), new, edge, policy.relaying)
+            edge = grafting.leaf(chosen.function, chosen.node)
+            tree = grafting.graft(_with(view, new), new, edge, policy.relaying)
         except NoCapacity:
             continue
         return Assignment(function=chosen.function, node=chosen.node, tree=tree)
@@ -46,8 +46,8 @@ def attached(view: View, source: Tree, relaying: Relaying) -> Tree:
     kept = [
         b for b in source.branches if b.role != TRANSCODER or not b.parent or b.function in wanted
     ]
-    tree = source if len(kept) == len(source.branches) else trees.fed(source, kept)
-    return trees.grafted(view, tree, wanted.values(), relaying)
+    tree = source if len(kept) == len(source.branches) else grafting.fed(source, kept)
+    return grafting.grafted(view, tree, wanted.values(), relaying)
 
 
 def moved(view: View, tree: Tree, policy: Policy, sending: Collection[str]) -> Tree:
@@ -67,7 +67,7 @@ def moved(view: View, tree: Tree, policy: Policy, sending: Collection[str]) -> T
         return tree
     if is_lost or heir.function in sending:
         edges = (b for b in tree.branches if b.role == EDGE)
-        return trees.grafted(view, replace(tree, branches=(heir,)), edges, policy.relaying)
+        return grafting.grafted(view, replace(tree, branches=(heir,)), edges, policy.relaying)
     return tree if tree.branch(heir.function) else replace(tree, branches=(*tree.branches, heir))
 
 
@@ -114,7 +114,7 @@ def _nearest(view: View, node: str) -> Iterable[str]:
 
 
 def _transcoder(view: View, node: str) -> Branch:
-    return trees.leaf(view.fresh_id(TRANSCODER, node), node, TRANSCODER)
+    return grafting.leaf(view.fresh_id(TRANSCODER, node), node, TRANSCODER)
 
 
 def _with(view: View, tree: Tree) -> View:

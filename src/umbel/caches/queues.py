@@ -2,14 +2,7 @@
 
 from collections import OrderedDict
 
-from umbel.planner.caches.ports import (
-    HIT,
-    PASSED_BY,
-    Answer,
-    Key,
-    checked_capacity,
-    checked_size,
-)
+from umbel.caches.ports import HIT, PASSED_BY, Answer, Key, checked_capacity, checked_size
 
 
 class Queue:

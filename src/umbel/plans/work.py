@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from umbel.delivery.plans import drawing, requests, told
-from umbel.delivery.plans.model import Asked
 from umbel.planner import clustering, columns, front, paths, solve
 from umbel.planner.demand import Observations
 from umbel.planner.instance import Instance, compile_problem
@@ -21,6 +19,9 @@ from umbel.planner.paths import Routes, TooManyPaths
 from umbel.planner.problem import Demand, Goal, Kind, Problem, Resolution, Variant
 from umbel.planner.result import Result
 from umbel.planner.solve import Effort, Progress
+from umbel.plans import answer as told
+from umbel.plans import drawing, requests
+from umbel.plans.model import Asked
 
 # About so many paths for each pair of nodes does column generation end with.
 _GENERATED = 2

@@ -6,13 +6,15 @@ it (black, fades) says nothing and has no hash. Neighbour: `dictionary`, which c
 """
 
 from collections.abc import Iterable
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
 
 from umbel.kit.errors import Invalid
-from umbel.planner.linear import Floats
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 Frame = npt.NDArray[np.uint8]
 Hash = int

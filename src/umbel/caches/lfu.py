@@ -3,15 +3,8 @@
 Counts are of the time in the cache alone. All operations take constant time: one queue a count.
 """
 
-from umbel.planner.caches.ports import (
-    HIT,
-    PASSED_BY,
-    Answer,
-    Key,
-    checked_capacity,
-    checked_size,
-)
-from umbel.planner.caches.queues import Queue
+from umbel.caches.ports import HIT, PASSED_BY, Answer, Key, checked_capacity, checked_size
+from umbel.caches.queues import Queue
 
 
 class Lfu:

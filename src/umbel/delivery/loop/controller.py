@@ -14,12 +14,13 @@ import structlog
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import Function, Instance, Role
-from umbel.delivery import reconcile, renditions, transcoders, trees
-from umbel.delivery.collector import Collector
+from umbel.delivery.loop.collector import Collector
 from umbel.delivery.model import Tree
+from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.base import Policy
-from umbel.delivery.reconcile import Carry, Drop, Step
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.trees import grafting, reconcile, renditions
+from umbel.delivery.trees.reconcile import Carry, Drop, Step
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError, Unavailable
 from umbel.kit.wakeups import Wakeups
@@ -233,12 +234,12 @@ class Keeper:
         await self._sweep(tree, now_s)
         counts = await self.store.counts(tree.event)
         watched = {function for (_, function), count in counts.items() if count}
-        trimmed = trees.prune(tree, watched, now_s=now_s, linger_s=self.pace.linger_s)
+        trimmed = grafting.prune(tree, watched, now_s=now_s, linger_s=self.pace.linger_s)
         trimmed = transcoders.ended(trimmed)
         view = self.collector.view({**await self.store.trees(), tree.event: trimmed})
         policy, sending = self.policy, self.collector.sending(tree.event)
         moved = transcoders.moved(view, trimmed, policy, sending)
-        mended = trees.mend(view, moved, policy.relaying)
+        mended = grafting.mend(view, moved, policy.relaying)
         mended = transcoders.attached(view, mended, policy.relaying)
         if mended == tree:
             return tree

@@ -4,15 +4,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from umbel.delivery.plans.model import Asked
 from umbel.kit import apart
 from umbel.kit.apart import WorkerDied
 from umbel.kit.errors import Unavailable
+from umbel.plans.model import Asked
 
-TARGET = "umbel.delivery.plans.work:answer"
+TARGET = "umbel.plans.work:answer"
 Hear = Callable[[Mapping[str, object]], Awaitable[None]]
 
-_DRAW = "umbel.delivery.plans.drawing:draw"
+_DRAW = "umbel.plans.drawing:draw"
 _DRAWING_S = 120.0
 
 

@@ -5,14 +5,7 @@ only sets a mark: objects never move.
 
 from dataclasses import dataclass
 
-from umbel.planner.caches.ports import (
-    HIT,
-    PASSED_BY,
-    Answer,
-    Key,
-    checked_capacity,
-    checked_size,
-)
+from umbel.caches.ports import HIT, PASSED_BY, Answer, Key, checked_capacity, checked_size
 
 
 @dataclass(slots=True, eq=False)

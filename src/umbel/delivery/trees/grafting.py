@@ -10,7 +10,7 @@ from dataclasses import replace
 from enum import Enum
 
 from umbel.delivery.model import Branch, Tree
-from umbel.delivery.view import ACQUIRER, EDGE, FORWARDER, TRANSCODER, NoCapacity, View
+from umbel.delivery.trees.view import ACQUIRER, EDGE, FORWARDER, TRANSCODER, NoCapacity, View
 
 
 class Relaying(Enum):

@@ -14,12 +14,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from umbel.delivery.plans import child, demands, report, requests
-from umbel.delivery.plans.model import Asked
-from umbel.delivery.plans.requests import BadPlanRequest
 from umbel.kit.errors import UmbelError
 from umbel.network import files
 from umbel.planner.problem import Variant
+from umbel.plans import child, demands, report, requests
+from umbel.plans.model import Asked
+from umbel.plans.requests import BadPlanRequest
 
 # A plan's process may need this beyond the solver's own time, and this many times the limit:
 # paths, clustering, whole servers and drawing have no limit of their own.

@@ -12,12 +12,15 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from umbel.compute.model import NodeKind, NodeState
-from umbel.delivery import renditions, steering
-from umbel.delivery.collector import Collector
-from umbel.delivery.keeper import FLEET, Keeper
-from umbel.delivery.ports import Solver
-from umbel.delivery.steering import VCPUS_PER_SERVER, Audience, Watch
-from umbel.delivery.view import ACQUIRER, View
+from umbel.delivery import guidance
+from umbel.delivery.guidance import VCPUS_PER_SERVER, Watch
+from umbel.delivery.loop.collector import Collector
+from umbel.delivery.loop.controller import FLEET, Keeper
+from umbel.delivery.steering import translation
+from umbel.delivery.steering.ports import Solver
+from umbel.delivery.steering.translation import Audience
+from umbel.delivery.trees import renditions
+from umbel.delivery.trees.view import ACQUIRER, View
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 from umbel.planner import control, drift
@@ -94,7 +97,7 @@ class Planning:
         audience = await self._audience(view)
         if now_s - self._sampled_s >= periods.sample_s:
             self._sampled_s = now_s
-            self._samples = [*self._samples, steering.sample_of(audience)][-_MOST_SAMPLES:]
+            self._samples = [*self._samples, translation.sample_of(audience)][-_MOST_SAMPLES:]
             self._refused.clear()
         self._control, trigger = control.tick(
             self._control, self._seen(view, audience), now_s, periods
@@ -154,7 +157,7 @@ class Planning:
             watching={watch: count for watch, count in watching.items() if watch[0] in trees},
             mbps={stream: view.mbps(stream) for stream in trees},
             resolution={
-                stream: steering.resolution_of(self.collector.height(tree))
+                stream: guidance.resolution_of(self.collector.height(tree))
                 for stream, tree in trees.items()
             },
             made=dict.fromkeys(
@@ -165,10 +168,10 @@ class Planning:
     def _seen(self, view: View, audience: Audience) -> Seen:
         """Nodes that are on count as planned: their functions may use all of them."""
         nodes = self.collector.compute.nodes()
-        units = steering.units_of(nodes)
+        units = guidance.units_of(nodes)
         status = {s.name: s for s in self.collector.nodes(view)}
         on = [node for node in nodes if status[node.name].state != NodeState.STANDBY.value]
-        sizes = [VCPUS_PER_SERVER * steering.servers_of(node, units) for node in on]
+        sizes = [VCPUS_PER_SERVER * guidance.servers_of(node, units) for node in on]
         return Seen(
             used_vcpus=sum(
                 units.vcpus(status[node.name].cores_used, status[node.name].mbps_used)
@@ -184,14 +187,14 @@ class Planning:
         if in_force is None:
             return ()
         # A new event is no content of the plan: for bandwidth and CPU it is one of its kind.
-        seen = drift.peak([*self._samples, steering.sample_of(audience)])
+        seen = drift.peak([*self._samples, translation.sample_of(audience)])
         change = drift.variation(in_force.guide.problem, in_force.plan, seen)
         return drift.outgrown(change, drift.slack(in_force.guide.problem, in_force.plan))
 
     # -- what is done -----------------------------------------------------------------------
 
     async def _act(self, trigger: Trigger, audience: Audience) -> None:
-        demand = steering.peak_of(audience, self._samples)
+        demand = translation.peak_of(audience, self._samples)
         self._starving = False
         self._claimed = {node for node, count in self._claiming.items() if count}
         log.info("planner runs", trigger=trigger.value)
@@ -254,7 +257,7 @@ class Planning:
         if plan is None or guide is None:
             return
         compute, needed = self.collector.compute, await self._needed()
-        made = steering.steering_of(plan, guide, compute.nodes(), needed)
+        made = translation.steering_of(plan, guide, compute.nodes(), needed)
         resting = made.resting if may_rest else made.resting & compute.resting()
         resting -= self._claimed
         self._samples.clear()
@@ -296,7 +299,7 @@ class Planning:
 
     def _problem(self, demand: Audience, serving: frozenset[str]) -> Problem:
         collector = self.collector
-        return steering.problem_of(
+        return translation.problem_of(
             collector.compute.nodes(),
             collector.network.topology(),
             collector.costs.viewer_cores,

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import brentq
 
-from umbel.planner.caches.ports import BadCache
-from umbel.planner.linear import Floats
+from umbel.caches.ports import BadCache
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 # A request so much rarer than those for the first of all never comes, and in a cache so much
 # smaller than the catalogue nothing stays.

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
-from umbel.delivery import renditions
+from umbel.delivery.guidance import Steering, Watch
 from umbel.delivery.model import Branch, Tree
-from umbel.delivery.steering import Steering, Watch
+from umbel.delivery.trees import renditions
 from umbel.kit.errors import Exhausted, NotFound
 from umbel.network.paths import Way
 from umbel.planner.admission import Reason

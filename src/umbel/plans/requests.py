@@ -4,11 +4,11 @@ import math
 import re
 from dataclasses import replace
 
-from umbel.delivery.plans import demands, networks
-from umbel.delivery.plans.model import Asked
 from umbel.kit.errors import Invalid
 from umbel.planner import checks, presets
 from umbel.planner.problem import Demand, Goal, LeastPower, Problem, Tradeoff, Variant
+from umbel.plans import demands, networks
+from umbel.plans.model import Asked
 
 MOST_POINTS = 100
 MOST_TIME_S = 3600.0

@@ -1,0 +1,1 @@
+"""The control loop: what is observed, and one reconciliation per stream."""

@@ -1,0 +1,1 @@
+"""Traces of live sessions, written for the simulator."""

@@ -1,0 +1,1 @@
+"""Trees of functions, pure: the view that policies read, grafting, renditions, reconciliation."""
