@@ -34,7 +34,7 @@ check: lint types imports ## the checks without tests
 lint: ## format and lint
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 
-types: ## mypy --strict
+types: ## mypy --strict over src, tests, scripts, examples and benchmarks
 	@$(BIN)/mypy
 
 imports: ## the shelf's import contracts

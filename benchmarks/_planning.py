@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TypeVar
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,7 +25,7 @@ from umbel.planner.linear import Linear
 from umbel.planner.problem import Problem, Routing
 
 Value = TypeVar("Value")
-SCIP = f"PySCIPOpt {pyscipopt.__version__}"
+SCIP = f"PySCIPOpt {version('PySCIPOpt')}"
 
 
 def fmc_problem(load: float, contents: int = 20, routing: Routing | None = None) -> Problem:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,7 +152,7 @@ def running(database_url: str) -> Iterator[Server]:
                 process.wait(10)
 
 
-async def sessions(server: Server, node: str) -> AsyncIterator[float]:
+async def sessions(server: Server, node: str) -> AsyncGenerator[float]:
     """Open one session after the other over one connection; yields how long each took."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     body = json.dumps({"access_node": node}).encode()

@@ -11,7 +11,8 @@ import statistics
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from typing import Any
 
 import numpy as np
 import simpy
@@ -65,14 +66,14 @@ class SimpyModel:
         self.env.process(self.arrivals(rows))
         self.env.run(until=until_s)
 
-    def arrivals(self, rows: Iterator[tuple[float, ...]]) -> Iterator[simpy.Event]:
+    def arrivals(self, rows: Iterable[tuple[Any, ...]]) -> Generator[simpy.Event]:
         for row in rows:
             yield self.env.timeout(row[0] - self.env.now)
             self.env.process(self.viewer(*row))
 
     def viewer(
         self, time_s: float, until_s: float, end: int, content: int, resolution: int, hop: float
-    ) -> Iterator[simpy.Event]:
+    ) -> Generator[simpy.Event]:
         self.events += 1
         encoding = self.encodings[self.label[content]][resolution]
         least, most = min(encoding.min_mbps, hop), min(encoding.max_mbps, hop)

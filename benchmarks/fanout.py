@@ -179,7 +179,7 @@ async def count(sender: Sender, sinks: list[Sink], seconds: float) -> Result:
     )
 
 
-def report(viewers: int, results: dict[str, list[Result]], peer: str) -> None:
+def report(viewers: int, results: dict[str, list[Result]], peer: str | None) -> None:
     """The medians of a case."""
     medians = {
         name: statistics.median(one.us_per_packet for one in rows) for name, rows in results.items()

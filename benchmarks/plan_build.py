@@ -18,7 +18,7 @@ PEER_RUNS = 3
 
 def expressions(linear: Linear) -> highspy.Highs:
     """The same program the usual way: a variable and a constraint at a time."""
-    highs = highspy.Highs()
+    highs = highspy.Highs()  # type: ignore[no-untyped-call]
     highs.setOptionValue("output_flag", False)
     kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
     columns = [

@@ -34,7 +34,7 @@ def drawn(seed: int) -> Drawing:
 
 
 def networkx_tree(drawing: Drawing) -> object:
-    graph = nx.Graph()
+    graph: nx.Graph[str] = nx.Graph()
     graph.add_weighted_edges_from((a, b, weight(drawing.roles, (a, b))) for a, b in drawing.links)
     return nx.minimum_spanning_tree(graph)
 

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -41,7 +42,9 @@ def main() -> None:
         time.sleep(AGAIN_S)
 
 
-def changes(options: argparse.Namespace, position: str) -> Iterator[tuple[str, str, dict]]:
+def changes(
+    options: argparse.Namespace, position: str
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Each message as (id, event, data), as WHATWG HTML 9.2 frames them."""
     headers = {"Last-Event-ID": position} if position else {}
     if options.token:

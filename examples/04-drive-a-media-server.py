@@ -85,12 +85,16 @@ class Control:
 
     async def create(self, kind: str, **parameters: object) -> str:
         """A new object's id."""
-        body = {"type": kind, "constructorParams": parameters}
+        body: dict[str, object] = {"type": kind, "constructorParams": parameters}
         return str(await self._ask("create", body))
 
     async def invoke(self, target: str, operation: str, **parameters: object) -> Any:
         """What an operation answers."""
-        body = {"object": target, "operation": operation, "operationParams": parameters}
+        body: dict[str, object] = {
+            "object": target,
+            "operation": operation,
+            "operationParams": parameters,
+        }
         return await self._ask("invoke", body)
 
     async def _ask(self, method: str, parameters: dict[str, object]) -> Any:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import httpx
 
@@ -37,7 +38,7 @@ class Hook(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     secret = ""
-    inbox: "queue.Queue[dict]" = queue.Queue()
+    inbox: "queue.Queue[dict[str, Any]]" = queue.Queue()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -81,7 +82,8 @@ def registered(api: httpx.Client, url: str) -> Iterator[str]:
 
 def listen(count: int) -> None:
     """Print notices. The same one may come twice (its answer was lost): its id tells."""
-    seen, expected = set(), 1
+    seen: set[str] = set()
+    expected = 1
     while count == 0 or len(seen) < count:
         notice = Hook.inbox.get()
         if notice["kind"] == "ping" or notice["id"] in seen:

@@ -108,8 +108,9 @@ def _option(param: Any) -> tuple[str, str, str]:
 
 
 def _choices(kind: object) -> str:
-    is_enum = inspect.isclass(kind) and issubclass(kind, enum.Enum)
-    return " or ".join(f"`{_plain(one)}`" for one in kind) if is_enum else ""
+    if not (inspect.isclass(kind) and issubclass(kind, enum.Enum)):
+        return ""
+    return " or ".join(f"`{_plain(one)}`" for one in kind)
 
 
 # -- settings -------------------------------------------------------------------------------
@@ -149,8 +150,13 @@ def _values(field: FieldInfo) -> str:
         for name, sign in signs.items()
         if hasattr(rule, name)
     ]
-    kinds = {bool: "true or false", int: "whole number", float: "number", str: "text"}
-    kind = kinds.get(field.annotation or object, "path")
+    kinds: dict[object, str] = {
+        bool: "true or false",
+        int: "whole number",
+        float: "number",
+        str: "text",
+    }
+    kind = {**kinds, str: "text"}.get(field.annotation, "path")
     return f"{kind} {', '.join(bounds)}".strip()
 
 

@@ -1,6 +1,8 @@
 """Functions that streams meet on their way, over REST."""
 
 import asyncio
+import operator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -55,7 +57,7 @@ async def test_rules_follow_the_platforms_own_function_wherever_it_runs(net: Net
         await net.path()
         for node in ("c1", "c2"):  # it appears and moves
             guests.see({"forwarder-c1-1": Spot(node=node, address="10.97.6.1")})
-            await until(at, lambda found, node=node: found == {node})
+            await until(at, partial(operator.eq, {node}))
         guests.see({})
         await until(at, lambda found: not found)
     finally:

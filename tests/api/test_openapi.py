@@ -53,7 +53,7 @@ def _sdp(_context: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode("utf-8", "surrogatepass")
 
 
-async def _nothing(_asked: Asked, _hear: child.Hear, *, most_s: float) -> dict[str, object]:
+async def _nothing(asked: Asked, hear: child.Hear, *, most_s: float) -> dict[str, object]:
     return {"plan": {"nodes": [{"name": "pop", "why": []}], "hosts": {}, "flows": []}}
 
 

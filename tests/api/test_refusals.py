@@ -17,7 +17,7 @@ MOST_VIEWERS = 60
 
 def network(folder: Path, nodes: dict[str, Any], links: dict[str, Any], **of: Any) -> Path:
     """SLS's network with these capacities at all nodes and links, and others at the nodes named."""
-    document = dict(files.builtin("sls"))
+    document: Any = files.builtin("sls")
     document["nodes"] = [{**n, **nodes, **of.get(n["name"], {})} for n in document["nodes"]]
     document["links"] = [{**link, **links} for link in document["links"]]
     path = folder / "network.yaml"
@@ -44,7 +44,7 @@ async def test_a_viewer_without_a_place_hears_why(tmp_path: Path, reason: str, p
         transport = httpx.ASGITransport(w.system.app())
         path = f"/api/v1/events/{event}/sessions"
         async with httpx.AsyncClient(transport=transport, base_url="http://umbel") as client:
-            codes = []
+            codes: list[int] = []
             while len(codes) < MOST_VIEWERS and set(codes) <= {201}:
                 answer = await client.post(path, json={"access_node": "pe1"})
                 codes.append(answer.status_code)

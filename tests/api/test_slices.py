@@ -1,6 +1,7 @@
 """Slices over REST: who may, what is refused, what is shown."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -9,7 +10,7 @@ from support.slicing import carry
 from umbel.delivery.slicing import Slices
 
 
-async def asked(here: World, **body: object) -> tuple[int, dict[str, object]]:
+async def asked(here: World, **body: object) -> tuple[int, dict[str, Any]]:
     answer = await here.client.post("/api/v1/slices", json=body, headers=here.as_("operator"))
     return answer.status_code, answer.json()
 
@@ -28,7 +29,7 @@ async def test_a_slice_is_made_shown_and_ended(here: World) -> None:
     assert made["functions"] is None
     assert (made["min_mbps"], made["max_mbps"], made["dscp"]) == (50.0, 100.0, 32)
     assert made["guaranteed"] is True
-    assert [(k["source"], k["target"], k["state"]) for k in made["links"]] == [  # type: ignore[index]
+    assert [(k["source"], k["target"], k["state"]) for k in made["links"]] == [
         ("pe1", "c1", "guaranteed"),
         ("c1", "pe4", "guaranteed"),
     ]

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -24,9 +25,11 @@ KEY = "ev1.correct-horse"
 
 
 class Rig(Protocol):
+    @property
+    def plane(self) -> MediaPlane: ...
+
     """A plane, and hands to let things happen to the servers behind it."""
 
-    plane: MediaPlane
     changes: list[tuple[str, str]]
 
     async def start(self, function_id: str, role: StreamRole) -> Server: ...
@@ -120,7 +123,7 @@ class RealRig:
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.lab)])
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
     with ground(tmp_path) as made:
-        rig = FakeRig() if request.param == "fake" else RealRig(made)
+        rig: Rig = FakeRig() if request.param == "fake" else RealRig(made)
         try:
             yield rig
         finally:
@@ -256,13 +259,13 @@ async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
     assert root.ingest.protocol == "rtmp"
     assert (root.ingest.video, root.ingest.audio) == ("H.264", "AAC")
     for server in (forwarder, edge):
-        state = await until(lambda s=server: at(s), lambda s: s.flowing and s.mbps_in > 0)
+        state = await until(partial(at, server), lambda s: s.flowing and s.mbps_in > 0)
         assert state.ingest is None
     assert ("acq", "ev1") in rig.changes
     rig.changes.clear()
     await rig.stop_publishing(acquirer, "ev1")
     for server in (acquirer, forwarder, edge):
-        await until(lambda s=server: at(s), lambda s: not s.flowing)
+        await until(partial(at, server), lambda s: not s.flowing)
     assert (await at(acquirer)).ingest.protocol == ""
     assert ("acq", "ev1") in rig.changes
 
@@ -295,7 +298,7 @@ async def test_a_rendition_flows_beside_its_source(rig: Rig) -> None:
     await until(lambda: at(edge), lambda s: s.flowing and s.mbps_in > 0)
     await rig.stop_publishing(acquirer, "ev1")
     for server in (maker, edge):
-        await until(lambda s=server: at(s), lambda s: not s.flowing)
+        await until(partial(at, server), lambda s: not s.flowing)
     await rig.plane.remove(maker, "ev1-120p")
     assert await rig.plane.observe(maker) == {}
 

@@ -1,6 +1,7 @@
 """Subscribers and notices as rows, on both databases."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ def store(database: Database) -> NotifyStore:
     return NotifyStore(database)
 
 
-def subscriber(id_: str = "sub_1", **progress: object) -> Subscriber:
+def subscriber(id_: str = "sub_1", **progress: Any) -> Subscriber:
     return Subscriber(
         id=id_,
         url="http://127.0.0.1:9/hook",

@@ -3,7 +3,8 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,9 @@ async def here(tmp_path: Path) -> AsyncIterator[Lab]:
         yield it
 
 
+Push = Callable[..., tuple[str, ...]]
+
+
 def to_rtmp(here: Lab, key: str = KEY) -> tuple[str, ...]:
     return (*live(*ENCODE), "-f", "flv", f"{here.urls['rtmp']}/{key}")
 
@@ -53,6 +57,26 @@ def to_srt(here: Lab, key: str = KEY) -> tuple[str, ...]:
 
 def to_ts(here: Lab) -> tuple[str, ...]:
     return (*live(*ENCODE), "-f", "mpegts", f"udp://{here.urls['mpegts']}?pkt_size=1316")
+
+
+def published(here: Lab, count: int) -> bool:
+    return len(here.sink.ssrcs(96)) == count
+
+
+def flowing(here: Lab, ssrc: int) -> bool:
+    return len(here.sink.rtp(96, ssrc)) > RATE
+
+
+def stopped(here: Lab, count: int) -> bool:
+    return here.events.count("stopped") == count
+
+
+def ended(process: asyncio.subprocess.Process) -> bool:
+    return process.returncode is not None
+
+
+def ended_or_seen(here: Lab, process: asyncio.subprocess.Process) -> bool:
+    return ended(process) or here.sink.frames() > RATE
 
 
 def workers(here: Lab) -> list[int]:
@@ -69,7 +93,7 @@ def workers(here: Lab) -> list[int]:
 
 
 @pytest.mark.parametrize("way", [to_rtmp, to_srt])
-async def test_wrong_key_is_refused(here: Lab, way) -> None:
+async def test_wrong_key_is_refused(here: Lab, way: Push) -> None:
     assert await encode(*way(here, WRONG)) != 0
     assert "started" not in here.events
     assert here.events.count("refused") == 1
@@ -80,7 +104,7 @@ async def test_wrong_key_is_refused(here: Lab, way) -> None:
 
 
 @pytest.mark.parametrize("first", [to_rtmp, to_srt, to_ts])
-async def test_second_publisher_is_refused(here: Lab, first) -> None:
+async def test_second_publisher_is_refused(here: Lab, first: Push) -> None:
     async with encoder(*first(here)):
         await here.until(lambda: here.sink.frames() > RATE, "video")
         protocol = here.desk.state("ev_lab").protocol
@@ -111,18 +135,18 @@ async def test_encoder_stops_and_returns_another_way(here: Lab) -> None:
     for way, protocol in ((to_rtmp, "rtmp"), (to_ts, "mpegts"), (to_srt, "srt"), (to_rtmp, "rtmp")):
         count += 1
         async with encoder(*way(here)):
-            await here.until(lambda c=count: len(here.sink.ssrcs(96)) == c, "a new publication")
+            await here.until(partial(published, here, count), "a new publication")
             ssrc = here.sink.ssrcs(96)[-1]
-            await here.until(lambda s=ssrc: len(here.sink.rtp(96, s)) > RATE, "its video")
+            await here.until(partial(flowing, here, ssrc), "its video")
             assert here.desk.state("ev_lab").protocol == protocol
-        await here.until(lambda c=count: here.events.count("stopped") == c, "its end")
+        await here.until(partial(stopped, here, count), "its end")
         assert here.desk.state("ev_lab").protocol == ""
         assert len(decode_video(nals(here.sink.rtp(96, ssrc)))) > 10
     assert len(here.sink.ssrcs(111)) == count
 
 
 @pytest.mark.parametrize("way", [to_rtmp, to_srt, to_ts])
-async def test_killed_worker_is_replaced(here: Lab, way) -> None:
+async def test_killed_worker_is_replaced(here: Lab, way: Push) -> None:
     async with encoder(*way(here)):
         await here.until(lambda: here.sink.frames() > RATE, "video")
         os.kill(workers(here)[0], signal.SIGKILL)
@@ -159,9 +183,7 @@ async def test_lost_srt_listener_is_replaced_on_its_port(here: Lab) -> None:
     async with asyncio.timeout(DEADLINE_S):
         while "started" not in here.events:
             async with encoder(*to_srt(here)) as process:
-                await here.until(
-                    lambda p=process: p.returncode is not None or here.sink.frames() > RATE, "video"
-                )
+                await here.until(partial(ended_or_seen, here, process), "video")
     assert here.sink.frames() > RATE
 
 
@@ -173,7 +195,7 @@ async def test_revoked_key_disconnects(here: Lab) -> None:
             await here.until(lambda: here.desk.state("ev_lab").video, "video")
             again = await here.desk.admit("ev_lab", [digest("ev_lab.new")], here.sink)
             assert again == here.urls
-            await here.until(lambda p=process: p.returncode is not None, "disconnected")
+            await here.until(partial(ended, process), "disconnected")
         assert here.events.count("stopped") == stops + 1
 
 

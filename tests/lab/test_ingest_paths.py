@@ -1,7 +1,7 @@
 import asyncio
 import itertools
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from support.ingest_lab import (
     split,
 )
 from umbel.media.ingest.codecs import UnsupportedCodec
-from umbel.media.io.ingest_desk import Claim
+from umbel.media.io.ingest_claims import Claim
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 SECONDS = 3
@@ -52,7 +52,7 @@ def check_platform(here: Lab) -> None:
             assert (after.sequence - before.sequence) & 0xFFFF == 1
         assert all(len(item.payload) <= 1200 for item in packets)
     units: list[list[bytes]] = [[]]
-    stamps = {}
+    stamps: dict[int, int] = {}
     for packet in here.sink.rtp(96):
         units[-1].append(packet.payload)
         assert stamps.setdefault(len(units), packet.timestamp) == packet.timestamp
@@ -322,18 +322,18 @@ async def test_whip_publisher_without_h264(here: Lab, codec: str) -> None:
     check_platform(here)
 
 
-class Receiver:
+class Receiver(asyncio.DatagramProtocol):
     def __init__(self) -> None:
-        self.to = lambda data: None
+        self.to: Callable[[bytes], None] = lambda data: None
 
-    def connection_made(self, transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.port = transport.get_extra_info("sockname")[1]
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         self.to(data)
 
-    def connection_lost(self, error: object) -> None:
+    def connection_lost(self, exc: object) -> None:
         pass
 
 

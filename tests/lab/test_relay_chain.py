@@ -59,8 +59,10 @@ async def test_a_real_stream_through_three_nodes() -> None:
         assert stats.bytes == sum(map(len, entry.got))
         assert stats.mbps > 0
     finally:
-        for end in (*nodes, *leaves, *hops):
-            end.close()
+        for receiver in (*nodes, *leaves):
+            receiver.close()
+        for hop in hops:
+            hop.close()
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="the peer of the bench needs gcc")

@@ -50,7 +50,7 @@ class Reached:
 
     def reaches(self, source: str, target: str, port: int, node: str = "pe1") -> str:
         """Where a host's new TCP connection gets to; empty: nowhere."""
-        packet = {
+        packet: dict[Field, int | str] = {
             Field.ETH_DST: "02:6d:62:00:00:01",
             Field.ETH_SRC: mac(source),
             Field.ETH_TYPE: 0x0800,

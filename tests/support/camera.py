@@ -165,7 +165,7 @@ def _picture(packet: "av.Packet", rate: Fraction) -> Picture:
 
 def _blocks(random: Random, width: int, height: int) -> bytes:
     """A plane of squares of sixteen pixels."""
-    rows = []
+    rows: list[bytes] = []
     while len(rows) < height:
         row = b"".join(bytes((random.randrange(256),)) * 16 for _ in range(width // 16 + 1))
         rows += [row[:width]] * 16

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from support.delivery import MemoryDelivery
 from support.slicing import make_slices
-from umbel.catalogue.model import Event, EventDraft, Provider, UserRole
+from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.slicing import Slices
 from umbel.kit.clock import Clock, SystemClock
@@ -83,7 +83,7 @@ class World:
             "viewer": ("viewer", UserRole.VIEWER, ""),
         }
         name, role, provider_id = users[who]
-        user = auth.User(username=name, role=role, provider_id=provider_id)
+        user = User(username=name, role=role, provider_id=provider_id)
         return {"Authorization": f"Bearer {auth.sign(self.system, user)}"}
 
     async def event(self, provider: Provider | None = None, **changes: Any) -> Event:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 
@@ -120,7 +121,7 @@ class Ground:
             media.end()
 
     @staticmethod
-    def _wait(process: subprocess.Popen[bytes], ready: Path, log: Path) -> dict[str, dict]:
+    def _wait(process: subprocess.Popen[bytes], ready: Path, log: Path) -> dict[str, Any]:
         deadline_s = time.monotonic() + _READY_S
         while not ready.exists():
             if process.poll() is not None or time.monotonic() > deadline_s:

@@ -1,5 +1,6 @@
 """Real media servers as a tree of three processes, which carries a stream to viewers."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import httpx
@@ -50,7 +51,7 @@ def spec(role: StreamRole, *hops: Target) -> StreamSpec:
     return StreamSpec(stream="ev1", role=role, hops=hops, key_hashes=keys)
 
 
-def value(frames: dict[str, int]):
+def value(frames: dict[str, int]) -> Callable[[], Awaitable[dict[str, int]]]:
     async def read() -> dict[str, int]:
         return dict(frames)
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from support import ovs
 from support.overlay_lab import terms
@@ -87,13 +88,13 @@ class MininetNet:
         """The cable between two switches is `up` or `down`."""
         await self._ask("link", a, b, state)
 
-    async def _ask(self, *command: object) -> dict[str, object]:
+    async def _ask(self, *command: object) -> dict[str, Any]:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         return await asyncio.to_thread(self._answer)
 
-    def _answer(self) -> dict[str, object]:
+    def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, f"Mininet ended with {self._process.wait(10)}"

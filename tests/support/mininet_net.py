@@ -8,16 +8,18 @@ Its end, or that of its input, takes the network away.
 import json
 import re
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from mininet.net import Mininet
 from mininet.node import OVSSwitch
 from mininet.topo import Topo
 
 
-class Ring(Topo):
+class Ring(Topo):  # type: ignore[misc]
     """Host hN at switch sN, which is joined to the next."""
 
-    def build(self, size):
+    def build(self, size: int) -> None:
         for n in range(1, size + 1):
             self.addSwitch(f"s{n}", datapath="user", protocols="OpenFlow13,OpenFlow14")
             self.addHost(f"h{n}")
@@ -26,13 +28,13 @@ class Ring(Topo):
             self.addLink(f"s{n}", f"s{n % size + 1}")
 
 
-def far(switch, interface):
+def far(switch: Any, interface: Any) -> str:
     """Who is at the other end of a cable."""
     ends = (interface.link.intf1, interface.link.intf2)
     return next(end.node.name for end in ends if end.node is not switch)
 
 
-def described(net):
+def described(net: Any) -> dict[str, Any]:
     switches = {
         switch.name: {
             "dpid": int(switch.dpid, 16),
@@ -44,20 +46,20 @@ def described(net):
     return {"switches": switches, "hosts": hosts}
 
 
-def heard(host):
+def heard(host: Any) -> int:
     """How many echo requests came to a host since it is there."""
     names, values = re.findall(r"^Icmp: (.*?)\r?$", host.cmd("cat /proc/net/snmp"), re.MULTILINE)
     return int(dict(zip(names.split(), values.split(), strict=True))["InEchos"])
 
 
-def control(net, target):
+def control(net: Any, target: str) -> dict[str, Any]:
     for switch in net.switches:
         switch.vsctl("set-controller", switch.name, target)
         switch.vsctl("set", "controller", switch.name, "max_backoff=1000")
     return {}
 
 
-def ping(net, count):
+def ping(net: Any, count: int) -> dict[str, Any]:
     """Everybody pings everybody: how many answers each got from each, and how many requests came
     to each."""
     before = {host.name: heard(host) for host in net.hosts}
@@ -75,15 +77,19 @@ def ping(net, count):
     }
 
 
-def link(net, a, b, state):
+def link(net: Any, a: str, b: str, state: str) -> dict[str, Any]:
     net.configLinkStatus(a, b, state)
     return {}
 
 
-COMMANDS = {"control": control, "ping": ping, "link": link}
+COMMANDS: dict[str, Callable[..., dict[str, Any]]] = {
+    "control": control,
+    "ping": ping,
+    "link": link,
+}
 
 
-def main(size):
+def main(size: int) -> None:
     Mininet.inited = True  # it would raise limits of the whole machine
     net = Mininet(
         topo=Ring(size), switch=OVSSwitch, controller=None, autoSetMacs=True, autoStaticArp=True

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -104,7 +105,7 @@ class Here:
     async def standing(self, id_: str) -> Subscriber:
         return (await self.notifier.subscriber(id_)).subscriber
 
-    def bodies(self, url: str = HOOK) -> list[dict[str, object]]:
+    def bodies(self, url: str = HOOK) -> list[dict[str, Any]]:
         return [json.loads(posted.body) for posted in self.posts(url)]
 
     def posts(self, url: str = HOOK) -> list[Posted]:
@@ -121,7 +122,7 @@ async def ended(task: "asyncio.Task[None]") -> None:
 
 
 @asynccontextmanager
-async def here(folder: Path, **bounds: float) -> AsyncIterator[Here]:
+async def here(folder: Path, **bounds: Any) -> AsyncIterator[Here]:
     made = Here(folder=folder, bounds=Bounds(**bounds))
     await made.start()
     try:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from umbel.network import changes, flows
 from umbel.network.carriage import Carriage, Path, Receiver, Stream, Switch
@@ -58,6 +59,10 @@ def emitting(node: str) -> Packet:
     return {**PACKET, Field.IPV4_SRC: f"10.9.9.{len(node)}", Field.UDP_SRC: 777}
 
 
+def _answer(out: Packet, _packet: Packet) -> Packet:
+    return out
+
+
 @dataclass
 class Overlay:
     """Switches that hold what was installed last."""
@@ -86,8 +91,7 @@ class Overlay:
     def functions(self, nodes: Sequence[str]) -> None:
         """Running functions at these nodes, which answer each packet with one of their own."""
         for node in nodes:
-            out = emitting(node)
-            self.net.attach(Plug(node=node, port=FUNCTION), lambda _packet, out=out: out)
+            self.net.attach(Plug(node=node, port=FUNCTION), partial(_answer, emitting(node)))
 
     def send(self, root: str, port: int = OUTSIDE) -> tuple[Counter[tuple[str, str]], Counter[str]]:
         """One packet from the source: (node, destination) of what left to receivers, and the nodes

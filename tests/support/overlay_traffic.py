@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from support.testbed import Testbed
 from support.waiting import until
@@ -117,7 +118,7 @@ def taking(bed: Testbed, *nodes: str, host: str = "") -> Iterator[list[Taker]]:
     takers = []
     try:
         for name, namespace, address in at:
-            made = netns.inside(namespace, lambda here=address: bound(here))
+            made = netns.inside(namespace, partial(bound, address))
             end = Endpoint(node=name, address=address, port=made.getsockname()[1])
             takers.append(Taker(end, made))
         yield takers
@@ -215,7 +216,7 @@ def tapping(bed: Testbed) -> Iterator[list[Tap]]:
     try:
         for name, node in bed.nodes.items():
             for near, device in {**node.site.cables, "": "mgmt0"}.items():
-                made = netns.inside(node.namespace, lambda at=device: bound(at))
+                made = netns.inside(node.namespace, partial(bound, device))
                 taps.append(Tap((name, near), made))
         yield taps
     finally:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,12 @@ RESOLUTIONS = tuple(Resolution)
 
 def small_world(lightpath_mbps: float = 60.0, storage_gb: float = 0.002) -> World:
     """pop - core - two homes and two masts; two servers a node."""
-    plain = {"servers": 2, "storage_gb": storage_gb, "router_mbps": 400.0, "switch_mbps": 300.0}
+    plain: dict[str, Any] = {
+        "servers": 2,
+        "storage_gb": storage_gb,
+        "router_mbps": 400.0,
+        "switch_mbps": 300.0,
+    }
     nodes = [Node(name="pop", **plain), Node(name="core", level=1, **plain)]
     for number in (1, 2):
         for name, access in (("home", Access.FIXED), ("mast", Access.MOBILE)):

@@ -71,7 +71,7 @@ class Net:
 
     def send(self, root: str = "pe1") -> set[tuple[str, str, int]]:
         """A packet of the stream from outside: (node, address, port) of what left to outside."""
-        packet = {
+        packet: dict[Field, int | str] = {
             Field.ETH_DST: "01:00:5e:01:02:03",
             Field.ETH_TYPE: 0x0800,
             Field.IP_PROTO: 17,

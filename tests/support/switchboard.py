@@ -109,7 +109,7 @@ class World:
     def send(self, node: str, to: Endpoint) -> tuple[Got, list[tuple[str, str]]]:
         """One datagram from a process of a node: (node, address, port) of what arrived at
         processes, and the links that were crossed. Nothing leaves elsewhere."""
-        packet = {
+        packet: dict[Field, int | str] = {
             Field.ETH_DST: "02:00:00:00:00:fe",
             Field.ETH_TYPE: 0x0800,
             Field.IP_PROTO: 17,

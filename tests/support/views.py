@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.trees.view import FunctionView, NodeView, View
@@ -17,7 +18,7 @@ ACQUIRER = Branch(function="acquirer-pe1-1", role="acquirer", node="pe1")
 
 def room(name: str, **free: float) -> NodeView:
     """A node with plenty of everything but what is said."""
-    plenty = {"cores_free": 2.0, "memory_free_mb": 2048.0, "mbps_free": 1000.0}
+    plenty: dict[str, Any] = {"cores_free": 2.0, "memory_free_mb": 2048.0, "mbps_free": 1000.0}
     return NodeView(name=name, is_access=name.startswith("pe"), **{**plenty, **free})
 
 

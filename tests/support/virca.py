@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -20,7 +21,7 @@ RESTING = {"pe2", "pe3", "pe4", "pe5", "c2"}
 
 def small_network(folder: Path) -> Path:
     """SLS's network on nodes that are full with some forty viewers."""
-    document = dict(files.builtin("sls"))
+    document: Any = files.builtin("sls")
     document["nodes"] = [dict(node, cores=0.2) for node in document["nodes"]]
     path = folder / "network.yaml"
     path.write_text(yaml.safe_dump(document))
@@ -28,7 +29,7 @@ def small_network(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def planned(folder: Path, **more: object) -> AsyncIterator[World]:
+async def planned(folder: Path, **more: Any) -> AsyncIterator[World]:
     settings = {**PERIODS, "network_file": small_network(folder), **more.pop("settings", {})}
     async with world(folder / "data", policy="virca", settings=settings, **more) as w:
         yield w

@@ -7,7 +7,7 @@ a scenario of minutes runs in a second and always in the same order.
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
@@ -79,7 +79,7 @@ class _Busy(AbstractContextManager[None]):
             self._loop.busy -= 1
 
 
-def scenario(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+def scenario(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     """Run an async test on virtual time."""
 
     @functools.wraps(test)

@@ -80,7 +80,7 @@ async def rtp_input(sink: PacketSink) -> AsyncIterator[int]:
     sock.bind(("127.0.0.1", 0))
 
     def readable() -> None:
-        batch = []
+        batch: list[bytes] = []
         with contextlib.suppress(BlockingIOError):
             while len(batch) < 64:
                 batch.append(sock.recv(2048))

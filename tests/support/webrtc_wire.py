@@ -1,7 +1,7 @@
 """Two cores in memory and a wire between them that may lose packets; virtual time."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from support.h264 import Source
@@ -38,7 +38,7 @@ class Collected:
 
     batches: list[list[bytes]] = field(default_factory=list)
 
-    def packets(self, batch: "list[bytes]", now_s: float) -> None:
+    def packets(self, batch: Sequence[bytes], now_s: float) -> None:
         """Take a batch."""
         self.batches.append(list(batch))
 
@@ -115,7 +115,7 @@ class Watching:
         self.wire.connect()
         return self.wire
 
-    def packets(self, batch: list[bytes], now_s: float) -> None:
+    def packets(self, batch: Sequence[bytes], now_s: float) -> None:
         """The fan of a port: a batch to the viewer."""
         if self.viewer is not None and self.wire is not None:
             for data in self.viewer.media(Batch(batch, self.stream), now_s).datagrams:

@@ -13,8 +13,9 @@ Tell = Callable[[object], None]
 def doubled(number: int, tell: Tell | None = None) -> int:
     """Prints besides, as libraries do."""
     print("a word that nobody asked for")
-    for one in range(number if tell else 0):
-        tell(one)
+    if tell:
+        for one in range(number):
+            tell(one)
     return 2 * number
 
 

@@ -11,7 +11,7 @@ from support.virtual import PatientDatabase, until
 from umbel.bootstrap import Drivers, System, assemble
 from umbel.catalogue.model import EventDraft, EventState
 from umbel.compute.drivers.fake import FakeVim
-from umbel.compute.model import FunctionState
+from umbel.compute.model import Function, FunctionState, Instance, Node
 from umbel.delivery.loop.controller import Pace
 from umbel.delivery.model import Ticket
 from umbel.delivery.steering.drivers.fake import InlineSolver
@@ -24,7 +24,6 @@ from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.inspection import Switches
 from umbel.network.ports import Fabric
 from umbel.notify.drivers.fake import FakeCourier
-from umbel.notify.ports import Courier
 
 PACE = Pace(linger_s=5.0, session_idle_s=30.0)
 
@@ -38,7 +37,7 @@ class World:
     pace: Pace = PACE
     clock: LoopClock = field(default_factory=LoopClock)
     media: FakeMedia = field(default_factory=FakeMedia)
-    courier: Courier = field(default_factory=FakeCourier)
+    courier: FakeCourier = field(default_factory=FakeCourier)
     spawned: list[str] = field(default_factory=list)
     fabric: Fabric = field(default_factory=LoopbackFabric)
     switches: Switches | None = None
@@ -164,13 +163,13 @@ class _CountingVim(FakeVim):
         super().__init__(clock, boot_s=1.0)
         self._spawned = spawned
 
-    async def spawn(self, function, node) -> None:
+    async def spawn(self, function: Function, node: Node) -> None:
         before = self.instances().get(function.id)
         await super().spawn(function, node)
         if before is None or before.state is FunctionState.FAILED:
             self._spawned.append(function.id)
 
-    def instances(self):
+    def instances(self) -> dict[str, Instance]:
         return {id_: machine.instance for id_, machine in self._machines.items()}
 
 

@@ -1,6 +1,6 @@
 """Every policy keeps the rules of a cache; each keeps its own; Che's formula foretells them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_a_cache_holds_what_it_says(
     policy: Policy, capacity: int, sizes: list[int], data: st.DataObject
 ) -> None:
     cache = make(policy, capacity)
-    held: dict[int, int] = {}
+    held: dict[Hashable, int] = {}
     keys = st.integers(0, len(sizes) - 1)
     for at, key in enumerate(data.draw(st.lists(keys, max_size=80))):
         answer = cache.request(key, sizes[key], float(at))

@@ -4,8 +4,9 @@ import asyncio
 import inspect
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ class Bench:
         assert isinstance(heard, Delivery)
         return json.loads(heard.text)
 
-    async def value(self, method: str, **params: object) -> object:
+    async def value(self, method: str, **params: object) -> Any:
         answer = await self.ask(method, **params)
         assert "error" not in answer, answer
         return answer["result"].get("value")
@@ -55,7 +56,7 @@ class Bench:
         assert isinstance(made, str)
         return made
 
-    async def invoke(self, target: str, operation: str, **params: object) -> object:
+    async def invoke(self, target: str, operation: str, **params: object) -> Any:
         return await self.value(
             "invoke", object=target, operation=operation, operationParams=params
         )
@@ -81,7 +82,7 @@ async def bench() -> AsyncIterator[Bench]:
     sessions = Sessions("edge-1", lambda: f"s{next(numbers)}")
     benches: list[Bench] = []
 
-    def emit(object_id: str, event: str, data: dict) -> None:
+    def emit(object_id: str, event: str, data: Mapping[str, object]) -> None:
         benches[0].listen(sessions.event(object_id, event, data, wall_s=0))
 
     registry = Registry(host, emit)

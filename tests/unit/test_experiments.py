@@ -86,7 +86,7 @@ def test_a_key_is_that_of_equal_tasks_in_every_process() -> None:
 
 
 def test_every_field_of_a_task_is_in_its_key() -> None:
-    other = [
+    other: list[Optimum | Simulation] = [
         replace(PLAN, load=0.03),
         replace(PLAN, floor=0.5),
         replace(PLAN, gap_share=0.01),
@@ -102,7 +102,13 @@ def test_every_field_of_a_task_is_in_its_key() -> None:
 
 
 def test_tasks_that_mean_nothing_are_refused() -> None:
-    for change in ({"load": 0.0}, {"load": float("nan")}, {"floor": 1.1}, {"floor": -0.1}):
+    changes: tuple[dict[str, Any], ...] = (
+        {"load": 0.0},
+        {"load": float("nan")},
+        {"floor": 1.1},
+        {"floor": -0.1},
+    )
+    for change in changes:
         with pytest.raises(BadConfig):
             replace(PLAN, **change)
     with pytest.raises(BadConfig):

@@ -22,9 +22,9 @@ from support.overlay import (
     rollout,
 )
 from umbel.network import changes, flows, pipeline
-from umbel.network.carriage import Carriage, Path, Slice, Stream, Switch
+from umbel.network.carriage import BadCarriage, Carriage, Path, Receiver, Slice, Stream, Switch
 from umbel.network.drivers.switch import Plug
-from umbel.network.model import Field, GroupKind, Rule, UseGroup
+from umbel.network.model import Field, GroupKind, Program, Rule, UseGroup
 from umbel.network.spanning import Drawing, Role, span
 
 CONNECTED = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
@@ -289,13 +289,14 @@ def test_other_packets_sink() -> None:
     drawing = Drawing(roles={"r": Role.ROOT, "x": Role.LEAF}, links=(("r", "x"),))
     overlay = Overlay.of(drawing)
     overlay.install(carried(drawing, ["x"]))
-    for name, value in {
+    others: dict[Field, int | str] = {
         Field.UDP_DST: 5006,
         Field.IPV4_SRC: "10.0.0.2",
         Field.IP_PROTO: 6,
         Field.ETH_TYPE: 0x0806,
-    }.items():
-        packet = {**PACKET, name: value}
+    }
+    for name, value in others.items():
+        packet: dict[Field, int | str] = {**PACKET, name: value}
         assert overlay.net.send(Plug(node="r", port=OUTSIDE), packet) == ([], [])
     assert overlay.net.send(Plug(node="r", port=FUNCTION), PACKET) == ([], [])
 
@@ -339,7 +340,7 @@ def test_the_whole_page_is_current_and_every_table_is_used(request: pytest.Fixtu
 
 
 def test_rules_outside_the_pipeline_are_told() -> None:
-    program = flows.Program(
+    program = Program(
         rules=frozenset(
             {
                 Rule(table=9, priority=1),
@@ -364,13 +365,13 @@ def test_all_problems_of_carriages_are_told() -> None:
     two = Carriage(
         stream=Stream(name="ev1", number=70_000, target="10.0.0.255", port=5004),
         tree=tree,
-        paths=(Path(leaf="x", receiver=flows.Receiver(address="192.0.2.1")), path("y")),
+        paths=(Path(leaf="x", receiver=Receiver(address="192.0.2.1")), path("y")),
     )
     switches = {
         "r": Switch(toward={"x": 1}, outside=100),
         "x": Switch(toward={"r": 20_000}, outside=1),
     }
-    with pytest.raises(flows.carriage.BadCarriage) as caught:
+    with pytest.raises(BadCarriage) as caught:
         flows.programs([one, two], switches)
     assert caught.value.details["problems"] == [
         "2 streams are named ev1",

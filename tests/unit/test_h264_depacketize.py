@@ -33,7 +33,7 @@ def packets(
     shown: Sequence[tuple[bytes, ...]], most: int = 100, aggregate: bool = True
 ) -> list[RtpPacket]:
     made = Camera(most=most)
-    out = []
+    out: list[RtpPacket] = []
     for number, picture in enumerate(shown):
         parts = list(camera.payloads(picture, most=most, aggregate=aggregate))
         for index, payload in enumerate(parts):

@@ -1,6 +1,7 @@
 """SPS: what an encoder was told comes out again; garbage raises only MalformedParameters."""
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,8 @@ from support import camera
 from umbel.media.rtp import h264
 
 
-def sps_of(**told: object) -> bytes:
-    first = camera.pictures(0.1, **told)[0]  # type: ignore[arg-type]
+def sps_of(**told: Any) -> bytes:
+    first = camera.pictures(0.1, **told)[0]
     return next(unit for unit in first.units if h264.kind(unit) == h264.SPS)
 
 

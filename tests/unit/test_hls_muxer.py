@@ -3,6 +3,7 @@
 import itertools
 import random
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -24,8 +25,8 @@ def report(ssrc: int, timestamp: int, at_s: float = 0.0) -> tuple[float, bytes]:
     return at_s, rtcp.build([one])
 
 
-def shown_and_heard(seconds: float, **told: object) -> Camera:
-    made = Camera().video(camera.pictures(seconds, **told))  # type: ignore[arg-type]
+def shown_and_heard(seconds: float, **told: Any) -> Camera:
+    made = Camera().video(camera.pictures(seconds, **told))
     return made.audio(camera.sounds(seconds))
 
 

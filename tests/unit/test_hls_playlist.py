@@ -1,6 +1,7 @@
 """Playlists: always readable, always true, and true to the version before."""
 
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from support.camera import Camera
 from support.hls_player import PlaylistView
 from umbel.media.hls import playlist
 from umbel.media.hls.muxer import Muxer
-from umbel.media.hls.segmenter import Part
+from umbel.media.hls.segmenter import Part, SegmentEnd
 from umbel.media.hls.window import Standing, Window
 
 START_S = 90_000.0
@@ -34,11 +35,11 @@ class Origin:
             self.take(self.muxer.packets([data], START_S + at_s))
         return self
 
-    def take(self, events: list[object]) -> None:
+    def take(self, events: list[Part | SegmentEnd]) -> None:
         for event in events:
             opens = event.opens if isinstance(event, Part) else None
             wall_s = WALL_S + opens.at_s - START_S if opens else 0.0
-            self.window.take(event, wall_s=wall_s, target_s=self.target_s)  # type: ignore[arg-type]
+            self.window.take(event, wall_s=wall_s, target_s=self.target_s)
         if events and self.window.closed:
             self.look()
 
@@ -56,8 +57,8 @@ class Origin:
         return self.look()
 
 
-def recording(seconds: float, **told: object) -> list[tuple[float, bytes]]:
-    made = Camera().video(camera.pictures(seconds, **told))  # type: ignore[arg-type]
+def recording(seconds: float, **told: Any) -> list[tuple[float, bytes]]:
+    made = Camera().video(camera.pictures(seconds, **told))
     return made.audio(camera.sounds(seconds)).timed()
 
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -60,9 +62,10 @@ def sps(
     depth: int = 8,
 ) -> bytes:
     """A set with everything in it: u(n) as (value, bits), ue(v) as numbers, se(v) as text."""
-    fields: list[object] = [(profile, 8), (constraints, 8), (30, 8), 0]
+    fields: list[Any] = [(profile, 8), (constraints, 8), (30, 8), 0]
     fields += [chroma, depth - 8, depth - 8, (0b01, 2), (0, 8)] if profile >= 100 else []
-    fields += [3, order, *{0: [2], 1: [(0, 1), "-3", "4", 2, "1", "-1"], 2: []}[order]]
+    counted: list[list[Any]] = [[2], [(0, 1), "-3", "4", 2, "1", "-1"], []]
+    fields += [3, order, *counted[order]]
     fields += [4, (0, 1), size[0] - 1, size[1] - 1]
     fields += [(1, 1)] if frames_only else [(0, 2)]
     fields += [(1, 1), (int(crop > 0), 1), *([0, crop, 0, 0] if crop else []), (1, 1)]

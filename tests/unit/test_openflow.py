@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import struct
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ class Puppet:
 class Ground:
     """A controller, what it told, and the puppets at it."""
 
-    def __init__(self, **times_s: float) -> None:
+    def __init__(self, **times_s: Any) -> None:
         self.events: list[Signal] = []
         self.controller = Controller(self.events.append, **times_s)
         self.port = 0

@@ -185,7 +185,7 @@ VALUES: dict[Field, st.SearchStrategy[int | str]] = {
         (Field.TCP_SRC, Field.TCP_DST, Field.UDP_SRC, Field.UDP_DST), st.integers(0, 0xFFFF)
     ),
 }
-_NUMBERS = [Field.IP_DSCP if name is Field.IP_PROTO else name for name in Field]
+_NUMBERS: list[Field] = [Field.IP_DSCP if name is Field.IP_PROTO else name for name in Field]
 _NUMBERS[[*Field].index(Field.IP_DSCP)] = Field.IP_PROTO
 NETWORKS = st.tuples(addresses(), st.integers(1, 31)).map(
     lambda pair: str(ipaddress.IPv4Network("/".join(map(str, pair)), strict=False))

@@ -8,7 +8,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from support import plan_rules, planning
-from umbel.planner import clustering, demand, formulation, highs, paths, presets, solve, topologies
+from umbel.planner import (
+    clustering,
+    demand,
+    fast,
+    formulation,
+    highs,
+    paths,
+    presets,
+    solve,
+    topologies,
+)
 from umbel.planner.highs import Limits, Word
 from umbel.planner.problem import Goal, LeastPower, Node, Problem, Tradeoff, Variant
 from umbel.planner.result import Meaning, Result
@@ -189,8 +199,8 @@ def test_too_little_time_gives_the_best_so_far_and_its_gap() -> None:
 
 def test_a_carried_solution_is_a_solution() -> None:
     problem = planning.small_problem()
-    simple = solve.fast.build(planning.compiled(problem, Variant.VIRCA2))
-    free = solve.fast.build(planning.compiled(problem))
+    simple = fast.build(planning.compiled(problem, Variant.VIRCA2))
+    free = fast.build(planning.compiled(problem))
     found = highs.solve(simple.linear, Limits())
     assert found.values is not None
     carried = solve.carry_over(simple, found.values, free)

@@ -19,6 +19,7 @@ from umbel.simulator.config import Config, Phase, Steering
 from umbel.simulator.ports import Course, Outcomes, blank
 from umbel.simulator.requests import Requests
 from umbel.simulator.run import EngineName
+from umbel.simulator.workload import Workload
 
 THERE = small_world()
 KINDS, RESOLUTIONS = tuple(Kind), tuple(Resolution)
@@ -120,7 +121,9 @@ def test_series_add_up_to_totals(seed: int) -> None:
         assert whole == pytest.approx(getattr(total, name), nan_ok=True)
 
 
-def averaged(what: Callable[[float], list[float]], edges: list[float], times: set[float]) -> object:
+def averaged(
+    what: Callable[[float], list[float]], edges: list[float], times: set[float]
+) -> np.ndarray:
     """Bin by bin the mean of what changes at given times alone."""
     found = []
     for from_s, to_s in pairwise(edges):
@@ -261,7 +264,7 @@ def test_a_crowd_makes_marks_and_switches_nodes(steering: Steering) -> None:
         virca_s=150.0,
     )
     there = small_world(lightpath_mbps=1000.0, storage_gb=50.0)
-    workload = run.Workload(config, there)
+    workload = Workload(config, there)
     found = run.replay(config, there, workload.catalogue, workload, engine=EngineName.COMPILED)
     whys = {why for _at_s, why in found.marks()}
     assert whys >= {"start", "virca"}

@@ -20,7 +20,7 @@ from umbel.simulator.collectors import Totals
 from umbel.simulator.compiled import POLICIES as COMPILED
 from umbel.simulator.compiled import Compiled, NotCompiled
 from umbel.simulator.config import Config, Phase, Steering
-from umbel.simulator.ports import STEPS, Outcomes
+from umbel.simulator.ports import STEPS, Engine, Outcomes
 from umbel.simulator.reference import Reference
 from umbel.simulator.run import EngineName, Run
 from umbel.simulator.workload import Workload
@@ -42,7 +42,7 @@ def played(
     random = np.random.default_rng(seed)
     contents = catalogue(random)
     requests = viewers(random, THERE, contents, count, span_s=200.0)
-    engines = (
+    engines: tuple[Engine, Engine] = (
         Reference(THERE, contents, cache=cache, fetch_mbps=FETCH_MBPS),
         Compiled(THERE, contents, cache=cache, fetch_mbps=FETCH_MBPS),
     )

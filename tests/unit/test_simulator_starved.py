@@ -1,6 +1,7 @@
 """A simulated controller whose solver runs out of time tries again, and keeps what is better."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ class Starved:
     def __init__(self, *short: int) -> None:
         self.short, self.calls, self.real = short, 0, solve.plan
 
-    def __call__(self, problem: Problem, goal: Goal, variant: Variant, **rest: object) -> Result:
+    def __call__(self, problem: Problem, goal: Goal, variant: Variant, **rest: Any) -> Result:
         self.calls += 1
         if self.calls not in self.short:
             return self.real(problem, goal, variant, **rest)

@@ -199,6 +199,7 @@ def test_all_faults_of_a_config_are_named_at_once() -> None:
             ),
         )
     problems = caught.value.details["problems"]
+    assert isinstance(problems, list)
     words = (
         "zipf",
         "gamma",

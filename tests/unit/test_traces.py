@@ -140,7 +140,7 @@ def test_rows_that_make_no_sense_are_refused(rows: list[Row]) -> None:
 
 
 def test_who_was_refused_wanted_everything_and_who_is_left_stays_to_the_end() -> None:
-    rows = [
+    rows: list[Row] = [
         Begin(1_800_000_000.0),
         CONTENT,
         OPENED,

@@ -4,6 +4,7 @@ import itertools
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -56,11 +57,13 @@ def test_only_a_transcoder_has_a_height(role: StreamRole) -> None:
 
 def test_a_transcoder_is_built_from_its_recipe() -> None:
     steps = roles.build(SPEC)
-    made = {s.params["type"]: s.params["constructorParams"] for s in steps if s.method == "create"}
+    made: dict[object, Any] = {
+        s.params["type"]: s.params["constructorParams"] for s in steps if s.method == "create"
+    }
     assert list(made) == ["MediaPipeline", "RtpReceiver", "Transcoder", "RtpSender"]
     assert made["MediaPipeline"] == {"stream": "ev1-360p", "role": "transcoder"}
     assert made["Transcoder"]["height"] == 360
-    invoked = [s.params for s in steps if s.method == "invoke"]
+    invoked: list[Any] = [s.params for s in steps if s.method == "invoke"]
     linked = [
         (p["object"], p["operationParams"]["sink"]) for p in invoked if p["operation"] == "connect"
     ]

@@ -95,7 +95,7 @@ def test_a_crowd_is_split_as_the_plan_splits_it() -> None:
 def test_a_full_node_of_the_plan_is_passed_over() -> None:
     of = steered({(X, "pe4", "pe4"): 700.0})
     first = Virca().assign(seen(of), X, "pe4").node
-    got = Virca().assign(seen(of, **{first: room(first, cores_free=0.0)}), X, "pe4")
+    got = Virca().assign(seen(of, None, **{first: room(first, cores_free=0.0)}), X, "pe4")
     assert got.node != first
     assert got.node not in of.resting
 

@@ -5,7 +5,7 @@ commit order, for server-sent events and for the other instances over the same d
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -94,7 +94,7 @@ class Journal:
                     raise JournalTrimmed(oldest=oldest)
         return [Change(**row) for row in rows]
 
-    async def follow(self, after: int) -> AsyncIterator[Change]:
+    async def follow(self, after: int) -> AsyncGenerator[Change]:
         """Entries after `after`, for ever."""
         while True:
             stirred = self._stirred
