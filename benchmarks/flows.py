@@ -20,7 +20,7 @@ from support import ovs  # noqa: E402 -- the lab tests' own switches
 from support.ovs import Ovs  # noqa: E402
 from umbel.network.drivers.openflow.controller import Controller  # noqa: E402
 from umbel.network.model import Field, Output, Program, Put, Rule  # noqa: E402
-from umbel.network.pipeline import Table, misses  # noqa: E402
+from umbel.network.switching.tables import Table, misses  # noqa: E402
 
 ROUNDS = 9
 STREAMS = 2500

@@ -19,7 +19,8 @@ from support import overlay_lab, overlay_traffic, testbed  # noqa: E402 -- the l
 from support.testbed import Testbed  # noqa: E402
 from support.waiting import until  # noqa: E402
 from umbel.kit import log  # noqa: E402
-from umbel.network import carriage, moving  # noqa: E402
+from umbel.network.operator import moves  # noqa: E402
+from umbel.network.overlay import streams  # noqa: E402
 
 ROUNDS = 9
 RATE = 1000
@@ -40,11 +41,11 @@ async def moved(bed: Testbed) -> tuple[int, int]:
                     await asyncio.sleep(0.02)
                     old += at_c.took()
                 leaving, coming = (
-                    carriage.Path(leaf=taker.end.node, receiver=carriage.process(taker.end))
+                    streams.Path(leaf=taker.end.node, receiver=streams.process(taker.end))
                     for taker in (at_c, at_e)
                 )
-                await moving.prepare(lab.fabric, "ev1", leaving, coming)
-                await moving.commit(lab.fabric, "ev1")
+                await moves.prepare(lab.fabric, "ev1", leaving, coming)
+                await moves.commit(lab.fabric, "ev1")
                 count = await sender.end()
 
             async def all_there() -> bool:

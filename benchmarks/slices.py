@@ -20,7 +20,7 @@ from support.congestion import OFFER, OFFERED_MBPS, STREAMS  # noqa: E402
 from umbel import migrations  # noqa: E402
 from umbel.kit import log  # noqa: E402
 from umbel.kit.db import Database  # noqa: E402
-from umbel.network.slices import Grade, SliceRequest  # noqa: E402
+from umbel.network.slices.admission import Grade, SliceRequest  # noqa: E402
 
 ROUNDS = 5
 ROUND_S = 5.0

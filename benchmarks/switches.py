@@ -27,11 +27,11 @@ from umbel.kit import log  # noqa: E402
 from umbel.kit.clock import SystemClock  # noqa: E402
 from umbel.network.drivers.openflow.controller import Controller  # noqa: E402
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric  # noqa: E402
-from umbel.network.drivers.openflow.terms import Terms  # noqa: E402
+from umbel.network.drivers.openflow.settings import Terms  # noqa: E402
 from umbel.network.model import Change, Hop  # noqa: E402
-from umbel.network.signals import Admit, Tell  # noqa: E402
-from umbel.network.sites import Plugs, Site, Wiring  # noqa: E402
-from umbel.network.spanning import Drawing, Role  # noqa: E402
+from umbel.network.overlay.spanning import Drawing, Role  # noqa: E402
+from umbel.network.switching.signals import Admit, Tell  # noqa: E402
+from umbel.network.topology.sites import Plugs, Site, Wiring  # noqa: E402
 
 SWITCHES = 100
 ROUNDS = 5

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import networkx as nx
 
-from umbel.network.spanning import Drawing, Role, span, weight
+from umbel.network.overlay.spanning import Drawing, Role, span, weight
 
 ROUNDS = 7
 NODES, LINKS = 1000, 5000

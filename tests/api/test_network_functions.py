@@ -10,8 +10,8 @@ import pytest
 from support.steered import Net
 from support.waiting import until
 from umbel.kit.clock import SystemClock
-from umbel.network.guests import Spot
-from umbel.network.northbound import Northbound
+from umbel.network.operator.functions import Spot
+from umbel.network.operator.paths import Northbound
 from umbel.network.store import WishStore
 
 GUEST = {"stream": "feed", "port": 7000, "node": "c1", "address": "10.97.6.1"}

@@ -12,9 +12,9 @@ from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.northbound import Northbound
-from umbel.network.overlay import Wish
-from umbel.network.spanning import Role
+from umbel.network.operator.paths import Northbound
+from umbel.network.overlay.intent import Wish
+from umbel.network.overlay.spanning import Role
 from umbel.network.store import AskedPath, WishStore
 
 

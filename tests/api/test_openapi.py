@@ -26,12 +26,12 @@ from support.switchboard import World as Wires
 from umbel import migrations
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
-from umbel.network.border_service import Land
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
-from umbel.network.redirection import Service, Surrogate
-from umbel.network.slices import Grade, SliceRequest
-from umbel.network.spanning import Drawing
+from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.edge.service import Land
+from umbel.network.edge.virtual_services import Service, Surrogate
+from umbel.network.overlay.spanning import Drawing
+from umbel.network.slices.admission import Grade, SliceRequest
 from umbel.notify.model import Kind
 from umbel.plans import child
 from umbel.plans.model import Asked

@@ -10,7 +10,7 @@ import yaml
 
 from support.virtual import scenario
 from support.world import world
-from umbel.network import files
+from umbel.network.topology import files
 
 MOST_VIEWERS = 60
 

@@ -11,11 +11,11 @@ from support import ovs
 from support.ovs import Ovs
 from support.ovsdb_stand_in import Database, Server
 from umbel.kit.errors import Unavailable
-from umbel.network.drivers.memory_bridges import MemoryBridges
+from umbel.network.drivers.fake.bridges import MemoryBridges
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Patience
 from umbel.network.ports import Bridges
-from umbel.network.sites import Site, Tunnel, Wiring
+from umbel.network.topology.sites import Site, Tunnel, Wiring
 
 ABSENT = ovs.absent()
 PATIENCE = Patience(answer_s=2.0, first_s=0.05, most_s=0.2)

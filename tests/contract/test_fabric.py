@@ -10,13 +10,13 @@ import pytest
 
 from support import switchboard
 from umbel.kit.clock import SystemClock
-from umbel.network.drivers.fake import FakeFabric
+from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
+from umbel.network.drivers.openflow.settings import Terms
 from umbel.network.model import Endpoint, Hop, Link, Topology
+from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.ports import Fabric
-from umbel.network.spanning import Drawing, Role
 
 LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a="c1", b="pe2")))
 

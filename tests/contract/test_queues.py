@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from umbel.network.drivers.fake import FakeQueues
-from umbel.network.drivers.tc import TcQueues
+from umbel.network.drivers.fake.fabric import FakeQueues
+from umbel.network.drivers.linux.tc import TcQueues
 from umbel.network.ports import Queues
-from umbel.network.slices import (
+from umbel.network.slices.admission import (
     CONTROL,
     DEFAULT,
     LINK,

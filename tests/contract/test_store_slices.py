@@ -7,9 +7,9 @@ import pytest
 
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
-from umbel.network import slices
 from umbel.network.model import Link, Topology
-from umbel.network.slices import Grade, Granted, NoRoomForSlice, Offer, SliceRequest
+from umbel.network.slices import admission
+from umbel.network.slices.admission import Grade, Granted, NoRoomForSlice, Offer, SliceRequest
 from umbel.network.store import NoSuchSlice, SliceStore
 
 NOW_S = 1_000.0
@@ -76,7 +76,7 @@ async def test_of_many_at_once_only_those_are_admitted_that_fit(store: SliceStor
         request = SliceRequest(grade=Grade.GOLD, stream=f"ev_{turn}")
 
         def decide(held: tuple[Granted, ...]) -> tuple[Granted, ...]:
-            number = slices.admit(OFFER, held, request, [AB])
+            number = admission.admit(OFFER, held, request, [AB])
             new = Granted(id=f"sl_{turn}", number=number, request=request, links=(AB,))
             return (*held, new)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support import border_lab, overlay_lab, ovs
+from support import edge_lab, overlay_lab, ovs
 from support.served_lab import Platform, platform
 from support.testbed import Testbed
 from support.waiting import until
@@ -36,7 +36,7 @@ def function(bed: Testbed) -> Iterator[str]:
     space = f"{bed.name}-fn"
     ovs.run("ip", "netns", "add", space)
     try:
-        with border_lab.answering(space, "cache,,80"):
+        with edge_lab.answering(space, "cache,,80"):
             yield space
     finally:
         ovs.run("ip", "netns", "delete", space)
@@ -44,10 +44,10 @@ def function(bed: Testbed) -> Iterator[str]:
 
 def plug(bed: Testbed, function: str, node: str) -> None:
     """As whoever runs functions would: it has a cable to that node's br0 alone."""
-    border_lab.unplug(function)
+    edge_lab.unplug(function)
     for other in bed.nodes.values():
         other.run("ovs-vsctl", "--if-exists", "del-port", "br0", "tofn")
-    border_lab.plug(bed.nodes[node].namespace, "tofn", function, MAC, f"{FN}/24", "10.202.1.1")
+    edge_lab.plug(bed.nodes[node].namespace, "tofn", function, MAC, f"{FN}/24", "10.202.1.1")
     bed.nodes[node].run("ovs-vsctl", "add-port", "br0", "tofn")
 
 
@@ -64,7 +64,7 @@ async def test_a_function_moves_on_and_around_a_dead_link_while_it_is_talked_to(
     move = {"address": FN, "mac": MAC, "home": "a"}
     async with platform(bed, tmp_path) as umbel:
         await asyncio.to_thread(plug, bed, function, "a")
-        with border_lab.talking(client.namespace, FN) as talk:
+        with edge_lab.talking(client.namespace, FN) as talk:
 
             async def said() -> str:
                 return await asyncio.to_thread(talk.get)

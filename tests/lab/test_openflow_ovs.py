@@ -9,9 +9,6 @@ import pytest
 from support import ovs
 from support.ovs import Ovs
 from support.waiting import until
-from umbel.network import flows
-from umbel.network.carriage import Carriage, Receiver, Slice, Stream, Switch
-from umbel.network.carriage import Path as StreamPath
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.model import (
     Bucket,
@@ -25,8 +22,11 @@ from umbel.network.model import (
     Rule,
     UseGroup,
 )
-from umbel.network.signals import PortChanged, Signal, SwitchDown, SwitchRefused
-from umbel.network.spanning import Drawing, Role, span
+from umbel.network.overlay import compiler
+from umbel.network.overlay.spanning import Drawing, Role, span
+from umbel.network.overlay.streams import Carriage, Receiver, Slice, Stream, Switch
+from umbel.network.overlay.streams import Path as StreamPath
+from umbel.network.switching.signals import PortChanged, Signal, SwitchDown, SwitchRefused
 
 ABSENT = ovs.absent()
 pytestmark = [
@@ -101,7 +101,7 @@ class Lab:
 
     async def ensure(self, *carriages: Carriage) -> list[int]:
         """How many changes each switch took."""
-        want = flows.programs(carriages, PLUGGED)
+        want = compiler.programs(carriages, PLUGGED)
         return [await self.controller.ensure(IDS[node], want[node]) for node in IDS]
 
 

@@ -19,11 +19,13 @@ from support.overlay_lab import Lab
 from support.overlay_traffic import Taker
 from support.testbed import Testbed
 from support.waiting import until
-from umbel.network import carriage, events, moving
-from umbel.network.carriage import Path, Receiver
+from umbel.network import events
 from umbel.network.events import LinkDown, LinkUp, PathChanged, SwitchDown, SwitchUp
 from umbel.network.model import Endpoint, Hop
-from umbel.network.signals import SwitchRefused
+from umbel.network.operator import moves
+from umbel.network.overlay import streams
+from umbel.network.overlay.streams import Path, Receiver
+from umbel.network.switching.signals import SwitchRefused
 
 pytestmark = [
     pytest.mark.lab,
@@ -270,16 +272,15 @@ async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
         await lab.carry("warm", "r", at_e)
         await lab.alive()
         leaving, coming = (
-            Path(leaf=taker.end.node, receiver=carriage.process(taker.end))
-            for taker in (at_c, at_e)
+            Path(leaf=taker.end.node, receiver=streams.process(taker.end)) for taker in (at_c, at_e)
         )
         with overlay_traffic.sending(bed, "r", to, rate=1000) as sender:
             sender.begin()
             old = await came(at_c, 100)
-            await moving.prepare(lab.fabric, "ev1", leaving, coming)
+            await moves.prepare(lab.fabric, "ev1", leaving, coming)
             new = await came(at_e)
             old += await came(at_c, min(new))
-            await moving.commit(lab.fabric, "ev1")
+            await moves.commit(lab.fabric, "ev1")
             new += await came(at_e, max(new) + 200)
             count = await sender.stop()
         new += await came(at_e, count - 2) if max(new) < count - 1 else Counter()
@@ -341,7 +342,7 @@ async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> Non
             overlay_traffic.relaying(bed, "a", to, "A") as at_a,
         ):
             for function in (at_b, at_a, None):  # it appears, moves and dies
-                hosts = {function.node: carriage.process(function)} if function else {}
+                hosts = {function.node: streams.process(function)} if function else {}
                 await lab.fabric.change(lab.fabric.overlay.carry(replace(wish, hosts=hosts)))
                 assert not lab.fabric.problems
                 count = await overlay_traffic.sent(bed, "r", to)

@@ -16,7 +16,7 @@ from support.testbed import ABSENT, Testbed, running
 from support.waiting import until
 from umbel.demo.browser import chromium, report, until_decoded
 from umbel.demo.stage import LiveEvent
-from umbel.network import files
+from umbel.network.topology import files
 
 pytestmark = [
     pytest.mark.lab,

@@ -11,10 +11,10 @@ import pytest
 from support import ovs
 from support.ovs import Ovs
 from support.waiting import until
-from umbel.network.drivers.hosts import HostNotSetUp, NetnsHost, NoNamespace
+from umbel.network.drivers.linux.hosts import HostNotSetUp, NetnsHost, NoNamespace
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Patience
-from umbel.network.sites import Plugs, Site, Tunnel, TunnelKind, Wiring, cable_bridge
+from umbel.network.topology.sites import Plugs, Site, Tunnel, TunnelKind, Wiring, cable_bridge
 
 ABSENT = ovs.absent()
 pytestmark = [

@@ -10,7 +10,7 @@ from support.testbed import Testbed
 from umbel import migrations
 from umbel.kit.db import Database
 from umbel.network.events import Event, LinkDown
-from umbel.network.slices import Grade, NoRoomForSlice, SliceRequest
+from umbel.network.slices.admission import Grade, NoRoomForSlice, SliceRequest
 
 ABSENT = testbed.ABSENT
 pytestmark = [

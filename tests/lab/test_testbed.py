@@ -21,10 +21,10 @@ from support import ovs, testbed
 from support.testbed import Node, Testbed, line, running
 from umbel.cli import app
 from umbel.kit import netns
-from umbel.network import files, sitesfile
-from umbel.network.drivers.hosts import NetnsHost
+from umbel.network.drivers.linux.hosts import NetnsHost
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
-from umbel.network.sites import Tunnel, Wiring, cable_bridge
+from umbel.network.topology import files, sites_document
+from umbel.network.topology.sites import Tunnel, Wiring, cable_bridge
 from umbel.testbed import build, inspection, ruins, script, state
 from umbel.testbed.build import NameInUse, SetUpFailed
 
@@ -114,7 +114,7 @@ def test_nodes_have_daemons_and_addresses_and_no_bridge(bare_nodes: Testbed) -> 
         for neighbour, address in node.site.underlay.items():
             bridge = cable_bridge(neighbour)
             assert f"{address}/30" in node.run("ip", "-br", "address", "show", bridge)
-    written = sitesfile.parse(files.read(up.sites_file))
+    written = sites_document.parse(files.read(up.sites_file))
     assert written == up.sites
     assert (written.controller, written.namespaces) == (up.controller, up.name)
 

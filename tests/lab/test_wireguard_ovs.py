@@ -10,17 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from support import border_lab, overlay_traffic, ovs, testbed
-from support.border_lab import FN, FN_MAC, TOPOLOGY, Ground, Lab, Labs, heard, packets
+from support import edge_lab, overlay_traffic, ovs, testbed
+from support.edge_lab import FN, FN_MAC, TOPOLOGY, Ground, Lab, Labs, heard, packets
 from support.waiting import until
 from umbel import bootstrap
 from umbel.kit import netns
 from umbel.kit.config import Settings
-from umbel.network import crossings, mobility
-from umbel.network.borders import Borders
-from umbel.network.drivers.wireguard import CrossedBridges
-from umbel.network.mobility import Mobile, Stays
+from umbel.network.drivers.linux.wireguard import CrossedBridges
+from umbel.network.edge import roaming
+from umbel.network.edge.compiler import Borders
+from umbel.network.edge.roaming import Mobile, Stays
 from umbel.network.model import Hop
+from umbel.network.topology import crossings
 
 ABSENT = ovs.absent("curl", "wg", "wireguard-go")
 pytestmark = [
@@ -33,7 +34,7 @@ UDP, ICMP = 17, 1
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with border_lab.ground(tmp_path_factory.mktemp("ovs"), crossed=True) as made:
+    with edge_lab.ground(tmp_path_factory.mktemp("ovs"), crossed=True) as made:
         yield made
 
 
@@ -51,7 +52,7 @@ async def labs(ground: Ground) -> AsyncIterator[Labs]:
 async def away(lab: Lab) -> Stays:
     """The function is at pe2 now."""
     function = Mobile(name="cache", address=FN, mac=FN_MAC, home="pe1")
-    stays = mobility.depart({}, function, "pe2", TOPOLOGY)
+    stays = roaming.depart({}, function, "pe2", TOPOLOGY)
     await asyncio.to_thread(lab.plug_function, "pe2")
     await lab.wire(pe2=("tofn",))
     await lab.become(Borders(stays=stays))

@@ -13,9 +13,9 @@ from umbel.catalogue.model import EventEvent, EventState
 from umbel.delivery.service import EventNotOpen
 from umbel.delivery.trees.grafting import edges_of
 from umbel.delivery.trees.view import NoCapacity
-from umbel.network import files, topology
-from umbel.network.drivers.fake import FakeFabric
+from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.model import Endpoint, Hop
+from umbel.network.topology import document, files
 
 
 @scenario
@@ -47,7 +47,7 @@ async def test_two_viewers_at_two_edges_and_a_third_who_joins(tmp_path: Path) ->
 
 @scenario
 async def test_where_switches_copy_no_forwarder_runs(tmp_path: Path) -> None:
-    fabric = FakeFabric(topology.parse(files.builtin("sls")), copies=True)
+    fabric = FakeFabric(document.parse(files.builtin("sls")), copies=True)
     async with world(tmp_path, fabric=fabric) as w:
         event = await w.live()
         near, far = await w.watch(event, "pe2"), await w.watch(event, "pe4")
@@ -76,7 +76,7 @@ class Branching(FakeFabric):
 async def test_a_way_that_only_the_network_lays_is_waited_for_no_longer_than_it_takes(
     tmp_path: Path,
 ) -> None:
-    fabric = Branching(topology.parse(files.builtin("sls")), copies=True)
+    fabric = Branching(document.parse(files.builtin("sls")), copies=True)
     async with world(tmp_path, fabric=fabric) as w:
         event = await w.live()
         for node in ("pe2", "pe4"):

@@ -15,7 +15,7 @@ from support.waiting import until
 from support.world import World
 from umbel.network import events
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.spanning import Drawing
+from umbel.network.overlay.spanning import Drawing
 from umbel.notify import signing
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.model import Kind

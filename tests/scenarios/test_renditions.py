@@ -11,8 +11,8 @@ from umbel.catalogue.model import EventEvent
 from umbel.compute.model import FunctionState
 from umbel.delivery.model import Ticket
 from umbel.delivery.trees.renditions import NoSuchQuality
-from umbel.network import files, topology
-from umbel.network.drivers.fake import FakeFabric
+from umbel.network.drivers.fake.fabric import FakeFabric
+from umbel.network.topology import document, files
 
 
 async def watch(w: World, event: str, node: str, quality: str = "360p") -> Ticket:
@@ -117,7 +117,7 @@ async def test_a_restarted_control_plane_goes_on(tmp_path: Path) -> None:
 
 @scenario
 async def test_where_switches_copy_a_rendition_has_a_way_of_its_own(tmp_path: Path) -> None:
-    fabric = FakeFabric(topology.parse(files.builtin("sls")), copies=True)
+    fabric = FakeFabric(document.parse(files.builtin("sls")), copies=True)
     async with world(tmp_path, fabric=fabric) as w:
         event = await w.live()
         near, far = await watch(w, event, "pe2"), await watch(w, event, "pe5")

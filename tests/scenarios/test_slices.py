@@ -12,15 +12,15 @@ from umbel.delivery.slicing import LinkState, Underlay
 from umbel.kit.clock import SystemClock
 from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
-from umbel.network import files, topology
-from umbel.network.drivers.fake import FakeQueues
+from umbel.network.drivers.fake.fabric import FakeQueues
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
+from umbel.network.drivers.openflow.settings import Terms
 from umbel.network.model import Endpoint, Hop
-from umbel.network.slices import Grade, SliceRequest
-from umbel.network.spanning import Drawing, Role
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.slices.admission import Grade, SliceRequest
+from umbel.network.topology import document, files
 
-NET = topology.parse(files.builtin("sls"))
+NET = document.parse(files.builtin("sls"))
 LINKS = tuple((link.a, link.b) for link in NET.links)
 DEVICES = {(a, b): f"to-{b}" for pair in LINKS for a, b in (pair, pair[::-1])}
 

@@ -20,10 +20,10 @@ from umbel.delivery.slicing import Slices, Underlay
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
-from umbel.network.drivers.tc import TcQueues
+from umbel.network.drivers.linux.tc import TcQueues
 from umbel.network.model import Endpoint, Hop, Link, Topology
-from umbel.network.slices import Grade, Offer, Terms
-from umbel.network.spanning import Drawing, Role
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.slices.admission import Grade, Offer, Terms
 from umbel.network.store import SliceStore
 
 LINK_MBPS = 20.0

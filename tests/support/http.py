@@ -23,11 +23,11 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
-from umbel.network import files, topology
-from umbel.network.border_service import BorderService, Land
-from umbel.network.inspection import Switches
-from umbel.network.northbound import Northbound
+from umbel.network.edge.service import BorderService, Land
+from umbel.network.operator.inspection import Switches
+from umbel.network.operator.paths import Northbound
 from umbel.network.store import BorderStore, WishStore
+from umbel.network.topology import document, files
 from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
@@ -38,7 +38,7 @@ from umbel.portal import auth
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer, bind
 
-SLS = topology.parse(files.builtin("sls"))
+SLS = document.parse(files.builtin("sls"))
 PASSWORD = "correct horse battery"
 
 

@@ -20,13 +20,13 @@ from support import ovs
 from support.overlay_lab import terms
 from support.waiting import until
 from umbel.kit.clock import SystemClock
-from umbel.network.carriage import Door, Receiver, Stream
-from umbel.network.carriage import Path as StreamPath
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.overlay import Wish
-from umbel.network.sites import Plugs, Site, Wiring
-from umbel.network.spanning import Drawing, Role, pair
+from umbel.network.overlay.intent import Wish
+from umbel.network.overlay.spanning import Drawing, Role, pair
+from umbel.network.overlay.streams import Door, Receiver, Stream
+from umbel.network.overlay.streams import Path as StreamPath
+from umbel.network.topology.sites import Plugs, Site, Wiring
 
 _PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Mininet
 _NET = Path(__file__).with_name("mininet_net.py")

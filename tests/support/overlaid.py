@@ -12,9 +12,9 @@ from support.switchboard import World as Wires
 from support.world import World, world
 from umbel.kit.clock import LoopClock
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
-from umbel.network.ground import Pace
-from umbel.network.spanning import Drawing, Role
+from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.overlay.links import Pace
+from umbel.network.overlay.spanning import Drawing, Role
 
 EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")
 LINKS = (

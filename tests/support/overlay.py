@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from umbel.network import changes, flows
-from umbel.network.carriage import Carriage, Path, Receiver, Stream, Switch
-from umbel.network.drivers.switch import MemoryNetwork, Packet, Plug
+from umbel.network.drivers.fake.switch import MemoryNetwork, Packet, Plug
 from umbel.network.model import Change, Field, Program
-from umbel.network.spanning import Drawing
+from umbel.network.overlay import compiler
+from umbel.network.overlay.spanning import Drawing
+from umbel.network.overlay.streams import Carriage, Path, Receiver, Stream, Switch
+from umbel.network.switching import diff
 
 OUTSIDE, INSIDE, FUNCTION = 100, 60, 50
 MAC = "02:00:00:00:00:60"
@@ -29,7 +30,7 @@ def rollout(
     have: Mapping[str, Program], want: Mapping[str, Program], of: Carriage
 ) -> Iterator[tuple[str, tuple[Change, ...]]]:
     """The rounds that turn what switches hold into what they are to hold, switch by switch."""
-    for some in changes.rounds(have, want, {of.stream.number: of.tree.depths}):
+    for some in diff.rounds(have, want, {of.stream.number: of.tree.depths}):
         yield from some.items()
 
 
@@ -83,9 +84,9 @@ class Overlay:
 
     def install(self, *carriages: Carriage) -> None:
         """Straight to what these need."""
-        want = flows.programs(carriages, self.switches)
+        want = compiler.programs(carriages, self.switches)
         for node, switch in self.net.switches.items():
-            switch.apply(changes.diff(switch.program, want[node]))
+            switch.apply(diff.diff(switch.program, want[node]))
             assert switch.program == want[node]
 
     def functions(self, nodes: Sequence[str]) -> None:

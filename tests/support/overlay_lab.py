@@ -20,18 +20,18 @@ from support.overlay_traffic import Taker
 from support.testbed import Testbed
 from support.waiting import until
 from umbel.kit.clock import SystemClock
-from umbel.network.drivers.hosts import NetnsHost
+from umbel.network.drivers.linux.hosts import NetnsHost
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
+from umbel.network.drivers.openflow.settings import Terms
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Patience
 from umbel.network.events import Event
-from umbel.network.ground import Pace
 from umbel.network.model import Change, Endpoint, Hop
-from umbel.network.signals import Admit, Tell
-from umbel.network.spanning import Drawing, Role
-from umbel.network.wiring import Cable
+from umbel.network.overlay.links import Pace
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.switching.signals import Admit, Tell
+from umbel.network.topology.wiring import Cable
 
 LINKS = (("r", "a"), ("a", "b"), ("b", "c"), ("a", "c"), ("r", "e"), ("c", "e"))
 DRAWING = Drawing(

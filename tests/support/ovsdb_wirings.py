@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from umbel.network.sites import Site, Tunnel, Wiring
+from umbel.network.topology.sites import Site, Tunnel, Wiring
 
 SITE = Site(
     node="pe1",

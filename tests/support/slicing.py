@@ -5,9 +5,9 @@ from umbel.delivery.slicing import Slices, Underlay
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database
-from umbel.network.drivers.fake import FakeFabric, FakeQueues
+from umbel.network.drivers.fake.fabric import FakeFabric, FakeQueues
 from umbel.network.model import Endpoint, Hop, Link, Topology
-from umbel.network.slices import Offer
+from umbel.network.slices.admission import Offer
 from umbel.network.store import SliceStore
 
 LINE = Topology(

@@ -12,8 +12,8 @@ from support.switchboard import OUTSIDE, MemoryBridges
 from support.switchboard import World as Wires
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
+from umbel.network.drivers.fake.switch import Plug
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.switch import Plug
 from umbel.network.model import Field
 
 NET = "/api/v1/network"

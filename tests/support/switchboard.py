@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from umbel.kit.errors import Unavailable
-from umbel.network.counters import Count, SwitchCounts
-from umbel.network.drivers.switch import MemoryNetwork, MemorySwitch, Plug, Refused
+from umbel.network.drivers.fake.switch import MemoryNetwork, MemorySwitch, Plug, Refused
 from umbel.network.model import Change, Endpoint, Field, Program, Put
-from umbel.network.signals import (
+from umbel.network.switching.counters import Count, SwitchCounts
+from umbel.network.switching.signals import (
     Admit,
     Port,
     PortChanged,
@@ -22,7 +22,7 @@ from umbel.network.signals import (
     Tell,
     UnknownSwitch,
 )
-from umbel.network.sites import Plugs, Site, Wiring
+from umbel.network.topology.sites import Plugs, Site, Wiring
 
 OUTSIDE, INSIDE = 100, 60
 FIRST_ID = 0x756D62000000

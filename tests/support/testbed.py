@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from umbel.network import topology
 from umbel.network.model import Topology
-from umbel.network.sites import Site
-from umbel.network.sitesfile import Sites
+from umbel.network.topology import document as topology
+from umbel.network.topology.sites import Site
+from umbel.network.topology.sites_document import Sites
 from umbel.testbed import build, plan, ruins, state
 from umbel.testbed.plan import NodePlan, Plan
 

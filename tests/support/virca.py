@@ -12,7 +12,7 @@ import yaml
 from support.virtual import until
 from support.world import World, world
 from umbel.delivery.model import NodeStatus, Ticket
-from umbel.network import files
+from umbel.network.topology import files
 
 PERIODS = {"plan_sample_s": 2.0, "plan_rca_s": 3.0, "plan_virca_s": 10.0, "node_wake_s": 2.0}
 RESTING = {"pe2", "pe3", "pe4", "pe5", "c2"}

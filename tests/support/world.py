@@ -21,7 +21,7 @@ from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
-from umbel.network.inspection import Switches
+from umbel.network.operator.inspection import Switches
 from umbel.network.ports import Fabric
 from umbel.notify.drivers.fake import FakeCourier
 

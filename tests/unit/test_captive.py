@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.network.access import Door
+from umbel.network.edge.gates import Door
 from umbel.portal import captive
 
 FRONT = Door(address="10.97.0.1", port=8000)

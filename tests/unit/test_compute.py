@@ -21,7 +21,7 @@ from umbel.compute.model import (
 from umbel.compute.service import Compute, NoSuchNode
 from umbel.kit.clock import LoopClock
 from umbel.kit.errors import Exhausted, NotFound
-from umbel.network import files
+from umbel.network.topology import files
 
 PE1 = Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="127.0.1.1", prefixes=("127.0.1.0/24",))
 PE2 = Node(name="pe2", kind=NodeKind.PROVIDER_EDGE, address="127.0.2.1", prefixes=("127.0.2.0/24",))

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.network import counters
-from umbel.network.carriage import Switch
-from umbel.network.counters import Count, SwitchCounts, Traffic, Watch
+from umbel.network.overlay.streams import Switch
+from umbel.network.switching import counters
+from umbel.network.switching.counters import Count, SwitchCounts, Traffic, Watch
 
 
 def count(packets: int, drops: int = 0) -> Count:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from umbel.network import crossings
-from umbel.network.crossings import Crossing
-from umbel.network.sites import Site
+from umbel.network.topology import crossings
+from umbel.network.topology.crossings import Crossing
+from umbel.network.topology.sites import Site
 
 A = Site(
     node="a",

@@ -1,16 +1,19 @@
 """Rules in words: streams' by their paths, borders' by whom they let pass, answer and lead home."""
 
-from umbel.network import access, borders, explain, flows, mobility, redirection
-from umbel.network.access import Access, Client, Door, Gate
-from umbel.network.borders import Borders
-from umbel.network.carriage import Carriage, Path, Receiver, Slice, Stream
-from umbel.network.ground import Ground
-from umbel.network.mobility import Mobile
+from umbel.network.edge import compiler as edge
+from umbel.network.edge import gates, roaming, virtual_services
+from umbel.network.edge.compiler import Borders
+from umbel.network.edge.gates import Access, Client, Door, Gate
+from umbel.network.edge.roaming import Mobile
+from umbel.network.edge.virtual_services import Service, Surrogate
 from umbel.network.model import Link, Program, Topology
-from umbel.network.overlay import Overlay, Wish, switch
-from umbel.network.redirection import Service, Surrogate
-from umbel.network.sites import Plugs
-from umbel.network.spanning import Drawing, Role
+from umbel.network.operator import explain
+from umbel.network.overlay import compiler
+from umbel.network.overlay.intent import Overlay, Wish, switch
+from umbel.network.overlay.links import Ground
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.overlay.streams import Carriage, Path, Receiver, Slice, Stream
+from umbel.network.topology.sites import Plugs
 
 LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a="c1", b="pe2")))
 PLUGS = {
@@ -35,14 +38,14 @@ SURROGATES = (
 
 def made() -> Borders:
     """A gate at pe1 with a client that signed in, a service, and a function of pe1's at pe2."""
-    gated = access.close(Access(), "pe1", Gate(front=Door(address="10.97.0.1", port=8000)))
+    gated = gates.close(Access(), "pe1", Gate(front=Door(address="10.97.0.1", port=8000)))
     client = Client(address="10.202.1.10", mac="02:00:00:00:00:bb", expires_s=99.0, who="ann")
     video = Service(name="video", address="10.204.0.1", port=80, surrogates=SURROGATES)
     moved = Mobile(name="f", address="10.202.1.20", mac="02:00:00:00:00:20", home="pe1")
     return Borders(
-        access=access.sign_in(gated, "pe1", client),
-        services=redirection.offer({}, video, LINE),
-        stays=mobility.depart({}, moved, "pe2", LINE),
+        access=gates.sign_in(gated, "pe1", client),
+        services=virtual_services.offer({}, video, LINE),
+        stays=roaming.depart({}, moved, "pe2", LINE),
     )
 
 
@@ -57,7 +60,7 @@ def told(
 
 def test_rules_of_borders_name_whom_they_are_for() -> None:
     wanted = made()
-    held = borders.programs(wanted, PLUGS)
+    held = edge.programs(wanted, PLUGS)
     here = told("pe1", held["pe1"], Overlay(ground=GROUND), wanted)
     gone = "10.202.1.20 (f of pe1, now at pe2)"
     service = "10.204.0.1:80 (service video)"
@@ -127,7 +130,7 @@ def test_a_stream_from_before_a_restart_is_no_other_packet() -> None:
     tree = GROUND.tree("pe1", ("pe2",))
     carried = Carriage(stream=STREAM, tree=tree, paths=(PATH,))
     switches = {node: switch(plugs) for node, plugs in PLUGS.items()}
-    held = flows.programs([carried], switches)["c1"]
+    held = compiler.programs([carried], switches)["c1"]
     (step, words), *_ = told("c1", held, Overlay(ground=GROUND))
     assert (step, words) == (
         "classifier",

@@ -13,7 +13,7 @@ from umbel.compute.model import (
     Node,
     NodeKind,
 )
-from umbel.network import files
+from umbel.network.topology import files
 
 PE1 = Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="127.0.1.1", prefixes=("127.0.1.0/24",))
 PE2 = Node(name="pe2", kind=NodeKind.PROVIDER_EDGE, address="127.0.2.1", prefixes=("127.0.2.0/24",))

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.kit.errors import Invalid
-from umbel.network import files, paths, topology
-from umbel.network.drivers.fake import FakeFabric
+from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.model import Endpoint, Hop, Host, Link, Topology
-from umbel.network.paths import NoPath, NotInTopology
 from umbel.network.service import Network
-from umbel.network.topology import BadNetwork
+from umbel.network.topology import document as topology
+from umbel.network.topology import files, paths
+from umbel.network.topology.document import BadNetwork
+from umbel.network.topology.paths import NoPath, NotInTopology
 
 names = st.sampled_from(["a", "b", "c", "d"])
 junk = st.recursive(
@@ -135,7 +136,7 @@ def test_any_bytes_are_a_network_file_or_refused(raw: bytes) -> None:
 
 @given(st.data())
 def test_a_damaged_network_file_is_read_or_refused(data: st.DataObject) -> None:
-    text = Path(files.__file__).with_name("topologies").joinpath("sls.yaml").read_text()
+    text = Path(files.__file__).with_name("builtin").joinpath("sls.yaml").read_text()
     at = data.draw(st.integers(0, len(text) - 1))
     damage = data.draw(st.text(max_size=4))
     try:

@@ -12,7 +12,7 @@ from support.openflow_said import header, port_13
 from support.waiting import until
 from umbel.network.drivers.openflow import frames
 from umbel.network.drivers.openflow.controller import Controller
-from umbel.network.signals import (
+from umbel.network.switching.signals import (
     PortChanged,
     Signal,
     SwitchDown,

@@ -10,16 +10,18 @@ import pytest
 
 from support.switchboard import MemoryBridges, World, function, sites
 from umbel.kit.clock import LoopClock
-from umbel.network import carriage, events, moving
-from umbel.network.carriage import BadCarriage, BadMove, Path
+from umbel.network import events
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.terms import Terms
+from umbel.network.drivers.openflow.settings import Terms
 from umbel.network.events import Event, LinkDown, LinkUp, PathChanged
-from umbel.network.ground import Pace
 from umbel.network.model import Endpoint, Hop
-from umbel.network.paths import NoPath, NotInTopology
-from umbel.network.signals import SwitchRefused
-from umbel.network.spanning import Drawing, Role
+from umbel.network.operator import moves
+from umbel.network.overlay import streams
+from umbel.network.overlay.links import Pace
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.overlay.streams import BadCarriage, BadMove, Path
+from umbel.network.switching.signals import SwitchRefused
+from umbel.network.topology.paths import NoPath, NotInTopology
 
 pytestmark = pytest.mark.looptime
 
@@ -277,7 +279,7 @@ async def test_a_foreign_switch_is_not_admitted() -> None:
 
 
 def place(node: str) -> Path:
-    return Path(leaf=node, receiver=carriage.process(function(SITES, node, 7001)))
+    return Path(leaf=node, receiver=streams.process(function(SITES, node, 7001)))
 
 
 OLD, NEW = ("pe4", 7001), ("pe5", 7001)
@@ -287,31 +289,31 @@ async def test_a_leaf_moves_by_clones_first() -> None:
     async with exact() as run:
         to = await run.carry("ev1", hops("pe1", OLD, ("pe2", 7001)))
         for _ in range(2):
-            await moving.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
+            await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
             assert run.world.send("pe1", to)[0] == at(OLD, NEW, ("pe2", 7001))
         await run.carry("ev1", hops("pe1", OLD, ("pe2", 7001)))  # its owner says it again
         assert run.world.send("pe1", to)[0] == at(OLD, NEW, ("pe2", 7001))
         with pytest.raises(BadMove):
-            await moving.prepare(run.fabric, "ev1", place("pe4"), place("pe3"))
-        await moving.commit(run.fabric, "ev1")
+            await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe3"))
+        await moves.commit(run.fabric, "ev1")
         assert run.world.send("pe1", to)[0] == at(NEW, ("pe2", 7001))
         run.world.changes.clear()
         assert await run.carry("ev1", hops("pe1", NEW, ("pe2", 7001))) == to
         assert not run.world.changes
         with pytest.raises(BadMove):
-            await moving.commit(run.fabric, "ev1")
+            await moves.commit(run.fabric, "ev1")
         with pytest.raises(BadMove):
-            await moving.prepare(run.fabric, "ev1", place("pe4"), place("pe3"))
+            await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe3"))
 
 
 async def test_a_move_is_taken_back() -> None:
     async with exact() as run:
         to = await run.carry("ev1", hops("pe1", OLD))
-        await moving.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
-        await moving.abort(run.fabric, "ev1")
+        await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
+        await moves.abort(run.fabric, "ev1")
         assert run.world.send("pe1", to)[0] == at(OLD)
         with pytest.raises(BadMove):
-            await moving.abort(run.fabric, "ev1")
+            await moves.abort(run.fabric, "ev1")
 
 
 async def test_where_no_clones_can_get_nothing_moves() -> None:
@@ -321,7 +323,7 @@ async def test_where_no_clones_can_get_nothing_moves() -> None:
 
         async def refused(error: type[Exception], why: str) -> None:
             with pytest.raises(error, match=why):
-                await moving.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
+                await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
             held = {node: switch.program for node, switch in run.world.net.switches.items()}
             assert held == before
             assert run.world.send("pe1", to)[0] == at(OLD)
@@ -344,15 +346,15 @@ async def test_where_no_clones_can_get_nothing_moves() -> None:
 async def test_a_move_is_not_done_while_its_end_is_cut_off() -> None:
     async with exact() as run:
         to = await run.carry("ev1", hops("pe1", OLD))
-        await moving.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
+        await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
         run.world.lose("c2", "pe5")
         with pytest.raises(NoPath):
-            await moving.commit(run.fabric, "ev1")
+            await moves.commit(run.fabric, "ev1")
         await asyncio.sleep(0.01)
         assert run.world.send("pe1", to)[0] == at(OLD)
         run.world.restore("c2", "pe5")
         await asyncio.sleep(5.1)
-        await moving.commit(run.fabric, "ev1")
+        await moves.commit(run.fabric, "ev1")
         assert run.world.send("pe1", to)[0] == at(NEW)
 
 
@@ -360,11 +362,11 @@ async def test_an_old_way_runs_empty_unless_there_is_something_urgent() -> None:
     async with exact() as run:
         await run.carry("ev2", hops("pe1", ("pe3", 7001)))
         to = await run.carry("ev1", hops("pe1", OLD))
-        await moving.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
+        await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
         old = run.world.net.switches["pe4"]
         for link in ((), ("c1", "pe3")):
             held = old.program
-            ending = asyncio.create_task(moving.commit(run.fabric, "ev1"))
+            ending = asyncio.create_task(moves.commit(run.fabric, "ev1"))
             await asyncio.sleep(0.1)
             other = asyncio.create_task(run.fabric.also("", None))  # that can wait
             await asyncio.sleep(0.09)
@@ -378,4 +380,4 @@ async def test_an_old_way_runs_empty_unless_there_is_something_urgent() -> None:
             await asyncio.gather(ending, other)
             if not link:
                 await run.carry("ev1", hops("pe1", OLD))
-                await moving.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
+                await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))

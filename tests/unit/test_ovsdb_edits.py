@@ -11,7 +11,7 @@ from support.ovsdb_stand_in import Database
 from support.ovsdb_wirings import SITE, tunnel, wiring
 from umbel.network.drivers.ovsdb import edits
 from umbel.network.drivers.ovsdb.layout import BadWiring, layout, tunnel_name
-from umbel.network.sites import TunnelKind, Wiring, device_name
+from umbel.network.topology.sites import TunnelKind, Wiring, device_name
 
 NEIGHBOURS = st.lists(st.sampled_from(["c1", "c2", "c3", "c4"]), unique=True)
 

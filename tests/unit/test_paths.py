@@ -7,9 +7,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from umbel.network import paths
 from umbel.network.model import Link, Topology
-from umbel.network.paths import NoPath, NotInTopology
+from umbel.network.topology import paths
+from umbel.network.topology.paths import NoPath, NotInTopology
 
 NODES = tuple("abcdefg")
 

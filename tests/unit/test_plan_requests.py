@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from support import plan_files
 from umbel.compute import inventory
 from umbel.delivery.trees.view import Costs
-from umbel.network import files, topology
+from umbel.network.topology import document as topology
+from umbel.network.topology import files
 from umbel.planner import presets, topologies
 from umbel.planner.problem import Access, Kind, LeastPower, Problem, Resolution, Tradeoff
 from umbel.plans import demands, live, networks, requests

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from umbel.network.counters import Count, SwitchCounts
 from umbel.network.drivers.openflow import frames, statistics
 from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Framer, Garbage
 from umbel.network.model import Output, Put, Rule
+from umbel.network.switching.counters import Count, SwitchCounts
 
 VERSIONS = [frames.V13, frames.V14]
 _UNKNOWN = 0xFFFFFFFFFFFFFFFF

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.network.counters import Count
-from umbel.network.drivers import tc
-from umbel.network.drivers.tc import Device
-from umbel.network.sites import TunnelKind
-from umbel.network.slices import DEFAULT, LINK, Flow, QueueClass, QueueRefused, class_of
+from umbel.network.drivers.linux import tc
+from umbel.network.drivers.linux.tc import Device
+from umbel.network.slices.admission import DEFAULT, LINK, Flow, QueueClass, QueueRefused, class_of
+from umbel.network.switching.counters import Count
+from umbel.network.topology.sites import TunnelKind
 
 WHOLE = QueueClass(number=LINK, rate_kbps=100, ceil_kbps=100, priority=0, depth=0)
 REST = QueueClass(number=DEFAULT, rate_kbps=40, ceil_kbps=100, priority=4, depth=9)

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from umbel.compute import inventory
 from umbel.kit.errors import Invalid
-from umbel.network import files, sitesfile, slices, topology
 from umbel.network.drivers.ovsdb.layout import inside_mac
-from umbel.network.topology import BadNetwork
+from umbel.network.slices import admission
+from umbel.network.topology import document as topology
+from umbel.network.topology import files, sites_document
+from umbel.network.topology.document import BadNetwork
 from umbel.testbed import build, plan, script, shaping, state
 from umbel.testbed.build import NotRoot, ToolMissing
 from umbel.testbed.plan import BadTestbedName, Plan
@@ -99,7 +101,7 @@ def test_the_sites_file_gives_the_same_testbed_again(document: object) -> None:
     written = plan.document(made)
     assert plan.plan(written, "umbel", 100) == made
     assert topology.parse(written) == topology.parse(document)
-    assert slices.inspect(written) == slices.inspect(document)
+    assert admission.inspect(written) == admission.inspect(document)
     assert [node.address for node in inventory.parse(written).nodes] == [
         node.management for node in made.nodes
     ]
@@ -113,12 +115,14 @@ def test_a_link_over_foreign_ground_has_addresses_there_and_a_cable_to_be_made()
     a, b, _ = (node.site for node in made.nodes)
     assert a.crossings == {"b": "10.205.0.1:51822"}
     assert b.crossings == {"a": "10.205.0.2:51821"}
-    assert b.cables == {"a": sitesfile.crossing_cable("a"), "c": "link3"}
-    assert sitesfile.parse(plan.document(made)).sites == tuple(node.site for node in made.nodes)
+    assert b.cables == {"a": sites_document.crossing_cable("a"), "c": "link3"}
+    assert sites_document.parse(plan.document(made)).sites == tuple(
+        node.site for node in made.nodes
+    )
     lines = "\n".join(script.node(made, made.nodes[1]))
     assert "address add 10.205.0.2/30 dev wire1" in lines
     assert "link1" not in lines
-    assert sitesfile.crossing_cable("a") not in lines
+    assert sites_document.crossing_cable("a") not in lines
     assert "link3" in lines
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from umbel import overlay
+from umbel.bootstrap import overlay
+from umbel.bootstrap.overlay import Switched
 from umbel.bootstrap.secrets import Secrets
 from umbel.compute import inventory
 from umbel.compute.drivers.process import ProcessVim
@@ -17,16 +18,17 @@ from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
-from umbel.network import files, slices, topology
-from umbel.network.border_service import Land
 from umbel.network.drivers.loopback import LoopbackFabric
-from umbel.network.inspection import Switches
+from umbel.network.edge.service import Land
 from umbel.network.model import Topology
+from umbel.network.operator.inspection import Switches
 from umbel.network.ports import Fabric
-from umbel.network.topology import BadNetwork
+from umbel.network.slices import admission
+from umbel.network.topology import document as topology
+from umbel.network.topology import files
+from umbel.network.topology.document import BadNetwork
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.ports import Courier
-from umbel.overlay import Switched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,7 @@ def read_network(document: object) -> tuple[Inventory, Topology]:
     """A network document's nodes and links. Raises BadNetwork with every problem of the file."""
     nodes, wrong_nodes = inventory.inspect(document)
     links, wrong_links = topology.inspect(document)
-    _, wrong_terms = slices.inspect(document)
+    _, wrong_terms = admission.inspect(document)
     problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms]))
     if problems:
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"

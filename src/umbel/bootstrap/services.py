@@ -33,13 +33,13 @@ from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.media.service import Media
 from umbel.network import events
-from umbel.network import slices as slicing
-from umbel.network.border_service import BorderService
-from umbel.network.guests import Spot
+from umbel.network.edge.service import BorderService
 from umbel.network.model import Topology
-from umbel.network.northbound import Northbound
+from umbel.network.operator.functions import Spot
+from umbel.network.operator.paths import Northbound
 from umbel.network.service import Network
-from umbel.network.slices import Offer
+from umbel.network.slices import admission as slicing
+from umbel.network.slices.admission import Offer
 from umbel.network.store import BorderStore, SliceStore, WishStore
 from umbel.notify.model import Kind, Place
 from umbel.notify.sealing import Sealer

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from umbel import migrations
 from umbel.bootstrap import services
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
+from umbel.bootstrap.overlay import Switched
 from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Ground
 from umbel.catalogue.service import Catalogue
@@ -23,10 +24,9 @@ from umbel.kit.db import Database
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
 from umbel.media.service import Media
-from umbel.network.border_service import BorderService
-from umbel.network.northbound import Northbound
+from umbel.network.edge.service import BorderService
+from umbel.network.operator.paths import Northbound
 from umbel.notify.service import Notifier
-from umbel.overlay import Switched
 from umbel.plans.service import Plans
 from umbel.portal.app import create_app
 

@@ -2,7 +2,7 @@
 
 In: requests of the portal, trees and ways as they are. Out: rows (wanted), the fabric's and the
 queues' `ensure`. One task looks at all slices, when woken and every few seconds; it also counts.
-Neighbours: network/slices.py decides; the portal's api/slices.py shows.
+Neighbours: network/slices/admission.py decides; the portal's api/slices.py shows.
 """
 
 import asyncio
@@ -18,12 +18,13 @@ from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError, Unprocessable
 from umbel.kit.ids import new_id
 from umbel.kit.wakeups import Wakeups
-from umbel.network import carriage, slices
-from umbel.network.counters import Traffic, Watch
+from umbel.network.overlay import streams as carriage
+from umbel.network.overlay.spanning import Pair
 from umbel.network.ports import Queues, Slicing
-from umbel.network.slices import Flow, Granted, Offer, QueueClass, SliceExists, SliceRequest, Terms
-from umbel.network.spanning import Pair
+from umbel.network.slices import admission
+from umbel.network.slices.admission import Granted, Offer, SliceExists, SliceRequest, Terms
 from umbel.network.store import NoSuchSlice, SliceStore
+from umbel.network.switching.counters import Traffic, Watch
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +107,7 @@ class _Ridden:
 
     stream: str
     links: tuple[Pair, ...] | None
-    flow: Flow | None
+    flow: admission.Flow | None
 
 
 _Rides = Mapping[str, Sequence[_Ridden]]
@@ -123,7 +124,7 @@ class Slices:
     under: Underlay | None = None
     pace_s: float = 5.0
     _marked: dict[str, carriage.Slice] = field(default_factory=dict)
-    _laid: dict[Pair, tuple[QueueClass, ...]] = field(default_factory=dict)
+    _laid: dict[Pair, tuple[admission.QueueClass, ...]] = field(default_factory=dict)
     _turn: int = 0
     _unknown: set[Pair] = field(default_factory=set)
     _meters: Watch[int] = field(default_factory=Watch)
@@ -172,7 +173,7 @@ class Slices:
             for other in held:
                 if mine & {stream for stream, _ in _streams(other.request, trees)}:
                     raise SliceExists(slice=other.id)
-            number = slices.admit(self.offer, held, request, route)
+            number = admission.admit(self.offer, held, request, route)
             return (*held, replace(new, number=number, links=route))
 
         await self.store.change(decide, at_s=new.opened_s)
@@ -245,9 +246,9 @@ class Slices:
             for slice_id, ridden in rides.items()
             if all(ride.links is not None for ride in ridden)
         }
-        if slices.settle(self.offer, held, routes) != held:
+        if admission.settle(self.offer, held, routes) != held:
             held = await self.store.change(
-                lambda now: slices.settle(self.offer, now, routes), at_s=self.clock.now_s()
+                lambda now: admission.settle(self.offer, now, routes), at_s=self.clock.now_s()
             )
         await self._mark(under, held, rides)
         await self._queue(under, held, rides)
@@ -258,7 +259,7 @@ class Slices:
         wanted: dict[str, carriage.Slice] = {}
         for one in held:
             for ride in rides.get(one.id, ()):
-                wanted.setdefault(ride.stream, slices.metered(one, self.offer))
+                wanted.setdefault(ride.stream, admission.metered(one, self.offer))
         for stream in sorted(wanted.keys() | self._marked.keys()):
             kind = wanted.get(stream)
             if self._marked.get(stream) == kind:
@@ -277,7 +278,7 @@ class Slices:
             slice_id: [ride.flow for ride in ridden if ride.flow]
             for slice_id, ridden in rides.items()
         }
-        plan = slices.plan(self.offer, held, flows)
+        plan = admission.plan(self.offer, held, flows)
         for link in sorted({*plan, *self._laid, *self._unknown}):
             device = under.devices.get(link)
             if device is None or (link in plan and self._laid.get(link) == plan[link]):
@@ -302,7 +303,7 @@ class Slices:
             self._meters.look(found.meters, now_s)
             self._tunnels.look(found.links, now_s)
             self._turn += 1
-            for link in slices.looked_at([*self._laid], held, self._turn):
+            for link in admission.looked_at([*self._laid], held, self._turn):
                 counts = await under.queues.counts(link[0], under.devices[link])
                 if counts.keys() != {one.number for one in self._laid[link]}:
                     del self._laid[link]  # somebody cleared the device: lay it again
@@ -321,11 +322,11 @@ class Slices:
         return self.under
 
     def _status(self, one: Granted, ridden: Sequence[_Ridden]) -> SliceStatus:
-        number = slices.class_of(one.number)
+        number = admission.class_of(one.number)
         return SliceStatus(
             granted=one,
             terms=self.offer.terms[one.request.grade],
-            dscp=slices.DSCP[one.request.grade],
+            dscp=admission.DSCP[one.request.grade],
             streams=tuple(ride.stream for ride in ridden),
             offered=self._meters.of(one.number),
             links=tuple(
@@ -342,12 +343,12 @@ class Slices:
     def _state(self, one: Granted, link: Pair) -> LinkState:
         if link in one.lacking:
             return LinkState.NO_ROOM
-        number = slices.class_of(one.number)
+        number = admission.class_of(one.number)
         laid = {made.number for made in self._laid.get(link, ())}
         return LinkState.GUARANTEED if number in laid else LinkState.NO_QUEUE
 
     def _share(self, link: Pair, mbps: float, held: Sequence[Granted]) -> LinkShare:
-        left = slices.left_kbps(self.offer, held, link)
+        left = admission.left_kbps(self.offer, held, link)
         return LinkShare(
             source=link[0],
             target=link[1],
@@ -355,7 +356,7 @@ class Slices:
             promised_mbps=(self.offer.promisable_kbps(link) - left) / 1000,
             left_mbps=left / 1000,
             tunnel=self._tunnels.of(link),
-            rest=self._classes.of((link, slices.DEFAULT)),
+            rest=self._classes.of((link, admission.DEFAULT)),
         )
 
 
@@ -390,7 +391,7 @@ def _ride(stream: str, nodes: Pair | None, trees: Mapping[str, Tree], fabric: Sl
         planted = stream in trees and trees[stream].branches
         return _Ridden(stream=stream, links=None if planted else (), flow=None)
     if nodes is not None:
-        links = slices.between(links, *nodes) or slices.between(links, *reversed(nodes))
+        links = admission.between(links, *nodes) or admission.between(links, *reversed(nodes))
     return _Ridden(stream=stream, links=links, flow=flow)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from umbel.demo.stage import DemoFailed
-from umbel.network import files
+from umbel.network.topology import files
 
 POLICY = "virca"
 TOKEN = "UMBEL_DEMO_TOKEN"  # noqa: S105 -- a variable's name

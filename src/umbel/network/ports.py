@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from umbel.network.carriage import Slice
-from umbel.network.counters import Count, FabricCounts, SwitchCounts
 from umbel.network.model import Change, Endpoint, Hop, Program
-from umbel.network.signals import Port
-from umbel.network.sites import Plugs, Site, Wiring
-from umbel.network.slices import Flow, QueueClass
-from umbel.network.spanning import Pair
+from umbel.network.overlay.spanning import Pair
+from umbel.network.overlay.streams import Slice
+from umbel.network.slices.admission import Flow, QueueClass
+from umbel.network.switching.counters import Count, FabricCounts, SwitchCounts
+from umbel.network.switching.signals import Port
+from umbel.network.topology.sites import Plugs, Site, Wiring
 
 
 class Fabric(Protocol):

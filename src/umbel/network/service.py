@@ -5,10 +5,10 @@ In: delivery's questions and wanted hops. Out: ways over the topology; where eac
 
 from collections.abc import Mapping, Sequence
 
-from umbel.network import paths
 from umbel.network.model import Endpoint, Hop, Link, Topology
-from umbel.network.paths import Way
 from umbel.network.ports import Fabric
+from umbel.network.topology import paths
+from umbel.network.topology.paths import Way
 
 
 class Network:

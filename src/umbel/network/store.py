@@ -12,12 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import NotFound
-from umbel.network import border_rows
-from umbel.network.borders import Borders
-from umbel.network.carriage import Door, Path, Receiver, Stream
-from umbel.network.overlay import Wish
-from umbel.network.slices import Grade, Granted, SliceRequest
-from umbel.network.spanning import Drawing, Role
+from umbel.network.edge import rows as border_rows
+from umbel.network.edge.compiler import Borders
+from umbel.network.overlay.intent import Wish
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.overlay.streams import Door, Path, Receiver, Stream
+from umbel.network.slices.admission import Grade, Granted, SliceRequest
 
 slices = sa.Table(
     "slices",

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from umbel.kit.errors import UmbelError
-from umbel.network import files
+from umbel.network.topology import files
 from umbel.planner.problem import Variant
 from umbel.plans import child, demands, report, requests
 from umbel.plans.model import Asked

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from umbel.network.access import Door
+from umbel.network.edge.gates import Door
 from umbel.portal.ports import System
 
 PAGE = "/welcome"

@@ -22,9 +22,9 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
-from umbel.network.border_service import BorderService
-from umbel.network.northbound import Northbound
-from umbel.network.slices import SliceRequest
+from umbel.network.edge.service import BorderService
+from umbel.network.operator.paths import Northbound
+from umbel.network.slices.admission import SliceRequest
 from umbel.notify.service import Notifier
 from umbel.plans.model import Asked, PlanJob
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from umbel.kit import netns
 from umbel.kit.errors import NotFound
 from umbel.kit.terminal import bars, telling
-from umbel.network import files
+from umbel.network.topology import files
 from umbel.testbed import build, inspection, ruins, state
 
 app = typer.Typer(no_args_is_help=True, help="An operator's network on this machine, as root.")

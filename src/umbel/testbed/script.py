@@ -6,9 +6,9 @@ vswitchd takes up a tap device of the right name and leaves its addresses alone.
 
 from collections.abc import Iterator
 
-from umbel.network.drivers import hosts
+from umbel.network.drivers.linux import hosts
 from umbel.network.drivers.ovsdb.layout import inside_mac
-from umbel.network.sites import INSIDE
+from umbel.network.topology.sites import INSIDE
 from umbel.testbed.plan import (
     LINK_MTU,
     Cable,

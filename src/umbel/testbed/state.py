@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from umbel.kit.errors import NotFound
-from umbel.network import files
+from umbel.network.topology import files
 from umbel.testbed import plan as plans
 from umbel.testbed.plan import OCTETS, Plan
 

@@ -14,7 +14,7 @@ from umbel.delivery.guidance import Steering, Watch
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.trees import renditions
 from umbel.kit.errors import Exhausted, NotFound
-from umbel.network.paths import Way
+from umbel.network.topology.paths import Way
 from umbel.planner.admission import Reason
 
 EDGE, FORWARDER, ACQUIRER, TRANSCODER = "edge", "forwarder", "acquirer", "transcoder"

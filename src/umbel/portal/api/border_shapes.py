@@ -7,10 +7,10 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.kit.clock import to_rfc3339
-from umbel.network.access import Client, Door, Gate
-from umbel.network.border_service import BorderService, Here
-from umbel.network.mobility import Stay
-from umbel.network.redirection import Proto, Service, Surrogate
+from umbel.network.edge.gates import Client, Door, Gate
+from umbel.network.edge.roaming import Stay
+from umbel.network.edge.service import BorderService, Here
+from umbel.network.edge.virtual_services import Proto, Service, Surrogate
 from umbel.portal.api.network import At, Mac, Port
 from umbel.portal.api.shapes import Given, NodeName
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from umbel.network.mobility import Mobile
+from umbel.network.edge.roaming import Mobile
 from umbel.portal import auth
 from umbel.portal.api import border_shapes as shapes
 from umbel.portal.api.border_shapes import (

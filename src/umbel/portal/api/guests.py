@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, model_validator
 
-from umbel.network.guests import GuestState
+from umbel.network.operator.functions import GuestState
 from umbel.network.store import Guest
 from umbel.portal import auth
 from umbel.portal.api.network import Port, StreamName

@@ -11,12 +11,19 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from umbel.kit.clock import to_rfc3339
-from umbel.network import northbound
-from umbel.network.carriage import Door, Path, Receiver, Stream
-from umbel.network.explain import Explained
-from umbel.network.inspection import LinkLife, LinkState, LinkUse, PathState, Picture, SwitchState
-from umbel.network.overlay import Wish
-from umbel.network.spanning import Role
+from umbel.network.operator import paths
+from umbel.network.operator.explain import Explained
+from umbel.network.operator.inspection import (
+    LinkLife,
+    LinkState,
+    LinkUse,
+    PathState,
+    Picture,
+    SwitchState,
+)
+from umbel.network.overlay.intent import Wish
+from umbel.network.overlay.spanning import Role
+from umbel.network.overlay.streams import Door, Path, Receiver, Stream
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName
 
@@ -371,7 +378,7 @@ def _told(path: Path) -> EndOut:
     return EndOut(
         leaf=path.leaf,
         receiver=ReceiverOut(
-            kind=northbound.kind_of(of),
+            kind=paths.kind_of(of),
             address=of.address,
             mac=of.ethernet or None,
             port=of.port or None,

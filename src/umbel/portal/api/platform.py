@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus, Tree
 from umbel.delivery.trees import renditions
 from umbel.delivery.trees.grafting import depth
-from umbel.network.spanning import Pair
+from umbel.network.overlay.spanning import Pair
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
 from umbel.portal.api.shapes import Quality

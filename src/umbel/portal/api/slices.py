@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field, model_validator
 
 from umbel.delivery.slicing import LinkShare, LinkState, SliceStatus
 from umbel.kit.clock import to_rfc3339
-from umbel.network.counters import Traffic
-from umbel.network.slices import Grade, SliceRequest
+from umbel.network.slices.admission import Grade, SliceRequest
+from umbel.network.switching.counters import Traffic
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given
 

@@ -15,7 +15,7 @@ from typing import Any
 from umbel.network.drivers.openflow import frames, writing
 from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Frame, Framer, Garbage
-from umbel.network.signals import Port, SwitchGone, SwitchRefused
+from umbel.network.switching.signals import Port, SwitchGone, SwitchRefused
 
 _HELLO = struct.pack("!BBHIHHI", frames.V14, frames.HELLO, 16, 0, 1, 8, 0x30)
 """Ours: versions 1.4 and 1.3."""

@@ -31,7 +31,7 @@ from umbel.network.model import (
     UseGroup,
     Value,
 )
-from umbel.network.signals import Port
+from umbel.network.switching.signals import Port
 
 _ORDER = {name.value: index for index, name in enumerate(Field)}
 _ALL_BITS = 0xFFFFFFFFFFFFFFFF

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from umbel.kit.errors import Invalid, Unavailable
-from umbel.network import changes as changing
-from umbel.network.counters import SwitchCounts
 from umbel.network.drivers.openflow import statistics
 from umbel.network.drivers.openflow.channel import Channel
 from umbel.network.drivers.openflow.frames import Garbage
 from umbel.network.model import Change, Meter, Program, Put
-from umbel.network.signals import (
+from umbel.network.switching import diff as changing
+from umbel.network.switching.counters import SwitchCounts
+from umbel.network.switching.signals import (
     Admit,
     Port,
     PortChanged,

@@ -15,21 +15,24 @@ import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
-from umbel.network import carriage, counters, events, wiring
-from umbel.network import changes as changing
-from umbel.network.carriage import BadCarriage, Path, Slice, Stream
-from umbel.network.counters import FabricCounts
+from umbel.network import events
 from umbel.network.drivers.openflow import waiting as waiters
-from umbel.network.drivers.openflow.hands import Hands
-from umbel.network.drivers.openflow.terms import MakeBoard, Terms, Weave
+from umbel.network.drivers.openflow.rollout import Hands
+from umbel.network.drivers.openflow.settings import MakeBoard, Terms, Weave
 from umbel.network.events import Event, Watch
-from umbel.network.ground import EndGone, EndSeen, Ground, Life
 from umbel.network.model import Endpoint, Hop, Meter, Program
-from umbel.network.overlay import Overlay, Wish
-from umbel.network.overlay import switch as plugged
-from umbel.network.paths import NotInTopology
+from umbel.network.overlay import streams
+from umbel.network.overlay.intent import Overlay, Wish
+from umbel.network.overlay.intent import switch as plugged
+from umbel.network.overlay.links import EndGone, EndSeen, Ground, Life
+from umbel.network.overlay.spanning import Drawing, Pair
+from umbel.network.overlay.streams import BadCarriage, Path, Slice, Stream
 from umbel.network.ports import Bridges
-from umbel.network.signals import (
+from umbel.network.slices.admission import Flow
+from umbel.network.switching import counters
+from umbel.network.switching import diff as changing
+from umbel.network.switching.counters import FabricCounts
+from umbel.network.switching.signals import (
     Port,
     PortChanged,
     Signal,
@@ -37,9 +40,9 @@ from umbel.network.signals import (
     SwitchRefused,
     SwitchUp,
 )
-from umbel.network.sites import Plugs, Site, Wiring
-from umbel.network.slices import Flow
-from umbel.network.spanning import Drawing, Pair
+from umbel.network.topology import wiring
+from umbel.network.topology.paths import NotInTopology
+from umbel.network.topology.sites import Plugs, Site, Wiring
 
 log = structlog.get_logger(__name__)
 
@@ -194,7 +197,7 @@ class OpenFlowFabric:
         for node in sorted(roots | {hop.target.node for hop in hops}):
             if not self.overlay.has(node):
                 raise NotInTopology(f"The network has no node {node}", node=node)
-        paths = (Path(leaf=hop.target.node, receiver=carriage.process(hop.target)) for hop in hops)
+        paths = (Path(leaf=hop.target.node, receiver=streams.process(hop.target)) for hop in hops)
         return Wish(stream=self.stream(stream), root=roots.pop(), paths=tuple(dict.fromkeys(paths)))
 
     def _admits(self, dpid: int) -> bool:

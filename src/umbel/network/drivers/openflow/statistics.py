@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from umbel.network.counters import Count, SwitchCounts
 from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.model import Match
+from umbel.network.switching.counters import Count, SwitchCounts
 
 _UNKNOWN = 0xFFFFFFFFFFFFFFFF
 """What a switch says of a counter it does not have."""

@@ -24,7 +24,7 @@ from umbel.network.drivers.ovsdb.connection import (
 from umbel.network.drivers.ovsdb.layout import OUTSIDE_PORT, Layout, inside_mac, layout
 from umbel.network.drivers.ovsdb.replica import Replica, number
 from umbel.network.ports import Host
-from umbel.network.sites import INSIDE, OUTSIDE_BRIDGE, OVERLAY, Plugs, Site, Wiring
+from umbel.network.topology.sites import INSIDE, OUTSIDE_BRIDGE, OVERLAY, Plugs, Site, Wiring
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")

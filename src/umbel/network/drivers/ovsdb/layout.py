@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from umbel.kit.errors import Unprocessable
 from umbel.network.drivers.ovsdb.wire import Atom, Value
-from umbel.network.sites import (
+from umbel.network.topology.sites import (
     INSIDE,
     OUTSIDE_BRIDGE,
     OVERLAY,

@@ -1,0 +1,132 @@
+"""The operator's switches, as a network file's `sites` describe them: all that drives them, wired.
+
+In: a network document and settings. Out: the fabric over the switches, what holds slices, and where
+functions run. Neighbours: bootstrap puts them into the platform; the testbed writes such files.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from umbel.compute.drivers.process.places import Here, Namespaces, Place
+from umbel.compute.model import Node, NodeKind
+from umbel.delivery.slicing import Underlay
+from umbel.kit import netns
+from umbel.kit.clock import Clock
+from umbel.kit.config import Settings
+from umbel.kit.errors import Conflict
+from umbel.network.drivers.linux.hosts import NetnsHost
+from umbel.network.drivers.linux.tc import TcQueues
+from umbel.network.drivers.linux.wireguard import CrossedBridges
+from umbel.network.drivers.openflow.controller import Controller
+from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
+from umbel.network.edge.service import Land
+from umbel.network.model import Topology
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.topology import document as topology
+from umbel.network.topology import sites_document
+from umbel.network.topology.sites import TunnelKind
+from umbel.network.topology.sites_document import Sites
+from umbel.network.topology.wiring import Cable
+
+
+class ControllerAddressTaken(Conflict):
+    """Switches cannot reach the platform: its OpenFlow address is not this machine's, or in use."""
+
+    code = "umbel.controller_address_taken"
+
+
+class NoTestbed(Conflict):
+    """The network file is of a testbed that is not up: `umbel testbed up`."""
+
+    code = "umbel.testbed_not_up"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switched:
+    """What drives the switches. `underlay` is None where nothing here reaches the nodes' devices,
+    which hold slices' queues."""
+
+    fabric: OpenFlowFabric
+    bridges: OvsdbBridges
+    crossed: CrossedBridges
+    land: Land
+    place: Place
+    underlay: Underlay | None
+
+    async def start(self) -> None:
+        """Take switches from now on. Raises ControllerAddressTaken."""
+        try:
+            await self.fabric.start()
+        except OSError as error:
+            where = f"{self.fabric.terms.host}:{self.fabric.terms.port}"
+            message = f"cannot take switches at {where}: {error.strerror}"
+            raise ControllerAddressTaken(message, address=where) from error
+
+    async def close(self) -> None:
+        """Let go of the switches; what they hold goes on."""
+        await self.fabric.close()
+        await self.crossed.close()
+        await self.bridges.close()
+
+
+def described(document: object) -> bool:
+    """Whether the network document tells of switches."""
+    return isinstance(document, Mapping) and "sites" in document
+
+
+def switched(
+    document: object, nodes: tuple[Node, ...], settings: Settings, clock: Clock, master: bytes
+) -> Switched:
+    """What drives the document's switches. Keys of crossings come from `master`. Raises BadNetwork
+    with every problem, NoTestbed."""
+    sites = sites_document.parse(document)
+    found = sites.namespace_by_node()
+    missing = sorted(name for name in found.values() if not (netns.FOLDER / name).exists())
+    if missing:
+        todo = f"umbel testbed up --name {sites.namespaces}"
+        raise NoTestbed(f"testbed {sites.namespaces} is not up: {todo}", missing=missing)
+    host = NetnsHost(found) if found else None
+    by_name = {site.node: site for site in sites.sites}
+    bridges = OvsdbBridges(host)
+    crossed = CrossedBridges(bridges, by_name, found, master)
+    kind = TunnelKind(settings.tunnels)
+    fabric = OpenFlowFabric(
+        sites=by_name,
+        drawing=undrawn(nodes, topology.parse(document)),
+        bridges=crossed,
+        board=Controller,
+        terms=Terms(
+            host=sites.controller,
+            port=settings.openflow_port,
+            cable=Cable(kind=kind, bfd_ms=settings.bfd_ms),
+        ),
+        clock=clock,
+    )
+    return Switched(
+        fabric=fabric,
+        bridges=bridges,
+        crossed=crossed,
+        land=Land(fabric=fabric, ethernet=host.ethernet if host else None),
+        place=Namespaces(sites.namespaces) if found else Here(),
+        underlay=_underlay(fabric, sites, kind) if found else None,
+    )
+
+
+def undrawn(nodes: tuple[Node, ...], links: Topology) -> Drawing:
+    """The overlay until an operator draws another: every link, streams end at provider edges."""
+    leaf = {node.name: node.kind is NodeKind.PROVIDER_EDGE for node in nodes}
+    roles = {name: Role.LEAF if leaf.get(name) else Role.RELAY for name in links.nodes}
+    return Drawing(roles=roles, links=tuple((link.a, link.b) for link in links.links))
+
+
+def _underlay(fabric: OpenFlowFabric, sites: Sites, kind: TunnelKind) -> Underlay:
+    at = partial(_inside, sites.namespaces)
+    ends = {(s.node, near): device for s in sites.sites for near, device in s.queues.items()}
+    return Underlay(fabric=fabric, queues=TcQueues(at, kind), devices=ends)
+
+
+def _inside(testbed: str, node: str) -> tuple[str, ...]:
+    return ("ip", "netns", "exec", f"{testbed}-{node}")

@@ -1,0 +1,1 @@
+"""Drivers in memory, for the simulator and for tests."""

@@ -1,0 +1,43 @@
+"""`Bridges` in memory: ports are numbers, nothing is carried. For the simulator and for tests."""
+
+from collections.abc import Mapping
+from itertools import count
+
+from umbel.kit.errors import Unavailable
+from umbel.network.topology.sites import Plugs, Site, Wiring
+
+
+class MemoryBridges:
+    """Gives ports as a switch would: a tunnel keeps its port as long as it is wanted. `silent` are
+    the nodes whose database does not answer."""
+
+    def __init__(self) -> None:
+        self._plugs: dict[str, Plugs] = {}
+        self._wirings: dict[str, Wiring] = {}
+        self.silent: set[str] = set()
+
+    @property
+    def wirings(self) -> Mapping[str, Wiring]:
+        """How each node is wired now."""
+        return self._wirings
+
+    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
+        self._ask(site)
+        before = self._plugs.get(site.node, Plugs()).toward
+        wanted = [tunnel.neighbour for tunnel in wiring.tunnels]
+        free = (number for number in count(10) if number not in before.values())
+        toward = {name: before[name] if name in before else next(free) for name in wanted}
+        low = site.datapath_id & 0xFFFFFFFFFF
+        mac = ":".join(f"{byte:02x}" for byte in (0x02, *low.to_bytes(5, "big")))
+        self._wirings[site.node] = wiring
+        self._plugs[site.node] = Plugs(toward=toward, outside=1, inside=2, inside_mac=mac)
+        return self._plugs[site.node]
+
+    async def remove(self, site: Site) -> None:
+        self._ask(site)
+        self._wirings.pop(site.node, None)
+        self._plugs.pop(site.node, None)
+
+    def _ask(self, site: Site) -> None:
+        if site.node in self.silent:
+            raise Unavailable(f"{site.node}'s database does not answer", node=site.node)

@@ -1,0 +1,1 @@
+"""Linux nodes: namespaces, queues and encrypted links."""

@@ -1,0 +1,137 @@
+"""`Host` for nodes that are network namespaces of this machine: by `ip` in batches.
+
+In: sites with the ports their switches made. Out: the namespace's addresses, routes and permanent
+neighbour, as the overlay wants them. An operator's real node is set up by its own means
+(docs/howto/real-switch.md says how).
+"""
+
+import asyncio
+import ipaddress
+import json
+import socket
+from collections.abc import Iterator, Mapping
+
+from umbel.kit import netns, programs
+from umbel.kit.errors import NotFound, Unavailable
+from umbel.network.topology.sites import INSIDE, Plugs, Site, cable_bridge
+
+STREAMS = "10.203.0.0/16"
+"""Where streams are sent."""
+
+STREAM_MAC = "02:75:6d:62:6c:fe"
+"""The Ethernet address that the overlay's switches have for nodes' functions."""
+
+_CABLE_PREFIX = 30
+_WAIT_S = 10.0
+_ASK_AGAIN_S, _MOST_ASKED = 0.05, 20
+
+
+class HostNotSetUp(Unavailable):
+    """The node's addresses could not be set."""
+
+    code = "umbel.host_not_set_up"
+
+
+class NoNamespace(NotFound):
+    """The node is no namespace of this machine."""
+
+    code = "umbel.no_namespace"
+
+
+class NetnsHost:
+    """Sets up nodes by the namespace each one is."""
+
+    def __init__(self, namespaces: Mapping[str, str]) -> None:
+        self._namespaces = namespaces
+
+    async def configure(self, site: Site, plugs: Plugs) -> None:
+        """As the Protocol says. Raises NoNamespace, HostNotSetUp."""
+        namespace = self._namespace(site)
+        # What was set on the old devices may be gone or not: these may fail.
+        await _ip(namespace, "-force", lines=stale(site))
+        said = await _ip(namespace, lines=commands(site))
+        if said:
+            raise HostNotSetUp(f"{site.node}: {said}", node=site.node)
+
+    async def ethernet(self, site: Site, address: str) -> str:
+        """The Ethernet address of a client of the node's access network, which the node asks for
+        if it does not know it; empty: nobody answers. Raises NoNamespace, HostNotSetUp."""
+        namespace = self._namespace(site)
+        if found := await _neighbour(namespace, address):
+            return found
+        try:
+            await asyncio.to_thread(netns.inside, namespace, lambda: _knock(address))
+        except OSError as error:
+            raise HostNotSetUp(f"{site.node}: {error}", node=site.node) from error
+        for _ in range(_MOST_ASKED):
+            await asyncio.sleep(_ASK_AGAIN_S)
+            if found := await _neighbour(namespace, address):
+                break
+        return found
+
+    def _namespace(self, site: Site) -> str:
+        if site.node not in self._namespaces:
+            raise NoNamespace(f"{site.node} is no namespace", node=site.node)
+        return self._namespaces[site.node]
+
+
+def stream_gateway(gateway: str) -> str:
+    """The address by which a node sends streams into the overlay: the last host of its access
+    network. `gateway` has its prefix length."""
+    return str(ipaddress.IPv4Interface(gateway).network.broadcast_address - 1)
+
+
+def commands(site: Site) -> list[str]:
+    """What `ip -batch` is to do in the node's namespace, each as good twice as once."""
+    via = stream_gateway(site.gateway)
+    return [
+        f"addr replace {site.gateway} dev {INSIDE}",
+        f"link set {INSIDE} up",
+        f"neigh replace {via} lladdr {STREAM_MAC} dev {INSIDE} nud permanent",
+        f"route replace {STREAMS} via {via} dev {INSIDE}",
+        *_cables(site),
+    ]
+
+
+def stale(site: Site) -> list[str]:
+    """The addresses that cables have, which their bridges will have."""
+    return [
+        f"addr del {site.underlay[neighbour]}/{_CABLE_PREFIX} dev {device}"
+        for neighbour, device in site.cables.items()
+        if neighbour in site.underlay
+    ]
+
+
+def _cables(site: Site) -> Iterator[str]:
+    for neighbour, device in site.cables.items():
+        if neighbour not in site.crossings:  # those come up as they are made
+            yield f"link set {device} up"
+        if neighbour in site.underlay:
+            bridge = cable_bridge(neighbour)
+            yield f"addr replace {site.underlay[neighbour]}/{_CABLE_PREFIX} dev {bridge}"
+            yield f"link set {bridge} up"
+
+
+async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
+    """What `ip` complains of; empty when all went well."""
+    if not lines:
+        return ""
+    command = ("ip", "-n", namespace, *options, "-batch", "-")
+    try:
+        ended = await programs.run(*command, said="\n".join(lines), within_s=_WAIT_S)
+    except TimeoutError:
+        return "ip does not end"
+    return "" if ended.code == 0 else ended.wrong.strip()
+
+
+async def _neighbour(namespace: str, address: str) -> str:
+    """Whom the kernel knows to have the address there; empty: nobody."""
+    command = ("ip", "-n", namespace, "-json", "neigh", "show", "to", address, "dev", INSIDE)
+    known = json.loads((await programs.run(*command)).out or "[]")
+    return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
+
+
+def _knock(address: str) -> None:
+    """Have the kernel ask who has the address: send a byte to the discard port (RFC 863)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knocking:
+        knocking.sendto(b"\0", (address, 9))

@@ -1,0 +1,182 @@
+"""Who may pass from an access network: its gate, and who signed in. Pure (SLS, section 4).
+
+In: gates by node, sign-ins and sign-outs, the time. Out: values that compiler.py turns into rules.
+A client is known by its IP and Ethernet addresses together, where both are known. Connections that
+were led to the front end end when their client signs in; new ones go where they are meant to.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from umbel.kit.errors import NotFound, Unprocessable
+from umbel.network.model import Action, Field, Match, Rule, Translate
+from umbel.network.switching.tables import USED, Table
+
+_MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
+_IPV4, _ARP, _TCP, _UDP = 0x0800, 0x0806, 6, 17
+_DNS, _WEB, _DHCP_SERVER, _DHCP_CLIENT = 53, 80, 67, 68
+_FREE, _LED = 90, 50
+
+
+class BadGate(Unprocessable):
+    """The access network cannot be closed so."""
+
+    code = "umbel.bad_gate"
+
+
+class BadClient(Unprocessable):
+    """A client is known by an IPv4 address and, where nodes can be asked, an Ethernet address."""
+
+    code = "umbel.bad_client"
+
+
+class NoGate(NotFound):
+    """The node's access network has no gate."""
+
+    code = "umbel.no_gate"
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Door:
+    """A TCP server that everybody may reach."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """Closes a node's access network. Web requests (port 80) of clients that are not signed in are
+    led to `front`; that one and `free` can be reached by all."""
+
+    front: Door
+    free: tuple[Door, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """Somebody who signed in (`who`, if that is known), until `expires_s` (epoch seconds, so that a
+    restart ends no sign-in). Without a `mac` whoever has the address is taken for this client."""
+
+    address: str
+    mac: str
+    expires_s: float
+    who: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """The gates by node, and each one's clients by their addresses."""
+
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    clients: Mapping[str, Mapping[str, Client]] = field(default_factory=dict)
+
+    @property
+    def next_expiry_s(self) -> float | None:
+        """When `expire` has something to do next."""
+        ends = [c.expires_s for clients in self.clients.values() for c in clients.values()]
+        return min(ends, default=None)
+
+
+def close(access: Access, node: str, gate: Gate) -> Access:
+    """The node's access network has this gate; who is signed in stays so. Raises BadGate."""
+    for door in (gate.front, *gate.free):
+        if not _is_address(door.address) or not 1 <= door.port <= 0xFFFF:
+            raise BadGate(f"{door.address}:{door.port} is no TCP server", node=node)
+    return replace(access, gates={**access.gates, node: gate})
+
+
+def open_up(access: Access, node: str) -> Access:
+    """The node's access network has no gate, and nobody is signed in. Without one it is as it
+    was."""
+    gates = {name: gate for name, gate in access.gates.items() if name != node}
+    clients = {name: some for name, some in access.clients.items() if name != node}
+    return Access(gates=gates, clients=clients)
+
+
+def sign_in(access: Access, node: str, client: Client) -> Access:
+    """The client may pass, in place of whoever had its IP address. Raises NoGate, BadClient."""
+    if node not in access.gates:
+        raise NoGate(node=node)
+    mac = client.mac.lower()
+    if not _is_address(client.address) or (mac and not _MAC.fullmatch(mac)):
+        raise BadClient(f"{client.address}, {client.mac}: {BadClient.__doc__}", node=node)
+    here = {**access.clients.get(node, {}), client.address: replace(client, mac=mac)}
+    return replace(access, clients={**access.clients, node: here})
+
+
+def sign_out(access: Access, node: str, address: str) -> Access:
+    """The client may not pass any more. An unknown one is no error."""
+    here = {name: c for name, c in access.clients.get(node, {}).items() if name != address}
+    return replace(access, clients={**access.clients, node: here})
+
+
+def expire(access: Access, now_s: float) -> Access:
+    """Those whose time is over may not pass any more."""
+    left = {
+        node: {name: c for name, c in clients.items() if c.expires_s > now_s}
+        for node, clients in access.clients.items()
+    }
+    return access if left == access.clients else replace(access, clients=left)
+
+
+def rules(access: Access, node: str, outside: int) -> Iterator[Rule]:
+    """What the access table of a node holds; `outside` is its patch port."""
+    gate = access.gates.get(node)
+    if gate is None:
+        yield _pass(outside, ())
+        return
+    for client in access.clients.get(node, {}).values():
+        theirs: Match = ((Field.ETH_SRC, client.mac),) if client.mac else ()
+        match = (*theirs, (Field.ETH_TYPE, _IPV4), (Field.IPV4_SRC, client.address))
+        yield _pass(outside, match)
+    for asked in _finding_the_way():
+        yield _pass(outside, asked, _FREE)
+    for door in dict.fromkeys((gate.front, *gate.free)):
+        to: Match = ((Field.IPV4_DST, door.address), (Field.TCP_DST, door.port))
+        yield _pass(outside, (*_proto(_TCP), *to), _FREE)
+    yield Rule(
+        table=Table.ACCESS,
+        priority=_LED,
+        match=((Field.IN_PORT, outside), *_proto(_TCP), (Field.TCP_DST, _WEB)),
+        actions=(_led_to(gate.front),),
+    )
+
+
+def answering(access: Access, node: str) -> tuple[Door, ...]:
+    """The servers at the node whose answers are to be translated back."""
+    gate = access.gates.get(node)
+    return (gate.front,) if gate else ()
+
+
+def _finding_the_way() -> Iterator[Match]:
+    yield ((Field.ETH_TYPE, _ARP),)
+    yield (*_proto(_UDP), (Field.UDP_SRC, _DHCP_CLIENT), (Field.UDP_DST, _DHCP_SERVER))
+    yield (*_proto(_UDP), (Field.UDP_DST, _DNS))
+    yield (*_proto(_TCP), (Field.TCP_DST, _DNS))
+
+
+def _pass(outside: int, match: Match, priority: int = USED) -> Rule:
+    return Rule(
+        table=Table.ACCESS,
+        priority=priority,
+        match=((Field.IN_PORT, outside), *match),
+        goto=Table.SERVICES,
+    )
+
+
+def _led_to(door: Door) -> Action:
+    return Translate(table=Table.HOMES, address=door.address, port=door.port)
+
+
+def _proto(number: int) -> Match:
+    return ((Field.ETH_TYPE, _IPV4), (Field.IP_PROTO, number))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return str(ipaddress.IPv4Address(text)) == text
+    except ValueError:
+        return False

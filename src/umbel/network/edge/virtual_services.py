@@ -1,0 +1,233 @@
+"""Virtual service addresses, and which surrogate answers each node's clients. Pure (vCDN).
+
+In: services, the surrogates there are, the topology; moves. Out: values that compiler.py turns into
+rules. Switches track connections: one that began with a surrogate stays with it after a move, and
+is answered as before until the surrogate is gone; new ones go to the new one.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+
+from umbel.kit.errors import Conflict, NotFound, Unprocessable
+from umbel.network.model import Field, Match, Rule, Topology, Translate
+from umbel.network.switching.tables import USED, Table
+from umbel.network.topology import paths
+
+SERVICES = ipaddress.IPv4Network("10.204.0.0/16")
+"""Where virtual service addresses are."""
+
+_IPV4 = 0x0800
+
+
+class BadService(Unprocessable):
+    """The service's address, port or surrogates cannot be used."""
+
+    code = "umbel.bad_service"
+
+
+class UnknownService(NotFound):
+    """There is no such service."""
+
+    code = "umbel.unknown_service"
+
+
+class NoSurrogate(Conflict):
+    """The service has no such surrogate."""
+
+    code = "umbel.no_surrogate"
+
+
+class Proto(IntEnum):
+    """What a service speaks, by its number in IP packets."""
+
+    TCP = 6
+    UDP = 17
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surrogate:
+    """A function that can answer for a service: on which node, at which address and port."""
+
+    name: str
+    node: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A virtual address and port, who can answer there, and who does for each node's clients.
+    `moved` keeps a node's choice when others would be nearer. `left` are those that may have
+    connections still, by node."""
+
+    name: str
+    address: str
+    port: int
+    proto: Proto = Proto.TCP
+    surrogates: tuple[Surrogate, ...] = ()
+    chosen: Mapping[str, str] = field(default_factory=dict)
+    moved: frozenset[str] = frozenset()
+    left: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def surrogate(self, name: str) -> Surrogate:
+        """Raises NoSurrogate."""
+        for surrogate in self.surrogates:
+            if surrogate.name == name:
+                return surrogate
+        raise NoSurrogate(f"{self.name} has no surrogate {name}", service=self.name, surrogate=name)
+
+
+Services = Mapping[str, Service]
+"""By their names."""
+
+
+def offer(services: Services, service: Service, topology: Topology) -> Services:
+    """The service with these surrogates: each node's clients are answered by the one chosen for
+    them as long as it is there, then by the nearest. Without an address it keeps what it had, or
+    gets a free one. Raises BadService."""
+    before = services.get(service.name)
+    if not service.address:
+        address = before.address if before else free_address(services)
+        service = replace(service, address=address)
+    _check(services, service, topology)
+    known = {surrogate.name for surrogate in service.surrogates}
+    kept = before.chosen if before else {}
+    moved = frozenset(n for n in (before.moved if before else ()) if kept[n] in known)
+    chosen = {node: kept[node] for node in moved}
+    chosen = {**nearest(service.surrogates, topology), **chosen}
+    left = dict(before.left) if before else {}
+    for node, name in kept.items():
+        if chosen.get(node) != name:
+            left[node] = left.get(node, frozenset()) | {name}
+    whole = replace(service, chosen=chosen, moved=moved, left=_known(left, known))
+    return {**services, service.name: whole}
+
+
+def move(services: Services, name: str, node: str, surrogate: str) -> Services:
+    """New connections of the node's clients go to another surrogate; those that there are stay
+    with theirs. Raises UnknownService, NoSurrogate."""
+    service = find(services, name)
+    service.surrogate(surrogate)
+    before = service.chosen.get(node)
+    left = dict(service.left)
+    if before is not None and before != surrogate:
+        left[node] = left.get(node, frozenset()) | {before}
+    if node in left:
+        left[node] = left[node] - {surrogate}
+    moved = replace(
+        service,
+        chosen={**service.chosen, node: surrogate},
+        moved=service.moved | {node},
+        left=left,
+    )
+    return {**services, name: moved}
+
+
+def settle(services: Services, name: str) -> Services:
+    """Answers of surrogates that were left are translated no more: their connections end. Raises
+    UnknownService."""
+    return {**services, name: replace(find(services, name), left={})}
+
+
+def find(services: Services, name: str) -> Service:
+    """Raises UnknownService."""
+    if name not in services:
+        raise UnknownService(f"There is no service {name}", service=name)
+    return services[name]
+
+
+def free_address(services: Services) -> str:
+    """The first that no service has. Raises BadService when all are taken."""
+    taken = {service.address for service in services.values()}
+    for address in SERVICES.hosts():
+        if str(address) not in taken:
+            return str(address)
+    raise BadService(f"All addresses of {SERVICES} are taken")
+
+
+def withdraw(services: Services, name: str) -> Services:
+    """There is no such service any more. An unknown one is no error."""
+    return {other: service for other, service in services.items() if other != name}
+
+
+def nearest(surrogates: Sequence[Surrogate], topology: Topology) -> dict[str, str]:
+    """For each node that a surrogate can be reached from, the name of the nearest one (see
+    paths.py); of several the first by name."""
+    found: dict[str, tuple[int, float, str]] = {}
+    for surrogate in sorted(surrogates, key=lambda s: s.name):
+        for node, way in paths.ways(topology, surrogate.node).items():
+            here = (way.hops, way.delay_ms, surrogate.name)
+            found[node] = min(here, found.get(node, here))
+    return {node: name for node, (_, _, name) in found.items()}
+
+
+def rules(services: Services, node: str, outside: int) -> Iterator[Rule]:
+    """What leads a node's clients to surrogates; `outside` is its patch port."""
+    for service in services.values():
+        chosen = service.chosen.get(node)
+        if chosen is None:
+            continue
+        surrogate = service.surrogate(chosen)
+        where = Field.TCP_DST if service.proto is Proto.TCP else Field.UDP_DST
+        match: Match = (
+            (Field.IN_PORT, outside),
+            (Field.ETH_TYPE, _IPV4),
+            (Field.IP_PROTO, int(service.proto)),
+            (Field.IPV4_DST, service.address),
+            (where, service.port),
+        )
+        there = Translate(table=Table.HOMES, address=surrogate.address, port=surrogate.port)
+        yield Rule(table=Table.SERVICES, priority=USED, match=match, actions=(there,))
+
+
+def answering(services: Services, node: str) -> Iterator[tuple[Proto, str, int]]:
+    """The servers whose answers to a node's clients are to be translated back."""
+    for service in services.values():
+        names = {*service.left.get(node, ()), service.chosen.get(node)}
+        for surrogate in service.surrogates:
+            if surrogate.name in names:
+                yield service.proto, surrogate.address, surrogate.port
+
+
+def _check(services: Services, service: Service, topology: Topology) -> None:
+    problems = [*_wrong(service)]
+    strange = (s for s in service.surrogates if s.node not in topology.nodes)
+    problems += [f"{s.name} is at {s.node}, which is no node" for s in strange]
+    for other in services.values():
+        same = (other.address, other.port, other.proto) == (
+            *(service.address, service.port, service.proto),
+        )
+        if same and other.name != service.name:
+            problems.append(f"{other.name} has {service.address}:{service.port} already")
+    if problems:
+        raise BadService(f"{service.name}: {'; '.join(problems)}", problems=problems)
+
+
+def _wrong(service: Service) -> Iterator[str]:
+    if not _within(service.address):
+        yield f"{service.address} is not in {SERVICES}"
+    names = [surrogate.name for surrogate in service.surrogates]
+    yield from (f"several surrogates {n}" for n in sorted(set(names)) if names.count(n) > 1)
+    for title, port in [("it", service.port), *((s.name, s.port) for s in service.surrogates)]:
+        if not 1 <= port <= 0xFFFF:
+            yield f"{title} has the port {port}"
+    for surrogate in service.surrogates:
+        if not _is_address(surrogate.address):
+            yield f"{surrogate.name} has the address {surrogate.address!r}"
+
+
+def _within(text: str) -> bool:
+    return _is_address(text) and ipaddress.IPv4Address(text) in SERVICES
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return str(ipaddress.IPv4Address(text)) == text
+    except ValueError:
+        return False
+
+
+def _known(left: Mapping[str, frozenset[str]], names: set[str]) -> dict[str, frozenset[str]]:
+    return {node: some & names for node, some in left.items() if some & names}

@@ -1,0 +1,1 @@
+"""What operators draw, add, move and inspect."""

@@ -1,0 +1,77 @@
+"""A stream's leaf moves and no packet is lost: clones go to the new place before the old way goes.
+
+In: the receiver that leaves and the one that comes, on the same node or another. Out: the overlay
+changed through the fabric: `prepare` returns when clones arrive, `commit` when the old way is gone.
+Operators move paths by it (paths.py); edges and guests that move are to as well.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from umbel.network.overlay.intent import Overlay
+from umbel.network.overlay.streams import BadMove, Path
+from umbel.network.switching.signals import SwitchRefused
+from umbel.network.topology.paths import NoPath
+from umbel.network.topology.sites import Plugs
+
+
+class Switches(Protocol):
+    """A fabric of switches, as a move needs it."""
+
+    @property
+    def overlay(self) -> Overlay: ...
+    @property
+    def plugs(self) -> Mapping[str, Plugs]: ...
+
+    async def change(self, overlay: Overlay) -> None:
+        """The overlay is to be so; returns when the switches that are connected are."""
+
+    def connected(self) -> frozenset[str]:
+        """The nodes whose switches can be programmed now."""
+
+
+async def prepare(fabric: Switches, stream: str, leaving: Path, coming: Path) -> None:
+    """`leaving` gets the stream as before, and `coming` gets clones, until commit or abort. Doing
+    it twice is doing it once.
+
+    Raises BadMove when there is no such path or another one of the stream moves, NoPath when clones
+    cannot get there now, SwitchRefused when a switch does not take their rules; then all is as it
+    was, and the stream goes on.
+    """
+    await fabric.change(fabric.overlay.prepare(stream, leaving, coming))
+    try:
+        check(fabric, stream)
+    except (NoPath, SwitchRefused):
+        await abort(fabric, stream)
+        raise
+
+
+async def commit(fabric: Switches, stream: str) -> None:
+    """The stream ends at the new place, the old way is gone. Raises as `check`; then the move is
+    under way still."""
+    check(fabric, stream)
+    await fabric.change(fabric.overlay.commit(stream))
+
+
+async def abort(fabric: Switches, stream: str) -> None:
+    """The leaf stays where it was. Raises BadMove without a move."""
+    await fabric.change(fabric.overlay.abort(stream))
+
+
+def check(fabric: Switches, stream: str) -> None:
+    """Raises NoPath or SwitchRefused when clones do not get to the new place, BadMove when no leaf
+    of the stream is moving."""
+    overlay = fabric.overlay
+    wish = overlay.wishes.get(stream)
+    if wish is None or wish.move is None:
+        raise BadMove("No leaf of the stream is moving", stream=stream)
+    move = wish.move
+    if refused := move.refused or wish.refused:
+        raise SwitchRefused(refused, stream=stream)
+    why = [*overlay.obstacles(stream, move.target, fabric.plugs)]
+    if not why:
+        on = overlay.tree(stream).chain(move.target)
+        connected = fabric.connected()
+        why = [f"the switch of node {node} is away" for node in on if node not in connected]
+    if why:
+        raise NoPath(why[0], stream=stream, target=move.target)

@@ -1,0 +1,1 @@
+"""Streams over the drawn network: trees, moves and the rules that carry them. Pure."""

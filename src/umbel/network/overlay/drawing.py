@@ -1,0 +1,70 @@
+"""A drawn network checked against the operator's own, every problem told at once. Pure.
+
+In: a drawing and the topology it is drawn over. Out: the drawing, or BadDrawing.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from umbel.network.model import Topology
+from umbel.network.overlay import spanning
+from umbel.network.overlay.spanning import BadDrawing, Drawing, Pair, Role, pair
+
+
+def read(nodes: Sequence[tuple[str, Role]], links: Sequence[Pair], topology: Topology) -> Drawing:
+    """The drawing. Raises BadDrawing with every problem in `problems`: those of spanning.span, the
+    leaves' also beside others, nodes drawn twice, nodes and links that the network has not."""
+    drawing = Drawing(roles=dict(nodes), links=tuple(links))
+    times = Counter(name for name, _ in nodes)
+    problems = [f"node {name}: drawn {count} times" for name, count in times.items() if count > 1]
+    problems += [*_span_problems(drawing), *_foreign(drawing, topology)]
+    problems = list(dict.fromkeys(problems))
+    if problems:
+        raise BadDrawing(f"The drawing has {len(problems)} problem(s)", problems=problems)
+    return drawing
+
+
+def _span_problems(drawing: Drawing) -> list[str]:
+    """What is wrong with it, and then with what is left of it without that."""
+    try:
+        spanning.span(drawing)
+    except BadDrawing as error:
+        problems = _listed(error)
+    else:
+        return []
+    mended = _mended(drawing)
+    if mended is not None and mended != drawing:
+        try:
+            spanning.span(mended)
+        except BadDrawing as error:
+            problems += [problem for problem in _listed(error) if problem not in problems]
+    return problems
+
+
+def _mended(drawing: Drawing) -> Drawing | None:
+    """The drawing with one root, and only links that can be; None where there is no root."""
+    roots = [name for name, role in drawing.roles.items() if role is Role.ROOT]
+    if not roots:
+        return None
+    roles = {**drawing.roles, **dict.fromkeys(roots[1:], Role.RELAY)}
+    links: dict[Pair, Pair] = {}
+    for a, b in drawing.links:
+        if a != b and a in roles and b in roles:
+            links.setdefault(pair(a, b), (a, b))
+    return Drawing(roles=roles, links=tuple(links.values()))
+
+
+def _foreign(drawing: Drawing, topology: Topology) -> Iterator[str]:
+    for name in drawing.roles:
+        if name not in topology.nodes:
+            yield f"node {name}: the network has no such node"
+    there = {pair(link.a, link.b) for link in topology.links}
+    known = drawing.roles.keys() & set(topology.nodes)
+    for a, b in dict.fromkeys(pair(*link) for link in drawing.links):
+        if a != b and {a, b} <= known and (a, b) not in there:
+            yield f"link {a}-{b}: the network does not join them"
+
+
+def _listed(error: BadDrawing) -> list[str]:
+    problems = error.details["problems"]
+    return [str(problem) for problem in problems] if isinstance(problems, list) else [str(problems)]

@@ -1,0 +1,330 @@
+"""What the overlay is to carry: a stream over a tree, along the paths asked for; and its moves.
+
+In: trees from spanning.py, what the operator or delivery asks. Out: values that compiler.py turns
+into rules. A stream goes nowhere but along its paths: it sinks or swims.
+"""
+
+import ipaddress
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import pairwise
+
+from umbel.kit.errors import Conflict, Unprocessable
+from umbel.network.model import Endpoint
+from umbel.network.overlay.spanning import SpanningTree
+
+MOST_STREAMS, _MOST_PORTS = 0xFFFE, 0x3FFF  # both go into the ids of groups
+
+
+class BadCarriage(Unprocessable):
+    """A stream cannot be carried as asked."""
+
+    code = "umbel.bad_carriage"
+
+
+class BadMove(Conflict):
+    """The leaf cannot be moved so now."""
+
+    code = "umbel.bad_move"
+
+
+class Door(StrEnum):
+    """By which port of a node's switch somebody is reached: the patch port to the network outside,
+    or the inner port, where the node's own processes are."""
+
+    INSIDE = "inside"
+    OUTSIDE = "outside"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Switch:
+    """How a node's overlay switch is plugged: its port toward each neighbour, and the patch port to
+    the network outside. What leaves there has `address` as its source where one is given. `inside`
+    is the inner port, with its Ethernet address `mac`; 0: there is none."""
+
+    toward: Mapping[str, int]
+    outside: int
+    address: str = ""
+    inside: int = 0
+    mac: str = ""
+
+    def door(self, door: Door) -> int:
+        """The port that a door is."""
+        return self.inside if door is Door.INSIDE else self.outside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    """A class of streams: its meter's number and rate, and the DSCP that queues go by."""
+
+    number: int
+    kbps: int
+    burst_kb: int
+    dscp: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """A stream's UDP 5-tuple: where it is sent (of any kind: unicast, multicast, broadcast), and
+    from where, if that is known. Port 0: whatever IPv4 packets go to the target, of any protocol;
+    they meet no functions. `number` is its own as long as it is carried."""
+
+    name: str
+    number: int
+    target: str
+    port: int
+    source: str = ""
+    source_port: int = 0
+    slice: Slice | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receiver:
+    """Who takes a stream at a leaf: somebody in the network outside, or a process of the node. A
+    multicast group, the limited broadcast and a process need no `mac`; port 0 leaves the port as
+    it is."""
+
+    address: str
+    mac: str = ""
+    port: int = 0
+    door: Door = Door.OUTSIDE
+
+    @property
+    def ethernet(self) -> str:
+        """Its Ethernet address; empty when it is not known (RFC 1112, section 6.4)."""
+        address = ipaddress.IPv4Address(self.address)
+        if self.mac or not (address.is_multicast or self.address == "255.255.255.255"):
+            return self.mac
+        if not address.is_multicast:
+            return "ff:ff:ff:ff:ff:ff"
+        low = int(address) & 0x7FFFFF
+        return f"01:00:5e:{low >> 16:02x}:{low >> 8 & 0xFF:02x}:{low & 0xFF:02x}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Path:
+    """From the root to a leaf. Without a receiver it ends at the leaf's function."""
+
+    leaf: str
+    receiver: Receiver | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """A leaf on its way from one node to another: packets are cloned to both. `function` is the
+    port its function will have there; 0: none moves. With `coming` the receiver is another one
+    there, which gets clones at once, and `leaving` the one at `source` that it stands in for.
+    `refused` is what a switch said against the clones; there are none then."""
+
+    source: str
+    target: str
+    function: int = 0
+    leaving: Receiver | None = None
+    coming: Receiver | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Carriage:
+    """One stream and how it is carried. `functions` are the switch ports, by node, of the functions
+    it passes; at the root, of the function that sends it (else it comes in from outside). Each
+    function sends the stream on to the stream's own target, from whatever address it has. `hosts`
+    are those of the functions that are processes of their node: where they take the stream."""
+
+    stream: Stream
+    tree: SpanningTree
+    paths: tuple[Path, ...] = ()
+    functions: Mapping[str, int] = field(default_factory=dict)
+    hosts: Mapping[str, Receiver] = field(default_factory=dict)
+    move: Move | None = None
+
+    @property
+    def leaves(self) -> tuple[str, ...]:
+        """Where packets are led: the paths' leaves, and the one a leaf moves to."""
+        ends = [path.leaf for path in self.paths]
+        return tuple(dict.fromkeys([*ends, self.move.target] if self.move else ends))
+
+    def receivers(self, leaf: str) -> tuple[Receiver, ...]:
+        """Who takes the stream at the leaf of a path."""
+        found = [path.receiver for path in self.paths if path.leaf == leaf and path.receiver]
+        if self.move and self.move.coming and self.move.target == leaf:
+            found.append(self.move.coming)
+        return tuple(dict.fromkeys(found))
+
+    def guest(self, node: str) -> int:
+        """The port that gets clones at `node` because a function moves there; 0: none. Where the
+        stream already ends or meets a function, what is there goes on until the move is done."""
+        if self.move is None or self.move.target != node or node in self.functions:
+            return 0
+        return 0 if any(path.leaf == node for path in self.paths) else self.move.function
+
+
+def process(end: Endpoint) -> Receiver:
+    """A process of a node as the receiver of a stream."""
+    return Receiver(address=end.address, port=end.port, door=Door.INSIDE)
+
+
+def prepare(carriage: Carriage, source: str, target: str, function: int = 0) -> Carriage:
+    """Packets are cloned to where the leaf will be; the old place goes on as before. `function` is
+    the port the moved function will have there; it sends to the receivers as soon as it runs.
+    Without one the clones sink until the move is done: a switch would send second copies.
+
+    Raises BadMove when no path ends at `source`, another move is under way, or the target is not
+    below the tree's root. The same move twice is one.
+    """
+    _movable(carriage, source)
+    if target == source or target not in carriage.tree.parents:
+        raise BadMove(f"No leaf can move from {source} to {target}", leaf=source, target=target)
+    return _begun(carriage, Move(source=source, target=target, function=function))
+
+
+def hand_over(carriage: Carriage, leaving: Path, coming: Path) -> Carriage:
+    """Packets are cloned to the receiver of `coming`, which will stand in for that of `leaving`; on
+    the same node or another. Raises BadMove as `prepare`."""
+    if leaving not in carriage.paths:
+        raise BadMove(f"The receiver at {leaving.leaf} does not get it", leaf=leaving.leaf)
+    if coming.leaf not in carriage.tree.nodes or not (leaving.receiver and coming.receiver):
+        problem = f"No leaf can move from {leaving.leaf} to {coming.leaf}"
+        raise BadMove(problem, leaf=leaving.leaf, target=coming.leaf)
+    return _begun(
+        carriage,
+        Move(
+            source=leaving.leaf,
+            target=coming.leaf,
+            leaving=leaving.receiver,
+            coming=coming.receiver,
+        ),
+    )
+
+
+def _begun(carriage: Carriage, move: Move) -> Carriage:
+    if carriage.move == move:
+        return carriage
+    if carriage.move is not None:
+        raise BadMove("Another leaf of the stream is moving", leaf=carriage.move.source)
+    return replace(carriage, move=move)
+
+
+def commit(carriage: Carriage) -> Carriage:
+    """The leaf is where it was moved to, with its function; its old path is gone. Raises BadMove
+    without a move, or when a switch refused it."""
+    move = _moving(carriage)
+    if move.refused:
+        raise BadMove(f"The leaf cannot move: {move.refused}", leaf=move.source)
+    if move.coming:
+        left, come = (
+            Path(leaf=move.source, receiver=move.leaving),
+            Path(leaf=move.target, receiver=move.coming),
+        )
+        stay = [path for path in carriage.paths if path != left]
+        return replace(carriage, paths=tuple(dict.fromkeys([*stay, come])), move=None)
+    paths = [
+        replace(path, leaf=move.target) if path.leaf == move.source else path
+        for path in carriage.paths
+    ]
+    functions = dict(carriage.functions)
+    functions.pop(move.source, None)
+    if move.function:
+        functions.setdefault(move.target, move.function)
+    return replace(carriage, paths=tuple(dict.fromkeys(paths)), functions=functions, move=None)
+
+
+def abort(carriage: Carriage) -> Carriage:
+    """The leaf stays where it was. Raises BadMove without a move."""
+    _moving(carriage)
+    return replace(carriage, move=None)
+
+
+def _movable(carriage: Carriage, source: str) -> None:
+    if all(path.leaf != source for path in carriage.paths):
+        raise BadMove(f"No path ends at {source}", leaf=source)
+
+
+def _moving(carriage: Carriage) -> Move:
+    if carriage.move is None:
+        raise BadMove("No leaf of the stream is moving", stream=carriage.stream.name)
+    return carriage.move
+
+
+def check(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> None:
+    """Raises BadCarriage with every problem in `problems` when these cannot be carried together
+    over switches plugged so."""
+    problems = [*clashes([carriage.stream for carriage in carriages])]
+    for carriage in carriages:
+        title = f"stream {carriage.stream.name}"
+        problems += [f"{title}: {problem}" for problem in _wrong(carriage, switches)]
+    if problems:
+        raise BadCarriage(f"There are {len(problems)} problem(s)", problems=problems)
+
+
+def clashes(streams: Sequence[Stream]) -> Iterator[str]:
+    """What two streams may not share: a name, a number, a target; a slice number with another
+    slice. Those of whole hosts may have one target where they come from two known sources."""
+    slices = {stream.slice for stream in streams if stream.slice}
+    shared: Mapping[str, Sequence[Hashable]] = {
+        "streams are named": [stream.name for stream in streams],
+        "streams have the number": [stream.number for stream in streams],
+        "streams have the target": [f"{s.target}:{s.port}" for s in streams if s.port],
+        "slices have the number": [kind.number for kind in slices],
+    }
+    for title, values in shared.items():
+        for value, times in Counter(values).items():
+            if times > 1:
+                yield f"{times} {title} {value}"
+    yield from _covered(streams)
+
+
+def _covered(streams: Sequence[Stream]) -> Iterator[str]:
+    """The targets of streams of port 0 whose packets another stream is for, too."""
+    for target in sorted({stream.target for stream in streams if not stream.port}):
+        there = [stream for stream in streams if stream.target == target]
+        sources = {stream.source for stream in there if stream.source and not stream.port}
+        if len(there) > 1 and len(sources) < len(there):
+            yield f"{len(there)} streams have packets to {target} in common"
+
+
+def _wrong(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:
+    if not 1 <= carriage.stream.number <= MOST_STREAMS:
+        yield f"its number is not in 1..{MOST_STREAMS}"
+    lost = [leaf for leaf in carriage.leaves if leaf not in carriage.tree.nodes]
+    yield from (f"leaf {leaf} is not in the tree below the root" for leaf in lost)
+    for path in carriage.paths:
+        if not path.receiver:
+            if path.leaf not in carriage.functions or path.leaf == carriage.tree.root:
+                yield f"the path to {path.leaf} ends at no function and no receiver"
+        elif path.receiver.door is Door.OUTSIDE and not path.receiver.ethernet:
+            yield f"receiver {path.receiver.address} has no Ethernet address"
+    if not carriage.stream.port:
+        yield from _whole(carriage)
+    if not lost:
+        yield from _unplugged(carriage, switches)
+
+
+def _whole(carriage: Carriage) -> Iterator[str]:
+    """What cannot be asked for a stream of port 0."""
+    met = set(carriage.functions) - {carriage.tree.root}
+    if met or (carriage.move and carriage.move.function):
+        yield "only a stream with a UDP port meets functions"
+    if any(receiver.port for leaf in carriage.leaves for receiver in carriage.receivers(leaf)):
+        yield "only a stream with a UDP port is given another at a leaf"
+
+
+def _unplugged(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:
+    """The links on the stream's ways that some switch has no port for, and ports out of range."""
+    links = {pair for leaf in carriage.leaves for pair in pairwise(carriage.tree.chain(leaf))}
+    for here, there in sorted(links | {(b, a) for a, b in links}):
+        if here not in switches or there not in switches[here].toward:
+            yield f"node {here}: no port leads to {there}"
+    on = {node for link in links for node in link} | set(carriage.leaves)
+    for node in sorted(on & switches.keys()):
+        switch = switches[node]
+        ports = [*switch.toward.values(), switch.outside, switch.inside or 1]
+        guests = [carriage.functions.get(node, 1), carriage.guest(node) or 1]
+        if not all(1 <= port <= _MOST_PORTS for port in (*ports, *guests)):
+            yield f"node {node}: a port is not in 1..{_MOST_PORTS}"
+        within = [r for r in carriage.receivers(node) if r.door is Door.INSIDE]
+        within += [carriage.hosts[node]] if node in carriage.hosts else []
+        if within and not (switch.inside and switch.mac):
+            yield f"node {node}: its switch has no inner port"

@@ -1,0 +1,1 @@
+"""Guaranteed rates: admission, queues and the service that keeps them."""

@@ -1,0 +1,1 @@
+"""What one switch holds: tables, rules, changes, counters and signals."""

@@ -1,0 +1,1 @@
+"""The operator's network as it is: its documents, paths, switches' sites and how they are wired."""
