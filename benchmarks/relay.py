@@ -36,7 +36,7 @@ async def forward(port: int, streams: int, copies: int) -> None:
     # All bound before the first sender takes a port of the kernel's choice.
     receivers = [await UdpReceiver.open("127.0.0.1", port + stream) for stream in range(streams)]
     for receiver in receivers:
-        sender = UdpSender()
+        sender = UdpSender(on_feedback=receiver.feedback)
         sender.set_hops((f"127.77.0.{n}", port + streams) for n in range(1, copies + 1))
         receiver.attach(sender)
     print("ready", flush=True)

@@ -1,123 +1,19 @@
 """One suite over every MediaPlane: the fake, and real media servers over JSON-RPC."""
 
 import asyncio
-import itertools
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
-import httpx
 import pytest
 
-from support.media_server import Ground, MediaProcess, ground, key_hash
+from support.media_rigs import KEY, FakeRig, RealRig, Rig
+from support.media_server import ground, key_hash
 from support.waiting import until
 from umbel.kit.errors import Conflict, Invalid, Unavailable
-from umbel.media.drivers.fake import FakeMedia
-from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.model import Server, StreamRole, StreamSpec, StreamState, Target
-from umbel.media.ports import MediaPlane
 from umbel.media.service import Media
-
-KEY = "ev1.correct-horse"
-
-
-class Rig(Protocol):
-    @property
-    def plane(self) -> MediaPlane: ...
-
-    """A plane, and hands to let things happen to the servers behind it."""
-
-    changes: list[tuple[str, str]]
-
-    async def start(self, function_id: str, role: StreamRole) -> Server: ...
-    async def publish(self, server: Server, stream: str, key: str) -> None: ...
-    async def stop_publishing(self, server: Server, stream: str) -> None: ...
-    async def watch_hls(self, server: Server, stream: str, session: str) -> None: ...
-    async def lose(self, server: Server) -> None: ...
-    def another_client(self) -> MediaPlane: ...
-    async def close(self) -> None: ...
-
-
-class FakeRig:
-    def __init__(self) -> None:
-        self.plane = FakeMedia()
-        self.changes: list[tuple[str, str]] = []
-        self.plane.watch(lambda function, stream: self.changes.append((function, stream)))
-        self._numbers = itertools.count(1)
-
-    async def start(self, function_id: str, role: StreamRole) -> Server:
-        number = next(self._numbers)
-        return Server(
-            function_id=function_id, address=f"127.0.9.{number}", control_port=8888, secret="s"
-        )
-
-    async def publish(self, server: Server, stream: str, key: str) -> None:
-        if key == KEY:
-            self.plane.publish(server.function_id, stream)
-        else:
-            self.plane.refuse(server.function_id, stream, "the stream key is wrong")
-
-    async def stop_publishing(self, server: Server, stream: str) -> None:
-        self.plane.stop_publishing(server.function_id, stream)
-
-    async def watch_hls(self, server: Server, stream: str, session: str) -> None:
-        self.plane.set_viewers(server.function_id, stream, [session])
-
-    async def lose(self, server: Server) -> None:
-        self.plane.cut(server.function_id)
-
-    def another_client(self) -> FakeMedia:
-        return self.plane
-
-    async def close(self) -> None:
-        await self.plane.close()
-
-
-class RealRig:
-    def __init__(self, made: Ground) -> None:
-        self.plane = JsonRpcMedia()
-        self.changes: list[tuple[str, str]] = []
-        self.plane.watch(lambda function, stream: self.changes.append((function, stream)))
-        self._ground = made
-        self._numbers = itertools.count(1)
-        self._clients: list[JsonRpcMedia] = [self.plane]
-
-    async def start(self, function_id: str, role: StreamRole) -> Server:
-        address = f"127.0.9.{next(self._numbers)}"
-        return self._ground.start(function_id, role.value, address).server
-
-    async def publish(self, server: Server, stream: str, key: str) -> None:
-        port = self._process(server).ports["rtmp"]
-        url = f"rtmp://{server.address}:{port}/live/{key}"
-        self._ground.push("-f", "flv", url)
-
-    async def stop_publishing(self, server: Server, stream: str) -> None:
-        self._ground.encoders[-1].kill()
-
-    async def watch_hls(self, server: Server, stream: str, session: str) -> None:
-        url = f"{self._process(server).http}/hls/{stream}/index.m3u8"
-        token = self._ground.token(session, stream)
-        async with httpx.AsyncClient(trust_env=False, timeout=1) as http:
-            # Nothing flows yet, so the playlist is waited for in vain; but asking is watching.
-            with suppress(httpx.ReadTimeout):
-                await http.get(url, headers={"Authorization": f"Bearer {token}"})
-
-    async def lose(self, server: Server) -> None:
-        self._process(server).kill()
-
-    def another_client(self) -> JsonRpcMedia:
-        self._clients.append(JsonRpcMedia())
-        return self._clients[-1]
-
-    async def close(self) -> None:
-        for client in self._clients:
-            await client.close()
-
-    def _process(self, server: Server) -> MediaProcess:
-        return next(p for p in self._ground.started if p.server == server)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.lab)])
@@ -262,6 +158,13 @@ async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
         state = await until(partial(at, server), lambda s: s.flowing and s.mbps_in > 0)
         assert state.ingest is None
     assert ("acq", "ev1") in rig.changes
+    before = {server: (await at(server)).pictures_requested for server in (acquirer, edge)}
+
+    async def requested() -> bool:
+        await rig.request_picture(edge, "ev1")
+        return all([(await at(s)).pictures_requested > count for s, count in before.items()])
+
+    await until(requested)
     rig.changes.clear()
     await rig.stop_publishing(acquirer, "ev1")
     for server in (acquirer, forwarder, edge):

@@ -1,6 +1,7 @@
 """Real media servers: a stream over three processes, and what they refuse."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import websockets
 
 from support import webrtc_peer
 from support.media_server import SECRET, Ground, MediaProcess, ffmpeg, ground, key_hash
-from support.media_tree import KEY, Tree, has_frames, spec, value
+from support.media_tree import KEY, Tree, has_frames, request_keyframe, spec, value
 from support.waiting import until
 from support.webrtc_peer import Watcher
 from umbel.kit import tokens
@@ -136,6 +137,30 @@ async def test_whip_publishers_pass_and_exclude_each_other(
                 lambda: tree.at(tree.acquirer), lambda s: not s.ingest.protocol and not s.flowing
             )
             assert not ended.flowing
+        finally:
+            await peer.close()
+
+
+async def test_a_picture_that_a_viewer_needs_is_asked_of_a_whip_publisher(
+    tree: Tree, http: httpx.AsyncClient
+) -> None:
+    with webrtc_peer.on_loopback():
+        url = f"{tree.acquirer.http}/whip/ev1"
+        peer, response = await webrtc_peer.publish(http, url, KEY, "H264")
+        try:
+            assert response.status_code == 201, response.text
+            asked_s = webrtc_peer.picture_requests(peer)
+            await tree.flows()
+
+            async def beside_the_usual() -> bool:
+                # Unasked it gets one every two seconds, whatever receivers need.
+                await request_keyframe(tree.edge.server, "ev1", "WhepEndpoint")
+                gaps_s = [b - a for a, b in itertools.pairwise(asked_s)]
+                return any(gap_s < 1.5 for gap_s in gaps_s)
+
+            await until(beside_the_usual, within_s=30)
+            for process in (tree.acquirer, tree.forwarder, tree.edge):
+                assert (await tree.at(process)).pictures_requested > 0
         finally:
             await peer.close()
 

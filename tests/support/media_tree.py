@@ -8,8 +8,11 @@ import httpx
 from support.media_server import Ground, MediaProcess, key_hash
 from support.waiting import until
 from support.webrtc_peer import Watcher
+from umbel.media import roles
+from umbel.media.api import values
+from umbel.media.client import Channel
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
-from umbel.media.model import StreamRole, StreamSpec, StreamState, Target
+from umbel.media.model import Server, StreamRole, StreamSpec, StreamState, Target
 
 KEY = "ev1.correct-horse"
 
@@ -44,6 +47,20 @@ class Tree:
     def watcher(self, http: httpx.AsyncClient, session: str = "session-1") -> Watcher:
         token = self.ground.token(session, "ev1")
         return Watcher(http, f"{self.edge.http}/whep/ev1", token)
+
+
+async def request_keyframe(server: Server, stream: str, kind: str) -> None:
+    """Ask the stream's element of that kind for a key picture, over a channel of its own."""
+    channel = await Channel.open(
+        server, deadline_s=10, on_event=lambda _event: None, on_lost=lambda: None
+    )
+    try:
+        look = roles.look(stream)
+        (info,) = values.infos_from_json((await channel.request(look.method, look.params))["value"])
+        body = {"object": info.parts[kind], "operation": "requestKeyframe"}
+        await channel.request("invoke", {**body, "operationParams": {}})
+    finally:
+        await channel.close()
 
 
 def spec(role: StreamRole, *hops: Target) -> StreamSpec:

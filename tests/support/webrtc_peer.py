@@ -102,6 +102,19 @@ class Pattern(VideoStreamTrack):
         return frame
 
 
+def picture_requests(peer: RTCPeerConnection) -> list[float]:
+    """When the peer was asked for key pictures from now on, in the loop's time; it grows."""
+    (sender,) = peer.getSenders()
+    answer, asked_s = sender._send_keyframe, list[float]()
+
+    def note() -> None:
+        asked_s.append(asyncio.get_running_loop().time())
+        answer()
+
+    vars(sender)["_send_keyframe"] = note
+    return asked_s
+
+
 async def publish(
     http: httpx.AsyncClient, url: str, key: str, codec: str
 ) -> tuple[RTCPeerConnection, httpx.Response]:

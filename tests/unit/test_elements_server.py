@@ -186,18 +186,38 @@ async def test_connections_are_told_and_listed(bench: Bench) -> None:
     await bench.value("subscribe", object=receiver, type="ElementConnected")
     await bench.invoke(receiver, "connect", sink=sender)
     told = [(e["type"], e["data"]["sink"], e["data"]["mediaType"]) for e in bench.events]
-    assert told == [("ElementConnected", sender, m) for m in ("AUDIO", "VIDEO")]
+    assert told == [("ElementConnected", sender, m) for m in ("AUDIO", "VIDEO", "DATA")]
     (connection,) = await bench.invoke(sender, "getSourceConnections", mediaType="VIDEO")
     assert connection == {"source": receiver, "sink": sender, "type": "VIDEO"}
     await bench.invoke(receiver, "disconnect", sink=sender)
     assert await bench.invoke(receiver, "getSinkConnections") == []
     backwards = {"object": sender, "operation": "connect", "operationParams": {"sink": receiver}}
     assert await bench.fault("invoke", **backwards) == 40111
-    half = {"sink": sender, "mediaType": "VIDEO"}
-    assert (
-        await bench.fault("invoke", object=receiver, operation="connect", operationParams=half)
-        == 40111
-    )
+
+
+async def test_a_sink_has_one_source_for_each_medium(bench: Bench) -> None:
+    pipeline = await bench.create("MediaPipeline")
+    first, second = [await bench.create("RtpReceiver", mediaPipeline=pipeline) for _ in range(2)]
+    sender = await bench.create("RtpSender", mediaPipeline=pipeline)
+    await bench.value("subscribe", object=first, type="ElementDisconnected")
+    await bench.invoke(first, "connect", sink=sender)
+    await bench.invoke(second, "connect", sink=sender, mediaType="VIDEO")
+    assert [e["data"]["mediaType"] for e in bench.events] == ["VIDEO"]
+
+    async def sources() -> dict[str, str]:
+        found = await bench.invoke(sender, "getSourceConnections")
+        return {one["type"]: one["source"] for one in found}
+
+    assert await sources() == {"AUDIO": first, "VIDEO": second, "DATA": first}
+    (video,) = await bench.invoke(second, "getSinkConnections")
+    assert video == {"source": second, "sink": sender, "type": "VIDEO"}
+    await bench.invoke(second, "connect", sink=sender)
+    assert set((await sources()).values()) == {second}
+    assert await bench.invoke(first, "getSinkConnections") == []
+    await bench.invoke(first, "disconnect", sink=sender)
+    assert set((await sources()).values()) == {second}
+    await bench.value("release", object=second)
+    assert await sources() == {}
 
 
 async def test_elements_of_two_pipelines_do_not_meet(bench: Bench) -> None:

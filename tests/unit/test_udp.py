@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.waiting import until
+from umbel.media.rtp.feedback import Feedback, PictureRequest
 from umbel.media.wire.datagrams import MOST_BYTES, Ring, equal_runs
 from umbel.media.wire.udp import (
     AddressUnusable,
@@ -213,6 +214,33 @@ async def test_a_path_that_cannot_segment_gets_single_packets(ends: Ends) -> Non
     assert await arrived(other, 40) == sent
     assert not hop.segmented
     assert [stats.dropped for stats in sender.hop_stats()] == [0, 0]
+
+
+async def test_a_picture_request_goes_up_a_chain_of_relays(ends: Ends) -> None:
+    last, sink = await ends.receiver()
+    middle, _ = await ends.receiver()
+    heard: list[Feedback] = []
+    relay = UdpSender(HERE, middle.feedback)
+    first = UdpSender(HERE, lambda feedback, _now_s: heard.append(feedback))
+    try:
+        relay.set_hops([(HERE, last.port)])
+        first.set_hops([(HERE, middle.port)])
+        middle.attach(relay)
+        for _ in range(3):  # impatient; one request is enough
+            last.feedback(PictureRequest(77), now_s())
+
+        async def requests() -> int:
+            first.packets([b"\x80" * 40], now_s())
+            return len(heard)
+
+        await until(requests)
+        assert heard == [PictureRequest(77)]
+        assert (last.pictures_requested, middle.pictures_requested) == (1, 1)
+        await arrived(sink, 1)
+        assert set(sink.got) == {b"\x80" * 40}
+    finally:
+        relay.close()
+        first.close()
 
 
 async def test_odd_sizes(ends: Ends) -> None:

@@ -133,6 +133,29 @@ def test_a_publisher_is_told_what_arrived_and_asked_for_key_pictures() -> None:
     assert blocks[0].fraction_lost == 256 * 9 // 99
 
 
+def test_a_picture_that_a_receiver_needs_is_asked_for_at_once_but_not_again_and_again() -> None:
+    client = Client(CLIENT, direction="sendonly")
+    wire, _sink = publishing(client)
+    assert isinstance(wire.peer, Publisher)
+    wire.peer.request_picture(wire.now_s)  # nothing came yet: there is nobody to ask
+    client.send_rtp(sent(1))
+    wire.settle()
+    wire.advance(0.5)
+
+    def asked() -> int:
+        return len([one for one in client.reports if isinstance(one, PictureLoss)])
+
+    assert asked() == 1
+    for _ in range(3):
+        wire.peer.request_picture(wire.now_s)
+        wire.settle()
+    assert asked() == 2
+    wire.advance(1.01)
+    wire.peer.request_picture(wire.now_s)
+    wire.settle()
+    assert asked() == 3
+
+
 @given(st.permutations(range(12)), st.integers(0, 0xFFFF))
 @settings(max_examples=40)
 def test_any_order_of_arrival_is_put_right(order: list[int], start: int) -> None:

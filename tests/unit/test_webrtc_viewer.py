@@ -16,6 +16,7 @@ from support.webrtc_client import (
 )
 from support.webrtc_wire import CLIENT, Watching
 from umbel.media.rtp import packet as rtp
+from umbel.media.rtp.feedback import Feedback, PictureRequest, ReceptionReport
 from umbel.media.rtp.packet import RtpPacket
 from umbel.media.rtp.rtcp import (
     FullIntraRequest,
@@ -195,6 +196,36 @@ def test_a_picture_request_replays_the_cache_in_front_of_the_next_live_picture(k
     # The clock mapping is as it was: picture 54 is where it would have been.
     first, last = packets[0], packets[-1]
     assert rtp.timestamp_ahead(last.timestamp, first.timestamp) == 54 * TICKS
+
+
+def test_a_request_that_the_cache_cannot_answer_goes_to_the_source() -> None:
+    watching = Watching()
+    heard: list[Feedback] = []
+    watching.stream.on_feedback = lambda feedback, _now_s: heard.append(feedback)
+    wire = watching.join()
+    assert heard == [PictureRequest(0)]  # nothing came yet, so there is no picture to begin with
+    watching.play(45)
+    loss = PictureLoss(sender_ssrc=SSRC, media_ssrc=watching.stream.video.ssrc)
+    watching.client.send_rtcp(loss)
+    wire.settle()
+    assert len(heard) == 1  # the cache answers
+    watching.play(45)
+    watching.client.send_rtcp(loss)
+    wire.settle()
+    source = watching.stream.video.source_ssrc or 0
+    assert heard[1:] == [PictureRequest(source)]  # the replay did not help
+
+
+def test_what_viewers_receive_is_reported_to_the_source() -> None:
+    watching = Watching()
+    heard: list[Feedback] = []
+    wire = watching.join()
+    watching.play(5)
+    watching.stream.on_feedback = lambda feedback, _now_s: heard.append(feedback)
+    block = ReportBlock(ssrc=watching.stream.video.ssrc, fraction_lost=64)
+    watching.client.send_rtcp(ReceiverReport(ssrc=SSRC, blocks=(block,)))
+    wire.settle()
+    assert heard == [ReceptionReport(watching.stream.video.source_ssrc or 0, 0.25)]
 
 
 def test_lost_packets_of_a_replay_are_sent_again_as_they_were() -> None:

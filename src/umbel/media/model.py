@@ -23,6 +23,16 @@ class PayloadType:
     OPUS = 111
 
 
+class MediaType(Enum):
+    """A medium of a stream, as Kurento's API names it."""
+
+    AUDIO = "AUDIO"
+    VIDEO = "VIDEO"
+    DATA = "DATA"
+
+
+ALL_MEDIA = frozenset(MediaType)
+
 INGEST_PORTS = ("srt", "rtp", "mpegts")
 """The ways in with a port of their own per stream, in the order of `StreamSpec.ports`."""
 
@@ -90,6 +100,7 @@ class StreamState:
     `whip`, `whep`, `hls`; an acquirer's `rtp` and `mpegts` are `ADDRESS:PORT` texts), `viewers`
     the sessions that watch now, `mbps_in` the measured rate, `rtp_answer` the SDP that tells a
     described RTP publisher where to send. `flowing`: packets come in, at a transcoder come out.
+    `pictures_requested`: how many requests for a key picture went to what feeds the function.
     """
 
     stream: str
@@ -103,3 +114,4 @@ class StreamState:
     mbps_out: float = 0.0
     flowing: bool = False
     rtp_answer: str = ""
+    pictures_requested: int = 0

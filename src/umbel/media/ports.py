@@ -1,15 +1,18 @@
 """What media's parts promise each other.
 
 `MediaPlane` is how the control plane drives media servers (drivers: fake, jsonrpc).
-`PacketSink` and `PacketSource` are how the elements inside a server meet.
+`PacketSink` and `PacketSource` are how the elements inside a server meet: packets go down,
+feedback goes up. `rtp.pads.SinkPad` joins them: one source for each medium of a sink.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from umbel.media.model import Server, StreamSpec, StreamState
+from umbel.media.rtp.feedback import Feedback
 
 Packets = Sequence[bytes]
+OnFeedback = Callable[[Feedback, float], None]
 
 
 class PacketSink(Protocol):
@@ -20,13 +23,19 @@ class PacketSink(Protocol):
 
 
 class PacketSource(Protocol):
-    """Gives a stream's packets to any number of sinks."""
+    """Gives a stream's packets to any number of sinks, and takes their feedback."""
 
     def attach(self, sink: PacketSink) -> None:
-        """Give packets to the sink too. Attaching twice is attaching once."""
+        """Give packets to the sink too. Idempotent."""
 
     def detach(self, sink: PacketSink) -> None:
-        """No more packets to the sink. An unknown one is no error."""
+        """No more packets to the sink. An unknown sink is not an error."""
+
+    def feedback(self, feedback: Feedback, now_s: float) -> None:
+        """Take what a sink reports, and pass it toward the encoder where that is possible.
+
+        Throttled: a sink may repeat a request as often as it needs to. Must not block.
+        """
 
 
 class MediaPlane(Protocol):
@@ -36,7 +45,7 @@ class MediaPlane(Protocol):
         """Make the server do `spec`, and tell how it does it. Raises Unavailable, Invalid."""
 
     async def remove(self, server: Server, stream: str) -> None:
-        """Make the server drop the stream. An unknown one is no error."""
+        """Make the server drop the stream. An unknown one is not an error."""
 
     async def observe(self, server: Server) -> dict[str, StreamState]:
         """Every stream the server has. Raises Unavailable."""

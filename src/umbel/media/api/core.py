@@ -89,10 +89,13 @@ ELEMENTS: tuple[ElementType, ...] = (
         "Something packets flow through.",
         operations={
             "connect(sink: MediaElement, mediaType: MediaType?, sourceMediaDescription: String?, "
-            "sinkMediaDescription: String?)": "Give this element's packets to the sink too. "
-            "A stream stays whole: naming one medium is refused.",
+            "sinkMediaDescription: String?)": "Give this element's packets to the sink too, "
+            "of one medium or all. A sink has one source for each medium: what fed it before is "
+            "disconnected.",
             "disconnect(sink: MediaElement, mediaType: MediaType?, "
             "sourceMediaDescription: String?, sinkMediaDescription: String?)": "No more packets.",
+            "requestKeyframe()": "Ask what feeds this element for a key picture. The request "
+            "goes up to the encoder where the protocol has a way, at most once a second.",
             "getSourceConnections(mediaType: MediaType?, description: String?) "
             "-> ElementConnectionData[]": "What gives packets to this element.",
             "getSinkConnections(mediaType: MediaType?, description: String?) "

@@ -29,7 +29,8 @@ VALUES: tuple[ValueType, ...] = (
         fields=params(
             "stream: String, role: StreamRole, pipeline: String, parts: String<>, port: int, "
             "hops: Target[], urls: StreamUrl[], ingest: IngestInfo?, viewers: String[], "
-            "mbpsIn: float, mbpsOut: float, flowing: boolean, rtpAnswer: String"
+            "mbpsIn: float, mbpsOut: float, flowing: boolean, rtpAnswer: String, "
+            "picturesRequested: int"
         ),
     ),
 )

@@ -50,6 +50,7 @@ def info_to_json(info: StreamInfo) -> Json:
         "mbpsOut": round(state.mbps_out, 6),
         "flowing": state.flowing,
         "rtpAnswer": state.rtp_answer,
+        "picturesRequested": state.pictures_requested,
     }
 
 
@@ -80,6 +81,7 @@ def _info(entry: Json) -> StreamInfo:
         mbps_out=_float(entry["mbpsOut"]),
         flowing=entry["flowing"] is True,
         rtp_answer=str(entry["rtpAnswer"]),
+        pictures_requested=_int(entry["picturesRequested"]),
     )
     parts = entry["parts"]
     ids = {str(k): str(v) for k, v in parts.items()} if isinstance(parts, dict) else {}

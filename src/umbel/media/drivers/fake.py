@@ -34,6 +34,7 @@ class _Stream:
     encoder_ports: tuple[tuple[str, int], ...] = ()
     mbps: float = 0.0
     viewers: tuple[str, ...] = ()
+    pictures_requested: int = 0
 
 
 @dataclass
@@ -114,6 +115,11 @@ class FakeMedia:
         """Who watches now."""
         self._stream(function_id, stream).viewers = tuple(sessions)
 
+    def request_picture(self, function_id: str, stream: str) -> None:
+        """A receiver there needs a key picture: the request goes up to who encodes the stream."""
+        function, found = self._known(function_id), self._stream(function_id, stream)
+        self._request_picture(function, found, frozenset())
+
     def lose(self, function_id: str) -> None:
         """The process was killed and started again: it has forgotten every stream."""
         function = self._functions.get(function_id)
@@ -176,7 +182,25 @@ class FakeMedia:
             mbps_out=mbps * _share(stream) * (len(spec.hops) + len(stream.viewers)),
             flowing=mbps > 0,
             rtp_answer=_rtp_answer(function.address, stream),
+            pictures_requested=stream.pictures_requested,
         )
+
+    def _request_picture(
+        self, function: _Function, stream: _Stream, seen: frozenset[Target]
+    ) -> None:
+        here = Target(address=function.address, port=stream.port)
+        if here in seen or stream.spec.role is StreamRole.TRANSCODER:
+            return  # a transcoder's own encoder answers
+        stream.pictures_requested += 1
+        for other, candidate in self._feeders(here):
+            self._request_picture(other, candidate, seen | {here})
+
+    def _feeders(self, here: Target) -> Iterator[tuple[_Function, _Stream]]:
+        """Who has this as a hop."""
+        for function in self._functions.values():
+            for stream in function.streams.values():
+                if here in stream.spec.hops:
+                    yield function, stream
 
     def _mbps_at(self, function: _Function, stream: _Stream, seen: frozenset[Target]) -> float:
         """The rate that arrives here: from the provider, or from whoever has us as a hop."""
@@ -185,13 +209,10 @@ class FakeMedia:
         here = Target(address=function.address, port=stream.port)
         if here in seen:
             return 0.0
-        feeders = (
+        return sum(
             self._mbps_at(other, candidate, seen | {here}) * _share(candidate)
-            for other in self._functions.values()
-            for candidate in other.streams.values()
-            if here in candidate.spec.hops
+            for other, candidate in self._feeders(here)
         )
-        return sum(feeders)
 
     def _tell(self, function_id: str, stream: str) -> None:
         function = self._functions.get(function_id)

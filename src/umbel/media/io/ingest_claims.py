@@ -41,6 +41,7 @@ class Claim:
         self.protocol = protocol
         self.key_hash = keys.digest(key) if key else ""
         self.on_revoked = on_revoked
+        self.on_picture: Callable[[], None] = lambda: None
         self.publication: Publication | None = None
 
     @property
@@ -110,6 +111,15 @@ class Stream:
         if self.claim is None:
             self.state = IngestState(error=f"{error.code}: {error.message}")
         self._on_event(self.name, "refused")
+
+    def request_picture(self, now_s: float) -> None:
+        """A receiver needs a key picture."""
+        if self.claim is None:
+            return
+        if self.claim.publication is not None:
+            self.claim.publication.request_picture(now_s)
+        else:
+            self.claim.on_picture()
 
     def show(self, fields: Mapping[str, Any]) -> None:
         """The publication turned out to be so."""

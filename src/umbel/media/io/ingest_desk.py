@@ -118,11 +118,15 @@ class IngestDesk:
         *,
         key: str = "",
         on_revoked: Callable[[], None] = lambda: None,
+        on_picture: Callable[[], None] = lambda: None,
     ) -> Claim:
         """Become the stream's publisher. With `key`, a later change of the stream's keys ends the
         claim: `on_revoked` is called then, and when its processing fails or the stream is
-        dismissed. Raises AlreadyPublishing, NotAdmitted."""
-        return self._known(stream).take(protocol, key, on_revoked)
+        dismissed. `on_picture` is called when a receiver needs a key picture and only the
+        publisher can make it. Raises AlreadyPublishing, NotAdmitted."""
+        claim = self._known(stream).take(protocol, key, on_revoked)
+        claim.on_picture = on_picture
+        return claim
 
     async def describe_rtp(self, stream: str, text: str) -> str:
         """Say by SDP what an RTP publisher will send; answers SDP with where to. Takes effect for
@@ -130,6 +134,12 @@ class IngestDesk:
         known = self._known(stream)
         known.formats = sdp.parse(text)
         return sdp.answer(known.formats, self.address, known.ports["rtp"].number)
+
+    def request_picture(self, stream: str, now_s: float) -> None:
+        """Ask whoever encodes the stream here, a worker or a WHIP publisher, for a key picture."""
+        known = self._streams.get(stream)
+        if known is not None:
+            known.request_picture(now_s)
 
     def state(self, stream: str) -> IngestState:
         """What is taken in. Raises NotAdmitted."""

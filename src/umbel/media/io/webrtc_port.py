@@ -144,6 +144,14 @@ class WebRtcPort:
         self._know(entry)
         return answer.write_restart(self._local(entry), trickled.mid)
 
+    def request_picture(self, resource: str) -> None:
+        """Ask a publisher for a key picture (PLI), at most once a second. Whoever is gone, or
+        watches, is not asked."""
+        entry = self._entries.get(resource)
+        if entry is not None and isinstance(entry.peer, Publisher):
+            entry.peer.request_picture(self.now_s())
+            self._settle(entry, self.now_s())
+
     def delete(self, resource: str) -> None:
         """End a client's session. Raises UnknownResource."""
         entry = self._entry(resource)

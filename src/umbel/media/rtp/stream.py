@@ -7,15 +7,16 @@ recent packets and the clock mapping that viewers need. Neighbours: wire/udp, we
 """
 
 import secrets
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
 from umbel.media.rtp import gop, rtcp
 from umbel.media.rtp import packet as rtp
+from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.gop import GopCache
 from umbel.media.rtp.history import History
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
+from umbel.media.rtp.pads import Sink
 from umbel.media.rtp.rtcp import SenderReport
 
 # A jump of sequence numbers beyond these is a source that began anew (RFC 3550 appendix A.1).
@@ -27,13 +28,6 @@ _SILENT_AFTER_S = 1.0
 _REPORTLESS_S = 3.0
 _MOST_UNCLAIMED_REPORTS = 8
 _VIDEO = frozenset({PayloadType.H264, PayloadType.VP8, PayloadType.VP9, PayloadType.AV1})
-
-
-class Sink(Protocol):
-    """What media.ports.PacketSink says, for this lower layer."""
-
-    def packets(self, batch: Sequence[bytes], now_s: float) -> None:
-        """Take a batch; `now_s` is steady time."""
 
 
 class Track:
@@ -155,6 +149,8 @@ class LiveStream:
         self.video = Track(VIDEO_CLOCK_HZ, 4096)
         self.audio = Track(AUDIO_CLOCK_HZ, 512)
         self.malformed = 0
+        self.on_feedback: Callable[[Feedback, float], None] | None = None
+        self._aggregate = Aggregate()
         self._sinks: list[Sink] = []
         self._unclaimed: dict[int, tuple[SenderReport, float]] = {}
 
@@ -164,8 +160,16 @@ class LiveStream:
             self._sinks.append(sink)
 
     def detach(self, sink: Sink) -> None:
-        """No more packets to the sink. An unknown one is no error."""
+        """No more packets to the sink. An unknown one is not an error."""
         self._sinks = [known for known in self._sinks if known is not sink]
+
+    def feedback(self, feedback: Feedback, now_s: float) -> None:
+        """Take a viewer's feedback; what the source must know of all viewers' goes up."""
+        if isinstance(feedback, PictureRequest):
+            feedback = PictureRequest(self.video.source_ssrc or 0)
+        passed = self._aggregate.take(feedback, now_s)
+        if passed is not None and self.on_feedback is not None:
+            self.on_feedback(passed, now_s)
 
     def packets(self, batch: Sequence[bytes], now_s: float) -> None:
         """Take packets of the platform, and give them to every sink in the continuous space."""

@@ -108,6 +108,7 @@ def info(pipeline: MediaPipeline, now_s: float) -> StreamInfo:
         mbps_out=sum(e.flow_out.mbps() for e in elements if e.source is None),
         flowing=_is_flowing(elements, now_s),
         rtp_answer=ingests[0].rtp_answer if ingests else "",
+        pictures_requested=sum(e.pictures_requested for e in entrances),
     )
     parts = {element.type: element.id for element in elements}
     return StreamInfo(state=state, pipeline=pipeline.id, parts=parts)

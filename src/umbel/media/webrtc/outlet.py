@@ -21,6 +21,8 @@ from umbel.media.webrtc.srtp import LONGEST_PACKET, Part
 # At the start nothing was shown yet: cached pictures lie one millisecond apart, then live ones.
 _START_STEP_MS = 1
 _REPLAY_EVERY_S = 1.0
+# A viewer that asks again so soon after a replay was not helped by it.
+_UNHELPED_S = 3.0
 # A receiver's socket holds about 200 packets: a burst must stay far below that, however late.
 _PACE_BYTES_PER_S = 2_500_000
 _PACE_WITHIN_S = 0.25
@@ -56,7 +58,7 @@ class Outlet:
         self._waiting_bytes = 0
         self._paced_s = 0.0
         self._replay_due = False
-        self._replayed_s = float("-inf")
+        self._replayed_s = self._answered_s = float("-inf")
         self._rtx_sequence = 0
         self._resent_s: dict[int, float] = {}
         self._window_s = 0.0
@@ -96,10 +98,16 @@ class Outlet:
         squeezed = {time: _time(last - step * (len(times) - 1 - n)) for n, time in enumerate(times)}
         self._enter(Segment(first + self.offset, self.offset, squeezed), cached, now_s)
 
-    def request_picture(self, now_s: float) -> None:
-        """A key picture is asked for: replay before the next live picture, unless just done."""
-        if now_s - self._replayed_s >= _REPLAY_EVERY_S and self.track.gop.is_filled:
+    def request_picture(self, now_s: float) -> bool:
+        """A key picture is asked for: replay before the next live picture, unless just done.
+
+        Whether the cache answers the request; otherwise only the source can.
+        """
+        if not self.track.gop.is_filled:
+            return False
+        if now_s - self._replayed_s >= _REPLAY_EVERY_S:
             self._replay_due = True
+        return not _REPLAY_EVERY_S <= now_s - self._answered_s < _UNHELPED_S
 
     def is_stale(self, oldest: int | None) -> bool:
         """Whether a batch with this lowest index has packets from before the live part."""
@@ -172,6 +180,8 @@ class Outlet:
         self._segments = [*self._segments[1 - _MOST_SEGMENTS :], segment]
         self._resent_s.clear()
         self._replayed_s = now_s
+        if cached:
+            self._answered_s = now_s
         self._paced_s = now_s - _LONGEST_BURST_S
         for packet in cached:
             time = segment.times.get(packet[4:8], b"")

@@ -7,11 +7,12 @@ outbox. Neighbours: transport.py and inlet.py below, io/webrtc_port.py above.
 
 import secrets
 from collections.abc import Sequence
-from typing import Protocol
 
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp import rtcp
+from umbel.media.rtp.feedback import PICTURE_INTERVAL_S, Throttle
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
+from umbel.media.rtp.pads import Sink
 from umbel.media.rtp.rtcp import (
     Goodbye,
     Nack,
@@ -33,13 +34,6 @@ _MOST_SOURCES = 8
 _CNAME = "umbel"
 
 
-class Sink(Protocol):
-    """What media.ports.PacketSink says, for this lower layer."""
-
-    def packets(self, batch: Sequence[bytes], now_s: float) -> None:
-        """Take a batch; `now_s` is steady time."""
-
-
 class Publisher:
     """One publisher, from its offer to its end."""
 
@@ -58,6 +52,7 @@ class Publisher:
         self._dropped: dict[int, int] = {}
         self._report_s = 0.0
         self._picture_s = 0.0
+        self._picture_requests = Throttle(PICTURE_INTERVAL_S)
 
     @property
     def is_flowing(self) -> bool:
@@ -98,6 +93,12 @@ class Publisher:
         self._ask(now_s)
         if now_s >= self._report_s:
             self._report(now_s)
+
+    def request_picture(self, now_s: float) -> None:
+        """Ask for a key picture now, at most once a second."""
+        if self._latest_inlet(self.video) is not None and self._picture_requests.admits(now_s):
+            self._picture_s = now_s
+            self._ask(now_s)
 
     def close(self, reason: str) -> None:
         """End, and tell the publisher."""

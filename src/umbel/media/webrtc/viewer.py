@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp import rtcp
+from umbel.media.rtp.feedback import PictureRequest, ReceptionReport
 from umbel.media.rtp.packet import MalformedPacket
 from umbel.media.rtp.rtcp import (
     FullIntraRequest,
@@ -151,6 +152,8 @@ class Viewer:
         self._started = True
         for outlet in self._outlets:
             outlet.start(now_s)
+        if self._video is not None and not self._video.track.gop.is_filled:
+            self._stream.feedback(PictureRequest(), now_s)
         self._report(now_s)
 
     def _is_plain(self, batch: Batch) -> bool:
@@ -236,6 +239,8 @@ class Viewer:
             self.reception.fraction_lost = block.fraction_lost / 256
             self.reception.packets_lost = block.packets_lost
             self.reception.jitter_s = block.jitter / outlet.track.clock_hz
+            source = outlet.track.source_ssrc or 0
+            self._stream.feedback(ReceptionReport(source, block.fraction_lost / 256), now_s)
 
     def _missed(self, packet: Nack, now_s: float) -> None:
         outlet = self._by_ssrc(packet.media_ssrc)
@@ -249,8 +254,8 @@ class Viewer:
 
     def _picture_requested(self, now_s: float) -> None:
         self.reception.pictures_requested += 1
-        if self._video is not None:
-            self._video.request_picture(now_s)
+        if self._video is not None and not self._video.request_picture(now_s):
+            self._stream.feedback(PictureRequest(), now_s)
 
     def _by_ssrc(self, ssrc: int) -> Outlet | None:
         return next((one for one in self._outlets if one.track.ssrc == ssrc), None)

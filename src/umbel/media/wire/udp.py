@@ -3,12 +3,13 @@
 `UdpReceiver` gives a port's datagrams to its sinks; `UdpSender` sends what it is given to its hops.
 A receiver with a sender attached is a forwarder: datagrams then stay in the receiver's ring and no
 bytes object is made. Each hop has a connected socket of its own, so that a slow or refusing one
-harms nobody else. Neighbours: datagrams.py and pump.py below, media/ports.py between.
+harms nobody else. Neighbours: hops.py, datagrams.py and pump.py below, media/ports.py between.
 """
 
 import asyncio
 import errno
 import ipaddress
+import secrets
 import socket
 import threading
 from collections import deque
@@ -18,21 +19,20 @@ from dataclasses import dataclass
 import structlog
 
 from umbel.kit.errors import Conflict, Invalid, Unavailable
-from umbel.media.ports import Packets, PacketSink
+from umbel.media.ports import OnFeedback, Packets, PacketSink
+from umbel.media.rtp import feedback as feedbacks
+from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.wire import datagrams
 from umbel.media.wire.datagrams import Ring
+from umbel.media.wire.hops import Hop, HopStats, bound_socket
 from umbel.media.wire.pump import pump_of
 
 log = structlog.get_logger(__name__)
 
-_SOCKET_BUFFER_BYTES = 4 << 20
-_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 _READS_A_WAKEUP = 4
 _RATE_WINDOW_S = 3.0
 _RATE_MARK_S = 0.5
-_RECONNECT_S = 1.0
-# Errors that concern one message; any other says that the hop takes nothing now.
-_OF_ONE_MESSAGE = frozenset({errno.EMSGSIZE, errno.ECONNREFUSED})
+_HEAR_S = 0.05
 
 
 class PortTaken(Conflict):
@@ -60,17 +60,6 @@ class UdpStats:
     packets: int
     bytes: int
     mbps: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class HopStats:
-    """What one hop got: `dropped` packets did not leave, `refused` counts the peer's refusals."""
-
-    address: str
-    port: int
-    packets: int
-    dropped: int
-    refused: int
 
 
 class _Meter:
@@ -101,63 +90,6 @@ class _Meter:
         return UdpStats(packets=self.packets, bytes=self.bytes, mbps=mbps)
 
 
-class _Hop:
-    """A destination: its connected socket, and what went wrong."""
-
-    def __init__(self, address: str, port: int, source: str) -> None:
-        self.address, self.port = address, port
-        self.socket = _bound(address, source, 0, receive=False)
-        self.descriptor = self.socket.fileno()
-        self.segmented = True
-        self.before = self.dropped = self.refused = 0
-        self.retry_s = float("-inf")
-
-    def connect(self, now_s: float) -> bool:
-        """Whether there is a path to it now."""
-        self.retry_s = now_s + _RECONNECT_S
-        return self.socket.connect_ex((self.address, self.port)) == 0
-
-    def resume(self, ring: Ring, result: int) -> None:
-        """Go on where a send of the ring's messages stopped. `result` is what it answered."""
-        first, refused = 0, False
-        while True:
-            if result > 0:
-                first, refused = first + result, False
-            elif -result in datagrams.NO_SEGMENTS and ring.messages[first] > 1:
-                self.segmented = False
-                self.send_singly(ring, sum(ring.messages[:first]))
-                return
-            elif -result == errno.ECONNREFUSED and not refused:
-                # The answer to an earlier packet: this one has not been tried yet.
-                self.refused, refused = self.refused + 1, True
-            elif -result in _OF_ONE_MESSAGE:
-                self.dropped += ring.messages[first]
-                first, refused = first + 1, False
-            else:
-                self.dropped += sum(ring.messages[first:])
-                return
-            if first >= len(ring.messages):
-                return
-            result = ring.send(self.descriptor, first)
-
-    def send_singly(self, ring: Ring, first: int) -> None:
-        """Send the ring's datagrams from `first` on where the path cannot cut segments."""
-        for data in ring.datagrams()[first:]:
-            try:
-                self.socket.send(data)
-            except OSError:
-                self.dropped += 1
-
-    def stats(self, sent: int) -> HopStats:
-        return HopStats(
-            address=self.address,
-            port=self.port,
-            packets=sent - self.before - self.dropped,
-            dropped=self.dropped,
-            refused=self.refused,
-        )
-
-
 class _Rings(threading.local):
     """One ring for what came in and one for what was given as bytes, shared by all of a thread:
     each is used up before the next socket's turn."""
@@ -173,12 +105,16 @@ _rings = _Rings()
 class UdpSender:
     """A PacketSink that sends every packet to every hop, from a port of its own per hop."""
 
-    def __init__(self, source: str = "") -> None:
-        """`source` is the address to send from; empty: the kernel's choice."""
+    def __init__(self, source: str = "", on_feedback: OnFeedback | None = None) -> None:
+        """`source` is the address to send from; empty: the kernel's choice. `on_feedback` hears
+        what the hops report by RTCP, all as one, within 50 ms while there is something to send."""
         self._source = source
-        self._hops: dict[tuple[str, int], _Hop] = {}
-        self._up: tuple[_Hop, ...] = ()
-        self._down: tuple[_Hop, ...] = ()
+        self._on_feedback = on_feedback
+        self._aggregate = Aggregate()
+        self._hear_s = float("-inf")
+        self._hops: dict[tuple[str, int], Hop] = {}
+        self._up: tuple[Hop, ...] = ()
+        self._down: tuple[Hop, ...] = ()
         self._meter = _Meter()
         self._offered = 0
 
@@ -234,11 +170,11 @@ class UdpSender:
         """Send to nobody any more, and give the sockets back."""
         self.set_hops(())
 
-    def _made(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], _Hop]:
-        made: dict[tuple[str, int], _Hop] = {}
+    def _made(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Hop]:
+        made: dict[tuple[str, int], Hop] = {}
         try:
             for address, port in keys:
-                made[address, port] = _Hop(address, port, self._source)
+                made[address, port] = Hop(address, port, self._source)
                 made[address, port].before = self._offered
         except OSError as error:
             for hop in made.values():
@@ -249,6 +185,8 @@ class UdpSender:
     def _send(self, ring: Ring, now_s: float) -> None:
         if self._down:
             self._reconnect(now_s)
+        if now_s >= self._hear_s:
+            self._hear(now_s)
         self._offered += ring.count
         ring.arrange()
         messages, lost = len(ring.messages), 0
@@ -265,6 +203,17 @@ class UdpSender:
             hop.dropped += ring.count
         sent = ring.count * len(self._up) - lost
         self._meter.add(sent, ring.total * sent // ring.count, now_s)
+
+    def _hear(self, now_s: float) -> None:
+        """Read what the hops report. By the clock: it is rare, and a hop's errors are not."""
+        self._hear_s = now_s + _HEAR_S
+        if self._on_feedback is None:
+            return
+        for hop in self._up:
+            for one in hop.hear():
+                passed = self._aggregate.take(one, now_s)
+                if passed is not None:
+                    self._on_feedback(passed, now_s)
 
     def _reconnect(self, now_s: float) -> None:
         back = {hop for hop in self._down if hop.retry_s <= now_s and hop.connect(now_s)}
@@ -284,6 +233,10 @@ class UdpReceiver:
         self._senders: tuple[UdpSender, ...] = ()
         self._sinks: tuple[PacketSink, ...] = ()
         self._meter = _Meter()
+        self._ssrc = secrets.randbits(32)
+        self._aggregate = Aggregate()
+        self._waiting: list[Feedback] = []
+        self.pictures_requested = 0
         self._pump = pump_of(asyncio.get_running_loop())
         self._pump.add(self._descriptor, self._read)
 
@@ -291,7 +244,7 @@ class UdpReceiver:
     async def open(cls, address: str, port: int = 0) -> "UdpReceiver":
         """Bind `address`:`port` (0: any free one) and read. Raises PortTaken, AddressUnusable."""
         try:
-            bound = _bound(address, address, port, receive=True)
+            bound = bound_socket(address, address, port, receive=True)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortTaken(f"UDP port {port} of {address} is taken") from error
@@ -311,6 +264,13 @@ class UdpReceiver:
         self._senders = tuple(s for s in self._senders if s is not sink)
         self._sinks = tuple(s for s in self._sinks if s is not sink)
 
+    def feedback(self, feedback: Feedback, now_s: float) -> None:
+        """Send it by RTCP to where the next packet comes from. Best effort, throttled."""
+        passed = self._aggregate.take(feedback, now_s)
+        if passed is not None:
+            self._waiting = [one for one in self._waiting if type(one) is not type(passed)]
+            self._waiting.append(passed)
+
     def stats(self, now_s: float) -> UdpStats:
         """What came in."""
         return self._meter.stats(now_s)
@@ -323,6 +283,8 @@ class UdpReceiver:
             self._descriptor = -1
 
     def _read(self, now_s: float) -> None:
+        if self._waiting:
+            self._report()
         ring = _rings.received
         for _ in range(_READS_A_WAKEUP):
             slots = ring.receive(self._descriptor)
@@ -333,6 +295,20 @@ class UdpReceiver:
             # A sink may have closed this receiver.
             if slots < datagrams.SLOTS or self._descriptor < 0:
                 break
+
+    def _report(self) -> None:
+        """Send what waits to the sender of the datagram that is to be read next."""
+        waiting, self._waiting = self._waiting, []
+        try:
+            _, sender = self._socket.recvfrom(1, socket.MSG_PEEK)
+            for one in waiting:
+                self.pictures_requested += isinstance(one, PictureRequest)
+                self._socket.sendto(feedbacks.to_rtcp(one, self._ssrc), sender)
+        except BlockingIOError:
+            self._waiting = waiting
+        except OSError:
+            # No path back: the receiver asks again when it still needs to.
+            pass
 
     def _give(self, ring: Ring, now_s: float) -> None:
         for sender in self._senders:
@@ -345,26 +321,6 @@ class UdpReceiver:
                 sink.packets(batch, now_s)
             except Exception:
                 log.exception("a sink failed", port=self.port, sink=type(sink).__name__)
-
-
-def _bound(peer: str, address: str, port: int, *, receive: bool) -> socket.socket:
-    """A socket of the peer's family, at an address (empty: any). Raises OSError, closed."""
-    made = socket.socket(socket.AF_INET6 if ":" in peer else socket.AF_INET, socket.SOCK_DGRAM)
-    plain, forced = (
-        (socket.SO_RCVBUF, _SO_RCVBUFFORCE) if receive else (socket.SO_SNDBUF, _SO_SNDBUFFORCE)
-    )
-    try:
-        made.setblocking(False)
-        try:
-            made.setsockopt(socket.SOL_SOCKET, forced, _SOCKET_BUFFER_BYTES)
-        except PermissionError:
-            made.setsockopt(socket.SOL_SOCKET, plain, _SOCKET_BUFFER_BYTES)
-        if address:
-            made.bind((address, port))
-    except OSError:
-        made.close()
-        raise
-    return made
 
 
 def _checked(hops: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:

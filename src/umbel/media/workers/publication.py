@@ -19,6 +19,7 @@ from umbel.media.ingest.flv import Part, Tag, Valve
 from umbel.media.ingest.reports import Medium, SenderReports
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 from umbel.media.ports import Packets
+from umbel.media.rtp.feedback import PICTURE_INTERVAL_S, Throttle
 from umbel.media.workers.host import Ears, Message, Worker
 
 log = structlog.get_logger(__name__)
@@ -63,6 +64,7 @@ class Publication:
         self._reason: tuple[str, str] | None = None
         self._finishing = False
         self._failures: list[float] = []
+        self._pictures = Throttle(PICTURE_INTERVAL_S)
         self._task = asyncio.create_task(self._run(), name="publication")
 
     @property
@@ -94,6 +96,14 @@ class Publication:
         waiting_bytes = self._worker.waiting_bytes if self._worker else self._early_bytes
         if self._valve.admits(tag, waiting_bytes):
             self.feed(tag.build())
+
+    def request_picture(self, now_s: float) -> None:
+        """Make a key picture now, at most once a second, where a worker encodes.
+
+        What it only passes on cannot be asked for: RTMP, SRT and MPEG-TS have no way back.
+        """
+        if self._worker is not None and self._pictures.admits(now_s):
+            self._worker.tell({"op": "key"})
 
     def finish(self) -> None:
         """The encoder stopped: what is inside still comes out."""

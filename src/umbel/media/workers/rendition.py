@@ -6,6 +6,7 @@ publication when the source begins anew. Neighbours: ingest/succession.py, eleme
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
 
 import structlog
@@ -53,6 +54,8 @@ class Transcoding:
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
         self.height = height
+        # Called when a worker begins: it can do nothing before its first key picture.
+        self.on_begin: Callable[[], None] = lambda: None
 
     @property
     def worker_pid(self) -> int:
@@ -67,6 +70,11 @@ class Transcoding:
             if self._publication is not None:
                 for packet in turn.packets:
                     self._publication.feed(packet)
+
+    def request_picture(self, now_s: float) -> None:
+        """Let the encoder make a key picture now, at most once a second."""
+        if self._publication is not None:
+            self._publication.request_picture(now_s)
 
     def set_height(self, height: int) -> None:
         """Go on with this height. What comes out then has new SSRCs."""
@@ -107,6 +115,7 @@ class Transcoding:
         options = {"kind": "rtp", "formats": formats, "height": self.height}
         log.info("transcoding starts", stream=self._stream, height=self.height)
         publication = self._publication = Publication(options, listener, self._clock)
+        self.on_begin()
 
     def _leave(self) -> None:
         publication, self._publication = self._publication, None

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from umbel.kit.clock import Clock
-from umbel.media.ports import PacketSink, PacketSource
+from umbel.media.model import MediaType
+from umbel.media.ports import PacketSource
 from umbel.media.rpc.faults import OperationUnsupported, TagUnknown
+from umbel.media.rtp.feedback import Feedback, PictureRequest
+from umbel.media.rtp.pads import SinkPad
 from umbel.media.server.elements.flow import Count, Flow
 
 Json = dict[str, object]
@@ -98,16 +101,20 @@ class MediaObject:
 
 
 class MediaElement(MediaObject):
-    """Something packets flow through: `sink` takes them, `source` gives them."""
+    """Something packets flow through: `sink` takes them, `source` gives them.
+
+    `pad` is the sink's side of its connections: one source for each medium. Feedback goes the
+    other way: `report` takes it from inside the element to what feeds it.
+    """
 
     type = "MediaElement"
-    sink: PacketSink | None = None
+    pad: SinkPad | None = None
     source: PacketSource | None = None
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
         self._sinks: dict[str, MediaElement] = {}
-        self._sources: dict[str, MediaElement] = {}
+        self._sources: dict[MediaType, MediaElement] = {}
         self.flow_in = Flow()
         self.flow_out = Flow()
 
@@ -124,6 +131,14 @@ class MediaElement(MediaObject):
         self.flow_in.see(self.count_in(), now_s)
         self.flow_out.see(self.count_out(), now_s)
 
+    def report(self, feedback: Feedback, now_s: float) -> None:
+        """Pass feedback on to what feeds this element; nothing when nothing does."""
+        if self.pad is not None:
+            self.pad.feedback(feedback, now_s)
+
+    def request_keyframe(self) -> None:
+        self.report(PictureRequest(), self.clock.monotonic_s())
+
     def connect(
         self,
         sink: "MediaElement",
@@ -131,12 +146,19 @@ class MediaElement(MediaObject):
         source_media_description: str | None = None,
         sink_media_description: str | None = None,
     ) -> None:
-        source, target = self._pads(sink, media_type)
-        source.attach(target)
+        source, pad = self._pads(sink)
+        media = _media(media_type)
+        for medium in media:
+            known = sink._sources.get(medium)
+            if known is not None and known is not self:
+                known._disconnect(sink, [medium])
+        pad.connect(source, media)
+        sink._sources.update(dict.fromkeys(media, self))
         self._sinks[sink.id] = sink
-        sink._sources[self.id] = self
-        for medium in ("AUDIO", "VIDEO"):
-            self.emit("ElementConnected", {"sink": sink.id, "mediaType": medium})
+        for medium in media:
+            self.emit("ElementConnected", {"sink": sink.id, "mediaType": medium.value})
+        # A new receiver can show nothing before its first key picture.
+        source.feedback(PictureRequest(), self.clock.monotonic_s())
 
     def disconnect(
         self,
@@ -145,33 +167,38 @@ class MediaElement(MediaObject):
         source_media_description: str | None = None,
         sink_media_description: str | None = None,
     ) -> None:
-        source, target = self._pads(sink, media_type)
-        source.detach(target)
-        sink._sources.pop(self.id, None)
-        if self._sinks.pop(sink.id, None) is not None:
-            for medium in ("AUDIO", "VIDEO"):
-                self.emit("ElementDisconnected", {"sink": sink.id, "mediaType": medium})
+        self._pads(sink)
+        self._disconnect(sink, _media(media_type))
 
     def disconnect_all(self) -> None:
         """Before it is gone."""
         for sink in list(self._sinks.values()):
-            self.disconnect(sink)
-        for source in list(self._sources.values()):
-            source.disconnect(self)
+            self._disconnect(sink, list(MediaType))
+        for source in set(self._sources.values()):
+            source._disconnect(self, list(MediaType))
 
     def get_source_connections(
         self, media_type: str | None = None, description: str | None = None
     ) -> list[Json]:
-        return _connections([(source.id, self.id) for source in self._sources.values()], media_type)
+        return [
+            _connection(source, self, medium)
+            for medium, source in self._sources.items()
+            if medium in _media(media_type)
+        ]
 
     def get_sink_connections(
         self, media_type: str | None = None, description: str | None = None
     ) -> list[Json]:
-        return _connections([(self.id, sink.id) for sink in self._sinks.values()], media_type)
+        return [
+            _connection(self, sink, medium)
+            for sink in self._sinks.values()
+            for medium, source in sink._sources.items()
+            if source is self and medium in _media(media_type)
+        ]
 
     def get_stats(self, media_type: str | None = None) -> dict[str, Json]:
         count, flow = self.count_in(), self.flow_in
-        if self.sink is not None and self.source is None:
+        if self.pad is not None and self.source is None:
             count, flow = self.count_out(), self.flow_out
         stats: Json = {
             "id": self.id,
@@ -196,18 +223,27 @@ class MediaElement(MediaObject):
     def is_media_transcoding(self, media_type: str, bin_name: str | None = None) -> bool:
         return False
 
-    def _pads(
-        self, sink: "MediaElement", media_type: str | None
-    ) -> tuple[PacketSource, PacketSink]:
-        if media_type is not None:
-            raise OperationUnsupported("a stream's media stay together: name no media type")
+    def _pads(self, sink: "MediaElement") -> tuple[PacketSource, SinkPad]:
         if sink.root() is not self.root():
-            raise OperationUnsupported("elements of different pipelines do not meet")
-        if self.source is None or sink.sink is None:
+            raise OperationUnsupported("elements of different pipelines cannot be connected")
+        if self.source is None or sink.pad is None:
             raise OperationUnsupported(f"a {self.type} cannot feed a {sink.type}")
-        return self.source, sink.sink
+        return self.source, sink.pad
+
+    def _disconnect(self, sink: "MediaElement", media: list[MediaType]) -> None:
+        gone = [medium for medium in media if sink._sources.get(medium) is self]
+        if self.source is not None and sink.pad is not None:
+            sink.pad.disconnect(self.source, gone)
+        for medium in gone:
+            del sink._sources[medium]
+            self.emit("ElementDisconnected", {"sink": sink.id, "mediaType": medium.value})
+        if self not in sink._sources.values():
+            self._sinks.pop(sink.id, None)
 
 
-def _connections(pairs: list[tuple[str, str]], media_type: str | None) -> list[Json]:
-    media = ("AUDIO", "VIDEO") if media_type is None else (media_type,)
-    return [{"source": a, "sink": b, "type": medium} for a, b in pairs for medium in media]
+def _media(name: str | None) -> list[MediaType]:
+    return list(MediaType) if name is None else [MediaType(name)]
+
+
+def _connection(source: MediaElement, sink: MediaElement, medium: MediaType) -> Json:
+    return {"source": source.id, "sink": sink.id, "type": medium.value}

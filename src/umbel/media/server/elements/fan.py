@@ -6,7 +6,8 @@ in the log once and is given the next batch all the same.
 
 import structlog
 
-from umbel.media.ports import Packets, PacketSink
+from umbel.media.ports import OnFeedback, Packets, PacketSink
+from umbel.media.rtp.feedback import Feedback
 
 log = structlog.get_logger(__name__)
 
@@ -29,9 +30,10 @@ class Guard:
 
 
 class Fan:
-    """A PacketSink and a PacketSource."""
+    """A PacketSink and a PacketSource. `on_feedback` hears what the sinks report."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_feedback: OnFeedback = lambda *_: None) -> None:
+        self._on_feedback = on_feedback
         self._sinks: tuple[PacketSink, ...] = ()
         self.packets_seen = 0
         self.bytes_seen = 0
@@ -41,6 +43,9 @@ class Fan:
 
     def detach(self, sink: PacketSink) -> None:
         self._sinks = tuple(known for known in self._sinks if known is not sink)
+
+    def feedback(self, feedback: Feedback, now_s: float) -> None:
+        self._on_feedback(feedback, now_s)
 
     def packets(self, batch: Packets, now_s: float) -> None:
         self.packets_seen += len(batch)

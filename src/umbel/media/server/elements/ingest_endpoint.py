@@ -19,6 +19,7 @@ from umbel.media.model import INGEST_PORTS, IngestState, PayloadType
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.rpc.faults import OperationUnsupported
 from umbel.media.rtp import h264
+from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.packet import RtpPacket, payload_type
 from umbel.media.server.elements.base import Json, MediaElement, Place
 from umbel.media.server.elements.context import Host
@@ -57,7 +58,9 @@ class IngestEndpoint(MediaElement):
         self._ports = dict(zip(INGEST_PORTS, ports, strict=False))
         self.rtp_answer = ""
         self._places: dict[str, str] = {}
-        self._fan = Fan()
+        self._fan = Fan(self._on_feedback)
+        self._aggregate = Aggregate()
+        self.pictures_requested = 0
         self._into = Guard(self._fan, self.id)
         self.source = self._fan
         self.peers = Peers(host.peer_counts)
@@ -120,7 +123,13 @@ class IngestEndpoint(MediaElement):
     def publish(self, offer: str, key: str) -> Answer:
         """Answer a WHIP publisher's offer. Raises Conflict when somebody publishes already."""
         visit = _Visit(self._host, self._desk, self._stream, self._into)
-        claim = self._desk.claim(self._stream, "whip", key=key, on_revoked=visit.revoke)
+        claim = self._desk.claim(
+            self._stream,
+            "whip",
+            key=key,
+            on_revoked=visit.revoke,
+            on_picture=visit.request_picture,
+        )
         try:
             answer = visit.begin(offer, claim, self.peers)
         except BaseException:
@@ -132,6 +141,14 @@ class IngestEndpoint(MediaElement):
     def unpublish(self, resource: str) -> None:
         """The WHIP publisher leaves."""
         self._host.webrtc.delete(resource)
+
+    def request_keyframe(self) -> None:
+        self._on_feedback(PictureRequest(), self.clock.monotonic_s())
+
+    def _on_feedback(self, feedback: Feedback, now_s: float) -> None:
+        if isinstance(self._aggregate.take(feedback, now_s), PictureRequest):
+            self.pictures_requested += 1
+            self._desk.request_picture(self._stream, now_s)
 
     def _on_event(self, _what: str) -> None:
         data: Json = {"stream": self._stream, "state": self.get_state()}
@@ -167,6 +184,10 @@ class _Visit:
         """The desk wants it gone."""
         if self._peers is not None and self._resource in self._peers.resources():
             self._host.webrtc.delete(self._resource)
+
+    def request_picture(self) -> None:
+        """A receiver needs a key picture."""
+        self._host.webrtc.request_picture(self._resource)
 
     def packets(self, batch: Packets, now_s: float) -> None:
         if self._target is not None:

@@ -2,6 +2,8 @@
 
 from umbel.media.api import values
 from umbel.media.model import Target
+from umbel.media.rtp.feedback import PictureRequest
+from umbel.media.rtp.pads import SinkPad
 from umbel.media.server.elements.base import Json, MediaElement, Place
 from umbel.media.server.elements.context import Host
 from umbel.media.server.elements.flow import Count
@@ -42,6 +44,15 @@ class RtpReceiver(MediaElement):
         stats = self._receiver.stats(self.clock.monotonic_s())
         return Count(packets=stats.packets, bytes=stats.bytes)
 
+    @property
+    def pictures_requested(self) -> int:
+        """How many key pictures were requested of the hop before."""
+        return self._receiver.pictures_requested if self._receiver else 0
+
+    def request_keyframe(self) -> None:
+        if self._receiver is not None:
+            self._receiver.feedback(PictureRequest(), self.clock.monotonic_s())
+
 
 class RtpSender(MediaElement):
     """Sends a stream on to the hops after."""
@@ -51,8 +62,8 @@ class RtpSender(MediaElement):
     def __init__(self, place: Place, host: Host, hops: list[Json] | None = None) -> None:
         super().__init__(place)
         self._wanted = values.targets_from_json(hops or [])
-        self._sender = UdpSender(host.address)
-        self.sink = self._sender
+        self._sender = UdpSender(host.address, self.report)
+        self.pad = SinkPad(self._sender)
 
     async def open(self) -> None:
         self._aim(self._wanted)
@@ -76,4 +87,8 @@ class RtpSender(MediaElement):
         return Count(packets=stats.packets, bytes=stats.bytes)
 
     def _aim(self, hops: tuple[Target, ...]) -> None:
+        known = set(self._sender.hops)
         self._sender.set_hops([(hop.address, hop.port) for hop in hops])
+        if set(self._sender.hops) - known:
+            # A new hop can show nothing before its first key picture.
+            self.request_keyframe()

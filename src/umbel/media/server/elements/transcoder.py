@@ -1,6 +1,8 @@
 """The maker of a rendition as an element: Transcoder over workers/rendition.py."""
 
 from umbel.media import roles
+from umbel.media.rtp.feedback import Feedback, PictureRequest
+from umbel.media.rtp.pads import SinkPad
 from umbel.media.server.elements.base import MediaElement, Place
 from umbel.media.server.elements.context import Host
 from umbel.media.server.elements.fan import Fan, Guard
@@ -16,12 +18,13 @@ class Transcoder(MediaElement):
     def __init__(self, place: Place, host: Host, height: int) -> None:
         super().__init__(place)
         roles.check_height(height)
-        self._into, self._out = Fan(), Fan()
+        self._into, self._out = Fan(), Fan(self._on_feedback)
         self._transcoding = Transcoding(
             place.parent.get_name() if place.parent else "", height, self._out, host.clock
         )
+        self._transcoding.on_begin = self.request_keyframe
         self._into.attach(self._transcoding)
-        self.sink = Guard(self._into, self.id)
+        self.pad = SinkPad(Guard(self._into, self.id))
         self.source = self._out
 
     async def close(self) -> None:
@@ -36,6 +39,11 @@ class Transcoder(MediaElement):
 
     def is_media_transcoding(self, media_type: str, bin_name: str | None = None) -> bool:
         return media_type == "VIDEO"
+
+    def _on_feedback(self, feedback: Feedback, now_s: float) -> None:
+        """The rendition's receivers are served by its encoder: the source is not asked."""
+        if isinstance(feedback, PictureRequest):
+            self._transcoding.request_picture(now_s)
 
     def count_in(self) -> Count:
         return _count(self._into)

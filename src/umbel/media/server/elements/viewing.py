@@ -6,6 +6,7 @@ In: packets; offers and requests that public.py has let in, with the viewer's se
 from collections.abc import Mapping
 
 from umbel.media.io.hls_stream import HlsResponse, HlsStream
+from umbel.media.rtp.pads import SinkPad
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.server.elements.base import MediaElement, Place
 from umbel.media.server.elements.context import Host
@@ -29,7 +30,8 @@ class WhepEndpoint(MediaElement):
         self._stream = stream_of(place.parent)
         self._live = LiveStream()
         self.peers = Peers(host.peer_counts)
-        self.sink = Guard(self._live, self.id)
+        self._live.on_feedback = self.report
+        self.pad = SinkPad(Guard(self._live, self.id))
 
     async def close(self) -> None:
         for resource in self.peers.resources():
@@ -79,7 +81,7 @@ class HlsEndpoint(MediaElement):
         self._hls = HlsStream(place.clock)
         self._seen_s: dict[str, float] = {}
         self._sent = Count()
-        self.sink = Guard(self._hls, self.id)
+        self.pad = SinkPad(Guard(self._hls, self.id))
 
     async def close(self) -> None:
         self._hls.close()

@@ -47,6 +47,7 @@ class Worker:
         self._lock = threading.Lock()
         self._taken = 0
         self._srt: SrtListener | None = None
+        self._intake: Intake | None = None
         self._answers: dict[int, tuple[threading.Event, list[bool]]] = {}
         self._asked = 0
 
@@ -69,6 +70,8 @@ class Worker:
             event.set()
         elif kind == "kick" and self._srt is not None:
             self._srt.kick()
+        elif kind == "key" and self._intake is not None:
+            self._intake.request_key()
 
     def _start(self, message: Message) -> None:
         gstreamer.start()
@@ -76,6 +79,7 @@ class Worker:
             self._srt = SrtListener(message["uri"], self._ask, self)
         else:
             source, intake = self._source(message)
+            self._intake = intake
             reader = threading.Thread(
                 target=self._guarded(lambda: self._read(source, intake)), daemon=True
             )

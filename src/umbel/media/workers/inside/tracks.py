@@ -96,6 +96,11 @@ class VideoTrack:
             self._encoder = self._encode(frame.codec, frame.caps)
         self._encoder.push(frame)
 
+    def request_key(self) -> None:
+        """Encode a key picture next; nothing where pictures pass as they are."""
+        if self._encoder is not None:
+            self._encoder.request_key()
+
     def finish(self) -> None:
         """The input ended: give out what is still inside."""
         self._carry(self._gate.finish())
@@ -199,6 +204,10 @@ class VideoEncoder:
         if kbps is not None:
             self._pipeline.get("encoder").set_property("bitrate", kbps)
         self._pipeline.push("in", frame.data, frame.pts_ns, frame.dts_ns)
+
+    def request_key(self) -> None:
+        """Make the next picture a key picture."""
+        self._pipeline.force_key("out")
 
     def finish(self) -> None:
         """Give out what is inside, and end."""
@@ -305,6 +314,11 @@ class Intake:
         with self._lock:
             self._audio.frame(self._placed("audio", frame))
             self._tell()
+
+    def request_key(self) -> None:
+        """A receiver needs a key picture."""
+        with self._lock:
+            self._video.request_key()
 
     def finish(self) -> None:
         """The input ended."""
