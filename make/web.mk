@@ -5,8 +5,9 @@ WEB_OUT := src/umbel/portal/static/index.html
 WEB_DEPS := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web/src web/public -type f ! -name '*.test.ts' 2>/dev/null) \
 	web/index.html web/vite.config.ts web/tsconfig.json
+OPENAPI := build/openapi.json
 
-.PHONY: web web-check web-clean
+.PHONY: web web-check web-types web-clean
 
 web: $(WEB_OUT) ## build the web app, when its sources are newer than the last build
 
@@ -19,6 +20,11 @@ $(WEB_DEPS): web/package-lock.json web/package.json web/.npmrc
 
 web-check: $(WEB_DEPS) ## lint, format, types and unit tests of the web app
 	cd web && ../scripts/node.sh npm run --silent check
+
+web-types: $(WEB_DEPS) ## generate the web app's types from the OpenAPI document
+	mkdir -p $(dir $(OPENAPI))
+	$(BIN)/python scripts/openapi.py > $(OPENAPI)
+	cd web && ../scripts/node.sh npm run --silent generate -- ../$(OPENAPI) --output src/kit/api-types.ts
 
 web-clean:
 	rm -rf web/node_modules src/umbel/portal/static

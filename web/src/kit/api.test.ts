@@ -131,7 +131,15 @@ describe('requests', () => {
   });
 
   test('a session is closed with its own token, outliving the page, whatever the answer', async () => {
-    const session = { id: 's1', edge: 'pe4', whep: '', hls: '', token: 'session-token', expires_at: '' };
+    const session = {
+      id: 's1',
+      quality: 'source',
+      edge: 'pe4',
+      whep: '',
+      hls: '',
+      token: 'session-token',
+      expires_at: '',
+    };
     const { api, sent, header, state } = portal(json(401, {}));
     await api.closeSession(session);
     expect(sent[0]).toMatchObject({ url: '/api/v1/sessions/s1', init: { method: 'DELETE', keepalive: true } });

@@ -1,27 +1,9 @@
 // In: calls by name. Out: typed JSON, or an ApiError that says what failed and when to try again.
 // The only module that knows the portal's paths. `fetch` and the sign-in are given by the caller.
 
-import type {
-  Callback,
-  FunctionStatus,
-  Ingest,
-  LinkStatus,
-  LiveEvent,
-  Me,
-  NetworkPath,
-  NewEvent,
-  NewPath,
-  NewTopology,
-  NodeStatus,
-  OverlayLink,
-  Provider,
-  Rule,
-  Session,
-  Slice,
-  SwitchStatus,
-  Topology,
-  Tree,
-} from './types';
+import type { paths } from './api-types';
+import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, type PathOf, requestOf } from './rest';
+import type { NewEvent, NewPath, NewTopology, Session } from './types';
 
 /** A request that did not succeed. `status` is 0 when no answer came at all. */
 export class ApiError extends Error {
@@ -85,45 +67,20 @@ export interface ApiOptions {
   timeoutMs?: number;
 }
 
-interface Call {
-  method?: string;
-  json?: unknown;
-  form?: Record<string, string>;
-  /** Bearer instead of the user's own: a string, or null for none. */
-  bearer?: string | null;
-  keepalive?: boolean;
-  timeoutMs?: number;
-}
-
-function requestOf(call: Call, bearer: string | null): RequestInit {
-  const headers: Record<string, string> = { Accept: 'application/json' };
-  const init: RequestInit = { method: call.method ?? 'GET', headers };
-  if (bearer !== null) headers['Authorization'] = `Bearer ${bearer}`;
-  if (call.json !== undefined) {
-    headers['Content-Type'] = 'application/json';
-    init.body = JSON.stringify(call.json);
-  }
-  if (call.form) init.body = new URLSearchParams(call.form);
-  if (call.keepalive) init.keepalive = true;
-  return init;
-}
-
 const TIMEOUT_MS = 10_000;
-/** The portal itself waits 15 s for functions to start; a session that nobody waits for is nobody's to close. */
+/** Longer than the 15 s the portal waits for functions to start: a session that comes too late is never closed. */
 const SESSION_MS = 20_000;
-const CALLBACKS = '/api/v1/notifications';
-const NETWORK = '/api/v1/network';
 
 export type Api = ReturnType<typeof createApi>;
 
 export function createApi(options: ApiOptions) {
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
 
-  async function send(path: string, call: Call): Promise<Response> {
+  async function request(method: Method, template: string, call: Call): Promise<Response> {
     const bearer = call.bearer === undefined ? options.token() : call.bearer;
-    const init = requestOf(call, bearer);
+    const init = requestOf(method, call, bearer);
     const signal = AbortSignal.timeout(call.timeoutMs ?? timeoutMs);
-    const response = await options.fetch(path, { ...init, signal }).catch((error: unknown) => {
+    const response = await options.fetch(addressOf(template, call), { ...init, signal }).catch((error: unknown) => {
       throw asApiError(error);
     });
     if (response.ok) return response;
@@ -131,71 +88,72 @@ export function createApi(options: ApiOptions) {
     throw await errorFrom(response, Date.now());
   }
 
-  async function read<T>(path: string, call: Call = {}): Promise<T> {
-    const response = await send(path, call);
+  /** Sends a request and reads the JSON of its response. */
+  async function read<M extends Method, P extends PathOf<M>>(
+    method: M,
+    path: P,
+    ...[call]: CallArguments<paths[P][M]>
+  ): Promise<AnswerOf<paths[P][M]>> {
+    const response = await request(method, path, call ?? {});
     return (await response.json().catch(() => {
-      throw new ApiError(response.status, 'umbel.not_json', 'The server answered with something unreadable.');
-    })) as T;
+      throw new ApiError(response.status, 'umbel.not_json', 'The server sent a response that is not JSON.');
+    })) as AnswerOf<paths[P][M]>;
   }
 
-  const id = encodeURIComponent;
-  const event = (eventId: string): string => `/api/v1/events/${id(eventId)}`;
+  /** Sends a request whose response is not read. */
+  async function send<M extends Method, P extends PathOf<M>>(
+    method: M,
+    path: P,
+    ...[call]: CallArguments<paths[P][M]>
+  ): Promise<void> {
+    await request(method, path, call ?? {});
+  }
 
   return {
     signIn: (username: string, password: string) =>
-      read<{ access_token: string; expires_in: number }>('/oauth/token', {
-        method: 'POST',
-        form: { grant_type: 'password', username, password },
-        bearer: null,
-      }),
-    me: () => read<Me>('/api/v1/me'),
-    providers: () => read<Provider[]>('/api/v1/providers'),
-    events: () => read<LiveEvent[]>('/api/v1/events'),
-    event: (eventId: string) => read<LiveEvent>(event(eventId)),
-    createEvent: (body: NewEvent) => read<LiveEvent>('/api/v1/events', { method: 'POST', json: body }),
-    endEvent: async (eventId: string) => {
-      await send(`${event(eventId)}/end`, { method: 'POST' });
-    },
-    cancelEvent: async (eventId: string) => {
-      await send(`${event(eventId)}/cancel`, { method: 'POST' });
-    },
-    ingest: (eventId: string) => read<Ingest>(`${event(eventId)}/ingest`, { method: 'POST' }),
-    rotateKey: (eventId: string) => read<{ stream_key: string }>(`${event(eventId)}/stream-key`, { method: 'POST' }),
-    /** Watching needs no account, so a stale sign-in cannot stand in the way either. No quality is the source's. */
+      read('post', '/oauth/token', { form: { grant_type: 'password', username, password }, bearer: null }),
+    me: () => read('get', '/api/v1/me'),
+    providers: () => read('get', '/api/v1/providers'),
+    events: () => read('get', '/api/v1/events'),
+    event: (eventId: string) => read('get', '/api/v1/events/{event_id}', { path: { event_id: eventId } }),
+    createEvent: (body: NewEvent) => read('post', '/api/v1/events', { json: body }),
+    endEvent: (eventId: string) => send('post', '/api/v1/events/{event_id}/end', { path: { event_id: eventId } }),
+    cancelEvent: (eventId: string) => send('post', '/api/v1/events/{event_id}/cancel', { path: { event_id: eventId } }),
+    ingest: (eventId: string) => read('post', '/api/v1/events/{event_id}/ingest', { path: { event_id: eventId } }),
+    rotateKey: (eventId: string) =>
+      read('post', '/api/v1/events/{event_id}/stream-key', { path: { event_id: eventId } }),
+    /** Watching needs no account, so an expired sign-in cannot prevent it. Without a quality it is the source's. */
     openSession: (eventId: string, accessNode: string | null, quality: string | null) =>
-      read<Session>(`${event(eventId)}/sessions`, {
-        method: 'POST',
+      read('post', '/api/v1/events/{event_id}/sessions', {
+        path: { event_id: eventId },
         json: { ...(accessNode !== null && { access_node: accessNode }), ...(quality !== null && { quality }) },
         bearer: null,
         timeoutMs: SESSION_MS,
       }),
-    /** Survives the page: used on pagehide. Never fails, the portal forgets idle sessions by itself. */
-    closeSession: async (session: Session): Promise<void> => {
-      const path = `/api/v1/sessions/${id(session.id)}`;
-      await send(path, { method: 'DELETE', bearer: session.token, keepalive: true }).catch(() => undefined);
-    },
-    tree: (eventId: string) => read<Tree>(`/api/v1/trees/${id(eventId)}`),
-    nodes: () => read<NodeStatus[]>('/api/v1/nodes'),
-    links: () => read<LinkStatus[]>('/api/v1/links'),
-    functions: () => read<FunctionStatus[]>('/api/v1/functions'),
-    topology: () => read<Topology>(`${NETWORK}/topology`),
-    draw: (drawing: NewTopology) => read<Topology>(`${NETWORK}/topology`, { method: 'PUT', json: drawing }),
-    switches: () => read<SwitchStatus[]>(`${NETWORK}/switches`),
-    overlayLinks: () => read<OverlayLink[]>(`${NETWORK}/links`),
-    rules: (node: string) => read<Rule[]>(`${NETWORK}/flows?node=${id(node)}`),
-    paths: () => read<NetworkPath[]>(`${NETWORK}/paths`),
-    addPath: (path: NewPath) => read<NetworkPath>(`${NETWORK}/paths`, { method: 'POST', json: path }),
-    removePath: async (pathId: string) => {
-      await send(`${NETWORK}/paths/${id(pathId)}`, { method: 'DELETE' });
-    },
-    callbacks: () => read<Callback[]>(CALLBACKS),
-    ping: (callbackId: string) =>
-      read<{ delivered: boolean; error: string; took_ms: number }>(`${CALLBACKS}/${id(callbackId)}/ping`, {
-        method: 'POST',
-      }),
-    removeCallback: async (callbackId: string) => {
-      await send(`${CALLBACKS}/${id(callbackId)}`, { method: 'DELETE' });
-    },
-    slices: () => read<Slice[]>('/api/v1/slices'),
+    /** Outlives the page: used on pagehide. Never fails, because the portal closes idle sessions itself. */
+    closeSession: ({ id, token }: Session): Promise<void> =>
+      send('delete', '/api/v1/sessions/{session_id}', {
+        path: { session_id: id },
+        bearer: token,
+        keepalive: true,
+      }).catch(() => undefined),
+    tree: (eventId: string) => read('get', '/api/v1/trees/{event_id}', { path: { event_id: eventId } }),
+    nodes: () => read('get', '/api/v1/nodes'),
+    links: () => read('get', '/api/v1/links'),
+    functions: () => read('get', '/api/v1/functions'),
+    topology: () => read('get', '/api/v1/network/topology'),
+    draw: (drawing: NewTopology) => read('put', '/api/v1/network/topology', { json: drawing }),
+    switches: () => read('get', '/api/v1/network/switches'),
+    overlayLinks: () => read('get', '/api/v1/network/links'),
+    rules: (node: string) => read('get', '/api/v1/network/flows', { query: { node } }),
+    paths: () => read('get', '/api/v1/network/paths'),
+    addPath: (path: NewPath) => read('post', '/api/v1/network/paths', { json: path }),
+    removePath: (pathId: string) => send('delete', '/api/v1/network/paths/{path_id}', { path: { path_id: pathId } }),
+    webhooks: () => read('get', '/api/v1/notifications'),
+    ping: (webhookId: string) =>
+      read('post', '/api/v1/notifications/{subscriber_id}/ping', { path: { subscriber_id: webhookId } }),
+    removeWebhook: (webhookId: string) =>
+      send('delete', '/api/v1/notifications/{subscriber_id}', { path: { subscriber_id: webhookId } }),
+    slices: () => read('get', '/api/v1/slices'),
   };
 }

@@ -2,11 +2,9 @@
 // connections to a host), open only while someone listens who needs it: in a hidden page, whoever said so.
 
 import { account } from './account';
+import type { ChangeKind, Change as Shape } from './types';
 
-export interface Change {
-  kind: string;
-  subject: string;
-}
+export type Change = Pick<Shape, 'kind' | 'subject'>;
 
 type Listener = (change: Change) => void;
 
@@ -24,21 +22,30 @@ interface Follower {
 export const MISSED: Change = { kind: 'reset', subject: '' };
 
 const URL = '/api/v1/state';
-const KINDS = [
-  'event',
-  'session',
-  'tree',
-  'function',
-  'provider',
-  'node',
-  'link',
-  'stream',
-  'ingest',
-  'user',
-  'reset',
-  'message',
-  'drain',
-];
+/** The names of the events that are about something; the compiler sees to it that none is missing. */
+const KINDS: Readonly<Record<Exclude<ChangeKind, 'hello'>, true>> = {
+  border: true,
+  drain: true,
+  drawing: true,
+  event: true,
+  function_appeared: true,
+  function_left: true,
+  link_down: true,
+  link_up: true,
+  path: true,
+  path_changed: true,
+  plan: true,
+  port_added: true,
+  port_removed: true,
+  provider: true,
+  reset: true,
+  session: true,
+  slice: true,
+  switch_down: true,
+  switch_up: true,
+  tree: true,
+  user: true,
+};
 const REOPEN_MS = 3000;
 /**
  * A connection that says nothing for so long is taken for dead and made anew. One whose other end went
@@ -53,13 +60,10 @@ let source: EventSource | null = null;
 let reopen: ReturnType<typeof setTimeout> | undefined;
 let quiet: ReturnType<typeof setTimeout> | undefined;
 
-export function readChange(kind: string, data: string): Change {
+export function readChange(kind: ChangeKind, data: string): Change {
   try {
-    const body = JSON.parse(data) as { kind?: unknown; subject?: unknown };
-    return {
-      kind: typeof body.kind === 'string' ? body.kind : kind,
-      subject: typeof body.subject === 'string' ? body.subject : '',
-    };
+    const { subject } = JSON.parse(data) as { subject?: unknown };
+    return { kind, subject: typeof subject === 'string' ? subject : '' };
   } catch {
     return { kind, subject: '' };
   }
@@ -100,7 +104,7 @@ function open(): void {
   clearTimeout(reopen);
   source = opened;
   heard();
-  for (const kind of KINDS) {
+  for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
     opened.addEventListener(kind, (message) => {
       heard();
       tell(readChange(kind, String((message as MessageEvent).data)));

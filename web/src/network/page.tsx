@@ -6,12 +6,11 @@ import { ApiError } from '../kit/api';
 import { formatKilowatts, formatMbps } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
-import type { LiveEvent, Slice, Tree } from '../kit/types';
+import type { ChangeKind, LiveEvent, Slice, Tree } from '../kit/types';
 import { SignInForm } from '../studio/account';
 import { useLive, useSignIn } from '../ui/hooks';
 import { navigate, useSearch, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
-import { Callbacks } from './callbacks';
 import { DrawingEditor } from './drawing';
 import { NewPathForm } from './new-path';
 import { marksOf, type Overlay, sliceOf, streamsOf, waysOf } from './overlay';
@@ -19,9 +18,13 @@ import { Paths, Slices, Switches, Tunnels } from './overlay-tables';
 import { NetworkPicture, type Picture } from './picture';
 import { Rules } from './rules';
 import { NetworkTables } from './tables';
+import { Webhooks } from './webhooks';
 
-const KINDS = ['tree', 'function', 'event', 'session', 'node', 'link', 'stream'];
-const OVERLAY_KINDS = [
+const KINDS: readonly ChangeKind[] = ['tree', 'event', 'session', 'drain', 'function_appeared', 'function_left'];
+const OVERLAY_KINDS: readonly ChangeKind[] = [
+  'drawing',
+  'path',
+  'slice',
   'switch_up',
   'switch_down',
   'port_added',
@@ -268,7 +271,7 @@ function Operators({ username }: { username: string }) {
           )}
           <NetworkTables {...picture} />
           <div className="tables">
-            <Callbacks username={username} />
+            <Webhooks username={username} />
           </div>
         </>
       )}

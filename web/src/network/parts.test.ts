@@ -2,12 +2,12 @@ import { createElement, type ReactElement } from 'react';
 import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, test } from 'vitest';
 
-import type { Callback, OverlayLink, Rule, Slice, SwitchStatus, Topology } from '../kit/types';
-import { CallbackState } from './callbacks';
+import type { OverlayLink, Rule, Slice, SwitchStatus, Topology, Webhook } from '../kit/types';
 import { sentWords } from './drawing';
 import { pathBody } from './new-path';
 import { Slices, Switches, Tunnels } from './overlay-tables';
 import { matchWords, RuleLine } from './rules';
+import { WebhookState } from './webhooks';
 
 /** The texts of a rendered part, tags between them as one bar. */
 const texts = (part: ReactElement): string =>
@@ -97,6 +97,10 @@ test('slices tell their grade, rates, and a promise that is not kept', () => {
     event_id: null,
     functions: ['edge-pe4-1', 'edge-pe5-1'],
     events: [],
+    number: 1,
+    dscp: 10,
+    opened_at: '2026-01-01T00:00:00Z',
+    links: [],
     min_mbps: 50,
     max_mbps: 100,
     guaranteed: false,
@@ -139,26 +143,30 @@ test('a path is sent without what was left empty', () => {
   });
 });
 
-test('a callback that does not answer says why, one that was given up how it comes back', () => {
-  const callback: Callback = {
+test('a webhook that does not answer says why, one that was given up how it comes back', () => {
+  const webhook: Webhook = {
     id: 'sub_1',
     url: 'http://observer.example/hook',
     kinds: ['link_up'],
     note: '',
+    created_at: '2026-01-01T00:00:00Z',
     state: 'active',
+    sequence: 1,
     waiting: 0,
     delivered: 1,
     dropped: 0,
     failures: 0,
     last_error: '',
+    last_error_at: null,
+    last_answer_at: '2026-01-01T00:00:01Z',
     retry_at: null,
   };
-  expect(texts(createElement(CallbackState, { callback }))).toBe('|answers|');
-  const failing: Callback = { ...callback, state: 'failing', failures: 3, last_error: 'answered 500' };
-  expect(texts(createElement(CallbackState, { callback: failing }))).toBe(
+  expect(texts(createElement(WebhookState, { webhook }))).toBe('|answers|');
+  const failing: Webhook = { ...webhook, state: 'failing', failures: 3, last_error: 'answered 500' };
+  expect(texts(createElement(WebhookState, { webhook: failing }))).toBe(
     '|does not answer, is tried again|3 in a row: answered 500|',
   );
-  expect(texts(createElement(CallbackState, { callback: { ...failing, state: 'dead' } }))).toContain(
+  expect(texts(createElement(WebhookState, { webhook: { ...failing, state: 'dead' } }))).toContain(
     'a ping that succeeds',
   );
 });

@@ -1,11 +1,21 @@
 // What one switch does and why: its rules in the order packets meet them, each with its explanation.
 
 import { api } from '../kit/portal';
-import type { Rule } from '../kit/types';
+import type { ChangeKind, Rule } from '../kit/types';
 import { useLive } from '../ui/hooks';
 import { ErrorNotice, Loading } from '../ui/parts';
 
-const KINDS = ['path_changed', 'switch_up', 'switch_down', 'port_added', 'port_removed', 'link_up', 'link_down'];
+const KINDS: readonly ChangeKind[] = [
+  'drawing',
+  'path',
+  'path_changed',
+  'switch_up',
+  'switch_down',
+  'port_added',
+  'port_removed',
+  'link_up',
+  'link_down',
+];
 const POLL_MS = 4000;
 
 export function matchWords(match: Readonly<Record<string, string>>): string {

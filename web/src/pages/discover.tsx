@@ -5,14 +5,14 @@ import { useId } from 'react';
 import { formatDateTime, formatDistance, formatTime, formatViewers, groupByDay } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
-import type { LiveEvent } from '../kit/types';
+import type { ChangeKind, LiveEvent } from '../kit/types';
 import { useLive, useNow } from '../ui/hooks';
 import { Icon } from '../ui/icons';
 import { Poster } from '../ui/mark';
 import { Link, navigate, useSearch, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
 
-const KINDS = ['event', 'session', 'stream', 'provider'];
+const KINDS: readonly ChangeKind[] = ['event', 'session', 'provider'];
 const POLL_MS = 15_000;
 const ENDED_SHOWN = 12;
 

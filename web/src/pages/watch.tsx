@@ -7,7 +7,7 @@ import { formatDateTime, formatDistance, formatViewers } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { throttle } from '../kit/throttle';
-import type { LiveEvent } from '../kit/types';
+import type { ChangeKind, LiveEvent } from '../kit/types';
 import { createPlayer, exposeHook, keepChoice, keepQuality, wishesOf } from '../player/browser';
 import { heedDrain } from '../player/drain';
 import type { Choice } from '../player/model';
@@ -18,8 +18,8 @@ import { useLive, useNow } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
 
-const KINDS = ['event', 'session', 'stream'];
-const HINTS = ['event', 'tree', 'function', 'session', 'stream'];
+const KINDS: readonly ChangeKind[] = ['event', 'session'];
+const HINTS: readonly ChangeKind[] = ['event', 'tree', 'session'];
 const HINT_EVERY_MS = 1000;
 const POLL_MS = 10_000;
 

@@ -5,7 +5,7 @@ import type { Session } from '../kit/types';
 import { connectHls } from './hls';
 import type { Choice, Phase, Protocol } from './model';
 import type { Ports } from './ports';
-import { qualityOf, SOURCE } from './quality';
+import { SOURCE } from './quality';
 import { Player } from './runner';
 import { ALIVE_MS, type Details } from './transport';
 import { connectWhep } from './whep';
@@ -109,8 +109,7 @@ export function exposeHook(player: Player): () => void {
       return player.get().state.session?.edge ?? null;
     },
     get quality() {
-      const { session } = player.get().state;
-      return session && qualityOf(session);
+      return player.get().state.session?.quality ?? null;
     },
     get sessionId() {
       return player.get().state.session?.id ?? null;

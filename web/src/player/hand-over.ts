@@ -5,7 +5,6 @@ import { asApiError } from '../kit/api';
 import type { Session } from '../kit/types';
 import { type Aim, LIMITS, type PlayerEvent } from './model';
 import type { Ports } from './ports';
-import { qualityOf } from './quality';
 import type { Signals, Transport } from './transport';
 
 interface Pending extends Aim {
@@ -34,7 +33,7 @@ export class HandOver {
     this.abandon(false);
     const mine: Pending = { ...aim, session: null, transport: null };
     this.pending = mine;
-    const isChosen = aim.quality !== qualityOf(aim.left);
+    const isChosen = aim.quality !== aim.left.quality;
     this.timer = setTimeout(() => void this.ask(mine), isChosen ? LIMITS.chooseMs : 0);
   }
 
@@ -68,7 +67,7 @@ export class HandOver {
       return;
     }
     mine.session = session;
-    const isSame = session.edge === left.edge && quality === qualityOf(left);
+    const isSame = session.edge === left.edge && quality === left.quality;
     if (isSame) this.fail(mine, 'The portal names the same edge again.');
     else if (protocol === 'whep') this.connect(mine, session);
     else this.complete(mine);

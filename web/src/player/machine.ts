@@ -29,7 +29,7 @@ import {
   retry,
   stay,
 } from './moves';
-import { aimOf, isOff, qualityOf, refusalOf, SOURCE } from './quality';
+import { aimOf, isOff, refusalOf, SOURCE } from './quality';
 
 const isOver = (seen: Seen | null): boolean => seen?.state === 'ended' || seen?.state === 'cancelled';
 const isOpen = (seen: Seen | null): boolean => seen?.state === 'open' || seen?.state === 'live';
@@ -102,7 +102,7 @@ function onReplaced(state: State, event: Of<'replaced'>, at: Moment): Step {
 
 /** The session a hand-over led to. What it is of is what is wanted from now on, or it would be asked for again. */
 function settle(state: State, session: Session): State {
-  return aimOf(state) === state.quality ? { ...state, session, quality: qualityOf(session) } : { ...state, session };
+  return aimOf(state) === state.quality ? { ...state, session, quality: session.quality } : { ...state, session };
 }
 
 /** The viewer gets another quality than they wanted, and is told why. */
@@ -120,7 +120,7 @@ function forget(state: State, at: Moment): State {
 function onNotMoved(state: State, event: Of<'not-moved'>, at: Moment): Step {
   const { session, quality } = state;
   if (session === null) return stay(state);
-  const plays = qualityOf(session);
+  const plays = session.quality;
   if (event.quality === plays) return stay({ ...state, trouble: `Asked to leave ${session.edge}: ${event.message}` });
   const known: State = { ...state, trouble: event.message };
   return stay(quality === event.quality ? settleFor(known, plays, event.message, at) : known);

@@ -4,7 +4,7 @@ import { type ReactNode, useId, useSyncExternalStore } from 'react';
 
 import { formatLatency, formatMbps } from '../kit/format';
 import type { Choice } from './model';
-import { offeredBy, qualityName, qualityOf, shownQuality } from './quality';
+import { offeredBy, qualityName, shownQuality } from './quality';
 import type { Player, Snapshot } from './runner';
 import { describeQuality, PROTOCOL_NAMES } from './words';
 
@@ -110,7 +110,7 @@ export function Facts({ player, heightPx }: { player: Player; heightPx: number }
         <Fact name="Protocol" note={state.fallback ? 'WebRTC did not get through' : ''}>
           {or(state.protocol, (protocol) => PROTOCOL_NAMES[protocol])}
         </Fact>
-        <Fact name="Quality">{or(state.session, (session) => qualityName(qualityOf(session), heightPx))}</Fact>
+        <Fact name="Quality">{or(state.session, (session) => qualityName(session.quality, heightPx))}</Fact>
         <Fact name="Latency" note={details.latencyNote}>
           {or(details.latencyS, formatLatency)}
         </Fact>

@@ -1,13 +1,9 @@
 // Which quality a viewer gets of those on offer. Pure. What the viewer wants is `state.quality`; what a
 // session is of, it says itself. The source quality is always there.
 
-import type { Session } from '../kit/types';
 import type { Seen, State } from './model';
 
 export const SOURCE = 'source';
-
-/** A portal that knows one quality only does not name it. */
-export const qualityOf = (session: Session): string => session.quality ?? SOURCE;
 
 /** What an event is known to offer, best first; not known while it has no stream. */
 export const offeredBy = (seen: Seen | null): readonly string[] => seen?.qualities ?? [];
@@ -19,13 +15,13 @@ export function aimOf(state: State): string {
 
 /** Plays another quality than the viewer wants and could have. */
 export function isOff({ quality, session, seen }: State): boolean {
-  return session !== null && qualityOf(session) !== quality && offeredBy(seen).includes(quality);
+  return session !== null && session.quality !== quality && offeredBy(seen).includes(quality);
 }
 
 /** What to show as chosen: what the viewer wants where that is on offer, else what plays. */
 export function shownQuality(state: State): string {
   if (offeredBy(state.seen).includes(state.quality)) return state.quality;
-  return state.session ? qualityOf(state.session) : SOURCE;
+  return state.session?.quality ?? SOURCE;
 }
 
 /** "Source (720p)", "360p"; `heightPx` is that of the source, 0 where it is not known. */

@@ -21,7 +21,7 @@ export class World {
   /** What the portal's answer to the next sessions waits for. */
   answer: Promise<void> = Promise.resolve();
   samples = true;
-  qualities: string[] | undefined;
+  qualities: string[] = [];
   /** The quality of every session, where the portal does not give what is asked for. */
   gives: string | null = null;
   private frames = 0;
@@ -33,7 +33,7 @@ export class World {
       if (refusal) return Promise.reject(refusal);
       this.opened += 1;
       this.edgeAlive = true;
-      const session = { ...this.session(this.opened), quality: this.gives ?? quality };
+      const session = this.session(this.opened, this.gives ?? quality);
       return this.answer.then(() => session);
     },
     closeSession: (session) => {
@@ -66,9 +66,9 @@ export class World {
     };
   }
 
-  private session(n: number): Session {
+  private session(n: number, quality: string): Session {
     const base = `http://127.0.4.1:${String(9000 + n)}`;
-    return { id: `s${String(n)}`, edge: this.edge, whep: base, hls: base, token: 't', expires_at: '' };
+    return { id: `s${String(n)}`, quality, edge: this.edge, whep: base, hls: base, token: 't', expires_at: '' };
   }
 
   event(): LiveEvent {
@@ -83,7 +83,7 @@ export class World {
       error: '',
       mbps: 2,
       viewers: 1,
-      ...(this.qualities && { qualities: this.qualities }),
+      qualities: this.qualities,
     };
     return {
       id: 'ev',

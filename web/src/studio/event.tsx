@@ -251,7 +251,7 @@ function EventPage({ eventId }: { eventId: string }) {
     data: event,
     error,
     refresh,
-  } = useLive(`event ${eventId}`, () => api.event(eventId), ['event', 'session', 'stream', 'ingest'], POLL_MS);
+  } = useLive(`event ${eventId}`, () => api.event(eventId), ['event', 'session'], POLL_MS);
   useTitle(event?.title ?? 'Studio');
   if (!event) return error ? <ErrorNotice error={error} onRetry={refresh} /> : <Loading what="Looking for the event" />;
   const over = event.state === 'ended' || event.state === 'cancelled';

@@ -205,7 +205,7 @@ function EventRow({ event }: { event: LiveEvent }) {
 }
 
 function MyEvents({ me }: { me: Me }) {
-  const { data, error, refresh } = useLive('events', api.events, ['event', 'session', 'stream'], POLL_MS);
+  const { data, error, refresh } = useLive('events', api.events, ['event', 'session'], POLL_MS);
   const mine = data?.filter((event) => me.role === 'operator' || event.provider_id === me.provider_id);
   return (
     <section aria-label="Events" className="my-events">

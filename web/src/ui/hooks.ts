@@ -6,6 +6,7 @@ import { account, type SignIn } from '../kit/account';
 import { type ApiError, asApiError } from '../kit/api';
 import { follow } from '../kit/feed';
 import { type Throttled, throttle } from '../kit/throttle';
+import type { ChangeKind } from '../kit/types';
 
 const REFETCH_MS = 1000;
 
@@ -24,7 +25,7 @@ export interface Live<T> {
 export function useLive<T>(
   key: string | null,
   load: () => Promise<T>,
-  kinds: readonly string[],
+  kinds: readonly ChangeKind[],
   pollMs: number,
 ): Live<T> {
   const [shown, setShown] = useState<{ key: string | null; data: T | null; error: ApiError | null }>({
@@ -34,7 +35,7 @@ export function useLive<T>(
   });
   const refreshNow = useRef<Throttled | null>(null);
   const read = useEffectEvent(load);
-  const concerns = useEffectEvent((kind: string) => kind === 'reset' || kinds.includes(kind));
+  const concerns = useEffectEvent((kind: ChangeKind) => kind === 'reset' || kinds.includes(kind));
 
   useEffect(() => {
     if (key === null) return undefined;

@@ -16,17 +16,17 @@ _SDP = "application/sdp"
 _SDP_TEXT: dict[str, Any] = {"content": {_SDP: {"schema": {"type": "string"}}}}
 
 
-class At(BaseModel):
+class PushTarget(BaseModel):
     """A UDP destination."""
 
     address: str
     port: int
 
 
-class RtpAt(At):
+class RtpTarget(PushTarget):
     """Where to send RTP, and where MPEG-TS over RTP or UDP."""
 
-    mpegts: At | None
+    mpegts: PushTarget | None
 
 
 class IngestOut(BaseModel):
@@ -36,7 +36,7 @@ class IngestOut(BaseModel):
     rtmp: str | None
     srt: str | None
     whip: str | None
-    rtp: RtpAt | None
+    rtp: RtpTarget | None
     stream_key: str | None
 
 
@@ -106,11 +106,11 @@ def _told(point: IngestPoint, key: str | None) -> IngestOut:
         rtmp=urls.get("rtmp"),
         srt=urls.get("srt"),
         whip=urls.get("whip"),
-        rtp=RtpAt(address=rtp.address, port=rtp.port, mpegts=mpegts) if rtp else None,
+        rtp=RtpTarget(address=rtp.address, port=rtp.port, mpegts=mpegts) if rtp else None,
         stream_key=key,
     )
 
 
-def _at(text: str) -> At | None:
+def _at(text: str) -> PushTarget | None:
     address, colon, port = text.rpartition(":")
-    return At(address=address.strip("[]"), port=int(port)) if colon else None
+    return PushTarget(address=address.strip("[]"), port=int(port)) if colon else None

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from umbel.compute.model import FunctionState, NodeKind, NodeState
 from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus, Tree
 from umbel.delivery.trees import renditions
 from umbel.delivery.trees.grafting import depth
+from umbel.media.model import StreamRole
 from umbel.network.overlay.spanning import Pair
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
@@ -20,7 +22,7 @@ class BranchOut(BaseModel):
     """One function of a tree, and the function it takes the stream from."""
 
     function: str
-    role: str
+    role: StreamRole
     node: str
     parent: str | None
 
@@ -40,12 +42,12 @@ class TreeOut(BaseModel):
     hops: int
 
 
-class NodeOut(BaseModel):
-    """A node with what is used of it: cores, MiB, Mbit/s. `state` is active, draining, standby
-    or waking; `watts` follow from the planner's power model."""
+class NodeLoadOut(BaseModel):
+    """A node with what is used of it: cores, MiB, Mbit/s. `watts` follow from the planner's power
+    model."""
 
     name: str
-    kind: str
+    kind: NodeKind
     address: str
     cores: float
     cores_used: float
@@ -53,11 +55,11 @@ class NodeOut(BaseModel):
     memory_used_mb: float
     mbps: float
     mbps_used: float
-    state: str
+    state: NodeState
     watts: float
 
 
-class LinkOut(BaseModel):
+class LinkLoadOut(BaseModel):
     """A link with the streams' rate over it, in Mbit/s."""
 
     a: str
@@ -70,9 +72,9 @@ class FunctionOut(BaseModel):
     """A function with what it carries."""
 
     id: str
-    role: str
+    role: StreamRole
     node: str
-    state: str
+    state: FunctionState
     address: str
     cpu_cores: float
     rss_mb: float
@@ -92,13 +94,13 @@ async def get_tree(
 
 
 @router.get("/nodes")
-async def list_nodes(system: auth.The, _operator: auth.Operator) -> list[NodeOut]:
+async def list_nodes(system: auth.The, _operator: auth.Operator) -> list[NodeLoadOut]:
     """Every node."""
     return [_node(one) for one in await system.delivery.nodes()]
 
 
 @router.get("/links")
-async def list_links(system: auth.The, _operator: auth.Operator) -> list[LinkOut]:
+async def list_links(system: auth.The, _operator: auth.Operator) -> list[LinkLoadOut]:
     """Every link."""
     return [_link(one) for one in await system.delivery.links()]
 
@@ -128,15 +130,20 @@ def _tree(tree: Tree, links: Sequence[Pair]) -> TreeOut:
 
 
 def _branch(of: Branch) -> BranchOut:
-    return BranchOut(function=of.function, role=of.role, node=of.node, parent=of.parent or None)
+    return BranchOut(
+        function=of.function,
+        role=StreamRole(of.role),
+        node=of.node,
+        parent=of.parent or None,
+    )
 
 
-def _node(of: NodeStatus) -> NodeOut:
-    return NodeOut.model_validate(of, from_attributes=True)
+def _node(of: NodeStatus) -> NodeLoadOut:
+    return NodeLoadOut.model_validate(of, from_attributes=True)
 
 
-def _link(of: LinkStatus) -> LinkOut:
-    return LinkOut.model_validate(of, from_attributes=True)
+def _link(of: LinkStatus) -> LinkLoadOut:
+    return LinkLoadOut.model_validate(of, from_attributes=True)
 
 
 def _function(of: FunctionStatus) -> FunctionOut:

@@ -6,7 +6,7 @@ Times are RFC 3339 in UTC. Every error has the shape `Problem`.
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -76,9 +76,9 @@ class TokenOut(BaseModel):
 
     access_token: str
     value: str
-    token_type: str
+    token_type: Literal["bearer"]
     expires_in: int
-    scope: str
+    scope: UserRole
 
 
 class Me(BaseModel):

@@ -7,9 +7,11 @@ which a reader tells a quiet connection from a dead one.
 
 import json
 from collections.abc import AsyncIterator, Mapping
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 
 from umbel.catalogue.model import User, UserRole
@@ -25,7 +27,58 @@ router = APIRouter(prefix="/api/v1", tags=["platform"])
 PUBLIC = frozenset({"event", "provider", "drain"})
 MOST_READERS = 1_000
 ALIVE = "event: alive\ndata: {}\n\n"
-_STREAM = "text/event-stream"
+
+
+class ChangeKind(StrEnum):
+    """What a server-sent event is about, and its name. HELLO and RESET are about the stream."""
+
+    HELLO = "hello"
+    RESET = "reset"
+    EVENT = "event"
+    PROVIDER = "provider"
+    USER = "user"
+    SESSION = "session"
+    TREE = "tree"
+    DRAIN = "drain"
+    PLAN = "plan"
+    PATH = "path"
+    SLICE = "slice"
+    DRAWING = "drawing"
+    BORDER = "border"
+    SWITCH_UP = "switch_up"
+    SWITCH_DOWN = "switch_down"
+    PORT_ADDED = "port_added"
+    PORT_REMOVED = "port_removed"
+    FUNCTION_APPEARED = "function_appeared"
+    FUNCTION_LEFT = "function_left"
+    LINK_UP = "link_up"
+    LINK_DOWN = "link_down"
+    PATH_CHANGED = "path_changed"
+
+
+class ChangeOut(BaseModel):
+    """The data of one server-sent event: what changed, and when. Fields beyond these depend on the
+    kind."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: ChangeKind
+    subject: str
+    at: str
+
+
+class EventStream(StreamingResponse):
+    """A stream of server-sent events (WHATWG HTML, section 9.2)."""
+
+    media_type = "text/event-stream"
+
+
+# OpenAPI 3.1 has no word for one item of a stream: the schema is that of each event's data.
+_EVENTS: dict[str, Any] = {
+    "model": ChangeOut,
+    "description": "Server-sent events. The data of each is one change.",
+    "content": {EventStream.media_type: {"schema": {"type": "object"}}},
+}
 
 
 class TooManyReaders(Exhausted):
@@ -36,17 +89,15 @@ class TooManyReaders(Exhausted):
 
 @router.get(
     "/state",
-    response_class=StreamingResponse,
-    responses={
-        200: {"description": "Changes", "content": {_STREAM: {"schema": {"type": "string"}}}}
-    },
+    response_class=EventStream,
+    responses={200: _EVENTS},
 )
 async def follow_state(
     request: Request,
     system: auth.The,
     user: auth.Perhaps,
     last_event_id: Annotated[str | None, Header()] = None,
-) -> StreamingResponse:
+) -> EventStream:
     """Every change from now, or from the position in `Last-Event-ID`. Without an operator's token
     only events, providers, and `drain`: an edge node (the subject) that viewers should leave."""
     state = request.app.state
@@ -56,7 +107,7 @@ async def follow_state(
     reader = _Reader(state.feed, system.clock, state.keep_alive_s, kinds_for(user))
     messages = _counted(reader.messages(position(last_event_id)), metrics)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(messages, media_type=_STREAM, headers=headers)
+    return EventStream(messages, headers=headers)
 
 
 def kinds_for(user: User | None) -> frozenset[str] | None:

@@ -28,7 +28,7 @@ async def sign_in(
         value=token,
         token_type="bearer",  # noqa: S106 -- the type's name
         expires_in=int(system.settings.access_token_ttl_s),
-        scope=user.role.value,
+        scope=user.role,
     )
 
 

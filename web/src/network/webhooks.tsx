@@ -3,26 +3,26 @@
 import { useState } from 'react';
 
 import { api } from '../kit/portal';
-import type { Callback } from '../kit/types';
+import type { Webhook } from '../kit/types';
 import { useAction, useLive } from '../ui/hooks';
 import { Confirm, ErrorNotice } from '../ui/parts';
 import { None, Table } from './tables';
 
 const POLL_MS = 5000;
 
-const STATES: Readonly<Record<Callback['state'], string>> = {
+const STATES: Readonly<Record<Webhook['state'], string>> = {
   active: 'answers',
   failing: 'does not answer, is tried again',
   dead: 'given up: a ping that succeeds brings it back',
 };
 
-export function CallbackState({ callback }: { callback: Callback }) {
+export function WebhookState({ webhook }: { webhook: Webhook }) {
   return (
     <>
-      <span className={callback.state === 'active' ? 'mark mark-up' : 'mark mark-down'}>{STATES[callback.state]}</span>
-      {callback.state !== 'active' && (
+      <span className={webhook.state === 'active' ? 'mark mark-up' : 'mark mark-down'}>{STATES[webhook.state]}</span>
+      {webhook.state !== 'active' && (
         <small>
-          {callback.failures} in a row: {callback.last_error}
+          {webhook.failures} in a row: {webhook.last_error}
         </small>
       )}
     </>
@@ -30,32 +30,32 @@ export function CallbackState({ callback }: { callback: Callback }) {
 }
 
 interface RowProps {
-  callback: Callback;
+  webhook: Webhook;
   busy: boolean;
   onPing: () => void;
   onRemove: () => void;
 }
 
-function Row({ callback, busy, onPing, onRemove }: RowProps) {
+function Row({ webhook, busy, onPing, onRemove }: RowProps) {
   return (
     <tr>
       <th scope="row">
-        {callback.url}
-        {callback.note !== '' && <small>{callback.note}</small>}
+        {webhook.url}
+        {webhook.note !== '' && <small>{webhook.note}</small>}
       </th>
       <td className="ports">
-        {callback.kinds.map((kind) => (
+        {webhook.kinds.map((kind) => (
           <span key={kind} className="port">
             {kind}
           </span>
         ))}
       </td>
       <td>
-        <CallbackState callback={callback} />
+        <WebhookState webhook={webhook} />
       </td>
-      <td>{callback.delivered}</td>
-      <td>{callback.waiting}</td>
-      <td>{callback.dropped}</td>
+      <td>{webhook.delivered}</td>
+      <td>{webhook.waiting}</td>
+      <td>{webhook.dropped}</td>
       <td>
         <span className="row">
           <button type="button" className="button button-small" disabled={busy} onClick={onPing}>
@@ -64,7 +64,7 @@ function Row({ callback, busy, onPing, onRemove }: RowProps) {
           <button
             type="button"
             className="button button-small button-danger"
-            aria-label={`Tell ${callback.url} no more`}
+            aria-label={`Tell ${webhook.url} no more`}
             onClick={onRemove}
           >
             Remove
@@ -75,9 +75,9 @@ function Row({ callback, busy, onPing, onRemove }: RowProps) {
   );
 }
 
-export function Callbacks({ username }: { username: string }) {
-  const { data, error, refresh } = useLive(`callbacks ${username}`, api.callbacks, [], POLL_MS);
-  const [leaving, setLeaving] = useState<Callback | null>(null);
+export function Webhooks({ username }: { username: string }) {
+  const { data, error, refresh } = useLive(`webhooks ${username}`, api.webhooks, [], POLL_MS);
+  const [leaving, setLeaving] = useState<Webhook | null>(null);
   const [told, setTold] = useState('');
   const { busy, error: refused, run } = useAction();
   const act = (what: () => Promise<void>): void => {
@@ -87,7 +87,7 @@ export function Callbacks({ username }: { username: string }) {
       refresh();
     });
   };
-  const ping = ({ id, url }: Callback): void => {
+  const ping = ({ id, url }: Webhook): void => {
     act(async () => {
       const came = await api.ping(id);
       setTold(
@@ -104,17 +104,17 @@ export function Callbacks({ username }: { username: string }) {
       <p role="status" className="quiet">
         {told}
       </p>
-      <Table caption="Callbacks" head={['Told', 'Of', 'State', 'Delivered', 'Waiting', 'Dropped', 'Change']}>
-        {data?.map((callback) => (
+      <Table caption="Webhooks" head={['Told', 'Of', 'State', 'Delivered', 'Waiting', 'Dropped', 'Change']}>
+        {data?.map((webhook) => (
           <Row
-            key={callback.id}
-            callback={callback}
+            key={webhook.id}
+            webhook={webhook}
             busy={busy}
             onPing={() => {
-              ping(callback);
+              ping(webhook);
             }}
             onRemove={() => {
-              setLeaving(callback);
+              setLeaving(webhook);
             }}
           />
         ))}
@@ -125,7 +125,7 @@ export function Callbacks({ username }: { username: string }) {
           title="Tell it no more?"
           action="Remove"
           onConfirm={() => {
-            act(() => api.removeCallback(leaving.id));
+            act(() => api.removeWebhook(leaving.id));
           }}
           onClose={() => {
             setLeaving(null);

@@ -1,0 +1,59 @@
+// Requests typed by the OpenAPI document: a path, a method, a parameter or a field that the portal
+// does not have is an error of the compiler. In: a path template and its values. Out: what fetch takes.
+
+import type { paths } from './api-types';
+
+export type Method = 'get' | 'put' | 'post' | 'delete';
+
+/** The path templates that take this method. */
+export type PathOf<M extends Method> = { [P in keyof paths]: paths[P][M] extends undefined ? never : P }[keyof paths];
+
+type Json<T> = T extends { content: { 'application/json': infer J } } ? J : never;
+type BodyOf<O> = O extends { requestBody?: infer B } ? Json<NonNullable<B>> : never;
+
+/** The JSON of a successful response; never where there is none. */
+export type AnswerOf<O> = O extends { responses: infer R } ? Json<R[keyof R & (200 | 201)]> : never;
+
+/** What an operation needs: the values of its path and query, and its body. */
+type Parts<O> = (O extends { parameters: { path: infer T } } ? { path: T } : { path?: never }) &
+  (O extends { parameters: { query?: infer Q } } ? { query?: NonNullable<Q> } : { query?: never }) &
+  ([BodyOf<O>] extends [never] ? { json?: never } : { json: BodyOf<O> });
+
+interface Options {
+  form?: Record<string, string>;
+  /** Bearer instead of the user's own: a string, or null for none. */
+  bearer?: string | null;
+  keepalive?: boolean;
+  timeoutMs?: number;
+}
+
+/** A call as the type of its operation wants it; may be left out where the operation needs nothing. */
+export type CallOf<O> = Options & Parts<O>;
+export type CallArguments<O> = Options extends CallOf<O> ? [call?: CallOf<O>] : [call: CallOf<O>];
+
+/** Any call, when its type has done its work. */
+export interface Call extends Options {
+  path?: Readonly<Record<string, string>>;
+  query?: Readonly<Record<string, unknown>>;
+  json?: unknown;
+}
+
+/** The address of a template like `/api/v1/events/{event_id}` with its values. */
+export function addressOf(template: string, { path = {}, query = {} }: Call): string {
+  const address = template.replaceAll(/\{(\w+)\}/g, (_whole, name: string) => encodeURIComponent(path[name] ?? ''));
+  const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+  return search.size === 0 ? address : `${address}?${search.toString()}`;
+}
+
+export function requestOf(method: Method, call: Call, bearer: string | null): RequestInit {
+  const headers: Record<string, string> = { Accept: 'application/json' };
+  const init: RequestInit = { method: method.toUpperCase(), headers };
+  if (bearer !== null) headers['Authorization'] = `Bearer ${bearer}`;
+  if (call.json !== undefined) {
+    headers['Content-Type'] = 'application/json';
+    init.body = JSON.stringify(call.json);
+  }
+  if (call.form) init.body = new URLSearchParams(call.form);
+  if (call.keepalive) init.keepalive = true;
+  return init;
+}
