@@ -26,6 +26,7 @@ from support.processes import (
 from support.testbed import Testbed
 from support.vim_worlds import (
     HURRIED,
+    OWNER,
     PE1,
     PE2,
     ProcessWorld,
@@ -35,16 +36,14 @@ from support.vim_worlds import (
 )
 from umbel.compute.drivers.process import launch, probe, procfs
 from umbel.compute.drivers.process.records import BadFunctionId
-from umbel.compute.inventory import Inventory
-from umbel.compute.model import Function, FunctionState, Role
-from umbel.compute.service import Compute
+from umbel.compute.model import (
+    FunctionState,
+)
+from umbel.delivery.loop.functions import MEDIA_COMMAND
 from umbel.kit import netns
-from umbel.kit.clock import SystemClock
 from umbel.kit.errors import Unavailable
 
 pytestmark = pytest.mark.lab
-ACQUIRER = Function(id="acquirer-pe1-1", role=Role.ACQUIRER, node="pe1")
-EDGE = Function(id="edge-pe2-1", role=Role.EDGE, node="pe2")
 PATIENT = replace(HURRIED, probe_every_s=60.0)
 
 
@@ -56,12 +55,12 @@ async def world(tmp_path: Path) -> AsyncIterator[ProcessWorld]:
 
 async def test_death_is_seen_at_once_without_asking(world: ProcessWorld) -> None:
     vim = world.open(limits=PATIENT)  # no health probe falls into this test
-    await vim.spawn(EDGE, PE2)
-    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
+    await vim.start(OWNER, world.edge, PE2)
+    await until_state(vim, world.edge.id, FunctionState.ACTIVE)
     told = asyncio.Event()
     vim.watch(lambda _id: told.set())
-    pid = world.pid(EDGE.id)
-    world.kill(EDGE.id)
+    pid = world.pid(world.edge.id)
+    world.kill(world.edge.id)
     async with asyncio.timeout(5):
         await told.wait()
     assert procfs.look(pid) is None, "a zombie is left"
@@ -81,92 +80,93 @@ async def test_one_whose_last_thread_still_dies_is_alive() -> None:
 
 
 async def test_concurrent_spawns_start_one_process(world: ProcessWorld) -> None:
-    await asyncio.gather(*(world.vim.spawn(EDGE, PE2) for _ in range(5)))
-    ready = str(world.records.ready_path(EDGE.id)).encode()
+    await asyncio.gather(*(world.vim.start(OWNER, world.edge, PE2) for _ in range(5)))
+    ready = str(world.records.ready_path(world.edge.id)).encode()
     started = [p for p in children() if ready in command_of(p.pid)]
-    assert [process.pid for process in started] == [world.pid(EDGE.id)]
+    assert [process.pid for process in started] == [world.pid(world.edge.id)]
 
 
 async def test_a_dead_predecessors_functions_are_adopted(world: ProcessWorld) -> None:
-    await world.vim.spawn(EDGE, PE2)
-    await world.vim.spawn(ACQUIRER, PE1)
-    await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
-    await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)
-    pid, victim = world.pid(EDGE.id), world.pid(ACQUIRER.id)
+    await world.vim.start(OWNER, world.edge, PE2)
+    await world.vim.start(OWNER, world.acquirer, PE1)
+    await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
+    await until_state(world.vim, world.acquirer.id, FunctionState.ACTIVE)
+    pid, victim = world.pid(world.edge.id), world.pid(world.acquirer.id)
     await world.vim.close()
-    world.kill(ACQUIRER.id)
+    world.kill(world.acquirer.id)
     await until(lambda: is_dead(victim), what="dead while nobody watches")
     successor = world.open()
     seen = await successor.running()
-    assert seen[EDGE.id].state is FunctionState.ACTIVE
-    assert seen[ACQUIRER.id].state is FunctionState.FAILED
-    await successor.spawn(EDGE, PE2)
-    assert world.pid(EDGE.id) == pid
+    assert seen[world.edge.id].state is FunctionState.ACTIVE
+    assert seen[world.acquirer.id].state is FunctionState.FAILED
+    await successor.start(OWNER, world.edge, PE2)
+    assert world.pid(world.edge.id) == pid
     assert procfs.look(victim) is None, "a zombie is left"
 
 
 async def test_one_that_started_in_its_predecessors_last_moment_is_found(
     world: ProcessWorld,
 ) -> None:
-    await world.vim.spawn(EDGE, PE2)
-    await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
-    pid = world.pid(EDGE.id)
+    await world.vim.start(OWNER, world.edge, PE2)
+    await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
+    pid = world.pid(world.edge.id)
     await world.vim.close()
-    record = world.records.get(EDGE.id)
+    record = world.records.get(world.edge.id)
     assert record is not None
     world.records.put(replace(record, pid=0, start_ticks=0))  # killed before it noted the pid
     successor = world.open()
-    assert (await successor.running())[EDGE.id].state is FunctionState.ACTIVE
-    await successor.terminate(EDGE.id)
+    assert (await successor.running())[world.edge.id].state is FunctionState.ACTIVE
+    await successor.stop(world.edge.id)
     assert procfs.look(pid) is None
 
 
 async def test_a_recycled_pid_is_not_taken_for_ours(world: ProcessWorld) -> None:
-    await world.vim.spawn(EDGE, PE2)
-    await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
-    record = world.records.get(EDGE.id)
+    await world.vim.start(OWNER, world.edge, PE2)
+    await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
+    record = world.records.get(world.edge.id)
     assert record is not None
-    await world.vim.terminate(EDGE.id)
+    await world.vim.stop(world.edge.id)
     await world.vim.close()
     with stranger() as other:
         world.records.put(replace(record, pid=other.pid))
-        world.records.ready_path(EDGE.id).write_text(
-            json.dumps({"id": EDGE.id, "pid": other.pid, "ports": dict(record.ports)})
+        world.records.ready_path(world.edge.id).write_text(
+            json.dumps({"id": world.edge.id, "pid": other.pid, "ports": dict(record.ports)})
         )
         successor = world.open()
-        assert (await successor.running())[EDGE.id].state is FunctionState.FAILED
-        await successor.spawn(EDGE, PE2)
-        await until_state(successor, EDGE.id, FunctionState.ACTIVE)
-        await successor.terminate(EDGE.id)
+        assert (await successor.running())[world.edge.id].state is FunctionState.FAILED
+        await successor.start(OWNER, world.edge, PE2)
+        await until_state(successor, world.edge.id, FunctionState.ACTIVE)
+        await successor.stop(world.edge.id)
         assert other.poll() is None, "the stranger was hit"
 
 
 async def test_a_stopped_function_is_found_by_its_health(world: ProcessWorld) -> None:
     told: list[str] = []
-    await world.vim.spawn(EDGE, PE2)
-    await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+    await world.vim.start(OWNER, world.edge, PE2)
+    await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
     world.vim.watch(told.append)
-    pid = world.pid(EDGE.id)
+    pid = world.pid(world.edge.id)
     os.kill(pid, signal.SIGSTOP)
-    await until(lambda: told == [EDGE.id], what="told of the silent function")
-    seen = (await world.vim.running())[EDGE.id]
+    await until(lambda: told == [world.edge.id], what="told of the silent function")
+    seen = (await world.vim.running())[world.edge.id]
     assert seen.state is FunctionState.FAILED
     assert seen.reason == "3 health probes in a row missed"
     assert procfs.look(pid) is None
 
 
 async def test_an_answer_that_is_not_200_is_a_miss(world: ProcessWorld) -> None:
-    vim = world.open("sick")
-    await vim.spawn(EDGE, PE2)
-    seen = await until_state(vim, EDGE.id, FunctionState.FAILED)
+    world.edge = world.described("edge", "pe2", "sick")
+    vim = world.open()
+    await vim.start(OWNER, world.edge, PE2)
+    seen = await until_state(vim, world.edge.id, FunctionState.FAILED)
     assert "health" in seen.reason
 
 
 async def test_a_healthy_function_is_left_in_peace(world: ProcessWorld) -> None:
     vim = world.open(limits=replace(HURRIED, probe_every_s=0.01, probe_deadline_s=5.0))
-    await vim.spawn(EDGE, PE2)
-    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
-    pid = world.pid(EDGE.id)
+    await vim.start(OWNER, world.edge, PE2)
+    await until_state(vim, world.edge.id, FunctionState.ACTIVE)
+    pid = world.pid(world.edge.id)
     first = procfs.look(pid)
     assert first is not None
 
@@ -179,38 +179,43 @@ async def test_a_healthy_function_is_left_in_peace(world: ProcessWorld) -> None:
 
 
 async def test_one_that_never_gets_ready_is_killed(world: ProcessWorld) -> None:
-    vim = world.open("never-ready", limits=replace(HURRIED, ready_within_s=0.5))
-    await vim.spawn(EDGE, PE2)
-    assert (await vim.running())[EDGE.id].state is FunctionState.BOOTING
-    pid = world.pid(EDGE.id)
-    seen = await until_state(vim, EDGE.id, FunctionState.FAILED)
+    world.edge = world.described("edge", "pe2", "never-ready")
+    vim = world.open(limits=replace(HURRIED, ready_within_s=0.5))
+    await vim.start(OWNER, world.edge, PE2)
+    assert (await vim.running())[world.edge.id].state is FunctionState.BOOTING
+    pid = world.pid(world.edge.id)
+    seen = await until_state(vim, world.edge.id, FunctionState.FAILED)
     assert seen.reason == "not ready within 0.5 s"
     await until(lambda: procfs.look(pid) is None, what="killed")
 
 
 async def test_one_that_dies_at_boot_tells_its_status(world: ProcessWorld) -> None:
-    vim = world.open("dies")
-    await vim.spawn(EDGE, PE2)
-    assert (await until_state(vim, EDGE.id, FunctionState.FAILED)).reason == "exited with status 7"
+    world.edge = world.described("edge", "pe2", "dies")
+    vim = world.open()
+    await vim.start(OWNER, world.edge, PE2)
+    assert (
+        await until_state(vim, world.edge.id, FunctionState.FAILED)
+    ).reason == "exited with status 7"
 
 
 async def test_one_that_ignores_sigterm_is_killed(world: ProcessWorld) -> None:
-    vim = world.open("deaf", limits=replace(HURRIED, stop_within_s=0.3))
-    await vim.spawn(EDGE, PE2)
-    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
-    pid = world.pid(EDGE.id)
-    await vim.terminate(EDGE.id)
+    world.edge = world.described("edge", "pe2", "deaf")
+    vim = world.open(limits=replace(HURRIED, stop_within_s=0.3))
+    await vim.start(OWNER, world.edge, PE2)
+    await until_state(vim, world.edge.id, FunctionState.ACTIVE)
+    pid = world.pid(world.edge.id)
+    await vim.stop(world.edge.id)
     assert procfs.look(pid) is None
 
 
 async def test_a_taken_port_falls_back_to_a_fresh_one(world: ProcessWorld) -> None:
-    await world.vim.spawn(ACQUIRER, PE1)
-    before = await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)
-    world.kill(ACQUIRER.id)
-    await until_state(world.vim, ACQUIRER.id, FunctionState.FAILED)
+    await world.vim.start(OWNER, world.acquirer, PE1)
+    before = await until_state(world.vim, world.acquirer.id, FunctionState.ACTIVE)
+    world.kill(world.acquirer.id)
+    await until_state(world.vim, world.acquirer.id, FunctionState.FAILED)
     with socket.create_server((PE1.address, before.ports["rtmp"])):
-        await world.vim.spawn(ACQUIRER, PE1)
-        after = await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)
+        await world.vim.start(OWNER, world.acquirer, PE1)
+        after = await until_state(world.vim, world.acquirer.id, FunctionState.ACTIVE)
     assert after.ports["rtmp"] != before.ports["rtmp"]
     assert after.ports["control"] == before.ports["control"]
     assert after.ports["udp"] == before.ports["udp"]
@@ -218,22 +223,23 @@ async def test_a_taken_port_falls_back_to_a_fresh_one(world: ProcessWorld) -> No
 
 @pytest.mark.parametrize("how", ["terminate", "kill"])
 async def test_workers_count_and_go_with_their_function(world: ProcessWorld, how: str) -> None:
-    vim = world.open("busy")
-    await vim.spawn(EDGE, PE2)
-    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
-    in_session, own_session = workers_of(world, EDGE.id)
+    world.edge = world.described("edge", "pe2", "busy")
+    vim = world.open()
+    await vim.start(OWNER, world.edge, PE2)
+    await until_state(vim, world.edge.id, FunctionState.ACTIVE)
+    in_session, own_session = workers_of(world, world.edge.id)
     try:
 
         async def is_measured() -> bool:
-            seen = (await vim.running())[EDGE.id]
+            seen = (await vim.running())[world.edge.id]
             return seen.cpu_cores > 0.05 and seen.rss_mb > 15
 
         await until(is_measured, what="the worker's CPU counted")
         if how == "kill":
-            world.kill(EDGE.id)
-            await until_state(vim, EDGE.id, FunctionState.FAILED)
+            world.kill(world.edge.id)
+            await until_state(vim, world.edge.id, FunctionState.FAILED)
         else:
-            await vim.terminate(EDGE.id)
+            await vim.stop(world.edge.id)
         await until(lambda: is_dead(in_session), what="worker of the session dead")
     finally:
         for pid in (in_session, own_session):
@@ -242,13 +248,14 @@ async def test_workers_count_and_go_with_their_function(world: ProcessWorld, how
 
 
 async def test_a_function_given_up_takes_every_worker_along(world: ProcessWorld) -> None:
-    vim = world.open("busy")
-    await vim.spawn(EDGE, PE2)
-    await until_state(vim, EDGE.id, FunctionState.ACTIVE)
-    workers = workers_of(world, EDGE.id)
+    world.edge = world.described("edge", "pe2", "busy")
+    vim = world.open()
+    await vim.start(OWNER, world.edge, PE2)
+    await until_state(vim, world.edge.id, FunctionState.ACTIVE)
+    workers = workers_of(world, world.edge.id)
     try:
-        os.kill(world.pid(EDGE.id), signal.SIGSTOP)
-        await until_state(vim, EDGE.id, FunctionState.FAILED)
+        os.kill(world.pid(world.edge.id), signal.SIGSTOP)
+        await until_state(vim, world.edge.id, FunctionState.FAILED)
         await until(lambda: all(map(is_dead, workers)), what="all workers dead")
     finally:
         for pid in workers:
@@ -263,20 +270,20 @@ async def test_a_function_gets_no_descriptor_and_no_secret_of_ours(
     monkeypatch.setenv("UMBEL_LOG_LEVEL", "debug")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
-        await world.vim.spawn(EDGE, PE2)
-        await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+        await world.vim.start(OWNER, world.edge, PE2)
+        await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
         ours = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
         assert ours in descriptors_of(os.getpid())
-        assert ours not in descriptors_of(world.pid(EDGE.id))
-    said = world.records.log_path(EDGE.id).read_text()
-    assert said.split() == ["UMBEL_LOG_LEVEL", "UMBEL_MEDIA_SECRET"]
+        assert ours not in descriptors_of(world.pid(world.edge.id))
+    said = world.records.log_path(world.edge.id).read_text()
+    assert said.split() == ["UMBEL_LOG_LEVEL", "UMBEL_MEDIA_SECRET", "UMBEL_READY_FILE"]
 
 
 async def test_thirty_lives_leave_nothing_behind(world: ProcessWorld) -> None:
     async def live() -> None:
-        await world.vim.spawn(EDGE, PE2)
-        await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
-        await world.vim.terminate(EDGE.id)
+        await world.vim.start(OWNER, world.edge, PE2)
+        await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
+        await world.vim.stop(world.edge.id)
 
     await live()  # whatever is opened once is open now
     held = len(descriptors_of(os.getpid()))
@@ -287,31 +294,17 @@ async def test_thirty_lives_leave_nothing_behind(world: ProcessWorld) -> None:
     assert {process.key for process in children()} <= mine
     assert world.records.ids() == []
     assert not list((world.state_dir / "ready").iterdir())
-    assert world.records.log_path(EDGE.id).exists()
-
-
-async def test_the_door_respawns_the_dead_and_stops_orphans(world: ProcessWorld) -> None:
-    compute = Compute(Inventory(nodes=(PE1, PE2)), world.vim, SystemClock())
-    both = {ACQUIRER.id: ACQUIRER, EDGE.id: EDGE}
-    assert set((await compute.ensure(both)).started) == set(both)
-    ports = (await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)).ports
-    world.kill(ACQUIRER.id)
-    await until_state(world.vim, ACQUIRER.id, FunctionState.FAILED)
-    done = await compute.ensure({ACQUIRER.id: ACQUIRER})
-    assert (done.started, done.stopped) == ((ACQUIRER.id,), (EDGE.id,))
-    assert (await until_state(world.vim, ACQUIRER.id, FunctionState.ACTIVE)).ports == ports
-    assert (await compute.stop_all()).stopped == (ACQUIRER.id,)
-    assert await compute.running() == {}
+    assert world.records.log_path(world.edge.id).exists()
 
 
 async def test_a_neighbours_function_is_seen_and_may_go(world: ProcessWorld) -> None:
     neighbour = world.open()
     told: list[str] = []
     neighbour.watch(told.append)
-    await world.vim.spawn(EDGE, PE2)
-    await until_state(neighbour, EDGE.id, FunctionState.ACTIVE)
-    await world.vim.terminate(EDGE.id)
-    await until(lambda: told[-1:] == [EDGE.id], what="neighbour told")
+    await world.vim.start(OWNER, world.edge, PE2)
+    await until_state(neighbour, world.edge.id, FunctionState.ACTIVE)
+    await world.vim.stop(world.edge.id)
+    await until(lambda: told[-1:] == [world.edge.id], what="neighbour told")
     assert await neighbour.running() == {}
 
 
@@ -319,7 +312,7 @@ async def test_a_program_that_is_not_there_is_unavailable(tmp_path: Path) -> Non
     world = ProcessWorld(tmp_path, command=[str(tmp_path / "nothing")])
     try:
         with pytest.raises(Unavailable, match="edge-pe2-1"):
-            await world.vim.spawn(EDGE, PE2)
+            await world.vim.start(OWNER, world.edge, PE2)
         assert await world.vim.running() == {}
     finally:
         await world.end()
@@ -327,7 +320,7 @@ async def test_a_program_that_is_not_there_is_unavailable(tmp_path: Path) -> Non
 
 async def test_an_id_that_would_leave_the_folder_is_refused(world: ProcessWorld) -> None:
     with pytest.raises(BadFunctionId):
-        await world.vim.spawn(replace(EDGE, id="../escape"), PE2)
+        await world.vim.start(OWNER, replace(world.edge, id="../escape"), PE2)
 
 
 async def test_files_that_are_not_ours_are_passed_over(world: ProcessWorld) -> None:
@@ -340,10 +333,10 @@ def test_it_works_on_uvloop_too(tmp_path: Path) -> None:
     async def live() -> None:
         async with process_world(tmp_path) as world:
             told = asyncio.Event()
-            await world.vim.spawn(EDGE, PE2)
-            await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+            await world.vim.start(OWNER, world.edge, PE2)
+            await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
             world.vim.watch(lambda _id: told.set())
-            world.kill(EDGE.id)
+            world.kill(world.edge.id)
             async with asyncio.timeout(5):
                 await told.wait()
 
@@ -367,14 +360,14 @@ def test_a_long_log_is_cut_and_its_text_kept_once(tmp_path: Path) -> None:
 async def test_a_media_server_runs_in_its_nodes_namespace(
     tmp_path: Path, three_nodes: Testbed
 ) -> None:
-    async with process_world(tmp_path, launch.MEDIA_COMMAND, three_nodes) as world:
-        await world.vim.spawn(EDGE, world.pe2)
-        edge = await until_state(world.vim, EDGE.id, FunctionState.ACTIVE)
+    async with process_world(tmp_path, MEDIA_COMMAND, three_nodes) as world:
+        await world.vim.start(OWNER, world.edge, world.pe2)
+        edge = await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
         node = three_nodes.nodes["b"]
         assert edge.address == node.management
-        assert netns.pids([node.namespace])[world.pid(EDGE.id)] == node.namespace
-        assert await probe.answers(edge.address, edge.ports["control"], 10.0)
+        assert netns.pids([node.namespace])[world.pid(world.edge.id)] == node.namespace
+        assert await probe.answers(edge.address, edge.ports["control"], "/healthz", 10.0)
         nowhere = replace(world.pe2, name="z")
         with pytest.raises(Unavailable, match="cannot be started"):
-            await world.vim.spawn(ACQUIRER, nowhere)
-        assert set(await world.vim.running()) == {EDGE.id}
+            await world.vim.start(OWNER, world.acquirer, nowhere)
+        assert set(await world.vim.running()) == {world.edge.id}

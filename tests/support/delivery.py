@@ -208,6 +208,7 @@ class MemoryDelivery:
         trees = [await self.tree(event) for event in self.roots]
         return [
             FunctionStatus(
+                owner="delivery",
                 id=branch.function,
                 role=branch.role,
                 node=branch.node,

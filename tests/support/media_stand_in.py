@@ -21,7 +21,7 @@ def options() -> argparse.Namespace:
     for name in ("id", "role", "address", "ready-file", "public-key"):
         parser.add_argument(f"--{name}", required=True)
     for name in ("control", "http", "udp", "rtmp"):
-        parser.add_argument(f"--{name}-port", type=int, required=True)
+        parser.add_argument(f"--{name}-port", type=int, default=0)
     return parser.parse_args()
 
 

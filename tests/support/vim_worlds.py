@@ -11,12 +11,14 @@ from typing import Protocol
 
 from support.testbed import Testbed
 from umbel.compute.drivers.fake import FakeVim
-from umbel.compute.drivers.process import Namespaces, ProcessVim, procfs
-from umbel.compute.drivers.process.places import Here, Place
+from umbel.compute.drivers.process import HostExecutor, NamespaceExecutor, ProcessVim, procfs
+from umbel.compute.drivers.process.executors import Executor
 from umbel.compute.drivers.process.records import Records
 from umbel.compute.health import Limits
-from umbel.compute.model import FunctionState, Instance, Node, NodeKind
+from umbel.compute.model import Description, Function, FunctionState, Instance, Node, NodeKind
 from umbel.compute.ports import Vim
+from umbel.delivery.loop import functions
+from umbel.delivery.trees.view import Costs
 from umbel.kit import tokens
 from umbel.kit.clock import LoopClock, SystemClock
 
@@ -32,9 +34,22 @@ HURRIED = Limits(
 )
 
 
+OWNER = "delivery"
+NOWHERE = Path("/nowhere.pem")
+
+
+def made(description: Description, node: str) -> Function:
+    """A function of that description, with a secret of its own."""
+    id_ = f"{description.name}-{node}-1"
+    environment = {"UMBEL_MEDIA_SECRET": f"secret of {id_}"}
+    return Function(id=id_, node=node, description=description, environment=environment)
+
+
 class World(Protocol):
     pe1: Node
     pe2: Node
+    edge: Function
+    acquirer: Function
 
     @property
     def vim(self) -> Vim: ...
@@ -51,6 +66,11 @@ class FakeWorld:
 
     def __init__(self) -> None:
         self.vim = FakeVim(LoopClock(), boot_s=0.05)
+        described = functions.described(NOWHERE, Costs())
+        self.edge, self.acquirer = (
+            made(described["edge"], "pe2"),
+            made(described["acquirer"], "pe1"),
+        )
 
     async def reopen(self) -> FakeVim:
         await self.vim.close()
@@ -67,10 +87,10 @@ class ProcessWorld:
     def __init__(
         self, folder: Path, command: Sequence[str] = (), testbed: Testbed | None = None
     ) -> None:
-        self._place: Place = Here()
+        self._executor: Executor = HostExecutor()
         self.pe1, self.pe2 = PE1, PE2
         if testbed is not None:
-            self._place = Namespaces(testbed.name)
+            self._executor = NamespaceExecutor(testbed.name)
             self.pe1, self.pe2 = (testbed.nodes[name].plan.node for name in ("a", "b"))
         self.state_dir = folder / "state"
         self.records = Records(self.state_dir)
@@ -80,17 +100,21 @@ class ProcessWorld:
         self._limits = Limits() if command else HURRIED
         self.vims: list[ProcessVim] = []
         self.vim = self.open()
+        self.edge, self.acquirer = self.described("edge", "pe2"), self.described("acquirer", "pe1")
 
-    def open(self, *manner: str, limits: Limits | None = None) -> ProcessVim:
+    def described(self, role: str, node: str, *manner: str) -> Function:
+        """A function of the role, of a stand-in with that manner."""
         words = ("--manner", *manner) if manner else ()
+        described = functions.described(self._key, Costs(), (*self._command, *words))
+        return made(described[role], node)
+
+    def open(self, *, limits: Limits | None = None) -> ProcessVim:
+        """Another control plane's VIM over the same functions."""
         vim = ProcessVim(
             self.state_dir,
-            self._key,
-            lambda function_id: f"secret of {function_id}",
             SystemClock(),
-            command=(*self._command, *words),
             limits=limits or self._limits,
-            place=self._place,
+            executor=self._executor,
         )
         self.vims.append(vim)
         return vim
@@ -113,7 +137,7 @@ class ProcessWorld:
             await vim.close()
         last = self.open()
         for function_id in self.records.ids():
-            await last.terminate(function_id)
+            await last.stop(function_id)
         await last.close()
         left = [p.pid for p in procfs.scan() if self._is_ours(p.pid)]
         assert not left, f"processes left: {left}"

@@ -163,9 +163,9 @@ class _CountingVim(FakeVim):
         super().__init__(clock, boot_s=1.0)
         self._spawned = spawned
 
-    async def spawn(self, function: Function, node: Node) -> None:
+    async def start(self, owner: str, function: Function, node: Node) -> None:
         before = self.instances().get(function.id)
-        await super().spawn(function, node)
+        await super().start(owner, function, node)
         if before is None or before.state is FunctionState.FAILED:
             self._spawned.append(function.id)
 

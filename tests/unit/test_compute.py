@@ -1,41 +1,55 @@
-"""Upkeep, the door over the fake on virtual time, and what only the fake can do."""
+"""Steps, the service over the fake on virtual time, and what only the fake can do."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from umbel.compute import inventory, upkeep
+from umbel.compute import inventory, reconcile
 from umbel.compute.drivers.fake import FakeVim
-from umbel.compute.health import Record as HealthRecord
-from umbel.compute.inventory import Inventory
+from umbel.compute.health import History
 from umbel.compute.model import (
     LIFE_CYCLE,
+    Description,
     Function,
     FunctionEvent,
     FunctionState,
     Instance,
+    Inventory,
     Node,
     NodeKind,
-    Role,
+    Port,
+    Transport,
 )
-from umbel.compute.service import Compute, NoSuchNode
+from umbel.compute.ports import FunctionTaken
+from umbel.compute.service import Compute, NoSuchNode, UnknownOwner
 from umbel.kit.clock import LoopClock
 from umbel.kit.errors import Exhausted, NotFound
 from umbel.network.topology import files
 
 PE1 = Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="127.0.1.1", prefixes=("127.0.1.0/24",))
 PE2 = Node(name="pe2", kind=NodeKind.PROVIDER_EDGE, address="127.0.2.1", prefixes=("127.0.2.0/24",))
-ACQUIRER = Function(id="acquirer-pe1-1", role=Role.ACQUIRER, node="pe1")
-EDGE = Function(id="edge-pe2-1", role=Role.EDGE, node="pe2")
+CONTROL, UDP = Port(name="control"), Port(name="udp", transport=Transport.UDP)
+ACQUIRER = Function(
+    id="acquirer-pe1-1",
+    node="pe1",
+    description=Description(name="acquirer", ports=(CONTROL, UDP, Port(name="rtmp", number=1935))),
+)
+EDGE = Function(
+    id="edge-pe2-1", node="pe2", description=Description(name="edge", ports=(CONTROL, UDP))
+)
+CACHE = Function(id="cache-pe2-1", node="pe2", description=Description(name="cache"))
+OURS = "delivery"
 
 
-# -- upkeep ----------------------------------------------------------------------------------
+# -- steps -----------------------------------------------------------------------------------
 
 
 def instance(function: Function, state: FunctionState, node: str = "") -> Instance:
     return Instance(
         id=function.id,
-        role=function.role,
+        owner=OURS,
+        description=function.description.name,
         state=state,
         node=node or function.node,
         address="127.0.9.1",
@@ -52,39 +66,40 @@ def instance(function: Function, state: FunctionState, node: str = "") -> Instan
 )
 def test_only_the_failed_and_missing_start(state: FunctionState, starts: bool) -> None:
     have = {EDGE.id: instance(EDGE, state)}
-    todo = upkeep.decide({EDGE.id: EDGE, ACQUIRER.id: ACQUIRER}, have, {}, 0.0)
+    todo = reconcile.steps(OURS, {EDGE.id: EDGE, ACQUIRER.id: ACQUIRER}, have, {}, 0.0)
     assert todo.stop == ()
     assert set(todo.start) == {ACQUIRER.id} | ({EDGE.id} if starts else set())
 
 
 @pytest.mark.parametrize("state", [FunctionState.BOOTING, FunctionState.FAILED])
 def test_an_orphan_stops_in_any_state(state: FunctionState) -> None:
-    assert upkeep.decide({}, {EDGE.id: instance(EDGE, state)}, {}, 0.0).stop == (EDGE.id,)
+    assert reconcile.steps(OURS, {}, {EDGE.id: instance(EDGE, state)}, {}, 0.0).stop == (EDGE.id,)
 
 
 def test_a_function_elsewhere_stops_and_starts_anew() -> None:
     have = {EDGE.id: instance(EDGE, FunctionState.ACTIVE, node="pe1")}
-    todo = upkeep.decide({EDGE.id: EDGE}, have, {}, 0.0)
+    todo = reconcile.steps(OURS, {EDGE.id: EDGE}, have, {}, 0.0)
     assert (todo.stop, dict(todo.start)) == ((EDGE.id,), {EDGE.id: EDGE})
 
 
 def test_one_that_vanished_after_its_start_has_failed() -> None:
-    seen = upkeep.observe({}, {EDGE.id: HealthRecord(failures=3)}, 50.0)
-    assert seen[EDGE.id] == HealthRecord(failures=4, failed_s=50.0)
-    todo = upkeep.decide({EDGE.id: EDGE}, {}, seen, 50.5)
+    seen = reconcile.observe({}, {EDGE.id: History(failures=3)}, 50.0)
+    assert seen[EDGE.id] == History(failures=4, failed_s=50.0)
+    todo = reconcile.steps(OURS, {EDGE.id: EDGE}, {}, seen, 50.5)
     assert (dict(todo.start), todo.waiting) == ({}, {EDGE.id: 1.5})
 
 
-# -- the door --------------------------------------------------------------------------------
+# -- the service-----------------------------------------------------------------------------
 
 
-def door(nodes: Inventory | None = None, vim: FakeVim | None = None) -> Compute:
+def made(nodes: Inventory | None = None, vim: FakeVim | None = None) -> Compute:
     clock = LoopClock()
-    return Compute(nodes or Inventory(nodes=(PE1, PE2)), vim or FakeVim(clock), clock)
+    inventory_ = nodes or Inventory(nodes=(PE1, PE2))
+    return Compute(inventory_, vim or FakeVim(clock), clock, owners=(OURS, "mano"))
 
 
 def test_localhost_enters_at_the_built_in_networks_default() -> None:
-    compute = door(inventory.parse(files.builtin()))
+    compute = made(inventory.parse(files.builtin()))
     for client, name in (("127.0.0.1", "pe1"), ("127.0.4.9", "pe4"), ("127.0.7.200", "c2")):
         node = compute.access_node(client)
         assert node is not None
@@ -92,7 +107,7 @@ def test_localhost_enters_at_the_built_in_networks_default() -> None:
 
 
 def test_nodes_are_listed_and_found() -> None:
-    compute = door()
+    compute = made()
     assert compute.nodes() == [PE1, PE2]
     assert compute.node("pe2") is PE2
     with pytest.raises(NoSuchNode, match="pe9"):
@@ -101,26 +116,26 @@ def test_nodes_are_listed_and_found() -> None:
 
 @pytest.mark.looptime
 async def test_ensure_is_idempotent_and_stops_orphans() -> None:
-    compute = door()
+    compute = made()
     both = {ACQUIRER.id: ACQUIRER, EDGE.id: EDGE}
-    first = await compute.ensure(both)
+    first = await compute.ensure(OURS, both)
     assert set(first.started) == set(both)
-    again = await compute.ensure(both)
+    again = await compute.ensure(OURS, both)
     assert (again.started, again.stopped, again.refused, again.again_s) == ((), (), {}, None)
     await asyncio.sleep(1)
     states = {i.state for i in (await compute.running()).values()}
     assert states == {FunctionState.ACTIVE}
-    assert (await compute.ensure({EDGE.id: EDGE})).stopped == (ACQUIRER.id,)
+    assert (await compute.ensure(OURS, {EDGE.id: EDGE})).stopped == (ACQUIRER.id,)
     assert set(await compute.running()) == {EDGE.id}
-    assert (await compute.stop_all()).stopped == (EDGE.id,)
+    await compute.stop_all()
     assert await compute.running() == {}
     await compute.close()
 
 
 @pytest.mark.looptime
 async def test_two_ensures_at_once_act_once() -> None:
-    compute = door()
-    one, two = await asyncio.gather(*(compute.ensure({EDGE.id: EDGE}) for _ in range(2)))
+    compute = made()
+    one, two = await asyncio.gather(*(compute.ensure(OURS, {EDGE.id: EDGE}) for _ in range(2)))
     assert sorted((one.started, two.started)) == [(), (EDGE.id,)]
 
 
@@ -128,17 +143,17 @@ async def test_two_ensures_at_once_act_once() -> None:
 async def test_a_function_that_keeps_failing_is_started_more_and_more_rarely() -> None:
     clock = LoopClock()
     vim = FakeVim(clock)
-    compute = door(vim=vim)
-    await compute.ensure({EDGE.id: EDGE})
+    compute = made(vim=vim)
+    await compute.ensure(OURS, {EDGE.id: EDGE})
     starts_s = []
     for _ in range(9):
         vim.kill(EDGE.id)
         killed_s = clock.monotonic_s()
-        done = await compute.ensure({EDGE.id: EDGE})
+        done = await compute.ensure(OURS, {EDGE.id: EDGE})
         while not done.started:
             assert done.again_s is not None
             await asyncio.sleep(done.again_s)
-            done = await compute.ensure({EDGE.id: EDGE})
+            done = await compute.ensure(OURS, {EDGE.id: EDGE})
         starts_s.append(clock.monotonic_s() - killed_s)
     assert starts_s == pytest.approx([0, 0.5, 1, 2, 4, 8, 16, 30, 30])
 
@@ -146,48 +161,110 @@ async def test_a_function_that_keeps_failing_is_started_more_and_more_rarely() -
 @pytest.mark.looptime
 async def test_a_failure_after_a_long_life_is_mended_at_once() -> None:
     vim = FakeVim(LoopClock())
-    compute = door(vim=vim)
+    compute = made(vim=vim)
     for _ in range(5):
-        await compute.ensure({EDGE.id: EDGE})
+        await compute.ensure(OURS, {EDGE.id: EDGE})
         await asyncio.sleep(1)
-        await compute.ensure({EDGE.id: EDGE})
+        await compute.ensure(OURS, {EDGE.id: EDGE})
         await asyncio.sleep(300)
         vim.kill(EDGE.id)
-        assert (await compute.ensure({EDGE.id: EDGE})).started == (EDGE.id,)
+        assert (await compute.ensure(OURS, {EDGE.id: EDGE})).started == (EDGE.id,)
 
 
 @pytest.mark.looptime
 async def test_a_refusing_node_keeps_no_other_from_starting() -> None:
     vim = FakeVim(LoopClock())
-    compute = door(vim=vim)
+    compute = made(vim=vim)
     vim.refuse("pe1")
-    lost = Function(id="edge-pe9-1", role=Role.EDGE, node="pe9")
+    lost = replace(EDGE, id="edge-pe9-1", node="pe9")
     wanted = {ACQUIRER.id: ACQUIRER, lost.id: lost, EDGE.id: EDGE}
-    done = await compute.ensure(wanted)
+    done = await compute.ensure(OURS, wanted)
     assert done.started == (EDGE.id,)
     assert isinstance(done.refused[ACQUIRER.id], Exhausted)
     assert isinstance(done.refused[lost.id], NoSuchNode)
     assert done.again_s == 0
-    done = await compute.ensure(wanted)
+    done = await compute.ensure(OURS, wanted)
     assert done.again_s == 0.5
-    waiting = await compute.ensure(wanted)
+    waiting = await compute.ensure(OURS, wanted)
     assert (waiting.refused, waiting.again_s) == ({}, 0.5)
     vim.accept("pe1")
     await asyncio.sleep(0.5)
-    assert (await compute.ensure(wanted)).started == (ACQUIRER.id,)
+    assert (await compute.ensure(OURS, wanted)).started == (ACQUIRER.id,)
 
 
 @pytest.mark.looptime
 async def test_changes_wake_the_watcher() -> None:
     vim = FakeVim(LoopClock())
-    compute = door(vim=vim)
+    compute = made(vim=vim)
     told: list[str] = []
     compute.watch(told.append)
-    await compute.ensure({EDGE.id: EDGE})
+    await compute.ensure(OURS, {EDGE.id: EDGE})
     await asyncio.sleep(1)
     vim.kill(EDGE.id)
     vim.kill(EDGE.id)
     assert told == [EDGE.id, EDGE.id]
+
+
+# -- owners --------------------------------------------------------------------------------
+
+
+def test_steps_touch_no_other_owners_function() -> None:
+    have = {EDGE.id: instance(EDGE, FunctionState.FAILED)}
+    todo = reconcile.steps("mano", {CACHE.id: CACHE}, have, {}, 0.0)
+    assert (todo.stop, set(todo.start)) == ((), {CACHE.id})
+    todo = reconcile.steps("mano", {EDGE.id: EDGE}, have, {}, 0.0)
+    assert (todo.stop, dict(todo.start), todo.taken) == ((), {}, {EDGE.id: OURS})
+
+
+@pytest.mark.looptime
+async def test_two_owners_functions_live_side_by_side() -> None:
+    vim = FakeVim(LoopClock())
+    compute = made(vim=vim)
+    await compute.ensure(OURS, {EDGE.id: EDGE})
+    assert (await compute.ensure("mano", {CACHE.id: CACHE})).stopped == ()
+    assert (await compute.ensure(OURS, {})).stopped == (EDGE.id,)
+    seen = (await compute.running())[CACHE.id]
+    assert (seen.owner, seen.description) == ("mano", "cache")
+    vim.kill(CACHE.id)
+    assert (await compute.ensure(OURS, {})).started == ()
+    restarted = made(vim=vim)
+    assert (await restarted.ensure(OURS, {})).stopped == ()
+    assert (await restarted.ensure("mano", {CACHE.id: CACHE})).started == (CACHE.id,)
+
+
+@pytest.mark.looptime
+async def test_failures_of_one_owner_are_not_another_owners() -> None:
+    vim = FakeVim(LoopClock())
+    compute = made(vim=vim)
+    await compute.ensure(OURS, {EDGE.id: EDGE})
+    vim.kill(EDGE.id)
+    await compute.ensure("mano", {CACHE.id: CACHE})
+    await compute.ensure(OURS, {EDGE.id: EDGE})
+    assert (compute.failures(OURS, EDGE.id), compute.failures("mano", EDGE.id)) == (1, 0)
+
+
+@pytest.mark.looptime
+async def test_an_id_that_another_owner_has_is_refused() -> None:
+    compute = made()
+    await compute.ensure(OURS, {EDGE.id: EDGE})
+    done = await compute.ensure("mano", {EDGE.id: EDGE, CACHE.id: CACHE})
+    assert done.started == (CACHE.id,)
+    assert isinstance(done.refused[EDGE.id], FunctionTaken)
+    assert done.refused[EDGE.id].details["owner"] == OURS
+
+
+@pytest.mark.looptime
+async def test_a_function_of_an_owner_that_is_not_here_is_left_running() -> None:
+    vim = FakeVim(LoopClock())
+    await vim.start("uninstalled", CACHE, PE2)
+    compute = made(vim=vim)
+    for owner in (OURS, "mano"):
+        assert (await compute.ensure(owner, {})).stopped == ()
+    assert set(await compute.running()) == {CACHE.id}
+    with pytest.raises(UnknownOwner):
+        await compute.ensure("uninstalled", {})
+    await compute.stop_all()
+    assert await compute.running() == {}
 
 
 # -- the fake --------------------------------------------------------------------------------
@@ -196,20 +273,20 @@ async def test_changes_wake_the_watcher() -> None:
 @pytest.mark.looptime
 async def test_the_fake_boots_in_its_time_and_counts_ports_up() -> None:
     vim = FakeVim(LoopClock(), boot_s=0.3, first_port=20_000)
-    await vim.spawn(ACQUIRER, PE1)
-    await vim.spawn(Function(id="edge-pe1-1", role=Role.EDGE, node="pe1"), PE1)
+    await vim.start(OURS, ACQUIRER, PE1)
+    await vim.start(OURS, replace(EDGE, id="edge-pe1-1", node="pe1"), PE1)
     await asyncio.sleep(0.29)
     assert (await vim.running())[ACQUIRER.id].state is FunctionState.BOOTING
     await asyncio.sleep(0.02)
     seen = await vim.running()
-    assert seen[ACQUIRER.id].ports == {"control": 20000, "http": 20001, "udp": 20002, "rtmp": 20003}
-    assert seen["edge-pe1-1"].ports == {"control": 20004, "http": 20005, "udp": 20006}
+    assert seen[ACQUIRER.id].ports == {"control": 20000, "udp": 20001, "rtmp": 1935}
+    assert seen["edge-pe1-1"].ports == {"control": 20003, "udp": 20004}
 
 
 @pytest.mark.looptime
 async def test_the_fake_shows_the_load_it_is_told() -> None:
     vim = FakeVim(LoopClock())
-    await vim.spawn(EDGE, PE2)
+    await vim.start(OURS, EDGE, PE2)
     vim.set_load(EDGE.id, cpu_cores=0.5, rss_mb=120)
     await asyncio.sleep(1)
     seen = (await vim.running())[EDGE.id]
@@ -221,8 +298,8 @@ async def test_the_fake_shows_the_load_it_is_told() -> None:
 @pytest.mark.looptime
 async def test_a_lost_node_takes_its_functions_and_no_others() -> None:
     vim = FakeVim(LoopClock())
-    await vim.spawn(EDGE, PE2)
-    await vim.spawn(ACQUIRER, PE1)
+    await vim.start(OURS, EDGE, PE2)
+    await vim.start(OURS, ACQUIRER, PE1)
     await asyncio.sleep(1)
     vim.lose_node("pe2")
     seen = await vim.running()
@@ -230,7 +307,7 @@ async def test_a_lost_node_takes_its_functions_and_no_others() -> None:
     assert seen[EDGE.id].reason == "node pe2 was lost"
     assert seen[ACQUIRER.id].state is FunctionState.ACTIVE
     with pytest.raises(Exhausted):
-        await vim.spawn(EDGE, PE2)
+        await vim.start(OURS, EDGE, PE2)
 
 
 def test_the_life_cycle_ends_where_it_should() -> None:

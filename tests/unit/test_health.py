@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.compute import health
-from umbel.compute.health import Limits, Pulse, Record
+from umbel.compute.health import History, Limits, Pulse
 
 LIMITS = Limits()
 
@@ -51,7 +51,7 @@ def test_the_waits_grow_to_half_a_minute() -> None:
 
 
 def test_a_function_that_fails_again_and_again_waits_longer_and_longer() -> None:
-    record, now_s, waits = Record(), 100.0, []
+    record, now_s, waits = History(), 100.0, []
     for _ in range(5):
         record = health.seen_failed(record, now_s)
         waits.append(health.may_start_in_s(record, now_s))
@@ -63,12 +63,12 @@ def test_a_function_that_fails_again_and_again_waits_longer_and_longer() -> None
 
 
 def test_looking_twice_at_one_failure_counts_once() -> None:
-    once = health.seen_failed(Record(), 100.0)
+    once = health.seen_failed(History(), 100.0)
     assert health.seen_failed(once, 105.0) == once
 
 
 def test_a_long_life_clears_the_record_and_a_short_one_does_not() -> None:
-    failed = Record(failures=6, failed_s=100.0)
+    failed = History(failures=6, failed_s=100.0)
     up = health.seen_active(health.seen_started(failed), 101.0)
     assert health.seen_active(up, 150.0) == up
     assert health.seen_failed(up, 160.9).failures == 7

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from umbel.compute.drivers.process import launch, procfs
 from umbel.compute.drivers.process.procfs import Process
 from umbel.compute.drivers.process.records import Record
-from umbel.compute.model import (
-    Function,
-    Role,
-)
-
-EDGE = Function(id="edge-pe2-1", role=Role.EDGE, node="pe2")
+from umbel.compute.model import Description, Function, Port
+from umbel.delivery.loop import functions
+from umbel.delivery.loop.functions import PORTS
+from umbel.delivery.trees.view import Costs
+from umbel.media.model import StreamRole
 
 
 def test_a_stat_line_is_read_whatever_the_command_is_called() -> None:
@@ -95,14 +94,48 @@ def test_usage_is_the_difference_over_the_time() -> None:
     assert procfs.usage(before, now, elapsed_s=0.0).cpu_cores == 0
 
 
-def test_the_command_line_is_the_contract() -> None:
-    record = Record(
-        id="edge-pe4-1", role=Role.EDGE, node="pe4", address="127.0.4.1", ports={"http": 8080}
-    )
+def test_the_command_line_of_a_media_server_is_the_contract() -> None:
     folder = Path("/state")
-    words = launch.words(("python", "-m", "umbel", "media"), record, folder / "r", folder / "k.pem")
+    described = functions.described(folder / "k.pem", Costs(), ("python", "-m", "umbel", "media"))
+    edge = Function(id="edge-pe4-1", node="pe4", description=described["edge"])
+    words = launch.command_line(edge, record_of(edge, {"http": 8080}), folder / "r")
     assert " ".join(words) == (
         "python -m umbel media --id edge-pe4-1 --role edge --address 127.0.4.1"
-        " --control-port 0 --http-port 8080 --udp-port 0 --rtmp-port 0"
+        " --control-port 0 --http-port 8080 --udp-port 0"
         " --ready-file /state/r --public-key /state/k.pem"
+    )
+    assert PORTS.keys() == {role.value for role in StreamRole}
+
+
+def test_only_what_is_known_is_filled_in() -> None:
+    words = ("{id}{node}", '{"a": {"b": 1}}', "{id.__class__}", "{0}", "{ports[http]}x")
+    some = Description(name="any", command=words, ports=(Port(name="http"),))
+    function = Function(id="any-1", node="n", description=some)
+    filled = launch.command_line(function, record_of(function, {"http": 80}), Path("/r"))
+    assert filled == ["any-1n", '{"a": {"b": 1}}', "{id.__class__}", "{0}", "80x"]
+
+
+def test_a_functions_environment_is_its_own_and_no_setting_of_ours() -> None:
+    some = Description(name="any", command=("x",), environment={"AT": "{address}", "A": "1"})
+    function = Function(id="any-1", node="n", description=some, environment={"A": "2"})
+    ours = {"PATH": "/bin", "UMBEL_DATABASE_URL": "secret", "UMBEL_LOG_LEVEL": "info"}
+    env = launch.environment(ours, function, record_of(function, {}), Path("/r"))
+    assert env == {
+        "PATH": "/bin",
+        "UMBEL_LOG_LEVEL": "info",
+        "UMBEL_READY_FILE": "/r",
+        "AT": "127.0.4.1",
+        "A": "2",
+    }
+
+
+def record_of(function: Function, ports: dict[str, int]) -> Record:
+    return Record(
+        id=function.id,
+        owner="delivery",
+        description=function.description.name,
+        node=function.node,
+        address="127.0.4.1",
+        wants=function.description.ports,
+        ports=ports,
     )

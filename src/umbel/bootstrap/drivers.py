@@ -6,11 +6,10 @@ from pathlib import Path
 from umbel.bootstrap import overlay
 from umbel.bootstrap.overlay import Switched
 from umbel.bootstrap.secrets import Secrets
-from umbel.compute import inventory
-from umbel.compute.drivers.process import ProcessVim
-from umbel.compute.drivers.process.places import Here
-from umbel.compute.inventory import Inventory
+from umbel.compute.drivers.process import HostExecutor, NamespaceExecutor, ProcessVim
+from umbel.compute.model import Inventory
 from umbel.compute.ports import Vim
+from umbel.compute.service import inspect_nodes
 from umbel.delivery.slicing import Underlay
 from umbel.delivery.steering.drivers.process import ProcessSolver
 from umbel.delivery.steering.ports import Solver
@@ -53,13 +52,9 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
     if overlay.described(document):
         nodes, _ = read_network(document)
         over = overlay.switched(document, nodes.nodes, settings, clock, secrets.master)
-    vim = ProcessVim(
-        settings.data_dir,
-        secrets.public_key_file,
-        secrets.of_function,
-        clock,
-        place=over.place if over else Here(),
-    )
+    is_inside = over is not None and over.namespaces
+    executor = NamespaceExecutor(over.namespaces) if over and is_inside else HostExecutor()
+    vim = ProcessVim(settings.data_dir, clock, executor=executor)
     return Drivers(
         vim=vim,
         media=JsonRpcMedia(),
@@ -78,7 +73,7 @@ def network_document(path: Path | None) -> object:
 
 def read_network(document: object) -> tuple[Inventory, Topology]:
     """A network document's nodes and links. Raises BadNetwork with every problem of the file."""
-    nodes, wrong_nodes = inventory.inspect(document)
+    nodes, wrong_nodes = inspect_nodes(document)
     links, wrong_links = topology.inspect(document)
     _, wrong_terms = admission.inspect(document)
     problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms]))

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from umbel.compute.drivers.process.places import Here, Namespaces, Place
 from umbel.compute.model import Node, NodeKind
 from umbel.delivery.slicing import Underlay
 from umbel.kit import netns
@@ -46,14 +45,15 @@ class NoTestbed(Conflict):
 
 @dataclass(frozen=True, kw_only=True)
 class Switched:
-    """What drives the switches. `underlay` is None where nothing here reaches the nodes' devices,
-    which hold slices' queues."""
+    """What drives the switches. `namespaces` is the testbed in whose namespaces functions run, or
+    empty; `underlay` is None where nothing here reaches the nodes' devices, which hold slices'
+    queues."""
 
     fabric: OpenFlowFabric
     bridges: OvsdbBridges
     crossed: CrossedBridges
     land: Land
-    place: Place
+    namespaces: str
     underlay: Underlay | None
 
     async def start(self) -> None:
@@ -110,7 +110,7 @@ def switched(
         bridges=bridges,
         crossed=crossed,
         land=Land(fabric=fabric, ethernet=host.ethernet if host else None),
-        place=Namespaces(sites.namespaces) if found else Here(),
+        namespaces=sites.namespaces if found else "",
         underlay=_underlay(fabric, sites, kind) if found else None,
     )
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from umbel.bootstrap.drivers import Drivers
 from umbel.bootstrap.secrets import Secrets
 from umbel.catalogue.service import Catalogue
-from umbel.compute.inventory import Inventory
-from umbel.compute.model import FunctionState, Instance
+from umbel.compute.model import FunctionState, Instance, Inventory
 from umbel.compute.service import Compute
+from umbel.delivery.loop import functions
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import Keeper, Pace
+from umbel.delivery.loop.functions import MediaFunctions
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
@@ -113,7 +114,7 @@ def tells(notifier: Notifier, network: Northbound) -> Heard:
 
     def tell(seen: Mapping[str, Instance]) -> None:
         active = [one for one in seen.values() if one.state is FunctionState.ACTIVE]
-        notifier.see({one.id: Place(node=one.node, role=one.role.value) for one in active})
+        notifier.see({one.id: Place(node=one.node, role=one.description) for one in active})
         network.guests.see({one.id: Spot(node=one.node, address=one.address) for one in active})
 
     return tell
@@ -124,14 +125,23 @@ def tells(notifier: Notifier, network: Northbound) -> Heard:
 
 def collector(ground: Ground) -> Collector:
     """What is seen of nodes, links, functions and streams."""
-    settings, drivers = ground.settings, ground.drivers
+    drivers, secrets, costs = ground.drivers, ground.secrets, Costs()
     return Collector(
-        compute=Compute(ground.nodes, drivers.vim, ground.clock, wake_s=settings.node_wake_s),
+        compute=Compute(
+            ground.nodes,
+            drivers.vim,
+            ground.clock,
+            owners=[functions.OWNER],
+            wake_s=ground.settings.node_wake_s,
+        ),
         network=Network(ground.links, drivers.fabric),
         media=Media(drivers.media),
         store=DeliveryStore(ground.database),
-        secret_of=ground.secrets.of_function,
-        costs=Costs(),
+        media_functions=MediaFunctions(
+            descriptions=functions.described(secrets.public_key_file, costs),
+            secret_of=secrets.of_function,
+        ),
+        costs=costs,
     )
 
 

@@ -1,6 +1,6 @@
 """When a function is lost, and when it may be started again. Values in, values out.
 
-The process driver asks about probes and deadlines, compute/upkeep.py about restarts.
+The process driver uses the probes and deadlines, compute/reconcile.py the restarts.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ SETTLED_AFTER_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class History:
     """How one function did: failures since it last stayed up, and since when it is as it is."""
 
     failures: int = 0
@@ -62,28 +62,28 @@ def wait_s(failures: int) -> float:
     return min(FIRST_WAIT_S * 2.0 ** min(failures - 2, 16), LONGEST_WAIT_S)
 
 
-def seen_failed(record: Record, now_s: float) -> Record:
+def seen_failed(record: History, now_s: float) -> History:
     """The record once a failure was noticed. Noticing the same failure again changes nothing;
     a failure after a long life counts as the first."""
     if record.failed_s is not None:
         return record
     settled = record.active_s is not None and now_s - record.active_s >= SETTLED_AFTER_S
-    return Record(failures=1 if settled else record.failures + 1, failed_s=now_s)
+    return History(failures=1 if settled else record.failures + 1, failed_s=now_s)
 
 
-def seen_active(record: Record, now_s: float) -> Record:
+def seen_active(record: History, now_s: float) -> History:
     """The record of a function that is up."""
     if record.active_s is not None:
         return record
-    return Record(failures=record.failures, active_s=now_s)
+    return History(failures=record.failures, active_s=now_s)
 
 
-def seen_started(record: Record) -> Record:
+def seen_started(record: History) -> History:
     """The record once the function was started (again)."""
-    return Record(failures=record.failures)
+    return History(failures=record.failures)
 
 
-def may_start_in_s(record: Record, now_s: float) -> float:
+def may_start_in_s(record: History, now_s: float) -> float:
     """Seconds until the function may be started; 0 for now."""
     if record.failed_s is None:
         return 0.0

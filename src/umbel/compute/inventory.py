@@ -5,12 +5,11 @@ Every problem is told at once, by name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from ipaddress import ip_network
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError, field_validator
 
-from umbel.compute.model import Node, NodeKind
+from umbel.compute.model import Inventory, Node, NodeKind
 from umbel.kit.errors import Invalid
 
 
@@ -18,14 +17,6 @@ class BadInventory(Invalid):
     """The network file has problems."""
 
     code = "umbel.bad_network"  # one file, so one code with network/topology.py
-
-
-@dataclass(frozen=True, kw_only=True)
-class Inventory:
-    """The nodes, and the one where a client enters whose address is in nobody's prefixes."""
-
-    nodes: tuple[Node, ...]
-    default_access: str = ""
 
 
 class _NodeEntry(BaseModel):

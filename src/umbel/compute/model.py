@@ -1,19 +1,10 @@
-"""What compute talks about: nodes, functions (VNFs) and their life cycle."""
+"""The values of compute: nodes, functions (VNFs), what runs them, and their life cycles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from umbel.kit.states import Table
-
-
-class Role(Enum):
-    """What a function is for."""
-
-    ACQUIRER = "acquirer"
-    FORWARDER = "forwarder"
-    TRANSCODER = "transcoder"
-    EDGE = "edge"
 
 
 class NodeKind(Enum):
@@ -24,7 +15,7 @@ class NodeKind(Enum):
 
 
 class FunctionState(Enum):
-    """Where a function is in its life."""
+    """The state of a function."""
 
     ABSENT = "absent"
     BOOTING = "booting"
@@ -36,22 +27,22 @@ class FunctionState(Enum):
 class FunctionEvent(Enum):
     """What can happen to a function."""
 
-    SPAWN = "spawn"
+    START = "start"
     READY = "ready"
     FAIL = "fail"
-    TERMINATE = "terminate"
+    STOP = "stop"
 
 
 LIFE_CYCLE = Table[FunctionState, FunctionEvent](
     {
-        (FunctionState.ABSENT, FunctionEvent.SPAWN): FunctionState.BOOTING,
+        (FunctionState.ABSENT, FunctionEvent.START): FunctionState.BOOTING,
         (FunctionState.BOOTING, FunctionEvent.READY): FunctionState.ACTIVE,
         (FunctionState.BOOTING, FunctionEvent.FAIL): FunctionState.FAILED,
-        (FunctionState.BOOTING, FunctionEvent.TERMINATE): FunctionState.GONE,
+        (FunctionState.BOOTING, FunctionEvent.STOP): FunctionState.GONE,
         (FunctionState.ACTIVE, FunctionEvent.FAIL): FunctionState.FAILED,
-        (FunctionState.ACTIVE, FunctionEvent.TERMINATE): FunctionState.GONE,
-        (FunctionState.FAILED, FunctionEvent.SPAWN): FunctionState.BOOTING,
-        (FunctionState.FAILED, FunctionEvent.TERMINATE): FunctionState.GONE,
+        (FunctionState.ACTIVE, FunctionEvent.STOP): FunctionState.GONE,
+        (FunctionState.FAILED, FunctionEvent.START): FunctionState.BOOTING,
+        (FunctionState.FAILED, FunctionEvent.STOP): FunctionState.GONE,
     }
 )
 
@@ -87,12 +78,53 @@ NODE_LIFE = Table[NodeState, NodeEvent](
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resources:
+    """An amount of what a node has: CPU cores, memory in MiB, and Mbit/s sent."""
+
+    cores: float = 0.0
+    memory_mb: float = 0.0
+    mbps: float = 0.0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(
+            cores=self.cores + other.cores,
+            memory_mb=self.memory_mb + other.memory_mb,
+            mbps=self.mbps + other.mbps,
+        )
+
+    def __sub__(self, other: "Resources") -> "Resources":
+        return Resources(
+            cores=self.cores - other.cores,
+            memory_mb=self.memory_mb - other.memory_mb,
+            mbps=self.mbps - other.mbps,
+        )
+
+    def fits(self, room: "Resources") -> bool:
+        """Whether `room` has at least this much of each."""
+        return (
+            self.cores <= room.cores and self.memory_mb <= room.memory_mb and self.mbps <= room.mbps
+        )
+
+    def or_none(self) -> "Resources":
+        """The same, with 0 in place of what is negative."""
+        return Resources(
+            cores=max(0.0, self.cores),
+            memory_mb=max(0.0, self.memory_mb),
+            mbps=max(0.0, self.mbps),
+        )
+
+
+DEFAULT_POOL = "default"
+"""The pool of a node that names none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """An edge or core machine that can run functions.
 
-    `cores` CPU cores, `memory_mb` MiB and `mbps` (what its functions may send in all) are what
-    the operator allots to functions. `address` is its own; `prefixes` are the client networks it
-    gives access to (CIDR).
+    `cores`, `memory_mb` (MiB) and `mbps` (what its functions may send in all) are what the
+    operator allots to functions. `address` is its own; `prefixes` are the client networks it
+    gives access to (CIDR). The VIM of its `pool` runs its functions.
     """
 
     name: str
@@ -102,28 +134,108 @@ class Node:
     memory_mb: float = 2048.0
     mbps: float = 1000.0
     prefixes: tuple[str, ...] = ()
+    pool: str = DEFAULT_POOL
+
+    @property
+    def capacity(self) -> Resources:
+        """What functions may use of it."""
+        return Resources(cores=self.cores, memory_mb=self.memory_mb, mbps=self.mbps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """The nodes, and the one where clients enter whose address is in no node's prefixes."""
+
+    nodes: tuple[Node, ...]
+    default_access: str = ""
+
+
+class Transport(Enum):
+    """The transport protocol of a port."""
+
+    TCP = "tcp"
+    UDP = "udp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """A port that a function listens on. `number` 0: any free one."""
+
+    name: str
+    transport: Transport = Transport.TCP
+    number: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthCheck:
+    """A liveness probe of the TCP port `port`: HTTP GET of `path` is answered with status 200;
+    with an empty path a connection is accepted."""
+
+    port: str
+    path: str = ""
+
+
+class Readiness(Enum):
+    """How it is known that a started function is ready."""
+
+    REPORTED = "reported"  # it writes {ready_file}: JSON with its `pid` and `ports` by name
+    PROBED = "probed"  # it passes its health check; without one, it runs
+
+
+class Reservation(Enum):
+    """How long a function's resources are promised to it."""
+
+    UNTIL_MEASURED = "until-measured"  # while it starts; then it counts with what it uses
+    ALWAYS = "always"  # also while it uses less
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """A kind of function: what is started, and what it needs (ETSI: VNFD).
+
+    Exactly one of `image` and `command` is given; a VIM refuses what it cannot start. The words of
+    `command` and the values of `environment` may contain `{id}`, `{node}`, `{address}`,
+    `{ready_file}` and `{ports[NAME]}`; the last is 0 for a port that a function with REPORTED
+    readiness never had.
+    """
+
+    name: str
+    image: str = ""
+    command: tuple[str, ...] = ()
+    resources: Resources = Resources()
+    reservation: Reservation = Reservation.ALWAYS
+    ports: tuple[Port, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    readiness: Readiness = Readiness.PROBED
+    health: HealthCheck | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Function:
-    """A wanted function: one media server process (or guest) of a role on a node."""
+    """A wanted function: one process, container or guest of a description on a node.
+
+    `environment` is added to the description's, for what differs by function, such as a secret.
+    """
 
     id: str
-    role: Role
     node: str
+    description: Description
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Instance:
     """A function as observed on its node.
 
-    `ports` names what it listens on (`control`, `http`, `udp`, `rtmp`), empty unless ACTIVE;
-    `started_s` is seconds since the epoch; cpu_cores is CPU used over the last sampling period
-    (1.0 = one core), rss_mb resident memory in MiB; `reason` is why it failed.
+    `owner` is who wanted it, `description` the name of its description; `ports` are what it
+    listens on by name, empty unless ACTIVE; `started_s` is seconds since the epoch; cpu_cores is
+    CPU used over the last sampling period (1.0 = one core), rss_mb resident memory in MiB;
+    `reason` is why it failed.
     """
 
     id: str
-    role: Role
+    owner: str
+    description: str
     node: str
     state: FunctionState
     address: str

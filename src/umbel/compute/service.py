@@ -1,22 +1,37 @@
-"""Compute's door: the nodes there are, and the functions kept running on them by the VIM below.
+"""Compute's only door: the nodes there are, and the functions that its owners want on them.
 
-In: delivery's wanted functions. Out: what was done, what is observed, and a wake-up per change.
+In: each owner's wanted functions and promises. Out: what was done, what is observed, what is free
+on the nodes, and a wake-up per change. The VIMs below start and stop; an owner never touches
+another owner's functions.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
-from umbel.compute import health, standby, upkeep
+from umbel.compute import health, reconcile, standby
 from umbel.compute.access import AccessMap
-from umbel.compute.inventory import Inventory
-from umbel.compute.model import Function, Instance, Node, NodeState
-from umbel.compute.ports import Vim
-from umbel.compute.standby import Standing
+from umbel.compute.inventory import inspect as inspect_nodes
+from umbel.compute.inventory import parse as parse_nodes
+from umbel.compute.ledger import Ledger
+from umbel.compute.model import Function, Instance, Inventory, Node, NodeState
+from umbel.compute.ports import FunctionTaken, Vim
+from umbel.compute.standby import Condition
 from umbel.kit.clock import Clock
-from umbel.kit.errors import NotFound, UmbelError
+from umbel.kit.errors import Invalid, NotFound, UmbelError
+
+__all__ = [
+    "Compute",
+    "EnsureResult",
+    "Ledger",
+    "NoSuchNode",
+    "UnknownOwner",
+    "inspect_nodes",
+    "parse_nodes",
+]
 
 log = structlog.get_logger(__name__)
 
@@ -27,8 +42,14 @@ class NoSuchNode(NotFound):
     code = "umbel.no_such_node"
 
 
+class UnknownOwner(Invalid):
+    """No part of this installation owns functions under this name."""
+
+    code = "umbel.unknown_owner"
+
+
 @dataclass(frozen=True, kw_only=True)
-class Done:
+class EnsureResult:
     """What `ensure` did. `refused` could not be started or stopped, and why; `again_s` is in how
     many seconds another `ensure` is due for those that wait after failing, None for none."""
 
@@ -39,22 +60,37 @@ class Done:
 
 
 class Compute:
-    """Nodes and functions. One instance looks after all functions of its VIM."""
+    """Nodes and functions. `owners` are the parts of this installation that may own functions.
+
+    A function of any other owner (one that was uninstalled) is left running, is listed by
+    `running`, and counts in the ledger with what it uses; `stop_all` alone stops it.
+    """
 
     def __init__(
-        self, inventory: Inventory, vim: Vim, clock: Clock, *, wake_s: float = 0.0
+        self,
+        inventory: Inventory,
+        vim: Vim,
+        clock: Clock,
+        *,
+        owners: Iterable[str],
+        wake_s: float = 0.0,
     ) -> None:
+        self.ledger = Ledger(self.nodes)
         self._nodes = {node.name: node for node in inventory.nodes}
-        self._standings = dict.fromkeys(self._nodes, Standing())
-        self._resting: frozenset[str] = frozenset()
+        self._conditions = dict.fromkeys(self._nodes, Condition())
+        self._standby = dict.fromkeys(owners, frozenset[str]())
+        self._wanted: dict[str, Mapping[str, Function]] = {}
+        self._users: Mapping[str, frozenset[str]] = {}
         self._wake_s = wake_s
-        self._moved = asyncio.Event()
+        self._state_changed = asyncio.Event()
         self._access = AccessMap(inventory.nodes, inventory.default_access)
         self._vim = vim
         self._clock = clock
-        self._records: dict[str, health.Record] = {}
-        # Two `ensure` at once would judge by what the other is changing; the later one waits.
-        self._turn = asyncio.Lock()
+        self._histories: dict[str, dict[str, health.History]] = defaultdict(dict)
+        # Two `ensure` of one owner at once would judge by what the other changes: they take turns.
+        self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    # -- nodes ------------------------------------------------------------------------------
 
     def nodes(self) -> list[Node]:
         """Every node, in the network file's order."""
@@ -72,112 +108,158 @@ class Compute:
         name = self._access.node_of(client)
         return None if name is None else self._nodes[name]
 
-    def rest(self, names: Iterable[str]) -> None:
-        """Have exactly these nodes rest: each goes to standby once no function is left there,
-        and those not named any more wake. Raises NoSuchNode."""
-        self._resting = frozenset(self.node(name).name for name in names)
+    def set_standby(self, owner: str, names: Iterable[str]) -> None:
+        """Have exactly these nodes go to standby for this owner, and those it no longer names wake.
+        Each drains first, and is not stopped while another owner has functions there. Raises
+        NoSuchNode, UnknownOwner."""
+        self._check(owner)
+        self._standby[owner] = frozenset(self.node(name).name for name in names)
         self._step(None)
 
-    def resting(self) -> frozenset[str]:
-        """The nodes that are to rest."""
-        return self._resting
+    def standby_wanted(self, owner: str) -> frozenset[str]:
+        """The nodes that the owner had go to standby."""
+        return self._standby.get(owner, frozenset())
 
     def state(self, name: str) -> NodeState:
         """Whether the node may run functions. Raises NoSuchNode."""
-        return self._standings[self.node(name).name].state
+        return self._conditions[self.node(name).name].state
 
-    async def awake(self, name: str) -> None:
-        """Return once the node is up. It must have been claimed: `rest` without it."""
+    async def until_up(self, name: str) -> None:
+        """Return once the node is up; no owner may want it in standby any more."""
         self.node(name)
         while not self._is_up(name):
-            await self._moved.wait()
+            await self._state_changed.wait()
 
-    async def ensure(self, wanted: Mapping[str, Function]) -> Done:
-        """Make exactly `wanted` (by function id) run: start what is missing or failed, stop the
-        rest. What fails again and again is started after longer and longer waits. A function
-        that cannot be started keeps no other from it; one for a node in standby wakes the node
-        and waits. Doing it twice is doing it once."""
-        async with self._turn:
-            have = await self._vim.running()
+    # -- functions --------------------------------------------------------------------------
+
+    async def ensure(self, owner: str, wanted: Mapping[str, Function]) -> EnsureResult:
+        """Make exactly `wanted` (by function id) run of this owner's functions: start what is
+        missing or failed, stop the rest; leave other owners' functions alone. What fails again and
+        again is started after longer and longer waits. A function that cannot be started keeps no
+        other from starting; one for a node in standby wakes the node and waits. Idempotent.
+
+        Raises UnknownOwner."""
+        self._check(owner)
+        async with self._turns[owner]:
+            have = await self.running()
             now_s = self._clock.monotonic_s()
-            self._step({f.node for f in wanted.values()} | {i.node for i in have.values()})
-            known = {id_: r for id_, r in self._records.items() if id_ in wanted}
-            self._records = dict(upkeep.observe(have, known, now_s))
+            self._wanted[owner] = wanted
+            self.ledger.expect(owner, wanted)
+            self._users = self._users_of(have)
+            self._step(self._users.keys())
+            known = {id_: h for id_, h in self._histories[owner].items() if id_ in wanted}
+            mine = reconcile.of_owner(have, owner)
+            histories = dict(reconcile.observe(mine, known, now_s))
+            self._histories[owner] = histories
             able = {id_: f for id_, f in wanted.items() if self._is_up(f.node)}
-            todo = upkeep.decide(able, have, self._records, now_s)
+            todo = reconcile.steps(owner, able, have, histories, now_s)
             touched = list(dict.fromkeys([*todo.stop, *todo.start]))
-            errors = await asyncio.gather(*(self._bring(id_, todo) for id_ in touched))
+            errors = await asyncio.gather(*(self._do(owner, id_, todo) for id_ in touched))
             refused = {i: e for i, e in zip(touched, errors, strict=True) if e is not None}
-            return self._done(todo, refused)
+            return self._result(owner, todo, refused)
 
-    def failures(self, function_id: str) -> int:
+    def failures(self, owner: str, function_id: str) -> int:
         """How often the function failed in a row since it last stayed up."""
-        return self._records.get(function_id, health.Record()).failures
+        return self._histories[owner].get(function_id, health.History()).failures
 
     async def running(self) -> dict[str, Instance]:
-        """Every function there is, wanted or not, as seen on the nodes."""
-        return await self._vim.running()
+        """Every function there is, of all owners, wanted or not, as seen on the nodes."""
+        instances = await self._vim.running()
+        self.ledger.measure(instances)
+        return instances
 
     def watch(self, on_change: Callable[[str], None]) -> None:
         """Call `on_change(function_id)` when a function became ready, failed or vanished."""
         self._vim.watch(on_change)
 
-    async def stop_all(self) -> Done:
-        """Stop every function, for a clean exit."""
-        return await self.ensure({})
+    async def stop_all(self) -> None:
+        """Stop every function of every owner, known or not, for a clean exit."""
+        stopping = map(self._stop, await self._vim.running())
+        await asyncio.gather(*stopping)
 
     async def close(self) -> None:
         """Stop watching. Functions go on."""
         await self._vim.close()
 
+    # -- inside -----------------------------------------------------------------------------
+
+    def _check(self, owner: str) -> None:
+        if owner not in self._standby:
+            raise UnknownOwner(f"{owner!r} owns no functions here", owner=owner)
+
+    def _users_of(self, have: Mapping[str, Instance]) -> dict[str, frozenset[str]]:
+        """The owners that have or want functions on each node, by node."""
+        users: dict[str, set[str]] = {}
+        for instance in have.values():
+            users.setdefault(instance.node, set()).add(instance.owner)
+        for owner, functions in self._wanted.items():
+            for function in functions.values():
+                users.setdefault(function.node, set()).add(owner)
+        return {node: frozenset(owners) for node, owners in users.items()}
+
     def _step(self, busy: Iterable[str] | None) -> None:
         """Move every node's state on; `busy` nodes have a function or are to have one."""
-        now_s = self._clock.monotonic_s()
-        before = self._standings
-        self._standings = standby.step(
+        before = self._conditions
+        self._conditions = standby.step(
             before,
-            self._resting,
+            standby.agreed(self._standby, self._users),
             None if busy is None else frozenset(busy),
-            now_s=now_s,
+            now_s=self._clock.monotonic_s(),
             wake_s=self._wake_s,
         )
-        for name, standing in self._standings.items():
-            if standing.state is not before[name].state:
-                log.info("node state", node=name, state=standing.state.value)
-                self._moved.set()
-                self._moved = asyncio.Event()
+        for name, condition in self._conditions.items():
+            if condition.state is not before[name].state:
+                log.info("node state", node=name, state=condition.state.value)
+                self._state_changed.set()
+                self._state_changed = asyncio.Event()
 
     def _is_up(self, name: str) -> bool:
-        standing = self._standings.get(name)  # a node that is not there is refused later
-        return standing is None or standing.state in standby.UP
+        condition = self._conditions.get(name)  # a node that is not there is refused later
+        return condition is None or condition.state in standby.UP
 
-    async def _bring(self, id_: str, todo: upkeep.Upkeep) -> UmbelError | None:
+    async def _do(self, owner: str, id_: str, todo: reconcile.Steps) -> UmbelError | None:
+        if id_ in todo.stop and (error := await self._stop(id_)) is not None:
+            return error
+        if id_ not in todo.start:
+            return None
         try:
-            if id_ in todo.stop:
-                await self._vim.terminate(id_)
-                log.info("function stopped", id=id_)
-            if id_ in todo.start:
-                await self._start(todo.start[id_])
+            await self._start(owner, todo.start[id_])
         except UmbelError as error:
             log.warning("function refused", id=id_, code=error.code, reason=error.message)
             return error
         return None
 
-    async def _start(self, function: Function) -> None:
-        started = health.seen_started(self._records.get(function.id, health.Record()))
-        self._records[function.id] = health.seen_failed(started, self._clock.monotonic_s())
-        await self._vim.spawn(function, self.node(function.node))
-        self._records[function.id] = started
-        log.info("function started", id=function.id, node=function.node)
+    async def _stop(self, id_: str) -> UmbelError | None:
+        try:
+            await self._vim.stop(id_)
+        except UmbelError as error:
+            log.warning("function not stopped", id=id_, code=error.code, reason=error.message)
+            return error
+        log.info("function stopped", id=id_)
+        return None
 
-    def _done(self, todo: upkeep.Upkeep, refused: Mapping[str, UmbelError]) -> Done:
+    async def _start(self, owner: str, function: Function) -> None:
+        histories = self._histories[owner]
+        started = health.seen_started(histories.get(function.id, health.History()))
+        histories[function.id] = health.seen_failed(started, self._clock.monotonic_s())
+        await self._vim.start(owner, function, self.node(function.node))
+        histories[function.id] = started
+        log.info("function started", id=function.id, node=function.node, owner=owner)
+
+    def _result(
+        self, owner: str, todo: reconcile.Steps, refused: Mapping[str, UmbelError]
+    ) -> EnsureResult:
         now_s = self._clock.monotonic_s()
+        histories = self._histories[owner]
         waits = [*todo.waiting.values()]
-        waits += [health.may_start_in_s(self._records[id_], now_s) for id_ in refused]
-        waits += standby.waits_s(self._standings, now_s=now_s, wake_s=self._wake_s)
-        return Done(
+        waits += [
+            health.may_start_in_s(histories[id_], now_s) for id_ in refused if id_ in histories
+        ]
+        waits += standby.waits_s(self._conditions, now_s=now_s, wake_s=self._wake_s)
+        taken = {id_: FunctionTaken(function=id_, owner=whose) for id_, whose in todo.taken.items()}
+        return EnsureResult(
             started=tuple(id_ for id_ in todo.start if id_ not in refused),
             stopped=tuple(id_ for id_ in todo.stop if id_ not in refused),
-            refused=refused,
+            refused={**refused, **taken},
             again_s=min(waits, default=None),
         )

@@ -111,9 +111,11 @@ class LinkStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionStatus:
-    """A function with what it carries."""
+    """A function with what it carries. `role` is its description's name; other owners' functions
+    have others than delivery's."""
 
     id: str
+    owner: str
     role: str
     node: str
     state: str

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
-from umbel.compute import inventory
 from umbel.compute.model import Node
+from umbel.compute.service import inspect_nodes
 from umbel.kit.errors import Invalid
 from umbel.network.model import Host, Link, Topology
 from umbel.network.slices import admission
@@ -154,7 +154,7 @@ def plan(document: object, name: str, octet: int) -> Plan:
     """The testbed of a network document. Raises BadNetwork with every problem in `problems`,
     BadTestbedName."""
     check_name(name)
-    nodes, wrong_nodes = inventory.inspect(document)
+    nodes, wrong_nodes = inspect_nodes(document)
     found, wrong_links = topology.inspect(document)
     terms, wrong_terms = admission.inspect(document)
     problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms, *_too_many(found)]))

@@ -1034,7 +1034,8 @@ export interface components {
         };
         FunctionOut: {
             id: string;
-            role: components["schemas"]["StreamRole"];
+            owner: string;
+            role: string;
             node: string;
             state: components["schemas"]["FunctionState"];
             address: string;

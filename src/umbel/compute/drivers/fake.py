@@ -6,7 +6,7 @@ Addresses are the nodes', ports count up per node, a boot takes `boot_s`. Beyond
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from umbel.compute.model import (
@@ -16,9 +16,9 @@ from umbel.compute.model import (
     FunctionState,
     Instance,
     Node,
-    Role,
+    Port,
 )
-from umbel.compute.ports import Feature
+from umbel.compute.ports import FunctionTaken
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Exhausted, NotFound
 
@@ -31,10 +31,8 @@ class _Machine:
 
 
 class FakeVim:
-    """A VIM whose nodes always obey, except those told to refuse. After `close` it can be used
+    """A VIM whose nodes always obey, except those set to refuse. After `close` it can be used
     again, as nodes outlive a control plane."""
-
-    features = Feature.SURVIVES_CONTROL_PLANE | Feature.MEASURES_LOAD
 
     def __init__(self, clock: Clock, *, boot_s: float = 0.3, first_port: int = 20_000) -> None:
         self._clock = clock
@@ -45,27 +43,31 @@ class FakeVim:
         self._refusing: set[str] = set()
         self._watchers: list[Callable[[str], None]] = []
 
-    async def spawn(self, function: Function, node: Node) -> None:
+    async def start(self, owner: str, function: Function, node: Node) -> None:
         machine = self._machines.get(function.id)
         state = machine.instance.state if machine else FunctionState.ABSENT
-        if not LIFE_CYCLE.allows(state, FunctionEvent.SPAWN):
+        if machine is not None and machine.instance.owner != owner:
+            raise FunctionTaken(function=function.id, owner=machine.instance.owner)
+        if not LIFE_CYCLE.allows(state, FunctionEvent.START):
             return
         if node.name in self._refusing:
             raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
+        described = function.description
         reusable = machine is not None and machine.instance.address == node.address
-        ports = machine.ports if machine and reusable else self._new_ports(function.role, node)
+        ports = machine.ports if machine and reusable else self._new_ports(described.ports, node)
         instance = Instance(
             id=function.id,
-            role=function.role,
+            owner=owner,
+            description=described.name,
             node=node.name,
-            state=LIFE_CYCLE.next(state, FunctionEvent.SPAWN),
+            state=LIFE_CYCLE.next(state, FunctionEvent.START),
             address=node.address,
             started_s=self._clock.now_s(),
         )
         boot = asyncio.get_running_loop().call_later(self._boot_s, self._ready, function.id)
         self._machines[function.id] = _Machine(instance, ports, boot)
 
-    async def terminate(self, function_id: str) -> None:
+    async def stop(self, function_id: str) -> None:
         machine = self._machines.pop(function_id, None)
         if machine and machine.boot:
             machine.boot.cancel()
@@ -97,7 +99,7 @@ class FakeVim:
                 self.kill(id_, f"node {node} was lost")
 
     def refuse(self, node: str) -> None:
-        """The node takes no new functions: `spawn` raises Exhausted."""
+        """The node takes no new functions: `start` raises Exhausted."""
         self._refusing.add(node)
 
     def accept(self, node: str) -> None:
@@ -124,8 +126,7 @@ class FakeVim:
         for tell in list(self._watchers):
             tell(machine.instance.id)
 
-    def _new_ports(self, role: Role, node: Node) -> Mapping[str, int]:
-        names = ["control", "http", "udp"] + (["rtmp"] if role is Role.ACQUIRER else [])
-        start = self._first_port + self._ports_given[node.name]
-        self._ports_given[node.name] += len(names)
-        return {name: start + offset for offset, name in enumerate(names)}
+    def _new_ports(self, wanted: Sequence[Port], node: Node) -> Mapping[str, int]:
+        first = self._first_port + self._ports_given[node.name]
+        self._ports_given[node.name] += len(wanted)
+        return {port.name: port.number or first + at for at, port in enumerate(wanted)}

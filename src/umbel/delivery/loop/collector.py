@@ -4,7 +4,7 @@ In: `refresh()` on a period and `refresh_function(id)` on a wake-up. Out: a `Vie
 and an `Observed` for the reconciler. Nothing here decides.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -15,11 +15,11 @@ from umbel.compute.model import (
     Node,
     NodeKind,
     NodeState,
-    Role,
 )
 from umbel.compute.service import Compute
 from umbel.delivery import guidance
 from umbel.delivery.guidance import Steering, Watch
+from umbel.delivery.loop.functions import OWNER, MediaFunctions
 from umbel.delivery.loop.stream_states import Answers
 from umbel.delivery.model import (
     FunctionStatus,
@@ -46,15 +46,16 @@ _SHUNNED_S = 60.0
 
 @dataclass(kw_only=True)
 class Collector:
-    """The world as last seen."""
+    """The world as last seen. `instances` are delivery's functions, `others` other owners'."""
 
     compute: Compute
     network: Network
     media: Media
     store: DeliveryStore
-    secret_of: Callable[[str], str]
+    media_functions: MediaFunctions
     costs: Costs
     instances: dict[str, Instance] = field(default_factory=dict)
+    others: dict[str, Instance] = field(default_factory=dict)
     answers: Answers = field(init=False)
     sessions: dict[tuple[str, str], int] = field(default_factory=dict)
     opening: dict[str, Session] = field(default_factory=dict)
@@ -72,14 +73,14 @@ class Collector:
 
     async def refresh(self) -> None:
         """Look at everything."""
-        self.instances = await self.compute.running()
+        await self._refresh_instances()
         await self._count()
         servers = [self.server(function) for function in self._active()]
         await self.answers.look(servers, self.instances)
 
     async def refresh_function(self, function: str) -> None:
         """Look at one function."""
-        self.instances = await self.compute.running()
+        await self._refresh_instances()
         servers = [self.server(function)] if self._is_active(function) else []
         await self.answers.look_at(function, servers)
 
@@ -89,9 +90,14 @@ class Collector:
         before = set(self.shunned)
         self.shunned = {node: end_s for node, end_s in self.shunned.items() if end_s > now_s}
         for function in functions.values():
-            if self.compute.failures(function.id) >= _HOPELESS_AFTER:
+            if self.compute.failures(OWNER, function.id) >= _HOPELESS_AFTER:
                 self.shunned[function.node] = now_s + _SHUNNED_S
         return bool(self.shunned.keys() - before)
+
+    async def _refresh_instances(self) -> None:
+        running = await self.compute.running()
+        self.instances = {id_: one for id_, one in running.items() if one.owner == OWNER}
+        self.others = {id_: one for id_, one in running.items() if one.owner != OWNER}
 
     async def _count(self) -> None:
         """Promises as they are stored, and those on their way there; rather one twice for a
@@ -133,7 +139,7 @@ class Collector:
             function_id=function,
             address=instance.address,
             control_port=instance.ports["control"],
-            secret=self.secret_of(function),
+            secret=self.media_functions.secret_of(function),
         )
 
     def answering(self) -> frozenset[str]:
@@ -200,6 +206,7 @@ class Collector:
             view,
             nodes={node.name: _node_view(node, status[node.name]) for node in self.compute.nodes()},
             functions=self._functions(trees),
+            taken_ids=frozenset(self.others),
             broken_nodes=frozenset(self.shunned),
             steering=self.steering,
             watching=self.watching,
@@ -216,9 +223,10 @@ class Collector:
         missing = [b for f, b in wanted.items() if f not in self.instances]
         late = self._late_viewers({b.function: b.node for b in missing})
         for node in self.compute.nodes():
-            here = [i for i in self.instances.values() if i.node == node.name]
+            everybody = (*self.instances.values(), *self.others.values())
+            here = [i for i in everybody if i.node == node.name]
             waited = late.get(node.name, {})
-            starting = [i.role.value for i in here if self._is_starting(i)]
+            starting = [i.description for i in here if i.owner == OWNER and self._is_starting(i)]
             starting += [b.role for b in missing if b.node == node.name]
             state = self.compute.state(node.name)
             cores_used = (
@@ -255,11 +263,12 @@ class Collector:
 
     def functions(self) -> Iterator[FunctionStatus]:
         """Each function there is with what it carries."""
-        for instance in sorted(self.instances.values(), key=lambda i: i.id):
+        for instance in sorted((self.instances | self.others).values(), key=lambda i: i.id):
             states = list(self._states(instance.id))
             yield FunctionStatus(
                 id=instance.id,
-                role=instance.role.value,
+                owner=instance.owner,
+                role=instance.description,
                 node=instance.node,
                 state=instance.state.value,
                 address=instance.address,
@@ -307,7 +316,7 @@ class Collector:
 
     def _is_starting(self, instance: Instance) -> bool:
         """Whether what it will use cannot be measured yet; a transcoder works once it sends."""
-        if instance.role is not Role.TRANSCODER:
+        if instance.description != TRANSCODER:
             return instance.state is not FunctionState.ACTIVE
         return not any(state.flowing for state in self._states(instance.id))
 
@@ -348,7 +357,7 @@ class Collector:
         """What runs or is wanted."""
         events: dict[str, set[str]] = {}
         places: dict[str, tuple[str, str]] = {
-            i.id: (i.role.value, i.node) for i in self.instances.values()
+            i.id: (i.description, i.node) for i in self.instances.values()
         }
         for tree in trees.values():
             for branch in tree.branches:

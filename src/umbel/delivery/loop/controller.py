@@ -13,8 +13,9 @@ import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
-from umbel.compute.model import Function, Instance, Role
+from umbel.compute.model import Instance
 from umbel.delivery.loop.collector import Collector
+from umbel.delivery.loop.functions import OWNER
 from umbel.delivery.model import Tree
 from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.base import Policy
@@ -172,16 +173,12 @@ class Keeper:
         if not await self._holds(FLEET):
             await self.collector.refresh()
             return self.pace.look_s
-        wanted = {
-            branch.function: Function(id=branch.function, role=Role(branch.role), node=branch.node)
-            for tree in (await self.store.trees()).values()
-            for branch in tree.branches
-        }
-        done = await self.collector.compute.ensure(wanted)
+        wanted = self.collector.media_functions.to_run((await self.store.trees()).values())
+        done = await self.collector.compute.ensure(OWNER, wanted)
         for function in done.stopped:
             await self.collector.media.forget(function)
         await self.collector.refresh()
-        self.on_functions(self.collector.instances)
+        self.on_functions(self.collector.instances | self.collector.others)
         if self.collector.shun(wanted, now_s=self.clock.now_s()):
             for event in await self.store.trees():
                 self.wake(event)

@@ -16,6 +16,7 @@ from umbel.delivery import guidance
 from umbel.delivery.guidance import VCPUS_PER_SERVER, Watch
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import FLEET, Keeper
+from umbel.delivery.loop.functions import OWNER
 from umbel.delivery.steering import translation
 from umbel.delivery.steering.ports import Solver
 from umbel.delivery.steering.translation import Audience
@@ -134,11 +135,11 @@ class Planning:
         # A plan that was asked for before this must not let the node rest again.
         self._claimed.add(node)
         self._claiming[node] += 1
-        compute.rest(compute.resting() - {node})
+        compute.set_standby(OWNER, compute.standby_wanted(OWNER) - {node})
         self.keeper.wake(FLEET)
         try:
             async with asyncio.timeout(self.keeper.pace.ready_s):
-                await compute.awake(node)
+                await compute.until_up(node)
         except TimeoutError:
             return False
         finally:
@@ -258,12 +259,12 @@ class Planning:
             return
         compute, needed = self.collector.compute, await self._needed()
         made = translation.steering_of(plan, guide, compute.nodes(), needed)
-        resting = made.resting if may_rest else made.resting & compute.resting()
+        resting = made.resting if may_rest else made.resting & compute.standby_wanted(OWNER)
         resting -= self._claimed
         self._samples.clear()
         self.answer = answer
         self.collector.steering = replace(made, resting=resting)
-        compute.rest(resting)
+        compute.set_standby(OWNER, resting)
         log.info(
             "plan in force",
             meaning=answer.result.meaning.value,

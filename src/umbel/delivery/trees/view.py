@@ -108,6 +108,7 @@ class View:
     routes: Routes
     nodes: Mapping[str, NodeView]
     functions: Mapping[str, FunctionView] = field(default_factory=dict)
+    taken_ids: frozenset[str] = frozenset()
     trees: Mapping[str, Tree] = field(default_factory=dict)
     links_free_mbps: Mapping[frozenset[str], float] = field(default_factory=dict)
     stream_mbps: Mapping[str, float] = field(default_factory=dict)
@@ -201,9 +202,9 @@ class View:
     def fresh_id(self, role: str, node: str) -> str:
         """A name for a new function that no function has."""
         number = 1
-        while f"{role}-{node}-{number}" in self.functions:
+        while (id_ := f"{role}-{node}-{number}") in self.functions or id_ in self.taken_ids:
             number += 1
-        return f"{role}-{node}-{number}"
+        return id_
 
     def carried(self, tree: Tree, branch: Branch) -> bool:
         """Whether the branch's function is there and usable. A closed node keeps its edges until

@@ -69,10 +69,11 @@ class LinkLoadOut(BaseModel):
 
 
 class FunctionOut(BaseModel):
-    """A function with what it carries."""
+    """A function: whose it is, what it is (`role`), and what it carries."""
 
     id: str
-    role: StreamRole
+    owner: str
+    role: str
     node: str
     state: FunctionState
     address: str

@@ -41,7 +41,8 @@ class Guard:
         """The function as observed."""
         return Instance(
             id=self.record.id,
-            role=self.record.role,
+            owner=self.record.owner,
+            description=self.record.description,
             node=self.record.node,
             state=self.state,
             address=self.record.address,

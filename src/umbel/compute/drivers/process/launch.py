@@ -1,9 +1,9 @@
-"""Starts a function's process: its words, environment, ports and log. Nothing is kept here."""
+"""Starts a function's process: its command line, environment, ports and log. Keeps nothing."""
 
 import os
+import re
 import signal
 import socket
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shutil import copyfile
@@ -11,46 +11,53 @@ from shutil import copyfile
 import structlog
 
 from umbel.compute.drivers.process.records import Record
+from umbel.compute.model import Function, Readiness, Transport
+from umbel.compute.ports import CannotRun
 
 log = structlog.get_logger(__name__)
 
-MEDIA_COMMAND: tuple[str, ...] = (sys.executable, "-m", "umbel.media")
-PORT_NAMES = ("control", "http", "udp", "rtmp")
 LONGEST_LOG_BYTES = 8 * 1024 * 1024
+
+READY_FILE = "UMBEL_READY_FILE"
+"""The variable that names the file where a function reports that it is ready."""
 
 _OURS = "UMBEL_"
 _PASSED_ON = frozenset({"UMBEL_LOG_LEVEL"})
+_PLACEHOLDER = re.compile(r"\{(id|node|address|ready_file|ports\[[^\]]*\])\}")
 
 
-def words(command: Sequence[str], record: Record, ready_path: Path, public_key: Path) -> list[str]:
-    """The command line of a function. A port it never had is 0: the kernel chooses."""
-    ports = [
-        word for name in PORT_NAMES for word in (f"--{name}-port", str(record.ports.get(name, 0)))
-    ]
-    return [
-        *command,
-        *("--id", record.id, "--role", record.role.value, "--address", record.address),
-        *ports,
-        *("--ready-file", str(ready_path), "--public-key", str(public_key)),
-    ]
+def command_line(function: Function, record: Record, ready_path: Path) -> list[str]:
+    """The words that start the function. Raises CannotRun."""
+    described = function.description
+    if not described.command:
+        raise CannotRun(f"{described.name} has no command", description=described.name)
+    return _filled(described.command, record, ready_path)
 
 
-def environment(ours: Mapping[str, str], secret: str) -> dict[str, str]:
+def environment(
+    ours: Mapping[str, str], function: Function, record: Record, ready_path: Path
+) -> dict[str, str]:
     """What a function may know: our environment less our own settings, which hold secrets such
-    as the database's password, plus the secret that opens its control channel."""
+    as the database's password, plus its own and where it reports readiness. Raises CannotRun."""
     passed = {k: v for k, v in ours.items() if not k.startswith(_OURS) or k in _PASSED_ON}
-    return passed | {"UMBEL_MEDIA_SECRET": secret}
+    described = function.description.environment
+    values = _filled(list(described.values()), record, ready_path)
+    own = dict(zip(described, values, strict=True)) | dict(function.environment)
+    return passed | own | {READY_FILE: str(ready_path)}
 
 
-def free_ports(record: Record) -> dict[str, int]:
-    """The record's ports less those that someone else took meanwhile."""
-    free = {}
-    for name, port in record.ports.items():
-        if _is_free(record.address, port, udp=name == "udp"):
-            free[name] = port
-        else:
-            log.warning("port taken, another will do", id=record.id, name=name, port=port)
-    return free
+def ports_for(record: Record) -> dict[str, int]:
+    """The ports to start the function on: those it had, less those that someone else took
+    meanwhile. One that does not report its ports is given a free one for each that is missing."""
+    ports = {}
+    for port in record.wants:
+        number = port.number or record.ports.get(port.name, 0)
+        if number and not port.number and not _is_free(record.address, number, port.transport):
+            log.warning("port taken, another is chosen", id=record.id, name=port.name, port=number)
+            number = 0
+        if number or record.readiness is Readiness.PROBED:
+            ports[port.name] = number or _any_free(record.address, port.transport)
+    return ports
 
 
 def start(argv: Sequence[str], env: Mapping[str, str], log_path: Path) -> int:
@@ -58,7 +65,7 @@ def start(argv: Sequence[str], env: Mapping[str, str], log_path: Path) -> int:
     its pid. Raises OSError."""
     bound_log(log_path)
     # posix_spawn and not subprocess: a Popen insists on owning a child that is to outlive us.
-    return os.posix_spawn(
+    return os.posix_spawnp(
         argv[0],
         list(argv),
         env,
@@ -95,16 +102,43 @@ def _inheritable() -> list[int]:
     return found
 
 
-def _is_free(address: str, port: int, *, udp: bool) -> bool:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
-    with socket.socket(family, kind) as probe:
-        if not udp:  # as servers do: connections of the dead one in TIME_WAIT do not count
+def _filled(texts: Sequence[str], record: Record, ready_path: Path) -> list[str]:
+    values = {f"ports[{port.name}]": str(record.ports.get(port.name, 0)) for port in record.wants}
+    values |= {"id": record.id, "node": record.node, "address": record.address}
+    values["ready_file"] = str(ready_path)
+
+    def value(found: re.Match[str]) -> str:
+        try:
+            return values[found[1]]
+        except KeyError:
+            message = f"{record.description} has no port for {found[0]}"
+            raise CannotRun(message, description=record.description) from None
+
+    return [_PLACEHOLDER.sub(value, text) for text in texts]
+
+
+def _any_free(address: str, transport: Transport) -> int:
+    with _socket(address, transport) as probe:
+        probe.bind((address, 0))
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _is_free(address: str, port: int, transport: Transport) -> bool:
+    with _socket(address, transport) as probe:
+        if transport is Transport.TCP:
+            # As servers do: connections of the dead one in TIME_WAIT do not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-            if not udp:
+            if transport is Transport.TCP:
                 probe.listen(1)
         except OSError:
             return False
     return True
+
+
+def _socket(address: str, transport: Transport) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    kind = socket.SOCK_STREAM if transport is Transport.TCP else socket.SOCK_DGRAM
+    return socket.socket(family, kind)

@@ -1,24 +1,33 @@
-"""Asks a function's control port for `GET /healthz`. Address in, yes or no out."""
+"""Does one health check. Address and port in, yes or no out."""
 
 import asyncio
 
 _ENOUGH = 1024
 
 
-async def answers(address: str, port: int, deadline_s: float) -> bool:
-    """Whether the function answers 200 within the deadline (seconds)."""
+async def answers(address: str, port: int, path: str, deadline_s: float) -> bool:
+    """Whether `GET path` is answered with 200 within the deadline (seconds); with an empty path,
+    whether a connection is accepted."""
     try:
         async with asyncio.timeout(deadline_s):
-            return await _status(address, port) == b"200"
+            if not path:
+                await _connect(address, port)
+                return True
+            return await _status(address, port, path) == b"200"
     except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         return False
 
 
-async def _status(address: str, port: int) -> bytes:
+async def _connect(address: str, port: int) -> None:
+    _, writer = await asyncio.open_connection(address, port)
+    writer.transport.abort()
+
+
+async def _status(address: str, port: int, path: str) -> bytes:
     reader, writer = await asyncio.open_connection(address, port, limit=_ENOUGH)
     try:
         host = f"[{address}]" if ":" in address else address
-        request = f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n"
         writer.write(request.encode())
         # "HTTP/1.1 200 OK": the second word is all that counts.
         words = (await reader.readuntil(b"\n")).split(None, 2)

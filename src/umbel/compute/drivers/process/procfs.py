@@ -79,15 +79,17 @@ def scan() -> list[Process]:
     return [process for process in found if process is not None]
 
 
-def find_by_argument(argument: str) -> Process | None:
-    """The living process that was started with exactly this argument."""
-    wanted = argument.encode()
+def find_by_environment(variable: str, value: str) -> Process | None:
+    """The living process that leads a session and was started with this variable."""
+    wanted = f"{variable}={value}".encode()
     for process in scan():
+        if process.session != process.pid or not process.alive:
+            continue
         try:
-            line = (_PROC / str(process.pid) / "cmdline").read_bytes()
+            environment = (_PROC / str(process.pid) / "environ").read_bytes()
         except OSError:
             continue
-        if wanted in line.split(b"\0"):
+        if wanted in environment.split(b"\0"):
             return process
     return None
 

@@ -1,7 +1,7 @@
 """What must be known of a function after the control plane died: one small JSON file each.
 
-STATE_DIR/functions/ID.json is ours; STATE_DIR/ready/ID.json is the function's own word that it
-listens. Files appear whole or not at all.
+STATE_DIR/functions/ID.json is ours; STATE_DIR/ready/ID.json is the function's own report that it
+listens. Files appear whole or not at all. A record holds no environment: that may be secret.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 from pydantic import TypeAdapter
 
-from umbel.compute.model import Role
+from umbel.compute.model import HealthCheck, Port, Readiness
 from umbel.kit.errors import Invalid
 
 log = structlog.get_logger(__name__)
@@ -29,13 +29,20 @@ class BadFunctionId(Invalid):
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A function as it was last started. `pid` 0: no process known. `ports`: what it last
-    listened on, kept for its next start. `reason`: why it failed."""
+    """A function as it was last started, with what is needed of its description to watch it.
+
+    `pid` 0: no process known. `ports`: what it last listened on, kept for its next start.
+    `is_ready`: this process was ready. `reason`: why it failed."""
 
     id: str
-    role: Role
+    owner: str
+    description: str
     node: str
     address: str
+    wants: tuple[Port, ...] = ()
+    readiness: Readiness = Readiness.PROBED
+    health: HealthCheck | None = None
+    is_ready: bool = False
     pid: int = 0
     start_ticks: int = 0
     started_s: float = 0.0
@@ -91,12 +98,15 @@ class Records:
         return self._path("logs", function_id, ".log")
 
     def ready_ports(self, record: Record) -> Mapping[str, int] | None:
-        """What the function listens on; None until this very process has said so."""
+        """What the function listens on; None until this very process has reported every port that
+        its health check needs, or has passed that check."""
+        if record.readiness is Readiness.PROBED:
+            return record.ports if record.is_ready else None
         document = _load(self.ready_path(record.id))
         if document is None or document.get("pid") != record.pid:
             return None
         ports = document.get("ports")
-        if not isinstance(ports, dict) or "control" not in ports:
+        if not isinstance(ports, dict) or (record.health and record.health.port not in ports):
             return None
         if not all(isinstance(port, int) and 0 < port < 65536 for port in ports.values()):
             return None

@@ -1,26 +1,26 @@
 """The process driver: functions as processes that outlive the control plane.
 
-In: spawn and terminate from above; exits by pidfd, ready files and health answers from below.
-Out: instances and `on_change` calls. What there is stands in records.py's files and in /proc, so
-a control plane that starts over the same directory takes up where a dead one left.
+In: start and stop from above; exits by pidfd, ready files and health answers from below.
+Out: instances and `on_change` calls. All that is known is in records.py's files and in /proc, so
+a control plane that starts over the same directory continues where a dead one left.
 """
 
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
 from umbel.compute.drivers.process import launch, probe, procfs
+from umbel.compute.drivers.process.executors import Executor, HostExecutor
 from umbel.compute.drivers.process.guard import Guard
-from umbel.compute.drivers.process.places import Here, Place
 from umbel.compute.drivers.process.records import Record, Records
 from umbel.compute.health import Limits, Pulse, after_probe, is_lost
-from umbel.compute.model import Function, FunctionState, Instance, Node
-from umbel.compute.ports import Feature
+from umbel.compute.model import Function, FunctionState, Instance, Node, Readiness
+from umbel.compute.ports import FunctionTaken
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Exhausted, Unavailable
 
@@ -32,47 +32,40 @@ _NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC
 
 class ProcessVim:
     """Runs functions on this machine, whatever node they are for: a node is an address here, or
-    a network namespace with one.
+    a network namespace with one. It starts what a description's command says; it has no images.
 
-    `public_key` is the PEM file that opens viewers' tokens; `secret_for(function_id)` gives what
-    opens a function's control channel, the same after a restart; `place` where on this machine a
-    node's processes run. All calls on one event loop.
+    `executor` is where on this machine a node's processes run. All calls on one event loop.
     """
 
-    features = Feature.SURVIVES_CONTROL_PLANE | Feature.MEASURES_LOAD
-
-    def __init__(  # noqa: PLR0913 -- the last three are for other machines than the usual one
+    def __init__(
         self,
         state_dir: Path,
-        public_key: Path,
-        secret_for: Callable[[str], str],
         clock: Clock,
         *,
-        command: Sequence[str] = launch.MEDIA_COMMAND,
         limits: Limits = Limits(),
-        place: Place = Here(),
+        executor: Executor = HostExecutor(),
     ) -> None:
         self._records = Records(state_dir)
-        self._public_key = public_key.resolve()
-        self._secret_for = secret_for
         self._clock = clock
-        self._command = tuple(command)
         self._limits = limits
-        self._place = place
+        self._executor = executor
         self._guards: dict[str, Guard] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._watchers: list[Callable[[str], None]] = []
         self._sampler: asyncio.Task[None] | None = None
         self._searched = False
 
-    async def spawn(self, function: Function, node: Node) -> None:
+    async def start(self, owner: str, function: Function, node: Node) -> None:
         await self._ended(function.id)
-        # From here to the guard nothing is awaited: a second spawn of this id finds the guard.
+        # From here to the guard nothing is awaited: a second start of this id finds the guard.
         self._adopt()
+        last = self._records.get(function.id)
+        if last is not None and last.owner != owner:
+            raise FunctionTaken(function=function.id, owner=last.owner)
         if function.id not in self._guards:
-            self._start(function, node)
+            self._start(owner, function, node, last)
 
-    async def terminate(self, function_id: str) -> None:
+    async def stop(self, function_id: str) -> None:
         self._adopt()
         if function_id not in self._ending:
             task = asyncio.create_task(self._end(function_id), name=f"end:{function_id}")
@@ -137,12 +130,13 @@ class ProcessVim:
             return
         procfs.kill_strays(record.pid, record.start_ticks)
         procfs.reap_exactly(record.pid, record.start_ticks)
-        self._remember(replace(record, pid=0, reason="ended while nobody watched"))
+        self._remember(replace(record, pid=0, is_ready=False, reason="ended while nobody watched"))
 
     def _found(self, record: Record) -> Record:
         """The record with its process, had the predecessor died between starting it and noting
         its pid: no other process was ever given that ready file."""
-        process = procfs.find_by_argument(str(self._records.ready_path(record.id)))
+        ready_path = str(self._records.ready_path(record.id))
+        process = procfs.find_by_environment(launch.READY_FILE, ready_path)
         if process is None:
             return record
         return replace(record, pid=process.pid, start_ticks=process.start_ticks)
@@ -161,19 +155,23 @@ class ProcessVim:
             else:
                 return
 
-    def _start(self, function: Function, node: Node) -> None:
-        last = self._records.get(function.id)
+    def _start(self, owner: str, function: Function, node: Node, last: Record | None) -> None:
+        described = function.description
         record = Record(
             id=function.id,
-            role=function.role,
+            owner=owner,
+            description=described.name,
             node=node.name,
             address=node.address,
+            wants=described.ports,
+            readiness=described.readiness,
+            health=described.health,
             started_s=self._clock.now_s(),
             ports=last.ports if last is not None and last.address == node.address else {},
         )
         try:
-            free = self._place.at(node.name, lambda: launch.free_ports(record))
-            self._launch(replace(record, ports=free))
+            ports = self._executor.run_at(node.name, lambda: launch.ports_for(record))
+            self._launch(function, replace(record, ports=ports))
         except OSError as error:
             if function.id not in self._guards:
                 self._restore(function.id, last)
@@ -181,15 +179,15 @@ class ProcessVim:
             message = f"Function {function.id} cannot be started: {error.strerror}"
             raise kind(message, function=function.id, node=node.name) from error
 
-    def _launch(self, record: Record) -> None:
+    def _launch(self, function: Function, record: Record) -> None:
+        ready_path = self._records.ready_path(record.id)
+        argv = launch.command_line(function, record, ready_path)
+        env = launch.environment(os.environ, function, record, ready_path)
+        log_path = self._records.log_path(record.id)
         # Noted before it exists, so that no crash of ours leaves a process nobody knows of.
         self._records.put(record)
-        ready_path = self._records.ready_path(record.id)
         ready_path.unlink(missing_ok=True)
-        argv = launch.words(self._command, record, ready_path, self._public_key)
-        env = launch.environment(os.environ, self._secret_for(record.id))
-        log_path = self._records.log_path(record.id)
-        pid = self._place.at(record.node, lambda: launch.start(argv, env, log_path))
+        pid = self._executor.run_at(record.node, lambda: launch.start(argv, env, log_path))
         # Until we reap our child its pid stays its own, even if it has ended already.
         process = procfs.look(pid)
         started = replace(record, pid=pid, start_ticks=process.start_ticks if process else 0)
@@ -219,26 +217,42 @@ class ProcessVim:
         guard.kill()
 
     async def _boot(self, guard: Guard) -> str:
-        """Wait until it listens; answers why it was given up, or nothing."""
+        """Wait until it is ready; the result is why it was given up, or empty."""
         deadline_s = self._clock.monotonic_s() + self._limits.ready_within_s
-        while not self._check_ready(guard):
+        while not (self._check_ready(guard) or await self._passes(guard)):
             if self._clock.monotonic_s() >= deadline_s:
                 return f"not ready within {self._limits.ready_within_s:g} s"
             await asyncio.sleep(_LOOK_FOR_READY_EVERY_S)
         return ""
 
     async def _beat(self, guard: Guard) -> str:
-        """Probe it for as long as it answers; then tell why it is given up."""
+        """Probe it for as long as it answers; the result is why it is given up."""
         limits, pulse, took_s = self._limits, Pulse(), 0.0
+        if guard.record.health is None:
+            await asyncio.Event().wait()  # only its exit is watched
         while not is_lost(pulse, limits):
             await asyncio.sleep(max(0.0, limits.probe_every_s - took_s))
             began_s = self._clock.monotonic_s()
-            answered = await probe.answers(
-                guard.record.address, (guard.ports or {})["control"], limits.probe_deadline_s
-            )
+            answered = await self._answers(guard.record)
             took_s = self._clock.monotonic_s() - began_s
             pulse = after_probe(pulse, answered=answered, took_s=took_s, limits=limits)
         return f"{pulse.misses} health probes in a row missed"
+
+    async def _answers(self, record: Record) -> bool:
+        check = record.health
+        if check is None:
+            return True
+        port = record.ports.get(check.port, 0)
+        return await probe.answers(record.address, port, check.path, self._limits.probe_deadline_s)
+
+    async def _passes(self, guard: Guard) -> bool:
+        """Whether one that does not report is ready: it passes its health check."""
+        if guard.record.readiness is not Readiness.PROBED:
+            return False
+        if not await self._answers(guard.record):
+            return False
+        guard.record = replace(guard.record, is_ready=True)
+        return self._check_ready(guard)
 
     def _check_ready(self, guard: Guard) -> bool:
         if guard.ports is None:
@@ -264,7 +278,7 @@ class ProcessVim:
         # A neighbour may have removed it or started it anew already: then the file is not ours.
         record = self._records.get(id_)
         if record is not None and record.pid == guard.record.pid:
-            self._remember(replace(record, pid=0, reason=guard.reason or end))
+            self._remember(replace(record, pid=0, is_ready=False, reason=guard.reason or end))
         log.warning("function failed", id=id_, reason=guard.reason, end=end)
         self._tell(id_)
 
@@ -321,7 +335,8 @@ def _families(leaders: set[int]) -> Mapping[int, list[procfs.Process]]:
 def _failed(record: Record) -> Instance:
     return Instance(
         id=record.id,
-        role=record.role,
+        owner=record.owner,
+        description=record.description,
         node=record.node,
         state=FunctionState.FAILED,
         address=record.address,

@@ -1,0 +1,107 @@
+"""What is used and promised on each node, by owner. Every placer reads it before it places.
+
+In: what functions are measured to use, what each owner wants to run, and what else each promised.
+Out: what is free. A placer awaits nothing between looking and promising, so that two placers of one
+control plane never sell the same room twice. Nothing is stored: owners state their promises again.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+
+from umbel.compute.model import Function, FunctionState, Instance, Node, Reservation, Resources
+from umbel.kit.errors import Exhausted
+
+NOTHING = Resources()
+ByNode = Mapping[str, Resources]
+
+
+class NoRoom(Exhausted):
+    """The node has not enough CPU, memory or rate left; choose another node or try again later."""
+
+    code = "umbel.no_room_on_node"
+
+
+class Ledger:
+    """The nodes' accounts. Rates are not measured by compute: owners promise them in full."""
+
+    def __init__(self, nodes: Callable[[], Iterable[Node]]) -> None:
+        self._nodes = nodes
+        self._instances: Mapping[str, Instance] = {}
+        self._functions: dict[str, Mapping[str, Function]] = {}
+        self._promises: dict[str, ByNode] = {}
+
+    def measure(self, instances: Mapping[str, Instance]) -> None:
+        """Take these functions as what runs now, of all owners."""
+        self._instances = instances
+
+    def expect(self, owner: str, functions: Mapping[str, Function]) -> None:
+        """Take these as the functions that the owner wants, by id: their resources are promised
+        as their descriptions say. Replaces what the owner wanted before."""
+        self._functions[owner] = dict(functions)
+
+    def promise(self, owner: str, by_node: ByNode) -> None:
+        """Take this as all that the owner promised besides its functions' resources, by node."""
+        self._promises[owner] = dict(by_node)
+
+    def add(self, owner: str, by_node: ByNode) -> None:
+        """Add to what the owner promised besides, until its next `promise`; amounts may be
+        negative."""
+        promised = dict(self._promises.get(owner, {}))
+        _add(promised, by_node)
+        self._promises[owner] = promised
+
+    def reserve(self, owner: str, functions: Iterable[Function]) -> None:
+        """Promise these functions' resources to the owner, all or none, until its next `expect`.
+        One that it has already counts once. Raises NoRoom."""
+        before = self._functions.get(owner, {})
+        new = {function.id: function for function in functions}
+        self._functions[owner] = {**before, **new}
+        used, room = self.used(), self._capacity()
+        for node in {function.node for function in new.values()}:
+            if not used[node].fits(room.get(node, NOTHING)):
+                self._functions[owner] = before
+                raise NoRoom(node=node)
+
+    def used(self) -> dict[str, Resources]:
+        """What is used or promised on each node, by all owners."""
+        used: dict[str, Resources] = {}
+        for by_node in self.by_owner().values():
+            _add(used, by_node)
+        return used
+
+    def free(self) -> dict[str, Resources]:
+        """What is left on each node; negative where more is used than there is."""
+        used = self.used()
+        return {node: room - used.get(node, NOTHING) for node, room in self._capacity().items()}
+
+    def by_owner(self) -> dict[str, dict[str, Resources]]:
+        """What each owner uses or was promised on each node."""
+        accounts: dict[str, dict[str, Resources]] = {}
+        for instance in self._instances.values():
+            measured = Resources(cores=instance.cpu_cores, memory_mb=instance.rss_mb)
+            _add(accounts.setdefault(instance.owner, {}), {instance.node: measured})
+        for owner, functions in self._functions.items():
+            account = accounts.setdefault(owner, {})
+            for function in functions.values():
+                _add(account, {function.node: self._still_promised(owner, function)})
+        for owner, by_node in self._promises.items():
+            _add(accounts.setdefault(owner, {}), by_node)
+        return accounts
+
+    def _still_promised(self, owner: str, function: Function) -> Resources:
+        """What the function was promised and is not measured to use."""
+        resources = function.description.resources
+        instance = self._instances.get(function.id)
+        if instance is None or instance.owner != owner or instance.node != function.node:
+            return resources
+        if function.description.reservation is Reservation.UNTIL_MEASURED:
+            return NOTHING if instance.state is FunctionState.ACTIVE else resources
+        measured = Resources(cores=instance.cpu_cores, memory_mb=instance.rss_mb)
+        return (resources - measured).or_none()
+
+    def _capacity(self) -> dict[str, Resources]:
+        return {node.name: node.capacity for node in self._nodes()}
+
+
+def _add(account: dict[str, Resources], by_node: ByNode) -> None:
+    for node, amount in by_node.items():
+        account[node] = account.get(node, NOTHING) + amount

@@ -1,0 +1,80 @@
+"""What to stop and start so that an owner's wanted functions, and no others of its own, run. Pure.
+
+In: wanted functions, observed instances, how each did. Out: Steps for service.py to do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from umbel.compute import health
+from umbel.compute.model import LIFE_CYCLE, Function, FunctionEvent, FunctionState, Instance
+
+Histories = Mapping[str, health.History]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """By id: what to stop, what to start (after stopping, where both), in how many seconds those
+    that wait may be started, and the owner of each id that is taken."""
+
+    stop: tuple[str, ...]
+    start: Mapping[str, Function]
+    waiting: Mapping[str, float]
+    taken: Mapping[str, str] = field(default_factory=dict)
+
+
+def observe(have: Mapping[str, Instance], histories: Histories, now_s: float) -> Histories:
+    """Every function's history after an observation. One that was there and vanished has failed
+    too."""
+    seen = dict(histories)
+    for id_ in histories.keys() - have.keys():
+        seen[id_] = health.seen_failed(histories[id_], now_s)
+    for id_, instance in have.items():
+        history = histories.get(id_, health.History())
+        if instance.state is FunctionState.FAILED:
+            seen[id_] = health.seen_failed(history, now_s)
+        elif instance.state is FunctionState.ACTIVE:
+            seen[id_] = health.seen_active(history, now_s)
+    return seen
+
+
+def of_owner(instances: Mapping[str, Instance], owner: str) -> dict[str, Instance]:
+    """The owner's functions."""
+    return {id_: one for id_, one in instances.items() if one.owner == owner}
+
+
+def steps(
+    owner: str,
+    wanted: Mapping[str, Function],
+    instances: Mapping[str, Instance],
+    histories: Histories,
+    now_s: float,
+) -> Steps:
+    """The steps from what there is to `wanted`. A function on another node or of another
+    description than wanted is stopped and started again. Other owners' functions are left alone;
+    a wanted id that one of them has is `taken`."""
+    have = of_owner(instances, owner)
+    taken = {id_: instances[id_].owner for id_ in wanted if id_ in instances and id_ not in have}
+    stop = tuple(id_ for id_, instance in have.items() if not _is_wanted(instance, wanted))
+    start: dict[str, Function] = {}
+    waiting: dict[str, float] = {}
+    for id_, function in wanted.items():
+        if id_ in taken:
+            continue
+        state = have[id_].state if id_ in have and id_ not in stop else FunctionState.ABSENT
+        if not LIFE_CYCLE.allows(state, FunctionEvent.START):
+            continue
+        delay_s = health.may_start_in_s(histories.get(id_, health.History()), now_s)
+        if delay_s > 0:
+            waiting[id_] = delay_s
+        else:
+            start[id_] = function
+    return Steps(stop=stop, start=start, waiting=waiting, taken=taken)
+
+
+def _is_wanted(instance: Instance, wanted: Mapping[str, Function]) -> bool:
+    function = wanted.get(instance.id)
+    if function is None:
+        return False
+    kind = (function.node, function.description.name)
+    return kind == (instance.node, instance.description)

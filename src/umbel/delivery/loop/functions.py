@@ -1,0 +1,90 @@
+"""Delivery's functions, described for compute: one media server process per function.
+
+In: a tree's branch. Out: the function that compute is to run for it.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from umbel.compute.model import (
+    Description,
+    Function,
+    HealthCheck,
+    Port,
+    Readiness,
+    Reservation,
+    Resources,
+    Transport,
+)
+from umbel.delivery.model import Branch, Tree
+from umbel.delivery.trees.view import ACQUIRER, EDGE, FORWARDER, TRANSCODER, Costs
+
+OWNER = "delivery"
+"""Who owns these functions in compute."""
+
+MEDIA_COMMAND: tuple[str, ...] = (sys.executable, "-m", "umbel.media")
+
+_SECRET = "UMBEL_MEDIA_SECRET"  # noqa: S105 -- the variable's name
+_CONTROL, _HTTP, _RTMP = Port(name="control"), Port(name="http"), Port(name="rtmp")
+_UDP = Port(name="udp", transport=Transport.UDP)
+PORTS: Mapping[str, tuple[Port, ...]] = {
+    ACQUIRER: (_CONTROL, _HTTP, _UDP, _RTMP),
+    FORWARDER: (_CONTROL, _HTTP, _UDP),
+    TRANSCODER: (_CONTROL, _HTTP, _UDP),
+    EDGE: (_CONTROL, _HTTP, _UDP),
+}
+"""What a function of each role listens on."""
+
+
+def described(
+    public_key: Path, costs: Costs, command: Sequence[str] = MEDIA_COMMAND
+) -> dict[str, Description]:
+    """A media server of each role. `public_key` is the PEM file that verifies viewers' tokens,
+    `command` the words that start the server, before its options."""
+    return {role: _described(role, public_key, costs, command) for role in PORTS}
+
+
+def _described(role: str, public_key: Path, costs: Costs, command: Sequence[str]) -> Description:
+    ports = [
+        word for port in PORTS[role] for word in (f"--{port.name}-port", f"{{ports[{port.name}]}}")
+    ]
+    return Description(
+        name=role,
+        command=(
+            *command,
+            *("--id", "{id}", "--role", role, "--address", "{address}"),
+            *ports,
+            *("--ready-file", "{ready_file}", "--public-key", str(public_key)),
+        ),
+        resources=Resources(cores=costs.cores_of(role), memory_mb=costs.mb_of(role)),
+        reservation=Reservation.UNTIL_MEASURED,
+        ports=PORTS[role],
+        readiness=Readiness.REPORTED,
+        health=HealthCheck(port=_CONTROL.name, path="/healthz"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediaFunctions:
+    """Makes functions of branches. `secret_of` is what opens a function's control channel, the
+    same after a restart."""
+
+    descriptions: Mapping[str, Description]
+    secret_of: Callable[[str], str]
+
+    def wanted(self, trees: Iterable[Tree]) -> dict[str, Function]:
+        """The functions of all branches by id, for accounts: they cannot be started."""
+        return {b.function: self._of(b) for tree in trees for b in tree.branches}
+
+    def to_run(self, trees: Iterable[Tree]) -> dict[str, Function]:
+        """The functions of all branches by id, with what opens each one's control channel."""
+        return {
+            id_: replace(function, environment={_SECRET: self.secret_of(id_)})
+            for id_, function in self.wanted(trees).items()
+        }
+
+    def _of(self, branch: Branch) -> Function:
+        described = self.descriptions[branch.role]
+        return Function(id=branch.function, node=branch.node, description=described)
