@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from support import postgres, testbed
+from support.kinds import Kinds
 from support.testbed import Testbed
 from umbel import migrations
 from umbel.kit.db import Database
@@ -60,3 +61,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         yield opened
     finally:
         await opened.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Kinds(), "kinds")
