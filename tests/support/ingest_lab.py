@@ -189,7 +189,7 @@ def children(parent: int) -> list[int]:
 
 def _is_worker(pid: int) -> bool:
     try:
-        return b"ingest_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"workers.inside.main" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from umbel.media.hls import boxes
 from umbel.media.hls.muxer import Muxer
-from umbel.media.hls.segmenter import Event, Opening, Part, SegmentEnd
+from umbel.media.hls.segmenter import Opening, Part, SegmentEnd, SegmenterEvent
 
 START_S = 40_000.0
 
@@ -28,7 +28,7 @@ class Made:
         return boxes.initialisation(self.opening.tracks) + parts
 
 
-def collect(events: Iterable[Event]) -> list[Made]:
+def collect(events: Iterable[SegmenterEvent]) -> list[Made]:
     """Events to segments; an event in a wrong place fails."""
     segments: list[Made] = []
     for event in events:

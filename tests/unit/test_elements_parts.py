@@ -17,13 +17,13 @@ from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.ports import Packets
 from umbel.media.rpc.sessions import Call, Sessions
 from umbel.media.server.dispatch import Dispatcher
-from umbel.media.server.doors import ViewerDoor
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Fan, Guard
 from umbel.media.server.elements.flow import Count, Flow
 from umbel.media.server.elements.peers import Peers, ResourceUnknown, TagStale
 from umbel.media.server.manager import ServerManager
 from umbel.media.server.registry import Registry
+from umbel.media.server.viewer_tokens import ViewerTokens
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -46,7 +46,7 @@ def test_any_operation_is_answered(kind: str, operation: str, params: dict) -> N
     async def once() -> None:
         clock = SystemClock()
         webrtc = await WebRtcPort.open("127.0.0.1", 0, clock=clock)
-        host = Host(
+        host = ServerContext(
             function_id="f",
             address="127.0.0.1",
             http_port=1,
@@ -149,7 +149,7 @@ class SteppingClock:
 
 def test_the_door_knows_a_token_until_it_ends() -> None:
     signer, clock = Signer(tokens.new_private_key()), SteppingClock()
-    door = ViewerDoor(tokens.Verifier(signer.public_key), clock)
+    door = ViewerTokens(tokens.Verifier(signer.public_key), clock)
     claims = Claims(subject="s1", scope="ev1", expires_s=1010)
     token = signer.sign(claims, tokens.VIEWER)
     for _ in range(2):

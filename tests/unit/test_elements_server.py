@@ -18,7 +18,7 @@ from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.model import StreamRole, StreamSpec, Target
 from umbel.media.rpc.sessions import Call, Delivery, Sessions
 from umbel.media.server.dispatch import Dispatcher
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.server.elements.rtp import RtpReceiver
 from umbel.media.server.manager import ServerManager
@@ -70,7 +70,7 @@ class Bench:
 async def bench() -> AsyncIterator[Bench]:
     clock = SystemClock()
     webrtc = await WebRtcPort.open("127.0.0.1", 0, clock=clock)
-    host = Host(
+    host = ServerContext(
         function_id="edge-1",
         address="127.0.0.1",
         http_port=8080,

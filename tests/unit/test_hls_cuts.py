@@ -17,7 +17,7 @@ def run(frames: list[tuple[float, bool]], told_after: int = 10**9) -> tuple[Cutt
     cutter, cuts, last_s = Cutter(), [], START_S
     cutter.start(START_S)
     for number, (after_s, keyframe) in enumerate(frames):
-        cutter.told |= number >= told_after
+        cutter.published |= number >= told_after
         cuts += cutter.frame(START_S + after_s, last_s, keyframe=keyframe)
         last_s = START_S + after_s
     return cutter, cuts
@@ -104,7 +104,7 @@ def test_any_frames(drawn: list[tuple[float, bool]], told_after: int) -> None:
     cutter.start(START_S)
     for number, (after_s, keyframe) in enumerate(frames):
         if number == told_after:
-            cutter.told, target_then = True, cutter.target_s
+            cutter.published, target_then = True, cutter.target_s
         new = cutter.frame(START_S + after_s, last_s, keyframe=keyframe)
         assert all(cut.at_s <= START_S + after_s + 1e-6 for cut in new)
         last_s = START_S + after_s

@@ -13,7 +13,7 @@ from support.hls_player import PlaylistView
 from umbel.media.hls import playlist
 from umbel.media.hls.muxer import Muxer
 from umbel.media.hls.segmenter import Part, SegmentEnd
-from umbel.media.hls.window import Standing, Window
+from umbel.media.hls.window import Availability, Window
 
 START_S = 90_000.0
 WALL_S = 1_700_000_000.0
@@ -44,7 +44,7 @@ class Origin:
             self.look()
 
     def look(self) -> PlaylistView:
-        self.muxer.segmenter.cutter.told = True
+        self.muxer.segmenter.cutter.published = True
         view = hls_player.parse(playlist.media(self.window, self.target_s))
         if self.versions:
             hls_player.check_next(self.versions[-1], view)
@@ -152,20 +152,20 @@ def test_standing_of_what_a_player_may_wait_for() -> None:
     last = window.segments[-1]
     assert (last.number, last.is_open, len(last.parts)) == (12, True, 2)
     standing = window.standing
-    assert standing(11, None) is Standing.THERE
-    assert standing(12, None) is Standing.COMING
-    assert standing(12, 1) is Standing.THERE
-    assert standing(12, 2) is Standing.COMING
-    assert standing(12, 10) is Standing.COMING
-    assert standing(12, 11) is Standing.TOO_FAR
-    assert standing(13, None) is Standing.COMING
-    assert standing(13, 9) is Standing.TOO_FAR
-    assert standing(14, None) is Standing.TOO_FAR
+    assert standing(11, None) is Availability.THERE
+    assert standing(12, None) is Availability.COMING
+    assert standing(12, 1) is Availability.THERE
+    assert standing(12, 2) is Availability.COMING
+    assert standing(12, 10) is Availability.COMING
+    assert standing(12, 11) is Availability.TOO_FAR
+    assert standing(13, None) is Availability.COMING
+    assert standing(13, 9) is Availability.TOO_FAR
+    assert standing(14, None) is Availability.TOO_FAR
     # A part beyond a whole segment is the next one's first.
-    assert standing(11, 99) is Standing.THERE
-    assert standing(0, 0) is Standing.THERE
+    assert standing(11, 99) is Availability.THERE
+    assert standing(0, 0) is Availability.THERE
     window.end()
-    assert standing(99, None) is Standing.THERE
+    assert standing(99, None) is Availability.THERE
 
 
 def test_a_part_beyond_a_segment_is_waited_for_in_the_next() -> None:
@@ -175,10 +175,10 @@ def test_a_part_beyond_a_segment_is_waited_for_in_the_next() -> None:
         (10, False, 6),
         (11, False, 6),
     ]
-    assert window.standing(10, 6) is Standing.THERE
-    assert window.standing(11, 5) is Standing.THERE
-    assert window.standing(11, 6) is Standing.COMING
-    assert window.standing(12, 0) is Standing.COMING
+    assert window.standing(10, 6) is Availability.THERE
+    assert window.standing(11, 5) is Availability.THERE
+    assert window.standing(11, 6) is Availability.COMING
+    assert window.standing(12, 0) is Availability.COMING
 
 
 def test_the_window_is_bounded() -> None:

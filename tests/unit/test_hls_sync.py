@@ -7,22 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.media.rtp import rtcp, sync
-from umbel.media.rtp.sync import Continuity, SenderReport, Timeline
+from umbel.media.rtp.sync import Continuity, SenderReport, StreamTimeline
 
 VIDEO, AUDIO = 96, 111
 NOW_S = 5000.0
 WALL_S = 1_700_000_000.0
 
 
-def timeline() -> Timeline:
-    return Timeline({VIDEO: 90_000, AUDIO: 48_000})
+def timeline() -> StreamTimeline:
+    return StreamTimeline({VIDEO: 90_000, AUDIO: 48_000})
 
 
 def report(ssrc: int, wall_s: float, timestamp: int) -> SenderReport:
     return SenderReport(ssrc, wall_s, timestamp & 0xFFFFFFFF)
 
 
-def apart_s(line: Timeline, video: int, audio: int, now_s: float) -> float:
+def apart_s(line: StreamTimeline, video: int, audio: int, now_s: float) -> float:
     """How much later than the picture the sound is."""
     shown = line.place(VIDEO, 1, video & 0xFFFFFFFF, now_s).ticks / 90_000
     heard = line.place(AUDIO, 2, audio & 0xFFFFFFFF, now_s).ticks / 48_000

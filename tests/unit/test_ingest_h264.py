@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from umbel.media.ingest import h264
 from umbel.media.ingest.bits import BitReader, MalformedVideo, unescape
-from umbel.media.ingest.gate import AccessUnit, Gate, Verdict, Way, judge
 from umbel.media.ingest.h264 import DecoderConfiguration, SequenceParameters
+from umbel.media.ingest.passthrough import Handling, PassThrough, TimedAccessUnit, Verdict, judge
 
 HIGH = bytes.fromhex(
     "6764001eacd940a02ff9610000030001000003003c8f162d96"
@@ -100,9 +100,9 @@ def picture(*, key: bool = False, kind: int = 0, tail: bytes = b"x" * 20) -> byt
     return bytes((0x65 if key else 0x41,)) + escape(out.done() + tail)
 
 
-def unit(index: int, *nals: bytes, pts: int | None = None) -> AccessUnit:
+def unit(index: int, *nals: bytes, pts: int | None = None) -> TimedAccessUnit:
     at = index * 40_000_000
-    return AccessUnit(nals=nals, pts_ns=at if pts is None else pts * 40_000_000, dts_ns=at)
+    return TimedAccessUnit(nals=nals, pts_ns=at if pts is None else pts * 40_000_000, dts_ns=at)
 
 
 PPS = b"\x68\xce\x3c\x80"
@@ -209,40 +209,42 @@ def test_decoder_configuration() -> None:
 @pytest.mark.parametrize(
     ("text", "way", "reason"),
     [
-        (sps(profile=66), Way.PASS, ""),
-        (sps(profile=77), Way.HOLD, ""),
-        (sps(profile=77, reorder=0), Way.PASS, ""),
-        (sps(profile=77, order=2), Way.PASS, ""),
-        (sps(profile=77, reorder=1), Way.TRANSCODE, "B-frames (main profile)"),
-        (sps(profile=100, constraints=0x0C), Way.PASS, ""),
-        (sps(profile=100, reorder=2), Way.TRANSCODE, "B-frames (high profile)"),
-        (sps(profile=110, depth=10), Way.TRANSCODE, "not 8 bit 4:2:0 (high 10 profile)"),
-        (sps(profile=122, chroma=2), Way.TRANSCODE, "not 8 bit 4:2:0 (high 4:2:2 profile)"),
-        (sps(frames_only=False), Way.TRANSCODE, "interlaced (main profile)"),
+        (sps(profile=66), Handling.PASS, ""),
+        (sps(profile=77), Handling.HOLD, ""),
+        (sps(profile=77, reorder=0), Handling.PASS, ""),
+        (sps(profile=77, order=2), Handling.PASS, ""),
+        (sps(profile=77, reorder=1), Handling.TRANSCODE, "B-frames (main profile)"),
+        (sps(profile=100, constraints=0x0C), Handling.PASS, ""),
+        (sps(profile=100, reorder=2), Handling.TRANSCODE, "B-frames (high profile)"),
+        (sps(profile=110, depth=10), Handling.TRANSCODE, "not 8 bit 4:2:0 (high 10 profile)"),
+        (sps(profile=122, chroma=2), Handling.TRANSCODE, "not 8 bit 4:2:0 (high 4:2:2 profile)"),
+        (sps(frames_only=False), Handling.TRANSCODE, "interlaced (main profile)"),
     ],
 )
-def test_what_the_sps_alone_decides(text: bytes, way: Way, reason: str) -> None:
+def test_what_the_sps_alone_decides(text: bytes, way: Handling, reason: str) -> None:
     verdict = judge(h264.parse_sps(text))
-    assert (verdict.way, verdict.reason) == (way, reason)
+    assert (verdict.handling, verdict.reason) == (way, reason)
 
 
-def run(gate: Gate, units: list[AccessUnit]) -> tuple[list[AccessUnit], list[Way]]:
-    out: list[AccessUnit] = []
+def run(
+    gate: PassThrough, units: list[TimedAccessUnit]
+) -> tuple[list[TimedAccessUnit], list[Handling]]:
+    out: list[TimedAccessUnit] = []
     ways = []
     for item in units:
         passage = gate.feed(item)
         out += passage.units
-        ways.append(passage.verdict.way)
+        ways.append(passage.verdict.handling)
     return out, ways
 
 
 def test_held_frames_come_out_whole_and_in_order() -> None:
     units = [unit(0, sps(), PPS, picture(key=True))]
     units += [unit(index, picture()) for index in range(1, 30)]
-    out, ways = run(Gate(), units)
+    out, ways = run(PassThrough(), units)
     assert out == units
-    assert ways[0] is Way.HOLD
-    assert ways[-1] is Way.PASS
+    assert ways[0] is Handling.HOLD
+    assert ways[-1] is Handling.PASS
 
 
 @pytest.mark.parametrize("sign", ["slice", "time"])
@@ -253,23 +255,23 @@ def test_b_frames_are_found_and_nothing_is_lost(sign: str) -> None:
         by_slice = sign == "slice" and shown[index] in {1, 2, 4, 5}
         pts = shown[index] if sign == "time" else None
         units.append(unit(index, picture(kind=1 if by_slice else 0), pts=pts))
-    out, ways = run(Gate(), units)
+    out, ways = run(PassThrough(), units)
     assert out == units
-    assert ways[2] is Way.TRANSCODE
+    assert ways[2] is Handling.TRANSCODE
 
 
 def test_late_b_frames_change_the_verdict() -> None:
     units = [unit(0, sps(), PPS, picture(key=True))]
     units += [unit(index, picture()) for index in range(1, 20)]
     units.append(unit(20, picture(kind=1)))
-    out, ways = run(Gate(), units)
-    assert ways[19] is Way.PASS
-    assert ways[20] is Way.TRANSCODE
+    out, ways = run(PassThrough(), units)
+    assert ways[19] is Handling.PASS
+    assert ways[20] is Handling.TRANSCODE
     assert out == units
 
 
 def test_sets_are_put_before_every_key_picture() -> None:
-    gate = Gate()
+    gate = PassThrough()
     text = sps(profile=66)
     gate.configure([text, PPS])
     out, _ = run(
@@ -289,10 +291,10 @@ def test_sets_are_put_before_every_key_picture() -> None:
 
 
 def test_what_is_settled_beforehand_stays() -> None:
-    settled = Verdict(way=Way.TRANSCODE, reason="at most 360 lines")
+    settled = Verdict(handling=Handling.TRANSCODE, reason="at most 360 lines")
     units = [unit(0, sps(), PPS, picture(key=True))]
     units += [unit(index, picture()) for index in range(1, 12)]
-    gate = Gate(settled)
+    gate = PassThrough(settled)
     for item in units:
         passage = gate.feed(item)
         assert list(passage.units) == [item]
@@ -300,7 +302,7 @@ def test_what_is_settled_beforehand_stays() -> None:
 
 
 def test_the_end_lets_held_frames_go() -> None:
-    gate = Gate()
+    gate = PassThrough()
     first = unit(0, sps(), PPS, picture(key=True))
     assert gate.feed(first).units == ()
     assert list(gate.finish().units) == [first]

@@ -9,11 +9,11 @@ from support.ingest_lab import nals as unpacked
 from umbel.media.ingest import codecs, keys, packer, rates, sdp
 from umbel.media.ingest.aligner import Aligner
 from umbel.media.ingest.codecs import UnsupportedCodec
-from umbel.media.ingest.latch import Bar, Latch
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
-from umbel.media.ingest.reports import Medium, SenderReports
+from umbel.media.ingest.reports import SenderReports, SourceClock
 from umbel.media.ingest.sdp import MalformedSdp
-from umbel.media.ingest.timeline import Timeline, Unwrapped
+from umbel.media.ingest.sender_lock import SenderBan, SenderLock
+from umbel.media.ingest.timeline import EncoderTimeline, Unwrapped
 from umbel.media.rtp.packet import RtpPacket
 
 MS = 1_000_000
@@ -69,7 +69,7 @@ def test_any_opus_frame_has_a_duration(frame: bytes) -> None:
 
 
 def test_timeline_keeps_both_media_together_over_a_jump() -> None:
-    line = Timeline()
+    line = EncoderTimeline()
     placed = []
     for base, now in ((5000, 0.0), (0, 2.0)):
         for step in range(0, 2000, 40):
@@ -86,7 +86,7 @@ def test_timeline_keeps_both_media_together_over_a_jump() -> None:
 
 
 def test_timeline_keeps_pauses_and_bursts() -> None:
-    line = Timeline()
+    line = EncoderTimeline()
     first = line.shift_ns("video", 0, 0.0)
     assert line.shift_ns("video", 20 * SECOND, 20.0) == first
     assert line.shift_ns("video", 20 * SECOND + 40 * MS, 29.0) == first
@@ -115,8 +115,8 @@ def read_report(data: bytes) -> tuple[int, float, int, int, int]:
 
 
 def test_reports_tie_both_clocks_to_the_wall() -> None:
-    video = Medium(ssrc=1, clock_hz=90_000, offset=0xFFFFFF00)
-    audio = Medium(ssrc=2, clock_hz=48_000, offset=77)
+    video = SourceClock(ssrc=1, clock_hz=90_000, offset=0xFFFFFF00)
+    audio = SourceClock(ssrc=2, clock_hz=48_000, offset=77)
     reports = SenderReports((video, audio))
     wall = 1_700_000_000.0
     out = []
@@ -141,7 +141,7 @@ def test_reports_tie_both_clocks_to_the_wall() -> None:
 
 
 def test_reports_take_the_earliest_packet_for_the_true_time() -> None:
-    reports = SenderReports((Medium(ssrc=1, clock_hz=90_000, offset=0),))
+    reports = SenderReports((SourceClock(ssrc=1, clock_hz=90_000, offset=0),))
     late = reports.interleave([packet(1, 0)], 100.0)
     reports.interleave([packet(1, 90_000 // 2)], 100.0)
     last = reports.interleave([packet(1, 90_000 + 45_000)], 101.0)
@@ -150,7 +150,7 @@ def test_reports_take_the_earliest_packet_for_the_true_time() -> None:
 
 
 def test_foreign_packets_are_left_out() -> None:
-    reports = SenderReports((Medium(ssrc=1, clock_hz=90_000, offset=0),))
+    reports = SenderReports((SourceClock(ssrc=1, clock_hz=90_000, offset=0),))
     assert reports.interleave([packet(9, 0)], 1.0) == []
 
 
@@ -234,7 +234,7 @@ def test_mutated_sdp_raises_only_its_own(at: int, noise: str, drop: int) -> None
 
 
 def test_latch_holds_the_first_sender_of_each_lane() -> None:
-    latch = Latch()
+    latch = SenderLock()
     assert latch.silent(0.0)
     assert not latch.admits(("10.0.0.1", 5), -1, 0.0)
     assert latch.admits(("10.0.0.1", 5), 96, 0.0)
@@ -251,14 +251,14 @@ def test_latch_holds_the_first_sender_of_each_lane() -> None:
 
 
 def test_reports_alone_do_not_keep_a_latch() -> None:
-    latch = Latch()
+    latch = SenderLock()
     latch.admits(("10.0.0.1", 5), 96, 0.0)
     latch.admits(("10.0.0.1", 6), -1, 2.9)
     assert latch.silent(3.1)
 
 
 def test_bar_keeps_a_refused_sender_out_until_it_pauses() -> None:
-    bar = Bar()
+    bar = SenderBan()
     assert not bar.holds("10.0.0.1", 0.0)
     bar.put("10.0.0.1", 0.0)
     assert bar.holds("10.0.0.1", 2.0)

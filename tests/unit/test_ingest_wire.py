@@ -9,7 +9,7 @@ from umbel.media.ingest import amf, av1, chunks, flv
 from umbel.media.ingest.amf import MalformedAmf
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
 from umbel.media.ingest.chunks import ChunkReader, MalformedRtmp, Message
-from umbel.media.ingest.flv import MalformedFlv, Part, Tag, TagReader, Valve
+from umbel.media.ingest.flv import MalformedFlv, PayloadKind, Tag, TagReader, Valve
 from umbel.media.rtp.packet import RtpPacket
 
 
@@ -53,38 +53,38 @@ def test_flv_readers_raise_only_their_own(data: bytes) -> None:
 @pytest.mark.parametrize(
     ("payload", "codec", "part", "key", "offset_ms", "data"),
     [
-        (b"\x17\x00\x00\x00\x00conf", "H.264", Part.CONFIG, True, 0, b"conf"),
-        (b"\x27\x01\xff\xff\xd8body", "H.264", Part.FRAME, False, -40, b"body"),
-        (b"\x17\x02\x00\x00\x00", "H.264", Part.NOTHING, True, 0, b""),
-        (b"\x22body", "Sorenson H.263", Part.FRAME, False, 0, b"body"),
-        (b"\x90hvc1conf", "HEVC", Part.CONFIG, True, 0, b"conf"),
-        (b"\xa1hvc1\x00\x00\x28body", "HEVC", Part.FRAME, False, 40, b"body"),
-        (b"\x93hvc1body", "HEVC", Part.FRAME, True, 0, b"body"),
-        (b"\x91av01body", "AV1", Part.FRAME, True, 0, b"body"),
-        (b"\x94av01meta", "AV1", Part.NOTHING, False, 0, b""),
-        (b"\x91zzz9body", "zzz9", Part.FRAME, True, 0, b"body"),
+        (b"\x17\x00\x00\x00\x00conf", "H.264", PayloadKind.CONFIG, True, 0, b"conf"),
+        (b"\x27\x01\xff\xff\xd8body", "H.264", PayloadKind.FRAME, False, -40, b"body"),
+        (b"\x17\x02\x00\x00\x00", "H.264", PayloadKind.NOTHING, True, 0, b""),
+        (b"\x22body", "Sorenson H.263", PayloadKind.FRAME, False, 0, b"body"),
+        (b"\x90hvc1conf", "HEVC", PayloadKind.CONFIG, True, 0, b"conf"),
+        (b"\xa1hvc1\x00\x00\x28body", "HEVC", PayloadKind.FRAME, False, 40, b"body"),
+        (b"\x93hvc1body", "HEVC", PayloadKind.FRAME, True, 0, b"body"),
+        (b"\x91av01body", "AV1", PayloadKind.FRAME, True, 0, b"body"),
+        (b"\x94av01meta", "AV1", PayloadKind.NOTHING, False, 0, b""),
+        (b"\x91zzz9body", "zzz9", PayloadKind.FRAME, True, 0, b"body"),
     ],
 )
 def test_flv_video(
-    payload: bytes, codec: str, part: Part, key: bool, offset_ms: int, data: bytes
+    payload: bytes, codec: str, part: PayloadKind, key: bool, offset_ms: int, data: bytes
 ) -> None:
     media = flv.read_video(payload)
     assert (media.codec, media.part, media.offset_ms, media.data) == (codec, part, offset_ms, data)
-    assert media.key is key or part is Part.NOTHING
+    assert media.key is key or part is PayloadKind.NOTHING
 
 
 @pytest.mark.parametrize(
     ("payload", "codec", "part"),
     [
-        (b"\xaf\x00conf", "AAC", Part.CONFIG),
-        (b"\xaf\x01body", "AAC", Part.FRAME),
-        (b"\x2fbody", "MP3", Part.FRAME),
-        (b"\xb2body", "Speex", Part.FRAME),
-        (b"\x90Opusconf", "Opus", Part.CONFIG),
-        (b"\x91Opusbody", "Opus", Part.FRAME),
+        (b"\xaf\x00conf", "AAC", PayloadKind.CONFIG),
+        (b"\xaf\x01body", "AAC", PayloadKind.FRAME),
+        (b"\x2fbody", "MP3", PayloadKind.FRAME),
+        (b"\xb2body", "Speex", PayloadKind.FRAME),
+        (b"\x90Opusconf", "Opus", PayloadKind.CONFIG),
+        (b"\x91Opusbody", "Opus", PayloadKind.FRAME),
     ],
 )
-def test_flv_audio(payload: bytes, codec: str, part: Part) -> None:
+def test_flv_audio(payload: bytes, codec: str, part: PayloadKind) -> None:
     media = flv.read_audio(payload)
     assert (media.codec, media.part) == (codec, part)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from umbel.kit.errors import Conflict, Exhausted, NotFound, UmbelError, Unavailable
 from umbel.media.rpc import envelope, faults, transaction
 from umbel.media.rpc.faults import TransactionMalformed
-from umbel.media.rpc.requester import Event, Requester
+from umbel.media.rpc.requester import Notification, Requester
 from umbel.media.rpc.sessions import Call, Delivery, Sessions
 
 
@@ -330,7 +330,7 @@ def test_the_requester_reads_events() -> None:
     server.subscribe(made.session, "o", "Went")
     (told,) = server.event("o", "Went", {"why": "x"}, wall_s=0)
     event = Requester().receive(told.text)
-    assert isinstance(event, Event)
+    assert isinstance(event, Notification)
     assert (event.source, event.type, event.data["why"]) == ("o", "Went", "x")
 
 

@@ -20,7 +20,7 @@ from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.model import StreamRole, StreamSpec, StreamState, Target
 from umbel.media.roles import SpecInvalid
 from umbel.media.server import manager
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.flow import Count
 from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
@@ -86,7 +86,7 @@ def test_an_adjusted_transcoder_is_told_hops_and_height() -> None:
 async def registry() -> AsyncIterator[Registry]:
     clock = SystemClock()
     webrtc = await WebRtcPort.open("127.0.0.1", 0, clock=clock)
-    host = Host(
+    host = ServerContext(
         function_id="trc-1", address="127.0.0.1", http_port=1, clock=clock, webrtc=webrtc, desk=None
     )
     made = Registry(host, lambda *_: None)
@@ -170,7 +170,7 @@ def run(sent: list[bytes], now_s: float = 0.0, into: Succession | None = None) -
     succession = into or Succession()
     for data in sent:
         turn = succession.take(data, now_s)
-        found += ["anew"] if turn.anew else []
+        found += ["anew"] if turn.restarted else []
         found += turn.packets
     return found
 
@@ -236,7 +236,7 @@ def test_whatever_comes_only_whole_packets_go_on(sent: list[tuple[bytes, float]]
     for data, pause_s in sent:
         now_s += pause_s
         turn = succession.take(data, now_s)
-        started |= turn.anew
+        started |= turn.restarted
         assert set(turn.packets) <= allowed
         assert not turn.packets or started
         for one in turn.packets:

@@ -12,14 +12,14 @@ from support.webrtc_wire import CLIENT, SERVER, Watching, Wire, answer_of
 from umbel.kit.errors import Conflict
 from umbel.media.webrtc import negotiate, sdp
 from umbel.media.webrtc.dtls import CM_SHA1_80, HandshakeFailed, Identity
-from umbel.media.webrtc.transport import TRANSITIONS, Event, State
+from umbel.media.webrtc.transport import TRANSITIONS, TransportEvent, TransportState
 from umbel.media.webrtc.viewer import Viewer
 
 
 def test_machine_refuses_what_cannot_happen() -> None:
     with pytest.raises(Conflict):
-        TRANSITIONS.next(State.NEW, Event.KEYS)
-    assert not any(state is State.CLOSED for state, _ in TRANSITIONS.transitions)
+        TRANSITIONS.next(TransportState.NEW, TransportEvent.KEYS)
+    assert not any(state is TransportState.CLOSED for state, _ in TRANSITIONS.transitions)
 
 
 @pytest.mark.parametrize("setup", ["actpass", "active", "passive"])
@@ -49,7 +49,7 @@ def test_a_certificate_that_was_not_described_is_refused() -> None:
     wire = Wire(client, viewer)
     client.check()
     wire.settle()
-    assert viewer.transport.state is State.CLOSED
+    assert viewer.transport.state is TransportState.CLOSED
     assert "certificate" in viewer.transport.reason
 
 
@@ -62,7 +62,7 @@ def test_a_wrong_password_is_refused_and_proves_nothing() -> None:
     watching.client.check(password="x" * 30)
     wire.settle()
     assert watching.client.refused == [401]
-    assert viewer.transport.state is State.NEW
+    assert viewer.transport.state is TransportState.NEW
 
 
 def test_media_goes_where_the_client_chose() -> None:
@@ -89,7 +89,7 @@ def test_consent_that_is_not_renewed_ends_the_session() -> None:
     wire.advance(29, 1)
     assert wire.peer.transport.is_connected
     wire.advance(2, 1)
-    assert wire.peer.transport.state is State.CLOSED
+    assert wire.peer.transport.state is TransportState.CLOSED
 
 
 def test_a_handshake_that_does_not_end_is_given_up() -> None:
@@ -103,7 +103,7 @@ def test_a_handshake_that_does_not_end_is_given_up() -> None:
     viewer.tick(109.0)
     before = viewer.transport.state
     viewer.tick(110.5)
-    assert (before, viewer.transport.state) == (State.CHECKED, State.CLOSED)
+    assert (before, viewer.transport.state) == (TransportState.CHECKED, TransportState.CLOSED)
     assert "handshake" in viewer.transport.reason
 
 

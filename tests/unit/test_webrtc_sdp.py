@@ -19,7 +19,7 @@ from umbel.kit.errors import Invalid
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.webrtc import negotiate, sdp
 from umbel.media.webrtc.negotiate import UnsupportedCodec, UnsupportedOffer
-from umbel.media.webrtc.sdp import Codec, MalformedSdp
+from umbel.media.webrtc.sdp import MalformedSdp, PayloadFormat
 from umbel.media.webrtc.viewer import Viewer
 
 OFFER = Client(CLIENT).offer()
@@ -31,9 +31,9 @@ def answered(offer: str, profile: str | None = None) -> sdp.Offer:
     return sdp.parse_offer(answer_of(viewer, plan))
 
 
-def h264(payload_type: int, profile: str, mode: int = 1) -> Codec:
+def h264(payload_type: int, profile: str, mode: int = 1) -> PayloadFormat:
     text = f"packetization-mode={mode};profile-level-id={profile}"
-    return Codec(payload_type=payload_type, name="H264", clock_hz=90_000, parameters=text)
+    return PayloadFormat(payload_type=payload_type, name="H264", clock_hz=90_000, parameters=text)
 
 
 def test_answer_takes_the_offers_payload_types() -> None:

@@ -15,7 +15,7 @@ from umbel.kit.errors import UmbelError, Unavailable
 from umbel.media.model import Server
 from umbel.media.rpc import faults
 from umbel.media.rpc.envelope import Response
-from umbel.media.rpc.requester import Event, Requester
+from umbel.media.rpc.requester import Notification, Requester
 from umbel.media.rpc.transaction import Operation
 
 _MOST_BYTES = 4 * 1024 * 1024
@@ -43,7 +43,7 @@ class Channel:
         self,
         socket: ClientConnection,
         deadline_s: float,
-        on_event: Callable[[Event], None],
+        on_event: Callable[[Notification], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._socket = socket
@@ -60,7 +60,7 @@ class Channel:
         server: Server,
         *,
         deadline_s: float,
-        on_event: Callable[[Event], None],
+        on_event: Callable[[Notification], None],
         on_lost: Callable[[], None],
     ) -> "Channel":
         """Connect. Raises ChannelLost when the server does not answer or refuses the secret."""
@@ -131,7 +131,7 @@ class Channel:
 
     def _take(self, text: str | bytes) -> None:
         message = self._requester.receive(text)
-        if isinstance(message, Event):
+        if isinstance(message, Notification):
             self._on_event(message)
         elif message is not None:
             future = self._waiting.get(message.id)
@@ -153,4 +153,4 @@ def _outcome(responses: object, wanted: int) -> Outcome:
 
 
 def _nothing() -> None:
-    """A closed channel has nobody to tell."""
+    """A closed channel has no listeners."""

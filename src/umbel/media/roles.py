@@ -116,7 +116,7 @@ def build(spec: StreamSpec) -> tuple[Operation, ...]:
 
 
 def adjust(spec: StreamSpec, info: StreamInfo) -> tuple[Operation, ...]:
-    """Bring a stream that is there to what the spec says; nothing is made anew."""
+    """Bring a stream that is there to what the spec says; nothing is created again."""
     steps = [
         _invoke(info.parts[kind], f"set{name[0].upper()}{name[1:]}", {name: value})
         for kind, name, value in _settings(spec)
@@ -140,7 +140,7 @@ def release(info: StreamInfo) -> Operation:
 
 
 def _settings(spec: StreamSpec) -> Iterator[tuple[str, str, object]]:
-    """What the spec says, as (part, property, value); nothing about RTP nobody described."""
+    """What the spec says, as (part, property, value); nothing about RTP without a description."""
     values: dict[str, object] = {
         "hops": targets_to_json(spec.hops),
         "height": spec.height,

@@ -27,7 +27,7 @@ _RENDITION_SHARE = 0.35  # of the source's rate: what 360 lines take where it ha
 
 
 @dataclass
-class _Stream:
+class _FakeStream:
     spec: StreamSpec
     port: int
     ingest: IngestState | None
@@ -38,18 +38,18 @@ class _Stream:
 
 
 @dataclass
-class _Function:
+class _FakeFunction:
     address: str
     has_channel: bool = False
     is_cut: bool = False
-    streams: dict[str, _Stream] = field(default_factory=dict)
+    streams: dict[str, _FakeStream] = field(default_factory=dict)
 
 
 class FakeMedia:
     """A MediaPlane without media. Ports and URLs are the same in every run."""
 
     def __init__(self) -> None:
-        self._functions: dict[str, _Function] = {}
+        self._functions: dict[str, _FakeFunction] = {}
         self._watchers: list[Callable[[str, str], None]] = []
         self._next_port = _FIRST_RTP_PORT
 
@@ -137,37 +137,37 @@ class FakeMedia:
         self._known(function_id).is_cut = False
         self._tell(function_id, "")
 
-    def _reach(self, server: Server) -> _Function:
-        function = self._functions.setdefault(server.function_id, _Function(server.address))
+    def _reach(self, server: Server) -> _FakeFunction:
+        function = self._functions.setdefault(server.function_id, _FakeFunction(server.address))
         function.address = server.address
         if function.is_cut:
             raise Unavailable(f"{server} does not answer")
         function.has_channel = True
         return function
 
-    def _make(self, spec: StreamSpec) -> _Stream:
+    def _make(self, spec: StreamSpec) -> _FakeStream:
         if spec.role is StreamRole.ACQUIRER:
             known = spec.ports or tuple(self._port() for _ in INGEST_PORTS)
             ports = tuple(zip(INGEST_PORTS, known, strict=False))
-            return _Stream(spec=spec, port=0, ingest=IngestState(), encoder_ports=ports)
-        return _Stream(spec=spec, port=self._port(), ingest=None)
+            return _FakeStream(spec=spec, port=0, ingest=IngestState(), encoder_ports=ports)
+        return _FakeStream(spec=spec, port=self._port(), ingest=None)
 
     def _port(self) -> int:
         self._next_port += 1
         return self._next_port - 1
 
-    def _known(self, function_id: str) -> _Function:
+    def _known(self, function_id: str) -> _FakeFunction:
         if function_id not in self._functions:
             raise NotFound(f"no media server {function_id}")
         return self._functions[function_id]
 
-    def _stream(self, function_id: str, stream: str) -> _Stream:
+    def _stream(self, function_id: str, stream: str) -> _FakeStream:
         found = self._known(function_id).streams.get(stream)
         if found is None:
             raise NotFound(f"{function_id} does not carry {stream}")
         return found
 
-    def _state(self, function: _Function, stream: _Stream) -> StreamState:
+    def _state(self, function: _FakeFunction, stream: _FakeStream) -> StreamState:
         spec = stream.spec
         mbps = self._mbps_at(function, stream, frozenset())
         return StreamState(
@@ -186,7 +186,7 @@ class FakeMedia:
         )
 
     def _request_picture(
-        self, function: _Function, stream: _Stream, seen: frozenset[Target]
+        self, function: _FakeFunction, stream: _FakeStream, seen: frozenset[Target]
     ) -> None:
         here = Target(address=function.address, port=stream.port)
         if here in seen or stream.spec.role is StreamRole.TRANSCODER:
@@ -195,15 +195,17 @@ class FakeMedia:
         for other, candidate in self._feeders(here):
             self._request_picture(other, candidate, seen | {here})
 
-    def _feeders(self, here: Target) -> Iterator[tuple[_Function, _Stream]]:
+    def _feeders(self, here: Target) -> Iterator[tuple[_FakeFunction, _FakeStream]]:
         """Who has this as a hop."""
         for function in self._functions.values():
             for stream in function.streams.values():
                 if here in stream.spec.hops:
                     yield function, stream
 
-    def _mbps_at(self, function: _Function, stream: _Stream, seen: frozenset[Target]) -> float:
-        """The rate that arrives here: from the provider, or from whoever has us as a hop."""
+    def _mbps_at(
+        self, function: _FakeFunction, stream: _FakeStream, seen: frozenset[Target]
+    ) -> float:
+        """The rate that arrives here: from the provider, or from functions with this hop."""
         if stream.port == 0:
             return stream.mbps
         here = Target(address=function.address, port=stream.port)
@@ -222,12 +224,12 @@ class FakeMedia:
             on_change(function_id, stream)
 
 
-def _share(stream: _Stream) -> float:
+def _share(stream: _FakeStream) -> float:
     """What comes out of what comes in."""
     return _RENDITION_SHARE if stream.spec.role is StreamRole.TRANSCODER else 1.0
 
 
-def _urls(address: str, stream: _Stream) -> Iterator[tuple[str, str]]:
+def _urls(address: str, stream: _FakeStream) -> Iterator[tuple[str, str]]:
     base, name = f"http://{address}:{_HTTP_PORT}", stream.spec.stream
     if stream.spec.role is StreamRole.ACQUIRER:
         yield "rtmp", f"rtmp://{address}:{_RTMP_PORT}/live"
@@ -239,7 +241,7 @@ def _urls(address: str, stream: _Stream) -> Iterator[tuple[str, str]]:
         yield "hls", f"{base}/hls/{name}/index.m3u8"
 
 
-def _rtp_answer(address: str, stream: _Stream) -> str:
+def _rtp_answer(address: str, stream: _FakeStream) -> str:
     offer = stream.spec.rtp_offer
     if not offer or not stream.encoder_ports:
         return ""

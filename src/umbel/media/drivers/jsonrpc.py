@@ -16,7 +16,7 @@ from umbel.media.api import values
 from umbel.media.api.values import StreamInfo
 from umbel.media.client import Channel, ChannelLost
 from umbel.media.model import Server, StreamSpec, StreamState
-from umbel.media.rpc.requester import Event
+from umbel.media.rpc.requester import Notification
 
 log = structlog.get_logger(__name__)
 
@@ -135,7 +135,7 @@ class _Link:
             raise
         return channel
 
-    def _on_event(self, event: Event) -> None:
+    def _on_event(self, event: Notification) -> None:
         self._tell(self.server.function_id, str(event.data.get("stream", "")))
 
     def _on_lost(self) -> None:

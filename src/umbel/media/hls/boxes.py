@@ -110,18 +110,20 @@ def _traf(track: int, at: int, samples: Sequence[Sample], offset: int) -> bytes:
 
 
 def _video_trak(sets: VideoSets) -> bytes:
-    told = h264.parse_sps(sets.sps)
-    record = bytes((1, told.profile, told.constraints, told.level, 0xFF, 0xE1))
+    parsed = h264.parse_sps(sets.sps)
+    record = bytes((1, parsed.profile, parsed.constraints, parsed.level, 0xFF, 0xE1))
     record += struct.pack(">H", len(sets.sps)) + sets.sps + bytes((len(sets.pps),))
     record += b"".join(struct.pack(">H", len(unit)) + unit for unit in sets.pps)
-    if told.profile not in (66, 77, 88):
-        record += bytes((0xFC | told.chroma, 0xF8 | told.luma_depth, 0xF8 | told.chroma_depth, 0))
+    if parsed.profile not in (66, 77, 88):
+        record += bytes(
+            (0xFC | parsed.chroma, 0xF8 | parsed.luma_depth, 0xF8 | parsed.chroma_depth, 0)
+        )
     entry = struct.pack(
-        ">6xH16xHHIIIH32xHh", 1, told.width, told.height, 0x480000, 0x480000, 0, 1, 24, -1
+        ">6xH16xHHIIIH32xHh", 1, parsed.width, parsed.height, 0x480000, 0x480000, 0, 1, 24, -1
     )
     sample_entry = _box(b"avc1", entry + _box(b"avcC", record))
     header = _full(b"vmhd", 0, 1, bytes(8))
-    shape = (told.width, told.height)
+    shape = (parsed.width, parsed.height)
     return _trak(VIDEO_TRACK, VIDEO_CLOCK_HZ, b"vide", header + _tables(sample_entry), shape)
 
 

@@ -33,13 +33,13 @@ class Cut:
 class Cutter:
     """Decides for one run of frames without a discontinuity.
 
-    `target_s` (EXT-X-TARGETDURATION) grows with what is seen until `told` says that a player read
-    it; from then on segments are cut so that it stays true, between keyframes if need be.
+    `target_s` (EXT-X-TARGETDURATION) grows with what is seen until `published` says that a player
+    read it; from then on segments are cut so that it stays true, between keyframes if need be.
     """
 
     def __init__(self) -> None:
         self.target_s = int(SEGMENT_TARGET_S)
-        self.told = False
+        self.published = False
         self._segment_s = self._part_s = 0.0
         self._last_keyframe_s = 0.0
         self._keyframe_gaps_s: deque[float] = deque(maxlen=_REMEMBERED_KEYFRAMES)
@@ -83,13 +83,15 @@ class Cutter:
 
     def _cut(self, at_s: float, cuts: list[Cut], *, ends_segment: bool = False) -> None:
         length_s = at_s - self._segment_s
-        longest_s = self.target_s if self.told else max(self.target_s, _LONGEST_FIRST_SEGMENT_S)
+        longest_s = (
+            self.target_s if self.published else max(self.target_s, _LONGEST_FIRST_SEGMENT_S)
+        )
         ends_segment |= length_s + PART_TARGET_S > longest_s + _ROUNDING_S
         self._part_s = at_s
         if ends_segment:
             self._segment_s = at_s
-        if not self.told:
-            # An open segment counts: it may be told of now and get a part more. And some slack, so
+        if not self.published:
+            # An open segment counts: it may be listed now and get a part more. And some slack, so
             # that a slightly later keyframe needs no cut before it.
             fitting_s = math.ceil(length_s - _ROUNDING_S + PART_TARGET_S)
             self.target_s = max(self.target_s, fitting_s)

@@ -8,12 +8,12 @@ above.
 from collections.abc import Sequence
 
 from umbel.media.hls.boxes import Sample, VideoSets, length_prefixed
-from umbel.media.hls.segmenter import Event, Segmenter
+from umbel.media.hls.segmenter import Segmenter, SegmenterEvent
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
 from umbel.media.rtp import h264, packet, sync
 from umbel.media.rtp.depacketize import AccessUnit, H264Depacketizer, OpusDepacketizer
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
-from umbel.media.rtp.sync import Continuity, Timeline
+from umbel.media.rtp.sync import Continuity, StreamTimeline
 
 # Parameter sets go into the initialisation section; the others say nothing in a file.
 _NOT_STORED = frozenset({h264.SPS, h264.PPS, h264.DELIMITER, h264.FILLER})
@@ -26,7 +26,7 @@ class Muxer:
     def __init__(self) -> None:
         self.segmenter = Segmenter()
         self.malformed = 0
-        self._timeline = Timeline(
+        self._timeline = StreamTimeline(
             {PayloadType.H264: VIDEO_CLOCK_HZ, PayloadType.OPUS: AUDIO_CLOCK_HZ}
         )
         self._pictures, self._sounds = H264Depacketizer(), OpusDepacketizer()
@@ -37,9 +37,9 @@ class Muxer:
         """Packets that never came."""
         return self._pictures.lost + self._sounds.lost
 
-    def packets(self, batch: Sequence[bytes], now_s: float) -> list[Event]:
+    def packets(self, batch: Sequence[bytes], now_s: float) -> list[SegmenterEvent]:
         """Take packets; the parts that are whole now."""
-        out: list[Event] = []
+        out: list[SegmenterEvent] = []
         for data in batch:
             if packet.is_rtcp(data):
                 for report in sync.sender_reports(data):
@@ -56,15 +56,15 @@ class Muxer:
                 self._audio(read, now_s, out)
         return out
 
-    def end(self) -> list[Event]:
+    def end(self) -> list[SegmenterEvent]:
         """No more packets come: what is left."""
         return self.segmenter.discontinue()
 
     def wall_s(self, at_s: float) -> float | None:
-        """The sender's wall time at a place of the timeline, once it told."""
+        """The sender's wall time at a place of the timeline, once a report gave it."""
         return self._timeline.wall_s(at_s)
 
-    def _video(self, read: RtpPacket, now_s: float, out: list[Event]) -> None:
+    def _video(self, read: RtpPacket, now_s: float, out: list[SegmenterEvent]) -> None:
         self.segmenter.heard_video(now_s)
         for picture in self._pictures.push(read):
             moment = self._timeline.place(PayloadType.H264, picture.ssrc, picture.timestamp, now_s)
@@ -77,7 +77,7 @@ class Muxer:
             sample = Sample(moment.ticks, 0, length_prefixed(units), picture.keyframe)
             out += self.segmenter.video(sample, self._sets if picture.keyframe else None, now_s)
 
-    def _audio(self, read: RtpPacket, now_s: float, out: list[Event]) -> None:
+    def _audio(self, read: RtpPacket, now_s: float, out: list[SegmenterEvent]) -> None:
         sound = self._sounds.push(read)
         if sound is None:
             return

@@ -81,11 +81,11 @@ def _described(closed: list[Segment]) -> list[str]:
     tracks = closed[-1].opening.tracks
     codecs, shape = [], []
     if tracks.video is not None:
-        told = h264.parse_sps(tracks.video.sps)
+        parsed = h264.parse_sps(tracks.video.sps)
         frames = sum(part.frames for part in closed[-1].parts)
-        rate = told.frames_per_s or frames / closed[-1].duration_s
-        codecs.append(told.codec)
-        shape = [f"RESOLUTION={told.width}x{told.height}", f"FRAME-RATE={rate:.3f}"]
+        rate = parsed.frames_per_s or frames / closed[-1].duration_s
+        codecs.append(parsed.codec)
+        shape = [f"RESOLUTION={parsed.width}x{parsed.height}", f"FRAME-RATE={rate:.3f}"]
     if tracks.audio:
         codecs.append("opus")
     return [f'CODECS="{",".join(codecs)}"', *shape]

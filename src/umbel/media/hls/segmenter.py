@@ -52,7 +52,7 @@ class SegmentEnd:
     """The open segment has no more parts."""
 
 
-Event = Part | SegmentEnd
+SegmenterEvent = Part | SegmentEnd
 
 
 class Segmenter:
@@ -80,9 +80,9 @@ class Segmenter:
         self._video_heard_s = now_s
         self._first_s = now_s if self._first_s is None else self._first_s
 
-    def video(self, sample: Sample, sets: VideoSets | None, now_s: float) -> list[Event]:
+    def video(self, sample: Sample, sets: VideoSets | None, now_s: float) -> list[SegmenterEvent]:
         """A picture; keyframes bring their parameter sets. Its duration is found out here."""
-        out: list[Event] = []
+        out: list[SegmenterEvent] = []
         at_s = sample.at / VIDEO_CLOCK_HZ
         if self._lead and self._is_break(sample, sets):
             out += self.discontinue()
@@ -99,13 +99,13 @@ class Segmenter:
         self._video.append(sample)
         return out + self._flush(now_s)
 
-    def audio(self, sample: Sample, now_s: float) -> list[Event]:
+    def audio(self, sample: Sample, now_s: float) -> list[SegmenterEvent]:
         """An Opus packet with its duration."""
         self._first_s = now_s if self._first_s is None else self._first_s
         self._audio_heard_s = now_s
         if not self._fits(sample):
             return []
-        out: list[Event] = []
+        out: list[SegmenterEvent] = []
         at_s = sample.at / AUDIO_CLOCK_HZ
         if self._lead == VIDEO_TRACK and now_s - self._video_heard_s > STALL_S:
             out += self.discontinue()
@@ -121,11 +121,11 @@ class Segmenter:
             del self._audio[:-_MOST_EARLY_AUDIO]
         return out + self._flush(now_s)
 
-    def audio_restarted(self) -> list[Event]:
+    def audio_restarted(self) -> list[SegmenterEvent]:
         """Nothing links the next audio packet to the last one. Beside video that is no break."""
         return self.discontinue() if self._lead == AUDIO_TRACK else []
 
-    def discontinue(self) -> list[Event]:
+    def discontinue(self) -> list[SegmenterEvent]:
         """End the segment here: what comes next does not follow on."""
         if not self._lead:
             return []
@@ -180,8 +180,8 @@ class Segmenter:
         for cut in self.cutter.frame(at_s, last_s, keyframe=sample.keyframe):
             self._cuts.append((cut, now_s))
 
-    def _flush(self, now_s: float) -> list[Event]:
-        out: list[Event] = []
+    def _flush(self, now_s: float) -> list[SegmenterEvent]:
+        out: list[SegmenterEvent] = []
         while self._cuts and self._is_ready(*self._cuts[0], now_s):
             out += self._emit(self._cuts.popleft()[0])
         return out
@@ -197,7 +197,7 @@ class Segmenter:
     def _audio_until(self, at_s: float) -> bool:
         return self._audio_next is not None and self._audio_next >= at_s * AUDIO_CLOCK_HZ
 
-    def _emit(self, cut: Cut, until_s: float | None = None) -> list[Event]:
+    def _emit(self, cut: Cut, until_s: float | None = None) -> list[SegmenterEvent]:
         until_s = cut.at_s if until_s is None else until_s
         video, self._video = _split(self._video, until_s * VIDEO_CLOCK_HZ)
         audio, self._audio = _split(self._audio, until_s * AUDIO_CLOCK_HZ)

@@ -12,7 +12,7 @@ from enum import Enum
 
 from umbel.media.hls import boxes
 from umbel.media.hls.cuts import PART_TARGET_S, SEGMENT_TARGET_S
-from umbel.media.hls.segmenter import Event, Opening, Part
+from umbel.media.hls.segmenter import Opening, Part, SegmenterEvent
 
 _LISTED_S = 6 * SEGMENT_TARGET_S
 _LISTED_TARGETS = 4
@@ -22,7 +22,7 @@ _PARTS_A_SEGMENT = 64
 _ADVANCE_PARTS = math.ceil(3 / PART_TARGET_S)
 
 
-class Standing(Enum):
+class Availability(Enum):
     """What to do about a request for a state of the playlist."""
 
     THERE = "there"
@@ -56,7 +56,7 @@ class Segment:
 
 class Window:
     """Owns the stream's bytes. Numbers count on from `first_number`, so that a server that starts
-    anew can go on above what its predecessor gave out."""
+    again can go on above what its predecessor gave out."""
 
     def __init__(self, first_number: int = 0) -> None:
         self.segments: deque[Segment] = deque()
@@ -85,7 +85,7 @@ class Window:
         kept = (*self.segments, *self._gone)
         return sum(len(part.body) for segment in kept for part in segment.parts)
 
-    def take(self, event: Event, *, wall_s: float, target_s: int) -> None:
+    def take(self, event: SegmenterEvent, *, wall_s: float, target_s: int) -> None:
         """Take an event. `wall_s` is the calendar's time if it opens a segment."""
         self.version += 1
         if isinstance(event, Part):
@@ -120,25 +120,25 @@ class Window:
                 return segment.parts[number - segment.first_part].body
         return None
 
-    def standing(self, number: int, part: int | None) -> Standing:
+    def standing(self, number: int, part: int | None) -> Availability:
         """Whether the playlist has segment `number`, or its part `part` (RFC 8216bis 6.2.5.2)."""
         last = self.segments[-1] if self.segments else None
         coming = self._next_number if last is None or not last.is_open else last.number
         if self.is_ended:
-            return Standing.THERE
+            return Availability.THERE
         if number < coming:
             return self._standing_of_closed(number, part)
         have = len(last.parts) if last is not None and last.number == number else 0
         if number > coming + 1 or (part is not None and part >= have + _ADVANCE_PARTS):
-            return Standing.TOO_FAR
-        return Standing.THERE if part is not None and part < have else Standing.COMING
+            return Availability.TOO_FAR
+        return Availability.THERE if part is not None and part < have else Availability.COMING
 
-    def _standing_of_closed(self, number: int, part: int | None) -> Standing:
+    def _standing_of_closed(self, number: int, part: int | None) -> Availability:
         """A part after a segment's last one means the first of the next segment."""
         for segment in self.segments:
             if segment.number == number and part is not None and part >= len(segment.parts):
                 return self.standing(number + 1, 0)
-        return Standing.THERE
+        return Availability.THERE
 
     def _open(self, opening: Opening, wall_s: float) -> None:
         last = self.segments[-1] if self.segments else None

@@ -35,7 +35,7 @@ class Message:
 
 
 @dataclass(slots=True)
-class _Stream:
+class _ChunkStream:
     """What a chunk stream's next chunk inherits."""
 
     timestamp_ms: int = 0
@@ -57,7 +57,7 @@ class ChunkReader:
     def __init__(self) -> None:
         self._data = bytearray()
         self._at = 0
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, _ChunkStream] = {}
         self._chunk_bytes = _FIRST_CHUNK_BYTES
 
     def feed(self, data: bytes) -> list[Message]:
@@ -88,7 +88,7 @@ class ChunkReader:
         if length > _MOST_MESSAGE_BYTES:
             raise MalformedRtmp("a message is too long")
         step_ms, extended_ms = self._time(stream, shape, header)
-        # A header in the middle of a message starts it anew.
+        # A header in the middle of a message starts it again.
         begun = shape == 3 and bool(stream.body)
         rest = length - len(stream.body) if begun else length
         piece = self._take(min(self._chunk_bytes, rest))
@@ -99,17 +99,17 @@ class ChunkReader:
         stream.body += piece
         return self._finish(stream) if len(stream.body) == length else None
 
-    def _stream(self, number: int, shape: int) -> _Stream:
+    def _stream(self, number: int, shape: int) -> _ChunkStream:
         stream = self._streams.get(number)
         if stream is None:
             if shape != 0:
                 raise MalformedRtmp("a chunk inherits from a header that was never sent")
             if len(self._streams) >= _MOST_STREAMS:
                 raise MalformedRtmp("too many chunk streams")
-            stream = self._streams[number] = _Stream()
+            stream = self._streams[number] = _ChunkStream()
         return stream
 
-    def _time(self, stream: _Stream, shape: int, header: bytes) -> tuple[int, int | None]:
+    def _time(self, stream: _ChunkStream, shape: int, header: bytes) -> tuple[int, int | None]:
         """The stamp or step, and the extended one when there is."""
         if shape == 3:
             if stream.extended_ms is None:
@@ -132,7 +132,7 @@ class ChunkReader:
         self._at = end
         return piece
 
-    def _finish(self, stream: _Stream) -> Message:
+    def _finish(self, stream: _ChunkStream) -> Message:
         payload = bytes(stream.body)
         stream.body.clear()
         return Message(
@@ -157,7 +157,7 @@ class ChunkReader:
         return True
 
 
-def _begin(stream: _Stream, shape: int, header: bytes, step_ms: int) -> None:
+def _begin(stream: _ChunkStream, shape: int, header: bytes, step_ms: int) -> None:
     if shape == 0:
         stream.timestamp_ms, stream.delta_ms = step_ms, 0
         stream.stream_id = int.from_bytes(header[7:11], "little")

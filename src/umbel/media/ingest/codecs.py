@@ -215,7 +215,7 @@ def named(name: str) -> Codec:
 
 
 def in_flv(name: str) -> Codec:
-    """The codec that flv.py calls so. Raises UnsupportedCodec."""
+    """The codec with this name in flv.py. Raises UnsupportedCodec."""
     codec = _BY_NAME.get(_FLV_NAMES.get(name, name))
     if codec is None or not codec.raw_caps:
         raise UnsupportedCodec(f"{name} is not supported", codec=name)

@@ -81,7 +81,7 @@ def _tag(data: bytes, end: int) -> Tag:
     return Tag(kind=data[0], timestamp_ms=stamp, payload=data[_TAG_HEADER_BYTES:end])
 
 
-class Part(Enum):
+class PayloadKind(Enum):
     """What a media payload is."""
 
     CONFIG = "config"
@@ -90,65 +90,67 @@ class Part(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Media:
+class FlvMedia:
     """A payload taken apart. `offset_ms` from decoding to showing; `key` for video alone."""
 
     codec: str
-    part: Part
+    part: PayloadKind
     data: bytes = b""
     key: bool = False
     offset_ms: int = 0
 
 
-def read_video(payload: bytes) -> Media:
+def read_video(payload: bytes) -> FlvMedia:
     """Take a video payload apart. Raises MalformedFlv."""
     if not payload:
-        return Media(codec="", part=Part.NOTHING)
+        return FlvMedia(codec="", part=PayloadKind.NOTHING)
     if payload[0] & 0x80:
         return _enhanced_video(payload)
     codec_id = payload[0] & 0x0F
     codec = _VIDEO_CODECS.get(codec_id, f"FLV video {codec_id}")
     key = payload[0] >> 4 == 1
     if codec not in _WITH_OFFSET:
-        return Media(codec=codec, part=Part.FRAME, data=payload[1:], key=key)
+        return FlvMedia(codec=codec, part=PayloadKind.FRAME, data=payload[1:], key=key)
     if len(payload) < 5:
         raise MalformedFlv("a video payload is cut short")
-    part = {0: Part.CONFIG, 1: Part.FRAME}.get(payload[1], Part.NOTHING)
+    part = {0: PayloadKind.CONFIG, 1: PayloadKind.FRAME}.get(payload[1], PayloadKind.NOTHING)
     offset_ms = int.from_bytes(payload[2:5], "big", signed=True)
-    return Media(codec=codec, part=part, data=payload[5:], key=key, offset_ms=offset_ms)
+    return FlvMedia(codec=codec, part=part, data=payload[5:], key=key, offset_ms=offset_ms)
 
 
-def _enhanced_video(payload: bytes) -> Media:
+def _enhanced_video(payload: bytes) -> FlvMedia:
     codec = _four(payload)
     kind, key = payload[0] & 0x0F, payload[0] >> 4 & 7 == 1
     if kind == 0:
-        return Media(codec=codec, part=Part.CONFIG, data=payload[5:], key=key)
+        return FlvMedia(codec=codec, part=PayloadKind.CONFIG, data=payload[5:], key=key)
     if kind == 1 and codec in _WITH_OFFSET:
         if len(payload) < 8:
             raise MalformedFlv("a video payload is cut short")
         offset_ms = int.from_bytes(payload[5:8], "big", signed=True)
-        return Media(codec=codec, part=Part.FRAME, data=payload[8:], key=key, offset_ms=offset_ms)
+        return FlvMedia(
+            codec=codec, part=PayloadKind.FRAME, data=payload[8:], key=key, offset_ms=offset_ms
+        )
     if kind in {1, 3}:
-        return Media(codec=codec, part=Part.FRAME, data=payload[5:], key=key)
-    return Media(codec=codec, part=Part.NOTHING)
+        return FlvMedia(codec=codec, part=PayloadKind.FRAME, data=payload[5:], key=key)
+    return FlvMedia(codec=codec, part=PayloadKind.NOTHING)
 
 
-def read_audio(payload: bytes) -> Media:
+def read_audio(payload: bytes) -> FlvMedia:
     """Take an audio payload apart. Raises MalformedFlv."""
     if not payload:
-        return Media(codec="", part=Part.NOTHING)
+        return FlvMedia(codec="", part=PayloadKind.NOTHING)
     codec_id = payload[0] >> 4
     if codec_id == _EXTENDED_AUDIO:
         kind = payload[0] & 0x0F
-        part = {0: Part.CONFIG, 1: Part.FRAME}.get(kind, Part.NOTHING)
-        return Media(codec=_four(payload), part=part, data=payload[5:])
+        part = {0: PayloadKind.CONFIG, 1: PayloadKind.FRAME}.get(kind, PayloadKind.NOTHING)
+        return FlvMedia(codec=_four(payload), part=part, data=payload[5:])
     codec = _AUDIO_CODECS.get(codec_id, f"FLV audio {codec_id}")
     if codec != "AAC":
-        return Media(codec=codec, part=Part.FRAME, data=payload[1:])
+        return FlvMedia(codec=codec, part=PayloadKind.FRAME, data=payload[1:])
     if len(payload) < 2:
         raise MalformedFlv("an audio payload is cut short")
-    part = Part.CONFIG if payload[1] == 0 else Part.FRAME
-    return Media(codec=codec, part=part, data=payload[2:])
+    part = PayloadKind.CONFIG if payload[1] == 0 else PayloadKind.FRAME
+    return FlvMedia(codec=codec, part=part, data=payload[2:])
 
 
 def _four(payload: bytes) -> str:
@@ -173,7 +175,7 @@ class Valve:
         Raises MalformedFlv.
         """
         media = read_video(tag.payload) if tag.kind == VIDEO else read_audio(tag.payload)
-        if media.part is Part.CONFIG:
+        if media.part is PayloadKind.CONFIG:
             return True
         low = self._most_bytes // 4
         self._over = waiting_bytes > (low if self._over else self._most_bytes)

@@ -1,6 +1,7 @@
 """H.264 as far as an acquirer reads it: NAL units, parameter sets, slice types (ITU-T H.264).
 
-In: access units in either framing. Out: NAL units, what the SPS says. Used by gate.py, packer.py.
+In: access units in either framing. Out: NAL units, what the SPS says. Used by passthrough.py and
+packer.py.
 """
 
 from collections.abc import Sequence

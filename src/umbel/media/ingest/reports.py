@@ -37,7 +37,7 @@ def sender_report(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Medium:
+class SourceClock:
     """An SSRC the reports are for. `offset`: its RTP timestamp at the time line's zero."""
 
     ssrc: int
@@ -47,7 +47,7 @@ class Medium:
 
 @dataclass(slots=True)
 class _Sent:
-    medium: Medium
+    medium: SourceClock
     packets: int = 0
     octets: int = 0
     times: Unwrapped = field(default_factory=Unwrapped)
@@ -65,7 +65,7 @@ class SenderReports:
     later it follows the encoder's drift slowly, and jumps when the encoder lost seconds.
     """
 
-    def __init__(self, media: Sequence[Medium]) -> None:
+    def __init__(self, media: Sequence[SourceClock]) -> None:
         self._sent = {medium.ssrc: _Sent(medium) for medium in media}
         self._zero_s: float | None = None
         self._began_s = 0.0

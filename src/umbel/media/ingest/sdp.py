@@ -78,7 +78,7 @@ def parse(text: str) -> tuple[RtpFormat, ...]:
 
 
 def answer(formats: Sequence[RtpFormat], address: str, port: int) -> str:
-    """Where to send and what: both media to one port, told apart by payload type."""
+    """Where to send and what: both media to one port, distinguished by payload type."""
     lines = ["v=0", f"o=- 0 0 IN IP4 {address}", "s=-", f"c=IN IP4 {address}", "t=0 0"]
     for item in formats:
         channels = f"/{item.channels}" if item.channels > 1 else ""

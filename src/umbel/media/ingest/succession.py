@@ -17,10 +17,10 @@ _MOST_REPORTS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """What a datagram leads to: these go on, to a new reader when `anew`."""
+    """What a datagram leads to: these go on, to a new reader when `restarted`."""
 
     packets: tuple[bytes, ...] = ()
-    anew: bool = False
+    restarted: bool = False
 
 
 _NOTHING = Turn()
@@ -60,21 +60,24 @@ class Succession:
         if before is None or not _follows(data, before):
             return _NOTHING
         del self._candidates[kind]
-        anew = self._admit(kind, ssrc, now_s)
+        restarted = self._admit(kind, ssrc, now_s)
         # The report that came before the first packet belongs behind it: until there is a packet
         # nobody knows what it is about.
         report = self._reports.pop(ssrc, None)
-        return Turn(packets=(before, data) if report is None else (before, data, report), anew=anew)
+        return Turn(
+            packets=(before, data) if report is None else (before, data, report),
+            restarted=restarted,
+        )
 
     def _admit(self, kind: int, ssrc: int, now_s: float) -> bool:
-        """Whether everything begins anew with this source."""
-        anew = kind in self._current or not self._current
-        if anew:
+        """Whether everything starts again with this source."""
+        restarted = kind in self._current or not self._current
+        if restarted:
             self._former |= {medium: source.ssrc for medium, source in self._current.items()}
             self._current.clear()
             self._began_s = now_s
         self._current[kind] = _Source(ssrc, now_s)
-        return anew
+        return restarted
 
     def _is_straggler(self, kind: int, ssrc: int, now_s: float) -> bool:
         if self._former.get(kind) != ssrc:

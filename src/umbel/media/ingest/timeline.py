@@ -20,7 +20,7 @@ class _Latest:
     arrived_s: float
 
 
-class Timeline:
+class EncoderTimeline:
     """Maps an encoder's times to the publication's. One per publication, fed by both media."""
 
     def __init__(self) -> None:

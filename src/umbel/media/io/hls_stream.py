@@ -16,8 +16,8 @@ from umbel.kit.errors import Invalid, NotFound, UmbelError, Unavailable
 from umbel.media.hls import playlist
 from umbel.media.hls.muxer import Muxer
 from umbel.media.hls.playlist import Name
-from umbel.media.hls.segmenter import Event, Part
-from umbel.media.hls.window import Standing, Window
+from umbel.media.hls.segmenter import Part, SegmenterEvent
+from umbel.media.hls.window import Availability, Window
 from umbel.media.ports import Packets
 
 _PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
@@ -146,14 +146,14 @@ class HlsStream:
 
     def _is_there(self, number: int, part: int | None) -> bool:
         standing = self._window.standing(number, part)
-        if standing is Standing.TOO_FAR:
+        if standing is Availability.TOO_FAR:
             raise HlsTooFar
-        return standing is Standing.THERE
+        return standing is Availability.THERE
 
     def _media_text(self) -> str:
         """The media playlist with a mark where each URI's suffix goes: one text for all viewers."""
         if self._text_version != self._window.version:
-            self._muxer.segmenter.cutter.told = True
+            self._muxer.segmenter.cutter.published = True
             self._text = playlist.media(self._window, self._target_s, _SUFFIX)
             self._text_version = self._window.version
         return self._text
@@ -162,7 +162,7 @@ class HlsStream:
     def _target_s(self) -> int:
         return self._muxer.segmenter.cutter.target_s
 
-    def _take(self, events: list[Event], now_s: float) -> None:
+    def _take(self, events: list[SegmenterEvent], now_s: float) -> None:
         for event in events:
             wall_s = 0.0
             if isinstance(event, Part) and event.opens is not None:
@@ -174,8 +174,10 @@ class HlsStream:
     def _wall_s(self, at_s: float, now_s: float) -> float:
         """When that was by the calendar: the sender's word, if it is plausible."""
         own_s = self._clock.now_s() - (now_s - at_s)
-        told_s = self._muxer.wall_s(at_s)
-        return told_s if told_s is not None and abs(told_s - own_s) < _TRUSTED_CLOCK_S else own_s
+        sender_s = self._muxer.wall_s(at_s)
+        return (
+            sender_s if sender_s is not None and abs(sender_s - own_s) < _TRUSTED_CLOCK_S else own_s
+        )
 
     def _ring(self) -> None:
         self._bell.set()

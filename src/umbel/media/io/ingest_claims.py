@@ -1,4 +1,4 @@
-"""One admitted stream at the ingest desk: who publishes it, through which door, what it is.
+"""One admitted stream at the ingest desk: who publishes it, by which protocol, what it is.
 
 In: claims from any protocol. Out: the publisher's RTP into the stream's sink, its IngestState.
 """
@@ -18,7 +18,7 @@ from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.io.ingest_ports import SrtPort, UdpPort
 from umbel.media.model import IngestState
 from umbel.media.ports import Packets, PacketSink
-from umbel.media.workers.publication import Listener, Publication
+from umbel.media.workers.publication import Publication, PublicationCallbacks
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class Claim:
     """The right to publish a stream, until released. Given by `IngestDesk.claim`."""
 
     def __init__(
-        self, stream: "Stream", protocol: str, key: str, on_revoked: Callable[[], None]
+        self, stream: "AdmittedStream", protocol: str, key: str, on_revoked: Callable[[], None]
     ) -> None:
         self._stream = stream
         self.protocol = protocol
@@ -55,12 +55,12 @@ class Claim:
             self._stream.show(fields)
 
     def release(self) -> None:
-        """The publisher is gone. Releasing twice is releasing once."""
+        """The publisher is gone. Idempotent."""
         if self.held:
             self._stream.vacate(self)
 
 
-class Stream:
+class AdmittedStream:
     """One admitted stream."""
 
     def __init__(self, name: str, sink: PacketSink, clock: Clock, on_event: OnEvent) -> None:
@@ -122,7 +122,7 @@ class Stream:
             self.claim.on_picture()
 
     def show(self, fields: Mapping[str, Any]) -> None:
-        """The publication turned out to be so."""
+        """Show these fields of the state."""
         self.state = replace(self.state, **fields)
         self._on_event(self.name, "changed")
 
@@ -139,7 +139,7 @@ class Stream:
                 self.vacate(claim, reason)
                 claim.on_revoked()
 
-        listener = Listener(
+        callbacks = PublicationCallbacks(
             on_packets=forward,
             on_media=lambda fields: claim.update(error="", **fields),
             on_trouble=lambda message: claim.update(error=f"umbel.worker_lost: {message}"),
@@ -147,7 +147,7 @@ class Stream:
         )
         if claim.publication is not None:
             self._later(claim.publication.close())
-        claim.publication = Publication(options, listener, self._clock)
+        claim.publication = Publication(options, callbacks, self._clock)
         return claim.publication
 
     def revoke(self) -> None:
@@ -174,10 +174,10 @@ class Stream:
         task.add_done_callback(self._tasks.discard)
 
 
-class Door:
+class IngestGate:
     """What a port of one stream may do with it."""
 
-    def __init__(self, stream: Stream, protocol: str) -> None:
+    def __init__(self, stream: AdmittedStream, protocol: str) -> None:
         self._stream = stream
         self.protocol = protocol
 
@@ -187,7 +187,7 @@ class Door:
         return self._stream.name
 
     def closed(self) -> UmbelError | None:
-        """Why nobody may enter now; None when the first may."""
+        """Why no publisher is accepted now; None when the next one is."""
         if self._stream.claim is not None:
             return AlreadyPublishing(stream=self.name, protocol=self._stream.claim.protocol)
         if self.protocol == "rtp" and not self._stream.formats:

@@ -15,7 +15,7 @@ from umbel.kit.errors import NotFound, UmbelError
 from umbel.media.ingest import codecs, keys, sdp
 from umbel.media.ingest.keys import WrongStreamKey
 from umbel.media.ingest.sdp import RtpFormat
-from umbel.media.io.ingest_claims import Claim, Door, NotPublishing, OnEvent, Stream
+from umbel.media.io.ingest_claims import AdmittedStream, Claim, IngestGate, NotPublishing, OnEvent
 from umbel.media.io.ingest_ports import SrtPort, UdpPort
 from umbel.media.io.rtmp_server import RtmpServer
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, IngestState, PayloadType
@@ -41,7 +41,7 @@ class IngestDesk:
         self.address = address
         self._clock = clock
         self._on_event = on_event
-        self._streams: dict[str, Stream] = {}
+        self._streams: dict[str, AdmittedStream] = {}
         self._rtmp = RtmpServer(self._publish_rtmp)
         self._opening = asyncio.Lock()
         self._housekeeper = asyncio.create_task(self._keep_house(), name="ingest housekeeping")
@@ -79,7 +79,7 @@ class IngestDesk:
         async with self._opening:
             known = self._streams.get(stream)
             if known is None:
-                known = Stream(stream, sink, self._clock, self._on_event)
+                known = AdmittedStream(stream, sink, self._clock, self._on_event)
                 known.key_hashes = tuple(key_hashes)
                 try:
                     await self._open_ports(known, ports or {})
@@ -98,7 +98,7 @@ class IngestDesk:
         return {"rtmp": f"rtmp://{self.address}:{self.rtmp_port}/live", **places}
 
     async def dismiss(self, stream: str) -> None:
-        """Take the stream no more. An unknown one is no error."""
+        """Take the stream no more. An unknown one is not an error."""
         known = self._streams.pop(stream, None)
         if known is not None:
             await known.close()
@@ -136,7 +136,7 @@ class IngestDesk:
         return sdp.answer(known.formats, self.address, known.ports["rtp"].number)
 
     def request_picture(self, stream: str, now_s: float) -> None:
-        """Ask whoever encodes the stream here, a worker or a WHIP publisher, for a key picture."""
+        """Ask the stream's encoder, a worker or a WHIP publisher, for a key picture."""
         known = self._streams.get(stream)
         if known is not None:
             known.request_picture(now_s)
@@ -166,19 +166,19 @@ class IngestDesk:
         for stream in list(self._streams):
             await self.dismiss(stream)
 
-    def _known(self, stream: str) -> Stream:
+    def _known(self, stream: str) -> AdmittedStream:
         try:
             return self._streams[stream]
         except KeyError:
             raise NotAdmitted(stream=stream) from None
 
-    async def _open_ports(self, stream: Stream, wanted: Mapping[str, int]) -> None:
+    async def _open_ports(self, stream: AdmittedStream, wanted: Mapping[str, int]) -> None:
         for protocol in ("rtp", "mpegts"):
             stream.ports[protocol] = await UdpPort.open(
-                self.address, wanted.get(protocol, 0), Door(stream, protocol), self._clock
+                self.address, wanted.get(protocol, 0), IngestGate(stream, protocol), self._clock
             )
         stream.ports["srt"] = await SrtPort.open(
-            self.address, wanted.get("srt", 0), Door(stream, "srt"), self._clock
+            self.address, wanted.get("srt", 0), IngestGate(stream, "srt"), self._clock
         )
 
     def _publish_rtmp(self, key: str, on_revoked: Callable[[], None]) -> tuple[Claim, Publication]:

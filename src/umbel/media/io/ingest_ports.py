@@ -15,10 +15,10 @@ from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.media.ingest import keys
 from umbel.media.ingest.keys import AlreadyPublishing
-from umbel.media.ingest.latch import Bar, Latch, Source
+from umbel.media.ingest.sender_lock import SenderAddress, SenderBan, SenderLock
 from umbel.media.ports import Packets
 from umbel.media.rtp import packet as rtp
-from umbel.media.workers.host import Ears, Message, Worker, WorkerLost
+from umbel.media.workers.host import Message, WorkerCallbacks, WorkerLost, WorkerProcess
 from umbel.media.workers.publication import Publication
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class NoPort(Unavailable):
     code = "umbel.no_port"
 
 
-class Held(Protocol):
+class HeldClaim(Protocol):
     """A claim, as a port sees it."""
 
     @property
@@ -49,7 +49,7 @@ class Held(Protocol):
         """The publisher is gone."""
 
 
-class Gatekeeper(Protocol):
+class IngestPolicy(Protocol):
     """What a port asks the desk."""
 
     protocol: str
@@ -59,36 +59,36 @@ class Gatekeeper(Protocol):
         """The stream's name."""
 
     def closed(self) -> UmbelError | None:
-        """Why nobody may enter now."""
+        """Why no publisher is accepted now."""
 
     def refuse(self, error: UmbelError) -> None:
-        """Tell that somebody was turned away."""
+        """Report that a publisher was refused."""
 
     def check(self, key: str) -> None:
         """Raises WrongStreamKey."""
 
-    def enter(self, key: str, on_revoked: Callable[[], None]) -> tuple[Held, Publication]:
+    def enter(self, key: str, on_revoked: Callable[[], None]) -> tuple[HeldClaim, Publication]:
         """Become the publisher. Raises UmbelError."""
 
 
 class UdpPort(asyncio.DatagramProtocol):
     """One UDP socket for MPEG-TS or RTP."""
 
-    def __init__(self, door: Gatekeeper, clock: Clock) -> None:
-        self._door = door
+    def __init__(self, policy: IngestPolicy, clock: Clock) -> None:
+        self._policy = policy
         self._clock = clock
-        self._latch = Latch()
-        self._bar = Bar()
-        self._claim: Held | None = None
+        self._lock = SenderLock()
+        self._ban = SenderBan()
+        self._claim: HeldClaim | None = None
         self._publication: Publication | None = None
-        self._refused: set[Source] = set()
+        self._refused: set[SenderAddress] = set()
         self._transport: asyncio.DatagramTransport | None = None
         self.number = 0
 
     @classmethod
-    async def open(cls, address: str, wanted: int, door: Gatekeeper, clock: Clock) -> "UdpPort":
+    async def open(cls, address: str, wanted: int, policy: IngestPolicy, clock: Clock) -> "UdpPort":
         """Bind the wanted port, or any when it is taken. Raises NoPort."""
-        port = cls(door, clock)
+        port = cls(policy, clock)
         sock = _bind(address, wanted)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
         port.number = sock.getsockname()[1]
@@ -98,23 +98,23 @@ class UdpPort(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """A datagram from anybody."""
-        lane = self._lane(data)
-        if lane is None:
+        channel = self._channel(data)
+        if channel is None:
             return
         source = (addr[0], addr[1])
         now_s = self._clock.monotonic_s()
-        if self._bar.holds(source[0], now_s):
+        if self._ban.holds(source[0], now_s):
             return
-        if self._claim is None and not self._enter(source, lane):
+        if self._claim is None and not self._enter(source, channel):
             return
-        if not self._latch.admits(source, lane, now_s):
-            self._turn_away(source, AlreadyPublishing(stream=self._door.name))
+        if not self._lock.admits(source, channel, now_s):
+            self._turn_away(source, AlreadyPublishing(stream=self._policy.name))
         elif self._publication is not None:
             self._publication.feed(data)
 
     def look(self, now_s: float) -> None:
         """Let a publisher go that has fallen silent."""
-        if self._claim is not None and self._latch.silent(now_s):
+        if self._claim is not None and self._lock.silent(now_s):
             claim = self._claim
             self._forget()
             claim.release()
@@ -124,67 +124,67 @@ class UdpPort(asyncio.DatagramProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _lane(self, data: bytes) -> int | None:
+    def _channel(self, data: bytes) -> int | None:
         """Which of the publisher's sockets may have sent it; None when it is not for this port."""
-        if self._door.protocol == "mpegts" and data[:1] == bytes((_TS_SYNC,)):
+        if self._policy.protocol == "mpegts" and data[:1] == bytes((_TS_SYNC,)):
             return 0
         if len(data) < rtp.HEADER_BYTES or data[0] >> 6 != 2:
             return None
         if rtp.is_rtcp(data):
             return -1
         kind = rtp.payload_type(data)
-        return kind if self._door.protocol == "rtp" or kind == _TS_PAYLOAD_TYPE else None
+        return kind if self._policy.protocol == "rtp" or kind == _TS_PAYLOAD_TYPE else None
 
-    def _enter(self, source: Source, lane: int) -> bool:
-        if lane < 0:
+    def _enter(self, source: SenderAddress, channel: int) -> bool:
+        if channel < 0:
             return False
-        error = self._door.closed()
+        error = self._policy.closed()
         if error is not None:
             self._turn_away(source, error)
             return False
-        self._claim, self._publication = self._door.enter("", self._revoked)
+        self._claim, self._publication = self._policy.enter("", self._revoked)
         self._refused.clear()
         return True
 
-    def _turn_away(self, source: Source, error: UmbelError) -> None:
+    def _turn_away(self, source: SenderAddress, error: UmbelError) -> None:
         """Once for each sender, not for each packet."""
         if source not in self._refused and len(self._refused) < _MOST_REMEMBERED:
             self._refused.add(source)
-            self._door.refuse(error)
+            self._policy.refuse(error)
 
     def _revoked(self) -> None:
         # What it sends cannot be taken: do not start over with its next packet.
-        self._bar.put(self._latch.host, self._clock.monotonic_s())
+        self._ban.put(self._lock.host, self._clock.monotonic_s())
         self._forget()
 
     def _forget(self) -> None:
         self._claim = self._publication = None
-        self._latch.release()
+        self._lock.release()
         self._refused.clear()
 
 
 class SrtPort:
     """An SRT listener in a worker of its own, replaced on the same port when it is lost."""
 
-    def __init__(self, address: str, number: int, door: Gatekeeper, clock: Clock) -> None:
+    def __init__(self, address: str, number: int, policy: IngestPolicy, clock: Clock) -> None:
         self._uri = f"srt://{address}:{number}?mode=listener"
         self.number = number
-        self._door = door
+        self._policy = policy
         self._clock = clock
-        self._worker: Worker | None = None
-        self._claim: Held | None = None
+        self._worker: WorkerProcess | None = None
+        self._claim: HeldClaim | None = None
         self._publication: Publication | None = None
         self._heard_s = 0.0
         self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, address: str, wanted: int, door: Gatekeeper, clock: Clock) -> "SrtPort":
+    async def open(cls, address: str, wanted: int, policy: IngestPolicy, clock: Clock) -> "SrtPort":
         """Listen on the wanted port, or any when it is taken. Raises NoPort."""
         for _ in range(_SRT_TRIES):
             # SRT binds by itself and cannot tell a port it chose: find a free one for it.
             with _bind(address, wanted) as probe:
                 number = probe.getsockname()[1]
-            port = cls(address, number, door, clock)
+            port = cls(address, number, policy, clock)
             try:
                 await port._start()
             except WorkerLost:
@@ -209,9 +209,9 @@ class SrtPort:
             await self._worker.close()
 
     async def _start(self) -> None:
-        ears = Ears(on_packets=self._on_packets, on_message=self._on_message)
+        callbacks = WorkerCallbacks(on_packets=self._on_packets, on_message=self._on_message)
         options = {"kind": "srt", "uri": self._uri}
-        worker = await Worker.start(options, ears, self._clock, stream=False)
+        worker = await WorkerProcess.start(options, callbacks, self._clock, stream=False)
         await worker.until_ready()
         self._worker = worker
 
@@ -223,7 +223,7 @@ class SrtPort:
                 await self._worker.close()
                 self._worker = None
                 self._leave()
-                log.warning("SRT listener lost", stream=self._door.name)
+                log.warning("SRT listener lost", stream=self._policy.name)
             try:
                 await self._start()
                 backoff_s = 0.1
@@ -249,8 +249,8 @@ class SrtPort:
     def _admit(self, stream_id: str) -> bool:
         key = keys.from_srt(stream_id)
         try:
-            self._door.check(key)
-            self._claim, self._publication = self._door.enter(key, self._revoked)
+            self._policy.check(key)
+            self._claim, self._publication = self._policy.enter(key, self._revoked)
         except UmbelError:
             return False
         self._heard_s = self._clock.monotonic_s()

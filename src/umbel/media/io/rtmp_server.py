@@ -7,7 +7,6 @@ in is read by our own chunk and AMF readers: pyrtmp's lose time stamps and know 
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Protocol
 
 import structlog
 from bitstring import BitStream
@@ -25,6 +24,7 @@ from umbel.kit.errors import UmbelError
 from umbel.media.ingest import amf, chunks, flv
 from umbel.media.ingest.chunks import ChunkReader, MalformedRtmp, Message
 from umbel.media.ingest.flv import Tag
+from umbel.media.io.ingest_ports import HeldClaim
 from umbel.media.workers.publication import Publication
 
 log = structlog.get_logger(__name__)
@@ -41,14 +41,7 @@ _COMMAND_STREAM = 3
 _MEDIA_STREAM = 1
 
 
-class Held(Protocol):
-    """A claim, as a connection sees it."""
-
-    def release(self) -> None:
-        """The publisher is gone."""
-
-
-Enter = Callable[[str, Callable[[], None]], tuple[Held, Publication]]
+Enter = Callable[[str, Callable[[], None]], tuple[HeldClaim, Publication]]
 
 
 class RtmpServer:
@@ -96,7 +89,7 @@ class Connection:
         self._writer = writer
         self._enter = enter
         self._chunks = ChunkReader()
-        self._claim: Held | None = None
+        self._claim: HeldClaim | None = None
         self._publication: Publication | None = None
         self._peer = str(writer.get_extra_info("peername"))
         self._window_bytes = _WINDOW_BYTES

@@ -1,7 +1,7 @@
 """One UDP socket for every WebRTC client of a media server.
 
 In: offers, streams to watch, sinks to publish to, datagrams. Out: answers, datagrams, what ended.
-Clients are told apart by the user name of their checks, then by address. The endpoint itself is
+Clients are distinguished by the user name of their checks, then by address. The endpoint itself is
 umbel.media.webrtc, which does no I/O; this module owns the socket and the timers.
 """
 
@@ -21,13 +21,13 @@ from umbel.media.ports import PacketSink
 from umbel.media.rtp.packet import MalformedPacket
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.webrtc import answer, ice, negotiate, reports, sdp
-from umbel.media.webrtc.answer import Local, Source
+from umbel.media.webrtc.answer import Local, SourceAttributes
 from umbel.media.webrtc.batch import Batch, Run
 from umbel.media.webrtc.dtls import Identity
 from umbel.media.webrtc.ice import Address
 from umbel.media.webrtc.publisher import Publisher
 from umbel.media.webrtc.reports import Answer, PeerStats, PublishPhase, PublishState
-from umbel.media.webrtc.transport import State
+from umbel.media.webrtc.transport import TransportState
 from umbel.media.webrtc.viewer import Viewer
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class UnknownResource(NotFound):
 
 @dataclass(kw_only=True, eq=False)
 class _Entry:
-    """A client beside what the port needs to know of it."""
+    """A client, and what the port needs to know of it."""
 
     resource: str
     peer: Viewer | Publisher
@@ -145,8 +145,8 @@ class WebRtcPort:
         return answer.write_restart(self._local(entry), trickled.mid)
 
     def request_picture(self, resource: str) -> None:
-        """Ask a publisher for a key picture (PLI), at most once a second. Whoever is gone, or
-        watches, is not asked."""
+        """Ask a publisher for a key picture (PLI), at most once a second. A client that
+        is gone, or watches, is not asked."""
         entry = self._entries.get(resource)
         if entry is not None and isinstance(entry.peer, Publisher):
             entry.peer.request_picture(self.now_s())
@@ -242,7 +242,9 @@ class WebRtcPort:
             port=self.port,
         )
 
-    def _answer(self, entry: _Entry, plan: negotiate.Plan, sources: dict[str, Source]) -> Answer:
+    def _answer(
+        self, entry: _Entry, plan: negotiate.Plan, sources: dict[str, SourceAttributes]
+    ) -> Answer:
         text = answer.write(plan, self._local(entry), sources, secrets.randbits(62))
         return Answer(sdp=text, resource=entry.resource)
 
@@ -276,7 +278,7 @@ class WebRtcPort:
             self._by_address.update(dict.fromkeys(transport.addresses, entry))
         if isinstance(entry.peer, Publisher):
             self._tell(entry, entry.peer)
-        if transport.state is State.CLOSED:
+        if transport.state is TransportState.CLOSED:
             self._forget(entry)
         elif self._is_urgent(entry) and self._pacer is None:
             self._pace(now_s)

@@ -1,4 +1,4 @@
-"""What can go wrong in the media protocol: Kurento's numbers beside Umbel's five kinds of error.
+"""What can go wrong in the media protocol: Kurento's numbers next to Umbel's five kinds of error.
 
 In: an UmbelError raised while a request is answered. Out: the `error` object of the response; and
 on the client's side back again. The only place where JSON-RPC numbers are known.
@@ -172,8 +172,8 @@ def from_json(error: object) -> UmbelError:
         return Unavailable("the media server answered with a damaged error")
     number, message, data = error.get("code"), error.get("message"), error.get("data")
     kind = _KIND_OF_NUMBER.get(number, Invalid) if isinstance(number, int) else Unavailable
-    told = data if isinstance(data, dict) else {}
-    code, details = told.get("code"), told.get("details")
+    given = data if isinstance(data, dict) else {}
+    code, details = given.get("code"), given.get("details")
     if isinstance(code, str) and _CODE.fullmatch(code):
         kind = _remote(kind, code)
     named = {str(k): v for k, v in details.items()} if isinstance(details, dict) else {}

@@ -12,7 +12,7 @@ from umbel.media.rpc.faults import Fault
 
 
 @dataclass(frozen=True, kw_only=True)
-class Event:
+class Notification:
     """Something happened to the object `source`. `data` holds the event's own properties too."""
 
     source: str
@@ -34,7 +34,7 @@ class Requester:
         known = {"sessionId": self.session} if self.session else {}
         return id_, envelope.request_text(method, {**params, **known}, id_)
 
-    def receive(self, text: str | bytes) -> Response | Event | None:
+    def receive(self, text: str | bytes) -> Response | Notification | None:
         """An answer, an event, or None for what means nothing to a client."""
         try:
             message = envelope.parse_message(text)
@@ -51,11 +51,11 @@ class Requester:
             self.session = session
 
 
-def _event(message: Request) -> Event | None:
+def _event(message: Request) -> Notification | None:
     value = message.params.get("value")
     if message.method != "onEvent" or not isinstance(value, dict):
         return None
     object_id, event, data = value.get("object"), value.get("type"), value.get("data")
     if not (isinstance(object_id, str) and isinstance(event, str) and isinstance(data, dict)):
         return None
-    return Event(source=object_id, type=event, data=data)
+    return Notification(source=object_id, type=event, data=data)

@@ -19,7 +19,7 @@ class Subscriptions:
         self._entries[subscription] = (session, (object_id, event))
 
     def remove(self, subscription: str, session: str) -> None:
-        """Forget it; an unknown one, or another session's, is no error and changes nothing."""
+        """Forget it; an unknown one, or another session's, is not an error and changes nothing."""
         entry = self._entries.get(subscription)
         if entry is not None and entry[0] == session:
             del self._entries[subscription]

@@ -27,7 +27,7 @@ class MalformedParameters(Invalid):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SequenceParameters:
-    """What an SPS says: the visible size in pixels, and frames a second if told (else 0).
+    """What an SPS says: the visible size in pixels, and frames a second if given (else 0).
 
     `chroma` is the format's number, `luma_depth` and `chroma_depth` the bits above eight.
     """
@@ -190,7 +190,7 @@ def _cropping(bits: _Bits, chroma: int, frames_only: int) -> tuple[int, int]:
 
 
 def _frame_rate(bits: _Bits) -> float:
-    """Frames a second out of the video usability information (Annex E), 0 if not told."""
+    """Frames a second out of the video usability information (Annex E), 0 if not given."""
     if bits.read(1) and bits.read(8) == _EXTENDED_ASPECT:
         bits.read(32)
     if bits.read(1):

@@ -2,8 +2,9 @@
 
 In: the platform's RTP and RTCP as it came from the network (`LiveStream` is a PacketSink).
 Out: the same packets with plain headers in one continuous space of sequence numbers, timestamps
-and SSRCs, whoever acquires the stream (it is a PacketSource), beside the keyframe cache, the
-recent packets and the clock mapping that viewers need. Neighbours: wire/udp, webrtc, hls.
+and SSRCs, also when the acquirer changes (it is a PacketSource). It also holds the keyframe
+cache, the recent packets and the clock mapping that viewers need. Neighbours: wire/udp, webrtc,
+hls.
 """
 
 import secrets
@@ -19,7 +20,7 @@ from umbel.media.rtp.packet import MalformedPacket, RtpPacket
 from umbel.media.rtp.pads import Sink
 from umbel.media.rtp.rtcp import SenderReport
 
-# A jump of sequence numbers beyond these is a source that began anew (RFC 3550 appendix A.1).
+# A jump of sequence numbers beyond these means that the source restarted (RFC 3550 appendix A.1).
 _FURTHEST_AHEAD = 3000
 _FURTHEST_BEHIND = -1000
 # Packets of the source before this one are stragglers while this one is heard.
@@ -55,7 +56,7 @@ class Track:
 
     @property
     def has_clock(self) -> bool:
-        """Whether a sender report told the source's clock."""
+        """Whether a sender report gave the source's clock."""
         return self._clock is not None
 
     def index_of(self, sequence: int) -> int:
@@ -155,7 +156,7 @@ class LiveStream:
         self._unclaimed: dict[int, tuple[SenderReport, float]] = {}
 
     def attach(self, sink: Sink) -> None:
-        """Give packets to the sink too. Attaching twice is attaching once."""
+        """Give packets to the sink too. Idempotent."""
         if not any(known is sink for known in self._sinks):
             self._sinks.append(sink)
 
@@ -184,7 +185,7 @@ class LiveStream:
                 sink.packets(out, now_s)
 
     def clock_at(self, track: Track, now_s: float) -> tuple[int, int] | None:
-        """(NTP in 1/2**32 s, timestamp) of a track now; None while it cannot be told.
+        """(NTP in 1/2**32 s, timestamp) of a track now; None while it is unknown.
 
         Both tracks use one time scale: reports, or arrival times when no source sends reports.
         """

@@ -18,7 +18,7 @@ _WORD = 1 << 32
 _NOTICEABLE_S = 0.010
 # No network delays one medium against the other this much: such a report is nonsense.
 _ABSURD_S = 5.0
-# A sender's clock that disagrees this much with its own last report was set anew.
+# A sender's clock that disagrees this much with its own last report was set again.
 _CLOCK_STEP_S = 0.5
 _MOST_UNKNOWN_REPORTS = 8
 
@@ -69,7 +69,7 @@ class _Medium:
         self.unwrapped = 0
         self.offset = 0
         self.arrived_s = 0.0
-        # Wall time of the unwrapped timestamp zero, once a report told.
+        # Wall time of the unwrapped timestamp zero, once a report gave it.
         self.wall_zero_s: float | None = None
 
     def follow(self, timestamp: int) -> int:
@@ -85,7 +85,7 @@ class _Medium:
         return (unwrapped + self.offset) / self.clock_hz
 
 
-class Timeline:
+class StreamTimeline:
     """Maps the timestamps of a stream's media, named by payload type, to common ticks.
 
     The first medium leads: a correction moves the others against it, never the leader.

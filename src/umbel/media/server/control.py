@@ -1,6 +1,6 @@
 """The control listener: the media protocol at `/kurento`, health, metrics.
 
-In: WebSocket texts of whoever knows the secret. Out: answers and events. Each link is served by
+In: WebSocket texts of clients that know the secret. Out: answers and events. Each link is served by
 one task in order, and has a queue of its own for what goes out, so that a client that does not read
 holds up nobody. Neighbours: rpc/sessions.py understands, dispatch.py acts.
 """
@@ -31,7 +31,7 @@ _PROTOCOL_ERROR = 1002
 
 
 class SecretWrong(Unauthenticated):
-    """The control channel opens to whoever sends this server's secret."""
+    """The control channel opens only with this server's secret."""
 
     code = "umbel.media_secret_wrong"
 

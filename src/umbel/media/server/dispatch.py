@@ -102,7 +102,7 @@ class Dispatcher:
 
     async def _close_session(self, session: str, params: Params) -> Result:
         for pipeline in self._registry.pipelines(session):
-            # A stream belongs to the platform, whoever made it.
+            # A stream belongs to the platform, not to the session that made it.
             if params.get("release") is True or not pipeline.stream:
                 await self._release(session, {"object": pipeline.id})
         return {}

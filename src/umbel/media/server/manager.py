@@ -15,8 +15,8 @@ from umbel.media import roles
 from umbel.media.api import MODULES, values
 from umbel.media.api.values import StreamInfo
 from umbel.media.model import StreamRole, StreamState
-from umbel.media.server.elements.base import Emit, Json, MediaElement, MediaObject, Place
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.base import ElementContext, Emit, Json, MediaElement, MediaObject
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
 from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
@@ -35,11 +35,17 @@ class ServerManager(MediaObject):
     type = "ServerManager"
 
     def __init__(
-        self, host: Host, registry: Registry, sessions: Callable[[], list[str]], emit: Emit
+        self,
+        server: ServerContext,
+        registry: Registry,
+        sessions: Callable[[], list[str]],
+        emit: Emit,
     ) -> None:
-        place = Place(id=roles.MANAGER, parent=None, session="", clock=host.clock, emit=emit)
-        super().__init__(place)
-        self._host = host
+        context = ElementContext(
+            id=roles.MANAGER, parent=None, session="", clock=server.clock, emit=emit
+        )
+        super().__init__(context)
+        self._server = server
         self._registry = registry
         self._sessions = sessions
 
@@ -76,7 +82,7 @@ class ServerManager(MediaObject):
         }
 
     def get_metadata(self) -> str:
-        return self._host.function_id
+        return self._server.function_id
 
     def get_pipelines(self) -> list[str]:
         return [pipeline.id for pipeline in self._registry.pipelines()]

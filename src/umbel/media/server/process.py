@@ -1,4 +1,4 @@
-"""The media server as a process: listeners up, ready file written, until it is told to end.
+"""The media server as a process: listeners up, ready file written, until a signal ends it.
 
 In: Options. Out: two HTTP listeners, one UDP port for WebRTC, RTMP for an acquirer. Everything
 runs in one asyncio loop; what crashes in a callback is logged once and the rest goes on.
@@ -29,12 +29,12 @@ from umbel.media.model import StreamRole
 from umbel.media.rpc.sessions import Sessions
 from umbel.media.server.control import Links, control_app
 from umbel.media.server.dispatch import Dispatcher
-from umbel.media.server.doors import ViewerDoor
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.manager import ServerManager
 from umbel.media.server.metrics import Metrics
 from umbel.media.server.public import public_app
 from umbel.media.server.registry import Registry
+from umbel.media.server.viewer_tokens import ViewerTokens
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class Options:
     ice_servers: tuple[str, ...] = ()
 
 
-class Listener(uvicorn.Server):
+class HttpListener(uvicorn.Server):
     """One HTTP listener; the process handles signals, not it."""
 
     def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
@@ -94,7 +94,7 @@ class Listener(uvicorn.Server):
 
 
 class CrashLog:
-    """The loop's last resort: a callback that fails again and again is told of once."""
+    """The loop's last resort: a callback that fails repeatedly is logged once."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
@@ -117,27 +117,30 @@ async def serve(options: Options, clock: Clock) -> None:
     control, public = (
         _bind(options.address, port) for port in (options.control_port, options.http_port)
     )
-    host = await _open_host(options, clock, public.getsockname()[1])
+    server = await _open_host(options, clock, public.getsockname()[1])
     sessions = Sessions(options.function_id, lambda: str(uuid.uuid4()))
     links = Links(sessions, clock)
-    registry = Registry(host, links.emit)
-    registry.add(ServerManager(host, registry, sessions.names, links.emit))
+    registry = Registry(server, links.emit)
+    registry.add(ServerManager(server, registry, sessions.names, links.emit))
     dispatcher = Dispatcher(registry, sessions)
-    door = ViewerDoor(Verifier(options.public_key), clock)
+    viewer_tokens = ViewerTokens(Verifier(options.public_key), clock)
     metrics = Metrics(registry)
     listeners = (
-        Listener(control_app(links, dispatcher, metrics, secret=options.secret), control),
-        Listener(public_app(registry, host.webrtc, door, ice_servers=options.ice_servers), public),
+        HttpListener(control_app(links, dispatcher, metrics, secret=options.secret), control),
+        HttpListener(
+            public_app(registry, server.webrtc, viewer_tokens, ice_servers=options.ice_servers),
+            public,
+        ),
     )
     tasks = [asyncio.create_task(listener.run_until_told()) for listener in listeners]
     tasks.append(asyncio.create_task(_keep_house(registry, sessions, clock), name="housekeeping"))
     await asyncio.gather(*(listener.up.wait() for listener in listeners))
-    _announce(options, host, control.getsockname()[1])
+    _announce(options, server, control.getsockname()[1])
     await _first_of(stop, tasks)
-    await _shut(listeners, tasks, registry, host)
+    await _shut(listeners, tasks, registry, server)
 
 
-async def _open_host(options: Options, clock: Clock, http_port: int) -> Host:
+async def _open_host(options: Options, clock: Clock, http_port: int) -> ServerContext:
     webrtc = await WebRtcPort.open(options.address, options.udp_port, clock=clock)
     listeners: dict[str, Callable[[str], None]] = {}
 
@@ -150,7 +153,7 @@ async def _open_host(options: Options, clock: Clock, http_port: int) -> Host:
         desk = await IngestDesk.open(
             options.address, options.rtmp_port, clock=clock, on_event=on_event
         )
-    return Host(
+    return ServerContext(
         function_id=options.function_id,
         address=options.address,
         http_port=http_port,
@@ -176,26 +179,29 @@ async def _keep_house(registry: Registry, sessions: Sessions, clock: Clock) -> N
 
 
 async def _first_of(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
-    """Until it is told to stop, or a task that should never end has ended."""
-    told = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([told, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
+    """Wait for the stop signal, or until a task that should never end has ended."""
+    stopped = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
     for task in done & set(tasks):
         log.error("the server lost a part of itself", part=task.get_name())
         task.result()
 
 
 async def _shut(
-    listeners: tuple[Listener, ...], tasks: list[asyncio.Task[None]], registry: Registry, host: Host
+    listeners: tuple[HttpListener, ...],
+    tasks: list[asyncio.Task[None]],
+    registry: Registry,
+    server: ServerContext,
 ) -> None:
     for listener in listeners:
         listener.should_exit = True
     try:
         async with asyncio.timeout(_GRACE_S):
             await registry.close()
-            await host.webrtc.close()
-            if host.desk is not None:
-                await host.desk.close()
+            await server.webrtc.close()
+            if server.desk is not None:
+                await server.desk.close()
     except TimeoutError:
         log.warning("some elements did not close in time")
     await asyncio.wait(tasks[: len(listeners)], timeout=_GRACE_S + 0.5)
@@ -226,10 +232,10 @@ def _bind(address: str, port: int) -> socket.socket:
     return bound
 
 
-def _announce(options: Options, host: Host, control_port: int) -> None:
-    ports = {"control": control_port, "http": host.http_port, "udp": host.webrtc.port}
-    if host.desk is not None:
-        ports["rtmp"] = host.desk.rtmp_port
+def _announce(options: Options, server: ServerContext, control_port: int) -> None:
+    ports = {"control": control_port, "http": server.http_port, "udp": server.webrtc.port}
+    if server.desk is not None:
+        ports["rtmp"] = server.desk.rtmp_port
     log.info("media server up", function=options.function_id, role=options.role.value, **ports)
     if options.ready_file is None:
         return
@@ -239,7 +245,7 @@ def _announce(options: Options, host: Host, control_port: int) -> None:
         "address": options.address,
         "ports": ports,
     }
-    # Whoever waits for the file must never read half of it.
+    # A reader that waits for the file must never read half of it.
     partial = options.ready_file.with_name(options.ready_file.name + ".part")
     partial.write_text(json.dumps(body))
     partial.replace(options.ready_file)

@@ -14,11 +14,11 @@ from starlette.routing import Route
 from umbel.kit.tokens import TokenForeign, TokenMissing
 from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.server import web
-from umbel.media.server.doors import ViewerDoor
 from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
 from umbel.media.server.elements.peers import Peers
 from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
 from umbel.media.server.registry import Registry
+from umbel.media.server.viewer_tokens import ViewerTokens
 from umbel.media.webrtc.reports import Answer
 
 _SDP = "application/sdp"
@@ -29,16 +29,16 @@ class Whep:
     """Viewers by WebRTC (draft-ietf-wish-whep)."""
 
     def __init__(
-        self, registry: Registry, webrtc: WebRtcPort, door: ViewerDoor, links: Mapping[str, str]
+        self, registry: Registry, webrtc: WebRtcPort, tokens: ViewerTokens, links: Mapping[str, str]
     ) -> None:
         self._registry = registry
         self._webrtc = webrtc
-        self._door = door
+        self._tokens = tokens
         self._links = links
 
     async def post(self, request: Request) -> Response:
         stream = request.path_params["stream"]
-        session = self._door.session(_viewer_token(request), stream)
+        session = self._tokens.session(_viewer_token(request), stream)
         endpoint = self._registry.part(stream, WhepEndpoint)
         answer = endpoint.watch(await web.read_text(request, _SDP), session)
         return _created(answer, endpoint.peers, f"/whep/{stream}", self._links)
@@ -52,7 +52,7 @@ class Whep:
 
     def _owned(self, request: Request) -> WhepEndpoint:
         stream = request.path_params["stream"]
-        session = self._door.session(_viewer_token(request), stream)
+        session = self._tokens.session(_viewer_token(request), stream)
         endpoint = self._registry.part(stream, WhepEndpoint)
         if endpoint.peers.owner(request.path_params["resource"]) != session:
             raise TokenForeign
@@ -93,13 +93,13 @@ class Whip:
 class Hls:
     """Viewers by HTTP Live Streaming."""
 
-    def __init__(self, registry: Registry, door: ViewerDoor) -> None:
+    def __init__(self, registry: Registry, tokens: ViewerTokens) -> None:
         self._registry = registry
-        self._door = door
+        self._tokens = tokens
 
     async def get(self, request: Request) -> Response:
         stream = request.path_params["stream"]
-        session = self._door.session(_viewer_token(request), stream)
+        session = self._tokens.session(_viewer_token(request), stream)
         endpoint = self._registry.part(stream, HlsEndpoint)
         query = dict(request.query_params)
         found = await endpoint.get(request.path_params["path"], query, session)
@@ -108,13 +108,13 @@ class Hls:
 
 
 def public_app(
-    registry: Registry, webrtc: WebRtcPort, door: ViewerDoor, *, ice_servers: tuple[str, ...]
+    registry: Registry, webrtc: WebRtcPort, tokens: ViewerTokens, *, ice_servers: tuple[str, ...]
 ) -> web.Shell:
     """The application of the public listener."""
     entries = ", ".join(f'<{url}>; rel="ice-server"' for url in ice_servers)
     links = {"link": entries} if entries else {}
-    whip, whep = Whip(registry, webrtc, links), Whep(registry, webrtc, door, links)
-    hls = Hls(registry, door)
+    whip, whep = Whip(registry, webrtc, links), Whep(registry, webrtc, tokens, links)
+    hls = Hls(registry, tokens)
     routes = [
         Route("/whip/{stream}", whip.post, methods=["POST"]),
         Route("/whip/{stream}/{resource}", whip.patch, methods=["PATCH"]),

@@ -14,8 +14,8 @@ from umbel.kit.errors import NotFound
 from umbel.media import roles
 from umbel.media.api import SCHEMA, check
 from umbel.media.rpc.faults import ObjectUnknown, ParamIllegal
-from umbel.media.server.elements.base import Emit, MediaElement, MediaObject, Place
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.base import ElementContext, Emit, MediaElement, MediaObject
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
 from umbel.media.server.elements.pipeline import MediaPipeline, StreamTaken
 from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
@@ -48,8 +48,8 @@ class StreamUnknown(NotFound):
 class Registry:
     """The objects by id."""
 
-    def __init__(self, host: Host, emit: Emit) -> None:
-        self._host = host
+    def __init__(self, server: ServerContext, emit: Emit) -> None:
+        self._server = server
         self._emit = emit
         self._objects: dict[str, MediaObject] = {}
         self._streams: dict[str, MediaPipeline] = {}
@@ -110,7 +110,7 @@ class Registry:
         return made
 
     async def release(self, object_id: str) -> None:
-        """Drop the object and all in it. An unknown one is no error."""
+        """Drop the object and all in it. An unknown one is not an error."""
         if object_id == roles.MANAGER or object_id not in self._objects:
             return
         found = self._objects.pop(object_id)
@@ -134,8 +134,8 @@ class Registry:
             await self.release(pipeline.id)
 
     def _make_pipeline(self, session: str, params: Mapping[str, object]) -> MediaPipeline:
-        place = self._place(None, session, "MediaPipeline")
-        made = MediaPipeline(place, **{name: str(value) for name, value in params.items()})
+        context = self._context(None, session, "MediaPipeline")
+        made = MediaPipeline(context, **{name: str(value) for name, value in params.items()})
         if made.stream in self._streams:
             raise StreamTaken
         if made.stream:
@@ -152,17 +152,17 @@ class Registry:
         if factory in _ONE_A_STREAM and kind in siblings:
             raise StreamTaken(f"the stream has its {kind}")
         arguments = {snake(name): value for name, value in rest.items()}
-        made = factory(self._place(parent, session, kind), self._host, **arguments)
+        made = factory(self._context(parent, session, kind), self._server, **arguments)
         parent.children[made.id] = made
         return made
 
-    def _place(self, parent: MediaObject | None, session: str, kind: str) -> Place:
+    def _context(self, parent: MediaObject | None, session: str, kind: str) -> ElementContext:
         own = f"{uuid.uuid4()}_{check.MODULE}.{kind}"
-        return Place(
+        return ElementContext(
             id=f"{parent.id}/{own}" if parent else own,
             parent=parent,
             session=session,
-            clock=self._host.clock,
+            clock=self._server.clock,
             emit=self._emit,
         )
 

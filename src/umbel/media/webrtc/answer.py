@@ -29,7 +29,7 @@ class Local:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class SourceAttributes:
     """What is sent in a section: SSRC of the packets and of their retransmissions."""
 
     ssrc: int
@@ -37,7 +37,7 @@ class Source:
     cname: str
 
 
-def write(plan: Plan, local: Local, sources: Mapping[str, Source], session: int) -> str:
+def write(plan: Plan, local: Local, sources: Mapping[str, SourceAttributes], session: int) -> str:
     """The answer. `sources` by kind are what this end sends: without any it receives."""
     taken = [
         section.mid
@@ -75,7 +75,7 @@ def _refusal(section: Section) -> Iterator[str]:
 
 
 def _section(
-    section: Section, medium: Medium, local: Local, source: Source | None
+    section: Section, medium: Medium, local: Local, source: SourceAttributes | None
 ) -> Iterator[str]:
     types = [medium.codec.payload_type]
     if medium.rtx_type is not None:
@@ -135,7 +135,7 @@ def _parameters(medium: Medium) -> str:
     return codec.parameters
 
 
-def _sources(kind: str, medium: Medium, source: Source) -> Iterator[str]:
+def _sources(kind: str, medium: Medium, source: SourceAttributes) -> Iterator[str]:
     # One stream name for both media: clients keep the tracks of a stream in sync.
     yield f"a=msid:umbel umbel-{kind}"
     if medium.rtx_type is not None:

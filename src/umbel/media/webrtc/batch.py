@@ -10,7 +10,7 @@ from typing import NamedTuple
 from umbel.media.model import PayloadType
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp.stream import LiveStream
-from umbel.media.webrtc.srtp import LONGEST_PACKET, Part
+from umbel.media.webrtc.srtp import LONGEST_PACKET, NumberedPacket
 
 # The kernel takes at most 64 equal segments and 64 KiB in one call.
 _LONGEST_RUN = 40
@@ -32,7 +32,7 @@ class Wire(NamedTuple):
     """Plain packets for a viewer, and the runs (start, stop) that one system call can send:
     all of one size, only the last of a run may be shorter."""
 
-    parts: list[Part]
+    parts: list[NumberedPacket]
     runs: tuple[Run, ...]
 
 
@@ -46,7 +46,7 @@ class Batch:
     def __init__(self, packets: Sequence[bytes], stream: LiveStream) -> None:
         self.video: list[bytes] = []
         self.audio: list[bytes] = []
-        self._parts: list[Part] = []
+        self._parts: list[NumberedPacket] = []
         for packet in packets:
             if not rtp.is_rtcp(packet) and len(packet) <= LONGEST_PACKET:
                 self._add(packet, stream)
@@ -72,7 +72,7 @@ class Batch:
         (self.audio if is_audio else self.video).append(packet)
         index = track.index_of(rtp.sequence_of(packet))
         header, body = packet[: rtp.HEADER_BYTES], packet[rtp.HEADER_BYTES :]
-        self._parts.append(Part(header, body, index, AUDIO if is_audio else VIDEO))
+        self._parts.append(NumberedPacket(header, body, index, AUDIO if is_audio else VIDEO))
 
     def _oldest(self, medium: int) -> int | None:
         return min((part.counter for part in self._parts if part.medium == medium), default=None)
@@ -102,7 +102,7 @@ def _continues(sizes: Sequence[int], start: int, at: int) -> bool:
     return is_full and sizes[at] <= sizes[start] and at - start < _LONGEST_RUN
 
 
-def _rewritten(part: Part, rewrite: Rewrite) -> Part | None:
+def _rewritten(part: NumberedPacket, rewrite: Rewrite) -> NumberedPacket | None:
     """A part of the stream, whose counter is only its index, for a viewer."""
     header, body, index, medium = part
     payload_type = rewrite.audio_type if medium else rewrite.video_type
@@ -111,4 +111,4 @@ def _rewritten(part: Part, rewrite: Rewrite) -> Part | None:
     offset = rewrite.audio_offset if medium else rewrite.video_offset
     header = rewritten(header, payload_type, offset)
     counter = int.from_bytes(header[8:12], "big") << 48 | index + offset
-    return Part(header, body, counter, medium)
+    return NumberedPacket(header, body, counter, medium)

@@ -127,6 +127,6 @@ class Inlet:
         transit = now_s * self._clock_hz - packet.timestamp
         if self._transit is not None:
             change = abs(transit - self._transit)
-            if change < self._clock_hz:  # else the timestamp wrapped or began anew
+            if change < self._clock_hz:  # else the timestamp wrapped or restarted
                 self._jitter += (change - self._jitter) / 16
         self._transit = transit

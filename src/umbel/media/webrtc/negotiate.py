@@ -10,7 +10,7 @@ from enum import Enum
 
 from umbel.kit.errors import Invalid
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
-from umbel.media.webrtc.sdp import Codec, Offer, Section
+from umbel.media.webrtc.sdp import Offer, PayloadFormat, Section
 
 _PROTOCOLS = frozenset({"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"})
 _VIDEO_PREFERENCE = (
@@ -62,10 +62,10 @@ _DECODERS: Mapping[Profile, tuple[Profile, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Medium:
-    """A section that was taken: the client's payload types beside the platform's."""
+    """A section that was taken: the client's payload types and the platform's."""
 
     kind: str
-    codec: Codec
+    codec: PayloadFormat
     platform_type: int
     rtx_type: int | None
     active: bool
@@ -126,7 +126,9 @@ def profile_of(profile_level_id: str) -> Profile | None:
     return None
 
 
-def choose_h264(codecs: tuple[Codec, ...], profile_level_id: str | None) -> Codec | None:
+def choose_h264(
+    codecs: tuple[PayloadFormat, ...], profile_level_id: str | None
+) -> PayloadFormat | None:
     """The entry of packetization mode 1 whose decoder is closest to the stream's profile.
 
     When none is close the nearest to the default is taken: decoders do more than they say, and
@@ -142,11 +144,11 @@ def choose_h264(codecs: tuple[Codec, ...], profile_level_id: str | None) -> Code
     return None
 
 
-def _mode(codec: Codec) -> str:
+def _mode(codec: PayloadFormat) -> str:
     return codec.parameter("packetization-mode", "0")
 
 
-def _is_video(codec: Codec, name: str) -> bool:
+def _is_video(codec: PayloadFormat, name: str) -> bool:
     return codec.name == name and codec.clock_hz == VIDEO_CLOCK_HZ
 
 
@@ -180,7 +182,7 @@ def _received(section: Section) -> Medium | None:
     return None
 
 
-def _medium(section: Section, codec: Codec, platform_type: int, *, active: bool) -> Medium:
+def _medium(section: Section, codec: PayloadFormat, platform_type: int, *, active: bool) -> Medium:
     wanted = str(codec.payload_type)
     repairs = (one for one in section.codecs if one.name == "RTX")
     rtx = next((one for one in repairs if one.parameter("apt", "") == wanted), None)

@@ -16,7 +16,7 @@ from umbel.media.rtp.stream import Track
 from umbel.media.webrtc import batch as batches
 from umbel.media.webrtc import srtp
 from umbel.media.webrtc.negotiate import Medium
-from umbel.media.webrtc.srtp import LONGEST_PACKET, Part
+from umbel.media.webrtc.srtp import LONGEST_PACKET, NumberedPacket
 
 # At the start nothing was shown yet: cached pictures lie one millisecond apart, then live ones.
 _START_STEP_MS = 1
@@ -32,7 +32,7 @@ _MOST_RESENDS_PER_S = 1000
 _MOST_SEGMENTS = 4
 
 
-class Segment(NamedTuple):
+class NumberRange(NamedTuple):
     """From index `first` on, in the viewer's numbers, this offset and these timestamps hold."""
 
     first: int
@@ -53,7 +53,7 @@ class Outlet:
         self.replays = 0
         self._live_from = 0
         self._sent_until = 0
-        self._segments: list[Segment] = []
+        self._segments: list[NumberRange] = []
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
         self._paced_s = 0.0
@@ -96,7 +96,7 @@ class Outlet:
         times = _times_of(cached)
         last = int.from_bytes(times[-1], "big") if times else 0
         squeezed = {time: _time(last - step * (len(times) - 1 - n)) for n, time in enumerate(times)}
-        self._enter(Segment(first + self.offset, self.offset, squeezed), cached, now_s)
+        self._enter(NumberRange(first + self.offset, self.offset, squeezed), cached, now_s)
 
     def request_picture(self, now_s: float) -> bool:
         """A key picture is asked for: replay before the next live picture, unless just done.
@@ -117,7 +117,7 @@ class Outlet:
         """Live packets up to the index before `end` were handed on."""
         self._sent_until = max(self._sent_until, end)
 
-    def parts(self, packets: Sequence[bytes]) -> list[Part]:
+    def parts(self, packets: Sequence[bytes]) -> list[NumberedPacket]:
         """Packets with the viewer's numbers, ready to be protected."""
         end = self.track.next_index + self.offset
         return [
@@ -176,7 +176,7 @@ class Outlet:
         self.resent += len(out)
         return out
 
-    def _enter(self, segment: Segment, cached: Sequence[bytes], now_s: float) -> None:
+    def _enter(self, segment: NumberRange, cached: Sequence[bytes], now_s: float) -> None:
         self._segments = [*self._segments[1 - _MOST_SEGMENTS :], segment]
         self._resent_s.clear()
         self._replayed_s = now_s
@@ -223,7 +223,7 @@ class Outlet:
         self.offset = first - self._index(cached[0])
         self._live_from = end
         self.replays += 1
-        self._enter(Segment(first, self.offset, squeezed), cached, now_s)
+        self._enter(NumberRange(first, self.offset, squeezed), cached, now_s)
 
     def _may_resend(self, sequence: int, now_s: float) -> bool:
         again_s = now_s - self._resent_s.get(sequence, float("-inf"))

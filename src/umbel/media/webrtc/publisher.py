@@ -1,4 +1,4 @@
-"""One WHIP publisher: its packets in, the platform's out to a sink, and what it must be told.
+"""One WHIP publisher: its packets in, the platform's out to a sink, reports and requests back.
 
 In: datagrams, time. Out: RTP with the platform's payload types and the publisher's sender reports
 to the sink; receiver reports, requests for lost packets and for key pictures in the transport's

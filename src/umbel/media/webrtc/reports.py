@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from umbel.media.webrtc.publisher import Publisher
-from umbel.media.webrtc.transport import State
+from umbel.media.webrtc.transport import TransportState
 from umbel.media.webrtc.viewer import Viewer
 
 
@@ -55,7 +55,7 @@ class PeerStats:
 
 def phase_of(publisher: Publisher) -> PublishPhase | None:
     """How far a publisher has come; None before it is connected."""
-    if publisher.transport.state is State.CLOSED:
+    if publisher.transport.state is TransportState.CLOSED:
         return PublishPhase.ENDED
     if publisher.is_flowing:
         return PublishPhase.FLOWING

@@ -32,7 +32,7 @@ class MalformedSdp(Invalid):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Codec:
+class PayloadFormat:
     """One payload type of an offer. `name` is in capitals, `parameters` the fmtp text."""
 
     payload_type: int
@@ -65,7 +65,7 @@ class Section:
     mid: str | None
     direction: str
     rtcp_mux: bool
-    codecs: tuple[Codec, ...]
+    codecs: tuple[PayloadFormat, ...]
     ufrag: str
     password: str
     fingerprints: tuple[tuple[str, bytes], ...]
@@ -280,13 +280,13 @@ def _section(draft: _Draft, session: _Draft) -> Section:
     )
 
 
-def _codecs(draft: _Draft) -> Iterator[Codec]:
+def _codecs(draft: _Draft) -> Iterator[PayloadFormat]:
     """The payload types in the order the offer prefers them."""
     for text in draft.formats:
         known = draft.rtpmaps.get(int(text)) if text.isascii() and text.isdigit() else None
         if known is not None:
             name, clock_hz, channels = known
-            yield Codec(
+            yield PayloadFormat(
                 payload_type=int(text),
                 name=name,
                 clock_hz=clock_hz,

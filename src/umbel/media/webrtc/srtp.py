@@ -31,7 +31,7 @@ class ProtectFailed(Unavailable):
     code = "umbel.srtp_failed"
 
 
-class Part(NamedTuple):
+class NumberedPacket(NamedTuple):
     """A plain packet, cut where encryption begins. `counter` is the SSRC above 48 bits of index:
     the sequence number with the rollover counter before it. `medium` picks a base (see seal)."""
 
@@ -41,11 +41,11 @@ class Part(NamedTuple):
     medium: int
 
 
-def part_of(packet: bytes, index: int) -> Part:
+def part_of(packet: bytes, index: int) -> NumberedPacket:
     """A plain packet with a 12-byte header as a part, with base 0."""
     header = packet[: rtp.HEADER_BYTES]
     counter = int.from_bytes(header[8:12], "big") << 48 | index
-    return Part(header, packet[rtp.HEADER_BYTES :], counter, 0)
+    return NumberedPacket(header, packet[rtp.HEADER_BYTES :], counter, 0)
 
 
 class Sealer:
@@ -57,7 +57,7 @@ class Sealer:
         self._encrypt = AESGCM(_derived(key, salt, _KEY_LABEL, key_bytes)).encrypt
         self._salt = int.from_bytes(_derived(key, salt, _SALT_LABEL, _NONCE_BYTES), "big")
 
-    def seal(self, parts: Sequence[Part], bases: tuple[int, int]) -> list[bytes]:
+    def seal(self, parts: Sequence[NumberedPacket], bases: tuple[int, int]) -> list[bytes]:
         """Protect the parts; each counter is lowered by its medium's base."""
         encrypt, salt = self._encrypt, self._salt
         return [
@@ -97,7 +97,9 @@ class Srtp:
         self._receiving = pylibsrtp.Session(receiving)
         self._sealer = Sealer(keys.sending, keys.profile.key_bytes) if is_gcm else None
 
-    def protect(self, parts: Sequence[Part], bases: tuple[int, int] = (0, 0)) -> list[bytes]:
+    def protect(
+        self, parts: Sequence[NumberedPacket], bases: tuple[int, int] = (0, 0)
+    ) -> list[bytes]:
         """Protect numbered RTP packets of at most LONGEST_PACKET bytes. Raises ProtectFailed.
 
         An SSRC that is protected here must not be by `protect_plain`: they would not agree on

@@ -14,14 +14,14 @@ from umbel.media.webrtc import dtls, ice
 from umbel.media.webrtc.dtls import Dtls, HandshakeFailed, Identity
 from umbel.media.webrtc.ice import Address, Credentials
 from umbel.media.webrtc.negotiate import Remote
-from umbel.media.webrtc.srtp import Part, ProtectFailed, Srtp
+from umbel.media.webrtc.srtp import NumberedPacket, ProtectFailed, Srtp
 
 CONSENT_S = 30.0
 HANDSHAKE_S = 10.0
 _MOST_ADDRESSES = 16
 
 
-class State(Enum):
+class TransportState(Enum):
     """How far a client has come."""
 
     NEW = "new"
@@ -30,7 +30,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Event(Enum):
+class TransportEvent(Enum):
     """What moves a client on."""
 
     CHECK = "check"
@@ -38,15 +38,15 @@ class Event(Enum):
     END = "end"
 
 
-TRANSITIONS: Table[State, Event] = Table(
+TRANSITIONS: Table[TransportState, TransportEvent] = Table(
     {
-        (State.NEW, Event.CHECK): State.CHECKED,
-        (State.CHECKED, Event.CHECK): State.CHECKED,
-        (State.CONNECTED, Event.CHECK): State.CONNECTED,
-        (State.CHECKED, Event.KEYS): State.CONNECTED,
-        (State.NEW, Event.END): State.CLOSED,
-        (State.CHECKED, Event.END): State.CLOSED,
-        (State.CONNECTED, Event.END): State.CLOSED,
+        (TransportState.NEW, TransportEvent.CHECK): TransportState.CHECKED,
+        (TransportState.CHECKED, TransportEvent.CHECK): TransportState.CHECKED,
+        (TransportState.CONNECTED, TransportEvent.CHECK): TransportState.CONNECTED,
+        (TransportState.CHECKED, TransportEvent.KEYS): TransportState.CONNECTED,
+        (TransportState.NEW, TransportEvent.END): TransportState.CLOSED,
+        (TransportState.CHECKED, TransportEvent.END): TransportState.CLOSED,
+        (TransportState.CONNECTED, TransportEvent.END): TransportState.CLOSED,
     }
 )
 
@@ -55,7 +55,7 @@ class Transport:
     """One client. `address` is where its media goes, None before its first check."""
 
     def __init__(self, identity: Identity, remote: Remote, now_s: float) -> None:
-        self.state = State.NEW
+        self.state = TransportState.NEW
         self.reason = ""
         self.address: Address | None = None
         self.addresses: set[Address] = set()
@@ -78,11 +78,11 @@ class Transport:
     @property
     def is_connected(self) -> bool:
         """Whether packets can flow."""
-        return self.state is State.CONNECTED
+        return self.state is TransportState.CONNECTED
 
     def receive(self, data: bytes, address: Address, now_s: float) -> bytes | None:
         """Take a datagram; the plain RTP or RTCP packet that was in it, if one was."""
-        if self.state is State.CLOSED:
+        if self.state is TransportState.CLOSED:
             return None
         try:
             if ice.is_stun(data):
@@ -101,7 +101,7 @@ class Transport:
 
     def tick(self, now_s: float) -> None:
         """Notice what did not come in time."""
-        if self.state is State.CLOSED:
+        if self.state is TransportState.CLOSED:
             return
         if now_s >= self._consent_until_s:
             self.close("no check came for 30 s")
@@ -114,7 +114,7 @@ class Transport:
                 self.close(error.message)
 
     def restart(self, remote_ufrag: str) -> None:
-        """Begin ICE anew with fresh credentials; DTLS and SRTP go on (RFC 8445 section 9)."""
+        """Restart ICE with fresh credentials; DTLS and SRTP go on (RFC 8445 section 9)."""
         self.credentials = Credentials.create()
         self._remote_ufrag = remote_ufrag
         self._is_chosen = False
@@ -132,7 +132,7 @@ class Transport:
         except ProtectFailed as error:
             self.close(error.message)
 
-    def send_rtp(self, parts: Sequence[Part]) -> None:
+    def send_rtp(self, parts: Sequence[NumberedPacket]) -> None:
         """Protect and queue numbered packets."""
         self._send(self.protect(parts))
 
@@ -145,7 +145,9 @@ class Transport:
         except ProtectFailed as error:
             self.close(error.message)
 
-    def protect(self, parts: Sequence[Part], bases: tuple[int, int] = (0, 0)) -> list[bytes]:
+    def protect(
+        self, parts: Sequence[NumberedPacket], bases: tuple[int, int] = (0, 0)
+    ) -> list[bytes]:
         """Protect numbered packets; none before the keys are known. Fails by closing."""
         if self.srtp is None:
             return []
@@ -161,10 +163,10 @@ class Transport:
         return out
 
     def close(self, reason: str) -> None:
-        """End, and tell the client if it can be told. Closing twice is closing once."""
-        if self.state is State.CLOSED:
+        """End, and notify the client if possible. Idempotent."""
+        if self.state is TransportState.CLOSED:
             return
-        self.state = TRANSITIONS.next(self.state, Event.END)
+        self.state = TRANSITIONS.next(self.state, TransportEvent.END)
         self.reason = reason
         self._send(self._dtls.close())
         self.srtp = None
@@ -180,8 +182,8 @@ class Transport:
             self.outbox.append((check.answer, address))
         if not check.valid:
             return
-        is_first = self.state is State.NEW
-        self.state = TRANSITIONS.next(self.state, Event.CHECK)
+        is_first = self.state is TransportState.NEW
+        self.state = TRANSITIONS.next(self.state, TransportEvent.CHECK)
         self._consent_until_s = now_s + CONSENT_S
         self._learn(address, chosen=check.chosen)
         if is_first:
@@ -204,4 +206,4 @@ class Transport:
         elif self.srtp is None and self._dtls.keys is not None:
             self.srtp = Srtp(self._dtls.keys)
             self.profile = self._dtls.keys.profile.name
-            self.state = TRANSITIONS.next(self.state, Event.KEYS)
+            self.state = TRANSITIONS.next(self.state, TransportEvent.KEYS)

@@ -24,13 +24,13 @@ from umbel.media.rtp.rtcp import (
 )
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.webrtc import batch as batches
-from umbel.media.webrtc.answer import Source
+from umbel.media.webrtc.answer import SourceAttributes
 from umbel.media.webrtc.batch import Batch, Rewrite, Run
 from umbel.media.webrtc.dtls import Identity
 from umbel.media.webrtc.ice import Address
 from umbel.media.webrtc.negotiate import Medium, Plan
 from umbel.media.webrtc.outlet import Outlet
-from umbel.media.webrtc.srtp import Part
+from umbel.media.webrtc.srtp import NumberedPacket
 from umbel.media.webrtc.transport import Transport
 
 _REPORT_EVERY_S = 1.0
@@ -75,11 +75,11 @@ class Viewer:
         self._started = False
 
     @property
-    def sources(self) -> dict[str, Source]:
+    def sources(self) -> dict[str, SourceAttributes]:
         """What the answer says of what is sent."""
         by_kind = {"video": self._video, "audio": self._audio}
         return {
-            kind: Source(ssrc=one.track.ssrc, rtx_ssrc=one.rtx_ssrc, cname=_CNAME)
+            kind: SourceAttributes(ssrc=one.track.ssrc, rtx_ssrc=one.rtx_ssrc, cname=_CNAME)
             for kind, one in by_kind.items()
             if one is not None
         }
@@ -125,7 +125,7 @@ class Viewer:
             return _NOTHING
         if self._is_plain(batch):
             return self._shared(batch)
-        parts: list[Part] = []
+        parts: list[NumberedPacket] = []
         if self._video is not None:
             parts += self._video.parts(self._video.live(batch.video, now_s))
         if self._audio is not None:
@@ -180,7 +180,7 @@ class Viewer:
         wire = batch.wire(rewrite)
         return Sending(self.transport.protect(wire.parts, bases), wire.runs)
 
-    def _protected(self, parts: list[Part]) -> Sending:
+    def _protected(self, parts: list[NumberedPacket]) -> Sending:
         runs = batches.runs_of([len(part.body) for part in parts])
         return Sending(self.transport.protect(parts), runs)
 

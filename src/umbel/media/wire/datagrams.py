@@ -102,26 +102,26 @@ class Ring:
         self._in, self._out = (_Message * SLOTS)(), (_Message * SLOTS)()
         self._in_words = memoryview(self._in).cast("B").cast("Q")
         self._out_words = memoryview(self._out).cast("B").cast("Q")
-        self._told, self._tell = (_Control * SLOTS)(), (_Control * SLOTS)()
-        self._told_sizes = memoryview(self._told).cast("B").cast("I")
-        self._tell_sizes = memoryview(self._tell).cast("B").cast("I")
+        self._received, self._sent = (_Control * SLOTS)(), (_Control * SLOTS)()
+        self._received_sizes = memoryview(self._received).cast("B").cast("I")
+        self._sent_sizes = memoryview(self._sent).cast("B").cast("I")
         self._in_at, self._out_at = ctypes.addressof(self._in), ctypes.addressof(self._out)
-        self._from_at, self._tell_at = ctypes.addressof(self._from), ctypes.addressof(self._tell)
+        self._from_at, self._sent_at = ctypes.addressof(self._from), ctypes.addressof(self._sent)
         self._lay_out()
 
     def _lay_out(self) -> None:
         memory = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
-        into, told = ctypes.addressof(self._into), ctypes.addressof(self._told)
+        into, received = ctypes.addressof(self._into), ctypes.addressof(self._received)
         for slot in range(SLOTS):
             self._from[slot].base = self._into[slot].base = memory + slot * _SLOT_BYTES
             self._into[slot].length = _SLOT_BYTES
             self._in[slot].iov = into + slot * _IOV_BYTES
             self._in[slot].iov_count = 1
-            self._in[slot].control = told + slot * _CONTROL_BYTES
+            self._in[slot].control = received + slot * _CONTROL_BYTES
             self._in[slot].control_length = _CONTROL_BYTES
-            self._tell[slot].length = _Control.size.offset + 2
-            self._tell[slot].level = _SOL_UDP
-            self._tell[slot].kind = _UDP_SEGMENT
+            self._sent[slot].length = _Control.size.offset + 2
+            self._sent[slot].level = _SOL_UDP
+            self._sent[slot].kind = _UDP_SEGMENT
 
     def receive(self, descriptor: int) -> int:
         """Fill the slots with what waits on a socket. How many slots, or minus the errno."""
@@ -132,9 +132,9 @@ class Ring:
         self.lengths = lengths = words[_TRANSFERRED:end:_WORDS].tolist()
         self.total = sum(lengths)
         self.sizes, self.count = [0] * used, used
-        for slot, told in enumerate(words[_CONTROL_LENGTH:end:_WORDS].tolist()):
-            if told:
-                size = self._told_sizes[slot * _SIZES + _SIZE]
+        for slot, received in enumerate(words[_CONTROL_LENGTH:end:_WORDS].tolist()):
+            if received:
+                size = self._received_sizes[slot * _SIZES + _SIZE]
                 self.sizes[slot] = size
                 self.count += -(-lengths[slot] // size) - 1
             words[slot * _WORDS + _CONTROL_LENGTH] = _CONTROL_BYTES
@@ -177,8 +177,8 @@ class Ring:
             out[at + _IOV_COUNT] = run
             size = lengths[first] if run > 1 else self.sizes[first]
             if size:
-                self._tell_sizes[message * _SIZES + _SIZE] = size
-                out[at + _CONTROL] = self._tell_at + message * _CONTROL_BYTES
+                self._sent_sizes[message * _SIZES + _SIZE] = size
+                out[at + _CONTROL] = self._sent_at + message * _CONTROL_BYTES
                 out[at + _CONTROL_LENGTH] = _CONTROL_BYTES
             else:
                 out[at + _CONTROL] = out[at + _CONTROL_LENGTH] = 0

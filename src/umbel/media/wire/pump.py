@@ -1,4 +1,4 @@
-"""Wakes whoever reads datagrams on an event loop; sparingly, when there are many of them.
+"""Calls the readers of datagrams on an event loop; sparingly, when there are many of them.
 
 In: descriptors that never block, and what to call when they can be read. While wake-ups come in
 quick succession it looks by the clock instead, as network cards do: with many streams that halves

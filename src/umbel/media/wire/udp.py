@@ -167,7 +167,7 @@ class UdpSender:
         return [hop.stats(self._offered) for hop in self._hops.values()]
 
     def close(self) -> None:
-        """Send to nobody any more, and give the sockets back."""
+        """Stop sending and close the sockets."""
         self.set_hops(())
 
     def _made(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Hop]:
@@ -276,7 +276,7 @@ class UdpReceiver:
         return self._meter.stats(now_s)
 
     def close(self) -> None:
-        """Stop reading and give the port back. Closing twice is closing once."""
+        """Stop reading and give the port back. Idempotent."""
         if self._descriptor >= 0:
             self._pump.remove(self._descriptor)
             self._socket.close()

@@ -1,1 +1,1 @@
-"""GStreamer outside: worker processes, and what is told to them."""
+"""GStreamer outside: worker processes, and how the server controls them."""

@@ -1,4 +1,4 @@
-"""The media server's side of a worker process: starts it, feeds it, hears it, ends it.
+"""The media server's side of a worker process: starts it, feeds it, reads from it, ends it.
 
 In: media bytes for it. Out: packets and control messages by callbacks on the event loop. The
 server never imports `gi`; whatever happens in there, only this worker is lost.
@@ -40,26 +40,27 @@ class WorkerLost(Unavailable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ears:
-    """Who hears the worker. `on_message` gets all but what the worker's own upkeep needs."""
+class WorkerCallbacks:
+    """What the worker's owner is called with. `on_message` gets every message that is not for the
+    worker's own supervision."""
 
     on_packets: Callable[[Sequence[bytes]], None]
     on_message: Callable[[Message], None]
 
 
-class Worker:
+class WorkerProcess:
     """One process. `exited` is done when it is gone, for whatever reason."""
 
     def __init__(
         self,
         process: Process,
-        sockets: tuple["Entry", socket.socket],
-        ears: Ears,
+        sockets: tuple["WorkerInput", socket.socket],
+        callbacks: WorkerCallbacks,
         clock: Clock,
     ) -> None:
         self._process = process
         self._entry, self._exit = sockets
-        self._ears = ears
+        self._callbacks = callbacks
         self._pong = False
         self._gave = False
         self._closing = False
@@ -84,8 +85,8 @@ class Worker:
 
     @classmethod
     async def start(
-        cls, options: Mapping[str, Any], ears: Ears, clock: Clock, *, stream: bool
-    ) -> "Worker":
+        cls, options: Mapping[str, Any], callbacks: WorkerCallbacks, clock: Clock, *, stream: bool
+    ) -> "WorkerProcess":
         """Start a process with these `start` options. `stream`: its input is a stream of bytes,
         otherwise datagrams. Raises WorkerLost."""
         kind = socket.SOCK_STREAM if stream else socket.SOCK_SEQPACKET
@@ -103,7 +104,9 @@ class Worker:
         finally:
             entry_there.close()
             exit_there.close()
-        worker = cls(process, (await Entry.open(entry, stream=stream), exit_), ears, clock)
+        worker = cls(
+            process, (await WorkerInput.open(entry, stream=stream), exit_), callbacks, clock
+        )
         worker.tell({"op": "start", **options})
         return worker
 
@@ -198,7 +201,7 @@ class Worker:
         elif message["event"] == "ready":
             self.ready.set()
         else:
-            self._ears.on_message(message)
+            self._callbacks.on_message(message)
 
     def _read(self) -> bool:
         """Take a batch of packets; whether there were any."""
@@ -219,11 +222,11 @@ class Worker:
             asyncio.get_running_loop().remove_reader(self._exit)
         if batch:
             self._gave = True
-            self._ears.on_packets(batch)
+            self._callbacks.on_packets(batch)
         return bool(batch)
 
 
-class Entry:
+class WorkerInput:
     """The worker's input: a stream with a buffer here, or datagrams that are sent or lost."""
 
     def __init__(self, sock: socket.socket | None, writer: asyncio.StreamWriter | None) -> None:
@@ -231,7 +234,7 @@ class Entry:
         self._writer = writer
 
     @classmethod
-    async def open(cls, sock: socket.socket, *, stream: bool) -> "Entry":
+    async def open(cls, sock: socket.socket, *, stream: bool) -> "WorkerInput":
         """Take the socket over."""
         if not stream:
             sock.setblocking(False)
@@ -256,7 +259,7 @@ class Entry:
                 pass
 
     async def put(self, data: bytes) -> None:
-        """Send a datagram when there is room for it. Raises OSError when nobody will take it."""
+        """Send a datagram when there is room for it. Raises OSError when the worker is gone."""
         if self._sock is not None:
             await asyncio.get_running_loop().sock_sendall(self._sock, data)
 

@@ -15,12 +15,12 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
 from umbel.media.ingest import flv
-from umbel.media.ingest.flv import Part, Tag, Valve
-from umbel.media.ingest.reports import Medium, SenderReports
+from umbel.media.ingest.flv import PayloadKind, Tag, Valve
+from umbel.media.ingest.reports import SenderReports, SourceClock
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 from umbel.media.ports import Packets
 from umbel.media.rtp.feedback import PICTURE_INTERVAL_S, Throttle
-from umbel.media.workers.host import Ears, Message, Worker
+from umbel.media.workers.host import Message, WorkerCallbacks, WorkerProcess
 
 log = structlog.get_logger(__name__)
 
@@ -37,9 +37,9 @@ class IngestFailed(Unavailable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listener:
-    """Who hears a publication, on the event loop. `on_end` once, with a reason when it failed:
-    `(code, message)`."""
+class PublicationCallbacks:
+    """What the owner of a publication is called with, on the event loop. `on_end` once, with a
+    reason when it failed: `(code, message)`."""
 
     on_packets: Callable[[Packets], None]
     on_media: Callable[[Mapping[str, Any]], None]
@@ -50,12 +50,14 @@ class Listener:
 class Publication:
     """`options` is the worker's `start` message: `kind` flv, ts or rtp, and what belongs to it."""
 
-    def __init__(self, options: Mapping[str, Any], listener: Listener, clock: Clock) -> None:
+    def __init__(
+        self, options: Mapping[str, Any], callbacks: PublicationCallbacks, clock: Clock
+    ) -> None:
         self._options = options
-        self._listener = listener
+        self._callbacks = callbacks
         self._clock = clock
         self._stream = options["kind"] == "flv"
-        self._worker: Worker | None = None
+        self._worker: WorkerProcess | None = None
         self._reports = SenderReports(())
         self._early: list[bytes] = []
         self._early_bytes = 0
@@ -91,7 +93,7 @@ class Publication:
             return
         video = tag.kind == flv.VIDEO
         media = flv.read_video(tag.payload) if video else flv.read_audio(tag.payload)
-        if media.part is Part.CONFIG:
+        if media.part is PayloadKind.CONFIG:
             self._configurations[tag.kind] = tag
         waiting_bytes = self._worker.waiting_bytes if self._worker else self._early_bytes
         if self._valve.admits(tag, waiting_bytes):
@@ -136,7 +138,7 @@ class Publication:
             worker, self._worker = self._worker, None
             if worker is not None:
                 await worker.close()
-        self._listener.on_end(self._reason)
+        self._callbacks.on_end(self._reason)
 
     async def _once(self) -> None:
         """One worker's life."""
@@ -146,9 +148,9 @@ class Publication:
         sources = {
             name: {"ssrc": medium.ssrc, "offset": medium.offset} for name, medium in media.items()
         }
-        ears = Ears(on_packets=self._on_packets, on_message=self._on_message)
+        callbacks = WorkerCallbacks(on_packets=self._on_packets, on_message=self._on_message)
         options = {**self._options, **sources}
-        worker = await Worker.start(options, ears, self._clock, stream=self._stream)
+        worker = await WorkerProcess.start(options, callbacks, self._clock, stream=self._stream)
         try:
             await self._hand_over(worker)
             await asyncio.wait({worker.exited})
@@ -156,7 +158,7 @@ class Publication:
             self._worker = None
             await worker.close()
 
-    async def _hand_over(self, worker: Worker) -> None:
+    async def _hand_over(self, worker: WorkerProcess) -> None:
         """What came while there was no worker, behind what a new one must know.
 
         A starting worker reads nothing, and a second of datagrams may be more than the kernel
@@ -185,30 +187,30 @@ class Publication:
         self._failures.append(now_s)
         if len(self._failures) >= _MOST_FAILURES:
             raise IngestFailed("the media worker failed again and again")
-        self._listener.on_trouble("the media worker was lost and is replaced")
+        self._callbacks.on_trouble("the media worker was lost and is replaced")
 
     def _on_packets(self, batch: Sequence[bytes]) -> None:
         packets = self._reports.interleave(batch, self._clock.now_s())
         if packets:
-            self._listener.on_packets(packets)
+            self._callbacks.on_packets(packets)
 
     def _on_message(self, message: Message) -> None:
         if message["event"] == "media":
-            self._listener.on_media({k: v for k, v in message.items() if k != "event"})
+            self._callbacks.on_media({k: v for k, v in message.items() if k != "event"})
         elif message["event"] == "refused":
             self._reason = (message["code"], message["message"])
         elif message["event"] == "failed":
             log.warning("worker failed", reason=message["message"])
 
 
-def _new_media() -> dict[str, Medium]:
+def _new_media() -> dict[str, SourceClock]:
     return {
         "video": _medium(VIDEO_CLOCK_HZ),
         "audio": _medium(AUDIO_CLOCK_HZ),
     }
 
 
-def _medium(clock_hz: int) -> Medium:
-    return Medium(
+def _medium(clock_hz: int) -> SourceClock:
+    return SourceClock(
         ssrc=1 + secrets.randbelow(0xFFFFFFFE), clock_hz=clock_hz, offset=secrets.randbits(32)
     )

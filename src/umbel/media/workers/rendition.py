@@ -2,7 +2,7 @@
 
 In: a stream's packets as a hop sends them. Out: the platform's RTP with SSRCs and sender reports of
 its own. The worker starts with the source, is replaced by Publication when it dies, and by a new
-publication when the source begins anew. Neighbours: ingest/succession.py, elements/transcoder.py.
+publication when the source restarts. Neighbours: ingest/succession.py, elements/transcoder.py.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.ingest.succession import Succession
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
 from umbel.media.ports import Packets, PacketSink
-from umbel.media.workers.publication import Listener, Publication
+from umbel.media.workers.publication import Publication, PublicationCallbacks
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Transcoding:
     def packets(self, batch: Packets, now_s: float) -> None:
         for data in batch:
             turn = self._succession.take(data, now_s)
-            if turn.anew or now_s >= self._resume_s:
+            if turn.restarted or now_s >= self._resume_s:
                 self._begin()
             if self._publication is not None:
                 for packet in turn.packets:
@@ -105,7 +105,7 @@ class Transcoding:
                 log.warning("transcoding rests", stream=self._stream, reason=reason)
                 self._publication, self._resume_s = None, self._clock.monotonic_s() + _REST_S
 
-        listener = Listener(
+        callbacks = PublicationCallbacks(
             on_packets=forward,
             on_media=lambda _media: None,
             on_trouble=lambda what: log.warning(what, stream=self._stream),
@@ -114,7 +114,7 @@ class Transcoding:
         formats = [asdict(item) for item in _FORMATS]
         options = {"kind": "rtp", "formats": formats, "height": self.height}
         log.info("transcoding starts", stream=self._stream, height=self.height)
-        publication = self._publication = Publication(options, listener, self._clock)
+        publication = self._publication = Publication(options, callbacks, self._clock)
         self.on_begin()
 
     def _leave(self) -> None:

@@ -22,7 +22,7 @@ Emit = Callable[[str, str, Mapping[str, object]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class ElementContext:
     """Where a new object stands: its id, what it is made in, the clock, and where events go."""
 
     id: str
@@ -37,14 +37,14 @@ class MediaObject:
 
     type: ClassVar[str] = "MediaObject"
 
-    def __init__(self, place: Place) -> None:
-        self.id = place.id
-        self.parent = place.parent
-        self.session = place.session
-        self.clock = place.clock
-        self._emit = place.emit
-        self._name = place.id
-        self._created_s = place.clock.now_s()
+    def __init__(self, context: ElementContext) -> None:
+        self.id = context.id
+        self.parent = context.parent
+        self.session = context.session
+        self.clock = context.clock
+        self._emit = context.emit
+        self._name = context.id
+        self._created_s = context.clock.now_s()
         self._tags: dict[str, str] = {}
         self.children: dict[str, MediaObject] = {}
 
@@ -55,7 +55,7 @@ class MediaObject:
         """Give it back. Called once, after its children's."""
 
     def emit(self, event: str, data: Mapping[str, object]) -> None:
-        """Tell whoever subscribed."""
+        """Send an event to the subscribers."""
         tags = self.get_tags()
         self._emit(self.id, event, {**data, "tags": tags})
 
@@ -111,8 +111,8 @@ class MediaElement(MediaObject):
     pad: SinkPad | None = None
     source: PacketSource | None = None
 
-    def __init__(self, place: Place) -> None:
-        super().__init__(place)
+    def __init__(self, context: ElementContext) -> None:
+        super().__init__(context)
         self._sinks: dict[str, MediaElement] = {}
         self._sources: dict[MediaType, MediaElement] = {}
         self.flow_in = Flow()

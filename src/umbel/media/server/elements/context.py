@@ -12,9 +12,9 @@ _FRESH_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Host:
-    """One per process. `desk` takes encoders in; only an acquirer has one, and what happens there
-    is told to the stream's entry in `ingest_listeners`."""
+class ServerContext:
+    """One per process. `desk` accepts encoders; only an acquirer has one. It calls the stream's
+    entry in `ingest_listeners` when something changes."""
 
     function_id: str
     address: str

@@ -1,7 +1,7 @@
 """Packets from one to many, and a guard around each: one element's failure stays its own.
 
-In: batches. Out: the same batches to every attached sink, counted. A sink that raises is told of
-in the log once and is given the next batch all the same.
+In: batches. Out: the same batches to every attached sink, counted. A sink that raises is
+logged once, and still gets the next batch.
 """
 
 import structlog

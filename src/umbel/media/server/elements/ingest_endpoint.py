@@ -21,8 +21,8 @@ from umbel.media.rpc.faults import OperationUnsupported
 from umbel.media.rtp import h264
 from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.packet import RtpPacket, payload_type
-from umbel.media.server.elements.base import Json, MediaElement, Place
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.base import ElementContext, Json, MediaElement
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Fan, Guard
 from umbel.media.server.elements.flow import Count
 from umbel.media.server.elements.peers import Peers
@@ -41,48 +41,48 @@ class IngestEndpoint(MediaElement):
 
     def __init__(
         self,
-        place: Place,
-        host: Host,
+        context: ElementContext,
+        server: ServerContext,
         key_hashes: Iterable[str] = (),
         rtp_offer: str = "",
         ports: Iterable[int] = (),
     ) -> None:
-        super().__init__(place)
-        if host.desk is None:
+        super().__init__(context)
+        if server.desk is None:
             raise OperationUnsupported("this server is no acquirer")
-        self._host = host
-        self._desk: IngestDesk = host.desk
-        self._stream = stream_of(place.parent)
+        self._server = server
+        self._desk: IngestDesk = server.desk
+        self._stream = stream_of(context.parent)
         self._key_hashes = tuple(key_hashes)
         self._rtp_offer = rtp_offer
         self._ports = dict(zip(INGEST_PORTS, ports, strict=False))
         self.rtp_answer = ""
-        self._places: dict[str, str] = {}
+        self._addresses: dict[str, str] = {}
         self._fan = Fan(self._on_feedback)
         self._aggregate = Aggregate()
         self.pictures_requested = 0
         self._into = Guard(self._fan, self.id)
         self.source = self._fan
-        self.peers = Peers(host.peer_counts)
+        self.peers = Peers(server.peer_counts)
 
     async def open(self) -> None:
-        self._host.ingest_listeners[self._stream] = self._on_event
+        self._server.ingest_listeners[self._stream] = self._on_event
         await self.set_key_hashes(list(self._key_hashes))
         await self.set_rtp_offer(self._rtp_offer)
 
     async def close(self) -> None:
         await self._desk.dismiss(self._stream)
-        self._host.ingest_listeners.pop(self._stream, None)
+        self._server.ingest_listeners.pop(self._stream, None)
 
     @property
     def urls(self) -> tuple[tuple[str, str], ...]:
         """Where encoders push, by protocol."""
-        return (*self._places.items(), ("whip", self._host.url(f"/whip/{self._stream}")))
+        return (*self._addresses.items(), ("whip", self._server.url(f"/whip/{self._stream}")))
 
     @property
     def state(self) -> IngestState:
         """What comes in now."""
-        return self._desk.state(self._stream) if self._places else IngestState()
+        return self._desk.state(self._stream) if self._addresses else IngestState()
 
     def get_urls(self) -> list[Json]:
         return values.urls_to_json(self.urls)
@@ -95,7 +95,7 @@ class IngestEndpoint(MediaElement):
 
     async def set_key_hashes(self, key_hashes: list[str]) -> None:
         self._key_hashes = tuple(key_hashes)
-        self._places = await self._desk.admit(
+        self._addresses = await self._desk.admit(
             self._stream, self._key_hashes, self._into, ports=self._ports
         )
 
@@ -122,16 +122,16 @@ class IngestEndpoint(MediaElement):
 
     def publish(self, offer: str, key: str) -> Answer:
         """Answer a WHIP publisher's offer. Raises Conflict when somebody publishes already."""
-        visit = _Visit(self._host, self._desk, self._stream, self._into)
+        publication = _WhipPublication(self._server, self._desk, self._stream, self._into)
         claim = self._desk.claim(
             self._stream,
             "whip",
             key=key,
-            on_revoked=visit.revoke,
-            on_picture=visit.request_picture,
+            on_revoked=publication.revoke,
+            on_picture=publication.request_picture,
         )
         try:
-            answer = visit.begin(offer, claim, self.peers)
+            answer = publication.begin(offer, claim, self.peers)
         except BaseException:
             claim.release()
             raise
@@ -140,7 +140,7 @@ class IngestEndpoint(MediaElement):
 
     def unpublish(self, resource: str) -> None:
         """The WHIP publisher leaves."""
-        self._host.webrtc.delete(resource)
+        self._server.webrtc.delete(resource)
 
     def request_keyframe(self) -> None:
         self._on_feedback(PictureRequest(), self.clock.monotonic_s())
@@ -156,14 +156,16 @@ class IngestEndpoint(MediaElement):
         self._emit(roles.MANAGER, "IngestStateChanged", data)
 
 
-class _Visit:
+class _WhipPublication:
     """One WHIP publisher, from its offer to its end. A PacketSink for what it sends.
 
     Packets wait until it is known whether they may pass or must go through a transcoder.
     """
 
-    def __init__(self, host: Host, desk: IngestDesk, stream: str, into: PacketSink) -> None:
-        self._host = host
+    def __init__(
+        self, server: ServerContext, desk: IngestDesk, stream: str, into: PacketSink
+    ) -> None:
+        self._server = server
         self._desk = desk
         self._stream = stream
         self._into = into
@@ -176,18 +178,18 @@ class _Visit:
 
     def begin(self, offer: str, claim: Claim, peers: Peers) -> Answer:
         self._claim, self._peers = claim, peers
-        answer = self._host.webrtc.publish(offer, self, on_state=self._on_state)
+        answer = self._server.webrtc.publish(offer, self, on_state=self._on_state)
         self._resource = answer.resource
         return answer
 
     def revoke(self) -> None:
         """The desk wants it gone."""
         if self._peers is not None and self._resource in self._peers.resources():
-            self._host.webrtc.delete(self._resource)
+            self._server.webrtc.delete(self._resource)
 
     def request_picture(self) -> None:
         """A receiver needs a key picture."""
-        self._host.webrtc.request_picture(self._resource)
+        self._server.webrtc.request_picture(self._resource)
 
     def packets(self, batch: Packets, now_s: float) -> None:
         if self._target is not None:

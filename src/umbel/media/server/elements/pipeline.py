@@ -4,7 +4,7 @@ from umbel.kit.errors import Conflict
 from umbel.media import roles
 from umbel.media.model import StreamRole
 from umbel.media.rpc.faults import ParamIllegal
-from umbel.media.server.elements.base import MediaObject, Place
+from umbel.media.server.elements.base import ElementContext, MediaObject
 
 
 class StreamTaken(Conflict):
@@ -18,8 +18,8 @@ class MediaPipeline(MediaObject):
 
     type = "MediaPipeline"
 
-    def __init__(self, place: Place, stream: str = "", role: str = "") -> None:
-        super().__init__(place)
+    def __init__(self, context: ElementContext, stream: str = "", role: str = "") -> None:
+        super().__init__(context)
         if bool(stream) != bool(role):
             raise ParamIllegal("a stream needs a role, and a role a stream")
         if stream:

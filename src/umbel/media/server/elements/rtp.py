@@ -4,8 +4,8 @@ from umbel.media.api import values
 from umbel.media.model import Target
 from umbel.media.rtp.feedback import PictureRequest
 from umbel.media.rtp.pads import SinkPad
-from umbel.media.server.elements.base import Json, MediaElement, Place
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.base import ElementContext, Json, MediaElement
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.flow import Count
 from umbel.media.wire.udp import UdpReceiver, UdpSender
 
@@ -15,9 +15,9 @@ class RtpReceiver(MediaElement):
 
     type = "RtpReceiver"
 
-    def __init__(self, place: Place, host: Host) -> None:
-        super().__init__(place)
-        self._address = host.address
+    def __init__(self, context: ElementContext, server: ServerContext) -> None:
+        super().__init__(context)
+        self._address = server.address
         self._receiver: UdpReceiver | None = None
 
     async def open(self) -> None:
@@ -59,10 +59,12 @@ class RtpSender(MediaElement):
 
     type = "RtpSender"
 
-    def __init__(self, place: Place, host: Host, hops: list[Json] | None = None) -> None:
-        super().__init__(place)
+    def __init__(
+        self, context: ElementContext, server: ServerContext, hops: list[Json] | None = None
+    ) -> None:
+        super().__init__(context)
         self._wanted = values.targets_from_json(hops or [])
-        self._sender = UdpSender(host.address, self.report)
+        self._sender = UdpSender(server.address, self.report)
         self.pad = SinkPad(self._sender)
 
     async def open(self) -> None:

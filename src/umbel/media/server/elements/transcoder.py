@@ -3,8 +3,8 @@
 from umbel.media import roles
 from umbel.media.rtp.feedback import Feedback, PictureRequest
 from umbel.media.rtp.pads import SinkPad
-from umbel.media.server.elements.base import MediaElement, Place
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.base import ElementContext, MediaElement
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Fan, Guard
 from umbel.media.server.elements.flow import Count
 from umbel.media.workers.rendition import Transcoding
@@ -15,12 +15,12 @@ class Transcoder(MediaElement):
 
     type = "Transcoder"
 
-    def __init__(self, place: Place, host: Host, height: int) -> None:
-        super().__init__(place)
+    def __init__(self, context: ElementContext, server: ServerContext, height: int) -> None:
+        super().__init__(context)
         roles.check_height(height)
         self._into, self._out = Fan(), Fan(self._on_feedback)
         self._transcoding = Transcoding(
-            place.parent.get_name() if place.parent else "", height, self._out, host.clock
+            context.parent.get_name() if context.parent else "", height, self._out, server.clock
         )
         self._transcoding.on_begin = self.request_keyframe
         self._into.attach(self._transcoding)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from umbel.media.io.hls_stream import HlsResponse, HlsStream
 from umbel.media.rtp.pads import SinkPad
 from umbel.media.rtp.stream import LiveStream
-from umbel.media.server.elements.base import MediaElement, Place
-from umbel.media.server.elements.context import Host
+from umbel.media.server.elements.base import ElementContext, MediaElement
+from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Guard
 from umbel.media.server.elements.flow import Count
 from umbel.media.server.elements.peers import Peers
@@ -24,12 +24,12 @@ class WhepEndpoint(MediaElement):
 
     type = "WhepEndpoint"
 
-    def __init__(self, place: Place, host: Host) -> None:
-        super().__init__(place)
-        self._host = host
-        self._stream = stream_of(place.parent)
+    def __init__(self, context: ElementContext, server: ServerContext) -> None:
+        super().__init__(context)
+        self._server = server
+        self._stream = stream_of(context.parent)
         self._live = LiveStream()
-        self.peers = Peers(host.peer_counts)
+        self.peers = Peers(server.peer_counts)
         self._live.on_feedback = self.report
         self.pad = SinkPad(Guard(self._live, self.id))
 
@@ -38,7 +38,7 @@ class WhepEndpoint(MediaElement):
             self.end(resource)
 
     def get_url(self) -> str:
-        return self._host.url(f"/whep/{self._stream}")
+        return self._server.url(f"/whep/{self._stream}")
 
     def get_viewers(self) -> list[str]:
         return list(self.viewers)
@@ -56,29 +56,29 @@ class WhepEndpoint(MediaElement):
             for resource in resources:
                 self.peers.remove(resource)
 
-        answer = self._host.webrtc.watch(offer, self._live, session=session, on_end=on_end)
+        answer = self._server.webrtc.watch(offer, self._live, session=session, on_end=on_end)
         resources.append(answer.resource)
         self.peers.add(answer.resource, session)
         return answer
 
     def end(self, resource: str) -> None:
         """The viewer leaves."""
-        self._host.webrtc.delete(resource)
+        self._server.webrtc.delete(resource)
 
     def count_out(self) -> Count:
         return self.peers.count()
 
 
 class HlsEndpoint(MediaElement):
-    """Serves a stream by HLS. Whoever asks for anything watches for ten seconds more."""
+    """Serves a stream by HLS. A session counts as a viewer for 10 s after a request."""
 
     type = "HlsEndpoint"
 
-    def __init__(self, place: Place, host: Host) -> None:
-        super().__init__(place)
-        self._host = host
-        self._stream = stream_of(place.parent)
-        self._hls = HlsStream(place.clock)
+    def __init__(self, context: ElementContext, server: ServerContext) -> None:
+        super().__init__(context)
+        self._server = server
+        self._stream = stream_of(context.parent)
+        self._hls = HlsStream(context.clock)
         self._seen_s: dict[str, float] = {}
         self._sent = Count()
         self.pad = SinkPad(Guard(self._hls, self.id))
@@ -87,7 +87,7 @@ class HlsEndpoint(MediaElement):
         self._hls.close()
 
     def get_url(self) -> str:
-        return self._host.url(f"/hls/{self._stream}/index.m3u8")
+        return self._server.url(f"/hls/{self._stream}/index.m3u8")
 
     def get_viewers(self) -> list[str]:
         return list(self.viewers)

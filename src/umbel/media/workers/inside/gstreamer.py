@@ -29,7 +29,7 @@ class PipelineFailed(Unavailable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class GstSample:
     """What came out of a sink. Times are running times in ns, `dts_ns` is `pts_ns` when unset."""
 
     sink: str
@@ -58,7 +58,7 @@ class Pad:
 class Callbacks:
     """Called on streaming threads. `on_caps` before the first sample of new caps (their text)."""
 
-    on_sample: Callable[[Sample], None]
+    on_sample: Callable[[GstSample], None]
     on_problem: Callable[[str], None]
     on_caps: Callable[[str, str, Pad], None] = lambda *_: None
 
@@ -224,11 +224,11 @@ def _plain(structure: "Gst.Structure", name: str) -> object:
     return number if known else structure.get_string(name)
 
 
-def _read(name: str, sample: "Gst.Sample") -> Sample:
+def _read(name: str, sample: "Gst.Sample") -> GstSample:
     buffer, segment = sample.get_buffer(), sample.get_segment()
     # x264enc and the parsers move times inside their segment: only running time is comparable.
     pts_ns, dts_ns = (_running(segment, at) for at in (buffer.pts, buffer.dts))
-    return Sample(
+    return GstSample(
         sink=name,
         data=buffer.extract_dup(0, buffer.get_size()),
         pts_ns=dts_ns if pts_ns is None else pts_ns,

@@ -21,11 +21,11 @@ from umbel.kit.errors import UmbelError
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.workers.inside import gstreamer
-from umbel.media.workers.inside.gstreamer import Sample
+from umbel.media.workers.inside.gstreamer import GstSample
 from umbel.media.workers.inside.sources import (
     FlvSource,
+    MediaReader,
     RtpSource,
-    Source,
     SrtListener,
     TsSource,
 )
@@ -86,7 +86,7 @@ class Worker:
             reader.start()
         self._tell({"event": "ready"})
 
-    def _source(self, message: Message) -> tuple[Source, Intake]:
+    def _source(self, message: Message) -> tuple[MediaReader, Intake]:
         video, audio = message["video"], message["audio"]
         intake = Intake(
             VideoTrack(
@@ -103,7 +103,7 @@ class Worker:
         formats = {item["medium"]: RtpFormat(**item) for item in message["formats"]}
         return RtpSource(intake, formats, SystemClock(), self.fail), intake
 
-    def _read(self, source: Source, intake: Intake) -> None:
+    def _read(self, source: MediaReader, intake: Intake) -> None:
         while data := self._entry.recv(_READ_BYTES):
             self._taken += len(data)
             source.feed(data)
@@ -145,7 +145,7 @@ class Worker:
         event.wait(_ANSWER_S)
         return bool(verdict and verdict[0])
 
-    def on_sample(self, sample: Sample) -> None:
+    def on_sample(self, sample: GstSample) -> None:
         """SRT: bytes of the caller."""
         self._send([sample.data])
 

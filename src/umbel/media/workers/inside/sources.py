@@ -12,11 +12,11 @@ from umbel.media.ingest import codecs, flv, h264
 from umbel.media.ingest.aligner import Aligner
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
 from umbel.media.ingest.codecs import Codec
-from umbel.media.ingest.flv import Part, Tag
+from umbel.media.ingest.flv import PayloadKind, Tag
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.ingest.timeline import Unwrapped
 from umbel.media.rtp.packet import HEADER_BYTES, MalformedPacket, RtpPacket, is_rtcp, payload_type
-from umbel.media.workers.inside.gstreamer import Callbacks, Pad, Pipeline, Sample, sink
+from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, sink
 from umbel.media.workers.inside.tracks import Frame, Intake
 
 _MS_NS = 1_000_000
@@ -28,7 +28,7 @@ _TS = (
     "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188"
     " ! tsdemux name=demux"
 )
-_LANE = (
+_DEPAYLOADER = (
     "appsrc name={name}_in is-live=true do-timestamp=true format=time"
     f" ! rtpjitterbuffer mode=none latency={_REORDER_MS}"
 )
@@ -46,7 +46,7 @@ Fail = Callable[[str], None]
 Refuse = Callable[[UmbelError], None]
 
 
-class Source(Protocol):
+class MediaReader(Protocol):
     """A way in."""
 
     def feed(self, data: bytes) -> None:
@@ -78,14 +78,14 @@ class FlvSource:
 
     def _video(self, tag: Tag) -> None:
         media = flv.read_video(tag.payload)
-        if media.part is Part.NOTHING:
+        if media.part is PayloadKind.NOTHING:
             return
         codec = codecs.in_flv(media.codec)
         dts_ns = self._times.take(tag.timestamp_ms) * _MS_NS
         pts_ns = dts_ns + media.offset_ms * _MS_NS
         if codec.name != "H.264":
             self._coded(codec, media, pts_ns, dts_ns)
-        elif media.part is Part.CONFIG:
+        elif media.part is PayloadKind.CONFIG:
             configuration = h264.DecoderConfiguration.parse(media.data)
             self._length_bytes = configuration.length_bytes
             self._intake.configure_video(configuration.sets)
@@ -95,12 +95,12 @@ class FlvSource:
 
     def _audio(self, tag: Tag) -> None:
         media = flv.read_audio(tag.payload)
-        if media.part is not Part.NOTHING:
+        if media.part is not PayloadKind.NOTHING:
             pts_ns = self._times.take(tag.timestamp_ms) * _MS_NS
             self._coded(codecs.in_flv(media.codec), media, pts_ns, pts_ns)
 
-    def _coded(self, codec: Codec, media: flv.Media, pts_ns: int, dts_ns: int) -> None:
-        if media.part is Part.CONFIG:
+    def _coded(self, codec: Codec, media: flv.FlvMedia, pts_ns: int, dts_ns: int) -> None:
+        if media.part is PayloadKind.CONFIG:
             if codec.name != "Opus":  # its header says nothing that RTP's receivers need
                 text = f"{codec.raw_caps},codec_data=(buffer){media.data.hex()}"
                 self._caps[codec.name] = text if media.data else codec.raw_caps
@@ -139,10 +139,10 @@ class Framed:
         return f"{codec.parse} ! {framing}{sink(codec.medium)}"
 
     def on_caps(self, medium: str, text: str, pad: Pad) -> None:
-        """The sink's samples will be so."""
+        """The sink's samples will have these caps."""
         self._caps[medium] = (text, pad.size)
 
-    def on_sample(self, sample: Sample) -> None:
+    def on_sample(self, sample: GstSample) -> None:
         """A frame; without a time it cannot be placed."""
         if sample.pts_ns is None or sample.dts_ns is None:
             return
@@ -197,7 +197,7 @@ class TsSource:
         self._demux.stop()
 
     def _unpacker(self) -> Pipeline:
-        text = f"{_LANE.format(name='ts')} ! rtpmp2tdepay ! {sink('ts')}"
+        text = f"{_DEPAYLOADER.format(name='ts')} ! rtpmp2tdepay ! {sink('ts')}"
         callbacks = Callbacks(
             on_sample=lambda sample: self._demux.push("in", sample.data), on_problem=self._fail
         )
@@ -236,7 +236,7 @@ class RtpSource:
         callbacks = Callbacks(
             on_sample=self._on_sample, on_problem=fail, on_caps=self._framed.on_caps
         )
-        self._pipeline = Pipeline(" ".join(map(self._lane, formats.values())), callbacks)
+        self._pipeline = Pipeline(" ".join(map(self._branch, formats.values())), callbacks)
         for medium, item in formats.items():
             self._pipeline.set_rtp_caps(f"{medium}_in", _fields(item))
         self._pipeline.play()
@@ -255,14 +255,14 @@ class RtpSource:
         self._pipeline.finish(_DRAIN_S)
         self._pipeline.stop()
 
-    def _lane(self, item: RtpFormat) -> str:
+    def _branch(self, item: RtpFormat) -> str:
         codec = codecs.named(item.codec)
-        lane = _LANE.format(name=item.medium)
+        branch = _DEPAYLOADER.format(name=item.medium)
         if not codec.depay:
-            return f"{lane} ! {sink('av1')}"
-        return f"{lane} ! {codec.depay} ! {self._framed.branch(codec)}"
+            return f"{branch} ! {sink('av1')}"
+        return f"{branch} ! {codec.depay} ! {self._framed.branch(codec)}"
 
-    def _on_sample(self, sample: Sample) -> None:
+    def _on_sample(self, sample: GstSample) -> None:
         if sample.sink != "av1":
             self._framed.on_sample(sample)
             return
@@ -310,7 +310,7 @@ class SrtListener:
         self._pipeline.play()
 
     def kick(self) -> None:
-        """Disconnect whoever is connected and listen again."""
+        """Disconnect the caller and listen again."""
         self._pipeline.pause_all()
         self._pipeline.play()
 
@@ -318,7 +318,7 @@ class SrtListener:
 class SrtCallbacks(Protocol):
     """What an SRT port tells."""
 
-    def on_sample(self, sample: Sample) -> None:
+    def on_sample(self, sample: GstSample) -> None:
         """Bytes of the caller's transport stream."""
 
     def on_problem(self, message: str) -> None:

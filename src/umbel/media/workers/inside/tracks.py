@@ -12,10 +12,10 @@ from umbel.kit.clock import Clock
 from umbel.media.ingest import codecs, h264, rates
 from umbel.media.ingest.bits import MalformedVideo
 from umbel.media.ingest.codecs import Codec
-from umbel.media.ingest.gate import AccessUnit, Gate, Passage, Verdict, Way
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
-from umbel.media.ingest.timeline import Timeline
-from umbel.media.workers.inside.gstreamer import Callbacks, Pad, Pipeline, Sample, sink
+from umbel.media.ingest.passthrough import Decision, Handling, PassThrough, TimedAccessUnit, Verdict
+from umbel.media.ingest.timeline import EncoderTimeline
+from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, sink
 
 _MOST_WAITING = 90
 _LONGEST_GROUP_NS = 1_800_000_000
@@ -70,7 +70,7 @@ class VideoTrack:
         self._send = send
         self._fail = fail
         self._height = height
-        self._gate = Gate(_scaled(height)) if height else Gate()
+        self._passthrough = PassThrough(_scaled(height)) if height else PassThrough()
         self._encoder: VideoEncoder | None = None
         self._passed = False
         self.codec = ""
@@ -80,12 +80,12 @@ class VideoTrack:
     def configure(self, sets: Sequence[bytes]) -> None:
         """H.264 parameter sets that came apart from pictures. Raises MalformedVideo."""
         self.codec = "H.264"
-        self._gate.configure(sets)
+        self._passthrough.configure(sets)
 
-    def unit(self, unit: AccessUnit) -> None:
+    def unit(self, unit: TimedAccessUnit) -> None:
         """The next H.264 picture. Raises MalformedVideo."""
         self.codec = "H.264"
-        self._carry(self._gate.feed(unit))
+        self._carry(self._passthrough.feed(unit))
 
     def frame(self, frame: Frame, size: tuple[int, int]) -> None:
         """The next frame of another codec."""
@@ -103,18 +103,18 @@ class VideoTrack:
 
     def finish(self) -> None:
         """The input ended: give out what is still inside."""
-        self._carry(self._gate.finish())
+        self._carry(self._passthrough.finish())
         if self._encoder is not None:
             self._encoder.finish()
 
-    def _carry(self, passage: Passage) -> None:
-        if self._gate.sps is not None:
-            self.size = (self._gate.sps.width, self._gate.sps.height)
-        for unit in passage.units:
+    def _carry(self, decision: Decision) -> None:
+        if self._passthrough.sps is not None:
+            self.size = (self._passthrough.sps.width, self._passthrough.sps.height)
+        for unit in decision.units:
             key = h264.is_key(unit.nals)
             # A decoder can only take over at a key picture.
-            if passage.verdict.way is Way.TRANSCODE and (key or not self._passed):
-                self.reason = passage.verdict.reason
+            if decision.verdict.handling is Handling.TRANSCODE and (key or not self._passed):
+                self.reason = decision.verdict.reason
                 self._keep_fitting()
                 self._encoder = self._encoder or self._encode(codecs.named("H.264"))
             if self._encoder is None:
@@ -139,7 +139,7 @@ class VideoTrack:
         if self.codec != "H.264":  # whose parameter sets tell the source's size
             self.size = pad.size
 
-    def _emit(self, sample: Sample) -> None:
+    def _emit(self, sample: GstSample) -> None:
         if sample.pts_ns is not None:
             nals = h264.split_start_codes(sample.data)
             self._send(self._packer.packets(nals, sample.pts_ns))
@@ -151,10 +151,10 @@ class VideoTrack:
 
 
 def _scaled(height: int) -> Verdict:
-    return Verdict(way=Way.TRANSCODE, reason=f"at most {height} lines")
+    return Verdict(handling=Handling.TRANSCODE, reason=f"at most {height} lines")
 
 
-def _frame(unit: AccessUnit, *, key: bool) -> Frame:
+def _frame(unit: TimedAccessUnit, *, key: bool) -> Frame:
     return Frame(
         codec=codecs.named("H.264"),
         caps="",
@@ -214,7 +214,7 @@ class VideoEncoder:
         self._pipeline.finish(_DRAIN_S)
         self._pipeline.stop()
 
-    def _on_sample(self, sample: Sample) -> None:
+    def _on_sample(self, sample: GstSample) -> None:
         # By time, not by count: the input's frame rate may be unknown or change.
         pts_ns = sample.pts_ns or 0
         if not sample.key and pts_ns - self._key_ns > _LONGEST_GROUP_NS:
@@ -264,7 +264,7 @@ class AudioTrack:
         pipeline.play()
         return pipeline
 
-    def _emit(self, sample: Sample) -> None:
+    def _emit(self, sample: GstSample) -> None:
         if sample.pts_ns is not None:
             self._send(self._packer.packets(sample.data, sample.pts_ns))
 
@@ -283,7 +283,7 @@ class Intake:
         self._audio = audio
         self._clock = clock
         self._show = show
-        self._timeline = Timeline()
+        self._timeline = EncoderTimeline()
         self._shown = MediaState()
         self._lock = threading.Lock()
 
@@ -296,7 +296,9 @@ class Intake:
         """An H.264 picture. One that cannot be read is dropped."""
         with self._lock:
             shift_ns = self._timeline.shift_ns("video", dts_ns, self._clock.monotonic_s())
-            unit = AccessUnit(nals=tuple(nals), pts_ns=pts_ns + shift_ns, dts_ns=dts_ns + shift_ns)
+            unit = TimedAccessUnit(
+                nals=tuple(nals), pts_ns=pts_ns + shift_ns, dts_ns=dts_ns + shift_ns
+            )
             try:
                 self._video.unit(unit)
             except MalformedVideo:

@@ -9,7 +9,7 @@ from umbel.kit.tokens import VIEWER, Claims, TokenExpired, TokenForeign, Verifie
 _MOST_KNOWN = 20_000
 
 
-class ViewerDoor:
+class ViewerTokens:
     """Checking a signature costs as much as sending twenty packets: once per token is enough."""
 
     def __init__(self, verifier: Verifier, clock: Clock) -> None:

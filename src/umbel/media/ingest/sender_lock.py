@@ -8,27 +8,29 @@ from dataclasses import dataclass, field
 
 SILENCE_S = 3.0
 BARRED_S = 60.0
-Source = tuple[str, int]
+SenderAddress = tuple[str, int]
 
 
 @dataclass(slots=True)
-class Latch:
-    """`lane` tells apart what may have a socket of its own; lane -1 (RTCP) needs the host alone."""
+class SenderLock:
+    """Each `channel` may have a socket of its own; channel -1 (RTCP) needs the host alone."""
 
     host: str = ""
     heard_s: float = 0.0
-    _lanes: dict[int, Source] = field(default_factory=dict)
+    _channels: dict[int, SenderAddress] = field(default_factory=dict)
 
-    def admits(self, source: Source, lane: int, now_s: float) -> bool:
-        """Whether this packet is the publisher's. The first packet after silence chooses anew."""
+    def admits(self, source: SenderAddress, channel: int, now_s: float) -> bool:
+        """Whether this packet is the publisher's. The first packet after silence chooses again."""
         if self.silent(now_s):
-            if lane < 0:
+            if channel < 0:
                 return False
             self.host = source[0]
-            self._lanes.clear()
-        if source[0] != self.host or (lane >= 0 and self._lanes.setdefault(lane, source) != source):
+            self._channels.clear()
+        if source[0] != self.host or (
+            channel >= 0 and self._channels.setdefault(channel, source) != source
+        ):
             return False
-        if lane >= 0:
+        if channel >= 0:
             self.heard_s = now_s
         return True
 
@@ -42,7 +44,7 @@ class Latch:
 
 
 @dataclass(slots=True)
-class Bar:
+class SenderBan:
     """Keeps a sender out whose stream was refused, until it pauses or a minute has gone."""
 
     host: str = ""
