@@ -158,7 +158,7 @@ async def test_the_operators_view(here: World) -> None:
     links = (await here.client.get("/api/v1/links", headers=operator)).json()
     assert links == [{"a": "pe1", "b": "c1", "mbps": 1000.0, "used_mbps": 0.0}]
     functions = (await here.client.get("/api/v1/functions", headers=operator)).json()
-    assert [(f["id"], f["events"], f["viewers"]) for f in functions] == [
+    assert [(f["id"], f["streams"], f["viewers"]) for f in functions] == [
         ("acquirer-pe1-1", [event.id], 0),
         ("edge-pe4-1", [event.id], 1),
     ]

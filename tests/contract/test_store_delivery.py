@@ -23,7 +23,7 @@ def store(database: Database) -> DeliveryStore:
 def session(number: int, function: str = "edge-pe2-1", *, seen_s: float = NOW_S) -> Session:
     return Session(
         id=f"se_{number}",
-        event=X,
+        stream=X,
         access_node="pe2",
         function=function,
         edge_node="pe2",
@@ -34,7 +34,7 @@ def session(number: int, function: str = "edge-pe2-1", *, seen_s: float = NOW_S)
 
 
 async def test_an_unknown_event_has_an_empty_tree_of_version_0(store: DeliveryStore) -> None:
-    assert await store.tree(X) == Tree(event=X)
+    assert await store.tree(X) == Tree(stream=X)
     assert (await store.tree(X)).version == 0
 
 
@@ -96,7 +96,7 @@ async def test_the_journal_says_where_a_session_was_and_why_it_ended(
         ("se_2", "opened"),
         ("se_1", "refused"),
     ]
-    where = {"access_node": "pe2", "edge": "pe2", "function": "edge-pe2-1", "event": X}
+    where = {"access_node": "pe2", "edge": "pe2", "function": "edge-pe2-1", "stream": X}
     assert all(where.items() <= c.body.items() for c in changes)
 
 

@@ -86,7 +86,7 @@ async def test_edge_killed_is_replaced_within_five_seconds(tmp_path: Path) -> No
         assert not await w.arrives(far)
         assert await w.arrives(near)
         await w.until_watched(far, within_s=5)
-        assert (await w.watch(far.session.event, "pe4")).whep == address
+        assert (await w.watch(far.session.stream, "pe4")).whep == address
         assert w.spawned.count("edge-pe4-1") == 2
 
 

@@ -33,7 +33,7 @@ async def test_a_viewer_of_a_smaller_picture_gets_it(tmp_path: Path) -> None:
         event = await w.live()
         large = await w.watch(event, "pe4")
         small = await watch(w, event, "pe4")
-        assert small.session.event == f"{event}-360p"
+        assert small.session.stream == f"{event}-360p"
         assert small.session.function == large.session.function
         assert small.whep == large.whep.replace(event, f"{event}-360p")
         assert await w.arrives(small)
@@ -139,7 +139,7 @@ async def test_what_is_not_on_offer(tmp_path: Path) -> None:
             await w.delivery.open_session(event, "pe2", "720p")
         silent = await w.event("pe3")
         await w.delivery.open_ingest(silent)
-        with pytest.raises(NoSuchQuality, match="take one of source"):
+        with pytest.raises(NoSuchQuality, match="choose one of source"):
             await w.delivery.open_session(silent, "pe2", "360p")
         assert await transcoders(w) == []
 

@@ -49,7 +49,7 @@ async def test_a_way_that_appears_is_guaranteed_without_being_asked(tmp_path: Pa
         await fabric.start()
         root = Branch(function="acquirer-pe1-1", role="acquirer", node="pe1")
         edge = Branch(function="edge-pe4-1", role="edge", node="pe4", parent=root.function)
-        await system.slices.trees.save_tree(Tree(event="ev_1", branches=(root, edge)), at_s=0.0)
+        await system.slices.trees.save_tree(Tree(stream="ev_1", branches=(root, edge)), at_s=0.0)
         opened = await system.slices.open(SliceRequest(grade=Grade.GOLD, stream="ev_1"))
         assert opened.links == ()
 

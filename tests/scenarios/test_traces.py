@@ -135,9 +135,9 @@ async def test_a_smaller_picture_is_a_content_of_its_own(tmp_path: Path) -> None
         small = await w.delivery.open_session(event, "pe2", "360p")
         written = await until_rows(path, 2, Opened)
     seen = [(row.content, row.resolution) for row in written if isinstance(row, Opened)]
-    assert seen == [(event, Resolution.R720), (small.session.event, Resolution.R360)]
+    assert seen == [(event, Resolution.R720), (small.session.stream, Resolution.R360)]
     lengths = {row.name: row.duration_s for row in written if isinstance(row, ContentRow)}
-    assert lengths[event] == lengths[small.session.event] > 1
+    assert lengths[event] == lengths[small.session.stream] > 1
 
 
 @scenario

@@ -90,7 +90,7 @@ class MemoryDelivery:
         now_s = self.clock.now_s()
         session = Session(
             id=new_id("se"),
-            event=stream,
+            stream=stream,
             access_node=access_node,
             function=f"edge-{access_node}-1",
             edge_node=access_node,
@@ -134,7 +134,7 @@ class MemoryDelivery:
         self.keys[event_id] = await self.catalogue.key_hashes(event_id)
         address = NODES[provider.access_node]
         return IngestPoint(
-            event=event_id,
+            event_id=event_id,
             node=provider.access_node,
             function=f"acquirer-{provider.access_node}-1",
             urls={
@@ -156,11 +156,11 @@ class MemoryDelivery:
     async def stream(self, event_id: str) -> StreamStatus | None:
         if event_id not in self.roots:
             return None
-        viewers = sum(renditions.event_of(s.event) == event_id for s in self.sessions.values())
+        viewers = sum(renditions.event_of(s.stream) == event_id for s in self.sessions.values())
         event = await self.catalogue.event(event_id)
         live = event.state is EventState.LIVE
         return StreamStatus(
-            event=event_id,
+            stream=event_id,
             flowing=live,
             height=HEIGHT,
             viewers=viewers,
@@ -170,20 +170,20 @@ class MemoryDelivery:
     async def end(self, event_id: str) -> None:
         self.roots.pop(event_id, None)
         self.keys.pop(event_id, None)
-        self.sessions = {k: s for k, s in self.sessions.items() if s.event != event_id}
+        self.sessions = {k: s for k, s in self.sessions.items() if s.stream != event_id}
 
     async def tree(self, event_id: str, quality: str = renditions.SOURCE) -> Tree:
         stream = renditions.stream_of(event_id, quality)
-        edges = sorted({s.edge_node for s in self.sessions.values() if s.event == stream})
+        edges = sorted({s.edge_node for s in self.sessions.values() if s.stream == stream})
         role = "acquirer" if stream == event_id else "transcoder"
         node = self.roots.get(event_id) if stream == event_id else next(iter(edges), None)
         if node is None:
-            return Tree(event=stream)
+            return Tree(stream=stream)
         root = Branch(function=f"{role}-{node}-1", role=role, node=node)
         leaves = [
             Branch(function=f"edge-{n}-1", role="edge", node=n, parent=root.function) for n in edges
         ]
-        return Tree(event=stream, branches=(root, *leaves))
+        return Tree(stream=stream, branches=(root, *leaves))
 
     async def nodes(self) -> list[NodeStatus]:
         return [
@@ -216,7 +216,7 @@ class MemoryDelivery:
                 address=NODES[branch.node],
                 cpu_cores=0.0,
                 rss_mb=0.0,
-                events=(tree.event,),
+                streams=(tree.stream,),
                 viewers=sum(s.function == branch.function for s in self.sessions.values()),
                 mbps_out=0.0,
             )

@@ -57,7 +57,7 @@ async def carry(slices: Slices, event: str, *leaves: str, number: int = 1) -> No
         for n in leaves
     ]
     before = await slices.trees.tree(event)
-    tree = Tree(event=event, branches=(root, *edges), version=before.version)
+    tree = Tree(stream=event, branches=(root, *edges), version=before.version)
     await slices.trees.save_tree(tree, at_s=0.0)
     ends = [Endpoint(node=n, address="10.203.0.1", port=5000 + number) for n in leaves]
     await fabric.ensure(event, [Hop(source_node="pe1", target=end) for end in ends])

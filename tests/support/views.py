@@ -22,9 +22,9 @@ def room(name: str, **free: float) -> NodeView:
     return NodeView(name=name, is_access=name.startswith("pe"), **{**plenty, **free})
 
 
-def planted(*branches: Branch, event: str = X) -> Tree:
+def planted(*branches: Branch, stream: str = X) -> Tree:
     """A tree with its acquirer at pe1."""
-    return Tree(event=event, branches=(ACQUIRER, *branches), version=1)
+    return Tree(stream=stream, branches=(ACQUIRER, *branches), version=1)
 
 
 def edge(node: str, parent: str = ACQUIRER.function) -> Branch:
@@ -39,7 +39,7 @@ def running(tree: Tree) -> dict[str, FunctionView]:
     """The functions of a tree, as if each ran."""
     return {
         b.function: FunctionView(
-            id=b.function, role=b.role, node=b.node, events=frozenset({tree.event})
+            id=b.function, role=b.role, node=b.node, streams=frozenset({tree.stream})
         )
         for b in tree.branches
     }
@@ -57,14 +57,14 @@ def view(
     seen: dict[str, FunctionView] = {}
     for tree in trees:
         for name, function in running(tree).items():
-            events = function.events | (seen[name].events if name in seen else frozenset())
-            seen[name] = replace(function, events=events)
+            streams = function.streams | (seen[name].streams if name in seen else frozenset())
+            seen[name] = replace(function, streams=streams)
     free = {frozenset((link.a, link.b)): link.mbps for link in TOPOLOGY.links}
     return View(
         routes=ROUTES,
         nodes={name: room(name) for name in TOPOLOGY.nodes} | dict(nodes or {}),
         functions=seen | dict(functions or {}),
-        trees={tree.event: tree for tree in trees},
+        trees={tree.stream: tree for tree in trees},
         links_free_mbps=free | dict(links or {}),
         broken_nodes=broken,
         copies=copies,

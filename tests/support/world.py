@@ -103,7 +103,7 @@ class World:
 
     async def connect(self, *tickets: Ticket) -> None:
         for ticket in tickets:
-            function, event = ticket.session.function, ticket.session.event
+            function, event = ticket.session.function, ticket.session.stream
             seen = self.delivery.collector.stream(function, event)
             others = seen.viewers if seen is not None else ()
             self.media.set_viewers(function, event, {*others, ticket.session.id})
@@ -130,7 +130,7 @@ class World:
 
     async def arrives(self, ticket: Ticket) -> bool:
         """Whether packets of the event reach the viewer's edge now, as the world sees it."""
-        edge, event = ticket.session.function, ticket.session.event
+        edge, event = ticket.session.function, ticket.session.stream
         if self.states().get(edge) is not FunctionState.ACTIVE:
             return False
         state = await self.carried(edge)

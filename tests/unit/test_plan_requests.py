@@ -184,9 +184,9 @@ def test_rows_of_one_content_must_agree() -> None:
 
 def test_what_is_watched_becomes_rows() -> None:
     audience = [
-        Audience(event="ev_1", access_node="pe1", viewers=3, watched_s=600.0),
-        Audience(event="ev_1", access_node="pe2", viewers=1, watched_s=5.0),
-        Audience(event="ev_1-360p", access_node="pe2", viewers=2, watched_s=5.0),
+        Audience(stream="ev_1", access_node="pe1", viewers=3, watched_s=600.0),
+        Audience(stream="ev_1", access_node="pe2", viewers=1, watched_s=5.0),
+        Audience(stream="ev_1-360p", access_node="pe2", viewers=2, watched_s=5.0),
     ]
     rows = live.rows(audience, {}, Costs())
     assert [(row["end"], row["parallel"], row["watch_s"]) for row in rows] == [

@@ -95,7 +95,7 @@ def test_new_keys_go_to_the_acquirer_alone() -> None:
 
 def test_the_end_drops_everything() -> None:
     have = converge(WANT, Observed(active=ALL))
-    assert converge(Tree(event=WANT.event), have).carried == {}
+    assert converge(Tree(stream=WANT.stream), have).carried == {}
 
 
 def test_nothing_is_dropped_before_the_rest_is_carried() -> None:

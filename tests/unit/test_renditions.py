@@ -22,7 +22,7 @@ POLICY = Sls()
 def made_at(node: str, *branches: Branch) -> Tree:
     """A rendition's tree whose transcoder stands at the node."""
     root = leaf(f"transcoder-{node}-1", node, "transcoder")
-    return Tree(event=SMALL, branches=(root, *branches), version=1)
+    return Tree(stream=SMALL, branches=(root, *branches), version=1)
 
 
 def fed(tree: Tree, node: str) -> Tree:
@@ -65,7 +65,9 @@ def test_strange_and_larger_qualities_are_named() -> None:
     for quality in ("480p", "", "Source", "360", "-1p"):
         with pytest.raises(renditions.NoSuchQuality, match="source, 1080p, 720p, 360p"):
             renditions.stream_of(X, quality)
-    with pytest.raises(renditions.NoSuchQuality, match="720p now; take one of source, 360p") as no:
+    with pytest.raises(
+        renditions.NoSuchQuality, match="720p now; choose one of source, 360p"
+    ) as no:
         renditions.check(f"{X}-720p", 720)
     assert no.value.details == {"qualities": ["source", "360p"]}
     renditions.check(SMALL, 720)
@@ -173,7 +175,7 @@ def test_nobody_watching_ends_a_rendition_and_never_the_source() -> None:
     watched = fed(made_at("pe4"), "pe2")
     assert transcoders.ended(watched) == watched
     assert transcoders.ended(planted()) == planted()
-    assert transcoders.ended(Tree(event=SMALL)) == Tree(event=SMALL)
+    assert transcoders.ended(Tree(stream=SMALL)) == Tree(stream=SMALL)
 
 
 def test_an_heir_feeds_nobody_before_its_time() -> None:

@@ -27,7 +27,7 @@ def test_an_acquirer_is_planted_at_the_provider() -> None:
 
 
 def test_a_running_acquirer_is_shared() -> None:
-    other = replace(planted(), event="ev_y")
+    other = replace(planted(), stream="ev_y")
     assert plant(view(other), X, "pe1").root.function == "acquirer-pe1-1"
 
 

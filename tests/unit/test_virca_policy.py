@@ -76,7 +76,7 @@ def test_a_viewer_goes_where_the_plan_says() -> None:
 
 def test_an_event_the_plan_does_not_know_is_served_by_what_is_on() -> None:
     at_root = steered(FEW, frozenset({"pe1"}))
-    other = planted(event="ev_new")
+    other = planted(stream="ev_new")
     got = Virca().assign(seen(at_root, view(other)), "ev_new", "pe5")
     assert got.node == "pe1"
 
@@ -111,7 +111,7 @@ def test_a_refusal_says_that_bandwidth_is_short() -> None:
     at_root = steered(FEW, frozenset({"pe1"}))
     with pytest.raises(NoCapacity, match="bandwidth") as refusal:
         Virca().assign(seen(at_root, pe1=room("pe1", mbps_free=0.0)), X, "pe4")
-    assert refusal.value.details == {"event": X, "access_node": "pe4", "reason": "bandwidth"}
+    assert refusal.value.details == {"stream": X, "access_node": "pe4", "reason": "bandwidth"}
 
 
 def test_running_viewers_count_against_the_budgets() -> None:

@@ -25,7 +25,7 @@ class Tree:
     """What carries one stream: its functions, root first. Empty before ingest and after the end,
     and a rendition's while nobody watches it."""
 
-    event: str
+    stream: str
     branches: tuple[Branch, ...] = ()
     version: int = field(default=0, compare=False)
 
@@ -48,7 +48,7 @@ class Session:
     """One viewer's right to watch one stream at one edge."""
 
     id: str
-    event: str
+    stream: str
     access_node: str
     function: str
     edge_node: str
@@ -75,7 +75,7 @@ class IngestPoint:
     """Where an encoder pushes: URLs by protocol (`rtmp`, `srt`, `whip`) and ADDRESS:PORT texts
     (`rtp`, `mpegts`)."""
 
-    event: str
+    event_id: str
     node: str
     function: str
     urls: Mapping[str, str]
@@ -122,7 +122,7 @@ class FunctionStatus:
     address: str
     cpu_cores: float
     rss_mb: float
-    events: tuple[str, ...]
+    streams: tuple[str, ...]
     viewers: int
     mbps_out: float
 
@@ -131,7 +131,7 @@ class FunctionStatus:
 class StreamStatus:
     """How an event's stream does: what comes in, and who watches, in all `qualities` on offer."""
 
-    event: str
+    stream: str
     flowing: bool
     protocol: str = ""
     video: str = ""

@@ -129,7 +129,7 @@ class Delivery:
             raise NotReady
         state = await self._ready(tree, root.function)
         urls = dict(state.urls)
-        return IngestPoint(event=event_id, node=root.node, function=root.function, urls=urls)
+        return IngestPoint(event_id=event_id, node=root.node, function=root.function, urls=urls)
 
     async def describe_rtp(self, event_id: str, sdp: str) -> str:
         """Declare an RTP publisher's format (SDP); answers SDP saying where to send.
@@ -229,13 +229,13 @@ class Delivery:
     async def _close(self, session: Session, why: str) -> None:
         await self.store.close_session(session, at_s=self._now_s(), why=why)
         self.collector.count_session(session, -1)
-        self._wake(session.event)
+        self._wake(session.stream)
 
     async def _turned_away(self, stream: str, access_node: str) -> None:
         """A trace tells of those, too, for whom there was no room."""
         if self.tracing is None:
             return
-        body = {"what": "turned-away", "event": stream, "access_node": access_node}
+        body = {"what": "turned-away", "stream": stream, "access_node": access_node}
         try:
             await self.store.note("session", new_id("se"), body, self._now_s())
         except UmbelError as error:
@@ -300,7 +300,7 @@ class Delivery:
         if source is None or source.root is None:
             raise EventNotOpen
         view, policy = self.collector.view(wanted), self.keeper.policy
-        if wanted.get(stream, Tree(event=stream)).root is not None:
+        if wanted.get(stream, Tree(stream=stream)).root is not None:
             return policy.assign(view, stream, access_node)
         status = self.collector.status(source)
         renditions.check(stream, status.height if status is not None else 0)
@@ -315,7 +315,7 @@ class Delivery:
         now_s = self._now_s()
         return Session(
             id=new_id("se"),
-            event=stream,
+            stream=stream,
             access_node=access_node,
             function=assignment.function,
             edge_node=assignment.node,
@@ -333,11 +333,11 @@ class Delivery:
             async with asyncio.timeout(self.keeper.pace.ready_s):
                 while True:
                     moved = self.keeper.moved()
-                    state = self.collector.stream(function, tree.event)
+                    state = self.collector.stream(function, tree.stream)
                     if state is not None and await self.keeper.is_settled(tree, function):
                         return state
                     await moved.wait()
-                    tree = await self.store.tree(tree.event)
+                    tree = await self.store.tree(tree.stream)
                     if tree.branch(function) is None:
                         raise GoneAround(function=function)
         except TimeoutError:

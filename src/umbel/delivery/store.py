@@ -16,7 +16,7 @@ from umbel.kit.errors import NotFound
 trees = sa.Table(
     "trees",
     metadata,
-    sa.Column("event", sa.String(64), primary_key=True),
+    sa.Column("stream", sa.String(64), primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("branches", sa.JSON, nullable=False),
     sa.Column("rtp_offer", sa.Text, nullable=False, server_default=""),
@@ -27,14 +27,14 @@ sessions = sa.Table(
     "sessions",
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("event", sa.String(64), nullable=False),
+    sa.Column("stream", sa.String(64), nullable=False),
     sa.Column("access_node", sa.String(64), nullable=False),
     sa.Column("function", sa.String(128), nullable=False),
     sa.Column("edge_node", sa.String(64), nullable=False),
     sa.Column("opened_s", sa.Float, nullable=False),
     sa.Column("seen_s", sa.Float, nullable=False),
     sa.Column("expires_s", sa.Float, nullable=False),
-    sa.Index("ix_sessions_event_function", "event", "function"),
+    sa.Index("ix_sessions_stream_function", "stream", "function"),
 )
 
 leases = sa.Table(
@@ -59,17 +59,17 @@ class DeliveryStore:
         self._database = database
 
     async def trees(self) -> dict[str, Tree]:
-        """Every wanted tree by event."""
+        """Every wanted tree by stream."""
         async with self._database.read() as connection:
             rows = (await connection.execute(sa.select(trees))).mappings()
-            return {row["event"]: _tree(row) for row in rows}
+            return {row["stream"]: _tree(row) for row in rows}
 
-    async def tree(self, event: str) -> Tree:
-        """The event's tree; an empty one of version 0 when there is none."""
+    async def tree(self, stream: str) -> Tree:
+        """The stream's tree; an empty one of version 0 when there is none."""
         async with self._database.read() as connection:
-            query = sa.select(trees).where(trees.c.event == event)
+            query = sa.select(trees).where(trees.c.stream == stream)
             row = (await connection.execute(query)).mappings().first()
-        return _tree(row) if row is not None else Tree(event=event)
+        return _tree(row) if row is not None else Tree(stream=stream)
 
     async def save_tree(self, tree: Tree, *, at_s: float) -> Tree:
         """Store it. Raises VersionMismatch when somebody else did since it was read."""
@@ -78,32 +78,34 @@ class DeliveryStore:
             await _journal_tree(connection, saved, at_s)
         return saved
 
-    async def drop_tree(self, event: str, *, at_s: float) -> None:
-        """The event is over: no tree and no sessions. An absent one is no error."""
+    async def drop_tree(self, stream: str, *, at_s: float) -> None:
+        """The stream is over: no tree and no sessions. An absent one is no error."""
         async with self._database.write() as connection:
-            gone = await connection.execute(sa.delete(trees).where(trees.c.event == event))
-            await connection.execute(sa.delete(sessions).where(sessions.c.event == event))
+            gone = await connection.execute(sa.delete(trees).where(trees.c.stream == stream))
+            await connection.execute(sa.delete(sessions).where(sessions.c.stream == stream))
             if gone.rowcount:
-                await _journal_tree(connection, Tree(event=event), at_s)
+                await _journal_tree(connection, Tree(stream=stream), at_s)
 
-    async def ingest(self, event: str) -> tuple[str, tuple[int, ...]]:
+    async def ingest(self, stream: str) -> tuple[str, tuple[int, ...]]:
         """What a restarted acquirer must know: the described RTP publisher's SDP (empty when
         there is none), and the ports its encoders were told."""
         async with self._database.read() as connection:
-            query = sa.select(trees.c.rtp_offer, trees.c.ingest_ports).where(trees.c.event == event)
+            query = sa.select(trees.c.rtp_offer, trees.c.ingest_ports).where(
+                trees.c.stream == stream
+            )
             row = (await connection.execute(query)).first()
         return (row[0], tuple(row[1])) if row is not None else ("", ())
 
-    async def save_ingest_ports(self, event: str, ports: tuple[int, ...]) -> None:
+    async def save_ingest_ports(self, stream: str, ports: tuple[int, ...]) -> None:
         """Remember the ports that encoders are told."""
         async with self._database.write() as connection:
-            update = sa.update(trees).where(trees.c.event == event)
+            update = sa.update(trees).where(trees.c.stream == stream)
             await connection.execute(update.values(ingest_ports=list(ports)))
 
-    async def save_rtp_offer(self, event: str, offer: str) -> None:
+    async def save_rtp_offer(self, stream: str, offer: str) -> None:
         """Remember the SDP for a restarted acquirer."""
         async with self._database.write() as connection:
-            update = sa.update(trees).where(trees.c.event == event).values(rtp_offer=offer)
+            update = sa.update(trees).where(trees.c.stream == stream).values(rtp_offer=offer)
             await connection.execute(update)
 
     async def open_session(self, session: Session, tree: Tree | None) -> None:
@@ -136,19 +138,19 @@ class DeliveryStore:
             if (await connection.execute(delete)).rowcount:
                 await _journal_session(connection, session, why, at_s)
 
-    async def counts(self, event: str | None = None) -> dict[tuple[str, str], int]:
-        """How many sessions each (event, function) has."""
-        key = (sessions.c.event, sessions.c.function)
+    async def counts(self, stream: str | None = None) -> dict[tuple[str, str], int]:
+        """How many sessions each (stream, function) has."""
+        key = (sessions.c.stream, sessions.c.function)
         query = sa.select(*key, sa.func.count()).group_by(*key)
-        if event is not None:
-            query = query.where(sessions.c.event == event)
+        if stream is not None:
+            query = query.where(sessions.c.stream == stream)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
         return {(row[0], row[1]): row[2] for row in rows}
 
     async def watching(self) -> dict[tuple[str, str, str], int]:
-        """How many sessions each (event, access node, edge's node) has."""
-        key = (sessions.c.event, sessions.c.access_node, sessions.c.edge_node)
+        """How many sessions each (stream, access node, edge's node) has."""
+        key = (sessions.c.stream, sessions.c.access_node, sessions.c.edge_node)
         query = sa.select(*key, sa.func.count()).group_by(*key)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
@@ -156,7 +158,7 @@ class DeliveryStore:
 
     async def audience(self) -> list[tuple[str, str, int, float]]:
         """Event, access node, how many sessions, and when they were opened on average."""
-        key = (sessions.c.event, sessions.c.access_node)
+        key = (sessions.c.stream, sessions.c.access_node)
         opened_s = sa.func.avg(sessions.c.opened_s)
         query = sa.select(*key, sa.func.count(), opened_s).group_by(*key).order_by(*key)
         async with self._database.read() as connection:
@@ -164,14 +166,14 @@ class DeliveryStore:
         return [(row[0], row[1], row[2], float(row[3])) for row in rows]
 
     async def sweep(
-        self, event: str, seen: Collection[str], *, now_s: float, idle_s: float
+        self, stream: str, seen: Collection[str], *, now_s: float, idle_s: float
     ) -> list[Session]:
         """Mark the seen sessions as seen; end and return those unseen for `idle_s`."""
         async with self._database.write() as connection:
             for batch in _batches(sorted(seen), 500):
                 mark = sa.update(sessions).where(sessions.c.id.in_(batch)).values(seen_s=now_s)
                 await connection.execute(mark)
-            stale = (sessions.c.event == event) & (sessions.c.seen_s < now_s - idle_s)
+            stale = (sessions.c.stream == stream) & (sessions.c.seen_s < now_s - idle_s)
             rows = (await connection.execute(sa.select(sessions).where(stale))).mappings()
             ended = [Session(**row) for row in rows]
             if ended:
@@ -207,12 +209,12 @@ class DeliveryStore:
 
 def _tree(row: sa.RowMapping) -> Tree:
     branches = tuple(Branch(**branch) for branch in row["branches"])
-    return Tree(event=row["event"], branches=branches, version=row["version"])
+    return Tree(stream=row["stream"], branches=branches, version=row["version"])
 
 
 async def _put_tree(connection: AsyncConnection, tree: Tree) -> Tree:
     values = {
-        "event": tree.event,
+        "stream": tree.stream,
         "version": tree.version + 1,
         "branches": [asdict(branch) for branch in tree.branches],
     }
@@ -220,11 +222,11 @@ async def _put_tree(connection: AsyncConnection, tree: Tree) -> Tree:
         try:
             await connection.execute(sa.insert(trees).values(values))
         except sa.exc.IntegrityError as error:
-            raise VersionMismatch(f"the tree of {tree.event} was made meanwhile") from error
+            raise VersionMismatch(f"the tree of {tree.stream} was made meanwhile") from error
     else:
-        guarded = (trees.c.event == tree.event) & (trees.c.version == tree.version)
+        guarded = (trees.c.stream == tree.stream) & (trees.c.version == tree.version)
         result = await connection.execute(sa.update(trees).where(guarded).values(values))
-        expect_one(result, f"the tree of {tree.event}")
+        expect_one(result, f"the tree of {tree.stream}")
     return replace(tree, version=tree.version + 1)
 
 
@@ -234,7 +236,7 @@ async def _journal_tree(connection: AsyncConnection, tree: Tree, at_s: float) ->
         "root": root.node if root is not None else None,
         "functions": [branch.function for branch in tree.branches],
     }
-    await journal.record(connection, at_s=at_s, kind="tree", subject=tree.event, body=body)
+    await journal.record(connection, at_s=at_s, kind="tree", subject=tree.stream, body=body)
 
 
 async def _journal_session(
@@ -242,7 +244,7 @@ async def _journal_session(
 ) -> None:
     body = {
         "what": what,
-        "event": session.event,
+        "stream": session.stream,
         "access_node": session.access_node,
         "edge": session.edge_node,
         "function": session.function,

@@ -21,9 +21,9 @@ _LEAST_WATCH_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class Audience:
-    """How many watch an event from an access node, and for how long on average so far."""
+    """How many watch a stream from an access node, and for how long on average so far."""
 
-    event: str
+    stream: str
     access_node: str
     viewers: int
     watched_s: float
@@ -32,25 +32,25 @@ class Audience:
 def rows(
     audience: list[Audience], streams: Mapping[str, StreamStatus], costs: Costs
 ) -> tuple[dict[str, object], ...]:
-    """One bundle for each event and access node."""
+    """One bundle for each stream and access node."""
     longest: dict[str, float] = {}
     for one in audience:
         watched_s = max(one.watched_s, _LEAST_WATCH_S)
-        longest[one.event] = max(longest.get(one.event, 0.0), watched_s)
+        longest[one.stream] = max(longest.get(one.stream, 0.0), watched_s)
     made: list[dict[str, object]] = []
     for one in audience:
-        stream = streams.get(one.event)
+        stream = streams.get(one.stream)
         measured = stream.mbps if stream is not None else 0.0
-        mbps = measured or costs.mbps_of(one.event)
-        height = stream.height if stream is not None else renditions.height_of(one.event)
+        mbps = measured or costs.mbps_of(one.stream)
+        height = stream.height if stream is not None else renditions.height_of(one.stream)
         made.append(
             {
                 "end": one.access_node,
-                "content": one.event,
+                "content": one.stream,
                 "resolution": guidance.resolution_of(height).value,
                 "parallel": float(one.viewers),
                 "watch_s": max(one.watched_s, _LEAST_WATCH_S),
-                "size_gb": mbps * longest[one.event] / 8000.0,
+                "size_gb": mbps * longest[one.stream] / 8000.0,
             }
         )
     return tuple(made)
@@ -68,10 +68,10 @@ class LiveDemand:
         """What is watched at this moment."""
         now_s = self.clock.now_s()
         audience = [
-            Audience(event=event, access_node=node, viewers=count, watched_s=now_s - opened_s)
-            for event, node, count, opened_s in await self.store.audience()
+            Audience(stream=stream, access_node=node, viewers=count, watched_s=now_s - opened_s)
+            for stream, node, count, opened_s in await self.store.audience()
         ]
         trees = await self.store.trees()
-        found = {event: self.collector.status(tree) for event, tree in trees.items()}
-        known = {event: one for event, one in found.items() if one is not None}
+        found = {stream: self.collector.status(tree) for stream, tree in trees.items()}
+        known = {stream: one for stream, one in found.items() if one is not None}
         return rows(audience, known, self.collector.costs)

@@ -1041,7 +1041,7 @@ export interface components {
             address: string;
             cpu_cores: number;
             rss_mb: number;
-            events: string[];
+            streams: string[];
             viewers: number;
             mbps_out: number;
         };

@@ -125,9 +125,9 @@ class Collector:
 
     def count_session(self, session: Session, more: int) -> None:
         """Count a promise before the next look does."""
-        key = (session.event, session.function)
+        key = (session.stream, session.function)
         self.sessions[key] = max(0, self.sessions.get(key, 0) + more)
-        watch = (session.event, session.access_node, session.edge_node)
+        watch = (session.stream, session.access_node, session.edge_node)
         self.watching[watch] = max(0, self.watching.get(watch, 0) + more)
 
     def server(self, function: str) -> Server:
@@ -146,15 +146,15 @@ class Collector:
         """The functions whose media server answered at the last look."""
         return frozenset(f for f in self.streams if self._is_active(f))
 
-    def stream(self, function: str, event: str) -> StreamState | None:
-        """What a function does with an event, if it answers."""
-        return self.streams.get(function, {}).get(event) if self._is_active(function) else None
+    def stream(self, function: str, stream: str) -> StreamState | None:
+        """What a function does with an stream, if it answers."""
+        return self.streams.get(function, {}).get(stream) if self._is_active(function) else None
 
     def observed(self, tree: Tree, keys: Mapping[str, frozenset[str]]) -> Observed:
         """The stream's state for the reconciler; `keys` are those last sent to each function. Of
         a transcoder that takes it, what it does with the stream that it makes."""
         taken = {
-            b.function: self._made_of(b.function, tree.event)
+            b.function: self._made_of(b.function, tree.stream)
             for b in tree.branches
             if b.role == TRANSCODER and b.parent
         }
@@ -167,14 +167,14 @@ class Collector:
                 keys=keys.get(function, frozenset()),
             )
             for function in self.answering()
-            if (state := self.streams[function].get(taken.get(function, tree.event))) is not None
+            if (state := self.streams[function].get(taken.get(function, tree.stream))) is not None
         }
         return Observed(active=self.answering(), carried=carried)
 
-    def _made_of(self, function: str, event: str) -> str:
-        """The rendition of the event that the function makes."""
+    def _made_of(self, function: str, source: str) -> str:
+        """The rendition of the stream that the function makes."""
         made = (s.stream for s in self._states(function) if s.role is StreamRole.TRANSCODER)
-        return next((s for s in made if renditions.event_of(s) == event), "")
+        return next((s for s in made if renditions.event_of(s) == source), "")
 
     def sending(self, stream: str) -> set[str]:
         """The functions out of which the stream comes, or through which it goes."""
@@ -182,17 +182,17 @@ class Collector:
             f for f, states in self.streams.items() if stream in states and states[stream].flowing
         }
 
-    def viewers(self, event: str) -> dict[str, set[str]]:
+    def viewers(self, stream: str) -> dict[str, set[str]]:
         """The session ids that watch now, by function."""
         return {
-            function: set(states[event].viewers)
+            function: set(states[stream].viewers)
             for function, states in self.streams.items()
-            if event in states
+            if stream in states
         }
 
     def view(self, trees: Mapping[str, Tree]) -> View:
         """Everything a policy may look at."""
-        mbps = {event: rate for event in trees if (rate := self._rate(trees[event]))}
+        mbps = {stream: rate for stream in trees if (rate := self._rate(trees[stream]))}
         view = View(
             routes=self.network,
             nodes={},
@@ -235,7 +235,7 @@ class Collector:
                 + sum(waited.values()) * self.costs.viewer_cores
             )
             mbps_used = sum(s.mbps_out for i in here for s in self._states(i.id)) + sum(
-                count * view.mbps(event) for event, count in waited.items()
+                count * view.mbps(stream) for stream, count in waited.items()
             )
             yield NodeStatus(
                 name=node.name,
@@ -256,7 +256,7 @@ class Collector:
         used: dict[frozenset[str], float] = {}
         for tree in view.trees.values():
             for ends in growing.links_of(view, tree):
-                used[ends] = used.get(ends, 0.0) + view.mbps(tree.event)
+                used[ends] = used.get(ends, 0.0) + view.mbps(tree.stream)
         for link in self.network.topology().links:
             rate = used.get(frozenset((link.a, link.b)), 0.0)
             yield LinkStatus(a=link.a, b=link.b, mbps=link.mbps, used_mbps=rate)
@@ -274,7 +274,7 @@ class Collector:
                 address=instance.address,
                 cpu_cores=round(instance.cpu_cores, 4),
                 rss_mb=round(instance.rss_mb, 1),
-                events=tuple(sorted(state.stream for state in states)),
+                streams=tuple(sorted(state.stream for state in states)),
                 viewers=sum(len(state.viewers) for state in states),
                 mbps_out=round(sum(state.mbps_out for state in states), 3),
             )
@@ -282,14 +282,14 @@ class Collector:
     def status(self, tree: Tree) -> StreamStatus | None:
         """How the stream does, if its acquirer or transcoder answers."""
         root = tree.root
-        state = self.stream(root.function, tree.event) if root is not None else None
+        state = self.stream(root.function, tree.stream) if root is not None else None
         if state is None:
             return None
-        made = IngestState(video="H.264", height=renditions.height_of(tree.event))
+        made = IngestState(video="H.264", height=renditions.height_of(tree.stream))
         ingest = state.ingest or made
         mbps_in = state.mbps_in if state.ingest is not None else self._rate(tree)
         return StreamStatus(
-            event=tree.event,
+            stream=tree.stream,
             flowing=state.flowing,
             protocol=ingest.protocol,
             video=ingest.video,
@@ -303,7 +303,7 @@ class Collector:
                 len(one.viewers)
                 for states in self.streams.values()
                 for stream, one in states.items()
-                if tree.event in (stream, renditions.event_of(stream))
+                if tree.stream in (stream, renditions.event_of(stream))
             ),
             qualities=renditions.offered(ingest.height),
         )
@@ -311,7 +311,7 @@ class Collector:
     def height(self, tree: Tree) -> int:
         """The stream's height in pixels, 0 while it is not known."""
         status = self.status(tree)
-        made = renditions.height_of(tree.event)
+        made = renditions.height_of(tree.stream)
         return made or (status.height if status is not None else 0)
 
     def _is_starting(self, instance: Instance) -> bool:
@@ -335,34 +335,34 @@ class Collector:
         rates = [
             state.mbps_in
             for branch in tree.branches
-            if (state := self.stream(branch.function, tree.event)) is not None
+            if (state := self.stream(branch.function, tree.stream)) is not None
             and state.role is not StreamRole.TRANSCODER
         ]
         return max(rates, default=0.0)
 
     def _late_viewers(self, missing: Mapping[str, str]) -> dict[str, dict[str, int]]:
-        """Sessions at edges that do not watch yet, by node and event."""
+        """Sessions at edges that do not watch yet, by node and stream."""
         places = {id_: instance.node for id_, instance in self.instances.items()} | dict(missing)
         late: dict[str, dict[str, int]] = {}
-        for (event, function), count in self.sessions.items():
+        for (stream, function), count in self.sessions.items():
             if function not in places:
                 continue
-            state = self.stream(function, event)
+            state = self.stream(function, stream)
             seen = len(state.viewers) if state is not None else 0
             here = late.setdefault(places[function], {})
-            here[event] = here.get(event, 0) + max(0, count - seen)
+            here[stream] = here.get(stream, 0) + max(0, count - seen)
         return late
 
     def _functions(self, trees: Mapping[str, Tree]) -> dict[str, FunctionView]:
         """What runs or is wanted."""
-        events: dict[str, set[str]] = {}
+        streams: dict[str, set[str]] = {}
         places: dict[str, tuple[str, str]] = {
             i.id: (i.description, i.node) for i in self.instances.values()
         }
         for tree in trees.values():
             for branch in tree.branches:
                 places.setdefault(branch.function, (branch.role, branch.node))
-                events.setdefault(branch.function, set()).add(tree.event)
+                streams.setdefault(branch.function, set()).add(tree.stream)
         cores = {node.name: node.cores for node in self.compute.nodes()}
         return {
             function: FunctionView(
@@ -370,7 +370,7 @@ class Collector:
                 role=role,
                 node=node,
                 usable=node not in self.shunned,
-                events=frozenset(events.get(function, ())),
+                streams=frozenset(streams.get(function, ())),
                 load=self._cpu(function) / cores.get(node, 1.0),
                 viewers=sum(len(state.viewers) for state in self._states(function)),
             )

@@ -105,24 +105,26 @@ class Keeper:
         made, too: a viewer who changes to it should have pictures at once."""
         if not reconcile.settled(tree, self._observed(tree), function):
             return False
-        root, event = tree.root, renditions.event_of(tree.event)
-        if event == tree.event or root is None:
+        root, source_stream = tree.root, renditions.event_of(tree.stream)
+        if source_stream == tree.stream or root is None:
             return True
-        source = await self.store.tree(event)
+        source = await self.store.tree(source_stream)
         if not reconcile.settled(source, self._observed(source), root.function):
             return False
-        is_fed = source.root is not None and source.root.function in self.collector.sending(event)
-        return not is_fed or root.function in self.collector.sending(tree.event)
+        is_fed = source.root is not None and source.root.function in self.collector.sending(
+            source_stream
+        )
+        return not is_fed or root.function in self.collector.sending(tree.stream)
 
     async def offer(self, tree: Tree, sdp: str) -> StreamState:
         """Tell the acquirer of an RTP publisher, ahead of the loop, so that a bad description is
         the caller's error. Raises MalformedSdp, Unavailable."""
-        keys = frozenset(await self.catalogue.key_hashes(tree.event))
+        keys = frozenset(await self.catalogue.key_hashes(tree.stream))
         root = tree.root
         step = None if root is None else reconcile.carry(tree, root, self._observed(tree))
         if step is None:
-            raise Unavailable("the acquirer does not answer", event=tree.event)
-        spec = replace(await self._spec(tree.event, step, keys), rtp_offer=sdp)
+            raise Unavailable("the acquirer does not answer", stream=tree.stream)
+        spec = replace(await self._spec(tree.stream, step, keys), rtp_offer=sdp)
         collector = self.collector
         return await collector.media.ensure(collector.server(step.function), spec)
 
@@ -151,9 +153,9 @@ class Keeper:
             return
         self._stir()
         self.wake(FLEET)
-        for event, tree in wanted.items():
+        for stream, tree in wanted.items():
             if tree.branch(function) is not None:
-                self.wake(event)
+                self.wake(stream)
 
     def _stir(self) -> None:
         self._moved.set()
@@ -180,8 +182,8 @@ class Keeper:
         await self.collector.refresh()
         self.on_functions(self.collector.instances | self.collector.others)
         if self.collector.shun(wanted, now_s=self.clock.now_s()):
-            for event in await self.store.trees():
-                self.wake(event)
+            for stream in await self.store.trees():
+                self.wake(stream)
         self._stir()
         return min(self.pace.look_s, done.again_s or self.pace.look_s)
 
@@ -229,12 +231,12 @@ class Keeper:
         """The tree without idle branches and around what cannot run, saved when it changed."""
         now_s = self.clock.now_s()
         await self._sweep(tree, now_s)
-        counts = await self.store.counts(tree.event)
+        counts = await self.store.counts(tree.stream)
         watched = {function for (_, function), count in counts.items() if count}
         trimmed = grafting.prune(tree, watched, now_s=now_s, linger_s=self.pace.linger_s)
         trimmed = transcoders.ended(trimmed)
-        view = self.collector.view({**await self.store.trees(), tree.event: trimmed})
-        policy, sending = self.policy, self.collector.sending(tree.event)
+        view = self.collector.view({**await self.store.trees(), tree.stream: trimmed})
+        policy, sending = self.policy, self.collector.sending(tree.stream)
         moved = transcoders.moved(view, trimmed, policy, sending)
         mended = grafting.mend(view, moved, policy.relaying)
         mended = transcoders.attached(view, mended, policy.relaying)
@@ -242,21 +244,21 @@ class Keeper:
             return tree
         saved = await self.store.save_tree(mended, at_s=now_s)
         self.wake(FLEET)
-        self.wake(renditions.event_of(tree.event))
+        self.wake(renditions.event_of(tree.stream))
         self._stir()
         return saved
 
     async def _sweep(self, tree: Tree, now_s: float) -> None:
-        if now_s - self._swept.get(tree.event, 0.0) < self.pace.sweep_s:
+        if now_s - self._swept.get(tree.stream, 0.0) < self.pace.sweep_s:
             return
-        self._swept[tree.event] = now_s
-        seen = set().union(*self.collector.viewers(tree.event).values())
-        await self.store.sweep(tree.event, seen, now_s=now_s, idle_s=self.pace.session_idle_s)
+        self._swept[tree.stream] = now_s
+        seen = set().union(*self.collector.viewers(tree.stream).values())
+        await self.store.sweep(tree.stream, seen, now_s=now_s, idle_s=self.pace.session_idle_s)
 
     async def _apply(self, tree: Tree) -> None:
         """Do the steps until none are left. One that fails keeps no other from being done; the
         look is then repeated. Raises what failed first."""
-        keys = frozenset(await self.catalogue.key_hashes(tree.event))
+        keys = frozenset(await self.catalogue.key_hashes(tree.stream))
         for _ in range(_MOST_ROUNDS):
             await self._lay(tree)
             todo = reconcile.steps(tree, self._observed(tree), keys)
@@ -271,17 +273,17 @@ class Keeper:
     async def _lay(self, tree: Tree) -> None:
         """Have the fabric carry every hop whose end is known."""
         hops = list(self._hops(tree, self._carried(tree)).values())
-        if hops or tree.event in self._reach:
-            reach = await self.collector.network.ensure(tree.event, hops)
-            if dict(reach) != self._reach.get(tree.event, {}):
+        if hops or tree.stream in self._reach:
+            reach = await self.collector.network.ensure(tree.stream, hops)
+            if dict(reach) != self._reach.get(tree.stream, {}):
                 # Where the network copies, a way may be laid without a step of any function.
-                self._reach[tree.event] = dict(reach)
+                self._reach[tree.stream] = dict(reach)
                 self._stir()
 
     def _observed(self, tree: Tree) -> reconcile.Observed:
         """What is there, with each function's port as its feeder reaches it over the fabric."""
         seen = self._carried(tree)
-        reach, hops = self._reach.get(tree.event, {}), self._hops(tree, seen)
+        reach, hops = self._reach.get(tree.stream, {}), self._hops(tree, seen)
         carried = {
             function: replace(state, address=end.address, port=end.port)
             if (hop := hops.get(function)) is not None and (end := reach.get(hop)) is not None
@@ -292,7 +294,7 @@ class Keeper:
 
     def _carried(self, tree: Tree) -> reconcile.Observed:
         sent = self._keys.items()
-        keys = {function: keys.get(tree.event, frozenset()) for function, keys in sent}
+        keys = {function: keys.get(tree.stream, frozenset()) for function, keys in sent}
         return self.collector.observed(tree, keys)
 
     @staticmethod
@@ -308,41 +310,41 @@ class Keeper:
         }
 
     async def _do(self, tree: Tree, step: Step, keys: frozenset[str]) -> None:
-        collector, event = self.collector, tree.event
+        collector, stream = self.collector, tree.stream
         server = collector.server(step.function)
         match step:
             case Drop(function=function):
-                await collector.media.remove(server, event)
-                collector.answers.note(function, None, event)
+                await collector.media.remove(server, stream)
+                collector.answers.note(function, None, stream)
             case Carry(function=function):
-                state = await collector.media.ensure(server, await self._spec(event, step, keys))
-                self._keys.setdefault(function, {})[event] = keys
-                collector.answers.note(function, state, event)
-                await self._keep_ports(event, state)
+                state = await collector.media.ensure(server, await self._spec(stream, step, keys))
+                self._keys.setdefault(function, {})[stream] = keys
+                collector.answers.note(function, state, stream)
+                await self._keep_ports(stream, state)
                 feeds = sorted(step.children)
                 if state.role is StreamRole.TRANSCODER:
-                    self.wake(renditions.event_of(event))  # its tree may feed it now
-                log.info("stream carried", stream=event, function=function, feeds=feeds)
+                    self.wake(renditions.event_of(stream))  # its tree may feed it now
+                log.info("stream carried", stream=stream, function=function, feeds=feeds)
 
-    async def _spec(self, event: str, step: Carry, keys: frozenset[str]) -> StreamSpec:
+    async def _spec(self, stream: str, step: Carry, keys: frozenset[str]) -> StreamSpec:
         spec = StreamSpec(
-            stream=event,
+            stream=stream,
             role=StreamRole(step.role),
             hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
         )
         if spec.role is StreamRole.TRANSCODER:
-            return replace(spec, height=renditions.height_of(event))
+            return replace(spec, height=renditions.height_of(stream))
         if spec.role is not StreamRole.ACQUIRER:
             return spec
-        offer, ports = await self.store.ingest(event)
+        offer, ports = await self.store.ingest(stream)
         return replace(spec, key_hashes=tuple(sorted(keys)), rtp_offer=offer, ports=ports)
 
-    async def _keep_ports(self, event: str, state: StreamState) -> None:
+    async def _keep_ports(self, stream: str, state: StreamState) -> None:
         """Encoders were told these: a restarted acquirer opens them again."""
         urls = dict(state.urls)
         ports = tuple(int(urls[name].rpartition(":")[2]) for name in INGEST_PORTS if name in urls)
-        if state.role is StreamRole.ACQUIRER and ports != (await self.store.ingest(event))[1]:
-            await self.store.save_ingest_ports(event, ports)
+        if state.role is StreamRole.ACQUIRER and ports != (await self.store.ingest(stream))[1]:
+            await self.store.save_ingest_ports(stream, ports)
 
     async def _tell(self, event: Event, tree: Tree) -> None:
         """The calendar learns whether somebody publishes. A short silence is not a stop."""
@@ -363,7 +365,7 @@ class Keeper:
     async def _clear(self, stream: str) -> None:
         """The event is over: nothing carries it, nor its renditions."""
         await self.store.drop_tree(stream, at_s=self.clock.now_s())
-        await self._apply(Tree(event=stream))
+        await self._apply(Tree(stream=stream))
         await self.collector.network.remove(stream)
         self._leases.pop(_lease(stream), None)
         for memo in (self._swept, self._silent_since, self._reach):
@@ -376,4 +378,4 @@ class Keeper:
 
 
 def _lease(stream: str) -> str:
-    return f"event:{stream}"
+    return f"stream:{stream}"

@@ -23,5 +23,5 @@ class Policy(Protocol):
     name: ClassVar[str]
     relaying: ClassVar[Relaying]
 
-    def assign(self, view: View, event: str, access_node: str) -> Assignment:
-        """An edge for a viewer of `event` at `access_node`. Raises NoCapacity, NoSuchNode."""
+    def assign(self, view: View, stream: str, access_node: str) -> Assignment:
+        """An edge for a viewer of `stream` at `access_node`. Raises NoCapacity, NoSuchNode."""

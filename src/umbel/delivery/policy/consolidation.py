@@ -1,4 +1,4 @@
-"""Consolidation (SLS section 2): the fewest nodes and functions that carry the events.
+"""Consolidation (SLS section 2): the fewest nodes and functions that carry the streams.
 
 Existing edges anywhere are filled before a new one starts, the fullest first; a new one goes to a
 node that already runs something. No forwarders while the links can carry one copy per edge.
@@ -17,22 +17,22 @@ class Consolidation:
     name: ClassVar[str] = "consolidation"
     relaying: ClassVar[Relaying] = Relaying.NONE
 
-    def assign(self, view: View, event: str, access_node: str) -> Assignment:
+    def assign(self, view: View, stream: str, access_node: str) -> Assignment:
         view.node(access_node)
         hops = {access_node: 0}
         hops.update((way.target, way.hops) for way in view.routes.nearest(access_node))
-        for edge, node in [*_running(view, event, hops), *_startable(view, hops)]:
-            found = self._try(view, event, edge, node)
+        for edge, node in [*_running(view, stream, hops), *_startable(view, hops)]:
+            found = self._try(view, stream, edge, node)
             if found is not None:
                 return found
-        raise view.refusal(event, access_node)
+        raise view.refusal(stream, access_node)
 
-    def _try(self, view: View, event: str, edge: str, node: str) -> Assignment | None:
-        tree = view.trees[event]
+    def _try(self, view: View, stream: str, edge: str, node: str) -> Assignment | None:
+        tree = view.trees[stream]
         if tree.branch(edge) is not None:
-            fits = view.fits_viewer(node, event)
+            fits = view.fits_viewer(node, stream)
             return Assignment(function=edge, node=node, tree=tree) if fits else None
-        if not view.fits_stream(node, event):
+        if not view.fits_stream(node, stream):
             return None
         try:
             tree = graft(view, tree, leaf(edge, node), self.relaying)
@@ -41,11 +41,11 @@ class Consolidation:
         return Assignment(function=edge, node=node, tree=tree)
 
 
-def _running(view: View, event: str, hops: dict[str, int]) -> list[tuple[str, str]]:
-    """Edges that run: those with the event first, then the fullest, then the nearest."""
+def _running(view: View, stream: str, hops: dict[str, int]) -> list[tuple[str, str]]:
+    """Edges that run: those with the stream first, then the fullest, then the nearest."""
 
     def rank(edge: FunctionView) -> tuple[bool, float, int, str]:
-        return (event not in edge.events, -edge.load, hops[edge.node], edge.id)
+        return (stream not in edge.streams, -edge.load, hops[edge.node], edge.id)
 
     edges = (f for f in view.functions.values() if f.role == EDGE and f.usable and f.node in hops)
     return [(f.id, f.node) for f in sorted(edges, key=rank)]

@@ -17,22 +17,22 @@ class Qos:
     name: ClassVar[str] = "qos"
     relaying: ClassVar[Relaying] = Relaying.NONE
 
-    def assign(self, view: View, event: str, access_node: str) -> Assignment:
+    def assign(self, view: View, stream: str, access_node: str) -> Assignment:
         view.node(access_node)
         for node in (access_node, *(way.target for way in view.routes.nearest(access_node))):
             if not view.nodes[node].is_access:
                 continue
-            found = self._on(view, event, node)
+            found = self._on(view, stream, node)
             if found is not None:
                 return found
-        raise view.refusal(event, access_node)
+        raise view.refusal(stream, access_node)
 
-    def _on(self, view: View, event: str, node: str) -> Assignment | None:
-        tree = view.trees[event]
-        edges = sorted(view.edges_at(node), key=lambda f: (event not in f.events, f.load, f.id))
-        if edges and tree.branch(edges[0].id) is not None and view.fits_viewer(node, event):
+    def _on(self, view: View, stream: str, node: str) -> Assignment | None:
+        tree = view.trees[stream]
+        edges = sorted(view.edges_at(node), key=lambda f: (stream not in f.streams, f.load, f.id))
+        if edges and tree.branch(edges[0].id) is not None and view.fits_viewer(node, stream):
             return Assignment(function=edges[0].id, node=node, tree=tree)
-        if not view.fits_stream(node, event) or not (edges or view.fits_function(node)):
+        if not view.fits_stream(node, stream) or not (edges or view.fits_function(node)):
             return None
         edge = edges[0].id if edges else view.fresh_id(EDGE, node)
         try:

@@ -19,48 +19,48 @@ class Sls:
     name: ClassVar[str] = "sls"
     relaying: ClassVar[Relaying] = Relaying.EVERY_CORE
 
-    def assign(self, view: View, event: str, access_node: str) -> Assignment:
+    def assign(self, view: View, stream: str, access_node: str) -> Assignment:
         view.node(access_node)
         for node in (access_node, *_access_nodes(view, access_node, NEIGHBOUR_HOPS)):
-            found = self.running(view, event, node)
+            found = self.running(view, stream, node)
             if found is not None:
                 return found
         for node in (access_node, *_access_nodes(view, access_node, None)):
-            found = self.created(view, event, node)
+            found = self.created(view, stream, node)
             if found is not None:
                 return found
-        raise view.refusal(event, access_node)
+        raise view.refusal(stream, access_node)
 
-    def running(self, view: View, event: str, node: str) -> Assignment | None:
+    def running(self, view: View, stream: str, node: str) -> Assignment | None:
         """Steps 1 and 2 on one node."""
-        return self._carrying(view, event, node) or self._lacking(view, event, node)
+        return self._carrying(view, stream, node) or self._lacking(view, stream, node)
 
-    def _carrying(self, view: View, event: str, node: str) -> Assignment | None:
-        """Step 1: an edge streamer on that node already has the event."""
-        if not view.fits_viewer(node, event):
+    def _carrying(self, view: View, stream: str, node: str) -> Assignment | None:
+        """Step 1: an edge streamer on that node already has the stream."""
+        if not view.fits_viewer(node, stream):
             return None
-        tree = view.trees[event]
+        tree = view.trees[stream]
         for edge in view.edges_at(node):
             if tree.branch(edge.id) is not None:
                 return Assignment(function=edge.id, node=node, tree=tree)
         return None
 
-    def _lacking(self, view: View, event: str, node: str) -> Assignment | None:
-        """Step 2: one there lacks the event but has CPU and bandwidth left."""
+    def _lacking(self, view: View, stream: str, node: str) -> Assignment | None:
+        """Step 2: one there lacks the stream but has CPU and bandwidth left."""
         edges = view.edges_at(node)
-        if not edges or not view.fits_stream(node, event):
+        if not edges or not view.fits_stream(node, stream):
             return None
-        return self._connected(view, event, edges[0].id, node)
+        return self._connected(view, stream, edges[0].id, node)
 
-    def created(self, view: View, event: str, node: str) -> Assignment | None:
+    def created(self, view: View, stream: str, node: str) -> Assignment | None:
         """Step 4: a new edge streamer."""
-        if not (view.fits_function(node) and view.fits_stream(node, event)):
+        if not (view.fits_function(node) and view.fits_stream(node, stream)):
             return None
-        return self._connected(view, event, view.fresh_id("edge", node), node)
+        return self._connected(view, stream, view.fresh_id("edge", node), node)
 
-    def _connected(self, view: View, event: str, edge: str, node: str) -> Assignment | None:
+    def _connected(self, view: View, stream: str, edge: str, node: str) -> Assignment | None:
         try:
-            tree = graft(view, view.trees[event], leaf(edge, node), self.relaying)
+            tree = graft(view, view.trees[stream], leaf(edge, node), self.relaying)
         except NoCapacity:
             return None
         return Assignment(function=edge, node=node, tree=tree)

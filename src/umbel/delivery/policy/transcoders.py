@@ -20,7 +20,7 @@ def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assig
     """What the policy assigns for a rendition that nobody makes yet, with its transcoder at the
     edge or as near as there is room. Raises NoCapacity, NoSuchNode."""
     source = view.trees[renditions.event_of(stream)]
-    empty = view.trees.get(stream, Tree(event=stream))
+    empty = view.trees.get(stream, Tree(stream=stream))
     # The policy sees a tree that begins where the source does, and answers where the edge stands.
     begun = replace(empty, branches=(_transcoder(view, source.branches[0].node),))
     chosen = policy.assign(_with(view, begun), stream, access_node)
@@ -36,13 +36,13 @@ def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assig
         except NoCapacity:
             continue
         return Assignment(function=chosen.function, node=chosen.node, tree=tree)
-    raise view.refusal(source.event, access_node, Reason.CPU)
+    raise view.refusal(source.stream, access_node, Reason.CPU)
 
 
 def attached(view: View, source: Tree, relaying: Relaying) -> Tree:
     """The source's tree with exactly the transcoders of its renditions as leaves, as far as links
     have room for them."""
-    wanted = {root.function: root for root in _made_of(view, source.event)}
+    wanted = {root.function: root for root in _made_of(view, source.stream)}
     kept = [
         b for b in source.branches if b.role != TRANSCODER or not b.parent or b.function in wanted
     ]
@@ -95,17 +95,17 @@ def _next(view: View, tree: Tree, root: Branch, policy: Policy) -> Branch | None
     """A transcoder in the root's stead."""
     places = [b.node for b in tree.branches if b.role == EDGE]
     with suppress(NoCapacity):
-        places.append(policy.assign(_with(view, tree), tree.event, root.node).node)
+        places.append(policy.assign(_with(view, tree), tree.stream, root.node).node)
     for node in (*places, *_nearest(view, root.node)):
-        if view.fits_transcoder(node, tree.event):
+        if view.fits_transcoder(node, tree.stream):
             return _transcoder(view, node)
     return None
 
 
-def _made_of(view: View, event: str) -> Iterator[Branch]:
+def _made_of(view: View, source: str) -> Iterator[Branch]:
     """The transcoders of the event's renditions."""
     for stream, tree in sorted(view.trees.items()):
-        if stream != event and renditions.event_of(stream) == event:
+        if stream != source and renditions.event_of(stream) == source:
             yield from (b for b in tree.branches if not b.parent)
 
 
@@ -118,4 +118,4 @@ def _transcoder(view: View, node: str) -> Branch:
 
 
 def _with(view: View, tree: Tree) -> View:
-    return replace(view, trees={**view.trees, tree.event: tree})
+    return replace(view, trees={**view.trees, tree.stream: tree})

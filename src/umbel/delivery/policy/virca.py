@@ -26,51 +26,51 @@ class Virca:
     def __init__(self) -> None:
         self._sls = Sls()
 
-    def assign(self, view: View, event: str, access_node: str) -> Assignment:
+    def assign(self, view: View, stream: str, access_node: str) -> Assignment:
         view.node(access_node)
         if view.steering is None:
-            return self._sls.assign(view, event, access_node)
-        found = self._planned(view, view.steering, event, access_node)
+            return self._sls.assign(view, stream, access_node)
+        found = self._planned(view, view.steering, stream, access_node)
         if not isinstance(found, Reason):
             return found
-        nearest = self._nearest(view, event, access_node)
+        nearest = self._nearest(view, stream, access_node)
         if nearest is None:
             # A vCPU of the plan stands for CPU and rate: the view knows which of them is short.
-            raise view.refusal(event, access_node, None if found is Reason.CPU else found)
+            raise view.refusal(stream, access_node, None if found is Reason.CPU else found)
         return nearest
 
     def _planned(
-        self, view: View, steering: Steering, event: str, access_node: str
+        self, view: View, steering: Steering, stream: str, access_node: str
     ) -> Assignment | Reason:
         """The first of Algorithm 2's choices that a tree can be grown to; else why there is
         none."""
-        ask = _ask(steering, event, access_node)
+        ask = _ask(steering, stream, access_node)
         ledger = ledger_of(view, steering)
         room = _ViewRoom(view=view, units=steering.units)
         while not isinstance(got := admission.decide(ask, steering.guide, ledger, room), Rejected):
-            found = self._at(view, event, got.source)
+            found = self._at(view, stream, got.source)
             if found is not None:
                 return found
             room.tried.add(got.source)
         return Reason.UNREACHABLE if room.tried else got.reason
 
-    def _nearest(self, view: View, event: str, access_node: str) -> Assignment | None:
+    def _nearest(self, view: View, stream: str, access_node: str) -> Assignment | None:
         ways = view.routes.nearest(access_node)
         for node in (access_node, *(way.target for way in ways)):
-            found = self._at(view, event, node) if view.nodes[node].is_access else None
+            found = self._at(view, stream, node) if view.nodes[node].is_access else None
             if found is not None:
                 return found
         return None
 
-    def _at(self, view: View, event: str, node: str) -> Assignment | None:
-        return self._sls.running(view, event, node) or self._sls.created(view, event, node)
+    def _at(self, view: View, stream: str, node: str) -> Assignment | None:
+        return self._sls.running(view, stream, node) or self._sls.created(view, stream, node)
 
 
 def ledger_of(view: View, steering: Steering) -> Ledger:
     """The viewers there are, counted against the plan's budgets."""
     ledger = Ledger()
-    for (event, access_node, node), count in view.watching.items():
-        ask = _ask(steering, event, access_node)
+    for (stream, access_node, node), count in view.watching.items():
+        ask = _ask(steering, stream, access_node)
         mbps = steering.guide.encoding(ask).max_mbps * count
         lanes = [lane for lane in steering.guide.ends.get(access_node, ()) if lane.path[0] == node]
         for lane in lanes:
@@ -78,12 +78,12 @@ def ledger_of(view: View, steering: Steering) -> Ledger:
     return ledger
 
 
-def _ask(steering: Steering, event: str, access_node: str) -> Ask:
-    known = event in steering.resolution
+def _ask(steering: Steering, stream: str, access_node: str) -> Ask:
+    known = stream in steering.resolution
     return Ask(
         end=access_node,
-        content=event if known else "",
-        resolution=steering.resolution.get(event) or resolution_of(renditions.height_of(event)),
+        content=stream if known else "",
+        resolution=steering.resolution.get(stream) or resolution_of(renditions.height_of(stream)),
     )
 
 

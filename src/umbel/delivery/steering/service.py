@@ -113,10 +113,10 @@ class Planning:
         due_s = min(sample_in_s, control.due_in_s(self._control, now_s, periods))
         return max(0.0, min(due_s, self.pace.announce_s))
 
-    async def rescue(self, event: str, access_node: str) -> bool:
-        """Nobody who is on can serve a viewer of the event at that node: call the nearest node
+    async def rescue(self, stream: str, access_node: str) -> bool:
+        """Nobody who is on can serve a viewer of the stream at that node: call the nearest node
         that rests, and wait until it is up. False where none does, or it takes too long."""
-        watch = (event, access_node, "")
+        watch = (stream, access_node, "")
         self._starving = True
         self._stirred.set()
         node = self._reserve(access_node)

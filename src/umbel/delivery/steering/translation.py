@@ -87,19 +87,19 @@ def problem_of(
 def sample_of(audience: Audience) -> dict[drift.Key, float]:
     """What monitoring keeps of a moment."""
     return {
-        (access, event, audience.resolution[event], node): count
-        for (event, access, node), count in audience.watching.items()
+        (access, stream, audience.resolution[stream], node): count
+        for (stream, access, node), count in audience.watching.items()
     }
 
 
 def peak_of(audience: Audience, samples: Collection[drift.Sample]) -> Audience:
-    """The audience with the most of each count that was seen, as the demand to plan for. An event
+    """The audience with the most of each count that was seen, as the demand to plan for. An stream
     that is over is left out."""
     most = drift.peak([*samples, sample_of(audience)])
     watching: dict[Watch, float] = {}
-    for (access, event, _, node), count in most.items():
-        if event in audience.resolution:
-            key = (event, access, node)
+    for (access, stream, _, node), count in most.items():
+        if stream in audience.resolution:
+            key = (stream, access, node)
             watching[key] = max(watching.get(key, 0.0), count)
     return replace(audience, watching=watching)
 
@@ -208,28 +208,28 @@ def _fed_gb(mbps: float, viewers: float) -> float:
 def _demand(audience: Audience) -> planner.Demand:
     counts: dict[tuple[str, str], float] = {}
     totals: dict[str, float] = {}
-    for (event, access, _), count in sorted(audience.watching.items()):
+    for (stream, access, _), count in sorted(audience.watching.items()):
         if count > 0:
-            counts[event, access] = counts.get((event, access), 0.0) + count
-            totals[event] = totals.get(event, 0.0) + count
+            counts[stream, access] = counts.get((stream, access), 0.0) + count
+            totals[stream] = totals.get(stream, 0.0) + count
     return planner.Demand(
         contents=tuple(
             planner.Content(
-                name=event,
-                kind=_MADE if event in audience.made else _SENT,
+                name=stream,
+                kind=_MADE if stream in audience.made else _SENT,
                 size_gb=_CONTENT_GB,
-                mean_gb=_fed_gb(audience.mbps[event], total),
+                mean_gb=_fed_gb(audience.mbps[stream], total),
             )
-            for event, total in totals.items()
+            for stream, total in totals.items()
         ),
         bundles=tuple(
             planner.Bundle(
                 end=access,
-                content=event,
-                resolution=audience.resolution[event],
+                content=stream,
+                resolution=audience.resolution[stream],
                 parallel=count,
                 watch_s=_WATCH_S,
             )
-            for (event, access), count in counts.items()
+            for (stream, access), count in counts.items()
         ),
     )

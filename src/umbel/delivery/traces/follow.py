@@ -38,7 +38,7 @@ class Viewer:
     """Somebody who asked to watch."""
 
     id: str
-    event: str
+    stream: str
     access_node: str
     at_s: float
 
@@ -49,7 +49,7 @@ class Tape:
 
     begin_s: float
     now_s: float = 0.0
-    open: dict[str, str] = field(default_factory=dict)  # event by session
+    open: dict[str, str] = field(default_factory=dict)  # stream by session
     contents: set[str] = field(default_factory=set)
 
     @classmethod
@@ -78,9 +78,9 @@ class Tape:
         if content.name not in self.contents:
             self.contents.add(content.name)
             yield content
-        self.open[viewer.id] = viewer.event
+        self.open[viewer.id] = viewer.stream
         at_s = self._at(viewer.at_s)
-        yield Opened(at_s, viewer.id, viewer.access_node, viewer.event, resolution)
+        yield Opened(at_s, viewer.id, viewer.access_node, viewer.stream, resolution)
 
     def closed(self, session: str, at_s: float, how: How) -> Iterator[Row]:
         """The session ends, if it was open."""
@@ -153,7 +153,7 @@ class Tracing:
         if what in {"opened", "turned-away"}:
             viewer = Viewer(
                 id=change.subject,
-                event=str(change.body["event"]),
+                stream=str(change.body["stream"]),
                 access_node=str(change.body["access_node"]),
                 at_s=change.at_s,
             )
@@ -169,18 +169,18 @@ class Tracing:
         """A viewer who vanished with his edge did not leave."""
         if change.body["what"] != "expired":
             return None
-        tree = await self.store.tree(str(change.body["event"]))
+        tree = await self.store.tree(str(change.body["stream"]))
         return How.LOST if tree.branch(str(change.body["function"])) is None else None
 
     async def _open(self, tape: Tape, viewer: Viewer) -> Sequence[Row]:
-        tree = await self.store.tree(viewer.event)
+        tree = await self.store.tree(viewer.stream)
         status, height = self.collector.status(tree), self.collector.height(tree)
         measured = status.mbps if status is not None else 0.0
-        mbps = measured or self.collector.costs.mbps_of(viewer.event)
+        mbps = measured or self.collector.costs.mbps_of(viewer.stream)
         resolution = guidance.resolution_of(height)
-        length_s = await self._length_s(viewer.event)
+        length_s = await self._length_s(viewer.stream)
         content = ContentRow(
-            name=viewer.event,
+            name=viewer.stream,
             kind=_KIND,
             duration_s=length_s,
             size_bytes=max(1, round(mbps * length_s * _BYTES_PER_MBIT)),
@@ -200,7 +200,7 @@ class Tracing:
 def _viewer(session: Session) -> Viewer:
     return Viewer(
         id=session.id,
-        event=session.event,
+        stream=session.stream,
         access_node=session.access_node,
         at_s=session.opened_s,
     )

@@ -20,7 +20,7 @@ class Relaying(Enum):
     NONE = "nowhere while the links can carry one copy per edge"
 
 
-def plant(view: View, event: str, node: str) -> Tree:
+def plant(view: View, stream: str, node: str) -> Tree:
     """A tree of the acquirer alone, on the provider's node. Raises NoCapacity, NoSuchNode."""
     view.node(node)
     here = sorted(
@@ -28,10 +28,10 @@ def plant(view: View, event: str, node: str) -> Tree:
         key=lambda f: f.id,
     )
     if here:
-        return Tree(event=event, branches=(leaf(here[0].id, node, ACQUIRER),))
+        return Tree(stream=stream, branches=(leaf(here[0].id, node, ACQUIRER),))
     if not view.fits_function(node):
         raise NoCapacity(f"no room for an acquirer on {node}", node=node)
-    return Tree(event=event, branches=(leaf(view.fresh_id(ACQUIRER, node), node, ACQUIRER),))
+    return Tree(stream=stream, branches=(leaf(view.fresh_id(ACQUIRER, node), node, ACQUIRER),))
 
 
 def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
@@ -41,7 +41,7 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
     if root is None or tree.branch(new.function) is not None:
         return tree
     walk = view.routes.path(root.node, node).nodes
-    mbps = view.mbps(tree.event)
+    mbps = view.mbps(tree.stream)
     if view.copies:
         return _led(view, tree, root, new, walk)
     if relaying is Relaying.NONE and view.fits_path(walk, mbps):
@@ -62,7 +62,7 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
 def _led(view: View, tree: Tree, root: Branch, new: Branch, walk: Sequence[str]) -> Tree:
     """The tree with the leaf fed by the root alone: switches copy where ways part, so only links
     that the stream does not use yet must have room."""
-    used, mbps, node = set(links_of(view, tree)), view.mbps(tree.event), new.node
+    used, mbps, node = set(links_of(view, tree)), view.mbps(tree.stream), new.node
     fresh = [pair for pair in itertools.pairwise(walk) if frozenset(pair) not in used]
     if not all(view.fits_path(pair, mbps) for pair in fresh):
         raise NoCapacity(f"no link to {node} has {mbps:.1f} Mbit/s left", node=node)
@@ -72,7 +72,7 @@ def _led(view: View, tree: Tree, root: Branch, new: Branch, walk: Sequence[str])
 def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float) -> Tree:
     """The tree without edges nobody has watched for `linger_s`, nor forwarders that feed none.
 
-    `watched` names the functions with a session of this event.
+    `watched` names the functions with a session of this stream.
     """
     kept = [
         replace(b, idle_since_s=_idle_since(b, watched, now_s))
@@ -169,7 +169,7 @@ def _deepest(view: View, tree: Tree, walk: tuple[str, ...]) -> tuple[Branch, lis
         for branch in tree.branches:
             if branch.node == walk[index] and _sends(tree, branch) and view.carried(tree, branch):
                 return branch, list(walk[index + 1 :])
-    raise NoCapacity("the tree has no working root", event=tree.event)
+    raise NoCapacity("the tree has no working root", stream=tree.stream)
 
 
 def _at(view: View, node: str) -> Branch:

@@ -12,7 +12,7 @@ from umbel.delivery.model import Branch, Tree
 
 @dataclass(frozen=True, kw_only=True)
 class Carried:
-    """What a function does with one event now. `targets` are where it sends, `port` where it
+    """What a function does with one stream now. `targets` are where it sends, `port` where it
     takes packets (0: it takes none)."""
 
     role: str
@@ -24,7 +24,7 @@ class Carried:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """The functions that answer now, and what each carries of the event."""
+    """The functions that answer now, and what each carries of the stream."""
 
     active: frozenset[str]
     carried: Mapping[str, Carried] = field(default_factory=dict)
@@ -32,7 +32,7 @@ class Observed:
 
 @dataclass(frozen=True, kw_only=True)
 class Carry:
-    """Make the function carry the event and send it to those children."""
+    """Make the function carry the stream and send it to those children."""
 
     function: str
     role: str
@@ -42,7 +42,7 @@ class Carry:
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """Make the function carry the event no more."""
+    """Make the function carry the stream no more."""
 
     function: str
 
@@ -119,7 +119,7 @@ def _targets(branches: Iterable[Branch], have: Observed) -> frozenset[tuple[str,
 
 
 def _feeder(want: Tree, branch: Branch, have: Observed) -> Branch | None:
-    """The nearest function above that carries the event."""
+    """The nearest function above that carries the stream."""
     parent = want.branch(branch.parent)
     while parent is not None and not _carries(parent, have):
         parent = want.branch(parent.parent) if parent.role == "forwarder" else None

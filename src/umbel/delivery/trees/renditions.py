@@ -24,16 +24,16 @@ class NoSuchQuality(Unprocessable):
     code = "umbel.no_such_quality"
 
 
-def stream_of(event: str, quality: str) -> str:
+def stream_of(event_id: str, quality: str) -> str:
     """The stream that carries the event in a quality. Raises NoSuchQuality for a strange word."""
     if quality == SOURCE:
-        return event
+        return event_id
     if quality not in _NAMES:
         known = [SOURCE, *_NAMES]
         raise NoSuchQuality(
-            f"There is no quality {quality!r}; take one of {', '.join(known)}.", qualities=known
+            f"There is no quality {quality!r}; choose one of {', '.join(known)}.", qualities=known
         )
-    return f"{event}-{quality}"
+    return f"{event_id}-{quality}"
 
 
 def event_of(stream: str) -> str:
@@ -64,6 +64,6 @@ def check(stream: str, source_height: int) -> None:
     quality, there = quality_of(stream), offered(source_height)
     if quality not in there:
         raise NoSuchQuality(
-            f"The event is not on offer in {quality} now; take one of {', '.join(there)}.",
+            f"The event is not on offer in {quality} now; choose one of {', '.join(there)}.",
             qualities=list(there),
         )

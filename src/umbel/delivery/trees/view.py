@@ -28,7 +28,7 @@ _WHY: Mapping[Reason, str] = MappingProxyType(
 
 
 class NoCapacity(Exhausted):
-    """No edge can take another viewer of this event now; try again shortly."""
+    """No edge can take another viewer of this stream now; try again shortly."""
 
     code = "umbel.no_capacity"
 
@@ -96,7 +96,7 @@ class FunctionView:
     role: str
     node: str
     usable: bool = True
-    events: frozenset[str] = frozenset()
+    streams: frozenset[str] = frozenset()
     load: float = 0.0
     viewers: int = 0
 
@@ -126,29 +126,29 @@ class View:
         except KeyError:
             raise NoSuchNode(f"no node is named {name!r}", node=name) from None
 
-    def mbps(self, event: str) -> float:
+    def mbps(self, stream: str) -> float:
         """The stream's rate: measured, or what is promised for an unmeasured one."""
-        return self.stream_mbps.get(event) or self.costs.mbps_of(event)
+        return self.stream_mbps.get(stream) or self.costs.mbps_of(stream)
 
     def edges_at(self, node: str) -> list[FunctionView]:
         """The usable edge streamers of a node, by name."""
         here = (f for f in self.functions.values() if f.node == node and f.role == EDGE)
         return sorted((f for f in here if f.usable), key=lambda f: f.id)
 
-    def fits_viewer(self, node: str, event: str) -> bool:
-        """Whether the node has CPU and rate for one more viewer of the event."""
+    def fits_viewer(self, node: str, stream: str) -> bool:
+        """Whether the node has CPU and rate for one more viewer of the stream."""
         room = self.node(node)
-        fits = room.cores_free >= self.costs.viewer_cores and room.mbps_free >= self.mbps(event)
+        fits = room.cores_free >= self.costs.viewer_cores and room.mbps_free >= self.mbps(stream)
         return fits and not room.is_closed
 
-    def fits_stream(self, node: str, event: str) -> bool:
-        """Whether a running function of the node can take the event and a first viewer of it."""
+    def fits_stream(self, node: str, stream: str) -> bool:
+        """Whether a running function of the node can take the stream and a first viewer of it."""
         room, costs = self.node(node), self.costs
         return (
             not room.is_closed
             and room.cores_free >= costs.stream_cores + costs.viewer_cores
             and room.memory_free_mb >= costs.stream_mb
-            and room.mbps_free >= self.mbps(event)
+            and room.mbps_free >= self.mbps(stream)
         )
 
     def fits_function(self, node: str) -> bool:
@@ -172,8 +172,8 @@ class View:
             and room.mbps_free >= self.mbps(stream)
         )
 
-    def shortage(self, event: str) -> Reason:
-        """What every node that is on lacks for one more viewer of the event."""
+    def shortage(self, stream: str) -> Reason:
+        """What every node that is on lacks for one more viewer of the stream."""
         usable = [n for n in self.nodes.values() if n.is_access and not n.is_closed]
         if not usable:
             return Reason.UNREACHABLE
@@ -181,15 +181,15 @@ class View:
         able = [n for n in able if n.cores_free >= self.costs.viewer_cores]
         if not able:
             return Reason.CPU
-        has_rate = any(n.mbps_free >= self.mbps(event) for n in able)
+        has_rate = any(n.mbps_free >= self.mbps(stream) for n in able)
         return Reason.UNREACHABLE if has_rate else Reason.BANDWIDTH
 
-    def refusal(self, event: str, access_node: str, reason: Reason | None = None) -> NoCapacity:
+    def refusal(self, stream: str, access_node: str, reason: Reason | None = None) -> NoCapacity:
         """To be raised for a viewer whom nobody can serve; says why."""
-        why = reason or self.shortage(event)
+        why = reason or self.shortage(stream)
         return NoCapacity(
-            f"No edge can take another viewer of this event now: {_WHY[why]}; try again shortly.",
-            event=event,
+            f"No edge can take another viewer of this stream now: {_WHY[why]}; try again shortly.",
+            stream=stream,
             access_node=access_node,
             reason=why.value,
         )

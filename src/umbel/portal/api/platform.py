@@ -79,7 +79,7 @@ class FunctionOut(BaseModel):
     address: str
     cpu_cores: float
     rss_mb: float
-    events: list[str]
+    streams: list[str]
     viewers: int
     mbps_out: float
 
@@ -91,7 +91,7 @@ async def get_tree(
     """What carries the event, in its own quality or as a rendition."""
     await theirs(system, user, event_id)
     tree = await system.delivery.tree(event_id, quality)
-    return _tree(tree, system.network.inspection.way(tree.event))
+    return _tree(tree, system.network.inspection.way(tree.stream))
 
 
 @router.get("/nodes")
@@ -120,8 +120,8 @@ def _tree(tree: Tree, links: Sequence[Pair]) -> TreeOut:
         if branch.parent and by_function[branch.parent].node != branch.node
     ]
     return TreeOut(
-        event_id=renditions.event_of(tree.event),
-        quality=renditions.quality_of(tree.event),
+        event_id=renditions.event_of(tree.stream),
+        quality=renditions.quality_of(tree.stream),
         root=tree.root.node if tree.root is not None else None,
         branches=[_branch(one) for one in tree.branches],
         edges=edges,

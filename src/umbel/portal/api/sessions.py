@@ -58,7 +58,7 @@ async def open_session(
     ticket = await system.delivery.open_session(event_id, access_node, given.quality)
     return TicketOut(
         id=ticket.session.id,
-        quality=renditions.quality_of(ticket.session.event),
+        quality=renditions.quality_of(ticket.session.stream),
         edge=ticket.session.edge_node,
         whep=ticket.whep,
         hls=ticket.hls,
@@ -84,8 +84,8 @@ async def close_session(system: auth.The, token: auth.Token, session_id: str) ->
 def _told(session: Session) -> SessionOut:
     return SessionOut(
         id=session.id,
-        event_id=renditions.event_of(session.event),
-        quality=renditions.quality_of(session.event),
+        event_id=renditions.event_of(session.stream),
+        quality=renditions.quality_of(session.stream),
         edge=session.edge_node,
         access_node=session.access_node,
         opened_at=to_rfc3339(session.opened_s),
