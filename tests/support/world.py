@@ -43,6 +43,7 @@ class World:
     switches: Switches | None = None
     solver: Solver = field(default_factory=InlineSolver)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    owners: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.vim = _CountingVim(self.clock, self.spawned)
@@ -57,6 +58,7 @@ class World:
             courier=self.courier,
             switches=self.switches,
             solver=self.solver,
+            owners=self.owners,
         )
         database = PatientDatabase(settings.database)
         self.system: System = await assemble(

@@ -32,7 +32,7 @@ from umbel.notify.ports import Courier
 
 @dataclass(frozen=True, kw_only=True)
 class Drivers:
-    """The technologies in use."""
+    """The technologies in use. `owners` are the parts besides delivery that own functions."""
 
     vim: Vim
     media: MediaPlane
@@ -43,6 +43,7 @@ class Drivers:
     overlay: Switched | None = None
     land: Land | None = None
     solver: Solver = field(default_factory=ProcessSolver)
+    owners: tuple[str, ...] = ()
 
 
 def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: Clock) -> Drivers:

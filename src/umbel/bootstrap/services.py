@@ -131,7 +131,7 @@ def collector(ground: Ground) -> Collector:
             ground.nodes,
             drivers.vim,
             ground.clock,
-            owners=[functions.OWNER],
+            owners=[functions.OWNER, *drivers.owners],
             wake_s=ground.settings.node_wake_s,
         ),
         network=Network(ground.links, drivers.fabric),

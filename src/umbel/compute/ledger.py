@@ -38,6 +38,10 @@ class Ledger:
         as their descriptions say. Replaces what the owner wanted before."""
         self._functions[owner] = dict(functions)
 
+    def expect_also(self, owner: str, functions: Mapping[str, Function]) -> None:
+        """Take these functions as wanted too, until the owner's next `expect`."""
+        self._functions[owner] = {**self._functions.get(owner, {}), **functions}
+
     def promise(self, owner: str, by_node: ByNode) -> None:
         """Take this as all that the owner promised besides its functions' resources, by node."""
         self._promises[owner] = dict(by_node)
@@ -54,7 +58,7 @@ class Ledger:
         One that it has already counts once. Raises NoRoom."""
         before = self._functions.get(owner, {})
         new = {function.id: function for function in functions}
-        self._functions[owner] = {**before, **new}
+        self.expect_also(owner, new)
         used, room = self.used(), self._capacity()
         for node in {function.node for function in new.values()}:
             if not used[node].fits(room.get(node, NOTHING)):

@@ -5,7 +5,8 @@ above; catalogue, compute, network and media below, which meet only here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -206,7 +207,8 @@ class Delivery:
 
     async def nodes(self) -> list[NodeStatus]:
         """Every node with what is used of it."""
-        return list(self.collector.nodes(self.collector.view(await self.store.trees())))
+        self.collector.view(await self.store.trees())
+        return list(self.collector.nodes())
 
     async def links(self) -> list[LinkStatus]:
         """Every link with the streams' rate over it."""
@@ -228,7 +230,7 @@ class Delivery:
 
     async def _close(self, session: Session, why: str) -> None:
         await self.store.close_session(session, at_s=self._now_s(), why=why)
-        self.collector.count_session(session, -1)
+        self.collector.promises.count(session, -1)
         self._wake(session.stream)
 
     async def _turned_away(self, stream: str, access_node: str) -> None:
@@ -265,9 +267,10 @@ class Delivery:
                 continue
             version = tree.version if tree is not None else 0
             try:
-                return await self.store.save_tree(
-                    replace(planted, version=version), at_s=self._now_s()
-                )
+                with self.collector.promises.placing(planted):
+                    return await self.store.save_tree(
+                        replace(planted, version=version), at_s=self._now_s()
+                    )
             except VersionMismatch:
                 continue
         raise NotReady
@@ -285,7 +288,7 @@ class Delivery:
             is_new = assignment.tree != wanted.get(stream)
             session = self._session(stream, access_node, assignment)
             try:
-                with self.collector.promised(session):
+                with self._promised(session, assignment.tree):
                     await self.store.open_session(session, assignment.tree if is_new else None)
             except VersionMismatch:
                 continue
@@ -293,6 +296,13 @@ class Delivery:
                 self._wake(stream)
             return session, assignment.tree
         raise NotReady
+
+    @contextmanager
+    def _promised(self, session: Session, tree: Tree) -> Iterator[None]:
+        """Count what a viewer is promised while it is being stored."""
+        promises, mbps = self.collector.promises, self.collector.mbps(tree)
+        with promises.placing(tree), promises.storing(session, mbps):
+            yield
 
     def _assignment(self, wanted: Mapping[str, Tree], stream: str, access_node: str) -> Assignment:
         """What the policy says. Raises EventNotOpen, NoSuchQuality, NoCapacity."""

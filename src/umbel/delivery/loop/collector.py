@@ -5,7 +5,6 @@ and an `Observed` for the reconciler. Nothing here decides.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from umbel.compute.model import (
@@ -15,17 +14,18 @@ from umbel.compute.model import (
     Node,
     NodeKind,
     NodeState,
+    Resources,
 )
 from umbel.compute.service import Compute
 from umbel.delivery import guidance
-from umbel.delivery.guidance import Steering, Watch
+from umbel.delivery.guidance import Steering
 from umbel.delivery.loop.functions import OWNER, MediaFunctions
+from umbel.delivery.loop.promises import Promises
 from umbel.delivery.loop.stream_states import Answers
 from umbel.delivery.model import (
     FunctionStatus,
     LinkStatus,
     NodeStatus,
-    Session,
     StreamStatus,
     Tree,
 )
@@ -57,14 +57,18 @@ class Collector:
     instances: dict[str, Instance] = field(default_factory=dict)
     others: dict[str, Instance] = field(default_factory=dict)
     answers: Answers = field(init=False)
-    sessions: dict[tuple[str, str], int] = field(default_factory=dict)
-    opening: dict[str, Session] = field(default_factory=dict)
+    promises: Promises = field(init=False)
     shunned: dict[str, float] = field(default_factory=dict)
     steering: Steering | None = None
-    watching: dict[Watch, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.answers = Answers(media=self.media)
+        self.promises = Promises(
+            ledger=self.compute.ledger,
+            store=self.store,
+            functions=self.media_functions,
+            costs=self.costs,
+        )
 
     @property
     def streams(self) -> Mapping[str, dict[str, StreamState]]:
@@ -74,7 +78,7 @@ class Collector:
     async def refresh(self) -> None:
         """Look at everything."""
         await self._refresh_instances()
-        await self._count()
+        await self.promises.refresh(with_watching=self.steering is not None)
         servers = [self.server(function) for function in self._active()]
         await self.answers.look(servers, self.instances)
 
@@ -98,37 +102,6 @@ class Collector:
         running = await self.compute.running()
         self.instances = {id_: one for id_, one in running.items() if one.owner == OWNER}
         self.others = {id_: one for id_, one in running.items() if one.owner != OWNER}
-
-    async def _count(self) -> None:
-        """Promises as they are stored, and those on their way there; rather one twice for a
-        moment than one not at all."""
-        opening = dict(self.opening)
-        counts = await self.store.counts()
-        watching = await self.store.watching() if self.steering is not None else self.watching
-        self.sessions, self.watching = counts, watching
-        for session in (opening | self.opening).values():
-            self.count_session(session, 1)
-
-    @contextmanager
-    def promised(self, session: Session) -> Iterator[None]:
-        """Count a promise while it is being stored, so that viewers who come meanwhile are not
-        promised the same room; and no more if that fails."""
-        self.opening[session.id] = session
-        self.count_session(session, 1)
-        try:
-            yield
-        except BaseException:
-            self.count_session(session, -1)
-            raise
-        finally:
-            del self.opening[session.id]
-
-    def count_session(self, session: Session, more: int) -> None:
-        """Count a promise before the next look does."""
-        key = (session.stream, session.function)
-        self.sessions[key] = max(0, self.sessions.get(key, 0) + more)
-        watch = (session.stream, session.access_node, session.edge_node)
-        self.watching[watch] = max(0, self.watching.get(watch, 0) + more)
 
     def server(self, function: str) -> Server:
         """How to reach a function's media server. Raises Unavailable while it does not run."""
@@ -201,54 +174,41 @@ class Collector:
             costs=self.costs,
             copies=self.network.copies,
         )
-        status = {node.name: node for node in self.nodes(view)}
+        self.promises.state(view, self.instances, self.streams)
+        free = self.compute.ledger.free()
         return replace(
             view,
-            nodes={node.name: _node_view(node, status[node.name]) for node in self.compute.nodes()},
+            nodes={
+                node.name: self._node_view(node, free[node.name]) for node in self.compute.nodes()
+            },
             functions=self._functions(trees),
             taken_ids=frozenset(self.others),
             broken_nodes=frozenset(self.shunned),
             steering=self.steering,
-            watching=self.watching,
+            watching=self.promises.watching,
             links_free_mbps={
                 frozenset((link.a, link.b)): link.mbps - link.used_mbps for link in self.links(view)
             },
         )
 
-    def nodes(self, view: View) -> Iterator[NodeStatus]:
-        """Each node with what is used of it: measured, plus promised and not measured yet, also
-        of and at functions that a tree wants and nobody has started yet."""
+    def nodes(self) -> Iterator[NodeStatus]:
+        """Each node with what all owners use of it or were promised, by the last view."""
         units = guidance.units_of(self.compute.nodes())
-        wanted = {b.function: b for tree in view.trees.values() for b in tree.branches}
-        missing = [b for f, b in wanted.items() if f not in self.instances]
-        late = self._late_viewers({b.function: b.node for b in missing})
+        accounts = self.compute.ledger.used()
         for node in self.compute.nodes():
-            everybody = (*self.instances.values(), *self.others.values())
-            here = [i for i in everybody if i.node == node.name]
-            waited = late.get(node.name, {})
-            starting = [i.description for i in here if i.owner == OWNER and self._is_starting(i)]
-            starting += [b.role for b in missing if b.node == node.name]
-            state = self.compute.state(node.name)
-            cores_used = (
-                sum(i.cpu_cores for i in here)
-                + sum(map(self.costs.cores_of, starting))
-                + sum(waited.values()) * self.costs.viewer_cores
-            )
-            mbps_used = sum(s.mbps_out for i in here for s in self._states(i.id)) + sum(
-                count * view.mbps(stream) for stream, count in waited.items()
-            )
+            used, state = accounts.get(node.name, Resources()), self.compute.state(node.name)
             yield NodeStatus(
                 name=node.name,
                 kind=node.kind.value,
                 address=node.address,
                 cores=node.cores,
-                cores_used=cores_used,
+                cores_used=used.cores,
                 memory_mb=node.memory_mb,
-                memory_used_mb=sum(i.rss_mb for i in here) + sum(map(self.costs.mb_of, starting)),
+                memory_used_mb=used.memory_mb,
                 mbps=node.mbps,
-                mbps_used=mbps_used,
+                mbps_used=used.mbps,
                 state=state.value,
-                watts=round(guidance.watts(node, units, state, cores_used / units.cores), 1),
+                watts=round(guidance.watts(node, units, state, used.cores / units.cores), 1),
             )
 
     def links(self, view: View) -> Iterator[LinkStatus]:
@@ -314,12 +274,6 @@ class Collector:
         made = renditions.height_of(tree.stream)
         return made or (status.height if status is not None else 0)
 
-    def _is_starting(self, instance: Instance) -> bool:
-        """Whether what it will use cannot be measured yet; a transcoder works once it sends."""
-        if instance.description != TRANSCODER:
-            return instance.state is not FunctionState.ACTIVE
-        return not any(state.flowing for state in self._states(instance.id))
-
     def _active(self) -> Iterator[str]:
         return (function for function in self.instances if self._is_active(function))
 
@@ -330,6 +284,10 @@ class Collector:
     def _states(self, function: str) -> Iterable[StreamState]:
         return self.streams.get(function, {}).values()
 
+    def mbps(self, tree: Tree) -> float:
+        """The stream's rate: measured, or what is promised for an unmeasured one."""
+        return self._rate(tree) or self.costs.mbps_of(tree.stream)
+
     def _rate(self, tree: Tree) -> float:
         """The stream's measured rate: the most that comes in somewhere."""
         rates = [
@@ -339,19 +297,6 @@ class Collector:
             and state.role is not StreamRole.TRANSCODER
         ]
         return max(rates, default=0.0)
-
-    def _late_viewers(self, missing: Mapping[str, str]) -> dict[str, dict[str, int]]:
-        """Sessions at edges that do not watch yet, by node and stream."""
-        places = {id_: instance.node for id_, instance in self.instances.items()} | dict(missing)
-        late: dict[str, dict[str, int]] = {}
-        for (stream, function), count in self.sessions.items():
-            if function not in places:
-                continue
-            state = self.stream(function, stream)
-            seen = len(state.viewers) if state is not None else 0
-            here = late.setdefault(places[function], {})
-            here[stream] = here.get(stream, 0) + max(0, count - seen)
-        return late
 
     def _functions(self, trees: Mapping[str, Tree]) -> dict[str, FunctionView]:
         """What runs or is wanted."""
@@ -381,13 +326,12 @@ class Collector:
         instance = self.instances.get(function)
         return instance.cpu_cores if instance is not None else 0.0
 
-
-def _node_view(node: Node, status: NodeStatus) -> NodeView:
-    return NodeView(
-        name=node.name,
-        is_access=node.kind is NodeKind.PROVIDER_EDGE,
-        cores_free=node.cores - status.cores_used,
-        memory_free_mb=node.memory_mb - status.memory_used_mb,
-        mbps_free=node.mbps - status.mbps_used,
-        is_closed=status.state != NodeState.ACTIVE.value,
-    )
+    def _node_view(self, node: Node, free: Resources) -> NodeView:
+        return NodeView(
+            name=node.name,
+            is_access=node.kind is NodeKind.PROVIDER_EDGE,
+            cores_free=free.cores,
+            memory_free_mb=free.memory_mb,
+            mbps_free=free.mbps,
+            is_closed=self.compute.state(node.name) is not NodeState.ACTIVE,
+        )

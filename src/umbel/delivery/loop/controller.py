@@ -242,7 +242,8 @@ class Keeper:
         mended = transcoders.attached(view, mended, policy.relaying)
         if mended == tree:
             return tree
-        saved = await self.store.save_tree(mended, at_s=now_s)
+        with self.collector.promises.placing(mended):
+            saved = await self.store.save_tree(mended, at_s=now_s)
         self.wake(FLEET)
         self.wake(renditions.event_of(tree.stream))
         self._stir()

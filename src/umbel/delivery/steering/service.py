@@ -100,9 +100,7 @@ class Planning:
             self._sampled_s = now_s
             self._samples = [*self._samples, translation.sample_of(audience)][-_MOST_SAMPLES:]
             self._refused.clear()
-        self._control, trigger = control.tick(
-            self._control, self._seen(view, audience), now_s, periods
-        )
+        self._control, trigger = control.tick(self._control, self._seen(audience), now_s, periods)
         if trigger is None and self._starving:
             self._control, trigger = control.starved(self._control)
         if trigger is not None:
@@ -166,11 +164,11 @@ class Planning:
             ),
         )
 
-    def _seen(self, view: View, audience: Audience) -> Seen:
+    def _seen(self, audience: Audience) -> Seen:
         """Nodes that are on count as planned: their functions may use all of them."""
         nodes = self.collector.compute.nodes()
         units = guidance.units_of(nodes)
-        status = {s.name: s for s in self.collector.nodes(view)}
+        status = {s.name: s for s in self.collector.nodes()}
         on = [node for node in nodes if status[node.name].state != NodeState.STANDBY.value]
         sizes = [VCPUS_PER_SERVER * guidance.servers_of(node, units) for node in on]
         return Seen(
@@ -235,7 +233,7 @@ class Planning:
         """ViRCA, on as few nodes as serve everybody: those with an encoder are on anyhow, viewers
         of those that serve need not move, and those that are up need no waking."""
         needed, every = await self._needed(), self._sound()
-        seen = self.collector.watching.items()
+        seen = self.collector.promises.watching.items()
         serving = frozenset(node for (_, _, node), count in seen if count and node)
         wider = (needed, needed | serving, needed | serving | self._up(), every)
         stages = dict.fromkeys(nodes & every for nodes in wider)

@@ -1,0 +1,127 @@
+"""What delivery promised on the nodes, stated in compute's ledger, where every placer reads it.
+
+In: sessions as they are stored and being stored, trees being stored, and what is observed. Out: the
+ledger's entries of delivery. A decision and its promise have no await between them.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from umbel.compute.model import Function, FunctionState, Instance, Resources
+from umbel.compute.service import Ledger
+from umbel.delivery.guidance import Watch
+from umbel.delivery.loop.functions import OWNER, MediaFunctions
+from umbel.delivery.model import Session, Tree
+from umbel.delivery.store import DeliveryStore
+from umbel.delivery.trees.view import TRANSCODER, Costs, View
+from umbel.media.model import StreamState
+
+Streams = Mapping[str, Mapping[str, StreamState]]
+_KEPT_ROUNDS = 2
+"""Looks for which the functions of a stored tree count by themselves: after that every reader of
+trees has seen them."""
+
+
+@dataclass(kw_only=True)
+class Promises:
+    """`sessions` are counts by stream and function, `watching` by stream, access node and the
+    edge's node; both include sessions that are being stored."""
+
+    ledger: Ledger
+    store: DeliveryStore
+    functions: MediaFunctions
+    costs: Costs
+    sessions: dict[tuple[str, str], int] = field(default_factory=dict)
+    watching: dict[Watch, int] = field(default_factory=dict)
+    _storing: dict[str, Session] = field(default_factory=dict)
+    _placing: dict[str, Function] = field(default_factory=dict)
+    _rounds: dict[str, int] = field(default_factory=dict)
+
+    async def refresh(self, *, with_watching: bool) -> None:
+        """Read the stored sessions. One that is being stored may count twice for a moment, but
+        never not at all."""
+        storing = dict(self._storing)
+        counts = await self.store.counts()
+        watching = await self.store.watching() if with_watching else self.watching
+        self.sessions, self.watching = counts, watching
+        for session in (storing | self._storing).values():
+            self.count(session, 1)
+        self._rounds = {id_: left - 1 for id_, left in self._rounds.items() if left > 1}
+        for id_ in self._placing.keys() - self._rounds.keys():
+            del self._placing[id_]
+
+    def count(self, session: Session, more: int) -> None:
+        """Count a session in or out before the next refresh does."""
+        key = (session.stream, session.function)
+        self.sessions[key] = max(0, self.sessions.get(key, 0) + more)
+        watch = (session.stream, session.access_node, session.edge_node)
+        self.watching[watch] = max(0, self.watching.get(watch, 0) + more)
+
+    @contextmanager
+    def storing(self, session: Session, mbps: float) -> Iterator[None]:
+        """Count a session of that rate while it is being stored, so that nobody is promised the
+        same room meanwhile; and no more if that fails."""
+        viewer = Resources(cores=self.costs.viewer_cores, mbps=mbps)
+        self._storing[session.id] = session
+        self.count(session, 1)
+        self.ledger.add(OWNER, {session.edge_node: viewer})
+        try:
+            yield
+        except BaseException:
+            self.count(session, -1)
+            self.ledger.add(OWNER, {session.edge_node: Resources() - viewer})
+            raise
+        finally:
+            del self._storing[session.id]
+
+    @contextmanager
+    def placing(self, tree: Tree) -> Iterator[None]:
+        """Count the functions of a tree while it is being stored, and until all have read it; and
+        no more if that fails."""
+        functions = self.functions.wanted([tree])
+        self._placing |= functions
+        self._rounds |= dict.fromkeys(functions, _KEPT_ROUNDS)
+        self.ledger.expect_also(OWNER, functions)
+        try:
+            yield
+        except BaseException:
+            for id_ in functions:
+                self._placing.pop(id_, None)
+                self._rounds.pop(id_, None)
+            raise
+
+    def state(self, view: View, instances: Mapping[str, Instance], streams: Streams) -> None:
+        """State all promises: functions that trees want, transcoders that do not send yet, rates
+        that functions send, and viewers who do not watch yet."""
+        wanted = self.functions.wanted(view.trees.values())
+        self.ledger.expect(OWNER, self._placing | wanted)
+        by_node: dict[str, Resources] = {}
+        for id_, instance in instances.items():
+            amount = self._beyond_cpu(instance, streams.get(id_, {}))
+            by_node[instance.node] = by_node.get(instance.node, Resources()) + amount
+        for (stream, id_), count in self.sessions.items():
+            place = instances.get(id_) or wanted.get(id_)
+            late = count - _seen(instances.get(id_), streams.get(id_, {}).get(stream))
+            if place is not None and late > 0:
+                amount = Resources(
+                    cores=late * self.costs.viewer_cores, mbps=late * view.mbps(stream)
+                )
+                by_node[place.node] = by_node.get(place.node, Resources()) + amount
+        self.ledger.promise(OWNER, by_node)
+
+    def _beyond_cpu(self, instance: Instance, states: Mapping[str, StreamState]) -> Resources:
+        sent = Resources(mbps=sum(state.mbps_out for state in states.values()))
+        is_active = instance.state is FunctionState.ACTIVE
+        if instance.description != TRANSCODER or not is_active:
+            return sent
+        if any(state.flowing for state in states.values()):
+            return sent
+        return sent + self.functions.descriptions[TRANSCODER].resources
+
+
+def _seen(instance: Instance | None, state: StreamState | None) -> int:
+    """How many viewers the function has."""
+    if instance is None or instance.state is not FunctionState.ACTIVE or state is None:
+        return 0
+    return len(state.viewers)
