@@ -19,7 +19,7 @@ from support.figures import Figure, emit  # noqa: E402
 from support import ovs  # noqa: E402 -- the lab tests' own switches
 from support.ovs import Ovs  # noqa: E402
 from umbel.network.drivers.openflow.controller import Controller  # noqa: E402
-from umbel.network.model import Field, Output, Program, Put, Rule  # noqa: E402
+from umbel.network.switching.program import Field, Output, Program, Put, Rule  # noqa: E402
 from umbel.network.switching.tables import Table, misses  # noqa: E402
 
 ROUNDS = 9

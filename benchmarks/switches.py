@@ -28,10 +28,12 @@ from umbel.kit.clock import SystemClock  # noqa: E402
 from umbel.network.drivers.openflow.controller import Controller  # noqa: E402
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric  # noqa: E402
 from umbel.network.drivers.openflow.settings import Terms  # noqa: E402
-from umbel.network.model import Change, Hop  # noqa: E402
+from umbel.network.model import Hop  # noqa: E402
 from umbel.network.overlay.spanning import Drawing, Role  # noqa: E402
+from umbel.network.switching.port_map import Plugs  # noqa: E402
+from umbel.network.switching.program import Change  # noqa: E402
 from umbel.network.switching.signals import Admit, Tell  # noqa: E402
-from umbel.network.topology.sites import Plugs, Site, Wiring  # noqa: E402
+from umbel.network.topology.sites import Site, Wiring  # noqa: E402
 
 SWITCHES = 100
 ROUNDS = 5

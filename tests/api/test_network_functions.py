@@ -12,7 +12,7 @@ from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.network.operator.functions import Spot
 from umbel.network.operator.paths import Northbound
-from umbel.network.store import WishStore
+from umbel.network.operator.store import WishStore
 
 GUEST = {"stream": "feed", "port": 7000, "node": "c1", "address": "10.97.6.1"}
 

@@ -12,10 +12,11 @@ from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.operator.model import AskedPath
 from umbel.network.operator.paths import Northbound
+from umbel.network.operator.store import WishStore
 from umbel.network.overlay.intent import Wish
 from umbel.network.overlay.spanning import Role
-from umbel.network.store import AskedPath, WishStore
 
 
 async def test_drawing_and_paths_outlive_the_control_plane(net: Net, tmp_path: Path) -> None:

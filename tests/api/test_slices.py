@@ -7,7 +7,7 @@ import pytest
 
 from support.http import World
 from support.slicing import carry
-from umbel.delivery.slicing import Slices
+from umbel.network.slices.service import Slices
 
 
 async def asked(here: World, **body: object) -> tuple[int, dict[str, Any]]:

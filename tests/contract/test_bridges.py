@@ -14,7 +14,7 @@ from umbel.kit.errors import Unavailable
 from umbel.network.drivers.fake.bridges import MemoryBridges
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Patience
-from umbel.network.ports import Bridges
+from umbel.network.switching.ports import Bridges
 from umbel.network.topology.sites import Site, Tunnel, Wiring
 
 ABSENT = ovs.absent()

@@ -11,7 +11,6 @@ import pytest
 
 from umbel.network.drivers.fake.fabric import FakeQueues
 from umbel.network.drivers.linux.tc import TcQueues
-from umbel.network.ports import Queues
 from umbel.network.slices.admission import (
     CONTROL,
     DEFAULT,
@@ -21,6 +20,7 @@ from umbel.network.slices.admission import (
     QueueRefused,
     class_of,
 )
+from umbel.network.slices.ports import Queues
 
 NODE, DEVICE = "pe1", "to-c1"
 Shown = Callable[[], set[int]]

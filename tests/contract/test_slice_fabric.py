@@ -10,11 +10,12 @@ from umbel.kit.clock import SystemClock
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import Terms
-from umbel.network.model import Endpoint, Hop, Program
+from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Slice
 from umbel.network.slices.admission import Flow
 from umbel.network.switching.counters import FabricCounts
+from umbel.network.switching.program import Program
 from umbel.network.switching.tables import Table
 
 GOLD = Slice(number=1, kbps=10_000, burst_kb=1_000, dscp=32)

@@ -11,9 +11,9 @@ from umbel.network.edge import gates, virtual_services
 from umbel.network.edge.compiler import Borders
 from umbel.network.edge.gates import Access, Client, Door, Gate
 from umbel.network.edge.roaming import Stay
+from umbel.network.edge.store import BorderStore
 from umbel.network.edge.virtual_services import Proto, Service, Surrogate
 from umbel.network.model import Link, Topology
-from umbel.network.store import BorderStore
 
 NOW_S = 1_000.0
 LINE = Topology(nodes=("pe1", "pe2"), links=(Link(a="pe1", b="pe2"),))

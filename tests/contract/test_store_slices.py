@@ -10,7 +10,7 @@ from umbel.kit.journal import Journal
 from umbel.network.model import Link, Topology
 from umbel.network.slices import admission
 from umbel.network.slices.admission import Grade, Granted, NoRoomForSlice, Offer, SliceRequest
-from umbel.network.store import NoSuchSlice, SliceStore
+from umbel.network.slices.store import NoSuchSlice, SliceStore
 
 NOW_S = 1_000.0
 AB = ("a", "b")

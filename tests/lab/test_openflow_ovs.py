@@ -10,7 +10,12 @@ from support import ovs
 from support.ovs import Ovs
 from support.waiting import until
 from umbel.network.drivers.openflow.controller import Controller
-from umbel.network.model import (
+from umbel.network.overlay import compiler
+from umbel.network.overlay.spanning import Drawing, Role, span
+from umbel.network.overlay.streams import Carriage, Receiver, Slice, Stream
+from umbel.network.overlay.streams import Path as StreamPath
+from umbel.network.switching.port_map import Switch
+from umbel.network.switching.program import (
     Bucket,
     Delete,
     Field,
@@ -22,10 +27,6 @@ from umbel.network.model import (
     Rule,
     UseGroup,
 )
-from umbel.network.overlay import compiler
-from umbel.network.overlay.spanning import Drawing, Role, span
-from umbel.network.overlay.streams import Carriage, Receiver, Slice, Stream, Switch
-from umbel.network.overlay.streams import Path as StreamPath
 from umbel.network.switching.signals import PortChanged, Signal, SwitchDown, SwitchRefused
 
 ABSENT = ovs.absent()

@@ -14,7 +14,8 @@ from support.waiting import until
 from umbel.network.drivers.linux.hosts import HostNotSetUp, NetnsHost, NoNamespace
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Patience
-from umbel.network.topology.sites import Plugs, Site, Tunnel, TunnelKind, Wiring, cable_bridge
+from umbel.network.switching.port_map import Plugs
+from umbel.network.topology.sites import Site, Tunnel, TunnelKind, Wiring, cable_bridge
 
 ABSENT = ovs.absent()
 pytestmark = [

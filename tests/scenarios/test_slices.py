@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from support import switchboard
+from support.slicing import trees_of
 from support.waiting import until
 from umbel import bootstrap
 from umbel.bootstrap import Drivers
 from umbel.compute.drivers.fake import FakeVim
 from umbel.delivery.model import Branch, Tree
-from umbel.delivery.slicing import LinkState, Underlay
 from umbel.kit.clock import SystemClock
 from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
@@ -18,6 +18,8 @@ from umbel.network.drivers.openflow.settings import Terms
 from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.slices.admission import Grade, SliceRequest
+from umbel.network.slices.model import Guarantee
+from umbel.network.slices.service import Underlay
 from umbel.network.topology import document, files
 
 NET = document.parse(files.builtin("sls"))
@@ -49,17 +51,18 @@ async def test_a_way_that_appears_is_guaranteed_without_being_asked(tmp_path: Pa
         await fabric.start()
         root = Branch(function="acquirer-pe1-1", role="acquirer", node="pe1")
         edge = Branch(function="edge-pe4-1", role="edge", node="pe4", parent=root.function)
-        await system.slices.trees.save_tree(Tree(stream="ev_1", branches=(root, edge)), at_s=0.0)
+        tree = Tree(stream="ev_1", branches=(root, edge))
+        await trees_of(system.slices).save_tree(tree, at_s=0.0)
         opened = await system.slices.open(SliceRequest(grade=Grade.GOLD, stream="ev_1"))
         assert opened.links == ()
 
         target = Endpoint(node="pe4", address="10.99.4.1", port=5004)
         await fabric.ensure("ev_1", [Hop(source_node="pe1", target=target)])
 
-        async def states() -> set[LinkState]:
+        async def states() -> set[Guarantee]:
             return {one.state for one in (await system.slices.one(opened.granted.id)).links}
 
-        await until(states, lambda found: found == {LinkState.GUARANTEED})
+        await until(states, lambda found: found == {Guarantee.GUARANTEED})
     finally:
         await system.close()
         await fabric.close()

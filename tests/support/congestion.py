@@ -16,7 +16,7 @@ from pathlib import Path
 from support import overlay_lab, testbed
 from support.overlay_lab import Lab
 from support.testbed import Node, Testbed
-from umbel.delivery.slicing import Slices, Underlay
+from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
@@ -24,7 +24,8 @@ from umbel.network.drivers.linux.tc import TcQueues
 from umbel.network.model import Endpoint, Hop, Link, Topology
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.slices.admission import Grade, Offer, Terms
-from umbel.network.store import SliceStore
+from umbel.network.slices.service import Slices, Underlay
+from umbel.network.slices.store import SliceStore
 
 LINK_MBPS = 20.0
 PAYLOAD, FRAME = 1200, 1242
@@ -87,7 +88,7 @@ async def kept(bed: Testbed, database: Database) -> AsyncIterator[Congestion]:
         await lab.alive()
         slices = Slices(
             store=SliceStore(database),
-            trees=DeliveryStore(database),
+            streams=TreeStreams(DeliveryStore(database)),
             offer=OFFER,
             clock=SystemClock(),
             under=Underlay(

@@ -27,8 +27,9 @@ from umbel.network.drivers.ovsdb.connection import Patience
 from umbel.network.edge import compiler
 from umbel.network.edge.compiler import Borders
 from umbel.network.model import Link, Topology
-from umbel.network.ports import Bridges
-from umbel.network.topology.sites import Plugs, Site, Tunnel, Wiring
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.ports import Bridges
+from umbel.network.topology.sites import Site, Tunnel, Wiring
 
 TOPOLOGY = Topology(nodes=("pe1", "pe2"), links=(Link(a="pe1", b="pe2"),))
 WEB = "198.51.100.80"

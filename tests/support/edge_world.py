@@ -19,9 +19,9 @@ from umbel.network.drivers.fake.switch import Plug
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import Terms
 from umbel.network.edge.service import Land
-from umbel.network.model import Field
 from umbel.network.overlay.links import Pace
 from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.switching.program import Field
 from umbel.network.topology.sites import Site
 
 NAMES = ("pe1", "pe2", "c1")

@@ -17,16 +17,17 @@ from support.delivery import MemoryDelivery
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
-from umbel.delivery.slicing import Slices
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
 from umbel.network.edge.service import BorderService, Land
+from umbel.network.edge.store import BorderStore
 from umbel.network.operator.inspection import Switches
 from umbel.network.operator.paths import Northbound
-from umbel.network.store import BorderStore, WishStore
+from umbel.network.operator.store import WishStore
+from umbel.network.slices.service import Slices
 from umbel.network.topology import document, files
 from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer

@@ -22,11 +22,13 @@ from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.model import pair
 from umbel.network.overlay.intent import Wish
-from umbel.network.overlay.spanning import Drawing, Role, pair
-from umbel.network.overlay.streams import Door, Receiver, Stream
+from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path as StreamPath
-from umbel.network.topology.sites import Plugs, Site, Wiring
+from umbel.network.overlay.streams import Receiver, Stream
+from umbel.network.switching.port_map import Door, Plugs
+from umbel.network.topology.sites import Site, Wiring
 
 _PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Mininet
 _NET = Path(__file__).with_name("mininet_net.py")

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from umbel.network.drivers.fake.switch import MemoryNetwork, Packet, Plug
-from umbel.network.model import Change, Field, Program
 from umbel.network.overlay import compiler
 from umbel.network.overlay.spanning import Drawing
-from umbel.network.overlay.streams import Carriage, Path, Receiver, Stream, Switch
+from umbel.network.overlay.streams import Carriage, Path, Receiver, Stream
 from umbel.network.switching import diff
+from umbel.network.switching.port_map import Switch
+from umbel.network.switching.program import Change, Field, Program
 
 OUTSIDE, INSIDE, FUNCTION = 100, 60, 50
 MAC = "02:00:00:00:00:60"

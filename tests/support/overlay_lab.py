@@ -27,9 +27,10 @@ from umbel.network.drivers.openflow.settings import Terms
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Patience
 from umbel.network.events import Event
-from umbel.network.model import Change, Endpoint, Hop
+from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.links import Pace
 from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.switching.program import Change
 from umbel.network.switching.signals import Admit, Tell
 from umbel.network.topology.wiring import Cable
 

@@ -1,14 +1,15 @@
 """Slices kept over a network in memory: pe1 - c1 - pe4, 1000 and 200 Mbit/s."""
 
 from umbel.delivery.model import Branch, Tree
-from umbel.delivery.slicing import Slices, Underlay
+from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database
 from umbel.network.drivers.fake.fabric import FakeFabric, FakeQueues
 from umbel.network.model import Endpoint, Hop, Link, Topology
 from umbel.network.slices.admission import Offer
-from umbel.network.store import SliceStore
+from umbel.network.slices.service import Slices, Underlay
+from umbel.network.slices.store import SliceStore
 
 LINE = Topology(
     nodes=("pe1", "c1", "pe4"),
@@ -29,7 +30,7 @@ def make_slices(
     """Slices over that network, with switches and queues of their own unless given."""
     return Slices(
         store=SliceStore(database),
-        trees=DeliveryStore(database),
+        streams=TreeStreams(DeliveryStore(database)),
         offer=Offer(topology=LINE),
         clock=clock,
         under=Underlay(
@@ -48,6 +49,12 @@ def parts(slices: Slices) -> tuple[FakeFabric, FakeQueues]:
     return fabric, queues
 
 
+def trees_of(slices: Slices) -> DeliveryStore:
+    """Where these slices' trees are kept."""
+    assert isinstance(slices.streams, TreeStreams)
+    return slices.streams.store
+
+
 async def carry(slices: Slices, event: str, *leaves: str, number: int = 1) -> None:
     """The event gets a tree from pe1 to the leaves, and its stream is carried so."""
     fabric, _ = parts(slices)
@@ -56,8 +63,9 @@ async def carry(slices: Slices, event: str, *leaves: str, number: int = 1) -> No
         Branch(function=f"edge-{n}-{number}", role="edge", node=n, parent=root.function)
         for n in leaves
     ]
-    before = await slices.trees.tree(event)
+    trees = trees_of(slices)
+    before = await trees.tree(event)
     tree = Tree(stream=event, branches=(root, *edges), version=before.version)
-    await slices.trees.save_tree(tree, at_s=0.0)
+    await trees.save_tree(tree, at_s=0.0)
     ends = [Endpoint(node=n, address="10.203.0.1", port=5000 + number) for n in leaves]
     await fabric.ensure(event, [Hop(source_node="pe1", target=end) for end in ends])

@@ -14,7 +14,7 @@ from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.fake.switch import Plug
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.model import Field
+from umbel.network.switching.program import Field
 
 NET = "/api/v1/network"
 MAC = "02:00:00:00:00:aa"

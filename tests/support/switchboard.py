@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 
 from umbel.kit.errors import Unavailable
 from umbel.network.drivers.fake.switch import MemoryNetwork, MemorySwitch, Plug, Refused
-from umbel.network.model import Change, Endpoint, Field, Program, Put
+from umbel.network.model import Endpoint
 from umbel.network.switching.counters import Count, SwitchCounts
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Change, Field, Program, Put
 from umbel.network.switching.signals import (
     Admit,
     Port,
@@ -22,7 +24,7 @@ from umbel.network.switching.signals import (
     Tell,
     UnknownSwitch,
 )
-from umbel.network.topology.sites import Plugs, Site, Wiring
+from umbel.network.topology.sites import Site, Wiring
 
 OUTSIDE, INSIDE = 100, 60
 FIRST_ID = 0x756D62000000

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.network.overlay.streams import Switch
 from umbel.network.switching import counters
 from umbel.network.switching.counters import Count, SwitchCounts, Traffic, Watch
+from umbel.network.switching.port_map import Switch
 
 
 def count(packets: int, drops: int = 0) -> Count:

@@ -20,9 +20,10 @@ from umbel.network.edge.virtual_services import (
     Surrogate,
     UnknownService,
 )
-from umbel.network.model import Field, Link, Topology, Value
+from umbel.network.model import Link, Topology
 from umbel.network.switching import diff, tables
-from umbel.network.topology.sites import Plugs
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Field, Value
 
 OUTSIDE, INSIDE, MAC = 1, 2, "02:6d:62:00:00:01"
 PLUG = Plugs(outside=OUTSIDE, inside=INSIDE, inside_mac=MAC)

@@ -17,16 +17,17 @@ from umbel.network.edge.compiler import Borders
 from umbel.network.edge.gates import BadClient, Door, Gate, NoGate
 from umbel.network.edge.roaming import BadStay, Mobile, NotAway
 from umbel.network.edge.service import NAME, BorderService, Land, NotInAccess, Weave
+from umbel.network.edge.store import BorderStore
 from umbel.network.edge.virtual_services import BadService, Service, Surrogate, UnknownService
 from umbel.network.events import LinkDown, LinkUp, Watch
-from umbel.network.model import Link, Program, Topology
-from umbel.network.operator.inspection import NotProgrammed
+from umbel.network.model import Link, NotProgrammed, Pair, Topology
 from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.links import Ground
-from umbel.network.overlay.spanning import Drawing, Pair, Role
-from umbel.network.store import BorderStore
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
-from umbel.network.topology.sites import Plugs, Site
+from umbel.network.topology.sites import Site
 
 LINE = Topology(nodes=("pe1", "pe2"), links=(Link(a="pe1", b="pe2"),))
 PLUGS = {

@@ -6,14 +6,15 @@ from umbel.network.edge.compiler import Borders
 from umbel.network.edge.gates import Access, Client, Door, Gate
 from umbel.network.edge.roaming import Mobile
 from umbel.network.edge.virtual_services import Service, Surrogate
-from umbel.network.model import Link, Program, Topology
+from umbel.network.model import Link, Topology
 from umbel.network.operator import explain
 from umbel.network.overlay import compiler
 from umbel.network.overlay.intent import Overlay, Wish, switch
 from umbel.network.overlay.links import Ground
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Carriage, Path, Receiver, Slice, Stream
-from umbel.network.topology.sites import Plugs
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Program
 
 LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a="c1", b="pe2")))
 PLUGS = {

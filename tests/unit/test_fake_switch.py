@@ -4,7 +4,8 @@ import pytest
 
 from support.overlay import PACKET
 from umbel.network.drivers.fake.switch import Looped, MemoryNetwork, MemorySwitch, Plug, Refused
-from umbel.network.model import (
+from umbel.network.switching.counters import Count
+from umbel.network.switching.program import (
     Bucket,
     Change,
     Delete,
@@ -19,7 +20,6 @@ from umbel.network.model import (
     SetField,
     UseGroup,
 )
-from umbel.network.switching.counters import Count
 
 GROUP = Group(id=1, kind=GroupKind.ALL, buckets=(Bucket(actions=(Output(port=2),)),))
 METER = Meter(id=1, kbps=100, burst_kb=10)

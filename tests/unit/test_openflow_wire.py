@@ -14,7 +14,7 @@ from support.openflow_said import header
 from umbel.network.drivers.openflow import frames, writing
 from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Framer, Garbage
-from umbel.network.model import (
+from umbel.network.switching.program import (
     Bucket,
     Delete,
     Field,

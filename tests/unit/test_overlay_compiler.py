@@ -22,19 +22,12 @@ from support.overlay import (
     rollout,
 )
 from umbel.network.drivers.fake.switch import Plug
-from umbel.network.model import Field, GroupKind, Program, Rule, UseGroup
 from umbel.network.overlay import compiler
 from umbel.network.overlay.spanning import Drawing, Role, span
-from umbel.network.overlay.streams import (
-    BadCarriage,
-    Carriage,
-    Path,
-    Receiver,
-    Slice,
-    Stream,
-    Switch,
-)
+from umbel.network.overlay.streams import BadCarriage, Carriage, Path, Receiver, Slice, Stream
 from umbel.network.switching import diff, tables
+from umbel.network.switching.port_map import Switch
+from umbel.network.switching.program import Field, GroupKind, Program, Rule, UseGroup
 
 CONNECTED = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
 LARGER = [g for g in graph_atlas_g() if g.number_of_nodes() == 6 and nx.is_connected(g)]

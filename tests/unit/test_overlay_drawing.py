@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from umbel.network.model import Link, Topology
+from umbel.network.model import Link, Pair, Topology, pair
 from umbel.network.overlay import drawing as drawings
 from umbel.network.overlay import spanning
-from umbel.network.overlay.spanning import BadDrawing, Pair, Role, pair
+from umbel.network.overlay.spanning import BadDrawing, Role
 from umbel.portal.api.network import TopologyIn
 
 NAMES = ("a", "b", "c", "d", "e")

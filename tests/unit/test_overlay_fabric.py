@@ -18,8 +18,9 @@ from umbel.network.model import Endpoint, Hop
 from umbel.network.operator import moves
 from umbel.network.overlay import streams
 from umbel.network.overlay.links import Pace
+from umbel.network.overlay.moves import BadMove
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import BadCarriage, BadMove, Path
+from umbel.network.overlay.streams import BadCarriage, Path
 from umbel.network.switching.signals import SwitchRefused
 from umbel.network.topology.paths import NoPath, NotInTopology
 

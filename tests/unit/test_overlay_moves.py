@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from support.overlay import FUNCTION, OUTSIDE, STREAM, Overlay, emitting, path, receiver, rollout
 from umbel.kit.errors import Conflict
 from umbel.network.drivers.fake.switch import Plug
-from umbel.network.overlay import compiler, streams
+from umbel.network.overlay import compiler, moves
+from umbel.network.overlay.moves import BadMove
 from umbel.network.overlay.spanning import Drawing, Role, span
-from umbel.network.overlay.streams import BadMove, Carriage, Path, Receiver
+from umbel.network.overlay.streams import Carriage, Path, Receiver
 
 ROLES = {
     "r": Role.ROOT,
@@ -35,24 +36,24 @@ def still(*, function: bool) -> Carriage:
 def test_a_function_gets_clones_before_it_runs_there() -> None:
     overlay = Overlay.of(DRAWING)
     overlay.functions(["x"])
-    moving = streams.prepare(still(function=True), "x", "y", FUNCTION)
+    moving = moves.prepare(still(function=True), "x", "y", FUNCTION)
     overlay.install(moving)
     assert overlay.send("r") == (TO_X, Counter(["x", "y"]))
     overlay.functions(["y"])  # it runs there now, while the old one does not answer any more
     overlay.net.attach(Plug(node="x", port=FUNCTION), lambda _packet: None)
     assert overlay.send("r") == (AT_Y, Counter(["x", "y"]))
-    overlay.install(streams.commit(moving))
+    overlay.install(moves.commit(moving))
     assert overlay.send("r") == (AT_Y, Counter(["y"]))
     assert overlay.crossed("r") == [("r", "b"), ("b", "y")]
 
 
 def test_without_a_function_the_clones_sink_until_the_move_is_done() -> None:
     overlay = Overlay.of(DRAWING)
-    moving = streams.prepare(still(function=False), "x", "y")
+    moving = moves.prepare(still(function=False), "x", "y")
     overlay.install(moving)
     assert overlay.send("r") == (TO_X, Counter())
     assert set(overlay.crossed("r")) == {("r", "a"), ("a", "x"), ("r", "b"), ("b", "y")}
-    overlay.install(streams.commit(moving))
+    overlay.install(moves.commit(moving))
     assert overlay.send("r") == (AT_Y, Counter())
 
 
@@ -67,19 +68,19 @@ def test_where_others_get_the_stream_they_go_on() -> None:
         functions={"x": FUNCTION},
     )
     at_z = Counter({("z", receiver("z").address): 1})
-    overlay.install(streams.prepare(both, "x", "y", FUNCTION))
+    overlay.install(moves.prepare(both, "x", "y", FUNCTION))
     assert overlay.send("r") == (TO_X + at_z, Counter(["x", "y"]))
-    overlay.install(streams.prepare(both, "x", "z", FUNCTION))
+    overlay.install(moves.prepare(both, "x", "z", FUNCTION))
     assert overlay.send("r") == (TO_X + at_z, Counter(["x"]))
     overlay.functions(["z"])
-    overlay.install(streams.commit(streams.prepare(both, "x", "z", FUNCTION)))
+    overlay.install(moves.commit(moves.prepare(both, "x", "z", FUNCTION)))
     moved = Counter({("z", receiver("x").address): 1})
     assert overlay.send("r") == (moved + at_z, Counter(["z"]))
 
 
 def test_an_aborted_move_leaves_nothing_behind() -> None:
     before = still(function=True)
-    assert streams.abort(streams.prepare(before, "x", "y", FUNCTION)) == before
+    assert moves.abort(moves.prepare(before, "x", "y", FUNCTION)) == before
 
 
 @settings(max_examples=60, deadline=None)
@@ -90,9 +91,9 @@ def test_no_step_of_a_move_loses_a_packet(target: str, function: bool) -> None:
     old = still(function=function)
     overlay.functions(["x"])
     overlay.install(old)
-    moving = streams.prepare(old, "x", target, FUNCTION if function else 0)
+    moving = moves.prepare(old, "x", target, FUNCTION if function else 0)
     to = receiver("x").address
-    for want in (moving, streams.commit(moving)):
+    for want in (moving, moves.commit(moving)):
         programs = compiler.programs([want], overlay.switches)
         for node, step in rollout(overlay.held(), programs, old):
             for change in step:
@@ -107,8 +108,8 @@ def test_no_step_of_a_move_loses_a_packet(target: str, function: bool) -> None:
 
 def test_what_cannot_move() -> None:
     before = still(function=True)
-    moving = streams.prepare(before, "x", "y", FUNCTION)
-    assert streams.prepare(moving, "x", "y", FUNCTION) is moving
+    moving = moves.prepare(before, "x", "y", FUNCTION)
+    assert moves.prepare(moving, "x", "y", FUNCTION) is moving
     for held, source, target in (
         (moving, "x", "z"),
         (before, "y", "z"),
@@ -117,8 +118,8 @@ def test_what_cannot_move() -> None:
         (before, "x", "nowhere"),
     ):
         with pytest.raises(BadMove):
-            streams.prepare(held, source, target)
-    for end in (streams.commit, streams.abort):
+            moves.prepare(held, source, target)
+    for end in (moves.commit, moves.abort):
         with pytest.raises(BadMove) as caught:
             end(before)
         assert isinstance(caught.value, Conflict)
@@ -130,7 +131,7 @@ def test_paths_that_meet_where_they_move_are_one() -> None:
         tree=span(DRAWING),
         paths=(path("x"), Path(leaf="y", receiver=receiver("x"))),
     )
-    moved = streams.commit(streams.prepare(twice, "x", "y"))
+    moved = moves.commit(moves.prepare(twice, "x", "y"))
     assert moved.paths == (Path(leaf="y", receiver=receiver("x")),)
     assert OUTSIDE not in moved.functions.values()
 

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from support.overlay import INSIDE, MAC, OUTSIDE, PACKET, STREAM, Overlay, path, plug, rollout
 from umbel.network.drivers.fake.switch import Packet, Plug
-from umbel.network.model import BACK, Field, Output
-from umbel.network.overlay import compiler, streams
+from umbel.network.overlay import compiler, moves, streams
+from umbel.network.overlay.moves import BadMove
 from umbel.network.overlay.spanning import Drawing, Role, span
-from umbel.network.overlay.streams import BadMove, Carriage, Door, Path, Receiver
-from umbel.network.switching import tables
+from umbel.network.overlay.streams import Carriage, Path, Receiver
+from umbel.network.switching import port_map, tables
+from umbel.network.switching.port_map import Door
+from umbel.network.switching.program import BACK, Field, Output
 
 NAMES = ["r", "a", "b", "x", "y"]
 DRAWING = Drawing(
@@ -148,9 +150,9 @@ def test_handing_over_clones_first_and_loses_nothing(
     overlay = overlay_of(carried)
     overlay.install(carried)
     before = expected(carried)
-    cloned = streams.hand_over(carried, leaving, coming)
-    assert streams.hand_over(cloned, leaving, coming) is cloned
-    done = streams.commit(cloned)
+    cloned = moves.hand_over(carried, leaving, coming)
+    assert moves.hand_over(cloned, leaving, coming) is cloned
+    done = moves.commit(cloned)
     assert expected(done) + expected(carried) >= expected(cloned)
     entry = carried.functions.get("r", OUTSIDE)
     kept = {k: n for k, n in (before & expected(done)).items() if k not in hosted(carried)}
@@ -163,7 +165,7 @@ def test_handing_over_clones_first_and_loses_nothing(
         got, _ = sent(overlay, entry)
         assert got == expected(want)
         assert got >= certain
-    assert streams.abort(cloned) == carried
+    assert moves.abort(cloned) == carried
 
 
 def test_what_cannot_be_handed_over() -> None:
@@ -176,16 +178,16 @@ def test_what_cannot_be_handed_over() -> None:
         (ends("x"), Path(leaf="nowhere", receiver=process("a"))),
     ):
         with pytest.raises(BadMove):
-            streams.hand_over(carried, leaving, coming)
-    moving = streams.hand_over(carried, ends("x"), ends("a"))
+            moves.hand_over(carried, leaving, coming)
+    moving = moves.hand_over(carried, ends("x"), ends("a"))
     with pytest.raises(BadMove):
-        streams.hand_over(moving, ends("x"), ends("b"))
+        moves.hand_over(moving, ends("x"), ends("b"))
 
 
 def test_a_node_without_an_inner_port_is_told() -> None:
     carried = Carriage(stream=STREAM, tree=span(DRAWING), paths=(ends("x"), Path(leaf="r")))
     bare = {
-        name: streams.Switch(toward=switch.toward, outside=OUTSIDE)
+        name: port_map.Switch(toward=switch.toward, outside=OUTSIDE)
         for name, switch in plug(DRAWING).items()
     }
     with pytest.raises(streams.BadCarriage) as caught:

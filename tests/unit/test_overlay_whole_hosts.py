@@ -10,14 +10,12 @@ from networkx.generators.atlas import graph_atlas_g
 
 from support.overlay import FUNCTION, INSIDE, OUTSIDE, Overlay, plug
 from umbel.network.drivers.fake.switch import Packet, Plug
-from umbel.network.model import Field
 from umbel.network.overlay import compiler
 from umbel.network.overlay.links import Ground
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import (
     BadCarriage,
     Carriage,
-    Door,
     Move,
     Path,
     Receiver,
@@ -26,6 +24,8 @@ from umbel.network.overlay.streams import (
     clashes,
 )
 from umbel.network.switching import tables
+from umbel.network.switching.port_map import Door
+from umbel.network.switching.program import Field
 
 GRAPHS = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
 ICMP, TCP, UDP, ESP = 1, 6, 17, 50

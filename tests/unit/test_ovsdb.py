@@ -21,7 +21,8 @@ from umbel.network.drivers.ovsdb.connection import (
     ended,
 )
 from umbel.network.drivers.ovsdb.replica import Replica
-from umbel.network.topology.sites import Plugs, Site
+from umbel.network.switching.port_map import Plugs
+from umbel.network.topology.sites import Site
 
 IMPATIENT = Patience(answer_s=2.0, echo_s=0.05, first_s=0.01, most_s=0.05)
 

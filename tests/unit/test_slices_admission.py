@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.network.model import Link, Topology
-from umbel.network.overlay.spanning import Pair
+from umbel.network.model import Link, Pair, Topology
 from umbel.network.slices import admission
 from umbel.network.slices.admission import (
     CONTROL,

@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.slicing import DEVICES, carry, make_slices, parts
+from support.slicing import DEVICES, carry, make_slices, parts, trees_of
 from umbel import migrations
-from umbel.delivery.slicing import (
-    LinkState,
-    NoSharedStream,
-    Slices,
-    SliceStatus,
-    SlicesUnsupported,
-)
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.fake.fabric import FakeQueues
@@ -30,7 +23,9 @@ from umbel.network.slices.admission import (
     class_of,
     metered,
 )
-from umbel.network.store import NoSuchSlice
+from umbel.network.slices.model import Guarantee, SliceStatus
+from umbel.network.slices.service import NoSharedStream, Slices, SlicesUnsupported
+from umbel.network.slices.store import NoSuchSlice
 from umbel.network.switching.counters import Count, FabricCounts
 
 GOLD = SliceRequest(grade=Grade.GOLD, stream="ev_1")
@@ -56,7 +51,7 @@ async def here(database: Database) -> AsyncIterator[Slices]:
         await made.close()
 
 
-def states(status: SliceStatus) -> dict[tuple[str, str], LinkState]:
+def states(status: SliceStatus) -> dict[tuple[str, str], Guarantee]:
     return {(one.source, one.target): one.state for one in status.links}
 
 
@@ -84,7 +79,7 @@ async def test_a_slice_becomes_a_meter_marks_and_queues(here: Slices) -> None:
     (mine,) = (one for one in queues.laid[DOWN] if one.number == class_of(1))
     assert mine.rate_kbps >= 50_000
     assert [(flow.address, flow.port) for flow in mine.flows] == [("10.203.0.1", 5001)]
-    assert set(states(status).values()) == {LinkState.GUARANTEED}
+    assert set(states(status).values()) == {Guarantee.GUARANTEED}
 
 
 async def test_the_end_takes_all_of_it_away(here: Slices) -> None:
@@ -128,7 +123,7 @@ async def test_a_growing_tree_takes_its_slice_along(here: Slices) -> None:
     await carry(here, "ev_1", "pe4")
     await look(here)
     status = await here.one(status.granted.id)
-    assert set(states(status).values()) == {LinkState.GUARANTEED}
+    assert set(states(status).values()) == {Guarantee.GUARANTEED}
     assert sliced(queues) == {UP, DOWN}
 
 
@@ -140,13 +135,13 @@ async def test_a_tree_that_grows_into_a_full_link_is_shown_to_lack_it(here: Slic
     await carry(here, "ev_4", "pe4", number=4)
     await look(here)
     assert states(await here.one(late.granted.id)) == {
-        ("pe1", "c1"): LinkState.GUARANTEED,
-        ("c1", "pe4"): LinkState.NO_ROOM,
+        ("pe1", "c1"): Guarantee.GUARANTEED,
+        ("c1", "pe4"): Guarantee.NO_ROOM,
     }
     first = next(one for one in await here.all() if one.streams == ("ev_1",))
-    assert set(states(first).values()) == {LinkState.GUARANTEED}
+    assert set(states(first).values()) == {Guarantee.GUARANTEED}
     await here.end(first.granted.id)
-    assert set(states(await here.one(late.granted.id)).values()) == {LinkState.GUARANTEED}
+    assert set(states(await here.one(late.granted.id)).values()) == {Guarantee.GUARANTEED}
 
 
 async def test_an_event_that_is_over_holds_no_link(here: Slices) -> None:
@@ -156,7 +151,7 @@ async def test_an_event_that_is_over_holds_no_link(here: Slices) -> None:
     await fabric.remove("ev_1")
     await look(here)
     assert len((await here.one(status.granted.id)).links) == 2, "it may be carried again"
-    await here.trees.drop_tree("ev_1", at_s=0.0)
+    await trees_of(here).drop_tree("ev_1", at_s=0.0)
     await look(here)
     assert ((await here.one(status.granted.id)).links, sliced(queues)) == ((), set())
 
@@ -195,7 +190,7 @@ async def test_slices_outlive_the_control_plane(here: Slices, database: Database
         await look(after)
         found = await after.one(status.granted.id)
         assert found.granted == status.granted
-        assert set(states(found).values()) == {LinkState.GUARANTEED}
+        assert set(states(found).values()) == {Guarantee.GUARANTEED}
         assert sliced(queues) == {UP, DOWN}
         assert set(fabric.slices) == {"ev_1"}
     finally:
@@ -208,13 +203,13 @@ async def test_a_node_that_does_not_answer_is_shown_and_tried_again(here: Slices
     await carry(here, "ev_1", "pe4")
     status = await here.open(GOLD)
     assert states(status) == {
-        ("pe1", "c1"): LinkState.GUARANTEED,
-        ("c1", "pe4"): LinkState.NO_QUEUE,
+        ("pe1", "c1"): Guarantee.GUARANTEED,
+        ("c1", "pe4"): Guarantee.NO_QUEUE,
     }
     queues.dead.clear()
     await look(here)
     status = await here.one(status.granted.id)
-    assert set(states(status).values()) == {LinkState.GUARANTEED}
+    assert set(states(status).values()) == {Guarantee.GUARANTEED}
 
 
 async def test_a_queue_that_was_lost_is_laid_again(here: Slices) -> None:
@@ -224,10 +219,10 @@ async def test_a_queue_that_was_lost_is_laid_again(here: Slices) -> None:
     queues.laid.clear()
     await look(here)
     status = await here.one(status.granted.id)
-    assert set(states(status).values()) == {LinkState.NO_QUEUE}
+    assert set(states(status).values()) == {Guarantee.NO_QUEUE}
     await look(here)
     status = await here.one(status.granted.id)
-    assert set(states(status).values()) == {LinkState.GUARANTEED}
+    assert set(states(status).values()) == {Guarantee.GUARANTEED}
     for _ in DEVICES:  # of those without slices one is looked at a time
         await look(here)
     assert sliced(queues) == {UP, DOWN}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from umbel.network.drivers.openflow import frames, statistics
 from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Framer, Garbage
-from umbel.network.model import Output, Put, Rule
 from umbel.network.switching.counters import Count, SwitchCounts
+from umbel.network.switching.program import Output, Put, Rule
 
 VERSIONS = [frames.V13, frames.V14]
 _UNKNOWN = 0xFFFFFFFFFFFFFFFF

@@ -10,7 +10,6 @@ from umbel.compute.drivers.process import HostExecutor, NamespaceExecutor, Proce
 from umbel.compute.model import Inventory
 from umbel.compute.ports import Vim
 from umbel.compute.service import inspect_nodes
-from umbel.delivery.slicing import Underlay
 from umbel.delivery.steering.drivers.process import ProcessSolver
 from umbel.delivery.steering.ports import Solver
 from umbel.kit.clock import Clock
@@ -23,6 +22,7 @@ from umbel.network.model import Topology
 from umbel.network.operator.inspection import Switches
 from umbel.network.ports import Fabric
 from umbel.network.slices import admission
+from umbel.network.slices.service import Underlay
 from umbel.network.topology import document as topology
 from umbel.network.topology import files
 from umbel.network.topology.document import BadNetwork

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from umbel.compute.model import Node, NodeKind
-from umbel.delivery.slicing import Underlay
 from umbel.kit import netns
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
@@ -24,6 +23,7 @@ from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.edge.service import Land
 from umbel.network.model import Topology
 from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.slices.service import Underlay
 from umbel.network.topology import document as topology
 from umbel.network.topology import sites_document
 from umbel.network.topology.sites import TunnelKind

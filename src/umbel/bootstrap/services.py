@@ -22,7 +22,7 @@ from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca
 from umbel.delivery.service import Delivery
-from umbel.delivery.slicing import Slices
+from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.steering.service import Planning, PlanPace
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.traces.file import TraceFile
@@ -35,13 +35,16 @@ from umbel.kit.journal import Journal
 from umbel.media.service import Media
 from umbel.network import events
 from umbel.network.edge.service import BorderService
+from umbel.network.edge.store import BorderStore
 from umbel.network.model import Topology
 from umbel.network.operator.functions import Spot
 from umbel.network.operator.paths import Northbound
+from umbel.network.operator.store import WishStore
 from umbel.network.service import Network
 from umbel.network.slices import admission as slicing
 from umbel.network.slices.admission import Offer
-from umbel.network.store import BorderStore, SliceStore, WishStore
+from umbel.network.slices.service import Slices
+from umbel.network.slices.store import SliceStore
 from umbel.notify.model import Kind, Place
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
@@ -179,7 +182,7 @@ def slices(ground: Ground, trees: DeliveryStore) -> Slices:
     """What streams are promised; slices follow their streams' ways."""
     made = Slices(
         store=SliceStore(ground.database),
-        trees=trees,
+        streams=TreeStreams(trees),
         offer=Offer(topology=ground.links, terms=slicing.inspect(ground.document)[0]),
         clock=ground.clock,
         under=ground.drivers.slicing,

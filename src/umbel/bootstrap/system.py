@@ -16,7 +16,6 @@ from umbel.catalogue.service import Catalogue
 from umbel.compute.service import Compute
 from umbel.delivery.loop.controller import Pace
 from umbel.delivery.service import Delivery
-from umbel.delivery.slicing import Slices
 from umbel.kit import tokens
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
@@ -26,6 +25,7 @@ from umbel.kit.journal import Journal
 from umbel.media.service import Media
 from umbel.network.edge.service import BorderService
 from umbel.network.operator.paths import Northbound
+from umbel.network.slices.service import Slices
 from umbel.notify.service import Notifier
 from umbel.plans.service import Plans
 from umbel.portal.app import create_app

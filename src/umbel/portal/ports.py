@@ -16,7 +16,6 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
-from umbel.delivery.slicing import LinkShare, SliceStatus
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -25,6 +24,7 @@ from umbel.kit.tokens import Signer, Verifier
 from umbel.network.edge.service import BorderService
 from umbel.network.operator.paths import Northbound
 from umbel.network.slices.admission import SliceRequest
+from umbel.network.slices.model import LinkShare, SliceStatus
 from umbel.notify.service import Notifier
 from umbel.plans.model import Asked, PlanJob
 

@@ -1053,6 +1053,8 @@ export interface components {
         };
         /** @enum {string} */
         Grade: "gold" | "silver" | "bronze";
+        /** @enum {string} */
+        Guarantee: "guaranteed" | "no_room" | "no_queue";
         GuestIn: {
             stream: string;
             port: number;
@@ -1112,8 +1114,6 @@ export interface components {
             tunnel: boolean;
             streams: string[];
         };
-        /** @enum {string} */
-        LinkState: "guaranteed" | "no_room" | "no_queue";
         /** @enum {string} */
         LinkUse: "tree" | "spare" | "cut" | "undrawn";
         Me: {
@@ -1356,7 +1356,7 @@ export interface components {
         SliceLinkOut: {
             source: string;
             target: string;
-            state: components["schemas"]["LinkState"];
+            state: components["schemas"]["Guarantee"];
             traffic: components["schemas"]["TrafficOut"];
         };
         SliceOut: {

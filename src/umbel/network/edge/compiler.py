@@ -13,9 +13,9 @@ from umbel.network.edge import roaming, virtual_services
 from umbel.network.edge.gates import Access
 from umbel.network.edge.roaming import Stays
 from umbel.network.edge.virtual_services import Proto, Services
-from umbel.network.model import Field, Match, Output, Program, Rule, Translate
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Field, Match, Output, Program, Rule, Translate
 from umbel.network.switching.tables import BORDER, SUNK, USED, Table
-from umbel.network.topology.sites import Plugs
 
 STREAMS = "10.203.0.0/16"
 """Where streams are sent: they swim along their paths or sink."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from umbel.network.edge.compiler import STREAMS, Borders
-from umbel.network.model import Field, Rule, Value
+from umbel.network.switching.program import Field, Rule, Value
 from umbel.network.switching.tables import SUNK, Table
 
 _ARP = 0x0806

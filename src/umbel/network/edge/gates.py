@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from umbel.kit.errors import NotFound, Unprocessable
-from umbel.network.model import Action, Field, Match, Rule, Translate
+from umbel.network.switching.program import Action, Field, Match, Rule, Translate
 from umbel.network.switching.tables import USED, Table
 
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")

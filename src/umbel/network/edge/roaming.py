@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from umbel.kit.errors import NotFound, Unprocessable
-from umbel.network.model import Field, Match, Output, Rule, SetField, Topology
+from umbel.network.model import Topology
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Field, Match, Output, Rule, SetField
 from umbel.network.switching.tables import AWAY, BORDER, USED, Table
 from umbel.network.topology import paths
-from umbel.network.topology.sites import Plugs
 
 _MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 _IPV4, _ARP = 0x0800, 0x0806

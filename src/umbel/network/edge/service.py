@@ -20,15 +20,15 @@ from umbel.network.edge import compiler, gates, roaming, virtual_services
 from umbel.network.edge.compiler import Borders
 from umbel.network.edge.gates import BadClient, Client, Door, Gate
 from umbel.network.edge.roaming import BadStay, Mobile, Stay
+from umbel.network.edge.store import BorderStore, KeptBorders
 from umbel.network.edge.virtual_services import Service
 from umbel.network.events import Event, LinkDown, LinkUp, Watch
-from umbel.network.model import Program, Topology
-from umbel.network.operator.inspection import NotProgrammed
+from umbel.network.model import NotProgrammed, Pair, Topology, pair
 from umbel.network.overlay.intent import Overlay
-from umbel.network.overlay.spanning import Pair, pair
-from umbel.network.store import BorderStore, KeptBorders
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
-from umbel.network.topology.sites import Plugs, Site
+from umbel.network.topology.sites import Site
 
 log = structlog.get_logger(__name__)
 NAME = "borders"

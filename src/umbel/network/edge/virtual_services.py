@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from umbel.kit.errors import Conflict, NotFound, Unprocessable
-from umbel.network.model import Field, Match, Rule, Topology, Translate
+from umbel.network.model import Topology
+from umbel.network.switching.program import Field, Match, Rule, Translate
 from umbel.network.switching.tables import USED, Table
 from umbel.network.topology import paths
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 
 from umbel.network.edge import explain as border_words
 from umbel.network.edge.compiler import Borders
-from umbel.network.model import (
+from umbel.network.overlay.intent import Overlay
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import (
     BACK,
     Action,
     Field,
@@ -23,9 +25,7 @@ from umbel.network.model import (
     UseGroup,
     Value,
 )
-from umbel.network.overlay.intent import Overlay
 from umbel.network.switching.tables import Table
-from umbel.network.topology.sites import Plugs
 
 _TABLES: Mapping[int, str] = {table.value: table.name.lower() for table in Table}
 _NO_BORDERS = Borders()

@@ -13,10 +13,12 @@ import structlog
 
 from umbel.kit.errors import Conflict, NotFound, UmbelError
 from umbel.network.events import Event, PathChanged
-from umbel.network.model import Topology
-from umbel.network.operator.inspection import NotProgrammed, Switches
-from umbel.network.overlay.streams import Door, Receiver
-from umbel.network.store import Guest, WishStore
+from umbel.network.model import NotProgrammed, Topology
+from umbel.network.operator.inspection import Switches
+from umbel.network.operator.model import Guest
+from umbel.network.operator.store import WishStore
+from umbel.network.overlay.streams import Receiver
+from umbel.network.switching.port_map import Door
 from umbel.network.topology.paths import NotInTopology
 
 log = structlog.get_logger(__name__)

@@ -10,27 +10,22 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Protocol
 
-from umbel.kit.errors import Conflict
 from umbel.network.edge.compiler import Borders
 from umbel.network.events import Watch
-from umbel.network.model import Link, Program, Topology
+from umbel.network.model import Link, Pair, Topology, pair
 from umbel.network.operator import explain
 from umbel.network.operator.explain import Explained
+from umbel.network.operator.model import AskedPath
 from umbel.network.overlay.intent import Overlay
-from umbel.network.overlay.spanning import Drawing, Pair, SpanningTree, pair
+from umbel.network.overlay.spanning import Drawing, SpanningTree
 from umbel.network.overlay.streams import Path, Stream
-from umbel.network.store import AskedPath
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
-from umbel.network.topology.sites import Plugs, Site
+from umbel.network.topology.sites import Site
 
 _NO_BORDERS = Borders()
 _NOT_RESTORED = "it could not be asked for again after a restart: remove it and ask anew"
-
-
-class NotProgrammed(Conflict):
-    """This network is not made of switches that Umbel programs: it carries streams as it is."""
-
-    code = "umbel.network_not_programmed"
 
 
 class SwitchPort(Protocol):

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from umbel.network.overlay.intent import Overlay
-from umbel.network.overlay.streams import BadMove, Path
+from umbel.network.overlay.moves import BadMove
+from umbel.network.overlay.streams import Path
+from umbel.network.switching.port_map import Plugs
 from umbel.network.switching.signals import SwitchRefused
 from umbel.network.topology.paths import NoPath
-from umbel.network.topology.sites import Plugs
 
 
 class Switches(Protocol):

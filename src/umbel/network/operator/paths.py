@@ -15,22 +15,19 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
-from umbel.network.model import Topology
+from umbel.network.model import NotProgrammed, Pair, Topology
 from umbel.network.operator import moves
 from umbel.network.operator.functions import Guests
-from umbel.network.operator.inspection import (
-    Inspection,
-    NotProgrammed,
-    PathState,
-    Picture,
-    Switches,
-)
+from umbel.network.operator.inspection import Inspection, PathState, Picture, Switches
+from umbel.network.operator.model import AskedPath
+from umbel.network.operator.store import WishStore
+from umbel.network.overlay import addresses
 from umbel.network.overlay import drawing as drawings
 from umbel.network.overlay.intent import Overlay, Wish
-from umbel.network.overlay.spanning import Drawing, Pair, Role
-from umbel.network.overlay.streams import BadCarriage, BadMove, Door, Path, Receiver, Stream
-from umbel.network.store import AskedPath, WishStore
-from umbel.network.topology import wiring
+from umbel.network.overlay.moves import BadMove
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.overlay.streams import BadCarriage, Path, Receiver, Stream
+from umbel.network.switching.port_map import Door
 
 log = structlog.get_logger(__name__)
 
@@ -218,7 +215,7 @@ def _filled(stream: Stream, overlay: Overlay) -> Stream:
     """The stream as asked for, with what it leaves open: as it is carried, or else allotted."""
     held = overlay.wishes.get(stream.name)
     others = [wish.stream for wish in overlay.wishes.values()]
-    allotted = held.stream if held else wiring.allot(stream.name, others)
+    allotted = held.stream if held else addresses.allot(stream.name, others)
     target, port = stream.target or allotted.target, stream.port or allotted.port
     return replace(stream, number=allotted.number, target=target, port=port)
 

@@ -16,7 +16,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from umbel.network.model import (
+from umbel.network.overlay import streams
+from umbel.network.overlay.streams import Carriage, Receiver
+from umbel.network.switching.port_map import Door, Switch
+from umbel.network.switching.program import (
     BACK,
     Action,
     Bucket,
@@ -32,8 +35,6 @@ from umbel.network.model import (
     UseGroup,
     Value,
 )
-from umbel.network.overlay import streams
-from umbel.network.overlay.streams import Carriage, Door, Receiver, Switch
 from umbel.network.switching.tables import USED, Table, misses
 
 _IPV4, _UDP = 0x0800, 17

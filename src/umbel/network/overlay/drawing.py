@@ -6,9 +6,9 @@ In: a drawing and the topology it is drawn over. Out: the drawing, or BadDrawing
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from umbel.network.model import Topology
+from umbel.network.model import Pair, Topology, pair
 from umbel.network.overlay import spanning
-from umbel.network.overlay.spanning import BadDrawing, Drawing, Pair, Role, pair
+from umbel.network.overlay.spanning import BadDrawing, Drawing, Role
 
 
 def read(nodes: Sequence[tuple[str, Role]], links: Sequence[Pair], topology: Topology) -> Drawing:

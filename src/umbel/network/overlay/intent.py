@@ -14,21 +14,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
-from umbel.network.model import Program
-from umbel.network.overlay import compiler, spanning, streams
+from umbel.network.model import Pair, pair
+from umbel.network.overlay import compiler, moves, spanning, streams
 from umbel.network.overlay.links import Ground, Life, Seen
-from umbel.network.overlay.spanning import Drawing, Pair, Role, SpanningTree, pair
-from umbel.network.overlay.streams import (
-    BadCarriage,
-    Carriage,
-    Door,
-    Move,
-    Path,
-    Receiver,
-    Slice,
-    Stream,
-)
-from umbel.network.topology.sites import Plugs
+from umbel.network.overlay.spanning import Drawing, Role, SpanningTree
+from umbel.network.overlay.streams import BadCarriage, Carriage, Move, Path, Receiver, Slice, Stream
+from umbel.network.switching import port_map
+from umbel.network.switching.port_map import Door, Plugs
+from umbel.network.switching.program import Program
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,15 +142,15 @@ class Overlay:
 
     def prepare(self, name: str, leaving: Path, coming: Path) -> "Overlay":
         """Clones go to `coming`, which is to stand in for `leaving`. Raises BadMove."""
-        return self._moved(name, streams.hand_over(self._bare(name), leaving, coming))
+        return self._moved(name, moves.hand_over(self._bare(name), leaving, coming))
 
     def commit(self, name: str) -> "Overlay":
         """The move is done: the old path is gone. Raises BadMove."""
-        return self._moved(name, streams.commit(self._bare(name)))
+        return self._moved(name, moves.commit(self._bare(name)))
 
     def abort(self, name: str) -> "Overlay":
         """The leaf stays. Raises BadMove."""
-        return self._moved(name, streams.abort(self._bare(name)))
+        return self._moved(name, moves.abort(self._bare(name)))
 
     def seen(self, event: Seen, now_s: float) -> "Overlay":
         """What a switch says of a tunnel's end. A loss counts at once."""
@@ -250,7 +243,7 @@ class Overlay:
     def _bare(self, name: str) -> Carriage:
         wish = self.wishes.get(name)
         if wish is None:
-            raise streams.BadMove(f"No stream {name} is carried", stream=name)
+            raise moves.BadMove(f"No stream {name} is carried", stream=name)
         return Carriage(stream=wish.stream, tree=self.tree(name), paths=wish.paths, move=wish.move)
 
     def _moved(self, name: str, after: Carriage) -> "Overlay":
@@ -317,9 +310,9 @@ class Overlay:
         return frozenset(links)
 
 
-def switch(plugs: Plugs) -> streams.Switch:
+def switch(plugs: Plugs) -> port_map.Switch:
     """A switch as compiler.py sees it."""
-    return streams.Switch(
+    return port_map.Switch(
         toward=plugs.toward, outside=plugs.outside, inside=plugs.inside, mac=plugs.inside_mac
     )
 

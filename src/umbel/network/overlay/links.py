@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from umbel.network.model import Pair, pair
 from umbel.network.overlay import spanning
-from umbel.network.overlay.spanning import Drawing, Pair, Role, SpanningTree, pair
+from umbel.network.overlay.spanning import Drawing, Role, SpanningTree
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from umbel.kit.errors import Unprocessable
-
-Pair = tuple[str, str]
+from umbel.network.model import Pair, pair
 
 
 class BadDrawing(Unprocessable):
@@ -86,11 +85,6 @@ class SpanningTree:
 def weight(roles: Mapping[str, Role], link: Pair) -> int:
     """What a link costs: the sum of its ends' values."""
     return VALUES[roles[link[0]]] + VALUES[roles[link[1]]]
-
-
-def pair(a: str, b: str) -> Pair:
-    """A link's ends in alphabetical order."""
-    return (a, b) if a < b else (b, a)
 
 
 def span(drawing: Drawing, last: Mapping[Pair, int] = _NONE_LAST) -> SpanningTree:

@@ -14,9 +14,8 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from umbel.kit.errors import Conflict, Exhausted, Unavailable
-from umbel.network.model import Topology
+from umbel.network.model import Pair, Topology
 from umbel.network.overlay import streams
-from umbel.network.overlay.spanning import Pair
 from umbel.network.topology import paths
 
 
@@ -107,6 +106,16 @@ class SliceRequest:
     grade: Grade
     stream: str = ""
     functions: Pair | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceStream:
+    """A stream of a slice. `nodes` are those of the slice's two functions; None: the slice is for
+    all of the tree. `planted` tells whether the stream has a tree."""
+
+    stream: str
+    nodes: Pair | None = None
+    planted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
-from umbel.network.model import Match
-from umbel.network.overlay.spanning import Pair
-from umbel.network.overlay.streams import Switch
+from umbel.network.model import Pair
+from umbel.network.switching.port_map import Switch
+from umbel.network.switching.program import Match
 
 Key = TypeVar("Key")
 

@@ -6,7 +6,7 @@ after another or as one bundle; what is the same on both sides is not touched.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from umbel.network.model import (
+from umbel.network.switching.program import (
     Change,
     Delete,
     Field,

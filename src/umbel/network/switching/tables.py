@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from enum import IntEnum
 
-from umbel.network.model import Field, Program, Rule, Translate
+from umbel.network.switching.program import Field, Program, Rule, Translate
 
 
 class Table(IntEnum):

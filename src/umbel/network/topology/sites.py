@@ -70,18 +70,6 @@ class Wiring:
     tunnels: tuple[Tunnel, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plugs:
-    """The OpenFlow port numbers a node's br1 got: its tunnel toward each neighbour, the patch port
-    to br0 (`outside`), and the inner port (`inside`) that the node's own functions use, with its
-    Ethernet address."""
-
-    toward: Mapping[str, int] = field(default_factory=dict)
-    outside: int = 0
-    inside: int = 0
-    inside_mac: str = ""
-
-
 def device_name(kind: str, *names: str) -> str:
     """A network device's name, the same for the same names, within the 15 characters that Linux
     allows: `kind`, what fits of the first name, and a digest of all."""

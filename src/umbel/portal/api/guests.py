@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.network.operator.functions import GuestState
-from umbel.network.store import Guest
+from umbel.network.operator.model import Guest
 from umbel.portal import auth
 from umbel.portal.api.network import Port, StreamName
 from umbel.portal.api.shapes import Given, NodeName

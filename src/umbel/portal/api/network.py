@@ -1,7 +1,6 @@
-"""The network from above: draw it, see its switches, links and rules, ask for paths. For operators.
+"""For operators: draw the network, list its switches, links and rules, add paths.
 
-Where streams are carried by no switches of ours (loopback) there is a topology with its links, but
-no switches, and drawings and paths are refused: `umbel.network_not_programmed`.
+Without switches of ours (loopback) drawings and paths are refused: `umbel.network_not_programmed`.
 """
 
 from ipaddress import IPv4Address
@@ -23,7 +22,8 @@ from umbel.network.operator.inspection import (
 )
 from umbel.network.overlay.intent import Wish
 from umbel.network.overlay.spanning import Role
-from umbel.network.overlay.streams import Door, Path, Receiver, Stream
+from umbel.network.overlay.streams import Path, Receiver, Stream
+from umbel.network.switching.port_map import Door
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName
 

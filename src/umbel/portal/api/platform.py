@@ -10,7 +10,7 @@ from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus,
 from umbel.delivery.trees import renditions
 from umbel.delivery.trees.grafting import depth
 from umbel.media.model import StreamRole
-from umbel.network.overlay.spanning import Pair
+from umbel.network.model import Pair
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
 from umbel.portal.api.shapes import Quality

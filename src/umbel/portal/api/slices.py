@@ -5,9 +5,9 @@ from typing import Annotated, Self
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, model_validator
 
-from umbel.delivery.slicing import LinkShare, LinkState, SliceStatus
 from umbel.kit.clock import to_rfc3339
 from umbel.network.slices.admission import Grade, SliceRequest
+from umbel.network.slices.model import Guarantee, LinkShare, SliceStatus
 from umbel.network.switching.counters import Traffic
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given
@@ -51,7 +51,7 @@ class SliceLinkOut(BaseModel):
 
     source: str
     target: str
-    state: LinkState
+    state: Guarantee
     traffic: TrafficOut
 
 
@@ -140,7 +140,7 @@ def _slice(of: SliceStatus) -> SliceOut:
         min_mbps=of.terms.min_mbps,
         max_mbps=of.terms.max_mbps,
         opened_at=to_rfc3339(of.granted.opened_s),
-        guaranteed=all(one.state is LinkState.GUARANTEED for one in links),
+        guaranteed=all(one.state is Guarantee.GUARANTEED for one in links),
         offered=_traffic(of.offered),
         links=links,
     )

@@ -17,7 +17,7 @@ from umbel.kit.clock import to_rfc3339
 from umbel.kit.errors import UmbelError
 from umbel.network.edge.gates import BadClient
 from umbel.network.edge.service import Here, NotInAccess
-from umbel.network.operator.inspection import NotProgrammed
+from umbel.network.model import NotProgrammed
 from umbel.portal import auth
 from umbel.portal.api.borders import caller
 from umbel.portal.captive import MOST_NEXT, PAGE

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from itertools import count
 
 from umbel.kit.errors import Unavailable
-from umbel.network.topology.sites import Plugs, Site, Wiring
+from umbel.network.switching.port_map import Plugs
+from umbel.network.topology.sites import Site, Wiring
 
 
 class MemoryBridges:

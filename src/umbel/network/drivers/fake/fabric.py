@@ -6,8 +6,7 @@ Packets go by the best way over the links that are left, as in a network that ro
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from umbel.network.model import Endpoint, Hop, Link, Topology
-from umbel.network.overlay.spanning import Pair
+from umbel.network.model import Endpoint, Hop, Link, Pair, Topology
 from umbel.network.overlay.streams import Slice
 from umbel.network.slices.admission import Flow, QueueClass, QueueRefused
 from umbel.network.switching.counters import Count, FabricCounts

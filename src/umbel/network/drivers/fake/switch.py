@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
 from umbel.kit.errors import Invalid
-from umbel.network.model import (
+from umbel.network.switching.counters import Count, SwitchCounts
+from umbel.network.switching.program import (
     BACK,
     Action,
     Change,
@@ -29,7 +30,6 @@ from umbel.network.model import (
     UseGroup,
     Value,
 )
-from umbel.network.switching.counters import Count, SwitchCounts
 
 Packet = Mapping[Field, Value]
 Flow = tuple[Value, tuple[Value, Value], tuple[Value, Value]]

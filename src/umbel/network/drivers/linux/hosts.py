@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 
 from umbel.kit import netns, programs
 from umbel.kit.errors import NotFound, Unavailable
-from umbel.network.topology.sites import INSIDE, Plugs, Site, cable_bridge
+from umbel.network.switching.port_map import Plugs
+from umbel.network.topology.sites import INSIDE, Site, cable_bridge
 
 STREAMS = "10.203.0.0/16"
 """Where streams are sent."""

@@ -17,10 +17,11 @@ import structlog
 
 from umbel.kit import netns
 from umbel.kit.errors import Unavailable
-from umbel.network.ports import Bridges
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.ports import Bridges
 from umbel.network.topology import crossings
 from umbel.network.topology.crossings import Crossing
-from umbel.network.topology.sites import Plugs, Site, Wiring, device_name
+from umbel.network.topology.sites import Site, Wiring, device_name
 
 MTU = 1500
 """Of the tunnel: a frame of an access network (1400) with GRE around it fits. Encrypted packets are

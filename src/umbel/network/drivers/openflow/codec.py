@@ -13,7 +13,7 @@ from os_ken.ofproto import ofproto_protocol
 
 from umbel.network.drivers.openflow import writing
 from umbel.network.drivers.openflow.frames import V14, Frame, Garbage, readable
-from umbel.network.model import (
+from umbel.network.switching.program import (
     Action,
     Bucket,
     Delete,

@@ -13,9 +13,9 @@ from umbel.kit.errors import Invalid, Unavailable
 from umbel.network.drivers.openflow import statistics
 from umbel.network.drivers.openflow.channel import Channel
 from umbel.network.drivers.openflow.frames import Garbage
-from umbel.network.model import Change, Meter, Program, Put
 from umbel.network.switching import diff as changing
 from umbel.network.switching.counters import SwitchCounts
+from umbel.network.switching.program import Change, Meter, Program, Put
 from umbel.network.switching.signals import (
     Admit,
     Port,

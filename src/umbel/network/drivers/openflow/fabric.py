@@ -20,18 +20,20 @@ from umbel.network.drivers.openflow import waiting as waiters
 from umbel.network.drivers.openflow.rollout import Hands
 from umbel.network.drivers.openflow.settings import MakeBoard, Terms, Weave
 from umbel.network.events import Event, Watch
-from umbel.network.model import Endpoint, Hop, Meter, Program
-from umbel.network.overlay import streams
+from umbel.network.model import Endpoint, Hop, Pair
+from umbel.network.overlay import addresses, streams
 from umbel.network.overlay.intent import Overlay, Wish
 from umbel.network.overlay.intent import switch as plugged
 from umbel.network.overlay.links import EndGone, EndSeen, Ground, Life
-from umbel.network.overlay.spanning import Drawing, Pair
+from umbel.network.overlay.spanning import Drawing
 from umbel.network.overlay.streams import BadCarriage, Path, Slice, Stream
-from umbel.network.ports import Bridges
 from umbel.network.slices.admission import Flow
 from umbel.network.switching import counters
 from umbel.network.switching import diff as changing
 from umbel.network.switching.counters import FabricCounts
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.ports import Bridges
+from umbel.network.switching.program import Meter, Program
 from umbel.network.switching.signals import (
     Port,
     PortChanged,
@@ -42,7 +44,7 @@ from umbel.network.switching.signals import (
 )
 from umbel.network.topology import wiring
 from umbel.network.topology.paths import NotInTopology
-from umbel.network.topology.sites import Plugs, Site, Wiring
+from umbel.network.topology.sites import Site, Wiring
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +146,7 @@ class OpenFlowFabric:
         """The stream of a name with its address, whether it is carried yet or not."""
         wish = self.overlay.wishes.get(name)
         others = [other.stream for other in self.overlay.wishes.values()]
-        return wish.stream if wish else wiring.allot(name, others)
+        return wish.stream if wish else addresses.allot(name, others)
 
     async def also(self, name: str, weave: Weave | None, links: Collection[Pair] = ()) -> None:
         """Have switches hold, besides streams' rules, what `weave` makes of how they are plugged,

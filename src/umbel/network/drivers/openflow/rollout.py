@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import structlog
 
 from umbel.kit.errors import Invalid, NotFound, Unavailable
-from umbel.network.model import Change, Program, Put
-from umbel.network.ports import Switchboard
 from umbel.network.switching import diff as changing
 from umbel.network.switching.counters import SwitchCounts
+from umbel.network.switching.ports import Switchboard
+from umbel.network.switching.program import Change, Program, Put
 from umbel.network.switching.signals import SwitchRefused
 
 log = structlog.get_logger(__name__)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from umbel.network.model import Program
 from umbel.network.overlay.links import Pace
-from umbel.network.ports import Switchboard
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.ports import Switchboard
+from umbel.network.switching.program import Program
 from umbel.network.switching.signals import Admit, Tell
-from umbel.network.topology.sites import Plugs
 from umbel.network.topology.wiring import Cable
 
 Weave = Callable[[Mapping[str, Plugs]], Mapping[str, Program]]

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from umbel.network.drivers.openflow.codec import Codec
-from umbel.network.model import Match
 from umbel.network.switching.counters import Count, SwitchCounts
+from umbel.network.switching.program import Match
 
 _UNKNOWN = 0xFFFFFFFFFFFFFFFF
 """What a switch says of a counter it does not have."""

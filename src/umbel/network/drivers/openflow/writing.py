@@ -10,7 +10,16 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
-from umbel.network.model import Action, Field, Output, Rule, SetField, Translate, UseGroup, Value
+from umbel.network.switching.program import (
+    Action,
+    Field,
+    Output,
+    Rule,
+    SetField,
+    Translate,
+    UseGroup,
+    Value,
+)
 
 _FLOW_MOD, _BUNDLE_ADD = 14, 34
 _ADD, _DELETE_STRICT = 0, 4

@@ -23,8 +23,9 @@ from umbel.network.drivers.ovsdb.connection import (
 )
 from umbel.network.drivers.ovsdb.layout import OUTSIDE_PORT, Layout, inside_mac, layout
 from umbel.network.drivers.ovsdb.replica import Replica, number
-from umbel.network.ports import Host
-from umbel.network.topology.sites import INSIDE, OUTSIDE_BRIDGE, OVERLAY, Plugs, Site, Wiring
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.ports import Host
+from umbel.network.topology.sites import INSIDE, OUTSIDE_BRIDGE, OVERLAY, Site, Wiring
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")

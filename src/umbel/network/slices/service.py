@@ -1,30 +1,34 @@
-"""Slices kept: what was promised is put into meters, marks and queues, again whenever ways change.
+"""Slices kept: what was promised is put into meters, marks and queues, again when paths change.
 
-In: requests of the portal, trees and ways as they are. Out: rows (wanted), the fabric's and the
-queues' `ensure`. One task looks at all slices, when woken and every few seconds; it also counts.
-Neighbours: network/slices/admission.py decides; the portal's api/slices.py shows.
+In: requests of the portal; streams and their links as they are. Out: rows (desired), and the
+fabric's and the queues' `ensure`. One task looks at all slices when woken and every few seconds; it
+also counts. Neighbours: admission.py decides; delivery says which streams a slice is for.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 
 import structlog
 
-from umbel.delivery.model import Tree
-from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError, Unprocessable
 from umbel.kit.ids import new_id
 from umbel.kit.wakeups import Wakeups
+from umbel.network.model import Pair
 from umbel.network.overlay import streams as carriage
-from umbel.network.overlay.spanning import Pair
-from umbel.network.ports import Queues, Slicing
 from umbel.network.slices import admission
-from umbel.network.slices.admission import Granted, Offer, SliceExists, SliceRequest, Terms
-from umbel.network.store import NoSuchSlice, SliceStore
-from umbel.network.switching.counters import Traffic, Watch
+from umbel.network.slices.admission import (
+    Granted,
+    Offer,
+    SliceExists,
+    SliceRequest,
+    SliceStream,
+)
+from umbel.network.slices.model import Guarantee, LinkShare, SliceLink, SliceStatus
+from umbel.network.slices.ports import Queues, Slicing, StreamsOf, StreamSource
+from umbel.network.slices.store import NoSuchSlice, SliceStore
+from umbel.network.switching.counters import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -55,52 +59,6 @@ class Underlay:
     devices: Mapping[Pair, str]
 
 
-class LinkState(StrEnum):
-    """What a slice has on a link: its least rate, no room for it, or no queue that keeps it."""
-
-    GUARANTEED = "guaranteed"
-    NO_ROOM = "no_room"
-    NO_QUEUE = "no_queue"
-
-
-@dataclass(frozen=True, kw_only=True)
-class SliceLink:
-    """A link that the slice's packets cross, from one node to the other, and what its queue sent
-    and dropped of them."""
-
-    source: str
-    target: str
-    state: LinkState
-    traffic: Traffic
-
-
-@dataclass(frozen=True, kw_only=True)
-class SliceStatus:
-    """A slice with what it carries. `offered` is what its meters took, with drops over the
-    greatest rate."""
-
-    granted: Granted
-    terms: Terms
-    dscp: int
-    streams: tuple[str, ...]
-    offered: Traffic
-    links: tuple[SliceLink, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinkShare:
-    """A link's one direction: what of it is promised, and what its tunnel and its class for the
-    rest sent. Mbit/s."""
-
-    source: str
-    target: str
-    mbps: float
-    promised_mbps: float
-    left_mbps: float
-    tunnel: Traffic
-    rest: Traffic
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Ridden:
     """A stream of a slice and the links that the slice's part of it crosses; None: not known."""
@@ -118,7 +76,7 @@ class Slices:
     """The door to slices."""
 
     store: SliceStore
-    trees: DeliveryStore
+    streams: StreamSource
     offer: Offer
     clock: Clock
     under: Underlay | None = None
@@ -161,9 +119,9 @@ class Slices:
         """A new slice, in force. Raises SlicesUnsupported, NoRoomForSlice, SliceExists,
         NoSharedStream."""
         under = self._must()
-        trees = await self.trees.trees()
+        streams_of = await self.streams.now()
         new = Granted(id=new_id("sl"), number=0, request=request, opened_s=self.clock.now_s())
-        rides = _rides([new], trees, under.fabric)
+        rides = _rides([new], streams_of, under.fabric)
         if request.functions and not rides[new.id]:
             raise NoSharedStream(functions=list(request.functions))
         route = _links(rides[new.id])
@@ -171,7 +129,7 @@ class Slices:
 
         def decide(held: tuple[Granted, ...]) -> tuple[Granted, ...]:
             for other in held:
-                if mine & {stream for stream, _ in _streams(other.request, trees)}:
+                if mine & {one.stream for one in streams_of(other.request)}:
                     raise SliceExists(slice=other.id)
             number = admission.admit(self.offer, held, request, route)
             return (*held, replace(new, number=number, links=route))
@@ -184,8 +142,7 @@ class Slices:
         """Every slice, oldest first. Raises SlicesUnsupported."""
         under = self._must()
         held = await self.store.all()
-        trees = await self.trees.trees()
-        rides = _rides(held, trees, under.fabric)
+        rides = _rides(held, await self.streams.now(), under.fabric)
         return tuple(self._status(one, rides[one.id]) for one in held)
 
     async def one(self, slice_id: str) -> SliceStatus:
@@ -240,7 +197,7 @@ class Slices:
 
     async def _keep(self, under: Underlay) -> None:
         held = await self.store.all()
-        rides = _rides(held, await self.trees.trees(), under.fabric)
+        rides = _rides(held, await self.streams.now(), under.fabric)
         routes = {
             slice_id: _links(ridden)
             for slice_id, ridden in rides.items()
@@ -340,12 +297,12 @@ class Slices:
             ),
         )
 
-    def _state(self, one: Granted, link: Pair) -> LinkState:
+    def _state(self, one: Granted, link: Pair) -> Guarantee:
         if link in one.lacking:
-            return LinkState.NO_ROOM
+            return Guarantee.NO_ROOM
         number = admission.class_of(one.number)
         laid = {made.number for made in self._laid.get(link, ())}
-        return LinkState.GUARANTEED if number in laid else LinkState.NO_QUEUE
+        return Guarantee.GUARANTEED if number in laid else Guarantee.NO_QUEUE
 
     def _share(self, link: Pair, mbps: float, held: Sequence[Granted]) -> LinkShare:
         left = admission.left_kbps(self.offer, held, link)
@@ -360,39 +317,22 @@ class Slices:
         )
 
 
-def _streams(request: SliceRequest, trees: Mapping[str, Tree]) -> list[tuple[str, Pair | None]]:
-    """The streams of a slice and, for two functions, the nodes that they run on."""
-    if request.functions is None:
-        return [(request.stream, None)]
-    found: list[tuple[str, Pair | None]] = []
-    for stream, tree in sorted(trees.items()):
-        a, b = (tree.branch(name) for name in request.functions)
-        if a is not None and b is not None:
-            found.append((stream, (a.node, b.node)))
-    return found
-
-
 def _rides(
-    held: Sequence[Granted], trees: Mapping[str, Tree], fabric: Slicing
+    held: Sequence[Granted], streams_of: StreamsOf, fabric: Slicing
 ) -> dict[str, list[_Ridden]]:
-    return {
-        one.id: [
-            _ride(stream, nodes, trees, fabric) for stream, nodes in _streams(one.request, trees)
-        ]
-        for one in held
-    }
+    return {one.id: [_ride(each, fabric) for each in streams_of(one.request)] for one in held}
 
 
-def _ride(stream: str, nodes: Pair | None, trees: Mapping[str, Tree], fabric: Slicing) -> _Ridden:
+def _ride(wanted: SliceStream, fabric: Slicing) -> _Ridden:
     """A stream that has a tree but is not carried yet will be: its links are not known. One
     without a tree has none."""
-    links, flow = fabric.way(stream)
+    links, flow = fabric.way(wanted.stream)
     if flow is None:
-        planted = stream in trees and trees[stream].branches
-        return _Ridden(stream=stream, links=None if planted else (), flow=None)
-    if nodes is not None:
-        links = admission.between(links, *nodes) or admission.between(links, *reversed(nodes))
-    return _Ridden(stream=stream, links=links, flow=flow)
+        return _Ridden(stream=wanted.stream, links=None if wanted.planted else (), flow=None)
+    if wanted.nodes is not None:
+        a, b = wanted.nodes
+        links = admission.between(links, a, b) or admission.between(links, b, a)
+    return _Ridden(stream=wanted.stream, links=links, flow=flow)
 
 
 def _links(ridden: Sequence[_Ridden]) -> tuple[Pair, ...]:

@@ -1,0 +1,63 @@
+"""What makes and programs a node's switch: bridges, the controller's board, the node's own end.
+
+tests/contract/test_bridges.py defines Bridges in full.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from umbel.network.switching.counters import SwitchCounts
+from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.program import Change, Program
+from umbel.network.switching.signals import Port
+from umbel.network.topology.sites import Site, Wiring
+
+
+class Bridges(Protocol):
+    """Makes the bridges of the operator's switches. tests/contract/test_bridges.py defines it."""
+
+    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
+        """The node's br0 and br1 are wired exactly so; answers their ports. Doing it twice is doing
+        it once. Raises Unavailable when the node's database does not answer."""
+
+    async def remove(self, site: Site) -> None:
+        """Both bridges are gone. Missing ones are no error."""
+
+
+class Switchboard(Protocol):
+    """Where switches connect, by their datapath ids. Signals go to whom it was made with."""
+
+    @property
+    def switches(self) -> frozenset[int]:
+        """Those connected now."""
+
+    async def listen(self, host: str, port: int) -> int:
+        """Take switches over TCP. Answers the port, which the kernel picks for 0."""
+
+    async def close(self) -> None:
+        """Let go of all switches; what they hold goes on."""
+
+    def ports(self, dpid: int) -> tuple[Port, ...]:
+        """A switch's ports. Raises UnknownSwitch."""
+
+    async def held(self, dpid: int) -> Program | None:
+        """What it holds; None when that is not all ours. Raises UnknownSwitch, SwitchGone."""
+
+    async def counts(self, dpid: int) -> SwitchCounts:
+        """What it has counted. Raises UnknownSwitch, SwitchGone, SwitchRefused."""
+
+    async def clear(self, dpid: int) -> None:
+        """Empty it. Raises UnknownSwitch, SwitchGone."""
+
+    async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
+        """Make the changes at once or, if it can, not at all. Raises UnknownSwitch, SwitchGone or
+        SwitchRefused."""
+
+
+class Host(Protocol):
+    """Sets up what a switch's database cannot: the node's own end of its inner port."""
+
+    async def configure(self, site: Site, plugs: Plugs) -> None:
+        """The node has its addresses and routes on the devices that the switch made. Called
+        again whenever the switch has made them anew. Doing it twice is doing it once. Raises
+        Unavailable."""
