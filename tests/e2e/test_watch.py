@@ -84,7 +84,7 @@ async def test_a_viewer_waits_for_the_encoder_and_is_told_so(tmp_path: Path) -> 
         await page.goto(watch_url(made, event.id, "pe2", "whep"))
         await until_decoded(page, 30, timeout_s=DECODED_S)
         await pusher.stop()
-        waiting = page.get_by_text("encoder is away")
+        waiting = page.get_by_text("Waiting for the encoder")
         await waiting.first.wait_for(timeout=60_000)
         await made.push(event)
         await goes_on(page, frames=60)

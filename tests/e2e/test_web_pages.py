@@ -97,9 +97,9 @@ async def test_a_viewer_who_leaves_closes_the_session(tmp_path: Path) -> None:
 async def test_an_unknown_address_or_event_says_so(tmp_path: Path) -> None:
     async with platform(tmp_path) as made, chromium() as browser:
         page, _ = await open_page(browser, f"{made.url}/watch/ev_unknown")
-        await expect(page.get_by_text("There is no such event")).to_be_visible(timeout=APPEARS_MS)
+        await expect(page.get_by_text("Event not found")).to_be_visible(timeout=APPEARS_MS)
         await page.goto(f"{made.url}/nowhere/at/all")
-        await expect(page.get_by_text("There is no such page")).to_be_visible(timeout=APPEARS_MS)
+        await expect(page.get_by_text("Page not found")).to_be_visible(timeout=APPEARS_MS)
 
 
 async def test_the_operator_sees_the_tree_over_the_network(tmp_path: Path) -> None:

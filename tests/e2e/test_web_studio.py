@@ -72,7 +72,7 @@ async def test_a_new_key_replaces_the_old_one(tmp_path: Path) -> None:
         await expect(key).to_be_visible(timeout=APPEARS_MS)
         first = await key.input_value()
         await page.get_by_role("button", name="New key").click()
-        await page.get_by_role("dialog").get_by_role("button", name="Make a new key").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Create a new key").click()
         await expect(key).not_to_have_value(first, timeout=APPEARS_MS)
         await page.reload()
         await page.get_by_role("button", name="Get ingest").click()

@@ -18,7 +18,7 @@ const Network = lazy(() => import('./network/page'));
 function Missing() {
   useTitle('Not found');
   return (
-    <Empty title="There is no such page">
+    <Empty title="Page not found">
       <p>
         <Link to={to.discover}>See what is live</Link>
       </p>
@@ -43,7 +43,7 @@ function Page({ route }: { route: Route }) {
   }
 }
 
-/** A page that breaks, or cannot be loaded after an update of the app, says so and can be opened anew. */
+/** Shows an error page when a page fails, or cannot be loaded after an update of the app. */
 class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
   override state = { broken: false };
 
@@ -55,7 +55,7 @@ class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
     if (!this.state.broken) return this.props.children;
     return (
       <Empty title="This page could not be shown">
-        <p>It may have been updated in the meantime.</p>
+        <p>The app may have been updated. Reload the page.</p>
         <button
           type="button"
           className="button button-primary"
@@ -63,7 +63,7 @@ class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
             location.reload();
           }}
         >
-          Load it again
+          Reload
         </button>
       </Empty>
     );
@@ -107,7 +107,7 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
 
-  // A new page is read from its beginning; the first one is where the browser put us.
+  // A new page takes the focus; the first page keeps the position that the browser restored.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the effect runs when the address changes
   useEffect(() => {
     if (first.current) first.current = false;
@@ -117,11 +117,11 @@ export function App() {
   return (
     <>
       <a className="skip" href="#main">
-        Skip to the content
+        Skip to content
       </a>
       <header className="header">
         <div className="header-inner">
-          <Link to={to.discover} className="brand" aria-label="Umbel, to the start">
+          <Link to={to.discover} className="brand" aria-label="Umbel home">
             <Mark />
             <span>Umbel</span>
           </Link>

@@ -7,7 +7,7 @@ interface Sent {
   init: RequestInit;
 }
 
-/** A fetch that answers what it is told, in order, and remembers what it was asked. */
+/** A fetch that gives these responses in order and keeps the requests. */
 function portal(...answers: (Response | Error)[]) {
   const sent: Sent[] = [];
   const state = { token: 'user-token' as string | null, refused: 0 };
@@ -15,7 +15,7 @@ function portal(...answers: (Response | Error)[]) {
     fetch: (url, init) => {
       sent.push({ url: String(url), init: init ?? {} });
       const next = answers.shift();
-      if (next === undefined) throw new Error('asked more often than expected');
+      if (next === undefined) throw new Error('more requests than expected');
       return next instanceof Error ? Promise.reject(next) : Promise.resolve(next);
     },
     token: () => state.token,
@@ -44,7 +44,7 @@ function failure(promise: Promise<unknown>): Promise<ApiError> {
 }
 
 describe('errors', () => {
-  test('the portal’s own words come through', async () => {
+  test('the portal’s own message is shown', async () => {
     const body = { code: 'umbel.no_capacity', message: 'No edge has room.', details: { node: 'pe4' } };
     const { api } = portal(json(503, body, { 'Retry-After': '5' }));
     expect(await failure(api.openSession('ev', null, null))).toMatchObject({
@@ -66,7 +66,7 @@ describe('errors', () => {
     expect(await failure(api.events())).toMatchObject({
       status: 502,
       code: 'umbel.error',
-      message: 'The server answered 502.',
+      message: 'The server answered with status 502.',
     });
   });
 

@@ -1,4 +1,4 @@
-// In: calls by name. Out: typed JSON, or an ApiError that says what failed and when to try again.
+// In: calls by name. Out: typed JSON, or an ApiError with the cause and the time to try again.
 // The only module that knows the portal's paths. `fetch` and the sign-in are given by the caller.
 
 import type { paths } from './api-types';
@@ -43,7 +43,7 @@ export async function errorFrom(response: Response, nowMs: number): Promise<ApiE
   return new ApiError(
     response.status,
     text('code', 'umbel.error'),
-    text('message', `The server answered ${String(response.status)}.`),
+    text('message', `The server answered with status ${String(response.status)}.`),
     details,
     retryAfterS,
   );

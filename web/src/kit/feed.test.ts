@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
-import { type Change, follow, MISSED, QUIET_MS } from './feed';
+import { type Change, follow, MISSED, SILENCE_MS } from './feed';
 
 /** A page that can be hidden, in the place of the browser's. */
 class Page extends EventTarget {
@@ -12,7 +12,7 @@ class Page extends EventTarget {
   }
 }
 
-/** Connections to the portal, as many as were ever made. */
+/** A connection to the portal; `made` holds all of them. */
 class Source extends EventTarget {
   static readonly CLOSED = 2;
   static made: Source[] = [];
@@ -34,7 +34,7 @@ class Source extends EventTarget {
     this.onopen?.();
   }
 
-  says(kind: string, subject: string): void {
+  emits(kind: string, subject: string): void {
     this.dispatchEvent(new MessageEvent(kind, { data: JSON.stringify({ kind, subject }) }));
   }
 
@@ -53,12 +53,12 @@ const only = (): Source => {
 let page: Page;
 let ends: (() => void)[];
 
-/** Follows until the test is over, and remembers what it was told. */
-function hears(whileHidden = false): { told: Change[]; end: () => void } {
-  const told: Change[] = [];
-  const end = follow((change) => told.push(change), { whileHidden });
+/** Follows until the test is over, and keeps every change. */
+function record(whileHidden = false): { changes: Change[]; end: () => void } {
+  const changes: Change[] = [];
+  const end = follow((change) => changes.push(change), { whileHidden });
   ends.push(end);
-  return { told, end };
+  return { changes, end };
 }
 
 beforeEach(() => {
@@ -79,68 +79,68 @@ afterEach(() => {
 });
 
 test('all listeners share one connection, which ends with the last', () => {
-  const [one, other] = [hears(), hears()];
-  only().says('event', 'ev1');
-  expect(one.told).toEqual([{ kind: 'event', subject: 'ev1' }]);
-  expect(other.told).toEqual(one.told);
+  const [one, other] = [record(), record()];
+  only().emits('event', 'ev1');
+  expect(one.changes).toEqual([{ kind: 'event', subject: 'ev1' }]);
+  expect(other.changes).toEqual(one.changes);
   one.end();
-  only().says('event', 'ev2');
-  expect(one.told).toHaveLength(1);
-  expect(other.told).toHaveLength(2);
+  only().emits('event', 'ev2');
+  expect(one.changes).toHaveLength(1);
+  expect(other.changes).toHaveLength(2);
 });
 
 describe('in a hidden page', () => {
-  test('nobody is told, and everybody is when it is shown again', () => {
-    const { told } = hears();
+  test('no listener is notified, and all are when it is shown again', () => {
+    const { changes } = record();
     page.show(false);
     expect(open()).toEqual([]);
     page.show(true);
     only();
-    expect(told).toEqual([MISSED]);
+    expect(changes).toEqual([MISSED]);
   });
 
-  test('who must hear hears, on the same connection, and the others wait', () => {
-    const rest = hears();
-    const player = hears(true);
+  test('a listener with whileHidden is notified on the same connection, and the others wait', () => {
+    const rest = record();
+    const player = record(true);
     page.show(false);
-    only().says('drain', 'pe4');
-    expect(player.told).toEqual([{ kind: 'drain', subject: 'pe4' }]);
-    expect(rest.told).toEqual([]);
+    only().emits('drain', 'pe4');
+    expect(player.changes).toEqual([{ kind: 'drain', subject: 'pe4' }]);
+    expect(rest.changes).toEqual([]);
     page.show(true);
     only();
     expect(Source.made).toHaveLength(1);
-    expect(rest.told).toEqual([MISSED]);
+    expect(rest.changes).toEqual([MISSED]);
   });
 
-  test('the connection comes and goes with the need for it', () => {
-    hears();
+  test('the connection is open only while it is needed', () => {
+    record();
     page.show(false);
-    const player = hears(true);
-    only().says('drain', 'pe4');
-    expect(player.told).toHaveLength(1);
+    const player = record(true);
+    only().emits('drain', 'pe4');
+    expect(player.changes).toHaveLength(1);
     player.end();
     expect(open()).toEqual([]);
   });
 
   test('a refused connection is tried again while it is needed', () => {
-    const { told } = hears(true);
+    const { changes } = record(true);
     page.show(false);
     only().fails(Source.CLOSED);
     expect(open()).toEqual([]);
     vi.advanceTimersByTime(3000);
     only();
-    expect(told).toEqual([MISSED]);
+    expect(changes).toEqual([MISSED]);
   });
 });
 
 describe('a connection', () => {
-  test('that broke and came back may have missed something', () => {
-    const { told } = hears();
+  test('that broke and came back may have missed changes', () => {
+    const { changes } = record();
     only().opens();
-    expect(told).toEqual([]);
+    expect(changes).toEqual([]);
     only().fails(0);
     only().opens();
-    expect(told).toEqual([MISSED]);
+    expect(changes).toEqual([MISSED]);
   });
 
   test.each([
@@ -155,31 +155,31 @@ describe('a connection', () => {
       'spoke and fell silent',
       (): void => {
         only().opens();
-        only().says('event', 'ev1');
+        only().emits('event', 'ev1');
       },
     ],
-  ])('that %s is made anew, though it never fails', (_what, begin) => {
-    const { told } = hears();
+  ])('that %s is replaced, although it never fails', (_what, begin) => {
+    const { changes } = record();
     begin();
     const first = only();
-    vi.advanceTimersByTime(2 * QUIET_MS);
+    vi.advanceTimersByTime(2 * SILENCE_MS);
     expect(only()).not.toBe(first);
-    expect(told.at(-1)).toEqual(MISSED);
+    expect(changes.at(-1)).toEqual(MISSED);
   });
 
-  test.each(['event', 'alive'])('that goes on saying %s is kept', (kind) => {
-    hears();
+  test.each(['event', 'alive'])('that keeps sending %s is kept', (kind) => {
+    record();
     for (let n = 0; n < 20; n += 1) {
-      vi.advanceTimersByTime(QUIET_MS / 2);
-      only().says(kind, '');
+      vi.advanceTimersByTime(SILENCE_MS / 2);
+      only().emits(kind, '');
     }
     expect(Source.made).toHaveLength(1);
   });
 
-  test('that says no more than that it is alive tells nobody', () => {
-    const { told } = hears();
+  test('that sends only alive notifies no listener', () => {
+    const { changes } = record();
     only().opens();
-    only().says('alive', '');
-    expect(told).toEqual([]);
+    only().emits('alive', '');
+    expect(changes).toEqual([]);
   });
 });

@@ -1,5 +1,5 @@
-// What changes at the portal, as it changes: one EventSource for the whole page (browsers allow few
-// connections to a host), open only while someone listens who needs it: in a hidden page, whoever said so.
+// Changes at the portal, as they happen. One EventSource for the whole page, because browsers allow few
+// connections to a host. It is open only while a listener needs it; in a hidden page few listeners do.
 
 import { account } from './account';
 import type { ChangeKind, Change as Shape } from './types';
@@ -8,8 +8,8 @@ export type Change = Pick<Shape, 'kind' | 'subject'>;
 
 type Listener = (change: Change) => void;
 
-export interface Terms {
-  /** Is told in a hidden page too, and keeps the connection open for it. */
+export interface FollowOptions {
+  /** Notify the listener in a hidden page too, and keep the connection open for it. */
   whileHidden?: boolean;
 }
 
@@ -18,11 +18,11 @@ interface Follower {
   whileHidden: boolean;
 }
 
-/** Sent to every listener when changes may have been missed: read the state anew. */
+/** Sent to every listener when changes may have been missed: read the state again. */
 export const MISSED: Change = { kind: 'reset', subject: '' };
 
 const URL = '/api/v1/state';
-/** The names of the events that are about something; the compiler sees to it that none is missing. */
+/** The names of the events to listen to. The compiler checks that none is missing. */
 const KINDS: Readonly<Record<Exclude<ChangeKind, 'hello'>, true>> = {
   border: true,
   drain: true,
@@ -48,17 +48,16 @@ const KINDS: Readonly<Record<Exclude<ChangeKind, 'hello'>, true>> = {
 };
 const REOPEN_MS = 3000;
 /**
- * A connection that says nothing for so long is taken for dead and made anew. One whose other end went
- * away without a word fails never, nor does one that waits for a free connection of the browser. The
- * portal says `alive` every 15 seconds.
+ * A connection that is silent this long is replaced. A connection whose other end vanished never fails,
+ * nor does one that waits for a free connection of the browser. The portal sends `alive` every 15 seconds.
  */
-export const QUIET_MS = 45_000;
-const QUIET_SPREAD_MS = 15_000;
+export const SILENCE_MS = 45_000;
+const SILENCE_SPREAD_MS = 15_000;
 
 const followers = new Set<Follower>();
 let source: EventSource | null = null;
 let reopen: ReturnType<typeof setTimeout> | undefined;
-let quiet: ReturnType<typeof setTimeout> | undefined;
+let silence: ReturnType<typeof setTimeout> | undefined;
 
 export function readChange(kind: ChangeKind, data: string): Change {
   try {
@@ -69,52 +68,52 @@ export function readChange(kind: ChangeKind, data: string): Change {
   }
 }
 
-/** Who is told now. The others of a hidden page hear that they missed something when it is shown. */
-const present = (): Follower[] => [...followers].filter((one) => one.whileHidden || !document.hidden);
+/** The listeners to notify now. In a hidden page the others are notified when it is shown again. */
+const activeFollowers = (): Follower[] => [...followers].filter((one) => one.whileHidden || !document.hidden);
 
-function tell(change: Change): void {
-  for (const { listener } of present()) listener(change);
+function notify(change: Change): void {
+  for (const { listener } of activeFollowers()) listener(change);
 }
 
 function close(): void {
   clearTimeout(reopen);
-  clearTimeout(quiet);
+  clearTimeout(silence);
   source?.close();
   source = null;
 }
 
-function renew(): void {
+function reconnect(): void {
   close();
   open();
-  tell(MISSED);
+  notify(MISSED);
 }
 
-/** Something was heard: the connection is alive. */
-function heard(): void {
-  clearTimeout(quiet);
-  quiet = setTimeout(renew, QUIET_MS + Math.random() * QUIET_SPREAD_MS);
+/** A message came: restart the timer of silence. */
+function markAlive(): void {
+  clearTimeout(silence);
+  silence = setTimeout(reconnect, SILENCE_MS + Math.random() * SILENCE_SPREAD_MS);
 }
 
 function open(): void {
-  if (source !== null || present().length === 0) return;
+  if (source !== null || activeFollowers().length === 0) return;
   const token = account.token();
   // A browser's EventSource cannot send a header.
   const opened = new EventSource(token === null ? URL : `${URL}?access_token=${token}`);
   let lost = false;
   clearTimeout(reopen);
   source = opened;
-  heard();
+  markAlive();
   for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
     opened.addEventListener(kind, (message) => {
-      heard();
-      tell(readChange(kind, String((message as MessageEvent).data)));
+      markAlive();
+      notify(readChange(kind, String((message as MessageEvent).data)));
     });
   }
-  // What the portal says when it has nothing to tell.
-  opened.addEventListener('alive', heard);
+  // The portal sends this when nothing changes.
+  opened.addEventListener('alive', markAlive);
   opened.onopen = () => {
-    heard();
-    if (lost) tell(MISSED);
+    markAlive();
+    if (lost) notify(MISSED);
     lost = false;
   };
   opened.onerror = () => {
@@ -122,35 +121,35 @@ function open(): void {
     // The browser retries a broken connection by itself, but not a refused one.
     if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
     close();
-    reopen = setTimeout(renew, REOPEN_MS);
+    reopen = setTimeout(reconnect, REOPEN_MS);
   };
 }
 
-/** Open while there is someone to tell. */
-function settle(): void {
-  if (present().length > 0) open();
+/** Keeps the connection open while there are listeners. */
+function openOrClose(): void {
+  if (activeFollowers().length > 0) open();
   else close();
 }
 
 function onVisibility(): void {
-  settle();
-  if (!document.hidden) tell(MISSED);
+  openOrClose();
+  if (!document.hidden) notify(MISSED);
 }
 
-// Who signed in is told more.
+// A signed-in user gets more changes.
 account.subscribe(() => {
-  if (source !== null) renew();
+  if (source !== null) reconnect();
 });
 
 /** Calls back on every change until the returned function is called. */
-export function follow(listener: Listener, { whileHidden = false }: Terms = {}): () => void {
+export function follow(listener: Listener, { whileHidden = false }: FollowOptions = {}): () => void {
   const follower: Follower = { listener, whileHidden };
   if (followers.size === 0) document.addEventListener('visibilitychange', onVisibility);
   followers.add(follower);
-  settle();
+  openOrClose();
   return () => {
     followers.delete(follower);
-    settle();
+    openOrClose();
     if (followers.size === 0) document.removeEventListener('visibilitychange', onVisibility);
   };
 }

@@ -1,4 +1,4 @@
-// Values in, words and numbers for people out. Pure: the locale, zone and "now" are arguments.
+// Formats values for people. Pure: the locale, the zone and the present time are arguments.
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -12,7 +12,7 @@ export function formatDateTime(iso: string, locale?: string, timeZone?: string):
   return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
 }
 
-/** From when to when; what both have in common is said once. */
+/** A range of time; the parts that both ends share appear once. */
 export function formatSpan(startIso: string, endIso: string, locale?: string, timeZone?: string): string {
   const options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
   return new Intl.DateTimeFormat(locale, { ...options, timeZone }).formatRange(new Date(startIso), new Date(endIso));

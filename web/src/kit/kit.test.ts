@@ -33,11 +33,11 @@ describe('days and times', () => {
     ['2030-06-10T23:00:00Z', 'in 3 h'],
     ['2030-06-13T20:00:00Z', 'in 3 days'],
     ['2030-06-10T19:48:00Z', '12 min ago'],
-  ])('%s is %s', (iso, words) => {
-    expect(format.formatDistance(iso, now)).toBe(words);
+  ])('%s is %s', (iso, text) => {
+    expect(format.formatDistance(iso, now)).toBe(text);
   });
 
-  test('a span says its day once', () => {
+  test('a range shows its day once', () => {
     const span = format.formatSpan('2030-06-10T20:00:00Z', '2030-06-10T21:30:00Z', 'en-GB', 'UTC');
     expect(span.match(/Jun/g)).toHaveLength(1);
     expect(span).toContain('20:00');
@@ -59,8 +59,8 @@ describe('numbers', () => {
     [2.04, '2.0 Mbit/s'],
     [48.6, '49 Mbit/s'],
     [1500, '1.5 Gbit/s'],
-  ])('%s Mbit/s is %s', (mbps, words) => {
-    expect(format.formatMbps(mbps)).toBe(words);
+  ])('%s Mbit/s is %s', (mbps, text) => {
+    expect(format.formatMbps(mbps)).toBe(text);
   });
 
   test('the rest', () => {
@@ -99,7 +99,7 @@ describe('routes', () => {
 describe('a stored sign-in', () => {
   const good = JSON.stringify({ token: 't', username: 'ada', expiresMs: 100 });
   test.each([null, '', 'nonsense', 'null', '7', '{}', JSON.stringify({ token: 1, username: 'a', expiresMs: 100 })])(
-    '%s is nobody',
+    '%s is no sign-in',
     (text) => {
       expect(parseSignIn(text, 0)).toBeNull();
     },

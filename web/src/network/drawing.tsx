@@ -1,4 +1,4 @@
-// Draw and send: a role for every node, the links between them, and what is wrong with a drawing where it is.
+// The form that draws the overlay: a role for every node and the links between them. Problems appear at their place.
 
 import { useId, useState } from 'react';
 
@@ -29,11 +29,11 @@ const ROLES: readonly [NodeRole | '', string][] = [
 
 const isRole = (value: string): value is NodeRole => ROLES.some(([role]) => role === value && role !== '');
 
-function Wrong({ id, told }: { id: string; told: readonly string[] | undefined }) {
-  if (!told) return null;
+function Problem({ id, messages }: { id: string; messages: readonly string[] | undefined }) {
+  if (!messages) return null;
   return (
     <p id={id} className="wrong">
-      {told.join('; ')}
+      {messages.join('; ')}
     </p>
   );
 }
@@ -51,16 +51,16 @@ function NodesEditor({ overlay, draft, problems, onDraft }: EditProps) {
     <fieldset className="draw-nodes">
       <legend>Nodes</legend>
       {overlay.topology.nodes.map(({ name }) => {
-        const told = problems.nodes.get(name);
+        const messages = problems.nodes.get(name);
         const [field, fault] = [`${id}${name}`, `${id}${name}-wrong`];
         return (
-          <div key={name} className={told ? 'field field-wrong' : 'field'}>
+          <div key={name} className={messages ? 'field field-wrong' : 'field'}>
             <label htmlFor={field}>{name}</label>
             <select
               id={field}
               value={draft.roles.get(name) ?? ''}
-              aria-invalid={told !== undefined}
-              aria-describedby={told ? fault : undefined}
+              aria-invalid={messages !== undefined}
+              aria-describedby={messages ? fault : undefined}
               onChange={({ target }) => {
                 onDraft(withRole(draft, name, isRole(target.value) ? target.value : null));
               }}
@@ -71,7 +71,7 @@ function NodesEditor({ overlay, draft, problems, onDraft }: EditProps) {
                 </option>
               ))}
             </select>
-            <Wrong id={fault} told={told} />
+            <Problem id={fault} messages={messages} />
           </div>
         );
       })}
@@ -86,24 +86,24 @@ function LinksEditor({ overlay, draft, problems, onDraft }: EditProps) {
       <legend>Links</legend>
       {overlay.links.map(({ a, b }) => {
         const key = linkKey(a, b);
-        const told = problems.links.get(key);
+        const messages = problems.links.get(key);
         const fault = `${id}${key}-wrong`;
         const joins = draft.roles.has(a) && draft.roles.has(b);
         return (
-          <div key={key} className={told ? 'field-wrong' : undefined}>
+          <div key={key} className={messages ? 'field-wrong' : undefined}>
             <label className="tick">
               <input
                 type="checkbox"
                 checked={draft.links.has(key) && joins}
                 disabled={!joins}
-                aria-describedby={told ? fault : undefined}
+                aria-describedby={messages ? fault : undefined}
                 onChange={({ target }) => {
                   onDraft(withLink(draft, key, target.checked));
                 }}
               />
               {a} – {b}
             </label>
-            <Wrong id={fault} told={told} />
+            <Problem id={fault} messages={messages} />
           </div>
         );
       })}
@@ -111,10 +111,10 @@ function LinksEditor({ overlay, draft, problems, onDraft }: EditProps) {
   );
 }
 
-export function sentWords({ tree, spare, cut }: Topology): string {
+export function summaryOf({ tree, spare, cut }: Topology): string {
   const count = (n: number, one: string, more: string): string => `${String(n)} ${n === 1 ? one : more}`;
-  const base = `Sent: ${count(tree.length, 'link', 'links')} in the tree, ${count(spare.length, 'spare', 'spares')}`;
-  return cut.length === 0 ? `${base}.` : `${base}; ${cut.join(', ')} lead to no leaf and were cut.`;
+  const base = `Applied: ${count(tree.length, 'link', 'links')} in the tree, ${count(spare.length, 'spare', 'spares')}`;
+  return cut.length === 0 ? `${base}.` : `${base}; ${cut.join(', ')} reach no leaf and were left out.`;
 }
 
 export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChange: () => void }) {
@@ -123,8 +123,8 @@ export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChang
   const [sent, setSent] = useState<Topology | null>(null);
   const { busy, error, run, clear } = useAction();
   const draft = edited ?? draftOf(overlay);
-  const told = error ? problemsIn(error.details) : [];
-  const problems = sortProblems(told, overlay);
+  const refusals = error ? problemsIn(error.details) : [];
+  const problems = sortProblems(refusals, overlay);
   const change = (next: Draft | null): void => {
     setEdited(next);
     setSent(null);
@@ -145,8 +145,8 @@ export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChang
         <h2>Draw the network</h2>
       </summary>
       <p className="quiet">
-        One root, leaves where streams end, relays between. Links need not make a tree: of a cycle the heavier link
-        becomes the spare.
+        Choose one root, leaves where streams end, and relays between them. Links may form cycles: the heaviest link of
+        a cycle becomes a spare.
       </p>
       <form
         noValidate
@@ -156,8 +156,8 @@ export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChang
           send();
         }}
       >
-        {error && told.length === 0 && <ErrorNotice error={error} />}
-        {told.length > 0 && (
+        {error && refusals.length === 0 && <ErrorNotice error={error} />}
+        {refusals.length > 0 && (
           <div className="notice notice-bad" role="alert">
             <p>{error?.message}. Nothing was changed.</p>
             {problems.rest.length > 0 && (
@@ -173,7 +173,7 @@ export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChang
         <LinksEditor {...editing} />
         <div className="row">
           <span role="status" className="quiet">
-            {sent ? sentWords(sent) : ''}
+            {sent ? summaryOf(sent) : ''}
           </span>
           <span className="row">
             <button
@@ -184,10 +184,10 @@ export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChang
                 change(null);
               }}
             >
-              As it is now
+              Reset
             </button>
             <button type="submit" className="button button-primary" disabled={busy}>
-              {busy ? 'Sending' : 'Send'}
+              {busy ? 'Applying' : 'Apply'}
             </button>
           </span>
         </div>

@@ -1,4 +1,4 @@
-// Asking for a path: a stream of the operator's own from the root to a receiver at a leaf.
+// The form that adds a path: an operator's stream from the root to a receiver at a leaf.
 
 import { useId, useState } from 'react';
 
@@ -18,7 +18,7 @@ export interface PathDraft {
   port: string;
 }
 
-/** What is sent: empty fields are left out, for the portal to say what it cannot do without. */
+/** The request body. Empty fields are left out; the portal reports those it needs. */
 export function pathBody(draft: PathDraft): NewPath {
   const receiver: NewPath['receiver'] = { address: draft.address.trim() };
   const mac = draft.mac.trim().toLowerCase();
@@ -30,9 +30,9 @@ export function pathBody(draft: PathDraft): NewPath {
 
 const FIELDS = [
   ['stream', 'Stream', 'feed'],
-  ['address', 'Receiver’s address', '192.0.2.4'],
-  ['mac', 'Its MAC (for one host)', '02:00:00:00:00:aa'],
-  ['port', 'Its UDP port (optional)', '5004'],
+  ['address', 'Receiver address', '192.0.2.4'],
+  ['mac', 'Receiver MAC (for one host)', '02:00:00:00:00:aa'],
+  ['port', 'Receiver UDP port (optional)', '5004'],
 ] as const;
 
 function Choice({
@@ -93,11 +93,11 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
       onChange();
     });
   };
-  const told = error ? problemsIn(error.details) : [];
+  const problems = error ? problemsIn(error.details) : [];
   return (
     <details className="panel draw">
       <summary>
-        <h2>Ask for a path</h2>
+        <h2>Add a path</h2>
       </summary>
       <form
         noValidate
@@ -108,9 +108,9 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
         }}
       >
         {error && <ErrorNotice error={error} />}
-        {told.length > 0 && (
+        {problems.length > 0 && (
           <ul className="wrong">
-            {told.map((one) => (
+            {problems.map((one) => (
               <li key={one}>{one}</li>
             ))}
           </ul>
@@ -125,10 +125,10 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
             }}
           />
           <Choice
-            label="Comes from"
+            label="Sender"
             names={[
-              ['outside', 'the network outside'],
-              ['inside', 'a process of the node'],
+              ['outside', 'the external network'],
+              ['inside', 'a process on the node'],
             ]}
             value={draft.sender}
             onChoose={(sender) => {
@@ -161,7 +161,7 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
         </div>
         <div className="row row-end">
           <button type="submit" className="button button-primary" disabled={busy}>
-            {busy ? 'Asking' : 'Ask for it'}
+            {busy ? 'Adding' : 'Add path'}
           </button>
         </div>
       </form>

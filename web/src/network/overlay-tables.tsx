@@ -1,4 +1,4 @@
-// The overlay in words and numbers: its switches, tunnels, slices, and the paths that were asked for.
+// The overlay as tables: switches, tunnels, slices and the operator's paths.
 
 import { useState } from 'react';
 
@@ -80,14 +80,14 @@ export function Tunnels({ links }: Pick<Overlay, 'links'>) {
   );
 }
 
-const ofWhat = (slice: Slice): string => slice.event_id ?? (slice.functions ?? []).join(' to ');
+const subjectOf = (slice: Slice): string => slice.event_id ?? (slice.functions ?? []).join(' to ');
 
 export function Slices({ slices }: Pick<Overlay, 'slices'>) {
   return (
-    <Table caption="Slices" head={['Of', 'Grade', 'At least', 'At most', 'Offered', 'Over the most', 'Guaranteed']}>
+    <Table caption="Slices" head={['Stream', 'Grade', 'Minimum', 'Maximum', 'Offered', 'Over maximum', 'Guaranteed']}>
       {slices.map((slice) => (
         <tr key={slice.id}>
-          <th scope="row">{ofWhat(slice)}</th>
+          <th scope="row">{subjectOf(slice)}</th>
           <td>
             <span className={`badge grade-${slice.grade}`}>{slice.grade.toUpperCase()}</span>
           </td>
@@ -95,20 +95,20 @@ export function Slices({ slices }: Pick<Overlay, 'slices'>) {
           <td>{formatMbps(slice.max_mbps)}</td>
           <td>{formatMbps(slice.offered.mbps)}</td>
           <td>{slice.offered.drops} dropped</td>
-          <td>{slice.guaranteed ? 'everywhere' : <span className="mark mark-down">not everywhere</span>}</td>
+          <td>{slice.guaranteed ? 'on all links' : <span className="mark mark-down">not on all links</span>}</td>
         </tr>
       ))}
-      {slices.length === 0 && <None columns={7} text="No stream is held to a slice." />}
+      {slices.length === 0 && <None columns={7} text="No slices yet." />}
     </Table>
   );
 }
 
-function endWords({ leaf, receiver }: PathEnd): string {
+function endLabel({ leaf, receiver }: PathEnd): string {
   const port = receiver.port === null ? '' : `:${String(receiver.port)}`;
   return `${receiver.address}${port} (${receiver.kind}) at ${leaf}`;
 }
 
-function wayWords(path: NetworkPath): string {
+function routeLabel(path: NetworkPath): string {
   return [path.root, ...path.links.map(([, to]) => to)].join(' → ');
 }
 
@@ -116,10 +116,10 @@ function PathRow({ path, onRemove }: { path: NetworkPath; onRemove: () => void }
   return (
     <tr>
       <th scope="row">{path.stream}</th>
-      <td>{path.links.length === 0 ? `${path.root} → ${path.leaf}` : wayWords(path)}</td>
+      <td>{path.links.length === 0 ? `${path.root} → ${path.leaf}` : routeLabel(path)}</td>
       <td>
-        {endWords(path)}
-        {path.moving && <small>moving to {endWords(path.moving)}</small>}
+        {endLabel(path)}
+        {path.moving && <small>moving to {endLabel(path.moving)}</small>}
       </td>
       <td>
         <code>
@@ -159,7 +159,7 @@ export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onCh
   return (
     <>
       {error && <ErrorNotice error={error} />}
-      <Table caption="Paths" head={['Stream', 'Way', 'Receiver', 'Send it to', 'State', 'Change']}>
+      <Table caption="Paths" head={['Stream', 'Route', 'Receiver', 'Send to', 'State', 'Actions']}>
         {paths.map((path) => (
           <PathRow
             key={path.id}
@@ -170,7 +170,10 @@ export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onCh
           />
         ))}
         {paths.length === 0 && (
-          <None columns={6} text="No path was asked for: streams of yours sink. Events’ streams need none." />
+          <None
+            columns={6}
+            text="No paths yet. Your own streams are dropped until you add one; event streams are routed automatically."
+          />
         )}
       </Table>
       {leaving && (
@@ -185,7 +188,7 @@ export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onCh
           }}
         >
           <p>
-            Stream {leaving.stream} goes to {endWords(leaving)} no more.
+            Stream {leaving.stream} is no longer sent to {endLabel(leaving)}.
           </p>
         </Confirm>
       )}

@@ -5,6 +5,7 @@ import { linkKey } from './layout';
 import {
   bodyOf,
   draftOf,
+  linksOf,
   lookOf,
   marksOf,
   type Overlay,
@@ -14,7 +15,6 @@ import {
   streamsOf,
   tunnelLabel,
   usageLabel,
-  waysOf,
   withLink,
   withRole,
 } from './overlay';
@@ -94,10 +94,10 @@ test('a link that is down looks so, others as they are drawn', () => {
     ['c1', 'relay'],
     ['pe-4', 'leaf'],
   ]);
-  expect([...marks.away]).toEqual(['pe5']);
+  expect([...marks.disconnected]).toEqual(['pe5']);
 });
 
-test('a stream’s ways are those of all its paths, each once', () => {
+test('the links of a stream are those of all its paths, each once', () => {
   const paths = [
     path('feed', 'pe-4', [
       ['pe1', 'c1'],
@@ -109,12 +109,12 @@ test('a stream’s ways are those of all its paths, each once', () => {
       ['c1', 'pe5'],
     ]),
   ];
-  expect(waysOf('feed', paths)).toEqual([
+  expect(linksOf('feed', paths)).toEqual([
     ['pe1', 'c1'],
     ['c1', 'pe-4'],
     ['c1', 'pe5'],
   ]);
-  expect(waysOf('none', paths)).toEqual([]);
+  expect(linksOf('none', paths)).toEqual([]);
   expect(streamsOf(paths)).toEqual(['feed', 'other']);
 });
 
@@ -175,14 +175,14 @@ describe('a drawing', () => {
   });
 
   test('that is refused shows each problem where it is', () => {
-    const told = [
+    const problems = [
       'no node is the root',
       'leaf pe-4: no links lead to it from the root pe1',
       'node pe-4: a second root beside pe1',
       'link pe-4-c1: the network does not join them',
       'node moon: the network has no such node',
     ];
-    const { nodes, links, rest } = sortProblems(told, OVERLAY);
+    const { nodes, links, rest } = sortProblems(problems, OVERLAY);
     expect(nodes.get('pe-4')).toEqual(['no links lead to it from the root pe1', 'a second root beside pe1']);
     expect(links.get(linkKey('c1', 'pe-4'))).toEqual(['the network does not join them']);
     expect(rest).toEqual(['no node is the root', 'node moon: the network has no such node']);

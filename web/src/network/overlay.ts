@@ -1,4 +1,4 @@
-// The overlay as a picture and a form need it. Pure: the portal's answers in, what to draw and to send out.
+// The overlay for the picture and the forms. Pure. In: the portal's JSON. Out: what to draw and to send.
 
 import type { NetworkPath, NewTopology, NodeRole, OverlayLink, Slice, SwitchStatus, Topology } from '../kit/types';
 import { linkKey } from './layout';
@@ -18,10 +18,10 @@ export type LinkLook = 'tree' | 'spare' | 'cut' | 'undrawn' | 'down';
 export interface Marks {
   looks: ReadonlyMap<string, LinkLook>;
   roles: ReadonlyMap<string, NodeRole>;
-  away: ReadonlySet<string>;
+  disconnected: ReadonlySet<string>;
 }
 
-/** A link that is down says so, whatever it is drawn as. */
+/** A link that is down looks down, whatever it is drawn as. */
 export const lookOf = (link: OverlayLink): LinkLook => (link.state === 'down' ? 'down' : link.use);
 
 export function marksOf(overlay: Overlay): Marks {
@@ -31,18 +31,18 @@ export function marksOf(overlay: Overlay): Marks {
   return {
     looks: new Map(overlay.links.map((link) => [linkKey(link.a, link.b), lookOf(link)])),
     roles: new Map(drawn),
-    away: new Set(overlay.switches.filter((one) => !one.connected).map((one) => one.node)),
+    disconnected: new Set(overlay.switches.filter((one) => !one.connected).map((one) => one.node)),
   };
 }
 
-/** The links that a stream's paths go over, each once, as (from, to). */
-export function waysOf(stream: string, paths: readonly NetworkPath[]): [string, string][] {
-  const ways = new Map<string, [string, string]>();
+/** The links of a stream's paths, each once, as (from, to). */
+export function linksOf(stream: string, paths: readonly NetworkPath[]): [string, string][] {
+  const links = new Map<string, [string, string]>();
   for (const path of paths) {
     if (path.stream !== stream) continue;
-    for (const [from, to] of path.links) ways.set(`${from} ${to}`, [from, to]);
+    for (const [from, to] of path.links) links.set(`${from} ${to}`, [from, to]);
   }
-  return [...ways.values()];
+  return [...links.values()];
 }
 
 export const streamsOf = (paths: readonly NetworkPath[]): string[] =>
@@ -55,7 +55,7 @@ export const sliceOf = (eventId: string | null, slices: readonly Slice[]): Slice
 const USES: Readonly<Record<OverlayLink['use'], string>> = {
   tree: 'in the tree',
   spare: 'spare',
-  cut: 'drawn, leads to no leaf',
+  cut: 'drawn, reaches no leaf',
   undrawn: 'not drawn',
 };
 
@@ -66,7 +66,7 @@ export function tunnelLabel(link: OverlayLink): string {
   return link.tunnel ? 'up' : 'no tunnel';
 }
 
-/** What an operator draws before it is sent: a role for each node that is drawn, and links by `linkKey`. */
+/** A drawing that is not applied yet: a role for each drawn node, and links by `linkKey`. */
 export interface Draft {
   roles: ReadonlyMap<string, NodeRole>;
   links: ReadonlySet<string>;
@@ -113,11 +113,11 @@ export interface Problems {
 }
 
 export function problemsIn(details: Readonly<Record<string, unknown>>): string[] {
-  const told = details['problems'];
-  return Array.isArray(told) ? told.filter((one): one is string => typeof one === 'string') : [];
+  const problems = details['problems'];
+  return Array.isArray(problems) ? problems.filter((one): one is string => typeof one === 'string') : [];
 }
 
-export function sortProblems(told: readonly string[], { topology, links }: Overlay): Problems {
+export function sortProblems(problems: readonly string[], { topology, links }: Overlay): Problems {
   const titles = new Map<string, ['nodes' | 'links', string]>();
   for (const { name } of topology.nodes) {
     titles.set(`node ${name}`, ['nodes', name]);
@@ -128,7 +128,7 @@ export function sortProblems(told: readonly string[], { topology, links }: Overl
     titles.set(`link ${b}-${a}`, ['links', linkKey(a, b)]);
   }
   const sorted = { nodes: new Map<string, string[]>(), links: new Map<string, string[]>(), rest: [] as string[] };
-  for (const problem of told) {
+  for (const problem of problems) {
     const colon = problem.indexOf(': ');
     const place = titles.get(problem.slice(0, Math.max(0, colon)));
     if (!place) {

@@ -1,4 +1,4 @@
-// The operator's view: the network now, and the tree of a chosen event over it.
+// The operator's view: the network now, with the tree of a chosen event.
 
 import { useId, useState } from 'react';
 
@@ -13,7 +13,7 @@ import { navigate, useSearch, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading } from '../ui/parts';
 import { DrawingEditor } from './drawing';
 import { NewPathForm } from './new-path';
-import { marksOf, type Overlay, sliceOf, streamsOf, waysOf } from './overlay';
+import { linksOf, marksOf, type Overlay, sliceOf, streamsOf } from './overlay';
 import { Paths, Slices, Switches, Tunnels } from './overlay-tables';
 import { NetworkPicture, type Picture } from './picture';
 import { Rules } from './rules';
@@ -36,7 +36,7 @@ const OVERLAY_KINDS: readonly ChangeKind[] = [
 const POLL_MS = 2000;
 const EVENTS_POLL_MS = 15_000;
 
-/** An event whose stream has not begun has no tree: that is nothing to complain about. */
+/** The event's tree; null while its stream has not begun. */
 async function treeOf(eventId: string): Promise<Tree | null> {
   try {
     return await api.tree(eventId);
@@ -51,7 +51,7 @@ async function readNetwork(): Promise<Omit<Picture, 'tree'>> {
   return { nodes, links, functions };
 }
 
-/** Slices, none where switches are programmed but have no queues to keep a promise with. */
+/** The slices; none where the switches have no queues to guarantee a rate. */
 async function readSlices(): Promise<Slice[]> {
   try {
     return await api.slices();
@@ -113,7 +113,7 @@ function Choose({
           </option>
         ))}
         {streams.length > 0 && (
-          <optgroup label="Streams with paths asked for">
+          <optgroup label="Streams with paths">
             {streams.map((name) => (
               <option key={name} value={`${STREAM}${name}`}>
                 {name}
@@ -136,8 +136,8 @@ function Totals({ nodes, functions, tree, grade }: Picture & { grade: string | n
     ['Viewers', String(viewers)],
     ['Sent by functions', formatMbps(sent)],
     ['Cores in use', used.toFixed(1)],
-    ['Power, by the model', formatKilowatts(watts)],
-    ['Hops of this tree', tree ? String(tree.hops) : '–'],
+    ['Power (model)', formatKilowatts(watts)],
+    ['Hops in this tree', tree ? String(tree.hops) : '–'],
   ];
   if (grade !== null) facts.push(['Slice of this tree', grade.toUpperCase()]);
   return (
@@ -156,7 +156,7 @@ function Legend({ programmed }: { programmed: boolean }) {
   return (
     <ul className="legend">
       <li>
-        <span className="legend-flow" aria-hidden="true" /> the stream’s way
+        <span className="legend-flow" aria-hidden="true" /> path of the stream
       </li>
       <li>
         <span className="legend-link" aria-hidden="true" /> link, wider with load
@@ -223,7 +223,7 @@ function shownOf(search: URLSearchParams, open: readonly LiveEvent[]): Shown {
 function overlayPicture(overlay: Overlay | null, stream: string | null): Pick<Picture, 'marks' | 'stream'> {
   return {
     marks: overlay && marksOf(overlay),
-    stream: stream === null ? null : { name: stream, ways: waysOf(stream, overlay?.paths ?? []) },
+    stream: stream === null ? null : { name: stream, links: linksOf(stream, overlay?.paths ?? []) },
   };
 }
 
@@ -239,8 +239,8 @@ function Operators({ username }: { username: string }) {
 
   if (error?.status === 403) {
     return (
-      <Empty title="The network is its operator’s to see">
-        <p>This account may watch and publish. Sign in as an operator to see nodes, links and trees.</p>
+      <Empty title="Only operators can see the network">
+        <p>Sign in as an operator to see nodes, links and trees.</p>
       </Empty>
     );
   }
@@ -277,10 +277,10 @@ function Operators({ username }: { username: string }) {
       )}
       {picture?.nodes.length === 0 && (
         <Empty title="This network has no nodes">
-          <p>Name them in the network file that Umbel is started with.</p>
+          <p>Add nodes to the network file that Umbel starts with.</p>
         </Empty>
       )}
-      {!data && !error && <Loading what="Looking at the network" />}
+      {!data && !error && <Loading what="Loading the network" />}
     </>
   );
 }
@@ -293,7 +293,7 @@ export default function Network() {
       {signIn ? (
         <Operators key={signIn.username} username={signIn.username} />
       ) : (
-        <SignInForm title="Sign in to see the network">For the operator of this network.</SignInForm>
+        <SignInForm title="Sign in to see the network">For operators of this network.</SignInForm>
       )}
     </div>
   );

@@ -3,10 +3,10 @@ import { renderToStaticMarkup } from 'react-dom/server';
 import { describe, expect, test } from 'vitest';
 
 import type { OverlayLink, Rule, Slice, SwitchStatus, Topology, Webhook } from '../kit/types';
-import { sentWords } from './drawing';
+import { summaryOf } from './drawing';
 import { pathBody } from './new-path';
 import { Slices, Switches, Tunnels } from './overlay-tables';
-import { matchWords, RuleLine } from './rules';
+import { matchText, RuleLine } from './rules';
 import { WebhookState } from './webhooks';
 
 /** The texts of a rendered part, tags between them as one bar. */
@@ -28,28 +28,24 @@ const RULE: Rule = {
 };
 
 describe('a rule', () => {
-  test('tells its step, stream, match, tree, paths and its explanation', () => {
-    const told = texts(createElement(RuleLine, { rule: RULE }));
-    for (const part of [
-      '|leaf|feed|',
-      'metadata=7, eth_type=2048',
-      `|${RULE.says}.|`,
-      '|Tree from|pe1|',
-      '|Paths to|pe4|',
-    ]) {
-      expect(told).toContain(part);
+  test('shows its step, stream, match, root, leaves and explanation', () => {
+    const shown = texts(createElement(RuleLine, { rule: RULE }));
+    for (const part of ['|leaf|feed|', 'metadata=7, eth_type=2048', `|${RULE.says}.|`, '|Root|pe1|', '|Leaves|pe4|']) {
+      expect(shown).toContain(part);
     }
   });
 
-  test('of no stream tells no tree', () => {
-    const told = texts(createElement(RuleLine, { rule: { ...RULE, match: {}, stream: null, root: null, leaves: [] } }));
-    expect(told).toContain('|–|every packet|');
-    expect(told).not.toContain('Tree from');
-    expect(matchWords({})).toBe('every packet');
+  test('without a stream shows no root', () => {
+    const shown = texts(
+      createElement(RuleLine, { rule: { ...RULE, match: {}, stream: null, root: null, leaves: [] } }),
+    );
+    expect(shown).toContain('|–|every packet|');
+    expect(shown).not.toContain('Root');
+    expect(matchText({})).toBe('every packet');
   });
 });
 
-test('tunnels tell what they are drawn as, and that one is down', () => {
+test('tunnels show what they are drawn as, and that one is down', () => {
   const link = (use: OverlayLink['use'], state: OverlayLink['state']): OverlayLink => ({
     a: 'pe1',
     b: use,
@@ -62,13 +58,13 @@ test('tunnels tell what they are drawn as, and that one is down', () => {
     streams: use === 'tree' ? ['feed', 'ev_1'] : [],
   });
   const links = [link('tree', 'up'), link('spare', 'down'), link('undrawn', 'unwatched')];
-  const told = texts(createElement(Tunnels, { links }));
-  expect(told).toContain('|pe1|tree| in the tree|up|feed, ev_1|2 ms|');
-  expect(told).toContain('|pe1|spare| spare|down|–|');
-  expect(told).toContain('|pe1|undrawn| not drawn|no tunnel|–|');
+  const shown = texts(createElement(Tunnels, { links }));
+  expect(shown).toContain('|pe1|tree| in the tree|up|feed, ev_1|2 ms|');
+  expect(shown).toContain('|pe1|spare| spare|down|–|');
+  expect(shown).toContain('|pe1|undrawn| not drawn|no tunnel|–|');
 });
 
-test('switches tell whether they are connected, and dead ports', () => {
+test('switches show whether they are connected, and dead ports', () => {
   const one = (node: string, connected: boolean, live: boolean): SwitchStatus => ({
     node,
     connected,
@@ -83,13 +79,13 @@ test('switches tell whether they are connected, and dead ports', () => {
     chosen: 'pe1',
     onNode: () => undefined,
   });
-  const told = texts(markup).replaceAll('&quot;', '"');
-  expect(told).toContain('|pe1|0000756d62000001|connected|1 to-c1|');
-  expect(told).toContain('|pe2|0000756d62000001|not connected|1 to-c1 (dead)|');
+  const shown = texts(markup).replaceAll('&quot;', '"');
+  expect(shown).toContain('|pe1|0000756d62000001|connected|1 to-c1|');
+  expect(shown).toContain('|pe2|0000756d62000001|not connected|1 to-c1 (dead)|');
   expect(renderToStaticMarkup(markup).match(/row-chosen/g)).toHaveLength(1);
 });
 
-test('slices tell their grade, rates, and a promise that is not kept', () => {
+test('slices show their grade, rates, and a guarantee that is not kept', () => {
   const offered = { packets: 9, bytes: 9000, drops: 3, mbps: 12.5, drops_per_s: 1 };
   const slice: Slice = {
     id: 'sl_1',
@@ -106,17 +102,17 @@ test('slices tell their grade, rates, and a promise that is not kept', () => {
     guaranteed: false,
     offered,
   };
-  const told = texts(createElement(Slices, { slices: [slice] }));
-  expect(told).toContain('|edge-pe4-1 to edge-pe5-1|GOLD|');
-  expect(told).toContain('|3 dropped|not everywhere|');
-  expect(texts(createElement(Slices, { slices: [] }))).toContain('No stream is held to a slice.');
+  const shown = texts(createElement(Slices, { slices: [slice] }));
+  expect(shown).toContain('|edge-pe4-1 to edge-pe5-1|GOLD|');
+  expect(shown).toContain('|3 dropped|not on all links|');
+  expect(texts(createElement(Slices, { slices: [] }))).toContain('No slices yet.');
 });
 
-test('what was sent is told in numbers', () => {
+test('an applied drawing is summarised in numbers', () => {
   const sent: Topology = { programmed: true, root: 'a', nodes: [], tree: [['a', 'b']], spare: [], cut: [] };
-  expect(sentWords(sent)).toBe('Sent: 1 link in the tree, 0 spares.');
-  expect(sentWords({ ...sent, spare: [['b', 'c']], cut: ['d', 'e'] })).toBe(
-    'Sent: 1 link in the tree, 1 spare; d, e lead to no leaf and were cut.',
+  expect(summaryOf(sent)).toBe('Applied: 1 link in the tree, 0 spares.');
+  expect(summaryOf({ ...sent, spare: [['b', 'c']], cut: ['d', 'e'] })).toBe(
+    'Applied: 1 link in the tree, 1 spare; d, e reach no leaf and were left out.',
   );
 });
 
@@ -143,7 +139,7 @@ test('a path is sent without what was left empty', () => {
   });
 });
 
-test('a webhook that does not answer says why, one that was given up how it comes back', () => {
+test('a failing webhook shows why, a disabled one how to enable it', () => {
   const webhook: Webhook = {
     id: 'sub_1',
     url: 'http://observer.example/hook',
@@ -161,12 +157,12 @@ test('a webhook that does not answer says why, one that was given up how it come
     last_answer_at: '2026-01-01T00:00:01Z',
     retry_at: null,
   };
-  expect(texts(createElement(WebhookState, { webhook }))).toBe('|answers|');
+  expect(texts(createElement(WebhookState, { webhook }))).toBe('|active|');
   const failing: Webhook = { ...webhook, state: 'failing', failures: 3, last_error: 'answered 500' };
   expect(texts(createElement(WebhookState, { webhook: failing }))).toBe(
-    '|does not answer, is tried again|3 in a row: answered 500|',
+    '|failing, will be retried|Consecutive failures: 3 (answered 500)|',
   );
   expect(texts(createElement(WebhookState, { webhook: { ...failing, state: 'dead' } }))).toContain(
-    'a ping that succeeds',
+    'a successful ping enables it again',
   );
 });

@@ -15,7 +15,7 @@ export interface Picture {
   /** What is drawn over the network, null where its switches are not Umbel's. */
   marks?: Marks | null;
   /** A stream of the operator's own, shown in the place of a tree. */
-  stream?: { name: string; ways: [string, string][] } | null;
+  stream?: { name: string; links: [string, string][] } | null;
   chosen?: string | null;
   onNode?: (name: string) => void;
 }
@@ -81,7 +81,7 @@ function LinkLabel({ link, from, to }: { link: LinkStatus; from: Point; to: Poin
   );
 }
 
-/** A stream's way over one link, moving in the direction it flows: beside the link, short of the nodes. */
+/** A stream on one link, moving in its direction: next to the link, and short of the nodes. */
 function Flow({ from, to }: { from: Point; to: Point }) {
   const dx = to.x - from.x;
   const dy = to.y - from.y;
@@ -171,14 +171,14 @@ function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
   );
 }
 
-const way = (edges: readonly [string, string][]): string =>
-  edges.length === 0 ? 'nowhere else' : edges.map(([from, to]) => `${from} to ${to}`).join(', ');
+const hops = (edges: readonly [string, string][]): string =>
+  edges.length === 0 ? 'no further' : edges.map(([from, to]) => `${from} to ${to}`).join(', ');
 
 function summary({ nodes, tree, stream }: Picture): string {
   const base = `Network of ${String(nodes.length)} nodes.`;
-  if (stream) return `${base} Stream ${stream.name} goes ${way(stream.ways)}.`;
+  if (stream) return `${base} Stream ${stream.name} goes ${hops(stream.links)}.`;
   if (!tree || tree.branches.length === 0) return `${base} No tree is shown.`;
-  return `${base} The stream enters at ${tree.root ?? 'no node'} and goes ${way(tree.edges)}.`;
+  return `${base} The stream enters at ${tree.root ?? 'no node'} and goes ${hops(tree.edges)}.`;
 }
 
 export function NetworkPicture(picture: Picture) {
@@ -188,13 +188,13 @@ export function NetworkPicture(picture: Picture) {
   const height = Math.round(narrow ? width * 1.55 : Math.min(540, width * 0.56));
   const points = layout(nodes, links, width, height, narrow ? { x: 44, y: 56 } : { x: 84, y: 72 });
   const at = (name: string): Point | null => points.get(name) ?? null;
-  const ways = (stream?.ways ?? tree?.edges ?? []).flatMap(([a, b]) => {
+  const flows = (stream?.links ?? tree?.edges ?? []).flatMap(([a, b]) => {
     const from = at(a);
     const to = at(b);
     return from && to ? [{ key: `${a} ${b}`, pair: linkKey(a, b), from, to }] : [];
   });
-  const treeLinks = new Set(ways.map((way) => way.pair));
-  const treeNodes = new Set(stream ? stream.ways.flat() : tree?.branches.map((branch) => branch.node));
+  const treeLinks = new Set(flows.map((flow) => flow.pair));
+  const treeNodes = new Set(stream ? stream.links.flat() : tree?.branches.map((branch) => branch.node));
   const drawn = links.flatMap((link) => {
     const from = at(link.a);
     const to = at(link.b);
@@ -227,8 +227,8 @@ export function NetworkPicture(picture: Picture) {
           {drawn.map(({ key, ...line }) => (
             <Link key={key} {...line} onTree={treeLinks.has(key)} look={marks?.looks.get(key) ?? null} />
           ))}
-          {ways.map((way) => (
-            <Flow key={way.key} from={way.from} to={way.to} />
+          {flows.map((flow) => (
+            <Flow key={flow.key} from={flow.from} to={flow.to} />
           ))}
           {drawn.map(({ key, ...line }) => (
             <LinkLabel key={key} {...line} />
@@ -243,7 +243,7 @@ export function NetworkPicture(picture: Picture) {
                   at={point}
                   onTree={treeNodes.has(node.name)}
                   role={marks?.roles.get(node.name) ?? null}
-                  away={marks?.away.has(node.name) === true}
+                  away={marks?.disconnected.has(node.name) === true}
                   chosen={chosen === node.name}
                   onNode={onNode ?? null}
                 />

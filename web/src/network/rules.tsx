@@ -1,4 +1,4 @@
-// What one switch does and why: its rules in the order packets meet them, each with its explanation.
+// The rules of one switch in the order of its tables, each with an explanation.
 
 import { api } from '../kit/portal';
 import type { ChangeKind, Rule } from '../kit/types';
@@ -18,12 +18,12 @@ const KINDS: readonly ChangeKind[] = [
 ];
 const POLL_MS = 4000;
 
-export function matchWords(match: Readonly<Record<string, string>>): string {
+export function matchText(match: Readonly<Record<string, string>>): string {
   const parts = Object.entries(match).map(([field, value]) => `${field}=${value}`);
   return parts.length === 0 ? 'every packet' : parts.join(', ');
 }
 
-const keyOf = (rule: Rule): string => `${String(rule.table)} ${String(rule.priority)} ${matchWords(rule.match)}`;
+const keyOf = (rule: Rule): string => `${String(rule.table)} ${String(rule.priority)} ${matchText(rule.match)}`;
 
 export function RuleLine({ rule }: { rule: Rule }) {
   return (
@@ -31,7 +31,7 @@ export function RuleLine({ rule }: { rule: Rule }) {
       <summary>
         <span className="badge">{rule.step}</span>
         <strong>{rule.stream ?? '–'}</strong>
-        <code>{matchWords(rule.match)}</code>
+        <code>{matchText(rule.match)}</code>
       </summary>
       <p>{rule.says}.</p>
       <dl className="facts-inline">
@@ -43,13 +43,13 @@ export function RuleLine({ rule }: { rule: Rule }) {
         </div>
         {rule.root !== null && (
           <div className="fact">
-            <dt>Tree from</dt>
+            <dt>Root</dt>
             <dd>{rule.root}</dd>
           </div>
         )}
         {rule.leaves.length > 0 && (
           <div className="fact">
-            <dt>Paths to</dt>
+            <dt>Leaves</dt>
             <dd>{rule.leaves.join(', ')}</dd>
           </div>
         )}
@@ -62,16 +62,18 @@ export function Rules({ node, connected }: { node: string; connected: boolean })
   const { data, error, refresh } = useLive(`rules ${node}`, () => api.rules(node), KINDS, POLL_MS);
   return (
     <section className="panel rules" aria-label={`Rules of ${node}`}>
-      <h2>What the switch of {node} does</h2>
+      <h2>Rules of the switch on {node}</h2>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {data === null && error === null && <Loading what="Reading its rules" />}
+      {data === null && error === null && <Loading what="Loading the rules" />}
       {data?.length === 0 && (
         <p className="quiet">
-          {connected ? 'It holds no rules yet.' : 'It is not connected: what it holds goes on, and is not read.'}
+          {connected
+            ? 'The switch has no rules yet.'
+            : 'The switch is not connected. Its rules stay in force but cannot be read.'}
         </p>
       )}
       {data && data.length > 0 && (
-        <p className="quiet">Open a rule to read whose packets it is for and where they go.</p>
+        <p className="quiet">Open a rule to see which packets it matches and where they go.</p>
       )}
       <div>
         {data?.map((rule) => (

@@ -1,4 +1,4 @@
-// The same network in words and numbers: for screen readers, for exactness, and for copying.
+// The network as tables: for screen readers, exact numbers and copying.
 
 import type { ReactNode } from 'react';
 
@@ -44,7 +44,7 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
     <div className="tables">
       <Table
         caption="Functions"
-        head={['Function', 'Role', 'Node', 'State', 'In this tree', 'Viewers', 'Sends', 'CPU', 'Memory']}
+        head={['Function', 'Role', 'Node', 'State', 'In this tree', 'Viewers', 'Sent', 'CPU', 'Memory']}
       >
         {functions.map((fn) => (
           <tr key={fn.id}>
@@ -60,10 +60,10 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
           </tr>
         ))}
         {functions.length === 0 && (
-          <None columns={9} text="No function runs: the first provider or viewer starts one." />
+          <None columns={9} text="No functions are running. The first provider or viewer starts one." />
         )}
       </Table>
-      <Table caption="Nodes" head={['Node', 'Kind', 'Address', 'State', 'Power', 'Cores', 'Memory', 'Sends']}>
+      <Table caption="Nodes" head={['Node', 'Kind', 'Address', 'State', 'Power', 'Cores', 'Memory', 'Sent']}>
         {nodes.map((node) => (
           <tr key={node.name}>
             <th scope="row">{node.name}</th>
@@ -77,7 +77,7 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
           </tr>
         ))}
       </Table>
-      <Table caption="Links" head={['Between', 'and', 'Carries', 'Can carry', 'Load']}>
+      <Table caption="Links" head={['Between', 'and', 'Traffic', 'Capacity', 'Load']}>
         {links.map((link) => (
           <tr key={`${link.a} ${link.b}`}>
             <th scope="row">{link.a}</th>

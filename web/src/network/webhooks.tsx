@@ -1,4 +1,4 @@
-// Who is told of what happens in the network, who does not answer, and who was given up.
+// The webhooks that get the network's events, and whether they answer.
 
 import { useState } from 'react';
 
@@ -11,9 +11,9 @@ import { None, Table } from './tables';
 const POLL_MS = 5000;
 
 const STATES: Readonly<Record<Webhook['state'], string>> = {
-  active: 'answers',
-  failing: 'does not answer, is tried again',
-  dead: 'given up: a ping that succeeds brings it back',
+  active: 'active',
+  failing: 'failing, will be retried',
+  dead: 'disabled: a successful ping enables it again',
 };
 
 export function WebhookState({ webhook }: { webhook: Webhook }) {
@@ -22,7 +22,7 @@ export function WebhookState({ webhook }: { webhook: Webhook }) {
       <span className={webhook.state === 'active' ? 'mark mark-up' : 'mark mark-down'}>{STATES[webhook.state]}</span>
       {webhook.state !== 'active' && (
         <small>
-          {webhook.failures} in a row: {webhook.last_error}
+          Consecutive failures: {webhook.failures} ({webhook.last_error})
         </small>
       )}
     </>
@@ -64,7 +64,7 @@ function Row({ webhook, busy, onPing, onRemove }: RowProps) {
           <button
             type="button"
             className="button button-small button-danger"
-            aria-label={`Tell ${webhook.url} no more`}
+            aria-label={`Remove ${webhook.url}`}
             onClick={onRemove}
           >
             Remove
@@ -78,10 +78,10 @@ function Row({ webhook, busy, onPing, onRemove }: RowProps) {
 export function Webhooks({ username }: { username: string }) {
   const { data, error, refresh } = useLive(`webhooks ${username}`, api.webhooks, [], POLL_MS);
   const [leaving, setLeaving] = useState<Webhook | null>(null);
-  const [told, setTold] = useState('');
+  const [result, setResult] = useState('');
   const { busy, error: refused, run } = useAction();
   const act = (what: () => Promise<void>): void => {
-    setTold('');
+    setResult('');
     void run(async () => {
       await what();
       refresh();
@@ -89,11 +89,11 @@ export function Webhooks({ username }: { username: string }) {
   };
   const ping = ({ id, url }: Webhook): void => {
     act(async () => {
-      const came = await api.ping(id);
-      setTold(
-        came.delivered
-          ? `${url} took a ping in ${came.took_ms.toFixed(0)} ms.`
-          : `${url} did not take it: ${came.error}.`,
+      const pong = await api.ping(id);
+      setResult(
+        pong.delivered
+          ? `${url} answered the ping in ${pong.took_ms.toFixed(0)} ms.`
+          : `${url} did not accept the ping: ${pong.error}.`,
       );
     });
   };
@@ -102,9 +102,9 @@ export function Webhooks({ username }: { username: string }) {
     <>
       {wrong && <ErrorNotice error={wrong} />}
       <p role="status" className="quiet">
-        {told}
+        {result}
       </p>
-      <Table caption="Webhooks" head={['Told', 'Of', 'State', 'Delivered', 'Waiting', 'Dropped', 'Change']}>
+      <Table caption="Webhooks" head={['URL', 'Events', 'State', 'Delivered', 'Waiting', 'Dropped', 'Actions']}>
         {data?.map((webhook) => (
           <Row
             key={webhook.id}
@@ -118,11 +118,13 @@ export function Webhooks({ username }: { username: string }) {
             }}
           />
         ))}
-        {data?.length === 0 && <None columns={7} text="Nobody is told. Programs register at /api/v1/notifications." />}
+        {data?.length === 0 && (
+          <None columns={7} text="No webhooks registered. Programs register at /api/v1/notifications." />
+        )}
       </Table>
       {leaving && (
         <Confirm
-          title="Tell it no more?"
+          title="Remove this webhook?"
           action="Remove"
           onConfirm={() => {
             act(() => api.removeWebhook(leaving.id));
@@ -131,7 +133,7 @@ export function Webhooks({ username }: { username: string }) {
             setLeaving(null);
           }}
         >
-          <p>{leaving.url} is told nothing more, and its secret is forgotten.</p>
+          <p>No more events are sent to {leaving.url}, and its secret is deleted.</p>
         </Confirm>
       )}
     </>

@@ -1,4 +1,4 @@
-// What can be watched: live now, coming up by day, ended. Kept fresh by the portal's feed.
+// Events to watch: live now, coming up by day, and ended. The portal's feed keeps the page current.
 
 import { useId } from 'react';
 
@@ -133,7 +133,7 @@ function NothingLive({ next, nowMs }: { next: LiveEvent | undefined; nowMs: numb
           Next: <Link to={to.watch(next.id)}>{next.title}</Link>, {formatDistance(next.starts_at, nowMs)}.
         </p>
       ) : (
-        <p>Events appear here by themselves as soon as a provider schedules one.</p>
+        <p>Events appear here automatically when a provider schedules one.</p>
       )}
     </Empty>
   );
@@ -203,7 +203,7 @@ export function Discover() {
       </div>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {mine && <Shelves shelf={shelve(mine)} nowMs={nowMs} />}
-      {!data && !error && <Loading what="Looking for events" />}
+      {!data && !error && <Loading what="Loading events" />}
     </div>
   );
 }

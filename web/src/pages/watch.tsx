@@ -1,4 +1,4 @@
-// One event, played. The player does its own reconnecting; this page shows it and what it says.
+// Plays one event. The player reconnects by itself; this page shows the video and the player's status.
 
 import { useEffect, useEffectEvent, useState } from 'react';
 
@@ -8,8 +8,8 @@ import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { throttle } from '../kit/throttle';
 import type { ChangeKind, LiveEvent } from '../kit/types';
-import { createPlayer, exposeHook, keepChoice, keepQuality, wishesOf } from '../player/browser';
-import { heedDrain } from '../player/drain';
+import { createPlayer, exposeHook, keepChoice, keepQuality, preferencesOf } from '../player/browser';
+import { followDrain } from '../player/follow-drain';
 import type { Choice } from '../player/model';
 import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/panel';
 import type { Player } from '../player/runner';
@@ -31,7 +31,7 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
 
   useEffect(() => {
     if (eventId === null || video === null) return undefined;
-    const created = createPlayer(eventId, video, wishesOf(eventId, location.search));
+    const created = createPlayer(eventId, video, preferencesOf(eventId, location.search));
     const hide = exposeHook(created);
     const hint = throttle(() => {
       created.send({ type: 'hint' });
@@ -39,7 +39,7 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
     const unfollow = follow((change) => {
       if (HINTS.includes(change.kind)) hint();
     });
-    const unheed = heedDrain(created);
+    const unfollowDrain = followDrain(created);
     const leave = (): void => {
       created.stop();
     };
@@ -56,7 +56,7 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
       window.removeEventListener('pageshow', back);
       window.removeEventListener('online', hint);
       unfollow();
-      unheed();
+      unfollowDrain();
       hint.cancel();
       created.stop();
       hide();
@@ -65,7 +65,7 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
   }, [eventId, video]);
 
   useEffect(() => {
-    if (player && event) player.see(event);
+    if (player && event) player.update(event);
   }, [player, event]);
 
   return player;
@@ -99,9 +99,9 @@ export default function Watch({ eventId }: { eventId: string }) {
 
   if (error?.status === 404) {
     return (
-      <Empty title="There is no such event">
+      <Empty title="Event not found">
         <p>
-          The address may be mistyped. <Link to={to.discover}>See what is live</Link>
+          Check the address. <Link to={to.discover}>See what is live</Link>
         </p>
       </Empty>
     );
@@ -112,7 +112,7 @@ export default function Watch({ eventId }: { eventId: string }) {
         <ErrorNotice error={error} onRetry={refresh} />
       </div>
     ) : (
-      <Loading what="Looking for the event" />
+      <Loading what="Loading the event" />
     );
   }
   const choose = (choice: Choice): void => {

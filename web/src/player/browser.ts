@@ -24,24 +24,24 @@ async function alive(session: Session): Promise<boolean> {
 }
 
 /** What a viewer comes with: where they are, and what they chose. */
-export interface Wishes {
+export interface Preferences {
   node: string | null;
   choice: Choice;
   quality: string;
 }
 
-export function createPlayer(eventId: string, video: HTMLVideoElement, wishes: Wishes): Player {
+export function createPlayer(eventId: string, video: HTMLVideoElement, preferences: Preferences): Player {
   const ports: Ports = {
-    openSession: (quality) => api.openSession(eventId, wishes.node, quality === SOURCE ? null : quality),
+    openSession: (quality) => api.openSession(eventId, preferences.node, quality === SOURCE ? null : quality),
     closeSession: api.closeSession,
-    look: () => api.event(eventId).catch(() => null),
+    fetchEvent: () => api.event(eventId).catch(() => null),
     alive,
     connect: (protocol, session, signals, answerMs) =>
       (protocol === 'whep' ? connectWhep : connectHls)(session, video, signals, answerMs),
     nowMs: () => performance.now(),
     random: Math.random,
   };
-  return new Player(ports, wishes.choice, 'RTCPeerConnection' in window, wishes.quality);
+  return new Player(ports, preferences.choice, 'RTCPeerConnection' in window, preferences.quality);
 }
 
 const isChoice = (value: string | null): value is Choice => value === 'auto' || value === 'whep' || value === 'hls';
@@ -57,7 +57,7 @@ function initialChoice(query: URLSearchParams): Choice {
 const qualityKey = (eventId: string): string => `umbel.quality.${eventId}`;
 
 /** The page's address (`?node=`, `?protocol=`, `?quality=`) first, then what was chosen before. */
-export function wishesOf(eventId: string, search: string): Wishes {
+export function preferencesOf(eventId: string, search: string): Preferences {
   const query = new URLSearchParams(search);
   const quality = query.get('quality') ?? sessionStorage.getItem(qualityKey(eventId)) ?? SOURCE;
   return { node: query.get('node'), choice: initialChoice(query), quality };

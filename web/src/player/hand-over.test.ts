@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../kit/api';
+import { FakeWorld } from './fake-world';
 import { LIMITS } from './model';
 import { Player } from './runner';
-import { World } from './world';
 
-let world: World;
+let world: FakeWorld;
 let player: Player;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  world = new World();
+  world = new FakeWorld();
   player = new Player(world.ports, 'auto', true);
 });
 
@@ -60,15 +60,15 @@ test('stays where it is when there is no other edge', async () => {
   await vi.advanceTimersByTimeAsync(1000);
   expect(world.transports.map((t) => t.open)).toEqual([true]);
   expect(world.closed).toEqual(['s2']);
-  expect(player.get().state.trouble).toBe('Asked to leave pe4: The portal names the same edge again.');
+  expect(player.get().state.trouble).toBe('Could not leave pe4: The portal assigned the same edge again.');
   world.refuseOnce = new ApiError(503, 'umbel.no_capacity', 'no', {}, 2);
   player.send({ type: 'move' });
   await vi.advanceTimersByTimeAsync(1000);
   expect(phase()).toBe('playing');
-  expect(player.get().state.trouble).toBe('Asked to leave pe4: no');
+  expect(player.get().state.trouble).toBe('Could not leave pe4: no');
 });
 
-test('gives a new edge up that does not connect, or when the old one is lost first', async () => {
+test('gives up a new edge that does not connect, or when the old one is lost first', async () => {
   player.start(world.event());
   await vi.advanceTimersByTimeAsync(1000);
   world.edge = 'pe1';
@@ -87,7 +87,7 @@ test('gives a new edge up that does not connect, or when the old one is lost fir
   expect(world.closed).toEqual(['s2', 's3', 's1']);
 });
 
-test('has patience with a new edge that is slow, for pictures come all the while', async () => {
+test('waits for a slow new edge, because the old one still plays', async () => {
   player.start(world.event());
   await vi.advanceTimersByTimeAsync(1000);
   world.edge = 'pe1';
@@ -97,7 +97,7 @@ test('has patience with a new edge that is slow, for pictures come all the while
   expect(player.get().state).toMatchObject({ phase: 'playing', session: { edge: 'pe1' } });
 });
 
-test('hears the next time too when the portal never answered the last', async () => {
+test('moves the next time even if the portal never answered before', async () => {
   player.start(world.event());
   await vi.advanceTimersByTimeAsync(1000);
   world.edge = 'pe1';
@@ -106,19 +106,19 @@ test('hears the next time too when the portal never answered the last', async ()
     answers = resolve;
   });
   player.send({ type: 'move' });
-  await vi.advanceTimersByTimeAsync(LIMITS.handOverAskMs + 1000);
-  expect(player.get().state.trouble).toBe('Asked to leave pe4: The portal opened no session in time.');
+  await vi.advanceTimersByTimeAsync(LIMITS.handOverOpenMs + 1000);
+  expect(player.get().state.trouble).toBe('Could not leave pe4: The portal did not open a session in time.');
   world.answer = Promise.resolve();
   player.send({ type: 'move' });
   await vi.advanceTimersByTimeAsync(1000);
   expect(player.get().state).toMatchObject({ session: { id: 's3', edge: 'pe1' }, trouble: '' });
-  // What was asked for in vain and comes after all is given back.
+  // A session that comes too late is closed.
   answers();
   await vi.advanceTimersByTimeAsync(100);
   expect(world.closed).toEqual(['s1', 's2']);
 });
 
-test('a connection that tells no numbers any more does not silence the next one', async () => {
+test('a connection without statistics does not stop those of the next one', async () => {
   player.start(world.event());
   await vi.advanceTimersByTimeAsync(1000);
   world.samples = false;
@@ -140,7 +140,7 @@ test('changes the quality with both connected for a moment, at the same edge', a
   expect(player.get().sessionsOpened).toBe(2);
 });
 
-test('by HLS opens the new session first, then connects anew', async () => {
+test('over HLS opens the new session first, then connects again', async () => {
   player.send({ type: 'choose', choice: 'hls' });
   await chooses('360p');
   await vi.advanceTimersByTimeAsync(1000);
@@ -160,13 +160,13 @@ test.each(['auto', 'hls'] as const)('a quality that is refused leaves what plays
   expect(player.get().state).toMatchObject({
     phase: 'playing',
     quality: 'source',
-    notice: '360p cannot be had just now: It is not on offer.',
+    notice: '360p is not available now: It is not on offer.',
     session: { id: 's1' },
   });
   expect(world.transports.map((t) => t.open)).toEqual([true]);
 });
 
-test('the last choice counts, and what was begun for others is given back', async () => {
+test('the last choice counts, and sessions for earlier ones are closed', async () => {
   await chooses('720p');
   await vi.advanceTimersByTimeAsync(LIMITS.chooseMs + 50);
   player.send({ type: 'quality', quality: '360p' });
@@ -178,7 +178,7 @@ test('the last choice counts, and what was begun for others is given back', asyn
   await vi.advanceTimersByTimeAsync(1000);
   expect(player.get().state.session).toMatchObject({ id: 's3', quality: '360p' });
   expect(world.closed).toEqual(['s2', 's1']);
-  // What was only come past was never asked for.
+  // A quality that was passed on the way was never requested.
   expect(world.opened).toBe(3);
   expect(world.transports.filter((t) => t.open)).toHaveLength(1);
 });

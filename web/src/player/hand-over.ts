@@ -1,5 +1,5 @@
-// Make before break: another session, and by WebRTC another transport, set up while the first goes on.
-// In: which session to leave for what. Out: what takes over, or why nothing does; never neither of them.
+// Make before break: a second session, and over WebRTC a second transport, while the first one plays.
+// In: which session to leave for what. Out: what takes over, or why nothing does.
 
 import { asApiError } from '../kit/api';
 import type { Session } from '../kit/types';
@@ -13,7 +13,7 @@ interface Pending extends Aim {
 }
 
 export interface Outcome {
-  /** No transport: HLS has the one media element to itself, and connects when the old one is gone. */
+  /** No transport for HLS: it needs the one media element, and connects when the old one has gone. */
   moved: (epoch: number, session: Session, transport: Transport | null) => void;
   send: (event: PlayerEvent) => void;
 }
@@ -34,7 +34,7 @@ export class HandOver {
     const mine: Pending = { ...aim, session: null, transport: null };
     this.pending = mine;
     const isChosen = aim.quality !== aim.left.quality;
-    this.timer = setTimeout(() => void this.ask(mine), isChosen ? LIMITS.chooseMs : 0);
+    this.timer = setTimeout(() => void this.openSession(mine), isChosen ? LIMITS.chooseMs : 0);
   }
 
   /** The viewer stays with this quality after all: one that is under way to another is given up. */
@@ -52,9 +52,9 @@ export class HandOver {
     if (session) void this.ports.closeSession(session);
   }
 
-  private async ask(mine: Pending): Promise<void> {
+  private async openSession(mine: Pending): Promise<void> {
     const { left, quality, protocol } = mine;
-    this.limit(mine, LIMITS.handOverAskMs, 'The portal opened no session in time.');
+    this.limit(mine, LIMITS.handOverOpenMs, 'The portal did not open a session in time.');
     let session: Session;
     try {
       session = await this.ports.openSession(quality);
@@ -68,13 +68,13 @@ export class HandOver {
     }
     mine.session = session;
     const isSame = session.edge === left.edge && quality === left.quality;
-    if (isSame) this.fail(mine, 'The portal names the same edge again.');
+    if (isSame) this.fail(mine, 'The portal assigned the same edge again.');
     else if (protocol === 'whep') this.connect(mine, session);
     else this.complete(mine);
   }
 
   private connect(mine: Pending, session: Session): void {
-    this.limit(mine, LIMITS.handOverMs, 'It did not connect in time.');
+    this.limit(mine, LIMITS.handOverMs, 'The new edge did not connect in time.');
     // Once it plays it is the player's, one attempt further.
     const epoch = mine.epoch + 1;
     const signals = {
@@ -92,7 +92,7 @@ export class HandOver {
     try {
       mine.transport = this.ports.connect('whep', session, signals, LIMITS.handOverMs);
     } catch {
-      this.fail(mine, 'The browser makes no second connection.');
+      this.fail(mine, 'The browser cannot open a second connection.');
     }
   }
 

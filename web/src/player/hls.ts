@@ -38,8 +38,9 @@ function isHttpError(data: ErrorData): boolean {
 
 function reportNetworkError(data: ErrorData, signals: Signals): void {
   if (!data.fatal) signals.shaky();
-  else if (isHttpError(data)) signals.lost('refused', `The edge answered ${String(data.response?.code)}.`, null);
-  else signals.lost('unreachable', 'The edge does not answer.', null);
+  else if (isHttpError(data))
+    signals.lost('refused', `The edge answered with status ${String(data.response?.code)}.`, null);
+  else signals.lost('unreachable', 'The edge does not respond.', null);
 }
 
 export const connectHls: Connector = (session, video, signals) => {
@@ -54,7 +55,7 @@ export const connectHls: Connector = (session, video, signals) => {
     const { default: Player } = await import('hls.js');
     if (closed) return;
     if (!Player.isSupported()) {
-      signals.lost('media', 'This browser cannot play HLS here.', null);
+      signals.lost('media', 'This browser cannot play HLS.', null);
       return;
     }
     const created = new Player(CONFIG);
@@ -70,7 +71,7 @@ export const connectHls: Connector = (session, video, signals) => {
         recovered = true;
         created.recoverMediaError();
       } else if (data.fatal) {
-        signals.lost('media', `The player gave up (${data.details}).`, null);
+        signals.lost('media', `HLS playback failed (${data.details}).`, null);
       }
     });
     video.srcObject = null;

@@ -1,56 +1,56 @@
-import { expect, describe as suite, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { Drive, lost, playing, session } from './drive';
+import { lost, MachineHarness, playing, session } from './machine-harness';
 import { LIMITS } from './model';
-import { describe } from './words';
+import { statusOf } from './status';
 
-suite('leaving an edge that is to rest', () => {
+describe('leaving an edge that is drained', () => {
   test('by WebRTC it goes on playing until the new edge is there', () => {
-    const drive = playing();
-    expect(drive.tell({ type: 'move' })).toMatchObject([
-      { type: 'hand-over', epoch: drive.state.epoch, left: { id: 's1' }, protocol: 'whep', quality: 'source' },
+    const machine = playing();
+    expect(machine.send({ type: 'move' })).toMatchObject([
+      { type: 'hand-over', epoch: machine.state.epoch, left: { id: 's1' }, protocol: 'whep', quality: 'source' },
     ]);
-    expect(drive.state.phase).toBe('playing');
-    const effects = drive.tell({ type: 'moved', session: session('s2', 'pe1') });
+    expect(machine.state.phase).toBe('playing');
+    const effects = machine.send({ type: 'moved', session: session('s2', 'pe1') });
     expect(effects).toEqual([{ type: 'close-session', session: session('s1') }]);
-    expect(drive.state).toMatchObject({ phase: 'playing', session: { id: 's2', edge: 'pe1' } });
-    drive.pass(1000, 7);
-    expect(drive.state.phase).toBe('playing');
+    expect(machine.state).toMatchObject({ phase: 'playing', session: { id: 's2', edge: 'pe1' } });
+    machine.advance(1000, 7);
+    expect(machine.state.phase).toBe('playing');
   });
 
   test('a new edge that then sends nothing is left like any other', () => {
-    const drive = playing();
-    drive.tell({ type: 'moved', session: session('s2', 'pe1') });
-    drive.pass(LIMITS.stallMs);
-    expect(drive.state.phase).toBe('stalled');
-    drive.pass(LIMITS.stallMaxMs);
-    expect(drive.effects.at(-1)).toMatchObject({ type: 'open-session' });
+    const machine = playing();
+    machine.send({ type: 'moved', session: session('s2', 'pe1') });
+    machine.advance(LIMITS.stallMs);
+    expect(machine.state.phase).toBe('stalled');
+    machine.advance(LIMITS.stallMaxMs);
+    expect(machine.effects.at(-1)).toMatchObject({ type: 'open-session' });
   });
 
-  test('a move that comes too late is given back', () => {
-    const drive = playing();
-    const { epoch } = drive.state;
-    drive.tell(lost('unreachable'));
-    drive.effects = [];
-    drive.raw({ type: 'moved', epoch, session: session('late', 'pe1') });
-    expect(drive.effects).toEqual([{ type: 'close-session', session: session('late', 'pe1') }]);
+  test('a session of a late move is closed', () => {
+    const machine = playing();
+    const { epoch } = machine.state;
+    machine.send(lost('unreachable'));
+    machine.effects = [];
+    machine.sendRaw({ type: 'moved', epoch, session: session('late', 'pe1') });
+    expect(machine.effects).toEqual([{ type: 'close-session', session: session('late', 'pe1') }]);
   });
 
-  test('one that does not come about is told, and what plays goes on', () => {
-    const drive = playing();
-    expect(drive.tell({ type: 'not-moved', quality: 'source', message: 'No room.' })).toEqual([]);
-    expect(drive.state).toMatchObject({
+  test('a failed move is reported, and playback goes on', () => {
+    const machine = playing();
+    expect(machine.send({ type: 'not-moved', quality: 'source', message: 'No room.' })).toEqual([]);
+    expect(machine.state).toMatchObject({
       phase: 'playing',
       session: { id: 's1' },
-      trouble: 'Asked to leave pe4: No room.',
+      trouble: 'Could not leave pe4: No room.',
     });
   });
 
   test('by HLS the new session is there before the old one goes', () => {
-    const drive = playing('hls');
-    expect(drive.tell({ type: 'move' })).toMatchObject([{ type: 'hand-over', protocol: 'hls' }]);
-    expect(drive.state.phase).toBe('playing');
-    const effects = drive.tell({ type: 'replaced', session: session('s2', 'pe1') });
+    const machine = playing('hls');
+    expect(machine.send({ type: 'move' })).toMatchObject([{ type: 'hand-over', protocol: 'hls' }]);
+    expect(machine.state.phase).toBe('playing');
+    const effects = machine.send({ type: 'replaced', session: session('s2', 'pe1') });
     expect(effects).toMatchObject([
       { type: 'disconnect' },
       { type: 'close-session', session: { id: 's1' } },
@@ -58,42 +58,42 @@ suite('leaving an edge that is to rest', () => {
     ]);
   });
 
-  test('who does not play has nothing to move', () => {
-    const drive = new Drive();
-    drive.tell({ type: 'start' });
-    expect(drive.tell({ type: 'move' })).toEqual([]);
+  test('nothing moves while nothing plays', () => {
+    const machine = new MachineHarness();
+    machine.send({ type: 'start' });
+    expect(machine.send({ type: 'move' })).toEqual([]);
   });
 });
 
-suite('the viewer', () => {
+describe('the viewer', () => {
   test('choosing HLS reconnects over the same session', () => {
-    const drive = playing();
-    const effects = drive.tell({ type: 'choose', choice: 'hls' });
+    const machine = playing();
+    const effects = machine.send({ type: 'choose', choice: 'hls' });
     expect(effects.map((e) => e.type)).toEqual(['disconnect', 'connect']);
     expect(effects[1]).toMatchObject({ protocol: 'hls', session: { id: 's1' } });
   });
 
   test('choosing what is in use changes nothing', () => {
-    const drive = playing();
-    expect(drive.tell({ type: 'choose', choice: 'whep' })).toEqual([]);
-    expect(drive.state.phase).toBe('playing');
+    const machine = playing();
+    expect(machine.send({ type: 'choose', choice: 'whep' })).toEqual([]);
+    expect(machine.state.phase).toBe('playing');
   });
 
   test('a pause is not a stall', () => {
-    const drive = playing('hls');
-    drive.tell({ type: 'pause' });
-    expect(drive.pass(60_000)).toEqual([]);
-    expect(describe(drive.state).text).toBe('Paused');
-    drive.tell({ type: 'resume' });
-    expect(drive.pass(250)).toEqual([]);
-    drive.pass(LIMITS.stallMs - 250);
-    expect(drive.state.phase).toBe('stalled');
+    const machine = playing('hls');
+    machine.send({ type: 'pause' });
+    expect(machine.advance(60_000)).toEqual([]);
+    expect(statusOf(machine.state).text).toBe('Paused');
+    machine.send({ type: 'resume' });
+    expect(machine.advance(250)).toEqual([]);
+    machine.advance(LIMITS.stallMs - 250);
+    expect(machine.state.phase).toBe('stalled');
   });
 
   test('leaving closes the session and coming back opens one', () => {
-    const drive = playing();
-    expect(drive.tell({ type: 'leave' }).map((e) => e.type)).toEqual(['disconnect', 'close-session']);
-    expect(drive.tell({ type: 'leave' })).toEqual([]);
-    expect(drive.tell({ type: 'start' }).map((e) => e.type)).toEqual(['open-session']);
+    const machine = playing();
+    expect(machine.send({ type: 'leave' }).map((e) => e.type)).toEqual(['disconnect', 'close-session']);
+    expect(machine.send({ type: 'leave' })).toEqual([]);
+    expect(machine.send({ type: 'start' }).map((e) => e.type)).toEqual(['open-session']);
   });
 });

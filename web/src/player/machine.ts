@@ -1,38 +1,38 @@
 // The player's decisions: state x event -> state + effects. Pure: time and chance come in with each
 // event, nothing is awaited, no browser is known. `runner.ts` carries the effects out.
 //
-// idle -> asking -> connecting -> playing <-> stalled -> (asking | backoff | waiting)
+// idle -> opening -> connecting -> playing <-> stalled -> (opening | backoff | waiting)
 
 import type { Session } from '../kit/types';
 import {
   type Effect,
+  type EventInfo,
   LIMITS,
   type Moment,
   type Phase,
   type PlayerEvent,
-  type Seen,
   type State,
   type Step,
 } from './model';
+import { aimOf, isOff, refusalOf, SOURCE } from './quality';
 import {
-  ask,
   connect,
   doubt,
   due,
   enter,
   finish,
   handOver,
+  openSession,
   pickProtocol,
   probe,
   reconnect,
   renew,
   retry,
   stay,
-} from './moves';
-import { aimOf, isOff, refusalOf, SOURCE } from './quality';
+} from './transitions';
 
-const isOver = (seen: Seen | null): boolean => seen?.state === 'ended' || seen?.state === 'cancelled';
-const isOpen = (seen: Seen | null): boolean => seen?.state === 'open' || seen?.state === 'live';
+const isOver = (event: EventInfo | null): boolean => event?.state === 'ended' || event?.state === 'cancelled';
+const isOpen = (event: EventInfo | null): boolean => event?.state === 'open' || event?.state === 'live';
 
 type Of<T extends PlayerEvent['type']> = Extract<PlayerEvent, { type: T }>;
 type Handlers = { [T in PlayerEvent['type']]?: (state: State, event: Of<T>, at: Moment) => Step };
@@ -60,13 +60,13 @@ function onLost(state: State, event: Of<'lost'>, at: Moment): Step {
 }
 
 function onProbed(state: State, event: Of<'probed'>, at: Moment): Step {
-  const known: State = event.seen ? { ...state, seen: event.seen } : state;
-  if (isOver(known.seen)) return finish(known, 'over', at);
-  if (!event.alive) return retry(known, at, 'The edge does not answer.', null);
-  if (known.seen?.flowing === false) {
+  const known: State = event.info ? { ...state, event: event.info } : state;
+  if (isOver(known.event)) return finish(known, 'over', at);
+  if (!event.alive) return retry(known, at, 'The edge does not respond.', null);
+  if (known.event?.flowing === false) {
     return stay(known.phase === 'waiting' ? known : enter(known, 'waiting', at, LIMITS.waitProbeEveryMs));
   }
-  return known.phase === 'waiting' && event.seen ? resumeFlow(known, at) : stay(known);
+  return known.phase === 'waiting' && event.info ? resumeFlow(known, at) : stay(known);
 }
 
 /** The encoder is back: pictures should follow within the stall's grace, else a new session is taken. */
@@ -87,46 +87,46 @@ function onChoose(state: State, event: Of<'choose'>, at: Moment): Step {
 function onMoved(state: State, event: Of<'moved'>, at: Moment): Step {
   if (state.session === null) return { state, effects: [{ type: 'close-session', session: event.session }] };
   const { session } = event;
-  const settled = settle(state, session);
-  const moved: State = { ...settled, epoch: state.epoch + 1, progress: 0, progressAtMs: at.nowMs, trouble: '' };
+  const adopted = adoptSession(state, session);
+  const moved: State = { ...adopted, epoch: state.epoch + 1, progress: 0, progressAtMs: at.nowMs, trouble: '' };
   return { state: moved, effects: [{ type: 'close-session', session: state.session }] };
 }
 
 /** Another session is there, and its transport takes the place of the one that plays. */
 function onReplaced(state: State, event: Of<'replaced'>, at: Moment): Step {
   if (state.session === null) return { state, effects: [{ type: 'close-session', session: event.session }] };
-  const next = connect({ ...settle(state, event.session), trouble: '' }, event.session, at);
+  const next = connect({ ...adoptSession(state, event.session), trouble: '' }, event.session, at);
   const effects: Effect[] = [{ type: 'disconnect' }, { type: 'close-session', session: state.session }];
   return { state: next.state, effects: [...effects, ...next.effects] };
 }
 
-/** The session a hand-over led to. What it is of is what is wanted from now on, or it would be asked for again. */
-function settle(state: State, session: Session): State {
+/** Takes the session of a hand-over. Its quality becomes the wanted one, or the machine would request it again. */
+function adoptSession(state: State, session: Session): State {
   return aimOf(state) === state.quality ? { ...state, session, quality: session.quality } : { ...state, session };
 }
 
-/** The viewer gets another quality than they wanted, and is told why. */
-function settleFor(state: State, quality: string, message: string, at: Moment): State {
+/** The viewer gets another quality than the wanted one; the notice says why. */
+function acceptQuality(state: State, quality: string, message: string, at: Moment): State {
   return { ...state, quality, notice: refusalOf(state.quality, message), noticeAtMs: at.nowMs };
 }
 
-/** "Just now" is over some time. */
-function forget(state: State, at: Moment): State {
+/** A notice is shown for a limited time. */
+function withoutOldNotice(state: State, at: Moment): State {
   const isOld = state.notice !== '' && at.nowMs - state.noticeAtMs >= LIMITS.noticeMs;
   return isOld ? { ...state, notice: '' } : state;
 }
 
-/** What plays goes on; a viewer who chose is told why, others can read it in the details. */
+/** Playback goes on. A viewer who chose a quality sees why it failed; others find it in the details. */
 function onNotMoved(state: State, event: Of<'not-moved'>, at: Moment): Step {
   const { session, quality } = state;
   if (session === null) return stay(state);
   const plays = session.quality;
-  if (event.quality === plays) return stay({ ...state, trouble: `Asked to leave ${session.edge}: ${event.message}` });
+  if (event.quality === plays) return stay({ ...state, trouble: `Could not leave ${session.edge}: ${event.message}` });
   const known: State = { ...state, trouble: event.message };
-  return stay(quality === event.quality ? settleFor(known, plays, event.message, at) : known);
+  return stay(quality === event.quality ? acceptQuality(known, plays, event.message, at) : known);
 }
 
-/** Nothing plays that could be kept, so the new quality is asked for at once. */
+/** Nothing plays, so the new quality is requested at once. */
 function onQuality(state: State, event: Of<'quality'>, at: Moment): Step {
   const chosen: State = { ...state, quality: event.quality, notice: '' };
   return isOff(chosen) ? renew({ ...chosen, attempt: 0 }, at) : stay(chosen);
@@ -143,14 +143,14 @@ function onQualityInPlay(state: State, event: Of<'quality'>): Step {
 function onNotOpened(state: State, event: Of<'not-opened'>, at: Moment): Step {
   if (event.status === 404) return finish({ ...state, trouble: event.message }, 'missing', at);
   if (event.code === 'umbel.event_not_open') {
-    // Over or not yet begun: the event itself tells which.
-    const early = enter({ ...state, trouble: '' }, 'early', at, LIMITS.earlyLookEveryMs);
-    return { state: early, effects: [{ type: 'look' }] };
+    // The event is over or has not begun: fetch it to know which.
+    const early = enter({ ...state, trouble: '' }, 'early', at, LIMITS.earlyPollMs);
+    return { state: early, effects: [{ type: 'fetch-event' }] };
   }
   const aim = aimOf(state);
   if (aim === SOURCE) return retry(state, at, event.message, event.retryAfterS);
-  const without = settleFor(state, SOURCE, event.message, at);
-  if (event.status === 422) return ask(without, at);
+  const without = acceptQuality(state, SOURCE, event.message, at);
+  if (event.status === 422) return openSession(without, at);
   const isFull = event.code === 'umbel.no_capacity' && state.attempt > 1;
   return retry(isFull ? without : state, at, event.message, event.retryAfterS);
 }
@@ -159,9 +159,9 @@ const ANYWHERE: Handlers = {
   moved: onMoved,
   replaced: onReplaced,
   'not-moved': onNotMoved,
-  seen: (state, event, at) => {
-    const known: State = { ...state, seen: event.seen };
-    return isOver(event.seen) ? finish(known, 'over', at) : stay(known);
+  'event-changed': (state, event, at) => {
+    const known: State = { ...state, event: event.info };
+    return isOver(event.info) ? finish(known, 'over', at) : stay(known);
   },
   choose: onChoose,
   quality: onQuality,
@@ -176,36 +176,37 @@ const choiceOnly: Handlers['choose'] = (state, event) => stay({ ...state, choice
 export const TABLE: Readonly<Record<Phase, Handlers>> = {
   idle: {
     start: (state, _event, at) => {
-      if (isOver(state.seen)) return finish(state, 'over', at);
-      if (state.seen?.state === 'scheduled') return stay(enter(state, 'early', at, LIMITS.earlyLookEveryMs));
-      return ask({ ...state, attempt: 0, trouble: '' }, at);
+      if (isOver(state.event)) return finish(state, 'over', at);
+      if (state.event?.state === 'scheduled') return stay(enter(state, 'early', at, LIMITS.earlyPollMs));
+      return openSession({ ...state, attempt: 0, trouble: '' }, at);
     },
-    seen: (state, event) => stay({ ...state, seen: event.seen }),
+    'event-changed': (state, event) => stay({ ...state, event: event.info }),
     leave: stay,
   },
   early: {
-    seen: (state, event, at) => {
-      const known: State = { ...state, seen: event.seen };
-      if (isOver(event.seen)) return finish(known, 'over', at);
-      return isOpen(event.seen) ? ask({ ...known, attempt: 0 }, at) : stay(known);
+    'event-changed': (state, event, at) => {
+      const known: State = { ...state, event: event.info };
+      if (isOver(event.info)) return finish(known, 'over', at);
+      return isOpen(event.info) ? openSession({ ...known, attempt: 0 }, at) : stay(known);
     },
     tick: (state, _event, at) =>
       due(state, at)
-        ? { state: { ...state, wakeAtMs: at.nowMs + LIMITS.earlyLookEveryMs }, effects: [{ type: 'look' }] }
+        ? { state: { ...state, wakeAtMs: at.nowMs + LIMITS.earlyPollMs }, effects: [{ type: 'fetch-event' }] }
         : stay(state),
-    hint: (state) => ({ state, effects: [{ type: 'look' }] }),
+    hint: (state) => ({ state, effects: [{ type: 'fetch-event' }] }),
   },
-  asking: {
+  opening: {
     opened: (state, event, at) => connect(state, event.session, at),
     'not-opened': onNotOpened,
     quality: (state, event, at) => {
       const chosen: State = { ...state, quality: event.quality, notice: '' };
-      return aimOf(chosen) === aimOf(state) ? stay(chosen) : ask(chosen, at);
+      return aimOf(chosen) === aimOf(state) ? stay(chosen) : openSession(chosen, at);
     },
-    tick: (state, _event, at) => (due(state, at) ? retry(state, at, 'No session in time.', null) : stay(state)),
+    tick: (state, _event, at) =>
+      due(state, at) ? retry(state, at, 'The portal did not open a session in time.', null) : stay(state),
   },
   backoff: {
-    tick: (state, _event, at) => (due(state, at) ? ask(state, at) : stay(state)),
+    tick: (state, _event, at) => (due(state, at) ? openSession(state, at) : stay(state)),
     // Something changed at the portal: worth trying sooner, though not all viewers in one instant.
     hint: (state, _event, at) => {
       const sooner = at.nowMs + at.random * LIMITS.hintSpreadMs;
@@ -231,9 +232,9 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
     move: handOver,
     quality: onQualityInPlay,
     // What the viewer wants may come to be on offer later than the pictures.
-    seen: (state, event, at) => {
-      const known: State = { ...state, seen: event.seen };
-      if (isOver(event.seen)) return finish(known, 'over', at);
+    'event-changed': (state, event, at) => {
+      const known: State = { ...state, event: event.info };
+      if (isOver(event.info)) return finish(known, 'over', at);
       return isOff(known) ? handOver(known) : stay(known);
     },
     resume: (state, _event, at) =>
@@ -242,10 +243,10 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
     probed: (state, event, at) => {
       // Pictures that came meanwhile prove the edge well, unless they come from HLS's buffer.
       const moving = state.protocol === 'whep' && at.nowMs - state.progressAtMs < LIMITS.doubtMs;
-      return event.alive || moving ? stay(state) : retry(state, at, 'The edge does not answer.', null);
+      return event.alive || moving ? stay(state) : retry(state, at, 'The edge does not respond.', null);
     },
-    tick: (told, _event, at) => {
-      const state = forget(told, at);
+    tick: (before, _event, at) => {
+      const state = withoutOldNotice(before, at);
       if (state.paused) return stay(state);
       if (at.nowMs - state.progressAtMs >= LIMITS.stallMs) {
         return probe(state, 'stalled', at, LIMITS.probeEveryMs);
@@ -259,7 +260,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
     probed: onProbed,
     tick: (state, _event, at) => {
       if (!state.paused && at.nowMs - state.sinceMs >= LIMITS.stallMaxMs) {
-        return retry(state, at, 'The edge sends no pictures.', null);
+        return retry(state, at, 'The edge sends no video.', null);
       }
       return due(state, at) ? probe(state, 'stalled', at, LIMITS.probeEveryMs) : stay(state);
     },
@@ -268,23 +269,23 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
     progress: onProgress,
     lost: onLost,
     probed: onProbed,
-    seen: (state, event, at) => {
-      const known: State = { ...state, seen: event.seen };
-      if (isOver(event.seen)) return finish(known, 'over', at);
-      return event.seen.flowing === true ? resumeFlow(known, at) : stay(known);
+    'event-changed': (state, event, at) => {
+      const known: State = { ...state, event: event.info };
+      if (isOver(event.info)) return finish(known, 'over', at);
+      return event.info.flowing === true ? resumeFlow(known, at) : stay(known);
     },
     tick: (state, _event, at) => (due(state, at) ? probe(state, 'waiting', at, LIMITS.waitProbeEveryMs) : stay(state)),
     hint: (state, _event, at) => probe(state, 'waiting', at, LIMITS.waitProbeEveryMs),
   },
   over: {
     // An operator may open an event again.
-    seen: (state, event, at) => {
-      const known: State = { ...state, seen: event.seen };
-      return isOpen(event.seen) ? ask({ ...known, attempt: 0 }, at) : stay(known);
+    'event-changed': (state, event, at) => {
+      const known: State = { ...state, event: event.info };
+      return isOpen(event.info) ? openSession({ ...known, attempt: 0 }, at) : stay(known);
     },
     choose: choiceOnly,
   },
-  missing: { seen: (state, event) => stay({ ...state, seen: event.seen }), choose: choiceOnly },
+  missing: { 'event-changed': (state, event) => stay({ ...state, event: event.info }), choose: choiceOnly },
 };
 
 /** One step. An answer to an attempt that was given up changes nothing, except that its session is closed. */

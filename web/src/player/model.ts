@@ -8,9 +8,9 @@ export type Protocol = 'whep' | 'hls';
 export type Choice = 'auto' | Protocol;
 
 export type Phase =
-  | 'idle' // nothing asked yet, or the page was left
+  | 'idle' // not started yet, or the page was left
   | 'early' // the event is not open yet
-  | 'asking' // a session is being opened
+  | 'opening' // a session is being opened
   | 'backoff' // the next attempt is at wakeAtMs
   | 'connecting' // the transport is being set up
   | 'playing'
@@ -19,12 +19,12 @@ export type Phase =
   | 'over' // the event has ended
   | 'missing'; // there is no such event
 
-/** What is known of the event; null where the portal could not be asked. */
-export interface Seen {
+/** What the player knows of the event. */
+export interface EventInfo {
   state: EventState;
   /** Does the encoder send? null: not known. */
   flowing: boolean | null;
-  /** What viewers may ask for, best first; null: not known. */
+  /** The qualities on offer, best first; null: not known. */
   qualities: readonly string[] | null;
 }
 
@@ -42,7 +42,7 @@ export interface State {
   fallback: boolean;
   protocol: Protocol | null;
   session: Session | null;
-  seen: Seen | null;
+  event: EventInfo | null;
   /** Attempts since it last played well. */
   attempt: number;
   /** Has it ever shown a picture? */
@@ -67,14 +67,14 @@ export type LossReason =
 
 export type PlayerEvent =
   | { type: 'start' }
-  | { type: 'seen'; seen: Seen }
+  | { type: 'event-changed'; info: EventInfo }
   | { type: 'opened'; epoch: number; session: Session }
   | { type: 'not-opened'; epoch: number; status: number; code: string; message: string; retryAfterS: number | null }
   | { type: 'linked'; epoch: number }
   | { type: 'shaky'; epoch: number }
   | { type: 'lost'; epoch: number; reason: LossReason; message: string; retryAfterS: number | null }
   | { type: 'progress'; epoch: number; value: number }
-  | { type: 'probed'; epoch: number; alive: boolean; seen: Seen | null }
+  | { type: 'probed'; epoch: number; alive: boolean; info: EventInfo | null }
   | { type: 'move' }
   | { type: 'moved'; epoch: number; session: Session }
   | { type: 'replaced'; epoch: number; session: Session }
@@ -103,7 +103,7 @@ export type Effect =
   | { type: 'keep'; quality: string }
   | { type: 'disconnect' }
   | { type: 'probe'; epoch: number; session: Session }
-  | { type: 'look' };
+  | { type: 'fetch-event' };
 
 /** `random` is in [0, 1). */
 export interface Moment {
@@ -117,20 +117,20 @@ export interface Step {
 }
 
 export const LIMITS = {
-  askMs: 12_000, // a first viewer may have to wait until an edge has started
+  openMs: 12_000, // a first viewer may have to wait until an edge has started
   linkMs: { whep: 4_000, hls: 8_000 },
   // No hurry: pictures come all the while, and what makes a lower quality may have to start first.
   chooseMs: 300, // by keys a viewer comes past other qualities on the way to theirs
   noticeMs: 20_000,
-  handOverAskMs: 18_000,
+  handOverOpenMs: 18_000,
   handOverMs: 10_000,
   firstPictureMs: 3_000,
-  doubtMs: 750, // no picture for this long: ask the edge, and say nothing yet
+  doubtMs: 750, // no picture for this long: probe the edge, and show nothing yet
   stallMs: 1_500,
   stallMaxMs: 4_000, // the edge answers but sends nothing: take another
   probeEveryMs: 1_000,
   waitProbeEveryMs: 2_000,
-  earlyLookEveryMs: 15_000,
+  earlyPollMs: 15_000,
   steadyMs: 5_000, // playing this long forgets earlier failures
   backoffFirstMs: 250,
   backoffMaxMs: 5_000,
@@ -149,7 +149,7 @@ export function initial(choice: Choice, canWhep: boolean, quality: string): Stat
     fallback: false,
     protocol: null,
     session: null,
-    seen: null,
+    event: null,
     attempt: 0,
     played: false,
     linked: false,

@@ -1,4 +1,4 @@
-// What the player says of itself: the status line, the protocol control, the details.
+// What the player shows next to the video: the status line, the controls, the details.
 
 import { type ReactNode, useId, useSyncExternalStore } from 'react';
 
@@ -6,7 +6,7 @@ import { formatLatency, formatMbps } from '../kit/format';
 import type { Choice } from './model';
 import { offeredBy, qualityName, shownQuality } from './quality';
 import type { Player, Snapshot } from './runner';
-import { describeQuality, PROTOCOL_NAMES } from './words';
+import { PROTOCOL_NAMES, qualityStatus } from './status';
 
 export function useSnapshot(player: Player): Snapshot {
   return useSyncExternalStore(player.subscribe, player.get);
@@ -22,7 +22,7 @@ export function StatusLine({ player, heightPx }: { player: Player; heightPx: num
         <span data-testid="status">{status.text}</span>
       </p>
       <p className="status-more" role="status" aria-live="polite" data-testid="quality-status">
-        {describeQuality(state, heightPx)}
+        {qualityStatus(state, heightPx)}
       </p>
     </div>
   );
@@ -78,7 +78,7 @@ interface QualityChoiceProps {
 /** Nothing, where there is nothing to choose. */
 export function QualityChoice({ player, heightPx, onChoose }: QualityChoiceProps) {
   const { state } = useSnapshot(player);
-  const offered = offeredBy(state.seen);
+  const offered = offeredBy(state.event);
   if (offered.length < 2) return null;
   const items = offered.map((value) => ({ value, label: qualityName(value, heightPx) }));
   return <Segments legend="Quality" items={items} chosen={shownQuality(state)} onChoose={onChoose} />;
@@ -96,7 +96,7 @@ function Fact({ name, children, note }: { name: string; children: ReactNode; not
   );
 }
 
-const or = <T,>(value: T | null, words: (value: T) => string): string => (value === null ? '–' : words(value));
+const or = <T,>(value: T | null, format: (value: T) => string): string => (value === null ? '–' : format(value));
 
 export function Facts({ player, heightPx }: { player: Player; heightPx: number }) {
   const { state, details, sessionsOpened } = useSnapshot(player);
@@ -107,7 +107,7 @@ export function Facts({ player, heightPx }: { player: Player; heightPx: number }
       <summary>Details</summary>
       <dl>
         <Fact name="Edge">{state.session?.edge ?? '–'}</Fact>
-        <Fact name="Protocol" note={state.fallback ? 'WebRTC did not get through' : ''}>
+        <Fact name="Protocol" note={state.fallback ? 'WebRTC did not connect' : ''}>
           {or(state.protocol, (protocol) => PROTOCOL_NAMES[protocol])}
         </Fact>
         <Fact name="Quality">{or(state.session, (session) => qualityName(session.quality, heightPx))}</Fact>

@@ -8,7 +8,7 @@ export interface Ports {
   openSession: (quality: string) => Promise<Session>;
   closeSession: (session: Session) => Promise<void>;
   /** The event as it is now; null when the portal does not answer. */
-  look: () => Promise<LiveEvent | null>;
+  fetchEvent: () => Promise<LiveEvent | null>;
   /** Does the edge answer at all? */
   alive: (session: Session) => Promise<boolean>;
   /** `answerMs`: how long the edge may take to answer, where that is not as usual. */

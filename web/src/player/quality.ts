@@ -1,26 +1,26 @@
-// Which quality a viewer gets of those on offer. Pure. What the viewer wants is `state.quality`; what a
-// session is of, it says itself. The source quality is always there.
+// Which of the offered qualities a viewer gets. Pure. `state.quality` is what the viewer wants, and
+// `session.quality` what a session has. The source quality is always available.
 
-import type { Seen, State } from './model';
+import type { EventInfo, State } from './model';
 
 export const SOURCE = 'source';
 
 /** What an event is known to offer, best first; not known while it has no stream. */
-export const offeredBy = (seen: Seen | null): readonly string[] => seen?.qualities ?? [];
+export const offeredBy = (event: EventInfo | null): readonly string[] => event?.qualities ?? [];
 
-/** What the next session is asked for: what the viewer wants, or the source where that is not on offer. */
+/** The quality to request: what the viewer wants, or the source where that is not offered. */
 export function aimOf(state: State): string {
-  return offeredBy(state.seen).includes(state.quality) ? state.quality : SOURCE;
+  return offeredBy(state.event).includes(state.quality) ? state.quality : SOURCE;
 }
 
 /** Plays another quality than the viewer wants and could have. */
-export function isOff({ quality, session, seen }: State): boolean {
-  return session !== null && session.quality !== quality && offeredBy(seen).includes(quality);
+export function isOff({ quality, session, event }: State): boolean {
+  return session !== null && session.quality !== quality && offeredBy(event).includes(quality);
 }
 
 /** What to show as chosen: what the viewer wants where that is on offer, else what plays. */
 export function shownQuality(state: State): string {
-  if (offeredBy(state.seen).includes(state.quality)) return state.quality;
+  if (offeredBy(state.event).includes(state.quality)) return state.quality;
   return state.session?.quality ?? SOURCE;
 }
 
@@ -35,5 +35,5 @@ const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text
 /** Why the viewer does not get what they chose. */
 export function refusalOf(quality: string, message: string): string {
   const name = quality === SOURCE ? 'The source quality' : quality;
-  return `${name} cannot be had just now: ${sentence(message)}`;
+  return `${name} is not available now: ${sentence(message)}`;
 }

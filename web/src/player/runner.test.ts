@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
 import { ApiError } from '../kit/api';
+import { FakeWorld } from './fake-world';
 import { Player } from './runner';
-import { World } from './world';
 
-let world: World;
+let world: FakeWorld;
 let player: Player;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  world = new World();
+  world = new FakeWorld();
   player = new Player(world.ports, 'auto', true);
 });
 
@@ -21,13 +21,13 @@ afterEach(() => {
 
 const phase = (): string => player.get().state.phase;
 
-test('plays, and tells its subscribers', async () => {
-  const seen = new Set<string>();
-  player.subscribe(() => seen.add(player.get().status.text));
+test('plays, and notifies its subscribers', async () => {
+  const texts = new Set<string>();
+  player.subscribe(() => texts.add(player.get().status.text));
   player.start(world.event());
   await vi.advanceTimersByTimeAsync(1000);
   expect(phase()).toBe('playing');
-  expect([...seen]).toEqual(['Getting ready', 'Finding the nearest edge', 'Connecting to pe4 by WebRTC', 'Live']);
+  expect([...texts]).toEqual(['Getting ready', 'Finding the nearest edge', 'Connecting to pe4 over WebRTC', 'Live']);
   expect(player.get().framesDecoded).toBeGreaterThan(0);
 });
 
@@ -51,7 +51,7 @@ test('waits for the encoder without a new session', async () => {
   await vi.advanceTimersByTimeAsync(2000);
   world.flowing = false;
   await vi.advanceTimersByTimeAsync(30_000);
-  expect(player.get().status.text).toBe('The encoder is away; waiting');
+  expect(player.get().status.text).toBe('Waiting for the encoder');
   world.flowing = true;
   await vi.advanceTimersByTimeAsync(500);
   expect(phase()).toBe('playing');

@@ -1,15 +1,23 @@
-// Carries the machine's effects out and feeds it what happens. One Player per watched event.
+// Carries out the machine's effects and sends it events. One Player per watched event.
 // In: ports (the portal, the transports, time). Out: snapshots for the page, and window.umbelPlayer.
 
 import { asApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
 import { HandOver } from './hand-over';
 import { step } from './machine';
-import { type Choice, type Effect, initial, type PlayerEvent, type Protocol, type Seen, type State } from './model';
+import {
+  type Choice,
+  type Effect,
+  type EventInfo,
+  initial,
+  type PlayerEvent,
+  type Protocol,
+  type State,
+} from './model';
 import type { Ports } from './ports';
 import { SOURCE } from './quality';
+import { type Status, statusOf } from './status';
 import { type Details, NOTHING_KNOWN, type Transport } from './transport';
-import { describe, type Status } from './words';
 
 export interface Snapshot {
   state: State;
@@ -21,13 +29,13 @@ export interface Snapshot {
 
 const TICK_MS = 250;
 /** How long a probe waits for the portal once the edge has answered. */
-const LOOK_MS = 1000;
+const FETCH_EVENT_MS = 1000;
 
 function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
   return Promise.race([promise, new Promise<null>((resolve) => setTimeout(resolve, ms, null))]);
 }
 
-export const seenOf = (event: LiveEvent): Seen => ({
+export const eventInfoOf = (event: LiveEvent): EventInfo => ({
   state: event.state,
   flowing: event.stream?.flowing ?? null,
   qualities: event.stream?.qualities ?? null,
@@ -37,7 +45,7 @@ export class Player {
   private snapshot: Snapshot;
   private transport: Transport | null = null;
   private timer: ReturnType<typeof setInterval> | null = null;
-  /** What is asked for its numbers just now. */
+  /** The transport whose statistics are being read. */
   private sampling: Transport | null = null;
   private readonly handOver: HandOver;
   private readonly listeners = new Set<() => void>();
@@ -49,7 +57,7 @@ export class Player {
     quality: string = SOURCE,
   ) {
     const state = initial(choice, canWhep, quality);
-    this.snapshot = { state, status: describe(state), details: NOTHING_KNOWN, framesDecoded: 0, sessionsOpened: 0 };
+    this.snapshot = { state, status: statusOf(state), details: NOTHING_KNOWN, framesDecoded: 0, sessionsOpened: 0 };
     this.handOver = new HandOver(ports, {
       moved: (epoch, session, transport) => {
         this.moved(epoch, session, transport);
@@ -68,7 +76,7 @@ export class Player {
   };
 
   start(event: LiveEvent | null): void {
-    if (event) this.see(event);
+    if (event) this.update(event);
     this.timer ??= setInterval(() => {
       this.tick();
     }, TICK_MS);
@@ -82,14 +90,14 @@ export class Player {
     this.send({ type: 'leave' });
   }
 
-  see(event: LiveEvent): void {
-    this.send({ type: 'seen', seen: seenOf(event) });
+  update(event: LiveEvent): void {
+    this.send({ type: 'event-changed', info: eventInfoOf(event) });
   }
 
   send(event: PlayerEvent): void {
     const at = { nowMs: this.ports.nowMs(), random: this.ports.random() };
     const { state, effects } = step(this.snapshot.state, event, at);
-    if (state !== this.snapshot.state) this.publish({ state, status: describe(state) });
+    if (state !== this.snapshot.state) this.publish({ state, status: statusOf(state) });
     for (const effect of effects) this.carryOut(effect, event.type === 'leave');
   }
 
@@ -144,9 +152,9 @@ export class Player {
       case 'probe':
         void this.probe(effect.epoch, effect.session);
         break;
-      case 'look':
-        void this.ports.look().then((event) => {
-          if (event) this.see(event);
+      case 'fetch-event':
+        void this.ports.fetchEvent().then((event) => {
+          if (event) this.update(event);
         });
         break;
     }
@@ -193,10 +201,10 @@ export class Player {
   }
 
   private async probe(epoch: number, session: Session): Promise<void> {
-    const looking = within(this.ports.look(), LOOK_MS);
+    const fetching = within(this.ports.fetchEvent(), FETCH_EVENT_MS);
     const alive = await (this.transport?.alive?.() ?? this.ports.alive(session));
     // A dead edge is reason enough to go on: the portal may be slow just now.
-    const event = alive ? await looking : null;
-    this.send({ type: 'probed', epoch, alive, seen: event ? seenOf(event) : null });
+    const event = alive ? await fetching : null;
+    this.send({ type: 'probed', epoch, alive, info: event ? eventInfoOf(event) : null });
   }
 }

@@ -19,7 +19,7 @@ interface Sound {
   volume: number;
 }
 
-/** The video element's own sound state, as it changes whoever changes it. */
+/** The sound state of the video element, whatever changes it. */
 function useSound(video: HTMLVideoElement | null): Sound {
   const [sound, setSound] = useState<Sound>({ muted: true, volume: 1 });
   useEffect(() => {
@@ -75,7 +75,7 @@ function useIdle(stage: RefObject<HTMLDivElement | null>): boolean {
   return idle;
 }
 
-// By the element, which knows before the page is drawn anew.
+// From the element, which is current before React renders again.
 function toggleMuted(video: HTMLVideoElement): void {
   setMuted(video, !(video.muted || video.volume === 0));
 }
@@ -303,7 +303,7 @@ function Controls({ player, video, stage, sound, full }: ControlsProps) {
         )}
         <ControlButton
           icon={full ? 'leaveFullscreen' : 'fullscreen'}
-          label={full ? 'Leave fullscreen (f)' : 'Fullscreen (f)'}
+          label={full ? 'Exit fullscreen (f)' : 'Fullscreen (f)'}
           onClick={() => {
             toggleFullscreen(stage.current);
           }}

@@ -1,4 +1,4 @@
-// What the player asks of a way to get pictures. Two exist: whep.ts and hls.ts.
+// What the player needs from a transport. There are two: whep.ts and hls.ts.
 
 import type { Session } from '../kit/types';
 import type { LossReason } from './model';
@@ -6,7 +6,7 @@ import type { LossReason } from './model';
 /** Numbers for the details panel; null where they are not known. */
 export interface Details {
   latencyS: number | null;
-  /** What the latency is made of, so that nobody takes an estimate for a measurement. */
+  /** How the latency is known: an estimate is not a measurement. */
   latencyNote: string;
   width: number | null;
   height: number | null;
@@ -33,7 +33,7 @@ export interface Signals {
 export const ALIVE_MS = 1000;
 
 export interface Transport {
-  /** Whether the edge still knows this connection; absent where only its address can be asked. */
+  /** Whether the edge still has this connection; absent where only its address can be probed. */
   alive?: () => Promise<boolean>;
   sample: () => Promise<Sample>;
   /** Ends it; `leaving` when the page goes away, so that the goodbye must outlive it. */

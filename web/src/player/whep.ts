@@ -33,22 +33,22 @@ async function exchange(session: Session, offer: string, answerMs: number): Prom
   });
   if (!response.ok) {
     const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), Date.now());
-    throw new Refused(`The edge answered ${String(response.status)}.`, retryAfterS);
+    throw new Refused(`The edge answered with status ${String(response.status)}.`, retryAfterS);
   }
   const location = response.headers.get('Location');
   const resource = location === null ? null : new URL(location, session.whep).href;
   return { answer: await response.text(), resource };
 }
 
-function goodbye(session: Session, resource: string, leaving: boolean): void {
+function deleteResource(session: Session, resource: string, leaving: boolean): void {
   const headers = { Authorization: `Bearer ${session.token}` };
-  // An edge that is gone needs no goodbye.
+  // A lost edge needs no DELETE.
   fetch(resource, { method: 'DELETE', headers, keepalive: leaving }).catch(() => undefined);
 }
 
 /**
  * A trickle fragment (RFC 8840) with the credentials in use changes nothing, and is answered with
- * 404 by an edge that was started anew and so has forgotten us.
+ * 404 by an edge that was restarted and has lost this connection.
  */
 async function isKnown(session: Session, resource: string, sdp: string): Promise<boolean> {
   const lines = sdp
@@ -93,7 +93,7 @@ export const connectWhep: Connector = (session, video, signals, answerMs = ANSWE
     } else if (state === 'disconnected') {
       signals.shaky();
     } else if (state === 'failed' || state === 'closed') {
-      signals.lost('ice', 'The media path broke.', null);
+      signals.lost('ice', 'The media connection was lost.', null);
     }
   };
 
@@ -102,7 +102,7 @@ export const connectWhep: Connector = (session, video, signals, answerMs = ANSWE
     const got = await exchange(session, peer.localDescription?.sdp ?? '', answerMs);
     resource = got.resource;
     if (closed) {
-      if (resource) goodbye(session, resource, false);
+      if (resource) deleteResource(session, resource, false);
       return;
     }
     await peer.setRemoteDescription({ type: 'answer', sdp: got.answer });
@@ -111,7 +111,7 @@ export const connectWhep: Connector = (session, video, signals, answerMs = ANSWE
   begin().catch((error: unknown) => {
     if (closed) return;
     if (error instanceof Refused) signals.lost('refused', error.message, error.retryAfterS);
-    else signals.lost('unreachable', 'The edge does not answer.', null);
+    else signals.lost('unreachable', 'The edge does not respond.', null);
   });
 
   return {
@@ -135,7 +135,7 @@ export const connectWhep: Connector = (session, video, signals, answerMs = ANSWE
     close(leaving) {
       closed = true;
       peer.close();
-      if (resource) goodbye(session, resource, leaving);
+      if (resource) deleteResource(session, resource, leaving);
     },
   };
 };

@@ -1,4 +1,4 @@
-// Signing in, and a frame that shows its content only to who may see it.
+// The sign-in form, and a frame that shows its content to providers and operators only.
 
 import { type ReactNode, useId, useState } from 'react';
 
@@ -66,17 +66,17 @@ export function SignInForm({ title, children }: { title: string; children: React
 
 const ME_POLL_MS = 300_000;
 
-/** Shows `children` to providers and operators; everyone else is told what to do. */
+/** Shows `children` to providers and operators, and to others what to do. */
 export function ForProviders({ children }: { children: (me: Me) => ReactNode }) {
   const signIn = useSignIn();
   const { data: me, error, refresh } = useLive(signIn ? `me ${signIn.username}` : null, api.me, ['user'], ME_POLL_MS);
   if (!signIn) {
     return (
-      <SignInForm title="Sign in to the studio">For providers and operators. Watching needs no account.</SignInForm>
+      <SignInForm title="Sign in to the studio">For providers and operators. You need no account to watch.</SignInForm>
     );
   }
   if (error && !me) return <ErrorNotice error={error} onRetry={refresh} />;
-  if (!me) return <Loading what="Opening the studio" />;
+  if (!me) return <Loading what="Loading the studio" />;
   if (me.role === 'viewer') {
     return (
       <Empty title="This account can watch, but not publish">

@@ -1,4 +1,4 @@
-// One event in its provider's hands: how the stream does, where encoders push, going live from here.
+// One event for its provider: the state of the stream, the ingest addresses, and publishing from the browser.
 
 import { useState } from 'react';
 
@@ -20,7 +20,7 @@ function StreamFacts({ stream }: { stream: StreamStatus }) {
   return (
     <dl className="facts-inline">
       <div className="fact">
-        <dt>Comes by</dt>
+        <dt>Protocol</dt>
         <dd>{stream.protocol === '' ? '–' : stream.protocol.toUpperCase()}</dd>
       </div>
       <div className="fact">
@@ -40,7 +40,7 @@ function StreamFacts({ stream }: { stream: StreamStatus }) {
         <dd>{formatMbps(stream.mbps)}</dd>
       </div>
       <div className="fact">
-        <dt>Audience</dt>
+        <dt>Viewers</dt>
         <dd>{formatViewers(stream.viewers)}</dd>
       </div>
     </dl>
@@ -62,12 +62,12 @@ function StreamCard({ event }: { event: LiveEvent }) {
       {stream && <StreamFacts stream={stream} />}
       {stream && stream.transcoding !== '' && (
         <p className={stream.transcoding.includes('video:') ? 'notice notice-warn' : 'notice'}>
-          Converted on its way: {stream.transcoding}.
+          Transcoded: {stream.transcoding}.
           {stream.transcoding.includes('video:') && ' Send H.264 without B-frames to avoid this.'}
         </p>
       )}
       {stream && stream.error !== '' && <p className="notice notice-bad">{stream.error}</p>}
-      {!flowing && <p className="quiet">Push a stream with one of the ways below; viewers see it at once.</p>}
+      {!flowing && <p className="quiet">Push a stream to one of the addresses below. Viewers see it at once.</p>}
     </section>
   );
 }
@@ -78,7 +78,7 @@ const ADDRESSES = [
   ['whip', 'WHIP address'],
 ] as const;
 
-/** What OBS and others call "server" and "stream key". */
+/** How to enter the addresses in OBS Studio. */
 function EncoderSteps() {
   return (
     <details className="steps">
@@ -88,12 +88,12 @@ function EncoderSteps() {
         <li>Paste the RTMP address as “Server” and the stream key as “Stream Key”.</li>
         <li>
           Under Output choose x264 or a hardware H.264 encoder, keyframe interval 1 to 2 s, and no B-frames (tune
-          “zerolatency”): then the picture passes through untouched.
+          “zerolatency”). Umbel then forwards the video without transcoding it.
         </li>
         <li>Press “Start Streaming”. “On air” appears above within seconds.</li>
       </ol>
       <p className="quiet">
-        For the least delay choose the service “WHIP”, with the WHIP address and the key as bearer token.
+        For the lowest latency, choose the service “WHIP”, and enter the WHIP address and the key as bearer token.
       </p>
     </details>
   );
@@ -104,13 +104,15 @@ function KeyField({ streamKey }: { streamKey: string | null }) {
     return (
       <>
         <CopyField label="Stream key" value={streamKey} secret />
-        <p className="quiet">Shown only now, in this tab: keep it where the encoder is. Who has it can publish.</p>
+        <p className="quiet">
+          This key is shown once, in this tab only. Save it in your encoder. Anyone who has this key can publish.
+        </p>
       </>
     );
   }
   return (
     <p className="notice">
-      The stream key was shown before. If it is lost, make a new one; the old one then stops working.
+      The stream key was already shown. If you lost it, create a new key. The old key then stops working.
     </p>
   );
 }
@@ -139,7 +141,7 @@ function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: IngestCardP
   return (
     <section className="panel" aria-label="Encoder">
       <div className="row">
-        <h2>From an encoder</h2>
+        <h2>Use an encoder</h2>
         {ingest && (
           <button
             type="button"
@@ -156,15 +158,15 @@ function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: IngestCardP
       {error && <ErrorNotice error={error} />}
       {!ingest && (
         <>
-          <p className="quiet">Starts an acquirer near you and shows where to push.</p>
+          <p className="quiet">Starts an acquirer near you and shows its addresses.</p>
           <button type="button" className="button button-primary" disabled={busy} onClick={() => void get()}>
-            {busy ? 'Starting the acquirer' : 'Get ingest'}
+            {busy ? 'Starting the acquirer' : 'Get ingest addresses'}
           </button>
         </>
       )}
       {ingest && (
         <>
-          <p className="quiet">Your acquirer is at {ingest.node}.</p>
+          <p className="quiet">Your acquirer runs on {ingest.node}.</p>
           <KeyField streamKey={streamKey} />
           {ADDRESSES.map(([name, label]) => {
             const value = ingest[name];
@@ -175,14 +177,14 @@ function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: IngestCardP
       )}
       {asking && (
         <Confirm
-          title="Make a new stream key?"
-          action="Make a new key"
+          title="Create a new stream key?"
+          action="Create a new key"
           onConfirm={() => void rotate()}
           onClose={() => {
             setAsking(false);
           }}
         >
-          <p>The old key stops working. An encoder that uses it must be given the new one.</p>
+          <p>The old key stops working. Enter the new key in your encoder.</p>
         </Confirm>
       )}
     </section>
@@ -221,7 +223,7 @@ function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
             setAsking(false);
           }}
         >
-          <p>{early ? 'It will not take place.' : 'All viewers are disconnected.'} This cannot be undone.</p>
+          <p>{early ? 'The event will not take place.' : 'All viewers are disconnected.'} This cannot be undone.</p>
         </Confirm>
       )}
     </>
@@ -253,7 +255,7 @@ function EventPage({ eventId }: { eventId: string }) {
     refresh,
   } = useLive(`event ${eventId}`, () => api.event(eventId), ['event', 'session'], POLL_MS);
   useTitle(event?.title ?? 'Studio');
-  if (!event) return error ? <ErrorNotice error={error} onRetry={refresh} /> : <Loading what="Looking for the event" />;
+  if (!event) return error ? <ErrorNotice error={error} onRetry={refresh} /> : <Loading what="Loading the event" />;
   const over = event.state === 'ended' || event.state === 'cancelled';
   return (
     <>
@@ -280,7 +282,7 @@ function EventPage({ eventId }: { eventId: string }) {
       {over ? (
         <Empty title={event.state === 'ended' ? 'This event has ended' : 'This event was cancelled'}>
           <p>
-            <Link to={to.studio}>Create another one</Link>
+            <Link to={to.studio}>Create another event</Link>
           </p>
         </Empty>
       ) : (

@@ -16,14 +16,17 @@ const CAMERA: MediaStreamConstraints = {
 };
 const SCREEN: DisplayMediaStreamOptions = { video: { frameRate: { ideal: 30 } }, audio: true };
 
-const WHY: Readonly<Record<string, string>> = {
-  NotAllowedError: 'The browser was not allowed to use it. Allow it in the address bar and try again.',
+const CAUSES: Readonly<Record<string, string>> = {
+  NotAllowedError: 'The browser has no permission to use it. Allow it in the address bar and try again.',
   NotFoundError: 'No camera or microphone was found. Connect one, or share the screen.',
   NotReadableError: 'Another program is using it. Close that program and try again.',
 };
 
-export function whyNoSource(error: unknown): string {
-  return (error instanceof DOMException ? WHY[error.name] : undefined) ?? 'The browser could not open it.';
+export function causeOf(error: unknown): string {
+  return (
+    (error instanceof DOMException ? CAUSES[error.name] : undefined) ??
+    'The browser could not open the camera or the screen. Try again.'
+  );
 }
 
 function openSource(source: Source): Promise<MediaStream> {
@@ -33,7 +36,7 @@ function openSource(source: Source): Promise<MediaStream> {
   return source === 'camera' ? devices.getUserMedia(CAMERA) : devices.getDisplayMedia(SCREEN);
 }
 
-function words(onAir: OnAir): string {
+function statusText(onAir: OnAir): string {
   switch (onAir.state) {
     case 'off':
       return 'Not on air';
@@ -108,8 +111,8 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
     } catch (error) {
       setFault(
         error instanceof Error && error.message === 'insecure'
-          ? 'Browsers give the camera only to pages opened over HTTPS.'
-          : whyNoSource(error),
+          ? 'Browsers allow the camera only on secure pages. Open this page over HTTPS.'
+          : causeOf(error),
       );
     }
   }
@@ -121,7 +124,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       if (where.stream_key !== null && where !== ingest) onKey(where.stream_key);
       if (ingest === null) onIngest(where);
       if (where.whip === null) {
-        setFault('This acquirer does not take WHIP. Use an encoder instead.');
+        setFault('This acquirer does not accept WHIP. Use an encoder instead.');
         return;
       }
       const key = streamKey ?? where.stream_key ?? typedKey.trim();
@@ -139,14 +142,14 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
 
   return (
     <section className="panel go-live" aria-label="Go live from this browser">
-      <h2>From this browser</h2>
+      <h2>Use this browser</h2>
       <div className="preview">
         <video ref={preview} autoPlay muted playsInline aria-label="Preview" />
-        {!stream && <p>Your picture appears here. Nothing is sent before you go live.</p>}
+        {!stream && <p>The preview appears here. Nothing is sent until you go live.</p>}
       </div>
       <p className={`status status-${MOODS[onAir.state]}`} role="status">
         <span className="status-dot" aria-hidden="true" />
-        <span data-testid="on-air">{words(onAir)}</span>
+        <span data-testid="on-air">{statusText(onAir)}</span>
       </p>
       {fault !== null && (
         <p className="notice notice-bad" role="alert">
@@ -165,7 +168,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
               setTypedKey(event.target.value);
             }}
           />
-          <small className="quiet">It was shown before; paste it, or make a new one with “New key”.</small>
+          <small className="quiet">The key was already shown. Paste it, or create a new one with “New key”.</small>
         </div>
       )}
       <div className="row">

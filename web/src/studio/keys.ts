@@ -1,4 +1,4 @@
-// Stream keys this tab was shown. The portal tells a key once; here it lasts until the tab is closed,
+// Stream keys that this tab has shown. The portal shows a key once; here it lasts until the tab is closed,
 // so that a reload does not cost the provider a new key.
 
 const name = (eventId: string): string => `umbel.stream-key.${eventId}`;

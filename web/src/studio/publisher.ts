@@ -1,7 +1,7 @@
 // WHIP from this browser: one offer to the acquirer, H.264 first, again after a loss until stopped.
 
 import { parseRetryAfter } from '../kit/api';
-import { backoffMs } from '../player/moves';
+import { backoffMs } from '../player/transitions';
 
 export type OnAir =
   | { state: 'off' }
@@ -13,7 +13,7 @@ export type OnAir =
 const ANSWER_MS = 5000;
 const LINK_MS = 6000;
 const STATS_MS = 1000;
-const MOST_BPS = 3_000_000;
+const MAX_BPS = 3_000_000;
 
 class Refused extends Error {
   constructor(
@@ -27,9 +27,9 @@ class Refused extends Error {
 }
 
 const FINAL: Readonly<Record<number, string>> = {
-  401: 'The stream key is not valid. Make a new key and try again.',
-  403: 'The stream key belongs to another event.',
-  404: 'There is nothing at this address any more. Get the ingest again.',
+  401: 'The stream key is not valid. Create a new key and try again.',
+  403: 'The stream key belongs to another event. Use the key of this event.',
+  404: 'This ingest address no longer exists. Get the ingest addresses again.',
 };
 
 /** H.264 that needs no re-encoding on the way comes first; the rest stays as a second choice. */
@@ -43,7 +43,7 @@ export function preferH264<T extends { mimeType: string; sdpFmtpLine?: string | 
   return [...codecs].sort((a, b) => rank(a) - rank(b));
 }
 
-/** One connection. Resolves when it has ended, with the reason; `link` is told once it is up. */
+/** One connection. Resolves when it has ended, with the reason. */
 class Attempt {
   readonly peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
   private resource: string | null = null;
@@ -57,7 +57,7 @@ class Attempt {
       const transceiver = this.peer.addTransceiver(track, {
         direction: 'sendonly',
         streams: [stream],
-        ...(track.kind === 'video' ? { sendEncodings: [{ maxBitrate: MOST_BPS }] } : {}),
+        ...(track.kind === 'video' ? { sendEncodings: [{ maxBitrate: MAX_BPS }] } : {}),
       });
       const known = RTCRtpSender.getCapabilities(track.kind);
       if (track.kind === 'video' && known) transceiver.setCodecPreferences(preferH264(known.codecs));
@@ -72,12 +72,16 @@ class Attempt {
       body: this.peer.localDescription?.sdp ?? '',
       signal: AbortSignal.timeout(ANSWER_MS),
     }).catch(() => {
-      throw new Refused('The acquirer does not answer.', false, null);
+      throw new Refused('The acquirer does not respond.', false, null);
     });
     if (!response.ok) {
       const final = FINAL[response.status];
       const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), Date.now());
-      throw new Refused(final ?? `The acquirer answered ${String(response.status)}.`, final !== undefined, retryAfterS);
+      throw new Refused(
+        final ?? `The acquirer answered with status ${String(response.status)}.`,
+        final !== undefined,
+        retryAfterS,
+      );
     }
     const location = response.headers.get('Location');
     this.resource = location === null ? null : new URL(location, this.url).href;
@@ -87,16 +91,17 @@ class Attempt {
   async linked(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(new Refused('The media path did not come up.', false, null));
+        reject(new Refused('The media connection could not be established.', false, null));
       }, LINK_MS);
-      const look = (): void => {
+      const check = (): void => {
         if (this.peer.connectionState === 'connected') resolve();
-        else if (this.peer.connectionState === 'failed') reject(new Refused('The media path broke.', false, null));
+        else if (this.peer.connectionState === 'failed')
+          reject(new Refused('The media connection was lost.', false, null));
         else return;
         clearTimeout(timer);
       };
-      this.peer.addEventListener('connectionstatechange', look);
-      look();
+      this.peer.addEventListener('connectionstatechange', check);
+      check();
     });
   }
 
@@ -127,13 +132,13 @@ export class Publisher {
     private readonly url: string,
     private readonly key: string,
     private readonly stream: MediaStream,
-    private readonly tell: (onAir: OnAir) => void,
+    private readonly report: (onAir: OnAir) => void,
   ) {}
 
   /** Publishes until `stop` or until it is refused for good. */
   async run(): Promise<void> {
     for (let tries = 0; !this.stopped; tries += 1) {
-      this.tell({ state: 'connecting', attempt: tries });
+      this.report({ state: 'connecting', attempt: tries });
       const attempt = new Attempt(this.url, this.key, this.stream);
       this.attempt = attempt;
       let retryAfterS: number | null = null;
@@ -151,7 +156,7 @@ export class Publisher {
       }
       attempt.close();
       if (this.stopped) return;
-      this.tell({ state: 'waiting', message, attempt: tries + 1 });
+      this.report({ state: 'waiting', message, attempt: tries + 1 });
       await this.rest(backoffMs(tries + 1, Math.random(), retryAfterS));
     }
   }
@@ -162,7 +167,7 @@ export class Publisher {
     clearInterval(this.timer);
     this.attempt?.close();
     this.wake();
-    this.tell(last);
+    this.report(last);
   }
 
   private rest(ms: number): Promise<void> {
@@ -175,7 +180,7 @@ export class Publisher {
     });
   }
 
-  /** Tells of the rate every second, and returns when the connection has failed or `stop` was called. */
+  /** Reports the rate every second; returns when the connection has failed or `stop` was called. */
   private watch(attempt: Attempt): Promise<void> {
     const { peer } = attempt;
     let before: { bytes: number; atMs: number } | null = null;
@@ -191,9 +196,9 @@ export class Publisher {
       const atMs = performance.now();
       const mbps = before ? ((bytes - before.bytes) * 8) / ((atMs - before.atMs) * 1000) : null;
       before = { bytes, atMs };
-      if (!this.stopped) this.tell({ state: 'on', mbps, codec });
+      if (!this.stopped) this.report({ state: 'on', mbps, codec });
     };
-    this.tell({ state: 'on', mbps: null, codec: null });
+    this.report({ state: 'on', mbps: null, codec: null });
     this.timer = setInterval(() => void measure(), STATS_MS);
     return new Promise((resolve) => {
       const done = (): void => {

@@ -39,12 +39,12 @@ function emptyDraft(provider: string): Draft {
 }
 
 /** Why a draft cannot be sent, null when it can. */
-export function faultOf(draft: Draft): string | null {
+export function problemOf(draft: Draft): string | null {
   const starts = fromLocalInput(draft.starts);
   const ends = fromLocalInput(draft.ends);
   if (draft.provider === '') return 'Choose a provider.';
-  if (draft.title.trim() === '') return 'Give the event a title.';
-  if (starts === null || ends === null) return 'Give both times.';
+  if (draft.title.trim() === '') return 'Enter a title.';
+  if (starts === null || ends === null) return 'Enter a start and an end.';
   return Date.parse(ends) > Date.parse(starts) ? null : 'The end must be after the start.';
 }
 
@@ -87,9 +87,9 @@ function NewEventForm({ me }: { me: Me }) {
     change(Number.isNaN(moved) ? { starts } : { starts, ends: toLocalInput(moved) });
   };
   const submit = (): void => {
-    const wrong = faultOf(draft);
-    setFault(wrong);
-    if (wrong !== null) return;
+    const found = problemOf(draft);
+    setFault(found);
+    if (found !== null) return;
     void run(async () => {
       const created = await api.createEvent({
         provider_id: draft.provider,
@@ -179,7 +179,7 @@ function NewEventForm({ me }: { me: Me }) {
           />
         </div>
       </div>
-      <p className="quiet">Times are in your own time zone ({Intl.DateTimeFormat().resolvedOptions().timeZone}).</p>
+      <p className="quiet">Times are in your time zone ({Intl.DateTimeFormat().resolvedOptions().timeZone}).</p>
       <button type="submit" className="button button-primary" disabled={busy}>
         {busy ? 'Creating' : 'Create event'}
       </button>
@@ -219,10 +219,10 @@ function MyEvents({ me }: { me: Me }) {
       )}
       {mine?.length === 0 && (
         <Empty title="No events yet">
-          <p>Create one here; then point your encoder at it.</p>
+          <p>Create one, then push a stream to it from your encoder.</p>
         </Empty>
       )}
-      {!data && !error && <Loading what="Looking for your events" />}
+      {!data && !error && <Loading what="Loading your events" />}
     </section>
   );
 }

@@ -19,8 +19,8 @@ export interface Live<T> {
 }
 
 /**
- * Reads now, again when the portal tells of a change of one of `kinds` (coalesced), and every `pollMs`.
- * `key` names what is read: another key starts anew; null reads nothing.
+ * Reads now, again after a change of one of `kinds` (coalesced), and every `pollMs`. `key` names what is
+ * read: another key starts again; null reads nothing.
  */
 export function useLive<T>(
   key: string | null,
@@ -40,7 +40,7 @@ export function useLive<T>(
   useEffect(() => {
     if (key === null) return undefined;
     let newest = 0;
-    let gone = false;
+    let isUnmounted = false;
     let refused = false;
     const run = async (): Promise<void> => {
       newest += 1;
@@ -51,8 +51,8 @@ export function useLive<T>(
       } catch (error) {
         result = { error: asApiError(error) };
       }
-      if (gone || mine !== newest) return;
-      // Asking again changes nothing until somebody else signs in, which is another key.
+      if (isUnmounted || mine !== newest) return;
+      // Reading again is useless until another user signs in, which changes the key.
       refused = 'error' in result && (result.error.status === 401 || result.error.status === 403);
       setShown((before) =>
         'data' in result
@@ -70,7 +70,7 @@ export function useLive<T>(
       if (!refused && !document.hidden) again();
     }, pollMs);
     return () => {
-      gone = true;
+      isUnmounted = true;
       unfollow();
       clearInterval(timer);
       again.cancel();

@@ -1,4 +1,4 @@
-// Small pictures for buttons; each button says its name in text or aria-label.
+// Small pictures for buttons; each button has its name as text or aria-label.
 
 const SHAPES = {
   play: 'M8 5v14l11-7z',

@@ -50,7 +50,7 @@ function stalksOf(random: () => number, originX: number): Stalk[] {
   });
 }
 
-/** Decoration: says nothing that the text beside it does not. */
+/** Decoration: adds nothing to the text next to it. */
 export function Poster({ provider, event }: { provider: string; event: string }) {
   const hue = Math.floor(numbersFrom(provider)() * 360);
   const random = numbersFrom(event);

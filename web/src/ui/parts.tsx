@@ -28,7 +28,7 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
-/** Nothing to show: says why, and what to do next. */
+/** An empty page: why there is nothing to show, and what to do next. */
 export function Empty({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className="empty">
@@ -40,12 +40,12 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 }
 
 const ADVICE: Readonly<Record<string, string>> = {
-  'umbel.unreachable': 'Nothing was lost; this page tries again by itself.',
-  'umbel.timeout': 'It may be busy; this page tries again by itself.',
-  'umbel.forbidden': 'Sign in with an account that may do this.',
+  'umbel.unreachable': 'This page retries automatically; nothing is lost.',
+  'umbel.timeout': 'It may be busy. This page retries automatically.',
+  'umbel.forbidden': 'Sign in with an account that has this permission.',
   'umbel.unauthenticated': 'Sign in again.',
   'umbel.bad_credentials': 'Check the name and the password.',
-  'umbel.no_capacity': 'Try again in a little while.',
+  'umbel.no_capacity': 'Try again in a few minutes.',
 };
 
 export function ErrorNotice({ error, onRetry }: { error: ApiError; onRetry?: () => void }) {
@@ -65,7 +65,7 @@ export function ErrorNotice({ error, onRetry }: { error: ApiError; onRetry?: () 
 
 const COPIED_MS = 2000;
 
-/** A value to be carried into another program. */
+/** A value to copy into another program. */
 export function CopyField({ label, value, secret = false }: { label: string; value: string; secret?: boolean }) {
   const id = useId();
   const input = useRef<HTMLInputElement>(null);
@@ -152,7 +152,7 @@ export function Confirm({ title, children, action, onConfirm, onClose }: Confirm
       <div>{children}</div>
       <div className="row row-end">
         <button type="button" className="button" onClick={() => dialog.current?.close()}>
-          Keep as it is
+          Go back
         </button>
         <button
           type="button"

@@ -1,4 +1,4 @@
-// For tests: edges that live or die and a portal that answers or refuses, in the place of the real ones.
+// For tests: edges that run or fail and a portal that answers or refuses, in place of the real ones.
 
 import type { ApiError } from '../kit/api';
 import type { LiveEvent, Session } from '../kit/types';
@@ -6,7 +6,7 @@ import type { Protocol } from './model';
 import type { Ports } from './ports';
 import { NOTHING_KNOWN, type Signals, type Transport } from './transport';
 
-export class World {
+export class FakeWorld {
   flowing = true;
   edgeAlive = true;
   refuseOnce: ApiError | null = null;
@@ -22,7 +22,7 @@ export class World {
   answer: Promise<void> = Promise.resolve();
   samples = true;
   qualities: string[] = [];
-  /** The quality of every session, where the portal does not give what is asked for. */
+  /** The quality of every session, where the portal does not give the requested one. */
   gives: string | null = null;
   private frames = 0;
 
@@ -40,7 +40,7 @@ export class World {
       this.closed.push(session.id);
       return Promise.resolve();
     },
-    look: () => (this.portalHangs ? new Promise(() => undefined) : Promise.resolve(this.event())),
+    fetchEvent: () => (this.portalHangs ? new Promise(() => undefined) : Promise.resolve(this.event())),
     alive: () => Promise.resolve(this.edgeAlive),
     connect: (protocol, _session, signals) => this.connect(protocol, signals),
     nowMs: () => Date.now(),

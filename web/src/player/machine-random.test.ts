@@ -1,11 +1,10 @@
-import { expect, describe as suite, test } from 'vitest';
-
-import { Drive, seen, session } from './drive';
+import { describe, expect, test } from 'vitest';
 import { TABLE } from './machine';
+import { eventInfo, MachineHarness, session } from './machine-harness';
 import type { PlayerEvent, State } from './model';
-import { describe } from './words';
+import { statusOf } from './status';
 
-suite('whatever happens', () => {
+describe('any sequence of events', () => {
   const QUALITIES = ['source', '360p'];
   const phases = Object.keys(TABLE) as State['phase'][];
 
@@ -23,11 +22,11 @@ suite('whatever happens', () => {
   function anyEvent(random: () => number, epoch: number): PlayerEvent {
     const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
     const offers = [null, ['source'], QUALITIES];
-    const told: PlayerEvent[] = [
+    const events: PlayerEvent[] = [
       { type: 'start' },
       {
-        type: 'seen',
-        seen: seen(pick(['scheduled', 'open', 'live', 'ended']), pick([true, false, null]), pick(offers)),
+        type: 'event-changed',
+        info: eventInfo(pick(['scheduled', 'open', 'live', 'ended']), pick([true, false, null]), pick(offers)),
       },
       { type: 'opened', epoch, session: session(String(random())) },
       {
@@ -46,7 +45,7 @@ suite('whatever happens', () => {
         type: 'probed',
         epoch,
         alive: pick([true, true, false]),
-        seen: pick([null, seen('live', true, pick(offers)), seen('live', false)]),
+        info: pick([null, eventInfo('live', true, pick(offers)), eventInfo('live', false)]),
       },
       { type: 'move' },
       { type: 'moved', epoch, session: session(String(random()), 'pe1') },
@@ -59,37 +58,37 @@ suite('whatever happens', () => {
       { type: 'tick' },
       { type: 'linked', epoch },
       { type: 'progress', epoch, value: Math.floor(random() * 100) },
-      { type: 'probed', epoch, alive: true, seen: seen('live', false) },
+      { type: 'probed', epoch, alive: true, info: eventInfo('live', false) },
       { type: 'hint' },
       { type: 'choose', choice: pick(['auto', 'whep', 'hls']) },
       { type: 'pause' },
       { type: 'resume' },
       { type: 'leave' },
     ];
-    return pick(told);
+    return pick(events);
   }
 
   test('no session and no transport is leaked, and every phase is reached', () => {
     const reached = new Set<string>();
     for (let seed = 1; seed <= 300; seed += 1) {
       const random = chance(seed);
-      const drive = new Drive();
+      const machine = new MachineHarness();
       const held = new Set<string>();
       let connected = false;
       for (let n = 0; n < 120; n += 1) {
-        drive.nowMs += Math.floor(random() * 2000);
-        const event = anyEvent(random, drive.state.epoch - (random() < 0.1 ? 1 : 0));
+        machine.nowMs += Math.floor(random() * 2000);
+        const event = anyEvent(random, machine.state.epoch - (random() < 0.1 ? 1 : 0));
         // Who leaves at every turn gets nowhere.
         if (event.type === 'leave' && random() < 0.8) continue;
-        const wanted = drive.state.phase === 'asking';
+        const wanted = machine.state.phase === 'opening';
         if (
           event.type === 'opened' &&
-          !(wanted && event.epoch === drive.state.epoch) &&
-          event.epoch === drive.state.epoch
+          !(wanted && event.epoch === machine.state.epoch) &&
+          event.epoch === machine.state.epoch
         )
           continue;
         if ('session' in event) held.add(event.session.id);
-        for (const effect of drive.raw(event)) {
+        for (const effect of machine.sendRaw(event)) {
           if (effect.type === 'close-session') held.delete(effect.session.id);
           if (effect.type === 'connect') {
             expect(connected, 'a transport over another').toBe(false);
@@ -97,11 +96,11 @@ suite('whatever happens', () => {
           }
           if (effect.type === 'disconnect') connected = false;
         }
-        const kept = drive.state.session;
+        const kept = machine.state.session;
         expect([...held]).toEqual(kept ? [kept.id] : []);
         expect(connected).toBe(kept !== null);
-        reached.add(drive.state.phase);
-        expect(describe(drive.state).text).not.toBe('');
+        reached.add(machine.state.phase);
+        expect(statusOf(machine.state).text).not.toBe('');
       }
     }
     expect([...reached].sort()).toEqual([...phases].sort());
@@ -110,17 +109,17 @@ suite('whatever happens', () => {
   test('every phase but the final ones goes on by itself', () => {
     for (let seed = 1; seed <= 200; seed += 1) {
       const random = chance(seed);
-      const drive = new Drive();
-      drive.tell({ type: 'start' });
+      const machine = new MachineHarness();
+      machine.send({ type: 'start' });
       for (let n = 0; n < 60; n += 1) {
-        drive.nowMs += 300;
-        const event = anyEvent(random, drive.state.epoch);
+        machine.nowMs += 300;
+        const event = anyEvent(random, machine.state.epoch);
         if (event.type === 'leave' || event.type === 'pause') continue;
-        drive.raw(event);
+        machine.sendRaw(event);
       }
-      if (['idle', 'over', 'missing'].includes(drive.state.phase)) continue;
-      drive.tell({ type: 'resume' });
-      expect(drive.pass(20_000).length, drive.state.phase).toBeGreaterThan(0);
+      if (['idle', 'over', 'missing'].includes(machine.state.phase)) continue;
+      machine.send({ type: 'resume' });
+      expect(machine.advance(20_000).length, machine.state.phase).toBeGreaterThan(0);
     }
   });
 });

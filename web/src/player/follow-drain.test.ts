@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-import type { follow, Terms } from '../kit/feed';
-import { heedDrain } from './drain';
+import type { FollowOptions, follow } from '../kit/feed';
+import { FakeWorld } from './fake-world';
+import { followDrain } from './follow-drain';
 import { Player } from './runner';
-import { World } from './world';
 
 type Listener = Parameters<typeof follow>[0];
 
-let world: World;
+let world: FakeWorld;
 let player: Player;
-let unheed: () => void;
-let following: Map<Listener, Terms | undefined>;
+let unfollowDrain: () => void;
+let following: Map<Listener, FollowOptions | undefined>;
 
 const listen: typeof follow = (listener, terms) => {
   following.set(listener, terms);
@@ -24,13 +24,13 @@ function drain(subject: string): void {
 beforeEach(() => {
   vi.useFakeTimers();
   following = new Map();
-  world = new World();
+  world = new FakeWorld();
   player = new Player(world.ports, 'auto', true);
-  unheed = heedDrain(player, listen, () => 0.9);
+  unfollowDrain = followDrain(player, listen, () => 0.9);
 });
 
 afterEach(() => {
-  unheed();
+  unfollowDrain();
   player.stop();
   expect(following.size).toBe(0);
   expect(vi.getTimerCount()).toBe(0);
@@ -69,7 +69,7 @@ test('leaves its edge when that is named, and only then', async () => {
   expect(world.closed).toEqual(['s1']);
 });
 
-test('is not put off by being told again and again', async () => {
+test('is not delayed by repeated changes', async () => {
   await plays();
   for (let n = 0; n < 30; n += 1) {
     drain('pe4');

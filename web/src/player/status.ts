@@ -1,8 +1,8 @@
-// The machine's state in words a viewer understands: the status line, read out by screen readers.
+// The machine's state as text for viewers: the status line, which screen readers read out.
 
 import type { Protocol, State } from './model';
-import { pickProtocol } from './moves';
 import { isOff, qualityName } from './quality';
+import { pickProtocol } from './transitions';
 
 export const PROTOCOL_NAMES: Readonly<Record<Protocol, string>> = { whep: 'WebRTC', hls: 'HLS' };
 
@@ -15,46 +15,46 @@ export interface Status {
 
 const times = (state: State): string => (state.attempt > 1 ? ` (${String(state.attempt)})` : '');
 
-function gettingThere(state: State, first: string): Status {
-  if (state.seen?.flowing === false) return { text: 'The encoder is away; waiting', mood: 'quiet' };
+function reconnectStatus(state: State, first: string): Status {
+  if (state.event?.flowing === false) return { text: 'Waiting for the encoder', mood: 'quiet' };
   if (state.attempt === 0) return { text: first, mood: 'busy' };
-  const what = state.played ? 'Edge lost, reconnecting' : 'No edge yet, trying again';
+  const what = state.played ? 'Edge lost, reconnecting' : 'No edge available, trying again';
   return { text: `${what}${times(state)}`, mood: 'busy' };
 }
 
 /** What the player is doing, in one short line. */
-export function describe(state: State): Status {
+export function statusOf(state: State): Status {
   switch (state.phase) {
     case 'idle':
       return { text: 'Getting ready', mood: 'quiet' };
     case 'early':
-      return { text: 'Not started yet; this page goes live by itself', mood: 'quiet' };
-    case 'asking':
+      return { text: 'Not started yet. Playback starts automatically.', mood: 'quiet' };
+    case 'opening':
     case 'backoff':
-      return gettingThere(state, 'Finding the nearest edge');
+      return reconnectStatus(state, 'Finding the nearest edge');
     case 'connecting': {
-      const where = `${state.session?.edge ?? 'the edge'} by ${PROTOCOL_NAMES[state.protocol ?? pickProtocol(state)]}`;
-      if (state.seen?.flowing === false) return gettingThere(state, '');
+      const where = `${state.session?.edge ?? 'the edge'} over ${PROTOCOL_NAMES[state.protocol ?? pickProtocol(state)]}`;
+      if (state.event?.flowing === false) return reconnectStatus(state, '');
       if (state.attempt > 1) return { text: `Reconnecting to ${where}${times(state)}`, mood: 'busy' };
       return { text: `Connecting to ${where}`, mood: 'busy' };
     }
     case 'playing':
       return state.paused ? { text: 'Paused', mood: 'quiet' } : { text: 'Live', mood: 'live' };
     case 'stalled':
-      return { text: 'The picture has stopped; checking the edge', mood: 'busy' };
+      return { text: 'Playback stopped, checking the edge', mood: 'busy' };
     case 'waiting':
-      return { text: 'The encoder is away; waiting', mood: 'quiet' };
+      return { text: 'Waiting for the encoder', mood: 'quiet' };
     case 'over':
-      return state.seen?.state === 'cancelled'
+      return state.event?.state === 'cancelled'
         ? { text: 'This event was cancelled', mood: 'quiet' }
         : { text: 'This event has ended', mood: 'quiet' };
     case 'missing':
-      return { text: 'There is no such event', mood: 'bad' };
+      return { text: 'Event not found', mood: 'bad' };
   }
 }
 
-/** What becomes of the viewer's choice of quality; empty when it plays. */
-export function describeQuality(state: State, heightPx: number): string {
+/** The status of the viewer's choice of quality; empty when it plays. */
+export function qualityStatus(state: State, heightPx: number): string {
   const isChanging = state.phase === 'playing' && isOff(state);
-  return isChanging ? `Changing to ${qualityName(state.quality, heightPx)}` : state.notice;
+  return isChanging ? `Switching to ${qualityName(state.quality, heightPx)}` : state.notice;
 }

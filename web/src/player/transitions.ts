@@ -1,5 +1,5 @@
-// The moves that the player's phases are made of. Pure; each returns a whole step, and is named for
-// what it means to the viewer. `machine.ts` says in which phase what happens.
+// The transitions that the player's phases share. Pure; each returns a whole step. `machine.ts` has the
+// table of phases and events.
 
 import type { Session } from '../kit/types';
 import { type Effect, LIMITS, type Moment, type Phase, type Protocol, type State, type Step } from './model';
@@ -25,8 +25,8 @@ export function enter(state: State, phase: Phase, at: Moment, wakeInMs: number |
   return { ...state, phase, sinceMs: at.nowMs, wakeAtMs: wakeInMs === null ? null : at.nowMs + wakeInMs };
 }
 
-export function ask(state: State, at: Moment): Step {
-  const next = enter({ ...state, epoch: state.epoch + 1 }, 'asking', at, LIMITS.askMs);
+export function openSession(state: State, at: Moment): Step {
+  const next = enter({ ...state, epoch: state.epoch + 1 }, 'opening', at, LIMITS.openMs);
   return { state: next, effects: [{ type: 'open-session', epoch: next.epoch, quality: aimOf(next) }] };
 }
 
@@ -60,8 +60,8 @@ export function release(state: State): Step {
 /** Leaves the session and asks for another at once. */
 export function renew(state: State, at: Moment): Step {
   const freed = release(state);
-  const asked = ask(freed.state, at);
-  return { state: asked.state, effects: [...freed.effects, ...asked.effects] };
+  const opened = openSession(freed.state, at);
+  return { state: opened.state, effects: [...freed.effects, ...opened.effects] };
 }
 
 /** Plays on while another session is opened and, where two can be at once, connected. */
@@ -77,8 +77,8 @@ export function retry(state: State, at: Moment, trouble: string, retryAfterS: nu
   const delay = backoffMs(state.attempt, at.random, retryAfterS);
   const counted: State = { ...freed.state, attempt: state.attempt + 1, trouble };
   if (delay > 0) return { state: enter(counted, 'backoff', at, delay), effects: freed.effects };
-  const asked = ask(counted, at);
-  return { state: asked.state, effects: [...freed.effects, ...asked.effects] };
+  const opened = openSession(counted, at);
+  return { state: opened.state, effects: [...freed.effects, ...opened.effects] };
 }
 
 export function finish(state: State, phase: 'over' | 'missing' | 'idle', at: Moment): Step {
@@ -88,7 +88,7 @@ export function finish(state: State, phase: 'over' | 'missing' | 'idle', at: Mom
 
 export function probe(state: State, phase: 'stalled' | 'waiting', at: Moment, everyMs: number): Step {
   const next = state.phase === phase ? { ...state, wakeAtMs: at.nowMs + everyMs } : enter(state, phase, at, everyMs);
-  if (state.session === null) return ask(next, at);
+  if (state.session === null) return openSession(next, at);
   return { state: next, effects: [{ type: 'probe', epoch: state.epoch, session: state.session }] };
 }
 
