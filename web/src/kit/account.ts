@@ -1,5 +1,5 @@
-// Who is signed in: kept in this browser until it expires, shared by its tabs. Not known to the pages
-// how: they call `account.get()` and subscribe.
+// The signed-in user: kept in this browser until the token expires, and shared by its tabs. Pages call
+// `account.get()` and subscribe.
 
 export interface SignIn {
   token: string;
@@ -11,7 +11,7 @@ const KEY = 'umbel.sign-in';
 const listeners = new Set<() => void>();
 let current: SignIn | null = null;
 
-/** Reads what was stored; null when it is not ours or has expired. */
+/** Parses the stored sign-in; null when it is malformed or has expired. */
 export function parseSignIn(text: string | null, nowMs: number): SignIn | null {
   if (text === null) return null;
   try {

@@ -1,11 +1,11 @@
 // In: calls by name. Out: typed JSON, or an ApiError with the cause and the time to try again.
-// The only module that knows the portal's paths. `fetch` and the sign-in are given by the caller.
+// The only module with the portal's paths. The caller gives `fetch` and the sign-in.
 
 import type { paths } from './api-types';
 import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, type PathOf, requestOf } from './rest';
 import type { NewEvent, NewPath, NewTopology, Session } from './types';
 
-/** A request that did not succeed. `status` is 0 when no answer came at all. */
+/** A request that failed. `status` is 0 without a response. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
@@ -14,7 +14,7 @@ export class ApiError extends Error {
     readonly code: string,
     message: string,
     readonly details: Readonly<Record<string, unknown>> = {},
-    /** Seconds the server asks to wait, null when it did not say. */
+    /** Seconds until the server wants the next attempt; null when it names none. */
     readonly retryAfterS: number | null = null,
   ) {
     super(message);
@@ -29,7 +29,7 @@ export function parseRetryAfter(value: string | null, nowMs: number): number | n
   return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - nowMs) / 1000));
 }
 
-/** Reads an error answer. A body that is not the portal's JSON (a proxy's page) still gives a message. */
+/** Parses an error response. A body that is not the portal's JSON (a proxy's page) still gives a message. */
 export async function errorFrom(response: Response, nowMs: number): Promise<ApiError> {
   const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), nowMs);
   const body: unknown = await response.json().catch(() => null);
@@ -49,7 +49,7 @@ export async function errorFrom(response: Response, nowMs: number): Promise<ApiE
   );
 }
 
-/** Any thrown thing as an ApiError, so that callers handle one kind. */
+/** Turns anything thrown into an ApiError, so that callers handle one kind. */
 export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof DOMException && (error.name === 'AbortError' || error.name === 'TimeoutError')) {

@@ -27,11 +27,11 @@ interface Options {
   timeoutMs?: number;
 }
 
-/** A call as the type of its operation wants it; may be left out where the operation needs nothing. */
+/** A call with the parts of its operation; optional where the operation needs none. */
 export type CallOf<O> = Options & Parts<O>;
 export type CallArguments<O> = Options extends CallOf<O> ? [call?: CallOf<O>] : [call: CallOf<O>];
 
-/** Any call, when its type has done its work. */
+/** Any call, after the compiler has checked it. */
 export interface Call extends Options {
   path?: Readonly<Record<string, string>>;
   query?: Readonly<Record<string, unknown>>;

@@ -118,7 +118,7 @@ export function summaryOf({ tree, spare, cut }: Topology): string {
 }
 
 export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChange: () => void }) {
-  // Until something is changed here the form follows what is drawn, also by others.
+  // The form shows the current drawing, also another operator's, until something is changed here.
   const [edited, setEdited] = useState<Draft | null>(null);
   const [sent, setSent] = useState<Topology | null>(null);
   const { busy, error, run, clear } = useAction();

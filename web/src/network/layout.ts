@@ -1,5 +1,5 @@
-// Where nodes are drawn: cores in the middle, provider edges around them near the cores they hang on.
-// Pure: names, links and a size in; points out.
+// The positions of nodes: cores in the middle, provider edges around them near their cores.
+// Pure. In: names, links and a size. Out: points.
 
 export interface Point {
   x: number;
@@ -27,7 +27,7 @@ function ring(names: readonly string[], centre: Point, rx: number, ry: number, f
   });
 }
 
-/** The direction of a node's neighbours in the middle, as an angle in [0, 2 pi); its turn in the order when it has none. */
+/** The direction of a node's neighbours in the middle, as an angle in [0, 2 pi); null when it has none. */
 function pull(name: string, links: readonly Joined[], inner: ReadonlyMap<string, Point>, centre: Point): number | null {
   let x = 0;
   let y = 0;
@@ -66,7 +66,7 @@ export function layout(
   }));
   wanted.sort((p, q) => p.angle - q.angle || p.name.localeCompare(q.name));
   const gap = FULL / Math.max(1, rest.length);
-  // The turn that leaves the even ring nearest to what its nodes want.
+  // The rotation that brings the even ring nearest to the wanted angles.
   const sin = wanted.reduce((sum, w, n) => sum + Math.sin(w.angle - n * gap), 0);
   const cos = wanted.reduce((sum, w, n) => sum + Math.cos(w.angle - n * gap), 0);
   const turn = Math.abs(sin) + Math.abs(cos) < 1e-6 ? -Math.PI / 2 : Math.atan2(sin, cos);

@@ -10,7 +10,7 @@ import { Confirm, ErrorNotice } from '../ui/parts';
 import { lookOf, type Overlay, tunnelLabel, usageLabel } from './overlay';
 import { None, Table } from './tables';
 
-/** Numbers from here on are no ports of a switch but names for its own use (OpenFlow 1.3, 7.2.1). */
+/** The first reserved port number of a switch (OpenFlow 1.3, 7.2.1). */
 const RESERVED_PORTS = 0xffffff00;
 
 interface SwitchesProps {

@@ -3,7 +3,7 @@
 import type { NetworkPath, NewTopology, NodeRole, OverlayLink, Slice, SwitchStatus, Topology } from '../kit/types';
 import { linkKey } from './layout';
 
-/** Everything that is read of an overlay at once. */
+/** The state of an overlay, read at once. */
 export interface Overlay {
   topology: Topology;
   switches: SwitchStatus[];
@@ -48,7 +48,7 @@ export function linksOf(stream: string, paths: readonly NetworkPath[]): [string,
 export const streamsOf = (paths: readonly NetworkPath[]): string[] =>
   [...new Set(paths.map((path) => path.stream))].sort();
 
-/** The slice that an event's tree is held to, null when there is none. */
+/** The slice of an event's tree; null when there is none. */
 export const sliceOf = (eventId: string | null, slices: readonly Slice[]): Slice | null =>
   slices.find((slice) => eventId !== null && slice.event_id === eventId) ?? null;
 
@@ -94,7 +94,7 @@ export function withLink(draft: Draft, key: string, isDrawn: boolean): Draft {
   return { ...draft, links };
 }
 
-/** Links whose ends are not both drawn stay in the draft, in case the ends come back, and are not sent. */
+/** The request body. A link whose ends are not both drawn stays in the draft but is not sent. */
 export function bodyOf(draft: Draft, { topology, links }: Overlay): NewTopology {
   const nodes = topology.nodes.flatMap(({ name }) => {
     const role = draft.roles.get(name);
@@ -105,7 +105,7 @@ export function bodyOf(draft: Draft, { topology, links }: Overlay): NewTopology 
   return { nodes, links: links.filter(isSent).map(({ a, b }) => ({ a, b })) };
 }
 
-/** The problems of a refused drawing where they belong: at nodes, at links by `linkKey`, or at neither. */
+/** The problems of a refused drawing by place: nodes, links by `linkKey`, or the rest. */
 export interface Problems {
   nodes: ReadonlyMap<string, string[]>;
   links: ReadonlyMap<string, string[]>;

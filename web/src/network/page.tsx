@@ -61,7 +61,7 @@ async function readSlices(): Promise<Slice[]> {
   }
 }
 
-/** The overlay, null where the network's switches are not Umbel's to program. */
+/** The overlay; null where Umbel does not program the switches. */
 async function readOverlay(): Promise<Overlay | null> {
   const topology = await api.topology();
   if (!topology.programmed) return null;
@@ -212,7 +212,7 @@ function OverlaySections({ overlay, chosen, onNode, onChange }: OverlayProps) {
   );
 }
 
-/** What the address asks for: a stream, an event, or else the one that is live. */
+/** What the address selects: a stream, an event, or else the live event. */
 function shownOf(search: URLSearchParams, open: readonly LiveEvent[]): Shown {
   const live = open.find((event) => event.state === 'live') ?? open[0];
   const stream = search.get('stream');

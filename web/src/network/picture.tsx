@@ -12,9 +12,9 @@ export interface Picture {
   links: LinkStatus[];
   functions: FunctionStatus[];
   tree: Tree | null;
-  /** What is drawn over the network, null where its switches are not Umbel's. */
+  /** The overlay's drawing; null where Umbel does not program the switches. */
   marks?: Marks | null;
-  /** A stream of the operator's own, shown in the place of a tree. */
+  /** A stream of the operator's own, shown instead of a tree. */
   stream?: { name: string; links: [string, string][] } | null;
   chosen?: string | null;
   onNode?: (name: string) => void;

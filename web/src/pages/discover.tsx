@@ -22,7 +22,7 @@ export interface Shelf {
   past: LiveEvent[];
 }
 
-/** Sorts events onto the page: the most watched first, the soonest first, the latest first. */
+/** Sorts events into the three lists: the most watched, the soonest, and the latest first. */
 export function shelve(events: readonly LiveEvent[]): Shelf {
   const viewers = (event: LiveEvent): number => event.stream?.viewers ?? 0;
   const rank = (event: LiveEvent): number => (event.state === 'live' ? 0 : 1);

@@ -23,7 +23,7 @@ const HINTS: readonly ChangeKind[] = ['event', 'tree', 'session'];
 const HINT_EVERY_MS = 1000;
 const POLL_MS = 10_000;
 
-/** A player for as long as this page is shown; it comes back with the page from the browser's cache. */
+/** A player while this page is shown. It starts again when the browser restores the page from its cache. */
 function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Player | null {
   const [player, setPlayer] = useState<Player | null>(null);
   const eventId = event?.id ?? null;

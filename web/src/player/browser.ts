@@ -12,7 +12,7 @@ import { connectWhep } from './whep';
 
 const CHOICE_KEY = 'umbel.protocol';
 
-/** Any answer at all will do, even one we may not read; a frozen edge does not answer in time. */
+/** Any response proves the edge alive, even an unreadable one. A frozen edge does not respond in time. */
 async function alive(session: Session): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(ALIVE_MS);
@@ -23,7 +23,7 @@ async function alive(session: Session): Promise<boolean> {
   }
 }
 
-/** What a viewer comes with: where they are, and what they chose. */
+/** Where the viewer is, and what they chose. */
 export interface Preferences {
   node: string | null;
   choice: Choice;
@@ -63,7 +63,7 @@ export function preferencesOf(eventId: string, search: string): Preferences {
   return { node: query.get('node'), choice: initialChoice(query), quality };
 }
 
-/** For this page as long as its tab is there: what one line can carry another may not. */
+/** Kept for this tab only, because the next connection may carry another rate. */
 export function keepQuality(eventId: string, quality: string): void {
   sessionStorage.setItem(qualityKey(eventId), quality);
 }

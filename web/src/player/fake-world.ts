@@ -18,7 +18,7 @@ export class FakeWorld {
   edge = 'pe4';
   links = true;
   linkMs = 100;
-  /** What the portal's answer to the next sessions waits for. */
+  /** The portal opens the next sessions after this. */
   answer: Promise<void> = Promise.resolve();
   samples = true;
   qualities: string[] = [];

@@ -27,7 +27,7 @@ export class HandOver {
     private readonly outcome: Outcome,
   ) {}
 
-  /** Takes the place of one that is under way to another quality. */
+  /** Starts a hand-over; it replaces a pending one to another quality. */
   begin(aim: Aim): void {
     if (this.pending?.quality === aim.quality) return;
     this.abandon(false);
@@ -37,12 +37,12 @@ export class HandOver {
     this.timer = setTimeout(() => void this.openSession(mine), isChosen ? LIMITS.chooseMs : 0);
   }
 
-  /** The viewer stays with this quality after all: one that is under way to another is given up. */
+  /** Keeps this quality: a pending hand-over to another is given up. */
   keep(quality: string): void {
     if (this.pending && this.pending.quality !== quality) this.abandon(false);
   }
 
-  /** Given up: what plays goes on, or was lost for another reason. */
+  /** Gives up the pending hand-over. The old session plays on, or was lost for another reason. */
   abandon(leaving: boolean): void {
     if (this.pending === null) return;
     const { session, transport } = this.pending;
@@ -75,7 +75,7 @@ export class HandOver {
 
   private connect(mine: Pending, session: Session): void {
     this.limit(mine, LIMITS.handOverMs, 'The new edge did not connect in time.');
-    // Once it plays it is the player's, one attempt further.
+    // Once it plays, it belongs to the player's next attempt.
     const epoch = mine.epoch + 1;
     const signals = {
       linked: () => {

@@ -8,7 +8,7 @@ import { type Connector, type Details, NOTHING_KNOWN, type Signals } from './tra
 
 const once = { maxNumRetry: 1, retryDelayMs: 300, maxRetryDelayMs: 300 };
 
-/** Few retries: whether to try again is the machine's decision, and it may take another edge. */
+/** Few retries, because the machine decides on the next attempt and may take another edge. */
 function policy(firstByteMs: number, loadMs: number): LoadPolicy {
   const load = { maxTimeToFirstByteMs: firstByteMs, maxLoadTimeMs: loadMs };
   return { default: { ...load, timeoutRetry: once, errorRetry: once } };
@@ -25,7 +25,7 @@ const CONFIG: Partial<HlsConfig> = {
   fragLoadPolicy: policy(4000, 8000),
 };
 
-/** Media elements send no headers: the token goes into the address, and the playlists carry it on. */
+/** Media elements send no headers, so the token is part of the address; playlists pass it on. */
 export function withToken(session: Session): string {
   const address = new URL(session.hls);
   address.searchParams.set('token', session.token);
@@ -99,7 +99,7 @@ export const connectHls: Connector = (session, video, signals) => {
     };
   }
 
-  /** Counts the times the position went on (in a hidden page no frame is decoded). A seek does not count. */
+  /** Counts the moves of the playback position (a hidden page decodes no frames). A seek does not count. */
   function movesSoFar(): number {
     const shown = linked && !video.seeking && video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
     if (!shown) return moves;

@@ -45,7 +45,7 @@ export class MachineHarness {
     return this.sendRaw({ epoch: this.state.epoch, ...event } as PlayerEvent);
   }
 
-  /** Lets time go by in ticks of 250 ms; `frames` pictures come with each. */
+  /** Advances time in ticks of 250 ms with `frames` new frames each. */
   advance(ms: number, frames = 0): Effect[] {
     const before = this.effects.length;
     for (let passedMs = 0; passedMs < ms; passedMs += 250) {
@@ -90,7 +90,7 @@ export const lost = (reason: 'ice' | 'refused' | 'unreachable' | 'media'): Event
   retryAfterS: null,
 });
 
-/** It plays; by default an event that offers no choice of quality. */
+/** A machine that plays; by default the event offers no choice of quality. */
 export function playing(choice: Choice = 'auto', event = live): MachineHarness {
   const machine = new MachineHarness(choice);
   machine.send({ type: 'event-changed', info: event });

@@ -1,5 +1,5 @@
 // The player's decisions: state x event -> state + effects. Pure: time and chance come in with each
-// event, nothing is awaited, no browser is known. `runner.ts` carries the effects out.
+// event, nothing is awaited, and no browser is needed. `runner.ts` carries the effects out.
 //
 // idle -> opening -> connecting -> playing <-> stalled -> (opening | backoff | waiting)
 
@@ -37,7 +37,7 @@ const isOpen = (event: EventInfo | null): boolean => event?.state === 'open' || 
 type Of<T extends PlayerEvent['type']> = Extract<PlayerEvent, { type: T }>;
 type Handlers = { [T in PlayerEvent['type']]?: (state: State, event: Of<T>, at: Moment) => Step };
 
-// What several phases do alike.
+// Handlers that several phases share.
 
 function onProgress(state: State, event: Of<'progress'>, at: Moment): Step {
   if (event.value === state.progress) return stay(state);
@@ -69,7 +69,7 @@ function onProbed(state: State, event: Of<'probed'>, at: Moment): Step {
   return known.phase === 'waiting' && event.info ? resumeFlow(known, at) : stay(known);
 }
 
-/** The encoder is back: pictures should follow within the stall's grace, else a new session is taken. */
+/** The encoder is back. Without pictures within the limit of a stall, a new session is opened. */
 function resumeFlow(state: State, at: Moment): Step {
   return stay(enter(state, 'stalled', at, LIMITS.probeEveryMs));
 }
@@ -77,13 +77,13 @@ function resumeFlow(state: State, at: Moment): Step {
 function onChoose(state: State, event: Of<'choose'>, at: Moment): Step {
   const chosen: State = { ...state, choice: event.choice, fallback: false };
   if (chosen.session === null || pickProtocol(chosen) === chosen.protocol) return stay(chosen);
-  // A change of quality that was under way ends with the transport it was to take over from.
+  // A pending change of quality ends with the transport that it would have replaced.
   return isOff(chosen)
     ? renew({ ...chosen, attempt: 0 }, at)
     : reconnect({ ...chosen, attempt: 0 }, chosen.session, at);
 }
 
-/** The runner plays from another edge already. */
+/** The runner already plays from another edge. */
 function onMoved(state: State, event: Of<'moved'>, at: Moment): Step {
   if (state.session === null) return { state, effects: [{ type: 'close-session', session: event.session }] };
   const { session } = event;
@@ -92,7 +92,7 @@ function onMoved(state: State, event: Of<'moved'>, at: Moment): Step {
   return { state: moved, effects: [{ type: 'close-session', session: state.session }] };
 }
 
-/** Another session is there, and its transport takes the place of the one that plays. */
+/** Another session is open, and its transport replaces the present one. */
 function onReplaced(state: State, event: Of<'replaced'>, at: Moment): Step {
   if (state.session === null) return { state, effects: [{ type: 'close-session', session: event.session }] };
   const next = connect({ ...adoptSession(state, event.session), trouble: '' }, event.session, at);
@@ -139,7 +139,7 @@ function onQualityInPlay(state: State, event: Of<'quality'>): Step {
   return { state: chosen, effects: [{ type: 'keep', quality: event.quality }] };
 }
 
-/** No session. A quality that cannot be had gives way to the source: any picture before none. */
+/** No session. An unavailable quality is replaced by the source. */
 function onNotOpened(state: State, event: Of<'not-opened'>, at: Moment): Step {
   if (event.status === 404) return finish({ ...state, trouble: event.message }, 'missing', at);
   if (event.code === 'umbel.event_not_open') {
@@ -172,7 +172,7 @@ const ANYWHERE: Handlers = {
 
 const choiceOnly: Handlers['choose'] = (state, event) => stay({ ...state, choice: event.choice, fallback: false });
 
-/** The machine: what each phase answers to. What is not listed here or in ANYWHERE is ignored. */
+/** The machine: the events that each phase handles. Events in neither this table nor ANYWHERE are ignored. */
 export const TABLE: Readonly<Record<Phase, Handlers>> = {
   idle: {
     start: (state, _event, at) => {
@@ -207,7 +207,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
   },
   backoff: {
     tick: (state, _event, at) => (due(state, at) ? openSession(state, at) : stay(state)),
-    // Something changed at the portal: worth trying sooner, though not all viewers in one instant.
+    // Something changed at the portal: try sooner, but spread the viewers.
     hint: (state, _event, at) => {
       const sooner = at.nowMs + at.random * LIMITS.hintSpreadMs;
       return stay({ ...state, wakeAtMs: Math.min(state.wakeAtMs ?? sooner, sooner) });
@@ -228,10 +228,10 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
   playing: {
     progress: onProgress,
     lost: onLost,
-    // The edge is to be left while all is well.
+    // The edge is being drained while it still plays.
     move: handOver,
     quality: onQualityInPlay,
-    // What the viewer wants may come to be on offer later than the pictures.
+    // The wanted quality may become available later than the pictures.
     'event-changed': (state, event, at) => {
       const known: State = { ...state, event: event.info };
       if (isOver(event.info)) return finish(known, 'over', at);
@@ -241,7 +241,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
       stay({ ...state, paused: false, progressAtMs: at.nowMs, wakeAtMs: at.nowMs + LIMITS.doubtMs }),
     shaky: (state) => doubt(state),
     probed: (state, event, at) => {
-      // Pictures that came meanwhile prove the edge well, unless they come from HLS's buffer.
+      // New pictures prove that the edge is alive, unless they come from HLS's buffer.
       const moving = state.protocol === 'whep' && at.nowMs - state.progressAtMs < LIMITS.doubtMs;
       return event.alive || moving ? stay(state) : retry(state, at, 'The edge does not respond.', null);
     },
@@ -288,7 +288,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
   missing: { 'event-changed': (state, event) => stay({ ...state, event: event.info }), choose: choiceOnly },
 };
 
-/** One step. An answer to an attempt that was given up changes nothing, except that its session is closed. */
+/** One step. A response to an abandoned attempt changes nothing, except that its session is closed. */
 export function step(state: State, event: PlayerEvent, at: Moment): Step {
   if ('epoch' in event && event.epoch !== state.epoch) {
     const late = event.type === 'opened' || event.type === 'moved' || event.type === 'replaced';

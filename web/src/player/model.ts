@@ -1,6 +1,6 @@
-// The player's vocabulary: what it can be in, what can happen, what is to be done, and its limits.
+// The player's types: phases, state, events, effects and limits.
 //
-// `epoch` names the current attempt: an answer that carries an older one came too late and is dropped.
+// `epoch` names the current attempt: a response with an older one came too late and is dropped.
 
 import type { EventState, Session } from '../kit/types';
 
@@ -34,16 +34,16 @@ export interface State {
   choice: Choice;
   /** What the viewer wants, on offer or not; what plays is the session's. */
   quality: string;
-  /** Why the viewer does not get what they chose; empty when they do. */
+  /** Why the viewer does not get the chosen quality; empty when they do. */
   notice: string;
   noticeAtMs: number;
   canWhep: boolean;
-  /** WebRTC did not get through to this viewer, so `auto` means HLS for now. */
+  /** WebRTC did not connect for this viewer, so `auto` means HLS for now. */
   fallback: boolean;
   protocol: Protocol | null;
   session: Session | null;
   event: EventInfo | null;
-  /** Attempts since it last played well. */
+  /** Attempts since it last played steadily. */
   attempt: number;
   /** Has it ever shown a picture? */
   played: boolean;
@@ -52,7 +52,7 @@ export interface State {
   paused: boolean;
   progress: number;
   progressAtMs: number;
-  /** When this phase began, and when it acts next by itself. */
+  /** When this phase began, and when its timer expires. */
   sinceMs: number;
   wakeAtMs: number | null;
   /** What went wrong last, for the details panel. */
@@ -87,7 +87,7 @@ export type PlayerEvent =
   | { type: 'resume' }
   | { type: 'leave' };
 
-/** A session to leave, and what to take in its place while it plays on. */
+/** The session to leave, and what replaces it while it plays on. */
 export interface Aim {
   epoch: number;
   left: Session;
@@ -117,10 +117,10 @@ export interface Step {
 }
 
 export const LIMITS = {
-  openMs: 12_000, // a first viewer may have to wait until an edge has started
+  openMs: 12_000, // a first viewer may wait until an edge has started
   linkMs: { whep: 4_000, hls: 8_000 },
-  // No hurry: pictures come all the while, and what makes a lower quality may have to start first.
-  chooseMs: 300, // by keys a viewer comes past other qualities on the way to theirs
+  // Long limits: the old session plays on, and a transcoder may have to start first.
+  chooseMs: 300, // with keys a viewer passes other qualities on the way
   noticeMs: 20_000,
   handOverOpenMs: 18_000,
   handOverMs: 10_000,

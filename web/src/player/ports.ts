@@ -1,4 +1,4 @@
-// What the player needs of the world: the portal, the transports, time. browser.ts has the real ones.
+// What the player needs from outside: the portal, the transports, time. browser.ts has the real ones.
 
 import type { LiveEvent, Session } from '../kit/types';
 import type { Protocol } from './model';
@@ -11,7 +11,7 @@ export interface Ports {
   fetchEvent: () => Promise<LiveEvent | null>;
   /** Does the edge answer at all? */
   alive: (session: Session) => Promise<boolean>;
-  /** `answerMs`: how long the edge may take to answer, where that is not as usual. */
+  /** `answerMs`: the time limit for the edge's response, if not the usual one. */
   connect: (protocol: Protocol, session: Session, signals: Signals, answerMs?: number) => Transport;
   nowMs: () => number;
   random: () => number;

@@ -5,7 +5,7 @@ import type { EventInfo, State } from './model';
 
 export const SOURCE = 'source';
 
-/** What an event is known to offer, best first; not known while it has no stream. */
+/** The qualities that an event offers, best first; empty while it has no stream. */
 export const offeredBy = (event: EventInfo | null): readonly string[] => event?.qualities ?? [];
 
 /** The quality to request: what the viewer wants, or the source where that is not offered. */
@@ -13,7 +13,7 @@ export function aimOf(state: State): string {
   return offeredBy(state.event).includes(state.quality) ? state.quality : SOURCE;
 }
 
-/** Plays another quality than the viewer wants and could have. */
+/** It plays another quality than the wanted one, which is on offer. */
 export function isOff({ quality, session, event }: State): boolean {
   return session !== null && session.quality !== quality && offeredBy(event).includes(quality);
 }
@@ -32,7 +32,7 @@ export function qualityName(quality: string, heightPx: number): string {
 
 const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
 
-/** Why the viewer does not get what they chose. */
+/** Why the viewer does not get the chosen quality. */
 export function refusalOf(quality: string, message: string): string {
   const name = quality === SOURCE ? 'The source quality' : quality;
   return `${name} is not available now: ${sentence(message)}`;

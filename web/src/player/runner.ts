@@ -83,7 +83,7 @@ export class Player {
     this.send({ type: 'start' });
   }
 
-  /** Leaves for good or for a while (pagehide); `start` begins again. */
+  /** Ends playback, for good or for a while (pagehide); `start` begins again. */
   stop(): void {
     if (this.timer !== null) clearInterval(this.timer);
     this.timer = null;
@@ -171,7 +171,7 @@ export class Player {
     }
   }
 
-  /** The new transport plays already, and the old one is let go of; or there is none yet. */
+  /** The new transport already plays, and the old one is closed; or there is no new one yet. */
   private moved(epoch: number, session: Session, transport: Transport | null): void {
     this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
     if (transport === null) {
@@ -203,7 +203,7 @@ export class Player {
   private async probe(epoch: number, session: Session): Promise<void> {
     const fetching = within(this.ports.fetchEvent(), FETCH_EVENT_MS);
     const alive = await (this.transport?.alive?.() ?? this.ports.alive(session));
-    // A dead edge is reason enough to go on: the portal may be slow just now.
+    // A dead edge is enough to act on: do not wait for the portal, which may be slow.
     const event = alive ? await fetching : null;
     this.send({ type: 'probed', epoch, alive, info: event ? eventInfoOf(event) : null });
   }

@@ -50,7 +50,7 @@ function useFullscreen(stage: RefObject<HTMLDivElement | null>): boolean {
   return full;
 }
 
-/** Controls go away while nothing moves, and come back with the pointer or the keyboard. */
+/** Hides the controls after a while without the pointer or the keyboard. */
 function useIdle(stage: RefObject<HTMLDivElement | null>): boolean {
   const [idle, setIdle] = useState(false);
   useEffect(() => {
@@ -139,7 +139,7 @@ interface StageProps {
   onVideo: (video: HTMLVideoElement | null) => void;
 }
 
-/** Plays on whenever there is something to play, unless the viewer paused: browsers stop at each new source. */
+/** Starts playback again, unless the viewer paused, because browsers stop at each new source. */
 function useAutoplay(video: HTMLVideoElement | null, player: Player | null): void {
   useEffect(() => {
     if (!video || !player) return undefined;
@@ -159,7 +159,7 @@ function Overlay({ player, event }: { player: Player; event: LiveEvent }) {
   const { state, status } = useSnapshot(player);
   const nowMs = useNow();
   if (state.phase === 'playing') return null;
-  // Until the first picture the poster stands in; later the last picture stays, dimmed.
+  // The poster is shown until the first picture; later the last picture stays, dimmed.
   return (
     <div className={state.played && state.phase !== 'over' ? 'overlay overlay-dim' : 'overlay'}>
       {(!state.played || state.phase === 'over') && <Poster provider={event.provider_id} event={event.id} />}
@@ -180,7 +180,7 @@ const KEYS: Readonly<Record<string, 'pause' | 'mute' | 'full' | 'up' | 'down'>> 
   ArrowDown: 'down',
 };
 
-/** Keys work anywhere on the page, except where they already mean something. */
+/** Whether the target uses the key itself; elsewhere on the page keys control the player. */
 function takesKeys(target: EventTarget | null, key: string): boolean {
   if (!(target instanceof HTMLElement)) return false;
   if (target.closest('input, select, textarea, dialog') !== null) return true;

@@ -22,7 +22,7 @@ function reconnectStatus(state: State, first: string): Status {
   return { text: `${what}${times(state)}`, mood: 'busy' };
 }
 
-/** What the player is doing, in one short line. */
+/** The player's state in one short line. */
 export function statusOf(state: State): Status {
   switch (state.phase) {
     case 'idle':

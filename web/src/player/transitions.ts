@@ -5,11 +5,11 @@ import type { Session } from '../kit/types';
 import { type Effect, LIMITS, type Moment, type Phase, type Protocol, type State, type Step } from './model';
 import { aimOf } from './quality';
 
-/** How long before attempt n (0: at once): doubles up to a limit, spread so that viewers do not come together. */
+/** The delay before attempt n (0: none): it doubles up to a limit, with jitter to spread the viewers. */
 export function backoffMs(attempt: number, random: number, retryAfterS: number | null): number {
   const spread = 0.5 + random / 2;
   const own = attempt === 0 ? 0 : Math.min(LIMITS.backoffMaxMs, LIMITS.backoffFirstMs * 2 ** (attempt - 1)) * spread;
-  // What the server asks for is a least, so the spread goes on top of it.
+  // The server's value is a minimum, so the jitter is added to it.
   return retryAfterS === null ? own : Math.max(own, retryAfterS * 1000 + random * LIMITS.hintSpreadMs);
 }
 
@@ -47,7 +47,7 @@ export function reconnect(state: State, session: Session, at: Moment): Step {
   return { state: step.state, effects: [{ type: 'disconnect' }, ...step.effects] };
 }
 
-/** Lets go of transport and session. */
+/** Closes transport and session. */
 export function release(state: State): Step {
   const effects: Effect[] = [{ type: 'disconnect' }];
   if (state.session) effects.push({ type: 'close-session', session: state.session });
@@ -57,7 +57,7 @@ export function release(state: State): Step {
   };
 }
 
-/** Leaves the session and asks for another at once. */
+/** Closes the session and opens another at once. */
 export function renew(state: State, at: Moment): Step {
   const freed = release(state);
   const opened = openSession(freed.state, at);
@@ -71,7 +71,7 @@ export function handOver(state: State): Step {
   return { state, effects: [{ type: 'hand-over', epoch, left, protocol, quality: aimOf(state) }] };
 }
 
-/** Gives this attempt up; the next one is a new session, at once or after a while. */
+/** Abandons this attempt; the next one opens a new session, at once or after a delay. */
 export function retry(state: State, at: Moment, trouble: string, retryAfterS: number | null): Step {
   const freed = release(state);
   const delay = backoffMs(state.attempt, at.random, retryAfterS);
@@ -92,7 +92,7 @@ export function probe(state: State, phase: 'stalled' | 'waiting', at: Moment, ev
   return { state: next, effects: [{ type: 'probe', epoch: state.epoch, session: state.session }] };
 }
 
-/** Asks the edge while it goes on playing; at most once until pictures come again. */
+/** Probes the edge while it plays on; at most once until new pictures come. */
 export function doubt(state: State): Step {
   const effects: Effect[] = state.session ? [{ type: 'probe', epoch: state.epoch, session: state.session }] : [];
   return { state: { ...state, wakeAtMs: null }, effects };

@@ -17,7 +17,7 @@ export interface Details {
 }
 
 export interface Sample {
-  /** Changes whenever media moves on: what the machine watches. */
+  /** Changes whenever media advances; the machine watches it. */
   progress: number;
   framesDecoded: number;
   details: Details;
@@ -29,18 +29,18 @@ export interface Signals {
   lost: (reason: LossReason, message: string, retryAfterS: number | null) => void;
 }
 
-/** How long an edge is given to say that it is alive. */
+/** The time limit for an edge to prove that it is alive. */
 export const ALIVE_MS = 1000;
 
 export interface Transport {
   /** Whether the edge still has this connection; absent where only its address can be probed. */
   alive?: () => Promise<boolean>;
   sample: () => Promise<Sample>;
-  /** Ends it; `leaving` when the page goes away, so that the goodbye must outlive it. */
+  /** Ends it; `leaving` when the page goes away, so that the DELETE must outlive it. */
   close: (leaving: boolean) => void;
 }
 
-/** `answerMs`: how long the edge may take to answer, where that is not as usual. */
+/** `answerMs`: the time limit for the edge's response, if not the usual one. */
 export type Connector = (session: Session, video: HTMLVideoElement, signals: Signals, answerMs?: number) => Transport;
 
 export const NOTHING_KNOWN: Details = {

@@ -19,7 +19,7 @@ export interface Reading {
   hasVideo: boolean;
 }
 
-/** The fields used here, of the many there are. */
+/** The fields that are used here. */
 interface Entry {
   type: string;
   kind?: string;
