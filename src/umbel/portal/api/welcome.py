@@ -45,7 +45,7 @@ button{font:inherit;padding:.5rem 1.25rem}
 $body
 </html>
 """)
-_FORM = Template("""<p>This network asks who you are before it lets you pass.</p>
+_FORM = Template("""<p>Sign in to use this network.</p>
 $problem
 <form method="post" action="$page$query">
 <label>Name <input name="username" autocomplete="username" autocapitalize="none" required></label>
@@ -66,7 +66,7 @@ async def welcome(system: auth.The, request: Request, following: Next = "") -> H
         here = system.borders.here(caller(request))
     except (NotInAccess, NotProgrammed, BadClient):
         return _page(
-            "Nothing to sign in to", '<p>Your network is not closed. <a href="/">Go on</a>'
+            "No sign-in needed", '<p>Your network is open. <a href="/">Continue to Umbel</a></p>'
         )
     return _form(following) if here.gate and here.client is None else _open(here, following)
 
@@ -100,17 +100,17 @@ def _form(following: str, error: UmbelError | None = None) -> HTMLResponse:
 
 def _open(here: Here, following: str) -> HTMLResponse:
     if here.client is None:
-        return _page("You may pass", f"<p>Nobody signs in at {escape(here.node)}.</p>")
+        return _page("You are connected", f"<p>{escape(here.node)} needs no sign-in.</p>")
     whose = f" as {escape(here.client.who)}" if here.client.who else ""
     until = f"<p>Signed in{whose} until {to_rfc3339(here.client.expires_s)}.</p>"
-    return _page("You may pass", until + _onward(following) + _LEAVE.substitute(page=PAGE))
+    return _page("You are connected", until + _onward(following) + _LEAVE.substitute(page=PAGE))
 
 
 def _onward(following: str) -> str:
     """A link, not a redirect: whoever made the address, only the reader goes there."""
     is_web = following.startswith(("http://", "https://"))
     href = escape(following) if is_web else "/"
-    return f'<p><a href="{href}" rel="noreferrer">Go on to {href if is_web else "Umbel"}</a></p>'
+    return f'<p><a href="{href}" rel="noreferrer">Continue to {href if is_web else "Umbel"}</a></p>'
 
 
 def _query(following: str) -> str:
