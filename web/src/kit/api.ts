@@ -68,8 +68,8 @@ export interface ApiOptions {
 }
 
 const TIMEOUT_MS = 10_000;
-/** Longer than the 15 s the portal waits for functions to start: a session that comes too late is never closed. */
-const SESSION_MS = 20_000;
+/** For requests that start a function: longer than the 15 s the portal waits, so that no response comes too late. */
+const START_MS = 20_000;
 
 export type Api = ReturnType<typeof createApi>;
 
@@ -119,7 +119,8 @@ export function createApi(options: ApiOptions) {
     createEvent: (body: NewEvent) => read('post', '/api/v1/events', { json: body }),
     endEvent: (eventId: string) => send('post', '/api/v1/events/{event_id}/end', { path: { event_id: eventId } }),
     cancelEvent: (eventId: string) => send('post', '/api/v1/events/{event_id}/cancel', { path: { event_id: eventId } }),
-    ingest: (eventId: string) => read('post', '/api/v1/events/{event_id}/ingest', { path: { event_id: eventId } }),
+    ingest: (eventId: string) =>
+      read('post', '/api/v1/events/{event_id}/ingest', { path: { event_id: eventId }, timeoutMs: START_MS }),
     rotateKey: (eventId: string) =>
       read('post', '/api/v1/events/{event_id}/stream-key', { path: { event_id: eventId } }),
     /** Watching needs no account, so an expired sign-in cannot prevent it. Without a quality it is the source's. */
@@ -128,7 +129,7 @@ export function createApi(options: ApiOptions) {
         path: { event_id: eventId },
         json: { ...(accessNode !== null && { access_node: accessNode }), ...(quality !== null && { quality }) },
         bearer: null,
-        timeoutMs: SESSION_MS,
+        timeoutMs: START_MS,
       }),
     /** Outlives the page: used on pagehide. Never fails, because the portal closes idle sessions itself. */
     closeSession: ({ id, token }: Session): Promise<void> =>

@@ -40,19 +40,23 @@ export function Empty({ title, children }: { title: string; children?: ReactNode
 }
 
 const ADVICE: Readonly<Record<string, string>> = {
-  'umbel.unreachable': 'This page retries automatically; nothing is lost.',
-  'umbel.timeout': 'It may be busy. This page retries automatically.',
   'umbel.forbidden': 'Sign in with an account that has this permission.',
   'umbel.unauthenticated': 'Sign in again.',
   'umbel.bad_credentials': 'Check the name and the password.',
   'umbel.no_capacity': 'Try again in a few minutes.',
 };
 
+/** Pages read again by themselves; what a button does must be done again. */
+function adviceFor(error: ApiError, isRead: boolean): string {
+  if (error.status === 0) return isRead ? 'This page retries automatically.' : 'Try again in a few seconds.';
+  return ADVICE[error.code] ?? '';
+}
+
 export function ErrorNotice({ error, onRetry }: { error: ApiError; onRetry?: () => void }) {
   return (
     <div className="notice notice-bad" role="alert">
       <p>
-        {error.message} {ADVICE[error.code] ?? ''}
+        {error.message} {adviceFor(error, onRetry !== undefined)}
       </p>
       {onRetry && (
         <button type="button" className="button button-small" onClick={onRetry}>
