@@ -25,8 +25,8 @@ from support.ingest_lab import (
     nals,
     split,
 )
-from umbel.media.ingest.codecs import UnsupportedCodec
 from umbel.media.io.ingest_claims import Claim
+from umbel.media.rtp.errors import UnsupportedCodec
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 SECONDS = 3

@@ -27,11 +27,11 @@ from support.waiting import until
 from support.webrtc_peer import Watcher
 from umbel.kit.clock import SystemClock
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
-from umbel.media.ingest import h264
 from umbel.media.ingest.packer import VideoPacker
 from umbel.media.model import StreamRole, StreamSpec, StreamState, Target
-from umbel.media.rtp import rtcp
+from umbel.media.rtp import h264, rtcp
 from umbel.media.rtp.packet import RtpPacket
+from umbel.media.rtp.sps import parse_sps
 from umbel.media.wire.udp import UdpReceiver
 from umbel.media.workers import host
 from umbel.media.workers.rendition import Transcoding
@@ -47,7 +47,7 @@ WITHIN_S = 40.0
 def sizes(packets: list[RtpPacket]) -> set[tuple[int, int]]:
     """What the parameter sets in these packets say, in pixels."""
     sets = [item.payload for item in packets if item.payload[0] & 0x1F == h264.SPS]
-    return {(found.width, found.height) for found in map(h264.parse_sps, sets)}
+    return {(found.width, found.height) for found in map(parse_sps, sets)}
 
 
 async def pictures(sink: Collector, ssrc: int, count: int) -> list[RtpPacket]:

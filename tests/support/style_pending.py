@@ -2,24 +2,6 @@
 
 TWICE = {
     ("compute", "Record"),
-    ("media", "AccessUnit"),
-    ("media", "Codec"),
-    ("media", "Event"),
-    ("media", "Held"),
-    ("media", "Listener"),
-    ("media", "MalformedSdp"),
-    ("media", "Media"),
-    ("media", "Medium"),
-    ("media", "Part"),
-    ("media", "Sample"),
-    ("media", "Segment"),
-    ("media", "SenderReport"),
-    ("media", "SequenceParameters"),
-    ("media", "Source"),
-    ("media", "Timeline"),
-    ("media", "UnsupportedCodec"),
-    ("media", "Worker"),
-    ("media", "_Stream"),
     ("network", "Asked"),
     ("network", "Door"),
     ("network", "Fabric"),
@@ -41,13 +23,8 @@ LARGE = {
 CODES = {
     "umbel.bad_network",
     "umbel.forbidden",
-    "umbel.malformed_sdp",
     "umbel.no_such_node",
-    "umbel.stream_taken",
-    "umbel.unknown_webrtc_session",
     "umbel.unprocessable",
-    "umbel.unsupported_codec",
-    "umbel.unsupported_media_type",
 }
 ARGUMENTS = {"src/umbel/compute/drivers/process/vim.py"}
 NAMES = (

@@ -13,14 +13,14 @@ from umbel.kit.errors import UmbelError
 from umbel.kit.tokens import Claims, Signer, TokenExpired, TokenForeign, TokenInvalid, TokenMissing
 from umbel.media import roles
 from umbel.media.api import SCHEMA, check
-from umbel.media.io.webrtc_port import WebRtcPort
+from umbel.media.io.webrtc_port import UnknownResource, WebRtcPort
 from umbel.media.ports import Packets
 from umbel.media.rpc.sessions import Call, Sessions
 from umbel.media.server.dispatch import Dispatcher
 from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Fan, Guard
 from umbel.media.server.elements.flow import Count, Flow
-from umbel.media.server.elements.peers import Peers, ResourceUnknown, TagStale
+from umbel.media.server.elements.peers import Peers, TagStale
 from umbel.media.server.manager import ServerManager
 from umbel.media.server.registry import Registry
 from umbel.media.server.viewer_tokens import ViewerTokens
@@ -132,7 +132,7 @@ def test_peers_keep_count_and_tags() -> None:
     peers.remove("r1")
     del counts["r1"]
     assert peers.count() == Count(packets=2, bytes=20)
-    with pytest.raises(ResourceUnknown):
+    with pytest.raises(UnknownResource):
         peers.owner("r1")
 
 

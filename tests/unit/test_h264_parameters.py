@@ -1,4 +1,4 @@
-"""SPS: what an encoder was told comes out again; garbage raises only MalformedParameters."""
+"""SPS: what an encoder was told comes out again; garbage raises only MalformedVideo."""
 
 from fractions import Fraction
 from typing import Any
@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from support import camera
 from umbel.media.rtp import h264
+from umbel.media.rtp.bits import MalformedVideo
+from umbel.media.rtp.sps import parse_sps
 
 
 def sps_of(**told: Any) -> bytes:
     first = camera.pictures(0.1, **told)[0]
-    return next(unit for unit in first.units if h264.kind(unit) == h264.SPS)
+    return next(unit for unit in first.units if h264.nal_type(unit) == h264.SPS)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,7 @@ def sps_of(**told: Any) -> bytes:
     ],
 )
 def test_size_and_profile(size: tuple[int, int], profile: str, number: int) -> None:
-    told = h264.parse_sps(sps_of(size=size, profile=profile))
+    told = parse_sps(sps_of(size=size, profile=profile))
     assert (told.width, told.height, told.profile) == (*size, number)
     assert told.frames_per_s == 30
     assert told.codec.startswith(f"avc1.{number:02x}")
@@ -36,19 +38,19 @@ def test_size_and_profile(size: tuple[int, int], profile: str, number: int) -> N
 
 @pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(60)])
 def test_frame_rate(rate: Fraction) -> None:
-    assert h264.parse_sps(sps_of(rate=rate)).frames_per_s == pytest.approx(float(rate))
+    assert parse_sps(sps_of(rate=rate)).frames_per_s == pytest.approx(float(rate))
 
 
 def test_codec_is_written_as_in_rfc_6381() -> None:
     sps = bytes.fromhex("6742c01f") + sps_of()[4:]
-    assert h264.parse_sps(sps).codec == "avc1.42c01f"
+    assert parse_sps(sps).codec == "avc1.42c01f"
 
 
 @given(st.binary(max_size=80))
 def test_garbage(data: bytes) -> None:
     try:
-        told = h264.parse_sps(b"\x67" + data)
-    except h264.MalformedParameters:
+        told = parse_sps(b"\x67" + data)
+    except MalformedVideo:
         return
     assert told.width > 0
     assert told.height > 0
@@ -61,12 +63,12 @@ def test_damaged(data: st.DataObject) -> None:
     damaged = good[:at] + bytes((data.draw(st.integers(0, 255)),)) + good[at + 1 :]
     cut = damaged[: data.draw(st.integers(0, len(damaged)))]
     try:
-        h264.parse_sps(cut)
-    except h264.MalformedParameters:
+        parse_sps(cut)
+    except MalformedVideo:
         pass
 
 
 def test_an_empty_unit_is_of_no_kind() -> None:
-    assert h264.kind(b"") == 0
-    with pytest.raises(h264.MalformedParameters):
-        h264.parse_sps(b"")
+    assert h264.nal_type(b"") == 0
+    with pytest.raises(MalformedVideo):
+        parse_sps(b"")

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.media.rtp import rtcp, sync
-from umbel.media.rtp.sync import Continuity, SenderReport, StreamTimeline
+from umbel.media.rtp.clock import ClockMapping, ntp_of
+from umbel.media.rtp.rtcp import SenderReport
+from umbel.media.rtp.sync import Continuity, StreamTimeline
 
 VIDEO, AUDIO = 96, 111
 NOW_S = 5000.0
@@ -19,7 +21,7 @@ def timeline() -> StreamTimeline:
 
 
 def report(ssrc: int, wall_s: float, timestamp: int) -> SenderReport:
-    return SenderReport(ssrc, wall_s, timestamp & 0xFFFFFFFF)
+    return SenderReport(ssrc=ssrc, ntp=ntp_of(wall_s), timestamp=timestamp & 0xFFFFFFFF)
 
 
 def apart_s(line: StreamTimeline, video: int, audio: int, now_s: float) -> float:
@@ -138,7 +140,12 @@ def test_the_senders_wall_clock_may_be_set() -> None:
 def test_reads_what_the_platform_writes() -> None:
     ntp = (2_208_988_800 + 1_700_000_000) << 32 | 1 << 31
     data = rtcp.build([rtcp.SenderReport(ssrc=5, ntp=ntp, timestamp=77)])
-    assert sync.sender_reports(data) == [SenderReport(5, 1_700_000_000.5, 77)]
+    (found,) = sync.sender_reports(data)
+    assert (found.ssrc, found.timestamp) == (5, 77)
+    mapping = ClockMapping(found.ntp, found.timestamp, 90_000)
+    assert mapping.wall_s_at(77) == 1_700_000_000.5
+    assert mapping.wall_s_at(77 - 90_000 & 0xFFFFFFFF) == 1_699_999_999.5
+    assert mapping.after(2.0) == (ntp + (2 << 32), 77 + 180_000)
 
 
 @given(st.binary(max_size=120))

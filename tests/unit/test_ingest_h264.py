@@ -4,10 +4,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from umbel.media.ingest import h264
-from umbel.media.ingest.bits import BitReader, MalformedVideo, unescape
-from umbel.media.ingest.h264 import DecoderConfiguration, SequenceParameters
 from umbel.media.ingest.passthrough import Handling, PassThrough, TimedAccessUnit, Verdict, judge
+from umbel.media.rtp import h264
+from umbel.media.rtp.bits import BitReader, MalformedVideo, unescape
+from umbel.media.rtp.h264 import DecoderConfiguration
+from umbel.media.rtp.sps import SequenceParameters, parse_sps
 
 HIGH = bytes.fromhex(
     "6764001eacd940a02ff9610000030001000003003c8f162d96"
@@ -133,7 +134,7 @@ def test_sps_says_what_was_written(
         timing=flags[0],
         frames_only=flags[1],
     )
-    read = h264.parse_sps(text)
+    read = parse_sps(text)
     assert (read.profile, read.level) == (profile, 30)
     assert read.width == 16 * size[0] - 2 * crop
     assert read.height == 16 * size[1] * (1 if flags[1] else 2)
@@ -142,7 +143,7 @@ def test_sps_says_what_was_written(
 
 
 def test_sps_of_x264() -> None:
-    read = h264.parse_sps(HIGH)
+    read = parse_sps(HIGH)
     assert (read.width, read.height, read.profile_name) == (640, 360, "High")
     assert read.reorder_frames == 2
 
@@ -153,8 +154,8 @@ def test_sps_of_x264() -> None:
 @example(b"\x67\x64\x00\x1e" + b"\xff" * 40)
 def test_readers_raise_only_their_own(data: bytes) -> None:
     for read in (
-        h264.parse_sps,
-        lambda it: h264.parse_sps(b"\x67" + it),
+        parse_sps,
+        lambda it: parse_sps(b"\x67" + it),
         DecoderConfiguration.parse,
         lambda it: DecoderConfiguration.parse(b"\x01\x64\x00\x1e\xff\xe1" + it),
         lambda it: h264.split_lengths(it, 4),
@@ -173,7 +174,7 @@ def test_mutated_sps_raises_only_its_own(noise: bytes, at: int) -> None:
     bad = bytearray(HIGH)
     bad[1 + at % (len(bad) - 1)] ^= noise[0] or 1
     try:
-        h264.parse_sps(bytes(bad))
+        parse_sps(bytes(bad))
     except MalformedVideo:
         pass
 
@@ -222,7 +223,7 @@ def test_decoder_configuration() -> None:
     ],
 )
 def test_what_the_sps_alone_decides(text: bytes, way: Handling, reason: str) -> None:
-    verdict = judge(h264.parse_sps(text))
+    verdict = judge(parse_sps(text))
     assert (verdict.handling, verdict.reason) == (way, reason)
 
 
@@ -315,7 +316,9 @@ def test_profile_names() -> None:
             constraints=constraints,
             level=30,
             chroma=1,
-            bit_depth=8,
+            luma_depth=0,
+            chroma_depth=0,
+            frames_per_s=0,
             width=16,
             height=16,
             interlaced=False,

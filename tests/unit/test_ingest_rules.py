@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.ingest_lab import nals as unpacked
+from umbel.kit.keys import digest
 from umbel.media.ingest import codecs, keys, packer, rates, sdp
 from umbel.media.ingest.aligner import Aligner
-from umbel.media.ingest.codecs import UnsupportedCodec
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.reports import SenderReports, SourceClock
-from umbel.media.ingest.sdp import MalformedSdp
 from umbel.media.ingest.sender_lock import SenderBan, SenderLock
 from umbel.media.ingest.timeline import EncoderTimeline, Unwrapped
+from umbel.media.rtp.errors import MalformedSdp, UnsupportedCodec
 from umbel.media.rtp.packet import RtpPacket
 
 MS = 1_000_000
@@ -271,7 +271,7 @@ def test_bar_keeps_a_refused_sender_out_until_it_pauses() -> None:
 
 
 def test_keys() -> None:
-    hashes = [keys.digest("ev_1.a"), keys.digest("ev_1.b")]
+    hashes = [digest("ev_1.a"), digest("ev_1.b")]
     assert keys.known("ev_1.b", hashes)
     assert not keys.known("ev_1.c", hashes)
     assert not keys.known("ev_1.c", [])
@@ -283,7 +283,7 @@ def test_keys() -> None:
 
 @given(st.text())
 def test_any_text_is_a_wrong_key(text: str) -> None:
-    assert not keys.known(keys.from_srt(text), [keys.digest("ev_1.a")])
+    assert not keys.known(keys.from_srt(text), [digest("ev_1.a")])
 
 
 def test_bitrate_follows_the_input_within_limits() -> None:

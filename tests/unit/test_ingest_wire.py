@@ -9,7 +9,7 @@ from umbel.media.ingest import amf, av1, chunks, flv
 from umbel.media.ingest.amf import MalformedAmf
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
 from umbel.media.ingest.chunks import ChunkReader, MalformedRtmp, Message
-from umbel.media.ingest.flv import MalformedFlv, PayloadKind, Tag, TagReader, Valve
+from umbel.media.ingest.flv import FlvMedia, MalformedFlv, PayloadKind, Tag, TagReader, Valve
 from umbel.media.rtp.packet import RtpPacket
 
 
@@ -90,23 +90,23 @@ def test_flv_audio(payload: bytes, codec: str, part: PayloadKind) -> None:
 
 
 def test_valve_shuts_over_the_limit_and_opens_at_a_keyframe() -> None:
-    def video(payload: bytes) -> Tag:
-        return Tag(kind=flv.VIDEO, timestamp_ms=0, payload=payload)
+    def video(payload: bytes) -> tuple[int, FlvMedia]:
+        return flv.VIDEO, flv.read_video(payload)
 
     key, inter = video(b"\x17\x01\0\0\0k"), video(b"\x27\x01\0\0\0p")
     config, audio = (
         video(b"\x17\x00\0\0\0c"),
-        Tag(kind=flv.AUDIO, timestamp_ms=0, payload=b"\xaf\1"),
+        (flv.AUDIO, flv.read_audio(b"\xaf\1")),
     )
     valve = Valve(most_bytes=1000)
-    assert valve.admits(inter, 0)
-    assert not valve.admits(inter, 1001)
-    assert not valve.admits(key, 900)
-    assert valve.admits(config, 5000)
-    assert not valve.admits(inter, 0)
-    assert valve.admits(audio, 0)
-    assert valve.admits(key, 0)
-    assert valve.admits(inter, 0)
+    assert valve.admits(*inter, 0)
+    assert not valve.admits(*inter, 1001)
+    assert not valve.admits(*key, 900)
+    assert valve.admits(*config, 5000)
+    assert not valve.admits(*inter, 0)
+    assert valve.admits(*audio, 0)
+    assert valve.admits(*key, 0)
+    assert valve.admits(*inter, 0)
     assert valve.dropped == 3
 
 

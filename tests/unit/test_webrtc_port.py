@@ -13,11 +13,10 @@ from support.webrtc_lab import until
 from support.webrtc_udp import UdpClient
 from support.webrtc_wire import CLIENT, Collected
 from umbel.media.io.webrtc_port import UnknownResource, WebRtcPort
+from umbel.media.rtp.errors import MalformedSdp, UnsupportedCodec
 from umbel.media.rtp.packet import RtpPacket
 from umbel.media.rtp.stream import LiveStream
-from umbel.media.webrtc.negotiate import UnsupportedCodec
 from umbel.media.webrtc.reports import PublishPhase, PublishState
-from umbel.media.webrtc.sdp import MalformedSdp
 
 
 class Watcher:

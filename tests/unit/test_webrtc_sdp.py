@@ -16,10 +16,11 @@ from support.webrtc_client import (
 )
 from support.webrtc_wire import CLIENT, SERVER, answer_of
 from umbel.kit.errors import Invalid
+from umbel.media.rtp.errors import MalformedSdp, UnsupportedCodec
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.webrtc import negotiate, sdp
-from umbel.media.webrtc.negotiate import UnsupportedCodec, UnsupportedOffer
-from umbel.media.webrtc.sdp import MalformedSdp, PayloadFormat
+from umbel.media.webrtc.negotiate import UnsupportedOffer
+from umbel.media.webrtc.sdp import PayloadFormat
 from umbel.media.webrtc.viewer import Viewer
 
 OFFER = Client(CLIENT).offer()

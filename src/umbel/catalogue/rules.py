@@ -4,13 +4,13 @@ Neighbours: `service` asks here before it writes. A text never holds NUL or othe
 characters, which PostgreSQL would refuse.
 """
 
-import hashlib
 import re
 import secrets
 import unicodedata
 from base64 import b32encode
 
 from umbel.catalogue.model import BadField, UserRole
+from umbel.kit import keys
 
 MOST_TITLE = 200
 MOST_NAME = 100
@@ -92,7 +92,7 @@ def new_stream_key(event_id: str) -> str:
 
 def key_hash(key: str) -> str:
     """What is stored and sent of a stream key."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    return keys.digest(key)
 
 
 def _has_control(text: str, *, allowed: str) -> bool:

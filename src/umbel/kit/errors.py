@@ -79,6 +79,13 @@ class Unprocessable(Invalid):
     http_status = 422
 
 
+class UnsupportedMediaType(Invalid):
+    """The body is not of the media type that this path takes."""
+
+    code = "umbel.unsupported_media_type"
+    http_status = 415
+
+
 class TooLarge(Invalid):
     """The body is larger than this server reads."""
 

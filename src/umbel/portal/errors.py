@@ -14,7 +14,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from umbel.kit.errors import Invalid, NotFound, TooLarge, UmbelError, Unprocessable
+from umbel.kit.errors import (
+    Invalid,
+    NotFound,
+    TooLarge,
+    UmbelError,
+    Unprocessable,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -30,13 +36,6 @@ class MethodNotAllowed(Invalid):
 
     code = "umbel.method_not_allowed"
     http_status = 405
-
-
-class UnsupportedMedia(Invalid):
-    """The body is not of the media type that is read here."""
-
-    code = "umbel.unsupported_media_type"
-    http_status = 415
 
 
 _BY_STATUS: Mapping[int, type[UmbelError]] = {

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
-from umbel.media.rtp import h264
+from umbel.media.rtp.sps import parse_sps
 
 VIDEO_TRACK, AUDIO_TRACK = 1, 2
 
@@ -50,7 +50,7 @@ class Sample:
 
 
 def initialisation(tracks: Tracks) -> bytes:
-    """ftyp and moov. Raises MalformedParameters for an unreadable SPS."""
+    """ftyp and moov. Raises MalformedVideo for an unreadable SPS."""
     traks, defaults = b"", b""
     if tracks.video is not None:
         traks += _video_trak(tracks.video)
@@ -110,7 +110,7 @@ def _traf(track: int, at: int, samples: Sequence[Sample], offset: int) -> bytes:
 
 
 def _video_trak(sets: VideoSets) -> bytes:
-    parsed = h264.parse_sps(sets.sps)
+    parsed = parse_sps(sets.sps)
     record = bytes((1, parsed.profile, parsed.constraints, parsed.level, 0xFF, 0xE1))
     record += struct.pack(">H", len(sets.sps)) + sets.sps + bytes((len(sets.pps),))
     record += b"".join(struct.pack(">H", len(unit)) + unit for unit in sets.pps)

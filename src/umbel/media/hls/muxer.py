@@ -11,8 +11,10 @@ from umbel.media.hls.boxes import Sample, VideoSets, length_prefixed
 from umbel.media.hls.segmenter import Segmenter, SegmenterEvent
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
 from umbel.media.rtp import h264, packet, sync
+from umbel.media.rtp.bits import MalformedVideo
 from umbel.media.rtp.depacketize import AccessUnit, H264Depacketizer, OpusDepacketizer
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
+from umbel.media.rtp.sps import parse_sps
 from umbel.media.rtp.sync import Continuity, StreamTimeline
 
 # Parameter sets go into the initialisation section; the others say nothing in a file.
@@ -73,7 +75,7 @@ class Muxer:
                 self._sets = None
             if picture.keyframe:
                 self._sets = _sets(picture) or self._sets
-            units = [unit for unit in picture.units if h264.kind(unit) not in _NOT_STORED]
+            units = [unit for unit in picture.units if h264.nal_type(unit) not in _NOT_STORED]
             sample = Sample(moment.ticks, 0, length_prefixed(units), picture.keyframe)
             out += self.segmenter.video(sample, self._sets if picture.keyframe else None, now_s)
 
@@ -89,12 +91,12 @@ class Muxer:
 
 def _sets(picture: AccessUnit) -> VideoSets | None:
     """The parameter sets a keyframe brings, if they are whole and can be read."""
-    sps = [unit for unit in picture.units if h264.kind(unit) == h264.SPS]
-    pps = dict.fromkeys(unit for unit in picture.units if h264.kind(unit) == h264.PPS)
+    sps = [unit for unit in picture.units if h264.nal_type(unit) == h264.SPS]
+    pps = dict.fromkeys(unit for unit in picture.units if h264.nal_type(unit) == h264.PPS)
     if not sps or not 0 < len(pps) <= _MOST_PPS:
         return None
     try:
-        h264.parse_sps(sps[-1])
-    except h264.MalformedParameters:
+        parse_sps(sps[-1])
+    except MalformedVideo:
         return None
     return VideoSets(sps[-1], tuple(pps))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from umbel.kit import clock
 from umbel.media.hls.cuts import PART_TARGET_S
 from umbel.media.hls.window import Segment, Window
-from umbel.media.rtp import h264
+from umbel.media.rtp.sps import parse_sps
 
 MULTIVARIANT, MEDIA = "index.m3u8", "media.m3u8"
 
@@ -81,7 +81,7 @@ def _described(closed: list[Segment]) -> list[str]:
     tracks = closed[-1].opening.tracks
     codecs, shape = [], []
     if tracks.video is not None:
-        parsed = h264.parse_sps(tracks.video.sps)
+        parsed = parse_sps(tracks.video.sps)
         frames = sum(part.frames for part in closed[-1].parts)
         rate = parsed.frames_per_s or frames / closed[-1].duration_s
         codecs.append(parsed.codec)

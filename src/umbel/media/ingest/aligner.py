@@ -7,9 +7,9 @@ both media were reported, arrival alone tells.
 import struct
 from dataclasses import dataclass
 
-_NTP_UNITS_S = 1 << 32
-_REPORT_BYTES = 28
-_SENDER_REPORT = 200
+from umbel.media.rtp import sync
+from umbel.media.rtp.clock import ClockMapping
+
 _WORTH_S = 0.005
 
 
@@ -19,7 +19,7 @@ class _MediumClock:
     ssrc: int | None = None
     first_timestamp: int = 0
     first_arrival_s: float = 0.0
-    first_ntp_s: float | None = None
+    first_wall_s: float | None = None
 
 
 class Aligner:
@@ -37,21 +37,19 @@ class Aligner:
             source.first_arrival_s = arrival_s
 
     def report(self, packet: bytes) -> None:
-        """An RTCP packet came; anything but a sender report in front is passed over."""
-        if len(packet) < _REPORT_BYTES or packet[1] != _SENDER_REPORT:
-            return
-        ssrc, ntp, timestamp = struct.unpack_from("!IQI", packet, 4)
-        for source in self._media.values():
-            if source.ssrc == ssrc and source.first_ntp_s is None:
-                since = (timestamp - source.first_timestamp + 0x80000000 & 0xFFFFFFFF) - 0x80000000
-                source.first_ntp_s = ntp / _NTP_UNITS_S - since / source.clock_hz
-                self._align()
+        """An RTCP packet came; anything but a sender report is passed over."""
+        for report in sync.sender_reports(packet):
+            for source in self._media.values():
+                if source.ssrc == report.ssrc and source.first_wall_s is None:
+                    mapping = ClockMapping(report.ntp, report.timestamp, source.clock_hz)
+                    source.first_wall_s = mapping.wall_s_at(source.first_timestamp)
+                    self._align()
 
     def _align(self) -> None:
         video, audio = self._media.get("video"), self._media.get("audio")
-        if video is None or audio is None or None in {video.first_ntp_s, audio.first_ntp_s}:
+        if video is None or audio is None or None in {video.first_wall_s, audio.first_wall_s}:
             return
-        sent_s = (audio.first_ntp_s or 0.0) - (video.first_ntp_s or 0.0)
+        sent_s = (audio.first_wall_s or 0.0) - (video.first_wall_s or 0.0)
         shift_s = sent_s - (audio.first_arrival_s - video.first_arrival_s)
         if abs(shift_s) >= _WORTH_S:
             self.audio_shift_s = shift_s

@@ -6,13 +6,7 @@ GStreamer's element and caps names are data here; the worker alone gives them me
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from umbel.kit.errors import Invalid
-
-
-class UnsupportedCodec(Invalid):
-    """The encoder uses a codec that the platform cannot take."""
-
-    code = "umbel.unsupported_codec"
+from umbel.media.rtp.errors import UnsupportedCodec
 
 
 @dataclass(frozen=True, kw_only=True)

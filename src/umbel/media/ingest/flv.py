@@ -169,18 +169,17 @@ class Valve:
         self._wants_key = False
         self.dropped = 0
 
-    def admits(self, tag: Tag, waiting_bytes: int) -> bool:
-        """Whether to pass the tag on while `waiting_bytes` wait. Configurations always pass.
+    def admits(self, kind: int, media: FlvMedia, waiting_bytes: int) -> bool:
+        """Whether to pass a tag of that kind on while `waiting_bytes` wait.
 
-        Raises MalformedFlv.
+        Configurations always pass.
         """
-        media = read_video(tag.payload) if tag.kind == VIDEO else read_audio(tag.payload)
         if media.part is PayloadKind.CONFIG:
             return True
         low = self._most_bytes // 4
         self._over = waiting_bytes > (low if self._over else self._most_bytes)
         admitted = not self._over
-        if tag.kind == VIDEO:
+        if kind == VIDEO:
             self._wants_key = self._over or (self._wants_key and not media.key)
             admitted = not self._wants_key
         self.dropped += not admitted

@@ -1,10 +1,10 @@
 """Stream keys: `<event id>.<secret>`; only SHA-256 digests are kept. Text in, yes or no out."""
 
-import hashlib
 import hmac
 from collections.abc import Iterable
 
 from umbel.kit.errors import Conflict, Unauthenticated
+from umbel.kit.keys import digest
 
 
 class WrongStreamKey(Unauthenticated):
@@ -17,11 +17,6 @@ class AlreadyPublishing(Conflict):
     """Somebody else is publishing this stream; one publisher at a time."""
 
     code = "umbel.already_publishing"
-
-
-def digest(key: str) -> str:
-    """What is stored of a key: 64 hexadecimal digits."""
-    return hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
 
 def known(key: str, hashes: Iterable[str]) -> bool:

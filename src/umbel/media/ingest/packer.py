@@ -6,8 +6,8 @@ In: NAL units or a frame, and its time. Out: packets of at most 1200 bytes of pa
 import struct
 from collections.abc import Sequence
 
-from umbel.media.ingest import h264
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
+from umbel.media.rtp import h264
 
 MOST_PAYLOAD_BYTES = 1200
 _HEADER = struct.Struct("!BBHII")

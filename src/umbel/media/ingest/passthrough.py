@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from umbel.media.ingest import h264
-from umbel.media.ingest.h264 import SequenceParameters
+from umbel.media.rtp import h264
+from umbel.media.rtp.sps import SequenceParameters, parse_sps
 
 _ENOUGH_FRAMES = 10
 _SETS = {h264.SPS, h264.PPS}
@@ -100,7 +100,7 @@ class PassThrough:
         for nal in sets:
             kind = h264.nal_type(nal)
             if kind == h264.SPS and nal != self._raw_sps:
-                self.sps, self._raw_sps = h264.parse_sps(nal), nal
+                self.sps, self._raw_sps = parse_sps(nal), nal
                 self._settle(judge(self.sps))
             if kind in _SETS:
                 self._sets[h264.set_key(nal)] = nal

@@ -1,14 +1,14 @@
 """How to encode what must be transcoded: observed sizes and times in, settings out."""
 
-from collections import deque
+from umbel.media.rtp.rate import RateMeter
 
 Size = tuple[int, int]
 
 _LEAST_KBPS = 1_000
 _MOST_KBPS = 6_000
 _START_KBPS = 2_500
-_WINDOW_NS = 4_000_000_000
-_ENOUGH_NS = 1_000_000_000
+_WINDOW_S = 4.0
+_ENOUGH_S = 1.0
 _MODERN = {"HEVC", "VP9", "AV1"}
 _MODERN_GAIN = 1.4  # H.264 needs more bits for the same picture
 _LARGE_PIXELS = 1280 * 720
@@ -24,20 +24,18 @@ class BitrateMeter:
     def __init__(self, codec: str, part: float = 1.0) -> None:
         self._gain = part * (_MODERN_GAIN if codec in _MODERN else 1.0)
         self._least_kbps, self._most_kbps = _LEAST_KBPS * part, _MOST_KBPS * part
-        self._frames: deque[tuple[int, int]] = deque()
+        self._rate = RateMeter(_WINDOW_S)
         self._bytes = 0
         self.kbps = round(_START_KBPS * part)
 
     def take(self, size: int, dts_ns: int) -> int | None:
         """Count a frame; the new rate in kbit/s when the encoder should change its own."""
-        self._frames.append((dts_ns, size))
+        self._rate.mark(dts_ns / 1e9, self._bytes)
         self._bytes += size
-        while dts_ns - self._frames[0][0] > _WINDOW_NS:
-            self._bytes -= self._frames.popleft()[1]
-        span_ns = dts_ns - self._frames[0][0]
-        if span_ns < _ENOUGH_NS:
+        came, span_s = self._rate.since(dts_ns / 1e9, self._bytes)
+        if span_s < _ENOUGH_S:
             return None
-        rate_kbps = self._gain * self._bytes * 8_000_000 / span_ns
+        rate_kbps = self._gain * came * 0.008 / span_s
         wanted = round(max(self._least_kbps, min(self._most_kbps, rate_kbps)))
         if abs(wanted - self.kbps) <= _CHANGE * self.kbps:
             return None

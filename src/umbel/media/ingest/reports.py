@@ -3,37 +3,19 @@
 In: the publication's RTP and the wall time. Out: the same packets with reports among them.
 """
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from umbel.media.ingest.timeline import Unwrapped
+from umbel.media.rtp import rtcp
+from umbel.media.rtp.clock import ntp_of
+from umbel.media.rtp.rtcp import SenderReport
 
-_REPORT = struct.Struct("!BBHIIIIII")
-_EPOCH_S = 2_208_988_800  # 1900-01-01 to 1970-01-01
 _RTP_HEADER_BYTES = 12
 _PERIOD_S = 1.0
 _SETTLING_S = 3.0
 _SLEW_S = 0.002
 _LOST_S = 2.0
-
-
-def sender_report(
-    *, ssrc: int, wall_s: float, rtp_timestamp: int, packets: int, octets: int
-) -> bytes:
-    """28 bytes, without report blocks. `wall_s` since 1970."""
-    ntp = round((wall_s + _EPOCH_S) * (1 << 32))
-    return _REPORT.pack(
-        0x80,
-        200,
-        6,
-        ssrc,
-        ntp >> 32 & 0xFFFFFFFF,
-        ntp & 0xFFFFFFFF,
-        rtp_timestamp & 0xFFFFFFFF,
-        packets & 0xFFFFFFFF,
-        octets & 0xFFFFFFFF,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,10 +93,12 @@ class SenderReports:
 
     def _report(self, sent: _Sent, wall_s: float) -> bytes:
         media_s = wall_s - (self._zero_s or 0.0)
-        return sender_report(
+        timestamp = sent.medium.offset + round(media_s * sent.medium.clock_hz)
+        report = SenderReport(
             ssrc=sent.medium.ssrc,
-            wall_s=wall_s,
-            rtp_timestamp=sent.medium.offset + round(media_s * sent.medium.clock_hz),
-            packets=sent.packets,
-            octets=sent.octets,
+            ntp=ntp_of(wall_s),
+            timestamp=timestamp & 0xFFFFFFFF,
+            packets=sent.packets & 0xFFFFFFFF,
+            octets=sent.octets & 0xFFFFFFFF,
         )
+        return rtcp.build([report])

@@ -7,9 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from umbel.kit.errors import Invalid
 from umbel.media.ingest import codecs
-from umbel.media.ingest.codecs import UnsupportedCodec
+from umbel.media.rtp.errors import MalformedSdp, UnsupportedCodec
 
 _MOST_BYTES = 20_000
 _MOST_PARAMETER = 2_000
@@ -23,12 +22,6 @@ _FMTP = re.compile(r"fmtp:(\d{1,3}) (.*)")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 _MOST_CHANNELS = 8
 _LARGEST_CLOCK_HZ = 192_000
-
-
-class MalformedSdp(Invalid):
-    """The text is not SDP; `details` has the line's number and its text."""
-
-    code = "umbel.malformed_sdp"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError
+from umbel.kit.keys import digest
 from umbel.media.ingest import keys
 from umbel.media.ingest.keys import AlreadyPublishing, WrongStreamKey
 from umbel.media.ingest.sdp import RtpFormat
@@ -39,7 +40,7 @@ class Claim:
     ) -> None:
         self._stream = stream
         self.protocol = protocol
-        self.key_hash = keys.digest(key) if key else ""
+        self.key_hash = digest(key) if key else ""
         self.on_revoked = on_revoked
         self.on_picture: Callable[[], None] = lambda: None
         self.publication: Publication | None = None

@@ -12,7 +12,7 @@ import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError
-from umbel.media.ingest import codecs, keys, sdp
+from umbel.media.ingest import keys, sdp
 from umbel.media.ingest.keys import WrongStreamKey
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.io.ingest_claims import AdmittedStream, Claim, IngestGate, NotPublishing, OnEvent
@@ -20,6 +20,7 @@ from umbel.media.io.ingest_ports import SrtPort, UdpPort
 from umbel.media.io.rtmp_server import RtmpServer
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, IngestState, PayloadType
 from umbel.media.ports import Packets, PacketSink
+from umbel.media.rtp.errors import UnsupportedCodec
 from umbel.media.workers.publication import Publication
 
 log = structlog.get_logger(__name__)
@@ -153,7 +154,7 @@ class IngestDesk:
         if known.claim is None:
             raise NotPublishing(stream=stream)
         if codec not in _WHIP_TYPES:
-            raise codecs.UnsupportedCodec(f"{codec} is not supported", codec=codec)
+            raise UnsupportedCodec(f"{codec} is not supported", codec=codec)
         formats = (_format("video", codec), _format("audio", "Opus"))
         options = {"kind": "rtp", "formats": [asdict(item) for item in formats]}
         return _Feed(known.publish(known.claim, options, sink))

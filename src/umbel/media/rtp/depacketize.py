@@ -88,10 +88,10 @@ class H264Depacketizer:
     def _finish(self, out: list[AccessUnit]) -> None:
         units, keyframe = (
             self._units,
-            any(h264.kind(unit) == h264.IDR_SLICE for unit in self._units),
+            any(h264.nal_type(unit) == h264.IDR for unit in self._units),
         )
         broken = self._broken or bool(self._fragments)
-        whole = not broken and any(h264.kind(u) in (h264.SLICE, h264.IDR_SLICE) for u in units)
+        whole = not broken and any(h264.nal_type(u) in (h264.SLICE, h264.IDR) for u in units)
         if whole and (keyframe or not self._waiting):
             self._waiting = False
             out.append(AccessUnit(self._ssrc, self._timestamp, tuple(units), keyframe))
@@ -101,7 +101,7 @@ class H264Depacketizer:
 
     def _take(self, payload: bytes) -> None:
         self._size += len(payload)
-        number = h264.kind(payload)
+        number = h264.nal_type(payload)
         if self._size > _MOST_UNIT_BYTES:
             self._broken, self._units, self._fragments = True, [], []
         elif number == _FU_A and len(payload) > 2:
@@ -176,7 +176,7 @@ def _opens_picture(payload: bytes) -> bool:
 
     Parameter sets come before a keyframe's slices, and a delimiter before everything.
     """
-    number = h264.kind(payload)
+    number = h264.nal_type(payload)
     if number == _STAP_A and len(payload) > 3:
         number = payload[3] & 0x1F
     elif number == _FU_A and len(payload) > 2 and payload[1] & 0x80:
@@ -191,7 +191,7 @@ def _aggregated(payload: bytes) -> list[bytes]:
         size = int.from_bytes(payload[at : at + 2], "big")
         unit = payload[at + 2 : at + 2 + size]
         at += 2 + size
-        if not unit or len(unit) != size or not 1 <= h264.kind(unit) <= 23:
+        if not unit or len(unit) != size or not 1 <= h264.nal_type(unit) <= 23:
             return []
         units.append(unit)
     return units

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
 from umbel.media.rtp import gop, rtcp
 from umbel.media.rtp import packet as rtp
+from umbel.media.rtp.clock import ClockMapping
 from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.gop import GopCache
 from umbel.media.rtp.history import History
@@ -52,7 +53,7 @@ class Track:
         self._timestamp_offset = 0
         self.first_s: float | None = None
         self._heard_s = 0.0
-        self._clock: tuple[int, int, float] | None = None
+        self._clock: tuple[ClockMapping, float] | None = None
 
     @property
     def has_clock(self) -> bool:
@@ -81,7 +82,7 @@ class Track:
     def reported(self, report: SenderReport, now_s: float) -> SenderReport:
         """Remember the current source's clock; the report in the continuous space."""
         timestamp = (report.timestamp + self._timestamp_offset) & 0xFFFFFFFF
-        self._clock = (report.ntp, timestamp, now_s)
+        self._clock = (ClockMapping(report.ntp, timestamp, self.clock_hz), now_s)
         return SenderReport(
             ssrc=self.ssrc,
             ntp=report.ntp,
@@ -94,18 +95,13 @@ class Track:
         """The source's two clocks now: (NTP in 1/2**32 s, timestamp); None before a report."""
         if self._clock is None:
             return None
-        ntp, timestamp, heard_s = self._clock
-        return self._advance(ntp, timestamp, now_s - heard_s)
+        mapping, heard_s = self._clock
+        return mapping.after(now_s - heard_s)
 
     def arrival_clock_at(self, now_s: float) -> tuple[int, int]:
         """A stand-in for `clock_at` from when packets came, in a time scale of our own."""
-        ntp, timestamp = round(self._heard_s * 2**32), self.last_timestamp
-        return self._advance(ntp, timestamp, now_s - self._heard_s)
-
-    def _advance(self, ntp: int, timestamp: int, elapsed_s: float) -> tuple[int, int]:
-        ntp += round(elapsed_s * 2**32)
-        timestamp += round(elapsed_s * self.clock_hz)
-        return ntp & 0xFFFFFFFFFFFFFFFF, timestamp & 0xFFFFFFFF
+        mapping = ClockMapping(round(self._heard_s * 2**32), self.last_timestamp, self.clock_hz)
+        return mapping.after(now_s - self._heard_s)
 
     def _is_current(self, packet: RtpPacket, now_s: float) -> bool:
         if packet.ssrc == self._former_ssrc and now_s - self._heard_s < _SILENT_AFTER_S:

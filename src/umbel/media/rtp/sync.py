@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from umbel.media.rtp import rtcp
+from umbel.media.rtp.clock import ClockMapping
 from umbel.media.rtp.packet import MalformedPacket
+from umbel.media.rtp.rtcp import SenderReport
 
-_NTP_EPOCH_S = 2_208_988_800
 _WORD = 1 << 32
 # A medium moves only for a difference one could notice: below that, exact durations matter more.
 _NOTICEABLE_S = 0.010
@@ -21,15 +22,6 @@ _ABSURD_S = 5.0
 # A sender's clock that disagrees this much with its own last report was set again.
 _CLOCK_STEP_S = 0.5
 _MOST_UNKNOWN_REPORTS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class SenderReport:
-    """The sender's wall time (epoch seconds) at an RTP timestamp."""
-
-    ssrc: int
-    wall_s: float
-    timestamp: int
 
 
 class Continuity(Enum):
@@ -53,11 +45,7 @@ def sender_reports(data: bytes) -> list[SenderReport]:
         packets = rtcp.parse(data)
     except MalformedPacket:
         return []
-    return [
-        SenderReport(one.ssrc, one.ntp / _WORD - _NTP_EPOCH_S, one.timestamp)
-        for one in packets
-        if isinstance(one, rtcp.SenderReport) and one.ntp >= _WORD
-    ]
+    return [one for one in packets if isinstance(one, SenderReport) and one.ntp >= _WORD]
 
 
 class _Medium:
@@ -135,8 +123,9 @@ class StreamTimeline:
             self._apply(medium, known)
 
     def _apply(self, medium: _Medium, report: SenderReport) -> None:
-        unwrapped = medium.follow(report.timestamp)
-        zero_s = report.wall_s - unwrapped / medium.clock_hz
+        mapping = ClockMapping(report.ntp, report.timestamp, medium.clock_hz)
+        latest = medium.unwrapped
+        zero_s = mapping.wall_s_at(latest & 0xFFFFFFFF) - latest / medium.clock_hz
         known = medium.wall_zero_s
         medium.wall_zero_s = zero_s
         stepped = known is not None and abs(zero_s - known) > _CLOCK_STEP_S

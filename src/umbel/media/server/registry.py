@@ -17,7 +17,7 @@ from umbel.media.rpc.faults import ObjectUnknown, ParamIllegal
 from umbel.media.server.elements.base import ElementContext, Emit, MediaElement, MediaObject
 from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
-from umbel.media.server.elements.pipeline import MediaPipeline, StreamTaken
+from umbel.media.server.elements.pipeline import MediaPipeline, StreamExists
 from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
 from umbel.media.server.elements.transcoder import Transcoder
 from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
@@ -89,7 +89,7 @@ class Registry:
         raise StreamUnknown
 
     async def create(self, session: str, type_name: str, given: object) -> MediaObject:
-        """Make an object. Raises the table's faults, StreamTaken, and what the machine refuses."""
+        """Make an object. Raises the table's faults, StreamExists, and what the machine refuses."""
         entry, new = check.constructor(SCHEMA, type_name)
         params = check.arguments(SCHEMA, new, given)
         if entry.name == "MediaPipeline":
@@ -137,7 +137,7 @@ class Registry:
         context = self._context(None, session, "MediaPipeline")
         made = MediaPipeline(context, **{name: str(value) for name, value in params.items()})
         if made.stream in self._streams:
-            raise StreamTaken
+            raise StreamExists
         if made.stream:
             self._streams[made.stream] = made
         return made
@@ -150,7 +150,7 @@ class Registry:
         factory = ELEMENTS[kind]
         siblings = {child.type for child in parent.children.values()}
         if factory in _ONE_A_STREAM and kind in siblings:
-            raise StreamTaken(f"the stream has its {kind}")
+            raise StreamExists(f"the stream has its {kind}")
         arguments = {snake(name): value for name, value in rest.items()}
         made = factory(self._context(parent, session, kind), self._server, **arguments)
         parent.children[made.id] = made

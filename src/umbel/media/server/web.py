@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from umbel.kit.errors import Invalid, TooLarge, UmbelError
+from umbel.kit.errors import Invalid, TooLarge, UmbelError, UnsupportedMediaType
 
 log = structlog.get_logger(__name__)
 
@@ -29,13 +29,6 @@ _PREFLIGHT: Mapping[str, str] = {
     "access-control-allow-headers": "Authorization, Content-Type, If-Match, Range",
     "access-control-max-age": "86400",
 }
-
-
-class MediaTypeUnsupported(Invalid):
-    """The body is not of the media type this resource takes."""
-
-    code = "umbel.unsupported_media_type"
-    http_status = 415
 
 
 class BodyUnreadable(Invalid):
@@ -104,10 +97,10 @@ HANDLERS: Mapping[Any, Any] = {UmbelError: on_error, HTTPException: on_http_erro
 
 
 async def read_text(request: Request, media_type: str) -> str:
-    """The body. Raises MediaTypeUnsupported (415), TooLarge (413), BodyUnreadable (400)."""
+    """The body. Raises UnsupportedMediaType (415), TooLarge (413), BodyUnreadable (400)."""
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != media_type:
-        raise MediaTypeUnsupported(f"send {media_type}", given=given)
+        raise UnsupportedMediaType(f"send {media_type}", given=given)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

@@ -10,6 +10,7 @@ from enum import Enum
 
 from umbel.kit.errors import Invalid
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
+from umbel.media.rtp.errors import UnsupportedCodec
 from umbel.media.webrtc.sdp import Offer, PayloadFormat, Section
 
 _PROTOCOLS = frozenset({"UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP"})
@@ -26,12 +27,6 @@ class UnsupportedOffer(Invalid):
     """The offer lacks something this server needs."""
 
     code = "umbel.unsupported_offer"
-
-
-class UnsupportedCodec(Invalid):
-    """No codec of the offer can be used."""
-
-    code = "umbel.unsupported_codec"
 
 
 class Profile(Enum):

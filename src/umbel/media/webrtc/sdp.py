@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from umbel.kit.errors import Invalid
+from umbel.media.rtp.errors import MalformedSdp
 
 DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 _SETUPS = ("actpass", "active", "passive", "holdconn")
@@ -23,12 +23,6 @@ _FINGERPRINT = re.compile(r"([A-Za-z0-9-]{1,20}) ([0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{
 _CANDIDATE = re.compile(r"\S{1,32} \d{1,5} \S{1,16} \d{1,10} \S{1,255} \d{1,5} typ \S+.*", re.ASCII)
 _MOST_LINES = 2000
 _BUNDLED_PORT = 9
-
-
-class MalformedSdp(Invalid):
-    """The session description cannot be read."""
-
-    code = "umbel.malformed_sdp"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ import ipaddress
 import secrets
 import socket
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from umbel.kit.errors import Conflict, Invalid, Unavailable
 from umbel.media.ports import OnFeedback, Packets, PacketSink
 from umbel.media.rtp import feedback as feedbacks
 from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
+from umbel.media.rtp.rate import RateMeter
 from umbel.media.wire import datagrams
 from umbel.media.wire.datagrams import Ring
 from umbel.media.wire.hops import Hop, HopStats, bound_socket
@@ -68,25 +68,19 @@ class _Meter:
     def __init__(self) -> None:
         self.packets = 0
         self.bytes = 0
-        self._marks: deque[tuple[float, int]] = deque()
+        self._rate = RateMeter(_RATE_WINDOW_S)
         self._next_mark_s = float("-inf")
 
     def add(self, packets: int, size: int, now_s: float) -> None:
         if now_s >= self._next_mark_s:
             self._next_mark_s = now_s + _RATE_MARK_S
-            self._marks.append((now_s, self.bytes))
-            while self._marks[0][0] < now_s - _RATE_WINDOW_S:
-                self._marks.popleft()
+            self._rate.mark(now_s, self.bytes)
         self.packets += packets
         self.bytes += size
 
     def stats(self, now_s: float) -> UdpStats:
-        since_s, before = next(
-            ((at_s, size) for at_s, size in self._marks if at_s >= now_s - _RATE_WINDOW_S),
-            (now_s, self.bytes),
-        )
-        span_s = max(now_s - since_s, _RATE_MARK_S)
-        mbps = (self.bytes - before) * 8 / span_s / 1e6
+        size, span_s = self._rate.since(now_s, self.bytes)
+        mbps = size * 8 / max(span_s, _RATE_MARK_S) / 1e6
         return UdpStats(packets=self.packets, bytes=self.bytes, mbps=mbps)
 
 

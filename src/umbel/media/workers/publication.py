@@ -96,7 +96,7 @@ class Publication:
         if media.part is PayloadKind.CONFIG:
             self._configurations[tag.kind] = tag
         waiting_bytes = self._worker.waiting_bytes if self._worker else self._early_bytes
-        if self._valve.admits(tag, waiting_bytes):
+        if self._valve.admits(tag.kind, media, waiting_bytes):
             self.feed(tag.build())
 
     def request_picture(self, now_s: float) -> None:

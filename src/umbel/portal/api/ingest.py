@@ -6,9 +6,9 @@ from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel
 
 from umbel.delivery.model import IngestPoint
+from umbel.kit.errors import UnsupportedMediaType
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
-from umbel.portal.errors import UnsupportedMedia
 
 router = APIRouter(prefix="/api/v1/events/{event_id}", tags=["ingest"])
 
@@ -91,7 +91,7 @@ async def describe_rtp(
 ) -> Response:
     """Describe an RTP publisher's stream in SDP."""
     if content_type.partition(";")[0].strip().lower() != _SDP:
-        raise UnsupportedMedia(f"the body must be {_SDP}")
+        raise UnsupportedMediaType(f"the body must be {_SDP}")
     await theirs(system, user, event_id)
     offer = (await request.body()).decode("utf-8", "replace")
     answer = await system.delivery.describe_rtp(event_id, offer)

@@ -21,6 +21,7 @@ from umbel.media.rpc.faults import OperationUnsupported
 from umbel.media.rtp import h264
 from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.packet import RtpPacket, payload_type
+from umbel.media.rtp.sps import parse_sps
 from umbel.media.server.elements.base import ElementContext, Json, MediaElement
 from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Fan, Guard
@@ -246,7 +247,7 @@ class _Measured:
             return
         try:
             sps = h264.sps_in(RtpPacket.parse(packet).payload)
-            found = h264.parse_sps(sps) if sps is not None else None
+            found = parse_sps(sps) if sps is not None else None
         except UmbelError:
             found = None
         if found is not None:

@@ -6,14 +6,9 @@ In: answers, ends, tags from If-Match headers. Out: who is there, counts that ne
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from umbel.kit.errors import Invalid, NotFound
+from umbel.kit.errors import Invalid
+from umbel.media.io.webrtc_port import UnknownResource
 from umbel.media.server.elements.flow import Count
-
-
-class ResourceUnknown(NotFound):
-    """The WebRTC session is over, or never was."""
-
-    code = "umbel.unknown_webrtc_session"
 
 
 class TagStale(Invalid):
@@ -57,11 +52,11 @@ class Peers:
         return tuple(dict.fromkeys(peer.session for peer in self._peers.values()))
 
     def owner(self, resource: str) -> str:
-        """Whose it is. Raises ResourceUnknown."""
+        """Whose it is. Raises UnknownResource."""
         return self._peer(resource).session
 
     def tag(self, resource: str) -> str:
-        """The ETag of its ICE session (RFC 9725 section 4.3.1). Raises ResourceUnknown."""
+        """The ETag of its ICE session (RFC 9725 section 4.3.1). Raises UnknownResource."""
         return f'"{self._peer(resource).generation}"'
 
     def check_tag(self, resource: str, given: str | None) -> None:
@@ -83,7 +78,7 @@ class Peers:
 
     def _peer(self, resource: str) -> _Peer:
         if resource not in self._peers:
-            raise ResourceUnknown
+            raise UnknownResource
         return self._peers[resource]
 
 

@@ -7,10 +7,10 @@ from umbel.media.rpc.faults import ParamIllegal
 from umbel.media.server.elements.base import ElementContext, MediaObject
 
 
-class StreamTaken(Conflict):
+class StreamExists(Conflict):
     """This server has the stream already."""
 
-    code = "umbel.stream_taken"
+    code = "umbel.media_stream_exists"
 
 
 class MediaPipeline(MediaObject):

@@ -8,13 +8,14 @@ from typing import Protocol
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
-from umbel.media.ingest import codecs, flv, h264
+from umbel.media.ingest import codecs, flv
 from umbel.media.ingest.aligner import Aligner
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
 from umbel.media.ingest.codecs import Codec
 from umbel.media.ingest.flv import PayloadKind, Tag
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.ingest.timeline import Unwrapped
+from umbel.media.rtp import h264
 from umbel.media.rtp.packet import HEADER_BYTES, MalformedPacket, RtpPacket, is_rtcp, payload_type
 from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, sink
 from umbel.media.workers.inside.tracks import Frame, Intake

@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from umbel.kit.clock import Clock
-from umbel.media.ingest import codecs, h264, rates
-from umbel.media.ingest.bits import MalformedVideo
+from umbel.media.ingest import codecs, rates
 from umbel.media.ingest.codecs import Codec
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.passthrough import Decision, Handling, PassThrough, TimedAccessUnit, Verdict
 from umbel.media.ingest.timeline import EncoderTimeline
+from umbel.media.rtp import h264
+from umbel.media.rtp.bits import MalformedVideo
 from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, sink
 
 _MOST_WAITING = 90

@@ -1,0 +1,15 @@
+"""Errors that encoders and WebRTC clients share: one class for each code."""
+
+from umbel.kit.errors import Invalid
+
+
+class MalformedSdp(Invalid):
+    """The text is not a session description; `details` name the line where that is known."""
+
+    code = "umbel.malformed_sdp"
+
+
+class UnsupportedCodec(Invalid):
+    """The platform cannot use this codec, or any codec of the offer."""
+
+    code = "umbel.unsupported_codec"
