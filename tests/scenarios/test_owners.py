@@ -3,16 +3,12 @@
 import asyncio
 from pathlib import Path
 
-import pytest
-
-from support.virtual import until
+from support.virtual import scenario, until
 from support.world import World, world
 from umbel.compute.ledger import NoRoom
 from umbel.compute.model import Description, Function, FunctionState, Resources
-from umbel.delivery.service import NotReady
 from umbel.delivery.trees.view import NoCapacity
 
-pytestmark = pytest.mark.looptime
 OTHER = "mano"
 GUEST = Description(name="guest", resources=Resources(cores=0.25, memory_mb=64))
 
@@ -25,6 +21,7 @@ async def is_active(w: World, function: str) -> bool:
     return w.states().get(function) is FunctionState.ACTIVE
 
 
+@scenario
 async def test_two_owners_functions_live_side_by_side(tmp_path: Path) -> None:
     async with world(tmp_path, owners=(OTHER,)) as w:
         event = await w.live("pe1")
@@ -49,6 +46,7 @@ async def test_two_owners_functions_live_side_by_side(tmp_path: Path) -> None:
         assert await w.arrives(ticket), "the other owner's ensure touched delivery's function"
 
 
+@scenario
 async def test_an_id_of_another_owner_is_gone_around(tmp_path: Path) -> None:
     async with world(tmp_path, owners=(OTHER,)) as w:
         squatter = Function(id="edge-pe4-1", node="c1", description=GUEST)
@@ -59,6 +57,7 @@ async def test_an_id_of_another_owner_is_gone_around(tmp_path: Path) -> None:
         await w.until_watched(ticket, within_s=20)
 
 
+@scenario
 async def test_two_placers_at_once_never_oversell_a_node(tmp_path: Path) -> None:
     async with world(tmp_path, owners=(OTHER,), policy="qos") as w:
         event = await w.live("pe1")
@@ -70,7 +69,7 @@ async def test_two_placers_at_once_never_oversell_a_node(tmp_path: Path) -> None
             await asyncio.sleep(number * 0.25)
             try:
                 await w.watch(event, f"pe{number % 5 + 1}")
-            except (NoCapacity, NotReady):
+            except NoCapacity:
                 refused["viewers"] += 1
 
         async def place(number: int) -> None:
