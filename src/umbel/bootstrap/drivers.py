@@ -1,13 +1,15 @@
 """Which technologies are in use: settings and the network's document in, Drivers out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from umbel.bootstrap import overlay
 from umbel.bootstrap.overlay import Switched
 from umbel.bootstrap.secrets import Secrets
-from umbel.compute.drivers.process import HostExecutor, NamespaceExecutor, ProcessVim
-from umbel.compute.model import Inventory
+from umbel.compute.drivers.fake import FakeVim
+from umbel.compute.drivers.process import Executor, HostExecutor, NamespaceExecutor, ProcessVim
+from umbel.compute.model import DEFAULT_POOL, Inventory, VimKind
 from umbel.compute.ports import Vim
 from umbel.compute.service import inspect_nodes
 from umbel.delivery.steering.drivers.process import ProcessSolver
@@ -32,7 +34,8 @@ from umbel.notify.ports import Courier
 
 @dataclass(frozen=True, kw_only=True)
 class Drivers:
-    """The technologies in use. `owners` are the parts besides delivery that own functions."""
+    """The technologies in use. `owners` are the parts besides delivery that own functions;
+    `vim` runs the default pool, `pools` are the VIMs of others."""
 
     vim: Vim
     media: MediaPlane
@@ -44,6 +47,7 @@ class Drivers:
     land: Land | None = None
     solver: Solver = field(default_factory=ProcessSolver)
     owners: tuple[str, ...] = ()
+    pools: Mapping[str, Vim] = field(default_factory=dict)
 
 
 def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: Clock) -> Drivers:
@@ -55,9 +59,9 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
         over = overlay.switched(document, nodes.nodes, settings, clock, secrets.master)
     is_inside = over is not None and over.namespaces
     executor = NamespaceExecutor(over.namespaces) if over and is_inside else HostExecutor()
-    vim = ProcessVim(settings.data_dir, clock, executor=executor)
     return Drivers(
-        vim=vim,
+        vim=ProcessVim(settings.data_dir, clock, executor=executor),
+        pools=_pools(document, settings.data_dir, clock, executor),
         media=JsonRpcMedia(),
         fabric=over.fabric if over else LoopbackFabric(),
         slicing=over.underlay if over else None,
@@ -65,6 +69,18 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
         land=over.land if over else None,
         overlay=over,
     )
+
+
+def _pools(document: object, data_dir: Path, clock: Clock, executor: Executor) -> dict[str, Vim]:
+    """The VIM of each pool that the document names, besides the default pool."""
+    inventory, _ = read_network(document)
+    named = {name: kind for name, kind in inventory.pools.items() if name != DEFAULT_POOL}
+    return {
+        name: ProcessVim(data_dir / "pools" / name, clock, executor=executor)
+        if kind is VimKind.PROCESS
+        else FakeVim(clock)
+        for name, kind in named.items()
+    }
 
 
 def network_document(path: Path | None) -> object:

@@ -135,6 +135,7 @@ def collector(ground: Ground) -> Collector:
             drivers.vim,
             ground.clock,
             owners=[functions.OWNER, *drivers.owners],
+            pools=drivers.pools,
             wake_s=ground.settings.node_wake_s,
         ),
         network=Network(ground.links, drivers.fabric),

@@ -7,9 +7,17 @@ Every problem is told at once, by name.
 from collections.abc import Mapping
 from ipaddress import ip_network
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+)
 
-from umbel.compute.model import Inventory, Node, NodeKind
+from umbel.compute.model import DEFAULT_POOL, Inventory, Node, NodeKind, VimKind
 from umbel.kit.errors import Invalid
 
 
@@ -29,12 +37,16 @@ class _NodeEntry(BaseModel):
     memory_mb: float = Field(2048.0, gt=0, allow_inf_nan=False)
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
     prefixes: tuple[str, ...] = ()
+    pool: str = Field(DEFAULT_POOL, pattern=r"^[a-z][a-z0-9-]*$", max_length=63)
     planner: object = Field(None, exclude=True)
 
     @field_validator("prefixes")
     @classmethod
     def _are_networks(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(str(ip_network(prefix)) for prefix in prefixes)
+
+
+_POOLS = TypeAdapter(dict[str, VimKind])
 
 
 def parse(document: object) -> Inventory:
@@ -61,7 +73,25 @@ def inspect(document: object) -> tuple[Inventory, list[str]]:
     access = document.get("default_access") or ""
     if access and access not in {node.name for node in nodes}:
         problems.append(f"default_access: unknown node {access}")
-    return Inventory(nodes=tuple(nodes), default_access=str(access)), problems
+    pools = _pools(document.get("pools"), problems)
+    problems.extend(
+        f"node {node.name}: unknown pool {node.pool}" for node in nodes if node.pool not in pools
+    )
+    return Inventory(nodes=tuple(nodes), default_access=str(access), pools=pools), problems
+
+
+def _pools(raw: object, problems: list[str]) -> dict[str, VimKind]:
+    """The VIM's kind by pool. The default pool is there without being named."""
+    pools = {DEFAULT_POOL: VimKind.PROCESS}
+    if raw is None:
+        return pools
+    try:
+        return pools | _POOLS.validate_python(raw)
+    except ValidationError as error:
+        for found in error.errors(include_url=False):
+            where = ".".join(str(part) for part in found["loc"])
+            problems.append(f"pools: {where + ': ' if where else ''}{found['msg']}")
+        return pools
 
 
 def _entries(raw: object, problems: list[str]) -> list[object]:

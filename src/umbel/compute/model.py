@@ -148,6 +148,14 @@ class Inventory:
 
     nodes: tuple[Node, ...]
     default_access: str = ""
+    pools: Mapping[str, "VimKind"] = field(default_factory=dict)
+
+
+class VimKind(Enum):
+    """The technology that runs a pool's functions."""
+
+    PROCESS = "process"
+    FAKE = "fake"  # in memory, for trying a network out: no function carries anything
 
 
 class Transport(Enum):
@@ -187,6 +195,13 @@ class Reservation(Enum):
 
     UNTIL_MEASURED = "until-measured"  # while it starts; then it counts with what it uses
     ALWAYS = "always"  # also while it uses less
+
+
+class MoveKind(Enum):
+    """How a running function's state reaches the other node."""
+
+    SHARED_STORAGE = "shared-storage"  # its disk is reachable from both nodes
+    FULL_TRANSFER = "full-transfer"  # its disk is copied too
 
 
 @dataclass(frozen=True, kw_only=True)

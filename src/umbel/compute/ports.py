@@ -1,9 +1,9 @@
 """What every VIM driver does. tests/contract/test_vim.py defines it in full."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from umbel.compute.model import Function, Instance, Node
+from umbel.compute.model import Function, Instance, MoveKind, Node
 from umbel.kit.errors import Conflict, Invalid
 
 
@@ -17,6 +17,19 @@ class CannotRun(Invalid):
     """The VIM of the node's pool cannot start such a function; use a node of another pool."""
 
     code = "umbel.cannot_run"
+
+
+class NoSuchPool(Invalid):
+    """No pool has this name; the network file names the pools."""
+
+    code = "umbel.no_such_pool"
+
+
+class CannotMigrate(Conflict):
+    """The function cannot be moved while it runs: its VIM cannot do that, or the node is of another
+    pool. Start it again on the other node."""
+
+    code = "umbel.cannot_migrate"
 
 
 class Vim(Protocol):
@@ -41,3 +54,15 @@ class Vim(Protocol):
 
     async def close(self) -> None:
         """Stop watching. Functions go on."""
+
+
+@runtime_checkable
+class Migrates(Protocol):
+    """A VIM that moves running functions; tests/contract/test_migrates.py defines it in full."""
+
+    async def move(self, function: Function, node: Node, how: MoveKind) -> None:
+        """Move a running function to another node. Returns once it is ACTIVE there with its id,
+        owner and port names; it is never on two nodes at once as `running` shows it. When it
+        raises, the function runs on where it was.
+
+        Raises NotFound unless it is ACTIVE, CannotRun, Exhausted or Unavailable."""

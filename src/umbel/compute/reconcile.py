@@ -3,8 +3,8 @@
 In: wanted functions, observed instances, how each did. Out: Steps for service.py to do.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from umbel.compute import health
 from umbel.compute.model import LIFE_CYCLE, Function, FunctionEvent, FunctionState, Instance
@@ -21,6 +21,14 @@ class Steps:
     start: Mapping[str, Function]
     waiting: Mapping[str, float]
     taken: Mapping[str, str] = field(default_factory=dict)
+
+    def only_starting(self, able: Collection[str]) -> "Steps":
+        """The steps without the starts, now or later, of functions that are not `able`."""
+        return replace(
+            self,
+            start={id_: function for id_, function in self.start.items() if id_ in able},
+            waiting={id_: delay_s for id_, delay_s in self.waiting.items() if id_ in able},
+        )
 
 
 def observe(have: Mapping[str, Instance], histories: Histories, now_s: float) -> Histories:

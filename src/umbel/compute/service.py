@@ -17,9 +17,18 @@ from umbel.compute.access import AccessMap
 from umbel.compute.inventory import inspect as inspect_nodes
 from umbel.compute.inventory import parse as parse_nodes
 from umbel.compute.ledger import Ledger
-from umbel.compute.model import Function, Instance, Inventory, Node, NodeState
+from umbel.compute.model import (
+    DEFAULT_POOL,
+    Function,
+    Instance,
+    Inventory,
+    MoveKind,
+    Node,
+    NodeState,
+)
 from umbel.compute.ports import FunctionTaken, Vim
 from umbel.compute.standby import Condition
+from umbel.compute.vims import Vims
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Invalid, NotFound, UmbelError
 
@@ -63,7 +72,8 @@ class Compute:
     """Nodes and functions. `owners` are the parts of this installation that may own functions.
 
     A function of any other owner (one that was uninstalled) is left running, is listed by
-    `running`, and counts in the ledger with what it uses; `stop_all` alone stops it.
+    `running`, and counts in the ledger with what it uses; `stop_all` alone stops it. `vim` runs the
+    functions of the default pool's nodes, `pools` are the VIMs of further pools.
     """
 
     def __init__(
@@ -73,6 +83,7 @@ class Compute:
         clock: Clock,
         *,
         owners: Iterable[str],
+        pools: Mapping[str, Vim] | None = None,
         wake_s: float = 0.0,
     ) -> None:
         self.ledger = Ledger(self.nodes)
@@ -84,7 +95,7 @@ class Compute:
         self._wake_s = wake_s
         self._state_changed = asyncio.Event()
         self._access = AccessMap(inventory.nodes, inventory.default_access)
-        self._vim = vim
+        self._vims = Vims({DEFAULT_POOL: vim, **(pools or {})})
         self._clock = clock
         self._histories: dict[str, dict[str, health.History]] = defaultdict(dict)
         # Two `ensure` of one owner at once would judge by what the other changes: they take turns.
@@ -151,12 +162,25 @@ class Compute:
             mine = reconcile.of_owner(have, owner)
             histories = dict(reconcile.observe(mine, known, now_s))
             self._histories[owner] = histories
-            able = {id_: f for id_, f in wanted.items() if self._is_up(f.node)}
-            todo = reconcile.steps(owner, able, have, histories, now_s)
+            todo = reconcile.steps(owner, wanted, have, histories, now_s)
+            able = {id_ for id_, f in wanted.items() if self._is_able(f.node)}
+            todo = todo.only_starting(able)
             touched = list(dict.fromkeys([*todo.stop, *todo.start]))
             errors = await asyncio.gather(*(self._do(owner, id_, todo) for id_ in touched))
             refused = {i: e for i, e in zip(touched, errors, strict=True) if e is not None}
             return self._result(owner, todo, refused)
+
+    async def move(self, owner: str, function: Function, target: str, how: MoveKind) -> None:
+        """Move the owner's running function to the target node; the owner then wants it there.
+        Raises NotFound, NoSuchNode, CannotMigrate, Exhausted or Unavailable."""
+        self._check(owner)
+        async with self._turns[owner]:
+            instance = reconcile.of_owner(await self.running(), owner).get(function.id)
+            if instance is None:
+                raise NotFound(f"{owner} has no function {function.id}", function=function.id)
+            source = self.node(instance.node)
+            await self._vims.move(function, source, self.node(target), how)
+            log.info("function moved", id=function.id, source=source.name, target=target)
 
     def failures(self, owner: str, function_id: str) -> int:
         """How often the function failed in a row since it last stayed up."""
@@ -164,22 +188,22 @@ class Compute:
 
     async def running(self) -> dict[str, Instance]:
         """Every function there is, of all owners, wanted or not, as seen on the nodes."""
-        instances = await self._vim.running()
+        instances = await self._vims.running()
         self.ledger.measure(instances)
         return instances
 
     def watch(self, on_change: Callable[[str], None]) -> None:
         """Call `on_change(function_id)` when a function became ready, failed or vanished."""
-        self._vim.watch(on_change)
+        self._vims.watch(on_change)
 
     async def stop_all(self) -> None:
         """Stop every function of every owner, known or not, for a clean exit."""
-        stopping = map(self._stop, await self._vim.running())
+        stopping = map(self._stop, await self._vims.running())
         await asyncio.gather(*stopping)
 
     async def close(self) -> None:
         """Stop watching. Functions go on."""
-        await self._vim.close()
+        await self._vims.close()
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -217,6 +241,12 @@ class Compute:
         condition = self._conditions.get(name)  # a node that is not there is refused later
         return condition is None or condition.state in standby.UP
 
+    def _is_able(self, name: str) -> bool:
+        """Whether functions can be started on the node now: it is up, and its VIM answered. Else
+        one that runs there unseen would be started again."""
+        node = self._nodes.get(name)
+        return self._is_up(name) and (node is None or node.pool not in self._vims.silent)
+
     async def _do(self, owner: str, id_: str, todo: reconcile.Steps) -> UmbelError | None:
         if id_ in todo.stop and (error := await self._stop(id_)) is not None:
             return error
@@ -231,7 +261,7 @@ class Compute:
 
     async def _stop(self, id_: str) -> UmbelError | None:
         try:
-            await self._vim.stop(id_)
+            await self._vims.stop(id_)
         except UmbelError as error:
             log.warning("function not stopped", id=id_, code=error.code, reason=error.message)
             return error
@@ -242,7 +272,7 @@ class Compute:
         histories = self._histories[owner]
         started = health.seen_started(histories.get(function.id, health.History()))
         histories[function.id] = health.seen_failed(started, self._clock.monotonic_s())
-        await self._vim.start(owner, function, self.node(function.node))
+        await self._vims.start(owner, function, self.node(function.node))
         histories[function.id] = started
         log.info("function started", id=function.id, node=function.node, owner=owner)
 

@@ -15,6 +15,7 @@ from umbel.compute.model import (
     FunctionEvent,
     FunctionState,
     Instance,
+    MoveKind,
     Node,
     Port,
 )
@@ -72,6 +73,22 @@ class FakeVim:
         if machine and machine.boot:
             machine.boot.cancel()
 
+    async def move(self, function: Function, node: Node, how: MoveKind) -> None:
+        """Takes `boot_s` with shared storage, twice that for a full transfer."""
+        self._active(function.id)
+        if node.name in self._refusing:
+            raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
+        await asyncio.sleep(self._boot_s * (1 if how is MoveKind.SHARED_STORAGE else 2))
+        machine = self._active(function.id)  # it may have died meanwhile
+        if node.name in self._refusing:
+            raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
+        machine.ports = self._new_ports(function.description.ports, node)
+        machine.instance = replace(
+            machine.instance, node=node.name, address=node.address, ports=machine.ports
+        )
+        for tell in list(self._watchers):
+            tell(function.id)
+
     async def running(self) -> dict[str, Instance]:
         return {id_: machine.instance for id_, machine in self._machines.items()}
 
@@ -115,6 +132,12 @@ class FakeVim:
         if function_id not in self._machines:
             raise NotFound(f"There is no function {function_id}", function=function_id)
         return self._machines[function_id]
+
+    def _active(self, function_id: str) -> _Machine:
+        machine = self._machine(function_id)
+        if machine.instance.state is not FunctionState.ACTIVE:
+            raise NotFound(f"Function {function_id} does not run", function=function_id)
+        return machine
 
     def _ready(self, function_id: str) -> None:
         machine = self._machines[function_id]

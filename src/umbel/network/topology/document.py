@@ -13,7 +13,17 @@ from umbel.kit.errors import Invalid
 from umbel.network.model import Host, Link, Topology
 
 _PARTS = frozenset(
-    {"nodes", "links", "hosts", "default_access", "sites", "management", "slices", "planner"}
+    {
+        "nodes",
+        "links",
+        "hosts",
+        "default_access",
+        "sites",
+        "management",
+        "slices",
+        "planner",
+        "pools",
+    }
 )
 
 

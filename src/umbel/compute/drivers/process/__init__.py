@@ -5,7 +5,7 @@ vim.py is the driver; launch.py starts, executors.py says where, procfs.py reads
 remembers, probe.py checks health.
 """
 
-from umbel.compute.drivers.process.executors import HostExecutor, NamespaceExecutor
+from umbel.compute.drivers.process.executors import Executor, HostExecutor, NamespaceExecutor
 from umbel.compute.drivers.process.vim import ProcessVim
 
-__all__ = ["HostExecutor", "NamespaceExecutor", "ProcessVim"]
+__all__ = ["Executor", "HostExecutor", "NamespaceExecutor", "ProcessVim"]

@@ -1,0 +1,85 @@
+"""Which VIM runs which node's functions: a node belongs to a pool, and each pool has one VIM.
+
+In: functions and nodes from service.py. Out: calls of the pool's VIM; what all VIMs see, as one. A
+VIM that does not answer hides nothing of the others: its functions are shown as last seen.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from umbel.compute.model import Function, Instance, MoveKind, Node
+from umbel.compute.ports import CannotMigrate, Migrates, NoSuchPool, Vim
+from umbel.kit.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+class Vims:
+    """The VIMs by pool. `silent` are the pools whose VIM did not answer when last asked."""
+
+    def __init__(self, by_pool: Mapping[str, Vim]) -> None:
+        self._by_pool = dict(by_pool)
+        self._seen: dict[str, dict[str, Instance]] = {pool: {} for pool in by_pool}
+        self.silent: frozenset[str] = frozenset()
+
+    @property
+    def pools(self) -> frozenset[str]:
+        """The pools there are."""
+        return frozenset(self._by_pool)
+
+    def of(self, node: Node) -> Vim:
+        """The VIM of the node's pool. Raises NoSuchPool."""
+        try:
+            return self._by_pool[node.pool]
+        except KeyError:
+            raise NoSuchPool(f"There is no pool {node.pool}", node=node.name) from None
+
+    async def start(self, owner: str, function: Function, node: Node) -> None:
+        """Start the function by the VIM of its node's pool. Raises NoSuchPool and what that VIM
+        raises."""
+        await self.of(node).start(owner, function, node)
+
+    async def stop(self, function_id: str) -> None:
+        """Stop the function wherever it is; by every VIM where it was not seen."""
+        having = [pool for pool, seen in self._seen.items() if function_id in seen]
+        for pool in having or self._by_pool:
+            await self._by_pool[pool].stop(function_id)
+
+    async def move(self, function: Function, source: Node, target: Node, how: MoveKind) -> None:
+        """Move a running function within its pool. Raises CannotMigrate and what the VIM raises."""
+        vim = self.of(source)
+        if source.pool != target.pool or not isinstance(vim, Migrates):
+            raise CannotMigrate(function=function.id, pool=source.pool)
+        await vim.move(function, target, how)
+
+    async def running(self) -> dict[str, Instance]:
+        """Every function by id. Raises Unavailable where no VIM answers."""
+        pools = list(self._by_pool)
+        answers = await asyncio.gather(
+            *(self._by_pool[pool].running() for pool in pools), return_exceptions=True
+        )
+        silent: dict[str, Unavailable] = {}
+        for pool, answer in zip(pools, answers, strict=True):
+            if isinstance(answer, Unavailable):
+                log.warning("VIM does not answer", pool=pool, reason=answer.message)
+                silent[pool] = answer
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                self._seen[pool] = answer
+        self.silent = frozenset(silent)
+        if len(silent) == len(pools):
+            raise next(iter(silent.values()))
+        return {id_: one for pool in pools for id_, one in self._seen[pool].items()}
+
+    def watch(self, on_change: Callable[[str], None]) -> None:
+        """Hear of changes from every VIM."""
+        for vim in self._by_pool.values():
+            vim.watch(on_change)
+
+    async def close(self) -> None:
+        """Stop watching. Functions go on."""
+        for vim in self._by_pool.values():
+            await vim.close()
