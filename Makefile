@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ONLY ?=
 
-.PHONY: help setup setup-test demo serve test bench lint types imports format check unit docs screenshots clean
+.PHONY: help setup setup-test demo serve test test-fast bench lint types imports format check unit docs docs-site screenshots lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,7 +22,7 @@ demo: ## a whole network on this machine with a live event; ONCE=1 checks itself
 serve: setup ## the platform on its embedded defaults
 	@$(BIN)/umbel serve
 
-test: setup-test ## everything: format, lint, types, imports, unit, contract, api, scenarios, lab, e2e
+test: setup-test ## everything: format, lint, types, imports, unit, contract, integration, api, scenarios, lab, e2e
 	@scripts/test
 
 bench: ## the benches: all, or ONLY=fanout; a table on stderr, a JSON line per case on stdout
@@ -43,16 +43,22 @@ imports: ## the shelf's import contracts
 format: ## rewrite to the house format
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-unit: ## the quick tests only
-	@$(BIN)/python -m pytest -q tests/unit tests/contract tests/scenarios
+test-fast: ## the pure tests: no socket, no process, no database; under a minute
+	@$(BIN)/python -m pytest -q tests/unit --numprocesses auto --maxprocesses 4 --dist loadfile
+
+unit: ## the quick tests: pure ones, drivers' contracts, faults on virtual time
+	@$(BIN)/python -m pytest -q tests/unit tests/integration tests/contract tests/scenarios
 
 docs: ## regenerate what the docs take from the code
 	@$(BIN)/python scripts/make_docs.py
 
-screenshots: setup-test ## take the docs' pictures of the web app anew
+docs-site: ## the documents as a site with search, in build/site
+	@scripts/docs-site
+
+screenshots: setup-test ## take the docs' pictures of the web app again
 	@$(BIN)/python scripts/screenshots.py
 
-lock: ## resolve the hashed locks anew (needs uv)
+lock: ## resolve the hashed locks again (needs uv)
 	@scripts/lock
 
 clean: ## remove everything that was built or installed here
