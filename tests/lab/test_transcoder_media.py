@@ -1,6 +1,5 @@
 """Renditions for real: 720 lines in, 360 out, whatever dies or begins anew on the way."""
 
-import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -23,7 +22,7 @@ from support.ingest_lab import (
     split,
 )
 from support.media_server import Ground, ground, key_hash
-from support.waiting import until
+from support.waiting import paced, until
 from support.webrtc_peer import Watcher
 from umbel.kit.clock import SystemClock
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
@@ -254,9 +253,8 @@ async def test_a_source_that_changes_its_size_keeps_its_worker(
     shrinking = await elementary(tmp_path / "large", "320x180")
     shrinking += await elementary(tmp_path / "small", "160x90")
     packer, clock = VideoPacker(ssrc=7, offset=0), SystemClock()
-    for number, unit in enumerate(shrinking):
+    async for number, unit in paced(shrinking, every_s=0.02):  # as a camera gives them
         bench.made.packets(packer.packets(unit, number * 40_000_000), clock.monotonic_s())
-        await asyncio.sleep(0.02)
 
     async def seen() -> set[tuple[int, int]]:
         return sizes(bench.sink.rtp(96))

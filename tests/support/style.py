@@ -70,6 +70,8 @@ PHRASES = {
 _ANY = re.compile("|".join(pattern.pattern for pattern in PHRASES), re.IGNORECASE)
 _SUFFIXES = {".py", ".md", ".ts", ".tsx", ".toml", ".yaml"}
 _FILES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "Makefile")
+VIRTUAL_FILES = ("tests/scenarios/", "tests/support/chaos/", "tests/support/world.py")
+"""What runs on virtual time as a whole, or helps those that do."""
 _VIRTUAL = ("looptime", "scenario")
 
 

@@ -72,12 +72,3 @@ SENTENCES = (
     "src/umbel/testbed",
     "web/src",
 )
-WAITS = (
-    "tests/lab/test_transcoder_media.py",
-    "tests/scenarios/test_live_path.py",
-    "tests/scenarios/test_observing.py",
-    "tests/support/works.py",
-    "tests/support/world.py",
-    "tests/unit/test_edge_service.py",
-    "tests/unit/test_udp.py",
-)

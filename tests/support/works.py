@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 
 from umbel.kit.errors import Exhausted
@@ -25,7 +24,7 @@ def refused() -> None:
 
 def stuck(_asked: object, _pictures: object, tell: Tell) -> None:
     tell({"stage": "stuck", "pid": os.getpid()})
-    time.sleep(600)
+    signal.pause()
 
 
 def broken(*_: object) -> None:

@@ -1,8 +1,5 @@
 """Two engines, event for event the same; and neither gives what is not there."""
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
@@ -280,27 +277,3 @@ def test_a_slow_fetch_makes_a_player_wait() -> None:
         assert outcomes.hit.tolist() == [0, 1, 0]
         assert outcomes.delay_s.tolist() == pytest.approx([1.2, 0.0, 1.2])
         assert outcomes.fill_mbps.tolist() == pytest.approx([0.8, 0.0, 0.8])
-
-
-COMPILE_SOMETHING = """
-import numpy as np
-from umbel.simulator import core
-print(core._lane_of(7, 0, 0, np.zeros(0, dtype=np.int64)))
-"""
-
-
-def test_where_nothing_can_be_kept_it_is_compiled_all_the_same() -> None:
-    """As in an installation of root's, run by a user without a home."""
-    done = subprocess.run(
-        [sys.executable, "-c", COMPILE_SOMETHING],
-        check=False,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(SRC),
-            "NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator",
-        },
-        capture_output=True,
-        text=True,
-        timeout=100,
-    )
-    assert done.stdout == "-1\n", done.stderr
