@@ -12,7 +12,7 @@ help: ## list the targets
 setup: ## install what running needs (Debian packages, locked Python environment, web app)
 	@scripts/setup runtime
 
-setup-test: ## install what the tests need besides (Chromium, PostgreSQL, test tools)
+setup-test: ## install what the tests also need (Chromium, PostgreSQL, test tools)
 	@scripts/setup test
 
 demo: ## a whole network on this machine with a live event; ONCE=1 checks itself and ends; SOURCE=file; POLICY=virca; FABRIC=openflow

@@ -54,7 +54,7 @@ def draft(api: httpx.Client) -> dict[str, Any]:
 
 
 def push(file: str, target: str) -> subprocess.Popen[bytes]:
-    """Start ffmpeg; whoever calls ends it."""
+    """Start ffmpeg; the caller ends it."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin"]
     command += ["-re", "-stream_loop", "-1", "-i", file]
     command += "-c:v libx264 -preset ultrafast -tune zerolatency -bf 0 -g 30".split()

@@ -3,7 +3,7 @@
 python examples/03-follow-state.py http://127.0.0.1:8000 [--changes 3] [--position FILE]
 
 Prints a line per change. With --position the last position is kept in FILE, so that the next run
-misses nothing. Without an operator's token only events and providers are told.
+misses nothing. Without an operator's token you get events and providers only.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
                 if kind == "hello":
                     print(f"hello: from {position} on", flush=True)
                     continue
-                # `reset`: the position was too old; whoever keeps a picture reads it anew.
+                # `reset`: the position was too old; a client that keeps a picture reads it again.
                 print(f"{position} {kind} {data['subject']} {data.get('state', '')}", flush=True)
                 seen += 1
                 if seen == options.changes:

@@ -89,7 +89,7 @@ def listen(count: int) -> None:
         if notice["kind"] == "ping" or notice["id"] in seen:
             continue
         if notice["sequence"] > expected:
-            print(f"missed {notice['sequence'] - expected}: read the state anew", flush=True)
+            print(f"missed {notice['sequence'] - expected}: read the state again", flush=True)
         seen.add(notice["id"])
         expected = notice["sequence"] + 1
         told = " ".join(f"{name}={value}" for name, value in notice["body"].items())

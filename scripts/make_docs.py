@@ -42,9 +42,9 @@ _NARROWED = {
     "theirs": "the event's provider, or an operator",
     "_close": "the event's provider, or an operator",
     "may_run": "the event's provider, or an operator",
-    "may_hold": "whoever holds the session's token, or an operator",
+    "may_hold": "anyone who holds the session's token, or an operator",
 }
-_ADMITTED = {"_operator": "operators", "_signed_in": "whoever signed in"}
+_ADMITTED = {"_operator": "operators", "_signed_in": "any user who signed in"}
 _STANDALONE_ENTRY = re.compile(r"\.(__main__|migrations\.env)$")
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Take the pictures of docs/images anew: the demo's network and event, real viewers in Chromium.
+"""Take the pictures of docs/images again: the demo's network and event, real viewers in Chromium.
 
 make screenshots. Out: discover.png, watch.png, studio.png, network.png.
 """

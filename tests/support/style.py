@@ -59,7 +59,7 @@ PHRASES = {
         r"\banew\b": "say: again",
         r"\bno error\b(?! (code|message|occur|is|was|at))": "say: is not an error",
         r"\bwhoever\b": "say: any caller, who",
-        r"\bbesides\b": "say: also",
+        r"\bbesides(?=\s*[.;:,)]|$)": "say: also",
         r"\bcannot be [a-z ]+ so\b": "say: with these settings, that way",
         r"\bdoing it twice\b": "say: idempotent",
         r"\bas it is wanted\b": "say: desired",

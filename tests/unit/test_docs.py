@@ -94,7 +94,7 @@ def test_every_route_tells_who_may() -> None:
     assert "| `POST /api/v1/events/{event_id}/ingest` | the event's provider" in page
     assert "| `GET /api/v1/functions` | operators |" in page
     assert "| `GET /api/v1/events` | anyone |" in page
-    assert "| `GET /api/v1/me` | whoever signed in |" in page
+    assert "| `GET /api/v1/me` | any user who signed in |" in page
 
 
 def test_pictures_are_small() -> None:

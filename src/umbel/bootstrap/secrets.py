@@ -35,7 +35,7 @@ def load_secrets(folder: Path) -> Secrets:
 
 
 def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The file's bytes; made by whoever comes first when several instances start at once."""
+    """The file's bytes; made by the first when several instances start at once."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

@@ -113,7 +113,7 @@ def borders(ground: Ground) -> BorderService:
 
 
 def tells(notifier: Notifier, network: Northbound) -> Heard:
-    """Functions that run are told to observers, and to streams that meet them."""
+    """Report functions that run to observers, and to the streams that pass them."""
 
     def tell(seen: Mapping[str, Instance]) -> None:
         active = [one for one in seen.values() if one.state is FunctionState.ACTIVE]

@@ -31,7 +31,7 @@ class Law(StrEnum):
     RANDOM = "random"
 
 
-# Of rate x time: an LRU's timer starts anew at each request, the others' at the first one only.
+# Of rate x time: an LRU's timer starts again at each request, the others' at the first one only.
 _LAWS: Final[Mapping[Law, Callable[[Floats], Floats]]] = MappingProxyType(
     {
         Law.LRU: lambda asked: -np.expm1(-asked),

@@ -12,7 +12,7 @@ from umbel.caches.ports import Answer, Cache, Key
 class Deduplicated:
     """A Cache asked by address and filled by content.
 
-    `content_of` is a Dictionary's. What is evicted is told as the wrapped cache knows it: by
+    `content_of` is a Dictionary's. What is evicted is reported as the wrapped cache knows it: by
     `content_key`, or by address for one that was not learnt.
     """
 

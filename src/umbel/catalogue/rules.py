@@ -85,7 +85,7 @@ def rights(role: UserRole, provider_id: str) -> None:
 
 
 def new_stream_key(event_id: str) -> str:
-    """`<event_id>.<secret>`; whoever has it may publish to the event."""
+    """`<event_id>.<secret>`; anyone who has it may publish to the event."""
     secret = b32encode(secrets.token_bytes(_SECRET_BYTES)).decode().lower()
     return f"{event_id}.{secret}"
 

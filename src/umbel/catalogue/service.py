@@ -288,7 +288,7 @@ class Catalogue:
         return key
 
     async def withdraw_key(self, key: str) -> None:
-        """Take back a key that could not be told. One no longer in force is no error."""
+        """Take back a key that could not be told. One no longer in force is not an error."""
         event_id = key.partition(".")[0]
         async with self._unit() as unit:
             await store.drop_key(unit.connection, event_id, rules.key_hash(key))

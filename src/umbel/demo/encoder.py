@@ -1,6 +1,6 @@
 """The demo's encoder: ffmpeg from PyPI, pushing a pattern with a burnt-in clock, or a file.
 
-In: an ingest URL. Out: command lines; whoever starts them owns the process. The picture carries
+In: an ingest URL. Out: command lines; the caller owns their process. The picture carries
 the time twice: as text for people, and as a row of 32 black or white squares for programs
 (milliseconds since the epoch modulo 2^32, least significant bit first).
 """

@@ -1,6 +1,6 @@
 """What the demo stands on: this machine's loopback, or an emulated network of switches.
 
-In: which one, the network document, and the demo's data directory. Out: what `umbel serve` is told.
+In: which one, the network document, and the demo's data directory. Out: settings of `umbel serve`.
 The emulated network is a testbed of the demo's own, which goes with it; one that a killed demo left
 goes first.
 """

@@ -82,7 +82,7 @@ class Tides:
     crowds: int = field(default=0)
 
     async def run(self) -> None:
-        """Until cancelled. A crowd that is refused is told of, and another one comes."""
+        """Until cancelled. Reports a crowd that is refused, and sends another one."""
         while True:
             self.said = f"a crowd comes to {CROWD_AT} every {_QUIET_S + _CROWDED_S:.0f} s"
             await asyncio.sleep(_QUIET_S)

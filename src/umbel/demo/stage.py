@@ -39,7 +39,7 @@ class DemoFailed(Unavailable):
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """A demo account, made anew at each start."""
+    """A demo account, made again at each start."""
 
     role: UserRole
     username: str

@@ -36,7 +36,7 @@ _BATCH = 500
 
 
 class JournalTrimmed(NotFound):
-    """The asked-for position is older than what is kept: read the state anew."""
+    """The asked-for position is older than what is kept: read the state again."""
 
     code = "umbel.journal_trimmed"
 
@@ -56,7 +56,7 @@ async def record(
     connection: AsyncConnection, *, at_s: float, kind: str, subject: str, body: Mapping[str, object]
 ) -> None:
     """Append an entry, last in its write unit: on PostgreSQL writers queue here, so that seq order
-    is commit order, and whoever waits for a row while the others wait for it is a deadlock."""
+    is commit order, and a writer that waits for a row while others wait for it is a deadlock."""
     if connection.dialect.name == "postgresql":
         await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ORDER_LOCK)))
     row = {"at_s": at_s, "kind": kind, "subject": subject, "body": dict(body)}

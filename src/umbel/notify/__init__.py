@@ -1,1 +1,1 @@
-"""Observers: who registered a callback is told what happens, in order, until it answers."""
+"""Observers: reports what happens to registered callbacks, in order, until they answer."""

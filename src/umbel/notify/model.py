@@ -1,4 +1,4 @@
-"""What observers are told, and how each of them does. Values only."""
+"""What observers receive, and the state of each of them. Values only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,7 +89,7 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Subscriber:
-    """Who is told: a callback URL, what of, and its secret, sealed."""
+    """A subscriber: its callback URL, what it wants to know, and its sealed secret."""
 
     id: str
     url: str

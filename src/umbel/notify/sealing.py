@@ -19,7 +19,7 @@ _NONCE_BYTES = 12
 
 
 class SecretSealed(Conflict):
-    """The secret cannot be read: it was sealed under another master key. Register anew."""
+    """The secret cannot be read: it was sealed under another master key. Register again."""
 
     code = "umbel.secret_sealed"
 

@@ -87,7 +87,7 @@ class Notifier:
     # -- what happens -----------------------------------------------------------------------
 
     def publish(self, kind: Kind, subject: str, body: Mapping[str, object]) -> None:
-        """Something happened: tell whoever wants to know, in the order of these calls. Returns at
+        """Report what happened to those who want to know, in the order of these calls. Returns at
         once. When the database is away for so long that too much waits, the oldest is lost."""
         if len(self._unwritten) >= self.bounds.most_unwritten:
             self._unwritten.popleft()

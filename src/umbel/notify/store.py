@@ -154,7 +154,7 @@ class NotifyStore:
     # -- subscribers ------------------------------------------------------------------------
 
     async def add(self, subscriber: Subscriber, owner: str, until_s: float, most: int) -> None:
-        """Store a subscriber that is told what comes from now on. Raises TooManySubscribers."""
+        """Store a subscriber that gets what comes from now on. Raises TooManySubscribers."""
         async with self._database.write() as connection:
             count = await connection.scalar(sa.select(sa.func.count()).select_from(subscribers))
             if (count or 0) >= most:

@@ -195,5 +195,5 @@ def _why_not(facts: _Facts, path: tuple[str, ...], mine: set[str]) -> str:
         return f"its lightpaths {'-'.join(full[0])} are full"
     more = [name for name in path if name not in mine]
     if more:
-        return f"it would pass {', '.join(more)} besides, at no gain"
+        return f"it would also pass {', '.join(more)}, at no gain"
     return "as good: it needs nothing that is off or full"

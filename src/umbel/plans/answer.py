@@ -9,7 +9,7 @@ from umbel.planner.paths import Routes
 from umbel.planner.problem import Goal, LeastPower, Problem
 from umbel.planner.result import Plan, Result
 
-# Most cached contents and flows that are told one by one; the sums beside them are of all.
+# Most cached contents and flows that are listed one by one; the sums next to them are of all.
 _MOST_HITS = 50
 _MOST_FLOWS = 2000
 

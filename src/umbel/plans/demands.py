@@ -1,7 +1,7 @@
 """A demand file (CSV) or a request's rows become bundles: text or mappings in, a Demand out.
 
 One row is a bundle of parallel requests. A content's own columns (kind, sizes) may be given on any
-of its rows and must agree. Every problem is told at once, by row.
+of its rows and must agree. Every problem is reported at once, by row.
 """
 
 import csv
@@ -163,7 +163,7 @@ def _one_of(
 
 
 def _content(name: str, entries: list[_Entry], problems: list[str]) -> Content:
-    """A content of its rows; those that do not agree are told."""
+    """A content of its rows; those that do not agree are reported."""
     said: dict[str, object] = {}
     for entry in entries:
         for field in ("kind", "size_gb", "mean_gb", "uhd"):

@@ -1,6 +1,6 @@
 """Pictures of a plan or a front: what `work.run` made in, PNG files out. Drawn by `work` only.
 
-Hues are told apart by readers with any colour vision, and nothing is told by hue alone.
+Readers with any colour vision can tell the hues apart, and nothing depends on hue alone.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
 """`umbel plan`: a network file and a demand file in, the plan printed, drawn and written.
 
-The solving is `child`'s; here files are read, progress is shown and the result is told.
+The solving is `child`'s; here files are read, progress and the result are shown.
 """
 
 import asyncio

@@ -2,7 +2,7 @@
 
 The same file that `umbel serve` reads; what only planning needs is in `planner` parts, at the top,
 in a node or in a link (docs/howto/plan-a-network.md). A file for planning alone needs no addresses.
-What is not said follows from cores and rates. Every problem is told at once, by name.
+What is not said follows from cores and rates. Every problem is reported at once, by name.
 """
 
 import math

@@ -1,7 +1,8 @@
 """Requests for plans as rows: what was asked, how far it is, what came of it.
 
-The row's state is the truth between instances: whoever solves looks at it now and then, so a
-request may be cancelled anywhere, and one whose solver is gone is buried by whoever sees it.
+The row's state is the truth between instances: the solver looks at it now and then, so a
+request may be cancelled anywhere, and the first instance that sees
+one whose solver is gone fails it.
 """
 
 from collections.abc import Collection, Mapping

@@ -79,7 +79,7 @@ class Feed:
                     self._head = change.seq
                     self._stir()
             except JournalTrimmed:
-                # We were away too long: whoever needs what is gone is told so by `after`.
+                # We were away too long: `after` reports it to those who need what is gone.
                 self._recent.clear()
                 self._trimmed = True
             except UmbelError as error:

@@ -12,7 +12,7 @@ from umbel.portal import errors
 
 
 class BodyLimit:
-    """Refuses longer bodies at once when the length is told, else where it is passed."""
+    """Refuses longer bodies at once when the length is given, else where it is passed."""
 
     def __init__(self, app: ASGIApp, most_bytes: int) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What Prometheus is told: requests as they pass (ASGI middleware), the platform at each scrape.
+"""What Prometheus gets: requests as they pass (ASGI middleware), the platform at each scrape.
 
 In: requests, and the catalogue's and delivery's answers. Out: the text of /metrics. One registry
 per app, so that several apps in a process do not meet.

@@ -52,10 +52,9 @@ class Ingesting(Protocol):
     """For providers."""
 
     async def open_ingest(self, event_id: str) -> IngestPoint:
-        """Have an acquirer that takes the event, and tell where it is; doing it twice is doing it
-        once. A scheduled event becomes open. Stream keys changed later reach the acquirer through
-        the journal. Raises NoSuchEvent, Conflict when the event is over, Exhausted,
-        Unavailable."""
+        """Have an acquirer that takes the event, and answer where it is. Idempotent. A scheduled
+        event becomes open. Stream keys changed later reach the acquirer through the journal. Raises
+        NoSuchEvent, Conflict when the event is over, Exhausted, Unavailable."""
 
     async def describe_rtp(self, event_id: str, sdp: str) -> str:
         """Take an RTP publisher's description and answer with where to send. Raises MalformedSdp

@@ -1,4 +1,4 @@
-"""uvicorn, set up for us: bound before it starts, and streams end when it is told to stop.
+"""uvicorn, set up for us: bound before it starts, and streams end when it has to stop.
 
 In: an app of `create_app` and a bound socket. Out: a running front end. Neighbour: `umbel serve`.
 """

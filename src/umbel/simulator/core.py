@@ -32,7 +32,7 @@ _OPTIONS: dict[str, Any] = {"_nrt": False}
 def _compiled(function: Function) -> Function:
     try:
         return cast("Function", numba.njit(cache=True, **_OPTIONS)(function))
-    except RuntimeError:  # nowhere to keep it: compiled anew in each process
+    except RuntimeError:  # nowhere to keep it: compiled again in each process
         return cast("Function", numba.njit(**_OPTIONS)(function))
 
 

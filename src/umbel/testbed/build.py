@@ -1,6 +1,6 @@
 """Makes a testbed: a plan in; namespaces, devices and switches out. Root's work, and blocking.
 
-script.py says what `ip` is told; ruins.py takes everything away again, also what a crash left.
+script.py makes the commands of `ip`; ruins.py takes everything away again, also what a crash left.
 Nodes come up in parallel, each by one thread that works inside its namespace.
 """
 
@@ -109,7 +109,7 @@ def up(
 
 def settle(testbed: Plan, here: NodePlan) -> None:
     """Give the switch's own ports of a node their addresses again, after they were removed and
-    made anew. Raises SetUpFailed."""
+    made again. Raises SetUpFailed."""
     netns.inside(here.namespace, lambda: _ip(script.switch_addresses(testbed, here)))
 
 

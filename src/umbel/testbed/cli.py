@@ -51,7 +51,7 @@ def up(
 
 @app.command()
 def down(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
-    """Remove every trace of a testbed, also of one that crashed. Nothing there is no error."""
+    """Remove every trace of a testbed, also of one that crashed. Not an error if there is none."""
     with telling():
         build.check_root()
         with bars() as progress:

@@ -52,7 +52,7 @@ class Cable:
     device - back, hop, wire. So they wait at a device that is not the switch's.
 
     Where the link crosses foreign ground, the wire has the `outer` address, and there is nothing
-    between it and the bridge: whoever makes the tunnel through it makes that.
+    between it and the bridge: the caller that makes the tunnel through it makes that.
     """
 
     neighbour: str

@@ -65,7 +65,7 @@ def down(
     folder: Path | None = None,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Ruins:
-    """End and remove all that `find` finds; answers what was found. Nothing there is no error.
+    """End and remove all that `find` finds; answers what was found. Not an error if there is none.
     Raises BadTestbedName, StillThere."""
     folder = folder or state.FOLDER / name
     found = find(name, folder)

@@ -106,7 +106,7 @@ def _foreign(cable: Cable) -> Iterator[str]:
 
 def switch_addresses(plan: Plan, here: NodePlan) -> Iterator[str]:
     """A node's namespace: the addresses and routes of the devices that are its switch's own ports.
-    They stay when vswitchd restarts, and go with the port. Doing it twice is doing it once."""
+    They stay when vswitchd restarts, and go with the port. Idempotent."""
     for cable in here.cables:
         yield f"link set {cable.bridge} mtu {LINK_MTU}"
     yield f"link set {INSIDE} address {inside_mac(here.site)} mtu {ACCESS_MTU}"

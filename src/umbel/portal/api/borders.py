@@ -64,7 +64,7 @@ async def list_clients(system: auth.The, _operator: auth.Operator) -> list[Clien
 
 @router.post("/clients", status_code=201)
 async def admit_client(system: auth.The, _operator: auth.Operator, given: ClientIn) -> ClientOut:
-    """Let a client pass. Whoever had its address before may not any more."""
+    """Let a client pass. The client that had its address before may not pass any more."""
     lifetime_s = given.lifetime_s or system.settings.access_ttl_s
     borders, address = system.borders, str(given.address)
     client = await borders.sign_in(address, lifetime_s, mac=given.mac or "")
@@ -73,7 +73,7 @@ async def admit_client(system: auth.The, _operator: auth.Operator, given: Client
 
 @router.delete("/clients/{address}", status_code=204)
 async def dismiss_client(system: auth.The, _operator: auth.Operator, address: str) -> None:
-    """The client may not pass any more. One that may not is no error."""
+    """The client may not pass any more. One that may not is not an error."""
     await system.borders.sign_out(address)
 
 

@@ -30,7 +30,7 @@ class RtpTarget(PushTarget):
 
 
 class IngestOut(BaseModel):
-    """Where an encoder pushes. The key is shown once, to whoever opens the ingest first."""
+    """Where an encoder pushes. The key is shown once, to the first who opens the ingest."""
 
     node: str
     rtmp: str | None
@@ -56,7 +56,7 @@ async def open_ingest(
     try:
         point = await system.delivery.open_ingest(event_id)
     except BaseException:
-        # Whoever asks next is told a key then, not "shown before".
+        # The next caller gets a key then, not "shown before".
         if key is not None:
             await system.catalogue.withdraw_key(key)
         raise

@@ -221,8 +221,8 @@ async def get_topology(system: auth.The, _operator: auth.Operator) -> TopologyOu
 async def draw_topology(
     system: auth.The, _operator: auth.Operator, given: TopologyIn
 ) -> TopologyOut:
-    """Draw and send: the switches carry streams over this from now on. A cycle is no error: its
-    heavier link becomes the spare. Every problem is told at once, in `details.problems`."""
+    """Draw and send: the switches carry streams over this from now on. A cycle is not an error: its
+    heavier link becomes the spare. Every problem is reported at once, in `details.problems`."""
     nodes = [(node.name, node.role) for node in given.nodes]
     links = [(link.a, link.b) for link in given.links]
     return _topology(await system.network.draw(nodes, links))

@@ -1,4 +1,4 @@
-"""Observers' callbacks: who is told of what, how each does, and a way to try one. For operators."""
+"""Observers' callbacks: who gets what, the state of each, and a way to try one. For operators."""
 
 from typing import Annotated
 

@@ -107,7 +107,7 @@ def _open(here: Here, following: str) -> HTMLResponse:
 
 
 def _onward(following: str) -> str:
-    """A link, not a redirect: whoever made the address, only the reader goes there."""
+    """A link, not a redirect: anyone can make the address, but only the reader goes there."""
     is_web = following.startswith(("http://", "https://"))
     href = escape(following) if is_web else "/"
     return f'<p><a href="{href}" rel="noreferrer">Continue to {href if is_web else "Umbel"}</a></p>'

@@ -1,6 +1,6 @@
 """How all pictures look: rows in, a matplotlib Figure out, a Figure to PNG bytes.
 
-Hues are told apart by readers with any colour vision, and nothing is told by hue alone.
+Readers with any colour vision can tell the hues apart, and nothing depends on hue alone.
 """
 
 import io
