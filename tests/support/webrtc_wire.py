@@ -62,8 +62,8 @@ class Wire:
         while True:
             up = self.client.take_outbox()
             for data in up:
-                self.peer.receive(data, ADDRESS, self.now_s)
-            down = self.peer.transport.take_outbox()
+                self.peer.receive_datagram(data, ADDRESS, self.now_s)
+            down = self.peer.datagrams_to_send()
             for data, address in down:
                 assert address == ADDRESS
                 self.down(data)
@@ -86,7 +86,7 @@ class Wire:
         end_s = self.now_s + seconds
         while self.now_s < end_s - 1e-9:
             self.now_s += step_s
-            self.peer.tick(self.now_s)
+            self.peer.handle_timer(self.now_s)
             if isinstance(self.peer, Viewer):
                 for data in self.peer.pace(self.now_s).datagrams:
                     self.down(data)

@@ -72,11 +72,11 @@ def test_media_goes_where_the_client_chose() -> None:
     other = ("127.0.9.2", 6000)
     watching.client.check(chosen=False)
     for data in watching.client.take_outbox():
-        wire.peer.receive(data, other, wire.now_s)
+        wire.peer.receive_datagram(data, other, wire.now_s)
     assert transport.address == ADDRESS
     watching.client.check(chosen=True)
     for data in watching.client.take_outbox():
-        wire.peer.receive(data, other, wire.now_s)
+        wire.peer.receive_datagram(data, other, wire.now_s)
     assert transport.address == other
 
 
@@ -99,10 +99,10 @@ def test_a_handshake_that_does_not_end_is_given_up() -> None:
     watching.client.accept(answer_of(viewer, plan))
     watching.client.check()
     for data in watching.client.take_outbox():
-        viewer.receive(data, ADDRESS, 100.0)
-    viewer.tick(109.0)
+        viewer.receive_datagram(data, ADDRESS, 100.0)
+    viewer.handle_timer(109.0)
     before = viewer.transport.state
-    viewer.tick(110.5)
+    viewer.handle_timer(110.5)
     assert (before, viewer.transport.state) == (TransportState.CHECKED, TransportState.CLOSED)
     assert "handshake" in viewer.transport.reason
 
@@ -123,8 +123,10 @@ def test_any_datagrams_leave_a_viewer_alive(datagrams: list[bytes], known: bool)
     wire = watching.join()
     for first in (0, 22, 128, 200):
         for data in datagrams:
-            wire.peer.receive(bytes((first,)) + data, ADDRESS if known else ("9", 9), wire.now_s)
-    wire.peer.transport.take_outbox()
+            wire.peer.receive_datagram(
+                bytes((first,)) + data, ADDRESS if known else ("9", 9), wire.now_s
+            )
+    wire.peer.datagrams_to_send()
     watching.play(2)
     assert watching.client.packets
 
@@ -148,8 +150,8 @@ def test_damaged_handshakes_raise_nothing(damage: list[tuple[int, int, int]]) ->
                 if number == carried:
                     bad[at % len(bad)] ^= flip
             carried += 1
-            viewer.receive(bytes(bad), ADDRESS, 100.0)
-        for one, _ in viewer.transport.take_outbox():
+            viewer.receive_datagram(bytes(bad), ADDRESS, 100.0)
+        for one, _ in viewer.datagrams_to_send():
             try:
                 watching.client.receive(one)
             except HandshakeFailed:  # the far end may choke on what comes of its own words

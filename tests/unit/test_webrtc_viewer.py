@@ -168,8 +168,8 @@ def test_without_agreed_retransmission_the_same_packet_comes_again() -> None:
     )
     watching.client.send_rtcp(nack)
     for data in watching.client.take_outbox():
-        wire.peer.receive(data, ADDRESS, wire.now_s)
-    (again, _address) = dropped.take_outbox()[0]
+        wire.peer.receive_datagram(data, ADDRESS, wire.now_s)
+    (again, _address) = dropped.datagrams_to_send()[0]
     assert again[2:4] == wanted.sequence.to_bytes(2, "big")
     assert again[1] & 0x7F == H264_TYPE
 

@@ -24,6 +24,7 @@ from umbel.media.webrtc import answer, ice, negotiate, reports, sdp
 from umbel.media.webrtc.answer import Local, SourceAttributes
 from umbel.media.webrtc.batch import Batch, Run
 from umbel.media.webrtc.dtls import Identity
+from umbel.media.webrtc.endpoint import Endpoint
 from umbel.media.webrtc.ice import Address
 from umbel.media.webrtc.publisher import Publisher
 from umbel.media.webrtc.reports import Answer, PeerStats, PublishPhase, PublishState
@@ -257,7 +258,7 @@ class WebRtcPort:
                 return
             entry = self._find(data, address)
             if entry is not None:
-                entry.peer.receive(data, address, now_s)
+                entry.peer.receive_datagram(data, address, now_s)
                 self._settle(entry, now_s)
 
     def _find(self, data: bytes, address: Address) -> _Entry | None:
@@ -271,7 +272,7 @@ class WebRtcPort:
     def _settle(self, entry: _Entry, now_s: float) -> None:
         """Do what a peer wants after it took something in."""
         transport = entry.peer.transport
-        for data, address in transport.take_outbox():
+        for data, address in entry.peer.datagrams_to_send():
             self._send_one(data, address)
         if not transport.addresses <= entry.addresses:
             entry.addresses |= transport.addresses
@@ -280,7 +281,7 @@ class WebRtcPort:
             self._tell(entry, entry.peer)
         if transport.state is TransportState.CLOSED:
             self._forget(entry)
-        elif self._is_urgent(entry) and self._pacer is None:
+        elif self._pacer is None and self._is_urgent(entry, now_s):
             self._pace(now_s)
 
     def _tell(self, entry: _Entry, publisher: Publisher) -> None:
@@ -309,24 +310,24 @@ class WebRtcPort:
         self._ticker = self._loop.call_later(_TICK_S, self._tick)
         now_s = self.now_s()
         for entry in list(self._entries.values()):
-            entry.peer.tick(now_s)
+            entry.peer.handle_timer(now_s)
             self._settle(entry, now_s)
 
-    def _is_urgent(self, entry: _Entry) -> bool:
-        peer = entry.peer
-        return peer.is_pacing if isinstance(peer, Viewer) else peer.is_waiting
+    def _is_urgent(self, entry: _Entry, now_s: float) -> bool:
+        """Whether it must be served before the next tick."""
+        peer: Endpoint = entry.peer
+        return peer.next_deadline_s(now_s) <= now_s
 
     def _pace(self, now_s: float) -> None:
         """Serve the few clients that wait for less than a tick."""
         self._pacer = None
-        urgent = [entry for entry in self._entries.values() if self._is_urgent(entry)]
+        urgent = [entry for entry in self._entries.values() if self._is_urgent(entry, now_s)]
         if urgent:
             self._pacer = self._loop.call_later(_PACE_S, self._pace_later)
         for entry in urgent:
+            entry.peer.handle_timer(now_s)
             if isinstance(entry.peer, Viewer):
                 self.send_media(entry.peer, *entry.peer.pace(now_s))
-            else:
-                entry.peer.tick(now_s)
             self._settle(entry, now_s)
 
     def _pace_later(self) -> None:

@@ -61,7 +61,7 @@ class Publisher:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether `tick` is wanted soon: packets are held for ones that are missing."""
+        """Whether `handle_timer` is wanted soon: packets are held for ones that are missing."""
         return any(inlet.is_waiting for _, inlet in self._inlets.values())
 
     @staticmethod
@@ -69,9 +69,9 @@ class Publisher:
         """A medium's codec, such as `H264` or `OPUS`; empty without the medium."""
         return "" if medium is None else medium.codec.name
 
-    def receive(self, data: bytes, address: Address, now_s: float) -> None:
+    def receive_datagram(self, data: bytes, address: Address, now_s: float) -> None:
         """Take a datagram of the publisher."""
-        plain = self.transport.receive(data, address, now_s)
+        plain = self.transport.receive_datagram(data, address, now_s)
         if plain is None:
             return
         try:
@@ -81,9 +81,9 @@ class Publisher:
         if out:
             self._sink.packets(out, now_s)
 
-    def tick(self, now_s: float) -> None:
+    def handle_timer(self, now_s: float) -> None:
         """Do what is due: time limits, reports, requests; hand on what waited long enough."""
-        self.transport.tick(now_s)
+        self.transport.handle_timer(now_s)
         if not self.transport.is_connected:
             return
         for medium, inlet in self._inlets.values():
@@ -93,6 +93,17 @@ class Publisher:
         self._ask(now_s)
         if now_s >= self._report_s:
             self._report(now_s)
+
+    def next_deadline_s(self, now_s: float) -> float:
+        """When `handle_timer` is wanted next: at once while packets wait for missing ones."""
+        if self.is_waiting:
+            return now_s
+        deadline_s = self.transport.next_deadline_s(now_s)
+        return min(deadline_s, self._report_s) if self.transport.is_connected else deadline_s
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+        """What is to be sent now."""
+        return self.transport.datagrams_to_send()
 
     def request_picture(self, now_s: float) -> None:
         """Ask for a key picture now, at most once a second."""

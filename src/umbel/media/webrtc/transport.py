@@ -19,6 +19,7 @@ from umbel.media.webrtc.srtp import NumberedPacket, ProtectFailed, Srtp
 CONSENT_S = 30.0
 HANDSHAKE_S = 10.0
 _MOST_ADDRESSES = 16
+_RETRANSMIT_S = 0.1
 
 
 class TransportState(Enum):
@@ -80,7 +81,7 @@ class Transport:
         """Whether packets can flow."""
         return self.state is TransportState.CONNECTED
 
-    def receive(self, data: bytes, address: Address, now_s: float) -> bytes | None:
+    def receive_datagram(self, data: bytes, address: Address, now_s: float) -> bytes | None:
         """Take a datagram; the plain RTP or RTCP packet that was in it, if one was."""
         if self.state is TransportState.CLOSED:
             return None
@@ -99,7 +100,7 @@ class Transport:
             self.close(error.message)
         return None
 
-    def tick(self, now_s: float) -> None:
+    def handle_timer(self, now_s: float) -> None:
         """Notice what did not come in time."""
         if self.state is TransportState.CLOSED:
             return
@@ -157,7 +158,13 @@ class Transport:
             self.close(error.message)
             return []
 
-    def take_outbox(self) -> list[tuple[bytes, Address]]:
+    def next_deadline_s(self, now_s: float) -> float:
+        """When `handle_timer` is wanted next; often while the handshake may need retransmission."""
+        if self.state is TransportState.CLOSED:
+            return float("inf")
+        return self._consent_until_s if self.is_connected else now_s + _RETRANSMIT_S
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """What is to be sent now."""
         out, self.outbox = self.outbox, []
         return out

@@ -105,19 +105,30 @@ class Viewer:
         """Whether `pace` has something to send."""
         return self._video is not None and self._video.is_pacing and self.transport.is_connected
 
-    def receive(self, data: bytes, address: Address, now_s: float) -> None:
+    def receive_datagram(self, data: bytes, address: Address, now_s: float) -> None:
         """Take a datagram of the viewer."""
-        plain = self.transport.receive(data, address, now_s)
+        plain = self.transport.receive_datagram(data, address, now_s)
         if plain is not None and rtp.is_rtcp(plain):
             self._feedback(plain, now_s)
         if self.transport.is_connected and not self._started:
             self._start(now_s)
 
-    def tick(self, now_s: float) -> None:
+    def handle_timer(self, now_s: float) -> None:
         """Do what is due: retransmissions of the handshake, time limits, sender reports."""
-        self.transport.tick(now_s)
+        self.transport.handle_timer(now_s)
         if self._started and now_s >= self._report_s:
             self._report(now_s)
+
+    def next_deadline_s(self, now_s: float) -> float:
+        """When `handle_timer` is wanted next, or `pace` while `is_pacing`."""
+        if self.is_pacing:
+            return now_s
+        deadline_s = self.transport.next_deadline_s(now_s)
+        return min(deadline_s, self._report_s) if self._started else deadline_s
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
+        """What is to be sent now, but for media."""
+        return self.transport.datagrams_to_send()
 
     def media(self, batch: Batch, now_s: float) -> Sending:
         """A batch of the stream for this viewer."""
