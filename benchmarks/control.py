@@ -27,7 +27,7 @@ from support.waiting import until  # noqa: E402
 from umbel.bootstrap import Drivers, System, assemble  # noqa: E402
 from umbel.catalogue.model import EventDraft, EventState  # noqa: E402
 from umbel.compute.drivers.fake import FakeVim  # noqa: E402
-from umbel.delivery.loop.controller import Pace  # noqa: E402
+from umbel.delivery.loop.timing import Timing  # noqa: E402
 from umbel.kit import log  # noqa: E402
 from umbel.kit.clock import SystemClock  # noqa: E402
 from umbel.kit.config import Settings  # noqa: E402
@@ -70,8 +70,8 @@ async def serve(folder: Path, database_url: str) -> None:
         data_dir=folder, database_url=database_url, network_file=network, log_level="error"
     )
     # Nobody really watches, and nobody is to be swept away for that while we count.
-    pace = Pace(session_idle_s=3600.0, session_ttl_s=3600.0)
-    system = await assemble(settings, drivers=drivers, clock=clock, pace=pace)
+    timing = Timing(session_idle_s=3600.0, session_ttl_s=3600.0)
+    system = await assemble(settings, drivers=drivers, clock=clock, timing=timing)
     loop = asyncio.create_task(system.delivery.run())
     listening = bind("127.0.0.1", 0)
     server = PortalServer(system.app())

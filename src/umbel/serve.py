@@ -43,22 +43,25 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         server = _Server(system.app())
         for signum in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(signum, _stop, server)
-        loop = asyncio.create_task(system.delivery.run(), name="delivery")
-        slicing = asyncio.create_task(system.slices.run(), name="slices")
-        loop.add_done_callback(lambda _: _stop(server))
-        networking = asyncio.create_task(system.network.run(), name="paths")
-        notifying = asyncio.create_task(system.notifier.run(), name="notify")
-        bordering = asyncio.create_task(system.borders.run(), name="borders")
+        loops = [asyncio.create_task(run(), name=name) for name, run in system.loops().items()]
+        for task in loops:
+            task.add_done_callback(lambda ended: _stop_when_failed(server, ended))
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
         announcing = asyncio.create_task(_announce(server, url, ready_file))
         try:
             await server.serve([listener])
         finally:
             announcing.cancel()
-            for task in (slicing, loop, notifying, networking, bordering):
+            for task in loops:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
+
+
+def _stop_when_failed(server: PortalServer, task: asyncio.Task[None]) -> None:
+    """A loop that fails ends the process: a supervisor starts it again."""
+    if not task.cancelled() and task.exception() is not None:
+        _stop(server)
 
 
 async def _announce(server: PortalServer, url: str, ready_file: Path | None) -> None:

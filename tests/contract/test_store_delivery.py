@@ -1,4 +1,4 @@
-"""Trees, sessions and leases as rows, on SQLite and on PostgreSQL."""
+"""Trees and sessions as rows, on SQLite and on PostgreSQL."""
 
 import asyncio
 from dataclasses import replace
@@ -127,22 +127,6 @@ async def test_what_a_restarted_acquirer_must_know(store: DeliveryStore) -> None
     assert await store.ingest(X) == ("v=0", (4001, 4002, 4003))
     await store.save_tree(replace(FRESH, version=1), at_s=NOW_S)
     assert await store.ingest(X) == ("v=0", (4001, 4002, 4003))
-
-
-async def test_a_lease_has_one_owner_until_it_runs_out(store: DeliveryStore) -> None:
-    assert await store.hold("fleet", "a", now_s=0, ttl_s=10)
-    assert await store.hold("fleet", "a", now_s=5, ttl_s=10)
-    assert not await store.hold("fleet", "b", now_s=14.9, ttl_s=10)
-    assert await store.hold("fleet", "b", now_s=15, ttl_s=10)
-    assert not await store.hold("fleet", "a", now_s=16, ttl_s=10)
-    await store.release("b")
-    assert await store.hold("fleet", "a", now_s=17, ttl_s=10)
-
-
-async def test_of_many_who_want_a_lease_one_gets_it(store: DeliveryStore) -> None:
-    for round_s in (0.0, 100.0):
-        wanting = (store.hold("fleet", f"cp{n}", now_s=round_s, ttl_s=10) for n in range(8))
-        assert sum(await asyncio.gather(*wanting)) == 1
 
 
 async def test_the_audience_is_counted_by_where_it_enters(store: DeliveryStore) -> None:

@@ -147,9 +147,9 @@ async def test_a_short_silence_of_the_encoder_is_no_stop(tmp_path: Path) -> None
     async with world(tmp_path) as w:
         event, *_ = await playing(w)
         w.media.stop_publishing("acquirer-pe1-1", event)
-        await asyncio.sleep(w.pace.silence_s / 2)
+        await asyncio.sleep(w.timing.silence_s / 2)
         w.media.publish("acquirer-pe1-1", event)
-        await asyncio.sleep(2 * w.pace.silence_s)
+        await asyncio.sleep(2 * w.timing.silence_s)
         assert (await w.system.catalogue.event(event)).state is EventState.LIVE
 
 
@@ -241,7 +241,7 @@ async def test_two_hundred_sessions_leave_nothing_behind(tmp_path: Path) -> None
 @scenario
 async def test_two_control_planes_share_a_database_and_one_takes_over(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
-        second = World(folder=tmp_path, pace=w.pace, clock=w.clock, media=w.media)
+        second = World(folder=tmp_path, timing=w.timing, clock=w.clock, media=w.media)
         second.vim = w.vim
         await second.start()
         try:
@@ -249,10 +249,10 @@ async def test_two_control_planes_share_a_database_and_one_takes_over(tmp_path: 
             joiner = await second.delivery.open_session(event, "pe2")
             assert joiner.whep == near.whep
             await w.crash()
-            await asyncio.sleep(2 * w.pace.lease_s)
+            await asyncio.sleep(2 * w.timing.lease_s)
             w.vim.kill("edge-pe2-1")
             w.media.lose("edge-pe2-1")
-            await second.until_watched(near, within_s=2 * w.pace.lease_s)
+            await second.until_watched(near, within_s=2 * w.timing.lease_s)
             assert w.spawned.count("edge-pe2-1") == 2
         finally:
             await second.stop()

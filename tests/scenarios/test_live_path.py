@@ -83,7 +83,7 @@ async def test_a_way_that_only_the_network_lays_is_waited_for_no_longer_than_it_
             began_s = w.clock.monotonic_s()
             ticket = await w.delivery.open_session(event, node)
             assert ticket.session.edge_node == node
-            assert w.clock.monotonic_s() - began_s < w.pace.ready_s / 3
+            assert w.clock.monotonic_s() - began_s < w.timing.ready_s / 3
 
 
 @scenario
@@ -91,7 +91,7 @@ async def test_the_event_follows_the_encoder(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         event = await w.live()
         w.media.stop_publishing("acquirer-pe1-1", event)
-        assert await w.until_state(event, EventState.OPEN) >= w.pace.silence_s
+        assert await w.until_state(event, EventState.OPEN) >= w.timing.silence_s
         w.media.publish("acquirer-pe1-1", event)
         await w.until_state(event, EventState.LIVE)
 
@@ -103,7 +103,7 @@ async def test_the_last_viewer_tears_the_branch_down_after_the_linger_time(tmp_p
         near, far = await w.watch(event, "pe2"), await w.watch(event, "pe4")
         await w.delivery.close_session(far.session.id)
         gone_s = await w.until_functions("acquirer-pe1-1", "forwarder-c1-1", "edge-pe2-1")
-        assert w.pace.linger_s <= gone_s <= w.pace.linger_s + 4
+        assert w.timing.linger_s <= gone_s <= w.timing.linger_s + 4
         assert await w.arrives(near)
         await w.delivery.close_session(near.session.id)
         await w.until_functions("acquirer-pe1-1")
@@ -114,7 +114,7 @@ async def test_a_viewer_who_vanishes_is_swept(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         event = await w.live()
         ticket = await w.watch(event, "pe2")
-        await asyncio.sleep(w.pace.session_idle_s + 2 * w.pace.sweep_s)
+        await asyncio.sleep(w.timing.session_idle_s + 2 * w.timing.sweep_s)
         assert await w.delivery.session(ticket.session.id)
         w.media.set_viewers("edge-pe2-1", event, ())
         await w.until_functions("acquirer-pe1-1", within_s=90)

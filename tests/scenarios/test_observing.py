@@ -46,7 +46,7 @@ async def test_a_function_that_answers_slowly_stays_fed(tmp_path: Path) -> None:
         for _ in range(20):
             looking = asyncio.create_task(w.delivery.collector.refresh_function("edge-pe4-1"))
             await asyncio.sleep(0.1)
-            w.delivery.keeper.wake(event)
+            w.delivery.controller.wake(event)
             await asyncio.sleep(0.3)
             assert await w.arrives(viewer)
             await looking

@@ -97,7 +97,7 @@ async def test_a_live_evening_is_replayed_to_the_same_counts(tmp_path: Path) -> 
         seen.append((w.clock.now_s(), await watching(w)))
         vanished = tickets[1].session
         w.media.set_viewers(vanished.function, council, {tickets[2].session.id})
-        await asyncio.sleep(w.pace.session_idle_s + 3 * w.pace.sweep_s)
+        await asyncio.sleep(w.timing.session_idle_s + 3 * w.timing.sweep_s)
         seen.append((w.clock.now_s(), await watching(w)))
         await w.system.catalogue.fire(match, EventEvent.END)
         await w.delivery.end(match)

@@ -76,7 +76,7 @@ async def test_a_crowd_wakes_nodes_and_no_viewer_is_lost(tmp_path: Path) -> None
         assert len(served) >= 3
         one_each = {ticket.session.function: ticket for ticket in crowd}
         async with unbroken(w, first, *one_each.values()):
-            await asyncio.sleep(w.pace.session_idle_s / 2)
+            await asyncio.sleep(w.timing.session_idle_s / 2)
         state = await nodes(w)
         # A later plan may do with fewer nodes: then they drain, but nobody is cut off.
         assert all(state[name].state in {"active", "draining"} for name in served)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from umbel.bootstrap import Drivers, System, assemble
 from umbel.catalogue.model import EventDraft, EventState
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.model import Function, FunctionState, Instance, Node
-from umbel.delivery.loop.controller import Pace
+from umbel.delivery.loop.timing import Timing
 from umbel.delivery.model import Ticket
 from umbel.delivery.steering.drivers.fake import InlineSolver
 from umbel.delivery.steering.ports import Solver
@@ -25,7 +25,7 @@ from umbel.network.operator.inspection import Switches
 from umbel.network.ports import Fabric
 from umbel.notify.drivers.fake import FakeCourier
 
-PACE = Pace(linger_s=5.0, session_idle_s=30.0)
+TIMING = Timing(linger_s=5.0, session_idle_s=30.0)
 
 
 @dataclass(kw_only=True)
@@ -34,7 +34,7 @@ class World:
 
     folder: Path
     policy: str = "sls"
-    pace: Pace = PACE
+    timing: Timing = TIMING
     clock: LoopClock = field(default_factory=LoopClock)
     media: FakeMedia = field(default_factory=FakeMedia)
     courier: FakeCourier = field(default_factory=FakeCourier)
@@ -62,10 +62,11 @@ class World:
         )
         database = PatientDatabase(settings.database)
         self.system: System = await assemble(
-            settings, drivers=drivers, clock=self.clock, pace=self.pace, database=database
+            settings, drivers=drivers, clock=self.clock, timing=self.timing, database=database
         )
         self.delivery = self.system.delivery
-        self._loop = asyncio.create_task(self.delivery.run())
+        runs = (self.delivery.run, self.system.schedule.run)
+        self._loops = [asyncio.create_task(run()) for run in runs]
         await asyncio.sleep(0.5)
 
     async def crash(self) -> None:
@@ -75,9 +76,9 @@ class World:
         await self.stop()
 
     async def stop(self) -> None:
-        self._loop.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._loop
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
         await self.system.database.close()
 
     async def event(self, node: str = "pe1", *, lasts_s: float = 7200.0) -> str:
@@ -177,10 +178,10 @@ class _CountingVim(FakeVim):
 
 @asynccontextmanager
 async def world(
-    folder: Path, *, policy: str = "sls", pace: Pace = PACE, **more: Any
+    folder: Path, *, policy: str = "sls", timing: Timing = TIMING, **more: Any
 ) -> AsyncIterator[World]:
     """A running platform; `more` are other fields of World."""
-    made = World(folder=folder, policy=policy, pace=pace, **more)
+    made = World(folder=folder, policy=policy, timing=timing, **more)
     await made.start()
     try:
         yield made

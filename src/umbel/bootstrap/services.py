@@ -14,8 +14,9 @@ from umbel.compute.model import FunctionState, Instance, Inventory
 from umbel.compute.service import Compute
 from umbel.delivery.loop import functions
 from umbel.delivery.loop.collector import Collector
-from umbel.delivery.loop.controller import Keeper, Pace
+from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.functions import MediaFunctions
+from umbel.delivery.loop.timing import Timing
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
@@ -32,6 +33,7 @@ from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
+from umbel.kit.leases import Leases
 from umbel.media.service import Media
 from umbel.network import events
 from umbel.network.edge.service import BorderService
@@ -53,6 +55,7 @@ from umbel.planner.control import Periods
 from umbel.plans.live import LiveDemand
 from umbel.plans.service import Plans
 from umbel.plans.store import PlanStore
+from umbel.schedule.service import Schedule
 
 POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
 
@@ -149,34 +152,42 @@ def collector(ground: Ground) -> Collector:
     )
 
 
-def keeper(ground: Ground, collector: Collector, tell: Heard, pace: Pace | None) -> Keeper:
-    """The loop, by the policy that the settings name; `pace` is theirs where none is given."""
-    return Keeper(
+def controller(
+    ground: Ground, collector: Collector, tell: Heard, timing: Timing | None
+) -> DeliveryController:
+    """The loop, by the policy that the settings name; `timing` is theirs where none is given."""
+    timing = timing or _timing(ground.settings)
+    return DeliveryController(
         catalogue=ground.catalogue,
         store=collector.store,
         collector=collector,
         policy=POLICIES[ground.settings.policy],
         clock=ground.clock,
-        pace=pace or _pace(ground.settings),
-        owner=ground.owner,
+        timing=timing,
+        leases=Leases(ground.database, ground.clock, ground.owner, timing.lease_s),
         on_functions=tell,
     )
 
 
-def delivery(ground: Ground, keeper: Keeper) -> Delivery:
+def delivery(ground: Ground, loop: DeliveryController) -> Delivery:
     """Trees and sessions."""
     nodes = ground.nodes
     return Delivery(
         catalogue=ground.catalogue,
-        store=keeper.store,
-        collector=keeper.collector,
-        keeper=keeper,
+        store=loop.store,
+        collector=loop.collector,
+        controller=loop,
         journal=ground.journal,
         signer=ground.secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
-        planning=_planning(ground, keeper),
-        tracing=_tracing(ground, keeper.collector),
+        planning=_planning(ground, loop),
+        tracing=_tracing(ground, loop.collector),
     )
+
+
+def schedule(ground: Ground, loop: DeliveryController) -> Schedule:
+    """What is due."""
+    return Schedule(catalogue=ground.catalogue, clock=ground.clock, ended=loop.wake)
 
 
 def slices(ground: Ground, trees: DeliveryStore) -> Slices:
@@ -198,8 +209,8 @@ def slices(ground: Ground, trees: DeliveryStore) -> Slices:
     return made
 
 
-def _pace(settings: Settings) -> Pace:
-    return Pace(
+def _timing(settings: Settings) -> Timing:
+    return Timing(
         linger_s=settings.linger_s,
         session_idle_s=settings.session_idle_s,
         session_ttl_s=settings.session_ttl_s,
@@ -235,7 +246,7 @@ def plans(ground: Ground, collector: Collector) -> Plans:
     )
 
 
-def _planning(ground: Ground, keeper: Keeper) -> Planning | None:
+def _planning(ground: Ground, loop: DeliveryController) -> Planning | None:
     """What steers by plans, for the policy that needs it."""
     settings = ground.settings
     if settings.policy != Virca.name:
@@ -246,8 +257,8 @@ def _planning(ground: Ground, keeper: Keeper) -> Planning | None:
         virca_s=settings.plan_virca_s,
     )
     return Planning(
-        collector=keeper.collector,
-        keeper=keeper,
+        collector=loop.collector,
+        controller=loop,
         solver=ground.drivers.solver,
         clock=ground.clock,
         pace=PlanPace(periods=periods, solve_s=settings.plan_solve_s, gamma=settings.plan_gamma),

@@ -1,6 +1,6 @@
 """Everything, wired: settings in, a System out, started and closed as a whole."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Ground
 from umbel.catalogue.service import Catalogue
 from umbel.compute.service import Compute
-from umbel.delivery.loop.controller import Pace
+from umbel.delivery.loop.timing import Timing
 from umbel.delivery.service import Delivery
 from umbel.kit import tokens
 from umbel.kit.clock import Clock, SystemClock
@@ -29,6 +29,7 @@ from umbel.network.slices.service import Slices
 from umbel.notify.service import Notifier
 from umbel.plans.service import Plans
 from umbel.portal.app import create_app
+from umbel.schedule.service import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class System:
     compute: Compute
     media: Media
     delivery: Delivery
+    schedule: Schedule
     notifier: Notifier
     slices: Slices
     network: Northbound
@@ -69,6 +71,17 @@ class System:
         """Take the network's switches, if it has any. Raises ControllerAddressTaken."""
         if self.overlay is not None:
             await self.overlay.start()
+
+    def loops(self) -> Mapping[str, Callable[[], Coroutine[None, None, None]]]:
+        """What runs next to the front end, by name, each until cancelled."""
+        return {
+            "delivery": self.delivery.run,
+            "schedule": self.schedule.run,
+            "slices": self.slices.run,
+            "paths": self.network.run,
+            "notify": self.notifier.run,
+            "borders": self.borders.run,
+        }
 
     async def close(self) -> None:
         """Let go of everything; functions go on unless the settings say otherwise."""
@@ -100,7 +113,7 @@ async def assemble(
     *,
     drivers: Drivers | None = None,
     clock: Clock | None = None,
-    pace: Pace | None = None,
+    timing: Timing | None = None,
     database: Database | None = None,
 ) -> System:
     """Build the system; what is not given is the real thing, as the settings say.
@@ -112,7 +125,7 @@ async def assemble(
     notifier = services.notifier(ground)
     network = services.northbound(ground)
     collector = services.collector(ground)
-    keeper = services.keeper(ground, collector, services.tells(notifier, network), pace)
+    loop = services.controller(ground, collector, services.tells(notifier, network), timing)
     return System(
         settings=settings,
         database=ground.database,
@@ -120,7 +133,8 @@ async def assemble(
         catalogue=ground.catalogue,
         compute=collector.compute,
         media=collector.media,
-        delivery=services.delivery(ground, keeper),
+        delivery=services.delivery(ground, loop),
+        schedule=services.schedule(ground, loop),
         notifier=notifier,
         slices=services.slices(ground, collector.store),
         network=network,

@@ -1,6 +1,6 @@
 """The door to delivery: ingest points, viewers' sessions, and what the trees look like now.
 
-Writes what is wanted, wakes the keeper, and waits until the way is laid. Neighbours: the portal
+Writes what is wanted, wakes the controller, and waits until the way is laid. Neighbours: the portal
 above; catalogue, compute, network and media below, which meet only here.
 """
 
@@ -16,7 +16,8 @@ from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import NodeState
 from umbel.delivery.loop.collector import Collector
-from umbel.delivery.loop.controller import FLEET, Keeper
+from umbel.delivery.loop.controller import DeliveryController
+from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
@@ -72,7 +73,7 @@ class Delivery:
     catalogue: Catalogue
     store: DeliveryStore
     collector: Collector
-    keeper: Keeper
+    controller: DeliveryController
     journal: Journal
     signer: tokens.Signer
     default_access_node: str
@@ -84,7 +85,7 @@ class Delivery:
         beside: list[asyncio.Task[None]] = []
         try:
             head = await _until_answered(self.journal.head)
-            await _until_answered(self.keeper.start)
+            await _until_answered(self.controller.start)
             for part in (self.planning, self.tracing):
                 if part is not None:
                     beside.append(asyncio.create_task(part.run(), name=type(part).__name__))
@@ -94,7 +95,7 @@ class Delivery:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            await self.keeper.close()
+            await self.controller.close()
 
     async def _follow(self, head: int) -> int:
         """Heed other instances' and the portal's changes; answers how far it got."""
@@ -138,7 +139,7 @@ class Delivery:
         Raises MalformedSdp, and what open_ingest raises.
         """
         await self.open_ingest(event_id)
-        state = await self.keeper.offer(await self.store.tree(event_id), sdp)
+        state = await self.controller.offer(await self.store.tree(event_id), sdp)
         await self.store.save_rtp_offer(event_id, sdp)
         return state.rtp_answer
 
@@ -221,12 +222,12 @@ class Delivery:
     # -- inside -----------------------------------------------------------------------------
 
     def _now_s(self) -> float:
-        return self.keeper.clock.now_s()
+        return self.controller.clock.now_s()
 
     def _wake(self, event_id: str) -> None:
         self.journal.stir()
-        self.keeper.wake(FLEET)
-        self.keeper.wake(event_id)
+        self.controller.wake(FLEET)
+        self.controller.wake(event_id)
 
     async def _close(self, session: Session, why: str) -> None:
         await self.store.close_session(session, at_s=self._now_s(), why=why)
@@ -247,8 +248,8 @@ class Delivery:
     def _heed(self, change: Change) -> None:
         """Another instance, or the portal, changed something."""
         if change.kind in {"tree", "event"}:
-            self.keeper.wake(change.subject)
-            self.keeper.wake(FLEET)
+            self.controller.wake(change.subject)
+            self.controller.wake(FLEET)
 
     async def _planted(self, event: Event) -> Tree:
         """The event's tree with at least its acquirer."""
@@ -309,7 +310,7 @@ class Delivery:
         source = wanted.get(renditions.event_of(stream))
         if source is None or source.root is None:
             raise EventNotOpen
-        view, policy = self.collector.view(wanted), self.keeper.policy
+        view, policy = self.collector.view(wanted), self.controller.policy
         if wanted.get(stream, Tree(stream=stream)).root is not None:
             return policy.assign(view, stream, access_node)
         status = self.collector.status(source)
@@ -331,7 +332,7 @@ class Delivery:
             edge_node=assignment.node,
             opened_s=now_s,
             seen_s=now_s,
-            expires_s=now_s + self.keeper.pace.session_ttl_s,
+            expires_s=now_s + self.controller.timing.session_ttl_s,
         )
 
     async def _ready(self, tree: Tree, function: str) -> StreamState:
@@ -340,13 +341,13 @@ class Delivery:
         Raises NotReady, GoneAround.
         """
         try:
-            async with asyncio.timeout(self.keeper.pace.ready_s):
+            async with asyncio.timeout(self.controller.timing.ready_s):
                 while True:
-                    moved = self.keeper.moved()
+                    changed = self.controller.changed.listen()
                     state = self.collector.stream(function, tree.stream)
-                    if state is not None and await self.keeper.is_settled(tree, function):
+                    if state is not None and await self.controller.is_settled(tree, function):
                         return state
-                    await moved.wait()
+                    await changed.wait()
                     tree = await self.store.tree(tree.stream)
                     if tree.branch(function) is None:
                         raise GoneAround(function=function)

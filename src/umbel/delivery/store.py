@@ -1,4 +1,4 @@
-"""Wanted trees, sessions and leases as rows. The wanted state is here alone: a restarted control
+"""Wanted trees and sessions as rows. The wanted state is here alone: a restarted control
 plane reads it and goes on.
 """
 
@@ -35,14 +35,6 @@ sessions = sa.Table(
     sa.Column("seen_s", sa.Float, nullable=False),
     sa.Column("expires_s", sa.Float, nullable=False),
     sa.Index("ix_sessions_stream_function", "stream", "function"),
-)
-
-leases = sa.Table(
-    "leases",
-    metadata,
-    sa.Column("name", sa.String(64), primary_key=True),
-    sa.Column("owner", sa.String(64), nullable=False),
-    sa.Column("until_s", sa.Float, nullable=False),
 )
 
 
@@ -181,25 +173,6 @@ class DeliveryStore:
             for session in ended:
                 await _journal_session(connection, session, "expired", now_s)
         return ended
-
-    async def hold(self, name: str, owner: str, *, now_s: float, ttl_s: float) -> bool:
-        """Take or renew a lease. False while another owner's is in force."""
-        values = {"name": name, "owner": owner, "until_s": now_s + ttl_s}
-        free = (leases.c.owner == owner) | (leases.c.until_s <= now_s)
-        try:
-            async with self._database.write() as connection:
-                renew = sa.update(leases).where((leases.c.name == name) & free).values(values)
-                if (await connection.execute(renew)).rowcount:
-                    return True
-                await connection.execute(sa.insert(leases).values(values))
-        except sa.exc.IntegrityError:  # the row is there: in force, or taken this very moment
-            return False
-        return True
-
-    async def release(self, owner: str) -> None:
-        """Give up every lease of an owner, for a clean exit."""
-        async with self._database.write() as connection:
-            await connection.execute(sa.delete(leases).where(leases.c.owner == owner))
 
     async def note(self, kind: str, subject: str, body: Mapping[str, object], at_s: float) -> None:
         """Journal something that was observed."""

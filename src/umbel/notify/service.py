@@ -17,6 +17,7 @@ from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
+from umbel.kit.signal import Signal
 from umbel.notify import callbacks, rules
 from umbel.notify.lane import Lane, Post
 from umbel.notify.model import PING, Kind, Notice, Roster, Subscriber
@@ -76,7 +77,7 @@ class Notifier:
     _lanes: dict[str, Lane] = field(default_factory=dict)
     _position: int | None = None
     _renew_at_s: float = 0.0
-    _stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    _news: Signal = field(default_factory=Signal)
     _seen: Roster | None = None
     _seen_s: float = 0.0
     _told: Roster | None = None
@@ -94,7 +95,7 @@ class Notifier:
             self._lost += 1
         notice = Notice(at_s=self.clock.now_s(), kind=kind, subject=subject, body=dict(body))
         self._unwritten.append(notice)
-        self._stir()
+        self._news.notify()
 
     def see(self, functions: Roster) -> None:
         """These functions run now: tell who appeared and who left since the last time, which may
@@ -105,7 +106,7 @@ class Notifier:
         self._seen_s = now_s
         self._seen = dict(functions)
         if self._seen != self._told:
-            self._stir()
+            self._news.notify()
 
     # -- subscribers ------------------------------------------------------------------------
 
@@ -162,17 +163,17 @@ class Notifier:
         """Write, hand out and send until cancelled. A database that is away is waited for."""
         try:
             while True:
-                stirred = self._stirred
+                news = self._news.listen()
                 try:
                     is_more = await self._turn()
                 except UmbelError as error:
                     log.warning("notices wait", code=error.code, unwritten=len(self._unwritten))
-                    stirred, is_more = asyncio.Event(), False
+                    news, is_more = Signal().listen(), False
                 except Exception:
                     log.exception("notices wait")
-                    stirred, is_more = asyncio.Event(), False
+                    news, is_more = Signal().listen(), False
                 if not is_more:
-                    await _wait(stirred, self.bounds.look_s)
+                    await news.wait(self.bounds.look_s)
         finally:
             await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
             self._lanes.clear()
@@ -300,16 +301,4 @@ class Notifier:
 
     def _renew_soon(self) -> None:
         self._renew_at_s = 0.0
-        self._stir()
-
-    def _stir(self) -> None:
-        self._stirred.set()
-        self._stirred = asyncio.Event()
-
-
-async def _wait(flag: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await flag.wait()
-    except TimeoutError:
-        pass
+        self._news.notify()

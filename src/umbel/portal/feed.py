@@ -12,6 +12,7 @@ import structlog
 
 from umbel.kit.errors import UmbelError
 from umbel.kit.journal import Change, Journal, JournalTrimmed
+from umbel.kit.signal import Signal
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +26,7 @@ class Feed:
         self._journal = journal
         self._recent: deque[Change] = deque(maxlen=recent)
         self._head = 0
-        self._news = asyncio.Event()
+        self._news = Signal()
         self._task: asyncio.Task[None] | None = None
         self._trimmed = False
         self.closed = False
@@ -45,7 +46,7 @@ class Feed:
     def close(self) -> None:
         """Tell every reader that this is the end."""
         self.closed = True
-        self._stir()
+        self._news.notify()
 
     async def stop(self) -> None:
         """End the task."""
@@ -60,9 +61,9 @@ class Feed:
         or at the end. Raises JournalTrimmed when some of them are gone, or never were."""
         if position > self._head:
             raise JournalTrimmed
-        news = self._news
+        news = self._news.listen()
         if position == self._head and not self.closed:
-            await _wait(news, timeout_s)
+            await news.wait(timeout_s)
         if position == self._head:
             return []
         if self._recent and self._recent[0].seq <= position + 1:
@@ -77,7 +78,7 @@ class Feed:
                 async for change in self._journal.follow(self._head):
                     self._recent.append(change)
                     self._head = change.seq
-                    self._stir()
+                    self._news.notify()
             except JournalTrimmed:
                 # We were away too long: `after` reports it to those who need what is gone.
                 self._recent.clear()
@@ -94,17 +95,5 @@ class Feed:
             self._recent.clear()
             self._head = head
             self._trimmed = False
-            self._stir()
+            self._news.notify()
         self.following = True
-
-    def _stir(self) -> None:
-        self._news.set()
-        self._news = asyncio.Event()
-
-
-async def _wait(flag: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await flag.wait()
-    except TimeoutError:
-        pass

@@ -15,14 +15,16 @@ from umbel.compute.model import NodeKind, NodeState
 from umbel.delivery import guidance
 from umbel.delivery.guidance import VCPUS_PER_SERVER, Watch
 from umbel.delivery.loop.collector import Collector
-from umbel.delivery.loop.controller import FLEET, Keeper
+from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.functions import OWNER
+from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.steering import translation
 from umbel.delivery.steering.ports import Solver
 from umbel.delivery.steering.translation import Audience
 from umbel.delivery.trees import renditions
 from umbel.delivery.trees.view import ACQUIRER, View
 from umbel.kit.clock import Clock
+from umbel.kit.controller import Controller
 from umbel.kit.errors import UmbelError
 from umbel.planner import control, drift
 from umbel.planner.control import Control, Periods, Seen, Trigger
@@ -35,6 +37,7 @@ from umbel.planner.solve import Effort
 log = structlog.get_logger(__name__)
 
 # Of full power: finer than one server of a small network.
+_PLAN = "plan"
 _GAP_SHARE = 0.0005
 _MOST_SAMPLES = 1000
 
@@ -54,7 +57,7 @@ class Planning:
     """Owns the plan in force. Only the instance that leads the fleet plans."""
 
     collector: Collector
-    keeper: Keeper
+    controller: DeliveryController
     solver: Solver
     clock: Clock
     pace: PlanPace
@@ -69,29 +72,21 @@ class Planning:
     _announced_s: float = 0.0
     _starving: bool = False
     _start: Start | None = None
-    _stirred: asyncio.Event = field(default_factory=asyncio.Event)
+    _controller: Controller = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._controller = Controller(lambda _: self.look())
 
     async def run(self) -> None:
         """Plan until cancelled."""
         now_s = self.clock.monotonic_s()
         self._control = control.begin(now_s)
         self._sampled_s = now_s
-        while True:
-            self._stirred.clear()
-            try:
-                wait_s = await self.look()
-            except UmbelError as error:
-                log.warning("planner waits", code=error.code, reason=error.message)
-                wait_s = self.pace.announce_s
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._stirred.wait()
-            except TimeoutError:
-                continue
+        await self._controller.run(_PLAN)
 
     async def look(self) -> float:
         """Do what is due; answers in how many seconds something may be due again."""
-        if not self.keeper.leads():
+        if not self.controller.leads():
             return self.pace.announce_s
         periods, now_s = self.pace.periods, self.clock.monotonic_s()
         view = self.collector.view(await self.collector.store.trees())
@@ -116,7 +111,7 @@ class Planning:
         that rests, and wait until it is up. False where none does, or it takes too long."""
         watch = (stream, access_node, "")
         self._starving = True
-        self._stirred.set()
+        self._controller.wake(_PLAN)
         node = self._reserve(access_node)
         self._waiting[watch] += 1
         try:
@@ -134,9 +129,9 @@ class Planning:
         self._claimed.add(node)
         self._claiming[node] += 1
         compute.set_standby(OWNER, compute.standby_wanted(OWNER) - {node})
-        self.keeper.wake(FLEET)
+        self.controller.wake(FLEET)
         try:
-            async with asyncio.timeout(self.keeper.pace.ready_s):
+            async with asyncio.timeout(self.controller.timing.ready_s):
                 await compute.until_up(node)
         except TimeoutError:
             return False
@@ -270,7 +265,7 @@ class Planning:
             resting=sorted(resting),
             watts=round(plan.power.total_w),
         )
-        self.keeper.wake(FLEET)
+        self.controller.wake(FLEET)
 
     async def _announce(self) -> None:
         """Tell viewers which edges they should leave, again and again while there are any."""

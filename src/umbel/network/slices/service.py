@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from umbel.kit.clock import Clock
+from umbel.kit.controller import Controller
 from umbel.kit.errors import Conflict, UmbelError, Unprocessable
 from umbel.kit.ids import new_id
-from umbel.kit.wakeups import Wakeups
 from umbel.network.model import Pair
 from umbel.network.overlay import streams as carriage
 from umbel.network.slices import admission
@@ -91,7 +91,7 @@ class Slices:
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._wakeups = Wakeups(self._look)
+        self._controller = Controller(self._look)
         # Queues that an earlier control plane left are taken away unless they are wanted still.
         self._unknown |= set(self.under.devices if self.under else ())
 
@@ -99,19 +99,19 @@ class Slices:
         """Keep the slices until cancelled."""
         if self.under is None:
             return
-        self._wakeups.wake(_ALL)
+        self._controller.wake(_ALL)
         try:
             await asyncio.Event().wait()
         finally:
-            await self._wakeups.close()
+            await self._controller.close()
 
     def wake(self) -> None:
         """Look at all slices again: some way changed."""
-        self._wakeups.wake(_ALL)
+        self._controller.wake(_ALL)
 
     async def close(self) -> None:
         """Look no more; meters and queues stay as they are."""
-        await self._wakeups.close()
+        await self._controller.close()
 
     # -- the portal's -----------------------------------------------------------------------
 
@@ -182,7 +182,7 @@ class Slices:
         """Waits until a look that began after now is done; not for ever: it goes on by itself."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
-        self._wakeups.wake(_ALL)
+        self._controller.wake(_ALL)
         await asyncio.wait([done], timeout=_PATIENCE_S)
 
     async def _look(self, _key: str) -> float:

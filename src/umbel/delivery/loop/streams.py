@@ -1,0 +1,254 @@
+"""One stream's reconciliation: what its tree wants, against what is observed, step by step.
+
+In: the id of a stream. Out: a saved tree where viewers, nodes or functions changed, hops in the
+fabric, streams in media servers, and the event's state in the catalogue. Neighbours: `controller`
+decides when; `trees` and `policy` decide what (both pure).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from umbel.catalogue.model import Event, EventEvent, EventState
+from umbel.catalogue.service import Catalogue
+from umbel.delivery.loop.collector import Collector
+from umbel.delivery.loop.timing import Timing
+from umbel.delivery.model import Tree
+from umbel.delivery.policy import transcoders
+from umbel.delivery.policy.base import Policy
+from umbel.delivery.store import DeliveryStore
+from umbel.delivery.trees import grafting, reconcile, renditions
+from umbel.delivery.trees.reconcile import Carry, Drop, Observed, Step
+from umbel.kit.clock import Clock
+from umbel.kit.errors import NotFound, Unavailable
+from umbel.kit.signal import Signal
+from umbel.media.model import INGEST_PORTS, StreamRole, StreamSpec, StreamState, Target
+from umbel.network.model import Endpoint, Hop
+
+FLEET = "fleet"
+"""The key of the functions of all trees, beside the streams' own."""
+
+_MOST_ROUNDS = 12
+log = structlog.get_logger(__name__)
+
+
+@dataclass(kw_only=True)
+class StreamReconciler:
+    """Makes one stream's world as its tree wants it. `wake` asks for another key's run, `forget`
+    ends a stream's own, and `changed` is notified when what is observed has changed."""
+
+    catalogue: Catalogue
+    store: DeliveryStore
+    collector: Collector
+    policy: Policy
+    clock: Clock
+    timing: Timing
+    changed: Signal
+    wake: Callable[[str], None]
+    forget: Callable[[str], Awaitable[None]]
+    _keys: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
+    _reach: dict[str, dict[Hop, Endpoint]] = field(default_factory=dict)
+    _swept: dict[str, float] = field(default_factory=dict)
+    _silent_since: dict[str, float] = field(default_factory=dict)
+
+    async def reconcile(self, stream: str) -> float | None:
+        """Run once; answers in how many seconds to run again, or None: when it is woken."""
+        event = await self._event(renditions.event_of(stream))
+        if event is None or event.state in (EventState.ENDED, EventState.CANCELLED):
+            await self._clear(stream)
+            return None
+        tree = await self._maintained(await self.store.tree(stream))
+        await self._apply(tree)
+        if stream != event.id:
+            return self.timing.look_s if tree.branches else None
+        await self._report(event, tree)
+        return self.timing.look_s
+
+    def forget_keys(self, function: str) -> None:
+        """The function may have lost the stream keys that it was sent."""
+        self._keys.pop(function, None)
+
+    async def is_settled(self, tree: Tree, function: str) -> bool:
+        """Whether the way of the stream to the function is laid; of a rendition, whether it is
+        made, too: a viewer who changes to it should have pictures at once."""
+        if not reconcile.settled(tree, self._observed(tree), function):
+            return False
+        root, source_stream = tree.root, renditions.event_of(tree.stream)
+        if source_stream == tree.stream or root is None:
+            return True
+        source = await self.store.tree(source_stream)
+        if not reconcile.settled(source, self._observed(source), root.function):
+            return False
+        is_fed = source.root is not None and source.root.function in self.collector.sending(
+            source_stream
+        )
+        return not is_fed or root.function in self.collector.sending(tree.stream)
+
+    async def offer(self, tree: Tree, sdp: str) -> StreamState:
+        """Tell the acquirer of an RTP publisher, ahead of the loop, so that a bad description is
+        the caller's error. Raises MalformedSdp, Unavailable."""
+        keys = frozenset(await self.catalogue.key_hashes(tree.stream))
+        root = tree.root
+        step = None if root is None else reconcile.carry(tree, root, self._observed(tree))
+        if step is None:
+            raise Unavailable("the acquirer does not answer", stream=tree.stream)
+        spec = replace(await self._spec(tree.stream, step, keys), rtp_offer=sdp)
+        collector = self.collector
+        return await collector.media.ensure(collector.server(step.function), spec)
+
+    async def _event(self, event_id: str) -> Event | None:
+        try:
+            return await self.catalogue.event(event_id)
+        except NotFound:
+            return None
+
+    async def _maintained(self, tree: Tree) -> Tree:
+        """The tree without idle branches and around what cannot run, saved when it changed."""
+        now_s = self.clock.now_s()
+        await self._sweep(tree, now_s)
+        counts = await self.store.counts(tree.stream)
+        watched = {function for (_, function), count in counts.items() if count}
+        trimmed = grafting.prune(tree, watched, now_s=now_s, linger_s=self.timing.linger_s)
+        trimmed = transcoders.ended(trimmed)
+        view = self.collector.view({**await self.store.trees(), tree.stream: trimmed})
+        policy, sending = self.policy, self.collector.sending(tree.stream)
+        moved = transcoders.moved(view, trimmed, policy, sending)
+        mended = grafting.mend(view, moved, policy.relaying)
+        mended = transcoders.attached(view, mended, policy.relaying)
+        if mended == tree:
+            return tree
+        with self.collector.promises.placing(mended):
+            saved = await self.store.save_tree(mended, at_s=now_s)
+        self.wake(FLEET)
+        self.wake(renditions.event_of(tree.stream))
+        self.changed.notify()
+        return saved
+
+    async def _sweep(self, tree: Tree, now_s: float) -> None:
+        if now_s - self._swept.get(tree.stream, 0.0) < self.timing.sweep_s:
+            return
+        self._swept[tree.stream] = now_s
+        seen = set().union(*self.collector.viewers(tree.stream).values())
+        await self.store.sweep(tree.stream, seen, now_s=now_s, idle_s=self.timing.session_idle_s)
+
+    async def _apply(self, tree: Tree) -> None:
+        """Do the steps until none are left. One that fails keeps no other from being done; the
+        look is then repeated. Raises what failed first."""
+        keys = frozenset(await self.catalogue.key_hashes(tree.stream))
+        for _ in range(_MOST_ROUNDS):
+            await self._lay(tree)
+            todo = reconcile.steps(tree, self._observed(tree), keys)
+            if not todo:
+                return
+            doing = (self._do(tree, step, keys) for step in todo)
+            failed = [e for e in await asyncio.gather(*doing, return_exceptions=True) if e]
+            self.changed.notify()
+            if failed:
+                raise failed[0]
+
+    async def _lay(self, tree: Tree) -> None:
+        """Have the fabric carry every hop whose end is known."""
+        hops = list(self._hops(tree, self._carried(tree)).values())
+        if hops or tree.stream in self._reach:
+            reach = await self.collector.network.ensure(tree.stream, hops)
+            if dict(reach) != self._reach.get(tree.stream, {}):
+                # Where the network copies, a way may be laid without a step of any function.
+                self._reach[tree.stream] = dict(reach)
+                self.changed.notify()
+
+    def _observed(self, tree: Tree) -> Observed:
+        """What is there, with each function's port as its feeder reaches it over the fabric."""
+        seen = self._carried(tree)
+        reach, hops = self._reach.get(tree.stream, {}), self._hops(tree, seen)
+        carried = {
+            function: replace(state, address=end.address, port=end.port)
+            if (hop := hops.get(function)) is not None and (end := reach.get(hop)) is not None
+            else state
+            for function, state in seen.carried.items()
+        }
+        return replace(seen, carried=carried)
+
+    def _carried(self, tree: Tree) -> Observed:
+        sent = self._keys.items()
+        keys = {function: keys.get(tree.stream, frozenset()) for function, keys in sent}
+        return self.collector.observed(tree, keys)
+
+    @staticmethod
+    def _hops(tree: Tree, seen: Observed) -> dict[str, Hop]:
+        return {
+            branch.function: Hop(
+                source_node=parent.node,
+                target=Endpoint(node=branch.node, address=carried.address, port=carried.port),
+            )
+            for branch in tree.branches
+            if (parent := tree.branch(branch.parent)) is not None
+            and (carried := seen.carried.get(branch.function)) is not None
+        }
+
+    async def _do(self, tree: Tree, step: Step, keys: frozenset[str]) -> None:
+        collector, stream = self.collector, tree.stream
+        server = collector.server(step.function)
+        match step:
+            case Drop(function=function):
+                await collector.media.remove(server, stream)
+                collector.answers.note(function, None, stream)
+            case Carry(function=function):
+                state = await collector.media.ensure(server, await self._spec(stream, step, keys))
+                self._keys.setdefault(function, {})[stream] = keys
+                collector.answers.note(function, state, stream)
+                await self._keep_ports(stream, state)
+                feeds = sorted(step.children)
+                if state.role is StreamRole.TRANSCODER:
+                    self.wake(renditions.event_of(stream))  # its tree may feed it now
+                log.info("stream carried", stream=stream, function=function, feeds=feeds)
+
+    async def _spec(self, stream: str, step: Carry, keys: frozenset[str]) -> StreamSpec:
+        spec = StreamSpec(
+            stream=stream,
+            role=StreamRole(step.role),
+            hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
+        )
+        if spec.role is StreamRole.TRANSCODER:
+            return replace(spec, height=renditions.height_of(stream))
+        if spec.role is not StreamRole.ACQUIRER:
+            return spec
+        offer, ports = await self.store.ingest(stream)
+        return replace(spec, key_hashes=tuple(sorted(keys)), rtp_offer=offer, ports=ports)
+
+    async def _keep_ports(self, stream: str, state: StreamState) -> None:
+        """Encoders were told these: a restarted acquirer opens them again."""
+        urls = dict(state.urls)
+        ports = tuple(int(urls[name].rpartition(":")[2]) for name in INGEST_PORTS if name in urls)
+        if state.role is StreamRole.ACQUIRER and ports != (await self.store.ingest(stream))[1]:
+            await self.store.save_ingest_ports(stream, ports)
+
+    async def _report(self, event: Event, tree: Tree) -> None:
+        """The catalogue learns whether somebody publishes. A short silence is not a stop."""
+        root = tree.root
+        state = self.collector.stream(root.function, event.id) if root is not None else None
+        if state is None or state.ingest is None:
+            return
+        now_s = self.clock.now_s()
+        if state.ingest.protocol:
+            self._silent_since.pop(event.id, None)
+            if event.state is EventState.OPEN:
+                await self.catalogue.fire(event.id, EventEvent.START)
+        elif event.state is EventState.LIVE:
+            since_s = self._silent_since.setdefault(event.id, now_s)
+            if now_s - since_s >= self.timing.silence_s:
+                await self.catalogue.fire(event.id, EventEvent.STOP)
+
+    async def _clear(self, stream: str) -> None:
+        """The event is over: nothing carries it, nor its renditions."""
+        await self.store.drop_tree(stream, at_s=self.clock.now_s())
+        await self._apply(Tree(stream=stream))
+        await self.collector.network.remove(stream)
+        for memo in (self._swept, self._silent_since, self._reach):
+            memo.pop(stream, None)
+        for other in await self.store.trees():
+            if renditions.event_of(other) == stream:
+                self.wake(other)
+        self.wake(FLEET)
+        await self.forget(stream)

@@ -1,0 +1,67 @@
+"""Leases over one database, on SQLite and on PostgreSQL."""
+
+import asyncio
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from umbel.kit.db import Database
+from umbel.kit.leases import Leases, leases
+
+TTL_S = 10.0
+
+
+@dataclass
+class SetClock:
+    """A clock that a test sets."""
+
+    at_s: float = 0.0
+
+    def now_s(self) -> float:
+        return self.at_s
+
+    def monotonic_s(self) -> float:
+        return self.at_s
+
+
+async def test_a_lease_has_one_owner_until_it_runs_out(database: Database) -> None:
+    clock = SetClock()
+    a, b = (Leases(database, clock, owner, TTL_S) for owner in "ab")
+    assert await a.hold("fleet")
+    clock.at_s = 6.0
+    assert await a.hold("fleet")
+    clock.at_s = 15.9
+    assert not await b.hold("fleet")
+    assert (a.is_held("fleet"), b.is_held("fleet")) == (True, False)
+    clock.at_s = 16.0
+    assert await b.hold("fleet")
+    assert (a.is_held("fleet"), b.is_held("fleet")) == (False, True)
+    assert not await a.hold("fleet")
+    await b.release()
+    assert await a.hold("fleet")
+
+
+async def test_a_lease_that_is_dropped_is_free_and_the_others_stay(database: Database) -> None:
+    a, b = (Leases(database, SetClock(), owner, TTL_S) for owner in "ab")
+    assert await a.hold("x") and await a.hold("y")
+    await b.drop("x")
+    assert not await b.hold("x")
+    await a.drop("x")
+    assert (await b.hold("x"), await b.hold("y")) == (True, False)
+
+
+async def test_a_steady_holder_writes_at_half_of_the_lease_only(database: Database) -> None:
+    clock = SetClock()
+    a = Leases(database, clock, "a", TTL_S)
+    for at_s in range(10):
+        clock.at_s = float(at_s)
+        assert await a.hold("fleet")
+    async with database.read() as connection:
+        assert await connection.scalar(sa.select(leases.c.until_s)) == 5.0 + TTL_S
+
+
+async def test_of_many_who_want_a_lease_one_gets_it(database: Database) -> None:
+    clock = SetClock()
+    for clock.at_s in (0.0, 100.0):
+        wanting = (Leases(database, clock, f"cp{n}", TTL_S).hold("fleet") for n in range(8))
+        assert sum(await asyncio.gather(*wanting)) == 1
