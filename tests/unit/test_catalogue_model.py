@@ -10,11 +10,11 @@ from umbel.catalogue import rules
 from umbel.catalogue.model import (
     EVENT_LIFE,
     OVER,
-    BadField,
     EventEvent,
     EventState,
     UserRole,
 )
+from umbel.kit.errors import Unprocessable
 from umbel.kit.states import IllegalTransition
 
 S, E = EventState, EventEvent
@@ -61,7 +61,7 @@ def test_any_history_ends_in_a_state_of_the_table(history: list[EventEvent]) -> 
 def test_a_line_that_passes_can_be_stored_anywhere(text: str) -> None:
     try:
         clean = rules.line("title", text, rules.MOST_TITLE)
-    except BadField as error:
+    except Unprocessable as error:
         assert error.details["fields"] == [{"field": "title", "message": error.message[7:]}]
         return
     assert 1 <= len(clean) <= rules.MOST_TITLE
@@ -74,7 +74,7 @@ def test_a_line_that_passes_can_be_stored_anywhere(text: str) -> None:
 def test_a_description_keeps_its_lines_and_no_other_control(text: str) -> None:
     try:
         assert rules.description(text) == text
-    except BadField:
+    except Unprocessable:
         return
     assert "\x00" not in text
     text.encode("utf-8")
@@ -97,7 +97,7 @@ def test_lines_of_a_description_are_fine() -> None:
     ],
 )
 def test_times_that_cannot_be_kept(starts_s: float, ends_s: float, field: str) -> None:
-    with pytest.raises(BadField) as caught:
+    with pytest.raises(Unprocessable) as caught:
         rules.schedule(starts_s, ends_s, now_s=100.0)
     assert caught.value.details["fields"][0]["field"] == field  # type: ignore[index]
 
@@ -123,5 +123,5 @@ def test_only_a_providers_user_has_a_provider(role: UserRole, provider_id: str) 
     if (role is UserRole.PROVIDER) == (provider_id == "pr_1"):
         rules.rights(role, provider_id)
     else:
-        with pytest.raises(BadField):
+        with pytest.raises(Unprocessable):
             rules.rights(role, provider_id)

@@ -25,13 +25,13 @@ async def opened(settings: Settings) -> AsyncIterator[Catalogue]:
 
 
 async def add(settings: Settings, name: str, password: str, role: UserRole, provider: str) -> None:
-    """Add an account. Raises UserExists, BadField, NoSuchProvider."""
+    """Add an account. Raises UserExists, Unprocessable, NoSuchProvider."""
     async with opened(settings) as catalogue:
         await catalogue.add_user(name, password, role, provider)
 
 
 async def set_password(settings: Settings, name: str, password: str) -> None:
-    """Give an account another password. Raises NoSuchUser, BadField."""
+    """Give an account another password. Raises NoSuchUser, Unprocessable."""
     async with opened(settings) as catalogue:
         await catalogue.set_password(name, password)
 

@@ -6,7 +6,7 @@ Times are epoch seconds. Passwords, stream keys and their hashes never appear in
 from dataclasses import dataclass
 from enum import Enum
 
-from umbel.kit.errors import Conflict, Exhausted, NotFound, Unauthenticated, Unprocessable
+from umbel.kit.errors import Conflict, Exhausted, NotFound, Unauthenticated
 from umbel.kit.states import Table
 
 
@@ -68,12 +68,6 @@ class EventOver(Conflict):
     """The event has ended or was cancelled."""
 
     code = "umbel.event_over"
-
-
-class BadField(Unprocessable):
-    """A field has a value that cannot be used."""
-
-    code = "umbel.unprocessable"
 
 
 class UserRole(Enum):

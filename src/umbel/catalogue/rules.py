@@ -1,4 +1,4 @@
-"""What makes a field of the catalogue acceptable. Pure: values in, values out, BadField raised.
+"""What makes a field of the catalogue acceptable. Pure; raises Unprocessable.
 
 Neighbours: `service` asks here before it writes. A text never holds NUL or other control
 characters, which PostgreSQL would refuse.
@@ -9,8 +9,9 @@ import secrets
 import unicodedata
 from base64 import b32encode
 
-from umbel.catalogue.model import BadField, UserRole
+from umbel.catalogue.model import UserRole
 from umbel.kit import keys
+from umbel.kit.errors import Unprocessable
 
 MOST_TITLE = 200
 MOST_NAME = 100
@@ -32,21 +33,21 @@ def is_name(text: str) -> bool:
 
 
 def username(text: str) -> str:
-    """The user name, or BadField."""
+    """The user name, or Unprocessable."""
     if USERNAME.fullmatch(text) is None:
         raise _bad("username", "1 to 64 of a-z 0-9 . _ - starting with a letter or a digit")
     return text
 
 
 def password(text: str) -> str:
-    """The password, or BadField."""
+    """The password, or Unprocessable."""
     if not LEAST_PASSWORD <= len(text) <= MOST_PASSWORD:
         raise _bad("password", f"{LEAST_PASSWORD} to {MOST_PASSWORD} characters")
     return text
 
 
 def line(field: str, text: str, most: int) -> str:
-    """One line of text, trimmed and not empty, or BadField."""
+    """One line of text, trimmed and not empty, or Unprocessable."""
     trimmed = text.strip()
     if not trimmed or len(trimmed) > most or _has_control(trimmed, allowed=""):
         raise _bad(field, f"one line of 1 to {most} characters")
@@ -54,21 +55,21 @@ def line(field: str, text: str, most: int) -> str:
 
 
 def description(text: str) -> str:
-    """Several lines of text, or BadField."""
+    """Several lines of text, or Unprocessable."""
     if len(text) > MOST_DESCRIPTION or _has_control(text, allowed="\n\r\t"):
         raise _bad("description", f"text of at most {MOST_DESCRIPTION} characters")
     return text
 
 
 def node(text: str) -> str:
-    """A node's name, or BadField."""
+    """A node's name, or Unprocessable."""
     if not is_name(text):
         raise _bad("access_node", "the name of a node")
     return text
 
 
 def schedule(starts_s: float, ends_s: float, *, now_s: float) -> None:
-    """Raise BadField unless the times can be kept: in order, and the end still to come."""
+    """Raise Unprocessable unless the times can be kept: in order, and the end still to come."""
     for field, at_s in (("starts_at", starts_s), ("ends_at", ends_s)):
         if not _EARLIEST_S <= at_s <= _LATEST_S:
             raise _bad(field, "a time between 1970 and 2200")
@@ -79,7 +80,7 @@ def schedule(starts_s: float, ends_s: float, *, now_s: float) -> None:
 
 
 def rights(role: UserRole, provider_id: str) -> None:
-    """Raise BadField unless a provider's user, and no other, names its provider."""
+    """Raise Unprocessable unless a provider's user, and no other, names its provider."""
     if (role is UserRole.PROVIDER) != bool(provider_id):
         raise _bad("provider_id", "given for the role provider, and for no other")
 
@@ -99,5 +100,5 @@ def _has_control(text: str, *, allowed: str) -> bool:
     return any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in text)
 
 
-def _bad(field: str, wanted: str) -> BadField:
-    return BadField(f"{field}: {wanted}", fields=[{"field": field, "message": wanted}])
+def _bad(field: str, wanted: str) -> Unprocessable:
+    return Unprocessable(f"{field}: {wanted}", fields=[{"field": field, "message": wanted}])

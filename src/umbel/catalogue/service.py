@@ -85,7 +85,7 @@ class Catalogue:
     async def add_user(
         self, username: str, password: str, role: UserRole, provider_id: str = ""
     ) -> User:
-        """A new user. Raises BadField, UserExists, NoSuchProvider, TooManySignIns."""
+        """A new user. Raises Unprocessable, UserExists, NoSuchProvider, TooManySignIns."""
         rules.rights(role, provider_id)
         if provider_id and not rules.is_name(provider_id):
             raise NoSuchProvider
@@ -110,7 +110,7 @@ class Catalogue:
             return await self.user(username)
 
     async def set_password(self, username: str, password: str) -> None:
-        """Give the user another password. Raises BadField, NoSuchUser, TooManySignIns."""
+        """Give the user another password. Raises Unprocessable, NoSuchUser, TooManySignIns."""
         hashed = await self._passwords.hash(rules.password(password))
         async with self._unit() as unit:
             await store.set_password_hash(unit.connection, username, hashed)
@@ -141,7 +141,7 @@ class Catalogue:
             return await store.provider(connection, provider_id)
 
     async def add_provider(self, name: str, access_node: str) -> Provider:
-        """A new provider. Raises BadField, ProviderExists."""
+        """A new provider. Raises Unprocessable, ProviderExists."""
         new = Provider(
             id=new_id("pr"),
             name=rules.line("name", name, rules.MOST_NAME),
@@ -173,7 +173,7 @@ class Catalogue:
         version: int | None = None,
     ) -> Provider:
         """Change what is given; of that version only, if one is given. Raises NoSuchProvider,
-        BadField, ProviderExists, VersionMismatch."""
+        Unprocessable, ProviderExists, VersionMismatch."""
         before = await self.provider(provider_id)
         if version is not None and version != before.version:
             raise VersionMismatch(f"provider {provider_id} is at version {before.version}")
@@ -221,7 +221,7 @@ class Catalogue:
             return await store.event(connection, event_id)
 
     async def add_event(self, draft: EventDraft) -> Event:
-        """Schedule an event. Raises BadField, NoSuchProvider."""
+        """Schedule an event. Raises Unprocessable, NoSuchProvider."""
         if not rules.is_name(draft.provider_id):
             raise NoSuchProvider
         clean = replace(
@@ -238,8 +238,8 @@ class Catalogue:
         return new
 
     async def change_event(self, event_id: str, version: int, patch: EventPatch) -> Event:
-        """Change what is given of the event at `version`. Raises NoSuchEvent, BadField, EventOver,
-        VersionMismatch."""
+        """Change what is given of the event at `version`. Raises NoSuchEvent, EventOver,
+        Unprocessable, VersionMismatch."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
         async with self._unit() as unit:

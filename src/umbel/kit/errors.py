@@ -66,14 +66,14 @@ class Unauthenticated(Invalid):
 
 
 class Forbidden(Invalid):
-    """Who is asking may not do this."""
+    """Your account does not have the right to do this."""
 
     code = "umbel.forbidden"
     http_status = 403
 
 
 class Unprocessable(Invalid):
-    """A field of the request has a value that cannot be used."""
+    """A field has a value that cannot be used."""
 
     code = "umbel.unprocessable"
     http_status = 422

@@ -18,18 +18,12 @@ _bearer = OAuth2PasswordBearer(tokenUrl="/oauth/token", auto_error=False)
 Token = Annotated[str | None, Depends(_bearer)]
 
 
-class NotAllowed(Forbidden):
-    """Your account does not have the right to do this."""
-
-    code = "umbel.forbidden"
-
-
 def _system(request: Request) -> System:
     system: System = request.app.state.system
     return system
 
 
-The = Annotated[System, Depends(_system)]
+SystemDep = Annotated[System, Depends(_system)]
 
 
 def sign(system: System, user: User) -> str:
@@ -51,7 +45,7 @@ async def user_of(system: System, token: str) -> User:
     return user
 
 
-async def _signed_in(system: The, token: Token) -> User:
+async def _signed_in(system: SystemDep, token: Token) -> User:
     if token is None:
         raise TokenMissing
     return await user_of(system, token)
@@ -62,7 +56,7 @@ SignedIn = Annotated[User, Depends(_signed_in)]
 
 async def _operator(user: SignedIn) -> User:
     if user.role is not UserRole.OPERATOR:
-        raise NotAllowed
+        raise Forbidden
     return user
 
 
@@ -70,7 +64,7 @@ Operator = Annotated[User, Depends(_operator)]
 
 
 async def _perhaps(
-    system: The,
+    system: SystemDep,
     token: Token,
     access_token: Annotated[
         str | None, Query(description="the bearer token, where no header can be sent")
@@ -80,15 +74,15 @@ async def _perhaps(
     return await user_of(system, given) if given else None
 
 
-Perhaps = Annotated[User | None, Depends(_perhaps)]
+OptionalUser = Annotated[User | None, Depends(_perhaps)]
 
 
 def may_run(user: User, provider_id: str) -> None:
-    """Raise NotAllowed unless the user is an operator or of that provider."""
+    """Raise Forbidden unless the user is an operator or of that provider."""
     if user.role is UserRole.OPERATOR:
         return
     if user.role is not UserRole.PROVIDER or user.provider_id != provider_id:
-        raise NotAllowed
+        raise Forbidden
 
 
 async def may_hold(system: System, session_id: str, token: str | None) -> None:
@@ -100,7 +94,7 @@ async def may_hold(system: System, session_id: str, token: str | None) -> None:
     except TokenForeign:
         user = await user_of(system, token)
         if user.role is not UserRole.OPERATOR:
-            raise NotAllowed from None
+            raise Forbidden from None
         return
     if claims.subject != session_id:
         raise TokenForeign

@@ -35,14 +35,14 @@ ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 
 @router.get("/access")
-async def list_access(system: auth.The, _operator: auth.Operator) -> list[AccessOut]:
+async def list_access(system: auth.SystemDep, _operator: auth.Operator) -> list[AccessOut]:
     """Every node's access network, and whether it has a gate."""
     return [shapes.access(system.borders, node) for node in system.borders.sites]
 
 
 @router.put("/access/{node}")
 async def close_access(
-    system: auth.The, _operator: auth.Operator, node: str, given: GateIn
+    system: auth.SystemDep, _operator: auth.Operator, node: str, given: GateIn
 ) -> AccessOut:
     """The network has this gate from now on; who is signed in stays so."""
     await system.borders.close_gate(node, shapes.gate(given))
@@ -50,20 +50,22 @@ async def close_access(
 
 
 @router.delete("/access/{node}", status_code=204)
-async def open_access(system: auth.The, _operator: auth.Operator, node: str) -> None:
+async def open_access(system: auth.SystemDep, _operator: auth.Operator, node: str) -> None:
     """No gate any more: everybody may pass, and nobody is signed in."""
     await system.borders.open_gate(node)
 
 
 @router.get("/clients")
-async def list_clients(system: auth.The, _operator: auth.Operator) -> list[ClientOut]:
+async def list_clients(system: auth.SystemDep, _operator: auth.Operator) -> list[ClientOut]:
     """Who is signed in at which node."""
     clients = system.borders.state.access.clients
     return [shapes.client(node, one) for node, some in clients.items() for one in some.values()]
 
 
 @router.post("/clients", status_code=201)
-async def admit_client(system: auth.The, _operator: auth.Operator, given: ClientIn) -> ClientOut:
+async def admit_client(
+    system: auth.SystemDep, _operator: auth.Operator, given: ClientIn
+) -> ClientOut:
     """Let a client pass. The client that had its address before may not pass any more."""
     lifetime_s = given.lifetime_s or system.settings.access_ttl_s
     borders, address = system.borders, str(given.address)
@@ -72,19 +74,19 @@ async def admit_client(system: auth.The, _operator: auth.Operator, given: Client
 
 
 @router.delete("/clients/{address}", status_code=204)
-async def dismiss_client(system: auth.The, _operator: auth.Operator, address: str) -> None:
+async def dismiss_client(system: auth.SystemDep, _operator: auth.Operator, address: str) -> None:
     """The client may not pass any more. One that may not is not an error."""
     await system.borders.sign_out(address)
 
 
 @router.get("/here")
-async def who_is_here(system: auth.The, request: Request) -> HereOut:
+async def who_is_here(system: auth.SystemDep, request: Request) -> HereOut:
     """The client that asks, by its address."""
     return shapes.here(system.borders.here(caller(request)))
 
 
 @router.post("/here")
-async def sign_in_here(system: auth.The, request: Request, user: auth.SignedIn) -> HereOut:
+async def sign_in_here(system: auth.SystemDep, request: Request, user: auth.SignedIn) -> HereOut:
     """Let the client that asks pass, in the name of the user whose token it shows."""
     borders, address = system.borders, caller(request)
     await borders.sign_in(address, system.settings.access_ttl_s, user.username)
@@ -92,7 +94,7 @@ async def sign_in_here(system: auth.The, request: Request, user: auth.SignedIn) 
 
 
 @router.delete("/here", status_code=204)
-async def sign_out_here(system: auth.The, request: Request) -> None:
+async def sign_out_here(system: auth.SystemDep, request: Request) -> None:
     """The client that asks may not pass any more."""
     await system.borders.sign_out(caller(request))
 
@@ -101,20 +103,20 @@ async def sign_out_here(system: auth.The, request: Request) -> None:
 
 
 @router.get("/services")
-async def list_services(system: auth.The, _operator: auth.Operator) -> list[ServiceOut]:
+async def list_services(system: auth.SystemDep, _operator: auth.Operator) -> list[ServiceOut]:
     """Every virtual service."""
     return [shapes.service(one) for one in system.borders.state.services.values()]
 
 
 @router.get("/services/{name}")
-async def get_service(system: auth.The, _operator: auth.Operator, name: str) -> ServiceOut:
+async def get_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> ServiceOut:
     """One of them."""
     return shapes.service(system.borders.service(name))
 
 
 @router.put("/services/{name}")
 async def offer_service(
-    system: auth.The, _operator: auth.Operator, name: ServiceName, given: ServiceIn
+    system: auth.SystemDep, _operator: auth.Operator, name: ServiceName, given: ServiceIn
 ) -> ServiceOut:
     """A virtual service with these surrogates: each node's clients are answered by the nearest,
     and those that were moved by the one they were moved to as long as it is there."""
@@ -123,20 +125,20 @@ async def offer_service(
 
 @router.post("/services/{name}/move")
 async def move_clients(
-    system: auth.The, _operator: auth.Operator, name: str, given: ShiftIn
+    system: auth.SystemDep, _operator: auth.Operator, name: str, given: ShiftIn
 ) -> ServiceOut:
     """New connections of a node's clients go to another surrogate; those there are stay."""
     return shapes.service(await system.borders.move(name, given.node, given.surrogate))
 
 
 @router.post("/services/{name}/settle")
-async def settle_service(system: auth.The, _operator: auth.Operator, name: str) -> ServiceOut:
+async def settle_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> ServiceOut:
     """End the connections that began with surrogates that were left."""
     return shapes.service(await system.borders.settle(name))
 
 
 @router.delete("/services/{name}", status_code=204)
-async def withdraw_service(system: auth.The, _operator: auth.Operator, name: str) -> None:
+async def withdraw_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """Nobody answers there any more."""
     await system.borders.withdraw(name)
 
@@ -145,7 +147,7 @@ async def withdraw_service(system: auth.The, _operator: auth.Operator, name: str
 
 
 @router.get("/moves")
-async def list_moves(system: auth.The, _operator: auth.Operator) -> list[MoveOut]:
+async def list_moves(system: auth.SystemDep, _operator: auth.Operator) -> list[MoveOut]:
     """Every function that is away from home."""
     problems = system.borders.cut_off()
     stays = system.borders.state.stays.values()
@@ -153,14 +155,14 @@ async def list_moves(system: auth.The, _operator: auth.Operator) -> list[MoveOut
 
 
 @router.get("/moves/{name}")
-async def get_move(system: auth.The, _operator: auth.Operator, name: str) -> MoveOut:
+async def get_move(system: auth.SystemDep, _operator: auth.Operator, name: str) -> MoveOut:
     """One of them."""
     return shapes.move(system.borders.stay(name), system.borders.cut_off().get(name, ""))
 
 
 @router.put("/moves/{name}")
 async def move_function(
-    system: auth.The, _operator: auth.Operator, name: ServiceName, given: MoveIn
+    system: auth.SystemDep, _operator: auth.Operator, name: ServiceName, given: MoveIn
 ) -> MoveOut:
     """The function is at another node and keeps its address: what is for it goes there by the
     platform's tunnels, and what it sends leaves as if it were at home."""
@@ -170,7 +172,7 @@ async def move_function(
 
 
 @router.delete("/moves/{name}", status_code=204)
-async def bring_home(system: auth.The, _operator: auth.Operator, name: str) -> None:
+async def bring_home(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """The function is at home again."""
     await system.borders.come_home(name)
 

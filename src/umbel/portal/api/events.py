@@ -19,7 +19,7 @@ _STATES = "|".join(state.value for state in EventState)
 
 @router.get("")
 async def list_events(
-    system: auth.The,
+    system: auth.SystemDep,
     state: Annotated[
         str, Query(pattern=rf"^(({_STATES})(,({_STATES}))*)?$", description="e.g. live,open")
     ] = "",
@@ -33,7 +33,7 @@ async def list_events(
 
 
 @router.post("", status_code=201)
-async def add_event(system: auth.The, user: auth.SignedIn, given: EventIn) -> EventOut:
+async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn) -> EventOut:
     """Schedule an event."""
     auth.may_run(user, given.provider_id)
     draft = EventDraft(
@@ -47,14 +47,14 @@ async def add_event(system: auth.The, user: auth.SignedIn, given: EventIn) -> Ev
 
 
 @router.get("/{event_id}")
-async def get_event(system: auth.The, event_id: str) -> EventOut:
+async def get_event(system: auth.SystemDep, event_id: str) -> EventOut:
     """One event."""
     return await _told(system, await system.catalogue.event(event_id))
 
 
 @router.patch("/{event_id}")
 async def change_event(
-    system: auth.The, user: auth.SignedIn, event_id: str, given: EventChange
+    system: auth.SystemDep, user: auth.SignedIn, event_id: str, given: EventChange
 ) -> EventOut:
     """Change what is given, if the event is still at the version that was read."""
     await theirs(system, user, event_id)
@@ -69,19 +69,19 @@ async def change_event(
 
 
 @router.post("/{event_id}/end")
-async def end_event(system: auth.The, user: auth.SignedIn, event_id: str) -> EventOut:
+async def end_event(system: auth.SystemDep, user: auth.SignedIn, event_id: str) -> EventOut:
     """End it now: the stream stops and what carried it is taken down."""
     return await _close(system, user, event_id, EventEvent.END)
 
 
 @router.post("/{event_id}/cancel")
-async def cancel_event(system: auth.The, user: auth.SignedIn, event_id: str) -> EventOut:
+async def cancel_event(system: auth.SystemDep, user: auth.SignedIn, event_id: str) -> EventOut:
     """Call it off, unless it is live."""
     return await _close(system, user, event_id, EventEvent.CANCEL)
 
 
 async def theirs(system: System, user: User, event_id: str) -> Event:
-    """The event, if the user may run it. Raises NoSuchEvent, NotAllowed."""
+    """The event, if the user may run it. Raises NoSuchEvent, Forbidden."""
     event = await system.catalogue.event(event_id)
     auth.may_run(user, event.provider_id)
     return event

@@ -52,14 +52,14 @@ class GuestOut(BaseModel):
 
 
 @router.get("")
-async def list_guests(system: auth.The, _operator: auth.Operator) -> list[GuestOut]:
+async def list_guests(system: auth.SystemDep, _operator: auth.Operator) -> list[GuestOut]:
     """Every function that streams are to meet, by name."""
     return [_out(one) for one in await system.network.guests.all()]
 
 
 @router.put("/{name}")
 async def put_guest(
-    system: auth.The, _operator: auth.Operator, name: Name, given: GuestIn
+    system: auth.SystemDep, _operator: auth.Operator, name: Name, given: GuestIn
 ) -> GuestOut:
     """It appears, or moves: the nodes' rules follow. Without a function a node passes packets
     through."""
@@ -75,7 +75,7 @@ async def put_guest(
 
 
 @router.delete("/{name}", status_code=204)
-async def remove_guest(system: auth.The, _operator: auth.Operator, name: Name) -> None:
+async def remove_guest(system: auth.SystemDep, _operator: auth.Operator, name: Name) -> None:
     """It is gone: its stream passes through."""
     await system.network.guests.remove(name)
 

@@ -33,7 +33,7 @@ async def is_up() -> Health:
 
 
 @router.get("/readyz")
-async def is_ready(request: Request, system: auth.The) -> Health:
+async def is_ready(request: Request, system: auth.SystemDep) -> Health:
     """The database answers and the task that follows it runs."""
     try:
         async with asyncio.timeout(_PATIENCE_S):
@@ -52,6 +52,6 @@ async def is_ready(request: Request, system: auth.The) -> Health:
         200: {"description": "Meters", "content": {"text/plain": {"schema": {"type": "string"}}}}
     },
 )
-async def read_metrics(request: Request, system: auth.The) -> Response:
+async def read_metrics(request: Request, system: auth.SystemDep) -> Response:
     """Meters for Prometheus."""
     return Response(await request.app.state.metrics.text(system), media_type=_PROMETHEUS)

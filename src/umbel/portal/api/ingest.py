@@ -48,7 +48,7 @@ class KeyOut(BaseModel):
 
 @router.post("/ingest")
 async def open_ingest(
-    system: auth.The, user: auth.SignedIn, event_id: str, response: Response
+    system: auth.SystemDep, user: auth.SignedIn, event_id: str, response: Response
 ) -> IngestOut:
     """Have the event's stream taken in; asking again tells the same place."""
     await theirs(system, user, event_id)
@@ -66,7 +66,7 @@ async def open_ingest(
 
 @router.post("/stream-key", status_code=201)
 async def rotate_key(
-    system: auth.The, user: auth.SignedIn, event_id: str, response: Response
+    system: auth.SystemDep, user: auth.SignedIn, event_id: str, response: Response
 ) -> KeyOut:
     """A new key; the old one opens nothing once the acquirer has heard of it."""
     # It hears through the journal: were it told here, and away, the new key would be lost.
@@ -83,7 +83,7 @@ async def rotate_key(
     openapi_extra={"requestBody": {"required": True, **_SDP_TEXT}},
 )
 async def describe_rtp(
-    system: auth.The,
+    system: auth.SystemDep,
     user: auth.SignedIn,
     event_id: str,
     request: Request,

@@ -212,14 +212,14 @@ class FlowOut(BaseModel):
 
 
 @router.get("/topology")
-async def get_topology(system: auth.The, _operator: auth.Operator) -> TopologyOut:
+async def get_topology(system: auth.SystemDep, _operator: auth.Operator) -> TopologyOut:
     """What is drawn: the tree, its spares, and what is cut."""
     return _topology(system.network.inspection.picture())
 
 
 @router.put("/topology")
 async def draw_topology(
-    system: auth.The, _operator: auth.Operator, given: TopologyIn
+    system: auth.SystemDep, _operator: auth.Operator, given: TopologyIn
 ) -> TopologyOut:
     """Draw and send: the switches carry streams over this from now on. A cycle is not an error: its
     heavier link becomes the spare. Every problem is reported at once, in `details.problems`."""
@@ -229,13 +229,13 @@ async def draw_topology(
 
 
 @router.get("/switches")
-async def list_switches(system: auth.The, _operator: auth.Operator) -> list[SwitchOut]:
+async def list_switches(system: auth.SystemDep, _operator: auth.Operator) -> list[SwitchOut]:
     """Every node's switch with its ports; none where the network has none of ours."""
     return [_switch(one) for one in system.network.inspection.switches()]
 
 
 @router.get("/links")
-async def list_network_links(system: auth.The, _operator: auth.Operator) -> list[LinkOut]:
+async def list_network_links(system: auth.SystemDep, _operator: auth.Operator) -> list[LinkOut]:
     """Every link: tree or spare, up or down, and what goes over it."""
     used = {frozenset((one.a, one.b)): one.used_mbps for one in await system.delivery.links()}
     return [_link(one, used) for one in system.network.inspection.links()]
@@ -243,7 +243,7 @@ async def list_network_links(system: auth.The, _operator: auth.Operator) -> list
 
 @router.get("/flows")
 async def list_flows(
-    system: auth.The,
+    system: auth.SystemDep,
     _operator: auth.Operator,
     node: Annotated[str, Query(max_length=64, description="of this node's switch alone")] = "",
 ) -> list[FlowOut]:
@@ -252,13 +252,13 @@ async def list_flows(
 
 
 @router.get("/paths")
-async def list_paths(system: auth.The, _operator: auth.Operator) -> list[PathOut]:
+async def list_paths(system: auth.SystemDep, _operator: auth.Operator) -> list[PathOut]:
     """Every path that was asked for, the oldest first."""
     return [_path(one) for one in await system.network.paths()]
 
 
 @router.post("/paths", status_code=201)
-async def add_path(system: auth.The, _operator: auth.Operator, given: PathIn) -> PathOut:
+async def add_path(system: auth.SystemDep, _operator: auth.Operator, given: PathIn) -> PathOut:
     """Have a stream swim from the root to a receiver at a leaf; without a path it sinks."""
     stream = Stream(
         name=given.stream,
@@ -273,20 +273,20 @@ async def add_path(system: auth.The, _operator: auth.Operator, given: PathIn) ->
 
 
 @router.get("/paths/{path_id}")
-async def get_path(system: auth.The, _operator: auth.Operator, path_id: str) -> PathOut:
+async def get_path(system: auth.SystemDep, _operator: auth.Operator, path_id: str) -> PathOut:
     """One path."""
     return _path(await system.network.path(path_id))
 
 
 @router.delete("/paths/{path_id}", status_code=204)
-async def remove_path(system: auth.The, _operator: auth.Operator, path_id: str) -> None:
+async def remove_path(system: auth.SystemDep, _operator: auth.Operator, path_id: str) -> None:
     """No such path any more; with its last path a stream sinks."""
     await system.network.remove(path_id)
 
 
 @router.post("/paths/{path_id}/move")
 async def move_leaf(
-    system: auth.The, _operator: auth.Operator, path_id: str, given: EndIn
+    system: auth.SystemDep, _operator: auth.Operator, path_id: str, given: EndIn
 ) -> PathOut:
     """Clone the stream to another receiver, there or at another leaf, which will stand in for this
     one. Both get it until the move is committed or aborted."""
@@ -294,13 +294,13 @@ async def move_leaf(
 
 
 @router.post("/paths/{path_id}/move/commit")
-async def commit_move(system: auth.The, _operator: auth.Operator, path_id: str) -> PathOut:
+async def commit_move(system: auth.SystemDep, _operator: auth.Operator, path_id: str) -> PathOut:
     """The move is done: the old way is taken away."""
     return _path(await system.network.commit(path_id))
 
 
 @router.post("/paths/{path_id}/move/abort")
-async def abort_move(system: auth.The, _operator: auth.Operator, path_id: str) -> PathOut:
+async def abort_move(system: auth.SystemDep, _operator: auth.Operator, path_id: str) -> PathOut:
     """The path stays where it was."""
     return _path(await system.network.abort(path_id))
 

@@ -70,14 +70,14 @@ class PingOut(BaseModel):
 
 
 @router.get("")
-async def list_callbacks(system: auth.The, _operator: auth.Operator) -> list[CallbackOut]:
+async def list_callbacks(system: auth.SystemDep, _operator: auth.Operator) -> list[CallbackOut]:
     """Every callback in the order of registration."""
     return [CallbackOut(**_told(one)) for one in await system.notifier.subscribers()]
 
 
 @router.post("", status_code=201)
 async def register_callback(
-    system: auth.The, _operator: auth.Operator, given: CallbackIn, response: Response
+    system: auth.SystemDep, _operator: auth.Operator, given: CallbackIn, response: Response
 ) -> Registered:
     """Have what happens from now on sent to a URL."""
     made, secret = await system.notifier.register(given.url, given.kinds, given.note)
@@ -87,20 +87,24 @@ async def register_callback(
 
 @router.get("/{subscriber_id}")
 async def get_callback(
-    system: auth.The, _operator: auth.Operator, subscriber_id: str
+    system: auth.SystemDep, _operator: auth.Operator, subscriber_id: str
 ) -> CallbackOut:
     """One callback."""
     return CallbackOut(**_told(await system.notifier.subscriber(subscriber_id)))
 
 
 @router.delete("/{subscriber_id}", status_code=204)
-async def remove_callback(system: auth.The, _operator: auth.Operator, subscriber_id: str) -> None:
+async def remove_callback(
+    system: auth.SystemDep, _operator: auth.Operator, subscriber_id: str
+) -> None:
     """Send it nothing any more."""
     await system.notifier.remove(subscriber_id)
 
 
 @router.post("/{subscriber_id}/ping")
-async def ping_callback(system: auth.The, _operator: auth.Operator, subscriber_id: str) -> PingOut:
+async def ping_callback(
+    system: auth.SystemDep, _operator: auth.Operator, subscriber_id: str
+) -> PingOut:
     """Send a test notice now; a good answer brings a dead callback back."""
     pinged = await system.notifier.ping(subscriber_id)
     return PingOut(

@@ -65,13 +65,13 @@ class WhyOut(BaseModel):
 
 
 @router.get("")
-async def list_plans(system: auth.The, _operator: auth.Operator) -> list[PlanOut]:
+async def list_plans(system: auth.SystemDep, _operator: auth.Operator) -> list[PlanOut]:
     """The requests of late, the newest first, without results."""
     return [_out(job) for job in await system.plans.plans()]
 
 
 @router.post("", status_code=202)
-async def ask_plan(system: auth.The, operator: auth.Operator, given: PlanIn) -> PlanOut:
+async def ask_plan(system: auth.SystemDep, operator: auth.Operator, given: PlanIn) -> PlanOut:
     """Ask for a plan, or a Pareto front; it is solved in a process of its own, a few at a time."""
     is_live = isinstance(given.demand, str)
     plain = not given.points and given.gamma is None and given.qoe is None
@@ -92,14 +92,14 @@ async def ask_plan(system: auth.The, operator: auth.Operator, given: PlanIn) -> 
 
 
 @router.get("/{plan_id}")
-async def get_plan(system: auth.The, _operator: auth.Operator, plan_id: str) -> PlanOut:
+async def get_plan(system: auth.SystemDep, _operator: auth.Operator, plan_id: str) -> PlanOut:
     """One request, and its result once it is there. `/api/v1/state` tells every step of it."""
     return _out(await system.plans.plan(plan_id))
 
 
 @router.get("/{plan_id}/why")
 async def explain_plan(
-    system: auth.The,
+    system: auth.SystemDep,
     _operator: auth.Operator,
     plan_id: str,
     node: Annotated[str, Query(max_length=64, description="why is it on, or off")] = "",
@@ -114,13 +114,13 @@ async def explain_plan(
     response_class=Response,
     responses={200: {"description": "PNG", "content": {_PNG: {}}}},
 )
-async def draw_plan(system: auth.The, _operator: auth.Operator, plan_id: str) -> Response:
+async def draw_plan(system: auth.SystemDep, _operator: auth.Operator, plan_id: str) -> Response:
     """The plan as a picture of the network, or the front as a plot."""
     return Response(await system.plans.picture(plan_id), media_type=_PNG)
 
 
 @router.delete("/{plan_id}", status_code=204)
-async def cancel_plan(system: auth.The, _operator: auth.Operator, plan_id: str) -> None:
+async def cancel_plan(system: auth.SystemDep, _operator: auth.Operator, plan_id: str) -> None:
     """Cancel it; one that is over is forgotten."""
     await system.plans.cancel(plan_id)
 

@@ -86,7 +86,7 @@ class FunctionOut(BaseModel):
 
 @router.get("/trees/{event_id}")
 async def get_tree(
-    system: auth.The, user: auth.SignedIn, event_id: str, quality: Quality = renditions.SOURCE
+    system: auth.SystemDep, user: auth.SignedIn, event_id: str, quality: Quality = renditions.SOURCE
 ) -> TreeOut:
     """What carries the event, in its own quality or as a rendition."""
     await theirs(system, user, event_id)
@@ -95,19 +95,19 @@ async def get_tree(
 
 
 @router.get("/nodes")
-async def list_nodes(system: auth.The, _operator: auth.Operator) -> list[NodeLoadOut]:
+async def list_nodes(system: auth.SystemDep, _operator: auth.Operator) -> list[NodeLoadOut]:
     """Every node."""
     return [_node(one) for one in await system.delivery.nodes()]
 
 
 @router.get("/links")
-async def list_links(system: auth.The, _operator: auth.Operator) -> list[LinkLoadOut]:
+async def list_links(system: auth.SystemDep, _operator: auth.Operator) -> list[LinkLoadOut]:
     """Every link."""
     return [_link(one) for one in await system.delivery.links()]
 
 
 @router.get("/functions")
-async def list_functions(system: auth.The, _operator: auth.Operator) -> list[FunctionOut]:
+async def list_functions(system: auth.SystemDep, _operator: auth.Operator) -> list[FunctionOut]:
     """Every function."""
     return [_function(one) for one in await system.delivery.functions()]
 

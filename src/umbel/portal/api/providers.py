@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from umbel.catalogue.model import BadField
+from umbel.kit.errors import Unprocessable
 from umbel.portal import auth
 from umbel.portal.api import shapes
 from umbel.portal.api.shapes import ProviderIn, ProviderOut, ProviderPatch
@@ -12,14 +12,14 @@ router = APIRouter(prefix="/api/v1/providers", tags=["providers"])
 
 
 @router.get("")
-async def list_providers(system: auth.The) -> list[ProviderOut]:
+async def list_providers(system: auth.SystemDep) -> list[ProviderOut]:
     """Every provider by name."""
     return [shapes.provider(one) for one in await system.catalogue.providers()]
 
 
 @router.post("", status_code=201)
 async def add_provider(
-    system: auth.The, _operator: auth.Operator, given: ProviderIn
+    system: auth.SystemDep, _operator: auth.Operator, given: ProviderIn
 ) -> ProviderOut:
     """A new provider."""
     await _check_node(system, given.access_node)
@@ -28,14 +28,14 @@ async def add_provider(
 
 
 @router.get("/{provider_id}")
-async def get_provider(system: auth.The, provider_id: str) -> ProviderOut:
+async def get_provider(system: auth.SystemDep, provider_id: str) -> ProviderOut:
     """One provider."""
     return shapes.provider(await system.catalogue.provider(provider_id))
 
 
 @router.patch("/{provider_id}")
 async def change_provider(
-    system: auth.The, _operator: auth.Operator, provider_id: str, given: ProviderPatch
+    system: auth.SystemDep, _operator: auth.Operator, provider_id: str, given: ProviderPatch
 ) -> ProviderOut:
     """Change what is given."""
     if given.access_node is not None:
@@ -47,7 +47,9 @@ async def change_provider(
 
 
 @router.delete("/{provider_id}", status_code=204)
-async def remove_provider(system: auth.The, _operator: auth.Operator, provider_id: str) -> None:
+async def remove_provider(
+    system: auth.SystemDep, _operator: auth.Operator, provider_id: str
+) -> None:
     """Forget a provider that has neither events nor users."""
     await system.catalogue.remove_provider(provider_id)
 
@@ -55,4 +57,4 @@ async def remove_provider(system: auth.The, _operator: auth.Operator, provider_i
 async def _check_node(system: System, name: str) -> None:
     if name not in {node.name for node in await system.delivery.nodes()}:
         fields = [{"field": "access_node", "message": "no such node"}]
-        raise BadField(f"access_node: there is no node {name}", fields=fields)
+        raise Unprocessable(f"access_node: there is no node {name}", fields=fields)

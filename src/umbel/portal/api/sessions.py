@@ -47,7 +47,7 @@ class SessionOut(BaseModel):
 
 @router.post("/events/{event_id}/sessions", status_code=201)
 async def open_session(
-    system: auth.The, request: Request, event_id: str, given: SessionIn | None = None
+    system: auth.SystemDep, request: Request, event_id: str, given: SessionIn | None = None
 ) -> TicketOut:
     """A place at the edge the policy chose."""
     given = given or SessionIn()
@@ -68,14 +68,14 @@ async def open_session(
 
 
 @router.get("/sessions/{session_id}")
-async def get_session(system: auth.The, token: auth.Token, session_id: str) -> SessionOut:
+async def get_session(system: auth.SystemDep, token: auth.Token, session_id: str) -> SessionOut:
     """The session, for its holder or an operator."""
     await auth.may_hold(system, session_id, token)
     return _told(await system.delivery.session(session_id))
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
-async def close_session(system: auth.The, token: auth.Token, session_id: str) -> None:
+async def close_session(system: auth.SystemDep, token: auth.Token, session_id: str) -> None:
     """Give the place back."""
     await auth.may_hold(system, session_id, token)
     await system.delivery.close_session(session_id)

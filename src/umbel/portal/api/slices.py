@@ -88,13 +88,13 @@ class ShareOut(BaseModel):
 
 
 @router.get("")
-async def list_slices(system: auth.The, _operator: auth.Operator) -> list[SliceOut]:
+async def list_slices(system: auth.SystemDep, _operator: auth.Operator) -> list[SliceOut]:
     """Every slice with its statistics, oldest first."""
     return [_slice(one) for one in await system.slices.all()]
 
 
 @router.post("", status_code=201)
-async def open_slice(system: auth.The, _operator: auth.Operator, given: SliceIn) -> SliceOut:
+async def open_slice(system: auth.SystemDep, _operator: auth.Operator, given: SliceIn) -> SliceOut:
     """A new slice, in force. Refused where a link cannot guarantee it."""
     if given.event_id is not None:
         await system.catalogue.event(given.event_id)
@@ -104,19 +104,19 @@ async def open_slice(system: auth.The, _operator: auth.Operator, given: SliceIn)
 
 
 @router.get("/links")
-async def list_shares(system: auth.The, _operator: auth.Operator) -> list[ShareOut]:
+async def list_shares(system: auth.SystemDep, _operator: auth.Operator) -> list[ShareOut]:
     """What of each link is promised, each way, and what it carries."""
     return [_share(one) for one in await system.slices.shares()]
 
 
 @router.get("/{slice_id}")
-async def get_slice(system: auth.The, _operator: auth.Operator, slice_id: str) -> SliceOut:
+async def get_slice(system: auth.SystemDep, _operator: auth.Operator, slice_id: str) -> SliceOut:
     """One slice with its statistics."""
     return _slice(await system.slices.one(slice_id))
 
 
 @router.delete("/{slice_id}", status_code=204)
-async def close_slice(system: auth.The, _operator: auth.Operator, slice_id: str) -> None:
+async def close_slice(system: auth.SystemDep, _operator: auth.Operator, slice_id: str) -> None:
     """No such promise any more; the stream goes on."""
     await system.slices.end(slice_id)
 

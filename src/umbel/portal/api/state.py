@@ -94,8 +94,8 @@ class TooManyReaders(Exhausted):
 )
 async def follow_state(
     request: Request,
-    system: auth.The,
-    user: auth.Perhaps,
+    system: auth.SystemDep,
+    user: auth.OptionalUser,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventStream:
     """Every change from now, or from the position in `Last-Event-ID`. Without an operator's token

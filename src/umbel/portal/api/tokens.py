@@ -13,7 +13,7 @@ router = APIRouter(tags=["users"])
 
 @router.post("/oauth/token")
 async def sign_in(
-    system: auth.The,
+    system: auth.SystemDep,
     response: Response,
     grant_type: Annotated[Literal["password"], Form()],
     username: Annotated[str, Form()],

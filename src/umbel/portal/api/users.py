@@ -10,13 +10,13 @@ router = APIRouter(prefix="/api/v1/users", tags=["users"])
 
 
 @router.get("")
-async def list_users(system: auth.The, _operator: auth.Operator) -> list[Me]:
+async def list_users(system: auth.SystemDep, _operator: auth.Operator) -> list[Me]:
     """Every user by name."""
     return [shapes.me(user) for user in await system.catalogue.users()]
 
 
 @router.post("", status_code=201)
-async def add_user(system: auth.The, _operator: auth.Operator, given: UserIn) -> Me:
+async def add_user(system: auth.SystemDep, _operator: auth.Operator, given: UserIn) -> Me:
     """A new user; the role `provider` needs a `provider_id`."""
     user = await system.catalogue.add_user(
         given.username, given.password, given.role, given.provider_id or ""
@@ -25,6 +25,6 @@ async def add_user(system: auth.The, _operator: auth.Operator, given: UserIn) ->
 
 
 @router.delete("/{username}", status_code=204)
-async def remove_user(system: auth.The, _operator: auth.Operator, username: str) -> None:
+async def remove_user(system: auth.SystemDep, _operator: auth.Operator, username: str) -> None:
     """Let a user in no more; its tokens are worth nothing from now on."""
     await system.catalogue.remove_user(username)

@@ -60,7 +60,7 @@ Word = Annotated[str, Form(max_length=1_024)]
 
 
 @router.get(PAGE)
-async def welcome(system: auth.The, request: Request, following: Next = "") -> HTMLResponse:
+async def welcome(system: auth.SystemDep, request: Request, following: Next = "") -> HTMLResponse:
     """The form, or how things are for the client that asks."""
     try:
         here = system.borders.here(caller(request))
@@ -73,7 +73,7 @@ async def welcome(system: auth.The, request: Request, following: Next = "") -> H
 
 @router.post(PAGE)
 async def sign_in(
-    system: auth.The, request: Request, username: Word, password: Word, following: Next = ""
+    system: auth.SystemDep, request: Request, username: Word, password: Word, following: Next = ""
 ) -> Response:
     """As /oauth/token and then /api/v1/network/here would."""
     try:
@@ -86,7 +86,7 @@ async def sign_in(
 
 
 @router.post(f"{PAGE}/leave")
-async def leave(system: auth.The, request: Request) -> Response:
+async def leave(system: auth.SystemDep, request: Request) -> Response:
     """The client may not pass any more."""
     await system.borders.sign_out(caller(request))
     return RedirectResponse(PAGE, 303, {"Cache-Control": "no-store"})
