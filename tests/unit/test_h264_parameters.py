@@ -12,6 +12,8 @@ from umbel.media.rtp import h264
 from umbel.media.rtp.bits import MalformedVideo
 from umbel.media.rtp.sps import parse_sps
 
+LARGEST = 16 * 1024  # macroblocks of 16 pixels; twice as high when interlaced
+
 
 def sps_of(**told: Any) -> bytes:
     first = camera.pictures(0.1, **told)[0]
@@ -63,9 +65,13 @@ def test_damaged(data: st.DataObject) -> None:
     damaged = good[:at] + bytes((data.draw(st.integers(0, 255)),)) + good[at + 1 :]
     cut = damaged[: data.draw(st.integers(0, len(damaged)))]
     try:
-        parse_sps(cut)
+        found = parse_sps(cut)
     except MalformedVideo:
-        pass
+        return
+    assert 0 < found.width <= LARGEST
+    assert 0 < found.height <= 2 * LARGEST
+    assert 8 <= found.bit_depth <= 14
+    assert found.frames_per_s >= 0
 
 
 def test_an_empty_unit_is_of_no_kind() -> None:

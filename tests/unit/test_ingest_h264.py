@@ -1,3 +1,4 @@
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -177,6 +178,18 @@ def test_mutated_sps_raises_only_its_own(noise: bytes, at: int) -> None:
         parse_sps(bytes(bad))
     except MalformedVideo:
         pass
+
+
+@given(st.binary(max_size=300))
+def test_framing_gives_only_what_came(data: bytes) -> None:
+    with suppress(MalformedVideo):
+        assert sum(len(nal) + 4 for nal in h264.split_lengths(data, 4)) <= len(data)
+    with suppress(MalformedVideo):
+        sets = DecoderConfiguration.parse(b"\x01\x64\x00\x1e\xff\xe1" + data).sets
+        assert sum(len(one) + 2 for one in sets) <= len(data)
+    nals = h264.split_start_codes(data)
+    assert h264.split_start_codes(h264.join_start_codes(nals)) == nals
+    assert all(nal in data for nal in nals)
 
 
 @given(st.binary())
