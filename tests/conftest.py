@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from support import postgres, testbed
@@ -11,6 +12,12 @@ from support.kinds import Kinds
 from support.testbed import Testbed
 from umbel import migrations
 from umbel.kit.db import Database
+
+# A busy machine is no reason to fail: what an example costs is measured by the benches.
+hypothesis.settings.register_profile(
+    "umbel", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("umbel")
 
 # Otherwise the first async test makes pytest-asyncio ask for "the current loop", which makes one
 # that nobody closes, and its ResourceWarning fails whichever test the garbage collector picks.

@@ -60,6 +60,14 @@ def read(data: bytes, cuts: list[int]) -> list[Any]:
     return found
 
 
+def outcome(data: bytes, cuts: list[int]) -> str:
+    """As text, because NaN is not equal to itself."""
+    try:
+        return repr(read(data, cuts))
+    except Garbage:
+        return "garbage"
+
+
 def survey(replica: Replica) -> None:
     """All that is ever asked of a replica."""
     replica.caught_up()
@@ -71,8 +79,8 @@ def survey(replica: Replica) -> None:
 
 @given(st.binary(max_size=300), st.lists(st.integers(0, 300), max_size=4))
 def test_any_bytes_are_read_or_garbage(data: bytes, cuts: list[int]) -> None:
-    with contextlib.suppress(Garbage):
-        read(b"{" + data, cuts)
+    """What is read does not depend on where the bytes were cut."""
+    assert outcome(b"{" + data, cuts) == outcome(b"{" + data, [])
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["a", "br1"])
@@ -111,8 +119,7 @@ def test_mutated_messages_are_read_or_garbage(
     data = json.dumps(message).encode()
     for at, new in wounds:
         data = data[: at % len(data)] + new + data[at % len(data) + 1 :]
-    with contextlib.suppress(Garbage):
-        read(data, cuts)
+    assert outcome(data, cuts) == outcome(data, [])
 
 
 @given(st.lists(st.sampled_from(MESSAGES), max_size=4), st.lists(st.integers(0, 2000), max_size=8))
