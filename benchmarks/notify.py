@@ -118,7 +118,7 @@ async def receivers() -> AsyncIterator[Receivers]:
 async def latencies_ms(case: Case) -> list[float]:
     """One round: how long each POST came after its event."""
     with tempfile.TemporaryDirectory(prefix="umbel-bench-") as folder:
-        database = Database(f"sqlite+aiosqlite:///{folder}/umbel.db")
+        database = Database(f"sqlite:///{folder}/umbel.db")
         await migrations.upgrade(database)
         notifier = Notifier(
             store=NotifyStore(database),

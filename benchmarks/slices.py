@@ -29,7 +29,7 @@ GOLD = 1
 
 async def rounds(folder: Path) -> tuple[list[float], list[float]]:
     """GOLD's rate in Mbit/s without slices, and with them, by round."""
-    database = Database(f"sqlite+aiosqlite:///{folder / 'umbel.db'}")
+    database = Database(f"sqlite:///{folder / 'umbel.db'}")
     try:
         await migrations.upgrade(database)
         with congestion.link(folder) as bed:

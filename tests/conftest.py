@@ -46,7 +46,7 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path / 'umbel.db'}"
+    return f"sqlite:///{tmp_path / 'umbel.db'}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -62,7 +62,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     """A database of each kind with the newest schema."""
-    opened = Database(database_url)
+    opened = Database(database_url, durable=False)
     try:
         await migrations.upgrade(opened)
         yield opened

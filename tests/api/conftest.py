@@ -16,7 +16,7 @@ from umbel.kit.db import Database
 
 @pytest.fixture
 async def sqlite(sqlite_url: str) -> AsyncIterator[Database]:
-    opened = Database(sqlite_url)
+    opened = Database(sqlite_url, durable=False)
     try:
         await migrations.upgrade(opened)
         yield opened

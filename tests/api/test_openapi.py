@@ -90,7 +90,7 @@ class Front:
 
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
-        database = Database(f"sqlite+aiosqlite:///{self.folder / 'umbel.db'}")
+        database = Database(f"sqlite:///{self.folder / 'umbel.db'}", durable=False)
         wires = Wires(sites(("pe1", "c1", "pe4"), (("pe1", "c1"), ("c1", "pe4"))))
         drawing, terms = Drawing(roles={}, links=()), Terms(host="127.0.0.1", adopt_s=0.0)
         fabric = OpenFlowFabric(
@@ -157,7 +157,7 @@ def described(front: Front) -> schemathesis.BaseSchema:
 def operations() -> list[tuple[GenerationMode, str, str]]:
     """Every (mode, path, method) the API describes, read off an app that is never run. Wrong data
     is sent where a schema can tell it: any text is a good name for a thing that is not there."""
-    app = create_app(make_system(Database("sqlite+aiosqlite:///never-opened"), Path()))
+    app = create_app(make_system(Database("sqlite:///never-opened"), Path()))
     found = []
     for path, item in app.openapi()["paths"].items():
         for method, operation in item.items() if path not in ENDLESS else ():

@@ -14,7 +14,7 @@ from umbel.kit.db import Database
 
 
 def lock(url: str) -> sqlite3.Connection:
-    other = sqlite3.connect(url.removeprefix("sqlite+aiosqlite:///"), isolation_level=None)
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     return other
 

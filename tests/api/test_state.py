@@ -151,9 +151,7 @@ async def test_a_stream_of_hidden_changes_is_kept_alive_too(live: Live) -> None:
     async def chatter() -> None:
         database = live.here.system.database
         while True:
-            async with database.write() as connection:
-                await record(connection, at_s=0.0, kind="session", subject="x", body={})
-            live.here.system.journal.stir()
+            await database.write(record, at_s=0.0, kind="session", subject="x", body={})
 
     async with live.stream() as stream:
         await stream.next()
@@ -183,17 +181,17 @@ async def test_a_token_may_be_in_the_query_where_no_header_can_be_sent(live: Liv
     assert (bad.status_code, bad.json()["code"]) == (401, "umbel.token_invalid")
 
 
-async def test_an_idle_stream_holds_no_connection_of_the_database(live: Live) -> None:
-    pool = live.here.system.database.engine.pool
+async def test_an_idle_stream_holds_nothing_of_the_database(live: Live) -> None:
+    database = live.here.system.database
     async with live.stream() as one, live.stream() as two:
         await one.next()
         await two.next()
         assert await one.any() is None
 
-        async def none_out() -> bool:
-            return bool(pool.checkedout() == 0)  # type: ignore[attr-defined]
+        async def nothing_under_way() -> bool:
+            return database.under_way == 0
 
-        await until(none_out)
+        await until(nothing_under_way)
         gauge = (await live.client.get("/metrics")).text
         assert "umbel_state_readers 2.0" in gauge
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
@@ -20,6 +21,7 @@ from umbel.catalogue.model import (
     NoSuchEvent,
     NoSuchProvider,
     NoSuchUser,
+    Provider,
     ProviderExists,
     ProviderInUse,
     UserExists,
@@ -29,6 +31,7 @@ from umbel.catalogue.service import Catalogue
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.journal import Journal, record
+from umbel.kit.sql import Connection
 from umbel.kit.states import IllegalTransition
 
 PASSWORD = "correct horse battery"
@@ -58,8 +61,8 @@ def journal(database: Database) -> Journal:
 
 
 @pytest.fixture
-def catalogue(database: Database, journal: Journal, clock: ManualClock) -> Catalogue:
-    return Catalogue(database, journal, clock)
+def catalogue(database: Database, clock: ManualClock) -> Catalogue:
+    return Catalogue(database, clock)
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ async def other(
     """A second instance over the same database."""
     second = Database(database_url)
     try:
-        yield Catalogue(second, Journal(second), clock)
+        yield Catalogue(second, clock)
     finally:
         await second.close()
 
@@ -106,12 +109,23 @@ async def test_two_operators_cannot_remove_each_other(
 ) -> None:
     await catalogue.add_user("ann", PASSWORD, UserRole.OPERATOR)
     await catalogue.add_user("bob", PASSWORD, UserRole.OPERATOR)
-    async with database.write() as connection:
-        assert set(await store.operators(connection)) == {"ann", "bob"}
+    counted, goes_on = threading.Event(), threading.Event()
+
+    def remove_ann(connection: Connection) -> None:
+        assert set(store.operators(connection)) == {"ann", "bob"}
+        counted.set()
+        assert goes_on.wait(10)
+        store.remove_user(connection, "ann")
+
+    first = asyncio.create_task(database.write(remove_ann))
+    try:
+        assert await asyncio.to_thread(counted.wait, 10)
         removing = asyncio.create_task(other.remove_user("bob"))
         done, _ = await asyncio.wait([removing], timeout=0.3)
         assert not done, "who counts operators keeps the others from removing any"
-        await store.remove_user(connection, "ann")
+    finally:
+        goes_on.set()
+    await first
     with pytest.raises(LastOperator):
         await removing
     assert [user.username for user in await catalogue.users()] == ["bob"]
@@ -307,9 +321,11 @@ async def test_followers_see_every_change_in_order_while_many_write(
 
 
 async def test_a_follower_far_behind_reads_on_without_a_pause(database: Database) -> None:
-    async with database.write() as connection:
+    def fill(connection: Connection) -> None:
         for _ in range(1_100):
-            await record(connection, at_s=0.0, kind="x", subject="y", body={})
+            record(connection, at_s=0.0, kind="x", subject="y", body={})
+
+    await database.write(fill)
     following = Journal(database, poll_s=60.0).follow(0)
     async with asyncio.timeout(10), contextlib.aclosing(following):
         seen = [(await anext(following)).seq for _ in range(1_100)]
@@ -320,14 +336,26 @@ async def test_a_read_unit_is_one_snapshot(
     catalogue: Catalogue, other: Catalogue, database: Database
 ) -> None:
     await catalogue.add_provider("City", "pe1")
-    async with database.read() as connection:
-        before = await store.all_providers(connection)
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def look_twice(connection: Connection) -> tuple[list[Provider], list[Provider]]:
+        before = store.all_providers(connection)
+        begun.set()
+        assert goes_on.wait(10)
+        return before, store.all_providers(connection)
+
+    looking = asyncio.create_task(database.read(look_twice))
+    try:
+        assert await asyncio.to_thread(begun.wait, 10)
         await other.add_provider("Club", "pe1")
-        assert await store.all_providers(connection) == before
+    finally:
+        goes_on.set()
+    before, after = await looking
+    assert before == after
     assert len(await catalogue.providers()) == 2
 
 
 async def test_the_system_clock_will_do(database: Database, journal: Journal) -> None:
-    catalogue = Catalogue(database, journal, SystemClock())
+    catalogue = Catalogue(database, SystemClock())
     await catalogue.add_provider("City", "pe1")
     assert (await journal.since(0))[0].at_s > 1.7e9

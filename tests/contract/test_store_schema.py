@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 import umbel
 from umbel import migrations
 from umbel.kit.db import Database, metadata
+from umbel.kit.sql import Command
 
 for module in pkgutil.walk_packages(umbel.__path__, "umbel."):
     if module.name.endswith((".store", "kit.journal")):
@@ -21,8 +22,7 @@ for module in pkgutil.walk_packages(umbel.__path__, "umbel."):
 
 
 async def tables(database: Database) -> set[str]:
-    async with database.read() as connection:
-        names = await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names())
+    names = await database.migrate(lambda connection: sa.inspect(connection).get_table_names())
     return set(names) - {"alembic_version"}
 
 
@@ -41,18 +41,17 @@ async def test_up_twice_is_up_once(database: Database) -> None:
 
 
 async def test_history_and_stores_do_not_drift(database: Database) -> None:
-    def differences(sync: sa.Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(sync), metadata))
+    def differences(connection: sa.Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
 
-    async with database.read() as connection:
-        assert await connection.run_sync(differences) == []
+    assert await database.migrate(differences) == []
 
 
 async def test_a_failing_revision_leaves_nothing(database_url: str) -> None:
     database = Database(database_url)
     try:
-        async with database.write() as connection:
-            await connection.execute(sa.text("CREATE TABLE users (x INTEGER)"))
+        create = Command(sa.text("CREATE TABLE users (x INTEGER)"))
+        await database.write(lambda connection: connection.run(create))
         with pytest.raises(Exception, match=r"(?i)users"):
             await migrations.upgrade(database)
         assert await tables(database) == {"users"}
@@ -62,8 +61,8 @@ async def test_a_failing_revision_leaves_nothing(database_url: str) -> None:
 
 
 async def test_a_schema_of_another_release_is_refused(database: Database) -> None:
-    async with database.write() as connection:
-        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    update = Command(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    await database.write(lambda connection: connection.run(update))
     with pytest.raises(migrations.SchemaUnknown):
         await migrations.upgrade(database)
 

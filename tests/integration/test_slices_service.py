@@ -34,7 +34,7 @@ UP, DOWN = ("pe1", "to-c1"), ("c1", "to-pe4")
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    opened = Database(f"sqlite+aiosqlite:///{tmp_path / 'umbel.db'}")
+    opened = Database(f"sqlite:///{tmp_path / 'umbel.db'}")
     try:
         await migrations.upgrade(opened)
         yield opened

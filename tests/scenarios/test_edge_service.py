@@ -135,7 +135,7 @@ class World:
 
 @asynccontextmanager
 async def world(folder: Path, topology: Topology = LINE) -> AsyncIterator[World]:
-    database = PatientDatabase(f"sqlite+aiosqlite:///{folder / 'umbel.db'}")
+    database = PatientDatabase(f"sqlite:///{folder / 'umbel.db'}")
     try:
         await migrations.upgrade(database)
         yield World(database, Switches(drawn(topology)), topology)

@@ -116,7 +116,7 @@ def make_system(
     """A system over `database`, with the delivery in memory."""
     clock = SystemClock()
     journal = Journal(database, poll_s=0.05)
-    catalogue = Catalogue(database, journal, clock)
+    catalogue = Catalogue(database, clock)
     signer = Signer(new_private_key())
     courier = FakeCourier()
     notifier = Notifier(

@@ -3,19 +3,18 @@
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy.ext.asyncio import AsyncConnection
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from support.virtual import PatientDatabase, until
 from umbel import migrations
 from umbel.kit.clock import LoopClock
 from umbel.kit.db import DatabaseUnavailable
 from umbel.kit.journal import Journal
+from umbel.kit.sql import Connection
 from umbel.notify.drivers.fake import FakeCourier, Posted
 from umbel.notify.model import Kind, Subscriber, SubscriberState
 from umbel.notify.rules import Patience
@@ -23,6 +22,8 @@ from umbel.notify.sealing import Sealer
 from umbel.notify.service import Bounds, Notifier
 from umbel.notify.store import NotifyStore
 
+P = ParamSpec("P")
+T = TypeVar("T")
 HOOK, OTHER = "http://one.example/hook", "http://two.example/hook"
 LINKS = (Kind.LINK_UP, Kind.LINK_DOWN)
 PATIENCE = Patience(
@@ -40,12 +41,12 @@ class Outage(PatientDatabase):
 
     away = False
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(
+        self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
         if self.away:
             raise DatabaseUnavailable
-        async with super().write() as connection:
-            yield connection
+        return await super().write(unit, *args, **kwargs)
 
 
 @dataclass(kw_only=True)
@@ -59,7 +60,7 @@ class Here:
     numbers: itertools.count = field(default_factory=itertools.count)
 
     async def start(self) -> Notifier:
-        self.database = Outage(f"sqlite+aiosqlite:///{self.folder / 'umbel.db'}")
+        self.database = Outage(f"sqlite:///{self.folder / 'umbel.db'}")
         await migrations.upgrade(self.database)
         self.notifier, self.task = self.instance("cp_1")
         return self.notifier

@@ -7,11 +7,9 @@ a scenario of minutes runs in a second and always in the same order.
 import asyncio
 import functools
 import selectors
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any
-
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.kit.db import Database
 
@@ -48,19 +46,21 @@ class _VirtualSelector(selectors.DefaultSelector):
 
 
 class PatientDatabase(Database):
-    """A database during whose units virtual time stands still."""
+    """A database during whose units virtual time stands still: also while a thread goes on with a
+    unit whose caller was cancelled."""
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        with _Busy():
-            async with super().read() as connection:
-                yield connection
+    def __init__(self, url: str) -> None:
+        super().__init__(url, durable=False)
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        with _Busy():
-            async with super().write() as connection:
-                yield connection
+    def _begun(self) -> Callable[[], None]:
+        busy, ended = _Busy(), super()._begun()
+        busy.__enter__()
+
+        def done() -> None:
+            busy.__exit__()
+            ended()
+
+        return done
 
 
 def standing_still() -> AbstractContextManager[None]:

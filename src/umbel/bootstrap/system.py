@@ -166,6 +166,6 @@ def _ground(
         clock=clock,
         database=database,
         journal=journal,
-        catalogue=Catalogue(database, journal, clock),
+        catalogue=Catalogue(database, clock),
         owner=new_id("cp"),
     )

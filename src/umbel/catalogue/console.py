@@ -9,7 +9,6 @@ from umbel.catalogue.service import Catalogue
 from umbel.kit.clock import SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
-from umbel.kit.journal import Journal
 
 
 @asynccontextmanager
@@ -19,7 +18,7 @@ async def opened(settings: Settings) -> AsyncIterator[Catalogue]:
     database = Database(settings.database)
     try:
         await migrations.upgrade(database)
-        yield Catalogue(database, Journal(database), SystemClock())
+        yield Catalogue(database, SystemClock())
     finally:
         await database.close()
 

@@ -5,9 +5,9 @@ also journals what may be told of it. Neighbours: kit.db and kit.journal below, 
 which fires an event's transitions when ingest starts and stops.
 """
 
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
+from typing import TypeVar
 
 from umbel.catalogue import rules, store
 from umbel.catalogue.model import (
@@ -34,9 +34,10 @@ from umbel.catalogue.store import Unit
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.ids import new_id
-from umbel.kit.journal import Journal
+from umbel.kit.sql import Connection
 
 MOST_LISTED = 1_000
+T = TypeVar("T")
 
 
 class Catalogue:
@@ -45,13 +46,11 @@ class Catalogue:
     def __init__(
         self,
         database: Database,
-        journal: Journal,
         clock: Clock,
         *,
         passwords: Passwords | None = None,
     ) -> None:
         self._database = database
-        self._journal = journal
         self._clock = clock
         self._passwords = passwords or Passwords()
 
@@ -61,8 +60,7 @@ class Catalogue:
         """The user of that name and password. Raises BadCredentials, TooManySignIns."""
         hashed = None
         if rules.USERNAME.fullmatch(username):
-            async with self._database.read() as connection:
-                hashed = await store.password_hash(connection, username)
+            hashed = await self._database.read(store.password_hash, username)
         if not await self._passwords.verify(password, hashed):
             raise BadCredentials
         try:
@@ -72,15 +70,13 @@ class Catalogue:
 
     async def users(self) -> list[User]:
         """Every user by name."""
-        async with self._database.read() as connection:
-            return await store.all_users(connection)
+        return await self._database.read(store.all_users)
 
     async def user(self, username: str) -> User:
         """That user. Raises NoSuchUser."""
         if rules.USERNAME.fullmatch(username) is None:
             raise NoSuchUser
-        async with self._database.read() as connection:
-            return await store.user(connection, username)
+        return await self._database.read(store.user, username)
 
     async def add_user(
         self, username: str, password: str, role: UserRole, provider_id: str = ""
@@ -91,9 +87,12 @@ class Catalogue:
             raise NoSuchProvider
         new = User(username=rules.username(username), role=role, provider_id=provider_id)
         hashed = await self._passwords.hash(rules.password(password))
-        async with self._unit() as unit:
-            await store.add_user(unit.connection, new, hashed)
+
+        def add(unit: Unit) -> None:
+            store.add_user(unit.connection, new, hashed)
             unit.tell("user", new.username, {"what": "added", "role": role.value})
+
+        await self._write(add)
         return new
 
     async def ensure_user(
@@ -112,33 +111,37 @@ class Catalogue:
     async def set_password(self, username: str, password: str) -> None:
         """Give the user another password. Raises Unprocessable, NoSuchUser, TooManySignIns."""
         hashed = await self._passwords.hash(rules.password(password))
-        async with self._unit() as unit:
-            await store.set_password_hash(unit.connection, username, hashed)
+
+        def change(unit: Unit) -> None:
+            store.set_password_hash(unit.connection, username, hashed)
             unit.tell("user", username, {"what": "password changed"})
+
+        await self._write(change)
 
     async def remove_user(self, username: str) -> None:
         """Let the user in no more. Raises NoSuchUser, LastOperator."""
         if rules.USERNAME.fullmatch(username) is None:
             raise NoSuchUser
-        async with self._unit() as unit:
-            if await store.operators(unit.connection) == [username]:
+
+        def remove(unit: Unit) -> None:
+            if store.operators(unit.connection) == [username]:
                 raise LastOperator
-            await store.remove_user(unit.connection, username)
+            store.remove_user(unit.connection, username)
             unit.tell("user", username, {"what": "removed"})
+
+        await self._write(remove)
 
     # Providers
 
     async def providers(self) -> list[Provider]:
         """Every provider by name."""
-        async with self._database.read() as connection:
-            return await store.all_providers(connection)
+        return await self._database.read(store.all_providers)
 
     async def provider(self, provider_id: str) -> Provider:
         """That provider. Raises NoSuchProvider."""
         if not rules.is_name(provider_id):
             raise NoSuchProvider
-        async with self._database.read() as connection:
-            return await store.provider(connection, provider_id)
+        return await self._database.read(store.provider, provider_id)
 
     async def add_provider(self, name: str, access_node: str) -> Provider:
         """A new provider. Raises Unprocessable, ProviderExists."""
@@ -147,9 +150,12 @@ class Catalogue:
             name=rules.line("name", name, rules.MOST_NAME),
             access_node=rules.node(access_node),
         )
-        async with self._unit() as unit:
-            await store.add_provider(unit.connection, new)
+
+        def add(unit: Unit) -> None:
+            store.add_provider(unit.connection, new)
             _tell_provider(unit, "added", new)
+
+        await self._write(add)
         return new
 
     async def ensure_provider(self, name: str, access_node: str) -> Provider:
@@ -182,18 +188,24 @@ class Catalogue:
             changed = replace(changed, name=rules.line("name", name, rules.MOST_NAME))
         if access_node is not None:
             changed = replace(changed, access_node=rules.node(access_node))
-        async with self._unit() as unit:
-            after = await store.change_provider(unit.connection, changed)
+
+        def change(unit: Unit) -> Provider:
+            after = store.change_provider(unit.connection, changed)
             _tell_provider(unit, "changed", after)
-        return after
+            return after
+
+        return await self._write(change)
 
     async def remove_provider(self, provider_id: str) -> None:
         """Forget it. Raises NoSuchProvider, ProviderInUse."""
         if not rules.is_name(provider_id):
             raise NoSuchProvider
-        async with self._unit() as unit:
-            await store.remove_provider(unit.connection, provider_id)
+
+        def remove(unit: Unit) -> None:
+            store.remove_provider(unit.connection, provider_id)
             unit.tell("provider", provider_id, {"what": "removed"})
+
+        await self._write(remove)
 
     # Events
 
@@ -208,17 +220,15 @@ class Catalogue:
         the latest."""
         if provider_id and not rules.is_name(provider_id):
             return []
-        async with self._database.read() as connection:
-            return await store.list_events(
-                connection, states=states, provider_id=provider_id, most=most
-            )
+        return await self._database.read(
+            store.list_events, states=states, provider_id=provider_id, most=most
+        )
 
     async def event(self, event_id: str) -> Event:
         """That event. Raises NoSuchEvent."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
-        async with self._database.read() as connection:
-            return await store.event(connection, event_id)
+        return await self._database.read(store.event, event_id)
 
     async def add_event(self, draft: EventDraft) -> Event:
         """Schedule an event. Raises Unprocessable, NoSuchProvider."""
@@ -230,49 +240,56 @@ class Catalogue:
             description=rules.description(draft.description),
         )
         rules.schedule(clean.starts_s, clean.ends_s, now_s=self._clock.now_s())
-        async with self._unit() as unit:
-            owner = await store.hold_provider(unit.connection, clean.provider_id)
+
+        def add(unit: Unit) -> Event:
+            owner = store.hold_provider(unit.connection, clean.provider_id)
             new = Event(id=new_id("ev"), provider_name=owner.name, **asdict(clean))
-            await store.add_event(unit.connection, new)
+            store.add_event(unit.connection, new)
             _tell_event(unit, "added", new)
-        return new
+            return new
+
+        return await self._write(add)
 
     async def change_event(self, event_id: str, version: int, patch: EventPatch) -> Event:
         """Change what is given of the event at `version`. Raises NoSuchEvent, EventOver,
         Unprocessable, VersionMismatch."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
-        async with self._unit() as unit:
-            before = await store.event(unit.connection, event_id, for_update=True)
+        now_s = self._clock.now_s()
+
+        def change(unit: Unit) -> Event:
+            before = store.event(unit.connection, event_id, for_update=True)
             if before.is_over:
                 raise EventOver
             if before.version != version:
                 raise VersionMismatch(f"event {event_id} is at version {before.version}")
-            changed = self._patched(before, patch)
-            after = await store.change_event(unit.connection, changed)
+            after = store.change_event(unit.connection, _patched(before, patch, now_s))
             _tell_event(unit, "changed", after)
-        return after
+            return after
+
+        return await self._write(change)
 
     async def fire(self, event_id: str, what: EventEvent) -> Event:
         """Let `what` happen to the event. Raises NoSuchEvent, IllegalTransition."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
-        async with self._unit() as unit:
-            before = await store.event(unit.connection, event_id, for_update=True)
+
+        def happen(unit: Unit) -> Event:
+            before = store.event(unit.connection, event_id, for_update=True)
             state = EVENT_LIFE.next(before.state, what)
-            after = await store.change_event(unit.connection, replace(before, state=state))
+            after = store.change_event(unit.connection, replace(before, state=state))
             _tell_event(unit, what.value, after)
-        return after
+            return after
+
+        return await self._write(happen)
 
     async def due(self, now_s: float) -> list[str]:
         """Ids of the events whose end has passed and that are not over, longest past first."""
-        async with self._database.read() as connection:
-            return await store.due(connection, now_s)
+        return await self._database.read(store.due, now_s)
 
     async def counts(self) -> dict[EventState, int]:
         """How many events are in each state."""
-        async with self._database.read() as connection:
-            return await store.count_by_state(connection)
+        return await self._database.read(store.count_by_state)
 
     # Stream keys
 
@@ -290,53 +307,59 @@ class Catalogue:
     async def withdraw_key(self, key: str) -> None:
         """Take back a key that could not be told. One no longer in force is not an error."""
         event_id = key.partition(".")[0]
-        async with self._unit() as unit:
-            await store.drop_key(unit.connection, event_id, rules.key_hash(key))
+        await self._database.write(store.drop_key, event_id, rules.key_hash(key))
 
     async def key_hashes(self, event_id: str) -> tuple[str, ...]:
         """Hashes (SHA-256, hex) of the keys that open the event's ingest; none is no key yet."""
         if not rules.is_name(event_id):
             return ()
-        async with self._database.read() as connection:
-            found = await store.key_hash(connection, event_id)
+        found = await self._database.read(store.key_hash, event_id)
         return (found,) if found else ()
 
     async def _new_key(self, event_id: str, *, rotate: bool) -> str | None:
         if not rules.is_name(event_id):
             raise NoSuchEvent
         key = rules.new_stream_key(event_id)
-        async with self._unit() as unit:
-            event = await store.event(unit.connection, event_id, for_update=True)
+        at_s = self._clock.now_s()
+
+        def put(unit: Unit) -> str | None:
+            event = store.event(unit.connection, event_id, for_update=True)
             if event.is_over:
                 raise EventOver
-            if not rotate and await store.key_hash(unit.connection, event_id):
+            if not rotate and store.key_hash(unit.connection, event_id):
                 return None
-            at_s = self._clock.now_s()
-            await store.put_key(unit.connection, event_id, rules.key_hash(key), at_s)
+            store.put_key(unit.connection, event_id, rules.key_hash(key), at_s)
             _tell_event(unit, "key", event)
-        return key
+            return key
 
-    def _patched(self, before: Event, patch: EventPatch) -> Event:
-        changed = before
-        if patch.title is not None:
-            title = rules.line("title", patch.title, rules.MOST_TITLE)
-            changed = replace(changed, title=title)
-        if patch.description is not None:
-            changed = replace(changed, description=rules.description(patch.description))
-        if patch.starts_s is not None or patch.ends_s is not None:
-            starts_s = before.starts_s if patch.starts_s is None else patch.starts_s
-            ends_s = before.ends_s if patch.ends_s is None else patch.ends_s
-            rules.schedule(starts_s, ends_s, now_s=self._clock.now_s())
-            changed = replace(changed, starts_s=starts_s, ends_s=ends_s)
-        return changed
+        return await self._write(put)
 
-    @asynccontextmanager
-    async def _unit(self) -> AsyncIterator[Unit]:
-        async with self._database.write() as connection:
+    async def _write(self, change: Callable[[Unit], T]) -> T:
+        """One write unit: the change, then what the journal says of it."""
+        at_s = self._clock.now_s()
+
+        def write(connection: Connection) -> T:
             unit = Unit(connection)
-            yield unit
-            await unit.record(self._clock.now_s())
-        self._journal.stir()
+            result = change(unit)
+            unit.record(at_s)
+            return result
+
+        return await self._database.write(write)
+
+
+def _patched(before: Event, patch: EventPatch, now_s: float) -> Event:
+    changed = before
+    if patch.title is not None:
+        title = rules.line("title", patch.title, rules.MOST_TITLE)
+        changed = replace(changed, title=title)
+    if patch.description is not None:
+        changed = replace(changed, description=rules.description(patch.description))
+    if patch.starts_s is not None or patch.ends_s is not None:
+        starts_s = before.starts_s if patch.starts_s is None else patch.starts_s
+        ends_s = before.ends_s if patch.ends_s is None else patch.ends_s
+        rules.schedule(starts_s, ends_s, now_s=now_s)
+        changed = replace(changed, starts_s=starts_s, ends_s=ends_s)
+    return changed
 
 
 def _tell_provider(unit: Unit, what: str, provider: Provider) -> None:

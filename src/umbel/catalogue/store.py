@@ -6,11 +6,10 @@ SQLite has one writer anyway).
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.catalogue import rules
 from umbel.catalogue.model import (
@@ -29,6 +28,7 @@ from umbel.catalogue.model import (
 )
 from umbel.kit import journal
 from umbel.kit.db import expect_one, metadata
+from umbel.kit.sql import Command, Connection, ConstraintViolated, Query, Scalar, given
 
 providers = sa.Table(
     "providers",
@@ -72,15 +72,76 @@ stream_keys = sa.Table(
     sa.Column("issued_s", sa.Float, nullable=False),
 )
 
+_ID = given("id_")
+
+
+def _user(*, provider_id: str | None, role: str, **row: Any) -> User:
+    return User(role=UserRole(role), provider_id=provider_id or "", **row)
+
+
+def _event(*, state: str, **row: Any) -> Event:
+    return Event(state=EventState(state), **row)
+
+
+_USER = sa.select(users.c.username, users.c.role, users.c.provider_id, users.c.version)
+_ALL_USERS = Query(_USER.order_by(users.c.username), _user)
+_THE_USER = Query(_USER.where(users.c.username == _ID), _user)
+_PASSWORD_HASH = Scalar(sa.select(users.c.password_hash).where(users.c.username == _ID), str)
+_ADD_USER = Command(sa.insert(users))
+_SET_PASSWORD = Command(sa.update(users).where(users.c.username == _ID), ["password_hash"])
+_REMOVE_USER = Command(sa.delete(users).where(users.c.username == _ID))
+_OPERATORS = Scalar(
+    sa.select(users.c.username).where(users.c.role == UserRole.OPERATOR.value).with_for_update(),
+    str,
+)
+
+_PROVIDER = sa.select(providers).where(providers.c.id == _ID)
+_ALL_PROVIDERS = Query(sa.select(providers).order_by(providers.c.name), Provider)
+_THE_PROVIDER = Query(_PROVIDER, Provider)
+_HELD_PROVIDER = Query(_PROVIDER.with_for_update(read=True, key_share=True), Provider)
+_ADD_PROVIDER = Command(sa.insert(providers))
+_CHANGE_PROVIDER = Command(
+    sa.update(providers).where((providers.c.id == _ID) & (providers.c.version == given("before"))),
+    ["name", "access_node", "version"],
+)
+_REMOVE_PROVIDER = Command(sa.delete(providers).where(providers.c.id == _ID))
+
 _WITH_PROVIDER = sa.select(events, providers.c.name.label("provider_name")).join_from(
     events, providers
+)
+_THE_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID), _event)
+_HELD_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID).with_for_update(of=events), _event)
+_GOING = [sa.literal(state.value) for state in EventState if state not in OVER]
+_DUE = Scalar(
+    sa.select(events.c.id)
+    .where(events.c.state.in_(_GOING) & (events.c.ends_s <= given("now_s")))
+    .order_by(events.c.ends_s),
+    str,
+)
+_COUNTS = Query(
+    sa.select(events.c.state, sa.func.count().label("count")).group_by(events.c.state),
+    lambda *, state, count: (EventState(state), int(count)),
+)
+_ADD_EVENT = Command(sa.insert(events))
+_CHANGE_EVENT = Command(
+    sa.update(events).where((events.c.id == _ID) & (events.c.version == given("before"))),
+    [column.name for column in events.c],
+)
+
+_KEY_HASH = Scalar(sa.select(stream_keys.c.key_hash).where(stream_keys.c.event_id == _ID), str)
+_PUT_KEY = Command(sa.insert(stream_keys))
+_CLEAR_KEY = Command(sa.delete(stream_keys).where(stream_keys.c.event_id == _ID))
+_DROP_KEY = Command(
+    sa.delete(stream_keys).where(
+        (stream_keys.c.event_id == _ID) & (stream_keys.c.key_hash == given("that"))
+    )
 )
 
 
 class Unit:
     """A write unit with what the journal will say of it: told as it goes, recorded last."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self._told: list[tuple[str, str, Mapping[str, object]]] = []
 
@@ -88,137 +149,111 @@ class Unit:
         """Something changed. `body` is for everybody's eyes: no secrets, no hashes."""
         self._told.append((kind, subject, body))
 
-    async def record(self, at_s: float) -> None:
+    def record(self, at_s: float) -> None:
         """Write the entries; nothing else may be written after."""
         for kind, subject, body in self._told:
-            await journal.record(self.connection, at_s=at_s, kind=kind, subject=subject, body=body)
+            journal.record(self.connection, at_s=at_s, kind=kind, subject=subject, body=body)
 
 
-async def all_users(connection: AsyncConnection) -> list[User]:
+def all_users(connection: Connection) -> list[User]:
     """Every user by name."""
-    rows = await connection.execute(sa.select(users).order_by(users.c.username))
-    return [_user(row) for row in rows.mappings()]
+    return connection.all(_ALL_USERS)
 
 
-async def user(connection: AsyncConnection, username: str) -> User:
+def user(connection: Connection, username: str) -> User:
     """That user. Raises NoSuchUser."""
-    query = sa.select(users).where(users.c.username == username)
-    row = (await connection.execute(query)).mappings().first()
-    if row is None:
+    found = connection.first(_THE_USER, id_=username)
+    if found is None:
         raise NoSuchUser(username=username)
-    return _user(row)
-
-
-async def password_hash(connection: AsyncConnection, username: str) -> str | None:
-    """The user's hash, None when nobody has that name."""
-    query = sa.select(users.c.password_hash).where(users.c.username == username)
-    found: str | None = await connection.scalar(query)
     return found
 
 
-async def add_user(connection: AsyncConnection, new: User, password_hash: str) -> None:
+def password_hash(connection: Connection, username: str) -> str | None:
+    """The user's hash, None when nobody has that name."""
+    return connection.scalar(_PASSWORD_HASH, id_=username)
+
+
+def add_user(connection: Connection, new: User, password_hash: str) -> None:
     """Insert. Raises UserExists, NoSuchProvider."""
     if new.provider_id:
-        await hold_provider(connection, new.provider_id)
-    row = {
-        "username": new.username,
-        "role": new.role.value,
-        "provider_id": new.provider_id or None,
-        "password_hash": password_hash,
-        "version": new.version,
-    }
+        hold_provider(connection, new.provider_id)
     try:
-        await connection.execute(sa.insert(users).values(row))
-    except IntegrityError as error:
+        connection.run(
+            _ADD_USER,
+            username=new.username,
+            role=new.role.value,
+            provider_id=new.provider_id or None,
+            password_hash=password_hash,
+            version=new.version,
+        )
+    except ConstraintViolated as error:
         raise UserExists(username=new.username) from error
 
 
-async def set_password_hash(connection: AsyncConnection, username: str, hashed: str) -> None:
+def set_password_hash(connection: Connection, username: str, hashed: str) -> None:
     """Update. Raises NoSuchUser."""
-    update = sa.update(users).where(users.c.username == username).values(password_hash=hashed)
-    if (await connection.execute(update)).rowcount == 0:
+    if not connection.run(_SET_PASSWORD, id_=username, password_hash=hashed):
         raise NoSuchUser(username=username)
 
 
-async def remove_user(connection: AsyncConnection, username: str) -> None:
+def remove_user(connection: Connection, username: str) -> None:
     """Delete. Raises NoSuchUser."""
-    gone = await connection.execute(sa.delete(users).where(users.c.username == username))
-    if gone.rowcount == 0:
+    if not connection.run(_REMOVE_USER, id_=username):
         raise NoSuchUser(username=username)
 
 
-async def operators(connection: AsyncConnection) -> list[str]:
+def operators(connection: Connection) -> list[str]:
     """Every operator's name, held still until the unit ends."""
-    query = sa.select(users.c.username).where(users.c.role == UserRole.OPERATOR.value)
-    return list((await connection.execute(query.with_for_update())).scalars())
+    return connection.scalars(_OPERATORS)
 
 
-async def all_providers(connection: AsyncConnection) -> list[Provider]:
+def all_providers(connection: Connection) -> list[Provider]:
     """Every provider by name."""
-    rows = await connection.execute(sa.select(providers).order_by(providers.c.name))
-    return [Provider(**row) for row in rows.mappings()]
+    return connection.all(_ALL_PROVIDERS)
 
 
-async def provider(connection: AsyncConnection, provider_id: str) -> Provider:
+def provider(connection: Connection, provider_id: str) -> Provider:
     """That provider. Raises NoSuchProvider."""
-    query = sa.select(providers).where(providers.c.id == provider_id)
-    row = (await connection.execute(query)).mappings().first()
-    if row is None:
-        raise NoSuchProvider(provider=provider_id)
-    return Provider(**row)
+    return _found(connection.first(_THE_PROVIDER, id_=provider_id), provider_id)
 
 
-async def hold_provider(connection: AsyncConnection, provider_id: str) -> Provider:
+def hold_provider(connection: Connection, provider_id: str) -> Provider:
     """That provider, kept from being removed until the unit ends. Raises NoSuchProvider."""
-    query = sa.select(providers).where(providers.c.id == provider_id)
-    query = query.with_for_update(read=True, key_share=True)
-    row = (await connection.execute(query)).mappings().first()
-    if row is None:
-        raise NoSuchProvider(provider=provider_id)
-    return Provider(**row)
+    return _found(connection.first(_HELD_PROVIDER, id_=provider_id), provider_id)
 
 
-async def add_provider(connection: AsyncConnection, new: Provider) -> None:
+def add_provider(connection: Connection, new: Provider) -> None:
     """Insert. Raises ProviderExists."""
-    row = {
-        "id": new.id,
-        "name": new.name,
-        "access_node": new.access_node,
-        "version": new.version,
-    }
     try:
-        await connection.execute(sa.insert(providers).values(row))
-    except IntegrityError as error:
+        connection.run(_ADD_PROVIDER, **asdict(new))
+    except ConstraintViolated as error:
         raise ProviderExists(name=new.name) from error
 
 
-async def change_provider(connection: AsyncConnection, changed: Provider) -> Provider:
+def change_provider(connection: Connection, changed: Provider) -> Provider:
     """Update the row of that version. Raises VersionMismatch, ProviderExists."""
     after = replace(changed, version=changed.version + 1)
-    guard = (providers.c.id == changed.id) & (providers.c.version == changed.version)
-    update = sa.update(providers).where(guard)
     row = {"name": after.name, "access_node": after.access_node, "version": after.version}
     try:
-        result = await connection.execute(update.values(row))
-    except IntegrityError as error:
+        count = connection.run(_CHANGE_PROVIDER, id_=changed.id, before=changed.version, **row)
+    except ConstraintViolated as error:
         raise ProviderExists(name=changed.name) from error
-    expect_one(result, f"provider {changed.id}")
+    expect_one(count, f"provider {changed.id}")
     return after
 
 
-async def remove_provider(connection: AsyncConnection, provider_id: str) -> None:
+def remove_provider(connection: Connection, provider_id: str) -> None:
     """Delete. Raises NoSuchProvider, ProviderInUse."""
-    delete = sa.delete(providers).where(providers.c.id == provider_id)
     try:
-        gone = await connection.execute(delete)
-    except IntegrityError as error:
+        count = connection.run(_REMOVE_PROVIDER, id_=provider_id)
+    except ConstraintViolated as error:
         raise ProviderInUse(provider=provider_id) from error
-    if gone.rowcount == 0:
+    if not count:
         raise NoSuchProvider(provider=provider_id)
 
 
-async def list_events(
-    connection: AsyncConnection,
+def list_events(
+    connection: Connection,
     *,
     states: Collection[EventState],
     provider_id: str,
@@ -227,96 +262,67 @@ async def list_events(
     """Events by start, the `most` newest; no states means any, no provider means all."""
     query = _WITH_PROVIDER.order_by(events.c.starts_s.desc(), events.c.id.desc()).limit(most)
     if states:
-        query = query.where(events.c.state.in_([state.value for state in states]))
+        query = query.where(events.c.state.in_([sa.literal(state.value) for state in states]))
     if provider_id:
         query = query.where(events.c.provider_id == provider_id)
-    rows = (await connection.execute(query)).mappings().all()
-    return [_event(row) for row in reversed(rows)]
+    return connection.all(Query(query, _event))[::-1]
 
 
-async def event(connection: AsyncConnection, event_id: str, *, for_update: bool = False) -> Event:
+def event(connection: Connection, event_id: str, *, for_update: bool = False) -> Event:
     """That event. Raises NoSuchEvent."""
-    query = _WITH_PROVIDER.where(events.c.id == event_id)
-    if for_update:
-        query = query.with_for_update(of=events)
-    row = (await connection.execute(query)).mappings().first()
-    if row is None:
+    found = connection.first(_HELD_EVENT if for_update else _THE_EVENT, id_=event_id)
+    if found is None:
         raise NoSuchEvent(event=event_id)
-    return _event(row)
-
-
-async def due(connection: AsyncConnection, now_s: float) -> list[str]:
-    """Ids of the events whose end has passed and that are not over."""
-    going = [state.value for state in EventState if state not in OVER]
-    past = events.c.state.in_(going) & (events.c.ends_s <= now_s)
-    query = sa.select(events.c.id).where(past).order_by(events.c.ends_s)
-    return list((await connection.execute(query)).scalars())
-
-
-async def count_by_state(connection: AsyncConnection) -> dict[EventState, int]:
-    """How many events are in each state."""
-    query = sa.select(events.c.state, sa.func.count()).group_by(events.c.state)
-    found = {EventState(state): count for state, count in await connection.execute(query)}
-    return {state: found.get(state, 0) for state in EventState}
-
-
-async def add_event(connection: AsyncConnection, new: Event) -> None:
-    """Insert; its provider must be held."""
-    await connection.execute(sa.insert(events).values(_event_row(new)))
-
-
-async def change_event(connection: AsyncConnection, changed: Event) -> Event:
-    """Update the row of that version. Raises VersionMismatch."""
-    after = replace(changed, version=changed.version + 1)
-    guard = (events.c.id == changed.id) & (events.c.version == changed.version)
-    result = await connection.execute(sa.update(events).where(guard).values(_event_row(after)))
-    expect_one(result, f"event {changed.id}")
-    return after
-
-
-async def key_hash(connection: AsyncConnection, event_id: str) -> str | None:
-    """The stored hash of the event's stream key, if one was issued."""
-    query = sa.select(stream_keys.c.key_hash).where(stream_keys.c.event_id == event_id)
-    found: str | None = await connection.scalar(query)
     return found
 
 
-async def put_key(
-    connection: AsyncConnection, event_id: str, key_hash: str, issued_s: float
-) -> None:
+def due(connection: Connection, now_s: float) -> list[str]:
+    """Ids of the events whose end has passed and that are not over."""
+    return connection.scalars(_DUE, now_s=now_s)
+
+
+def count_by_state(connection: Connection) -> dict[EventState, int]:
+    """How many events are in each state."""
+    return dict.fromkeys(EventState, 0) | dict(connection.all(_COUNTS))
+
+
+def add_event(connection: Connection, new: Event) -> None:
+    """Insert; its provider must be held."""
+    connection.run(_ADD_EVENT, **_event_row(new))
+
+
+def change_event(connection: Connection, changed: Event) -> Event:
+    """Update the row of that version. Raises VersionMismatch."""
+    after = replace(changed, version=changed.version + 1)
+    row = _event_row(after)
+    count = connection.run(_CHANGE_EVENT, id_=changed.id, before=changed.version, **row)
+    expect_one(count, f"event {changed.id}")
+    return after
+
+
+def key_hash(connection: Connection, event_id: str) -> str | None:
+    """The stored hash of the event's stream key, if one was issued."""
+    return connection.scalar(_KEY_HASH, id_=event_id)
+
+
+def put_key(connection: Connection, event_id: str, key_hash: str, issued_s: float) -> None:
     """Store the hash in place of any other; the event's row must be held."""
-    await connection.execute(sa.delete(stream_keys).where(stream_keys.c.event_id == event_id))
-    row = {"event_id": event_id, "key_hash": key_hash, "issued_s": issued_s}
-    await connection.execute(sa.insert(stream_keys).values(row))
+    connection.run(_CLEAR_KEY, id_=event_id)
+    connection.run(_PUT_KEY, event_id=event_id, key_hash=key_hash, issued_s=issued_s)
 
 
-async def drop_key(connection: AsyncConnection, event_id: str, key_hash: str) -> bool:
+def drop_key(connection: Connection, event_id: str, key_hash: str) -> bool:
     """Delete that very key. False when another is in force."""
-    that = (stream_keys.c.event_id == event_id) & (stream_keys.c.key_hash == key_hash)
-    return (await connection.execute(sa.delete(stream_keys).where(that))).rowcount == 1
+    return connection.run(_DROP_KEY, id_=event_id, that=key_hash) == 1
 
 
-def _user(row: sa.RowMapping) -> User:
-    return User(
-        username=row["username"],
-        role=UserRole(row["role"]),
-        provider_id=row["provider_id"] or "",
-        version=row["version"],
-    )
-
-
-def _event(row: sa.RowMapping) -> Event:
-    return Event(**{**row, "state": EventState(row["state"])})
+def _found(provider: Provider | None, provider_id: str) -> Provider:
+    if provider is None:
+        raise NoSuchProvider(provider=provider_id)
+    return provider
 
 
 def _event_row(of: Event) -> dict[str, object]:
-    return {
-        "id": of.id,
-        "provider_id": of.provider_id,
-        "title": of.title,
-        "description": of.description,
-        "starts_s": of.starts_s,
-        "ends_s": of.ends_s,
-        "state": of.state.value,
-        "version": of.version,
-    }
+    row = {**asdict(of), "state": of.state.value}
+    del row["provider_name"]
+    return row

@@ -225,7 +225,6 @@ class Delivery:
         return self.controller.clock.now_s()
 
     def _wake(self, event_id: str) -> None:
-        self.journal.stir()
         self.controller.wake(FLEET)
         self.controller.wake(event_id)
 
@@ -243,7 +242,6 @@ class Delivery:
             await self.store.note("session", new_id("se"), body, self._now_s())
         except UmbelError as error:
             log.warning("refusal not noted", reason=error.message)
-        self.journal.stir()
 
     def _heed(self, change: Change) -> None:
         """Another instance, or the portal, changed something."""

@@ -2,16 +2,17 @@
 plane reads it and goes on.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.delivery.model import Branch, Session, Tree
 from umbel.kit import journal
 from umbel.kit.db import Database, VersionMismatch, expect_one, metadata
 from umbel.kit.errors import NotFound
+from umbel.kit.sql import Command, Connection, ConstraintViolated, Query, given
 
 trees = sa.Table(
     "trees",
@@ -44,6 +45,66 @@ class NoSuchSession(NotFound):
     code = "umbel.no_such_session"
 
 
+def _tree(*, stream: str, version: int, branches: Iterable[Mapping[str, Any]]) -> Tree:
+    made = tuple(Branch(**branch) for branch in branches)
+    return Tree(stream=stream, version=version, branches=made)
+
+
+_STREAM, _ID = given("of"), given("id_")
+_TREE = sa.select(trees.c.stream, trees.c.version, trees.c.branches)
+_TREES = Query(_TREE, _tree)
+_ONE_TREE = Query(_TREE.where(trees.c.stream == _STREAM), _tree)
+_ADD_TREE = Command(sa.insert(trees), ["stream", "version", "branches"])
+_CHANGE_TREE = Command(
+    sa.update(trees).where((trees.c.stream == _STREAM) & (trees.c.version == given("before"))),
+    ["version", "branches"],
+)
+_DROP_TREE = Command(sa.delete(trees).where(trees.c.stream == _STREAM))
+_INGEST = Query(
+    sa.select(trees.c.rtp_offer, trees.c.ingest_ports).where(trees.c.stream == _STREAM),
+    lambda *, rtp_offer, ingest_ports: (str(rtp_offer), tuple(int(p) for p in ingest_ports)),
+)
+_SET_PORTS = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["ingest_ports"])
+_SET_OFFER = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["rtp_offer"])
+
+_SESSIONS = Query(sa.select(sessions).order_by(sessions.c.opened_s, sessions.c.id), Session)
+_SESSION = Query(sa.select(sessions).where(sessions.c.id == _ID), Session)
+_OPEN = Command(sa.insert(sessions))
+_CLOSE = Command(sa.delete(sessions).where(sessions.c.id == _ID))
+_CLOSE_ALL = Command(sa.delete(sessions).where(sessions.c.stream == _STREAM))
+_SEEN = Command(sa.update(sessions).where(sessions.c.id == _ID), ["seen_s"])
+_STALE = Query(
+    sa.select(sessions).where(
+        (sessions.c.stream == _STREAM) & (sessions.c.seen_s < given("unseen_since_s"))
+    ),
+    Session,
+)
+
+_COUNT = sa.func.count().label("count")
+_BY_FUNCTION = sa.select(sessions.c.stream, sessions.c.function, _COUNT).group_by(
+    sessions.c.stream, sessions.c.function
+)
+_COUNTS = Query(_BY_FUNCTION, lambda **row: ((row["stream"], row["function"]), int(row["count"])))
+_COUNTS_OF = Query(_BY_FUNCTION.where(sessions.c.stream == _STREAM), _COUNTS.make)
+_WATCHING = Query(
+    sa.select(sessions.c.stream, sessions.c.access_node, sessions.c.edge_node, _COUNT).group_by(
+        sessions.c.stream, sessions.c.access_node, sessions.c.edge_node
+    ),
+    lambda **row: ((row["stream"], row["access_node"], row["edge_node"]), int(row["count"])),
+)
+_AUDIENCE = Query(
+    sa.select(
+        sessions.c.stream,
+        sessions.c.access_node,
+        _COUNT,
+        sa.func.avg(sessions.c.opened_s).label("opened_s"),
+    )
+    .group_by(sessions.c.stream, sessions.c.access_node)
+    .order_by(sessions.c.stream, sessions.c.access_node),
+    lambda **row: (row["stream"], row["access_node"], int(row["count"]), float(row["opened_s"])),
+)
+
+
 class DeliveryStore:
     """The queries of delivery."""
 
@@ -52,169 +113,134 @@ class DeliveryStore:
 
     async def trees(self) -> dict[str, Tree]:
         """Every wanted tree by stream."""
-        async with self._database.read() as connection:
-            rows = (await connection.execute(sa.select(trees))).mappings()
-            return {row["stream"]: _tree(row) for row in rows}
+        return {tree.stream: tree for tree in await self._database.read(lambda c: c.all(_TREES))}
 
     async def tree(self, stream: str) -> Tree:
         """The stream's tree; an empty one of version 0 when there is none."""
-        async with self._database.read() as connection:
-            query = sa.select(trees).where(trees.c.stream == stream)
-            row = (await connection.execute(query)).mappings().first()
-        return _tree(row) if row is not None else Tree(stream=stream)
+        found = await self._database.read(lambda c: c.first(_ONE_TREE, of=stream))
+        return found or Tree(stream=stream)
 
     async def save_tree(self, tree: Tree, *, at_s: float) -> Tree:
         """Store it. Raises VersionMismatch when somebody else did since it was read."""
-        async with self._database.write() as connection:
-            saved = await _put_tree(connection, tree)
-            await _journal_tree(connection, saved, at_s)
-        return saved
+        return await self._database.write(_save_tree, tree, at_s)
 
     async def drop_tree(self, stream: str, *, at_s: float) -> None:
         """The stream is over: no tree and no sessions. An absent one is no error."""
-        async with self._database.write() as connection:
-            gone = await connection.execute(sa.delete(trees).where(trees.c.stream == stream))
-            await connection.execute(sa.delete(sessions).where(sessions.c.stream == stream))
-            if gone.rowcount:
-                await _journal_tree(connection, Tree(stream=stream), at_s)
+
+        def drop(connection: Connection) -> None:
+            gone = connection.run(_DROP_TREE, of=stream)
+            connection.run(_CLOSE_ALL, of=stream)
+            if gone:
+                _journal_tree(connection, Tree(stream=stream), at_s)
+
+        await self._database.write(drop)
 
     async def ingest(self, stream: str) -> tuple[str, tuple[int, ...]]:
         """What a restarted acquirer must know: the described RTP publisher's SDP (empty when
         there is none), and the ports its encoders were told."""
-        async with self._database.read() as connection:
-            query = sa.select(trees.c.rtp_offer, trees.c.ingest_ports).where(
-                trees.c.stream == stream
-            )
-            row = (await connection.execute(query)).first()
-        return (row[0], tuple(row[1])) if row is not None else ("", ())
+        found = await self._database.read(lambda c: c.first(_INGEST, of=stream))
+        return found or ("", ())
 
     async def save_ingest_ports(self, stream: str, ports: tuple[int, ...]) -> None:
         """Remember the ports that encoders are told."""
-        async with self._database.write() as connection:
-            update = sa.update(trees).where(trees.c.stream == stream)
-            await connection.execute(update.values(ingest_ports=list(ports)))
+        await self._database.write(lambda c: c.run(_SET_PORTS, of=stream, ingest_ports=list(ports)))
 
     async def save_rtp_offer(self, stream: str, offer: str) -> None:
         """Remember the SDP for a restarted acquirer."""
-        async with self._database.write() as connection:
-            update = sa.update(trees).where(trees.c.stream == stream).values(rtp_offer=offer)
-            await connection.execute(update)
+        await self._database.write(lambda c: c.run(_SET_OFFER, of=stream, rtp_offer=offer))
 
     async def open_session(self, session: Session, tree: Tree | None) -> None:
         """Store a session, and the tree it needs where that changed."""
-        async with self._database.write() as connection:
+
+        def open_(connection: Connection) -> None:
             if tree is not None:
-                await _journal_tree(connection, await _put_tree(connection, tree), session.opened_s)
-            await connection.execute(sa.insert(sessions).values(asdict(session)))
-            await _journal_session(connection, session, "opened", session.opened_s)
+                _save_tree(connection, tree, session.opened_s)
+            connection.run(_OPEN, **asdict(session))
+            _journal_session(connection, session, "opened", session.opened_s)
+
+        await self._database.write(open_)
 
     async def session(self, session_id: str) -> Session:
         """The session. Raises NoSuchSession."""
-        async with self._database.read() as connection:
-            query = sa.select(sessions).where(sessions.c.id == session_id)
-            row = (await connection.execute(query)).mappings().first()
-        if row is None:
+        found = await self._database.read(lambda c: c.first(_SESSION, id_=session_id))
+        if found is None:
             raise NoSuchSession(session=session_id)
-        return Session(**row)
+        return found
 
     async def sessions(self) -> list[Session]:
         """All of them, in the order in which they were opened."""
-        query = sa.select(sessions).order_by(sessions.c.opened_s, sessions.c.id)
-        async with self._database.read() as connection:
-            return [Session(**row) for row in (await connection.execute(query)).mappings()]
+        return await self._database.read(lambda c: c.all(_SESSIONS))
 
     async def close_session(self, session: Session, *, at_s: float, why: str = "closed") -> None:
         """Forget it. An absent one is no error."""
-        async with self._database.write() as connection:
-            delete = sa.delete(sessions).where(sessions.c.id == session.id)
-            if (await connection.execute(delete)).rowcount:
-                await _journal_session(connection, session, why, at_s)
+
+        def close(connection: Connection) -> None:
+            if connection.run(_CLOSE, id_=session.id):
+                _journal_session(connection, session, why, at_s)
+
+        await self._database.write(close)
 
     async def counts(self, stream: str | None = None) -> dict[tuple[str, str], int]:
         """How many sessions each (stream, function) has."""
-        key = (sessions.c.stream, sessions.c.function)
-        query = sa.select(*key, sa.func.count()).group_by(*key)
-        if stream is not None:
-            query = query.where(sessions.c.stream == stream)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return {(row[0], row[1]): row[2] for row in rows}
+        if stream is None:
+            return dict(await self._database.read(lambda c: c.all(_COUNTS)))
+        return dict(await self._database.read(lambda c: c.all(_COUNTS_OF, of=stream)))
 
     async def watching(self) -> dict[tuple[str, str, str], int]:
         """How many sessions each (stream, access node, edge's node) has."""
-        key = (sessions.c.stream, sessions.c.access_node, sessions.c.edge_node)
-        query = sa.select(*key, sa.func.count()).group_by(*key)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return {(row[0], row[1], row[2]): row[3] for row in rows}
+        return dict(await self._database.read(lambda c: c.all(_WATCHING)))
 
     async def audience(self) -> list[tuple[str, str, int, float]]:
-        """Event, access node, how many sessions, and when they were opened on average."""
-        key = (sessions.c.stream, sessions.c.access_node)
-        opened_s = sa.func.avg(sessions.c.opened_s)
-        query = sa.select(*key, sa.func.count(), opened_s).group_by(*key).order_by(*key)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).all()
-        return [(row[0], row[1], row[2], float(row[3])) for row in rows]
+        """Stream, access node, how many sessions, and when they were opened on average."""
+        return await self._database.read(lambda c: c.all(_AUDIENCE))
 
     async def sweep(
         self, stream: str, seen: Collection[str], *, now_s: float, idle_s: float
     ) -> list[Session]:
         """Mark the seen sessions as seen; end and return those unseen for `idle_s`."""
-        async with self._database.write() as connection:
-            for batch in _batches(sorted(seen), 500):
-                mark = sa.update(sessions).where(sessions.c.id.in_(batch)).values(seen_s=now_s)
-                await connection.execute(mark)
-            stale = (sessions.c.stream == stream) & (sessions.c.seen_s < now_s - idle_s)
-            rows = (await connection.execute(sa.select(sessions).where(stale))).mappings()
-            ended = [Session(**row) for row in rows]
-            if ended:
-                await connection.execute(sa.delete(sessions).where(stale))
+
+        def sweep(connection: Connection) -> list[Session]:
+            connection.run_many(_SEEN, ({"id_": id_, "seen_s": now_s} for id_ in sorted(seen)))
+            ended = connection.all(_STALE, of=stream, unseen_since_s=now_s - idle_s)
             for session in ended:
-                await _journal_session(connection, session, "expired", now_s)
-        return ended
+                connection.run(_CLOSE, id_=session.id)
+            for session in ended:
+                _journal_session(connection, session, "expired", now_s)
+            return ended
+
+        return await self._database.write(sweep)
 
     async def note(self, kind: str, subject: str, body: Mapping[str, object], at_s: float) -> None:
         """Journal something that was observed."""
-        async with self._database.write() as connection:
-            await journal.record(connection, at_s=at_s, kind=kind, subject=subject, body=body)
+        await self._database.write(journal.record, at_s=at_s, kind=kind, subject=subject, body=body)
 
 
-def _tree(row: sa.RowMapping) -> Tree:
-    branches = tuple(Branch(**branch) for branch in row["branches"])
-    return Tree(stream=row["stream"], branches=branches, version=row["version"])
-
-
-async def _put_tree(connection: AsyncConnection, tree: Tree) -> Tree:
-    values = {
-        "stream": tree.stream,
-        "version": tree.version + 1,
-        "branches": [asdict(branch) for branch in tree.branches],
-    }
+def _save_tree(connection: Connection, tree: Tree, at_s: float) -> Tree:
+    what, version = f"the tree of {tree.stream}", tree.version + 1
+    branches = [asdict(branch) for branch in tree.branches]
     if tree.version == 0:
         try:
-            await connection.execute(sa.insert(trees).values(values))
-        except sa.exc.IntegrityError as error:
-            raise VersionMismatch(f"the tree of {tree.stream} was made meanwhile") from error
+            connection.run(_ADD_TREE, stream=tree.stream, version=version, branches=branches)
+        except ConstraintViolated as error:
+            raise VersionMismatch(f"{what} was made meanwhile") from error
     else:
-        guarded = (trees.c.stream == tree.stream) & (trees.c.version == tree.version)
-        result = await connection.execute(sa.update(trees).where(guarded).values(values))
-        expect_one(result, f"the tree of {tree.stream}")
-    return replace(tree, version=tree.version + 1)
+        values = {"of": tree.stream, "before": tree.version}
+        expect_one(connection.run(_CHANGE_TREE, version=version, branches=branches, **values), what)
+    saved = replace(tree, version=version)
+    _journal_tree(connection, saved, at_s)
+    return saved
 
 
-async def _journal_tree(connection: AsyncConnection, tree: Tree, at_s: float) -> None:
+def _journal_tree(connection: Connection, tree: Tree, at_s: float) -> None:
     root = tree.root
     body = {
         "root": root.node if root is not None else None,
         "functions": [branch.function for branch in tree.branches],
     }
-    await journal.record(connection, at_s=at_s, kind="tree", subject=tree.stream, body=body)
+    journal.record(connection, at_s=at_s, kind="tree", subject=tree.stream, body=body)
 
 
-async def _journal_session(
-    connection: AsyncConnection, session: Session, what: str, at_s: float
-) -> None:
+def _journal_session(connection: Connection, session: Session, what: str, at_s: float) -> None:
     body = {
         "what": what,
         "stream": session.stream,
@@ -222,8 +248,4 @@ async def _journal_session(
         "edge": session.edge_node,
         "function": session.function,
     }
-    await journal.record(connection, at_s=at_s, kind="session", subject=session.id, body=body)
-
-
-def _batches(items: list[str], size: int) -> list[list[str]]:
-    return [items[start : start + size] for start in range(0, len(items), size)]
+    journal.record(connection, at_s=at_s, kind="session", subject=session.id, body=body)

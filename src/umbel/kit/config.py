@@ -52,4 +52,4 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The URL in force."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'umbel.db'}"
+        return self.database_url or f"sqlite:///{self.data_dir / 'umbel.db'}"

@@ -1,21 +1,28 @@
 """One schema, two databases. Domains' stores declare tables on `metadata` and use `Database`.
 
-SQLite runs in WAL mode; each write unit starts with BEGIN IMMEDIATE, because a read that turns
-into a write gets SQLITE_BUSY whatever the busy timeout is. PostgreSQL is for many instances.
+A unit of work is one synchronous function of a `Connection`, run on a database thread: one hop
+there and one back (docs/decisions/0043). It is committed whole or not at all. SQLite for one
+machine, PostgreSQL for many instances; neighbours: kit.sqlite and kit.postgresql run the units.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+import psycopg
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from umbel.kit.errors import Conflict, Unavailable
+from umbel.kit.lanes import Job, Lane
+from umbel.kit.postgresql import PostgresqlEngine
+from umbel.kit.sql import Connection
+from umbel.kit.sqlite import PRAGMAS, SqliteEngine
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 metadata = sa.MetaData(
     naming_convention={
@@ -26,10 +33,8 @@ metadata = sa.MetaData(
     }
 )
 
-_BUSY_TIMEOUT_MS = 2_000
 _WAIT_S = 5
-_SQLITE_ERROR = 1
-_WRITE = "umbel_write"
+_SCHEMA_WAIT_MS = 60_000
 log = structlog.get_logger(__name__)
 
 
@@ -39,6 +44,12 @@ class DatabaseUnavailable(Unavailable):
     code = "umbel.database_unavailable"
 
 
+class DatabaseDiskFull(DatabaseUnavailable):
+    """The database cannot write to its disk: it is full or it fails. Nothing was written."""
+
+    code = "umbel.database_disk_full"
+
+
 class VersionMismatch(Conflict):
     """Somebody else changed this first; read it again."""
 
@@ -46,100 +57,162 @@ class VersionMismatch(Conflict):
 
 
 class Database:
-    """Read and write units over one engine; a unit commits whole or not at all."""
+    """Runs read and write units, from one event loop; `under_way` says how many right now.
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.is_sqlite = url.startswith("sqlite")
-        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgresql_engine(url)
-        # SQLite has one writer: queueing here is fair, its own busy loop is not.
-        self._turn = asyncio.Lock() if self.is_sqlite else None
+    SQLite that is not `durable` may lose what it answered last when the power is cut.
+    """
 
-    @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A read unit: one consistent snapshot."""
-        with _translated():
-            async with self.engine.connect() as connection:
-                if not self.is_sqlite:
-                    # By default each statement there has a snapshot of its own.
-                    await connection.execution_options(isolation_level="REPEATABLE READ")
-                yield connection
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        made = sa.make_url(url)
+        self.is_sqlite = made.get_backend_name() == "sqlite"
+        self.url = made.set(drivername="sqlite" if self.is_sqlite else "postgresql+psycopg")
+        self.under_way = 0
+        self._engine = self._make_engine(durable)
+        self._watchers: list[Callable[[], None]] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A write unit: commits on the way out, rolls back on an exception."""
-        with _translated():
-            async with AsyncExitStack() as stack:
-                if self._turn is not None:
-                    await _take(self._turn)
-                    stack.callback(self._turn.release)
-                connection = await stack.enter_async_context(self.engine.connect())
-                await connection.execution_options(**{_WRITE: True})
-                async with connection.begin():
-                    yield connection
+    async def read(
+        self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What `unit(connection, ...)` returns; it sees one snapshot and changes nothing."""
+        return await self._run(self._engine.readers, lambda c: unit(c, *args, **kwargs))
+
+    async def write(
+        self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """What `unit(connection, ...)` returns, committed; what it raises undoes all it did.
+
+        It may be run again, where what it did was lost before the commit. A caller that is
+        cancelled does not learn whether the unit was committed or undone.
+        """
+        return await self._run(self._engine.writers, lambda c: unit(c, *args, **kwargs))
+
+    async def migrate(self, step: Callable[[sa.Connection], T]) -> T:
+        """What `step` returns, committed, of a connection of SQLAlchemy's own: for Alembic."""
+
+        def migrated() -> T:
+            engine = _schema_engine(self.url)
+            try:
+                with engine.begin() as connection:
+                    return step(connection)
+            except Exception as error:
+                raise _translated(error) from error
+            finally:
+                engine.dispose()
+
+        return await self._apart(migrated)
+
+    def watch(self, wake: Callable[[], None]) -> None:
+        """Call `wake` on the event loop whenever the journal grew: on SQLite by this process."""
+        self._watchers.append(wake)
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._engine.listen(self._heard)
+
+    def unwatch(self, wake: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._watchers.remove(wake)
 
     async def close(self) -> None:
-        """Give every connection back."""
-        await self.engine.dispose()
+        """End the threads and give every connection back. Units that wait are run before."""
+        await self._apart(self._engine.close)
+        self._loop = None
+
+    # -- inside -----------------------------------------------------------------------------
+
+    async def _run(self, lane: Lane, unit: Callable[..., T]) -> T:
+        job = Job(unit, self._begun())
+        lane.submit(job)
+        return await job.outcome(_WAIT_S, DatabaseUnavailable)
+
+    async def _apart(self, call: Callable[[], T]) -> T:
+        """Run something on a thread of its own."""
+        lane = Lane("db-apart", 1, _serve_calls)
+        try:
+            return await self._run(lane, call)
+        finally:
+            lane.close(0.0)
+
+    def _begun(self) -> Callable[[], None]:
+        """A unit begins; what is answered is called on the loop when its thread is done with it,
+        whatever became of the caller."""
+        self.under_way += 1
+        return self._ended
+
+    def _ended(self) -> None:
+        self.under_way -= 1
+
+    def _heard(self) -> None:
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: nobody follows
+                self._loop.call_soon_threadsafe(self._wake_all)
+
+    def _wake_all(self) -> None:
+        for wake in self._watchers:
+            wake()
+
+    def _make_engine(self, durable: bool) -> SqliteEngine | PostgresqlEngine:
+        dialect = self.url.get_dialect()()
+        if self.is_sqlite:
+            return SqliteEngine(self.url.database or "", dialect, _translated, durable=durable)
+        return PostgresqlEngine(self.url, dialect, _translated)
 
 
-def expect_one(result: sa.CursorResult[Any], what: str) -> None:
+def expect_one(count: int, what: str) -> None:
     """Raise VersionMismatch unless the guarded UPDATE or DELETE touched exactly one row."""
-    if result.rowcount != 1:
+    if count != 1:
         raise VersionMismatch(f"{what} changed since it was read")
 
 
-async def _take(turn: asyncio.Lock) -> None:
-    try:
-        async with asyncio.timeout(_WAIT_S):
-            await turn.acquire()
-    except TimeoutError as error:
-        raise DatabaseUnavailable from error
+def _serve_calls(lane: Lane) -> None:
+    while (job := lane.take()) is not None:
+        try:
+            job.begin()
+            job.settle(job.call())
+        except Exception as error:  # noqa: BLE001 -- the caller's to handle
+            job.settle(error=error)
 
 
-class _translated:  # noqa: N801 -- reads as a word in a with statement
-    """Turns the driver's failures into ours."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if _is_outage(error):
-            # The driver's words name hosts and files: they are for the log, not for clients.
-            log.warning("database unavailable", reason=str(getattr(error, "orig", error)))
-            raise DatabaseUnavailable from error
-
-
-def _is_outage(error: BaseException | None) -> bool:
-    if isinstance(error, DBAPIError):
-        if getattr(error.orig, "sqlite_errorcode", 0) == _SQLITE_ERROR:
-            return False  # a wrong statement: SQLite calls that operational, too
-        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
-    return isinstance(error, PoolTimeout)
+def _translated(error: Exception) -> Exception:
+    """The driver's failure as ours; what is no outage stays what it is."""
+    kind = _outage(getattr(error, "orig", None) or error)
+    if kind is None:
+        return error
+    # The driver's words name hosts and files: they are for the log, not for clients.
+    log.warning("database unavailable", code=kind.code, reason=str(error))
+    ours = kind()
+    ours.__cause__ = error
+    return ours
 
 
-def _sqlite_engine(url: str) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=5, max_overflow=5, pool_timeout=_WAIT_S)
+def _outage(error: BaseException) -> type[DatabaseUnavailable] | None:
+    if isinstance(error, psycopg.errors.DiskFull):
+        return DatabaseDiskFull
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return DatabaseUnavailable
+    if not isinstance(error, sqlite3.OperationalError):
+        return None
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what the system adds
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+        return DatabaseDiskFull
+    # A wrong statement is operational to SQLite, too.
+    return None if code == sqlite3.SQLITE_ERROR else DatabaseUnavailable
+
+
+def _schema_engine(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    if url.get_backend_name() != "sqlite":
+        return engine
 
     def on_connect(raw: Any, _record: object) -> None:
         raw.isolation_level = None  # we say BEGIN ourselves
-        cursor = raw.cursor()
-        for pragma in (
-            f"busy_timeout={_BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "foreign_keys=ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+        # Instances that start together wait for the one that makes the schema.
+        for pragma in (f"busy_timeout={_SCHEMA_WAIT_MS}", *PRAGMAS[1:]):
+            raw.execute(f"PRAGMA {pragma}")
 
     def on_begin(connection: sa.Connection) -> None:
-        immediate = connection.get_execution_options().get(_WRITE, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
-    sa.event.listen(engine.sync_engine, "connect", on_connect)
-    sa.event.listen(engine.sync_engine, "begin", on_begin)
+    sa.event.listen(engine, "connect", on_connect)
+    sa.event.listen(engine, "begin", on_begin)
     return engine
-
-
-def _postgresql_engine(url: str) -> AsyncEngine:
-    return create_async_engine(url, pool_size=10, max_overflow=10, pool_timeout=_WAIT_S)

@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import NotFound
+from umbel.kit.sql import Command, Connection, Query, Scalar, given
 
 changes = sa.Table(
     "changes",
@@ -31,8 +31,14 @@ changes = sa.Table(
 )
 
 _ORDER_LOCK = 0x756D62656C
-_POLL_S = 0.5
+_POLL_SQLITE_S, _POLL_POSTGRESQL_S = 2.0, 10.0
 _BATCH = 500
+_GATHER_S = 0.01
+
+_RECORD = Command(sa.insert(changes), ("at_s", "kind", "subject", "body"))
+_HEAD = Scalar(sa.select(sa.func.max(changes.c.seq)), int)
+_OLDEST = Scalar(sa.select(sa.func.min(changes.c.seq)), int)
+_TRIM = Command(sa.delete(changes).where(changes.c.seq <= given("upto")))
 
 
 class JournalTrimmed(NotFound):
@@ -52,65 +58,84 @@ class Change:
     body: Mapping[str, object]
 
 
-async def record(
-    connection: AsyncConnection, *, at_s: float, kind: str, subject: str, body: Mapping[str, object]
+_SINCE = Query(
+    sa.select(changes)
+    .where(changes.c.seq > given("after"))
+    .order_by(changes.c.seq)
+    .limit(given("most", sa.Integer)),
+    Change,
+)
+
+
+def record(
+    connection: Connection, *, at_s: float, kind: str, subject: str, body: Mapping[str, object]
 ) -> None:
     """Append an entry, last in its write unit: on PostgreSQL writers queue here, so that seq order
     is commit order, and a writer that waits for a row while others wait for it is a deadlock."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ORDER_LOCK)))
-    row = {"at_s": at_s, "kind": kind, "subject": subject, "body": dict(body)}
-    await connection.execute(sa.insert(changes).values(row))
+    connection.lock(_ORDER_LOCK)
+    connection.run(_RECORD, at_s=at_s, kind=kind, subject=subject, body=dict(body))
+    connection.announce()
 
 
 class Journal:
-    """Reads and follows the entries; `stir` after a commit of this process saves a poll."""
+    """Reads and follows the entries. A commit wakes the followers: on PostgreSQL those of every
+    process, on SQLite those of its own; `poll_s` is how long others take to see it at most."""
 
-    def __init__(self, database: Database, *, keep: int = 10_000, poll_s: float = _POLL_S) -> None:
+    def __init__(
+        self, database: Database, *, keep: int = 10_000, poll_s: float | None = None
+    ) -> None:
         self._database = database
         self._keep = keep
-        self._poll_s = poll_s
-        self._stirred = asyncio.Event()
-
-    def stir(self) -> None:
-        """Tell the followers in this process that something was committed."""
-        self._stirred.set()
-        self._stirred = asyncio.Event()
+        quiet_s = _POLL_SQLITE_S if database.is_sqlite else _POLL_POSTGRESQL_S
+        self._poll_s = quiet_s if poll_s is None else poll_s
 
     async def head(self) -> int:
         """The newest entry's seq, 0 when there is none."""
-        async with self._database.read() as connection:
-            return await connection.scalar(sa.select(sa.func.max(changes.c.seq))) or 0
+        return await self._database.read(_head)
 
     async def since(self, after: int, limit: int = _BATCH) -> list[Change]:
         """Entries after `after`, oldest first. Raises JournalTrimmed when some are gone."""
-        query = sa.select(changes).where(changes.c.seq > after).order_by(changes.c.seq)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query.limit(limit))).mappings().all()
-            if rows and rows[0]["seq"] > after + 1:
-                # Trimmed, or only a number that a rolled back unit of PostgreSQL used up.
-                oldest = await connection.scalar(sa.select(sa.func.min(changes.c.seq)))
-                if oldest is not None and after + 1 < oldest:
-                    raise JournalTrimmed(oldest=oldest)
-        return [Change(**row) for row in rows]
+        return await self._database.read(_since, after, limit)
 
     async def follow(self, after: int) -> AsyncGenerator[Change]:
         """Entries after `after`, for ever."""
-        while True:
-            stirred = self._stirred
-            batch = await self.since(after)
-            for change in batch:
-                yield change
-                after = change.seq
-            if len(batch) < _BATCH:
-                # Who committed since we looked has stirred the flag we hold.
-                await _wait(stirred, self._poll_s)
+        news = asyncio.Event()
+        self._database.watch(news.set)
+        try:
+            while True:
+                news.clear()
+                batch = await self.since(after)
+                for change in batch:
+                    yield change
+                    after = change.seq
+                if len(batch) < _BATCH:
+                    await _wait(news, self._poll_s)
+                    # Where many write, one look takes in what several wrote.
+                    await asyncio.sleep(_GATHER_S)
+        finally:
+            self._database.unwatch(news.set)
 
     async def trim(self) -> None:
         """Drop all but the newest `keep` entries."""
-        async with self._database.write() as connection:
-            newest = await connection.scalar(sa.select(sa.func.max(changes.c.seq))) or 0
-            await connection.execute(sa.delete(changes).where(changes.c.seq <= newest - self._keep))
+        await self._database.write(_trim, self._keep)
+
+
+def _head(connection: Connection) -> int:
+    return connection.scalar(_HEAD) or 0
+
+
+def _since(connection: Connection, after: int, limit: int) -> list[Change]:
+    found = connection.all(_SINCE, after=after, most=limit)
+    if found and found[0].seq > after + 1:
+        # Trimmed, or only a number that a rolled back unit of PostgreSQL used up.
+        oldest = connection.scalar(_OLDEST)
+        if oldest is not None and after + 1 < oldest:
+            raise JournalTrimmed(oldest=oldest)
+    return found
+
+
+def _trim(connection: Connection, keep: int) -> None:
+    connection.run(_TRIM, upto=_head(connection) - keep)
 
 
 async def _wait(flag: asyncio.Event, timeout_s: float) -> None:

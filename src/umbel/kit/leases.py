@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, metadata
+from umbel.kit.sql import Command, Connection, ConstraintViolated, given
 
 leases = sa.Table(
     "leases",
@@ -16,6 +17,15 @@ leases = sa.Table(
     sa.Column("owner", sa.String(64), nullable=False),
     sa.Column("until_s", sa.Float, nullable=False),
 )
+
+_NAME, _MINE = leases.c.name == given("called"), leases.c.owner == given("by")
+_RENEW = Command(
+    sa.update(leases).where(_NAME & (_MINE | (leases.c.until_s <= given("now_s")))),
+    ["owner", "until_s"],
+)
+_TAKE = Command(sa.insert(leases))
+_DROP = Command(sa.delete(leases).where(_NAME & _MINE))
+_RELEASE = Command(sa.delete(leases).where(_MINE))
 
 
 class Leases:
@@ -47,25 +57,22 @@ class Leases:
     async def drop(self, name: str) -> None:
         """Give it up. Not an error if it is not held."""
         self._until_s.pop(name, None)
-        mine = (leases.c.name == name) & (leases.c.owner == self.owner)
-        async with self._database.write() as connection:
-            await connection.execute(sa.delete(leases).where(mine))
+        await self._database.write(lambda c: c.run(_DROP, called=name, by=self.owner))
 
     async def release(self) -> None:
         """Give up all of them, for a clean exit."""
         self._until_s.clear()
-        async with self._database.write() as connection:
-            await connection.execute(sa.delete(leases).where(leases.c.owner == self.owner))
+        await self._database.write(lambda c: c.run(_RELEASE, by=self.owner))
 
     async def _take(self, name: str, now_s: float) -> bool:
-        values = {"name": name, "owner": self.owner, "until_s": now_s + self._ttl_s}
-        free = (leases.c.owner == self.owner) | (leases.c.until_s <= now_s)
+        values = {"owner": self.owner, "until_s": now_s + self._ttl_s}
+
+        def take(connection: Connection) -> None:
+            if not connection.run(_RENEW, called=name, by=self.owner, now_s=now_s, **values):
+                connection.run(_TAKE, name=name, **values)
+
         try:
-            async with self._database.write() as connection:
-                renew = sa.update(leases).where((leases.c.name == name) & free).values(values)
-                if (await connection.execute(renew)).rowcount:
-                    return True
-                await connection.execute(sa.insert(leases).values(values))
-        except sa.exc.IntegrityError:  # the row is there: in force, or taken this very moment
+            await self._database.write(take)
+        except ConstraintViolated:  # the row is there: in force, or taken this very moment
             return False
         return True

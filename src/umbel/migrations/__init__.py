@@ -40,10 +40,9 @@ async def downgrade(database: Database, revision: str = "base") -> None:
 
 async def current(database: Database) -> str:
     """The schema's revision, empty before the first upgrade."""
-    async with database.read() as connection:
-        return await connection.run_sync(
-            lambda sync: MigrationContext.configure(sync).get_current_revision() or ""
-        )
+    return await database.migrate(
+        lambda connection: MigrationContext.configure(connection).get_current_revision() or ""
+    )
 
 
 def newest() -> str:
@@ -52,13 +51,12 @@ def newest() -> str:
 
 
 async def _run(database: Database, step: _Step, revision: str) -> None:
-    async with database.write() as connection:
-        if not database.is_sqlite:
-            await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN_LOCK)))
-        await connection.run_sync(_apply, step, revision)
+    await database.migrate(lambda connection: _apply(connection, step, revision))
 
 
 def _apply(connection: sa.Connection, step: _Step, revision: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN_LOCK)))
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection

@@ -202,7 +202,6 @@ class Notifier:
         if batch:
             await self.store.append(batch, roster)
             self._in_hand = []
-            self.journal.stir()
             self._own_up()
             await self._trim(len(batch))
         self._told = roster if roster is not None else self._told

@@ -4,15 +4,16 @@ A notice and its line in the journal are one unit. One instance at a time serves
 row's `owner`, until `until_s`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import Conflict, NotFound
+from umbel.kit.sql import Command, Connection, Query, Scalar, given
 from umbel.notify.model import (
     Kind,
     Notice,
@@ -82,6 +83,59 @@ class Backlog:
     missed: int
 
 
+def _subscriber(
+    *, kinds: Iterable[str], progress: Mapping[str, Any], owner: str, until_s: float, **row: Any
+) -> Subscriber:
+    del owner, until_s
+    state = SubscriberState(progress["state"])
+    return Subscriber(
+        kinds=frozenset(Kind(kind) for kind in kinds),
+        progress=Progress(**{**progress, "state": state}),
+        **row,
+    )
+
+
+_OWNER, _ID = given("by"), given("id_")
+_ADD_NOTICE = Command(sa.insert(notices), ["at_s", "kind", "subject", "body"])
+_NEWEST = Scalar(sa.select(sa.func.max(notices.c.id)), int)
+_OLDEST = Scalar(sa.select(sa.func.min(notices.c.id)), int)
+_SINCE = Query(
+    sa.select(notices)
+    .where(notices.c.id > given("after"))
+    .order_by(notices.c.id)
+    .limit(given("most", sa.Integer)),
+    Notice,
+)
+_TRIM = Command(sa.delete(notices).where(notices.c.id <= given("upto")))
+
+_ROSTER = Query(
+    sa.select(told_functions), lambda *, function, **place: (str(function), Place(**place))
+)
+_CLEAR_ROSTER = Command(sa.delete(told_functions))
+_PUT_ROSTER = Command(sa.insert(told_functions))
+
+_ALL = Query(
+    sa.select(subscribers).order_by(subscribers.c.created_s, subscribers.c.id), _subscriber
+)
+_ONE = Query(sa.select(subscribers).where(subscribers.c.id == _ID), _subscriber)
+_THEIRS = Query(sa.select(subscribers).where(subscribers.c.owner == _OWNER), _subscriber)
+_COUNT = Scalar(sa.select(sa.func.count()).select_from(subscribers), int)
+_ADD = Command(sa.insert(subscribers))
+_REMOVE = Command(sa.delete(subscribers).where(subscribers.c.id == _ID))
+_HOLD = Command(
+    sa.update(subscribers).where(
+        (subscribers.c.owner == _OWNER) | (subscribers.c.until_s <= given("now_s"))
+    ),
+    ["owner", "until_s"],
+)
+_RELEASE = Command(sa.update(subscribers).where(subscribers.c.owner == _OWNER), ["until_s"])
+_SAVE = Command(sa.update(subscribers).where(subscribers.c.id == _ID), ["progress"])
+_SAVE_OWN = Command(
+    sa.update(subscribers).where((subscribers.c.id == _ID) & (subscribers.c.owner == _OWNER)),
+    ["progress"],
+)
+
+
 class NotifyStore:
     """The queries."""
 
@@ -92,168 +146,116 @@ class NotifyStore:
 
     async def append(self, what: Iterable[Notice], roster: Roster | None = None) -> None:
         """Store the notices in order, journal them, and remember the roster if one is given."""
-        async with self._database.write() as connection:
-            if roster is not None:
-                await _put_roster(connection, roster)
-            for notice in what:
-                # The journal's line comes first: it is where instances queue, so that the order
-                # of ids is the order of commits, and no cursor passes by one that is still open.
-                await journal.record(
-                    connection,
-                    at_s=notice.at_s,
-                    kind=notice.kind,
-                    subject=notice.subject[:128],
-                    body=notice.body,
-                )
-                row = {"at_s": notice.at_s, "kind": notice.kind, "body": dict(notice.body)}
-                await connection.execute(
-                    sa.insert(notices).values(row | {"subject": notice.subject[:256]})
-                )
+        await self._database.write(_append, list(what), roster)
 
     async def head(self) -> int:
         """The newest notice's id, 0 when there is none."""
-        async with self._database.read() as connection:
-            return await _head(connection)
+        return await self._database.read(_head)
 
     async def since(self, after: int, most: int) -> list[Notice]:
         """Notices after `after`, oldest first."""
-        query = sa.select(notices).where(notices.c.id > after).order_by(notices.c.id).limit(most)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(query)).mappings()
-            return [_notice(row) for row in rows]
+        return await self._database.read(lambda c: c.all(_SINCE, after=after, most=most))
 
     async def backlog(self, subscriber: Subscriber, upto: int, most: int) -> Backlog:
         """What the subscriber is still to be told of up to and with `upto`: the newest `most`."""
-        cursor = subscriber.progress.cursor
-        kinds = sorted(kind.value for kind in subscriber.kinds)
-        waiting = (notices.c.id > cursor) & (notices.c.id <= upto) & notices.c.kind.in_(kinds)
-        newest = sa.select(notices).where(waiting).order_by(notices.c.id.desc()).limit(most)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(newest)).mappings().all()
-            count = await connection.scalar(sa.select(sa.func.count()).where(waiting)) or 0
-            oldest = await connection.scalar(sa.select(sa.func.min(notices.c.id)))
-        # How many of its kinds were among those that are not kept any more, nobody knows.
-        is_trimmed = oldest is not None and oldest > cursor + 1
-        return Backlog(
-            notices=tuple(_notice(row) for row in reversed(rows)),
-            missed=count - len(rows) + is_trimmed,
-        )
+        return await self._database.read(_backlog, subscriber, upto, most)
 
     async def trim(self, keep: int) -> None:
         """Drop all but the newest `keep` notices."""
-        async with self._database.write() as connection:
-            oldest = await _head(connection) - keep
-            await connection.execute(sa.delete(notices).where(notices.c.id <= oldest))
+        await self._database.write(lambda c: c.run(_TRIM, upto=_head(c) - keep))
 
     async def roster(self) -> Roster:
         """The functions that were last told of."""
-        async with self._database.read() as connection:
-            rows = (await connection.execute(sa.select(told_functions))).all()
-        return {row.function: Place(node=row.node, role=row.role) for row in rows}
+        return dict(await self._database.read(lambda c: c.all(_ROSTER)))
 
     # -- subscribers ------------------------------------------------------------------------
 
     async def add(self, subscriber: Subscriber, owner: str, until_s: float, most: int) -> None:
         """Store a subscriber that gets what comes from now on. Raises TooManySubscribers."""
-        async with self._database.write() as connection:
-            count = await connection.scalar(sa.select(sa.func.count()).select_from(subscribers))
-            if (count or 0) >= most:
+        row = {**asdict(subscriber), "owner": owner, "until_s": until_s}
+        row["kinds"] = sorted(kind.value for kind in subscriber.kinds)
+
+        def add(connection: Connection) -> None:
+            if (connection.scalar(_COUNT) or 0) >= most:
                 raise TooManySubscribers(most=most)
-            progress = replace(subscriber.progress, cursor=await _head(connection))
-            row = {
-                "id": subscriber.id,
-                "url": subscriber.url,
-                "kinds": sorted(kind.value for kind in subscriber.kinds),
-                "note": subscriber.note,
-                "created_s": subscriber.created_s,
-                "sealed_secret": subscriber.sealed_secret,
-                "progress": asdict(progress),
-                "owner": owner,
-                "until_s": until_s,
-            }
-            await connection.execute(sa.insert(subscribers).values(row))
+            progress = replace(subscriber.progress, cursor=_head(connection))
+            connection.run(_ADD, **{**row, "progress": asdict(progress)})
+
+        await self._database.write(add)
 
     async def subscribers(self) -> list[Subscriber]:
         """Every subscriber, in the order they came."""
-        order = (subscribers.c.created_s, subscribers.c.id)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(sa.select(subscribers).order_by(*order))).mappings()
-            return [_subscriber(row) for row in rows]
+        return await self._database.read(lambda c: c.all(_ALL))
 
     async def subscriber(self, id_: str) -> Subscriber:
         """One of them. Raises NoSuchSubscriber."""
-        query = sa.select(subscribers).where(subscribers.c.id == id_)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).mappings().first()
-        if row is None:
+        found = await self._database.read(lambda c: c.first(_ONE, id_=id_))
+        if found is None:
             raise NoSuchSubscriber(subscriber=id_)
-        return _subscriber(row)
+        return found
 
     async def remove(self, id_: str) -> None:
         """Forget one. Raises NoSuchSubscriber."""
-        async with self._database.write() as connection:
-            gone = await connection.execute(sa.delete(subscribers).where(subscribers.c.id == id_))
-            if not gone.rowcount:
-                raise NoSuchSubscriber(subscriber=id_)
+        if not await self._database.write(lambda c: c.run(_REMOVE, id_=id_)):
+            raise NoSuchSubscriber(subscriber=id_)
 
     async def hold(self, owner: str, *, now_s: float, ttl_s: float) -> list[Subscriber]:
         """Take or renew every subscriber that no other instance serves; answers those held."""
         if not await self.subscribers():
             return []
-        free = (subscribers.c.owner == owner) | (subscribers.c.until_s <= now_s)
-        mine = sa.select(subscribers).where(subscribers.c.owner == owner)
-        async with self._database.write() as connection:
-            renew = sa.update(subscribers).where(free)
-            await connection.execute(renew.values(owner=owner, until_s=now_s + ttl_s))
-            rows = (await connection.execute(mine)).mappings().all()
-        return [_subscriber(row) for row in rows]
+
+        def hold(connection: Connection) -> list[Subscriber]:
+            connection.run(_HOLD, by=owner, now_s=now_s, owner=owner, until_s=now_s + ttl_s)
+            return connection.all(_THEIRS, by=owner)
+
+        return await self._database.write(hold)
 
     async def release(self, owner: str) -> None:
         """Give up every subscriber, for a clean exit."""
-        async with self._database.write() as connection:
-            mine = subscribers.c.owner == owner
-            await connection.execute(sa.update(subscribers).where(mine).values(until_s=0.0))
+        await self._database.write(lambda c: c.run(_RELEASE, by=owner, until_s=0.0))
 
     async def save(self, id_: str, progress: Progress, owner: str = "") -> bool:
         """Remember how far a subscriber is. False when it is gone, or not `owner`'s any more."""
-        theirs = subscribers.c.id == id_
+        values: dict[str, object] = {"id_": id_, "progress": asdict(progress)}
+        command = _SAVE
         if owner:
-            theirs &= subscribers.c.owner == owner
-        async with self._database.write() as connection:
-            update = sa.update(subscribers).where(theirs).values(progress=asdict(progress))
-            return bool((await connection.execute(update)).rowcount)
+            command, values["by"] = _SAVE_OWN, owner
+        return bool(await self._database.write(lambda c: c.run(command, **values)))
 
 
-async def _head(connection: AsyncConnection) -> int:
-    return await connection.scalar(sa.select(sa.func.max(notices.c.id))) or 0
+def _head(connection: Connection) -> int:
+    return connection.scalar(_NEWEST) or 0
 
 
-async def _put_roster(connection: AsyncConnection, roster: Roster) -> None:
-    await connection.execute(sa.delete(told_functions))
-    rows = [{"function": id_, **asdict(place)} for id_, place in sorted(roster.items())]
-    if rows:
-        await connection.execute(sa.insert(told_functions), rows)
+def _append(connection: Connection, what: Iterable[Notice], roster: Roster | None) -> None:
+    if roster is not None:
+        connection.run(_CLEAR_ROSTER)
+        connection.run_many(
+            _PUT_ROSTER,
+            ({"function": id_, **asdict(place)} for id_, place in sorted(roster.items())),
+        )
+    for notice in what:
+        # The journal's line comes first: it is where instances queue, so that the order
+        # of ids is the order of commits, and no cursor passes by one that is still open.
+        about = {"at_s": notice.at_s, "kind": notice.kind, "body": dict(notice.body)}
+        journal.record(
+            connection,
+            at_s=notice.at_s,
+            kind=notice.kind,
+            subject=notice.subject[:128],
+            body=notice.body,
+        )
+        connection.run(_ADD_NOTICE, subject=notice.subject[:256], **about)
 
 
-def _notice(row: sa.RowMapping) -> Notice:
-    return Notice(
-        id=row["id"],
-        at_s=row["at_s"],
-        kind=row["kind"],
-        subject=row["subject"],
-        body=row["body"],
-    )
-
-
-def _subscriber(row: sa.RowMapping) -> Subscriber:
-    progress: Mapping[str, object] = row["progress"]
-    kinds: Sequence[str] = row["kinds"]
-    return Subscriber(
-        id=row["id"],
-        url=row["url"],
-        kinds=frozenset(Kind(kind) for kind in kinds),
-        note=row["note"],
-        created_s=row["created_s"],
-        sealed_secret=row["sealed_secret"],
-        progress=Progress(**{**row["progress"], "state": SubscriberState(str(progress["state"]))}),
-    )
+def _backlog(connection: Connection, subscriber: Subscriber, upto: int, most: int) -> Backlog:
+    cursor = subscriber.progress.cursor
+    kinds = [sa.literal(kind) for kind in sorted(kind.value for kind in subscriber.kinds)]
+    waiting = (notices.c.id > cursor) & (notices.c.id <= upto) & notices.c.kind.in_(kinds)
+    newest = sa.select(notices).where(waiting).order_by(notices.c.id.desc()).limit(most)
+    found = connection.all(Query(newest, Notice))
+    count = connection.scalar(Scalar(sa.select(sa.func.count()).where(waiting), int)) or 0
+    oldest = connection.scalar(_OLDEST)
+    # How many of its kinds were among those that are not kept any more, nobody knows.
+    is_trimmed = oldest is not None and oldest > cursor + 1
+    return Backlog(notices=tuple(reversed(found)), missed=count - len(found) + is_trimmed)

@@ -101,7 +101,6 @@ class Plans:
             summary=requests.summary(asked) | {"from_live": from_live},
         )
         await self.store.add(job, most_active=MOST_ACTIVE, keep=KEEP)
-        self.journal.stir()
         task = asyncio.create_task(self._carry(job.id, asked), name=f"plan {job.id}")
         self._tasks[job.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
@@ -123,7 +122,6 @@ class Plans:
             await self.store.fire(plan_id, PlanEvent.CANCEL, at_s=self.clock.now_s())
         except IllegalTransition:
             await self.store.forget(plan_id)
-        self.journal.stir()
         task = self._tasks.get(plan_id)
         if task is not None:
             task.cancel()
@@ -211,7 +209,6 @@ class Plans:
                 await self.store.touch(plan_id, at_s=self.clock.now_s(), progress=progress)
             except Unavailable as error:
                 log.warning("progress not stored", plan=plan_id, reason=error.message)
-            self.journal.stir()
 
         return hear
 
@@ -237,7 +234,6 @@ class Plans:
         except Unavailable as error:
             log.warning("plan not stored", plan=plan_id, event=event.value, reason=error.message)
             return False
-        self.journal.stir()
         return True
 
 

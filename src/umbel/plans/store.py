@@ -5,16 +5,14 @@ request may be cancelled anywhere, and the first instance that sees
 one whose solver is gone fails it.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import Exhausted, NotFound
+from umbel.kit.sql import Command, Connection, Query, Scalar, given
 from umbel.plans.model import ACTIVE, PLAN_STATES, Json, PlanEvent, PlanJob, PlanState
 
 plans = sa.Table(
@@ -32,7 +30,6 @@ plans = sa.Table(
     sa.Index("ix_plans_asked_s", "asked_s"),
 )
 
-_SHORT = [column for column in plans.c if column.name != "result"]
 _GONE = "who solved it ended before it was done"
 
 
@@ -49,6 +46,31 @@ class TooManyPlans(Exhausted):
     retry_after_s = 30
 
 
+def _job(*, state: str, **row: Any) -> PlanJob:
+    return PlanJob(state=PlanState(state), **row)
+
+
+_ID = given("id_")
+_ACTIVE = plans.c.state.in_([sa.literal(state.value) for state in ACTIVE])
+_NEWEST = sa.select(plans.c.id).order_by(plans.c.asked_s.desc()).limit(given("keep", sa.Integer))
+_SHORT = [column for column in plans.c if column.name != "result"]
+_LEFT = _ACTIVE & (plans.c.seen_s < given("unseen_since_s"))
+
+_COUNT_ACTIVE = Scalar(sa.select(sa.func.count()).where(_ACTIVE), int)
+_ADD = Command(sa.insert(plans))
+_TRIM = Command(sa.delete(plans).where(~_ACTIVE & plans.c.id.not_in(_NEWEST)))
+_PLAN = Query(sa.select(plans).where(plans.c.id == _ID), _job)
+_PLANS = Query(sa.select(*_SHORT).order_by(plans.c.asked_s.desc(), plans.c.id), _job)
+_STATE = Scalar(sa.select(plans.c.state).where(plans.c.id == _ID).with_for_update(), str)
+_SET = Command(sa.update(plans).where(plans.c.id == _ID), ["state", "seen_s", "reason"])
+_SET_RESULT = Command(sa.update(plans).where(plans.c.id == _ID), ["result"])
+_TOUCH = Command(sa.update(plans).where((plans.c.id == _ID) & _ACTIVE), ["seen_s"])
+_SET_PROGRESS = Command(sa.update(plans).where(plans.c.id == _ID), ["progress"])
+_ABANDONED = Scalar(sa.select(plans.c.id).where(_LEFT), str)
+_FAIL = Command(sa.update(plans).where((plans.c.id == _ID) & _ACTIVE), ["state", "reason"])
+_FORGET = Command(sa.delete(plans).where((plans.c.id == _ID) & ~_ACTIVE))
+
+
 class PlanStore:
     """The queries of plans."""
 
@@ -58,32 +80,26 @@ class PlanStore:
     async def add(self, job: PlanJob, *, most_active: int, keep: int) -> None:
         """Store a request, and forget all but the newest `keep`. Raises TooManyPlans when so many
         are being solved or wait for it."""
-        active = sa.select(sa.func.count()).where(plans.c.state.in_(_texts(ACTIVE)))
-        newest = sa.select(plans.c.id).order_by(plans.c.asked_s.desc()).limit(keep)
-        async with self._database.write() as connection:
-            if (await connection.scalar(active) or 0) >= most_active:
+
+        def add(connection: Connection) -> None:
+            if (connection.scalar(_COUNT_ACTIVE) or 0) >= most_active:
                 raise TooManyPlans
-            await connection.execute(sa.insert(plans).values(_row(job)))
-            kept = [row[0] for row in await connection.execute(newest)]
-            over = plans.c.state.not_in(_texts(ACTIVE)) & plans.c.id.not_in(kept)
-            await connection.execute(sa.delete(plans).where(over))
-            await _told(connection, job.id, job.state, {}, job.asked_s)
+            connection.run(_ADD, **_row(job))
+            connection.run(_TRIM, keep=keep)
+            _told(connection, job.id, job.state, {}, job.asked_s)
+
+        await self._database.write(add)
 
     async def plan(self, plan_id: str) -> PlanJob:
         """The request with its result. Raises NoSuchPlan."""
-        async with self._database.read() as connection:
-            query = sa.select(plans).where(plans.c.id == plan_id)
-            row = (await connection.execute(query)).mappings().first()
-        if row is None:
+        found = await self._database.read(lambda c: c.first(_PLAN, id_=plan_id))
+        if found is None:
             raise NoSuchPlan(plan=plan_id)
-        return _job(row)
+        return found
 
     async def plans(self) -> list[PlanJob]:
         """All requests without their results, the newest first."""
-        async with self._database.read() as connection:
-            query = sa.select(*_SHORT).order_by(plans.c.asked_s.desc(), plans.c.id)
-            rows = (await connection.execute(query)).mappings().all()
-        return [_job(row) for row in rows]
+        return await self._database.read(lambda c: c.all(_PLANS))
 
     async def fire(
         self,
@@ -95,55 +111,50 @@ class PlanStore:
         reason: str = "",
     ) -> PlanState:
         """Let it happen. Raises NoSuchPlan, IllegalTransition."""
-        async with self._database.write() as connection:
-            query = sa.select(plans.c.state).where(plans.c.id == plan_id).with_for_update()
-            state = await connection.scalar(query)
+
+        def fire(connection: Connection) -> PlanState:
+            state = connection.scalar(_STATE, id_=plan_id)
             if state is None:
                 raise NoSuchPlan(plan=plan_id)
             after = PLAN_STATES.next(PlanState(state), event)
-            values: dict[str, Any] = {"state": after.value, "seen_s": at_s, "reason": reason}
+            connection.run(_SET, id_=plan_id, state=after.value, seen_s=at_s, reason=reason)
             if result is not None:
-                values |= {"result": dict(result)}
-            await connection.execute(sa.update(plans).where(plans.c.id == plan_id).values(values))
-            await _told(connection, plan_id, after, {"reason": reason} if reason else {}, at_s)
-        return after
+                connection.run(_SET_RESULT, id_=plan_id, result=dict(result))
+            _told(connection, plan_id, after, {"reason": reason} if reason else {}, at_s)
+            return after
+
+        return await self._database.write(fire)
 
     async def touch(self, plan_id: str, *, at_s: float, progress: Json | None = None) -> bool:
         """Mark it as still cared for, and how far it is. False where it is over, or forgotten."""
-        values: dict[str, object] = {"seen_s": at_s}
-        if progress is not None:
-            values["progress"] = dict(progress)
-        active = (plans.c.id == plan_id) & plans.c.state.in_(_texts(ACTIVE))
-        async with self._database.write() as connection:
-            update = sa.update(plans).where(active).values(values)
-            if not (await connection.execute(update)).rowcount:
+
+        def touch(connection: Connection) -> bool:
+            if not connection.run(_TOUCH, id_=plan_id, seen_s=at_s):
                 return False
             if progress is not None:
-                await _told(connection, plan_id, PlanState.RUNNING, progress, at_s)
-        return True
+                connection.run(_SET_PROGRESS, id_=plan_id, progress=dict(progress))
+                _told(connection, plan_id, PlanState.RUNNING, progress, at_s)
+            return True
+
+        return await self._database.write(touch)
 
     async def bury(self, *, unseen_since_s: float, at_s: float) -> None:
         """Fail those that nobody cares for any more."""
-        left = plans.c.state.in_(_texts(ACTIVE)) & (plans.c.seen_s < unseen_since_s)
-        async with self._database.read() as connection:
-            if not (await connection.execute(sa.select(plans.c.id).where(left))).all():
-                return
-        values = {"state": PlanState.FAILED.value, "reason": _GONE}
-        async with self._database.write() as connection:
-            found = [row[0] for row in await connection.execute(sa.select(plans.c.id).where(left))]
-            await connection.execute(sa.update(plans).where(plans.c.id.in_(found)).values(values))
-            for plan_id in found:
-                await _told(connection, plan_id, PlanState.FAILED, {"reason": _GONE}, at_s)
+        since_s = unseen_since_s
+        if not await self._database.read(lambda c: c.scalars(_ABANDONED, unseen_since_s=since_s)):
+            return
+
+        def fail(connection: Connection) -> None:
+            for plan_id in connection.scalars(_ABANDONED, unseen_since_s=since_s):
+                failed = PlanState.FAILED
+                if connection.run(_FAIL, id_=plan_id, state=failed.value, reason=_GONE):
+                    _told(connection, plan_id, failed, {"reason": _GONE}, at_s)
+
+        await self._database.write(fail)
 
     async def forget(self, plan_id: str) -> None:
         """Delete one that is over; one that is not, or not there, stays as it is."""
-        over = (plans.c.id == plan_id) & plans.c.state.not_in(_texts(ACTIVE))
-        async with self._database.write() as connection:
-            await connection.execute(sa.delete(plans).where(over))
-
-
-def _texts(states: Collection[PlanState]) -> list[str]:
-    return [state.value for state in states]
+        await self._database.write(lambda c: c.run(_FORGET, id_=plan_id))
 
 
 def _row(job: PlanJob) -> dict[str, Any]:
@@ -157,13 +168,6 @@ def _row(job: PlanJob) -> dict[str, Any]:
     }
 
 
-def _job(row: Mapping[Any, Any]) -> PlanJob:
-    job = PlanJob(**{str(name): value for name, value in row.items()})
-    return replace(job, state=PlanState(row["state"]))
-
-
-async def _told(
-    connection: AsyncConnection, plan_id: str, state: PlanState, more: Json, at_s: float
-) -> None:
+def _told(connection: Connection, plan_id: str, state: PlanState, more: Json, at_s: float) -> None:
     body = {**more, "state": state.value}
-    await journal.record(connection, at_s=at_s, kind="plan", subject=plan_id, body=body)
+    journal.record(connection, at_s=at_s, kind="plan", subject=plan_id, body=body)

@@ -234,7 +234,8 @@ class BorderService:
         if not _is_in(function.address, home):
             problem = f"{function.address} is not in {home}, the access network of {function.home}"
             raise BadStay(f"{function.name}: {problem}", problems=[problem])
-        await self._stays(lambda now: roaming.depart(now, function, place, self._living()))
+        living = self._living()
+        await self._stays(lambda now: roaming.depart(now, function, place, living))
 
     async def come_home(self, name: str) -> None:
         """It is at home again. Raises NotAway."""
@@ -315,17 +316,19 @@ class BorderService:
             pass
 
     async def _look(self) -> None:
-        if self._now(self._kept.borders) != self._kept.borders:
-            await self._change(self._now)
+        now = self._now()
+        if now(self._kept.borders) != self._kept.borders:
+            await self._change(now)
         elif self._installed != self._kept.revision:
             await self._install()
 
-    def _now(self, state: Borders) -> Borders:
-        """Without those whose time is over, and with ways over the links that live."""
-        return replace(
+    def _now(self) -> Callable[[Borders], Borders]:
+        """Makes borders without those whose time is over, and with ways over links that live."""
+        now_s, living = self._clock.now_s(), self._living()
+        return lambda state: replace(
             state,
-            access=gates.expire(state.access, self._clock.now_s()),
-            stays=roaming.reroute(state.stays, self._living()),
+            access=gates.expire(state.access, now_s),
+            stays=roaming.reroute(state.stays, living),
         )
 
     def _living(self) -> Topology:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
+from umbel.kit.sql import Command, Connection, Query, given
 from umbel.network.edge import rows as border_rows
 from umbel.network.edge.compiler import Borders
 
@@ -35,6 +35,15 @@ class KeptBorders:
     borders: Borders
 
 
+_ROWS = Query(
+    sa.select(borders),
+    lambda *, kind, name, document: ((str(kind), str(name)), document),
+)
+_THAT_ROW = (borders.c.kind == given("of")) & (borders.c.name == given("called"))
+_DROP_ROW = Command(sa.delete(borders).where(_THAT_ROW))
+_ADD_ROW = Command(sa.insert(borders))
+
+
 class BorderStore:
     """The queries of borders."""
 
@@ -43,39 +52,41 @@ class BorderStore:
 
     async def load(self) -> KeptBorders:
         """As they were left."""
-        async with self._database.read() as connection:
-            return _kept(await _border_rows(connection))
+        return _kept(dict(await self._database.read(lambda c: c.all(_ROWS))))
 
     async def change(self, decide: Callable[[Borders], Borders], *, at_s: float) -> KeptBorders:
         """Make them what `decide` answers, given what they are. Who changes them at the same time
-        waits. What `decide` raises changes nothing."""
-        async with self._database.write() as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_BORDERS_LOCK)))
-            had = await _border_rows(connection)
+        waits. What `decide` raises changes nothing. It is called on a database thread."""
+
+        def change(connection: Connection) -> KeptBorders:
+            connection.lock(_BORDERS_LOCK)
+            had = dict(connection.all(_ROWS))
             kept = _kept(had)
             after = KeptBorders(revision=kept.revision + 1, borders=decide(kept.borders))
-            has = border_rows.rows(after.borders)
-            gone = [key for key in had if key != _REVISION and key not in has]
-            new = [key for key in has if had.get(key) != has[key]]
-            for kind, name in (*gone, *new, _REVISION):
-                ours = (borders.c.kind == kind) & (borders.c.name == name)
-                await connection.execute(sa.delete(borders).where(ours))
-            told = {**{key: has[key] for key in new}, _REVISION: {"number": after.revision}}
-            rows = [{"kind": k, "name": n, "document": d} for (k, n), d in told.items()]
-            await connection.execute(sa.insert(borders), rows)
-            for kind, name in (*gone, *new):
-                body = {"what": "removed" if (kind, name) in gone else "set", "of": kind}
-                await journal.record(connection, at_s=at_s, kind="border", subject=name, body=body)
-        return after
+            _write_rows(connection, had, after, at_s)
+            return after
+
+        return await self._database.write(change)
 
 
-async def _border_rows(connection: AsyncConnection) -> dict[tuple[str, str], Any]:
-    rows = (await connection.execute(sa.select(borders))).mappings()
-    return {(row["kind"], row["name"]): row["document"] for row in rows}
+_Rows = dict[tuple[str, str], Any]
 
 
-def _kept(rows: dict[tuple[str, str], Any]) -> KeptBorders:
+def _write_rows(connection: Connection, had: _Rows, after: KeptBorders, at_s: float) -> None:
+    has = border_rows.rows(after.borders)
+    gone = [key for key in had if key != _REVISION and key not in has]
+    new = [key for key in has if had.get(key) != has[key]]
+    for kind, name in (*gone, *new, _REVISION):
+        connection.run(_DROP_ROW, of=kind, called=name)
+    told = {**{key: has[key] for key in new}, _REVISION: {"number": after.revision}}
+    for (kind, name), document in told.items():
+        connection.run(_ADD_ROW, kind=kind, name=name, document=document)
+    for kind, name in (*gone, *new):
+        body = {"what": "removed" if (kind, name) in gone else "set", "of": kind}
+        journal.record(connection, at_s=at_s, kind="border", subject=name, body=body)
+
+
+def _kept(rows: _Rows) -> KeptBorders:
     number = rows.get(_REVISION, {"number": 0})["number"]
     rest = {key: document for key, document in rows.items() if key != _REVISION}
     return KeptBorders(revision=number, borders=border_rows.borders(rest))

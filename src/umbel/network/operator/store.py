@@ -5,11 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import NotFound
+from umbel.kit.sql import Command, Connection, Query, given
 from umbel.network.operator.model import AskedPath, Guest
 from umbel.network.overlay.intent import Wish
 from umbel.network.overlay.spanning import Drawing, Role
@@ -47,6 +47,38 @@ class UnknownPath(NotFound):
     code = "umbel.no_such_network_path"
 
 
+def _asked(*, id: str, at_s: float, document: Mapping[str, Any]) -> AskedPath:  # noqa: A002
+    receiver = document["receiver"]
+    if receiver is not None:
+        receiver = Receiver(**{**receiver, "door": Door(receiver["door"])})
+    stream, sender = Stream(**document["stream"]), Door(document["sender"])
+    wish = Wish(stream=stream, root=document["root"], sender=sender)
+    path = Path(leaf=document["leaf"], receiver=receiver)
+    return AskedPath(id=id, at_s=at_s, wish=wish, path=path)
+
+
+def _drawing(*, document: Mapping[str, Any]) -> Drawing:
+    roles = {name: Role(role) for name, role in document["roles"]}
+    return Drawing(roles=roles, links=tuple((a, b) for a, b in document["links"]))
+
+
+_ID = given("id_")
+_DRAWING = Query(sa.select(drawn.c.document), _drawing)
+_DRAW = Command(sa.insert(drawn))
+_CLEAR = Command(sa.delete(drawn))
+_PATHS = Query(sa.select(asked_paths).order_by(asked_paths.c.at_s, asked_paths.c.id), _asked)
+_PATH = Query(sa.select(asked_paths).where(asked_paths.c.id == _ID), _asked)
+_ADD_PATH = Command(sa.insert(asked_paths))
+_MOVE_PATH = Command(sa.update(asked_paths).where(asked_paths.c.id == _ID), ["document"])
+_REMOVE_PATH = Command(sa.delete(asked_paths).where(asked_paths.c.id == _ID))
+_GUESTS = Query(
+    sa.select(_guests).order_by(_guests.c.name),
+    lambda *, name, document: Guest(name=name, **document),
+)
+_ADD_GUEST = Command(sa.insert(_guests))
+_REMOVE_GUEST = Command(sa.delete(_guests).where(_guests.c.name == _ID))
+
+
 class WishStore:
     """The queries of drawings, paths, and functions that streams meet."""
 
@@ -55,93 +87,90 @@ class WishStore:
 
     async def drawing(self) -> Drawing | None:
         """What was drawn last; None when nothing was."""
-        async with self._database.read() as connection:
-            found: Any = await connection.scalar(sa.select(drawn.c.document))
-        if found is None:
-            return None
-        roles = {name: Role(role) for name, role in found["roles"]}
-        return Drawing(roles=roles, links=tuple((a, b) for a, b in found["links"]))
+        return await self._database.read(lambda c: c.first(_DRAWING))
 
     async def draw(self, drawing: Drawing, at_s: float) -> None:
         """Remember a drawing instead of the last one."""
         # A list: the order of nodes decides between links of equal weight.
         roles = [[name, role.value] for name, role in drawing.roles.items()]
         document = {"roles": roles, "links": [list(link) for link in drawing.links]}
-        async with self._database.write() as connection:
-            await connection.execute(sa.delete(drawn))
-            await connection.execute(sa.insert(drawn).values(id=1, document=document))
-            body = {"nodes": len(roles), "links": len(drawing.links)}
-            await journal.record(
-                connection, at_s=at_s, kind="drawing", subject="network", body=body
-            )
+        body = {"nodes": len(roles), "links": len(drawing.links)}
+
+        def draw(connection: Connection) -> None:
+            connection.run(_CLEAR)
+            connection.run(_DRAW, id=1, document=document)
+            journal.record(connection, at_s=at_s, kind="drawing", subject="network", body=body)
+
+        await self._database.write(draw)
 
     async def paths(self) -> list[AskedPath]:
         """Every path, the oldest first."""
-        order = (asked_paths.c.at_s, asked_paths.c.id)
-        async with self._database.read() as connection:
-            rows = (await connection.execute(sa.select(asked_paths).order_by(*order))).mappings()
-            return [_asked(row) for row in rows]
+        return await self._database.read(lambda c: c.all(_PATHS))
 
     async def path(self, id_: str) -> AskedPath:
         """One of them. Raises UnknownPath."""
-        query = sa.select(asked_paths).where(asked_paths.c.id == id_)
-        async with self._database.read() as connection:
-            row = (await connection.execute(query)).mappings().first()
-        if row is None:
-            raise UnknownPath(path=id_)
-        return _asked(row)
+        return await self._database.read(_the_path, id_)
 
     async def add(self, asked: AskedPath) -> None:
         """Remember a path."""
-        row = {"id": asked.id, "at_s": asked.at_s, "document": _document(asked)}
-        async with self._database.write() as connection:
-            await connection.execute(sa.insert(asked_paths).values(row))
-            await _journal_path(connection, asked, "added", asked.at_s)
+
+        def add(connection: Connection) -> None:
+            connection.run(_ADD_PATH, id=asked.id, at_s=asked.at_s, document=_document(asked))
+            _journal_path(connection, asked, "added", asked.at_s)
+
+        await self._database.write(add)
 
     async def moved(self, asked: AskedPath, at_s: float) -> None:
         """Remember where a path ends now. Raises UnknownPath."""
-        theirs = asked_paths.c.id == asked.id
-        async with self._database.write() as connection:
-            update = sa.update(asked_paths).where(theirs).values(document=_document(asked))
-            if not (await connection.execute(update)).rowcount:
+
+        def move(connection: Connection) -> None:
+            if not connection.run(_MOVE_PATH, id_=asked.id, document=_document(asked)):
                 raise UnknownPath(path=asked.id)
-            await _journal_path(connection, asked, "moved", at_s)
+            _journal_path(connection, asked, "moved", at_s)
+
+        await self._database.write(move)
 
     async def remove(self, id_: str, at_s: float) -> None:
         """Forget a path. Raises UnknownPath."""
-        asked = await self.path(id_)
-        async with self._database.write() as connection:
-            delete = sa.delete(asked_paths).where(asked_paths.c.id == id_)
-            if not (await connection.execute(delete)).rowcount:
+
+        def remove(connection: Connection) -> None:
+            asked = _the_path(connection, id_)
+            if not connection.run(_REMOVE_PATH, id_=id_):
                 raise UnknownPath(path=id_)
-            await _journal_path(connection, asked, "removed", at_s)
+            _journal_path(connection, asked, "removed", at_s)
+
+        await self._database.write(remove)
 
     async def guests(self) -> list[Guest]:
         """Every function that streams are to meet, by name."""
-        async with self._database.read() as connection:
-            rows = await connection.execute(sa.select(_guests).order_by(_guests.c.name))
-            return [Guest(name=row["name"], **row["document"]) for row in rows.mappings()]
+        return await self._database.read(lambda c: c.all(_GUESTS))
 
     async def put_guest(self, guest: Guest) -> None:
         """Remember a function instead of what had its name."""
         document = asdict(guest)
         name = document.pop("name")
-        async with self._database.write() as connection:
-            await connection.execute(sa.delete(_guests).where(_guests.c.name == name))
-            await connection.execute(sa.insert(_guests).values(name=name, document=document))
+
+        def put(connection: Connection) -> None:
+            connection.run(_REMOVE_GUEST, id_=name)
+            connection.run(_ADD_GUEST, name=name, document=document)
+
+        await self._database.write(put)
 
     async def remove_guest(self, name: str) -> bool:
         """Forget a function. Answers whether there was one."""
-        async with self._database.write() as connection:
-            gone = await connection.execute(sa.delete(_guests).where(_guests.c.name == name))
-            return bool(gone.rowcount)
+        return bool(await self._database.write(lambda c: c.run(_REMOVE_GUEST, id_=name)))
 
 
-async def _journal_path(
-    connection: AsyncConnection, asked: AskedPath, what: str, at_s: float
-) -> None:
+def _the_path(connection: Connection, id_: str) -> AskedPath:
+    found = connection.first(_PATH, id_=id_)
+    if found is None:
+        raise UnknownPath(path=id_)
+    return found
+
+
+def _journal_path(connection: Connection, asked: AskedPath, what: str, at_s: float) -> None:
     body = {"what": what, "stream": asked.wish.stream.name, "leaf": asked.path.leaf}
-    await journal.record(connection, at_s=at_s, kind="path", subject=asked.id, body=body)
+    journal.record(connection, at_s=at_s, kind="path", subject=asked.id, body=body)
 
 
 def _document(asked: AskedPath) -> Mapping[str, object]:
@@ -154,13 +183,3 @@ def _document(asked: AskedPath) -> Mapping[str, object]:
         "leaf": asked.path.leaf,
         "receiver": asdict(asked.path.receiver) if asked.path.receiver else None,
     }
-
-
-def _asked(row: sa.RowMapping) -> AskedPath:
-    told: Any = row["document"]
-    receiver = told["receiver"]
-    if receiver is not None:
-        receiver = Receiver(**{**receiver, "door": Door(receiver["door"])})
-    wish = Wish(stream=Stream(**told["stream"]), root=told["root"], sender=Door(told["sender"]))
-    path = Path(leaf=told["leaf"], receiver=receiver)
-    return AskedPath(id=row["id"], at_s=row["at_s"], wish=wish, path=path)

@@ -1,13 +1,14 @@
 """Slices as rows: what was promised outlives the control plane."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import NotFound
+from umbel.kit.sql import Command, Connection, Query, given
 from umbel.network.slices.admission import Grade, Granted, SliceRequest
 
 slices = sa.Table(
@@ -36,6 +37,33 @@ class NoSuchSlice(NotFound):
     code = "umbel.no_such_slice"
 
 
+def _granted(
+    *,
+    grade: str,
+    stream: str,
+    functions: Sequence[str],
+    links: Sequence[Sequence[str]],
+    lacking: Sequence[Sequence[str]],
+    **row: Any,
+) -> Granted:
+    request = SliceRequest(
+        grade=Grade(grade),
+        stream=stream,
+        functions=(functions[0], functions[1]) if functions else None,
+    )
+    return Granted(
+        request=request,
+        links=tuple((source, target) for source, target in links),
+        lacking=tuple((source, target) for source, target in lacking),
+        **row,
+    )
+
+
+_SLICES = Query(sa.select(slices).order_by(slices.c.opened_s, slices.c.number), _granted)
+_ADD_SLICE = Command(sa.insert(slices))
+_DROP_SLICE = Command(sa.delete(slices).where(slices.c.id == given("id_")))
+
+
 class SliceStore:
     """The queries of slices."""
 
@@ -44,51 +72,48 @@ class SliceStore:
 
     async def all(self) -> tuple[Granted, ...]:
         """Every slice, oldest first."""
-        async with self._database.read() as connection:
-            return await _all(connection)
+        return await self._database.read(_all)
 
     async def change(self, decide: Decision, *, at_s: float) -> tuple[Granted, ...]:
         """Make the slices what `decide` answers, given what they are. Who changes them at the same
         time waits, so that two slices are never admitted to the same room. What `decide` raises
-        changes nothing."""
-        async with self._database.write() as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN_LOCK)))
-            before = await _all(connection)
+        changes nothing. It is called on a database thread."""
+
+        def change(connection: Connection) -> tuple[Granted, ...]:
+            connection.lock(_TURN_LOCK)
+            before = _all(connection)
             after = tuple(decide(before))
-            await _write(connection, before, after, at_s)
-        return after
+            _write(connection, before, after, at_s)
+            return after
+
+        return await self._database.write(change)
 
 
-async def _all(connection: AsyncConnection) -> tuple[Granted, ...]:
-    query = sa.select(slices).order_by(slices.c.opened_s, slices.c.number)
-    return tuple(_granted(row) for row in (await connection.execute(query)).mappings())
+def _all(connection: Connection) -> tuple[Granted, ...]:
+    return tuple(connection.all(_SLICES))
 
 
-async def _write(
-    connection: AsyncConnection,
-    before: Sequence[Granted],
-    after: Sequence[Granted],
-    at_s: float,
+def _write(
+    connection: Connection, before: Sequence[Granted], after: Sequence[Granted], at_s: float
 ) -> None:
     had = {one.id: one for one in before}
     has = {one.id: one for one in after}
     for one in before:
         if has.get(one.id) != one:
-            await connection.execute(sa.delete(slices).where(slices.c.id == one.id))
+            connection.run(_DROP_SLICE, id_=one.id)
     changed = [one for one in after if had.get(one.id) != one]
     for one in changed:
-        await connection.execute(sa.insert(slices).values(_row(one)))
+        connection.run(_ADD_SLICE, **_row(one))
     for one in changed:
-        await _journal(connection, one, "changed" if one.id in had else "opened", at_s)
+        _journal(connection, one, "changed" if one.id in had else "opened", at_s)
     for gone in before:
         if gone.id not in has:
-            await _journal(connection, gone, "closed", at_s)
+            _journal(connection, gone, "closed", at_s)
 
 
-async def _journal(connection: AsyncConnection, one: Granted, what: str, at_s: float) -> None:
+def _journal(connection: Connection, one: Granted, what: str, at_s: float) -> None:
     body = {"what": what, "grade": one.request.grade.value, "event": one.request.stream or None}
-    await journal.record(connection, at_s=at_s, kind="slice", subject=one.id, body=body)
+    journal.record(connection, at_s=at_s, kind="slice", subject=one.id, body=body)
 
 
 def _row(one: Granted) -> dict[str, object]:
@@ -102,20 +127,3 @@ def _row(one: Granted) -> dict[str, object]:
         "lacking": [list(link) for link in one.lacking],
         "opened_s": one.opened_s,
     }
-
-
-def _granted(row: sa.RowMapping) -> Granted:
-    functions = [str(name) for name in row["functions"]]
-    request = SliceRequest(
-        grade=Grade(row["grade"]),
-        stream=row["stream"],
-        functions=(functions[0], functions[1]) if functions else None,
-    )
-    return Granted(
-        id=row["id"],
-        number=row["number"],
-        request=request,
-        links=tuple((source, target) for source, target in row["links"]),
-        lacking=tuple((source, target) for source, target in row["lacking"]),
-        opened_s=row["opened_s"],
-    )
