@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from umbel.kit.db import Database
 from umbel.kit.leases import Leases, leases
+from umbel.kit.sql import Connection, Scalar
 
 TTL_S = 10.0
 
@@ -56,8 +57,8 @@ async def test_a_steady_holder_writes_at_half_of_the_lease_only(database: Databa
     for at_s in range(10):
         clock.at_s = float(at_s)
         assert await a.hold("fleet")
-    async with database.read() as connection:
-        assert await connection.scalar(sa.select(leases.c.until_s)) == 5.0 + TTL_S
+    until_s = Scalar(sa.select(leases.c.until_s), float)
+    assert await database.read(Connection.scalar, until_s) == 5.0 + TTL_S
 
 
 async def test_of_many_who_want_a_lease_one_gets_it(database: Database) -> None:
