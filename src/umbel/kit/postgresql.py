@@ -1,7 +1,7 @@
 """PostgreSQL as an engine of `kit.db`: threads with a connection each, and LISTEN for the journal.
 
 Reads are REPEATABLE READ, so that a unit sees one snapshot; writes are READ COMMITTED and the
-server groups their commits. After a lost connection every thread connects anew.
+server groups their commits. After a lost connection every thread connects again.
 """
 
 import os
@@ -46,7 +46,7 @@ class PostgresqlEngine:
         self.writers = Lane("db-write", _MOST, self._write)
 
     def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake`, on a thread, whenever the journal grew, whoever wrote."""
+        """Call `wake`, on a thread, when any process adds to the journal."""
         if self._listener is None:
             self._listener = _Listener(self._connect, wake)
 

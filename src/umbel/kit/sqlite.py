@@ -86,7 +86,7 @@ class SqliteEngine:
 
 
 class _SqliteConnection:
-    """A thread's connection, opened when it is needed and anew after a failure to begin."""
+    """A thread's connection, opened when it is needed and again after a failure to begin."""
 
     def __init__(self, path: str, *, durable: bool) -> None:
         self._path = path
