@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 _READS_A_WAKEUP = 4
 _RATE_WINDOW_S = 3.0
 _RATE_MARK_S = 0.5
-_HEAR_S = 0.05
+_HEAR_S = 0.25
 
 
 class PortTaken(Conflict):
@@ -101,7 +101,7 @@ class UdpSender:
 
     def __init__(self, source: str = "", on_feedback: OnFeedback | None = None) -> None:
         """`source` is the address to send from; empty: the kernel's choice. `on_feedback` hears
-        what the hops report by RTCP, all as one, within 50 ms while there is something to send."""
+        what the hops report by RTCP, all as one, within 250 ms while there is something to send."""
         self._source = source
         self._on_feedback = on_feedback
         self._aggregate = Aggregate()
