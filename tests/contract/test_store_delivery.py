@@ -110,6 +110,25 @@ async def test_a_sweep_keeps_who_was_seen_and_ends_who_was_not(store: DeliverySt
     assert await store.sweep(X, (), now_s=NOW_S + 110, idle_s=60) == []
 
 
+async def test_a_sweep_ends_nobody_at_a_function_of_which_nothing_is_known(
+    store: DeliveryStore,
+) -> None:
+    await store.open_session(session(1), None)
+    await store.open_session(session(2, "edge-pe4-1"), None)
+    late_s = NOW_S + 100
+    ended = await store.sweep(X, (), now_s=late_s, idle_s=60, unknown={"edge-pe4-1"})
+    assert [s.id for s in ended] == ["se_1"]
+    assert (await store.session("se_2")).seen_s == late_s
+
+
+async def test_a_session_is_refused_where_others_took_the_room(store: DeliveryStore) -> None:
+    await store.open_session(session(1), None, known=0)
+    with pytest.raises(VersionMismatch):
+        await store.open_session(session(2), None, known=0)
+    await store.open_session(session(2), None, known=1)
+    assert len(await store.sessions()) == 2
+
+
 async def test_the_end_of_an_event_drops_its_tree_and_sessions(store: DeliveryStore) -> None:
     await store.save_tree(FRESH, at_s=NOW_S)
     await store.open_session(session(1), None)

@@ -276,6 +276,7 @@ class Delivery:
 
     async def _assigned(self, stream: str, access_node: str) -> tuple[Session, Tree]:
         """A stored session, and the tree it counts on. Who loses a race reads again."""
+        promises = self.collector.promises
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
             try:
@@ -286,10 +287,12 @@ class Delivery:
                 continue
             is_new = assignment.tree != wanted.get(stream)
             session = self._session(stream, access_node, assignment)
+            known, new = promises.at(session.edge_node), assignment.tree if is_new else None
             try:
                 with self._promised(session, assignment.tree):
-                    await self.store.open_session(session, assignment.tree if is_new else None)
+                    await self.store.open_session(session, new, known=known)
             except VersionMismatch:
+                await promises.refresh()
                 continue
             if is_new:
                 self._wake(stream)

@@ -12,7 +12,7 @@ from umbel.delivery.model import Branch, Session, Tree
 from umbel.kit import journal
 from umbel.kit.db import Database, VersionMismatch, expect_one, metadata
 from umbel.kit.errors import NotFound
-from umbel.kit.sql import Command, Connection, ConstraintViolated, Query, given
+from umbel.kit.sql import Command, Connection, ConstraintViolated, Query, Scalar, given
 
 trees = sa.Table(
     "trees",
@@ -73,6 +73,12 @@ _OPEN = Command(sa.insert(sessions))
 _CLOSE = Command(sa.delete(sessions).where(sessions.c.id == _ID))
 _CLOSE_ALL = Command(sa.delete(sessions).where(sessions.c.stream == _STREAM))
 _SEEN = Command(sa.update(sessions).where(sessions.c.id == _ID), ["seen_s"])
+_SEEN_AT = Command(
+    sa.update(sessions).where(
+        (sessions.c.stream == _STREAM) & (sessions.c.function == given("at"))
+    ),
+    ["seen_s"],
+)
 _STALE = Query(
     sa.select(sessions).where(
         (sessions.c.stream == _STREAM) & (sessions.c.seen_s < given("unseen_since_s"))
@@ -81,6 +87,9 @@ _STALE = Query(
 )
 
 _COUNT = sa.func.count().label("count")
+_AT_NODE = Scalar(
+    sa.select(_COUNT).select_from(sessions).where(sessions.c.edge_node == given("at")), int
+)
 _BY_FUNCTION = sa.select(sessions.c.stream, sessions.c.function, _COUNT).group_by(
     sessions.c.stream, sessions.c.function
 )
@@ -149,10 +158,16 @@ class DeliveryStore:
         """Remember the SDP for a restarted acquirer."""
         await self._database.write(lambda c: c.run(_SET_OFFER, of=stream, rtp_offer=offer))
 
-    async def open_session(self, session: Session, tree: Tree | None) -> None:
-        """Store a session, and the tree it needs where that changed."""
+    async def open_session(
+        self, session: Session, tree: Tree | None, *, known: int | None = None
+    ) -> None:
+        """Store a session, and the tree it needs where that changed. Raises VersionMismatch when
+        its node has more sessions than the `known` ones: another instance gave the room away."""
 
         def open_(connection: Connection) -> None:
+            stored = connection.scalar(_AT_NODE, at=session.edge_node) or 0
+            if known is not None and stored > known:
+                raise VersionMismatch(f"others have sessions on {session.edge_node} by now")
             if tree is not None:
                 _save_tree(connection, tree, session.opened_s)
             connection.run(_OPEN, **asdict(session))
@@ -195,11 +210,21 @@ class DeliveryStore:
         return await self._database.read(lambda c: c.all(_AUDIENCE))
 
     async def sweep(
-        self, stream: str, seen: Collection[str], *, now_s: float, idle_s: float
+        self,
+        stream: str,
+        seen: Collection[str],
+        *,
+        now_s: float,
+        idle_s: float,
+        unknown: Collection[str] = (),
     ) -> list[Session]:
-        """Mark the seen sessions as seen; end and return those unseen for `idle_s`."""
+        """Mark the seen sessions as seen, and those at `unknown` functions, of whose viewers
+        nothing is known; end and return those unseen for `idle_s`."""
 
         def sweep(connection: Connection) -> list[Session]:
+            connection.run_many(
+                _SEEN_AT, ({"of": stream, "at": at, "seen_s": now_s} for at in sorted(unknown))
+            )
             connection.run_many(_SEEN, ({"id_": id_, "seen_s": now_s} for id_ in sorted(seen)))
             ended = connection.all(_STALE, of=stream, unseen_since_s=now_s - idle_s)
             for session in ended:

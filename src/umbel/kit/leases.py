@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, metadata
+from umbel.kit.errors import Unavailable
 from umbel.kit.sql import Command, Connection, ConstraintViolated, given
 
 leases = sa.Table(
@@ -26,6 +27,16 @@ _RENEW = Command(
 _TAKE = Command(sa.insert(leases))
 _DROP = Command(sa.delete(leases).where(_NAME & _MINE))
 _RELEASE = Command(sa.delete(leases).where(_MINE))
+
+
+_CLOCKS_APART = 0.1
+"""How far the instances' clocks may differ, as a share of a lease's life."""
+
+
+class LeaseLost(Unavailable):
+    """Another instance may hold the lease by now; the next run finds out."""
+
+    code = "umbel.lease_lost"
 
 
 class Leases:
@@ -47,12 +58,17 @@ class Leases:
         if not await self._take(name, now_s):
             self._until_s.pop(name, None)
             return False
-        self._until_s[name] = now_s + self._ttl_s
+        self._until_s[name] = now_s + self._ttl_s * (1 - _CLOCKS_APART)
         return True
 
     def is_held(self, name: str) -> bool:
         """Whether this instance holds it at this moment."""
         return self._until_s.get(name, 0.0) > self._clock.now_s()
+
+    def check(self, name: str) -> None:
+        """Raises LeaseLost: a run that took long must not act on what another instance holds."""
+        if not self.is_held(name):
+            raise LeaseLost(lease=name)
 
     async def drop(self, name: str) -> None:
         """Give it up. Not an error if it is not held."""

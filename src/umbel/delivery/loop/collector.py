@@ -78,7 +78,7 @@ class Collector:
     async def refresh(self) -> None:
         """Look at everything."""
         await self._refresh_instances()
-        await self.promises.refresh(with_watching=self.steering is not None)
+        await self.promises.refresh()
         servers = [self.server(function) for function in self._active()]
         await self.answers.look(servers, self.instances)
 

@@ -22,7 +22,7 @@ from umbel.delivery.policy.base import Policy
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller
-from umbel.kit.errors import UmbelError
+from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.leases import Leases
 from umbel.kit.signal import Signal
 from umbel.media.model import StreamState
@@ -60,6 +60,7 @@ class DeliveryController:
             changed=self.changed,
             wake=self.wake,
             forget=self._forget,
+            check=lambda stream: self.leases.check(_lease_name(stream)),
         )
 
     async def start(self) -> None:
@@ -76,7 +77,10 @@ class DeliveryController:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._controller.close()
-        await self.leases.release()
+        try:
+            await self.leases.release()
+        except Unavailable as error:
+            log.warning("leases not released, they run out", reason=error.message)
 
     def wake(self, key: str) -> None:
         """Ask for a run for a stream or FLEET."""
@@ -147,6 +151,7 @@ class DeliveryController:
     async def _reconcile_fleet(self) -> float:
         """The functions of all trees run; others of delivery do not."""
         wanted = self.collector.media_functions.to_run((await self.store.trees()).values())
+        self.leases.check(FLEET)
         done = await self.collector.compute.ensure(OWNER, wanted)
         for function in done.stopped:
             await self.collector.media.forget(function)

@@ -15,6 +15,7 @@ from umbel.delivery.loop.functions import OWNER, MediaFunctions
 from umbel.delivery.model import Session, Tree
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees.view import TRANSCODER, Costs, View
+from umbel.kit.errors import Unavailable
 from umbel.media.model import StreamState
 
 Streams = Mapping[str, Mapping[str, StreamState]]
@@ -35,17 +36,25 @@ class Promises:
     sessions: dict[tuple[str, str], int] = field(default_factory=dict)
     watching: dict[Watch, int] = field(default_factory=dict)
     _storing: dict[str, Session] = field(default_factory=dict)
+    _reading: list[dict[str, Session]] = field(default_factory=list)
     _placing: dict[str, Function] = field(default_factory=dict)
     _rounds: dict[str, int] = field(default_factory=dict)
 
-    async def refresh(self, *, with_watching: bool) -> None:
+    def at(self, node: str) -> int:
+        """How many sessions are known at the node's edges."""
+        return sum(count for (_, _, edge), count in self.watching.items() if edge == node)
+
+    async def refresh(self) -> None:
         """Read the stored sessions. One that is being stored may count twice for a moment, but
         never not at all."""
-        storing = dict(self._storing)
-        counts = await self.store.counts()
-        watching = await self.store.watching() if with_watching else self.watching
+        since = dict(self._storing)
+        self._reading.append(since)
+        try:
+            counts, watching = await self.store.counts(), await self.store.watching()
+        finally:
+            self._reading = [one for one in self._reading if one is not since]
         self.sessions, self.watching = counts, watching
-        for session in (storing | self._storing).values():
+        for session in since.values():
             self.count(session, 1)
         self._rounds = {id_: left - 1 for id_, left in self._rounds.items() if left > 1}
         for id_ in self._placing.keys() - self._rounds.keys():
@@ -61,14 +70,19 @@ class Promises:
     @contextmanager
     def storing(self, session: Session, mbps: float) -> Iterator[None]:
         """Count a session of that rate while it is being stored, so that nobody is promised the
-        same room meanwhile; and no more if that fails."""
+        same room meanwhile; and no more if that fails. Where the database did not answer, the
+        session may be stored: the next refresh shows it."""
         viewer = Resources(cores=self.costs.viewer_cores, mbps=mbps)
         self._storing[session.id] = session
+        for since in self._reading:
+            since[session.id] = session
         self.count(session, 1)
         self.ledger.add(OWNER, {session.edge_node: viewer})
         try:
             yield
-        except BaseException:
+        except Unavailable:
+            raise
+        except Exception:
             self.count(session, -1)
             self.ledger.add(OWNER, {session.edge_node: Resources() - viewer})
             raise
@@ -98,7 +112,7 @@ class Promises:
         self.ledger.expect(OWNER, self._placing | wanted)
         by_node: dict[str, Resources] = {}
         for id_, instance in instances.items():
-            amount = self._beyond_cpu(instance, streams.get(id_, {}))
+            amount = self._beyond_cpu(view, instance, streams.get(id_, {}))
             by_node[instance.node] = by_node.get(instance.node, Resources()) + amount
         for (stream, id_), count in self.sessions.items():
             place = instances.get(id_) or wanted.get(id_)
@@ -110,8 +124,12 @@ class Promises:
                 by_node[place.node] = by_node.get(place.node, Resources()) + amount
         self.ledger.promise(OWNER, by_node)
 
-    def _beyond_cpu(self, instance: Instance, states: Mapping[str, StreamState]) -> Resources:
-        sent = Resources(mbps=sum(state.mbps_out for state in states.values()))
+    def _beyond_cpu(
+        self, view: View, instance: Instance, states: Mapping[str, StreamState]
+    ) -> Resources:
+        # A viewer keeps its rate while the encoder is silent.
+        rates = (max(s.mbps_out, len(s.viewers) * view.mbps(s.stream)) for s in states.values())
+        sent = Resources(mbps=sum(rates))
         is_active = instance.state is FunctionState.ACTIVE
         if instance.description != TRANSCODER or not is_active:
             return sent

@@ -14,6 +14,7 @@ import structlog
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.loop.collector import Collector
+from umbel.delivery.loop.idle import IdleSessions
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.model import Tree
 from umbel.delivery.policy import transcoders
@@ -37,7 +38,8 @@ log = structlog.get_logger(__name__)
 @dataclass(kw_only=True)
 class StreamReconciler:
     """Makes one stream's world as its tree wants it. `wake` asks for another key's run, `forget`
-    ends a stream's own, and `changed` is notified when what is observed has changed."""
+    ends a stream's own, `check` raises LeaseLost once another instance may have the stream, and
+    `changed` is notified when what is observed has changed."""
 
     catalogue: Catalogue
     store: DeliveryStore
@@ -48,10 +50,19 @@ class StreamReconciler:
     changed: Signal
     wake: Callable[[str], None]
     forget: Callable[[str], Awaitable[None]]
+    check: Callable[[str], None]
+    _idle: IdleSessions = field(init=False)
     _keys: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
     _reach: dict[str, dict[Hop, Endpoint]] = field(default_factory=dict)
-    _swept: dict[str, float] = field(default_factory=dict)
     _silent_since: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._idle = IdleSessions(
+            store=self.store,
+            collector=self.collector,
+            sweep_s=self.timing.sweep_s,
+            idle_s=self.timing.session_idle_s,
+        )
 
     async def reconcile(self, stream: str) -> float | None:
         """Run once; answers in how many seconds to run again, or None: when it is woken."""
@@ -107,9 +118,9 @@ class StreamReconciler:
     async def _maintained(self, tree: Tree) -> Tree:
         """The tree without idle branches and around what cannot run, saved when it changed."""
         now_s = self.clock.now_s()
-        await self._sweep(tree, now_s)
-        counts = await self.store.counts(tree.stream)
-        watched = {function for (_, function), count in counts.items() if count}
+        watched = await self._idle.watched(tree.stream)
+        if await self._idle.end(tree, watched, now_s):
+            watched = await self._idle.watched(tree.stream)
         trimmed = grafting.prune(tree, watched, now_s=now_s, linger_s=self.timing.linger_s)
         trimmed = transcoders.ended(trimmed)
         view = self.collector.view({**await self.store.trees(), tree.stream: trimmed})
@@ -126,18 +137,12 @@ class StreamReconciler:
         self.changed.notify()
         return saved
 
-    async def _sweep(self, tree: Tree, now_s: float) -> None:
-        if now_s - self._swept.get(tree.stream, 0.0) < self.timing.sweep_s:
-            return
-        self._swept[tree.stream] = now_s
-        seen = set().union(*self.collector.viewers(tree.stream).values())
-        await self.store.sweep(tree.stream, seen, now_s=now_s, idle_s=self.timing.session_idle_s)
-
     async def _apply(self, tree: Tree) -> None:
         """Do the steps until none are left. One that fails keeps no other from being done; the
         look is then repeated. Raises what failed first."""
         keys = frozenset(await self.catalogue.key_hashes(tree.stream))
         for _ in range(_MOST_ROUNDS):
+            self.check(tree.stream)
             await self._lay(tree)
             todo = reconcile.steps(tree, self._observed(tree), keys)
             if not todo:
@@ -192,10 +197,13 @@ class StreamReconciler:
         server = collector.server(step.function)
         match step:
             case Drop(function=function):
+                self.check(stream)
                 await collector.media.remove(server, stream)
                 collector.answers.note(function, None, stream)
             case Carry(function=function):
-                state = await collector.media.ensure(server, await self._spec(stream, step, keys))
+                spec = await self._spec(stream, step, keys)
+                self.check(stream)
+                state = await collector.media.ensure(server, spec)
                 self._keys.setdefault(function, {})[stream] = keys
                 collector.answers.note(function, state, stream)
                 await self._keep_ports(stream, state)
@@ -245,7 +253,8 @@ class StreamReconciler:
         await self.store.drop_tree(stream, at_s=self.clock.now_s())
         await self._apply(Tree(stream=stream))
         await self.collector.network.remove(stream)
-        for memo in (self._swept, self._silent_since, self._reach):
+        self._idle.forget(stream)
+        for memo in (self._silent_since, self._reach):
             memo.pop(stream, None)
         for other in await self.store.trees():
             if renditions.event_of(other) == stream:
