@@ -65,3 +65,4 @@ clean: ## remove everything that was built or installed here
 	@rm -rf .venv .node .umbel .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache web/node_modules src/umbel/portal/static
 
 include make/web.mk
+include make/chaos.mk

@@ -1,10 +1,28 @@
 """Names for new things: a readable prefix and 60 random bits, safe in URLs and file names."""
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from random import Random
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_SYSTEM = secrets.SystemRandom()
+_random: ContextVar[Random | None] = ContextVar("random", default=None)
 
 
 def new_id(prefix: str) -> str:
     """A fresh identifier such as `ev_5x0k3b9q2m7t`."""
-    return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(12))}"
+    random = _random.get() or _SYSTEM
+    return f"{prefix}_{''.join(random.choice(_ALPHABET) for _ in range(12))}"
+
+
+@contextmanager
+def drawn_from(random: Random) -> Iterator[None]:
+    """Identifiers are drawn from this generator meanwhile, and in tasks started meanwhile, so that
+    a simulated run can be repeated. They can be guessed then."""
+    token = _random.set(random)
+    try:
+        yield
+    finally:
+        _random.reset(token)

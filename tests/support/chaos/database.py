@@ -1,0 +1,33 @@
+"""The database as a control plane sees it: at the end of a line, which may fail or be slow.
+
+In: units of work. Out: their outcome, or DatabaseUnavailable before or after the commit. The tables
+are in memory and shared by all control planes, as a server's would be.
+"""
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+from support.chaos.lines import Line
+from umbel.kit.inline import InlineDatabase, Tables
+from umbel.kit.sql import Connection
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class RemoteDatabase(InlineDatabase):
+    """Units that pass a line on their way and on their way back."""
+
+    def __init__(self, tables: Tables, line: Line) -> None:
+        super().__init__(tables)
+        self._line = line
+
+    async def read(
+        self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        await self._line.pass_(unit.__name__, before=True)
+        result = self._at_once(unit, *args, **kwargs)
+        await self._line.pass_(unit.__name__, before=False)
+        return result
+
+    write = read

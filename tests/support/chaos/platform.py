@@ -1,0 +1,259 @@
+"""Control planes as the fault run sees them: started, killed, paused, and asked over their API.
+
+In: what befalls them, in plain words. Out: what the API answered. With ground.py this is the only
+module of the fault run that knows the product's names; see lines.py for how calls pass.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+from support.chaos.database import RemoteDatabase
+from support.chaos.ground import LEASE, PARTS, World, base
+from support.chaos.lines import Line, Power, Remote, Rumours, Weather
+from support.chaos.seen import Held
+from umbel.bootstrap import services
+from umbel.bootstrap.drivers import Drivers
+from umbel.bootstrap.services import Ground
+from umbel.catalogue.model import EventDraft, EventEvent
+from umbel.catalogue.service import Catalogue
+from umbel.compute.model import Function, NodeState
+from umbel.compute.ports import Vim
+from umbel.delivery.loop.controller import FLEET
+from umbel.delivery.loop.functions import OWNER
+from umbel.delivery.loop.timing import Timing
+from umbel.delivery.service import Delivery
+from umbel.delivery.steering.drivers.fake import InlineSolver
+from umbel.kit import ids
+from umbel.kit.clock import LoopClock
+from umbel.kit.config import Settings
+from umbel.kit.db import DatabaseUnavailable
+from umbel.kit.errors import UmbelError, Unavailable
+from umbel.kit.journal import Journal
+from umbel.media.model import StreamSpec
+from umbel.media.ports import MediaPlane
+from umbel.network.ports import Fabric
+from umbel.notify.drivers.fake import FakeCourier
+
+TIMING = Timing(
+    sweep_s=2.0,
+    linger_s=2.0,
+    session_idle_s=12.0,
+    ready_s=6.0,
+    silence_s=2.0,
+    lease_s=6.0,
+)
+
+
+class Refused(Exception):
+    """The API answered with an error; its code is the text."""
+
+
+class Gone(Exception):
+    """The API did not answer: whether it did what was asked is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingest:
+    """Where an encoder was told to push."""
+
+    function: str
+    urls: Mapping[str, str]
+
+
+# -- a control plane ------------------------------------------------------------------------
+
+
+@dataclass(kw_only=True)
+class Plane:
+    """One `umbel serve` without its web server."""
+
+    world: World
+    name: str
+    skew_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        world = self.world
+        self.power = Power()
+        self.function_news = Rumours(self.power, world.random(f"{self.name}/functions"))
+        self.stream_news = Rumours(self.power, world.random(f"{self.name}/streams"))
+        self.lines = {part: self._line(part) for part in PARTS}
+        self.clock = LoopClock(1_700_000_000.0 + self.skew_s)
+        # Not a set: tasks must be ended in the same order every time.
+        self._asked: dict[asyncio.Task[Any], None] = {}
+        self.owner = ids.new_id(f"cp_{self.name}")
+        self._build()
+
+    def _line(self, part: str) -> Line:
+        lose: Callable[[str], Exception] = (
+            (lambda _: DatabaseUnavailable()) if part == "database" else Unavailable
+        )
+        random = self.world.random(f"{self.name}/{part}")
+        weather = self.world.weather.setdefault((self.name[0], part), Weather())
+        return Line(
+            self.power,
+            random,
+            lose,
+            weather,
+            lambda what: self.world.tell(f"{self.name} {part} {what}"),
+        )
+
+    def _build(self) -> None:
+        world, lines = self.world, self.lines
+        vim = Remote(world.nodes, lines["vim"], self._acts, "start", "stop", "running")
+        media = Remote(world.servers, lines["media"], self._acts, "ensure", "remove", "observe")
+        fabric = Remote(world.fabric, lines["fabric"], self._acts, "ensure", "remove")
+        vim.watch = self.function_news.watch
+        media.watch = self.stream_news.watch
+        drivers = Drivers(
+            vim=cast(Vim, vim),
+            media=cast(MediaPlane, media),
+            fabric=cast(Fabric, fabric),
+            courier=FakeCourier(),
+            solver=InlineSolver(),
+        )
+        database = RemoteDatabase(world.tables, lines["database"])
+        journal = Journal(database)
+        ground = Ground(
+            settings=_settings(world.policy),
+            document=base().document,
+            nodes=base().nodes,
+            links=base().links,
+            secrets=base().secrets,
+            drivers=drivers,
+            clock=self.clock,
+            database=database,
+            journal=journal,
+            catalogue=Catalogue(database, self.clock, passwords=base().passwords),
+            owner=self.owner,
+        )
+        collector = services.collector(ground)
+        self.keeper = services.controller(ground, collector, lambda _: None, TIMING)
+        self.delivery: Delivery = services.delivery(ground, self.keeper)
+        self._schedule = services.schedule(ground, self.keeper)
+        self.catalogue = ground.catalogue
+
+    def _acts(self, call: str, *arguments: Any) -> None:
+        """Note when it acts for what another control plane owns."""
+        if call in ("running", "observe"):
+            return
+        about = (a for a in arguments if isinstance(a, StreamSpec | Function | str))
+        what = max(about, key=lambda a: not isinstance(a, str), default="")
+        stream = what.stream if isinstance(what, StreamSpec) else str(getattr(what, "id", what))
+        self.world.tell(f"{self.name} {call} {stream}")
+        lease = "fleet" if call in ("start", "stop") else f"{LEASE}{stream}"
+        owner = self.world.owner_of(lease)
+        if owner not in ("", self.owner) and not self.world.is_over(stream):
+            self.world.trespasses.append(f"{self.name} does {call} though {owner} owns {lease}")
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._runs = [asyncio.create_task(part.run()) for part in (self.delivery, self._schedule)]
+        for task in self._runs:
+            task.add_done_callback(self._ended)
+
+    async def kill(self) -> None:
+        """As by kill -9: nothing is told to anybody."""
+        self.power.kill()
+        await self._end()
+
+    async def stop(self) -> None:
+        """As by SIGTERM: it gives up its leases."""
+        await self._end()
+        self.power.kill()
+
+    async def _end(self) -> None:
+        self.world.planes.pop(self.name, None)
+        tasks = [*self._asked, *self._runs]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def leases(self) -> list[str]:
+        """The leases it acts by, as far as it knows."""
+        now_s = self.clock.now_s()
+        held = (name for name, until_s in self.keeper.leases._until_s.items() if until_s > now_s)
+        return sorted(name.removeprefix(LEASE) for name in held)
+
+    def leads(self) -> bool:
+        return self.keeper.leads()
+
+    def standby(self) -> frozenset[str]:
+        compute = self.keeper.collector.compute
+        return frozenset(
+            n.name for n in compute.nodes() if compute.state(n.name) is NodeState.STANDBY
+        )
+
+    def rest(self, nodes: Sequence[str]) -> None:
+        """As a plan would have it."""
+        self.keeper.collector.compute.set_standby(OWNER, nodes)
+        self.keeper.wake(FLEET)
+
+    # what people ask of it
+
+    async def add_event(self, node: str, *, starts_in_s: float, lasts_s: float) -> str:
+        async def call() -> str:
+            provider = await self.catalogue.ensure_provider(f"Provider at {node}", node)
+            starts_s = self.clock.now_s() + starts_in_s
+            draft = EventDraft(
+                provider_id=provider.id,
+                title="Council",
+                starts_s=starts_s,
+                ends_s=starts_s + lasts_s,
+            )
+            return (await self.catalogue.add_event(draft)).id
+
+        return cast(str, await self.ask(call))
+
+    async def end_event(self, event: str) -> None:
+        async def call() -> None:
+            await self.catalogue.fire(event, EventEvent.END)
+            await self.delivery.end(event)
+
+        await self.ask(call)
+
+    async def open_ingest(self, event: str) -> Ingest:
+        point = await self.ask(lambda: self.delivery.open_ingest(event))
+        return Ingest(function=point.function, urls=point.urls)
+
+    async def open_session(self, event: str, node: str, quality: str, viewer: str) -> Held:
+        ticket = await self.ask(lambda: self.delivery.open_session(event, node, quality))
+        session = ticket.session
+        return Held(id=session.id, viewer=viewer, stream=session.stream, function=session.function)
+
+    async def close_session(self, session: str) -> None:
+        await self.ask(lambda: self.delivery.close_session(session))
+
+    async def ask(self, call: Callable[[], Awaitable[Any]], *, patience_s: float = 15.0) -> Any:
+        """Answers as the API would. Raises Refused, Gone."""
+        if self.power.is_dead:
+            raise Gone("connection refused")
+        task = asyncio.ensure_future(call())
+        self._asked[task] = None
+        task.add_done_callback(self._answered)
+        done, _ = await asyncio.wait({task}, timeout=patience_s)
+        if not done or task.cancelled():
+            raise Gone("no answer")
+        try:
+            return task.result()
+        except UmbelError as error:
+            raise Refused(error.code) from None
+        except Exception:  # noqa: BLE001 -- `_answered` reports it
+            raise Refused("a crash") from None
+
+    def _answered(self, task: asyncio.Task[Any]) -> None:
+        self._asked.pop(task, None)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, UmbelError):
+            self.world.crashes.append(f"{self.name}: a request raised {error!r}")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not self.power.is_dead and not task.cancelled():
+            self.world.crashes.append(f"{self.name}: the loop ended with {task.exception()!r}")
+
+
+@cache
+def _settings(policy: Any) -> Settings:
+    return Settings(policy=policy, node_wake_s=1.0)

@@ -1,0 +1,179 @@
+"""Plays a plan on virtual time and watches the invariants: faults, then rest, then the verdict.
+
+In: a seed. Out: an Outcome. Everything happens on one thread with a clock that jumps, no file is
+written and nothing waits, so that a seed tells the same story every time.
+"""
+
+import asyncio
+import hashlib
+import selectors
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from random import Random
+
+import structlog
+
+from support.chaos import checkers
+from support.chaos.acts import Acts
+from support.chaos.ground import World
+from support.chaos.plan import MOST_STEPS, Plan, plan
+from support.chaos.seen import Seen
+from umbel.kit import ids
+
+LOOK_S = 1.0
+REST_WITHIN_S = 150.0
+REST_LOOKS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What became of a seed: `broken` are (invariant, what) pairs, none when all held; `trace` is
+    a hash over every call; `rested_s` how long after the last fault all was as wanted."""
+
+    seed: int
+    steps: int
+    broken: tuple[tuple[str, str], ...]
+    story: tuple[str, ...]
+    trace: str
+    rested_s: float = 0.0
+
+    @property
+    def replay(self) -> str:
+        """The command that plays it again."""
+        steps = f" STEPS={self.steps}" if self.steps < MOST_STEPS else ""
+        return f"make chaos SEED={self.seed}{steps}"
+
+    def report(self) -> str:
+        """For people: the story, what broke, and how to see it again."""
+        verdict = [f"  {name}: {what}" for name, what in self.broken]
+        return "\n".join([*self.story, "broken:", *verdict, f"replay: {self.replay}"])
+
+
+def run(seed: int, most_steps: int = MOST_STEPS) -> Outcome:
+    """Play a seed, or its first steps."""
+    with asyncio.Runner(loop_factory=_Loop) as runner, _Quiet() as crashes:
+        return runner.run(_Run(plan(seed, most_steps), crashes).play())
+
+
+def shrink(outcome: Outcome) -> Outcome:
+    """The shortest beginning of a failed run that fails in the same invariants."""
+    names = {name for name, _ in outcome.broken}
+    for steps in range(1, outcome.steps):
+        shorter = run(outcome.seed, steps)
+        if names & {name for name, _ in shorter.broken}:
+            return shorter
+    return outcome
+
+
+@dataclass
+class _Run:
+    plan: Plan
+    crashes: list[str]
+    story: list[str] = field(default_factory=list)
+    _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    async def play(self) -> Outcome:
+        """The whole run."""
+        p = self.plan
+        with ids.drawn_from(Random(f"{p.seed}/ids")):
+            self.world = World(seed=p.seed, policy=p.policy, copies=p.copies, crashes=self.crashes)
+            self.world.note, self.world.tell = self.note, self._tell
+            self.checkers = checkers.every()
+            acts = Acts(self.world, p)
+            self.note(f"seed {p.seed}: policy {p.policy}, {len(p.skews_s)} control plane(s)")
+            await acts.begin()
+            broken, rested_s = await self._watch(acts)
+            await acts.close()
+        return Outcome(
+            seed=p.seed,
+            steps=len(p.steps),
+            broken=tuple(broken),
+            story=tuple(self.story),
+            trace=self._hash.hexdigest(),
+            rested_s=rested_s,
+        )
+
+    async def _watch(self, acts: Acts) -> tuple[list[tuple[str, str]], float]:
+        playing = asyncio.create_task(acts.play())
+        while not playing.done():
+            if broken := await self._broken():
+                playing.cancel()
+                return broken, 0.0
+            await asyncio.sleep(LOOK_S)
+        await playing
+        return await self._until_rest()
+
+    async def _until_rest(self) -> tuple[list[tuple[str, str]], float]:
+        """Faults are over: all must become as wanted, and stay so for a while."""
+        self.note("the faults are over")
+        loop = asyncio.get_running_loop()
+        began_s, good, missing = loop.time(), 0, [("", "")]
+        while loop.time() - began_s < REST_WITHIN_S:
+            seen = await self.world.look()
+            if broken := self._now(seen):
+                return broken, 0.0
+            missing = [(c.name, what) for c in self.checkers for what in c.at_rest(seen)]
+            good = 0 if missing else good + 1
+            if good == REST_LOOKS:
+                return [], loop.time() - began_s - REST_LOOKS * LOOK_S
+            await asyncio.sleep(LOOK_S)
+        return [(n, f"still after {REST_WITHIN_S:.0f} s: {what}") for n, what in missing], 0.0
+
+    async def _broken(self) -> list[tuple[str, str]]:
+        return self._now(await self.world.look())
+
+    def _now(self, seen: Seen) -> list[tuple[str, str]]:
+        return [(c.name, what) for c in self.checkers for what in c.now(seen)]
+
+    def note(self, text: str) -> None:
+        """A line of the story."""
+        self.story.append(f"{asyncio.get_running_loop().time():8.2f} s  {text}")
+        self._tell(text)
+
+    def _tell(self, what: str) -> None:
+        self._hash.update(f"{asyncio.get_running_loop().time():.6f} {what}\n".encode())
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop on which nothing real is waited for: its clock jumps to the next timer."""
+
+    def __init__(self) -> None:
+        self.now_s = 1_000.0
+        super().__init__(_Jumping(self))
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class _Jumping(selectors.SelectSelector):
+    def __init__(self, loop: _Loop) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None:
+            raise AssertionError("everybody waits for somebody else")
+        self._loop.now_s += max(0.0, timeout)
+        return []
+
+
+class _Quiet(AbstractContextManager[list[str]]):
+    """The log says nothing meanwhile; errors in it are gathered, as nobody expects them."""
+
+    def __enter__(self) -> list[str]:
+        self._before = structlog.get_config()
+        crashes: list[str] = []
+
+        def gather(_: object, __: str, event: dict[str, object]) -> dict[str, object]:
+            crashes.append(f"{event.pop('event')} {event}")
+            raise structlog.DropEvent
+
+        structlog.configure(
+            processors=[structlog.processors.format_exc_info, gather],
+            wrapper_class=structlog.make_filtering_bound_logger("error"),
+            logger_factory=structlog.PrintLoggerFactory(),
+        )
+        return crashes
+
+    def __exit__(self, *_: object) -> None:
+        structlog.configure(**self._before)
