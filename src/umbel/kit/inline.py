@@ -62,7 +62,7 @@ class InlineDatabase(Database):
         self.tables.watchers.remove(wake)
 
     async def close(self) -> None:
-        """The tables stay, for whoever shares them."""
+        """Do nothing: other databases may share the tables."""
 
     def _at_once(
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
