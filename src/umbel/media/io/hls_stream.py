@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.errors import Invalid, NotFound, UmbelError, Unavailable
+from umbel.kit.signal import Signal
 from umbel.media.hls import playlist
 from umbel.media.hls.muxer import Muxer
 from umbel.media.hls.playlist import Name
@@ -62,7 +63,7 @@ class HlsStream:
         self._clock = clock or SystemClock()
         self._muxer = Muxer()
         self._window = Window(first_number=int(self._clock.now_s()))
-        self._bell = asyncio.Event()
+        self._grown = Signal()
         self._text, self._text_version = "", -1
 
     def packets(self, batch: Packets, now_s: float) -> None:
@@ -75,7 +76,7 @@ class HlsStream:
         if not self._window.is_ended:
             self._take(self._muxer.end(), self._clock.monotonic_s())
             self._window.end()
-            self._ring()
+            self._grown.notify()
 
     @property
     def stored_bytes(self) -> int:
@@ -135,7 +136,7 @@ class HlsStream:
         try:
             async with asyncio.timeout(_WAIT_TARGETS * self._target_s):
                 while not is_so():
-                    await self._bell.wait()
+                    await self._grown.listen().wait()
         except TimeoutError as error:
             raise HlsLate from error
 
@@ -169,7 +170,7 @@ class HlsStream:
                 wall_s = self._wall_s(event.opens.at_s, now_s)
             self._window.take(event, wall_s=wall_s, target_s=self._target_s)
         if events:
-            self._ring()
+            self._grown.notify()
 
     def _wall_s(self, at_s: float, now_s: float) -> float:
         """When that was by the calendar: the sender's word, if it is plausible."""
@@ -178,10 +179,6 @@ class HlsStream:
         return (
             sender_s if sender_s is not None and abs(sender_s - own_s) < _TRUSTED_CLOCK_S else own_s
         )
-
-    def _ring(self) -> None:
-        self._bell.set()
-        self._bell = asyncio.Event()
 
 
 def _wanted(query: Mapping[str, str]) -> tuple[int, int | None] | None:

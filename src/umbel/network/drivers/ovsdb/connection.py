@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from umbel.kit.errors import Invalid, Unavailable
+from umbel.kit.signal import Signal
 from umbel.network.drivers.ovsdb import wire
 from umbel.network.drivers.ovsdb.replica import MONITORED, Replica
 from umbel.network.drivers.ovsdb.wire import Echo, Framer, Message, Reply, Update
@@ -120,7 +121,7 @@ class Connection:
         self._session: _Session | None = None
         self._replica: Replica | None = None
         self._early: list[Update] = []
-        self._changed = asyncio.Event()
+        self._changed = Signal()
 
     @property
     def replica(self) -> Replica | None:
@@ -163,7 +164,7 @@ class Connection:
         while True:
             if self._replica is not None and (answer := ask(self._replica)) is not None:
                 return answer
-            await self._changed.wait()
+            await self._changed.listen().wait()
 
     async def _connect(self) -> None:
         async with asyncio.timeout(self._patience.answer_s):
@@ -189,7 +190,7 @@ class Connection:
         for update in self._early:
             replica.take(update.changes)
         self._replica = replica
-        self._tell()
+        self._changed.notify()
         while True:
             await asyncio.sleep(self._patience.echo_s)
             await session.ask("echo", [], wait_s)
@@ -199,15 +200,11 @@ class Connection:
             self._early.append(update)
             return
         self._replica.take(update.changes)
-        self._tell()
+        self._changed.notify()
 
     def _lost(self) -> None:
         self._session = self._replica = None
         self._early.clear()
-
-    def _tell(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
 
 
 _Opener = Callable[[], Any]
