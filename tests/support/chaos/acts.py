@@ -5,7 +5,7 @@ when the faults are over, whichever is first.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from random import Random
 from typing import TypeVar
 
@@ -29,7 +29,7 @@ class Acts:
         self._people: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
         self._starts = 0
-        self._do: dict[str, Callable[[Step], Awaitable[None]]] = {
+        self._do: dict[str, Callable[[Step], Coroutine[None, None, None]]] = {
             "event": self._event,
             "viewers": self._watch,
             "leave": self._leave,
@@ -56,7 +56,8 @@ class Acts:
     async def play(self) -> None:
         """Do every step at its time, and undo all at the end."""
         loop = asyncio.get_running_loop()
-        began_s, doing = loop.time(), []
+        began_s = loop.time()
+        doing: list[asyncio.Task[None]] = []
         for step in self._plan.steps:
             await asyncio.sleep(max(0.0, began_s + step.at_s - loop.time()))
             doing.append(asyncio.create_task(self._do[step.kind](step)))

@@ -21,8 +21,7 @@ from umbel.bootstrap.drivers import read_network
 from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.catalogue.passwords import Passwords
 from umbel.compute.drivers.fake import FakeVim
-from umbel.compute.inventory import Inventory
-from umbel.compute.model import Function, FunctionState, Instance, Node
+from umbel.compute.model import Function, FunctionState, Instance, Inventory, Node
 from umbel.delivery.trees.view import Costs
 from umbel.kit.clock import LoopClock
 from umbel.kit.errors import NotFound

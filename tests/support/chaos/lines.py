@@ -90,6 +90,8 @@ class Remote:
     """A driver at the other end of a line: its coroutine methods `calls` pass the line, anything
     else is the driver's own. `heed` hears of each call as it is made."""
 
+    watch: Callable[[Callable[..., None]], None]
+
     def __init__(self, driver: object, line: Line, heed: Callable[..., None], *calls: str) -> None:
         self._driver = driver
         self._heed = heed

@@ -21,8 +21,8 @@ from umbel.catalogue.model import EventDraft, EventEvent
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import Function, NodeState
 from umbel.compute.ports import Vim
-from umbel.delivery.loop.controller import FLEET
 from umbel.delivery.loop.functions import OWNER
+from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.service import Delivery
 from umbel.delivery.steering.drivers.fake import InlineSolver
@@ -105,8 +105,7 @@ class Plane:
         vim = Remote(world.nodes, lines["vim"], self._acts, "start", "stop", "running")
         media = Remote(world.servers, lines["media"], self._acts, "ensure", "remove", "observe")
         fabric = Remote(world.fabric, lines["fabric"], self._acts, "ensure", "remove")
-        vim.watch = self.function_news.watch
-        media.watch = self.stream_news.watch
+        vim.watch, media.watch = self.function_news.watch, self.stream_news.watch
         drivers = Drivers(
             vim=cast(Vim, vim),
             media=cast(MediaPlane, media),

@@ -7,9 +7,11 @@ written and nothing waits, so that a seed tells the same story every time.
 import asyncio
 import hashlib
 import selectors
+from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 import structlog
 
@@ -164,7 +166,7 @@ class _Quiet(AbstractContextManager[list[str]]):
         self._before = structlog.get_config()
         crashes: list[str] = []
 
-        def gather(_: object, __: str, event: dict[str, object]) -> dict[str, object]:
+        def gather(_: object, __: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
             crashes.append(f"{event.pop('event')} {event}")
             raise structlog.DropEvent
 
