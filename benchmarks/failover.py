@@ -54,7 +54,7 @@ async def lost(lab: Lab, link: tuple[str, str], leaf: str) -> int:
             found = await took(taker, 300)
             begun = max(found)
             with overlay_lab.cut(bed, link):
-                await lab.when(lambda: lab.fabric.overlay.ground.dead)
+                await lab.when(lambda: lab.fabric.overlay.link_state.dead)
                 found += await took(taker, 500)
             await sender.stop()
         last = max(found)

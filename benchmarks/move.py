@@ -41,7 +41,7 @@ async def moved(bed: Testbed) -> tuple[int, int]:
                     await asyncio.sleep(0.02)
                     old += at_c.took()
                 leaving, coming = (
-                    streams.Path(leaf=taker.end.node, receiver=streams.process(taker.end))
+                    streams.Path(leaf=taker.end.node, receiver=streams.local_receiver(taker.end))
                     for taker in (at_c, at_e)
                 )
                 await moves.prepare(lab.fabric, "ev1", leaving, coming)

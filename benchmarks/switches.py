@@ -27,12 +27,12 @@ from umbel.kit import log  # noqa: E402
 from umbel.kit.clock import SystemClock  # noqa: E402
 from umbel.network.drivers.openflow.controller import Controller  # noqa: E402
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric  # noqa: E402
-from umbel.network.drivers.openflow.settings import Terms  # noqa: E402
+from umbel.network.drivers.openflow.settings import OpenFlowSettings  # noqa: E402
 from umbel.network.model import Hop  # noqa: E402
 from umbel.network.overlay.spanning import Drawing, Role  # noqa: E402
-from umbel.network.switching.port_map import Plugs  # noqa: E402
+from umbel.network.switching.port_map import PortMap  # noqa: E402
 from umbel.network.switching.program import Change  # noqa: E402
-from umbel.network.switching.signals import Admit, Tell  # noqa: E402
+from umbel.network.switching.signals import Admit, OnSignal  # noqa: E402
 from umbel.network.topology.sites import Site, Wiring  # noqa: E402
 
 SWITCHES = 100
@@ -69,10 +69,12 @@ class Board(Controller):
 class Wired:
     """Bridges that are there already; a tunnel's port is where its neighbour stands in the list."""
 
-    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
+    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         near = {other: number for number, other in enumerate(sorted(site.underlay), start=1)}
-        toward = {tunnel.neighbour: near[tunnel.neighbour] for tunnel in wiring.tunnels}
-        return Plugs(toward=toward, outside=100, inside=60, inside_mac="02:00:00:00:00:60")
+        tunnel_ports = {tunnel.neighbour: near[tunnel.neighbour] for tunnel in wiring.tunnels}
+        return PortMap(
+            tunnel_ports=tunnel_ports, patch_port=100, local_port=60, local_mac="02:00:00:00:00:60"
+        )
 
     async def remove(self, site: Site) -> None:
         """Nothing is to be done."""
@@ -127,12 +129,12 @@ async def fabric(switch: Ovs, adopt_s: float) -> AsyncIterator[tuple[OpenFlowFab
     """One that runs over the switches, which are connected."""
     boards: list[Board] = []
 
-    def board(tell: Tell, *, admit: Admit) -> Board:
-        boards.append(Board(tell, admit=admit))
+    def board(on_signal: OnSignal, *, admit: Admit) -> Board:
+        boards.append(Board(on_signal, admit=admit))
         boards[0].path = fresh(switch)
         return boards[0]
 
-    terms = Terms(host="", settle_s=DEADLINE_S, adopt_s=adopt_s)
+    terms = OpenFlowSettings(host="", settle_s=DEADLINE_S, adopt_s=adopt_s)
     made = OpenFlowFabric(SITES, DRAWING, Wired(), board, terms, SystemClock())
     await made.start()
     try:
@@ -151,7 +153,7 @@ async def tree(switch: Ovs) -> tuple[float, float]:
         Hop(source_node="n1", target=switchboard.function(SITES, leaf, 7000)) for leaf in LEAVES
     ]
     async with fabric(switch, 0.0) as (first, board):
-        await first.also("", None)  # it has read them all when it has had a look
+        await first.install_extra_rules("", None)  # it has read them all when it has had a look
         board.made = 0
         begin = time.perf_counter()
         await first.ensure("ev1", hops)
@@ -164,7 +166,7 @@ async def tree(switch: Ovs) -> tuple[float, float]:
         found_s = time.perf_counter() - begin
         assert board.made == 0, "rules that were there were sent again"
     async with fabric(switch, 0.0) as (last, _):
-        await last.also("", None)  # which takes the stream away
+        await last.install_extra_rules("", None)  # which takes the stream away
     return made_s, found_s
 
 
@@ -173,11 +175,11 @@ async def rounds(folder: Path) -> dict[str, list[float]]:
     with ovs.switches(folder, {"all": "OpenFlow14"}, bare=True) as switches:
         switch = switches["all"]
         make(switch)
-        met = [await handshake(switch) for _ in range(ROUNDS + 1)]
+        on_path = [await handshake(switch) for _ in range(ROUNDS + 1)]
         await each(switch, "set-controller", "*", f"unix:{fresh(switch)}")
         trees = [await tree(switch) for _ in range(ROUNDS + 1)]
     return {
-        "handshake-100": met[1:],
+        "handshake-100": on_path[1:],
         "tree-100": [made for made, _ in trees[1:]],
         "adopt-100": [found for _, found in trees[1:]],
     }

@@ -31,7 +31,7 @@ from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.edge.service import Land
+from umbel.network.edge.service import EdgeFabric
 
 SERVICE = {
     "port": 80,
@@ -40,7 +40,12 @@ SERVICE = {
         {"name": "b", "node": "pe2", "address": "10.97.2.1", "port": 8080},
     ],
 }
-MOVE = {"address": "10.202.1.20", "mac": "02:00:00:00:01:14", "home": "pe1", "place": "pe2"}
+MOVE = {
+    "address": "10.202.1.20",
+    "mac": "02:00:00:00:01:14",
+    "home_node": "pe1",
+    "foreign_node": "pe2",
+}
 
 
 @pytest.fixture
@@ -54,13 +59,13 @@ async def net(sqlite: Database, tmp_path: Path) -> AsyncIterator[Net]:
 
 async def test_a_gate_closes_a_network_and_only_that(net: Net) -> None:
     assert net.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
-    told = await net.ask("PUT", "/access/pe1", json={"front": FRONT})
+    told = await net.ask("PUT", "/access/pe1", json={"portal": FRONT})
     assert told == {
         "node": "pe1",
         "network": "10.202.1.0/24",
         "closed": True,
-        "front": FRONT,
-        "free": [],
+        "portal": FRONT,
+        "allowed": [],
         "clients": 0,
     }
     assert net.reaches(ANN, "192.0.2.1", 443) == ""
@@ -79,7 +84,7 @@ async def test_a_gate_closes_a_network_and_only_that(net: Net) -> None:
 async def test_an_operator_lets_a_client_pass_and_not_any_more(net: Net) -> None:
     refused = await net.ask("POST", "/clients", 404, json={"address": ANN})
     assert refused["code"] == "umbel.no_gate"
-    await net.ask("PUT", "/access/pe1", json={"front": FRONT})
+    await net.ask("PUT", "/access/pe1", json={"portal": FRONT})
     made = await net.ask("POST", "/clients", 201, json={"address": ANN, "lifetime_s": 60})
     assert (made["node"], made["mac"], made["username"]) == ("pe1", mac(ANN), None)
     assert await net.ask("GET", "/clients") == [made]
@@ -99,21 +104,21 @@ async def test_an_operator_lets_a_client_pass_and_not_any_more(net: Net) -> None
 @pytest.mark.parametrize(
     ("method", "path", "status", "code", "body"),
     [
-        ("PUT", "/access/moon", 404, "umbel.not_in_topology", {"front": FRONT}),
+        ("PUT", "/access/moon", 404, "umbel.not_in_topology", {"portal": FRONT}),
         ("PUT", "/access/pe1", 422, "umbel.unprocessable", {}),
         ("DELETE", "/access/moon", 404, "umbel.not_in_topology", None),
         ("POST", "/clients", 404, "umbel.not_in_access", {"address": "192.0.2.9"}),
-        ("POST", "/clients", 422, "umbel.bad_client", {"address": "10.202.1.99"}),
-        ("DELETE", "/clients/nobody", 422, "umbel.bad_client", None),
-        ("GET", "/services/x", 404, "umbel.unknown_service", None),
-        ("DELETE", "/services/x", 404, "umbel.unknown_service", None),
-        ("PUT", "/services/x", 422, "umbel.bad_service", {**SERVICE, "address": "10.9.0.1"}),
-        ("POST", "/services/x/settle", 404, "umbel.unknown_service", None),
-        ("PUT", "/moves/f", 422, "umbel.unprocessable", {**MOVE, "place": "pe1"}),
-        ("PUT", "/moves/f", 422, "umbel.bad_stay", {**MOVE, "address": "10.9.0.1"}),
-        ("PUT", "/moves/f", 404, "umbel.not_in_topology", {**MOVE, "place": "moon"}),
-        ("GET", "/moves/f", 404, "umbel.not_away", None),
-        ("DELETE", "/moves/f", 404, "umbel.not_away", None),
+        ("POST", "/clients", 422, "umbel.invalid_client", {"address": "10.202.1.99"}),
+        ("DELETE", "/clients/nobody", 422, "umbel.invalid_client", None),
+        ("GET", "/services/x", 404, "umbel.no_such_service", None),
+        ("DELETE", "/services/x", 404, "umbel.no_such_service", None),
+        ("PUT", "/services/x", 422, "umbel.invalid_service", {**SERVICE, "address": "10.9.0.1"}),
+        ("POST", "/services/x/close-old-connections", 404, "umbel.no_such_service", None),
+        ("PUT", "/bindings/f", 422, "umbel.unprocessable", {**MOVE, "foreign_node": "pe1"}),
+        ("PUT", "/bindings/f", 422, "umbel.invalid_binding", {**MOVE, "address": "10.9.0.1"}),
+        ("PUT", "/bindings/f", 404, "umbel.not_in_topology", {**MOVE, "foreign_node": "moon"}),
+        ("GET", "/bindings/f", 404, "umbel.not_registered", None),
+        ("DELETE", "/bindings/f", 404, "umbel.not_registered", None),
     ],
 )
 async def test_what_cannot_be(
@@ -126,7 +131,12 @@ async def test_what_cannot_be(
 async def test_only_operators_may(net: Net) -> None:
     for method, path in (
         *(("GET", "/access"), ("PUT", "/access/pe1"), ("GET", "/clients"), ("POST", "/clients")),
-        *(("GET", "/services"), ("PUT", "/services/x"), ("GET", "/moves"), ("PUT", "/moves/f")),
+        *(
+            ("GET", "/services"),
+            ("PUT", "/services/x"),
+            ("GET", "/bindings"),
+            ("PUT", "/bindings/f"),
+        ),
     ):
         for headers, status in ((net.here.as_("city"), 403), ({}, 401)):
             answer = await net.here.client.request(method, NET + path, headers=headers)
@@ -138,26 +148,26 @@ async def test_only_operators_may(net: Net) -> None:
 
 async def test_a_client_asks_for_itself_with_a_users_token(net: Net) -> None:
     async with net.client(ANN) as ann, net.client("192.0.2.7") as stranger:
-        told = (await ann.get(f"{NET}/here")).json()
+        told = (await ann.get(f"{NET}/client")).json()
         assert (told["node"], told["closed"], told["passes"]) == ("pe1", False, True)
-        assert (await stranger.get(f"{NET}/here")).json()["code"] == "umbel.not_in_access"
-        await net.ask("PUT", "/access/pe1", json={"front": FRONT})
-        told = (await ann.get(f"{NET}/here")).json()
+        assert (await stranger.get(f"{NET}/client")).json()["code"] == "umbel.not_in_access"
+        await net.ask("PUT", "/access/pe1", json={"portal": FRONT})
+        told = (await ann.get(f"{NET}/client")).json()
         assert (told["closed"], told["passes"]) == (True, False)
-        assert (await ann.post(f"{NET}/here")).status_code == 401
+        assert (await ann.post(f"{NET}/client")).status_code == 401
         form = {"grant_type": "password", "username": "viewer", "password": PASSWORD}
         token = (await ann.post("/oauth/token", data=form)).json()["access_token"]
-        told = await ann.post(f"{NET}/here", headers={"Authorization": f"Bearer {token}"})
+        told = await ann.post(f"{NET}/client", headers={"Authorization": f"Bearer {token}"})
         assert told.status_code == 200, told.text
         assert (told.json()["passes"], told.json()["username"]) == (True, "viewer")
         assert net.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
         assert net.reaches(BOB, "192.0.2.1", 443) == ""
-        assert (await ann.delete(f"{NET}/here")).status_code == 204
+        assert (await ann.delete(f"{NET}/client")).status_code == 204
         assert net.reaches(ANN, "192.0.2.1", 443) == ""
 
 
 async def test_whoever_was_led_to_the_front_end_is_sent_to_sign_in(net: Net) -> None:
-    await net.ask("PUT", "/access/pe1", json={"front": FRONT})
+    await net.ask("PUT", "/access/pe1", json={"portal": FRONT})
     asked = "http://news.example/today?a=1&b=%22%3E%3Cb%3E"
     async with net.client(ANN, host="news.example") as led:
         for method in ("GET", "HEAD", "POST"):
@@ -200,7 +210,7 @@ def led_to(asked: str) -> str:
 async def test_the_page_leads_to_web_pages_only_and_runs_no_script(
     net: Net, following: str
 ) -> None:
-    await net.ask("PUT", "/access/pe1", json={"front": FRONT})
+    await net.ask("PUT", "/access/pe1", json={"portal": FRONT})
     async with net.client(ANN) as ann:
         form = await ann.get("/welcome", params={"next": following})
         assert "<script" not in form.text
@@ -213,7 +223,7 @@ async def test_the_page_leads_to_web_pages_only_and_runs_no_script(
 
 
 async def test_others_are_not_sent_away(net: Net) -> None:
-    await net.ask("PUT", "/access/pe1", json={"front": FRONT})
+    await net.ask("PUT", "/access/pe1", json={"portal": FRONT})
     async with net.client(ANN) as itself, net.client("10.202.2.10", host="news.example") as open_:
         assert (await itself.get("/healthz")).status_code == 200
         assert (await open_.get("/healthz")).status_code == 200
@@ -232,22 +242,22 @@ async def test_others_are_not_sent_away(net: Net) -> None:
 async def test_a_service_is_answered_by_the_nearest_until_clients_are_moved(net: Net) -> None:
     made = await net.ask("PUT", "/services/video", json=SERVICE)
     assert (made["address"], made["proto"]) == ("10.204.0.1", "tcp")
-    answers = {one["node"]: one["surrogate"] for one in made["answers"]}
+    answers = {one["node"]: one["surrogate"] for one in made["assignments"]}
     assert [answers[node] for node in NAMES] == ["a", "b", "a"]
     assert net.reaches(ANN, "10.204.0.1", 80) == "pe1/in 10.97.1.1:8080"
     assert net.reaches("10.202.2.10", "10.204.0.1", 80, "pe2") == "pe2/in 10.97.2.1:8080"
     shift = {"node": "pe1", "surrogate": "b"}
     moved = await net.ask("POST", "/services/video/move", json=shift)
-    theirs = {"node": "pe1", "surrogate": "b", "moved": True, "left": ["a"]}
-    assert theirs in moved["answers"]
+    theirs = {"node": "pe1", "surrogate": "b", "pinned": True, "previous": ["a"]}
+    assert theirs in moved["assignments"]
     assert net.reaches(BOB, "10.204.0.1", 80) == "pe1/in 10.97.2.1:8080"
     assert await net.ask("GET", "/services/video") == moved
     assert await net.ask("GET", "/services") == [moved]
-    settled = await net.ask("POST", "/services/video/settle")
-    assert [one["left"] for one in settled["answers"] if one["left"]] == []
+    settled = await net.ask("POST", "/services/video/close-old-connections")
+    assert [one["previous"] for one in settled["assignments"] if one["previous"]] == []
     shift = {"node": "pe1", "surrogate": "c"}
     refused = await net.ask("POST", "/services/video/move", 409, json=shift)
-    assert refused["code"] == "umbel.no_surrogate"
+    assert refused["code"] == "umbel.no_such_surrogate"
     shift = {"node": "moon", "surrogate": "a"}
     await net.ask("POST", "/services/video/move", 404, json=shift)
     await net.ask("DELETE", "/services/video", 204)
@@ -260,19 +270,19 @@ async def test_a_service_is_answered_by_the_nearest_until_clients_are_moved(net:
 
 async def test_a_function_that_moved_keeps_its_address(net: Net) -> None:
     assert net.reaches(ANN, "10.202.1.20", 80) == "pe1/in 10.202.1.20:80"
-    made = await net.ask("PUT", "/moves/f", json=MOVE)
+    made = await net.ask("PUT", "/bindings/f", json=MOVE)
     assert made == {
-        **{key: MOVE[key] for key in ("address", "mac", "home", "place")},
+        **{key: MOVE[key] for key in ("address", "mac", "home_node", "foreign_node")},
         "name": "f",
-        "way": ["pe1", "c1", "pe2"],
+        "path": ["pe1", "c1", "pe2"],
         "error": "",
     }
     assert net.reaches(ANN, "10.202.1.20", 80) == "pe2/out 10.202.1.20:80"
-    assert await net.ask("GET", "/moves") == [made]
-    assert await net.ask("GET", "/moves/f") == made
-    await net.ask("DELETE", "/moves/f", 204)
+    assert await net.ask("GET", "/bindings") == [made]
+    assert await net.ask("GET", "/bindings/f") == made
+    await net.ask("DELETE", "/bindings/f", 204)
     assert net.reaches(ANN, "10.202.1.20", 80) == "pe1/in 10.202.1.20:80"
-    assert await net.ask("GET", "/moves") == []
+    assert await net.ask("GET", "/bindings") == []
 
 
 # -- a restart, and no switches --------------------------------------------------------------
@@ -281,7 +291,7 @@ async def test_a_function_that_moved_keeps_its_address(net: Net) -> None:
 async def test_a_restart_closes_nobodys_border(sqlite: Database, tmp_path: Path) -> None:
     wires = Wires(sites(NAMES, LINKS))
     async with bordered(sqlite, tmp_path, wires) as net:
-        await net.ask("PUT", "/access/pe1", json={"front": FRONT})
+        await net.ask("PUT", "/access/pe1", json={"portal": FRONT})
         for address in (ANN, BOB):
             await net.ask("POST", "/clients", 201, json={"address": address})
         await net.ask("PUT", "/services/video", json=SERVICE)
@@ -290,15 +300,15 @@ async def test_a_restart_closes_nobodys_border(sqlite: Database, tmp_path: Path)
     terms = replace(TERMS, adopt_s=600.0)
     fabric = OpenFlowFabric(wires.sites, DRAWING, bridges, wires.board, terms, clock)
     await fabric.start()
-    system = make_system(sqlite, tmp_path, fabric, Land(fabric=fabric, ethernet=ethernet))
+    system = make_system(sqlite, tmp_path, fabric, EdgeFabric(fabric=fabric, ethernet=ethernet))
     switches = Reached(wires=wires)
     try:
         assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
-        await system.borders.start()
-        assert set(system.borders.state.access.clients["pe1"]) == {ANN, BOB}
+        await system.edge.start()
+        assert set(system.edge.state.access.clients["pe1"]) == {ANN, BOB}
         assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
         assert switches.reaches(ANN, "10.204.0.1", 80) == "pe1/in 10.97.1.1:8080"
-        await system.borders.sign_out(BOB)
+        await system.edge.sign_out(BOB)
         assert switches.reaches(BOB, "192.0.2.1", 443) == ""
         assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
     finally:
@@ -308,14 +318,14 @@ async def test_a_restart_closes_nobodys_border(sqlite: Database, tmp_path: Path)
 async def test_without_switches_of_ours_there_are_no_borders(here: World) -> None:
     for method, path, body in (
         ("GET", "/access", None),
-        ("PUT", "/access/pe1", {"front": FRONT}),
+        ("PUT", "/access/pe1", {"portal": FRONT}),
         ("GET", "/clients", None),
         ("POST", "/clients", {"address": ANN}),
-        ("GET", "/here", None),
+        ("GET", "/client", None),
         ("PUT", "/services/video", SERVICE),
         ("GET", "/services", None),
-        ("PUT", "/moves/f", MOVE),
-        ("GET", "/moves", None),
+        ("PUT", "/bindings/f", MOVE),
+        ("GET", "/bindings", None),
     ):
         headers = here.as_("operator")
         answer = await here.client.request(method, NET + path, headers=headers, json=body)
@@ -336,5 +346,5 @@ async def test_every_rule_of_a_border_is_explained(net: Net) -> None:
     assert {
         "TCP to 10.204.0.9:80 (service video) from the network outside; its connection is led to "
         "10.97.1.1:8080 (a of service video), then table homes"
-    } <= {rule["says"] for rule in rules}
-    assert not any("not asked for" in rule["says"] for rule in rules)
+    } <= {rule["explanation"] for rule in rules}
+    assert not any("not asked for" in rule["explanation"] for rule in rules)

@@ -52,7 +52,7 @@ async def test_every_problem_of_a_drawing_is_told_at_once(net: Net) -> None:
         ],
     }
     told = await net.refused("PUT", "/topology", 422, json=wrong)
-    assert told["code"] == "umbel.bad_drawing"
+    assert told["code"] == "umbel.invalid_drawing"
     problems = "\n".join(told["details"]["problems"])
     for part in (
         "node c1: drawn 2 times",
@@ -137,21 +137,21 @@ async def test_every_rule_is_explained(net: Net) -> None:
     held = sum(len(switch.program.rules) for switch in net.wires.net.switches.values())
     assert len(rules) == held
     for rule in rules:
-        assert rule["says"]
+        assert rule["explanation"]
         assert (rule["stream"] == "feed") == (rule["priority"] > 0)
     here = await net.ask("GET", "/flows", params={"node": "c1"})
     assert {rule["node"] for rule in here} == {"c1"}
     (known,) = [rule for rule in here if rule["step"] == "classifier" and rule["stream"]]
     assert (known["root"], known["leaves"]) == ("pe1", ["pe3", "pe4"])
-    assert "by the tunnel from pe1" in known["says"]
+    assert "by the tunnel from pe1" in known["explanation"]
     (way,) = [rule for rule in here if rule["step"] == "path" and rule["stream"]]
-    assert "to the tunnel to c2, or while that is dead to the tunnel to pe3" in way["says"]
+    assert "to the tunnel to c2, or while that is dead to the tunnel to pe3" in way["explanation"]
     (end,) = [
         rule
         for rule in await net.ask("GET", "/flows", params={"node": "pe4"})
         if rule["step"] == "leaf" and rule["stream"]
     ]
-    assert "to the network outside, for 192.0.2.4:6000" in end["says"]
+    assert "to the network outside, for 192.0.2.4:6000" in end["explanation"]
     told = await net.refused("GET", "/flows", 404, params={"node": "moon"})
     assert told["code"] == "umbel.not_in_topology"
 
@@ -208,4 +208,4 @@ async def test_the_loopback_answers_honestly(here: World) -> None:
         )
     wrong = {"nodes": [{"name": "pe1", "role": "leaf"}], "links": []}
     answer = await here.client.put(f"{NET}/topology", json=wrong, headers=operator)
-    assert (answer.status_code, answer.json()["code"]) == (422, "umbel.bad_drawing")
+    assert (answer.status_code, answer.json()["code"]) == (422, "umbel.invalid_drawing")

@@ -10,9 +10,9 @@ import pytest
 from support.steered import Net
 from support.waiting import until
 from umbel.kit.clock import SystemClock
-from umbel.network.operator.functions import Spot
-from umbel.network.operator.paths import Northbound
-from umbel.network.operator.store import WishStore
+from umbel.network.operator.functions import Location
+from umbel.network.operator.paths import OperatorService
+from umbel.network.operator.store import OperatorStore
 
 GUEST = {"stream": "feed", "port": 7000, "node": "c1", "address": "10.97.6.1"}
 
@@ -28,7 +28,7 @@ async def test_rules_follow_a_function_that_appears_moves_and_dies(net: Net) -> 
     await net.path()
     assert await met_at(net) == set()
     told = await net.ask("PUT", "/functions/mixer", json=GUEST)
-    assert told == {**GUEST, "name": "mixer", "function": None, "met": True}
+    assert told == {**GUEST, "name": "mixer", "function": None, "on_path": True}
     assert await met_at(net) == {"c1"}
     await net.ask("PUT", "/functions/mixer", json={**GUEST, "node": "c2"})
     assert await met_at(net) == {"c2"}
@@ -39,13 +39,13 @@ async def test_rules_follow_a_function_that_appears_moves_and_dies(net: Net) -> 
     assert await met_at(net) == set()
     assert net.send() == {("pe4", "192.0.2.4", 6000)}
     told = await net.refused("DELETE", "/functions/mixer", 404)
-    assert told["code"] == "umbel.no_such_guest"
+    assert told["code"] == "umbel.no_such_inline_function"
 
 
 async def test_rules_follow_the_platforms_own_function_wherever_it_runs(net: Net) -> None:
     await net.drawn()
-    guests = net.here.system.network.guests
-    running = asyncio.create_task(guests.run())
+    functions = net.here.system.network.functions
+    running = asyncio.create_task(functions.run())
 
     async def at() -> set[str]:
         return await met_at(net)
@@ -53,12 +53,12 @@ async def test_rules_follow_the_platforms_own_function_wherever_it_runs(net: Net
     try:
         asked = {"stream": "feed", "port": 7000, "function": "forwarder-c1-1"}
         told = await net.ask("PUT", "/functions/relay", json=asked)
-        assert (told["node"], told["met"]) == (None, False)
+        assert (told["node"], told["on_path"]) == (None, False)
         await net.path()
         for node in ("c1", "c2"):  # it appears and moves
-            guests.see({"forwarder-c1-1": Spot(node=node, address="10.97.6.1")})
+            functions.observe({"forwarder-c1-1": Location(node=node, address="10.97.6.1")})
             await until(at, partial(operator.eq, {node}))
-        guests.see({})
+        functions.observe({})
         await until(at, lambda found: not found)
     finally:
         running.cancel()
@@ -70,10 +70,10 @@ async def test_functions_outlive_the_control_plane(net: Net) -> None:
     await net.path()
     await net.ask("PUT", "/functions/mixer", json=GUEST)
     overlay = net.fabric.overlay
-    await net.fabric.change(overlay.meet("feed", {}))
+    await net.fabric.change(overlay.set_processes("feed", {}))
     assert await met_at(net) == set()
-    store = WishStore(net.here.system.database)
-    again = Northbound(
+    store = OperatorStore(net.here.system.database)
+    again = OperatorService(
         net.here.system.network.inspection.topology, store, SystemClock(), net.fabric
     )
     running = asyncio.create_task(again.run())
@@ -109,5 +109,5 @@ async def test_a_function_that_cannot_be_met_is_refused(
 async def test_a_stream_meets_one_function_at_a_node(net: Net) -> None:
     await net.ask("PUT", "/functions/mixer", json=GUEST)
     told = await net.refused("PUT", "/functions/other", 409, json={**GUEST, "port": 7001})
-    assert told["code"] == "umbel.guest_taken"
+    assert told["code"] == "umbel.inline_function_exists"
     await net.ask("PUT", "/functions/other", json={**GUEST, "stream": "feed2"})

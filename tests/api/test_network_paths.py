@@ -13,9 +13,9 @@ async def test_a_stream_sinks_until_a_path_is_asked_for_and_swims_along_it(net: 
     await net.drawn()
     assert net.send() == set()
     made = await net.path()
-    assert made | {"id": "", "asked_at": ""} == {
+    assert made | {"id": "", "requested_at": ""} == {
         "id": "",
-        "asked_at": "",
+        "requested_at": "",
         "stream": "feed",
         "root": "pe1",
         "sender": "outside",
@@ -68,15 +68,15 @@ async def test_an_address_is_allotted_where_none_is_asked_for(net: Net) -> None:
 @pytest.mark.parametrize(
     ("changes", "status", "code"),
     [
-        ({"leaf": "moon"}, 422, "umbel.bad_carriage"),
-        ({"root": "moon"}, 422, "umbel.bad_carriage"),
-        ({"receiver": {"address": "192.0.2.4"}}, 422, "umbel.bad_carriage"),
+        ({"leaf": "moon"}, 422, "umbel.invalid_route"),
+        ({"root": "moon"}, 422, "umbel.invalid_route"),
+        ({"receiver": {"address": "192.0.2.4"}}, 422, "umbel.invalid_route"),
         ({"receiver": {"address": "nowhere"}}, 422, "umbel.unprocessable"),
         ({"stream": "ev_live"}, 422, "umbel.unprocessable"),
         ({"root": "pe2"}, 409, "umbel.stream_taken"),
         ({"target": {"address": "239.1.2.4", "port": 5004}}, 409, "umbel.stream_taken"),
         ({}, 409, "umbel.stream_taken"),
-        ({"stream": "other"}, 422, "umbel.bad_carriage"),
+        ({"stream": "other"}, 422, "umbel.invalid_route"),
     ],
 )
 async def test_paths_that_cannot_be(
@@ -150,20 +150,20 @@ async def test_a_leaf_moves_with_both_places_served_in_between(net: Net) -> None
     assert net.send() == {("pe5", "192.0.2.5", 6001)}
     assert await net.ask("GET", path) == done
     refused = await net.refused("POST", f"{path}/move/commit", 409)
-    assert refused["code"] == "umbel.bad_move"
+    assert refused["code"] == "umbel.invalid_move"
 
 
 async def test_a_move_is_taken_back(net: Net) -> None:
     path = f"/paths/{(await net.path())['id']}"
     await net.ask("POST", f"{path}/move", json=COMING)
-    stays = await net.ask("POST", f"{path}/move/abort")
-    assert (stays["leaf"], stays["moving"]) == ("pe4", None)
+    bindings = await net.ask("POST", f"{path}/move/abort")
+    assert (bindings["leaf"], bindings["moving"]) == ("pe4", None)
     assert net.send() == {("pe4", "192.0.2.4", 6000)}
     told = await net.refused("POST", f"{path}/move", 409, json={**COMING, "leaf": "moon"})
-    assert told["code"] == "umbel.bad_move"
-    lacking = {"leaf": "pe5", "receiver": {"address": "192.0.2.5"}}
-    told = await net.refused("POST", f"{path}/move", 422, json=lacking)
-    assert told["code"] == "umbel.bad_carriage"
+    assert told["code"] == "umbel.invalid_move"
+    unguaranteed = {"leaf": "pe5", "receiver": {"address": "192.0.2.5"}}
+    told = await net.refused("POST", f"{path}/move", 422, json=unguaranteed)
+    assert told["code"] == "umbel.invalid_route"
 
 
 async def test_of_two_paths_the_one_that_moves_is_committed(net: Net) -> None:
@@ -172,10 +172,10 @@ async def test_of_two_paths_the_one_that_moves_is_committed(net: Net) -> None:
     await net.ask("POST", f"/paths/{made['id']}/move", json=COMING)
     for what in ("commit", "abort"):
         told = await net.refused("POST", f"/paths/{other['id']}/move/{what}", 409)
-        assert told["code"] == "umbel.bad_move"
+        assert told["code"] == "umbel.invalid_move"
     there = {"leaf": "pe3", "receiver": {"address": "192.0.2.3", "mac": MAC}}
     told = await net.refused("POST", f"/paths/{made['id']}/move", 409, json=there)
-    assert told["code"] == "umbel.bad_move"
+    assert told["code"] == "umbel.invalid_move"
     assert net.send() == {*BOTH, ("pe3", "192.0.2.3", 5004)}
     await net.ask("POST", f"/paths/{made['id']}/move/commit")
     assert net.send() == {("pe5", "192.0.2.5", 6001), ("pe3", "192.0.2.3", 5004)}

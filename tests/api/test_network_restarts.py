@@ -12,10 +12,10 @@ from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.operator.model import AskedPath
-from umbel.network.operator.paths import Northbound
-from umbel.network.operator.store import WishStore
-from umbel.network.overlay.intent import Wish
+from umbel.network.operator.model import PathRequest
+from umbel.network.operator.paths import OperatorService
+from umbel.network.operator.store import OperatorStore
+from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Role
 
 
@@ -95,27 +95,27 @@ async def test_a_path_whose_address_was_taken_at_a_restart_says_so(
     await again.start()
     try:
         theirs = replace(again.stream("theirs"), target="239.1.2.3", port=5004)
-        await again.change(again.overlay.carry(Wish(stream=theirs, root="pe2")))
+        await again.change(again.overlay.carry(StreamIntent(stream=theirs, root="pe2")))
         here = await restarted(net, tmp_path, again)
         left = {path["id"]: path for path in await here.ask("GET", "/paths")}
         assert {path["stream"]: path["carried"] for path in left.values()} == {
             "feed": False,
             "other": True,
         }
-        assert "remove it and ask anew" in left[made["id"]]["error"]
+        assert "remove it and add it again" in left[made["id"]]["error"]
         await here.ask("DELETE", f"/paths/{made['id']}", 204)
     finally:
         await again.close()
 
 
-class SlowStore(WishStore):
+class SlowStore(OperatorStore):
     """Meanwhile something happens."""
 
     def __init__(self, database: Database, meanwhile: Callable[[], Awaitable[object]]) -> None:
         super().__init__(database)
         self._meanwhile = meanwhile
 
-    async def add(self, asked: AskedPath) -> None:
+    async def add(self, asked: PathRequest) -> None:
         await super().add(asked)
         await self._meanwhile()
 
@@ -123,7 +123,7 @@ class SlowStore(WishStore):
 def slowed(net: Net, meanwhile: Callable[[], Awaitable[object]]) -> None:
     old = net.here.system
     store = SlowStore(old.database, meanwhile)
-    network = Northbound(old.network.inspection.topology, store, old.clock, net.fabric)
+    network = OperatorService(old.network.inspection.topology, store, old.clock, net.fabric)
     net.here.app.state.system = replace(old, network=network)
 
 
@@ -141,12 +141,12 @@ async def test_a_link_that_is_lost_while_a_path_is_stored_stays_lost(net: Net) -
 
 
 async def dead(net: Net) -> bool:
-    return bool(net.fabric.overlay.ground.dead)
+    return bool(net.fabric.overlay.link_state.dead)
 
 
 async def test_of_two_requests_for_one_stream_at_once_one_is_refused(net: Net) -> None:
     async def other() -> None:
-        theirs = Wish(stream=net.fabric.stream("feed"), root="pe2")
+        theirs = StreamIntent(stream=net.fabric.stream("feed"), root="pe2")
         await net.fabric.change(net.fabric.overlay.carry(theirs))
 
     slowed(net, other)

@@ -27,8 +27,8 @@ from umbel import migrations
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
-from umbel.network.edge.service import Land
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
+from umbel.network.edge.service import EdgeFabric
 from umbel.network.edge.virtual_services import Service, Surrogate
 from umbel.network.overlay.spanning import Drawing
 from umbel.network.slices.admission import Grade, SliceRequest
@@ -92,16 +92,19 @@ class Front:
         self._loop = asyncio.get_running_loop()
         database = Database(f"sqlite:///{self.folder / 'umbel.db'}", durable=False)
         wires = Wires(sites(("pe1", "c1", "pe4"), (("pe1", "c1"), ("c1", "pe4"))))
-        drawing, terms = Drawing(roles={}, links=()), Terms(host="127.0.0.1", adopt_s=0.0)
+        drawing, terms = (
+            Drawing(roles={}, links=()),
+            OpenFlowSettings(host="127.0.0.1", adopt_s=0.0),
+        )
         fabric = OpenFlowFabric(
             wires.sites, drawing, MemoryBridges(wires), wires.board, terms, SystemClock()
         )
         await fabric.start()
         try:
             await migrations.upgrade(database)
-            land = Land(fabric=fabric, ethernet=None)
-            system = make_system(database, self.folder, land=land)
-            await system.borders.start()
+            edge_fabric = EdgeFabric(fabric=fabric, ethernet=None)
+            system = make_system(database, self.folder, edge_fabric=edge_fabric)
+            await system.edge.start()
             system.delivery.places = 1_000_000
             system.plans.solver = _nothing
             async with (
@@ -133,7 +136,7 @@ class Front:
             "username": ["viewer", "city", "club"],
             "plan_id": [(await here.system.plans.ask(PLAN, by="operator")).id for _ in range(8)],
         }
-        await here.system.borders.offer(VIDEO)
+        await here.system.edge.offer(VIDEO)
         callbacks = [await here.system.notifier.register("http://a", [Kind.LINK_UP]) for _ in "ab"]
         self.ids["subscriber_id"] = [subscriber.id for subscriber, _ in callbacks]
         self.operator = here.as_("operator")
@@ -141,7 +144,7 @@ class Front:
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    made = Front(tmp_path_factory.mktemp("front"))
+    made = Front(tmp_path_factory.mktemp("portal"))
     made.start()
     try:
         yield made

@@ -101,7 +101,7 @@ async def test_only_operators_may(here: World, who: str) -> None:
 
 
 async def test_a_network_that_cannot_says_so(here: World) -> None:
-    unsupported: Slices = replace(here.system.slices, under=None)
+    unsupported: Slices = replace(here.system.slices, underlay=None)
     here.app.state.system = replace(here.system, slices=unsupported)
     event = (await here.event()).id
     status, problem = await asked(here, grade="gold", event_id=event)

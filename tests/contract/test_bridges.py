@@ -13,12 +13,12 @@ from support.ovsdb_stand_in import Database, Server
 from umbel.kit.errors import Unavailable
 from umbel.network.drivers.fake.bridges import MemoryBridges
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
-from umbel.network.drivers.ovsdb.connection import Patience
+from umbel.network.drivers.ovsdb.connection import Timeouts
 from umbel.network.switching.ports import Bridges
 from umbel.network.topology.sites import Site, Tunnel, Wiring
 
 ABSENT = ovs.absent()
-PATIENCE = Patience(answer_s=2.0, first_s=0.05, most_s=0.2)
+PATIENCE = Timeouts(answer_s=2.0, first_s=0.05, most_s=0.2)
 PE1 = Site(
     node="pe1",
     ovsdb="",
@@ -120,13 +120,13 @@ def wiring(*neighbours: str) -> Wiring:
 
 async def test_ports_are_answered_and_twice_is_once(world: World) -> None:
     pe1, _ = world.sites
-    plugs = await world.bridges.ensure(pe1, wiring("c1", "c2"))
-    assert set(plugs.toward) == {"c1", "c2"}
-    numbers = [*plugs.toward.values(), plugs.outside, plugs.inside]
+    port_maps = await world.bridges.ensure(pe1, wiring("c1", "c2"))
+    assert set(port_maps.tunnel_ports) == {"c1", "c2"}
+    numbers = [*port_maps.tunnel_ports.values(), port_maps.patch_port, port_maps.local_port]
     assert len(set(numbers)) == 4
     assert all(1 <= number <= 0x3FFF for number in numbers)
-    assert plugs.inside_mac == "02:6d:62:00:00:01"
-    assert await world.bridges.ensure(pe1, wiring("c1", "c2")) == plugs
+    assert port_maps.local_mac == "02:6d:62:00:00:01"
+    assert await world.bridges.ensure(pe1, wiring("c1", "c2")) == port_maps
 
 
 async def test_tunnels_come_and_go_and_others_keep_their_ports(world: World) -> None:
@@ -135,11 +135,11 @@ async def test_tunnels_come_and_go_and_others_keep_their_ports(world: World) -> 
     fewer = await world.bridges.ensure(
         pe1, replace(wiring("c1", "c2"), tunnels=wiring("c1", "c2").tunnels[1:])
     )
-    assert fewer.toward == {"c2": before.toward["c2"]}
+    assert fewer.tunnel_ports == {"c2": before.tunnel_ports["c2"]}
     more = await world.bridges.ensure(pe1, wiring("c1", "c2", "c3"))
-    assert more.toward["c2"] == before.toward["c2"]
-    assert len(set(more.toward.values())) == 3
-    assert (more.outside, more.inside) == (before.outside, before.inside)
+    assert more.tunnel_ports["c2"] == before.tunnel_ports["c2"]
+    assert len(set(more.tunnel_ports.values())) == 3
+    assert (more.patch_port, more.local_port) == (before.patch_port, before.local_port)
 
 
 async def test_what_is_removed_can_be_made_again(world: World) -> None:

@@ -13,7 +13,7 @@ from umbel.kit.clock import SystemClock
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.model import Endpoint, Hop, Link, Topology
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.ports import Fabric
@@ -67,7 +67,7 @@ class OpenFlowWorld:
             drawing,
             switchboard.MemoryBridges(self.world),
             self.world.board,
-            Terms(host="127.0.0.1"),
+            OpenFlowSettings(host="127.0.0.1"),
             SystemClock(),
         )
 

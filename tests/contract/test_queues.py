@@ -15,9 +15,9 @@ from umbel.network.slices.admission import (
     CONTROL,
     DEFAULT,
     LINK,
-    Flow,
     QueueClass,
     QueueRefused,
+    StreamDestination,
     class_of,
 )
 from umbel.network.slices.ports import Queues
@@ -26,7 +26,7 @@ NODE, DEVICE = "pe1", "to-c1"
 Shown = Callable[[], set[int]]
 
 
-def queue(number: int, kbps: int, dscp: int | None = None, *flows: Flow) -> QueueClass:
+def queue(number: int, kbps: int, dscp: int | None = None, *flows: StreamDestination) -> QueueClass:
     return QueueClass(
         number=number,
         rate_kbps=kbps,
@@ -39,7 +39,7 @@ def queue(number: int, kbps: int, dscp: int | None = None, *flows: Flow) -> Queu
 
 
 BASE = (queue(LINK, 100_000), queue(CONTROL, 1_000, 48), queue(DEFAULT, 40_000))
-GOLD = queue(class_of(1), 50_000, 32, Flow(address="10.203.0.1", port=5004))
+GOLD = queue(class_of(1), 50_000, 32, StreamDestination(address="10.203.0.1", port=5004))
 
 
 def absent() -> str:
@@ -127,7 +127,9 @@ async def test_a_driver_begun_anew_goes_on_with_what_it_finds_and_a_shaper_stays
         before = run(*tc, "qdisc", "show", "dev", DEVICE)
         await first.ensure(NODE, DEVICE, (*BASE, GOLD))
         again = TcQueues(lambda _: tc[:-1])
-        faster = replace(GOLD, rate_kbps=60_000, flows=(Flow(address="10.203.0.2", port=1),))
+        faster = replace(
+            GOLD, rate_kbps=60_000, flows=(StreamDestination(address="10.203.0.2", port=1),)
+        )
         await again.ensure(NODE, DEVICE, (*BASE, faster))
         shown = run(*tc, "class", "show", "dev", DEVICE)
         assert f"756d:{GOLD.number:x} parent 756d:1" in shown
@@ -143,7 +145,7 @@ async def test_a_driver_begun_anew_goes_on_with_what_it_finds_and_a_shaper_stays
 @pytest.mark.skipif(bool(absent()), reason=absent() or "-")
 async def test_half_a_queue_is_taken_away_again() -> None:
     with real() as (made, namespace):
-        bad = replace(GOLD, flows=(Flow(address="10.203.0.1", port=70_000),))
+        bad = replace(GOLD, flows=(StreamDestination(address="10.203.0.1", port=70_000),))
         with pytest.raises(QueueRefused):
             await made.ensure(NODE, DEVICE, (*BASE, bad))
         shown = run("ip", "netns", "exec", namespace, "tc", "qdisc", "show", "dev", DEVICE)

@@ -9,11 +9,11 @@ from support.slicing import LINE
 from umbel.kit.clock import SystemClock
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Slice
-from umbel.network.slices.admission import Flow
+from umbel.network.slices.admission import StreamDestination
 from umbel.network.switching.counters import FabricCounts
 from umbel.network.switching.program import Program
 from umbel.network.switching.tables import Table
@@ -35,7 +35,7 @@ async def fabric(request: pytest.FixtureRequest) -> AsyncIterator[Sliced]:
         Drawing(roles=dict.fromkeys(LINE.nodes, Role.LEAF), links=links),
         switchboard.MemoryBridges(world),
         world.board,
-        Terms(host="127.0.0.1", adopt_s=0.0),
+        OpenFlowSettings(host="127.0.0.1", adopt_s=0.0),
         SystemClock(),
     )
     await made.start()
@@ -55,26 +55,26 @@ def sliced(fabric: Sliced) -> Mapping[str, Slice]:
 
 
 async def test_a_carried_streams_way_is_known(fabric: Sliced) -> None:
-    assert fabric.way("ev_1") == ((), None)
+    assert fabric.stream_route("ev_1") == ((), None)
     await fabric.ensure("ev_1", [Hop(source_node="pe1", target=TARGET)])
-    links, flow = fabric.way("ev_1")
+    links, flow = fabric.stream_route("ev_1")
     assert links == (("pe1", "c1"), ("c1", "pe4"))
-    assert isinstance(flow, Flow)
+    assert isinstance(flow, StreamDestination)
     await fabric.remove("ev_1")
-    assert fabric.way("ev_1") == ((), None)
+    assert fabric.stream_route("ev_1") == ((), None)
 
 
 async def test_a_stream_is_sliced_before_it_is_carried_and_no_more_when_told(
     fabric: Sliced,
 ) -> None:
     for _ in range(2):
-        await fabric.slice("ev_1", GOLD)
+        await fabric.set_slice("ev_1", GOLD)
     await fabric.ensure("ev_1", [Hop(source_node="pe1", target=TARGET)])
     assert sliced(fabric) == {"ev_1": GOLD}
     for _ in range(2):
-        await fabric.slice("ev_1", None)
+        await fabric.set_slice("ev_1", None)
     assert sliced(fabric) == {}
 
 
 async def test_counters_are_answered(fabric: Sliced) -> None:
-    assert isinstance(await fabric.counted(), FabricCounts)
+    assert isinstance(await fabric.counters(), FabricCounts)

@@ -20,7 +20,7 @@ ONE = Granted(
     number=1,
     request=SliceRequest(grade=Grade.GOLD, stream="ev_1"),
     links=(AB,),
-    lacking=(("b", "c"),),
+    unguaranteed=(("b", "c"),),
     opened_s=NOW_S,
 )
 PAIR = Granted(
@@ -40,7 +40,7 @@ async def test_slices_are_kept_as_they_were_oldest_first(store: SliceStore) -> N
     assert await store.all() == ()
     await store.change(lambda _: [PAIR, ONE], at_s=NOW_S)
     assert await store.all() == (ONE, PAIR)
-    changed = replace(ONE, links=(), lacking=())
+    changed = replace(ONE, links=(), unguaranteed=())
     await store.change(lambda held: [changed, *held[1:]], at_s=NOW_S)
     assert await store.all() == (changed, PAIR)
     await store.change(lambda _: [PAIR], at_s=NOW_S)
@@ -49,7 +49,7 @@ async def test_slices_are_kept_as_they_were_oldest_first(store: SliceStore) -> N
 
 async def test_what_changed_is_told(store: SliceStore, database: Database) -> None:
     await store.change(lambda _: [ONE, PAIR], at_s=NOW_S)
-    await store.change(lambda held: [replace(held[0], lacking=()), held[1]], at_s=NOW_S)
+    await store.change(lambda held: [replace(held[0], unguaranteed=()), held[1]], at_s=NOW_S)
     await store.change(lambda held: held[1:], at_s=NOW_S)
     told = [(c.subject, c.body["what"]) for c in await Journal(database).since(0)]
     assert told == [

@@ -13,11 +13,11 @@ from support.waiting import until
 from umbel.network.drivers.openflow import frames
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.switching.signals import (
-    PortChanged,
+    PortStatus,
     Signal,
-    SwitchDown,
+    SwitchConnected,
+    SwitchDisconnected,
     SwitchGone,
-    SwitchUp,
     UnknownSwitch,
 )
 
@@ -88,7 +88,7 @@ class Ground:
 
 
 @pytest.fixture
-async def ground() -> AsyncIterator[Ground]:
+async def link_state() -> AsyncIterator[Ground]:
     async with Ground() as made:
         yield made
 
@@ -100,10 +100,10 @@ async def when(condition: Callable[[], bool]) -> None:
     await until(ask)
 
 
-async def test_a_switch_comes_tells_of_its_ports_and_is_gone_at_once(ground: Ground) -> None:
-    controller, events = ground.controller, ground.events
-    puppet = await ground.puppet(0xA)
-    await when(lambda: events == [SwitchUp(dpid=0xA)])
+async def test_a_switch_comes_tells_of_its_ports_and_is_gone_at_once(link_state: Ground) -> None:
+    controller, events = link_state.controller, link_state.events
+    puppet = await link_state.puppet(0xA)
+    await when(lambda: events == [SwitchConnected(dpid=0xA)])
     (only,) = controller.ports(0xA)
     assert (only.number, only.name.rstrip("\0"), only.live) == (1, "gAB", True)
     puppet.writer.write(header(4, frames.ECHO_REQUEST, 77, b"abc"))
@@ -113,7 +113,7 @@ async def test_a_switch_comes_tells_of_its_ports_and_is_gone_at_once(ground: Gro
     puppet.writer.write(header(4, frames.PORT_STATUS, 0, b"\2" + bytes(7) + port_13(1, 0)))
     await when(lambda: len(events) == 2)
     changed = events[1]
-    assert isinstance(changed, PortChanged)
+    assert isinstance(changed, PortStatus)
     assert not changed.port.live
     waiting = asyncio.create_task(controller.held(0xA))
     while (await puppet.next())[1] != 18:
@@ -121,7 +121,7 @@ async def test_a_switch_comes_tells_of_its_ports_and_is_gone_at_once(ground: Gro
     puppet.writer.close()
     with pytest.raises(SwitchGone):
         await waiting
-    await when(lambda: events[-1] == SwitchDown(dpid=0xA))
+    await when(lambda: events[-1] == SwitchDisconnected(dpid=0xA))
     with pytest.raises(UnknownSwitch):
         await controller.held(0xA)
 
@@ -137,33 +137,39 @@ async def test_a_switch_comes_tells_of_its_ports_and_is_gone_at_once(ground: Gro
     ],
     ids=["http", "zeros", "short", "standing-still", "length"],
 )
-async def test_garbage_ends_its_own_connection_only(ground: Ground, garbage: bytes) -> None:
-    controller, events = ground.controller, ground.events
-    await ground.puppet(0xA)
-    bad = await ground.puppet(0xB)
+async def test_garbage_ends_its_own_connection_only(link_state: Ground, garbage: bytes) -> None:
+    controller, events = link_state.controller, link_state.events
+    await link_state.puppet(0xA)
+    bad = await link_state.puppet(0xB)
     await when(lambda: controller.switches == {0xA, 0xB})
-    stranger = await ground.puppet()
+    stranger = await link_state.puppet()
     for puppet in (bad, stranger):
         puppet.writer.write(garbage)
         assert await puppet.ended()
-    await when(lambda: events[-1] == SwitchDown(dpid=0xB))
+    await when(lambda: events[-1] == SwitchDisconnected(dpid=0xB))
     assert controller.switches == {0xA}
 
 
 async def test_a_silent_switch_is_let_go() -> None:
-    async with Ground(echo_s=0.01, timeout_s=0.3) as ground:
-        assert await (await ground.puppet()).ended()
-        mute = await ground.puppet(0xA)
-        await when(lambda: ground.events == [SwitchUp(dpid=0xA), SwitchDown(dpid=0xA)])
+    async with Ground(echo_s=0.01, timeout_s=0.3) as link_state:
+        assert await (await link_state.puppet()).ended()
+        mute = await link_state.puppet(0xA)
+        await when(
+            lambda: link_state.events == [SwitchConnected(dpid=0xA), SwitchDisconnected(dpid=0xA)]
+        )
         assert await mute.ended()
 
 
-async def test_a_switch_that_comes_again_replaces_itself(ground: Ground) -> None:
-    controller, events = ground.controller, ground.events
-    first = await ground.puppet(0xA)
+async def test_a_switch_that_comes_again_replaces_itself(link_state: Ground) -> None:
+    controller, events = link_state.controller, link_state.events
+    first = await link_state.puppet(0xA)
     await when(lambda: len(events) == 1)
-    await ground.puppet(0xA)
+    await link_state.puppet(0xA)
     await when(lambda: len(events) == 3)
-    assert events == [SwitchUp(dpid=0xA), SwitchDown(dpid=0xA), SwitchUp(dpid=0xA)]
+    assert events == [
+        SwitchConnected(dpid=0xA),
+        SwitchDisconnected(dpid=0xA),
+        SwitchConnected(dpid=0xA),
+    ]
     assert await first.ended()
     assert controller.switches == {0xA}

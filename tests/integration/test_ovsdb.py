@@ -17,14 +17,14 @@ from umbel.network.drivers.ovsdb.connection import (
     Connection,
     OvsdbGone,
     OvsdbRefused,
-    Patience,
+    Timeouts,
     ended,
 )
 from umbel.network.drivers.ovsdb.replica import Replica
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.topology.sites import Site
 
-IMPATIENT = Patience(answer_s=2.0, echo_s=0.05, first_s=0.01, most_s=0.05)
+IMPATIENT = Timeouts(answer_s=2.0, echo_s=0.05, first_s=0.01, most_s=0.05)
 
 
 @pytest.mark.parametrize("target", ["", "tcp:", "tcp:1.2.3.4", "tcp:h:99999", "ssl:h:1", "unix:"])
@@ -46,10 +46,10 @@ class Listed:
     """Remembers what hosts were set up."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[Site, Plugs]] = []
+        self.calls: list[tuple[Site, PortMap]] = []
 
-    async def configure(self, site: Site, plugs: Plugs) -> None:
-        self.calls.append((site, plugs))
+    async def configure(self, site: Site, port_maps: PortMap) -> None:
+        self.calls.append((site, port_maps))
 
 
 @pytest.fixture
@@ -75,10 +75,10 @@ async def test_twice_is_one_transaction(
     server: tuple[Server, Site], bridges: OvsdbBridges, host: Listed
 ) -> None:
     running, site = server
-    plugs = await bridges.ensure(site, wiring("c1"))
-    assert await bridges.ensure(site, wiring("c1")) == plugs
+    port_maps = await bridges.ensure(site, wiring("c1"))
+    assert await bridges.ensure(site, wiring("c1")) == port_maps
     assert len(running.database.log) == 1
-    assert host.calls == [(site, plugs)]
+    assert host.calls == [(site, port_maps)]
 
 
 async def test_the_host_is_set_up_again_when_vswitchd_comes_back(
@@ -96,12 +96,14 @@ async def test_a_lost_database_is_found_again(
     server: tuple[Server, Site], bridges: OvsdbBridges
 ) -> None:
     running, site = server
-    plugs = await bridges.ensure(site, wiring("c1"))
+    port_maps = await bridges.ensure(site, wiring("c1"))
     port = int(site.ovsdb.rpartition(":")[2])
     await running.stop()
     await when(lambda: not running.sessions)
     await running.start(port)
-    assert (await bridges.ensure(site, wiring("c1", "c2"))).toward["c1"] == plugs.toward["c1"]
+    assert (await bridges.ensure(site, wiring("c1", "c2"))).tunnel_ports[
+        "c1"
+    ] == port_maps.tunnel_ports["c1"]
     assert len(running.database.log) == 2
 
 
@@ -131,7 +133,7 @@ async def test_a_device_that_is_not_there_is_named(
 
     async def ensured() -> bool:
         with contextlib.suppress(Unavailable):
-            return (await bridges.ensure(site, wiring())).outside == 1
+            return (await bridges.ensure(site, wiring())).patch_port == 1
         return False
 
     await until(ensured)
@@ -184,7 +186,7 @@ async def test_a_silent_database_is_left() -> None:
     assert await comes_back(b"", replace(IMPATIENT, answer_s=0.1)) is None
 
 
-async def comes_back(said: bytes, patience: Patience) -> Replica | None:
+async def comes_back(said: bytes, patience: Timeouts) -> Replica | None:
     """A connection to a server that says this and no more connects three times; what it knows."""
     came, left = [], []
 

@@ -57,11 +57,13 @@ def states(status: SliceStatus) -> dict[tuple[str, str], Guarantee]:
 
 def sliced(queues: FakeQueues) -> set[tuple[str, str]]:
     """The link ends with a class for a slice; every end has the others."""
-    assert set(queues.laid) == {(link[0], device) for link, device in DEVICES.items()}
-    for classes in queues.laid.values():
+    assert set(queues.installed) == {(link[0], device) for link, device in DEVICES.items()}
+    for classes in queues.installed.values():
         assert {LINK, CONTROL, DEFAULT} <= {one.number for one in classes}
     return {
-        end for end, made in queues.laid.items() if any(one.number >= class_of(1) for one in made)
+        end
+        for end, made in queues.installed.items()
+        if any(one.number >= class_of(1) for one in made)
     }
 
 
@@ -76,7 +78,7 @@ async def test_a_slice_becomes_a_meter_marks_and_queues(here: Slices) -> None:
     status = await here.open(GOLD)
     assert fabric.slices == {"ev_1": metered(status.granted, here.offer)}
     assert sliced(queues) == {UP, DOWN}
-    (mine,) = (one for one in queues.laid[DOWN] if one.number == class_of(1))
+    (mine,) = (one for one in queues.installed[DOWN] if one.number == class_of(1))
     assert mine.rate_kbps >= 50_000
     assert [(flow.address, flow.port) for flow in mine.flows] == [("10.203.0.1", 5001)]
     assert set(states(status).values()) == {Guarantee.GUARANTEED}
@@ -98,7 +100,7 @@ async def test_every_link_end_keeps_life_signs_apart_before_there_is_a_slice(her
     _, queues = parts(here)
     await look(here)
     assert sliced(queues) == set()
-    for classes in queues.laid.values():
+    for classes in queues.installed.values():
         control = next(one for one in classes if one.number == CONTROL)
         rest = next(one for one in classes if one.number == DEFAULT)
         assert (control.dscp, rest.dscp) == (CONTROL_DSCP, None)
@@ -128,20 +130,20 @@ async def test_a_growing_tree_takes_its_slice_along(here: Slices) -> None:
 
 
 async def test_a_tree_that_grows_into_a_full_link_is_shown_to_lack_it(here: Slices) -> None:
-    late = await here.open(replace(GOLD, stream="ev_4"))
+    recovered = await here.open(replace(GOLD, stream="ev_4"))
     for number in range(1, 4):
         await carry(here, f"ev_{number}", "pe4", number=number)
         await here.open(replace(GOLD, stream=f"ev_{number}"))
     await carry(here, "ev_4", "pe4", number=4)
     await look(here)
-    assert states(await here.one(late.granted.id)) == {
+    assert states(await here.one(recovered.granted.id)) == {
         ("pe1", "c1"): Guarantee.GUARANTEED,
         ("c1", "pe4"): Guarantee.NO_ROOM,
     }
     first = next(one for one in await here.all() if one.streams == ("ev_1",))
     assert set(states(first).values()) == {Guarantee.GUARANTEED}
     await here.end(first.granted.id)
-    assert set(states(await here.one(late.granted.id)).values()) == {Guarantee.GUARANTEED}
+    assert set(states(await here.one(recovered.granted.id)).values()) == {Guarantee.GUARANTEED}
 
 
 async def test_an_event_that_is_over_holds_no_link(here: Slices) -> None:
@@ -216,7 +218,7 @@ async def test_a_queue_that_was_lost_is_laid_again(here: Slices) -> None:
     _, queues = parts(here)
     await carry(here, "ev_1", "pe4")
     status = await here.open(GOLD)
-    queues.laid.clear()
+    queues.installed.clear()
     await look(here)
     status = await here.one(status.granted.id)
     assert set(states(status).values()) == {Guarantee.NO_QUEUE}
@@ -233,9 +235,9 @@ async def test_what_is_counted_since(here: Slices) -> None:
     await carry(here, "ev_1", "pe4")
     status = await here.open(GOLD)
     link = ("c1", "pe4")
-    fabric.counters = FabricCounts(meters={1: Count(packets=5)}, links={link: Count(packets=5)})
+    fabric.counted = FabricCounts(meters={1: Count(packets=5)}, links={link: Count(packets=5)})
     await look(here)
-    fabric.counters = FabricCounts(
+    fabric.counted = FabricCounts(
         meters={1: Count(packets=9, bytes=4000, drops=1)},
         links={link: Count(packets=8, bytes=3000)},
     )
@@ -254,7 +256,7 @@ async def test_what_is_counted_since(here: Slices) -> None:
 
 
 async def test_a_network_without_switches_says_so(database: Database) -> None:
-    here = replace(make_slices(database, SystemClock()), under=None)
+    here = replace(make_slices(database, SystemClock()), underlay=None)
     await here.run()
     for asked in (here.open(GOLD), here.all(), here.one("sl_1"), here.end("sl_1"), here.shares()):
         with pytest.raises(SlicesUnsupported):

@@ -25,7 +25,7 @@ pytestmark = [
 async def close(umbel: Platform, *nodes: str) -> None:
     """These access networks have gates that lead to the front end."""
     door = httpx.URL(umbel.front)
-    gate = {"front": {"address": door.host, "port": door.port}}
+    gate = {"portal": {"address": door.host, "port": door.port}}
     for node in nodes:
         assert (await umbel.ask("PUT", f"/access/{node}", json=gate))["closed"]
 

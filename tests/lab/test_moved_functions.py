@@ -52,8 +52,8 @@ def plug(bed: Testbed, function: str, node: str) -> None:
 
 
 async def way(umbel: Platform) -> tuple[list[str], str]:
-    (told,) = await umbel.ask("GET", "/moves")
-    return told["way"], told["error"]
+    (told,) = await umbel.ask("GET", "/bindings")
+    return told["path"], told["error"]
 
 
 async def test_a_function_moves_on_and_around_a_dead_link_while_it_is_talked_to(
@@ -61,7 +61,7 @@ async def test_a_function_moves_on_and_around_a_dead_link_while_it_is_talked_to(
 ) -> None:
     client = bed.hosts["hb"]
     expected = f"cache {client.address.partition('/')[0]} {FN}"
-    move = {"address": FN, "mac": MAC, "home": "a"}
+    move = {"address": FN, "mac": MAC, "home_node": "a"}
     async with platform(bed, tmp_path) as umbel:
         await asyncio.to_thread(plug, bed, function, "a")
         with edge_lab.talking(client.namespace, FN) as talk:
@@ -71,8 +71,8 @@ async def test_a_function_moves_on_and_around_a_dead_link_while_it_is_talked_to(
 
             assert await said() == expected
             await asyncio.to_thread(plug, bed, function, "c")
-            told = await umbel.ask("PUT", "/moves/cache", json={**move, "place": "c"})
-            assert (told["way"], told["error"]) == (["a", "c"], "")
+            told = await umbel.ask("PUT", "/bindings/cache", json={**move, "foreign_node": "c"})
+            assert (told["path"], told["error"]) == (["a", "c"], "")
             assert await said() == expected
             with overlay_lab.cut(bed, ("a", "c")):
 
@@ -82,10 +82,10 @@ async def test_a_function_moves_on_and_around_a_dead_link_while_it_is_talked_to(
                 await until(is_around, within_s=30)
                 assert await said() == expected
                 await asyncio.to_thread(plug, bed, function, "b")
-                told = await umbel.ask("PUT", "/moves/cache", json={**move, "place": "b"})
-                assert told["way"] == ["a", "b"]
+                told = await umbel.ask("PUT", "/bindings/cache", json={**move, "foreign_node": "b"})
+                assert told["path"] == ["a", "b"]
                 assert await said() == expected
             await asyncio.to_thread(plug, bed, function, "a")
-            await umbel.ask("DELETE", "/moves/cache")
+            await umbel.ask("DELETE", "/bindings/cache")
             assert await said() == expected
-        assert await umbel.ask("GET", "/moves") == []
+        assert await umbel.ask("GET", "/bindings") == []

@@ -12,9 +12,9 @@ from support.waiting import until
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.overlay import compiler
 from umbel.network.overlay.spanning import Drawing, Role, span
-from umbel.network.overlay.streams import Carriage, Receiver, Slice, Stream
 from umbel.network.overlay.streams import Path as StreamPath
-from umbel.network.switching.port_map import Switch
+from umbel.network.overlay.streams import Receiver, RoutedStream, Slice, Stream
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import (
     Bucket,
     Delete,
@@ -27,7 +27,7 @@ from umbel.network.switching.program import (
     Rule,
     UseGroup,
 )
-from umbel.network.switching.signals import PortChanged, Signal, SwitchDown, SwitchRefused
+from umbel.network.switching.signals import PortStatus, Signal, SwitchDisconnected, SwitchRefused
 
 ABSENT = ovs.absent()
 pytestmark = [
@@ -41,8 +41,8 @@ IDS = {"root": ROOT, "leaf": LEAF}
 GOLD = Slice(number=1, kbps=10_000, burst_kb=1_000, dscp=46)
 DRAWING = Drawing(roles={"root": Role.ROOT, "leaf": Role.LEAF}, links=(("root", "leaf"),))
 PLUGGED = {
-    "root": Switch(toward={"leaf": 1}, outside=100),
-    "leaf": Switch(toward={"root": 2}, outside=101),
+    "root": PortMap(tunnel_ports={"leaf": 1}, patch_port=100),
+    "leaf": PortMap(tunnel_ports={"root": 2}, patch_port=101),
 }
 MISSES = [
     "table=1, priority=0 actions=goto_table:2",
@@ -65,7 +65,7 @@ INTENDED = {
 }
 
 
-def carriage(receivers: int) -> Carriage:
+def routed(receivers: int) -> RoutedStream:
     """A stream from outside the root to receivers outside the leaf."""
     stream = Stream(
         name="ev1", number=7, target="10.0.0.255", port=5004, source="10.0.0.1", slice=GOLD
@@ -77,7 +77,7 @@ def carriage(receivers: int) -> Carriage:
         )
         for n in range(1, receivers + 1)
     ]
-    return Carriage(stream=stream, tree=span(DRAWING), paths=tuple(paths))
+    return RoutedStream(stream=stream, tree=span(DRAWING), paths=tuple(paths))
 
 
 def dumped(switch: Ovs) -> list[str]:
@@ -100,9 +100,9 @@ class Lab:
             switch.connect(IDS[name])
         await when(lambda: self.controller.switches == {ROOT, LEAF})
 
-    async def ensure(self, *carriages: Carriage) -> list[int]:
+    async def ensure(self, *routed_streams: RoutedStream) -> list[int]:
         """How many changes each switch took."""
-        want = compiler.programs(carriages, PLUGGED)
+        want = compiler.programs(routed_streams, PLUGGED)
         return [await self.controller.ensure(IDS[node], want[node]) for node in IDS]
 
 
@@ -137,15 +137,15 @@ async def when(condition: Callable[[], bool]) -> None:
 
 
 async def test_the_switches_hold_what_was_intended(lab: Lab) -> None:
-    assert await lab.ensure(carriage(2)) == [7, 6]
+    assert await lab.ensure(routed(2)) == [7, 6]
     for node, switch in lab.switches.items():
         assert dumped(switch) == sorted([*MISSES, *INTENDED[node]])
     (group,) = lab.switches["leaf"].ofctl("dump-groups")
     assert group.startswith(f"group_id={7 << 16 | 2 << 14},type=all,bucket=actions=set_field:02:")
     assert group.count("output:101") == 2
     assert "rate=10000 burst_size=1000" in " ".join(lab.switches["root"].ofctl("dump-meters"))
-    assert await lab.ensure(carriage(2)) == [0, 0]
-    assert await lab.ensure(carriage(1)) == [0, 2]
+    assert await lab.ensure(routed(2)) == [0, 0]
+    assert await lab.ensure(routed(1)) == [0, 2]
     assert await lab.ensure() == [4, 2]
     for switch in lab.switches.values():
         assert dumped(switch) == MISSES
@@ -153,7 +153,7 @@ async def test_the_switches_hold_what_was_intended(lab: Lab) -> None:
 
 
 async def test_packets_reach_the_receivers_rewritten(lab: Lab) -> None:
-    await lab.ensure(carriage(2))
+    await lab.ensure(routed(2))
     root, leaf = (lab.switches[node].namespace for node in ("root", "leaf"))
     with ovs.listening(leaf, "far", 2) as listener:
         ovs.send(root, "far", "10.0.0.9", "10.0.0.255", 5004)
@@ -166,7 +166,7 @@ async def test_packets_reach_the_receivers_rewritten(lab: Lab) -> None:
 
 
 async def test_a_bundle_is_made_whole_or_not_at_all(lab: Lab) -> None:
-    await lab.ensure(carriage(1))
+    await lab.ensure(routed(1))
     before = await lab.controller.held(ROOT)
     good = Rule(table=4, priority=7, actions=(Output(port=1),))
     bad = Rule(table=4, priority=8, actions=(UseGroup(group=4242),))
@@ -206,12 +206,12 @@ async def test_ports_and_switches_that_go_are_told(lab: Lab) -> None:
 
     def down(dpid: int, number: int) -> bool:
         return any(
-            isinstance(e, PortChanged) and e.dpid == dpid and e.port.number == number
+            isinstance(e, PortStatus) and e.dpid == dpid and e.port.number == number
             for e in lab.events
-            if not (isinstance(e, PortChanged) and e.port.live)
+            if not (isinstance(e, PortStatus) and e.port.live)
         )
 
     await when(lambda: down(ROOT, 1) and down(LEAF, 2))
     lab.switches["leaf"].stop()
-    await when(lambda: SwitchDown(dpid=LEAF) in lab.events)
+    await when(lambda: SwitchDisconnected(dpid=LEAF) in lab.events)
     assert lab.controller.switches == {ROOT}

@@ -104,8 +104,8 @@ async def test_switches_hold_the_intended_rules(bed: Testbed, lab: Lab) -> None:
     with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         to = await carried(lab, at_c, at_e)
         number = lab.fabric.stream("ev1").number
-        port = {node: plugs.toward for node, plugs in lab.fabric.plugs.items()}
-        inside = {node: plugs.inside for node, plugs in lab.fabric.plugs.items()}
+        port = {node: port_maps.tunnel_ports for node, port_maps in lab.fabric.port_maps.items()}
+        inside = {node: port_maps.local_port for node, port_maps in lab.fabric.port_maps.items()}
 
         def enters(in_port: int) -> str:
             match = f"udp,in_port={in_port},nw_dst={to.address},tp_dst={to.port}"
@@ -153,9 +153,9 @@ async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, l
     ):
         to = await carried(lab, at_c, *at_e)
         host = Receiver(address=at_h.end.address, mac=bed.hosts["h"].mac, port=at_h.end.port)
-        wish = lab.fabric.overlay.wishes["ev1"]
+        intent = lab.fabric.overlay.intents["ev1"]
         outside = Path(leaf="e", receiver=host)
-        await lab.fabric.change(lab.fabric.overlay.path_add(wish, outside))
+        await lab.fabric.change(lab.fabric.overlay.add_path(intent, outside))
         assert not lab.fabric.problems
         count = await overlay_traffic.sent(bed, "r", to)
         once = Counter(range(count))
@@ -272,7 +272,8 @@ async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
         await lab.carry("warm", "r", at_e)
         await lab.alive()
         leaving, coming = (
-            Path(leaf=taker.end.node, receiver=streams.process(taker.end)) for taker in (at_c, at_e)
+            Path(leaf=taker.end.node, receiver=streams.local_receiver(taker.end))
+            for taker in (at_c, at_e)
         )
         with overlay_traffic.sending(bed, "r", to, rate=1000) as sender:
             sender.begin()
@@ -336,14 +337,14 @@ async def test_a_foreign_switch_is_refused(bed: Testbed, lab: Lab) -> None:
 async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> None:
     with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         to = await carried(lab, at_c, at_e)
-        wish = lab.fabric.overlay.wishes["ev1"]
+        intent = lab.fabric.overlay.intents["ev1"]
         with (
             overlay_traffic.relaying(bed, "b", to, "B") as at_b,
             overlay_traffic.relaying(bed, "a", to, "A") as at_a,
         ):
             for function in (at_b, at_a, None):  # it appears, moves and dies
-                hosts = {function.node: streams.process(function)} if function else {}
-                await lab.fabric.change(lab.fabric.overlay.carry(replace(wish, hosts=hosts)))
+                hosts = {function.node: streams.local_receiver(function)} if function else {}
+                await lab.fabric.change(lab.fabric.overlay.carry(replace(intent, processes=hosts)))
                 assert not lab.fabric.problems
                 count = await overlay_traffic.sent(bed, "r", to)
                 sign = function.node.upper() if function else "u"

@@ -13,8 +13,8 @@ from support.ovs import Ovs
 from support.waiting import until
 from umbel.network.drivers.linux.hosts import HostNotSetUp, NetnsHost, NoNamespace
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
-from umbel.network.drivers.ovsdb.connection import Patience
-from umbel.network.switching.port_map import Plugs
+from umbel.network.drivers.ovsdb.connection import Timeouts
+from umbel.network.switching.port_map import PortMap
 from umbel.network.topology.sites import Site, Tunnel, TunnelKind, Wiring, cable_bridge
 
 ABSENT = ovs.absent()
@@ -52,7 +52,7 @@ class Lab:
         tunnel = Tunnel(neighbour=other, key=7, **{**ends, "bfd_ms": 100, **columns})
         return Wiring(controller=f"unix:{self.switches[node].controller}", tunnels=(tunnel,))
 
-    async def wire(self, **columns: Any) -> list[Plugs]:
+    async def wire(self, **columns: Any) -> list[PortMap]:
         return [
             await self.bridges.ensure(site, self.wiring(node, **columns))
             for node, site in self.sites.items()
@@ -111,7 +111,7 @@ def switches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ovs
 @pytest.fixture
 async def lab(switches: dict[str, Ovs]) -> AsyncIterator[Lab]:
     host = NetnsHost({node: switch.namespace for node, switch in switches.items()})
-    bridges = OvsdbBridges(host, patience=Patience(first_s=0.05, most_s=0.2))
+    bridges = OvsdbBridges(host, patience=Timeouts(first_s=0.05, most_s=0.2))
     made = Lab(switches, bridges)
     try:
         yield made
@@ -140,14 +140,14 @@ async def test_tunnels_live_and_changing_them_keeps_the_flow_table(lab: Lab) -> 
 
 
 async def test_an_unchanged_switch_is_left_alone(lab: Lab) -> None:
-    plugs = await lab.wire()
+    port_maps = await lab.wire()
     before = lab.switches["pe1"].vsctl("get", "open_vswitch", ".", "next_cfg")
-    assert await lab.wire() == plugs
+    assert await lab.wire() == port_maps
     assert lab.switches["pe1"].vsctl("get", "open_vswitch", ".", "next_cfg") == before
 
 
 async def test_restarts_are_survived_also_with_devices_made_anew(lab: Lab) -> None:
-    plugs = await lab.wire()
+    port_maps = await lab.wire()
     pe1 = lab.switches["pe1"]
     pe1.end("ovs-vswitchd")
     for device in ("ov0", cable_bridge("pe2")):
@@ -161,7 +161,7 @@ async def test_restarts_are_survived_also_with_devices_made_anew(lab: Lab) -> No
     await lab.alive("pe2")
     pe1.end("ovsdb-server")
     pe1.begin("ovsdb-server")
-    assert await lab.wire(bfd_ms=50) == plugs
+    assert await lab.wire(bfd_ms=50) == port_maps
     assert 'min_tx="50"' in pe1.vsctl("--columns=bfd", "list", "interface")
     await lab.alive("pe1")
 
@@ -169,7 +169,7 @@ async def test_restarts_are_survived_also_with_devices_made_anew(lab: Lab) -> No
 async def test_a_node_that_cannot_be_set_up_is_named(lab: Lab) -> None:
     strange = replace(lab.sites["pe1"], node="pe9")
     with pytest.raises(NoNamespace, match="pe9"):
-        await NetnsHost({}).configure(strange, Plugs())
+        await NetnsHost({}).configure(strange, PortMap())
     namespace = lab.switches["pe1"].namespace
     with pytest.raises(HostNotSetUp, match="ov0"):
-        await NetnsHost({"pe9": namespace}).configure(strange, Plugs())
+        await NetnsHost({"pe9": namespace}).configure(strange, PortMap())

@@ -25,7 +25,7 @@ from umbel.network.drivers.linux.hosts import NetnsHost
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.topology import files, sites_document
 from umbel.network.topology.sites import Tunnel, Wiring, cable_bridge
-from umbel.testbed import build, inspection, ruins, script, state
+from umbel.testbed import build, inspection, script, state, teardown
 from umbel.testbed.build import NameInUse, SetUpFailed
 
 pytestmark = [
@@ -249,19 +249,19 @@ def test_down_removes_every_trace_of_a_wreck(tmp_path: Path) -> None:
         ovs.run("ip", "netns", "delete", a.namespace)
         half = (up.folder / "state.json").read_bytes()[:40]
         (up.folder / "state.json").write_bytes(half)
-        found = ruins.down(up.name, up.folder)
+        found = teardown.down(up.name, up.folder)
         assert orphan in found.pids
         assert stranger.wait(timeout=20) != 0
         stranger.communicate()
         assert traces(up.name, octet_of(up)) == []
         assert not up.folder.exists()
-        assert not ruins.down(up.name, up.folder).anything
+        assert not teardown.down(up.name, up.folder).anything
 
 
 def test_down_needs_no_file_at_all(tmp_path: Path) -> None:
     with running(TWO, tmp_path) as up:
         shutil.rmtree(up.folder)
-        ruins.down(up.name, up.folder)
+        teardown.down(up.name, up.folder)
         assert traces(up.name, octet_of(up)) == []
 
 
@@ -296,14 +296,14 @@ def test_two_testbeds_do_not_meet(three_nodes: Testbed, tmp_path: Path) -> None:
         assert other.name != three_nodes.name
         assert other.controller != three_nodes.controller
         for up in (three_nodes, other):
-            rows = inspection.look(up.plan, up.folder)
+            rows = inspection.rows(up.plan, up.folder)
             assert all(row.good for row in rows)
             assert [row.processes for row in rows if row.switch] == [2] * len(up.nodes)
         assert other.nodes["a"].management not in three_nodes.nodes["a"].run("ip", "address")
         with pytest.raises(NameInUse):
             build.up(TWO, other.name, folder=tmp_path / "elsewhere")
-        assert all(row.good for row in inspection.look(other.plan, other.folder))
-    rows = inspection.look(three_nodes.plan, three_nodes.folder)
+        assert all(row.good for row in inspection.rows(other.plan, other.folder))
+    rows = inspection.rows(three_nodes.plan, three_nodes.folder)
     assert all(row.good for row in rows)
     octet = octet_of(three_nodes)
     assert f"lookup {script.table(octet)}" in ovs.run("ip", "rule")

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from support import edge_lab, overlay_traffic, ovs, testbed
-from support.edge_lab import FN, FN_MAC, TOPOLOGY, Ground, Lab, Labs, heard, packets
+from support.edge_lab import FN, FN_MAC, TOPOLOGY, Bed, Lab, Labs, heard, packets
 from support.waiting import until
 from umbel import bootstrap
 from umbel.kit import netns
 from umbel.kit.config import Settings
 from umbel.network.drivers.linux.wireguard import CrossedBridges
 from umbel.network.edge import roaming
-from umbel.network.edge.compiler import Borders
-from umbel.network.edge.roaming import Mobile, Stays
+from umbel.network.edge.compiler import EdgeState
+from umbel.network.edge.roaming import Bindings, MobileFunction
 from umbel.network.model import Hop
 from umbel.network.topology import crossings
 
@@ -33,30 +33,30 @@ UDP, ICMP = 17, 1
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    with edge_lab.ground(tmp_path_factory.mktemp("ovs"), crossed=True) as made:
+def link_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
+    with edge_lab.bed(tmp_path_factory.mktemp("ovs"), crossed=True) as made:
         yield made
 
 
 @pytest.fixture
-async def labs(ground: Ground) -> AsyncIterator[Labs]:
-    labs = Labs(ground)
+async def labs(link_state: Bed) -> AsyncIterator[Labs]:
+    labs = Labs(link_state)
     try:
         yield labs
     finally:
-        for site in ground.sites.values():
+        for site in link_state.sites.values():
             await labs.crossed.remove(site)
         await labs.down()
 
 
-async def away(lab: Lab) -> Stays:
+async def away(lab: Lab) -> Bindings:
     """The function is at pe2 now."""
-    function = Mobile(name="cache", address=FN, mac=FN_MAC, home="pe1")
-    stays = roaming.depart({}, function, "pe2", TOPOLOGY)
+    function = MobileFunction(name="cache", address=FN, mac=FN_MAC, home_node="pe1")
+    bindings = roaming.register({}, function, "pe2", TOPOLOGY)
     await asyncio.to_thread(lab.plug_function, "pe2")
     await lab.wire(pe2=("tofn",))
-    await lab.become(Borders(stays=stays))
-    return stays
+    await lab.become(EdgeState(bindings=bindings))
+    return bindings
 
 
 async def test_a_function_in_another_domain_is_reached_by_encrypted_packets_only(
@@ -65,10 +65,10 @@ async def test_a_function_in_another_domain_is_reached_by_encrypted_packets_only
     lab = await labs.up()
     await asyncio.to_thread(lab.plug_function, "pe1")
     await lab.wire(pe1=("tofn",))
-    await lab.become(Borders())
+    await lab.become(EdgeState())
     with lab.talking("h1", FN) as talk:
         assert talk.get() == f"cache 10.202.1.10 {FN}"
-        with heard(lab.ground.spaces["pe1"], "wire0") as wan:
+        with heard(lab.bed.spaces["pe1"], "wire0") as wan:
             await away(lab)
             assert talk.get() == f"cache 10.202.1.10 {FN}"
             assert lab.echo("h1", FN) == f"are you there {FN} 7"
@@ -86,9 +86,9 @@ async def test_another_key_passes_nothing_and_a_dead_program_is_started_anew(lab
     await away(lab)
     assert lab.echo("h1", FN) == f"are you there {FN} 7"
     foreign = CrossedBridges(
-        labs.bridges, lab.ground.sites, labs.crossed.namespaces, b"somebody else's"
+        labs.bridges, lab.bed.sites, labs.crossed.namespaces, b"somebody else's"
     )
-    (there,) = crossings.of(lab.ground.sites["pe2"], lab.ground.sites)
+    (there,) = crossings.of(lab.bed.sites["pe2"], lab.bed.sites)
     await foreign.cross(there)
     assert lab.get("h1", FN, within_s=1) == ""
     await labs.crossed.cross(there)

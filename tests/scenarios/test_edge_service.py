@@ -13,26 +13,30 @@ from umbel import migrations
 from umbel.kit.clock import LoopClock
 from umbel.kit.errors import Unavailable
 from umbel.network.edge import compiler
-from umbel.network.edge.compiler import Borders
-from umbel.network.edge.gates import BadClient, Door, Gate, NoGate
-from umbel.network.edge.roaming import BadStay, Mobile, NotAway
-from umbel.network.edge.service import NAME, BorderService, Land, NotInAccess, Weave
-from umbel.network.edge.store import BorderStore
-from umbel.network.edge.virtual_services import BadService, Service, Surrogate, UnknownService
-from umbel.network.events import LinkDown, LinkUp, Watch
+from umbel.network.edge.compiler import EdgeState
+from umbel.network.edge.gates import Gate, InvalidClient, NoGate, PortalAddress
+from umbel.network.edge.roaming import InvalidBinding, MobileFunction, NotRegistered
+from umbel.network.edge.service import NAME, CompileRules, EdgeFabric, EdgeService, NotInAccess
+from umbel.network.edge.store import EdgeStore
+from umbel.network.edge.virtual_services import InvalidService, NoSuchService, Service, Surrogate
+from umbel.network.events import LinkDown, LinkUp, Watcher
 from umbel.network.model import Link, NotProgrammed, Pair, Topology
 from umbel.network.overlay.intent import Overlay
-from umbel.network.overlay.links import Ground
+from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
 from umbel.network.topology.sites import Site
 
 LINE = Topology(nodes=("pe1", "pe2"), links=(Link(a="pe1", b="pe2"),))
 PLUGS = {
-    "pe1": Plugs(outside=1, inside=2, inside_mac="02:00:00:00:00:01", toward={"pe2": 10}),
-    "pe2": Plugs(outside=1, inside=2, inside_mac="02:00:00:00:00:02", toward={"pe1": 10}),
+    "pe1": PortMap(
+        patch_port=1, local_port=2, local_mac="02:00:00:00:00:01", tunnel_ports={"pe2": 10}
+    ),
+    "pe2": PortMap(
+        patch_port=1, local_port=2, local_mac="02:00:00:00:00:02", tunnel_ports={"pe1": 10}
+    ),
 }
 TRIANGLE = Topology(
     nodes=("pe1", "pe2", "c1"),
@@ -48,20 +52,20 @@ SITES = {
     )
     for number, node in enumerate(PLUGS, 1)
 }
-GATE = Gate(front=Door(address="10.97.0.1", port=8000))
+GATE = Gate(portal=PortalAddress(address="10.97.0.1", port=8000))
 SURROGATES = (
     Surrogate(name="a", node="pe1", address="10.97.1.1", port=8080),
     Surrogate(name="b", node="pe2", address="10.97.2.1", port=8080),
 )
 VIDEO = Service(name="video", address="10.204.0.1", port=80, surrogates=SURROGATES)
-FUNCTION = Mobile(name="f", address="10.202.1.20", mac="02:00:00:00:00:20", home="pe1")
+FUNCTION = MobileFunction(name="f", address="10.202.1.20", mac="02:00:00:00:00:20", home_node="pe1")
 
 
 def drawn(topology: Topology, *dead: Pair) -> Overlay:
     roles = dict.fromkeys(topology.nodes, Role.RELAY)
     links = tuple((link.a, link.b) for link in topology.links)
-    ground = Ground(drawing=Drawing(roles=roles, links=links))
-    return Overlay(ground=ground.after(dead))
+    link_state = LinkState(drawing=Drawing(roles=roles, links=links))
+    return Overlay(link_state=link_state.after(dead))
 
 
 @dataclass
@@ -70,22 +74,24 @@ class Switches:
 
     overlay: Overlay
     sites: Mapping[str, Site] = field(default_factory=lambda: SITES)
-    plugs: Mapping[str, Plugs] = field(default_factory=lambda: PLUGS)
+    port_maps: Mapping[str, PortMap] = field(default_factory=lambda: PLUGS)
     hold: Mapping[str, Program] = field(default_factory=dict)
     tunnels: frozenset[Pair] = frozenset()
     told: int = 0
     away: bool = False
-    watches: list[Watch] = field(default_factory=list)
+    watches: list[Watcher] = field(default_factory=list)
 
-    async def also(self, name: str, weave: Weave | None, links: Collection[Pair] = ()) -> None:
+    async def install_extra_rules(
+        self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
+    ) -> None:
         assert name == NAME
-        assert weave is not None
+        assert compile_rules is not None
         self.told += 1
         if self.away:
             raise Unavailable("a switch is away")
-        self.hold, self.tunnels = weave(self.plugs), frozenset(links)
+        self.hold, self.tunnels = compile_rules(self.port_maps), frozenset(links)
 
-    def watch(self, watch: Watch) -> Callable[[], None]:
+    def watch(self, watch: Watcher) -> Callable[[], None]:
         self.watches.append(watch)
         return lambda: self.watches.remove(watch)
 
@@ -114,12 +120,14 @@ class World:
     topology: Topology = LINE
     has_ethernet: bool = True
 
-    def make(self) -> BorderService:
-        land = Land(fabric=self.switches, ethernet=ethernet if self.has_ethernet else None)
-        return BorderService(land, self.topology, BorderStore(self.database), LoopClock())
+    def make(self) -> EdgeService:
+        edge_fabric = EdgeFabric(
+            fabric=self.switches, ethernet=ethernet if self.has_ethernet else None
+        )
+        return EdgeService(edge_fabric, self.topology, EdgeStore(self.database), LoopClock())
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[BorderService]:
+    async def running(self) -> AsyncIterator[EdgeService]:
         service = self.make()
         task = asyncio.create_task(service.run())
         try:
@@ -129,7 +137,7 @@ class World:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def holds(self, state: Borders) -> bool:
+    def holds(self, state: EdgeState) -> bool:
         return self.switches.hold == compiler.programs(state, PLUGS)
 
 
@@ -149,16 +157,16 @@ async def test_sign_ins_end_when_their_time_is_over(tmp_path: Path) -> None:
         await service.close_gate("pe1", GATE)
         closed = service.state
         first = await service.sign_in("10.202.1.10", 60, "ann")
-        assert (first.mac, first.who) == ("02:00:00:00:00:0a", "ann")
-        assert service.here("10.202.1.10").client == first
-        assert service.led("10.202.1.10") is None
-        assert service.led("10.202.1.11") == GATE.front
+        assert (first.mac, first.username) == ("02:00:00:00:00:0a", "ann")
+        assert service.client_location("10.202.1.10").client == first
+        assert service.portal_for("10.202.1.10") is None
+        assert service.portal_for("10.202.1.11") == GATE.portal
         await asyncio.sleep(30)
         await service.sign_in("10.202.1.11", 60)
         assert here.holds(service.state)
         await asyncio.sleep(31)
         assert set(service.state.access.clients["pe1"]) == {"10.202.1.11"}
-        assert service.led("10.202.1.10") == GATE.front
+        assert service.portal_for("10.202.1.10") == GATE.portal
         assert here.holds(service.state)
         await asyncio.sleep(31)
         assert service.state.access.clients == {"pe1": {}}
@@ -177,7 +185,7 @@ async def test_who_signed_in_stays_so_over_a_restart_as_long_as_was_said(tmp_pat
             await service.sign_in("10.202.1.11", 600)
             await service.offer(VIDEO)
             await service.move("video", "pe1", "b")
-            await service.depart(FUNCTION, "pe2")
+            await service.register(FUNCTION, "pe2")
             before = service.state
         here.switches.hold = {}
         async with here.running() as service:
@@ -199,7 +207,7 @@ async def test_a_start_waits_for_switches_that_are_away(tmp_path: Path) -> None:
             assert here.switches.told > 5
             here.switches.away = False
             await asyncio.sleep(2)
-            assert here.holds(Borders())
+            assert here.holds(EdgeState())
 
 
 @scenario
@@ -226,13 +234,13 @@ async def test_who_is_not_there_cannot_sign_in(tmp_path: Path) -> None:
         for address in ("10.203.1.10", "192.0.2.1"):
             with pytest.raises(NotInAccess):
                 await service.sign_in(address, 60)
-            assert service.led(address) is None
+            assert service.portal_for(address) is None
         with pytest.raises(NoGate):
             await service.sign_in("10.202.1.10", 60)
-        assert service.led("10.202.1.10") is None
+        assert service.portal_for("10.202.1.10") is None
         await service.close_gate("pe1", GATE)
         for address in ("10.202.1", "10.202.1.99"):
-            with pytest.raises(BadClient):
+            with pytest.raises(InvalidClient):
                 await service.sign_in(address, 60)
         with pytest.raises(NotInTopology):
             await service.close_gate("moon", GATE)
@@ -261,30 +269,30 @@ async def test_every_call_reaches_the_switches(tmp_path: Path) -> None:
         assert (await service.offer(VIDEO)).chosen == {"pe1": "a", "pe2": "b"}
         assert (await service.move("video", "pe1", "b")).chosen["pe1"] == "b"
         assert here.holds(service.state)
-        assert (await service.settle("video")).left == {}
-        await service.depart(FUNCTION, "pe2")
+        assert (await service.close_old_connections("video")).previous == {}
+        await service.register(FUNCTION, "pe2")
         assert here.holds(service.state)
         assert here.switches.tunnels == {("pe1", "pe2")}
-        assert service.cut_off() == {}
-        here.switches.plugs = {**PLUGS, "pe2": Plugs(outside=1, inside=2)}
-        assert service.cut_off() == {"f": "node pe2: no port leads to pe1"}
-        here.switches.plugs = PLUGS
-        await service.come_home("f")
+        assert service.unreachable() == {}
+        here.switches.port_maps = {**PLUGS, "pe2": PortMap(patch_port=1, local_port=2)}
+        assert service.unreachable() == {"f": "node pe2: no port leads to pe1"}
+        here.switches.port_maps = PLUGS
+        await service.deregister("f")
         await service.withdraw("video")
         await service.open_gate("pe2")
-        assert service.state == Borders()
-        assert here.holds(Borders())
+        assert service.state == EdgeState()
+        assert here.holds(EdgeState())
         for call in (service.withdraw("video"), service.move("video", "pe1", "b")):
-            with pytest.raises(UnknownService):
+            with pytest.raises(NoSuchService):
                 await call
-        with pytest.raises(NotAway):
-            await service.come_home("f")
+        with pytest.raises(NotRegistered):
+            await service.deregister("f")
         with pytest.raises(NotInTopology):
-            await service.depart(FUNCTION, "moon")
+            await service.register(FUNCTION, "moon")
         for address in ("10.202.2.20", "10.202.1"):
-            with pytest.raises(BadStay, match=r"is not in 10\.202\.1\.0/24"):
-                await service.depart(replace(FUNCTION, address=address), "pe2")
-        assert here.holds(Borders())
+            with pytest.raises(InvalidBinding, match=r"is not in 10\.202\.1\.0/24"):
+                await service.register(replace(FUNCTION, address=address), "pe2")
+        assert here.holds(EdgeState())
 
 
 @scenario
@@ -297,18 +305,18 @@ async def test_an_address_is_found_for_a_service_without_one(tmp_path: Path) -> 
         await service.withdraw("video")
         assert (await service.offer(other)).address == "10.204.0.2"
         strange = Surrogate(name="c", node="moon", address="10.97.3.1", port=8080)
-        with pytest.raises(BadService, match="c is at moon, which is no node"):
+        with pytest.raises(InvalidService, match="c is at moon, which is no node"):
             await service.offer(Service(name="x", address="", port=80, surrogates=(strange,)))
 
 
 @scenario
 async def test_functions_away_are_reached_over_links_that_live(tmp_path: Path) -> None:
     async with world(tmp_path, TRIANGLE) as here, here.running() as service:
-        await service.depart(FUNCTION, "pe2")
-        assert service.stay("f").way == ("pe1", "pe2")
+        await service.register(FUNCTION, "pe2")
+        assert service.binding("f").path == ("pe1", "pe2")
 
         async def way() -> tuple[str, ...]:
-            return service.stay("f").way
+            return service.binding("f").path
 
         here.switches.lose(TRIANGLE, ("pe1", "pe2"))
         await until(lambda: _is(way, ("pe1", "c1", "pe2")), within_s=5, why="rerouted")
@@ -347,14 +355,14 @@ async def test_sign_ins_at_once_are_all_kept(tmp_path: Path) -> None:
 @scenario
 async def test_a_network_that_is_not_programmed_has_no_borders(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
-        service = BorderService(None, LINE, BorderStore(here.database), LoopClock())
+        service = EdgeService(None, LINE, EdgeStore(here.database), LoopClock())
         await service.run()
-        assert service.led("10.202.1.10") is None
+        assert service.portal_for("10.202.1.10") is None
         for call in (
             service.close_gate("pe1", GATE),
             service.sign_in("10.202.1.10", 60),
             service.offer(VIDEO),
-            service.depart(FUNCTION, "pe2"),
+            service.register(FUNCTION, "pe2"),
         ):
             with pytest.raises(NotProgrammed):
                 await call

@@ -14,7 +14,7 @@ from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
 from umbel.network.drivers.fake.fabric import FakeQueues
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.slices.admission import Grade, SliceRequest
@@ -35,7 +35,7 @@ async def test_a_way_that_appears_is_guaranteed_without_being_asked(tmp_path: Pa
         Drawing(roles=dict.fromkeys(NET.nodes, Role.LEAF), links=LINKS),
         switchboard.MemoryBridges(world),
         world.board,
-        Terms(host="127.0.0.1", adopt_s=0.0),
+        OpenFlowSettings(host="127.0.0.1", adopt_s=0.0),
         clock,
     )
     drivers = Drivers(
@@ -46,7 +46,7 @@ async def test_a_way_that_appears_is_guaranteed_without_being_asked(tmp_path: Pa
         slicing=Underlay(fabric=fabric, queues=FakeQueues(), devices=DEVICES),
     )
     system = await bootstrap.assemble(Settings(data_dir=tmp_path), drivers=drivers, clock=clock)
-    system.slices.pace_s = 600.0
+    system.slices.interval_s = 600.0
     try:
         await fabric.start()
         root = Branch(function="acquirer-pe1-1", role="acquirer", node="pe1")

@@ -91,7 +91,7 @@ async def kept(bed: Testbed, database: Database) -> AsyncIterator[Congestion]:
             streams=TreeStreams(DeliveryStore(database)),
             offer=OFFER,
             clock=SystemClock(),
-            under=Underlay(
+            underlay=Underlay(
                 fabric=lab.fabric,
                 queues=TcQueues(lambda node: ("ip", "netns", "exec", bed.nodes[node].namespace)),
                 devices={
@@ -100,7 +100,7 @@ async def kept(bed: Testbed, database: Database) -> AsyncIterator[Congestion]:
                     for near, device in node.site.queues.items()
                 },
             ),
-            pace_s=60.0,
+            interval_s=60.0,
         )
         try:
             await slices._settled()

@@ -23,11 +23,11 @@ from umbel.network.drivers.linux.hosts import NetnsHost
 from umbel.network.drivers.linux.wireguard import CrossedBridges
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
-from umbel.network.drivers.ovsdb.connection import Patience
+from umbel.network.drivers.ovsdb.connection import Timeouts
 from umbel.network.edge import compiler
-from umbel.network.edge.compiler import Borders
+from umbel.network.edge.compiler import EdgeState
 from umbel.network.model import Link, Topology
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Bridges
 from umbel.network.topology.sites import Site, Tunnel, Wiring
 
@@ -37,7 +37,7 @@ WEB = "198.51.100.80"
 
 H1_MAC, FN_MAC, FN = "02:00:00:00:01:0a", "02:00:00:00:01:14", "10.202.1.20"
 SERVERS = {
-    "front": ("pe2", "10.97.2.1", 8000),
+    "portal": ("pe2", "10.97.2.1", 8000),
     "web": ("pe2", WEB, 80),
     "a": ("pe1", "10.97.1.1", 8081),
     "b": ("pe2", "10.97.2.1", 8082),
@@ -98,7 +98,7 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
 
 
 @dataclass
-class Ground:
+class Bed:
     """What does not change: namespaces by name, switches, sites."""
 
     spaces: Mapping[str, str]
@@ -124,38 +124,36 @@ class Talk:
 class Lab:
     """The ground as it is wired and programmed now."""
 
-    def __init__(
-        self, ground: Ground, host: NetnsHost, bridges: Bridges, controller: Controller
-    ) -> None:
-        self.ground, self.host = ground, host
+    def __init__(self, bed: Bed, host: NetnsHost, bridges: Bridges, controller: Controller) -> None:
+        self.bed, self.host = bed, host
         self._bridges, self._controller = bridges, controller
-        self.plugs: dict[str, Plugs] = {}
+        self.port_maps: dict[str, PortMap] = {}
 
     async def wire(self, **hosts: tuple[str, ...]) -> None:
         """With these devices on the nodes' br0, besides their own hosts'."""
-        for node, site in self.ground.sites.items():
+        for node, site in self.bed.sites.items():
             (other,) = site.underlay
-            ends = (site.underlay[other], self.ground.sites[other].underlay[node])
+            ends = (site.underlay[other], self.bed.sites[other].underlay[node])
             tunnel = Tunnel(neighbour=other, local=ends[0], remote=ends[1], key=7)
-            target = f"unix:{self.ground.switches[node].controller}"
+            target = f"unix:{self.bed.switches[node].controller}"
             whole = replace(site, hosts=(*site.hosts, *hosts.get(node, ())))
-            self.plugs[node] = await self._bridges.ensure(
+            self.port_maps[node] = await self._bridges.ensure(
                 whole, Wiring(controller=target, tunnels=(tunnel,))
             )
 
     async def connected(self) -> None:
         async def all_there() -> bool:
-            return self._controller.switches == {s.datapath_id for s in self.ground.sites.values()}
+            return self._controller.switches == {s.datapath_id for s in self.bed.sites.values()}
 
         await until(all_there, within_s=30)
 
-    async def become(self, state: Borders) -> int:
+    async def become(self, state: EdgeState) -> int:
         """How many changes it took."""
-        want = compiler.programs(state, self.plugs)
+        want = compiler.programs(state, self.port_maps)
         return sum(
             [
                 await self._controller.ensure(site.datapath_id, want[node], make_first=True)
-                for node, site in self.ground.sites.items()
+                for node, site in self.bed.sites.items()
             ]
         )
 
@@ -171,18 +169,18 @@ class Lab:
     @contextmanager
     def talking(self, host: str, address: str, port: int = 80) -> Iterator[Talk]:
         """One connection, as long as it lasts."""
-        with talking(self.ground.spaces[host], address, port) as talk:
+        with talking(self.bed.spaces[host], address, port) as talk:
             yield talk
 
     def plug_function(self, node: str) -> None:
         """The function's only device is on a cable to this node. Its sockets stay open."""
-        function, space = self.ground.spaces["fn"], self.ground.spaces[node]
+        function, space = self.bed.spaces["fn"], self.bed.spaces[node]
         unplug(function)
         plug(space, "tofn", function, FN_MAC, f"{FN}/24", "10.202.1.1")
 
     def _in(self, host: str, *command: str) -> str:
         done = subprocess.run(
-            ["ip", "netns", "exec", self.ground.spaces[host], *command],
+            ["ip", "netns", "exec", self.bed.spaces[host], *command],
             capture_output=True,
             text=True,
             timeout=60,
@@ -215,7 +213,7 @@ def answering(space: str, *there: str) -> Iterator[None]:
 
 
 @contextmanager
-def ground(folder: Path, *, crossed: bool = False) -> Iterator[Ground]:
+def bed(folder: Path, *, crossed: bool = False) -> Iterator[Bed]:
     """Namespaces, switches, servers. Everything ends with it."""
     with ExitStack() as stack:
         names = dict.fromkeys(("pe1", "pe2"), "OpenFlow14")
@@ -251,7 +249,7 @@ def ground(folder: Path, *, crossed: bool = False) -> Iterator[Ground]:
             )
             for number, node, other in ((1, "pe1", "pe2"), (2, "pe2", "pe1"))
         }
-        yield Ground(spaces, switches, sites)
+        yield Bed(spaces, switches, sites)
 
 
 @contextmanager
@@ -339,23 +337,23 @@ def plug(node: str, device: str, host: str, mac: str, address: str, gateway: str
 class Labs:
     """Makes a lab of the ground, and takes it down again."""
 
-    ground: Ground
+    bed: Bed
     master: bytes = b"of a test"
 
     async def up(self) -> Lab:
-        spaces = {node: self.ground.spaces[node] for node in self.ground.sites}
+        spaces = {node: self.bed.spaces[node] for node in self.bed.sites}
         host = NetnsHost(spaces)
-        self.bridges = OvsdbBridges(host, patience=Patience(first_s=0.05, most_s=0.2))
-        self.crossed = CrossedBridges(self.bridges, self.ground.sites, spaces, self.master)
+        self.bridges = OvsdbBridges(host, patience=Timeouts(first_s=0.05, most_s=0.2))
+        self.crossed = CrossedBridges(self.bridges, self.bed.sites, spaces, self.master)
         self.controller = Controller(lambda event: None)
-        for switch in self.ground.switches.values():
+        for switch in self.bed.switches.values():
             await self.controller.listen_unix(switch.controller)
-        lab = Lab(self.ground, host, self.crossed, self.controller)
+        lab = Lab(self.bed, host, self.crossed, self.controller)
         await lab.wire()
         await lab.connected()
         return lab
 
     async def down(self) -> None:
         await asyncio.gather(self.crossed.close(), self.bridges.close(), self.controller.close())
-        for switch in self.ground.switches.values():
+        for switch in self.bed.switches.values():
             switch.controller.unlink(missing_ok=True)

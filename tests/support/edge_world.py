@@ -17,9 +17,9 @@ from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.fake.switch import Plug
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
-from umbel.network.edge.service import Land
-from umbel.network.overlay.links import Pace
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
+from umbel.network.edge.service import EdgeFabric
+from umbel.network.overlay.links import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.switching.program import Field
 from umbel.network.topology.sites import Site
@@ -27,7 +27,9 @@ from umbel.network.topology.sites import Site
 NAMES = ("pe1", "pe2", "c1")
 LINKS = (("pe1", "c1"), ("pe2", "c1"))
 DRAWING = Drawing(roles=dict.fromkeys(NAMES, Role.LEAF), links=LINKS)
-TERMS = Terms(host="127.0.0.1", adopt_s=0.0, pace=Pace(hold_down_s=0.1, grace_s=0.1))
+TERMS = OpenFlowSettings(
+    host="127.0.0.1", adopt_s=0.0, liveness=LivenessTimers(hold_down_s=0.1, grace_s=0.1)
+)
 NET = "/api/v1/network"
 ANN, BOB = "10.202.1.10", "10.202.1.11"
 FRONT = {"address": "10.97.0.1", "port": 8000}
@@ -93,9 +95,9 @@ async def bordered(database: Database, folder: Path, wires: Wires) -> AsyncItera
     bridges, clock = MemoryBridges(wires), SystemClock()
     fabric = OpenFlowFabric(wires.sites, DRAWING, bridges, wires.board, TERMS, clock)
     await fabric.start()
-    system = make_system(database, folder, fabric, Land(fabric=fabric, ethernet=ethernet))
-    await system.borders.start()
-    running = asyncio.create_task(system.borders.run())
+    system = make_system(database, folder, fabric, EdgeFabric(fabric=fabric, ethernet=ethernet))
+    await system.edge.start()
+    running = asyncio.create_task(system.edge.run())
     try:
         async with world(system, static=folder / "no-build") as here:
             yield Net(here=here, wires=wires)

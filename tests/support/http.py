@@ -22,11 +22,11 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
-from umbel.network.edge.service import BorderService, Land
-from umbel.network.edge.store import BorderStore
+from umbel.network.edge.service import EdgeFabric, EdgeService
+from umbel.network.edge.store import EdgeStore
 from umbel.network.operator.inspection import Switches
-from umbel.network.operator.paths import Northbound
-from umbel.network.operator.store import WishStore
+from umbel.network.operator.paths import OperatorService
+from umbel.network.operator.store import OperatorStore
 from umbel.network.slices.service import Slices
 from umbel.network.topology import document, files
 from umbel.notify.drivers.fake import FakeCourier
@@ -61,8 +61,8 @@ class TestSystem:
     settings: Settings
     courier: FakeCourier
     notifier: Notifier
-    network: Northbound
-    borders: BorderService
+    network: OperatorService
+    edge: EdgeService
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ def make_system(
     database: Database,
     data_dir: Path,
     switches: Switches | None = None,
-    land: Land | None = None,
+    edge_fabric: EdgeFabric | None = None,
     **settings: Any,
 ) -> TestSystem:
     """A system over `database`, with the delivery in memory."""
@@ -146,8 +146,8 @@ def make_system(
         settings=Settings(data_dir=data_dir, **settings),
         courier=courier,
         notifier=notifier,
-        network=Northbound(SLS, WishStore(database), clock, switches),
-        borders=BorderService(land, SLS, BorderStore(database), clock),
+        network=OperatorService(SLS, OperatorStore(database), clock, switches),
+        edge=EdgeService(edge_fabric, SLS, EdgeStore(database), clock),
     )
 
 

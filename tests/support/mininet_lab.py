@@ -23,11 +23,11 @@ from umbel.kit.clock import SystemClock
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.model import pair
-from umbel.network.overlay.intent import Wish
+from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path as StreamPath
 from umbel.network.overlay.streams import Receiver, Stream
-from umbel.network.switching.port_map import Door, Plugs
+from umbel.network.switching.port_map import PortMap, Side
 from umbel.network.topology.sites import Site, Wiring
 
 _PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Mininet
@@ -147,10 +147,10 @@ class _Plugged:
     def __init__(self, net: MininetNet) -> None:
         self._net = net
 
-    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
+    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         ports = self._net.ports[site.node]
-        toward = {t.neighbour: ports[t.neighbour] for t in wiring.tunnels}
-        return Plugs(toward=toward, outside=ports[_host(site.node)])
+        tunnel_ports = {t.neighbour: ports[t.neighbour] for t in wiring.tunnels}
+        return PortMap(tunnel_ports=tunnel_ports, patch_port=ports[_host(site.node)])
 
     async def remove(self, site: Site) -> None:
         """It is Mininet's to remove."""
@@ -173,13 +173,13 @@ class MininetLab:
             port=0,
             source=self.net.hosts[a].address,
         )
-        wish = Wish(stream=stream, root=_switch(a), sender=Door.OUTSIDE)
-        await self.fabric.change(self.fabric.overlay.path_add(wish, self._path(b)))
+        intent = StreamIntent(stream=stream, root=_switch(a), sender=Side.OUTSIDE)
+        await self.fabric.change(self.fabric.overlay.add_path(intent, self._path(b)))
         assert not self.fabric.problems
 
     async def part(self, a: str, b: str) -> None:
         """No more."""
-        after = self.fabric.overlay.path_remove(f"{a}-{b}", self._path(b))
+        after = self.fabric.overlay.remove_path(f"{a}-{b}", self._path(b))
         await self.fabric.change(after)
 
     def way(self, a: str, b: str) -> tuple[tuple[str, str], ...]:
@@ -190,7 +190,7 @@ class MininetLab:
         """The fabric knows these cables as dead and no others."""
 
         async def asked() -> frozenset[tuple[str, str]]:
-            return self.fabric.overlay.ground.dead
+            return self.fabric.overlay.link_state.dead
 
         await until(asked, lambda dead: dead == {pair(*link) for link in links}, within_s=30)
 

@@ -12,8 +12,8 @@ from support.switchboard import World as Wires
 from support.world import World, world
 from umbel.kit.clock import LoopClock
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
-from umbel.network.overlay.links import Pace
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
+from umbel.network.overlay.links import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 
 EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")
@@ -29,7 +29,9 @@ LINKS = (
 DRAWING = Drawing(
     roles={**dict.fromkeys(EDGES, Role.LEAF), "c1": Role.RELAY, "c2": Role.RELAY}, links=LINKS
 )
-TERMS = Terms(host="127.0.0.1", adopt_s=0.0, pace=Pace(hold_down_s=0.1, grace_s=0.1))
+TERMS = OpenFlowSettings(
+    host="127.0.0.1", adopt_s=0.0, liveness=LivenessTimers(hold_down_s=0.1, grace_s=0.1)
+)
 
 
 @dataclass(frozen=True)

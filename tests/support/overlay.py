@@ -8,9 +8,9 @@ from functools import partial
 from umbel.network.drivers.fake.switch import MemoryNetwork, Packet, Plug
 from umbel.network.overlay import compiler
 from umbel.network.overlay.spanning import Drawing
-from umbel.network.overlay.streams import Carriage, Path, Receiver, Stream
+from umbel.network.overlay.streams import Path, Receiver, RoutedStream, Stream
 from umbel.network.switching import diff
-from umbel.network.switching.port_map import Switch
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Change, Field, Program
 
 OUTSIDE, INSIDE, FUNCTION = 100, 60, 50
@@ -28,7 +28,7 @@ PACKET: Packet = {
 
 
 def rollout(
-    have: Mapping[str, Program], want: Mapping[str, Program], of: Carriage
+    have: Mapping[str, Program], want: Mapping[str, Program], of: RoutedStream
 ) -> Iterator[tuple[str, tuple[Change, ...]]]:
     """The rounds that turn what switches hold into what they are to hold, switch by switch."""
     for some in diff.rounds(have, want, {of.stream.number: of.tree.depths}):
@@ -44,15 +44,15 @@ def path(leaf: str, number: int = 1) -> Path:
     return Path(leaf=leaf, receiver=receiver(leaf, number))
 
 
-def plug(drawing: Drawing) -> dict[str, Switch]:
+def port_maps(drawing: Drawing) -> dict[str, PortMap]:
     """Each node's ports: its neighbours from 1 up, outside 100, inside 60, a function at 50."""
-    toward: dict[str, dict[str, int]] = {name: {} for name in drawing.roles}
+    tunnel_ports: dict[str, dict[str, int]] = {name: {} for name in drawing.roles}
     for a, b in drawing.links:
-        toward[a][b] = len(toward[a]) + 1
-        toward[b][a] = len(toward[b]) + 1
+        tunnel_ports[a][b] = len(tunnel_ports[a]) + 1
+        tunnel_ports[b][a] = len(tunnel_ports[b]) + 1
     return {
-        name: Switch(toward=ports, outside=OUTSIDE, inside=INSIDE, mac=MAC)
-        for name, ports in toward.items()
+        name: PortMap(tunnel_ports=ports, patch_port=OUTSIDE, local_port=INSIDE, local_mac=MAC)
+        for name, ports in tunnel_ports.items()
     }
 
 
@@ -69,23 +69,23 @@ def _answer(out: Packet, _packet: Packet) -> Packet:
 class Overlay:
     """Switches that hold what was installed last."""
 
-    switches: Mapping[str, Switch]
+    switches: Mapping[str, PortMap]
     net: MemoryNetwork = field(default_factory=MemoryNetwork)
 
     @classmethod
     def of(cls, drawing: Drawing) -> "Overlay":
-        overlay = cls(plug(drawing))
+        overlay = cls(port_maps(drawing))
         for a, b in drawing.links:
-            ends = (overlay.switches[a].toward[b], overlay.switches[b].toward[a])
+            ends = (overlay.switches[a].tunnel_ports[b], overlay.switches[b].tunnel_ports[a])
             overlay.net.join(Plug(node=a, port=ends[0]), Plug(node=b, port=ends[1]))
         return overlay
 
     def held(self) -> dict[str, Program]:
         return {node: switch.program for node, switch in self.net.switches.items()}
 
-    def install(self, *carriages: Carriage) -> None:
+    def install(self, *routed_streams: RoutedStream) -> None:
         """Straight to what these need."""
-        want = compiler.programs(carriages, self.switches)
+        want = compiler.programs(routed_streams, self.switches)
         for node, switch in self.net.switches.items():
             switch.apply(diff.diff(switch.program, want[node]))
             assert switch.program == want[node]

@@ -23,16 +23,16 @@ from umbel.kit.clock import SystemClock
 from umbel.network.drivers.linux.hosts import NetnsHost
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
-from umbel.network.drivers.ovsdb.connection import Patience
+from umbel.network.drivers.ovsdb.connection import Timeouts
 from umbel.network.events import Event
 from umbel.network.model import Endpoint, Hop
-from umbel.network.overlay.links import Pace
+from umbel.network.overlay.links import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.switching.program import Change
-from umbel.network.switching.signals import Admit, Tell
-from umbel.network.topology.wiring import Cable
+from umbel.network.switching.signals import Admit, OnSignal
+from umbel.network.topology.wiring import TunnelSettings
 
 LINKS = (("r", "a"), ("a", "b"), ("b", "c"), ("a", "c"), ("r", "e"), ("c", "e"))
 DRAWING = Drawing(
@@ -60,18 +60,18 @@ def five(folder: Path) -> Iterator[Testbed]:
         yield up
 
 
-def terms(host: str, *, bfd_ms: int = 20, **changes: object) -> Terms:
+def terms(host: str, *, bfd_ms: int = 20, **changes: object) -> OpenFlowSettings:
     """What the lab's fabrics are told, with short waits."""
     given: dict[str, object] = {
         "host": host,
         "port": 0,
-        "cable": Cable(key=77, bfd_ms=bfd_ms),
-        "pace": Pace(hold_down_s=2.0, grace_s=5.0),
+        "tunnels": TunnelSettings(key=77, bfd_ms=bfd_ms),
+        "liveness": LivenessTimers(hold_down_s=2.0, grace_s=5.0),
         "settle_s": 10.0,
         "adopt_s": 0.0,
         **changes,
     }
-    return Terms(**given)  # type: ignore[arg-type]
+    return OpenFlowSettings(**given)  # type: ignore[arg-type]
 
 
 class Counting(Controller):
@@ -108,19 +108,19 @@ class Lab:
         """All switches are as they are to be, every tunnel lives, and no link counts as dead."""
         await self.settled()
         await self.when(self.heard)
-        await self.when(lambda: not self.fabric.overlay.ground.dead)
+        await self.when(lambda: not self.fabric.overlay.link_state.dead)
 
     def heard(self) -> bool:
         """Whether every tunnel that is plugged is live at both ends."""
-        for node, plugs in self.fabric.plugs.items():
+        for node, port_maps in self.fabric.port_maps.items():
             live = {port.number for port in self.fabric.ports(node) if port.live}
-            if not live.issuperset(plugs.toward.values()):
+            if not live.issuperset(port_maps.tunnel_ports.values()):
                 return False
         return True
 
     async def settled(self) -> None:
         """What was decided until now is in the switches: a look that begins now has ended."""
-        await self.fabric.also("", None)
+        await self.fabric.install_extra_rules("", None)
 
     async def carry(self, stream: str, root: str, *takers: Taker) -> Endpoint:
         """Where the root's process must send."""
@@ -129,15 +129,15 @@ class Lab:
 
 
 @asynccontextmanager
-async def controlled(bed: Testbed, drawing: Drawing, given: Terms) -> AsyncIterator[Lab]:
+async def controlled(bed: Testbed, drawing: Drawing, given: OpenFlowSettings) -> AsyncIterator[Lab]:
     """A fabric over the testbed; its end leaves the switches as they are."""
     sites = {name: node.site for name, node in bed.nodes.items()}
     host = NetnsHost({name: node.namespace for name, node in bed.nodes.items()})
-    bridges = OvsdbBridges(host, patience=Patience(first_s=0.05, most_s=0.2))
+    bridges = OvsdbBridges(host, patience=Timeouts(first_s=0.05, most_s=0.2))
     boards: list[Counting] = []
 
-    def board(tell: Tell, *, admit: Admit) -> Counting:
-        boards.append(Counting(tell, admit=admit))
+    def board(on_signal: OnSignal, *, admit: Admit) -> Counting:
+        boards.append(Counting(on_signal, admit=admit))
         return boards[-1]
 
     fabric = OpenFlowFabric(sites, drawing, bridges, board, given, SystemClock())
@@ -153,7 +153,7 @@ async def controlled(bed: Testbed, drawing: Drawing, given: Terms) -> AsyncItera
 
 
 async def hold(
-    bed: Testbed, drawing: Drawing, given: Terms, stream: str, hops: Sequence[Hop]
+    bed: Testbed, drawing: Drawing, given: OpenFlowSettings, stream: str, hops: Sequence[Hop]
 ) -> None:
     """Control the testbed and carry a stream until killed; say when it is carried."""
     async with controlled(bed, drawing, given) as lab:
@@ -165,7 +165,7 @@ async def hold(
 
 @contextmanager
 def another(
-    bed: Testbed, drawing: Drawing, given: Terms, stream: str, hops: Sequence[Hop]
+    bed: Testbed, drawing: Drawing, given: OpenFlowSettings, stream: str, hops: Sequence[Hop]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process that controls the testbed and carries a stream already. It is killed at the end,
     if not before."""

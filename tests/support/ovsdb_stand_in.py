@@ -186,7 +186,7 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.sessions[writer] = []
-        framer = wire.Framer()
+        framer = wire.JsonFramer()
         try:
             with suppress(ConnectionError):
                 while data := await reader.read(65536):

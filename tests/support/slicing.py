@@ -33,17 +33,17 @@ def make_slices(
         streams=TreeStreams(DeliveryStore(database)),
         offer=Offer(topology=LINE),
         clock=clock,
-        under=Underlay(
+        underlay=Underlay(
             fabric=fabric or FakeFabric(LINE), queues=queues or FakeQueues(), devices=DEVICES
         ),
-        pace_s=60.0,
+        interval_s=60.0,
     )
 
 
 def parts(slices: Slices) -> tuple[FakeFabric, FakeQueues]:
     """What is under these slices."""
-    assert slices.under is not None
-    fabric, queues = slices.under.fabric, slices.under.queues
+    assert slices.underlay is not None
+    fabric, queues = slices.underlay.fabric, slices.underlay.queues
     assert isinstance(fabric, FakeFabric)
     assert isinstance(queues, FakeQueues)
     return fabric, queues

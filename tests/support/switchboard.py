@@ -12,16 +12,16 @@ from umbel.kit.errors import Unavailable
 from umbel.network.drivers.fake.switch import MemoryNetwork, MemorySwitch, Plug, Refused
 from umbel.network.model import Endpoint
 from umbel.network.switching.counters import Count, SwitchCounts
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Change, Field, Program, Put
 from umbel.network.switching.signals import (
     Admit,
+    OnSignal,
     Port,
-    PortChanged,
-    SwitchDown,
+    PortStatus,
+    SwitchConnected,
+    SwitchDisconnected,
     SwitchRefused,
-    SwitchUp,
-    Tell,
     UnknownSwitch,
 )
 from umbel.network.topology.sites import Site, Wiring
@@ -73,9 +73,9 @@ class World:
             self.net.switches[node] = MemorySwitch()
             self.wired[node] = {}
 
-    def board(self, tell: Tell, *, admit: Admit) -> "MemoryBoard":
+    def board(self, on_signal: OnSignal, *, admit: Admit) -> "MemoryBoard":
         """A controller takes the place of the one before."""
-        made = MemoryBoard(self, tell, admit)
+        made = MemoryBoard(self, on_signal, admit)
         self.boards = [made]
         return made
 
@@ -91,11 +91,11 @@ class World:
     def leave(self, node: str) -> None:
         """A switch loses its controller."""
         self.away.add(node)
-        self._each(SwitchDown(dpid=self.sites[node].datapath_id))
+        self._each(SwitchDisconnected(dpid=self.sites[node].datapath_id))
 
     def come(self, node: str) -> None:
         self.away.discard(node)
-        self._each(SwitchUp(dpid=self.sites[node].datapath_id))
+        self._each(SwitchConnected(dpid=self.sites[node].datapath_id))
 
     def ports(self, node: str) -> tuple[Port, ...]:
         near = [
@@ -132,14 +132,14 @@ class World:
         )
         return got, crossed
 
-    def plug(self, node: str, near: Sequence[str]) -> None:
+    def port_map(self, node: str, near: Sequence[str]) -> None:
         """A node's tunnels are these from now on."""
         held = self.wired[node]
         for other in [name for name in held if name not in near]:
             number = held.pop(other)
             self.net.part(Plug(node=node, port=number))
             port = Port(number=number, name=f"to-{other}", live=False)
-            self._each(PortChanged(dpid=self.sites[node].datapath_id, port=port, gone=True), node)
+            self._each(PortStatus(dpid=self.sites[node].datapath_id, port=port, gone=True), node)
             self._life(node, other)
         for other in [name for name in near if name not in held]:
             held[other] = next(n for n in range(1, OUTSIDE) if n not in held.values())
@@ -162,12 +162,14 @@ class World:
             down, live = self.net.switches[here].down, self._live(here, there)
             (down.discard if live else down.add)(number)
             port = Port(number=number, name=f"to-{there}", live=live)
-            self._each(PortChanged(dpid=self.sites[here].datapath_id, port=port), here)
+            self._each(PortStatus(dpid=self.sites[here].datapath_id, port=port), here)
 
-    def _each(self, signal: SwitchUp | SwitchDown | PortChanged, node: str = "") -> None:
+    def _each(
+        self, signal: SwitchConnected | SwitchDisconnected | PortStatus, node: str = ""
+    ) -> None:
         for board in self.boards:
             if node not in self.away and not board.closed and board.listening:
-                board.tell(signal)
+                board.on_signal(signal)
 
 
 @dataclass
@@ -175,7 +177,7 @@ class MemoryBoard:
     """The controller's end: every switch that is not away is connected as soon as it listens."""
 
     world: World
-    tell: Tell
+    on_signal: OnSignal
     admit: Admit
     listening: bool = False
     closed: bool = False
@@ -189,7 +191,7 @@ class MemoryBoard:
         self.listening = True
         for node, site in self.world.sites.items():
             if node not in self.world.away and self.admit(site.datapath_id):
-                self.tell(SwitchUp(dpid=site.datapath_id))
+                self.on_signal(SwitchConnected(dpid=site.datapath_id))
         return port or 6653
 
     async def close(self) -> None:
@@ -234,17 +236,17 @@ class MemoryBridges:
 
     world: World
 
-    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
+    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         if site.node in self.world.deaf:
             raise Unavailable(node=site.node)
-        self.world.plug(site.node, [tunnel.neighbour for tunnel in wiring.tunnels])
+        self.world.port_map(site.node, [tunnel.neighbour for tunnel in wiring.tunnels])
         number = site.datapath_id - FIRST_ID
-        return Plugs(
-            toward=dict(self.world.wired[site.node]),
-            outside=OUTSIDE,
-            inside=INSIDE,
-            inside_mac=f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}",
+        return PortMap(
+            tunnel_ports=dict(self.world.wired[site.node]),
+            patch_port=OUTSIDE,
+            local_port=INSIDE,
+            local_mac=f"02:00:00:00:{number >> 8:02x}:{number & 0xFF:02x}",
         )
 
     async def remove(self, site: Site) -> None:
-        self.world.plug(site.node, [])
+        self.world.port_map(site.node, [])

@@ -21,7 +21,7 @@ from umbel.network.model import Topology
 from umbel.network.topology import document as topology
 from umbel.network.topology.sites import Site
 from umbel.network.topology.sites_document import Sites
-from umbel.testbed import build, plan, ruins, state
+from umbel.testbed import build, plan, state, teardown
 from umbel.testbed.plan import NodePlan, Plan
 
 
@@ -158,7 +158,7 @@ def running(document: object, folder: Path) -> Iterator[Testbed]:
     try:
         yield _described(made, home)
     finally:
-        ruins.down(name, home)
+        teardown.down(name, home)
 
 
 def _described(made: Plan, home: Path) -> Testbed:

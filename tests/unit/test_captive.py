@@ -5,10 +5,10 @@ from urllib.parse import parse_qs, urlsplit
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.network.edge.gates import Door
+from umbel.network.edge.gates import PortalAddress
 from umbel.portal import captive
 
-FRONT = Door(address="10.97.0.1", port=8000)
+FRONT = PortalAddress(address="10.97.0.1", port=8000)
 
 
 def scope(host: bytes, path: bytes, query: bytes = b"", method: str = "GET") -> dict[str, object]:
@@ -41,4 +41,7 @@ def test_what_cannot_be_asked_for_again_is_not_remembered() -> None:
     assert captive.asked_for(scope(b"a.example", b"/x", method="POST")) == ""
     assert captive.asked_for(scope(b"", b"/x")) == ""
     assert captive.asked_for(scope(b"a.example", b"/" + b"x" * 2_000)) == ""
-    assert captive.page_of(Door(address="10.97.0.1", port=80), "") == "http://10.97.0.1/welcome"
+    assert (
+        captive.page_of(PortalAddress(address="10.97.0.1", port=80), "")
+        == "http://10.97.0.1/welcome"
+    )

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.network.switching import counters
-from umbel.network.switching.counters import Count, SwitchCounts, Traffic, Watch
-from umbel.network.switching.port_map import Switch
+from umbel.network.switching.counters import Count, RateMeter, SwitchCounts, Traffic
+from umbel.network.switching.port_map import PortMap
 
 
 def count(packets: int, drops: int = 0) -> Count:
@@ -14,7 +14,7 @@ def count(packets: int, drops: int = 0) -> Count:
 
 
 def test_the_rate_is_the_last_intervals() -> None:
-    watch: Watch[str] = Watch()
+    watch: RateMeter[str] = RateMeter()
     watch.look({"a": count(100, drops=7)}, 10.0)
     assert watch.of("a") == Traffic()
     watch.look({"a": count(600, drops=9)}, 12.0)
@@ -24,7 +24,7 @@ def test_the_rate_is_the_last_intervals() -> None:
 
 
 def test_a_counter_that_began_anew_counts_from_nothing() -> None:
-    watch: Watch[str] = Watch()
+    watch: RateMeter[str] = RateMeter()
     for at_s, packets in ((0.0, 50), (1.0, 80), (2.0, 10)):
         watch.look({"a": count(packets)}, at_s)
     assert watch.of("a").total == count(40)
@@ -32,14 +32,14 @@ def test_a_counter_that_began_anew_counts_from_nothing() -> None:
 
 
 def test_two_looks_at_once_give_no_rate_of_their_own() -> None:
-    watch: Watch[str] = Watch()
+    watch: RateMeter[str] = RateMeter()
     watch.look({"a": count(0)}, 1.0)
     watch.look({"a": count(5)}, 1.0)
     assert watch.of("a") == Traffic(total=count(5))
 
 
 def test_what_is_not_kept_is_forgotten() -> None:
-    watch: Watch[str] = Watch()
+    watch: RateMeter[str] = RateMeter()
     for at_s, packets in ((0.0, 0), (1.0, 9)):
         watch.look({"a": count(packets), "b": count(packets)}, at_s)
     watch.keep(["b"])
@@ -48,7 +48,7 @@ def test_what_is_not_kept_is_forgotten() -> None:
 
 @given(st.lists(st.integers(0, 10**6), min_size=2, max_size=20))
 def test_totals_never_shrink(totals: list[int]) -> None:
-    watch: Watch[str] = Watch()
+    watch: RateMeter[str] = RateMeter()
     before = 0
     for at_s, packets in enumerate(totals):
         watch.look({"a": count(packets)}, float(at_s))
@@ -59,8 +59,8 @@ def test_totals_never_shrink(totals: list[int]) -> None:
 
 def test_a_network_counts_a_stream_once_and_every_drop() -> None:
     switches = {
-        "r": Switch(toward={"l": 1}, outside=9),
-        "l": Switch(toward={"r": 2}, outside=9),
+        "r": PortMap(tunnel_ports={"l": 1}, patch_port=9),
+        "l": PortMap(tunnel_ports={"r": 2}, patch_port=9),
     }
     found = counters.gather(
         {

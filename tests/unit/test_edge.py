@@ -10,25 +10,25 @@ from networkx.generators.atlas import graph_atlas_g
 
 from umbel.network.drivers.fake.switch import MemoryNetwork, MemorySwitch, Packet, Plug
 from umbel.network.edge import compiler, gates, roaming, virtual_services
-from umbel.network.edge.compiler import Borders
-from umbel.network.edge.gates import Access, BadClient, BadGate, Client, Door, Gate, NoGate
-from umbel.network.edge.roaming import BadStay, Mobile
+from umbel.network.edge.compiler import EdgeState
+from umbel.network.edge.gates import Access, Client, Gate, PortalAddress
+from umbel.network.edge.roaming import InvalidBinding, MobileFunction
 from umbel.network.edge.virtual_services import (
-    BadService,
-    NoSurrogate,
+    InvalidService,
+    NoSuchService,
+    NoSuchSurrogate,
     Service,
     Surrogate,
-    UnknownService,
 )
 from umbel.network.model import Link, Topology
 from umbel.network.switching import diff, tables
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Field, Value
 
 OUTSIDE, INSIDE, MAC = 1, 2, "02:6d:62:00:00:01"
-PLUG = Plugs(outside=OUTSIDE, inside=INSIDE, inside_mac=MAC)
+PLUG = PortMap(patch_port=OUTSIDE, local_port=INSIDE, local_mac=MAC)
 HOST, HOST_MAC = "10.202.1.10", "02:00:00:00:00:10"
-FRONT = Door(address="10.97.0.1", port=8000)
+FRONT = PortalAddress(address="10.97.0.1", port=8000)
 LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a="c1", b="pe2")))
 
 
@@ -67,9 +67,9 @@ class Border:
 
     def __init__(self) -> None:
         self.switch = MemorySwitch()
-        self.become(Borders())
+        self.become(EdgeState())
 
-    def become(self, state: Borders) -> None:
+    def become(self, state: EdgeState) -> None:
         want = compiler.programs(state, {"pe1": PLUG})["pe1"]
         assert tables.problems(want) == []
         self.switch.apply(diff.diff(self.switch.program, want, make_first=True))
@@ -116,7 +116,7 @@ def test_an_open_border_lets_all_pass_but_streams(border: Border) -> None:
 
 def gated() -> Access:
     return gates.close(
-        Access(), "pe1", Gate(front=FRONT, free=(Door(address="10.97.0.1", port=443),))
+        Access(), "pe1", Gate(portal=FRONT, allowed=(PortalAddress(address="10.97.0.1", port=443),))
     )
 
 
@@ -126,7 +126,7 @@ def signed_in(expires_s: float = 100.0) -> Access:
 
 
 def test_who_is_not_signed_in_sees_the_front_end_only(border: Border) -> None:
-    border.become(Borders(access=gated()))
+    border.become(EdgeState(access=gated()))
     asked = border.ask(tcp(HOST, 5, "192.0.2.1", 80))
     assert ends(asked) == (HOST, 5, FRONT.address, FRONT.port)
     back = border.answer(tcp(FRONT.address, FRONT.port, HOST, 5))
@@ -150,7 +150,7 @@ def test_signing_in_opens_for_that_client_until_it_ends(border: Border) -> None:
         tcp(HOST, 5, "192.0.2.1", 443, mac="02:00:00:00:00:11"),
         tcp("10.202.1.11", 5, "192.0.2.1", 443),
     ]
-    border.become(Borders(access=signed_in()))
+    border.become(EdgeState(access=signed_in()))
     assert border.ask(web) == web
     assert border.ask(secure) == secure
     assert [border.ask(packet) for packet in other] == [None, None]
@@ -159,17 +159,17 @@ def test_signing_in_opens_for_that_client_until_it_ends(border: Border) -> None:
         gates.sign_out(signed_in(), "pe1", HOST),
         gates.expire(signed_in(), 100.0),
     ):
-        border.become(Borders(access=closed))
+        border.become(EdgeState(access=closed))
         assert border.ask(secure) is None
         assert closed.next_expiry_s is None
     assert gates.expire(signed_in(), 99.9) == signed_in()
-    border.become(Borders(access=gates.open_up(signed_in(), "pe1")))
+    border.become(EdgeState(access=gates.open_up(signed_in(), "pe1")))
     assert [border.ask(packet) for packet in other] == other
 
 
 def test_a_client_without_a_known_ethernet_address_is_known_by_its_own(border: Border) -> None:
     client = Client(address=HOST, mac="", expires_s=100.0)
-    border.become(Borders(access=gates.sign_in(gated(), "pe1", client)))
+    border.become(EdgeState(access=gates.sign_in(gated(), "pe1", client)))
     for mac in (HOST_MAC, "02:00:00:00:00:11"):
         packet = tcp(HOST, 5, "192.0.2.1", 443, mac=mac)
         assert border.ask(packet) == packet
@@ -177,14 +177,17 @@ def test_a_client_without_a_known_ethernet_address_is_known_by_its_own(border: B
 
 
 def test_gates_and_clients_that_cannot_be() -> None:
-    with pytest.raises(NoGate):
+    with pytest.raises(gates.NoGate):
         gates.sign_in(Access(), "pe1", Client(address=HOST, mac=HOST_MAC, expires_s=1))
     for address, mac in (("10.1", HOST_MAC), ("::1", HOST_MAC), (HOST, "02:00")):
-        with pytest.raises(BadClient):
+        with pytest.raises(gates.InvalidClient):
             gates.sign_in(gated(), "pe1", Client(address=address, mac=mac, expires_s=1))
-    for door in (Door(address="front", port=80), Door(address="10.0.0.1", port=0)):
-        with pytest.raises(BadGate):
-            gates.close(Access(), "pe1", Gate(front=door))
+    for door in (
+        PortalAddress(address="front", port=80),
+        PortalAddress(address="10.0.0.1", port=0),
+    ):
+        with pytest.raises(gates.InvalidGate):
+            gates.close(Access(), "pe1", Gate(portal=door))
 
 
 A, B = (
@@ -197,7 +200,7 @@ SERVICE = Service(name="video", address="10.204.0.1", port=80, surrogates=(A, B)
 def test_the_nearest_surrogate_answers_at_the_virtual_address(border: Border) -> None:
     services = virtual_services.offer({}, SERVICE, LINE)
     assert services["video"].chosen == {"pe1": "a", "c1": "a", "pe2": "b"}
-    border.become(Borders(services=services))
+    border.become(EdgeState(services=services))
     assert ends(border.ask(tcp(HOST, 5, "10.204.0.1", 80))) == (HOST, 5, A.address, A.port)
     assert ends(border.answer(tcp(A.address, A.port, HOST, 5))) == ("10.204.0.1", 80, HOST, 5)
     direct = tcp(A.address, A.port, HOST, 6)
@@ -206,21 +209,21 @@ def test_the_nearest_surrogate_answers_at_the_virtual_address(border: Border) ->
 
 def test_a_move_leads_new_connections_and_old_ones_stay(border: Border) -> None:
     services = virtual_services.offer({}, SERVICE, LINE)
-    border.become(Borders(services=services))
+    border.become(EdgeState(services=services))
     old, new = tcp(HOST, 5, "10.204.0.1", 80), tcp(HOST, 6, "10.204.0.1", 80)
     border.ask(old)
     services = virtual_services.move(services, "video", "pe1", "b")
-    border.become(Borders(services=services))
+    border.become(EdgeState(services=services))
     assert ends(border.ask(old)) == (HOST, 5, A.address, A.port)
     assert ends(border.answer(tcp(A.address, A.port, HOST, 5))) == ("10.204.0.1", 80, HOST, 5)
     assert ends(border.ask(new)) == (HOST, 6, B.address, B.port)
     assert ends(border.answer(tcp(B.address, B.port, HOST, 6))) == ("10.204.0.1", 80, HOST, 6)
-    settled = virtual_services.settle(services, "video")
-    assert dict(settled["video"].left) == {}
-    border.become(Borders(services=settled))
+    settled = virtual_services.close_old_connections(services, "video")
+    assert dict(settled["video"].previous) == {}
+    border.become(EdgeState(services=settled))
     answer = tcp(A.address, A.port, HOST, 5)
     assert border.answer(answer) == answer
-    border.become(Borders(services=virtual_services.withdraw(services, "video")))
+    border.become(EdgeState(services=virtual_services.withdraw(services, "video")))
     assert border.ask(new) == new
 
 
@@ -229,12 +232,12 @@ def test_a_choice_lasts_as_long_as_its_surrogate() -> None:
     moved = virtual_services.move(services, "video", "pe1", "b")
     again = virtual_services.offer(moved, SERVICE, LINE)["video"]
     assert again.chosen["pe1"] == "b"
-    assert again.left == {"pe1": {"a"}}
+    assert again.previous == {"pe1": {"a"}}
     gone = virtual_services.offer(moved, replace(SERVICE, surrogates=(A,)), LINE)["video"]
     assert gone.chosen == dict.fromkeys(LINE.nodes, "a")
-    assert gone.left == {"pe1": {"a"}}
+    assert gone.previous == {"pe1": {"a"}}
     back = virtual_services.move(moved, "video", "pe1", "a")["video"]
-    assert back.left == {"pe1": {"b"}}
+    assert back.previous == {"pe1": {"b"}}
 
 
 def test_services_that_cannot_be() -> None:
@@ -247,15 +250,17 @@ def test_services_that_cannot_be() -> None:
         replace(SERVICE, surrogates=(replace(A, port=70000),)),
         replace(SERVICE, name="other"),
     ):
-        with pytest.raises(BadService):
+        with pytest.raises(InvalidService):
             virtual_services.offer(services, wrong, LINE)
-    with pytest.raises(UnknownService):
+    with pytest.raises(NoSuchService):
         virtual_services.move(services, "other", "pe1", "a")
-    with pytest.raises(NoSurrogate):
+    with pytest.raises(NoSuchSurrogate):
         virtual_services.move(services, "video", "pe1", "c")
 
 
-FUNCTION = Mobile(name="cache", address="10.202.1.20", mac="02:00:00:00:00:20", home="n0")
+FUNCTION = MobileFunction(
+    name="cache", address="10.202.1.20", mac="02:00:00:00:00:20", home_node="n0"
+)
 FAR = "198.51.100.7"
 CONNECTED = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
 
@@ -265,22 +270,25 @@ class Network:
 
     def __init__(self, graph: nx.Graph) -> None:
         self.net = MemoryNetwork()
-        toward: dict[str, dict[str, int]] = {f"n{n}": {} for n in graph.nodes}
+        tunnel_ports: dict[str, dict[str, int]] = {f"n{n}": {} for n in graph.nodes}
         for a, b in graph.edges:
             here, there = f"n{a}", f"n{b}"
-            toward[here][there] = 10 + len(toward[here])
-            toward[there][here] = 10 + len(toward[there])
+            tunnel_ports[here][there] = 10 + len(tunnel_ports[here])
+            tunnel_ports[there][here] = 10 + len(tunnel_ports[there])
             self.net.join(
-                Plug(node=here, port=toward[here][there]),
-                Plug(node=there, port=toward[there][here]),
+                Plug(node=here, port=tunnel_ports[here][there]),
+                Plug(node=there, port=tunnel_ports[there][here]),
             )
-        self.plugs = {node: replace(PLUG, toward=ports) for node, ports in toward.items()}
+        self.port_maps = {
+            node: replace(PLUG, tunnel_ports=ports) for node, ports in tunnel_ports.items()
+        }
         self.topology = Topology(
-            nodes=tuple(toward), links=tuple(Link(a=f"n{a}", b=f"n{b}") for a, b in graph.edges)
+            nodes=tuple(tunnel_ports),
+            links=tuple(Link(a=f"n{a}", b=f"n{b}") for a, b in graph.edges),
         )
 
-    def become(self, state: Borders) -> None:
-        for node, want in compiler.programs(state, self.plugs).items():
+    def become(self, state: EdgeState) -> None:
+        for node, want in compiler.programs(state, self.port_maps).items():
             assert tables.problems(want) == []
             switch = self.net.switches[node]
             switch.apply(diff.diff(switch.program, want))
@@ -302,9 +310,9 @@ def from_function(mac: str = MAC) -> Packet:
 def test_wherever_it_is_a_function_is_reached_as_if_at_home(graph: nx.Graph) -> None:
     network = Network(graph)
     for place in (f"n{n}" for n in graph.nodes if n):
-        stays = roaming.depart({}, FUNCTION, place, network.topology)
-        assert roaming.unplugged(stays, network.plugs) == {}
-        network.become(Borders(stays=stays))
+        bindings = roaming.register({}, FUNCTION, place, network.topology)
+        assert roaming.unreachable(bindings, network.port_maps) == {}
+        network.become(EdgeState(bindings=bindings))
         for door in (INSIDE, OUTSIDE):
             assert network.send("n0", door, to_function()) == [(place, OUTSIDE, to_function())]
             asked = arp(FAR, FUNCTION.address)
@@ -317,15 +325,15 @@ def test_wherever_it_is_a_function_is_reached_as_if_at_home(graph: nx.Graph) -> 
         assert sorted((node, port) for node, port, _ in said) == [("n0", OUTSIDE), ("n0", INSIDE)]
         other = tcp("10.202.9.9", 5, FAR, 80)
         assert network.send(place, OUTSIDE, other) == [(place, INSIDE, other)]
-    network.become(Borders(stays=roaming.come_home(stays, "cache")))
+    network.become(EdgeState(bindings=roaming.deregister(bindings, "cache")))
     assert network.send("n0", INSIDE, to_function()) == [("n0", OUTSIDE, to_function())]
 
 
 def test_a_gate_at_the_foreign_node_does_not_hold_a_function_up() -> None:
     network = Network(nx.path_graph(2))
-    stays = roaming.depart({}, FUNCTION, "n1", network.topology)
-    closed = gates.close(Access(), "n1", Gate(front=FRONT))
-    network.become(Borders(stays=stays, access=closed))
+    bindings = roaming.register({}, FUNCTION, "n1", network.topology)
+    closed = gates.close(Access(), "n1", Gate(portal=FRONT))
+    network.become(EdgeState(bindings=bindings, access=closed))
     assert network.send("n1", OUTSIDE, from_function()) == [("n0", INSIDE, from_function())]
     liar = {**from_function(), Field.ETH_SRC: HOST_MAC}
     assert network.send("n1", OUTSIDE, liar) == []
@@ -333,30 +341,30 @@ def test_a_gate_at_the_foreign_node_does_not_hold_a_function_up() -> None:
 
 def test_a_way_follows_the_links() -> None:
     ring = Network(nx.cycle_graph(4))
-    stays = roaming.depart({}, FUNCTION, "n1", ring.topology)
-    assert roaming.links(stays) == {("n0", "n1")}
+    bindings = roaming.register({}, FUNCTION, "n1", ring.topology)
+    assert roaming.links(bindings) == {("n0", "n1")}
     cut = replace(
         ring.topology, links=tuple(k for k in ring.topology.links if {k.a, k.b} != {"n0", "n1"})
     )
-    around = roaming.reroute(stays, cut)
+    around = roaming.reroute(bindings, cut)
     assert roaming.links(around) == {("n0", "n3"), ("n2", "n3"), ("n1", "n2")}
-    assert roaming.reroute(stays, replace(cut, links=())) == stays
-    ring.become(Borders(stays=around))
+    assert roaming.reroute(bindings, replace(cut, links=())) == bindings
+    ring.become(EdgeState(bindings=around))
     assert ring.send("n0", INSIDE, to_function()) == [("n1", OUTSIDE, to_function())]
-    deaf = {**ring.plugs, "n2": replace(PLUG, toward={})}
-    assert roaming.unplugged(around, deaf) == {"cache": "node n2: no port leads to n1"}
-    assert roaming.depart(stays, FUNCTION, "n0", ring.topology) == {}
+    deaf = {**ring.port_maps, "n2": replace(PLUG, tunnel_ports={})}
+    assert roaming.unreachable(around, deaf) == {"cache": "node n2: no port leads to n1"}
+    assert roaming.register(bindings, FUNCTION, "n0", ring.topology) == {}
 
 
 def test_functions_that_cannot_be_away() -> None:
-    stays = roaming.depart({}, replace(FUNCTION, home="pe1"), "pe2", LINE)
+    bindings = roaming.register({}, replace(FUNCTION, home_node="pe1"), "pe2", LINE)
     for wrong in (
         replace(FUNCTION, name="other"),
         replace(FUNCTION, address="cache"),
         replace(FUNCTION, mac="02"),
     ):
-        with pytest.raises(BadStay):
-            roaming.depart(stays, replace(wrong, home="pe1"), "c1", LINE)
+        with pytest.raises(InvalidBinding):
+            roaming.register(bindings, replace(wrong, home_node="pe1"), "c1", LINE)
 
 
 @given(
@@ -370,18 +378,18 @@ def test_whatever_happens_rules_are_legal_and_doing_nothing_changes_nothing(
 ) -> None:
     network = Network(nx.cycle_graph(4))
     surrogates = (replace(A, node="n1"), replace(B, node="n2"))
-    state = Borders(
+    state = EdgeState(
         services=virtual_services.offer(
             {}, replace(SERVICE, surrogates=surrogates), network.topology
         )
     )
     for place, node, surrogate, gate in steps:
-        closed = gates.close(state.access, f"n{node}", Gate(front=FRONT))
-        state = Borders(
+        closed = gates.close(state.access, f"n{node}", Gate(portal=FRONT))
+        state = EdgeState(
             access=closed if gate else gates.open_up(state.access, f"n{node}"),
             services=virtual_services.move(state.services, "video", f"n{node}", surrogate),
-            stays=roaming.depart(state.stays, FUNCTION, f"n{place}", network.topology),
+            bindings=roaming.register(state.bindings, FUNCTION, f"n{place}", network.topology),
         )
         network.become(state)
-        want = compiler.programs(state, network.plugs)
+        want = compiler.programs(state, network.port_maps)
         assert {node: s.program for node, s in network.net.switches.items()} == want

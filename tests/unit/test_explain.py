@@ -2,27 +2,36 @@
 
 from umbel.network.edge import compiler as edge
 from umbel.network.edge import gates, roaming, virtual_services
-from umbel.network.edge.compiler import Borders
-from umbel.network.edge.gates import Access, Client, Door, Gate
-from umbel.network.edge.roaming import Mobile
+from umbel.network.edge.compiler import EdgeState
+from umbel.network.edge.gates import Access, Client, Gate, PortalAddress
+from umbel.network.edge.roaming import MobileFunction
 from umbel.network.edge.virtual_services import Service, Surrogate
 from umbel.network.model import Link, Topology
 from umbel.network.operator import explain
 from umbel.network.overlay import compiler
-from umbel.network.overlay.intent import Overlay, Wish, switch
-from umbel.network.overlay.links import Ground
+from umbel.network.overlay.intent import Overlay, StreamIntent
+from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import Carriage, Path, Receiver, Slice, Stream
-from umbel.network.switching.port_map import Plugs
+from umbel.network.overlay.streams import Path, Receiver, RoutedStream, Slice, Stream
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 
 LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a="c1", b="pe2")))
 PLUGS = {
-    "pe1": Plugs(outside=1, inside=2, inside_mac="02:00:00:00:00:01", toward={"c1": 10}),
-    "c1": Plugs(outside=1, inside=2, inside_mac="02:00:00:00:00:03", toward={"pe1": 10, "pe2": 11}),
-    "pe2": Plugs(outside=1, inside=2, inside_mac="02:00:00:00:00:02", toward={"c1": 10}),
+    "pe1": PortMap(
+        patch_port=1, local_port=2, local_mac="02:00:00:00:00:01", tunnel_ports={"c1": 10}
+    ),
+    "c1": PortMap(
+        patch_port=1,
+        local_port=2,
+        local_mac="02:00:00:00:00:03",
+        tunnel_ports={"pe1": 10, "pe2": 11},
+    ),
+    "pe2": PortMap(
+        patch_port=1, local_port=2, local_mac="02:00:00:00:00:02", tunnel_ports={"c1": 10}
+    ),
 }
-GROUND = Ground(
+GROUND = LinkState(
     drawing=Drawing(
         roles={"pe1": Role.ROOT, "c1": Role.RELAY, "pe2": Role.LEAF},
         links=(("pe1", "c1"), ("c1", "pe2")),
@@ -37,32 +46,34 @@ SURROGATES = (
 )
 
 
-def made() -> Borders:
+def made() -> EdgeState:
     """A gate at pe1 with a client that signed in, a service, and a function of pe1's at pe2."""
-    gated = gates.close(Access(), "pe1", Gate(front=Door(address="10.97.0.1", port=8000)))
-    client = Client(address="10.202.1.10", mac="02:00:00:00:00:bb", expires_s=99.0, who="ann")
+    gated = gates.close(Access(), "pe1", Gate(portal=PortalAddress(address="10.97.0.1", port=8000)))
+    client = Client(address="10.202.1.10", mac="02:00:00:00:00:bb", expires_s=99.0, username="ann")
     video = Service(name="video", address="10.204.0.1", port=80, surrogates=SURROGATES)
-    moved = Mobile(name="f", address="10.202.1.20", mac="02:00:00:00:00:20", home="pe1")
-    return Borders(
+    moved = MobileFunction(
+        name="f", address="10.202.1.20", mac="02:00:00:00:00:20", home_node="pe1"
+    )
+    return EdgeState(
         access=gates.sign_in(gated, "pe1", client),
         services=virtual_services.offer({}, video, LINE),
-        stays=roaming.depart({}, moved, "pe2", LINE),
+        bindings=roaming.register({}, moved, "pe2", LINE),
     )
 
 
 def told(
-    node: str, held: Program, overlay: Overlay, borders_: Borders | None = None
+    node: str, held: Program, overlay: Overlay, borders_: EdgeState | None = None
 ) -> list[tuple[str, str]]:
-    asked = explain.asked(overlay, borders_ or Borders())
+    asked = explain.index(overlay, borders_ or EdgeState())
     found = explain.explain(node, held, PLUGS[node], asked)
     assert {one.rule for one in found} == held.rules
-    return [(one.step, one.words) for one in found]
+    return [(one.step, one.text) for one in found]
 
 
 def test_rules_of_borders_name_whom_they_are_for() -> None:
     wanted = made()
     held = edge.programs(wanted, PLUGS)
-    here = told("pe1", held["pe1"], Overlay(ground=GROUND), wanted)
+    here = told("pe1", held["pe1"], Overlay(link_state=GROUND), wanted)
     gone = "10.202.1.20 (f of pe1, now at pe2)"
     service = "10.204.0.1:80 (service video)"
     for line in (
@@ -101,15 +112,15 @@ def test_rules_of_borders_name_whom_they_are_for() -> None:
         ("homes", "all else from the node's own processes; to the network outside"),
     ):
         assert line in here
-    there = told("pe2", held["pe2"], Overlay(ground=GROUND), wanted)
+    there = told("pe2", held["pe2"], Overlay(link_state=GROUND), wanted)
     assert ("classifier", f"packets of {gone} from the network outside; then table homes") in there
     assert all("signed in" not in words for _, words in there)
 
 
 def test_rules_of_a_stream_say_which_and_how() -> None:
-    wish = Wish(stream=STREAM, root="pe1", paths=(PATH,))
-    overlay = Overlay(ground=GROUND).carry(wish).slice("feed", SLICE)
-    held = overlay.weave(PLUGS).programs
+    intent = StreamIntent(stream=STREAM, root="pe1", paths=(PATH,))
+    overlay = Overlay(link_state=GROUND).carry(intent).set_slice("feed", SLICE)
+    held = overlay.compile(PLUGS).programs
     assert told("c1", held["c1"], overlay)[0] == (
         "classifier",
         "stream feed by the tunnel from pe1; known by addresses and ports; then table slices",
@@ -123,16 +134,16 @@ def test_rules_of_a_stream_say_which_and_how() -> None:
         "leaf",
         "stream feed; to the network outside, for 192.0.2.4:6000",
     ) in told("pe2", held["pe2"], overlay)
-    (entry, *_) = explain.explain("pe2", held["pe2"], PLUGS["pe2"], explain.asked(overlay))
+    (entry, *_) = explain.explain("pe2", held["pe2"], PLUGS["pe2"], explain.index(overlay))
     assert (entry.root, entry.leaves) == ("pe1", ("pe2",))
 
 
 def test_a_stream_from_before_a_restart_is_no_other_packet() -> None:
     tree = GROUND.tree("pe1", ("pe2",))
-    carried = Carriage(stream=STREAM, tree=tree, paths=(PATH,))
-    switches = {node: switch(plugs) for node, plugs in PLUGS.items()}
+    carried = RoutedStream(stream=STREAM, tree=tree, paths=(PATH,))
+    switches = PLUGS
     held = compiler.programs([carried], switches)["c1"]
-    (step, words), *_ = told("c1", held, Overlay(ground=GROUND))
+    (step, words), *_ = told("c1", held, Overlay(link_state=GROUND))
     assert (step, words) == (
         "classifier",
         "a stream that is not asked for by the tunnel from pe1; known by addresses and ports; "

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.openflow_said import header
 from umbel.network.drivers.openflow import frames, writing
 from umbel.network.drivers.openflow.codec import Codec
-from umbel.network.drivers.openflow.frames import Framer, Garbage
+from umbel.network.drivers.openflow.frames import Framer, NotOpenFlow
 from umbel.network.switching.program import (
     Bucket,
     Delete,
@@ -116,7 +116,7 @@ def test_an_action_of_a_wrong_size_is_garbage() -> None:
     said = bytes.fromhex(SAID[2])
     wrong = said.replace(b"\0\0\0\x10\0\0\0\1", b"\0\0\0\x08\0\0\0\1")
     assert wrong != said
-    with pytest.raises(Garbage):
+    with pytest.raises(NotOpenFlow):
         taken(wrong)
 
 
@@ -130,7 +130,7 @@ def test_what_a_switch_might_say_is_understood_or_garbage(
         raw[at % len(raw)] = value
     try:
         taken(bytes(raw))
-    except Garbage:
+    except NotOpenFlow:
         pass
 
 
@@ -277,7 +277,7 @@ def test_translations_survive_the_wire_and_others_are_foreign(
         try:
             (frame,) = Framer().feed(bytes(wounded))
             other = codec.program(codec.decode(frame).body, [], [])
-        except Garbage:
+        except NotOpenFlow:
             continue
         assert other != Program(rules=frozenset({rule})) or at in padding(raw)
 
@@ -302,7 +302,7 @@ def test_any_bytes_are_frames_or_garbage(data: bytes, cuts: list[int]) -> None:
                 assert data.startswith(taken)
                 assert len(frame.raw) == int.from_bytes(frame.raw[2:4], "big")
                 frames.versions(frame)
-    except Garbage:
+    except NotOpenFlow:
         pass
 
 
@@ -323,5 +323,5 @@ def test_what_passes_the_checks_decodes_or_is_garbage(
         body = struct.pack("!HH4x", part, 0) + body
     try:
         taken(header(version, kind, 1, body))
-    except Garbage:
+    except NotOpenFlow:
         pass

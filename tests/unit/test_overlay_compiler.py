@@ -17,16 +17,16 @@ from support.overlay import (
     STREAM,
     Overlay,
     path,
-    plug,
+    port_maps,
     receiver,
     rollout,
 )
 from umbel.network.drivers.fake.switch import Plug
 from umbel.network.overlay import compiler
 from umbel.network.overlay.spanning import Drawing, Role, span
-from umbel.network.overlay.streams import BadCarriage, Carriage, Path, Receiver, Slice, Stream
+from umbel.network.overlay.streams import InvalidRoute, Path, Receiver, RoutedStream, Slice, Stream
 from umbel.network.switching import diff, tables
-from umbel.network.switching.port_map import Switch
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Field, GroupKind, Program, Rule, UseGroup
 
 CONNECTED = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
@@ -41,8 +41,8 @@ def drawn(graph: nx.Graph, leaves: set[int] | None = None) -> Drawing:
     return Drawing(roles=roles, links=tuple((f"n{a}", f"n{b}") for a, b in graph.edges))
 
 
-def carried(drawing: Drawing, leaves: list[str], functions: tuple[str, ...] = ()) -> Carriage:
-    return Carriage(
+def carried(drawing: Drawing, leaves: list[str], functions: tuple[str, ...] = ()) -> RoutedStream:
+    return RoutedStream(
         stream=STREAM,
         tree=span(drawing),
         paths=tuple(path(leaf) for leaf in leaves),
@@ -55,22 +55,22 @@ def once(leaves: list[str]) -> Counter[tuple[str, str]]:
     return Counter((leaf, receiver(leaf).address) for leaf in leaves)
 
 
-def expected_links(carriage: Carriage) -> set[tuple[str, str]]:
-    chains = [carriage.tree.chain(leaf) for leaf in carriage.leaves]
+def expected_links(routed: RoutedStream) -> set[tuple[str, str]]:
+    chains = [routed.tree.chain(leaf) for leaf in routed.leaves]
     return {pair for chain in chains for pair in pairwise(chain)}
 
 
-def served_after(carriage: Carriage, lost: tuple[str, str]) -> list[str]:
+def served_after(routed: RoutedStream, lost: tuple[str, str]) -> list[str]:
     """The leaves that local failover must still serve, told from the graph alone: those not below
     the lost link, and those below it if the node above has a spare link into what is below."""
-    tree = carriage.tree
+    tree = routed.tree
     child = next(c for c in lost if tree.parents.get(c) in lost)
     above = tree.parents[child]
     below = {n for n in tree.nodes if child in tree.chain(n)}
     spare = any(
         (a == above and b in below) or (b == above and a in below) for a, b in tree.redundant
     )
-    return [leaf for leaf in carriage.leaves if leaf not in below or spare]
+    return [leaf for leaf in routed.leaves if leaf not in below or spare]
 
 
 @pytest.mark.parametrize("graph", CONNECTED, ids=lambda g: g.name)
@@ -79,12 +79,12 @@ def test_every_small_network_serves_each_leaf_once_and_nothing_else(graph: nx.Gr
     leaves = [name for name in drawing.roles if name != "n0"]
     overlay = Overlay.of(drawing)
     for asked in (leaves, leaves[:1], leaves[-2:], []):
-        carriage = carried(drawing, asked)
-        overlay.install(carriage)
+        routed = carried(drawing, asked)
+        overlay.install(routed)
         assert overlay.send("n0") == (once(asked), Counter())
         links = overlay.crossed("n0")
         assert len(links) == len(set(links))
-        assert set(links) == expected_links(carriage)
+        assert set(links) == expected_links(routed)
 
 
 @pytest.mark.parametrize("graph", CONNECTED, ids=lambda g: g.name)
@@ -93,19 +93,19 @@ def test_any_one_lost_link_is_mended_by_an_adjacent_spare_one(graph: nx.Graph) -
     leaves = [name for name in drawing.roles if name != "n0"]
     overlay = Overlay.of(drawing)
     for asked in (leaves, leaves[-1:], leaves[:2]):
-        carriage = carried(drawing, asked)
-        overlay.install(carriage)
+        routed = carried(drawing, asked)
+        overlay.install(routed)
         for lost in drawing.links:
             overlay.net.lose(*lost)
-            whole = frozenset(lost) in map(frozenset, carriage.tree.redundant)
-            served = asked if whole else served_after(carriage, lost)
+            whole = frozenset(lost) in map(frozenset, routed.tree.redundant)
+            served = asked if whole else served_after(routed, lost)
             assert overlay.send("n0") == (once(served), Counter()), lost
             overlay.net.restore(*lost)
         assert overlay.send("n0") == (once(asked), Counter())
 
 
 @st.composite
-def situations(draw: st.DrawFn) -> Carriage:
+def situations(draw: st.DrawFn) -> RoutedStream:
     graph = draw(st.sampled_from(LARGER))
     some = draw(st.sets(st.integers(1, 5), min_size=1))
     drawing = drawn(graph, some)
@@ -119,48 +119,48 @@ def situations(draw: st.DrawFn) -> Carriage:
     return carried(mixed, leaves, tuple(functions))
 
 
-def network_of(carriage: Carriage) -> tuple[Overlay, int]:
+def network_of(routed: RoutedStream) -> tuple[Overlay, int]:
     """Switches for a carriage's tree with its functions running, and the port the root sends by."""
-    tree = carriage.tree
+    tree = routed.tree
     drawing = Drawing(
         roles=dict.fromkeys(tree.nodes, Role.NONE), links=(*tree.links, *tree.redundant)
     )
     overlay = Overlay.of(drawing)
-    overlay.functions([node for node in carriage.functions if node != tree.root])
-    return overlay, carriage.functions.get(tree.root, OUTSIDE)
+    overlay.functions([node for node in routed.functions if node != tree.root])
+    return overlay, routed.functions.get(tree.root, OUTSIDE)
 
 
-def meets(carriage: Carriage) -> list[str]:
+def meets(routed: RoutedStream) -> list[str]:
     """The functions on the ways to the leaves, below the root."""
-    on = {n for leaf in carriage.leaves for n in carriage.tree.chain(leaf)}
-    return [n for n in carriage.functions if n in on and n != carriage.tree.root]
+    on = {n for leaf in routed.leaves for n in routed.tree.chain(leaf)}
+    return [n for n in routed.functions if n in on and n != routed.tree.root]
 
 
 @settings(max_examples=300, deadline=None)
 @given(situations())
-def test_functions_on_the_way_get_the_stream_first(carriage: Carriage) -> None:
-    overlay, entry = network_of(carriage)
-    overlay.install(carriage)
-    leaves = list(carriage.leaves)
-    assert overlay.send("n0", entry) == (once(leaves), Counter(meets(carriage)))
+def test_functions_on_the_way_get_the_stream_first(routed: RoutedStream) -> None:
+    overlay, entry = network_of(routed)
+    overlay.install(routed)
+    leaves = list(routed.leaves)
+    assert overlay.send("n0", entry) == (once(leaves), Counter(meets(routed)))
     links = overlay.crossed("n0", entry)
     assert len(links) == len(set(links))
-    assert set(links) == expected_links(carriage)
+    assert set(links) == expected_links(routed)
     for program in overlay.held().values():
         assert not tables.problems(program)
 
 
 @settings(max_examples=300, deadline=None)
 @given(situations())
-def test_failover_with_functions_never_sends_twice(carriage: Carriage) -> None:
-    overlay, entry = network_of(carriage)
-    overlay.install(carriage)
-    mended = compiler.spares(carriage, overlay.switches)
-    for parent, child in carriage.tree.links:
+def test_failover_with_functions_never_sends_twice(routed: RoutedStream) -> None:
+    overlay, entry = network_of(routed)
+    overlay.install(routed)
+    mended = compiler.spares(routed, overlay.switches)
+    for parent, child in routed.tree.links:
         overlay.net.lose(parent, child)
         out, took = overlay.send("n0", entry)
-        cut = [leaf for leaf in carriage.leaves if child in carriage.tree.chain(leaf)]
-        served = [leaf for leaf in carriage.leaves if leaf not in cut or child in mended]
+        cut = [leaf for leaf in routed.leaves if child in routed.tree.chain(leaf)]
+        served = [leaf for leaf in routed.leaves if leaf not in cut or child in mended]
         assert out == once(served)
         assert set(took.values()) <= {1}
         overlay.net.restore(parent, child)
@@ -168,17 +168,17 @@ def test_failover_with_functions_never_sends_twice(carriage: Carriage) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(situations(), st.data())
-def test_a_diff_is_small_and_leads_there(carriage: Carriage, data: st.DataObject) -> None:
+def test_a_diff_is_small_and_leads_there(routed: RoutedStream, data: st.DataObject) -> None:
     """Any state leads to any other, each change legal by itself, in both orders."""
-    overlay, entry = network_of(carriage)
-    fewer = data.draw(st.integers(0, len(carriage.paths)))
-    other = Carriage(
+    overlay, entry = network_of(routed)
+    fewer = data.draw(st.integers(0, len(routed.paths)))
+    other = RoutedStream(
         stream=STREAM,
-        tree=carriage.tree,
-        paths=carriage.paths[:fewer],
-        functions=carriage.functions if data.draw(st.booleans()) else {},
+        tree=routed.tree,
+        paths=routed.paths[:fewer],
+        functions=routed.functions if data.draw(st.booleans()) else {},
     )
-    for have, want in ((carriage, other), (other, carriage)):
+    for have, want in ((routed, other), (other, routed)):
         a = compiler.programs([have], overlay.switches)
         b = compiler.programs([want], overlay.switches)
         for node, switch in overlay.net.switches.items():
@@ -192,27 +192,27 @@ def test_a_diff_is_small_and_leads_there(carriage: Carriage, data: st.DataObject
                 assert not diff.diff(b[node], b[node])
                 both = a[node].rules & b[node].rules
                 assert not both & {change.entry for change in found}
-    overlay.install(carriage)
+    overlay.install(routed)
     overlay.install()
     assert overlay.send("n0", entry) == (Counter(), Counter())
 
 
 @settings(max_examples=200, deadline=None)
 @given(situations(), st.data())
-def test_a_rollout_loses_nothing_at_any_step(carriage: Carriage, data: st.DataObject) -> None:
-    overlay, entry = network_of(carriage)
-    overlay.install(carriage)
-    names = list(carriage.tree.parents)
+def test_a_rollout_loses_nothing_at_any_step(routed: RoutedStream, data: st.DataObject) -> None:
+    overlay, entry = network_of(routed)
+    overlay.install(routed)
+    names = list(routed.tree.parents)
     more = data.draw(st.lists(st.sampled_from(names), min_size=1, unique=True))
-    target = Carriage(
+    target = RoutedStream(
         stream=STREAM,
-        tree=carriage.tree,
+        tree=routed.tree,
         paths=tuple(path(leaf) for leaf in more),
-        functions=carriage.functions,
+        functions=routed.functions,
     )
     want = compiler.programs([target], overlay.switches)
-    kept = set(once(more)) & set(once(list(carriage.leaves)))
-    for node, step in rollout(overlay.held(), want, carriage):
+    kept = set(once(more)) & set(once(list(routed.leaves)))
+    for node, step in rollout(overlay.held(), want, routed):
         for change in step:
             overlay.net.switches[node].apply([change])
             out, _ = overlay.send("n0", entry)
@@ -231,23 +231,23 @@ def test_tunnels_that_are_not_there_yet_are_not_counted_on(data: st.DataObject) 
     last = data.draw(st.dictionaries(st.sampled_from(drawing.links), st.integers(1, 3)))
     roles = {**drawing.roles, **dict.fromkeys(set(leaves) - {"n0"}, Role.LEAF)}
     tree = span(Drawing(roles=roles, links=drawing.links), last)
-    carriage = replace(carried(drawing, leaves), tree=tree)
-    needed = {frozenset(link) for link in expected_links(carriage)}
+    routed = replace(carried(drawing, leaves), tree=tree)
+    needed = {frozenset(link) for link in expected_links(routed)}
     rest = [link for link in drawing.links if frozenset(link) not in needed]
     missing = data.draw(st.sets(st.sampled_from(rest))) if rest else set()
     overlay = Overlay.of(drawing)
     overlay.switches = {
         node: replace(
             switch,
-            toward={
+            tunnel_ports={
                 near: port
-                for near, port in switch.toward.items()
+                for near, port in switch.tunnel_ports.items()
                 if not missing & {(node, near), (near, node)}
             },
         )
         for node, switch in overlay.switches.items()
     }
-    overlay.install(carriage)
+    overlay.install(routed)
     assert overlay.send("n0") == (once(leaves), Counter())
 
 
@@ -256,9 +256,9 @@ def test_an_all_group_branches_and_a_failover_group_watches() -> None:
         roles={"r": Role.ROOT, "a": Role.RELAY, "x": Role.LEAF, "y": Role.LEAF},
         links=(("r", "a"), ("a", "x"), ("r", "y"), ("r", "x")),
     )
-    carriage = carried(drawing, ["x", "y"])
-    assert carriage.tree.redundant == (("a", "x"),)
-    found = compiler.programs([carriage], plug(drawing))
+    routed = carried(drawing, ["x", "y"])
+    assert routed.tree.redundant == (("a", "x"),)
+    found = compiler.programs([routed], port_maps(drawing))
     (branch,) = found["r"].groups
     assert branch.kind is GroupKind.ALL
     assert len(branch.buckets) == 2
@@ -275,10 +275,10 @@ def diamond() -> Drawing:
 
 
 def test_a_failover_group_watches_the_spare_link_beside() -> None:
-    carriage = carried(diamond(), ["x"])
+    routed = carried(diamond(), ["x"])
     overlay = Overlay.of(diamond())
-    assert compiler.spares(carriage, overlay.switches) == {"b": ("x",)}
-    overlay.install(carriage)
+    assert compiler.spares(routed, overlay.switches) == {"b": ("x",)}
+    overlay.install(routed)
     (group,) = overlay.held()["a"].groups
     assert group.kind is GroupKind.FAILOVER
     assert [bucket.watch for bucket in group.buckets] == [2, 3]
@@ -308,7 +308,7 @@ def test_a_slice_meters_and_marks_where_the_stream_enters() -> None:
     drawing = Drawing(roles={"r": Role.ROOT, "x": Role.LEAF}, links=(("r", "x"),))
     stream = Stream(name="ev1", number=7, target="10.0.0.255", port=5004, slice=gold)
     overlay = Overlay.of(drawing)
-    overlay.install(Carriage(stream=stream, tree=span(drawing), paths=(path("x"),)))
+    overlay.install(RoutedStream(stream=stream, tree=span(drawing), paths=(path("x"),)))
     delivered, _ = overlay.net.send(Plug(node="r", port=OUTSIDE), PACKET)
     assert [d.packet[Field.IP_DSCP] for d in delivered] == [46]
     assert overlay.net.switches["r"].metered == {1: 1}
@@ -321,7 +321,7 @@ def test_several_receivers_of_a_leaf_and_a_function_that_keeps_the_stream() -> N
     )
     overlay = Overlay.of(drawing)
     overlay.install(
-        Carriage(
+        RoutedStream(
             stream=STREAM,
             tree=span(drawing),
             paths=(path("x", 1), path("x", 2), Path(leaf="y")),
@@ -363,17 +363,17 @@ def test_all_problems_of_carriages_are_told() -> None:
         roles={"r": Role.ROOT, "x": Role.LEAF, "y": Role.LEAF}, links=(("r", "x"), ("r", "y"))
     )
     tree = span(drawing)
-    one = Carriage(stream=STREAM, tree=tree, paths=(Path(leaf="x"), path("z")))
-    two = Carriage(
+    one = RoutedStream(stream=STREAM, tree=tree, paths=(Path(leaf="x"), path("z")))
+    two = RoutedStream(
         stream=Stream(name="ev1", number=70_000, target="10.0.0.255", port=5004),
         tree=tree,
         paths=(Path(leaf="x", receiver=Receiver(address="192.0.2.1")), path("y")),
     )
     switches = {
-        "r": Switch(toward={"x": 1}, outside=100),
-        "x": Switch(toward={"r": 20_000}, outside=1),
+        "r": PortMap(tunnel_ports={"x": 1}, patch_port=100),
+        "x": PortMap(tunnel_ports={"r": 20_000}, patch_port=1),
     }
-    with pytest.raises(BadCarriage) as caught:
+    with pytest.raises(InvalidRoute) as caught:
         compiler.programs([one, two], switches)
     assert caught.value.details["problems"] == [
         "2 streams are named ev1",

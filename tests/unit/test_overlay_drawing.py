@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from umbel.network.model import Link, Pair, Topology, pair
 from umbel.network.overlay import drawing as drawings
 from umbel.network.overlay import spanning
-from umbel.network.overlay.spanning import BadDrawing, Role
+from umbel.network.overlay.spanning import InvalidDrawing, Role
 from umbel.portal.api.network import TopologyIn
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -66,7 +66,7 @@ def test_a_drawing_is_read_or_refused_with_every_problem(
     expected = wrong(nodes, links)
     try:
         drawing = drawings.read(nodes, links, TOPOLOGY)
-    except BadDrawing as error:
+    except InvalidDrawing as error:
         told = error.details["problems"]
         assert isinstance(told, list)
         for start in expected:
@@ -103,7 +103,7 @@ def read(raw: bytes) -> None:
             [(link.a, link.b) for link in given_.links],
             TOPOLOGY,
         )
-    except BadDrawing as error:
+    except InvalidDrawing as error:
         assert error.details["problems"]
 
 

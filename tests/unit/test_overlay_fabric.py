@@ -12,15 +12,15 @@ from support.switchboard import MemoryBridges, World, function, sites
 from umbel.kit.clock import LoopClock
 from umbel.network import events
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.events import Event, LinkDown, LinkUp, PathChanged
 from umbel.network.model import Endpoint, Hop
 from umbel.network.operator import moves
 from umbel.network.overlay import streams
-from umbel.network.overlay.links import Pace
-from umbel.network.overlay.moves import BadMove
+from umbel.network.overlay.links import LivenessTimers
+from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import BadCarriage, Path
+from umbel.network.overlay.streams import InvalidRoute, Path
 from umbel.network.switching.signals import SwitchRefused
 from umbel.network.topology.paths import NoPath, NotInTopology
 
@@ -40,7 +40,9 @@ DRAWING = Drawing(
     roles={**dict.fromkeys(EDGES, Role.LEAF), "c1": Role.RELAY, "c2": Role.RELAY}, links=LINKS
 )
 SITES = sites(tuple(DRAWING.roles), LINKS)
-TERMS = Terms(host="127.0.0.1", adopt_s=30.0, pace=Pace(hold_down_s=5.0, grace_s=3.0))
+TERMS = OpenFlowSettings(
+    host="127.0.0.1", adopt_s=30.0, liveness=LivenessTimers(hold_down_s=5.0, grace_s=3.0)
+)
 
 
 def hops(root: str, *ends: tuple[str, int]) -> list[Hop]:
@@ -73,7 +75,7 @@ class Run:
 
 @asynccontextmanager
 async def running(
-    world: World, terms: Terms = TERMS, drawing: Drawing = DRAWING
+    world: World, terms: OpenFlowSettings = TERMS, drawing: Drawing = DRAWING
 ) -> AsyncIterator[Run]:
     fabric = OpenFlowFabric(
         world.sites, drawing, MemoryBridges(world), world.board, terms, LoopClock()
@@ -262,7 +264,7 @@ async def test_a_database_that_does_not_answer_is_asked_again() -> None:
 async def test_what_cannot_be_carried() -> None:
     async with exact() as run:
         mixed = [*hops("pe1", ("pe2", 7001)), *hops("pe3", ("pe4", 7001))]
-        with pytest.raises(BadCarriage):
+        with pytest.raises(InvalidRoute):
             await run.fabric.ensure("ev1", mixed)
         nowhere = Endpoint(node="pe9", address="10.99.9.1", port=1)
         with pytest.raises(NotInTopology):
@@ -280,7 +282,7 @@ async def test_a_foreign_switch_is_not_admitted() -> None:
 
 
 def place(node: str) -> Path:
-    return Path(leaf=node, receiver=streams.process(function(SITES, node, 7001)))
+    return Path(leaf=node, receiver=streams.local_receiver(function(SITES, node, 7001)))
 
 
 OLD, NEW = ("pe4", 7001), ("pe5", 7001)
@@ -294,16 +296,16 @@ async def test_a_leaf_moves_by_clones_first() -> None:
             assert run.world.send("pe1", to)[0] == at(OLD, NEW, ("pe2", 7001))
         await run.carry("ev1", hops("pe1", OLD, ("pe2", 7001)))  # its owner says it again
         assert run.world.send("pe1", to)[0] == at(OLD, NEW, ("pe2", 7001))
-        with pytest.raises(BadMove):
+        with pytest.raises(InvalidMove):
             await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe3"))
         await moves.commit(run.fabric, "ev1")
         assert run.world.send("pe1", to)[0] == at(NEW, ("pe2", 7001))
         run.world.changes.clear()
         assert await run.carry("ev1", hops("pe1", NEW, ("pe2", 7001))) == to
         assert not run.world.changes
-        with pytest.raises(BadMove):
+        with pytest.raises(InvalidMove):
             await moves.commit(run.fabric, "ev1")
-        with pytest.raises(BadMove):
+        with pytest.raises(InvalidMove):
             await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe3"))
 
 
@@ -313,7 +315,7 @@ async def test_a_move_is_taken_back() -> None:
         await moves.prepare(run.fabric, "ev1", place("pe4"), place("pe5"))
         await moves.abort(run.fabric, "ev1")
         assert run.world.send("pe1", to)[0] == at(OLD)
-        with pytest.raises(BadMove):
+        with pytest.raises(InvalidMove):
             await moves.abort(run.fabric, "ev1")
 
 
@@ -369,7 +371,7 @@ async def test_an_old_way_runs_empty_unless_there_is_something_urgent() -> None:
             held = old.program
             ending = asyncio.create_task(moves.commit(run.fabric, "ev1"))
             await asyncio.sleep(0.1)
-            other = asyncio.create_task(run.fabric.also("", None))  # that can wait
+            other = asyncio.create_task(run.fabric.install_extra_rules("", None))  # that can wait
             await asyncio.sleep(0.09)
             assert run.world.send("pe1", to)[0] == at(NEW)
             assert old.program == held

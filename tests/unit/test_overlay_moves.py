@@ -10,9 +10,9 @@ from support.overlay import FUNCTION, OUTSIDE, STREAM, Overlay, emitting, path, 
 from umbel.kit.errors import Conflict
 from umbel.network.drivers.fake.switch import Plug
 from umbel.network.overlay import compiler, moves
-from umbel.network.overlay.moves import BadMove
+from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role, span
-from umbel.network.overlay.streams import Carriage, Path, Receiver
+from umbel.network.overlay.streams import Path, Receiver, RoutedStream
 
 ROLES = {
     "r": Role.ROOT,
@@ -27,10 +27,10 @@ TO_X = Counter({("x", receiver("x").address): 1})
 AT_Y = Counter({("y", receiver("x").address): 1})
 
 
-def still(*, function: bool) -> Carriage:
+def still(*, function: bool) -> RoutedStream:
     """One path, to x, where a function may run."""
     functions = {"x": FUNCTION} if function else {}
-    return Carriage(stream=STREAM, tree=span(DRAWING), paths=(path("x"),), functions=functions)
+    return RoutedStream(stream=STREAM, tree=span(DRAWING), paths=(path("x"),), functions=functions)
 
 
 def test_a_function_gets_clones_before_it_runs_there() -> None:
@@ -61,7 +61,7 @@ def test_where_others_get_the_stream_they_go_on() -> None:
     """A function moves to y, through which z is served, or to z, where a path ends already."""
     overlay = Overlay.of(DRAWING)
     overlay.functions(["x"])
-    both = Carriage(
+    both = RoutedStream(
         stream=STREAM,
         tree=span(DRAWING),
         paths=(path("x"), path("z")),
@@ -117,16 +117,16 @@ def test_what_cannot_move() -> None:
         (before, "x", "r"),
         (before, "x", "nowhere"),
     ):
-        with pytest.raises(BadMove):
+        with pytest.raises(InvalidMove):
             moves.prepare(held, source, target)
     for end in (moves.commit, moves.abort):
-        with pytest.raises(BadMove) as caught:
+        with pytest.raises(InvalidMove) as caught:
             end(before)
         assert isinstance(caught.value, Conflict)
 
 
 def test_paths_that_meet_where_they_move_are_one() -> None:
-    twice = Carriage(
+    twice = RoutedStream(
         stream=STREAM,
         tree=span(DRAWING),
         paths=(path("x"), Path(leaf="y", receiver=receiver("x"))),

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.overlay import INSIDE, MAC, OUTSIDE, PACKET, STREAM, Overlay, path, plug, rollout
+from support.overlay import INSIDE, MAC, OUTSIDE, PACKET, STREAM, Overlay, path, port_maps, rollout
 from umbel.network.drivers.fake.switch import Packet, Plug
 from umbel.network.overlay import compiler, moves, streams
-from umbel.network.overlay.moves import BadMove
+from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role, span
-from umbel.network.overlay.streams import Carriage, Path, Receiver
+from umbel.network.overlay.streams import Path, Receiver, RoutedStream
 from umbel.network.switching import port_map, tables
-from umbel.network.switching.port_map import Door
+from umbel.network.switching.port_map import Side
 from umbel.network.switching.program import BACK, Field, Output
 
 NAMES = ["r", "a", "b", "x", "y"]
@@ -27,31 +27,31 @@ Got = Counter[tuple[str, int, str, int]]
 
 def process(node: str, number: int = 1) -> Receiver:
     """A process of a node that takes the stream at a port of its own."""
-    return Receiver(address=f"10.99.{NAMES.index(node)}.1", port=7000 + number, door=Door.INSIDE)
+    return Receiver(address=f"10.99.{NAMES.index(node)}.1", port=7000 + number, side=Side.INSIDE)
 
 
 def ends(node: str, number: int = 1) -> Path:
     return Path(leaf=node, receiver=process(node, number))
 
 
-def expected(carried: Carriage) -> Got:
+def expected(carried: RoutedStream) -> Got:
     """One copy for each receiver at its door, and one for each process on the way."""
     got: Got = Counter()
     for leaf in carried.leaves:
         for taker in carried.receivers(leaf):
-            port = INSIDE if taker.door is Door.INSIDE else OUTSIDE
+            port = INSIDE if taker.side is Side.INSIDE else OUTSIDE
             got[leaf, port, taker.address, taker.port or 5004] += 1
     on = {node for leaf in carried.leaves for node in carried.tree.chain(leaf)}
-    for node, host in carried.hosts.items():
+    for node, host in carried.processes.items():
         if node in on:
             got[node, INSIDE, host.address, host.port] += 1
     return got
 
 
-def overlay_of(carried: Carriage) -> Overlay:
+def overlay_of(carried: RoutedStream) -> Overlay:
     """Switches in memory where the processes on the way send on what they take."""
     overlay = Overlay.of(DRAWING)
-    for node, host in carried.hosts.items():
+    for node, host in carried.processes.items():
         own = {**PACKET, Field.IPV4_SRC: f"10.98.{NAMES.index(node)}.1", Field.UDP_SRC: 777}
 
         def answer(packet: Packet, host: Receiver = host, own: Packet = own) -> Packet | None:
@@ -80,25 +80,27 @@ def sent(overlay: Overlay, port: int) -> tuple[Got, list[tuple[str, str]]]:
 
 
 @st.composite
-def carriages(draw: st.DrawFn) -> Carriage:
+def routed_streams(draw: st.DrawFn) -> RoutedStream:
     """Any receivers of either door at any node, the root too, and processes on the way."""
     near = st.tuples(st.sampled_from(NAMES), st.integers(1, 3)).map(lambda n: ends(*n))
     far = st.sampled_from(NAMES).map(path)
     paths = draw(st.lists(near | far, min_size=1, max_size=6, unique=True))
     on_way = draw(st.sets(st.sampled_from(NAMES[1:]), max_size=2))
     sender = draw(st.sampled_from([{"r": INSIDE}, {}]))
-    return Carriage(
+    return RoutedStream(
         stream=STREAM,
         tree=span(DRAWING),
         paths=tuple(paths),
         functions={**sender, **dict.fromkeys(on_way, INSIDE)},
-        hosts={node: process(node, 9) for node in on_way},
+        processes={node: process(node, 9) for node in on_way},
     )
 
 
 @settings(max_examples=300, deadline=None)
-@given(carriages())
-def test_every_process_gets_one_copy_of_its_own_and_nothing_else_moves(carried: Carriage) -> None:
+@given(routed_streams())
+def test_every_process_gets_one_copy_of_its_own_and_nothing_else_moves(
+    carried: RoutedStream,
+) -> None:
     overlay = overlay_of(carried)
     overlay.install(carried)
     got, crossed = sent(overlay, carried.functions.get("r", OUTSIDE))
@@ -112,8 +114,8 @@ def test_every_process_gets_one_copy_of_its_own_and_nothing_else_moves(carried: 
 
 
 @settings(max_examples=200, deadline=None)
-@given(carriages(), st.sampled_from(DRAWING.links))
-def test_no_lost_link_makes_a_second_copy(carried: Carriage, lost: tuple[str, str]) -> None:
+@given(routed_streams(), st.sampled_from(DRAWING.links))
+def test_no_lost_link_makes_a_second_copy(carried: RoutedStream, lost: tuple[str, str]) -> None:
     overlay = overlay_of(carried)
     overlay.install(carried)
     overlay.net.lose(*lost)
@@ -125,23 +127,23 @@ def test_no_lost_link_makes_a_second_copy(carried: Carriage, lost: tuple[str, st
         assert served == {k: n for k, n in expected(carried).items() if k not in hosted(carried)}
 
 
-def hosted(carried: Carriage) -> set[tuple[str, int, str, int]]:
-    return {(n, INSIDE, host.address, host.port) for n, host in carried.hosts.items()}
+def hosted(carried: RoutedStream) -> set[tuple[str, int, str, int]]:
+    return {(n, INSIDE, host.address, host.port) for n, host in carried.processes.items()}
 
 
 def test_what_the_root_sends_comes_back_by_the_same_port() -> None:
-    carried = Carriage(
+    carried = RoutedStream(
         stream=STREAM, tree=span(DRAWING), paths=(ends("r"),), functions={"r": INSIDE}
     )
-    found = compiler.programs([carried], plug(DRAWING))["r"]
+    found = compiler.programs([carried], port_maps(DRAWING))["r"]
     (leaf,) = [rule for rule in found.rules if rule.table == tables.Table.LEAF]
     assert leaf.actions[-1] == Output(port=BACK)
 
 
 @settings(max_examples=100, deadline=None)
-@given(carriages(), st.sampled_from(NAMES), st.data())
+@given(routed_streams(), st.sampled_from(NAMES), st.data())
 def test_handing_over_clones_first_and_loses_nothing(
-    carried: Carriage, target: str, data: st.DataObject
+    carried: RoutedStream, target: str, data: st.DataObject
 ) -> None:
     """While a leaf is handed over, change by change, every other receiver gets each packet once,
     and the leaving one or the coming one or both get it."""
@@ -169,7 +171,7 @@ def test_handing_over_clones_first_and_loses_nothing(
 
 
 def test_what_cannot_be_handed_over() -> None:
-    carried = Carriage(
+    carried = RoutedStream(
         stream=STREAM, tree=span(DRAWING), paths=(ends("x"),), functions={"r": INSIDE}
     )
     for leaving, coming in (
@@ -177,20 +179,20 @@ def test_what_cannot_be_handed_over() -> None:
         (ends("x"), Path(leaf="a")),
         (ends("x"), Path(leaf="nowhere", receiver=process("a"))),
     ):
-        with pytest.raises(BadMove):
+        with pytest.raises(InvalidMove):
             moves.hand_over(carried, leaving, coming)
     moving = moves.hand_over(carried, ends("x"), ends("a"))
-    with pytest.raises(BadMove):
+    with pytest.raises(InvalidMove):
         moves.hand_over(moving, ends("x"), ends("b"))
 
 
 def test_a_node_without_an_inner_port_is_told() -> None:
-    carried = Carriage(stream=STREAM, tree=span(DRAWING), paths=(ends("x"), Path(leaf="r")))
+    carried = RoutedStream(stream=STREAM, tree=span(DRAWING), paths=(ends("x"), Path(leaf="r")))
     bare = {
-        name: port_map.Switch(toward=switch.toward, outside=OUTSIDE)
-        for name, switch in plug(DRAWING).items()
+        name: port_map.PortMap(tunnel_ports=switch.tunnel_ports, patch_port=OUTSIDE)
+        for name, switch in port_maps(DRAWING).items()
     }
-    with pytest.raises(streams.BadCarriage) as caught:
+    with pytest.raises(streams.InvalidRoute) as caught:
         compiler.programs([carried], bare)
     assert caught.value.details["problems"] == [
         "stream ev1: the path to r ends at no function and no receiver",

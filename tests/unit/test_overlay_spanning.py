@@ -8,8 +8,8 @@ from networkx.generators.atlas import graph_atlas_g
 
 from umbel.kit.errors import Unprocessable
 from umbel.network.overlay.spanning import (
-    BadDrawing,
     Drawing,
+    InvalidDrawing,
     Role,
     SpanningTree,
     span,
@@ -31,7 +31,7 @@ def drawing(roles: str, *links: str) -> Drawing:
 
 
 def problems_of(drawn: Drawing) -> list[str]:
-    with pytest.raises(BadDrawing) as caught:
+    with pytest.raises(InvalidDrawing) as caught:
         span(drawn)
     assert isinstance(caught.value, Unprocessable)
     found = caught.value.details["problems"]

@@ -8,23 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networkx.generators.atlas import graph_atlas_g
 
-from support.overlay import FUNCTION, INSIDE, OUTSIDE, Overlay, plug
+from support.overlay import FUNCTION, INSIDE, OUTSIDE, Overlay, port_maps
 from umbel.network.drivers.fake.switch import Packet, Plug
 from umbel.network.overlay import compiler
-from umbel.network.overlay.links import Ground
+from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import (
-    BadCarriage,
-    Carriage,
+    InvalidRoute,
     Move,
     Path,
     Receiver,
+    RoutedStream,
     Slice,
     Stream,
     clashes,
 )
 from umbel.network.switching import tables
-from umbel.network.switching.port_map import Door
+from umbel.network.switching.port_map import Side
 from umbel.network.switching.program import Field
 
 GRAPHS = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
@@ -61,12 +61,12 @@ def stream(number: int, way: Way, kind: Slice | None = None) -> Stream:
     )
 
 
-def carried(drawing: Drawing, ways: list[Way], kind: Slice | None = None) -> list[Carriage]:
-    ground = Ground(drawing=drawing)
+def carried(drawing: Drawing, ways: list[Way], kind: Slice | None = None) -> list[RoutedStream]:
+    link_state = LinkState(drawing=drawing)
     return [
-        Carriage(
+        RoutedStream(
             stream=stream(number, way, kind),
-            tree=ground.tree(way[0], [way[1]]),
+            tree=link_state.tree(way[0], [way[1]]),
             paths=(Path(leaf=way[1], receiver=host(way[1])),),
         )
         for number, way in enumerate(ways, start=1)
@@ -123,14 +123,14 @@ def test_hosts_reach_those_they_have_a_path_to_and_nobody_else(
 def test_a_spare_link_beside_a_lost_one_carries_them(found: tuple[Drawing, list[Way]]) -> None:
     drawing, ways = found
     overlay = Overlay.of(drawing)
-    carriages = carried(drawing, ways)
-    overlay.install(*carriages)
+    routed_streams = carried(drawing, ways)
+    overlay.install(*routed_streams)
     for lost in drawing.links:
         overlay.net.lose(*lost)
-        for way, carriage in zip(ways, carriages, strict=True):
-            chain = carriage.tree.chain(way[1])
-            mended = compiler.spares(carriage, overlay.switches)
-            cut = [b for b in chain[1:] if {carriage.tree.parents[b], b} == set(lost)]
+        for way, routed in zip(ways, routed_streams, strict=True):
+            chain = routed.tree.chain(way[1])
+            mended = compiler.spares(routed, overlay.switches)
+            cut = [b for b in chain[1:] if {routed.tree.parents[b], b} == set(lost)]
             served = not cut or cut[0] in mended
             assert len(taken(overlay, way, ICMP)) == served
         overlay.net.restore(*lost)
@@ -159,29 +159,29 @@ def test_they_are_held_to_a_slice_whatever_they_are() -> None:
 
 def test_a_process_of_the_node_sees_who_sent_it() -> None:
     """It is to answer. A UDP stream's packets come from the stream's own address instead."""
-    (carriage,) = carried(line(), [("n1", "n2")])
-    inside = Receiver(address="10.99.2.1", door=Door.INSIDE)
+    (routed,) = carried(line(), [("n1", "n2")])
+    inside = Receiver(address="10.99.2.1", side=Side.INSIDE)
     paths = (Path(leaf="n2", receiver=inside),)
     overlay = Overlay.of(line())
-    overlay.install(Carriage(stream=carriage.stream, tree=carriage.tree, paths=paths))
+    overlay.install(RoutedStream(stream=routed.stream, tree=routed.tree, paths=paths))
     ((at, got),) = taken(overlay, ("n1", "n2"), ICMP)
     assert at == Plug(node="n2", port=INSIDE)
     assert (got[Field.IPV4_SRC], got[Field.IPV4_DST]) == ("10.0.0.1", "10.99.2.1")
 
 
 def test_functions_and_other_ports_are_for_udp_streams() -> None:
-    (carriage,) = carried(line(), [("n1", "n2")])
+    (routed,) = carried(line(), [("n1", "n2")])
     given_port = Receiver(address="10.0.0.2", mac="02:00:00:00:01:02", port=5000)
-    wrong = Carriage(
-        stream=carriage.stream,
-        tree=carriage.tree,
+    wrong = RoutedStream(
+        stream=routed.stream,
+        tree=routed.tree,
         paths=(Path(leaf="n2", receiver=given_port),),
         functions={"n1": FUNCTION, "n2": FUNCTION},
     )
-    moving = Carriage(
-        stream=carriage.stream,
-        tree=carriage.tree,
-        paths=carriage.paths,
+    moving = RoutedStream(
+        stream=routed.stream,
+        tree=routed.tree,
+        paths=routed.paths,
         move=Move(source="n2", target="n1", function=FUNCTION),
     )
     for one, problems in (
@@ -194,8 +194,8 @@ def test_functions_and_other_ports_are_for_udp_streams() -> None:
         ),
         (moving, ["stream n1-n2: only a stream with a UDP port meets functions"]),
     ):
-        with pytest.raises(BadCarriage) as caught:
-            compiler.programs([one], plug(line()))
+        with pytest.raises(InvalidRoute) as caught:
+            compiler.programs([one], port_maps(line()))
         assert caught.value.details["problems"] == problems
 
 

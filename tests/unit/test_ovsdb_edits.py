@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.ovsdb_stand_in import Database
 from support.ovsdb_wirings import SITE, tunnel, wiring
 from umbel.network.drivers.ovsdb import edits
-from umbel.network.drivers.ovsdb.layout import BadWiring, layout, tunnel_name
+from umbel.network.drivers.ovsdb.layout import InvalidLayout, layout, tunnel_name
 from umbel.network.topology.sites import TunnelKind, Wiring, device_name
 
 NEIGHBOURS = st.lists(st.sampled_from(["c1", "c2", "c3", "c4"]), unique=True)
@@ -131,7 +131,7 @@ def test_what_others_made_outside_stays_and_in_the_overlay_goes() -> None:
 
 
 def test_two_tunnels_to_one_neighbour_are_refused() -> None:
-    with pytest.raises(BadWiring, match="c1"):
+    with pytest.raises(InvalidLayout, match="c1"):
         layout(SITE, wiring("c1", "c1"))
 
 

@@ -12,7 +12,7 @@ from support.ovsdb_wirings import SITE, wiring
 from umbel.network.drivers.ovsdb import edits, wire
 from umbel.network.drivers.ovsdb.layout import layout
 from umbel.network.drivers.ovsdb.replica import Replica
-from umbel.network.drivers.ovsdb.wire import Echo, Framer, Garbage, Reply, Update
+from umbel.network.drivers.ovsdb.wire import Echo, JsonFramer, NotOvsdb, Reply, Update
 
 UPDATE = {
     "method": "update",
@@ -45,7 +45,7 @@ MESSAGES: list[dict[str, Any]] = [
 
 def read(data: bytes, cuts: list[int]) -> list[Any]:
     """What comes of bytes that arrive in pieces."""
-    framer, replica, found = Framer(), Replica(), []
+    framer, replica, found = JsonFramer(), Replica(), []
     ends = sorted({*(cut % (len(data) + 1) for cut in cuts), len(data)})
     for start, end in zip([0, *ends], ends, strict=False):
         for message in framer.feed(data[start:end]):
@@ -53,7 +53,7 @@ def read(data: bytes, cuts: list[int]) -> list[Any]:
             if isinstance(parsed, Update):
                 replica.take(parsed.changes)
             elif isinstance(parsed, Reply):
-                with contextlib.suppress(Garbage):
+                with contextlib.suppress(NotOvsdb):
                     replica.take(wire.changes(parsed.result))
             found.append(parsed)
     survey(replica)
@@ -64,7 +64,7 @@ def outcome(data: bytes, cuts: list[int]) -> str:
     """As text, because NaN is not equal to itself."""
     try:
         return repr(read(data, cuts))
-    except Garbage:
+    except NotOvsdb:
         return "garbage"
 
 
@@ -104,7 +104,7 @@ TABLES = st.dictionaries(
 @given(TABLES)
 def test_any_rows_are_kept_or_garbage(tables: Any) -> None:
     message = {"method": "update", "params": [None, tables]}
-    with contextlib.suppress(Garbage):
+    with contextlib.suppress(NotOvsdb):
         read(json.dumps(message).encode(), [])
 
 
@@ -154,12 +154,12 @@ def test_what_messages_say() -> None:
     [b"x", b"[]", b"{]", b"{NaN}", b'{"a":NaN}', b"{" * 40, b'{"a":' + b"9" * 5000 + b"}", b"\xff"],
 )
 def test_garbage(data: bytes) -> None:
-    with pytest.raises(Garbage):
+    with pytest.raises(NotOvsdb):
         read(data, [])
 
 
 def test_a_message_that_never_ends_is_garbage() -> None:
-    framer = Framer(most_bytes=1000)
+    framer = JsonFramer(most_bytes=1000)
     assert list(framer.feed(b'{"a":"' + b"x" * 900)) == []
-    with pytest.raises(Garbage):
+    with pytest.raises(NotOvsdb):
         list(framer.feed(b"x" * 200))

@@ -33,7 +33,7 @@ def graph(topology: Topology) -> "nx.Graph[str]":
 
 @given(topologies(), st.sampled_from(NODES))
 def test_hops_and_delay_are_the_least(topology: Topology, source: str) -> None:
-    found = paths.ways(topology, source)
+    found = paths.routes(topology, source)
     second = graph(topology)
     assert {t: way.hops for t, way in found.items()} == nx.single_source_shortest_path_length(
         second, source
@@ -46,7 +46,7 @@ def test_hops_and_delay_are_the_least(topology: Topology, source: str) -> None:
 
 @given(topologies(), st.sampled_from(NODES))
 def test_a_way_runs_over_its_links(topology: Topology, source: str) -> None:
-    for target, way in paths.ways(topology, source).items():
+    for target, way in paths.routes(topology, source).items():
         assert (way.nodes[0], way.nodes[-1], way.target) == (source, target, target)
         assert len(set(way.nodes)) == len(way.nodes)
         links = paths.links_of(topology, way.nodes)
@@ -58,7 +58,7 @@ def test_a_way_runs_over_its_links(topology: Topology, source: str) -> None:
 
 @given(topologies(), st.sampled_from(NODES))
 def test_the_nearest_come_first_and_the_source_before_them(topology: Topology, source: str) -> None:
-    found = list(paths.ways(topology, source).values())
+    found = list(paths.routes(topology, source).values())
     keys = [(way.hops, way.delay_ms, way.nodes) for way in found]
     assert keys == sorted(keys)
     assert found[0].nodes == (source,)
@@ -70,7 +70,7 @@ def test_the_order_of_the_file_does_not_matter(topology: Topology, source: str) 
         Link(a=link.b, b=link.a, delay_ms=link.delay_ms) for link in reversed(topology.links)
     )
     turned = Topology(nodes=topology.nodes[::-1], links=backwards)
-    assert paths.ways(turned, source) == paths.ways(topology, source)
+    assert paths.routes(turned, source) == paths.routes(topology, source)
 
 
 @given(topologies(), st.sampled_from(NODES), st.sampled_from(NODES), st.data())
@@ -79,8 +79,8 @@ def test_losing_a_link_never_shortens_a_way(
 ) -> None:
     assume(topology.links)
     lost = data.draw(st.sampled_from(topology.links))
-    after = paths.ways(paths.without(topology, lost.b, lost.a), a).get(b)
-    before = paths.ways(topology, a).get(b)
+    after = paths.routes(paths.without(topology, lost.b, lost.a), a).get(b)
+    before = paths.routes(topology, a).get(b)
     if after is not None:
         assert before is not None
         assert (before.hops, before.delay_ms) <= (after.hops, after.delay_ms)

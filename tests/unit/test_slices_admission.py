@@ -13,13 +13,13 @@ from umbel.network.slices.admission import (
     DSCP,
     LINK,
     TERMS,
-    Flow,
     Grade,
     Granted,
     NoRoomForSlice,
     Offer,
     SliceExists,
     SliceRequest,
+    StreamDestination,
     Terms,
 )
 from umbel.network.topology.paths import NotInTopology
@@ -126,15 +126,15 @@ def test_whatever_ways_become_no_link_promises_more_than_it_has(
     became = {f"sl{n}": new for n, (_, _, new) in enumerate(moved, 1)}
     after = admission.settle(OFFER, have, became)
     for before, one in zip(have, after, strict=True):
-        assert {*one.links, *one.lacking} == set(became[one.id])
-        assert not set(one.links) & set(one.lacking)
+        assert {*one.links, *one.unguaranteed} == set(became[one.id])
+        assert not set(one.links) & set(one.unguaranteed)
         assert set(before.links) & set(became[one.id]) <= set(one.links), "it kept what it had"
     for link in LINKS:
         assert promised(after, link) <= 0.9 * next(
             k.mbps for k in NET.links if {k.a, k.b} == set(link)
         )
         for one in after:
-            if link in one.lacking:
+            if link in one.unguaranteed:
                 need = TERMS[one.request.grade].min_kbps
                 assert admission.left_kbps(OFFER, after, link) < need, "it lacks what was free"
     assert admission.settle(OFFER, after, became) == after
@@ -142,7 +142,7 @@ def test_whatever_ways_become_no_link_promises_more_than_it_has(
 
 def test_a_link_that_is_gone_is_lacked_and_an_unknown_way_stays() -> None:
     (one,) = admission.settle(OFFER, [held(1, UP)], {"sl1": [UP, ("pe1", "pe5")]})
-    assert (one.links, one.lacking) == ((UP,), (("pe1", "pe5"),))
+    assert (one.links, one.unguaranteed) == ((UP,), (("pe1", "pe5"),))
     assert admission.settle(OFFER, [one], {})[0].links == (UP,)
 
 
@@ -165,7 +165,7 @@ def test_the_grades_are_told_apart_by_their_mark() -> None:
 
 
 def test_a_link_end_has_a_class_for_each_slice() -> None:
-    flow = Flow(address="10.203.0.1", port=5001)
+    flow = StreamDestination(address="10.203.0.1", port=5001)
     have = [held(1, UP, DOWN), held(2, DOWN, grade=Grade.BRONZE)]
     plan = admission.plan(OFFER, have, {"sl1": [flow]})
     assert set(plan) == set(LINKS)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from umbel.network.drivers.openflow import frames, statistics
 from umbel.network.drivers.openflow.codec import Codec
-from umbel.network.drivers.openflow.frames import Framer, Garbage
+from umbel.network.drivers.openflow.frames import Framer, NotOpenFlow
 from umbel.network.switching.counters import Count, SwitchCounts
 from umbel.network.switching.program import Output, Put, Rule
 
@@ -119,7 +119,7 @@ def test_what_a_switch_might_say_is_understood_or_garbage(part: int, data: st.Da
         raw[at % len(raw)] = value
     try:
         taken(bytes(raw))
-    except Garbage:
+    except NotOpenFlow:
         pass
 
 
@@ -136,7 +136,7 @@ def test_what_passes_the_checks_decodes_or_is_garbage(version: int, part: int, b
     body = struct.pack("!HH4x", part, 0) + body
     try:
         taken(struct.pack("!BBHI", version, 19, 8 + len(body), 1) + body)
-    except Garbage:
+    except NotOpenFlow:
         pass
 
 
@@ -151,5 +151,5 @@ def test_what_passes_the_checks_decodes_or_is_garbage(version: int, part: int, b
 )
 def test_lengths_that_do_not_add_up_are_garbage(version: int, part: int, body: bytes) -> None:
     body = struct.pack("!HH4x", part, 0) + body
-    with pytest.raises(Garbage):
+    with pytest.raises(NotOpenFlow):
         list(Framer().feed(struct.pack("!BBHI", version, 19, 8 + len(body), 1) + body))

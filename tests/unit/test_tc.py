@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from umbel.network.drivers.linux import tc
 from umbel.network.drivers.linux.tc import Device
-from umbel.network.slices.admission import DEFAULT, LINK, Flow, QueueClass, QueueRefused, class_of
+from umbel.network.slices.admission import (
+    DEFAULT,
+    LINK,
+    QueueClass,
+    QueueRefused,
+    StreamDestination,
+    class_of,
+)
 from umbel.network.switching.counters import Count
 from umbel.network.topology.sites import TunnelKind
 
@@ -23,7 +30,7 @@ GOLD = QueueClass(
     depth=9,
     burst_bytes=625,
     dscp=32,
-    flows=(Flow(address="10.203.1.2", port=5004),),
+    flows=(StreamDestination(address="10.203.1.2", port=5004),),
 )
 EMPTY = Device(ours="", free="root")
 FULL = Device(ours="root", free="root", numbers=frozenset({LINK, DEFAULT, GOLD.number}))
@@ -49,7 +56,7 @@ def test_a_bare_device_gets_everything_in_order() -> None:
     )
     vxlan = [*tc.script("d0", EMPTY, (), ALL, TunnelKind.VXLAN)][4]
     assert "match ip protocol 17 0xff match u8 17 0xff at 59" in vxlan
-    whole = replace(GOLD, flows=(Flow(address="10.203.1.2", port=0),))
+    whole = replace(GOLD, flows=(StreamDestination(address="10.203.1.2", port=0),))
     assert said(EMPTY, (), (WHOLE, whole, REST))[4].endswith(
         "match ip protocol 47 0xff match u16 0xacb 0xffff at 58 match u16 0x102 0xffff at 60 "
         "flowid 756d:10"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from umbel.compute import inventory
 from umbel.kit.errors import Invalid
-from umbel.network.drivers.ovsdb.layout import inside_mac
+from umbel.network.drivers.ovsdb.layout import local_mac
 from umbel.network.slices import admission
 from umbel.network.topology import document as topology
 from umbel.network.topology import files, sites_document
@@ -58,7 +58,7 @@ def test_a_node_has_its_number_in_every_address() -> None:
     assert (c1.node.cores, c1.node.kind.value) == (4, "core")
     assert c1.site.ovsdb == "tcp:10.99.6.1:6640"
     assert c1.site.datapath_id == 0x756D62000006
-    assert inside_mac(c1.site) == "02:6d:62:00:00:06"
+    assert local_mac(c1.site) == "02:6d:62:00:00:06"
     assert c1.site.gateway == "10.202.6.1/24"
     assert c1.site.cables == {"pe1": "link1", "pe2": "link2", "pe3": "link3", "c2": "link7"}
     assert c1.site.queues == {"pe1": "wire1", "pe2": "wire2", "pe3": "wire3", "c2": "wire7"}
@@ -83,7 +83,7 @@ def test_nothing_collides_in_any_network(document: object) -> None:
         *(cable.address for node in made.nodes for cable in node.cables),
     ]
     assert len(set(addresses)) == len(addresses)
-    macs = [inside_mac(node.site) for node in made.nodes] + [host.mac for host in made.hosts]
+    macs = [local_mac(node.site) for node in made.nodes] + [host.mac for host in made.hosts]
     assert len(set(macs)) == len(macs)
     for node in made.nodes:
         devices = [d for c in node.cables for d in (c.device, c.back, c.hop, c.wire, c.bridge)]

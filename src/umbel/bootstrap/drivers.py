@@ -19,7 +19,7 @@ from umbel.kit.config import Settings
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.network.drivers.loopback import LoopbackFabric
-from umbel.network.edge.service import Land
+from umbel.network.edge.service import EdgeFabric
 from umbel.network.model import Topology
 from umbel.network.operator.inspection import Switches
 from umbel.network.ports import Fabric
@@ -44,7 +44,7 @@ class Drivers:
     slicing: Underlay | None = None
     switches: Switches | None = None
     overlay: Switched | None = None
-    land: Land | None = None
+    edge_fabric: EdgeFabric | None = None
     solver: Solver = field(default_factory=ProcessSolver)
     owners: tuple[str, ...] = ()
     pools: Mapping[str, Vim] = field(default_factory=dict)
@@ -66,7 +66,7 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
         fabric=over.fabric if over else LoopbackFabric(),
         slicing=over.underlay if over else None,
         switches=over.fabric if over else None,
-        land=over.land if over else None,
+        edge_fabric=over.edge_fabric if over else None,
         overlay=over,
     )
 

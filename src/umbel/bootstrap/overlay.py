@@ -18,9 +18,9 @@ from umbel.network.drivers.linux.tc import TcQueues
 from umbel.network.drivers.linux.wireguard import CrossedBridges
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.drivers.openflow.settings import Terms
+from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
-from umbel.network.edge.service import Land
+from umbel.network.edge.service import EdgeFabric
 from umbel.network.model import Topology
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.slices.service import Underlay
@@ -28,7 +28,7 @@ from umbel.network.topology import document as topology
 from umbel.network.topology import sites_document
 from umbel.network.topology.sites import TunnelKind
 from umbel.network.topology.sites_document import Sites
-from umbel.network.topology.wiring import Cable
+from umbel.network.topology.wiring import TunnelSettings
 
 
 class ControllerAddressTaken(Conflict):
@@ -52,7 +52,7 @@ class Switched:
     fabric: OpenFlowFabric
     bridges: OvsdbBridges
     crossed: CrossedBridges
-    land: Land
+    edge_fabric: EdgeFabric
     namespaces: str
     underlay: Underlay | None
 
@@ -61,7 +61,7 @@ class Switched:
         try:
             await self.fabric.start()
         except OSError as error:
-            where = f"{self.fabric.terms.host}:{self.fabric.terms.port}"
+            where = f"{self.fabric.settings.host}:{self.fabric.settings.port}"
             message = f"cannot take switches at {where}: {error.strerror}"
             raise ControllerAddressTaken(message, address=where) from error
 
@@ -98,10 +98,10 @@ def switched(
         drawing=undrawn(nodes, topology.parse(document)),
         bridges=crossed,
         board=Controller,
-        terms=Terms(
+        settings=OpenFlowSettings(
             host=sites.controller,
             port=settings.openflow_port,
-            cable=Cable(kind=kind, bfd_ms=settings.bfd_ms),
+            tunnels=TunnelSettings(kind=kind, bfd_ms=settings.bfd_ms),
         ),
         clock=clock,
     )
@@ -109,7 +109,7 @@ def switched(
         fabric=fabric,
         bridges=bridges,
         crossed=crossed,
-        land=Land(fabric=fabric, ethernet=host.ethernet if host else None),
+        edge_fabric=EdgeFabric(fabric=fabric, ethernet=host.ethernet if host else None),
         namespaces=sites.namespaces if found else "",
         underlay=_underlay(fabric, sites, kind) if found else None,
     )

@@ -36,12 +36,12 @@ from umbel.kit.journal import Journal
 from umbel.kit.leases import Leases
 from umbel.media.service import Media
 from umbel.network import events
-from umbel.network.edge.service import BorderService
-from umbel.network.edge.store import BorderStore
+from umbel.network.edge.service import EdgeService
+from umbel.network.edge.store import EdgeStore
 from umbel.network.model import Topology
-from umbel.network.operator.functions import Spot
-from umbel.network.operator.paths import Northbound
-from umbel.network.operator.store import WishStore
+from umbel.network.operator.functions import Location
+from umbel.network.operator.paths import OperatorService
+from umbel.network.operator.store import OperatorStore
 from umbel.network.service import Network
 from umbel.network.slices import admission as slicing
 from umbel.network.slices.admission import Offer
@@ -103,25 +103,27 @@ def notifier(ground: Ground) -> Notifier:
     return made
 
 
-def northbound(ground: Ground) -> Northbound:
+def northbound(ground: Ground) -> OperatorService:
     """The network as operators draw and see it."""
-    store = WishStore(ground.database)
-    return Northbound(ground.links, store, ground.clock, ground.drivers.switches)
+    store = OperatorStore(ground.database)
+    return OperatorService(ground.links, store, ground.clock, ground.drivers.switches)
 
 
-def borders(ground: Ground) -> BorderService:
+def borders(ground: Ground) -> EdgeService:
     """Who may pass, who answers, who is away from home."""
-    store = BorderStore(ground.database)
-    return BorderService(ground.drivers.land, ground.links, store, ground.clock)
+    store = EdgeStore(ground.database)
+    return EdgeService(ground.drivers.edge_fabric, ground.links, store, ground.clock)
 
 
-def tells(notifier: Notifier, network: Northbound) -> Heard:
+def tells(notifier: Notifier, network: OperatorService) -> Heard:
     """Report functions that run to observers, and to the streams that pass them."""
 
     def tell(seen: Mapping[str, Instance]) -> None:
         active = [one for one in seen.values() if one.state is FunctionState.ACTIVE]
         notifier.see({one.id: Place(node=one.node, role=one.description) for one in active})
-        network.guests.see({one.id: Spot(node=one.node, address=one.address) for one in active})
+        network.functions.observe(
+            {one.id: Location(node=one.node, address=one.address) for one in active}
+        )
 
     return tell
 
@@ -197,7 +199,7 @@ def slices(ground: Ground, trees: DeliveryStore) -> Slices:
         streams=TreeStreams(trees),
         offer=Offer(topology=ground.links, terms=slicing.inspect(ground.document)[0]),
         clock=ground.clock,
-        under=ground.drivers.slicing,
+        underlay=ground.drivers.slicing,
     )
 
     def wake(event: events.Event) -> None:

@@ -23,8 +23,8 @@ from umbel.kit.db import Database
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
 from umbel.media.service import Media
-from umbel.network.edge.service import BorderService
-from umbel.network.operator.paths import Northbound
+from umbel.network.edge.service import EdgeService
+from umbel.network.operator.paths import OperatorService
 from umbel.network.slices.service import Slices
 from umbel.notify.service import Notifier
 from umbel.plans.service import Plans
@@ -46,8 +46,8 @@ class System:
     schedule: Schedule
     notifier: Notifier
     slices: Slices
-    network: Northbound
-    borders: BorderService
+    network: OperatorService
+    edge: EdgeService
     plans: Plans
     secrets: Secrets
     clock: Clock
@@ -80,7 +80,7 @@ class System:
             "slices": self.slices.run,
             "paths": self.network.run,
             "notify": self.notifier.run,
-            "borders": self.borders.run,
+            "borders": self.edge.run,
         }
 
     async def close(self) -> None:
@@ -138,7 +138,7 @@ async def assemble(
         notifier=notifier,
         slices=services.slices(ground, collector.store),
         network=network,
-        borders=services.borders(ground),
+        edge=services.borders(ground),
         plans=services.plans(ground, collector),
         secrets=ground.secrets,
         clock=ground.clock,

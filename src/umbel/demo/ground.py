@@ -16,7 +16,7 @@ import yaml
 from rich.console import Console
 
 from umbel.kit.terminal import bars
-from umbel.testbed import build, ruins, state
+from umbel.testbed import build, state, teardown
 
 
 class Fabric(StrEnum):
@@ -39,13 +39,13 @@ async def ground(
     build.check()
     name = testbed_name(data_dir)
     console.print("switches ...")
-    await asyncio.to_thread(ruins.down, name)
+    await asyncio.to_thread(teardown.down, name)
     try:
         with bars() as progress:
             await asyncio.to_thread(build.up, document, name, progress=progress)
         yield ("--network", str(state.sites_file(state.FOLDER / name)))
     finally:
-        await asyncio.to_thread(ruins.down, name)
+        await asyncio.to_thread(teardown.down, name)
 
 
 def testbed_name(data_dir: Path) -> str:

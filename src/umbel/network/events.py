@@ -1,7 +1,7 @@
-"""What happens in the network, for whoever watches it: values only, each with its kind's name.
+"""What happens in the network, for all watchers it: values only, each with its kind's name.
 
 In: what the fabric sees of switches, ports and links, and what compute sees of functions. Out:
-`Watch`ers get every event once, in order; `body` is what may be told of one as JSON.
+Watchers get every event once, in order; `body` is an event's fields as JSON.
 """
 
 from collections.abc import Callable, Mapping
@@ -39,7 +39,7 @@ class PortAdded:
 
 @dataclass(frozen=True, kw_only=True)
 class PortRemoved:
-    """A node's switch has that port no more."""
+    """A node's switch has that port no longer."""
 
     kind: ClassVar[str] = "port_removed"
     node: str
@@ -59,7 +59,7 @@ class FunctionAppeared:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionLeft:
-    """A function runs on a node no more: it stopped, died or moved away."""
+    """A function runs on a node no longer: it stopped, died or moved away."""
 
     kind: ClassVar[str] = "function_left"
     node: str
@@ -88,7 +88,7 @@ class LinkDown:
 @dataclass(frozen=True, kw_only=True)
 class PathChanged:
     """A stream goes another way: `links` as (from, to), nearer the root first; none when it is
-    carried no more. `error` tells why it is not carried as it should be; empty: it is."""
+    carried no longer. `error` tells why it is not carried as it should be; empty: it is."""
 
     kind: ClassVar[str] = "path_changed"
     stream: str
@@ -121,7 +121,7 @@ KINDS: tuple[str, ...] = (
 )
 """Every kind's name, in the order of the list above."""
 
-Watch = Callable[[Event], None]
+Watcher = Callable[[Event], None]
 """Called with each event, in order, on the event loop; it must not block."""
 
 

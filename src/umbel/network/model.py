@@ -61,6 +61,6 @@ def pair(a: str, b: str) -> Pair:
 
 
 class NotProgrammed(Conflict):
-    """This network is not made of switches that Umbel programs: it carries streams as it is."""
+    """Umbel does not program switches in this network, so this is not available."""
 
     code = "umbel.network_not_programmed"

@@ -16,8 +16,8 @@ class Fabric(Protocol):
         which sends once, and no function need stand where ways part."""
 
     async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
-        """Carry `stream` over exactly these hops. Answers, for each, where its source must send
-        so that the packets reach the target. Doing it twice is doing it once."""
+        """Carry `stream` over exactly these hops. Returns, for each, where its source must send
+        so that the packets reach the target. Idempotent."""
 
     async def remove(self, stream: str) -> None:
-        """Carry the stream no more. An unknown one is no error."""
+        """Carry the stream no longer. An unknown one is not an error."""

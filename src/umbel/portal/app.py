@@ -13,11 +13,11 @@ from fastapi import FastAPI
 import umbel
 from umbel.portal import errors
 from umbel.portal.api import (
-    borders,
+    edge,
     events,
-    guests,
     health,
     ingest,
+    inline_functions,
     network,
     notifications,
     plans,
@@ -47,8 +47,8 @@ _RESOURCES = (
     sessions,
     platform,
     network,
-    borders,
-    guests,
+    edge,
+    inline_functions,
     slices,
     plans,
     notifications,

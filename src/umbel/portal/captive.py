@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from umbel.network.edge.gates import Door
+from umbel.network.edge.gates import PortalAddress
 from umbel.portal.ports import System
 
 PAGE = "/welcome"
@@ -27,29 +27,29 @@ class Captive:
         self._system = system
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        front = self._led(scope)
-        if front is None:
+        portal = self._led(scope)
+        if portal is None:
             await self._app(scope, receive, send)
             return
         # The connection is translated as long as it lasts: another one will not be.
         headers = {
-            "Location": page_of(front, asked_for(scope)),
+            "Location": page_of(portal, asked_for(scope)),
             "Cache-Control": "no-store",
             "Connection": "close",
         }
         await Response(status_code=302, headers=headers)(scope, receive, send)
 
-    def _led(self, scope: Scope) -> Door | None:
+    def _led(self, scope: Scope) -> PortalAddress | None:
         if scope["type"] != "http" or not scope.get("client"):
             return None
-        front = self._system.borders.led(scope["client"][0])
-        return None if front is None or _host(scope) in _names(front) else front
+        portal = self._system.edge.portal_for(scope["client"][0])
+        return None if portal is None or _host(scope) in _names(portal) else portal
 
 
-def page_of(front: Door, following: str) -> str:
+def page_of(portal: PortalAddress, following: str) -> str:
     """The page's address at the front end; who signed in there is shown the way to `following`."""
     query = f"?{urlencode({'next': following})}" if following else ""
-    return f"http://{_authority(front)}{PAGE}{query}"
+    return f"http://{_authority(portal)}{PAGE}{query}"
 
 
 def asked_for(scope: Scope) -> str:
@@ -67,9 +67,9 @@ def _host(scope: Scope) -> str:
     return Headers(scope=scope).get("host", "")
 
 
-def _authority(front: Door) -> str:
-    return front.address if front.port == 80 else f"{front.address}:{front.port}"
+def _authority(portal: PortalAddress) -> str:
+    return portal.address if portal.port == 80 else f"{portal.address}:{portal.port}"
 
 
-def _names(front: Door) -> tuple[str, str]:
-    return _authority(front), f"{front.address}:{front.port}"
+def _names(portal: PortalAddress) -> tuple[str, str]:
+    return _authority(portal), f"{portal.address}:{portal.port}"

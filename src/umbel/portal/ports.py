@@ -21,8 +21,8 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
-from umbel.network.edge.service import BorderService
-from umbel.network.operator.paths import Northbound
+from umbel.network.edge.service import EdgeService
+from umbel.network.operator.paths import OperatorService
 from umbel.network.slices.admission import SliceRequest
 from umbel.network.slices.model import LinkShare, SliceStatus
 from umbel.notify.service import Notifier
@@ -150,11 +150,11 @@ class System(Protocol):
         """Observers' callbacks."""
 
     @property
-    def network(self) -> Northbound:
+    def network(self) -> OperatorService:
         """The network as operators draw and see it."""
 
     @property
-    def borders(self) -> BorderService:
+    def edge(self) -> EdgeService:
         """Who may pass, who answers, who is away from home."""
 
     @property

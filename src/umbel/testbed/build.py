@@ -1,6 +1,7 @@
 """Makes a testbed: a plan in; namespaces, devices and switches out. Root's work, and blocking.
 
-script.py makes the commands of `ip`; ruins.py takes everything away again, also what a crash left.
+script.py makes the commands of `ip`; teardown.py takes everything away again, also what a crash
+left.
 Nodes come up in parallel, each by one thread that works inside its namespace.
 """
 
@@ -17,7 +18,7 @@ from typing import TypeVar
 
 from umbel.kit import netns
 from umbel.kit.errors import Conflict, Exhausted, Forbidden, Unavailable
-from umbel.testbed import offload, plan, ruins, script, shaping, state
+from umbel.testbed import offload, plan, script, shaping, state, teardown
 from umbel.testbed.plan import HostPlan, NodePlan, Plan
 from umbel.testbed.state import State
 
@@ -146,21 +147,21 @@ def _or_nothing(name: str, folder: Path) -> Iterator[None]:
     except NameInUse:
         raise
     except BaseException:
-        ruins.down(name, folder)
+        teardown.down(name, folder)
         raise
 
 
 def _begin(document: object, name: str, folder: Path) -> Plan:
     """Choose the management network, note it, and make it."""
     with _one_at_a_time():
-        if ruins.find(name, folder).anything:
+        if teardown.find(name, folder).anything:
             text = f"Testbed {name} is there already, or was not taken down: umbel testbed down"
             raise NameInUse(f"{text} --name {name}", name=name)
         octet = plan.free_octet(_networks_in_use())
         if octet is None:
             raise NoFreeNetwork
         testbed = plan.plan(document, name, octet)
-        ruins.forget_rules()
+        teardown.forget_rules()
         folder.mkdir(parents=True, mode=0o755)
         state.write(folder, State(name=name, octet=octet))
         _ip(script.management(testbed))

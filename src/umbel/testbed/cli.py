@@ -13,7 +13,7 @@ from umbel.kit import netns
 from umbel.kit.errors import NotFound
 from umbel.kit.terminal import bars, telling
 from umbel.network.topology import files
-from umbel.testbed import build, inspection, ruins, state
+from umbel.testbed import build, inspection, state, teardown
 
 app = typer.Typer(no_args_is_help=True, help="An operator's network on this machine, as root.")
 
@@ -22,10 +22,10 @@ Dir = Annotated[Path, typer.Option("--dir", help="where testbeds keep their file
 _BUILT_IN = ("sls", "vpm")
 
 
-class NoSuchPlace(NotFound):
+class NoSuchMember(NotFound):
     """The testbed has no node or host of this name."""
 
-    code = "umbel.no_such_place"
+    code = "umbel.no_such_testbed_member"
 
 
 @app.command()
@@ -55,7 +55,7 @@ def down(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
     with telling():
         build.check_root()
         with bars() as progress:
-            found = ruins.down(name, (dir_ / name).resolve(), progress)
+            found = teardown.down(name, (dir_ / name).resolve(), progress)
     if found.anything:
         gone = f"{len(found.pids)} processes, {len(found.namespaces)} namespaces"
         typer.echo(f"testbed {name} is gone: {gone}, {len(found.devices)} devices")
@@ -69,7 +69,7 @@ def status(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
     folder = (dir_ / name).resolve()
     with telling():
         made = state.load(folder, name)
-        rows = inspection.look(made, folder)
+        rows = inspection.rows(made, folder)
     table = Table(title=f"testbed {name}: {state.sites_file(folder)}", title_justify="left")
     for heading in ("name", "kind", "namespace", "address", "switch", "processes"):
         table.add_column(heading, overflow="fold")
@@ -96,7 +96,7 @@ def shell(
         places = {place.name: place.namespace for place in made.nodes}
         places |= {place.name: place.namespace for place in made.hosts}
         if node not in places or not (netns.FOLDER / places[node]).exists():
-            raise NoSuchPlace(f"Testbed {name} has: {', '.join(places)}", name=node)
+            raise NoSuchMember(f"Testbed {name} has: {', '.join(places)}", name=node)
     wanted = os.environ.get("SHELL", "/bin/sh")
     program = wanted if shutil.which(wanted) else "/bin/sh"
     words = ["ip", "netns", "exec", places[node], program]

@@ -10,7 +10,7 @@ from umbel.testbed.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class NodeRow:
     """A node or host. `switch` says of a node what runs of its switch; `processes` counts those
     in its namespace; `good` is whether all is there that should be."""
 
@@ -23,7 +23,7 @@ class Row:
     good: bool = True
 
 
-def look(testbed: Plan, folder: Path) -> list[Row]:
+def rows(testbed: Plan, folder: Path) -> list[NodeRow]:
     """Every node and host, in the network file's order."""
     there = set(netns.named(f"{testbed.name}-"))
     places = netns.pids(there)
@@ -34,7 +34,7 @@ def look(testbed: Plan, folder: Path) -> list[Row]:
         missing = [p for p, pid in pids.items() if places.get(pid or 0) != node.namespace]
         is_there = node.namespace in there
         rows.append(
-            Row(
+            NodeRow(
                 name=node.name,
                 kind=node.node.kind.value,
                 namespace=node.namespace if is_there else "missing",
@@ -47,7 +47,7 @@ def look(testbed: Plan, folder: Path) -> list[Row]:
     for host in testbed.hosts:
         is_there = host.namespace in there
         rows.append(
-            Row(
+            NodeRow(
                 name=host.name,
                 kind=f"host at {host.node}",
                 namespace=host.namespace if is_there else "missing",

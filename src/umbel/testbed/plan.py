@@ -30,7 +30,7 @@ LINK_MTU = 1600
 """An access network's frame of 1500 bytes with a tunnel's headers around it."""
 
 _LINKS = IPv4Network("10.201.0.0/16")
-_GROUND = IPv4Network("10.205.0.0/16")
+_OUTER = IPv4Network("10.205.0.0/16")
 _FIRST_CROSSING = 51_820
 _FIRST_HOST = 10
 _MOST_HOSTS = 200
@@ -143,7 +143,7 @@ class Plan:
 
 
 def check_name(name: str) -> str:
-    """The name. Raises BadTestbedName: device names have room for no more, and a hyphen would let
+    """The name. Raises BadTestbedName: device names have room for no longer, and a hyphen would let
     one testbed's names begin like another's."""
     if not _NAME.fullmatch(name):
         raise BadTestbedName(f"{name!r}: {(BadTestbedName.__doc__ or '').strip()}", name=name)
@@ -288,7 +288,7 @@ def _switch_port(cable: Cable) -> str:
 def _cables(links: Iterable[Link], numbers: Mapping[str, int]) -> dict[str, list[Cable]]:
     found: dict[str, list[Cable]] = {}
     for index, link in enumerate(links):
-        first, ground = (int(part.network_address) + 4 * index + 1 for part in (_LINKS, _GROUND))
+        first, outer = (int(part.network_address) + 4 * index + 1 for part in (_LINKS, _OUTER))
         for offset, (here, there) in enumerate(((link.a, link.b), (link.b, link.a))):
             found.setdefault(here, []).append(
                 Cable(
@@ -297,7 +297,7 @@ def _cables(links: Iterable[Link], numbers: Mapping[str, int]) -> dict[str, list
                     bridge=cable_bridge(there),
                     address=f"{IPv4Address(first + offset)}/30",
                     mbps=link.mbps,
-                    outer=f"{IPv4Address(ground + offset)}/30" if link.crosses else "",
+                    outer=f"{IPv4Address(outer + offset)}/30" if link.crosses else "",
                 )
             )
     return found

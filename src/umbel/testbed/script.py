@@ -7,8 +7,8 @@ vswitchd takes up a tap device of the right name and leaves its addresses alone.
 from collections.abc import Iterator
 
 from umbel.network.drivers.linux import hosts
-from umbel.network.drivers.ovsdb.layout import inside_mac
-from umbel.network.topology.sites import INSIDE
+from umbel.network.drivers.ovsdb.layout import local_mac
+from umbel.network.topology.sites import LOCAL_PORT
 from umbel.testbed.plan import (
     LINK_MTU,
     Cable,
@@ -86,7 +86,7 @@ def node(plan: Plan, here: NodePlan) -> Iterator[str]:
     for cable in here.cables:
         yield from _foreign(cable) if cable.outer else _own(cable)
         yield f"tuntap add {cable.bridge} mode tap"
-    yield f"tuntap add {INSIDE} mode tap"
+    yield f"tuntap add {LOCAL_PORT} mode tap"
     yield from switch_addresses(plan, here)
 
 
@@ -109,11 +109,11 @@ def switch_addresses(plan: Plan, here: NodePlan) -> Iterator[str]:
     They stay when vswitchd restarts, and go with the port. Idempotent."""
     for cable in here.cables:
         yield f"link set {cable.bridge} mtu {LINK_MTU}"
-    yield f"link set {INSIDE} address {inside_mac(here.site)} mtu {ACCESS_MTU}"
+    yield f"link set {LOCAL_PORT} address {local_mac(here.site)} mtu {ACCESS_MTU}"
     yield from hosts.commands(here.site)
     for host in plan.hosts_of(here.name):
         address = host.address.partition("/")[0]
-        yield f"neighbor replace {address} lladdr {host.mac} dev {INSIDE} nud permanent"
+        yield f"neighbor replace {address} lladdr {host.mac} dev {LOCAL_PORT} nud permanent"
 
 
 def host(here: HostPlan, node: NodePlan) -> Iterator[str]:
@@ -123,7 +123,7 @@ def host(here: HostPlan, node: NodePlan) -> Iterator[str]:
     yield f"address add {here.address} dev eth0"
     yield f"link set eth0 mtu {ACCESS_MTU} up"
     yield f"route add default via {here.gateway} dev eth0"
-    yield f"neighbor replace {here.gateway} lladdr {inside_mac(node.site)} dev eth0 nud permanent"
+    yield f"neighbor replace {here.gateway} lladdr {local_mac(node.site)} dev eth0 nud permanent"
 
 
 def table(octet: int) -> int:

@@ -516,7 +516,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/network/here": {
+    "/api/v1/network/client": {
         parameters: {
             query?: never;
             header?: never;
@@ -580,7 +580,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/network/services/{name}/settle": {
+    "/api/v1/network/services/{name}/close-old-connections": {
         parameters: {
             query?: never;
             header?: never;
@@ -596,7 +596,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/network/moves": {
+    "/api/v1/network/bindings": {
         parameters: {
             query?: never;
             header?: never;
@@ -612,7 +612,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/network/moves/{name}": {
+    "/api/v1/network/bindings/{name}": {
         parameters: {
             query?: never;
             header?: never;
@@ -635,7 +635,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["list_guests"];
+        get: operations["list_inline_functions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -652,9 +652,9 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put: operations["put_guest"];
+        put: operations["put_function"];
         post?: never;
-        delete: operations["remove_guest"];
+        delete: operations["remove_function"];
         options?: never;
         head?: never;
         patch?: never;
@@ -892,20 +892,36 @@ export interface components {
             node: string;
             network: string;
             closed: boolean;
-            front: components["schemas"]["Server"] | null;
-            free: components["schemas"]["Server"][];
+            portal: components["schemas"]["Server"] | null;
+            allowed: components["schemas"]["Server"][];
             clients: number;
         };
-        AnswerOut: {
+        AssignmentOut: {
             node: string;
             surrogate: string;
-            moved: boolean;
-            left: string[];
+            pinned: boolean;
+            previous: string[];
         };
         At: {
             /** Format: ipv4 */
             address: string;
             port: number;
+        };
+        BindingIn: {
+            /** Format: ipv4 */
+            address: string;
+            mac: string;
+            home_node: string;
+            foreign_node: string;
+        };
+        BindingOut: {
+            name: string;
+            address: string;
+            mac: string;
+            home_node: string;
+            foreign_node: string;
+            path: string[];
+            error: string;
         };
         Body_sign_in: {
             /** @constant */
@@ -957,6 +973,14 @@ export interface components {
             mac?: string | null;
             lifetime_s?: number | null;
         };
+        ClientLocationOut: {
+            node: string;
+            address: string;
+            closed: boolean;
+            passes: boolean;
+            username: string | null;
+            expires_at: string | null;
+        };
         ClientOut: {
             node: string;
             address: string;
@@ -964,8 +988,6 @@ export interface components {
             username: string | null;
             expires_at: string;
         };
-        /** @enum {string} */
-        Door: "inside" | "outside";
         DrawnLink: {
             a: string;
             b: string;
@@ -1025,7 +1047,7 @@ export interface components {
             stream: string | null;
             root: string | null;
             leaves: string[];
-            says: string;
+            explanation: string;
         };
         From: {
             /** Format: ipv4 */
@@ -1048,39 +1070,15 @@ export interface components {
         /** @enum {string} */
         FunctionState: "absent" | "booting" | "active" | "failed" | "gone";
         GateIn: {
-            front: components["schemas"]["At"];
-            free?: components["schemas"]["At"][];
+            portal: components["schemas"]["At"];
+            allowed?: components["schemas"]["At"][];
         };
         /** @enum {string} */
         Grade: "gold" | "silver" | "bronze";
         /** @enum {string} */
         Guarantee: "guaranteed" | "no_room" | "no_queue";
-        GuestIn: {
-            stream: string;
-            port: number;
-            node?: string | null;
-            address?: string | null;
-            function?: string | null;
-        };
-        GuestOut: {
-            name: string;
-            stream: string;
-            port: number;
-            function: string | null;
-            node: string | null;
-            address: string | null;
-            met: boolean;
-        };
         Health: {
             status: string;
-        };
-        HereOut: {
-            node: string;
-            address: string;
-            closed: boolean;
-            passes: boolean;
-            username: string | null;
-            expires_at: string | null;
         };
         IngestOut: {
             node: string;
@@ -1090,13 +1088,29 @@ export interface components {
             rtp: components["schemas"]["RtpTarget"] | null;
             stream_key: string | null;
         };
+        InlineFunctionIn: {
+            stream: string;
+            port: number;
+            node?: string | null;
+            address?: string | null;
+            function?: string | null;
+        };
+        InlineFunctionOut: {
+            name: string;
+            stream: string;
+            port: number;
+            function: string | null;
+            node: string | null;
+            address: string | null;
+            on_path: boolean;
+        };
         KeyOut: {
             stream_key: string;
         };
         /** @enum {string} */
         Kind: "switch_up" | "switch_down" | "port_added" | "port_removed" | "function_appeared" | "function_left" | "link_up" | "link_down" | "path_changed";
         /** @enum {string} */
-        LinkLife: "up" | "down" | "unwatched";
+        LinkLiveness: "up" | "down" | "unwatched";
         LinkLoadOut: {
             a: string;
             b: string;
@@ -1110,7 +1124,7 @@ export interface components {
             delay_ms: number;
             used_mbps: number;
             use: components["schemas"]["LinkUse"];
-            state: components["schemas"]["LinkLife"];
+            state: components["schemas"]["LinkLiveness"];
             tunnel: boolean;
             streams: string[];
         };
@@ -1120,22 +1134,6 @@ export interface components {
             username: string;
             role: components["schemas"]["UserRole"];
             provider_id: string | null;
-        };
-        MoveIn: {
-            /** Format: ipv4 */
-            address: string;
-            mac: string;
-            home: string;
-            place: string;
-        };
-        MoveOut: {
-            name: string;
-            address: string;
-            mac: string;
-            home: string;
-            place: string;
-            way: string[];
-            error: string;
         };
         /** @enum {string} */
         NodeKind: "provider-edge" | "core";
@@ -1166,7 +1164,7 @@ export interface components {
             stream: string;
             root: string;
             /** @default outside */
-            sender?: components["schemas"]["Door"];
+            sender?: components["schemas"]["Side"];
             target?: components["schemas"]["At"] | null;
             source?: components["schemas"]["From"] | null;
         };
@@ -1174,10 +1172,10 @@ export interface components {
             leaf: string;
             receiver: components["schemas"]["ReceiverOut"];
             id: string;
-            asked_at: string;
+            requested_at: string;
             stream: string;
             root: string;
-            sender: components["schemas"]["Door"];
+            sender: components["schemas"]["Side"];
             target: components["schemas"]["SentTo"];
             carried: boolean;
             error: string;
@@ -1241,6 +1239,8 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @enum {string} */
+        Protocol: "tcp" | "udp";
         ProviderIn: {
             name: string;
             access_node: string;
@@ -1259,6 +1259,10 @@ export interface components {
         PushTarget: {
             address: string;
             port: number;
+        };
+        ReassignIn: {
+            node: string;
+            surrogate: string;
         };
         ReceiverIn: {
             /** Format: ipv4 */
@@ -1308,7 +1312,7 @@ export interface components {
         ServiceIn: {
             port: number;
             /** @default tcp */
-            proto?: components["schemas"]["Speaks"];
+            proto?: components["schemas"]["Protocol"];
             address?: string | null;
             surrogates: components["schemas"]["SurrogateIn"][];
         };
@@ -1316,9 +1320,9 @@ export interface components {
             name: string;
             address: string;
             port: number;
-            proto: components["schemas"]["Speaks"];
+            proto: components["schemas"]["Protocol"];
             surrogates: components["schemas"]["SurrogateOut"][];
-            answers: components["schemas"]["AnswerOut"][];
+            assignments: components["schemas"]["AssignmentOut"][];
         };
         SessionIn: {
             access_node?: string | null;
@@ -1344,10 +1348,8 @@ export interface components {
             tunnel: components["schemas"]["TrafficOut"];
             rest: components["schemas"]["TrafficOut"];
         };
-        ShiftIn: {
-            node: string;
-            surrogate: string;
-        };
+        /** @enum {string} */
+        Side: "inside" | "outside";
         SliceIn: {
             grade: components["schemas"]["Grade"];
             event_id?: string | null;
@@ -1374,8 +1376,6 @@ export interface components {
             offered: components["schemas"]["TrafficOut"];
             links: components["schemas"]["SliceLinkOut"][];
         };
-        /** @enum {string} */
-        Speaks: "tcp" | "udp";
         StreamOut: {
             flowing: boolean;
             protocol: string;
@@ -2441,7 +2441,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HereOut"];
+                    "application/json": components["schemas"]["ClientLocationOut"];
                 };
             };
         };
@@ -2460,7 +2460,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["HereOut"];
+                    "application/json": components["schemas"]["ClientLocationOut"];
                 };
             };
         };
@@ -2577,7 +2577,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ShiftIn"];
+                "application/json": components["schemas"]["ReassignIn"];
             };
         };
         responses: {
@@ -2626,7 +2626,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MoveOut"][];
+                    "application/json": components["schemas"]["BindingOut"][];
                 };
             };
         };
@@ -2647,7 +2647,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MoveOut"];
+                    "application/json": components["schemas"]["BindingOut"];
                 };
             };
         };
@@ -2663,7 +2663,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["MoveIn"];
+                "application/json": components["schemas"]["BindingIn"];
             };
         };
         responses: {
@@ -2672,7 +2672,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["MoveOut"];
+                    "application/json": components["schemas"]["BindingOut"];
                 };
             };
         };
@@ -2696,7 +2696,7 @@ export interface operations {
             };
         };
     };
-    list_guests: {
+    list_inline_functions: {
         parameters: {
             query?: never;
             header?: never;
@@ -2710,12 +2710,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GuestOut"][];
+                    "application/json": components["schemas"]["InlineFunctionOut"][];
                 };
             };
         };
     };
-    put_guest: {
+    put_function: {
         parameters: {
             query?: never;
             header?: never;
@@ -2726,7 +2726,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["GuestIn"];
+                "application/json": components["schemas"]["InlineFunctionIn"];
             };
         };
         responses: {
@@ -2735,12 +2735,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["GuestOut"];
+                    "application/json": components["schemas"]["InlineFunctionOut"];
                 };
             };
         };
     };
-    remove_guest: {
+    remove_function: {
         parameters: {
             query?: never;
             header?: never;

@@ -38,7 +38,7 @@ function link(a: string, b: string, use: OverlayLink['use'], more: Partial<Overl
 function path(stream: string, leaf: string, links: [string, string][]): NetworkPath {
   return {
     id: `path_${stream}_${leaf}`,
-    asked_at: '2026-01-01T00:00:00Z',
+    requested_at: '2026-01-01T00:00:00Z',
     stream,
     root: 'pe1',
     sender: 'outside',

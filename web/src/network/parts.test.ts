@@ -24,13 +24,19 @@ const RULE: Rule = {
   stream: 'feed',
   root: 'pe1',
   leaves: ['pe4'],
-  says: 'stream feed; to the network outside, for 192.0.2.4:6000',
+  explanation: 'stream feed; to the network outside, for 192.0.2.4:6000',
 };
 
 describe('a rule', () => {
   test('shows its step, stream, match, root, leaves and explanation', () => {
     const shown = texts(createElement(RuleLine, { rule: RULE }));
-    for (const part of ['|leaf|feed|', 'metadata=7, eth_type=2048', `|${RULE.says}.|`, '|Root|pe1|', '|Leaves|pe4|']) {
+    for (const part of [
+      '|leaf|feed|',
+      'metadata=7, eth_type=2048',
+      `|${RULE.explanation}.|`,
+      '|Root|pe1|',
+      '|Leaves|pe4|',
+    ]) {
       expect(shown).toContain(part);
     }
   });

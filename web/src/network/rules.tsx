@@ -33,7 +33,7 @@ export function RuleLine({ rule }: { rule: Rule }) {
         <strong>{rule.stream ?? '–'}</strong>
         <code>{matchText(rule.match)}</code>
       </summary>
-      <p>{rule.says}.</p>
+      <p>{rule.explanation}.</p>
       <dl className="facts-inline">
         <div className="fact">
           <dt>Table, priority</dt>

@@ -14,7 +14,7 @@ from umbel.delivery.guidance import Steering, Watch
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.trees import renditions
 from umbel.kit.errors import Exhausted, NotFound
-from umbel.network.topology.paths import Way
+from umbel.network.topology.paths import Route
 from umbel.planner.admission import Reason
 
 EDGE, FORWARDER, ACQUIRER, TRANSCODER = "edge", "forwarder", "acquirer", "transcoder"
@@ -42,10 +42,10 @@ class NoSuchNode(NotFound):
 class Routes(Protocol):
     """Ways over the operator's links; `network.service.Network` is one."""
 
-    def path(self, a: str, b: str) -> Way:
+    def path(self, a: str, b: str) -> Route:
         """The best way from a to b, both included."""
 
-    def nearest(self, node: str) -> tuple[Way, ...]:
+    def nearest(self, node: str) -> tuple[Route, ...]:
         """The ways to every other node that can be reached, nearest first."""
 
 

@@ -6,7 +6,7 @@ from umbel.network.model import Endpoint, Hop
 
 
 class LoopbackFabric:
-    """Answers each hop's own target, and remembers which streams it carries."""
+    """Returns each hop's own target, and remembers which streams it carries."""
 
     def __init__(self) -> None:
         self._streams: dict[str, tuple[Hop, ...]] = {}

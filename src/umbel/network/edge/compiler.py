@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from umbel.network.edge import gates as access
 from umbel.network.edge import roaming, virtual_services
 from umbel.network.edge.gates import Access
-from umbel.network.edge.roaming import Stays
+from umbel.network.edge.roaming import Bindings
 from umbel.network.edge.virtual_services import Proto, Services
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Field, Match, Output, Program, Rule, Translate
 from umbel.network.switching.tables import BORDER, SUNK, USED, Table
 
@@ -25,54 +25,54 @@ _REST = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class Borders:
+class EdgeState:
     """All borders of the network."""
 
     access: Access = field(default_factory=Access)
     services: Services = field(default_factory=dict)
-    stays: Stays = field(default_factory=dict)
+    bindings: Bindings = field(default_factory=dict)
 
 
-def programs(borders: Borders, plugs: Mapping[str, Plugs]) -> dict[str, Program]:
-    """What each plugged switch is to hold besides streams' rules."""
+def programs(edge: EdgeState, port_maps: Mapping[str, PortMap]) -> dict[str, Program]:
+    """What each plugged switch is to hold in addition to streams' rules."""
     return {
-        node: Program(rules=frozenset(_rules(borders, node, plug)))
-        for node, plug in plugs.items()
-        if plug.outside and plug.inside
+        node: Program(rules=frozenset(_rules(edge, node, port_map)))
+        for node, port_map in port_maps.items()
+        if port_map.patch_port and port_map.local_port
     }
 
 
-def _rules(borders: Borders, node: str, plug: Plugs) -> Iterator[Rule]:
-    yield from _classified(plug)
-    yield from access.rules(borders.access, node, plug.outside)
-    yield from virtual_services.rules(borders.services, node, plug.outside)
-    for proto, address, port in _answering(borders, node):
-        yield _answer(plug.inside, proto, address, port)
+def _rules(edge: EdgeState, node: str, port_map: PortMap) -> Iterator[Rule]:
+    yield from _classified(port_map)
+    yield from access.rules(edge.access, node, port_map.patch_port)
+    yield from virtual_services.rules(edge.services, node, port_map.patch_port)
+    for proto, address, port in _answering(edge, node):
+        yield _answer(port_map.local_port, proto, address, port)
     yield Rule(table=Table.SERVICES, priority=_REST, goto=Table.HOMES)
-    yield from roaming.rules(borders.stays, node, plug)
-    yield _cross(plug.outside, plug.inside)
-    yield _cross(plug.inside, plug.outside)
+    yield from roaming.rules(edge.bindings, node, port_map)
+    yield _cross(port_map.patch_port, port_map.local_port)
+    yield _cross(port_map.local_port, port_map.patch_port)
 
 
-def _classified(plug: Plugs) -> Iterator[Rule]:
+def _classified(port_map: PortMap) -> Iterator[Rule]:
     stream: Match = ((Field.ETH_TYPE, _IPV4), (Field.IPV4_DST, STREAMS))
     yield Rule(table=Table.CLASSIFIER, priority=SUNK, match=stream)
-    for port, goto in ((plug.outside, Table.ACCESS), (plug.inside, Table.SERVICES)):
+    for port, goto in ((port_map.patch_port, Table.ACCESS), (port_map.local_port, Table.SERVICES)):
         match: Match = ((Field.IN_PORT, port),)
         yield Rule(table=Table.CLASSIFIER, priority=BORDER, match=match, goto=goto)
 
 
-def _answering(borders: Borders, node: str) -> set[tuple[Proto, str, int]]:
+def _answering(edge: EdgeState, node: str) -> set[tuple[Proto, str, int]]:
     """Each server once, however many services it answers for."""
-    gates = access.answering(borders.access, node)
-    fronts = {(Proto.TCP, door.address, door.port) for door in gates}
-    return fronts | set(virtual_services.answering(borders.services, node))
+    gates = access.answering(edge.access, node)
+    fronts = {(Proto.TCP, server.address, server.port) for server in gates}
+    return fronts | set(virtual_services.answering(edge.services, node))
 
 
-def _answer(inside: int, proto: Proto, address: str, port: int) -> Rule:
+def _answer(local_port: int, proto: Proto, address: str, port: int) -> Rule:
     where = Field.TCP_SRC if proto is Proto.TCP else Field.UDP_SRC
     match: Match = (
-        (Field.IN_PORT, inside),
+        (Field.IN_PORT, local_port),
         (Field.ETH_TYPE, _IPV4),
         (Field.IP_PROTO, int(proto)),
         (Field.IPV4_SRC, address),

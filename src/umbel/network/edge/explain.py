@@ -7,7 +7,7 @@ operator/explain.py, which says where they come from and where they go.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from umbel.network.edge.compiler import STREAMS, Borders
+from umbel.network.edge.compiler import STREAMS, EdgeState
 from umbel.network.switching.program import Field, Rule, Value
 from umbel.network.switching.tables import SUNK, Table
 
@@ -34,23 +34,26 @@ class Names:
         return f"{where} ({whose})" if whose else where
 
 
-def names(borders: Borders, node: str) -> Names:
+def names(edge: EdgeState, node: str) -> Names:
     """Those that rules of the node's switch may be for."""
-    return Names(dict(_named(borders, node)))
+    return Names(dict(_named(edge, node)))
 
 
-def _named(borders: Borders, node: str) -> Iterator[tuple[tuple[Value, Value], str]]:
-    for client in borders.access.clients.get(node, {}).values():
-        who = f"{client.who}, signed in" if client.who else "a client that is signed in"
+def _named(edge: EdgeState, node: str) -> Iterator[tuple[tuple[Value, Value], str]]:
+    for client in edge.access.clients.get(node, {}).values():
+        who = f"{client.username}, signed in" if client.username else "a client that is signed in"
         yield (client.address, 0), who
-    for gate in borders.access.gates.values():
-        yield (gate.front.address, gate.front.port), "the front end"
-    for service in borders.services.values():
+    for gate in edge.access.gates.values():
+        yield (gate.portal.address, gate.portal.port), "the front end"
+    for service in edge.services.values():
         yield (service.address, service.port), f"service {service.name}"
         for one in service.surrogates:
             yield (one.address, one.port), f"{one.name} of service {service.name}"
-    for stay in borders.stays.values():
-        yield (stay.address, 0), f"{stay.name} of {stay.home}, now at {stay.place}"
+    for binding in edge.bindings.values():
+        yield (
+            (binding.address, 0),
+            f"{binding.name} of {binding.home_node}, now at {binding.foreign_node}",
+        )
 
 
 def whose(rule: Rule, known: Names) -> str:

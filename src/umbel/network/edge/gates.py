@@ -20,16 +20,16 @@ _DNS, _WEB, _DHCP_SERVER, _DHCP_CLIENT = 53, 80, 67, 68
 _FREE, _LED = 90, 50
 
 
-class BadGate(Unprocessable):
-    """The access network cannot be closed so."""
+class InvalidGate(Unprocessable):
+    """These captive-portal settings are not valid."""
 
-    code = "umbel.bad_gate"
+    code = "umbel.invalid_gate"
 
 
-class BadClient(Unprocessable):
-    """A client is known by an IPv4 address and, where nodes can be asked, an Ethernet address."""
+class InvalidClient(Unprocessable):
+    """A client needs an IPv4 address and, where nodes report it, an Ethernet address."""
 
-    code = "umbel.bad_client"
+    code = "umbel.invalid_client"
 
 
 class NoGate(NotFound):
@@ -39,7 +39,7 @@ class NoGate(NotFound):
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
-class Door:
+class PortalAddress:
     """A TCP server that everybody may reach."""
 
     address: str
@@ -51,19 +51,19 @@ class Gate:
     """Closes a node's access network. Web requests (port 80) of clients that are not signed in are
     led to `front`; that one and `free` can be reached by all."""
 
-    front: Door
-    free: tuple[Door, ...] = ()
+    portal: PortalAddress
+    allowed: tuple[PortalAddress, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
     """Somebody who signed in (`who`, if that is known), until `expires_s` (epoch seconds, so that a
-    restart ends no sign-in). Without a `mac` whoever has the address is taken for this client."""
+    restart ends no sign-in). Without a `mac` any device with the address counts as this client."""
 
     address: str
     mac: str
     expires_s: float
-    who: str = ""
+    username: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +81,10 @@ class Access:
 
 
 def close(access: Access, node: str, gate: Gate) -> Access:
-    """The node's access network has this gate; who is signed in stays so. Raises BadGate."""
-    for door in (gate.front, *gate.free):
-        if not _is_address(door.address) or not 1 <= door.port <= 0xFFFF:
-            raise BadGate(f"{door.address}:{door.port} is no TCP server", node=node)
+    """The node's access network has this gate; who is signed in stays so. Raises InvalidGate."""
+    for server in (gate.portal, *gate.allowed):
+        if not _is_address(server.address) or not 1 <= server.port <= 0xFFFF:
+            raise InvalidGate(f"{server.address}:{server.port} is no TCP server", node=node)
     return replace(access, gates={**access.gates, node: gate})
 
 
@@ -97,18 +97,19 @@ def open_up(access: Access, node: str) -> Access:
 
 
 def sign_in(access: Access, node: str, client: Client) -> Access:
-    """The client may pass, in place of whoever had its IP address. Raises NoGate, BadClient."""
+    """The client may pass, in place of the client that had its IP address. Raises NoGate,
+    InvalidClient."""
     if node not in access.gates:
         raise NoGate(node=node)
     mac = client.mac.lower()
     if not _is_address(client.address) or (mac and not _MAC.fullmatch(mac)):
-        raise BadClient(f"{client.address}, {client.mac}: {BadClient.__doc__}", node=node)
+        raise InvalidClient(f"{client.address}, {client.mac}: {InvalidClient.__doc__}", node=node)
     here = {**access.clients.get(node, {}), client.address: replace(client, mac=mac)}
     return replace(access, clients={**access.clients, node: here})
 
 
 def sign_out(access: Access, node: str, address: str) -> Access:
-    """The client may not pass any more. An unknown one is no error."""
+    """The client may not pass any more. An unknown one is not an error."""
     here = {name: c for name, c in access.clients.get(node, {}).items() if name != address}
     return replace(access, clients={**access.clients, node: here})
 
@@ -122,33 +123,33 @@ def expire(access: Access, now_s: float) -> Access:
     return access if left == access.clients else replace(access, clients=left)
 
 
-def rules(access: Access, node: str, outside: int) -> Iterator[Rule]:
+def rules(access: Access, node: str, patch_port: int) -> Iterator[Rule]:
     """What the access table of a node holds; `outside` is its patch port."""
     gate = access.gates.get(node)
     if gate is None:
-        yield _pass(outside, ())
+        yield _pass(patch_port, ())
         return
     for client in access.clients.get(node, {}).values():
         theirs: Match = ((Field.ETH_SRC, client.mac),) if client.mac else ()
         match = (*theirs, (Field.ETH_TYPE, _IPV4), (Field.IPV4_SRC, client.address))
-        yield _pass(outside, match)
+        yield _pass(patch_port, match)
     for asked in _finding_the_way():
-        yield _pass(outside, asked, _FREE)
-    for door in dict.fromkeys((gate.front, *gate.free)):
-        to: Match = ((Field.IPV4_DST, door.address), (Field.TCP_DST, door.port))
-        yield _pass(outside, (*_proto(_TCP), *to), _FREE)
+        yield _pass(patch_port, asked, _FREE)
+    for server in dict.fromkeys((gate.portal, *gate.allowed)):
+        to: Match = ((Field.IPV4_DST, server.address), (Field.TCP_DST, server.port))
+        yield _pass(patch_port, (*_proto(_TCP), *to), _FREE)
     yield Rule(
         table=Table.ACCESS,
         priority=_LED,
-        match=((Field.IN_PORT, outside), *_proto(_TCP), (Field.TCP_DST, _WEB)),
-        actions=(_led_to(gate.front),),
+        match=((Field.IN_PORT, patch_port), *_proto(_TCP), (Field.TCP_DST, _WEB)),
+        actions=(_led_to(gate.portal),),
     )
 
 
-def answering(access: Access, node: str) -> tuple[Door, ...]:
+def answering(access: Access, node: str) -> tuple[PortalAddress, ...]:
     """The servers at the node whose answers are to be translated back."""
     gate = access.gates.get(node)
-    return (gate.front,) if gate else ()
+    return (gate.portal,) if gate else ()
 
 
 def _finding_the_way() -> Iterator[Match]:
@@ -158,17 +159,17 @@ def _finding_the_way() -> Iterator[Match]:
     yield (*_proto(_TCP), (Field.TCP_DST, _DNS))
 
 
-def _pass(outside: int, match: Match, priority: int = USED) -> Rule:
+def _pass(patch_port: int, match: Match, priority: int = USED) -> Rule:
     return Rule(
         table=Table.ACCESS,
         priority=priority,
-        match=((Field.IN_PORT, outside), *match),
+        match=((Field.IN_PORT, patch_port), *match),
         goto=Table.SERVICES,
     )
 
 
-def _led_to(door: Door) -> Action:
-    return Translate(table=Table.HOMES, address=door.address, port=door.port)
+def _led_to(server: PortalAddress) -> Action:
+    return Translate(table=Table.HOMES, address=server.address, port=server.port)
 
 
 def _proto(number: int) -> Match:

@@ -1,9 +1,9 @@
 """The network's borders as they are now, and one call for each thing that changes them.
 
 In: gates, sign-ins, services and moves, by REST or other domains; the time; links that die. Out:
-what switches are to hold besides streams' rules, given to the fabric (its `also`). What is asked is
-kept in rows: a restart closes nobody's border. Where the network is not made of switches of ours
-(loopback) every call raises NotProgrammed.
+what switches are to hold in addition to streams' rules, given to the fabric as extra rules. What is
+asked is kept in rows: a restart closes nobody's border. Where the network is not made of switches
+of ours (loopback) every call raises NotProgrammed.
 """
 
 import asyncio
@@ -17,15 +17,15 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError, Unavailable
 from umbel.network.edge import compiler, gates, roaming, virtual_services
-from umbel.network.edge.compiler import Borders
-from umbel.network.edge.gates import BadClient, Client, Door, Gate
-from umbel.network.edge.roaming import BadStay, Mobile, Stay
-from umbel.network.edge.store import BorderStore, KeptBorders
+from umbel.network.edge.compiler import EdgeState
+from umbel.network.edge.gates import Client, Gate, InvalidClient, PortalAddress
+from umbel.network.edge.roaming import Binding, InvalidBinding, MobileFunction
+from umbel.network.edge.store import EdgeStore, StoredEdge
 from umbel.network.edge.virtual_services import Service
-from umbel.network.events import Event, LinkDown, LinkUp, Watch
+from umbel.network.events import Event, LinkDown, LinkUp, Watcher
 from umbel.network.model import NotProgrammed, Pair, Topology, pair
 from umbel.network.overlay.intent import Overlay
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
 from umbel.network.topology.sites import Site
@@ -35,14 +35,14 @@ NAME = "borders"
 """Under which the programs are installed."""
 
 _LOOK_S, _RETRY_S = 60.0, 1.0
-Weave = Callable[[Mapping[str, Plugs]], Mapping[str, Program]]
+CompileRules = Callable[[Mapping[str, PortMap]], Mapping[str, Program]]
 
 Ethernet = Callable[[Site, str], Awaitable[str]]
 """The Ethernet address of a client of the site's access network; empty: not known there."""
 
 
 class NotInAccess(NotFound):
-    """The client is in no node's access network."""
+    """The client's address is in no node's access network."""
 
     code = "umbel.not_in_access"
 
@@ -53,21 +53,23 @@ class Fabric(Protocol):
     @property
     def sites(self) -> Mapping[str, Site]: ...
     @property
-    def plugs(self) -> Mapping[str, Plugs]: ...
+    def port_maps(self) -> Mapping[str, PortMap]: ...
     @property
     def overlay(self) -> Overlay: ...
 
-    async def also(self, name: str, weave: Weave | None, links: Collection[Pair] = ()) -> None:
-        """Have switches hold what a Weave makes of how they are plugged, now and whenever that
-        changes, and tunnels along the links. Returns when connected ones do; raises Unavailable
-        when one cannot be brought there now."""
+    async def install_extra_rules(
+        self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
+    ) -> None:
+        """Have switches hold what a CompileRules makes of how they are plugged, now and whenever
+        that changes, and tunnels along the links. Returns when connected ones do; raises
+        Unavailable when one cannot be brought there now."""
 
-    def watch(self, watch: Watch) -> Callable[[], None]:
-        """Have every event told from now on. Answers what ends that."""
+    def watch(self, watch: Watcher) -> Callable[[], None]:
+        """Call `watch` with every event from now on. Returns what ends that."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Land:
+class EdgeFabric:
     """What borders run through. Without `ethernet` (real switches, whose nodes are not asked)
     clients are known by their IP addresses alone."""
 
@@ -76,7 +78,7 @@ class Land:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Here:
+class ClientLocation:
     """A client's place: its node, the node's gate if it has one, and the client as signed in."""
 
     node: str
@@ -85,29 +87,29 @@ class Here:
     client: Client | None
 
 
-class BorderService:
+class EdgeService:
     """All calls make one change for good: where a switch cannot be brought there now, Unavailable
     is raised, and it will hold it as soon as it can. All raise NotProgrammed."""
 
     def __init__(
-        self, land: Land | None, topology: Topology, store: BorderStore, clock: Clock
+        self, edge_fabric: EdgeFabric | None, topology: Topology, store: EdgeStore, clock: Clock
     ) -> None:
-        self._land, self._topology = land, topology
+        self._edge_fabric, self._topology = edge_fabric, topology
         self._store, self._clock = store, clock
-        self._kept = KeptBorders(revision=0, borders=Borders())
+        self._stored = StoredEdge(revision=0, edge=EdgeState())
         self._installed = -1
         self._wake = asyncio.Event()
 
     @property
-    def state(self) -> Borders:
+    def state(self) -> EdgeState:
         """What is wanted now."""
         self._fabric()
-        return self._kept.borders
+        return self._stored.edge
 
     @property
-    def known(self) -> Borders:
+    def snapshot(self) -> EdgeState:
         """The same; nothing where no network is programmed."""
-        return self._kept.borders
+        return self._stored.edge
 
     @property
     def sites(self) -> Mapping[str, Site]:
@@ -117,14 +119,14 @@ class BorderService:
     async def run(self) -> None:
         """Take up what was left, end sign-ins when their time is over, and lead packets of moved
         functions around dead links, until cancelled."""
-        if self._land is None:
+        if self._edge_fabric is None:
             return
-        stop = self._land.fabric.watch(self._hear)
+        stop = self._edge_fabric.fabric.watch(self._on_event)
         try:
-            await self._patiently(self.start)
+            await self._retry(self.start)
             while True:
                 await self._due()
-                await self._patiently(self._look)
+                await self._retry(self._reconcile)
         finally:
             stop()
 
@@ -136,27 +138,27 @@ class BorderService:
 
     # -- access -----------------------------------------------------------------------------
 
-    def here(self, address: str) -> Here:
-        """Raises NotInAccess, BadClient."""
+    def client_location(self, address: str) -> ClientLocation:
+        """Raises NotInAccess, InvalidClient."""
         node, state = self._node_of(address), self.state.access
         client = state.clients.get(node, {}).get(address)
         over = client is not None and client.expires_s <= self._clock.now_s()
-        return Here(
+        return ClientLocation(
             node=node,
             address=address,
             gate=state.gates.get(node),
             client=None if over else client,
         )
 
-    def led(self, address: str) -> Door | None:
+    def portal_for(self, address: str) -> PortalAddress | None:
         """Where the client's web requests are led to now; None: they pass, as far as is known."""
-        if self._land is None:
+        if self._edge_fabric is None:
             return None
         try:
-            here = self.here(address)
-        except (NotInAccess, BadClient):
+            location = self.client_location(address)
+        except (NotInAccess, InvalidClient):
             return None
-        return here.gate.front if here.gate and here.client is None else None
+        return location.gate.portal if location.gate and location.client is None else None
 
     async def close_gate(self, node: str, gate: Gate) -> None:
         """Raises BadGate, NotInTopology."""
@@ -169,22 +171,22 @@ class BorderService:
         await self._access(lambda now: gates.open_up(now, node))
 
     async def sign_in(
-        self, address: str, lifetime_s: float, who: str = "", mac: str = ""
+        self, address: str, lifetime_s: float, username: str = "", mac: str = ""
     ) -> Client:
         """The client may pass for so long; its `mac` is found out where none is given. Raises
-        NotInAccess, BadClient, NoGate."""
+        NotInAccess, InvalidClient, NoGate."""
         node = self._node_of(address)
         client = Client(
             address=address,
             mac=mac or await self._mac(node, address),
             expires_s=self._clock.now_s() + lifetime_s,
-            who=who,
+            username=username,
         )
         await self._access(lambda now: gates.sign_in(now, node, client))
         return client
 
     async def sign_out(self, address: str) -> None:
-        """It may not any more. Raises NotInAccess, BadClient."""
+        """It may not any more. Raises NotInAccess, InvalidClient."""
         node = self._node_of(address)
         await self._access(lambda now: gates.sign_out(now, node, address))
 
@@ -206,9 +208,9 @@ class BorderService:
         await self._services(lambda now: virtual_services.move(now, name, node, surrogate))
         return self.service(name)
 
-    async def settle(self, name: str) -> Service:
+    async def close_old_connections(self, name: str) -> Service:
         """See redirection.settle. Raises UnknownService."""
-        await self._services(lambda now: virtual_services.settle(now, name))
+        await self._services(lambda now: virtual_services.close_old_connections(now, name))
         return self.service(name)
 
     async def withdraw(self, name: str) -> None:
@@ -218,36 +220,39 @@ class BorderService:
 
     # -- moves ------------------------------------------------------------------------------
 
-    def stay(self, name: str) -> Stay:
+    def binding(self, name: str) -> Binding:
         """A function away from home. Raises NotAway."""
-        return roaming.find(self.state.stays, name)
+        return roaming.find(self.state.bindings, name)
 
-    def cut_off(self) -> Mapping[str, str]:
+    def unreachable(self) -> Mapping[str, str]:
         """The functions that cannot be reached away now, and why."""
-        return roaming.unplugged(self.state.stays, self._fabric().plugs)
+        return roaming.unreachable(self.state.bindings, self._fabric().port_maps)
 
-    async def depart(self, function: Mobile, place: str) -> None:
+    async def register(self, function: MobileFunction, foreign_node: str) -> None:
         """A function is at another node, or home again. Its address is one of its home's access
-        network. Raises BadStay, NotInTopology, NoPath."""
-        self._site(place)
-        home = ipaddress.IPv4Interface(self._site(function.home).gateway).network
-        if not _is_in(function.address, home):
-            problem = f"{function.address} is not in {home}, the access network of {function.home}"
-            raise BadStay(f"{function.name}: {problem}", problems=[problem])
+        network. Raises InvalidBinding, NotInTopology, NoPath."""
+        self._site(foreign_node)
+        home_network = ipaddress.IPv4Interface(self._site(function.home_node).gateway).network
+        if not _is_in(function.address, home_network):
+            where = f"{home_network}, the access network of {function.home_node}"
+            problem = f"{function.address} is not in {where}"
+            raise InvalidBinding(f"{function.name}: {problem}", problems=[problem])
         living = self._living()
-        await self._stays(lambda now: roaming.depart(now, function, place, living))
+        await self._change_bindings(
+            lambda now: roaming.register(now, function, foreign_node, living)
+        )
 
-    async def come_home(self, name: str) -> None:
+    async def deregister(self, name: str) -> None:
         """It is at home again. Raises NotAway."""
-        self.stay(name)
-        await self._stays(lambda now: roaming.come_home(now, name))
+        self.binding(name)
+        await self._change_bindings(lambda now: roaming.deregister(now, name))
 
     # -- inside -----------------------------------------------------------------------------
 
     def _fabric(self) -> Fabric:
-        if self._land is None:
+        if self._edge_fabric is None:
             raise NotProgrammed
-        return self._land.fabric
+        return self._edge_fabric.fabric
 
     def _site(self, node: str) -> Site:
         sites = self._fabric().sites
@@ -259,19 +264,19 @@ class BorderService:
         try:
             client = ipaddress.IPv4Address(address)
         except ValueError:
-            raise BadClient(address=address) from None
+            raise InvalidClient(address=address) from None
         for site in self._fabric().sites.values():
             if client in ipaddress.IPv4Interface(site.gateway).network:
                 return site.node
         raise NotInAccess(f"{address}: {NotInAccess.__doc__}", address=address)
 
     async def _mac(self, node: str, address: str) -> str:
-        ethernet = self._land.ethernet if self._land else None
+        ethernet = self._edge_fabric.ethernet if self._edge_fabric else None
         if ethernet is None:
             return ""
         mac = await ethernet(self._site(node), address)
         if not mac:
-            raise BadClient(f"{address}: node {node} knows no such client", address=address)
+            raise InvalidClient(f"{address}: node {node} knows no such client", address=address)
         return mac
 
     async def _access(self, new: Callable[[gates.Access], gates.Access]) -> None:
@@ -282,32 +287,34 @@ class BorderService:
     ) -> None:
         await self._change(lambda now: replace(now, services=new(now.services)))
 
-    async def _stays(self, new: Callable[[roaming.Stays], roaming.Stays]) -> None:
-        await self._change(lambda now: replace(now, stays=new(now.stays)))
+    async def _change_bindings(self, new: Callable[[roaming.Bindings], roaming.Bindings]) -> None:
+        await self._change(lambda now: replace(now, bindings=new(now.bindings)))
 
-    async def _change(self, decide: Callable[[Borders], Borders]) -> None:
+    async def _change(self, decide: Callable[[EdgeState], EdgeState]) -> None:
         self._fabric()
         self._adopt(await self._store.change(decide, at_s=self._clock.now_s()))
         await self._install()
 
-    def _adopt(self, kept: KeptBorders) -> None:
+    def _adopt(self, stored: StoredEdge) -> None:
         # Units commit in order, but may answer in another.
-        if kept.revision >= self._kept.revision:
-            self._kept = kept
+        if stored.revision >= self._stored.revision:
+            self._stored = stored
         self._wake.set()
 
     async def _install(self) -> None:
-        kept = self._kept
-        await self._fabric().also(NAME, self._weave, roaming.links(kept.borders.stays))
-        self._installed = kept.revision
+        stored = self._stored
+        await self._fabric().install_extra_rules(
+            NAME, self._compile, roaming.links(stored.edge.bindings)
+        )
+        self._installed = stored.revision
 
-    def _weave(self, plugs: Mapping[str, Plugs]) -> Mapping[str, Program]:
-        return compiler.programs(self._kept.borders, plugs)
+    def _compile(self, port_maps: Mapping[str, PortMap]) -> Mapping[str, Program]:
+        return compiler.programs(self._stored.edge, port_maps)
 
     async def _due(self) -> None:
         """Wait until there is something to look at, but not for ever: the calendar may jump."""
         self._wake.clear()
-        next_s = self._kept.borders.access.next_expiry_s
+        next_s = self._stored.edge.access.next_expiry_s
         wait_s = _LOOK_S if next_s is None else next_s - self._clock.now_s()
         try:
             async with asyncio.timeout(min(_LOOK_S, max(0.0, wait_s))):
@@ -315,32 +322,32 @@ class BorderService:
         except TimeoutError:
             pass
 
-    async def _look(self) -> None:
+    async def _reconcile(self) -> None:
         now = self._now()
-        if now(self._kept.borders) != self._kept.borders:
+        if now(self._stored.edge) != self._stored.edge:
             await self._change(now)
-        elif self._installed != self._kept.revision:
+        elif self._installed != self._stored.revision:
             await self._install()
 
-    def _now(self) -> Callable[[Borders], Borders]:
-        """Makes borders without those whose time is over, and with ways over links that live."""
+    def _now(self) -> Callable[[EdgeState], EdgeState]:
+        """Removes expired sign-ins, and leads paths over links that are up."""
         now_s, living = self._clock.now_s(), self._living()
         return lambda state: replace(
             state,
             access=gates.expire(state.access, now_s),
-            stays=roaming.reroute(state.stays, living),
+            bindings=roaming.reroute(state.bindings, living),
         )
 
     def _living(self) -> Topology:
-        dead = self._fabric().overlay.ground.dead
+        dead = self._fabric().overlay.link_state.dead
         links = tuple(one for one in self._topology.links if pair(one.a, one.b) not in dead)
         return replace(self._topology, links=links)
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if isinstance(event, LinkUp | LinkDown):
             self._wake.set()
 
-    async def _patiently(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _retry(self, work: Callable[[], Awaitable[None]]) -> None:
         """Until it is done; a database that is away is waited for."""
         while True:
             try:

@@ -10,7 +10,7 @@ from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.sql import Command, Connection, Query, given
 from umbel.network.edge import rows as border_rows
-from umbel.network.edge.compiler import Borders
+from umbel.network.edge.compiler import EdgeState
 
 borders = sa.Table(
     "borders",
@@ -28,11 +28,11 @@ _REVISION = ("revision", "")
 
 
 @dataclass(frozen=True, kw_only=True)
-class KeptBorders:
+class StoredEdge:
     """The borders, and how often they were changed."""
 
     revision: int
-    borders: Borders
+    edge: EdgeState
 
 
 _ROWS = Query(
@@ -44,25 +44,25 @@ _DROP_ROW = Command(sa.delete(borders).where(_THAT_ROW))
 _ADD_ROW = Command(sa.insert(borders))
 
 
-class BorderStore:
+class EdgeStore:
     """The queries of borders."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def load(self) -> KeptBorders:
+    async def load(self) -> StoredEdge:
         """As they were left."""
         return _kept(dict(await self._database.read(lambda c: c.all(_ROWS))))
 
-    async def change(self, decide: Callable[[Borders], Borders], *, at_s: float) -> KeptBorders:
+    async def change(self, decide: Callable[[EdgeState], EdgeState], *, at_s: float) -> StoredEdge:
         """Make them what `decide` answers, given what they are. Who changes them at the same time
         waits. What `decide` raises changes nothing. It is called on a database thread."""
 
-        def change(connection: Connection) -> KeptBorders:
+        def change(connection: Connection) -> StoredEdge:
             connection.lock(_BORDERS_LOCK)
             had = dict(connection.all(_ROWS))
             kept = _kept(had)
-            after = KeptBorders(revision=kept.revision + 1, borders=decide(kept.borders))
+            after = StoredEdge(revision=kept.revision + 1, edge=decide(kept.edge))
             _write_rows(connection, had, after, at_s)
             return after
 
@@ -72,8 +72,8 @@ class BorderStore:
 _Rows = dict[tuple[str, str], Any]
 
 
-def _write_rows(connection: Connection, had: _Rows, after: KeptBorders, at_s: float) -> None:
-    has = border_rows.rows(after.borders)
+def _write_rows(connection: Connection, had: _Rows, after: StoredEdge, at_s: float) -> None:
+    has = border_rows.rows(after.edge)
     gone = [key for key in had if key != _REVISION and key not in has]
     new = [key for key in has if had.get(key) != has[key]]
     for kind, name in (*gone, *new, _REVISION):
@@ -86,7 +86,7 @@ def _write_rows(connection: Connection, had: _Rows, after: KeptBorders, at_s: fl
         journal.record(connection, at_s=at_s, kind="border", subject=name, body=body)
 
 
-def _kept(rows: _Rows) -> KeptBorders:
+def _kept(rows: _Rows) -> StoredEdge:
     number = rows.get(_REVISION, {"number": 0})["number"]
     rest = {key: document for key, document in rows.items() if key != _REVISION}
-    return KeptBorders(revision=number, borders=border_rows.borders(rest))
+    return StoredEdge(revision=number, edge=border_rows.edge(rest))

@@ -1,4 +1,4 @@
-"""Virtual service addresses, and which surrogate answers each node's clients. Pure (vCDN).
+"""Virtual service addresses, and which surrogate returns each node's clients. Pure (vCDN).
 
 In: services, the surrogates there are, the topology; moves. Out: values that compiler.py turns into
 rules. Switches track connections: one that began with a surrogate stays with it after a move, and
@@ -22,22 +22,22 @@ SERVICES = ipaddress.IPv4Network("10.204.0.0/16")
 _IPV4 = 0x0800
 
 
-class BadService(Unprocessable):
+class InvalidService(Unprocessable):
     """The service's address, port or surrogates cannot be used."""
 
-    code = "umbel.bad_service"
+    code = "umbel.invalid_service"
 
 
-class UnknownService(NotFound):
-    """There is no such service."""
+class NoSuchService(NotFound):
+    """There is no virtual service with that name."""
 
-    code = "umbel.unknown_service"
+    code = "umbel.no_such_service"
 
 
-class NoSurrogate(Conflict):
-    """The service has no such surrogate."""
+class NoSuchSurrogate(Conflict):
+    """The service has no surrogate with that name."""
 
-    code = "umbel.no_surrogate"
+    code = "umbel.no_such_surrogate"
 
 
 class Proto(IntEnum):
@@ -69,15 +69,17 @@ class Service:
     proto: Proto = Proto.TCP
     surrogates: tuple[Surrogate, ...] = ()
     chosen: Mapping[str, str] = field(default_factory=dict)
-    moved: frozenset[str] = frozenset()
-    left: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    pinned: frozenset[str] = frozenset()
+    previous: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def surrogate(self, name: str) -> Surrogate:
-        """Raises NoSurrogate."""
+        """Raises NoSuchSurrogate."""
         for surrogate in self.surrogates:
             if surrogate.name == name:
                 return surrogate
-        raise NoSurrogate(f"{self.name} has no surrogate {name}", service=self.name, surrogate=name)
+        raise NoSuchSurrogate(
+            f"{self.name} has no surrogate {name}", service=self.name, surrogate=name
+        )
 
 
 Services = Mapping[str, Service]
@@ -87,7 +89,7 @@ Services = Mapping[str, Service]
 def offer(services: Services, service: Service, topology: Topology) -> Services:
     """The service with these surrogates: each node's clients are answered by the one chosen for
     them as long as it is there, then by the nearest. Without an address it keeps what it had, or
-    gets a free one. Raises BadService."""
+    gets a free one. Raises InvalidService."""
     before = services.get(service.name)
     if not service.address:
         address = before.address if before else free_address(services)
@@ -95,61 +97,61 @@ def offer(services: Services, service: Service, topology: Topology) -> Services:
     _check(services, service, topology)
     known = {surrogate.name for surrogate in service.surrogates}
     kept = before.chosen if before else {}
-    moved = frozenset(n for n in (before.moved if before else ()) if kept[n] in known)
-    chosen = {node: kept[node] for node in moved}
+    pinned = frozenset(n for n in (before.pinned if before else ()) if kept[n] in known)
+    chosen = {node: kept[node] for node in pinned}
     chosen = {**nearest(service.surrogates, topology), **chosen}
-    left = dict(before.left) if before else {}
+    previous = dict(before.previous) if before else {}
     for node, name in kept.items():
         if chosen.get(node) != name:
-            left[node] = left.get(node, frozenset()) | {name}
-    whole = replace(service, chosen=chosen, moved=moved, left=_known(left, known))
+            previous[node] = previous.get(node, frozenset()) | {name}
+    whole = replace(service, chosen=chosen, pinned=pinned, previous=_known(previous, known))
     return {**services, service.name: whole}
 
 
 def move(services: Services, name: str, node: str, surrogate: str) -> Services:
     """New connections of the node's clients go to another surrogate; those that there are stay
-    with theirs. Raises UnknownService, NoSurrogate."""
+    with theirs. Raises NoSuchService, NoSuchSurrogate."""
     service = find(services, name)
     service.surrogate(surrogate)
     before = service.chosen.get(node)
-    left = dict(service.left)
+    previous = dict(service.previous)
     if before is not None and before != surrogate:
-        left[node] = left.get(node, frozenset()) | {before}
-    if node in left:
-        left[node] = left[node] - {surrogate}
-    moved = replace(
+        previous[node] = previous.get(node, frozenset()) | {before}
+    if node in previous:
+        previous[node] = previous[node] - {surrogate}
+    pinned = replace(
         service,
         chosen={**service.chosen, node: surrogate},
-        moved=service.moved | {node},
-        left=left,
+        pinned=service.pinned | {node},
+        previous=previous,
     )
-    return {**services, name: moved}
+    return {**services, name: pinned}
 
 
-def settle(services: Services, name: str) -> Services:
-    """Answers of surrogates that were left are translated no more: their connections end. Raises
-    UnknownService."""
-    return {**services, name: replace(find(services, name), left={})}
+def close_old_connections(services: Services, name: str) -> Services:
+    """Returns of surrogates that were left are translated no longer: their connections end. Raises
+    NoSuchService."""
+    return {**services, name: replace(find(services, name), previous={})}
 
 
 def find(services: Services, name: str) -> Service:
-    """Raises UnknownService."""
+    """Raises NoSuchService."""
     if name not in services:
-        raise UnknownService(f"There is no service {name}", service=name)
+        raise NoSuchService(f"There is no service {name}", service=name)
     return services[name]
 
 
 def free_address(services: Services) -> str:
-    """The first that no service has. Raises BadService when all are taken."""
+    """The first that no service has. Raises InvalidService when all are taken."""
     taken = {service.address for service in services.values()}
     for address in SERVICES.hosts():
         if str(address) not in taken:
             return str(address)
-    raise BadService(f"All addresses of {SERVICES} are taken")
+    raise InvalidService(f"All addresses of {SERVICES} are taken")
 
 
 def withdraw(services: Services, name: str) -> Services:
-    """There is no such service any more. An unknown one is no error."""
+    """There is no such service any more. An unknown one is not an error."""
     return {other: service for other, service in services.items() if other != name}
 
 
@@ -158,13 +160,13 @@ def nearest(surrogates: Sequence[Surrogate], topology: Topology) -> dict[str, st
     paths.py); of several the first by name."""
     found: dict[str, tuple[int, float, str]] = {}
     for surrogate in sorted(surrogates, key=lambda s: s.name):
-        for node, way in paths.ways(topology, surrogate.node).items():
+        for node, way in paths.routes(topology, surrogate.node).items():
             here = (way.hops, way.delay_ms, surrogate.name)
             found[node] = min(here, found.get(node, here))
     return {node: name for node, (_, _, name) in found.items()}
 
 
-def rules(services: Services, node: str, outside: int) -> Iterator[Rule]:
+def rules(services: Services, node: str, patch_port: int) -> Iterator[Rule]:
     """What leads a node's clients to surrogates; `outside` is its patch port."""
     for service in services.values():
         chosen = service.chosen.get(node)
@@ -173,7 +175,7 @@ def rules(services: Services, node: str, outside: int) -> Iterator[Rule]:
         surrogate = service.surrogate(chosen)
         where = Field.TCP_DST if service.proto is Proto.TCP else Field.UDP_DST
         match: Match = (
-            (Field.IN_PORT, outside),
+            (Field.IN_PORT, patch_port),
             (Field.ETH_TYPE, _IPV4),
             (Field.IP_PROTO, int(service.proto)),
             (Field.IPV4_DST, service.address),
@@ -186,7 +188,7 @@ def rules(services: Services, node: str, outside: int) -> Iterator[Rule]:
 def answering(services: Services, node: str) -> Iterator[tuple[Proto, str, int]]:
     """The servers whose answers to a node's clients are to be translated back."""
     for service in services.values():
-        names = {*service.left.get(node, ()), service.chosen.get(node)}
+        names = {*service.previous.get(node, ()), service.chosen.get(node)}
         for surrogate in service.surrogates:
             if surrogate.name in names:
                 yield service.proto, surrogate.address, surrogate.port
@@ -203,7 +205,7 @@ def _check(services: Services, service: Service, topology: Topology) -> None:
         if same and other.name != service.name:
             problems.append(f"{other.name} has {service.address}:{service.port} already")
     if problems:
-        raise BadService(f"{service.name}: {'; '.join(problems)}", problems=problems)
+        raise InvalidService(f"{service.name}: {'; '.join(problems)}", problems=problems)
 
 
 def _wrong(service: Service) -> Iterator[str]:
@@ -230,5 +232,5 @@ def _is_address(text: str) -> bool:
         return False
 
 
-def _known(left: Mapping[str, frozenset[str]], names: set[str]) -> dict[str, frozenset[str]]:
-    return {node: some & names for node, some in left.items() if some & names}
+def _known(previous: Mapping[str, frozenset[str]], names: set[str]) -> dict[str, frozenset[str]]:
+    return {node: some & names for node, some in previous.items() if some & names}

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from umbel.network.edge import explain as border_words
-from umbel.network.edge.compiler import Borders
+from umbel.network.edge.compiler import EdgeState
 from umbel.network.overlay.intent import Overlay
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import (
     BACK,
     Action,
@@ -28,11 +28,11 @@ from umbel.network.switching.program import (
 from umbel.network.switching.tables import Table
 
 _TABLES: Mapping[int, str] = {table.value: table.name.lower() for table in Table}
-_NO_BORDERS = Borders()
+_NO_BORDERS = EdgeState()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class PacketCopy:
     """One copy that leaves: by the first live one of `ports`, with these fields rewritten."""
 
     ports: tuple[int, ...]
@@ -40,7 +40,7 @@ class Way:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Explained:
+class ExplainedRule:
     """A rule of a node's switch: the stream it serves (empty: none), the tree's root, the leaves
     of the paths that lead through the node, and what it does, in words."""
 
@@ -50,121 +50,125 @@ class Explained:
     stream: str = ""
     root: str = ""
     leaves: tuple[str, ...] = ()
-    ways: tuple[Way, ...] = ()
-    words: str = ""
+    copies: tuple[PacketCopy, ...] = ()
+    text: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class StreamReach:
     """Where a stream goes: its tree's root, and by node the leaves of the paths through it."""
 
     root: str = ""
     leaves: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-_NOWHERE = Place()
+_NOWHERE = StreamReach()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RuleIndex:
     """What all switches' rules are understood by: streams by their numbers and names, borders."""
 
     streams: Mapping[int, str]
-    places: Mapping[str, Place]
-    borders: Borders
+    reaches: Mapping[str, StreamReach]
+    edge: EdgeState
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Known:
+class _SwitchIndex:
     """What one switch's rules are understood by."""
 
-    asked: Asked
-    plugs: Plugs
+    index: RuleIndex
+    port_maps: PortMap
     groups: Mapping[int, Group]
     addresses: border_words.Names
 
 
-def asked(overlay: Overlay, borders: Borders = _NO_BORDERS) -> Asked:
+def index(overlay: Overlay, edge: EdgeState = _NO_BORDERS) -> RuleIndex:
     """What is asked for now."""
-    wishes = overlay.wishes
-    return Asked(
-        streams={wish.stream.number: name for name, wish in wishes.items()},
-        places={name: _place(overlay, name) for name in wishes if overlay.carries(name)},
-        borders=borders,
+    intents = overlay.intents
+    return RuleIndex(
+        streams={intent.stream.number: name for name, intent in intents.items()},
+        reaches={name: _reach(overlay, name) for name in intents if overlay.carries(name)},
+        edge=edge,
     )
 
 
-def explain(node: str, held: Program, plugs: Plugs, by: Asked) -> tuple[Explained, ...]:
+def explain(
+    node: str, held: Program, port_maps: PortMap, by: RuleIndex
+) -> tuple[ExplainedRule, ...]:
     """Every rule the switch holds, in the pipeline's order."""
-    known = _Known(
-        asked=by,
-        plugs=plugs,
+    known = _SwitchIndex(
+        index=by,
+        port_maps=port_maps,
         groups={group.id: group for group in held.groups},
-        addresses=border_words.names(by.borders, node),
+        addresses=border_words.names(by.edge, node),
     )
     rules = sorted(held.rules, key=lambda rule: (rule.table, -rule.priority, repr(rule.match)))
     return tuple(_one(node, rule, known) for rule in rules)
 
 
-def _one(node: str, rule: Rule, known: _Known) -> Explained:
-    stream = known.asked.streams.get(_number(rule), "")
-    ways = tuple(_ways(rule.actions, known.groups, {}))
-    place = known.asked.places.get(stream, _NOWHERE)
-    return Explained(
+def _one(node: str, rule: Rule, known: _SwitchIndex) -> ExplainedRule:
+    stream = known.index.streams.get(_number(rule), "")
+    copies = tuple(_copies(rule.actions, known.groups, {}))
+    reach = known.index.reaches.get(stream, _NOWHERE)
+    return ExplainedRule(
         node=node,
         rule=rule,
         step=_TABLES.get(rule.table, f"table {rule.table}"),
         stream=stream,
-        root=place.root,
-        leaves=place.leaves.get(node, ()),
-        ways=ways,
-        words=_words(rule, stream, ways, known),
+        root=reach.root,
+        leaves=reach.leaves.get(node, ()),
+        copies=copies,
+        text=_words(rule, stream, copies, known),
     )
 
 
 def _number(rule: Rule) -> int:
     """The number of the stream it is for, 0 where it is for none."""
-    asked = dict(rule.match).get(Field.METADATA, 0)
-    return rule.metadata or (asked if isinstance(asked, int) else 0)
+    index = dict(rule.match).get(Field.METADATA, 0)
+    return rule.metadata or (index if isinstance(index, int) else 0)
 
 
-def _place(overlay: Overlay, stream: str) -> Place:
-    tree, leaves = overlay.tree(stream), overlay.wishes[stream].leaves
+def _reach(overlay: Overlay, stream: str) -> StreamReach:
+    tree, leaves = overlay.tree(stream), overlay.intents[stream].leaves
     through: dict[str, list[str]] = {}
     for leaf in sorted(leaves & tree.depths.keys()):
         for node in tree.chain(leaf):
             through.setdefault(node, []).append(leaf)
-    return Place(root=tree.root, leaves={node: tuple(found) for node, found in through.items()})
+    return StreamReach(
+        root=tree.root, leaves={node: tuple(found) for node, found in through.items()}
+    )
 
 
-def _ways(
+def _copies(
     actions: Sequence[Action], groups: Mapping[int, Group], before: Mapping[Field, Value]
-) -> Iterator[Way]:
+) -> Iterator[PacketCopy]:
     new = dict(before)
     for action in actions:
         if isinstance(action, SetField):
             new[action.field] = action.value
         elif isinstance(action, Output):
-            yield Way(ports=(action.port,), rewritten=dict(new))
+            yield PacketCopy(ports=(action.port,), rewritten=dict(new))
         elif isinstance(action, UseGroup):
-            yield from _group_ways(action, groups, new)
+            yield from _group_copies(action, groups, new)
 
 
-def _group_ways(
+def _group_copies(
     use: UseGroup, groups: Mapping[int, Group], new: Mapping[Field, Value]
-) -> Iterator[Way]:
+) -> Iterator[PacketCopy]:
     group = groups.get(use.group)
     if group is None:
         return
-    found = [way for bucket in group.buckets for way in _ways(bucket.actions, groups, new)]
+    found = [copy for bucket in group.buckets for copy in _copies(bucket.actions, groups, new)]
     if group.kind is GroupKind.FAILOVER and found:
-        ports = tuple(port for way in found for port in way.ports)
-        yield Way(ports=ports, rewritten=found[0].rewritten)
+        ports = tuple(port for copy in found for port in copy.ports)
+        yield PacketCopy(ports=ports, rewritten=found[0].rewritten)
     else:
         yield from found
 
 
-def _translated(action: Translate, known: _Known) -> str:
+def _translated(action: Translate, known: _SwitchIndex) -> str:
     then = f"then table {_TABLES.get(action.table, action.table)}"
     if not action.address:
         return f"translated as its connection is, {then}"
@@ -172,21 +176,21 @@ def _translated(action: Translate, known: _Known) -> str:
     return f"its connection is led to {where}, {then}"
 
 
-def _words(rule: Rule, stream: str, ways: Sequence[Way], known: _Known) -> str:
+def _words(rule: Rule, stream: str, copies: Sequence[PacketCopy], known: _SwitchIndex) -> str:
     on = [f"then table {_TABLES.get(rule.goto, rule.goto)}"] if rule.goto is not None else []
     if rule.priority == 0 and not rule.match:
         return f"what no rule above is for: {on[0] if on else 'sinks'}"
     port = dict(rule.match).get(Field.IN_PORT)
-    origin = f" {_origin(port, known.plugs)}" if isinstance(port, int) else ""
+    origin = f" {_origin(port, known.port_maps)}" if isinstance(port, int) else ""
     said = ["known by addresses and ports"] if rule.metadata else []
     said += [f"held to the rate of meter {rule.meter}"] if rule.meter else []
-    does = [_where(way, known.plugs) for way in ways]
+    does = [_where(copy, known.port_maps) for copy in copies]
     does += [_translated(a, known) for a in rule.actions if isinstance(a, Translate)]
     ends = [] if does or on else ["sinks"]
     return "; ".join([_whose(rule, stream, known) + origin, *said, *does, *on, *ends])
 
 
-def _whose(rule: Rule, stream: str, known: _Known) -> str:
+def _whose(rule: Rule, stream: str, known: _SwitchIndex) -> str:
     if stream:
         return f"stream {stream}"
     if _number(rule):
@@ -194,26 +198,26 @@ def _whose(rule: Rule, stream: str, known: _Known) -> str:
     return border_words.whose(rule, known.addresses)
 
 
-def _origin(port: int, plugs: Plugs) -> str:
-    name = _name(port, plugs)
-    near = {number: neighbour for neighbour, number in plugs.toward.items()}
+def _origin(port: int, port_maps: PortMap) -> str:
+    name = _name(port, port_maps)
+    near = {number: neighbour for neighbour, number in port_maps.tunnel_ports.items()}
     return f"by the tunnel from {near[port]}" if port in near else f"from {name}"
 
 
-def _where(way: Way, plugs: Plugs) -> str:
-    first, *spares = [_name(port, plugs) for port in way.ports]
+def _where(copy: PacketCopy, port_maps: PortMap) -> str:
+    first, *spares = [_name(port, port_maps) for port in copy.ports]
     text = f"to {first}" + "".join(f", or while that is dead to {spare}" for spare in spares)
-    address, port = way.rewritten.get(Field.IPV4_DST), way.rewritten.get(Field.UDP_DST)
+    address, port = copy.rewritten.get(Field.IPV4_DST), copy.rewritten.get(Field.UDP_DST)
     if address is None:
         return text
     return f"{text}, for {address}" + (f":{port}" if port is not None else "")
 
 
-def _name(port: int, plugs: Plugs) -> str:
-    names = {number: f"the tunnel to {near}" for near, number in plugs.toward.items()}
+def _name(port: int, port_maps: PortMap) -> str:
+    names = {number: f"the tunnel to {near}" for near, number in port_maps.tunnel_ports.items()}
     names |= {
-        plugs.outside: "the network outside",
-        plugs.inside: "the node's own processes",
+        port_maps.patch_port: "the network outside",
+        port_maps.local_port: "the node's own processes",
         BACK: "where it came from",
     }
     return names.get(port, f"port {port}")

@@ -1,8 +1,9 @@
 """Functions that streams meet on their way: rules follow as they appear, move and die.
 
-In: what operators ask, and which of the platform's functions run where. Out: the overlay's wishes
-with those functions, through the fabric. A node with a guest gives the stream to it and takes it
-from it; without one it passes packets through. What was asked is rows, so it outlives a restart.
+In: what operators ask, and which of the platform's functions run where. Out: the overlay's intents
+with those functions, through the fabric. A node with an in-line function gives the stream to it and
+takes it from it; without one it passes packets through. What was asked is rows, so it outlives a
+restart.
 """
 
 import asyncio
@@ -15,10 +16,10 @@ from umbel.kit.errors import Conflict, NotFound, UmbelError
 from umbel.network.events import Event, PathChanged
 from umbel.network.model import NotProgrammed, Topology
 from umbel.network.operator.inspection import Switches
-from umbel.network.operator.model import Guest
-from umbel.network.operator.store import WishStore
+from umbel.network.operator.model import InlineFunction
+from umbel.network.operator.store import OperatorStore
 from umbel.network.overlay.streams import Receiver
-from umbel.network.switching.port_map import Door
+from umbel.network.switching.port_map import Side
 from umbel.network.topology.paths import NotInTopology
 
 log = structlog.get_logger(__name__)
@@ -26,20 +27,20 @@ log = structlog.get_logger(__name__)
 _RETRY_S = 1.0
 
 
-class GuestTaken(Conflict):
-    """A stream meets one function at a node, and there is one."""
+class InlineFunctionExists(Conflict):
+    """The stream already passes through another function on this node."""
 
-    code = "umbel.guest_taken"
+    code = "umbel.inline_function_exists"
 
 
-class UnknownGuest(NotFound):
-    """No function of that name is to be met."""
+class NoSuchInlineFunction(NotFound):
+    """There is no in-line function with that name."""
 
-    code = "umbel.no_such_guest"
+    code = "umbel.no_such_inline_function"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spot:
+class Location:
     """Where a function runs now."""
 
     node: str
@@ -47,81 +48,86 @@ class Spot:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GuestState:
+class InlineFunctionStatus:
     """A function to be met, and where it is now: None where it does not run. `met` tells whether
     its stream is carried through that node."""
 
-    guest: Guest
-    spot: Spot | None
-    met: bool
+    function: InlineFunction
+    location: Location | None
+    on_path: bool
 
 
-def spot_of(guest: Guest, running: Mapping[str, Spot]) -> Spot | None:
+def location_of(function: InlineFunction, running: Mapping[str, Location]) -> Location | None:
     """Where it is: as said, or where the platform's own function of that id runs."""
-    if guest.function:
-        return running.get(guest.function)
-    return Spot(node=guest.node, address=guest.address)
+    if function.function:
+        return running.get(function.function)
+    return Location(node=function.node, address=function.address)
 
 
-def hosts(guests: Sequence[Guest], running: Mapping[str, Spot]) -> dict[str, dict[str, Receiver]]:
+def receivers_by_node(
+    functions: Sequence[InlineFunction], running: Mapping[str, Location]
+) -> dict[str, dict[str, Receiver]]:
     """By stream and node, where its function takes it. Of two that came to one node, the one asked
     for first stays."""
     found: dict[str, dict[str, Receiver]] = {}
-    for guest in guests:
-        spot = spot_of(guest, running)
-        if spot is not None:
-            end = Receiver(address=spot.address, port=guest.port, door=Door.INSIDE)
-            found.setdefault(guest.stream, {}).setdefault(spot.node, end)
+    for function in functions:
+        location = location_of(function, running)
+        if location is not None:
+            end = Receiver(address=location.address, port=function.port, side=Side.INSIDE)
+            found.setdefault(function.stream, {}).setdefault(location.node, end)
     return found
 
 
-class Guests:
+class InlineFunctions:
     """The functions that operators' streams meet."""
 
-    def __init__(self, topology: Topology, store: WishStore, fabric: Switches | None) -> None:
+    def __init__(self, topology: Topology, store: OperatorStore, fabric: Switches | None) -> None:
         self._topology, self._store, self._fabric = topology, store, fabric
-        self._running: dict[str, Spot] = {}
+        self._running: dict[str, Location] = {}
         self._flag = asyncio.Event()
 
-    def see(self, running: Mapping[str, Spot]) -> None:
+    def observe(self, running: Mapping[str, Location]) -> None:
         """The platform's functions run so, by their ids."""
         if dict(running) != self._running:
             self._running = dict(running)
             self._flag.set()
 
-    async def all(self) -> list[GuestState]:
+    async def all(self) -> list[InlineFunctionStatus]:
         """Every one that was asked for."""
-        return [self._state(guest) for guest in await self._store.guests()]
+        return [self._state(function) for function in await self._store.functions()]
 
-    async def put(self, guest: Guest) -> GuestState:
+    async def put(self, function: InlineFunction) -> InlineFunctionStatus:
         """Have a stream meet the function from now on, wherever it was before. Raises
-        NotProgrammed, NotInTopology, GuestTaken."""
-        self._must()
-        if not guest.function and guest.node not in self._topology.nodes:
-            raise NotInTopology(f"The network has no node {guest.node}", node=guest.node)
-        spot = spot_of(guest, self._running)
-        for other in await self._store.guests():
-            there = spot_of(other, self._running)
-            same = (other.stream, there and there.node) == (guest.stream, spot and spot.node)
-            if spot is not None and same and other.name != guest.name:
-                text = f"stream {guest.stream} meets {other.name} at {spot.node}"
-                raise GuestTaken(text, stream=guest.stream, node=spot.node)
-        await self._store.put_guest(guest)
+        NotProgrammed, NotInTopology, InlineFunctionExists."""
+        self._require_fabric()
+        if not function.function and function.node not in self._topology.nodes:
+            raise NotInTopology(f"The network has no node {function.node}", node=function.node)
+        location = location_of(function, self._running)
+        for other in await self._store.functions():
+            there = location_of(other, self._running)
+            same = (other.stream, there and there.node) == (
+                function.stream,
+                location and location.node,
+            )
+            if location is not None and same and other.name != function.name:
+                text = f"stream {function.stream} meets {other.name} at {location.node}"
+                raise InlineFunctionExists(text, stream=function.stream, node=location.node)
+        await self._store.put_function(function)
         await self._follow()
-        return self._state(guest)
+        return self._state(function)
 
     async def remove(self, name: str) -> None:
-        """Its stream passes through again. Raises NotProgrammed, UnknownGuest."""
-        self._must()
-        if not await self._store.remove_guest(name):
-            raise UnknownGuest(f"No function {name} is to be met", name=name)
+        """Its stream passes through again. Raises NotProgrammed, NoSuchInlineFunction."""
+        self._require_fabric()
+        if not await self._store.remove_function(name):
+            raise NoSuchInlineFunction(f"No function {name} is to be met", name=name)
         await self._follow()
 
     async def run(self) -> None:
         """Have rules follow what runs and what is carried, until cancelled."""
         if self._fabric is None:
             return
-        end = self._fabric.watch(self._hear)
+        end = self._fabric.watch(self._on_event)
         self._flag.set()
         try:
             while True:
@@ -137,27 +143,27 @@ class Guests:
             end()
 
     async def _follow(self) -> None:
-        wanted = hosts(await self._store.guests(), self._running)
-        fabric = self._must()
+        wanted = receivers_by_node(await self._store.functions(), self._running)
+        fabric = self._require_fabric()
         overlay = fabric.overlay
-        for name, wish in overlay.wishes.items():
-            if dict(wish.hosts) != wanted.get(name, {}):
-                overlay = overlay.meet(name, wanted.get(name, {}))
+        for name, intent in overlay.intents.items():
+            if dict(intent.processes) != wanted.get(name, {}):
+                overlay = overlay.set_processes(name, wanted.get(name, {}))
         await fabric.change(overlay)
 
-    def _hear(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if isinstance(event, PathChanged):
             self._flag.set()
 
-    def _must(self) -> Switches:
+    def _require_fabric(self) -> Switches:
         if self._fabric is None:
             raise NotProgrammed
         return self._fabric
 
-    def _state(self, guest: Guest) -> GuestState:
-        spot = spot_of(guest, self._running)
-        met = spot is not None and self._passes(guest.stream, spot.node)
-        return GuestState(guest=guest, spot=spot, met=met)
+    def _state(self, function: InlineFunction) -> InlineFunctionStatus:
+        location = location_of(function, self._running)
+        on_path = location is not None and self._passes(function.stream, location.node)
+        return InlineFunctionStatus(function=function, location=location, on_path=on_path)
 
     def _passes(self, stream: str, node: str) -> bool:
         """Whether the stream is carried through the node, to a function there."""
@@ -165,4 +171,4 @@ class Guests:
             return False
         overlay = self._fabric.overlay
         on = {end for link in overlay.used(stream) for end in link}
-        return node in on and node in overlay.wishes[stream].hosts
+        return node in on and node in overlay.intents[stream].processes

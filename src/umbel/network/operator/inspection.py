@@ -10,22 +10,22 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Protocol
 
-from umbel.network.edge.compiler import Borders
-from umbel.network.events import Watch
+from umbel.network.edge.compiler import EdgeState
+from umbel.network.events import Watcher
 from umbel.network.model import Link, Pair, Topology, pair
 from umbel.network.operator import explain
-from umbel.network.operator.explain import Explained
-from umbel.network.operator.model import AskedPath
+from umbel.network.operator.explain import ExplainedRule
+from umbel.network.operator.model import PathRequest
 from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.spanning import Drawing, SpanningTree
 from umbel.network.overlay.streams import Path, Stream
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
 from umbel.network.topology.sites import Site
 
-_NO_BORDERS = Borders()
-_NOT_RESTORED = "it could not be asked for again after a restart: remove it and ask anew"
+_NO_BORDERS = EdgeState()
+_NOT_RESTORED = "it could not be restored after a restart: remove it and add it again"
 
 
 class SwitchPort(Protocol):
@@ -47,7 +47,7 @@ class Switches(Protocol):
     @property
     def sites(self) -> Mapping[str, Site]: ...
     @property
-    def plugs(self) -> Mapping[str, Plugs]: ...
+    def port_maps(self) -> Mapping[str, PortMap]: ...
     @property
     def problems(self) -> Mapping[str, tuple[str, ...]]: ...
 
@@ -63,8 +63,8 @@ class Switches(Protocol):
     def held(self, node: str) -> Program | None:
         """What a connected switch holds."""
 
-    def watch(self, watch: Watch) -> Callable[[], None]:
-        """Have every event told from now on. Answers what ends that."""
+    def watch(self, watch: Watcher) -> Callable[[], None]:
+        """Call `watch` with every event from now on. Returns what ends that."""
 
 
 class LinkUse(StrEnum):
@@ -77,7 +77,7 @@ class LinkUse(StrEnum):
     UNDRAWN = "undrawn"
 
 
-class LinkLife(StrEnum):
+class LinkLiveness(StrEnum):
     """Whether packets can go over a link: its tunnel tells. Where there is none, nobody looks."""
 
     UP = "up"
@@ -86,7 +86,7 @@ class LinkLife(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
+class DrawnNetwork:
     """What is drawn, over what there is. `tree` is None where no root is drawn, or where the
     network is not `programmed` by us."""
 
@@ -97,7 +97,7 @@ class Picture:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwitchState:
+class SwitchStatus:
     """A node's overlay switch."""
 
     node: str
@@ -107,22 +107,22 @@ class SwitchState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinkState:
+class LinkStatus:
     """A link, and which streams go over it now."""
 
     link: Link
     use: LinkUse
-    life: LinkLife
+    liveness: LinkLiveness
     tunnel: bool
     streams: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PathState:
+class PathStatus:
     """A path that was asked for: the stream with its address, the links it goes over now from the
     root on, what keeps it from being carried, and where it is being moved to."""
 
-    asked: AskedPath
+    request: PathRequest
     stream: Stream
     links: tuple[Pair, ...]
     problems: tuple[str, ...]
@@ -136,26 +136,26 @@ class Inspection:
     topology: Topology
     fabric: Switches | None
 
-    def picture(self) -> Picture:
+    def picture(self) -> DrawnNetwork:
         """The drawn network."""
         if self.fabric is None:
             bare = Drawing(roles={}, links=())
-            return Picture(programmed=False, drawing=bare, topology=self.topology, tree=None)
+            return DrawnNetwork(programmed=False, drawing=bare, topology=self.topology, tree=None)
         overlay = self.fabric.overlay
-        return Picture(
+        return DrawnNetwork(
             programmed=True,
-            drawing=overlay.ground.drawing,
+            drawing=overlay.link_state.drawing,
             topology=self.topology,
             tree=overlay.drawn(),
         )
 
-    def switches(self) -> tuple[SwitchState, ...]:
+    def switches(self) -> tuple[SwitchStatus, ...]:
         """Every site's switch; none where the fabric has none."""
         if self.fabric is None:
             return ()
         connected = self.fabric.connected()
         return tuple(
-            SwitchState(
+            SwitchStatus(
                 node=node,
                 datapath_id=site.datapath_id,
                 connected=node in connected,
@@ -164,14 +164,14 @@ class Inspection:
             for node, site in self.fabric.sites.items()
         )
 
-    def links(self) -> tuple[LinkState, ...]:
+    def links(self) -> tuple[LinkStatus, ...]:
         """Every link of the network, drawn or not."""
         uses, streams = _uses(self.picture()), self._streams_by_link()
         return tuple(
-            LinkState(
+            LinkStatus(
                 link=link,
                 use=uses.get(ends, LinkUse.UNDRAWN),
-                life=self._life(ends),
+                liveness=self._liveness(ends),
                 tunnel=self._has_tunnel(ends),
                 streams=tuple(sorted(streams.get(ends, ()))),
             )
@@ -179,50 +179,50 @@ class Inspection:
             for ends in [pair(link.a, link.b)]
         )
 
-    def way(self, stream: str) -> tuple[Pair, ...]:
+    def links_of(self, stream: str) -> tuple[Pair, ...]:
         """The links that a stream goes over now, as (from, to), nearest the root first; none where
         the network is not programmed."""
         overlay = self.fabric.overlay if self.fabric is not None else None
         return overlay.used(stream) if overlay is not None and overlay.carries(stream) else ()
 
-    def flows(self, node: str = "", borders: Borders = _NO_BORDERS) -> tuple[Explained, ...]:
+    def flows(self, node: str = "", edge: EdgeState = _NO_BORDERS) -> tuple[ExplainedRule, ...]:
         """Every rule that switches hold, or those of one node, in words. Raises NotInTopology."""
         if node and node not in self.topology.nodes:
             raise NotInTopology(f"The network has no node {node}", node=node)
         fabric = self.fabric
         if fabric is None:
             return ()
-        asked, found = explain.asked(fabric.overlay, borders), list[Explained]()
+        request, found = explain.index(fabric.overlay, edge), list[ExplainedRule]()
         for name in fabric.sites:
-            held, plugs = fabric.held(name), fabric.plugs.get(name, Plugs())
+            held, port_maps = fabric.held(name), fabric.port_maps.get(name, PortMap())
             if node in ("", name) and held is not None:
-                found += explain.explain(name, held, plugs, asked)
+                found += explain.explain(name, held, port_maps, request)
         return tuple(found)
 
-    def path(self, asked: AskedPath) -> PathState:
+    def path(self, request: PathRequest) -> PathStatus:
         """How a path that was asked for fares."""
-        fabric, name = self.fabric, asked.wish.stream.name
-        if fabric is None or name not in fabric.overlay.wishes:
+        fabric, name = self.fabric, request.intent.stream.name
+        if fabric is None or name not in fabric.overlay.intents:
             why = ("the network is not programmed now" if fabric is None else _NOT_RESTORED,)
-            return PathState(
-                asked=asked, stream=asked.wish.stream, links=(), problems=why, moving=None
+            return PathStatus(
+                request=request, stream=request.intent.stream, links=(), problems=why, moving=None
             )
-        overlay, wish = fabric.overlay, fabric.overlay.wishes[name]
-        move = wish.move
-        is_ours = move and Path(leaf=move.source, receiver=move.leaving) == asked.path
-        return PathState(
-            asked=asked,
-            stream=wish.stream,
-            links=_way(overlay, name, asked.path.leaf),
-            problems=_problems(fabric, name, asked.path.leaf),
+        overlay, intent = fabric.overlay, fabric.overlay.intents[name]
+        move = intent.move
+        is_ours = move and Path(leaf=move.source, receiver=move.leaving) == request.path
+        return PathStatus(
+            request=request,
+            stream=intent.stream,
+            links=_way(overlay, name, request.path.leaf),
+            problems=_problems(fabric, name, request.path.leaf),
             moving=Path(leaf=move.target, receiver=move.coming) if move and is_ours else None,
         )
 
     def _streams_by_link(self) -> dict[Pair, set[str]]:
         found: dict[Pair, set[str]] = {}
         overlay = self.fabric.overlay if self.fabric is not None else None
-        for name, wish in overlay.wishes.items() if overlay is not None else ():
-            if overlay is not None and overlay.has(wish.root):
+        for name, intent in overlay.intents.items() if overlay is not None else ():
+            if overlay is not None and overlay.has(intent.root):
                 for link in overlay.used(name):
                     found.setdefault(pair(*link), set()).add(name)
         return found
@@ -231,16 +231,16 @@ class Inspection:
         if self.fabric is None:
             return False
         a, b = ends
-        plugs, bare = self.fabric.plugs, Plugs()
-        return b in plugs.get(a, bare).toward and a in plugs.get(b, bare).toward
+        port_maps, bare = self.fabric.port_maps, PortMap()
+        return b in port_maps.get(a, bare).tunnel_ports and a in port_maps.get(b, bare).tunnel_ports
 
-    def _life(self, ends: Pair) -> LinkLife:
-        if self.fabric is not None and ends in self.fabric.overlay.ground.dead:
-            return LinkLife.DOWN
-        return LinkLife.UP if self._has_tunnel(ends) else LinkLife.UNWATCHED
+    def _liveness(self, ends: Pair) -> LinkLiveness:
+        if self.fabric is not None and ends in self.fabric.overlay.link_state.dead:
+            return LinkLiveness.DOWN
+        return LinkLiveness.UP if self._has_tunnel(ends) else LinkLiveness.UNWATCHED
 
 
-def _uses(picture: Picture) -> Mapping[Pair, LinkUse]:
+def _uses(picture: DrawnNetwork) -> Mapping[Pair, LinkUse]:
     """What the drawn links are; others are not drawn."""
     uses = {pair(*link): LinkUse.CUT for link in picture.drawing.links}
     if picture.tree is not None:
@@ -251,20 +251,20 @@ def _uses(picture: Picture) -> Mapping[Pair, LinkUse]:
 
 def _problems(fabric: Switches, name: str, leaf: str) -> tuple[str, ...]:
     """What keeps a stream from a leaf: its problems but for those of its other leaves alone."""
-    overlay, wish = fabric.overlay, fabric.overlay.wishes[name]
-    if wish.refused:
-        return (wish.refused,)
-    told = fabric.problems.get(name, ())
+    overlay, intent = fabric.overlay, fabric.overlay.intents[name]
+    if intent.refused:
+        return (intent.refused,)
+    reported = fabric.problems.get(name, ())
     if not overlay.carries(name):
-        return told
-    by_leaf = {one: overlay.obstacles(name, one, fabric.plugs) for one in wish.leaves}
+        return reported
+    by_leaf = {one: overlay.obstacles(name, one, fabric.port_maps) for one in intent.leaves}
     here = by_leaf.pop(leaf, ())
     elsewhere = {problem for problems in by_leaf.values() for problem in problems}
-    return tuple(problem for problem in told if problem in here or problem not in elsewhere)
+    return tuple(problem for problem in reported if problem in here or problem not in elsewhere)
 
 
 def _way(overlay: Overlay, name: str, leaf: str) -> tuple[Pair, ...]:
-    if not overlay.has(overlay.wishes[name].root):
+    if not overlay.has(overlay.intents[name].root):
         return ()
     tree = overlay.tree(name)
     return tuple(pairwise(tree.chain(leaf))) if leaf in tree.depths else ()

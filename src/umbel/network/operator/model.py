@@ -2,23 +2,23 @@
 
 from dataclasses import dataclass
 
-from umbel.network.overlay.intent import Wish
+from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.streams import Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskedPath:
-    """A path that an operator asked for: of which stream (`wish` has no paths of its own), to
+class PathRequest:
+    """A path that an operator asked for: of which stream (`intent` has no paths of its own), to
     where, and when (epoch seconds)."""
 
     id: str
     at_s: float
-    wish: Wish
+    intent: StreamIntent
     path: Path
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guest:
+class InlineFunction:
     """A function that a stream is to meet, under a name of the operator's: a process at `node` with
     an `address`, or the platform's own `function`, wherever that runs. It takes the stream at
     `port` and sends it on to the stream's own address."""

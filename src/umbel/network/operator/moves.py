@@ -2,16 +2,16 @@
 
 In: the receiver that leaves and the one that comes, on the same node or another. Out: the overlay
 changed through the fabric: `prepare` returns when clones arrive, `commit` when the old way is gone.
-Operators move paths by it (paths.py); edges and guests that move are to as well.
+Operators move paths by it (paths.py); edges and functions that move are to as well.
 """
 
 from collections.abc import Mapping
 from typing import Protocol
 
 from umbel.network.overlay.intent import Overlay
-from umbel.network.overlay.moves import BadMove
+from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.streams import Path
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.signals import SwitchRefused
 from umbel.network.topology.paths import NoPath
 
@@ -22,7 +22,7 @@ class Switches(Protocol):
     @property
     def overlay(self) -> Overlay: ...
     @property
-    def plugs(self) -> Mapping[str, Plugs]: ...
+    def port_maps(self) -> Mapping[str, PortMap]: ...
 
     async def change(self, overlay: Overlay) -> None:
         """The overlay is to be so; returns when the switches that are connected are."""
@@ -32,12 +32,12 @@ class Switches(Protocol):
 
 
 async def prepare(fabric: Switches, stream: str, leaving: Path, coming: Path) -> None:
-    """`leaving` gets the stream as before, and `coming` gets clones, until commit or abort. Doing
-    it twice is doing it once.
+    """`leaving` gets the stream as before, and `coming` gets clones, until commit or abort.
+    Idempotent.
 
-    Raises BadMove when there is no such path or another one of the stream moves, NoPath when clones
-    cannot get there now, SwitchRefused when a switch does not take their rules; then all is as it
-    was, and the stream goes on.
+    Raises InvalidMove when there is no such path or another one of the stream moves, NoPath when
+    clones cannot get there now, SwitchRefused when a switch does not take their rules; then all is
+    as it was, and the stream goes on.
     """
     await fabric.change(fabric.overlay.prepare(stream, leaving, coming))
     try:
@@ -55,21 +55,21 @@ async def commit(fabric: Switches, stream: str) -> None:
 
 
 async def abort(fabric: Switches, stream: str) -> None:
-    """The leaf stays where it was. Raises BadMove without a move."""
+    """The leaf stays where it was. Raises InvalidMove without a move."""
     await fabric.change(fabric.overlay.abort(stream))
 
 
 def check(fabric: Switches, stream: str) -> None:
-    """Raises NoPath or SwitchRefused when clones do not get to the new place, BadMove when no leaf
-    of the stream is moving."""
+    """Raises NoPath or SwitchRefused when clones do not get to the new place, InvalidMove when no
+    leaf of the stream is moving."""
     overlay = fabric.overlay
-    wish = overlay.wishes.get(stream)
-    if wish is None or wish.move is None:
-        raise BadMove("No leaf of the stream is moving", stream=stream)
-    move = wish.move
-    if refused := move.refused or wish.refused:
+    intent = overlay.intents.get(stream)
+    if intent is None or intent.move is None:
+        raise InvalidMove("No leaf of the stream is moving", stream=stream)
+    move = intent.move
+    if refused := move.refused or intent.refused:
         raise SwitchRefused(refused, stream=stream)
-    why = [*overlay.obstacles(stream, move.target, fabric.plugs)]
+    why = [*overlay.obstacles(stream, move.target, fabric.port_maps)]
     if not why:
         on = overlay.tree(stream).chain(move.target)
         connected = fabric.connected()

@@ -17,17 +17,17 @@ from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.network.model import NotProgrammed, Pair, Topology
 from umbel.network.operator import moves
-from umbel.network.operator.functions import Guests
-from umbel.network.operator.inspection import Inspection, PathState, Picture, Switches
-from umbel.network.operator.model import AskedPath
-from umbel.network.operator.store import WishStore
+from umbel.network.operator.functions import InlineFunctions
+from umbel.network.operator.inspection import DrawnNetwork, Inspection, PathStatus, Switches
+from umbel.network.operator.model import PathRequest
+from umbel.network.operator.store import OperatorStore
 from umbel.network.overlay import addresses
 from umbel.network.overlay import drawing as drawings
-from umbel.network.overlay.intent import Overlay, Wish
-from umbel.network.overlay.moves import BadMove
+from umbel.network.overlay.intent import Overlay, StreamIntent
+from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import BadCarriage, Path, Receiver, Stream
-from umbel.network.switching.port_map import Door
+from umbel.network.overlay.streams import InvalidRoute, Path, Receiver, Stream
+from umbel.network.switching.port_map import Side
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ _RETRY_S = 1.0
 
 
 class StreamTaken(Conflict):
-    """Paths of this stream are made by somebody else, or from another root or sender."""
+    """Another part of the platform routes this stream, or it has another root or sender."""
 
     code = "umbel.stream_taken"
 
@@ -49,14 +49,15 @@ def kind_of(receiver: Receiver) -> str:
     return "broadcast" if is_all else "unicast"
 
 
-class Northbound:
-    """The network as operators see it: `inspection` how it is, `guests` whom streams meet."""
+class OperatorService:
+    """The network as operators see it: `inspection` how it is, `functions` those that streams pass
+    through."""
 
     def __init__(
-        self, topology: Topology, store: WishStore, clock: Clock, fabric: Switches | None
+        self, topology: Topology, store: OperatorStore, clock: Clock, fabric: Switches | None
     ) -> None:
         self.inspection = Inspection(topology, fabric)
-        self.guests = Guests(topology, store, fabric)
+        self.functions = InlineFunctions(topology, store, fabric)
         self._topology = topology
         self._store = store
         self._clock = clock
@@ -65,7 +66,7 @@ class Northbound:
     async def run(self) -> None:
         """Restore, and have rules follow functions from then on, until cancelled."""
         await self.restore()
-        await self.guests.run()
+        await self.functions.run()
 
     async def restore(self) -> None:
         """Ask the fabric again for what was asked before a restart. What cannot be carried any
@@ -76,15 +77,15 @@ class Northbound:
         overlay = self._fabric.overlay
         if drawing is not None:
             overlay = overlay.draw(drawing)
-        for asked in paths:
+        for request in paths:
             try:
-                overlay = overlay.path_keep(_wish(overlay, asked), asked.path)
-            except BadCarriage as error:
-                log.warning("path not restored", path=asked.id, **error.details)
+                overlay = overlay.restore_path(_intent(overlay, request), request.path)
+            except InvalidRoute as error:
+                log.warning("path not restored", path=request.id, **error.details)
         # All at once: of what is removed meanwhile nothing comes back.
         await self._fabric.change(overlay)
 
-    async def _asked_before(self) -> tuple[Drawing | None, list[AskedPath]]:
+    async def _asked_before(self) -> tuple[Drawing | None, list[PathRequest]]:
         """What the rows say; a database that is away is waited for."""
         while True:
             try:
@@ -95,70 +96,70 @@ class Northbound:
 
     # -- what is asked ----------------------------------------------------------------------
 
-    async def draw(self, nodes: Sequence[tuple[str, Role]], links: Sequence[Pair]) -> Picture:
+    async def draw(self, nodes: Sequence[tuple[str, Role]], links: Sequence[Pair]) -> DrawnNetwork:
         """The overlay is as drawn from now on. Raises BadDrawing, NotProgrammed."""
         drawing = drawings.read(nodes, links, self._topology)
-        fabric = self._switches()
+        fabric = self._require_fabric()
         await self._store.draw(drawing, self._clock.now_s())
         await fabric.change(fabric.overlay.draw(drawing))
         return self.inspection.picture()
 
-    async def paths(self) -> list[PathState]:
+    async def paths(self) -> list[PathStatus]:
         """Every path that was asked for, the oldest first."""
         return [self.inspection.path(one) for one in await self._store.paths()]
 
-    async def path(self, id_: str) -> PathState:
-        """One of them. Raises UnknownPath."""
+    async def path(self, id_: str) -> PathStatus:
+        """One of them. Raises NoSuchPath."""
         return self.inspection.path(await self._store.path(id_))
 
-    async def add(self, wish: Wish, path: Path) -> PathState:
-        """A path more: of a stream of the operator's own, whose address is allotted where `wish`
-        names none. Raises BadCarriage, StreamTaken, NotProgrammed."""
-        fabric = self._switches()
-        stream = _filled(wish.stream, fabric.overlay)
-        wish = replace(wish, stream=replace(stream, number=0))
-        asked = AskedPath(id=new_id("path"), at_s=self._clock.now_s(), wish=wish, path=path)
-        await self._may(fabric, asked)
-        _with(fabric.overlay, asked)
-        await self._store.add(asked)
+    async def add(self, intent: StreamIntent, path: Path) -> PathStatus:
+        """A path more: of a stream of the operator's own, whose address is allotted where `intent`
+        names none. Raises InvalidRoute, StreamTaken, NotProgrammed."""
+        fabric = self._require_fabric()
+        stream = _filled(intent.stream, fabric.overlay)
+        intent = replace(intent, stream=replace(stream, number=0))
+        request = PathRequest(id=new_id("path"), at_s=self._clock.now_s(), intent=intent, path=path)
+        await self._check_free(fabric, request)
+        _with(fabric.overlay, request)
+        await self._store.add(request)
         # The overlay may be another by now: another request, a link that was lost.
         try:
-            after = _with(fabric.overlay, asked)
+            after = _with(fabric.overlay, request)
         except UmbelError:
-            await self._store.remove(asked.id, self._clock.now_s())
+            await self._store.remove(request.id, self._clock.now_s())
             raise
         await fabric.change(after)
-        return self.inspection.path(asked)
+        return self.inspection.path(request)
 
     async def remove(self, id_: str) -> None:
-        """A path less; with its last one the stream goes. Raises UnknownPath."""
-        asked = await self._store.path(id_)
+        """A path less; with its last one the stream goes. Raises NoSuchPath."""
+        request = await self._store.path(id_)
         await self._store.remove(id_, self._clock.now_s())
         if self._fabric is not None:
-            name = asked.wish.stream.name
+            name = request.intent.stream.name
             overlay = self._fabric.overlay
-            await self._fabric.change(overlay.path_remove(name, asked.path))
+            await self._fabric.change(overlay.remove_path(name, request.path))
 
-    async def prepare(self, id_: str, coming: Path) -> PathState:
-        """The path's stream is cloned to where its leaf will be. Raises UnknownPath, BadMove,
-        BadCarriage, NoPath, SwitchRefused, NotProgrammed."""
-        fabric, asked = self._switches(), await self._store.path(id_)
+    async def prepare(self, id_: str, coming: Path) -> PathStatus:
+        """The path's stream is cloned to where its leaf will be. Raises NoSuchPath, InvalidMove,
+        InvalidRoute, NoPath, SwitchRefused, NotProgrammed."""
+        fabric, request = self._require_fabric(), await self._store.path(id_)
         _check_receiver(coming)
-        name = asked.wish.stream.name
-        wish = fabric.overlay.wishes.get(name)
-        if wish is not None and coming in wish.paths:
-            raise BadMove(f"The receiver at {coming.leaf} gets it already", leaf=coming.leaf)
-        await moves.prepare(fabric, name, asked.path, coming)
-        return self.inspection.path(asked)
+        name = request.intent.stream.name
+        intent = fabric.overlay.intents.get(name)
+        if intent is not None and coming in intent.paths:
+            raise InvalidMove(f"The receiver at {coming.leaf} gets it already", leaf=coming.leaf)
+        await moves.prepare(fabric, name, request.path, coming)
+        return self.inspection.path(request)
 
-    async def commit(self, id_: str) -> PathState:
-        """The path ends where it was moved to. Raises UnknownPath, BadMove, NoPath, SwitchRefused,
-        NotProgrammed."""
-        fabric, before = self._switches(), await self._store.path(id_)
-        name = before.wish.stream.name
-        asked = replace(before, path=self._coming(before))
+    async def commit(self, id_: str) -> PathStatus:
+        """The path ends where it was moved to. Raises NoSuchPath, InvalidMove, NoPath,
+        SwitchRefused, NotProgrammed."""
+        fabric, before = self._require_fabric(), await self._store.path(id_)
+        name = before.intent.stream.name
+        request = replace(before, path=self._coming(before))
         moves.check(fabric, name)
-        await self._store.moved(asked, self._clock.now_s())
+        await self._store.moved(request, self._clock.now_s())
         try:
             self._coming(before)
             moves.check(fabric, name)
@@ -166,55 +167,57 @@ class Northbound:
             await self._store.moved(before, self._clock.now_s())
             raise
         await moves.commit(fabric, name)
-        return self.inspection.path(asked)
+        return self.inspection.path(request)
 
-    async def abort(self, id_: str) -> PathState:
-        """The path stays where it was. Raises UnknownPath, BadMove, NotProgrammed."""
-        fabric, asked = self._switches(), await self._store.path(id_)
-        self._coming(asked)
-        await moves.abort(fabric, asked.wish.stream.name)
-        return self.inspection.path(asked)
+    async def abort(self, id_: str) -> PathStatus:
+        """The path stays where it was. Raises NoSuchPath, InvalidMove, NotProgrammed."""
+        fabric, request = self._require_fabric(), await self._store.path(id_)
+        self._coming(request)
+        await moves.abort(fabric, request.intent.stream.name)
+        return self.inspection.path(request)
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _switches(self) -> Switches:
+    def _require_fabric(self) -> Switches:
         if self._fabric is None:
             raise NotProgrammed
         return self._fabric
 
-    async def _may(self, fabric: Switches, asked: AskedPath) -> None:
-        name = asked.wish.stream.name
-        ours = [one for one in await self._store.paths() if one.wish.stream.name == name]
-        if not ours and name in fabric.overlay.wishes:
+    async def _check_free(self, fabric: Switches, request: PathRequest) -> None:
+        name = request.intent.stream.name
+        ours = [one for one in await self._store.paths() if one.intent.stream.name == name]
+        if not ours and name in fabric.overlay.intents:
             raise StreamTaken(f"stream {name} is carried for somebody else", stream=name)
-        if any(one.wish != asked.wish for one in ours):
+        if any(one.intent != request.intent for one in ours):
             raise _taken_otherwise(name)
-        if any(one.path == asked.path for one in ours):
+        if any(one.path == request.path for one in ours):
             raise StreamTaken(f"stream {name} has this path already", stream=name)
 
-    def _coming(self, asked: AskedPath) -> Path:
-        coming = self.inspection.path(asked).moving
+    def _coming(self, request: PathRequest) -> Path:
+        coming = self.inspection.path(request).moving
         if coming is None:
-            raise BadMove(f"The path to {asked.path.leaf} is not being moved", path=asked.id)
+            raise InvalidMove(
+                f"The path to {request.path.leaf} is not being moved", path=request.id
+            )
         return coming
 
 
-def _with(overlay: Overlay, asked: AskedPath) -> Overlay:
-    wish = _wish(overlay, asked)
-    held = overlay.wishes.get(wish.stream.name, wish)
-    if (held.root, held.sender, held.stream) != (wish.root, wish.sender, wish.stream):
-        raise _taken_otherwise(wish.stream.name)
-    return overlay.path_add(wish, asked.path)
+def _with(overlay: Overlay, request: PathRequest) -> Overlay:
+    intent = _intent(overlay, request)
+    held = overlay.intents.get(intent.stream.name, intent)
+    if (held.root, held.sender, held.stream) != (intent.root, intent.sender, intent.stream):
+        raise _taken_otherwise(intent.stream.name)
+    return overlay.add_path(intent, request.path)
 
 
-def _wish(overlay: Overlay, asked: AskedPath) -> Wish:
-    return replace(asked.wish, stream=_filled(asked.wish.stream, overlay))
+def _intent(overlay: Overlay, request: PathRequest) -> StreamIntent:
+    return replace(request.intent, stream=_filled(request.intent.stream, overlay))
 
 
 def _filled(stream: Stream, overlay: Overlay) -> Stream:
     """The stream as asked for, with what it leaves open: as it is carried, or else allotted."""
-    held = overlay.wishes.get(stream.name)
-    others = [wish.stream for wish in overlay.wishes.values()]
+    held = overlay.intents.get(stream.name)
+    others = [intent.stream for intent in overlay.intents.values()]
     allotted = held.stream if held else addresses.allot(stream.name, others)
     target, port = stream.target or allotted.target, stream.port or allotted.port
     return replace(stream, number=allotted.number, target=target, port=port)
@@ -226,6 +229,6 @@ def _taken_otherwise(name: str) -> StreamTaken:
 
 def _check_receiver(path: Path) -> None:
     receiver = path.receiver
-    if receiver is not None and receiver.door is Door.OUTSIDE and not receiver.ethernet:
+    if receiver is not None and receiver.side is Side.OUTSIDE and not receiver.ethernet:
         problem = f"receiver {receiver.address} has no Ethernet address"
-        raise BadCarriage("There is a problem", problems=[problem])
+        raise InvalidRoute("There is a problem", problems=[problem])

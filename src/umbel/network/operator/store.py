@@ -10,11 +10,11 @@ from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import NotFound
 from umbel.kit.sql import Command, Connection, Query, given
-from umbel.network.operator.model import AskedPath, Guest
-from umbel.network.overlay.intent import Wish
+from umbel.network.operator.model import InlineFunction, PathRequest
+from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path, Receiver, Stream
-from umbel.network.switching.port_map import Door
+from umbel.network.switching.port_map import Side
 
 drawn = sa.Table(
     "drawn",
@@ -41,20 +41,21 @@ _guests = sa.Table(
 )
 
 
-class UnknownPath(NotFound):
+class NoSuchPath(NotFound):
     """No path has that id."""
 
     code = "umbel.no_such_network_path"
 
 
-def _asked(*, id: str, at_s: float, document: Mapping[str, Any]) -> AskedPath:  # noqa: A002
+def _asked(*, id: str, at_s: float, document: Mapping[str, Any]) -> PathRequest:  # noqa: A002
     receiver = document["receiver"]
     if receiver is not None:
-        receiver = Receiver(**{**receiver, "door": Door(receiver["door"])})
-    stream, sender = Stream(**document["stream"]), Door(document["sender"])
-    wish = Wish(stream=stream, root=document["root"], sender=sender)
+        fields = {key: value for key, value in receiver.items() if key != "door"}
+        receiver = Receiver(side=Side(receiver["door"]), **fields)
+    stream, sender = Stream(**document["stream"]), Side(document["sender"])
+    intent = StreamIntent(stream=stream, root=document["root"], sender=sender)
     path = Path(leaf=document["leaf"], receiver=receiver)
-    return AskedPath(id=id, at_s=at_s, wish=wish, path=path)
+    return PathRequest(id=id, at_s=at_s, intent=intent, path=path)
 
 
 def _drawing(*, document: Mapping[str, Any]) -> Drawing:
@@ -73,13 +74,13 @@ _MOVE_PATH = Command(sa.update(asked_paths).where(asked_paths.c.id == _ID), ["do
 _REMOVE_PATH = Command(sa.delete(asked_paths).where(asked_paths.c.id == _ID))
 _GUESTS = Query(
     sa.select(_guests).order_by(_guests.c.name),
-    lambda *, name, document: Guest(name=name, **document),
+    lambda *, name, document: InlineFunction(name=name, **document),
 )
 _ADD_GUEST = Command(sa.insert(_guests))
 _REMOVE_GUEST = Command(sa.delete(_guests).where(_guests.c.name == _ID))
 
 
-class WishStore:
+class OperatorStore:
     """The queries of drawings, paths, and functions that streams meet."""
 
     def __init__(self, database: Database) -> None:
@@ -103,15 +104,15 @@ class WishStore:
 
         await self._database.write(draw)
 
-    async def paths(self) -> list[AskedPath]:
+    async def paths(self) -> list[PathRequest]:
         """Every path, the oldest first."""
         return await self._database.read(lambda c: c.all(_PATHS))
 
-    async def path(self, id_: str) -> AskedPath:
-        """One of them. Raises UnknownPath."""
+    async def path(self, id_: str) -> PathRequest:
+        """One of them. Raises NoSuchPath."""
         return await self._database.read(_the_path, id_)
 
-    async def add(self, asked: AskedPath) -> None:
+    async def add(self, asked: PathRequest) -> None:
         """Remember a path."""
 
         def add(connection: Connection) -> None:
@@ -120,32 +121,32 @@ class WishStore:
 
         await self._database.write(add)
 
-    async def moved(self, asked: AskedPath, at_s: float) -> None:
-        """Remember where a path ends now. Raises UnknownPath."""
+    async def moved(self, asked: PathRequest, at_s: float) -> None:
+        """Remember where a path ends now. Raises NoSuchPath."""
 
         def move(connection: Connection) -> None:
             if not connection.run(_MOVE_PATH, id_=asked.id, document=_document(asked)):
-                raise UnknownPath(path=asked.id)
+                raise NoSuchPath(path=asked.id)
             _journal_path(connection, asked, "moved", at_s)
 
         await self._database.write(move)
 
     async def remove(self, id_: str, at_s: float) -> None:
-        """Forget a path. Raises UnknownPath."""
+        """Forget a path. Raises NoSuchPath."""
 
         def remove(connection: Connection) -> None:
             asked = _the_path(connection, id_)
             if not connection.run(_REMOVE_PATH, id_=id_):
-                raise UnknownPath(path=id_)
+                raise NoSuchPath(path=id_)
             _journal_path(connection, asked, "removed", at_s)
 
         await self._database.write(remove)
 
-    async def guests(self) -> list[Guest]:
+    async def functions(self) -> list[InlineFunction]:
         """Every function that streams are to meet, by name."""
         return await self._database.read(lambda c: c.all(_GUESTS))
 
-    async def put_guest(self, guest: Guest) -> None:
+    async def put_function(self, guest: InlineFunction) -> None:
         """Remember a function instead of what had its name."""
         document = asdict(guest)
         name = document.pop("name")
@@ -156,30 +157,37 @@ class WishStore:
 
         await self._database.write(put)
 
-    async def remove_guest(self, name: str) -> bool:
+    async def remove_function(self, name: str) -> bool:
         """Forget a function. Answers whether there was one."""
         return bool(await self._database.write(lambda c: c.run(_REMOVE_GUEST, id_=name)))
 
 
-def _the_path(connection: Connection, id_: str) -> AskedPath:
+def _the_path(connection: Connection, id_: str) -> PathRequest:
     found = connection.first(_PATH, id_=id_)
     if found is None:
-        raise UnknownPath(path=id_)
+        raise NoSuchPath(path=id_)
     return found
 
 
-def _journal_path(connection: Connection, asked: AskedPath, what: str, at_s: float) -> None:
-    body = {"what": what, "stream": asked.wish.stream.name, "leaf": asked.path.leaf}
+def _journal_path(connection: Connection, asked: PathRequest, what: str, at_s: float) -> None:
+    body = {"what": what, "stream": asked.intent.stream.name, "leaf": asked.path.leaf}
     journal.record(connection, at_s=at_s, kind="path", subject=asked.id, body=body)
 
 
-def _document(asked: AskedPath) -> Mapping[str, object]:
-    stream = asdict(asked.wish.stream)
+def _receiver_document(receiver: Receiver) -> Mapping[str, object]:
+    """Its side has the key that the first schema gave it."""
+    fields = asdict(receiver)
+    side = fields.pop("side")
+    return {**fields, "door": side}
+
+
+def _document(asked: PathRequest) -> Mapping[str, object]:
+    stream = asdict(asked.intent.stream)
     del stream["slice"]  # slices are asked for by themselves
     return {
         "stream": stream,
-        "root": asked.wish.root,
-        "sender": asked.wish.sender.value,
+        "root": asked.intent.root,
+        "sender": asked.intent.sender.value,
         "leaf": asked.path.leaf,
-        "receiver": asdict(asked.path.receiver) if asked.path.receiver else None,
+        "receiver": _receiver_document(asked.path.receiver) if asked.path.receiver else None,
     }

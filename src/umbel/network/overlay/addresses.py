@@ -13,7 +13,7 @@ _FIRST_PORT, _PORTS = 16_384, 32_768
 
 def allot(name: str, others: Collection[Stream]) -> Stream:
     """A stream with a number, address (10.203.x.y) and port of its own. They come from its name,
-    the next free ones where another stream has them: a control plane that starts anew allots the
+    the next free ones where another stream has them: a control plane that starts again allots the
     same again, whatever the order, but for that rare case."""
     seed = hashlib.blake2b(name.encode(), digest_size=8).digest()
     number = int.from_bytes(seed[:4], "big") % MOST_STREAMS

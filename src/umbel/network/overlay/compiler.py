@@ -17,8 +17,8 @@ from functools import cached_property
 from itertools import pairwise
 
 from umbel.network.overlay import streams
-from umbel.network.overlay.streams import Carriage, Receiver
-from umbel.network.switching.port_map import Door, Switch
+from umbel.network.overlay.streams import Receiver, RoutedStream
+from umbel.network.switching.port_map import PortMap, Side
 from umbel.network.switching.program import (
     BACK,
     Action,
@@ -44,23 +44,25 @@ _BRANCH, _FAILOVER, _RECEIVERS, _FUNCTION = 0, 1, 2, 3  # what a group is for: p
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
 
 
-def programs(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> dict[str, Program]:
+def programs(
+    routed_streams: Sequence[RoutedStream], switches: Mapping[str, PortMap]
+) -> dict[str, Program]:
     """What each switch is to hold to carry these streams. A spare link is used where it is plugged
     on both sides.
 
     Raises BadCarriage with every problem in `problems`.
     """
-    streams.check(carriages, switches)
+    streams.check(routed_streams, switches)
     drafts = {node: _Draft(rules=set(misses())) for node in switches}
-    for carried in carriages:
-        _Weaver(carried, switches, drafts).weave()
+    for routed in routed_streams:
+        _StreamCompiler(routed, switches, drafts).compile()
     return {node: draft.program for node, draft in drafts.items()}
 
 
-def spares(carried: Carriage, switches: Mapping[str, Switch]) -> dict[str, tuple[str, ...]]:
+def spares(routed: RoutedStream, switches: Mapping[str, PortMap]) -> dict[str, tuple[str, ...]]:
     """For each node whose link to its parent can fail over at once: the nodes that its parent then
     sends to instead, best first."""
-    return _Shape(carried, switches).spares
+    return _StreamShape(routed, switches).spares
 
 
 @dataclass
@@ -78,19 +80,19 @@ class _Draft:
         )
 
 
-class _Shape:
+class _StreamShape:
     """Which tree links a stream needs, and which spare links can stand in for them."""
 
-    def __init__(self, carried: Carriage, switches: Mapping[str, Switch]) -> None:
-        self._carriage = carried
-        self._tree = carried.tree
+    def __init__(self, routed: RoutedStream, switches: Mapping[str, PortMap]) -> None:
+        self._routed = routed
+        self._tree = routed.tree
         self._switches = switches
 
     @cached_property
     def ends(self) -> Mapping[str, frozenset[str]]:
         """The leaves to be served at or below each node on a way to one."""
         found: dict[str, set[str]] = defaultdict(set)
-        for leaf in self._carriage.leaves:
+        for leaf in self._routed.leaves:
             for node in self._tree.chain(leaf):
                 found[node].add(leaf)
         return {node: frozenset(leaves) for node, leaves in found.items()}
@@ -109,7 +111,7 @@ class _Shape:
         """The functions that the stream meets below the root."""
         return {
             node: port
-            for node, port in self._carriage.functions.items()
+            for node, port in self._routed.functions.items()
             if node in self.ends and node != self._tree.root
         }
 
@@ -157,7 +159,7 @@ class _Shape:
 
     def _plugged(self, a: str, b: str) -> bool:
         return all(
-            here in self._switches and there in self._switches[here].toward
+            here in self._switches and there in self._switches[here].tunnel_ports
             for here, there in ((a, b), (b, a))
         )
 
@@ -167,24 +169,24 @@ class _Shape:
         return not any(name in self.functions for name in above)
 
 
-class _Weaver:
+class _StreamCompiler:
     """Writes one stream's rules into the switches' drafts."""
 
     def __init__(
-        self, carried: Carriage, switches: Mapping[str, Switch], drafts: Mapping[str, _Draft]
+        self, routed: RoutedStream, switches: Mapping[str, PortMap], drafts: Mapping[str, _Draft]
     ) -> None:
-        self._carriage = carried
-        self._stream = carried.stream
-        self._packets = _UDP_PACKET if carried.stream.port else _IPV4_PACKET
-        self._tree = carried.tree
+        self._routed = routed
+        self._stream = routed.stream
+        self._packets = _UDP_PACKET if routed.stream.port else _IPV4_PACKET
+        self._tree = routed.tree
         self._switches = switches
         self._drafts = drafts
-        self._shape = _Shape(carried, switches)
+        self._shape = _StreamShape(routed, switches)
 
-    def weave(self) -> None:
+    def compile(self) -> None:
         root = self._tree.root
         if root in self._shape.ends:
-            entry = self._carriage.functions.get(root, self._switches[root].outside)
+            entry = self._routed.functions.get(root, self._switches[root].patch_port)
             self._enter(root, entry, sourced=True)
             self._on(root, entry, self._hops(root))
             self._deliver(root, entry)
@@ -196,7 +198,7 @@ class _Weaver:
             self._deliver(node, self._shape.functions.get(node, 0))
 
     def _arrive(self, node: str, neighbour: str, up: bool) -> None:
-        port = self._switches[node].toward[neighbour]
+        port = self._switches[node].tunnel_ports[neighbour]
         self._classify(node, port, sourced=self._shape.sourced(node))
         upward = [Output(port=self._toward(node, self._tree.parents[node]))] if up else []
         if node in self._shape.functions:
@@ -206,9 +208,9 @@ class _Weaver:
                 self._path(node, port, upward, None)
             return
         hops = [*self._hops(node, neighbour), *upward]
-        guest = self._carriage.guest(node)
-        if guest:
-            self._redirect(node, port, guest, Table.PATH if hops else None)
+        clone_port = self._routed.clone_port(node)
+        if clone_port:
+            self._redirect(node, port, clone_port, Table.PATH if hops else None)
             if hops:
                 self._path(node, port, hops, None)
             return
@@ -222,12 +224,12 @@ class _Weaver:
     def _deliver(self, node: str, entry: int) -> None:
         """At a leaf: to the receivers. `entry` is the port of the function whose packets they get;
         0: they come by tunnels."""
-        guest, receivers = self._carriage.guest(node), self._carriage.receivers(node)
-        if guest and self._carriage.move:
-            receivers = self._carriage.receivers(self._carriage.move.source)
+        clone_port, receivers = self._routed.clone_port(node), self._routed.receivers(node)
+        if clone_port and self._routed.move:
+            receivers = self._routed.receivers(self._routed.move.source)
             if receivers:
-                entry = guest
-                self._enter(node, guest, sourced=False)
+                entry = clone_port
+                self._enter(node, clone_port, sourced=False)
         if not receivers:
             return
         jumps = [self._jump(node, receiver, entry) for receiver in receivers]
@@ -274,15 +276,15 @@ class _Weaver:
     def _on(self, node: str, port: int, hops: Sequence[Action]) -> None:
         """By the path's hops and, at a leaf that serves receivers, on to them."""
         if hops:
-            leaf = Table.LEAF if self._carriage.receivers(node) else None
+            leaf = Table.LEAF if self._routed.receivers(node) else None
             self._path(node, port, hops, leaf)
 
     def _redirect(self, node: str, port: int, function: int, goto: Table | None) -> None:
-        host = self._carriage.hosts.get(node)
+        host = self._routed.processes.get(node)
         if host is None:
             self._rule(node, Table.REDIRECT, self._at(port), [Output(port=function)], goto)
             return
-        # What goes on from here besides must be as it came: the copy alone is rewritten.
+        # What also goes on from here must be as it came: the copy alone is rewritten.
         copy = self._fan(node, _FUNCTION, port, [self._jump(node, host, 0)])
         match = (*self._at(port), *self._packets)
         self._rule(node, Table.REDIRECT, match, copy, goto)
@@ -320,16 +322,16 @@ class _Weaver:
 
     def _jump(self, node: str, receiver: Receiver, entry: int) -> list[Action]:
         switch = self._switches[node]
-        within = receiver.door is Door.INSIDE
-        new: dict[Field, Value] = {Field.ETH_DST: switch.mac if within else receiver.ethernet}
-        source = self._source_within() if within else switch.address
+        within = receiver.side is Side.INSIDE
+        new: dict[Field, Value] = {Field.ETH_DST: switch.local_mac if within else receiver.ethernet}
+        source = self._source_within() if within else switch.source_address
         if source:
             new[Field.IPV4_SRC] = source
         new[Field.IPV4_DST] = receiver.address
         if receiver.port:
             new[Field.UDP_DST] = receiver.port
         sets: list[Action] = [SetField(field=name, value=value) for name, value in new.items()]
-        port = switch.door(receiver.door)
+        port = switch.port(receiver.side)
         return [*sets, Output(port=BACK if port == entry else port)]
 
     def _source_within(self) -> str:
@@ -337,8 +339,8 @@ class _Weaver:
         packet whose source is the host itself. Empty, the sender itself: nobody sends from such an
         address, or the packets are to be answered."""
         target = ipaddress.IPv4Address(self._stream.target)
-        stays = target.is_multicast or target == _BROADCAST or not self._stream.port
-        return "" if stays else self._stream.target
+        bindings = target.is_multicast or target == _BROADCAST or not self._stream.port
+        return "" if bindings else self._stream.target
 
     def _rule(
         self,
@@ -359,4 +361,4 @@ class _Weaver:
         return ((Field.METADATA, self._stream.number), *self._packets)
 
     def _toward(self, node: str, neighbour: str) -> int:
-        return self._switches[node].toward[neighbour]
+        return self._switches[node].tunnel_ports[neighbour]

@@ -1,6 +1,6 @@
-"""A drawn network checked against the operator's own, every problem told at once. Pure.
+"""A drawn network checked against the operator's own, all problems reported at once. Pure.
 
-In: a drawing and the topology it is drawn over. Out: the drawing, or BadDrawing.
+In: a drawing and the topology it is drawn over. Out: the drawing, or InvalidDrawing.
 """
 
 from collections import Counter
@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 
 from umbel.network.model import Pair, Topology, pair
 from umbel.network.overlay import spanning
-from umbel.network.overlay.spanning import BadDrawing, Drawing, Role
+from umbel.network.overlay.spanning import Drawing, InvalidDrawing, Role
 
 
 def read(nodes: Sequence[tuple[str, Role]], links: Sequence[Pair], topology: Topology) -> Drawing:
-    """The drawing. Raises BadDrawing with every problem in `problems`: those of spanning.span, the
-    leaves' also beside others, nodes drawn twice, nodes and links that the network has not."""
+    """The drawing. Raises InvalidDrawing with every problem in `problems`: those of spanning.span,
+    the leaves' also beside others, nodes drawn twice, nodes and links that the network has not."""
     drawing = Drawing(roles=dict(nodes), links=tuple(links))
     times = Counter(name for name, _ in nodes)
     problems = [f"node {name}: drawn {count} times" for name, count in times.items() if count > 1]
     problems += [*_span_problems(drawing), *_foreign(drawing, topology)]
     problems = list(dict.fromkeys(problems))
     if problems:
-        raise BadDrawing(f"The drawing has {len(problems)} problem(s)", problems=problems)
+        raise InvalidDrawing(f"The drawing has {len(problems)} problem(s)", problems=problems)
     return drawing
 
 
@@ -28,7 +28,7 @@ def _span_problems(drawing: Drawing) -> list[str]:
     """What is wrong with it, and then with what is left of it without that."""
     try:
         spanning.span(drawing)
-    except BadDrawing as error:
+    except InvalidDrawing as error:
         problems = _listed(error)
     else:
         return []
@@ -36,7 +36,7 @@ def _span_problems(drawing: Drawing) -> list[str]:
     if mended is not None and mended != drawing:
         try:
             spanning.span(mended)
-        except BadDrawing as error:
+        except InvalidDrawing as error:
             problems += [problem for problem in _listed(error) if problem not in problems]
     return problems
 
@@ -65,6 +65,6 @@ def _foreign(drawing: Drawing, topology: Topology) -> Iterator[str]:
             yield f"link {a}-{b}: the network does not join them"
 
 
-def _listed(error: BadDrawing) -> list[str]:
+def _listed(error: InvalidDrawing) -> list[str]:
     problems = error.details["problems"]
     return [str(problem) for problem in problems] if isinstance(problems, list) else [str(problems)]

@@ -7,39 +7,39 @@ move under way, done or taken back.
 from dataclasses import replace
 
 from umbel.kit.errors import Conflict
-from umbel.network.overlay.streams import Carriage, Move, Path
+from umbel.network.overlay.streams import Move, Path, RoutedStream
 
 
-class BadMove(Conflict):
-    """The leaf cannot be moved so now."""
+class InvalidMove(Conflict):
+    """This receiver cannot be moved that way at the moment."""
 
-    code = "umbel.bad_move"
+    code = "umbel.invalid_move"
 
 
-def prepare(carriage: Carriage, source: str, target: str, function: int = 0) -> Carriage:
+def prepare(routed: RoutedStream, source: str, target: str, function: int = 0) -> RoutedStream:
     """Packets are cloned to where the leaf will be; the old place goes on as before. `function` is
     the port the moved function will have there; it sends to the receivers as soon as it runs.
     Without one the clones sink until the move is done: a switch would send second copies.
 
-    Raises BadMove when no path ends at `source`, another move is under way, or the target is not
-    below the tree's root. The same move twice is one.
+    Raises InvalidMove when no path ends at `source`, another move is under way, or the target is
+    not below the tree's root. The same move twice is one.
     """
-    _movable(carriage, source)
-    if target == source or target not in carriage.tree.parents:
-        raise BadMove(f"No leaf can move from {source} to {target}", leaf=source, target=target)
-    return _begun(carriage, Move(source=source, target=target, function=function))
+    _movable(routed, source)
+    if target == source or target not in routed.tree.parents:
+        raise InvalidMove(f"No leaf can move from {source} to {target}", leaf=source, target=target)
+    return _begun(routed, Move(source=source, target=target, function=function))
 
 
-def hand_over(carriage: Carriage, leaving: Path, coming: Path) -> Carriage:
+def hand_over(routed: RoutedStream, leaving: Path, coming: Path) -> RoutedStream:
     """Packets are cloned to the receiver of `coming`, which will stand in for that of `leaving`; on
-    the same node or another. Raises BadMove as `prepare`."""
-    if leaving not in carriage.paths:
-        raise BadMove(f"The receiver at {leaving.leaf} does not get it", leaf=leaving.leaf)
-    if coming.leaf not in carriage.tree.nodes or not (leaving.receiver and coming.receiver):
+    the same node or another. Raises InvalidMove as `prepare`."""
+    if leaving not in routed.paths:
+        raise InvalidMove(f"The receiver at {leaving.leaf} does not get it", leaf=leaving.leaf)
+    if coming.leaf not in routed.tree.nodes or not (leaving.receiver and coming.receiver):
         problem = f"No leaf can move from {leaving.leaf} to {coming.leaf}"
-        raise BadMove(problem, leaf=leaving.leaf, target=coming.leaf)
+        raise InvalidMove(problem, leaf=leaving.leaf, target=coming.leaf)
     return _begun(
-        carriage,
+        routed,
         Move(
             source=leaving.leaf,
             target=coming.leaf,
@@ -49,50 +49,50 @@ def hand_over(carriage: Carriage, leaving: Path, coming: Path) -> Carriage:
     )
 
 
-def _begun(carriage: Carriage, move: Move) -> Carriage:
-    if carriage.move == move:
-        return carriage
-    if carriage.move is not None:
-        raise BadMove("Another leaf of the stream is moving", leaf=carriage.move.source)
-    return replace(carriage, move=move)
+def _begun(routed: RoutedStream, move: Move) -> RoutedStream:
+    if routed.move == move:
+        return routed
+    if routed.move is not None:
+        raise InvalidMove("Another leaf of the stream is moving", leaf=routed.move.source)
+    return replace(routed, move=move)
 
 
-def commit(carriage: Carriage) -> Carriage:
-    """The leaf is where it was moved to, with its function; its old path is gone. Raises BadMove
-    without a move, or when a switch refused it."""
-    move = _moving(carriage)
+def commit(routed: RoutedStream) -> RoutedStream:
+    """The leaf is where it was moved to, with its function; its old path is gone. Raises
+    InvalidMove without a move, or when a switch refused it."""
+    move = _moving(routed)
     if move.refused:
-        raise BadMove(f"The leaf cannot move: {move.refused}", leaf=move.source)
+        raise InvalidMove(f"The leaf cannot move: {move.refused}", leaf=move.source)
     if move.coming:
         left, come = (
             Path(leaf=move.source, receiver=move.leaving),
             Path(leaf=move.target, receiver=move.coming),
         )
-        stay = [path for path in carriage.paths if path != left]
-        return replace(carriage, paths=tuple(dict.fromkeys([*stay, come])), move=None)
+        binding = [path for path in routed.paths if path != left]
+        return replace(routed, paths=tuple(dict.fromkeys([*binding, come])), move=None)
     paths = [
         replace(path, leaf=move.target) if path.leaf == move.source else path
-        for path in carriage.paths
+        for path in routed.paths
     ]
-    functions = dict(carriage.functions)
+    functions = dict(routed.functions)
     functions.pop(move.source, None)
     if move.function:
         functions.setdefault(move.target, move.function)
-    return replace(carriage, paths=tuple(dict.fromkeys(paths)), functions=functions, move=None)
+    return replace(routed, paths=tuple(dict.fromkeys(paths)), functions=functions, move=None)
 
 
-def abort(carriage: Carriage) -> Carriage:
-    """The leaf stays where it was. Raises BadMove without a move."""
-    _moving(carriage)
-    return replace(carriage, move=None)
+def abort(routed: RoutedStream) -> RoutedStream:
+    """The leaf stays where it was. Raises InvalidMove without a move."""
+    _moving(routed)
+    return replace(routed, move=None)
 
 
-def _movable(carriage: Carriage, source: str) -> None:
-    if all(path.leaf != source for path in carriage.paths):
-        raise BadMove(f"No path ends at {source}", leaf=source)
+def _movable(routed: RoutedStream, source: str) -> None:
+    if all(path.leaf != source for path in routed.paths):
+        raise InvalidMove(f"No path ends at {source}", leaf=source)
 
 
-def _moving(carriage: Carriage) -> Move:
-    if carriage.move is None:
-        raise BadMove("No leaf of the stream is moving", stream=carriage.stream.name)
-    return carriage.move
+def _moving(routed: RoutedStream) -> Move:
+    if routed.move is None:
+        raise InvalidMove("No leaf of the stream is moving", stream=routed.stream.name)
+    return routed.move

@@ -14,10 +14,10 @@ from umbel.kit.errors import Unprocessable
 from umbel.network.model import Pair, pair
 
 
-class BadDrawing(Unprocessable):
-    """No tree can be made of the drawn network."""
+class InvalidDrawing(Unprocessable):
+    """The drawing does not give a tree."""
 
-    code = "umbel.bad_drawing"
+    code = "umbel.invalid_drawing"
 
 
 class Role(StrEnum):
@@ -88,11 +88,12 @@ def weight(roles: Mapping[str, Role], link: Pair) -> int:
 
 
 def span(drawing: Drawing, last: Mapping[Pair, int] = _NONE_LAST) -> SpanningTree:
-    """The tree of least weight, by Kruskal; equal weights go as drawn. A cycle is no error. Links
-    in `last`, by `pair`, come after all others however light they are, the lower number first.
+    """The tree of least weight, by Kruskal; equal weights go as drawn. A cycle is not an error.
+    Links in `last`, by `pair`, come after all others however light they are, the lower number
+    first.
 
-    Raises BadDrawing with every problem in `problems`: no root, several roots, a leaf that cannot
-    be reached, a link that joins a node to itself, is drawn twice or ends at no known node.
+    Raises InvalidDrawing with every problem in `problems`: no root, several roots, a leaf that
+    cannot be reached, a link that joins a node to itself, is drawn twice or ends at no known node.
     """
     problems = [*_roots_wrong(drawing.roles), *_links_wrong(drawing)]
     if problems:
@@ -119,8 +120,8 @@ def span(drawing: Drawing, last: Mapping[Pair, int] = _NONE_LAST) -> SpanningTre
 
 def rooted(drawing: Drawing, root: str, leaves: Collection[str]) -> Drawing:
     """The part of the drawing that can be reached from `root`, which is its root; `leaves` and a
-    root drawn elsewhere are leaves. It can always be spanned. Raises BadDrawing when there is no
-    such node."""
+    root drawn elsewhere are leaves. It can always be spanned. Raises InvalidDrawing when there is
+    no such node."""
     if root not in drawing.roles:
         raise _bad([f"root {root}: no such node is drawn"])
     near = _reached(root, drawing.links)
@@ -176,8 +177,8 @@ def without(drawing: Drawing, a: str, b: str) -> Drawing:
     return Drawing(roles=drawing.roles, links=kept)
 
 
-def _bad(problems: Sequence[str]) -> BadDrawing:
-    return BadDrawing(f"The drawing has {len(problems)} problem(s)", problems=list(problems))
+def _bad(problems: Sequence[str]) -> InvalidDrawing:
+    return InvalidDrawing(f"The drawing has {len(problems)} problem(s)", problems=list(problems))
 
 
 def _roots_wrong(roles: Mapping[str, Role]) -> Iterator[str]:

@@ -13,15 +13,15 @@ from itertools import pairwise
 from umbel.kit.errors import Unprocessable
 from umbel.network.model import Endpoint
 from umbel.network.overlay.spanning import SpanningTree
-from umbel.network.switching.port_map import Door, Switch
+from umbel.network.switching.port_map import PortMap, Side
 
 MOST_STREAMS, _MOST_PORTS = 0xFFFE, 0x3FFF  # both go into the ids of groups
 
 
-class BadCarriage(Unprocessable):
-    """A stream cannot be carried as asked."""
+class InvalidRoute(Unprocessable):
+    """This stream cannot be routed with these settings."""
 
-    code = "umbel.bad_carriage"
+    code = "umbel.invalid_route"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Receiver:
     address: str
     mac: str = ""
     port: int = 0
-    door: Door = Door.OUTSIDE
+    side: Side = Side.OUTSIDE
 
     @property
     def ethernet(self) -> str:
@@ -96,7 +96,7 @@ class Move:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Carriage:
+class RoutedStream:
     """One stream and how it is carried. `functions` are the switch ports, by node, of the functions
     it passes; at the root, of the function that sends it (else it comes in from outside). Each
     function sends the stream on to the stream's own target, from whatever address it has. `hosts`
@@ -106,7 +106,7 @@ class Carriage:
     tree: SpanningTree
     paths: tuple[Path, ...] = ()
     functions: Mapping[str, int] = field(default_factory=dict)
-    hosts: Mapping[str, Receiver] = field(default_factory=dict)
+    processes: Mapping[str, Receiver] = field(default_factory=dict)
     move: Move | None = None
 
     @property
@@ -122,7 +122,7 @@ class Carriage:
             found.append(self.move.coming)
         return tuple(dict.fromkeys(found))
 
-    def guest(self, node: str) -> int:
+    def clone_port(self, node: str) -> int:
         """The port that gets clones at `node` because a function moves there; 0: none. Where the
         stream already ends or meets a function, what is there goes on until the move is done."""
         if self.move is None or self.move.target != node or node in self.functions:
@@ -130,20 +130,20 @@ class Carriage:
         return 0 if any(path.leaf == node for path in self.paths) else self.move.function
 
 
-def process(end: Endpoint) -> Receiver:
+def local_receiver(end: Endpoint) -> Receiver:
     """A process of a node as the receiver of a stream."""
-    return Receiver(address=end.address, port=end.port, door=Door.INSIDE)
+    return Receiver(address=end.address, port=end.port, side=Side.INSIDE)
 
 
-def check(carriages: Sequence[Carriage], switches: Mapping[str, Switch]) -> None:
-    """Raises BadCarriage with every problem in `problems` when these cannot be carried together
+def check(routed_streams: Sequence[RoutedStream], switches: Mapping[str, PortMap]) -> None:
+    """Raises InvalidRoute with every problem in `problems` when these cannot be carried together
     over switches plugged so."""
-    problems = [*clashes([carriage.stream for carriage in carriages])]
-    for carriage in carriages:
-        title = f"stream {carriage.stream.name}"
-        problems += [f"{title}: {problem}" for problem in _wrong(carriage, switches)]
+    problems = [*clashes([routed.stream for routed in routed_streams])]
+    for routed in routed_streams:
+        title = f"stream {routed.stream.name}"
+        problems += [f"{title}: {problem}" for problem in _wrong(routed, switches)]
     if problems:
-        raise BadCarriage(f"There are {len(problems)} problem(s)", problems=problems)
+        raise InvalidRoute(f"There are {len(problems)} problem(s)", problems=problems)
 
 
 def clashes(streams: Sequence[Stream]) -> Iterator[str]:
@@ -172,46 +172,46 @@ def _covered(streams: Sequence[Stream]) -> Iterator[str]:
             yield f"{len(there)} streams have packets to {target} in common"
 
 
-def _wrong(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:
-    if not 1 <= carriage.stream.number <= MOST_STREAMS:
+def _wrong(routed: RoutedStream, switches: Mapping[str, PortMap]) -> Iterator[str]:
+    if not 1 <= routed.stream.number <= MOST_STREAMS:
         yield f"its number is not in 1..{MOST_STREAMS}"
-    lost = [leaf for leaf in carriage.leaves if leaf not in carriage.tree.nodes]
+    lost = [leaf for leaf in routed.leaves if leaf not in routed.tree.nodes]
     yield from (f"leaf {leaf} is not in the tree below the root" for leaf in lost)
-    for path in carriage.paths:
+    for path in routed.paths:
         if not path.receiver:
-            if path.leaf not in carriage.functions or path.leaf == carriage.tree.root:
+            if path.leaf not in routed.functions or path.leaf == routed.tree.root:
                 yield f"the path to {path.leaf} ends at no function and no receiver"
-        elif path.receiver.door is Door.OUTSIDE and not path.receiver.ethernet:
+        elif path.receiver.side is Side.OUTSIDE and not path.receiver.ethernet:
             yield f"receiver {path.receiver.address} has no Ethernet address"
-    if not carriage.stream.port:
-        yield from _whole(carriage)
+    if not routed.stream.port:
+        yield from _whole(routed)
     if not lost:
-        yield from _unplugged(carriage, switches)
+        yield from _unplugged(routed, switches)
 
 
-def _whole(carriage: Carriage) -> Iterator[str]:
+def _whole(routed: RoutedStream) -> Iterator[str]:
     """What cannot be asked for a stream of port 0."""
-    met = set(carriage.functions) - {carriage.tree.root}
-    if met or (carriage.move and carriage.move.function):
+    on_path = set(routed.functions) - {routed.tree.root}
+    if on_path or (routed.move and routed.move.function):
         yield "only a stream with a UDP port meets functions"
-    if any(receiver.port for leaf in carriage.leaves for receiver in carriage.receivers(leaf)):
+    if any(receiver.port for leaf in routed.leaves for receiver in routed.receivers(leaf)):
         yield "only a stream with a UDP port is given another at a leaf"
 
 
-def _unplugged(carriage: Carriage, switches: Mapping[str, Switch]) -> Iterator[str]:
+def _unplugged(routed: RoutedStream, switches: Mapping[str, PortMap]) -> Iterator[str]:
     """The links on the stream's ways that some switch has no port for, and ports out of range."""
-    links = {pair for leaf in carriage.leaves for pair in pairwise(carriage.tree.chain(leaf))}
+    links = {pair for leaf in routed.leaves for pair in pairwise(routed.tree.chain(leaf))}
     for here, there in sorted(links | {(b, a) for a, b in links}):
-        if here not in switches or there not in switches[here].toward:
+        if here not in switches or there not in switches[here].tunnel_ports:
             yield f"node {here}: no port leads to {there}"
-    on = {node for link in links for node in link} | set(carriage.leaves)
+    on = {node for link in links for node in link} | set(routed.leaves)
     for node in sorted(on & switches.keys()):
         switch = switches[node]
-        ports = [*switch.toward.values(), switch.outside, switch.inside or 1]
-        guests = [carriage.functions.get(node, 1), carriage.guest(node) or 1]
-        if not all(1 <= port <= _MOST_PORTS for port in (*ports, *guests)):
+        ports = [*switch.tunnel_ports.values(), switch.patch_port, switch.local_port or 1]
+        functions_here = [routed.functions.get(node, 1), routed.clone_port(node) or 1]
+        if not all(1 <= port <= _MOST_PORTS for port in (*ports, *functions_here)):
             yield f"node {node}: a port is not in 1..{_MOST_PORTS}"
-        within = [r for r in carriage.receivers(node) if r.door is Door.INSIDE]
-        within += [carriage.hosts[node]] if node in carriage.hosts else []
-        if within and not (switch.inside and switch.mac):
+        within = [r for r in routed.receivers(node) if r.side is Side.INSIDE]
+        within += [routed.processes[node]] if node in routed.processes else []
+        if within and not (switch.local_port and switch.local_mac):
             yield f"node {node}: its switch has no inner port"

@@ -2,8 +2,8 @@
 
 In: the operator's topology and terms, the slices held, the links their streams cross. Out: an
 admission or a refusal, and for each end of a link the classes its queue must have. delivery acts on
-it: meters hold a slice to its most (carriage.Slice), queues under the tunnels keep its least.
-A link counts each way by itself; a slice crosses it in the direction of its packets.
+it: meters hold a slice to its most (overlay/streams.Slice), queues under the tunnels keep its
+least. A link counts each way by itself; a slice crosses it in the direction of its packets.
 """
 
 from collections import defaultdict
@@ -20,19 +20,19 @@ from umbel.network.topology import paths
 
 
 class NoRoomForSlice(Exhausted):
-    """A link on the way cannot guarantee the slice's least rate beside what it has promised."""
+    """A link on the path has too little unreserved bandwidth for this slice."""
 
     code = "umbel.no_room_for_slice"
 
 
 class SliceExists(Conflict):
-    """A stream is in one slice at most, and there is one already."""
+    """The stream already has a slice; close that one first."""
 
     code = "umbel.slice_exists"
 
 
 class QueueRefused(Unavailable):
-    """The node does not make the queue, or does not answer."""
+    """The node did not install the queue or does not answer."""
 
     code = "umbel.queue_refused"
 
@@ -72,15 +72,15 @@ DSCP: Mapping[Grade, int] = {Grade.GOLD: 32, Grade.SILVER: 24, Grade.BRONZE: 26}
 """How the grades are marked, by RFC 4594: CS4 (4.4, real-time interactive), CS3 (4.6, broadcast
 video), AF31 (4.5, multimedia streaming). EF stays with the operator's telephony."""
 CONTROL_DSCP = 48
-"""CS6: what keeps the network itself alive, tunnels' life signs among it (RFC 4594, 3.1)."""
+"""CS6: what keeps the network itself alive, tunnels' BFD packets among it (RFC 4594, 3.1)."""
 
 _PROMISED = 0.9
-"""The share of a link that is promised; the rest is for tunnel headers, life signs and others."""
+"""The share of a link that is promised; the rest is for tunnel headers, BFD packets and others."""
 _HEADERS = 1.05
 """What a tunnel adds to packets of a video's size: 42 bytes to 1242, and some to spare."""
 _CONTROL_SHARE = 0.01
 _DEEP_S, _WIRE_BITS, _LEAST_DEPTH = 0.2, 1284 * 8, 50
-_MOST_SLICES = 0x500  # classes of one queue are told by 16 bits, and so are queues
+_MOST_SLICES = 0x500  # classes of one queue are reported by 16 bits, and so are queues
 _BURST_S = 0.1
 """What a slice may send at once, in time at its rate: a keyframe is many packets."""
 
@@ -127,12 +127,12 @@ class Granted:
     number: int
     request: SliceRequest
     links: tuple[Pair, ...] = ()
-    lacking: tuple[Pair, ...] = ()
+    unguaranteed: tuple[Pair, ...] = ()
     opened_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Flow:
+class StreamDestination:
     """A stream as the overlay knows it: the UDP destination it has inside the tunnels; port 0:
     whatever goes to the address."""
 
@@ -154,7 +154,7 @@ class QueueClass:
     depth: int
     burst_bytes: int = 0
     dscp: int | None = None
-    flows: tuple[Flow, ...] = ()
+    flows: tuple[StreamDestination, ...] = ()
 
 
 LINK, CONTROL, DEFAULT, _FIRST_SLICE = 0x1, 0x2, 0x3, 0xF
@@ -208,7 +208,7 @@ def admit(
     """
     for other in held:
         if (other.request.stream, other.request.functions) == (request.stream, request.functions):
-            raise SliceExists(slice=other.id)
+            raise SliceExists(set_slice=other.id)
     asked = offer.terms[request.grade]
     for link in dict.fromkeys(route):
         left = left_kbps(offer, held, link)
@@ -267,7 +267,7 @@ def _settled(one: Granted, route: Sequence[Pair], won: Sequence[Pair]) -> Grante
     return replace(
         one,
         links=tuple(link for link in route if link in won),
-        lacking=tuple(link for link in route if link not in won),
+        unguaranteed=tuple(link for link in route if link not in won),
     )
 
 
@@ -275,14 +275,14 @@ def between(links: Sequence[Pair], a: str, b: str) -> tuple[Pair, ...]:
     """Of a tree's links, given as (from, to), those on the way from one node down to another; none
     when there is no such way."""
     above = {to: source for source, to in links}
-    way: list[Pair] = []
+    stream_route: list[Pair] = []
     node = b
     while node != a:
-        if node not in above or len(way) > len(links):
+        if node not in above or len(stream_route) > len(links):
             return ()
-        way.append((above[node], node))
+        stream_route.append((above[node], node))
         node = above[node]
-    return tuple(reversed(way))
+    return tuple(reversed(stream_route))
 
 
 def metered(granted: Granted, offer: Offer) -> streams.Slice:
@@ -297,11 +297,11 @@ def metered(granted: Granted, offer: Offer) -> streams.Slice:
 
 
 def plan(
-    offer: Offer, held: Sequence[Granted], flows: Mapping[str, Sequence[Flow]]
+    offer: Offer, held: Sequence[Granted], flows: Mapping[str, Sequence[StreamDestination]]
 ) -> dict[Pair, tuple[QueueClass, ...]]:
     """The queue of each link end (node, neighbour): the link, what keeps the network alive, the
     slices whose packets leave by it, the rest. Ends without slices have one too: on a full link
-    life signs would be lost, and the link taken for dead. `flows` are the slices' streams by slice
+    BFD packets would be lost, and the link taken for dead. `flows` are the slices' streams by slice
     id."""
     ends = ((link.a, link.b) for link in offer.topology.links)
     crossing: dict[Pair, list[Granted]] = {end: [] for a, b in ends for end in ((a, b), (b, a))}
@@ -314,17 +314,20 @@ def plan(
     }
 
 
-def looked_at(laid: Sequence[Pair], held: Iterable[Granted], turn: int) -> list[Pair]:
+def looked_at(installed: Sequence[Pair], held: Iterable[Granted], turn: int) -> list[Pair]:
     """Of the link ends with queues those whose counters are read at the look number `turn`: what
     slices use, and one of the others after the other, for asking takes a process each."""
     used = {link for one in held for link in one.links}
-    others = [link for link in laid if link not in used]
-    mine = [link for link in laid if link in used]
+    others = [link for link in installed if link not in used]
+    mine = [link for link in installed if link in used]
     return [*mine, others[turn % len(others)]] if others else mine
 
 
 def _classes(
-    offer: Offer, link: Pair, held: Sequence[Granted], flows: Mapping[str, Sequence[Flow]]
+    offer: Offer,
+    link: Pair,
+    held: Sequence[Granted],
+    flows: Mapping[str, Sequence[StreamDestination]],
 ) -> Iterator[QueueClass]:
     (found,) = paths.links_of(offer.topology, link)
     whole = max(1, int(found.mbps * 1000))

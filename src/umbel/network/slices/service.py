@@ -16,7 +16,7 @@ from umbel.kit.controller import Controller
 from umbel.kit.errors import Conflict, UmbelError, Unprocessable
 from umbel.kit.ids import new_id
 from umbel.network.model import Pair
-from umbel.network.overlay import streams as carriage
+from umbel.network.overlay import streams as routed
 from umbel.network.slices import admission
 from umbel.network.slices.admission import (
     Granted,
@@ -26,9 +26,9 @@ from umbel.network.slices.admission import (
     SliceStream,
 )
 from umbel.network.slices.model import Guarantee, LinkShare, SliceLink, SliceStatus
-from umbel.network.slices.ports import Queues, Slicing, StreamsOf, StreamSource
+from umbel.network.slices.ports import Queues, SlicingFabric, StreamsOf, StreamSource
 from umbel.network.slices.store import NoSuchSlice, SliceStore
-from umbel.network.switching.counters import Watch
+from umbel.network.switching.counters import RateMeter
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ class SlicesUnsupported(Conflict):
 
 
 class NoSharedStream(Unprocessable):
-    """The two functions are on no common stream."""
+    """No stream passes through both functions."""
 
     code = "umbel.no_shared_stream"
 
@@ -54,21 +54,21 @@ class Underlay:
     """What holds slices: the fabric, the queues, and each node's device toward a neighbour by
     (node, neighbour)."""
 
-    fabric: Slicing
+    fabric: SlicingFabric
     queues: Queues
     devices: Mapping[Pair, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Ridden:
+class _StreamRoute:
     """A stream of a slice and the links that the slice's part of it crosses; None: not known."""
 
     stream: str
     links: tuple[Pair, ...] | None
-    flow: admission.Flow | None
+    flow: admission.StreamDestination | None
 
 
-_Rides = Mapping[str, Sequence[_Ridden]]
+_StreamRoutes = Mapping[str, Sequence[_StreamRoute]]
 
 
 @dataclass(kw_only=True)
@@ -79,25 +79,25 @@ class Slices:
     streams: StreamSource
     offer: Offer
     clock: Clock
-    under: Underlay | None = None
-    pace_s: float = 5.0
-    _marked: dict[str, carriage.Slice] = field(default_factory=dict)
-    _laid: dict[Pair, tuple[admission.QueueClass, ...]] = field(default_factory=dict)
+    underlay: Underlay | None = None
+    interval_s: float = 5.0
+    _marked: dict[str, routed.Slice] = field(default_factory=dict)
+    _installed: dict[Pair, tuple[admission.QueueClass, ...]] = field(default_factory=dict)
     _turn: int = 0
     _unknown: set[Pair] = field(default_factory=set)
-    _meters: Watch[int] = field(default_factory=Watch)
-    _classes: Watch[tuple[Pair, int]] = field(default_factory=Watch)
-    _tunnels: Watch[Pair] = field(default_factory=Watch)
+    _meters: RateMeter[int] = field(default_factory=RateMeter)
+    _classes: RateMeter[tuple[Pair, int]] = field(default_factory=RateMeter)
+    _tunnels: RateMeter[Pair] = field(default_factory=RateMeter)
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._controller = Controller(self._look)
+        self._controller = Controller(self._reconcile)
         # Queues that an earlier control plane left are taken away unless they are wanted still.
-        self._unknown |= set(self.under.devices if self.under else ())
+        self._unknown |= set(self.underlay.devices if self.underlay else ())
 
     async def run(self) -> None:
         """Keep the slices until cancelled."""
-        if self.under is None:
+        if self.underlay is None:
             return
         self._controller.wake(_ALL)
         try:
@@ -110,7 +110,7 @@ class Slices:
         self._controller.wake(_ALL)
 
     async def close(self) -> None:
-        """Look no more; meters and queues stay as they are."""
+        """Stop looking; meters and queues stay as they are."""
         await self._controller.close()
 
     # -- the portal's -----------------------------------------------------------------------
@@ -118,19 +118,19 @@ class Slices:
     async def open(self, request: SliceRequest) -> SliceStatus:
         """A new slice, in force. Raises SlicesUnsupported, NoRoomForSlice, SliceExists,
         NoSharedStream."""
-        under = self._must()
+        underlay = self._require_fabric()
         streams_of = await self.streams.now()
         new = Granted(id=new_id("sl"), number=0, request=request, opened_s=self.clock.now_s())
-        rides = _rides([new], streams_of, under.fabric)
-        if request.functions and not rides[new.id]:
+        routes = _stream_routes([new], streams_of, underlay.fabric)
+        if request.functions and not routes[new.id]:
             raise NoSharedStream(functions=list(request.functions))
-        route = _links(rides[new.id])
-        mine = {ride.stream for ride in rides[new.id]}
+        route = _links(routes[new.id])
+        mine = {route.stream for route in routes[new.id]}
 
         def decide(held: tuple[Granted, ...]) -> tuple[Granted, ...]:
             for other in held:
                 if mine & {one.stream for one in streams_of(other.request)}:
-                    raise SliceExists(slice=other.id)
+                    raise SliceExists(set_slice=other.id)
             number = admission.admit(self.offer, held, request, route)
             return (*held, replace(new, number=number, links=route))
 
@@ -140,27 +140,27 @@ class Slices:
 
     async def all(self) -> tuple[SliceStatus, ...]:
         """Every slice, oldest first. Raises SlicesUnsupported."""
-        under = self._must()
+        underlay = self._require_fabric()
         held = await self.store.all()
-        rides = _rides(held, await self.streams.now(), under.fabric)
-        return tuple(self._status(one, rides[one.id]) for one in held)
+        routes = _stream_routes(held, await self.streams.now(), underlay.fabric)
+        return tuple(self._status(one, routes[one.id]) for one in held)
 
     async def one(self, slice_id: str) -> SliceStatus:
         """That slice. Raises NoSuchSlice, SlicesUnsupported."""
         for status in await self.all():
             if status.granted.id == slice_id:
                 return status
-        raise NoSuchSlice(slice=slice_id)
+        raise NoSuchSlice(set_slice=slice_id)
 
     async def end(self, slice_id: str) -> None:
-        """The slice is no more, nor its meters and queues. Raises NoSuchSlice,
+        """The slice is no longer, nor its meters and queues. Raises NoSuchSlice,
         SlicesUnsupported."""
-        self._must()
+        self._require_fabric()
 
         def decide(held: tuple[Granted, ...]) -> tuple[Granted, ...]:
             kept = tuple(one for one in held if one.id != slice_id)
             if len(kept) == len(held):
-                raise NoSuchSlice(slice=slice_id)
+                raise NoSuchSlice(set_slice=slice_id)
             return kept
 
         await self.store.change(decide, at_s=self.clock.now_s())
@@ -168,7 +168,7 @@ class Slices:
 
     async def shares(self) -> tuple[LinkShare, ...]:
         """Each link's two directions. Raises SlicesUnsupported."""
-        self._must()
+        self._require_fabric()
         held = await self.store.all()
         return tuple(
             self._share(pair, link.mbps, held)
@@ -185,44 +185,46 @@ class Slices:
         self._controller.wake(_ALL)
         await asyncio.wait([done], timeout=_PATIENCE_S)
 
-    async def _look(self, _key: str) -> float:
+    async def _reconcile(self, _key: str) -> float:
         waiting, self._waiting = self._waiting, []
         try:
-            await self._keep(self._must())
+            await self._keep(self._require_fabric())
         finally:
             for done in waiting:
                 if not done.done():
                     done.set_result(None)
-        return self.pace_s
+        return self.interval_s
 
-    async def _keep(self, under: Underlay) -> None:
+    async def _keep(self, underlay: Underlay) -> None:
         held = await self.store.all()
-        rides = _rides(held, await self.streams.now(), under.fabric)
-        routes = {
-            slice_id: _links(ridden)
-            for slice_id, ridden in rides.items()
-            if all(ride.links is not None for ride in ridden)
+        routes = _stream_routes(held, await self.streams.now(), underlay.fabric)
+        links = {
+            slice_id: _links(some)
+            for slice_id, some in routes.items()
+            if all(route.links is not None for route in some)
         }
-        if admission.settle(self.offer, held, routes) != held:
+        if admission.settle(self.offer, held, links) != held:
             held = await self.store.change(
-                lambda now: admission.settle(self.offer, now, routes), at_s=self.clock.now_s()
+                lambda now: admission.settle(self.offer, now, links), at_s=self.clock.now_s()
             )
-        await self._mark(under, held, rides)
-        await self._queue(under, held, rides)
-        await self._count(under, held)
+        await self._mark(underlay, held, routes)
+        await self._queue(underlay, held, routes)
+        await self._count(underlay, held)
 
-    async def _mark(self, under: Underlay, held: Sequence[Granted], rides: _Rides) -> None:
+    async def _mark(
+        self, underlay: Underlay, held: Sequence[Granted], routes: _StreamRoutes
+    ) -> None:
         """A stream that several slices want is the oldest one's."""
-        wanted: dict[str, carriage.Slice] = {}
+        wanted: dict[str, routed.Slice] = {}
         for one in held:
-            for ride in rides.get(one.id, ()):
-                wanted.setdefault(ride.stream, admission.metered(one, self.offer))
+            for route in routes.get(one.id, ()):
+                wanted.setdefault(route.stream, admission.metered(one, self.offer))
         for stream in sorted(wanted.keys() | self._marked.keys()):
             kind = wanted.get(stream)
             if self._marked.get(stream) == kind:
                 continue
             try:
-                await under.fabric.slice(stream, kind)
+                await underlay.fabric.set_slice(stream, kind)
             except UmbelError as error:
                 log.warning("stream not held to its slice", stream=stream, reason=error.message)
                 continue
@@ -230,61 +232,65 @@ class Slices:
             if kind is not None:
                 self._marked[stream] = kind
 
-    async def _queue(self, under: Underlay, held: Sequence[Granted], rides: _Rides) -> None:
+    async def _queue(
+        self, underlay: Underlay, held: Sequence[Granted], routes: _StreamRoutes
+    ) -> None:
         flows = {
-            slice_id: [ride.flow for ride in ridden if ride.flow]
-            for slice_id, ridden in rides.items()
+            slice_id: [route.flow for route in some if route.flow]
+            for slice_id, some in routes.items()
         }
         plan = admission.plan(self.offer, held, flows)
-        for link in sorted({*plan, *self._laid, *self._unknown}):
-            device = under.devices.get(link)
-            if device is None or (link in plan and self._laid.get(link) == plan[link]):
+        for link in sorted({*plan, *self._installed, *self._unknown}):
+            device = underlay.devices.get(link)
+            if device is None or (link in plan and self._installed.get(link) == plan[link]):
                 continue
-            self._laid.pop(link, None)
+            self._installed.pop(link, None)
             self._unknown.add(link)
             try:
                 if link in plan:
-                    await under.queues.ensure(link[0], device, plan[link])
-                    self._laid[link] = plan[link]
+                    await underlay.queues.ensure(link[0], device, plan[link])
+                    self._installed[link] = plan[link]
                 else:
-                    await under.queues.remove(link[0], device)
+                    await underlay.queues.remove(link[0], device)
             except UmbelError as error:
                 log.warning("link not queued", link="-".join(link), reason=error.message)
                 continue
             self._unknown.discard(link)
 
-    async def _count(self, under: Underlay, held: Sequence[Granted]) -> None:
+    async def _count(self, underlay: Underlay, held: Sequence[Granted]) -> None:
         now_s = self.clock.monotonic_s()
         try:
-            found = await under.fabric.counted()
+            found = await underlay.fabric.counters()
             self._meters.look(found.meters, now_s)
             self._tunnels.look(found.links, now_s)
             self._turn += 1
-            for link in admission.looked_at([*self._laid], held, self._turn):
-                counts = await under.queues.counts(link[0], under.devices[link])
-                if counts.keys() != {one.number for one in self._laid[link]}:
-                    del self._laid[link]  # somebody cleared the device: lay it again
+            for link in admission.looked_at([*self._installed], held, self._turn):
+                counts = await underlay.queues.counts(link[0], underlay.devices[link])
+                if counts.keys() != {one.number for one in self._installed[link]}:
+                    del self._installed[link]  # somebody cleared the device: lay it again
                 by_class = {(link, number): count for number, count in counts.items()}
                 self._classes.look(by_class, self.clock.monotonic_s())
         except UmbelError as error:
             log.warning("slices not counted", reason=error.message)
         self._meters.keep(one.number for one in held)
-        self._classes.keep((link, one.number) for link in self._laid for one in self._laid[link])
+        self._classes.keep(
+            (link, one.number) for link in self._installed for one in self._installed[link]
+        )
 
     # -- showing ----------------------------------------------------------------------------
 
-    def _must(self) -> Underlay:
-        if self.under is None:
+    def _require_fabric(self) -> Underlay:
+        if self.underlay is None:
             raise SlicesUnsupported
-        return self.under
+        return self.underlay
 
-    def _status(self, one: Granted, ridden: Sequence[_Ridden]) -> SliceStatus:
+    def _status(self, one: Granted, routes: Sequence[_StreamRoute]) -> SliceStatus:
         number = admission.class_of(one.number)
         return SliceStatus(
             granted=one,
             terms=self.offer.terms[one.request.grade],
             dscp=admission.DSCP[one.request.grade],
-            streams=tuple(ride.stream for ride in ridden),
+            streams=tuple(route.stream for route in routes),
             offered=self._meters.of(one.number),
             links=tuple(
                 SliceLink(
@@ -293,16 +299,16 @@ class Slices:
                     state=self._state(one, link),
                     traffic=self._classes.of((link, number)),
                 )
-                for link in (*one.links, *one.lacking)
+                for link in (*one.links, *one.unguaranteed)
             ),
         )
 
     def _state(self, one: Granted, link: Pair) -> Guarantee:
-        if link in one.lacking:
+        if link in one.unguaranteed:
             return Guarantee.NO_ROOM
         number = admission.class_of(one.number)
-        laid = {made.number for made in self._laid.get(link, ())}
-        return Guarantee.GUARANTEED if number in laid else Guarantee.NO_QUEUE
+        installed = {made.number for made in self._installed.get(link, ())}
+        return Guarantee.GUARANTEED if number in installed else Guarantee.NO_QUEUE
 
     def _share(self, link: Pair, mbps: float, held: Sequence[Granted]) -> LinkShare:
         left = admission.left_kbps(self.offer, held, link)
@@ -317,23 +323,25 @@ class Slices:
         )
 
 
-def _rides(
-    held: Sequence[Granted], streams_of: StreamsOf, fabric: Slicing
-) -> dict[str, list[_Ridden]]:
-    return {one.id: [_ride(each, fabric) for each in streams_of(one.request)] for one in held}
+def _stream_routes(
+    held: Sequence[Granted], streams_of: StreamsOf, fabric: SlicingFabric
+) -> dict[str, list[_StreamRoute]]:
+    return {
+        one.id: [_stream_route(each, fabric) for each in streams_of(one.request)] for one in held
+    }
 
 
-def _ride(wanted: SliceStream, fabric: Slicing) -> _Ridden:
+def _stream_route(wanted: SliceStream, fabric: SlicingFabric) -> _StreamRoute:
     """A stream that has a tree but is not carried yet will be: its links are not known. One
     without a tree has none."""
-    links, flow = fabric.way(wanted.stream)
+    links, flow = fabric.stream_route(wanted.stream)
     if flow is None:
-        return _Ridden(stream=wanted.stream, links=None if wanted.planted else (), flow=None)
+        return _StreamRoute(stream=wanted.stream, links=None if wanted.planted else (), flow=None)
     if wanted.nodes is not None:
         a, b = wanted.nodes
         links = admission.between(links, a, b) or admission.between(links, b, a)
-    return _Ridden(stream=wanted.stream, links=links, flow=flow)
+    return _StreamRoute(stream=wanted.stream, links=links, flow=flow)
 
 
-def _links(ridden: Sequence[_Ridden]) -> tuple[Pair, ...]:
-    return tuple(dict.fromkeys(link for ride in ridden for link in ride.links or ()))
+def _links(routes: Sequence[_StreamRoute]) -> tuple[Pair, ...]:
+    return tuple(dict.fromkeys(link for route in routes for link in route.links or ()))

@@ -54,7 +54,7 @@ def _granted(
     return Granted(
         request=request,
         links=tuple((source, target) for source, target in links),
-        lacking=tuple((source, target) for source, target in lacking),
+        unguaranteed=tuple((source, target) for source, target in lacking),
         **row,
     )
 
@@ -124,6 +124,6 @@ def _row(one: Granted) -> dict[str, object]:
         "stream": one.request.stream,
         "functions": list(one.request.functions or ()),
         "links": [list(link) for link in one.links],
-        "lacking": [list(link) for link in one.lacking],
+        "lacking": [list(link) for link in one.unguaranteed],
         "opened_s": one.opened_s,
     }

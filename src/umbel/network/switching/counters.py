@@ -1,7 +1,7 @@
 """What switches and queues have counted, and the rates two looks at it give. Pure.
 
 In: totals since the counters began, as drivers read them. Out: totals that only grow, and Mbit/s
-over the last interval. A counter that went back began anew: the switch or queue was made again.
+over the last interval. A counter that went back began again: the switch or queue was made again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from umbel.network.model import Pair
-from umbel.network.switching.port_map import Switch
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Match
 
 Key = TypeVar("Key")
@@ -61,7 +61,7 @@ class FabricCounts:
     links: Mapping[Pair, Count] = field(default_factory=dict)
 
 
-def gather(counts: Mapping[str, SwitchCounts], switches: Mapping[str, Switch]) -> FabricCounts:
+def gather(counts: Mapping[str, SwitchCounts], switches: Mapping[str, PortMap]) -> FabricCounts:
     """The nodes' counters together. A meter counts a stream again behind each function on its way,
     so what was offered is the most that one switch saw; drops add up."""
     meters: dict[int, Count] = {}
@@ -69,7 +69,7 @@ def gather(counts: Mapping[str, SwitchCounts], switches: Mapping[str, Switch]) -
     for node, found in counts.items():
         for number, count in found.meters.items():
             meters[number] = _most(meters.get(number, Count()), count)
-        for neighbour, port in switches[node].toward.items() if node in switches else ():
+        for neighbour, port in switches[node].tunnel_ports.items() if node in switches else ():
             links[node, neighbour] = found.ports.get(port, Count())
     return FabricCounts(meters=meters, links=links)
 
@@ -103,7 +103,7 @@ def step(traffic: Traffic, before: Count, after: Count, interval_s: float) -> Tr
 
 
 @dataclass
-class Watch(Generic[Key]):
+class RateMeter(Generic[Key]):
     """Looks at counters by key, one after another. The first look at one counts from there: what
     it had before is not ours."""
 

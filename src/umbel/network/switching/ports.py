@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from umbel.network.switching.counters import SwitchCounts
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Change, Program
 from umbel.network.switching.signals import Port
 from umbel.network.topology.sites import Site, Wiring
@@ -16,12 +16,12 @@ from umbel.network.topology.sites import Site, Wiring
 class Bridges(Protocol):
     """Makes the bridges of the operator's switches. tests/contract/test_bridges.py defines it."""
 
-    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
-        """The node's br0 and br1 are wired exactly so; answers their ports. Doing it twice is doing
-        it once. Raises Unavailable when the node's database does not answer."""
+    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
+        """The node's br0 and br1 are wired exactly so; answers their ports. Idempotent. Raises
+        Unavailable when the node's database does not answer."""
 
     async def remove(self, site: Site) -> None:
-        """Both bridges are gone. Missing ones are no error."""
+        """Both bridges are gone. Missing ones are not an error."""
 
 
 class Switchboard(Protocol):
@@ -32,7 +32,7 @@ class Switchboard(Protocol):
         """Those connected now."""
 
     async def listen(self, host: str, port: int) -> int:
-        """Take switches over TCP. Answers the port, which the kernel picks for 0."""
+        """Take switches over TCP. Returns the port, which the kernel picks for 0."""
 
     async def close(self) -> None:
         """Let go of all switches; what they hold goes on."""
@@ -54,10 +54,10 @@ class Switchboard(Protocol):
         SwitchRefused."""
 
 
-class Host(Protocol):
+class NodeSetup(Protocol):
     """Sets up what a switch's database cannot: the node's own end of its inner port."""
 
-    async def configure(self, site: Site, plugs: Plugs) -> None:
+    async def configure(self, site: Site, port_maps: PortMap) -> None:
         """The node has its addresses and routes on the devices that the switch made. Called
-        again whenever the switch has made them anew. Doing it twice is doing it once. Raises
+        again whenever the switch has made them again. Idempotent. Raises
         Unavailable."""

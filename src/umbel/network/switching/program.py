@@ -41,7 +41,7 @@ BACK = 0xFFFFFFF8
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Send a copy by a port. The one it came in by is told as `BACK`, or nothing is sent."""
+    """Send a copy by a port. The one it came in by is reported as `BACK`, or nothing is sent."""
 
     port: int
 

@@ -7,7 +7,7 @@ from umbel.kit.errors import Invalid, NotFound, Unavailable
 
 
 class SwitchRefused(Invalid):
-    """The switch does not take the change."""
+    """The switch refuses the change."""
 
     code = "umbel.switch_refused"
 
@@ -34,21 +34,21 @@ class Port:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwitchUp:
+class SwitchConnected:
     """The switch can be changed now."""
 
     dpid: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwitchDown:
+class SwitchDisconnected:
     """Its connection is gone; what it holds goes on."""
 
     dpid: int
 
 
 @dataclass(frozen=True, kw_only=True)
-class PortChanged:
+class PortStatus:
     """A port came, went (then it is `gone` and not live) or changed its life."""
 
     dpid: int
@@ -56,8 +56,8 @@ class PortChanged:
     gone: bool = False
 
 
-Signal = SwitchUp | SwitchDown | PortChanged
-Tell = Callable[[Signal], None]
+Signal = SwitchConnected | SwitchDisconnected | PortStatus
+OnSignal = Callable[[Signal], None]
 """Called with each signal, in order; it must not block."""
 
 Admit = Callable[[int], bool]

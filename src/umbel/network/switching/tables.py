@@ -75,7 +75,7 @@ PIPELINE: tuple[Stage, ...] = (
         miss=Table.PATH,
         does="sends to the function's port; to a process of the node by an ALL group",
         purpose="Packets that come by a tunnel to a node where a function runs go to the function "
-        "first, and only what it sends goes on. Over a spare link they may go on besides.",
+        "first, and only what it sends goes on. Over a spare link they may also go on directly.",
     ),
     Stage(
         table=Table.PATH,

@@ -61,8 +61,8 @@ def public_key(private: bytes) -> bytes:
 
 
 def configuration(crossing: Crossing, master: bytes) -> str:
-    """What `wg syncconf` is told: the one peer, and that only its underlay address is behind it.
-    It holds a secret."""
+    """What `wg syncconf` is reported: the one peer, and that only its underlay address is behind
+    it. It holds a secret."""
     own, other = (private_key(master, node) for node in (crossing.node, crossing.neighbour))
     lines = (
         "[Interface]",

@@ -2,7 +2,7 @@
 
 The document is what files.py reads. Its nodes' own fields belong to compute/inventory.py, which
 parses the same mapping, its switches to sites_document.py, and `planner` parts to delivery's plans;
-here only the nodes' names count. Every problem is told at once, by name.
+here only the nodes' names count. All problems are reported at once, by name.
 """
 
 from collections.abc import Mapping

@@ -25,7 +25,7 @@ class NoPath(Unavailable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Way:
+class Route:
     """The best way to a node: every node's name from the start to it, and what it costs."""
 
     nodes: tuple[str, ...]
@@ -42,13 +42,13 @@ class Way:
         return len(self.nodes) - 1
 
 
-def ways(topology: Topology, source: str) -> dict[str, Way]:
+def routes(topology: Topology, source: str) -> dict[str, Route]:
     """The best way from `source` to every node that can be reached, nearest first; the first is
     `source` itself with no hops. Raises NotInTopology."""
     if source not in topology.nodes:
         raise NotInTopology(f"The network has no node {source}", node=source)
     neighbours = _neighbours(topology)
-    found: dict[str, Way] = {}
+    found: dict[str, Route] = {}
     # Dijkstra on (hops, delay, names): adding a link grows each part alike on both of two
     # candidates, so the least tuple settles first and equal costs are decided by name.
     open_ways: list[tuple[int, float, tuple[str, ...]]] = [(0, 0.0, (source,))]
@@ -56,19 +56,19 @@ def ways(topology: Topology, source: str) -> dict[str, Way]:
         hops, delay_ms, names = heapq.heappop(open_ways)
         if names[-1] in found:
             continue
-        found[names[-1]] = Way(nodes=names, delay_ms=delay_ms)
+        found[names[-1]] = Route(nodes=names, delay_ms=delay_ms)
         for name, link_ms in neighbours[names[-1]].items():
             if name not in found:
                 heapq.heappush(open_ways, (hops + 1, delay_ms + link_ms, (*names, name)))
     return found
 
 
-def shortest(topology: Topology, source: str, target: str) -> Way:
+def shortest(topology: Topology, source: str, target: str) -> Route:
     """The best way from one node to another. Raises NotInTopology or NoPath."""
-    return pick(ways(topology, source), topology, target)
+    return pick(routes(topology, source), topology, target)
 
 
-def pick(found: Mapping[str, Way], topology: Topology, target: str) -> Way:
+def pick(found: Mapping[str, Route], topology: Topology, target: str) -> Route:
     """The way to `target` among what `ways` gave. Raises NotInTopology or NoPath."""
     if target in found:
         return found[target]

@@ -1,7 +1,7 @@
 """Where the operator's switches are and how they are to be wired. Values only.
 
 In: a sites file (the testbed writes one; an operator writes it for real switches). The ovsdb driver
-makes a site's bridges as its wiring says and answers the ports it got; overlay/compiler.py
+makes a site's bridges as its wiring says and returns the ports it got; overlay/compiler.py
 uses those.
 """
 
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-OUTSIDE_BRIDGE, OVERLAY, INSIDE = "br0", "br1", "ov0"
-"""A node's bridges, and the overlay's port inside the node."""
+ACCESS_BRIDGE, OVERLAY_BRIDGE, LOCAL_PORT = "br0", "br1", "ov0"
+"""A node's bridges, and the overlay's local port in the node."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class TunnelKind(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Tunnel:
     """One end of a tunnel between neighbours. `key` is the overlay network's; `bfd_ms` the interval
-    of its life signs, 0: none."""
+    of its BFD packets, 0: none."""
 
     neighbour: str
     local: str
@@ -63,8 +63,8 @@ class Tunnel:
 
 @dataclass(frozen=True, kw_only=True)
 class Wiring:
-    """All that a node's br1 is to have besides its patch port to br0 and its inner port `ov0`.
-    `controller` is an OVSDB target such as `tcp:10.99.0.1:6653`."""
+    """All that a node's br1 is to have in addition to its patch port to br0 and its inner port
+    `ov0`. `controller` is an OVSDB target such as `tcp:10.99.0.1:6653`."""
 
     controller: str
     tunnels: tuple[Tunnel, ...] = ()

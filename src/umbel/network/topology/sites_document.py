@@ -2,7 +2,7 @@
 
 The document is a network file with two parts more: `sites` says where each node's Open vSwitch is,
 `management` where controllers listen. topology.py and compute/inventory.py parse the rest of it.
-The testbed writes one, an operator writes it for real switches. Every problem is told at once.
+The testbed writes one, an operator writes it for real switches. All problems are reported at once.
 """
 
 import re

@@ -10,7 +10,7 @@ from umbel.network.topology.sites import Site, Tunnel, TunnelKind, Wiring
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cable:
+class TunnelSettings:
     """What all tunnels of an overlay have in common: see sites.Tunnel."""
 
     key: int = 1
@@ -22,7 +22,7 @@ def wirings(
     sites: Mapping[str, Site],
     tunnels: Mapping[str, Collection[str]],
     controller: str,
-    cable: Cable,
+    tunnel_settings: TunnelSettings,
 ) -> Mapping[str, Wiring]:
     """Each site's wiring. Neighbours without an address of their own on the link get no tunnel."""
     return {
@@ -33,9 +33,9 @@ def wirings(
                     neighbour=near,
                     local=site.underlay[near],
                     remote=sites[near].underlay[node],
-                    key=cable.key,
-                    kind=cable.kind,
-                    bfd_ms=cable.bfd_ms,
+                    key=tunnel_settings.key,
+                    kind=tunnel_settings.kind,
+                    bfd_ms=tunnel_settings.bfd_ms,
                 )
                 for near in sorted(tunnels.get(node, ()))
                 if joined(sites, node, near)

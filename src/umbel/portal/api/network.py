@@ -11,19 +11,19 @@ from pydantic import BaseModel, Field
 
 from umbel.kit.clock import to_rfc3339
 from umbel.network.operator import paths
-from umbel.network.operator.explain import Explained
+from umbel.network.operator.explain import ExplainedRule
 from umbel.network.operator.inspection import (
-    LinkLife,
-    LinkState,
+    DrawnNetwork,
+    LinkLiveness,
+    LinkStatus,
     LinkUse,
-    PathState,
-    Picture,
-    SwitchState,
+    PathStatus,
+    SwitchStatus,
 )
-from umbel.network.overlay.intent import Wish
+from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Role
 from umbel.network.overlay.streams import Path, Receiver, Stream
-from umbel.network.switching.port_map import Door
+from umbel.network.switching.port_map import Side
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName
 
@@ -110,7 +110,7 @@ class LinkOut(BaseModel):
     delay_ms: float
     used_mbps: float
     use: LinkUse
-    state: LinkLife
+    state: LinkLiveness
     tunnel: bool
     streams: list[str]
 
@@ -152,7 +152,7 @@ class PathIn(EndIn):
 
     stream: StreamName
     root: NodeName
-    sender: Door = Door.OUTSIDE
+    sender: Side = Side.OUTSIDE
     target: At | None = None
     source: From | None = None
 
@@ -185,10 +185,10 @@ class PathOut(EndOut):
     root on; and where it is being moved to."""
 
     id: str
-    asked_at: str
+    requested_at: str
     stream: str
     root: str
-    sender: Door
+    sender: Side
     target: SentTo
     carried: bool
     error: str
@@ -208,7 +208,7 @@ class FlowOut(BaseModel):
     stream: str | None
     root: str | None
     leaves: list[str]
-    says: str
+    explanation: str
 
 
 @router.get("/topology")
@@ -248,7 +248,7 @@ async def list_flows(
     node: Annotated[str, Query(max_length=64, description="of this node's switch alone")] = "",
 ) -> list[FlowOut]:
     """Every rule the switches hold, explained."""
-    return [_flow(one) for one in system.network.inspection.flows(node, system.borders.known)]
+    return [_flow(one) for one in system.network.inspection.flows(node, system.edge.snapshot)]
 
 
 @router.get("/paths")
@@ -268,8 +268,8 @@ async def add_path(system: auth.SystemDep, _operator: auth.Operator, given: Path
         source=str(given.source.address) if given.source else "",
         source_port=(given.source.port or 0) if given.source else 0,
     )
-    wish = Wish(stream=stream, root=given.root, sender=given.sender)
-    return _path(await system.network.add(wish, _end(given)))
+    intent = StreamIntent(stream=stream, root=given.root, sender=given.sender)
+    return _path(await system.network.add(intent, _end(given)))
 
 
 @router.get("/paths/{path_id}")
@@ -311,7 +311,7 @@ def _end(given: EndIn) -> Path:
     return Path(leaf=given.leaf, receiver=receiver)
 
 
-def _topology(of: Picture) -> TopologyOut:
+def _topology(of: DrawnNetwork) -> TopologyOut:
     tree = of.tree
     parents = dict(tree.parents) if tree is not None else {}
     nodes = [
@@ -333,14 +333,14 @@ def _topology(of: Picture) -> TopologyOut:
     )
 
 
-def _switch(of: SwitchState) -> SwitchOut:
+def _switch(of: SwitchStatus) -> SwitchOut:
     ports = [PortOut(number=one.number, name=one.name, live=one.live) for one in of.ports]
     return SwitchOut(
         node=of.node, datapath_id=f"{of.datapath_id:016x}", connected=of.connected, ports=ports
     )
 
 
-def _link(of: LinkState, used: dict[frozenset[str], float]) -> LinkOut:
+def _link(of: LinkStatus, used: dict[frozenset[str], float]) -> LinkOut:
     link = of.link
     return LinkOut(
         a=link.a,
@@ -349,20 +349,20 @@ def _link(of: LinkState, used: dict[frozenset[str], float]) -> LinkOut:
         delay_ms=link.delay_ms,
         used_mbps=used.get(frozenset((link.a, link.b)), 0.0),
         use=of.use,
-        state=of.life,
+        state=of.liveness,
         tunnel=of.tunnel,
         streams=list(of.streams),
     )
 
 
-def _path(of: PathState) -> PathOut:
-    asked, end = of.asked, _told(of.asked.path)
+def _path(of: PathStatus) -> PathOut:
+    request, end = of.request, _told(of.request.path)
     return PathOut(
-        id=asked.id,
-        asked_at=to_rfc3339(asked.at_s),
+        id=request.id,
+        requested_at=to_rfc3339(request.at_s),
         stream=of.stream.name,
-        root=asked.wish.root,
-        sender=asked.wish.sender,
+        root=request.intent.root,
+        sender=request.intent.sender,
         target=SentTo(address=of.stream.target, port=of.stream.port),
         leaf=end.leaf,
         receiver=end.receiver,
@@ -386,7 +386,7 @@ def _told(path: Path) -> EndOut:
     )
 
 
-def _flow(of: Explained) -> FlowOut:
+def _flow(of: ExplainedRule) -> FlowOut:
     return FlowOut(
         node=of.node,
         table=of.rule.table,
@@ -396,5 +396,5 @@ def _flow(of: Explained) -> FlowOut:
         stream=of.stream or None,
         root=of.root or None,
         leaves=list(of.leaves),
-        says=of.words,
+        explanation=of.text,
     )

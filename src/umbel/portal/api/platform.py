@@ -91,7 +91,7 @@ async def get_tree(
     """What carries the event, in its own quality or as a rendition."""
     await theirs(system, user, event_id)
     tree = await system.delivery.tree(event_id, quality)
-    return _tree(tree, system.network.inspection.way(tree.stream))
+    return _tree(tree, system.network.inspection.links_of(tree.stream))
 
 
 @router.get("/nodes")

@@ -15,11 +15,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.errors import UmbelError
-from umbel.network.edge.gates import BadClient
-from umbel.network.edge.service import Here, NotInAccess
+from umbel.network.edge.gates import InvalidClient
+from umbel.network.edge.service import ClientLocation, NotInAccess
 from umbel.network.model import NotProgrammed
 from umbel.portal import auth
-from umbel.portal.api.borders import caller
+from umbel.portal.api.edge import caller
 from umbel.portal.captive import MOST_NEXT, PAGE
 
 router = APIRouter(include_in_schema=False)
@@ -63,8 +63,8 @@ Word = Annotated[str, Form(max_length=1_024)]
 async def welcome(system: auth.SystemDep, request: Request, following: Next = "") -> HTMLResponse:
     """The form, or how things are for the client that asks."""
     try:
-        here = system.borders.here(caller(request))
-    except (NotInAccess, NotProgrammed, BadClient):
+        here = system.edge.client_location(caller(request))
+    except (NotInAccess, NotProgrammed, InvalidClient):
         return _page(
             "No sign-in needed", '<p>Your network is open. <a href="/">Continue to Umbel</a></p>'
         )
@@ -79,7 +79,7 @@ async def sign_in(
     try:
         user = await system.catalogue.authenticate(username, password)
         ttl_s = system.settings.access_ttl_s
-        await system.borders.sign_in(caller(request), ttl_s, user.username)
+        await system.edge.sign_in(caller(request), ttl_s, user.username)
     except UmbelError as error:
         return _form(following, error)
     return RedirectResponse(PAGE + _query(following), 303, {"Cache-Control": "no-store"})
@@ -88,7 +88,7 @@ async def sign_in(
 @router.post(f"{PAGE}/leave")
 async def leave(system: auth.SystemDep, request: Request) -> Response:
     """The client may not pass any more."""
-    await system.borders.sign_out(caller(request))
+    await system.edge.sign_out(caller(request))
     return RedirectResponse(PAGE, 303, {"Cache-Control": "no-store"})
 
 
@@ -98,10 +98,10 @@ def _form(following: str, error: UmbelError | None = None) -> HTMLResponse:
     return _page("Sign in", body, error.http_status if error else 200)
 
 
-def _open(here: Here, following: str) -> HTMLResponse:
+def _open(here: ClientLocation, following: str) -> HTMLResponse:
     if here.client is None:
         return _page("You are connected", f"<p>{escape(here.node)} needs no sign-in.</p>")
-    whose = f" as {escape(here.client.who)}" if here.client.who else ""
+    whose = f" as {escape(here.client.username)}" if here.client.username else ""
     until = f"<p>Signed in{whose} until {to_rfc3339(here.client.expires_s)}.</p>"
     return _page("You are connected", until + _onward(following) + _LEAVE.substitute(page=PAGE))
 

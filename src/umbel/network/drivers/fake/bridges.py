@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from itertools import count
 
 from umbel.kit.errors import Unavailable
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.topology.sites import Site, Wiring
 
 
 class MemoryBridges:
-    """Gives ports as a switch would: a tunnel keeps its port as long as it is wanted. `silent` are
+    """Gives ports as a switch would: a tunnel keeps its port as long as it is desired. `silent` are
     the nodes whose database does not answer."""
 
     def __init__(self) -> None:
-        self._plugs: dict[str, Plugs] = {}
+        self._plugs: dict[str, PortMap] = {}
         self._wirings: dict[str, Wiring] = {}
         self.silent: set[str] = set()
 
@@ -22,16 +22,18 @@ class MemoryBridges:
         """How each node is wired now."""
         return self._wirings
 
-    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
+    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         self._ask(site)
-        before = self._plugs.get(site.node, Plugs()).toward
+        before = self._plugs.get(site.node, PortMap()).tunnel_ports
         wanted = [tunnel.neighbour for tunnel in wiring.tunnels]
         free = (number for number in count(10) if number not in before.values())
-        toward = {name: before[name] if name in before else next(free) for name in wanted}
+        tunnel_ports = {name: before[name] if name in before else next(free) for name in wanted}
         low = site.datapath_id & 0xFFFFFFFFFF
         mac = ":".join(f"{byte:02x}" for byte in (0x02, *low.to_bytes(5, "big")))
         self._wirings[site.node] = wiring
-        self._plugs[site.node] = Plugs(toward=toward, outside=1, inside=2, inside_mac=mac)
+        self._plugs[site.node] = PortMap(
+            tunnel_ports=tunnel_ports, patch_port=1, local_port=2, local_mac=mac
+        )
         return self._plugs[site.node]
 
     async def remove(self, site: Site) -> None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from umbel.network.model import Endpoint, Hop, Link, Pair, Topology
 from umbel.network.overlay.streams import Slice
-from umbel.network.slices.admission import Flow, QueueClass, QueueRefused
+from umbel.network.slices.admission import QueueClass, QueueRefused, StreamDestination
 from umbel.network.switching.counters import Count, FabricCounts
 from umbel.network.topology import paths
 
@@ -23,7 +23,7 @@ class FakeFabric:
         self._left = topology
         self._streams: dict[str, tuple[Hop, ...]] = {}
         self.slices: dict[str, Slice] = {}
-        self.counters = FabricCounts()
+        self.counted = FabricCounts()
 
     @property
     def copies(self) -> bool:
@@ -35,7 +35,7 @@ class FakeFabric:
         return self._streams
 
     async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
-        """As the Protocol says. Raises NoPath when a hop's ends are cut off from each other;
+        """See the Protocol. Raises NoPath when a hop's ends are cut off from each other;
         then the stream is carried as before."""
         for hop in hops:
             paths.shortest(self._left, hop.source_node, hop.target.node)
@@ -50,7 +50,7 @@ class FakeFabric:
         self._left = paths.without(self._left, a, b)
 
     def restore(self, a: str, b: str) -> None:
-        """The link works again. A working one is no error. Raises NotInTopology."""
+        """The link works again. A working one is not an error. Raises NotInTopology."""
         (back,) = paths.links_of(self._whole, (a, b))
         kept = tuple(link for link in self._whole.links if link is back or link in self._left.links)
         self._left = Topology(nodes=self._whole.nodes, links=kept)
@@ -60,25 +60,32 @@ class FakeFabric:
         because the stream is not carried over the hop or its ends are cut off."""
         if hop not in self._streams.get(stream, ()):
             return None
-        way = paths.ways(self._left, hop.source_node).get(hop.target.node)
-        return None if way is None else paths.links_of(self._left, way.nodes)
+        stream_route = paths.routes(self._left, hop.source_node).get(hop.target.node)
+        return None if stream_route is None else paths.links_of(self._left, stream_route.nodes)
 
-    def way(self, stream: str) -> tuple[tuple[Pair, ...], Flow | None]:
+    def stream_route(self, stream: str) -> tuple[tuple[Pair, ...], StreamDestination | None]:
         hops = self._streams.get(stream, ())
         if not hops:
             return (), None
-        found = [paths.ways(self._left, h.source_node).get(h.target.node) for h in hops]
-        links = [link for way in found if way is not None for link in pairwise(way.nodes)]
+        found = [paths.routes(self._left, h.source_node).get(h.target.node) for h in hops]
+        links = [
+            link
+            for stream_route in found
+            if stream_route is not None
+            for link in pairwise(stream_route.nodes)
+        ]
         target = hops[0].target
-        return tuple(dict.fromkeys(links)), Flow(address=target.address, port=target.port)
+        return tuple(dict.fromkeys(links)), StreamDestination(
+            address=target.address, port=target.port
+        )
 
-    async def slice(self, stream: str, kind: Slice | None) -> None:
+    async def set_slice(self, stream: str, kind: Slice | None) -> None:
         self.slices.pop(stream, None)
         if kind is not None:
             self.slices[stream] = kind
 
-    async def counted(self) -> FabricCounts:
-        return self.counters
+    async def counters(self) -> FabricCounts:
+        return self.counted
 
 
 class FakeQueues:
@@ -86,23 +93,23 @@ class FakeQueues:
     counted."""
 
     def __init__(self) -> None:
-        self.laid: dict[tuple[str, str], tuple[QueueClass, ...]] = {}
+        self.installed: dict[tuple[str, str], tuple[QueueClass, ...]] = {}
         self.sent: dict[tuple[str, str, int], Count] = {}
         self.dead: set[str] = set()
 
     async def ensure(self, node: str, device: str, classes: Sequence[QueueClass]) -> None:
         self._ask(node)
-        self.laid[node, device] = tuple(classes)
+        self.installed[node, device] = tuple(classes)
 
     async def remove(self, node: str, device: str) -> None:
         self._ask(node)
-        self.laid.pop((node, device), None)
+        self.installed.pop((node, device), None)
 
     async def counts(self, node: str, device: str) -> Mapping[int, Count]:
         self._ask(node)
         return {
             one.number: self.sent.get((node, device, one.number), Count())
-            for one in self.laid.get((node, device), ())
+            for one in self.installed.get((node, device), ())
         }
 
     def _ask(self, node: str) -> None:

@@ -49,7 +49,7 @@ _MOST_HOPS = 10_000
 
 
 class Refused(Invalid):
-    """The switch does not take the change."""
+    """The switch refuses the change."""
 
     code = "umbel.change_refused"
 
@@ -258,7 +258,7 @@ class Plug:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
+class DeliveredPacket:
     """A copy that left the network by a port where no other switch is."""
 
     at: Plug
@@ -280,7 +280,7 @@ class MemoryNetwork:
             self._ends[here] = there
 
     def part(self, at: Plug) -> None:
-        """The port, and so its link, is gone. One without a link is no error."""
+        """The port, and so its link, is gone. One without a link is not an error."""
         far = self._ends.pop(at, None)
         if far is not None:
             del self._ends[far]
@@ -291,31 +291,31 @@ class MemoryNetwork:
 
     def lose(self, a: str, b: str) -> None:
         """The links between two nodes fail: both ends see it."""
-        for plug in self._between(a, b):
-            self.switches[plug.node].down.add(plug.port)
+        for port_map in self._between(a, b):
+            self.switches[port_map.node].down.add(port_map.port)
 
     def restore(self, a: str, b: str) -> None:
         """They work again."""
-        for plug in self._between(a, b):
-            self.switches[plug.node].down.discard(plug.port)
+        for port_map in self._between(a, b):
+            self.switches[port_map.node].down.discard(port_map.port)
 
-    def send(self, at: Plug, packet: Packet) -> tuple[list[Delivery], list[tuple[str, str]]]:
+    def send(self, at: Plug, packet: Packet) -> tuple[list[DeliveredPacket], list[tuple[str, str]]]:
         """A packet comes in at a port: every copy that leaves the network (functions' input
         included), and the links that copies went over, as (from, to). Raises Looped."""
         coming = [(at, packet)]
-        delivered: list[Delivery] = []
+        delivered: list[DeliveredPacket] = []
         crossed: list[tuple[str, str]] = []
-        for plug, arriving in coming:
+        for port_map, arriving in coming:
             if len(coming) > _MOST_HOPS:
-                raise Looped(node=plug.node)
-            for port, copy in self.switches[plug.node].process(arriving, plug.port):
-                out = replace(plug, port=port)
+                raise Looped(node=port_map.node)
+            for port, copy in self.switches[port_map.node].process(arriving, port_map.port):
+                out = replace(port_map, port=port)
                 far = self._ends.get(out)
                 if far is not None:
                     crossed.append((out.node, far.node))
                     coming.append((far, copy))
                     continue
-                delivered.append(Delivery(at=out, packet=copy))
+                delivered.append(DeliveredPacket(at=out, packet=copy))
                 answer = self._functions[out](copy) if out in self._functions else None
                 if answer is not None:
                     coming.append((out, answer))

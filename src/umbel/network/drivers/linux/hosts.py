@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 
 from umbel.kit import netns, programs
 from umbel.kit.errors import NotFound, Unavailable
-from umbel.network.switching.port_map import Plugs
-from umbel.network.topology.sites import INSIDE, Site, cable_bridge
+from umbel.network.switching.port_map import PortMap
+from umbel.network.topology.sites import LOCAL_PORT, Site, cable_bridge
 
 STREAMS = "10.203.0.0/16"
 """Where streams are sent."""
@@ -45,8 +45,8 @@ class NetnsHost:
     def __init__(self, namespaces: Mapping[str, str]) -> None:
         self._namespaces = namespaces
 
-    async def configure(self, site: Site, plugs: Plugs) -> None:
-        """As the Protocol says. Raises NoNamespace, HostNotSetUp."""
+    async def configure(self, site: Site, port_maps: PortMap) -> None:
+        """See the Protocol. Raises NoNamespace, HostNotSetUp."""
         namespace = self._namespace(site)
         # What was set on the old devices may be gone or not: these may fail.
         await _ip(namespace, "-force", lines=stale(site))
@@ -86,10 +86,10 @@ def commands(site: Site) -> list[str]:
     """What `ip -batch` is to do in the node's namespace, each as good twice as once."""
     via = stream_gateway(site.gateway)
     return [
-        f"addr replace {site.gateway} dev {INSIDE}",
-        f"link set {INSIDE} up",
-        f"neigh replace {via} lladdr {STREAM_MAC} dev {INSIDE} nud permanent",
-        f"route replace {STREAMS} via {via} dev {INSIDE}",
+        f"addr replace {site.gateway} dev {LOCAL_PORT}",
+        f"link set {LOCAL_PORT} up",
+        f"neigh replace {via} lladdr {STREAM_MAC} dev {LOCAL_PORT} nud permanent",
+        f"route replace {STREAMS} via {via} dev {LOCAL_PORT}",
         *_cables(site),
     ]
 
@@ -127,7 +127,7 @@ async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
 
 async def _neighbour(namespace: str, address: str) -> str:
     """Whom the kernel knows to have the address there; empty: nobody."""
-    command = ("ip", "-n", namespace, "-json", "neigh", "show", "to", address, "dev", INSIDE)
+    command = ("ip", "-n", namespace, "-json", "neigh", "show", "to", address, "dev", LOCAL_PORT)
     known = json.loads((await programs.run(*command)).out or "[]")
     return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")
 

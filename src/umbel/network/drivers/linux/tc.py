@@ -12,7 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from umbel.kit import programs
-from umbel.network.slices.admission import DEFAULT, LINK, Flow, QueueClass, QueueRefused
+from umbel.network.slices.admission import (
+    DEFAULT,
+    LINK,
+    QueueClass,
+    QueueRefused,
+    StreamDestination,
+)
 from umbel.network.switching.counters import Count
 from umbel.network.topology.sites import TunnelKind
 
@@ -149,7 +155,7 @@ def _filters(device: str, one: QueueClass, is_there: bool, tunnels: TunnelKind) 
         yield f"filter add {which} u32 {marked} flowid {_HANDLE}{one.number:x}"
 
 
-def _inside(flow: Flow, tunnels: TunnelKind) -> Iterator[str]:
+def _inside(flow: StreamDestination, tunnels: TunnelKind) -> Iterator[str]:
     """A UDP packet to the flow's destination, in a tunnel; any packet to its address for port 0."""
     at = _INNER[tunnels]
     address = int(ipaddress.IPv4Address(flow.address))

@@ -17,7 +17,7 @@ import structlog
 
 from umbel.kit import netns
 from umbel.kit.errors import Unavailable
-from umbel.network.switching.port_map import Plugs
+from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Bridges
 from umbel.network.topology import crossings
 from umbel.network.topology.crossings import Crossing
@@ -54,8 +54,8 @@ class CrossedBridges:
         self._made: dict[tuple[str, str], Crossing] = {}
         self._keeper: asyncio.Task[None] | None = None
 
-    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
-        """As the Protocol says. Raises CrossingFailed besides."""
+    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
+        """See the Protocol. Also raises CrossingFailed."""
         for crossing in crossings.of(site, self._sites):
             await self.cross(crossing)
             self._made[crossing.node, crossing.neighbour] = crossing
@@ -71,7 +71,7 @@ class CrossedBridges:
             await _run("ip", "netns", "delete", self._beyond(crossing))
 
     async def close(self) -> None:
-        """Keep them no more; they go on."""
+        """Keep them no longer; they go on."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -83,7 +83,9 @@ class CrossedBridges:
             await asyncio.sleep(_LOOK_S)
             for crossing in tuple(self._made.values()):
                 if not await _is_there(self._beyond(crossing), self.tunnel(crossing)):
-                    log.warning("crossing lost", node=crossing.node, toward=crossing.neighbour)
+                    log.warning(
+                        "crossing lost", node=crossing.node, tunnel_ports=crossing.neighbour
+                    )
                     with contextlib.suppress(CrossingFailed):
                         await self.cross(crossing)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from umbel.network.drivers.openflow import frames, writing
 from umbel.network.drivers.openflow.codec import Codec
-from umbel.network.drivers.openflow.frames import Frame, Framer, Garbage
+from umbel.network.drivers.openflow.frames import Frame, Framer, NotOpenFlow
 from umbel.network.switching.signals import Port, SwitchGone, SwitchRefused
 
 _HELLO = struct.pack("!BBHIHHI", frames.V14, frames.HELLO, 16, 0, 1, 8, 0x30)
@@ -50,7 +50,7 @@ class _Batch:
 
 
 class Channel:
-    """One connection. Requests are told apart by their xid."""
+    """One connection. Requests are reported apart by their xid."""
 
     def __init__(
         self,
@@ -71,12 +71,12 @@ class Channel:
         self.ports: dict[int, Port] = {}
 
     async def greet(self) -> None:
-        """The handshake: versions, features, ports. Raises SwitchGone or Garbage."""
+        """The handshake: versions, features, ports. Raises SwitchGone or NotOpenFlow."""
         self._writer.write(_HELLO)
         async with asyncio.timeout(self._timeout_s):
             both = frames.versions(await self._hello)
         if not both:
-            raise Garbage("The switch speaks neither OpenFlow 1.3 nor 1.4")
+            raise NotOpenFlow("The switch speaks neither OpenFlow 1.3 nor 1.4")
         self.codec = Codec(max(both))
         p = self.codec.ofproto_parser
         (features,) = await self.request(p.OFPFeaturesRequest(self.codec))
@@ -85,7 +85,7 @@ class Channel:
             self.ports[desc.port_no] = self.codec.port(desc)
 
     async def read(self) -> None:
-        """Takes what comes until the connection ends. Raises Garbage."""
+        """Takes what comes until the connection ends. Raises NotOpenFlow."""
         while data := await self._reader.read(65536):
             for frame in self._framer.feed(data):
                 self._take(frame)
@@ -208,7 +208,7 @@ class Channel:
 
     def _answer(self, frame: Frame, waiter: _Waiter) -> None:
         if frame.version != self.codec.ofproto.OFP_VERSION or not waiter.expects(frame):
-            raise Garbage
+            raise NotOpenFlow
         if waiter.future.done():
             return
         if frame.kind == frames.ERROR:
@@ -227,7 +227,7 @@ class Channel:
 
     def _refusal(self, frame: Frame) -> SwitchRefused:
         if frame.version != self.codec.ofproto.OFP_VERSION:
-            raise Garbage
+            raise NotOpenFlow
         message = self.codec.decode(frame)
         return SwitchRefused(dpid=self.dpid, type=message.type, number=message.code)
 

@@ -12,7 +12,7 @@ from typing import Any, cast
 from os_ken.ofproto import ofproto_protocol
 
 from umbel.network.drivers.openflow import writing
-from umbel.network.drivers.openflow.frames import V14, Frame, Garbage, readable
+from umbel.network.drivers.openflow.frames import V14, Frame, NotOpenFlow, readable
 from umbel.network.switching.program import (
     Action,
     Bucket,
@@ -56,15 +56,15 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
         return bool(self.ofproto.OFP_VERSION >= V14)
 
     def decode(self, frame: Frame) -> Any:
-        """os-ken's object for a message of a kind that we ask for. Raises Garbage."""
+        """os-ken's object for a message of a kind that we ask for. Raises NotOpenFlow."""
         if not readable(frame):
-            raise Garbage
+            raise NotOpenFlow
         try:
             return self.ofproto_parser.msg_parser(
                 self, frame.version, frame.kind, len(frame.raw), frame.xid, frame.raw
             )
         except Exception:  # noqa: BLE001 - os-ken fails on bad bytes in every way there is
-            raise Garbage from None
+            raise NotOpenFlow from None
 
     def change(self, change: Put | Delete) -> Any:
         """The message that makes one change."""
@@ -73,7 +73,7 @@ class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
         if isinstance(entry, Rule):
             return self._flow(entry, o.OFPFC_ADD if put else o.OFPFC_DELETE_STRICT)
         if isinstance(entry, Group):
-            if not put:  # switches refuse to delete a group that is told with its buckets
+            if not put:  # switches refuse to delete a group that is reported with its buckets
                 return self._group(replace(entry, buckets=()), o.OFPGC_DELETE)
             return self._group(entry, o.OFPGC_ADD if new else o.OFPGC_MODIFY)
         put_meter = o.OFPMC_ADD if new else o.OFPMC_MODIFY

@@ -12,22 +12,22 @@ from pathlib import Path
 from umbel.kit.errors import Invalid, Unavailable
 from umbel.network.drivers.openflow import statistics
 from umbel.network.drivers.openflow.channel import Channel
-from umbel.network.drivers.openflow.frames import Garbage
+from umbel.network.drivers.openflow.frames import NotOpenFlow
 from umbel.network.switching import diff as changing
 from umbel.network.switching.counters import SwitchCounts
 from umbel.network.switching.program import Change, Meter, Program, Put
 from umbel.network.switching.signals import (
     Admit,
+    OnSignal,
     Port,
-    PortChanged,
-    SwitchDown,
-    SwitchUp,
-    Tell,
+    PortStatus,
+    SwitchConnected,
+    SwitchDisconnected,
     UnknownSwitch,
 )
 
 _TURNS = 3
-"""Of the loop, until a connection that was taken in just before is told to us."""
+"""Of the loop, until a connection that was taken in just before is reported to us."""
 
 
 class Controller:
@@ -35,13 +35,13 @@ class Controller:
 
     def __init__(
         self,
-        tell: Tell,
+        on_signal: OnSignal,
         *,
         admit: Admit = lambda _dpid: True,
         echo_s: float = 1.0,
         timeout_s: float = 3.0,
     ) -> None:
-        self._tell, self._admit = tell, admit
+        self._tell, self._admit = on_signal, admit
         self._echo_s, self._timeout_s = echo_s, timeout_s
         self._channels: dict[int, Channel] = {}
         self._open: dict[Channel, asyncio.Task[None]] = {}
@@ -54,7 +54,7 @@ class Controller:
         return frozenset(self._channels)
 
     async def listen(self, host: str, port: int) -> int:
-        """Take switches over TCP. Answers the port, which the kernel picks for 0."""
+        """Take switches over TCP. Returns the port, which the kernel picks for 0."""
         server = await asyncio.start_server(self._accept, host, port)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
@@ -77,8 +77,8 @@ class Controller:
         await asyncio.sleep(0)
 
     async def _deaf(self) -> None:
-        """Take no more connections. A server that is closed while the loop takes one in would lose
-        sight of it (CPython 3.11): those come through first."""
+        """Take no longer connections. A server that is closed while the loop takes one in would
+        lose sight of it (CPython 3.11): those come through first."""
         for listening in (one for server in self._servers for one in server.sockets):
             asyncio.get_running_loop().remove_reader(listening.fileno())
         for _ in range(_TURNS):
@@ -158,7 +158,7 @@ class Controller:
     async def _serve(self, channel: Channel) -> None:
         keeping = asyncio.create_task(self._keep(channel))
         try:
-            with contextlib.suppress(Garbage, ConnectionError):
+            with contextlib.suppress(NotOpenFlow, ConnectionError):
                 await channel.read()
         finally:
             keeping.cancel()
@@ -166,7 +166,7 @@ class Controller:
             del self._open[channel]
             if self._channels.get(channel.dpid) is channel:
                 del self._channels[channel.dpid]
-                self._tell(SwitchDown(dpid=channel.dpid))
+                self._tell(SwitchDisconnected(dpid=channel.dpid))
 
     async def _keep(self, channel: Channel) -> None:
         """Greets the switch, then asks for a sign of life; closes the connection without one."""
@@ -178,9 +178,9 @@ class Controller:
             before = self._channels.pop(channel.dpid, None)
             if before is not None:
                 before.close()
-                self._tell(SwitchDown(dpid=channel.dpid))
+                self._tell(SwitchDisconnected(dpid=channel.dpid))
             self._channels[channel.dpid] = channel
-            self._tell(SwitchUp(dpid=channel.dpid))
+            self._tell(SwitchConnected(dpid=channel.dpid))
             while True:
                 await asyncio.sleep(self._echo_s)
                 await channel.request(channel.codec.ofproto_parser.OFPEchoRequest(channel.codec))
@@ -189,4 +189,4 @@ class Controller:
 
     def _port(self, channel: Channel, port: Port, gone: bool) -> None:
         if self._channels.get(channel.dpid) is channel:
-            self._tell(PortChanged(dpid=channel.dpid, port=port, gone=gone))
+            self._tell(PortStatus(dpid=channel.dpid, port=port, gone=gone))

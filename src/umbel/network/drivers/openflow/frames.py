@@ -19,7 +19,7 @@ _REPLY_MORE = 1
 _HEADER = struct.Struct("!BBHI")
 
 
-class Garbage(Unavailable):
+class NotOpenFlow(Unavailable):
     """The switch sent bytes that are no OpenFlow."""
 
     code = "umbel.not_openflow"
@@ -93,12 +93,12 @@ class Framer:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
-        """The messages that are whole now. Raises Garbage; then nothing more can be read."""
+        """The messages that are whole now. Raises NotOpenFlow; then nothing more can be read."""
         self._rest += data
         while len(self._rest) >= _HEADER.size:
             version, kind, length, xid = _HEADER.unpack_from(self._rest)
             if not 1 <= version <= 6 or length < _HEADER.size:
-                raise Garbage
+                raise NotOpenFlow
             if len(self._rest) < length:
                 return
             raw, self._rest = bytearray(self._rest[:length]), self._rest[length:]
@@ -108,9 +108,9 @@ class Framer:
 
 
 def check(frame: Frame) -> None:
-    """Raises Garbage for a message of a kind we read whose lengths do not add up."""
+    """Raises NotOpenFlow for a message of a kind we read whose lengths do not add up."""
     if len(frame.raw) < _LEAST.get(frame.kind, 0):
-        raise Garbage
+        raise NotOpenFlow
     if frame.kind == PORT_STATUS:
         _ports(frame, 16)
     elif frame.kind == BUNDLE_CONTROL:
@@ -158,20 +158,20 @@ def _ports(frame: Frame, start: int) -> None:
     if frame.version >= V14:
         _walk(frame.raw, start, len(frame.raw), _PORTS_14)
     elif (len(frame.raw) - start) % _PORT_13:
-        raise Garbage
+        raise NotOpenFlow
 
 
 def _port_stats(frame: Frame, start: int) -> None:
     if frame.version >= V14:
         _walk(frame.raw, start, len(frame.raw), _PORT_STATS_14)
     elif (len(frame.raw) - start) % _PORT_STATS_13:
-        raise Garbage
+        raise NotOpenFlow
 
 
 def _counted(raw: bytearray, start: int, shape: _List) -> None:
     for _, length in _elements(raw, start, len(raw), shape):
         if (length - shape.least) % _COUNTERS:
-            raise Garbage
+            raise NotOpenFlow
 
 
 def _flow(raw: bytearray, start: int, end: int) -> None:
@@ -179,12 +179,12 @@ def _flow(raw: bytearray, start: int, end: int) -> None:
     match = int.from_bytes(raw[start + 50 : start + 52], "big")
     instructions = start + 48 + -(-match // 8) * 8
     if match < 4 or instructions > end:
-        raise Garbage
+        raise NotOpenFlow
     fields = start + 52
     while fields < start + 48 + match:
         fields += 4 + (raw[fields + 3] if fields + 3 < end else 0)
     if fields != start + 48 + match:
-        raise Garbage
+        raise NotOpenFlow
     for at, length in _elements(raw, instructions, end, _INSTRUCTIONS):
         if int.from_bytes(raw[at : at + 2], "big") in _WITH_ACTIONS:
             _walk(raw, at + 8, at + length, _ACTIONS)
@@ -213,8 +213,8 @@ def _elements(raw: bytearray, start: int, end: int, shape: _List) -> Iterator[tu
         length = int.from_bytes(raw[start + shape.at : start + shape.at + 2], "big")
         kind = int.from_bytes(raw[start : start + 2], "big")
         if length < shape.least or start + length > end or length % 8:
-            raise Garbage
+            raise NotOpenFlow
         if shape.sizes.get(kind, length) != length:
-            raise Garbage
+            raise NotOpenFlow
         yield start, length
         start += length

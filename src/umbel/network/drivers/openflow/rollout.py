@@ -20,7 +20,7 @@ from umbel.network.switching.signals import SwitchRefused
 log = structlog.get_logger(__name__)
 
 
-class Hands:
+class Rollout:
     """`held` is what each connected switch holds, by node, as far as it was read. `drained` waits
     until packets that are on an old way have left it."""
 
@@ -37,7 +37,7 @@ class Hands:
     async def reach(
         self, want: Mapping[str, Program], depths: Mapping[int, Mapping[str, int]]
     ) -> Mapping[int, str]:
-        """Make the switches that were read hold this. Answers why streams, by their numbers, were
+        """Make the switches that were read hold this. Returns why streams, by their numbers, were
         refused by some switch; what comes after that is not done. Where new ways were laid, old
         ones are left to run empty before they are taken away."""
         have = {node: held for node, held in self.held.items() if node in want}
@@ -77,7 +77,7 @@ class Hands:
                 await self._board.clear(self._ids[node])
                 held = Program()
         except (Unavailable, NotFound):
-            self.held.pop(node, None)  # its going is told, and its coming back
+            self.held.pop(node, None)  # its going is reported, and its coming back
         else:
             self.held[node] = held
 

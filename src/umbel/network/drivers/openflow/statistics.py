@@ -16,7 +16,7 @@ _UNKNOWN = 0xFFFFFFFFFFFFFFFF
 """What a switch says of a counter it does not have."""
 
 
-class Asked(Protocol):
+class StatisticsSource(Protocol):
     """A switch's connection."""
 
     codec: Codec
@@ -25,7 +25,7 @@ class Asked(Protocol):
         """Send, and what comes back. Raises SwitchRefused, SwitchGone."""
 
 
-async def counts(channel: Asked) -> SwitchCounts:
+async def counts(channel: StatisticsSource) -> SwitchCounts:
     """What the switch has counted so far. Raises SwitchRefused, SwitchGone."""
     c, o, p = channel.codec, channel.codec.ofproto, channel.codec.ofproto_parser
     everything = {"out_port": o.OFPP_ANY, "out_group": o.OFPG_ANY}

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def answering(waiting: Iterable[asyncio.Future[None]]) -> Iterator[None]:
-    """Whoever waits is answered, or told what failed."""
+    """Waiting callers get the result, or the error."""
     try:
         yield
     except asyncio.CancelledError:

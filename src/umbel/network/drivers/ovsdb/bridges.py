@@ -2,7 +2,7 @@
 
 In: sites and wirings. Out: the ports switches gave. A node's connection stays open from the first
 `ensure` until `remove` or `close`, so that its host is set up again when vswitchd came back and
-made the devices anew.
+made the devices again.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from umbel.network.drivers.ovsdb.connection import (
     Connection,
     OvsdbGone,
     OvsdbRefused,
-    Patience,
+    Timeouts,
     ended,
 )
-from umbel.network.drivers.ovsdb.layout import OUTSIDE_PORT, Layout, inside_mac, layout
+from umbel.network.drivers.ovsdb.layout import OUTSIDE_PORT, Layout, layout, local_mac
 from umbel.network.drivers.ovsdb.replica import Replica, number
-from umbel.network.switching.port_map import Plugs
-from umbel.network.switching.ports import Host
-from umbel.network.topology.sites import INSIDE, OUTSIDE_BRIDGE, OVERLAY, Site, Wiring
+from umbel.network.switching.port_map import PortMap
+from umbel.network.switching.ports import NodeSetup
+from umbel.network.topology.sites import ACCESS_BRIDGE, LOCAL_PORT, OVERLAY_BRIDGE, Site, Wiring
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -49,37 +49,37 @@ class _Node:
 
 
 class OvsdbBridges:
-    """As the Protocol says. `settle_s` is how long vswitchd may take to make what it is told."""
+    """See the Protocol. `settle_s` is how long vswitchd may take to make what it is reported."""
 
     def __init__(
         self,
-        host: Host | None = None,
+        host: NodeSetup | None = None,
         *,
         settle_s: float = 10.0,
-        patience: Patience | None = None,
+        patience: Timeouts | None = None,
     ) -> None:
         self._host = host
         self._settle_s = settle_s
-        self._patience = patience or Patience()
+        self._patience = patience or Timeouts()
         self._nodes: dict[str, _Node] = {}
 
-    async def ensure(self, site: Site, wiring: Wiring) -> Plugs:
-        """As the Protocol says; also raises OvsdbRefused and BadWiring."""
+    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
+        """See the Protocol; also raises OvsdbRefused and BadWiring."""
         wanted = layout(site, wiring)
         node = await self._node(site)
         async with node.writing:
             node.site, node.layout = site, wanted
             await self._change(node, lambda replica: edits.edits(replica, wanted))
             replica = await self._settled(node, wanted)
-            plugs = _plugs(replica, site, wanted)
-            await self._configure(node, _made(replica, wanted), plugs)
-            return plugs
+            port_maps = _plugs(replica, site, wanted)
+            await self._configure(node, _made(replica, wanted), port_maps)
+            return port_maps
 
     async def remove(self, site: Site) -> None:
         node = await self._node(site)
         async with node.writing:
             node.layout = None
-            names = (OUTSIDE_BRIDGE, OVERLAY)
+            names = (ACCESS_BRIDGE, OVERLAY_BRIDGE)
             await self._change(node, lambda r: edits.removal(r, site.node, names))
             await self._within(
                 node,
@@ -164,9 +164,9 @@ class OvsdbBridges:
             site = node.site
             raise OvsdbGone(f"{site.node}: {why}", node=site.node, at=site.ovsdb) from None
 
-    async def _configure(self, node: _Node, made: Made, plugs: Plugs) -> None:
+    async def _configure(self, node: _Node, made: Made, port_maps: PortMap) -> None:
         if self._host is not None and node.configured != (node.site, made):
-            await self._host.configure(node.site, plugs)
+            await self._host.configure(node.site, port_maps)
             node.configured = (node.site, made)
 
     async def _keep(self, node: _Node) -> None:
@@ -186,27 +186,27 @@ class OvsdbBridges:
                 if replica is None or node.layout is None or renewed(replica) is None:
                     continue
                 try:
-                    plugs = _plugs(replica, node.site, node.layout)
-                    await self._configure(node, _made(replica, node.layout), plugs)
+                    port_maps = _plugs(replica, node.site, node.layout)
+                    await self._configure(node, _made(replica, node.layout), port_maps)
                 except Unavailable as error:
                     log.warning("host not set up", node=node.site.node, why=error.message)
                     await asyncio.sleep(_AGAIN_S)
 
 
 def _made(replica: Replica, wanted: Layout) -> Made:
-    names = (INSIDE, *(plan.name for plan in wanted.bridges))
+    names = (LOCAL_PORT, *(plan.name for plan in wanted.bridges))
     found = (replica.named("Interface", name) for name in names)
     return tuple(number(item[1], "ifindex") if item else 0 for item in found)
 
 
-def _plugs(replica: Replica, site: Site, wanted: Layout) -> Plugs:
+def _plugs(replica: Replica, site: Site, wanted: Layout) -> PortMap:
     def of_number(name: str) -> int:
         found = replica.named("Interface", name)
         return number(found[1], "ofport") if found else 0
 
-    return Plugs(
-        toward={neighbour: of_number(name) for neighbour, name in wanted.tunnels.items()},
-        outside=of_number(OUTSIDE_PORT),
-        inside=of_number(INSIDE),
-        inside_mac=inside_mac(site),
+    return PortMap(
+        tunnel_ports={neighbour: of_number(name) for neighbour, name in wanted.tunnels.items()},
+        patch_port=of_number(OUTSIDE_PORT),
+        local_port=of_number(LOCAL_PORT),
+        local_mac=local_mac(site),
     )

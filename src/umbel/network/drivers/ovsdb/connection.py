@@ -17,7 +17,7 @@ from umbel.kit.errors import Invalid, Unavailable
 from umbel.kit.signal import Signal
 from umbel.network.drivers.ovsdb import wire
 from umbel.network.drivers.ovsdb.replica import MONITORED, Replica
-from umbel.network.drivers.ovsdb.wire import Echo, Framer, Message, Reply, Update
+from umbel.network.drivers.ovsdb.wire import Echo, JsonFramer, Message, Reply, Update
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -44,7 +44,7 @@ class BadTarget(Invalid):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class Timeouts:
     """How long to wait: for an answer, between signs of life, before the first new attempt and at
     most before one. In seconds."""
 
@@ -64,7 +64,7 @@ class _Session:
         updated: Callable[[Update], None],
     ) -> None:
         self._reader, self._writer, self._updated = reader, writer, updated
-        self._framer = Framer()
+        self._framer = JsonFramer()
         self._asked: dict[int, asyncio.Future[Any]] = {}
         self._last = 0
 
@@ -115,7 +115,7 @@ class _Session:
 class Connection:
     """A database's replica, kept as long as `run` runs."""
 
-    def __init__(self, target: str, patience: Patience) -> None:
+    def __init__(self, target: str, patience: Timeouts) -> None:
         self._target, self._patience = target, patience
         self._open = _opener(target)
         self._session: _Session | None = None

@@ -2,7 +2,7 @@
 
 In: a replica and a layout. Out: operations (RFC 7047, section 5.2), none when all is there; and
 afterwards whether vswitchd has made it so, and the ports. Columns that are right are not touched:
-a controller that is set anew would empty the switch's flow table.
+a controller that is set again would empty the switch's flow table.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ _FIRST_FREE = 10
 
 def edits(replica: Replica, layout: Layout) -> list[Operation]:
     """The operations, empty when nothing is to be done."""
-    draft = _Draft(replica, layout.node)
+    draft = _Transaction(replica, layout.node)
     for plan in layout.bridges:
         draft.bridge(plan)
     draft.retire({plan.name for plan in layout.bridges})
@@ -37,7 +37,7 @@ def edits(replica: Replica, layout: Layout) -> list[Operation]:
 
 def removal(replica: Replica, node: str, names: Sequence[str]) -> list[Operation]:
     """The operations that remove these bridges, and what else we made for the node."""
-    draft = _Draft(replica, node)
+    draft = _Transaction(replica, node)
     draft.retire(set(), names)
     return draft.whole()
 
@@ -53,7 +53,7 @@ def missing(replica: Replica, layout: Layout) -> dict[str, str]:
     return found
 
 
-class _Draft:
+class _Transaction:
     """The operations so far."""
 
     def __init__(self, replica: Replica, node: str) -> None:
@@ -88,16 +88,16 @@ class _Draft:
         self._members("Bridge", uuid, "ports", "delete", gone)
         self._controller(uuid, row, plan)
 
-    def retire(self, wanted: set[str], besides: Sequence[str] = ()) -> None:
+    def retire(self, wanted: set[str], extra: Sequence[str] = ()) -> None:
         """Bridges that we made for the node and that are not wanted any more are gone, and those
-        named besides."""
+        named extra."""
         if self._replica.root is None:
             return
         uuid, row = self._replica.root
         gone = [
             encode(bridge)
             for bridge, columns in self._replica.referred("Bridge", row, "bridges")
-            if text(columns, "name") in besides
+            if text(columns, "name") in extra
             or (self._ours(columns) and text(columns, "name") not in wanted)
         ]
         self._members("Open_vSwitch", uuid, "bridges", "delete", gone)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from umbel.kit.errors import Unprocessable
 from umbel.network.drivers.ovsdb.wire import Atom, Value
 from umbel.network.topology.sites import (
-    INSIDE,
-    OUTSIDE_BRIDGE,
-    OVERLAY,
+    ACCESS_BRIDGE,
+    LOCAL_PORT,
+    OVERLAY_BRIDGE,
     Site,
     Tunnel,
     Wiring,
@@ -32,10 +32,10 @@ _ROOM = 1400
 """What fits into a tunnel over links of 1500 bytes."""
 
 
-class BadWiring(Unprocessable):
-    """The node cannot be wired so."""
+class InvalidLayout(Unprocessable):
+    """This bridge layout is not valid for the node."""
 
-    code = "umbel.bad_wiring"
+    code = "umbel.invalid_bridge_layout"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,11 +73,11 @@ CONTROLLER: Mapping[str, Value] = {"max_backoff": 1000, "connection_mode": "out-
 
 
 def layout(site: Site, wiring: Wiring) -> Layout:
-    """Raises BadWiring when two tunnels lead to one neighbour."""
+    """Raises InvalidLayout when two tunnels lead to one neighbour."""
     times = Counter(tunnel.neighbour for tunnel in wiring.tunnels)
     twice = sorted(name for name, count in times.items() if count > 1)
     if twice:
-        raise BadWiring(f"Several tunnels lead to {', '.join(twice)}", neighbours=twice)
+        raise InvalidLayout(f"Several tunnels lead to {', '.join(twice)}", neighbours=twice)
     return Layout(
         node=site.node,
         bridges=(_outside(site), _overlay(site, wiring), *_cables(site)),
@@ -90,8 +90,8 @@ def tunnel_name(tunnel: Tunnel) -> str:
     return device_name("t", tunnel.neighbour, str(tunnel.key))
 
 
-def inside_mac(site: Site) -> str:
-    """The inner port's Ethernet address, which stays when vswitchd makes the port anew."""
+def local_mac(site: Site) -> str:
+    """The inner port's Ethernet address, which stays when vswitchd makes the port again."""
     low = site.datapath_id & 0xFFFFFFFFFF
     return ":".join(f"{byte:02x}" for byte in (0x02, *low.to_bytes(5, "big")))
 
@@ -99,7 +99,7 @@ def inside_mac(site: Site) -> str:
 def _outside(site: Site) -> BridgePlan:
     devices = [name for name in (site.nic, *site.hosts) if name]
     return BridgePlan(
-        name=OUTSIDE_BRIDGE,
+        name=ACCESS_BRIDGE,
         columns=_columns(site),
         ports=(
             *(PortPlan(name=name, interface={}) for name in devices),
@@ -116,11 +116,11 @@ def _overlay(site: Site, wiring: Wiring) -> BridgePlan:
     }
     inner: dict[str, Value] = {
         "type": "internal",
-        "mac": inside_mac(site),
+        "mac": local_mac(site),
         "mtu_request": _ROOM,
     }
     return BridgePlan(
-        name=OVERLAY,
+        name=OVERLAY_BRIDGE,
         columns={
             **_columns(site),
             "fail_mode": "secure",
@@ -129,7 +129,7 @@ def _overlay(site: Site, wiring: Wiring) -> BridgePlan:
         },
         ports=(
             _patch(OUTSIDE_PORT, _TO_OVERLAY, _OUTSIDE_NUMBER),
-            PortPlan(name=INSIDE, interface=inner, number=_INSIDE_NUMBER),
+            PortPlan(name=LOCAL_PORT, interface=inner, number=_INSIDE_NUMBER),
             *(_tunnel(tunnel) for tunnel in wiring.tunnels),
         ),
         controller=wiring.controller,

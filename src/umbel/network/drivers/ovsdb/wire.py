@@ -22,7 +22,7 @@ _BRACKET = re.compile(rb'["{}\[\]]')
 _IN_TEXT = re.compile(rb'["\\]')
 
 
-class Garbage(Unavailable):
+class NotOvsdb(Unavailable):
     """The database sent bytes that are no OVSDB."""
 
     code = "umbel.not_ovsdb"
@@ -79,7 +79,7 @@ Message = Reply | Echo | Update
 
 
 @dataclass
-class Framer:
+class JsonFramer:
     """Cuts a byte stream into JSON objects."""
 
     most_bytes: int = MOST_BYTES
@@ -89,7 +89,7 @@ class Framer:
     _in_text: bool = False
 
     def feed(self, data: bytes) -> Iterator[Mapping[str, Any]]:
-        """The objects that are whole now. Raises Garbage; then nothing more can be read."""
+        """The objects that are whole now. Raises NotOvsdb; then nothing more can be read."""
         self._held += data
         while end := self._end():
             raw = bytes(self._held[:end])
@@ -97,14 +97,14 @@ class Framer:
             self._at = 0
             yield _object(raw)
         if len(self._held) > self.most_bytes:
-            raise Garbage(f"A message has more than {self.most_bytes} bytes")
+            raise NotOvsdb(f"A message has more than {self.most_bytes} bytes")
 
     def _end(self) -> int:
         """Where the first object ends; 0 when it is not whole yet."""
         if not self._depth:
             self._held = self._held.lstrip(_BLANK)
             if self._held and not self._held.startswith(b"{"):
-                raise Garbage
+                raise NotOvsdb
         while found := (_IN_TEXT if self._in_text else _BRACKET).search(self._held, self._at):
             self._at = found.end()
             self._mark(found.group())
@@ -121,13 +121,13 @@ class Framer:
         elif mark in b"{[":
             self._depth += 1
             if self._depth > _MOST_DEPTH:
-                raise Garbage
+                raise NotOvsdb
         else:
             self._depth -= 1
 
 
 def parse(message: Mapping[str, Any]) -> Message | None:
-    """What an object says; None for what we have not asked for. Raises Garbage."""
+    """What an object says; None for what we have not asked for. Raises NotOvsdb."""
     method = message.get("method")
     if method is None:
         return _reply(message)
@@ -136,14 +136,14 @@ def parse(message: Mapping[str, Any]) -> Message | None:
     if method == "update":
         params = message.get("params")
         if not isinstance(params, list) or len(params) != 2:
-            raise Garbage
+            raise NotOvsdb
         return Update(changes=tuple(changes(params[1])))
     return None
 
 
 def changes(updates: Any) -> Iterator[Changed]:
     """The rows of table-updates (section 4.1.6), also of a monitor's first answer. Raises
-    Garbage."""
+    NotOvsdb."""
     for table, rows in _dict(updates).items():
         for uuid, row in _dict(rows).items():
             new = _dict(row).get("new")
@@ -189,7 +189,7 @@ def _object(raw: bytes) -> Mapping[str, Any]:
     try:
         return _dict(json.loads(raw.decode(), parse_constant=_refuse))
     except (ValueError, RecursionError):
-        raise Garbage from None
+        raise NotOvsdb from None
 
 
 def _refuse(constant: str) -> None:
@@ -199,7 +199,7 @@ def _refuse(constant: str) -> None:
 def _reply(message: Mapping[str, Any]) -> Reply | None:
     number = message.get("id")
     if not isinstance(number, int) or "result" not in message:
-        raise Garbage
+        raise NotOvsdb
     return Reply(id=number, result=message["result"], error=message.get("error"))
 
 
@@ -211,7 +211,7 @@ def _value(value: Any) -> Value:
     if isinstance(value, list) and len(value) == 2 and value[0] in ("set", "map"):
         kind, elements = value
         if not isinstance(elements, list):
-            raise Garbage
+            raise NotOvsdb
         if kind == "set":
             return tuple(_atom(element) for element in elements)
         return dict(_pairs(elements))
@@ -221,7 +221,7 @@ def _value(value: Any) -> Value:
 def _pairs(elements: Iterable[Any]) -> Iterator[tuple[Atom, Atom]]:
     for element in elements:
         if not isinstance(element, list) or len(element) != 2:
-            raise Garbage
+            raise NotOvsdb
         yield _atom(element[0]), _atom(element[1])
 
 
@@ -229,15 +229,15 @@ def _atom(value: Any) -> Atom:
     if isinstance(value, str | int | float):
         return value
     if not isinstance(value, list) or len(value) != 2 or value[0] != "uuid":
-        raise Garbage
+        raise NotOvsdb
     if not isinstance(value[1], str):
-        raise Garbage
+        raise NotOvsdb
     return Uuid(value[1])
 
 
 def _dict(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise Garbage
+        raise NotOvsdb
     return value
 
 

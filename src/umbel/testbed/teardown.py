@@ -33,7 +33,7 @@ class StillThere(Unavailable):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ruins:
+class Leftovers:
     """What there is of a testbed in this machine."""
 
     namespaces: tuple[str, ...] = ()
@@ -47,12 +47,12 @@ class Ruins:
         return bool(self.namespaces or self.devices or self.pids or self.folder)
 
 
-def find(name: str, folder: Path) -> Ruins:
+def find(name: str, folder: Path) -> Leftovers:
     """Whatever there is of the testbed. Raises BadTestbedName."""
     check_name(name)
     namespaces = tuple(netns.named(f"{name}-"))
     ours = re.compile(rf"{name}-(mgmt|m\d+)")
-    return Ruins(
+    return Leftovers(
         namespaces=namespaces,
         devices=tuple(sorted(d.name for d in _DEVICES.iterdir() if ours.fullmatch(d.name))),
         pids=frozenset({*netns.pids(namespaces), *_noted(folder)} - {os.getpid()}),
@@ -64,7 +64,7 @@ def down(
     name: str,
     folder: Path | None = None,
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
-) -> Ruins:
+) -> Leftovers:
     """End and remove all that `find` finds; answers what was found. Not an error if there is none.
     Raises BadTestbedName, StillThere."""
     folder = folder or state.FOLDER / name

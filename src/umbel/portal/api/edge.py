@@ -1,5 +1,5 @@
 """The network's borders: who may pass from an access network, who answers virtual addresses, which
-functions are away from home. For operators; a client may ask for itself (`/here`).
+functions are away from home. For operators; a client may ask for itself (`/client`).
 
 Where the network is not made of switches of ours every request is refused:
 `umbel.network_not_programmed`.
@@ -10,20 +10,20 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from umbel.network.edge.roaming import Mobile
+from umbel.network.edge.roaming import MobileFunction
 from umbel.portal import auth
-from umbel.portal.api import border_shapes as shapes
-from umbel.portal.api.border_shapes import (
+from umbel.portal.api import edge_shapes as shapes
+from umbel.portal.api.edge_shapes import (
     AccessOut,
+    BindingIn,
+    BindingOut,
     ClientIn,
+    ClientLocationOut,
     ClientOut,
     GateIn,
-    HereOut,
-    MoveIn,
-    MoveOut,
+    ReassignIn,
     ServiceIn,
     ServiceOut,
-    ShiftIn,
 )
 
 router = APIRouter(prefix="/api/v1/network", tags=["borders"])
@@ -37,7 +37,7 @@ ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 @router.get("/access")
 async def list_access(system: auth.SystemDep, _operator: auth.Operator) -> list[AccessOut]:
     """Every node's access network, and whether it has a gate."""
-    return [shapes.access(system.borders, node) for node in system.borders.sites]
+    return [shapes.access(system.edge, node) for node in system.edge.sites]
 
 
 @router.put("/access/{node}")
@@ -45,20 +45,20 @@ async def close_access(
     system: auth.SystemDep, _operator: auth.Operator, node: str, given: GateIn
 ) -> AccessOut:
     """The network has this gate from now on; who is signed in stays so."""
-    await system.borders.close_gate(node, shapes.gate(given))
-    return shapes.access(system.borders, node)
+    await system.edge.close_gate(node, shapes.gate(given))
+    return shapes.access(system.edge, node)
 
 
 @router.delete("/access/{node}", status_code=204)
 async def open_access(system: auth.SystemDep, _operator: auth.Operator, node: str) -> None:
     """No gate any more: everybody may pass, and nobody is signed in."""
-    await system.borders.open_gate(node)
+    await system.edge.open_gate(node)
 
 
 @router.get("/clients")
 async def list_clients(system: auth.SystemDep, _operator: auth.Operator) -> list[ClientOut]:
     """Who is signed in at which node."""
-    clients = system.borders.state.access.clients
+    clients = system.edge.state.access.clients
     return [shapes.client(node, one) for node, some in clients.items() for one in some.values()]
 
 
@@ -68,35 +68,37 @@ async def admit_client(
 ) -> ClientOut:
     """Let a client pass. The client that had its address before may not pass any more."""
     lifetime_s = given.lifetime_s or system.settings.access_ttl_s
-    borders, address = system.borders, str(given.address)
+    borders, address = system.edge, str(given.address)
     client = await borders.sign_in(address, lifetime_s, mac=given.mac or "")
-    return shapes.client(borders.here(address).node, client)
+    return shapes.client(borders.client_location(address).node, client)
 
 
 @router.delete("/clients/{address}", status_code=204)
 async def dismiss_client(system: auth.SystemDep, _operator: auth.Operator, address: str) -> None:
     """The client may not pass any more. One that may not is not an error."""
-    await system.borders.sign_out(address)
+    await system.edge.sign_out(address)
 
 
-@router.get("/here")
-async def who_is_here(system: auth.SystemDep, request: Request) -> HereOut:
+@router.get("/client")
+async def who_is_here(system: auth.SystemDep, request: Request) -> ClientLocationOut:
     """The client that asks, by its address."""
-    return shapes.here(system.borders.here(caller(request)))
+    return shapes.location(system.edge.client_location(caller(request)))
 
 
-@router.post("/here")
-async def sign_in_here(system: auth.SystemDep, request: Request, user: auth.SignedIn) -> HereOut:
+@router.post("/client")
+async def sign_in_here(
+    system: auth.SystemDep, request: Request, user: auth.SignedIn
+) -> ClientLocationOut:
     """Let the client that asks pass, in the name of the user whose token it shows."""
-    borders, address = system.borders, caller(request)
+    borders, address = system.edge, caller(request)
     await borders.sign_in(address, system.settings.access_ttl_s, user.username)
-    return shapes.here(borders.here(address))
+    return shapes.location(borders.client_location(address))
 
 
-@router.delete("/here", status_code=204)
+@router.delete("/client", status_code=204)
 async def sign_out_here(system: auth.SystemDep, request: Request) -> None:
     """The client that asks may not pass any more."""
-    await system.borders.sign_out(caller(request))
+    await system.edge.sign_out(caller(request))
 
 
 # -- virtual services -----------------------------------------------------------------------
@@ -105,13 +107,13 @@ async def sign_out_here(system: auth.SystemDep, request: Request) -> None:
 @router.get("/services")
 async def list_services(system: auth.SystemDep, _operator: auth.Operator) -> list[ServiceOut]:
     """Every virtual service."""
-    return [shapes.service(one) for one in system.borders.state.services.values()]
+    return [shapes.service(one) for one in system.edge.state.services.values()]
 
 
 @router.get("/services/{name}")
 async def get_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> ServiceOut:
     """One of them."""
-    return shapes.service(system.borders.service(name))
+    return shapes.service(system.edge.service(name))
 
 
 @router.put("/services/{name}")
@@ -120,61 +122,63 @@ async def offer_service(
 ) -> ServiceOut:
     """A virtual service with these surrogates: each node's clients are answered by the nearest,
     and those that were moved by the one they were moved to as long as it is there."""
-    return shapes.service(await system.borders.offer(shapes.asked_service(name, given)))
+    return shapes.service(await system.edge.offer(shapes.asked_service(name, given)))
 
 
 @router.post("/services/{name}/move")
 async def move_clients(
-    system: auth.SystemDep, _operator: auth.Operator, name: str, given: ShiftIn
+    system: auth.SystemDep, _operator: auth.Operator, name: str, given: ReassignIn
 ) -> ServiceOut:
     """New connections of a node's clients go to another surrogate; those there are stay."""
-    return shapes.service(await system.borders.move(name, given.node, given.surrogate))
+    return shapes.service(await system.edge.move(name, given.node, given.surrogate))
 
 
-@router.post("/services/{name}/settle")
+@router.post("/services/{name}/close-old-connections")
 async def settle_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> ServiceOut:
     """End the connections that began with surrogates that were left."""
-    return shapes.service(await system.borders.settle(name))
+    return shapes.service(await system.edge.close_old_connections(name))
 
 
 @router.delete("/services/{name}", status_code=204)
 async def withdraw_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """Nobody answers there any more."""
-    await system.borders.withdraw(name)
+    await system.edge.withdraw(name)
 
 
 # -- functions away from home ---------------------------------------------------------------
 
 
-@router.get("/moves")
-async def list_moves(system: auth.SystemDep, _operator: auth.Operator) -> list[MoveOut]:
+@router.get("/bindings")
+async def list_moves(system: auth.SystemDep, _operator: auth.Operator) -> list[BindingOut]:
     """Every function that is away from home."""
-    problems = system.borders.cut_off()
-    stays = system.borders.state.stays.values()
-    return [shapes.move(one, problems.get(one.name, "")) for one in stays]
+    problems = system.edge.unreachable()
+    bindings = system.edge.state.bindings.values()
+    return [shapes.move(one, problems.get(one.name, "")) for one in bindings]
 
 
-@router.get("/moves/{name}")
-async def get_move(system: auth.SystemDep, _operator: auth.Operator, name: str) -> MoveOut:
+@router.get("/bindings/{name}")
+async def get_move(system: auth.SystemDep, _operator: auth.Operator, name: str) -> BindingOut:
     """One of them."""
-    return shapes.move(system.borders.stay(name), system.borders.cut_off().get(name, ""))
+    return shapes.move(system.edge.binding(name), system.edge.unreachable().get(name, ""))
 
 
-@router.put("/moves/{name}")
+@router.put("/bindings/{name}")
 async def move_function(
-    system: auth.SystemDep, _operator: auth.Operator, name: ServiceName, given: MoveIn
-) -> MoveOut:
+    system: auth.SystemDep, _operator: auth.Operator, name: ServiceName, given: BindingIn
+) -> BindingOut:
     """The function is at another node and keeps its address: what is for it goes there by the
     platform's tunnels, and what it sends leaves as if it were at home."""
-    mobile = Mobile(name=name, address=str(given.address), mac=given.mac, home=given.home)
-    await system.borders.depart(mobile, given.place)
-    return shapes.move(system.borders.stay(name), system.borders.cut_off().get(name, ""))
+    mobile = MobileFunction(
+        name=name, address=str(given.address), mac=given.mac, home_node=given.home_node
+    )
+    await system.edge.register(mobile, given.foreign_node)
+    return shapes.move(system.edge.binding(name), system.edge.unreachable().get(name, ""))
 
 
-@router.delete("/moves/{name}", status_code=204)
+@router.delete("/bindings/{name}", status_code=204)
 async def bring_home(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """The function is at home again."""
-    await system.borders.come_home(name)
+    await system.edge.deregister(name)
 
 
 def caller(request: Request) -> str:

@@ -6,8 +6,8 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, model_validator
 
-from umbel.network.operator.functions import GuestState
-from umbel.network.operator.model import Guest
+from umbel.network.operator.functions import InlineFunctionStatus
+from umbel.network.operator.model import InlineFunction
 from umbel.portal import auth
 from umbel.portal.api.network import Port, StreamName
 from umbel.portal.api.shapes import Given, NodeName
@@ -18,7 +18,7 @@ Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FunctionId = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class GuestIn(Given):
+class InlineFunctionIn(Given):
     """A function that a stream meets: a process at a `node` with an `address`, or one of the
     platform's own by its id, wherever that runs. It takes the stream at `port` and sends it on to
     the stream's own address."""
@@ -38,7 +38,7 @@ class GuestIn(Given):
         return self
 
 
-class GuestOut(BaseModel):
+class InlineFunctionOut(BaseModel):
     """Such a function: where it is now, null where it does not run, and whether its stream is
     carried through there and meets it."""
 
@@ -48,22 +48,24 @@ class GuestOut(BaseModel):
     function: str | None
     node: str | None
     address: str | None
-    met: bool
+    on_path: bool
 
 
 @router.get("")
-async def list_guests(system: auth.SystemDep, _operator: auth.Operator) -> list[GuestOut]:
+async def list_inline_functions(
+    system: auth.SystemDep, _operator: auth.Operator
+) -> list[InlineFunctionOut]:
     """Every function that streams are to meet, by name."""
-    return [_out(one) for one in await system.network.guests.all()]
+    return [_out(one) for one in await system.network.functions.all()]
 
 
 @router.put("/{name}")
-async def put_guest(
-    system: auth.SystemDep, _operator: auth.Operator, name: Name, given: GuestIn
-) -> GuestOut:
+async def put_function(
+    system: auth.SystemDep, _operator: auth.Operator, name: Name, given: InlineFunctionIn
+) -> InlineFunctionOut:
     """It appears, or moves: the nodes' rules follow. Without a function a node passes packets
     through."""
-    guest = Guest(
+    function = InlineFunction(
         name=name,
         stream=given.stream,
         port=given.port,
@@ -71,23 +73,23 @@ async def put_guest(
         address=str(given.address) if given.address else "",
         function=given.function or "",
     )
-    return _out(await system.network.guests.put(guest))
+    return _out(await system.network.functions.put(function))
 
 
 @router.delete("/{name}", status_code=204)
-async def remove_guest(system: auth.SystemDep, _operator: auth.Operator, name: Name) -> None:
+async def remove_function(system: auth.SystemDep, _operator: auth.Operator, name: Name) -> None:
     """It is gone: its stream passes through."""
-    await system.network.guests.remove(name)
+    await system.network.functions.remove(name)
 
 
-def _out(of: GuestState) -> GuestOut:
-    guest, spot = of.guest, of.spot
-    return GuestOut(
-        name=guest.name,
-        stream=guest.stream,
-        port=guest.port,
-        function=guest.function or None,
-        node=spot.node if spot else None,
-        address=spot.address if spot else None,
-        met=of.met,
+def _out(of: InlineFunctionStatus) -> InlineFunctionOut:
+    function, location = of.function, of.location
+    return InlineFunctionOut(
+        name=function.name,
+        stream=function.stream,
+        port=function.port,
+        function=function.function or None,
+        node=location.node if location else None,
+        address=location.address if location else None,
+        on_path=of.on_path,
     )

@@ -7,9 +7,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.kit.clock import to_rfc3339
-from umbel.network.edge.gates import Client, Door, Gate
-from umbel.network.edge.roaming import Stay
-from umbel.network.edge.service import BorderService, Here
+from umbel.network.edge.gates import Client, Gate, PortalAddress
+from umbel.network.edge.roaming import Binding
+from umbel.network.edge.service import ClientLocation, EdgeService
 from umbel.network.edge.virtual_services import Proto, Service, Surrogate
 from umbel.portal.api.network import At, Mac, Port
 from umbel.portal.api.shapes import Given, NodeName
@@ -17,7 +17,7 @@ from umbel.portal.api.shapes import Given, NodeName
 Lifetime = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
 
 
-class Speaks(StrEnum):
+class Protocol(StrEnum):
     """What a virtual service is spoken to by."""
 
     TCP = "tcp"
@@ -25,11 +25,11 @@ class Speaks(StrEnum):
 
 
 class GateIn(Given):
-    """Closes an access network: web requests of clients that are not signed in are led to `front`,
-    where this front end listens; that server and those of `free` can be reached by all."""
+    """Closes an access network: web requests of clients that are not signed in are led to `portal`,
+    where this portal end listens; that server and those of `allowed` can be reached by all."""
 
-    front: At
-    free: Annotated[list[At], Field(default_factory=list, max_length=50)]
+    portal: At
+    allowed: Annotated[list[At], Field(default_factory=list, max_length=50)]
 
 
 class Server(BaseModel):
@@ -40,13 +40,13 @@ class Server(BaseModel):
 
 
 class AccessOut(BaseModel):
-    """A node's access network; `front` is null where there is no gate."""
+    """A node's access network; `portal` is null where there is no gate."""
 
     node: str
     network: str
     closed: bool
-    front: Server | None
-    free: list[Server]
+    portal: Server | None
+    allowed: list[Server]
     clients: int
 
 
@@ -69,7 +69,7 @@ class ClientOut(BaseModel):
     expires_at: str
 
 
-class HereOut(BaseModel):
+class ClientLocationOut(BaseModel):
     """Where the client that asks is, whether its access network is closed, and whether it may pass:
     it is signed in, or need not be."""
 
@@ -92,16 +92,16 @@ class SurrogateIn(Given):
 
 class ServiceIn(Given):
     """Who can answer at a virtual service's address. The address is in 10.204.0.0/16; without one
-    it keeps its own, or gets a free one."""
+    it keeps its own, or gets a allowed one."""
 
     port: Port
-    proto: Speaks = Speaks.TCP
+    proto: Protocol = Protocol.TCP
     address: IPv4Address | None = None
     surrogates: Annotated[list[SurrogateIn], Field(min_length=1, max_length=254)]
 
 
-class ShiftIn(Given):
-    """Which surrogate answers a node's clients from now on."""
+class ReassignIn(Given):
+    """Which surrogate assignments a node's clients from now on."""
 
     node: NodeName
     surrogate: Annotated[str, Field(min_length=1, max_length=64)]
@@ -116,14 +116,14 @@ class SurrogateOut(BaseModel):
     port: int
 
 
-class AnswerOut(BaseModel):
-    """Who answers a node's clients: the nearest, unless they were `moved`. `left` are those that
-    answer connections still that began before a move."""
+class AssignmentOut(BaseModel):
+    """Who assignments a node's clients: the nearest, unless they were `pinned`. `previous` are
+    those that answer connections still that began before a move."""
 
     node: str
     surrogate: str
-    moved: bool
-    left: list[str]
+    pinned: bool
+    previous: list[str]
 
 
 class ServiceOut(BaseModel):
@@ -132,45 +132,47 @@ class ServiceOut(BaseModel):
     name: str
     address: str
     port: int
-    proto: Speaks
+    proto: Protocol
     surrogates: list[SurrogateOut]
-    answers: list[AnswerOut]
+    assignments: list[AssignmentOut]
 
 
-class MoveIn(Given):
-    """A function that moved: its addresses, the node it is at home at, and where it is now."""
+class BindingIn(Given):
+    """A function that pinned: its addresses, the node it is at home_node at, and where it is
+    now."""
 
     address: IPv4Address
     mac: Mac
-    home: NodeName
-    place: NodeName
+    home_node: NodeName
+    foreign_node: NodeName
 
     @model_validator(mode="after")
     def _is_away(self) -> Self:
-        if self.home == self.place:
-            raise ValueError("place: another node than home; DELETE the move instead")
+        if self.home_node == self.foreign_node:
+            raise ValueError("foreign_node: another node than home_node; DELETE the move instead")
         return self
 
 
-class MoveOut(BaseModel):
-    """A function away from home and the nodes by which its packets go. `error` says why it cannot
-    be reached now."""
+class BindingOut(BaseModel):
+    """A function away from home_node and the nodes by which its packets go. `error` says why it
+    cannot be reached now."""
 
     name: str
     address: str
     mac: str
-    home: str
-    place: str
-    way: list[str]
+    home_node: str
+    foreign_node: str
+    path: list[str]
     error: str
 
 
 def gate(given: GateIn) -> Gate:
     """The gate asked for."""
-    front, *free = (
-        Door(address=str(at.address), port=at.port) for at in (given.front, *given.free)
+    portal, *allowed = (
+        PortalAddress(address=str(at.address), port=at.port)
+        for at in (given.portal, *given.allowed)
     )
-    return Gate(front=front, free=tuple(free))
+    return Gate(portal=portal, allowed=tuple(allowed))
 
 
 def asked_service(name: str, given: ServiceIn) -> Service:
@@ -188,79 +190,79 @@ def asked_service(name: str, given: ServiceIn) -> Service:
     )
 
 
-def _server(door: Door) -> Server:
-    return Server(address=door.address, port=door.port)
+def _server(server: PortalAddress) -> Server:
+    return Server(address=server.address, port=server.port)
 
 
-def access(of: BorderService, node: str) -> AccessOut:
-    """A node's access network as told."""
+def access(of: EdgeService, node: str) -> AccessOut:
+    """A node's access network as JSON."""
     state = of.state.access
     found = state.gates.get(node)
     return AccessOut(
         node=node,
         network=str(IPv4Interface(of.sites[node].gateway).network),
         closed=found is not None,
-        front=_server(found.front) if found else None,
-        free=[_server(door) for door in found.free] if found else [],
+        portal=_server(found.portal) if found else None,
+        allowed=[_server(server) for server in found.allowed] if found else [],
         clients=len(state.clients.get(node, {})),
     )
 
 
 def client(node: str, of: Client) -> ClientOut:
-    """A signed-in client as told."""
+    """A signed-in client as JSON."""
     return ClientOut(
         node=node,
         address=of.address,
         mac=of.mac or None,
-        username=of.who or None,
+        username=of.username or None,
         expires_at=to_rfc3339(of.expires_s),
     )
 
 
-def here(of: Here) -> HereOut:
-    """A client's place as told."""
+def location(of: ClientLocation) -> ClientLocationOut:
+    """A client's foreign_node as JSON."""
     known = of.client
-    return HereOut(
+    return ClientLocationOut(
         node=of.node,
         address=of.address,
         closed=of.gate is not None,
         passes=of.gate is None or known is not None,
-        username=(known.who or None) if known else None,
+        username=(known.username or None) if known else None,
         expires_at=to_rfc3339(known.expires_s) if known else None,
     )
 
 
 def service(of: Service) -> ServiceOut:
-    """A virtual service as told."""
+    """A virtual service as JSON."""
     return ServiceOut(
         name=of.name,
         address=of.address,
         port=of.port,
-        proto=Speaks[of.proto.name],
+        proto=Protocol[of.proto.name],
         surrogates=[
             SurrogateOut(name=s.name, node=s.node, address=s.address, port=s.port)
             for s in of.surrogates
         ],
-        answers=[
-            AnswerOut(
+        assignments=[
+            AssignmentOut(
                 node=node,
                 surrogate=chosen,
-                moved=node in of.moved,
-                left=sorted(of.left.get(node, ())),
+                pinned=node in of.pinned,
+                previous=sorted(of.previous.get(node, ())),
             )
             for node, chosen in sorted(of.chosen.items())
         ],
     )
 
 
-def move(of: Stay, error: str) -> MoveOut:
-    """A function away from home as told; `error` is why it cannot be reached."""
-    return MoveOut(
+def move(of: Binding, error: str) -> BindingOut:
+    """A function away from home_node as JSON; `error` is why it cannot be reached."""
+    return BindingOut(
         name=of.name,
         address=of.address,
         mac=of.mac,
-        home=of.home,
-        place=of.place,
-        way=list(of.way),
+        home_node=of.home_node,
+        foreign_node=of.foreign_node,
+        path=list(of.path),
         error=error,
     )
