@@ -73,7 +73,9 @@ class StreamReconciler:
         tree = await self._maintained(await self.store.tree(stream))
         await self._apply(tree)
         if stream != event.id:
-            return self.timing.look_s if tree.branches else None
+            # Sessions may outlive their branches: they have to be ended, too.
+            is_used = tree.branches or await self._idle.watched(stream)
+            return self.timing.look_s if is_used else None
         await self._report(event, tree)
         return self.timing.look_s
 
