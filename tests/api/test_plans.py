@@ -237,7 +237,7 @@ async def test_what_nobody_cares_for_is_buried(here: World) -> None:
     asked = await ask(here)
     await until(here, asked["id"], "running")
     later_s = here.system.clock.now_s() + 1000
-    await store.bury(unseen_since_s=later_s, at_s=later_s)
+    await store.fail_abandoned(unseen_since_s=later_s, at_s=later_s)
     assert (await read(here, asked["id"]))["state"] == PlanState.FAILED
 
 

@@ -112,6 +112,6 @@ async def test_forgetting_leaves_what_is_active(store: PlanStore) -> None:
 async def test_what_was_not_seen_for_long_is_failed(store: PlanStore) -> None:
     await add(store, 1)
     await add(store, 5)
-    await store.bury(unseen_since_s=NOW_S + 3, at_s=NOW_S + 40)
+    await store.fail_abandoned(unseen_since_s=NOW_S + 3, at_s=NOW_S + 40)
     states = {found.id: (found.state, bool(found.reason)) for found in await store.plans()}
     assert states == {"pl_1": (PlanState.FAILED, True), "pl_5": (PlanState.WAITING, False)}

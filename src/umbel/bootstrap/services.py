@@ -1,6 +1,6 @@
 """Each service, of what it stands on and of its neighbours; what one hears of another.
 
-In: a Ground, which all of them stand on. Out: services of the network, of delivery and of the
+In: a Context, which all of them stand on. Out: services of the network, of delivery and of the
 planner. Nothing begins to run here. Neighbour: system.py puts them together.
 """
 
@@ -64,7 +64,7 @@ Heard = Callable[[Mapping[str, Instance]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class Context:
     """What all services stand on. `document` is the network file's, `nodes` and `links` what it
     says; `owner` is this instance of the control plane."""
 
@@ -84,35 +84,35 @@ class Ground:
 # -- the network ----------------------------------------------------------------------------
 
 
-def notifier(ground: Ground) -> Notifier:
+def notifier(context: Context) -> Notifier:
     """Observers' callbacks; they hear what becomes of the network."""
     made = Notifier(
-        store=NotifyStore(ground.database),
-        journal=ground.journal,
-        courier=ground.drivers.courier,
-        sealer=Sealer(ground.secrets.master),
-        clock=ground.clock,
-        owner=ground.owner,
+        store=NotifyStore(context.database),
+        journal=context.journal,
+        courier=context.drivers.courier,
+        sealer=Sealer(context.secrets.master),
+        clock=context.clock,
+        owner=context.owner,
     )
 
     def publish(event: events.Event) -> None:
         made.publish(Kind(event.kind), events.subject(event), events.body(event))
 
-    if ground.drivers.switches is not None:
-        ground.drivers.switches.watch(publish)
+    if context.drivers.switches is not None:
+        context.drivers.switches.watch(publish)
     return made
 
 
-def northbound(ground: Ground) -> OperatorService:
+def northbound(context: Context) -> OperatorService:
     """The network as operators draw and see it."""
-    store = OperatorStore(ground.database)
-    return OperatorService(ground.links, store, ground.clock, ground.drivers.switches)
+    store = OperatorStore(context.database)
+    return OperatorService(context.links, store, context.clock, context.drivers.switches)
 
 
-def borders(ground: Ground) -> EdgeService:
+def borders(context: Context) -> EdgeService:
     """Who may pass, who answers, who is away from home."""
-    store = EdgeStore(ground.database)
-    return EdgeService(ground.drivers.edge_fabric, ground.links, store, ground.clock)
+    store = EdgeStore(context.database)
+    return EdgeService(context.drivers.edge_fabric, context.links, store, context.clock)
 
 
 def tells(notifier: Notifier, network: OperatorService) -> Heard:
@@ -131,21 +131,21 @@ def tells(notifier: Notifier, network: OperatorService) -> Heard:
 # -- delivery -------------------------------------------------------------------------------
 
 
-def collector(ground: Ground) -> Collector:
+def collector(context: Context) -> Collector:
     """What is seen of nodes, links, functions and streams."""
-    drivers, secrets, costs = ground.drivers, ground.secrets, Costs()
+    drivers, secrets, costs = context.drivers, context.secrets, Costs()
     return Collector(
         compute=Compute(
-            ground.nodes,
+            context.nodes,
             drivers.vim,
-            ground.clock,
+            context.clock,
             owners=[functions.OWNER, *drivers.owners],
             pools=drivers.pools,
-            wake_s=ground.settings.node_wake_s,
+            wake_s=context.settings.node_wake_s,
         ),
-        network=Network(ground.links, drivers.fabric),
+        network=Network(context.links, drivers.fabric),
         media=Media(drivers.media),
-        store=DeliveryStore(ground.database),
+        store=DeliveryStore(context.database),
         media_functions=MediaFunctions(
             descriptions=functions.described(secrets.public_key_file, costs),
             secret_of=secrets.of_function,
@@ -155,59 +155,59 @@ def collector(ground: Ground) -> Collector:
 
 
 def controller(
-    ground: Ground, collector: Collector, tell: Heard, timing: Timing | None
+    context: Context, collector: Collector, tell: Heard, timing: Timing | None
 ) -> DeliveryController:
     """The loop, by the policy that the settings name; `timing` is theirs where none is given."""
-    timing = timing or _timing(ground.settings)
+    timing = timing or _timing(context.settings)
     return DeliveryController(
-        catalogue=ground.catalogue,
+        catalogue=context.catalogue,
         store=collector.store,
         collector=collector,
-        policy=POLICIES[ground.settings.policy],
-        clock=ground.clock,
+        policy=POLICIES[context.settings.policy],
+        clock=context.clock,
         timing=timing,
-        leases=Leases(ground.database, ground.clock, ground.owner, timing.lease_s),
+        leases=Leases(context.database, context.clock, context.owner, timing.lease_s),
         on_functions=tell,
     )
 
 
-def delivery(ground: Ground, loop: DeliveryController) -> Delivery:
+def delivery(context: Context, loop: DeliveryController) -> Delivery:
     """Trees and sessions."""
-    nodes = ground.nodes
+    nodes = context.nodes
     return Delivery(
-        catalogue=ground.catalogue,
+        catalogue=context.catalogue,
         store=loop.store,
         collector=loop.collector,
         controller=loop,
-        journal=ground.journal,
-        signer=ground.secrets.signer,
+        journal=context.journal,
+        signer=context.secrets.signer,
         default_access_node=nodes.default_access or nodes.nodes[0].name,
-        planning=_planning(ground, loop),
-        tracing=_tracing(ground, loop.collector),
+        planning=_planning(context, loop),
+        tracing=_tracing(context, loop.collector),
     )
 
 
-def schedule(ground: Ground, loop: DeliveryController) -> Schedule:
+def schedule(context: Context, loop: DeliveryController) -> Schedule:
     """What is due."""
-    return Schedule(catalogue=ground.catalogue, clock=ground.clock, ended=loop.wake)
+    return Schedule(catalogue=context.catalogue, clock=context.clock, ended=loop.wake)
 
 
-def slices(ground: Ground, trees: DeliveryStore) -> Slices:
+def slices(context: Context, trees: DeliveryStore) -> Slices:
     """What streams are promised; slices follow their streams' ways."""
     made = Slices(
-        store=SliceStore(ground.database),
+        store=SliceStore(context.database),
         streams=TreeStreams(trees),
-        offer=Offer(topology=ground.links, terms=slicing.inspect(ground.document)[0]),
-        clock=ground.clock,
-        underlay=ground.drivers.slicing,
+        offer=Offer(topology=context.links, terms=slicing.inspect(context.document)[0]),
+        clock=context.clock,
+        underlay=context.drivers.slicing,
     )
 
     def wake(event: events.Event) -> None:
         if isinstance(event, events.PathChanged):
             made.wake()
 
-    if ground.drivers.switches is not None:
-        ground.drivers.switches.watch(wake)
+    if context.drivers.switches is not None:
+        context.drivers.switches.watch(wake)
     return made
 
 
@@ -219,38 +219,38 @@ def _timing(settings: Settings) -> Timing:
     )
 
 
-def _tracing(ground: Ground, collector: Collector) -> Tracing | None:
+def _tracing(context: Context, collector: Collector) -> Tracing | None:
     """What writes a trace of all that happens, where the settings name a file."""
-    if ground.settings.trace_file is None:
+    if context.settings.trace_file is None:
         return None
     return Tracing(
-        file=TraceFile(ground.settings.trace_file),
+        file=TraceFile(context.settings.trace_file),
         store=collector.store,
-        journal=ground.journal,
-        catalogue=ground.catalogue,
+        journal=context.journal,
+        catalogue=context.catalogue,
         collector=collector,
-        clock=ground.clock,
+        clock=context.clock,
     )
 
 
 # -- the planner ----------------------------------------------------------------------------
 
 
-def plans(ground: Ground, collector: Collector) -> Plans:
+def plans(context: Context, collector: Collector) -> Plans:
     """Plans on request."""
-    watched = LiveDemand(store=collector.store, collector=collector, clock=ground.clock)
+    watched = LiveDemand(store=collector.store, collector=collector, clock=context.clock)
     return Plans(
-        store=PlanStore(ground.database),
-        journal=ground.journal,
-        clock=ground.clock,
-        platform=lambda: ground.document,
+        store=PlanStore(context.database),
+        journal=context.journal,
+        clock=context.clock,
+        platform=lambda: context.document,
         watched=watched.rows,
     )
 
 
-def _planning(ground: Ground, loop: DeliveryController) -> Planning | None:
+def _planning(context: Context, loop: DeliveryController) -> Planning | None:
     """What steers by plans, for the policy that needs it."""
-    settings = ground.settings
+    settings = context.settings
     if settings.policy != Virca.name:
         return None
     periods = Periods(
@@ -261,7 +261,7 @@ def _planning(ground: Ground, loop: DeliveryController) -> Planning | None:
     return Planning(
         collector=loop.collector,
         controller=loop,
-        solver=ground.drivers.solver,
-        clock=ground.clock,
+        solver=context.drivers.solver,
+        clock=context.clock,
         pace=PlanPace(periods=periods, solve_s=settings.plan_solve_s, gamma=settings.plan_gamma),
     )

@@ -11,7 +11,7 @@ from umbel.bootstrap import services
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
 from umbel.bootstrap.overlay import Switched
 from umbel.bootstrap.secrets import Secrets, load_secrets
-from umbel.bootstrap.services import Ground
+from umbel.bootstrap.services import Context
 from umbel.catalogue.service import Catalogue
 from umbel.compute.service import Compute
 from umbel.delivery.loop.timing import Timing
@@ -120,35 +120,35 @@ async def assemble(
 
     Raises BadNetwork, DatabaseUnavailable, SchemaUnknown.
     """
-    ground = _ground(settings, drivers, clock or SystemClock(), database)
-    await migrations.upgrade(ground.database)
-    notifier = services.notifier(ground)
-    network = services.northbound(ground)
-    collector = services.collector(ground)
-    loop = services.controller(ground, collector, services.tells(notifier, network), timing)
+    context = _ground(settings, drivers, clock or SystemClock(), database)
+    await migrations.upgrade(context.database)
+    notifier = services.notifier(context)
+    network = services.northbound(context)
+    collector = services.collector(context)
+    loop = services.controller(context, collector, services.tells(notifier, network), timing)
     return System(
         settings=settings,
-        database=ground.database,
-        journal=ground.journal,
-        catalogue=ground.catalogue,
+        database=context.database,
+        journal=context.journal,
+        catalogue=context.catalogue,
         compute=collector.compute,
         media=collector.media,
-        delivery=services.delivery(ground, loop),
-        schedule=services.schedule(ground, loop),
+        delivery=services.delivery(context, loop),
+        schedule=services.schedule(context, loop),
         notifier=notifier,
-        slices=services.slices(ground, collector.store),
+        slices=services.slices(context, collector.store),
         network=network,
-        edge=services.borders(ground),
-        plans=services.plans(ground, collector),
-        secrets=ground.secrets,
-        clock=ground.clock,
-        overlay=ground.drivers.overlay,
+        edge=services.borders(context),
+        plans=services.plans(context, collector),
+        secrets=context.secrets,
+        clock=context.clock,
+        overlay=context.drivers.overlay,
     )
 
 
 def _ground(
     settings: Settings, drivers: Drivers | None, clock: Clock, database: Database | None
-) -> Ground:
+) -> Context:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     document = network_document(settings.network_file)
     nodes, links = read_network(document)
@@ -156,7 +156,7 @@ def _ground(
     drivers = drivers or real_drivers(settings, document, secrets, clock)
     database = database or Database(settings.database)
     journal = Journal(database)
-    return Ground(
+    return Context(
         settings=settings,
         document=document,
         nodes=nodes,

@@ -91,7 +91,7 @@ class Plans:
             asked = replace(asked, rows=await self.watched())
         requests.problem_of(asked)
         now_s = self.clock.now_s()
-        await self.store.bury(unseen_since_s=now_s - _UNSEEN_S, at_s=now_s)
+        await self.store.fail_abandoned(unseen_since_s=now_s - _UNSEEN_S, at_s=now_s)
         job = PlanJob(
             id=new_id("pl"),
             asked_by=by,
@@ -168,7 +168,7 @@ class Plans:
 
     async def _bury(self) -> None:
         now_s = self.clock.now_s()
-        await self.store.bury(unseen_since_s=now_s - _UNSEEN_S, at_s=now_s)
+        await self.store.fail_abandoned(unseen_since_s=now_s - _UNSEEN_S, at_s=now_s)
 
     # -- one job ----------------------------------------------------------------------------
 

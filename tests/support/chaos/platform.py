@@ -16,7 +16,7 @@ from support.chaos.lines import Line, Power, Remote, Rumours, Weather
 from support.chaos.seen import Held
 from umbel.bootstrap import services
 from umbel.bootstrap.drivers import Drivers
-from umbel.bootstrap.services import Ground
+from umbel.bootstrap.services import Context
 from umbel.catalogue.model import EventDraft, EventEvent
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import Function, NodeState
@@ -115,7 +115,7 @@ class Plane:
         )
         database = RemoteDatabase(world.tables, lines["database"])
         journal = Journal(database)
-        ground = Ground(
+        ground = Context(
             settings=_settings(world.policy),
             document=base().document,
             nodes=base().nodes,
