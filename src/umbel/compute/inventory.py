@@ -66,7 +66,7 @@ def inspect(document: object) -> tuple[Inventory, list[str]]:
     for index, raw in enumerate(_entries(document.get("nodes"), problems)):
         node = _node(index, raw, problems)
         if node is not None:
-            problems.extend(_clashes(node, nodes))
+            problems.extend(clashes(node, nodes))
             nodes.append(node)
     if not nodes:
         problems.append("there are no nodes")
@@ -117,7 +117,8 @@ def _node(index: int, raw: object, problems: list[str]) -> Node | None:
     return Node(**entry.model_dump() | {"address": str(entry.address)})
 
 
-def _clashes(node: Node, earlier: list[Node]) -> list[str]:
+def clashes(node: Node, earlier: list[Node]) -> list[str]:
+    """What the node has that an earlier one has too."""
     wrong = []
     for other in earlier:
         if other.name == node.name:

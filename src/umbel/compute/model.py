@@ -77,6 +77,14 @@ NODE_LIFE = Table[NodeState, NodeEvent](
 )
 
 
+class Scheduling(Enum):
+    """Whether functions may be placed on a node, as its operator wants it."""
+
+    OPEN = "open"
+    CORDONED = "cordoned"  # nothing new is placed there
+    DRAINING = "draining"  # and what is there moves away
+
+
 @dataclass(frozen=True, kw_only=True)
 class Resources:
     """An amount of what a node has: CPU cores, memory in MiB, and Mbit/s sent."""

@@ -7,13 +7,12 @@ another owner's functions.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from umbel.compute import health, reconcile, standby
-from umbel.compute.access import AccessMap
 from umbel.compute.inventory import inspect as inspect_nodes
 from umbel.compute.inventory import parse as parse_nodes
 from umbel.compute.ledger import Ledger
@@ -25,8 +24,10 @@ from umbel.compute.model import (
     MoveKind,
     Node,
     NodeState,
+    Scheduling,
 )
-from umbel.compute.ports import FunctionTaken, Vim
+from umbel.compute.nodes import NodeCordoned, NodeExists, NodeInUse, Nodes, NoSuchNode
+from umbel.compute.ports import FunctionTaken, NoSuchPool, Vim
 from umbel.compute.standby import Condition
 from umbel.compute.vims import Vims
 from umbel.kit.clock import Clock
@@ -37,18 +38,15 @@ __all__ = [
     "EnsureResult",
     "Ledger",
     "NoSuchNode",
+    "NodeCordoned",
+    "NodeExists",
+    "NodeInUse",
     "UnknownOwner",
     "inspect_nodes",
     "parse_nodes",
 ]
 
 log = structlog.get_logger(__name__)
-
-
-class NoSuchNode(NotFound):
-    """There is no node of this name."""
-
-    code = "umbel.no_such_node"
 
 
 class UnknownOwner(Invalid):
@@ -87,14 +85,13 @@ class Compute:
         wake_s: float = 0.0,
     ) -> None:
         self.ledger = Ledger(self.nodes)
-        self._nodes = {node.name: node for node in inventory.nodes}
-        self._conditions = dict.fromkeys(self._nodes, Condition())
+        self._nodes = Nodes(inventory)
+        self._conditions = {node.name: Condition() for node in inventory.nodes}
         self._standby = dict.fromkeys(owners, frozenset[str]())
         self._wanted: dict[str, Mapping[str, Function]] = {}
         self._users: Mapping[str, frozenset[str]] = {}
         self._wake_s = wake_s
         self._state_changed = asyncio.Event()
-        self._access = AccessMap(inventory.nodes, inventory.default_access)
         self._vims = Vims({DEFAULT_POOL: vim, **(pools or {})})
         self._clock = clock
         self._histories: dict[str, dict[str, health.History]] = defaultdict(dict)
@@ -104,20 +101,66 @@ class Compute:
     # -- nodes ------------------------------------------------------------------------------
 
     def nodes(self) -> list[Node]:
-        """Every node, in the network file's order."""
-        return list(self._nodes.values())
+        """Every node, in the network file's order; those added later follow."""
+        return self._nodes.all()
 
     def node(self, name: str) -> Node:
         """One node. Raises NoSuchNode."""
-        try:
-            return self._nodes[name]
-        except KeyError:
-            raise NoSuchNode(f"There is no node {name}", node=name) from None
+        return self._nodes.get(name)
 
     def access_node(self, client: str) -> Node | None:
         """The node by which a client's IP address enters; None where there is no default."""
-        name = self._access.node_of(client)
-        return None if name is None else self._nodes[name]
+        return self._nodes.at(client)
+
+    def check_new_node(self, node: Node) -> None:
+        """Raise NodeExists or NoSuchPool if the node cannot be added."""
+        if node.pool not in self._vims.pools:
+            raise NoSuchPool(f"There is no pool {node.pool}", node=node.name)
+        self._nodes.check_new(node)
+
+    def add_node(self, node: Node) -> None:
+        """A node comes while the platform runs. Raises NodeExists, NoSuchPool."""
+        self.check_new_node(node)
+        self._nodes.add(node)
+        self._conditions = {**self._conditions, node.name: Condition()}
+        log.info("node added", node=node.name)
+
+    async def remove_node(self, name: str) -> None:
+        """A node goes. Raises NoSuchNode, and NodeInUse while functions run or are wanted there."""
+        self.node(name)
+        users = self._functions_at(name, await self.running())
+        if users:
+            message = f"{name} still carries {', '.join(users)}: drain it first"
+            raise NodeInUse(message, node=name, functions=users)
+        self._nodes.remove(name)
+        self._conditions = {n: c for n, c in self._conditions.items() if n != name}
+        for owner, nodes in self._standby.items():
+            self._standby[owner] = nodes - {name}
+        log.info("node removed", node=name)
+
+    def schedule(self, name: str, scheduling: Scheduling) -> None:
+        """Cordon, drain or open the node again. On a cordoned node nothing new is placed and what
+        runs stays; from a draining one the owners move their functions away. Raises NoSuchNode."""
+        self._nodes.schedule(name, scheduling)
+        log.info("node scheduling", node=name, scheduling=scheduling.value)
+
+    def scheduling(self, name: str) -> Scheduling:
+        """Whether functions may be placed on the node. Raises NoSuchNode."""
+        return self._nodes.scheduling(name)
+
+    def accepts(self, name: str) -> bool:
+        """Whether something new may be placed on the node: it is open and not in standby, nor about
+        to be. Raises NoSuchNode."""
+        return self.scheduling(name) is Scheduling.OPEN and self.state(name) is NodeState.ACTIVE
+
+    def reserve(self, owner: str, functions: Collection[Function]) -> None:
+        """Promise these functions' resources to the owner, all or none, until it calls `ensure`.
+        Raises UnknownOwner, NoSuchNode, NodeCordoned, NoRoom."""
+        self._check(owner)
+        for function in functions:
+            if self.scheduling(function.node) is not Scheduling.OPEN:
+                raise NodeCordoned(node=function.node)
+        self.ledger.reserve(owner, functions)
 
     def set_standby(self, owner: str, names: Iterable[str]) -> None:
         """Have exactly these nodes go to standby for this owner, and those it no longer names wake.
@@ -221,6 +264,12 @@ class Compute:
                 users.setdefault(function.node, set()).add(owner)
         return {node: frozenset(owners) for node, owners in users.items()}
 
+    def _functions_at(self, node: str, have: Mapping[str, Instance]) -> list[str]:
+        """The functions that run on the node or are wanted there."""
+        wanted = (f for functions in self._wanted.values() for f in functions.values())
+        everywhere: list[Instance | Function] = [*have.values(), *wanted]
+        return sorted({one.id for one in everywhere if one.node == node})
+
     def _step(self, busy: Iterable[str] | None) -> None:
         """Move every node's state on; `busy` nodes have a function or are to have one."""
         before = self._conditions
@@ -244,8 +293,8 @@ class Compute:
     def _is_able(self, name: str) -> bool:
         """Whether functions can be started on the node now: it is up, and its VIM answered. Else
         one that runs there unseen would be started again."""
-        node = self._nodes.get(name)
-        return self._is_up(name) and (node is None or node.pool not in self._vims.silent)
+        silent = {node.name for node in self.nodes() if node.pool in self._vims.silent}
+        return self._is_up(name) and name not in silent
 
     async def _do(self, owner: str, id_: str, todo: reconcile.Steps) -> UmbelError | None:
         if id_ in todo.stop and (error := await self._stop(id_)) is not None:

@@ -84,7 +84,8 @@ class IngestPoint:
 @dataclass(frozen=True, kw_only=True)
 class NodeStatus:
     """A node with what is used of it. CPU in cores, memory in MiB, rate in Mbit/s. `watts` are
-    those of the planner's power model; `state` is one of active, draining, standby, waking."""
+    those of the planner's power model; `state` is one of active, draining, standby, waking;
+    `scheduling` one of open, cordoned, draining."""
 
     name: str
     kind: str
@@ -96,6 +97,7 @@ class NodeStatus:
     mbps: float
     mbps_used: float
     state: str = "active"
+    scheduling: str = "open"
     watts: float = 0.0
 
 

@@ -5,7 +5,7 @@ above; catalogue, compute, network and media below, which meet only here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -14,7 +14,7 @@ import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
-from umbel.compute.model import NodeState
+from umbel.compute.model import Node, NodeState
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.streams import FLEET
@@ -41,6 +41,7 @@ from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
 from umbel.media.model import StreamState
+from umbel.network.model import Link
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -210,6 +211,21 @@ class Delivery:
         """Every node with what is used of it."""
         self.collector.view(await self.store.trees())
         return list(self.collector.nodes())
+
+    def add_node(self, node: Node, links: Sequence[Link]) -> None:
+        """A node comes with its links while the platform runs: it is placed on at once.
+
+        Raises NodeExists, NoSuchPool, InvalidLinks, NodesFixed.
+        """
+        compute, network = self.collector.compute, self.collector.network
+        compute.check_new_node(node)
+        network.add_node(node.name, links)
+        compute.add_node(node)
+
+    async def remove_node(self, name: str) -> None:
+        """A node goes that carries nothing. Raises NoSuchNode, NodeInUse, NodesFixed."""
+        await self.collector.compute.remove_node(name)
+        self.collector.network.remove_node(name)
 
     async def links(self) -> list[LinkStatus]:
         """Every link with the streams' rate over it."""

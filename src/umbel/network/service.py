@@ -4,15 +4,30 @@ In: delivery's questions and wanted hops. Out: ways over the topology; where eac
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from umbel.kit.errors import Conflict, Unprocessable
 from umbel.network.model import Endpoint, Hop, Link, Topology
 from umbel.network.ports import Fabric
 from umbel.network.topology import paths
 from umbel.network.topology.paths import Route
 
 
+class NodesFixed(Conflict):
+    """Switches carry the streams, and only the network file describes them: add or remove the node
+    there, and start the platform again."""
+
+    code = "umbel.nodes_fixed"
+
+
+class InvalidLinks(Unprocessable):
+    """A new node needs links, each from it to a node of the network."""
+
+    code = "umbel.invalid_links"
+
+
 class Network:
-    """One operator's network. The topology stays as it is for the life of this object."""
+    """One operator's network."""
 
     def __init__(self, topology: Topology, fabric: Fabric) -> None:
         self._topology = topology
@@ -27,6 +42,34 @@ class Network:
     def topology(self) -> Topology:
         """Nodes and links."""
         return self._topology
+
+    def add_node(self, name: str, links: Sequence[Link]) -> None:
+        """A node comes with its links. Raises NodesFixed, InvalidLinks."""
+        self._check_changeable()
+        topology = self._topology
+        wrong = [f"{e.a}-{e.b}" for e in links if not _joins(e, name, topology)]
+        if wrong or not links:
+            raise InvalidLinks(node=name, links=wrong)
+        self._set(
+            replace(
+                topology,
+                nodes=tuple(dict.fromkeys([*topology.nodes, name])),
+                links=(*topology.links, *links),
+            )
+        )
+
+    def remove_node(self, name: str) -> None:
+        """A node goes, with its links and hosts. Raises NodesFixed."""
+        self._check_changeable()
+        topology = self._topology
+        self._set(
+            replace(
+                topology,
+                nodes=tuple(node for node in topology.nodes if node != name),
+                links=tuple(link for link in topology.links if name not in (link.a, link.b)),
+                hosts=tuple(host for host in topology.hosts if host.node != name),
+            )
+        )
 
     def path(self, a: str, b: str) -> Route:
         """The best way from `a` to `b`. Raises NotInTopology or NoPath."""
@@ -52,3 +95,17 @@ class Network:
         if node not in self._ways:
             self._ways[node] = paths.routes(self._topology, node)
         return self._ways[node]
+
+    def _check_changeable(self) -> None:
+        if self._fabric.copies:
+            raise NodesFixed
+
+    def _set(self, topology: Topology) -> None:
+        self._topology = topology
+        self._ways.clear()
+
+
+def _joins(link: Link, name: str, topology: Topology) -> bool:
+    """Whether the link joins the node to another one."""
+    ends = {link.a, link.b} - {name}
+    return name in (link.a, link.b) and len(ends) == 1 and ends <= set(topology.nodes)

@@ -15,6 +15,7 @@ from umbel.compute.model import (
     NodeKind,
     NodeState,
     Resources,
+    Scheduling,
 )
 from umbel.compute.service import Compute
 from umbel.delivery import guidance
@@ -97,6 +98,14 @@ class Collector:
             if self.compute.failures(OWNER, function.id) >= _HOPELESS_AFTER:
                 self.shunned[function.node] = now_s + _SHUNNED_S
         return bool(self.shunned.keys() - before)
+
+    async def draining(self) -> list[str]:
+        """The nodes that are to become empty and still serve viewers."""
+        compute = self.compute
+        leaving = {n.name for n in compute.nodes() if _is_leaving(compute, n.name)}
+        if not leaving:
+            return []
+        return sorted({node for _, _, node in await self.store.watching()} & leaving)
 
     async def _refresh_instances(self) -> None:
         running = await self.compute.running()
@@ -208,6 +217,7 @@ class Collector:
                 mbps=node.mbps,
                 mbps_used=used.mbps,
                 state=state.value,
+                scheduling=self.compute.scheduling(node.name).value,
                 watts=round(guidance.watts(node, units, state, used.cores / units.cores), 1),
             )
 
@@ -333,5 +343,10 @@ class Collector:
             cores_free=free.cores,
             memory_free_mb=free.memory_mb,
             mbps_free=free.mbps,
-            is_closed=self.compute.state(node.name) is not NodeState.ACTIVE,
+            is_closed=not self.compute.accepts(node.name),
         )
+
+
+def _is_leaving(compute: Compute, node: str) -> bool:
+    is_drained = compute.scheduling(node) is Scheduling.DRAINING
+    return is_drained or compute.state(node) is NodeState.DRAINING

@@ -44,6 +44,7 @@ class DeliveryController:
     leases: Leases
     on_functions: Callable[[Mapping[str, Instance]], None] = lambda _: None
     changed: Signal = field(default_factory=Signal)
+    _announced_s: float = 0.0
     _streams: StreamReconciler = field(init=False)
     _controller: Controller = field(init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -160,8 +161,19 @@ class DeliveryController:
         if self.collector.shun(wanted, now_s=self.clock.now_s()):
             for stream in await self.store.trees():
                 self.wake(stream)
+        await self._announce_drains()
         self.changed.notify()
         return min(self.timing.look_s, done.again_s or self.timing.look_s)
+
+    async def _announce_drains(self) -> None:
+        """Tell viewers which nodes they should leave, again and again while there are any: each
+        opens a session elsewhere before it leaves."""
+        now_s = self.clock.now_s()
+        if now_s - self._announced_s < self.timing.announce_s:
+            return
+        for node in await self.collector.draining():
+            self._announced_s = now_s
+            await self.store.note("drain", node, {"node": node}, now_s)
 
 
 def _lease_name(stream: str) -> str:

@@ -16,3 +16,4 @@ class Timing:
     ready_s: float = 15.0
     silence_s: float = 3.0
     lease_s: float = 10.0
+    announce_s: float = 10.0

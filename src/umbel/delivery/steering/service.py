@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from umbel.compute.model import NodeKind, NodeState
+from umbel.compute.model import NodeKind, NodeState, Scheduling
 from umbel.delivery import guidance
 from umbel.delivery.guidance import VCPUS_PER_SERVER, Watch
 from umbel.delivery.loop.collector import Collector
@@ -69,7 +69,6 @@ class Planning:
     _claimed: set[str] = field(default_factory=set)
     _claiming: Counter[str] = field(default_factory=Counter)
     _sampled_s: float = 0.0
-    _announced_s: float = 0.0
     _starving: bool = False
     _start: Start | None = None
     _controller: Controller = field(init=False)
@@ -100,7 +99,6 @@ class Planning:
             self._control, trigger = control.starved(self._control)
         if trigger is not None:
             await self._act(trigger, audience)
-        await self._announce()
         now_s = self.clock.monotonic_s()
         sample_in_s = self._sampled_s + periods.sample_s - now_s
         due_s = min(sample_in_s, control.due_in_s(self._control, now_s, periods))
@@ -267,18 +265,6 @@ class Planning:
         )
         self.controller.wake(FLEET)
 
-    async def _announce(self) -> None:
-        """Tell viewers which edges they should leave, again and again while there are any."""
-        draining = set(self._in(NodeState.DRAINING))
-        now_s = self.clock.monotonic_s()
-        if not draining or now_s - self._announced_s < self.pace.announce_s:
-            return
-        self._announced_s = now_s
-        served = {node for _, _, node in await self.collector.store.watching()}
-        for node in sorted(draining & served):
-            at_s = self.clock.now_s()
-            await self.collector.store.note("drain", node, {"node": node}, at_s)
-
     # -- what there is ----------------------------------------------------------------------
 
     def _job(
@@ -312,12 +298,16 @@ class Planning:
         return frozenset(n.name for n in nodes if n.kind is NodeKind.PROVIDER_EDGE)
 
     def _sound(self) -> frozenset[str]:
-        """Nodes where functions do not fail again and again."""
-        names = (node.name for node in self.collector.compute.nodes())
-        return frozenset(names) - set(self.collector.shunned)
+        """Nodes where functions do not fail again and again, and that no operator cordoned."""
+        return self._open() - set(self.collector.shunned)
+
+    def _open(self) -> frozenset[str]:
+        compute = self.collector.compute
+        names = (node.name for node in compute.nodes())
+        return frozenset(n for n in names if compute.scheduling(n) is Scheduling.OPEN)
 
     def _up(self) -> frozenset[str]:
-        return frozenset(self._in(NodeState.ACTIVE))
+        return frozenset(self._in(NodeState.ACTIVE)) & self._open()
 
     def _in(self, *states: NodeState) -> list[str]:
         compute = self.collector.compute
@@ -326,7 +316,7 @@ class Planning:
     def _reserve(self, access_node: str) -> str | None:
         """The nearest access node that is not up: one that drains is there at once, one that
         wakes already is worth waiting for."""
-        network, access = self.collector.network, self._access()
+        network, access = self.collector.network, self._access() & self._open()
         order = [access_node, *(way.target for way in network.nearest(access_node))]
         for state in (NodeState.DRAINING, NodeState.WAKING, NodeState.STANDBY):
             asleep = set(self._in(state)) & access
