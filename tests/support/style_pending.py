@@ -15,7 +15,6 @@ CODES = {
 }
 ARGUMENTS = {"src/umbel/compute/drivers/process/vim.py"}
 NAMES = (
-    "src/umbel/delivery",
     "src/umbel/simulator",
 )
 SENTENCES = (

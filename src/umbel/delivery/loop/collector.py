@@ -42,7 +42,7 @@ from umbel.network.service import Network
 
 _HOPELESS_AFTER = 3
 """Failures in a row after which a function's node is gone around."""
-_SHUNNED_S = 60.0
+_UNRELIABLE_S = 60.0
 
 
 @dataclass(kw_only=True)
@@ -59,7 +59,7 @@ class Collector:
     others: dict[str, Instance] = field(default_factory=dict)
     answers: Answers = field(init=False)
     promises: Promises = field(init=False)
-    shunned: dict[str, float] = field(default_factory=dict)
+    unreliable: dict[str, float] = field(default_factory=dict)
     steering: Steering | None = None
 
     def __post_init__(self) -> None:
@@ -89,15 +89,15 @@ class Collector:
         servers = [self.server(function)] if self._is_active(function) else []
         await self.answers.look_at(function, servers)
 
-    def shun(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
+    def mark_unreliable(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
         """Go around the nodes where a function failed again and again, for a while. Answers
         whether there are new ones."""
-        before = set(self.shunned)
-        self.shunned = {node: end_s for node, end_s in self.shunned.items() if end_s > now_s}
+        before = set(self.unreliable)
+        self.unreliable = {node: end_s for node, end_s in self.unreliable.items() if end_s > now_s}
         for function in functions.values():
             if self.compute.failures(OWNER, function.id) >= _HOPELESS_AFTER:
-                self.shunned[function.node] = now_s + _SHUNNED_S
-        return bool(self.shunned.keys() - before)
+                self.unreliable[function.node] = now_s + _UNRELIABLE_S
+        return bool(self.unreliable.keys() - before)
 
     async def draining(self) -> list[str]:
         """The nodes that are to become empty and still serve viewers."""
@@ -192,7 +192,7 @@ class Collector:
             },
             functions=self._functions(trees),
             taken_ids=frozenset(self.others),
-            broken_nodes=frozenset(self.shunned),
+            broken_nodes=frozenset(self.unreliable),
             steering=self.steering,
             watching=self.promises.watching,
             links_free_mbps={
@@ -324,7 +324,7 @@ class Collector:
                 id=function,
                 role=role,
                 node=node,
-                usable=node not in self.shunned,
+                usable=node not in self.unreliable,
                 streams=frozenset(streams.get(function, ())),
                 load=self._cpu(function) / cores.get(node, 1.0),
                 viewers=sum(len(state.viewers) for state in self._states(function)),

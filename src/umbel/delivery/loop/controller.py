@@ -158,7 +158,7 @@ class DeliveryController:
             await self.collector.media.forget(function)
         await self.collector.refresh()
         self.on_functions(self.collector.instances | self.collector.others)
-        if self.collector.shun(wanted, now_s=self.clock.now_s()):
+        if self.collector.mark_unreliable(wanted, now_s=self.clock.now_s()):
             for stream in await self.store.trees():
                 self.wake(stream)
         await self._announce_drains()

@@ -299,7 +299,7 @@ class Planning:
 
     def _sound(self) -> frozenset[str]:
         """Nodes where functions do not fail again and again, and that no operator cordoned."""
-        return self._open() - set(self.collector.shunned)
+        return self._open() - set(self.collector.unreliable)
 
     def _open(self) -> frozenset[str]:
         compute = self.collector.compute
