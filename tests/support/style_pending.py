@@ -11,14 +11,7 @@ LARGE = {
 }
 CODES = {
     "umbel.bad_network",
-    "umbel.no_such_node",
 }
 ARGUMENTS = {"src/umbel/compute/drivers/process/vim.py"}
-NAMES = (
-    "src/umbel/simulator",
-)
-SENTENCES = (
-    "src/umbel/compute",
-    "src/umbel/delivery",
-    "src/umbel/network",
-)
+NAMES = ("src/umbel/simulator",)
+SENTENCES: tuple[str, ...] = ()

@@ -5,13 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.views import TOPOLOGY, X, edge, forwarder, planted, room, view
+from umbel.compute.model import NoSuchNode
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca
 from umbel.delivery.trees.grafting import depth, edges_of
-from umbel.delivery.trees.view import FunctionView, NoCapacity, NoSuchNode
+from umbel.delivery.trees.view import FunctionView, NoCapacity
 
 POLICIES = [Sls(), Consolidation(), Qos(), Virca()]
 SERVED_AT_PE4 = planted(

@@ -1,7 +1,7 @@
 """A network document's nodes, checked: mapping in, Inventory out.
 
 network/topology.py parses the same mapping into links, delivery's plans its `planner` parts.
-Every problem is told at once, by name.
+All problems are reported at once, by name.
 """
 
 from collections.abc import Mapping

@@ -47,7 +47,7 @@ class Ledger:
         self._promises[owner] = dict(by_node)
 
     def add(self, owner: str, by_node: ByNode) -> None:
-        """Add to what the owner promised besides, until its next `promise`; amounts may be
+        """Add to what the owner has promised, until its next `promise`; amounts may be
         negative."""
         promised = dict(self._promises.get(owner, {}))
         _add(promised, by_node)

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from umbel.kit.errors import NotFound
 from umbel.kit.states import Table
+
+
+class NoSuchNode(NotFound):
+    """There is no node of this name."""
+
+    code = "umbel.no_such_node"
 
 
 class NodeKind(Enum):

@@ -6,14 +6,8 @@ clients enter. Neighbour: service.py, which knows what runs on them.
 
 from umbel.compute.access import AccessMap
 from umbel.compute.inventory import clashes
-from umbel.compute.model import Inventory, Node, Scheduling
-from umbel.kit.errors import Conflict, NotFound
-
-
-class NoSuchNode(NotFound):
-    """There is no node of this name."""
-
-    code = "umbel.no_such_node"
+from umbel.compute.model import Inventory, Node, NoSuchNode, Scheduling
+from umbel.kit.errors import Conflict
 
 
 class NodeExists(Conflict):

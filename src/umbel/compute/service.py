@@ -24,9 +24,10 @@ from umbel.compute.model import (
     MoveKind,
     Node,
     NodeState,
+    NoSuchNode,
     Scheduling,
 )
-from umbel.compute.nodes import NodeCordoned, NodeExists, NodeInUse, Nodes, NoSuchNode
+from umbel.compute.nodes import NodeCordoned, NodeExists, NodeInUse, Nodes
 from umbel.compute.ports import FunctionTaken, NoSuchPool, Vim
 from umbel.compute.standby import Condition
 from umbel.compute.vims import Vims

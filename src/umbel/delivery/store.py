@@ -134,7 +134,7 @@ class DeliveryStore:
         return await self._database.write(_save_tree, tree, at_s)
 
     async def drop_tree(self, stream: str, *, at_s: float) -> None:
-        """The stream is over: no tree and no sessions. An absent one is no error."""
+        """The stream is over: no tree and no sessions. It is not an error if there is none."""
 
         def drop(connection: Connection) -> None:
             gone = connection.run(_DROP_TREE, of=stream)
@@ -151,7 +151,7 @@ class DeliveryStore:
         return found or ("", ())
 
     async def save_ingest_ports(self, stream: str, ports: tuple[int, ...]) -> None:
-        """Remember the ports that encoders are told."""
+        """Remember the ports that encoders push to."""
         await self._database.write(lambda c: c.run(_SET_PORTS, of=stream, ingest_ports=list(ports)))
 
     async def save_rtp_offer(self, stream: str, offer: str) -> None:
@@ -187,7 +187,7 @@ class DeliveryStore:
         return await self._database.read(lambda c: c.all(_SESSIONS))
 
     async def close_session(self, session: Session, *, at_s: float, why: str = "closed") -> None:
-        """Forget it. An absent one is no error."""
+        """Forget it. It is not an error if there is none."""
 
         def close(connection: Connection) -> None:
             if connection.run(_CLOSE, id_=session.id):

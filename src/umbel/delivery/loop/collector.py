@@ -41,7 +41,7 @@ from umbel.media.service import Media
 from umbel.network.service import Network
 
 _HOPELESS_AFTER = 3
-"""Failures in a row after which a function's node is gone around."""
+"""Consecutive failures after which a function's node is avoided."""
 _UNRELIABLE_S = 60.0
 
 
@@ -90,8 +90,8 @@ class Collector:
         await self.answers.look_at(function, servers)
 
     def mark_unreliable(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
-        """Go around the nodes where a function failed again and again, for a while. Answers
-        whether there are new ones."""
+        """Avoid the nodes where a function failed again and again, for a while. Returns whether
+        there are new ones."""
         before = set(self.unreliable)
         self.unreliable = {node: end_s for node, end_s in self.unreliable.items() if end_s > now_s}
         for function in functions.values():

@@ -288,7 +288,7 @@ class Planning:
         )
 
     async def _needed(self) -> frozenset[str]:
-        """Nodes where encoders push, or are told to."""
+        """Nodes where encoders push, or have an address to push to."""
         wanted = await self.collector.store.trees()
         roots = (tree.root for tree in wanted.values() if tree.root is not None)
         return frozenset(root.node for root in roots if root.role == ACQUIRER)

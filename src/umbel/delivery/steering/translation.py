@@ -2,7 +2,7 @@
 the policies may use of it out. Pure.
 
 Live streams are passed on, not encoded per viewer: a viewer costs a little CPU and the stream's
-one rate; a rendition's viewers share its transcoder besides. The smallest node counts as one
+one rate; a rendition's viewers also share its transcoder. The smallest node counts as one
 server, and a vCPU is a twelfth of it, of its CPU or of what it may send, whichever is short. Core
 nodes carry no edges; one at rest is bypassed.
 """

@@ -1,7 +1,7 @@
 """The file that sessions are traced to: rows in, appended lines out, and the rows of before back.
 
-It is opened for each batch of rows, so that whoever moves it away gets a new one at the next. A
-line that was cut off when the machine died is dropped. Neighbours: `tracing`, `planner.trace`.
+It is opened for each batch of rows: when it is moved away, the next batch makes a new one. A
+line that was cut off when the machine died is dropped. Neighbours: `follow`, `planner.trace`.
 """
 
 import os

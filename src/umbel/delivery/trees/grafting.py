@@ -83,7 +83,7 @@ def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float
 
 
 def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
-    """The tree around forwarders and leaves that cannot run; the leaves left are grafted anew.
+    """The tree around forwarders and leaves that cannot run; the leaves left are grafted again.
 
     The root stays; a leaf that no link can feed is left out.
     """
@@ -99,8 +99,8 @@ def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
 
 
 def grafted(view: View, tree: Tree, leaves: Iterable[Branch], relaying: Relaying) -> Tree:
-    """The tree with those leaves connected anew, as far as links and nodes have room: viewers of
-    an edge that is left out ask anew, a transcoder is tried again at the next look."""
+    """The tree with those leaves connected again, as far as links and nodes have room: viewers of
+    an edge that is left out ask again, a transcoder is tried again at the next look."""
     for new in leaves:
         with suppress(NoCapacity):
             tree = graft(view, tree, replace(new, parent=""), relaying)

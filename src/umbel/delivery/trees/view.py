@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
 
+from umbel.compute.model import NoSuchNode
 from umbel.delivery.guidance import Steering, Watch
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.trees import renditions
-from umbel.kit.errors import Exhausted, NotFound
+from umbel.kit.errors import Exhausted
 from umbel.network.topology.paths import Route
 from umbel.planner.admission import Reason
 
@@ -31,12 +32,6 @@ class NoCapacity(Exhausted):
     """No edge can take another viewer of this stream now; try again shortly."""
 
     code = "umbel.no_capacity"
-
-
-class NoSuchNode(NotFound):
-    """No node of that name is in the network."""
-
-    code = "umbel.no_such_node"
 
 
 class Routes(Protocol):

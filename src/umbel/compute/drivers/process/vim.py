@@ -275,7 +275,7 @@ class ProcessVim:
             guard.task.cancel()
         if guard.is_ending:
             return
-        # A neighbour may have removed it or started it anew already: then the file is not ours.
+        # A neighbour may have removed it or started it again already: then the file is not ours.
         record = self._records.get(id_)
         if record is not None and record.pid == guard.record.pid:
             self._remember(replace(record, pid=0, is_ready=False, reason=guard.reason or end))
