@@ -52,5 +52,5 @@ async def test_a_viewer_without_a_place_hears_why(tmp_path: Path, reason: str, p
         assert codes[-1] == 503
         told = answer.json()
         assert told["code"] == "umbel.no_capacity"
-        assert told["details"] == {"event": event, "access_node": "pe1", "reason": reason}
+        assert told["details"] == {"stream": event, "access_node": "pe1", "reason": reason}
         assert answer.headers["retry-after"] == "5"
