@@ -2,8 +2,8 @@
 server gone; and a commit wakes who follows the journal."""
 
 import asyncio
-import os
 import contextlib
+import os
 import signal
 import struct
 import subprocess

@@ -3109,6 +3109,7 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["ChangeOut"];
+                    "application/json": components["schemas"]["ChangeOut"];
                 };
             };
         };
