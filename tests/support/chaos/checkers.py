@@ -1,6 +1,6 @@
 """The invariants of the control plane, each a small class with a name and a sentence. Pure.
 
-In: a Seen at each look. Out: what is wrong `now`, whatever befalls the platform, and what is not
+In: a Snapshot each second. Out: what is wrong `now`, whatever befalls the platform, and what is not
 yet as wanted `at_rest`, which must become nothing soon after the last fault.
 """
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from support.chaos.seen import Branch, Carried, Seen
+from support.chaos.snapshot import Branch, Carried, Snapshot
 
 
 class Checker(Protocol):
@@ -16,10 +16,10 @@ class Checker(Protocol):
 
     name: str
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         """What breaks it at this moment."""
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         """What is still missing when nothing disturbs the platform any more."""
 
 
@@ -28,13 +28,13 @@ class OneOwner:
 
     name = "one owner"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         for lease, planes in seen.owners.items():
             if len(planes) > 1:
                 yield f"{' and '.join(planes)} both own {lease}"
-        yield from seen.trespasses
+        yield from seen.violations
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         needed = ["fleet", *seen.trees]
         yield from (f"nobody owns {lease}" for lease in needed if lease not in seen.owners)
 
@@ -48,18 +48,18 @@ class NoStrayViewer:
     def __init__(self) -> None:
         self._since_s: dict[str, float] = {}
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         stray = dict(self._stray(seen))
         self._since_s = {id_: self._since_s.get(id_, seen.now_s) for id_ in stray}
         for id_, since_s in self._since_s.items():
             if seen.now_s - since_s > self.bound_s:
                 yield f"{stray[id_]} for {seen.now_s - since_s:.0f} s"
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         yield from (what for _, what in self._stray(seen))
 
     @staticmethod
-    def _stray(seen: Seen) -> Iterator[tuple[str, str]]:
+    def _stray(seen: Snapshot) -> Iterator[tuple[str, str]]:
         for session in seen.sessions.values():
             carried = seen.carried.get(session.function, {}).get(session.stream)
             if carried is None or carried.role != "edge":
@@ -71,11 +71,11 @@ class NoDouble:
 
     name = "no double function"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         count = Counter(p.function for p in seen.processes if p.is_alive)
         yield from (f"{function} runs {n} times" for function, n in count.items() if n > 1)
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         yield from self.now(seen)
 
 
@@ -84,7 +84,7 @@ class NoOverload:
 
     name = "no overload"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         for node, room in seen.rooms.items():
             here = self._functions(seen, node)
             at = [s for s in seen.sessions.values() if s.node == node]
@@ -100,11 +100,11 @@ class NoOverload:
                 if used > most + 1e-6:
                     yield f"{node} has {most:g} {what}, and {used:g} are promised"
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         yield from self.now(seen)
 
     @staticmethod
-    def _functions(seen: Seen, node: str) -> Mapping[str, str]:
+    def _functions(seen: Snapshot, node: str) -> Mapping[str, str]:
         return {b.function: b.role for tree in seen.trees.values() for b in tree if b.node == node}
 
 
@@ -113,12 +113,12 @@ class NothingOfTheEnded:
 
     name = "nothing of the ended"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         for event in sorted(seen.over):
             if seen.events.get(event) not in ("ended", "cancelled"):
                 yield f"the end of {event} was acknowledged, and it is {seen.events.get(event)}"
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         for event, ends_s in seen.ends_s.items():
             if ends_s < seen.now_s - 2 and not seen.is_over(event):
                 yield f"the time of {event} is over, and it is {seen.events.get(event)}"
@@ -136,7 +136,7 @@ class NoLostAnswer:
 
     name = "no lost answer"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         for held in seen.held.values():
             if held.id not in seen.sessions and not seen.is_over(held.stream):
                 yield f"{held.viewer}'s session {held.id} at {held.function} is gone"
@@ -144,7 +144,7 @@ class NoLostAnswer:
             f"{e} was acknowledged and is gone" for e in seen.ends_s if e not in seen.events
         )
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         for session in seen.sessions.values():
             if session.id not in seen.held:
                 yield f"nobody holds {session.id} at {session.function}"
@@ -155,12 +155,12 @@ class NothingInStandby:
 
     name = "nothing in standby"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         for process in seen.processes:
             if process.is_alive and process.node in seen.standby:
                 yield f"{process.function} runs on {process.node}, which is in standby"
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         yield from self.now(seen)
 
 
@@ -169,7 +169,7 @@ class SoundTrees:
 
     name = "sound trees"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         for stream, tree in seen.trees.items():
             parents = {b.function: b.parent for b in tree}
             if len(parents) < len(tree):
@@ -181,7 +181,7 @@ class SoundTrees:
                 if above not in parents or steps > len(tree):
                     yield f"{function} hangs in the air in the tree of {stream}"
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         for stream, tree in seen.trees.items():
             watched = {s.function for s in seen.sessions.values() if s.stream == stream}
             for branch in tree:
@@ -194,10 +194,10 @@ class NoCrash:
 
     name = "no crash"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         yield from seen.crashes
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         yield from self.now(seen)
 
 
@@ -206,10 +206,10 @@ class AsWanted:
 
     name = "as wanted"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         yield from ()
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         wanted = {(b.function, b.node, b.role) for tree in seen.trees.values() for b in tree}
         there = {(p.function, p.node, p.role) for p in seen.processes}
         up = {(p.function, p.node, p.role) for p in seen.processes if p.is_active}
@@ -224,7 +224,7 @@ class AsWanted:
                     yield from self._branch(seen, stream, tree, branch)
 
     def _branch(
-        self, seen: Seen, stream: str, tree: tuple[Branch, ...], branch: Branch
+        self, seen: Snapshot, stream: str, tree: tuple[Branch, ...], branch: Branch
     ) -> Iterator[str]:
         does = seen.carried.get(branch.function, {}).get(stream)
         if does is None or does.role != branch.role:
@@ -240,10 +240,10 @@ class Pictures:
 
     name = "pictures"
 
-    def now(self, seen: Seen) -> Iterator[str]:
+    def now(self, seen: Snapshot) -> Iterator[str]:
         yield from ()
 
-    def at_rest(self, seen: Seen) -> Iterator[str]:
+    def at_rest(self, seen: Snapshot) -> Iterator[str]:
         for event in sorted(seen.pushed):
             if event not in seen.publishing and not seen.is_over(event):
                 yield f"the encoder of {event} is not let in"
@@ -260,7 +260,7 @@ class Pictures:
         yield from (f"{viewer} waits" for viewer in seen.waiting)
 
 
-def _is_fed_once(seen: Seen, stream: str, carried: Carried) -> bool:
+def _is_fed_once(seen: Snapshot, stream: str, carried: Carried) -> bool:
     return abs(carried.mbps - seen.mbps.get(stream, 0.0)) < 1e-6
 
 
@@ -270,7 +270,7 @@ def _does(branch: Branch, stream: str) -> bool:
     return branch.role != "transcoder" or not branch.parent
 
 
-def _taken(seen: Seen, stream: str, branch: Branch) -> tuple[str, int]:
+def _taken(seen: Snapshot, stream: str, branch: Branch) -> tuple[str, int]:
     """Where a branch takes the stream."""
     streams = seen.carried.get(branch.function, {})
     if not _does(branch, stream):

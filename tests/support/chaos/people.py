@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TypeVar
 
-from support.chaos.ground import World
-from support.chaos.platform import Gone, Ingest, Plane, Refused
-from support.chaos.seen import Held
+from support.chaos.platform import ControlPlane, Gone, Ingest, Refused
+from support.chaos.snapshot import Held
+from support.chaos.world import World
 
 T = TypeVar("T")
 TICK_S = 1.0
@@ -160,7 +160,7 @@ class Viewer:
             return  # the platform will notice that nobody watches
 
 
-def one_of(world: World, random: Random) -> Plane:
+def one_of(world: World, random: Random) -> ControlPlane:
     """Any control plane, as a load balancer would choose. Raises Gone when there is none."""
     planes = sorted(world.planes)
     if not planes:
@@ -168,7 +168,9 @@ def one_of(world: World, random: Random) -> Plane:
     return world.planes[planes[int(random.random() * len(planes))]]
 
 
-async def until_answered(world: World, random: Random, ask: Callable[[Plane], Awaitable[T]]) -> T:
+async def until_answered(
+    world: World, random: Random, ask: Callable[[ControlPlane], Awaitable[T]]
+) -> T:
     """Ask one control plane after the other. Raises Refused when one says that it cannot be."""
     while True:
         try:

@@ -25,10 +25,10 @@ WEIGHTS: Mapping[str, int] = MappingProxyType(
         "hang": 2,
         "node lost": 2,
         "rest": 1,
-        # lines
+        # channels
         "slow": 2,
         "lost answers": 3,
-        "rumours": 2,
+        "unreliable notifications": 2,
         "outage": 2,
         # control planes
         "control plane killed": 2,

@@ -1,7 +1,7 @@
 """Control planes as the fault run sees them: started, killed, paused, and asked over their API.
 
-In: what befalls them, in plain words. Out: what the API answered. With ground.py this is the only
-module of the fault run that knows the product's names; see lines.py for how calls pass.
+In: what befalls them, in plain words. Out: what the API answered. With world.py this is the only
+module of the fault run that knows the product's names; see channels.py for how calls pass.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
+from support.chaos.channels import Channel, Impairment, Notifications, Remote, SimulatedProcess
 from support.chaos.database import RemoteDatabase
-from support.chaos.ground import LEASE, PARTS, World, base
-from support.chaos.lines import Line, Power, Remote, Rumours, Weather
-from support.chaos.seen import Held
+from support.chaos.snapshot import Held
+from support.chaos.world import LEASE, PARTS, World, base
 from umbel.bootstrap import services
 from umbel.bootstrap.drivers import Drivers
 from umbel.bootstrap.services import Context
@@ -67,7 +67,7 @@ class Ingest:
 
 
 @dataclass(kw_only=True)
-class Plane:
+class ControlPlane:
     """One `umbel serve` without its web server."""
 
     world: World
@@ -76,36 +76,44 @@ class Plane:
 
     def __post_init__(self) -> None:
         world = self.world
-        self.power = Power()
-        self.function_news = Rumours(self.power, world.random(f"{self.name}/functions"))
-        self.stream_news = Rumours(self.power, world.random(f"{self.name}/streams"))
-        self.lines = {part: self._line(part) for part in PARTS}
+        self.process = SimulatedProcess()
+        self.function_notifications = Notifications(
+            self.process, world.random(f"{self.name}/functions")
+        )
+        self.stream_notifications = Notifications(
+            self.process, world.random(f"{self.name}/streams")
+        )
+        self.channels = {part: self._channel(part) for part in PARTS}
         self.clock = LoopClock(1_700_000_000.0 + self.skew_s)
         # Not a set: tasks must be ended in the same order every time.
         self._asked: dict[asyncio.Task[Any], None] = {}
         self.owner = ids.new_id(f"cp_{self.name}")
         self._build()
 
-    def _line(self, part: str) -> Line:
+    def _channel(self, part: str) -> Channel:
         lose: Callable[[str], Exception] = (
             (lambda _: DatabaseUnavailable()) if part == "database" else Unavailable
         )
         random = self.world.random(f"{self.name}/{part}")
-        weather = self.world.weather.setdefault((self.name[0], part), Weather())
-        return Line(
-            self.power,
+        impairment = self.world.impairments.setdefault((self.name[0], part), Impairment())
+        return Channel(
+            self.process,
             random,
             lose,
-            weather,
+            impairment,
             lambda what: self.world.tell(f"{self.name} {part} {what}"),
         )
 
     def _build(self) -> None:
-        world, lines = self.world, self.lines
-        vim = Remote(world.nodes, lines["vim"], self._acts, "start", "stop", "running")
-        media = Remote(world.servers, lines["media"], self._acts, "ensure", "remove", "observe")
-        fabric = Remote(world.fabric, lines["fabric"], self._acts, "ensure", "remove")
-        vim.watch, media.watch = self.function_news.watch, self.stream_news.watch
+        world, channels = self.world, self.channels
+        vim = Remote(
+            world.nodes, channels["vim"], self._check_ownership, "start", "stop", "running"
+        )
+        media = Remote(
+            world.servers, channels["media"], self._check_ownership, "ensure", "remove", "observe"
+        )
+        fabric = Remote(world.fabric, channels["fabric"], self._check_ownership, "ensure", "remove")
+        vim.watch, media.watch = self.function_notifications.watch, self.stream_notifications.watch
         drivers = Drivers(
             vim=cast(Vim, vim),
             media=cast(MediaPlane, media),
@@ -113,9 +121,9 @@ class Plane:
             courier=FakeCourier(),
             solver=InlineSolver(),
         )
-        database = RemoteDatabase(world.tables, lines["database"])
+        database = RemoteDatabase(world.tables, channels["database"])
         journal = Journal(database)
-        ground = Context(
+        context = Context(
             settings=_settings(world.policy),
             document=base().document,
             nodes=base().nodes,
@@ -128,13 +136,13 @@ class Plane:
             catalogue=Catalogue(database, self.clock, passwords=base().passwords),
             owner=self.owner,
         )
-        collector = services.collector(ground)
-        self.keeper = services.controller(ground, collector, lambda _: None, TIMING)
-        self.delivery: Delivery = services.delivery(ground, self.keeper)
-        self._schedule = services.schedule(ground, self.keeper)
-        self.catalogue = ground.catalogue
+        collector = services.collector(context)
+        self.controller = services.controller(context, collector, lambda _: None, TIMING)
+        self.delivery: Delivery = services.delivery(context, self.controller)
+        self._schedule = services.schedule(context, self.controller)
+        self.catalogue = context.catalogue
 
-    def _acts(self, call: str, *arguments: Any) -> None:
+    def _check_ownership(self, call: str, *arguments: Any) -> None:
         """Note when it acts for what another control plane owns."""
         if call in ("running", "observe"):
             return
@@ -145,7 +153,7 @@ class Plane:
         lease = "fleet" if call in ("start", "stop") else f"{LEASE}{stream}"
         owner = self.world.owner_of(lease)
         if owner not in ("", self.owner) and not self.world.is_over(stream):
-            self.world.trespasses.append(f"{self.name} does {call} though {owner} owns {lease}")
+            self.world.violations.append(f"{self.name} does {call} though {owner} owns {lease}")
 
     def start(self) -> None:
         """Begin to look."""
@@ -155,13 +163,13 @@ class Plane:
 
     async def kill(self) -> None:
         """As by kill -9: nothing is told to anybody."""
-        self.power.kill()
+        self.process.kill()
         await self._end()
 
     async def stop(self) -> None:
         """As by SIGTERM: it gives up its leases."""
         await self._end()
-        self.power.kill()
+        self.process.kill()
 
     async def _end(self) -> None:
         self.world.planes.pop(self.name, None)
@@ -173,22 +181,24 @@ class Plane:
     def leases(self) -> list[str]:
         """The leases it acts by, as far as it knows."""
         now_s = self.clock.now_s()
-        held = (name for name, until_s in self.keeper.leases._until_s.items() if until_s > now_s)
+        held = (
+            name for name, until_s in self.controller.leases._until_s.items() if until_s > now_s
+        )
         return sorted(name.removeprefix(LEASE) for name in held)
 
     def leads(self) -> bool:
-        return self.keeper.leads()
+        return self.controller.leads()
 
     def standby(self) -> frozenset[str]:
-        compute = self.keeper.collector.compute
+        compute = self.controller.collector.compute
         return frozenset(
             n.name for n in compute.nodes() if compute.state(n.name) is NodeState.STANDBY
         )
 
     def rest(self, nodes: Sequence[str]) -> None:
         """As a plan would have it."""
-        self.keeper.collector.compute.set_standby(OWNER, nodes)
-        self.keeper.wake(FLEET)
+        self.controller.collector.compute.set_standby(OWNER, nodes)
+        self.controller.wake(FLEET)
 
     # what people ask of it
 
@@ -227,7 +237,7 @@ class Plane:
 
     async def ask(self, call: Callable[[], Awaitable[Any]], *, patience_s: float = 15.0) -> Any:
         """Answers as the API would. Raises Refused, Gone."""
-        if self.power.is_dead:
+        if self.process.is_dead:
             raise Gone("connection refused")
         task = asyncio.ensure_future(call())
         self._asked[task] = None
@@ -249,7 +259,7 @@ class Plane:
             self.world.crashes.append(f"{self.name}: a request raised {error!r}")
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if not self.power.is_dead and not task.cancelled():
+        if not self.process.is_dead and not task.cancelled():
             self.world.crashes.append(f"{self.name}: the loop ended with {task.exception()!r}")
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import structlog
 
 from support.chaos import checkers
-from support.chaos.acts import Acts
-from support.chaos.ground import World
 from support.chaos.plan import MOST_STEPS, Plan, plan
-from support.chaos.seen import Seen
+from support.chaos.snapshot import Snapshot
+from support.chaos.steps import Steps
+from support.chaos.world import World
 from umbel.kit import ids
 
 LOOK_S = 1.0
@@ -81,11 +81,11 @@ class _Run:
             self.world = World(seed=p.seed, policy=p.policy, copies=p.copies, crashes=self.crashes)
             self.world.note, self.world.tell = self.note, self._tell
             self.checkers = checkers.every()
-            acts = Acts(self.world, p)
+            steps = Steps(self.world, p)
             self.note(f"seed {p.seed}: policy {p.policy}, {len(p.skews_s)} control plane(s)")
-            await acts.begin()
-            broken, rested_s = await self._watch(acts)
-            await acts.close()
+            await steps.begin()
+            broken, rested_s = await self._watch(steps)
+            await steps.close()
         return Outcome(
             seed=p.seed,
             steps=len(p.steps),
@@ -95,8 +95,8 @@ class _Run:
             rested_s=rested_s,
         )
 
-    async def _watch(self, acts: Acts) -> tuple[list[tuple[str, str]], float]:
-        playing = asyncio.create_task(acts.play())
+    async def _watch(self, steps: Steps) -> tuple[list[tuple[str, str]], float]:
+        playing = asyncio.create_task(steps.play())
         while not playing.done():
             if broken := await self._broken():
                 playing.cancel()
@@ -124,7 +124,7 @@ class _Run:
     async def _broken(self) -> list[tuple[str, str]]:
         return self._now(await self.world.look())
 
-    def _now(self, seen: Seen) -> list[tuple[str, str]]:
+    def _now(self, seen: Snapshot) -> list[tuple[str, str]]:
         return [(c.name, what) for c in self.checkers for what in c.now(seen)]
 
     def note(self, text: str) -> None:

@@ -1,6 +1,6 @@
 """What there really is at one moment, told in plain values: the checkers' only input.
 
-In: `platform.World.look`. Out: a Seen. No type of the product appears here.
+In: `platform.World.look`. Out: a Snapshot. No type of the product appears here.
 """
 
 from collections.abc import Mapping
@@ -70,7 +70,7 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Snapshot:
     """Everything, at `now_s`."""
 
     now_s: float
@@ -104,8 +104,8 @@ class Seen:
     viewer_cores: float = 0.0
     mbps: Mapping[str, float] = field(default_factory=dict)
     """By stream: its rate once it flows."""
-    trespasses: tuple[str, ...] = ()
-    """Acts for a stream, or for the fleet, by a control plane while another owned it."""
+    violations: tuple[str, ...] = ()
+    """Steps for a stream, or for the fleet, by a control plane while another owned it."""
     crashes: tuple[str, ...] = ()
     """Errors that nobody expected."""
 

@@ -9,16 +9,16 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from random import Random
 from typing import TypeVar
 
-from support.chaos.ground import ACCESS, CORES, PARTS, World
 from support.chaos.people import Event, Viewer
 from support.chaos.plan import FAULTS_S, Plan, Step
-from support.chaos.platform import Plane
+from support.chaos.platform import ControlPlane
+from support.chaos.world import ACCESS, CORES, PARTS, World
 
 T = TypeVar("T")
 ROLES = ("acquirer", "forwarder", "forwarder", "transcoder", "edge", "edge", "edge")
 
 
-class Acts:
+class Steps:
     """Does the steps of a plan to a world."""
 
     def __init__(self, world: World, plan: Plan) -> None:
@@ -41,7 +41,7 @@ class Acts:
             "rest": self._rest,
             "slow": self._slow,
             "lost answers": self._lose_answers,
-            "rumours": self._rumours,
+            "unreliable notifications": self._disturb_notifications,
             "outage": self._outage,
             "control plane killed": self._kill_plane,
             "control plane restarted": self._restart_plane,
@@ -167,25 +167,25 @@ class Acts:
             await self._lasting(step)
             leaders[0].rest(())
 
-    # lines
+    # channels
 
     async def _slow(self, step: Step) -> None:
         delay_s = _pick((0.1, 0.4, 1.2), step.size)
-        slot, part = self._line(step)
+        slot, part = self._channel(step)
         self._note(step, f"{slot} to {part}, up to {delay_s} s, for {step.for_s} s")
-        weather = self._world.weather[slot, part]
-        weather.slow, weather.delay_s = 0.4, delay_s
+        impairment = self._world.impairments[slot, part]
+        impairment.slow, impairment.delay_s = 0.4, delay_s
         await self._lasting(step)
-        weather.slow, weather.delay_s = 0.1, 0.02
+        impairment.slow, impairment.delay_s = 0.1, 0.02
 
     async def _lose_answers(self, step: Step) -> None:
-        slot, part = self._line(step)
+        slot, part = self._channel(step)
         share = _pick((0.1, 0.3, 0.6), step.size)
         self._note(step, f"{slot} to {part}, {share:.0%}, for {step.for_s} s")
-        weather = self._world.weather[slot, part]
-        weather.lost, weather.after = share, 0.5
+        impairment = self._world.impairments[slot, part]
+        impairment.lost, impairment.after = share, 0.5
         await self._lasting(step)
-        weather.lost = 0.0
+        impairment.lost = 0.0
 
     async def _outage(self, step: Step) -> None:
         """The database fails before a unit, or after its commit, for one or for all."""
@@ -197,34 +197,34 @@ class Acts:
         )
         hit = [
             w
-            for (slot, part), w in self._world.weather.items()
+            for (slot, part), w in self._world.impairments.items()
             if part == "database" and slot in slots
         ]
-        for weather in hit:
-            weather.lost, weather.after = 1.0, after
+        for impairment in hit:
+            impairment.lost, impairment.after = 1.0, after
         await self._lasting(step)
-        for weather in hit:
-            weather.lost = 0.0
+        for impairment in hit:
+            impairment.lost = 0.0
 
-    async def _rumours(self, step: Step) -> None:
+    async def _disturb_notifications(self, step: Step) -> None:
         self._note(step, f"for {step.for_s} s")
         for plane in self._planes():
-            for news in (plane.function_news, plane.stream_news):
-                news.twice, news.late_s, news.never = 0.3, 3.0 * step.size, 0.3 * step.pick
+            for watch in (plane.function_notifications, plane.stream_notifications):
+                watch.twice, watch.late_s, watch.never = 0.3, 3.0 * step.size, 0.3 * step.pick
         await self._lasting(step)
         for plane in self._planes():
-            for news in (plane.function_news, plane.stream_news):
-                news.twice, news.late_s, news.never = 0.0, 0.0, 0.0
+            for watch in (plane.function_notifications, plane.stream_notifications):
+                watch.twice, watch.late_s, watch.never = 0.0, 0.0, 0.0
 
     # control planes
 
     async def _kill_plane(self, step: Step) -> None:
-        await self._replace(step, Plane.kill)
+        await self._replace(step, ControlPlane.kill)
 
     async def _restart_plane(self, step: Step) -> None:
-        await self._replace(step, Plane.stop)
+        await self._replace(step, ControlPlane.stop)
 
-    async def _replace(self, step: Step, end: Callable[[Plane], Awaitable[None]]) -> None:
+    async def _replace(self, step: Step, end: Callable[[ControlPlane], Awaitable[None]]) -> None:
         planes = self._planes()
         if planes:
             plane = _pick(planes, step.pick)
@@ -234,27 +234,27 @@ class Acts:
             self._start(plane.name[0])
 
     async def _pause_plane(self, step: Step) -> None:
-        planes = [p for p in self._planes() if not p.power.is_paused]
+        planes = [p for p in self._planes() if not p.process.is_paused]
         if planes:
             plane = _pick(planes, step.pick)
             self._note(step, f"{plane.name} for {step.for_s} s")
-            plane.power.pause()
+            plane.process.pause()
             await self._lasting(step)
-            plane.power.resume()
+            plane.process.resume()
 
     # inside
 
     def _start(self, slot: str) -> None:
         self._starts += 1
         skew_s = self._plan.skews_s["AB".index(slot)]
-        plane = Plane(world=self._world, name=f"{slot}{self._starts}", skew_s=skew_s)
+        plane = ControlPlane(world=self._world, name=f"{slot}{self._starts}", skew_s=skew_s)
         self._world.planes[plane.name] = plane
         plane.start()
 
-    def _planes(self) -> list[Plane]:
+    def _planes(self) -> list[ControlPlane]:
         return [self._world.planes[name] for name in sorted(self._world.planes)]
 
-    def _line(self, step: Step) -> tuple[str, str]:
+    def _channel(self, step: Step) -> tuple[str, str]:
         return _pick("AB"[: len(self._plan.skews_s)], step.pick), _pick(PARTS, step.size)
 
     def _random(self, step: Step) -> Random:

@@ -1,7 +1,7 @@
-"""Lines between a control plane and its surroundings: calls take time, get lost, or wait.
+"""Channels between a control plane and its surroundings: calls take time, get lost, or wait.
 
-In: a call of a real driver. Out: its answer, late or never, as the weather on that line says. A
-paused control plane passes nothing until it runs again; a dead one passes nothing at all.
+In: a call of a real driver. Out: its answer, late or never, as the impairment of the channel says.
+A paused control plane passes nothing until it runs again; a dead one passes nothing at all.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ Pass = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 
 @dataclass
-class Power:
+class SimulatedProcess:
     """Whether a control plane runs, is paused (SIGSTOP), or is dead (SIGKILL)."""
 
     is_dead: bool = False
@@ -37,7 +37,7 @@ class Power:
         self.is_dead = True
         self._runs.set()
 
-    async def awake(self) -> None:
+    async def until_running(self) -> None:
         """Return while it runs. Raises CancelledError when it is dead: the caller died with it."""
         if self.is_paused:
             await self._runs.wait()
@@ -46,9 +46,9 @@ class Power:
 
 
 @dataclass
-class Weather:
-    """What happens to calls on a line: `lost` is the share that fails, `after` the share of those
-    that did their work all the same, `delay_s` the longest delay of the share `slow`."""
+class Impairment:
+    """What happens to calls on a channel: `lost` is the share that fails, `after` the share of
+    those that did their work all the same, `delay_s` the longest delay of the share `slow`."""
 
     lost: float = 0.0
     after: float = 0.5
@@ -57,17 +57,17 @@ class Weather:
 
 
 @dataclass
-class Line:
+class Channel:
     """One control plane's way to one part of the world; `lose` makes the error of a lost call."""
 
-    power: Power
+    process: SimulatedProcess
     random: Random
     lose: Callable[[str], Exception]
-    weather: Weather = field(default_factory=Weather)
+    impairment: Impairment = field(default_factory=Impairment)
     tell: Callable[[str], None] = lambda _: None
 
     async def carry(self, what: str, act: Callable[[], Awaitable[Any]]) -> Any:
-        """Do the call as the weather is. Raises what `lose` makes."""
+        """Do the call under the impairment. Raises what `lose` makes."""
         await self.pass_(what, before=True)
         answer = await act()
         await self.pass_(what, before=False)
@@ -75,45 +75,47 @@ class Line:
 
     async def pass_(self, what: str, *, before: bool) -> None:
         """One direction: the call on its way out (`before` its work), or its answer back."""
-        power, weather, random = self.power, self.weather, self.random
+        process, impairment, random = self.process, self.impairment, self.random
         self.tell(what)
-        await power.awake()
-        if random.random() < weather.slow:
-            await asyncio.sleep(random.random() * weather.delay_s)
-            await power.awake()
-        is_lost = weather.lost and random.random() < weather.lost
-        if is_lost and (random.random() >= weather.after) is before:
+        await process.until_running()
+        if random.random() < impairment.slow:
+            await asyncio.sleep(random.random() * impairment.delay_s)
+            await process.until_running()
+        is_lost = impairment.lost and random.random() < impairment.lost
+        if is_lost and (random.random() >= impairment.after) is before:
             raise self.lose(f"{what} was lost {'on its way' if before else 'on the way back'}")
 
 
 class Remote:
-    """A driver at the other end of a line: its coroutine methods `calls` pass the line, anything
-    else is the driver's own. `heed` hears of each call as it is made."""
+    """A driver at the other end of a channel: its coroutine methods `calls` pass the channel,
+    anything else is the driver's own. `on_call` hears of each call as it is made."""
 
     watch: Callable[[Callable[..., None]], None]
 
-    def __init__(self, driver: object, line: Line, heed: Callable[..., None], *calls: str) -> None:
+    def __init__(
+        self, driver: object, channel: Channel, on_call: Callable[..., None], *calls: str
+    ) -> None:
         self._driver = driver
-        self._heed = heed
+        self._on_call = on_call
         for name in calls:
-            setattr(self, name, self._through(line, name, getattr(driver, name)))
+            setattr(self, name, self._through(channel, name, getattr(driver, name)))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._driver, name)
 
-    def _through(self, line: Line, name: str, method: Callable[..., Awaitable[Any]]) -> Any:
+    def _through(self, channel: Channel, name: str, method: Callable[..., Awaitable[Any]]) -> Any:
         async def call(*arguments: Any, **named: Any) -> Any:
-            self._heed(name, *arguments)
-            return await line.carry(name, lambda: method(*arguments, **named))
+            self._on_call(name, *arguments)
+            return await channel.carry(name, lambda: method(*arguments, **named))
 
         return call
 
 
 @dataclass
-class Rumours:
+class Notifications:
     """How a control plane hears of changes: at once, twice, late or never."""
 
-    power: Power
+    process: SimulatedProcess
     random: Random
     twice: float = 0.0
     late_s: float = 0.0
@@ -124,8 +126,8 @@ class Rumours:
         self._listeners.append(on_change)
 
     def tell(self, *what: str) -> None:
-        """Pass the news on, as it goes with rumours."""
-        if self.power.is_dead or self.power.is_paused or self.random.random() < self.never:
+        """Deliver a notification: at once, late, twice or never."""
+        if self.process.is_dead or self.process.is_paused or self.random.random() < self.never:
             return
         for _ in range(1 + (self.random.random() < self.twice)):
             if self.late_s:
@@ -135,6 +137,6 @@ class Rumours:
                 self._hear(what)
 
     def _hear(self, what: tuple[str, ...]) -> None:
-        if not self.power.is_dead:
+        if not self.process.is_dead:
             for listener in self._listeners:
                 listener(*what)

@@ -1,7 +1,7 @@
 """What outlives every control plane of a fault run: nodes, media servers, network and tables.
 
-In: what befalls them. Out: a Seen of what there is. With platform.py this is the only module of the
-fault run that knows the product's names.
+In: what befalls them. Out: a Snapshot of what there is. With platform.py this is the only module
+of the fault run that knows the product's names.
 """
 
 import json
@@ -13,9 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from support.chaos.lines import Weather
-from support.chaos.seen import Branch, Carried, Held, Process, Room, Seen, Session
+from support.chaos.channels import Impairment
 from support.chaos.servers import Servers
+from support.chaos.snapshot import Branch, Carried, Held, Process, Room, Session, Snapshot
 from umbel import migrations
 from umbel.bootstrap.drivers import read_network
 from umbel.bootstrap.secrets import Secrets, load_secrets
@@ -119,7 +119,7 @@ class World:
     policy: str = "sls"
     copies: bool = False
     planes: dict[str, Any] = field(default_factory=dict)
-    weather: dict[tuple[str, str], Weather] = field(default_factory=dict)
+    impairments: dict[tuple[str, str], Impairment] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
     publishing: set[str] = field(default_factory=set)
     over: set[str] = field(default_factory=set)
@@ -128,7 +128,7 @@ class World:
     waiting: set[str] = field(default_factory=set)
     note: Callable[[str], None] = lambda _: None
     tell: Callable[[str], None] = lambda _: None
-    trespasses: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -220,12 +220,12 @@ class World:
         row = self.tables.raw.execute(query, (stream.partition("-")[0],)).fetchone()
         return row is not None
 
-    async def look(self) -> Seen:
+    async def look(self) -> Snapshot:
         """Everything."""
         instances = await self.nodes.instances()
         alive = [i for i in instances if i.state in (FunctionState.BOOTING, FunctionState.ACTIVE)]
         trees = {name: _branches(text) for name, text in self._rows("stream, branches", "trees")}
-        return Seen(
+        return Snapshot(
             now_s=self.clock.monotonic_s(),
             owners=self._owners(),
             processes=tuple(_process(i) for i in instances),
@@ -245,7 +245,7 @@ class World:
             costs=FUNCTIONS,
             viewer_cores=COSTS.viewer_cores,
             mbps={stream: _mbps_of(stream) for stream in trees},
-            trespasses=tuple(self.trespasses),
+            violations=tuple(self.violations),
             crashes=tuple(self.crashes),
         )
 
@@ -273,11 +273,11 @@ class World:
     def _function_changed(self, function: str) -> None:
         self.servers.hung.discard(function)
         for plane in self.planes.values():
-            plane.function_news.tell(function)
+            plane.function_notifications.tell(function)
 
     def _stream_changed(self, function: str, stream: str) -> None:
         for plane in self.planes.values():
-            plane.stream_news.tell(function, stream)
+            plane.stream_notifications.tell(function, stream)
 
 
 # -- values ---------------------------------------------------------------------------------
