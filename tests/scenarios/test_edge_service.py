@@ -124,7 +124,9 @@ class World:
         edge_fabric = EdgeFabric(
             fabric=self.switches, ethernet=ethernet if self.has_ethernet else None
         )
-        return EdgeService(edge_fabric, self.topology, EdgeStore(self.database), LoopClock())
+        return EdgeService(
+            edge_fabric, lambda: self.topology, EdgeStore(self.database), LoopClock()
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[EdgeService]:
@@ -355,7 +357,7 @@ async def test_sign_ins_at_once_are_all_kept(tmp_path: Path) -> None:
 @scenario
 async def test_a_network_that_is_not_programmed_has_no_borders(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
-        service = EdgeService(None, LINE, EdgeStore(here.database), LoopClock())
+        service = EdgeService(None, lambda: LINE, EdgeStore(here.database), LoopClock())
         await service.run()
         assert service.portal_for("10.202.1.10") is None
         for call in (

@@ -89,7 +89,7 @@ async def kept(bed: Testbed, database: Database) -> AsyncIterator[Congestion]:
         slices = Slices(
             store=SliceStore(database),
             streams=TreeStreams(DeliveryStore(database)),
-            offer=OFFER,
+            offers=lambda: OFFER,
             clock=SystemClock(),
             underlay=Underlay(
                 fabric=lab.fabric,

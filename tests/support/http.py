@@ -146,8 +146,8 @@ def make_system(
         settings=Settings(data_dir=data_dir, **settings),
         courier=courier,
         notifier=notifier,
-        network=OperatorService(SLS, OperatorStore(database), clock, switches),
-        edge=EdgeService(edge_fabric, SLS, EdgeStore(database), clock),
+        network=OperatorService(lambda: SLS, OperatorStore(database), clock, switches),
+        edge=EdgeService(edge_fabric, lambda: SLS, EdgeStore(database), clock),
     )
 
 

@@ -31,7 +31,7 @@ def make_slices(
     return Slices(
         store=SliceStore(database),
         streams=TreeStreams(DeliveryStore(database)),
-        offer=Offer(topology=LINE),
+        offers=lambda: Offer(topology=LINE),
         clock=clock,
         underlay=Underlay(
             fabric=fabric or FakeFabric(LINE), queues=queues or FakeQueues(), devices=DEVICES

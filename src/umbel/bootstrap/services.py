@@ -38,7 +38,6 @@ from umbel.media.service import Media
 from umbel.network import events
 from umbel.network.edge.service import EdgeService
 from umbel.network.edge.store import EdgeStore
-from umbel.network.model import Topology
 from umbel.network.operator.functions import Location
 from umbel.network.operator.paths import OperatorService
 from umbel.network.operator.store import OperatorStore
@@ -65,13 +64,13 @@ Heard = Callable[[Mapping[str, Instance]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What all services stand on. `document` is the network file's, `nodes` and `links` what it
-    says; `owner` is this instance of the control plane."""
+    """What all services stand on. `document` is the network file's, `nodes` what it
+    says of nodes, `network` what carries streams; `owner` is this instance of the control plane."""
 
     settings: Settings
     document: object
     nodes: Inventory
-    links: Topology
+    network: Network
     secrets: Secrets
     drivers: Drivers
     clock: Clock
@@ -106,13 +105,13 @@ def notifier(context: Context) -> Notifier:
 def northbound(context: Context) -> OperatorService:
     """The network as operators draw and see it."""
     store = OperatorStore(context.database)
-    return OperatorService(context.links, store, context.clock, context.drivers.switches)
+    return OperatorService(context.network.topology, store, context.clock, context.drivers.switches)
 
 
 def borders(context: Context) -> EdgeService:
     """Who may pass, who answers, who is away from home."""
     store = EdgeStore(context.database)
-    return EdgeService(context.drivers.edge_fabric, context.links, store, context.clock)
+    return EdgeService(context.drivers.edge_fabric, context.network.topology, store, context.clock)
 
 
 def tells(notifier: Notifier, network: OperatorService) -> Heard:
@@ -143,7 +142,7 @@ def collector(context: Context) -> Collector:
             pools=drivers.pools,
             wake_s=context.settings.node_wake_s,
         ),
-        network=Network(context.links, drivers.fabric),
+        network=context.network,
         media=Media(drivers.media),
         store=DeliveryStore(context.database),
         media_functions=MediaFunctions(
@@ -194,10 +193,11 @@ def schedule(context: Context, loop: DeliveryController) -> Schedule:
 
 def slices(context: Context, trees: DeliveryStore) -> Slices:
     """What streams are promised; slices follow their streams' ways."""
+    terms, _ = slicing.inspect(context.document)
     made = Slices(
         store=SliceStore(context.database),
         streams=TreeStreams(trees),
-        offer=Offer(topology=context.links, terms=slicing.inspect(context.document)[0]),
+        offers=lambda: Offer(topology=context.network.topology(), terms=terms),
         clock=context.clock,
         underlay=context.drivers.slicing,
     )

@@ -25,6 +25,7 @@ from umbel.kit.journal import Journal
 from umbel.media.service import Media
 from umbel.network.edge.service import EdgeService
 from umbel.network.operator.paths import OperatorService
+from umbel.network.service import Network
 from umbel.network.slices.service import Slices
 from umbel.notify.service import Notifier
 from umbel.plans.service import Plans
@@ -160,7 +161,7 @@ def _ground(
         settings=settings,
         document=document,
         nodes=nodes,
-        links=links,
+        network=Network(links, drivers.fabric),
         secrets=secrets,
         drivers=drivers,
         clock=clock,

@@ -1,5 +1,6 @@
 """What the network talks about. No OpenFlow or OVSDB type appears here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from umbel.kit.errors import Conflict
@@ -33,6 +34,10 @@ class Topology:
     nodes: tuple[str, ...]
     links: tuple[Link, ...]
     hosts: tuple[Host, ...] = ()
+
+
+TopologySource = Callable[[], Topology]
+"""The network as it is now: nodes come and go."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ from umbel.kit.journal import Journal
 from umbel.media.model import StreamSpec
 from umbel.media.ports import MediaPlane
 from umbel.network.ports import Fabric
+from umbel.network.service import Network
 from umbel.notify.drivers.fake import FakeCourier
 
 TIMING = Timing(
@@ -127,7 +128,7 @@ class ControlPlane:
             settings=_settings(world.policy),
             document=base().document,
             nodes=base().nodes,
-            links=base().links,
+            network=Network(base().links, drivers.fabric),
             secrets=base().secrets,
             drivers=drivers,
             clock=self.clock,

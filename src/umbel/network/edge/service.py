@@ -23,7 +23,7 @@ from umbel.network.edge.roaming import Binding, InvalidBinding, MobileFunction
 from umbel.network.edge.store import EdgeStore, StoredEdge
 from umbel.network.edge.virtual_services import Service
 from umbel.network.events import Event, LinkDown, LinkUp, Watcher
-from umbel.network.model import NotProgrammed, Pair, Topology, pair
+from umbel.network.model import NotProgrammed, Pair, Topology, TopologySource, pair
 from umbel.network.overlay.intent import Overlay
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
@@ -92,7 +92,11 @@ class EdgeService:
     is raised, and it will hold it as soon as it can. All raise NotProgrammed."""
 
     def __init__(
-        self, edge_fabric: EdgeFabric | None, topology: Topology, store: EdgeStore, clock: Clock
+        self,
+        edge_fabric: EdgeFabric | None,
+        topology: TopologySource,
+        store: EdgeStore,
+        clock: Clock,
     ) -> None:
         self._edge_fabric, self._topology = edge_fabric, topology
         self._store, self._clock = store, clock
@@ -199,7 +203,7 @@ class EdgeService:
     async def offer(self, service: Service) -> Service:
         """A service with the surrogates there are; without an address it gets a free one, or keeps
         its own. Raises BadService."""
-        await self._services(lambda now: virtual_services.offer(now, service, self._topology))
+        await self._services(lambda now: virtual_services.offer(now, service, self._topology()))
         return self.service(service.name)
 
     async def move(self, name: str, node: str, surrogate: str) -> Service:
@@ -340,8 +344,9 @@ class EdgeService:
 
     def _living(self) -> Topology:
         dead = self._fabric().overlay.link_state.dead
-        links = tuple(one for one in self._topology.links if pair(one.a, one.b) not in dead)
-        return replace(self._topology, links=links)
+        topology = self._topology()
+        links = tuple(one for one in topology.links if pair(one.a, one.b) not in dead)
+        return replace(topology, links=links)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, LinkUp | LinkDown):

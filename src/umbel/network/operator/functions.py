@@ -14,7 +14,7 @@ import structlog
 
 from umbel.kit.errors import Conflict, NotFound, UmbelError
 from umbel.network.events import Event, PathChanged
-from umbel.network.model import NotProgrammed, Topology
+from umbel.network.model import NotProgrammed, TopologySource
 from umbel.network.operator.inspection import Switches
 from umbel.network.operator.model import InlineFunction
 from umbel.network.operator.store import OperatorStore
@@ -81,7 +81,9 @@ def receivers_by_node(
 class InlineFunctions:
     """The functions that operators' streams meet."""
 
-    def __init__(self, topology: Topology, store: OperatorStore, fabric: Switches | None) -> None:
+    def __init__(
+        self, topology: TopologySource, store: OperatorStore, fabric: Switches | None
+    ) -> None:
         self._topology, self._store, self._fabric = topology, store, fabric
         self._running: dict[str, Location] = {}
         self._flag = asyncio.Event()
@@ -100,7 +102,7 @@ class InlineFunctions:
         """Have a stream meet the function from now on, wherever it was before. Raises
         NotProgrammed, NotInTopology, InlineFunctionExists."""
         self._require_fabric()
-        if not function.function and function.node not in self._topology.nodes:
+        if not function.function and function.node not in self._topology().nodes:
             raise NotInTopology(f"The network has no node {function.node}", node=function.node)
         location = location_of(function, self._running)
         for other in await self._store.functions():

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.events import Watcher
-from umbel.network.model import Link, Pair, Topology, pair
+from umbel.network.model import Link, Pair, Topology, TopologySource, pair
 from umbel.network.operator import explain
 from umbel.network.operator.explain import ExplainedRule
 from umbel.network.operator.model import PathRequest
@@ -133,19 +133,19 @@ class PathStatus:
 class Inspection:
     """Looks at the network; at nothing but its topology where no fabric is programmed."""
 
-    topology: Topology
+    topology: TopologySource
     fabric: Switches | None
 
     def picture(self) -> DrawnNetwork:
         """The drawn network."""
         if self.fabric is None:
             bare = Drawing(roles={}, links=())
-            return DrawnNetwork(programmed=False, drawing=bare, topology=self.topology, tree=None)
+            return DrawnNetwork(programmed=False, drawing=bare, topology=self.topology(), tree=None)
         overlay = self.fabric.overlay
         return DrawnNetwork(
             programmed=True,
             drawing=overlay.link_state.drawing,
-            topology=self.topology,
+            topology=self.topology(),
             tree=overlay.drawn(),
         )
 
@@ -175,7 +175,7 @@ class Inspection:
                 tunnel=self._has_tunnel(ends),
                 streams=tuple(sorted(streams.get(ends, ()))),
             )
-            for link in self.topology.links
+            for link in self.topology().links
             for ends in [pair(link.a, link.b)]
         )
 
@@ -187,7 +187,7 @@ class Inspection:
 
     def flows(self, node: str = "", edge: EdgeState = _NO_BORDERS) -> tuple[ExplainedRule, ...]:
         """Every rule that switches hold, or those of one node, in words. Raises NotInTopology."""
-        if node and node not in self.topology.nodes:
+        if node and node not in self.topology().nodes:
             raise NotInTopology(f"The network has no node {node}", node=node)
         fabric = self.fabric
         if fabric is None:

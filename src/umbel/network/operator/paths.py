@@ -15,7 +15,7 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
-from umbel.network.model import NotProgrammed, Pair, Topology
+from umbel.network.model import NotProgrammed, Pair, TopologySource
 from umbel.network.operator import moves
 from umbel.network.operator.functions import InlineFunctions
 from umbel.network.operator.inspection import DrawnNetwork, Inspection, PathStatus, Switches
@@ -54,7 +54,7 @@ class OperatorService:
     through."""
 
     def __init__(
-        self, topology: Topology, store: OperatorStore, clock: Clock, fabric: Switches | None
+        self, topology: TopologySource, store: OperatorStore, clock: Clock, fabric: Switches | None
     ) -> None:
         self.inspection = Inspection(topology, fabric)
         self.functions = InlineFunctions(topology, store, fabric)
@@ -98,7 +98,7 @@ class OperatorService:
 
     async def draw(self, nodes: Sequence[tuple[str, Role]], links: Sequence[Pair]) -> DrawnNetwork:
         """The overlay is as drawn from now on. Raises BadDrawing, NotProgrammed."""
-        drawing = drawings.read(nodes, links, self._topology)
+        drawing = drawings.read(nodes, links, self._topology())
         fabric = self._require_fabric()
         await self._store.draw(drawing, self._clock.now_s())
         await fabric.change(fabric.overlay.draw(drawing))

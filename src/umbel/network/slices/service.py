@@ -6,7 +6,7 @@ also counts. Neighbours: admission.py decides; delivery says which streams a sli
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -77,7 +77,7 @@ class Slices:
 
     store: SliceStore
     streams: StreamSource
-    offer: Offer
+    offers: Callable[[], Offer]
     clock: Clock
     underlay: Underlay | None = None
     interval_s: float = 5.0
@@ -94,6 +94,11 @@ class Slices:
         self._controller = Controller(self._reconcile)
         # Queues that an earlier control plane left are taken away unless they are wanted still.
         self._unknown |= set(self.underlay.devices if self.underlay else ())
+
+    @property
+    def offer(self) -> Offer:
+        """The links as they are now, and the terms."""
+        return self.offers()
 
     async def run(self) -> None:
         """Keep the slices until cancelled."""
