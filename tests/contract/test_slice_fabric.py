@@ -47,7 +47,7 @@ def sliced(fabric: Sliced) -> Mapping[str, Slice]:
     """What is metered where the stream enters."""
     if isinstance(fabric, FakeFabric):
         return fabric.slices
-    held = fabric.held("pe1") or Program()
+    held = fabric.observed.switches["pe1"].held or Program()
     marks = {rule.meter for rule in held.rules if rule.table == Table.SLICES and rule.meter}
     meters = {meter.id: meter.kbps for meter in held.meters}
     assert marks == meters.keys()

@@ -16,7 +16,7 @@ from umbel.network.edge import compiler
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Gate, InvalidClient, NoGate, PortalAddress
 from umbel.network.edge.roaming import InvalidBinding, MobileFunction, NotRegistered
-from umbel.network.edge.service import NAME, CompileRules, EdgeFabric, EdgeService, NotInAccess
+from umbel.network.edge.service import NAME, EdgeFabric, EdgeService, NotInAccess
 from umbel.network.edge.store import EdgeStore
 from umbel.network.edge.virtual_services import InvalidService, NoSuchService, Service, Surrogate
 from umbel.network.events import LinkDown, LinkUp, Watcher
@@ -24,6 +24,7 @@ from umbel.network.model import Link, NotProgrammed, Pair, Topology
 from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.ports import CompileRules, ObservedSwitches
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
@@ -80,6 +81,7 @@ class Switches:
     told: int = 0
     away: bool = False
     watches: list[Watcher] = field(default_factory=list)
+    during: Callable[[], None] | None = None
 
     async def install_extra_rules(
         self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
@@ -90,6 +92,16 @@ class Switches:
         if self.away:
             raise Unavailable("a switch is away")
         self.hold, self.tunnels = compile_rules(self.port_maps), frozenset(links)
+        during, self.during = self.during, None
+        if during is not None:
+            during()
+
+    @property
+    def observed(self) -> ObservedSwitches:
+        return ObservedSwitches(port_maps=self.port_maps)
+
+    async def change(self, overlay: Overlay) -> None:
+        self.overlay = overlay
 
     def watch(self, watch: Watcher) -> Callable[[], None]:
         self.watches.append(watch)
@@ -325,6 +337,20 @@ async def test_functions_away_are_reached_over_links_that_live(tmp_path: Path) -
         assert here.switches.tunnels == {("c1", "pe1"), ("c1", "pe2")}
         here.switches.mend(TRIANGLE, "pe1", "pe2")
         await until(lambda: _is(way, ("pe1", "pe2")), within_s=5, why="back")
+
+
+@scenario
+async def test_a_link_that_dies_while_rules_are_installed_is_not_missed(tmp_path: Path) -> None:
+    async with world(tmp_path, TRIANGLE) as here, here.running() as service:
+        await service.register(FUNCTION, "pe2")
+        here.switches.during = lambda: here.switches.lose(TRIANGLE, ("c1", "pe1"))
+        here.switches.lose(TRIANGLE, ("pe1", "pe2"))
+
+        async def rerouted() -> bool:
+            is_back = service.binding("f").path == ("pe1", "pe2")
+            return here.switches.during is None and is_back
+
+        await until(rerouted, within_s=5, why="rerouted")
 
 
 async def _is(ask: Callable[[], object], wanted: object) -> bool:

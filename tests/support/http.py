@@ -24,9 +24,9 @@ from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
 from umbel.network.edge.service import EdgeFabric, EdgeService
 from umbel.network.edge.store import EdgeStore
-from umbel.network.operator.inspection import Switches
 from umbel.network.operator.paths import OperatorService
 from umbel.network.operator.store import OperatorStore
+from umbel.network.ports import ProgrammableFabric
 from umbel.network.slices.service import Slices
 from umbel.network.topology import document, files
 from umbel.notify.drivers.fake import FakeCourier
@@ -109,7 +109,7 @@ class World:
 def make_system(
     database: Database,
     data_dir: Path,
-    switches: Switches | None = None,
+    switches: ProgrammableFabric | None = None,
     edge_fabric: EdgeFabric | None = None,
     **settings: Any,
 ) -> TestSystem:

@@ -113,7 +113,7 @@ class Lab:
     def heard(self) -> bool:
         """Whether every tunnel that is plugged is live at both ends."""
         for node, port_maps in self.fabric.port_maps.items():
-            live = {port.number for port in self.fabric.ports(node) if port.live}
+            live = {port.number for port in self.fabric.observed.switches[node].ports if port.live}
             if not live.issuperset(port_maps.tunnel_ports.values()):
                 return False
         return True

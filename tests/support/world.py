@@ -21,8 +21,7 @@ from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
-from umbel.network.operator.inspection import Switches
-from umbel.network.ports import Fabric
+from umbel.network.ports import Fabric, ProgrammableFabric
 from umbel.notify.drivers.fake import FakeCourier
 
 TIMING = Timing(linger_s=5.0, session_idle_s=30.0)
@@ -40,7 +39,7 @@ class World:
     courier: FakeCourier = field(default_factory=FakeCourier)
     spawned: list[str] = field(default_factory=list)
     fabric: Fabric = field(default_factory=LoopbackFabric)
-    switches: Switches | None = None
+    switches: ProgrammableFabric | None = None
     solver: Solver = field(default_factory=InlineSolver)
     settings: Mapping[str, Any] = field(default_factory=dict)
     owners: tuple[str, ...] = ()

@@ -22,7 +22,7 @@ PE2 = Node(name="pe2", kind=NodeKind.PROVIDER_EDGE, address="127.0.2.1", prefixe
 def problems_of(raw: object) -> list[str]:
     with pytest.raises(BadInventory) as caught:
         inventory.parse(raw)
-    assert caught.value.code == "umbel.bad_network"
+    assert caught.value.code == "umbel.bad_inventory"
     found = caught.value.details["problems"]
     assert isinstance(found, list)
     return found

@@ -21,8 +21,7 @@ from umbel.media.ports import MediaPlane
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.edge.service import EdgeFabric
 from umbel.network.model import Topology
-from umbel.network.operator.inspection import Switches
-from umbel.network.ports import Fabric
+from umbel.network.ports import Fabric, ProgrammableFabric
 from umbel.network.slices import admission
 from umbel.network.slices.service import Underlay
 from umbel.network.topology import document as topology
@@ -42,7 +41,7 @@ class Drivers:
     fabric: Fabric
     courier: Courier = field(default_factory=HttpCourier)
     slicing: Underlay | None = None
-    switches: Switches | None = None
+    switches: ProgrammableFabric | None = None
     overlay: Switched | None = None
     edge_fabric: EdgeFabric | None = None
     solver: Solver = field(default_factory=ProcessSolver)

@@ -22,9 +22,9 @@ from umbel.kit.errors import Invalid
 
 
 class BadInventory(Invalid):
-    """The network file has problems."""
+    """The nodes of the network file have problems."""
 
-    code = "umbel.bad_network"  # one file, so one code with network/topology.py
+    code = "umbel.bad_inventory"
 
 
 class _NodeEntry(BaseModel):

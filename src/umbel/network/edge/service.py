@@ -8,23 +8,23 @@ of ours (loopback) every call raises NotProgrammed.
 
 import asyncio
 import ipaddress
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError, Unavailable
+from umbel.kit.signal import Signal
 from umbel.network.edge import compiler, gates, roaming, virtual_services
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Client, Gate, InvalidClient, PortalAddress
 from umbel.network.edge.roaming import Binding, InvalidBinding, MobileFunction
 from umbel.network.edge.store import EdgeStore, StoredEdge
 from umbel.network.edge.virtual_services import Service
-from umbel.network.events import Event, LinkDown, LinkUp, Watcher
-from umbel.network.model import NotProgrammed, Pair, Topology, TopologySource, pair
-from umbel.network.overlay.intent import Overlay
+from umbel.network.events import Event, LinkDown, LinkUp
+from umbel.network.model import NotProgrammed, Topology, TopologySource, pair
+from umbel.network.ports import ProgrammableFabric
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
@@ -34,8 +34,7 @@ log = structlog.get_logger(__name__)
 NAME = "borders"
 """Under which the programs are installed."""
 
-_LOOK_S, _RETRY_S = 60.0, 1.0
-CompileRules = Callable[[Mapping[str, PortMap]], Mapping[str, Program]]
+_LONGEST_WAIT_S, _RETRY_S = 60.0, 1.0
 
 Ethernet = Callable[[Site, str], Awaitable[str]]
 """The Ethernet address of a client of the site's access network; empty: not known there."""
@@ -47,33 +46,12 @@ class NotInAccess(NotFound):
     code = "umbel.not_in_access"
 
 
-class Fabric(Protocol):
-    """Switches that can hold more than streams' rules."""
-
-    @property
-    def sites(self) -> Mapping[str, Site]: ...
-    @property
-    def port_maps(self) -> Mapping[str, PortMap]: ...
-    @property
-    def overlay(self) -> Overlay: ...
-
-    async def install_extra_rules(
-        self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
-    ) -> None:
-        """Have switches hold what a CompileRules makes of how they are plugged, now and whenever
-        that changes, and tunnels along the links. Returns when connected ones do; raises
-        Unavailable when one cannot be brought there now."""
-
-    def watch(self, watch: Watcher) -> Callable[[], None]:
-        """Call `watch` with every event from now on. Returns what ends that."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class EdgeFabric:
     """What borders run through. Without `ethernet` (real switches, whose nodes are not asked)
     clients are known by their IP addresses alone."""
 
-    fabric: Fabric
+    fabric: ProgrammableFabric
     ethernet: Ethernet | None = None
 
 
@@ -102,7 +80,7 @@ class EdgeService:
         self._store, self._clock = store, clock
         self._stored = StoredEdge(revision=0, edge=EdgeState())
         self._installed = -1
-        self._wake = asyncio.Event()
+        self._changed = Signal()
 
     @property
     def state(self) -> EdgeState:
@@ -127,9 +105,11 @@ class EdgeService:
             return
         stop = self._edge_fabric.fabric.watch(self._on_event)
         try:
+            changed = self._changed.listen()
             await self._retry(self.start)
             while True:
-                await self._due()
+                await changed.wait(self._until_next_s())
+                changed = self._changed.listen()
                 await self._retry(self._reconcile)
         finally:
             stop()
@@ -230,7 +210,7 @@ class EdgeService:
 
     def unreachable(self) -> Mapping[str, str]:
         """The functions that cannot be reached away now, and why."""
-        return roaming.unreachable(self.state.bindings, self._fabric().port_maps)
+        return roaming.unreachable(self.state.bindings, self._fabric().observed.port_maps)
 
     async def register(self, function: MobileFunction, foreign_node: str) -> None:
         """A function is at another node, or home again. Its address is one of its home's access
@@ -253,7 +233,7 @@ class EdgeService:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _fabric(self) -> Fabric:
+    def _fabric(self) -> ProgrammableFabric:
         if self._edge_fabric is None:
             raise NotProgrammed
         return self._edge_fabric.fabric
@@ -303,7 +283,7 @@ class EdgeService:
         # Units commit in order, but may answer in another.
         if stored.revision >= self._stored.revision:
             self._stored = stored
-        self._wake.set()
+        self._changed.notify()
 
     async def _install(self) -> None:
         stored = self._stored
@@ -315,16 +295,11 @@ class EdgeService:
     def _compile(self, port_maps: Mapping[str, PortMap]) -> Mapping[str, Program]:
         return compiler.programs(self._stored.edge, port_maps)
 
-    async def _due(self) -> None:
-        """Wait until there is something to look at, but not for ever: the calendar may jump."""
-        self._wake.clear()
+    def _until_next_s(self) -> float:
+        """Until the next sign-in expires, but not too long: the calendar may jump."""
         next_s = self._stored.edge.access.next_expiry_s
-        wait_s = _LOOK_S if next_s is None else next_s - self._clock.now_s()
-        try:
-            async with asyncio.timeout(min(_LOOK_S, max(0.0, wait_s))):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+        wait_s = _LONGEST_WAIT_S if next_s is None else next_s - self._clock.now_s()
+        return min(_LONGEST_WAIT_S, max(0.0, wait_s))
 
     async def _reconcile(self) -> None:
         now = self._now()
@@ -350,7 +325,7 @@ class EdgeService:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, LinkUp | LinkDown):
-            self._wake.set()
+            self._changed.notify()
 
     async def _retry(self, work: Callable[[], Awaitable[None]]) -> None:
         """Until it is done; a database that is away is waited for."""

@@ -6,19 +6,19 @@ takes it from it; without one it passes packets through. What was asked is rows,
 restart.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
 from umbel.kit.errors import Conflict, NotFound, UmbelError
+from umbel.kit.signal import Signal
 from umbel.network.events import Event, PathChanged
 from umbel.network.model import NotProgrammed, TopologySource
-from umbel.network.operator.inspection import Switches
 from umbel.network.operator.model import InlineFunction
 from umbel.network.operator.store import OperatorStore
 from umbel.network.overlay.streams import Receiver
+from umbel.network.ports import ProgrammableFabric
 from umbel.network.switching.port_map import Side
 from umbel.network.topology.paths import NotInTopology
 
@@ -82,17 +82,17 @@ class InlineFunctions:
     """The functions that operators' streams meet."""
 
     def __init__(
-        self, topology: TopologySource, store: OperatorStore, fabric: Switches | None
+        self, topology: TopologySource, store: OperatorStore, fabric: ProgrammableFabric | None
     ) -> None:
         self._topology, self._store, self._fabric = topology, store, fabric
         self._running: dict[str, Location] = {}
-        self._flag = asyncio.Event()
+        self._changed = Signal()
 
     def observe(self, running: Mapping[str, Location]) -> None:
         """The platform's functions run so, by their ids."""
         if dict(running) != self._running:
             self._running = dict(running)
-            self._flag.set()
+            self._changed.notify()
 
     async def all(self) -> list[InlineFunctionStatus]:
         """Every one that was asked for."""
@@ -115,7 +115,7 @@ class InlineFunctions:
                 text = f"stream {function.stream} meets {other.name} at {location.node}"
                 raise InlineFunctionExists(text, stream=function.stream, node=location.node)
         await self._store.put_function(function)
-        await self._follow()
+        await self._reconcile()
         return self._state(function)
 
     async def remove(self, name: str) -> None:
@@ -123,28 +123,26 @@ class InlineFunctions:
         self._require_fabric()
         if not await self._store.remove_function(name):
             raise NoSuchInlineFunction(f"No function {name} is to be met", name=name)
-        await self._follow()
+        await self._reconcile()
 
     async def run(self) -> None:
         """Have rules follow what runs and what is carried, until cancelled."""
         if self._fabric is None:
             return
         end = self._fabric.watch(self._on_event)
-        self._flag.set()
         try:
             while True:
-                await self._flag.wait()
-                self._flag.clear()
+                changed, again_s = self._changed.listen(), None
                 try:
-                    await self._follow()
+                    await self._reconcile()
                 except UmbelError as error:
-                    log.warning("functions on the way not followed", reason=error.message)
-                    await asyncio.sleep(_RETRY_S)
-                    self._flag.set()
+                    log.warning("in-line functions not updated", reason=error.message)
+                    again_s = _RETRY_S
+                await changed.wait(again_s)
         finally:
             end()
 
-    async def _follow(self) -> None:
+    async def _reconcile(self) -> None:
         wanted = receivers_by_node(await self._store.functions(), self._running)
         fabric = self._require_fabric()
         overlay = fabric.overlay
@@ -155,9 +153,9 @@ class InlineFunctions:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, PathChanged):
-            self._flag.set()
+            self._changed.notify()
 
-    def _require_fabric(self) -> Switches:
+    def _require_fabric(self) -> ProgrammableFabric:
         if self._fabric is None:
             raise NotProgrammed
         return self._fabric

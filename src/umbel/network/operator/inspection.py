@@ -4,14 +4,12 @@ In: the network's topology and the fabric, which may have no switches (loopback)
 those who ask the fabric for something (northbound) and the REST API.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import Protocol
 
 from umbel.network.edge.compiler import EdgeState
-from umbel.network.events import Watcher
 from umbel.network.model import Link, Pair, Topology, TopologySource, pair
 from umbel.network.operator import explain
 from umbel.network.operator.explain import ExplainedRule
@@ -19,52 +17,13 @@ from umbel.network.operator.model import PathRequest
 from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.spanning import Drawing, SpanningTree
 from umbel.network.overlay.streams import Path, Stream
+from umbel.network.ports import ProgrammableFabric, SwitchState
 from umbel.network.switching.port_map import PortMap
-from umbel.network.switching.program import Program
+from umbel.network.switching.signals import Port
 from umbel.network.topology.paths import NotInTopology
-from umbel.network.topology.sites import Site
 
 _NO_BORDERS = EdgeState()
 _NOT_RESTORED = "it could not be restored after a restart: remove it and add it again"
-
-
-class SwitchPort(Protocol):
-    """A port as a switch tells of it."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def live(self) -> bool: ...
-
-
-class Switches(Protocol):
-    """A fabric of switches: its overlay as it is to be, and what is seen of it."""
-
-    @property
-    def overlay(self) -> Overlay: ...
-    @property
-    def sites(self) -> Mapping[str, Site]: ...
-    @property
-    def port_maps(self) -> Mapping[str, PortMap]: ...
-    @property
-    def problems(self) -> Mapping[str, tuple[str, ...]]: ...
-
-    async def change(self, overlay: Overlay) -> None:
-        """The overlay is to be so; returns when the switches that are connected are."""
-
-    def connected(self) -> frozenset[str]:
-        """The nodes whose switches can be programmed now."""
-
-    def ports(self, node: str) -> Sequence[SwitchPort]:
-        """A switch's ports as last seen."""
-
-    def held(self, node: str) -> Program | None:
-        """What a connected switch holds."""
-
-    def watch(self, watch: Watcher) -> Callable[[], None]:
-        """Call `watch` with every event from now on. Returns what ends that."""
 
 
 class LinkUse(StrEnum):
@@ -103,7 +62,7 @@ class SwitchStatus:
     node: str
     datapath_id: int
     connected: bool
-    ports: tuple[SwitchPort, ...]
+    ports: tuple[Port, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +93,7 @@ class Inspection:
     """Looks at the network; at nothing but its topology where no fabric is programmed."""
 
     topology: TopologySource
-    fabric: Switches | None
+    fabric: ProgrammableFabric | None
 
     def picture(self) -> DrawnNetwork:
         """The drawn network."""
@@ -153,15 +112,16 @@ class Inspection:
         """Every site's switch; none where the fabric has none."""
         if self.fabric is None:
             return ()
-        connected = self.fabric.connected()
+        states, bare = self.fabric.observed.switches, SwitchState()
         return tuple(
             SwitchStatus(
                 node=node,
                 datapath_id=site.datapath_id,
-                connected=node in connected,
-                ports=tuple(sorted(self.fabric.ports(node), key=lambda port: port.number)),
+                connected=state.connected,
+                ports=tuple(sorted(state.ports, key=lambda port: port.number)),
             )
             for node, site in self.fabric.sites.items()
+            for state in [states.get(node, bare)]
         )
 
     def links(self) -> tuple[LinkStatus, ...]:
@@ -193,10 +153,11 @@ class Inspection:
         if fabric is None:
             return ()
         request, found = explain.index(fabric.overlay, edge), list[ExplainedRule]()
-        for name in fabric.sites:
-            held, port_maps = fabric.held(name), fabric.port_maps.get(name, PortMap())
-            if node in ("", name) and held is not None:
-                found += explain.explain(name, held, port_maps, request)
+        observed = fabric.observed
+        for name, state in observed.switches.items():
+            port_map = observed.port_maps.get(name, PortMap())
+            if node in ("", name) and state.held is not None:
+                found += explain.explain(name, state.held, port_map, request)
         return tuple(found)
 
     def path(self, request: PathRequest) -> PathStatus:
@@ -231,7 +192,7 @@ class Inspection:
         if self.fabric is None:
             return False
         a, b = ends
-        port_maps, bare = self.fabric.port_maps, PortMap()
+        port_maps, bare = self.fabric.observed.port_maps, PortMap()
         return b in port_maps.get(a, bare).tunnel_ports and a in port_maps.get(b, bare).tunnel_ports
 
     def _liveness(self, ends: Pair) -> LinkLiveness:
@@ -249,15 +210,16 @@ def _uses(picture: DrawnNetwork) -> Mapping[Pair, LinkUse]:
     return uses
 
 
-def _problems(fabric: Switches, name: str, leaf: str) -> tuple[str, ...]:
+def _problems(fabric: ProgrammableFabric, name: str, leaf: str) -> tuple[str, ...]:
     """What keeps a stream from a leaf: its problems but for those of its other leaves alone."""
     overlay, intent = fabric.overlay, fabric.overlay.intents[name]
     if intent.refused:
         return (intent.refused,)
-    reported = fabric.problems.get(name, ())
+    observed = fabric.observed
+    reported = observed.problems.get(name, ())
     if not overlay.carries(name):
         return reported
-    by_leaf = {one: overlay.obstacles(name, one, fabric.port_maps) for one in intent.leaves}
+    by_leaf = {one: overlay.obstacles(name, one, observed.port_maps) for one in intent.leaves}
     here = by_leaf.pop(leaf, ())
     elsewhere = {problem for problems in by_leaf.values() for problem in problems}
     return tuple(problem for problem in reported if problem in here or problem not in elsewhere)

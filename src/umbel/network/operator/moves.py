@@ -5,33 +5,14 @@ changed through the fabric: `prepare` returns when clones arrive, `commit` when 
 Operators move paths by it (paths.py); edges and functions that move are to as well.
 """
 
-from collections.abc import Mapping
-from typing import Protocol
-
-from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.streams import Path
-from umbel.network.switching.port_map import PortMap
+from umbel.network.ports import ProgrammableFabric
 from umbel.network.switching.signals import SwitchRefused
 from umbel.network.topology.paths import NoPath
 
 
-class Switches(Protocol):
-    """A fabric of switches, as a move needs it."""
-
-    @property
-    def overlay(self) -> Overlay: ...
-    @property
-    def port_maps(self) -> Mapping[str, PortMap]: ...
-
-    async def change(self, overlay: Overlay) -> None:
-        """The overlay is to be so; returns when the switches that are connected are."""
-
-    def connected(self) -> frozenset[str]:
-        """The nodes whose switches can be programmed now."""
-
-
-async def prepare(fabric: Switches, stream: str, leaving: Path, coming: Path) -> None:
+async def prepare(fabric: ProgrammableFabric, stream: str, leaving: Path, coming: Path) -> None:
     """`leaving` gets the stream as before, and `coming` gets clones, until commit or abort.
     Idempotent.
 
@@ -47,19 +28,19 @@ async def prepare(fabric: Switches, stream: str, leaving: Path, coming: Path) ->
         raise
 
 
-async def commit(fabric: Switches, stream: str) -> None:
+async def commit(fabric: ProgrammableFabric, stream: str) -> None:
     """The stream ends at the new place, the old way is gone. Raises as `check`; then the move is
     under way still."""
     check(fabric, stream)
     await fabric.change(fabric.overlay.commit(stream))
 
 
-async def abort(fabric: Switches, stream: str) -> None:
+async def abort(fabric: ProgrammableFabric, stream: str) -> None:
     """The leaf stays where it was. Raises InvalidMove without a move."""
     await fabric.change(fabric.overlay.abort(stream))
 
 
-def check(fabric: Switches, stream: str) -> None:
+def check(fabric: ProgrammableFabric, stream: str) -> None:
     """Raises NoPath or SwitchRefused when clones do not get to the new place, InvalidMove when no
     leaf of the stream is moving."""
     overlay = fabric.overlay
@@ -69,10 +50,10 @@ def check(fabric: Switches, stream: str) -> None:
     move = intent.move
     if refused := move.refused or intent.refused:
         raise SwitchRefused(refused, stream=stream)
-    why = [*overlay.obstacles(stream, move.target, fabric.port_maps)]
+    why = [*overlay.obstacles(stream, move.target, fabric.observed.port_maps)]
     if not why:
         on = overlay.tree(stream).chain(move.target)
-        connected = fabric.connected()
+        connected = fabric.observed.connected
         why = [f"the switch of node {node} is away" for node in on if node not in connected]
     if why:
         raise NoPath(why[0], stream=stream, target=move.target)

@@ -18,7 +18,7 @@ from umbel.kit.ids import new_id
 from umbel.network.model import NotProgrammed, Pair, TopologySource
 from umbel.network.operator import moves
 from umbel.network.operator.functions import InlineFunctions
-from umbel.network.operator.inspection import DrawnNetwork, Inspection, PathStatus, Switches
+from umbel.network.operator.inspection import DrawnNetwork, Inspection, PathStatus
 from umbel.network.operator.model import PathRequest
 from umbel.network.operator.store import OperatorStore
 from umbel.network.overlay import addresses
@@ -27,6 +27,7 @@ from umbel.network.overlay.intent import Overlay, StreamIntent
 from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import InvalidRoute, Path, Receiver, Stream
+from umbel.network.ports import ProgrammableFabric
 from umbel.network.switching.port_map import Side
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,11 @@ class OperatorService:
     through."""
 
     def __init__(
-        self, topology: TopologySource, store: OperatorStore, clock: Clock, fabric: Switches | None
+        self,
+        topology: TopologySource,
+        store: OperatorStore,
+        clock: Clock,
+        fabric: ProgrammableFabric | None,
     ) -> None:
         self.inspection = Inspection(topology, fabric)
         self.functions = InlineFunctions(topology, store, fabric)
@@ -178,12 +183,12 @@ class OperatorService:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _require_fabric(self) -> Switches:
+    def _require_fabric(self) -> ProgrammableFabric:
         if self._fabric is None:
             raise NotProgrammed
         return self._fabric
 
-    async def _check_free(self, fabric: Switches, request: PathRequest) -> None:
+    async def _check_free(self, fabric: ProgrammableFabric, request: PathRequest) -> None:
         name = request.intent.stream.name
         ours = [one for one in await self._store.paths() if one.intent.stream.name == name]
         if not ours and name in fabric.overlay.intents:

@@ -24,21 +24,8 @@ class Bridges(Protocol):
         """Both bridges are gone. Missing ones are not an error."""
 
 
-class Switchboard(Protocol):
-    """Where switches connect, by their datapath ids. Signals go to whom it was made with."""
-
-    @property
-    def switches(self) -> frozenset[int]:
-        """Those connected now."""
-
-    async def listen(self, host: str, port: int) -> int:
-        """Take switches over TCP. Returns the port, which the kernel picks for 0."""
-
-    async def close(self) -> None:
-        """Let go of all switches; what they hold goes on."""
-
-    def ports(self, dpid: int) -> tuple[Port, ...]:
-        """A switch's ports. Raises UnknownSwitch."""
+class SwitchPrograms(Protocol):
+    """Reads and changes what connected switches hold, by their datapath ids."""
 
     async def held(self, dpid: int) -> Program | None:
         """What it holds; None when that is not all ours. Raises UnknownSwitch, SwitchGone."""
@@ -52,6 +39,23 @@ class Switchboard(Protocol):
     async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
         """Make the changes at once or, if it can, not at all. Raises UnknownSwitch, SwitchGone or
         SwitchRefused."""
+
+
+class Switchboard(SwitchPrograms, Protocol):
+    """Where switches connect. Signals go to the callback that it was made with."""
+
+    @property
+    def switches(self) -> frozenset[int]:
+        """Those connected now."""
+
+    async def listen(self, host: str, port: int) -> int:
+        """Accept switches over TCP. Returns the port, which the kernel picks for 0."""
+
+    async def close(self) -> None:
+        """Disconnect all switches; they keep what they hold."""
+
+    def ports(self, dpid: int) -> tuple[Port, ...]:
+        """A switch's ports. Raises UnknownSwitch."""
 
 
 class NodeSetup(Protocol):

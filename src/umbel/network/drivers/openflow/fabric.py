@@ -1,11 +1,11 @@
-"""Streams over the operator's switches: wires them, programs them and mends around what fails.
+"""Streams over the operator's switches: wires and programs them, and routes around failures.
 
 In: hops from delivery, paths and drawings from operators, signals from switches. Out: bridges
-(ovsdb), programs (the controller), and what happened, to all watchers. overlay.py decides; one
-task brings the switches there, woken by changes and coalescing them.
+(ovsdb), programs (the controller), and events to all watchers (reports.py). overlay/intent.py
+decides; one task reconciles the switches with it, woken by changes, which it coalesces.
 
-After a start nothing that switches hold is taken away for `adopt_s`: its owners are yet to ask
-for it again. A tunnel to every neighbour is plugged in that time, so that none is unplugged either.
+After a start nothing is removed from switches for `adopt_s`: the owners of what they hold are
+still to request it again. Until then each switch has a tunnel to every neighbour.
 """
 
 import asyncio
@@ -15,17 +15,20 @@ import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
+from umbel.kit.signal import Signal
 from umbel.network import events
 from umbel.network.drivers.openflow import waiting as waiters
+from umbel.network.drivers.openflow.reports import Reports
 from umbel.network.drivers.openflow.rollout import Rollout
-from umbel.network.drivers.openflow.settings import CompileRules, MakeBoard, OpenFlowSettings
-from umbel.network.events import Event, Watcher
+from umbel.network.drivers.openflow.settings import MakeBoard, OpenFlowSettings
+from umbel.network.events import Watcher
 from umbel.network.model import Endpoint, Hop, Pair
 from umbel.network.overlay import addresses
 from umbel.network.overlay.intent import Overlay, StreamIntent
 from umbel.network.overlay.links import LinkState, Liveness, TunnelEndRemoved, TunnelEndSeen
 from umbel.network.overlay.spanning import Drawing
 from umbel.network.overlay.streams import InvalidRoute, Path, Slice, Stream, local_receiver
+from umbel.network.ports import CompileRules, ObservedSwitches, SwitchState
 from umbel.network.slices.admission import StreamDestination
 from umbel.network.switching import counters, signals
 from umbel.network.switching import diff as changing
@@ -33,7 +36,7 @@ from umbel.network.switching.counters import FabricCounts
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Bridges
 from umbel.network.switching.program import Meter, Program
-from umbel.network.switching.signals import Port, PortStatus, Signal, SwitchRefused
+from umbel.network.switching.signals import Port, PortStatus, SwitchRefused
 from umbel.network.topology import wiring
 from umbel.network.topology.paths import NotInTopology
 from umbel.network.topology.sites import Site, Wiring
@@ -60,7 +63,7 @@ class OpenFlowFabric:
         self._board = board(self._on_signal, admit=self._admits)
         self._nodes = {site.datapath_id: node for node, site in sites.items()}
         ids = {node: site.datapath_id for node, site in sites.items()}
-        self._rollout = Rollout(self._board, ids, self._drained)
+        self._rollout = Rollout(self._board, ids, self._drain)
         liveness = Liveness(timers=settings.liveness)
         self.overlay = Overlay(link_state=LinkState(drawing=drawing), liveness=liveness)
         self.port_maps: dict[str, PortMap] = {}
@@ -69,17 +72,17 @@ class OpenFlowFabric:
         self._unread: set[str] = set()
         self._ports: dict[str, dict[int, Port]] = {}
         self._refused_ids: set[int] = set()
-        self._watches: list[Watcher] = []
-        self._reported: dict[str, tuple[tuple[tuple[str, str], ...], str]] = {}
+        self._reports = Reports()
         self._extra_rules: dict[str, tuple[CompileRules, frozenset[Pair]]] = {}
         self._controller = ""
         self._adopts_until_s = 0.0
-        self._flag, self._urgent = asyncio.Event(), asyncio.Event()
+        self._changed, self._signalled = Signal(), Signal()
+        self._next_signal = self._signalled.listen()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
-        """Listen for switches, and bring them there from now on. Returns the port."""
+        """Listen for switches, and reconcile them from now on. Returns the port."""
         port = await self._board.listen(self.settings.host, self.settings.port)
         self._controller = f"tcp:{self.settings.host}:{port}"
         self._adopts_until_s = self._clock.monotonic_s() + self.settings.adopt_s
@@ -87,7 +90,7 @@ class OpenFlowFabric:
         return port
 
     async def close(self) -> None:
-        """Let go of the switches; what they hold goes on."""
+        """Disconnect the switches; they keep what they hold."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -117,23 +120,22 @@ class OpenFlowFabric:
         await self.change(self.overlay.forget(stream))
 
     async def change(self, overlay: Overlay) -> None:
-        """The overlay is to be so; returns when the switches that are connected are."""
+        """See the Protocol."""
         if (overlay.intents, overlay.link_state) == (self.overlay.intents, self.overlay.link_state):
             return
-        self._become(overlay)
-        await self._worked()
+        self._set_overlay(overlay)
+        await self._reconciled()
 
-    async def _worked(self) -> None:
-        """Wait for a look that begins after this."""
+    async def _reconciled(self) -> None:
+        """Wait for a reconciliation that begins after this."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
-        self._flag.set()
+        self._changed.notify()
         await done
 
     def watch(self, watch: Watcher) -> Callable[[], None]:
-        """Call `watch` with every event from now on. Returns what ends that."""
-        self._watches.append(watch)
-        return lambda: self._watches.remove(watch) if watch in self._watches else None
+        """See the Protocol."""
+        return self._reports.watch(watch)
 
     def stream(self, name: str) -> Stream:
         """The stream of a name with its address, whether it is carried yet or not."""
@@ -144,46 +146,52 @@ class OpenFlowFabric:
     async def install_extra_rules(
         self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
     ) -> None:
-        """Have switches hold, in addition to streams' rules, what `compile_rules` makes of how they
-        are plugged, and tunnels along these links; None takes away what the name had. Rules of
-        streams go before."""
+        """See the Protocol. Streams' rules come first."""
         self._extra_rules = {key: other for key, other in self._extra_rules.items() if key != name}
         if compile_rules is not None:
             self._extra_rules[name] = (compile_rules, frozenset(links))
-        await self._worked()
+        await self._reconciled()
 
     def stream_route(self, stream: str) -> tuple[tuple[Pair, ...], StreamDestination | None]:
-        """See Slicing."""
+        """See SlicingFabric."""
         if not self.overlay.carries(stream):
             return (), None
         wanted = self.overlay.intents[stream].stream
         return self.overlay.used(stream), StreamDestination(address=wanted.target, port=wanted.port)
 
     async def set_slice(self, stream: str, kind: Slice | None) -> None:
-        """See Slicing. Raises SwitchRefused; then the stream is not carried."""
+        """See SlicingFabric. Raises SwitchRefused; then the stream is not carried."""
         if self.overlay.slices.get(stream) == kind:
             return
-        self._become(self.overlay.set_slice(stream, kind))
-        await self._worked()
+        self._set_overlay(self.overlay.set_slice(stream, kind))
+        await self._reconciled()
         intent = self.overlay.intents.get(stream)
         if intent and intent.refused:
             raise SwitchRefused(intent.refused, stream=stream)
 
     async def counters(self) -> FabricCounts:
-        """See Slicing."""
+        """See SlicingFabric."""
         return counters.gather(await self._rollout.counts(), self.port_maps)
 
     def connected(self) -> frozenset[str]:
         """The nodes whose switches can be programmed now."""
         return frozenset(self._nodes[d] for d in self._board.switches if d in self._nodes)
 
-    def ports(self, node: str) -> tuple[Port, ...]:
-        """A switch's ports as last seen."""
-        return tuple(self._ports.get(node, {}).values())
-
-    def held(self, node: str) -> Program | None:
-        """What a connected switch holds."""
-        return self._rollout.held.get(node)
+    @property
+    def observed(self) -> ObservedSwitches:
+        """See the Protocol."""
+        connected, held = self.connected(), self._rollout.held
+        states = {
+            node: SwitchState(
+                connected=node in connected,
+                ports=tuple(self._ports.get(node, {}).values()),
+                held=held.get(node),
+            )
+            for node in self.sites
+        }
+        return ObservedSwitches(
+            switches=states, port_maps=dict(self.port_maps), problems=self.problems
+        )
 
     def _intent(self, stream: str, hops: Sequence[Hop]) -> StreamIntent:
         roots = {hop.source_node for hop in hops}
@@ -203,37 +211,41 @@ class OpenFlowFabric:
             log.warning("foreign switch refused", datapath_id=f"{dpid:016x}")
         return dpid in self._nodes
 
-    def _on_signal(self, signal: Signal) -> None:
+    def _on_signal(self, signal: signals.Signal) -> None:
         node = self._nodes[signal.dpid]
         if isinstance(signal, signals.SwitchConnected):
-            self._up(node)
+            self._on_connected(node)
         elif isinstance(signal, signals.SwitchDisconnected):
             self._rollout.held.pop(node, None)
-            self._report(events.SwitchDown(node=node, datapath_id=signal.dpid))
+            self._reports.report(events.SwitchDown(node=node, datapath_id=signal.dpid))
         else:
-            self._port(node, signal)
-        self._flag.set()
-        self._urgent.set()
+            self._on_port(node, signal)
+        self._changed.notify()
+        self._signalled.notify()
 
-    def _up(self, node: str) -> None:
+    def _on_connected(self, node: str) -> None:
         dpid = self.sites[node].datapath_id
-        self._report(events.SwitchUp(node=node, datapath_id=dpid))
+        self._reports.report(events.SwitchUp(node=node, datapath_id=dpid))
         before, now = self._ports.get(node), {p.number: p for p in self._board.ports(dpid)}
         self._ports[node] = now
-        if before is not None:  # it was away: what it is plugged into may have changed
+        if before is not None:  # it was away: its wiring may have changed
             self._wired.pop(node, None)
             for number in before.keys() - now.keys():
-                self._report(events.PortRemoved(node=node, port=number, name=before[number].name))
+                self._reports.report(
+                    events.PortRemoved(node=node, port=number, name=before[number].name)
+                )
             for number in now.keys() - before.keys():
-                self._report(events.PortAdded(node=node, port=number, name=now[number].name))
+                self._reports.report(
+                    events.PortAdded(node=node, port=number, name=now[number].name)
+                )
         self._unread.add(node)
-        self._look_at_ends(node, frozenset())
+        self._read_tunnel_ends(node, frozenset())
 
-    def _port(self, node: str, signal: PortStatus) -> None:
+    def _on_port(self, node: str, signal: PortStatus) -> None:
         port, known = signal.port, self._ports.setdefault(node, {})
         kind = events.PortRemoved if signal.gone else events.PortAdded
         if signal.gone == (port.number in known):
-            self._report(kind(node=node, port=port.number, name=port.name))
+            self._reports.report(kind(node=node, port=port.number, name=port.name))
         if signal.gone:
             known.pop(port.number, None)
         else:
@@ -244,94 +256,82 @@ class OpenFlowFabric:
         ]:
             if signal.gone:
                 self._wired.pop(node, None)
-            self._end(TunnelEndSeen(node=node, neighbour=near, live=port.live))
+            self._observe(TunnelEndSeen(node=node, neighbour=near, live=port.live))
 
-    def _look_at_ends(self, node: str, new: frozenset[str]) -> None:
-        """What the ports of a switch say of its tunnels."""
+    def _read_tunnel_ends(self, node: str, new: frozenset[str]) -> None:
+        """Observe a switch's tunnels by its ports."""
         ports, port_maps = self._ports.get(node), self.port_maps.get(node)
         if ports is None or port_maps is None:
             return
         for near, number in port_maps.tunnel_ports.items():
             live = number in ports and ports[number].live
             if number in ports:
-                self._end(TunnelEndSeen(node=node, neighbour=near, live=live, new=near in new))
+                self._observe(TunnelEndSeen(node=node, neighbour=near, live=live, new=near in new))
 
-    def _end(self, seen: TunnelEndSeen | TunnelEndRemoved) -> None:
-        self._become(self.overlay.observe(seen, self._clock.monotonic_s()))
+    def _observe(self, seen: TunnelEndSeen | TunnelEndRemoved) -> None:
+        self._set_overlay(self.overlay.observe(seen, self._clock.monotonic_s()))
 
-    def _become(self, overlay: Overlay) -> None:
+    def _set_overlay(self, overlay: Overlay) -> None:
         before, self.overlay = self.overlay, overlay
-        for a, b in sorted(overlay.link_state.dead - before.link_state.dead):
-            self._report(events.LinkDown(a=a, b=b))
-        for a, b in sorted(
-            (before.link_state.dead - overlay.link_state.dead) & overlay.link_state.links
-        ):
-            self._report(events.LinkUp(a=a, b=b))
-
-    def _report(self, event: Event) -> None:
-        log.info("network", event_kind=event.kind, **events.body(event))
-        for watch in tuple(self._watches):
-            watch(event)
+        self._reports.report_links(before, overlay)
 
     async def _run(self) -> None:
-        await self._settle()
+        await self._wait_for_switches()
         while True:
-            self._flag.clear()
-            self._urgent.clear()
+            changed, self._next_signal = self._changed.listen(), self._signalled.listen()
             waiting, self._waiting = self._waiting, []
             again_s: float | None = self.settings.retry_s
             try:
                 with waiters.answering(waiting):
-                    again_s = await self._look()
+                    again_s = await self._reconcile()
             except Exception:
-                log.exception("look crashed")
-            await waiters.until(self._flag, again_s)
+                log.exception("reconcile crashed")
+            await changed.wait(again_s)
 
-    async def _settle(self) -> None:
-        """Wire the switches and wait until they are there: before all have told which links are
-        dead, a tree might lead over one."""
+    async def _wait_for_switches(self) -> None:
+        """Wire the switches and wait until they are connected: until all have reported which links
+        are dead, a tree might lead over one."""
         await self._wire()
         try:
             async with asyncio.timeout(self.settings.settle_s):
                 while self.connected() < self.sites.keys():
-                    self._flag.clear()
-                    await self._flag.wait()
+                    await self._changed.listen().wait()
         except TimeoutError:
             missing = sorted(self.sites.keys() - self.connected())
-            log.warning("some switches are not there", nodes=missing)
+            log.warning("some switches are not connected", nodes=missing)
 
-    async def _look(self) -> float | None:
-        """Bring all there. Returns when to look again unasked."""
+    async def _reconcile(self) -> float | None:
+        """Wire and program the switches. Returns in how many seconds to do it again unasked."""
         begun_s = self._clock.monotonic_s()
-        self._become(self.overlay.at(begun_s))
-        # A stream whose tunnels are there is mended first: plugging spare ones takes longer.
+        self._set_overlay(self.overlay.at(begun_s))
+        # A stream whose tunnels exist is repaired first: wiring the spare ones takes longer.
         ready = self.overlay.ready(self.port_maps)
         if ready:
             await self._program()
         before = dict(self.port_maps)
-        is_whole = await self._wire()
+        is_wired = await self._wire()
         if not ready or self.port_maps != before:
             await self._program()
-        # What fell due meanwhile is due: it was not looked at.
+        # What fell due in the meantime was not handled yet.
         soon = [at for at in (self.overlay.next_at_s(begun_s), self._adopts_until_s) if at]
         now_s = self._clock.monotonic_s()
         waits_s = [max(at - now_s, 0.0) for at in soon if at > begun_s]
-        return min(waits_s if is_whole else [*waits_s, self.settings.retry_s], default=None)
+        return min(waits_s if is_wired else [*waits_s, self.settings.retry_s], default=None)
 
-    async def _drained(self) -> None:
-        """Old ways ran empty, or a switch has something to say, which is more urgent."""
-        await waiters.until(self._urgent, self.settings.drain_s)
+    async def _drain(self) -> None:
+        """Wait until old paths are empty, or a switch sends a signal, which is more urgent."""
+        await self._next_signal.wait(self.settings.drain_s)
 
     async def _wire(self) -> bool:
-        """Have the bridges made that are not as they are to be. Returns whether all were."""
+        """Make the bridges that are not wired as desired. Returns whether all could be made."""
         more = [link for _, links in self._extra_rules.values() for link in links]
-        tunnels = self.overlay.tunnels(more, whole=self._adopting())
+        tunnels = self.overlay.tunnels(more, whole=self._is_adopting())
         wanted = wiring.wirings(self.sites, tunnels, self._controller, self.settings.tunnels)
         todo = [node for node, intent in wanted.items() if self._wired.get(node) != intent]
-        done = await asyncio.gather(*(self._plug(node, wanted[node]) for node in todo))
+        done = await asyncio.gather(*(self._wire_node(node, wanted[node]) for node in todo))
         return all(done)
 
-    async def _plug(self, node: str, wanted: Wiring) -> bool:
+    async def _wire_node(self, node: str, wanted: Wiring) -> bool:
         try:
             port_maps = await self._bridges.ensure(self.sites[node], wanted)
         except Unavailable as error:
@@ -340,60 +340,51 @@ class OpenFlowFabric:
         before = self.port_maps.get(node, PortMap()).tunnel_ports
         self.port_maps[node], self._wired[node] = port_maps, wanted
         for near in before.keys() - port_maps.tunnel_ports.keys():
-            self._end(TunnelEndRemoved(node=node, neighbour=near))
-        self._look_at_ends(node, frozenset(port_maps.tunnel_ports.keys() - before.keys()))
+            self._observe(TunnelEndRemoved(node=node, neighbour=near))
+        self._read_tunnel_ends(node, frozenset(port_maps.tunnel_ports.keys() - before.keys()))
         return True
 
     async def _program(self) -> None:
-        """Have the connected switches hold what they are to hold."""
+        """Install the desired programs on the connected switches."""
         unread, self._unread = self._unread, set()
         await self._rollout.read(sorted(unread))
         while True:
             overlay = self.overlay
             compiled = overlay.compile(self.port_maps)
-            want = {node: self._whole(node, program) for node, program in compiled.programs.items()}
+            want = {
+                node: self._with_extra_rules(node, program)
+                for node, program in compiled.programs.items()
+            }
             refused = await self._rollout.reach(want, overlay.depths())
             if not refused:
                 break
             self._refuse(refused)
         self.problems = compiled.problems
-        for name in sorted(overlay.intents.keys() | self._reported.keys()):
-            self._report_path(overlay, name)
+        self._reports.report_paths(overlay, compiled.problems)
 
     def _refuse(self, refused: Mapping[int, str]) -> None:
         """Streams that a switch refused are not carried at all. Raises Unavailable when it refused
-        what serves none."""
+        rules of no stream."""
         names = {intent.stream.number: name for name, intent in self.overlay.intents.items()}
         for number, why in refused.items():
             log.warning("rules refused", stream=names.get(number, ""), reason=why)
             if number not in names:
                 raise Unavailable(why)
-            self._become(self.overlay.refuse(names[number], why))
+            self._set_overlay(self.overlay.refuse(names[number], why))
 
-    def _whole(self, node: str, program: Program) -> Program:
-        """With what others have the switch hold, and what it held for owners yet to come."""
+    def _with_extra_rules(self, node: str, program: Program) -> Program:
+        """The program with extra rules, and what the switch holds for owners still to come."""
         for compile_rules, _ in self._extra_rules.values():
             extra = compile_rules(self.port_maps).get(node, Program())
             program = changing.merge(program, changing.entries(extra))
-        if not self._adopting():
+        if not self._is_adopting():
             return program
         known = {intent.stream.number for intent in self.overlay.intents.values()}
         held = changing.entries(self._rollout.held.get(node, Program()))
-        if self._extra_rules:  # what serves no stream is theirs, and they have said all of it
+        if self._extra_rules:  # rules of no stream are theirs, and theirs are complete
             known.add(0)
         kept = (e for e in held if isinstance(e, Meter) or changing.stream_of(e) not in known)
         return changing.merge(program, kept)
 
-    def _adopting(self) -> bool:
+    def _is_adopting(self) -> bool:
         return self._clock.monotonic_s() < self._adopts_until_s
-
-    def _report_path(self, overlay: Overlay, name: str) -> None:
-        links = overlay.used(name) if overlay.carries(name) else ()
-        error = "; ".join(self.problems.get(name, ()))
-        if name not in overlay.intents:
-            del self._reported[name]
-        elif self._reported.get(name) == (links, error):
-            return
-        else:
-            self._reported[name] = (links, error)
-        self._report(events.PathChanged(stream=name, links=links, error=error))

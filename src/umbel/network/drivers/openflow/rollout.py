@@ -13,7 +13,7 @@ import structlog
 from umbel.kit.errors import Invalid, NotFound, Unavailable
 from umbel.network.switching import diff as changing
 from umbel.network.switching.counters import SwitchCounts
-from umbel.network.switching.ports import Switchboard
+from umbel.network.switching.ports import SwitchPrograms
 from umbel.network.switching.program import Change, Program, Put
 from umbel.network.switching.signals import SwitchRefused
 
@@ -25,7 +25,7 @@ class Rollout:
     until packets that are on an old way have left it."""
 
     def __init__(
-        self, board: Switchboard, ids: Mapping[str, int], drained: Callable[[], Awaitable[None]]
+        self, board: SwitchPrograms, ids: Mapping[str, int], drained: Callable[[], Awaitable[None]]
     ) -> None:
         self._board, self._ids, self._drained = board, ids, drained
         self.held: dict[str, Program] = {}

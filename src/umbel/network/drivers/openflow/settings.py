@@ -1,18 +1,12 @@
-"""What an OpenFlow fabric is reported when it is made. Values, and the shapes of what it calls."""
+"""What an OpenFlow fabric is made with. Values, and the shape of what it calls."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from umbel.network.overlay.links import LivenessTimers
-from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Switchboard
-from umbel.network.switching.program import Program
 from umbel.network.switching.signals import Admit, OnSignal
 from umbel.network.topology.wiring import TunnelSettings
-
-CompileRules = Callable[[Mapping[str, PortMap]], Mapping[str, Program]]
-"""What switches are to hold in addition to streams' rules, by node, told how they are plugged."""
 
 
 class MakeBoard(Protocol):

@@ -1,4 +1,4 @@
-"""Those who wait for one task's work, and its own waiting."""
+"""The callers that wait for one task's work."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -22,12 +22,3 @@ def answering(waiting: Iterable[asyncio.Future[None]]) -> Iterator[None]:
     for one in waiting:
         if not one.done():
             one.set_result(None)
-
-
-async def until(flag: asyncio.Event, timeout_s: float | None) -> None:
-    """Wait for the flag, at most so long."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await flag.wait()
-    except TimeoutError:
-        pass
