@@ -71,4 +71,4 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Kinds(), "kinds")
+    config.pluginmanager.register(Kinds(config), "kinds")

@@ -12,6 +12,7 @@ from support.webrtc_lab import (
     AUDIO,
     FFMPEG,
     H264,
+    SMALL_VIDEO,
     VIDEO,
     browser_page,
     encoder,
@@ -137,9 +138,10 @@ async def test_chromium_gets_lost_packets_again() -> None:
 async def test_chromium_gets_the_cached_picture_when_packets_stay_lost() -> None:
     async with gate() as here, rtp_input(here.stream) as port, relay(here.port.port) as network:
         here.relay = network
-        with encoder(port, gop=3000):
-            await until(lambda: here.stream.video.gop.is_filled)
-            async with browser_page(here.url) as page:
+        # A group of pictures without end: the cache holds more than a minute of it.
+        async with browser_page(here.url) as page:
+            with encoder(port, gop=3000, video_source=SMALL_VIDEO):
+                await until(lambda: here.stream.video.gop.is_filled)
                 await page.evaluate(WATCH, f"{here.url}/whep")
                 before = await decoded(page, 60)
                 network.lose = lambda data: data[0] >= 128

@@ -1,7 +1,7 @@
 """Waiting for the world, with a deadline instead of a guess."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 Value = TypeVar("Value")
@@ -25,13 +25,3 @@ async def until(
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(f"not within {within_s} s; last: {answer}") from None
-
-
-async def paced(values: Iterable[Value], *, every_s: float) -> AsyncIterator[tuple[int, Value]]:
-    """Number and value, each when it is due, as a source in real time gives them."""
-    loop = asyncio.get_running_loop()
-    start_s = loop.time()
-    for number, value in enumerate(values):
-        while (wait_s := start_s + number * every_s - loop.time()) > 0:
-            await asyncio.sleep(wait_s)
-        yield number, value

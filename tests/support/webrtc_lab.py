@@ -21,6 +21,7 @@ from umbel.media.webrtc.reports import PublishState
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 VIDEO = "-f lavfi -i testsrc2=size=640x360:rate=30"
+SMALL_VIDEO = "-f lavfi -i testsrc2=size=160x90:rate=15"
 AUDIO = "-f lavfi -i sine=frequency=440:sample_rate=48000"
 H264 = "-c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 1M"
 CHROMIUM_FLAGS = (
@@ -57,7 +58,9 @@ def running(*command: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextlib.contextmanager
-def encoder(port: int, *, gop: int = 60) -> Iterator[subprocess.Popen[bytes]]:
+def encoder(
+    port: int, *, gop: int = 60, video_source: str = VIDEO
+) -> Iterator[subprocess.Popen[bytes]]:
     """A source as the platform has it: H.264 (96), Opus (111) and RTCP to one loopback port."""
     # ffmpeg sends parameter sets out of band unless dump_extra repeats them.
     url = f"rtp://127.0.0.1:{port}?rtcpport={port}&pkt_size=1200"
@@ -65,7 +68,7 @@ def encoder(port: int, *, gop: int = 60) -> Iterator[subprocess.Popen[bytes]]:
         f"-map 0:v {H264} -g {gop} -pix_fmt yuv420p -bsf:v dump_extra -f rtp -payload_type 96 {url}"
     )
     audio = f"-map 1:a -c:a libopus -ac 2 -f rtp -payload_type 111 {url}"
-    inputs = f"-re {VIDEO} -re {AUDIO}"
+    inputs = f"-re {video_source} -re {AUDIO}"
     with tempfile.TemporaryDirectory() as folder:
         described = ["-sdp_file", str(Path(folder) / "source.sdp")]
         words = f"-loglevel error {inputs} {video} {audio}".split()
