@@ -19,11 +19,11 @@ import simpy
 from support.figures import Figure, emit
 
 from umbel.planner.problem import Resolution
-from umbel.simulator import courses, requests, world
+from umbel.simulator import requests, steering_plans, world
 from umbel.simulator.compiled import Compiled
 from umbel.simulator.config import Config, Phase, Steering
 from umbel.simulator.controllers.virca import Virca
-from umbel.simulator.ports import Course, Engine, Outcomes
+from umbel.simulator.ports import Engine, Outcomes, SteeringPlan
 from umbel.simulator.reference import START_S, Reference
 from umbel.simulator.requests import Catalogue, Requests
 from umbel.simulator.workload import Workload
@@ -38,7 +38,7 @@ ENOUGH = 1e-9
 class SimpyModel:
     """`nearest` as one writes it in SimPy."""
 
-    def __init__(self, there: World, contents: Catalogue, course: Course) -> None:
+    def __init__(self, there: World, contents: Catalogue, steering: SteeringPlan) -> None:
         self.env = simpy.Environment()
         self.pop = there.routes.pop
         self.size = contents.size_bytes.tolist()
@@ -46,17 +46,17 @@ class SimpyModel:
         self.room = there.storage_bytes.tolist()
         self.caches: list[OrderedDict[int, int]] = [OrderedDict() for _ in there.names]
         self.held = [0] * len(there.names)
-        self.free_mbps = there.capacity_under(course.infrastructure).tolist()
-        self.free_vcpus = there.vcpus_under(course.infrastructure).tolist()
+        self.free_mbps = there.capacity_under(steering.infrastructure).tolist()
+        self.free_vcpus = there.vcpus_under(steering.infrastructure).tolist()
         self.uses = [there.resources_of(path).tolist() for path in range(len(there.paths))]
         self.source = there.path_from.tolist()
         self.radio = there.radio.tolist()
         number = there.path_number
-        self.ways = [[number[p] for p in course.guide.paths[end]] for end in there.ends]
-        self.fills = [[number[p] for p in course.fills.get(n, ())] for n in there.names]
-        qoe, known = course.guide.problem.qoe, course.guide.contents
-        self.encodings = [[qoe.known[known[n].kind, r] for r in Resolution] for n in course.names]
-        self.label = course.labels.tolist()
+        self.ways = [[number[p] for p in steering.guide.paths[end]] for end in there.ends]
+        self.fills = [[number[p] for p in steering.fills.get(n, ())] for n in there.names]
+        qoe, known = steering.guide.problem.qoe, steering.guide.contents
+        self.encodings = [[qoe.known[known[n].kind, r] for r in Resolution] for n in steering.names]
+        self.label = steering.labels.tolist()
         self.served = self.hits = self.events = 0
         self.waited_s = 0.0
 
@@ -155,13 +155,13 @@ def rate_of(run: Callable[[], int], count: int) -> tuple[float, float]:
 class Played:
     """An engine through some requests, anew at each run."""
 
-    def __init__(self, make: Callable[[], Engine], course: Course, some: Requests) -> None:
-        self._make, self._course, self._some = make, course, some
+    def __init__(self, make: Callable[[], Engine], steering: SteeringPlan, some: Requests) -> None:
+        self._make, self._plan, self._some = make, steering, some
         self.outcomes: Outcomes
 
     def __call__(self) -> int:
         engine = self._make()
-        engine.install(self._course)
+        engine.install(self._plan)
         self.outcomes = engine.advance(self._some, float(self._some.time_s[-1]))
         return len(self.outcomes) + len(self.outcomes.departed)
 
@@ -170,18 +170,22 @@ def first_hours(some: Requests, hours: float) -> Requests:
     return some.between(0, int(np.searchsorted(some.time_s, hours * 3600.0)))
 
 
-def simpy_case(there: World, contents: Catalogue, course: Course, some: Requests) -> SimpyModel:
-    model = SimpyModel(there, contents, course)
+def simpy_case(
+    there: World, contents: Catalogue, steering: SteeringPlan, some: Requests
+) -> SimpyModel:
+    model = SimpyModel(there, contents, steering)
     model.run(some, float(some.time_s[-1]) + 1e-6)
     return model
 
 
-def compare(name: str, there: World, contents: Catalogue, course: Course, some: Requests) -> None:
-    """Both engines, and SimPy where it knows the course; short runs for the slow ones."""
+def compare(
+    name: str, there: World, contents: Catalogue, steering: SteeringPlan, some: Requests
+) -> None:
+    """Both engines, and SimPy where it knows the plan; short runs for the slow ones."""
     short = first_hours(some, PEER_HOURS)
-    reference = Played(lambda: Reference(there, contents), course, short)
-    fast = Played(lambda: Compiled(there, contents), course, some)
-    again = Played(lambda: Compiled(there, contents), course, short)
+    reference = Played(lambda: Reference(there, contents), steering, short)
+    fast = Played(lambda: Compiled(there, contents), steering, some)
+    again = Played(lambda: Compiled(there, contents), steering, short)
     again()  # compiles, too
     compiled_rate, apart = rate_of(fast, RUNS)
     reference_rate, _apart = rate_of(reference, PEER_RUNS)
@@ -194,7 +198,7 @@ def compare(name: str, there: World, contents: Catalogue, course: Course, some: 
         models: list[SimpyModel] = []
 
         def peer() -> int:
-            models.append(simpy_case(there, contents, course, short))
+            models.append(simpy_case(there, contents, steering, short))
             return models[-1].events
 
         peer_rate, _apart = rate_of(peer, PEER_RUNS)
@@ -232,7 +236,7 @@ def main() -> None:
     there = world.build(config)
     workload = Workload(config, there)
     some, contents = requests.joined(workload), workload.catalogue
-    compare("nearest", there, contents, courses.nearest(there, contents.kind), some)
+    compare("nearest", there, contents, steering_plans.nearest(there, contents.kind), some)
     compare("planned", there, contents, Virca(config, there, contents).begin(), some)
 
 

@@ -165,7 +165,7 @@ def _values(field: FieldInfo) -> str:
 
 def rest_page() -> str:
     """Every path of the control plane, and who may use it."""
-    system = SimpleNamespace(journal=None, settings=Settings(), clock=None)
+    system: Any = SimpleNamespace(journal=None, settings=Settings(), clock=None)
     app = portal.create_app(system)
     document = app.openapi()
     routes = {route.name: route for route in _routes(app.routes)}

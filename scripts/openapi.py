@@ -19,7 +19,7 @@ PROSE = frozenset({"description", "summary", "title", "example", "examples"})
 
 def document() -> dict[str, Any]:
     """The whole document, as a running `umbel serve` has it at /openapi.json."""
-    system = SimpleNamespace(journal=None, settings=Settings(), clock=None)
+    system: Any = SimpleNamespace(journal=None, settings=Settings(), clock=None)
     described: dict[str, Any] = portal.create_app(system).openapi()
     return described
 

@@ -20,10 +20,10 @@ from umbel.kit.errors import UmbelError
 from umbel.planner.problem import Variant
 from umbel.simulator.config import BadConfig, Config, Phase, Steering, Topology
 from umbel.simulator.experiments import crowd, drawing, main, pareto, plans, pools, table, work
-from umbel.simulator.experiments.asked import Asked, Name
 from umbel.simulator.experiments.command import NoRay, NoSimulator, check
 from umbel.simulator.experiments.experiment import table as csv_of
 from umbel.simulator.experiments.pools import WorkerLost
+from umbel.simulator.experiments.request import FigureRequest, Name
 from umbel.simulator.experiments.results import CannotKeep, Results
 from umbel.simulator.experiments.tasks import Optimum, Simulation, Task, key
 
@@ -303,7 +303,7 @@ def small(tasks: Sequence[Task]) -> Iterator[tuple[Task, dict[str, Any]]]:
 
 
 def test_the_smallest_figure_and_what_a_later_run_finds(tmp_path: Path) -> None:
-    main.make(Asked(name=Name.FIG5, out=str(tmp_path), quick=True), quiet(), small)
+    main.make(FigureRequest(name=Name.FIG5, out=str(tmp_path), quick=True), quiet(), small)
     table_before = (tmp_path / "fig5.csv").read_bytes()
     picture_before = (tmp_path / "fig5.png").read_bytes()
     assert picture_before.startswith(PNG)
@@ -362,7 +362,7 @@ def test_a_folder_that_is_a_file_is_told_in_a_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UmbelError, match="cannot be written"):
         main.make(
-            Asked(name=Name.FIG5, out=str(tmp_path / "file"), quick=True),
+            FigureRequest(name=Name.FIG5, out=str(tmp_path / "file"), quick=True),
             quiet(),
             Counting(answers=100),
         )

@@ -17,7 +17,7 @@ from support.delivery import MemoryDelivery
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
-from umbel.kit.clock import Clock, SystemClock
+from umbel.kit.clock import SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
@@ -35,7 +35,7 @@ from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
 from umbel.plans.service import Plans
 from umbel.plans.store import PlanStore
-from umbel.portal import auth
+from umbel.portal import auth, ports
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer, bind
 
@@ -44,25 +44,15 @@ PASSWORD = "correct horse battery"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TestSystem:
-    """What `create_app` takes."""
+class TestSystem(ports.System):
+    """The delivery is in memory; callbacks reach a fake courier."""
 
     __test__ = False
 
-    database: Database
-    journal: Journal
-    catalogue: Catalogue
     delivery: MemoryDelivery
     slices: Slices
     plans: Plans
-    signer: Signer
-    verifier: Verifier
-    clock: Clock
-    settings: Settings
     courier: FakeCourier
-    notifier: Notifier
-    network: OperatorService
-    edge: EdgeService
 
 
 @dataclass(frozen=True, kw_only=True)

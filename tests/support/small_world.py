@@ -1,4 +1,4 @@
-"""A network of a few nodes on which everything is scarce, and random courses and viewers for it."""
+"""A small network on which everything is scarce, with random steering plans and viewers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,8 +21,8 @@ from umbel.planner.problem import (
     Variant,
 )
 from umbel.planner.result import Infrastructure, NodePlan, Plan, Power
-from umbel.simulator import courses, world
-from umbel.simulator.ports import Course
+from umbel.simulator import steering_plans, world
+from umbel.simulator.ports import SteeringPlan
 from umbel.simulator.requests import Catalogue, Requests
 from umbel.simulator.world import World
 
@@ -93,9 +93,9 @@ def viewers(
     )
 
 
-def some_course(random: np.random.Generator, there: World, contents: Catalogue) -> Course:
+def some_steering(random: np.random.Generator, there: World, contents: Catalogue) -> SteeringPlan:
     """Some nodes on, some base bands away from their site, and lanes of any size."""
-    base = courses.nearest(there, contents.kind)
+    base = steering_plans.nearest(there, contents.kind)
     on = _some_infrastructure(random, there)
     paths = {
         end: tuple(path for path in some if random.random() < 0.8)
@@ -138,12 +138,12 @@ def _lit(there: World, on: Infrastructure) -> Mapping[str, tuple[tuple[str, ...]
         power=Power(servers_w=0.0, switches_w=0.0, routers_w=0.0),
         qoe=0.0,
     )
-    problem = courses.problem_of(there, Demand(contents=(), bundles=()))
+    problem = steering_plans.problem_of(there, Demand(contents=(), bundles=()))
     return admission.guide_of(problem, there.routes, nothing).paths
 
 
 def _some_infrastructure(random: np.random.Generator, there: World) -> Infrastructure:
-    everything = courses.everything_on(there)
+    everything = steering_plans.everything_on(there)
     nodes = tuple(
         NodePlan(
             name=node.name,

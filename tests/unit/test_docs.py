@@ -68,6 +68,12 @@ def test_document_names_no_path_of_this_machine(path: Path) -> None:
     assert str(ROOT) not in text
 
 
+def test_an_error_class_has_a_code_of_its_own() -> None:
+    codes = make_docs.errors_by_code()
+    shared = {code: [kind.__name__ for kind in kinds] for code, kinds in codes.items()}
+    assert {code: names for code, names in shared.items() if len(names) > 1} == {}
+
+
 def test_advice_is_about_codes_that_exist_and_given_once() -> None:
     codes = [code for group in make_docs.advice().values() for code in group]
     assert len(codes) == len(set(codes))

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from support.small_world import catalogue, small_world, some_course, viewers
+from support.small_world import catalogue, small_world, some_steering, viewers
 from umbel.planner.admission import CODES, Reason
 from umbel.planner.problem import Kind, Resolution
-from umbel.simulator import collectors, courses, requests, run
+from umbel.simulator import collectors, requests, run, steering_plans
 from umbel.simulator.collectors import Record
 from umbel.simulator.compiled import Compiled
 from umbel.simulator.config import Config, Phase, Steering
-from umbel.simulator.ports import Course, Outcomes, blank
+from umbel.simulator.ports import Outcomes, SteeringPlan, blank
 from umbel.simulator.requests import Requests
 from umbel.simulator.run import EngineName
 from umbel.simulator.workload import Workload
@@ -27,7 +27,7 @@ WARMUP_S, END_S = 30.0, 210.0
 
 
 def played(seed: int) -> Record:
-    """Random viewers under four random courses; what is collected begins after 30 s."""
+    """Random viewers under four random plans; what is collected begins after 30 s."""
     random = np.random.default_rng(seed)
     contents = catalogue(random)
     some = viewers(random, THERE, contents, 150, span_s=200.0)
@@ -35,12 +35,12 @@ def played(seed: int) -> Record:
     parts: list[Outcomes] = [blank(0)]
     steered = []
     for from_s, to_s in pairwise([0.0, 50.0, 100.0, 150.0, END_S]):
-        course = replace(some_course(random, THERE, contents), why=f"at-{from_s:g}")
+        steering = replace(some_steering(random, THERE, contents), why=f"at-{from_s:g}")
         if from_s in (50.0, 150.0):  # the same kinds by other numbers
-            labels = np.where(course.labels < 0, -1, len(KINDS) - 1 - course.labels)
-            course = replace(course, names=course.names[::-1], labels=labels)
-        steered.append((from_s, course))
-        engine.install(course)
+            labels = np.where(steering.labels < 0, -1, len(KINDS) - 1 - steering.labels)
+            steering = replace(steering, names=steering.names[::-1], labels=labels)
+        steered.append((from_s, steering))
+        engine.install(steering)
         first, last = np.searchsorted(some.time_s, [from_s, to_s])
         parts.append(engine.advance(some.between(int(first), int(last)), to_s))
     columns = Outcomes.__dataclass_fields__
@@ -50,24 +50,24 @@ def played(seed: int) -> Record:
         catalogue=contents,
         requests=some,
         outcomes=Outcomes(**joined),
-        courses=tuple(steered),
+        steering=tuple(steered),
         warmup_s=WARMUP_S,
         end_s=END_S,
     )
 
 
-def course_at(record: Record, time_s: float) -> Course:
-    return [course for start, course in record.courses if start <= time_s][-1]
+def steering_at(record: Record, time_s: float) -> SteeringPlan:
+    return [steering for start, steering in record.steering if start <= time_s][-1]
 
 
 def relative_rate(record: Record, at: int) -> float:
     """By the tables of the planner, content by content."""
-    course = course_at(record, float(record.requests.time_s[at]))
+    steering = steering_at(record, float(record.requests.time_s[at]))
     resolution = RESOLUTIONS[int(record.requests.resolution[at])]
-    label = int(course.labels[record.requests.content[at]])
+    label = int(steering.labels[record.requests.content[at]])
     qoe = record.world.qoe
     known = label >= 0
-    kind = course.guide.contents[course.names[label]].kind
+    kind = steering.guide.contents[steering.names[label]].kind
     encoding = qoe.known[kind, resolution] if known else qoe.unknown[resolution]
     most = min(encoding.max_mbps, float(record.requests.last_hop_mbps[at]))
     return float(record.outcomes.mbps[at]) / most
@@ -153,20 +153,20 @@ def test_power_and_vcpus_are_means_over_time(seed: int) -> None:
         return [float(outcomes.vcpus[running(now_s, number)].sum()) for number in nodes]
 
     def is_on(now_s: float) -> list[float]:
-        plans = course_at(record, now_s).infrastructure.nodes
+        plans = steering_at(record, now_s).infrastructure.nodes
         return [
             float(plan.switch_on or len(running(now_s, number)) > 0)
             for number, plan in enumerate(plans)
         ]
 
     def routers(now_s: float) -> list[float]:
-        return [float(plan.router_on) for plan in course_at(record, now_s).infrastructure.nodes]
+        return [float(plan.router_on) for plan in steering_at(record, now_s).infrastructure.nodes]
 
     def bbu(now_s: float) -> list[float]:
-        return [plan.bbu_vcpus for plan in course_at(record, now_s).infrastructure.nodes]
+        return [plan.bbu_vcpus for plan in steering_at(record, now_s).infrastructure.nodes]
 
     def servers(now_s: float) -> list[float]:
-        return [plan.servers for plan in course_at(record, now_s).infrastructure.nodes]
+        return [plan.servers for plan in steering_at(record, now_s).infrastructure.nodes]
 
     used, base = averaged(vcpus, edges, times), averaged(bbu, edges, times)
     assert over_time.vcpus == pytest.approx(used)
@@ -201,13 +201,13 @@ def pair(paths: list[tuple[int, int]]) -> Record:
     )
     flat = np.array([path for both in paths for path in both], dtype=np.int64)
     outcomes = replace(blank(count), outcome=np.full(count, 3), path=flat)
-    begun = courses.nearest(THERE, contents.kind)
+    begun = steering_plans.nearest(THERE, contents.kind)
     return Record(
         world=THERE,
         catalogue=contents,
         requests=some,
         outcomes=outcomes,
-        courses=((0.0, begun),),
+        steering=((0.0, begun),),
         warmup_s=0.0,
         end_s=100.0,
     )

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from support.small_world import catalogue, small_world, some_course, viewers
+from support.small_world import catalogue, small_world, some_steering, viewers
 from umbel.caches.policies import Policy
 from umbel.planner.admission import CODES
-from umbel.simulator import courses, run
+from umbel.simulator import run, steering_plans
 from umbel.simulator.collectors import Totals
 from umbel.simulator.compiled import POLICIES as COMPILED
 from umbel.simulator.compiled import Compiled, NotCompiled
@@ -35,7 +35,7 @@ def differing(one: Outcomes, other: Outcomes) -> list[str]:
 def played(
     seed: int, cache: Policy, count: int = 150, parts: int = 4
 ) -> tuple[list[Outcomes], list[Outcomes]]:
-    """Both engines through the same parts, with a new course before each."""
+    """Both engines through the same parts, with a new plan before each."""
     random = np.random.default_rng(seed)
     contents = catalogue(random)
     requests = viewers(random, THERE, contents, count, span_s=200.0)
@@ -45,11 +45,11 @@ def played(
     )
     found: tuple[list[Outcomes], list[Outcomes]] = ([], [])
     for part in range(parts):
-        course = some_course(random, THERE, contents)
+        steering = some_steering(random, THERE, contents)
         until_s = 50.0 * (part + 1)
         first, last = np.searchsorted(requests.time_s, [until_s - 50.0, until_s])
         for engine, outcomes in zip(engines, found, strict=True):
-            engine.install(course)
+            engine.install(steering)
             outcomes.append(engine.advance(requests.between(int(first), int(last)), until_s))
     return found
 
@@ -82,10 +82,10 @@ def test_where_requests_are_cut_changes_nothing(seed: int, cuts: list[float]) ->
     random = np.random.default_rng(seed)
     contents = catalogue(random)
     requests = viewers(random, THERE, contents, 120, span_s=200.0)
-    course = some_course(random, THERE, contents)
+    steering = some_steering(random, THERE, contents)
     whole, pieces = Compiled(THERE, contents), Compiled(THERE, contents)
     for engine in (whole, pieces):
-        engine.install(course)
+        engine.install(steering)
     at_once = whole.advance(requests, 300.0)
     some, first = [], 0
     for until_s in (*sorted(cuts), 300.0):
@@ -103,12 +103,12 @@ def test_nothing_is_given_twice(seed: int) -> None:
     random = np.random.default_rng(seed)
     contents = catalogue(random)
     requests = viewers(random, THERE, contents, 150, span_s=100.0)
-    course = some_course(random, THERE, contents)
+    steering = some_steering(random, THERE, contents)
     engine = Compiled(THERE, contents)
-    engine.install(course)
+    engine.install(steering)
     outcomes = engine.advance(requests, 1000.0)
-    mbps = THERE.capacity_under(course.infrastructure)
-    vcpus = THERE.vcpus_under(course.infrastructure)
+    mbps = THERE.capacity_under(steering.infrastructure)
+    vcpus = THERE.vcpus_under(steering.infrastructure)
     for at in np.flatnonzero(outcomes.outcome > 0).tolist():
         now_s = requests.time_s[at]
         running = np.arange(len(requests)) <= at
@@ -134,7 +134,7 @@ def test_departures_go_in_order_of_time_then_of_arrival() -> None:
     contents = catalogue(random)
     requests = viewers(random, THERE, contents, 200, span_s=100.0)
     engine = Compiled(THERE, contents)
-    engine.install(courses.nearest(THERE, contents.kind))
+    engine.install(steering_plans.nearest(THERE, contents.kind))
     departed = engine.advance(requests, 1000.0).departed
     # Nobody leaves before the moment of his arrival is over, even one who wanted nothing.
     left_s = np.maximum(requests.until_s[departed], requests.time_s[departed])
@@ -272,7 +272,7 @@ def test_a_slow_fetch_makes_a_player_wait() -> None:
     )
     for make in (Reference, Compiled):
         engine = make(THERE, contents, fetch_mbps=10.0)
-        engine.install(courses.nearest(THERE, contents.kind))
+        engine.install(steering_plans.nearest(THERE, contents.kind))
         outcomes = engine.advance(requests, 100.0)
         assert outcomes.hit.tolist() == [0, 1, 0]
         assert outcomes.delay_s.tolist() == pytest.approx([1.2, 0.0, 1.2])

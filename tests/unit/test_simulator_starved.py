@@ -46,7 +46,7 @@ def config(load: float) -> Config:
 
 
 def played(monkeypatch: pytest.MonkeyPatch, load: float, *short: int) -> list[tuple[str, bool]]:
-    """Of each course why it came, and whether it serves anybody: few viewers, then many, on both
+    """Of each plan why it came, and whether it serves anybody: few viewers, then many, on both
     engines, which agree."""
     there = small_world(lightpath_mbps=1000.0)
     random = np.random.default_rng(2)
@@ -63,8 +63,8 @@ def played(monkeypatch: pytest.MonkeyPatch, load: float, *short: int) -> list[tu
     assert one.marks() == other.marks()
     assert np.array_equal(one.record.outcomes.outcome, other.record.outcomes.outcome)
     return [
-        (course.why, course.plan is not None and course.plan.qoe > 0)
-        for _at_s, course in one.record.courses
+        (steering.why, steering.plan is not None and steering.plan.qoe > 0)
+        for _at_s, steering in one.record.steering
     ]
 
 

@@ -16,57 +16,37 @@ from umbel.catalogue.service import Catalogue
 from umbel.compute.service import Compute
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.service import Delivery
-from umbel.kit import tokens
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
+from umbel.kit.tokens import Verifier
 from umbel.media.service import Media
-from umbel.network.edge.service import EdgeService
-from umbel.network.operator.paths import OperatorService
 from umbel.network.service import Network
 from umbel.network.slices.service import Slices
-from umbel.notify.service import Notifier
 from umbel.plans.service import Plans
+from umbel.portal import ports
 from umbel.portal.app import create_app
 from umbel.schedule.service import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
-class System:
-    """Everything, wired."""
+class System(ports.System):
+    """The front end's services and what runs behind them."""
 
-    settings: Settings
-    database: Database
-    journal: Journal
-    catalogue: Catalogue
+    delivery: Delivery
+    slices: Slices
+    plans: Plans
     compute: Compute
     media: Media
-    delivery: Delivery
     schedule: Schedule
-    notifier: Notifier
-    slices: Slices
-    network: OperatorService
-    edge: EdgeService
-    plans: Plans
     secrets: Secrets
-    clock: Clock
     overlay: Switched | None = None
 
     def app(self) -> FastAPI:
         """The front end."""
         return create_app(self)
-
-    @property
-    def signer(self) -> tokens.Signer:
-        """Makes users' and viewers' tokens."""
-        return self.secrets.signer
-
-    @property
-    def verifier(self) -> tokens.Verifier:
-        """Checks them."""
-        return tokens.Verifier(self.secrets.signer.public_key)
 
     async def start(self) -> None:
         """Take the network's switches, if it has any. Raises ControllerAddressTaken."""
@@ -142,6 +122,8 @@ async def assemble(
         edge=services.borders(context),
         plans=services.plans(context, collector),
         secrets=context.secrets,
+        signer=context.secrets.signer,
+        verifier=Verifier(context.secrets.signer.public_key),
         clock=context.clock,
         overlay=context.drivers.overlay,
     )

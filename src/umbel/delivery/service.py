@@ -63,10 +63,6 @@ class NotReady(Unavailable):
     code = "umbel.functions_not_ready"
 
 
-class GoneAround(NotReady):
-    """The chosen function cannot be started; the tree does without it now."""
-
-
 @dataclass(kw_only=True)
 class Delivery:
     """Everything the portal may ask of delivery."""
@@ -116,7 +112,7 @@ class Delivery:
     # -- providers --------------------------------------------------------------------------
 
     async def open_ingest(self, event_id: str) -> IngestPoint:
-        """Ensure an acquirer at the provider's edge node, and tell where to push.
+        """Ensure an acquirer at the provider's edge node, and return where to push.
 
         Raises EventNotOpen, NoCapacity, NotReady.
         """
@@ -128,14 +124,14 @@ class Delivery:
             await self.catalogue.fire(event_id, EventEvent.OPEN)
         self._wake(event_id)
         root = tree.root
-        if root is None:
+        state = None if root is None else await self._ready(tree, root.function)
+        if root is None or state is None:
             raise NotReady
-        state = await self._ready(tree, root.function)
         urls = dict(state.urls)
         return IngestPoint(event_id=event_id, node=root.node, function=root.function, urls=urls)
 
     async def describe_rtp(self, event_id: str, sdp: str) -> str:
-        """Declare an RTP publisher's format (SDP); answers SDP saying where to send.
+        """Declare an RTP publisher's format (SDP); return SDP that says where to send.
 
         Raises MalformedSdp, and what open_ingest raises.
         """
@@ -169,12 +165,12 @@ class Delivery:
                 raise
             try:
                 state = await self._ready(tree, session.function)
-                break
-            except GoneAround:
-                await self._close(session, "closed")
             except NotReady:
                 await self._close(session, "refused")
                 raise
+            if state is not None:
+                break
+            await self._close(session, "closed")
         else:
             raise NotReady
         urls = dict(state.urls)
@@ -352,10 +348,11 @@ class Delivery:
             expires_s=now_s + self.controller.timing.session_ttl_s,
         )
 
-    async def _ready(self, tree: Tree, function: str) -> StreamState:
-        """What the function does with the event, once its way is laid.
+    async def _ready(self, tree: Tree, function: str) -> StreamState | None:
+        """The state of the stream at the function, once the path to it is set up; None when the
+        tree no longer has the function.
 
-        Raises NotReady, GoneAround.
+        Raises NotReady.
         """
         try:
             async with asyncio.timeout(self.controller.timing.ready_s):
@@ -367,7 +364,7 @@ class Delivery:
                     await changed.wait()
                     tree = await self.store.tree(tree.stream)
                     if tree.branch(function) is None:
-                        raise GoneAround(function=function)
+                        return None
         except TimeoutError:
             raise NotReady(function=function) from None
 

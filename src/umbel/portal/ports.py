@@ -1,8 +1,9 @@
-"""What the portal needs of the platform. `delivery.service` has all of it; `bootstrap` gives a
-`System`. Each Protocol belongs to one group of the API's users.
+"""What the portal needs from the platform, as one `System`. Each Protocol belongs to one group of
+the API's users; `delivery.service`, `network.slices` and `plans.service` fulfil them.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from umbel.catalogue.service import Catalogue
@@ -134,57 +135,20 @@ class Planning(Protocol):
         """The plan or the front as PNG. Raises NoSuchPlan, PlanNotReady, PlannerCrashed (503)."""
 
 
-class System(Protocol):
-    """Everything `create_app` takes; a frozen dataclass of bootstrap's fits."""
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """All that the front end serves. `bootstrap` extends it by what runs behind the front end."""
 
-    @property
-    def catalogue(self) -> Catalogue:
-        """Users, providers, events."""
-
-    @property
-    def delivery(self) -> Delivery:
-        """Trees and sessions."""
-
-    @property
-    def notifier(self) -> Notifier:
-        """Observers' callbacks."""
-
-    @property
-    def network(self) -> OperatorService:
-        """The network as operators draw and see it."""
-
-    @property
-    def edge(self) -> EdgeService:
-        """Who may pass, who answers, who is away from home."""
-
-    @property
-    def slices(self) -> Slicing:
-        """What streams are promised."""
-
-    @property
-    def plans(self) -> Planning:
-        """Plans on request."""
-
-    @property
-    def journal(self) -> Journal:
-        """What changed."""
-
-    @property
-    def database(self) -> Database:
-        """Asked by /readyz whether it answers."""
-
-    @property
-    def signer(self) -> Signer:
-        """Makes users' tokens."""
-
-    @property
-    def verifier(self) -> Verifier:
-        """Checks users' and viewers' tokens."""
-
-    @property
-    def clock(self) -> Clock:
-        """The time."""
-
-    @property
-    def settings(self) -> Settings:
-        """What the operator set."""
+    settings: Settings
+    clock: Clock
+    database: Database
+    journal: Journal
+    signer: Signer
+    verifier: Verifier
+    catalogue: Catalogue
+    delivery: Delivery
+    network: OperatorService
+    edge: EdgeService
+    slices: Slicing
+    plans: Planning
+    notifier: Notifier

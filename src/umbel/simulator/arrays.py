@@ -20,7 +20,7 @@ class Net(NamedTuple):
 
 
 class Steer(NamedTuple):
-    """A Course. Lanes and paths are ranges too: of a bundle, of an end, of a node to fill."""
+    """A SteeringPlan. Lanes and paths are ranges too: of a bundle, of an end, of a node to fill."""
 
     labels: Ints
     bundle_starts: Ints
@@ -50,7 +50,7 @@ class State(NamedTuple):
     older: Ints
     newer: Ints
     held_bytes: Ints
-    asked: Ints  # SIEVE's marks by node and content, and its hands by node
+    visited: Ints  # SIEVE's marks by node and content, and its hands by node
     hand: Ints
     heap_s: Floats
     heap_session: Ints

@@ -11,7 +11,7 @@ import numpy as np
 from umbel.planner.admission import CODES, Reason
 from umbel.planner.linear import Flags, Floats, Ints
 from umbel.planner.result import Infrastructure
-from umbel.simulator.ports import Course, Outcomes
+from umbel.simulator.ports import Outcomes, SteeringPlan
 from umbel.simulator.requests import Catalogue, Requests
 from umbel.simulator.world import World
 
@@ -20,13 +20,13 @@ _RESOLUTIONS = 4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Record:
-    """All that happened in a run, warm-up included: `courses` with when each began."""
+    """All that happened in a run, warm-up included: `steering` with when each plan began."""
 
     world: World
     catalogue: Catalogue
     requests: Requests
     outcomes: Outcomes
-    courses: tuple[tuple[float, Course], ...]
+    steering: tuple[tuple[float, SteeringPlan], ...]
     warmup_s: float
     end_s: float
 
@@ -78,11 +78,13 @@ def totals(record: Record, some: Flags | None = None) -> Totals:
 def relative_rates(record: Record) -> Floats:
     """By request: its rate over the most that its encoding and last hop allow; 0 if refused."""
     rates = np.zeros(len(record.requests))
-    starts = [start for start, _course in record.courses]
+    starts = [start for start, _plan in record.steering]
     number = np.searchsorted(starts, record.requests.time_s, side="right") - 1
-    for at, (_start, course) in enumerate(record.courses):
+    for at, (_start, steering) in enumerate(record.steering):
         some = np.flatnonzero((number == at) & record.served)
-        most = _most_mbps(course)[record.outcomes.label[some] + 1, record.requests.resolution[some]]
+        most = _most_mbps(steering)[
+            record.outcomes.label[some] + 1, record.requests.resolution[some]
+        ]
         most = np.minimum(most, record.requests.last_hop_mbps[some])
         rates[some] = record.outcomes.mbps[some] / most
     return rates
@@ -92,8 +94,8 @@ def relative_rates(record: Record) -> Floats:
 class Series:
     """Means over bins; `from_s` is when each begins. `rejected` counts by reason.
     `vcpus` and `nodes_on` [bin, node]: transcoding in use, and the share of time that a node was
-    on, by its course or because somebody was still served there; as many servers run as the
-    course has, and at least those that what is in use there needs."""
+    on, by its plan or because somebody was still served there; as many servers run as the
+    plan has, and at least those that what is in use there needs."""
 
     from_s: Floats
     requests: Ints
@@ -115,9 +117,9 @@ def series(record: Record, bin_s: float = 60.0) -> Series:
     edges = record.warmup_s + np.arange(bins + 1, dtype=np.float64) * bin_s
     edges[-1] = record.end_s
     place = np.searchsorted(edges, record.requests.time_s, side="right") - 1
-    shares = _course_shares(record, edges)
+    shares = _steering_shares(record, edges)
     power = record.world.power
-    plans = [course.infrastructure for _start, course in record.courses]
+    plans = [steering.infrastructure for _start, steering in record.steering]
     vcpus = _by_node(record, edges, record.outcomes.vcpus)
     nodes_on = _nodes_on(record, edges)
     bbu = shares @ np.array([_numbers(plan, "bbu_vcpus") for plan in plans])
@@ -146,8 +148,8 @@ def series(record: Record, bin_s: float = 60.0) -> Series:
 
 
 def marks(record: Record) -> tuple[tuple[float, str], ...]:
-    """When a new course began, and why: what was optimised again."""
-    return tuple((start - record.warmup_s, course.why) for start, course in record.courses)
+    """When a new plan began, and why: what was optimised again."""
+    return tuple((start - record.warmup_s, steering.why) for start, steering in record.steering)
 
 
 def multipath_share(record: Record, at_s: float) -> float:
@@ -174,19 +176,19 @@ def popularity_classes(rank: Ints, catalogue: int) -> tuple[Flags, Flags, Flags]
     return share < 0.05, (share >= 0.05) & (share < 0.2), share >= 0.2
 
 
-def _most_mbps(course: Course) -> Floats:
-    """[label + 1, resolution]: the best rate of each kind of request under a course."""
-    qoe = course.guide.problem.qoe
+def _most_mbps(steering: SteeringPlan) -> Floats:
+    """[label + 1, resolution]: the best rate of each kind of request under a steering."""
+    qoe = steering.guide.problem.qoe
     rows = [[encoding.max_mbps for encoding in qoe.unknown.values()]]
-    for name in course.names:
-        kind = course.guide.contents[name].kind
+    for name in steering.names:
+        kind = steering.guide.contents[name].kind
         rows.append([qoe.known[kind, resolution].max_mbps for resolution in qoe.unknown])
     return np.array(rows)
 
 
-def _course_shares(record: Record, edges: Floats) -> Floats:
-    """[bin, course]: for which share of a bin each course was in force."""
-    starts = [start for start, _course in record.courses]
+def _steering_shares(record: Record, edges: Floats) -> Floats:
+    """[bin, plan]: for which share of a bin each plan was in force."""
+    starts = [start for start, _plan in record.steering]
     spans = np.array(list(pairwise([*starts, record.end_s])))
     begin = np.maximum(edges[:-1, None], spans[None, :, 0])
     end = np.minimum(edges[1:, None], spans[None, :, 1])
@@ -207,10 +209,12 @@ def _by_node(record: Record, edges: Floats, weight: Floats) -> Floats:
 
 
 def _nodes_on(record: Record, edges: Floats) -> Floats:
-    """[bin, node]: for which share of a bin a course had the node on, or somebody was served."""
-    starts = [start for start, _course in record.courses]
+    """[bin, node]: for which share of a bin a plan had the node on, or somebody was served."""
+    starts = [start for start, _plan in record.steering]
     spans = np.array(list(pairwise([*starts, record.end_s])))
-    on = np.array([_flags(course.infrastructure, "switch_on") for _start, course in record.courses])
+    on = np.array(
+        [_flags(steering.infrastructure, "switch_on") for _start, steering in record.steering]
+    )
     served = np.flatnonzero(record.served)
     node = record.world.path_from[record.outcomes.path[served]]
     found = np.zeros((len(edges) - 1, len(record.world.names)))

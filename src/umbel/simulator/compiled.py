@@ -1,4 +1,4 @@
-"""The fast engine: Course and Requests in, Outcomes out, by loops that numba compiled (`core`).
+"""The fast engine: loops that numba compiled (`core`). SteeringPlan and Requests in, Outcomes out.
 
 It owns the arrays. Admission is Algorithm 2 and nothing else; caches are LRU, FIFO or SIEVE.
 """
@@ -16,7 +16,7 @@ from umbel.planner.linear import Floats, Ints
 from umbel.planner.problem import Resolution
 from umbel.simulator import core
 from umbel.simulator.arrays import Batch, Net, State, Steer
-from umbel.simulator.ports import Course, Outcomes, blank
+from umbel.simulator.ports import Outcomes, SteeringPlan, blank
 from umbel.simulator.requests import Catalogue, Requests
 from umbel.simulator.world import World
 
@@ -60,13 +60,13 @@ class Compiled:
         self._steer: Steer | None = None
         self._state = _begin(world, len(catalogue))
 
-    def install(self, course: Course) -> None:
-        self._steer = _steer(self._world, course)
+    def install(self, steering: SteeringPlan) -> None:
+        self._steer = _steer(self._world, steering)
         running = np.sort(self._state.heap_session[: self._state.size[0]])
         core.rebook(self._net, self._steer, self._state, running)
 
     def advance(self, requests: Requests, until_s: float) -> Outcomes:
-        assert self._steer is not None, "a course is installed before anything happens"
+        assert self._steer is not None, "a plan is installed before anything happens"
         self._state = _with_room(self._state, len(requests))
         outcomes = blank(len(requests))
         room = int(self._state.size[0]) + len(requests)
@@ -86,7 +86,7 @@ def _begin(world: World, contents: int) -> State:
         older=ring,
         newer=ring.copy(),
         held_bytes=np.zeros(len(world.names), dtype=np.int64),
-        asked=np.zeros((len(world.names), contents), dtype=np.int64),
+        visited=np.zeros((len(world.names), contents), dtype=np.int64),
         hand=np.full(len(world.names), contents, dtype=np.int64),
         heap_s=np.zeros(0),
         heap_session=np.zeros(0, dtype=np.int64),
@@ -118,10 +118,10 @@ def _grown(array: Array, least: int) -> Array:
     return found
 
 
-def _steer(world: World, course: Course) -> Steer:
-    """A course by numbers."""
-    guide, number = course.guide, world.path_number
-    names = ("", *course.names)
+def _steer(world: World, steering: SteeringPlan) -> Steer:
+    """A steering plan by numbers."""
+    guide, number = steering.guide, world.path_number
+    names = ("", *steering.names)
     kinds = [(name, resolution) for name in names for resolution in _RESOLUTIONS]
     encodings = [
         guide.encoding(Ask(end="", content=name, resolution=resolution))
@@ -136,9 +136,9 @@ def _steer(world: World, course: Course) -> Steer:
     lanes = [lane for bundle in bundles for lane in bundle]
     whole = [lane for end in ends for lane in end]
     anywhere = [guide.paths.get(end, ()) for end in world.ends]
-    fills = [course.fills.get(name, ()) for name in world.names]
+    fills = [steering.fills.get(name, ()) for name in world.names]
     return Steer(
-        labels=course.labels,
+        labels=steering.labels,
         bundle_starts=_starts(bundles),
         bundle_path=_ints(number[lane.path] for lane in lanes),
         bundle_mbps=np.array([lane.mbps for lane in lanes], dtype=np.float64),
@@ -154,8 +154,8 @@ def _steer(world: World, course: Course) -> Steer:
         least=np.array([encoding.min_mbps for encoding in encodings]),
         most=np.array([encoding.max_mbps for encoding in encodings]),
         vcpus=np.array([encoding.vcpus for encoding in encodings]),
-        capacity_mbps=world.capacity_under(course.infrastructure),
-        capacity_vcpus=world.vcpus_under(course.infrastructure),
+        capacity_mbps=world.capacity_under(steering.infrastructure),
+        capacity_vcpus=world.vcpus_under(steering.infrastructure),
     )
 
 

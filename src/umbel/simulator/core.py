@@ -163,8 +163,8 @@ def _leaver(net: Net, state: State, node: int) -> int:
     if net.numbers[2] != SIEVE:
         return int(oldest)
     at = state.hand[node] if state.hand[node] != ring else oldest
-    while state.asked[node, at]:
-        state.asked[node, at] = 0
+    while state.visited[node, at]:
+        state.visited[node, at] = 0
         at = state.newer[node, at] if state.newer[node, at] != ring else oldest
     state.hand[node] = state.newer[node, at]
     return int(at)
@@ -177,7 +177,7 @@ def _cache(net: Net, state: State, node: int, content: int) -> None:
         if net.numbers[2] == LRU:
             _unlink(state, node, content)
             _to_front(state, node, content)
-        state.asked[node, content] = 1
+        state.visited[node, content] = 1
         return
     size = net.size_bytes[content]
     if size > net.storage_bytes[node]:
@@ -267,7 +267,7 @@ def _lane_of(path: int, first: int, last: int, lane_path: Ints) -> int:
 
 @_compiled
 def _book(net: Net, steer: Steer, state: State, session: int) -> None:
-    """Find the lanes that a session counts on under this course."""
+    """Find the lanes that a session counts on under this steering."""
     content, end, resolution, path = state.session[session, :4]
     width = net.numbers[1]
     labels = len(steer.least) // width
@@ -280,7 +280,7 @@ def _book(net: Net, steer: Steer, state: State, session: int) -> None:
 
 @_compiled
 def rebook(net: Net, steer: Steer, state: State, sessions: Ints) -> None:
-    """Count those who are served on a new course's lanes, in the order in which they came."""
+    """Count those who are served on a new plan's lanes, in the order in which they came."""
     for session in sessions:
         _book(net, steer, state, session)
         own, whole = state.session[session, 5], state.session[session, 6]

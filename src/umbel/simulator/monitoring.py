@@ -9,7 +9,7 @@ from umbel.planner.demand import Observations
 from umbel.planner.drift import Sample
 from umbel.planner.linear import Floats
 from umbel.planner.problem import Resolution
-from umbel.simulator.ports import Course, View
+from umbel.simulator.ports import SteeringPlan, View
 from umbel.simulator.world import BYTES_PER_GB, World
 
 _RESOLUTIONS = tuple(Resolution)
@@ -47,16 +47,16 @@ def observed(view: View, world: World, from_s: float) -> Observations:
     )
 
 
-def sample(view: View, world: World, course: Course, from_s: float) -> Sample:
-    """Mean parallel requests since a time, as `drift` counts them under a course."""
+def sample(view: View, world: World, steering: SteeringPlan, from_s: float) -> Sample:
+    """Mean parallel requests since a time, as `drift` counts them under a steering."""
     requests, outcomes = view.requests, view.outcomes
     weight = share_of(view, from_s)
     source = np.where(outcomes.path >= 0, world.path_from[outcomes.path], len(world.names))
-    label = course.labels[requests.content] + 1
-    shape = (len(world.ends), len(course.names) + 1, len(_RESOLUTIONS), len(world.names) + 1)
+    label = steering.labels[requests.content] + 1
+    shape = (len(world.ends), len(steering.names) + 1, len(_RESOLUTIONS), len(world.names) + 1)
     place = np.ravel_multi_index((requests.end, label, requests.resolution, source), shape)
     counts = np.bincount(place, weight, int(np.prod(shape)))
-    contents, nodes = ("", *course.names), (*world.names, "")
+    contents, nodes = ("", *steering.names), (*world.names, "")
     found = {}
     for flat in np.flatnonzero(counts).tolist():
         end, content, resolution, node = np.unravel_index(flat, shape)

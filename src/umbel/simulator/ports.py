@@ -19,8 +19,8 @@ STEPS: Mapping[str, int] = {"bundle": 1, "end": 2, "any": 3}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Course:
-    """What steers admissions until the next course.
+class SteeringPlan:
+    """What steers admissions until the next plan.
 
     `labels` give each content's number in `names`, the contents that the guide knows; -1 is like
     none. `fills` are the lit paths from the PoP to each node that may fetch, the best first.
@@ -104,8 +104,8 @@ class Admission(Protocol):
 class Engine(Protocol):
     """Runs arrivals and departures in order of time; at one time departures go first."""
 
-    def install(self, course: Course) -> None:
-        """Admit by this course from now on. Those who are served stay as they are."""
+    def install(self, steering: SteeringPlan) -> None:
+        """Admit by this plan from now on. Those who are served stay as they are."""
         ...
 
     def advance(self, requests: Requests, until_s: float) -> Outcomes:
@@ -114,16 +114,16 @@ class Engine(Protocol):
 
 
 class Controller(Protocol):
-    """Decides on courses."""
+    """Decides on steering plans."""
 
-    def begin(self) -> Course:
-        """The course at time 0."""
+    def begin(self) -> SteeringPlan:
+        """The plan at time 0."""
         ...
 
-    def moments(self, until_s: float) -> Iterator[float]:
+    def decision_times(self, until_s: float) -> Iterator[float]:
         """When it wants to look, rising, up to a time."""
         ...
 
-    def look(self, view: View) -> Course | None:
-        """A new course, or None to stay."""
+    def decide(self, view: View) -> SteeringPlan | None:
+        """A new plan, or None to stay."""
         ...

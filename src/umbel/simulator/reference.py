@@ -1,7 +1,7 @@
 """The engine to read: a heap of departures, one request at a time, names instead of numbers.
 
-Course and Requests in, Outcomes out, by the live platform's own admission. `compiled` does the
-same on arrays and must agree with this to the last bit.
+SteeringPlan and Requests in, Outcomes out, by the live platform's own admission. `compiled` does
+the same on arrays and must agree with this to the last bit.
 """
 
 import heapq
@@ -15,7 +15,7 @@ from umbel.caches.policies import Policy
 from umbel.planner import admission
 from umbel.planner.admission import CODES, Admitted, Ask, Ledger, Reason, Rejected
 from umbel.planner.problem import Resolution
-from umbel.simulator.ports import STEPS, Admission, Course, Outcomes, blank
+from umbel.simulator.ports import STEPS, Admission, Outcomes, SteeringPlan, blank
 from umbel.simulator.requests import Catalogue, Requests
 from umbel.simulator.world import Path, World
 
@@ -78,13 +78,13 @@ class Reference:
         self._leaving: list[tuple[float, int]] = []
         self._sessions: dict[int, Session] = {}
         self._ledger = Ledger()
-        self._course: Course | None = None
+        self._plan: SteeringPlan | None = None
         self._next = 0
 
-    def install(self, course: Course) -> None:
-        self._course = course
-        self._capacity_mbps = self._world.capacity_under(course.infrastructure).tolist()
-        self._capacity_vcpus = self._world.vcpus_under(course.infrastructure).tolist()
+    def install(self, steering: SteeringPlan) -> None:
+        self._plan = steering
+        self._capacity_mbps = self._world.capacity_under(steering.infrastructure).tolist()
+        self._capacity_vcpus = self._world.vcpus_under(steering.infrastructure).tolist()
         self._ledger = Ledger()
         for session in self._sessions.values():
             self._book(session, session.mbps)
@@ -103,12 +103,12 @@ class Reference:
         return replace(outcomes, departed=np.array(departed, dtype=np.int64))
 
     def _arrive(self, requests: Requests, at: int, outcomes: Outcomes) -> None:
-        course = self._steering
+        steering = self._steering
         end, content = int(requests.end[at]), int(requests.content[at])
-        label = int(course.labels[content])
+        label = int(steering.labels[content])
         outcomes.label[at] = label
         ask = self._ask(end, content, int(requests.resolution[at]), requests.last_hop_mbps[at])
-        found = self._admit(ask, course.guide, self._ledger, _Room(self, end))
+        found = self._admit(ask, steering.guide, self._ledger, _Room(self, end))
         if isinstance(found, Rejected):
             outcomes.outcome[at] = -CODES[found.reason]
             return
@@ -201,9 +201,9 @@ class Reference:
         )
 
     @property
-    def _steering(self) -> Course:
-        assert self._course is not None, "a course is installed before anything happens"
-        return self._course
+    def _steering(self) -> SteeringPlan:
+        assert self._plan is not None, "a plan is installed before anything happens"
+        return self._plan
 
     def free_mbps(self, path: Path, end: int) -> float:
         """B(p), with the radio of the end."""

@@ -13,7 +13,7 @@ from umbel.simulator.compiled import POLICIES, Compiled
 from umbel.simulator.config import Config, Steering
 from umbel.simulator.controllers.nearest import Nearest
 from umbel.simulator.controllers.virca import Virca
-from umbel.simulator.ports import Controller, Course, Engine, Outcomes, View, blank
+from umbel.simulator.ports import Controller, Engine, Outcomes, SteeringPlan, View, blank
 from umbel.simulator.reference import Reference
 from umbel.simulator.requests import Catalogue, Requests
 from umbel.simulator.workload import Workload
@@ -87,22 +87,22 @@ class _Runner:
         self._controller = _controller(config, there, catalogue)
         self._requests: list[Requests] = []
         self._outcomes: list[Outcomes] = []
-        self._courses: list[tuple[float, Course]] = []
+        self._steered: list[tuple[float, SteeringPlan]] = []
 
     def run(self, chunks: Iterable[Requests], progress: Callable[[float], None] | None) -> Record:
         end_s = self._config.end_s
         self._install(0.0, self._controller.begin())
-        for some, until_s, is_moment in _steps(chunks, self._controller.moments(end_s), end_s):
+        for some, until_s, decides in _steps(chunks, self._controller.decision_times(end_s), end_s):
             self._requests.append(some)
             self._outcomes.append(self._engine.advance(some, until_s))
-            if is_moment and until_s < end_s:
-                self._look(until_s)
+            if decides and until_s < end_s:
+                self._decide(until_s)
             if progress is not None:
                 progress(until_s / end_s)
         return self._record()
 
-    def _look(self, now_s: float) -> None:
-        course = self._controller.look(
+    def _decide(self, now_s: float) -> None:
+        steering = self._controller.decide(
             View(
                 now_s=now_s,
                 catalogue=self._catalogue,
@@ -110,12 +110,12 @@ class _Runner:
                 outcomes=self._all_outcomes(),
             )
         )
-        if course is not None:
-            self._install(now_s, course)
+        if steering is not None:
+            self._install(now_s, steering)
 
-    def _install(self, now_s: float, course: Course) -> None:
-        self._engine.install(course)
-        self._courses.append((now_s, course))
+    def _install(self, now_s: float, steering: SteeringPlan) -> None:
+        self._engine.install(steering)
+        self._steered.append((now_s, steering))
 
     def _all_requests(self) -> Requests:
         self._requests = [requests.joined(self._requests)]
@@ -131,7 +131,7 @@ class _Runner:
             catalogue=self._catalogue,
             requests=self._all_requests(),
             outcomes=self._all_outcomes(),
-            courses=tuple(self._courses),
+            steering=tuple(self._steered),
             warmup_s=self._config.warmup_s,
             end_s=self._config.end_s,
         )

@@ -1,1 +1,1 @@
-"""Who decides on courses: `nearest` (everything on, for ever) and `virca` (the paper)."""
+"""Who decides on steering plans: `nearest` (everything on, for ever) and `virca` (the paper)."""

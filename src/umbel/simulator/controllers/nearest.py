@@ -2,24 +2,24 @@
 
 from collections.abc import Iterator
 
-from umbel.simulator import courses
-from umbel.simulator.ports import Course, View
+from umbel.simulator import steering_plans
+from umbel.simulator.ports import SteeringPlan, View
 from umbel.simulator.requests import Catalogue
 from umbel.simulator.world import World
 
 
 class Nearest:
-    """One course."""
+    """One steering."""
 
     def __init__(self, world: World, catalogue: Catalogue) -> None:
         self._world = world
         self._catalogue = catalogue
 
-    def begin(self) -> Course:
-        return courses.nearest(self._world, self._catalogue.kind)
+    def begin(self) -> SteeringPlan:
+        return steering_plans.nearest(self._world, self._catalogue.kind)
 
-    def moments(self, until_s: float) -> Iterator[float]:
+    def decision_times(self, until_s: float) -> Iterator[float]:
         return iter(())
 
-    def look(self, view: View) -> Course | None:
+    def decide(self, view: View) -> SteeringPlan | None:
         return None

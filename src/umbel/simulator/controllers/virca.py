@@ -1,7 +1,7 @@
 """ViRCA in a run: Algorithm 1 on what monitoring sees, by the planner's own pure parts.
 
-Views in, Courses out. Solving takes no virtual time. A solver that runs out of time without a
-plan leaves the course as it is.
+Views in, steering plans out. Solving takes no virtual time. A solver that runs out of time without
+a plan leaves the steering plan as it is.
 """
 
 from collections.abc import Iterator
@@ -18,19 +18,19 @@ from umbel.planner.linear import Ints
 from umbel.planner.problem import Demand, Problem, Tradeoff, Variant
 from umbel.planner.result import Result
 from umbel.planner.solve import Effort
-from umbel.simulator import courses, monitoring
+from umbel.simulator import monitoring, steering_plans
 from umbel.simulator.config import Config
-from umbel.simulator.ports import Course, View
+from umbel.simulator.ports import SteeringPlan, View
 from umbel.simulator.requests import Catalogue
 from umbel.simulator.world import BYTES_PER_GB, World
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What is in force: the problem that was solved, its course, and the samples since."""
+    """What is in force: the problem that was solved, its plan, and the samples since."""
 
     problem: Problem
-    course: Course
+    steering: SteeringPlan
     control: Control
     samples: tuple[Sample, ...] = field(default=(), repr=False)
 
@@ -50,7 +50,7 @@ class Virca:
         self._start: rca.Start | None = None
         self._sampled_s = 0.0
 
-    def begin(self) -> Course:
+    def begin(self) -> SteeringPlan:
         """A plan for an audience like the one that is about to come; nobody was seen yet."""
         loads = self._config.phases[0].loads
         random = np.random.default_rng([self._config.seed, 0])
@@ -65,18 +65,18 @@ class Virca:
         begun, _trigger = control.starved(control.begin(0.0))
         if found.plan is not None:
             return self._install(problem, found, "start", labels, _planned(begun, problem, found))
-        course = courses.nearest(self._world, self._catalogue.kind)
+        steering = steering_plans.nearest(self._world, self._catalogue.kind)
         failed = control.after(begun, Trigger.FAILED)
-        self._standing = Standing(problem=course.guide.problem, course=course, control=failed)
-        return course
+        self._standing = Standing(problem=steering.guide.problem, steering=steering, control=failed)
+        return steering
 
-    def moments(self, until_s: float) -> Iterator[float]:
+    def decision_times(self, until_s: float) -> Iterator[float]:
         """Whenever a sample or a period ends."""
         periods = (self._periods.sample_s, self._periods.rca_s, self._periods.virca_s)
         ends = {n * p for p in periods for n in range(1, int(until_s / p) + 1)}
         return iter(sorted(end for end in ends if end < until_s))
 
-    def look(self, view: View) -> Course | None:
+    def decide(self, view: View) -> SteeringPlan | None:
         standing = self._sampled(view)
         moved, trigger = control.tick(
             standing.control, self._seen(view, standing), view.now_s, self._periods
@@ -92,15 +92,15 @@ class Virca:
     def _sampled(self, view: View) -> Standing:
         standing = self._in_force
         if view.now_s - self._sampled_s >= self._periods.sample_s:
-            seen = monitoring.sample(view, self._world, standing.course, self._sampled_s)
+            seen = monitoring.sample(view, self._world, standing.steering, self._sampled_s)
             self._sampled_s = view.now_s
             standing = replace(standing, samples=(*standing.samples, seen))
         return standing
 
     def _seen(self, view: View, standing: Standing) -> Seen:
         network = self._world.network
-        plan = standing.course.plan
-        nodes = standing.course.infrastructure.nodes
+        plan = standing.steering.plan
+        nodes = standing.steering.infrastructure.nodes
         since_s = max(0.0, view.now_s - self._periods.sample_s)
         bbu = sum(node.bbu_vcpus for node in nodes)
         outgrown: tuple[str, ...] = ("everything",)
@@ -115,9 +115,9 @@ class Virca:
             outgrown=outgrown if standing.samples else (),
         )
 
-    def _reroute(self, problem: Problem, labels: Ints, standing: Standing) -> Course | None:
+    def _reroute(self, problem: Problem, labels: Ints, standing: Standing) -> SteeringPlan | None:
         """RCA on what is on; ViRCA where that is not enough."""
-        on = standing.course.infrastructure
+        on = standing.steering.infrastructure
         found = rca.solve(
             problem,
             on,
@@ -142,7 +142,7 @@ class Virca:
         labels: Ints,
         standing: Standing,
         rerouted: Result | None = None,
-    ) -> Course | None:
+    ) -> SteeringPlan | None:
         """ViRCA, or the RCA answer that led to it where time ran out and that serves more."""
         found = self._plan(problem)
         if found.plan is None:
@@ -161,11 +161,11 @@ class Virca:
 
     def _install(
         self, problem: Problem, found: Result, why: str, labels: Ints, moved: Control
-    ) -> Course:
+    ) -> SteeringPlan:
         assert found.plan is not None
-        course = courses.planned(self._world, problem, found.plan, why, labels)
-        self._standing = Standing(problem=problem, course=course, control=moved)
-        return course
+        steering = steering_plans.planned(self._world, problem, found.plan, why, labels)
+        self._standing = Standing(problem=problem, steering=steering, control=moved)
+        return steering
 
     def _watched(self, view: View) -> Observations:
         """The demand of the last sampling period."""
@@ -187,7 +187,7 @@ class Virca:
             self._catalogue.size_bytes / BYTES_PER_GB,
             self._catalogue.uhd,
         )
-        problem = courses.problem_of(self._world, found.demand, self._config.miss_share)
+        problem = steering_plans.problem_of(self._world, found.demand, self._config.miss_share)
         return problem, labels
 
     def _plan(self, problem: Problem) -> Result:

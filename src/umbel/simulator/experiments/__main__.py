@@ -1,4 +1,4 @@
-"""`python -m umbel.simulator.experiments JSON`: what `umbel simulate` becomes. `asked` says what
+"""`python -m umbel.simulator.experiments JSON`: what `umbel simulate` becomes. `request` says what
 the JSON holds."""
 
 import json
@@ -10,18 +10,18 @@ from rich.console import Console
 
 from umbel.kit.terminal import telling
 from umbel.simulator.experiments import main
-from umbel.simulator.experiments.asked import Asked, Name
+from umbel.simulator.experiments.request import FigureRequest, Name
 
 _INTERRUPTED = 130
 
 
 def _run() -> int:
     given = json.loads(sys.argv[1])
-    asked = Asked(**{**given, "name": Name(given["name"])})
+    request = FigureRequest(**{**given, "name": Name(given["name"])})
     console = Console()
     try:
         with telling():
-            main.make(asked, console)
+            main.make(request, console)
     except typer.Exit as end:
         return end.exit_code
     except KeyboardInterrupt:

@@ -16,7 +16,7 @@ import typer
 
 from umbel.kit.errors import Unavailable
 from umbel.kit.terminal import telling
-from umbel.simulator.experiments.asked import Asked, Name
+from umbel.simulator.experiments.request import FigureRequest, Name
 
 _NEEDED = ("highspy", "matplotlib", "numba", "numpy", "scipy", "sklearn")
 
@@ -49,7 +49,7 @@ def run(
     """Make a figure of the ViRCA paper, as CSV and PNG: fig3 to fig10, assumptions (what moves
     its two power gains), or all. Run it again after it was killed: it goes on where it was.
     """
-    asked = Asked(
+    request = FigureRequest(
         name=figure,
         out=str(out),
         quick=quick,
@@ -60,7 +60,7 @@ def run(
         check(ray=ray)
     sys.stdout.flush()
     sys.stderr.flush()
-    words = [sys.executable, "-m", "umbel.simulator.experiments", json.dumps(asdict(asked))]
+    words = [sys.executable, "-m", "umbel.simulator.experiments", json.dumps(asdict(request))]
     # One thread for each process: they share the machine by processes.
     os.execve(sys.executable, words, {**os.environ, "OMP_NUM_THREADS": "1"})  # noqa: S606
 

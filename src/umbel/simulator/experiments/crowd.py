@@ -123,11 +123,11 @@ def _marked(axes: Axes, some: Sequence[Row]) -> None:
             axes.axvline(at_h, color="#555555", linestyle=style, linewidth=0.7, zorder=0)
 
 
-def _course_draw(made: Sequence[Row]) -> Figure:
+def _steering_draw(made: Sequence[Row]) -> Figure:
     """What is on, what quality, what was refused and why, over time."""
     figure, axes = drawing.timeline(
         ("share of the most", "relative rate", "refused, by cause", "power (kW)"),
-        list(_course_lines(made)),
+        list(_steering_lines(made)),
         "hours (dashed: ViRCA, dotted: RCA)",
         width=7.2,
         height=6.8,
@@ -138,7 +138,7 @@ def _course_draw(made: Sequence[Row]) -> Figure:
     return figure
 
 
-def _course_lines(made: Sequence[Row]) -> Iterator[Line]:
+def _steering_lines(made: Sequence[Row]) -> Iterator[Line]:
     at_h, blue = _hours(made), "#0072b2"
     nodes, bbu, transcode = (
         column(made, name) for name in ("nodes_on", "bbu_vcpus", "transcode_vcpus")
@@ -283,7 +283,7 @@ FIG8 = Experiment(
     title="flash crowds in time and space, gamma 10",
     cases=lambda quick: {("virca", _VCPUS): _run(quick)},
     rows=_series_rows,
-    draw=_course_draw,
+    draw=_steering_draw,
     claims=_fig8_claims,
 )
 FIG9 = Experiment(
@@ -297,6 +297,6 @@ FIG10 = Experiment(
     title="another catalogue, load 0.05, gamma 10",
     cases=lambda quick: {("virca", _VCPUS): _other_catalogue(quick)},
     rows=_series_rows,
-    draw=_course_draw,
+    draw=_steering_draw,
     claims=_fig10_claims,
 )

@@ -17,24 +17,24 @@ from rich.progress import (
 from rich.table import Table
 
 from umbel.simulator.experiments import drawing, pools, table
-from umbel.simulator.experiments.asked import Asked, Name
 from umbel.simulator.experiments.experiment import Claim, Experiment
 from umbel.simulator.experiments.experiment import table as csv_of
 from umbel.simulator.experiments.pools import Pool
+from umbel.simulator.experiments.request import FigureRequest, Name
 from umbel.simulator.experiments.results import Results, write
 from umbel.simulator.experiments.tasks import Task, label
 
 
-def make(asked: Asked, console: Console, pool: Pool | None = None) -> None:
+def make(request: FigureRequest, console: Console, pool: Pool | None = None) -> None:
     """Everything. Raises CannotKeep, WorkerLost, and what a task raises; results stand."""
-    out = Path(asked.out)
+    out = Path(request.out)
     results = Results(out / "results")
-    pool = pool or pools.pool(asked.jobs, ray=asked.ray)
-    wanted = table.named(asked.name)
-    tasks = {task: None for each in wanted.values() for task in each.cases(asked.quick).values()}
+    pool = pool or pools.pool(request.jobs, ray=request.ray)
+    wanted = table.named(request.name)
+    tasks = {task: None for each in wanted.values() for task in each.cases(request.quick).values()}
     compute(list(tasks), results, pool, console)
     for name, experiment in wanted.items():
-        show(name, experiment, publish(name, experiment, results, asked), out, console)
+        show(name, experiment, publish(name, experiment, results, request), out, console)
 
 
 def compute(tasks: Sequence[Task], results: Results, pool: Pool, console: Console) -> None:
@@ -56,15 +56,17 @@ def compute(tasks: Sequence[Task], results: Results, pool: Pool, console: Consol
         bar.update(shown, description=f"{len(missing)} computed, {kept} kept from before")
 
 
-def publish(name: Name, experiment: Experiment, results: Results, asked: Asked) -> list[Claim]:
+def publish(
+    name: Name, experiment: Experiment, results: Results, request: FigureRequest
+) -> list[Claim]:
     """NAME.csv and NAME.png, out of results that are all there."""
     found = {}
-    for case, task in experiment.cases(asked.quick).items():
+    for case, task in experiment.cases(request.quick).items():
         made = results.get(task)
         assert made is not None, "computed before"
         found[case] = made
     rows = experiment.rows(found)
-    out = Path(asked.out)
+    out = Path(request.out)
     write(out / f"{name.value}.csv", csv_of(rows).encode())
     write(out / f"{name.value}.png", drawing.png(experiment.draw(rows)))
     return experiment.claims(rows)

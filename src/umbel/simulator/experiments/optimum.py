@@ -13,7 +13,7 @@ from umbel.planner import clustering, demand, drift, solve
 from umbel.planner.problem import Goal, LeastPower, Network, PowerModel, Problem, Tradeoff, Variant
 from umbel.planner.result import Infrastructure, Plan, Result
 from umbel.planner.solve import Effort
-from umbel.simulator import courses, world
+from umbel.simulator import steering_plans, world
 from umbel.simulator.experiments.tasks import Optimum
 from umbel.simulator.world import World
 
@@ -58,7 +58,7 @@ def problem_of(task: Optimum, there: World) -> Problem:
     )
     most = min(config.clusters, clustering.most_clusters(len(there.paths)))
     found = clustering.cluster(seen, most, config.seed)
-    return courses.problem_of(there, found.demand, config.miss_share)
+    return steering_plans.problem_of(there, found.demand, config.miss_share)
 
 
 def told(problem: Problem, result: Result) -> dict[str, Any]:

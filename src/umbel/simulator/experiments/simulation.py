@@ -33,9 +33,9 @@ def simulated(task: Simulation) -> dict[str, Any]:
 def classes(task: Simulation, made: Run) -> list[dict[str, Any]]:
     """Totals of the most, the less and the least popular contents."""
     rank = workload.audience(task.config).rank
-    asked = made.record.requests.content
+    requested = made.record.requests.content
     of = collectors.popularity_classes(rank, task.config.catalogue)
-    return [of_totals(collectors.totals(made.record, some[asked])) for some in of]
+    return [of_totals(collectors.totals(made.record, some[requested])) for some in of]
 
 
 def of_totals(totals: Totals) -> dict[str, Any]:

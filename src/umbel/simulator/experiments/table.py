@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from umbel.simulator.experiments.asked import Name
 from umbel.simulator.experiments.assumptions import ASSUMPTIONS
 from umbel.simulator.experiments.breakdown import FIG4, FIG5
 from umbel.simulator.experiments.crowd import FIG8, FIG9, FIG10
 from umbel.simulator.experiments.experiment import Experiment
 from umbel.simulator.experiments.pareto import FIG3
+from umbel.simulator.experiments.request import Name
 from umbel.simulator.experiments.steady import FIG6, FIG7
 
 EXPERIMENTS: Mapping[Name, Experiment] = {

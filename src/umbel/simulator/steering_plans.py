@@ -1,4 +1,4 @@
-"""Courses out of plans and of infrastructure alone: what both controllers do in the same way."""
+"""Make steering plans from plans, or from infrastructure alone. Both controllers use this."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from umbel.planner.admission import Guide
 from umbel.planner.linear import Ints
 from umbel.planner.problem import Content, Demand, Kind, Problem, Variant
 from umbel.planner.result import Infrastructure, NodePlan, Plan, Power
-from umbel.simulator.ports import Course
+from umbel.simulator.ports import SteeringPlan
 from umbel.simulator.world import Path, World
 
 
@@ -30,7 +30,7 @@ def everything_on(world: World) -> Infrastructure:
     return Infrastructure(nodes=nodes, hosts={end: end for end in sorted(mobile)})
 
 
-def nearest(world: World, kinds: Ints) -> Course:
+def nearest(world: World, kinds: Ints) -> SteeringPlan:
     """No plan: everything on, and the shortest path with room. Contents are known by kind alone,
     `kinds` being theirs."""
     contents = tuple(Content(name=k.value, kind=k, size_gb=1.0, mean_gb=1.0) for k in Kind)
@@ -44,7 +44,7 @@ def nearest(world: World, kinds: Ints) -> Course:
         power=Power(servers_w=0.0, switches_w=0.0, routers_w=0.0),
         qoe=0.0,
     )
-    return Course(
+    return SteeringPlan(
         why="start",
         guide=admission.guide_of(problem, world.routes, nothing),
         infrastructure=on,
@@ -54,14 +54,14 @@ def nearest(world: World, kinds: Ints) -> Course:
     )
 
 
-def planned(world: World, problem: Problem, plan: Plan, why: str, labels: Ints) -> Course:
+def planned(world: World, problem: Problem, plan: Plan, why: str, labels: Ints) -> SteeringPlan:
     """What a plan for a problem comes to; `labels` number the problem's contents."""
     on = plan.infrastructure
     guide = admission.guide_of(problem, world.routes, plan)
     if plan.variant is Variant.VIRCA3:
         guide = _confined(guide, on, world.network.pop)
     fetched = {flow.path: flow.mbps for flow in plan.flows if not flow.end}
-    return Course(
+    return SteeringPlan(
         why=why,
         guide=guide,
         infrastructure=on,

@@ -20,7 +20,7 @@ class Name(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class FigureRequest:
     """`out` is the folder for tables, pictures and kept results; `jobs` tasks run at once."""
 
     name: Name
