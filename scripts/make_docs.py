@@ -11,6 +11,7 @@ import inspect
 import pkgutil
 import re
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 ADVICE = Path(__file__).with_name("advice.toml")
 NOTE = "<!-- Written by scripts/make_docs.py: `make docs`. Do not edit. -->\n"
+LONGEST_LINE = 120
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 
 # What a handler refers to that narrows who may call it, beyond what its dependencies say.
@@ -51,7 +53,7 @@ _STANDALONE_ENTRY = re.compile(r"\.(__main__|migrations\.env)$")
 def pages() -> dict[Path, str]:
     """Every generated page: its path and its text."""
     reference = DOCS / "reference"
-    return {
+    written = {
         reference / "cli.md": cli_page(),
         reference / "settings.md": settings_page(),
         reference / "rest.md": rest_page(),
@@ -60,6 +62,26 @@ def pages() -> dict[Path, str]:
         reference / "elements.md": elements.markdown(SCHEMA),
         DOCS / "howto" / "troubleshoot.md": troubleshoot_page(),
     }
+    return {path: _wrapped(text) for path, text in written.items()}
+
+
+def _wrapped(text: str) -> str:
+    """Long lines outside of tables and fences, wrapped."""
+    lines, fenced = [], False
+    for line in text.split("\n"):
+        fenced ^= line.startswith("```")
+        if fenced or len(line) <= LONGEST_LINE or line.startswith(("|", "#", "<", "```")):
+            lines.append(line)
+        else:
+            indent = "  " if line.startswith("- ") else ""
+            lines += textwrap.wrap(
+                line,
+                LONGEST_LINE,
+                subsequent_indent=indent,
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "\n".join(lines)
 
 
 # -- the command line -----------------------------------------------------------------------

@@ -16,7 +16,19 @@ DOCUMENTS = sorted(
 )
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+MOST_COLUMNS = 140
+TREES = "src|tests|docs|scripts|examples|benchmarks|web|make"
+NAMED_PATH = re.compile(rf"(?<![\w/.-])((?:{TREES})/[\w*./-]*[\w*/])")
+NAMED_MODULE = re.compile(r"(?<![\w/.*-])((?:[a-z_]+/)+[a-z_]+\.(?:py|yaml))")
+NAMED_TARGET = re.compile(r"\bmake ([a-z][\w-]*)")
+TARGET = re.compile(r"^([a-z][\w-]*):", re.MULTILINE)
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+|tmp/\w+_jobs)\b|\bpytest-of-")
+WRITTEN = [
+    path
+    for path in DOCUMENTS
+    if "changes" not in path.relative_to(ROOT).parts and path.name != "CHANGELOG.md"
+]
+"""Without the changelog: its entries are lines, and name what was."""
 
 
 def load() -> ModuleType:
@@ -59,6 +71,27 @@ def test_links_lead_somewhere(path: Path) -> None:
         if not is_there or (anchor and anchor not in anchors(found.read_text())):
             broken.append(target)
     assert broken == []
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=name)
+def test_paths_and_targets_that_are_named_exist(path: Path) -> None:
+    code = "\n".join(FENCE.findall(path.read_text()))
+    missing = [one for one in NAMED_PATH.findall(code) if not any(ROOT.glob(one))]
+    modules = {one for one in NAMED_MODULE.findall(code) if not NAMED_PATH.match(one)}
+    sources = [found.as_posix() for found in (ROOT / "src").rglob("*.*")]
+    missing += [one for one in modules if not any(s.endswith(f"/{one}") for s in sources)]
+    makefiles = [ROOT / "Makefile", *(ROOT / "make").glob("*.mk")]
+    targets = {target for file in makefiles for target in TARGET.findall(file.read_text())}
+    missing += [f"make {one}" for one in NAMED_TARGET.findall(code) if one not in targets]
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=name)
+def test_lines_wrap(path: Path) -> None:
+    """Tables and code cannot wrap."""
+    prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    lines = [line for line in prose.splitlines() if not line.lstrip().startswith("|")]
+    assert [line for line in lines if len(line) > MOST_COLUMNS] == []
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
