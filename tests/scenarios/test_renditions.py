@@ -169,7 +169,7 @@ async def test_transcoding_goes_where_the_plan_says_and_no_viewer_sees_it_go(
 
 
 async def state_of(w: World, node: str) -> str:
-    return next(one.state for one in await w.delivery.nodes() if one.name == node)
+    return next(one.power.value for one in await w.delivery.nodes.list() if one.name == node)
 
 
 async def seen_until(

@@ -26,7 +26,7 @@ async def test_at_low_load_nodes_go_to_standby_and_draw_less(tmp_path: Path) -> 
     async with planned(tmp_path) as w:
         event = await w.live()
         before = await nodes(w)
-        assert {node.state for node in before.values()} == {"active"}
+        assert {node.power.value for node in before.values()} == {"active"}
         near = await w.watch(event, "pe1")
         async with unbroken(w, near):
             await until_resting(w, RESTING)
@@ -51,7 +51,7 @@ async def test_a_node_with_viewers_drains_first_and_rests_when_they_are_gone(
         async with unbroken(w, near, far):
             await until_resting(w, RESTING - {"pe2", "pe4"})
             await asyncio.sleep(12)
-            assert {(await nodes(w))[n].state for n in ("pe2", "pe4")} == {"draining"}
+            assert {(await nodes(w))[n].power.value for n in ("pe2", "pe4")} == {"draining"}
         # Viewers are told, and whoever asks anew is served elsewhere, before the old way ends.
         told = {c.subject for c in await w.system.journal.since(head) if c.kind == "drain"}
         assert told == {"pe2", "pe4"}
@@ -79,7 +79,7 @@ async def test_a_crowd_wakes_nodes_and_no_viewer_is_lost(tmp_path: Path) -> None
             await asyncio.sleep(w.timing.session_idle_s / 2)
         state = await nodes(w)
         # A later plan may do with fewer nodes: then they drain, but nobody is cut off.
-        assert all(state[name].state in {"active", "draining"} for name in served)
+        assert all(state[name].power.value in {"active", "draining"} for name in served)
         for ticket in crowd:
             assert await w.delivery.session(ticket.session.id)
         # The crowd goes; what it woke rests again.
@@ -117,7 +117,7 @@ async def test_the_crowd_everybody_refuses_is_told_so(tmp_path: Path) -> None:
                 await w.delivery.open_session(event, "pe4")
         assert refusal.value.retry_after_s
         assert refusal.value.details["reason"] == "cpu"
-        states = {name: node.state for name, node in (await nodes(w)).items()}
+        states = {name: node.power.value for name, node in (await nodes(w)).items()}
         assert all(states[f"pe{n}"] == "active" for n in range(1, 6))
 
 
@@ -127,12 +127,12 @@ async def test_a_provider_at_a_resting_node_wakes_it(tmp_path: Path) -> None:
         await w.live("pe1")
         await until_resting(w, RESTING)
         event = await w.live("pe3")
-        assert (await nodes(w))["pe3"].state == "active"
+        assert (await nodes(w))["pe3"].power.value == "active"
         ticket = await w.watch(event, "pe3")
         assert await w.arrives(ticket)
         # Where an encoder pushes nothing rests, however idle it is.
         await asyncio.sleep(25)
-        assert (await nodes(w))["pe3"].state == "active"
+        assert (await nodes(w))["pe3"].power.value == "active"
         assert await w.arrives(ticket)
 
 
@@ -183,7 +183,7 @@ async def test_a_plan_from_before_a_crowd_lets_no_node_rest_that_was_called(tmp_
         assert {t.session.edge_node for t in crowd} == {"pe1", "pe4"}
         solver.gate.set()
         await asyncio.sleep(3)
-        assert (await nodes(w))["pe4"].state == "active"
+        assert (await nodes(w))["pe4"].power.value == "active"
 
 
 @dataclass

@@ -13,7 +13,6 @@ from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
     LinkStatus,
-    NodeStatus,
     Session,
     StreamStatus,
     Ticket,
@@ -184,22 +183,6 @@ class MemoryDelivery:
             Branch(function=f"edge-{n}-1", role="edge", node=n, parent=root.function) for n in edges
         ]
         return Tree(stream=stream, branches=(root, *leaves))
-
-    async def nodes(self) -> list[NodeStatus]:
-        return [
-            NodeStatus(
-                name=name,
-                kind="core" if name.startswith("c") else "provider-edge",
-                address=address,
-                cores=1.0,
-                cores_used=0.0,
-                memory_mb=2048.0,
-                memory_used_mb=0.0,
-                mbps=1000.0,
-                mbps_used=0.0,
-            )
-            for name, address in NODES.items()
-        ]
 
     async def links(self) -> list[LinkStatus]:
         return [LinkStatus(a="pe1", b="c1", mbps=1000.0, used_mbps=0.0)]

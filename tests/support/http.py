@@ -14,6 +14,7 @@ import httpx
 from fastapi import FastAPI
 
 from support.delivery import MemoryDelivery
+from support.nodes import MemoryNodes
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
@@ -50,6 +51,7 @@ class TestSystem(ports.System):
     __test__ = False
 
     delivery: MemoryDelivery
+    nodes: MemoryNodes
     slices: Slices
     plans: Plans
     courier: FakeCourier
@@ -122,6 +124,7 @@ def make_system(
         journal=journal,
         catalogue=catalogue,
         delivery=MemoryDelivery(catalogue, signer, clock),
+        nodes=MemoryNodes(),
         slices=make_slices(database, clock),
         plans=Plans(
             store=PlanStore(database),

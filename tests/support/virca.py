@@ -11,6 +11,7 @@ import yaml
 
 from support.virtual import until
 from support.world import World, world
+from umbel.compute.model import NodeState
 from umbel.delivery.model import NodeStatus, Ticket
 from umbel.network.topology import files
 
@@ -36,11 +37,11 @@ async def planned(folder: Path, **more: Any) -> AsyncIterator[World]:
 
 
 async def nodes(w: World) -> dict[str, NodeStatus]:
-    return {node.name: node for node in await w.delivery.nodes()}
+    return {node.name: node for node in await w.delivery.nodes.list()}
 
 
 async def in_standby(w: World) -> set[str]:
-    return {name for name, node in (await nodes(w)).items() if node.state == "standby"}
+    return {name for name, node in (await nodes(w)).items() if node.power is NodeState.STANDBY}
 
 
 async def until_resting(w: World, names: set[str], *, within_s: float = 25.0) -> None:

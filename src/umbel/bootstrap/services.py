@@ -17,6 +17,9 @@ from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.functions import MediaFunctions
 from umbel.delivery.loop.timing import Timing
+from umbel.delivery.node_service import NodeService
+from umbel.delivery.nodes.model import NetworkFile
+from umbel.delivery.nodes.store import NodeStore
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
@@ -172,7 +175,7 @@ def controller(
 
 def delivery(context: Context, loop: DeliveryController) -> Delivery:
     """Trees and sessions."""
-    nodes = context.nodes
+    nodes = node_service(context, loop)
     return Delivery(
         catalogue=context.catalogue,
         store=loop.store,
@@ -180,9 +183,27 @@ def delivery(context: Context, loop: DeliveryController) -> Delivery:
         controller=loop,
         journal=context.journal,
         signer=context.secrets.signer,
-        default_access_node=nodes.default_access or nodes.nodes[0].name,
+        default_access_node=nodes.file.default_access,
+        nodes=nodes,
         planning=_planning(context, loop),
         tracing=_tracing(context, loop.collector),
+    )
+
+
+def node_service(context: Context, loop: DeliveryController) -> NodeService:
+    """The nodes that operators change."""
+    inventory, topology = context.nodes, context.network.topology()
+    return NodeService(
+        file=NetworkFile(
+            inventory=inventory,
+            topology=topology,
+            default_access=inventory.default_access or inventory.nodes[0].name,
+        ),
+        store=NodeStore(context.database),
+        collector=loop.collector,
+        catalogue=context.catalogue,
+        clock=context.clock,
+        changed=loop.wake_all,
     )
 
 
@@ -236,14 +257,15 @@ def _tracing(context: Context, collector: Collector) -> Tracing | None:
 # -- the planner ----------------------------------------------------------------------------
 
 
-def plans(context: Context, collector: Collector) -> Plans:
+def plans(context: Context, delivery: Delivery) -> Plans:
     """Plans on request."""
+    collector = delivery.collector
     watched = LiveDemand(store=collector.store, collector=collector, clock=context.clock)
     return Plans(
         store=PlanStore(context.database),
         journal=context.journal,
         clock=context.clock,
-        platform=lambda: context.document,
+        platform=lambda: delivery.nodes.document(context.document),
         watched=watched.rows,
     )
 

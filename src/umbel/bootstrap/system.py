@@ -15,6 +15,7 @@ from umbel.bootstrap.services import Context
 from umbel.catalogue.service import Catalogue
 from umbel.compute.service import Compute
 from umbel.delivery.loop.timing import Timing
+from umbel.delivery.node_service import NodeService
 from umbel.delivery.service import Delivery
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
@@ -36,6 +37,7 @@ class System(ports.System):
     """The front end's services and what runs behind them."""
 
     delivery: Delivery
+    nodes: NodeService
     slices: Slices
     plans: Plans
     compute: Compute
@@ -107,6 +109,8 @@ async def assemble(
     network = services.northbound(context)
     collector = services.collector(context)
     loop = services.controller(context, collector, services.tells(notifier, network), timing)
+    delivery = services.delivery(context, loop)
+    await delivery.nodes.sync()
     return System(
         settings=settings,
         database=context.database,
@@ -114,13 +118,14 @@ async def assemble(
         catalogue=context.catalogue,
         compute=collector.compute,
         media=collector.media,
-        delivery=services.delivery(context, loop),
+        delivery=delivery,
+        nodes=delivery.nodes,
         schedule=services.schedule(context, loop),
         notifier=notifier,
         slices=services.slices(context, collector.store),
         network=network,
         edge=services.borders(context),
-        plans=services.plans(context, collector),
+        plans=services.plans(context, delivery),
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),

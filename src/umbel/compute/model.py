@@ -158,6 +158,16 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Member:
+    """A node and what its operator wants of it. A draining node is to be empty by `evict_at_s`
+    (seconds since the epoch): what is left there then is ended. None: no deadline."""
+
+    node: Node
+    scheduling: Scheduling = Scheduling.OPEN
+    evict_at_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inventory:
     """The nodes, and the one where clients enter whose address is in no node's prefixes."""
 

@@ -1,12 +1,13 @@
 """The nodes there are now: they come, go, and are cordoned and drained while the platform runs.
 
-In: the network file's nodes, and an operator's changes. Out: nodes, their scheduling, and where
-clients enter. Neighbour: service.py, which knows what runs on them.
+In: the nodes with their scheduling, again at each change. Out: each of them, and where clients
+enter. Neighbour: service.py, which knows what runs on them.
 """
 
+from collections.abc import Iterable
+
 from umbel.compute.access import AccessMap
-from umbel.compute.inventory import clashes
-from umbel.compute.model import Inventory, Node, NoSuchNode, Scheduling
+from umbel.compute.model import Inventory, Member, Node, NoSuchNode, Scheduling
 from umbel.kit.errors import Conflict
 
 
@@ -34,52 +35,38 @@ class Nodes:
 
     def __init__(self, inventory: Inventory) -> None:
         self._default_access = inventory.default_access
-        self._nodes = {node.name: node for node in inventory.nodes}
-        self._scheduling: dict[str, Scheduling] = {}
-        self._access = AccessMap(inventory.nodes, inventory.default_access)
+        self.set(Member(node=node) for node in inventory.nodes)
+
+    def set(self, members: Iterable[Member]) -> None:
+        """There are exactly these nodes from now on."""
+        self._members = {one.node.name: one for one in members}
+        self._access = AccessMap(self.all(), self._default_access)
 
     def all(self) -> list[Node]:
         """Every node."""
-        return list(self._nodes.values())
+        return [one.node for one in self._members.values()]
 
     def get(self, name: str) -> Node:
         """One node. Raises NoSuchNode."""
+        return self.member(name).node
+
+    def member(self, name: str) -> Member:
+        """One node with its scheduling. Raises NoSuchNode."""
         try:
-            return self._nodes[name]
+            return self._members[name]
         except KeyError:
             raise NoSuchNode(f"There is no node {name}", node=name) from None
 
     def at(self, client: str) -> Node | None:
         """The node by which a client's IP address enters; None where there is no default."""
         name = self._access.node_of(client)
-        return None if name is None else self._nodes[name]
+        return None if name is None else self.get(name)
 
-    def check_new(self, node: Node) -> None:
-        """Raise NodeExists if another node has something of it."""
-        if problems := clashes(node, self.all()):
-            raise NodeExists(node=node.name, problems=problems)
+    def evicting(self, now_s: float) -> frozenset[str]:
+        """The draining nodes whose deadline has passed."""
+        return frozenset(name for name, one in self._members.items() if _is_due(one, now_s))
 
-    def add(self, node: Node) -> None:
-        """A node comes. Raises NodeExists."""
-        self.check_new(node)
-        self._nodes[node.name] = node
-        self._read_access()
 
-    def remove(self, name: str) -> None:
-        """A node goes. Raises NoSuchNode, NodeInUse for the default access node."""
-        if self.get(name).name == self._default_access:
-            raise NodeInUse(f"{name} is the default access node", node=name)
-        del self._nodes[name]
-        self._scheduling.pop(name, None)
-        self._read_access()
-
-    def schedule(self, name: str, scheduling: Scheduling) -> None:
-        """Open, cordon or drain the node. Raises NoSuchNode."""
-        self._scheduling[self.get(name).name] = scheduling
-
-    def scheduling(self, name: str) -> Scheduling:
-        """Whether functions may be placed there. Raises NoSuchNode."""
-        return self._scheduling.get(self.get(name).name, Scheduling.OPEN)
-
-    def _read_access(self) -> None:
-        self._access = AccessMap(self._nodes.values(), self._default_access)
+def _is_due(one: Member, now_s: float) -> bool:
+    is_draining = one.scheduling is Scheduling.DRAINING
+    return is_draining and one.evict_at_s is not None and now_s >= one.evict_at_s

@@ -7,12 +7,13 @@ another owner's functions.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 from umbel.compute import health, reconcile, standby
+from umbel.compute.inventory import clashes
 from umbel.compute.inventory import inspect as inspect_nodes
 from umbel.compute.inventory import parse as parse_nodes
 from umbel.compute.ledger import Ledger
@@ -21,6 +22,7 @@ from umbel.compute.model import (
     Function,
     Instance,
     Inventory,
+    Member,
     MoveKind,
     Node,
     NodeState,
@@ -39,10 +41,12 @@ __all__ = [
     "EnsureResult",
     "Ledger",
     "NoSuchNode",
+    "NoSuchPool",
     "NodeCordoned",
     "NodeExists",
     "NodeInUse",
     "UnknownOwner",
+    "clashes",
     "inspect_nodes",
     "parse_nodes",
 ]
@@ -101,6 +105,11 @@ class Compute:
 
     # -- nodes ------------------------------------------------------------------------------
 
+    @property
+    def pools(self) -> frozenset[str]:
+        """The pools that nodes may belong to."""
+        return self._vims.pools
+
     def nodes(self) -> list[Node]:
         """Every node, in the network file's order; those added later follow."""
         return self._nodes.all()
@@ -113,41 +122,54 @@ class Compute:
         """The node by which a client's IP address enters; None where there is no default."""
         return self._nodes.at(client)
 
-    def check_new_node(self, node: Node) -> None:
-        """Raise NodeExists or NoSuchPool if the node cannot be added."""
-        if node.pool not in self._vims.pools:
-            raise NoSuchPool(f"There is no pool {node.pool}", node=node.name)
-        self._nodes.check_new(node)
+    def set_nodes(self, members: Sequence[Member]) -> None:
+        """There are exactly these nodes from now on, scheduled like this. On a cordoned node
+        nothing new is placed and what runs stays; from a draining one the owners move their
+        functions away, and what is left at its deadline is ended."""
+        before = {node.name: self.scheduling(node.name) for node in self.nodes()}
+        self._nodes.set(members)
+        names = [one.node.name for one in members]
+        self._conditions = {name: self._conditions.get(name, Condition()) for name in names}
+        for owner, nodes in self._standby.items():
+            self._standby[owner] = nodes & set(names)
+        after = {one.node.name: one.scheduling for one in members}
+        for name in sorted(before.keys() | after.keys()):
+            if before.get(name) is not after.get(name):
+                now = after[name].value if name in after else "removed"
+                log.info("node changed", node=name, scheduling=now)
 
-    def add_node(self, node: Node) -> None:
-        """A node comes while the platform runs. Raises NodeExists, NoSuchPool."""
-        self.check_new_node(node)
-        self._nodes.add(node)
-        self._conditions = {**self._conditions, node.name: Condition()}
-        log.info("node added", node=node.name)
-
-    async def remove_node(self, name: str) -> None:
-        """A node goes. Raises NoSuchNode, and NodeInUse while functions run or are wanted there."""
+    async def check_unused(self, name: str) -> None:
+        """Raise NoSuchNode, or NodeInUse while functions run or are wanted on the node."""
         self.node(name)
         users = self._functions_at(name, await self.running())
         if users:
             message = f"{name} still carries {', '.join(users)}: drain it first"
             raise NodeInUse(message, node=name, functions=users)
-        self._nodes.remove(name)
-        self._conditions = {n: c for n, c in self._conditions.items() if n != name}
-        for owner, nodes in self._standby.items():
-            self._standby[owner] = nodes - {name}
-        log.info("node removed", node=name)
 
-    def schedule(self, name: str, scheduling: Scheduling) -> None:
-        """Cordon, drain or open the node again. On a cordoned node nothing new is placed and what
-        runs stays; from a draining one the owners move their functions away. Raises NoSuchNode."""
-        self._nodes.schedule(name, scheduling)
-        log.info("node scheduling", node=name, scheduling=scheduling.value)
+    async def evict(self) -> None:
+        """Stop what still runs on draining nodes whose deadline has passed, of all owners."""
+        evicting = self._nodes.evicting(self._clock.now_s())
+        if evicting:
+            running = (await self.running()).values()
+            left = [one.id for one in running if one.node in evicting]
+            await asyncio.gather(*map(self._stop, left))
 
     def scheduling(self, name: str) -> Scheduling:
         """Whether functions may be placed on the node. Raises NoSuchNode."""
-        return self._nodes.scheduling(name)
+        return self._nodes.member(name).scheduling
+
+    def evicts(self, name: str) -> bool:
+        """Whether the node is draining and its deadline has passed. Raises NoSuchNode."""
+        return self.node(name).name in self._nodes.evicting(self._clock.now_s())
+
+    def evict_at_s(self, name: str) -> float | None:
+        """When what is left on the draining node is ended, in seconds since the epoch; None:
+        never. Raises NoSuchNode."""
+        return self._nodes.member(name).evict_at_s
+
+    def is_lost(self, name: str) -> bool:
+        """Whether the VIM of the node's pool did not answer when last asked. Raises NoSuchNode."""
+        return self.node(name).pool in self._vims.silent
 
     def accepts(self, name: str) -> bool:
         """Whether something new may be placed on the node: it is open and not in standby, nor about
@@ -212,6 +234,10 @@ class Compute:
             touched = list(dict.fromkeys([*todo.stop, *todo.start]))
             errors = await asyncio.gather(*(self._do(owner, id_, todo) for id_ in touched))
             refused = {i: e for i, e in zip(touched, errors, strict=True) if e is not None}
+            evicting = self._nodes.evicting(self._clock.now_s())
+            refused |= {
+                id_: NodeCordoned(node=f.node) for id_, f in wanted.items() if f.node in evicting
+            }
             return self._result(owner, todo, refused)
 
     async def move(self, owner: str, function: Function, target: str, how: MoveKind) -> None:
@@ -225,6 +251,11 @@ class Compute:
             source = self.node(instance.node)
             await self._vims.move(function, source, self.node(target), how)
             log.info("function moved", id=function.id, source=source.name, target=target)
+
+    def yield_to_others(self, owner: str) -> None:
+        """Another instance of the control plane ensures the owner's functions now: what this one
+        wanted last says nothing any more."""
+        self._wanted.pop(owner, None)
 
     def failures(self, owner: str, function_id: str) -> int:
         """How often the function failed in a row since it last stayed up."""
@@ -292,8 +323,11 @@ class Compute:
         return condition is None or condition.state in standby.UP
 
     def _is_able(self, name: str) -> bool:
-        """Whether functions can be started on the node now: it is up, and its VIM answered. Else
-        one that runs there unseen would be started again."""
+        """Whether functions can be started on the node now: it is up, its deadline to be empty
+        has not passed, and its VIM answered. Else one that runs there unseen would be started
+        again."""
+        if name in self._nodes.evicting(self._clock.now_s()):
+            return False
         silent = {node.name for node in self.nodes() if node.pool in self._vims.silent}
         return self._is_up(name) and name not in silent
 

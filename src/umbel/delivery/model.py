@@ -6,6 +6,9 @@ sessions are a stream's: the event's id names its source, `renditions` the small
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+
+from umbel.compute.model import DEFAULT_POOL, NodeKind, NodeState, Resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,14 +84,27 @@ class IngestPoint:
     urls: Mapping[str, str]
 
 
+class NodeAvailability(StrEnum):
+    """Whether functions are placed on a node. LOST: its VIM does not answer, or functions fail
+    there again and again. DRAINED: nothing is left of a DRAINING node's functions and viewers."""
+
+    READY = "ready"
+    CORDONED = "cordoned"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    STANDBY = "standby"
+    LOST = "lost"
+
+
 @dataclass(frozen=True, kw_only=True)
 class NodeStatus:
     """A node with what is used of it. CPU in cores, memory in MiB, rate in Mbit/s. `watts` are
-    those of the planner's power model; `state` is one of active, draining, standby, waking;
-    `scheduling` one of open, cordoned, draining."""
+    those of the planner's power model; `promised` is what each owner uses or was promised;
+    `functions` run there, and its edges serve `viewers`; what a draining one still carries at
+    `evict_at_s` is ended."""
 
     name: str
-    kind: str
+    kind: NodeKind
     address: str
     cores: float
     cores_used: float
@@ -96,8 +112,13 @@ class NodeStatus:
     memory_used_mb: float
     mbps: float
     mbps_used: float
-    state: str = "active"
-    scheduling: str = "open"
+    pool: str = DEFAULT_POOL
+    state: NodeAvailability = NodeAvailability.READY
+    power: NodeState = NodeState.ACTIVE
+    evict_at_s: float | None = None
+    functions: tuple[str, ...] = ()
+    viewers: int = 0
+    promised: Mapping[str, Resources] = field(default_factory=dict)
     watts: float = 0.0
 
 

@@ -5,7 +5,7 @@ above; catalogue, compute, network and media below, which meet only here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -14,7 +14,7 @@ import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
-from umbel.compute.model import Node, NodeState
+from umbel.compute.model import NodeState
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.streams import FLEET
@@ -22,12 +22,12 @@ from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
     LinkStatus,
-    NodeStatus,
     Session,
     StreamStatus,
     Ticket,
     Tree,
 )
+from umbel.delivery.node_service import NodeService
 from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.base import Assignment
 from umbel.delivery.steering.service import Planning
@@ -41,7 +41,6 @@ from umbel.kit.errors import Conflict, UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
 from umbel.media.model import StreamState
-from umbel.network.model import Link
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -74,6 +73,7 @@ class Delivery:
     journal: Journal
     signer: tokens.Signer
     default_access_node: str
+    nodes: NodeService
     planning: Planning | None = None
     tracing: Tracing | None = None
 
@@ -82,6 +82,7 @@ class Delivery:
         beside: list[asyncio.Task[None]] = []
         try:
             head = await _until_answered(self.journal.head)
+            await _until_answered(self.nodes.sync)
             await _until_answered(self.controller.start)
             for part in (self.planning, self.tracing):
                 if part is not None:
@@ -98,12 +99,14 @@ class Delivery:
         """Heed other instances' and the portal's changes; answers how far it got."""
         try:
             async for change in self.journal.follow(head):
-                self._heed(change)
+                await self._heed(change)
                 head = change.seq
                 if head % _TRIM_EVERY == 0:
                     await self.journal.trim()
         except JournalTrimmed:
-            return await _until_answered(self.journal.head)
+            head = await _until_answered(self.journal.head)
+            await _until_answered(self.nodes.sync)
+            return head
         except Unavailable as error:
             log.warning("journal not read", reason=error.message)
             await asyncio.sleep(_RETRY_S)
@@ -203,26 +206,6 @@ class Delivery:
         """How the event's stream does; None while nothing carries it."""
         return self.collector.status(await self.store.tree(event_id))
 
-    async def nodes(self) -> list[NodeStatus]:
-        """Every node with what is used of it."""
-        self.collector.view(await self.store.trees())
-        return list(self.collector.nodes())
-
-    def add_node(self, node: Node, links: Sequence[Link]) -> None:
-        """A node comes with its links while the platform runs: it is placed on at once.
-
-        Raises NodeExists, NoSuchPool, InvalidLinks, NodesFixed.
-        """
-        compute, network = self.collector.compute, self.collector.network
-        compute.check_new_node(node)
-        network.add_node(node.name, links)
-        compute.add_node(node)
-
-    async def remove_node(self, name: str) -> None:
-        """A node goes that carries nothing. Raises NoSuchNode, NodeInUse, NodesFixed."""
-        await self.collector.compute.remove_node(name)
-        self.collector.network.remove_node(name)
-
     async def links(self) -> list[LinkStatus]:
         """Every link with the streams' rate over it."""
         return list(self.collector.links(self.collector.view(await self.store.trees())))
@@ -255,8 +238,10 @@ class Delivery:
         except UmbelError as error:
             log.warning("refusal not noted", reason=error.message)
 
-    def _heed(self, change: Change) -> None:
+    async def _heed(self, change: Change) -> None:
         """Another instance, or the portal, changed something."""
+        if change.kind == "node":
+            await self.nodes.sync()
         if change.kind in {"tree", "event"}:
             self.controller.wake(change.subject)
             self.controller.wake(FLEET)
@@ -283,6 +268,7 @@ class Delivery:
                         replace(planted, version=version), at_s=self._now_s()
                     )
             except VersionMismatch:
+                await self.nodes.sync()
                 continue
         raise NotReady
 
@@ -305,6 +291,7 @@ class Delivery:
                     await self.store.open_session(session, new, known=known)
             except VersionMismatch:
                 await promises.refresh()
+                await self.nodes.sync()
                 continue
             if is_new:
                 self._wake(stream)

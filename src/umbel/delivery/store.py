@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from umbel.delivery.model import Branch, Session, Tree
+from umbel.delivery.nodes.store import removed_among
 from umbel.kit import journal
 from umbel.kit.db import Database, VersionMismatch, expect_one, metadata
 from umbel.kit.errors import NotFound
@@ -68,6 +69,7 @@ _SET_PORTS = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["ingest
 _SET_OFFER = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["rtp_offer"])
 
 _SESSIONS = Query(sa.select(sessions).order_by(sessions.c.opened_s, sessions.c.id), Session)
+_SESSIONS_AT = Query(sa.select(sessions).where(sessions.c.edge_node == given("at")), Session)
 _SESSION = Query(sa.select(sessions).where(sessions.c.id == _ID), Session)
 _OPEN = Command(sa.insert(sessions))
 _CLOSE = Command(sa.delete(sessions).where(sessions.c.id == _ID))
@@ -235,9 +237,28 @@ class DeliveryStore:
 
         return await self._database.write(sweep)
 
+    async def close_sessions_at(self, node: str, *, at_s: float) -> list[Session]:
+        """End and return the sessions of viewers whom the node's edges serve."""
+
+        def close(connection: Connection) -> list[Session]:
+            ended = connection.all(_SESSIONS_AT, at=node)
+            for session in ended:
+                connection.run(_CLOSE, id_=session.id)
+            for session in ended:
+                _journal_session(connection, session, "evicted", at_s)
+            return ended
+
+        return await self._database.write(close)
+
     async def note(self, kind: str, subject: str, body: Mapping[str, object], at_s: float) -> None:
         """Journal something that was observed."""
         await self._database.write(journal.record, at_s=at_s, kind=kind, subject=subject, body=body)
+
+
+def functions_at(connection: Connection, node: str) -> list[str]:
+    """The functions that trees want on the node. In a unit of work."""
+    branches = (b for tree in connection.all(_TREES) for b in tree.branches)
+    return sorted({b.function for b in branches if b.node == node})
 
 
 def _save_tree(connection: Connection, tree: Tree, at_s: float) -> Tree:
@@ -253,6 +274,8 @@ def _save_tree(connection: Connection, tree: Tree, at_s: float) -> Tree:
         expect_one(connection.run(_CHANGE_TREE, version=version, branches=branches, **values), what)
     saved = replace(tree, version=version)
     _journal_tree(connection, saved, at_s)
+    if gone := removed_among(connection, {branch.node for branch in tree.branches}):
+        raise VersionMismatch(f"{what} would use {', '.join(gone)}, which was removed meanwhile")
     return saved
 
 

@@ -135,7 +135,7 @@ async def _until_resting(
                     return nodes
                 await asyncio.sleep(_LOOK_S)
     except TimeoutError:
-        states = {name: node["state"] for name, node in (await _nodes(api)).items()}
+        states = {name: node["power"] for name, node in (await _nodes(api)).items()}
         raise DemoFailed(f"nodes do not rest at low load: {states}") from None
 
 
@@ -147,7 +147,7 @@ async def _nodes(api: httpx.AsyncClient) -> dict[str, Mapping[str, Any]]:
 
 
 def _resting(nodes: Nodes) -> frozenset[str]:
-    return frozenset(name for name, node in nodes.items() if node["state"] == "standby")
+    return frozenset(name for name, node in nodes.items() if node["power"] == "standby")
 
 
 def _watts(nodes: Nodes) -> int:

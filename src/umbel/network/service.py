@@ -4,7 +4,6 @@ In: delivery's questions and wanted hops. Out: ways over the topology; where eac
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from umbel.kit.errors import Conflict, Unprocessable
 from umbel.network.model import Endpoint, Hop, Link, Topology
@@ -43,33 +42,15 @@ class Network:
         """Nodes and links."""
         return self._topology
 
-    def add_node(self, name: str, links: Sequence[Link]) -> None:
-        """A node comes with its links. Raises NodesFixed, InvalidLinks."""
-        self._check_changeable()
-        topology = self._topology
-        wrong = [f"{e.a}-{e.b}" for e in links if not _joins(e, name, topology)]
-        if wrong or not links:
-            raise InvalidLinks(node=name, links=wrong)
-        self._set(
-            replace(
-                topology,
-                nodes=tuple(dict.fromkeys([*topology.nodes, name])),
-                links=(*topology.links, *links),
-            )
-        )
+    def set_topology(self, topology: Topology) -> None:
+        """There are exactly these nodes and links from now on."""
+        self._topology = topology
+        self._ways.clear()
 
-    def remove_node(self, name: str) -> None:
-        """A node goes, with its links and hosts. Raises NodesFixed."""
-        self._check_changeable()
-        topology = self._topology
-        self._set(
-            replace(
-                topology,
-                nodes=tuple(node for node in topology.nodes if node != name),
-                links=tuple(link for link in topology.links if name not in (link.a, link.b)),
-                hosts=tuple(host for host in topology.hosts if host.node != name),
-            )
-        )
+    def check_changeable(self) -> None:
+        """Raise NodesFixed where nodes cannot come and go."""
+        if self._fabric.copies:
+            raise NodesFixed
 
     def path(self, a: str, b: str) -> Route:
         """The best way from `a` to `b`. Raises NotInTopology or NoPath."""
@@ -95,17 +76,3 @@ class Network:
         if node not in self._ways:
             self._ways[node] = paths.routes(self._topology, node)
         return self._ways[node]
-
-    def _check_changeable(self) -> None:
-        if self._fabric.copies:
-            raise NodesFixed
-
-    def _set(self, topology: Topology) -> None:
-        self._topology = topology
-        self._ways.clear()
-
-
-def _joins(link: Link, name: str, topology: Topology) -> bool:
-    """Whether the link joins the node to another one."""
-    ends = {link.a, link.b} - {name}
-    return name in (link.a, link.b) and len(ends) == 1 and ends <= set(topology.nodes)

@@ -83,6 +83,7 @@ class _NodeEntry(_Part):
     cores: float | None = Field(None, gt=0, allow_inf_nan=False)
     planner: _NodePart = Field(default_factory=_NodePart)
     address: object = None
+    pool: object = None
     memory_mb: object = None
     mbps: object = None
     prefixes: object = None

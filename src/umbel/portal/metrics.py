@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from umbel.compute.model import NodeState
 from umbel.kit.clock import Clock
 from umbel.portal.ports import System
 
@@ -58,11 +59,20 @@ class Metrics:
         for state, count in (await system.catalogue.counts()).items():
             self._events.labels(state.value).set(count)
         await self._look_at_functions(system)
-        for node in await system.delivery.nodes():
+        for gauge in (
+            self._cores,
+            self._memory,
+            self._node_rate,
+            self._node_on,
+            self._watts,
+            self._link_rate,
+        ):
+            gauge.clear()  # of nodes and links that are no more
+        for node in await system.nodes.list():
             self._cores.labels(node.name).set(node.cores_used)
             self._memory.labels(node.name).set(node.memory_used_mb)
             self._node_rate.labels(node.name).set(node.mbps_used)
-            self._node_on.labels(node.name).set(node.state != "standby")
+            self._node_on.labels(node.name).set(node.power is not NodeState.STANDBY)
             self._watts.labels(node.name).set(node.watts)
         for link in await system.delivery.links():
             self._link_rate.labels(link.a, link.b).set(link.used_mbps)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from umbel.catalogue.service import Catalogue
+from umbel.compute.model import Node, Scheduling
 from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
@@ -23,6 +24,7 @@ from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
 from umbel.network.edge.service import EdgeService
+from umbel.network.model import Link
 from umbel.network.operator.paths import OperatorService
 from umbel.network.slices.admission import SliceRequest
 from umbel.network.slices.model import LinkShare, SliceStatus
@@ -74,14 +76,34 @@ class Watching(Protocol):
     async def tree(self, event_id: str, quality: str = "source") -> Tree:
         """What carries the event; an empty tree when nothing does."""
 
-    async def nodes(self) -> Sequence[NodeStatus]:
-        """Every node with what is used of it."""
-
     async def links(self) -> Sequence[LinkStatus]:
         """Every link with the rate over it."""
 
     async def functions(self) -> Sequence[FunctionStatus]:
         """Every function with what it carries."""
+
+
+class Nodes(Protocol):
+    """For operators: nodes come, go, are cordoned and drained."""
+
+    async def list(self) -> Sequence[NodeStatus]:
+        """Every node with what is used of it."""
+
+    async def get(self, name: str) -> NodeStatus:
+        """One node. Raises NoSuchNode (404)."""
+
+    async def add(self, node: Node, links: Sequence[Link], *, by: str) -> NodeStatus:
+        """A node comes with its links. Raises NodeExists, NodesFixed (409), NoSuchPool (400),
+        InvalidLinks (422)."""
+
+    async def remove(self, name: str, *, by: str) -> None:
+        """A node goes that carries nothing. Raises NoSuchNode, NodeInUse, NodesFixed (409)."""
+
+    async def schedule(
+        self, name: str, scheduling: Scheduling, *, by: str, within_s: float | None = None
+    ) -> NodeStatus:
+        """Open, cordon or drain the node; what a drained one carries after `within_s` seconds is
+        ended. Raises NoSuchNode."""
 
 
 class Delivery(Viewing, Ingesting, Watching, Protocol):
@@ -147,6 +169,7 @@ class System:
     verifier: Verifier
     catalogue: Catalogue
     delivery: Delivery
+    nodes: Nodes
     network: OperatorService
     edge: EdgeService
     slices: Slicing

@@ -260,22 +260,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/nodes": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["list_nodes"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/links": {
         parameters: {
             query?: never;
@@ -302,6 +286,86 @@ export interface paths {
         get: operations["list_functions"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_nodes"];
+        put?: never;
+        post: operations["add_node"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_node"];
+        put?: never;
+        post?: never;
+        delete: operations["remove_node"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{name}/cordon": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["cordon_node"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{name}/uncordon": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["uncordon_node"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{name}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["drain_node"];
         delete?: never;
         options?: never;
         head?: never;
@@ -959,7 +1023,7 @@ export interface components {
             retry_at: string | null;
         };
         /** @enum {string} */
-        ChangeKind: "hello" | "reset" | "event" | "provider" | "user" | "session" | "tree" | "drain" | "plan" | "path" | "slice" | "drawing" | "border" | "switch_up" | "switch_down" | "port_added" | "port_removed" | "function_appeared" | "function_left" | "link_up" | "link_down" | "path_changed";
+        ChangeKind: "hello" | "reset" | "event" | "provider" | "user" | "session" | "tree" | "node" | "drain" | "plan" | "path" | "slice" | "drawing" | "border" | "switch_up" | "switch_down" | "port_added" | "port_removed" | "function_appeared" | "function_left" | "link_up" | "link_down" | "path_changed";
         ChangeOut: {
             kind: components["schemas"]["ChangeKind"];
             subject: string;
@@ -987,6 +1051,9 @@ export interface components {
             mac: string | null;
             username: string | null;
             expires_at: string;
+        };
+        DrainIn: {
+            within_s?: number | null;
         };
         DrawnLink: {
             a: string;
@@ -1136,10 +1203,13 @@ export interface components {
             provider_id: string | null;
         };
         /** @enum {string} */
-        NodeKind: "provider-edge" | "core";
-        NodeLoadOut: {
+        NodeAvailability: "ready" | "cordoned" | "draining" | "drained" | "standby" | "lost";
+        NodeDetailOut: {
             name: string;
             kind: components["schemas"]["NodeKind"];
+            pool: string;
+            state: components["schemas"]["NodeAvailability"];
+            power: components["schemas"]["NodeState"];
             address: string;
             cores: number;
             cores_used: number;
@@ -1147,8 +1217,38 @@ export interface components {
             memory_used_mb: number;
             mbps: number;
             mbps_used: number;
-            state: components["schemas"]["NodeState"];
+            promised: components["schemas"]["PromisedOut"][];
+            functions: string[];
+            viewers: number;
+            evict_at: string | null;
             watts: number;
+        };
+        NodeIn: {
+            name: string;
+            /** @default provider-edge */
+            kind?: components["schemas"]["NodeKind"];
+            /** Format: ipvanyaddress */
+            address: string;
+            /** @default 1 */
+            cores?: number;
+            /** @default 2048 */
+            memory_mb?: number;
+            /** @default 1000 */
+            mbps?: number;
+            /** @default [] */
+            prefixes?: string[];
+            /** @default default */
+            pool?: string;
+            links: components["schemas"]["NodeLinkIn"][];
+        };
+        /** @enum {string} */
+        NodeKind: "provider-edge" | "core";
+        NodeLinkIn: {
+            to: string;
+            /** @default 1000 */
+            mbps?: number;
+            /** @default 1 */
+            delay_ms?: number;
         };
         NodeOut: {
             name: string;
@@ -1238,6 +1338,12 @@ export interface components {
             details: {
                 [key: string]: unknown;
             };
+        };
+        PromisedOut: {
+            owner: string;
+            cores: number;
+            memory_mb: number;
+            mbps: number;
         };
         /** @enum {string} */
         Protocol: "tcp" | "udp";
@@ -1996,25 +2102,6 @@ export interface operations {
             };
         };
     };
-    list_nodes: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["NodeLoadOut"][];
-                };
-            };
-        };
-    };
     list_links: {
         parameters: {
             query?: never;
@@ -2049,6 +2136,155 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FunctionOut"][];
+                };
+            };
+        };
+    };
+    list_nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeDetailOut"][];
+                };
+            };
+        };
+    };
+    add_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NodeIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeDetailOut"];
+                };
+            };
+        };
+    };
+    get_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeDetailOut"];
+                };
+            };
+        };
+    };
+    remove_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    cordon_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeDetailOut"];
+                };
+            };
+        };
+    };
+    uncordon_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeDetailOut"];
+                };
+            };
+        };
+    };
+    drain_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["DrainIn"] | null;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeDetailOut"];
                 };
             };
         };

@@ -32,6 +32,7 @@ const KINDS: Readonly<Record<Exclude<ChangeKind, 'hello'>, true>> = {
   function_left: true,
   link_down: true,
   link_up: true,
+  node: true,
   path: true,
   path_changed: true,
   plan: true,

@@ -20,7 +20,15 @@ import { Rules } from './rules';
 import { NetworkTables } from './tables';
 import { Webhooks } from './webhooks';
 
-const KINDS: readonly ChangeKind[] = ['tree', 'event', 'session', 'drain', 'function_appeared', 'function_left'];
+const KINDS: readonly ChangeKind[] = [
+  'tree',
+  'event',
+  'session',
+  'node',
+  'drain',
+  'function_appeared',
+  'function_left',
+];
 const OVERLAY_KINDS: readonly ChangeKind[] = [
   'drawing',
   'path',
@@ -277,7 +285,9 @@ function Operators({ username }: { username: string }) {
       )}
       {picture?.nodes.length === 0 && (
         <Empty title="This network has no nodes">
-          <p>Add nodes to the network file that Umbel starts with.</p>
+          <p>
+            Add one with <code>umbel node add</code>, or to the network file that Umbel starts with.
+          </p>
         </Empty>
       )}
       {!data && !error && <Loading what="Loading the network" />}

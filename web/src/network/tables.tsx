@@ -63,17 +63,22 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
           <None columns={9} text="No functions are running. The first provider or viewer starts one." />
         )}
       </Table>
-      <Table caption="Nodes" head={['Node', 'Kind', 'Address', 'State', 'Power', 'Cores', 'Memory', 'Sent']}>
+      <Table
+        caption="Nodes"
+        head={['Node', 'Kind', 'Pool', 'Address', 'State', 'Power', 'Cores', 'Memory', 'Sent', 'Promised']}
+      >
         {nodes.map((node) => (
           <tr key={node.name}>
             <th scope="row">{node.name}</th>
             <td>{node.kind}</td>
+            <td>{node.pool}</td>
             <td>{node.address}</td>
             <td>{node.state}</td>
             <td>{formatKilowatts(node.watts)}</td>
             <td>{cores(node.cores_used, node.cores)}</td>
             <td>{memory(node.memory_used_mb, node.memory_mb)}</td>
             <td>{formatMbps(node.mbps_used)}</td>
+            <td>{node.promised.map((one) => `${one.owner}: ${cores(one.cores, node.cores)}`).join(', ')}</td>
           </tr>
         ))}
       </Table>

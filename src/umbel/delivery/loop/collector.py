@@ -26,6 +26,7 @@ from umbel.delivery.loop.stream_states import Answers
 from umbel.delivery.model import (
     FunctionStatus,
     LinkStatus,
+    NodeAvailability,
     NodeStatus,
     StreamStatus,
     Tree,
@@ -43,6 +44,12 @@ from umbel.network.service import Network
 _HOPELESS_AFTER = 3
 """Consecutive failures after which a function's node is avoided."""
 _UNRELIABLE_S = 60.0
+_BY_POWER: Mapping[NodeState, NodeAvailability] = {
+    NodeState.ACTIVE: NodeAvailability.READY,
+    NodeState.DRAINING: NodeAvailability.DRAINING,
+    NodeState.STANDBY: NodeAvailability.STANDBY,
+    NodeState.WAKING: NodeAvailability.STANDBY,
+}
 
 
 @dataclass(kw_only=True)
@@ -203,12 +210,19 @@ class Collector:
     def nodes(self) -> Iterator[NodeStatus]:
         """Each node with what all owners use of it or were promised, by the last view."""
         units = guidance.units_of(self.compute.nodes())
-        accounts = self.compute.ledger.used()
+        accounts = self.compute.ledger.by_owner()
         for node in self.compute.nodes():
-            used, state = accounts.get(node.name, Resources()), self.compute.state(node.name)
+            promised = {
+                o: by_node[node.name] for o, by_node in accounts.items() if node.name in by_node
+            }
+            used, power = sum(promised.values(), Resources()), self.compute.state(node.name)
+            functions = self._functions_at(node.name)
+            viewers = self.promises.at(node.name)
             yield NodeStatus(
                 name=node.name,
-                kind=node.kind.value,
+                kind=node.kind,
+                pool=node.pool,
+                state=self._node_state(node.name, is_empty=not functions and not viewers),
                 address=node.address,
                 cores=node.cores,
                 cores_used=used.cores,
@@ -216,10 +230,29 @@ class Collector:
                 memory_used_mb=used.memory_mb,
                 mbps=node.mbps,
                 mbps_used=used.mbps,
-                state=state.value,
-                scheduling=self.compute.scheduling(node.name).value,
-                watts=round(guidance.watts(node, units, state, used.cores / units.cores), 1),
+                power=power,
+                evict_at_s=self.compute.evict_at_s(node.name),
+                functions=functions,
+                viewers=viewers,
+                promised=promised,
+                watts=round(guidance.watts(node, units, power, used.cores / units.cores), 1),
             )
+
+    def _functions_at(self, node: str) -> tuple[str, ...]:
+        everywhere = self.instances | self.others
+        return tuple(sorted(id_ for id_, one in everywhere.items() if one.node == node))
+
+    def _node_state(self, node: str, *, is_empty: bool) -> NodeAvailability:
+        compute, power = self.compute, self.compute.state(node)
+        if compute.is_lost(node) or node in self.unreliable:
+            return NodeAvailability.LOST
+        match compute.scheduling(node):
+            case Scheduling.DRAINING:
+                return NodeAvailability.DRAINED if is_empty else NodeAvailability.DRAINING
+            case Scheduling.CORDONED:
+                return NodeAvailability.CORDONED
+            case Scheduling.OPEN:
+                return _BY_POWER[power]
 
     def links(self, view: View) -> Iterator[LinkStatus]:
         """Each link with the rate of the hops over it."""
@@ -344,6 +377,7 @@ class Collector:
             memory_free_mb=free.memory_mb,
             mbps_free=free.mbps,
             is_closed=not self.compute.accepts(node.name),
+            is_evicted=self.compute.evicts(node.name),
         )
 
 

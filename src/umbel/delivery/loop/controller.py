@@ -14,6 +14,7 @@ import structlog
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import Instance
 from umbel.delivery.loop.collector import Collector
+from umbel.delivery.loop.eviction import Eviction
 from umbel.delivery.loop.functions import OWNER
 from umbel.delivery.loop.streams import FLEET, StreamReconciler
 from umbel.delivery.loop.timing import Timing
@@ -46,11 +47,13 @@ class DeliveryController:
     changed: Signal = field(default_factory=Signal)
     _announced_s: float = 0.0
     _streams: StreamReconciler = field(init=False)
+    _eviction: Eviction = field(init=False)
     _controller: Controller = field(init=False)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._controller = Controller(self._reconcile, lease=self._lease, standby=self._standby)
+        self._eviction = Eviction(collector=self.collector, clock=self.clock, wake=self.wake)
         self._streams = StreamReconciler(
             catalogue=self.catalogue,
             store=self.store,
@@ -86,6 +89,11 @@ class DeliveryController:
     def wake(self, key: str) -> None:
         """Ask for a run for a stream or FLEET."""
         self._controller.wake(key)
+
+    def wake_all(self) -> None:
+        """Ask for a run for the fleet and every stream that is known: the nodes have changed."""
+        for key in sorted(self._controller.keys()):
+            self.wake(key)
 
     def leads(self) -> bool:
         """Whether this instance looks after the fleet of functions now."""
@@ -137,7 +145,9 @@ class DeliveryController:
 
     async def _standby(self, key: str) -> float:
         if key == FLEET:
+            self.collector.compute.yield_to_others(OWNER)
             await self.collector.refresh()
+            self.changed.notify()
         return self.timing.look_s
 
     async def _reconcile(self, key: str) -> float | None:
@@ -151,6 +161,8 @@ class DeliveryController:
 
     async def _reconcile_fleet(self) -> float:
         """The functions of all trees run; others of delivery do not."""
+        self.leases.check(FLEET)
+        await self._eviction.run()
         wanted = self.collector.media_functions.to_run((await self.store.trees()).values())
         self.leases.check(FLEET)
         done = await self.collector.compute.ensure(OWNER, wanted)

@@ -237,6 +237,8 @@ class StreamReconciler:
     async def _report(self, event: Event, tree: Tree) -> None:
         """The catalogue learns whether somebody publishes. A short silence is not a stop."""
         root = tree.root
+        if root is None and event.state is EventState.LIVE:  # its acquirer was evicted
+            await self.catalogue.fire(event.id, EventEvent.STOP)
         state = self.collector.stream(root.function, event.id) if root is not None else None
         if state is None or state.ingest is None:
             return

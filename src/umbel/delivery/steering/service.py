@@ -162,7 +162,7 @@ class Planning:
         nodes = self.collector.compute.nodes()
         units = guidance.units_of(nodes)
         status = {s.name: s for s in self.collector.nodes()}
-        on = [node for node in nodes if status[node.name].state != NodeState.STANDBY.value]
+        on = [node for node in nodes if status[node.name].power is not NodeState.STANDBY]
         sizes = [VCPUS_PER_SERVER * guidance.servers_of(node, units) for node in on]
         return Seen(
             used_vcpus=sum(

@@ -30,7 +30,7 @@ _RETRY_S = 1.0
 _BYTES_PER_MBIT = 125_000
 # What a live event counts as.
 _KIND = Kind.SPORT
-_ENDED = {"closed": How.LEFT, "expired": How.LEFT, "refused": How.REFUSED}
+_ENDED = {"closed": How.LEFT, "expired": How.LEFT, "refused": How.REFUSED, "evicted": How.LOST}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,8 @@ class Costs:
 @dataclass(frozen=True, kw_only=True)
 class NodeView:
     """A node's free room: CPU cores, MiB, and Mbit/s its functions may still send. Nothing new is
-    placed on a closed node: it rests, is about to, or wakes."""
+    placed on a closed node: it is in standby, about to be, or wakes, or it is cordoned. All leaves
+    an evicted one: its deadline to be empty has passed."""
 
     name: str
     is_access: bool
@@ -81,6 +82,7 @@ class NodeView:
     memory_free_mb: float
     mbps_free: float
     is_closed: bool = False
+    is_evicted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,8 +205,9 @@ class View:
 
     def carried(self, tree: Tree, branch: Branch) -> bool:
         """Whether the branch's function is there and usable. A closed node keeps its edges until
-        their viewers are gone, but forwards nothing: another can do that unnoticed."""
-        function = self.functions.get(branch.function)
-        if branch.role == FORWARDER and self.node(branch.node).is_closed:
+        their viewers are gone or it is evicted, but forwards nothing: another can do that
+        unnoticed."""
+        function, node = self.functions.get(branch.function), self.nodes.get(branch.node)
+        if node is None or node.is_evicted or (branch.role == FORWARDER and node.is_closed):
             return False
         return (function is None or function.usable) and branch.node not in self.broken_nodes

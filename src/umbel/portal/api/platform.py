@@ -1,12 +1,12 @@
-"""What carries the streams: nodes, links, functions for operators; a tree for its provider too."""
+"""What carries the streams: links, functions for operators; a tree for its provider too."""
 
 from collections.abc import Sequence
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from umbel.compute.model import FunctionState, NodeKind, NodeState
-from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, NodeStatus, Tree
+from umbel.compute.model import FunctionState
+from umbel.delivery.model import Branch, FunctionStatus, LinkStatus, Tree
 from umbel.delivery.trees import renditions
 from umbel.delivery.trees.grafting import depth
 from umbel.media.model import StreamRole
@@ -42,23 +42,6 @@ class TreeOut(BaseModel):
     hops: int
 
 
-class NodeLoadOut(BaseModel):
-    """A node with what is used of it: cores, MiB, Mbit/s. `watts` follow from the planner's power
-    model."""
-
-    name: str
-    kind: NodeKind
-    address: str
-    cores: float
-    cores_used: float
-    memory_mb: float
-    memory_used_mb: float
-    mbps: float
-    mbps_used: float
-    state: NodeState
-    watts: float
-
-
 class LinkLoadOut(BaseModel):
     """A link with the streams' rate over it, in Mbit/s."""
 
@@ -92,12 +75,6 @@ async def get_tree(
     await theirs(system, user, event_id)
     tree = await system.delivery.tree(event_id, quality)
     return _tree(tree, system.network.inspection.links_of(tree.stream))
-
-
-@router.get("/nodes")
-async def list_nodes(system: auth.SystemDep, _operator: auth.Operator) -> list[NodeLoadOut]:
-    """Every node."""
-    return [_node(one) for one in await system.delivery.nodes()]
 
 
 @router.get("/links")
@@ -137,10 +114,6 @@ def _branch(of: Branch) -> BranchOut:
         node=of.node,
         parent=of.parent or None,
     )
-
-
-def _node(of: NodeStatus) -> NodeLoadOut:
-    return NodeLoadOut.model_validate(of, from_attributes=True)
 
 
 def _link(of: LinkStatus) -> LinkLoadOut:

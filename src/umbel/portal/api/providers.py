@@ -55,6 +55,6 @@ async def remove_provider(
 
 
 async def _check_node(system: System, name: str) -> None:
-    if name not in {node.name for node in await system.delivery.nodes()}:
+    if name not in {node.name for node in await system.nodes.list()}:
         fields = [{"field": "access_node", "message": "no such node"}]
         raise Unprocessable(f"access_node: there is no node {name}", fields=fields)

@@ -39,6 +39,7 @@ class ChangeKind(StrEnum):
     USER = "user"
     SESSION = "session"
     TREE = "tree"
+    NODE = "node"
     DRAIN = "drain"
     PLAN = "plan"
     PATH = "path"

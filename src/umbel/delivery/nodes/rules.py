@@ -1,0 +1,170 @@
+"""The nodes there are: the network file with what operators changed since. Pure.
+
+In: the file's nodes and links, changes by name. Out: nodes with their scheduling and links; the
+refusals of changes that do not fit.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+from umbel.compute.model import Member, Node, NoSuchNode
+from umbel.compute.service import NodeExists, NodeInUse, NoSuchPool, clashes
+from umbel.delivery.nodes.model import CurrentNodes, NetworkFile, NodeChange
+from umbel.kit.errors import UmbelError
+from umbel.network.model import Link, Topology
+from umbel.network.service import InvalidLinks
+
+Changes = Mapping[str, NodeChange]
+
+
+def current(file: NetworkFile, changes: Changes, pools: Collection[str]) -> CurrentNodes:
+    """The nodes and links there are. A change goes before what the file says of the node; one that
+    contradicts the rest of an edited file is ignored."""
+    gone = {name for name, one in changes.items() if one.removed or one.node is not None}
+    gone -= {file.default_access}
+    now = CurrentNodes(
+        members=tuple(
+            _member(node, changes.get(node.name))
+            for node in file.inventory.nodes
+            if node.name not in gone
+        ),
+        topology=_without(file.topology, gone),
+    )
+    added = [one for one in changes.values() if one.node is not None and not one.removed]
+    for one in sorted(added, key=lambda one: (one.added_s, one.name)):
+        now = _with(now, one, pools)
+    since_s = {one.name: one.added_s for one in added}
+    links = (link for one in added for link in _links(one, now, since_s))
+    return replace(now, topology=replace(now.topology, links=(*now.topology.links, *links)))
+
+
+def add(
+    file: NetworkFile, changes: Changes, pools: Collection[str], change: NodeChange
+) -> NodeChange:
+    """The change that adds a node. Raises NodeExists, NoSuchPool, InvalidLinks."""
+    assert change.node is not None
+    check_new(current(file, changes, pools), change.node, change.links, pools)
+    return change
+
+
+def remove(file: NetworkFile, changes: Changes, pools: Collection[str], name: str) -> NodeChange:
+    """The change that removes a node. Raises NoSuchNode, NodeInUse for the default access node."""
+    _check_known(file, changes, pools, name)
+    if name == file.default_access:
+        raise NodeInUse(f"{name} is the default access node", node=name)
+    return NodeChange(name=name, removed=True)
+
+
+def schedule(
+    file: NetworkFile,
+    changes: Changes,
+    pools: Collection[str],
+    wanted: NodeChange,
+) -> NodeChange:
+    """The change that opens, cordons or drains a node as `wanted`. Raises NoSuchNode."""
+    _check_known(file, changes, pools, wanted.name)
+    before = changes.get(wanted.name, NodeChange(name=wanted.name))
+    return replace(before, scheduling=wanted.scheduling, evict_at_s=wanted.evict_at_s)
+
+
+def check_new(
+    now: CurrentNodes, node: Node, links: Collection[Link], pools: Collection[str]
+) -> None:
+    """Raise NodeExists, NoSuchPool or InvalidLinks if the node cannot be added with its links."""
+    _check_place(now, node, pools)
+    others = [_neighbour(link, node.name) for link in links]
+    wrong = [
+        f"{link.a}-{link.b}"
+        for link, other in zip(links, others, strict=True)
+        if other not in now.names or others.count(other) > 1
+    ]
+    if wrong or not links:
+        raise InvalidLinks(node=node.name, links=wrong)
+
+
+def document(base: object, now: CurrentNodes) -> object:
+    """The network file's document with the nodes and links there are, for plans. What the file
+    says of a node that is there stays; an added one says what was given."""
+    if not isinstance(base, Mapping):
+        return base
+    known = {e["name"]: e for e in base["nodes"]}
+    ends = {frozenset((e["a"], e["b"])): e for e in base.get("links") or ()}
+    nodes = [_node_entry(one.node, known.get(one.node.name)) for one in now.members]
+    links = [
+        ends.get(frozenset((k.a, k.b))) or {"a": k.a, "b": k.b, "mbps": k.mbps} | _delay(k)
+        for k in now.topology.links
+    ]
+    hosts = [e for e in base.get("hosts") or () if e["node"] in now.names]
+    return {**base, "nodes": nodes, "links": links, "hosts": hosts}
+
+
+def _node_entry(node: Node, said: Mapping[str, object] | None) -> Mapping[str, object]:
+    if said is not None and str(said.get("address")) == node.address:
+        return said
+    return {
+        "name": node.name,
+        "kind": node.kind.value,
+        "address": node.address,
+        "cores": node.cores,
+        "memory_mb": node.memory_mb,
+        "mbps": node.mbps,
+        "prefixes": list(node.prefixes),
+        "pool": node.pool,
+    }
+
+
+def _delay(link: Link) -> dict[str, object]:
+    return {"delay_ms": link.delay_ms, "crosses": link.crosses}
+
+
+def _check_known(file: NetworkFile, changes: Changes, pools: Collection[str], name: str) -> None:
+    if name not in current(file, changes, pools).names:
+        raise NoSuchNode(f"There is no node {name}", node=name)
+
+
+def _check_place(now: CurrentNodes, node: Node, pools: Collection[str]) -> None:
+    if node.pool not in pools:
+        raise NoSuchPool(f"There is no pool {node.pool}", node=node.name)
+    if problems := clashes(node, [one.node for one in now.members]):
+        raise NodeExists(node=node.name, problems=problems)
+
+
+def _member(node: Node, change: NodeChange | None) -> Member:
+    if change is None:
+        return Member(node=node)
+    return Member(node=node, scheduling=change.scheduling, evict_at_s=change.evict_at_s)
+
+
+def _with(now: CurrentNodes, change: NodeChange, pools: Collection[str]) -> CurrentNodes:
+    """With an added node, not linked yet."""
+    assert change.node is not None
+    try:
+        _check_place(now, change.node, pools)
+    except UmbelError as error:
+        return replace(now, ignored=(*now.ignored, f"{change.name}: {error.message}"))
+    topology = replace(now.topology, nodes=(*now.topology.nodes, change.name))
+    return replace(now, members=(*now.members, _member(change.node, change)), topology=topology)
+
+
+def _links(change: NodeChange, now: CurrentNodes, since_s: Mapping[str, float]) -> Iterator[Link]:
+    """An added node's links to nodes that have been there since: a node that is removed takes its
+    links with it, and comes back with its own."""
+    for link in change.links if change.name in now.names else ():
+        other = _neighbour(link, change.name)
+        if other in now.names and since_s.get(other, 0.0) <= change.added_s:
+            yield link
+
+
+def _without(topology: Topology, gone: Collection[str]) -> Topology:
+    return replace(
+        topology,
+        nodes=tuple(node for node in topology.nodes if node not in gone),
+        links=tuple(link for link in topology.links if not {link.a, link.b} & set(gone)),
+        hosts=tuple(host for host in topology.hosts if host.node not in gone),
+    )
+
+
+def _neighbour(link: Link, node: str) -> str:
+    """The link's other end; empty for a link that is not the node's, or joins it to itself."""
+    ends = {link.a, link.b} - {node}
+    return ends.pop() if node in (link.a, link.b) and len(ends) == 1 else ""

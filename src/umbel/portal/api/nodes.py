@@ -1,0 +1,198 @@
+"""For operators: nodes come, go, are cordoned and drained while the platform runs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field, IPvAnyAddress, IPvAnyNetwork
+
+from umbel.compute.model import DEFAULT_POOL, Node, NodeKind, NodeState, Scheduling
+from umbel.delivery.model import NodeAvailability, NodeStatus
+from umbel.kit.clock import to_rfc3339
+from umbel.network.model import Link
+from umbel.portal import auth
+from umbel.portal.api.shapes import Given, NodeName
+from umbel.portal.ports import System
+
+router = APIRouter(prefix="/api/v1/nodes", tags=["nodes"])
+
+_MOST = 1_000_000_000.0
+_MOST_S = 7 * 24 * 3600.0
+Amount = Annotated[float, Field(gt=0, le=_MOST)]
+NewName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+PoolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+
+
+class NodeLinkIn(Given):
+    """A link of the new node: where it leads, Mbit/s each way and ms one way."""
+
+    to: NodeName
+    mbps: Amount = 1000.0
+    delay_ms: Annotated[float, Field(ge=0, le=_MOST)] = 1.0
+
+
+class NodeIn(Given):
+    """A new node with its links. `cores`, `memory_mb` (MiB) and `mbps` are what functions may use
+    of it; `prefixes` are the client networks that it gives access to. The VIM of its `pool` runs
+    its functions."""
+
+    name: NewName
+    kind: NodeKind = NodeKind.PROVIDER_EDGE
+    address: IPvAnyAddress
+    cores: Amount = 1.0
+    memory_mb: Amount = 2048.0
+    mbps: Amount = 1000.0
+    prefixes: Annotated[tuple[IPvAnyNetwork, ...], Field(max_length=1000)] = ()
+    pool: PoolName = DEFAULT_POOL
+    links: Annotated[list[NodeLinkIn], Field(min_length=1, max_length=1000)]
+
+
+class DrainIn(Given):
+    """How long to wait, in seconds, until what is left on the node is ended; without it, for as
+    long as it takes."""
+
+    within_s: Annotated[float, Field(ge=0, le=_MOST_S)] | None = None
+
+
+class PromisedOut(BaseModel):
+    """What an owner of functions uses of a node or was promised: cores, MiB, Mbit/s."""
+
+    owner: str
+    cores: float
+    memory_mb: float
+    mbps: float
+
+
+class NodeDetailOut(BaseModel):
+    """A node with what is used of it: cores, MiB, Mbit/s. `functions` run there, and its edges
+    serve `viewers`; what a draining one still carries at `evict_at` is ended. `watts` follow from
+    the planner's power model."""
+
+    name: str
+    kind: NodeKind
+    pool: str
+    state: NodeAvailability
+    power: NodeState
+    address: str
+    cores: float
+    cores_used: float
+    memory_mb: float
+    memory_used_mb: float
+    mbps: float
+    mbps_used: float
+    promised: list[PromisedOut]
+    functions: list[str]
+    viewers: int
+    evict_at: str | None
+    watts: float
+
+
+@router.get("")
+async def list_nodes(system: auth.SystemDep, _operator: auth.Operator) -> list[NodeDetailOut]:
+    """Every node, in the network file's order; those added later follow."""
+    return [_node(one) for one in await system.nodes.list()]
+
+
+@router.post("", status_code=201)
+async def add_node(system: auth.SystemDep, operator: auth.Operator, given: NodeIn) -> NodeDetailOut:
+    """A node comes with its links; streams may use it at once."""
+    node = Node(
+        name=given.name,
+        kind=given.kind,
+        address=str(given.address),
+        cores=given.cores,
+        memory_mb=given.memory_mb,
+        mbps=given.mbps,
+        prefixes=tuple(map(str, given.prefixes)),
+        pool=given.pool,
+    )
+    links = [
+        Link(a=given.name, b=one.to, mbps=one.mbps, delay_ms=one.delay_ms) for one in given.links
+    ]
+    return _node(await system.nodes.add(node, links, by=operator.username))
+
+
+@router.get("/{name}")
+async def get_node(
+    system: auth.SystemDep, _operator: auth.Operator, name: NodeName
+) -> NodeDetailOut:
+    """One node."""
+    return _node(await system.nodes.get(name))
+
+
+@router.delete("/{name}", status_code=204)
+async def remove_node(system: auth.SystemDep, operator: auth.Operator, name: NodeName) -> None:
+    """A node goes that carries nothing, with its links: drain it first."""
+    await system.nodes.remove(name, by=operator.username)
+
+
+@router.post("/{name}/cordon")
+async def cordon_node(
+    system: auth.SystemDep, operator: auth.Operator, name: NodeName
+) -> NodeDetailOut:
+    """Nothing new is placed on the node; what runs there stays."""
+    return await _schedule(system, operator.username, name, Scheduling.CORDONED)
+
+
+@router.post("/{name}/uncordon")
+async def uncordon_node(
+    system: auth.SystemDep, operator: auth.Operator, name: NodeName
+) -> NodeDetailOut:
+    """The node may be used again, also after a drain."""
+    return await _schedule(system, operator.username, name, Scheduling.OPEN)
+
+
+@router.post("/{name}/drain")
+async def drain_node(
+    system: auth.SystemDep, operator: auth.Operator, name: NodeName, given: DrainIn | None = None
+) -> NodeDetailOut:
+    """Nothing new is placed on the node, and what runs there moves away: forwarders at once, edges
+    when their viewers have left, whom the state stream asks to. Encoders do not move by
+    themselves. What is left after `within_s` seconds is ended."""
+    return await _schedule(
+        system,
+        operator.username,
+        name,
+        Scheduling.DRAINING,
+        within_s=given.within_s if given else None,
+    )
+
+
+async def _schedule(
+    system: System,
+    by: str,
+    name: str,
+    scheduling: Scheduling,
+    within_s: float | None = None,
+) -> NodeDetailOut:
+    return _node(await system.nodes.schedule(name, scheduling, by=by, within_s=within_s))
+
+
+def _node(of: NodeStatus) -> NodeDetailOut:
+    promised = [
+        PromisedOut(
+            owner=owner,
+            cores=round(amount.cores, 4),
+            memory_mb=round(amount.memory_mb, 1),
+            mbps=round(amount.mbps, 3),
+        )
+        for owner, amount in sorted(of.promised.items())
+    ]
+    return NodeDetailOut(
+        name=of.name,
+        kind=of.kind,
+        pool=of.pool,
+        state=of.state,
+        power=of.power,
+        address=of.address,
+        cores=of.cores,
+        cores_used=of.cores_used,
+        memory_mb=of.memory_mb,
+        memory_used_mb=of.memory_used_mb,
+        mbps=of.mbps,
+        mbps_used=of.mbps_used,
+        promised=promised,
+        functions=list(of.functions),
+        viewers=of.viewers,
+        evict_at=None if of.evict_at_s is None else to_rfc3339(of.evict_at_s),
+        watts=of.watts,
+    )

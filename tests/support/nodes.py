@@ -1,0 +1,68 @@
+"""Nodes in memory, for the front end: they come, go and are scheduled; nothing runs on them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from support.delivery import NODES
+from umbel.compute.model import Node, NodeKind, NoSuchNode, Scheduling
+from umbel.compute.service import NodeExists
+from umbel.delivery.model import NodeAvailability, NodeStatus
+from umbel.network.model import Link
+from umbel.network.service import InvalidLinks
+
+_STATES = {
+    Scheduling.OPEN: NodeAvailability.READY,
+    Scheduling.CORDONED: NodeAvailability.CORDONED,
+    Scheduling.DRAINING: NodeAvailability.DRAINED,
+}
+
+
+class MemoryNodes:
+    """Keeps the promises of `portal.ports.Nodes` as far as a front end sees."""
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, NodeStatus] = {}
+        for name, address in NODES.items():
+            kind = NodeKind.CORE if name.startswith("c") else NodeKind.PROVIDER_EDGE
+            self._nodes[name] = _status(Node(name=name, kind=kind, address=address))
+
+    async def list(self) -> Sequence[NodeStatus]:
+        return list(self._nodes.values())
+
+    async def get(self, name: str) -> NodeStatus:
+        try:
+            return self._nodes[name]
+        except KeyError:
+            raise NoSuchNode(node=name) from None
+
+    async def add(self, node: Node, links: Sequence[Link], *, by: str) -> NodeStatus:
+        if node.name in self._nodes:
+            raise NodeExists(node=node.name)
+        if any(link.b not in self._nodes for link in links):
+            raise InvalidLinks(node=node.name)
+        self._nodes[node.name] = _status(node)
+        return self._nodes[node.name]
+
+    async def remove(self, name: str, *, by: str) -> None:
+        await self.get(name)
+        del self._nodes[name]
+
+    async def schedule(
+        self, name: str, scheduling: Scheduling, *, by: str, within_s: float | None = None
+    ) -> NodeStatus:
+        self._nodes[name] = replace(await self.get(name), state=_STATES[scheduling])
+        return self._nodes[name]
+
+
+def _status(node: Node) -> NodeStatus:
+    return NodeStatus(
+        name=node.name,
+        kind=node.kind,
+        address=node.address,
+        cores=node.cores,
+        cores_used=0.0,
+        memory_mb=node.memory_mb,
+        memory_used_mb=0.0,
+        mbps=node.mbps,
+        mbps_used=0.0,
+    )
