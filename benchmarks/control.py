@@ -1,13 +1,16 @@
-"""What the control plane bears: viewers' sessions opened per second, and how long one takes.
+"""What the control plane bears: viewers' sessions opened per second, how long one takes, and what
+CPU it costs; and what the platform costs at rest.
 
 In: nothing. Out: JSON lines on stdout, a table for people on stderr. The real front end and loop
-run over a real database in a process of their own; nodes, functions and media are shipped fakes.
-Clients keep a connection each and open the next session as soon as they hold the last.
+run over a real database in a process of their own, on the event loop that `umbel serve` runs on;
+nodes, functions and media are shipped fakes. Clients keep a connection each and open the next
+session as soon as they hold the last. The peer is FastAPI over plain sqlite3, in the same run.
 """
 
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import statistics
 import subprocess
@@ -18,11 +21,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import uvloop
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 from support.figures import Figure, emit  # noqa: E402
 
-from support import postgres  # noqa: E402 -- the tests' private cluster
+from support import plain_sessions, postgres  # noqa: E402
 from support.waiting import until  # noqa: E402
 from umbel.bootstrap import Drivers, System, assemble  # noqa: E402
 from umbel.catalogue.model import EventDraft, EventState  # noqa: E402
@@ -40,6 +45,10 @@ WARM_S = 0.5
 ROUND_S = 2.0
 CLIENTS = (1, 8, 64)
 MANY_SESSIONS = 10_000
+COSTED = 2_000
+"""Sessions of one round that counts CPU time."""
+REST_S = 20.0
+PEER = "FastAPI, sqlite3"
 START_S = 30.0
 ACCESS = ("pe1", "pe2", "pe3", "pe4", "pe5")
 
@@ -72,7 +81,7 @@ async def serve(folder: Path, database_url: str) -> None:
     # Nobody really watches, and nobody is to be swept away for that while we count.
     timing = Timing(session_idle_s=3600.0, session_ttl_s=3600.0)
     system = await assemble(settings, drivers=drivers, clock=clock, timing=timing)
-    loop = asyncio.create_task(system.delivery.run())
+    loops = [asyncio.create_task(run(), name=name) for name, run in system.loops().items()]
     listening = bind("127.0.0.1", 0)
     server = PortalServer(system.app())
     try:
@@ -88,8 +97,9 @@ async def serve(folder: Path, database_url: str) -> None:
         print(json.dumps({"port": listening.getsockname()[1], "event": event}), flush=True)
         await serving
     finally:
-        loop.cancel()
-        await asyncio.gather(loop, return_exceptions=True)
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
         await system.close()
 
 
@@ -124,6 +134,11 @@ class Server:
     port: int
     event: str
 
+    def cpu_s(self) -> float:
+        """The CPU time that its threads took so far, in user and system mode."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def rss_mib(self) -> float:
         """Its resident memory."""
         status = Path(f"/proc/{self.pid}/status").read_text()
@@ -132,10 +147,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(database_url: str) -> Iterator[Server]:
-    """A fresh server over a fresh database, ended by its pid whatever happens."""
+def running(database_url: str | None) -> Iterator[Server]:
+    """A fresh server over a fresh database, ended by its pid whatever happens; None is the peer."""
     with tempfile.TemporaryDirectory(prefix="umbel-bench-") as folder:
-        command = [sys.executable, __file__, "--serve", folder, database_url]
+        which = ["--peer", folder] if database_url is None else ["--serve", folder, database_url]
+        command = [sys.executable, __file__, *which]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
@@ -233,6 +249,49 @@ def bench(name: str, fresh_url: Callable[[], str]) -> None:
         emit(Figure(bench="control", case=f"{case}-p99", value=p99_ms, unit="ms", n=ROUNDS))
 
 
+def cost_ms(server: Server, clients: int) -> float:
+    """The server's CPU time for one session, in milliseconds."""
+    asyncio.run(for_a_while(server, clients, WARM_S))
+    began_s = server.cpu_s()
+    opened = asyncio.run(load(server, clients, lambda took_s: len(took_s) < COSTED))
+    return (server.cpu_s() - began_s) * 1000 / len(opened)
+
+
+def bench_cpu(name: str, fresh_url: Callable[[], str]) -> None:
+    """CPU time a session, in turns with the peer."""
+    for clients in (1, 8):
+        ours: list[float] = []
+        theirs: list[float] = []
+        for _ in range(ROUNDS):
+            for url, found in ((fresh_url(), ours), (None, theirs)):
+                with running(url) as server:
+                    found.append(cost_ms(server, clients))
+        emit(
+            Figure(
+                bench="control",
+                case=f"{name}-{clients}-cpu",
+                value=statistics.median(ours),
+                unit="ms/session",
+                n=ROUNDS,
+                peer=PEER,
+                peer_value=statistics.median(theirs),
+            )
+        )
+
+
+def bench_rest(name: str, fresh_url: Callable[[], str]) -> None:
+    """The share of a core that the platform takes while nothing happens, with an event on air."""
+    shares = []
+    for _ in range(3):
+        with running(fresh_url()) as server:
+            time.sleep(5.0)
+            began_s, cpu_s = time.perf_counter(), server.cpu_s()
+            time.sleep(REST_S)
+            shares.append((server.cpu_s() - cpu_s) / (time.perf_counter() - began_s))
+    share = 100 * statistics.median(shares)
+    emit(Figure(bench="control", case=f"{name}-at-rest", value=share, unit="% of a core", n=3))
+
+
 def bench_memory(name: str, fresh_url: Callable[[], str]) -> None:
     """Resident memory before and after many sessions are open at once."""
     with running(fresh_url()) as server:
@@ -253,20 +312,32 @@ def bench_memory(name: str, fresh_url: Callable[[], str]) -> None:
     )
 
 
+def bench_all(name: str, fresh_url: Callable[[], str], only: set[str]) -> None:
+    """The cases of one database, or those of them that are asked for."""
+    parts = {"cpu": bench_cpu, "rest": bench_rest, "load": bench, "memory": bench_memory}
+    for part, run in parts.items():
+        if not only or part in only:
+            run(name, fresh_url)
+
+
 def main() -> None:
-    """Every case; PostgreSQL where its programs are."""
-    bench("sqlite", lambda: "")
-    bench_memory("sqlite", lambda: "")
+    """Every case, or those named (cpu, rest, load, memory); PostgreSQL where its programs are."""
+    only = set(sys.argv[1:])
+    bench_all("sqlite", lambda: "", only)
     if postgres.programs() is None:
         print(f"postgresql left out: {postgres.ABSENT}", file=sys.stderr)
         return
     with postgres.cluster(durable=True) as cluster:
-        bench("postgresql", cluster.fresh)
-        bench_memory("postgresql", cluster.fresh)
+        bench_all("postgresql", cluster.fresh, only)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--serve"]:
-        asyncio.run(serve(Path(sys.argv[2]), sys.argv[3]))
+        # As `umbel serve` runs.
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(Path(sys.argv[2]), sys.argv[3]))
+    elif sys.argv[1:2] == ["--peer"]:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(plain_sessions.serve(Path(sys.argv[2]), ACCESS))
     else:
         main()

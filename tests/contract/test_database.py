@@ -1,5 +1,5 @@
 """Units of work on both databases: whole or not at all, cancelled or not, with the disk full or the
-server gone; and a commit wakes who follows the journal."""
+server gone."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,11 @@ from support import postgres
 from support.waiting import until
 from umbel import migrations
 from umbel.kit.db import Database, DatabaseDiskFull, DatabaseUnavailable
-from umbel.kit.journal import Journal, record
 from umbel.kit.leases import leases
 from umbel.kit.sql import Command, Connection, ConstraintViolated, Scalar, given
 
 ADD = Command(sa.insert(leases))
 NAMES = Scalar(sa.select(leases.c.name).order_by(leases.c.name), str)
-NEVER_S = 3600.0
 
 
 def add(connection: Connection, *names: str) -> None:
@@ -256,78 +254,6 @@ async def test_a_connection_that_is_lost_costs_one_answer() -> None:
                 assert await names(database) == []
         finally:
             await database.close()
-
-
-# -- who follows ------------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def following(database: Database) -> AsyncIterator[Callable[[], "asyncio.Task[str]"]]:
-    """A follower that never looks unasked; answers the next change's subject."""
-    changes = Journal(database, poll_s=NEVER_S).follow(0)
-
-    async def following_one() -> str:
-        return (await anext(changes)).subject
-
-    async with contextlib.aclosing(changes):
-        yield lambda: asyncio.create_task(following_one())
-
-
-async def tell(database: Database, subject: str) -> None:
-    await database.write(record, at_s=0.0, kind="x", subject=subject, body={})
-
-
-async def test_a_commit_wakes_those_who_follow_the_journal(database: Database) -> None:
-    async with following(database) as following_next:
-        for subject in ("a", "b", "c"):
-            waiting = following_next()
-            await asyncio.sleep(0)
-            await until(lambda: _none_under_way(database))
-            await tell(database, subject)
-            async with asyncio.timeout(30):
-                assert await waiting == subject
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_a_commit_wakes_the_followers_of_other_instances(
-    database: Database, database_url: str
-) -> None:
-    other = Database(database_url)
-    try:
-        async with following(other) as following_next:
-            for subject in ("a", "b", "c"):
-                waiting = following_next()
-                await asyncio.sleep(0)
-                await until(lambda: _none_under_way(other))
-                await tell(database, subject)
-                async with asyncio.timeout(30):
-                    assert await waiting == subject
-    finally:
-        await other.close()
-
-
-@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-async def test_a_lost_listening_connection_is_made_again_and_nothing_is_missed(
-    database: Database, database_url: str
-) -> None:
-    listening = sa.text("query LIKE 'LISTEN%' AND datname = current_database()")
-    backend = sa.select(sa.func.count()).select_from(sa.text("pg_stat_activity")).where(listening)
-    end = sa.select(sa.text("pg_terminate_backend(pid)")).select_from(sa.text("pg_stat_activity"))
-
-    async def listens() -> bool:
-        return bool(await database.read(lambda c: c.scalar(Scalar(backend, int))))
-
-    other = Database(database_url)
-    try:
-        async with following(other) as following_next:
-            waiting = following_next()
-            await until(listens)
-            await database.write(lambda c: c.run(Command(end.where(listening))))
-            await tell(database, "meanwhile")
-            async with asyncio.timeout(30):
-                assert await waiting == "meanwhile"
-    finally:
-        await other.close()
 
 
 # -- statements -------------------------------------------------------------------------------

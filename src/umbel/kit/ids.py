@@ -7,14 +7,16 @@ from contextvars import ContextVar
 from random import Random
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_SYSTEM = secrets.SystemRandom()
+_BITS = 60
 _random: ContextVar[Random | None] = ContextVar("random", default=None)
 
 
 def new_id(prefix: str) -> str:
     """A fresh identifier such as `ev_5x0k3b9q2m7t`."""
-    random = _random.get() or _SYSTEM
-    return f"{prefix}_{''.join(random.choice(_ALPHABET) for _ in range(12))}"
+    random = _random.get()
+    bits = secrets.randbits(_BITS) if random is None else random.getrandbits(_BITS)
+    letters = (_ALPHABET[bits >> shift & 31] for shift in range(0, _BITS, 5))
+    return f"{prefix}_{''.join(letters)}"
 
 
 @contextmanager

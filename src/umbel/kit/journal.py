@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import NotFound
+from umbel.kit.signal import Signal
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
 
 changes = sa.Table(
@@ -79,7 +80,8 @@ def record(
 
 class Journal:
     """Reads and follows the entries. A commit wakes the followers: on PostgreSQL those of every
-    process, on SQLite those of its own; `poll_s` is how long others take to see it at most."""
+    process, on SQLite those of its own; `poll_s` is how long others take to see it at most.
+    Followers that have got equally far share a read that is under way."""
 
     def __init__(
         self, database: Database, *, keep: int = 10_000, poll_s: float | None = None
@@ -88,6 +90,10 @@ class Journal:
         self._keep = keep
         quiet_s = _POLL_SQLITE_S if database.is_sqlite else _POLL_POSTGRESQL_S
         self._poll_s = quiet_s if poll_s is None else poll_s
+        self._news = Signal()
+        self._wakes = 0
+        self._followers = 0
+        self._reading: _Reading | None = None
 
     async def head(self) -> int:
         """The newest entry's seq, 0 when there is none."""
@@ -99,25 +105,63 @@ class Journal:
 
     async def follow(self, after: int) -> AsyncGenerator[Change]:
         """Entries after `after`, for ever."""
-        news = asyncio.Event()
-        self._database.watch(news.set)
+        self._joined()
         try:
             while True:
-                news.clear()
-                batch = await self.since(after)
+                news = self._news.listen()
+                batch = await self._after(after)
                 for change in batch:
                     yield change
                     after = change.seq
                 if len(batch) < _BATCH:
-                    await _wait(news, self._poll_s)
+                    await news.wait(self._poll_s)
                     # Where many write, one look takes in what several wrote.
                     await asyncio.sleep(_GATHER_S)
         finally:
-            self._database.unwatch(news.set)
+            self._left()
 
     async def trim(self) -> None:
         """Drop all but the newest `keep` entries."""
         await self._database.write(_trim, self._keep)
+
+    def _joined(self) -> None:
+        if self._followers == 0:
+            self._database.watch(self._woken)
+        self._followers += 1
+
+    def _left(self) -> None:
+        self._followers -= 1
+        if self._followers == 0:
+            self._database.unwatch(self._woken)
+
+    def _woken(self) -> None:
+        self._wakes += 1
+        self._news.notify()
+
+    async def _after(self, after: int) -> list[Change]:
+        """What follows `after`, by a read that began after the last wake-up. A follower that is
+        cancelled takes nothing from those it shares the read with."""
+        reading = self._reading
+        if reading is None or (reading.after, reading.wakes) != (after, self._wakes):
+            task = asyncio.create_task(self.since(after), name="journal")
+            reading = self._reading = _Reading(after, self._wakes, task)
+            task.add_done_callback(self._read)
+        return await asyncio.shield(reading.task)
+
+    def _read(self, task: asyncio.Task[list[Change]]) -> None:
+        if self._reading is not None and self._reading.task is task:
+            self._reading = None
+        if not task.cancelled():
+            task.exception()  # its followers get it; where all of them have left, nobody does
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """A read of what follows `after` that is under way, begun after so many wake-ups."""
+
+    after: int
+    wakes: int
+    task: asyncio.Task[list[Change]]
 
 
 def _head(connection: Connection) -> int:
@@ -136,11 +180,3 @@ def _since(connection: Connection, after: int, limit: int) -> list[Change]:
 
 def _trim(connection: Connection, keep: int) -> None:
     connection.run(_TRIM, upto=_head(connection) - keep)
-
-
-async def _wait(flag: asyncio.Event, timeout_s: float) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await flag.wait()
-    except TimeoutError:
-        pass

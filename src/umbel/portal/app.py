@@ -39,13 +39,14 @@ from umbel.portal.metrics import Metered, Metrics
 from umbel.portal.ports import System
 from umbel.portal.site import STATIC, Site
 
+# Requests are matched in this order: what is asked most is first.
 _RESOURCES = (
+    sessions,
+    events,
     tokens,
     users,
     providers,
-    events,
     ingest,
-    sessions,
     platform,
     nodes,
     network,

@@ -18,7 +18,8 @@ _bearer = OAuth2PasswordBearer(tokenUrl="/oauth/token", auto_error=False)
 Token = Annotated[str | None, Depends(_bearer)]
 
 
-def _system(request: Request) -> System:
+# Async, though it waits for nothing: FastAPI would send it through a thread pool.
+async def _system(request: Request) -> System:
     system: System = request.app.state.system
     return system
 
