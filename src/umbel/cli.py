@@ -31,7 +31,7 @@ app.command("media")(run_media)
 app.command("plan")(run_plan)
 app.command("simulate")(run_simulate)
 
-DataDir = Annotated[Path | None, typer.Option(help="database, keys, logs, function records")]
+DataDir = Annotated[Path | None, typer.Option(help="folder of the platform's state")]
 
 
 @app.command()
@@ -42,16 +42,15 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
     network: Annotated[Path | None, typer.Option(help="the network file (YAML)")] = None,
     policy: Annotated[str | None, typer.Option(help="sls, consolidation, qos or virca")] = None,
     stop_functions_on_exit: Annotated[
-        bool | None, typer.Option(help="leave nothing running on a clean exit")
+        bool | None, typer.Option(help="stop all functions on a clean exit")
     ] = None,
     ready_file: Annotated[
         Path | None, typer.Option(help="write the front end's URL here once it listens")
     ] = None,
 ) -> None:
-    """Run the control plane: REST, web app, and the loop that keeps events carried.
-
-    Functions are processes of their own and go on when this ends; the next start adopts them.
-    Every option is also a variable UMBEL_..., such as UMBEL_DATABASE_URL.
+    """Run the control plane: REST, web app, and the delivery loop. Functions are separate
+    processes. They continue when this command ends, and the next start adopts them. Every option is
+    also a variable UMBEL_..., such as UMBEL_DATABASE_URL.
     """
     settings = _settings(
         data_dir=data_dir,
@@ -68,8 +67,12 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
 
 @app.command()
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="check itself with viewers and end")] = False,
-    source: Annotated[Path | None, typer.Option(help="a media file instead of the pattern")] = None,
+    once: Annotated[
+        bool, typer.Option("--once", help="check the whole path with viewers, then end")
+    ] = False,
+    source: Annotated[
+        Path | None, typer.Option(help="a media file to stream instead of the test pattern")
+    ] = None,
     data_dir: Annotated[Path, typer.Option(help="where the demo keeps its state")] = Path(
         ".umbel/demo"
     ),
@@ -78,14 +81,14 @@ def demo(
         Fabric, typer.Option(help="loopback, or openflow: an emulated network of switches (root)")
     ] = Fabric.LOOPBACK,
 ) -> None:
-    """A whole network on this machine: seven nodes, a provider, a live event, an encoder."""
+    """Run a whole network on this machine: seven nodes, a provider, a live event, an encoder."""
     wanted = Wanted(once=once, source=source, data_dir=data_dir, policy=policy, fabric=fabric)
     raise typer.Exit(asyncio.run(run_demo(wanted)))
 
 
 @user_app.command("password")
 def user_password(name: str, data_dir: DataDir = None) -> None:
-    """Give an account another password."""
+    """Change the password of an account."""
     settings = _settings(data_dir=data_dir)
     with telling():
         asyncio.run(console.set_password(settings, name, _password()))
@@ -99,7 +102,7 @@ def user_add(
     provider: Annotated[str, typer.Option(help="the provider this user acts for (its id)")] = "",
     data_dir: DataDir = None,
 ) -> None:
-    """Add an account; the password is asked for, or read from UMBEL_PASSWORD."""
+    """Add an account. Umbel asks for the password, or reads it from UMBEL_PASSWORD."""
     settings = _settings(data_dir=data_dir)
     with telling():
         asyncio.run(console.add(settings, name, _password(), role, provider))

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class AddressTaken(Conflict):
-    """Something else listens on the front end's address; choose another with --port."""
+    """Another program listens on the front end's address; choose another port with --port."""
 
     code = "umbel.address_taken"
 

@@ -32,13 +32,14 @@ from umbel.network.topology.wiring import TunnelSettings
 
 
 class ControllerAddressTaken(Conflict):
-    """Switches cannot reach the platform: its OpenFlow address is not this machine's, or in use."""
+    """Switches cannot reach the platform: its OpenFlow address is in use or does not belong to this
+    machine."""
 
     code = "umbel.controller_address_taken"
 
 
 class NoTestbed(Conflict):
-    """The network file is of a testbed that is not up: `umbel testbed up`."""
+    """The network file belongs to a testbed that does not run. Run `umbel testbed up`."""
 
     code = "umbel.testbed_not_up"
 

@@ -36,7 +36,8 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 
 
 class BadFrame(Invalid):
-    """A frame is rows x columns of luma, or of red, green and blue, and has a pixel."""
+    """A frame must have rows x columns of luma, or of red, green and blue, and at least one
+    pixel."""
 
     code = "umbel.bad_frame"
 

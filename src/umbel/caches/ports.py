@@ -10,13 +10,13 @@ Key = Hashable
 
 
 class BadCache(Invalid):
-    """A cache cannot have that size."""
+    """The cache size is not valid."""
 
     code = "umbel.bad_cache"
 
 
 class BadObject(Invalid):
-    """An object has at least one byte."""
+    """An object must have at least one byte."""
 
     code = "umbel.bad_object"
 

@@ -30,7 +30,7 @@ async def add(settings: Settings, name: str, password: str, role: UserRole, prov
 
 
 async def set_password(settings: Settings, name: str, password: str) -> None:
-    """Give an account another password. Raises NoSuchUser, Unprocessable."""
+    """Change the password of an account. Raises NoSuchUser, Unprocessable."""
     async with opened(settings) as catalogue:
         await catalogue.set_password(name, password)
 

@@ -41,19 +41,19 @@ class TooManySignIns(Exhausted):
 
 
 class UserExists(Conflict):
-    """There is a user of that name already."""
+    """A user with that name exists already."""
 
     code = "umbel.user_exists"
 
 
 class LastOperator(Conflict):
-    """The last operator cannot be removed: nobody could let one in again."""
+    """The last operator cannot be removed: nobody could add another."""
 
     code = "umbel.last_operator"
 
 
 class ProviderExists(Conflict):
-    """There is a provider of that name already."""
+    """A provider with that name exists already."""
 
     code = "umbel.provider_exists"
 

@@ -41,7 +41,7 @@ sessions = sa.Table(
 
 
 class NoSuchSession(NotFound):
-    """No session has that id: it ended, or never was."""
+    """There is no session with that id: it has ended, or it never existed."""
 
     code = "umbel.no_such_session"
 

@@ -25,7 +25,7 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 
 class WorkerDied(Unavailable):
-    """The process at work ended without an answer, or was too slow."""
+    """The worker process ended without an answer, or was too slow."""
 
     code = "umbel.worker_died"
 

@@ -59,7 +59,7 @@ class Unavailable(UmbelError):
 
 
 class Unauthenticated(Invalid):
-    """Who is asking is not known: sign in, or send a valid token."""
+    """The caller is not known: sign in, or send a valid token."""
 
     code = "umbel.unauthenticated"
     http_status = 401

@@ -43,7 +43,7 @@ _TRIM = Command(sa.delete(changes).where(changes.c.seq <= given("upto")))
 
 
 class JournalTrimmed(NotFound):
-    """The asked-for position is older than what is kept: read the state again."""
+    """The requested position is older than the journal: read the state again."""
 
     code = "umbel.journal_trimmed"
 

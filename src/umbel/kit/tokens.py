@@ -28,7 +28,7 @@ class TokenMissing(Unauthenticated):
 
 
 class TokenExpired(Unauthenticated):
-    """The token is past its time; ask for a new one."""
+    """The token has expired; request a new one."""
 
     code = "umbel.token_expired"
 
@@ -40,7 +40,7 @@ class TokenInvalid(Unauthenticated):
 
 
 class TokenForeign(Forbidden):
-    """The token is good, but for something else."""
+    """The token is valid, but not for this resource."""
 
     code = "umbel.token_foreign"
 

@@ -26,18 +26,22 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="0: the kernel chooses
 def run(  # noqa: PLR0913 -- one argument per option
     *,
     function_id: Annotated[str, typer.Option("--id", help="The function's name.")],
-    role: Annotated[StreamRole, typer.Option(help="An acquirer takes encoders in.")],
-    address: Annotated[str, typer.Option(help="The address all listeners bind.")],
-    public_key: Annotated[Path, typer.Option(help="PEM that checks viewers' tokens.")],
+    role: Annotated[
+        StreamRole, typer.Option(help="What the server does; an acquirer receives from encoders.")
+    ],
+    address: Annotated[str, typer.Option(help="Address of all listeners.")],
+    public_key: Annotated[
+        Path, typer.Option(help="PEM file with the key that verifies viewers' tokens.")
+    ],
     control_port: Port = 0,
     http_port: Port = 0,
     udp_port: Port = 0,
     rtmp_port: Port = 0,
     ready_file: Annotated[
-        Path | None, typer.Option(help="Written when all listeners are up.")
+        Path | None, typer.Option(help="File to write when all listeners are up.")
     ] = None,
     ice_server: Annotated[
-        list[str] | None, typer.Option(help="stun: or turn: URL told to browsers; repeatable.")
+        list[str] | None, typer.Option(help="stun: or turn: URL for browsers; repeatable.")
     ] = None,
     log_level: Annotated[
         str, typer.Option(envvar="UMBEL_LOG_LEVEL", help="debug, info, warning or error.")

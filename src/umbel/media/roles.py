@@ -26,7 +26,7 @@ class SpecInvalid(Invalid):
 
 
 class RoleFixed(Conflict):
-    """The stream is here in another role; remove it first."""
+    """The server has this stream in another role; remove it first."""
 
     code = "umbel.stream_role_fixed"
 

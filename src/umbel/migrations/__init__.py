@@ -23,7 +23,7 @@ _Step = Callable[[Config, str], None]
 
 
 class SchemaUnknown(Conflict):
-    """The database's schema is of another release: start that one, or restore a backup."""
+    """The database's schema belongs to another release: start that release, or restore a backup."""
 
     code = "umbel.schema_unknown"
 

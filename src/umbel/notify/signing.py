@@ -18,7 +18,7 @@ _FORM = re.compile(r"t=([0-9]{1,15}),v1=([0-9a-f]{64})")
 
 
 class SignatureWrong(Unauthenticated):
-    """The signature is not of this secret, time and body, or too old."""
+    """The signature does not match the secret, time and body, or it is too old."""
 
     code = "umbel.signature_wrong"
 

@@ -70,7 +70,7 @@ class NoSuchSubscriber(NotFound):
 
 
 class TooManySubscribers(Conflict):
-    """There are as many subscribers as this installation serves; remove one."""
+    """The maximum number of subscribers is reached; remove one."""
 
     code = "umbel.too_many_subscribers"
 

@@ -16,7 +16,7 @@ Path = tuple[int, ...]
 
 
 class TooManyPaths(Invalid):
-    """There are more paths than may be listed; generate them by need instead."""
+    """The network has too many paths to list all of them; use column generation."""
 
     code = "umbel.too_many_paths"
 

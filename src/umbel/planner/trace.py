@@ -22,7 +22,7 @@ _MOST_BYTES = 1 << 62
 
 
 class BadTrace(Invalid):
-    """A trace is not in the format."""
+    """The file is not a valid trace."""
 
     code = "umbel.bad_trace"
 

@@ -31,7 +31,7 @@ def run(  # noqa: PLR0913, PLR0917 -- one argument per option
     network: Annotated[Path, typer.Argument(help="the network file (YAML)")],
     demand: Annotated[Path, typer.Argument(help="the bundles of requests (CSV)")],
     gamma: Annotated[
-        float | None, typer.Option(help="what quality weighs; 1: as much as all the power")
+        float | None, typer.Option(help="weight of quality; 1: as much as all the power")
     ] = None,
     qoe: Annotated[
         str | None, typer.Option(help="least power for this quality: a QoE, or a share as 90%")
@@ -39,18 +39,18 @@ def run(  # noqa: PLR0913, PLR0917 -- one argument per option
     variant: Annotated[
         Variant, typer.Option(help="virca2: no base band moves; virca3: caches at the ends only")
     ] = Variant.VIRCA,
-    pareto: Annotated[int, typer.Option(help="a front of so many points instead")] = 0,
+    pareto: Annotated[int, typer.Option(help="compute a Pareto front of so many points")] = 0,
     time_s: Annotated[float, typer.Option(help="seconds of solving, for each point")] = 60.0,
     gap_share: Annotated[
-        float, typer.Option(help="how near to the best is enough, of full power")
+        float, typer.Option(help="largest gap to the optimum, as a share of full power")
     ] = 0.005,
     out: Annotated[Path, typer.Option(help="folder for the plan, the front and pictures")] = Path(
         "plan"
     ),
-    why: Annotated[bool, typer.Option("--why", help="tell the reasons, too")] = False,
+    why: Annotated[bool, typer.Option("--why", help="also explain the plan")] = False,
 ) -> None:
-    """Plan a network: what is on, where base bands, caches and transcoders are, who serves whom
-    along which path. Without --gamma, --qoe and --pareto, gamma is 1.
+    """Plan a network: which nodes are on, where base bands, caches and transcoders run, and the
+    paths of requests. Without --gamma, --qoe and --pareto, gamma is 1.
     """
     console = Console()
     try:

@@ -36,13 +36,13 @@ _STOPPED = "the control plane was stopped"
 
 
 class PlanNotReady(Conflict):
-    """The plan has no result: it is being solved, or came to nothing."""
+    """The plan has no result: it is being solved, or it failed."""
 
     code = "umbel.plan_not_ready"
 
 
 class NotInPlan(NotFound):
-    """No node or end of that name is in the plan."""
+    """The plan has no node or end with that name."""
 
     code = "umbel.not_in_plan"
 

@@ -34,13 +34,13 @@ _GONE = "who solved it ended before it was done"
 
 
 class NoSuchPlan(NotFound):
-    """No plan has that id: it was forgotten, or never asked for."""
+    """There is no plan with that id: it was deleted, or it never existed."""
 
     code = "umbel.no_such_plan"
 
 
 class TooManyPlans(Exhausted):
-    """Other plans are waiting to be solved; try again when some of them are done."""
+    """Too many plans wait for the solver; try again when some are done."""
 
     code = "umbel.too_many_plans"
     retry_after_s = 30

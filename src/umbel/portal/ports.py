@@ -45,7 +45,7 @@ class Viewing(Protocol):
         """That session. Raises NoSuchSession (404)."""
 
     async def close_session(self, session_id: str) -> None:
-        """Give the place back. Raises NoSuchSession."""
+        """Close the session. Raises NoSuchSession."""
 
     async def access_node_for(self, client_ip: str) -> str:
         """The node that gives a client of that address access."""

@@ -27,7 +27,8 @@ _RESOLUTIONS = tuple(Resolution)
 
 
 class NotCompiled(Invalid):
-    """The compiled engine has LRU, FIFO and SIEVE caches; the reference engine has all."""
+    """The compiled engine supports LRU, FIFO and SIEVE caches only; the reference engine supports
+    all."""
 
     code = "umbel.not_compiled"
 

@@ -15,7 +15,7 @@ from umbel.kit.errors import Invalid
 
 
 class BadConfig(Invalid):
-    """The run cannot be as configured."""
+    """The configuration of the run is not valid."""
 
     code = "umbel.bad_config"
 

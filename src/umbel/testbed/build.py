@@ -52,7 +52,7 @@ class ToolMissing(Unavailable):
 
 
 class NameInUse(Conflict):
-    """There is a testbed of this name, or what is left of one."""
+    """A testbed with this name exists, or parts of it are left."""
 
     code = "umbel.testbed_in_use"
 

@@ -34,9 +34,8 @@ def up(
     name: Name = "umbel",
     dir_: Dir = state.FOLDER,
 ) -> None:
-    """Make a network: a namespace and an Open vSwitch for every node, links, hosts.
-
-    The sites file it writes is a network file for `umbel serve --network`.
+    """Make an emulated network: a namespace and an Open vSwitch for each node, links, and hosts. It
+    writes a network file for `umbel serve --network`.
     """
     folder = (dir_ / name).resolve()
     with telling():
@@ -51,7 +50,8 @@ def up(
 
 @app.command()
 def down(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
-    """Remove every trace of a testbed, also of one that crashed. Not an error if there is none."""
+    """Remove all that is left of a testbed, also of one that crashed. It is not an error if there
+    is none."""
     with telling():
         build.check_root()
         with bars() as progress:
@@ -65,7 +65,7 @@ def down(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
 
 @app.command()
 def status(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
-    """Show a testbed's nodes and hosts. Exit code 1 when a part of it is missing."""
+    """Show a testbed's nodes and hosts. The exit code is 1 when a part is missing."""
     folder = (dir_ / name).resolve()
     with telling():
         made = state.load(folder, name)
@@ -88,7 +88,7 @@ def shell(
     name: Name = "umbel",
     dir_: Dir = state.FOLDER,
 ) -> None:
-    """A shell inside a node or host; Open vSwitch's tools find the node's switch there."""
+    """Open a shell inside a node or host. Open vSwitch's tools find the node's switch there."""
     folder = (dir_ / name).resolve()
     with telling():
         build.check_root()

@@ -38,7 +38,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
 
 
 class BadTestbedName(Invalid):
-    """A testbed's name is a small letter and then up to nine small letters and digits."""
+    """A testbed's name must be a small letter, then up to nine small letters or digits."""
 
     code = "umbel.bad_testbed_name"
 

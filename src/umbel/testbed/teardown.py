@@ -27,7 +27,7 @@ _ROUNDS = 10
 
 
 class StillThere(Unavailable):
-    """Something of the testbed cannot be removed."""
+    """Parts of the testbed cannot be removed."""
 
     code = "umbel.testbed_still_there"
 

@@ -19,7 +19,7 @@ _STREAM = re.compile(r"(?P<event>[A-Za-z0-9_]+)-(?P<height>[0-9]{1,4})p")
 
 
 class NoSuchQuality(Unprocessable):
-    """The event is not on offer in that quality now."""
+    """The event is not available in that quality now."""
 
     code = "umbel.no_such_quality"
 

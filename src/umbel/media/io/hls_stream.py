@@ -29,7 +29,7 @@ _SUFFIX = "\x00"
 
 
 class HlsUnknown(NotFound):
-    """The stream has no such file, or no longer."""
+    """The stream does not have this file, or no longer has it."""
 
     code = "umbel.hls_unknown"
 
@@ -41,7 +41,7 @@ class HlsTooFar(Invalid):
 
 
 class HlsLate(Unavailable):
-    """The stream gives nothing now."""
+    """The stream sends nothing at the moment."""
 
     code = "umbel.hls_late"
 

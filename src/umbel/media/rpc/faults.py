@@ -52,7 +52,8 @@ class ParseFailed(Fault):
 
 
 class RequestInvalid(Fault):
-    """Not a JSON-RPC 2.0 request: an object with a method and a scalar id; no batches."""
+    """The request is not JSON-RPC 2.0: it must be an object with a method and a scalar id, not a
+    batch."""
 
     code = "umbel.rpc_invalid_request"
 
@@ -99,7 +100,7 @@ class ObjectUnknown(NotFound):
 
 
 class TypeAbstract(Fault):
-    """Objects of this type are not made on request."""
+    """Clients cannot create objects of this type."""
 
     code = "umbel.element_type_abstract"
     type = "CONSTRUCTOR_NOT_FOUND"

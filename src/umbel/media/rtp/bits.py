@@ -6,7 +6,7 @@ _LONGEST_GOLOMB = 32
 
 
 class MalformedVideo(Invalid):
-    """The bytes are not the video they claim to be."""
+    """The bytes are not video of the declared codec."""
 
     code = "umbel.malformed_video"
 

@@ -4,7 +4,7 @@ from umbel.kit.errors import Invalid
 
 
 class MalformedSdp(Invalid):
-    """The text is not a session description; `details` name the line where that is known."""
+    """The text is not a valid session description. `details` name the line if it is known."""
 
     code = "umbel.malformed_sdp"
 

@@ -10,7 +10,7 @@ _HEADER = struct.Struct("!BBHII")
 
 
 class MalformedPacket(Invalid):
-    """The bytes are not a packet of the protocol they came for."""
+    """The bytes are not a packet of this protocol."""
 
     code = "umbel.malformed_packet"
 

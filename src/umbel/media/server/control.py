@@ -31,7 +31,7 @@ _PROTOCOL_ERROR = 1002
 
 
 class SecretWrong(Unauthenticated):
-    """The control channel opens only with this server's secret."""
+    """The secret of the control channel is wrong."""
 
     code = "umbel.media_secret_wrong"
 

@@ -26,7 +26,7 @@ _Method = Callable[[str, Params], Awaitable[Result]]
 
 
 class Crashed(UmbelError):
-    """The server failed at this request; the log tells more."""
+    """The server failed at this request; its log has details."""
 
     code = "umbel.media_crashed"
 

@@ -26,7 +26,7 @@ _NONCE_BYTES = 12
 
 
 class ProtectFailed(Unavailable):
-    """A packet could not be protected."""
+    """SRTP could not encrypt a packet."""
 
     code = "umbel.srtp_failed"
 

@@ -36,7 +36,7 @@ _HEAR_S = 0.25
 
 
 class PortTaken(Conflict):
-    """Another socket has that UDP port."""
+    """Another socket uses that UDP port."""
 
     code = "umbel.port_taken"
 
@@ -48,7 +48,7 @@ class AddressUnusable(Unavailable):
 
 
 class BadHop(Invalid):
-    """A hop is an IP address and a port from 1 to 65535."""
+    """A hop must have an IP address and a port from 1 to 65535."""
 
     code = "umbel.bad_hop"
 

@@ -31,7 +31,7 @@ _MOST_EARLY_BYTES = 8_000_000
 
 
 class IngestFailed(Unavailable):
-    """The stream could not be processed."""
+    """The acquirer could not process the stream."""
 
     code = "umbel.ingest_failed"
 

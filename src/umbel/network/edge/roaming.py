@@ -99,7 +99,8 @@ def find(bindings: Bindings, name: str) -> Binding:
 
 
 def deregister(bindings: Bindings, name: str) -> Bindings:
-    """The function is at home again. One that is not away is not an error."""
+    """Deregister the function: it is at its home node again. One that is not away is not an
+    error."""
     return {other: binding for other, binding in bindings.items() if other != name}
 
 

@@ -110,7 +110,7 @@ class OperatorService:
         return self.inspection.picture()
 
     async def paths(self) -> list[PathStatus]:
-        """Every path that was asked for, the oldest first."""
+        """List every path, the oldest first."""
         return [self.inspection.path(one) for one in await self._store.paths()]
 
     async def path(self, id_: str) -> PathStatus:
@@ -175,7 +175,8 @@ class OperatorService:
         return self.inspection.path(request)
 
     async def abort(self, id_: str) -> PathStatus:
-        """The path stays where it was. Raises NoSuchPath, InvalidMove, NotProgrammed."""
+        """Abort the move: the path stays as it was. Raises NoSuchPath, InvalidMove,
+        NotProgrammed."""
         fabric, request = self._require_fabric(), await self._store.path(id_)
         self._coming(request)
         await moves.abort(fabric, request.intent.stream.name)

@@ -143,7 +143,7 @@ class OperatorStore:
         await self._database.write(remove)
 
     async def functions(self) -> list[InlineFunction]:
-        """Every function that streams are to meet, by name."""
+        """List the in-line functions by name."""
         return await self._database.read(lambda c: c.all(_GUESTS))
 
     async def put_function(self, guest: InlineFunction) -> None:

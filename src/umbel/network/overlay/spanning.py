@@ -15,7 +15,7 @@ from umbel.network.model import Pair, pair
 
 
 class InvalidDrawing(Unprocessable):
-    """The drawing does not give a tree."""
+    """The drawing does not result in a tree."""
 
     code = "umbel.invalid_drawing"
 

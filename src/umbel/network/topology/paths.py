@@ -19,7 +19,7 @@ class NotInTopology(NotFound):
 
 
 class NoPath(Unavailable):
-    """No chain of links joins the two nodes."""
+    """No path of links connects the two nodes."""
 
     code = "umbel.no_path"
 

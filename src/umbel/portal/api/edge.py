@@ -36,7 +36,7 @@ ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 
 @router.get("/access")
 async def list_access(system: auth.SystemDep, _operator: auth.Operator) -> list[AccessOut]:
-    """Every node's access network, and whether it has a gate."""
+    """List every node's access network, and whether it has a captive portal."""
     return [shapes.access(system.edge, node) for node in system.edge.sites]
 
 
@@ -44,20 +44,20 @@ async def list_access(system: auth.SystemDep, _operator: auth.Operator) -> list[
 async def close_access(
     system: auth.SystemDep, _operator: auth.Operator, node: str, given: GateIn
 ) -> AccessOut:
-    """The network has this gate from now on; who is signed in stays so."""
+    """Set the captive portal of an access network. Clients who are signed in stay signed in."""
     await system.edge.close_gate(node, shapes.gate(given))
     return shapes.access(system.edge, node)
 
 
 @router.delete("/access/{node}", status_code=204)
 async def open_access(system: auth.SystemDep, _operator: auth.Operator, node: str) -> None:
-    """No gate any more: everybody may pass, and nobody is signed in."""
+    """Remove the captive portal: every client may pass, and all are signed out."""
     await system.edge.open_gate(node)
 
 
 @router.get("/clients")
 async def list_clients(system: auth.SystemDep, _operator: auth.Operator) -> list[ClientOut]:
-    """Who is signed in at which node."""
+    """List the clients who are signed in, with their nodes."""
     clients = system.edge.state.access.clients
     return [shapes.client(node, one) for node, some in clients.items() for one in some.values()]
 
@@ -66,7 +66,7 @@ async def list_clients(system: auth.SystemDep, _operator: auth.Operator) -> list
 async def admit_client(
     system: auth.SystemDep, _operator: auth.Operator, given: ClientIn
 ) -> ClientOut:
-    """Let a client pass. The client that had its address before may not pass any more."""
+    """Sign a client in. The client that had this address before is signed out."""
     lifetime_s = given.lifetime_s or system.settings.access_ttl_s
     borders, address = system.edge, str(given.address)
     client = await borders.sign_in(address, lifetime_s, mac=given.mac or "")
@@ -75,13 +75,13 @@ async def admit_client(
 
 @router.delete("/clients/{address}", status_code=204)
 async def dismiss_client(system: auth.SystemDep, _operator: auth.Operator, address: str) -> None:
-    """The client may not pass any more. One that may not is not an error."""
+    """Sign a client out. A client that is not signed in is not an error."""
     await system.edge.sign_out(address)
 
 
 @router.get("/client")
 async def who_is_here(system: auth.SystemDep, request: Request) -> ClientLocationOut:
-    """The client that asks, by its address."""
+    """Get the calling client, by its address."""
     return shapes.location(system.edge.client_location(caller(request)))
 
 
@@ -89,7 +89,7 @@ async def who_is_here(system: auth.SystemDep, request: Request) -> ClientLocatio
 async def sign_in_here(
     system: auth.SystemDep, request: Request, user: auth.SignedIn
 ) -> ClientLocationOut:
-    """Let the client that asks pass, in the name of the user whose token it shows."""
+    """Sign the calling client in, as the user of the token."""
     borders, address = system.edge, caller(request)
     await borders.sign_in(address, system.settings.access_ttl_s, user.username)
     return shapes.location(borders.client_location(address))
@@ -97,7 +97,7 @@ async def sign_in_here(
 
 @router.delete("/client", status_code=204)
 async def sign_out_here(system: auth.SystemDep, request: Request) -> None:
-    """The client that asks may not pass any more."""
+    """Sign the calling client out."""
     await system.edge.sign_out(caller(request))
 
 
@@ -120,8 +120,8 @@ async def get_service(system: auth.SystemDep, _operator: auth.Operator, name: st
 async def offer_service(
     system: auth.SystemDep, _operator: auth.Operator, name: ServiceName, given: ServiceIn
 ) -> ServiceOut:
-    """A virtual service with these surrogates: each node's clients are answered by the nearest,
-    and those that were moved by the one they were moved to as long as it is there."""
+    """Set a virtual service with these surrogates. The nearest surrogate answers a node's clients.
+    Clients that were moved keep their surrogate while it exists."""
     return shapes.service(await system.edge.offer(shapes.asked_service(name, given)))
 
 
@@ -129,19 +129,19 @@ async def offer_service(
 async def move_clients(
     system: auth.SystemDep, _operator: auth.Operator, name: str, given: ReassignIn
 ) -> ServiceOut:
-    """New connections of a node's clients go to another surrogate; those there are stay."""
+    """Send new connections of a node's clients to another surrogate. Open connections stay."""
     return shapes.service(await system.edge.move(name, given.node, given.surrogate))
 
 
 @router.post("/services/{name}/close-old-connections")
 async def settle_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> ServiceOut:
-    """End the connections that began with surrogates that were left."""
+    """End the connections to surrogates that clients were moved away from."""
     return shapes.service(await system.edge.close_old_connections(name))
 
 
 @router.delete("/services/{name}", status_code=204)
 async def withdraw_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
-    """Nobody answers there any more."""
+    """Delete the virtual service."""
     await system.edge.withdraw(name)
 
 
@@ -150,7 +150,7 @@ async def withdraw_service(system: auth.SystemDep, _operator: auth.Operator, nam
 
 @router.get("/bindings")
 async def list_moves(system: auth.SystemDep, _operator: auth.Operator) -> list[BindingOut]:
-    """Every function that is away from home."""
+    """List the functions that were moved away from their home node."""
     problems = system.edge.unreachable()
     bindings = system.edge.state.bindings.values()
     return [shapes.move(one, problems.get(one.name, "")) for one in bindings]
@@ -166,8 +166,8 @@ async def get_move(system: auth.SystemDep, _operator: auth.Operator, name: str) 
 async def move_function(
     system: auth.SystemDep, _operator: auth.Operator, name: ServiceName, given: BindingIn
 ) -> BindingOut:
-    """The function is at another node and keeps its address: what is for it goes there by the
-    platform's tunnels, and what it sends leaves as if it were at home."""
+    """Register a function at another node. It keeps its address: packets to it go there through
+    tunnels, and its packets leave as if it were at its home node."""
     mobile = MobileFunction(
         name=name, address=str(given.address), mac=given.mac, home_node=given.home_node
     )
@@ -177,7 +177,7 @@ async def move_function(
 
 @router.delete("/bindings/{name}", status_code=204)
 async def bring_home(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
-    """The function is at home again."""
+    """Deregister the function: it is at its home node again."""
     await system.edge.deregister(name)
 
 

@@ -56,7 +56,7 @@ async def get_event(system: auth.SystemDep, event_id: str) -> EventOut:
 async def change_event(
     system: auth.SystemDep, user: auth.SignedIn, event_id: str, given: EventChange
 ) -> EventOut:
-    """Change what is given, if the event is still at the version that was read."""
+    """Change the given fields, if the event still has the version that was read."""
     await theirs(system, user, event_id)
     patch = EventPatch(
         title=given.title,
@@ -70,13 +70,13 @@ async def change_event(
 
 @router.post("/{event_id}/end")
 async def end_event(system: auth.SystemDep, user: auth.SignedIn, event_id: str) -> EventOut:
-    """End it now: the stream stops and what carried it is taken down."""
+    """End the event now: the stream stops, and its functions are removed."""
     return await _close(system, user, event_id, EventEvent.END)
 
 
 @router.post("/{event_id}/cancel")
 async def cancel_event(system: auth.SystemDep, user: auth.SignedIn, event_id: str) -> EventOut:
-    """Call it off, unless it is live."""
+    """Cancel the event, unless it is live."""
     return await _close(system, user, event_id, EventEvent.CANCEL)
 
 

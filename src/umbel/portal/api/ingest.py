@@ -50,7 +50,7 @@ class KeyOut(BaseModel):
 async def open_ingest(
     system: auth.SystemDep, user: auth.SignedIn, event_id: str, response: Response
 ) -> IngestOut:
-    """Have the event's stream taken in; asking again tells the same place."""
+    """Start the ingest of the event. A second request returns the same addresses."""
     await theirs(system, user, event_id)
     key = await system.catalogue.issue_key(event_id)
     try:
@@ -68,7 +68,7 @@ async def open_ingest(
 async def rotate_key(
     system: auth.SystemDep, user: auth.SignedIn, event_id: str, response: Response
 ) -> KeyOut:
-    """A new key; the old one opens nothing once the acquirer has heard of it."""
+    """Make a new stream key. The old key becomes invalid when the acquirer learns of it."""
     # It hears through the journal: were it told here, and away, the new key would be lost.
     await theirs(system, user, event_id)
     key = await system.catalogue.rotate_key(event_id)

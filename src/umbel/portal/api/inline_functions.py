@@ -55,7 +55,7 @@ class InlineFunctionOut(BaseModel):
 async def list_inline_functions(
     system: auth.SystemDep, _operator: auth.Operator
 ) -> list[InlineFunctionOut]:
-    """Every function that streams are to meet, by name."""
+    """List the in-line functions by name."""
     return [_out(one) for one in await system.network.functions.all()]
 
 
@@ -63,8 +63,7 @@ async def list_inline_functions(
 async def put_function(
     system: auth.SystemDep, _operator: auth.Operator, name: Name, given: InlineFunctionIn
 ) -> InlineFunctionOut:
-    """It appears, or moves: the nodes' rules follow. Without a function a node passes packets
-    through."""
+    """Create or move an in-line function. A node without one passes packets through."""
     function = InlineFunction(
         name=name,
         stream=given.stream,
@@ -78,7 +77,7 @@ async def put_function(
 
 @router.delete("/{name}", status_code=204)
 async def remove_function(system: auth.SystemDep, _operator: auth.Operator, name: Name) -> None:
-    """It is gone: its stream passes through."""
+    """Delete the in-line function. Its stream passes through the node."""
     await system.network.functions.remove(name)
 
 

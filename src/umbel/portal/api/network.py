@@ -213,7 +213,7 @@ class FlowOut(BaseModel):
 
 @router.get("/topology")
 async def get_topology(system: auth.SystemDep, _operator: auth.Operator) -> TopologyOut:
-    """What is drawn: the tree, its spares, and what is cut."""
+    """Get the drawing: the tree, its spare links, and what is cut off."""
     return _topology(system.network.inspection.picture())
 
 
@@ -221,8 +221,7 @@ async def get_topology(system: auth.SystemDep, _operator: auth.Operator) -> Topo
 async def draw_topology(
     system: auth.SystemDep, _operator: auth.Operator, given: TopologyIn
 ) -> TopologyOut:
-    """Draw and send: the switches carry streams over this from now on. A cycle is not an error: its
-    heavier link becomes the spare. Every problem is reported at once, in `details.problems`."""
+    """Set the drawing for streams. A cycle is valid: its heavier link becomes a spare."""
     nodes = [(node.name, node.role) for node in given.nodes]
     links = [(link.a, link.b) for link in given.links]
     return _topology(await system.network.draw(nodes, links))
@@ -230,13 +229,14 @@ async def draw_topology(
 
 @router.get("/switches")
 async def list_switches(system: auth.SystemDep, _operator: auth.Operator) -> list[SwitchOut]:
-    """Every node's switch with its ports; none where the network has none of ours."""
+    """List every node's switch with its ports. The list is empty where Umbel programs no
+    switches."""
     return [_switch(one) for one in system.network.inspection.switches()]
 
 
 @router.get("/links")
 async def list_network_links(system: auth.SystemDep, _operator: auth.Operator) -> list[LinkOut]:
-    """Every link: tree or spare, up or down, and what goes over it."""
+    """List every link: tree or spare, up or down, and the streams over it."""
     used = {frozenset((one.a, one.b)): one.used_mbps for one in await system.delivery.links()}
     return [_link(one, used) for one in system.network.inspection.links()]
 
@@ -253,13 +253,14 @@ async def list_flows(
 
 @router.get("/paths")
 async def list_paths(system: auth.SystemDep, _operator: auth.Operator) -> list[PathOut]:
-    """Every path that was asked for, the oldest first."""
+    """List every path, the oldest first."""
     return [_path(one) for one in await system.network.paths()]
 
 
 @router.post("/paths", status_code=201)
 async def add_path(system: auth.SystemDep, _operator: auth.Operator, given: PathIn) -> PathOut:
-    """Have a stream swim from the root to a receiver at a leaf; without a path it sinks."""
+    """Route a stream from the root to a receiver at a leaf. Without a path its packets are
+    dropped."""
     stream = Stream(
         name=given.stream,
         number=0,
@@ -280,7 +281,7 @@ async def get_path(system: auth.SystemDep, _operator: auth.Operator, path_id: st
 
 @router.delete("/paths/{path_id}", status_code=204)
 async def remove_path(system: auth.SystemDep, _operator: auth.Operator, path_id: str) -> None:
-    """No such path any more; with its last path a stream sinks."""
+    """Delete the path. The packets of a stream without paths are dropped."""
     await system.network.remove(path_id)
 
 
@@ -288,20 +289,19 @@ async def remove_path(system: auth.SystemDep, _operator: auth.Operator, path_id:
 async def move_leaf(
     system: auth.SystemDep, _operator: auth.Operator, path_id: str, given: EndIn
 ) -> PathOut:
-    """Clone the stream to another receiver, there or at another leaf, which will stand in for this
-    one. Both get it until the move is committed or aborted."""
+    """Start a move: until commit or abort another receiver, at any leaf, also gets the stream."""
     return _path(await system.network.prepare(path_id, _end(given)))
 
 
 @router.post("/paths/{path_id}/move/commit")
 async def commit_move(system: auth.SystemDep, _operator: auth.Operator, path_id: str) -> PathOut:
-    """The move is done: the old way is taken away."""
+    """Commit the move: the old receiver no longer gets the stream."""
     return _path(await system.network.commit(path_id))
 
 
 @router.post("/paths/{path_id}/move/abort")
 async def abort_move(system: auth.SystemDep, _operator: auth.Operator, path_id: str) -> PathOut:
-    """The path stays where it was."""
+    """Abort the move: the path stays as it was."""
     return _path(await system.network.abort(path_id))
 
 

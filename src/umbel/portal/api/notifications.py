@@ -71,7 +71,7 @@ class PingOut(BaseModel):
 
 @router.get("")
 async def list_callbacks(system: auth.SystemDep, _operator: auth.Operator) -> list[CallbackOut]:
-    """Every callback in the order of registration."""
+    """List the callbacks in the order of registration."""
     return [CallbackOut(**_told(one)) for one in await system.notifier.subscribers()]
 
 
@@ -79,7 +79,7 @@ async def list_callbacks(system: auth.SystemDep, _operator: auth.Operator) -> li
 async def register_callback(
     system: auth.SystemDep, _operator: auth.Operator, given: CallbackIn, response: Response
 ) -> Registered:
-    """Have what happens from now on sent to a URL."""
+    """Register a callback: send all later events to a URL."""
     made, secret = await system.notifier.register(given.url, given.kinds, given.note)
     response.headers["Cache-Control"] = "no-store"
     return Registered(**_told(Standing(subscriber=made)), secret=secret)
@@ -97,7 +97,7 @@ async def get_callback(
 async def remove_callback(
     system: auth.SystemDep, _operator: auth.Operator, subscriber_id: str
 ) -> None:
-    """Send it nothing any more."""
+    """Delete the callback."""
     await system.notifier.remove(subscriber_id)
 
 
@@ -105,7 +105,7 @@ async def remove_callback(
 async def ping_callback(
     system: auth.SystemDep, _operator: auth.Operator, subscriber_id: str
 ) -> PingOut:
-    """Send a test notice now; a good answer brings a dead callback back."""
+    """Send a test notice now. A successful response revives a dead callback."""
     pinged = await system.notifier.ping(subscriber_id)
     return PingOut(
         delivered=not pinged.error,

@@ -66,13 +66,13 @@ class WhyOut(BaseModel):
 
 @router.get("")
 async def list_plans(system: auth.SystemDep, _operator: auth.Operator) -> list[PlanOut]:
-    """The requests of late, the newest first, without results."""
+    """List recent requests, the newest first, without results."""
     return [_out(job) for job in await system.plans.plans()]
 
 
 @router.post("", status_code=202)
 async def ask_plan(system: auth.SystemDep, operator: auth.Operator, given: PlanIn) -> PlanOut:
-    """Ask for a plan, or a Pareto front; it is solved in a process of its own, a few at a time."""
+    """Request a plan or a Pareto front. Separate processes solve a few requests at a time."""
     is_live = isinstance(given.demand, str)
     plain = not given.points and given.gamma is None and given.qoe is None
     asked = Asked(
@@ -93,7 +93,7 @@ async def ask_plan(system: auth.SystemDep, operator: auth.Operator, given: PlanI
 
 @router.get("/{plan_id}")
 async def get_plan(system: auth.SystemDep, _operator: auth.Operator, plan_id: str) -> PlanOut:
-    """One request, and its result once it is there. `/api/v1/state` tells every step of it."""
+    """Get a request, with its result when it is ready. `/api/v1/state` reports every step."""
     return _out(await system.plans.plan(plan_id))
 
 
@@ -105,7 +105,7 @@ async def explain_plan(
     node: Annotated[str, Query(max_length=64, description="why is it on, or off")] = "",
     end: Annotated[str, Query(max_length=64, description="why does its traffic come so")] = "",
 ) -> WhyOut:
-    """Why a node is on, or why the paths to an end are as they are."""
+    """Explain why a node is on, or why these paths lead to an end."""
     return WhyOut.model_validate(await system.plans.why(plan_id, node=node, end=end))
 
 
@@ -115,13 +115,13 @@ async def explain_plan(
     responses={200: {"description": "PNG", "content": {_PNG: {}}}},
 )
 async def draw_plan(system: auth.SystemDep, _operator: auth.Operator, plan_id: str) -> Response:
-    """The plan as a picture of the network, or the front as a plot."""
+    """Get a picture: the plan on the network, or a plot of the front."""
     return Response(await system.plans.picture(plan_id), media_type=_PNG)
 
 
 @router.delete("/{plan_id}", status_code=204)
 async def cancel_plan(system: auth.SystemDep, _operator: auth.Operator, plan_id: str) -> None:
-    """Cancel it; one that is over is forgotten."""
+    """Cancel a request, or delete one that has finished."""
     await system.plans.cancel(plan_id)
 
 

@@ -71,7 +71,7 @@ class FunctionOut(BaseModel):
 async def get_tree(
     system: auth.SystemDep, user: auth.SignedIn, event_id: str, quality: Quality = renditions.SOURCE
 ) -> TreeOut:
-    """What carries the event, in its own quality or as a rendition."""
+    """Get the tree that carries the event, in its own quality or as a rendition."""
     await theirs(system, user, event_id)
     tree = await system.delivery.tree(event_id, quality)
     return _tree(tree, system.network.inspection.links_of(tree.stream))

@@ -37,7 +37,7 @@ async def get_provider(system: auth.SystemDep, provider_id: str) -> ProviderOut:
 async def change_provider(
     system: auth.SystemDep, _operator: auth.Operator, provider_id: str, given: ProviderPatch
 ) -> ProviderOut:
-    """Change what is given."""
+    """Change the given fields."""
     if given.access_node is not None:
         await _check_node(system, given.access_node)
     changed = await system.catalogue.change_provider(
@@ -50,7 +50,7 @@ async def change_provider(
 async def remove_provider(
     system: auth.SystemDep, _operator: auth.Operator, provider_id: str
 ) -> None:
-    """Forget a provider that has neither events nor users."""
+    """Delete a provider that has neither events nor users."""
     await system.catalogue.remove_provider(provider_id)
 
 

@@ -49,7 +49,7 @@ class SessionOut(BaseModel):
 async def open_session(
     system: auth.SystemDep, request: Request, event_id: str, given: SessionIn | None = None
 ) -> TicketOut:
-    """A place at the edge the policy chose."""
+    """Open a viewer's session at the edge that the policy chooses."""
     given = given or SessionIn()
     access_node = given.access_node
     if access_node is None:
@@ -76,7 +76,7 @@ async def get_session(system: auth.SystemDep, token: auth.Token, session_id: str
 
 @router.delete("/sessions/{session_id}", status_code=204)
 async def close_session(system: auth.SystemDep, token: auth.Token, session_id: str) -> None:
-    """Give the place back."""
+    """Close the session."""
     await auth.may_hold(system, session_id, token)
     await system.delivery.close_session(session_id)
 

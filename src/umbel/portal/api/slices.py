@@ -95,7 +95,7 @@ async def list_slices(system: auth.SystemDep, _operator: auth.Operator) -> list[
 
 @router.post("", status_code=201)
 async def open_slice(system: auth.SystemDep, _operator: auth.Operator, given: SliceIn) -> SliceOut:
-    """A new slice, in force. Refused where a link cannot guarantee it."""
+    """Open a slice. It is refused where a link cannot guarantee its rate."""
     if given.event_id is not None:
         await system.catalogue.event(given.event_id)
     functions = (given.functions[0], given.functions[1]) if given.functions else None
@@ -105,7 +105,7 @@ async def open_slice(system: auth.SystemDep, _operator: auth.Operator, given: Sl
 
 @router.get("/links")
 async def list_shares(system: auth.SystemDep, _operator: auth.Operator) -> list[ShareOut]:
-    """What of each link is promised, each way, and what it carries."""
+    """List for each link and direction the reserved rate and the current load."""
     return [_share(one) for one in await system.slices.shares()]
 
 
@@ -117,7 +117,7 @@ async def get_slice(system: auth.SystemDep, _operator: auth.Operator, slice_id: 
 
 @router.delete("/{slice_id}", status_code=204)
 async def close_slice(system: auth.SystemDep, _operator: auth.Operator, slice_id: str) -> None:
-    """No such promise any more; the stream goes on."""
+    """Close the slice. The stream continues."""
     await system.slices.end(slice_id)
 
 

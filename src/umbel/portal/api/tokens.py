@@ -19,7 +19,7 @@ async def sign_in(
     username: Annotated[str, Form()],
     password: Annotated[str, Form()],
 ) -> TokenOut:
-    """A bearer token for a user name and password."""
+    """Get a bearer token for a user name and password."""
     user = await system.catalogue.authenticate(username, password)
     token = auth.sign(system, user)
     response.headers["Cache-Control"] = "no-store"
@@ -34,5 +34,5 @@ async def sign_in(
 
 @router.get("/api/v1/me")
 async def who_am_i(user: auth.SignedIn) -> Me:
-    """The user the token is of."""
+    """Get the user to whom the token belongs."""
     return shapes.me(user)

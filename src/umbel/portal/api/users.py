@@ -17,7 +17,7 @@ async def list_users(system: auth.SystemDep, _operator: auth.Operator) -> list[M
 
 @router.post("", status_code=201)
 async def add_user(system: auth.SystemDep, _operator: auth.Operator, given: UserIn) -> Me:
-    """A new user; the role `provider` needs a `provider_id`."""
+    """Create a user. The role `provider` needs a `provider_id`."""
     user = await system.catalogue.add_user(
         given.username, given.password, given.role, given.provider_id or ""
     )
@@ -26,5 +26,5 @@ async def add_user(system: auth.SystemDep, _operator: auth.Operator, given: User
 
 @router.delete("/{username}", status_code=204)
 async def remove_user(system: auth.SystemDep, _operator: auth.Operator, username: str) -> None:
-    """Let a user in no more; its tokens are worth nothing from now on."""
+    """Delete a user. The user's tokens are no longer valid."""
     await system.catalogue.remove_user(username)

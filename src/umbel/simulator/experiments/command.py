@@ -42,12 +42,12 @@ def run(
         bool, typer.Option("--quick", help="a small instance: under a minute a figure")
     ] = False,
     jobs: Annotated[
-        int, typer.Option(min=0, max=1024, help="processes at once; 0: one for each CPU")
+        int, typer.Option(min=0, max=1024, help="number of processes; 0: one for each CPU")
     ] = 0,
-    ray: Annotated[bool, typer.Option("--ray", help="spread the work by Ray")] = False,
+    ray: Annotated[bool, typer.Option("--ray", help="distribute the work by Ray")] = False,
 ) -> None:
-    """Make a figure of the ViRCA paper, as CSV and PNG: fig3 to fig10, assumptions (what moves
-    its two power gains), or all. Run it again after it was killed: it goes on where it was.
+    """Make a figure of the ViRCA paper, as CSV and PNG: fig3 to fig10, assumptions (what changes
+    its two power gains), or all. A second run continues where the first one stopped.
     """
     request = FigureRequest(
         name=figure,

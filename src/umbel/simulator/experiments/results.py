@@ -14,7 +14,7 @@ from umbel.simulator.experiments.tasks import Task, key
 
 
 class CannotKeep(Unavailable):
-    """The folder for results cannot be written to."""
+    """Umbel cannot write to the folder for results."""
 
     code = "umbel.cannot_keep_results"
 

@@ -55,7 +55,7 @@ class Refused(Invalid):
 
 
 class Looped(Invalid):
-    """A packet goes round for ever."""
+    """A packet runs in a loop."""
 
     code = "umbel.packet_looped"
 

@@ -28,13 +28,13 @@ _ASK_AGAIN_S, _MOST_ASKED = 0.05, 20
 
 
 class HostNotSetUp(Unavailable):
-    """The node's addresses could not be set."""
+    """Umbel could not set the node's addresses."""
 
     code = "umbel.host_not_set_up"
 
 
 class NoNamespace(NotFound):
-    """The node is no namespace of this machine."""
+    """This machine has no namespace for the node."""
 
     code = "umbel.no_namespace"
 

@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 class CrossingFailed(Unavailable):
-    """The encrypted tunnel to another domain could not be made."""
+    """Umbel could not set up the encrypted tunnel to another domain."""
 
     code = "umbel.crossing_failed"
 

@@ -20,7 +20,7 @@ _HEADER = struct.Struct("!BBHI")
 
 
 class NotOpenFlow(Unavailable):
-    """The switch sent bytes that are no OpenFlow."""
+    """The switch sent bytes that are not OpenFlow."""
 
     code = "umbel.not_openflow"
 

@@ -32,13 +32,13 @@ class OvsdbGone(Unavailable):
 
 
 class OvsdbRefused(Invalid):
-    """The switch's database does not take the change."""
+    """The switch's database refuses the change."""
 
     code = "umbel.ovsdb_refused"
 
 
 class BadTarget(Invalid):
-    """A switch's database is at `tcp:ADDRESS:PORT` or `unix:PATH`."""
+    """The address of a switch's database must be `tcp:ADDRESS:PORT` or `unix:PATH`."""
 
     code = "umbel.bad_ovsdb_target"
 

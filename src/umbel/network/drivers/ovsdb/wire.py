@@ -23,7 +23,7 @@ _IN_TEXT = re.compile(rb'["\\]')
 
 
 class NotOvsdb(Unavailable):
-    """The database sent bytes that are no OVSDB."""
+    """The database sent bytes that are not OVSDB."""
 
     code = "umbel.not_ovsdb"
 
