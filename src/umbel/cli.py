@@ -19,6 +19,7 @@ from umbel.kit.config import Settings
 from umbel.kit.terminal import telling
 from umbel.media.main import run as run_media
 from umbel.plans.main import run as run_plan
+from umbel.portal.node_cli import app as node_app
 from umbel.serve import serve_until_stopped
 from umbel.simulator.experiments.command import run as run_simulate
 from umbel.testbed.cli import app as testbed_app
@@ -26,6 +27,7 @@ from umbel.testbed.cli import app as testbed_app
 app = typer.Typer(no_args_is_help=True, help="Live video over an operator's own edge.")
 user_app = typer.Typer(no_args_is_help=True, help="Accounts of this installation.")
 app.add_typer(user_app, name="user")
+app.add_typer(node_app, name="node")
 app.add_typer(testbed_app, name="testbed")
 app.command("media")(run_media)
 app.command("plan")(run_plan)

@@ -22,6 +22,7 @@ class MemoryNodes:
 
     def __init__(self) -> None:
         self._nodes: dict[str, NodeStatus] = {}
+        self.links: list[Link] = []
         for name, address in NODES.items():
             kind = NodeKind.CORE if name.startswith("c") else NodeKind.PROVIDER_EDGE
             self._nodes[name] = _status(Node(name=name, kind=kind, address=address))
@@ -41,6 +42,7 @@ class MemoryNodes:
         if any(link.b not in self._nodes for link in links):
             raise InvalidLinks(node=node.name)
         self._nodes[node.name] = _status(node)
+        self.links += links
         return self._nodes[node.name]
 
     async def remove(self, name: str, *, by: str) -> None:
