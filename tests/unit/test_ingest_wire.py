@@ -10,8 +10,9 @@ from umbel.media.ingest import amf, av1, chunks, flv
 from umbel.media.ingest.amf import MalformedAmf
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
 from umbel.media.ingest.chunks import ChunkReader, MalformedRtmp, Message
-from umbel.media.ingest.flv import FlvMedia, MalformedFlv, PayloadKind, Tag, TagReader, Valve
+from umbel.media.ingest.flv import FlvMedia, MalformedFlv, PayloadKind, Tag, Valve
 from umbel.media.rtp.packet import RtpPacket
+from umbel.media.workers.frames import FrameReader, TimedMedia
 
 
 def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
@@ -28,22 +29,54 @@ tags = st.builds(
 )
 
 
-@given(st.lists(tags, max_size=8), st.lists(st.integers(0, 5000), max_size=10))
-def test_flv_tags_survive_any_cutting(sent: list[Tag], cuts: list[int]) -> None:
-    data = flv.HEADER + b"".join(tag.build() for tag in sent)
-    reader = TagReader(headed=True)
-    assert [tag for piece in pieces(data, cuts) for tag in reader.feed(piece)] == sent
+def flv_bytes(tag: Tag) -> bytes:
+    """Adobe FLV specification 10.1, annex E.4.1, and the size of the tag behind it."""
+    size = len(tag.payload)
+    stamp = struct.pack("!I", tag.timestamp_ms)
+    head = struct.pack("!I", tag.kind << 24 | size) + stamp[1:] + stamp[:1] + bytes(3)
+    return head + tag.payload + struct.pack("!I", size + len(head))
+
+
+@given(st.lists(tags, max_size=8), st.integers(1, 5000))
+def test_flv_tags_are_read_as_written_and_cut_ones_refused(sent: list[Tag], cut: int) -> None:
+    data = b"".join(map(flv_bytes, sent))
+    assert list(flv.read_tags(data)) == sent
+    whole = {len(b"".join(map(flv_bytes, sent[:n]))) for n in range(len(sent) + 1)}
+    if len(data) - cut not in whole and cut < len(data):
+        with pytest.raises(MalformedFlv):
+            list(flv.read_tags(data[:-cut]))
+
+
+frames = st.builds(
+    TimedMedia,
+    kind=st.sampled_from([flv.AUDIO, flv.VIDEO]),
+    timestamp_ms=st.integers(0, 2**32 - 1),
+    media=st.builds(
+        FlvMedia,
+        codec=st.text(max_size=20),
+        part=st.sampled_from(PayloadKind),
+        data=st.binary(max_size=300),
+        key=st.booleans(),
+        offset_ms=st.integers(-(2**23), 2**23 - 1),
+    ),
+)
+
+
+@given(st.lists(frames, max_size=8), st.lists(st.integers(0, 5000), max_size=10))
+def test_frames_for_the_worker_survive_any_cutting(sent: list[TimedMedia], cuts: list[int]) -> None:
+    data = b"".join(frame.build() for frame in sent)
+    reader = FrameReader()
+    assert [frame for piece in pieces(data, cuts) for frame in reader.feed(piece)] == sent
 
 
 @given(st.binary(max_size=200))
 def test_flv_readers_give_only_what_came_or_raise_their_own(data: bytes) -> None:
-    for reader, head in ((TagReader(headed=True), flv.HEADER), (TagReader(), b"")):
-        tags: list[Tag] = []
-        with suppress(MalformedFlv):
-            tags.extend(reader.feed(head + data))
-        again = b"".join(tag.build() for tag in tags)
-        assert list(TagReader().feed(again)) == tags
-        assert len(again) <= len(data)
+    tags: list[Tag] = []
+    with suppress(MalformedFlv):
+        tags.extend(flv.read_tags(data))
+    # The three bytes of the stream's number are not kept.
+    assert len(b"".join(map(flv_bytes, tags))) <= len(data)
+    assert all(tag.payload in data for tag in tags)
     for read, payload in (
         (flv.read_video, data),
         (flv.read_audio, data),

@@ -1,6 +1,6 @@
-"""FLV tags and what is in them, also the fourcc tags of enhanced RTMP: bytes in, values out, back.
+"""FLV tags and what is in them, also the fourcc tags of enhanced RTMP: bytes in, values out.
 
-RTMP carries the same payloads; the media server makes tags of them, the worker reads the tags.
+RTMP carries the same payloads, and tags in aggregate messages.
 Sources: Adobe FLV specification 10.1 annex E; Enhanced RTMP (Veovera) v1.
 """
 
@@ -11,7 +11,6 @@ from enum import Enum
 from umbel.kit.errors import Invalid
 
 AUDIO, VIDEO, SCRIPT = 8, 9, 18
-HEADER = b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00"
 _TAG_HEADER_BYTES = 11
 _VIDEO_CODECS = {2: "Sorenson H.263", 3: "Screen video", 4: "VP6", 5: "VP6 with alpha"}
 _VIDEO_CODECS |= {6: "Screen video 2", 7: "H.264", 12: "HEVC"}
@@ -39,39 +38,16 @@ class Tag:
     timestamp_ms: int
     payload: bytes
 
-    def build(self) -> bytes:
-        """The tag's bytes with the size that follows it."""
-        size = len(self.payload)
-        stamp = self.timestamp_ms & 0xFFFFFFFF
-        head = bytes((self.kind,)) + size.to_bytes(3, "big")
-        head += (stamp & 0xFFFFFF).to_bytes(3, "big") + bytes((stamp >> 24,)) + b"\x00\x00\x00"
-        return head + self.payload + (size + _TAG_HEADER_BYTES).to_bytes(4, "big")
 
-
-class TagReader:
-    """Finds the tags in a stream of bytes, however it is cut."""
-
-    def __init__(self, *, headed: bool = False) -> None:
-        self._data = bytearray()
-        self._headed = headed
-
-    def feed(self, data: bytes) -> Iterator[Tag]:
-        """The tags that are complete now. Raises MalformedFlv."""
-        self._data += data
-        if self._headed:
-            if len(self._data) < len(HEADER):
-                return
-            if self._data[:3] != HEADER[:3]:
-                raise MalformedFlv("no FLV header")
-            del self._data[: len(HEADER)]
-            self._headed = False
-        while len(self._data) >= _TAG_HEADER_BYTES:
-            end = _TAG_HEADER_BYTES + int.from_bytes(self._data[1:4], "big")
-            if len(self._data) < end + 4:
-                return
-            tag = bytes(self._data[: end + 4])
-            del self._data[: end + 4]
-            yield _tag(tag, end)
+def read_tags(data: bytes) -> Iterator[Tag]:
+    """The tags, each with its size behind it. Raises MalformedFlv."""
+    at = 0
+    while at < len(data):
+        end = at + _TAG_HEADER_BYTES + int.from_bytes(data[at + 1 : at + 4], "big")
+        if len(data) < end + 4:
+            raise MalformedFlv("a tag is cut short")
+        yield _tag(data[at : end + 4], end - at)
+        at = end + 4
 
 
 def _tag(data: bytes, end: int) -> Tag:

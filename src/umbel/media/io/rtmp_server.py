@@ -153,7 +153,7 @@ class Connection:
             )
 
     def _aggregate(self, message: Message) -> None:
-        tags = list(flv.TagReader().feed(message.payload))
+        tags = list(flv.read_tags(message.payload))
         for tag in tags:
             # The message's stamp is the first tag's, whose own may count from elsewhere.
             shift_ms = message.timestamp_ms - tags[0].timestamp_ms

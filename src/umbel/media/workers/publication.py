@@ -20,6 +20,7 @@ from umbel.media.ingest.reports import SenderReports, SourceClock
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 from umbel.media.ports import Packets
 from umbel.media.rtp.feedback import PICTURE_INTERVAL_S, Throttle
+from umbel.media.workers.frames import TimedMedia
 from umbel.media.workers.host import Message, WorkerCallbacks, WorkerProcess
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,7 @@ class Publication:
         self._reports = SenderReports(())
         self._early: list[bytes] = []
         self._early_bytes = 0
-        self._configurations: dict[int, Tag] = {}
+        self._configurations: dict[int, bytes] = {}
         self._valve = Valve()
         self._reason: tuple[str, str] | None = None
         self._finishing = False
@@ -93,11 +94,14 @@ class Publication:
             return
         video = tag.kind == flv.VIDEO
         media = flv.read_video(tag.payload) if video else flv.read_audio(tag.payload)
+        if media.part is PayloadKind.NOTHING:
+            return
+        frame = TimedMedia(tag.kind, tag.timestamp_ms, media).build()
         if media.part is PayloadKind.CONFIG:
-            self._configurations[tag.kind] = tag
+            self._configurations[tag.kind] = frame
         waiting_bytes = self._worker.waiting_bytes if self._worker else self._early_bytes
         if self._valve.admits(tag.kind, media, waiting_bytes):
-            self.feed(tag.build())
+            self.feed(frame)
 
     def request_picture(self, now_s: float) -> None:
         """Make a key picture now, at most once a second, where a worker encodes.
@@ -168,9 +172,8 @@ class Publication:
             early = self._take_early()
             await worker.pour(early)
         if self._stream:
-            worker.feed(flv.HEADER)
-            for tag in self._configurations.values():
-                worker.feed(tag.build())
+            for frame in self._configurations.values():
+                worker.feed(frame)
         for data in self._take_early():
             worker.feed(data)
         self._worker = worker

@@ -1,6 +1,6 @@
 """In a worker: the ways in. Bytes as they came in, frames to the intake out.
 
-FLV is read here without GStreamer (1.22 knows no enhanced tags); MPEG-TS, RTP and SRT by it.
+FLV is read without GStreamer (1.22 knows no enhanced tags); MPEG-TS, RTP and SRT by it.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,11 +12,12 @@ from umbel.media.ingest import codecs, flv
 from umbel.media.ingest.aligner import Aligner
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
 from umbel.media.ingest.codecs import Codec
-from umbel.media.ingest.flv import PayloadKind, Tag
+from umbel.media.ingest.flv import FlvMedia, PayloadKind
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.ingest.timeline import Unwrapped
 from umbel.media.rtp import h264
 from umbel.media.rtp.packet import HEADER_BYTES, MalformedPacket, RtpPacket, is_rtcp, payload_type
+from umbel.media.workers.frames import FrameReader
 from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, sink
 from umbel.media.workers.inside.tracks import Frame, Intake
 
@@ -58,49 +59,37 @@ class MediaReader(Protocol):
 
 
 class FlvSource:
-    """FLV tags, as RTMP brings them."""
+    """Payloads of FLV, as RTMP brings them and the server took them apart."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._tags = flv.TagReader(headed=True)
+        self._frames = FrameReader()
         self._times = Unwrapped()
         self._length_bytes = 4
         self._caps: dict[str, str] = {}
 
     def feed(self, data: bytes) -> None:
-        for tag in self._tags.feed(data):
-            if tag.kind == flv.VIDEO:
-                self._video(tag)
-            elif tag.kind == flv.AUDIO:
-                self._audio(tag)
+        for kind, timestamp_ms, media in self._frames.feed(data):
+            dts_ns = self._times.take(timestamp_ms) * _MS_NS
+            codec = codecs.in_flv(media.codec)
+            if kind == flv.VIDEO and codec.name == "H.264":
+                self._h264(media, dts_ns)
+            else:
+                self._coded(codec, media, dts_ns + media.offset_ms * _MS_NS, dts_ns)
 
     def finish(self) -> None:
         """Nothing is held here."""
 
-    def _video(self, tag: Tag) -> None:
-        media = flv.read_video(tag.payload)
-        if media.part is PayloadKind.NOTHING:
-            return
-        codec = codecs.in_flv(media.codec)
-        dts_ns = self._times.take(tag.timestamp_ms) * _MS_NS
-        pts_ns = dts_ns + media.offset_ms * _MS_NS
-        if codec.name != "H.264":
-            self._coded(codec, media, pts_ns, dts_ns)
-        elif media.part is PayloadKind.CONFIG:
+    def _h264(self, media: FlvMedia, dts_ns: int) -> None:
+        if media.part is PayloadKind.CONFIG:
             configuration = h264.DecoderConfiguration.parse(media.data)
             self._length_bytes = configuration.length_bytes
             self._intake.configure_video(configuration.sets)
         else:
             nals = h264.split_lengths(media.data, self._length_bytes)
-            self._intake.video_unit(nals, pts_ns, dts_ns)
+            self._intake.video_unit(nals, dts_ns + media.offset_ms * _MS_NS, dts_ns)
 
-    def _audio(self, tag: Tag) -> None:
-        media = flv.read_audio(tag.payload)
-        if media.part is not PayloadKind.NOTHING:
-            pts_ns = self._times.take(tag.timestamp_ms) * _MS_NS
-            self._coded(codecs.in_flv(media.codec), media, pts_ns, pts_ns)
-
-    def _coded(self, codec: Codec, media: flv.FlvMedia, pts_ns: int, dts_ns: int) -> None:
+    def _coded(self, codec: Codec, media: FlvMedia, pts_ns: int, dts_ns: int) -> None:
         if media.part is PayloadKind.CONFIG:
             if codec.name != "Opus":  # its header says nothing that RTP's receivers need
                 text = f"{codec.raw_caps},codec_data=(buffer){media.data.hex()}"
