@@ -7,26 +7,20 @@ import asyncio
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import umbel
 from umbel.media import roles
 from umbel.media.api import MODULES, values
 from umbel.media.api.values import StreamInfo
-from umbel.media.model import StreamRole, StreamState
-from umbel.media.server.elements.base import ElementContext, Emit, Json, MediaElement, MediaObject
+from umbel.media.server.elements.base import ElementContext, Emit, Json, MediaObject
 from umbel.media.server.elements.context import ServerContext
-from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
 from umbel.media.server.elements.pipeline import MediaPipeline
-from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
-from umbel.media.server.elements.transcoder import Transcoder
-from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
 from umbel.media.server.registry import Registry
 
 _PAGE_KB = resource.getpagesize() // 1024
 _LONGEST_INTERVAL_MS = 10_000
-_ENTRANCES = (RtpReceiver, IngestEndpoint)
 
 
 class ServerManager(MediaObject):
@@ -96,47 +90,8 @@ class ServerManager(MediaObject):
 
 def info(pipeline: MediaPipeline, now_s: float) -> StreamInfo:
     """What a pipeline does with its stream."""
-    elements = [e for e in pipeline.children.values() if isinstance(e, MediaElement)]
+    elements = pipeline.elements()
     for element in elements:
         element.tick(now_s)
-    ports = [e.port for e in elements if isinstance(e, RtpReceiver)]
-    ingests = [e for e in elements if isinstance(e, IngestEndpoint)]
-    entrances = [e for e in elements if isinstance(e, _ENTRANCES)]
-    state = StreamState(
-        stream=pipeline.stream,
-        role=pipeline.role or StreamRole.FORWARDER,
-        port=ports[0] if ports else 0,
-        hops=tuple(hop for e in elements if isinstance(e, RtpSender) for hop in e.hops),
-        urls=tuple(url for e in elements for url in _urls(e)),
-        ingest=ingests[0].state if ingests else None,
-        viewers=viewers(elements),
-        mbps_in=sum(e.flow_in.mbps() for e in entrances),
-        mbps_out=sum(e.flow_out.mbps() for e in elements if e.source is None),
-        flowing=_is_flowing(elements, now_s),
-        rtp_answer=ingests[0].rtp_answer if ingests else "",
-        pictures_requested=sum(e.pictures_requested for e in entrances),
-    )
     parts = {element.type: element.id for element in elements}
-    return StreamInfo(state=state, pipeline=pipeline.id, parts=parts)
-
-
-def viewers(elements: list[MediaElement]) -> tuple[str, ...]:
-    """The sessions that watch by any protocol, each once."""
-    serving = [e for e in elements if isinstance(e, WhepEndpoint | HlsEndpoint)]
-    return tuple(dict.fromkeys(name for e in serving for name in e.viewers))
-
-
-def _is_flowing(elements: list[MediaElement], now_s: float) -> bool:
-    """A rendition flows when it comes out, any other stream when it comes in."""
-    made = [e.flow_out for e in elements if isinstance(e, Transcoder)]
-    taken = [e.flow_in for e in elements if isinstance(e, _ENTRANCES)]
-    return any(flow.is_flowing(now_s) for flow in made or taken)
-
-
-def _urls(element: MediaElement) -> Iterator[tuple[str, str]]:
-    if isinstance(element, IngestEndpoint):
-        yield from element.urls
-    if isinstance(element, WhepEndpoint):
-        yield "whep", element.get_url()
-    if isinstance(element, HlsEndpoint):
-        yield "hls", element.get_url()
+    return StreamInfo(state=pipeline.state(now_s), pipeline=pipeline.id, parts=parts)

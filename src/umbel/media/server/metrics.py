@@ -6,8 +6,6 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from umbel.media.server.elements.base import MediaElement
-from umbel.media.server.manager import viewers
 from umbel.media.server.registry import Registry
 
 
@@ -24,8 +22,9 @@ class StreamCollector(Collector):
         for pipeline in self._registry.streams():
             role = pipeline.role.value if pipeline.role else ""
             roles[role] = roles.get(role, 0) + 1
-            elements = [e for e in pipeline.children.values() if isinstance(e, MediaElement)]
-            watching.add_metric([pipeline.stream], len(viewers(elements)))
+            watching.add_metric(
+                [pipeline.stream], len(pipeline.state(pipeline.clock.monotonic_s()).viewers)
+            )
         for role, count in roles.items():
             streams.add_metric([role], count)
         yield streams

@@ -6,11 +6,11 @@ keeps them, dispatch.py calls them.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from umbel.kit.clock import Clock
-from umbel.media.model import MediaType
+from umbel.media.model import MediaType, StreamRole, StreamState
 from umbel.media.ports import PacketSource
 from umbel.media.rpc.faults import OperationUnsupported, TagUnknown
 from umbel.media.rtp.feedback import Feedback, PictureRequest
@@ -130,6 +130,21 @@ class MediaElement(MediaObject):
         """Twice a second: read the counters."""
         self.flow_in.see(self.count_in(), now_s)
         self.flow_out.see(self.count_out(), now_s)
+
+    def described(self, state: StreamState, now_s: float) -> StreamState:
+        """The stream's state with what this element knows of it; once in each observation."""
+        if self.source is None:
+            state = replace(state, mbps_out=state.mbps_out + self.flow_out.mbps())
+        return state
+
+    def entered(self, state: StreamState, now_s: float) -> StreamState:
+        """The state with what comes in here. A rendition flows when it comes out: that is left."""
+        flows = self.flow_in.is_flowing(now_s) and state.role is not StreamRole.TRANSCODER
+        return replace(
+            state,
+            mbps_in=state.mbps_in + self.flow_in.mbps(),
+            flowing=state.flowing or flows,
+        )
 
     def report(self, feedback: Feedback, now_s: float) -> None:
         """Pass feedback on to what feeds this element; nothing when nothing does."""

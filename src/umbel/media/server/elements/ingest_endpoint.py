@@ -7,7 +7,7 @@ Out: the platform's packets, the ingest's state, events on the element and on th
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from umbel.kit.errors import UmbelError
 from umbel.media import roles
@@ -15,7 +15,7 @@ from umbel.media.api import values
 from umbel.media.ingest import codecs
 from umbel.media.io.ingest_claims import Claim
 from umbel.media.io.ingest_desk import IngestDesk
-from umbel.media.model import INGEST_PORTS, IngestState, PayloadType
+from umbel.media.model import INGEST_PORTS, IngestState, PayloadType, StreamState
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.rpc.faults import OperationUnsupported
 from umbel.media.rtp import h264
@@ -57,11 +57,11 @@ class IngestEndpoint(MediaElement):
         self._key_hashes = tuple(key_hashes)
         self._rtp_offer = rtp_offer
         self._ports = dict(zip(INGEST_PORTS, ports, strict=False))
-        self.rtp_answer = ""
+        self._rtp_answer = ""
         self._addresses: dict[str, str] = {}
         self._fan = Fan(self._on_feedback)
         self._aggregate = Aggregate()
-        self.pictures_requested = 0
+        self._pictures_requested = 0
         self._into = Guard(self._fan, self.id)
         self.source = self._fan
         self.peers = Peers(server.peer_counts)
@@ -85,6 +85,16 @@ class IngestEndpoint(MediaElement):
         """What comes in now."""
         return self._desk.state(self._stream) if self._addresses else IngestState()
 
+    def described(self, state: StreamState, now_s: float) -> StreamState:
+        known = replace(
+            super().described(state, now_s),
+            urls=state.urls + self.urls,
+            ingest=self.state,
+            rtp_answer=self._rtp_answer,
+            pictures_requested=state.pictures_requested + self._pictures_requested,
+        )
+        return self.entered(known, now_s)
+
     def get_urls(self) -> list[Json]:
         return values.urls_to_json(self.urls)
 
@@ -105,11 +115,11 @@ class IngestEndpoint(MediaElement):
 
     async def set_rtp_offer(self, rtp_offer: str) -> None:
         if rtp_offer:
-            self.rtp_answer = await self._desk.describe_rtp(self._stream, rtp_offer)
+            self._rtp_answer = await self._desk.describe_rtp(self._stream, rtp_offer)
         self._rtp_offer = rtp_offer
 
     def get_rtp_answer(self) -> str:
-        return self.rtp_answer
+        return self._rtp_answer
 
     def is_media_transcoding(self, media_type: str, bin_name: str | None = None) -> bool:
         return media_type.lower() in self.state.transcoding.lower()
@@ -148,7 +158,7 @@ class IngestEndpoint(MediaElement):
 
     def _on_feedback(self, feedback: Feedback, now_s: float) -> None:
         if isinstance(self._aggregate.take(feedback, now_s), PictureRequest):
-            self.pictures_requested += 1
+            self._pictures_requested += 1
             self._desk.request_picture(self._stream, now_s)
 
     def _on_event(self, _what: str) -> None:

@@ -2,9 +2,9 @@
 
 from umbel.kit.errors import Conflict
 from umbel.media import roles
-from umbel.media.model import StreamRole
+from umbel.media.model import StreamRole, StreamState
 from umbel.media.rpc.faults import ParamIllegal
-from umbel.media.server.elements.base import ElementContext, MediaObject
+from umbel.media.server.elements.base import ElementContext, MediaElement, MediaObject
 
 
 class StreamExists(Conflict):
@@ -27,6 +27,17 @@ class MediaPipeline(MediaObject):
             self.set_name(stream)
         self.stream = stream
         self.role = StreamRole(role) if role else None
+
+    def elements(self) -> list[MediaElement]:
+        """What it holds, in the order in which it was made."""
+        return [child for child in self.children.values() if isinstance(child, MediaElement)]
+
+    def state(self, now_s: float) -> StreamState:
+        """What it does with its stream."""
+        state = StreamState(stream=self.stream, role=self.role or StreamRole.FORWARDER)
+        for element in self.elements():
+            state = element.described(state, now_s)
+        return state
 
 
 def stream_of(parent: MediaObject | None) -> str:

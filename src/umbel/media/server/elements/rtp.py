@@ -1,7 +1,9 @@
 """The ends of a hop as elements: RtpReceiver and RtpSender over wire/udp.py."""
 
+from dataclasses import replace
+
 from umbel.media.api import values
-from umbel.media.model import Target
+from umbel.media.model import StreamState, Target
 from umbel.media.rtp.feedback import PictureRequest
 from umbel.media.rtp.pads import SinkPad
 from umbel.media.server.elements.base import ElementContext, Json, MediaElement
@@ -44,10 +46,14 @@ class RtpReceiver(MediaElement):
         stats = self._receiver.stats(self.clock.monotonic_s())
         return Count(packets=stats.packets, bytes=stats.bytes)
 
-    @property
-    def pictures_requested(self) -> int:
-        """How many key pictures were requested of the hop before."""
-        return self._receiver.pictures_requested if self._receiver else 0
+    def described(self, state: StreamState, now_s: float) -> StreamState:
+        requested = self._receiver.pictures_requested if self._receiver else 0
+        known = replace(
+            super().described(state, now_s),
+            port=state.port or self.port,
+            pictures_requested=state.pictures_requested + requested,
+        )
+        return self.entered(known, now_s)
 
     def request_keyframe(self) -> None:
         if self._receiver is not None:
@@ -83,6 +89,9 @@ class RtpSender(MediaElement):
 
     def set_hops(self, hops: list[Json]) -> None:
         self._aim(values.targets_from_json(hops))
+
+    def described(self, state: StreamState, now_s: float) -> StreamState:
+        return replace(super().described(state, now_s), hops=state.hops + self.hops)
 
     def count_out(self) -> Count:
         stats = self._sender.stats(self.clock.monotonic_s())

@@ -1,6 +1,9 @@
 """The maker of a rendition as an element: Transcoder over workers/rendition.py."""
 
+from dataclasses import replace
+
 from umbel.media import roles
+from umbel.media.model import StreamState
 from umbel.media.rtp.feedback import Feedback, PictureRequest
 from umbel.media.rtp.pads import SinkPad
 from umbel.media.server.elements.base import ElementContext, MediaElement
@@ -29,6 +32,10 @@ class Transcoder(MediaElement):
 
     async def close(self) -> None:
         await self._transcoding.close()
+
+    def described(self, state: StreamState, now_s: float) -> StreamState:
+        flows = state.flowing or self.flow_out.is_flowing(now_s)
+        return replace(super().described(state, now_s), flowing=flows)
 
     def get_height(self) -> int:
         return self._transcoding.height

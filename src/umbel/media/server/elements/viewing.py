@@ -4,8 +4,10 @@ In: packets; offers and requests that public.py has let in, with the viewer's se
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from umbel.media.io.hls_stream import HlsResponse, HlsStream
+from umbel.media.model import StreamState
 from umbel.media.rtp.pads import SinkPad
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.server.elements.base import ElementContext, MediaElement
@@ -65,6 +67,10 @@ class WhepEndpoint(MediaElement):
         """The viewer leaves."""
         self._server.webrtc.delete(resource)
 
+    def described(self, state: StreamState, now_s: float) -> StreamState:
+        known = super().described(state, now_s)
+        return _served(known, ("whep", self.get_url()), self.viewers)
+
     def count_out(self) -> Count:
         return self.peers.count()
 
@@ -112,5 +118,15 @@ class HlsEndpoint(MediaElement):
         for session in old:
             del self._seen_s[session]
 
+    def described(self, state: StreamState, now_s: float) -> StreamState:
+        known = super().described(state, now_s)
+        return _served(known, ("hls", self.get_url()), self.viewers)
+
     def count_out(self) -> Count:
         return self._sent
+
+
+def _served(state: StreamState, url: tuple[str, str], viewers: tuple[str, ...]) -> StreamState:
+    """The state with a way to watch; a session that watches two ways is one viewer."""
+    everyone = tuple(dict.fromkeys(state.viewers + viewers))
+    return replace(state, urls=(*state.urls, url), viewers=everyone)
