@@ -130,19 +130,23 @@ async def test_udp_sender_is_latched(here: Lab) -> None:
     assert len(here.sink.ssrcs(96)) == 1
 
 
+def sounding(here: Lab, count: int) -> bool:
+    """Whether as many publications gave audio."""
+    return len(here.sink.ssrcs(111)) == count
+
+
 async def test_encoder_stops_and_returns_another_way(here: Lab) -> None:
-    count = 0
-    for way, protocol in ((to_rtmp, "rtmp"), (to_ts, "mpegts"), (to_srt, "srt"), (to_rtmp, "rtmp")):
-        count += 1
+    ways = ((to_rtmp, "rtmp"), (to_ts, "mpegts"), (to_srt, "srt"), (to_rtmp, "rtmp"))
+    for count, (way, protocol) in enumerate(ways, start=1):
         async with encoder(*way(here)):
             await here.until(partial(published, here, count), "a new publication")
             ssrc = here.sink.ssrcs(96)[-1]
             await here.until(partial(flowing, here, ssrc), "its video")
+            await here.until(partial(sounding, here, count), "its audio")
             assert here.desk.state("ev_lab").protocol == protocol
         await here.until(partial(stopped, here, count), "its end")
         assert here.desk.state("ev_lab").protocol == ""
         assert len(decode_video(nals(here.sink.rtp(96, ssrc)))) > 10
-    assert len(here.sink.ssrcs(111)) == count
 
 
 @pytest.mark.parametrize("way", [to_rtmp, to_srt, to_ts])
@@ -243,6 +247,25 @@ async def test_garbage_on_rtmp_hurts_nobody_else(here: Lab) -> None:
         seen = here.sink.frames()
         await here.until(lambda: here.sink.frames() > seen + RATE, "the publisher goes on")
     assert here.events.count("started") == 1
+
+
+async def test_idle_connections_keep_no_encoder_out(here: Lab) -> None:
+    """A stranger's connections fill the server; each new encoder takes the oldest one's place."""
+    strangers = []
+    for last in (5, 6, 7, 8):
+        for _ in range(32):
+            strangers.append(
+                await asyncio.open_connection(
+                    ADDRESS, here.desk.rtmp_port, local_addr=(f"127.0.0.{last}", 0)
+                )
+            )
+    async with encoder(*to_rtmp(here)):
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+    async with asyncio.timeout(DEADLINE_S):
+        # The oldest made room; the others had three seconds to a key.
+        for reader, writer in strangers:
+            assert await reader.read() == b""
+            writer.close()
 
 
 async def test_garbage_on_udp_ports_is_no_publisher(here: Lab) -> None:

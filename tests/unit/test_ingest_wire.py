@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.rtmp import chunked, written
 from umbel.media.ingest import amf, av1, chunks, flv
 from umbel.media.ingest.amf import MalformedAmf
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
@@ -147,21 +148,6 @@ def test_valve_shuts_over_the_limit_and_opens_at_a_keyframe() -> None:
     assert valve.dropped == 3
 
 
-def chunked(message: Message, size: int, number: int, *, stamps: bool = True) -> bytes:
-    """An encoder's chunks of a message, with a full header."""
-    basic = bytes((number,)) if number < 64 else bytes((0, number - 64))
-    extended = message.timestamp_ms >= 0xFFFFFF
-    stamp = message.timestamp_ms.to_bytes(4, "big") if extended else b""
-    field = b"\xff\xff\xff" if extended else message.timestamp_ms.to_bytes(3, "big")
-    head = basic + field + len(message.payload).to_bytes(3, "big") + bytes((message.kind,))
-    head += message.stream_id.to_bytes(4, "little") + stamp
-    parts = [message.payload[at : at + size] for at in range(0, len(message.payload), size)] or [
-        b""
-    ]
-    rest = bytes((basic[0] | 0xC0,)) + basic[1:] + (stamp if stamps else b"")
-    return head + rest.join(parts)
-
-
 messages = st.builds(
     Message,
     kind=st.sampled_from([8, 9, 18, 20]),
@@ -182,25 +168,29 @@ def test_rtmp_messages_survive_chunks_and_cutting(
 ) -> None:
     resize = Message(kind=1, stream_id=0, timestamp_ms=0, payload=size.to_bytes(4, "big"))
     data = chunked(resize, 128, 2) + b"".join(chunked(item, size, number) for item in sent)
-    reader = ChunkReader()
+    reader = ChunkReader(most_bytes=8_000_000)
     assert [item for piece in pieces(data, cuts) for item in reader.feed(piece)] == sent
 
 
+def read(data: bytes, most_bytes: int = 8_000_000) -> list[Message]:
+    return list(ChunkReader(most_bytes=most_bytes).feed(data))
+
+
 def test_rtmp_stamps_that_headers_inherit() -> None:
-    reader = ChunkReader()
+    reader = ChunkReader(most_bytes=8_000_000)
     full = b"\x04" + (1000).to_bytes(3, "big") + b"\0\0\1\x09\1\0\0\0" + b"a"
     delta = b"\x44" + (40).to_bytes(3, "big") + b"\0\0\1\x09" + b"b"
     short = b"\x84" + (20).to_bytes(3, "big") + b"c"
     same = b"\xc4" + b"d"
     far = b"\x44\xff\xff\xff\0\0\1\x09" + (0x1000000).to_bytes(4, "big") + b"e"
-    found = reader.feed(full + delta + short + same + far)
+    found = list(reader.feed(full + delta + short + same + far))
     assert [item.timestamp_ms for item in found] == [1000, 1040, 1060, 1080, 1080 + 0x1000000]
     assert [item.payload for item in found] == [b"a", b"b", b"c", b"d", b"e"]
 
 
 def test_rtmp_extended_stamp_left_out_of_later_chunks() -> None:
     message = Message(kind=9, stream_id=1, timestamp_ms=0x01234567, payload=b"\x01" * 300)
-    assert ChunkReader().feed(chunked(message, 128, 4, stamps=False)) == [message]
+    assert read(chunked(message, 128, 4, stamps=False)) == [message]
 
 
 def test_rtmp_interleaved_and_aborted_messages() -> None:
@@ -208,10 +198,13 @@ def test_rtmp_interleaved_and_aborted_messages() -> None:
     audio = Message(kind=8, stream_id=1, timestamp_ms=6, payload=b"a" * 10)
     text = chunked(video, 128, 6)
     first, second = text[: 12 + 128], text[12 + 128 :]
-    assert ChunkReader().feed(first + chunked(audio, 128, 4) + second) == [audio, video]
+    assert read(first + chunked(audio, 128, 4) + second) == [
+        audio,
+        video,
+    ]
     abort = Message(kind=2, stream_id=0, timestamp_ms=0, payload=(6).to_bytes(4, "big"))
     data = first + chunked(abort, 128, 2) + chunked(video, 128, 6)
-    assert ChunkReader().feed(data) == [video]
+    assert read(data) == [video]
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
@@ -219,7 +212,7 @@ def test_rtmp_interleaved_and_aborted_messages() -> None:
 @example([b"\x02\0\0\0\0\0\4\1\0\0\0\0\0\0\0\0"])
 @example([b"\x04\0\0\0\xff\xff\xff\x09\0\0\0\0"])
 def test_rtmp_chunks_give_only_what_came_or_raise_their_own(parts: list[bytes]) -> None:
-    reader, came, given_out, messages = ChunkReader(), 0, 0, 0
+    reader, came, given_out, messages = ChunkReader(most_bytes=8_000_000), 0, 0, 0
     with suppress(MalformedRtmp):
         for part in parts:
             came += len(part)
@@ -230,30 +223,18 @@ def test_rtmp_chunks_give_only_what_came_or_raise_their_own(parts: list[bytes]) 
 
 
 def test_rtmp_bounds() -> None:
-    reader = ChunkReader()
-    message = Message(kind=8, stream_id=1, timestamp_ms=0, payload=b"x" * 9)
+    nine, three_hundred = (
+        Message(kind=8, stream_id=1, timestamp_ms=0, payload=bytes(size)) for size in (9, 300)
+    )
     with pytest.raises(MalformedRtmp, match="too many"):
-        for number in range(2, 80):
-            reader.feed(chunked(message, 99, number))
-    with pytest.raises(MalformedRtmp, match="too long"):
-        ChunkReader().feed(b"\x04\0\0\0\xff\xff\xff\x09\0\0\0\0")
-
-
-def written(value: object) -> bytes:
-    """AMF0 of a value, as encoders write it."""
-    if isinstance(value, bool):
-        return bytes((1, value))
-    if isinstance(value, float):
-        return b"\0" + struct.pack("!d", value)
-    if isinstance(value, str):
-        text = value.encode()
-        return b"\2" + len(text).to_bytes(2, "big") + text
-    if isinstance(value, list):
-        return b"\x0a" + len(value).to_bytes(4, "big") + b"".join(map(written, value))
-    if isinstance(value, dict):
-        members = b"".join(written(name)[1:] + written(item) for name, item in value.items())
-        return b"\3" + members + b"\0\0\x09"
-    return b"\5"
+        read(b"".join(chunked(nine, 99, number) for number in range(2, 80)))
+    # A few streams that each begin something large are one large thing.
+    begun = [chunked(three_hundred, 128, number)[:140] for number in (3, 4, 5, 6)]
+    assert read(b"".join(begun[:3]), most_bytes=1000) == []
+    with pytest.raises(MalformedRtmp, match="more than 1000 bytes"):
+        read(b"".join(begun), most_bytes=1000)
+    with pytest.raises(MalformedRtmp, match="more than 8000000 bytes"):
+        read(b"\x04\0\0\0\xff\xff\xff\x09\0\0\0\0")
 
 
 values = st.recursive(

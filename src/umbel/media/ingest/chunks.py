@@ -4,6 +4,7 @@ Bounded in memory whatever a peer sends, and exact about time: extended stamps, 
 header-less chunk inherits.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from umbel.kit.errors import Invalid
@@ -12,7 +13,6 @@ SET_CHUNK_SIZE, ABORT, ACKNOWLEDGEMENT, USER_CONTROL, WINDOW = 1, 2, 3, 4, 5
 AUDIO, VIDEO, DATA_AMF3, COMMAND_AMF3, DATA, COMMAND, AGGREGATE = 8, 9, 15, 17, 18, 20, 22
 _FIRST_CHUNK_BYTES = 128
 _MOST_STREAMS = 64
-_MOST_MESSAGE_BYTES = 8_000_000
 _MOST_CHUNK_BYTES = 0xFFFFFF
 _EXTENDED = 0xFFFFFF
 _HEADER_BYTES = (11, 7, 3, 0)
@@ -52,29 +52,31 @@ class _Incomplete(Exception):
 
 
 class ChunkReader:
-    """One per connection, fed after the handshake."""
+    """One per connection, fed after the handshake.
 
-    def __init__(self) -> None:
+    `most_bytes` bounds what it keeps: the unfinished messages of all chunk streams together.
+    """
+
+    def __init__(self, *, most_bytes: int) -> None:
+        self.most_bytes = most_bytes
         self._data = bytearray()
         self._at = 0
         self._streams: dict[int, _ChunkStream] = {}
         self._chunk_bytes = _FIRST_CHUNK_BYTES
 
-    def feed(self, data: bytes) -> list[Message]:
+    def feed(self, data: bytes) -> Iterator[Message]:
         """The messages that are complete now. Raises MalformedRtmp."""
         self._data += data
-        messages: list[Message] = []
         begin = 0
         try:
             while True:
                 begin = self._at
                 message = self._chunk()
                 if message is not None and not self._controls(message):
-                    messages.append(message)
+                    yield message
         except _Incomplete:
             del self._data[:begin]
             self._at = 0
-        return messages
 
     def _chunk(self) -> Message | None:
         """Read a chunk; answers the message that it completes. Changes streams only when whole."""
@@ -85,8 +87,8 @@ class ChunkReader:
         stream = self._stream(number, shape)
         header = self._take(_HEADER_BYTES[shape])
         length = int.from_bytes(header[3:6], "big") if shape < 2 else stream.length
-        if length > _MOST_MESSAGE_BYTES:
-            raise MalformedRtmp("a message is too long")
+        if length + self._held_bytes(but=stream) > self.most_bytes:
+            raise MalformedRtmp(f"unfinished messages of more than {self.most_bytes} bytes")
         step_ms, extended_ms = self._time(stream, shape, header)
         # A header in the middle of a message starts it again.
         begun = shape == 3 and bool(stream.body)
@@ -98,6 +100,9 @@ class ChunkReader:
             _begin(stream, shape, header, step_ms)
         stream.body += piece
         return self._finish(stream) if len(stream.body) == length else None
+
+    def _held_bytes(self, *, but: _ChunkStream) -> int:
+        return sum(one.length for one in self._streams.values() if one.body and one is not but)
 
     def _stream(self, number: int, shape: int) -> _ChunkStream:
         stream = self._streams.get(number)
