@@ -38,6 +38,7 @@ from umbel.kit.clock import SystemClock  # noqa: E402
 from umbel.kit.config import Settings  # noqa: E402
 from umbel.media.drivers.fake import FakeMedia  # noqa: E402
 from umbel.network.drivers.loopback import LoopbackFabric  # noqa: E402
+from umbel.network.service import NetworkDrivers  # noqa: E402
 from umbel.portal.server import PortalServer, bind  # noqa: E402
 
 ROUNDS = 5
@@ -74,7 +75,11 @@ async def serve(folder: Path, database_url: str) -> None:
     network.write_text(NETWORK)
     clock = SystemClock()
     media = FakeMedia()
-    drivers = Drivers(vim=FakeVim(clock, boot_s=0.01), media=media, fabric=LoopbackFabric())
+    drivers = Drivers(
+        vim=FakeVim(clock, boot_s=0.01),
+        media=media,
+        network=NetworkDrivers(fabric=LoopbackFabric()),
+    )
     settings = Settings(
         data_dir=folder, database_url=database_url, network_file=network, log_level="error"
     )

@@ -31,7 +31,6 @@ from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
-from umbel.network.edge.service import EdgeFabric
 
 SERVICE = {
     "port": 80,
@@ -300,15 +299,15 @@ async def test_a_restart_closes_nobodys_border(sqlite: Database, tmp_path: Path)
     terms = replace(TERMS, adopt_s=600.0)
     fabric = OpenFlowFabric(wires.sites, DRAWING, bridges, wires.board, terms, clock)
     await fabric.start()
-    system = make_system(sqlite, tmp_path, fabric, EdgeFabric(fabric=fabric, ethernet=ethernet))
+    system = make_system(sqlite, tmp_path, fabric, ethernet)
     switches = Reached(wires=wires)
     try:
         assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
-        await system.edge.start()
-        assert set(system.edge.state.access.clients["pe1"]) == {ANN, BOB}
+        await system.network.edge.start()
+        assert set(system.network.edge.state.access.clients["pe1"]) == {ANN, BOB}
         assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
         assert switches.reaches(ANN, "10.204.0.1", 80) == "pe1/in 10.97.1.1:8080"
-        await system.edge.sign_out(BOB)
+        await system.network.edge.sign_out(BOB)
         assert switches.reaches(BOB, "192.0.2.1", 443) == ""
         assert switches.reaches(ANN, "192.0.2.1", 443) == "pe1/in 192.0.2.1:443"
     finally:

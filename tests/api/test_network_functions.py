@@ -11,7 +11,7 @@ from support.steered import Net
 from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.network.operator.functions import Location
-from umbel.network.operator.paths import OperatorService
+from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
 
 GUEST = {"stream": "feed", "port": 7000, "node": "c1", "address": "10.97.6.1"}
@@ -44,7 +44,7 @@ async def test_rules_follow_a_function_that_appears_moves_and_dies(net: Net) -> 
 
 async def test_rules_follow_the_platforms_own_function_wherever_it_runs(net: Net) -> None:
     await net.drawn()
-    functions = net.here.system.network.functions
+    functions = net.here.system.network.operator.functions
     running = asyncio.create_task(functions.run())
 
     async def at() -> set[str]:
@@ -74,7 +74,7 @@ async def test_functions_outlive_the_control_plane(net: Net) -> None:
     assert await met_at(net) == set()
     store = OperatorStore(net.here.system.database)
     again = OperatorService(
-        net.here.system.network.inspection.topology, store, SystemClock(), net.fabric
+        net.here.system.network.operator.inspection.topology, store, SystemClock(), net.fabric
     )
     running = asyncio.create_task(again.run())
 

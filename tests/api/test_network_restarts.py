@@ -13,7 +13,7 @@ from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.operator.model import PathRequest
-from umbel.network.operator.paths import OperatorService
+from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
 from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Role
@@ -29,7 +29,7 @@ async def test_drawing_and_paths_outlive_the_control_plane(net: Net, tmp_path: P
     await again.start()
     try:
         system = make_system(net.here.system.database, tmp_path, again)
-        await system.network.restore()
+        await system.network.operator.restore()
         here = replace(net, here=replace(net.here, system=system), fabric=again)
         net.here.app.state.system = system
         assert await here.ask("GET", "/topology") == drawn
@@ -50,7 +50,7 @@ async def test_what_cannot_be_restored_is_shown(net: Net) -> None:
 async def restarted(net: Net, folder: Path, before: OpenFlowFabric) -> Net:
     """A control plane over `before`'s switches and the same rows, after what came before."""
     system = make_system(net.here.system.database, folder, before)
-    await system.network.restore()
+    await system.network.operator.restore()
     net.here.app.state.system = system
     return replace(net, here=replace(net.here, system=system), fabric=before)
 
@@ -123,8 +123,9 @@ class SlowStore(OperatorStore):
 def slowed(net: Net, meanwhile: Callable[[], Awaitable[object]]) -> None:
     old = net.here.system
     store = SlowStore(old.database, meanwhile)
-    network = OperatorService(old.network.inspection.topology, store, old.clock, net.fabric)
-    net.here.app.state.system = replace(old, network=network)
+    nodes = old.network.topology
+    operator = OperatorService(nodes.current, store, old.clock, net.fabric)
+    net.here.app.state.system = replace(old, network=replace(old.network, operator=operator))
 
 
 async def test_a_link_that_is_lost_while_a_path_is_stored_stays_lost(net: Net) -> None:

@@ -17,7 +17,7 @@ async def asked(here: World, **body: object) -> tuple[int, dict[str, Any]]:
 
 async def carried(here: World, number: int = 1) -> str:
     event = (await here.event()).id
-    await carry(here.system.slices, event, "pe4", number=number)
+    await carry(here.system.network.slices, event, "pe4", number=number)
     return event
 
 
@@ -101,8 +101,9 @@ async def test_only_operators_may(here: World, who: str) -> None:
 
 
 async def test_a_network_that_cannot_says_so(here: World) -> None:
-    unsupported: Slices = replace(here.system.slices, underlay=None)
-    here.app.state.system = replace(here.system, slices=unsupported)
+    network = here.system.network
+    unsupported: Slices = replace(network.slices, underlay=None)
+    here.app.state.system = replace(here.system, network=replace(network, slices=unsupported))
     event = (await here.event()).id
     status, problem = await asked(here, grade="gold", event_id=event)
     assert (status, problem["code"]) == (409, "umbel.slices_unsupported")

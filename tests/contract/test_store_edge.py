@@ -12,7 +12,7 @@ from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Access, Client, Gate, PortalAddress
 from umbel.network.edge.roaming import Binding
 from umbel.network.edge.store import EdgeStore
-from umbel.network.edge.virtual_services import Proto, Service, Surrogate
+from umbel.network.edge.virtual_services import Proto, Surrogate, VirtualService
 from umbel.network.model import Link, Topology
 
 NOW_S = 1_000.0
@@ -26,7 +26,9 @@ SURROGATES = tuple(
     Surrogate(name=name, node=node, address="10.97.1.1", port=port)
     for name, node, port in (("a", "pe1", 8001), ("b", "pe2", 8002))
 )
-VIDEO = Service(name="video", address="10.204.0.1", port=80, proto=Proto.UDP, surrogates=SURROGATES)
+VIDEO = VirtualService(
+    name="video", address="10.204.0.1", port=80, proto=Proto.UDP, surrogates=SURROGATES
+)
 STAY = Binding(name="f", address="10.202.1.20", mac="02:00:00:00:00:20", path=("pe1", "pe2"))
 
 

@@ -24,7 +24,7 @@ from umbel.network.edge import gates, roaming, virtual_services
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Access, Client, Gate, PortalAddress
 from umbel.network.edge.roaming import MobileFunction
-from umbel.network.edge.virtual_services import Service, Surrogate
+from umbel.network.edge.virtual_services import Surrogate, VirtualService
 
 ABSENT = ovs.absent("curl")
 pytestmark = [
@@ -79,7 +79,7 @@ async def test_a_virtual_address_is_answered_by_the_nearest_then_by_the_chosen(l
         for name, (node, address, port) in SERVERS.items()
         if name in "ab"
     )
-    service = Service(name="video", address=VIRTUAL, port=80, surrogates=surrogates)
+    service = VirtualService(name="video", address=VIRTUAL, port=80, surrogates=surrogates)
     services = virtual_services.offer({}, service, TOPOLOGY)
     await lab.become(EdgeState(services=services))
     assert lab.get("h1", VIRTUAL) == f"a {H1}"

@@ -16,9 +16,14 @@ from umbel.network.edge import compiler
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Gate, InvalidClient, NoGate, PortalAddress
 from umbel.network.edge.roaming import InvalidBinding, MobileFunction, NotRegistered
-from umbel.network.edge.service import NAME, EdgeFabric, EdgeService, NotInAccess
+from umbel.network.edge.service import NAME, EdgeService, NotInAccess
 from umbel.network.edge.store import EdgeStore
-from umbel.network.edge.virtual_services import InvalidService, NoSuchService, Service, Surrogate
+from umbel.network.edge.virtual_services import (
+    InvalidService,
+    NoSuchService,
+    Surrogate,
+    VirtualService,
+)
 from umbel.network.events import LinkDown, LinkUp, Watcher
 from umbel.network.model import Link, NotProgrammed, Pair, Topology
 from umbel.network.overlay.intent import Overlay
@@ -58,7 +63,7 @@ SURROGATES = (
     Surrogate(name="a", node="pe1", address="10.97.1.1", port=8080),
     Surrogate(name="b", node="pe2", address="10.97.2.1", port=8080),
 )
-VIDEO = Service(name="video", address="10.204.0.1", port=80, surrogates=SURROGATES)
+VIDEO = VirtualService(name="video", address="10.204.0.1", port=80, surrogates=SURROGATES)
 FUNCTION = MobileFunction(name="f", address="10.202.1.20", mac="02:00:00:00:00:20", home_node="pe1")
 
 
@@ -81,7 +86,7 @@ class Switches:
     told: int = 0
     away: bool = False
     watches: list[Watcher] = field(default_factory=list)
-    during: Callable[[], None] | None = None
+    during: list[Callable[[], None]] = field(default_factory=list)
 
     async def install_extra_rules(
         self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
@@ -92,9 +97,8 @@ class Switches:
         if self.away:
             raise Unavailable("a switch is away")
         self.hold, self.tunnels = compile_rules(self.port_maps), frozenset(links)
-        during, self.during = self.during, None
-        if during is not None:
-            during()
+        while self.during:
+            self.during.pop()()
 
     @property
     def observed(self) -> ObservedSwitches:
@@ -133,12 +137,9 @@ class World:
     has_ethernet: bool = True
 
     def make(self) -> EdgeService:
-        edge_fabric = EdgeFabric(
-            fabric=self.switches, ethernet=ethernet if self.has_ethernet else None
-        )
-        return EdgeService(
-            edge_fabric, lambda: self.topology, EdgeStore(self.database), LoopClock()
-        )
+        store, clock = EdgeStore(self.database), LoopClock()
+        asks = ethernet if self.has_ethernet else None
+        return EdgeService(self.switches, lambda: self.topology, store, clock, ethernet=asks)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[EdgeService]:
@@ -313,14 +314,16 @@ async def test_every_call_reaches_the_switches(tmp_path: Path) -> None:
 async def test_an_address_is_found_for_a_service_without_one(tmp_path: Path) -> None:
     async with world(tmp_path) as here, here.running() as service:
         await service.offer(VIDEO)
-        other = Service(name="other", address="", port=80, surrogates=SURROGATES)
+        other = VirtualService(name="other", address="", port=80, surrogates=SURROGATES)
         made = await service.offer(other)
         assert made.address == "10.204.0.2"
         await service.withdraw("video")
         assert (await service.offer(other)).address == "10.204.0.2"
         strange = Surrogate(name="c", node="moon", address="10.97.3.1", port=8080)
         with pytest.raises(InvalidService, match="c is at moon, which is no node"):
-            await service.offer(Service(name="x", address="", port=80, surrogates=(strange,)))
+            await service.offer(
+                VirtualService(name="x", address="", port=80, surrogates=(strange,))
+            )
 
 
 @scenario
@@ -343,14 +346,13 @@ async def test_functions_away_are_reached_over_links_that_live(tmp_path: Path) -
 async def test_a_link_that_dies_while_rules_are_installed_is_not_missed(tmp_path: Path) -> None:
     async with world(tmp_path, TRIANGLE) as here, here.running() as service:
         await service.register(FUNCTION, "pe2")
-        here.switches.during = lambda: here.switches.lose(TRIANGLE, ("c1", "pe1"))
+        here.switches.during = [lambda: here.switches.lose(TRIANGLE, ("c1", "pe1"))]
         here.switches.lose(TRIANGLE, ("pe1", "pe2"))
 
-        async def rerouted() -> bool:
-            is_back = service.binding("f").path == ("pe1", "pe2")
-            return here.switches.during is None and is_back
+        async def state() -> object:
+            return here.switches.during, service.binding("f").path
 
-        await until(rerouted, within_s=5, why="rerouted")
+        await until(lambda: _is(state, ([], ("pe1", "pe2"))), within_s=5, why="rerouted")
 
 
 async def _is(ask: Callable[[], object], wanted: object) -> bool:

@@ -70,7 +70,7 @@ async def test_a_new_node_serves_viewers_at_once(tmp_path: Path) -> None:
         ticket = await w.watch(event, "pe9")
         assert ticket.session.edge_node == "pe9"
         await w.until_watched(ticket, within_s=20)
-        assert "pe9" in w.system.network.inspection.topology().nodes
+        assert "pe9" in w.system.network.operator.inspection.topology().nodes
 
 
 @scenario
@@ -226,13 +226,13 @@ async def test_a_restart_changes_no_node(tmp_path: Path) -> None:
         ticket = await w.watch(event, "pe9")
         await w.until_watched(ticket, within_s=20)
         before = [(n.name, n.state, n.evict_at_s) for n in await nodes.list()]
-        topology = w.system.network.inspection.topology()
+        topology = w.system.network.operator.inspection.topology()
         await w.crash()
         await w.start()
         assert await w.arrives(ticket)
         after = [(n.name, n.state, n.evict_at_s) for n in await w.delivery.nodes.list()]
         assert after == before
-        assert w.system.network.inspection.topology() == topology
+        assert w.system.network.operator.inspection.topology() == topology
         assert w.spawned == sorted(set(w.spawned), key=w.spawned.index), "a function started twice"
 
 

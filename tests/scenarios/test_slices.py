@@ -17,6 +17,7 @@ from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.service import NetworkDrivers
 from umbel.network.slices.admission import Grade, SliceRequest
 from umbel.network.slices.model import Guarantee
 from umbel.network.slices.service import Underlay
@@ -41,26 +42,28 @@ async def test_a_way_that_appears_is_guaranteed_without_being_asked(tmp_path: Pa
     drivers = Drivers(
         vim=FakeVim(clock),
         media=FakeMedia(),
-        fabric=fabric,
-        switches=fabric,
-        slicing=Underlay(fabric=fabric, queues=FakeQueues(), devices=DEVICES),
+        network=NetworkDrivers(
+            fabric=fabric,
+            switches=fabric,
+            underlay=Underlay(fabric=fabric, queues=FakeQueues(), devices=DEVICES),
+        ),
     )
     system = await bootstrap.assemble(Settings(data_dir=tmp_path), drivers=drivers, clock=clock)
-    system.slices.interval_s = 600.0
+    system.network.slices.interval_s = 600.0
     try:
         await fabric.start()
         root = Branch(function="acquirer-pe1-1", role="acquirer", node="pe1")
         edge = Branch(function="edge-pe4-1", role="edge", node="pe4", parent=root.function)
         tree = Tree(stream="ev_1", branches=(root, edge))
-        await trees_of(system.slices).save_tree(tree, at_s=0.0)
-        opened = await system.slices.open(SliceRequest(grade=Grade.GOLD, stream="ev_1"))
+        await trees_of(system.network.slices).save_tree(tree, at_s=0.0)
+        opened = await system.network.slices.open(SliceRequest(grade=Grade.GOLD, stream="ev_1"))
         assert opened.links == ()
 
         target = Endpoint(node="pe4", address="10.99.4.1", port=5004)
         await fabric.ensure("ev_1", [Hop(source_node="pe1", target=target)])
 
         async def states() -> set[Guarantee]:
-            return {one.state for one in (await system.slices.one(opened.granted.id)).links}
+            return {one.state for one in (await system.network.slices.one(opened.granted.id)).links}
 
         await until(states, lambda found: found == {Guarantee.GUARANTEED})
     finally:

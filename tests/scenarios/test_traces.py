@@ -49,7 +49,7 @@ def twin(w: World, *events: str) -> worlds.World:
     )
     problem = translation.problem_of(
         nodes,
-        collector.network.topology(),
+        collector.network.topology.current(),
         collector.costs.viewer_cores,
         audience,
         [node.name for node in nodes],

@@ -18,7 +18,6 @@ from umbel.kit.db import Database
 from umbel.network.drivers.fake.switch import Plug
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
-from umbel.network.edge.service import EdgeFabric
 from umbel.network.overlay.links import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.switching.program import Field
@@ -95,9 +94,9 @@ async def bordered(database: Database, folder: Path, wires: Wires) -> AsyncItera
     bridges, clock = MemoryBridges(wires), SystemClock()
     fabric = OpenFlowFabric(wires.sites, DRAWING, bridges, wires.board, TERMS, clock)
     await fabric.start()
-    system = make_system(database, folder, fabric, EdgeFabric(fabric=fabric, ethernet=ethernet))
-    await system.edge.start()
-    running = asyncio.create_task(system.edge.run())
+    system = make_system(database, folder, fabric, ethernet)
+    await system.network.edge.start()
+    running = asyncio.create_task(system.network.edge.run())
     try:
         async with world(system, static=folder / "no-build") as here:
             yield Net(here=here, wires=wires)

@@ -18,17 +18,18 @@ from support.nodes import MemoryNodes
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
-from umbel.kit.clock import SystemClock
+from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
-from umbel.network.edge.service import EdgeFabric, EdgeService
+from umbel.network.drivers.fake.fabric import FakeFabric
+from umbel.network.edge.service import EdgeService, Ethernet
 from umbel.network.edge.store import EdgeStore
-from umbel.network.operator.paths import OperatorService
+from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
 from umbel.network.ports import ProgrammableFabric
-from umbel.network.slices.service import Slices
+from umbel.network.service import Network, TopologyService
 from umbel.network.topology import document, files
 from umbel.notify.drivers.fake import FakeCourier
 from umbel.notify.sealing import Sealer
@@ -52,7 +53,6 @@ class TestSystem(ports.System):
 
     delivery: MemoryDelivery
     nodes: MemoryNodes
-    slices: Slices
     plans: Plans
     courier: FakeCourier
 
@@ -102,7 +102,7 @@ def make_system(
     database: Database,
     data_dir: Path,
     switches: ProgrammableFabric | None = None,
-    edge_fabric: EdgeFabric | None = None,
+    ethernet: Ethernet | None = None,
     **settings: Any,
 ) -> TestSystem:
     """A system over `database`, with the delivery in memory."""
@@ -125,7 +125,6 @@ def make_system(
         catalogue=catalogue,
         delivery=MemoryDelivery(catalogue, signer, clock),
         nodes=MemoryNodes(),
-        slices=make_slices(database, clock),
         plans=Plans(
             store=PlanStore(database),
             journal=journal,
@@ -139,8 +138,25 @@ def make_system(
         settings=Settings(data_dir=data_dir, **settings),
         courier=courier,
         notifier=notifier,
-        network=OperatorService(lambda: SLS, OperatorStore(database), clock, switches),
-        edge=EdgeService(edge_fabric, lambda: SLS, EdgeStore(database), clock),
+        network=_network(database, clock, switches, ethernet),
+    )
+
+
+def _network(
+    database: Database,
+    clock: Clock,
+    switches: ProgrammableFabric | None,
+    ethernet: Ethernet | None,
+) -> Network:
+    """SLS's network, with slices over a network of their own."""
+    nodes, fabric = TopologyService(SLS), FakeFabric(SLS)
+    return Network(
+        topology=nodes,
+        overlay=fabric,
+        slices=make_slices(database, clock),
+        edge=EdgeService(switches, nodes.current, EdgeStore(database), clock, ethernet=ethernet),
+        operator=OperatorService(nodes.current, OperatorStore(database), clock, switches),
+        switches=switches,
     )
 
 
@@ -170,7 +186,7 @@ async def world(
         try:
             yield World(system=system, app=app, client=client, city=city, club=club)
         finally:
-            await system.slices.close()
+            await system.network.slices.close()
             await system.plans.close()
 
 

@@ -44,7 +44,7 @@ async def platform(bed: Testbed, folder: Path) -> AsyncIterator[Platform]:
     settings = Settings(data_dir=folder, network_file=bed.sites_file, openflow_port=0)
     async with AsyncExitStack() as stack:
         system = await stack.enter_async_context(bootstrap.opened(settings))
-        bordering = asyncio.create_task(system.edge.run())
+        bordering = asyncio.create_task(system.network.edge.run())
         stack.push_async_callback(_cancelled, bordering)
         if not await system.catalogue.users():
             await system.catalogue.add_user("operator", PASSWORD, UserRole.OPERATOR)

@@ -6,13 +6,12 @@ from typing import Any
 
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.trees.view import FunctionView, NodeView, View
-from umbel.network.drivers.loopback import LoopbackFabric
-from umbel.network.service import Network
+from umbel.network.service import TopologyService
 from umbel.network.topology import document, files
 
 X = "ev_x"
 TOPOLOGY = document.parse(files.builtin("sls"))
-ROUTES = Network(TOPOLOGY, LoopbackFabric())
+ROUTES = TopologyService(TOPOLOGY)
 ACQUIRER = Branch(function="acquirer-pe1-1", role="acquirer", node="pe1")
 
 

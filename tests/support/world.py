@@ -22,6 +22,7 @@ from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.ports import Fabric, ProgrammableFabric
+from umbel.network.service import NetworkDrivers
 from umbel.notify.drivers.fake import FakeCourier
 
 TIMING = Timing(linger_s=5.0, session_idle_s=30.0)
@@ -53,9 +54,8 @@ class World:
         drivers = Drivers(
             vim=self.vim,
             media=self.media,
-            fabric=self.fabric,
             courier=self.courier,
-            switches=self.switches,
+            network=NetworkDrivers(fabric=self.fabric, switches=self.switches),
             solver=self.solver,
             owners=self.owners,
         )

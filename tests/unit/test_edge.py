@@ -17,8 +17,8 @@ from umbel.network.edge.virtual_services import (
     InvalidService,
     NoSuchService,
     NoSuchSurrogate,
-    Service,
     Surrogate,
+    VirtualService,
 )
 from umbel.network.model import Link, Topology
 from umbel.network.switching import diff, tables
@@ -194,7 +194,7 @@ A, B = (
     Surrogate(name="a", node="c1", address="10.97.2.1", port=8080),
     Surrogate(name="b", node="pe2", address="10.97.3.1", port=9090),
 )
-SERVICE = Service(name="video", address="10.204.0.1", port=80, surrogates=(A, B))
+SERVICE = VirtualService(name="video", address="10.204.0.1", port=80, surrogates=(A, B))
 
 
 def test_the_nearest_surrogate_answers_at_the_virtual_address(border: Border) -> None:

@@ -5,7 +5,7 @@ from umbel.network.edge import gates, roaming, virtual_services
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Access, Client, Gate, PortalAddress
 from umbel.network.edge.roaming import MobileFunction
-from umbel.network.edge.virtual_services import Service, Surrogate
+from umbel.network.edge.virtual_services import Surrogate, VirtualService
 from umbel.network.model import Link, Topology
 from umbel.network.operator import explain
 from umbel.network.overlay import compiler
@@ -14,7 +14,8 @@ from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path, Receiver, RoutedStream, Slice, Stream
 from umbel.network.switching.port_map import PortMap
-from umbel.network.switching.program import Program
+from umbel.network.switching.program import Program, Rule
+from umbel.network.switching.tables import STEPS, PipelineStep, Table
 
 LINE = Topology(nodes=("pe1", "c1", "pe2"), links=(Link(a="pe1", b="c1"), Link(a="c1", b="pe2")))
 PLUGS = {
@@ -50,7 +51,7 @@ def made() -> EdgeState:
     """A gate at pe1 with a client that signed in, a service, and a function of pe1's at pe2."""
     gated = gates.close(Access(), "pe1", Gate(portal=PortalAddress(address="10.97.0.1", port=8000)))
     client = Client(address="10.202.1.10", mac="02:00:00:00:00:bb", expires_s=99.0, username="ann")
-    video = Service(name="video", address="10.204.0.1", port=80, surrogates=SURROGATES)
+    video = VirtualService(name="video", address="10.204.0.1", port=80, surrogates=SURROGATES)
     moved = MobileFunction(
         name="f", address="10.202.1.20", mac="02:00:00:00:00:20", home_node="pe1"
     )
@@ -149,3 +150,12 @@ def test_a_stream_from_before_a_restart_is_no_other_packet() -> None:
         "a stream that is not asked for by the tunnel from pe1; known by addresses and ports; "
         "then table slices",
     )
+
+
+def test_every_table_of_the_pipeline_is_a_step_and_others_are_named_so() -> None:
+    assert [STEPS[table] for table in Table] == [table.name.lower() for table in Table]
+    assert set(PipelineStep) == {*STEPS.values(), PipelineStep.OTHER}
+    held = Program(rules=frozenset({Rule(table=99, priority=1)}))
+    index = explain.index(Overlay(link_state=GROUND))
+    (foreign,) = explain.explain("c1", held, PortMap(), index)
+    assert (foreign.step, foreign.rule.table) == (PipelineStep.OTHER, 99)

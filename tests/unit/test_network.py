@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from umbel.kit.errors import Invalid
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.model import Endpoint, Hop, Host, Link, Topology
-from umbel.network.service import Network
+from umbel.network.service import TopologyService
 from umbel.network.topology import document as topology
 from umbel.network.topology import files, paths
 from umbel.network.topology.document import BadNetwork
@@ -201,21 +201,21 @@ async def test_the_fake_fabric_routes_around_and_then_gives_up() -> None:
     assert fabric.route("ev_1", hop) is None
 
 
-async def test_the_door_answers_and_passes_streams_on() -> None:
+async def test_the_topology_answers_and_streams_pass_on() -> None:
     sls = topology.parse(files.builtin())
     fabric = FakeFabric(sls)
-    network = Network(sls, fabric)
-    assert network.topology() is sls
-    assert network.path("pe4", "pe5").nodes == ("pe4", "c2", "pe5")
-    assert network.links("pe4", "pe5") == paths.links_of(sls, ("pe4", "c2", "pe5"))
-    near = network.nearest("pe1")
+    nodes = TopologyService(sls)
+    assert nodes.current() is sls
+    assert nodes.path("pe4", "pe5").nodes == ("pe4", "c2", "pe5")
+    assert nodes.links("pe4", "pe5") == paths.links_of(sls, ("pe4", "c2", "pe5"))
+    near = nodes.nearest("pe1")
     assert [way.target for way in near] == ["c1", "pe2", "pe3", "c2", "pe4", "pe5"]
     assert [way.hops for way in near] == [1, 2, 2, 2, 3, 3]
-    assert near == network.nearest("pe1")
+    assert near == nodes.nearest("pe1")
     with pytest.raises(NotInTopology):
-        network.nearest("pe9")
+        nodes.nearest("pe9")
     hop = Hop(source_node="pe1", target=Endpoint(node="pe2", address="127.0.2.1", port=5000))
-    assert await network.ensure("ev_1", [hop]) == {hop: hop.target}
+    assert await fabric.ensure("ev_1", [hop]) == {hop: hop.target}
     assert fabric.streams == {"ev_1": (hop,)}
-    await network.remove("ev_1")
+    await fabric.remove("ev_1")
     assert fabric.streams == {}

@@ -12,7 +12,7 @@ from umbel.network.model import Link, Pair, Topology, pair
 from umbel.network.overlay import drawing as drawings
 from umbel.network.overlay import spanning
 from umbel.network.overlay.spanning import InvalidDrawing, Role
-from umbel.portal.api.network import TopologyIn
+from umbel.portal.api.network_shapes import TopologyIn
 
 NAMES = ("a", "b", "c", "d", "e")
 TOPOLOGY = Topology(

@@ -31,7 +31,7 @@ def audience(watching: Mapping[Watch, float], mbps: float = 2.0) -> Audience:
 
 
 def problem(watching: Mapping[Watch, float], serving: frozenset[str] = ACCESS) -> Problem:
-    return translation.problem_of(NODES, ROUTES.topology(), 0.004, audience(watching), serving)
+    return translation.problem_of(NODES, ROUTES.current(), 0.004, audience(watching), serving)
 
 
 def steered(watching: Mapping[Watch, float], serving: frozenset[str] = ACCESS) -> Steering:

@@ -19,14 +19,17 @@ from umbel.kit.config import Settings
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
 from umbel.network.drivers.loopback import LoopbackFabric
-from umbel.network.edge.service import EdgeFabric
 from umbel.network.model import Topology
-from umbel.network.ports import Fabric, ProgrammableFabric
-from umbel.network.slices import admission
-from umbel.network.slices.service import Underlay
-from umbel.network.topology import document as topology
-from umbel.network.topology import files
-from umbel.network.topology.document import BadNetwork
+from umbel.network.service import (
+    BadNetwork,
+    Grade,
+    NetworkDrivers,
+    Terms,
+    builtin_document,
+    inspect_terms,
+    inspect_topology,
+    read_document,
+)
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.ports import Courier
 
@@ -38,12 +41,9 @@ class Drivers:
 
     vim: Vim
     media: MediaPlane
-    fabric: Fabric
+    network: NetworkDrivers
     courier: Courier = field(default_factory=HttpCourier)
-    slicing: Underlay | None = None
-    switches: ProgrammableFabric | None = None
     overlay: Switched | None = None
-    edge_fabric: EdgeFabric | None = None
     solver: Solver = field(default_factory=ProcessSolver)
     owners: tuple[str, ...] = ()
     pools: Mapping[str, Vim] = field(default_factory=dict)
@@ -54,7 +54,7 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
     over them and functions run at the nodes; else all is loopback. Raises BadNetwork, NoTestbed."""
     over = None
     if overlay.described(document):
-        nodes, _ = read_network(document)
+        nodes, _, _ = read_network(document)
         over = overlay.switched(document, nodes.nodes, settings, clock, secrets.master)
     is_inside = over is not None and over.namespaces
     executor = NamespaceExecutor(over.namespaces) if over and is_inside else HostExecutor()
@@ -62,17 +62,14 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
         vim=ProcessVim(settings.data_dir, clock, executor=executor),
         pools=_pools(document, settings.data_dir, clock, executor),
         media=JsonRpcMedia(),
-        fabric=over.fabric if over else LoopbackFabric(),
-        slicing=over.underlay if over else None,
-        switches=over.fabric if over else None,
-        edge_fabric=over.edge_fabric if over else None,
+        network=over.network if over else NetworkDrivers(fabric=LoopbackFabric()),
         overlay=over,
     )
 
 
 def _pools(document: object, data_dir: Path, clock: Clock, executor: Executor) -> dict[str, Vim]:
     """The VIM of each pool that the document names, besides the default pool."""
-    inventory, _ = read_network(document)
+    inventory, _, _ = read_network(document)
     named = {name: kind for name, kind in inventory.pools.items() if name != DEFAULT_POOL}
     return {
         name: ProcessVim(data_dir / "pools" / name, clock, executor=executor)
@@ -84,16 +81,17 @@ def _pools(document: object, data_dir: Path, clock: Clock, executor: Executor) -
 
 def network_document(path: Path | None) -> object:
     """What a network file says, or SLS's network without one. Raises BadNetwork."""
-    return files.read(path) if path is not None else files.builtin("sls")
+    return read_document(path) if path is not None else builtin_document("sls")
 
 
-def read_network(document: object) -> tuple[Inventory, Topology]:
-    """A network document's nodes and links. Raises BadNetwork with every problem of the file."""
+def read_network(document: object) -> tuple[Inventory, Topology, Mapping[Grade, Terms]]:
+    """A network document's nodes, links and slices' terms. Raises BadNetwork with every problem of
+    the file."""
     nodes, wrong_nodes = inspect_nodes(document)
-    links, wrong_links = topology.inspect(document)
-    _, wrong_terms = admission.inspect(document)
+    links, wrong_links = inspect_topology(document)
+    terms, wrong_terms = inspect_terms(document)
     problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms]))
     if problems:
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise BadNetwork(f"the network file has {many}", problems=problems)
-    return nodes, links
+    return nodes, links, terms

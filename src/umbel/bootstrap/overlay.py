@@ -20,15 +20,18 @@ from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
-from umbel.network.edge.service import EdgeFabric
 from umbel.network.model import Topology
-from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.slices.service import Underlay
-from umbel.network.topology import document as topology
-from umbel.network.topology import sites_document
-from umbel.network.topology.sites import TunnelKind
-from umbel.network.topology.sites_document import Sites
-from umbel.network.topology.wiring import TunnelSettings
+from umbel.network.service import (
+    Drawing,
+    NetworkDrivers,
+    Role,
+    Sites,
+    TunnelKind,
+    TunnelSettings,
+    Underlay,
+    parse_sites,
+    parse_topology,
+)
 
 
 class ControllerAddressTaken(Conflict):
@@ -47,15 +50,14 @@ class NoTestbed(Conflict):
 @dataclass(frozen=True, kw_only=True)
 class Switched:
     """What drives the switches. `namespaces` is the testbed in whose namespaces functions run, or
-    empty; `underlay` is None where nothing here reaches the nodes' devices, which hold slices'
-    queues."""
+    empty; `network` has no underlay where nothing here reaches the nodes' devices, which hold
+    slices' queues."""
 
     fabric: OpenFlowFabric
     bridges: OvsdbBridges
     crossed: CrossedBridges
-    edge_fabric: EdgeFabric
+    network: NetworkDrivers
     namespaces: str
-    underlay: Underlay | None
 
     async def start(self) -> None:
         """Take switches from now on. Raises ControllerAddressTaken."""
@@ -83,7 +85,7 @@ def switched(
 ) -> Switched:
     """What drives the document's switches. Keys of crossings come from `master`. Raises BadNetwork
     with every problem, NoTestbed."""
-    sites = sites_document.parse(document)
+    sites = parse_sites(document)
     found = sites.namespace_by_node()
     missing = sorted(name for name in found.values() if not (netns.FOLDER / name).exists())
     if missing:
@@ -96,7 +98,7 @@ def switched(
     kind = TunnelKind(settings.tunnels)
     fabric = OpenFlowFabric(
         sites=by_name,
-        drawing=undrawn(nodes, topology.parse(document)),
+        drawing=undrawn(nodes, parse_topology(document)),
         bridges=crossed,
         board=Controller,
         settings=OpenFlowSettings(
@@ -110,9 +112,13 @@ def switched(
         fabric=fabric,
         bridges=bridges,
         crossed=crossed,
-        edge_fabric=EdgeFabric(fabric=fabric, ethernet=host.ethernet if host else None),
+        network=NetworkDrivers(
+            fabric=fabric,
+            switches=fabric,
+            underlay=_underlay(fabric, sites, kind) if found else None,
+            ethernet=host.ethernet if host else None,
+        ),
         namespaces=sites.namespaces if found else "",
-        underlay=_underlay(fabric, sites, kind) if found else None,
     )
 
 

@@ -26,7 +26,6 @@ from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca
 from umbel.delivery.service import Delivery
-from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.steering.service import Planning, PlanPace
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.traces.file import TraceFile
@@ -38,17 +37,7 @@ from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.leases import Leases
 from umbel.media.service import Media
-from umbel.network import events
-from umbel.network.edge.service import EdgeService
-from umbel.network.edge.store import EdgeStore
-from umbel.network.operator.functions import Location
-from umbel.network.operator.paths import OperatorService
-from umbel.network.operator.store import OperatorStore
-from umbel.network.service import Network
-from umbel.network.slices import admission as slicing
-from umbel.network.slices.admission import Offer
-from umbel.network.slices.service import Slices
-from umbel.network.slices.store import SliceStore
+from umbel.network.service import Event, Location, Network, event_body, event_subject
 from umbel.notify.model import Kind, Place
 from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
@@ -97,33 +86,20 @@ def notifier(context: Context) -> Notifier:
         owner=context.owner,
     )
 
-    def publish(event: events.Event) -> None:
-        made.publish(Kind(event.kind), events.subject(event), events.body(event))
+    def publish(event: Event) -> None:
+        made.publish(Kind(event.kind), event_subject(event), event_body(event))
 
-    if context.drivers.switches is not None:
-        context.drivers.switches.watch(publish)
+    context.network.watch(publish)
     return made
 
 
-def northbound(context: Context) -> OperatorService:
-    """The network as operators draw and see it."""
-    store = OperatorStore(context.database)
-    return OperatorService(context.network.topology, store, context.clock, context.drivers.switches)
-
-
-def borders(context: Context) -> EdgeService:
-    """Who may pass, who answers, who is away from home."""
-    store = EdgeStore(context.database)
-    return EdgeService(context.drivers.edge_fabric, context.network.topology, store, context.clock)
-
-
-def tells(notifier: Notifier, network: OperatorService) -> Heard:
+def tells(notifier: Notifier, network: Network) -> Heard:
     """Report functions that run to observers, and to the streams that pass them."""
 
     def tell(seen: Mapping[str, Instance]) -> None:
         active = [one for one in seen.values() if one.state is FunctionState.ACTIVE]
         notifier.see({one.id: Place(node=one.node, role=one.description) for one in active})
-        network.functions.observe(
+        network.operator.functions.observe(
             {one.id: Location(node=one.node, address=one.address) for one in active}
         )
 
@@ -192,7 +168,7 @@ def delivery(context: Context, loop: DeliveryController) -> Delivery:
 
 def node_service(context: Context, loop: DeliveryController) -> NodeService:
     """The nodes that operators change."""
-    inventory, topology = context.nodes, context.network.topology()
+    inventory, topology = context.nodes, context.network.topology.current()
     return NodeService(
         file=NetworkFile(
             inventory=inventory,
@@ -210,26 +186,6 @@ def node_service(context: Context, loop: DeliveryController) -> NodeService:
 def schedule(context: Context, loop: DeliveryController) -> Schedule:
     """What is due."""
     return Schedule(catalogue=context.catalogue, clock=context.clock, ended=loop.wake)
-
-
-def slices(context: Context, trees: DeliveryStore) -> Slices:
-    """What streams are promised; slices follow their streams' ways."""
-    terms, _ = slicing.inspect(context.document)
-    made = Slices(
-        store=SliceStore(context.database),
-        streams=TreeStreams(trees),
-        offers=lambda: Offer(topology=context.network.topology(), terms=terms),
-        clock=context.clock,
-        underlay=context.drivers.slicing,
-    )
-
-    def wake(event: events.Event) -> None:
-        if isinstance(event, events.PathChanged):
-            made.wake()
-
-    if context.drivers.switches is not None:
-        context.drivers.switches.watch(wake)
-    return made
 
 
 def _timing(settings: Settings) -> Timing:

@@ -17,6 +17,8 @@ from umbel.compute.service import Compute
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.service import Delivery
+from umbel.delivery.slice_streams import TreeStreams
+from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -24,8 +26,7 @@ from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Verifier
 from umbel.media.service import Media
-from umbel.network.service import Network
-from umbel.network.slices.service import Slices
+from umbel.network import service as network
 from umbel.plans.service import Plans
 from umbel.portal import ports
 from umbel.portal.app import create_app
@@ -38,7 +39,6 @@ class System(ports.System):
 
     delivery: Delivery
     nodes: NodeService
-    slices: Slices
     plans: Plans
     compute: Compute
     media: Media
@@ -60,10 +60,10 @@ class System(ports.System):
         return {
             "delivery": self.delivery.run,
             "schedule": self.schedule.run,
-            "slices": self.slices.run,
-            "paths": self.network.run,
+            "slices": self.network.slices.run,
+            "paths": self.network.operator.run,
             "notify": self.notifier.run,
-            "borders": self.edge.run,
+            "borders": self.network.edge.run,
         }
 
     async def close(self) -> None:
@@ -71,7 +71,7 @@ class System(ports.System):
         await self.plans.close()
         if self.settings.stop_functions_on_exit:
             await self.compute.stop_all()
-        await self.slices.close()
+        await self.network.close()
         await self.media.close()
         await self.compute.close()
         if self.overlay is not None:
@@ -106,9 +106,10 @@ async def assemble(
     context = _ground(settings, drivers, clock or SystemClock(), database)
     await migrations.upgrade(context.database)
     notifier = services.notifier(context)
-    network = services.northbound(context)
     collector = services.collector(context)
-    loop = services.controller(context, collector, services.tells(notifier, network), timing)
+    loop = services.controller(
+        context, collector, services.tells(notifier, context.network), timing
+    )
     delivery = services.delivery(context, loop)
     await delivery.nodes.sync()
     return System(
@@ -122,9 +123,7 @@ async def assemble(
         nodes=delivery.nodes,
         schedule=services.schedule(context, loop),
         notifier=notifier,
-        slices=services.slices(context, collector.store),
-        network=network,
-        edge=services.borders(context),
+        network=context.network,
         plans=services.plans(context, delivery),
         secrets=context.secrets,
         signer=context.secrets.signer,
@@ -139,7 +138,7 @@ def _ground(
 ) -> Context:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     document = network_document(settings.network_file)
-    nodes, links = read_network(document)
+    nodes, links, terms = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")
     drivers = drivers or real_drivers(settings, document, secrets, clock)
     database = database or Database(settings.database)
@@ -148,7 +147,14 @@ def _ground(
         settings=settings,
         document=document,
         nodes=nodes,
-        network=Network(links, drivers.fabric),
+        network=network.build(
+            topology=links,
+            terms=terms,
+            drivers=drivers.network,
+            streams=TreeStreams(DeliveryStore(database)),
+            database=database,
+            clock=clock,
+        ),
         secrets=secrets,
         drivers=drivers,
         clock=clock,

@@ -54,7 +54,7 @@ class NodeService:
         async with self._turn:  # who read earlier must not write later
             now = rules.current(self.file, await self.store.all(), self._pools)
             self.collector.compute.set_nodes(now.members)
-            self.collector.network.set_topology(now.topology)
+            self.collector.network.topology.set(now.topology)
             before, self._now = self._now, now
         if now.ignored and now.ignored != before.ignored:
             log.warning("nodes do not fit the network file", nodes=list(now.ignored))
@@ -80,7 +80,7 @@ class NodeService:
     async def add(self, node: Node, links: Sequence[Link], *, by: str) -> NodeStatus:
         """A node comes with its links: it is placed on at once. Raises NodeExists, NoSuchPool,
         InvalidLinks, NodesFixed."""
-        self.collector.network.check_changeable()
+        self.collector.network.topology.check_changeable()
         change = NodeChange(
             name=node.name, node=node, links=tuple(links), added_s=self.clock.now_s()
         )
@@ -91,7 +91,7 @@ class NodeService:
 
     async def remove(self, name: str, *, by: str) -> None:
         """A node goes that carries nothing. Raises NoSuchNode, NodeInUse, NodesFixed."""
-        self.collector.network.check_changeable()
+        self.collector.network.topology.check_changeable()
         await self.collector.compute.check_unused(name)
         for provider in await self.catalogue.providers():
             if provider.access_node == name:

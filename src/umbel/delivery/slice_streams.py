@@ -10,8 +10,7 @@ from functools import partial
 
 from umbel.delivery.model import Tree
 from umbel.delivery.store import DeliveryStore
-from umbel.network.slices.admission import SliceRequest, SliceStream
-from umbel.network.slices.ports import StreamsOf
+from umbel.network.service import SliceRequest, SliceStream, StreamsOf
 
 
 @dataclass(frozen=True)

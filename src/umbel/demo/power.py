@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from umbel.demo.stage import DemoFailed
-from umbel.network.topology import files
+from umbel.network.service import builtin_document
 
 POLICY = "virca"
 TOKEN = "UMBEL_DEMO_TOKEN"  # noqa: S105 -- a variable's name
@@ -37,7 +37,7 @@ Sessions = list[dict[str, Any]]
 
 def network(policy: str) -> object:
     """The network document: SLS's; for `virca`, of nodes that some thirty viewers fill."""
-    document: Any = files.builtin("sls")
+    document: Any = builtin_document("sls")
     if policy != POLICY:
         return document
     return {**document, "nodes": [dict(node, mbps=_NODE_MBPS) for node in document["nodes"]]}

@@ -57,6 +57,24 @@ class Hop:
     target: Endpoint
 
 
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """The best way to a node: every node's name from the start to it, and what it costs."""
+
+    nodes: tuple[str, ...]
+    delay_ms: float
+
+    @property
+    def target(self) -> str:
+        """Where it ends."""
+        return self.nodes[-1]
+
+    @property
+    def hops(self) -> int:
+        """Links on the way."""
+        return len(self.nodes) - 1
+
+
 Pair = tuple[str, str]
 
 

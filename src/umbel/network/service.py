@@ -1,78 +1,206 @@
-"""The network's door: what is near what, and streams carried by the fabric below.
+"""The network's only entry for other packages: one service, which has one for each subject.
 
-In: delivery's questions and wanted hops. Out: ways over the topology; where each hop must send.
+In: the network's topology, drivers, and which streams slices are for. Out: `Network`. Other
+packages import this module and `model`; bootstrap also picks drivers. The values and errors of the
+subjects are named here, so that nobody else needs to know where they live.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from umbel.kit.errors import Conflict, Unprocessable
-from umbel.network.model import Endpoint, Hop, Link, Topology
-from umbel.network.ports import Fabric
-from umbel.network.topology import paths
-from umbel.network.topology.paths import Route
+from umbel.kit.clock import Clock
+from umbel.kit.db import Database
+from umbel.network.edge.gates import Client, Gate, InvalidClient, PortalAddress
+from umbel.network.edge.roaming import Binding, MobileFunction
+from umbel.network.edge.service import ClientLocation, EdgeService, Ethernet, NotInAccess
+from umbel.network.edge.store import EdgeStore
+from umbel.network.edge.virtual_services import Proto, Surrogate, VirtualService
+from umbel.network.events import Event, PathChanged, Watcher
+from umbel.network.events import body as event_body
+from umbel.network.events import subject as event_subject
+from umbel.network.model import Topology
+from umbel.network.operator.explain import ExplainedRule
+from umbel.network.operator.functions import InlineFunctionStatus, Location
+from umbel.network.operator.inspection import (
+    DrawnNetwork,
+    LinkLiveness,
+    LinkStatus,
+    LinkUse,
+    PathStatus,
+    SwitchStatus,
+)
+from umbel.network.operator.model import InlineFunction
+from umbel.network.operator.service import OperatorService
+from umbel.network.operator.store import OperatorStore
+from umbel.network.overlay.intent import StreamIntent
+from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.overlay.streams import Path, Receiver, ReceiverKind, Stream
+from umbel.network.ports import Fabric, ProgrammableFabric
+from umbel.network.slices.admission import TERMS, Grade, Offer, SliceRequest, SliceStream, Terms
+from umbel.network.slices.admission import inspect as inspect_terms
+from umbel.network.slices.model import Guarantee, LinkShare, SliceStatus
+from umbel.network.slices.ports import StreamsOf, StreamSource
+from umbel.network.slices.service import Slices, Underlay
+from umbel.network.slices.store import SliceStore
+from umbel.network.switching.counters import Traffic
+from umbel.network.switching.port_map import Side
+from umbel.network.switching.tables import PipelineStep
+from umbel.network.topology.document import BadNetwork
+from umbel.network.topology.document import inspect as inspect_topology
+from umbel.network.topology.document import parse as parse_topology
+from umbel.network.topology.files import builtin as builtin_document
+from umbel.network.topology.files import read as read_document
+from umbel.network.topology.service import InvalidLinks, NodesFixed, TopologyService
+from umbel.network.topology.sites import LOCAL_PORT, Site, TunnelKind, cable_bridge
+from umbel.network.topology.sites_document import FIRST_DATAPATH, Sites, crossing_cable
+from umbel.network.topology.sites_document import parse as parse_sites
+from umbel.network.topology.sites_document import part as describe_sites
+from umbel.network.topology.wiring import TunnelSettings
+
+__all__ = [
+    "FIRST_DATAPATH",
+    "LOCAL_PORT",
+    "TERMS",
+    "BadNetwork",
+    "Binding",
+    "Client",
+    "ClientLocation",
+    "Drawing",
+    "DrawnNetwork",
+    "EdgeService",
+    "Event",
+    "ExplainedRule",
+    "Fabric",
+    "Gate",
+    "Grade",
+    "Guarantee",
+    "InlineFunction",
+    "InlineFunctionStatus",
+    "InvalidClient",
+    "InvalidLinks",
+    "LinkLiveness",
+    "LinkShare",
+    "LinkStatus",
+    "LinkUse",
+    "Location",
+    "MobileFunction",
+    "Network",
+    "NetworkDrivers",
+    "NodesFixed",
+    "NotInAccess",
+    "OperatorService",
+    "Path",
+    "PathStatus",
+    "PipelineStep",
+    "PortalAddress",
+    "ProgrammableFabric",
+    "Proto",
+    "Receiver",
+    "ReceiverKind",
+    "Role",
+    "Side",
+    "Site",
+    "Sites",
+    "SliceRequest",
+    "SliceStatus",
+    "SliceStream",
+    "Slices",
+    "Stream",
+    "StreamIntent",
+    "StreamsOf",
+    "Surrogate",
+    "SwitchStatus",
+    "Terms",
+    "TopologyService",
+    "Traffic",
+    "TunnelKind",
+    "TunnelSettings",
+    "Underlay",
+    "VirtualService",
+    "build",
+    "builtin_document",
+    "cable_bridge",
+    "crossing_cable",
+    "describe_sites",
+    "event_body",
+    "event_subject",
+    "inspect_terms",
+    "inspect_topology",
+    "parse_sites",
+    "parse_topology",
+    "read_document",
+]
 
 
-class NodesFixed(Conflict):
-    """Switches carry the streams, and only the network file describes them: add or remove the node
-    there, and start the platform again."""
+@dataclass(frozen=True, kw_only=True)
+class NetworkDrivers:
+    """What carries streams. Where Umbel programs the switches, `switches` does that and `underlay`
+    holds streams to slices; without `ethernet` clients are known by their IP addresses alone."""
 
-    code = "umbel.nodes_fixed"
-
-
-class InvalidLinks(Unprocessable):
-    """A new node needs links, each from it to a node of the network."""
-
-    code = "umbel.invalid_links"
+    fabric: Fabric
+    switches: ProgrammableFabric | None = None
+    underlay: Underlay | None = None
+    ethernet: Ethernet | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class Network:
-    """One operator's network."""
+    """One operator's network: `topology` says who is near whom, `overlay` carries streams over the
+    hops of their trees, `slices` reserves rates, `edge` guards the nodes' access networks, and
+    `operator` draws the overlay and adds paths. Where the network is not programmed, the last
+    three refuse requests."""
 
-    def __init__(self, topology: Topology, fabric: Fabric) -> None:
-        self._topology = topology
-        self._fabric = fabric
-        self._ways: dict[str, dict[str, Route]] = {}
+    topology: TopologyService
+    overlay: Fabric
+    slices: Slices
+    edge: EdgeService
+    operator: OperatorService
+    switches: ProgrammableFabric | None = None
 
-    @property
-    def copies(self) -> bool:
-        """Whether switches copy a stream where ways part, so that no function need do it."""
-        return self._fabric.copies
+    def watch(self, watch: Watcher) -> None:
+        """Call `watch` with every event from now on: none where the network is not programmed."""
+        if self.switches is not None:
+            self.switches.watch(watch)
 
-    def topology(self) -> Topology:
-        """Nodes and links."""
-        return self._topology
+    async def close(self) -> None:
+        """Stop. Switches and queues keep what they hold."""
+        await self.slices.close()
 
-    def set_topology(self, topology: Topology) -> None:
-        """There are exactly these nodes and links from now on."""
-        self._topology = topology
-        self._ways.clear()
 
-    def check_changeable(self) -> None:
-        """Raise NodesFixed where nodes cannot come and go."""
-        if self._fabric.copies:
-            raise NodesFixed
+def build(
+    *,
+    topology: Topology,
+    terms: Mapping[Grade, Terms],
+    drivers: NetworkDrivers,
+    streams: StreamSource,
+    database: Database,
+    clock: Clock,
+) -> Network:
+    """A network over these drivers; slices follow their streams' paths."""
+    nodes, switches = TopologyService(topology, is_fixed=drivers.fabric.copies), drivers.switches
+    network = Network(
+        topology=nodes,
+        overlay=drivers.fabric,
+        slices=Slices(
+            store=SliceStore(database),
+            streams=streams,
+            offers=lambda: Offer(topology=nodes.current(), terms=terms),
+            clock=clock,
+            underlay=drivers.underlay,
+        ),
+        edge=EdgeService(
+            switches, nodes.current, EdgeStore(database), clock, ethernet=drivers.ethernet
+        ),
+        operator=OperatorService(nodes.current, OperatorStore(database), clock, switches),
+        switches=switches,
+    )
+    network.watch(_on_path_changed(network.slices.wake))
+    return network
 
-    def path(self, a: str, b: str) -> Route:
-        """The best way from `a` to `b`. Raises NotInTopology or NoPath."""
-        return paths.pick(self._from(a), self._topology, b)
 
-    def links(self, a: str, b: str) -> tuple[Link, ...]:
-        """The links of that way, in order. Raises NotInTopology or NoPath."""
-        return paths.links_of(self._topology, self.path(a, b).nodes)
+def _on_path_changed(wake: Callable[[], None]) -> Watcher:
+    def watch(event: Event) -> None:
+        if isinstance(event, PathChanged):
+            wake()
 
-    def nearest(self, node: str) -> tuple[Route, ...]:
-        """The ways to all other nodes that can be reached, nearest first. Raises NotInTopology."""
-        return tuple(self._from(node).values())[1:]
-
-    async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
-        """Carry `stream` over exactly these hops; returns where each hop's source must send."""
-        return await self._fabric.ensure(stream, hops)
-
-    async def remove(self, stream: str) -> None:
-        """Carry the stream no longer."""
-        await self._fabric.remove(stream)
-
-    def _from(self, node: str) -> dict[str, Route]:
-        if node not in self._ways:
-            self._ways[node] = paths.routes(self._topology, node)
-        return self._ways[node]
+    return watch

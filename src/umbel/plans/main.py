@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from umbel.kit.errors import UmbelError
-from umbel.network.topology import files
+from umbel.network.service import read_document
 from umbel.planner.problem import Variant
 from umbel.plans import child, demands, report, requests
 from umbel.plans.model import Asked
@@ -56,7 +56,7 @@ def run(  # noqa: PLR0913, PLR0917 -- one argument per option
     try:
         rows, wrong = demands.read_csv(_text(demand))
         asked = Asked(
-            document=files.read(network),
+            document=read_document(network),
             rows=rows,
             gamma=1.0 if gamma is None and qoe is None and not pareto else gamma,
             qoe=qoe,

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from umbel.compute.model import NodeKind
-from umbel.network.topology import document as topology
+from umbel.network.service import inspect_topology
 from umbel.planner import presets
 from umbel.planner.problem import Access, Link, Network, Node, PowerModel, Routing
 
@@ -109,7 +109,7 @@ class Planned:
 def parse(document: object) -> tuple[Planned, list[str]]:
     """What can be read of a document, and what is wrong with its form. What is wrong with the
     values is for `planner.checks`."""
-    links, problems = topology.inspect(document)
+    links, problems = inspect_topology(document)
     given = document if isinstance(document, Mapping) else {}
     top = _top(given.get("planner"), problems)
     entries = list(_nodes(given, problems))

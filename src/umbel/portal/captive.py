@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from umbel.network.edge.gates import PortalAddress
+from umbel.network.service import PortalAddress
 from umbel.portal.ports import System
 
 PAGE = "/welcome"
@@ -42,7 +42,7 @@ class Captive:
     def _led(self, scope: Scope) -> PortalAddress | None:
         if scope["type"] != "http" or not scope.get("client"):
             return None
-        portal = self._system.edge.portal_for(scope["client"][0])
+        portal = self._system.network.edge.portal_for(scope["client"][0])
         return None if portal is None or _host(scope) in _names(portal) else portal
 
 

@@ -1,5 +1,5 @@
 """What the portal needs from the platform, as one `System`. Each Protocol belongs to one group of
-the API's users; `delivery.service`, `network.slices` and `plans.service` fulfil them.
+the API's users; `delivery.service` and `plans.service` fulfil them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,8 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
-from umbel.network.edge.service import EdgeService
 from umbel.network.model import Link
-from umbel.network.operator.paths import OperatorService
-from umbel.network.slices.admission import SliceRequest
-from umbel.network.slices.model import LinkShare, SliceStatus
+from umbel.network.service import Network
 from umbel.notify.service import Notifier
 from umbel.plans.model import Asked, PlanJob
 
@@ -110,27 +107,6 @@ class Delivery(Viewing, Ingesting, Watching, Protocol):
     """All three, behind one door."""
 
 
-class Slicing(Protocol):
-    """For operators: streams held to what they were promised. Every method raises
-    SlicesUnsupported (409) where the network cannot do that."""
-
-    async def open(self, request: SliceRequest) -> SliceStatus:
-        """A new slice, in force. Raises NoRoomForSlice (503), SliceExists (409), NoSharedStream
-        (422)."""
-
-    async def all(self) -> Sequence[SliceStatus]:
-        """Every slice, oldest first."""
-
-    async def one(self, slice_id: str) -> SliceStatus:
-        """That slice. Raises NoSuchSlice (404)."""
-
-    async def end(self, slice_id: str) -> None:
-        """The slice is no more. Raises NoSuchSlice."""
-
-    async def shares(self) -> Sequence[LinkShare]:
-        """What of each link is promised, each way."""
-
-
 class Planning(Protocol):
     """Plans on request, for operators."""
 
@@ -170,8 +146,6 @@ class System:
     catalogue: Catalogue
     delivery: Delivery
     nodes: Nodes
-    network: OperatorService
-    edge: EdgeService
-    slices: Slicing
+    network: Network
     plans: Planning
     notifier: Notifier

@@ -12,7 +12,7 @@ from rich.table import Table
 from umbel.kit import netns
 from umbel.kit.errors import NotFound
 from umbel.kit.terminal import bars, telling
-from umbel.network.topology import files
+from umbel.network.service import builtin_document, read_document
 from umbel.testbed import build, inspection, state, teardown
 
 app = typer.Typer(no_args_is_help=True, help="An operator's network on this machine, as root.")
@@ -40,7 +40,7 @@ def up(
     folder = (dir_ / name).resolve()
     with telling():
         built_in = topology in _BUILT_IN
-        document = files.builtin(topology) if built_in else files.read(Path(topology))
+        document = builtin_document(topology) if built_in else read_document(Path(topology))
         with bars() as progress:
             made = build.up(document, name, folder=folder, progress=progress)
     places = f"{len(made.nodes)} nodes, {len(made.links)} links, {len(made.hosts)} hosts"

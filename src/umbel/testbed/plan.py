@@ -15,13 +15,20 @@ from umbel.compute.model import Node
 from umbel.compute.service import inspect_nodes
 from umbel.kit.errors import Invalid
 from umbel.network.model import Host, Link, Topology
-from umbel.network.slices import admission
-from umbel.network.slices.admission import TERMS, Grade, Terms
-from umbel.network.topology import document as topology
-from umbel.network.topology import sites_document
-from umbel.network.topology.document import BadNetwork
-from umbel.network.topology.sites import Site, cable_bridge
-from umbel.network.topology.sites_document import Sites
+from umbel.network.service import (
+    FIRST_DATAPATH,
+    TERMS,
+    BadNetwork,
+    Grade,
+    Site,
+    Sites,
+    Terms,
+    cable_bridge,
+    crossing_cable,
+    describe_sites,
+    inspect_terms,
+    inspect_topology,
+)
 
 OVSDB_PORT = 6640
 OCTETS = range(96, 128)
@@ -155,8 +162,8 @@ def plan(document: object, name: str, octet: int) -> Plan:
     BadTestbedName."""
     check_name(name)
     nodes, wrong_nodes = inspect_nodes(document)
-    found, wrong_links = topology.inspect(document)
-    terms, wrong_terms = admission.inspect(document)
+    found, wrong_links = inspect_topology(document)
+    terms, wrong_terms = inspect_terms(document)
     problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms, *_too_many(found)]))
     if problems:
         raise BadNetwork(f"The network file has {len(problems)} problem(s)", problems=problems)
@@ -203,7 +210,7 @@ def document(testbed: Plan) -> dict[str, object]:
             grade.value: {"min_mbps": terms.min_mbps, "max_mbps": terms.max_mbps}
             for grade, terms in testbed.terms.items()
         },
-        **sites_document.part(sites(testbed)),
+        **describe_sites(sites(testbed)),
     }
 
 
@@ -258,7 +265,7 @@ def _node(
     site = Site(
         node=node.name,
         ovsdb=f"tcp:{node.address}:{OVSDB_PORT}",
-        datapath_id=sites_document.FIRST_DATAPATH + number,
+        datapath_id=FIRST_DATAPATH + number,
         underlay={cable.neighbour: cable.address.partition("/")[0] for cable in mine},
         gateway=f"10.202.{number}.1/24",
         hosts=tuple(host.device for host in hosts if host.node == node.name),
@@ -282,7 +289,7 @@ def _node(
 
 
 def _switch_port(cable: Cable) -> str:
-    return sites_document.crossing_cable(cable.neighbour) if cable.outer else cable.device
+    return crossing_cable(cable.neighbour) if cable.outer else cable.device
 
 
 def _cables(links: Iterable[Link], numbers: Mapping[str, int]) -> dict[str, list[Cable]]:

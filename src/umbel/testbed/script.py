@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from umbel.network.drivers.linux import hosts
 from umbel.network.drivers.ovsdb.layout import local_mac
-from umbel.network.topology.sites import LOCAL_PORT
+from umbel.network.service import LOCAL_PORT
 from umbel.testbed.plan import (
     LINK_MTU,
     Cable,

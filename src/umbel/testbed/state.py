@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from umbel.kit.errors import NotFound
-from umbel.network.topology import files
+from umbel.network.service import read_document
 from umbel.testbed import plan as plans
 from umbel.testbed.plan import OCTETS, Plan
 
@@ -103,7 +103,7 @@ def load(folder: Path, name: str) -> Plan:
     state = read(folder, name)
     if state.octet is None or not sites_file(folder).exists():
         raise NoSuchTestbed(f"There is no testbed {name}", name=name, folder=str(folder))
-    return plans.plan(files.read(sites_file(folder)), name, state.octet)
+    return plans.plan(read_document(sites_file(folder)), name, state.octet)
 
 
 def _pids(raw: object) -> dict[str, dict[str, int]]:

@@ -25,7 +25,9 @@ from umbel.delivery.loop.functions import OWNER
 from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.service import Delivery
+from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.steering.drivers.fake import InlineSolver
+from umbel.delivery.store import DeliveryStore
 from umbel.kit import ids
 from umbel.kit.clock import LoopClock
 from umbel.kit.config import Settings
@@ -35,7 +37,7 @@ from umbel.kit.journal import Journal
 from umbel.media.model import StreamSpec
 from umbel.media.ports import MediaPlane
 from umbel.network.ports import Fabric
-from umbel.network.service import Network
+from umbel.network.service import NetworkDrivers, build
 from umbel.notify.drivers.fake import FakeCourier
 
 TIMING = Timing(
@@ -118,7 +120,7 @@ class ControlPlane:
         drivers = Drivers(
             vim=cast(Vim, vim),
             media=cast(MediaPlane, media),
-            fabric=cast(Fabric, fabric),
+            network=NetworkDrivers(fabric=cast(Fabric, fabric)),
             courier=FakeCourier(),
             solver=InlineSolver(),
         )
@@ -128,7 +130,14 @@ class ControlPlane:
             settings=_settings(world.policy),
             document=base().document,
             nodes=base().nodes,
-            network=Network(base().links, drivers.fabric),
+            network=build(
+                topology=base().links,
+                terms=base().terms,
+                drivers=drivers.network,
+                streams=TreeStreams(DeliveryStore(database)),
+                database=database,
+                clock=self.clock,
+            ),
             secrets=base().secrets,
             drivers=drivers,
             clock=self.clock,

@@ -30,6 +30,7 @@ from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.model import Topology
+from umbel.network.service import Grade, Terms
 
 ACCESS, CORES = ("pe1", "pe2", "pe3"), ("c1", "c2")
 LINKS = (("pe1", "c1"), ("pe2", "c1"), ("c1", "c2"), ("c2", "pe3"), ("c2", "pe2"))
@@ -290,6 +291,7 @@ class _Base:
     document: object
     nodes: Inventory
     links: Topology
+    terms: Mapping[Grade, Terms]
     secrets: Secrets
     passwords: Passwords
     schema: bytes
@@ -316,13 +318,14 @@ def base() -> _Base:
         ],
         "links": [{"a": a, "b": b, "mbps": 1000, "delay_ms": 2} for a, b in LINKS],
     }
-    nodes, links = read_network(document)
+    nodes, links, terms = read_network(document)
     with tempfile.TemporaryDirectory() as folder:
         secrets = load_secrets(Path(folder))
     return _Base(
         document=document,
         nodes=nodes,
         links=links,
+        terms=terms,
         secrets=secrets,
         passwords=Passwords(),
         schema=_schema(),

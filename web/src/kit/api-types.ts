@@ -1106,7 +1106,7 @@ export interface components {
         FlowOut: {
             node: string;
             table: number;
-            step: string;
+            step: components["schemas"]["PipelineStep"];
             priority: number;
             match: {
                 [key: string]: string;
@@ -1290,6 +1290,8 @@ export interface components {
             error: string;
             took_ms: number;
         };
+        /** @enum {string} */
+        PipelineStep: "classifier" | "slices" | "redirect" | "path" | "leaf" | "access" | "services" | "homes" | "other";
         PlanIn: {
             network?: {
                 [key: string]: unknown;
@@ -1376,8 +1378,10 @@ export interface components {
             mac?: string | null;
             port?: number | null;
         };
+        /** @enum {string} */
+        ReceiverKind: "unicast" | "multicast" | "broadcast";
         ReceiverOut: {
-            kind: string;
+            kind: components["schemas"]["ReceiverKind"];
             address: string;
             mac: string | null;
             port: number | null;

@@ -183,12 +183,12 @@ class Collector:
         """Everything a policy may look at."""
         mbps = {stream: rate for stream in trees if (rate := self._rate(trees[stream]))}
         view = View(
-            routes=self.network,
+            routes=self.network.topology,
             nodes={},
             trees=trees,
             stream_mbps=mbps,
             costs=self.costs,
-            copies=self.network.copies,
+            copies=self.network.overlay.copies,
         )
         self.promises.state(view, self.instances, self.streams)
         free = self.compute.ledger.free()
@@ -260,7 +260,7 @@ class Collector:
         for tree in view.trees.values():
             for ends in growing.links_of(view, tree):
                 used[ends] = used.get(ends, 0.0) + view.mbps(tree.stream)
-        for link in self.network.topology().links:
+        for link in self.network.topology.current().links:
             rate = used.get(frozenset((link.a, link.b)), 0.0)
             yield LinkStatus(a=link.a, b=link.b, mbps=link.mbps, used_mbps=rate)
 

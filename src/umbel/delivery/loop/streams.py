@@ -159,7 +159,7 @@ class StreamReconciler:
         """Have the fabric carry every hop whose end is known."""
         hops = list(self._hops(tree, self._carried(tree)).values())
         if hops or tree.stream in self._reach:
-            reach = await self.collector.network.ensure(tree.stream, hops)
+            reach = await self.collector.network.overlay.ensure(tree.stream, hops)
             if dict(reach) != self._reach.get(tree.stream, {}):
                 # Where the network copies, a way may be laid without a step of any function.
                 self._reach[tree.stream] = dict(reach)
@@ -256,7 +256,7 @@ class StreamReconciler:
         """The event is over: nothing carries it, nor its renditions."""
         await self.store.drop_tree(stream, at_s=self.clock.now_s())
         await self._apply(Tree(stream=stream))
-        await self.collector.network.remove(stream)
+        await self.collector.network.overlay.remove(stream)
         self._idle.forget(stream)
         for memo in (self._silent_since, self._reach):
             memo.pop(stream, None)

@@ -281,7 +281,7 @@ class Planning:
         collector = self.collector
         return translation.problem_of(
             collector.compute.nodes(),
-            collector.network.topology(),
+            collector.network.topology.current(),
             collector.costs.viewer_cores,
             demand,
             serving & self._access(),
@@ -317,7 +317,7 @@ class Planning:
         """The nearest access node that is not up: one that drains is there at once, one that
         wakes already is worth waiting for."""
         network, access = self.collector.network, self._access() & self._open()
-        order = [access_node, *(way.target for way in network.nearest(access_node))]
+        order = [access_node, *(way.target for way in network.topology.nearest(access_node))]
         for state in (NodeState.DRAINING, NodeState.WAKING, NodeState.STANDBY):
             asleep = set(self._in(state)) & access
             for node in order:

@@ -15,7 +15,7 @@ from umbel.delivery.guidance import Steering, Watch
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.trees import renditions
 from umbel.kit.errors import Exhausted
-from umbel.network.topology.paths import Route
+from umbel.network.model import Route
 from umbel.planner.admission import Reason
 
 EDGE, FORWARDER, ACQUIRER, TRANSCODER = "edge", "forwarder", "acquirer", "transcoder"

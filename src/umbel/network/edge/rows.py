@@ -10,7 +10,7 @@ from typing import Any
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Access, Client, Gate, PortalAddress
 from umbel.network.edge.roaming import Binding
-from umbel.network.edge.virtual_services import Proto, Service, Surrogate
+from umbel.network.edge.virtual_services import Proto, Surrogate, VirtualService
 
 GATE, CLIENT, SERVICE, MOVE = "gate", "client", "service", "move"
 Rows = Mapping[tuple[str, str], Mapping[str, Any]]
@@ -45,7 +45,7 @@ def edge(kept: Rows) -> EdgeState:
     """The state that `rows` was given. Keys of documents stay as the first schema had them."""
     gates: dict[str, Gate] = {}
     clients: dict[str, dict[str, Client]] = defaultdict(dict)
-    services: dict[str, Service] = {}
+    services: dict[str, VirtualService] = {}
     bindings: dict[str, Binding] = {}
     for (kind, name), row in sorted(kept.items()):
         if kind == GATE:
@@ -69,7 +69,7 @@ def edge(kept: Rows) -> EdgeState:
     )
 
 
-def _service_row(service: Service) -> dict[str, Any]:
+def _service_row(service: VirtualService) -> dict[str, Any]:
     return {
         "address": service.address,
         "port": service.port,
@@ -81,8 +81,8 @@ def _service_row(service: Service) -> dict[str, Any]:
     }
 
 
-def _service(name: str, row: Mapping[str, Any]) -> Service:
-    return Service(
+def _service(name: str, row: Mapping[str, Any]) -> VirtualService:
+    return VirtualService(
         name=name,
         address=row["address"],
         port=row["port"],

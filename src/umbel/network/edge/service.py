@@ -21,7 +21,7 @@ from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Client, Gate, InvalidClient, PortalAddress
 from umbel.network.edge.roaming import Binding, InvalidBinding, MobileFunction
 from umbel.network.edge.store import EdgeStore, StoredEdge
-from umbel.network.edge.virtual_services import Service
+from umbel.network.edge.virtual_services import VirtualService
 from umbel.network.events import Event, LinkDown, LinkUp
 from umbel.network.model import NotProgrammed, Topology, TopologySource, pair
 from umbel.network.ports import ProgrammableFabric
@@ -37,22 +37,14 @@ NAME = "borders"
 _LONGEST_WAIT_S, _RETRY_S = 60.0, 1.0
 
 Ethernet = Callable[[Site, str], Awaitable[str]]
-"""The Ethernet address of a client of the site's access network; empty: not known there."""
+"""Finds the Ethernet address of a client of the site's access network; empty: not known there.
+Real switches' nodes are not asked."""
 
 
 class NotInAccess(NotFound):
     """The client's address is in no node's access network."""
 
     code = "umbel.not_in_access"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EdgeFabric:
-    """What borders run through. Without `ethernet` (real switches, whose nodes are not asked)
-    clients are known by their IP addresses alone."""
-
-    fabric: ProgrammableFabric
-    ethernet: Ethernet | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +63,14 @@ class EdgeService:
 
     def __init__(
         self,
-        edge_fabric: EdgeFabric | None,
+        fabric: ProgrammableFabric | None,
         topology: TopologySource,
         store: EdgeStore,
         clock: Clock,
+        *,
+        ethernet: Ethernet | None = None,
     ) -> None:
-        self._edge_fabric, self._topology = edge_fabric, topology
+        self._fabric, self._topology, self._ethernet = fabric, topology, ethernet
         self._store, self._clock = store, clock
         self._stored = StoredEdge(revision=0, edge=EdgeState())
         self._installed = -1
@@ -85,7 +79,7 @@ class EdgeService:
     @property
     def state(self) -> EdgeState:
         """What is wanted now."""
-        self._fabric()
+        self._require_fabric()
         return self._stored.edge
 
     @property
@@ -96,14 +90,14 @@ class EdgeService:
     @property
     def sites(self) -> Mapping[str, Site]:
         """The nodes that have access networks."""
-        return self._fabric().sites
+        return self._require_fabric().sites
 
     async def run(self) -> None:
         """Take up what was left, end sign-ins when their time is over, and lead packets of moved
         functions around dead links, until cancelled."""
-        if self._edge_fabric is None:
+        if self._fabric is None:
             return
-        stop = self._edge_fabric.fabric.watch(self._on_event)
+        stop = self._fabric.watch(self._on_event)
         try:
             changed = self._changed.listen()
             await self._retry(self.start)
@@ -136,7 +130,7 @@ class EdgeService:
 
     def portal_for(self, address: str) -> PortalAddress | None:
         """Where the client's web requests are led to now; None: they pass, as far as is known."""
-        if self._edge_fabric is None:
+        if self._fabric is None:
             return None
         try:
             location = self.client_location(address)
@@ -176,23 +170,23 @@ class EdgeService:
 
     # -- services ---------------------------------------------------------------------------
 
-    def service(self, name: str) -> Service:
+    def service(self, name: str) -> VirtualService:
         """Raises UnknownService."""
         return virtual_services.find(self.state.services, name)
 
-    async def offer(self, service: Service) -> Service:
+    async def offer(self, service: VirtualService) -> VirtualService:
         """A service with the surrogates there are; without an address it gets a free one, or keeps
         its own. Raises BadService."""
         await self._services(lambda now: virtual_services.offer(now, service, self._topology()))
         return self.service(service.name)
 
-    async def move(self, name: str, node: str, surrogate: str) -> Service:
+    async def move(self, name: str, node: str, surrogate: str) -> VirtualService:
         """See redirection.move. Raises UnknownService, NoSurrogate, NotInTopology."""
         self._site(node)
         await self._services(lambda now: virtual_services.move(now, name, node, surrogate))
         return self.service(name)
 
-    async def close_old_connections(self, name: str) -> Service:
+    async def close_old_connections(self, name: str) -> VirtualService:
         """See redirection.settle. Raises UnknownService."""
         await self._services(lambda now: virtual_services.close_old_connections(now, name))
         return self.service(name)
@@ -210,7 +204,7 @@ class EdgeService:
 
     def unreachable(self) -> Mapping[str, str]:
         """The functions that cannot be reached away now, and why."""
-        return roaming.unreachable(self.state.bindings, self._fabric().observed.port_maps)
+        return roaming.unreachable(self.state.bindings, self._require_fabric().observed.port_maps)
 
     async def register(self, function: MobileFunction, foreign_node: str) -> None:
         """A function is at another node, or home again. Its address is one of its home's access
@@ -233,13 +227,13 @@ class EdgeService:
 
     # -- inside -----------------------------------------------------------------------------
 
-    def _fabric(self) -> ProgrammableFabric:
-        if self._edge_fabric is None:
+    def _require_fabric(self) -> ProgrammableFabric:
+        if self._fabric is None:
             raise NotProgrammed
-        return self._edge_fabric.fabric
+        return self._fabric
 
     def _site(self, node: str) -> Site:
-        sites = self._fabric().sites
+        sites = self._require_fabric().sites
         if node not in sites:
             raise NotInTopology(f"The network has no node {node}", node=node)
         return sites[node]
@@ -249,16 +243,15 @@ class EdgeService:
             client = ipaddress.IPv4Address(address)
         except ValueError:
             raise InvalidClient(address=address) from None
-        for site in self._fabric().sites.values():
+        for site in self._require_fabric().sites.values():
             if client in ipaddress.IPv4Interface(site.gateway).network:
                 return site.node
         raise NotInAccess(f"{address}: {NotInAccess.__doc__}", address=address)
 
     async def _mac(self, node: str, address: str) -> str:
-        ethernet = self._edge_fabric.ethernet if self._edge_fabric else None
-        if ethernet is None:
+        if self._ethernet is None:
             return ""
-        mac = await ethernet(self._site(node), address)
+        mac = await self._ethernet(self._site(node), address)
         if not mac:
             raise InvalidClient(f"{address}: node {node} knows no such client", address=address)
         return mac
@@ -275,7 +268,7 @@ class EdgeService:
         await self._change(lambda now: replace(now, bindings=new(now.bindings)))
 
     async def _change(self, decide: Callable[[EdgeState], EdgeState]) -> None:
-        self._fabric()
+        self._require_fabric()
         self._adopt(await self._store.change(decide, at_s=self._clock.now_s()))
         await self._install()
 
@@ -287,7 +280,7 @@ class EdgeService:
 
     async def _install(self) -> None:
         stored = self._stored
-        await self._fabric().install_extra_rules(
+        await self._require_fabric().install_extra_rules(
             NAME, self._compile, roaming.links(stored.edge.bindings)
         )
         self._installed = stored.revision
@@ -318,7 +311,7 @@ class EdgeService:
         )
 
     def _living(self) -> Topology:
-        dead = self._fabric().overlay.link_state.dead
+        dead = self._require_fabric().overlay.link_state.dead
         topology = self._topology()
         links = tuple(one for one in topology.links if pair(one.a, one.b) not in dead)
         return replace(topology, links=links)

@@ -58,7 +58,7 @@ class Surrogate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
+class VirtualService:
     """A virtual address and port, who can answer there, and who does for each node's clients.
     `moved` keeps a node's choice when others would be nearer. `left` are those that may have
     connections still, by node."""
@@ -82,11 +82,11 @@ class Service:
         )
 
 
-Services = Mapping[str, Service]
+Services = Mapping[str, VirtualService]
 """By their names."""
 
 
-def offer(services: Services, service: Service, topology: Topology) -> Services:
+def offer(services: Services, service: VirtualService, topology: Topology) -> Services:
     """The service with these surrogates: each node's clients are answered by the one chosen for
     them as long as it is there, then by the nearest. Without an address it keeps what it had, or
     gets a free one. Raises InvalidService."""
@@ -134,7 +134,7 @@ def close_old_connections(services: Services, name: str) -> Services:
     return {**services, name: replace(find(services, name), previous={})}
 
 
-def find(services: Services, name: str) -> Service:
+def find(services: Services, name: str) -> VirtualService:
     """Raises NoSuchService."""
     if name not in services:
         raise NoSuchService(f"There is no service {name}", service=name)
@@ -194,7 +194,7 @@ def answering(services: Services, node: str) -> Iterator[tuple[Proto, str, int]]
                 yield service.proto, surrogate.address, surrogate.port
 
 
-def _check(services: Services, service: Service, topology: Topology) -> None:
+def _check(services: Services, service: VirtualService, topology: Topology) -> None:
     problems = [*_wrong(service)]
     strange = (s for s in service.surrogates if s.node not in topology.nodes)
     problems += [f"{s.name} is at {s.node}, which is no node" for s in strange]
@@ -208,7 +208,7 @@ def _check(services: Services, service: Service, topology: Topology) -> None:
         raise InvalidService(f"{service.name}: {'; '.join(problems)}", problems=problems)
 
 
-def _wrong(service: Service) -> Iterator[str]:
+def _wrong(service: VirtualService) -> Iterator[str]:
     if not _within(service.address):
         yield f"{service.address} is not in {SERVICES}"
     names = [surrogate.name for surrogate in service.surrogates]

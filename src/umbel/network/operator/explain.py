@@ -25,9 +25,8 @@ from umbel.network.switching.program import (
     UseGroup,
     Value,
 )
-from umbel.network.switching.tables import Table
+from umbel.network.switching.tables import STEPS, PipelineStep
 
-_TABLES: Mapping[int, str] = {table.value: table.name.lower() for table in Table}
 _NO_BORDERS = EdgeState()
 
 
@@ -46,7 +45,7 @@ class ExplainedRule:
 
     node: str
     rule: Rule
-    step: str
+    step: PipelineStep
     stream: str = ""
     root: str = ""
     leaves: tuple[str, ...] = ()
@@ -79,7 +78,7 @@ class _SwitchIndex:
     """What one switch's rules are understood by."""
 
     index: RuleIndex
-    port_maps: PortMap
+    port_map: PortMap
     groups: Mapping[int, Group]
     addresses: border_words.Names
 
@@ -95,12 +94,12 @@ def index(overlay: Overlay, edge: EdgeState = _NO_BORDERS) -> RuleIndex:
 
 
 def explain(
-    node: str, held: Program, port_maps: PortMap, by: RuleIndex
+    node: str, held: Program, port_map: PortMap, by: RuleIndex
 ) -> tuple[ExplainedRule, ...]:
     """Every rule the switch holds, in the pipeline's order."""
     known = _SwitchIndex(
         index=by,
-        port_maps=port_maps,
+        port_map=port_map,
         groups={group.id: group for group in held.groups},
         addresses=border_words.names(by.edge, node),
     )
@@ -115,7 +114,7 @@ def _one(node: str, rule: Rule, known: _SwitchIndex) -> ExplainedRule:
     return ExplainedRule(
         node=node,
         rule=rule,
-        step=_TABLES.get(rule.table, f"table {rule.table}"),
+        step=STEPS.get(rule.table, PipelineStep.OTHER),
         stream=stream,
         root=reach.root,
         leaves=reach.leaves.get(node, ()),
@@ -169,7 +168,7 @@ def _group_copies(
 
 
 def _translated(action: Translate, known: _SwitchIndex) -> str:
-    then = f"then table {_TABLES.get(action.table, action.table)}"
+    then = f"then table {STEPS.get(action.table, action.table)}"
     if not action.address:
         return f"translated as its connection is, {then}"
     where = known.addresses.of(action.address, action.port)
@@ -177,14 +176,14 @@ def _translated(action: Translate, known: _SwitchIndex) -> str:
 
 
 def _words(rule: Rule, stream: str, copies: Sequence[PacketCopy], known: _SwitchIndex) -> str:
-    on = [f"then table {_TABLES.get(rule.goto, rule.goto)}"] if rule.goto is not None else []
+    on = [f"then table {STEPS.get(rule.goto, rule.goto)}"] if rule.goto is not None else []
     if rule.priority == 0 and not rule.match:
         return f"what no rule above is for: {on[0] if on else 'sinks'}"
     port = dict(rule.match).get(Field.IN_PORT)
-    origin = f" {_origin(port, known.port_maps)}" if isinstance(port, int) else ""
+    origin = f" {_origin(port, known.port_map)}" if isinstance(port, int) else ""
     said = ["known by addresses and ports"] if rule.metadata else []
     said += [f"held to the rate of meter {rule.meter}"] if rule.meter else []
-    does = [_where(copy, known.port_maps) for copy in copies]
+    does = [_where(copy, known.port_map) for copy in copies]
     does += [_translated(a, known) for a in rule.actions if isinstance(a, Translate)]
     ends = [] if does or on else ["sinks"]
     return "; ".join([_whose(rule, stream, known) + origin, *said, *does, *on, *ends])
@@ -198,14 +197,14 @@ def _whose(rule: Rule, stream: str, known: _SwitchIndex) -> str:
     return border_words.whose(rule, known.addresses)
 
 
-def _origin(port: int, port_maps: PortMap) -> str:
-    name = _name(port, port_maps)
-    near = {number: neighbour for neighbour, number in port_maps.tunnel_ports.items()}
+def _origin(port: int, port_map: PortMap) -> str:
+    name = _name(port, port_map)
+    near = {number: neighbour for neighbour, number in port_map.tunnel_ports.items()}
     return f"by the tunnel from {near[port]}" if port in near else f"from {name}"
 
 
-def _where(copy: PacketCopy, port_maps: PortMap) -> str:
-    first, *spares = [_name(port, port_maps) for port in copy.ports]
+def _where(copy: PacketCopy, port_map: PortMap) -> str:
+    first, *spares = [_name(port, port_map) for port in copy.ports]
     text = f"to {first}" + "".join(f", or while that is dead to {spare}" for spare in spares)
     address, port = copy.rewritten.get(Field.IPV4_DST), copy.rewritten.get(Field.UDP_DST)
     if address is None:
@@ -213,11 +212,11 @@ def _where(copy: PacketCopy, port_maps: PortMap) -> str:
     return f"{text}, for {address}" + (f":{port}" if port is not None else "")
 
 
-def _name(port: int, port_maps: PortMap) -> str:
-    names = {number: f"the tunnel to {near}" for near, number in port_maps.tunnel_ports.items()}
+def _name(port: int, port_map: PortMap) -> str:
+    names = {number: f"the tunnel to {near}" for near, number in port_map.tunnel_ports.items()}
     names |= {
-        port_maps.patch_port: "the network outside",
-        port_maps.local_port: "the node's own processes",
+        port_map.patch_port: "the network outside",
+        port_map.local_port: "the node's own processes",
         BACK: "where it came from",
     }
     return names.get(port, f"port {port}")

@@ -8,6 +8,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import pairwise
 
 from umbel.kit.errors import Unprocessable
@@ -49,6 +50,14 @@ class Stream:
     slice: Slice | None = None
 
 
+class ReceiverKind(StrEnum):
+    """How many hosts an address reaches."""
+
+    UNICAST = "unicast"
+    MULTICAST = "multicast"
+    BROADCAST = "broadcast"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
     """Who takes a stream at a leaf: somebody in the network outside, or a process of the node. A
@@ -59,6 +68,14 @@ class Receiver:
     mac: str = ""
     port: int = 0
     side: Side = Side.OUTSIDE
+
+    @property
+    def kind(self) -> ReceiverKind:
+        """One host, the hosts of a group, or all of them."""
+        if ipaddress.IPv4Address(self.address).is_multicast:
+            return ReceiverKind.MULTICAST
+        is_all = self.address == "255.255.255.255" or self.mac.lower() == "ff:ff:ff:ff:ff:ff"
+        return ReceiverKind.BROADCAST if is_all else ReceiverKind.UNICAST
 
     @property
     def ethernet(self) -> str:

@@ -5,8 +5,9 @@ docs/reference/pipeline.md is written from this: `python -m umbel.network.switch
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from umbel.network.switching.program import Field, Program, Rule, Translate
 
@@ -22,6 +23,23 @@ class Table(IntEnum):
     ACCESS = 5
     SERVICES = 6
     HOMES = 7
+
+
+class PipelineStep(StrEnum):
+    """The tables' names; `other` is a table that is not part of the pipeline."""
+
+    CLASSIFIER = "classifier"
+    SLICES = "slices"
+    REDIRECT = "redirect"
+    PATH = "path"
+    LEAF = "leaf"
+    ACCESS = "access"
+    SERVICES = "services"
+    HOMES = "homes"
+    OTHER = "other"
+
+
+STEPS: Mapping[int, PipelineStep] = {table.value: PipelineStep[table.name] for table in Table}
 
 
 @dataclass(frozen=True, kw_only=True)

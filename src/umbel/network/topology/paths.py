@@ -5,11 +5,10 @@ Topology in, names and distances out; nothing is kept.
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 from umbel.kit.errors import NotFound, Unavailable
-from umbel.network.model import Link, Topology
+from umbel.network.model import Link, Route, Topology
 
 
 class NotInTopology(NotFound):
@@ -22,24 +21,6 @@ class NoPath(Unavailable):
     """No path of links connects the two nodes."""
 
     code = "umbel.no_path"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """The best way to a node: every node's name from the start to it, and what it costs."""
-
-    nodes: tuple[str, ...]
-    delay_ms: float
-
-    @property
-    def target(self) -> str:
-        """Where it ends."""
-        return self.nodes[-1]
-
-    @property
-    def hops(self) -> int:
-        """Links on the way."""
-        return len(self.nodes) - 1
 
 
 def routes(topology: Topology, source: str) -> dict[str, Route]:

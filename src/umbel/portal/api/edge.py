@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import Field
 
-from umbel.network.edge.roaming import MobileFunction
+from umbel.network.service import MobileFunction
 from umbel.portal import auth
 from umbel.portal.api import edge_shapes as shapes
 from umbel.portal.api.edge_shapes import (
@@ -37,7 +37,7 @@ ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 @router.get("/access")
 async def list_access(system: auth.SystemDep, _operator: auth.Operator) -> list[AccessOut]:
     """List every node's access network, and whether it has a captive portal."""
-    return [shapes.access(system.edge, node) for node in system.edge.sites]
+    return [shapes.access(system.network.edge, node) for node in system.network.edge.sites]
 
 
 @router.put("/access/{node}")
@@ -45,20 +45,20 @@ async def close_access(
     system: auth.SystemDep, _operator: auth.Operator, node: str, given: GateIn
 ) -> AccessOut:
     """Set the captive portal of an access network. Clients who are signed in stay signed in."""
-    await system.edge.close_gate(node, shapes.gate(given))
-    return shapes.access(system.edge, node)
+    await system.network.edge.close_gate(node, shapes.gate(given))
+    return shapes.access(system.network.edge, node)
 
 
 @router.delete("/access/{node}", status_code=204)
 async def open_access(system: auth.SystemDep, _operator: auth.Operator, node: str) -> None:
     """Remove the captive portal: every client may pass, and all are signed out."""
-    await system.edge.open_gate(node)
+    await system.network.edge.open_gate(node)
 
 
 @router.get("/clients")
 async def list_clients(system: auth.SystemDep, _operator: auth.Operator) -> list[ClientOut]:
     """List the clients who are signed in, with their nodes."""
-    clients = system.edge.state.access.clients
+    clients = system.network.edge.state.access.clients
     return [shapes.client(node, one) for node, some in clients.items() for one in some.values()]
 
 
@@ -68,7 +68,7 @@ async def admit_client(
 ) -> ClientOut:
     """Sign a client in. The client that had this address before is signed out."""
     lifetime_s = given.lifetime_s or system.settings.access_ttl_s
-    borders, address = system.edge, str(given.address)
+    borders, address = system.network.edge, str(given.address)
     client = await borders.sign_in(address, lifetime_s, mac=given.mac or "")
     return shapes.client(borders.client_location(address).node, client)
 
@@ -76,13 +76,13 @@ async def admit_client(
 @router.delete("/clients/{address}", status_code=204)
 async def dismiss_client(system: auth.SystemDep, _operator: auth.Operator, address: str) -> None:
     """Sign a client out. A client that is not signed in is not an error."""
-    await system.edge.sign_out(address)
+    await system.network.edge.sign_out(address)
 
 
 @router.get("/client")
 async def who_is_here(system: auth.SystemDep, request: Request) -> ClientLocationOut:
     """Get the calling client, by its address."""
-    return shapes.location(system.edge.client_location(caller(request)))
+    return shapes.location(system.network.edge.client_location(caller(request)))
 
 
 @router.post("/client")
@@ -90,7 +90,7 @@ async def sign_in_here(
     system: auth.SystemDep, request: Request, user: auth.SignedIn
 ) -> ClientLocationOut:
     """Sign the calling client in, as the user of the token."""
-    borders, address = system.edge, caller(request)
+    borders, address = system.network.edge, caller(request)
     await borders.sign_in(address, system.settings.access_ttl_s, user.username)
     return shapes.location(borders.client_location(address))
 
@@ -98,7 +98,7 @@ async def sign_in_here(
 @router.delete("/client", status_code=204)
 async def sign_out_here(system: auth.SystemDep, request: Request) -> None:
     """Sign the calling client out."""
-    await system.edge.sign_out(caller(request))
+    await system.network.edge.sign_out(caller(request))
 
 
 # -- virtual services -----------------------------------------------------------------------
@@ -107,13 +107,13 @@ async def sign_out_here(system: auth.SystemDep, request: Request) -> None:
 @router.get("/services")
 async def list_services(system: auth.SystemDep, _operator: auth.Operator) -> list[ServiceOut]:
     """Every virtual service."""
-    return [shapes.service(one) for one in system.edge.state.services.values()]
+    return [shapes.service(one) for one in system.network.edge.state.services.values()]
 
 
 @router.get("/services/{name}")
 async def get_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> ServiceOut:
     """One of them."""
-    return shapes.service(system.edge.service(name))
+    return shapes.service(system.network.edge.service(name))
 
 
 @router.put("/services/{name}")
@@ -122,7 +122,7 @@ async def offer_service(
 ) -> ServiceOut:
     """Set a virtual service with these surrogates. The nearest surrogate answers a node's clients.
     Clients that were moved keep their surrogate while it exists."""
-    return shapes.service(await system.edge.offer(shapes.asked_service(name, given)))
+    return shapes.service(await system.network.edge.offer(shapes.asked_service(name, given)))
 
 
 @router.post("/services/{name}/move")
@@ -130,19 +130,19 @@ async def move_clients(
     system: auth.SystemDep, _operator: auth.Operator, name: str, given: ReassignIn
 ) -> ServiceOut:
     """Send new connections of a node's clients to another surrogate. Open connections stay."""
-    return shapes.service(await system.edge.move(name, given.node, given.surrogate))
+    return shapes.service(await system.network.edge.move(name, given.node, given.surrogate))
 
 
 @router.post("/services/{name}/close-old-connections")
 async def settle_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> ServiceOut:
     """End the connections to surrogates that clients were moved away from."""
-    return shapes.service(await system.edge.close_old_connections(name))
+    return shapes.service(await system.network.edge.close_old_connections(name))
 
 
 @router.delete("/services/{name}", status_code=204)
 async def withdraw_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """Delete the virtual service."""
-    await system.edge.withdraw(name)
+    await system.network.edge.withdraw(name)
 
 
 # -- functions away from home ---------------------------------------------------------------
@@ -151,15 +151,16 @@ async def withdraw_service(system: auth.SystemDep, _operator: auth.Operator, nam
 @router.get("/bindings")
 async def list_moves(system: auth.SystemDep, _operator: auth.Operator) -> list[BindingOut]:
     """List the functions that were moved away from their home node."""
-    problems = system.edge.unreachable()
-    bindings = system.edge.state.bindings.values()
+    problems = system.network.edge.unreachable()
+    bindings = system.network.edge.state.bindings.values()
     return [shapes.move(one, problems.get(one.name, "")) for one in bindings]
 
 
 @router.get("/bindings/{name}")
 async def get_move(system: auth.SystemDep, _operator: auth.Operator, name: str) -> BindingOut:
     """One of them."""
-    return shapes.move(system.edge.binding(name), system.edge.unreachable().get(name, ""))
+    edge = system.network.edge
+    return shapes.move(edge.binding(name), edge.unreachable().get(name, ""))
 
 
 @router.put("/bindings/{name}")
@@ -171,14 +172,15 @@ async def move_function(
     mobile = MobileFunction(
         name=name, address=str(given.address), mac=given.mac, home_node=given.home_node
     )
-    await system.edge.register(mobile, given.foreign_node)
-    return shapes.move(system.edge.binding(name), system.edge.unreachable().get(name, ""))
+    await system.network.edge.register(mobile, given.foreign_node)
+    edge = system.network.edge
+    return shapes.move(edge.binding(name), edge.unreachable().get(name, ""))
 
 
 @router.delete("/bindings/{name}", status_code=204)
 async def bring_home(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """Deregister the function: it is at its home node again."""
-    await system.edge.deregister(name)
+    await system.network.edge.deregister(name)
 
 
 def caller(request: Request) -> str:

@@ -7,11 +7,18 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.kit.clock import to_rfc3339
-from umbel.network.edge.gates import Client, Gate, PortalAddress
-from umbel.network.edge.roaming import Binding
-from umbel.network.edge.service import ClientLocation, EdgeService
-from umbel.network.edge.virtual_services import Proto, Service, Surrogate
-from umbel.portal.api.network import At, Mac, Port
+from umbel.network.service import (
+    Binding,
+    Client,
+    ClientLocation,
+    EdgeService,
+    Gate,
+    PortalAddress,
+    Proto,
+    Surrogate,
+    VirtualService,
+)
+from umbel.portal.api.network_shapes import At, Mac, Port
 from umbel.portal.api.shapes import Given, NodeName
 
 Lifetime = Annotated[float, Field(gt=0, le=31_536_000, allow_inf_nan=False)]
@@ -175,13 +182,13 @@ def gate(given: GateIn) -> Gate:
     return Gate(portal=portal, allowed=tuple(allowed))
 
 
-def asked_service(name: str, given: ServiceIn) -> Service:
+def asked_service(name: str, given: ServiceIn) -> VirtualService:
     """The service asked for."""
     surrogates = tuple(
         Surrogate(name=one.name, node=one.node, address=str(one.address), port=one.port)
         for one in given.surrogates
     )
-    return Service(
+    return VirtualService(
         name=name,
         address=str(given.address) if given.address else "",
         port=given.port,
@@ -232,7 +239,7 @@ def location(of: ClientLocation) -> ClientLocationOut:
     )
 
 
-def service(of: Service) -> ServiceOut:
+def service(of: VirtualService) -> ServiceOut:
     """A virtual service as JSON."""
     return ServiceOut(
         name=of.name,

@@ -6,10 +6,9 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field, model_validator
 
-from umbel.network.operator.functions import InlineFunctionStatus
-from umbel.network.operator.model import InlineFunction
+from umbel.network.service import InlineFunction, InlineFunctionStatus
 from umbel.portal import auth
-from umbel.portal.api.network import Port, StreamName
+from umbel.portal.api.network_shapes import Port, StreamName
 from umbel.portal.api.shapes import Given, NodeName
 
 router = APIRouter(prefix="/api/v1/network/functions", tags=["network"])
@@ -56,7 +55,7 @@ async def list_inline_functions(
     system: auth.SystemDep, _operator: auth.Operator
 ) -> list[InlineFunctionOut]:
     """List the in-line functions by name."""
-    return [_out(one) for one in await system.network.functions.all()]
+    return [_out(one) for one in await system.network.operator.functions.all()]
 
 
 @router.put("/{name}")
@@ -72,13 +71,13 @@ async def put_function(
         address=str(given.address) if given.address else "",
         function=given.function or "",
     )
-    return _out(await system.network.functions.put(function))
+    return _out(await system.network.operator.functions.put(function))
 
 
 @router.delete("/{name}", status_code=204)
 async def remove_function(system: auth.SystemDep, _operator: auth.Operator, name: Name) -> None:
     """Delete the in-line function. Its stream passes through the node."""
-    await system.network.functions.remove(name)
+    await system.network.operator.functions.remove(name)
 
 
 def _out(of: InlineFunctionStatus) -> InlineFunctionOut:

@@ -74,7 +74,7 @@ async def get_tree(
     """Get the tree that carries the event, in its own quality or as a rendition."""
     await theirs(system, user, event_id)
     tree = await system.delivery.tree(event_id, quality)
-    return _tree(tree, system.network.inspection.links_of(tree.stream))
+    return _tree(tree, system.network.operator.inspection.links_of(tree.stream))
 
 
 @router.get("/links")

@@ -6,9 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.kit.clock import to_rfc3339
-from umbel.network.slices.admission import Grade, SliceRequest
-from umbel.network.slices.model import Guarantee, LinkShare, SliceStatus
-from umbel.network.switching.counters import Traffic
+from umbel.network.service import Grade, Guarantee, LinkShare, SliceRequest, SliceStatus, Traffic
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given
 
@@ -90,7 +88,7 @@ class ShareOut(BaseModel):
 @router.get("")
 async def list_slices(system: auth.SystemDep, _operator: auth.Operator) -> list[SliceOut]:
     """Every slice with its statistics, oldest first."""
-    return [_slice(one) for one in await system.slices.all()]
+    return [_slice(one) for one in await system.network.slices.all()]
 
 
 @router.post("", status_code=201)
@@ -100,25 +98,25 @@ async def open_slice(system: auth.SystemDep, _operator: auth.Operator, given: Sl
         await system.catalogue.event(given.event_id)
     functions = (given.functions[0], given.functions[1]) if given.functions else None
     request = SliceRequest(grade=given.grade, stream=given.event_id or "", functions=functions)
-    return _slice(await system.slices.open(request))
+    return _slice(await system.network.slices.open(request))
 
 
 @router.get("/links")
 async def list_shares(system: auth.SystemDep, _operator: auth.Operator) -> list[ShareOut]:
     """List for each link and direction the reserved rate and the current load."""
-    return [_share(one) for one in await system.slices.shares()]
+    return [_share(one) for one in await system.network.slices.shares()]
 
 
 @router.get("/{slice_id}")
 async def get_slice(system: auth.SystemDep, _operator: auth.Operator, slice_id: str) -> SliceOut:
     """One slice with its statistics."""
-    return _slice(await system.slices.one(slice_id))
+    return _slice(await system.network.slices.one(slice_id))
 
 
 @router.delete("/{slice_id}", status_code=204)
 async def close_slice(system: auth.SystemDep, _operator: auth.Operator, slice_id: str) -> None:
     """Close the slice. The stream continues."""
-    await system.slices.end(slice_id)
+    await system.network.slices.end(slice_id)
 
 
 def _slice(of: SliceStatus) -> SliceOut:

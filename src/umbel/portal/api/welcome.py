@@ -15,9 +15,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.errors import UmbelError
-from umbel.network.edge.gates import InvalidClient
-from umbel.network.edge.service import ClientLocation, NotInAccess
 from umbel.network.model import NotProgrammed
+from umbel.network.service import ClientLocation, InvalidClient, NotInAccess
 from umbel.portal import auth
 from umbel.portal.api.edge import caller
 from umbel.portal.captive import MOST_NEXT, PAGE
@@ -63,7 +62,7 @@ Word = Annotated[str, Form(max_length=1_024)]
 async def welcome(system: auth.SystemDep, request: Request, following: Next = "") -> HTMLResponse:
     """The form, or how things are for the client that asks."""
     try:
-        here = system.edge.client_location(caller(request))
+        here = system.network.edge.client_location(caller(request))
     except (NotInAccess, NotProgrammed, InvalidClient):
         return _page(
             "No sign-in needed", '<p>Your network is open. <a href="/">Continue to Umbel</a></p>'
@@ -79,7 +78,7 @@ async def sign_in(
     try:
         user = await system.catalogue.authenticate(username, password)
         ttl_s = system.settings.access_ttl_s
-        await system.edge.sign_in(caller(request), ttl_s, user.username)
+        await system.network.edge.sign_in(caller(request), ttl_s, user.username)
     except UmbelError as error:
         return _form(following, error)
     return RedirectResponse(PAGE + _query(following), 303, {"Cache-Control": "no-store"})
@@ -88,7 +87,7 @@ async def sign_in(
 @router.post(f"{PAGE}/leave")
 async def leave(system: auth.SystemDep, request: Request) -> Response:
     """The client may not pass any more."""
-    await system.edge.sign_out(caller(request))
+    await system.network.edge.sign_out(caller(request))
     return RedirectResponse(PAGE, 303, {"Cache-Control": "no-store"})
 
 

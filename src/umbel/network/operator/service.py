@@ -6,7 +6,6 @@ switches (loopback) drawings and paths are refused.
 """
 
 import asyncio
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,7 +25,7 @@ from umbel.network.overlay import drawing as drawings
 from umbel.network.overlay.intent import Overlay, StreamIntent
 from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import InvalidRoute, Path, Receiver, Stream
+from umbel.network.overlay.streams import InvalidRoute, Path, Stream
 from umbel.network.ports import ProgrammableFabric
 from umbel.network.switching.port_map import Side
 
@@ -39,15 +38,6 @@ class StreamTaken(Conflict):
     """Another part of the platform routes this stream, or it has another root or sender."""
 
     code = "umbel.stream_taken"
-
-
-def kind_of(receiver: Receiver) -> str:
-    """Unicast, multicast or broadcast."""
-    address = ipaddress.IPv4Address(receiver.address)
-    if address.is_multicast:
-        return "multicast"
-    is_all = receiver.address == "255.255.255.255" or receiver.mac.lower() == "ff:ff:ff:ff:ff:ff"
-    return "broadcast" if is_all else "unicast"
 
 
 class OperatorService:
