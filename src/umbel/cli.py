@@ -16,7 +16,7 @@ from umbel.demo.run import Wanted
 from umbel.demo.run import demo as run_demo
 from umbel.kit import log
 from umbel.kit.config import Settings
-from umbel.kit.terminal import telling
+from umbel.kit.terminal import errors_on_stderr
 from umbel.media.main import run as run_media
 from umbel.plans.main import run as run_plan
 from umbel.portal.node_cli import app as node_app
@@ -63,7 +63,7 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
         stop_functions_on_exit=stop_functions_on_exit,
     )
     log.configure(level=settings.log_level)
-    with telling(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with errors_on_stderr(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve_until_stopped(settings, ready_file))
 
 
@@ -92,7 +92,7 @@ def demo(
 def user_password(name: str, data_dir: DataDir = None) -> None:
     """Change the password of an account."""
     settings = _settings(data_dir=data_dir)
-    with telling():
+    with errors_on_stderr():
         asyncio.run(console.set_password(settings, name, _password()))
     typer.echo(f"changed the password of {name}")
 
@@ -106,7 +106,7 @@ def user_add(
 ) -> None:
     """Add an account. Umbel asks for the password, or reads it from UMBEL_PASSWORD."""
     settings = _settings(data_dir=data_dir)
-    with telling():
+    with errors_on_stderr():
         asyncio.run(console.add(settings, name, _password(), role, provider))
     typer.echo(f"added {role.value} {name}")
 

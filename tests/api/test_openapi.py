@@ -34,7 +34,7 @@ from umbel.network.overlay.spanning import Drawing
 from umbel.network.slices.admission import Grade, SliceRequest
 from umbel.notify.model import Kind
 from umbel.plans import child
-from umbel.plans.model import Asked
+from umbel.plans.model import PlanRequest
 from umbel.portal.app import create_app
 
 EVENTS = 12
@@ -45,7 +45,9 @@ VIDEO = VirtualService(
     surrogates=(Surrogate(name="a", node="pe1", address="10.97.1.1", port=80),),
 )
 ENDLESS = {"/api/v1/state"}
-PLAN = Asked(document=yaml.safe_load(plan_files.NETWORK), rows=tuple(plan_files.rows()), gamma=1.0)
+PLAN = PlanRequest(
+    document=yaml.safe_load(plan_files.NETWORK), rows=tuple(plan_files.rows()), gamma=1.0
+)
 
 
 @schemathesis.serializer("application/sdp")
@@ -53,7 +55,9 @@ def _sdp(_context: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode("utf-8", "surrogatepass")
 
 
-async def _nothing(asked: Asked, hear: child.Hear, *, most_s: float) -> dict[str, object]:
+async def _nothing(
+    request: PlanRequest, on_progress: child.OnProgress, *, most_s: float
+) -> dict[str, object]:
     return {"plan": {"nodes": [{"name": "pop", "why": []}], "hosts": {}, "flows": []}}
 
 
@@ -133,7 +137,7 @@ class Front:
             "address": ["10.202.1.10"],
             "name": ["video"],
             "username": ["viewer", "city", "club"],
-            "plan_id": [(await here.system.plans.ask(PLAN, by="operator")).id for _ in range(8)],
+            "plan_id": [(await here.system.plans.submit(PLAN, by="operator")).id for _ in range(8)],
         }
         await here.system.network.edge.offer(VIDEO)
         callbacks = [await here.system.notifier.register("http://a", [Kind.LINK_UP]) for _ in "ab"]

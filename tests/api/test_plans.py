@@ -14,7 +14,7 @@ from support import plan_files
 from support.http import World, make_system, world
 from umbel.kit.db import Database
 from umbel.plans import child
-from umbel.plans.model import Asked, PlanState
+from umbel.plans.model import PlanRequest, PlanState
 from umbel.plans.service import MOST_ACTIVE
 
 NETWORK = yaml.safe_load(plan_files.NETWORK)
@@ -61,11 +61,13 @@ class Endless:
         self.now = 0
         self.most = 0
 
-    async def __call__(self, asked: Asked, hear: child.Hear, *, most_s: float) -> dict[str, object]:
+    async def __call__(
+        self, request: PlanRequest, on_progress: child.OnProgress, *, most_s: float
+    ) -> dict[str, object]:
         self.now += 1
         self.most = max(self.most, self.now)
         try:
-            await hear({"stage": "for ever"})
+            await on_progress({"stage": "for ever"})
             await asyncio.Event().wait()
         finally:
             self.now -= 1

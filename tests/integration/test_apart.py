@@ -27,10 +27,10 @@ def found(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_answer_comes_back_and_so_does_what_is_told_on_the_way() -> None:
     told: list[int] = []
 
-    async def hear(number: int) -> None:
+    async def on_progress(number: int) -> None:
         told.append(number)
 
-    assert await apart.run("support.works:doubled", 3, most_s=MOST_S, hear=hear) == 6
+    assert await apart.run("support.works:doubled", 3, most_s=MOST_S, on_progress=on_progress) == 6
     assert told == [0, 1, 2]
     assert await apart.run("support.works:doubled", 4, most_s=MOST_S) == 8
 
@@ -60,8 +60,9 @@ async def test_more_than_pipes_hold_goes_both_ways() -> None:
 async def test_it_goes_when_its_asker_is_killed() -> None:
     program = (
         "import asyncio; from umbel.kit import apart\n"
-        "async def hear(told): print(told['pid'], flush=True)\n"
-        "asyncio.run(apart.run('support.works:stuck', None, None, most_s=600, hear=hear))"
+        "async def on_progress(told): print(told['pid'], flush=True)\n"
+        "work = apart.run('support.works:stuck', None, None, most_s=600, on_progress=on_progress)\n"
+        "asyncio.run(work)"
     )
     async with started(program) as asker:
         assert asker.stdout is not None

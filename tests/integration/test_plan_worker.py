@@ -13,13 +13,15 @@ from support import plan_files
 from umbel.planner import clustering, demand, topologies
 from umbel.plans import child, work
 from umbel.plans.child import PlannerCrashed
-from umbel.plans.model import Asked
+from umbel.plans.model import PlanRequest
 from umbel.plans.requests import BadPlanRequest
 
-SMALL = Asked(document=yaml.safe_load(plan_files.NETWORK), rows=tuple(plan_files.rows()), gamma=1.0)
+SMALL = PlanRequest(
+    document=yaml.safe_load(plan_files.NETWORK), rows=tuple(plan_files.rows()), gamma=1.0
+)
 
 
-def busy() -> Asked:
+def busy() -> PlanRequest:
     """A request that takes minutes: to the last watt on a busy network."""
     network = topologies.fmc_tree()
     seen = demand.observe(np.random.default_rng(0), network, 1.0)
@@ -38,7 +40,7 @@ def busy() -> Asked:
         for bundle in found.bundles
     )
     document = plan_files.document_of(network)
-    return Asked(document=document, rows=rows, gamma=1.5, time_s=600.0, gap_share=1e-6)
+    return PlanRequest(document=document, rows=rows, gamma=1.5, time_s=600.0, gap_share=1e-6)
 
 
 async def ignore(_progress: Mapping[str, object]) -> None:
@@ -59,10 +61,10 @@ async def test_refusals_come_with_their_reasons() -> None:
 async def test_progress_comes_in_order(tmp_path: Path) -> None:
     stages: list[object] = []
 
-    async def hear(progress: Mapping[str, object]) -> None:
+    async def on_progress(progress: Mapping[str, object]) -> None:
         stages.append(progress["stage"])
 
-    made: Any = await child.run(SMALL, hear, most_s=60.0, pictures=tmp_path)
+    made: Any = await child.run(SMALL, on_progress, most_s=60.0, pictures=tmp_path)
     assert stages[0] == "looking for paths"
     assert stages[-1] == "drawing"
     assert made["pictures"] == ["plan.png"]

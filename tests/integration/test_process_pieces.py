@@ -34,7 +34,7 @@ def test_a_stat_line_is_read_whatever_the_command_is_called() -> None:
 
 
 def test_this_process_is_seen_alive() -> None:
-    me = procfs.look(os.getpid())
+    me = procfs.read(os.getpid())
     assert me is not None
     assert me.alive
     assert me.parent == os.getppid()

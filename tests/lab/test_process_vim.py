@@ -63,20 +63,20 @@ async def test_death_is_seen_at_once_without_asking(world: ProcessWorld) -> None
     world.kill(world.edge.id)
     async with asyncio.timeout(5):
         await told.wait()
-    assert procfs.look(pid) is None, "a zombie is left"
+    assert procfs.read(pid) is None, "a zombie is left"
 
 
 async def test_one_whose_last_thread_still_dies_is_alive() -> None:
     """As in the moment after SIGKILL: the first thread is a zombie, another holds the sockets."""
     with half_dead() as process:
         await until(lambda: state_of(process.pid) == "Z", what="the first thread has ended")
-        seen = procfs.look(process.pid)
+        seen = procfs.read(process.pid)
         assert seen is not None
         assert seen.alive
         procfs.kill_exactly(seen)
         await until(lambda: is_dead(process.pid), what="dead")
         procfs.reap_exactly(process.pid, seen.start_ticks)
-        assert procfs.look(process.pid) is None
+        assert procfs.read(process.pid) is None
 
 
 async def test_concurrent_spawns_start_one_process(world: ProcessWorld) -> None:
@@ -101,7 +101,7 @@ async def test_a_dead_predecessors_functions_are_adopted(world: ProcessWorld) ->
     assert seen[world.acquirer.id].state is FunctionState.FAILED
     await successor.start(OWNER, world.edge, PE2)
     assert world.pid(world.edge.id) == pid
-    assert procfs.look(victim) is None, "a zombie is left"
+    assert procfs.read(victim) is None, "a zombie is left"
 
 
 async def test_one_that_started_in_its_predecessors_last_moment_is_found(
@@ -117,7 +117,7 @@ async def test_one_that_started_in_its_predecessors_last_moment_is_found(
     successor = world.open()
     assert (await successor.running())[world.edge.id].state is FunctionState.ACTIVE
     await successor.stop(world.edge.id)
-    assert procfs.look(pid) is None
+    assert procfs.read(pid) is None
 
 
 async def test_a_recycled_pid_is_not_taken_for_ours(world: ProcessWorld) -> None:
@@ -151,7 +151,7 @@ async def test_a_stopped_function_is_found_by_its_health(world: ProcessWorld) ->
     seen = (await world.vim.running())[world.edge.id]
     assert seen.state is FunctionState.FAILED
     assert seen.reason == "3 health probes in a row missed"
-    assert procfs.look(pid) is None
+    assert procfs.read(pid) is None
 
 
 async def test_an_answer_that_is_not_200_is_a_miss(world: ProcessWorld) -> None:
@@ -167,11 +167,11 @@ async def test_a_healthy_function_is_left_in_peace(world: ProcessWorld) -> None:
     await vim.start(OWNER, world.edge, PE2)
     await until_state(vim, world.edge.id, FunctionState.ACTIVE)
     pid = world.pid(world.edge.id)
-    first = procfs.look(pid)
+    first = procfs.read(pid)
     assert first is not None
 
     def has_answered_many() -> bool:
-        now = procfs.look(pid)
+        now = procfs.read(pid)
         assert now is not None, "killed though healthy"
         return now.cpu_ticks >= first.cpu_ticks + 5
 
@@ -186,7 +186,7 @@ async def test_one_that_never_gets_ready_is_killed(world: ProcessWorld) -> None:
     pid = world.pid(world.edge.id)
     seen = await until_state(vim, world.edge.id, FunctionState.FAILED)
     assert seen.reason == "not ready within 0.5 s"
-    await until(lambda: procfs.look(pid) is None, what="killed")
+    await until(lambda: procfs.read(pid) is None, what="killed")
 
 
 async def test_one_that_dies_at_boot_tells_its_status(world: ProcessWorld) -> None:
@@ -205,7 +205,7 @@ async def test_one_that_ignores_sigterm_is_killed(world: ProcessWorld) -> None:
     await until_state(vim, world.edge.id, FunctionState.ACTIVE)
     pid = world.pid(world.edge.id)
     await vim.stop(world.edge.id)
-    assert procfs.look(pid) is None
+    assert procfs.read(pid) is None
 
 
 async def test_a_taken_port_falls_back_to_a_fresh_one(world: ProcessWorld) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from support.virtual import scenario
 from support.world import world
 from umbel.plans import requests
-from umbel.plans.model import Asked
+from umbel.plans.model import PlanRequest
 
 
 @scenario
@@ -18,7 +18,7 @@ async def test_the_live_audience_is_a_demand_that_can_be_planned(tmp_path: Path)
         rows = await plans.watched()
         found = {(row["end"], row["content"]): row["parallel"] for row in rows}
         assert found == {("pe2", event): 2.0, ("pe4", event): 1.0}
-        asked = Asked(document=plans.platform(), rows=rows, gamma=1.0)
+        asked = PlanRequest(document=plans.platform(), rows=rows, gamma=1.0)
         problem = requests.problem_of(asked)
         assert len(problem.network.nodes) == 7
         assert [bundle.parallel for bundle in problem.demand.bundles] == [2.0, 1.0]

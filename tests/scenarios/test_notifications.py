@@ -157,14 +157,14 @@ async def test_functions_are_told_once_also_over_a_restart(tmp_path: Path) -> No
     await it.start()
     await it.notifier.register(HOOK, (Kind.FUNCTION_APPEARED, Kind.FUNCTION_LEFT))
     edge, forwarder = Place(node="pe1", role="edge"), Place(node="c1", role="forwarder")
-    it.notifier.see({"edge-pe1-1": edge})
-    it.notifier.see({"edge-pe1-1": edge, "forwarder-c1-1": forwarder})
+    it.notifier.observe({"edge-pe1-1": edge})
+    it.notifier.observe({"edge-pe1-1": edge, "forwarder-c1-1": forwarder})
     await it.until_taken(2)
     await it.stop()
     await it.start()
-    it.notifier.see({"edge-pe1-1": edge})
+    it.notifier.observe({"edge-pe1-1": edge})
     await it.until_taken(3)
-    it.notifier.see({"edge-pe1-1": edge})
+    it.notifier.observe({"edge-pe1-1": edge})
     await asyncio.sleep(30)
     assert [(b["kind"], b["subject"], b["body"]["function"]) for b in it.bodies()] == [
         ("function_appeared", "pe1", "edge-pe1-1"),
@@ -191,7 +191,7 @@ async def test_functions_are_told_once_by_instances_that_take_turns(tmp_path: Pa
             (it.notifier, edge),
         ):
             await asyncio.sleep(20)
-            looking.see(seen)
+            looking.observe(seen)
         await it.until_taken(3)
         assert [b["kind"] for b in it.bodies()] == [
             "function_appeared",

@@ -94,7 +94,7 @@ async def test_a_step_done_while_a_look_is_under_way_is_remembered() -> None:
     old = StreamSpec(stream="ev_old", role=StreamRole.EDGE)
     await media.ensure(server, old)
     answers = Answers(media=Media(media))
-    looking = asyncio.create_task(answers.look([server], {"edge-1"}))
+    looking = asyncio.create_task(answers.poll([server], {"edge-1"}))
     await asyncio.sleep(0.5)
     state = await media.ensure(server, StreamSpec(stream="ev_new", role=StreamRole.EDGE))
     answers.note("edge-1", state, "ev_new")

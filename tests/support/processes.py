@@ -61,10 +61,10 @@ def children() -> list[procfs.Process]:
 
 
 def state_of(pid: int) -> str:
-    process = procfs.look(pid)
+    process = procfs.read(pid)
     return process.state if process is not None else ""
 
 
 def is_dead(pid: int) -> bool:
-    process = procfs.look(pid)
+    process = procfs.read(pid)
     return process is None or not process.alive

@@ -106,14 +106,14 @@ def test_given_up_after_so_long() -> None:
     ],
 )
 def test_what_a_status_means(status: int, reason: str, is_final: bool) -> None:
-    assert rules.judge(status, 3.0) == Failure(
+    assert rules.classify(status, 3.0) == Failure(
         reason=reason, is_final=is_final, asked_s=0.0 if status == 302 else 3.0
     )
 
 
 @pytest.mark.parametrize("status", [200, 202, 204, 299])
 def test_good_statuses(status: int) -> None:
-    assert rules.judge(status) is None
+    assert rules.classify(status) is None
 
 
 # -- functions ------------------------------------------------------------------------------

@@ -19,19 +19,19 @@ from umbel.planner import presets, topologies
 from umbel.planner.problem import Access, Kind, LeastPower, Problem, Resolution, Tradeoff
 from umbel.plans import demands, live, networks, requests
 from umbel.plans.live import Audience
-from umbel.plans.model import Asked
+from umbel.plans.model import PlanRequest
 from umbel.plans.requests import BadPlanRequest
 
 
 def asked(
     network: str = plan_files.NETWORK, demand: str = plan_files.DEMAND, **options: Any
-) -> Asked:
+) -> PlanRequest:
     rows, wrong = demands.read_csv(demand)
     assert wrong == []
-    return Asked(document=yaml.safe_load(network), rows=rows, **{"gamma": 1.0, **options})
+    return PlanRequest(document=yaml.safe_load(network), rows=rows, **{"gamma": 1.0, **options})
 
 
-def problems_of(request: Asked) -> list[str]:
+def problems_of(request: PlanRequest) -> list[str]:
     with pytest.raises(BadPlanRequest) as caught:
         requests.problem_of(request)
     problems = caught.value.details["problems"]
@@ -113,7 +113,7 @@ links:
         {"end": "moon", "content": "b", "resolution": "720p", "parallel": math.nan},
         {"content": "b", "resolution": "360p", "parallel": 1, "colour": "red"},
     )
-    request = Asked(document=yaml.safe_load(network), rows=rows, gamma=math.nan, time_s=0.0)
+    request = PlanRequest(document=yaml.safe_load(network), rows=rows, gamma=math.nan, time_s=0.0)
     found = problems_of(request)
     for part in (
         "planner: speed",
@@ -240,7 +240,7 @@ def damaged(draw: st.DrawFn) -> Any:
     return document
 
 
-def only_ours(request: Asked) -> None:
+def only_ours(request: PlanRequest) -> None:
     try:
         problem = requests.problem_of(request)
     except BadPlanRequest as error:

@@ -11,7 +11,7 @@ from umbel.delivery.model import Branch, Tree
 from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.trees import renditions
-from umbel.delivery.trees.grafting import Relaying, edges_of, graft, leaf, mend, prune
+from umbel.delivery.trees.grafting import Relaying, edges_of, graft, leaf, prune, repair
 from umbel.delivery.trees.view import NoCapacity, View
 from umbel.kit.ids import new_id
 
@@ -25,7 +25,7 @@ def made_at(node: str, *branches: Branch) -> Tree:
     return Tree(stream=SMALL, branches=(root, *branches), version=1)
 
 
-def fed(tree: Tree, node: str) -> Tree:
+def without_idle_forwarders(tree: Tree, node: str) -> Tree:
     """The tree with an edge grafted at the node."""
     return graft(view(tree), tree, leaf(f"edge-{node}-1", node), Relaying.EVERY_CORE)
 
@@ -104,7 +104,7 @@ def test_a_link_too_thin_for_the_source_refuses_its_transcoder_there() -> None:
 
 
 def test_the_source_feeds_exactly_the_transcoders_that_are_wanted() -> None:
-    source, small = planted(edge("pe2")), fed(made_at("pe4"), "pe4")
+    source, small = planted(edge("pe2")), without_idle_forwarders(made_at("pe4"), "pe4")
     tree = transcoders.attached(view(source, small), source, Relaying.EVERY_CORE)
     assert edges_of(tree) == [("pe1", "pe2"), ("pe1", "c1"), ("c1", "c2"), ("c2", "pe4")]
     assert tree.branches[-1].role == "transcoder"
@@ -114,23 +114,23 @@ def test_the_source_feeds_exactly_the_transcoders_that_are_wanted() -> None:
 
 
 def test_an_edge_beside_a_transcoder_feeds_it_as_long_as_it_is_there() -> None:
-    source, small = planted(edge("pe4")), fed(made_at("pe4"), "pe4")
+    source, small = planted(edge("pe4")), without_idle_forwarders(made_at("pe4"), "pe4")
     tree = transcoders.attached(view(source, small), source, Relaying.EVERY_CORE)
     assert edges_of(tree) == [("pe1", "pe4"), ("pe4", "pe4")]
     left = prune(tree, set(), now_s=0.0, linger_s=5.0)
     left = prune(left, set(), now_s=5.0, linger_s=5.0)
     assert [b.role for b in left.branches] == ["acquirer", "transcoder"]
-    again = mend(view(left, small), left, Relaying.EVERY_CORE)
+    again = repair(view(left, small), left, Relaying.EVERY_CORE)
     assert edges_of(again) == [("pe1", "c1"), ("c1", "c2"), ("c2", "pe4")]
 
 
 def test_a_transcoder_in_good_order_stays() -> None:
-    tree = fed(made_at("pe4"), "pe2")
+    tree = without_idle_forwarders(made_at("pe4"), "pe2")
     assert settled(view(planted(), tree), tree) == tree
 
 
 def test_a_lost_transcoder_is_replaced_at_once_where_its_viewers_are() -> None:
-    tree = fed(made_at("pe4"), "pe2")
+    tree = without_idle_forwarders(made_at("pe4"), "pe2")
     after = settled(view(planted(), tree, broken=frozenset({"pe4"})), tree)
     assert after.root is not None
     assert after.root.node == "pe2"
@@ -141,7 +141,7 @@ def test_a_lost_transcoder_is_replaced_at_once_where_its_viewers_are() -> None:
 
 
 def test_one_that_leaves_a_resting_node_goes_on_until_its_heir_sends() -> None:
-    tree = fed(made_at("pe4"), "pe2")
+    tree = without_idle_forwarders(made_at("pe4"), "pe2")
     resting = view(planted(), tree, nodes={"pe4": room("pe4", is_closed=True)})
     before = settled(resting, tree)
     assert before.root == tree.root
@@ -159,7 +159,7 @@ def test_one_that_leaves_a_resting_node_goes_on_until_its_heir_sends() -> None:
 def test_an_heir_is_let_go_when_the_node_is_wanted_again_and_chosen_anew_when_its_own_closes() -> (
     None
 ):
-    tree = fed(made_at("pe4"), "pe2")
+    tree = without_idle_forwarders(made_at("pe4"), "pe2")
     closed = {"pe4": room("pe4", is_closed=True)}
     before = settled(view(planted(), tree, nodes=closed), tree)
     assert settled(view(planted(), before), before) == tree
@@ -172,7 +172,7 @@ def test_an_heir_is_let_go_when_the_node_is_wanted_again_and_chosen_anew_when_it
 
 def test_nobody_watching_ends_a_rendition_and_never_the_source() -> None:
     assert transcoders.ended(made_at("pe4")).branches == ()
-    watched = fed(made_at("pe4"), "pe2")
+    watched = without_idle_forwarders(made_at("pe4"), "pe2")
     assert transcoders.ended(watched) == watched
     assert transcoders.ended(planted()) == planted()
     assert transcoders.ended(Tree(stream=SMALL)) == Tree(stream=SMALL)
@@ -181,7 +181,7 @@ def test_nobody_watching_ends_a_rendition_and_never_the_source() -> None:
 def test_an_heir_feeds_nobody_before_its_time() -> None:
     tree = made_at("pe4")
     both = replace(tree, branches=(*tree.branches, leaf("transcoder-c2-1", "c2", "transcoder")))
-    grown = fed(both, "pe5")
+    grown = without_idle_forwarders(both, "pe5")
     assert grown.branch("edge-pe5-1") is not None
     feeders = {b.parent for b in grown.branches if b.parent}
     assert "transcoder-c2-1" not in feeders

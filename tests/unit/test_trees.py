@@ -12,9 +12,9 @@ from umbel.delivery.trees.grafting import (
     graft,
     leaf,
     links_of,
-    mend,
-    plant,
+    new_tree,
     prune,
+    repair,
 )
 from umbel.delivery.trees.view import FunctionView, NoCapacity
 
@@ -22,18 +22,18 @@ CHAIN = planted(forwarder("c1"), forwarder("c2", "forwarder-c1-1"), edge("pe4", 
 
 
 def test_an_acquirer_is_planted_at_the_provider() -> None:
-    tree = plant(view(), X, "pe3")
+    tree = new_tree(view(), X, "pe3")
     assert [(b.role, b.node) for b in tree.branches] == [("acquirer", "pe3")]
 
 
 def test_a_running_acquirer_is_shared() -> None:
     other = replace(planted(), stream="ev_y")
-    assert plant(view(other), X, "pe1").root.function == "acquirer-pe1-1"
+    assert new_tree(view(other), X, "pe1").root.function == "acquirer-pe1-1"
 
 
 def test_no_room_for_an_acquirer() -> None:
     with pytest.raises(NoCapacity):
-        plant(view(nodes={"pe1": room("pe1", memory_free_mb=1.0)}), X, "pe1")
+        new_tree(view(nodes={"pe1": room("pe1", memory_free_mb=1.0)}), X, "pe1")
 
 
 def test_grafting_twice_is_grafting_once() -> None:
@@ -84,30 +84,30 @@ def test_pruning_one_edge_keeps_what_the_other_needs() -> None:
 
 
 def test_a_sound_tree_is_left_alone() -> None:
-    assert mend(view(CHAIN), CHAIN, Relaying.EVERY_CORE) is CHAIN
+    assert repair(view(CHAIN), CHAIN, Relaying.EVERY_CORE) is CHAIN
 
 
 def test_a_hopeless_forwarder_is_gone_around() -> None:
-    mended = mend(view(CHAIN, broken=frozenset({"c1"})), CHAIN, Relaying.EVERY_CORE)
+    mended = repair(view(CHAIN, broken=frozenset({"c1"})), CHAIN, Relaying.EVERY_CORE)
     assert mended.branch("forwarder-c1-1") is None
     assert edges_of(mended) == [("pe1", "c2"), ("c2", "pe4")]
 
 
 def test_a_hopeless_edge_is_left_out_and_its_forwarders_with_it() -> None:
     dead = replace(running(CHAIN)["edge-pe4-1"], usable=False)
-    mended = mend(view(CHAIN, functions={dead.id: dead}), CHAIN, Relaying.EVERY_CORE)
+    mended = repair(view(CHAIN, functions={dead.id: dead}), CHAIN, Relaying.EVERY_CORE)
     assert mended == planted()
 
 
 def test_an_edge_that_no_link_can_feed_is_left_out() -> None:
     choked = {frozenset(("pe4", "c2")): 0.0}
-    mended = mend(view(CHAIN, broken=frozenset({"c1"}), links=choked), CHAIN, Relaying.EVERY_CORE)
+    mended = repair(view(CHAIN, broken=frozenset({"c1"}), links=choked), CHAIN, Relaying.EVERY_CORE)
     assert mended == planted()
 
 
 def test_the_acquirer_stays_though_its_function_fails() -> None:
     dead = FunctionView(id="acquirer-pe1-1", role="acquirer", node="pe1", usable=False)
-    mended = mend(view(CHAIN, functions={dead.id: dead}), CHAIN, Relaying.EVERY_CORE)
+    mended = repair(view(CHAIN, functions={dead.id: dead}), CHAIN, Relaying.EVERY_CORE)
     assert mended.root is not None
 
 
@@ -133,5 +133,5 @@ def test_where_switches_copy_a_link_in_use_needs_no_more_room() -> None:
 
 
 def test_forwarders_of_another_fabric_go_where_switches_copy() -> None:
-    mended = mend(view(CHAIN, copies=True), CHAIN, Relaying.EVERY_CORE)
+    mended = repair(view(CHAIN, copies=True), CHAIN, Relaying.EVERY_CORE)
     assert mended == planted(edge("pe4"))

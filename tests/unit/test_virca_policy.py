@@ -14,7 +14,7 @@ from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca, ledger_of
 from umbel.delivery.steering import translation
 from umbel.delivery.steering.translation import Audience
-from umbel.delivery.trees.grafting import mend
+from umbel.delivery.trees.grafting import repair
 from umbel.delivery.trees.view import NoCapacity, NodeView, View
 from umbel.planner import checks, drift, jobs
 from umbel.planner.admission import Ask
@@ -129,7 +129,7 @@ def test_a_resting_node_keeps_its_edges_and_hands_its_forwarding_on() -> None:
     tree = Sls().assign(base, X, "pe4").tree
     grown = view(tree)
     resting = {n: replace(grown.nodes[n], is_closed=True) for n in ("c2", "pe4")}
-    mended = mend(replace(grown, nodes={**grown.nodes, **resting}), tree, Sls.relaying)
+    mended = repair(replace(grown, nodes={**grown.nodes, **resting}), tree, Sls.relaying)
     assert [b.function for b in mended.branches] == [
         "acquirer-pe1-1",
         "forwarder-c1-1",

@@ -50,7 +50,7 @@ from umbel.schedule.service import Schedule
 
 POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos(), Virca())}
 
-Heard = Callable[[Mapping[str, Instance]], None]
+Observer = Callable[[Mapping[str, Instance]], None]
 """Hears which functions there are, by id, again and again."""
 
 
@@ -93,17 +93,17 @@ def notifier(context: Context) -> Notifier:
     return made
 
 
-def tells(notifier: Notifier, network: Network) -> Heard:
+def observers(notifier: Notifier, network: Network) -> Observer:
     """Report functions that run to observers, and to the streams that pass them."""
 
-    def tell(seen: Mapping[str, Instance]) -> None:
+    def observe(seen: Mapping[str, Instance]) -> None:
         active = [one for one in seen.values() if one.state is FunctionState.ACTIVE]
-        notifier.see({one.id: Place(node=one.node, role=one.description) for one in active})
+        notifier.observe({one.id: Place(node=one.node, role=one.description) for one in active})
         network.operator.functions.observe(
             {one.id: Location(node=one.node, address=one.address) for one in active}
         )
 
-    return tell
+    return observe
 
 
 # -- delivery -------------------------------------------------------------------------------
@@ -133,7 +133,7 @@ def collector(context: Context) -> Collector:
 
 
 def controller(
-    context: Context, collector: Collector, tell: Heard, timing: Timing | None
+    context: Context, collector: Collector, observe: Observer, timing: Timing | None
 ) -> DeliveryController:
     """The loop, by the policy that the settings name; `timing` is theirs where none is given."""
     timing = timing or _timing(context.settings)
@@ -145,7 +145,7 @@ def controller(
         clock=context.clock,
         timing=timing,
         leases=Leases(context.database, context.clock, context.owner, timing.lease_s),
-        on_functions=tell,
+        on_functions=observe,
     )
 
 

@@ -108,7 +108,7 @@ async def assemble(
     notifier = services.notifier(context)
     collector = services.collector(context)
     loop = services.controller(
-        context, collector, services.tells(notifier, context.network), timing
+        context, collector, services.observers(notifier, context.network), timing
     )
     delivery = services.delivery(context, loop)
     await delivery.nodes.sync()

@@ -90,7 +90,7 @@ class Catalogue:
 
         def add(unit: Unit) -> None:
             store.add_user(unit.connection, new, hashed)
-            unit.tell("user", new.username, {"what": "added", "role": role.value})
+            unit.journal("user", new.username, {"what": "added", "role": role.value})
 
         await self._write(add)
         return new
@@ -114,7 +114,7 @@ class Catalogue:
 
         def change(unit: Unit) -> None:
             store.set_password_hash(unit.connection, username, hashed)
-            unit.tell("user", username, {"what": "password changed"})
+            unit.journal("user", username, {"what": "password changed"})
 
         await self._write(change)
 
@@ -127,7 +127,7 @@ class Catalogue:
             if store.operators(unit.connection) == [username]:
                 raise LastOperator
             store.remove_user(unit.connection, username)
-            unit.tell("user", username, {"what": "removed"})
+            unit.journal("user", username, {"what": "removed"})
 
         await self._write(remove)
 
@@ -153,7 +153,7 @@ class Catalogue:
 
         def add(unit: Unit) -> None:
             store.add_provider(unit.connection, new)
-            _tell_provider(unit, "added", new)
+            _journal_provider(unit, "added", new)
 
         await self._write(add)
         return new
@@ -191,7 +191,7 @@ class Catalogue:
 
         def change(unit: Unit) -> Provider:
             after = store.change_provider(unit.connection, changed)
-            _tell_provider(unit, "changed", after)
+            _journal_provider(unit, "changed", after)
             return after
 
         return await self._write(change)
@@ -203,7 +203,7 @@ class Catalogue:
 
         def remove(unit: Unit) -> None:
             store.remove_provider(unit.connection, provider_id)
-            unit.tell("provider", provider_id, {"what": "removed"})
+            unit.journal("provider", provider_id, {"what": "removed"})
 
         await self._write(remove)
 
@@ -245,7 +245,7 @@ class Catalogue:
             owner = store.hold_provider(unit.connection, clean.provider_id)
             new = Event(id=new_id("ev"), provider_name=owner.name, **asdict(clean))
             store.add_event(unit.connection, new)
-            _tell_event(unit, "added", new)
+            _journal_event(unit, "added", new)
             return new
 
         return await self._write(add)
@@ -264,7 +264,7 @@ class Catalogue:
             if before.version != version:
                 raise VersionMismatch(f"event {event_id} is at version {before.version}")
             after = store.change_event(unit.connection, _patched(before, patch, now_s))
-            _tell_event(unit, "changed", after)
+            _journal_event(unit, "changed", after)
             return after
 
         return await self._write(change)
@@ -278,7 +278,7 @@ class Catalogue:
             before = store.event(unit.connection, event_id, for_update=True)
             state = EVENT_LIFE.next(before.state, what)
             after = store.change_event(unit.connection, replace(before, state=state))
-            _tell_event(unit, what.value, after)
+            _journal_event(unit, what.value, after)
             return after
 
         return await self._write(happen)
@@ -329,7 +329,7 @@ class Catalogue:
             if not rotate and store.key_hash(unit.connection, event_id):
                 return None
             store.put_key(unit.connection, event_id, rules.key_hash(key), at_s)
-            _tell_event(unit, "key", event)
+            _journal_event(unit, "key", event)
             return key
 
         return await self._write(put)
@@ -362,12 +362,12 @@ def _patched(before: Event, patch: EventPatch, now_s: float) -> Event:
     return changed
 
 
-def _tell_provider(unit: Unit, what: str, provider: Provider) -> None:
+def _journal_provider(unit: Unit, what: str, provider: Provider) -> None:
     body = {"what": what, "name": provider.name, "access_node": provider.access_node}
-    unit.tell("provider", provider.id, body)
+    unit.journal("provider", provider.id, body)
 
 
-def _tell_event(unit: Unit, what: str, event: Event) -> None:
+def _journal_event(unit: Unit, what: str, event: Event) -> None:
     body = {
         "what": what,
         "state": event.state.value,
@@ -375,4 +375,4 @@ def _tell_event(unit: Unit, what: str, event: Event) -> None:
         "provider_id": event.provider_id,
         "version": event.version,
     }
-    unit.tell("event", event.id, body)
+    unit.journal("event", event.id, body)

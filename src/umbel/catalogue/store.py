@@ -145,7 +145,7 @@ class Unit:
         self.connection = connection
         self._told: list[tuple[str, str, Mapping[str, object]]] = []
 
-    def tell(self, kind: str, subject: str, body: Mapping[str, object]) -> None:
+    def journal(self, kind: str, subject: str, body: Mapping[str, object]) -> None:
         """Something changed. `body` is for everybody's eyes: no secrets, no hashes."""
         self._told.append((kind, subject, body))
 

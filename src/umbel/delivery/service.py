@@ -99,7 +99,7 @@ class Delivery:
         """Heed other instances' and the portal's changes; answers how far it got."""
         try:
             async for change in self.journal.follow(head):
-                await self._heed(change)
+                await self._apply_change(change)
                 head = change.seq
                 if head % _TRIM_EVERY == 0:
                     await self.journal.trim()
@@ -122,7 +122,7 @@ class Delivery:
         event = await self.catalogue.event(event_id)
         if event.state in (EventState.ENDED, EventState.CANCELLED):
             raise EventNotOpen(state=event.state.value)
-        tree = await self._planted(event)
+        tree = await self._rooted_tree(event)
         if event.state is EventState.SCHEDULED:
             await self.catalogue.fire(event_id, EventEvent.OPEN)
         self._wake(event_id)
@@ -238,7 +238,7 @@ class Delivery:
         except UmbelError as error:
             log.warning("refusal not noted", reason=error.message)
 
-    async def _heed(self, change: Change) -> None:
+    async def _apply_change(self, change: Change) -> None:
         """Another instance, or the portal, changed something."""
         if change.kind == "node":
             await self.nodes.sync()
@@ -246,7 +246,7 @@ class Delivery:
             self.controller.wake(change.subject)
             self.controller.wake(FLEET)
 
-    async def _planted(self, event: Event) -> Tree:
+    async def _rooted_tree(self, event: Event) -> Tree:
         """The event's tree with at least its acquirer."""
         provider = await self.catalogue.provider(event.provider_id)
         for _ in range(_MOST_TRIES):
@@ -256,7 +256,7 @@ class Delivery:
                 return tree
             try:
                 view = self.collector.view(wanted)
-                planted = grafting.plant(view, event.id, provider.access_node)
+                planted = grafting.new_tree(view, event.id, provider.access_node)
             except NoCapacity:
                 if not await self._claimed(provider.access_node):
                     raise

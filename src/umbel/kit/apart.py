@@ -18,7 +18,7 @@ from umbel.kit.errors import UmbelError, Unavailable
 
 HEAD = struct.Struct(">Q")
 """Before each message: how many bytes it is long."""
-Hear = Callable[[Any], Awaitable[None]]
+OnProgress = Callable[[Any], Awaitable[None]]
 
 _TAIL = 2000
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -34,11 +34,11 @@ async def run(
     target: str,
     *arguments: object,
     most_s: float,
-    hear: Hear | None = None,
+    on_progress: OnProgress | None = None,
     on_start: Callable[[int], None] = lambda _pid: None,
 ) -> Any:
-    """What `module:function` returns for the arguments; with `hear`, it gets one more at the end,
-    to tell its progress with. All that goes over can be pickled.
+    """What `module:function` returns for the arguments. With `on_progress` it gets one more at the
+    end: a function to report progress with. All values must be picklable.
 
     Cancelling kills the process. Raises WorkerDied, and the function's own UmbelError.
     """
@@ -53,7 +53,9 @@ async def run(
     errors = asyncio.create_task(_tail(process))
     try:
         async with asyncio.timeout(most_s):
-            ended, made = await _talk(process, pickle.dumps((arguments, hear is not None)), hear)
+            ended, made = await _talk(
+                process, pickle.dumps((arguments, on_progress is not None)), on_progress
+            )
             if ended == "":
                 # It closed its end without a word: it is ending, and stderr says why.
                 await process.wait()
@@ -73,7 +75,7 @@ async def run(
 
 
 async def _talk(
-    process: asyncio.subprocess.Process, request: bytes, hear: Hear | None
+    process: asyncio.subprocess.Process, request: bytes, on_progress: OnProgress | None
 ) -> tuple[str, Any]:
     """How it ended ("returned" or "raised") and with what; ("", None) without a word."""
     assert process.stdin is not None
@@ -85,10 +87,10 @@ async def _talk(
         while True:
             (length,) = HEAD.unpack(await process.stdout.readexactly(HEAD.size))
             kind, what = pickle.loads(await process.stdout.readexactly(length))  # noqa: S301 -- our child wrote it
-            if kind != "told":
+            if kind != "progress":
                 return kind, what
-            if hear is not None:
-                await hear(what)
+            if on_progress is not None:
+                await on_progress(what)
     except (BrokenPipeError, ConnectionResetError, asyncio.IncompleteReadError):
         return "", None
     except RuntimeError:  # what uvloop says of a pipe whose other end is gone

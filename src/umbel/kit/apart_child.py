@@ -31,16 +31,16 @@ def main(target: str, asker: int) -> None:
         arguments, tells = pickle.load(sys.stdin.buffer)  # noqa: S301 -- our asker wrote it
         module, _, name = target.partition(":")
         function = getattr(importlib.import_module(module), name)
-        more = [lambda progress: _say(out, "told", progress)] if tells else []
+        more = [lambda progress: _send(out, "progress", progress)] if tells else []
         try:
             made = function(*arguments, *more)
         except UmbelError as error:
-            _say(out, "raised", error)
+            _send(out, "raised", error)
         else:
-            _say(out, "returned", made)
+            _send(out, "returned", made)
 
 
-def _say(out: BinaryIO, kind: str, what: object) -> None:
+def _send(out: BinaryIO, kind: str, what: object) -> None:
     message = pickle.dumps((kind, what))
     out.write(HEAD.pack(len(message)) + message)
     out.flush()

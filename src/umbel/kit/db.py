@@ -165,12 +165,12 @@ def expect_one(count: int, what: str) -> None:
 
 
 def _serve_calls(lane: Lane) -> None:
-    while (job := lane.take()) is not None:
+    while (job := lane.next_job()) is not None:
         try:
             job.begin()
-            job.settle(job.call())
+            job.finish(job.call())
         except Exception as error:  # noqa: BLE001 -- the caller's to handle
-            job.settle(error=error)
+            job.finish(error=error)
 
 
 def _translated(error: Exception) -> Exception:

@@ -17,11 +17,11 @@ T = TypeVar("T")
 class Job(Generic[T]):
     """A function that one thread will call, and what becomes of it."""
 
-    def __init__(self, call: Callable[..., T], on_settled: Callable[[], None]) -> None:
+    def __init__(self, call: Callable[..., T], on_finished: Callable[[], None]) -> None:
         self.call = call
         self.has_begun = False
         self.is_abandoned = False
-        self._on_settled = on_settled
+        self._on_finished = on_finished
         self._loop = asyncio.get_running_loop()
         self._future: asyncio.Future[T] = self._loop.create_future()
 
@@ -42,15 +42,15 @@ class Job(Generic[T]):
         self.has_begun = not self.is_abandoned
         return self.has_begun
 
-    def settle(self, result: Any = None, error: BaseException | None = None) -> None:
+    def finish(self, result: Any = None, error: BaseException | None = None) -> None:
         """Hand the outcome to the event loop, from a thread."""
         try:
-            self._loop.call_soon_threadsafe(self._settled, result, error)
+            self._loop.call_soon_threadsafe(self._finished, result, error)
         except RuntimeError:
             pass  # the loop is closed: nobody waits
 
-    def _settled(self, result: Any, error: BaseException | None) -> None:
-        self._on_settled()
+    def _finished(self, result: Any, error: BaseException | None) -> None:
+        self._on_finished()
         if self._future.done():
             return
         if error is None:
@@ -94,7 +94,7 @@ class Lane:
             self._threads.append(thread)
         thread.start()
 
-    def take(self) -> AnyJob | None:
+    def next_job(self) -> AnyJob | None:
         """The next job for the calling thread, as soon as there is one; None is the end."""
         try:
             return self._queue.get_nowait()
@@ -104,7 +104,7 @@ class Lane:
             self._idle += 1
         return self._queue.get()
 
-    def take_waiting(self) -> AnyJob | None:
+    def next_waiting(self) -> AnyJob | None:
         """The next job if one waits."""
         try:
             job = self._queue.get_nowait()

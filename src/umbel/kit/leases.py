@@ -24,7 +24,7 @@ _RENEW = Command(
     sa.update(leases).where(_NAME & (_MINE | (leases.c.until_s <= given("now_s")))),
     ["owner", "until_s"],
 )
-_TAKE = Command(sa.insert(leases))
+_INSERT = Command(sa.insert(leases))
 _DROP = Command(sa.delete(leases).where(_NAME & _MINE))
 _RELEASE = Command(sa.delete(leases).where(_MINE))
 
@@ -49,13 +49,13 @@ class Leases:
         self._ttl_s = ttl_s
         self._until_s: dict[str, float] = {}
 
-    async def hold(self, name: str) -> bool:
+    async def acquire(self, name: str) -> bool:
         """Take or renew it; False while another instance's is in force. It is renewed at half its
         life, so that a steady holder costs no write at each call."""
         now_s = self._clock.now_s()
         if self._until_s.get(name, 0.0) - now_s > self._ttl_s / 2:
             return True
-        if not await self._take(name, now_s):
+        if not await self._acquire(name, now_s):
             self._until_s.pop(name, None)
             return False
         self._until_s[name] = now_s + self._ttl_s * (1 - _CLOCKS_APART)
@@ -80,12 +80,12 @@ class Leases:
         self._until_s.clear()
         await self._database.write(lambda c: c.run(_RELEASE, by=self.owner))
 
-    async def _take(self, name: str, now_s: float) -> bool:
+    async def _acquire(self, name: str, now_s: float) -> bool:
         values = {"owner": self.owner, "until_s": now_s + self._ttl_s}
 
         def take(connection: Connection) -> None:
             if not connection.run(_RENEW, called=name, by=self.owner, now_s=now_s, **values):
-                connection.run(_TAKE, name=name, **values)
+                connection.run(_INSERT, name=name, **values)
 
         try:
             await self._database.write(take)

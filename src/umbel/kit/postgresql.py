@@ -65,18 +65,18 @@ class PostgresqlEngine:
 
     def _serve(self, lane: Lane, *, is_reader: bool) -> None:
         session = _PostgresqlConnection(self._connect, is_reader=is_reader)
-        while (job := lane.take()) is not None:
+        while (job := lane.next_job()) is not None:
             if not job.begin():
-                job.settle()
+                job.finish()
                 continue
             try:
                 result = self._run(session, job)
             except Exception as error:  # noqa: BLE001 -- the caller's to handle
                 if session.roll_back():
                     self._age += 1  # the server is another one: so are all connections to be
-                job.settle(error=self._translate(error))
+                job.finish(error=self._translate(error))
             else:
-                job.settle(result)
+                job.finish(result)
         session.close()
 
     def _run(self, session: "_PostgresqlConnection", job: AnyJob) -> object:

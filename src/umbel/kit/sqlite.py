@@ -57,24 +57,24 @@ class SqliteEngine:
 
     def _read(self, lane: Lane) -> None:
         session = _SqliteConnection(self._path, durable=self._durable)
-        while (job := lane.take()) is not None:
+        while (job := lane.next_job()) is not None:
             if not job.begin():
-                job.settle()
+                job.finish()
                 continue
             try:
                 cursor = session.begin("BEGIN")
                 result = job.call(self._connection(cursor))
             except Exception as error:  # noqa: BLE001 -- the caller's to handle
                 session.roll_back()
-                job.settle(error=self._translate(error))
+                job.finish(error=self._translate(error))
             else:
                 session.roll_back()
-                job.settle(result)
+                job.finish(result)
         session.close()
 
     def _write(self, lane: Lane) -> None:
         session = _SqliteConnection(self._path, durable=self._durable)
-        while (job := lane.take()) is not None:
+        while (job := lane.next_job()) is not None:
             _Group(session, self._connection, self._translate, self._tell).commit(job, lane)
         session.close()
 
@@ -160,12 +160,12 @@ class _Group:
                 self._jobs.append(job)
                 self._run(job)
                 is_full = len(self._jobs) >= _MOST_TOGETHER
-                job = None if is_full else lane.take_waiting()
+                job = None if is_full else lane.next_waiting()
             self._session.commit()
         except Exception as error:  # noqa: BLE001 -- each caller's to handle
             self._session.roll_back()
             if len(self._jobs) == 1:
-                self._jobs[0].settle(error=self._translate(error))
+                self._jobs[0].finish(error=self._translate(error))
             else:
                 self._commit_apart()
             return
@@ -183,18 +183,18 @@ class _Group:
     def _run(self, job: AnyJob) -> None:
         """One unit in its savepoint. Raises when the whole transaction is lost."""
         if not job.begin():
-            self._answers.append(job.settle)
+            self._answers.append(job.finish)
             return
         cursor = self._session.begin("BEGIN IMMEDIATE")
         connection = self._connect(cursor)
         cursor.execute("SAVEPOINT unit")
         try:
-            answer = partial(job.settle, job.call(connection))
+            answer = partial(job.finish, job.call(connection))
             is_undone = job.is_abandoned
         except Exception as error:
             if not self._session.is_open:
                 raise
-            answer = partial(job.settle, error=self._translate(error))
+            answer = partial(job.finish, error=self._translate(error))
             is_undone = True
         if is_undone:
             cursor.execute("ROLLBACK TO unit")

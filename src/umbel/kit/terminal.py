@@ -14,7 +14,7 @@ from umbel.kit.errors import UmbelError
 
 
 @contextmanager
-def telling() -> Iterator[None]:
+def errors_on_stderr() -> Iterator[None]:
     """Errors of ours become one line, one more for each of their problems, and exit code 2; never
     a traceback."""
     try:

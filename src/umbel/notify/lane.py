@@ -50,7 +50,7 @@ class Post:
             return Failure(reason=f"no answer within {self.patience.post_s:g} s")
         except Undelivered as error:
             return Failure(reason=error.message)
-        return rules.judge(answer.status, answer.retry_after_s)
+        return rules.classify(answer.status, answer.retry_after_s)
 
 
 class Lane:
@@ -88,7 +88,7 @@ class Lane:
 
     def start(self, backlog: Backlog) -> None:
         """Begin with what waits in the database."""
-        self.miss(backlog.missed)
+        self.count_missed(backlog.missed)
         for notice in backlog.notices:
             self.put(notice)
         self._task = asyncio.create_task(self._run(), name=f"notify:{self.subscriber.id}")
@@ -115,17 +115,17 @@ class Lane:
             self._count_dropped(1)
         self._news.set()
 
-    def miss(self, count: int) -> None:
+    def count_missed(self, count: int) -> None:
         """So many notices can never be told: leave a gap that the receiver sees."""
         self._last_sequence += count
         if count:
             self._count_dropped(count)
 
-    def nudge(self) -> None:
+    def wake(self) -> None:
         """The subscriber was seen to answer: try again now."""
         self._nudged.set()
 
-    def pass_by(self, position: int) -> None:
+    def skip_to(self, position: int) -> None:
         """Nothing up to the notice `position` was for this subscriber, or it is queued."""
         if not self.waiting and position > self.progress.cursor:
             self.progress = replace(self.progress, cursor=position, sequence=self._last_sequence)

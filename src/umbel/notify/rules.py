@@ -97,7 +97,7 @@ def failed(
     )
 
 
-def judge(status: int, asked_s: float = 0.0) -> Failure | None:
+def classify(status: int, asked_s: float = 0.0) -> Failure | None:
     """What an HTTP status means: nothing for a good one. 410 (RFC 9110, section 15.5.11) is a
     receiver that wants no more; a redirect could lead a POST to where nobody registered it."""
     if 200 <= status < 300:

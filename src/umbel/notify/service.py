@@ -97,7 +97,7 @@ class Notifier:
         self._unwritten.append(notice)
         self._news.notify()
 
-    def see(self, functions: Roster) -> None:
+    def observe(self, functions: Roster) -> None:
         """These functions run now: tell who appeared and who left since the last time, which may
         have been before a restart. Returns at once."""
         now_s = self.clock.monotonic_s()
@@ -165,7 +165,7 @@ class Notifier:
             while True:
                 news = self._news.listen()
                 try:
-                    is_more = await self._turn()
+                    is_more = await self._run_once()
                 except UmbelError as error:
                     log.warning("notices wait", code=error.code, unwritten=len(self._unwritten))
                     news, is_more = Signal().listen(), False
@@ -183,14 +183,14 @@ class Notifier:
         """Let go of the connections."""
         await self.courier.close()
 
-    async def _turn(self) -> bool:
+    async def _run_once(self) -> bool:
         """One round; answers whether there is more to do at once."""
         is_more = await self._write()
         if self._position is None:
             self._position = await self.store.head()
         if self.clock.monotonic_s() >= self._renew_at_s:
             await self._renew(self._position)
-        return await self._hand_out(self._position) or is_more
+        return await self._dispatch(self._position) or is_more
 
     async def _write(self) -> bool:
         # What is in hand stays there until it is written, however often that fails.
@@ -202,7 +202,7 @@ class Notifier:
         if batch:
             await self.store.append(batch, roster)
             self._in_hand = []
-            self._own_up()
+            self._report_gaps()
             await self._trim(len(batch))
         self._told = roster if roster is not None else self._told
         return bool(self._unwritten)
@@ -215,12 +215,12 @@ class Notifier:
         told = await self.store.roster()
         return seen, list(rules.changes(told, seen, self.clock.now_s()))
 
-    def _own_up(self) -> None:
+    def _report_gaps(self) -> None:
         """Have every receiver see a gap for what was never written."""
         if self._lost:
             log.error("events were lost while the database was away", count=self._lost)
             for lane in self._lanes.values():
-                lane.miss(self._lost)
+                lane.count_missed(self._lost)
             self._lost = 0
 
     async def _trim(self, count: int) -> None:
@@ -256,7 +256,7 @@ class Notifier:
         self._lanes[subscriber.id] = lane
         lane.start(backlog)
 
-    async def _hand_out(self, position: int) -> bool:
+    async def _dispatch(self, position: int) -> bool:
         """Put new notices into the lanes; answers whether there may be more."""
         batch = await self.store.since(position, self.bounds.batch)
         for notice in batch:
@@ -265,7 +265,7 @@ class Notifier:
         if batch:
             self._position = batch[-1].id
             for lane in self._lanes.values():
-                lane.pass_by(batch[-1].id)
+                lane.skip_to(batch[-1].id)
         return len(batch) == self.bounds.batch
 
     async def _drop(self, id_: str) -> None:
@@ -276,7 +276,7 @@ class Notifier:
     async def _revive(self, id_: str) -> None:
         lane = self._lanes.get(id_)
         if lane is not None and not lane.is_over:
-            lane.nudge()
+            lane.wake()
             return
         await self._drop(id_)
         progress = (await self.store.subscriber(id_)).progress

@@ -120,14 +120,14 @@ def _nodes(problem: Problem, routes: Routes, plan: Plan) -> list[dict[str, objec
 
 def _services(problem: Problem, plan: Plan) -> list[dict[str, object]]:
     """Who serves whom: parallel requests and rate by end and source, over all contents."""
-    asked = {(b.end, b.content, b.resolution): b.parallel for b in problem.demand.bundles}
+    request = {(b.end, b.content, b.resolution): b.parallel for b in problem.demand.bundles}
     total: dict[str, float] = defaultdict(float)
     for bundle in problem.demand.bundles:
         total[bundle.end] += bundle.parallel
     served: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
     for service in plan.services:
         both = served[service.end, service.source]
-        known = asked.get((service.end, service.content, service.resolution), 0.0)
+        known = request.get((service.end, service.content, service.resolution), 0.0)
         both[0] += service.share * known
         both[1] += service.mbps
     return [

@@ -7,10 +7,10 @@ from typing import Any
 from umbel.kit import apart
 from umbel.kit.apart import WorkerDied
 from umbel.kit.errors import Unavailable
-from umbel.plans.model import Asked
+from umbel.plans.model import PlanRequest
 
 TARGET = "umbel.plans.work:answer"
-Hear = Callable[[Mapping[str, object]], Awaitable[None]]
+OnProgress = Callable[[Mapping[str, object]], Awaitable[None]]
 
 _DRAW = "umbel.plans.drawing:draw"
 _DRAWING_S = 120.0
@@ -23,24 +23,28 @@ class PlannerCrashed(Unavailable):
 
 
 async def run(
-    asked: Asked, hear: Hear, *, most_s: float, pictures: Path | None = None
+    request: PlanRequest, on_progress: OnProgress, *, most_s: float, pictures: Path | None = None
 ) -> dict[str, object]:
     """What the planner makes of it; `pictures` is a folder to draw into. Cancelling kills it.
 
     Raises PlannerCrashed, BadPlanRequest, and the planner's own errors.
     """
-    made: dict[str, object] = await _apart(TARGET, asked, pictures, hear=hear, most_s=most_s)
+    made: dict[str, object] = await _apart(
+        TARGET, request, pictures, on_progress=on_progress, most_s=most_s
+    )
     return made
 
 
 async def draw(made: Mapping[str, object], folder: Path) -> list[Path]:
     """The pictures of a result, drawn into a folder. Raises PlannerCrashed."""
-    names: list[str] = await _apart(_DRAW, made, folder, hear=None, most_s=_DRAWING_S)
+    names: list[str] = await _apart(_DRAW, made, folder, on_progress=None, most_s=_DRAWING_S)
     return [folder / name for name in names]
 
 
-async def _apart(target: str, *arguments: object, hear: Hear | None, most_s: float) -> Any:
+async def _apart(
+    target: str, *arguments: object, on_progress: OnProgress | None, most_s: float
+) -> Any:
     try:
-        return await apart.run(target, *arguments, most_s=most_s, hear=hear)
+        return await apart.run(target, *arguments, most_s=most_s, on_progress=on_progress)
     except WorkerDied as error:
         raise PlannerCrashed(error.message) from None

@@ -101,15 +101,15 @@ def _sums(axes: Axes, made: Told) -> None:
         axes.barh(0, power[field], left=left, color=color, height=1.0)
         ink = _PAPER if label == "servers" else _INK
         if power[field] > 0.055 * full_w:
-            _said(axes, left + power[field] / 2, f"{label} {power[field] / 1000:.1f}", ink)
+            _label(axes, left + power[field] / 2, f"{label} {power[field] / 1000:.1f}", ink)
         left += power[field]
     if full_w - left > 0.1 * full_w:
-        _said(axes, (left + full_w) / 2, f"saved {(full_w - left) / 1000:.1f}", _SOFT)
+        _label(axes, (left + full_w) / 2, f"saved {(full_w - left) / 1000:.1f}", _SOFT)
     axes.set_xlim(-0.03 * full_w, 1.03 * full_w)
     axes.set_axis_off()
 
 
-def _said(axes: Axes, x: float, text: str, color: str) -> None:
+def _label(axes: Axes, x: float, text: str, color: str) -> None:
     axes.text(x, 0, text, ha="center", va="center_baseline", fontsize=7.5, color=color)
 
 

@@ -18,7 +18,7 @@ from umbel.kit.errors import UmbelError
 from umbel.network.service import read_document
 from umbel.planner.problem import Variant
 from umbel.plans import child, demands, report, requests
-from umbel.plans.model import Asked
+from umbel.plans.model import PlanRequest
 from umbel.plans.requests import BadPlanRequest
 
 # A plan's process may need this beyond the solver's own time, and this many times the limit:
@@ -55,7 +55,7 @@ def run(  # noqa: PLR0913, PLR0917 -- one argument per option
     console = Console()
     try:
         rows, wrong = demands.read_csv(_text(demand))
-        asked = Asked(
+        request = PlanRequest(
             document=read_document(network),
             rows=rows,
             gamma=1.0 if gamma is None and qoe is None and not pareto else gamma,
@@ -67,8 +67,8 @@ def run(  # noqa: PLR0913, PLR0917 -- one argument per option
         )
         if wrong:
             raise BadPlanRequest(f"{demand} cannot be read", problems=wrong)
-        requests.problem_of(asked)
-        made = asyncio.run(_solved(asked, out, console))
+        requests.problem_of(request)
+        made = asyncio.run(_solved(request, out, console))
     except UmbelError as error:
         _tell(error)
         raise typer.Exit(2) from error
@@ -87,7 +87,7 @@ def _text(path: Path) -> str:
         raise BadPlanRequest(f"{path} cannot be read", problems=[str(error)]) from None
 
 
-async def _solved(asked: Asked, out: Path, console: Console) -> dict[str, Any]:
+async def _solved(request: PlanRequest, out: Path, console: Console) -> dict[str, Any]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -95,9 +95,9 @@ async def _solved(asked: Asked, out: Path, console: Console) -> dict[str, Any]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=asked.points or None)
+        task = bar.add_task("starting", total=request.points or None)
 
-        async def hear(told: Mapping[str, object]) -> None:
+        async def on_progress(told: Mapping[str, object]) -> None:
             done = told.get("done")
             bar.update(
                 task,
@@ -105,8 +105,8 @@ async def _solved(asked: Asked, out: Path, console: Console) -> dict[str, Any]:
                 completed=done if isinstance(done, int) else None,
             )
 
-        most_s = _MORE_S + _TIMES * asked.time_s * max(1, asked.points)
-        return await child.run(asked, hear, most_s=most_s, pictures=out)
+        most_s = _MORE_S + _TIMES * request.time_s * max(1, request.points)
+        return await child.run(request, on_progress, most_s=most_s, pictures=out)
 
 
 def _stage(told: Mapping[str, object]) -> str:

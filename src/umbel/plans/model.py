@@ -44,7 +44,7 @@ ACTIVE = frozenset({PlanState.WAITING, PlanState.RUNNING})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class PlanRequest:
     """A request for a plan, or with `points` for a Pareto front of so many.
 
     `document` is a network file's content, `rows` are bundles as in a demand file. One of `gamma`
@@ -64,7 +64,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanJob:
-    """A request that was taken: who asked, how far it is, and what came of it.
+    """A request that was taken: who request, how far it is, and what came of it.
 
     `progress` has `stage`, and where known `done` of `of`, and `gap_w`. `result` is there once it
     is done, `reason` once it failed.

@@ -129,7 +129,7 @@ def parse(document: object) -> tuple[Planned, list[str]]:
         vcpus_per_server=per_server,
         lightpath_mbps=lightpath_mbps,
     )
-    said = _said(top, ("bypass_lightpaths", "cpri_lightpaths"))
+    said = _given_values(top, ("bypass_lightpaths", "cpri_lightpaths"))
     network = replace(network, **said)  # type: ignore[arg-type]
     planned = Planned(
         network=replace(network, nodes=_levelled(network, entries)),
@@ -141,12 +141,12 @@ def parse(document: object) -> tuple[Planned, list[str]]:
     return planned, problems
 
 
-def _said(part: BaseModel, names: tuple[str, ...] | None = None) -> dict[str, object]:
+def _given_values(part: BaseModel, names: tuple[str, ...] | None = None) -> dict[str, object]:
     found = part.model_dump(exclude_none=True)
     return {name: found[name] for name in names or tuple(found) if name in found}
 
 
-def _told(title: str, error: ValidationError) -> Iterator[str]:
+def _problems_of(title: str, error: ValidationError) -> Iterator[str]:
     for found in error.errors(include_url=False):
         where = ".".join(str(part) for part in found["loc"])
         yield f"{title}: {where + ': ' if where else ''}{found['msg']}"
@@ -157,7 +157,7 @@ def _lenient(kind: type[P], raw: object, title: str, problems: list[str]) -> P |
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        problems += _told(title, error)
+        problems += _problems_of(title, error)
         if not isinstance(raw, Mapping):
             return None
         rest = _without(raw, [found["loc"] for found in error.errors(include_url=False)])
@@ -208,7 +208,7 @@ def _link_parts(raw: list[object], problems: list[str]) -> dict[frozenset[str], 
         try:
             part = _LinkEntry.model_validate(entry).planner
         except ValidationError as error:
-            problems += _told(f"link {'-'.join(ends)}", error)
+            problems += _problems_of(f"link {'-'.join(ends)}", error)
             continue
         if part.lightpaths is not None:
             parts[frozenset(ends)] = part.lightpaths
@@ -231,7 +231,7 @@ def _sized(entries: list[_NodeEntry], top: _TopPart) -> tuple[tuple[Node, ...], 
         node = Node(name=entry.name, access=Access.TRANSIT if core else Access.FIXED)
         if entry.cores is not None:
             node = replace(node, servers=max(1, int(entry.cores / max(1, per_server))))
-        nodes.append(replace(node, **_said(entry.planner)))  # type: ignore[arg-type]
+        nodes.append(replace(node, **_given_values(entry.planner)))  # type: ignore[arg-type]
     return tuple(nodes), per_server
 
 
@@ -284,10 +284,10 @@ def _routing(top: _TopPart, given: Mapping[object, object]) -> Routing:
     routing = Routing() if given.get("planner") is not None else Routing(bypass=False)
     if not routing.bypass:
         routing = replace(routing, lightpaths_per_path=16)
-    return replace(routing, **_said(top.routing))  # type: ignore[arg-type]
+    return replace(routing, **_given_values(top.routing))  # type: ignore[arg-type]
 
 
 def _power(top: _TopPart) -> PowerModel:
     if isinstance(top.power, _PowerPart):
-        return replace(presets.PAPER_POWER, **_said(top.power))  # type: ignore[arg-type]
+        return replace(presets.PAPER_POWER, **_given_values(top.power))  # type: ignore[arg-type]
     return presets.LOW_POWER if top.power == "low" else presets.PAPER_POWER

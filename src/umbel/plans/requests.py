@@ -8,7 +8,7 @@ from umbel.kit.errors import Invalid
 from umbel.planner import checks, presets
 from umbel.planner.problem import Demand, Goal, LeastPower, Problem, Tradeoff, Variant
 from umbel.plans import demands, networks
-from umbel.plans.model import Asked
+from umbel.plans.model import PlanRequest
 
 MOST_POINTS = 100
 MOST_TIME_S = 3600.0
@@ -22,10 +22,10 @@ class BadPlanRequest(Invalid):
     code = "umbel.bad_plan_request"
 
 
-def problem_of(asked: Asked) -> Problem:
+def problem_of(request: PlanRequest) -> Problem:
     """The problem. Raises BadPlanRequest with everything that is wrong in `problems`."""
-    planned, wrong_network = networks.parse(asked.document)
-    demand, wrong_demand = demands.parse(asked.rows)
+    planned, wrong_network = networks.parse(request.document)
+    demand, wrong_demand = demands.parse(request.rows)
     qoe = presets.LADDER_QOE
     if planned.unknown_share is not None:
         qoe = replace(qoe, unknown_share=planned.unknown_share)
@@ -42,7 +42,7 @@ def problem_of(asked: Asked) -> Problem:
     if wrong_network:
         # Nodes and links that could not be read are not there to lead to the others.
         found = [text for text in found if _UNREACHED not in text]
-    problems = [*wrong_network, *wrong_demand, *found, *wrong_options(asked)]
+    problems = [*wrong_network, *wrong_demand, *found, *wrong_options(request)]
     if problems:
         problems = list(dict.fromkeys(problems))
         many = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -50,53 +50,53 @@ def problem_of(asked: Asked) -> Problem:
     return problem
 
 
-def wrong_options(asked: Asked) -> list[str]:
+def wrong_options(request: PlanRequest) -> list[str]:
     """What is wrong with the request beside its network and demand."""
     problems = []
-    if asked.variant not in tuple(Variant):
-        problems.append(f"variant is {asked.variant!r}, not one of {', '.join(Variant)}")
-    if asked.points == 0 and (asked.gamma is None) == (asked.qoe is None):
+    if request.variant not in tuple(Variant):
+        problems.append(f"variant is {request.variant!r}, not one of {', '.join(Variant)}")
+    if request.points == 0 and (request.gamma is None) == (request.qoe is None):
         problems.append("one of gamma and qoe is needed, and not both")
-    if asked.points != 0 and not (asked.gamma is None and asked.qoe is None):
+    if request.points != 0 and not (request.gamma is None and request.qoe is None):
         problems.append("a Pareto front has neither gamma nor qoe")
-    if asked.points not in {0, *range(2, MOST_POINTS + 1)}:
-        problems.append(f"a Pareto front has 2 to {MOST_POINTS} points, not {asked.points}")
+    if request.points not in {0, *range(2, MOST_POINTS + 1)}:
+        problems.append(f"a Pareto front has 2 to {MOST_POINTS} points, not {request.points}")
     ranges = (
-        ("gamma", asked.gamma, 0.0, 1e6),
-        ("time_s", asked.time_s, 0.01, MOST_TIME_S),
-        ("gap_share", asked.gap_share, 1e-6, 1.0),
+        ("gamma", request.gamma, 0.0, 1e6),
+        ("time_s", request.time_s, 0.01, MOST_TIME_S),
+        ("gap_share", request.gap_share, 1e-6, 1.0),
     )
     for name, value, least, most in ranges:
         if value is not None and not (math.isfinite(value) and least <= value <= most):
             problems.append(f"{name} is {value}, outside {least:g}..{most:g}")
-    if asked.qoe is not None and _FLOOR.fullmatch(asked.qoe) is None:
-        problems.append(f"qoe is {asked.qoe!r}, not a number or a share such as 90%")
+    if request.qoe is not None and _FLOOR.fullmatch(request.qoe) is None:
+        problems.append(f"qoe is {request.qoe!r}, not a number or a share such as 90%")
     return problems
 
 
-def goal_of(asked: Asked, full_qoe: float) -> Goal:
+def goal_of(request: PlanRequest, full_qoe: float) -> Goal:
     """The goal; `full_qoe` is the whole demand at its best."""
-    if asked.qoe is None:
-        return Tradeoff(gamma=1.0 if asked.gamma is None else asked.gamma)
-    found = _FLOOR.fullmatch(asked.qoe)
+    if request.qoe is None:
+        return Tradeoff(gamma=1.0 if request.gamma is None else request.gamma)
+    found = _FLOOR.fullmatch(request.qoe)
     if found is None:
-        raise BadPlanRequest(problems=wrong_options(asked))
+        raise BadPlanRequest(problems=wrong_options(request))
     number = float(found[1])
     return LeastPower(qoe_floor=number / 100 * full_qoe if found[2] else number)
 
 
-def summary(asked: Asked) -> dict[str, object]:
-    """What was asked, in short."""
-    nodes = asked.document.get("nodes") if isinstance(asked.document, dict) else None
+def summary(request: PlanRequest) -> dict[str, object]:
+    """What was request, in short."""
+    nodes = request.document.get("nodes") if isinstance(request.document, dict) else None
     return {
-        "variant": asked.variant,
-        "gamma": asked.gamma,
-        "qoe": asked.qoe,
-        "points": asked.points,
-        "time_s": asked.time_s,
-        "gap_share": asked.gap_share,
+        "variant": request.variant,
+        "gamma": request.gamma,
+        "qoe": request.qoe,
+        "points": request.points,
+        "time_s": request.time_s,
+        "gap_share": request.gap_share,
         "nodes": len(nodes) if isinstance(nodes, list) else 0,
-        "rows": len(asked.rows),
+        "rows": len(request.rows),
     }
 
 

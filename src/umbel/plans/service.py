@@ -19,7 +19,7 @@ from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
 from umbel.kit.states import IllegalTransition
 from umbel.plans import child, requests
-from umbel.plans.model import Asked, Json, PlanEvent, PlanJob, PlanState
+from umbel.plans.model import Json, PlanEvent, PlanJob, PlanRequest, PlanState
 from umbel.plans.store import NoSuchPlan, PlanStore
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class Solver(Protocol):
     """`child.run`, or what stands for it."""
 
     def __call__(
-        self, asked: Asked, hear: child.Hear, *, most_s: float
+        self, request: PlanRequest, on_progress: child.OnProgress, *, most_s: float
     ) -> Awaitable[dict[str, object]]:
         """The result. Raises what `child.run` raises."""
 
@@ -73,9 +73,9 @@ class Plans:
         self._room = asyncio.Semaphore(self.at_once)
         self._drawing = asyncio.Semaphore(1)
 
-    async def ask(
+    async def submit(
         self,
-        asked: Asked,
+        request: PlanRequest,
         *,
         by: str,
         of_platform: bool = False,
@@ -86,10 +86,10 @@ class Plans:
         Raises BadPlanRequest with every problem, TooManyPlans.
         """
         if of_platform:
-            asked = replace(asked, document=self.platform())
+            request = replace(request, document=self.platform())
         if from_live:
-            asked = replace(asked, rows=await self.watched())
-        requests.problem_of(asked)
+            request = replace(request, rows=await self.watched())
+        requests.problem_of(request)
         now_s = self.clock.now_s()
         await self.store.fail_abandoned(unseen_since_s=now_s - _UNSEEN_S, at_s=now_s)
         job = PlanJob(
@@ -98,22 +98,22 @@ class Plans:
             asked_s=now_s,
             seen_s=now_s,
             state=PlanState.WAITING,
-            summary=requests.summary(asked) | {"from_live": from_live},
+            summary=requests.summary(request) | {"from_live": from_live},
         )
         await self.store.add(job, most_active=MOST_ACTIVE, keep=KEEP)
-        task = asyncio.create_task(self._carry(job.id, asked), name=f"plan {job.id}")
+        task = asyncio.create_task(self._supervise(job.id, request), name=f"plan {job.id}")
         self._tasks[job.id] = task
         task.add_done_callback(lambda _: self._tasks.pop(job.id, None))
         return job
 
     async def plan(self, plan_id: str) -> PlanJob:
         """The job with its result. Raises NoSuchPlan."""
-        await self._bury()
+        await self._fail_abandoned()
         return await self.store.plan(plan_id)
 
     async def plans(self) -> list[PlanJob]:
         """Every job that is remembered, the newest first, without results."""
-        await self._bury()
+        await self._fail_abandoned()
         return await self.store.plans()
 
     async def cancel(self, plan_id: str) -> None:
@@ -164,18 +164,18 @@ class Plans:
             task.cancel()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         for plan_id in tasks:
-            await self._settle(plan_id, PlanEvent.FAIL, reason=_STOPPED)
+            await self._transition(plan_id, PlanEvent.FAIL, reason=_STOPPED)
 
-    async def _bury(self) -> None:
+    async def _fail_abandoned(self) -> None:
         now_s = self.clock.now_s()
         await self.store.fail_abandoned(unseen_since_s=now_s - _UNSEEN_S, at_s=now_s)
 
     # -- one job ----------------------------------------------------------------------------
 
-    async def _carry(self, plan_id: str, asked: Asked) -> None:
+    async def _supervise(self, plan_id: str, request: PlanRequest) -> None:
         """From waiting to the end."""
-        solving = asyncio.create_task(self._solve(plan_id, asked))
-        beating = asyncio.create_task(self._beat(plan_id, solving))
+        solving = asyncio.create_task(self._solve(plan_id, request))
+        beating = asyncio.create_task(self._heartbeat(plan_id, solving))
         try:
             await solving
         finally:
@@ -183,23 +183,23 @@ class Plans:
             solving.cancel()
             await asyncio.gather(beating, solving, return_exceptions=True)
 
-    async def _solve(self, plan_id: str, asked: Asked) -> None:
+    async def _solve(self, plan_id: str, request: PlanRequest) -> None:
         async with self._room:
-            if not await self._settle(plan_id, PlanEvent.START):
+            if not await self._transition(plan_id, PlanEvent.START):
                 return
-            most_s = _MORE_S + _TIMES * asked.time_s * max(1, asked.points)
+            most_s = _MORE_S + _TIMES * request.time_s * max(1, request.points)
             try:
-                result = await self.solver(asked, self._hearing(plan_id), most_s=most_s)
+                result = await self.solver(request, self._progress_writer(plan_id), most_s=most_s)
             except UmbelError as error:
-                await self._settle(plan_id, PlanEvent.FAIL, reason=_reason(error))
+                await self._transition(plan_id, PlanEvent.FAIL, reason=_reason(error))
             else:
-                await self._settle(plan_id, PlanEvent.FINISH, result=result)
+                await self._transition(plan_id, PlanEvent.FINISH, result=result)
 
-    def _hearing(self, plan_id: str) -> child.Hear:
+    def _progress_writer(self, plan_id: str) -> child.OnProgress:
         """Tells progress, but not every bit of it."""
         told_s = -_TOLD_EVERY_S
 
-        async def hear(progress: Mapping[str, object]) -> None:
+        async def on_progress(progress: Mapping[str, object]) -> None:
             nonlocal told_s
             now_s = self.clock.monotonic_s()
             if now_s - told_s < _TOLD_EVERY_S:
@@ -210,9 +210,9 @@ class Plans:
             except Unavailable as error:
                 log.warning("progress not stored", plan=plan_id, reason=error.message)
 
-        return hear
+        return on_progress
 
-    async def _beat(self, plan_id: str, solving: asyncio.Task[None]) -> None:
+    async def _heartbeat(self, plan_id: str, solving: asyncio.Task[None]) -> None:
         """Show that it is cared for; stop when it was cancelled elsewhere."""
         while True:
             await asyncio.sleep(_BEAT_S)
@@ -222,7 +222,7 @@ class Plans:
             except Unavailable as error:
                 log.warning("plan not marked", plan=plan_id, reason=error.message)
 
-    async def _settle(
+    async def _transition(
         self, plan_id: str, event: PlanEvent, *, result: Json | None = None, reason: str = ""
     ) -> bool:
         """Whether it happened; a database that is away for good leaves the job to be buried."""

@@ -1,4 +1,4 @@
-"""Requests for plans as rows: what was asked, how far it is, what came of it.
+"""Requests for plans as rows: what was request, how far it is, what came of it.
 
 The row's state is the truth between instances: the solver looks at it now and then, so a
 request may be cancelled anywhere, and the first instance that sees
@@ -86,7 +86,7 @@ class PlanStore:
                 raise TooManyPlans
             connection.run(_ADD, **_row(job))
             connection.run(_TRIM, keep=keep)
-            _told(connection, job.id, job.state, {}, job.asked_s)
+            _journal_plan(connection, job.id, job.state, {}, job.asked_s)
 
         await self._database.write(add)
 
@@ -120,7 +120,7 @@ class PlanStore:
             connection.run(_SET, id_=plan_id, state=after.value, seen_s=at_s, reason=reason)
             if result is not None:
                 connection.run(_SET_RESULT, id_=plan_id, result=dict(result))
-            _told(connection, plan_id, after, {"reason": reason} if reason else {}, at_s)
+            _journal_plan(connection, plan_id, after, {"reason": reason} if reason else {}, at_s)
             return after
 
         return await self._database.write(fire)
@@ -133,7 +133,7 @@ class PlanStore:
                 return False
             if progress is not None:
                 connection.run(_SET_PROGRESS, id_=plan_id, progress=dict(progress))
-                _told(connection, plan_id, PlanState.RUNNING, progress, at_s)
+                _journal_plan(connection, plan_id, PlanState.RUNNING, progress, at_s)
             return True
 
         return await self._database.write(touch)
@@ -148,7 +148,7 @@ class PlanStore:
             for plan_id in connection.scalars(_ABANDONED, unseen_since_s=since_s):
                 failed = PlanState.FAILED
                 if connection.run(_FAIL, id_=plan_id, state=failed.value, reason=_GONE):
-                    _told(connection, plan_id, failed, {"reason": _GONE}, at_s)
+                    _journal_plan(connection, plan_id, failed, {"reason": _GONE}, at_s)
 
         await self._database.write(fail)
 
@@ -168,6 +168,8 @@ def _row(job: PlanJob) -> dict[str, Any]:
     }
 
 
-def _told(connection: Connection, plan_id: str, state: PlanState, more: Json, at_s: float) -> None:
+def _journal_plan(
+    connection: Connection, plan_id: str, state: PlanState, more: Json, at_s: float
+) -> None:
     body = {**more, "state": state.value}
     journal.record(connection, at_s=at_s, kind="plan", subject=plan_id, body=body)

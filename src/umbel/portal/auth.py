@@ -64,7 +64,7 @@ async def _operator(user: SignedIn) -> User:
 Operator = Annotated[User, Depends(_operator)]
 
 
-async def _perhaps(
+async def _optional_user(
     system: SystemDep,
     token: Token,
     access_token: Annotated[
@@ -75,7 +75,7 @@ async def _perhaps(
     return await user_of(system, given) if given else None
 
 
-OptionalUser = Annotated[User | None, Depends(_perhaps)]
+OptionalUser = Annotated[User | None, Depends(_optional_user)]
 
 
 def may_run(user: User, provider_id: str) -> None:

@@ -27,7 +27,7 @@ class Captive:
         self._system = system
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        portal = self._led(scope)
+        portal = self._portal_for(scope)
         if portal is None:
             await self._app(scope, receive, send)
             return
@@ -39,7 +39,7 @@ class Captive:
         }
         await Response(status_code=302, headers=headers)(scope, receive, send)
 
-    def _led(self, scope: Scope) -> PortalAddress | None:
+    def _portal_for(self, scope: Scope) -> PortalAddress | None:
         if scope["type"] != "http" or not scope.get("client"):
             return None
         portal = self._system.network.edge.portal_for(scope["client"][0])

@@ -26,7 +26,7 @@ from umbel.kit.tokens import Signer, Verifier
 from umbel.network.model import Link
 from umbel.network.service import Network
 from umbel.notify.service import Notifier
-from umbel.plans.model import Asked, PlanJob
+from umbel.plans.model import PlanJob, PlanRequest
 
 
 class Viewing(Protocol):
@@ -110,8 +110,8 @@ class Delivery(Viewing, Ingesting, Watching, Protocol):
 class Planning(Protocol):
     """Plans on request, for operators."""
 
-    async def ask(
-        self, asked: Asked, *, by: str, of_platform: bool = False, from_live: bool = False
+    async def submit(
+        self, request: PlanRequest, *, by: str, of_platform: bool = False, from_live: bool = False
     ) -> PlanJob:
         """Take a request: of the platform's own network, for what is watched now, if so wished.
         Raises BadPlanRequest, TooManyPlans."""

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from umbel.kit import netns
 from umbel.kit.errors import NotFound
-from umbel.kit.terminal import bars, telling
+from umbel.kit.terminal import bars, errors_on_stderr
 from umbel.network.service import builtin_document, read_document
 from umbel.testbed import build, inspection, state, teardown
 
@@ -38,7 +38,7 @@ def up(
     writes a network file for `umbel serve --network`.
     """
     folder = (dir_ / name).resolve()
-    with telling():
+    with errors_on_stderr():
         built_in = topology in _BUILT_IN
         document = builtin_document(topology) if built_in else read_document(Path(topology))
         with bars() as progress:
@@ -52,7 +52,7 @@ def up(
 def down(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
     """Remove all that is left of a testbed, also of one that crashed. It is not an error if there
     is none."""
-    with telling():
+    with errors_on_stderr():
         build.check_root()
         with bars() as progress:
             found = teardown.down(name, (dir_ / name).resolve(), progress)
@@ -67,7 +67,7 @@ def down(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
 def status(name: Name = "umbel", dir_: Dir = state.FOLDER) -> None:
     """Show a testbed's nodes and hosts. The exit code is 1 when a part is missing."""
     folder = (dir_ / name).resolve()
-    with telling():
+    with errors_on_stderr():
         made = state.load(folder, name)
         rows = inspection.rows(made, folder)
     table = Table(title=f"testbed {name}: {state.sites_file(folder)}", title_justify="left")
@@ -90,7 +90,7 @@ def shell(
 ) -> None:
     """Open a shell inside a node or host. Open vSwitch's tools find the node's switch there."""
     folder = (dir_ / name).resolve()
-    with telling():
+    with errors_on_stderr():
         build.check_root()
         made = state.load(folder, name)
         places = {place.name: place.namespace for place in made.nodes}

@@ -88,13 +88,13 @@ class Collector:
         await self._refresh_instances()
         await self.promises.refresh()
         servers = [self.server(function) for function in self._active()]
-        await self.answers.look(servers, self.instances)
+        await self.answers.poll(servers, self.instances)
 
     async def refresh_function(self, function: str) -> None:
         """Look at one function."""
         await self._refresh_instances()
         servers = [self.server(function)] if self._is_active(function) else []
-        await self.answers.look_at(function, servers)
+        await self.answers.poll_function(function, servers)
 
     def mark_unreliable(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
         """Avoid the nodes where a function failed again and again, for a while. Returns whether

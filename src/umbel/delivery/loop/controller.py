@@ -141,7 +141,7 @@ class DeliveryController:
     # -- runs -------------------------------------------------------------------------------
 
     async def _lease(self, key: str) -> bool:
-        return await self.leases.hold(key if key == FLEET else _lease_name(key))
+        return await self.leases.acquire(key if key == FLEET else _lease_name(key))
 
     async def _standby(self, key: str) -> float:
         if key == FLEET:

@@ -21,7 +21,7 @@ class Answers:
     streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
     _notes: list[_Notes] = field(default_factory=list)
 
-    async def look(self, servers: Iterable[Server], functions: Collection[str]) -> None:
+    async def poll(self, servers: Iterable[Server], functions: Collection[str]) -> None:
         """Ask all servers there are; `functions` are those that may have come since. Who is asked
         and silent is left out."""
         asked = {server.function_id: server for server in servers}
@@ -29,7 +29,7 @@ class Answers:
         came = {f: s for f, s in self.streams.items() if f in functions and f not in asked}
         self.streams = came | seen
 
-    async def look_at(self, function: str, servers: Collection[Server]) -> None:
+    async def poll_function(self, function: str, servers: Collection[Server]) -> None:
         """Ask one function, or none that runs no more. Until it answers it is as it was: one that
         was away for a moment would be fed no more."""
         seen = await self._ask(servers)

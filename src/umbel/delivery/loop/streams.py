@@ -128,7 +128,7 @@ class StreamReconciler:
         view = self.collector.view({**await self.store.trees(), tree.stream: trimmed})
         policy, sending = self.policy, self.collector.sending(tree.stream)
         moved = transcoders.moved(view, trimmed, policy, sending)
-        mended = grafting.mend(view, moved, policy.relaying)
+        mended = grafting.repair(view, moved, policy.relaying)
         mended = transcoders.attached(view, mended, policy.relaying)
         if mended == tree:
             return tree
@@ -145,7 +145,7 @@ class StreamReconciler:
         keys = frozenset(await self.catalogue.key_hashes(tree.stream))
         for _ in range(_MOST_ROUNDS):
             self.check(tree.stream)
-            await self._lay(tree)
+            await self._connect_tree(tree)
             todo = reconcile.steps(tree, self._observed(tree), keys)
             if not todo:
                 return
@@ -155,7 +155,7 @@ class StreamReconciler:
             if failed:
                 raise failed[0]
 
-    async def _lay(self, tree: Tree) -> None:
+    async def _connect_tree(self, tree: Tree) -> None:
         """Have the fabric carry every hop whose end is known."""
         hops = list(self._hops(tree, self._carried(tree)).values())
         if hops or tree.stream in self._reach:

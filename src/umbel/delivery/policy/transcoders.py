@@ -46,7 +46,11 @@ def attached(view: View, source: Tree, relaying: Relaying) -> Tree:
     kept = [
         b for b in source.branches if b.role != TRANSCODER or not b.parent or b.function in wanted
     ]
-    tree = source if len(kept) == len(source.branches) else grafting.fed(source, kept)
+    tree = (
+        source
+        if len(kept) == len(source.branches)
+        else grafting.without_idle_forwarders(source, kept)
+    )
     return grafting.grafted(view, tree, wanted.values(), relaying)
 
 

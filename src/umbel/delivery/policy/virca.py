@@ -48,7 +48,7 @@ class Virca:
         ledger = ledger_of(view, steering)
         room = _ViewRoom(view=view, units=steering.units)
         while not isinstance(got := admission.decide(ask, steering.guide, ledger, room), Rejected):
-            found = self._at(view, stream, got.source)
+            found = self._assign_at(view, stream, got.source)
             if found is not None:
                 return found
             room.tried.add(got.source)
@@ -57,12 +57,12 @@ class Virca:
     def _nearest(self, view: View, stream: str, access_node: str) -> Assignment | None:
         ways = view.routes.nearest(access_node)
         for node in (access_node, *(way.target for way in ways)):
-            found = self._at(view, stream, node) if view.nodes[node].is_access else None
+            found = self._assign_at(view, stream, node) if view.nodes[node].is_access else None
             if found is not None:
                 return found
         return None
 
-    def _at(self, view: View, stream: str, node: str) -> Assignment | None:
+    def _assign_at(self, view: View, stream: str, node: str) -> Assignment | None:
         return self._sls.running(view, stream, node) or self._sls.created(view, stream, node)
 
 

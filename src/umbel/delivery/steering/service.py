@@ -74,7 +74,7 @@ class Planning:
     _controller: Controller = field(init=False)
 
     def __post_init__(self) -> None:
-        self._controller = Controller(lambda _: self.look())
+        self._controller = Controller(lambda _: self.run_once())
 
     async def run(self) -> None:
         """Plan until cancelled."""
@@ -83,7 +83,7 @@ class Planning:
         self._sampled_s = now_s
         await self._controller.run(_PLAN)
 
-    async def look(self) -> float:
+    async def run_once(self) -> float:
         """Do what is due; answers in how many seconds something may be due again."""
         if not self.controller.leads():
             return self.pace.announce_s

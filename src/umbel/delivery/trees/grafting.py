@@ -20,7 +20,7 @@ class Relaying(Enum):
     NONE = "nowhere while the links can carry one copy per edge"
 
 
-def plant(view: View, stream: str, node: str) -> Tree:
+def new_tree(view: View, stream: str, node: str) -> Tree:
     """A tree of the acquirer alone, on the provider's node. Raises NoCapacity, NoSuchNode."""
     view.node(node)
     here = sorted(
@@ -43,7 +43,7 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
     walk = view.routes.path(root.node, node).nodes
     mbps = view.mbps(tree.stream)
     if view.copies:
-        return _led(view, tree, root, new, walk)
+        return _graft_at_root(view, tree, root, new, walk)
     if relaying is Relaying.NONE and view.fits_path(walk, mbps):
         return _with(tree, replace(new, parent=root.function))
     beside = next((b for b in tree.branches if _may_share(view, tree, b, new)), None)
@@ -59,7 +59,7 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
     return _with(tree, replace(new, parent=parent.function))
 
 
-def _led(view: View, tree: Tree, root: Branch, new: Branch, walk: Sequence[str]) -> Tree:
+def _graft_at_root(view: View, tree: Tree, root: Branch, new: Branch, walk: Sequence[str]) -> Tree:
     """The tree with the leaf fed by the root alone: switches copy where ways part, so only links
     that the stream does not use yet must have room."""
     used, mbps, node = set(links_of(view, tree)), view.mbps(tree.stream), new.node
@@ -79,10 +79,10 @@ def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float
         for b in tree.branches
         if b.role != EDGE or b.function in watched or not _is_stale(b, now_s, linger_s)
     ]
-    return fed(tree, kept)
+    return without_idle_forwarders(tree, kept)
 
 
-def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
+def repair(view: View, tree: Tree, relaying: Relaying) -> Tree:
     """The tree around forwarders and leaves that cannot run; the leaves left are grafted again.
 
     The root stays; a leaf that no link can feed is left out.
@@ -95,7 +95,12 @@ def mend(view: View, tree: Tree, relaying: Relaying) -> Tree:
     sound = [b for b in tree.branches if not b.parent or view.carried(tree, b)]
     names = {b.function for b in sound}
     cut_off = [b for b in sound if b.role != FORWARDER and not _reaches_root(b, sound, names)]
-    return grafted(view, fed(tree, [b for b in sound if b not in cut_off]), cut_off, relaying)
+    return grafted(
+        view,
+        without_idle_forwarders(tree, [b for b in sound if b not in cut_off]),
+        cut_off,
+        relaying,
+    )
 
 
 def grafted(view: View, tree: Tree, leaves: Iterable[Branch], relaying: Relaying) -> Tree:
@@ -107,7 +112,7 @@ def grafted(view: View, tree: Tree, leaves: Iterable[Branch], relaying: Relaying
     return tree
 
 
-def fed(tree: Tree, branches: list[Branch]) -> Tree:
+def without_idle_forwarders(tree: Tree, branches: list[Branch]) -> Tree:
     """The tree with those branches alone, but for forwarders that feed nobody then, however long
     their chain."""
     while True:

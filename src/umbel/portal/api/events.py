@@ -29,7 +29,7 @@ async def list_events(
     """Events by start time; of more than `limit` the latest."""
     states = {EventState(name) for name in state.split(",") if name}
     found = await system.catalogue.events(states=states, provider_id=provider_id, most=limit)
-    return [await _told(system, one) for one in found]
+    return [await _response(system, one) for one in found]
 
 
 @router.post("", status_code=201)
@@ -43,13 +43,13 @@ async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn)
         starts_s=given.starts_at.timestamp(),
         ends_s=given.ends_at.timestamp(),
     )
-    return await _told(system, await system.catalogue.add_event(draft))
+    return await _response(system, await system.catalogue.add_event(draft))
 
 
 @router.get("/{event_id}")
 async def get_event(system: auth.SystemDep, event_id: str) -> EventOut:
     """One event."""
-    return await _told(system, await system.catalogue.event(event_id))
+    return await _response(system, await system.catalogue.event(event_id))
 
 
 @router.patch("/{event_id}")
@@ -65,7 +65,7 @@ async def change_event(
         ends_s=given.ends_at.timestamp() if given.ends_at else None,
     )
     changed = await system.catalogue.change_event(event_id, given.version, patch)
-    return await _told(system, changed)
+    return await _response(system, changed)
 
 
 @router.post("/{event_id}/end")
@@ -91,9 +91,9 @@ async def _close(system: System, user: User, event_id: str, how: EventEvent) -> 
     await theirs(system, user, event_id)
     over = await system.catalogue.fire(event_id, how)
     await system.delivery.end(event_id)
-    return await _told(system, over)
+    return await _response(system, over)
 
 
-async def _told(system: System, event: Event) -> EventOut:
+async def _response(system: System, event: Event) -> EventOut:
     carried = event.state in _CARRIED
     return shapes.event(event, await system.delivery.stream(event.id) if carried else None)

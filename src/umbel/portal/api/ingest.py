@@ -61,7 +61,7 @@ async def open_ingest(
             await system.catalogue.withdraw_key(key)
         raise
     response.headers["Cache-Control"] = "no-store"
-    return _told(point, key)
+    return _response(point, key)
 
 
 @router.post("/stream-key", status_code=201)
@@ -98,7 +98,7 @@ async def describe_rtp(
     return Response(answer, media_type=_SDP)
 
 
-def _told(point: IngestPoint, key: str | None) -> IngestOut:
+def _response(point: IngestPoint, key: str | None) -> IngestOut:
     urls = point.urls
     rtp, mpegts = _at(urls.get("rtp", "")), _at(urls.get("mpegts", ""))
     return IngestOut(

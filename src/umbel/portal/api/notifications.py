@@ -72,7 +72,7 @@ class PingOut(BaseModel):
 @router.get("")
 async def list_callbacks(system: auth.SystemDep, _operator: auth.Operator) -> list[CallbackOut]:
     """List the callbacks in the order of registration."""
-    return [CallbackOut(**_told(one)) for one in await system.notifier.subscribers()]
+    return [CallbackOut(**_response(one)) for one in await system.notifier.subscribers()]
 
 
 @router.post("", status_code=201)
@@ -82,7 +82,7 @@ async def register_callback(
     """Register a callback: send all later events to a URL."""
     made, secret = await system.notifier.register(given.url, given.kinds, given.note)
     response.headers["Cache-Control"] = "no-store"
-    return Registered(**_told(Standing(subscriber=made)), secret=secret)
+    return Registered(**_response(Standing(subscriber=made)), secret=secret)
 
 
 @router.get("/{subscriber_id}")
@@ -90,7 +90,7 @@ async def get_callback(
     system: auth.SystemDep, _operator: auth.Operator, subscriber_id: str
 ) -> CallbackOut:
     """One callback."""
-    return CallbackOut(**_told(await system.notifier.subscriber(subscriber_id)))
+    return CallbackOut(**_response(await system.notifier.subscriber(subscriber_id)))
 
 
 @router.delete("/{subscriber_id}", status_code=204)
@@ -114,7 +114,7 @@ async def ping_callback(
     )
 
 
-def _told(standing: Standing) -> dict[str, object]:
+def _response(standing: Standing) -> dict[str, object]:
     of, progress = standing.subscriber, standing.subscriber.progress
     is_failing = progress.state is SubscriberState.FAILING
     return {

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from umbel.kit.clock import to_rfc3339
 from umbel.planner.problem import Variant
-from umbel.plans.model import Asked, PlanJob, PlanState
+from umbel.plans.model import PlanJob, PlanRequest, PlanState
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given
 
@@ -75,7 +75,7 @@ async def ask_plan(system: auth.SystemDep, operator: auth.Operator, given: PlanI
     """Request a plan or a Pareto front. Separate processes solve a few requests at a time."""
     is_live = isinstance(given.demand, str)
     plain = not given.points and given.gamma is None and given.qoe is None
-    asked = Asked(
+    asked = PlanRequest(
         document=given.network,
         rows=() if isinstance(given.demand, str) else tuple(given.demand),
         gamma=1.0 if plain else given.gamma,
@@ -85,7 +85,7 @@ async def ask_plan(system: auth.SystemDep, operator: auth.Operator, given: PlanI
         time_s=given.time_s,
         gap_share=given.gap_share,
     )
-    job = await system.plans.ask(
+    job = await system.plans.submit(
         asked, by=operator.username, of_platform=given.network is None, from_live=is_live
     )
     return _out(job)

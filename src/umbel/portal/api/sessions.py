@@ -71,7 +71,7 @@ async def open_session(
 async def get_session(system: auth.SystemDep, token: auth.Token, session_id: str) -> SessionOut:
     """The session, for its holder or an operator."""
     await auth.may_hold(system, session_id, token)
-    return _told(await system.delivery.session(session_id))
+    return _response(await system.delivery.session(session_id))
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
@@ -81,7 +81,7 @@ async def close_session(system: auth.SystemDep, token: auth.Token, session_id: s
     await system.delivery.close_session(session_id)
 
 
-def _told(session: Session) -> SessionOut:
+def _response(session: Session) -> SessionOut:
     return SessionOut(
         id=session.id,
         event_id=renditions.event_of(session.stream),

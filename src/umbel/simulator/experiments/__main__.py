@@ -8,7 +8,7 @@ import sys
 import typer
 from rich.console import Console
 
-from umbel.kit.terminal import telling
+from umbel.kit.terminal import errors_on_stderr
 from umbel.simulator.experiments import main
 from umbel.simulator.experiments.request import FigureRequest, Name
 
@@ -20,7 +20,7 @@ def _run() -> int:
     request = FigureRequest(**{**given, "name": Name(given["name"])})
     console = Console()
     try:
-        with telling():
+        with errors_on_stderr():
             main.make(request, console)
     except typer.Exit as end:
         return end.exit_code

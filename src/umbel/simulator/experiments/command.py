@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from umbel.kit.errors import Unavailable
-from umbel.kit.terminal import telling
+from umbel.kit.terminal import errors_on_stderr
 from umbel.simulator.experiments.request import FigureRequest, Name
 
 _NEEDED = ("highspy", "matplotlib", "numba", "numpy", "scipy", "sklearn")
@@ -56,7 +56,7 @@ def run(
         jobs=jobs or len(os.sched_getaffinity(0)),
         ray=ray,
     )
-    with telling():
+    with errors_on_stderr():
         check(ray=ray)
     sys.stdout.flush()
     sys.stderr.flush()

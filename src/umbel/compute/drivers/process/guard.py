@@ -55,7 +55,7 @@ class Guard:
 
     def is_there(self) -> bool:
         """Whether the process lives, by /proc and not by memory."""
-        process = procfs.look(self.record.pid)
+        process = procfs.read(self.record.pid)
         return process is not None and process.alive and process.key == self._key
 
     def ask_to_end(self) -> None:

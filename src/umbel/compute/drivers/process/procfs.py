@@ -65,7 +65,7 @@ def parse(line: str) -> Process:
     )
 
 
-def look(pid: int) -> Process | None:
+def read(pid: int) -> Process | None:
     """The process of that pid now; None when there is none."""
     try:
         return parse((_PROC / str(pid) / "stat").read_text(errors="replace"))
@@ -75,7 +75,7 @@ def look(pid: int) -> Process | None:
 
 def scan() -> list[Process]:
     """Every process there is, zombies too."""
-    found = (look(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdecimal())
+    found = (read(int(entry.name)) for entry in _PROC.iterdir() if entry.name.isdecimal())
     return [process for process in found if process is not None]
 
 
@@ -146,7 +146,7 @@ def open_exactly(pid: int, start_ticks: int) -> int | None:
     except ProcessLookupError:
         return None
     # Looked at only after opening: what is seen now is what the pidfd holds.
-    process = look(pid)
+    process = read(pid)
     if process is not None and process.alive and process.start_ticks == start_ticks:
         return pidfd
     os.close(pidfd)
@@ -170,7 +170,7 @@ def kill_strays(leader: int, start_ticks: int) -> None:
     """SIGKILL to what is left of a session whose leader, of this start time, is dead or dying.
     The kernel gives no pid away that still names a session, so a leader with another start time
     means that nothing is left."""
-    now = look(leader)
+    now = read(leader)
     if now is not None and now.start_ticks != start_ticks:
         return
     for process in scan():
@@ -180,7 +180,7 @@ def kill_strays(leader: int, start_ticks: int) -> None:
 
 def reap_exactly(pid: int, start_ticks: int) -> None:
     """Take a dead child of ours, of this start time, off the kernel's list."""
-    process = look(pid)
+    process = read(pid)
     if process is None or process.alive or process.start_ticks != start_ticks:
         return
     try:

@@ -189,7 +189,7 @@ class ProcessVim:
         ready_path.unlink(missing_ok=True)
         pid = self._executor.run_at(record.node, lambda: launch.start(argv, env, log_path))
         # Until we reap our child its pid stays its own, even if it has ended already.
-        process = procfs.look(pid)
+        process = procfs.read(pid)
         started = replace(record, pid=pid, start_ticks=process.start_ticks if process else 0)
         self._guard(started, os.pidfd_open(pid))
         self._records.put(started)
@@ -205,18 +205,18 @@ class ProcessVim:
         guard = Guard(record=record, pidfd=pidfd, ports=self._records.ready_ports(record))
         self._guards[record.id] = guard
         loop.add_reader(pidfd, self._on_exit, guard)
-        guard.task = loop.create_task(self._attend(guard), name=f"attend:{record.id}")
+        guard.task = loop.create_task(self._supervise(guard), name=f"attend:{record.id}")
         if self._sampler is None:
             self._sampler = loop.create_task(self._sample(), name="sample functions")
 
     # --- watching
 
-    async def _attend(self, guard: Guard) -> None:
-        guard.reason = await self._boot(guard) or await self._beat(guard)
+    async def _supervise(self, guard: Guard) -> None:
+        guard.reason = await self._await_ready(guard) or await self._probe_until_lost(guard)
         log.warning("function given up", id=guard.record.id, reason=guard.reason)
         guard.kill()
 
-    async def _boot(self, guard: Guard) -> str:
+    async def _await_ready(self, guard: Guard) -> str:
         """Wait until it is ready; the result is why it was given up, or empty."""
         deadline_s = self._clock.monotonic_s() + self._limits.ready_within_s
         while not (self._check_ready(guard) or await self._passes(guard)):
@@ -225,7 +225,7 @@ class ProcessVim:
             await asyncio.sleep(_LOOK_FOR_READY_EVERY_S)
         return ""
 
-    async def _beat(self, guard: Guard) -> str:
+    async def _probe_until_lost(self, guard: Guard) -> str:
         """Probe it for as long as it answers; the result is why it is given up."""
         limits, pulse, took_s = self._limits, Pulse(), 0.0
         if guard.record.health is None:
@@ -260,7 +260,7 @@ class ProcessVim:
             if guard.ports is not None:
                 guard.record = replace(guard.record, ports=guard.ports)
                 self._remember(guard.record)
-                self._tell(guard.record.id)
+                self._notify(guard.record.id)
         return guard.ports is not None
 
     def _on_exit(self, guard: Guard) -> None:
@@ -280,7 +280,7 @@ class ProcessVim:
         if record is not None and record.pid == guard.record.pid:
             self._remember(replace(record, pid=0, is_ready=False, reason=guard.reason or end))
         log.warning("function failed", id=id_, reason=guard.reason, end=end)
-        self._tell(id_)
+        self._notify(id_)
 
     async def _sample(self) -> None:
         while True:
@@ -323,7 +323,7 @@ class ProcessVim:
         except OSError as error:
             log.error("function record not written", id=record.id, reason=str(error))  # noqa: TRY400
 
-    def _tell(self, function_id: str) -> None:
+    def _notify(self, function_id: str) -> None:
         for on_change in list(self._watchers):
             on_change(function_id)
 
