@@ -12,7 +12,7 @@ from rich.table import Table
 
 from umbel.compute.model import DEFAULT_POOL, NodeKind
 from umbel.delivery.model import NodeAvailability
-from umbel.kit.terminal import telling
+from umbel.kit.terminal import errors_on_stderr
 from umbel.portal.client import Account, ApiClient, signed_in
 
 app = typer.Typer(no_args_is_help=True, help="Nodes of a running platform, for operators.")
@@ -47,7 +47,7 @@ def account(
 @app.command("list")
 def list_nodes(context: typer.Context) -> None:
     """Show every node with its state, what is used of it, and what each owner was promised."""
-    with telling(), signed_in(context.obj) as api:
+    with errors_on_stderr(), signed_in(context.obj) as api:
         table = Table(*_COLUMNS, "promised")
         for node in api.get(_NODES):
             table.add_row(*_row(node))
@@ -84,7 +84,7 @@ def add(  # noqa: PLR0913, PLR0917 -- one argument per option
         "pool": pool,
         "links": [_link(text) for text in link],
     }
-    with telling(), signed_in(context.obj) as api:
+    with errors_on_stderr(), signed_in(context.obj) as api:
         api.post(_NODES, body)
     typer.echo(f"added {name}")
 
@@ -92,7 +92,7 @@ def add(  # noqa: PLR0913, PLR0917 -- one argument per option
 @app.command()
 def remove(context: typer.Context, name: Name) -> None:
     """Remove a node that carries nothing: drain it first."""
-    with telling(), signed_in(context.obj) as api:
+    with errors_on_stderr(), signed_in(context.obj) as api:
         api.delete(f"{_NODES}/{name}")
     typer.echo(f"removed {name}")
 
@@ -124,7 +124,7 @@ def drain(
     Viewers are asked to leave; encoders do not move by themselves. Without --within or --force
     the drain takes as long as they stay. Ctrl-C ends the display alone; `uncordon` undoes it.
     """
-    with telling(), signed_in(context.obj) as api:
+    with errors_on_stderr(), signed_in(context.obj) as api:
         body = {"within_s": 0.0 if force else within}
         node = api.post(f"{_NODES}/{name}/drain", body)
         while wait:
@@ -152,7 +152,7 @@ def _left(node: dict[str, Any]) -> str:
 
 
 def _schedule(context: typer.Context, name: str, action: str) -> None:
-    with telling(), signed_in(context.obj) as api:
+    with errors_on_stderr(), signed_in(context.obj) as api:
         node = api.post(f"{_NODES}/{name}/{action}")
     typer.echo(f"{name} is {node['state']}")
 
