@@ -47,7 +47,7 @@ async def test_nodes_are_listed_added_cordoned_and_removed(there: tuple[World, s
     listed = await node(url, "list")
     (row,) = [line for line in listed.stdout.splitlines() if "pe9" in line]
     assert "cordoned" in row
-    assert "0.00 of 2" in row
+    assert "0.00/2" in row
     assert (await node(url, "uncordon", "pe9")).stdout == "pe9 is ready\n"
     assert (await node(url, "remove", "pe9")).stdout == "removed pe9\n"
     assert "pe9" not in [one.name for one in await here.system.nodes.list()]

@@ -29,6 +29,7 @@ class Platform:
     serve: Child
     url: str
     api: httpx.AsyncClient
+    options: Sequence[str] = ()
     children: list[Child] = field(default_factory=list)
 
     async def event(self) -> LiveEvent:
@@ -68,7 +69,9 @@ class Platform:
     async def restart(self) -> None:
         """A new control plane over the same data, on the same port."""
         port = httpx.URL(self.url).port or 0
-        self.serve, self.url = await stage.start_platform(self.folder, port=port)
+        self.serve, self.url = await stage.start_platform(
+            self.folder, port=port, options=self.options
+        )
 
     async def get(self, path: str) -> Any:
         answer = await self.api.get(f"/api/v1/{path}")
@@ -102,7 +105,9 @@ async def platform(folder: Path, options: Sequence[str] = ()) -> AsyncIterator[P
     accounts = await stage.make_accounts(folder)
     serve, url = await stage.start_platform(folder, options=options)
     async with httpx.AsyncClient(base_url=url, timeout=30) as api:
-        made = Platform(folder=folder, accounts=accounts, serve=serve, url=url, api=api)
+        made = Platform(
+            folder=folder, accounts=accounts, serve=serve, url=url, api=api, options=options
+        )
         try:
             yield made
         finally:

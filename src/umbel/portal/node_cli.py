@@ -19,7 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="Nodes of a running platform, for o
 
 _NODES = "/api/v1/nodes"
 _LOOK_S = 0.5
-_COLUMNS = ("node", "kind", "pool", "state", "cores", "MiB", "Mbit/s", "functions", "viewers")
+_COLUMNS = ("node", "pool", "state", "cores", "MiB", "Mbit/s", "functions", "viewers")
 
 Name = Annotated[str, typer.Argument(help="the node's name")]
 
@@ -48,7 +48,7 @@ def account(
 def list_nodes(context: typer.Context) -> None:
     """Show every node with its state, what is used of it, and what each owner was promised."""
     with errors_on_stderr(), signed_in(context.obj) as api:
-        table = Table(*_COLUMNS, "promised")
+        table = Table(*_COLUMNS, "promised", box=None)
         for node in api.get(_NODES):
             table.add_row(*_row(node))
     Console().print(table)
@@ -172,12 +172,11 @@ def _row(node: dict[str, Any]) -> list[str]:
     promised = (f"{one['owner']}: {one['cores']:g} cores" for one in node["promised"])
     return [
         node["name"],
-        node["kind"],
         node["pool"],
         node["state"],
-        f"{node['cores_used']:.2f} of {node['cores']:g}",
-        f"{node['memory_used_mb']:.0f} of {node['memory_mb']:g}",
-        f"{node['mbps_used']:.1f} of {node['mbps']:g}",
+        f"{node['cores_used']:.2f}/{node['cores']:g}",
+        f"{node['memory_used_mb']:.0f}/{node['memory_mb']:g}",
+        f"{node['mbps_used']:.1f}/{node['mbps']:g}",
         str(len(node["functions"])),
         str(node["viewers"]),
         ", ".join(promised),
