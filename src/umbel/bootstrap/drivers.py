@@ -18,18 +18,18 @@ from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.ports import MediaPlane
-from umbel.network.drivers.loopback import LoopbackFabric
-from umbel.network.model import Topology
-from umbel.network.service import (
+from umbel.network.documents import (
     BadNetwork,
     Grade,
-    NetworkDrivers,
     Terms,
     builtin_document,
     inspect_terms,
     inspect_topology,
     read_document,
 )
+from umbel.network.drivers.loopback import LoopbackFabric
+from umbel.network.model import Topology
+from umbel.network.service import NetworkDrivers
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.ports import Courier
 

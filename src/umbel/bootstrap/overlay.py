@@ -13,6 +13,7 @@ from umbel.kit import netns
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.errors import Conflict
+from umbel.network.documents import Sites, TunnelKind, TunnelSettings, parse_sites, parse_topology
 from umbel.network.drivers.linux.hosts import NetnsHost
 from umbel.network.drivers.linux.tc import TcQueues
 from umbel.network.drivers.linux.wireguard import CrossedBridges
@@ -21,17 +22,7 @@ from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.model import Topology
-from umbel.network.service import (
-    Drawing,
-    NetworkDrivers,
-    Role,
-    Sites,
-    TunnelKind,
-    TunnelSettings,
-    Underlay,
-    parse_sites,
-    parse_topology,
-)
+from umbel.network.service import Drawing, NetworkDrivers, Role, Underlay
 
 
 class ControllerAddressTaken(Conflict):

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 from umbel.demo.stage import DemoFailed
-from umbel.network.service import builtin_document
+from umbel.network.documents import builtin_document
 
 POLICY = "virca"
 TOKEN = "UMBEL_DEMO_TOKEN"  # noqa: S105 -- a variable's name

@@ -1,8 +1,8 @@
 """The network's only entry for other packages: one service, which has one for each subject.
 
 In: the network's topology, drivers, and which streams slices are for. Out: `Network`. Other
-packages import this module and `model`; bootstrap also picks drivers. The values and errors of the
-subjects are named here, so that nobody else needs to know where they live.
+packages import this module, `model` and `documents`; bootstrap also picks drivers. The values and
+errors of the subjects are named here, so that nobody else needs to know where they live.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,8 +36,7 @@ from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path, Receiver, ReceiverKind, Stream
 from umbel.network.ports import Fabric, ProgrammableFabric
-from umbel.network.slices.admission import TERMS, Grade, Offer, SliceRequest, SliceStream, Terms
-from umbel.network.slices.admission import inspect as inspect_terms
+from umbel.network.slices.admission import Grade, Offer, SliceRequest, SliceStream, Terms
 from umbel.network.slices.model import Guarantee, LinkShare, SliceStatus
 from umbel.network.slices.ports import StreamsOf, StreamSource
 from umbel.network.slices.service import Slices, Underlay
@@ -45,23 +44,9 @@ from umbel.network.slices.store import SliceStore
 from umbel.network.switching.counters import Traffic
 from umbel.network.switching.port_map import Side
 from umbel.network.switching.tables import PipelineStep
-from umbel.network.topology.document import BadNetwork
-from umbel.network.topology.document import inspect as inspect_topology
-from umbel.network.topology.document import parse as parse_topology
-from umbel.network.topology.files import builtin as builtin_document
-from umbel.network.topology.files import read as read_document
 from umbel.network.topology.service import InvalidLinks, NodesFixed, TopologyService
-from umbel.network.topology.sites import LOCAL_PORT, Site, TunnelKind, cable_bridge
-from umbel.network.topology.sites_document import FIRST_DATAPATH, Sites, crossing_cable
-from umbel.network.topology.sites_document import parse as parse_sites
-from umbel.network.topology.sites_document import part as describe_sites
-from umbel.network.topology.wiring import TunnelSettings
 
 __all__ = [
-    "FIRST_DATAPATH",
-    "LOCAL_PORT",
-    "TERMS",
-    "BadNetwork",
     "Binding",
     "Client",
     "ClientLocation",
@@ -99,8 +84,6 @@ __all__ = [
     "ReceiverKind",
     "Role",
     "Side",
-    "Site",
-    "Sites",
     "SliceRequest",
     "SliceStatus",
     "SliceStream",
@@ -110,25 +93,13 @@ __all__ = [
     "StreamsOf",
     "Surrogate",
     "SwitchStatus",
-    "Terms",
     "TopologyService",
     "Traffic",
-    "TunnelKind",
-    "TunnelSettings",
     "Underlay",
     "VirtualService",
     "build",
-    "builtin_document",
-    "cable_bridge",
-    "crossing_cable",
-    "describe_sites",
     "event_body",
     "event_subject",
-    "inspect_terms",
-    "inspect_topology",
-    "parse_sites",
-    "parse_topology",
-    "read_document",
 ]
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from umbel.kit.errors import UmbelError
-from umbel.network.service import read_document
+from umbel.network.documents import read_document
 from umbel.planner.problem import Variant
 from umbel.plans import child, demands, report, requests
 from umbel.plans.model import PlanRequest

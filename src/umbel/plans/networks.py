@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from umbel.compute.model import NodeKind
-from umbel.network.service import inspect_topology
+from umbel.network.documents import inspect_topology
 from umbel.planner import presets
 from umbel.planner.problem import Access, Link, Network, Node, PowerModel, Routing
 

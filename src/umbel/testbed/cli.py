@@ -12,7 +12,7 @@ from rich.table import Table
 from umbel.kit import netns
 from umbel.kit.errors import NotFound
 from umbel.kit.terminal import bars, errors_on_stderr
-from umbel.network.service import builtin_document, read_document
+from umbel.network.documents import builtin_document, read_document
 from umbel.testbed import build, inspection, state, teardown
 
 app = typer.Typer(no_args_is_help=True, help="An operator's network on this machine, as root.")

@@ -14,8 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from umbel.compute.model import Node
 from umbel.compute.service import inspect_nodes
 from umbel.kit.errors import Invalid
-from umbel.network.model import Host, Link, Topology
-from umbel.network.service import (
+from umbel.network.documents import (
     FIRST_DATAPATH,
     TERMS,
     BadNetwork,
@@ -29,6 +28,7 @@ from umbel.network.service import (
     inspect_terms,
     inspect_topology,
 )
+from umbel.network.model import Host, Link, Topology
 
 OVSDB_PORT = 6640
 OCTETS = range(96, 128)

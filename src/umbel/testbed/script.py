@@ -6,9 +6,9 @@ vswitchd takes up a tap device of the right name and leaves its addresses alone.
 
 from collections.abc import Iterator
 
+from umbel.network.documents import LOCAL_PORT
 from umbel.network.drivers.linux import hosts
 from umbel.network.drivers.ovsdb.layout import local_mac
-from umbel.network.service import LOCAL_PORT
 from umbel.testbed.plan import (
     LINK_MTU,
     Cable,

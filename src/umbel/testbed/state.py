@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from umbel.kit.errors import NotFound
-from umbel.network.service import read_document
+from umbel.network.documents import read_document
 from umbel.testbed import plan as plans
 from umbel.testbed.plan import OCTETS, Plan
 

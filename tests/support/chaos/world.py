@@ -28,9 +28,9 @@ from umbel.kit.errors import NotFound
 from umbel.kit.inline import InlineDatabase, Tables
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamState
+from umbel.network.documents import Grade, Terms
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.model import Topology
-from umbel.network.service import Grade, Terms
 
 ACCESS, CORES = ("pe1", "pe2", "pe3"), ("c1", "c2")
 LINKS = (("pe1", "c1"), ("pe2", "c1"), ("c1", "c2"), ("c2", "pe3"), ("c2", "pe2"))
