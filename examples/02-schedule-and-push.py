@@ -63,7 +63,8 @@ def push(file: str, target: str) -> subprocess.Popen[bytes]:
 
 
 def until_live(api: httpx.Client, event: str, encoder: subprocess.Popen[bytes]) -> Any:
-    """The event once its picture was seen. Example 03 shows how to be told instead of asking."""
+    """The event once its picture was seen. Example 03 shows how to get events instead of
+    polling."""
     while encoder.poll() is None:
         found = done(api.get(f"/api/v1/events/{event}"))
         if found["state"] == "live" and found["stream"]["width"]:

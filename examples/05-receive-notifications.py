@@ -1,4 +1,4 @@
-"""Be told what happens in the network: register a callback, check each POST, notice gaps.
+"""Follow what happens in the network: register a callback, check each POST, notice gaps.
 
 python examples/05-receive-notifications.py http://127.0.0.1:8000 --username operator \
     --password ... [--address 127.0.0.1] [--notices 3]

@@ -56,7 +56,8 @@ RETIRED_MODULES = {
 PHRASES = {
     re.compile(pattern, re.IGNORECASE): better
     for pattern, better in {
-        r"\b(is|are) told\b(?! apart)": "say: is reported, is shown",
+        r"\b(is|are|was|were|be|been|being) told\b(?! apart)": "say: is reported, is shown",
+        r"\b(sink or swim|swims?)\b": "say: follows its path",
         r"\banew\b": "say: again",
         r"\bno error\b(?! (code|message|occur|is|was|at))": "say: is not an error",
         r"\bwhoever\b": "say: any caller, who",
@@ -69,6 +70,8 @@ PHRASES = {
     }.items()
 }
 _ANY = re.compile("|".join(pattern.pattern for pattern in PHRASES), re.IGNORECASE)
+_RETIRED = re.compile(rf"(?<![\w-])({'|'.join(RETIRED_NAMES)})(?![\w-])")
+_CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 _SUFFIXES = {".py", ".md", ".ts", ".tsx", ".toml", ".yaml"}
 _FILES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "Makefile")
 VIRTUAL_FILES = ("tests/scenarios/", "tests/support/chaos/", "tests/support/world.py")
@@ -99,6 +102,13 @@ def translated(text: str) -> list[str]:
         for pattern, better in PHRASES.items()
         if pattern.search(line)
     ]
+
+
+def retired(path: Path, text: str) -> list[str]:
+    """The retired names in a text for people: in TypeScript anywhere, in Markdown where it shows
+    code. `The` and names that are words of English are known by their capital letter."""
+    code = "\n".join(_CODE.findall(text)) if path.suffix == ".md" else text
+    return sorted({found for found in _RETIRED.findall(code) if found != "The"})
 
 
 def is_command(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:

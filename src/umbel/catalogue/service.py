@@ -1,7 +1,7 @@
 """The catalogue's only door: users, providers, events and stream keys.
 
 In: calls of the portal and of delivery. Out: values of `model`; each change is one write unit that
-also journals what may be told of it. Neighbours: kit.db and kit.journal below, delivery above,
+also journals what readers may know of it. Neighbours: kit.db and kit.journal below, delivery above,
 which fires an event's transitions when ingest starts and stops.
 """
 
@@ -305,7 +305,8 @@ class Catalogue:
         return key
 
     async def withdraw_key(self, key: str) -> None:
-        """Take back a key that could not be told. One no longer in force is not an error."""
+        """Revoke a key that could not be delivered. A key that is no longer valid is not an
+        error."""
         event_id = key.partition(".")[0]
         await self._database.write(store.drop_key, event_id, rules.key_hash(key))
 

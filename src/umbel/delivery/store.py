@@ -148,7 +148,7 @@ class DeliveryStore:
 
     async def ingest(self, stream: str) -> tuple[str, tuple[int, ...]]:
         """What a restarted acquirer must know: the described RTP publisher's SDP (empty when
-        there is none), and the ports its encoders were told."""
+        there is none), and the ports that its encoders know."""
         found = await self._database.read(lambda c: c.first(_INGEST, of=stream))
         return found or ("", ())
 

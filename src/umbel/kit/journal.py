@@ -50,7 +50,7 @@ class JournalTrimmed(NotFound):
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One entry: `kind` and `subject` name what changed, `body` what may be told of it."""
+    """One entry: `kind` and `subject` name what changed, `body` what readers may know of it."""
 
     seq: int
     at_s: float

@@ -116,7 +116,7 @@ class Lane:
         self._news.set()
 
     def count_missed(self, count: int) -> None:
-        """So many notices can never be told: leave a gap that the receiver sees."""
+        """So many notices are lost: leave a gap in the sequence that the receiver sees."""
         self._last_sequence += count
         if count:
             self._count_dropped(count)

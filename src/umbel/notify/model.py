@@ -8,7 +8,7 @@ from umbel.kit.states import Table
 
 
 class Kind(StrEnum):
-    """What can be told; the names are those of the network's events."""
+    """The kinds of notices; the names are those of the network's events."""
 
     SWITCH_UP = "switch_up"
     SWITCH_DOWN = "switch_down"

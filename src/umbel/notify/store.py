@@ -1,4 +1,4 @@
-"""Subscribers, what they are still to be told, and the functions that were last told of, as rows.
+"""Subscribers, the notices that wait for them, and the functions that were last reported, as rows.
 
 A notice and its line in the journal are one unit. One instance at a time serves a subscriber: the
 row's `owner`, until `until_s`.
@@ -157,7 +157,7 @@ class NotifyStore:
         return await self._database.read(lambda c: c.all(_SINCE, after=after, most=most))
 
     async def backlog(self, subscriber: Subscriber, upto: int, most: int) -> Backlog:
-        """What the subscriber is still to be told of up to and with `upto`: the newest `most`."""
+        """The notices that wait for the subscriber, up to and with `upto`: the newest `most`."""
         return await self._database.read(_backlog, subscriber, upto, most)
 
     async def trim(self, keep: int) -> None:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 _MOST_ROUTES = 40
-# A share of requests too small to be told.
+# A share of requests that is too small to report.
 _TOLD = 5e-4
 _WORDS = {
     "optimal": "optimal within the gap",

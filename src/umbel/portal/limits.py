@@ -1,4 +1,4 @@
-"""ASGI middleware: no body longer than the limit is read, whether its length was told or not.
+"""ASGI middleware: no body longer than the limit is read, with or without a declared length.
 
 In: requests. Out: the same requests, or 413 in our error form.
 """

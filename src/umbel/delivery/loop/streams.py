@@ -228,7 +228,7 @@ class StreamReconciler:
         return replace(spec, key_hashes=tuple(sorted(keys)), rtp_offer=offer, ports=ports)
 
     async def _keep_ports(self, stream: str, state: StreamState) -> None:
-        """Encoders were told these: a restarted acquirer opens them again."""
+        """Encoders know these ports: a restarted acquirer opens them again."""
         urls = dict(state.urls)
         ports = tuple(int(urls[name].rpartition(":")[2]) for name in INGEST_PORTS if name in urls)
         if state.role is StreamRole.ACQUIRER and ports != (await self.store.ingest(stream))[1]:

@@ -18,7 +18,7 @@ from umbel.network.switching.program import Field, Match, Output, Program, Rule,
 from umbel.network.switching.tables import BORDER, SUNK, USED, Table
 
 STREAMS = "10.203.0.0/16"
-"""Where streams are sent: they swim along their paths or sink."""
+"""Where streams are sent: along their paths, or nowhere."""
 
 _IPV4 = 0x0800
 _REST = 10

@@ -1,4 +1,4 @@
-"""What every switch must hold so that streams swim along their paths and nowhere else. Pure.
+"""What every switch must hold so that streams follow their paths and nothing else. Pure.
 
 In: carriages (stream, tree, paths, functions, a move) and how the switches are plugged. Out: rules,
 groups and meters by switch, in the tables of switching/tables.py. switching/diff.py orders

@@ -1,7 +1,7 @@
 """What the overlay is to carry: a stream over a tree, along the paths asked for; and its moves.
 
 In: trees from spanning.py, what the operator or delivery asks. Out: values that compiler.py turns
-into rules. A stream goes nowhere but along its paths: it sinks or swims.
+into rules. A stream goes only along its paths; other packets of it are dropped.
 """
 
 import ipaddress

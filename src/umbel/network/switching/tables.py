@@ -1,6 +1,6 @@
 """The flow tables of an overlay switch (br1), as one literal: overlay/compiler.py fills them.
 
-A packet enters table 0 and leaves where no rule sends it on: it sinks unless a rule makes it swim.
+A packet enters table 0. It is dropped where no rule sends it on.
 docs/reference/pipeline.md is written from this: `python -m umbel.network.switching.tables`.
 """
 

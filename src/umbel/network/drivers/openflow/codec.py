@@ -45,7 +45,7 @@ class _Foreign(Exception):
 
 
 class Codec(ofproto_protocol.ProtocolDesc):  # type: ignore[misc]
-    """One version of OpenFlow. os-ken's messages want to be told it as their `datapath`."""
+    """One version of OpenFlow. os-ken's messages need it as their `datapath`."""
 
     ofproto: Any
     ofproto_parser: Any
