@@ -102,9 +102,9 @@ def cli_page() -> str:
 
 
 def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-    if hasattr(command, "commands"):
-        for child, inner in sorted(command.commands.items()):
-            yield from _commands(f"{name} {child}", inner)
+    if hasattr(command, "list_commands"):
+        for child in sorted(command.list_commands(None)):
+            yield from _commands(f"{name} {child}", command.get_command(None, child))
     else:
         yield name, command
 

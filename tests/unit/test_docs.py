@@ -147,3 +147,15 @@ def test_every_document_is_in_the_index() -> None:
         relative = path.relative_to(ROOT / "docs")
         if path.name != "README.md" and relative.parts[0] != "decisions":
             assert str(relative) in index, relative
+
+
+def test_a_bench_has_one_name_in_documents_in_json_and_on_the_command_line() -> None:
+    files = {path.stem.replace("_", "-"): path for path in (ROOT / "benchmarks").glob("[a-z]*.py")}
+    rows = (ROOT / "docs" / "reference" / "benchmarks.md").read_text()
+    told = set(re.findall(r"^\| ([a-z][a-z-]*) \| .*\|$", rows, re.MULTILINE)) - {"bench"}
+    pages = "".join(path.read_text() for path in DOCUMENTS)
+    told |= set(re.findall(r"bench ONLY=([a-z_-]+)", pages))
+    assert told <= set(files)
+    for name, path in files.items():
+        printed = set(re.findall(r'(?:bench=|_planning\.tell\()"([^"]+)"', path.read_text()))
+        assert printed <= {name}

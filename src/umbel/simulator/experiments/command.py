@@ -46,8 +46,8 @@ def run(
     ] = 0,
     ray: Annotated[bool, typer.Option("--ray", help="distribute the work by Ray")] = False,
 ) -> None:
-    """Make a figure of the ViRCA paper, as CSV and PNG: fig3 to fig10, assumptions (what changes
-    its two power gains), or all. A second run continues where the first one stopped.
+    """Make a figure of the ViRCA paper, as CSV and PNG. Figures are fig3 to fig10, assumptions
+    (what changes its two power gains), or all. A second run continues where the first one stopped.
     """
     request = FigureRequest(
         name=figure,

@@ -1,0 +1,74 @@
+"""What is imported at start: nothing that the command does not need."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from umbel import cli
+
+HELP = """
+from umbel.cli import app
+try: app(["--help"])
+except SystemExit: pass
+"""
+ROOTS = """
+import json, sys
+found = {name.partition('.')[0] for name in sys.modules} - sys.stdlib_module_names
+ours = {'.'.join(name.split('.')[:2]) for name in sys.modules if name.startswith('umbel.')}
+print(json.dumps([sorted(found - {'umbel'}), sorted(ours)]))
+"""
+# What Python itself, its packaging and typing bring along in some environments.
+ALWAYS = {"__main__", "__mp_main__", "_distutils_hack", "typing_extensions", "sitecustomize"}
+SHOWN = {"typer", "rich", "pygments", "shellingham", "markdown_it", "mdurl", "annotated_doc"}
+GSTREAMER = {"gi", "cairo", "glib", "gobject", "gio", "gtk"}
+MEDIA = {
+    *SHOWN,
+    *("aioice", "dns", "idna", "ifaddr"),  # ICE
+    *("cryptography", "_cffi_backend", "OpenSSL", "_openssl", "pylibsrtp", "jwt", "bcrypt"),
+    *("uvicorn", "uvloop", "starlette", "anyio", "click", "h11", "httptools", "websockets"),
+    *("python_multipart", "multipart", "prometheus_client", "structlog", "greenlet"),
+    *("pyrtmp", "bitstring", "bitarray", "cython_runtime"),
+}
+
+
+def roots(program: str) -> tuple[set[str], set[str]]:
+    """Foreign packages and our domains that are imported when the program is through."""
+    done = subprocess.run(
+        [sys.executable, "-c", program + ROOTS],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=100,
+    )
+    foreign, ours = json.loads(done.stdout.splitlines()[-1])
+    return {name for name in foreign if not name.startswith("_cython")} - ALWAYS, set(ours)
+
+
+@pytest.mark.parametrize(
+    ("program", "foreign", "ours"),
+    [
+        (HELP, SHOWN, {"umbel.cli"}),
+        ("import umbel.media.main", MEDIA, {"umbel.kit", "umbel.media"}),
+        ("import umbel.media.workers.inside.main", GSTREAMER, {"umbel.kit", "umbel.media"}),
+    ],
+    ids=["umbel --help", "umbel media", "worker"],
+)
+def test_a_start_imports_no_more_than_it_needs(
+    program: str, foreign: set[str], ours: set[str]
+) -> None:
+    found, own = roots(program)
+    assert found <= foreign
+    assert own == ours
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_a_commands_line_begins_its_own_help(name: str) -> None:
+    command = cli.load(name)
+    assert command.name == name
+    said = " ".join((command.help or "").split())
+    assert said.startswith(cli.COMMANDS[name].line)
+    root = typer.main.get_command(cli.app)
+    assert name in root.list_commands(None)  # type: ignore[attr-defined]
