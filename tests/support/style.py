@@ -114,7 +114,8 @@ def retired(path: Path, text: str) -> list[str]:
 def is_command(path: Path, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """It is one of the command line's commands, which typer calls."""
     decorators = " ".join(map(ast.unparse, node.decorator_list))
-    return "command(" in decorators or (node.name == "run" and path.stem == "main")
+    by_table = path.parent.name == "cli" or (node.name == "run" and path.stem == "main")
+    return "command(" in decorators or by_table
 
 
 def fixed_waits(tree: ast.Module) -> list[int]:
