@@ -7,9 +7,11 @@ import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from umbel.network import events
@@ -26,6 +28,7 @@ EXAMPLE = ROOT / "examples" / "05-receive-notifications.py"
 PATIENCE = Patience(
     first_wait_s=1.0, longest_wait_s=60.0, most_failures=8, longest_s=600.0, post_s=5.0
 )
+DEFAULT = {"http": 80, "https": 443}
 REFUSED = Failure(reason="answered 500")
 NOTICE = Notice(id=7, at_s=1.5, kind=Kind.LINK_DOWN, subject="a-b", body={"a": "a", "b": "b"})
 
@@ -237,6 +240,9 @@ def test_good_callbacks(url: str) -> None:
         ("http://a/ b", "escape"),
         ("http://a/\r\nX: y", "escape"),
         ("http://ä/", "escape"),
+        ("http://<>/", "neither a name nor an address"),
+        ("http://[::1]1/", "neither a name nor an address"),
+        ("http://1.2.3.999/", "neither a name nor an address"),
         ("http://a:0/", "port 0"),
         ("http://a:99999/", "(?i)port"),
         ("http://[::1/", "(?i)ipv6"),
@@ -249,9 +255,59 @@ def test_bad_callbacks(url: str, why: str) -> None:
     assert refused.value.http_status == 422
 
 
-@given(st.text() | st.text().map(lambda text: f"http://{text}"))
-def test_any_url_is_judged(url: str) -> None:
+URL_CHARACTERS = "htps:/?#[]@!$&'()*+,;=%\\.0189abAB-_~<>{}|^`\" \t\x7fä"
+URL_TEXTS = st.text() | st.text(alphabet=URL_CHARACTERS, max_size=12)
+
+
+@given(
+    st.sampled_from(["", "http://", "HTTPS://", "http://a", "http://[::1]", "ftp://", "//"]),
+    URL_TEXTS,
+)
+@example("http://", "<>")
+@example("http://", "a|b^c/x")
+@example("http://", "[v1.a]/")
+@example("http://", "[::1]1")
+@example("http://", "1.2.3.999")
+@example("http://", "[fe80::1%eth0]/")
+@example("http://a", "/" + "x" * 2040)
+@example("http://a", "/#x")
+@example("http://a", "/\\")
+@example("http://a", "/\x7f")
+@example("http://a", "/ä")
+def test_an_accepted_url_is_read_alike_by_who_posts_to_it(start: str, rest: str) -> None:
+    """The judge is the client that posts: it finds the same host and port, and it sends no
+    password and no fragment."""
+    url = start + rest
     try:
         assert callbacks.check(url) == url
     except BadCallback:
-        pass
+        return
+    judged = httpx.URL(url)
+    split = urlsplit(url)
+    assert judged.scheme in ("http", "https")
+    assert judged.raw_host.decode().lower() == split.hostname != ""
+    assert (judged.port or None) == (split.port if split.port != DEFAULT[judged.scheme] else None)
+    assert (judged.userinfo, judged.fragment) == (b"", "")
+    assert len(url) <= 2048
+    assert not set(url) & {*map(chr, range(0x21)), "\x7f", "#", "\\"}
+    assert url.isascii()
+
+
+PARTS = "abzAZ09-._"
+
+
+@given(
+    scheme=st.sampled_from(["http", "https"]),
+    host=st.text(alphabet="abz09-", min_size=1, max_size=20)
+    | st.ip_addresses(v=4).map(str)
+    | st.ip_addresses(v=6).map(lambda address: f"[{address}]"),
+    port=st.none() | st.integers(1, 65535),
+    path=st.lists(st.text(alphabet=PARTS, max_size=9), max_size=4),
+    query=st.none() | st.text(alphabet=PARTS + "=&%", max_size=20),
+)
+def test_every_plain_url_is_accepted(
+    scheme: str, host: str, port: int | None, path: list[str], query: str | None
+) -> None:
+    url = f"{scheme}://{host}{'' if port is None else f':{port}'}/{'/'.join(path)}"
+    url += "" if query is None else f"?{query}"
+    assert callbacks.check(url) == url

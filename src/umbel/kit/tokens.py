@@ -2,6 +2,7 @@
 edge holds only the public key and checks a viewer without asking home.
 """
 
+import re
 from dataclasses import dataclass
 
 import jwt
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from umbel.kit.errors import Forbidden, Unauthenticated
 
 _ALGORITHM = "EdDSA"
+# RFC 7515, section 2: without padding, so that a token has one spelling.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 VIEWER = "umbel:viewer"
 USER = "umbel:user"
 
@@ -92,6 +95,8 @@ class Verifier:
         """The claims. Raises TokenMissing, TokenExpired, TokenInvalid or TokenForeign."""
         if not token:
             raise TokenMissing
+        if not _TOKEN.fullmatch(token):
+            raise TokenInvalid
         try:
             body = jwt.decode(
                 token,

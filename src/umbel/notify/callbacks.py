@@ -4,11 +4,15 @@ Operators alone register, and their receivers stand where their network is, so p
 are as good as others. What is refused is what could make a POST more than a POST, or tell secrets.
 """
 
+import re
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import SplitResult, urlsplit
 
 from umbel.kit.errors import Unprocessable
 
 MOST_CHARACTERS = 2048
+_FOUR_NUMBERS = re.compile(r"[0-9]+(\.[0-9]+){3}")
+_AUTHORITY = re.compile(r"(\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]*)?")
 
 
 class BadCallback(Unprocessable):
@@ -30,6 +34,8 @@ def check(url: str) -> str:
         raise _bad("it names no host")
     if "@" in parts.netloc:
         raise _bad("it holds a user name or password; the signature proves who sends")
+    if not _is_authority(parts.netloc):
+        raise _bad("its host is neither a name nor an address")
     if "#" in url or "\\" in url:
         raise _bad("it holds a fragment or a backslash")
     return url
@@ -44,6 +50,21 @@ def _split(url: str) -> SplitResult:
     if not is_port:
         raise _bad("port 0 cannot be reached")
     return parts
+
+
+def _is_authority(netloc: str) -> bool:
+    """Whether it is a name, an IPv4 address, or an IPv6 address in brackets, and a port."""
+    found = _AUTHORITY.fullmatch(netloc)
+    if found is None:
+        return False
+    try:
+        if found["six"]:
+            IPv6Address(found["six"])
+        if _FOUR_NUMBERS.fullmatch(found["name"] or ""):
+            IPv4Address(found["name"])
+    except ValueError:
+        return False
+    return True
 
 
 def _bad(why: str) -> BadCallback:
