@@ -8,6 +8,8 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
+from umbel.kit.http import BoundedHttp
+
 _GRACE_S = 3
 
 
@@ -34,6 +36,7 @@ class PortalServer(uvicorn.Server):
         self._feed = app.state.feed
         config = uvicorn.Config(
             app,
+            http=BoundedHttp,
             lifespan="on",
             access_log=False,
             log_config=None,

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
+from umbel.kit.http import BoundedHttp
 from umbel.kit.tokens import Verifier
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.io.webrtc_port import WebRtcPort
@@ -67,6 +68,7 @@ class HttpListener(uvicorn.Server):
     def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
         config = uvicorn.Config(
             app,
+            http=BoundedHttp,
             lifespan="off",
             log_config=None,
             access_log=False,
