@@ -1,7 +1,7 @@
 """Steps, the service over the fake on virtual time, and what only the fake can do."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -25,6 +25,7 @@ from umbel.compute.ports import FunctionTaken
 from umbel.compute.service import Compute, NoSuchNode, UnknownOwner
 from umbel.kit.clock import LoopClock
 from umbel.kit.errors import Exhausted, NotFound
+from umbel.kit.leases import LeaseLost
 from umbel.network.topology import files
 
 PE1 = Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="127.0.1.1", prefixes=("127.0.1.0/24",))
@@ -40,6 +41,18 @@ EDGE = Function(
 )
 CACHE = Function(id="cache-pe2-1", node="pe2", description=Description(name="cache"))
 OURS = "delivery"
+
+
+@dataclass
+class Lost:
+    """A lease that is lost after so many checks."""
+
+    after: int
+
+    def check(self) -> None:
+        if self.after == 0:
+            raise LeaseLost
+        self.after -= 1
 
 
 # -- steps -----------------------------------------------------------------------------------
@@ -190,6 +203,27 @@ async def test_a_refusing_node_keeps_no_other_from_starting() -> None:
     vim.accept("pe1")
     await asyncio.sleep(0.5)
     assert (await compute.ensure(OURS, wanted)).started == (ACQUIRER.id,)
+
+
+@pytest.mark.looptime
+async def test_who_lost_the_lease_starts_and_stops_nothing() -> None:
+    compute = made()
+    await compute.ensure(OURS, {EDGE.id: EDGE})
+    with pytest.raises(LeaseLost):
+        await compute.ensure(OURS, {ACQUIRER.id: ACQUIRER}, Lost(after=0).check)
+    assert list(await compute.running()) == [EDGE.id]
+
+
+@pytest.mark.looptime
+async def test_a_lease_that_is_lost_between_a_stop_and_a_start_keeps_the_start_away() -> None:
+    compute = made()
+    await compute.ensure(OURS, {EDGE.id: EDGE})
+    moved = replace(EDGE, node="pe1")
+    with pytest.raises(LeaseLost):
+        await compute.ensure(OURS, {EDGE.id: moved}, Lost(after=1).check)
+    assert not await compute.running()
+    done = await compute.ensure(OURS, {EDGE.id: moved}, Lost(after=3).check)
+    assert done.started == (EDGE.id,), "it was not counted as a failure"
 
 
 @pytest.mark.looptime

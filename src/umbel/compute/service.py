@@ -35,6 +35,7 @@ from umbel.compute.standby import Condition
 from umbel.compute.vims import Vims
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Invalid, NotFound, UmbelError
+from umbel.kit.signal import Signal
 
 __all__ = [
     "Compute",
@@ -96,7 +97,7 @@ class Compute:
         self._wanted: dict[str, Mapping[str, Function]] = {}
         self._users: Mapping[str, frozenset[str]] = {}
         self._wake_s = wake_s
-        self._state_changed = asyncio.Event()
+        self._state_changed = Signal()
         self._vims = Vims({DEFAULT_POOL: vim, **(pools or {})})
         self._clock = clock
         self._histories: dict[str, dict[str, health.History]] = defaultdict(dict)
@@ -204,18 +205,24 @@ class Compute:
     async def until_up(self, name: str) -> None:
         """Return once the node is up; no owner may want it in standby any more."""
         self.node(name)
-        while not self._is_up(name):
-            await self._state_changed.wait()
+        while True:
+            changed = self._state_changed.listen()
+            if self._is_up(name):
+                return
+            await changed.wait()
 
     # -- functions --------------------------------------------------------------------------
 
-    async def ensure(self, owner: str, wanted: Mapping[str, Function]) -> EnsureResult:
+    async def ensure(
+        self, owner: str, wanted: Mapping[str, Function], check: Callable[[], None] = lambda: None
+    ) -> EnsureResult:
         """Make exactly `wanted` (by function id) run of this owner's functions: start what is
         missing or failed, stop the rest; leave other owners' functions alone. What fails again and
         again is started after longer and longer waits. A function that cannot be started keeps no
         other from starting; one for a node in standby wakes the node and waits. Idempotent.
 
-        Raises UnknownOwner."""
+        `check` raises once the caller may act for the owner no longer (its lease is lost): it is
+        called before each start and stop. Raises UnknownOwner, and what `check` raises."""
         self._check(owner)
         async with self._turns[owner]:
             have = await self.running()
@@ -232,7 +239,9 @@ class Compute:
             able = {id_ for id_, f in wanted.items() if self._is_able(f.node)}
             todo = todo.only_starting(able)
             touched = list(dict.fromkeys([*todo.stop, *todo.start]))
-            errors = await asyncio.gather(*(self._do(owner, id_, todo) for id_ in touched))
+            doing = (self._do(owner, id_, todo, check) for id_ in touched)
+            errors = await asyncio.gather(*doing)
+            check()
             refused = {i: e for i, e in zip(touched, errors, strict=True) if e is not None}
             evicting = self._nodes.evicting(self._clock.now_s())
             refused |= {
@@ -315,8 +324,7 @@ class Compute:
         for name, condition in self._conditions.items():
             if condition.state is not before[name].state:
                 log.info("node state", node=name, state=condition.state.value)
-                self._state_changed.set()
-                self._state_changed = asyncio.Event()
+                self._state_changed.notify()
 
     def _is_up(self, name: str) -> bool:
         condition = self._conditions.get(name)  # a node that is not there is refused later
@@ -331,13 +339,17 @@ class Compute:
         silent = {node.name for node in self.nodes() if node.pool in self._vims.silent}
         return self._is_up(name) and name not in silent
 
-    async def _do(self, owner: str, id_: str, todo: reconcile.Steps) -> UmbelError | None:
-        if id_ in todo.stop and (error := await self._stop(id_)) is not None:
-            return error
-        if id_ not in todo.start:
-            return None
+    async def _do(
+        self, owner: str, id_: str, todo: reconcile.Steps, check: Callable[[], None]
+    ) -> UmbelError | None:
         try:
-            await self._start(owner, todo.start[id_])
+            if id_ in todo.stop:
+                check()
+                if (error := await self._stop(id_)) is not None:
+                    return error
+            if id_ in todo.start:
+                check()
+                await self._start(owner, todo.start[id_])
         except UmbelError as error:
             log.warning("function refused", id=id_, code=error.code, reason=error.message)
             return error

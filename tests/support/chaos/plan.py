@@ -30,6 +30,8 @@ WEIGHTS: Mapping[str, int] = MappingProxyType(
         "lost answers": 3,
         "unreliable notifications": 2,
         "outage": 2,
+        "partition": 3,
+        "link lost": 3,
         # control planes
         "control plane killed": 2,
         "control plane restarted": 1,
@@ -66,7 +68,7 @@ def plan(seed: int, most_steps: int = MOST_STEPS) -> Plan:
     """The seed's plan; of its steps the first `most_steps`."""
     random = Random(f"{seed}/plan")
     planes = random.choice((1, 2, 2))
-    policy = random.choice(("sls", "sls", "consolidation"))
+    policy = random.choices(("sls", "consolidation", "virca"), (6, 3, 1))[0]
     copies = random.random() < 0.25
     skews_s = tuple(round(random.uniform(-0.25, 0.25), 3) for _ in range(planes))
     kinds, weights = list(WEIGHTS), list(WEIGHTS.values())

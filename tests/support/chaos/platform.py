@@ -19,7 +19,7 @@ from umbel.bootstrap.drivers import Drivers
 from umbel.bootstrap.services import Context
 from umbel.catalogue.model import EventDraft, EventEvent
 from umbel.catalogue.service import Catalogue
-from umbel.compute.model import Function, NodeState
+from umbel.compute.model import Function, Node, NodeState
 from umbel.compute.ports import Vim
 from umbel.delivery.loop.functions import OWNER
 from umbel.delivery.loop.streams import FLEET
@@ -34,7 +34,7 @@ from umbel.kit.config import Settings
 from umbel.kit.db import DatabaseUnavailable
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.journal import Journal
-from umbel.media.model import StreamSpec
+from umbel.media.model import Server, StreamSpec
 from umbel.media.ports import MediaPlane
 from umbel.network.ports import Fabric
 from umbel.network.service import NetworkDrivers, build
@@ -109,13 +109,11 @@ class ControlPlane:
 
     def _build(self) -> None:
         world, channels = self.world, self.channels
-        vim = Remote(
-            world.nodes, channels["vim"], self._check_ownership, "start", "stop", "running"
-        )
+        vim = Remote(world.nodes, channels["vim"], self._called, "start", "stop", "running")
         media = Remote(
-            world.servers, channels["media"], self._check_ownership, "ensure", "remove", "observe"
+            world.servers, channels["media"], self._called, "ensure", "remove", "observe"
         )
-        fabric = Remote(world.fabric, channels["fabric"], self._check_ownership, "ensure", "remove")
+        fabric = Remote(world.fabric, channels["fabric"], self._called, "ensure", "remove")
         vim.watch, media.watch = self.function_notifications.watch, self.stream_notifications.watch
         drivers = Drivers(
             vim=cast(Vim, vim),
@@ -151,6 +149,19 @@ class ControlPlane:
         self.delivery: Delivery = services.delivery(context, self.controller)
         self._schedule = services.schedule(context, self.controller)
         self.catalogue = context.catalogue
+
+    def _called(self, call: str, *arguments: Any) -> None:
+        """A call is made. Raises Unavailable when a partition is in its way."""
+        self._check_ownership(call, *arguments)
+        for node in sorted(self._nodes_of(*arguments)):
+            if self.world.cuts[self.name[0], node]:
+                raise Unavailable(f"{node} cannot be reached")
+
+    def _nodes_of(self, *arguments: Any) -> set[str]:
+        """The nodes that a call is about."""
+        nodes = {a.name for a in arguments if isinstance(a, Node)}
+        functions = (a.function_id if isinstance(a, Server) else a for a in arguments)
+        return nodes.union(*(self.world.nodes.of(f) for f in functions if isinstance(f, str)))
 
     def _check_ownership(self, call: str, *arguments: Any) -> None:
         """Note when it acts for what another control plane owns."""
@@ -275,4 +286,6 @@ class ControlPlane:
 
 @cache
 def _settings(policy: Any) -> Settings:
-    return Settings(policy=policy, node_wake_s=1.0)
+    return Settings(
+        policy=policy, node_wake_s=1.0, plan_sample_s=4.0, plan_rca_s=8.0, plan_virca_s=20.0
+    )

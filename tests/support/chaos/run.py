@@ -7,9 +7,11 @@ written and nothing waits, so that a seed tells the same story every time.
 import asyncio
 import hashlib
 import selectors
+from collections import deque
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from heapq import heappop
 from random import Random
 from typing import Any
 
@@ -72,7 +74,7 @@ class _Run:
     plan: Plan
     crashes: list[str]
     story: list[str] = field(default_factory=list)
-    _hash: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    _calls: list[str] = field(default_factory=list)
 
     async def play(self) -> Outcome:
         """The whole run."""
@@ -91,7 +93,7 @@ class _Run:
             steps=len(p.steps),
             broken=tuple(broken),
             story=tuple(self.story),
-            trace=self._hash.hexdigest(),
+            trace=hashlib.sha256("\n".join(self._calls).encode()).hexdigest(),
             rested_s=rested_s,
         )
 
@@ -133,29 +135,44 @@ class _Run:
         self._tell(text)
 
     def _tell(self, what: str) -> None:
-        self._hash.update(f"{asyncio.get_running_loop().time():.6f} {what}\n".encode())
+        self._calls.append(f"{asyncio.get_running_loop().time():.6f} {what}")
 
 
 class _Loop(asyncio.SelectorEventLoop):
     """An event loop on which nothing real is waited for: its clock jumps to the next timer."""
 
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[asyncio.TimerHandle]
+
     def __init__(self) -> None:
         self.now_s = 1_000.0
-        super().__init__(_Jumping(self))
+        super().__init__(_Nothing())
 
     def time(self) -> float:
         return self.now_s
 
+    def _run_once(self) -> None:
+        """As asyncio's own, without what sockets and real time need: it takes half of the time."""
+        ready, scheduled = self._ready, self._scheduled
+        while scheduled and scheduled[0]._cancelled:
+            heappop(scheduled)
+        if not ready:
+            if not scheduled:
+                raise AssertionError("everybody waits for somebody else")
+            self.now_s = max(self.now_s, scheduled[0].when())
+        end_s = self.now_s + 1e-9
+        while scheduled and scheduled[0].when() < end_s:
+            ready.append(heappop(scheduled))
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
 
-class _Jumping(selectors.SelectSelector):
-    def __init__(self, loop: _Loop) -> None:
-        super().__init__()
-        self._loop = loop
+
+class _Nothing(selectors.SelectSelector):
+    """No file is waited for."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise AssertionError("everybody waits for somebody else")
-        self._loop.now_s += max(0.0, timeout)
         return []
 
 

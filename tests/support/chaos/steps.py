@@ -12,7 +12,7 @@ from typing import TypeVar
 from support.chaos.people import Event, Viewer
 from support.chaos.plan import FAULTS_S, Plan, Step
 from support.chaos.platform import ControlPlane
-from support.chaos.world import ACCESS, CORES, PARTS, World
+from support.chaos.world import ACCESS, CORES, LINKS, PARTS, World
 
 T = TypeVar("T")
 ROLES = ("acquirer", "forwarder", "forwarder", "transcoder", "edge", "edge", "edge")
@@ -29,6 +29,7 @@ class Steps:
         self._people: list[asyncio.Task[None]] = []
         self._over = asyncio.Event()
         self._starts = 0
+        self._links: set[tuple[str, str]] = set()
         self._do: dict[str, Callable[[Step], Coroutine[None, None, None]]] = {
             "event": self._event,
             "viewers": self._watch,
@@ -43,6 +44,8 @@ class Steps:
             "lost answers": self._lose_answers,
             "unreliable notifications": self._disturb_notifications,
             "outage": self._outage,
+            "partition": self._partition,
+            "link lost": self._lose_link,
             "control plane killed": self._kill_plane,
             "control plane restarted": self._restart_plane,
             "control plane paused": self._pause_plane,
@@ -205,6 +208,28 @@ class Steps:
         await self._lasting(step)
         for impairment in hit:
             impairment.lost = 0.0
+
+    async def _partition(self, step: Step) -> None:
+        """Control planes do not reach a node; others may, and what runs there goes on."""
+        node = _pick((*ACCESS, *CORES), step.size)
+        slots = _pick(("A", "B", "AB"), step.pick)
+        self._note(step, f"between {' and '.join(slots)} and {node} for {step.for_s} s")
+        cuts = [(slot, node) for slot in slots]
+        self._world.cuts.update(cuts)
+        await self._lasting(step)
+        self._world.cuts.subtract(cuts)
+
+    async def _lose_link(self, step: Step) -> None:
+        """A link of the network fails: what it alone connects is cut off."""
+        a, b = _pick(LINKS, step.pick)
+        if (a, b) in self._links:
+            return
+        self._note(step, f"{a} to {b} for {step.for_s} s")
+        self._links.add((a, b))
+        self._world.fabric.lose(a, b)
+        await self._lasting(step)
+        self._world.fabric.restore(a, b)
+        self._links.remove((a, b))
 
     async def _disturb_notifications(self, step: Step) -> None:
         self._note(step, f"for {step.for_s} s")

@@ -6,6 +6,7 @@ of the fault run that knows the product's names.
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -79,6 +80,10 @@ class Nodes:
         """Every process, also where two have one name."""
         return [i for vim in self._vims.values() for i in (await vim.running()).values()]
 
+    def of(self, function: str) -> set[str]:
+        """The nodes where the function has a process."""
+        return {name for name, vim in self._vims.items() if function in vim._machines}
+
     async def kill(self, function: str) -> None:
         """As by kill -9, wherever it runs."""
         for vim in self._vims.values():
@@ -120,6 +125,8 @@ class World:
     policy: str = "sls"
     copies: bool = False
     planes: dict[str, Any] = field(default_factory=dict)
+    cuts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By slot of a control plane and node: how many partitions are between them."""
     impairments: dict[tuple[str, str], Impairment] = field(default_factory=dict)
     held: dict[str, Held] = field(default_factory=dict)
     publishing: set[str] = field(default_factory=set)

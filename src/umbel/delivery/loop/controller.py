@@ -164,8 +164,8 @@ class DeliveryController:
         self.leases.check(FLEET)
         await self._eviction.run()
         wanted = self.collector.media_functions.to_run((await self.store.trees()).values())
-        self.leases.check(FLEET)
-        done = await self.collector.compute.ensure(OWNER, wanted)
+        compute = self.collector.compute
+        done = await compute.ensure(OWNER, wanted, lambda: self.leases.check(FLEET))
         for function in done.stopped:
             await self.collector.media.forget(function)
         await self.collector.refresh()
