@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from textwrap import fill
 
 from umbel.network.switching.program import Field, Program, Rule, Translate
 
@@ -45,7 +46,7 @@ STEPS: Mapping[int, PipelineStep] = {table.value: PipelineStep[table.name] for t
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """One table: what its rules match, where they may go on, where a packet goes that no rule
-    matches (None: it sinks), and what it is for."""
+    matches (None: it is dropped), and what it is for."""
 
     table: Table
     matches: tuple[Field, ...]
@@ -75,7 +76,7 @@ PIPELINE: tuple[Stage, ...] = (
         "host sends (port 0), by its addresses. Sources are looked at until the first function on "
         "the way, which sends from its own address. At a border "
         "(edge/compiler.py) what else comes from the access network or the node goes to the tables "
-        "below, except to streams' addresses. Anything else sinks.",
+        "below, except to streams' addresses. All else is dropped.",
     ),
     Stage(
         table=Table.SLICES,
@@ -192,9 +193,9 @@ Generated from `umbel/network/switching/tables.py`: run
 `python -m umbel.network.switching.tables > docs/reference/pipeline.md`.
 
 Every node's overlay bridge (`br1`) holds these tables and nothing else. A packet enters table 0. In
-a table the rule of a stream has priority 100; the miss, which hands on what no rule matches, has 0.
-Where there is no miss a packet sinks: it goes nowhere. The last three tables are filled where a
-node has an access network.
+a table a stream's rule has priority 100; the miss, which passes on what no rule matches, has 0.
+A table without a miss drops the packet. The last three tables have rules where a node has an access
+network.
 
 | table | name | matches | does | then | miss |
 | --- | --- | --- | --- | --- | --- |
@@ -206,10 +207,10 @@ def markdown() -> str:
     rows = [
         f"| {s.table.value} | {s.table.name.lower()} | {', '.join(f'`{m}`' for m in s.matches)} "
         f"| {s.does} | {', '.join(n.name.lower() for n in s.next) or 'ends'} "
-        f"| {s.miss.name.lower() if s.miss else 'sinks'} |"
+        f"| {s.miss.name.lower() if s.miss else 'drops'} |"
         for s in PIPELINE
     ]
-    parts = [f"## {s.table.name.capitalize()}\n\n{s.purpose}" for s in PIPELINE]
+    parts = [f"## {s.table.name.capitalize()}\n\n{fill(s.purpose, 100)}" for s in PIPELINE]
     return _HEAD + "\n".join(rows) + "\n\n" + "\n\n".join(parts) + "\n"
 
 
