@@ -69,7 +69,7 @@ def sliced(queues: FakeQueues) -> set[tuple[str, str]]:
 
 async def look(slices: Slices) -> None:
     """A look that is over when this is."""
-    await slices._settled()
+    await slices._reconciled()
 
 
 async def test_a_slice_becomes_a_meter_marks_and_queues(here: Slices) -> None:

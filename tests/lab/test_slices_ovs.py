@@ -60,12 +60,12 @@ async def test_under_congestion_each_slice_gets_what_it_was_promised(
         ]
         with pytest.raises(NoRoomForSlice):
             await slices.open(SliceRequest(grade=Grade.BRONZE, stream="ev4"))
-        await slices._settled()
+        await slices._reconciled()
         came = await here.measure(OFFERED_MBPS, LASTING_S)
         for number, grade in enumerate(Grade, 1):
             assert came[number].mbps >= 0.95 * OFFER.terms[grade].min_mbps, came
         assert not deaths(here)
-        await slices._settled()
+        await slices._reconciled()
         gold, _, bronze = await slices.all()
         assert gold.offered.total.packets == came[1].sent
         assert gold.links[0].traffic.total.drops == 0
@@ -85,10 +85,10 @@ async def test_no_slice_gets_more_than_its_most(bed: Testbed, database: Database
         slices = here.slices
         gold = await slices.open(SliceRequest(grade=Grade.GOLD, stream="ev1"))
         assert [(one.source, one.target) for one in gold.links] == [LINK]
-        await slices._settled()
+        await slices._reconciled()
         came = await here.measure({1: 18.0}, LASTING_S)
         most = OFFER.terms[Grade.GOLD].max_mbps
         assert 0.8 * most <= came[1].mbps <= 1.1 * most
-        await slices._settled()
+        await slices._reconciled()
         (gold,) = await slices.all()
         assert gold.offered.total.drops == came[1].sent - came[1].came

@@ -103,7 +103,7 @@ async def kept(bed: Testbed, database: Database) -> AsyncIterator[Congestion]:
             interval_s=60.0,
         )
         try:
-            await slices._settled()
+            await slices._reconciled()
             yield Congestion(bed, slices, lab, targets)
         finally:
             await slices.close()

@@ -84,7 +84,7 @@ class Database:
     def replica(self) -> Replica:
         """What a client sees of it."""
         found = Replica()
-        found.take(wire.changes(json.loads(json.dumps(self.updates()))))
+        found.apply(wire.changes(json.loads(json.dumps(self.updates()))))
         return found
 
     def row(self, table: str, name: str) -> dict[str, Any]:

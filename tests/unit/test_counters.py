@@ -15,34 +15,34 @@ def count(packets: int, drops: int = 0) -> Count:
 
 def test_the_rate_is_the_last_intervals() -> None:
     watch: RateMeter[str] = RateMeter()
-    watch.look({"a": count(100, drops=7)}, 10.0)
+    watch.update({"a": count(100, drops=7)}, 10.0)
     assert watch.of("a") == Traffic()
-    watch.look({"a": count(600, drops=9)}, 12.0)
+    watch.update({"a": count(600, drops=9)}, 12.0)
     assert watch.of("a") == Traffic(total=count(500, drops=2), mbps=2.0, drops_per_s=1.0)
-    watch.look({"a": count(600, drops=9)}, 13.0)
+    watch.update({"a": count(600, drops=9)}, 13.0)
     assert watch.of("a") == Traffic(total=count(500, drops=2))
 
 
 def test_a_counter_that_began_anew_counts_from_nothing() -> None:
     watch: RateMeter[str] = RateMeter()
     for at_s, packets in ((0.0, 50), (1.0, 80), (2.0, 10)):
-        watch.look({"a": count(packets)}, at_s)
+        watch.update({"a": count(packets)}, at_s)
     assert watch.of("a").total == count(40)
     assert watch.of("a").mbps == pytest.approx(0.08)
 
 
 def test_two_looks_at_once_give_no_rate_of_their_own() -> None:
     watch: RateMeter[str] = RateMeter()
-    watch.look({"a": count(0)}, 1.0)
-    watch.look({"a": count(5)}, 1.0)
+    watch.update({"a": count(0)}, 1.0)
+    watch.update({"a": count(5)}, 1.0)
     assert watch.of("a") == Traffic(total=count(5))
 
 
 def test_what_is_not_kept_is_forgotten() -> None:
     watch: RateMeter[str] = RateMeter()
     for at_s, packets in ((0.0, 0), (1.0, 9)):
-        watch.look({"a": count(packets), "b": count(packets)}, at_s)
-    watch.keep(["b"])
+        watch.update({"a": count(packets), "b": count(packets)}, at_s)
+    watch.retain(["b"])
     assert (watch.of("a"), watch.of("b").total) == (Traffic(), count(9))
 
 
@@ -51,7 +51,7 @@ def test_totals_never_shrink(totals: list[int]) -> None:
     watch: RateMeter[str] = RateMeter()
     before = 0
     for at_s, packets in enumerate(totals):
-        watch.look({"a": count(packets)}, float(at_s))
+        watch.update({"a": count(packets)}, float(at_s))
         assert watch.of("a").total.packets >= before
         assert watch.of("a").mbps >= 0
         before = watch.of("a").total.packets

@@ -51,10 +51,10 @@ def read(data: bytes, cuts: list[int]) -> list[Any]:
         for message in framer.feed(data[start:end]):
             parsed = wire.parse(message)
             if isinstance(parsed, Update):
-                replica.take(parsed.changes)
+                replica.apply(parsed.changes)
             elif isinstance(parsed, Reply):
                 with contextlib.suppress(NotOvsdb):
-                    replica.take(wire.changes(parsed.result))
+                    replica.apply(wire.changes(parsed.result))
             found.append(parsed)
     survey(replica)
     return found

@@ -122,9 +122,9 @@ def test_whatever_ways_become_no_link_promises_more_than_it_has(
     moved: list[tuple[Grade, list[Pair], list[Pair]]],
 ) -> None:
     have = [held(n, *dict.fromkeys(was), grade=g) for n, (g, was, _) in enumerate(moved, 1)]
-    have = list(admission.settle(OFFER, have, {}))
+    have = list(admission.reassign(OFFER, have, {}))
     became = {f"sl{n}": new for n, (_, _, new) in enumerate(moved, 1)}
-    after = admission.settle(OFFER, have, became)
+    after = admission.reassign(OFFER, have, became)
     for before, one in zip(have, after, strict=True):
         assert {*one.links, *one.unguaranteed} == set(became[one.id])
         assert not set(one.links) & set(one.unguaranteed)
@@ -137,13 +137,13 @@ def test_whatever_ways_become_no_link_promises_more_than_it_has(
             if link in one.unguaranteed:
                 need = TERMS[one.request.grade].min_kbps
                 assert admission.left_kbps(OFFER, after, link) < need, "it lacks what was free"
-    assert admission.settle(OFFER, after, became) == after
+    assert admission.reassign(OFFER, after, became) == after
 
 
 def test_a_link_that_is_gone_is_lacked_and_an_unknown_way_stays() -> None:
-    (one,) = admission.settle(OFFER, [held(1, UP)], {"sl1": [UP, ("pe1", "pe5")]})
+    (one,) = admission.reassign(OFFER, [held(1, UP)], {"sl1": [UP, ("pe1", "pe5")]})
     assert (one.links, one.unguaranteed) == ((UP,), (("pe1", "pe5"),))
-    assert admission.settle(OFFER, [one], {})[0].links == (UP,)
+    assert admission.reassign(OFFER, [one], {})[0].links == (UP,)
 
 
 def test_the_way_between_two_nodes_of_a_tree() -> None:
@@ -181,11 +181,11 @@ def test_a_link_end_has_a_class_for_each_slice() -> None:
 
 def test_queues_in_use_are_looked_at_always_and_the_others_in_turn() -> None:
     have, others = [held(1, UP)], LINKS[1:]
-    looks = [admission.looked_at(LINKS, have, turn) for turn in range(len(others))]
+    looks = [admission.links_to_read(LINKS, have, turn) for turn in range(len(others))]
     assert all(look[0] == UP and len(look) == 2 for look in looks)
     assert [look[1] for look in looks] == others
-    assert admission.looked_at([UP], have, 5) == [UP]
-    assert admission.looked_at([], [], 5) == []
+    assert admission.links_to_read([UP], have, 5) == [UP]
+    assert admission.links_to_read([], [], 5) == []
 
 
 @given(st.lists(st.tuples(grades, routes), max_size=30))
@@ -193,7 +193,7 @@ def test_classes_never_own_more_than_the_link_and_each_slice_owns_its_least(
     asked: list[tuple[Grade, list[Pair]]],
 ) -> None:
     wanted = [held(n, grade=g) for n, (g, _) in enumerate(asked, 1)]
-    have = admission.settle(OFFER, wanted, {f"sl{n}": r for n, (_, r) in enumerate(asked, 1)})
+    have = admission.reassign(OFFER, wanted, {f"sl{n}": r for n, (_, r) in enumerate(asked, 1)})
     plan = admission.plan(OFFER, have, {})
     assert set(plan) == set(LINKS)
     for link, classes in plan.items():

@@ -62,7 +62,7 @@ def whose(rule: Rule, known: Names) -> str:
     if rule.table == Table.CLASSIFIER and rule.priority == SUNK:
         return f"what is sent to streams' addresses ({STREAMS}) and is no stream here"
     if match.get(Field.ETH_TYPE) == _ARP:
-        return _asked(match, known)
+        return _arp(match, known)
     proto = match.get(Field.IP_PROTO, 0)
     to = match.get(Field.TCP_DST, match.get(Field.UDP_DST, 0))
     of = match.get(Field.TCP_SRC, match.get(Field.UDP_SRC, 0))
@@ -76,7 +76,7 @@ def whose(rule: Rule, known: Names) -> str:
     return " ".join(words)
 
 
-def _asked(match: Mapping[Field, Value], known: Names) -> str:
+def _arp(match: Mapping[Field, Value], known: Names) -> str:
     target, source = match.get(Field.ARP_TPA), match.get(Field.ARP_SPA)
     words = ["ARP"]
     words += [f"for {known.of(target)}"] if target is not None else []

@@ -142,7 +142,7 @@ def rules(access: Access, node: str, patch_port: int) -> Iterator[Rule]:
         table=Table.ACCESS,
         priority=_LED,
         match=((Field.IN_PORT, patch_port), *_proto(_TCP), (Field.TCP_DST, _WEB)),
-        actions=(_led_to(gate.portal),),
+        actions=(_redirect_to(gate.portal),),
     )
 
 
@@ -168,7 +168,7 @@ def _pass(patch_port: int, match: Match, priority: int = USED) -> Rule:
     )
 
 
-def _led_to(server: PortalAddress) -> Action:
+def _redirect_to(server: PortalAddress) -> Action:
     return Translate(table=Table.HOMES, address=server.address, port=server.port)
 
 

@@ -174,7 +174,7 @@ class Inspection:
         return PathStatus(
             request=request,
             stream=intent.stream,
-            links=_way(overlay, name, request.path.leaf),
+            links=_path_links(overlay, name, request.path.leaf),
             problems=_problems(fabric, name, request.path.leaf),
             moving=Path(leaf=move.target, receiver=move.coming) if move and is_ours else None,
         )
@@ -225,7 +225,7 @@ def _problems(fabric: ProgrammableFabric, name: str, leaf: str) -> tuple[str, ..
     return tuple(problem for problem in reported if problem in here or problem not in elsewhere)
 
 
-def _way(overlay: Overlay, name: str, leaf: str) -> tuple[Pair, ...]:
+def _path_links(overlay: Overlay, name: str, leaf: str) -> tuple[Pair, ...]:
     if not overlay.has(overlay.intents[name].root):
         return ()
     tree = overlay.tree(name)

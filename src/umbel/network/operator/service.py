@@ -68,7 +68,7 @@ class OperatorService:
         more, or yet, is logged and shown on its path."""
         if self._fabric is None:
             return
-        drawing, paths = await self._asked_before()
+        drawing, paths = await self._stored()
         overlay = self._fabric.overlay
         if drawing is not None:
             overlay = overlay.draw(drawing)
@@ -80,7 +80,7 @@ class OperatorService:
         # All at once: of what is removed meanwhile nothing comes back.
         await self._fabric.change(overlay)
 
-    async def _asked_before(self) -> tuple[Drawing | None, list[PathRequest]]:
+    async def _stored(self) -> tuple[Drawing | None, list[PathRequest]]:
         """What the rows say; a database that is away is waited for."""
         while True:
             try:
@@ -185,7 +185,7 @@ class OperatorService:
         if not ours and name in fabric.overlay.intents:
             raise StreamTaken(f"stream {name} is carried for somebody else", stream=name)
         if any(one.intent != request.intent for one in ours):
-            raise _taken_otherwise(name)
+            raise _conflict(name)
         if any(one.path == request.path for one in ours):
             raise StreamTaken(f"stream {name} has this path already", stream=name)
 
@@ -202,7 +202,7 @@ def _with(overlay: Overlay, request: PathRequest) -> Overlay:
     intent = _intent(overlay, request)
     held = overlay.intents.get(intent.stream.name, intent)
     if (held.root, held.sender, held.stream) != (intent.root, intent.sender, intent.stream):
-        raise _taken_otherwise(intent.stream.name)
+        raise _conflict(intent.stream.name)
     return overlay.add_path(intent, request.path)
 
 
@@ -219,7 +219,7 @@ def _filled(stream: Stream, overlay: Overlay) -> Stream:
     return replace(stream, number=allotted.number, target=target, port=port)
 
 
-def _taken_otherwise(name: str) -> StreamTaken:
+def _conflict(name: str) -> StreamTaken:
     return StreamTaken(f"stream {name} has another root, sender or address", stream=name)
 
 

@@ -47,7 +47,7 @@ class NoSuchPath(NotFound):
     code = "umbel.no_such_network_path"
 
 
-def _asked(*, id: str, at_s: float, document: Mapping[str, Any]) -> PathRequest:  # noqa: A002
+def _path_request(*, id: str, at_s: float, document: Mapping[str, Any]) -> PathRequest:  # noqa: A002
     receiver = document["receiver"]
     if receiver is not None:
         fields = {key: value for key, value in receiver.items() if key != "door"}
@@ -67,8 +67,8 @@ _ID = given("id_")
 _DRAWING = Query(sa.select(drawn.c.document), _drawing)
 _DRAW = Command(sa.insert(drawn))
 _CLEAR = Command(sa.delete(drawn))
-_PATHS = Query(sa.select(asked_paths).order_by(asked_paths.c.at_s, asked_paths.c.id), _asked)
-_PATH = Query(sa.select(asked_paths).where(asked_paths.c.id == _ID), _asked)
+_PATHS = Query(sa.select(asked_paths).order_by(asked_paths.c.at_s, asked_paths.c.id), _path_request)
+_PATH = Query(sa.select(asked_paths).where(asked_paths.c.id == _ID), _path_request)
 _ADD_PATH = Command(sa.insert(asked_paths))
 _MOVE_PATH = Command(sa.update(asked_paths).where(asked_paths.c.id == _ID), ["document"])
 _REMOVE_PATH = Command(sa.delete(asked_paths).where(asked_paths.c.id == _ID))
@@ -112,22 +112,22 @@ class OperatorStore:
         """One of them. Raises NoSuchPath."""
         return await self._database.read(_the_path, id_)
 
-    async def add(self, asked: PathRequest) -> None:
+    async def add(self, request: PathRequest) -> None:
         """Remember a path."""
 
         def add(connection: Connection) -> None:
-            connection.run(_ADD_PATH, id=asked.id, at_s=asked.at_s, document=_document(asked))
-            _journal_path(connection, asked, "added", asked.at_s)
+            connection.run(_ADD_PATH, id=request.id, at_s=request.at_s, document=_document(request))
+            _journal_path(connection, request, "added", request.at_s)
 
         await self._database.write(add)
 
-    async def moved(self, asked: PathRequest, at_s: float) -> None:
+    async def moved(self, request: PathRequest, at_s: float) -> None:
         """Remember where a path ends now. Raises NoSuchPath."""
 
         def move(connection: Connection) -> None:
-            if not connection.run(_MOVE_PATH, id_=asked.id, document=_document(asked)):
-                raise NoSuchPath(path=asked.id)
-            _journal_path(connection, asked, "moved", at_s)
+            if not connection.run(_MOVE_PATH, id_=request.id, document=_document(request)):
+                raise NoSuchPath(path=request.id)
+            _journal_path(connection, request, "moved", at_s)
 
         await self._database.write(move)
 
@@ -135,10 +135,10 @@ class OperatorStore:
         """Forget a path. Raises NoSuchPath."""
 
         def remove(connection: Connection) -> None:
-            asked = _the_path(connection, id_)
+            request = _the_path(connection, id_)
             if not connection.run(_REMOVE_PATH, id_=id_):
                 raise NoSuchPath(path=id_)
-            _journal_path(connection, asked, "removed", at_s)
+            _journal_path(connection, request, "removed", at_s)
 
         await self._database.write(remove)
 
@@ -146,9 +146,9 @@ class OperatorStore:
         """List the in-line functions by name."""
         return await self._database.read(lambda c: c.all(_GUESTS))
 
-    async def put_function(self, guest: InlineFunction) -> None:
+    async def put_function(self, function: InlineFunction) -> None:
         """Remember a function instead of what had its name."""
-        document = asdict(guest)
+        document = asdict(function)
         name = document.pop("name")
 
         def put(connection: Connection) -> None:
@@ -169,9 +169,9 @@ def _the_path(connection: Connection, id_: str) -> PathRequest:
     return found
 
 
-def _journal_path(connection: Connection, asked: PathRequest, what: str, at_s: float) -> None:
-    body = {"what": what, "stream": asked.intent.stream.name, "leaf": asked.path.leaf}
-    journal.record(connection, at_s=at_s, kind="path", subject=asked.id, body=body)
+def _journal_path(connection: Connection, request: PathRequest, what: str, at_s: float) -> None:
+    body = {"what": what, "stream": request.intent.stream.name, "leaf": request.path.leaf}
+    journal.record(connection, at_s=at_s, kind="path", subject=request.id, body=body)
 
 
 def _receiver_document(receiver: Receiver) -> Mapping[str, object]:
@@ -181,13 +181,13 @@ def _receiver_document(receiver: Receiver) -> Mapping[str, object]:
     return {**fields, "door": side}
 
 
-def _document(asked: PathRequest) -> Mapping[str, object]:
-    stream = asdict(asked.intent.stream)
-    del stream["slice"]  # slices are asked for by themselves
+def _document(request: PathRequest) -> Mapping[str, object]:
+    stream = asdict(request.intent.stream)
+    del stream["slice"]  # slices are requested separately
     return {
         "stream": stream,
-        "root": asked.intent.root,
-        "sender": asked.intent.sender.value,
-        "leaf": asked.path.leaf,
-        "receiver": _receiver_document(asked.path.receiver) if asked.path.receiver else None,
+        "root": request.intent.root,
+        "sender": request.intent.sender.value,
+        "leaf": request.path.leaf,
+        "receiver": _receiver_document(request.path.receiver) if request.path.receiver else None,
     }

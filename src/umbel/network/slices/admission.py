@@ -184,7 +184,7 @@ def inspect(document: object) -> tuple[dict[Grade, Terms], list[str]]:
         try:
             entry = _TermsEntry.model_validate(raw)
         except ValidationError as error:
-            problems += [f"slice {name}: {_told(found)}" for found in error.errors()]
+            problems += [f"slice {name}: {_describe(found)}" for found in error.errors()]
             continue
         if entry.min_mbps > entry.max_mbps:
             problems.append(f"slice {name}: min_mbps is greater than max_mbps")
@@ -192,7 +192,7 @@ def inspect(document: object) -> tuple[dict[Grade, Terms], list[str]]:
     return terms, problems
 
 
-def _told(found: Mapping[str, object]) -> str:
+def _describe(found: Mapping[str, object]) -> str:
     where = found["loc"]
     assert isinstance(where, tuple)
     return ": ".join([*(str(part) for part in where), str(found["msg"])])
@@ -232,7 +232,7 @@ def left_kbps(offer: Offer, held: Iterable[Granted], link: Pair) -> int:
     return offer.promisable_kbps(link) - promised
 
 
-def settle(
+def reassign(
     offer: Offer, held: Sequence[Granted], routes: Mapping[str, Sequence[Pair]]
 ) -> tuple[Granted, ...]:
     """The slices after their streams' links changed to `routes` (by id; a slice without one keeps
@@ -251,7 +251,7 @@ def settle(
                 if room >= need:
                     left[link] = room - need
                     won[one.id].append(link)
-    return tuple(_settled(one, routes.get(one.id, one.links), won[one.id]) for one in held)
+    return tuple(_reassigned(one, routes.get(one.id, one.links), won[one.id]) for one in held)
 
 
 def _promisable(offer: Offer, link: Pair) -> int:
@@ -262,7 +262,7 @@ def _promisable(offer: Offer, link: Pair) -> int:
         return 0
 
 
-def _settled(one: Granted, route: Sequence[Pair], won: Sequence[Pair]) -> Granted:
+def _reassigned(one: Granted, route: Sequence[Pair], won: Sequence[Pair]) -> Granted:
     route = tuple(dict.fromkeys(route))
     return replace(
         one,
@@ -314,7 +314,7 @@ def plan(
     }
 
 
-def looked_at(installed: Sequence[Pair], held: Iterable[Granted], turn: int) -> list[Pair]:
+def links_to_read(installed: Sequence[Pair], held: Iterable[Granted], turn: int) -> list[Pair]:
     """Of the link ends with queues those whose counters are read at the look number `turn`: what
     slices use, and one of the others after the other, for asking takes a process each."""
     used = {link for one in held for link in one.links}

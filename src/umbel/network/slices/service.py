@@ -1,8 +1,8 @@
-"""Slices kept: what was promised is put into meters, marks and queues, again when paths change.
+"""Slices enforced: promises become meters, marks and queues, and follow paths that change.
 
 In: requests of the portal; streams and their links as they are. Out: rows (desired), and the
-fabric's and the queues' `ensure`. One task looks at all slices when woken and every few seconds; it
-also counts. Neighbours: admission.py decides; delivery says which streams a slice is for.
+fabric's and the queues' `ensure`. One task reconciles all slices when woken and every few seconds,
+and counts. Neighbours: admission.py decides; delivery says which streams a slice is for.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from umbel.network.switching.counters import RateMeter
 log = structlog.get_logger(__name__)
 
 _ALL = "slices"
-_PATIENCE_S = 5.0
+_MOST_WAIT_S = 5.0
 
 
 class SlicesUnsupported(Conflict):
@@ -73,7 +73,7 @@ _StreamRoutes = Mapping[str, Sequence[_StreamRoute]]
 
 @dataclass(kw_only=True)
 class Slices:
-    """The door to slices."""
+    """Opens, lists and ends slices, and enforces them."""
 
     store: SliceStore
     streams: StreamSource
@@ -101,21 +101,17 @@ class Slices:
         return self.offers()
 
     async def run(self) -> None:
-        """Keep the slices until cancelled."""
+        """Enforce the slices until cancelled."""
         if self.underlay is None:
             return
-        self._controller.wake(_ALL)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await self._controller.close()
+        await self._controller.run(_ALL)
 
     def wake(self) -> None:
-        """Look at all slices again: some way changed."""
+        """Reconcile all slices: some path changed."""
         self._controller.wake(_ALL)
 
     async def close(self) -> None:
-        """Stop looking; meters and queues stay as they are."""
+        """Stop; meters and queues stay as they are."""
         await self._controller.close()
 
     # -- the portal's -----------------------------------------------------------------------
@@ -140,7 +136,7 @@ class Slices:
             return (*held, replace(new, number=number, links=route))
 
         await self.store.change(decide, at_s=new.opened_s)
-        await self._settled()
+        await self._reconciled()
         return await self.one(new.id)
 
     async def all(self) -> tuple[SliceStatus, ...]:
@@ -169,7 +165,7 @@ class Slices:
             return kept
 
         await self.store.change(decide, at_s=self.clock.now_s())
-        await self._settled()
+        await self._reconciled()
 
     async def shares(self) -> tuple[LinkShare, ...]:
         """Each link's two directions. Raises SlicesUnsupported."""
@@ -183,24 +179,24 @@ class Slices:
 
     # -- keeping ----------------------------------------------------------------------------
 
-    async def _settled(self) -> None:
-        """Waits until a look that began after now is done; not for ever: it goes on by itself."""
+    async def _reconciled(self) -> None:
+        """Wait for a reconciliation that begins after this, at most `_MOST_WAIT_S`."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(done)
         self._controller.wake(_ALL)
-        await asyncio.wait([done], timeout=_PATIENCE_S)
+        await asyncio.wait([done], timeout=_MOST_WAIT_S)
 
     async def _reconcile(self, _key: str) -> float:
         waiting, self._waiting = self._waiting, []
         try:
-            await self._keep(self._require_fabric())
+            await self._apply(self._require_fabric())
         finally:
             for done in waiting:
                 if not done.done():
                     done.set_result(None)
         return self.interval_s
 
-    async def _keep(self, underlay: Underlay) -> None:
+    async def _apply(self, underlay: Underlay) -> None:
         held = await self.store.all()
         routes = _stream_routes(held, await self.streams.now(), underlay.fabric)
         links = {
@@ -208,9 +204,9 @@ class Slices:
             for slice_id, some in routes.items()
             if all(route.links is not None for route in some)
         }
-        if admission.settle(self.offer, held, links) != held:
+        if admission.reassign(self.offer, held, links) != held:
             held = await self.store.change(
-                lambda now: admission.settle(self.offer, now, links), at_s=self.clock.now_s()
+                lambda now: admission.reassign(self.offer, now, links), at_s=self.clock.now_s()
             )
         await self._mark(underlay, held, routes)
         await self._queue(underlay, held, routes)
@@ -266,19 +262,19 @@ class Slices:
         now_s = self.clock.monotonic_s()
         try:
             found = await underlay.fabric.counters()
-            self._meters.look(found.meters, now_s)
-            self._tunnels.look(found.links, now_s)
+            self._meters.update(found.meters, now_s)
+            self._tunnels.update(found.links, now_s)
             self._turn += 1
-            for link in admission.looked_at([*self._installed], held, self._turn):
+            for link in admission.links_to_read([*self._installed], held, self._turn):
                 counts = await underlay.queues.counts(link[0], underlay.devices[link])
                 if counts.keys() != {one.number for one in self._installed[link]}:
                     del self._installed[link]  # somebody cleared the device: lay it again
                 by_class = {(link, number): count for number, count in counts.items()}
-                self._classes.look(by_class, self.clock.monotonic_s())
+                self._classes.update(by_class, self.clock.monotonic_s())
         except UmbelError as error:
             log.warning("slices not counted", reason=error.message)
-        self._meters.keep(one.number for one in held)
-        self._classes.keep(
+        self._meters.retain(one.number for one in held)
+        self._classes.retain(
             (link, one.number) for link in self._installed for one in self._installed[link]
         )
 

@@ -110,14 +110,14 @@ class RateMeter(Generic[Key]):
     _seen: dict[Key, tuple[float, Count]] = field(default_factory=dict)
     _traffic: dict[Key, Traffic] = field(default_factory=dict)
 
-    def look(self, counts: Mapping[Key, Count], now_s: float) -> None:
+    def update(self, counts: Mapping[Key, Count], now_s: float) -> None:
         """The counters as they are now."""
         for key, count in counts.items():
             at_s, before = self._seen.get(key, (now_s, count))
             self._seen[key] = (now_s, count)
             self._traffic[key] = step(self.of(key), before, count, now_s - at_s)
 
-    def keep(self, keys: Iterable[Key]) -> None:
+    def retain(self, keys: Iterable[Key]) -> None:
         """Forget all others."""
         kept = set(keys)
         self._seen = {key: seen for key, seen in self._seen.items() if key in kept}

@@ -110,7 +110,7 @@ def _link(index: int, raw: object, problems: list[str]) -> Link | None:
     try:
         return Link(**_LinkEntry.model_validate(raw).model_dump())
     except ValidationError as error:
-        problems.extend(told(title, error))
+        problems.extend(describe_errors(title, error))
         return None
 
 
@@ -121,11 +121,11 @@ def _host(index: int, raw: object, problems: list[str]) -> Host | None:
     try:
         return Host(**_HostEntry.model_validate(raw).model_dump())
     except ValidationError as error:
-        problems.extend(told(title, error))
+        problems.extend(describe_errors(title, error))
         return None
 
 
-def told(title: str, error: ValidationError) -> list[str]:
+def describe_errors(title: str, error: ValidationError) -> list[str]:
     """What is wrong with an entry, a line for each field."""
     lines = []
     for found in error.errors(include_url=False):

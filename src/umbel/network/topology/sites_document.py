@@ -25,7 +25,7 @@ from pydantic import (
 
 from umbel.network.model import Topology
 from umbel.network.topology import document as topology
-from umbel.network.topology.document import BadNetwork, told
+from umbel.network.topology.document import BadNetwork, describe_errors
 from umbel.network.topology.sites import Site, device_name
 
 _DATABASE = re.compile(r"tcp:(?:\[(?P<six>[^]%]+)\]|(?P<four>[^:]+)):(?P<port>[0-9]{1,5})")
@@ -197,7 +197,7 @@ def _site(index: int, raw: object, known: Topology, problems: list[str]) -> Site
     try:
         entry = _SiteEntry.model_validate(raw)
     except ValidationError as error:
-        problems.extend(told(title, error))
+        problems.extend(describe_errors(title, error))
         return None
     return entry.site(known.nodes.index(entry.node) + 1 if entry.node in known.nodes else 0)
 
@@ -206,7 +206,7 @@ def _management(raw: object, problems: list[str]) -> tuple[str, str]:
     try:
         entry = _ManagementEntry.model_validate(raw)
     except ValidationError as error:
-        problems.extend(told("management", error))
+        problems.extend(describe_errors("management", error))
         return "", ""
     return str(entry.controller), entry.namespaces
 

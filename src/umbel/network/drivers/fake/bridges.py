@@ -23,7 +23,7 @@ class MemoryBridges:
         return self._wirings
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
-        self._ask(site)
+        self._check_answers(site)
         before = self._plugs.get(site.node, PortMap()).tunnel_ports
         wanted = [tunnel.neighbour for tunnel in wiring.tunnels]
         free = (number for number in count(10) if number not in before.values())
@@ -37,10 +37,10 @@ class MemoryBridges:
         return self._plugs[site.node]
 
     async def remove(self, site: Site) -> None:
-        self._ask(site)
+        self._check_answers(site)
         self._wirings.pop(site.node, None)
         self._plugs.pop(site.node, None)
 
-    def _ask(self, site: Site) -> None:
+    def _check_answers(self, site: Site) -> None:
         if site.node in self.silent:
             raise Unavailable(f"{site.node}'s database does not answer", node=site.node)

@@ -98,20 +98,20 @@ class FakeQueues:
         self.dead: set[str] = set()
 
     async def ensure(self, node: str, device: str, classes: Sequence[QueueClass]) -> None:
-        self._ask(node)
+        self._check_answers(node)
         self.installed[node, device] = tuple(classes)
 
     async def remove(self, node: str, device: str) -> None:
-        self._ask(node)
+        self._check_answers(node)
         self.installed.pop((node, device), None)
 
     async def counts(self, node: str, device: str) -> Mapping[int, Count]:
-        self._ask(node)
+        self._check_answers(node)
         return {
             one.number: self.sent.get((node, device, one.number), Count())
             for one in self.installed.get((node, device), ())
         }
 
-    def _ask(self, node: str) -> None:
+    def _check_answers(self, node: str) -> None:
         if node in self.dead:
             raise QueueRefused(node=node)

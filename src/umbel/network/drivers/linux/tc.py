@@ -57,7 +57,7 @@ class TcQueues:
         self._laid: dict[tuple[str, str], tuple[QueueClass, ...]] = {}
 
     async def ensure(self, node: str, device: str, classes: Sequence[QueueClass]) -> None:
-        have = await self._look(node, device)
+        have = await self._read(node, device)
         laid = self._laid.pop((node, device), ())
         wanted = tuple(classes)
         if have.numbers == {one.number for one in wanted} and laid == wanted:
@@ -73,14 +73,14 @@ class TcQueues:
 
     async def remove(self, node: str, device: str) -> None:
         self._laid.pop((node, device), None)
-        have = await self._look(node, device)
+        have = await self._read(node, device)
         if have.ours:
             await self._tc(node, "qdisc", "del", "dev", device, *have.ours.split())
 
     async def counts(self, node: str, device: str) -> Mapping[int, Count]:
         return parse_counts(await self._tc(node, "-s", "class", "show", "dev", device))
 
-    async def _look(self, node: str, device: str) -> Device:
+    async def _read(self, node: str, device: str) -> Device:
         found = parse_device(await self._tc(node, "-j", "qdisc", "show", "dev", device))
         if not found.ours:
             return found

@@ -52,15 +52,15 @@ class CrossedBridges:
         self._bridges, self._sites = bridges, sites
         self.namespaces, self._master = namespaces, master
         self._made: dict[tuple[str, str], Crossing] = {}
-        self._keeper: asyncio.Task[None] | None = None
+        self._repairs: asyncio.Task[None] | None = None
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         """See the Protocol. Also raises CrossingFailed."""
         for crossing in crossings.of(site, self._sites):
             await self.cross(crossing)
             self._made[crossing.node, crossing.neighbour] = crossing
-        if self._made and self._keeper is None:
-            self._keeper = asyncio.create_task(self._keep(), name="crossings")
+        if self._made and self._repairs is None:
+            self._repairs = asyncio.create_task(self._repair(), name="crossings")
         return await self._bridges.ensure(site, wiring)
 
     async def remove(self, site: Site) -> None:
@@ -72,12 +72,12 @@ class CrossedBridges:
 
     async def close(self) -> None:
         """Keep them no longer; they go on."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            self._keeper = None
+        if self._repairs is not None:
+            self._repairs.cancel()
+            await asyncio.gather(self._repairs, return_exceptions=True)
+            self._repairs = None
 
-    async def _keep(self) -> None:
+    async def _repair(self) -> None:
         """Make again what is gone: a program that died took its device with it."""
         while True:
             await asyncio.sleep(_LOOK_S)
@@ -94,18 +94,18 @@ class CrossedBridges:
         here, beyond = self.namespaces[crossing.node], self._beyond(crossing)
         tunnel = self.tunnel(crossing)
         if beyond not in netns.named(beyond):
-            await _tell(crossing.node, "ip", "netns", "add", beyond)
+            await _must_run(crossing.node, "ip", "netns", "add", beyond)
         if not await _is_there(here, crossing.device):
-            await _tell(
+            await _must_run(
                 crossing.node,
                 *("ip", "-n", here, "link", "add", crossing.device, "mtu", str(MTU + 100)),
                 *("type", "veth", "peer", "name", _UP, "mtu", str(MTU + 100), "netns", beyond),
             )
-            await _tell(crossing.node, "ip", "-n", here, "link", "set", crossing.device, "up")
+            await _must_run(crossing.node, "ip", "-n", here, "link", "set", crossing.device, "up")
         if not await _is_there(beyond, tunnel):
             await _make(crossing.node, here, tunnel)
-            await _tell(crossing.node, "ip", "-n", here, "link", "set", tunnel, "netns", beyond)
-        await _tell(
+            await _must_run(crossing.node, "ip", "-n", here, "link", "set", tunnel, "netns", beyond)
+        await _must_run(
             crossing.node,
             *("ip", "netns", "exec", beyond, "wg", "syncconf", tunnel, "/dev/stdin"),
             text=crossings.configuration(crossing, self._master),
@@ -118,7 +118,7 @@ class CrossedBridges:
             f"route replace {crossing.far}/32 dev {tunnel}",
         )
         await asyncio.to_thread(netns.inside, beyond, _forward)
-        await _tell(
+        await _must_run(
             crossing.node, "ip", "-n", beyond, "-batch", "-", text="".join(f"{x}\n" for x in lines)
         )
 
@@ -146,7 +146,7 @@ async def _make(node: str, here: str, tunnel: str) -> None:
     if shutil.which("wireguard-go") is None:
         why = f"the kernel has no WireGuard ({said}), and wireguard-go is not installed"
         raise CrossingFailed(f"{node}: {why}", node=node)
-    await _tell(node, "ip", "netns", "exec", here, "wireguard-go", tunnel)
+    await _must_run(node, "ip", "netns", "exec", here, "wireguard-go", tunnel)
     # It goes on in the background: moved before it has found its device, it would lose it.
     for _ in range(_MOST_ASKED):
         answers, said = await _run("ip", "netns", "exec", here, "wg", "show", tunnel)
@@ -160,7 +160,7 @@ async def _is_there(namespace: str, device: str) -> bool:
     return (await _run("ip", "-n", namespace, "link", "show", "dev", device))[0]
 
 
-async def _tell(node: str, *command: str, text: str = "") -> None:
+async def _must_run(node: str, *command: str, text: str = "") -> None:
     """Raises CrossingFailed."""
     done, said = await _run(*command, text=text)
     if not done:

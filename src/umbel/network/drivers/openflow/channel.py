@@ -88,7 +88,7 @@ class Channel:
         """Takes what comes until the connection ends. Raises NotOpenFlow."""
         while data := await self._reader.read(65536):
             for frame in self._framer.feed(data):
-                self._take(frame)
+                self._dispatch(frame)
 
     async def request(self, message: Any) -> list[Any]:
         """Send, and what comes back: one reply, or all entries of a multipart one.
@@ -190,7 +190,7 @@ class Channel:
         self._xid = first + count - 1
         return first
 
-    def _take(self, frame: Frame) -> None:
+    def _dispatch(self, frame: Frame) -> None:
         if frame.kind == frames.HELLO:
             if not self._hello.done():
                 self._hello.set_result(frame)

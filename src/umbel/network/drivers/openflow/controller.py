@@ -41,7 +41,7 @@ class Controller:
         echo_s: float = 1.0,
         timeout_s: float = 3.0,
     ) -> None:
-        self._tell, self._admit = on_signal, admit
+        self._on_signal, self._admit = on_signal, admit
         self._echo_s, self._timeout_s = echo_s, timeout_s
         self._channels: dict[int, Channel] = {}
         self._open: dict[Channel, asyncio.Task[None]] = {}
@@ -66,7 +66,7 @@ class Controller:
     async def close(self) -> None:
         """Let go of all switches; what they hold goes on."""
         self._is_closed = True
-        await self._deaf()
+        await self._stop_listening()
         for server in self._servers:
             server.close()
         for channel in self._open:
@@ -76,7 +76,7 @@ class Controller:
             await server.wait_closed()
         await asyncio.sleep(0)
 
-    async def _deaf(self) -> None:
+    async def _stop_listening(self) -> None:
         """Take no longer connections. A server that is closed while the loop takes one in would
         lose sight of it (CPython 3.11): those come through first."""
         for listening in (one for server in self._servers for one in server.sockets):
@@ -156,7 +156,7 @@ class Controller:
             self._open[channel] = asyncio.create_task(self._serve(channel))
 
     async def _serve(self, channel: Channel) -> None:
-        keeping = asyncio.create_task(self._keep(channel))
+        keeping = asyncio.create_task(self._maintain(channel))
         try:
             with contextlib.suppress(NotOpenFlow, ConnectionError):
                 await channel.read()
@@ -166,9 +166,9 @@ class Controller:
             del self._open[channel]
             if self._channels.get(channel.dpid) is channel:
                 del self._channels[channel.dpid]
-                self._tell(SwitchDisconnected(dpid=channel.dpid))
+                self._on_signal(SwitchDisconnected(dpid=channel.dpid))
 
-    async def _keep(self, channel: Channel) -> None:
+    async def _maintain(self, channel: Channel) -> None:
         """Greets the switch, then asks for a sign of life; closes the connection without one."""
         try:
             await channel.greet()
@@ -178,9 +178,9 @@ class Controller:
             before = self._channels.pop(channel.dpid, None)
             if before is not None:
                 before.close()
-                self._tell(SwitchDisconnected(dpid=channel.dpid))
+                self._on_signal(SwitchDisconnected(dpid=channel.dpid))
             self._channels[channel.dpid] = channel
-            self._tell(SwitchConnected(dpid=channel.dpid))
+            self._on_signal(SwitchConnected(dpid=channel.dpid))
             while True:
                 await asyncio.sleep(self._echo_s)
                 await channel.request(channel.codec.ofproto_parser.OFPEchoRequest(channel.codec))
@@ -189,4 +189,4 @@ class Controller:
 
     def _port(self, channel: Channel, port: Port, gone: bool) -> None:
         if self._channels.get(channel.dpid) is channel:
-            self._tell(PortStatus(dpid=channel.dpid, port=port, gone=gone))
+            self._on_signal(PortStatus(dpid=channel.dpid, port=port, gone=gone))

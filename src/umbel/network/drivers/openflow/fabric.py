@@ -355,7 +355,7 @@ class OpenFlowFabric:
                 node: self._with_extra_rules(node, program)
                 for node, program in compiled.programs.items()
             }
-            refused = await self._rollout.reach(want, overlay.depths())
+            refused = await self._rollout.install(want, overlay.depths())
             if not refused:
                 break
             self._refuse(refused)

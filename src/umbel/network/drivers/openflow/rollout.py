@@ -34,7 +34,7 @@ class Rollout:
         """Learn what switches hold; one that holds what no program of ours does is emptied."""
         await asyncio.gather(*(self._read(node) for node in nodes))
 
-    async def reach(
+    async def install(
         self, want: Mapping[str, Program], depths: Mapping[int, Mapping[str, int]]
     ) -> Mapping[int, str]:
         """Make the switches that were read hold this. Returns why streams, by their numbers, were
@@ -84,7 +84,7 @@ class Rollout:
     async def _apply(self, node: str, changes: Sequence[Change]) -> Mapping[int, str]:
         """Each stream's changes alone, where a switch refuses them together."""
         try:
-            await self._done(node, changes)
+            await self._apply_changes(node, changes)
         except SwitchRefused as error:
             streams = {changing.stream_of(change.entry) for change in changes}
             if len(streams) == 1:
@@ -97,12 +97,12 @@ class Rollout:
         refused = {}
         for stream, part in parts.items():
             try:
-                await self._done(node, part)
+                await self._apply_changes(node, part)
             except SwitchRefused as error:
                 refused[stream] = _why(node, error)
         return refused
 
-    async def _done(self, node: str, changes: Sequence[Change]) -> None:
+    async def _apply_changes(self, node: str, changes: Sequence[Change]) -> None:
         """The changes are made, or the switch is gone. Raises SwitchRefused."""
         if node not in self.held:
             return

@@ -72,9 +72,9 @@ class _Session:
         """Takes what comes until the connection ends. Raises Garbage."""
         while data := await self._reader.read(_READ_BYTES):
             for message in self._framer.feed(data):
-                self._take(wire.parse(message))
+                self._receive(wire.parse(message))
 
-    async def ask(self, method: str, params: Sequence[Any], within_s: float) -> Any:
+    async def call(self, method: str, params: Sequence[Any], within_s: float) -> Any:
         """A request's result. Raises OvsdbRefused, or OvsdbGone when none comes; then it ends."""
         self._last += 1
         number = self._last
@@ -97,7 +97,7 @@ class _Session:
             if not answer.done():
                 answer.set_exception(OvsdbGone())
 
-    def _take(self, message: Message | None) -> None:
+    def _receive(self, message: Message | None) -> None:
         if isinstance(message, Echo):
             self._writer.write(wire.echo_reply(message))
         elif isinstance(message, Update):
@@ -149,7 +149,7 @@ class Connection:
         """
         if self._session is None or self._replica is None:
             raise OvsdbGone(target=self._target)
-        results = await self._session.ask(
+        results = await self._session.call(
             "transact", [_DATABASE, *operations], self._patience.answer_s
         )
         if not isinstance(results, list):
@@ -172,7 +172,7 @@ class Connection:
         self._session = session = _Session(reader, writer, self._update)
         try:
             async with asyncio.TaskGroup() as tasks:
-                keeping = tasks.create_task(self._keep(session))
+                keeping = tasks.create_task(self._maintain(session))
                 await session.read()
                 keeping.cancel()
         except ExceptionGroup as group:
@@ -180,26 +180,26 @@ class Connection:
         finally:
             session.close()
 
-    async def _keep(self, session: _Session) -> None:
+    async def _maintain(self, session: _Session) -> None:
         """Asks for all there is, then for signs of life."""
         wait_s = self._patience.answer_s
         tables = {name: {"columns": list(columns)} for name, columns in MONITORED.items()}
-        rows = await session.ask("monitor", [_DATABASE, None, tables], wait_s)
+        rows = await session.call("monitor", [_DATABASE, None, tables], wait_s)
         replica = Replica()
-        replica.take(wire.changes(rows))
+        replica.apply(wire.changes(rows))
         for update in self._early:
-            replica.take(update.changes)
+            replica.apply(update.changes)
         self._replica = replica
         self._changed.notify()
         while True:
             await asyncio.sleep(self._patience.echo_s)
-            await session.ask("echo", [], wait_s)
+            await session.call("echo", [], wait_s)
 
     def _update(self, update: Update) -> None:
         if self._replica is None:
             self._early.append(update)
             return
-        self._replica.take(update.changes)
+        self._replica.apply(update.changes)
         self._changed.notify()
 
     def _lost(self) -> None:

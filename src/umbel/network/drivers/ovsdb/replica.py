@@ -31,7 +31,7 @@ class Replica:
     def __init__(self) -> None:
         self._tables: dict[str, dict[Uuid, Row]] = defaultdict(dict)
 
-    def take(self, changes: Iterable[Changed]) -> None:
+    def apply(self, changes: Iterable[Changed]) -> None:
         """Rows as they are now."""
         for change in changes:
             table = self._tables[change.table]
