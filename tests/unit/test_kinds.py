@@ -1,8 +1,12 @@
 """The table of times per kind of test."""
 
-from pathlib import Path
+from typing import Literal
+
+import pytest
 
 from support import kinds
+
+Outcome = Literal["passed", "failed", "skipped"]
 
 
 def test_a_kind_is_the_folder_under_tests() -> None:
@@ -11,14 +15,23 @@ def test_a_kind_is_the_folder_under_tests() -> None:
     assert kinds.kind_of("benchmarks/a.py::test_b") == "other"
 
 
-def test_runs_add_up_in_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "times"
-    file.touch()
-    kinds.added({"unit": [2, 0, 1.5], "e2e": [1, 1, 9.0]}, str(file))
-    total = kinds.added({"unit": [1, 1, 0.5]}, str(file))
-    assert total == {"unit": [3, 1, 2.0], "e2e": [1, 1, 9.0]}
-    assert kinds.lines(total) == [
-        "unit             3 tests    1 skipped      2.0 s",
-        "e2e              1 tests    1 skipped      9.0 s",
-        "all              4 tests    2 skipped     11.0 s",
+def report(nodeid: str, when: Literal["setup", "call"], outcome: Outcome) -> pytest.TestReport:
+    location = (nodeid.partition("::")[0], 1, "test")
+    return pytest.TestReport(nodeid, location, {}, outcome, None, when, duration=0.5)
+
+
+def test_reports_add_up_by_kind() -> None:
+    spent = kinds.added(
+        [
+            report("tests/e2e/test_b.py::test_a", "setup", "skipped"),
+            report("tests/unit/test_a.py::test_a", "setup", "passed"),
+            report("tests/unit/test_a.py::test_a", "call", "passed"),
+            report("tests/unit/test_a.py::test_b", "call", "failed"),
+        ]
+    )
+    assert spent == {"unit": [2, 0, 1.5], "e2e": [0, 1, 0.5]}
+    assert kinds.lines(spent) == [
+        "unit             2 tests    0 skipped      1.5 s",
+        "e2e              0 tests    1 skipped      0.5 s",
+        "all              2 tests    1 skipped      2.0 s",
     ]
