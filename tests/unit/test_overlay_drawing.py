@@ -1,6 +1,7 @@
 """Drawings of any kind are read, or refused with each of their problems by name."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 from umbel.network.model import Link, Pair, Topology, pair
 from umbel.network.overlay import drawing as drawings
 from umbel.network.overlay import spanning
-from umbel.network.overlay.spanning import InvalidDrawing, Role
+from umbel.network.overlay.spanning import Drawing, InvalidDrawing, Role
 from umbel.portal.api.network_shapes import TopologyIn
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -148,3 +149,30 @@ def test_the_drawing_that_is_damaged_is_a_good_one() -> None:
     assert spanning.span(drawing).cut == ("d",)
     with pytest.raises(ValidationError):
         TopologyIn.model_validate({**DRAWN, "color": "red"})
+
+
+def test_a_drawing_follows_nodes_that_come_and_go() -> None:
+    names = ("a", "b", "c")
+    before = Topology(nodes=names, links=(Link(a="a", b="b"), Link(a="b", b="c")))
+    drawn = Drawing(
+        roles={"a": Role.ROOT, "b": Role.RELAY, "c": Role.LEAF}, links=(("a", "b"), ("b", "c"))
+    )
+    without = Topology(nodes=("a", "c"), links=())
+    left = drawings.follow(drawn, before, without, drawn.roles)
+    assert left == Drawing(roles={"a": Role.ROOT, "c": Role.LEAF}, links=())
+    again = replace(before, nodes=("a", "c", "b"))
+    back = drawings.follow(left, without, again, drawn.roles)
+    assert (back.roles, back.links) == (drawn.roles, drawn.links)
+    rootless = drawings.follow(drawn, before, Topology(nodes=("b", "c"), links=()), drawn.roles)
+    assert Role.ROOT not in rootless.roles.values()
+    returned = drawings.follow(rootless, Topology(nodes=("b", "c"), links=()), before, drawn.roles)
+    assert returned.roles["a"] is Role.LEAF, "an operator draws roots"
+
+
+def test_what_an_operator_left_out_stays_out() -> None:
+    before = Topology(nodes=("a", "b", "c"), links=(Link(a="a", b="b"), Link(a="b", b="c")))
+    drawn = Drawing(roles={"a": Role.ROOT, "b": Role.LEAF}, links=(("a", "b"),))
+    now = replace(before, nodes=("a", "b", "c", "d"), links=(*before.links, Link(a="d", b="c")))
+    found = drawings.follow(drawn, before, now, {"d": Role.RELAY})
+    assert found.roles == {**drawn.roles, "d": Role.RELAY}
+    assert found.links == drawn.links

@@ -111,7 +111,7 @@ async def assemble(
         context, collector, services.observers(notifier, context.network), timing
     )
     delivery = services.delivery(context, loop)
-    await delivery.nodes.sync()
+    await delivery.nodes.load()
     return System(
         settings=settings,
         database=context.database,

@@ -50,7 +50,13 @@ class NodeService:
         self._now = rules.current(self.file, {}, self._pools)
 
     async def sync(self) -> None:
-        """Have compute and network know exactly the nodes there are."""
+        """Have compute, network and its switches know exactly the nodes there are."""
+        await self.load()
+        async with self._turn:
+            await self.collector.network.follow_nodes()
+
+    async def load(self) -> None:
+        """The same without switches, which need not be connected yet."""
         async with self._turn:  # who read earlier must not write later
             now = rules.current(self.file, await self.store.all(), self._pools)
             self.collector.compute.set_nodes(now.members)
@@ -79,8 +85,8 @@ class NodeService:
 
     async def add(self, node: Node, links: Sequence[Link], *, by: str) -> NodeStatus:
         """A node comes with its links: it is placed on at once. Raises NodeExists, NoSuchPool,
-        InvalidLinks, NodesFixed."""
-        self.collector.network.topology.check_changeable()
+        InvalidLinks, NoSwitch."""
+        self.collector.network.topology.check_new(node.name, links)
         change = NodeChange(
             name=node.name, node=node, links=tuple(links), added_s=self.clock.now_s()
         )
@@ -90,8 +96,7 @@ class NodeService:
         return await self.get(node.name)
 
     async def remove(self, name: str, *, by: str) -> None:
-        """A node goes that carries nothing. Raises NoSuchNode, NodeInUse, NodesFixed."""
-        self.collector.network.topology.check_changeable()
+        """A node goes that carries nothing. Raises NoSuchNode, NodeInUse."""
         await self.collector.compute.check_unused(name)
         for provider in await self.catalogue.providers():
             if provider.access_node == name:

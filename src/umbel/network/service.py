@@ -44,7 +44,7 @@ from umbel.network.slices.store import SliceStore
 from umbel.network.switching.counters import Traffic
 from umbel.network.switching.port_map import Side
 from umbel.network.switching.tables import PipelineStep
-from umbel.network.topology.service import InvalidLinks, NodesFixed, TopologyService
+from umbel.network.topology.service import InvalidLinks, NoSwitch, TopologyService
 
 __all__ = [
     "Binding",
@@ -71,7 +71,7 @@ __all__ = [
     "MobileFunction",
     "Network",
     "NetworkDrivers",
-    "NodesFixed",
+    "NoSwitch",
     "NotInAccess",
     "OperatorService",
     "Path",
@@ -133,6 +133,11 @@ class Network:
         if self.switches is not None:
             self.switches.watch(watch)
 
+    async def follow_nodes(self) -> None:
+        """Draw the overlay over the nodes and links there are: those that came are drawn, those
+        that went are not. Returns when the connected switches have it."""
+        await self.operator.follow_nodes()
+
     async def close(self) -> None:
         """Stop. Switches and queues keep what they hold."""
         await self.slices.close()
@@ -148,7 +153,8 @@ def build(
     clock: Clock,
 ) -> Network:
     """A network over these drivers; slices follow their streams' paths."""
-    nodes, switches = TopologyService(topology, is_fixed=drivers.fabric.copies), drivers.switches
+    switches = drivers.switches
+    nodes = TopologyService(topology, switches.sites if switches is not None else None)
     network = Network(
         topology=nodes,
         overlay=drivers.fabric,

@@ -90,11 +90,11 @@ class Nodes(Protocol):
         """One node. Raises NoSuchNode (404)."""
 
     async def add(self, node: Node, links: Sequence[Link], *, by: str) -> NodeStatus:
-        """A node comes with its links. Raises NodeExists, NodesFixed (409), NoSuchPool (400),
+        """A node comes with its links. Raises NodeExists, NoSwitch (409), NoSuchPool (400),
         InvalidLinks (422)."""
 
     async def remove(self, name: str, *, by: str) -> None:
-        """A node goes that carries nothing. Raises NoSuchNode, NodeInUse, NodesFixed (409)."""
+        """A node goes that carries nothing. Raises NoSuchNode, NodeInUse (409)."""
 
     async def schedule(
         self, name: str, scheduling: Scheduling, *, by: str, within_s: float | None = None

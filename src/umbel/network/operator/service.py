@@ -54,6 +54,8 @@ class OperatorService:
         self.inspection = Inspection(topology, fabric)
         self.functions = InlineFunctions(topology, store, fabric)
         self._topology = topology
+        self._drawn_over = topology()
+        self._roles = fabric.overlay.link_state.drawing.roles if fabric is not None else {}
         self._store = store
         self._clock = clock
         self._fabric = fabric
@@ -98,6 +100,21 @@ class OperatorService:
         await self._store.draw(drawing, self._clock.now_s())
         await fabric.change(fabric.overlay.draw(drawing))
         return self.inspection.picture()
+
+    async def follow_nodes(self) -> None:
+        """Draw the nodes and links that came since, and those that went no more; also in what is
+        drawn again after a restart."""
+        fabric, before, now = self._fabric, self._drawn_over, self._topology()
+        if fabric is None or now == before:
+            return
+        kept = await self._store.drawing()
+        if kept is not None:
+            await self._store.draw(
+                drawings.follow(kept, before, now, self._roles), self._clock.now_s()
+            )
+        self._drawn_over = now
+        drawing = drawings.follow(fabric.overlay.link_state.drawing, before, now, self._roles)
+        await fabric.change(fabric.overlay.draw(drawing))
 
     async def paths(self) -> list[PathStatus]:
         """List every path, the oldest first."""

@@ -4,7 +4,7 @@ In: a drawing and the topology it is drawn over. Out: the drawing, or InvalidDra
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from umbel.network.model import Pair, Topology, pair
 from umbel.network.overlay import spanning
@@ -22,6 +22,24 @@ def read(nodes: Sequence[tuple[str, Role]], links: Sequence[Pair], topology: Top
     if problems:
         raise InvalidDrawing(f"The drawing has {len(problems)} problem(s)", problems=problems)
     return drawing
+
+
+def follow(
+    drawing: Drawing, before: Topology, now: Topology, roles_of: Mapping[str, Role]
+) -> Drawing:
+    """The drawing after nodes and links came and went. A node that came has its role of
+    `roles_of`, but there is one root."""
+    links = {pair(link.a, link.b): (link.a, link.b) for link in now.links}
+    new = links.keys() - {pair(link.a, link.b) for link in before.links}
+    drawn = [link for link in drawing.links if pair(*link) in links]
+    roles = {name: role for name, role in drawing.roles.items() if name in now.nodes}
+    for name in now.nodes:
+        if name not in before.nodes:
+            role = roles_of.get(name, Role.LEAF)
+            roles.setdefault(name, Role.LEAF if role is Role.ROOT else role)
+    known = {pair(*link) for link in drawn}
+    more = (ends for key, ends in links.items() if key in new - known and roles.keys() >= {*ends})
+    return Drawing(roles=roles, links=(*drawn, *more))
 
 
 def _span_problems(drawing: Drawing) -> list[str]:

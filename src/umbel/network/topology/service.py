@@ -4,16 +4,19 @@ In: the network document's topology, changes at run time. Out: the current topol
 it, which are kept until it changes.
 """
 
+from collections.abc import Mapping, Sequence
+
 from umbel.kit.errors import Conflict, Unprocessable
 from umbel.network.model import Link, Route, Topology
-from umbel.network.topology import paths
+from umbel.network.topology import paths, wiring
+from umbel.network.topology.sites import Site
 
 
-class NodesFixed(Conflict):
-    """Switches carry the streams, and only the network file describes them: add or remove the node
-    there, and start the platform again."""
+class NoSwitch(Conflict):
+    """Switches carry the streams, and the network file describes no switch for this node, or none
+    that can reach these neighbours: add the switch to the file, and start the platform again."""
 
-    code = "umbel.nodes_fixed"
+    code = "umbel.no_switch"
 
 
 class InvalidLinks(Unprocessable):
@@ -23,11 +26,12 @@ class InvalidLinks(Unprocessable):
 
 
 class TopologyService:
-    """One operator's nodes and links. `is_fixed`: nodes cannot come or go at run time."""
+    """One operator's nodes and links. Where switches carry streams, `sites` are the ones that the
+    network file describes, by node."""
 
-    def __init__(self, topology: Topology, *, is_fixed: bool = False) -> None:
+    def __init__(self, topology: Topology, sites: Mapping[str, Site] | None = None) -> None:
         self._topology = topology
-        self._is_fixed = is_fixed
+        self._sites = sites
         self._routes: dict[str, dict[str, Route]] = {}
 
     def current(self) -> Topology:
@@ -39,10 +43,19 @@ class TopologyService:
         self._topology = topology
         self._routes.clear()
 
-    def check_changeable(self) -> None:
-        """Raise NodesFixed where nodes cannot come and go."""
-        if self._is_fixed:
-            raise NodesFixed
+    def check_new(self, node: str, links: Sequence[Link]) -> None:
+        """Raise NoSwitch where switches carry streams and none is the node's, or none of its links
+        can have a tunnel."""
+        sites = self._sites
+        if sites is None:
+            return
+        if node not in sites:
+            raise NoSwitch(f"The network file describes no switch for {node}", node=node)
+        ends = ({link.a, link.b} - {node} for link in links)
+        apart = sorted(b for end in ends for b in end if not wiring.joined(sites, node, b))
+        if apart:
+            message = f"The switch of {node} has no underlay address toward {', '.join(apart)}"
+            raise NoSwitch(message, node=node, neighbours=apart)
 
     def path(self, a: str, b: str) -> Route:
         """The best way from `a` to `b`. Raises NotInTopology or NoPath."""
