@@ -1,4 +1,4 @@
-"""What happens in the network, for all watchers it: values only, each with its kind's name.
+"""What happens in the network, for its watchers: values only, each with its kind's name.
 
 In: what the fabric sees of switches, ports and links, and what compute sees of functions. Out:
 Watchers get every event once, in order; `body` is an event's fields as JSON.
@@ -20,7 +20,7 @@ class SwitchUp:
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchDown:
-    """Its connection is gone; what it holds goes on."""
+    """Its connection is gone; it keeps what it holds."""
 
     kind: ClassVar[str] = "switch_down"
     node: str

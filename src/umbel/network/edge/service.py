@@ -326,10 +326,10 @@ class EdgeService:
             try:
                 await work()
             except Unavailable as error:
-                log.warning("borders not up to date", code=error.code, why=error.message)
+                log.warning("edge rules not up to date", code=error.code, why=error.message)
                 await asyncio.sleep(_RETRY_S)
             except UmbelError as error:
-                log.warning("borders not up to date", code=error.code, why=error.message)
+                log.warning("edge rules not up to date", code=error.code, why=error.message)
                 return
             else:
                 return

@@ -33,7 +33,7 @@ from umbel.network.switching.program import Program
 
 @dataclass(frozen=True, kw_only=True)
 class StreamIntent:
-    """A stream as it is asked for. It enters at `root` by the door `sender`; `functions` are the
+    """A stream as requested. It enters at `root` from the side `sender`; `functions` are the
     ports of functions on the way, `hosts` the processes, by node. `slice` stands for the stream's.
     `refused` is what a switch said against it; it is not carried then."""
 

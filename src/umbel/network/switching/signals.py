@@ -42,7 +42,7 @@ class SwitchConnected:
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchDisconnected:
-    """Its connection is gone; what it holds goes on."""
+    """Its connection is gone; it keeps what it holds."""
 
     dpid: int
 

@@ -64,7 +64,7 @@ class Controller:
         self._servers.append(await asyncio.start_unix_server(self._accept, path))
 
     async def close(self) -> None:
-        """Let go of all switches; what they hold goes on."""
+        """Disconnect all switches; they keep what they hold."""
         self._is_closed = True
         await self._stop_listening()
         for server in self._servers:
