@@ -87,7 +87,7 @@ async def test_a_body_at_the_limit_is_read(here: World) -> None:
 
 async def test_health(here: World) -> None:
     assert (await here.client.get("/healthz")).json() == {"status": "ok"}
-    assert (await here.client.get("/readyz")).json() == {"status": "ready"}
+    assert (await here.client.get("/readyz")).json() == {"status": "ready", "loops": {}}
 
 
 async def test_not_ready_once_the_feed_has_stopped(here: World) -> None:

@@ -116,3 +116,37 @@ async def test_a_key_is_served_until_the_run_is_cancelled() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert (runs, serving()) == (["a"], [])
+
+
+async def test_a_task_that_something_ended_is_made_again() -> None:
+    runs: list[str] = []
+
+    async def reconcile(key: str) -> None:
+        runs.append(key)
+        if len(runs) == 1:
+            raise asyncio.CancelledError  # as a library does that cancels what it runs in
+
+    controller = Controller(reconcile)
+    controller.wake("a")
+    await asyncio.sleep(10)
+    assert (runs, serving()) == (["a", "a"], ["reconcile:a"])
+    await controller.close()
+
+
+async def test_its_pace_says_when_a_run_ended_and_how_long_one_is_due() -> None:
+    stuck = asyncio.Event()
+
+    async def reconcile(_: str) -> float:
+        await stuck.wait()
+        return 10.0
+
+    controller = Controller(reconcile)
+    assert controller.pace() == (None, 0.0)
+    controller.wake("a")
+    await asyncio.sleep(50)
+    assert tuple(controller.pace()) == (None, pytest.approx(50))
+    stuck.set()
+    await asyncio.sleep(4)
+    assert tuple(controller.pace()) == (pytest.approx(4), 0.0)
+    await controller.close()
+    assert controller.pace().late_s == 0.0

@@ -21,6 +21,7 @@ from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
+from umbel.kit.controller import Pace
 from umbel.kit.db import Database
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
@@ -64,6 +65,14 @@ class System(ports.System):
             "paths": self.network.operator.run,
             "notify": self.notifier.run,
             "borders": self.network.edge.run,
+        }
+
+    def loops_pace(self) -> Mapping[str, Pace]:
+        """How the loops behind the front end do, by name."""
+        return {
+            "streams": self.delivery.controller.pace(),
+            "schedule": self.schedule.pace(),
+            "slices": self.network.slices.pace(),
         }
 
     async def close(self) -> None:

@@ -78,21 +78,19 @@ class Delivery:
     tracing: Tracing | None = None
 
     async def run(self) -> None:
-        """Keep the events until cancelled. A database that is away is waited for."""
-        beside: list[asyncio.Task[None]] = []
+        """Keep the events until cancelled. A database that is away is waited for; a part that fails
+        ends all, and raises."""
         try:
             head = await _until_answered(self.journal.head)
             await _until_answered(self.nodes.sync)
             await _until_answered(self.controller.start)
-            for part in (self.planning, self.tracing):
-                if part is not None:
-                    beside.append(asyncio.create_task(part.run(), name=type(part).__name__))
-            while True:
-                head = await self._follow(head)
+            async with asyncio.TaskGroup() as tasks:
+                for part in (self.planning, self.tracing):
+                    if part is not None:
+                        tasks.create_task(part.run(), name=type(part).__name__)
+                while True:
+                    head = await self._follow(head)
         finally:
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
             await self.controller.close()
 
     async def _follow(self, head: int) -> int:

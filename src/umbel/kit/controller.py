@@ -7,6 +7,7 @@ may be repeated at any time, and answers in how many seconds to run again unaske
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import structlog
 
@@ -18,6 +19,14 @@ log = structlog.get_logger(__name__)
 
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 5.0
+
+
+class Pace(NamedTuple):
+    """How a loop does: seconds since a run ended (None: no run has), and how long the key that
+    waits longest has waited for its run, or has been in it."""
+
+    ran_s_ago: float | None
+    late_s: float
 
 
 class Controller:
@@ -34,6 +43,8 @@ class Controller:
         self._lease = lease
         self._standby = standby
         self._flags: dict[str, asyncio.Event] = {}
+        self._due_s: dict[str, float] = {}
+        self._ran_s: float | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._is_closed = False
 
@@ -43,12 +54,22 @@ class Controller:
         if self._is_closed:
             return
         self._flags.setdefault(key, asyncio.Event()).set()
+        loop = asyncio.get_running_loop()
+        self._due_s[key] = min(self._due_s.get(key, loop.time()), loop.time())
         if key not in self._tasks:
-            self._tasks[key] = asyncio.create_task(self._serve(key), name=f"reconcile:{key}")
+            task = loop.create_task(self._serve(key), name=f"reconcile:{key}")
+            task.add_done_callback(lambda ended: self._on_end(key, ended))
+            self._tasks[key] = task
 
     def keys(self) -> set[str]:
         """Every key with a task."""
         return set(self._tasks)
+
+    def pace(self) -> Pace:
+        """Whether runs happen when they are due."""
+        now_s = asyncio.get_running_loop().time()
+        late_s = max(0.0, now_s - min(self._due_s.values(), default=now_s))
+        return Pace(None if self._ran_s is None else now_s - self._ran_s, late_s)
 
     async def run(self, key: str) -> None:
         """Serve one key until cancelled, then close."""
@@ -61,6 +82,7 @@ class Controller:
     async def forget(self, key: str) -> None:
         """End the key's task."""
         self._flags.pop(key, None)
+        self._due_s.pop(key, None)
         task = self._tasks.pop(key, None)
         if task is not None and task is not asyncio.current_task():
             task.cancel()
@@ -86,7 +108,26 @@ class Controller:
                 log.exception("reconcile crashed", key=key)
                 again_s, retry_s = retry_s, min(2 * retry_s, _LONGEST_RETRY_S)
             if self._flags.get(key) is flag:  # it may have ended in `forget`
+                self._plan(key, flag, again_s)
                 await _woken(flag, again_s)
+
+    def _plan(self, key: str, flag: asyncio.Event, again_s: float | None) -> None:
+        """Note when the next run is due."""
+        self._due_s.pop(key, None)
+        self._ran_s = asyncio.get_running_loop().time()
+        if flag.is_set():
+            again_s = 0.0
+        if again_s is not None:
+            self._due_s[key] = self._ran_s + again_s
+
+    def _on_end(self, key: str, task: asyncio.Task[None]) -> None:
+        """A task that ended unasked, by whatever, is made again."""
+        if self._is_closed or self._tasks.get(key) is not task:
+            return
+        reason = "cancelled" if task.cancelled() else repr(task.exception())
+        log.error("reconcile task ended, another begins", key=key, reason=reason)
+        del self._tasks[key]
+        task.get_loop().call_later(_LONGEST_RETRY_S, self.wake, key)
 
     async def _run_once(self, key: str) -> float | None:
         if self._lease is None or await self._lease(key):

@@ -1,9 +1,41 @@
-"""Logging: one line per fact, keys instead of prose; JSON when nobody is looking."""
+"""Logging: one line per fact, keys instead of prose; JSON when nobody is looking.
+
+A logger never raises: on a full disk or a closed pipe lines are lost and counted, and the work that
+logged them goes on.
+"""
 
 import logging
 import sys
+from typing import TextIO, cast
 
 import structlog
+
+
+class LossyStream:
+    """A text stream that loses what it cannot write, and says how much when it can again."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.lost = 0
+
+    def write(self, text: str) -> int:
+        """Write it, or lose it."""
+        try:
+            if self.lost:
+                self._stream.write(f"{self.lost} pieces of the log before this were lost\n")
+                self._stream.flush()
+                self.lost = 0
+            self._stream.write(text)
+        except (OSError, ValueError):
+            self.lost += 1
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand it over, or lose it."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.lost += 1
 
 
 def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
@@ -21,7 +53,7 @@ def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),
     )
 
 

@@ -20,6 +20,7 @@ from umbel.delivery.model import (
 )
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
+from umbel.kit.controller import Pace
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
@@ -149,3 +150,7 @@ class System:
     network: Network
     plans: Planning
     notifier: Notifier
+
+    def loops_pace(self) -> Mapping[str, Pace]:
+        """How the loops behind the front end do, by name."""
+        return {}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from umbel.catalogue.model import EventEvent
 from umbel.catalogue.service import Catalogue
 from umbel.kit.clock import Clock
-from umbel.kit.controller import Controller
+from umbel.kit.controller import Controller, Pace
 
 _DUE = "due"
 
@@ -27,6 +27,10 @@ class Schedule:
 
     def __post_init__(self) -> None:
         self._controller = Controller(self._reconcile)
+
+    def pace(self) -> Pace:
+        """Whether runs happen when they are due."""
+        return self._controller.pace()
 
     async def run(self) -> None:
         """End events that are due, until cancelled."""

@@ -1197,6 +1197,10 @@ export interface components {
         };
         /** @enum {string} */
         LinkUse: "tree" | "spare" | "cut" | "undrawn";
+        LoopPace: {
+            ran_s_ago: number | null;
+            late_s: number;
+        };
         Me: {
             username: string;
             role: components["schemas"]["UserRole"];
@@ -1367,6 +1371,12 @@ export interface components {
         PushTarget: {
             address: string;
             port: number;
+        };
+        Readiness: {
+            status: string;
+            loops: {
+                [key: string]: components["schemas"]["LoopPace"];
+            };
         };
         ReassignIn: {
             node: string;
@@ -3387,7 +3397,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
         };

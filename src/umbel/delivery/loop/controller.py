@@ -22,7 +22,7 @@ from umbel.delivery.model import Tree
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock
-from umbel.kit.controller import Controller
+from umbel.kit.controller import Controller, Pace
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.leases import Leases
 from umbel.kit.signal import Signal
@@ -66,6 +66,10 @@ class DeliveryController:
             forget=self._forget,
             check=lambda stream: self.leases.check(_lease_name(stream)),
         )
+
+    def pace(self) -> Pace:
+        """Whether runs happen when they are due."""
+        return self._controller.pace()
 
     async def start(self) -> None:
         """Observe what is there, adopt it, and begin."""

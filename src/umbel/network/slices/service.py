@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from umbel.kit.clock import Clock
-from umbel.kit.controller import Controller
+from umbel.kit.controller import Controller, Pace
 from umbel.kit.errors import Conflict, UmbelError, Unprocessable
 from umbel.kit.ids import new_id
 from umbel.network.model import Pair
@@ -99,6 +99,10 @@ class Slices:
     def offer(self) -> Offer:
         """The links as they are now, and the terms."""
         return self.offers()
+
+    def pace(self) -> Pace:
+        """Whether runs happen when they are due."""
+        return self._controller.pace()
 
     async def run(self) -> None:
         """Enforce the slices until cancelled."""

@@ -11,11 +11,12 @@ from umbel.portal import auth
 router = APIRouter(tags=["health"])
 
 _PATIENCE_S = 2.0
+_LATE_S = 60.0
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class NotReady(Unavailable):
-    """The database does not answer in time, or its changes are not followed."""
+    """The database does not answer in time, its changes are not followed, or a loop is stuck."""
 
     code = "umbel.not_ready"
 
@@ -26,6 +27,19 @@ class Health(BaseModel):
     status: str
 
 
+class LoopPace(BaseModel):
+    """How a loop behind the front end does: seconds since its last run, and how late it is."""
+
+    ran_s_ago: float | None
+    late_s: float
+
+
+class Readiness(Health):
+    """Also how the loops behind the front end do, by name."""
+
+    loops: dict[str, LoopPace]
+
+
 @router.get("/healthz")
 async def is_up() -> Health:
     """The process is up."""
@@ -33,8 +47,11 @@ async def is_up() -> Health:
 
 
 @router.get("/readyz")
-async def is_ready(request: Request, system: auth.SystemDep) -> Health:
-    """The database answers and the task that follows it runs."""
+async def is_ready(request: Request, system: auth.SystemDep) -> Readiness:
+    """The database answers, the task that follows it runs, and no loop is late by a minute."""
+    paces = system.loops_pace()
+    loops = {name: LoopPace(ran_s_ago=ran, late_s=late) for name, (ran, late) in paces.items()}
+    stuck = [name for name, pace in loops.items() if pace.late_s > _LATE_S]
     try:
         async with asyncio.timeout(_PATIENCE_S):
             await system.journal.head()
@@ -42,7 +59,9 @@ async def is_ready(request: Request, system: auth.SystemDep) -> Health:
         raise NotReady(database=False, feed=request.app.state.feed.following) from error
     if not request.app.state.feed.following:
         raise NotReady(database=True, feed=False)
-    return Health(status="ready")
+    if stuck:
+        raise NotReady(database=True, feed=True, stuck=stuck)
+    return Readiness(status="ready", loops=loops)
 
 
 @router.get(

@@ -1,0 +1,56 @@
+"""A log that cannot be written: the process goes on, and says later that lines were lost."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import asyncio, os, sys
+import structlog
+from umbel.kit import log
+from umbel.kit.controller import Controller
+log.configure(json_lines=True)
+runs = []
+async def main():
+    async def reconcile(key):
+        runs.append(key)
+        structlog.get_logger().info("ran")
+        if len(runs) == 1:
+            raise RuntimeError("its log cannot be written either")
+        if len(runs) == 2:
+            os.dup2(int(sys.argv[1]), 2)
+        return 0.01
+    controller = Controller(reconcile)
+    controller.wake("a")
+    while len(runs) < 3:
+        await asyncio.sleep(0)
+    await controller.close()
+asyncio.run(main())
+print(len(runs))
+"""
+
+
+@pytest.mark.parametrize("trouble", ["full disk", "closed pipe"])
+def test_a_log_that_cannot_be_written_stops_no_loop(tmp_path: Path, trouble: str) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    errors = os.open("/dev/full", os.O_WRONLY) if trouble == "full disk" else writer
+    later = tmp_path / "log"
+    with later.open("w") as well:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(well.fileno())],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            pass_fds=[well.fileno()],
+            timeout=60,
+            check=False,
+        )
+    for fd in {errors, writer}:
+        os.close(fd)
+    assert (done.returncode, done.stdout) == (0, b"3\n")
+    text = later.read_text()
+    assert "of the log before this were lost" in text
+    assert text.rstrip().endswith("}")
