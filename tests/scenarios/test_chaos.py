@@ -11,7 +11,7 @@ from support.chaos.plan import MOST_STEPS, plan
 from support.chaos.run import run, shrink
 
 FIRST_SEED = 1
-SEEDS, ITEMS = 200, 8
+SEEDS, ITEMS = 300, 10
 _ONE = """
 import json, sys
 from support.chaos.run import run

@@ -7,6 +7,7 @@ written and nothing waits, so that a seed tells the same story every time.
 import asyncio
 import hashlib
 import selectors
+from array import array
 from collections import deque
 from collections.abc import Mapping, MutableMapping
 from contextlib import AbstractContextManager
@@ -75,6 +76,7 @@ class _Run:
     crashes: list[str]
     story: list[str] = field(default_factory=list)
     _calls: list[str] = field(default_factory=list)
+    _times: list[float] = field(default_factory=list)
 
     async def play(self) -> Outcome:
         """The whole run."""
@@ -93,7 +95,7 @@ class _Run:
             steps=len(p.steps),
             broken=tuple(broken),
             story=tuple(self.story),
-            trace=hashlib.sha256("\n".join(self._calls).encode()).hexdigest(),
+            trace=self._trace(),
             rested_s=rested_s,
         )
 
@@ -135,7 +137,14 @@ class _Run:
         self._tell(text)
 
     def _tell(self, what: str) -> None:
-        self._calls.append(f"{asyncio.get_running_loop().time():.6f} {what}")
+        self._calls.append(what)
+        self._times.append(asyncio.get_running_loop().time())
+
+    def _trace(self) -> str:
+        """A hash over every call and its time."""
+        hashed = hashlib.sha256("\n".join(self._calls).encode())
+        hashed.update(array("d", self._times).tobytes())
+        return hashed.hexdigest()
 
 
 class _Loop(asyncio.SelectorEventLoop):

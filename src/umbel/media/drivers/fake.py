@@ -4,7 +4,7 @@ In: StreamSpecs, and what a test or the simulator lets happen (`publish`, `lose`
 StreamStates, in which a stream flows where its hops lead, as packets would.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from umbel.kit.errors import NotFound, Unavailable
@@ -52,12 +52,14 @@ class FakeMedia:
         self._functions: dict[str, _FakeFunction] = {}
         self._watchers: list[Callable[[str, str], None]] = []
         self._next_port = _FIRST_RTP_PORT
+        self._fed: dict[Target, list[tuple[_FakeFunction, _FakeStream]]] | None = None
 
     async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
         roles.check(spec)
         if spec.rtp_offer:
             sdp.parse(spec.rtp_offer)
         function = self._reach(server)
+        self._fed = None
         known = function.streams.get(spec.stream)
         if known is None:
             function.streams[spec.stream] = self._make(spec)
@@ -69,6 +71,7 @@ class FakeMedia:
 
     async def remove(self, server: Server, stream: str) -> None:
         self._reach(server).streams.pop(stream, None)
+        self._fed = None
 
     async def observe(self, server: Server) -> dict[str, StreamState]:
         function = self._reach(server)
@@ -125,6 +128,7 @@ class FakeMedia:
         function = self._functions.get(function_id)
         if function is not None:
             function.streams.clear()
+            self._fed = None
         self._tell(function_id, "")
 
     def cut(self, function_id: str) -> None:
@@ -195,12 +199,15 @@ class FakeMedia:
         for other, candidate in self._feeders(here):
             self._request_picture(other, candidate, seen | {here})
 
-    def _feeders(self, here: Target) -> Iterator[tuple[_FakeFunction, _FakeStream]]:
+    def _feeders(self, here: Target) -> Sequence[tuple[_FakeFunction, _FakeStream]]:
         """Who has this as a hop."""
-        for function in self._functions.values():
-            for stream in function.streams.values():
-                if here in stream.spec.hops:
-                    yield function, stream
+        if self._fed is None:
+            self._fed = {}
+            for function in self._functions.values():
+                for stream in function.streams.values():
+                    for hop in dict.fromkeys(stream.spec.hops):
+                        self._fed.setdefault(hop, []).append((function, stream))
+        return self._fed.get(here, ())
 
     def _mbps_at(
         self, function: _FakeFunction, stream: _FakeStream, seen: frozenset[Target]
