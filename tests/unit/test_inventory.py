@@ -1,20 +1,23 @@
 """The network file's nodes, and where clients enter by their address."""
 
 from ipaddress import ip_address, ip_network
+from itertools import islice
+from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support import documents
 from umbel.compute import inventory
 from umbel.compute.access import AccessMap
 from umbel.compute.inventory import BadInventory
-from umbel.compute.model import (
-    Node,
-    NodeKind,
-)
+from umbel.compute.model import DEFAULT_POOL, Inventory, Node, NodeKind, VimKind
 from umbel.network.topology import files
 
+SLS = files.builtin("sls")
+VIMS = st.sampled_from(VimKind)
 PE1 = Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="127.0.1.1", prefixes=("127.0.1.0/24",))
 PE2 = Node(name="pe2", kind=NodeKind.PROVIDER_EDGE, address="127.0.2.1", prefixes=("127.0.2.0/24",))
 
@@ -76,23 +79,80 @@ def test_a_document_without_nodes_is_refused(raw: object) -> None:
     assert problems_of(raw)
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),
-        lambda inner: (
-            st.lists(inner, max_size=4)
-            | st.dictionaries(st.sampled_from(["nodes", "name", "address", "prefixes"]), inner)
-        ),
-        max_leaves=20,
+networks_of_addresses = st.ip_addresses().flatmap(
+    lambda address: st.integers(0, address.max_prefixlen).map(
+        lambda length: str(ip_network((address, length), strict=False))
     )
 )
-def test_any_document_parses_or_is_refused_with_problems(raw: object) -> None:
+
+
+@st.composite
+def inventories(draw: st.DrawFn) -> Inventory:
+    """Any nodes that no two can be confused of."""
+    pools = draw(st.dictionaries(st.from_regex(r"[a-z][a-z0-9-]{0,5}", fullmatch=True), VIMS))
+    pools |= {DEFAULT_POOL: draw(VIMS)}
+    positive = st.floats(0, 1e9, exclude_min=True)
+    name = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)
+    nodes: dict[str, Node] = {}
+    addresses = draw(st.lists(st.ip_addresses().map(str), unique=True, min_size=1, max_size=4))
+    prefixes = iter(draw(st.lists(networks_of_addresses, unique=True, max_size=8)))
+    for address in addresses:
+        node = Node(
+            name=draw(name),
+            kind=draw(st.sampled_from(NodeKind)),
+            address=address,
+            cores=draw(positive),
+            memory_mb=draw(positive),
+            mbps=draw(positive),
+            prefixes=tuple(islice(prefixes, draw(st.integers(0, 2)))),
+            pool=draw(st.sampled_from(sorted(pools))),
+        )
+        nodes.setdefault(node.name, node)
+    access = draw(st.sampled_from(["", *nodes]))
+    return Inventory(nodes=tuple(nodes.values()), default_access=access, pools=pools)
+
+
+@given(inventories())
+def test_an_inventory_is_read_back_from_its_document_also_through_yaml(written: Inventory) -> None:
+    document = documents.of_inventory(written)
+    assert inventory.parse(document) == written
+    assert inventory.parse(files.decode(yaml.safe_dump(document))) == written
+
+
+@given(documents.JUNK | documents.damaged(SLS))
+@example({"nodes": [{"name": "a", "address": "::1"}], "default_access": ["a"]})
+@example({"nodes": [{"name": "a", "address": "::1"}], "default_access": 0})
+@example({"nodes": [{"name": "a", "address": "::1"}] * 2})
+@example({"nodes": [{"name": "a", "address": "::1"}, {"name": "b", "address": "::1"}]})
+@example({"nodes": [{"name": "a", "address": "::1", "pool": "unknown"}]})
+def test_what_is_accepted_is_what_the_document_says(raw: Any) -> None:
     try:
         found = inventory.parse(raw)
     except BadInventory as error:
-        assert error.details["problems"]
-    else:
-        assert found.nodes
+        problems = error.details["problems"]
+        assert isinstance(problems, list)
+        assert problems
+        assert sum(map(len, problems)) <= documents.MOST_TOLD * len(repr(raw))
+        return
+    assert found.nodes
+    assert inventory.parse(documents.of_inventory(found)) == found
+    entries = documents.entries_of(raw, "nodes")
+    assert [node.name for node in found.nodes] == [entry["name"] for entry in entries]
+    assert [ip_address(node.address) for node in found.nodes] == [
+        ip_address(entry["address"]) for entry in entries
+    ]
+    assert [len(node.prefixes) for node in found.nodes] == [
+        len(entry.get("prefixes", ())) for entry in entries
+    ]
+    for values in (
+        [node.name for node in found.nodes],
+        [node.address for node in found.nodes],
+        [prefix for node in found.nodes for prefix in set(node.prefixes)],
+    ):
+        assert len(set(values)) == len(values)
+    assert found.default_access == (raw.get("default_access") or "")
+    assert raw.get("default_access") in (None, "", *(entry["name"] for entry in entries))
+    assert {node.pool for node in found.nodes} <= found.pools.keys()
 
 
 def test_clients_enter_where_their_prefix_is_longest() -> None:

@@ -1,13 +1,16 @@
 """The network file's links, the built-in network, the fake fabric's losses, and the door."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from umbel.kit.errors import Invalid
+from support import documents
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.model import Endpoint, Hop, Host, Link, Topology
 from umbel.network.service import TopologyService
@@ -16,15 +19,14 @@ from umbel.network.topology import files, paths
 from umbel.network.topology.document import BadNetwork
 from umbel.network.topology.paths import NoPath, NotInTopology
 
-names = st.sampled_from(["a", "b", "c", "d"])
-junk = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=5) | st.integers(),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["nodes", "links", "name", "a", "b", "mbps"]), inner)
-    ),
-    max_leaves=20,
+GROWING = "nodes: [{name: a}]\nlinks:\n  - &a {a: x, b: y}\n" + "".join(
+    f"  - &{here} {{a: [*{last}, *{last}, *{last}], b: [*{last}, *{last}, *{last}]}}\n"
+    for last, here in pairwise("abcdefgh")
 )
+"""Each link holds the one before six times: short as YAML, long when it is written out."""
+
+names = st.sampled_from(["a", "b", "c", "d"])
+SLS = Path(files.__file__).with_name("builtin").joinpath("sls.yaml").read_text()
 
 
 def document(*links: Mapping[str, object], nodes: str = "abc") -> dict[str, object]:
@@ -101,14 +103,68 @@ def test_capacity_must_be_a_number_that_ends() -> None:
     assert problems_of(document({"a": "a", "b": "b", "delay_ms": float("nan")}))
 
 
-@given(junk)
-def test_any_document_parses_or_is_refused_with_problems(raw: object) -> None:
+@st.composite
+def topologies(draw: st.DrawFn) -> Topology:
+    """Any network that is good."""
+    nodes = draw(st.lists(st.text(min_size=1, max_size=9), unique=True, min_size=1, max_size=6))
+    pairs = [(a, b) for i, a in enumerate(nodes) for b in nodes[:i]]
+    ends = draw(st.lists(st.sampled_from(pairs), unique=True)) if pairs else []
+    hosts = draw(st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", fullmatch=True)))
+    return Topology(
+        nodes=tuple(nodes),
+        links=tuple(
+            Link(
+                a=a,
+                b=b,
+                mbps=draw(st.floats(0, 1e12, exclude_min=True)),
+                delay_ms=draw(st.floats(0, 1e12)),
+                crosses=draw(st.booleans()),
+            )
+            for a, b in ends
+        ),
+        hosts=tuple(
+            Host(name=name, node=draw(st.sampled_from(nodes)))
+            for name in dict.fromkeys(hosts)
+            if name not in nodes
+        ),
+    )
+
+
+def assert_sound(raw: Any) -> None:
+    """A document is accepted as what it says, or refused with problems in proportion to it."""
     try:
         found = topology.parse(raw)
     except BadNetwork as error:
-        assert error.details["problems"]
-    else:
-        assert found.nodes
+        problems = error.details["problems"]
+        assert isinstance(problems, list)
+        assert problems
+        assert sum(map(len, problems)) <= documents.MOST_TOLD * len(yaml.safe_dump(raw))
+        return
+    assert topology.parse(documents.of_topology(found)) == found
+    names = [e.get("name") for e in documents.entries_of(raw, "nodes") if isinstance(e, dict)]
+    assert list(found.nodes) == [name for name in names if isinstance(name, str)] != []
+    assert [(link.a, link.b) for link in found.links] == [
+        (entry["a"], entry["b"]) for entry in documents.entries_of(raw, "links")
+    ]
+    assert [(host.name, host.node) for host in found.hosts] == [
+        (entry["name"], entry["node"]) for entry in documents.entries_of(raw, "hosts")
+    ]
+    for link, entry in zip(found.links, documents.entries_of(raw, "links"), strict=True):
+        assert link.mbps == float(entry.get("mbps", 1000.0))
+        assert link.delay_ms == float(entry.get("delay_ms", 1.0))
+        assert link.crosses is entry.get("crosses", False)
+
+
+@given(topologies())
+def test_a_topology_is_read_back_from_its_document_also_through_yaml(written: Topology) -> None:
+    raw = documents.of_topology(written)
+    assert topology.parse(raw) == written
+    assert topology.parse(files.decode(yaml.safe_dump(raw))) == written
+
+
+@given(documents.JUNK | documents.damaged(files.decode(SLS)))
+def test_any_document_is_accepted_as_what_it_says_or_refused(raw: object) -> None:
+    assert_sound(raw)
 
 
 @given(st.lists(st.tuples(names, names), max_size=8), st.sets(names, min_size=1))
@@ -125,24 +181,28 @@ def test_what_is_accepted_is_a_simple_graph_and_what_is_not_has_its_problem(
     assert bool(problems) == (len(pairs) > len(ends))
 
 
-@given(st.binary(max_size=200))
-def test_any_bytes_are_a_network_file_or_refused(raw: bytes) -> None:
+def assert_text_sound(text: str) -> None:
     try:
-        text = raw.decode()
-        topology.parse(files.decode(text))
-    except (UnicodeDecodeError, Invalid):
-        pass
-
-
-@given(st.data())
-def test_a_damaged_network_file_is_read_or_refused(data: st.DataObject) -> None:
-    text = Path(files.__file__).with_name("builtin").joinpath("sls.yaml").read_text()
-    at = data.draw(st.integers(0, len(text) - 1))
-    damage = data.draw(st.text(max_size=4))
-    try:
-        topology.parse(files.decode(text[:at] + damage + text[at + len(damage) :]))
+        raw = files.decode(text)
     except BadNetwork as error:
         assert error.details["problems"]
+        with pytest.raises((yaml.YAMLError, ValueError, RecursionError)):
+            yaml.safe_load(text)
+    else:
+        assert_sound(raw)
+
+
+@given(st.binary(max_size=200))
+@example(b"nodes: 2024-99-99")
+@example(b"[" * 2000)
+def test_any_bytes_are_a_network_file_or_refused(raw: bytes) -> None:
+    assert_text_sound(raw.decode(errors="replace"))
+
+
+@given(documents.damaged_text(SLS))
+@example(GROWING)
+def test_a_damaged_network_file_is_read_or_refused(text: str) -> None:
+    assert_text_sound(text)
 
 
 def test_a_file_is_read_or_says_what_is_wrong(tmp_path: Path) -> None:

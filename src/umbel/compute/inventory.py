@@ -70,14 +70,23 @@ def inspect(document: object) -> tuple[Inventory, list[str]]:
             nodes.append(node)
     if not nodes:
         problems.append("there are no nodes")
-    access = document.get("default_access") or ""
-    if access and access not in {node.name for node in nodes}:
-        problems.append(f"default_access: unknown node {access}")
+    access = _access(document.get("default_access"), nodes, problems)
     pools = _pools(document.get("pools"), problems)
     problems.extend(
         f"node {node.name}: unknown pool {node.pool}" for node in nodes if node.pool not in pools
     )
-    return Inventory(nodes=tuple(nodes), default_access=str(access), pools=pools), problems
+    return Inventory(nodes=tuple(nodes), default_access=access, pools=pools), problems
+
+
+def _access(raw: object, nodes: list[Node], problems: list[str]) -> str:
+    if raw is None or raw == "":
+        return ""
+    if not isinstance(raw, str):
+        problems.append("default_access: Input should be a valid string")
+        return ""
+    if raw not in {node.name for node in nodes}:
+        problems.append(f"default_access: unknown node {raw}")
+    return raw
 
 
 def _pools(raw: object, problems: list[str]) -> dict[str, VimKind]:

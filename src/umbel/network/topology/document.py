@@ -105,8 +105,9 @@ def _names(raw: object, problems: list[str]) -> tuple[str, ...]:
 
 def _link(index: int, raw: object, problems: list[str]) -> Link | None:
     title = f"link {index + 1}"
-    if isinstance(raw, Mapping) and {"a", "b"} <= raw.keys():
-        title = f"link {raw['a']}-{raw['b']}"
+    ends = (raw.get("a"), raw.get("b")) if isinstance(raw, Mapping) else ()
+    if ends and all(isinstance(end, str) for end in ends):
+        title = f"link {ends[0]}-{ends[1]}"
     try:
         return Link(**_LinkEntry.model_validate(raw).model_dump())
     except ValidationError as error:
