@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from support.http import PASSWORD, World
+from umbel.catalogue.model import UserRole
 from umbel.kit.tokens import USER, VIEWER, Claims, Signer, new_private_key
 
 
@@ -103,6 +104,30 @@ async def test_operators_add_and_remove_users(here: World) -> None:
     assert me.status_code == 401, "a removed user's token is worth nothing at once"
     missing = await here.client.delete("/api/v1/users/ann", headers=operator)
     assert (missing.status_code, missing.json()["code"]) == (404, "umbel.no_such_user")
+
+
+async def me(here: World, token: str) -> int:
+    headers = {"Authorization": f"Bearer {token}"}
+    return (await here.client.get("/api/v1/me", headers=headers)).status_code
+
+
+async def test_a_token_ends_with_the_password_that_gave_it(here: World) -> None:
+    before = (await sign_in(here, "city")).json()["access_token"]
+    assert await me(here, before) == 200
+    await here.system.catalogue.set_password("city", "another long one")
+    assert await me(here, before) == 401
+    after = (await sign_in(here, "city", "another long one")).json()["access_token"]
+    assert await me(here, after) == 200
+
+
+async def test_a_token_is_worth_nothing_to_another_account_of_the_same_name(here: World) -> None:
+    catalogue = here.system.catalogue
+    before = (await sign_in(here, "viewer")).json()["access_token"]
+    await catalogue.remove_user("viewer")
+    await catalogue.add_user("viewer", PASSWORD, UserRole.VIEWER)
+    assert await me(here, before) == 401
+    after = (await sign_in(here, "viewer")).json()["access_token"]
+    assert await me(here, after) == 200
 
 
 async def test_the_last_operator_stays(here: World) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from umbel import migrations
 from umbel.catalogue import store
 from umbel.catalogue.model import (
     BadCredentials,
@@ -102,6 +103,18 @@ async def test_users_come_and_go(catalogue: Catalogue) -> None:
             await gone
     with pytest.raises(BadCredentials):
         await catalogue.authenticate("ann", PASSWORD)
+
+
+async def test_accounts_from_before_get_a_generation_each(
+    catalogue: Catalogue, database: Database
+) -> None:
+    for name in ("ann", "bob"):
+        await catalogue.add_user(name, PASSWORD, UserRole.VIEWER)
+    await migrations.downgrade(database, "0009")
+    await migrations.upgrade(database)
+    generations = {user.generation for user in await catalogue.users()}
+    assert len(generations) == 2
+    assert "" not in generations
 
 
 async def test_two_operators_cannot_remove_each_other(

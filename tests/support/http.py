@@ -5,7 +5,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -66,18 +66,11 @@ class World:
     client: httpx.AsyncClient
     city: Provider
     club: Provider
+    users: Mapping[str, User]
 
     def as_(self, who: str) -> dict[str, str]:
         """Headers of a signed-in user: operator, city, club or viewer."""
-        users = {
-            "operator": ("operator", UserRole.OPERATOR, ""),
-            "city": ("city", UserRole.PROVIDER, self.city.id),
-            "club": ("club", UserRole.PROVIDER, self.club.id),
-            "viewer": ("viewer", UserRole.VIEWER, ""),
-        }
-        name, role, provider_id = users[who]
-        user = User(username=name, role=role, provider_id=provider_id)
-        return {"Authorization": f"Bearer {auth.sign(self.system, user)}"}
+        return {"Authorization": f"Bearer {auth.sign(self.system, self.users[who])}"}
 
     async def event(self, provider: Provider | None = None, **changes: Any) -> Event:
         """A scheduled event of the city's, an hour long from now."""
@@ -173,10 +166,12 @@ async def world(
     catalogue = system.catalogue
     city = await catalogue.add_provider("City", "pe1")
     club = await catalogue.add_provider("Club", "pe4")
-    await catalogue.add_user("operator", PASSWORD, UserRole.OPERATOR)
-    await catalogue.add_user("city", PASSWORD, UserRole.PROVIDER, city.id)
-    await catalogue.add_user("club", PASSWORD, UserRole.PROVIDER, club.id)
-    await catalogue.add_user("viewer", PASSWORD, UserRole.VIEWER)
+    users = [
+        await catalogue.add_user("operator", PASSWORD, UserRole.OPERATOR),
+        await catalogue.add_user("city", PASSWORD, UserRole.PROVIDER, city.id),
+        await catalogue.add_user("club", PASSWORD, UserRole.PROVIDER, club.id),
+        await catalogue.add_user("viewer", PASSWORD, UserRole.VIEWER),
+    ]
     app = create_app(system, **options)
     transport = httpx.ASGITransport(app)
     async with (
@@ -184,7 +179,14 @@ async def world(
         httpx.AsyncClient(transport=transport, base_url="http://umbel") as client,
     ):
         try:
-            yield World(system=system, app=app, client=client, city=city, club=club)
+            yield World(
+                system=system,
+                app=app,
+                client=client,
+                city=city,
+                club=club,
+                users={user.username: user for user in users},
+            )
         finally:
             await system.network.slices.close()
             await system.plans.close()

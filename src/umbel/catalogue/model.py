@@ -116,11 +116,13 @@ OVER = frozenset({EventState.ENDED, EventState.CANCELLED})
 
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """Somebody with an account. `provider_id` is empty unless the role is PROVIDER."""
+    """Somebody with an account. `provider_id` is empty unless the role is PROVIDER. `generation`
+    names this account with this password: it is new with either."""
 
     username: str
     role: UserRole
     provider_id: str = ""
+    generation: str = ""
     version: int = 1
 
 

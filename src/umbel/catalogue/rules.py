@@ -85,6 +85,11 @@ def rights(role: UserRole, provider_id: str) -> None:
         raise _bad("provider_id", "given for the role provider, and for no other")
 
 
+def new_generation() -> str:
+    """What names an account with its password; no other account ever has it."""
+    return secrets.token_hex(16)
+
+
 def new_stream_key(event_id: str) -> str:
     """`<event_id>.<secret>`; anyone who has it may publish to the event."""
     secret = b32encode(secrets.token_bytes(_SECRET_BYTES)).decode().lower()

@@ -85,7 +85,12 @@ class Catalogue:
         rules.rights(role, provider_id)
         if provider_id and not rules.is_name(provider_id):
             raise NoSuchProvider
-        new = User(username=rules.username(username), role=role, provider_id=provider_id)
+        new = User(
+            username=rules.username(username),
+            role=role,
+            provider_id=provider_id,
+            generation=rules.new_generation(),
+        )
         hashed = await self._passwords.hash(rules.password(password))
 
         def add(unit: Unit) -> None:
@@ -109,11 +114,13 @@ class Catalogue:
             return await self.user(username)
 
     async def set_password(self, username: str, password: str) -> None:
-        """Give the user another password. Raises Unprocessable, NoSuchUser, TooManySignIns."""
+        """Give the user another password; tokens of before end. Raises Unprocessable, NoSuchUser,
+        TooManySignIns."""
         hashed = await self._passwords.hash(rules.password(password))
+        generation = rules.new_generation()
 
         def change(unit: Unit) -> None:
-            store.set_password_hash(unit.connection, username, hashed)
+            store.set_password_hash(unit.connection, username, hashed, generation)
             unit.journal("user", username, {"what": "password changed"})
 
         await self._write(change)

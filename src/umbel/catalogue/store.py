@@ -46,6 +46,7 @@ users = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("provider_id", sa.ForeignKey(providers.c.id), nullable=True, index=True),
     sa.Column("password_hash", sa.String(255), nullable=False),
+    sa.Column("generation", sa.String(32), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
 )
 
@@ -83,12 +84,16 @@ def _event(*, state: str, **row: Any) -> Event:
     return Event(state=EventState(state), **row)
 
 
-_USER = sa.select(users.c.username, users.c.role, users.c.provider_id, users.c.version)
+_USER = sa.select(
+    users.c.username, users.c.role, users.c.provider_id, users.c.generation, users.c.version
+)
 _ALL_USERS = Query(_USER.order_by(users.c.username), _user)
 _THE_USER = Query(_USER.where(users.c.username == _ID), _user)
 _PASSWORD_HASH = Scalar(sa.select(users.c.password_hash).where(users.c.username == _ID), str)
 _ADD_USER = Command(sa.insert(users))
-_SET_PASSWORD = Command(sa.update(users).where(users.c.username == _ID), ["password_hash"])
+_SET_PASSWORD = Command(
+    sa.update(users).where(users.c.username == _ID), ["password_hash", "generation"]
+)
 _REMOVE_USER = Command(sa.delete(users).where(users.c.username == _ID))
 _OPERATORS = Scalar(
     sa.select(users.c.username).where(users.c.role == UserRole.OPERATOR.value).with_for_update(),
@@ -184,15 +189,17 @@ def add_user(connection: Connection, new: User, password_hash: str) -> None:
             role=new.role.value,
             provider_id=new.provider_id or None,
             password_hash=password_hash,
+            generation=new.generation,
             version=new.version,
         )
     except ConstraintViolated as error:
         raise UserExists(username=new.username) from error
 
 
-def set_password_hash(connection: Connection, username: str, hashed: str) -> None:
+def set_password_hash(connection: Connection, username: str, hashed: str, generation: str) -> None:
     """Update. Raises NoSuchUser."""
-    if not connection.run(_SET_PASSWORD, id_=username, password_hash=hashed):
+    row = {"password_hash": hashed, "generation": generation}
+    if not connection.run(_SET_PASSWORD, id_=username, **row):
         raise NoSuchUser(username=username)
 
 

@@ -50,11 +50,14 @@ class TokenForeign(Forbidden):
 
 @dataclass(frozen=True, kw_only=True)
 class Claims:
-    """Who (`subject`: a session or a user), for what (`scope`: an event or roles), until when."""
+    """Who (`subject`: a session or a user), for what (`scope`: an event or roles), until when.
+
+    A user's `generation` names the account and its password: another of either ends the token."""
 
     subject: str
     scope: str
     expires_s: float
+    generation: str = ""
 
 
 def new_private_key() -> bytes:
@@ -82,6 +85,8 @@ class Signer:
             "aud": audience,
             "exp": int(claims.expires_s),
         }
+        if claims.generation:
+            body["gen"] = claims.generation
         return jwt.encode(body, self._key, algorithm=_ALGORITHM)
 
 
@@ -111,4 +116,9 @@ class Verifier:
             raise TokenInvalid from error
         if not isinstance(body["exp"], int) or body["exp"] <= now_s:
             raise TokenExpired
-        return Claims(subject=body["sub"], scope=str(body["scope"]), expires_s=body["exp"])
+        return Claims(
+            subject=body["sub"],
+            scope=str(body["scope"]),
+            expires_s=body["exp"],
+            generation=str(body.get("gen", "")),
+        )

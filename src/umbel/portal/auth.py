@@ -1,7 +1,8 @@
 """Who is asking, and what they may do. The handlers' dependencies, and the rules behind them.
 
-In: a bearer token. Out: a User as the catalogue has it now, so that a removed user's token is worth
-nothing at once. A viewer's session proves itself with its own token instead of an account.
+In: a bearer token. Out: a User as the catalogue has it now: a token ends at once when its user is
+removed or gets another password. A viewer's session proves itself with its own token instead of an
+account.
 """
 
 from typing import Annotated
@@ -30,7 +31,12 @@ SystemDep = Annotated[System, Depends(_system)]
 def sign(system: System, user: User) -> str:
     """A token for the user, good for the settings' access_token_ttl_s."""
     expires_s = system.clock.now_s() + system.settings.access_token_ttl_s
-    claims = Claims(subject=user.username, scope=user.role.value, expires_s=expires_s)
+    claims = Claims(
+        subject=user.username,
+        scope=user.role.value,
+        expires_s=expires_s,
+        generation=user.generation,
+    )
     return system.signer.sign(claims, USER)
 
 
@@ -41,8 +47,8 @@ async def user_of(system: System, token: str) -> User:
         user = await system.catalogue.user(claims.subject)
     except NoSuchUser as error:
         raise TokenInvalid from error
-    if user.role.value != claims.scope:
-        raise TokenInvalid  # somebody else of that name
+    if (user.role.value, user.generation) != (claims.scope, claims.generation):
+        raise TokenInvalid  # somebody else of that name, or the password was changed
     return user
 
 
