@@ -51,7 +51,7 @@ def timed(run: Callable[[], Value], count: int) -> tuple[float, Value]:
     return statistics.median(spent), value
 
 
-def tell(  # one figure has this many sides
+def report(  # one figure has this many sides
     bench: str, case: str, value: float, peer: str | None, peer_value: float | None, n: int
 ) -> None:
     """A row for people on stderr, a line for machines on stdout."""

@@ -85,7 +85,7 @@ def bound(size: tuple[int, int, int]) -> None:
     else:
         _planning.note("all paths ran into the limit: its time is a lower bound")
     name, beside = ("all paths", peer) if full else (None, None)
-    _planning.tell("growth", f"nodes-{len(network.nodes)}-bound", value, name, beside, 1)
+    _planning.report("growth", f"nodes-{len(network.nodes)}-bound", value, name, beside, 1)
 
 
 def main() -> None:
@@ -98,7 +98,7 @@ def main() -> None:
     share = result.report.gap / full_w
     _planning.note(f"{result.meaning}, gap {share:.2%} of full power")
     nodes = len(problem.network.nodes)
-    _planning.tell("growth", f"nodes-{nodes}-plan", value, None, None, 1)
+    _planning.report("growth", f"nodes-{nodes}-plan", value, None, None, 1)
 
 
 if __name__ == "__main__":

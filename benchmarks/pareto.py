@@ -57,7 +57,7 @@ def case(load: float, routes: Routes, beside: bool) -> None:
     _planning.note(", ".join(f"{words.count(word)} {word}" for word in sorted(set(words))))
     peer = _planning.timed(lambda: second(problem, routes), 1)[0] if beside else None
     name = _planning.SCIP if beside else "limit on two cores"
-    _planning.tell("pareto", f"load-{load:g}-30-points", value, name, peer or 2 * LIMIT_S, 1)
+    _planning.report("pareto", f"load-{load:g}-30-points", value, name, peer or 2 * LIMIT_S, 1)
 
 
 def middle(load: float, routes: Routes) -> None:
@@ -65,7 +65,7 @@ def middle(load: float, routes: Routes) -> None:
     problem = _planning.fmc_problem(load)
     value, _results = _planning.timed(lambda: front(problem, routes, gammas=(MIDDLE,)), 1)
     peer, _nothing = _planning.timed(lambda: literal(problem, routes), 1)
-    _planning.tell("pareto", f"load-{load:g}-3-points", value, "paper form", peer, 1)
+    _planning.report("pareto", f"load-{load:g}-3-points", value, "paper form", peer, 1)
 
 
 def main() -> None:

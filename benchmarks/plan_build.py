@@ -68,11 +68,11 @@ def main() -> None:
 
     peer, large = _planning.timed(literal, 1)
     _planning.note(f"paper form: columns, rows, entries {large.shape}")
-    _planning.tell("plan-build", "1e5", value, "paper form", peer, RUNS)
+    _planning.report("plan-build", "1e5", value, "paper form", peer, RUNS)
     peer, _model = _planning.timed(lambda: _planning.expressions(linear), PEER_RUNS)
-    _planning.tell("plan-build", "1e5", value, _planning.SCIP, peer, RUNS)
+    _planning.report("plan-build", "1e5", value, _planning.SCIP, peer, RUNS)
     peer, _highs = _planning.timed(lambda: expressions(linear), PEER_RUNS)
-    _planning.tell("plan-build", "1e5", value, "highspy expressions", peer, RUNS)
+    _planning.report("plan-build", "1e5", value, "highspy expressions", peer, RUNS)
 
 
 if __name__ == "__main__":

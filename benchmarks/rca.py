@@ -45,19 +45,19 @@ def case(load: float, routes: Routes) -> None:
     peer_value, outcome = _planning.timed(peer, PEER_RUNS)
     qoe = cold.result.plan.qoe if cold.result.plan else float("nan")
     _planning.note(f"QoE {qoe:.3f}, literal {-outcome.objective:.3f} ({outcome.word})")
-    _planning.tell("rca", f"load-{load:g}", value, "paper form", peer_value, RUNS)
+    _planning.report("rca", f"load-{load:g}", value, "paper form", peer_value, RUNS)
     lean = decode.confine(instance.compile_problem(problem, routes), infrastructure)
     program = rca.build(lean, infrastructure).linear
     scip_value, scip = _planning.timed(lambda: _planning.scip(program, PEER_LIMIT_S), PEER_RUNS)
     _planning.note(f"SCIP on the compact form: QoE {-scip.objective:.3f} ({scip.word})")
-    _planning.tell("rca", f"load-{load:g}", value, scip.solver, scip_value, RUNS)
+    _planning.report("rca", f"load-{load:g}", value, scip.solver, scip_value, RUNS)
     later = drifted(problem, 0.02)
     warm, found = _planning.timed(
         lambda: rca.solve(later, infrastructure, routes=routes, start=cold.start), RUNS
     )
     again, _found = _planning.timed(lambda: rca.solve(later, infrastructure, routes=routes), RUNS)
     assert found.warm
-    _planning.tell("rca", f"load-{load:g}-drift-2%", warm, "cold start", again, RUNS)
+    _planning.report("rca", f"load-{load:g}-drift-2%", warm, "cold start", again, RUNS)
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def case(name: str, load: float, gamma: float, routes: Routes) -> None:
     )
     if outcome.word is not Word.OPTIMAL:
         _planning.note("the literal form ran into its limit: its time is a lower bound")
-    _planning.tell("virca", name, value, "paper form", peer_value, RUNS)
+    _planning.report("virca", name, value, "paper form", peer_value, RUNS)
     compiled = instance.compile_problem(problem, routes)
     gap = EFFORT.gap_share * compiled.full_power_w
     program = fast.build(compiled, goal, whole_servers=True).linear
@@ -44,7 +44,7 @@ def case(name: str, load: float, gamma: float, routes: Routes) -> None:
     _planning.note(
         f"SCIP on the compact form: {scip.objective:.0f} W, bound {scip.bound:.0f} ({scip.word})"
     )
-    _planning.tell("virca", name, value, scip.solver, scip_value, RUNS)
+    _planning.report("virca", name, value, scip.solver, scip_value, RUNS)
 
 
 def main() -> None:

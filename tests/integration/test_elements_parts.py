@@ -78,11 +78,11 @@ def test_any_operation_is_answered(kind: str, operation: str, params: dict) -> N
 def test_a_flow_has_a_rate_and_an_end() -> None:
     flow = Flow()
     for step in range(7):
-        flow.see(Count(packets=10 * step, bytes=125_000 * step), step * 0.5)
+        flow.sample(Count(packets=10 * step, bytes=125_000 * step), step * 0.5)
     assert flow.mbps() == pytest.approx(2.0)
     assert flow.is_flowing(4.9)
     for step in range(7, 14):
-        flow.see(Count(packets=60, bytes=750_000), step * 0.5)
+        flow.sample(Count(packets=60, bytes=750_000), step * 0.5)
     assert flow.mbps() == 0
     assert not flow.is_flowing(6.5)
 

@@ -169,7 +169,7 @@ def run(sent: list[bytes], now_s: float = 0.0, into: Succession | None = None) -
     found: list[bytes | str] = []
     succession = into or Succession()
     for data in sent:
-        turn = succession.take(data, now_s)
+        turn = succession.follow(data, now_s)
         found += ["anew"] if turn.restarted else []
         found += turn.packets
     return found
@@ -235,7 +235,7 @@ def test_whatever_comes_only_whole_packets_go_on(sent: list[tuple[bytes, float]]
     started = False
     for data, pause_s in sent:
         now_s += pause_s
-        turn = succession.take(data, now_s)
+        turn = succession.follow(data, now_s)
         started |= turn.restarted
         assert set(turn.packets) <= allowed
         assert not turn.packets or started
@@ -284,9 +284,9 @@ def test_a_smaller_picture_takes_less_but_more_for_each_pixel() -> None:
     whole, smaller = rates.BitrateMeter("H.264"), rates.BitrateMeter("H.264", quarter)
     for number in range(61):
         for meter in (whole, smaller):
-            meter.take(12_500, number * SECOND_NS // 30)  # 3 Mbit/s
+            meter.count(12_500, number * SECOND_NS // 30)  # 3 Mbit/s
     assert whole.kbps == pytest.approx(3000, rel=0.2)
     assert smaller.kbps == pytest.approx(quarter * whole.kbps, rel=0.2)
     for number in range(61, 400):
-        smaller.take(10, number * SECOND_NS // 30)
+        smaller.count(10, number * SECOND_NS // 30)
     assert smaller.kbps == pytest.approx(1000 * quarter, rel=0.15)

@@ -55,7 +55,7 @@ async def request_keyframe(server: Server, stream: str, kind: str) -> None:
         server, deadline_s=10, on_event=lambda _event: None, on_lost=lambda: None
     )
     try:
-        look = roles.look(stream)
+        look = roles.get_streams(stream)
         (info,) = values.infos_from_json((await channel.request(look.method, look.params))["value"])
         body = {"object": info.parts[kind], "operation": "requestKeyframe"}
         await channel.request("invoke", {**body, "operationParams": {}})

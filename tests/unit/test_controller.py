@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from umbel.kit.controller import Controller
+from umbel.kit.controller import Controller, Pace
 from umbel.kit.errors import Unavailable
 
 pytestmark = pytest.mark.looptime
@@ -141,12 +141,14 @@ async def test_its_pace_says_when_a_run_ended_and_how_long_one_is_due() -> None:
         return 10.0
 
     controller = Controller(reconcile)
-    assert controller.pace() == (None, 0.0)
+    assert controller.pace() == Pace(None, 0.0)
     controller.wake("a")
     await asyncio.sleep(50)
-    assert tuple(controller.pace()) == (None, pytest.approx(50))
+    ran_s_ago, late_s = controller.pace()
+    assert (ran_s_ago, late_s) == (None, pytest.approx(50))
     stuck.set()
     await asyncio.sleep(4)
-    assert tuple(controller.pace()) == (pytest.approx(4), 0.0)
+    ran_s_ago, late_s = controller.pace()
+    assert (ran_s_ago, late_s) == (pytest.approx(4), 0.0)
     await controller.close()
     assert controller.pace().late_s == 0.0

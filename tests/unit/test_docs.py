@@ -157,5 +157,5 @@ def test_a_bench_has_one_name_in_documents_in_json_and_on_the_command_line() -> 
     told |= set(re.findall(r"bench ONLY=([a-z_-]+)", pages))
     assert told <= set(files)
     for name, path in files.items():
-        printed = set(re.findall(r'(?:bench=|_planning\.tell\()"([^"]+)"', path.read_text()))
+        printed = set(re.findall(r'(?:bench=|_planning\.report\()"([^"]+)"', path.read_text()))
         assert printed <= {name}

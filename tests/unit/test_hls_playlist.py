@@ -32,18 +32,18 @@ class Origin:
 
     def feed(self, timed: list[tuple[float, bytes]]) -> "Origin":
         for at_s, data in timed:
-            self.take(self.muxer.packets([data], START_S + at_s))
+            self.add(self.muxer.packets([data], START_S + at_s))
         return self
 
-    def take(self, events: list[Part | SegmentEnd]) -> None:
+    def add(self, events: list[Part | SegmentEnd]) -> None:
         for event in events:
             opens = event.opens if isinstance(event, Part) else None
             wall_s = WALL_S + opens.at_s - START_S if opens else 0.0
-            self.window.take(event, wall_s=wall_s, target_s=self.target_s)
+            self.window.add(event, wall_s=wall_s, target_s=self.target_s)
         if events and self.window.closed:
-            self.look()
+            self.view()
 
-    def look(self) -> PlaylistView:
+    def view(self) -> PlaylistView:
         self.muxer.segmenter.cutter.published = True
         view = hls_player.parse(playlist.media(self.window, self.target_s))
         if self.versions:
@@ -52,9 +52,9 @@ class Origin:
         return view
 
     def end(self) -> PlaylistView:
-        self.take(list(self.muxer.end()))
+        self.add(list(self.muxer.end()))
         self.window.end()
-        return self.look()
+        return self.view()
 
 
 def recording(seconds: float, **told: Any) -> list[tuple[float, bytes]]:
@@ -87,7 +87,7 @@ def test_every_version_shows_one_part_more() -> None:
 
 def test_what_it_names_is_there_and_fits_together() -> None:
     origin = Origin().feed(recording(9.0))
-    view = origin.look()
+    view = origin.view()
     for segment in view.segments:
         name = playlist.read_name(segment.map_uri)
         assert name is not None
@@ -219,7 +219,7 @@ def test_any_schedule_of_pictures(
     if heard:
         made.audio(camera.sounds(5.0), 0.5)
     origin = Origin().feed(made.timed())
-    origin.take(list(origin.muxer.end()))
+    origin.add(list(origin.muxer.end()))
     if origin.window.closed:
         assert origin.end().is_ended
 

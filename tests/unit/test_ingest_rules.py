@@ -99,10 +99,10 @@ def test_timeline_keeps_pauses_and_bursts() -> None:
 def test_unwrapped_follows_any_steps(steps: list[int], start: int) -> None:
     counter = Unwrapped(32)
     value = start
-    zero = counter.take(value % 2**32) - value
+    zero = counter.unwrap(value % 2**32) - value
     for step in steps:
         value += step
-        assert counter.take(value % 2**32) - value == zero
+        assert counter.unwrap(value % 2**32) - value == zero
 
 
 def packet(ssrc: int, stamp: int, payload_type: int = 96, size: int = 100) -> bytes:
@@ -298,7 +298,7 @@ def test_bitrate_follows_the_input_within_limits() -> None:
 
     def after(seconds: int, kbps: int, start: int) -> int:
         for step in range(seconds * 25):
-            meter.take(kbps * 1000 // 8 // 25, (start + step) * 40 * MS)
+            meter.count(kbps * 1000 // 8 // 25, (start + step) * 40 * MS)
         return meter.kbps
 
     assert after(1, 3_000, 0) == 2_500

@@ -97,13 +97,13 @@ def test_a_throttle_lets_one_through_an_interval(steps: list[float]) -> None:
 
 def test_many_receivers_report_as_one() -> None:
     aggregate = Aggregate()
-    assert aggregate.take(PictureRequest(), 0.0) == PictureRequest()
-    assert aggregate.take(PictureRequest(), 0.9) is None
-    assert aggregate.take(PictureRequest(), 1.0) == PictureRequest()
-    assert aggregate.take(ReceptionReport(1, 0.1), 0.0) == ReceptionReport(1, 0.1)
-    assert aggregate.take(ReceptionReport(1, 0.5), 0.2) is None
-    assert aggregate.take(ReceptionReport(1, 0.2), 1.1) == ReceptionReport(1, 0.5)
-    assert aggregate.take(ReceptionReport(1, 0.0), 2.2) == ReceptionReport(1, 0.0)
+    assert aggregate.throttled(PictureRequest(), 0.0) == PictureRequest()
+    assert aggregate.throttled(PictureRequest(), 0.9) is None
+    assert aggregate.throttled(PictureRequest(), 1.0) == PictureRequest()
+    assert aggregate.throttled(ReceptionReport(1, 0.1), 0.0) == ReceptionReport(1, 0.1)
+    assert aggregate.throttled(ReceptionReport(1, 0.5), 0.2) is None
+    assert aggregate.throttled(ReceptionReport(1, 0.2), 1.1) == ReceptionReport(1, 0.5)
+    assert aggregate.throttled(ReceptionReport(1, 0.0), 2.2) == ReceptionReport(1, 0.0)
 
 
 def test_a_second_source_detaches_the_first() -> None:

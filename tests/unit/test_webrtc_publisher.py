@@ -105,7 +105,7 @@ def test_a_gap_that_is_not_filled_is_given_up() -> None:
 def test_a_packet_that_came_twice_fills_no_gap() -> None:
     inlet = Inlet(500, 90_000)
     for sequence in (10, 12, 12):
-        inlet.take(sent(sequence), 1.0)
+        inlet.admit(sent(sequence), 1.0)
     assert inlet.block(1.0).packets_lost == 1
 
 

@@ -112,7 +112,7 @@ def build(spec: StreamSpec) -> tuple[Operation, ...]:
             own["ports"] = list(spec.ports)
         made.append(_create(kind, {"mediaPipeline": reference(0), **own}))
     linked = [_invoke(ids[a], "connect", {"sink": ids[b]}) for a, b in recipe.links]
-    return (*made, *linked, look(spec.stream))
+    return (*made, *linked, get_streams(spec.stream))
 
 
 def adjust(spec: StreamSpec, info: StreamInfo) -> tuple[Operation, ...]:
@@ -121,7 +121,7 @@ def adjust(spec: StreamSpec, info: StreamInfo) -> tuple[Operation, ...]:
         _invoke(info.parts[kind], f"set{name[0].upper()}{name[1:]}", {name: value})
         for kind, name, value in _settings(spec)
     ]
-    return (*steps, look(spec.stream))
+    return (*steps, get_streams(spec.stream))
 
 
 def is_whole(info: StreamInfo) -> bool:
@@ -129,7 +129,7 @@ def is_whole(info: StreamInfo) -> bool:
     return set(RECIPES[info.state.role].parts) <= set(info.parts)
 
 
-def look(stream: str) -> Operation:
+def get_streams(stream: str) -> Operation:
     """Ask for the stream's state."""
     return _invoke(MANAGER, "getStreams", {"stream": stream})
 

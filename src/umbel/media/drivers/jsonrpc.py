@@ -47,12 +47,12 @@ class JsonRpcMedia:
 
     async def remove(self, server: Server, stream: str) -> None:
         link = await self._link(server)
-        for info in await link.look(stream):
+        for info in await link.streams(stream):
             await link.release(info)
 
     async def observe(self, server: Server) -> dict[str, StreamState]:
         link = await self._link(server)
-        return {info.state.stream: info.state for info in await link.look()}
+        return {info.state.stream: info.state for info in await link.streams()}
 
     def watch(self, on_change: OnChange) -> None:
         self._watchers.append(on_change)
@@ -101,9 +101,9 @@ class _Link:
                 self._channel = await self._open()
             return self._channel
 
-    async def look(self, stream: str = "") -> list[StreamInfo]:
+    async def streams(self, stream: str = "") -> list[StreamInfo]:
         """What the server has: every stream, or the one."""
-        operation = roles.look(stream)
+        operation = roles.get_streams(stream)
         channel = await self.channel()
         result = await channel.request(operation.method, operation.params)
         return values.infos_from_json(result.get("value"))
@@ -163,7 +163,7 @@ class _Link:
 
 
 async def _ensure(link: _Link, spec: StreamSpec) -> StreamState:
-    info = next(iter(await link.look(spec.stream)), None)
+    info = next(iter(await link.streams(spec.stream)), None)
     if info is not None and not roles.is_whole(info):
         await link.release(info)
         info = None

@@ -67,7 +67,7 @@ class Muxer:
         return self._timeline.wall_s(at_s)
 
     def _video(self, read: RtpPacket, now_s: float, out: list[SegmenterEvent]) -> None:
-        self.segmenter.heard_video(now_s)
+        self.segmenter.note_video(now_s)
         for picture in self._pictures.push(read):
             moment = self._timeline.place(PayloadType.H264, picture.ssrc, picture.timestamp, now_s)
             if moment.continuity is Continuity.RESTARTED:

@@ -75,7 +75,7 @@ class Segmenter:
         self._video_heard_s = self._audio_heard_s = float("-inf")
         self._audio_next: int | None = None
 
-    def heard_video(self, now_s: float) -> None:
+    def note_video(self, now_s: float) -> None:
         """Video comes, whether or not it can be used already."""
         self._video_heard_s = now_s
         self._first_s = now_s if self._first_s is None else self._first_s

@@ -85,7 +85,7 @@ class Window:
         kept = (*self.segments, *self._gone)
         return sum(len(part.body) for segment in kept for part in segment.parts)
 
-    def take(self, event: SegmenterEvent, *, wall_s: float, target_s: int) -> None:
+    def add(self, event: SegmenterEvent, *, wall_s: float, target_s: int) -> None:
         """Take an event. `wall_s` is the calendar's time if it opens a segment."""
         self.version += 1
         if isinstance(event, Part):

@@ -28,7 +28,7 @@ class BitrateMeter:
         self._bytes = 0
         self.kbps = round(_START_KBPS * part)
 
-    def take(self, size: int, dts_ns: int) -> int | None:
+    def count(self, size: int, dts_ns: int) -> int | None:
         """Count a frame; the new rate in kbit/s when the encoder should change its own."""
         self._rate.mark(dts_ns / 1e9, self._bytes)
         self._bytes += size

@@ -37,7 +37,7 @@ class _Sent:
     def media_s(self, packet: bytes) -> float:
         """The packet's time on the line both media share."""
         stamp = int.from_bytes(packet[4:8], "big")
-        return self.times.take((stamp - self.medium.offset) & 0xFFFFFFFF) / self.medium.clock_hz
+        return self.times.unwrap((stamp - self.medium.offset) & 0xFFFFFFFF) / self.medium.clock_hz
 
 
 class SenderReports:

@@ -42,7 +42,7 @@ class Succession:
         self._reports: dict[int, bytes] = {}
         self._began_s = float("-inf")
 
-    def take(self, data: bytes, now_s: float) -> Turn:
+    def follow(self, data: bytes, now_s: float) -> Turn:
         """Take a datagram, whatever it is."""
         if len(data) <= rtp.HEADER_BYTES or data[0] >> 6 != 2:
             return _NOTHING

@@ -56,7 +56,7 @@ class Unwrapped:
         self._size = 1 << bits
         self._latest: int | None = None
 
-    def take(self, value: int) -> int:
+    def unwrap(self, value: int) -> int:
         """The value nearest to the one before that has these low bits."""
         if self._latest is None:
             self._latest = value

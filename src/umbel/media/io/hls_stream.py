@@ -168,7 +168,7 @@ class HlsStream:
             wall_s = 0.0
             if isinstance(event, Part) and event.opens is not None:
                 wall_s = self._wall_s(event.opens.at_s, now_s)
-            self._window.take(event, wall_s=wall_s, target_s=self._target_s)
+            self._window.add(event, wall_s=wall_s, target_s=self._target_s)
         if events:
             self._grown.notify()
 

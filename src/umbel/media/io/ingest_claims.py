@@ -77,7 +77,7 @@ class AdmittedStream:
         self._leaving: set[Publication] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def take(self, protocol: str, key: str, on_revoked: Callable[[], None]) -> Claim:
+    def open_claim(self, protocol: str, key: str, on_revoked: Callable[[], None]) -> Claim:
         """Claim the stream. Raises AlreadyPublishing."""
         if self.claim is not None:
             self.refuse(AlreadyPublishing(protocol=self.claim.protocol), protocol)
@@ -212,5 +212,5 @@ class IngestGate:
             options = {"kind": "rtp", "formats": formats}
         else:
             options = {"kind": "ts"}
-        claim = self._stream.take(self.protocol, key, on_revoked)
+        claim = self._stream.open_claim(self.protocol, key, on_revoked)
         return claim, self._stream.publish(claim, options)

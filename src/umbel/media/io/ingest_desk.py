@@ -125,7 +125,7 @@ class IngestDesk:
         claim: `on_revoked` is called then, and when its processing fails or the stream is
         dismissed. `on_picture` is called when a receiver needs a key picture and only the
         publisher can make it. Raises AlreadyPublishing, NotAdmitted."""
-        claim = self._known(stream).take(protocol, key, on_revoked)
+        claim = self._known(stream).open_claim(protocol, key, on_revoked)
         claim.on_picture = on_picture
         return claim
 
@@ -185,7 +185,7 @@ class IngestDesk:
     def _publish_rtmp(self, key: str, on_revoked: Callable[[], None]) -> tuple[Claim, Publication]:
         for stream in self._streams.values():
             if keys.known(key, stream.key_hashes):
-                claim = stream.take("rtmp", key, on_revoked)
+                claim = stream.open_claim("rtmp", key, on_revoked)
                 return claim, stream.publish(claim, {"kind": "flv"})
         meant = self._streams.get(keys.stream_of(key))
         if meant is not None:
@@ -198,7 +198,7 @@ class IngestDesk:
             now_s = self._clock.monotonic_s()
             for stream in self._streams.values():
                 for port in stream.ports.values():
-                    port.look(now_s)
+                    port.handle_timer(now_s)
 
 
 class _Feed:

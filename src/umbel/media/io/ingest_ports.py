@@ -112,7 +112,7 @@ class UdpPort(asyncio.DatagramProtocol):
         elif self._publication is not None:
             self._publication.feed(data)
 
-    def look(self, now_s: float) -> None:
+    def handle_timer(self, now_s: float) -> None:
         """Let a publisher go that has fallen silent."""
         if self._claim is not None and self._lock.silent(now_s):
             claim = self._claim
@@ -194,7 +194,7 @@ class SrtPort:
             return port
         raise NoPort
 
-    def look(self, now_s: float) -> None:
+    def handle_timer(self, now_s: float) -> None:
         """Let a caller go that is connected and silent."""
         if self._claim is not None and now_s - self._heard_s > _SRT_SILENCE_S:
             self._kick()
@@ -265,7 +265,7 @@ class SrtPort:
 
     def _tell(self, message: Message) -> None:
         if self._worker is not None:
-            self._worker.tell(message)
+            self._worker.send(message)
 
     def _leave(self) -> None:
         claim, self._claim = self._claim, None

@@ -87,7 +87,7 @@ class Aggregate:
         self._reports = Throttle(PICTURE_INTERVAL_S)
         self._worst: ReceptionReport | None = None
 
-    def take(self, feedback: Feedback, now_s: float) -> Feedback | None:
+    def throttled(self, feedback: Feedback, now_s: float) -> Feedback | None:
         """What to pass on now; None for nothing."""
         if isinstance(feedback, PictureRequest):
             return feedback if self._pictures.admits(now_s) else None

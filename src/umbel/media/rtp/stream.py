@@ -64,7 +64,7 @@ class Track:
         """The index nearest to the present that has this sequence number."""
         return self.next_index + rtp.sequence_ahead(sequence, self.next_index)
 
-    def take(self, packet: RtpPacket, now_s: float) -> bytes | None:
+    def admit(self, packet: RtpPacket, now_s: float) -> bytes | None:
         """The packet in the continuous space; None for a duplicate or a straggler."""
         if not packet.payload or not self._is_current(packet, now_s):
             return None
@@ -164,7 +164,7 @@ class LiveStream:
         """Take a viewer's feedback; what the source must know of all viewers' goes up."""
         if isinstance(feedback, PictureRequest):
             feedback = PictureRequest(self.video.source_ssrc or 0)
-        passed = self._aggregate.take(feedback, now_s)
+        passed = self._aggregate.throttled(feedback, now_s)
         if passed is not None and self.on_feedback is not None:
             self.on_feedback(passed, now_s)
 
@@ -197,7 +197,7 @@ class LiveStream:
         packet = RtpPacket.parse(data)
         track = self._track_of(packet)
         before = track.source_ssrc
-        taken = track.take(packet, now_s)
+        taken = track.admit(packet, now_s)
         if track.source_ssrc != before:
             self._claim(track)
         return [] if taken is None else [taken]

@@ -40,7 +40,7 @@ class Inlet:
         """Whether packets are held for missing ones."""
         return bool(self._held)
 
-    def take(self, packet: RtpPacket, now_s: float, *, is_repair: bool = False) -> list[RtpPacket]:
+    def admit(self, packet: RtpPacket, now_s: float, *, is_repair: bool = False) -> list[RtpPacket]:
         """Take a packet; those that are in order now."""
         index = self._index(packet.sequence)
         if self._first is None or abs(index - self._highest) > _RESTART_AHEAD:

@@ -122,7 +122,7 @@ class Publisher:
             self.received += 1
             self.octets += len(packet.payload)
             inlet = self._inlet(packet.ssrc, medium)
-            taken = inlet.take(packet, now_s) if inlet is not None else []
+            taken = inlet.admit(packet, now_s) if inlet is not None else []
             return self._platform(medium, taken)
         return self._repair(packet, now_s)
 
@@ -140,7 +140,7 @@ class Publisher:
             ssrc=inlet.ssrc,
             payload=packet.payload[2:],
         )
-        return self._platform(medium, inlet.take(original, now_s, is_repair=True))
+        return self._platform(medium, inlet.admit(original, now_s, is_repair=True))
 
     def _inlet(self, ssrc: int, medium: Medium) -> Inlet | None:
         known = self._inlets.get(ssrc)

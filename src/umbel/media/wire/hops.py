@@ -79,7 +79,7 @@ class Hop:
             except OSError:
                 self.dropped += 1
 
-    def hear(self) -> Iterator[Feedback]:
+    def receive_feedback(self) -> Iterator[Feedback]:
         """What the hop reported since the last time."""
         while True:
             try:

@@ -204,8 +204,8 @@ class UdpSender:
         if self._on_feedback is None:
             return
         for hop in self._up:
-            for one in hop.hear():
-                passed = self._aggregate.take(one, now_s)
+            for one in hop.receive_feedback():
+                passed = self._aggregate.throttled(one, now_s)
                 if passed is not None:
                     self._on_feedback(passed, now_s)
 
@@ -260,7 +260,7 @@ class UdpReceiver:
 
     def feedback(self, feedback: Feedback, now_s: float) -> None:
         """Send it by RTCP to where the next packet comes from. Best effort, throttled."""
-        passed = self._aggregate.take(feedback, now_s)
+        passed = self._aggregate.throttled(feedback, now_s)
         if passed is not None:
             self._waiting = [one for one in self._waiting if type(one) is not type(passed)]
             self._waiting.append(passed)

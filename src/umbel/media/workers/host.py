@@ -107,7 +107,7 @@ class WorkerProcess:
         worker = cls(
             process, (await WorkerInput.open(entry, stream=stream), exit_), callbacks, clock
         )
-        worker.tell({"op": "start", **options})
+        worker.send({"op": "start", **options})
         return worker
 
     async def until_ready(self) -> None:
@@ -127,7 +127,7 @@ class WorkerProcess:
         """Give it input. A datagram that finds no room is lost, as on any wire."""
         self._entry.write(data)
 
-    async def pour(self, datagrams: Sequence[bytes]) -> None:
+    async def feed_all(self, datagrams: Sequence[bytes]) -> None:
         """Give it datagrams as fast as it takes them; returns early when it is gone."""
         try:
             for data in datagrams:
@@ -135,7 +135,7 @@ class WorkerProcess:
         except OSError:
             log.info("worker gone while it was fed", pid=self.pid)
 
-    def tell(self, message: Message) -> None:
+    def send(self, message: Message) -> None:
         """Send a control message."""
         if self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
@@ -161,7 +161,7 @@ class WorkerProcess:
         heard_s = self._gave_s = clock.monotonic_s()
         while not self.exited.done():
             self._pong = self._gave = False
-            self.tell({"op": "ping"})
+            self.send({"op": "ping"})
             await asyncio.wait({self.exited}, timeout=_PING_S)
             now_s = clock.monotonic_s()
             heard_s = now_s if self._pong else heard_s

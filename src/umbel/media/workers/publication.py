@@ -109,7 +109,7 @@ class Publication:
         What it only passes on cannot be asked for: RTMP, SRT and MPEG-TS have no way back.
         """
         if self._worker is not None and self._pictures.admits(now_s):
-            self._worker.tell({"op": "key"})
+            self._worker.send({"op": "key"})
 
     def finish(self) -> None:
         """The encoder stopped: what is inside still comes out."""
@@ -170,7 +170,7 @@ class Publication:
         """
         while self._early and not self._stream and not worker.exited.done():
             early = self._take_early()
-            await worker.pour(early)
+            await worker.feed_all(early)
         if self._stream:
             for frame in self._configurations.values():
                 worker.feed(frame)

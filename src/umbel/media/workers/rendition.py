@@ -64,7 +64,7 @@ class Transcoding:
 
     def packets(self, batch: Packets, now_s: float) -> None:
         for data in batch:
-            turn = self._succession.take(data, now_s)
+            turn = self._succession.follow(data, now_s)
             if turn.restarted or now_s >= self._resume_s:
                 self._begin()
             if self._publication is not None:

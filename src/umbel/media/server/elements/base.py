@@ -128,8 +128,8 @@ class MediaElement(MediaObject):
 
     def tick(self, now_s: float) -> None:
         """Twice a second: read the counters."""
-        self.flow_in.see(self.count_in(), now_s)
-        self.flow_out.see(self.count_out(), now_s)
+        self.flow_in.sample(self.count_in(), now_s)
+        self.flow_out.sample(self.count_out(), now_s)
 
     def described(self, state: StreamState, now_s: float) -> StreamState:
         """The stream's state with what this element knows of it; once in each observation."""

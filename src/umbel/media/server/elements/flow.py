@@ -25,7 +25,7 @@ class Flow:
         self._packets = self._bytes = 0
         self._moved_s = float("-inf")
 
-    def see(self, count: Count, now_s: float) -> None:
+    def sample(self, count: Count, now_s: float) -> None:
         """Take a reading."""
         if count.packets != self._packets:
             self._packets, self._moved_s = count.packets, now_s

@@ -157,7 +157,7 @@ class IngestEndpoint(MediaElement):
         self._on_feedback(PictureRequest(), self.clock.monotonic_s())
 
     def _on_feedback(self, feedback: Feedback, now_s: float) -> None:
-        if isinstance(self._aggregate.take(feedback, now_s), PictureRequest):
+        if isinstance(self._aggregate.throttled(feedback, now_s), PictureRequest):
             self._pictures_requested += 1
             self._desk.request_picture(self._stream, now_s)
 

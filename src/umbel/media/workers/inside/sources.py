@@ -70,7 +70,7 @@ class FlvSource:
 
     def feed(self, data: bytes) -> None:
         for kind, timestamp_ms, media in self._frames.feed(data):
-            dts_ns = self._times.take(timestamp_ms) * _MS_NS
+            dts_ns = self._times.unwrap(timestamp_ms) * _MS_NS
             codec = codecs.in_flv(media.codec)
             if kind == flv.VIDEO and codec.name == "H.264":
                 self._h264(media, dts_ns)

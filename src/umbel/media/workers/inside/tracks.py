@@ -201,7 +201,7 @@ class VideoEncoder:
         if self._lost and not (frame.key and self._pipeline.waiting("in") < _MOST_WAITING // 4):
             return
         self._lost = False
-        kbps = self._meter.take(len(frame.data), frame.dts_ns)
+        kbps = self._meter.count(len(frame.data), frame.dts_ns)
         if kbps is not None:
             self._pipeline.get("encoder").set_property("bitrate", kbps)
         self._pipeline.push("in", frame.data, frame.pts_ns, frame.dts_ns)
