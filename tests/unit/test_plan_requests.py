@@ -1,6 +1,8 @@
 """Network documents, demand files and requests: every fault is named, at once, and nothing but our
 own error comes out of any text."""
 
+import csv
+import io
 import math
 from dataclasses import replace
 from typing import Any
@@ -15,8 +17,8 @@ from umbel.compute import inventory
 from umbel.delivery.trees.view import Costs
 from umbel.network.topology import document as topology
 from umbel.network.topology import files
-from umbel.planner import presets, topologies
-from umbel.planner.problem import Access, Kind, LeastPower, Problem, Resolution, Tradeoff
+from umbel.planner import checks, presets, topologies
+from umbel.planner.problem import Access, Kind, LeastPower, Resolution, Tradeoff
 from umbel.plans import demands, live, networks, requests
 from umbel.plans.live import Audience
 from umbel.plans.model import PlanRequest
@@ -240,7 +242,8 @@ def damaged(draw: st.DrawFn) -> Any:
     return document
 
 
-def only_ours(request: PlanRequest) -> None:
+def assert_sound(request: PlanRequest) -> None:
+    """A request becomes the problem that it states, or is refused with sentences."""
     try:
         problem = requests.problem_of(request)
     except BadPlanRequest as error:
@@ -249,13 +252,33 @@ def only_ours(request: PlanRequest) -> None:
         assert problems
         assert all(isinstance(one, str) for one in problems)
     else:
-        assert isinstance(problem, Problem)
+        assert list(checks.inspect(problem)) == []
+        document: Any = request.document
+        assert [n.name for n in problem.network.nodes] == [n["name"] for n in document["nodes"]]
+        assert [(link.a, link.b) for link in problem.network.links] == [
+            (link["a"], link["b"]) for link in document.get("links") or ()
+        ]
+        rows: Any = request.rows
+        assert [
+            (b.end, b.content, b.resolution.value, b.parallel) for b in problem.demand.bundles
+        ] == [
+            (
+                *(row[name].strip() for name in ("end", "content", "resolution")),
+                float(row["parallel"]),
+            )
+            for row in rows
+        ]
+        assert {one.name for one in problem.demand.contents} == {
+            one.content for one in problem.demand.bundles
+        }
+        assert (request.points == 0) == ((request.gamma is None) != (request.qoe is None))
 
 
 @given(document=st.one_of(damaged(), PLAIN))
+@example(document=yaml.safe_load(plan_files.NETWORK))
 @settings(max_examples=300, deadline=None)
-def test_only_our_error_comes_out_of_any_document(document: Any) -> None:
-    only_ours(replace(asked(), document=document))
+def test_a_plan_of_any_document_is_what_it_says_or_refused(document: Any) -> None:
+    assert_sound(replace(asked(), document=document))
 
 
 ROW = st.dictionaries(st.sampled_from(demands.COLUMNS) | st.text(max_size=3), PLAIN, max_size=9)
@@ -275,11 +298,12 @@ ROW = st.dictionaries(st.sampled_from(demands.COLUMNS) | st.text(max_size=3), PL
         },
     ),
 )
+@example(rows=[plan_files.rows()[0] | {"parallel": "2.5"}, plan_files.rows()[1]], options={})
 @settings(max_examples=200, deadline=None)
-def test_only_our_error_comes_out_of_any_rows_and_options(
+def test_a_plan_of_any_rows_and_options_is_what_they_say_or_refused(
     rows: list[Any], options: dict[str, Any]
 ) -> None:
-    only_ours(replace(asked(), rows=tuple(rows), **options))
+    assert_sound(replace(asked(), rows=tuple(rows), **options))
 
 
 @given(text=st.text() | st.text(alphabet=st.sampled_from('end,\n\r"\0;1'), max_size=40))
@@ -287,8 +311,32 @@ def test_only_our_error_comes_out_of_any_rows_and_options(
 @example("end,content,resolution,parallel\r\n\0,1")
 @settings(max_examples=200, deadline=None)
 def test_any_text_is_rows_or_problems(text: str) -> None:
-    rows, problems = demands.read_csv(text)
-    assert all(isinstance(problem, str) for problem in problems)
-    demands.parse(rows)
-    rows, _problems = demands.read_csv(plan_files.DEMAND + text)
-    demands.parse(rows)
+    for whole in (text, plan_files.DEMAND + text):
+        rows, problems = demands.read_csv(whole)
+        assert all(isinstance(problem, str) for problem in problems)
+        # No row is made up: what is read is no more than the text, a row a line.
+        assert len(rows) <= len(whole.splitlines())
+        assert sum(len(str(value)) for row in rows for value in row.values()) <= len(whole)
+        demand, wrong = demands.parse(rows)
+        assert len(demand.bundles) <= len(rows)
+        assert wrong or len(demand.bundles) == len(rows) > 0
+
+
+CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+
+
+@given(
+    columns=st.lists(st.sampled_from(demands.COLUMNS[4:]), unique=True).flatmap(
+        lambda more: st.permutations([*demands.NEEDED, *more])
+    ),
+    data=st.data(),
+)
+@settings(deadline=None)
+def test_rows_are_read_back_from_their_csv(columns: list[str], data: st.DataObject) -> None:
+    row = st.fixed_dictionaries({name: CELLS.map(str.strip) for name in columns})
+    written = data.draw(st.lists(row, max_size=4))
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, columns, quoting=csv.QUOTE_ALL)
+    writer.writeheader()
+    writer.writerows(written)
+    assert demands.read_csv(text.getvalue()) == (tuple(written), [])
