@@ -278,7 +278,7 @@ async def test_workers_that_keep_dying_are_rested_from(bench: Bench) -> None:
 
     with capture_logs() as logged:
         async with hls_lab.process(*bench.publisher()):
-            for _ in range(3):
+            for _ in range(5):
                 [pid] = await until(started, within_s=WITHIN_S)
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from umbel.kit import backoff
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.media.ingest import keys
@@ -27,6 +28,7 @@ _RECEIVE_BYTES = 2_097_152
 _MOST_REMEMBERED = 64
 _SRT_SILENCE_S = 6.0
 _SRT_TRIES = 3
+_FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 5.0
 _TS_SYNC = 0x47
 _TS_PAYLOAD_TYPE = 33
@@ -216,7 +218,7 @@ class SrtPort:
         self._worker = worker
 
     async def _keep(self) -> None:
-        backoff_s = 0.1
+        failures = 0
         while True:
             if self._worker is not None:
                 await asyncio.wait({self._worker.exited})
@@ -226,10 +228,15 @@ class SrtPort:
                 log.warning("SRT listener lost", stream=self._policy.name)
             try:
                 await self._start()
-                backoff_s = 0.1
+                failures = 0
             except WorkerLost:
-                await asyncio.sleep(backoff_s)
-                backoff_s = min(2 * backoff_s, _LONGEST_BACKOFF_S)
+                failures += 1
+                draw = backoff.draw(self._uri, failures)
+                await asyncio.sleep(
+                    backoff.wait_s(
+                        failures, draw, first_s=_FIRST_BACKOFF_S, longest_s=_LONGEST_BACKOFF_S
+                    )
+                )
 
     def _on_packets(self, batch: Packets) -> None:
         self._heard_s = self._clock.monotonic_s()

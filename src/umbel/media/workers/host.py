@@ -18,6 +18,7 @@ import structlog
 
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
+from umbel.kit.starting import StartLimits, StartWatch, activities
 
 log = structlog.get_logger(__name__)
 
@@ -25,7 +26,8 @@ _MODULE = "umbel.media.workers.inside.main"
 _READ_BYTES = 65_536
 _MOST_BATCH = 64
 _BUFFER_BYTES = 1_048_576
-_START_S = 20.0
+_START_LIMITS = StartLimits()
+_START_LOOK_S = 0.5
 _PING_S = 2.0
 _HUNG_S = 8.0
 _BARREN_S = 30.0
@@ -111,14 +113,8 @@ class WorkerProcess:
         return worker
 
     async def until_ready(self) -> None:
-        """Wait until it works. Raises WorkerLost."""
-        waiting = asyncio.ensure_future(self.ready.wait())
-        try:
-            await asyncio.wait(
-                {waiting, self.exited}, timeout=_START_S, return_when=asyncio.FIRST_COMPLETED
-            )
-        finally:
-            waiting.cancel()
+        """Wait until it works, or is given up. Raises WorkerLost."""
+        await self.ready_or_gone()
         if not self.ready.is_set():
             await self.close()
             raise WorkerLost
@@ -156,7 +152,29 @@ class WorkerProcess:
             self._process.kill()
         await asyncio.wait({self.exited, self._watching})
 
+    async def ready_or_gone(self, timeout_s: float | None = None) -> None:
+        """Wait until it is ready or gone."""
+        waiting = asyncio.ensure_future(self.ready.wait())
+        try:
+            await asyncio.wait(
+                {waiting, self.exited}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            waiting.cancel()
+
     async def _watch(self, clock: Clock) -> None:
+        """Kill it when it hangs: before it is ready, and after."""
+        start = StartWatch(clock.monotonic_s(), _START_LIMITS)
+        while not (self.ready.is_set() or self.exited.done()):
+            await self.ready_or_gone(_START_LOOK_S)
+            reason = start.look(clock.monotonic_s(), activities(self.pid))
+            if reason and not (self.ready.is_set() or self.exited.done()):
+                log.warning("worker does not start", pid=self.pid, reason=reason)
+                self._process.kill()
+                return
+        await self._ping(clock)
+
+    async def _ping(self, clock: Clock) -> None:
         """Ping until it is gone; a worker that answers or produces nothing is killed."""
         heard_s = self._gave_s = clock.monotonic_s()
         while not self.exited.done():

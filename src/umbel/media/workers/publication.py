@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from umbel.kit import backoff
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
 from umbel.media.ingest import flv
@@ -25,8 +26,10 @@ from umbel.media.workers.host import Message, WorkerCallbacks, WorkerProcess
 
 log = structlog.get_logger(__name__)
 
-_MOST_FAILURES = 3
-_FORGIVEN_S = 100.0
+_MOST_FAILURES = 5
+_SETTLED_AFTER_S = 20.0
+_FIRST_WAIT_S = 0.5
+_LONGEST_WAIT_S = 4.0
 _DRAIN_S = 3.0
 _MOST_EARLY_BYTES = 8_000_000
 
@@ -66,7 +69,7 @@ class Publication:
         self._valve = Valve()
         self._reason: tuple[str, str] | None = None
         self._finishing = False
-        self._failures: list[float] = []
+        self._failures = 0
         self._pictures = Throttle(PICTURE_INTERVAL_S)
         self._task = asyncio.create_task(self._run(), name="publication")
 
@@ -132,10 +135,11 @@ class Publication:
     async def _run(self) -> None:
         try:
             while True:
-                await self._once()
+                worked_s = await self._once()
                 if self._finishing or self._reason is not None:
                     break
-                self._note_failure()
+                self._note_failure(worked_s)
+                await self._pause()
         except Unavailable as error:
             self._reason = (error.code, error.message)
         finally:
@@ -144,8 +148,8 @@ class Publication:
                 await worker.close()
         self._callbacks.on_end(self._reason)
 
-    async def _once(self) -> None:
-        """One worker's life."""
+    async def _once(self) -> float:
+        """One worker's life; the result is how long it was ready (seconds)."""
         media = _new_media()
         self._reports = SenderReports(tuple(media.values()))
         self._valve = Valve()
@@ -157,10 +161,13 @@ class Publication:
         worker = await WorkerProcess.start(options, callbacks, self._clock, stream=self._stream)
         try:
             await self._hand_over(worker)
+            await worker.ready_or_gone()
+            ready_s = self._clock.monotonic_s()
             await asyncio.wait({worker.exited})
         finally:
             self._worker = None
             await worker.close()
+        return self._clock.monotonic_s() - ready_s
 
     async def _hand_over(self, worker: WorkerProcess) -> None:
         """What came while there was no worker, behind what a new one must know.
@@ -184,13 +191,21 @@ class Publication:
         early, self._early, self._early_bytes = self._early, [], 0
         return early
 
-    def _note_failure(self) -> None:
-        now_s = self._clock.monotonic_s()
-        self._failures = [at_s for at_s in self._failures if now_s - at_s < _FORGIVEN_S]
-        self._failures.append(now_s)
-        if len(self._failures) >= _MOST_FAILURES:
+    def _note_failure(self, worked_s: float) -> None:
+        """Count it. A worker that worked long enough was not ended by what it was given."""
+        self._failures = 1 if worked_s >= _SETTLED_AFTER_S else self._failures + 1
+        if self._failures >= _MOST_FAILURES:
             raise IngestFailed("the media worker failed again and again")
         self._callbacks.on_trouble("the media worker was lost and is replaced")
+
+    async def _pause(self) -> None:
+        """Replace the first at once; workers that keep dying must not load the machine more."""
+        if self._failures > 1:
+            draw = secrets.randbelow(1000) / 1000
+            wait_s = backoff.wait_s(
+                self._failures - 1, draw, first_s=_FIRST_WAIT_S, longest_s=_LONGEST_WAIT_S
+            )
+            await asyncio.sleep(wait_s)
 
     def _on_packets(self, batch: Sequence[bytes]) -> None:
         packets = self._reports.interleave(batch, self._clock.now_s())

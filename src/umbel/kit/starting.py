@@ -1,0 +1,91 @@
+"""Tells a process that starts slowly from one that hangs before it is ready.
+
+In: what /proc says of the process and its descendants, and the time. Out: why to give it up, or
+nothing. A process that has a processor, or waits for one, starts; only its sleep counts against it,
+so patience grows with the machine's load by itself.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+_NS = 1e-9
+_LONGEST_STEP_S = 2.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartLimits:
+    """How long a process may sleep before it is ready, and how much CPU it may use."""
+
+    asleep_s: float = 10.0
+    cpu_s: float = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """What a process has done since it began. `waited_s`: runnable, but without a processor, up to
+    the last time it got one. `is_runnable`: it has a processor now or waits for one."""
+
+    cpu_s: float = 0.0
+    waited_s: float = 0.0
+    is_runnable: bool = False
+
+
+class StartWatch:
+    """The look at one start, from its beginning at `now_s`."""
+
+    def __init__(self, now_s: float, limits: StartLimits = StartLimits()) -> None:
+        self._limits = limits
+        self._looked_s = now_s
+        self._passed_s = 0.0
+        self._seen: dict[int, Activity] = {}
+
+    def look(self, now_s: float, activities: Mapping[int, Activity]) -> str:
+        """Why the process is to be given up, with what it and its descendants did; or empty."""
+        # A longer step means that the watcher itself was held up, and perhaps the process too.
+        self._passed_s += min(now_s - self._looked_s, _LONGEST_STEP_S)
+        self._looked_s = now_s
+        self._seen.update(activities)  # what a descendant did that has ended still counts
+        cpu_s = sum(one.cpu_s for one in self._seen.values())
+        if cpu_s > self._limits.cpu_s:
+            return f"not ready after {self._limits.cpu_s:g} s of CPU"
+        asleep_s = self._passed_s - cpu_s - sum(one.waited_s for one in self._seen.values())
+        if asleep_s <= self._limits.asleep_s or any(one.is_runnable for one in activities.values()):
+            return ""
+        return f"not ready after {self._limits.asleep_s:g} s of sleep"
+
+
+def activities(pid: int) -> dict[int, Activity]:
+    """What a process and its descendants have done. Those that have ended are left out."""
+    found = {}
+    for one in _descent(pid):
+        try:
+            found[one] = _activity(one)
+        except (OSError, ValueError, IndexError):
+            continue
+    return found
+
+
+def _descent(pid: int) -> Iterator[int]:
+    yield pid
+    try:
+        children = (_PROC / f"{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return
+    for child in children:
+        yield from _descent(int(child))
+
+
+def _activity(pid: int) -> Activity:
+    fields = (_PROC / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    cpu_s, waited_s = (int(fields[11]) + int(fields[12])) * _TICK_S, 0.0
+    try:
+        words = (_PROC / f"{pid}/schedstat").read_text().split()
+    except OSError:  # a kernel without it
+        words = []
+    if len(words) > 1:
+        waited_s = int(words[1]) * _NS
+    return Activity(cpu_s=cpu_s, waited_s=waited_s, is_runnable=fields[0] == "R")
