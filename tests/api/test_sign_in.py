@@ -1,5 +1,6 @@
 """Users, tokens, roles: who may come in and what they may do."""
 
+import asyncio
 import time
 
 import httpx
@@ -128,6 +129,31 @@ async def test_a_token_is_worth_nothing_to_another_account_of_the_same_name(here
     assert await me(here, before) == 401
     after = (await sign_in(here, "viewer")).json()["access_token"]
     assert await me(here, after) == 200
+
+
+async def test_wrong_passwords_make_the_account_wait_elsewhere_and_the_right_one_stays_quick(
+    here: World,
+) -> None:
+    assert (await sign_in(here, "city")).status_code == 200
+    elsewhere = httpx.ASGITransport(here.app, client=("192.0.2.9", 1))
+    form = {"grant_type": "password", "username": "city", "password": "wrong password"}
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://umbel") as guesser:
+        guesses = [await guesser.post("/oauth/token", data=form) for _ in range(8)]
+        refused = await guesser.post("/oauth/token", data={**form, "password": PASSWORD})
+    assert [guess.status_code for guess in guesses] == [401] * 5 + [429] * 3
+    assert (refused.status_code, refused.json()["code"]) == (429, "umbel.sign_in_too_soon")
+    assert refused.headers["retry-after"] == "1"
+    assert (await sign_in(here, "city")).status_code == 200
+
+
+async def test_a_flood_of_wrong_passwords_is_refused_before_it_is_hashed(here: World) -> None:
+    flood = asyncio.gather(*(sign_in(here, f"user{n}", "wrong password") for n in range(100)))
+    elsewhere = httpx.ASGITransport(here.app, client=("192.0.2.9", 1))
+    form = {"grant_type": "password", "username": "city", "password": PASSWORD}
+    async with httpx.AsyncClient(transport=elsewhere, base_url="http://umbel") as other:
+        assert (await other.post("/oauth/token", data=form)).status_code == 200
+    statuses = [answer.status_code for answer in await flood]
+    assert (statuses.count(401), statuses.count(429)) == (20, 80)
 
 
 async def test_the_last_operator_stays(here: World) -> None:

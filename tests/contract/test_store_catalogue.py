@@ -36,6 +36,7 @@ from umbel.kit.sql import Connection
 from umbel.kit.states import IllegalTransition
 
 PASSWORD = "correct horse battery"
+ADDRESS = "192.0.2.1"
 
 
 class ManualClock:
@@ -92,9 +93,9 @@ async def add_event(catalogue: Catalogue, clock: ManualClock, **changes: object)
 async def test_users_come_and_go(catalogue: Catalogue) -> None:
     added = await catalogue.add_user("ann", PASSWORD, UserRole.VIEWER)
     assert await catalogue.user("ann") == added
-    assert await catalogue.authenticate("ann", PASSWORD) == added
+    assert await catalogue.authenticate("ann", PASSWORD, ADDRESS) == added
     with pytest.raises(BadCredentials):
-        await catalogue.authenticate("ann", "something else")
+        await catalogue.authenticate("ann", "something else", ADDRESS)
     with pytest.raises(UserExists):
         await catalogue.add_user("ann", PASSWORD, UserRole.OPERATOR)
     await catalogue.remove_user("ann")
@@ -102,7 +103,7 @@ async def test_users_come_and_go(catalogue: Catalogue) -> None:
         with pytest.raises(NoSuchUser):
             await gone
     with pytest.raises(BadCredentials):
-        await catalogue.authenticate("ann", PASSWORD)
+        await catalogue.authenticate("ann", PASSWORD, ADDRESS)
 
 
 async def test_accounts_from_before_get_a_generation_each(

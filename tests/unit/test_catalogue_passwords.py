@@ -59,3 +59,16 @@ async def test_who_gives_up_leaves_the_room() -> None:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
     assert await passwords.verify("x", None) is False
+
+
+async def test_who_sends_many_waits_for_itself() -> None:
+    passwords = Passwords(at_once=1)
+    done: list[str] = []
+
+    async def verify(source: str) -> None:
+        await passwords.verify("x", None, source)
+        done.append(source)
+
+    flood = [verify("192.0.2.1") for _ in range(10)]
+    await asyncio.gather(*flood, verify("192.0.2.2"), verify("192.0.2.3"))
+    assert done[:3] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]

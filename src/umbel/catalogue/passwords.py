@@ -1,7 +1,8 @@
 """Password hashes (argon2id), made and checked in threads, a few at once.
 
 In: passwords. Out: hashes, and whether one fits. A hash costs memory and milliseconds on purpose:
-the loop never pays them, and a flood of sign-ins is refused instead of queueing without end.
+the loop never pays them, and a flood of sign-ins is refused instead of queueing without end. Each
+source has one place in the queue, so that who sends many waits for itself.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from pwdlib import PasswordHash
 from pwdlib.exceptions import PwdlibError
@@ -32,17 +34,18 @@ class Passwords:
         )
         self._places = asyncio.Semaphore(at_once)
         self._room = at_once + waiting
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._unknown = self._hasher.hash(secrets.token_hex(16))
 
     async def hash(self, password: str) -> str:
         """A new hash with a salt of its own. Raises TooManySignIns."""
         return await self._work(lambda: self._hasher.hash(password))
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether the password fits. Without a hash (nobody has that name) it takes as long and
-        says no. Raises TooManySignIns."""
+    async def verify(self, password: str, password_hash: str | None, source: str = "") -> bool:
+        """Whether the password from `source` fits. Without a hash (nobody has that name) it takes
+        as long and says no. Raises TooManySignIns."""
         against = password_hash or self._unknown
-        fits = await self._work(lambda: self._fits(password, against))
+        fits = await self._work(lambda: self._fits(password, against), source)
         return fits and password_hash is not None
 
     def _fits(self, password: str, password_hash: str) -> bool:
@@ -51,17 +54,18 @@ class Passwords:
         except PwdlibError:
             return False
 
-    async def _work(self, call: Callable[[], T]) -> T:
-        async with self._place():
+    async def _work(self, call: Callable[[], T], source: str = "") -> T:
+        async with self._place(source):
             return await asyncio.to_thread(call)
 
     @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _place(self, source: str) -> AsyncIterator[None]:
         if self._room == 0:
             raise TooManySignIns
         self._room -= 1
         try:
-            async with self._places:
+            turn = self._turns.setdefault(source, asyncio.Lock())
+            async with turn, self._places:
                 yield
         finally:
             self._room += 1

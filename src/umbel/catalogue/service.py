@@ -12,7 +12,6 @@ from typing import TypeVar
 from umbel.catalogue import rules, store
 from umbel.catalogue.model import (
     EVENT_LIFE,
-    BadCredentials,
     Event,
     EventDraft,
     EventEvent,
@@ -30,6 +29,7 @@ from umbel.catalogue.model import (
     UserRole,
 )
 from umbel.catalogue.passwords import Passwords
+from umbel.catalogue.sign_in import SignIn
 from umbel.catalogue.store import Unit
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, VersionMismatch
@@ -53,20 +53,14 @@ class Catalogue:
         self._database = database
         self._clock = clock
         self._passwords = passwords or Passwords()
+        self._sign_in = SignIn(database, clock, self._passwords)
 
     # Users
 
-    async def authenticate(self, username: str, password: str) -> User:
-        """The user of that name and password. Raises BadCredentials, TooManySignIns."""
-        hashed = None
-        if rules.USERNAME.fullmatch(username):
-            hashed = await self._database.read(store.password_hash, username)
-        if not await self._passwords.verify(password, hashed):
-            raise BadCredentials
-        try:
-            return await self.user(username)
-        except NoSuchUser as error:
-            raise BadCredentials from error
+    async def authenticate(self, username: str, password: str, address: str) -> User:
+        """The user of that name and password, who asks from that address. Raises BadCredentials,
+        SignInTooSoon, TooManySignIns."""
+        return await self._sign_in.authenticate(username, password, address)
 
     async def users(self) -> list[User]:
         """Every user by name."""

@@ -1,9 +1,10 @@
 """Settings, from the environment (UMBEL_...) or the command line; every one has a default."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -18,6 +19,11 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="database URL; empty: SQLite in data_dir")
     host: str = Field("127.0.0.1", description="address of the front end")
     port: int = Field(8000, ge=0, le=65535, description="port of the front end; 0: any free one")
+    trusted_proxies: str = Field(
+        "",
+        description="networks (CIDRs, separated by commas) of proxies whose `X-Forwarded-For` and"
+        " `X-Forwarded-Proto` are believed; empty: none",
+    )
     network_file: Path | None = Field(
         None, description="network file (YAML); empty: the built-in sls"
     )
@@ -63,6 +69,12 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="lowest log level that is written"
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, given: str) -> str:
+        parts = [part.strip() for part in given.split(",") if part.strip()]
+        return ",".join(str(ip_network(part)) for part in parts)
 
     @property
     def database(self) -> str:

@@ -13,7 +13,7 @@ class UmbelError(Exception):
 
     code: ClassVar[str] = "umbel.error"
     http_status: ClassVar[int] = 500
-    retry_after_s: ClassVar[int | None] = None
+    retry_after_s: int | None = None
 
     def __init__(self, message: str = "", **details: object) -> None:
         self.message = message or (type(self).__doc__ or "").strip()

@@ -28,6 +28,11 @@ async def _system(request: Request) -> System:
 SystemDep = Annotated[System, Depends(_system)]
 
 
+def caller(request: Request) -> str:
+    """The address that asks; behind a trusted proxy the one that the proxy names."""
+    return request.client.host if request.client else ""
+
+
 def sign(system: System, user: User) -> str:
     """A token for the user, good for the settings' access_token_ttl_s."""
     expires_s = system.clock.now_s() + system.settings.access_token_ttl_s

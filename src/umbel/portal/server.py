@@ -34,6 +34,7 @@ class PortalServer(uvicorn.Server):
 
     def __init__(self, app: FastAPI) -> None:
         self._feed = app.state.feed
+        proxies: str = app.state.system.settings.trusted_proxies
         config = uvicorn.Config(
             app,
             http=BoundedHttp,
@@ -41,6 +42,8 @@ class PortalServer(uvicorn.Server):
             access_log=False,
             log_config=None,
             server_header=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=proxies,
             timeout_graceful_shutdown=_GRACE_S,
         )
         super().__init__(config)

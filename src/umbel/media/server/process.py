@@ -73,6 +73,7 @@ class HttpListener(uvicorn.Server):
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             ws="websockets-sansio",
             ws_max_size=_MOST_MESSAGE_BYTES,
             ws_per_message_deflate=False,

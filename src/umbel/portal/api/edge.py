@@ -82,7 +82,7 @@ async def dismiss_client(system: auth.SystemDep, _operator: auth.Operator, addre
 @router.get("/client")
 async def who_is_here(system: auth.SystemDep, request: Request) -> ClientLocationOut:
     """Get the calling client, by its address."""
-    return shapes.location(system.network.edge.client_location(caller(request)))
+    return shapes.location(system.network.edge.client_location(auth.caller(request)))
 
 
 @router.post("/client")
@@ -90,7 +90,7 @@ async def sign_in_here(
     system: auth.SystemDep, request: Request, user: auth.SignedIn
 ) -> ClientLocationOut:
     """Sign the calling client in, as the user of the token."""
-    borders, address = system.network.edge, caller(request)
+    borders, address = system.network.edge, auth.caller(request)
     await borders.sign_in(address, system.settings.access_ttl_s, user.username)
     return shapes.location(borders.client_location(address))
 
@@ -98,7 +98,7 @@ async def sign_in_here(
 @router.delete("/client", status_code=204)
 async def sign_out_here(system: auth.SystemDep, request: Request) -> None:
     """Sign the calling client out."""
-    await system.network.edge.sign_out(caller(request))
+    await system.network.edge.sign_out(auth.caller(request))
 
 
 # -- virtual services -----------------------------------------------------------------------
@@ -181,8 +181,3 @@ async def move_function(
 async def bring_home(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """Deregister the function: it is at its home node again."""
     await system.network.edge.deregister(name)
-
-
-def caller(request: Request) -> str:
-    """The address that asks."""
-    return request.client.host if request.client else ""

@@ -53,8 +53,7 @@ async def open_session(
     given = given or SessionIn()
     access_node = given.access_node
     if access_node is None:
-        client_ip = request.client.host if request.client is not None else ""
-        access_node = await system.delivery.access_node_for(client_ip)
+        access_node = await system.delivery.access_node_for(auth.caller(request))
     ticket = await system.delivery.open_session(event_id, access_node, given.quality)
     return TicketOut(
         id=ticket.session.id,

@@ -36,6 +36,7 @@ _TEXTS: Mapping[int, str] = {
     413: "The body is too large",
     415: "The body is not of the media type read here",
     422: "A field has a value that cannot be used",
+    429: "Too many attempts; Retry-After tells when to try again",
     503: "Not now; Retry-After tells when to try again",
 }
 ERRORS: dict[int | str, dict[str, Any]] = {

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form, Request, Response
 
 from umbel.portal import auth
 from umbel.portal.api import shapes
@@ -14,13 +14,14 @@ router = APIRouter(tags=["users"])
 @router.post("/oauth/token")
 async def sign_in(
     system: auth.SystemDep,
+    request: Request,
     response: Response,
     grant_type: Annotated[Literal["password"], Form()],
     username: Annotated[str, Form()],
     password: Annotated[str, Form()],
 ) -> TokenOut:
     """Get a bearer token for a user name and password."""
-    user = await system.catalogue.authenticate(username, password)
+    user = await system.catalogue.authenticate(username, password, auth.caller(request))
     token = auth.sign(system, user)
     response.headers["Cache-Control"] = "no-store"
     return TokenOut(

@@ -18,7 +18,6 @@ from umbel.kit.errors import UmbelError
 from umbel.network.model import NotProgrammed
 from umbel.network.service import ClientLocation, InvalidClient, NotInAccess
 from umbel.portal import auth
-from umbel.portal.api.edge import caller
 from umbel.portal.captive import MOST_NEXT, PAGE
 
 router = APIRouter(include_in_schema=False)
@@ -62,7 +61,7 @@ Word = Annotated[str, Form(max_length=1_024)]
 async def welcome(system: auth.SystemDep, request: Request, following: Next = "") -> HTMLResponse:
     """The form, or how things are for the client that asks."""
     try:
-        here = system.network.edge.client_location(caller(request))
+        here = system.network.edge.client_location(auth.caller(request))
     except (NotInAccess, NotProgrammed, InvalidClient):
         return _page(
             "No sign-in needed", '<p>Your network is open. <a href="/">Continue to Umbel</a></p>'
@@ -76,9 +75,10 @@ async def sign_in(
 ) -> Response:
     """As /oauth/token and then /api/v1/network/here would."""
     try:
-        user = await system.catalogue.authenticate(username, password)
+        address = auth.caller(request)
+        user = await system.catalogue.authenticate(username, password, address)
         ttl_s = system.settings.access_ttl_s
-        await system.network.edge.sign_in(caller(request), ttl_s, user.username)
+        await system.network.edge.sign_in(address, ttl_s, user.username)
     except UmbelError as error:
         return _form(following, error)
     return RedirectResponse(PAGE + _query(following), 303, {"Cache-Control": "no-store"})
@@ -87,7 +87,7 @@ async def sign_in(
 @router.post(f"{PAGE}/leave")
 async def leave(system: auth.SystemDep, request: Request) -> Response:
     """The client may not pass any more."""
-    await system.network.edge.sign_out(caller(request))
+    await system.network.edge.sign_out(auth.caller(request))
     return RedirectResponse(PAGE, 303, {"Cache-Control": "no-store"})
 
 
