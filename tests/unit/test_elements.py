@@ -1,11 +1,13 @@
 """The element API as a table: requests against it, its reference, and the recipes made of it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support import documents
 from umbel.kit.errors import Unavailable
 from umbel.media import roles
 from umbel.media.api import SCHEMA, check, reference, values
@@ -116,12 +118,36 @@ _JSON = st.recursive(
 _TYPES = st.sampled_from([*SCHEMA.values, "String", "int", "int64", "Target[]", "String<>"])
 
 
-@given(_TYPES, _JSON)
+def fits(kind: str, value: object) -> bool:
+    """The model: whether a JSON value is of a type."""
+    if kind.endswith("[]"):
+        return isinstance(value, list) and all(fits(kind[:-2], one) for one in value)
+    if kind.endswith("<>"):
+        return isinstance(value, dict) and all(fits(kind[:-2], one) for one in value.values())
+    if kind in ("int", "int64"):
+        return type(value) is int and abs(value + 0.5) < 2 ** (31 if kind == "int" else 63)
+    if kind not in SCHEMA.values:
+        return isinstance(value, bool if kind == "boolean" else str)
+    wanted = SCHEMA.values[kind]
+    if wanted.words:
+        return value in wanted.words
+    return isinstance(value, dict) and all(
+        field.optional if value.get(field.name) is None else fits(field.type, value[field.name])
+        for field in wanted.fields
+    )
+
+
+@given(_TYPES, _JSON | documents.damaged([{"address": "a", "port": 1}], _JSON))
+@example("int", 2**31)
+@example("int", -(2**31))
+@example("Target[]", [{"address": "a", "port": 1}, {"address": "a", "port": True}])
+@example("String<>", {"a": "b", "c": 1})
 def test_any_value_either_fits_or_is_illegal(kind: str, value: object) -> None:
-    try:
+    if fits(kind, value):
         check.check_value(SCHEMA, kind, value, "it")
-    except ParamIllegal:
-        pass
+        return
+    with pytest.raises(ParamIllegal):
+        check.check_value(SCHEMA, kind, value, "it")
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536])
@@ -163,12 +189,28 @@ def test_a_state_survives_the_wire(state: StreamState) -> None:
     assert values.infos_from_json([values.info_to_json(info)]) == [info]
 
 
-@given(_JSON)
-def test_a_server_that_speaks_otherwise_is_unavailable(answer: object) -> None:
+ANSWER = [
+    values.info_to_json(
+        StreamInfo(
+            state=StreamState(
+                stream="ev", role=StreamRole.ACQUIRER, hops=(Target(address="a", port=7),)
+            ),
+            pipeline="p",
+            parts={"RtpSender": "p/s"},
+        )
+    )
+]
+
+
+@given(_JSON | documents.damaged(ANSWER, _JSON))
+@example([ANSWER[0] | {"hops": [{"address": "a", "port": 0}]}])
+def test_a_server_that_speaks_otherwise_is_unavailable(answer: Any) -> None:
     try:
-        values.infos_from_json(answer)
+        found = values.infos_from_json(answer)
     except Unavailable:
-        pass
+        return
+    assert [info.state.stream for info in found] == [entry["stream"] for entry in answer]
+    assert values.infos_from_json([values.info_to_json(info) for info in found]) == found
 
 
 @pytest.mark.parametrize("role", StreamRole)

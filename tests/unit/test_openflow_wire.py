@@ -79,14 +79,20 @@ SAID = [
 ]
 
 
+LEAST_ENTRY_BYTES = 8
+"""A group or a meter of nothing: its head alone (OpenFlow 1.3.5, section 7.3.5)."""
+
+
 def taken(raw: bytes) -> list[object]:
-    """All that the controller makes of these bytes, in either version."""
+    """All that the controller makes of these bytes, in either version: no more than they hold."""
     found: list[object] = []
     for frame in Framer().feed(raw):
         if frame.version not in VERSIONS:
             continue
         codec = Codec(frame.version)
         message = codec.decode(frame)
+        if frame.kind == frames.MULTIPART_REPLY and isinstance(message.body, list):
+            assert len(message.body) * LEAST_ENTRY_BYTES <= len(frame.raw)
         if frame.kind == frames.PORT_STATUS:
             found.append(codec.port(message.desc))
         elif frame.kind == frames.MULTIPART_REPLY and frame.part == frames.PORT_DESC:

@@ -2,11 +2,13 @@
 
 import itertools
 import json
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support import documents
 from umbel.kit.errors import Conflict, Exhausted, NotFound, UmbelError, Unavailable
 from umbel.media.rpc import envelope, faults, transaction
 from umbel.media.rpc.faults import TransactionMalformed
@@ -283,12 +285,31 @@ def test_a_malformed_transaction_is_refused(operations: object) -> None:
         transaction.parse_operations(operations)
 
 
-@given(_JSON)
-def test_any_operations_are_survived(operations: object) -> None:
-    try:
+TRANSACTED = ["create", "invoke", "release", "describe", "subscribe", "unsubscribe"]
+OPERATIONS = [
+    {"id": 0, "method": "create", "params": {"type": "A"}},
+    {"id": 1, "method": "invoke", "params": {}},
+]
+
+
+@given(_JSON | documents.damaged(OPERATIONS, _JSON))
+@example([{"id": 0, "method": "create"}])
+@example([OPERATIONS[1]])
+def test_any_operations_are_what_they_say_or_refused(operations: Any) -> None:
+    if isinstance(operations, list) and all(
+        isinstance(entry, dict)
+        and (type(entry.get("id")), entry.get("id")) in ((int, index), (float, index))
+        and entry.get("method") in TRANSACTED
+        and isinstance(entry.get("params", {}), dict)
+        for index, entry in enumerate(operations)
+    ):
+        assert transaction.parse_operations(operations) == tuple(
+            transaction.Operation(method=entry["method"], params=entry.get("params", {}))
+            for entry in operations
+        )
+        return
+    with pytest.raises(TransactionMalformed):
         transaction.parse_operations(operations)
-    except TransactionMalformed:
-        pass
 
 
 class StreamKeyOdd(Conflict):
@@ -335,5 +356,11 @@ def test_the_requester_reads_events() -> None:
 
 
 @given(st.one_of(st.binary(), st.text(), _JSON.map(json.dumps)))
-def test_the_requester_survives_any_text(garbage: str | bytes) -> None:
-    Requester().receive(garbage)
+@example('{"jsonrpc": "2.0", "id": 7, "result": {"sessionId": "s", "value": 1}}')
+def test_the_requester_reads_from_any_text_what_it_says(garbage: str | bytes) -> None:
+    found = Requester().receive(garbage)
+    if found is not None:
+        said = json.loads(garbage)
+        assert found == Requester().receive(json.dumps(said))
+        assert said["jsonrpc"] == "2.0"
+        assert said["id"] == found.id if isinstance(found, envelope.Response) else said["params"]

@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from umbel.network.drivers.linux import tc
@@ -126,19 +126,52 @@ class htb 756d:1f parent 756d:1 prio 1 rate 10Mbit ceil 20Mbit burst 1600b cburs
     }
 
 
+WORDS = st.sampled_from(["756d:", "htb", "tbf", "1:", True, {"default": "0x30"}])
 answers = st.text(max_size=60) | st.recursive(
     st.none() | st.text(max_size=5) | st.integers(),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["kind", "handle", "root", "options", "parent"]), inner)
+        | st.dictionaries(
+            st.sampled_from(["kind", "handle", "root", "options", "parent"]), inner | WORDS
+        )
     ),
 ).map(json.dumps)
 
 
 @given(answers)
+@example("{}")
+@example('"text"')
+@example("[" * 100_000)
 def test_any_answer_is_read_or_refused(answer: str) -> None:
     try:
-        tc.parse_device(answer)
-    except QueueRefused:
-        pass
-    tc.parse_counts(answer)
+        raw = json.loads(answer or "[]")
+    except (ValueError, RecursionError):
+        raw = None
+    if not isinstance(raw, list):
+        with pytest.raises(QueueRefused):
+            tc.parse_device(answer)
+        return
+    found = tc.parse_device(answer)
+    handles = [one.get("handle") for one in raw if isinstance(one, dict)]
+    assert bool(found.ours) == ("756d:" in handles)
+    assert found.free == "root" or found.free.startswith("parent ")
+    assert tc.parse_counts(answer) == {}
+
+
+counts = st.builds(Count, packets=st.integers(0), bytes=st.integers(0), drops=st.integers(0))
+
+
+@given(
+    st.dictionaries(st.integers(1, 0xFFFF), counts, max_size=5),
+    st.lists(st.text(max_size=20).map(lambda text: f"#{text}"), min_size=5, max_size=5),
+)
+def test_counts_are_read_back_among_other_lines(
+    written: dict[int, Count], noise: list[str]
+) -> None:
+    text = "".join(
+        f"class tbf 1:{number:x} parent 1:\n Sent 1 bytes 1 pkt (dropped 1, overlimits 0)\n"
+        f"class htb 756d:{number:x} parent 756d:1 prio 1\n{other}\n"
+        f" Sent {count.bytes} bytes {count.packets} pkt (dropped {count.drops}, overlimits 0)\n"
+        for (number, count), other in zip(written.items(), noise, strict=False)
+    )
+    assert tc.parse_counts(text) == written

@@ -188,11 +188,18 @@ def test_a_replayed_run_is_the_run() -> None:
 
 
 def parses(text: str) -> None:
-    """Either a trace, or BadTrace."""
+    """Either a trace whose rows come back as they are read, or BadTrace."""
     try:
-        trace.read(rows_of(text.split("\n")), ENDS)
+        rows = list(rows_of(text.split("\n")))
     except BadTrace:
-        pass
+        return
+    assert list(rows_of(lines_of(rows))) == rows
+    assert len(rows) < len(text.split("\n"))
+    try:
+        found = trace.read(rows, ENDS)
+    except BadTrace:
+        return
+    assert len(found.requests) <= sum(isinstance(row, Opened) for row in rows)
 
 
 @given(st.binary(max_size=300))

@@ -63,9 +63,9 @@ def infos_from_json(value: object) -> list[StreamInfo]:
     """What getStreams answered. Raises Unavailable when it is not what was agreed."""
     try:
         check.check_value(SCHEMA, "StreamInfo[]", value, "getStreams")
+        return [_info(entry) for entry in _list(value)]
     except ParamIllegal as error:
         raise Unavailable(f"the media server speaks otherwise: {error.message}") from error
-    return [_info(entry) for entry in _list(value)]
 
 
 def _info(entry: Json) -> StreamInfo:

@@ -171,9 +171,12 @@ def _inside(flow: StreamDestination, tunnels: TunnelKind) -> Iterator[str]:
 def parse_device(said: str) -> Device:
     """Of `tc -j qdisc show`. Raises QueueRefused for what is not its answer."""
     try:
-        found = [one for one in json.loads(said or "[]") if isinstance(one, dict)]
-    except (ValueError, TypeError, RecursionError):
+        answer = json.loads(said or "[]")
+    except (ValueError, RecursionError):
         raise QueueRefused("tc does not answer in JSON") from None
+    if not isinstance(answer, list):
+        raise QueueRefused("tc does not answer with a list")
+    found = [one for one in answer if isinstance(one, dict)]
     ours = next((one for one in found if one.get("handle") == _HANDLE), {})
     root = next((one for one in found if one.get("root") and one is not ours), {})
     place = f"parent {ours['parent']}" if ours.get("parent") else "root"
