@@ -176,7 +176,7 @@ def part(sites: Sites) -> dict[str, object]:
             {
                 "node": site.node,
                 "ovsdb": site.ovsdb,
-                "datapath_id": site.datapath_id % (1 << 63),
+                "datapath_id": f"{site.datapath_id:#018x}",
                 "underlay": dict(site.underlay),
                 "gateway": site.gateway,
                 "nic": site.nic or None,
