@@ -12,8 +12,9 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     // hls.js in full is one lazy chunk of about 560 kB; anything above that is a mistake.
     chunkSizeWarningLimit: 600,
+    rolldownOptions: { input: ['index.html', 'docs.html'] },
   },
   server: {
-    proxy: { '/api': PORTAL, '/oauth': PORTAL },
+    proxy: { '/api': PORTAL, '/oauth': PORTAL, '/openapi.json': PORTAL },
   },
 });

@@ -50,6 +50,18 @@ async def test_discover_follows_an_event_and_fetches_nothing_from_elsewhere(
         assert faults == []
 
 
+async def test_the_apis_page_works_and_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        asked: set[str] = set()
+        browser.on("request", lambda request: asked.add(urlsplit(request.url).hostname or ""))
+        page, faults = await open_page(browser, f"{made.url}/docs")
+        await expect(page.get_by_text("/api/v1/events", exact=True).first).to_be_visible(
+            timeout=APPEARS_MS
+        )
+        assert asked == {"127.0.0.1"}
+        assert faults == []
+
+
 async def test_the_player_is_driven_by_keys_and_keeps_the_choice_of_protocol(
     tmp_path: Path,
 ) -> None:

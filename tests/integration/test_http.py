@@ -8,7 +8,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from umbel.kit.http import MOST_HEAD_BYTES, BoundedHttp
+from umbel.kit.http import MOST_HEAD_BYTES, listener
 from umbel.portal.server import bind
 
 CHUNK = 16 * 1024
@@ -34,7 +34,7 @@ async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 async def connection() -> AsyncIterator[Pair]:
     """To a listener as the front end and the media servers have it."""
-    config = uvicorn.Config(echo, http=BoundedHttp, lifespan="off", log_config=None)
+    config = listener(echo, lifespan="off")
     server, listening = uvicorn.Server(config), bind("127.0.0.1", 0)
     listening.listen()
     serving = asyncio.create_task(server._serve([listening]))
@@ -93,6 +93,20 @@ async def answer(pair: Pair, request: bytes) -> bytes:
         body = await reader.readexactly(size)
         await reader.readuntil(b"0\r\n\r\n")
     return head.partition(b"\r\n")[0] + b" " + body
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n", b"200"), (b"no request at all\r\n\r\n", b"400")],
+)
+async def test_browsers_are_told_not_to_guess_types_whatever_the_answer(
+    connection: Pair, request_: bytes, status: bytes
+) -> None:
+    reader, writer = connection
+    writer.write(request_)
+    lines = (await reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
+    assert lines[0].split()[1] == status
+    assert lines.count(b"x-content-type-options: nosniff") == 1
 
 
 async def test_long_bodies_and_many_requests_pass_on_one_connection(connection: Pair) -> None:

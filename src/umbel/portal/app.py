@@ -77,6 +77,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app = FastAPI(
         title="Umbel",
         version=umbel.__version__,
+        docs_url=None,  # FastAPI's page would load scripts from elsewhere: site.py has ours
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,

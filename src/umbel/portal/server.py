@@ -8,7 +8,7 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
-from umbel.kit.http import BoundedHttp
+from umbel.kit import http
 
 _GRACE_S = 3
 
@@ -34,16 +34,10 @@ class PortalServer(uvicorn.Server):
 
     def __init__(self, app: FastAPI) -> None:
         self._feed = app.state.feed
-        proxies: str = app.state.system.settings.trusted_proxies
-        config = uvicorn.Config(
+        config = http.listener(
             app,
-            http=BoundedHttp,
+            trusted_proxies=app.state.system.settings.trusted_proxies,
             lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=proxies,
             timeout_graceful_shutdown=_GRACE_S,
         )
         super().__init__(config)

@@ -1,7 +1,8 @@
 """The built web app: whatever no route of the API takes.
 
 In: GET of a path. Out: the file; the app's first page for a path of its own; 404 in our error form
-for a path of the API. Without a build the first page says how to make one.
+for a path of the API. /docs is the API's own page (Swagger UI). Without a build the first page says
+how to make one.
 """
 
 from pathlib import Path
@@ -15,8 +16,9 @@ from umbel.portal.errors import NoSuchPath
 
 STATIC = Path(__file__).parent / "static"
 
-_API = ("/api", "/oauth", "/metrics", "/healthz", "/readyz", "/openapi.json", "/docs")
+_API = ("/api", "/oauth", "/metrics", "/healthz", "/readyz", "/openapi.json")
 _FIRST = "index.html"
+_PAGES = {"/": _FIRST, "/docs": "docs.html"}
 _FOR_EVER = "public, max-age=31536000, immutable"
 _POLICY = (
     "default-src 'self'; connect-src *; media-src * blob:; img-src 'self' data:; "
@@ -25,7 +27,7 @@ _POLICY = (
 _UNBUILT = """<!doctype html><meta charset="utf-8"><title>Umbel</title>
 <h1>Umbel is running</h1>
 <p>The web app is not built. Run <code>make web</code> in the source tree and load this page again.
-The API is described at <a href="/docs">/docs</a>.</p>
+The API is described at <a href="/openapi.json">/openapi.json</a>.</p>
 """
 
 
@@ -45,7 +47,6 @@ class Site:
         if scope["method"] not in ("GET", "HEAD"):
             raise HTTPException(405, headers={"Allow": "GET, HEAD"})
         response = await self._find(path, scope)
-        response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Content-Security-Policy"] = _POLICY
         await response(scope, receive, send)
 
@@ -53,7 +54,7 @@ class Site:
         if not (self._folder / _FIRST).is_file():
             return HTMLResponse(_UNBUILT)
         try:
-            response = await self._files.get_response(path.lstrip("/") or _FIRST, scope)
+            response = await self._files.get_response(_PAGES.get(path) or path.lstrip("/"), scope)
         except HTTPException as error:
             # A missing script must not become a page: the browser would try to run it.
             if error.status_code != 404 or path.startswith("/assets/"):

@@ -20,9 +20,9 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
+from umbel.kit import http
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
-from umbel.kit.http import BoundedHttp
 from umbel.kit.tokens import Verifier
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.io.webrtc_port import WebRtcPort
@@ -66,14 +66,9 @@ class HttpListener(uvicorn.Server):
     """One HTTP listener; the process handles signals, not it."""
 
     def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
-        config = uvicorn.Config(
+        config = http.listener(
             app,
-            http=BoundedHttp,
             lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
             ws="websockets-sansio",
             ws_max_size=_MOST_MESSAGE_BYTES,
             ws_per_message_deflate=False,
