@@ -24,6 +24,7 @@ from umbel.media.server.elements.peers import Peers, TagStale
 from umbel.media.server.manager import ServerManager
 from umbel.media.server.registry import Registry
 from umbel.media.server.viewer_tokens import ViewerTokens
+from umbel.media.workers.pool import WorkerPool
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -50,7 +51,7 @@ def test_any_operation_is_answered(kind: str, operation: str, params: dict) -> N
             function_id="f",
             address="127.0.0.1",
             http_port=1,
-            clock=clock,
+            workers=WorkerPool(clock),
             webrtc=webrtc,
             desk=None,
         )

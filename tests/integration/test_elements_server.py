@@ -23,6 +23,7 @@ from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.server.elements.rtp import RtpReceiver
 from umbel.media.server.manager import ServerManager
 from umbel.media.server.registry import ELEMENTS, Registry, snake
+from umbel.media.workers.pool import WorkerPool
 
 
 @dataclass
@@ -74,7 +75,7 @@ async def bench() -> AsyncIterator[Bench]:
         function_id="edge-1",
         address="127.0.0.1",
         http_port=8080,
-        clock=clock,
+        workers=WorkerPool(clock),
         webrtc=webrtc,
         desk=None,
     )

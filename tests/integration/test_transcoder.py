@@ -26,6 +26,7 @@ from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
 from umbel.media.server.elements.transcoder import Transcoder
 from umbel.media.server.registry import Registry
+from umbel.media.workers.pool import WorkerPool
 
 SPEC = StreamSpec(
     stream="ev1-360p",
@@ -85,14 +86,21 @@ def test_an_adjusted_transcoder_is_told_hops_and_height() -> None:
 @pytest.fixture
 async def registry() -> AsyncIterator[Registry]:
     clock = SystemClock()
+    workers = WorkerPool(clock)
     webrtc = await WebRtcPort.open("127.0.0.1", 0, clock=clock)
     host = ServerContext(
-        function_id="trc-1", address="127.0.0.1", http_port=1, clock=clock, webrtc=webrtc, desk=None
+        function_id="trc-1",
+        address="127.0.0.1",
+        http_port=1,
+        workers=workers,
+        webrtc=webrtc,
+        desk=None,
     )
     made = Registry(host, lambda *_: None)
     yield made
     await made.close()
     await webrtc.close()
+    await workers.close()
 
 
 async def made_whole(registry: Registry) -> tuple[MediaPipeline, Transcoder]:

@@ -28,8 +28,8 @@ from support.ingest_lab import (
     lab,
     live,
     nals,
+    offspring,
 )
-from umbel.kit.clock import SystemClock
 from umbel.media.ingest.keys import AlreadyPublishing, WrongStreamKey
 from umbel.media.io.ingest_desk import IngestDesk
 
@@ -81,15 +81,7 @@ def ended_or_seen(here: Lab, process: asyncio.subprocess.Process) -> bool:
 
 def workers(here: Lab) -> list[int]:
     """Process ids of media workers (the SRT listener came first)."""
-    found = []
-    for pid in children(os.getpid()):
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:  # it ended meanwhile
-            continue
-        if b"umbel.media.workers.inside.main" in words:
-            found.append(pid)
-    return found[1:]
+    return children(os.getpid())[1:]
 
 
 @pytest.mark.parametrize("way", [to_rtmp, to_srt])
@@ -207,7 +199,7 @@ async def test_ports_are_kept_by_wish(here: Lab) -> None:
     ports = {name: int(here.urls[name].rsplit(":", 1)[1]) for name in ("rtp", "mpegts", "srt")}
     rtmp = here.desk.rtmp_port
     await here.desk.close()
-    desk = await IngestDesk.open(ADDRESS, rtmp, clock=SystemClock(), on_event=lambda *_: None)
+    desk = await IngestDesk.open(ADDRESS, rtmp, workers=here.workers, on_event=lambda *_: None)
     try:
         urls = await desk.admit("ev_lab", [digest(KEY)], Collector(), ports=ports)
         assert urls == here.urls
@@ -305,13 +297,15 @@ SERVER = """
 import asyncio, hashlib, sys
 from umbel.kit.clock import SystemClock
 from umbel.media.io.ingest_desk import IngestDesk
+from umbel.media.workers.pool import WorkerPool
 
 class Nowhere:
     def packets(self, batch, now_s):
         print("packets", flush=True)
 
 async def main():
-    desk = await IngestDesk.open("127.0.61.2", 0, clock=SystemClock(), on_event=lambda *_: None)
+    workers = WorkerPool(SystemClock())
+    desk = await IngestDesk.open("127.0.61.2", 0, workers=workers, on_event=lambda *_: None)
     urls = await desk.admit("ev_lab", [hashlib.sha256(b"ev_lab.secret").hexdigest()], Nowhere())
     print(urls["rtmp"], flush=True)
     await asyncio.sleep(600)
@@ -334,8 +328,9 @@ async def test_workers_end_with_their_server(tmp_path: Path) -> None:
             async with encoder("-re", *TONE, "-c:a", "aac", "-f", "flv", url):
                 while b"packets" not in await server.stdout.readline():
                     pass
-                pids = children(server.pid)
-                assert len(pids) == 2
+                while len(pids := offspring(server.pid)) < 3:  # a prepared one too
+                    await asyncio.sleep(0.02)
+                assert len(children(server.pid)) == 2
                 server.kill()
                 while any(map(alive, pids)):
                     await asyncio.sleep(0.02)

@@ -35,6 +35,7 @@ from umbel.media.rtp.packet import RtpPacket
 from umbel.media.rtp.sps import parse_sps
 from umbel.media.wire.udp import UdpReceiver
 from umbel.media.workers import host
+from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.rendition import Transcoding
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
@@ -195,8 +196,8 @@ class Bench:
 
 @pytest.fixture
 async def bench() -> AsyncIterator[Bench]:
-    sink, clock = Collector(), SystemClock()
-    made = Transcoding(NAME, 360, sink, clock)
+    sink, workers = Collector(), WorkerPool(SystemClock())
+    made = Transcoding(NAME, 360, sink, workers)
     port = await UdpReceiver.open(HERE)
     port.attach(made)
     try:
@@ -204,6 +205,7 @@ async def bench() -> AsyncIterator[Bench]:
     finally:
         port.close()
         await made.close()
+        await workers.close()
         assert made.worker_pid == 0
 
 

@@ -44,7 +44,8 @@ async def starting(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WorkerProce
     """A worker that was started just now, with little patience for sleep."""
     monkeypatch.setattr(host, "_START_LIMITS", LIMITS)
     callbacks = WorkerCallbacks(on_packets=lambda _: None, on_message=lambda _: None)
-    worker = await WorkerProcess.start(OPTIONS, callbacks, SystemClock(), stream=True)
+    worker = await WorkerProcess.spawn(SystemClock())
+    await worker.begin(OPTIONS, callbacks)
     try:
         yield worker
     finally:

@@ -16,6 +16,7 @@ from umbel.kit.clock import SystemClock
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.ports import Packets
 from umbel.media.rtp.packet import RtpPacket, is_rtcp
+from umbel.media.workers.pool import WorkerPool
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 ADDRESS = "127.0.61.1"
@@ -61,6 +62,7 @@ class Collector:
 
 @dataclass
 class Lab:
+    workers: WorkerPool
     desk: IngestDesk
     sink: Collector
     urls: dict[str, str]
@@ -84,15 +86,17 @@ class Lab:
 @asynccontextmanager
 async def lab(clips: Path) -> AsyncIterator[Lab]:
     events: list[str] = []
+    workers = WorkerPool(SystemClock())
     desk = await IngestDesk.open(
-        ADDRESS, 0, clock=SystemClock(), on_event=lambda _stream, what: events.append(what)
+        ADDRESS, 0, workers=workers, on_event=lambda _stream, what: events.append(what)
     )
     sink = Collector()
     try:
         urls = await desk.admit("ev_lab", [digest(KEY)], sink)
-        yield Lab(desk, sink, urls, events, clips)
+        yield Lab(workers, desk, sink, urls, events, clips)
     finally:
         await desk.close()
+        await workers.close()
 
 
 @asynccontextmanager
@@ -181,15 +185,21 @@ def decode_audio(packets: Sequence[RtpPacket]) -> int:
     )
 
 
-def children(parent: int) -> list[int]:
-    """Process ids of a process' workers; a test run has other children too, a database say."""
+def offspring(parent: int) -> list[int]:
+    """Process ids of a process' children, of any kind."""
     text = Path(f"/proc/{parent}/task/{parent}/children").read_text()
-    return [pid for pid in map(int, text.split()) if _is_worker(pid)]
+    return [int(pid) for pid in text.split()]
+
+
+def children(parent: int) -> list[int]:
+    """Process ids of a process' workers that work; a test run has other children too: a prepared
+    worker, a database."""
+    return [pid for pid in offspring(parent) if _is_worker(pid)]
 
 
 def _is_worker(pid: int) -> bool:
     try:
-        return b"workers.inside.main" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return Path(f"/proc/{pid}/comm").read_text() == "umbel-worker\n"
     except OSError:
         return False
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import structlog
 
-from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, UmbelError
 from umbel.kit.keys import digest
 from umbel.media.ingest import keys
@@ -19,6 +18,7 @@ from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.io.ingest_ports import SrtPort, UdpPort
 from umbel.media.model import IngestState
 from umbel.media.ports import Packets, PacketSink
+from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.publication import Publication, PublicationCallbacks
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ class Claim:
 class AdmittedStream:
     """One admitted stream."""
 
-    def __init__(self, name: str, sink: PacketSink, clock: Clock, on_event: OnEvent) -> None:
+    def __init__(self, name: str, sink: PacketSink, workers: WorkerPool, on_event: OnEvent) -> None:
         self.name = name
         self.sink = sink
         self.key_hashes: tuple[str, ...] = ()
@@ -72,7 +72,8 @@ class AdmittedStream:
         self.state = IngestState()
         self.claim: Claim | None = None
         self.ports: dict[str, UdpPort | SrtPort] = {}
-        self._clock = clock
+        self._workers = workers
+        self._clock = workers.clock
         self._on_event = on_event
         self._leaving: set[Publication] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,7 +149,7 @@ class AdmittedStream:
         )
         if claim.publication is not None:
             self._later(claim.publication.close())
-        claim.publication = Publication(options, callbacks, self._clock)
+        claim.publication = Publication(options, callbacks, self._workers)
         return claim.publication
 
     def revoke(self) -> None:

@@ -10,7 +10,6 @@ from dataclasses import asdict
 
 import structlog
 
-from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError
 from umbel.media.ingest import keys, sdp
 from umbel.media.ingest.keys import WrongStreamKey
@@ -21,6 +20,7 @@ from umbel.media.io.rtmp_server import RtmpServer
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, IngestState, PayloadType
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.rtp.errors import UnsupportedCodec
+from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.publication import Publication
 
 log = structlog.get_logger(__name__)
@@ -38,9 +38,10 @@ class NotAdmitted(NotFound):
 class IngestDesk:
     """Takes encoders in. Make it with `open`."""
 
-    def __init__(self, address: str, clock: Clock, on_event: OnEvent) -> None:
+    def __init__(self, address: str, workers: WorkerPool, on_event: OnEvent) -> None:
         self.address = address
-        self._clock = clock
+        self._workers = workers
+        self._clock = workers.clock
         self._on_event = on_event
         self._streams: dict[str, AdmittedStream] = {}
         self._rtmp = RtmpServer(self._publish_rtmp)
@@ -49,16 +50,17 @@ class IngestDesk:
 
     @classmethod
     async def open(
-        cls, address: str, rtmp_port: int, *, clock: Clock, on_event: OnEvent
+        cls, address: str, rtmp_port: int, *, workers: WorkerPool, on_event: OnEvent
     ) -> "IngestDesk":
         """Listen for RTMP (port 0: the kernel chooses). `on_event(stream, what)` hears `started`,
         `stopped`, `refused`, `changed`, on the event loop. Raises OSError."""
-        desk = cls(address, clock, on_event)
+        desk = cls(address, workers, on_event)
         try:
             await desk._rtmp.open(address, rtmp_port)
         except OSError:
             await desk.close()
             raise
+        workers.prepare()
         return desk
 
     @property
@@ -80,7 +82,7 @@ class IngestDesk:
         async with self._opening:
             known = self._streams.get(stream)
             if known is None:
-                known = AdmittedStream(stream, sink, self._clock, self._on_event)
+                known = AdmittedStream(stream, sink, self._workers, self._on_event)
                 known.key_hashes = tuple(key_hashes)
                 try:
                     await self._open_ports(known, ports or {})
@@ -179,7 +181,7 @@ class IngestDesk:
                 self.address, wanted.get(protocol, 0), IngestGate(stream, protocol), self._clock
             )
         stream.ports["srt"] = await SrtPort.open(
-            self.address, wanted.get("srt", 0), IngestGate(stream, "srt"), self._clock
+            self.address, wanted.get("srt", 0), IngestGate(stream, "srt"), self._workers
         )
 
     def _publish_rtmp(self, key: str, on_revoked: Callable[[], None]) -> tuple[Claim, Publication]:

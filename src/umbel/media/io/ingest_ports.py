@@ -20,6 +20,7 @@ from umbel.media.ingest.sender_lock import SenderAddress, SenderBan, SenderLock
 from umbel.media.ports import Packets
 from umbel.media.rtp import packet as rtp
 from umbel.media.workers.host import Message, WorkerCallbacks, WorkerLost, WorkerProcess
+from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.publication import Publication
 
 log = structlog.get_logger(__name__)
@@ -168,11 +169,14 @@ class UdpPort(asyncio.DatagramProtocol):
 class SrtPort:
     """An SRT listener in a worker of its own, replaced on the same port when it is lost."""
 
-    def __init__(self, address: str, number: int, policy: IngestPolicy, clock: Clock) -> None:
+    def __init__(
+        self, address: str, number: int, policy: IngestPolicy, workers: WorkerPool
+    ) -> None:
         self._uri = f"srt://{address}:{number}?mode=listener"
         self.number = number
         self._policy = policy
-        self._clock = clock
+        self._workers = workers
+        self._clock = workers.clock
         self._worker: WorkerProcess | None = None
         self._claim: HeldClaim | None = None
         self._publication: Publication | None = None
@@ -180,13 +184,15 @@ class SrtPort:
         self._keeper: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, address: str, wanted: int, policy: IngestPolicy, clock: Clock) -> "SrtPort":
+    async def open(
+        cls, address: str, wanted: int, policy: IngestPolicy, workers: WorkerPool
+    ) -> "SrtPort":
         """Listen on the wanted port, or any when it is taken. Raises NoPort."""
         for _ in range(_SRT_TRIES):
             # SRT binds by itself and cannot tell a port it chose: find a free one for it.
             with _bind(address, wanted) as probe:
                 number = probe.getsockname()[1]
-            port = cls(address, number, policy, clock)
+            port = cls(address, number, policy, workers)
             try:
                 await port._start()
             except WorkerLost:
@@ -213,7 +219,7 @@ class SrtPort:
     async def _start(self) -> None:
         callbacks = WorkerCallbacks(on_packets=self._on_packets, on_message=self._on_message)
         options = {"kind": "srt", "uri": self._uri}
-        worker = await WorkerProcess.start(options, callbacks, self._clock, stream=False)
+        worker = await self._workers.start(options, callbacks)
         await worker.until_ready()
         self._worker = worker
 

@@ -36,6 +36,7 @@ from umbel.media.server.metrics import Metrics
 from umbel.media.server.public import public_app
 from umbel.media.server.registry import Registry
 from umbel.media.server.viewer_tokens import ViewerTokens
+from umbel.media.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 
@@ -141,6 +142,7 @@ async def serve(options: Options, clock: Clock) -> None:
 async def _open_host(options: Options, clock: Clock, http_port: int) -> ServerContext:
     webrtc = await WebRtcPort.open(options.address, options.udp_port, clock=clock)
     listeners: dict[str, Callable[[str], None]] = {}
+    workers = WorkerPool(clock)
 
     def on_event(stream: str, what: str) -> None:
         if stream in listeners:
@@ -149,13 +151,13 @@ async def _open_host(options: Options, clock: Clock, http_port: int) -> ServerCo
     desk = None
     if options.role is StreamRole.ACQUIRER:
         desk = await IngestDesk.open(
-            options.address, options.rtmp_port, clock=clock, on_event=on_event
+            options.address, options.rtmp_port, workers=workers, on_event=on_event
         )
     return ServerContext(
         function_id=options.function_id,
         address=options.address,
         http_port=http_port,
-        clock=clock,
+        workers=workers,
         webrtc=webrtc,
         desk=desk,
         ingest_listeners=listeners,
@@ -200,6 +202,7 @@ async def _shut(
             await server.webrtc.close()
             if server.desk is not None:
                 await server.desk.close()
+            await server.workers.close()
     except TimeoutError:
         log.warning("some elements did not close in time")
     await asyncio.wait(tasks[: len(listeners)], timeout=_GRACE_S + 0.5)

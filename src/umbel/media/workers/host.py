@@ -1,7 +1,8 @@
 """The media server's side of a worker process: starts it, feeds it, reads from it, ends it.
 
 In: media bytes for it. Out: packets and control messages by callbacks on the event loop. The
-server never imports `gi`; whatever happens in there, only this worker is lost.
+server never imports `gi`; whatever happens in there, only this worker is lost. A worker is spawned,
+prepared (everything imported), begun with what it shall do, and ready. Neighbour: pool.py.
 """
 
 import asyncio
@@ -32,6 +33,8 @@ _PING_S = 2.0
 _HUNG_S = 8.0
 _BARREN_S = 30.0
 _BARREN_BYTES = 1_000_000
+STREAM_KINDS = frozenset({"flv"})
+"""Kinds of input that are a stream of bytes; the others are datagrams."""
 Message = dict[str, Any]
 
 
@@ -50,25 +53,27 @@ class WorkerCallbacks:
     on_message: Callable[[Message], None]
 
 
-class WorkerProcess:
-    """One process. `exited` is done when it is gone, for whatever reason."""
+_NOBODY = WorkerCallbacks(on_packets=lambda _: None, on_message=lambda _: None)
 
-    def __init__(
-        self,
-        process: Process,
-        sockets: tuple["WorkerInput", socket.socket],
-        callbacks: WorkerCallbacks,
-        clock: Clock,
-    ) -> None:
+
+class WorkerProcess:
+    """One process. `prepared` is set when it can begin, `ready` when it works; `exited` is done
+    when it is gone, for whatever reason."""
+
+    def __init__(self, process: Process, sockets: "_Sockets", clock: Clock) -> None:
         self._process = process
-        self._entry, self._exit = sockets
-        self._callbacks = callbacks
+        self._sockets = sockets
+        self._entry = WorkerInput(None, None)
+        self._exit = sockets.exit
+        self._callbacks = _NOBODY
         self._pong = False
         self._gave = False
         self._closing = False
         self._taken_bytes = 0
         self._idle_since_bytes = 0
         self._gave_s = clock.monotonic_s()
+        self._begun = asyncio.Event()
+        self.prepared = asyncio.Event()
         self.ready = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._exit, self._read)
@@ -86,31 +91,27 @@ class WorkerProcess:
         return self._entry.waiting_bytes
 
     @classmethod
-    async def start(
-        cls, options: Mapping[str, Any], callbacks: WorkerCallbacks, clock: Clock, *, stream: bool
-    ) -> "WorkerProcess":
-        """Start a process with these `start` options. `stream`: its input is a stream of bytes,
-        otherwise datagrams. Raises WorkerLost."""
-        kind = socket.SOCK_STREAM if stream else socket.SOCK_SEQPACKET
-        entry, entry_there = socket.socketpair(socket.AF_UNIX, kind)
-        exit_, exit_there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    async def spawn(cls, clock: Clock) -> "WorkerProcess":
+        """Start a process that prepares itself. Raises WorkerLost."""
+        ours, theirs = _Sockets.pairs()
         try:
-            for end in (entry, exit_there):
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
-            exit_.setblocking(False)
-            process = await _spawn(entry_there, exit_there)
-        except OSError as error:
-            entry.close()
-            exit_.close()
-            raise WorkerLost(f"the worker does not start: {error}") from error
+            process = await _spawn(theirs)
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, OSError):
+                raise WorkerLost(f"the worker does not start: {error}") from error
+            raise
         finally:
-            entry_there.close()
-            exit_there.close()
-        worker = cls(
-            process, (await WorkerInput.open(entry, stream=stream), exit_), callbacks, clock
-        )
-        worker.send({"op": "start", **options})
-        return worker
+            theirs.close()
+        return cls(process, ours, clock)
+
+    async def begin(self, options: Mapping[str, Any], callbacks: WorkerCallbacks) -> None:
+        """Let it do what these `start` options say, once. It needs not be prepared yet."""
+        self._callbacks = callbacks
+        stream = options["kind"] in STREAM_KINDS
+        self._entry = await self._sockets.open_entry(stream=stream)
+        self.send({"op": "start", **options})
+        self._begun.set()
 
     async def until_ready(self) -> None:
         """Wait until it works, or is given up. Raises WorkerLost."""
@@ -152,9 +153,13 @@ class WorkerProcess:
             self._process.kill()
         await asyncio.wait({self.exited, self._watching})
 
-    async def ready_or_gone(self, timeout_s: float | None = None) -> None:
+    async def ready_or_gone(self) -> None:
         """Wait until it is ready or gone."""
-        waiting = asyncio.ensure_future(self.ready.wait())
+        await self._until(self.ready, None)
+
+    async def _until(self, event: asyncio.Event, timeout_s: float | None) -> None:
+        """Wait for the event, its end, or so many seconds."""
+        waiting = asyncio.ensure_future(event.wait())
         try:
             await asyncio.wait(
                 {waiting, self.exited}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
@@ -163,24 +168,30 @@ class WorkerProcess:
             waiting.cancel()
 
     async def _watch(self, clock: Clock) -> None:
-        """Kill it when it hangs: before it is ready, and after."""
+        """Kill it when it hangs: while it starts, and afterwards."""
+        await self._expect(self.prepared, clock)
+        await self._ping(clock, self._begun)
+        await self._expect(self.ready, clock)
+        await self._ping(clock, asyncio.Event())
+
+    async def _expect(self, event: asyncio.Event, clock: Clock) -> None:
+        """Look at it until the event or its end; one that sleeps instead is killed."""
         start = StartWatch(clock.monotonic_s(), _START_LIMITS)
-        while not (self.ready.is_set() or self.exited.done()):
-            await self.ready_or_gone(_START_LOOK_S)
+        while not (event.is_set() or self.exited.done()):
+            await self._until(event, _START_LOOK_S)
             reason = start.look(clock.monotonic_s(), activities(self.pid))
-            if reason and not (self.ready.is_set() or self.exited.done()):
+            if reason and not (event.is_set() or self.exited.done()):
                 log.warning("worker does not start", pid=self.pid, reason=reason)
                 self._process.kill()
-                return
-        await self._ping(clock)
+                await asyncio.wait({self.exited})
 
-    async def _ping(self, clock: Clock) -> None:
-        """Ping until it is gone; a worker that answers or produces nothing is killed."""
+    async def _ping(self, clock: Clock, end: asyncio.Event) -> None:
+        """Ping until the event or its end; one that answers or produces nothing is killed."""
         heard_s = self._gave_s = clock.monotonic_s()
-        while not self.exited.done():
+        while not (end.is_set() or self.exited.done()):
             self._pong = self._gave = False
             self.send({"op": "ping"})
-            await asyncio.wait({self.exited}, timeout=_PING_S)
+            await self._until(end, _PING_S)
             now_s = clock.monotonic_s()
             heard_s = now_s if self._pong else heard_s
             if self._gave:
@@ -190,7 +201,7 @@ class WorkerProcess:
             if (stuck or now_s - heard_s > _HUNG_S) and not self.exited.done():
                 log.warning("worker hangs", pid=self.pid, stuck=stuck)
                 self._process.kill()
-                return
+                await asyncio.wait({self.exited})
 
     async def _attend(self) -> None:
         """Hear the control channel to its end, then collect what is left."""
@@ -205,10 +216,10 @@ class WorkerProcess:
         asyncio.get_running_loop().remove_reader(self._exit)
         self.drain()
         self._entry.close()
-        self._exit.close()
+        self._sockets.close()
         if self._process.stdin is not None:
             self._process.stdin.close()
-        if code and not self._closing:
+        if code and not self._closing and self._begun.is_set():
             log.warning("worker ended", pid=self.pid, code=code)
 
     def _hear(self, line: bytes) -> None:
@@ -216,6 +227,8 @@ class WorkerProcess:
         if message["event"] == "pong":
             self._pong = True
             self._taken_bytes = message["taken"]
+        elif message["event"] == "prepared":
+            self.prepared.set()
         elif message["event"] == "ready":
             self.ready.set()
         else:
@@ -289,18 +302,51 @@ class WorkerInput:
             self._sock.close()
 
 
-async def _spawn(entry: socket.socket, exit_: socket.socket) -> Process:
-    fds = (entry.fileno(), exit_.fileno())
+@dataclass(frozen=True, kw_only=True)
+class _Sockets:
+    """One side's ends: input as a stream of bytes or as datagrams, one of which is used; output."""
+
+    stream: socket.socket
+    datagrams: socket.socket
+    exit: socket.socket
+
+    @classmethod
+    def pairs(cls) -> tuple["_Sockets", "_Sockets"]:
+        """Our ends and the worker's."""
+        stream = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        datagrams = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        exit_ = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = (
+            cls(stream=a, datagrams=b, exit=c)
+            for a, b, c in zip(stream, datagrams, exit_, strict=True)
+        )
+        for end in (ours.stream, ours.datagrams, theirs.exit):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
+        ours.exit.setblocking(False)
+        return ours, theirs
+
+    async def open_entry(self, *, stream: bool) -> "WorkerInput":
+        """The input that is used; the other is closed."""
+        (self.datagrams if stream else self.stream).close()
+        return await WorkerInput.open(self.stream if stream else self.datagrams, stream=stream)
+
+    def close(self) -> None:
+        """Close what is not closed yet."""
+        for end in (self.stream, self.datagrams, self.exit):
+            end.close()
+
+
+async def _spawn(theirs: _Sockets) -> Process:
+    fds = {name: getattr(theirs, name).fileno() for name in ("stream", "datagrams", "exit")}
     # The control channel's secret is none of a worker's business.
     env = {name: value for name, value in os.environ.items() if not name.startswith("UMBEL_")}
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        "-m",
-        _MODULE,
-        *("--input", str(fds[0]), "--output", str(fds[1]), "--parent", str(os.getpid())),
+        *("-m", _MODULE, "--parent", str(os.getpid())),
+        *(word for name, fd in fds.items() for word in (f"--{name}", str(fd))),
         stdin=PIPE,
         stdout=PIPE,
-        pass_fds=fds,
+        pass_fds=tuple(fds.values()),
         env=env,
         start_new_session=True,
     )

@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 
 from umbel.kit import backoff
-from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
 from umbel.media.ingest import flv
 from umbel.media.ingest.flv import PayloadKind, Tag, Valve
@@ -22,7 +21,8 @@ from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 from umbel.media.ports import Packets
 from umbel.media.rtp.feedback import PICTURE_INTERVAL_S, Throttle
 from umbel.media.workers.frames import TimedMedia
-from umbel.media.workers.host import Message, WorkerCallbacks, WorkerProcess
+from umbel.media.workers.host import STREAM_KINDS, Message, WorkerCallbacks, WorkerProcess
+from umbel.media.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
 
@@ -55,12 +55,13 @@ class Publication:
     """`options` is the worker's `start` message: `kind` flv, ts or rtp, and what belongs to it."""
 
     def __init__(
-        self, options: Mapping[str, Any], callbacks: PublicationCallbacks, clock: Clock
+        self, options: Mapping[str, Any], callbacks: PublicationCallbacks, workers: WorkerPool
     ) -> None:
         self._options = options
         self._callbacks = callbacks
-        self._clock = clock
-        self._stream = options["kind"] == "flv"
+        self._workers = workers
+        self._clock = workers.clock
+        self._stream = options["kind"] in STREAM_KINDS
         self._worker: WorkerProcess | None = None
         self._reports = SenderReports(())
         self._early: list[bytes] = []
@@ -158,7 +159,7 @@ class Publication:
         }
         callbacks = WorkerCallbacks(on_packets=self._on_packets, on_message=self._on_message)
         options = {**self._options, **sources}
-        worker = await WorkerProcess.start(options, callbacks, self._clock, stream=self._stream)
+        worker = await self._workers.start(options, callbacks)
         try:
             await self._hand_over(worker)
             await worker.ready_or_gone()

@@ -11,11 +11,11 @@ from dataclasses import asdict
 
 import structlog
 
-from umbel.kit.clock import Clock
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.ingest.succession import Succession
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
 from umbel.media.ports import Packets, PacketSink
+from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.publication import Publication, PublicationCallbacks
 
 log = structlog.get_logger(__name__)
@@ -44,16 +44,18 @@ _FORMATS = (
 class Transcoding:
     """A PacketSink. Pictures come out at `sink`, at most `height` pixels high."""
 
-    def __init__(self, stream: str, height: int, sink: PacketSink, clock: Clock) -> None:
+    def __init__(self, stream: str, height: int, sink: PacketSink, workers: WorkerPool) -> None:
         self._stream = stream
         self._sink = sink
-        self._clock = clock
+        self._workers = workers
+        self._clock = workers.clock
         self._succession = Succession()
         self._publication: Publication | None = None
         self._resume_s = float("inf")
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
         self.height = height
+        workers.prepare()
         # Called when a worker begins: it can do nothing before its first key picture.
         self.on_begin: Callable[[], None] = lambda: None
 
@@ -114,7 +116,7 @@ class Transcoding:
         formats = [asdict(item) for item in _FORMATS]
         options = {"kind": "rtp", "formats": formats, "height": self.height}
         log.info("transcoding starts", stream=self._stream, height=self.height)
-        publication = self._publication = Publication(options, callbacks, self._clock)
+        publication = self._publication = Publication(options, callbacks, self._workers)
         self.on_begin()
 
     def _leave(self) -> None:

@@ -7,6 +7,7 @@ from umbel.kit.clock import Clock
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.server.elements.flow import Count
+from umbel.media.workers.pool import WorkerPool
 
 _FRESH_S = 0.2
 
@@ -19,7 +20,7 @@ class ServerContext:
     function_id: str
     address: str
     http_port: int
-    clock: Clock
+    workers: WorkerPool
     webrtc: WebRtcPort
     desk: IngestDesk | None
     ingest_listeners: dict[str, Callable[[str], None]] = field(default_factory=dict)
@@ -27,6 +28,11 @@ class ServerContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "peer_counts", _PeerCounts(self.webrtc, self.clock).read)
+
+    @property
+    def clock(self) -> Clock:
+        """The process's clock."""
+        return self.workers.clock
 
     def url(self, path: str) -> str:
         """An address of the public listener."""

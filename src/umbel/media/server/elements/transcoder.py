@@ -23,7 +23,7 @@ class Transcoder(MediaElement):
         roles.check_height(height)
         self._into, self._out = Fan(), Fan(self._on_feedback)
         self._transcoding = Transcoding(
-            context.parent.get_name() if context.parent else "", height, self._out, server.clock
+            context.parent.get_name() if context.parent else "", height, self._out, server.workers
         )
         self._transcoding.on_begin = self.request_keyframe
         self._into.attach(self._transcoding)

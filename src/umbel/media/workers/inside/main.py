@@ -1,7 +1,8 @@
-"""A worker process: `python -m umbel.media.workers.inside.main --input FD --output FD`.
+"""A worker process: `python -m umbel.media.workers.inside.main`, with its sockets as options.
 
-In: JSON lines on stdin (the first is `start`), media on the input socket. Out: JSON lines on
-stdout, packets on the output socket, problems on stderr. Ends with its input or its parent.
+In: JSON lines on stdin (`start` once, after any wait), media on one of the two input sockets. Out:
+JSON lines on stdout, packets on the exit socket, problems on stderr. Ends with its input or its
+parent.
 """
 
 import argparse
@@ -34,15 +35,18 @@ from umbel.media.workers.inside.tracks import AudioTrack, Intake, VideoTrack
 _READ_BYTES = 262_144
 _ANSWER_S = 2.0
 _DIE_WITH_PARENT = 1  # prctl(PR_SET_PDEATHSIG)
+_NAME = 15  # prctl(PR_SET_NAME)
+_PREPARED = b"umbel-prepared"
+_WORKING = b"umbel-worker"
 Message = dict[str, Any]
 
 
 class Worker:
     """Joins the control channel, a source and the tracks."""
 
-    def __init__(self, control: int, entry: socket.socket, exit_: socket.socket) -> None:
+    def __init__(self, control: int, entries: dict[str, socket.socket], exit_: socket.socket):
         self._control = control
-        self._entry = entry
+        self._entries = entries
         self._exit = exit_
         self._lock = threading.Lock()
         self._taken = 0
@@ -52,7 +56,9 @@ class Worker:
         self._asked = 0
 
     def run(self) -> NoReturn:
-        """Obey the control channel until it closes."""
+        """Prepare, then obey the control channel until it closes."""
+        self._guarded(gstreamer.start)()
+        self._tell({"event": "prepared"})
         for line in sys.stdin.buffer:
             message = json.loads(line)
             self._obey(message)
@@ -74,14 +80,15 @@ class Worker:
             self._intake.request_key()
 
     def _start(self, message: Message) -> None:
-        gstreamer.start()
+        _show_name(_WORKING)
         if message["kind"] == "srt":
             self._srt = SrtListener(message["uri"], self._ask, self)
         else:
             source, intake = self._source(message)
             self._intake = intake
+            entry = self._entries["stream" if message["kind"] == "flv" else "datagrams"]
             reader = threading.Thread(
-                target=self._guarded(lambda: self._read(source, intake)), daemon=True
+                target=self._guarded(lambda: self._read(entry, source, intake)), daemon=True
             )
             reader.start()
         self._tell({"event": "ready"})
@@ -103,8 +110,8 @@ class Worker:
         formats = {item["medium"]: RtpFormat(**item) for item in message["formats"]}
         return RtpSource(intake, formats, SystemClock(), self.fail), intake
 
-    def _read(self, source: MediaReader, intake: Intake) -> None:
-        while data := self._entry.recv(_READ_BYTES):
+    def _read(self, entry: socket.socket, source: MediaReader, intake: Intake) -> None:
+        while data := entry.recv(_READ_BYTES):
             self._taken += len(data)
             source.feed(data)
         source.finish()
@@ -169,6 +176,11 @@ class Worker:
         end(1)
 
 
+def _show_name(name: bytes) -> None:
+    """How `ps` and `top` name the process: at most 15 bytes."""
+    ctypes.CDLL(None).prctl(_NAME, name)
+
+
 def end(code: int) -> NoReturn:
     """Leave at once: GStreamer's threads are not waited for."""
     sys.stderr.flush()
@@ -178,19 +190,22 @@ def end(code: int) -> NoReturn:
 def main() -> None:
     """Set the process up and run."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--input", type=int, required=True)
-    parser.add_argument("--output", type=int, required=True)
-    parser.add_argument("--parent", type=int, required=True)
+    for name in ("--stream", "--datagrams", "--exit", "--parent"):
+        parser.add_argument(name, type=int, required=True)
     arguments = parser.parse_args()
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    _show_name(_PREPARED)
     if os.getppid() != arguments.parent:
         end(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Libraries may print: keep stdout for our lines alone.
     control = os.dup(1)
     os.dup2(2, 1)
-    entry, exit_ = (socket.socket(fileno=fd) for fd in (arguments.input, arguments.output))
-    Worker(control, entry, exit_).run()
+    entries = {
+        "stream": socket.socket(fileno=arguments.stream),
+        "datagrams": socket.socket(fileno=arguments.datagrams),
+    }
+    Worker(control, entries, socket.socket(fileno=arguments.exit)).run()
 
 
 if __name__ == "__main__":
