@@ -1,4 +1,4 @@
-"""What the planner's benches share: the problem, the clock, and how a figure is told.
+"""What the planner's benches share: the problem, the clock, and how a figure is reported.
 
 Seconds are CPU time of this process, which has one solver thread: on a free core they are wall
 seconds, and a busy machine does not change them much.
@@ -66,8 +66,8 @@ def report(  # one figure has this many sides
         "ratio": None if ratio is None else round(ratio, 4),
         "n": n,
     }
-    beside = f"{peer} {peer_value:.3f} s, ratio {ratio:.4f}" if peer_value else ""
-    print(f"{bench:12} {case:24} {value:9.3f} s   {beside}", file=sys.stderr, flush=True)
+    compared = f"{peer} {peer_value:.3f} s, ratio {ratio:.4f}" if peer_value else ""
+    print(f"{bench:12} {case:24} {value:9.3f} s   {compared}", file=sys.stderr, flush=True)
     print(json.dumps(line), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""What the simulator's engines do a second, without solver calls: beside each other and SimPy.
+"""The simulator's events a second, without solver calls: both engines and SimPy.
 
 In: nothing. Out: JSON lines on stdout, lines for people on stderr. The fixed-mobile tree at load 1
 for some hours; an event is an arrival or a departure. `nearest` admits along the shortest path
@@ -153,7 +153,7 @@ def rate_of(run: Callable[[], int], count: int) -> tuple[float, float]:
 
 
 class Played:
-    """An engine through some requests, anew at each run."""
+    """An engine through some requests, again at each run."""
 
     def __init__(self, make: Callable[[], Engine], steering: SteeringPlan, some: Requests) -> None:
         self._make, self._plan, self._some = make, steering, some

@@ -1,6 +1,6 @@
 """One 720p30 H.264 stream to N WHEP viewers: CPU time of the sender per packet sent.
 
-Beside Janus in the same run: same clip, same viewers, same SRTP profile, NACK, RFC 4588 and
+Compared with Janus in the same run: same clip, same viewers, same SRTP profile, NACK, RFC 4588 and
 reports agreed on both sides. A table on stderr, JSON lines on stdout.
 """
 

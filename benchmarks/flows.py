@@ -1,4 +1,4 @@
-"""How fast rules come to a switch: one atomic bundle of ours beside `ovs-ofctl --bundle`.
+"""How fast rules come to a switch: one atomic bundle of ours next to `ovs-ofctl --bundle`.
 
 In: nothing. Out: JSON lines on stdout, a table for people on stderr; root only. Both put the same
 rules, those of streams at a branch, into the same real Open vSwitch over a local socket, from the

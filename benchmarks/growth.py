@@ -1,4 +1,4 @@
-"""Column generation as the network grows, beside listing all paths.
+"""Column generation as the network grows, next to listing all paths.
 
 First the program without whole numbers where lightpaths are scarce, so that paths must be sought;
 then a whole plan on a network whose paths cannot be listed.
@@ -84,8 +84,8 @@ def bound(size: tuple[int, int, int]) -> None:
         _planning.note(f"all paths: bound {full.objective:.1f} W")
     else:
         _planning.note("all paths ran into the limit: its time is a lower bound")
-    name, beside = ("all paths", peer) if full else (None, None)
-    _planning.report("growth", f"nodes-{len(network.nodes)}-bound", value, name, beside, 1)
+    name, listed = ("all paths", peer) if full else (None, None)
+    _planning.report("growth", f"nodes-{len(network.nodes)}-bound", value, name, listed, 1)
 
 
 def main() -> None:

@@ -49,19 +49,19 @@ def literal(problem: Problem, routes: Routes) -> None:
         _planning.note(f"paper form, {variant}: {found.word}")
 
 
-def case(load: float, routes: Routes, beside: bool) -> None:
+def case(load: float, routes: Routes, compare: bool) -> None:
     """One load; the peers only where they end in sensible time."""
     problem = _planning.fmc_problem(load)
     value, results = _planning.timed(lambda: front(problem, routes), 1)
     words = [result.meaning.value for result in results]
     _planning.note(", ".join(f"{words.count(word)} {word}" for word in sorted(set(words))))
-    peer = _planning.timed(lambda: second(problem, routes), 1)[0] if beside else None
-    name = _planning.SCIP if beside else "limit on two cores"
+    peer = _planning.timed(lambda: second(problem, routes), 1)[0] if compare else None
+    name = _planning.SCIP if compare else "limit on two cores"
     _planning.report("pareto", f"load-{load:g}-30-points", value, name, peer or 2 * LIMIT_S, 1)
 
 
 def middle(load: float, routes: Routes) -> None:
-    """One point of each variant, beside the paper's program."""
+    """One point of each variant, next to the paper's program."""
     problem = _planning.fmc_problem(load)
     value, _results = _planning.timed(lambda: front(problem, routes, gammas=(MIDDLE,)), 1)
     peer, _nothing = _planning.timed(lambda: literal(problem, routes), 1)
@@ -72,8 +72,8 @@ def main() -> None:
     """A light and a full load."""
     routes = paths.find_routes(_planning.topologies.fmc_tree(), _planning.presets.FMC_ROUTING)
     middle(0.05, routes)
-    case(0.05, routes, beside=True)
-    case(1.0, routes, beside=False)
+    case(0.05, routes, compare=True)
+    case(1.0, routes, compare=False)
 
 
 if __name__ == "__main__":

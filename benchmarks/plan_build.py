@@ -1,6 +1,6 @@
 """Putting the program into the solver, at paths x contents = 1e5.
 
-Beside the literal program, which is a hundred times as large, and beside the same program written
+Next to the literal program, which is a hundred times as large, and the same program written
 as expressions for two solvers.
 """
 

@@ -1,4 +1,4 @@
-"""RCA: routing and caching anew on fixed infrastructure, beside the literal program (7)."""
+"""RCA: routing and caching again on fixed infrastructure, next to the literal program (7)."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ def drifted(problem: Problem, by: float) -> Problem:
 
 
 def case(load: float, routes: Routes) -> None:
-    """Cold beside the literal form, and warm beside cold."""
+    """Cold compared with the literal form, and warm with cold."""
     problem = _planning.fmc_problem(load)
     plan = solve.plan(problem, routes=routes).plan
     assert plan is not None

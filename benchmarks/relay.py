@@ -1,4 +1,4 @@
-"""What a forwarder costs: CPU per packet sent, beside the plain C relay, in the same run.
+"""What a forwarder costs: CPU per packet sent, next to the plain C relay, in the same run.
 
 In: optionally how many rounds, and seconds a round. Out: JSON lines on stdout, a table for people
 on stderr. Both relays get the same paced bursts and send to the same destinations; their CPU time

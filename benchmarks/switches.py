@@ -1,10 +1,10 @@
 """How long it takes to meet 100 switches, and to make a stream's tree of 100 nodes on them.
 
 In: nothing. Out: JSON lines on stdout, a table for people on stderr; root only. The switches are
-100 bridges of one real Open vSwitch. `handshake-100` counts from when they are told of their
-controller until all are known with their ports; `tree-100` from asking the fabric for a stream with
+100 bridges of one real Open vSwitch. `handshake-100` counts from when they learn their controller's
+address until all are known with their ports; `tree-100` from asking the fabric for a stream with
 50 leaves until all switches have said that they hold their rules; `adopt-100` is what a controller
-that starts anew takes, once they are connected, to read them all and find nothing to change.
+that starts again takes, once they are connected, to read them all and find nothing to change.
 """
 
 import asyncio
@@ -98,7 +98,7 @@ async def each(switch: Ovs, *words: str) -> None:
 
 
 def fresh(switch: Ovs) -> Path:
-    """Where no controller listened before: a bridge that is told of another place tries it at once,
+    """Where no controller listened before: a bridge that gets another address tries it at once,
     where after a loss it would wait for up to 8 s."""
     return switch.folder / f"{next(_NUMBERS)}.sock"
 

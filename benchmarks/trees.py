@@ -1,4 +1,4 @@
-"""What a tree costs to make: a drawn network of 1000 nodes and 5000 links, beside networkx.
+"""What a tree costs to make: a drawn network of 1000 nodes and 5000 links, next to networkx.
 
 In: nothing. Out: JSON lines on stdout, a table for people on stderr.
 """

@@ -1,7 +1,7 @@
 """Time to first frame: from the viewer's request at a warm edge to the first decoded picture.
 
 In: nothing (JOINS in the environment, 50 unless told). Out: WHEP p50 and p95, HLS p95, in a real
-Chromium that opens the watch page anew for every join.
+Chromium that opens the watch page again for every join.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""ViRCA to half a per cent of full power, beside the paper's own program in the same solver."""
+"""ViRCA to half a per cent of full power, next to the paper's own program in the same solver."""
 
 import _planning
 

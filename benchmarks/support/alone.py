@@ -7,7 +7,7 @@ import os
 import sys
 
 _MARK = "UMBEL_BENCH_NETWORK"
-_ADDRESS = "192.0.2.1/24"  # RFC 5737: for documentation, nobody's
+_ADDRESS = "192.0.2.1/24"  # RFC 5737: for documentation only
 _SETUP = (
     "ip link set lo up && ip link add umbel0 type veth peer name umbel1 && "
     f"ip addr add {_ADDRESS} dev umbel0 && ip link set umbel0 up && ip link set umbel1 up && "

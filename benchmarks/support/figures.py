@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A median of `n` runs, beside a named peer or limit measured or stated in the same run."""
+    """A median of `n` runs, next to a named peer or limit measured or stated in the same run."""
 
     bench: str
     case: str
@@ -31,6 +31,6 @@ def emit(figure: Figure) -> None:
     """Say it, both ways."""
     row = figure.line()
     print(json.dumps(row, separators=(",", ":")), flush=True)
-    beside = f"{figure.peer} {row['peer_value']}  ratio {row['ratio']}" if figure.peer else ""
-    said = f"{figure.bench:<9} {figure.case:<22} {row['value']:>10} {figure.unit:<12} {beside}"
+    compared = f"{figure.peer} {row['peer_value']}  ratio {row['ratio']}" if figure.peer else ""
+    said = f"{figure.bench:<9} {figure.case:<22} {row['value']:>10} {figure.unit:<12} {compared}"
     print(said.rstrip(), file=sys.stderr, flush=True)

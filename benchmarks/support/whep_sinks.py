@@ -31,7 +31,7 @@ class Sink:
         self._media_ssrc = 0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        # Janus cannot be told to use the loopback interface: its own address is reached from any.
+        # Janus cannot use the loopback interface: its own address is reached from any.
         self._socket.bind(("", 0))
         self.port: int = self._socket.getsockname()[1]
 
@@ -52,7 +52,7 @@ class Sink:
 
     def flush(self) -> None:
         if self.address == _UNKNOWN:
-            return  # a full agent's checks may come before its address is told
+            return  # a full agent's checks may come before its address is known
         for data in self.client.take_outbox():
             self._socket.sendto(data, self.address)
 

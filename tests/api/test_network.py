@@ -56,7 +56,7 @@ async def test_every_problem_of_a_drawing_is_told_at_once(net: Net) -> None:
     problems = "\n".join(told["details"]["problems"])
     for part in (
         "node c1: drawn 2 times",
-        "node pe2: a second root beside pe1",
+        "node pe2: a second root; pe1 is already the root",
         "link c1-c1",
         "pe9",
         "leaf pe3: no links lead to it",

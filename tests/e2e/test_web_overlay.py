@@ -54,7 +54,7 @@ async def draws(page: Page) -> None:
     wrong = form.locator(".field-wrong")
     await shows(wrong)
     await expect(wrong).to_contain_text("pe2")
-    await expect(wrong).to_contain_text("a second root beside pe1")
+    await expect(wrong).to_contain_text("a second root; pe1 is already the root")
     await form.get_by_label("pe2", exact=True).select_option("leaf")
     await form.get_by_role("button", name="Apply").click()
     await shows(form.get_by_text("Applied: 6 links in the tree, 1 spare."))

@@ -61,12 +61,15 @@ PHRASES = {
         r"\banew\b": "say: again",
         r"\bno error\b(?! (code|message|occur|is|was|at))": "say: is not an error",
         r"\bwhoever\b": "say: any caller, who",
-        r"\bbesides(?=\s*[.;:,)]|$)": "say: also",
+        r"\bbesides?\b": "say: next to, in addition to, compared with, also",
         r"\bcannot be [a-z ]+ so\b": "say: with these settings, that way",
         r"\bdoing it twice\b": "say: idempotent",
         r"\bas it is wanted\b": "say: desired",
         r"\bgone around\b": "say: cordoned",
-        r"\bmeanwhile was\b": "say: in the meantime",
+        r"\bmeanwhile\b": "say: in the meantime, since",
+        r"\bnobody('s| (who|that|else|knows|asks|served|is on)\b)": "say: no viewer, no node",
+        r"\b(is|by|names|asks|interrupts|to) nobody\b": "say: no viewer, no node, not served",
+        r"\bso\s*[.;:](?=[\s\"]|$)": "say: like this, this way",
     }.items()
 }
 _ANY = re.compile("|".join(pattern.pattern for pattern in PHRASES), re.IGNORECASE)
@@ -87,7 +90,16 @@ def texts(root: Path) -> list[Path]:
         root / "CONTRIBUTING.md",
         root / "Makefile",
     ]
-    for folder in ("src", "web/src", "docs", "changes", "examples", "scripts", "make"):
+    for folder in (
+        "src",
+        "web/src",
+        "docs",
+        "changes",
+        "examples",
+        "scripts",
+        "make",
+        "benchmarks",
+    ):
         inside = (path for path in (root / folder).rglob("*") if path.suffix in _SUFFIXES)
         found += [path for path in inside if "static" not in path.parts]
     return sorted(found)

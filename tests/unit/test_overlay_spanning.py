@@ -126,8 +126,8 @@ def test_all_problems_are_told_at_once_by_name() -> None:
         drawing("a:root b:root c:leaf d:root", "a-c", "c-a", "c-c", "b-z", "y-z", "a-c")
     )
     assert found == [
-        "node b: a second root beside a",
-        "node d: a second root beside a",
+        "node b: a second root; a is already the root",
+        "node d: a second root; a is already the root",
         "link a-c: drawn more than once",
         "link c-c: joins a node to itself",
         "link b-z: unknown node z",

@@ -36,7 +36,7 @@ from umbel.notify.ports import Courier
 
 @dataclass(frozen=True, kw_only=True)
 class Drivers:
-    """The technologies in use. `owners` are the parts besides delivery that own functions;
+    """The technologies in use. `owners` are the parts other than delivery that own functions;
     `vim` runs the default pool, `pools` are the VIMs of others."""
 
     vim: Vim
@@ -68,7 +68,7 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
 
 
 def _pools(document: object, data_dir: Path, clock: Clock, executor: Executor) -> dict[str, Vim]:
-    """The VIM of each pool that the document names, besides the default pool."""
+    """The VIM of each pool that the document names, without the default pool."""
     inventory, _, _ = read_network(document)
     named = {name: kind for name, kind in inventory.pools.items() if name != DEFAULT_POOL}
     return {

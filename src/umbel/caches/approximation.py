@@ -95,4 +95,6 @@ def _check(rates_per_s: Floats, sizes: Floats, capacity: float) -> None:
     if not (np.isfinite(capacity) and capacity >= 0):
         problems.append("the capacity is negative or not finite")
     if problems:
-        raise BadCache(f"A cache cannot be so: {'; '.join(problems)}", problems=problems)
+        raise BadCache(
+            f"These cache settings are not valid: {'; '.join(problems)}", problems=problems
+        )

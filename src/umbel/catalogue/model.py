@@ -47,7 +47,7 @@ class UserExists(Conflict):
 
 
 class LastOperator(Conflict):
-    """The last operator cannot be removed: nobody could add another."""
+    """The last operator cannot be removed."""
 
     code = "umbel.last_operator"
 

@@ -42,7 +42,7 @@ class Passwords:
         return await self._work(lambda: self._hasher.hash(password))
 
     async def verify(self, password: str, password_hash: str | None, source: str = "") -> bool:
-        """Whether the password from `source` fits. Without a hash (nobody has that name) it takes
+        """Whether the password from `source` fits. Without a hash (no user has that name) it takes
         as long and says no. Raises TooManySignIns."""
         against = password_hash or self._unknown
         fits = await self._work(lambda: self._fits(password, against), source)

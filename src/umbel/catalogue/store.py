@@ -174,7 +174,7 @@ def user(connection: Connection, username: str) -> User:
 
 
 def password_hash(connection: Connection, username: str) -> str | None:
-    """The user's hash, None when nobody has that name."""
+    """The user's hash, None when no user has that name."""
     return connection.scalar(_PASSWORD_HASH, id_=username)
 
 

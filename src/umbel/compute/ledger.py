@@ -43,7 +43,7 @@ class Ledger:
         self._functions[owner] = {**self._functions.get(owner, {}), **functions}
 
     def promise(self, owner: str, by_node: ByNode) -> None:
-        """Take this as all that the owner promised besides its functions' resources, by node."""
+        """Set what the owner promised in addition to its functions' resources, by node."""
         self._promises[owner] = dict(by_node)
 
     def add(self, owner: str, by_node: ByNode) -> None:

@@ -52,7 +52,7 @@ def step(
         while (event := _event(condition, rests, calls, now_s, wake_s)) is not None:
             condition = Condition(state=NODE_LIFE.next(condition.state, event), since_s=now_s)
             if condition.state is NodeState.DRAINING:
-                break  # only the next look knows whether anything was placed there meanwhile
+                break  # only the next look knows whether anything was placed there since
         after[name] = condition
     return after
 

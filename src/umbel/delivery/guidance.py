@@ -26,7 +26,7 @@ _HEIGHTS = ((360, Resolution.R360), (720, Resolution.R720), (1080, Resolution.R1
 
 
 Watch = tuple[str, str, str]
-"""Stream, access node, and the node that serves (empty: nobody did)."""
+"""Stream, access node, and the node that serves (empty: none)."""
 
 
 @dataclass(frozen=True, kw_only=True)

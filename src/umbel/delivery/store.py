@@ -268,14 +268,16 @@ def _save_tree(connection: Connection, tree: Tree, at_s: float) -> Tree:
         try:
             connection.run(_ADD_TREE, stream=tree.stream, version=version, branches=branches)
         except ConstraintViolated as error:
-            raise VersionMismatch(f"{what} was made meanwhile") from error
+            raise VersionMismatch(f"{what} was made in the meantime") from error
     else:
         values = {"of": tree.stream, "before": tree.version}
         expect_one(connection.run(_CHANGE_TREE, version=version, branches=branches, **values), what)
     saved = replace(tree, version=version)
     _journal_tree(connection, saved, at_s)
     if gone := removed_among(connection, {branch.node for branch in tree.branches}):
-        raise VersionMismatch(f"{what} would use {', '.join(gone)}, which was removed meanwhile")
+        raise VersionMismatch(
+            f"{what} would use {', '.join(gone)}, which was removed in the meantime"
+        )
     return saved
 
 

@@ -104,9 +104,9 @@ async def _never_left(api: httpx.AsyncClient, pages: list[Page]) -> AsyncIterato
         looking.cancel()
         (ended,) = await asyncio.gather(looking, return_exceptions=True)
     if not isinstance(ended, asyncio.CancelledError):
-        raise ended or DemoFailed("nobody looked")
+        raise ended or DemoFailed("no viewer watched")
     if not looks:
-        raise DemoFailed("nobody looked")
+        raise DemoFailed("no viewer watched")
 
 
 async def _unbroken(pages: list[Page], resting: frozenset[str]) -> None:

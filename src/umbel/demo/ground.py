@@ -49,5 +49,5 @@ async def ground(
 
 
 def testbed_name(data_dir: Path) -> str:
-    """Demos over different directories stand beside each other."""
+    """Demos over different directories can run at the same time."""
     return "demo" + hashlib.blake2b(str(data_dir).encode(), digest_size=3).hexdigest()

@@ -21,7 +21,7 @@ def new_id(prefix: str) -> str:
 
 @contextmanager
 def drawn_from(random: Random) -> Iterator[None]:
-    """Identifiers are drawn from this generator meanwhile, and in tasks started meanwhile, so that
+    """Within the block, and in tasks started there, identifiers come from this generator, so that
     a simulated run can be repeated. They can be guessed then."""
     token = _random.set(random)
     try:

@@ -152,7 +152,7 @@ class Journal:
         if self._reading is not None and self._reading.task is task:
             self._reading = None
         if not task.cancelled():
-            task.exception()  # its followers get it; where all of them have left, nobody does
+            task.exception()  # its followers get it; where all of them have left, it is dropped
 
 
 @dataclass(frozen=True)

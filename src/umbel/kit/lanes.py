@@ -38,7 +38,7 @@ class Job(Generic[T]):
             timer.cancel()
 
     def begin(self) -> bool:
-        """A thread takes the job. False when nobody waits for it any more."""
+        """A thread takes the job. False when no caller waits for it any more."""
         self.has_begun = not self.is_abandoned
         return self.has_begun
 

@@ -1,4 +1,4 @@
-"""Logging: one line per fact, keys instead of prose; JSON when nobody is looking.
+"""Logging: one line per fact, keys instead of prose; JSON unless a terminal reads it.
 
 A logger never raises: on a full disk or a closed pipe lines are lost and counted, and the work that
 logged them goes on.

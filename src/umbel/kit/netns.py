@@ -1,7 +1,7 @@
 """Work inside another network namespace of this machine, without a process of its own.
 
 In: a namespace's name and a function. Out: its answer. Neighbours: the process driver of compute
-starts functions so, the testbed makes its nodes so. Needs root; see setns(2), ip-netns(8).
+starts functions this way, the testbed its nodes. Needs root; see setns(2), ip-netns(8).
 """
 
 import ctypes
@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 
 
 def named(prefix: str) -> list[str]:
-    """The namespaces whose names begin so."""
+    """The namespaces whose names begin with this."""
     if not FOLDER.is_dir():
         return []
     return sorted(path.name for path in FOLDER.iterdir() if path.name.startswith(prefix))
@@ -70,6 +70,6 @@ def pids(namespaces: Iterable[str]) -> dict[int, str]:
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()
-    except OSError:  # it ended meanwhile
+    except OSError:  # it ended in the meantime
         return None
     return found.st_dev, found.st_ino

@@ -1,4 +1,4 @@
-"""Network files: read and checked. Public beside `service`, without a database behind it.
+"""Network files: read and checked. Public like `service`, without a database behind it.
 
 In: an operator's YAML file, or one that ships with Umbel. Out: the topology, what slices promise,
 and the operator's switches. The emulated network and the processes that plan need no more.

@@ -2,7 +2,7 @@
 
 In: the network's topology, drivers, and which streams slices are for. Out: `Network`. Other
 packages import this module, `model` and `documents`; bootstrap also picks drivers. The values and
-errors of the subjects are named here, so that nobody else needs to know where they live.
+errors of the subjects are named here, so that callers need not know their modules.
 """
 
 from collections.abc import Callable, Mapping

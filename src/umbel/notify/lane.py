@@ -1,7 +1,7 @@
 """One subscriber's queue and the task that empties it: one POST at a time, in order.
 
 In: notices that the service puts. Out: POSTs, and the Progress after each, saved. A full
-queue drops its oldest notice: the receiver sees a gap in `sequence`, nobody else anything.
+queue drops its oldest notice: the receiver sees a gap in `sequence`; others are not affected.
 """
 
 import asyncio
@@ -190,7 +190,7 @@ class Lane:
         try:
             is_there = await self._store.save(self.subscriber.id, progress, self._owner)
         except UmbelError as error:
-            # What was taken meanwhile is sent once more after a restart: receivers know its id.
+            # What was accepted since is sent once more after a restart: receivers know its id.
             log.warning("subscriber not saved", subscriber=self.subscriber.id, code=error.code)
             return
         self._saved, self._saved_s = progress, self._now_s()

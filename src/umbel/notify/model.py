@@ -22,7 +22,7 @@ class Kind(StrEnum):
 
 
 PING = "ping"
-"""The kind of a test notice; nobody registers for it, everybody may get it."""
+"""The kind of a test notice; it needs no registration, and every subscriber may get it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,7 +99,7 @@ def failed(
 
 def classify(status: int, asked_s: float = 0.0) -> Failure | None:
     """What an HTTP status means: nothing for a good one. 410 (RFC 9110, section 15.5.11) is a
-    receiver that wants no more; a redirect could lead a POST to where nobody registered it."""
+    receiver that wants no more; a redirect could lead a POST to a URL that is not registered."""
     if 200 <= status < 300:
         return None
     if 300 <= status < 400:

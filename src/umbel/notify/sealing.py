@@ -1,7 +1,7 @@
 """Subscribers' secrets at rest: AES-256-GCM under a key of the installation's master key.
 
 A secret must be read again to sign with, so a hash will not do. The key is derived by HKDF (RFC
-5869) for this one purpose; a sealed secret opens only beside the name it was sealed for.
+5869) for this one purpose; a sealed secret opens only with the name it was sealed for.
 """
 
 import base64

@@ -102,7 +102,7 @@ class Notifier:
         have been before a restart. Returns at once."""
         now_s = self.clock.monotonic_s()
         if now_s - self._seen_s > self.bounds.lease_s:
-            self._told = None  # another instance may have looked meanwhile
+            self._told = None  # another instance may have read it since
         self._seen_s = now_s
         self._seen = dict(functions)
         if self._seen != self._told:
@@ -144,7 +144,7 @@ class Notifier:
         await self._drop(id_)
 
     async def ping(self, id_: str) -> Pinged:
-        """Send a test notice now, beside the queue, with sequence 0. A good answer brings one back
+        """Send a test notice now, outside the queue, with sequence 0. A good answer brings one back
         that was given up: it gets what is still kept for it. Raises NoSuchSubscriber,
         SecretSealed."""
         subscriber = await self.store.subscriber(id_)
@@ -230,7 +230,7 @@ class Notifier:
             await self.store.trim(self.bounds.keep)
 
     async def _renew(self, position: int) -> None:
-        """Serve whom nobody else serves; let go of whom somebody else does."""
+        """Take over subscribers without an owner; drop those another instance owns."""
         lease_s = self.bounds.lease_s
         self._renew_at_s = self.clock.monotonic_s() + lease_s / 3
         now_s = self.clock.now_s()

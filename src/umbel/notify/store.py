@@ -256,6 +256,6 @@ def _backlog(connection: Connection, subscriber: Subscriber, upto: int, most: in
     found = connection.all(Query(newest, Notice))
     count = connection.scalar(Scalar(sa.select(sa.func.count()).where(waiting), int)) or 0
     oldest = connection.scalar(_OLDEST)
-    # How many of its kinds were among those that are not kept any more, nobody knows.
+    # How many of its kinds were among those that are no longer kept is not known.
     is_trimmed = oldest is not None and oldest > cursor + 1
     return Backlog(notices=tuple(reversed(found)), missed=count - len(found) + is_trimmed)

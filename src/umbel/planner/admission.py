@@ -95,7 +95,7 @@ class Admitted:
 
 @dataclass(frozen=True, kw_only=True)
 class Rejected:
-    """Served by nobody."""
+    """Not served."""
 
     reason: Reason
 

@@ -1,4 +1,4 @@
-"""ViRCA over paths that nobody listed: column generation on IP paths.
+"""ViRCA over paths that are not listed: column generation on IP paths.
 
 For networks where all chains of lightpaths do not fit. The bound is that of the program over all
 chains of at most `lightpaths_per_path`; the plan comes from the paths generated, and once more
@@ -119,7 +119,7 @@ def _make_feasible(program: Fast, limits: Limits) -> tuple[Fast, Outcome]:
 
 
 def widen(program: Fast, fresh: list[paths.Path]) -> Fast:
-    """The same program over further paths; columns that were fixed stay so."""
+    """The same program over further paths; columns that were fixed stay fixed."""
     instance = with_paths(program.instance, (*program.instance.paths, *fresh))
     wider = fast.build(instance, program.goal, whole_servers=program.whole_servers)
     lower, upper = wider.linear.lower.copy(), wider.linear.upper.copy()

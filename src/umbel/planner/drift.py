@@ -102,7 +102,7 @@ def best_qoe(problem: Problem) -> float:
 
 
 def share_of(problem: Problem, plan: Plan) -> float:
-    """A plan's QoE as a share of all demand at its best; 1 where nobody asks for anything."""
+    """A plan's QoE as a share of all demand at its best; 1 where there is no demand."""
     most = best_qoe(problem)
     return plan.qoe / most if most > 0 else 1.0
 

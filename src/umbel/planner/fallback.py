@@ -1,4 +1,4 @@
-"""A plan when time ran out before there was one: nobody is served, or everything is on.
+"""A plan when time ran out before there was one: no request is served, or everything is on.
 
 Neither is sought: the first is put down at once and checked, the second is one linear program in
 the time that was kept back. Both may fail where capacities are scarce.
@@ -31,7 +31,7 @@ def plans(program: Fast, limits: Limits) -> tuple[list[Plan], float]:
 
 
 def idle_values(program: Fast) -> Floats | None:
-    """A solution in which base bands stay at home and nobody is served; None where it breaks a
+    """A solution in which base bands stay at home and no request is served; None where it breaks a
     rule."""
     if program.whole_servers:
         return None

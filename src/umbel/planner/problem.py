@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Access(StrEnum):
-    """Whom a node connects: nobody, homes over fibre, or phones over a base station."""
+    """What a node connects: nothing, homes over fibre, or phones over a base station."""
 
     TRANSIT = "transit"
     FIXED = "fixed"
@@ -132,7 +132,7 @@ class Encoding:
 
 @dataclass(frozen=True, kw_only=True)
 class QoeModel:
-    """Encodings of known kinds, and of contents nobody has seen yet [u].
+    """Encodings of known kinds, and of contents not seen yet [u].
 
     Requests for unseen contents are at most `unknown_share` of the known demand of the same site
     and resolution: without a cap the best quality would be to serve them without end.

@@ -1,7 +1,7 @@
 """What planning gives: meaning x solver's word x plan x report. Infeasible is a value.
 
 Watts, Mbit/s, vCPUs, shares in [0, 1]. Names are those of the problem; the empty content name
-stands for contents nobody has seen yet.
+stands for contents not seen yet.
 """
 
 from collections.abc import Mapping

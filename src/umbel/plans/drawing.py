@@ -76,14 +76,14 @@ def plan(made: Told) -> Figure:
     figure.legend(
         handles=_legend(found), loc="outside lower center", ncols=3, fontsize=8, frameon=False
     )
-    # Bends are in pixels: rates can only be put beside them once the axes have their place.
+    # Bends are in pixels: rates can only be put next to them once the axes have their place.
     figure.draw_without_rendering()
     _routes(axes, found["flows"], place)
     return figure
 
 
 def _sums(axes: Axes, made: Told) -> None:
-    """Power by part beside the power with everything on, in one bar; quality in words."""
+    """Power by part next to the power with everything on, in one bar; quality in words."""
     found = made["plan"]
     power, full_w = found["power"], made["full_power_w"]
     on = sum(node["switch_on"] for node in found["nodes"])
@@ -197,15 +197,15 @@ def _node(axes: Axes, node: Told, at: Place, lowest: int) -> None:
     axes.scatter(*at, s=330, c=color, marker=shape, edgecolors=edge, linewidths=1.2, zorder=3)
     # Below at the bottom; elsewhere outwards, where fewer lines are.
     if node["level"] == lowest:
-        beside, across, up = (0, -16), "center", "top"
+        offset, across, up = (0, -16), "center", "top"
     elif at[0] < 0.5:
-        beside, across, up = (-15, 6), "right", "center"
+        offset, across, up = (-15, 6), "right", "center"
     else:
-        beside, across, up = (15, 6), "left", "center"
+        offset, across, up = (15, 6), "left", "center"
     axes.annotate(
         "\n".join(_lines(node)),
         at,
-        xytext=beside,
+        xytext=offset,
         textcoords="offset points",
         ha=across,
         va=up,
@@ -252,7 +252,7 @@ def _legend(found: Told) -> list[Patch | Line2D]:
 
 
 def front(made: Told) -> Figure:
-    """Quality over power, and beside it what the power goes into."""
+    """Quality over power, and next to it what uses the power."""
     points = [point for point in made["front"] if point["qoe"] is not None]
     ideal = [point for point in points if point["ideal"]]
     figure = Figure(figsize=(11.0, 4.6), layout="constrained")

@@ -236,7 +236,7 @@ def _sized(entries: list[_NodeEntry], top: _TopPart) -> tuple[tuple[Node, ...], 
 
 
 def _lightpath(top: _TopPart, mbps: list[float], parts: Mapping[frozenset[str], int]) -> float:
-    """What a lightpath carries: where nobody counts lightpaths, what the slowest link does."""
+    """What a lightpath carries: where lightpaths are not counted, what the slowest link carries."""
     if top.lightpath_mbps is not None:
         return top.lightpath_mbps
     return min(mbps) if mbps and not parts else Network.lightpath_mbps
@@ -254,7 +254,7 @@ def _bundle(
 
 
 def _pop(entries: list[_NodeEntry]) -> str:
-    """Where the PoP is when nobody says: the first core node, else the first node."""
+    """Where the PoP is by default: the first core node, else the first node."""
     core = (entry.name for entry in entries if entry.kind is NodeKind.CORE)
     return next(core, entries[0].name if entries else "")
 

@@ -51,7 +51,7 @@ def problem_of(request: PlanRequest) -> Problem:
 
 
 def wrong_options(request: PlanRequest) -> list[str]:
-    """What is wrong with the request beside its network and demand."""
+    """What is wrong with the request, apart from its network and demand."""
     problems = []
     if request.variant not in tuple(Variant):
         problems.append(f"variant is {request.variant!r}, not one of {', '.join(Variant)}")

@@ -1,7 +1,7 @@
 """The door to planning on request: takes, solves a few at a time, tells, cancels.
 
 In: requests. Out: jobs as rows, told in the journal. One task owns each job of this instance; the
-solving itself is `child`'s. Neighbours: the portal above, `store` and `child` beside.
+solving itself is `child`'s. Neighbours: the portal above, `store` and `child` next to it.
 """
 
 import asyncio

@@ -139,7 +139,7 @@ class PlanStore:
         return await self._database.write(touch)
 
     async def fail_abandoned(self, *, unseen_since_s: float, at_s: float) -> None:
-        """Fail those that nobody cares for any more."""
+        """Fail those without an owner that renews them."""
         since_s = unseen_since_s
         if not await self._database.read(lambda c: c.scalars(_ABANDONED, unseen_since_s=since_s)):
             return

@@ -154,7 +154,7 @@ def marks(record: Record) -> tuple[tuple[float, str], ...]:
 
 def multipath_share(record: Record, at_s: float) -> float:
     """Of those served at a moment who share their kind (end, label, resolution) and cache with
-    somebody: the share whose kind goes along more than one path. NaN where nobody shares."""
+    somebody: the share whose kind goes along more than one path. NaN where none does."""
     requests, outcomes = record.requests, record.outcomes
     now = (requests.time_s <= at_s) & (requests.until_s > at_s) & record.served
     source = record.world.path_from[outcomes.path[now]]

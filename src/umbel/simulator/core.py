@@ -1,7 +1,7 @@
 """The compiled loop: arrays in, arrays changed. `compiled` owns them; `reference` is the same in
 words. Every sum is taken in the reference's order, so that both agree to the last bit.
 
-numba compiles these functions once and keeps the result beside this file (or under the user's
+numba compiles these functions once and keeps the result next to this file (or under the user's
 home, or nowhere), by this file's age alone: that is why they are all in it.
 """
 

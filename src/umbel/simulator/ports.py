@@ -24,7 +24,7 @@ class SteeringPlan:
 
     `labels` give each content's number in `names`, the contents that the guide knows; -1 is like
     none. `fills` are the lit paths from the PoP to each node that may fetch, the best first.
-    `plan` is None where nobody planned.
+    `plan` is None without a planner.
     """
 
     why: str
@@ -42,7 +42,7 @@ class Outcomes:
     vCPUs it takes, its label then, whether the serving cache had it, the path it is fetched along
     (-1: none) and at what rate, and how long the player waited for its first picture.
 
-    `departed` are the numbers of those who left meanwhile, in order.
+    `departed` are the numbers of those who left since, in order.
     """
 
     outcome: Ints
@@ -61,7 +61,7 @@ class Outcomes:
 
 
 def blank(requests: int) -> Outcomes:
-    """Columns to be filled in; nobody departed."""
+    """Columns to be filled in; none departed."""
 
     def ints() -> Ints:
         return np.full(requests, -1, dtype=np.int64)

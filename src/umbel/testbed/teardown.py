@@ -96,7 +96,7 @@ def forget_rules() -> None:
 
 
 def _end_all(name: str, folder: Path, progress: Callable[[str, int, int], None]) -> None:
-    for _ in range(_ROUNDS):  # what is ended may have started others meanwhile
+    for _ in range(_ROUNDS):  # what is ended may have started others in the meantime
         pids = find(name, folder).pids
         if not pids:
             return

@@ -178,12 +178,12 @@ describe('a drawing', () => {
     const problems = [
       'no node is the root',
       'leaf pe-4: no links lead to it from the root pe1',
-      'node pe-4: a second root beside pe1',
+      'node pe-4: a second root; pe1 is already the root',
       'link pe-4-c1: the network does not join them',
       'node moon: the network has no such node',
     ];
     const { nodes, links, rest } = sortProblems(problems, OVERLAY);
-    expect(nodes.get('pe-4')).toEqual(['no links lead to it from the root pe1', 'a second root beside pe1']);
+    expect(nodes.get('pe-4')).toEqual(['no links lead to it from the root pe1', 'a second root; pe1 is already the root']);
     expect(links.get(linkKey('c1', 'pe-4'))).toEqual(['the network does not join them']);
     expect(rest).toEqual(['no node is the root', 'node moon: the network has no such node']);
   });

@@ -138,14 +138,14 @@ describe('choosing while it plays', () => {
     expect(machine.state.quality).toBe('source');
   });
 
-  test('an edge lost meanwhile leads straight to the new quality', () => {
+  test('an edge lost in the meantime leads straight to the new quality', () => {
     const machine = choosing();
     machine.send({ type: 'quality', quality: '360p' });
     machine.send(lost('unreachable'));
     expect(machine.effects.at(-1)).toMatchObject({ type: 'open-session', quality: '360p' });
   });
 
-  test('another protocol chosen meanwhile takes the new quality along', () => {
+  test('another protocol chosen in the meantime takes the new quality along', () => {
     const machine = choosing();
     machine.send({ type: 'quality', quality: '360p' });
     const effects = machine.send({ type: 'choose', choice: 'hls' });

@@ -79,7 +79,7 @@ class FakeVim:
         if node.name in self._refusing:
             raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
         await asyncio.sleep(self._boot_s * (1 if how is MoveKind.SHARED_STORAGE else 2))
-        machine = self._active(function.id)  # it may have died meanwhile
+        machine = self._active(function.id)  # it may have died in the meantime
         if node.name in self._refusing:
             raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
         machine.ports = self._new_ports(function.description.ports, node)

@@ -1,7 +1,7 @@
-"""Ends sessions that nobody uses: those whose viewers were looked for, and not seen, for long.
+"""Ends unused sessions: those whose viewers were looked for, and not seen, for a long time.
 
 In: a stream's tree, who watches by the collector. Out: sessions ended in the store. A session is
-idle only as long as its function was asked: neither while that is silent, nor while nobody looked.
+idle only while its function answers: not while the function is silent, nor while none asked it.
 """
 
 from collections.abc import Collection

@@ -69,9 +69,9 @@ class Promises:
 
     @contextmanager
     def storing(self, session: Session, mbps: float) -> Iterator[None]:
-        """Count a session of that rate while it is being stored, so that nobody is promised the
-        same room meanwhile; and no more if that fails. Where the database did not answer, the
-        session may be stored: the next refresh shows it."""
+        """Count a session of that rate while it is being stored, so that no other session is
+        promised the same room; stop counting it if that fails. Where the database did not answer,
+        the session may be stored: the next refresh shows it."""
         viewer = Resources(cores=self.costs.viewer_cores, mbps=mbps)
         self._storing[session.id] = session
         for since in self._reading:

@@ -43,7 +43,7 @@ class Answers:
         _put(self.streams.setdefault(function, {}), stream, state)
 
     async def _ask(self, servers: Iterable[Server]) -> dict[str, dict[str, StreamState]]:
-        """What the servers say; where a function was heard meanwhile, that is the newer."""
+        """What the servers say; where a function reported since, its report is newer."""
         notes: _Notes = {}
         self._notes.append(notes)
         try:

@@ -29,7 +29,7 @@ from umbel.media.model import INGEST_PORTS, StreamRole, StreamSpec, StreamState,
 from umbel.network.model import Endpoint, Hop
 
 FLEET = "fleet"
-"""The key of the functions of all trees, beside the streams' own."""
+"""The key of the functions of all trees; each stream has a key of its own, too."""
 
 _MOST_ROUNDS = 12
 log = structlog.get_logger(__name__)

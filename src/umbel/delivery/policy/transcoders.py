@@ -17,8 +17,8 @@ from umbel.planner.admission import Reason
 
 
 def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assignment:
-    """What the policy assigns for a rendition that nobody makes yet, with its transcoder at the
-    edge or as near as there is room. Raises NoCapacity, NoSuchNode."""
+    """What the policy assigns for a rendition that no transcoder makes yet, with its transcoder at
+    the edge or as near as there is room. Raises NoCapacity, NoSuchNode."""
     source = view.trees[renditions.event_of(stream)]
     empty = view.trees.get(stream, Tree(stream=stream))
     # The policy sees a tree that begins where the source does, and answers where the edge stands.

@@ -105,7 +105,7 @@ class Planning:
         return max(0.0, min(due_s, self.pace.announce_s))
 
     async def rescue(self, stream: str, access_node: str) -> bool:
-        """Nobody who is on can serve a viewer of the stream at that node: call the nearest node
+        """No active node can serve a viewer of the stream at that node: call the nearest node
         that rests, and wait until it is up. False where none does, or it takes too long."""
         watch = (stream, access_node, "")
         self._starving = True

@@ -1,8 +1,8 @@
 """Who watched what, where and when, as a trace that a simulated run replays (`trace_file`).
 
 In: the journal, which has the sessions of all instances over one database, and what is open there.
-Out: rows to a file. A file of before is gone on with: what ended meanwhile is closed, what began
-is opened. Whatever fails here, viewers are served. Neighbours: the service runs it.
+Out: rows to a file. An existing file is continued: sessions that ended in the meantime are closed,
+those that began are opened. Viewers are served even if this fails. Neighbours: the service runs it.
 """
 
 import asyncio

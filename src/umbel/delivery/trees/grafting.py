@@ -46,9 +46,9 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
         return _graft_at_root(view, tree, root, new, walk)
     if relaying is Relaying.NONE and view.fits_path(walk, mbps):
         return _with(tree, replace(new, parent=root.function))
-    beside = next((b for b in tree.branches if _may_share(view, tree, b, new)), None)
-    if beside is not None:
-        return _with(tree, replace(new, parent=beside.function))
+    sibling = next((b for b in tree.branches if _may_share(view, tree, b, new)), None)
+    if sibling is not None:
+        return _with(tree, replace(new, parent=sibling.function))
     parent, rest = _deepest(view, tree, walk)
     if not view.fits_path([parent.node, *rest], mbps):
         raise NoCapacity(f"no link to {node} has {mbps:.1f} Mbit/s left", node=node)
@@ -70,7 +70,7 @@ def _graft_at_root(view: View, tree: Tree, root: Branch, new: Branch, walk: Sequ
 
 
 def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float) -> Tree:
-    """The tree without edges nobody has watched for `linger_s`, nor forwarders that feed none.
+    """The tree without edges that had no viewer for `linger_s`, nor forwarders that feed none.
 
     `watched` names the functions with a session of this stream.
     """
@@ -113,7 +113,7 @@ def grafted(view: View, tree: Tree, leaves: Iterable[Branch], relaying: Relaying
 
 
 def without_idle_forwarders(tree: Tree, branches: list[Branch]) -> Tree:
-    """The tree with those branches alone, but for forwarders that feed nobody then, however long
+    """The tree with those branches alone, except for forwarders that then feed none, however long
     their chain."""
     while True:
         parents = {b.parent for b in branches}
@@ -186,7 +186,7 @@ def _at(view: View, node: str) -> Branch:
 
 
 def _may_share(view: View, tree: Tree, branch: Branch, new: Branch) -> bool:
-    """Whether an edge is beside a new transcoder: one copy over the last link will do."""
+    """Whether a new transcoder's node has an edge: one copy over the last link is enough."""
     is_beside = branch.node == new.node and branch.role == EDGE and view.carried(tree, branch)
     return new.role == TRANSCODER and is_beside
 

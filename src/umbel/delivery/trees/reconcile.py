@@ -106,7 +106,7 @@ def _fed(want: Tree, branch: Branch, have: Observed) -> Iterator[Branch]:
 
 
 def _may_feed(want: Tree, branch: Branch, child: Branch, have: Observed) -> bool:
-    """Whether nobody behind the child is cut off when the branch sends to it alone."""
+    """Whether no viewer behind the child is cut off when the branch sends to it alone."""
     now, feeder = have.carried[child.function], have.carried.get(branch.function)
     if child.role != "forwarder" or (feeder and (now.address, now.port) in feeder.targets):
         return True

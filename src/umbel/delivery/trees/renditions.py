@@ -1,7 +1,7 @@
 """The qualities of an event: the source's own, and smaller ones made of it. Pure.
 
-A rendition is a stream of its own beside the source's, named by both: `ev_5x0k-360p`. Its tree has
-a transcoder as its root, and that transcoder is a leaf of the source's tree.
+A rendition is a stream of its own, next to the source's, named by both: `ev_5x0k-360p`. Its tree
+has a transcoder as its root, and that transcoder is a leaf of the source's tree.
 """
 
 import re

@@ -182,7 +182,7 @@ class View:
         return Reason.UNREACHABLE if has_rate else Reason.BANDWIDTH
 
     def refusal(self, stream: str, access_node: str, reason: Reason | None = None) -> NoCapacity:
-        """To be raised for a viewer whom nobody can serve; says why."""
+        """The error for a viewer whom no edge can serve; says why."""
         why = reason or self.shortage(stream)
         return NoCapacity(
             f"No edge can take another viewer of this stream now: {_WHY[why]}; try again shortly.",

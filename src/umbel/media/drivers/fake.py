@@ -110,7 +110,7 @@ class FakeMedia:
         self._tell(function_id, stream)
 
     def refuse(self, function_id: str, stream: str, reason: str) -> None:
-        """A provider was turned away, for a wrong key or a format nobody can read."""
+        """A provider was turned away, for a wrong key or an unreadable format."""
         self._stream(function_id, stream).ingest = IngestState(error=reason)
         self._tell(function_id, stream)
 

@@ -122,7 +122,7 @@ class Segmenter:
         return out + self._flush(now_s)
 
     def audio_restarted(self) -> list[SegmenterEvent]:
-        """Nothing links the next audio packet to the last one. Beside video that is no break."""
+        """Nothing links the next audio packet to the last one. With video that is not a break."""
         return self.discontinue() if self._lead == AUDIO_TRACK else []
 
     def discontinue(self) -> list[SegmenterEvent]:

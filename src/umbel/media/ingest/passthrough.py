@@ -81,7 +81,7 @@ def _without_b(sps: SequenceParameters) -> bool:
 
 
 class PassThrough:
-    """Judges one stream. Units before the first IDR picture are dropped: nobody can decode them.
+    """Judges one stream. Units before the first IDR picture are dropped: no decoder can use them.
 
     `verdict`: what is settled beforehand.
     """

@@ -35,7 +35,7 @@ class SenderLock:
         return True
 
     def silent(self, now_s: float) -> bool:
-        """Whether nobody sends."""
+        """Whether there is no sender."""
         return not self.host or now_s - self.heard_s > SILENCE_S
 
     def release(self) -> None:

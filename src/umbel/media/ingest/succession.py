@@ -62,7 +62,7 @@ class Succession:
         del self._candidates[kind]
         restarted = self._admit(kind, ssrc, now_s)
         # The report that came before the first packet belongs behind it: until there is a packet
-        # nobody knows what it is about.
+        # what it is about is not known.
         report = self._reports.pop(ssrc, None)
         return Turn(
             packets=(before, data) if report is None else (before, data, report),

@@ -132,7 +132,7 @@ class HlsStream:
         )
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
-        """Wait until it is so. Raises HlsLate after three target durations."""
+        """Wait until it is true. Raises HlsLate after three target durations."""
         try:
             async with asyncio.timeout(_WAIT_TARGETS * self._target_s):
                 while not is_so():

@@ -27,7 +27,7 @@ OnEvent = Callable[[str, str], None]
 
 
 class NotPublishing(Conflict):
-    """Nobody is publishing the stream."""
+    """No encoder is publishing the stream."""
 
     code = "umbel.not_publishing"
 

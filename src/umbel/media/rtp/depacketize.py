@@ -57,7 +57,7 @@ class H264Depacketizer:
             return []
         out: list[AccessUnit] = []
         if packet.timestamp != self._timestamp:
-            # Without a marker and with a gap behind it, nobody knows whether a tail is missing.
+            # Without a marker and with a gap behind it, a tail may be missing or not.
             self._broken |= gap > 0
             self._finish(out)
             self._begin(packet.timestamp, broken=gap > 0 and not _opens_picture(packet.payload))
@@ -72,7 +72,7 @@ class H264Depacketizer:
         """Packets missing before this one; -1 for one that is late or came twice."""
         if self._sequence < 0:
             self._sequence = sequence
-            # Nobody knows what came before the first packet: like after a loss.
+            # What came before the first packet is not known: like after a loss.
             return 1
         step = (sequence - self._sequence) & 0xFFFF
         if step == 0 or step >= _LATE:

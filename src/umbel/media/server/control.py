@@ -2,7 +2,7 @@
 
 In: WebSocket texts of clients that know the secret. Out: answers and events. Each link is served by
 one task in order, and has a queue of its own for what goes out, so that a client that does not read
-holds up nobody. Neighbours: rpc/sessions.py understands, dispatch.py acts.
+does not delay others. Neighbours: rpc/sessions.py understands, dispatch.py acts.
 """
 
 import asyncio

@@ -105,7 +105,7 @@ class Registry:
         if made.id not in self._objects:
             # Its pipeline was released while it opened; what opened since must not stay.
             await made.close()
-            raise ObjectUnknown("the pipeline was released meanwhile")
+            raise ObjectUnknown("the pipeline was released in the meantime")
         self._emit(roles.MANAGER, "ObjectCreated", {"object": made.id})
         return made
 

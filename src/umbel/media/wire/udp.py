@@ -3,7 +3,7 @@
 `UdpReceiver` gives a port's datagrams to its sinks; `UdpSender` sends what it is given to its hops.
 A receiver with a sender attached is a forwarder: datagrams then stay in the receiver's ring and no
 bytes object is made. Each hop has a connected socket of its own, so that a slow or refusing one
-harms nobody else. Neighbours: hops.py, datagrams.py and pump.py below, media/ports.py between.
+harms no other hop. Neighbours: hops.py, datagrams.py and pump.py below, media/ports.py between.
 """
 
 import asyncio

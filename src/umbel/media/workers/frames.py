@@ -2,7 +2,7 @@
 
 A frame is a header of 16 bytes (network order: bytes behind the header, FLV tag kind, part, key
 picture or not, bytes of the codec's name, timestamp in ms, offset from decoding to showing in ms),
-the codec's name and the coded data. So nobody takes a payload apart twice.
+the codec's name and the coded data. So no payload is parsed twice.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""Trees and sessions belong to a stream: their column says so."""
+"""Trees and sessions belong to a stream, and their column has that name."""
 
 from alembic import op
 

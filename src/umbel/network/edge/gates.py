@@ -81,7 +81,7 @@ class Access:
 
 
 def close(access: Access, node: str, gate: Gate) -> Access:
-    """The node's access network has this gate; who is signed in stays so. Raises InvalidGate."""
+    """The node's access network has this gate; clients stay signed in. Raises InvalidGate."""
     for server in (gate.portal, *gate.allowed):
         if not _is_address(server.address) or not 1 <= server.port <= 0xFFFF:
             raise InvalidGate(f"{server.address}:{server.port} is no TCP server", node=node)
@@ -89,7 +89,7 @@ def close(access: Access, node: str, gate: Gate) -> Access:
 
 
 def open_up(access: Access, node: str) -> Access:
-    """The node's access network has no gate, and nobody is signed in. Without one it is as it
+    """The node's access network has no gate, and no client is signed in. Without one it is as it
     was."""
     gates = {name: gate for name, gate in access.gates.items() if name != node}
     clients = {name: some for name, some in access.clients.items() if name != node}

@@ -2,8 +2,8 @@
 
 In: gates, sign-ins, services and moves, by REST or other domains; the time; links that die. Out:
 what switches are to hold in addition to streams' rules, given to the fabric as extra rules. What is
-asked is kept in rows: a restart closes nobody's border. Where the network is not made of switches
-of ours (loopback) every call raises NotProgrammed.
+requested is kept in rows: a restart ends no client's access. Where the network has no switches of
+ours (loopback) every call raises NotProgrammed.
 """
 
 import asyncio

@@ -37,7 +37,7 @@ class LinkUse(StrEnum):
 
 
 class LinkLiveness(StrEnum):
-    """Whether packets can go over a link: its tunnel tells. Where there is none, nobody looks."""
+    """Whether packets can go over a link, as its tunnel reports; unwatched without a tunnel."""
 
     UP = "up"
     DOWN = "down"

@@ -79,7 +79,7 @@ class OperatorService:
                 overlay = overlay.restore_path(_intent(overlay, request), request.path)
             except InvalidRoute as error:
                 log.warning("path not restored", path=request.id, **error.details)
-        # All at once: of what is removed meanwhile nothing comes back.
+        # All at once, so that nothing removed in the meantime comes back.
         await self._fabric.change(overlay)
 
     async def _stored(self) -> tuple[Drawing | None, list[PathRequest]]:

@@ -336,7 +336,7 @@ class _StreamCompiler:
 
     def _source_within(self) -> str:
         """Whom a node's processes see as the sender: the stream's own address, for no host takes a
-        packet whose source is the host itself. Empty, the sender itself: nobody sends from such an
+        packet whose source is the host itself. Empty, the sender itself: no host sends from such an
         address, or the packets are to be answered."""
         target = ipaddress.IPv4Address(self._stream.target)
         bindings = target.is_multicast or target == _BROADCAST or not self._stream.port

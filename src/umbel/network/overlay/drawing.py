@@ -13,7 +13,7 @@ from umbel.network.overlay.spanning import Drawing, InvalidDrawing, Role
 
 def read(nodes: Sequence[tuple[str, Role]], links: Sequence[Pair], topology: Topology) -> Drawing:
     """The drawing. Raises InvalidDrawing with every problem in `problems`: those of spanning.span,
-    the leaves' also beside others, nodes drawn twice, nodes and links that the network has not."""
+    the leaves' also next to others, nodes drawn twice, nodes and links that the network has not."""
     drawing = Drawing(roles=dict(nodes), links=tuple(links))
     times = Counter(name for name, _ in nodes)
     problems = [f"node {name}: drawn {count} times" for name, count in times.items() if count > 1]

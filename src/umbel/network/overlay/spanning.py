@@ -138,7 +138,7 @@ def protectors(tree: SpanningTree) -> tuple[Pair, ...]:
     mends it best, and the one that the node above the lost link has itself, if there is one."""
     depth = tree.depths
     mended = {name: name for name in tree.nodes}  # the next node up whose link is not mended yet
-    beside: set[str] = set()
+    covered: set[str] = set()
     needed: dict[Pair, None] = {}
     for link in tree.redundant:
         if _mends(tree, link, mended):
@@ -147,8 +147,8 @@ def protectors(tree: SpanningTree) -> tuple[Pair, ...]:
             lost = below
             while depth[lost] > depth[above] + 1:
                 lost = tree.parents[lost]
-            if tree.parents.get(lost) == above and lost not in beside:
-                beside.add(lost)
+            if tree.parents.get(lost) == above and lost not in covered:
+                covered.add(lost)
                 needed[link] = None
     return tuple(needed)
 
@@ -186,7 +186,9 @@ def _roots_wrong(roles: Mapping[str, Role]) -> Iterator[str]:
     if not roots:
         yield "no node is the root"
     elif len(roots) > 1:
-        yield from (f"node {name}: a second root beside {roots[0]}" for name in roots[1:])
+        yield from (
+            f"node {name}: a second root; {roots[0]} is already the root" for name in roots[1:]
+        )
 
 
 def _links_wrong(drawing: Drawing) -> Iterator[str]:

@@ -154,7 +154,7 @@ def local_receiver(end: Endpoint) -> Receiver:
 
 def check(routed_streams: Sequence[RoutedStream], switches: Mapping[str, PortMap]) -> None:
     """Raises InvalidRoute with every problem in `problems` when these cannot be carried together
-    over switches plugged so."""
+    over switches with these ports."""
     problems = [*clashes([routed.stream for routed in routed_streams])]
     for routed in routed_streams:
         title = f"stream {routed.stream.name}"

@@ -17,7 +17,7 @@ class Bridges(Protocol):
     """Makes the bridges of the operator's switches. tests/contract/test_bridges.py defines it."""
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
-        """The node's br0 and br1 are wired exactly so; answers their ports. Idempotent. Raises
+        """Wire the node's br0 and br1 exactly like this; return their ports. Idempotent. Raises
         Unavailable when the node's database does not answer."""
 
     async def remove(self, site: Site) -> None:

@@ -81,7 +81,7 @@ def _gateway(text: str) -> str:
 
 
 def _datapath(raw: object) -> object:
-    """YAML reads 0x1f as a number and 1f as a text; both are meant so. 16 hexadecimal digits."""
+    """YAML reads 0x1f as a number and 1f as a text; both mean 16 hexadecimal digits."""
     if isinstance(raw, str):
         try:
             raw = int(raw, 16)

@@ -279,7 +279,7 @@ def path(of: PathStatus) -> PathOut:
 
 
 def _end_out(path: Path) -> EndOut:
-    of = path.receiver or Receiver(address="0.0.0.0")  # noqa: S104 -- nobody
+    of = path.receiver or Receiver(address="0.0.0.0")  # noqa: S104 -- no host
     return EndOut(
         leaf=path.leaf,
         receiver=ReceiverOut(

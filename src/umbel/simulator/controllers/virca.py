@@ -51,7 +51,7 @@ class Virca:
         self._sampled_s = 0.0
 
     def begin(self) -> SteeringPlan:
-        """A plan for an audience like the one that is about to come; nobody was seen yet."""
+        """A plan for an audience like the one that will come; no viewer was seen yet."""
         loads = self._config.phases[0].loads
         random = np.random.default_rng([self._config.seed, 0])
         expected = demand.observe(

@@ -287,7 +287,7 @@ FIG8 = Experiment(
     claims=_fig8_claims,
 )
 FIG9 = Experiment(
-    title="several paths, and refusals beside ViRCA3, in figure 8's crowds",
+    title="several paths, and refusals compared with ViRCA3, in figure 8's crowds",
     cases=_fig9_cases,
     rows=_series_rows,
     draw=_fig9_draw,

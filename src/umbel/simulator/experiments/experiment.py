@@ -1,5 +1,5 @@
 """What an experiment is: the tasks it needs by case, rows made of their results, a picture of the
-rows, and what the rows say beside what the paper says. All pure but for matplotlib's memory.
+rows, and how the rows compare with the paper. All pure except for matplotlib's memory.
 """
 
 import csv

@@ -1,5 +1,5 @@
 """Makes what was asked for: missing results first, each kept as it comes; then tables, pictures,
-and what they say beside the paper. Files and the terminal are here, decisions elsewhere.
+and how they compare with the paper. Files and the terminal are here, decisions elsewhere.
 """
 
 from collections.abc import Sequence

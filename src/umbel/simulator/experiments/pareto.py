@@ -94,7 +94,7 @@ def draw(made: Sequence[Row]) -> Figure:
 
 
 def claims(made: Sequence[Row]) -> list[Claim]:
-    """Gain at the highest floor that both reach; ViRCA3's best beside ViRCA's."""
+    """Gain at the highest floor that both reach; ViRCA3's best next to ViRCA's."""
     found = []
     for load in sorted({number(row, "load") for row in made}):
         some = chosen(made, load=load)

@@ -1,5 +1,5 @@
 """Where tasks run: here, in processes, or wherever Ray finds a CPU. Tasks in, results out as they
-come. Ray is nobody's dependency: it is imported when asked for.
+come. Ray is not a dependency: it is imported on demand.
 """
 
 import ctypes

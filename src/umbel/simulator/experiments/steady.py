@@ -30,7 +30,7 @@ GAMMAS = (1.0, 10.0)
 
 def cases(quick: bool) -> Cases:
     """(variant, gamma): at load 1, after a warm-up that fills caches and sessions. The paper has
-    gamma 1; what weight that is in our units is not certain, so a larger one stands beside it."""
+    gamma 1; what weight that is in our units is not certain, so a larger one is shown, too."""
     return {
         (variant.value, gamma): _run(quick, variant, gamma)
         for gamma in GAMMAS

@@ -47,8 +47,8 @@ def environment(
 
 
 def ports_for(record: Record) -> dict[str, int]:
-    """The ports to start the function on: those it had, less those that someone else took
-    meanwhile. One that does not report its ports is given a free one for each that is missing."""
+    """The ports to start the function on: those it had, less those in use by others now.
+    One that does not report its ports is given a free one for each that is missing."""
     ports = {}
     for port in record.wants:
         number = port.number or record.ports.get(port.name, 0)

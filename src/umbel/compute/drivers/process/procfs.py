@@ -1,6 +1,6 @@
 """Processes as /proc shows them: who is alive, who belongs to whom, what they use. See proc(5).
 
-A pid alone names nobody, as the kernel hands it out again: pid and start time together do.
+A pid alone does not identify a process, because the kernel reuses it; pid and start time do.
 """
 
 import os

@@ -130,7 +130,9 @@ class ProcessVim:
             return
         procfs.kill_strays(record.pid, record.start_ticks)
         procfs.reap_exactly(record.pid, record.start_ticks)
-        self._remember(replace(record, pid=0, is_ready=False, reason="ended while nobody watched"))
+        self._remember(
+            replace(record, pid=0, is_ready=False, reason="ended while the control plane was down")
+        )
 
     def _found(self, record: Record) -> Record:
         """The record with its process, had the predecessor died between starting it and noting
@@ -184,7 +186,7 @@ class ProcessVim:
         argv = launch.command_line(function, record, ready_path)
         env = launch.environment(os.environ, function, record, ready_path)
         log_path = self._records.log_path(record.id)
-        # Noted before it exists, so that no crash of ours leaves a process nobody knows of.
+        # Noted before it exists, so that a crash of ours leaves no process without a record.
         self._records.put(record)
         ready_path.unlink(missing_ok=True)
         pid = self._executor.run_at(record.node, lambda: launch.start(argv, env, log_path))

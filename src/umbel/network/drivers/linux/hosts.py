@@ -56,7 +56,7 @@ class NetnsHost:
 
     async def ethernet(self, site: Site, address: str) -> str:
         """The Ethernet address of a client of the node's access network, which the node asks for
-        if it does not know it; empty: nobody answers. Raises NoNamespace, HostNotSetUp."""
+        if it does not know it; empty: none answers. Raises NoNamespace, HostNotSetUp."""
         namespace = self._namespace(site)
         if found := await _neighbour(namespace, address):
             return found
@@ -126,7 +126,7 @@ async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
 
 
 async def _neighbour(namespace: str, address: str) -> str:
-    """Whom the kernel knows to have the address there; empty: nobody."""
+    """Which host the kernel knows to have the address there; empty: none."""
     command = ("ip", "-n", namespace, "-json", "neigh", "show", "to", address, "dev", LOCAL_PORT)
     known = json.loads((await programs.run(*command)).out or "[]")
     return next((str(entry["lladdr"]) for entry in known if "lladdr" in entry), "")

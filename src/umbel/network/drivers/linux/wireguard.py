@@ -1,6 +1,6 @@
 """WireGuard on links into other domains, for nodes that are namespaces of this machine.
 
-In: sites with crossings. Out: for each end a namespace beside the node's, joined to the switch by
+In: sites with crossings. Out: for each end a namespace next to the node's, joined to the switch by
 the link's cable: what the switch sends into the cable leaves the node encrypted, as the tunnel's
 own socket stays in the node's namespace. By the kernel's WireGuard, or `wireguard-go` where it has
 none. A switch in user space sees an ordinary cable, and the function in the tunnel sees nothing.

@@ -201,7 +201,7 @@ def _columns(plan: PortPlan, of_number: int) -> dict[str, Value]:
 
 def _numbers(plan: BridgePlan, have: Mapping[str, Row]) -> dict[str, int]:
     """The OpenFlow port each port asks for: those that are there keep theirs, so that rules stay
-    true; others get the first that is free. Where nothing is numbered nobody asks."""
+    true; others get the first that is free. Without numbers no port asks for one."""
     if not any(port.number for port in plan.ports):
         return {port.name: 0 for port in plan.ports}
     fixed = {port.name: port.number for port in plan.ports if port.number}

@@ -45,7 +45,7 @@ class Replica:
         return self._tables[table]
 
     def named(self, table: str, name: str) -> tuple[Uuid, Row] | None:
-        """The row whose column `name` says so."""
+        """The row with this value in its column `name`."""
         found = (item for item in self.rows(table).items() if item[1].get("name") == name)
         return next(found, None)
 
