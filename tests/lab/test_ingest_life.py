@@ -32,6 +32,7 @@ from support.ingest_lab import (
 )
 from umbel.media.ingest.keys import AlreadyPublishing, WrongStreamKey
 from umbel.media.io.ingest_desk import IngestDesk
+from umbel.media.model import WorkerLimits
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 WRONG = "ev_lab.wrong"
@@ -163,6 +164,30 @@ async def test_worker_that_keeps_dying_ends_the_ingest(here: Lab) -> None:
                 end(pid)
         await here.until(lambda: process.returncode is not None, "the encoder is disconnected")
     assert here.desk.state("ev_lab").error.startswith("umbel.ingest_failed")
+
+
+def h265(here: Lab) -> tuple[str, ...]:
+    """Its size is known when it was decoded."""
+    coding = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=0:keyint=25")
+    return (*live(*coding, "-c:a", "mp2"), "-f", "mpegts", f"udp://{here.urls['mpegts']}")
+
+
+@pytest.mark.parametrize("way", [to_rtmp, to_srt, h265])
+async def test_a_picture_over_the_limit_ends_the_ingest_and_says_why(
+    tmp_path: Path, way: Push
+) -> None:
+    small = WorkerLimits(most_pixels=320 * 240 - 1)
+    async with lab(tmp_path, small) as here, encoder(*way(here)):
+        await here.until(lambda: "stopped" in here.events, "its end")
+        error = here.desk.state("ev_lab").error
+        assert error.startswith("umbel.picture_too_large: 320x240 has more than 76799 pixels")
+        assert here.sink.frames() == 0
+
+
+async def test_a_worker_that_wants_more_memory_is_lost_alone(tmp_path: Path) -> None:
+    async with lab(tmp_path, WorkerLimits(memory_mb=1)) as here, encoder(*to_rtmp(here)):
+        await here.until(lambda: "stopped" in here.events, "its end")
+        assert here.desk.state("ev_lab").error.startswith("umbel.ingest_failed")
 
 
 async def test_hanging_worker_is_replaced(here: Lab) -> None:

@@ -14,6 +14,7 @@ import imageio_ffmpeg
 
 from umbel.kit.clock import SystemClock
 from umbel.media.io.ingest_desk import IngestDesk
+from umbel.media.model import WORKER_LIMITS, WorkerLimits
 from umbel.media.ports import Packets
 from umbel.media.rtp.packet import RtpPacket, is_rtcp
 from umbel.media.workers.pool import WorkerPool
@@ -84,9 +85,9 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(clips: Path) -> AsyncIterator[Lab]:
+async def lab(clips: Path, limits: WorkerLimits = WORKER_LIMITS) -> AsyncIterator[Lab]:
     events: list[str] = []
-    workers = WorkerPool(SystemClock())
+    workers = WorkerPool(SystemClock(), limits)
     desk = await IngestDesk.open(
         ADDRESS, 0, workers=workers, on_event=lambda _stream, what: events.append(what)
     )

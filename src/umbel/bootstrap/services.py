@@ -125,10 +125,20 @@ def collector(context: Context) -> Collector:
         media=Media(drivers.media),
         store=DeliveryStore(context.database),
         media_functions=MediaFunctions(
-            descriptions=functions.described(secrets.public_key_file, costs),
+            descriptions=functions.described(
+                secrets.public_key_file, costs, options=_media_options(context.settings)
+            ),
             secret_of=secrets.of_function,
         ),
         costs=costs,
+    )
+
+
+def _media_options(settings: Settings) -> tuple[str, ...]:
+    """Options of every media server that the settings decide."""
+    return (
+        *("--most-pixels", str(settings.most_pixels)),
+        *("--worker-memory-mb", str(settings.worker_memory_mb)),
     )
 
 

@@ -51,6 +51,14 @@ class Settings(BaseSettings):
     trace_file: Path | None = Field(
         None, description="file for the trace of sessions; empty: none. See docs/reference/trace.md"
     )
+    most_pixels: int = Field(
+        4096 * 2304,
+        ge=1,
+        description="largest picture that encoders may send, in pixels (width times height)",
+    )
+    worker_memory_mb: int = Field(
+        1536, ge=64, description="memory in MiB that a worker process of a media server may use"
+    )
     linger_s: float = Field(
         10.0, ge=0, description="how long a branch stays after its last viewer left"
     )

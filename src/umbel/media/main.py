@@ -15,7 +15,7 @@ import uvloop
 from umbel.kit import log as logging
 from umbel.kit.clock import SystemClock
 from umbel.kit.errors import UmbelError
-from umbel.media.model import StreamRole
+from umbel.media.model import StreamRole, WorkerLimits
 from umbel.media.server import process
 
 SECRET_VARIABLE = "UMBEL_MEDIA_SECRET"  # noqa: S105 -- the variable's name
@@ -43,6 +43,12 @@ def run(  # noqa: PLR0913 -- one argument per option
     ice_server: Annotated[
         list[str] | None, typer.Option(help="stun: or turn: URL for browsers; repeatable.")
     ] = None,
+    most_pixels: Annotated[
+        int, typer.Option(min=1, help="Largest picture that is accepted, in pixels.")
+    ] = WorkerLimits.most_pixels,
+    worker_memory_mb: Annotated[
+        int, typer.Option(min=64, help="Memory that a worker may use for itself, in MiB.")
+    ] = WorkerLimits.memory_mb,
     log_level: Annotated[
         str, typer.Option(envvar="UMBEL_LOG_LEVEL", help="debug, info, warning or error.")
     ] = "info",
@@ -64,6 +70,7 @@ def run(  # noqa: PLR0913 -- one argument per option
         public_key=_read(public_key),
         secret=secret,
         ice_servers=tuple(ice_server or ()),
+        limits=WorkerLimits(most_pixels=most_pixels, memory_mb=worker_memory_mb),
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -4,6 +4,18 @@ from dataclasses import dataclass
 from enum import Enum
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerLimits:
+    """What a worker may use: pixels of a picture, and memory of its own in MiB."""
+
+    most_pixels: int = 4096 * 2304
+    memory_mb: int = 1536
+
+
+WORKER_LIMITS = WorkerLimits()
+"""What holds unless the operator says otherwise."""
+
+
 class StreamRole(Enum):
     """What a function does with a stream; the recipe in media/roles.py is named the same."""
 

@@ -39,14 +39,20 @@ PORTS: Mapping[str, tuple[Port, ...]] = {
 
 
 def described(
-    public_key: Path, costs: Costs, command: Sequence[str] = MEDIA_COMMAND
+    public_key: Path,
+    costs: Costs,
+    command: Sequence[str] = MEDIA_COMMAND,
+    options: Sequence[str] = (),
 ) -> dict[str, Description]:
     """A media server of each role. `public_key` is the PEM file that verifies viewers' tokens,
-    `command` the words that start the server, before its options."""
-    return {role: _described(role, public_key, costs, command) for role in PORTS}
+    `command` the words that start the server, before its options; `options` more of these."""
+    words = (*options, "--public-key", str(public_key))
+    return {role: _described(role, costs, command, words) for role in PORTS}
 
 
-def _described(role: str, public_key: Path, costs: Costs, command: Sequence[str]) -> Description:
+def _described(
+    role: str, costs: Costs, command: Sequence[str], options: Sequence[str]
+) -> Description:
     ports = [
         word for port in PORTS[role] for word in (f"--{port.name}-port", f"{{ports[{port.name}]}}")
     ]
@@ -56,7 +62,7 @@ def _described(role: str, public_key: Path, costs: Costs, command: Sequence[str]
             *command,
             *("--id", "{id}", "--role", role, "--address", "{address}"),
             *ports,
-            *("--ready-file", "{ready_file}", "--public-key", str(public_key)),
+            *("--ready-file", "{ready_file}", *options),
         ),
         resources=Resources(cores=costs.cores_of(role), memory_mb=costs.mb_of(role)),
         reservation=Reservation.UNTIL_MEASURED,

@@ -55,6 +55,12 @@ class Claim:
         if self.held:
             self._stream.show(fields)
 
+    def fail(self, error: UmbelError) -> None:
+        """End it, disconnect the publisher, and show why on the stream."""
+        if self.held:
+            self._stream.vacate(self, (error.code, error.message))
+            self.on_revoked()
+
     def release(self) -> None:
         """The publisher is gone. Idempotent."""
         if self.held:

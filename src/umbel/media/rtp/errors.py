@@ -9,6 +9,12 @@ class MalformedSdp(Invalid):
     code = "umbel.malformed_sdp"
 
 
+class PictureTooLarge(Invalid):
+    """The pictures have more pixels than this platform takes; send smaller ones."""
+
+    code = "umbel.picture_too_large"
+
+
 class UnsupportedCodec(Invalid):
     """The platform cannot use this codec, or any codec of the offer."""
 

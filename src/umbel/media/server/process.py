@@ -26,7 +26,7 @@ from umbel.kit.errors import Unavailable
 from umbel.kit.tokens import Verifier
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.io.webrtc_port import WebRtcPort
-from umbel.media.model import StreamRole
+from umbel.media.model import WORKER_LIMITS, StreamRole, WorkerLimits
 from umbel.media.rpc.sessions import Sessions
 from umbel.media.server.control import Links, control_app
 from umbel.media.server.dispatch import Dispatcher
@@ -61,6 +61,7 @@ class Options:
     public_key: bytes
     secret: str
     ice_servers: tuple[str, ...] = ()
+    limits: WorkerLimits = WORKER_LIMITS
 
 
 class HttpListener(uvicorn.Server):
@@ -142,7 +143,7 @@ async def serve(options: Options, clock: Clock) -> None:
 async def _open_host(options: Options, clock: Clock, http_port: int) -> ServerContext:
     webrtc = await WebRtcPort.open(options.address, options.udp_port, clock=clock)
     listeners: dict[str, Callable[[str], None]] = {}
-    workers = WorkerPool(clock)
+    workers = WorkerPool(clock, options.limits)
 
     def on_event(stream: str, what: str) -> None:
         if stream in listeners:

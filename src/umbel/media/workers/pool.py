@@ -8,12 +8,14 @@ dies, after growing pauses when it keeps dying.
 import asyncio
 import secrets
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import structlog
 
 from umbel.kit import backoff
 from umbel.kit.clock import Clock
+from umbel.media.model import WORKER_LIMITS, WorkerLimits
 from umbel.media.workers.host import WorkerCallbacks, WorkerLost, WorkerProcess
 
 log = structlog.get_logger(__name__)
@@ -25,8 +27,9 @@ _LONGEST_WAIT_S = 60.0
 class WorkerPool:
     """One for each media server. It prepares nothing before `prepare` or the first `start`."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, limits: WorkerLimits = WORKER_LIMITS) -> None:
         self.clock = clock
+        self.limits = limits
         self._spare: WorkerProcess | None = None
         self._taken = asyncio.Event()
         # One at a time: who needs a worker takes the one that is being spawned for the next.
@@ -53,7 +56,7 @@ class WorkerPool:
                 worker = await WorkerProcess.spawn(self.clock)
         self._latest = worker
         self._taken.set()
-        await worker.begin(options, callbacks)
+        await worker.begin({**options, "limits": asdict(self.limits)}, callbacks)
         self.prepare()
         return worker
 

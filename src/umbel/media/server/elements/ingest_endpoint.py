@@ -19,6 +19,7 @@ from umbel.media.model import INGEST_PORTS, IngestState, PayloadType, StreamStat
 from umbel.media.ports import Packets, PacketSink
 from umbel.media.rpc.faults import OperationUnsupported
 from umbel.media.rtp import h264
+from umbel.media.rtp.errors import PictureTooLarge
 from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.packet import RtpPacket, payload_type
 from umbel.media.rtp.sps import parse_sps
@@ -220,7 +221,7 @@ class _WhipPublication:
     def _admit(self, state: PublishState, claim: Claim) -> None:
         if state.video in _PASSED:
             claim.update(video=_named(state.video, "video"), audio=_named(state.audio, "audio"))
-            self._let_through(_Measured(self._into, claim))
+            self._let_through(_Measured(self._into, claim, self._server.workers.limits.most_pixels))
         else:
             self._opening = asyncio.create_task(self._transcode(state.video))
 
@@ -229,8 +230,7 @@ class _WhipPublication:
             self._let_through(await self._desk.transcode(self._stream, codec, self._into))
         except UmbelError as error:
             if self._claim is not None:
-                self._claim.update(error=f"{error.code}: {error.message}")
-            self.revoke()
+                self._claim.fail(error)
 
     def _let_through(self, target: PacketSink) -> None:
         self._target = target
@@ -240,9 +240,10 @@ class _WhipPublication:
 
 
 class _Measured:
-    """Passes a publisher's packets on, and tells the claim how large the pictures are."""
+    """Passes a publisher's packets on, and measures the pictures: too large ones end the claim."""
 
-    def __init__(self, into: PacketSink, claim: Claim) -> None:
+    def __init__(self, into: PacketSink, claim: Claim, most_pixels: int) -> None:
+        self._most_pixels = most_pixels
         self._into = into
         self._claim: Claim | None = claim
 
@@ -263,6 +264,8 @@ class _Measured:
         if found is not None:
             claim.update(width=found.width, height=found.height)
             self._claim = None
+            if found.width * found.height > self._most_pixels:
+                claim.fail(PictureTooLarge())
 
 
 def _named(encoding: str, medium: str) -> str:

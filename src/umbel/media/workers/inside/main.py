@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import json
 import os
+import resource
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from umbel.kit.clock import SystemClock
 from umbel.kit.errors import UmbelError
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.sdp import RtpFormat
+from umbel.media.model import WorkerLimits
 from umbel.media.workers.inside import gstreamer
 from umbel.media.workers.inside.gstreamer import GstSample
 from umbel.media.workers.inside.sources import (
@@ -30,7 +32,7 @@ from umbel.media.workers.inside.sources import (
     SrtListener,
     TsSource,
 )
-from umbel.media.workers.inside.tracks import AudioTrack, Intake, VideoTrack
+from umbel.media.workers.inside.tracks import AudioTrack, Intake, SizeLimit, VideoTrack
 
 _READ_BYTES = 262_144
 _ANSWER_S = 2.0
@@ -95,9 +97,15 @@ class Worker:
 
     def _source(self, message: Message) -> tuple[MediaReader, Intake]:
         video, audio = message["video"], message["audio"]
+        limits = WorkerLimits(**message.get("limits", {}))
+        _limit_memory(limits.memory_mb)
         intake = Intake(
             VideoTrack(
-                VideoPacker(**video), self._send, self.fail, height=message.get("height", 0)
+                VideoPacker(**video),
+                self._send,
+                self.fail,
+                height=message.get("height", 0),
+                size_limit=SizeLimit(limits.most_pixels, self.refuse),
             ),
             AudioTrack(AudioPacker(**audio), self._send, self.fail),
             SystemClock(),
@@ -179,6 +187,12 @@ class Worker:
 def _show_name(name: bytes) -> None:
     """How `ps` and `top` name the process: at most 15 bytes."""
     ctypes.CDLL(None).prctl(_NAME, name)
+
+
+def _limit_memory(most_mb: int) -> None:
+    """A decoder that wants more fails, and this process with it: the machine goes on."""
+    size = most_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
 
 
 def end(code: int) -> NoReturn:

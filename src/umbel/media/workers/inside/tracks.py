@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from umbel.kit.clock import Clock
+from umbel.kit.errors import UmbelError
 from umbel.media.ingest import codecs, rates
 from umbel.media.ingest.codecs import Codec
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
@@ -16,6 +17,7 @@ from umbel.media.ingest.passthrough import Decision, Handling, PassThrough, Time
 from umbel.media.ingest.timeline import EncoderTimeline
 from umbel.media.rtp import h264
 from umbel.media.rtp.bits import MalformedVideo
+from umbel.media.rtp.errors import PictureTooLarge
 from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, sink
 
 _MOST_WAITING = 90
@@ -63,10 +65,34 @@ class MediaState:
     transcoding: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SizeLimit:
+    """How many pixels a picture may have, and what hears of one that has more."""
+
+    most_pixels: int = 4096 * 2304
+    refuse: Callable[[UmbelError], None] = lambda _: None
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Refuse the input when its pictures are too large."""
+        width, height = size
+        if width * height > self.most_pixels:
+            message = f"{width}x{height} has more than {self.most_pixels} pixels"
+            self.refuse(PictureTooLarge(message))
+
+
 class VideoTrack:
     """Passes or transcodes video; with a `height` never passes, and never gives higher pictures."""
 
-    def __init__(self, packer: VideoPacker, send: Send, fail: Fail, *, height: int = 0) -> None:
+    def __init__(
+        self,
+        packer: VideoPacker,
+        send: Send,
+        fail: Fail,
+        *,
+        height: int = 0,
+        size_limit: SizeLimit = SizeLimit(),
+    ) -> None:
+        self._limit = size_limit
         self._packer = packer
         self._send = send
         self._fail = fail
@@ -76,7 +102,18 @@ class VideoTrack:
         self._passed = False
         self.codec = ""
         self.reason = ""
-        self.size = (0, 0)
+        self._size = (0, 0)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The source's width and height in pixels; 0 while they are not known."""
+        return self._size
+
+    @size.setter
+    def size(self, size: tuple[int, int]) -> None:
+        if size != self._size:
+            self._limit.check(size)
+        self._size = size
 
     def configure(self, sets: Sequence[bytes]) -> None:
         """H.264 parameter sets that came apart from pictures. Raises MalformedVideo."""
