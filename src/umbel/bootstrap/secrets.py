@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from umbel.kit import tokens
+from umbel.kit import private, tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +25,11 @@ class Secrets:
 
 def load_secrets(folder: Path) -> Secrets:
     """The keys of this installation, made at the first start."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.ensure_folder(folder)
     signer = tokens.Signer(_kept(folder / "signing.pem", tokens.new_private_key))
     public = folder / "public.pem"
     if not public.exists() or public.read_bytes() != signer.public_key:
-        public.write_bytes(signer.public_key)
+        private.write(public, signer.public_key)
     master = _kept(folder / "master.key", lambda: os.urandom(32))
     return Secrets(signer=signer, public_key_file=public.resolve(), master=master)
 

@@ -10,9 +10,11 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 
+from umbel.kit import private
 from umbel.kit.lanes import AnyJob, Lane
 from umbel.kit.sql import Connection
 
@@ -25,6 +27,15 @@ PRAGMAS = (
     "journal_mode=WAL",
     "foreign_keys=ON",
 )
+
+
+def _keep_private(path: Path) -> None:
+    """Take the file from everybody else. SQLite gives its helper files the same mode."""
+    with suppress(OSError):  # what is wrong is said by who opens it
+        private.ensure_file(path)
+        for helper in ("-wal", "-shm"):
+            if (helper_file := path.with_name(path.name + helper)).exists():
+                private.ensure_file(helper_file)
 
 
 class SqliteEngine:
@@ -43,6 +54,8 @@ class SqliteEngine:
         self._dialect = dialect
         self._translate = translate
         self._listener: Callable[[], None] = lambda: None
+        if path not in ("", ":memory:"):
+            _keep_private(Path(path))
         self.readers = Lane("db-read", _READERS, self._read)
         self.writers = Lane("db-write", 1, self._write)
 

@@ -20,7 +20,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from umbel.kit import http
+from umbel.kit import http, private
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
 from umbel.kit.tokens import Verifier
@@ -249,5 +249,5 @@ def _announce(options: Options, server: ServerContext, control_port: int) -> Non
     }
     # A reader that waits for the file must never read half of it.
     partial = options.ready_file.with_name(options.ready_file.name + ".part")
-    partial.write_text(json.dumps(body))
+    private.write(partial, json.dumps(body).encode())
     partial.replace(options.ready_file)

@@ -14,6 +14,7 @@ import structlog
 from pydantic import TypeAdapter
 
 from umbel.compute.model import HealthCheck, Port, Readiness
+from umbel.kit import private
 from umbel.kit.errors import Invalid
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,7 @@ class Records:
     def __init__(self, state_dir: Path) -> None:
         self._root = state_dir.resolve()
         for folder in ("functions", "ready", "logs"):
-            (self._root / folder).mkdir(parents=True, exist_ok=True, mode=0o750)
+            private.ensure_folder(self._root / folder)
 
     def ids(self) -> list[str]:
         """Every function with a record."""
@@ -81,7 +82,7 @@ class Records:
         """Write the record."""
         path = self._path("functions", record.id)
         draft = path.with_suffix(".draft")
-        draft.write_bytes(_RECORD.dump_json(record, indent=1))
+        private.write(draft, _RECORD.dump_json(record, indent=1))
         draft.replace(path)
 
     def remove(self, function_id: str) -> None:
