@@ -121,8 +121,8 @@ class Controller:
             self._due_s[key] = self._ran_s + again_s
 
     def _on_end(self, key: str, task: asyncio.Task[None]) -> None:
-        """A task that ended unasked, by whatever, is made again."""
-        if self._is_closed or self._tasks.get(key) is not task:
+        """Make a task again that ended unasked: by an error, or by a cancellation from within."""
+        if self._is_closed or self._tasks.get(key) is not task or task.cancelling():
             return
         reason = "cancelled" if task.cancelled() else repr(task.exception())
         log.error("reconcile task ended, another begins", key=key, reason=reason)

@@ -1,13 +1,10 @@
-"""The element API as Markdown, for docs/reference/elements.md: `python -m umbel.media.api`."""
+"""The element API as Markdown, for docs/reference/elements.md: `make docs`."""
 
 from collections.abc import Iterator
 
 from umbel.media.api.schema import ElementType, Param, Schema, Signature, ValueType
 
 _HEAD = """# Media elements
-
-Generated from `umbel/media/api`: run
-`python -m umbel.media.api > docs/reference/elements.md`.
 
 A media server speaks Kurento's JSON-RPC 2.0 on `ws://ADDRESS:CONTROL/kurento`. `create` makes an
 object of one of these types, `invoke` calls its operations, `subscribe` asks for its events. A
