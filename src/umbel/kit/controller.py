@@ -124,8 +124,10 @@ class Controller:
         """Make a task again that ended unasked: by an error, or by a cancellation from within."""
         if self._is_closed or self._tasks.get(key) is not task or task.cancelling():
             return
-        reason = "cancelled" if task.cancelled() else repr(task.exception())
-        log.error("reconcile task ended, another begins", key=key, reason=reason)
+        if task.cancelled():
+            log.warning("reconcile task cancelled from within, another begins", key=key)
+        else:
+            log.error("reconcile task crashed, another begins", key=key, exc_info=task.exception())
         del self._tasks[key]
         task.get_loop().call_later(_LONGEST_RETRY_S, self.wake, key)
 
