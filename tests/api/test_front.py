@@ -7,9 +7,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import ValidationError
 
 from support.http import World, make_system, world
 from support.waiting import until
+from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.portal.server import bind
 
@@ -118,6 +120,32 @@ async def test_meters(here: World) -> None:
     assert "made" not in answer.text
     assert "BREW" not in answer.text
     assert event.id not in answer.text
+
+
+async def test_meters_are_nobodys_by_default(sqlite: Database, tmp_path: Path) -> None:
+    assert Settings().metrics == "off"
+    async with world(make_system(sqlite, tmp_path, metrics="off")) as here:
+        answer = await here.client.get("/metrics", headers=here.as_("operator"))
+    assert (answer.status_code, answer.json()["code"]) == (404, "umbel.no_such_path")
+
+
+async def test_meters_with_a_token(sqlite: Database, tmp_path: Path) -> None:
+    token = "of the scraper, long"
+    system = make_system(sqlite, tmp_path, metrics="token", metrics_token=token)
+    async with world(system) as here:
+        for given, status in (
+            ({}, 401),
+            ({"Authorization": "Bearer of the scraper, lonG"}, 401),
+            ({"Authorization": "Bearer \xe9"}, 401),
+            (here.as_("operator"), 401),
+            ({"Authorization": f"Bearer {token}"}, 200),
+        ):
+            answer = await here.client.get("/metrics", headers=httpx.Headers(given))
+            assert answer.status_code == status
+    with pytest.raises(ValidationError):
+        Settings(metrics="token", metrics_token="short")
+    with pytest.raises(ValidationError):
+        Settings(metrics="token")
 
 
 async def test_the_api_describes_itself(here: World) -> None:

@@ -128,7 +128,7 @@ def make_system(
         signer=signer,
         verifier=Verifier(signer.public_key),
         clock=clock,
-        settings=Settings(data_dir=data_dir, **settings),
+        settings=Settings(data_dir=data_dir, **({"metrics": "on"} | settings)),
         courier=courier,
         notifier=notifier,
         network=_network(database, clock, switches, ethernet),

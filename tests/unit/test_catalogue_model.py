@@ -73,11 +73,13 @@ def test_a_line_that_passes_can_be_stored_anywhere(text: str) -> None:
 @given(st.text())
 def test_a_description_keeps_its_lines_and_no_other_control(text: str) -> None:
     try:
-        assert rules.description(text) == text
+        clean = rules.description(text)
     except Unprocessable:
         return
-    assert "\x00" not in text
-    text.encode("utf-8")
+    assert set(text) - set(clean) <= set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+    assert rules.description(clean) == clean
+    assert "\x00" not in clean
+    clean.encode("utf-8")
 
 
 def test_lines_of_a_description_are_fine() -> None:
@@ -125,3 +127,34 @@ def test_only_a_providers_user_has_a_provider(role: UserRole, provider_id: str) 
     else:
         with pytest.raises(Unprocessable):
             rules.rights(role, provider_id)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u200b",
+        "\u00ad\u200d",
+        "\u3164",
+        "\u2800 \u2800",
+        "\u0301",
+        "\u202e\u202c",
+        "a\u2028b",
+        "\ue000",
+    ],
+)
+def test_a_line_that_shows_nothing_is_refused(text: str) -> None:
+    with pytest.raises(Unprocessable):
+        rules.line("title", text, rules.MOST_TITLE)
+
+
+def test_marks_that_turn_the_direction_are_taken_out() -> None:
+    turned = "Coun\u202egnp.exe\u202c \u2066l\u2069\u2067r\u2069\u2068f\u202a\u202b\u202d"
+    assert rules.line("title", turned, rules.MOST_TITLE) == "Coungnp.exe lrf"
+    assert rules.description(turned) == "Coungnp.exe lrf"
+
+
+@pytest.mark.parametrize(
+    "text", ["\u05e9\u05dc\u05d5\u05dd \u200f!", "\U0001f468\u200d\U0001f4bb", "e\u0301", "7", "?"]
+)
+def test_titles_of_every_script_stay_as_they_are(text: str) -> None:
+    assert rules.line("title", text, rules.MOST_TITLE) == text

@@ -24,6 +24,10 @@ USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _EARLIEST_S = 0.0
 _LATEST_S = 7_258_118_400.0  # 2200-01-01
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")
+_BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # by category letters and a symbol, on the screen nothing
+# Embeddings, overrides and isolates (UAX 9): what one of them begins may end outside the text.
+_TURNS = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
 _SECRET_BYTES = 25  # 40 base32 characters, 200 bits
 
 
@@ -47,18 +51,21 @@ def password(text: str) -> str:
 
 
 def line(field: str, text: str, most: int) -> str:
-    """One line of text, trimmed and not empty, or Unprocessable."""
-    trimmed = text.strip()
-    if not trimmed or len(trimmed) > most or _has_control(trimmed, allowed=""):
-        raise _bad(field, f"one line of 1 to {most} characters")
+    """One line of text that can be seen, trimmed and without marks that turn the direction of what
+    follows, or Unprocessable."""
+    trimmed = _without_turns(text).strip()
+    if len(trimmed) > most or _has_control(trimmed, allowed="") or not _is_visible(trimmed):
+        raise _bad(field, f"one line of 1 to {most} characters, not all of them invisible")
     return trimmed
 
 
 def description(text: str) -> str:
-    """Several lines of text, or Unprocessable."""
-    if len(text) > MOST_DESCRIPTION or _has_control(text, allowed="\n\r\t"):
+    """Several lines of text, without marks that turn the direction of what follows, or
+    Unprocessable."""
+    clean = _without_turns(text)
+    if len(clean) > MOST_DESCRIPTION or _has_control(clean, allowed="\n\r\t\u2028\u2029"):
         raise _bad("description", f"text of at most {MOST_DESCRIPTION} characters")
-    return text
+    return clean
 
 
 def node(text: str) -> str:
@@ -102,7 +109,16 @@ def key_hash(key: str) -> str:
 
 
 def _has_control(text: str, *, allowed: str) -> bool:
-    return any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in text)
+    return any(unicodedata.category(c) in _CONTROLS and c not in allowed for c in text)
+
+
+def _is_visible(text: str) -> bool:
+    """Whether some character is a letter, a number, a sign or a symbol that draws something."""
+    return any(unicodedata.category(c)[0] in "LNPS" and c not in _BLANK for c in text)
+
+
+def _without_turns(text: str) -> str:
+    return "".join(c for c in text if unicodedata.bidirectional(c) not in _TURNS)
 
 
 def _bad(field: str, wanted: str) -> Unprocessable:

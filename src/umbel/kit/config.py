@@ -4,8 +4,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_LEAST_TOKEN = 16
 
 
 class Settings(BaseSettings):
@@ -72,11 +74,24 @@ class Settings(BaseSettings):
         gt=0,
         description="how long a captive-portal sign-in lasts",
     )
+    metrics: Literal["off", "on", "token"] = Field(
+        "off", description="who may read `/metrics`: nobody, everybody, or who has the token"
+    )
+    metrics_token: str = Field(
+        "", validate_default=True, description="the bearer token that `metrics` = `token` asks for"
+    )
     max_body_bytes: int = Field(262_144, gt=0, description="largest request body that is accepted")
     stop_functions_on_exit: bool = Field(False, description="stop all functions on a clean exit")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="lowest log level that is written"
     )
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _long_enough(cls, given: str, info: ValidationInfo) -> str:
+        if info.data.get("metrics") == "token" and len(given) < _LEAST_TOKEN:
+            raise ValueError(f"at least {_LEAST_TOKEN} characters, where metrics is `token`")
+        return given
 
     @field_validator("trusted_proxies")
     @classmethod

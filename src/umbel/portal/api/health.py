@@ -1,12 +1,16 @@
 """Whether the process is up, whether it can work, and its meters."""
 
 import asyncio
+import hmac
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from umbel.kit.config import Settings
 from umbel.kit.errors import UmbelError, Unavailable
+from umbel.kit.tokens import TokenInvalid, TokenMissing
 from umbel.portal import auth
+from umbel.portal.errors import NoSuchPath
 
 router = APIRouter(tags=["health"])
 
@@ -64,6 +68,18 @@ async def is_ready(request: Request, system: auth.SystemDep) -> Readiness:
     return Readiness(status="ready", loops=loops)
 
 
+def _admit(request: Request, settings: Settings) -> None:
+    if settings.metrics == "off":
+        raise NoSuchPath
+    if settings.metrics == "on":
+        return
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        raise TokenMissing
+    if not hmac.compare_digest(given.strip().encode(), settings.metrics_token.encode()):
+        raise TokenInvalid
+
+
 @router.get(
     "/metrics",
     response_class=Response,
@@ -72,5 +88,6 @@ async def is_ready(request: Request, system: auth.SystemDep) -> Readiness:
     },
 )
 async def read_metrics(request: Request, system: auth.SystemDep) -> Response:
-    """Meters for Prometheus."""
+    """Meters for Prometheus, where the settings say who may read them."""
+    _admit(request, system.settings)
     return Response(await request.app.state.metrics.text(system), media_type=_PROMETHEUS)
