@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from support.waiting import until
 from umbel.kit.db import Database
-from umbel.kit.journal import Change, Journal, record
+from umbel.kit.journal import UNREADABLE, Change, Journal, changes, record
 from umbel.kit.sql import Command, Scalar
 
 NEVER_S = 3600.0
@@ -142,3 +143,26 @@ async def test_a_read_that_began_before_a_commit_is_not_shared_after_it(
     assert journal.reads == reads + 1
     journal.gate.set()
     assert list(await asyncio.gather(early, late)) == ["a", "a"]
+
+
+BROKEN = ("not json", "[1]", "null", '"text"')
+
+
+@pytest.mark.parametrize("body", BROKEN)
+async def test_an_entry_that_cannot_be_read_is_skipped_and_logged_once(
+    database: Database, body: str
+) -> None:
+    journal = Journal(database, poll_s=NEVER_S)
+    if body == "not json" and not database.is_sqlite:
+        body = "[1]"  # PostgreSQL takes no text that is not JSON
+    await tell(database, "a")
+    row = {"at_s": 0.0, "kind": "x", "subject": "b", "body": sa.literal_column(f"'{body}'")}
+    await database.write(lambda c: c.run(Command(sa.insert(changes).values(**row))))
+    await tell(database, "c")
+    with capture_logs() as logged:
+        for _ in range(2):
+            async with contextlib.aclosing(journal.follow(0)) as found:
+                assert [(await anext(found)).subject for _ in range(2)] == ["a", "c"]
+        kinds = [(change.subject, change.kind) for change in await journal.since(0)]
+    assert kinds == [("a", "x"), ("b", UNREADABLE), ("c", "x")]
+    assert [entry["event"] for entry in logged] == ["journal entry cannot be read"]

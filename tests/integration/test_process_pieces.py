@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from umbel.compute.drivers.process import launch, procfs
 from umbel.compute.drivers.process.procfs import Process
-from umbel.compute.drivers.process.records import Record
+from umbel.compute.drivers.process.records import Record, parse
 from umbel.compute.model import Description, Function, Port
 from umbel.delivery.loop import functions
 from umbel.delivery.loop.functions import PORTS
@@ -119,7 +119,9 @@ def test_a_functions_environment_is_its_own_and_no_setting_of_ours() -> None:
     some = Description(name="any", command=("x",), environment={"AT": "{address}", "A": "1"})
     function = Function(id="any-1", node="n", description=some, environment={"A": "2"})
     ours = {"PATH": "/bin", "UMBEL_DATABASE_URL": "secret", "UMBEL_LOG_LEVEL": "info"}
-    env = launch.environment(ours, function, record_of(function, {}), Path("/r"))
+    record = record_of(function, {})
+    env = launch.environment(ours, function, record, Path("/r"))
+    assert parse(env.pop("UMBEL_FUNCTION_RECORD").encode()) == record
     assert env == {
         "PATH": "/bin",
         "UMBEL_LOG_LEVEL": "info",

@@ -30,6 +30,7 @@ from umbel.compute.model import (
 from umbel.compute.ports import CannotRun
 from umbel.compute.service import Compute
 from umbel.kit.clock import SystemClock
+from umbel.kit.starting import StartLimits
 
 pytestmark = pytest.mark.lab
 SERVER = (sys.executable, "-m", "http.server", "{ports[http]}", "--bind", "{address}")
@@ -112,10 +113,10 @@ async def test_any_command_runs_under_its_guard(world: ProcessWorld) -> None:
 
 async def test_a_command_that_fails_its_health_check_is_never_ready(world: ProcessWorld) -> None:
     cache = any_command(health=HealthCheck(port="http", path="/nothing-there"))
-    vim = world.open(limits=replace(HURRIED, ready_within_s=1.0))
+    vim = world.open(limits=replace(HURRIED, start=StartLimits(asleep_s=1.0)))
     await vim.start("mano", cache, PE2)
     seen = await until_state(vim, cache.id, FunctionState.FAILED)
-    assert seen.reason == "not ready within 1 s"
+    assert seen.reason == "not ready after 1 s of sleep"
 
 
 async def test_a_command_without_a_health_check_is_ready_while_it_runs(

@@ -42,6 +42,7 @@ from umbel.compute.model import (
 from umbel.delivery.loop.functions import MEDIA_COMMAND
 from umbel.kit import netns
 from umbel.kit.errors import Unavailable
+from umbel.kit.starting import StartLimits
 
 pytestmark = pytest.mark.lab
 PATIENT = replace(HURRIED, probe_every_s=60.0)
@@ -180,12 +181,12 @@ async def test_a_healthy_function_is_left_in_peace(world: ProcessWorld) -> None:
 
 async def test_one_that_never_gets_ready_is_killed(world: ProcessWorld) -> None:
     world.edge = world.described("edge", "pe2", "never-ready")
-    vim = world.open(limits=replace(HURRIED, ready_within_s=0.5))
+    vim = world.open(limits=replace(HURRIED, start=StartLimits(asleep_s=0.5)))
     await vim.start(OWNER, world.edge, PE2)
     assert (await vim.running())[world.edge.id].state is FunctionState.BOOTING
     pid = world.pid(world.edge.id)
     seen = await until_state(vim, world.edge.id, FunctionState.FAILED)
-    assert seen.reason == "not ready within 0.5 s"
+    assert seen.reason == "not ready after 0.5 s of sleep"
     await until(lambda: procfs.read(pid) is None, what="killed")
 
 
@@ -276,7 +277,12 @@ async def test_a_function_gets_no_descriptor_and_no_secret_of_ours(
         assert ours in descriptors_of(os.getpid())
         assert ours not in descriptors_of(world.pid(world.edge.id))
     said = world.records.log_path(world.edge.id).read_text()
-    assert said.split() == ["UMBEL_LOG_LEVEL", "UMBEL_MEDIA_SECRET", "UMBEL_READY_FILE"]
+    assert said.split() == [
+        "UMBEL_FUNCTION_RECORD",
+        "UMBEL_LOG_LEVEL",
+        "UMBEL_MEDIA_SECRET",
+        "UMBEL_READY_FILE",
+    ]
 
 
 async def test_thirty_lives_leave_nothing_behind(world: ProcessWorld) -> None:

@@ -3,14 +3,12 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 import pytest
 
 from support.ingest_lab import alive
+from support.processes import busy_core
 from umbel.kit.clock import SystemClock
 from umbel.kit.starting import StartLimits, activities
 from umbel.media.workers import host
@@ -20,23 +18,6 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 DEADLINE_S = 60.0
 LIMITS = StartLimits(asleep_s=1.0)
 OPTIONS = {"kind": "flv", "video": {"ssrc": 1, "offset": 0}, "audio": {"ssrc": 2, "offset": 0}}
-
-
-@contextmanager
-def busy_core(core: int, loops: int = 6) -> Iterator[None]:
-    """Loops that leave little of a core to anybody else."""
-    started = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
-        for _ in range(loops)
-    ]
-    try:
-        for process in started:
-            os.sched_setaffinity(process.pid, {core})
-        yield
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture

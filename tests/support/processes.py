@@ -24,6 +24,23 @@ def stranger(*words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
+@contextmanager
+def busy_core(core: int, loops: int = 6) -> Iterator[None]:
+    """Loops that leave little of a core to anybody else."""
+    started = [
+        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+        for _ in range(loops)
+    ]
+    try:
+        for process in started:
+            os.sched_setaffinity(process.pid, {core})
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
 HALF_DEAD = """
 import ctypes, signal, threading
 threading.Thread(target=signal.pause).start()

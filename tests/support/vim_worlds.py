@@ -26,7 +26,6 @@ STAND_IN = str(Path(__file__).with_name("media_stand_in.py"))
 PE1 = Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="127.0.1.1")
 PE2 = Node(name="pe2", kind=NodeKind.PROVIDER_EDGE, address="127.0.2.1")
 HURRIED = Limits(
-    ready_within_s=8.0,
     probe_every_s=0.1,
     probe_deadline_s=0.3,
     stop_within_s=2.0,
@@ -177,14 +176,16 @@ async def until(
         raise AssertionError(f"not within {within_s} s: {what or condition}") from None
 
 
-async def until_state(vim: Vim, function_id: str, state: FunctionState) -> Instance:
+async def until_state(
+    vim: Vim, function_id: str, state: FunctionState, *, within_s: float = 20.0
+) -> Instance:
     """Wait until the VIM shows the function in that state."""
 
     async def is_in_state() -> bool:
         instance = (await vim.running()).get(function_id)
         return instance is not None and instance.state is state
 
-    await until(is_in_state, what=f"{function_id} {state.value}")
+    await until(is_in_state, what=f"{function_id} {state.value}", within_s=within_s)
     return (await vim.running())[function_id]
 
 

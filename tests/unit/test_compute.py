@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from umbel.compute import inventory, reconcile
+from umbel.compute import health, inventory, reconcile
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.health import History
 from umbel.compute.model import (
@@ -23,6 +23,7 @@ from umbel.compute.model import (
 )
 from umbel.compute.ports import FunctionTaken
 from umbel.compute.service import Compute, NoSuchNode, UnknownOwner
+from umbel.kit import backoff
 from umbel.kit.clock import LoopClock
 from umbel.kit.errors import Exhausted, NotFound
 from umbel.kit.leases import LeaseLost
@@ -99,7 +100,8 @@ def test_one_that_vanished_after_its_start_has_failed() -> None:
     seen = reconcile.observe({}, {EDGE.id: History(failures=3)}, 50.0)
     assert seen[EDGE.id] == History(failures=4, failed_s=50.0)
     todo = reconcile.steps(OURS, {EDGE.id: EDGE}, {}, seen, 50.5)
-    assert (dict(todo.start), todo.waiting) == ({}, {EDGE.id: 1.5})
+    wait_s = health.wait_s(4, backoff.draw(EDGE.id, 4))
+    assert (dict(todo.start), todo.waiting) == ({}, {EDGE.id: 50.0 + wait_s - 50.5})
 
 
 # -- the service-----------------------------------------------------------------------------
@@ -168,7 +170,8 @@ async def test_a_function_that_keeps_failing_is_started_more_and_more_rarely() -
             await asyncio.sleep(done.again_s)
             done = await compute.ensure(OURS, {EDGE.id: EDGE})
         starts_s.append(clock.monotonic_s() - killed_s)
-    assert starts_s == pytest.approx([0, 0.5, 1, 2, 4, 8, 16, 30, 30])
+    waits_s = [health.wait_s(n, backoff.draw(EDGE.id, n)) for n in range(1, 10)]
+    assert starts_s == pytest.approx(waits_s, abs=1e-5)
 
 
 @pytest.mark.looptime
@@ -197,9 +200,10 @@ async def test_a_refusing_node_keeps_no_other_from_starting() -> None:
     assert isinstance(done.refused[lost.id], NoSuchNode)
     assert done.again_s == 0
     done = await compute.ensure(OURS, wanted)
-    assert done.again_s == 0.5
+    wait_s = min(health.wait_s(2, backoff.draw(id_, 2)) for id_ in (ACQUIRER.id, lost.id))
+    assert done.again_s == wait_s
     waiting = await compute.ensure(OURS, wanted)
-    assert (waiting.refused, waiting.again_s) == ({}, 0.5)
+    assert (waiting.refused, waiting.again_s) == ({}, wait_s)
     vim.accept("pe1")
     await asyncio.sleep(0.5)
     assert (await compute.ensure(OURS, wanted)).started == (ACQUIRER.id,)

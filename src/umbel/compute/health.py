@@ -1,16 +1,22 @@
 """When a function is lost, and when it may be started again. Values in, values out.
 
-The process driver uses the probes and deadlines, compute/reconcile.py the restarts.
+The process driver uses the probes and deadlines, compute/reconcile.py the restarts. A function that
+waits for a processor is not lost: patience grows with the machine's load.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from umbel.kit import backoff
+from umbel.kit.starting import Activity, StartLimits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How patient the watching is. All in seconds but `most_misses`."""
+    """How patient the watching is. All in seconds but `most_misses`. `busy_s`: how much CPU a
+    function may use from its last answer on before a missed probe counts even under load."""
 
-    ready_within_s: float = 15.0
+    start: StartLimits = field(default_factory=lambda: StartLimits(asleep_s=15.0))
+    busy_s: float = 3.0
     probe_every_s: float = 1.0
     probe_deadline_s: float = 1.0
     most_misses: int = 3
@@ -20,19 +26,32 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Pulse:
-    """Health probes missed in a row."""
+    """Health probes missed in a row, and the CPU that the function used during them."""
 
     misses: int = 0
+    cpu_s: float = 0.0
 
 
-def after_probe(pulse: Pulse, *, answered: bool, took_s: float, limits: Limits) -> Pulse:
-    """The pulse after one more probe. A probe that took far longer than its deadline was held up
-    on the watcher's side (a stall, a suspended machine): silence then proves nothing."""
+def after_probe(
+    pulse: Pulse, *, answered: bool, took_s: float, spent: Activity, limits: Limits
+) -> Pulse:
+    """The pulse after one more probe, during which the function did what `spent` says. A probe that
+    took far longer than its deadline was held up on the watcher's side (a stall, a suspended
+    machine), and a function that waited for a processor could not answer: silence then proves
+    nothing."""
     if answered:
         return Pulse()
-    if took_s > 2 * limits.probe_deadline_s:
-        return pulse
-    return Pulse(misses=pulse.misses + 1)
+    cpu_s = pulse.cpu_s + spent.cpu_s
+    is_excused = cpu_s <= limits.busy_s and _is_starved(spent, took_s)
+    if took_s > 2 * limits.probe_deadline_s or is_excused:
+        return Pulse(misses=pulse.misses, cpu_s=cpu_s)
+    return Pulse(misses=pulse.misses + 1, cpu_s=cpu_s)
+
+
+def _is_starved(spent: Activity, took_s: float) -> bool:
+    """Whether it wanted a processor and got little of one. What only sleeps wants none."""
+    wanted = spent.is_runnable or spent.waited_s > took_s / 4
+    return wanted and spent.cpu_s < took_s / 2
 
 
 def is_lost(pulse: Pulse, limits: Limits) -> bool:
@@ -54,12 +73,12 @@ class History:
     active_s: float | None = None
 
 
-def wait_s(failures: int) -> float:
-    """How long after its latest failure a function may be started: 0, 0.5, 1, 2 ... 30 s."""
+def wait_s(failures: int, draw: float = 0.0) -> float:
+    """How long after its latest failure a function may be started: 0, 0.5, 1, 2 ... 30 s, less up
+    to half of it by the draw (0 to 1)."""
     if failures <= 1:
         return 0.0
-    # The exponent is held so that a function failing for years cannot overflow a float.
-    return min(FIRST_WAIT_S * 2.0 ** min(failures - 2, 16), LONGEST_WAIT_S)
+    return backoff.wait_s(failures - 1, draw, first_s=FIRST_WAIT_S, longest_s=LONGEST_WAIT_S)
 
 
 def seen_failed(record: History, now_s: float) -> History:
@@ -83,8 +102,10 @@ def seen_started(record: History) -> History:
     return History(failures=record.failures)
 
 
-def may_start_in_s(record: History, now_s: float) -> float:
-    """Seconds until the function may be started; 0 for now."""
+def may_start_in_s(name: str, record: History, now_s: float) -> float:
+    """Seconds until the function of that name may be started; 0 for now. Functions that failed
+    together wait differently, so that their starts do not load the machine together."""
     if record.failed_s is None:
         return 0.0
-    return max(0.0, record.failed_s + wait_s(record.failures) - now_s)
+    wait = wait_s(record.failures, backoff.draw(name, record.failures))
+    return max(0.0, record.failed_s + wait - now_s)

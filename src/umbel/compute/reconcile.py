@@ -72,7 +72,7 @@ def steps(
         state = have[id_].state if id_ in have and id_ not in stop else FunctionState.ABSENT
         if not LIFE_CYCLE.allows(state, FunctionEvent.START):
             continue
-        delay_s = health.may_start_in_s(histories.get(id_, health.History()), now_s)
+        delay_s = health.may_start_in_s(id_, histories.get(id_, health.History()), now_s)
         if delay_s > 0:
             waiting[id_] = delay_s
         else:

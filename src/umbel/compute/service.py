@@ -379,7 +379,7 @@ class Compute:
         histories = self._histories[owner]
         waits = [*todo.waiting.values()]
         waits += [
-            health.may_start_in_s(histories[id_], now_s) for id_ in refused if id_ in histories
+            health.may_start_in_s(id_, histories[id_], now_s) for id_ in refused if id_ in histories
         ]
         waits += standby.waits_s(self._conditions, now_s=now_s, wake_s=self._wake_s)
         taken = {id_: FunctionTaken(function=id_, owner=whose) for id_, whose in todo.taken.items()}

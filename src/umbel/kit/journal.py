@@ -5,15 +5,22 @@ commit order, for server-sent events and for the other instances over the same d
 """
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+import structlog
 
 from umbel.kit.db import Database, metadata
 from umbel.kit.errors import NotFound
 from umbel.kit.signal import Signal
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
+
+log = structlog.get_logger(__name__)
+
+UNREADABLE = "unreadable"
+"""The kind of an entry whose body cannot be read: it keeps its place, and no reader knows it."""
 
 changes = sa.Table(
     "changes",
@@ -59,12 +66,28 @@ class Change:
     body: Mapping[str, object]
 
 
+def _change(*, seq: int, at_s: float, kind: str, subject: str, body: object) -> Change:
+    """An entry out of its row. SQLite has no JSON and gives text."""
+    try:
+        read = json.loads(body) if isinstance(body, str) else body
+    except ValueError:
+        read = None
+    if isinstance(read, dict):
+        return Change(seq=seq, at_s=at_s, kind=kind, subject=subject, body=read)
+    return Change(seq=seq, at_s=at_s, kind=UNREADABLE, subject=subject, body={})
+
+
+_COLUMNS = (
+    *(column for column in changes.c if column is not changes.c.body),
+    # As text, so that a body that cannot be read is this row's trouble alone.
+    sa.type_coerce(changes.c.body, sa.Text).label("body"),
+)
 _SINCE = Query(
-    sa.select(changes)
+    sa.select(*_COLUMNS)
     .where(changes.c.seq > given("after"))
     .order_by(changes.c.seq)
     .limit(given("most", sa.Integer)),
-    Change,
+    _change,
 )
 
 
@@ -94,24 +117,32 @@ class Journal:
         self._wakes = 0
         self._followers = 0
         self._reading: _Reading | None = None
+        self._reported = 0
 
     async def head(self) -> int:
         """The newest entry's seq, 0 when there is none."""
         return await self._database.read(_head)
 
     async def since(self, after: int, limit: int = _BATCH) -> list[Change]:
-        """Entries after `after`, oldest first. Raises JournalTrimmed when some are gone."""
-        return await self._database.read(_since, after, limit)
+        """Entries after `after`, oldest first. Raises JournalTrimmed when some are gone. Those that
+        cannot be read are of the kind UNREADABLE, and logged once."""
+        found = await self._database.read(_since, after, limit)
+        for change in found:
+            if change.kind == UNREADABLE and change.seq > self._reported:
+                self._reported = change.seq
+                log.error("journal entry cannot be read", seq=change.seq, subject=change.subject)
+        return found
 
     async def follow(self, after: int) -> AsyncGenerator[Change]:
-        """Entries after `after`, for ever."""
+        """Entries after `after`, for ever, without those that cannot be read."""
         self._joined()
         try:
             while True:
                 news = self._news.listen()
                 batch = await self._after(after)
                 for change in batch:
-                    yield change
+                    if change.kind != UNREADABLE:
+                        yield change
                     after = change.seq
                 if len(batch) < _BATCH:
                     await news.wait(self._poll_s)

@@ -33,6 +33,14 @@ class Activity:
     waited_s: float = 0.0
     is_runnable: bool = False
 
+    def since(self, before: "Activity") -> "Activity":
+        """What it has done since then, and how it is now."""
+        return Activity(
+            cpu_s=self.cpu_s - before.cpu_s,
+            waited_s=self.waited_s - before.waited_s,
+            is_runnable=self.is_runnable,
+        )
+
 
 class StartWatch:
     """The look at one start, from its beginning at `now_s`."""
@@ -60,13 +68,13 @@ class StartWatch:
 
 def activities(pid: int) -> dict[int, Activity]:
     """What a process and its descendants have done. Those that have ended are left out."""
-    found = {}
-    for one in _descent(pid):
-        try:
-            found[one] = _activity(one)
-        except (OSError, ValueError, IndexError):
-            continue
-    return found
+    found = {one: _activity(one) for one in _descent(pid)}
+    return {one: activity for one, activity in found.items() if activity is not None}
+
+
+def activity(pid: int) -> Activity:
+    """What a process has done; nothing when it is gone."""
+    return _activity(pid) or Activity()
 
 
 def _descent(pid: int) -> Iterator[int]:
@@ -79,13 +87,17 @@ def _descent(pid: int) -> Iterator[int]:
         yield from _descent(int(child))
 
 
-def _activity(pid: int) -> Activity:
-    fields = (_PROC / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    cpu_s, waited_s = (int(fields[11]) + int(fields[12])) * _TICK_S, 0.0
+def _activity(pid: int) -> Activity | None:
     try:
-        words = (_PROC / f"{pid}/schedstat").read_text().split()
-    except OSError:  # a kernel without it
-        words = []
-    if len(words) > 1:
-        waited_s = int(words[1]) * _NS
-    return Activity(cpu_s=cpu_s, waited_s=waited_s, is_runnable=fields[0] == "R")
+        fields = (_PROC / f"{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        cpu_s = (int(fields[11]) + int(fields[12])) * _TICK_S
+    except (OSError, ValueError, IndexError):  # it has ended
+        return None
+    return Activity(cpu_s=cpu_s, waited_s=_waited_s(pid), is_runnable=fields[0] == "R")
+
+
+def _waited_s(pid: int) -> float:
+    try:
+        return int((_PROC / f"{pid}/schedstat").read_text().split()[1]) * _NS
+    except (OSError, ValueError, IndexError):  # it has ended, or a kernel without it
+        return 0.0

@@ -25,6 +25,7 @@ class Guard:
     reason: str = ""
     is_ending: bool = False
     task: asyncio.Task[None] | None = None
+    is_released: bool = False
     usage: procfs.Usage = field(default_factory=procfs.Usage)
     _exited: asyncio.Event = field(default_factory=asyncio.Event)
     _ticks: Mapping[tuple[int, int], int] = field(default_factory=dict)
@@ -63,7 +64,9 @@ class Guard:
         self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to the process and to every worker it started."""
+        """SIGKILL to the process and to every worker it started; nothing once it is released."""
+        if self.is_released:
+            return
         processes = procfs.families(procfs.scan(), {self.record.pid})[self.record.pid]
         self._signal(signal.SIGKILL)
         for process in processes:
@@ -82,6 +85,8 @@ class Guard:
     def reap(self) -> str:
         """How the process ended. A child of ours is taken off the kernel's list; of one that a
         dead predecessor started only the kernel's init learns more."""
+        if self.is_released:
+            return "ended"
         try:
             end = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
@@ -93,7 +98,11 @@ class Guard:
         return f"killed by signal {end.si_status}"
 
     def release(self) -> None:
-        """Stop watching; those who wait for the end are let go."""
+        """Stop watching; those who wait for the end are let go. From here on the descriptor's
+        number may be another file's, or another process's pidfd: it is not used again."""
+        if self.is_released:
+            return
+        self.is_released = True
         asyncio.get_running_loop().remove_reader(self.pidfd)
         os.close(self.pidfd)
         self._exited.set()
@@ -110,6 +119,8 @@ class Guard:
         return self.record.pid, self.record.start_ticks
 
     def _signal(self, number: signal.Signals) -> None:
+        if self.is_released:
+            return
         try:
             signal.pidfd_send_signal(self.pidfd, number)
         except ProcessLookupError:

@@ -10,7 +10,7 @@ from shutil import copyfile
 
 import structlog
 
-from umbel.compute.drivers.process.records import Record
+from umbel.compute.drivers.process.records import Record, dump
 from umbel.compute.model import Function, Readiness, Transport
 from umbel.compute.ports import CannotRun
 
@@ -20,6 +20,9 @@ LONGEST_LOG_BYTES = 8 * 1024 * 1024
 
 READY_FILE = "UMBEL_READY_FILE"
 """The variable that names the file where a function reports that it is ready."""
+
+RECORD = "UMBEL_FUNCTION_RECORD"
+"""The variable that holds the function's record, should its file be lost."""
 
 _OURS = "UMBEL_"
 _PASSED_ON = frozenset({"UMBEL_LOG_LEVEL"})
@@ -38,12 +41,13 @@ def environment(
     ours: Mapping[str, str], function: Function, record: Record, ready_path: Path
 ) -> dict[str, str]:
     """What a function may know: our environment less our own settings, which hold secrets such
-    as the database's password, plus its own and where it reports readiness. Raises CannotRun."""
+    as the database's password, plus its own, where it reports readiness, and its record. Raises
+    CannotRun."""
     passed = {k: v for k, v in ours.items() if not k.startswith(_OURS) or k in _PASSED_ON}
     described = function.description.environment
     values = _filled(list(described.values()), record, ready_path)
     own = dict(zip(described, values, strict=True)) | dict(function.environment)
-    return passed | own | {READY_FILE: str(ready_path)}
+    return passed | own | {READY_FILE: str(ready_path), RECORD: dump(record)}
 
 
 def ports_for(record: Record) -> dict[str, int]:

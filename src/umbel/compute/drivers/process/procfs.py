@@ -79,19 +79,18 @@ def scan() -> list[Process]:
     return [process for process in found if process is not None]
 
 
-def find_by_environment(variable: str, value: str) -> Process | None:
-    """The living process that leads a session and was started with this variable."""
-    wanted = f"{variable}={value}".encode()
-    for process in scan():
-        if process.session != process.pid or not process.alive:
-            continue
-        try:
-            environment = (_PROC / str(process.pid) / "environ").read_bytes()
-        except OSError:
-            continue
-        if wanted in environment.split(b"\0"):
-            return process
-    return None
+def environment_of(pid: int) -> dict[str, str]:
+    """What the process was started with; nothing when it is gone, another user's, or in another
+    file system, where our paths name other files."""
+    folder = _PROC / str(pid)
+    try:
+        if not (folder / "root").samefile("/"):
+            return {}
+        words = (folder / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return {}
+    pairs = (os.fsdecode(word).partition("=") for word in words)
+    return {name: value for name, _, value in pairs if name}
 
 
 def families(processes: Iterable[Process], leaders: Set[int]) -> dict[int, list[Process]]:
@@ -164,6 +163,15 @@ def kill_exactly(process: Process) -> None:
         pass
     finally:
         os.close(pidfd)
+
+
+def kill_family(leader: Process) -> None:
+    """SIGKILL to a process and to all that belongs to it, each exactly."""
+    members = families(scan(), {leader.pid})[leader.pid]
+    kill_exactly(leader)
+    for process in members:
+        if process.key != leader.key:
+            kill_exactly(process)
 
 
 def kill_strays(leader: int, start_ticks: int) -> None:

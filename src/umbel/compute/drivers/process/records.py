@@ -54,6 +54,19 @@ class Record:
 _RECORD = TypeAdapter(Record)
 
 
+def dump(record: Record) -> str:
+    """The record as text."""
+    return _RECORD.dump_json(record).decode()
+
+
+def parse(text: bytes) -> Record | None:
+    """The record out of its text; None where it is none."""
+    try:
+        return _RECORD.validate_json(text)
+    except ValueError:
+        return None
+
+
 class Records:
     """The files under a state directory."""
 
@@ -69,14 +82,20 @@ class Records:
 
     def get(self, function_id: str) -> Record | None:
         """The record; None where there is none or it cannot be read."""
-        path = self._path("functions", function_id)
         try:
-            return _RECORD.validate_json(path.read_bytes())
+            return parse(self._path("functions", function_id).read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
-            log.warning("function record unreadable", id=function_id, reason=str(error))
+        except OSError as error:
+            log.warning("function record not read", id=function_id, reason=str(error))
             return None
+
+    def is_broken(self, function_id: str) -> bool:
+        """Whether the record's file was read and is no record."""
+        try:
+            return parse(self._path("functions", function_id).read_bytes()) is None
+        except OSError:
+            return False
 
     def put(self, record: Record) -> None:
         """Write the record."""
@@ -93,6 +112,13 @@ class Records:
     def ready_path(self, function_id: str) -> Path:
         """Where the function says that it is ready."""
         return self._path("ready", function_id)
+
+    def id_of_ready_path(self, path: str) -> str | None:
+        """Whose ready file that is; None where it is no function's of this directory."""
+        function_id = Path(path).stem
+        if not _SAFE.fullmatch(function_id) or path != str(self.ready_path(function_id)):
+            return None
+        return function_id
 
     def log_path(self, function_id: str) -> Path:
         """Where its output goes."""

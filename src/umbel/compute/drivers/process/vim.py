@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from umbel.compute.drivers.process import launch, probe, procfs
+from umbel.compute.drivers.process import launch, marks, probe, procfs
 from umbel.compute.drivers.process.executors import Executor, HostExecutor
 from umbel.compute.drivers.process.guard import Guard
 from umbel.compute.drivers.process.records import Record, Records
@@ -23,6 +23,7 @@ from umbel.compute.model import Function, FunctionState, Instance, Node, Readine
 from umbel.compute.ports import FunctionTaken
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Exhausted, Unavailable
+from umbel.kit.starting import StartWatch, activities, activity
 
 log = structlog.get_logger(__name__)
 
@@ -112,15 +113,19 @@ class ProcessVim:
         for guard in list(self._guards.values()):
             if not guard.is_there():
                 self._on_exit(guard)
-        for id_ in self._records.ids():
+        marked = {} if self._searched else marks.found_all(self._records)
+        for id_ in dict.fromkeys([*self._records.ids(), *marked]):
             if id_ not in self._guards and id_ not in self._ending:
-                self._adopt_one(id_)
+                self._adopt_one(id_, marked.get(id_))
         self._searched = True
 
-    def _adopt_one(self, function_id: str) -> None:
+    def _adopt_one(self, function_id: str, marked: Record | None) -> None:
         record = self._records.get(function_id)
-        if record is not None and record.pid == 0 and not self._searched:
-            record = self._found(record)
+        if record is None:
+            record = self._recovered(function_id, marked)
+        elif record.pid == 0 and marked is not None:
+            # The predecessor died between starting it and noting its pid.
+            record = replace(record, pid=marked.pid, start_ticks=marked.start_ticks)
         if record is None or record.pid == 0:
             return
         pidfd = procfs.open_exactly(record.pid, record.start_ticks)
@@ -134,14 +139,19 @@ class ProcessVim:
             replace(record, pid=0, is_ready=False, reason="ended while the control plane was down")
         )
 
-    def _found(self, record: Record) -> Record:
-        """The record with its process, had the predecessor died between starting it and noting
-        its pid: no other process was ever given that ready file."""
-        ready_path = str(self._records.ready_path(record.id))
-        process = procfs.find_by_environment(launch.READY_FILE, ready_path)
-        if process is None:
-            return record
-        return replace(record, pid=process.pid, start_ticks=process.start_ticks)
+    def _recovered(self, function_id: str, marked: Record | None) -> Record | None:
+        """The record of a process whose file is lost or cannot be read, by its own marks. Where
+        there is no such process, a file that cannot be read is removed."""
+        is_broken = self._records.is_broken(function_id)
+        if marked is None and is_broken:
+            marked = marks.find(self._records, function_id)
+        if marked is not None:
+            log.warning("function record restored", id=function_id, pid=marked.pid)
+            self._remember(marked)
+        elif is_broken:
+            log.warning("unreadable function record removed", id=function_id)
+            self._records.remove(function_id)
+        return marked
 
     # --- starting
 
@@ -220,10 +230,11 @@ class ProcessVim:
 
     async def _await_ready(self, guard: Guard) -> str:
         """Wait until it is ready; the result is why it was given up, or empty."""
-        deadline_s = self._clock.monotonic_s() + self._limits.ready_within_s
+        start = StartWatch(self._clock.monotonic_s(), self._limits.start)
         while not (self._check_ready(guard) or await self._passes(guard)):
-            if self._clock.monotonic_s() >= deadline_s:
-                return f"not ready within {self._limits.ready_within_s:g} s"
+            reason = start.look(self._clock.monotonic_s(), activities(guard.record.pid))
+            if reason:
+                return reason
             await asyncio.sleep(_LOOK_FOR_READY_EVERY_S)
         return ""
 
@@ -234,10 +245,11 @@ class ProcessVim:
             await asyncio.Event().wait()  # only its exit is watched
         while not is_lost(pulse, limits):
             await asyncio.sleep(max(0.0, limits.probe_every_s - took_s))
-            began_s = self._clock.monotonic_s()
+            began_s, before = self._clock.monotonic_s(), activity(guard.record.pid)
             answered = await self._answers(guard.record)
             took_s = self._clock.monotonic_s() - began_s
-            pulse = after_probe(pulse, answered=answered, took_s=took_s, limits=limits)
+            spent = activity(guard.record.pid).since(before)
+            pulse = after_probe(pulse, answered=answered, took_s=took_s, spent=spent, limits=limits)
         return f"{pulse.misses} health probes in a row missed"
 
     async def _answers(self, record: Record) -> bool:
