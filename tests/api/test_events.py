@@ -247,7 +247,7 @@ async def test_rtp_is_described_in_sdp(here: World) -> None:
 async def test_closing(here: World, so_far: list[EventEvent], how: str, status: str | None) -> None:
     event = await here.event()
     for step in so_far:
-        await here.system.catalogue.fire(event.id, step)
+        await here.system.catalogue.transition(event.id, step)
     answer = await here.client.post(f"/api/v1/events/{event.id}/{how}", headers=here.as_("city"))
     if status is None:
         assert (answer.status_code, answer.json()["code"]) == (409, "umbel.illegal_transition")

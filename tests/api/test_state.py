@@ -97,7 +97,7 @@ async def test_hello_tells_the_head_and_changes_follow(live: Live) -> None:
         assert added.data["subject"] == event.id
         assert added.data["state"] == "scheduled"
         assert str(added.data["at"]).endswith("Z")
-        await live.here.system.catalogue.fire(event.id, EventEvent.OPEN)
+        await live.here.system.catalogue.transition(event.id, EventEvent.OPEN)
         assert (await stream.next()).data["state"] == "open"
 
 

@@ -216,7 +216,7 @@ async def test_a_transition_happens_once_whoever_fires_it(
 ) -> None:
     event = await add_event(catalogue, clock)
     outcomes = await asyncio.gather(
-        *(who.fire(event.id, EventEvent.OPEN) for who in [catalogue, other] * 4),
+        *(who.transition(event.id, EventEvent.OPEN) for who in [catalogue, other] * 4),
         return_exceptions=True,
     )
     assert sum(isinstance(o, Event) for o in outcomes) == 1
@@ -229,11 +229,11 @@ async def test_what_is_due(catalogue: Catalogue, clock: ManualClock) -> None:
     soon = await add_event(catalogue, clock, ends_s=clock.at_s + 50)
     late = await add_event(catalogue, clock, ends_s=clock.at_s + 60)
     over = await add_event(catalogue, clock, ends_s=clock.at_s + 40)
-    await catalogue.fire(over.id, EventEvent.CANCEL)
+    await catalogue.transition(over.id, EventEvent.CANCEL)
     assert await catalogue.due(clock.at_s + 49.9) == []
     assert await catalogue.due(clock.at_s + 50) == [soon.id]
     assert await catalogue.due(clock.at_s + 1e6) == [soon.id, late.id]
-    await catalogue.fire(soon.id, EventEvent.END)
+    await catalogue.transition(soon.id, EventEvent.END)
     assert await catalogue.due(clock.at_s + 1e6) == [late.id]
     counts = await catalogue.counts()
     assert counts == {
@@ -259,7 +259,7 @@ async def test_stream_keys(catalogue: Catalogue, other: Catalogue, clock: Manual
     assert await catalogue.key_hashes(event.id) == second
     await catalogue.withdraw_key(key)
     assert await catalogue.key_hashes(event.id) == ()
-    await catalogue.fire(event.id, EventEvent.END)
+    await catalogue.transition(event.id, EventEvent.END)
     for late in (catalogue.issue_key(event.id), catalogue.rotate_key(event.id)):
         with pytest.raises(EventOver):
             await late
@@ -274,7 +274,7 @@ async def test_the_journal_tells_each_change_and_no_secret(
     key = await catalogue.issue_key(event.id)
     assert key is not None
     await catalogue.change_event(event.id, 1, EventPatch(title="New"))
-    await catalogue.fire(event.id, EventEvent.OPEN)
+    await catalogue.transition(event.id, EventEvent.OPEN)
     changes = await journal.since(0)
     told = [(change.kind, change.body["what"]) for change in changes]
     assert told == [
@@ -300,7 +300,7 @@ async def test_what_failed_is_not_told(
     event = await add_event(catalogue, clock)
     head = await journal.head()
     with pytest.raises(IllegalTransition):
-        await catalogue.fire(event.id, EventEvent.STOP)
+        await catalogue.transition(event.id, EventEvent.STOP)
     with pytest.raises(VersionMismatch):
         await catalogue.change_event(event.id, 7, EventPatch(title="X"))
     with pytest.raises(ProviderExists):

@@ -44,10 +44,10 @@ async def test_a_job_is_kept_as_it_was(store: PlanStore) -> None:
 
 async def test_its_life_is_told(store: PlanStore, database: Database) -> None:
     await add(store, 1)
-    assert await store.fire("pl_1", PlanEvent.START, at_s=NOW_S + 2) is PlanState.RUNNING
+    assert await store.transition("pl_1", PlanEvent.START, at_s=NOW_S + 2) is PlanState.RUNNING
     assert await store.touch("pl_1", at_s=NOW_S + 3, progress={"stage": "solving", "done": 1})
     result = {"plan": None, "bound": 1.5}
-    await store.fire("pl_1", PlanEvent.FINISH, at_s=NOW_S + 4, result=result)
+    await store.transition("pl_1", PlanEvent.FINISH, at_s=NOW_S + 4, result=result)
     found = await store.plan("pl_1")
     assert (found.state, found.result, found.seen_s) == (PlanState.DONE, result, NOW_S + 4)
     assert found.progress == {"stage": "solving", "done": 1}
@@ -61,20 +61,20 @@ async def test_its_life_is_told(store: PlanStore, database: Database) -> None:
 
 async def test_what_is_over_stays_over(store: PlanStore) -> None:
     await add(store, 1)
-    await store.fire("pl_1", PlanEvent.CANCEL, at_s=NOW_S)
+    await store.transition("pl_1", PlanEvent.CANCEL, at_s=NOW_S)
     for event in (PlanEvent.START, PlanEvent.FINISH, PlanEvent.FAIL, PlanEvent.CANCEL):
         with pytest.raises(IllegalTransition):
-            await store.fire("pl_1", event, at_s=NOW_S, result={})
+            await store.transition("pl_1", event, at_s=NOW_S, result={})
     assert not await store.touch("pl_1", at_s=NOW_S + 9)
     assert await store.plan("pl_1") == replace(job(1), state=PlanState.CANCELLED, seen_s=NOW_S)
 
 
 async def test_of_finishing_and_cancelling_at_once_one_wins(store: PlanStore) -> None:
     await add(store, 1)
-    await store.fire("pl_1", PlanEvent.START, at_s=NOW_S)
+    await store.transition("pl_1", PlanEvent.START, at_s=NOW_S)
     outcomes = await asyncio.gather(
-        store.fire("pl_1", PlanEvent.FINISH, at_s=NOW_S, result={}),
-        store.fire("pl_1", PlanEvent.CANCEL, at_s=NOW_S),
+        store.transition("pl_1", PlanEvent.FINISH, at_s=NOW_S, result={}),
+        store.transition("pl_1", PlanEvent.CANCEL, at_s=NOW_S),
         return_exceptions=True,
     )
     states = [outcome for outcome in outcomes if isinstance(outcome, PlanState)]
@@ -87,14 +87,14 @@ async def test_so_many_may_be_active(store: PlanStore) -> None:
     await add(store, 2, most=2)
     with pytest.raises(TooManyPlans):
         await add(store, 3, most=2)
-    await store.fire("pl_1", PlanEvent.CANCEL, at_s=NOW_S)
+    await store.transition("pl_1", PlanEvent.CANCEL, at_s=NOW_S)
     await add(store, 3, most=2)
 
 
 async def test_the_oldest_that_are_over_are_forgotten(store: PlanStore) -> None:
     for number in (1, 2, 3):
         await add(store, number)
-    await store.fire("pl_2", PlanEvent.CANCEL, at_s=NOW_S)
+    await store.transition("pl_2", PlanEvent.CANCEL, at_s=NOW_S)
     await add(store, 4, keep=2)
     # The first is old, but still cared for.
     assert [found.id for found in await store.plans()] == ["pl_4", "pl_3", "pl_1"]
@@ -104,7 +104,7 @@ async def test_forgetting_leaves_what_is_active(store: PlanStore) -> None:
     await add(store, 1)
     await store.forget("pl_1")
     assert len(await store.plans()) == 1
-    await store.fire("pl_1", PlanEvent.FAIL, at_s=NOW_S, reason="no")
+    await store.transition("pl_1", PlanEvent.FAIL, at_s=NOW_S, reason="no")
     await store.forget("pl_1")
     assert await store.plans() == []
 

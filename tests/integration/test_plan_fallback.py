@@ -75,7 +75,7 @@ def test_a_floor_that_no_quick_plan_reaches_is_unknown() -> None:
 
 def test_what_is_being_done_is_told() -> None:
     heard: list[Progress] = []
-    solve.plan(planning.small_problem(), tell=heard.append)
+    solve.plan(planning.small_problem(), on_progress=heard.append)
     assert [progress.stage for progress in heard][:1] == ["diving"]
     assert heard[-1].stage == "whole servers"
     assert heard[-1].gap < 1e5
@@ -83,13 +83,13 @@ def test_what_is_being_done_is_told() -> None:
 
 def test_a_front_spans_from_least_power_to_best_quality() -> None:
     problem = planning.small_problem()
-    told: list[front.Point] = []
+    reported: list[front.Point] = []
 
     def ask(goal: Goal) -> Result:
         return solve.plan(problem, goal, effort=Effort(time_s=20.0, gap_share=0.001))
 
-    points = front.trace(ask, 7, told.append)
-    assert len(told) == len(points) == 7
+    points = front.trace(ask, 7, reported.append)
+    assert len(reported) == len(points) == 7
     ideal = [point for point in points if point.ideal]
     assert ideal[0].qoe == 0.0
     assert ideal[-1].qoe == pytest.approx(max(point.qoe for point in points))

@@ -234,7 +234,7 @@ def test_addresses_stay_when_the_switch_restarts_and_come_back_when_it_is_rewire
         node.run("ovs-vsctl", "--timeout=20", "del-br", name)
     assert addresses() == set()
     asyncio.run(wire(two_nodes))
-    two_nodes.settle("a")
+    two_nodes.restore_addresses("a")
     assert addresses() == wanted
 
 

@@ -71,7 +71,7 @@ async def test_a_function_that_dies_with_the_control_plane_is_replaced_by_the_ne
 async def test_orphans_of_an_event_that_ended_meanwhile_are_stopped(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         event, *_ = await playing(w)
-        await w.system.catalogue.fire(event, EventEvent.END)
+        await w.system.catalogue.transition(event, EventEvent.END)
         await w.crash()
         await w.start()
         await w.until_functions(within_s=10)

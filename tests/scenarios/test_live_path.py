@@ -125,7 +125,7 @@ async def test_the_end_tears_everything_down(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         event = await w.live()
         await w.watch(event, "pe5")
-        await w.system.catalogue.fire(event, EventEvent.END)
+        await w.system.catalogue.transition(event, EventEvent.END)
         await w.delivery.end(event)
         await w.until_functions()
         assert (await w.delivery.tree(event)).branches == ()
@@ -151,7 +151,7 @@ async def test_two_events_share_functions_and_end_apart(tmp_path: Path) -> None:
         await w.watch(one, "pe2")
         kept = await w.watch(two, "pe2")
         assert sorted(w.spawned) == ["acquirer-pe1-1", "edge-pe2-1", "forwarder-c1-1"]
-        await w.system.catalogue.fire(one, EventEvent.END)
+        await w.system.catalogue.transition(one, EventEvent.END)
         await w.delivery.end(one)
 
         async def carries_one() -> bool:

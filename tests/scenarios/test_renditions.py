@@ -62,7 +62,7 @@ async def test_it_goes_with_its_last_viewer_and_comes_again(tmp_path: Path) -> N
             await w.until_functions("acquirer-pe1-1", within_s=30)
             assert (await w.delivery.tree(event, "360p")).branches == ()
             assert [b.role for b in (await w.delivery.tree(event)).branches] == ["acquirer"]
-        await w.system.catalogue.fire(event, EventEvent.END)
+        await w.system.catalogue.transition(event, EventEvent.END)
         await w.delivery.end(event)
         await w.until_functions()
         await asyncio.sleep(2)
@@ -74,7 +74,7 @@ async def test_the_end_of_the_event_is_the_end_of_its_renditions(tmp_path: Path)
     async with world(tmp_path) as w:
         event = await w.live()
         await watch(w, event, "pe2")
-        await w.system.catalogue.fire(event, EventEvent.END)
+        await w.system.catalogue.transition(event, EventEvent.END)
         await w.delivery.end(event)
         await w.until_functions()
         assert await w.delivery.store.trees() == {}

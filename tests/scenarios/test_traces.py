@@ -99,7 +99,7 @@ async def test_a_live_evening_is_replayed_to_the_same_counts(tmp_path: Path) -> 
         w.media.set_viewers(vanished.function, council, {tickets[2].session.id})
         await asyncio.sleep(w.timing.session_idle_s + 3 * w.timing.sweep_s)
         seen.append((w.clock.now_s(), await watching(w)))
-        await w.system.catalogue.fire(match, EventEvent.END)
+        await w.system.catalogue.transition(match, EventEvent.END)
         await w.delivery.end(match)
         await w.until_functions(
             "acquirer-pe1-1", "edge-pe2-1", "edge-pe4-1", "forwarder-c1-1", "forwarder-c2-1"

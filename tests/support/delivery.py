@@ -127,7 +127,7 @@ class MemoryDelivery:
         if event.is_over:
             raise EventOver(event=event_id)
         if event.state is EventState.SCHEDULED:
-            await self.catalogue.fire(event_id, EventEvent.OPEN)
+            await self.catalogue.transition(event_id, EventEvent.OPEN)
         provider = await self.catalogue.provider(event.provider_id)
         self.roots[event_id] = provider.access_node
         self.keys[event_id] = await self.catalogue.key_hashes(event_id)

@@ -117,10 +117,10 @@ class Testbed:
         """Start a node's `ovsdb-server` or `ovs-vswitchd` again after it was killed."""
         build.start_daemon(self.folder, self.nodes[node].plan, program)
 
-    def settle(self, node: str) -> None:
+    def restore_addresses(self, node: str) -> None:
         """Give ov0 and the links' bridges their addresses again, after their bridges were removed
         and made anew. (They stay when vswitchd restarts.)"""
-        build.settle(self.plan, self.nodes[node].plan)
+        build.restore_addresses(self.plan, self.nodes[node].plan)
 
 
 def line(*nodes: str, hosts: Mapping[str, str] | None = None, mbps: float = 1000) -> object:

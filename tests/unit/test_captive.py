@@ -26,7 +26,7 @@ def scope(host: bytes, path: bytes, query: bytes = b"", method: str = "GET") -> 
 def test_any_request_is_answered_with_a_header_that_can_be_sent(
     host: bytes, path: bytes, query: bytes
 ) -> None:
-    following = captive.asked_for(scope(host, b"/" + path, query))
+    following = captive.requested_url(scope(host, b"/" + path, query))
     assert len(following) <= captive.MOST_NEXT
     location = captive.page_of(FRONT, following)
     assert location.isascii()
@@ -37,10 +37,10 @@ def test_any_request_is_answered_with_a_header_that_can_be_sent(
 
 
 def test_what_cannot_be_asked_for_again_is_not_remembered() -> None:
-    assert captive.asked_for(scope(b"a.example", b"/x", b"y=1")) == "http://a.example/x?y=1"
-    assert captive.asked_for(scope(b"a.example", b"/x", method="POST")) == ""
-    assert captive.asked_for(scope(b"", b"/x")) == ""
-    assert captive.asked_for(scope(b"a.example", b"/" + b"x" * 2_000)) == ""
+    assert captive.requested_url(scope(b"a.example", b"/x", b"y=1")) == "http://a.example/x?y=1"
+    assert captive.requested_url(scope(b"a.example", b"/x", method="POST")) == ""
+    assert captive.requested_url(scope(b"", b"/x")) == ""
+    assert captive.requested_url(scope(b"a.example", b"/" + b"x" * 2_000)) == ""
     assert (
         captive.page_of(PortalAddress(address="10.97.0.1", port=80), "")
         == "http://10.97.0.1/welcome"

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from support.views import edge, forwarder, planted
 from umbel.delivery.model import Tree
-from umbel.delivery.trees.reconcile import Carried, Carry, Drop, Observed, settled, steps
+from umbel.delivery.trees.reconcile import Carried, Carry, Drop, Observed, is_settled, steps
 
 KEYS = frozenset({"k1"})
 WANT = planted(
@@ -58,7 +58,7 @@ def test_from_nothing() -> None:
         target("forwarder-c2-1"),
         target("edge-pe2-1"),
     }
-    assert all(settled(WANT, have, function) for function in ALL)
+    assert all(is_settled(WANT, have, function) for function in ALL)
 
 
 def test_a_lost_forwarder_is_bridged_by_its_feeder_and_taken_back() -> None:
@@ -68,14 +68,14 @@ def test_a_lost_forwarder_is_bridged_by_its_feeder_and_taken_back() -> None:
         active=ALL - {"forwarder-c1-1"},
         carried={k: v for k, v in have.carried.items() if k != "forwarder-c1-1"},
     )
-    assert not settled(WANT, lost, "edge-pe2-1")
+    assert not is_settled(WANT, lost, "edge-pe2-1")
     bridged = converge(WANT, lost)
     assert bridged.carried["acquirer-pe1-1"].targets == {
         target("forwarder-c2-1"),
         target("edge-pe2-1"),
     }
-    assert settled(WANT, bridged, "edge-pe2-1")
-    assert settled(WANT, bridged, "edge-pe4-1")
+    assert is_settled(WANT, bridged, "edge-pe2-1")
+    assert is_settled(WANT, bridged, "edge-pe4-1")
     back = converge(WANT, replace(bridged, active=ALL))
     assert back == have
 
@@ -85,7 +85,7 @@ def test_a_lost_edge_is_sent_nothing() -> None:
     gone = {k: v for k, v in have.carried.items() if k != "edge-pe2-1"}
     have = converge(WANT, replace(have, active=ALL - {"edge-pe2-1"}, carried=gone))
     assert have.carried["forwarder-c1-1"].targets == {target("forwarder-c2-1")}
-    assert not settled(WANT, have, "edge-pe2-1")
+    assert not is_settled(WANT, have, "edge-pe2-1")
 
 
 def test_new_keys_go_to_the_acquirer_alone() -> None:
@@ -120,4 +120,4 @@ def test_any_state_converges_and_what_answers_is_fed(
     have = converge(WANT, Observed(active=frozenset(active), carried=carried))
     assert set(have.carried) == active
     if "acquirer-pe1-1" in active:
-        assert all(settled(WANT, have, f) for f in active if roles[f] == "edge")
+        assert all(is_settled(WANT, have, f) for f in active if roles[f] == "edge")

@@ -270,8 +270,8 @@ class Catalogue:
 
         return await self._write(change)
 
-    async def fire(self, event_id: str, what: EventEvent) -> Event:
-        """Let `what` happen to the event. Raises NoSuchEvent, IllegalTransition."""
+    async def transition(self, event_id: str, what: EventEvent) -> Event:
+        """Move the event to its next state. Raises NoSuchEvent, IllegalTransition."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
 

@@ -122,7 +122,7 @@ class Delivery:
             raise EventNotOpen(state=event.state.value)
         tree = await self._rooted_tree(event)
         if event.state is EventState.SCHEDULED:
-            await self.catalogue.fire(event_id, EventEvent.OPEN)
+            await self.catalogue.transition(event_id, EventEvent.OPEN)
         self._wake(event_id)
         root = tree.root
         state = None if root is None else await self._ready(tree, root.function)

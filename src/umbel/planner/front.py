@@ -19,12 +19,12 @@ MOST_GAMMA = 10.0
 _SAME = 1e-6
 
 Solve = Callable[[Goal], Result]
-Told = Callable[["Point"], None]
+OnPoint = Callable[["Point"], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One plan of a front. `ideal` tells whether it is on the front of those that were found."""
+    """One plan of a front. `ideal` says whether it is on the front of those that were found."""
 
     goal: Goal
     result: Result
@@ -47,14 +47,14 @@ def weights(count: int) -> list[float]:
     return [*([0.0] if count > 1 else []), *(float(gamma) for gamma in others[::-1])]
 
 
-def trace(solve: Solve, count: int, told: Told) -> tuple[Point, ...]:
-    """So many points by rising quality, each told as soon as it is there."""
+def trace(solve: Solve, count: int, on_point: OnPoint) -> tuple[Point, ...]:
+    """So many points by rising quality, each passed to `on_point` as soon as it is known."""
     found: list[Point] = []
 
     def add(goal: Goal) -> None:
         point = Point(goal=goal, result=solve(goal))
         found.append(point)
-        told(point)
+        on_point(point)
 
     for gamma in weights((count + 1) // 2):
         add(Tradeoff(gamma=gamma))

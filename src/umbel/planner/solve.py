@@ -54,10 +54,10 @@ class Progress:
         return max(0.0, self.objective - self.bound)
 
 
-Tell = Callable[[Progress], None]
+OnProgress = Callable[[Progress], None]
 
 
-def silent(_progress: Progress) -> None:
+def ignore_progress(_progress: Progress) -> None:
     """For who does not want to know."""
 
 
@@ -78,12 +78,12 @@ def plan(
     *,
     routes: Routes | None = None,
     effort: Effort = Effort(),
-    tell: Tell = silent,
+    on_progress: OnProgress = ignore_progress,
 ) -> Result:
     """The best configuration. Raises BadProblem, TooManyPaths; infeasible is a value.
 
     `routes` are those of the problem's network and routing, where the caller has kept them;
-    `tell` hears what is being done.
+    `on_progress` gets what is being done.
     """
     checks.check(problem)
     if routes is None:
@@ -100,8 +100,8 @@ def plan(
         made, _s = rounding.whole(program, found, replace(limits, gap=gap * _ROUND_GAP))
         return made is not None and rounding.objective(program, made) - found.bound <= gap
 
-    outcome = choose(program, limits, tell, enough)
-    tell(Progress(stage="whole servers", objective=outcome.objective, bound=outcome.bound))
+    outcome = choose(program, limits, on_progress, enough)
+    on_progress(Progress(stage="whole servers", objective=outcome.objective, bound=outcome.bound))
     return finish(program, outcome, gap, effort)
 
 
@@ -111,20 +111,23 @@ def limits_of(effort: Effort, gap: float) -> Limits:
 
 
 def choose(
-    program: Fast, limits: Limits, tell: Tell = silent, enough: Enough = heuristics.never
+    program: Fast,
+    limits: Limits,
+    on_progress: OnProgress = ignore_progress,
+    enough: Enough = heuristics.never,
 ) -> Outcome:
     """Nodes and hosts: the compact program within limits, or as far as is `enough`."""
-    tell(Progress(stage="diving"))
+    on_progress(Progress(stage="diving"))
     outcome = heuristics.dive(program.linear, limits, enough=enough)
     movable = program.instance.variant is Variant.VIRCA and bool(program.instance.routes.hosts)
     if outcome.word is Word.LIMIT and movable:
-        tell(Progress(stage="virca2", objective=outcome.objective, bound=outcome.bound))
+        on_progress(Progress(stage="virca2", objective=outcome.objective, bound=outcome.bound))
         better = _with_guess(program, outcome, limits)
         if better.objective < outcome.objective and enough(better):
             return replace(better, word=Word.OPTIMAL)
         outcome = better
     if outcome.word is Word.LIMIT and outcome.run_s < limits.time_s:
-        tell(Progress(stage="branching", objective=outcome.objective, bound=outcome.bound))
+        on_progress(Progress(stage="branching", objective=outcome.objective, bound=outcome.bound))
         outcome = _search(program, outcome, limits)
     return outcome
 

@@ -26,11 +26,11 @@ _PARTS = (
 _DPI = 130
 # Rates are written at the arrows up to so many of them.
 _MOST_RATES = 24
-Told = Mapping[str, Any]
+Answer = Mapping[str, Any]
 Place = tuple[float, float]
 
 
-def draw(made: Told, folder: Path) -> list[str]:
+def draw(made: Answer, folder: Path) -> list[str]:
     """`plan.png` or `front.png` in the folder; nothing for a plan that is not there."""
     if "front" in made:
         _save(front(made), folder / "front.png")
@@ -46,7 +46,7 @@ def _save(figure: Figure, path: Path) -> None:
     figure.savefig(path, dpi=_DPI, facecolor=_PAPER, metadata={"Software": None})
 
 
-def plan(made: Told) -> Figure:
+def plan(made: Answer) -> Figure:
     """The network with what is on and off, the routes, and what runs where."""
     found = made["plan"]
     place = layout(found["nodes"], made["links"])
@@ -82,7 +82,7 @@ def plan(made: Told) -> Figure:
     return figure
 
 
-def _sums(axes: Axes, made: Told) -> None:
+def _sums(axes: Axes, made: Answer) -> None:
     """Power by part next to the power with everything on, in one bar; quality in words."""
     found = made["plan"]
     power, full_w = found["power"], made["full_power_w"]
@@ -113,7 +113,7 @@ def _label(axes: Axes, x: float, text: str, color: str) -> None:
     axes.text(x, 0, text, ha="center", va="center_baseline", fontsize=7.5, color=color)
 
 
-def layout(nodes: Sequence[Told], links: Sequence[Sequence[str]]) -> dict[str, Place]:
+def layout(nodes: Sequence[Answer], links: Sequence[Sequence[str]]) -> dict[str, Place]:
     """Levels from the PoP downwards; in a level each is as near below its neighbours as it may."""
     near: dict[str, list[str]] = {node["name"]: [] for node in nodes}
     for a, b in links:
@@ -131,7 +131,7 @@ def layout(nodes: Sequence[Told], links: Sequence[Sequence[str]]) -> dict[str, P
     return place
 
 
-def _routes(axes: Axes, flows: Sequence[Told], place: Mapping[str, Place]) -> None:
+def _routes(axes: Axes, flows: Sequence[Answer], place: Mapping[str, Place]) -> None:
     """Each lightpath in use once, as wide as its traffic."""
     carried: dict[tuple[str, str, bool], float] = {}
     for flow in flows:
@@ -190,7 +190,7 @@ def _rate(axes: Axes, ends: tuple[Place, Place], bend: float, mbps: float) -> No
     )
 
 
-def _node(axes: Axes, node: Told, at: Place, lowest: int) -> None:
+def _node(axes: Axes, node: Answer, at: Place, lowest: int) -> None:
     color = _ON if node["router_on"] else _SWITCH_ONLY if node["switch_on"] else _OFF
     shape = {"fixed": "s", "mobile": "^"}.get(node["access"], "o")
     edge = _INK if node["switch_on"] else _FAINT
@@ -217,7 +217,7 @@ def _node(axes: Axes, node: Told, at: Place, lowest: int) -> None:
     )
 
 
-def _lines(node: Told) -> list[str]:
+def _lines(node: Answer) -> list[str]:
     """What is written at a node."""
     lines = [node["name"] + (" (PoP)" if node["is_pop"] else "")]
     if node["servers"]:
@@ -231,7 +231,7 @@ def _lines(node: Told) -> list[str]:
     return lines
 
 
-def _legend(found: Told) -> list[Patch | Line2D]:
+def _legend(found: Answer) -> list[Patch | Line2D]:
     def shape(marker: str, label: str) -> Line2D:
         return Line2D([], [], ls="", marker=marker, mfc=_PAPER, mec=_INK, ms=8, label=label)
 
@@ -251,7 +251,7 @@ def _legend(found: Told) -> list[Patch | Line2D]:
     ]
 
 
-def front(made: Told) -> Figure:
+def front(made: Answer) -> Figure:
     """Quality over power, and next to it what uses the power."""
     points = [point for point in made["front"] if point["qoe"] is not None]
     ideal = [point for point in points if point["ideal"]]
@@ -279,10 +279,10 @@ def front(made: Told) -> Figure:
     return figure
 
 
-def _scatter(axes: Axes, points: Sequence[Told], ideal: Sequence[Told], made: Told) -> None:
+def _scatter(axes: Axes, points: Sequence[Answer], ideal: Sequence[Answer], made: Answer) -> None:
     most = made["full_qoe"] or 1.0
 
-    def spots(some: Sequence[Told]) -> tuple[list[float], list[float]]:
+    def spots(some: Sequence[Answer]) -> tuple[list[float], list[float]]:
         return [one["power_w"] / 1000 for one in some], [100 * one["qoe"] / most for one in some]
 
     axes.step(*spots(ideal), where="post", color=_SOFT, lw=1, zorder=1)

@@ -70,7 +70,7 @@ def run(  # noqa: PLR0913, PLR0917 -- one argument per option
         requests.problem_of(request)
         made = asyncio.run(_solved(request, out, console))
     except UmbelError as error:
-        _tell(error)
+        _print_error(error)
         raise typer.Exit(2) from error
     _write(made, out)
     report.show(made, console, why=why)
@@ -97,11 +97,11 @@ async def _solved(request: PlanRequest, out: Path, console: Console) -> dict[str
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=request.points or None)
 
-        async def on_progress(told: Mapping[str, object]) -> None:
-            done = told.get("done")
+        async def on_progress(progress: Mapping[str, object]) -> None:
+            done = progress.get("done")
             bar.update(
                 task,
-                description=_stage(told),
+                description=_stage(progress),
                 completed=done if isinstance(done, int) else None,
             )
 
@@ -109,12 +109,12 @@ async def _solved(request: PlanRequest, out: Path, console: Console) -> dict[str
         return await child.run(request, on_progress, most_s=most_s, pictures=out)
 
 
-def _stage(told: Mapping[str, object]) -> str:
-    gap = told.get("gap")
-    return f"{told.get('stage')}" + (f", gap {gap:.0f} W" if isinstance(gap, float) else "")
+def _stage(progress: Mapping[str, object]) -> str:
+    gap = progress.get("gap")
+    return f"{progress.get('stage')}" + (f", gap {gap:.0f} W" if isinstance(gap, float) else "")
 
 
-def _tell(error: UmbelError) -> None:
+def _print_error(error: UmbelError) -> None:
     typer.secho(f"umbel: {error.message} ({error.code})", fg="red", err=True)
     problems = error.details.get("problems")
     for problem in problems if isinstance(problems, list) else ():

@@ -1,7 +1,7 @@
-"""The door to planning on request: takes, solves a few at a time, tells, cancels.
+"""Plans on request: accepts them, solves a few at a time, reports, cancels.
 
-In: requests. Out: jobs as rows, told in the journal. One task owns each job of this instance; the
-solving itself is `child`'s. Neighbours: the portal above, `store` and `child` next to it.
+In: requests. Out: jobs as rows, reported in the journal. One task owns each job of this instance;
+the solving itself is `child`'s. Neighbours: the portal above, `store` and `child` next to it.
 """
 
 import asyncio
@@ -119,7 +119,7 @@ class Plans:
     async def cancel(self, plan_id: str) -> None:
         """Stop solving it; forget one that is over. Raises NoSuchPlan."""
         try:
-            await self.store.fire(plan_id, PlanEvent.CANCEL, at_s=self.clock.now_s())
+            await self.store.transition(plan_id, PlanEvent.CANCEL, at_s=self.clock.now_s())
         except IllegalTransition:
             await self.store.forget(plan_id)
         task = self._tasks.get(plan_id)
@@ -228,7 +228,7 @@ class Plans:
         """Whether it happened; a database that is away for good leaves the job to be buried."""
         try:
             now_s = self.clock.now_s()
-            await self.store.fire(plan_id, event, at_s=now_s, result=result, reason=reason)
+            await self.store.transition(plan_id, event, at_s=now_s, result=result, reason=reason)
         except (IllegalTransition, NoSuchPlan):
             return False
         except Unavailable as error:

@@ -101,7 +101,7 @@ class PlanStore:
         """All requests without their results, the newest first."""
         return await self._database.read(lambda c: c.all(_PLANS))
 
-    async def fire(
+    async def transition(
         self,
         plan_id: str,
         event: PlanEvent,
@@ -110,9 +110,9 @@ class PlanStore:
         result: Json | None = None,
         reason: str = "",
     ) -> PlanState:
-        """Let it happen. Raises NoSuchPlan, IllegalTransition."""
+        """Move the plan to its next state. Raises NoSuchPlan, IllegalTransition."""
 
-        def fire(connection: Connection) -> PlanState:
+        def change(connection: Connection) -> PlanState:
             state = connection.scalar(_STATE, id_=plan_id)
             if state is None:
                 raise NoSuchPlan(plan=plan_id)
@@ -123,7 +123,7 @@ class PlanStore:
             _journal_plan(connection, plan_id, after, {"reason": reason} if reason else {}, at_s)
             return after
 
-        return await self._database.write(fire)
+        return await self._database.write(change)
 
     async def touch(self, plan_id: str, *, at_s: float, progress: Json | None = None) -> bool:
         """Mark it as still cared for, and how far it is. False where it is over, or forgotten."""

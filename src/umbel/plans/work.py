@@ -19,13 +19,13 @@ from umbel.planner.paths import Routes, TooManyPaths
 from umbel.planner.problem import Demand, Goal, Kind, Problem, Resolution, Variant
 from umbel.planner.result import Result
 from umbel.planner.solve import Effort, Progress
-from umbel.plans import answer as told
+from umbel.plans import answer as answers
 from umbel.plans import drawing, requests
 from umbel.plans.model import PlanRequest
 
 # About so many paths for each pair of nodes does column generation end with.
 _GENERATED = 2
-Tell = Callable[[Mapping[str, object]], None]
+OnProgress = Callable[[Mapping[str, object]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,20 +36,20 @@ class _Task:
     variant: Variant
     effort: Effort
 
-    def solve(self, goal: Goal, tell: Tell) -> tuple[Result, Routes]:
+    def solve(self, goal: Goal, on_progress: OnProgress) -> tuple[Result, Routes]:
         """A plan, and the routes it was chosen from."""
 
-        def on_progress(progress: Progress) -> None:
-            tell(
+        def on_step(progress: Progress) -> None:
+            on_progress(
                 {
                     "stage": progress.stage,
-                    "gap": told.number(progress.gap),
-                    "objective": told.number(progress.objective),
+                    "gap": answers.number(progress.gap),
+                    "objective": answers.number(progress.objective),
                 }
             )
 
         if self.routes is None:
-            tell({"stage": "generating paths"})
+            on_progress({"stage": "generating paths"})
             found = columns.plan(self.problem, goal, self.variant, effort=self.effort)
             return found, self.instance.routes
         found = solve.plan(
@@ -58,34 +58,36 @@ class _Task:
             self.variant,
             routes=self.routes,
             effort=self.effort,
-            tell=on_progress,
+            on_progress=on_step,
         )
         return found, self.routes
 
 
-def answer(request: PlanRequest, pictures: Path | None, tell: Tell) -> dict[str, object]:
+def answer(
+    request: PlanRequest, pictures: Path | None, on_progress: OnProgress
+) -> dict[str, object]:
     """As `run`, as plain JSON values, and drawn where a folder for pictures is given."""
-    made: dict[str, object] = json.loads(json.dumps(run(request, tell), default=str))
+    made: dict[str, object] = json.loads(json.dumps(run(request, on_progress), default=str))
     if pictures is not None:
-        tell({"stage": "drawing"})
+        on_progress({"stage": "drawing"})
         made["pictures"] = drawing.draw(made, pictures)
     return made
 
 
-def run(request: PlanRequest, tell: Tell) -> dict[str, object]:
+def run(request: PlanRequest, on_progress: OnProgress) -> dict[str, object]:
     """The plan or the front. Raises BadPlanRequest."""
     problem = requests.problem_of(request)
-    tell({"stage": "looking for paths"})
-    task = _task(problem, request, tell)
+    on_progress({"stage": "looking for paths"})
+    task = _task(problem, request, on_progress)
     if request.points:
-        return _front(task, request, tell)
+        return _front(task, request, on_progress)
     full_qoe = task.instance.full_qoe
-    found, routes = task.solve(requests.goal_of(request, full_qoe), tell)
+    found, routes = task.solve(requests.goal_of(request, full_qoe), on_progress)
     full = (task.instance.full_power_w, full_qoe)
-    return told.result(task.problem, routes, found, full)
+    return answers.result(task.problem, routes, found, full)
 
 
-def _task(problem: Problem, request: PlanRequest, tell: Tell) -> _Task:
+def _task(problem: Problem, request: PlanRequest, on_progress: OnProgress) -> _Task:
     variant = Variant(request.variant)
     effort = Effort(time_s=request.time_s, gap_share=request.gap_share)
     listed: Routes | None
@@ -96,7 +98,7 @@ def _task(problem: Problem, request: PlanRequest, tell: Tell) -> _Task:
     seeds = () if listed else columns.start(problem, variant).paths
     most = clustering.most_clusters(len(listed.paths) if listed else _GENERATED * len(seeds))
     if requests.needs_clusters(problem.demand, most):
-        tell({"stage": f"clustering {len(problem.demand.contents)} contents into {most}"})
+        on_progress({"stage": f"clustering {len(problem.demand.contents)} contents into {most}"})
         few = clustering.cluster(observations(problem.demand), most).demand
         problem = replace(problem, demand=few)
     instance = (
@@ -105,23 +107,25 @@ def _task(problem: Problem, request: PlanRequest, tell: Tell) -> _Task:
     return _Task(problem=problem, routes=listed, instance=instance, variant=variant, effort=effort)
 
 
-def _front(task: _Task, request: PlanRequest, tell: Tell) -> dict[str, object]:
+def _front(task: _Task, request: PlanRequest, on_progress: OnProgress) -> dict[str, object]:
     made: list[dict[str, object]] = []
 
-    def on_progress(found: front.Point) -> None:
-        made.append(told.point(found))
-        tell({"stage": "solving", "done": len(made), "of": request.points, "point": made[-1]})
+    def on_point(found: front.Point) -> None:
+        made.append(answers.point(found))
+        on_progress(
+            {"stage": "solving", "done": len(made), "of": request.points, "point": made[-1]}
+        )
 
-    def silent(_progress: Mapping[str, object]) -> None:
+    def ignore(_progress: Mapping[str, object]) -> None:
         return None
 
-    tell({"stage": "solving", "done": 0, "of": request.points})
-    points = front.trace(lambda goal: task.solve(goal, silent)[0], request.points, on_progress)
+    on_progress({"stage": "solving", "done": 0, "of": request.points})
+    points = front.trace(lambda goal: task.solve(goal, ignore)[0], request.points, on_point)
     return {
         "variant": task.variant.value,
         "full_power_w": task.instance.full_power_w,
         "full_qoe": task.instance.full_qoe,
-        "front": [told.point(one) for one in points],
+        "front": [answers.point(one) for one in points],
     }
 
 

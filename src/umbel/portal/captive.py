@@ -33,7 +33,7 @@ class Captive:
             return
         # The connection is translated as long as it lasts: another one will not be.
         headers = {
-            "Location": page_of(portal, asked_for(scope)),
+            "Location": page_of(portal, requested_url(scope)),
             "Cache-Control": "no-store",
             "Connection": "close",
         }
@@ -52,7 +52,7 @@ def page_of(portal: PortalAddress, following: str) -> str:
     return f"http://{_authority(portal)}{PAGE}{query}"
 
 
-def asked_for(scope: Scope) -> str:
+def requested_url(scope: Scope) -> str:
     """The address of a web page that was asked for; empty when it is none to come back to."""
     if scope["method"] not in ("GET", "HEAD"):
         return ""

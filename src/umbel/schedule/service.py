@@ -38,6 +38,6 @@ class Schedule:
 
     async def _reconcile(self, _key: str) -> float:
         for event_id in await self.catalogue.due(self.clock.now_s()):
-            await self.catalogue.fire(event_id, EventEvent.END)
+            await self.catalogue.transition(event_id, EventEvent.END)
             self.ended(event_id)
         return self.every_s

@@ -108,7 +108,7 @@ def up(
     return testbed
 
 
-def settle(testbed: Plan, here: NodePlan) -> None:
+def restore_addresses(testbed: Plan, here: NodePlan) -> None:
     """Give the switch's own ports of a node their addresses again, after they were removed and
     made again. Raises SetUpFailed."""
     netns.inside(here.namespace, lambda: _ip(script.switch_addresses(testbed, here)))

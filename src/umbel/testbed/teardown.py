@@ -71,10 +71,10 @@ def down(
     found = find(name, folder)
     _end_all(name, folder, progress)
     for device in found.devices:
-        _tell("ip", "link", "delete", device)
+        _output("ip", "link", "delete", device)
     forget_rules()
     for done, namespace in enumerate(found.namespaces, start=1):
-        _tell("ip", "netns", "delete", namespace)
+        _output("ip", "netns", "delete", namespace)
         progress("namespaces", done, len(found.namespaces))
     if found.folder is not None:
         shutil.rmtree(found.folder, ignore_errors=True)
@@ -87,12 +87,12 @@ def down(
 
 def forget_rules() -> None:
     """Remove the routing rules of testbeds whose management network is gone."""
-    addresses = _tell("ip", "-4", "-o", "address", "show")
-    rules = _tell("ip", "rule", "show")
+    addresses = _output("ip", "-4", "-o", "address", "show")
+    rules = _output("ip", "rule", "show")
     for octet in OCTETS:
         is_there = f"lookup {script.table(octet)}\n" in rules.replace(" \n", "\n")
         if is_there and f" 10.{octet}.0.1/" not in addresses:
-            _tell("ip", "rule", "delete", *script.rule(octet).split())
+            _output("ip", "rule", "delete", *script.rule(octet).split())
 
 
 def _end_all(name: str, folder: Path, progress: Callable[[str, int, int], None]) -> None:
@@ -165,7 +165,7 @@ def _signalled(handles: set[int], number: signal.Signals, within_s: float) -> se
     return waiting
 
 
-def _tell(*command: str) -> str:
+def _output(*command: str) -> str:
     """What a command said. What it could not remove is found again."""
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.stdout

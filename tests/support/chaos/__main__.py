@@ -20,13 +20,13 @@ def main() -> int:
     for number in range(wanted.runs):
         outcome = run(first + number, wanted.steps)
         broken += bool(outcome.broken)
-        _tell(outcome, is_one=wanted.runs == 1, is_whole=wanted.steps == MOST_STEPS)
+        _report(outcome, is_one=wanted.runs == 1, is_whole=wanted.steps == MOST_STEPS)
         _progress(number + 1, wanted.runs, broken)
     print(f"{wanted.runs} seed(s) from {first}: {broken} broken")
     return min(broken, 1)
 
 
-def _tell(outcome: Outcome, *, is_one: bool, is_whole: bool) -> None:
+def _report(outcome: Outcome, *, is_one: bool, is_whole: bool) -> None:
     if outcome.broken:
         shorter = shrink(outcome) if is_whole else outcome
         print("\r" + shorter.report())

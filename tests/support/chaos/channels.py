@@ -64,7 +64,7 @@ class Channel:
     random: Random
     lose: Callable[[str], Exception]
     impairment: Impairment = field(default_factory=Impairment)
-    tell: Callable[[str], None] = lambda _: None
+    record: Callable[[str], None] = lambda _: None
 
     async def carry(self, what: str, act: Callable[[], Awaitable[Any]]) -> Any:
         """Do the call under the impairment. Raises what `lose` makes."""
@@ -76,7 +76,7 @@ class Channel:
     async def pass_(self, what: str, *, before: bool) -> None:
         """One direction: the call on its way out (`before` its work), or its answer back."""
         process, impairment, random = self.process, self.impairment, self.random
-        self.tell(what)
+        self.record(what)
         await process.until_running()
         if random.random() < impairment.slow:
             await asyncio.sleep(random.random() * impairment.delay_s)
@@ -88,7 +88,7 @@ class Channel:
 
 class Remote:
     """A driver at the other end of a channel: its coroutine methods `calls` pass the channel,
-    anything else is the driver's own. `on_call` hears of each call as it is made."""
+    anything else is the driver's own. `on_call` gets each call as it is made."""
 
     watch: Callable[[Callable[..., None]], None]
 
@@ -113,7 +113,7 @@ class Remote:
 
 @dataclass
 class Notifications:
-    """How a control plane hears of changes: at once, twice, late or never."""
+    """How a control plane gets notice of changes: at once, twice, late or never."""
 
     process: SimulatedProcess
     random: Random
@@ -125,18 +125,18 @@ class Notifications:
     def watch(self, on_change: Callable[..., None]) -> None:
         self._listeners.append(on_change)
 
-    def tell(self, *what: str) -> None:
+    def notify(self, *what: str) -> None:
         """Deliver a notification: at once, late, twice or never."""
         if self.process.is_dead or self.process.is_paused or self.random.random() < self.never:
             return
         for _ in range(1 + (self.random.random() < self.twice)):
             if self.late_s:
                 loop = asyncio.get_running_loop()
-                loop.call_later(self.random.random() * self.late_s, self._hear, what)
+                loop.call_later(self.random.random() * self.late_s, self._deliver, what)
             else:
-                self._hear(what)
+                self._deliver(what)
 
-    def _hear(self, what: tuple[str, ...]) -> None:
+    def _deliver(self, what: tuple[str, ...]) -> None:
         if not self.process.is_dead:
             for listener in self._listeners:
                 listener(*what)

@@ -1,7 +1,7 @@
 """Viewers and encoders: what they do is theirs alone; the platform has to follow.
 
 In: a World. Out: sessions held and events published, both noted there. A player that gets nothing
-leaves its edge after a while and asks anew; an encoder that was cut off pushes where it was told.
+leaves its edge after a while and asks again; an encoder that was cut off pushes to its address.
 """
 
 import asyncio

@@ -60,7 +60,7 @@ class Gone(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Ingest:
-    """Where an encoder was told to push."""
+    """Where an encoder pushes."""
 
     function: str
     urls: Mapping[str, str]
@@ -104,7 +104,7 @@ class ControlPlane:
             random,
             lose,
             impairment,
-            lambda what: self.world.tell(f"{self.name} {part} {what}"),
+            lambda what: self.world.record(f"{self.name} {part} {what}"),
         )
 
     def _build(self) -> None:
@@ -170,7 +170,7 @@ class ControlPlane:
         about = (a for a in arguments if isinstance(a, StreamSpec | Function | str))
         what = max(about, key=lambda a: not isinstance(a, str), default="")
         stream = what.stream if isinstance(what, StreamSpec) else str(getattr(what, "id", what))
-        self.world.tell(f"{self.name} {call} {stream}")
+        self.world.record(f"{self.name} {call} {stream}")
         lease = "fleet" if call in ("start", "stop") else f"{LEASE}{stream}"
         owner = self.world.owner_of(lease)
         if owner not in ("", self.owner) and not self.world.is_over(stream):
@@ -183,7 +183,7 @@ class ControlPlane:
             task.add_done_callback(self._ended)
 
     async def kill(self) -> None:
-        """As by kill -9: nothing is told to anybody."""
+        """As by kill -9: no other part is notified."""
         self.process.kill()
         await self._end()
 
@@ -239,7 +239,7 @@ class ControlPlane:
 
     async def end_event(self, event: str) -> None:
         async def call() -> None:
-            await self.catalogue.fire(event, EventEvent.END)
+            await self.catalogue.transition(event, EventEvent.END)
             await self.delivery.end(event)
 
         await self.ask(call)

@@ -83,7 +83,7 @@ class _Run:
         p = self.plan
         with ids.drawn_from(Random(f"{p.seed}/ids")):
             self.world = World(seed=p.seed, policy=p.policy, copies=p.copies, crashes=self.crashes)
-            self.world.note, self.world.tell = self.note, self._tell
+            self.world.note, self.world.record = self.note, self._record
             self.checkers = checkers.every()
             steps = Steps(self.world, p)
             self.note(f"seed {p.seed}: policy {p.policy}, {len(p.skews_s)} control plane(s)")
@@ -115,7 +115,7 @@ class _Run:
         loop = asyncio.get_running_loop()
         began_s, good, missing = loop.time(), 0, [("", "")]
         while loop.time() - began_s < REST_WITHIN_S:
-            seen = await self.world.look()
+            seen = await self.world.snapshot()
             if broken := self._now(seen):
                 return broken, 0.0
             missing = [(c.name, what) for c in self.checkers for what in c.at_rest(seen)]
@@ -126,7 +126,7 @@ class _Run:
         return [(n, f"still after {REST_WITHIN_S:.0f} s: {what}") for n, what in missing], 0.0
 
     async def _broken(self) -> list[tuple[str, str]]:
-        return self._now(await self.world.look())
+        return self._now(await self.world.snapshot())
 
     def _now(self, seen: Snapshot) -> list[tuple[str, str]]:
         return [(c.name, what) for c in self.checkers for what in c.now(seen)]
@@ -134,9 +134,9 @@ class _Run:
     def note(self, text: str) -> None:
         """A line of the story."""
         self.story.append(f"{asyncio.get_running_loop().time():8.2f} s  {text}")
-        self._tell(text)
+        self._record(text)
 
-    def _tell(self, what: str) -> None:
+    def _record(self, what: str) -> None:
         self._calls.append(what)
         self._times.append(asyncio.get_running_loop().time())
 

@@ -1,6 +1,6 @@
-"""What there really is at one moment, told in plain values: the checkers' only input.
+"""What there really is at one moment, in plain values: the checkers' only input.
 
-In: `platform.World.look`. Out: a Snapshot. No type of the product appears here.
+In: `world.World.snapshot`. Out: a Snapshot. No type of the product appears here.
 """
 
 from collections.abc import Mapping

@@ -56,7 +56,7 @@ class Nodes:
     def __init__(self, names: Sequence[str], clock: LoopClock, media: FakeMedia) -> None:
         self._vims = {name: FakeVim(clock, boot_s=_BOOT_S) for name in names}
         self._media = media
-        self._tell: list[Callable[[str], None]] = []
+        self._listeners: list[Callable[[str], None]] = []
         for vim in self._vims.values():
             vim.watch(self._changed)
 
@@ -72,7 +72,7 @@ class Nodes:
         return {i.id: i for i in await self.instances()}
 
     def watch(self, on_change: Callable[[str], None]) -> None:
-        self._tell.append(on_change)
+        self._listeners.append(on_change)
 
     async def close(self) -> None: ...
 
@@ -113,8 +113,8 @@ class Nodes:
 
     def _changed(self, function: str) -> None:
         self.load(function, viewers=0)
-        for tell in self._tell:
-            tell(function)
+        for notify in self._listeners:
+            notify(function)
 
 
 @dataclass(kw_only=True)
@@ -135,7 +135,7 @@ class World:
     pushed: set[str] = field(default_factory=set)
     waiting: set[str] = field(default_factory=set)
     note: Callable[[str], None] = lambda _: None
-    tell: Callable[[str], None] = lambda _: None
+    record: Callable[[str], None] = lambda _: None
     violations: list[str] = field(default_factory=list)
     crashes: list[str] = field(default_factory=list)
 
@@ -228,7 +228,7 @@ class World:
         row = self.tables.raw.execute(query, (stream.partition("-")[0],)).fetchone()
         return row is not None
 
-    async def look(self) -> Snapshot:
+    async def snapshot(self) -> Snapshot:
         """Everything."""
         instances = await self.nodes.instances()
         alive = [i for i in instances if i.state in (FunctionState.BOOTING, FunctionState.ACTIVE)]
@@ -281,11 +281,11 @@ class World:
     def _function_changed(self, function: str) -> None:
         self.servers.hung.discard(function)
         for plane in self.planes.values():
-            plane.function_notifications.tell(function)
+            plane.function_notifications.notify(function)
 
     def _stream_changed(self, function: str, stream: str) -> None:
         for plane in self.planes.values():
-            plane.stream_notifications.tell(function, stream)
+            plane.stream_notifications.notify(function, stream)
 
 
 # -- values ---------------------------------------------------------------------------------

@@ -653,7 +653,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        post: operations["settle_service"];
+        post: operations["close_old_connections"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2841,7 +2841,7 @@ export interface operations {
             };
         };
     };
-    settle_service: {
+    close_old_connections: {
         parameters: {
             query?: never;
             header?: never;

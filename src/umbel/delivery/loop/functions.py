@@ -82,7 +82,7 @@ class MediaFunctions:
 
     def wanted(self, trees: Iterable[Tree]) -> dict[str, Function]:
         """The functions of all branches by id, for accounts: they cannot be started."""
-        return {b.function: self._of(b) for tree in trees for b in tree.branches}
+        return {b.function: self._function_for(b) for tree in trees for b in tree.branches}
 
     def to_run(self, trees: Iterable[Tree]) -> dict[str, Function]:
         """The functions of all branches by id, with what opens each one's control channel."""
@@ -91,6 +91,6 @@ class MediaFunctions:
             for id_, function in self.wanted(trees).items()
         }
 
-    def _of(self, branch: Branch) -> Function:
+    def _function_for(self, branch: Branch) -> Function:
         described = self.descriptions[branch.role]
         return Function(id=branch.function, node=branch.node, description=described)

@@ -1,7 +1,7 @@
 """Ends unused sessions: those whose viewers were looked for, and not seen, for a long time.
 
 In: a stream's tree, who watches by the collector. Out: sessions ended in the store. A session is
-idle only while its function answers: not while the function is silent, nor while none asked it.
+idle only if its function was asked and answered all the time.
 """
 
 from collections.abc import Collection
@@ -29,13 +29,13 @@ class IdleSessions:
         if before_s is not None and now_s - before_s < self.sweep_s:
             return False
         looked = before_s is not None and now_s - before_s < self.idle_s / 2
-        silent = {b.function for b in tree.branches} - self.collector.answering()
+        unreachable = {b.function for b in tree.branches} - self.collector.answering()
         ended = await self.store.sweep(
             tree.stream,
             set().union(*self.collector.viewers(tree.stream).values()),
             now_s=now_s,
             idle_s=self.idle_s,
-            unknown=silent if looked else watched,
+            unknown=unreachable if looked else watched,
         )
         self._swept[tree.stream] = now_s
         return bool(ended)

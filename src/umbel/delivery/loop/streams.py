@@ -86,13 +86,13 @@ class StreamReconciler:
     async def is_settled(self, tree: Tree, function: str) -> bool:
         """Whether the way of the stream to the function is laid; of a rendition, whether it is
         made, too: a viewer who changes to it should have pictures at once."""
-        if not reconcile.settled(tree, self._observed(tree), function):
+        if not reconcile.is_settled(tree, self._observed(tree), function):
             return False
         root, source_stream = tree.root, renditions.event_of(tree.stream)
         if source_stream == tree.stream or root is None:
             return True
         source = await self.store.tree(source_stream)
-        if not reconcile.settled(source, self._observed(source), root.function):
+        if not reconcile.is_settled(source, self._observed(source), root.function):
             return False
         is_fed = source.root is not None and source.root.function in self.collector.sending(
             source_stream
@@ -238,7 +238,7 @@ class StreamReconciler:
         """The catalogue learns whether somebody publishes. A short silence is not a stop."""
         root = tree.root
         if root is None and event.state is EventState.LIVE:  # its acquirer was evicted
-            await self.catalogue.fire(event.id, EventEvent.STOP)
+            await self.catalogue.transition(event.id, EventEvent.STOP)
         state = self.collector.stream(root.function, event.id) if root is not None else None
         if state is None or state.ingest is None:
             return
@@ -246,11 +246,11 @@ class StreamReconciler:
         if state.ingest.protocol:
             self._silent_since.pop(event.id, None)
             if event.state is EventState.OPEN:
-                await self.catalogue.fire(event.id, EventEvent.START)
+                await self.catalogue.transition(event.id, EventEvent.START)
         elif event.state is EventState.LIVE:
             since_s = self._silent_since.setdefault(event.id, now_s)
             if now_s - since_s >= self.timing.silence_s:
-                await self.catalogue.fire(event.id, EventEvent.STOP)
+                await self.catalogue.transition(event.id, EventEvent.STOP)
 
     async def _clear(self, stream: str) -> None:
         """The event is over: nothing carries it, nor its renditions."""

@@ -22,12 +22,12 @@ class Qos:
         for node in (access_node, *(way.target for way in view.routes.nearest(access_node))):
             if not view.nodes[node].is_access:
                 continue
-            found = self._assign_on(view, stream, node)
+            found = self._assign_at(view, stream, node)
             if found is not None:
                 return found
         raise view.refusal(stream, access_node)
 
-    def _assign_on(self, view: View, stream: str, node: str) -> Assignment | None:
+    def _assign_at(self, view: View, stream: str, node: str) -> Assignment | None:
         tree = view.trees[stream]
         edges = sorted(view.edges_at(node), key=lambda f: (stream not in f.streams, f.load, f.id))
         if edges and tree.branch(edges[0].id) is not None and view.fits_viewer(node, stream):

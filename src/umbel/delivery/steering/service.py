@@ -208,7 +208,7 @@ class Planning:
     async def _reroute(self, demand: Audience) -> None:
         """RCA on what the last plan has on; ViRCA where that is not enough."""
         in_force = self.collector.steering
-        problem = self._problem(demand, self._up())
+        problem = self._problem(demand, self._active_nodes())
         kept = in_force.plan.infrastructure if in_force is not None else None
         answer = await self.solver.solve(replace(self._job((problem,), kept), start=self._start))
         self._start = answer.start
@@ -225,10 +225,10 @@ class Planning:
     ) -> None:
         """ViRCA, on as few nodes as serve everybody: those with an encoder are on anyhow, viewers
         of those that serve need not move, and those that are up need no waking."""
-        needed, every = await self._needed(), self._sound()
+        needed, every = await self._needed(), self._reliable()
         seen = self.collector.promises.watching.items()
         serving = frozenset(node for (_, _, node), count in seen if count and node)
-        wider = (needed, needed | serving, needed | serving | self._up(), every)
+        wider = (needed, needed | serving, needed | serving | self._active_nodes(), every)
         stages = dict.fromkeys(nodes & every for nodes in wider)
         answer = await self.solver.solve(
             self._job(tuple(self._problem(demand, nodes) for nodes in stages))
@@ -297,29 +297,29 @@ class Planning:
         nodes = self.collector.compute.nodes()
         return frozenset(n.name for n in nodes if n.kind is NodeKind.PROVIDER_EDGE)
 
-    def _sound(self) -> frozenset[str]:
+    def _reliable(self) -> frozenset[str]:
         """Nodes where functions do not fail again and again, and that no operator cordoned."""
-        return self._open() - set(self.collector.unreliable)
+        return self._schedulable() - set(self.collector.unreliable)
 
-    def _open(self) -> frozenset[str]:
+    def _schedulable(self) -> frozenset[str]:
         compute = self.collector.compute
         names = (node.name for node in compute.nodes())
         return frozenset(n for n in names if compute.scheduling(n) is Scheduling.OPEN)
 
-    def _up(self) -> frozenset[str]:
-        return frozenset(self._in(NodeState.ACTIVE)) & self._open()
+    def _active_nodes(self) -> frozenset[str]:
+        return frozenset(self._nodes_in(NodeState.ACTIVE)) & self._schedulable()
 
-    def _in(self, *states: NodeState) -> list[str]:
+    def _nodes_in(self, *states: NodeState) -> list[str]:
         compute = self.collector.compute
         return [node.name for node in compute.nodes() if compute.state(node.name) in states]
 
     def _reserve(self, access_node: str) -> str | None:
         """The nearest access node that is not up: one that drains is there at once, one that
         wakes already is worth waiting for."""
-        network, access = self.collector.network, self._access() & self._open()
+        network, access = self.collector.network, self._access() & self._schedulable()
         order = [access_node, *(way.target for way in network.topology.nearest(access_node))]
         for state in (NodeState.DRAINING, NodeState.WAKING, NodeState.STANDBY):
-            asleep = set(self._in(state)) & access
+            asleep = set(self._nodes_in(state)) & access
             for node in order:
                 if node in asleep:
                     return node

@@ -79,15 +79,15 @@ class Tape:
             self.contents.add(content.name)
             yield content
         self.open[viewer.id] = viewer.stream
-        at_s = self._at(viewer.at_s)
+        at_s = self._trace_time_s(viewer.at_s)
         yield Opened(at_s, viewer.id, viewer.access_node, viewer.stream, resolution)
 
     def closed(self, session: str, at_s: float, how: How) -> Iterator[Row]:
         """The session ends, if it was open."""
         if self.open.pop(session, None) is not None:
-            yield Closed(self._at(at_s), session, how)
+            yield Closed(self._trace_time_s(at_s), session, how)
 
-    def _at(self, at_s: float) -> float:
+    def _trace_time_s(self, at_s: float) -> float:
         """The trace's time, which never falls: instances' clocks differ, and so do commits."""
         self.now_s = max(self.now_s, round(at_s - self.begin_s, 3))
         return self.now_s

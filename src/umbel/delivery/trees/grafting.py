@@ -53,8 +53,8 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
     if not view.fits_path([parent.node, *rest], mbps):
         raise NoCapacity(f"no link to {node} has {mbps:.1f} Mbit/s left", node=node)
     for stop in rest[:-1]:
-        if not view.node(stop).is_access and view.carried(tree, _at(view, stop)):
-            branch = replace(_at(view, stop), parent=parent.function)
+        if not view.node(stop).is_access and view.carried(tree, _forwarder_at(view, stop)):
+            branch = replace(_forwarder_at(view, stop), parent=parent.function)
             tree, parent = _with(tree, branch), branch
     return _with(tree, replace(new, parent=parent.function))
 
@@ -177,7 +177,7 @@ def _deepest(view: View, tree: Tree, walk: tuple[str, ...]) -> tuple[Branch, lis
     raise NoCapacity("the tree has no working root", stream=tree.stream)
 
 
-def _at(view: View, node: str) -> Branch:
+def _forwarder_at(view: View, node: str) -> Branch:
     """The forwarder that serves a node: the one there, or a new one."""
     here = sorted(
         f.id for f in view.functions.values() if f.node == node and f.role == FORWARDER and f.usable
@@ -187,8 +187,8 @@ def _at(view: View, node: str) -> Branch:
 
 def _may_share(view: View, tree: Tree, branch: Branch, new: Branch) -> bool:
     """Whether a new transcoder's node has an edge: one copy over the last link is enough."""
-    is_beside = branch.node == new.node and branch.role == EDGE and view.carried(tree, branch)
-    return new.role == TRANSCODER and is_beside
+    is_local_edge = branch.node == new.node and branch.role == EDGE and view.carried(tree, branch)
+    return new.role == TRANSCODER and is_local_edge
 
 
 def _sends(tree: Tree, branch: Branch) -> bool:

@@ -63,7 +63,7 @@ def steps(want: Tree, have: Observed, keys: frozenset[str]) -> list[Step]:
     return [Drop(function=f) for f in sorted(have.carried) if f not in wanted and f in have.active]
 
 
-def settled(want: Tree, have: Observed, function: str) -> bool:
+def is_settled(want: Tree, have: Observed, function: str) -> bool:
     """Whether the stream's way from the root to `function` is laid."""
     branch = want.branch(function)
     if branch is None or not _carries(branch, have):

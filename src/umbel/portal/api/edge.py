@@ -122,7 +122,7 @@ async def offer_service(
 ) -> ServiceOut:
     """Set a virtual service with these surrogates. The nearest surrogate answers a node's clients.
     Clients that were moved keep their surrogate while it exists."""
-    return shapes.service(await system.network.edge.offer(shapes.asked_service(name, given)))
+    return shapes.service(await system.network.edge.offer(shapes.virtual_service(name, given)))
 
 
 @router.post("/services/{name}/move")
@@ -134,7 +134,9 @@ async def move_clients(
 
 
 @router.post("/services/{name}/close-old-connections")
-async def settle_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> ServiceOut:
+async def close_old_connections(
+    system: auth.SystemDep, _operator: auth.Operator, name: str
+) -> ServiceOut:
     """End the connections to surrogates that clients were moved away from."""
     return shapes.service(await system.network.edge.close_old_connections(name))
 

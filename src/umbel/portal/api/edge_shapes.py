@@ -182,8 +182,8 @@ def gate(given: GateIn) -> Gate:
     return Gate(portal=portal, allowed=tuple(allowed))
 
 
-def asked_service(name: str, given: ServiceIn) -> VirtualService:
-    """The service asked for."""
+def virtual_service(name: str, given: ServiceIn) -> VirtualService:
+    """The virtual service that the body describes."""
     surrogates = tuple(
         Surrogate(name=one.name, node=one.node, address=str(one.address), port=one.port)
         for one in given.surrogates

@@ -89,7 +89,7 @@ async def theirs(system: System, user: User, event_id: str) -> Event:
 
 async def _close(system: System, user: User, event_id: str, how: EventEvent) -> EventOut:
     await theirs(system, user, event_id)
-    over = await system.catalogue.fire(event_id, how)
+    over = await system.catalogue.transition(event_id, how)
     await system.delivery.end(event_id)
     return await _response(system, over)
 

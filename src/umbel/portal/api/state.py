@@ -129,7 +129,7 @@ def message(seq: int, kind: str, data: Mapping[str, object]) -> str:
     return f"id: {seq}\nevent: {kind}\ndata: {json.dumps(data)}\n\n"
 
 
-def told(change: Change) -> str:
+def event_text(change: Change) -> str:
     """A change as an event of the stream."""
     head = {"kind": change.kind, "subject": change.subject, "at": to_rfc3339(change.at_s)}
     return message(change.seq, change.kind, {**change.body, **head})
@@ -160,7 +160,7 @@ class _Reader:
             except UmbelError:
                 return  # the reader comes back with its position
             at = batch[-1].seq if batch else at
-            text = "".join(told(change) for change in batch if self._sees(change))
+            text = "".join(event_text(change) for change in batch if self._sees(change))
             if not text and self._clock.monotonic_s() - spoke_s >= self._keep_alive_s:
                 text = ALIVE
             if text:

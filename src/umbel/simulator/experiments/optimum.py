@@ -31,7 +31,7 @@ def solved(task: Optimum) -> dict[str, Any]:
         routes=there.routes,
         effort=Effort(time_s=task.config.solver_s, gap_share=task.gap_share),
     )
-    return told(problem, result)
+    return as_plain_values(problem, result)
 
 
 def world_of(task: Optimum) -> World:
@@ -61,7 +61,7 @@ def problem_of(task: Optimum, there: World) -> Problem:
     return steering_plans.problem_of(there, found.demand, config.miss_share)
 
 
-def told(problem: Problem, result: Result) -> dict[str, Any]:
+def as_plain_values(problem: Problem, result: Result) -> dict[str, Any]:
     """A result as plain values; None for what is not finite."""
     plan = result.plan
     made: dict[str, Any] = {
