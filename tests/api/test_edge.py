@@ -1,5 +1,6 @@
 """Borders over REST, and the page where clients sign in: real fabric, switches in memory."""
 
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -183,11 +184,12 @@ async def test_whoever_was_led_to_the_front_end_is_sent_to_sign_in(net: Net) -> 
         assert shown.status_code == 200
         assert 'name="password"' in shown.text
         page_path = f"/welcome?{urlsplit(led_to(asked)).query}"
-        wrong = await ann.post(page_path, data={"username": "viewer", "password": "wrong"})
+        form = form_of(shown)
+        wrong = await ann.post(page_path, data={"username": "viewer", "password": "wrong", **form})
         assert wrong.status_code == 401
         assert 'role="alert"' in wrong.text
         assert net.reaches(ANN, "192.0.2.1", 443) == ""
-        right = {"username": "viewer", "password": PASSWORD}
+        right = {"username": "viewer", "password": PASSWORD, **form_of(wrong)}
         done = await ann.post(page_path, data=right, follow_redirects=True)
         assert done.status_code == 200
         assert "Signed in as viewer until" in done.text
@@ -196,9 +198,35 @@ async def test_whoever_was_led_to_the_front_end_is_sent_to_sign_in(net: Net) -> 
         assert net.reaches(BOB, "192.0.2.1", 443) == ""
         (client,) = await net.ask("GET", "/clients")
         assert (client["address"], client["username"]) == (ANN, "viewer")
-        left = await ann.post("/welcome/leave", follow_redirects=True)
+        left = await ann.post("/welcome/leave", data=form_of(done), follow_redirects=True)
         assert 'name="password"' in left.text
     assert net.reaches(ANN, "192.0.2.1", 443) == ""
+
+
+def form_of(page: httpx.Response) -> dict[str, str]:
+    """What the page's form holds beside the fields that somebody fills in."""
+    found = re.search(r'type="hidden" name="form" value="([^"]+)"', page.text)
+    assert found, page.text
+    return {"form": found[1]}
+
+
+async def test_another_site_can_neither_sign_a_device_in_nor_out(net: Net) -> None:
+    await net.ask("PUT", "/access/pe1", json={"portal": FRONT})
+    words = {"username": "viewer", "password": PASSWORD}
+    async with net.client(ANN) as ann, net.client(BOB) as bob:
+        ours = form_of(await ann.get("/welcome"))
+        for foreign in ({}, {"form": ""}, {"form": "x.y.z"}, form_of(await bob.get("/welcome"))):
+            refused = await ann.post("/welcome", data={**words, **foreign})
+            assert refused.status_code == 403
+            assert "from another page" in refused.text
+            assert net.reaches(ANN, "192.0.2.1", 443) == ""
+        user = net.here.as_("viewer")["Authorization"].removeprefix("Bearer ")
+        assert (await ann.post("/welcome", data={**words, "form": user})).status_code == 403
+        assert (await ann.post("/welcome", data={**words, **ours})).status_code == 303
+        assert net.reaches(ANN, "192.0.2.1", 443) != ""
+        for foreign in ({}, form_of(await bob.get("/welcome"))):
+            assert (await ann.post("/welcome/leave", data=foreign)).status_code == 303
+            assert net.reaches(ANN, "192.0.2.1", 443) != ""
 
 
 def led_to(asked: str) -> str:

@@ -2,6 +2,7 @@
 `umbel serve` has it, hosts with curl.
 """
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -56,9 +57,13 @@ async def test_whoever_is_not_signed_in_is_sent_to_the_front_end_and_then_passes
         assert seen == f"302 {umbel.front}/welcome?{asked}"
         assert "302" in await curl(ha, "-i", "-H", "Host: news.example", f"http://{web}/")
         assert await curl(ha, f"http://{other}:8443/", within_s=1) == ""
-        assert 'action="/welcome?next=' in await curl(ha, "-L", f"http://{web}/x?y=1")
+        page = await curl(ha, "-L", f"http://{web}/x?y=1")
+        assert 'action="/welcome?next=' in page
+        form = re.search(r'name="form" value="([^"]+)"', page)
+        assert form
 
-        words = ("-L", "-d", f"username=ann&password={PASSWORD.replace(' ', '+')}")
+        filled = f"username=ann&password={PASSWORD.replace(' ', '+')}&form={form[1]}"
+        words = ("-L", "-d", filled)
         done = await curl(ha, *words, f"{umbel.front}/welcome?{asked}")
         assert "Signed in as ann until" in done
         assert f'href="http://{web}/x?y=1"' in done

@@ -22,6 +22,7 @@ _ALGORITHM = "EdDSA"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 VIEWER = "umbel:viewer"
 USER = "umbel:user"
+FORM = "umbel:form"
 
 
 class TokenMissing(Unauthenticated):

@@ -2,7 +2,8 @@
 
 In: a client that was led here (captive.py), a user's name and password. Out: HTML; the client may
 pass from then on. Operating systems show such pages in small windows of their own, so it is whole
-in itself and small.
+in itself and small. A form holds a token that is good for the address that asked for the page: no
+other site can post it in somebody's name.
 """
 
 from html import escape
@@ -14,11 +15,13 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from umbel.kit.clock import to_rfc3339
-from umbel.kit.errors import UmbelError
+from umbel.kit.errors import Forbidden, UmbelError, Unauthenticated
+from umbel.kit.tokens import FORM, Claims, TokenForeign
 from umbel.network.model import NotProgrammed
 from umbel.network.service import ClientLocation, InvalidClient, NotInAccess
 from umbel.portal import auth
 from umbel.portal.captive import MOST_NEXT, PAGE
+from umbel.portal.ports import System
 
 router = APIRouter(include_in_schema=False)
 
@@ -44,16 +47,26 @@ $body
 """)
 _FORM = Template("""<p>Sign in to use this network.</p>
 $problem
-<form method="post" action="$page$query">
+<form method="post" action="$page$query"><input type="hidden" name="form" value="$form">
 <label>Name <input name="username" autocomplete="username" autocapitalize="none" required></label>
 <label>Password
 <input name="password" type="password" autocomplete="current-password" required></label>
 <button>Sign in</button></form>
 """)
-_LEAVE = Template('<form method="post" action="$page/leave"><button>Sign out</button></form>')
+_LEAVE = Template("""<form method="post" action="$page/leave">
+<input type="hidden" name="form" value="$form"><button>Sign out</button></form>
+""")
+_FORM_TTL_S = 3_600.0
 
 Next = Annotated[str, Query(alias="next", max_length=MOST_NEXT)]
 Word = Annotated[str, Form(max_length=1_024)]
+FormToken = Annotated[str, Form(alias="form", max_length=1_024)]
+
+
+class ForeignForm(Forbidden):
+    """The form is too old, or from another page or device. Fill in this one."""
+
+    code = "umbel.foreign_form"
 
 
 @router.get(PAGE)
@@ -65,43 +78,74 @@ async def welcome(system: auth.SystemDep, request: Request, following: Next = ""
         return _page(
             "No sign-in needed", '<p>Your network is open. <a href="/">Continue to Umbel</a></p>'
         )
-    return _form(following) if here.gate and here.client is None else _open(here, following)
+    form = _form_token(system, request)
+    if here.gate and here.client is None:
+        return _form(form, following)
+    return _open(form, here, following)
 
 
 @router.post(PAGE)
 async def sign_in(
-    system: auth.SystemDep, request: Request, username: Word, password: Word, following: Next = ""
+    system: auth.SystemDep,
+    request: Request,
+    username: Word,
+    password: Word,
+    form: FormToken = "",
+    following: Next = "",
 ) -> Response:
-    """As /oauth/token and then /api/v1/network/here would."""
+    """As /oauth/token and then /api/v1/network/client would."""
     try:
+        _check(system, request, form)
         address = auth.caller(request)
         user = await system.catalogue.authenticate(username, password, address)
         ttl_s = system.settings.access_ttl_s
         await system.network.edge.sign_in(address, ttl_s, user.username)
     except UmbelError as error:
-        return _form(following, error)
+        return _form(_form_token(system, request), following, error)
     return RedirectResponse(PAGE + _query(following), 303, {"Cache-Control": "no-store"})
 
 
 @router.post(f"{PAGE}/leave")
-async def leave(system: auth.SystemDep, request: Request) -> Response:
+async def leave(system: auth.SystemDep, request: Request, form: FormToken = "") -> Response:
     """The client may not pass any more."""
+    try:
+        _check(system, request, form)
+    except ForeignForm:
+        return RedirectResponse(PAGE, 303, {"Cache-Control": "no-store"})
     await system.network.edge.sign_out(auth.caller(request))
     return RedirectResponse(PAGE, 303, {"Cache-Control": "no-store"})
 
 
-def _form(following: str, error: UmbelError | None = None) -> HTMLResponse:
+def _form_token(system: System, request: Request) -> str:
+    expires_s = system.clock.now_s() + _FORM_TTL_S
+    claims = Claims(subject=auth.caller(request), scope=PAGE, expires_s=expires_s)
+    return system.signer.sign(claims, FORM)
+
+
+def _check(system: System, request: Request, form: str) -> None:
+    """Raise ForeignForm unless the form is from our page, as this address was shown it."""
+    try:
+        claims = system.verifier.verify(form, FORM, now_s=system.clock.now_s())
+    except (Unauthenticated, TokenForeign) as error:
+        raise ForeignForm from error
+    if claims.subject != auth.caller(request):
+        raise ForeignForm
+
+
+def _form(form: str, following: str, error: UmbelError | None = None) -> HTMLResponse:
     said = f'<p role="alert"><strong>{escape(error.message)}</strong></p>' if error else ""
-    body = _FORM.substitute(page=PAGE, query=escape(_query(following)), problem=said)
+    query = escape(_query(following))
+    body = _FORM.substitute(page=PAGE, query=query, problem=said, form=form)
     return _page("Sign in", body, error.http_status if error else 200)
 
 
-def _open(here: ClientLocation, following: str) -> HTMLResponse:
+def _open(form: str, here: ClientLocation, following: str) -> HTMLResponse:
     if here.client is None:
         return _page("You are connected", f"<p>{escape(here.node)} needs no sign-in.</p>")
     whose = f" as {escape(here.client.username)}" if here.client.username else ""
     until = f"<p>Signed in{whose} until {to_rfc3339(here.client.expires_s)}.</p>"
-    return _page("You are connected", until + _onward(following) + _LEAVE.substitute(page=PAGE))
+    leave = _LEAVE.substitute(page=PAGE, form=form)
+    return _page("You are connected", until + _onward(following) + leave)
 
 
 def _onward(following: str) -> str:
