@@ -77,7 +77,7 @@ class Endless:
 async def test_a_plan_is_asked_for_solved_and_explained(here: World) -> None:
     asked = await ask(here, gamma=2)
     assert asked["state"] == "waiting"
-    assert asked["asked_by"] == "operator"
+    assert asked["requested_by"] == "operator"
     assert asked["summary"]["rows"] == 3
     done = await ended(here, asked["id"])
     assert (done["state"], done["reason"]) == ("done", "")

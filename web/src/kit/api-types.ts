@@ -781,7 +781,7 @@ export interface paths {
         };
         get: operations["list_plans"];
         put?: never;
-        post: operations["ask_plan"];
+        post: operations["create_plan"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1318,8 +1318,8 @@ export interface components {
         PlanOut: {
             id: string;
             state: components["schemas"]["PlanState"];
-            asked_by: string;
-            asked_at: string;
+            requested_by: string;
+            requested_at: string;
             summary: {
                 [key: string]: unknown;
             };
@@ -3129,7 +3129,7 @@ export interface operations {
             };
         };
     };
-    ask_plan: {
+    create_plan: {
         parameters: {
             query?: never;
             header?: never;

@@ -48,8 +48,8 @@ class PlanOut(BaseModel):
 
     id: str
     state: PlanState
-    asked_by: str
-    asked_at: str
+    requested_by: str
+    requested_at: str
     summary: dict[str, Any]
     progress: dict[str, Any]
     reason: str
@@ -71,7 +71,7 @@ async def list_plans(system: auth.SystemDep, _operator: auth.Operator) -> list[P
 
 
 @router.post("", status_code=202)
-async def ask_plan(system: auth.SystemDep, operator: auth.Operator, given: PlanIn) -> PlanOut:
+async def create_plan(system: auth.SystemDep, operator: auth.Operator, given: PlanIn) -> PlanOut:
     """Request a plan or a Pareto front. Separate processes solve a few requests at a time."""
     is_live = isinstance(given.demand, str)
     plain = not given.points and given.gamma is None and given.qoe is None
@@ -129,8 +129,8 @@ def _out(job: PlanJob) -> PlanOut:
     return PlanOut(
         id=job.id,
         state=job.state,
-        asked_by=job.asked_by,
-        asked_at=to_rfc3339(job.asked_s),
+        requested_by=job.asked_by,
+        requested_at=to_rfc3339(job.asked_s),
         summary=dict(job.summary),
         progress=dict(job.progress),
         reason=job.reason,
