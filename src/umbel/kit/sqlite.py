@@ -88,13 +88,13 @@ class SqliteEngine:
     def _write(self, lane: Lane) -> None:
         session = _SqliteConnection(self._path, durable=self._durable)
         while (job := lane.next_job()) is not None:
-            _Group(session, self._connection, self._translate, self._tell).commit(job, lane)
+            _Group(session, self._connection, self._translate, self._notify).commit(job, lane)
         session.close()
 
     def _connection(self, cursor: sqlite3.Cursor) -> Connection:
         return Connection(cursor, self._dialect, sqlite3.IntegrityError)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._listener()
 
 
@@ -154,12 +154,12 @@ class _Group:
         session: _SqliteConnection,
         connect: Callable[[sqlite3.Cursor], Connection],
         translate: Callable[[Exception], Exception],
-        tell: Callable[[], None],
+        notify: Callable[[], None],
     ) -> None:
         self._session = session
         self._connect = connect
         self._translate = translate
-        self._tell = tell
+        self._notify = notify
         self._jobs: list[AnyJob] = []
         self._answers: list[Callable[[], None]] = []
         self._has_news = False
@@ -183,7 +183,7 @@ class _Group:
                 self._commit_apart()
             return
         if self._has_news:
-            self._tell()
+            self._notify()
         # Not before: a unit may have failed for what another one of the group did.
         for answer in self._answers:
             answer()
@@ -191,7 +191,7 @@ class _Group:
     def _commit_apart(self) -> None:
         nobody = Lane("db-nobody", 0, lambda _: None)
         for job in self._jobs:
-            _Group(self._session, self._connect, self._translate, self._tell).commit(job, nobody)
+            _Group(self._session, self._connect, self._translate, self._notify).commit(job, nobody)
 
     def _run(self, job: AnyJob) -> None:
         """One unit in its savepoint. Raises when the whole transaction is lost."""
