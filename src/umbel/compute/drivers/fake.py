@@ -86,8 +86,8 @@ class FakeVim:
         machine.instance = replace(
             machine.instance, node=node.name, address=node.address, ports=machine.ports
         )
-        for tell in list(self._watchers):
-            tell(function.id)
+        for notify in list(self._watchers):
+            notify(function.id)
 
     async def running(self) -> dict[str, Instance]:
         return {id_: machine.instance for id_, machine in self._machines.items()}
@@ -146,8 +146,8 @@ class FakeVim:
     def _step(self, machine: _Machine, event: FunctionEvent, after: Instance) -> None:
         machine.boot = None
         machine.instance = replace(after, state=LIFE_CYCLE.next(after.state, event))
-        for tell in list(self._watchers):
-            tell(machine.instance.id)
+        for notify in list(self._watchers):
+            notify(machine.instance.id)
 
     def _new_ports(self, wanted: Sequence[Port], node: Node) -> Mapping[str, int]:
         first = self._first_port + self._ports_given[node.name]

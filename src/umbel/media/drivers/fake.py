@@ -101,18 +101,18 @@ class FakeMedia:
             height=720,
             transcoding="audio: AAC to Opus",
         )
-        self._tell(function_id, stream)
+        self._notify(function_id, stream)
 
     def stop_publishing(self, function_id: str, stream: str) -> None:
         """The provider stops."""
         found = self._stream(function_id, stream)
         found.mbps, found.ingest = 0.0, IngestState()
-        self._tell(function_id, stream)
+        self._notify(function_id, stream)
 
     def refuse(self, function_id: str, stream: str, reason: str) -> None:
         """A provider was turned away, for a wrong key or an unreadable format."""
         self._stream(function_id, stream).ingest = IngestState(error=reason)
-        self._tell(function_id, stream)
+        self._notify(function_id, stream)
 
     def set_viewers(self, function_id: str, stream: str, sessions: Iterable[str]) -> None:
         """Who watches now."""
@@ -129,17 +129,17 @@ class FakeMedia:
         if function is not None:
             function.streams.clear()
             self._fed = None
-        self._tell(function_id, "")
+        self._notify(function_id, "")
 
     def cut(self, function_id: str) -> None:
         """The control channel breaks; media goes on. Until `mend` the server is Unavailable."""
         self._known(function_id).is_cut = True
-        self._tell(function_id, "")
+        self._notify(function_id, "")
 
     def mend(self, function_id: str) -> None:
         """The control channel is back."""
         self._known(function_id).is_cut = False
-        self._tell(function_id, "")
+        self._notify(function_id, "")
 
     def _reach(self, server: Server) -> _FakeFunction:
         function = self._functions.setdefault(server.function_id, _FakeFunction(server.address))
@@ -223,7 +223,7 @@ class FakeMedia:
             for other, candidate in self._feeders(here)
         )
 
-    def _tell(self, function_id: str, stream: str) -> None:
+    def _notify(self, function_id: str, stream: str) -> None:
         function = self._functions.get(function_id)
         if function is None or not function.has_channel:
             return

@@ -70,12 +70,12 @@ class JsonRpcMedia:
         link = self._links.get(server.function_id)
         if link is not None and link.server == server:
             return link
-        fresh = self._links[server.function_id] = _Link(server, self._deadline_s, self._tell)
+        fresh = self._links[server.function_id] = _Link(server, self._deadline_s, self._notify)
         if link is not None:
             await link.close()
         return fresh
 
-    def _tell(self, function_id: str, stream: str) -> None:
+    def _notify(self, function_id: str, stream: str) -> None:
         for on_change in self._watchers:
             on_change(function_id, stream)
 
@@ -83,10 +83,10 @@ class JsonRpcMedia:
 class _Link:
     """The way to one function: a channel when there is one, and the task that brings it back."""
 
-    def __init__(self, server: Server, deadline_s: float, tell: OnChange) -> None:
+    def __init__(self, server: Server, deadline_s: float, notify: OnChange) -> None:
         self.server = server
         self._deadline_s = deadline_s
-        self._tell = tell
+        self._notify = notify
         self._channel: Channel | None = None
         self._opening = asyncio.Lock()
         self._retry: asyncio.Task[None] | None = None
@@ -136,14 +136,14 @@ class _Link:
         return channel
 
     def _on_event(self, event: Notification) -> None:
-        self._tell(self.server.function_id, str(event.data.get("stream", "")))
+        self._notify(self.server.function_id, str(event.data.get("stream", "")))
 
     def _on_lost(self) -> None:
         self._channel = None
         if self._closed:
             return
         log.warning("control channel lost", function=self.server.function_id)
-        self._tell(self.server.function_id, "")
+        self._notify(self.server.function_id, "")
         if self._retry is not None and not self._retry.done():
             return
         self._retry = asyncio.create_task(self._reopen(), name=f"reopen:{self.server.function_id}")
@@ -158,7 +158,7 @@ class _Link:
             except UmbelError:
                 continue
             # Events of the meantime are lost, and it may have forgotten everything.
-            self._tell(self.server.function_id, "")
+            self._notify(self.server.function_id, "")
             return
 
 
