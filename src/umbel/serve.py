@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from umbel import bootstrap
+from umbel.kit import descriptors
 from umbel.kit.config import Settings
 from umbel.kit.errors import Conflict
 from umbel.portal.server import PortalServer, bind
@@ -36,6 +37,7 @@ class _Server(PortalServer):
 
 async def serve_until_stopped(settings: Settings, ready_file: Path | None = None) -> None:
     """Run until SIGINT or SIGTERM. Raises AddressTaken and what assembling raises."""
+    descriptors.raise_limit()
     async with bootstrap.opened(settings) as system:
         listener = _listen(settings)
         if not await system.catalogue.users():

@@ -6,20 +6,34 @@ from collections.abc import AsyncIterator
 
 import pytest
 import uvicorn
+import websockets
 from starlette.types import Receive, Scope, Send
 
-from umbel.kit.http import MOST_HEAD_BYTES, listener
+from umbel.kit.http import MOST_HEAD_BYTES, BoundedHttp, listener
 from umbel.portal.server import bind
 
 CHUNK = 16 * 1024
+SOON_S = 0.1
 MOST_SENT = 4 * MOST_HEAD_BYTES + 1024 * 1024
 """So much is taken at most before the connection ends; sockets' buffers are part of it."""
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the length of the body."""
+async def _a_while() -> None:
+    """Longer than an impatient listener waits."""
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(4 * SOON_S, passed.set)
+    await passed.wait()
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the length of the body; on /slow after a while."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        await _a_while()
+        await send({"type": "websocket.send", "text": "still here"})
+        return
     length, is_more = 0, True
     while is_more:
         message = await receive()
@@ -27,6 +41,8 @@ async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
             return
         length += len(message.get("body", b""))
         is_more = message.get("more_body", False)
+    if scope["path"] == "/slow":
+        await _a_while()
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": str(length).encode()})
 
@@ -34,7 +50,7 @@ async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 async def connection() -> AsyncIterator[Pair]:
     """To a listener as the front end and the media servers have it."""
-    config = listener(echo, lifespan="off")
+    config = listener(echo, lifespan="off", ws="websockets-sansio")
     server, listening = uvicorn.Server(config), bind("127.0.0.1", 0)
     listening.listen()
     serving = asyncio.create_task(server._serve([listening]))
@@ -122,3 +138,41 @@ async def test_long_bodies_and_many_requests_pass_on_one_connection(connection: 
     head = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n"
     got = await answer(connection, head + chunk * 32 + b"0\r\n\r\n")
     assert got == b"HTTP/1.1 200 OK %d" % (CHUNK * 32)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedHttp, "head_s", SOON_S)
+    monkeypatch.setattr(BoundedHttp, "body_s", SOON_S)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\nHost: he",
+        b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 9\r\n\r\nhalf",
+        b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
+    ],
+    ids=["nothing", "half a head", "half a body", "a chunk"],
+)
+async def test_who_does_not_go_on_is_let_go(sent: bytes, connection: Pair) -> None:
+    reader, writer = connection
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_answer_may_take_its_time(connection: Pair) -> None:
+    got = await answer(connection, b"GET /slow HTTP/1.1\r\nHost: here\r\n\r\n")
+    assert got == b"HTTP/1.1 200 OK 0"
+    assert await answer(connection, b"GET / HTTP/1.1\r\nHost: here\r\n\r\n") == got
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_websocket_has_no_deadline(connection: Pair) -> None:
+    host, port = connection[1].get_extra_info("peername")
+    async with websockets.connect(f"ws://{host}:{port}/", proxy=None) as socket:
+        assert await socket.recv() == "still here"

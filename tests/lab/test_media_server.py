@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import resource
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -303,6 +304,16 @@ async def test_http_is_answered_as_agreed(
     elsewhere = {**headers, "Authorization": f"Bearer {made.token('s', 'ev9')}"}
     unknown = await http.post(f"{edge.http}/whep/ev9", content="v=0", headers=elsewhere)
     assert (unknown.status_code, unknown.json()["code"]) == (404, "umbel.stream_unknown")
+
+
+def test_a_media_server_takes_all_the_descriptors_that_it_may_have(made: Ground) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        started = made.start("edge-pe4-2", "edge", "127.0.9.14")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert resource.prlimit(started.process.pid, resource.RLIMIT_NOFILE)[0] > 256
 
 
 async def test_health_and_metrics(edge: MediaProcess, http: httpx.AsyncClient) -> None:

@@ -5,6 +5,7 @@ llhttp itself would keep a head of any length; bodies are bounded by who reads t
 told with every answer, errors too, to take a type as it is declared.
 """
 
+import asyncio
 from typing import Any
 
 import uvicorn
@@ -31,9 +32,21 @@ def listener(app: Any, *, trusted_proxies: str = "", **more: Any) -> uvicorn.Con
 
 
 class BoundedHttp(HttpToolsProtocol):
-    """Refuses a request whose head, chunk sizes and trailers are longer than the bound together."""
+    """Refuses a request whose head, chunk sizes and trailers are longer than the bound together.
+    Ends a connection whose head or body does not come in time."""
 
+    head_s = 10.0
+    body_s = 30.0
     _outside_bodies = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_within(self.head_s)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._expect_within(None)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._outside_bodies += len(data)
@@ -43,7 +56,26 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._outside_bodies = 0
+        self._expect_within(self.head_s)
         super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._expect_within(self.body_s)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._expect_within(None)
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._expect_within(None)
+        super().handle_websocket_upgrade()
+
+    def _expect_within(self, time_s: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        late = None if time_s is None else self.loop.call_later(time_s, self.transport.close)
+        self._deadline = late
 
     def on_body(self, body: bytes) -> None:
         self._outside_bodies -= len(body)

@@ -20,7 +20,7 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from umbel.kit import http, private
+from umbel.kit import descriptors, http, private
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
 from umbel.kit.tokens import Verifier
@@ -113,6 +113,7 @@ class CrashLog:
 
 async def serve(options: Options, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT. Raises Unavailable when a port cannot be had."""
+    descriptors.raise_limit()
     stop = _stop_on_signals()
     control, public = (
         _bind(options.address, port) for port in (options.control_port, options.http_port)
