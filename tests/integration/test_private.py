@@ -57,6 +57,7 @@ async def test_helper_files_of_a_database_are_closed_too(folder: Path) -> None:
         (folder / helper).touch(mode=0o666)
     database = Database(f"sqlite:///{folder / 'umbel.db'}")
     try:
+        await migrations.upgrade(database)
         found = modes(folder)
         assert {found[name] for name in found if name.startswith("umbel.db")} == {0o600}
     finally:

@@ -19,7 +19,7 @@ from umbel.kit.errors import Conflict, Unavailable
 from umbel.kit.lanes import Job, Lane
 from umbel.kit.postgresql import PostgresqlEngine
 from umbel.kit.sql import Connection
-from umbel.kit.sqlite import PRAGMAS, SqliteEngine
+from umbel.kit.sqlite import PRAGMAS, SqliteEngine, keep_private
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -203,6 +203,7 @@ def _schema_engine(url: sa.URL) -> sa.Engine:
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     if url.get_backend_name() != "sqlite":
         return engine
+    keep_private(url.database or "")
 
     def on_connect(raw: Any, _record: object) -> None:
         raw.isolation_level = None  # we say BEGIN ourselves

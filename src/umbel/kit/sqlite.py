@@ -29,8 +29,9 @@ PRAGMAS = (
 )
 
 
-def _keep_private(path: Path) -> None:
-    """Take the file from everybody else. SQLite gives its helper files the same mode."""
+def keep_private(name: str) -> None:
+    """Make the file or take it from everybody else. SQLite gives its helpers the same mode."""
+    path = Path(name)
     with suppress(OSError):  # what is wrong is said by who opens it
         private.ensure_file(path)
         for helper in ("-wal", "-shm"):
@@ -54,8 +55,6 @@ class SqliteEngine:
         self._dialect = dialect
         self._translate = translate
         self._listener: Callable[[], None] = lambda: None
-        if path not in ("", ":memory:"):
-            _keep_private(Path(path))
         self.readers = Lane("db-read", _READERS, self._read)
         self.writers = Lane("db-write", 1, self._write)
 
@@ -110,6 +109,7 @@ class _SqliteConnection:
     def begin(self, how: str) -> sqlite3.Cursor:
         """A cursor in the transaction, which begins if there is none."""
         if self._cursor is None:
+            keep_private(self._path)
             self._raw = sqlite3.connect(self._path, isolation_level=None, cached_statements=256)
             cursor = self._raw.cursor()
             try:
