@@ -154,6 +154,12 @@ async def test_the_operators_view(here: World) -> None:
         "mbps_used",
         "state",
         "watts",
+        "pool",
+        "power",
+        "promised",
+        "functions",
+        "viewers",
+        "evict_at",
     }
     links = (await here.client.get("/api/v1/links", headers=operator)).json()
     assert links == [{"a": "pe1", "b": "c1", "mbps": 1000.0, "used_mbps": 0.0}]
