@@ -183,7 +183,10 @@ describe('a drawing', () => {
       'node moon: the network has no such node',
     ];
     const { nodes, links, rest } = sortProblems(problems, OVERLAY);
-    expect(nodes.get('pe-4')).toEqual(['no links lead to it from the root pe1', 'a second root; pe1 is already the root']);
+    expect(nodes.get('pe-4')).toEqual([
+      'no links lead to it from the root pe1',
+      'a second root; pe1 is already the root',
+    ]);
     expect(links.get(linkKey('c1', 'pe-4'))).toEqual(['the network does not join them']);
     expect(rest).toEqual(['no node is the root', 'node moon: the network has no such node']);
   });
