@@ -57,7 +57,12 @@ async def platform(bed: Testbed, folder: Path) -> AsyncIterator[Platform]:
         made = Platform(front, client)
 
         async def is_there() -> bool:
-            return all(one["connected"] for one in await made.ask("GET", "/switches"))
+            # A tunnel is down until both its ends heard from each other.
+            links = await made.ask("GET", "/links")
+            switches = await made.ask("GET", "/switches")
+            return all(one["connected"] for one in switches) and not any(
+                one["state"] == "down" for one in links
+            )
 
         await until(is_there, within_s=30)
         yield made
