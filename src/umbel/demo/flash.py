@@ -90,7 +90,7 @@ async def _never_left(api: httpx.AsyncClient, pages: list[Page]) -> AsyncIterato
         while True:
             for page in pages:
                 before = (await report(page))["edge"]
-                state = (await _nodes(api))[before]["state"]
+                state = (await _nodes(api))[before]["power"]
                 stayed = (await report(page))["edge"] == before
                 if stayed and state not in _ON:
                     raise DemoFailed(f"{before} was in {state} with a viewer")
@@ -130,7 +130,7 @@ async def _until_resting(
         async with asyncio.timeout(_WITHIN_S):
             while True:
                 nodes = await _nodes(api)
-                is_calm = all(node["state"] in ("active", "standby") for node in nodes.values())
+                is_calm = all(node["power"] in ("active", "standby") for node in nodes.values())
                 if is_calm and (resting := _resting(nodes)) and resting >= wanted:
                     return nodes
                 await asyncio.sleep(_LOOK_S)
