@@ -45,6 +45,7 @@ _NARROWED = {
     "_close": "the event's provider, or an operator",
     "may_run": "the event's provider, or an operator",
     "may_hold": "anyone who holds the session's token, or an operator",
+    "_admit": "as the setting `metrics` says",
 }
 _ADMITTED = {"_operator": "operators", "_signed_in": "any user who signed in"}
 _STANDALONE_ENTRY = re.compile(r"\.(__main__|migrations\.env)$")

@@ -90,6 +90,33 @@ async def test_a_drain_shows_what_is_left_until_nothing_is(
         assert nodes.within_s == [30.0, 0.0, None]
 
 
+class Uncordoned(MemoryNodes):
+    """Somebody undoes each drain, while functions are on the node."""
+
+    async def get(self, name: str) -> NodeStatus:
+        return replace(await super().get(name), functions=("edge-pe4-1",))
+
+    async def schedule(
+        self, name: str, scheduling: Scheduling, *, by: str, within_s: float | None = None
+    ) -> NodeStatus:
+        return replace(await self.get(name), state=NodeAvailability.DRAINING)
+
+
+async def test_a_drain_that_somebody_undoes_is_reported(sqlite: Database, tmp_path: Path) -> None:
+    system = replace(make_system(sqlite, tmp_path), nodes=Uncordoned())
+    async with world(system, served=True) as here, serving(here.app) as (_, url):
+        done = await node(url, "drain", "pe4")
+    assert done.stdout == "pe4 is draining: 0 viewers, edge-pe4-1\n"
+    assert (done.exit_code, done.stderr) == (1, "the drain of pe4 was cancelled\n")
+
+
+async def test_what_is_wrong_with_a_field_is_named(there: tuple[World, str]) -> None:
+    _, url = there
+    refused = await node(url, "add", "pe9", "127.0.9.1", "--link", "c1", "--cores", "0")
+    assert (refused.exit_code, "(umbel.unprocessable)" in refused.stderr) == (2, True)
+    assert "  - cores: " in refused.stderr
+
+
 async def test_a_refusal_has_the_platforms_code_and_exit_code_2(there: tuple[World, str]) -> None:
     _, url = there
     refused = [
@@ -111,7 +138,9 @@ async def test_what_is_no_platform_is_named() -> None:
         thread.start()
         try:
             result = await node(f"http://127.0.0.1:{other.server_port}", "list")
+            no_url = await node("http://[", "list")
         finally:
             other.shutdown()
             thread.join()
     assert (result.exit_code, "not a platform" in result.stderr) == (2, True)
+    assert (no_url.exit_code, "(umbel.platform_unreachable)" in no_url.stderr) == (2, True)

@@ -132,7 +132,7 @@ async def test_an_operator_adds_cordons_drains_and_removes_a_node(tmp_path: Path
         entries = [c for c in await w.system.journal.since(head) if c.kind == "node"]
         assert {(c.subject, c.body["by"]) for c in entries} == {("pe9", "ann")}
         done = [c.body["what"] for c in entries]
-        assert done == ["added", "cordoned", "uncordoned", "drained", "drained", "removed"]
+        assert done == ["added", "cordoned", "uncordoned", "draining", "draining", "removed"]
 
 
 @scenario

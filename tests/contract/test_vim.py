@@ -70,13 +70,14 @@ async def test_ready_and_death_are_told(world: World) -> None:
     assert (dict(dead.ports), dead.cpu_cores, dead.rss_mb) == ({}, 0, 0)
 
 
-async def test_every_watcher_is_told(world: World) -> None:
+async def test_every_watcher_is_notified_once(world: World) -> None:
     first: list[str] = []
     second: list[str] = []
     world.vim.watch(first.append)
     world.vim.watch(second.append)
     await world.vim.start(OWNER, world.edge, world.pe2)
-    await until(lambda: first == second == [world.edge.id], what="both told")
+    await until(lambda: bool(first and second), what="both notified")
+    assert first == second == [world.edge.id]
 
 
 async def test_a_running_function_is_left_alone(world: World) -> None:
@@ -101,7 +102,8 @@ async def test_a_failed_function_comes_back_on_its_ports(world: World) -> None:
 async def test_a_function_killed_while_booting_has_failed(world: World) -> None:
     await world.vim.start(OWNER, world.edge, world.pe2)
     world.kill(world.edge.id)
-    await until_state(world.vim, world.edge.id, FunctionState.FAILED)
+    failed = await until_state(world.vim, world.edge.id, FunctionState.FAILED)
+    assert failed.reason == "killed by signal 9"
 
 
 async def test_stop_ends_what_there_is_and_accepts_what_is_absent(world: World) -> None:
@@ -142,7 +144,8 @@ async def test_start_right_after_stop_starts_again(world: World) -> None:
     await asyncio.sleep(0)
     await world.vim.start(OWNER, world.edge, world.pe2)
     await ending
-    await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
+    again = await until_state(world.vim, world.edge.id, FunctionState.ACTIVE)
+    assert again.reason == ""
 
 
 async def test_functions_outlive_the_control_plane(world: World) -> None:

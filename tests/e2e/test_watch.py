@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from support.platform import Platform, platform
 from support.waiting import until
@@ -77,7 +77,7 @@ async def test_a_killed_control_plane_costs_a_viewer_nothing(tmp_path: Path) -> 
         assert sorted(f["id"] for f in functions) == sorted(pids)
 
 
-async def test_a_viewer_waits_for_the_encoder_and_is_told_so(tmp_path: Path) -> None:
+async def test_a_viewer_waits_for_the_encoder_and_sees_why(tmp_path: Path) -> None:
     async with platform(tmp_path) as made, chromium() as browser:
         event, pusher = await made.live()
         page = await browser.new_page()
@@ -85,6 +85,7 @@ async def test_a_viewer_waits_for_the_encoder_and_is_told_so(tmp_path: Path) -> 
         await until_decoded(page, 30, timeout_s=DECODED_S)
         await pusher.stop()
         waiting = page.get_by_text("Waiting for the encoder")
-        await waiting.first.wait_for(timeout=60_000)
+        await expect(waiting.first).to_be_visible(timeout=60_000)
         await made.push(event)
         await goes_on(page, frames=60)
+        await expect(waiting.first).to_be_hidden(timeout=30_000)

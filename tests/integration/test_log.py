@@ -52,5 +52,5 @@ def test_a_log_that_cannot_be_written_stops_no_loop(tmp_path: Path, trouble: str
         os.close(fd)
     assert (done.returncode, done.stdout) == (0, b"3\n")
     text = later.read_text()
-    assert "of the log before this were lost" in text
+    assert "writes of the log failed before this" in text
     assert text.rstrip().endswith("}")

@@ -76,7 +76,7 @@ async def test_a_slice_becomes_a_meter_marks_and_queues(here: Slices) -> None:
     fabric, queues = parts(here)
     await carry(here, "ev_1", "pe4")
     status = await here.open(GOLD)
-    assert fabric.slices == {"ev_1": metered(status.granted, here.offer)}
+    assert fabric.slices == {"ev_1": metered(status.granted, here.offers())}
     assert sliced(queues) == {UP, DOWN}
     (mine,) = (one for one in queues.installed[DOWN] if one.number == class_of(1))
     assert mine.rate_kbps >= 50_000

@@ -81,6 +81,7 @@ async def test_acquirer_killed_the_encoder_comes_back_where_it_was(tmp_path: Pat
             await until_replaced(made, "acquirer-pe1-1", before)
             await pusher.stop()
             await reconnect(made, event, watcher)
+            assert (await made.get(f"events/{event.id}"))["stream"]["protocol"] == "rtmp"
 
 
 async def reconnect(made: Platform, event: LiveEvent, watcher: Watcher) -> None:
@@ -169,7 +170,8 @@ async def test_two_hundred_sessions_leave_memory_and_descriptors_where_they_were
                     for name, (files, rss_mb) in before.items()
                 )
 
-            await until(is_back, settled, within_s=60)
+            after = await until(is_back, settled, within_s=60)
+            assert set(after) == set(before)
 
 
 async def open_and_close(made: Platform, event: LiveEvent, count: int) -> None:

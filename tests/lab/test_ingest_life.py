@@ -195,6 +195,7 @@ async def test_hanging_worker_is_replaced(here: Lab) -> None:
         await here.until(lambda: here.sink.frames() > RATE, "video")
         os.kill(workers(here)[0], signal.SIGSTOP)
         await here.until(lambda: len(here.sink.ssrcs(96)) == 2, "a new source")
+        assert here.events.count("started") == 1
 
 
 async def test_lost_srt_listener_is_replaced_on_its_port(here: Lab) -> None:
@@ -299,6 +300,7 @@ async def test_garbage_on_udp_ports_is_no_publisher(here: Lab) -> None:
         transport.close()
     async with encoder(*to_rtmp(here)):
         await here.until(lambda: here.sink.frames() > RATE, "video")
+        assert here.events.count("started") == 1
 
 
 async def test_mangled_transport_stream_ends_only_itself(here: Lab) -> None:
@@ -316,6 +318,7 @@ async def test_mangled_transport_stream_ends_only_itself(here: Lab) -> None:
     await here.until(lambda: "stopped" in here.events, "silence frees the claim")
     async with encoder(*to_srt(here)):
         await here.until(lambda: here.sink.frames() > RATE, "video")
+        assert here.desk.state("ev_lab").protocol == "srt"
 
 
 SERVER = """

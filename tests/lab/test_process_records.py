@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,21 @@ async def test_a_function_without_a_readable_record_is_adopted(
     assert is_dead(pid)
 
 
+async def test_a_function_ready_as_the_control_plane_died_is_probed_where_it_listens(
+    world: ProcessWorld,
+) -> None:
+    pid = await started(world)
+    await world.vim.close()
+    noted = world.records.get(world.edge.id)
+    assert noted is not None
+    world.records.put(replace(noted, ports=dict.fromkeys(noted.ports, 0)))
+    successor = world.open()
+    found = (await successor.running())[world.edge.id]
+    assert found.ports == noted.ports
+    assert world.records.get(world.edge.id).ports == noted.ports
+    assert world.pid(world.edge.id) == pid
+
+
 async def test_a_record_that_breaks_while_it_is_watched_starts_no_second(
     world: ProcessWorld,
 ) -> None:
@@ -95,6 +111,19 @@ async def test_a_broken_record_without_a_process_is_removed_and_logged_once(
     assert [entry["event"] for entry in logged] == ["unreadable function record removed"]
     await successor.start(OWNER, world.edge, PE2)
     await until_state(successor, world.edge.id, FunctionState.ACTIVE)
+
+
+async def test_a_function_of_an_earlier_release_is_adopted_by_its_record(
+    world: ProcessWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its environment has no record."""
+    monkeypatch.setattr(launch, "RECORD", "NOT_WRITTEN_THEN")
+    pid = await started(world)
+    monkeypatch.undo()
+    await world.vim.close()
+    successor = world.open()
+    assert (await successor.running())[world.edge.id].state is FunctionState.ACTIVE
+    assert not is_dead(pid)
 
 
 async def test_a_process_whose_mark_cannot_be_read_is_ended(world: ProcessWorld) -> None:

@@ -242,6 +242,8 @@ async def test_workers_count_and_go_with_their_function(world: ProcessWorld, how
         else:
             await vim.stop(world.edge.id)
         await until(lambda: is_dead(in_session), what="worker of the session dead")
+        active = [one for one in (await vim.running()).values() if one.cpu_cores]
+        assert active == []
     finally:
         for pid in (in_session, own_session):
             if not is_dead(pid):
@@ -256,7 +258,8 @@ async def test_a_function_given_up_takes_every_worker_along(world: ProcessWorld)
     workers = workers_of(world, world.edge.id)
     try:
         os.kill(world.pid(world.edge.id), signal.SIGSTOP)
-        await until_state(vim, world.edge.id, FunctionState.FAILED)
+        failed = await until_state(vim, world.edge.id, FunctionState.FAILED)
+        assert failed.reason.endswith("health probes in a row missed")
         await until(lambda: all(map(is_dead, workers)), what="all workers dead")
     finally:
         for pid in workers:
@@ -296,7 +299,8 @@ async def test_thirty_lives_leave_nothing_behind(world: ProcessWorld) -> None:
     mine = {process.key for process in children()}
     for _ in range(30):
         await live()
-    assert len(descriptors_of(os.getpid())) <= held
+    # The sampling thread may read a file of /proc just now.
+    await until(lambda: len(descriptors_of(os.getpid())) <= held, what="descriptors closed")
     assert {process.key for process in children()} <= mine
     assert world.records.ids() == []
     assert not list((world.state_dir / "ready").iterdir())

@@ -6,7 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from umbel.compute.inventory import node_entry
 from umbel.compute.model import Inventory
+from umbel.network.documents import link_entry
 from umbel.network.model import Topology
 
 WORDS = [
@@ -78,7 +80,7 @@ def of_topology(found: Topology) -> dict[str, object]:
     """The document that a topology is read from."""
     return {
         "nodes": [{"name": name} for name in found.nodes],
-        "links": [asdict(link) for link in found.links],
+        "links": [link_entry(link) for link in found.links],
         "hosts": [asdict(host) for host in found.hosts],
     }
 
@@ -86,10 +88,7 @@ def of_topology(found: Topology) -> dict[str, object]:
 def of_inventory(found: Inventory) -> dict[str, object]:
     """The document that an inventory is read from."""
     return {
-        "nodes": [
-            asdict(node) | {"kind": node.kind.value, "prefixes": list(node.prefixes)}
-            for node in found.nodes
-        ],
+        "nodes": [node_entry(node) for node in found.nodes],
         "default_access": found.default_access,
         "pools": {name: kind.value for name, kind in found.pools.items()},
     }

@@ -7,8 +7,8 @@ from support.delivery import NODES
 from umbel.compute.model import Node, NodeKind, NoSuchNode, Scheduling
 from umbel.compute.service import NodeExists
 from umbel.delivery.model import NodeAvailability, NodeStatus
+from umbel.delivery.nodes.rules import InvalidLinks
 from umbel.network.model import Link
-from umbel.network.service import InvalidLinks
 
 _STATES = {
     Scheduling.OPEN: NodeAvailability.READY,

@@ -72,3 +72,11 @@ async def test_who_sends_many_waits_for_itself() -> None:
     flood = [verify("192.0.2.1") for _ in range(10)]
     await asyncio.gather(*flood, verify("192.0.2.2"), verify("192.0.2.3"))
     assert done[:3] == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+
+
+async def test_a_flood_from_one_source_takes_one_place() -> None:
+    passwords = Passwords(at_once=1, waiting=1)
+    flood = [asyncio.create_task(passwords.verify("x", None, "192.0.2.1")) for _ in range(10)]
+    await asyncio.sleep(0)
+    assert await passwords.verify("x", None, "192.0.2.2") is False
+    assert await asyncio.gather(*flood) == [False] * 10

@@ -14,9 +14,6 @@ from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Access, Client, Gate, PortalAddress
 from umbel.network.edge.roaming import InvalidBinding, MobileFunction
 from umbel.network.edge.virtual_services import (
-    InvalidService,
-    NoSuchService,
-    NoSuchSurrogate,
     Surrogate,
     VirtualService,
 )
@@ -225,37 +222,6 @@ def test_a_move_leads_new_connections_and_old_ones_stay(border: Border) -> None:
     assert border.answer(answer) == answer
     border.become(EdgeState(services=virtual_services.withdraw(services, "video")))
     assert border.ask(new) == new
-
-
-def test_a_choice_lasts_as_long_as_its_surrogate() -> None:
-    services = virtual_services.offer({}, SERVICE, LINE)
-    moved = virtual_services.move(services, "video", "pe1", "b")
-    again = virtual_services.offer(moved, SERVICE, LINE)["video"]
-    assert again.chosen["pe1"] == "b"
-    assert again.previous == {"pe1": {"a"}}
-    gone = virtual_services.offer(moved, replace(SERVICE, surrogates=(A,)), LINE)["video"]
-    assert gone.chosen == dict.fromkeys(LINE.nodes, "a")
-    assert gone.previous == {"pe1": {"a"}}
-    back = virtual_services.move(moved, "video", "pe1", "a")["video"]
-    assert back.previous == {"pe1": {"b"}}
-
-
-def test_services_that_cannot_be() -> None:
-    services = virtual_services.offer({}, SERVICE, LINE)
-    for wrong in (
-        replace(SERVICE, address="10.205.0.1"),
-        replace(SERVICE, port=0),
-        replace(SERVICE, surrogates=(A, A)),
-        replace(SERVICE, surrogates=(replace(A, address="edge"),)),
-        replace(SERVICE, surrogates=(replace(A, port=70000),)),
-        replace(SERVICE, name="other"),
-    ):
-        with pytest.raises(InvalidService):
-            virtual_services.offer(services, wrong, LINE)
-    with pytest.raises(NoSuchService):
-        virtual_services.move(services, "other", "pe1", "a")
-    with pytest.raises(NoSuchSurrogate):
-        virtual_services.move(services, "video", "pe1", "c")
 
 
 FUNCTION = MobileFunction(

@@ -80,7 +80,7 @@ def test_rules_of_borders_name_whom_they_are_for() -> None:
     for line in (
         (
             "classifier",
-            "what is sent to streams' addresses (10.203.0.0/16) and is no stream here; sinks",
+            "what is sent to streams' addresses (10.203.0.0/16) and is no stream here; dropped",
         ),
         ("classifier", "all else from the network outside; then table access"),
         (

@@ -8,8 +8,8 @@ from umbel.compute.model import Inventory, Node, NodeKind, NoSuchNode, Schedulin
 from umbel.compute.service import NodeExists, NodeInUse, NoSuchPool
 from umbel.delivery.nodes import rules
 from umbel.delivery.nodes.model import NetworkFile, NodeChange
+from umbel.delivery.nodes.rules import InvalidLinks
 from umbel.network.model import Host, Link, Topology
-from umbel.network.service import InvalidLinks
 from umbel.plans import networks
 
 POOLS = {"default"}
@@ -147,7 +147,7 @@ def test_removing_and_scheduling_need_the_node() -> None:
 
 def test_plans_see_the_nodes_there_are() -> None:
     now = rules.current(FILE, {"b": GONE, "z": added("z", 8, "a", "c")}, POOLS)
-    made = rules.document(DOCUMENT, now)
+    made = rules.document(DOCUMENT, FILE, now)
     assert isinstance(made, dict)
     assert [entry["name"] for entry in made["nodes"]] == ["a", "c", "z"]
     assert made["nodes"][0] == ENTRIES[0]
@@ -155,3 +155,13 @@ def test_plans_see_the_nodes_there_are() -> None:
     planned, problems = networks.parse(made)
     assert problems == []
     assert {(link.a, link.b) for link in planned.network.links} == {("z", "a"), ("z", "c")}
+
+
+def test_plans_see_what_was_given_for_a_node_that_was_added_again() -> None:
+    again = replace(added("b", 2, "a"), links=(Link(a="b", b="a", mbps=7.0),))
+    assert again.node is not None
+    again = replace(again, node=replace(again.node, cores=9.0))
+    made = rules.document(DOCUMENT, FILE, rules.current(FILE, {"b": again}, POOLS))
+    assert isinstance(made, dict)
+    assert {entry["name"]: entry.get("cores") for entry in made["nodes"]}["b"] == 9.0
+    assert [(link["a"], link["b"], link.get("mbps")) for link in made["links"]] == [("b", "a", 7.0)]

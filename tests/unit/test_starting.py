@@ -9,7 +9,7 @@ LIMITS = StartLimits(asleep_s=10.0, cpu_s=60.0)
 
 def verdicts(seconds: int, *steps: Activity, every_s: float = 0.5) -> list[str]:
     """What a watch says at each look; the last activity goes on as it is."""
-    watch, found = StartWatch(100.0, LIMITS), []
+    watch, found = StartWatch(100.0, {}, LIMITS), []
     for number in range(int(seconds / every_s)):
         activity = steps[min(number, len(steps) - 1)]
         found.append(watch.look(100.0 + (number + 1) * every_s, {7: activity}))
@@ -37,7 +37,7 @@ def test_a_start_that_works_without_end_is_given_up() -> None:
 
 
 def test_the_work_of_descendants_counts_also_after_their_end() -> None:
-    watch = StartWatch(0.0, LIMITS)
+    watch = StartWatch(0.0, {}, LIMITS)
     for second in range(1, 9):
         assert watch.look(second, {7: Activity(), 8: Activity(cpu_s=second)}) == ""
     assert [watch.look(second, {7: Activity()}) for second in range(9, 19)] == [""] * 10
@@ -45,9 +45,17 @@ def test_the_work_of_descendants_counts_also_after_their_end() -> None:
 
 
 def test_a_watcher_that_was_held_up_blames_nobody() -> None:
-    watch = StartWatch(0.0, LIMITS)
+    watch = StartWatch(0.0, {}, LIMITS)
     assert watch.look(1.0, {7: Activity()}) == ""
     assert watch.look(500.0, {7: Activity()}) == ""
+
+
+def test_what_was_done_before_the_watch_began_does_not_count() -> None:
+    before = {7: Activity(cpu_s=100.0, waited_s=50.0)}
+    watch = StartWatch(0.0, before, LIMITS)
+    for second in range(1, 10):
+        assert watch.look(second, before) == ""
+    assert watch.look(11.0, before) == "not ready after 10 s of sleep"
 
 
 def test_what_a_running_process_did_is_read() -> None:

@@ -70,7 +70,7 @@ class System(ports.System):
     def loops_pace(self) -> Mapping[str, Pace]:
         """How the loops behind the front end do, by name."""
         return {
-            "streams": self.delivery.controller.pace(),
+            "delivery": self.delivery.controller.pace(),
             "schedule": self.schedule.pace(),
             "slices": self.network.slices.pace(),
         }

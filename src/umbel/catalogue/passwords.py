@@ -8,7 +8,7 @@ source has one place in the queue, so that who sends many waits for itself.
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import TypeVar
 from weakref import WeakValueDictionary
 
@@ -60,12 +60,13 @@ class Passwords:
 
     @asynccontextmanager
     async def _place(self, source: str) -> AsyncIterator[None]:
-        if self._room == 0:
-            raise TooManySignIns
-        self._room -= 1
-        try:
-            turn = self._turns.setdefault(source, asyncio.Lock())
-            async with turn, self._places:
-                yield
-        finally:
-            self._room += 1
+        turn = self._turns.setdefault(source, asyncio.Lock()) if source else nullcontext()
+        async with turn:
+            if self._room == 0:
+                raise TooManySignIns
+            self._room -= 1
+            try:
+                async with self._places:
+                    yield
+            finally:
+                self._room += 1

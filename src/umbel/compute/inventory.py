@@ -1,6 +1,6 @@
 """A network document's nodes, checked: mapping in, Inventory out.
 
-network/topology.py parses the same mapping into links, delivery's plans its `planner` parts.
+network/topology/document.py parses the same mapping into links, the plans its `planner` parts.
 All problems are reported at once, by name.
 """
 
@@ -19,6 +19,7 @@ from pydantic import (
 
 from umbel.compute.model import DEFAULT_POOL, Inventory, Node, NodeKind, VimKind
 from umbel.kit.errors import Invalid
+from umbel.kit.validation import describe_errors
 
 
 class BadInventory(Invalid):
@@ -78,6 +79,20 @@ def inspect(document: object) -> tuple[Inventory, list[str]]:
     return Inventory(nodes=tuple(nodes), default_access=access, pools=pools), problems
 
 
+def node_entry(node: Node) -> dict[str, object]:
+    """What a document says of the node: `parse` reads it back."""
+    entry: dict[str, object] = {
+        "name": node.name,
+        "kind": node.kind.value,
+        "address": node.address,
+        "cores": node.cores,
+        "memory_mb": node.memory_mb,
+        "mbps": node.mbps,
+        "prefixes": list(node.prefixes),
+    }
+    return entry if node.pool == DEFAULT_POOL else entry | {"pool": node.pool}
+
+
 def _access(raw: object, nodes: list[Node], problems: list[str]) -> str:
     if raw is None or raw == "":
         return ""
@@ -97,9 +112,7 @@ def _pools(raw: object, problems: list[str]) -> dict[str, VimKind]:
     try:
         return pools | _POOLS.validate_python(raw)
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            where = ".".join(str(part) for part in found["loc"])
-            problems.append(f"pools: {where + ': ' if where else ''}{found['msg']}")
+        problems.extend(describe_errors("pools", error))
         return pools
 
 
@@ -119,9 +132,7 @@ def _node(index: int, raw: object, problems: list[str]) -> Node | None:
     try:
         entry = _NodeEntry.model_validate(raw)
     except ValidationError as error:
-        for found in error.errors(include_url=False):
-            where = ".".join(str(part) for part in found["loc"])
-            problems.append(f"{title}: {where + ': ' if where else ''}{found['msg']}")
+        problems.extend(describe_errors(title, error))
         return None
     return Node(**entry.model_dump() | {"address": str(entry.address)})
 

@@ -158,7 +158,7 @@ class Node:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Member:
+class ScheduledNode:
     """A node and what its operator wants of it. A draining node is to be empty by `evict_at_s`
     (seconds since the epoch): what is left there then is ended. None: no deadline."""
 

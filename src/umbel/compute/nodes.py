@@ -7,7 +7,7 @@ enter. Neighbour: service.py, which knows what runs on them.
 from collections.abc import Iterable
 
 from umbel.compute.access import AccessMap
-from umbel.compute.model import Inventory, Member, Node, NoSuchNode, Scheduling
+from umbel.compute.model import Inventory, Node, NoSuchNode, ScheduledNode, Scheduling
 from umbel.kit.errors import Conflict
 
 
@@ -35,9 +35,9 @@ class Nodes:
 
     def __init__(self, inventory: Inventory) -> None:
         self._default_access = inventory.default_access
-        self.set(Member(node=node) for node in inventory.nodes)
+        self.set(ScheduledNode(node=node) for node in inventory.nodes)
 
-    def set(self, members: Iterable[Member]) -> None:
+    def set(self, members: Iterable[ScheduledNode]) -> None:
         """There are exactly these nodes from now on."""
         self._members = {one.node.name: one for one in members}
         self._access = AccessMap(self.all(), self._default_access)
@@ -50,7 +50,7 @@ class Nodes:
         """One node. Raises NoSuchNode."""
         return self.member(name).node
 
-    def member(self, name: str) -> Member:
+    def member(self, name: str) -> ScheduledNode:
         """One node with its scheduling. Raises NoSuchNode."""
         try:
             return self._members[name]
@@ -62,11 +62,11 @@ class Nodes:
         name = self._access.node_of(client)
         return None if name is None else self.get(name)
 
-    def evicting(self, now_s: float) -> frozenset[str]:
+    def past_deadline(self, now_s: float) -> frozenset[str]:
         """The draining nodes whose deadline has passed."""
         return frozenset(name for name, one in self._members.items() if _is_due(one, now_s))
 
 
-def _is_due(one: Member, now_s: float) -> bool:
+def _is_due(one: ScheduledNode, now_s: float) -> bool:
     is_draining = one.scheduling is Scheduling.DRAINING
     return is_draining and one.evict_at_s is not None and now_s >= one.evict_at_s

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from umbel.compute import health, reconcile, standby
-from umbel.compute.inventory import clashes
+from umbel.compute.inventory import clashes, node_entry
 from umbel.compute.inventory import inspect as inspect_nodes
 from umbel.compute.inventory import parse as parse_nodes
 from umbel.compute.ledger import Ledger
@@ -22,11 +22,11 @@ from umbel.compute.model import (
     Function,
     Instance,
     Inventory,
-    Member,
     MoveKind,
     Node,
     NodeState,
     NoSuchNode,
+    ScheduledNode,
     Scheduling,
 )
 from umbel.compute.nodes import NodeCordoned, NodeExists, NodeInUse, Nodes
@@ -49,6 +49,7 @@ __all__ = [
     "UnknownOwner",
     "clashes",
     "inspect_nodes",
+    "node_entry",
     "parse_nodes",
 ]
 
@@ -123,7 +124,7 @@ class Compute:
         """The node by which a client's IP address enters; None where there is no default."""
         return self._nodes.at(client)
 
-    def set_nodes(self, members: Sequence[Member]) -> None:
+    def set_nodes(self, members: Sequence[ScheduledNode]) -> None:
         """There are exactly these nodes from now on, scheduled like this. On a cordoned node
         nothing new is placed and what runs stays; from a draining one the owners move their
         functions away, and what is left at its deadline is ended."""
@@ -138,6 +139,7 @@ class Compute:
             if before.get(name) is not after.get(name):
                 now = after[name].value if name in after else "removed"
                 log.info("node changed", node=name, scheduling=now)
+        self._state_changed.notify()
 
     async def check_unused(self, name: str) -> None:
         """Raise NoSuchNode, or NodeInUse while functions run or are wanted on the node."""
@@ -149,7 +151,7 @@ class Compute:
 
     async def evict(self) -> None:
         """Stop what still runs on draining nodes whose deadline has passed, of all owners."""
-        evicting = self._nodes.evicting(self._clock.now_s())
+        evicting = self._nodes.past_deadline(self._clock.now_s())
         if evicting:
             running = (await self.running()).values()
             left = [one.id for one in running if one.node in evicting]
@@ -159,9 +161,9 @@ class Compute:
         """Whether functions may be placed on the node. Raises NoSuchNode."""
         return self._nodes.member(name).scheduling
 
-    def evicts(self, name: str) -> bool:
+    def is_past_deadline(self, name: str) -> bool:
         """Whether the node is draining and its deadline has passed. Raises NoSuchNode."""
-        return self.node(name).name in self._nodes.evicting(self._clock.now_s())
+        return self.node(name).name in self._nodes.past_deadline(self._clock.now_s())
 
     def evict_at_s(self, name: str) -> float | None:
         """When what is left on the draining node is ended, in seconds since the epoch; None:
@@ -243,7 +245,7 @@ class Compute:
             errors = await asyncio.gather(*doing)
             check()
             refused = {i: e for i, e in zip(touched, errors, strict=True) if e is not None}
-            evicting = self._nodes.evicting(self._clock.now_s())
+            evicting = self._nodes.past_deadline(self._clock.now_s())
             refused |= {
                 id_: NodeCordoned(node=f.node) for id_, f in wanted.items() if f.node in evicting
             }
@@ -334,7 +336,7 @@ class Compute:
         """Whether functions can be started on the node now: it is up, its deadline to be empty
         has not passed, and its VIM answered. Else one that runs there unseen would be started
         again."""
-        if name in self._nodes.evicting(self._clock.now_s()):
+        if name in self._nodes.past_deadline(self._clock.now_s()):
             return False
         silent = {node.name for node in self.nodes() if node.pool in self._vims.silent}
         return self._is_up(name) and name not in silent

@@ -21,15 +21,17 @@ from umbel.delivery.nodes.model import CurrentNodes, NetworkFile, NodeAction, No
 from umbel.delivery.nodes.store import NodeStore
 from umbel.delivery.store import functions_at
 from umbel.kit.clock import Clock
+from umbel.kit.controller import Controller
 from umbel.kit.sql import Connection
 from umbel.network.model import Link
 
 log = structlog.get_logger(__name__)
 
+_SWITCHES = "switches"
 _ACTIONS: Mapping[Scheduling, NodeAction] = {
     Scheduling.OPEN: NodeAction.UNCORDONED,
     Scheduling.CORDONED: NodeAction.CORDONED,
-    Scheduling.DRAINING: NodeAction.DRAINED,
+    Scheduling.DRAINING: NodeAction.DRAIN_STARTED,
 }
 
 
@@ -44,16 +46,23 @@ class NodeService:
     clock: Clock
     changed: Callable[[], None] = lambda: None
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _switches_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _controller: Controller = field(init=False)
     _now: CurrentNodes = field(init=False)
 
     def __post_init__(self) -> None:
         self._now = rules.current(self.file, {}, self._pools)
+        self._controller = Controller(lambda _: self._follow_nodes())
+
+    async def close(self) -> None:
+        """The switches follow no more."""
+        await self._controller.close()
 
     async def sync(self) -> None:
-        """Have compute, network and its switches know exactly the nodes there are."""
+        """Have compute and network know exactly the nodes there are; switches follow by
+        themselves, as often as it takes."""
         await self.load()
-        async with self._turn:
-            await self.collector.network.follow_nodes()
+        self._controller.wake(_SWITCHES)
 
     async def load(self) -> None:
         """The same without switches, which need not be connected yet."""
@@ -69,7 +78,7 @@ class NodeService:
 
     def document(self, base: object) -> object:
         """The network file's document with the nodes and links there are."""
-        return rules.document(base, self._now)
+        return rules.document(base, self.file, self._now)
 
     async def list(self) -> Sequence[NodeStatus]:
         """Every node with what is used of it."""
@@ -135,6 +144,10 @@ class NodeService:
     def _pools(self) -> frozenset[str]:
         return self.collector.compute.pools
 
+    async def _follow_nodes(self) -> None:
+        async with self._switches_turn:
+            await self.collector.network.follow_nodes()
+
     async def _store(
         self,
         decide: Callable[[Mapping[str, NodeChange]], NodeChange],
@@ -143,4 +156,5 @@ class NodeService:
         check: Callable[[Connection], None] = lambda _: None,
     ) -> None:
         await self.store.change(decide, action, by=by, at_s=self.clock.now_s(), check=check)
-        await self.sync()
+        await self.load()
+        await self._follow_nodes()

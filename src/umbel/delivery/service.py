@@ -91,6 +91,7 @@ class Delivery:
                 while True:
                     head = await self._follow(head)
         finally:
+            await self.nodes.close()
             await self.controller.close()
 
     async def _follow(self, head: int) -> int:

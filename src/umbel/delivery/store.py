@@ -69,6 +69,7 @@ _SET_PORTS = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["ingest
 _SET_OFFER = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["rtp_offer"])
 
 _SESSIONS = Query(sa.select(sessions).order_by(sessions.c.opened_s, sessions.c.id), Session)
+_SESSIONS_OF = Query(sa.select(sessions).where(sessions.c.stream == _STREAM), Session)
 _SESSIONS_AT = Query(sa.select(sessions).where(sessions.c.edge_node == given("at")), Session)
 _SESSION = Query(sa.select(sessions).where(sessions.c.id == _ID), Session)
 _OPEN = Command(sa.insert(sessions))
@@ -135,16 +136,21 @@ class DeliveryStore:
         """Store it. Raises VersionMismatch when somebody else did since it was read."""
         return await self._database.write(_save_tree, tree, at_s)
 
-    async def drop_tree(self, stream: str, *, at_s: float) -> None:
-        """The stream is over: no tree and no sessions. It is not an error if there is none."""
+    async def drop_tree(self, stream: str, *, at_s: float, why: str = "") -> list[Session]:
+        """The stream is over: no tree and no sessions. It is not an error if there is none. With a
+        reason each session's end is journalled; returns those that ended."""
 
-        def drop(connection: Connection) -> None:
+        def drop(connection: Connection) -> list[Session]:
             gone = connection.run(_DROP_TREE, of=stream)
+            ended = connection.all(_SESSIONS_OF, of=stream)
             connection.run(_CLOSE_ALL, of=stream)
             if gone:
                 _journal_tree(connection, Tree(stream=stream), at_s)
+            for session in ended if why else ():
+                _journal_session(connection, session, why, at_s)
+            return ended
 
-        await self._database.write(drop)
+        return await self._database.write(drop)
 
     async def ingest(self, stream: str) -> tuple[str, tuple[int, ...]]:
         """What a restarted acquirer must know: the described RTP publisher's SDP (empty when
@@ -239,6 +245,9 @@ class DeliveryStore:
 
     async def close_sessions_at(self, node: str, *, at_s: float) -> list[Session]:
         """End and return the sessions of viewers whom the node's edges serve."""
+
+        if not await self._database.read(lambda c: c.first(_SESSIONS_AT, at=node)):
+            return []
 
         def close(connection: Connection) -> list[Session]:
             ended = connection.all(_SESSIONS_AT, at=node)

@@ -64,7 +64,7 @@ def _nodes(picture: Picture) -> Table:
     for node in picture.nodes:
         here = [f for f in picture.functions if f["node"] == node["name"]]
         table.add_row(
-            node["name"] if node["state"] == "active" else f"{node['name']} ({node['state']})",
+            _node(node),
             node["address"],
             f"{node['watts'] / 1000:.1f} kW",
             f"{node['cores_used']:.2f}/{node['cores']:g}",
@@ -73,9 +73,15 @@ def _nodes(picture: Picture) -> Table:
             _lines(f["id"] for f in here),
             _lines(f["state"] for f in here),
             _lines(str(f["viewers"]) for f in here),
-            style="dim" if node["state"] == "standby" else "",
+            style="dim" if node["power"] == "standby" else "",
         )
     return table
+
+
+def _node(node: Mapping[str, Any]) -> str:
+    """Its name, and what is special about it."""
+    state = node["state"] if node["state"] != "ready" else node["power"]
+    return str(node["name"]) if state == "active" else f"{node['name']} ({state})"
 
 
 def _lines(words: Iterable[str]) -> str:

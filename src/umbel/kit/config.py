@@ -75,7 +75,7 @@ class Settings(BaseSettings):
         description="how long a captive-portal sign-in lasts",
     )
     metrics: Literal["off", "on", "token"] = Field(
-        "off", description="who may read `/metrics`: nobody, everybody, or who has the token"
+        "off", description="who may read `/metrics`: nobody, everybody, or clients with the token"
     )
     metrics_token: str = Field(
         "", validate_default=True, description="the bearer token that `metrics` = `token` asks for"

@@ -57,9 +57,7 @@ class Controller:
         loop = asyncio.get_running_loop()
         self._due_s[key] = min(self._due_s.get(key, loop.time()), loop.time())
         if key not in self._tasks:
-            task = loop.create_task(self._serve(key), name=f"reconcile:{key}")
-            task.add_done_callback(lambda ended: self._on_end(key, ended))
-            self._tasks[key] = task
+            self._tasks[key] = loop.create_task(self._serve(key), name=f"reconcile:{key}")
 
     def keys(self) -> set[str]:
         """Every key with a task."""
@@ -104,6 +102,11 @@ class Controller:
             except UmbelError as error:
                 log.warning("reconcile failed", key=key, code=error.code, reason=error.message)
                 again_s, retry_s = retry_s, min(2 * retry_s, _LONGEST_RETRY_S)
+            except asyncio.CancelledError:
+                if _is_cancelled():
+                    raise
+                log.warning("reconcile cancelled from within", key=key)
+                again_s, retry_s = retry_s, min(2 * retry_s, _LONGEST_RETRY_S)
             except Exception:
                 log.exception("reconcile crashed", key=key)
                 again_s, retry_s = retry_s, min(2 * retry_s, _LONGEST_RETRY_S)
@@ -120,17 +123,6 @@ class Controller:
         if again_s is not None:
             self._due_s[key] = self._ran_s + again_s
 
-    def _on_end(self, key: str, task: asyncio.Task[None]) -> None:
-        """Make a task again that ended unasked: by an error, or by a cancellation from within."""
-        if self._is_closed or self._tasks.get(key) is not task or task.cancelling():
-            return
-        if task.cancelled():
-            log.warning("reconcile task cancelled from within, another begins", key=key)
-        else:
-            log.error("reconcile task crashed, another begins", key=key, exc_info=task.exception())
-        del self._tasks[key]
-        task.get_loop().call_later(_LONGEST_RETRY_S, self.wake, key)
-
     async def _run_once(self, key: str) -> float | None:
         if self._lease is None or await self._lease(key):
             return await self._reconcile(key)
@@ -143,3 +135,9 @@ async def _woken(flag: asyncio.Event, again_s: float | None) -> None:
             await flag.wait()
     except TimeoutError:
         pass
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody cancels this task, and not only something within it."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

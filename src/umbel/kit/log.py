@@ -12,22 +12,22 @@ import structlog
 
 
 class LossyStream:
-    """A text stream that loses what it cannot write, and says how much when it can again."""
+    """A text stream whose writes may fail: it says how many did when they succeed again."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.lost = 0
+        self._failed = 0
 
     def write(self, text: str) -> int:
         """Write it, or lose it."""
         try:
-            if self.lost:
-                self._stream.write(f"{self.lost} pieces of the log before this were lost\n")
+            if self._failed:
+                self._stream.write(f"{self._failed} writes of the log failed before this\n")
                 self._stream.flush()
-                self.lost = 0
+                self._failed = 0
             self._stream.write(text)
         except (OSError, ValueError):
-            self.lost += 1
+            self._failed += 1
         return len(text)
 
     def flush(self) -> None:
@@ -35,7 +35,7 @@ class LossyStream:
         try:
             self._stream.flush()
         except (OSError, ValueError):
-            self.lost += 1
+            self._failed += 1
 
 
 def configure(*, level: str = "info", json_lines: bool | None = None) -> None:

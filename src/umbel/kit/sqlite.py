@@ -31,6 +31,8 @@ PRAGMAS = (
 
 def keep_private(name: str) -> None:
     """Make the file or take it from everybody else. SQLite gives its helpers the same mode."""
+    if name in ("", ":memory:"):
+        return
     path = Path(name)
     with suppress(OSError):  # what is wrong is said by who opens it
         private.ensure_file(path)

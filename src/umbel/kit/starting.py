@@ -43,9 +43,12 @@ class Activity:
 
 
 class StartWatch:
-    """The look at one start, from its beginning at `now_s`."""
+    """Watches one start from `now_s` on; `before` is what its processes had done until then."""
 
-    def __init__(self, now_s: float, limits: StartLimits = StartLimits()) -> None:
+    def __init__(
+        self, now_s: float, before: Mapping[int, Activity], limits: StartLimits = StartLimits()
+    ) -> None:
+        self._before = before
         self._limits = limits
         self._looked_s = now_s
         self._passed_s = 0.0
@@ -56,7 +59,8 @@ class StartWatch:
         # A longer step means that the watcher itself was held up, and perhaps the process too.
         self._passed_s += min(now_s - self._looked_s, _LONGEST_STEP_S)
         self._looked_s = now_s
-        self._seen.update(activities)  # what a descendant did that has ended still counts
+        for pid, one in activities.items():  # what a descendant did that has ended still counts
+            self._seen[pid] = one.since(self._before.get(pid, Activity()))
         cpu_s = sum(one.cpu_s for one in self._seen.values())
         if cpu_s > self._limits.cpu_s:
             return f"not ready after {self._limits.cpu_s:g} s of CPU"

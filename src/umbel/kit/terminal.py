@@ -3,7 +3,7 @@
 In: steps done, errors of ours. Out: bars and lines on stderr, and an exit code.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import typer
@@ -21,10 +21,18 @@ def errors_on_stderr() -> Iterator[None]:
         yield
     except UmbelError as error:
         typer.secho(f"umbel: {error.message} ({error.code})", fg="red", err=True)
-        problems = error.details.get("problems")
-        for problem in problems if isinstance(problems, (list, tuple)) else ():
+        for problem in _problems(error):
             typer.echo(f"  - {problem}", err=True)
         raise typer.Exit(2) from error
+
+
+def _problems(error: UmbelError) -> Iterator[object]:
+    """All that is wrong, from the details: problems, or fields of a request."""
+    for name in ("problems", "fields"):
+        found = error.details.get(name)
+        for one in found if isinstance(found, (list, tuple)) else ():
+            is_field = isinstance(one, Mapping) and {"field", "message"} <= one.keys()
+            yield f"{one['field']}: {one['message']}" if is_field else one
 
 
 @contextmanager

@@ -6,7 +6,7 @@ and the operator's switches. The emulated network and the processes that plan ne
 
 from umbel.network.slices.admission import TERMS, Grade, Terms
 from umbel.network.slices.admission import inspect as inspect_terms
-from umbel.network.topology.document import BadNetwork
+from umbel.network.topology.document import BadNetwork, link_entry
 from umbel.network.topology.document import inspect as inspect_topology
 from umbel.network.topology.document import parse as parse_topology
 from umbel.network.topology.files import builtin as builtin_document
@@ -34,6 +34,7 @@ __all__ = [
     "describe_sites",
     "inspect_terms",
     "inspect_topology",
+    "link_entry",
     "parse_sites",
     "parse_topology",
     "read_document",

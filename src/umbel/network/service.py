@@ -44,7 +44,7 @@ from umbel.network.slices.store import SliceStore
 from umbel.network.switching.counters import Traffic
 from umbel.network.switching.port_map import Side
 from umbel.network.switching.tables import PipelineStep
-from umbel.network.topology.service import InvalidLinks, NoSwitch, TopologyService
+from umbel.network.topology.service import NoSwitch, TopologyService
 
 __all__ = [
     "Binding",
@@ -62,7 +62,6 @@ __all__ = [
     "InlineFunction",
     "InlineFunctionStatus",
     "InvalidClient",
-    "InvalidLinks",
     "LinkLiveness",
     "LinkShare",
     "LinkStatus",
@@ -137,6 +136,11 @@ class Network:
         """Draw the overlay over the nodes and links there are: those that came are drawn, those
         that went are not. Returns when the connected switches have it."""
         await self.operator.follow_nodes()
+        self.edge.wake()
+
+    def flows(self, node: str = "") -> tuple[ExplainedRule, ...]:
+        """Every rule that switches hold, or those of one node, in words. Raises NotInTopology."""
+        return self.operator.inspection.flows(node, self.edge.snapshot)
 
     async def close(self) -> None:
         """Stop. Switches and queues keep what they hold."""

@@ -6,6 +6,7 @@ In: a Progress and what a POST came to. Out: the Progress after it. Neighbour: l
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from umbel.kit import backoff
 from umbel.notify.model import (
     LIFE_CYCLE,
     Kind,
@@ -35,9 +36,10 @@ def wait_s(failures: int, draw: float, patience: Patience, asked_s: float = 0.0)
     """How long to wait after so many failures in a row: doubling up to the longest, of which the
     draw (0 to 1) takes up to half off, so that subscribers behind one proxy do not come back
     together. What the receiver itself asked for (Retry-After) is heeded up to the longest."""
-    doubled_s = patience.first_wait_s * 2.0 ** min(max(failures - 1, 0), 30)
-    longest_s = min(doubled_s, patience.longest_wait_s)
-    return max(longest_s * (1 - draw / 2), min(asked_s, patience.longest_wait_s))
+    own_s = backoff.wait_s(
+        failures, draw, first_s=patience.first_wait_s, longest_s=patience.longest_wait_s
+    )
+    return max(own_s, min(asked_s, patience.longest_wait_s))
 
 
 def due_s(progress: Progress, now_s: float, patience: Patience) -> float:

@@ -64,7 +64,7 @@ class PlanRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanJob:
-    """A request that was taken: who request, how far it is, and what came of it.
+    """An accepted request: who made it, how far it is, and what came of it.
 
     `progress` has `stage`, and where known `done` of `of`, and `gap_w`. `result` is there once it
     is done, `reason` once it failed.

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from umbel.compute.model import NodeKind
+from umbel.kit.validation import describe_errors
 from umbel.network.documents import inspect_topology
 from umbel.planner import presets
 from umbel.planner.problem import Access, Link, Network, Node, PowerModel, Routing
@@ -146,18 +147,12 @@ def _given_values(part: BaseModel, names: tuple[str, ...] | None = None) -> dict
     return {name: found[name] for name in names or tuple(found) if name in found}
 
 
-def _problems_of(title: str, error: ValidationError) -> Iterator[str]:
-    for found in error.errors(include_url=False):
-        where = ".".join(str(part) for part in found["loc"])
-        yield f"{title}: {where + ': ' if where else ''}{found['msg']}"
-
-
 def _lenient(kind: type[P], raw: object, title: str, problems: list[str]) -> P | None:
     """What can be read once the fields that cannot are left out; None where too little is left."""
     try:
         return kind.model_validate(raw)
     except ValidationError as error:
-        problems += _problems_of(title, error)
+        problems += describe_errors(title, error)
         if not isinstance(raw, Mapping):
             return None
         rest = _without(raw, [found["loc"] for found in error.errors(include_url=False)])
@@ -208,7 +203,7 @@ def _link_parts(raw: list[object], problems: list[str]) -> dict[frozenset[str], 
         try:
             part = _LinkEntry.model_validate(entry).planner
         except ValidationError as error:
-            problems += _problems_of(f"link {'-'.join(ends)}", error)
+            problems += describe_errors(f"link {'-'.join(ends)}", error)
             continue
         if part.lightpaths is not None:
             parts[frozenset(ends)] = part.lightpaths

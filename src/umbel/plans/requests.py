@@ -86,7 +86,7 @@ def goal_of(request: PlanRequest, full_qoe: float) -> Goal:
 
 
 def summary(request: PlanRequest) -> dict[str, object]:
-    """What was request, in short."""
+    """A summary of the request."""
     nodes = request.document.get("nodes") if isinstance(request.document, dict) else None
     return {
         "variant": request.variant,

@@ -225,7 +225,7 @@ class Plans:
     async def _transition(
         self, plan_id: str, event: PlanEvent, *, result: Json | None = None, reason: str = ""
     ) -> bool:
-        """Whether it happened; a database that is away for good leaves the job to be buried."""
+        """Whether it happened; a database that is away for good leaves it to `fail_abandoned`."""
         try:
             now_s = self.clock.now_s()
             await self.store.transition(plan_id, event, at_s=now_s, result=result, reason=reason)

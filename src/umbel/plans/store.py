@@ -1,4 +1,4 @@
-"""Requests for plans as rows: what was request, how far it is, what came of it.
+"""Requests for plans as rows: what was requested, how far it is, what came of it.
 
 The row's state is the truth between instances: the solver looks at it now and then, so a
 request may be cancelled anywhere, and the first instance that sees

@@ -71,18 +71,25 @@ class ApiClient:
     def _ask(self, method: str, path: str, **more: Any) -> Any:
         try:
             answer = self.http.request(method, path, **more)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.InvalidURL) as error:
             message = f"no platform answers at {self.http.base_url}: {error}"
             raise PlatformUnreachable(message) from error
-        if answer.is_error:
+        if not answer.is_success:
             raise _refusal(answer)
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise _not_a_platform(answer) from error
 
 
 @contextmanager
 def signed_in(account: Account) -> Iterator[ApiClient]:
     """A client that asks as the account. Raises RefusedByPlatform, PlatformUnreachable."""
-    with httpx.Client(base_url=account.url, timeout=_TIMEOUT_S) as http:
+    try:
+        http = httpx.Client(base_url=account.url, timeout=_TIMEOUT_S)
+    except httpx.InvalidURL as error:
+        raise PlatformUnreachable(f"{account.url} is no URL: {error}") from error
+    with http:
         client = ApiClient(http)
         if account.token:
             http.headers["Authorization"] = f"Bearer {account.token}"
@@ -99,4 +106,8 @@ def _refusal(answer: httpx.Response) -> UmbelError:
         body = answer.json()
         return RefusedByPlatform(body["code"], body["message"], body["details"])
     except (ValueError, KeyError, TypeError):
-        return PlatformUnreachable(f"{answer.url} answers {answer.status_code}: not a platform")
+        return _not_a_platform(answer)
+
+
+def _not_a_platform(answer: httpx.Response) -> PlatformUnreachable:
+    return PlatformUnreachable(f"{answer.url} answers {answer.status_code}: not a platform")

@@ -5,12 +5,14 @@ per app, so that several apps in a process do not meet.
 """
 
 from collections import Counter as Tally
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umbel.compute.model import NodeState
+from umbel.delivery.model import FunctionStatus
 from umbel.kit.clock import Clock
 from umbel.portal.ports import System
 
@@ -56,9 +58,12 @@ class Metrics:
 
     async def text(self, system: System) -> bytes:
         """The exposition, after a look at the platform. Raises Unavailable."""
-        for state, count in (await system.catalogue.counts()).items():
+        counts, functions = await system.catalogue.counts(), await system.delivery.functions()
+        nodes, links = await system.nodes.list(), await system.delivery.links()
+        # No await from here on: another scrape must not see what is half filled.
+        for state, count in counts.items():
             self._events.labels(state.value).set(count)
-        await self._look_at_functions(system)
+        self._set_functions(functions)
         for gauge in (
             self._cores,
             self._memory,
@@ -68,18 +73,17 @@ class Metrics:
             self._link_rate,
         ):
             gauge.clear()  # of nodes and links that are no more
-        for node in await system.nodes.list():
+        for node in nodes:
             self._cores.labels(node.name).set(node.cores_used)
             self._memory.labels(node.name).set(node.memory_used_mb)
             self._node_rate.labels(node.name).set(node.mbps_used)
             self._node_on.labels(node.name).set(node.power is not NodeState.STANDBY)
             self._watts.labels(node.name).set(node.watts)
-        for link in await system.delivery.links():
+        for link in links:
             self._link_rate.labels(link.a, link.b).set(link.used_mbps)
         return generate_latest(self._registry)
 
-    async def _look_at_functions(self, system: System) -> None:
-        functions = await system.delivery.functions()
+    def _set_functions(self, functions: Sequence[FunctionStatus]) -> None:
         self._functions.clear()
         self._viewers.clear()
         for (role, state), count in Tally((f.role, f.state) for f in functions).items():

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from umbel.compute.model import DEFAULT_POOL, NodeKind
+from umbel.compute.model import DEFAULT_POOL, Node, NodeKind
 from umbel.delivery.model import NodeAvailability
 from umbel.kit.terminal import errors_on_stderr
 from umbel.portal.client import Account, ApiClient, signed_in
@@ -18,7 +18,8 @@ from umbel.portal.client import Account, ApiClient, signed_in
 app = typer.Typer(no_args_is_help=True, help="Nodes of a running platform, for operators.")
 
 _NODES = "/api/v1/nodes"
-_LOOK_S = 0.5
+_POLL_S = 0.5
+_DRAINS = (NodeAvailability.DRAINING, NodeAvailability.DRAINED, NodeAvailability.LOST)
 _COLUMNS = ("node", "pool", "state", "cores", "MiB", "Mbit/s", "functions", "viewers")
 
 Name = Annotated[str, typer.Argument(help="the node's name")]
@@ -64,9 +65,9 @@ def add(  # noqa: PLR0913, PLR0917 -- one argument per option
         typer.Option(help="a node that it is linked to: NODE, NODE,MBPS or NODE,MBPS,DELAY_MS"),
     ],
     kind: NodeKind = NodeKind.PROVIDER_EDGE,
-    cores: Annotated[float, typer.Option(help="CPU cores for functions")] = 1.0,
-    memory_mb: Annotated[float, typer.Option(help="MiB for functions")] = 2048.0,
-    mbps: Annotated[float, typer.Option(help="Mbit/s that functions may send")] = 1000.0,
+    cores: Annotated[float, typer.Option(help="CPU cores for functions")] = Node.cores,
+    memory_mb: Annotated[float, typer.Option(help="MiB for functions")] = Node.memory_mb,
+    mbps: Annotated[float, typer.Option(help="Mbit/s that functions may send")] = Node.mbps,
     prefix: Annotated[
         list[str] | None, typer.Option(help="a client network that it gives access to")
     ] = None,
@@ -127,23 +128,25 @@ def drain(
     with errors_on_stderr(), signed_in(context.obj) as api:
         body = {"within_s": 0.0 if force else within}
         node = api.post(f"{_NODES}/{name}/drain", body)
-        while wait:
-            node = _show_until_changed(api, node)
-            if node["state"] == NodeAvailability.DRAINED.value:
-                break
-    typer.echo(f"{name} is {node['state']}")
+        if wait:
+            _wait_until_drained(api, node)
+        else:
+            typer.echo(f"{name} is {node['state']}")
 
 
-def _show_until_changed(api: ApiClient, node: dict[str, Any]) -> dict[str, Any]:
-    """Say what is left on the node, and wait until that is something else."""
-    said = _left(node)
-    if node["state"] == NodeAvailability.DRAINED.value:
-        return node
-    typer.echo(said)
-    while _left(node) == said and node["state"] != NodeAvailability.DRAINED.value:
-        time.sleep(_LOOK_S)
+def _wait_until_drained(api: ApiClient, node: dict[str, Any]) -> None:
+    """Show what is left on the node at each change, until nothing is."""
+    shown = ""
+    while node["functions"] or node["viewers"]:
+        if node["state"] not in _DRAINS:
+            typer.secho(f"the drain of {node['name']} was cancelled", fg="red", err=True)
+            raise typer.Exit(1)
+        if (left := _left(node)) != shown:
+            typer.echo(left)
+            shown = left
+        time.sleep(_POLL_S)
         node = api.get(f"{_NODES}/{node['name']}")
-    return node
+    typer.echo(f"{node['name']} is {node['state']}")
 
 
 def _left(node: dict[str, Any]) -> str:

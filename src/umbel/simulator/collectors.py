@@ -177,7 +177,7 @@ def popularity_classes(rank: Ints, catalogue: int) -> tuple[Flags, Flags, Flags]
 
 
 def _most_mbps(steering: SteeringPlan) -> Floats:
-    """[label + 1, resolution]: the best rate of each kind of request under a steering."""
+    """[label + 1, resolution]: the best rate of each kind of request under a steering plan."""
     qoe = steering.guide.problem.qoe
     rows = [[encoding.max_mbps for encoding in qoe.unknown.values()]]
     for name in steering.names:

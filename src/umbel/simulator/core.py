@@ -267,7 +267,7 @@ def _lane_of(path: int, first: int, last: int, lane_path: Ints) -> int:
 
 @_compiled
 def _book(net: Net, steer: Steer, state: State, session: int) -> None:
-    """Find the lanes that a session counts on under this steering."""
+    """Find the lanes that a session counts on under this steering plan."""
     content, end, resolution, path = state.session[session, :4]
     width = net.numbers[1]
     labels = len(steer.least) // width

@@ -48,7 +48,7 @@ def observed(view: View, world: World, from_s: float) -> Observations:
 
 
 def sample(view: View, world: World, steering: SteeringPlan, from_s: float) -> Sample:
-    """Mean parallel requests since a time, as `drift` counts them under a steering."""
+    """Mean parallel requests since a time, as `drift` counts them under a steering plan."""
     requests, outcomes = view.requests, view.outcomes
     weight = share_of(view, from_s)
     source = np.where(outcomes.path >= 0, world.path_from[outcomes.path], len(world.names))

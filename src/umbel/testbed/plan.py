@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
-from umbel.compute.model import Node
-from umbel.compute.service import inspect_nodes
+from umbel.compute.model import Node, VimKind
+from umbel.compute.service import inspect_nodes, node_entry
 from umbel.kit.errors import Invalid
 from umbel.network.documents import (
     FIRST_DATAPATH,
@@ -27,6 +27,7 @@ from umbel.network.documents import (
     describe_sites,
     inspect_terms,
     inspect_topology,
+    link_entry,
 )
 from umbel.network.model import Host, Link, Topology
 
@@ -133,6 +134,7 @@ class Plan:
     links: tuple[Link, ...]
     default_access: str = ""
     terms: Mapping[Grade, Terms] = field(default_factory=lambda: TERMS)
+    pools: Mapping[str, VimKind] = field(default_factory=dict)
 
     @property
     def bridge(self) -> str:
@@ -181,6 +183,7 @@ def plan(document: object, name: str, octet: int) -> Plan:
         links=found.links,
         default_access=nodes.default_access,
         terms=terms,
+        pools=nodes.pools,
     )
 
 
@@ -199,12 +202,9 @@ def document(testbed: Plan) -> dict[str, object]:
     access = {"default_access": testbed.default_access} if testbed.default_access else {}
     return {
         **access,
-        "nodes": [_entry(plan.node) for plan in testbed.nodes],
-        "links": [
-            {"a": link.a, "b": link.b, "mbps": link.mbps, "delay_ms": link.delay_ms}
-            | ({"crosses": True} if link.crosses else {})
-            for link in testbed.links
-        ],
+        "nodes": [node_entry(plan.node) for plan in testbed.nodes],
+        "pools": {name: kind.value for name, kind in testbed.pools.items()},
+        "links": [link_entry(link) for link in testbed.links],
         "hosts": [{"name": host.name, "node": host.node} for host in testbed.hosts],
         "slices": {
             grade.value: {"min_mbps": terms.min_mbps, "max_mbps": terms.max_mbps}
@@ -229,18 +229,6 @@ def free_octet(used: Iterable[IPv4Network]) -> int | None:
             if not any(network.overlaps(other) for other in taken):
                 return octet
     return None
-
-
-def _entry(node: Node) -> dict[str, object]:
-    return {
-        "name": node.name,
-        "kind": node.kind.value,
-        "address": node.address,
-        "cores": node.cores,
-        "memory_mb": node.memory_mb,
-        "mbps": node.mbps,
-        "prefixes": list(node.prefixes),
-    }
 
 
 def _too_many(found: Topology) -> Iterator[str]:

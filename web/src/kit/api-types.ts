@@ -540,9 +540,9 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put: operations["close_access"];
+        put: operations["put_captive_portal"];
         post?: never;
-        delete: operations["open_access"];
+        delete: operations["delete_captive_portal"];
         options?: never;
         head?: never;
         patch?: never;
@@ -574,7 +574,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        delete: operations["dismiss_client"];
+        delete: operations["delete_client"];
         options?: never;
         head?: never;
         patch?: never;
@@ -587,7 +587,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["who_is_here"];
+        get: operations["get_own_client"];
         put?: never;
         post: operations["sign_in_here"];
         delete: operations["sign_out_here"];
@@ -620,9 +620,9 @@ export interface paths {
             cookie?: never;
         };
         get: operations["get_service"];
-        put: operations["offer_service"];
+        put: operations["put_service"];
         post?: never;
-        delete: operations["withdraw_service"];
+        delete: operations["delete_service"];
         options?: never;
         head?: never;
         patch?: never;
@@ -667,7 +667,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["list_moves"];
+        get: operations["list_bindings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -683,10 +683,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["get_move"];
-        put: operations["move_function"];
+        get: operations["get_binding"];
+        put: operations["put_binding"];
         post?: never;
-        delete: operations["bring_home"];
+        delete: operations["delete_binding"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2572,7 +2572,7 @@ export interface operations {
             };
         };
     };
-    close_access: {
+    put_captive_portal: {
         parameters: {
             query?: never;
             header?: never;
@@ -2597,7 +2597,7 @@ export interface operations {
             };
         };
     };
-    open_access: {
+    delete_captive_portal: {
         parameters: {
             query?: never;
             header?: never;
@@ -2658,7 +2658,7 @@ export interface operations {
             };
         };
     };
-    dismiss_client: {
+    delete_client: {
         parameters: {
             query?: never;
             header?: never;
@@ -2677,7 +2677,7 @@ export interface operations {
             };
         };
     };
-    who_is_here: {
+    get_own_client: {
         parameters: {
             query?: never;
             header?: never;
@@ -2772,7 +2772,7 @@ export interface operations {
             };
         };
     };
-    offer_service: {
+    put_service: {
         parameters: {
             query?: never;
             header?: never;
@@ -2797,7 +2797,7 @@ export interface operations {
             };
         };
     };
-    withdraw_service: {
+    delete_service: {
         parameters: {
             query?: never;
             header?: never;
@@ -2862,7 +2862,7 @@ export interface operations {
             };
         };
     };
-    list_moves: {
+    list_bindings: {
         parameters: {
             query?: never;
             header?: never;
@@ -2881,7 +2881,7 @@ export interface operations {
             };
         };
     };
-    get_move: {
+    get_binding: {
         parameters: {
             query?: never;
             header?: never;
@@ -2902,7 +2902,7 @@ export interface operations {
             };
         };
     };
-    move_function: {
+    put_binding: {
         parameters: {
             query?: never;
             header?: never;
@@ -2927,7 +2927,7 @@ export interface operations {
             };
         };
     };
-    bring_home: {
+    delete_binding: {
         parameters: {
             query?: never;
             header?: never;

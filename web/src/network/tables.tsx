@@ -65,7 +65,7 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
       </Table>
       <Table
         caption="Nodes"
-        head={['Node', 'Kind', 'Pool', 'Address', 'State', 'Power', 'Cores', 'Memory', 'Sent', 'Promised']}
+        head={['Node', 'Kind', 'Pool', 'Address', 'State', 'Power', 'Watts', 'Cores', 'Memory', 'Sent', 'Promised']}
       >
         {nodes.map((node) => (
           <tr key={node.name}>
@@ -74,6 +74,7 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
             <td>{node.pool}</td>
             <td>{node.address}</td>
             <td>{node.state}</td>
+            <td>{node.power}</td>
             <td>{formatKilowatts(node.watts)}</td>
             <td>{cores(node.cores_used, node.cores)}</td>
             <td>{memory(node.memory_used_mb, node.memory_mb)}</td>

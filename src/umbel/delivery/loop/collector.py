@@ -243,16 +243,16 @@ class Collector:
         return tuple(sorted(id_ for id_, one in everywhere.items() if one.node == node))
 
     def _node_state(self, node: str, *, is_empty: bool) -> NodeAvailability:
-        compute, power = self.compute, self.compute.state(node)
-        if compute.is_lost(node) or node in self.unreliable:
-            return NodeAvailability.LOST
+        compute = self.compute
+        is_lost = compute.is_lost(node) or node in self.unreliable
         match compute.scheduling(node):
             case Scheduling.DRAINING:
-                return NodeAvailability.DRAINED if is_empty else NodeAvailability.DRAINING
+                is_done = is_empty and not is_lost
+                return NodeAvailability.DRAINED if is_done else NodeAvailability.DRAINING
             case Scheduling.CORDONED:
                 return NodeAvailability.CORDONED
             case Scheduling.OPEN:
-                return _BY_POWER[power]
+                return NodeAvailability.LOST if is_lost else _BY_POWER[compute.state(node)]
 
     def links(self, view: View) -> Iterator[LinkStatus]:
         """Each link with the rate of the hops over it."""
@@ -377,7 +377,7 @@ class Collector:
             memory_free_mb=free.memory_mb,
             mbps_free=free.mbps,
             is_closed=not self.compute.accepts(node.name),
-            is_evicted=self.compute.evicts(node.name),
+            is_evicted=self.compute.is_past_deadline(node.name),
         )
 
 

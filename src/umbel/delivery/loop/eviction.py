@@ -3,12 +3,13 @@ acquirers, and whatever functions still run, of all owners. Viewers and encoders
 elsewhere; the streams' own reconciliation mends their trees (View.carried).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
 
 from umbel.delivery.loop.collector import Collector
+from umbel.delivery.model import Session
 from umbel.delivery.trees.view import ACQUIRER
 from umbel.kit.clock import Clock
 
@@ -26,7 +27,7 @@ class Eviction:
     async def run(self) -> None:
         """Look at every draining node once."""
         compute = self.collector.compute
-        evicted = [node.name for node in compute.nodes() if compute.evicts(node.name)]
+        evicted = [node.name for node in compute.nodes() if compute.is_past_deadline(node.name)]
         if not evicted:
             return
         for node in evicted:
@@ -36,10 +37,7 @@ class Eviction:
 
     async def _end_sessions(self, node: str) -> None:
         now_s = self.clock.now_s()
-        for session in await self.collector.store.close_sessions_at(node, at_s=now_s):
-            log.info("session evicted", node=node, session=session.id)
-            self.collector.promises.count(session, -1)
-            self.wake(session.stream)
+        self._ended(await self.collector.store.close_sessions_at(node, at_s=now_s))
 
     async def _drop_roots(self, evicted: frozenset[str]) -> None:
         store, now_s = self.collector.store, self.clock.now_s()
@@ -47,6 +45,12 @@ class Eviction:
             root = tree.root
             if root is not None and root.role == ACQUIRER and root.node in evicted:
                 log.info("stream evicted", node=root.node, stream=stream)
-                await store.drop_tree(stream, at_s=now_s)
+                self._ended(await store.drop_tree(stream, at_s=now_s, why="evicted"))
             if any(branch.node in evicted for branch in tree.branches):
                 self.wake(stream)
+
+    def _ended(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
+            log.info("session evicted", node=session.edge_node, session=session.id)
+            self.collector.promises.count(session, -1)
+            self.wake(session.stream)

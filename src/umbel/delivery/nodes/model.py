@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from umbel.compute.model import Inventory, Member, Node, Scheduling
+from umbel.compute.model import Inventory, Node, ScheduledNode, Scheduling
 from umbel.network.model import Link, Topology
 
 
@@ -14,7 +14,7 @@ class NodeAction(StrEnum):
     REMOVED = "removed"
     CORDONED = "cordoned"
     UNCORDONED = "uncordoned"
-    DRAINED = "drained"
+    DRAIN_STARTED = "draining"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class CurrentNodes:
     """The nodes and links there are; `ignored` names the changes that do not fit the network file
     any more, and why."""
 
-    members: tuple[Member, ...]
+    members: tuple[ScheduledNode, ...]
     topology: Topology
     ignored: tuple[str, ...] = ()
 

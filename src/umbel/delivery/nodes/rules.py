@@ -7,14 +7,20 @@ refusals of changes that do not fit.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from umbel.compute.model import Member, Node, NoSuchNode
-from umbel.compute.service import NodeExists, NodeInUse, NoSuchPool, clashes
+from umbel.compute.model import Node, NoSuchNode, ScheduledNode
+from umbel.compute.service import NodeExists, NodeInUse, NoSuchPool, clashes, node_entry
 from umbel.delivery.nodes.model import CurrentNodes, NetworkFile, NodeChange
-from umbel.kit.errors import UmbelError
+from umbel.kit.errors import UmbelError, Unprocessable
+from umbel.network.documents import link_entry
 from umbel.network.model import Link, Topology
-from umbel.network.service import InvalidLinks
 
 Changes = Mapping[str, NodeChange]
+
+
+class InvalidLinks(Unprocessable):
+    """A new node needs links, each from it to a node of the network."""
+
+    code = "umbel.invalid_links"
 
 
 def current(file: NetworkFile, changes: Changes, pools: Collection[str]) -> CurrentNodes:
@@ -82,39 +88,23 @@ def check_new(
         raise InvalidLinks(node=node.name, links=wrong)
 
 
-def document(base: object, now: CurrentNodes) -> object:
+def document(base: object, file: NetworkFile, now: CurrentNodes) -> object:
     """The network file's document with the nodes and links there are, for plans. What the file
-    says of a node that is there stays; an added one says what was given."""
+    says of its own nodes and links stays; added ones say what was given."""
     if not isinstance(base, Mapping):
         return base
     known = {e["name"]: e for e in base["nodes"]}
     ends = {frozenset((e["a"], e["b"])): e for e in base.get("links") or ()}
-    nodes = [_node_entry(one.node, known.get(one.node.name)) for one in now.members]
+    nodes = [
+        known[one.node.name] if one.node in file.inventory.nodes else node_entry(one.node)
+        for one in now.members
+    ]
     links = [
-        ends.get(frozenset((k.a, k.b))) or {"a": k.a, "b": k.b, "mbps": k.mbps} | _delay(k)
+        ends[frozenset((k.a, k.b))] if k in file.topology.links else link_entry(k)
         for k in now.topology.links
     ]
     hosts = [e for e in base.get("hosts") or () if e["node"] in now.names]
     return {**base, "nodes": nodes, "links": links, "hosts": hosts}
-
-
-def _node_entry(node: Node, said: Mapping[str, object] | None) -> Mapping[str, object]:
-    if said is not None and str(said.get("address")) == node.address:
-        return said
-    return {
-        "name": node.name,
-        "kind": node.kind.value,
-        "address": node.address,
-        "cores": node.cores,
-        "memory_mb": node.memory_mb,
-        "mbps": node.mbps,
-        "prefixes": list(node.prefixes),
-        "pool": node.pool,
-    }
-
-
-def _delay(link: Link) -> dict[str, object]:
-    return {"delay_ms": link.delay_ms, "crosses": link.crosses}
 
 
 def _check_known(file: NetworkFile, changes: Changes, pools: Collection[str], name: str) -> None:
@@ -129,10 +119,10 @@ def _check_place(now: CurrentNodes, node: Node, pools: Collection[str]) -> None:
         raise NodeExists(node=node.name, problems=problems)
 
 
-def _member(node: Node, change: NodeChange | None) -> Member:
+def _member(node: Node, change: NodeChange | None) -> ScheduledNode:
     if change is None:
-        return Member(node=node)
-    return Member(node=node, scheduling=change.scheduling, evict_at_s=change.evict_at_s)
+        return ScheduledNode(node=node)
+    return ScheduledNode(node=node, scheduling=change.scheduling, evict_at_s=change.evict_at_s)
 
 
 def _with(now: CurrentNodes, change: NodeChange, pools: Collection[str]) -> CurrentNodes:

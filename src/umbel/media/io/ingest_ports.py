@@ -220,7 +220,11 @@ class SrtPort:
         callbacks = WorkerCallbacks(on_packets=self._on_packets, on_message=self._on_message)
         options = {"kind": "srt", "uri": self._uri}
         worker = await self._workers.start(options, callbacks)
-        await worker.until_ready()
+        try:
+            await worker.until_ready()
+        except asyncio.CancelledError:
+            await worker.close()
+            raise
         self._worker = worker
 
     async def _keep(self) -> None:

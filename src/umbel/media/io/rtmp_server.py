@@ -124,8 +124,13 @@ class Connection:
             await self._say_farewell()
 
     async def _read(self) -> bytes:
-        async with asyncio.timeout_at(self._session.next_deadline_s()):
-            return await self._reader.read(_READ_BYTES)
+        try:
+            async with asyncio.timeout_at(self._session.next_deadline_s()):
+                return await self._reader.read(_READ_BYTES)
+        except TimeoutError:
+            log.info("RTMP silent", peer=self.address)
+            self._session.handle_timer(self._loop.time())
+            return b""
 
     def _handle(self, event: Event) -> None:
         if isinstance(event, Tag):

@@ -12,6 +12,7 @@ import socket
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,16 +94,13 @@ class WorkerProcess:
     @classmethod
     async def spawn(cls, clock: Clock) -> "WorkerProcess":
         """Start a process that prepares itself. Raises WorkerLost."""
-        ours, theirs = _Sockets.pairs()
         try:
-            process = await _spawn(theirs)
-        except BaseException as error:
-            ours.close()
-            if isinstance(error, OSError):
-                raise WorkerLost(f"the worker does not start: {error}") from error
-            raise
-        finally:
-            theirs.close()
+            with ExitStack() as failed, ExitStack() as done:
+                ours, theirs = _Sockets.pairs(failed, done)
+                process = await _spawn(theirs)
+                failed.pop_all()
+        except OSError as error:
+            raise WorkerLost(f"the worker does not start: {error}") from error
         return cls(process, ours, clock)
 
     async def begin(self, options: Mapping[str, Any], callbacks: WorkerCallbacks) -> None:
@@ -155,9 +153,9 @@ class WorkerProcess:
 
     async def ready_or_gone(self) -> None:
         """Wait until it is ready or gone."""
-        await self._until(self.ready, None)
+        await self.until(self.ready, None)
 
-    async def _until(self, event: asyncio.Event, timeout_s: float | None) -> None:
+    async def until(self, event: asyncio.Event, timeout_s: float | None) -> None:
         """Wait for the event, its end, or so many seconds."""
         waiting = asyncio.ensure_future(event.wait())
         try:
@@ -176,9 +174,9 @@ class WorkerProcess:
 
     async def _expect(self, event: asyncio.Event, clock: Clock) -> None:
         """Look at it until the event or its end; one that sleeps instead is killed."""
-        start = StartWatch(clock.monotonic_s(), _START_LIMITS)
+        start = StartWatch(clock.monotonic_s(), activities(self.pid), _START_LIMITS)
         while not (event.is_set() or self.exited.done()):
-            await self._until(event, _START_LOOK_S)
+            await self.until(event, _START_LOOK_S)
             reason = start.look(clock.monotonic_s(), activities(self.pid))
             if reason and not (event.is_set() or self.exited.done()):
                 log.warning("worker does not start", pid=self.pid, reason=reason)
@@ -191,7 +189,7 @@ class WorkerProcess:
         while not (end.is_set() or self.exited.done()):
             self._pong = self._gave = False
             self.send({"op": "ping"})
-            await self._until(end, _PING_S)
+            await self.until(end, _PING_S)
             now_s = clock.monotonic_s()
             heard_s = now_s if self._pong else heard_s
             if self._gave:
@@ -311,15 +309,13 @@ class _Sockets:
     exit: socket.socket
 
     @classmethod
-    def pairs(cls) -> tuple["_Sockets", "_Sockets"]:
-        """Our ends and the worker's."""
-        stream = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        datagrams = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        exit_ = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours, theirs = (
-            cls(stream=a, datagrams=b, exit=c)
-            for a, b, c in zip(stream, datagrams, exit_, strict=True)
-        )
+    def pairs(cls, ours_in: ExitStack, theirs_in: ExitStack) -> tuple["_Sockets", "_Sockets"]:
+        """Our ends and the worker's, each closed with its stack. Raises OSError."""
+        pairs = []
+        for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET, socket.SOCK_SEQPACKET):
+            here, there = socket.socketpair(socket.AF_UNIX, kind)
+            pairs.append((ours_in.enter_context(here), theirs_in.enter_context(there)))
+        ours, theirs = (cls(stream=a, datagrams=b, exit=c) for a, b, c in zip(*pairs, strict=True))
         for end in (ours.stream, ours.datagrams, theirs.exit):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER_BYTES)
         ours.exit.setblocking(False)

@@ -54,9 +54,13 @@ class WorkerPool:
             worker, self._spare = self._spare, None
             if worker is None or worker.exited.done():
                 worker = await WorkerProcess.spawn(self.clock)
-        self._latest = worker
         self._taken.set()
-        await worker.begin({**options, "limits": asdict(self.limits)}, callbacks)
+        try:
+            await worker.begin({**options, "limits": asdict(self.limits)}, callbacks)
+        except BaseException:
+            await worker.close()
+            raise
+        self._latest = worker
         self.prepare()
         return worker
 
@@ -93,17 +97,10 @@ class WorkerPool:
             return False
         while self._spare is spare and not spare.exited.done():
             self._taken.clear()
-            await self._taken_or_gone(spare)
+            await spare.until(self._taken, None)
         if self._spare is not spare:
             return True
         self._spare = None
         log.info("prepared worker lost", pid=spare.pid)
         await spare.close()
         return False
-
-    async def _taken_or_gone(self, spare: WorkerProcess) -> None:
-        taken = asyncio.ensure_future(self._taken.wait())
-        try:
-            await asyncio.wait({taken, spare.exited}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            taken.cancel()

@@ -108,6 +108,10 @@ class EdgeService:
         finally:
             stop()
 
+    def wake(self) -> None:
+        """Reconcile: nodes or links have changed."""
+        self._changed.notify()
+
     async def start(self) -> None:
         """Take up what was left, and let what may pass pass: before, nothing crosses a border.
         Raises Unavailable."""
@@ -139,7 +143,7 @@ class EdgeService:
         return location.gate.portal if location.gate and location.client is None else None
 
     async def close_gate(self, node: str, gate: Gate) -> None:
-        """Raises BadGate, NotInTopology."""
+        """Raises InvalidGate, NotInTopology."""
         self._site(node)
         await self._access(lambda now: gates.close(now, node, gate))
 
@@ -171,35 +175,35 @@ class EdgeService:
     # -- services ---------------------------------------------------------------------------
 
     def service(self, name: str) -> VirtualService:
-        """Raises UnknownService."""
+        """Raises NoSuchService."""
         return virtual_services.find(self.state.services, name)
 
     async def offer(self, service: VirtualService) -> VirtualService:
         """A service with the surrogates there are; without an address it gets a free one, or keeps
-        its own. Raises BadService."""
+        its own. Raises InvalidService."""
         await self._services(lambda now: virtual_services.offer(now, service, self._topology()))
         return self.service(service.name)
 
     async def move(self, name: str, node: str, surrogate: str) -> VirtualService:
-        """See redirection.move. Raises UnknownService, NoSurrogate, NotInTopology."""
+        """See virtual_services.move. Raises NoSuchService, NoSuchSurrogate, NotInTopology."""
         self._site(node)
         await self._services(lambda now: virtual_services.move(now, name, node, surrogate))
         return self.service(name)
 
     async def close_old_connections(self, name: str) -> VirtualService:
-        """See redirection.settle. Raises UnknownService."""
+        """See virtual_services. Raises NoSuchService."""
         await self._services(lambda now: virtual_services.close_old_connections(now, name))
         return self.service(name)
 
     async def withdraw(self, name: str) -> None:
-        """There is no such service any more. Raises UnknownService."""
+        """There is no such service any more. Raises NoSuchService."""
         self.service(name)
         await self._services(lambda now: virtual_services.withdraw(now, name))
 
     # -- moves ------------------------------------------------------------------------------
 
     def binding(self, name: str) -> Binding:
-        """A function away from home. Raises NotAway."""
+        """A function away from home. Raises NotRegistered."""
         return roaming.find(self.state.bindings, name)
 
     def unreachable(self) -> Mapping[str, str]:
@@ -221,7 +225,7 @@ class EdgeService:
         )
 
     async def deregister(self, name: str) -> None:
-        """It is at home again. Raises NotAway."""
+        """It is at home again. Raises NotRegistered."""
         self.binding(name)
         await self._change_bindings(lambda now: roaming.deregister(now, name))
 
@@ -302,11 +306,13 @@ class EdgeService:
             await self._install()
 
     def _now(self) -> Callable[[EdgeState], EdgeState]:
-        """Removes expired sign-ins, and leads paths over links that are up."""
-        now_s, living = self._clock.now_s(), self._living()
+        """Removes expired sign-ins, leads paths over links that are up, and has services follow the
+        nodes."""
+        now_s, living, topology = self._clock.now_s(), self._living(), self._topology()
         return lambda state: replace(
             state,
             access=gates.expire(state.access, now_s),
+            services=virtual_services.follow(state.services, topology),
             bindings=roaming.reroute(state.bindings, living),
         )
 
@@ -318,7 +324,7 @@ class EdgeService:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, LinkUp | LinkDown):
-            self._changed.notify()
+            self.wake()
 
     async def _retry(self, work: Callable[[], Awaitable[None]]) -> None:
         """Until it is done; a database that is away is waited for."""

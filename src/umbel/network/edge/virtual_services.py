@@ -60,7 +60,7 @@ class Surrogate:
 @dataclass(frozen=True, kw_only=True)
 class VirtualService:
     """A virtual address and port, who can answer there, and who does for each node's clients.
-    `moved` keeps a node's choice when others would be nearer. `left` are those that may have
+    `pinned` nodes keep their choice when others would be nearer. `previous` are those that may have
     connections still, by node."""
 
     name: str
@@ -95,17 +95,36 @@ def offer(services: Services, service: VirtualService, topology: Topology) -> Se
         address = before.address if before else free_address(services)
         service = replace(service, address=address)
     _check(services, service, topology)
+    return {**services, service.name: _assign(service, before or service, topology)}
+
+
+def follow(services: Services, topology: Topology) -> Services:
+    """The services over the nodes and links there are now: surrogates go with their nodes, and
+    each node's clients are answered as `offer` would have it."""
+    return {
+        name: _assign(
+            replace(
+                service,
+                surrogates=tuple(s for s in service.surrogates if s.node in topology.nodes),
+            ),
+            service,
+            topology,
+        )
+        for name, service in services.items()
+    }
+
+
+def _assign(service: VirtualService, before: VirtualService, topology: Topology) -> VirtualService:
+    """The service with a surrogate for each node: the pinned one, or the nearest."""
     known = {surrogate.name for surrogate in service.surrogates}
-    kept = before.chosen if before else {}
-    pinned = frozenset(n for n in (before.pinned if before else ()) if kept[n] in known)
-    chosen = {node: kept[node] for node in pinned}
-    chosen = {**nearest(service.surrogates, topology), **chosen}
-    previous = dict(before.previous) if before else {}
+    kept = before.chosen
+    pinned = frozenset(n for n in before.pinned if kept[n] in known and n in topology.nodes)
+    chosen = {**nearest(service.surrogates, topology), **{node: kept[node] for node in pinned}}
+    previous = dict(before.previous)
     for node, name in kept.items():
         if chosen.get(node) != name:
             previous[node] = previous.get(node, frozenset()) | {name}
-    whole = replace(service, chosen=chosen, pinned=pinned, previous=_known(previous, known))
-    return {**services, service.name: whole}
+    return replace(service, chosen=chosen, pinned=pinned, previous=_known(previous, known))
 
 
 def move(services: Services, name: str, node: str, surrogate: str) -> Services:

@@ -178,14 +178,14 @@ def _translated(action: Translate, known: _SwitchIndex) -> str:
 def _words(rule: Rule, stream: str, copies: Sequence[PacketCopy], known: _SwitchIndex) -> str:
     on = [f"then table {STEPS.get(rule.goto, rule.goto)}"] if rule.goto is not None else []
     if rule.priority == 0 and not rule.match:
-        return f"what no rule above is for: {on[0] if on else 'sinks'}"
+        return f"what no rule above is for: {on[0] if on else 'dropped'}"
     port = dict(rule.match).get(Field.IN_PORT)
     origin = f" {_origin(port, known.port_map)}" if isinstance(port, int) else ""
     said = ["known by addresses and ports"] if rule.metadata else []
     said += [f"held to the rate of meter {rule.meter}"] if rule.meter else []
     does = [_where(copy, known.port_map) for copy in copies]
     does += [_translated(a, known) for a in rule.actions if isinstance(a, Translate)]
-    ends = [] if does or on else ["sinks"]
+    ends = [] if does or on else ["dropped"]
     return "; ".join([_whose(rule, stream, known) + origin, *said, *does, *on, *ends])
 
 

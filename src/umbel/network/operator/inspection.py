@@ -127,16 +127,20 @@ class Inspection:
     def links(self) -> tuple[LinkStatus, ...]:
         """Every link of the network, drawn or not."""
         uses, streams = _uses(self.picture()), self._streams_by_link()
+        fabric = self.fabric
+        port_maps = {} if fabric is None else fabric.observed.port_maps
+        dead = frozenset() if fabric is None else fabric.overlay.link_state.dead
         return tuple(
             LinkStatus(
                 link=link,
                 use=uses.get(ends, LinkUse.UNDRAWN),
-                liveness=self._liveness(ends),
-                tunnel=self._has_tunnel(ends),
+                liveness=_liveness(has_tunnel=has_tunnel, is_dead=ends in dead),
+                tunnel=has_tunnel,
                 streams=tuple(sorted(streams.get(ends, ()))),
             )
             for link in self.topology().links
             for ends in [pair(link.a, link.b)]
+            for has_tunnel in [_has_tunnel(port_maps, ends)]
         )
 
     def links_of(self, stream: str) -> tuple[Pair, ...]:
@@ -188,17 +192,16 @@ class Inspection:
                     found.setdefault(pair(*link), set()).add(name)
         return found
 
-    def _has_tunnel(self, ends: Pair) -> bool:
-        if self.fabric is None:
-            return False
-        a, b = ends
-        port_maps, bare = self.fabric.observed.port_maps, PortMap()
-        return b in port_maps.get(a, bare).tunnel_ports and a in port_maps.get(b, bare).tunnel_ports
 
-    def _liveness(self, ends: Pair) -> LinkLiveness:
-        if self.fabric is not None and ends in self.fabric.overlay.link_state.dead:
-            return LinkLiveness.DOWN
-        return LinkLiveness.UP if self._has_tunnel(ends) else LinkLiveness.UNWATCHED
+def _has_tunnel(port_maps: Mapping[str, PortMap], ends: Pair) -> bool:
+    (a, b), bare = ends, PortMap()
+    return b in port_maps.get(a, bare).tunnel_ports and a in port_maps.get(b, bare).tunnel_ports
+
+
+def _liveness(*, has_tunnel: bool, is_dead: bool) -> LinkLiveness:
+    if is_dead:
+        return LinkLiveness.DOWN
+    return LinkLiveness.UP if has_tunnel else LinkLiveness.UNWATCHED
 
 
 def _uses(picture: DrawnNetwork) -> Mapping[Pair, LinkUse]:

@@ -2,7 +2,7 @@
 
 In: the receiver that leaves and the one that comes, on the same node or another. Out: the overlay
 changed through the fabric: `prepare` returns when clones arrive, `commit` when the old way is gone.
-Operators move paths by it (paths.py); edges and functions that move are to as well.
+Operators move paths by it (service.py); edges and functions that move are to as well.
 """
 
 from umbel.network.overlay.moves import InvalidMove

@@ -94,7 +94,7 @@ class OperatorService:
     # -- what is asked ----------------------------------------------------------------------
 
     async def draw(self, nodes: Sequence[tuple[str, Role]], links: Sequence[Pair]) -> DrawnNetwork:
-        """The overlay is as drawn from now on. Raises BadDrawing, NotProgrammed."""
+        """The overlay is as drawn from now on. Raises InvalidDrawing, NotProgrammed."""
         drawing = drawings.read(nodes, links, self._topology())
         fabric = self._require_fabric()
         await self._store.draw(drawing, self._clock.now_s())
@@ -107,14 +107,12 @@ class OperatorService:
         fabric, before, now = self._fabric, self._drawn_over, self._topology()
         if fabric is None or now == before:
             return
-        kept = await self._store.drawing()
-        if kept is not None:
-            await self._store.draw(
-                drawings.follow(kept, before, now, self._roles), self._clock.now_s()
-            )
-        self._drawn_over = now
+        await self._store.redraw(
+            lambda last: drawings.follow(last, before, now, self._roles), self._clock.now_s()
+        )
         drawing = drawings.follow(fabric.overlay.link_state.drawing, before, now, self._roles)
         await fabric.change(fabric.overlay.draw(drawing))
+        self._drawn_over = now
 
     async def paths(self) -> list[PathStatus]:
         """List every path, the oldest first."""

@@ -1,6 +1,6 @@
 """Drawings, paths and in-line functions as rows: a restart asks the fabric for them again."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -92,17 +92,16 @@ class OperatorStore:
 
     async def draw(self, drawing: Drawing, at_s: float) -> None:
         """Remember a drawing instead of the last one."""
-        # A list: the order of nodes decides between links of equal weight.
-        roles = [[name, role.value] for name, role in drawing.roles.items()]
-        document = {"roles": roles, "links": [list(link) for link in drawing.links]}
-        body = {"nodes": len(roles), "links": len(drawing.links)}
+        await self._database.write(_draw, drawing, at_s)
 
-        def draw(connection: Connection) -> None:
-            connection.run(_CLEAR)
-            connection.run(_DRAW, id=1, document=document)
-            journal.record(connection, at_s=at_s, kind="drawing", subject="network", body=body)
+    async def redraw(self, change: Callable[[Drawing], Drawing], at_s: float) -> None:
+        """Change what was drawn last; nothing when nothing was."""
 
-        await self._database.write(draw)
+        def redraw(connection: Connection) -> None:
+            if (last := connection.first(_DRAWING)) is not None:
+                _draw(connection, change(last), at_s)
+
+        await self._database.write(redraw)
 
     async def paths(self) -> list[PathRequest]:
         """Every path, the oldest first."""
@@ -160,6 +159,16 @@ class OperatorStore:
     async def remove_function(self, name: str) -> bool:
         """Forget a function. Answers whether there was one."""
         return bool(await self._database.write(lambda c: c.run(_REMOVE_GUEST, id_=name)))
+
+
+def _draw(connection: Connection, drawing: Drawing, at_s: float) -> None:
+    # A list: the order of nodes decides between links of equal weight.
+    roles = [[name, role.value] for name, role in drawing.roles.items()]
+    document = {"roles": roles, "links": [list(link) for link in drawing.links]}
+    body = {"nodes": len(roles), "links": len(drawing.links)}
+    connection.run(_CLEAR)
+    connection.run(_DRAW, id=1, document=document)
+    journal.record(connection, at_s=at_s, kind="drawing", subject="network", body=body)
 
 
 def _the_path(connection: Connection, id_: str) -> PathRequest:

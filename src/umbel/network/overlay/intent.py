@@ -182,7 +182,7 @@ class Overlay:
         return node in self.link_state.drawing.roles
 
     def tree(self, name: str) -> SpanningTree:
-        """The tree that a stream goes over. Raises KeyError, BadDrawing."""
+        """The tree that a stream goes over. Raises KeyError, InvalidDrawing."""
         intent = self.intents[name]
         return self.link_state.tree(intent.root, intent.leaves)
 

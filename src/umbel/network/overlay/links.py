@@ -102,7 +102,7 @@ class LinkState:
 
     def tree(self, root: str, leaves: Collection[str]) -> SpanningTree:
         """The tree from a root, in which these nodes are leaves, like those drawn as leaves.
-        Raises BadDrawing when the root is not drawn."""
+        Raises InvalidDrawing when the root is not drawn."""
         drawn = self.drawing.roles
         extra = frozenset(leaf for leaf in leaves if drawn.get(leaf) is not Role.LEAF)
         if (root, extra) not in self._trees:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from umbel.kit.errors import Conflict, Exhausted, Unavailable
+from umbel.kit.validation import describe_errors
 from umbel.network.model import Pair, Topology
 from umbel.network.overlay import streams
 from umbel.network.topology import paths
@@ -121,7 +122,7 @@ class SliceStream:
 @dataclass(frozen=True, kw_only=True)
 class Granted:
     """A slice that is held. `number` is its meter's. It is guaranteed on `links`, given as
-    (from, to), and only marked on the `lacking` ones: its stream came there when they were full."""
+    (from, to), and only marked on the `unguaranteed` ones: its stream came when they were full."""
 
     id: str
     number: int
@@ -184,18 +185,12 @@ def inspect(document: object) -> tuple[dict[Grade, Terms], list[str]]:
         try:
             entry = _TermsEntry.model_validate(raw)
         except ValidationError as error:
-            problems += [f"slice {name}: {_describe(found)}" for found in error.errors()]
+            problems += describe_errors(f"slice {name}", error)
             continue
         if entry.min_mbps > entry.max_mbps:
             problems.append(f"slice {name}: min_mbps is greater than max_mbps")
         terms[Grade(name)] = Terms(min_mbps=entry.min_mbps, max_mbps=entry.max_mbps)
     return terms, problems
-
-
-def _describe(found: Mapping[str, object]) -> str:
-    where = found["loc"]
-    assert isinstance(where, tuple)
-    return ": ".join([*(str(part) for part in where), str(found["msg"])])
 
 
 def admit(
@@ -208,7 +203,7 @@ def admit(
     """
     for other in held:
         if (other.request.stream, other.request.functions) == (request.stream, request.functions):
-            raise SliceExists(set_slice=other.id)
+            raise SliceExists(slice=other.id)
     asked = offer.terms[request.grade]
     for link in dict.fromkeys(route):
         left = left_kbps(offer, held, link)

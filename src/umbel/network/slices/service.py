@@ -24,6 +24,7 @@ from umbel.network.slices.admission import (
     SliceExists,
     SliceRequest,
     SliceStream,
+    Terms,
 )
 from umbel.network.slices.model import Guarantee, LinkShare, SliceLink, SliceStatus
 from umbel.network.slices.ports import Queues, SlicingFabric, StreamsOf, StreamSource
@@ -95,11 +96,6 @@ class Slices:
         # Queues that an earlier control plane left are taken away unless they are wanted still.
         self._unknown |= set(self.underlay.devices if self.underlay else ())
 
-    @property
-    def offer(self) -> Offer:
-        """The links as they are now, and the terms."""
-        return self.offers()
-
     def pace(self) -> Pace:
         """Whether runs happen when they are due."""
         return self._controller.pace()
@@ -131,12 +127,13 @@ class Slices:
             raise NoSharedStream(functions=list(request.functions))
         route = _links(routes[new.id])
         mine = {route.stream for route in routes[new.id]}
+        offer = self.offers()
 
         def decide(held: tuple[Granted, ...]) -> tuple[Granted, ...]:
             for other in held:
                 if mine & {one.stream for one in streams_of(other.request)}:
-                    raise SliceExists(set_slice=other.id)
-            number = admission.admit(self.offer, held, request, route)
+                    raise SliceExists(slice=other.id)
+            number = admission.admit(offer, held, request, route)
             return (*held, replace(new, number=number, links=route))
 
         await self.store.change(decide, at_s=new.opened_s)
@@ -148,14 +145,15 @@ class Slices:
         underlay = self._require_fabric()
         held = await self.store.all()
         routes = _stream_routes(held, await self.streams.now(), underlay.fabric)
-        return tuple(self._status(one, routes[one.id]) for one in held)
+        terms = self.offers().terms
+        return tuple(self._status(one, terms[one.request.grade], routes[one.id]) for one in held)
 
     async def one(self, slice_id: str) -> SliceStatus:
         """That slice. Raises NoSuchSlice, SlicesUnsupported."""
         for status in await self.all():
             if status.granted.id == slice_id:
                 return status
-        raise NoSuchSlice(set_slice=slice_id)
+        raise NoSuchSlice(slice=slice_id)
 
     async def end(self, slice_id: str) -> None:
         """The slice is no longer, nor its meters and queues. Raises NoSuchSlice,
@@ -165,7 +163,7 @@ class Slices:
         def decide(held: tuple[Granted, ...]) -> tuple[Granted, ...]:
             kept = tuple(one for one in held if one.id != slice_id)
             if len(kept) == len(held):
-                raise NoSuchSlice(set_slice=slice_id)
+                raise NoSuchSlice(slice=slice_id)
             return kept
 
         await self.store.change(decide, at_s=self.clock.now_s())
@@ -174,10 +172,10 @@ class Slices:
     async def shares(self) -> tuple[LinkShare, ...]:
         """Each link's two directions. Raises SlicesUnsupported."""
         self._require_fabric()
-        held = await self.store.all()
+        held, offer = await self.store.all(), self.offers()
         return tuple(
-            self._share(pair, link.mbps, held)
-            for link in self.offer.topology.links
+            self._share(pair, link.mbps, held, offer)
+            for link in offer.topology.links
             for pair in ((link.a, link.b), (link.b, link.a))
         )
 
@@ -208,22 +206,23 @@ class Slices:
             for slice_id, some in routes.items()
             if all(route.links is not None for route in some)
         }
-        if admission.reassign(self.offer, held, links) != held:
+        offer = self.offers()
+        if admission.reassign(offer, held, links) != held:
             held = await self.store.change(
-                lambda now: admission.reassign(self.offer, now, links), at_s=self.clock.now_s()
+                lambda now: admission.reassign(offer, now, links), at_s=self.clock.now_s()
             )
-        await self._mark(underlay, held, routes)
-        await self._queue(underlay, held, routes)
+        await self._mark(underlay, held, offer, routes)
+        await self._queue(underlay, held, offer, routes)
         await self._count(underlay, held)
 
     async def _mark(
-        self, underlay: Underlay, held: Sequence[Granted], routes: _StreamRoutes
+        self, underlay: Underlay, held: Sequence[Granted], offer: Offer, routes: _StreamRoutes
     ) -> None:
         """A stream that several slices want is the oldest one's."""
         wanted: dict[str, routed.Slice] = {}
         for one in held:
             for route in routes.get(one.id, ()):
-                wanted.setdefault(route.stream, admission.metered(one, self.offer))
+                wanted.setdefault(route.stream, admission.metered(one, offer))
         for stream in sorted(wanted.keys() | self._marked.keys()):
             kind = wanted.get(stream)
             if self._marked.get(stream) == kind:
@@ -238,13 +237,13 @@ class Slices:
                 self._marked[stream] = kind
 
     async def _queue(
-        self, underlay: Underlay, held: Sequence[Granted], routes: _StreamRoutes
+        self, underlay: Underlay, held: Sequence[Granted], offer: Offer, routes: _StreamRoutes
     ) -> None:
         flows = {
             slice_id: [route.flow for route in some if route.flow]
             for slice_id, some in routes.items()
         }
-        plan = admission.plan(self.offer, held, flows)
+        plan = admission.plan(offer, held, flows)
         for link in sorted({*plan, *self._installed, *self._unknown}):
             device = underlay.devices.get(link)
             if device is None or (link in plan and self._installed.get(link) == plan[link]):
@@ -289,11 +288,11 @@ class Slices:
             raise SlicesUnsupported
         return self.underlay
 
-    def _status(self, one: Granted, routes: Sequence[_StreamRoute]) -> SliceStatus:
+    def _status(self, one: Granted, terms: Terms, routes: Sequence[_StreamRoute]) -> SliceStatus:
         number = admission.class_of(one.number)
         return SliceStatus(
             granted=one,
-            terms=self.offer.terms[one.request.grade],
+            terms=terms,
             dscp=admission.DSCP[one.request.grade],
             streams=tuple(route.stream for route in routes),
             offered=self._meters.of(one.number),
@@ -315,13 +314,13 @@ class Slices:
         installed = {made.number for made in self._installed.get(link, ())}
         return Guarantee.GUARANTEED if number in installed else Guarantee.NO_QUEUE
 
-    def _share(self, link: Pair, mbps: float, held: Sequence[Granted]) -> LinkShare:
-        left = admission.left_kbps(self.offer, held, link)
+    def _share(self, link: Pair, mbps: float, held: Sequence[Granted], offer: Offer) -> LinkShare:
+        left = admission.left_kbps(offer, held, link)
         return LinkShare(
             source=link[0],
             target=link[1],
             mbps=mbps,
-            promised_mbps=(self.offer.promisable_kbps(link) - left) / 1000,
+            promised_mbps=(offer.promisable_kbps(link) - left) / 1000,
             left_mbps=left / 1000,
             tunnel=self._tunnels.of(link),
             rest=self._classes.of((link, admission.DEFAULT)),

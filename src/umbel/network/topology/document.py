@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from umbel.kit.errors import Invalid
+from umbel.kit.validation import describe_errors
 from umbel.network.model import Host, Link, Topology
 
 _PARTS = frozenset(
@@ -31,6 +32,17 @@ class BadNetwork(Invalid):
     """The network file has problems."""
 
     code = "umbel.bad_network"
+
+
+def link_entry(link: Link) -> dict[str, object]:
+    """What a document says of the link: `parse` reads it back."""
+    entry: dict[str, object] = {
+        "a": link.a,
+        "b": link.b,
+        "mbps": link.mbps,
+        "delay_ms": link.delay_ms,
+    }
+    return entry | {"crosses": True} if link.crosses else entry
 
 
 class _LinkEntry(BaseModel):
@@ -124,15 +136,6 @@ def _host(index: int, raw: object, problems: list[str]) -> Host | None:
     except ValidationError as error:
         problems.extend(describe_errors(title, error))
         return None
-
-
-def describe_errors(title: str, error: ValidationError) -> list[str]:
-    """What is wrong with an entry, a line for each field."""
-    lines = []
-    for found in error.errors(include_url=False):
-        where = ".".join(str(part) for part in found["loc"])
-        lines.append(f"{title}: {where + ': ' if where else ''}{found['msg']}")
-    return lines
 
 
 def _fits(link: Link, names: tuple[str, ...], links: list[Link], problems: list[str]) -> bool:

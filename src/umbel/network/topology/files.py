@@ -1,6 +1,6 @@
 """Where network documents come from: an operator's YAML file, or one that ships with Umbel.
 
-Out: the plain mapping that topology.py (links) and compute/inventory.py (nodes) parse.
+Out: the plain mapping that document.py (links) and compute/inventory.py (nodes) parse.
 """
 
 from importlib.resources import files

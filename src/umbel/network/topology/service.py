@@ -6,7 +6,7 @@ it, which are kept until it changes.
 
 from collections.abc import Mapping, Sequence
 
-from umbel.kit.errors import Conflict, Unprocessable
+from umbel.kit.errors import Conflict
 from umbel.network.model import Link, Route, Topology
 from umbel.network.topology import paths, wiring
 from umbel.network.topology.sites import Site
@@ -17,12 +17,6 @@ class NoSwitch(Conflict):
     that can reach these neighbours: add the switch to the file, and start the platform again."""
 
     code = "umbel.no_switch"
-
-
-class InvalidLinks(Unprocessable):
-    """A new node needs links, each from it to a node of the network."""
-
-    code = "umbel.invalid_links"
 
 
 class TopologyService:

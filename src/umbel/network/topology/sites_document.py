@@ -1,7 +1,7 @@
 """A network document's switches, checked: mapping in, Sites out; and back.
 
 The document is a network file with two parts more: `sites` says where each node's Open vSwitch is,
-`management` where controllers listen. topology.py and compute/inventory.py parse the rest of it.
+`management` where controllers listen. document.py and compute/inventory.py parse the rest of it.
 The testbed writes one, an operator writes it for real switches. All problems are reported at once.
 """
 
@@ -23,9 +23,10 @@ from pydantic import (
     ValidationError,
 )
 
+from umbel.kit.validation import describe_errors
 from umbel.network.model import Topology
 from umbel.network.topology import document as topology
-from umbel.network.topology.document import BadNetwork, describe_errors
+from umbel.network.topology.document import BadNetwork
 from umbel.network.topology.sites import Site, device_name
 
 _DATABASE = re.compile(r"tcp:(?:\[(?P<six>[^]%]+)\]|(?P<four>[^:]+)):(?P<port>[0-9]{1,5})")

@@ -41,7 +41,7 @@ async def list_access(system: auth.SystemDep, _operator: auth.Operator) -> list[
 
 
 @router.put("/access/{node}")
-async def close_access(
+async def put_captive_portal(
     system: auth.SystemDep, _operator: auth.Operator, node: str, given: GateIn
 ) -> AccessOut:
     """Set the captive portal of an access network. Clients who are signed in stay signed in."""
@@ -50,7 +50,9 @@ async def close_access(
 
 
 @router.delete("/access/{node}", status_code=204)
-async def open_access(system: auth.SystemDep, _operator: auth.Operator, node: str) -> None:
+async def delete_captive_portal(
+    system: auth.SystemDep, _operator: auth.Operator, node: str
+) -> None:
     """Remove the captive portal: every client may pass, and all are signed out."""
     await system.network.edge.open_gate(node)
 
@@ -74,13 +76,13 @@ async def admit_client(
 
 
 @router.delete("/clients/{address}", status_code=204)
-async def dismiss_client(system: auth.SystemDep, _operator: auth.Operator, address: str) -> None:
+async def delete_client(system: auth.SystemDep, _operator: auth.Operator, address: str) -> None:
     """Sign a client out. A client that is not signed in is not an error."""
     await system.network.edge.sign_out(address)
 
 
 @router.get("/client")
-async def who_is_here(system: auth.SystemDep, request: Request) -> ClientLocationOut:
+async def get_own_client(system: auth.SystemDep, request: Request) -> ClientLocationOut:
     """Get the calling client, by its address."""
     return shapes.location(system.network.edge.client_location(auth.caller(request)))
 
@@ -117,7 +119,7 @@ async def get_service(system: auth.SystemDep, _operator: auth.Operator, name: st
 
 
 @router.put("/services/{name}")
-async def offer_service(
+async def put_service(
     system: auth.SystemDep, _operator: auth.Operator, name: ServiceName, given: ServiceIn
 ) -> ServiceOut:
     """Set a virtual service with these surrogates. The nearest surrogate answers a node's clients.
@@ -142,7 +144,7 @@ async def close_old_connections(
 
 
 @router.delete("/services/{name}", status_code=204)
-async def withdraw_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
+async def delete_service(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """Delete the virtual service."""
     await system.network.edge.withdraw(name)
 
@@ -151,7 +153,7 @@ async def withdraw_service(system: auth.SystemDep, _operator: auth.Operator, nam
 
 
 @router.get("/bindings")
-async def list_moves(system: auth.SystemDep, _operator: auth.Operator) -> list[BindingOut]:
+async def list_bindings(system: auth.SystemDep, _operator: auth.Operator) -> list[BindingOut]:
     """List the functions that were moved away from their home node."""
     problems = system.network.edge.unreachable()
     bindings = system.network.edge.state.bindings.values()
@@ -159,14 +161,14 @@ async def list_moves(system: auth.SystemDep, _operator: auth.Operator) -> list[B
 
 
 @router.get("/bindings/{name}")
-async def get_move(system: auth.SystemDep, _operator: auth.Operator, name: str) -> BindingOut:
+async def get_binding(system: auth.SystemDep, _operator: auth.Operator, name: str) -> BindingOut:
     """One of them."""
     edge = system.network.edge
     return shapes.move(edge.binding(name), edge.unreachable().get(name, ""))
 
 
 @router.put("/bindings/{name}")
-async def move_function(
+async def put_binding(
     system: auth.SystemDep, _operator: auth.Operator, name: ServiceName, given: BindingIn
 ) -> BindingOut:
     """Register a function at another node. It keeps its address: packets to it go there through
@@ -180,6 +182,6 @@ async def move_function(
 
 
 @router.delete("/bindings/{name}", status_code=204)
-async def bring_home(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
+async def delete_binding(system: auth.SystemDep, _operator: auth.Operator, name: str) -> None:
     """Deregister the function: it is at its home node again."""
     await system.network.edge.deregister(name)

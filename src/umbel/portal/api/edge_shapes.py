@@ -1,4 +1,4 @@
-"""The JSON shapes of borders (borders.py), and how they are built from the domain's values."""
+"""The JSON shapes of borders (edge.py), and how they are built from the domain's values."""
 
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface

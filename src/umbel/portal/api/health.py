@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from umbel.kit.config import Settings
-from umbel.kit.errors import UmbelError, Unavailable
-from umbel.kit.tokens import TokenInvalid, TokenMissing
+from umbel.kit.errors import UmbelError, Unauthenticated, Unavailable
+from umbel.kit.tokens import TokenMissing
 from umbel.portal import auth
 from umbel.portal.errors import NoSuchPath
 
@@ -68,16 +68,21 @@ async def is_ready(request: Request, system: auth.SystemDep) -> Readiness:
     return Readiness(status="ready", loops=loops)
 
 
-def _admit(request: Request, settings: Settings) -> None:
+class MetricsTokenWrong(Unauthenticated):
+    """This is not the token in UMBEL_METRICS_TOKEN."""
+
+    code = "umbel.metrics_token_wrong"
+
+
+def _admit(settings: Settings, token: str | None) -> None:
     if settings.metrics == "off":
         raise NoSuchPath
     if settings.metrics == "on":
         return
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    if token is None:
         raise TokenMissing
-    if not hmac.compare_digest(given.strip().encode(), settings.metrics_token.encode()):
-        raise TokenInvalid
+    if not hmac.compare_digest(token.encode(), settings.metrics_token.encode()):
+        raise MetricsTokenWrong
 
 
 @router.get(
@@ -87,7 +92,7 @@ def _admit(request: Request, settings: Settings) -> None:
         200: {"description": "Meters", "content": {"text/plain": {"schema": {"type": "string"}}}}
     },
 )
-async def read_metrics(request: Request, system: auth.SystemDep) -> Response:
+async def read_metrics(request: Request, system: auth.SystemDep, token: auth.Token) -> Response:
     """Meters for Prometheus, where the settings say who may read them."""
-    _admit(request, system.settings)
+    _admit(system.settings, token)
     return Response(await request.app.state.metrics.text(system), media_type=_PROMETHEUS)

@@ -61,9 +61,7 @@ async def list_flows(
     node: Annotated[str, Query(max_length=64, description="of this node's switch alone")] = "",
 ) -> list[FlowOut]:
     """Every rule the switches hold, explained."""
-    network = system.network
-    rules = network.operator.inspection.flows(node, network.edge.snapshot)
-    return [shapes.flow(one) for one in rules]
+    return [shapes.flow(one) for one in system.network.flows(node)]
 
 
 @router.get("/paths")

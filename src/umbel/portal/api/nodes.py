@@ -38,9 +38,9 @@ class NodeIn(Given):
     name: NewName
     kind: NodeKind = NodeKind.PROVIDER_EDGE
     address: IPvAnyAddress
-    cores: Amount = 1.0
-    memory_mb: Amount = 2048.0
-    mbps: Amount = 1000.0
+    cores: Amount = Node.cores
+    memory_mb: Amount = Node.memory_mb
+    mbps: Amount = Node.mbps
     prefixes: Annotated[tuple[IPvAnyNetwork, ...], Field(max_length=1000)] = ()
     pool: PoolName = DEFAULT_POOL
     links: Annotated[list[NodeLinkIn], Field(min_length=1, max_length=1000)]
@@ -88,13 +88,13 @@ class NodeDetailOut(BaseModel):
 
 @router.get("")
 async def list_nodes(system: auth.SystemDep, _operator: auth.Operator) -> list[NodeDetailOut]:
-    """Every node, in the network file's order; those added later follow."""
+    """List every node, in the network file's order; those added later follow."""
     return [_node(one) for one in await system.nodes.list()]
 
 
 @router.post("", status_code=201)
 async def add_node(system: auth.SystemDep, operator: auth.Operator, given: NodeIn) -> NodeDetailOut:
-    """A node comes with its links; streams may use it at once."""
+    """Add a node with its links; streams may use it at once."""
     node = Node(
         name=given.name,
         kind=given.kind,
@@ -115,13 +115,13 @@ async def add_node(system: auth.SystemDep, operator: auth.Operator, given: NodeI
 async def get_node(
     system: auth.SystemDep, _operator: auth.Operator, name: NodeName
 ) -> NodeDetailOut:
-    """One node."""
+    """Get one node."""
     return _node(await system.nodes.get(name))
 
 
 @router.delete("/{name}", status_code=204)
 async def remove_node(system: auth.SystemDep, operator: auth.Operator, name: NodeName) -> None:
-    """A node goes that carries nothing, with its links: drain it first."""
+    """Remove a node that carries nothing, with its links; drain it first."""
     await system.nodes.remove(name, by=operator.username)
 
 
@@ -129,7 +129,7 @@ async def remove_node(system: auth.SystemDep, operator: auth.Operator, name: Nod
 async def cordon_node(
     system: auth.SystemDep, operator: auth.Operator, name: NodeName
 ) -> NodeDetailOut:
-    """Nothing new is placed on the node; what runs there stays."""
+    """Place nothing new on the node; what runs there stays."""
     return await _schedule(system, operator.username, name, Scheduling.CORDONED)
 
 
@@ -137,7 +137,7 @@ async def cordon_node(
 async def uncordon_node(
     system: auth.SystemDep, operator: auth.Operator, name: NodeName
 ) -> NodeDetailOut:
-    """The node may be used again, also after a drain."""
+    """Use the node again, also after a drain."""
     return await _schedule(system, operator.username, name, Scheduling.OPEN)
 
 
@@ -145,9 +145,9 @@ async def uncordon_node(
 async def drain_node(
     system: auth.SystemDep, operator: auth.Operator, name: NodeName, given: DrainIn | None = None
 ) -> NodeDetailOut:
-    """Nothing new is placed on the node, and what runs there moves away: forwarders at once, edges
-    when their viewers have left, whom the state stream asks to. Encoders do not move by
-    themselves. What is left after `within_s` seconds is ended."""
+    """Move everything away from the node: forwarders at once, edges when their viewers have left.
+    `/api/v1/state` asks viewers to leave. Encoders do not move by themselves. What is left after
+    `within_s` seconds is ended."""
     return await _schedule(
         system,
         operator.username,

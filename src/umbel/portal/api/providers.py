@@ -22,7 +22,7 @@ async def add_provider(
     system: auth.SystemDep, _operator: auth.Operator, given: ProviderIn
 ) -> ProviderOut:
     """A new provider."""
-    await _check_node(system, given.access_node)
+    _check_node(system, given.access_node)
     added = await system.catalogue.add_provider(given.name, given.access_node)
     return shapes.provider(added)
 
@@ -39,7 +39,7 @@ async def change_provider(
 ) -> ProviderOut:
     """Change the given fields."""
     if given.access_node is not None:
-        await _check_node(system, given.access_node)
+        _check_node(system, given.access_node)
     changed = await system.catalogue.change_provider(
         provider_id, name=given.name, access_node=given.access_node, version=given.version
     )
@@ -54,7 +54,7 @@ async def remove_provider(
     await system.catalogue.remove_provider(provider_id)
 
 
-async def _check_node(system: System, name: str) -> None:
-    if name not in {node.name for node in await system.nodes.list()}:
+def _check_node(system: System, name: str) -> None:
+    if name not in system.network.topology.current().nodes:
         fields = [{"field": "access_node", "message": "no such node"}]
         raise Unprocessable(f"access_node: there is no node {name}", fields=fields)

@@ -9,7 +9,7 @@ from umbel.simulator.world import World
 
 
 class Nearest:
-    """One steering."""
+    """One steering plan."""
 
     def __init__(self, world: World, catalogue: Catalogue) -> None:
         self._world = world

@@ -25,7 +25,6 @@ class Guard:
     reason: str = ""
     is_ending: bool = False
     task: asyncio.Task[None] | None = None
-    is_released: bool = False
     usage: procfs.Usage = field(default_factory=procfs.Usage)
     _exited: asyncio.Event = field(default_factory=asyncio.Event)
     _ticks: Mapping[tuple[int, int], int] = field(default_factory=dict)
@@ -53,6 +52,11 @@ class Guard:
             rss_mb=self.usage.rss_mb,
             reason=self.reason,
         )
+
+    @property
+    def is_released(self) -> bool:
+        """Whether nobody watches any more, and the descriptor is closed."""
+        return self._exited.is_set()
 
     def is_there(self) -> bool:
         """Whether the process lives, by /proc and not by memory."""
@@ -102,7 +106,6 @@ class Guard:
         number may be another file's, or another process's pidfd: it is not used again."""
         if self.is_released:
             return
-        self.is_released = True
         asyncio.get_running_loop().remove_reader(self.pidfd)
         os.close(self.pidfd)
         self._exited.set()

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import structlog
 
-from umbel.compute.drivers.process import launch, marks, probe, procfs
+from umbel.compute.drivers.process import environment_records, launch, probe, procfs
+from umbel.compute.drivers.process.environment_records import Marked
 from umbel.compute.drivers.process.executors import Executor, HostExecutor
 from umbel.compute.drivers.process.guard import Guard
 from umbel.compute.drivers.process.records import Record, Records
@@ -113,24 +114,26 @@ class ProcessVim:
         for guard in list(self._guards.values()):
             if not guard.is_there():
                 self._on_exit(guard)
-        marked = {} if self._searched else marks.found_all(self._records)
+        marked = {} if self._searched else environment_records.find(self._records)
         for id_ in dict.fromkeys([*self._records.ids(), *marked]):
             if id_ not in self._guards and id_ not in self._ending:
                 self._adopt_one(id_, marked.get(id_))
         self._searched = True
 
-    def _adopt_one(self, function_id: str, marked: Record | None) -> None:
+    def _adopt_one(self, function_id: str, marked: Marked | None) -> None:
         record = self._records.get(function_id)
         if record is None:
             record = self._recovered(function_id, marked)
         elif record.pid == 0 and marked is not None:
             # The predecessor died between starting it and noting its pid.
-            record = replace(record, pid=marked.pid, start_ticks=marked.start_ticks)
+            process = marked.process
+            record = replace(record, pid=process.pid, start_ticks=process.start_ticks)
         if record is None or record.pid == 0:
             return
         pidfd = procfs.open_exactly(record.pid, record.start_ticks)
         if pidfd is not None:
-            self._guard(record, pidfd)
+            # The predecessor may have died before it noted that the function is ready, and where.
+            self._check_ready(self._guard(record, pidfd))
             log.info("function adopted", id=record.id, pid=record.pid)
             return
         procfs.kill_strays(record.pid, record.start_ticks)
@@ -139,19 +142,25 @@ class ProcessVim:
             replace(record, pid=0, is_ready=False, reason="ended while the control plane was down")
         )
 
-    def _recovered(self, function_id: str, marked: Record | None) -> Record | None:
-        """The record of a process whose file is lost or cannot be read, by its own marks. Where
-        there is no such process, a file that cannot be read is removed."""
+    def _recovered(self, function_id: str, marked: Marked | None) -> Record | None:
+        """The record of a process whose file is lost or cannot be read, from its environment. A
+        process without one is ended: it could be neither watched nor stopped. Where there is no
+        process, a file that cannot be read is removed."""
         is_broken = self._records.is_broken(function_id)
         if marked is None and is_broken:
-            marked = marks.find(self._records, function_id)
+            marked = environment_records.find(self._records).get(function_id)
+        record = marked.record if marked is not None else None
+        if record is not None:
+            log.warning("function record restored", id=function_id, pid=record.pid)
+            self._remember(record)
+            return record
         if marked is not None:
-            log.warning("function record restored", id=function_id, pid=marked.pid)
-            self._remember(marked)
-        elif is_broken:
+            log.warning("function without a record ended", id=function_id, pid=marked.process.pid)
+            procfs.kill_family(marked.process)
+        if is_broken:
             log.warning("unreadable function record removed", id=function_id)
             self._records.remove(function_id)
-        return marked
+        return None
 
     # --- starting
 
@@ -212,14 +221,15 @@ class ProcessVim:
         else:
             self._remember(last)
 
-    def _guard(self, record: Record, pidfd: int) -> None:
+    def _guard(self, record: Record, pidfd: int) -> Guard:
         loop = asyncio.get_running_loop()
-        guard = Guard(record=record, pidfd=pidfd, ports=self._records.ready_ports(record))
+        guard = Guard(record=record, pidfd=pidfd)
         self._guards[record.id] = guard
         loop.add_reader(pidfd, self._on_exit, guard)
         guard.task = loop.create_task(self._supervise(guard), name=f"attend:{record.id}")
         if self._sampler is None:
             self._sampler = loop.create_task(self._sample(), name="sample functions")
+        return guard
 
     # --- watching
 
@@ -230,7 +240,9 @@ class ProcessVim:
 
     async def _await_ready(self, guard: Guard) -> str:
         """Wait until it is ready; the result is why it was given up, or empty."""
-        start = StartWatch(self._clock.monotonic_s(), self._limits.start)
+        start = StartWatch(
+            self._clock.monotonic_s(), activities(guard.record.pid), self._limits.start
+        )
         while not (self._check_ready(guard) or await self._passes(guard)):
             reason = start.look(self._clock.monotonic_s(), activities(guard.record.pid))
             if reason:

@@ -97,7 +97,7 @@ class Worker:
 
     def _source(self, message: Message) -> tuple[MediaReader, Intake]:
         video, audio = message["video"], message["audio"]
-        limits = WorkerLimits(**message.get("limits", {}))
+        limits = WorkerLimits(**message["limits"])
         _limit_memory(limits.memory_mb)
         intake = Intake(
             VideoTrack(

@@ -15,6 +15,7 @@ from umbel.media.ingest.codecs import Codec
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.passthrough import Decision, Handling, PassThrough, TimedAccessUnit, Verdict
 from umbel.media.ingest.timeline import EncoderTimeline
+from umbel.media.model import WorkerLimits
 from umbel.media.rtp import h264
 from umbel.media.rtp.bits import MalformedVideo
 from umbel.media.rtp.errors import PictureTooLarge
@@ -69,7 +70,7 @@ class MediaState:
 class SizeLimit:
     """How many pixels a picture may have, and what hears of one that has more."""
 
-    most_pixels: int = 4096 * 2304
+    most_pixels: int = WorkerLimits.most_pixels
     refuse: Callable[[UmbelError], None] = lambda _: None
 
     def check(self, size: tuple[int, int]) -> None:

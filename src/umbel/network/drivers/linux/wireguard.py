@@ -83,9 +83,7 @@ class CrossedBridges:
             await asyncio.sleep(_LOOK_S)
             for crossing in tuple(self._made.values()):
                 if not await _is_there(self._beyond(crossing), self.tunnel(crossing)):
-                    log.warning(
-                        "crossing lost", node=crossing.node, tunnel_ports=crossing.neighbour
-                    )
+                    log.warning("crossing lost", node=crossing.node, neighbour=crossing.neighbour)
                     with contextlib.suppress(CrossingFailed):
                         await self.cross(crossing)
 

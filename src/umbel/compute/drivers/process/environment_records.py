@@ -5,35 +5,34 @@ lost or cannot be read. The mark is the record as it was at the start, without t
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-
-import structlog
+from dataclasses import dataclass, replace
 
 from umbel.compute.drivers.process import launch, procfs
 from umbel.compute.drivers.process.records import Record, Records, parse
 
-log = structlog.get_logger(__name__)
+
+@dataclass(frozen=True, kw_only=True)
+class Marked:
+    """A living process that was started with our state directory, and the record in its
+    environment; None where that has none, or none that can be read."""
+
+    process: procfs.Process
+    record: Record | None
 
 
-def find(records: Records, function_id: str) -> Record | None:
-    """The record of the function's living process by its own marks. A process whose mark cannot
-    be read is ended: nobody could watch or stop it."""
-    return found_all(records).get(function_id)
-
-
-def found_all(records: Records) -> dict[str, Record]:
-    """The records of all living processes that were started with this state directory."""
-    found: dict[str, Record] = {}
+def find(records: Records) -> dict[str, Marked]:
+    """All of them, by the function's id."""
+    found: dict[str, Marked] = {}
     for process, environment in _leaders():
         id_ = records.id_of_ready_path(environment.get(launch.READY_FILE, ""))
         if id_ is None or id_ in found:
             continue
         record = parse(environment.get(launch.RECORD, "").encode())
         if record is not None and record.id == id_:
-            found[id_] = replace(record, pid=process.pid, start_ticks=process.start_ticks)
+            record = replace(record, pid=process.pid, start_ticks=process.start_ticks)
         else:
-            log.warning("function without a readable mark ended", id=id_, pid=process.pid)
-            procfs.kill_family(process)
+            record = None
+        found[id_] = Marked(process=process, record=record)
     return found
 
 
