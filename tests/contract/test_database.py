@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from support import postgres
+from support.databases import none_under_way
 from support.waiting import until
 from umbel import migrations
 from umbel.kit.db import Database, DatabaseDiskFull, DatabaseUnavailable
@@ -197,13 +198,9 @@ async def test_a_unit_that_runs_is_undone_when_its_caller_is_cancelled(database:
         await running
     assert database.under_way == 1, "its thread goes on"
     gate.open()
-    await until(lambda: _none_under_way(database))
+    await until(lambda: none_under_way(database))
     await database.write(add, "c")
     assert await names(database) == ["c"]
-
-
-async def _none_under_way(database: Database) -> bool:
-    return database.under_way == 0
 
 
 # -- the disk and the server ------------------------------------------------------------------

@@ -8,16 +8,13 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
+from support.databases import none_under_way
 from support.waiting import until
 from umbel.kit.db import Database
 from umbel.kit.journal import UNREADABLE, Change, Journal, changes, record
 from umbel.kit.sql import Command, Scalar
 
 NEVER_S = 3600.0
-
-
-async def _none_under_way(database: Database) -> bool:
-    return database.under_way == 0
 
 
 @contextlib.asynccontextmanager
@@ -41,7 +38,7 @@ async def test_a_commit_wakes_those_who_follow_the_journal(database: Database) -
         for subject in ("a", "b", "c"):
             waiting = following_next()
             await asyncio.sleep(0)
-            await until(lambda: _none_under_way(database))
+            await until(lambda: none_under_way(database))
             await tell(database, subject)
             async with asyncio.timeout(30):
                 assert await waiting == subject
@@ -57,7 +54,7 @@ async def test_a_commit_wakes_the_followers_of_other_instances(
             for subject in ("a", "b", "c"):
                 waiting = following_next()
                 await asyncio.sleep(0)
-                await until(lambda: _none_under_way(other))
+                await until(lambda: none_under_way(other))
                 await tell(database, subject)
                 async with asyncio.timeout(30):
                     assert await waiting == subject

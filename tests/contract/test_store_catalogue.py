@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from support.clocks import SetClock
 from umbel import migrations
 from umbel.catalogue import store
 from umbel.catalogue.model import (
@@ -39,22 +40,9 @@ PASSWORD = "correct horse battery"
 ADDRESS = "192.0.2.1"
 
 
-class ManualClock:
-    """The calendar stands where it is put."""
-
-    def __init__(self) -> None:
-        self.at_s = 1_000_000.0
-
-    def now_s(self) -> float:
-        return self.at_s
-
-    def monotonic_s(self) -> float:
-        return self.at_s
-
-
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
+def clock() -> SetClock:
+    return SetClock(1_000_000.0)
 
 
 @pytest.fixture
@@ -63,14 +51,12 @@ def journal(database: Database) -> Journal:
 
 
 @pytest.fixture
-def catalogue(database: Database, clock: ManualClock) -> Catalogue:
+def catalogue(database: Database, clock: SetClock) -> Catalogue:
     return Catalogue(database, clock)
 
 
 @pytest.fixture
-async def other(
-    database: Database, database_url: str, clock: ManualClock
-) -> AsyncIterator[Catalogue]:
+async def other(database: Database, database_url: str, clock: SetClock) -> AsyncIterator[Catalogue]:
     """A second instance over the same database."""
     second = Database(database_url)
     try:
@@ -79,7 +65,7 @@ async def other(
         await second.close()
 
 
-async def add_event(catalogue: Catalogue, clock: ManualClock, **changes: object) -> Event:
+async def add_event(catalogue: Catalogue, clock: SetClock, **changes: object) -> Event:
     provider = await catalogue.ensure_provider("City", "pe1")
     values = {
         "provider_id": provider.id,
@@ -158,7 +144,7 @@ async def test_ensuring_is_idempotent_between_instances(
     assert kept.role is UserRole.PROVIDER, "an account that is there stays as it is"
 
 
-async def test_providers(catalogue: Catalogue, clock: ManualClock) -> None:
+async def test_providers(catalogue: Catalogue, clock: SetClock) -> None:
     city = await catalogue.add_provider(" City ", "pe1")
     assert city.name == "City"
     with pytest.raises(ProviderExists):
@@ -184,7 +170,7 @@ async def test_providers(catalogue: Catalogue, clock: ManualClock) -> None:
             await gone
 
 
-async def test_an_events_row_is_what_was_said(catalogue: Catalogue, clock: ManualClock) -> None:
+async def test_an_events_row_is_what_was_said(catalogue: Catalogue, clock: SetClock) -> None:
     event = await add_event(catalogue, clock, title=" Früh \U0001f41d ", description="a\nb")
     assert (event.title, event.description) == ("Früh \U0001f41d", "a\nb")
     assert (event.state, event.version) == (EventState.SCHEDULED, 1)
@@ -195,7 +181,7 @@ async def test_an_events_row_is_what_was_said(catalogue: Catalogue, clock: Manua
 
 
 async def test_of_writers_who_read_the_same_one_wins(
-    catalogue: Catalogue, other: Catalogue, clock: ManualClock
+    catalogue: Catalogue, other: Catalogue, clock: SetClock
 ) -> None:
     event = await add_event(catalogue, clock)
     outcomes = await asyncio.gather(
@@ -212,7 +198,7 @@ async def test_of_writers_who_read_the_same_one_wins(
 
 
 async def test_a_transition_happens_once_whoever_fires_it(
-    catalogue: Catalogue, other: Catalogue, clock: ManualClock
+    catalogue: Catalogue, other: Catalogue, clock: SetClock
 ) -> None:
     event = await add_event(catalogue, clock)
     outcomes = await asyncio.gather(
@@ -225,7 +211,7 @@ async def test_a_transition_happens_once_whoever_fires_it(
     assert (after.state, after.version) == (EventState.OPEN, 2)
 
 
-async def test_what_is_due(catalogue: Catalogue, clock: ManualClock) -> None:
+async def test_what_is_due(catalogue: Catalogue, clock: SetClock) -> None:
     soon = await add_event(catalogue, clock, ends_s=clock.at_s + 50)
     late = await add_event(catalogue, clock, ends_s=clock.at_s + 60)
     over = await add_event(catalogue, clock, ends_s=clock.at_s + 40)
@@ -245,7 +231,7 @@ async def test_what_is_due(catalogue: Catalogue, clock: ManualClock) -> None:
     }
 
 
-async def test_stream_keys(catalogue: Catalogue, other: Catalogue, clock: ManualClock) -> None:
+async def test_stream_keys(catalogue: Catalogue, other: Catalogue, clock: SetClock) -> None:
     event = await add_event(catalogue, clock)
     assert await catalogue.key_hashes(event.id) == ()
     told = await asyncio.gather(*(who.issue_key(event.id) for who in [catalogue, other] * 3))
@@ -267,7 +253,7 @@ async def test_stream_keys(catalogue: Catalogue, other: Catalogue, clock: Manual
 
 
 async def test_the_journal_tells_each_change_and_no_secret(
-    catalogue: Catalogue, journal: Journal, clock: ManualClock
+    catalogue: Catalogue, journal: Journal, clock: SetClock
 ) -> None:
     await catalogue.add_user("ann", PASSWORD, UserRole.OPERATOR)
     event = await add_event(catalogue, clock)
@@ -295,7 +281,7 @@ async def test_the_journal_tells_each_change_and_no_secret(
 
 
 async def test_what_failed_is_not_told(
-    catalogue: Catalogue, journal: Journal, clock: ManualClock
+    catalogue: Catalogue, journal: Journal, clock: SetClock
 ) -> None:
     event = await add_event(catalogue, clock)
     head = await journal.head()

@@ -1,28 +1,15 @@
 """Leases over one database, on SQLite and on PostgreSQL."""
 
 import asyncio
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from support.clocks import SetClock
 from umbel.kit.db import Database
 from umbel.kit.leases import Leases, leases
 from umbel.kit.sql import Connection, Scalar
 
 TTL_S = 10.0
-
-
-@dataclass
-class SetClock:
-    """A clock that a test sets."""
-
-    at_s: float = 0.0
-
-    def now_s(self) -> float:
-        return self.at_s
-
-    def monotonic_s(self) -> float:
-        return self.at_s
 
 
 async def test_a_lease_has_one_owner_until_it_runs_out(database: Database) -> None:

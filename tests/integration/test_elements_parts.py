@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from support.clocks import SetClock
 from umbel.kit import tokens
 from umbel.kit.clock import SystemClock
 from umbel.kit.errors import UmbelError
@@ -137,19 +138,8 @@ def test_peers_keep_count_and_tags() -> None:
         peers.owner("r1")
 
 
-class SteppingClock:
-    def __init__(self) -> None:
-        self.at_s = 1000.0
-
-    def now_s(self) -> float:
-        return self.at_s
-
-    def monotonic_s(self) -> float:
-        return self.at_s
-
-
 def test_the_door_knows_a_token_until_it_ends() -> None:
-    signer, clock = Signer(tokens.new_private_key()), SteppingClock()
+    signer, clock = Signer(tokens.new_private_key()), SetClock(1000.0)
     door = ViewerTokens(tokens.Verifier(signer.public_key), clock)
     claims = Claims(subject="s1", scope="ev1", expires_s=1010)
     token = signer.sign(claims, tokens.VIEWER)

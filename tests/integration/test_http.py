@@ -20,18 +20,18 @@ MOST_SENT = 4 * MOST_HEAD_BYTES + 1024 * 1024
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-async def _a_while() -> None:
-    """Longer than an impatient listener waits."""
-    passed = asyncio.Event()
-    asyncio.get_running_loop().call_later(4 * SOON_S, passed.set)
-    await passed.wait()
+async def _longer_than_patience(scope: Scope) -> None:
+    """Until the listener has let another connection go that says nothing: a later one than ours."""
+    reader, writer = await asyncio.open_connection(*scope["server"])
+    assert await reader.read() == b""
+    writer.close()
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the length of the body; on /slow after a while."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
-        await _a_while()
+        await _longer_than_patience(scope)
         await send({"type": "websocket.send", "text": "still here"})
         return
     length, is_more = 0, True
@@ -42,7 +42,7 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
         length += len(message.get("body", b""))
         is_more = message.get("more_body", False)
     if scope["path"] == "/slow":
-        await _a_while()
+        await _longer_than_patience(scope)
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": str(length).encode()})
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.clocks import SetClock
 from support.h264 import Source
 from support.webrtc_client import H264_TYPE, Client
 from support.webrtc_lab import until
@@ -158,29 +159,17 @@ async def test_a_publishers_phases_are_told_once() -> None:
         await port.close()
 
 
-class HandClock:
-    """A clock that is set by hand."""
-
-    steady_s = 50.0
-
-    def now_s(self) -> float:
-        return 1_700_000_000.0
-
-    def monotonic_s(self) -> float:
-        return self.steady_s
-
-
 async def test_a_client_that_never_comes_is_forgotten() -> None:
-    clock = HandClock()
+    clock = SetClock(50.0)
     port = await WebRtcPort.open("127.0.0.1", clock=clock)
     ended: list[str] = []
     other = asyncio.Event()
     try:
         port.watch(Client(CLIENT).offer(), LiveStream(), session="s", on_end=ended.append)
-        clock.steady_s += 29
+        clock.at_s += 29
         port.watch(Client(CLIENT).offer(), LiveStream(), session="t", on_end=lambda _: other.set())
         assert len(port.stats()) == 2
-        clock.steady_s += 2
+        clock.at_s += 2
         await until(lambda: len(port.stats()) == 1)
         assert ended == ["no check came for 30 s"]
         assert not other.is_set()

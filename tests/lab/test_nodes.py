@@ -80,16 +80,17 @@ async def _token(made: Platform, username: str, password: str) -> str:
     return str(answer.json()["access_token"])
 
 
-def processes_at(address: str) -> list[str]:
-    """The command lines of all media servers of this machine that have the address."""
+def processes_at(made: Platform, address: str) -> list[str]:
+    """The command lines of all the platform's media servers that have the address."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if b"umbel.media" in words and address.encode() in words:
-            found.append(b" ".join(words).decode())
+        line = b" ".join(words).decode()
+        if b"umbel.media" in words and address.encode() in words and str(made.folder) in line:
+            found.append(line)
     return found
 
 
@@ -117,7 +118,7 @@ async def test_a_node_comes_and_a_drained_one_goes_under_a_viewer(tmp_path: Path
         async with viewer(old) as leaving:
             added = await made.api.post("/api/v1/nodes", json=NEW)
             assert added.status_code == 201, added.text
-            assert processes_at("127.0.2.1") != []
+            assert processes_at(made, "127.0.2.1") != []
             draining = await command(made, "drain", "pe2")
 
             async def is_draining() -> str:
@@ -131,7 +132,7 @@ async def test_a_node_comes_and_a_drained_one_goes_under_a_viewer(tmp_path: Path
                 await draining.process.wait()
                 assert draining.process.returncode == 0, draining.tail()
                 assert draining.tail().endswith("pe2 is drained")
-                assert processes_at("127.0.2.1") == []
+                assert processes_at(made, "127.0.2.1") == []
                 removed = await made.api.delete("/api/v1/nodes/pe2")
                 assert removed.status_code == 204, removed.text
                 await goes_on(staying)
@@ -143,6 +144,6 @@ async def test_a_node_comes_and_a_drained_one_goes_under_a_viewer(tmp_path: Path
                 forced = await command(made, "drain", "pe3", "--force")
                 await forced.process.wait()
                 assert forced.process.returncode == 0, forced.tail()
-                assert processes_at("127.0.3.1") == []
+                assert processes_at(made, "127.0.3.1") == []
                 gone = await made.api.get(f"/api/v1/sessions/{new['id']}")
                 assert gone.json()["code"] == "umbel.no_such_session"

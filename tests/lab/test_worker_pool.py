@@ -45,10 +45,11 @@ async def pool() -> AsyncIterator[WorkerPool]:
     await pool.close()
 
 
-async def test_nothing_is_prepared_before_it_is_wanted(pool: WorkerPool) -> None:
-    before = set(offspring(os.getpid()))
-    assert pool.spare_pid == 0
-    assert set(offspring(os.getpid())) == before
+async def test_nothing_is_prepared_before_it_is_wanted() -> None:
+    before = asyncio.all_tasks()
+    pool = WorkerPool(SystemClock())
+    assert asyncio.all_tasks() == before
+    await pool.close()
 
 
 async def test_the_prepared_worker_is_taken_and_replaced(pool: WorkerPool) -> None:

@@ -13,15 +13,29 @@ from support.vim_worlds import (
 )
 from umbel.compute.drivers.process import procfs
 
+ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
+
 
 @contextmanager
 def stranger(*words: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", *words])
+    """A process of somebody else; it gives back each line it gets."""
+    command, pipe = [sys.executable, "-c", ECHO, *words], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def is_unharmed(process: subprocess.Popen[bytes]) -> bool:
+    """Whether a stranger goes on: a signal sent to it before this would have ended it."""
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+        process.stdin.write(b"there?\n")
+    except BrokenPipeError:
+        return False
+    return process.stdout.readline() == b"there?\n"
 
 
 @contextmanager

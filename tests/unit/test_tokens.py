@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from support.clocks import SetClock
 from umbel.kit.errors import Unauthenticated
 from umbel.kit.tokens import (
     USER,
@@ -32,19 +33,6 @@ HEADER, PAYLOAD, SIGNATURE = TOKEN.split(".")
 audiences = st.sampled_from([VIEWER, USER])
 characters = st.characters() | st.sampled_from("=._-AQgw\ud800")
 claims = st.builds(Claims, subject=st.text(), scope=st.text(), expires_s=st.floats(1, 1e12))
-
-
-class SetClock:
-    """Time is what a test says."""
-
-    def __init__(self) -> None:
-        self.at_s = 0.0
-
-    def now_s(self) -> float:
-        return self.at_s
-
-    def monotonic_s(self) -> float:
-        return self.at_s
 
 
 @given(claims, audiences)
