@@ -55,9 +55,7 @@ def _sdp(_context: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode("utf-8", "surrogatepass")
 
 
-async def _nothing(
-    request: PlanRequest, on_progress: child.OnProgress, *, most_s: float
-) -> dict[str, object]:
+async def _nothing(request: PlanRequest, on_progress: child.OnProgress) -> dict[str, object]:
     return {"plan": {"nodes": [{"name": "pop", "why": []}], "hosts": {}, "flows": []}}
 
 

@@ -62,7 +62,7 @@ class Endless:
         self.most = 0
 
     async def __call__(
-        self, request: PlanRequest, on_progress: child.OnProgress, *, most_s: float
+        self, request: PlanRequest, on_progress: child.OnProgress
     ) -> dict[str, object]:
         self.now += 1
         self.most = max(self.most, self.now)

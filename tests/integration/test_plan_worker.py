@@ -54,7 +54,7 @@ async def test_what_takes_too_long_is_stopped() -> None:
 
 async def test_refusals_come_with_their_reasons() -> None:
     with pytest.raises(BadPlanRequest) as caught:
-        await child.run(replace(SMALL, variant="virca9"), ignore, most_s=60.0)
+        await child.run(replace(SMALL, variant="virca9"), ignore)
     assert "variant is 'virca9'" in str(caught.value.details["problems"])
 
 
@@ -64,7 +64,7 @@ async def test_progress_comes_in_order(tmp_path: Path) -> None:
     async def on_progress(progress: Mapping[str, object]) -> None:
         stages.append(progress["stage"])
 
-    made: Any = await child.run(SMALL, on_progress, most_s=60.0, pictures=tmp_path)
+    made: Any = await child.run(SMALL, on_progress, pictures=tmp_path)
     assert stages[0] == "looking for paths"
     assert stages[-1] == "drawing"
     assert made["pictures"] == ["plan.png"]

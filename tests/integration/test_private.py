@@ -1,13 +1,16 @@
 """What is kept on disk is for its owner alone, also in a folder that was open to everybody."""
 
 import os
+import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from umbel import migrations
-from umbel.bootstrap.secrets import load_secrets
+from umbel.bootstrap.secrets import BadKeyFile, load_secrets
 from umbel.compute.drivers.process.records import Record, Records
 from umbel.kit import private
 from umbel.kit.db import Database
@@ -62,6 +65,52 @@ async def test_helper_files_of_a_database_are_closed_too(folder: Path) -> None:
         assert {found[name] for name in found if name.startswith("umbel.db")} == {0o600}
     finally:
         await database.close()
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files cannot grow beyond a few bytes: a write fails in its middle, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    private.write(path, b"as it was before")
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        private.write(path, b"as it is to be afterwards")
+    assert path.read_bytes() == b"as it was before"
+    assert [one.name for one in tmp_path.iterdir()] == ["record.json"]
+
+
+def test_keys_that_could_not_be_written_are_made_at_the_next_start(tmp_path: Path) -> None:
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        load_secrets(tmp_path)
+    made = load_secrets(tmp_path)
+    assert len(made.master) == 32
+    again = load_secrets(tmp_path)
+    assert (again.master, again.signer.public_key) == (made.master, made.signer.public_key)
+
+
+def test_the_first_of_several_instances_makes_the_keys(tmp_path: Path) -> None:
+    path = tmp_path / "master.key"
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda n: private.write_once(path, bytes([n]) * 32), range(8)))
+    assert made.count(True) == 1
+    assert path.read_bytes() == bytes([made.index(True)]) * 32
+
+
+@pytest.mark.parametrize("name", ["master.key", "signing.pem"])
+@pytest.mark.parametrize("content", [b"", b"half a key"])
+def test_a_key_file_without_a_key_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadKeyFile, match=name):
+        load_secrets(tmp_path)
+    assert (tmp_path / name).read_bytes() == content
 
 
 def test_links_are_left_alone(tmp_path: Path) -> None:

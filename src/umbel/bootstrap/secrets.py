@@ -8,6 +8,16 @@ from hashlib import sha256
 from pathlib import Path
 
 from umbel.kit import private, tokens
+from umbel.kit.errors import Invalid
+
+_MASTER_BYTES = 32
+
+
+class BadKeyFile(Invalid):
+    """A key file of this installation holds no key: restore it from your backup, or remove it to
+    have a new key made, which ends every sign-in and stops functions that run."""
+
+    code = "umbel.bad_key_file"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,22 +34,24 @@ class Secrets:
 
 
 def load_secrets(folder: Path) -> Secrets:
-    """The keys of this installation, made at the first start."""
+    """The keys of this installation, made at the first start. Raises BadKeyFile, OSError."""
     private.ensure_folder(folder)
-    signer = tokens.Signer(_kept(folder / "signing.pem", tokens.new_private_key))
+    signing, master_file = folder / "signing.pem", folder / "master.key"
+    try:
+        signer = tokens.Signer(_kept(signing, tokens.new_private_key))
+    except ValueError as error:
+        raise BadKeyFile(f"{signing} holds no Ed25519 key", file=str(signing)) from error
     public = folder / "public.pem"
     if not public.exists() or public.read_bytes() != signer.public_key:
         private.write(public, signer.public_key)
-    master = _kept(folder / "master.key", lambda: os.urandom(32))
+    master = _kept(master_file, lambda: os.urandom(_MASTER_BYTES))
+    if len(master) != _MASTER_BYTES:
+        raise BadKeyFile(f"{master_file} holds no key of 32 bytes", file=str(master_file))
     return Secrets(signer=signer, public_key_file=public.resolve(), master=master)
 
 
 def _kept(path: Path, make: Callable[[], bytes]) -> bytes:
     """The file's bytes; made by the first when several instances start at once."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(made := make())
-    return made
+    if not path.exists():
+        private.write_once(path, make())
+    return path.read_bytes()

@@ -4,6 +4,9 @@ In: paths. Out: modes 0600 and 0700. What belongs to somebody else stays as it i
 """
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -33,11 +36,37 @@ def ensure_file(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace the file's content. Raises OSError."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE)
-    with os.fdopen(descriptor, "wb") as file:
-        _close(path, _FILE)
-        file.write(content)
+    """Replace the file's content as a whole: a reader, a full disk or a crash never leaves half of
+    it. Raises OSError; the file is then as it was."""
+    with _draft(path, content) as draft:
+        draft.replace(path)
+
+
+def write_once(path: Path, content: bytes) -> bool:
+    """Make the file with that content, as a whole and on the disk; False when there is one
+    already. Raises OSError; there is then no file."""
+    with _draft(path, content, is_synced=True) as draft:
+        try:
+            path.hardlink_to(draft)
+        except FileExistsError:
+            return False
+    return True
+
+
+@contextmanager
+def _draft(path: Path, content: bytes, *, is_synced: bool = False) -> Iterator[Path]:
+    """The content in a file of this thread next to the path, gone at the end."""
+    draft = path.with_name(f".{path.name}.{threading.get_native_id()}.draft")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE), "wb") as file:
+            _close(draft, _FILE)
+            file.write(content)
+            if is_synced:
+                file.flush()
+                os.fsync(file.fileno())
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _close(path: Path, mode: int) -> None:

@@ -68,12 +68,12 @@ def new_private_key() -> bytes:
 
 
 class Signer:
-    """Makes tokens."""
+    """Makes tokens. Raises ValueError when that is no Ed25519 key."""
 
     def __init__(self, private_key: bytes) -> None:
         key = load_pem_private_key(private_key, password=None)
         if not isinstance(key, Ed25519PrivateKey):
-            raise TokenInvalid("the signing key must be Ed25519")
+            raise ValueError("the signing key must be Ed25519")  # noqa: TRY004 -- of a file
         self._key = key
         public = key.public_key()
         self.public_key = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

@@ -12,6 +12,10 @@ from umbel.plans.model import PlanRequest
 TARGET = "umbel.plans.work:answer"
 OnProgress = Callable[[Mapping[str, object]], Awaitable[None]]
 
+# A process may need this beyond the solver's own time, and this many times the limit: paths,
+# clustering, whole servers and drawing have no limit of their own.
+_MORE_S = 300.0
+_TIMES = 3.0
 _DRAW = "umbel.plans.drawing:draw"
 _DRAWING_S = 120.0
 
@@ -23,14 +27,25 @@ class PlannerCrashed(Unavailable):
 
 
 async def run(
-    request: PlanRequest, on_progress: OnProgress, *, most_s: float, pictures: Path | None = None
+    request: PlanRequest,
+    on_progress: OnProgress,
+    *,
+    pictures: Path | None = None,
+    most_s: float | None = None,
 ) -> dict[str, object]:
-    """What the planner makes of it; `pictures` is a folder to draw into. Cancelling kills it.
+    """What the planner makes of it; `pictures` is a folder to draw into. It is killed when it
+    is cancelled, or after `most_s`: five minutes more than three times the solver's limit for each
+    plan, if nothing else is said.
 
     Raises PlannerCrashed, BadPlanRequest, and the planner's own errors.
     """
+    own_s = _MORE_S + _TIMES * request.time_s * max(1, request.points)
     made: dict[str, object] = await _apart(
-        TARGET, request, pictures, on_progress=on_progress, most_s=most_s
+        TARGET,
+        request,
+        pictures,
+        on_progress=on_progress,
+        most_s=own_s if most_s is None else most_s,
     )
     return made
 

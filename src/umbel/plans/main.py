@@ -14,17 +14,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from umbel.kit.errors import UmbelError
+from umbel.kit.terminal import errors_on_stderr
 from umbel.network.documents import read_document
 from umbel.planner.problem import Variant
 from umbel.plans import child, demands, report, requests
 from umbel.plans.model import PlanRequest
 from umbel.plans.requests import BadPlanRequest
-
-# A plan's process may need this beyond the solver's own time, and this many times the limit:
-# paths, clustering, whole servers and drawing have no limit of their own.
-_MORE_S = 300.0
-_TIMES = 3.0
 
 
 def run(  # noqa: PLR0913, PLR0917 -- one argument per option
@@ -53,7 +48,7 @@ def run(  # noqa: PLR0913, PLR0917 -- one argument per option
     paths of requests. Without --gamma, --qoe and --pareto, gamma is 1.
     """
     console = Console()
-    try:
+    with errors_on_stderr():
         rows, wrong = demands.read_csv(_text(demand))
         request = PlanRequest(
             document=read_document(network),
@@ -69,9 +64,6 @@ def run(  # noqa: PLR0913, PLR0917 -- one argument per option
             raise BadPlanRequest(f"{demand} cannot be read", problems=wrong)
         requests.problem_of(request)
         made = asyncio.run(_solved(request, out, console))
-    except UmbelError as error:
-        _print_error(error)
-        raise typer.Exit(2) from error
     _write(made, out)
     report.show(made, console, why=why)
     names = ", ".join(str(out / name) for name in _names(made))
@@ -105,20 +97,12 @@ async def _solved(request: PlanRequest, out: Path, console: Console) -> dict[str
                 completed=done if isinstance(done, int) else None,
             )
 
-        most_s = _MORE_S + _TIMES * request.time_s * max(1, request.points)
-        return await child.run(request, on_progress, most_s=most_s, pictures=out)
+        return await child.run(request, on_progress, pictures=out)
 
 
 def _stage(progress: Mapping[str, object]) -> str:
     gap = progress.get("gap")
     return f"{progress.get('stage')}" + (f", gap {gap:.0f} W" if isinstance(gap, float) else "")
-
-
-def _print_error(error: UmbelError) -> None:
-    typer.secho(f"umbel: {error.message} ({error.code})", fg="red", err=True)
-    problems = error.details.get("problems")
-    for problem in problems if isinstance(problems, list) else ():
-        typer.echo(f"  - {problem}", err=True)
 
 
 def _is_there(made: Mapping[str, Any]) -> bool:

@@ -29,9 +29,6 @@ KEEP = 100
 _BEAT_S = 2.0
 _TOLD_EVERY_S = 0.5
 _UNSEEN_S = 30.0
-# A process may need this beyond the solver's own time, and this many times the limit.
-_MORE_S = 120.0
-_TIMES = 3.0
 _STOPPED = "the control plane was stopped"
 
 
@@ -51,7 +48,7 @@ class Solver(Protocol):
     """`child.run`, or what stands for it."""
 
     def __call__(
-        self, request: PlanRequest, on_progress: child.OnProgress, *, most_s: float
+        self, request: PlanRequest, on_progress: child.OnProgress
     ) -> Awaitable[dict[str, object]]:
         """The result. Raises what `child.run` raises."""
 
@@ -187,9 +184,8 @@ class Plans:
         async with self._room:
             if not await self._transition(plan_id, PlanEvent.START):
                 return
-            most_s = _MORE_S + _TIMES * request.time_s * max(1, request.points)
             try:
-                result = await self.solver(request, self._progress_writer(plan_id), most_s=most_s)
+                result = await self.solver(request, self._progress_writer(plan_id))
             except UmbelError as error:
                 await self._transition(plan_id, PlanEvent.FAIL, reason=_reason(error))
             else:

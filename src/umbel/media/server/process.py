@@ -248,7 +248,4 @@ def _announce(options: Options, server: ServerContext, control_port: int) -> Non
         "address": options.address,
         "ports": ports,
     }
-    # A reader that waits for the file must never read half of it.
-    partial = options.ready_file.with_name(options.ready_file.name + ".part")
-    private.write(partial, json.dumps(body).encode())
-    partial.replace(options.ready_file)
+    private.write(options.ready_file, json.dumps(body).encode())

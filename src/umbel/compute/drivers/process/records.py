@@ -98,11 +98,8 @@ class Records:
             return False
 
     def put(self, record: Record) -> None:
-        """Write the record."""
-        path = self._path("functions", record.id)
-        draft = path.with_suffix(".draft")
-        private.write(draft, _RECORD.dump_json(record, indent=1))
-        draft.replace(path)
+        """Write the record. Raises OSError."""
+        private.write(self._path("functions", record.id), _RECORD.dump_json(record, indent=1))
 
     def remove(self, function_id: str) -> None:
         """Forget the function. Its log stays."""
