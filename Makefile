@@ -66,3 +66,4 @@ clean: ## remove everything that was built or installed here
 
 include make/web.mk
 include make/chaos.mk
+include make/storm.mk

@@ -1,7 +1,8 @@
 """aiortc as the foreign end of WHIP and WHEP, kept on the loopback interface."""
 
 import asyncio
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -32,11 +33,12 @@ def on_loopback() -> Iterator[None]:
 
 @dataclass
 class Watcher:
-    """One WHEP viewer that counts the frames it decodes."""
+    """One WHEP viewer that counts the frames it decodes; `on_frame` gets the pictures."""
 
     http: httpx.AsyncClient
     url: str
     token: str
+    on_frame: Callable[[VideoFrame], None] = lambda _: None
     frames: dict[str, int] = field(default_factory=dict)
     sizes: set[tuple[int, int]] = field(default_factory=set)
     peer: RTCPeerConnection = field(
@@ -61,13 +63,27 @@ class Watcher:
         return self.peer.localDescription.sdp
 
     async def start(self) -> None:
+        response = await self.ask()
+        assert response.status_code == 201, response.text
+
+    async def ask(self) -> httpx.Response:
+        """The edge's answer to the offer; it is taken when it is one."""
         self.peer.on("track", self._on_track)
         offer = await self.offer()
         headers = {**self.headers, "Content-Type": "application/sdp"}
         self.response = await self.http.post(self.url, content=offer, headers=headers)
-        assert self.response.status_code == 201, self.response.text
-        answer = RTCSessionDescription(self.response.text, "answer")
-        await self.peer.setRemoteDescription(answer)
+        if self.response.status_code == 201:
+            answer = RTCSessionDescription(self.response.text, "answer")
+            await self.peer.setRemoteDescription(answer)
+        return self.response
+
+    async def is_known(self) -> bool:
+        """Whether the edge still has this connection: a trickle fragment (RFC 8840) with the
+        credentials in use changes nothing, and one that was restarted answers it with 404."""
+        own = re.findall(r"a=ice-(?:ufrag|pwd):.*\r\n", self.peer.localDescription.sdp)[:2]
+        headers = {**self.headers, "Content-Type": "application/trickle-ice-sdpfrag"}
+        answer = await self.http.patch(self.resource, content="".join(own), headers=headers)
+        return answer.is_success
 
     async def close(self) -> None:
         await self.peer.close()
@@ -85,6 +101,7 @@ class Watcher:
                 self.frames[track.kind] = self.frames.get(track.kind, 0) + 1
                 if isinstance(frame, VideoFrame):
                     self.sizes.add((frame.width, frame.height))
+                    self.on_frame(frame)
         except MediaStreamError:
             pass
 
