@@ -2,14 +2,13 @@
 
 import asyncio
 import contextlib
-import os
 import sqlite3
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from support.disks import full, small_disk
 from umbel import migrations
 from umbel.kit.db import Database, DatabaseDiskFull
 from umbel.kit.journal import Journal, record
@@ -21,19 +20,8 @@ HEAVY = {"text": "x" * 4_000}
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few megabytes."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a tmpfs")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", str(folder)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "disk", SIZE_MB) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -49,19 +37,6 @@ async def database(disk: Path) -> AsyncIterator[Database]:
 def add(connection: Connection, subject: str) -> str:
     record(connection, at_s=0.0, kind="x", subject=subject, body=HEAVY)
     return subject
-
-
-@contextlib.contextmanager
-def full(disk: Path) -> Iterator[None]:
-    """Somebody else's file takes all that is left of the disk."""
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while file.write(bytes(4096)):
-            pass
-    try:
-        yield
-    finally:
-        filler.unlink()
 
 
 async def acknowledged(database: Database, subjects: list[str]) -> list[str]:

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from support.platform import Platform, platform
+from support.viewers import goes_on, watching
 from support.waiting import until
-from support.webrtc_peer import Watcher, on_loopback
+from support.webrtc_peer import Watcher
 from umbel.demo.encoder import FPS
 from umbel.demo.stage import LiveEvent, until_live
 
@@ -23,27 +23,9 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 
 @asynccontextmanager
 async def viewer(made: Platform, event: LiveEvent, node: str) -> AsyncIterator[Watcher]:
-    """A viewer who watches over WHEP."""
-    session = await made.session(event, node)
-    with on_loopback():
-        async with httpx.AsyncClient(timeout=30) as http:
-            watcher = Watcher(http=http, url=session["whep"], token=session["token"])
-            try:
-                await watcher.start()
-                await goes_on(watcher, 30)
-                yield watcher
-            finally:
-                await watcher.close()
-
-
-async def goes_on(watcher: Watcher, frames: int, *, within_s: float = 60.0) -> None:
-    """Wait until so many more frames were decoded than now."""
-    goal = watcher.frames.get("video", 0) + frames
-
-    async def decoded() -> int:
-        return watcher.frames.get("video", 0)
-
-    await until(decoded, lambda count: count >= goal, within_s=within_s)
+    """A viewer who enters by the node."""
+    async with watching(await made.session(event, node)) as watcher:
+        yield watcher
 
 
 def pids(made: Platform) -> dict[str, int]:

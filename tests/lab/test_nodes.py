@@ -7,13 +7,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from support.platform import Platform, platform
+from support.viewers import goes_on, watching
 from support.waiting import until
-from support.webrtc_peer import Watcher, on_loopback
 from umbel.catalogue.model import UserRole
 from umbel.demo.stage import Child, LiveEvent
 
@@ -41,30 +40,6 @@ async def two_nodes(folder: Path) -> AsyncIterator[Platform]:
     file.write_text(yaml.safe_dump(NETWORK))
     async with platform(folder, ["--network", str(file), "--policy", "qos"]) as made:
         yield made
-
-
-@asynccontextmanager
-async def viewer(session: dict[str, Any]) -> AsyncIterator[Watcher]:
-    """A viewer who watches over WHEP."""
-    with on_loopback():
-        async with httpx.AsyncClient(timeout=30) as http:
-            watcher = Watcher(http=http, url=session["whep"], token=session["token"])
-            try:
-                await watcher.start()
-                await goes_on(watcher)
-                yield watcher
-            finally:
-                await watcher.close()
-
-
-async def goes_on(watcher: Watcher, frames: int = 30) -> None:
-    """Wait until so many more frames were decoded than now."""
-    goal = watcher.frames.get("video", 0) + frames
-
-    async def decoded() -> int:
-        return watcher.frames.get("video", 0)
-
-    await until(decoded, lambda count: count >= goal, within_s=60)
 
 
 async def command(made: Platform, *words: str) -> Child:
@@ -115,7 +90,7 @@ async def test_a_node_comes_and_a_drained_one_goes_under_a_viewer(tmp_path: Path
         event, _ = await made.live()
         old = await made.session(event, "pe2")
         assert old["edge"] == "pe2"
-        async with viewer(old) as leaving:
+        async with watching(old) as leaving:
             added = await made.api.post("/api/v1/nodes", json=NEW)
             assert added.status_code == 201, added.text
             assert processes_at(made, "127.0.2.1") != []
@@ -126,7 +101,7 @@ async def test_a_node_comes_and_a_drained_one_goes_under_a_viewer(tmp_path: Path
 
             await until(is_draining, lambda state: state == "draining", within_s=30)
             new = await at_the_new_node(made, event)
-            async with viewer(new) as staying:
+            async with watching(new) as staying:
                 await goes_on(leaving)
                 await leave(made, old)
                 await draining.process.wait()

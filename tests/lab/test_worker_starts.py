@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 
 import pytest
 
@@ -11,13 +12,15 @@ from support.ingest_lab import alive
 from support.processes import busy_core
 from umbel.kit.clock import SystemClock
 from umbel.kit.starting import StartLimits, activities
+from umbel.media.model import WorkerLimits
 from umbel.media.workers import host
 from umbel.media.workers.host import WorkerCallbacks, WorkerLost, WorkerProcess
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 DEADLINE_S = 60.0
 LIMITS = StartLimits(asleep_s=1.0)
-OPTIONS = {"kind": "flv", "video": {"ssrc": 1, "offset": 0}, "audio": {"ssrc": 2, "offset": 0}}
+MEDIUM = {"ssrc": 1, "offset": 0}
+OPTIONS = {"kind": "flv", "video": MEDIUM, "audio": MEDIUM, "limits": asdict(WorkerLimits())}
 
 
 @pytest.fixture

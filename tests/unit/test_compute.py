@@ -210,6 +210,24 @@ async def test_a_refusing_node_keeps_no_other_from_starting() -> None:
 
 
 @pytest.mark.looptime
+async def test_a_full_machine_is_no_failure_of_a_function() -> None:
+    vim = FakeVim(LoopClock())
+    compute = made(vim=vim)
+    await compute.ensure(OURS, {EDGE.id: EDGE})
+    vim.is_full = True
+    vim.kill(EDGE.id)
+    for _ in range(100):
+        done = await compute.ensure(OURS, {EDGE.id: EDGE})
+        assert set(done.refused) <= {EDGE.id}
+        assert done.again_s is not None
+        await asyncio.sleep(max(done.again_s, 0.1))
+    assert compute.failures(OURS, EDGE.id) == 1
+    vim.is_full = False
+    await asyncio.sleep(health.AGAIN_S)
+    assert (await compute.ensure(OURS, {EDGE.id: EDGE})).started == (EDGE.id,)
+
+
+@pytest.mark.looptime
 async def test_who_lost_the_lease_starts_and_stops_nothing() -> None:
     compute = made()
     await compute.ensure(OURS, {EDGE.id: EDGE})

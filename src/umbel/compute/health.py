@@ -4,7 +4,7 @@ The process driver uses the probes and deadlines, compute/reconcile.py the resta
 waits for a processor is not lost: patience grows with the machine's load.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from umbel.kit import backoff
 from umbel.kit.starting import Activity, StartLimits
@@ -62,15 +62,19 @@ def is_lost(pulse: Pulse, limits: Limits) -> bool:
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 30.0
 SETTLED_AFTER_S = 60.0
+AGAIN_S = 1.0
+"""How long after a refusal for want of room a function is tried again, less by a draw."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """How one function did: failures since it last stayed up, and since when it is as it is."""
+    """How one function did: failures since it last stayed up, since when it is as it is, and when
+    its machine had no room for it (MachineFull)."""
 
     failures: int = 0
     failed_s: float | None = None
     active_s: float | None = None
+    refused_s: float | None = None
 
 
 def wait_s(failures: int, draw: float = 0.0) -> float:
@@ -97,6 +101,11 @@ def seen_active(record: History, now_s: float) -> History:
     return History(failures=record.failures, active_s=now_s)
 
 
+def seen_refused(record: History, now_s: float) -> History:
+    """The record once its machine had no room for it: that is no failure of the function."""
+    return replace(record, refused_s=now_s)
+
+
 def seen_started(record: History) -> History:
     """The record once the function was started (again)."""
     return History(failures=record.failures)
@@ -105,7 +114,9 @@ def seen_started(record: History) -> History:
 def may_start_in_s(name: str, record: History, now_s: float) -> float:
     """Seconds until the function of that name may be started; 0 for now. Functions that failed
     together wait differently, so that their starts do not load the machine together."""
-    if record.failed_s is None:
-        return 0.0
-    wait = wait_s(record.failures, backoff.draw(name, record.failures))
-    return max(0.0, record.failed_s + wait - now_s)
+    draw, dues = backoff.draw(name, record.failures), [now_s]
+    if record.failed_s is not None:
+        dues.append(record.failed_s + wait_s(record.failures, draw))
+    if record.refused_s is not None:
+        dues.append(record.refused_s + AGAIN_S * (1 - draw / 2))
+    return max(dues) - now_s

@@ -4,13 +4,20 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from umbel.compute.model import Function, Instance, MoveKind, Node
-from umbel.kit.errors import Conflict, Invalid
+from umbel.kit.errors import Conflict, Exhausted, Invalid
 
 
 class FunctionTaken(Conflict):
     """A function of another owner has this id; choose another id."""
 
     code = "umbel.function_taken"
+
+
+class MachineFull(Exhausted):
+    """The machine that is to run the function has no disk, memory or processes left. Neither the
+    function nor its node is to blame: it is started as soon as there is room."""
+
+    code = "umbel.machine_full"
 
 
 class CannotRun(Invalid):

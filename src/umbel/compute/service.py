@@ -30,7 +30,7 @@ from umbel.compute.model import (
     Scheduling,
 )
 from umbel.compute.nodes import NodeCordoned, NodeExists, NodeInUse, Nodes
-from umbel.compute.ports import FunctionTaken, NoSuchPool, Vim
+from umbel.compute.ports import FunctionTaken, MachineFull, NoSuchPool, Vim
 from umbel.compute.standby import Condition
 from umbel.compute.vims import Vims
 from umbel.kit.clock import Clock
@@ -367,10 +367,15 @@ class Compute:
         return None
 
     async def _start(self, owner: str, function: Function) -> None:
-        histories = self._histories[owner]
-        started = health.seen_started(histories.get(function.id, health.History()))
-        histories[function.id] = health.seen_failed(started, self._clock.monotonic_s())
-        await self._vims.start(owner, function, self.node(function.node))
+        histories, now_s = self._histories[owner], self._clock.monotonic_s()
+        before = histories.get(function.id, health.History())
+        started = health.seen_started(before)
+        histories[function.id] = health.seen_failed(started, now_s)
+        try:
+            await self._vims.start(owner, function, self.node(function.node))
+        except MachineFull:
+            histories[function.id] = health.seen_refused(before, now_s)
+            raise
         histories[function.id] = started
         log.info("function started", id=function.id, node=function.node, owner=owner)
 

@@ -58,15 +58,22 @@ def _draft(path: Path, content: bytes, *, is_synced: bool = False) -> Iterator[P
     """The content in a file of this thread next to the path, gone at the end."""
     draft = path.with_name(f".{path.name}.{threading.get_native_id()}.draft")
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE), "wb") as file:
-            _close(draft, _FILE)
-            file.write(content)
-            if is_synced:
-                file.flush()
-                os.fsync(file.fileno())
+        try:
+            _fill(draft, content, is_synced=is_synced)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _fill(draft: Path, content: bytes, *, is_synced: bool) -> None:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE), "wb") as file:
+        _close(draft, _FILE)
+        file.write(content)
+        if is_synced:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _close(path: Path, mode: int) -> None:

@@ -24,6 +24,9 @@ def errors_on_stderr() -> Iterator[None]:
         for problem in _problems(error):
             typer.echo(f"  - {problem}", err=True)
         raise typer.Exit(2) from error
+    except OSError as error:  # the disk, the network, a file: the operator's to mend, not ours
+        typer.secho(f"umbel: {error}", fg="red", err=True)
+        raise typer.Exit(1) from error
 
 
 def _problems(error: UmbelError) -> Iterator[object]:

@@ -19,7 +19,7 @@ from umbel.compute.model import (
     Node,
     Port,
 )
-from umbel.compute.ports import FunctionTaken
+from umbel.compute.ports import FunctionTaken, MachineFull
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Exhausted, NotFound
 
@@ -43,6 +43,8 @@ class FakeVim:
         self._ports_given: Counter[str] = Counter()
         self._refusing: set[str] = set()
         self._watchers: list[Callable[[str], None]] = []
+        self.is_full = False
+        """Whether the machine behind all nodes has no room: `start` raises MachineFull."""
 
     async def start(self, owner: str, function: Function, node: Node) -> None:
         machine = self._machines.get(function.id)
@@ -51,6 +53,8 @@ class FakeVim:
             raise FunctionTaken(function=function.id, owner=machine.instance.owner)
         if not LIFE_CYCLE.allows(state, FunctionEvent.START):
             return
+        if self.is_full:
+            raise MachineFull(node=node.name)
         if node.name in self._refusing:
             raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
         described = function.description

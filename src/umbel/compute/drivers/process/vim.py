@@ -21,9 +21,9 @@ from umbel.compute.drivers.process.guard import Guard
 from umbel.compute.drivers.process.records import Record, Records
 from umbel.compute.health import Limits, Pulse, after_probe, is_lost
 from umbel.compute.model import Function, FunctionState, Instance, Node, Readiness
-from umbel.compute.ports import FunctionTaken
+from umbel.compute.ports import FunctionTaken, MachineFull
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Exhausted, Unavailable
+from umbel.kit.errors import Unavailable
 from umbel.kit.starting import StartWatch, activities, activity
 
 log = structlog.get_logger(__name__)
@@ -196,7 +196,7 @@ class ProcessVim:
         except OSError as error:
             if function.id not in self._guards:
                 self._restore(function.id, last)
-            kind = Exhausted if error.errno in _NO_ROOM else Unavailable
+            kind = MachineFull if error.errno in _NO_ROOM else Unavailable
             message = f"Function {function.id} cannot be started: {error.strerror}"
             raise kind(message, function=function.id, node=node.name) from error
 
