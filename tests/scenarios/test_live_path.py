@@ -170,6 +170,23 @@ async def test_many_at_once_get_one_edge(tmp_path: Path) -> None:
         assert w.spawned.count("edge-pe4-1") == 1
 
 
+@pytest.mark.parametrize("policy", ["sls", "consolidation", "qos", "virca"])
+def test_an_edge_whose_core_is_busy_gets_no_more_viewers(tmp_path: Path, policy: str) -> None:
+    """A media server is one process with one busy core; the node's other core takes an edge."""
+
+    @scenario
+    async def run() -> None:
+        async with world(tmp_path, policy=policy) as w:
+            event = await w.live("pe4")
+            first = (await w.delivery.open_session(event, "pe4")).session
+            w.vim.set_load(first.function, cpu_cores=1.0, rss_mb=100)
+            await asyncio.sleep(2)
+            others = [(await w.delivery.open_session(event, "pe4")).session for _ in range(3)]
+            assert {one.function for one in others} == {"edge-pe4-2"}
+
+    run()
+
+
 @scenario
 async def test_full_nodes_refuse_with_a_frozen_code(tmp_path: Path) -> None:
     async with world(tmp_path) as w:

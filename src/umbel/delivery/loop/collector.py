@@ -360,6 +360,7 @@ class Collector:
                 usable=node not in self.unreliable,
                 streams=frozenset(streams.get(function, ())),
                 load=self._cpu(function) / cores.get(node, 1.0),
+                cores_free=self.costs.server_cores - self._cores_used(function),
                 viewers=sum(len(state.viewers) for state in self._states(function)),
             )
             for function, (role, node) in places.items()
@@ -368,6 +369,13 @@ class Collector:
     def _cpu(self, function: str) -> float:
         instance = self.instances.get(function)
         return instance.cpu_cores if instance is not None else 0.0
+
+    def _cores_used(self, function: str) -> float:
+        """What it is measured to use, or is promised while it starts, and what its viewers will
+        who do not watch yet."""
+        costs, late = self.costs, self.promises.late.get(function, 0)
+        used = self._cpu(function) if self._is_active(function) else costs.function_cores
+        return used + late * costs.viewer_cores
 
     def _node_view(self, node: Node, free: Resources) -> NodeView:
         return NodeView(

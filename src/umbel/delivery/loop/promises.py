@@ -27,7 +27,8 @@ trees has seen them."""
 @dataclass(kw_only=True)
 class Promises:
     """`sessions` are counts by stream and function, `watching` by stream, access node and the
-    edge's node; both include sessions that are being stored."""
+    edge's node; both include sessions that are being stored. `late` are the viewers by function
+    who did not watch yet when promises were last stated."""
 
     ledger: Ledger
     store: DeliveryStore
@@ -35,6 +36,7 @@ class Promises:
     costs: Costs
     sessions: dict[tuple[str, str], int] = field(default_factory=dict)
     watching: dict[Watch, int] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
     _storing: dict[str, Session] = field(default_factory=dict)
     _reading: list[dict[str, Session]] = field(default_factory=list)
     _placing: dict[str, Function] = field(default_factory=dict)
@@ -114,10 +116,12 @@ class Promises:
         for id_, instance in instances.items():
             amount = self._beyond_cpu(view, instance, streams.get(id_, {}))
             by_node[instance.node] = by_node.get(instance.node, Resources()) + amount
+        self.late = {}
         for (stream, id_), count in self.sessions.items():
             place = instances.get(id_) or wanted.get(id_)
             late = count - _seen(instances.get(id_), streams.get(id_, {}).get(stream))
             if place is not None and late > 0:
+                self.late[id_] = self.late.get(id_, 0) + late
                 amount = Resources(
                     cores=late * self.costs.viewer_cores, mbps=late * view.mbps(stream)
                 )

@@ -1,14 +1,15 @@
 """QoS (SLS section 2): the fewest hops between viewer and edge, and the least loaded functions.
 
-The viewer's own node comes first whether or not an edge runs there yet; among a node's edges the
-least loaded is taken. The acquirer feeds edges directly while the links can carry it.
+The viewer's own node comes first whether or not an edge runs there yet; among the edges of one
+distance the least loaded is taken. The acquirer feeds edges directly while the links can carry it.
 """
 
 from typing import ClassVar
 
+from umbel.delivery.policy import edges
 from umbel.delivery.policy.base import Assignment
-from umbel.delivery.trees.grafting import Relaying, graft, leaf
-from umbel.delivery.trees.view import EDGE, NoCapacity, View
+from umbel.delivery.trees.grafting import Relaying
+from umbel.delivery.trees.view import FunctionView, View
 
 
 class Qos:
@@ -19,25 +20,12 @@ class Qos:
 
     def assign(self, view: View, stream: str, access_node: str) -> Assignment:
         view.node(access_node)
-        for node in (access_node, *(way.target for way in view.routes.nearest(access_node))):
-            if not view.nodes[node].is_access:
-                continue
-            found = self._assign_at(view, stream, node)
+        for _, nodes in edges.reaches(view, access_node):
+            found = edges.served(view, stream, nodes, self.relaying, _least_loaded)
             if found is not None:
                 return found
         raise view.refusal(stream, access_node)
 
-    def _assign_at(self, view: View, stream: str, node: str) -> Assignment | None:
-        tree = view.trees[stream]
-        edges = sorted(view.edges_at(node), key=lambda f: (stream not in f.streams, f.load, f.id))
-        if edges and tree.branch(edges[0].id) is not None and view.fits_viewer(node, stream):
-            return Assignment(function=edges[0].id, node=node, tree=tree)
-        if not view.fits_stream(node, stream) or not (edges or view.fits_function(node)):
-            return None
-        edge = edges[0].id if edges else view.fresh_id(EDGE, node)
-        try:
-            return Assignment(
-                function=edge, node=node, tree=graft(view, tree, leaf(edge, node), self.relaying)
-            )
-        except NoCapacity:
-            return None
+
+def _least_loaded(edge: FunctionView) -> tuple[float, str]:
+    return (edge.load, edge.id)

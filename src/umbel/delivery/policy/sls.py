@@ -2,71 +2,48 @@
 a new edge streamer. Forwarders stand on every core node of a path (section 3.2).
 """
 
-from collections.abc import Iterator
 from typing import ClassVar
 
+from umbel.delivery.policy import edges
 from umbel.delivery.policy.base import Assignment
-from umbel.delivery.trees.grafting import Relaying, graft, leaf
-from umbel.delivery.trees.view import NoCapacity, View
+from umbel.delivery.trees.grafting import Relaying
+from umbel.delivery.trees.view import View
 
 NEIGHBOUR_HOPS = 2
 """Two provider edges are neighbours when they share a core node; the paper leaves it open."""
 
 
 class Sls:
-    """Step 1 to 4 of the workflow, in order."""
+    """Step 1 to 4 of the workflow, in order. Where neither the own node nor a neighbour can serve
+    the viewer, each farther distance is asked for what runs before it gets a new edge streamer."""
 
     name: ClassVar[str] = "sls"
     relaying: ClassVar[Relaying] = Relaying.EVERY_CORE
 
     def assign(self, view: View, stream: str, access_node: str) -> Assignment:
         view.node(access_node)
-        for node in (access_node, *_access_nodes(view, access_node, NEIGHBOUR_HOPS)):
-            found = self.running(view, stream, node)
-            if found is not None:
-                return found
-        for node in (access_node, *_access_nodes(view, access_node, None)):
-            found = self.created(view, stream, node)
-            if found is not None:
-                return found
-        raise view.refusal(stream, access_node)
+        own, neighbours, *farther = self._reaches(view, access_node)
+        found = (
+            # Steps 1 and 2, then 3: an edge streamer that runs.
+            self._running(view, stream, own)
+            or self._running(view, stream, neighbours)
+            # Step 4: a new one.
+            or edges.started(view, stream, own, self.relaying)
+            or edges.started(view, stream, neighbours, self.relaying)
+        )
+        for nodes in farther:
+            found = found or edges.served(view, stream, nodes, self.relaying)
+        if found is None:
+            raise view.refusal(stream, access_node)
+        return found
 
-    def running(self, view: View, stream: str, node: str) -> Assignment | None:
-        """Steps 1 and 2 on one node."""
-        return self._carrying(view, stream, node) or self._lacking(view, stream, node)
+    def _running(self, view: View, stream: str, nodes: list[str]) -> Assignment | None:
+        return edges.running(view, stream, edges.edges_at(view, nodes), self.relaying)
 
-    def _carrying(self, view: View, stream: str, node: str) -> Assignment | None:
-        """Step 1: an edge streamer on that node already has the stream."""
-        if not view.fits_viewer(node, stream):
-            return None
-        tree = view.trees[stream]
-        for edge in view.edges_at(node):
-            if tree.branch(edge.id) is not None:
-                return Assignment(function=edge.id, node=node, tree=tree)
-        return None
-
-    def _lacking(self, view: View, stream: str, node: str) -> Assignment | None:
-        """Step 2: one there lacks the stream but has CPU and bandwidth left."""
-        edges = view.edges_at(node)
-        if not edges or not view.fits_stream(node, stream):
-            return None
-        return self._connected(view, stream, edges[0].id, node)
-
-    def created(self, view: View, stream: str, node: str) -> Assignment | None:
-        """Step 4: a new edge streamer."""
-        if not (view.fits_function(node) and view.fits_stream(node, stream)):
-            return None
-        return self._connected(view, stream, view.fresh_id("edge", node), node)
-
-    def _connected(self, view: View, stream: str, edge: str, node: str) -> Assignment | None:
-        try:
-            tree = graft(view, view.trees[stream], leaf(edge, node), self.relaying)
-        except NoCapacity:
-            return None
-        return Assignment(function=edge, node=node, tree=tree)
-
-
-def _access_nodes(view: View, start: str, within: int | None) -> Iterator[str]:
-    for way in view.routes.nearest(start):
-        if view.nodes[way.target].is_access and (within is None or way.hops <= within):
-            yield way.target
+    @staticmethod
+    def _reaches(view: View, access_node: str) -> list[list[str]]:
+        """The own node, the neighbours, and the nodes of each greater distance."""
+        by_hops = edges.reaches(view, access_node)
+        own = [node for hops, nodes in by_hops for node in nodes if hops == 0]
+        neighbours = [n for hops, nodes in by_hops for n in nodes if 0 < hops <= NEIGHBOUR_HOPS]
+        return [own, neighbours, *(nodes for hops, nodes in by_hops if hops > NEIGHBOUR_HOPS)]

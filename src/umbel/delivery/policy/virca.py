@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from umbel.delivery.guidance import Steering, Units, resolution_of
+from umbel.delivery.policy import edges
 from umbel.delivery.policy.base import Assignment
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.trees import renditions
@@ -48,22 +49,18 @@ class Virca:
         ledger = ledger_of(view, steering)
         room = _ViewRoom(view=view, units=steering.units)
         while not isinstance(got := admission.decide(ask, steering.guide, ledger, room), Rejected):
-            found = self._assign_at(view, stream, got.source)
+            found = edges.served(view, stream, [got.source], self.relaying)
             if found is not None:
                 return found
             room.tried.add(got.source)
         return Reason.UNREACHABLE if room.tried else got.reason
 
     def _nearest(self, view: View, stream: str, access_node: str) -> Assignment | None:
-        ways = view.routes.nearest(access_node)
-        for node in (access_node, *(way.target for way in ways)):
-            found = self._assign_at(view, stream, node) if view.nodes[node].is_access else None
+        for _, nodes in edges.reaches(view, access_node):
+            found = edges.served(view, stream, nodes, self.relaying)
             if found is not None:
                 return found
         return None
-
-    def _assign_at(self, view: View, stream: str, node: str) -> Assignment | None:
-        return self._sls.running(view, stream, node) or self._sls.created(view, stream, node)
 
 
 def ledger_of(view: View, steering: Steering) -> Ledger:

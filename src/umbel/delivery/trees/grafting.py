@@ -11,6 +11,7 @@ from enum import Enum
 
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.trees.view import ACQUIRER, EDGE, FORWARDER, TRANSCODER, NoCapacity, View
+from umbel.kit.errors import Unavailable
 
 
 class Relaying(Enum):
@@ -23,15 +24,10 @@ class Relaying(Enum):
 def new_tree(view: View, stream: str, node: str) -> Tree:
     """A tree of the acquirer alone, on the provider's node. Raises NoCapacity, NoSuchNode."""
     view.node(node)
-    here = sorted(
-        (f for f in view.functions.values() if f.node == node and f.role == ACQUIRER and f.usable),
-        key=lambda f: f.id,
-    )
-    if here:
-        return Tree(stream=stream, branches=(leaf(here[0].id, node, ACQUIRER),))
-    if not view.fits_function(node):
+    function = _server_at(view, node, ACQUIRER)
+    if function is None:
         raise NoCapacity(f"no room for an acquirer on {node}", node=node)
-    return Tree(stream=stream, branches=(leaf(view.fresh_id(ACQUIRER, node), node, ACQUIRER),))
+    return Tree(stream=stream, branches=(leaf(function, node, ACQUIRER),))
 
 
 def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
@@ -40,7 +36,7 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
     root, node = tree.root, new.node
     if root is None or tree.branch(new.function) is not None:
         return tree
-    walk = view.routes.path(root.node, node).nodes
+    walk = _walk(view, root, new)
     mbps = view.mbps(tree.stream)
     if view.copies:
         return _graft_at_root(view, tree, root, new, walk)
@@ -57,6 +53,14 @@ def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
             branch = replace(_forwarder_at(view, stop), parent=parent.function)
             tree, parent = _with(tree, branch), branch
     return _with(tree, replace(new, parent=parent.function))
+
+
+def _walk(view: View, root: Branch, new: Branch) -> tuple[str, ...]:
+    """The nodes from the root to the new leaf's, both included."""
+    try:
+        return view.routes.path(root.node, new.node).nodes
+    except Unavailable as error:
+        raise NoCapacity(f"no path leads from {root.node} to {new.node}", node=new.node) from error
 
 
 def _graft_at_root(view: View, tree: Tree, root: Branch, new: Branch, walk: Sequence[str]) -> Tree:
@@ -178,11 +182,22 @@ def _deepest(view: View, tree: Tree, walk: tuple[str, ...]) -> tuple[Branch, lis
 
 
 def _forwarder_at(view: View, node: str) -> Branch:
-    """The forwarder that serves a node: the one there, or a new one."""
+    """The forwarder that serves a node: one there, or a new one."""
+    function = _server_at(view, node, FORWARDER) or view.fresh_id(FORWARDER, node)
+    return leaf(function, node, FORWARDER)
+
+
+def _server_at(view: View, node: str, role: str) -> str | None:
+    """The node's function of that role that takes another stream: the first that has CPU left,
+    else a new one. Where no other can start, a full one is better than none."""
     here = sorted(
-        f.id for f in view.functions.values() if f.node == node and f.role == FORWARDER and f.usable
+        (f for f in view.functions.values() if f.node == node and f.role == role and f.usable),
+        key=lambda f: (f.cores_free < view.costs.stream_cores, f.id),
     )
-    return leaf(here[0] if here else view.fresh_id(FORWARDER, node), node, FORWARDER)
+    has_room = bool(here) and here[0].cores_free >= view.costs.stream_cores
+    if not has_room and view.fits_function(node):
+        return view.fresh_id(role, node)
+    return here[0].id if here else None
 
 
 def _may_share(view: View, tree: Tree, branch: Branch, new: Branch) -> bool:

@@ -46,8 +46,10 @@ class Routes(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
-    """What is promised for a thing that is not measured yet."""
+    """What is promised for a thing that is not measured yet. `server_cores` is the most that a
+    media server can use, however many cores its node has: it is one process with one busy core."""
 
+    server_cores: float = 1.0
     viewer_cores: float = 0.004
     stream_cores: float = 0.02
     function_cores: float = 0.05
@@ -87,7 +89,8 @@ class NodeView:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionView:
-    """A function that runs or is about to: `load` is its share of its node's cores."""
+    """A function that runs or is about to: `load` is its share of its node's cores, `cores_free`
+    the CPU cores that it can still use itself (`Costs.server_cores`), if its node has them."""
 
     id: str
     role: str
@@ -95,6 +98,7 @@ class FunctionView:
     usable: bool = True
     streams: frozenset[str] = frozenset()
     load: float = 0.0
+    cores_free: float = 1.0
     viewers: int = 0
 
 
@@ -132,21 +136,28 @@ class View:
         here = (f for f in self.functions.values() if f.node == node and f.role == EDGE)
         return sorted((f for f in here if f.usable), key=lambda f: f.id)
 
-    def fits_viewer(self, node: str, stream: str) -> bool:
-        """Whether the node has CPU and rate for one more viewer of the stream."""
-        room = self.node(node)
-        fits = room.cores_free >= self.costs.viewer_cores and room.mbps_free >= self.mbps(stream)
-        return fits and not room.is_closed
+    def fits_viewer(self, edge: FunctionView, stream: str) -> bool:
+        """Whether the edge and its node have CPU and rate for one more viewer of a stream that the
+        edge carries."""
+        return self._fits(edge, stream, self.costs.viewer_cores)
 
-    def fits_stream(self, node: str, stream: str) -> bool:
-        """Whether a running function of the node can take the stream and a first viewer of it."""
+    def fits_stream(self, edge: FunctionView, stream: str) -> bool:
+        """Whether the edge and its node can take another stream and a first viewer of it."""
+        costs = self.costs
+        has_memory = self.node(edge.node).memory_free_mb >= costs.stream_mb
+        return has_memory and self._fits(edge, stream, costs.stream_cores + costs.viewer_cores)
+
+    def fits_edge(self, node: str, stream: str) -> bool:
+        """Whether another edge can be started on the node, with the stream and a first viewer."""
         room, costs = self.node(node), self.costs
-        return (
-            not room.is_closed
-            and room.cores_free >= costs.stream_cores + costs.viewer_cores
-            and room.memory_free_mb >= costs.stream_mb
-            and room.mbps_free >= self.mbps(stream)
-        )
+        cores = costs.function_cores + costs.stream_cores + costs.viewer_cores
+        has_room = room.cores_free >= cores and room.mbps_free >= self.mbps(stream)
+        return room.is_access and has_room and self.fits_function(node)
+
+    def _fits(self, edge: FunctionView, stream: str, cores: float) -> bool:
+        room = self.node(edge.node)
+        has_cores = min(room.cores_free, edge.cores_free) >= cores
+        return has_cores and room.mbps_free >= self.mbps(stream) and not room.is_closed
 
     def fits_function(self, node: str) -> bool:
         """Whether another function can be started on the node."""
@@ -174,12 +185,17 @@ class View:
         usable = [n for n in self.nodes.values() if n.is_access and not n.is_closed]
         if not usable:
             return Reason.UNREACHABLE
-        able = [n for n in usable if self.edges_at(n.name) or self.fits_function(n.name)]
-        able = [n for n in able if n.cores_free >= self.costs.viewer_cores]
+        able = [n for n in usable if self._has_cores(n)]
         if not able:
             return Reason.CPU
         has_rate = any(n.mbps_free >= self.mbps(stream) for n in able)
         return Reason.UNREACHABLE if has_rate else Reason.BANDWIDTH
+
+    def _has_cores(self, node: NodeView) -> bool:
+        """Whether a running or new edge of the node has CPU for a viewer."""
+        least = self.costs.viewer_cores
+        has_edge = any(edge.cores_free >= least for edge in self.edges_at(node.name))
+        return node.cores_free >= least and (has_edge or self.fits_function(node.name))
 
     def refusal(self, stream: str, access_node: str, reason: Reason | None = None) -> NoCapacity:
         """The error for a viewer whom no edge can serve; says why."""
