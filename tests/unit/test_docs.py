@@ -22,6 +22,7 @@ NAMED_PATH = re.compile(rf"(?<![\w/.-])((?:{TREES})/[\w*./-]*[\w*/])")
 NAMED_MODULE = re.compile(r"(?<![\w/.*-])((?:[a-z_]+/)+[a-z_]+\.(?:py|yaml))")
 NAMED_TARGET = re.compile(r"\bmake ([a-z][\w-]*)")
 TARGET = re.compile(r"^([a-z][\w-]*):", re.MULTILINE)
+CODE_BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+|tmp/\w+_jobs)\b|\bpytest-of-")
 WRITTEN = [
     path
@@ -89,9 +90,25 @@ def test_paths_and_targets_that_are_named_exist(path: Path) -> None:
 @pytest.mark.parametrize("path", WRITTEN, ids=name)
 def test_lines_wrap(path: Path) -> None:
     """Tables and code cannot wrap."""
-    prose = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.DOTALL | re.MULTILINE)
+    prose = CODE_BLOCK.sub("", path.read_text())
     lines = [line for line in prose.splitlines() if not line.lstrip().startswith("|")]
     assert [line for line in lines if len(line) > MOST_COLUMNS] == []
+
+
+def cut_rows(text: str) -> list[str]:
+    """The rows of tables that do not end on their line: Markdown has no longer ones."""
+    lines = CODE_BLOCK.sub("", text).splitlines()
+    return [line for line in lines if re.match(r" *\|", line) and not line.endswith("|")]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name)
+def test_a_row_of_a_table_is_one_line(path: Path) -> None:
+    assert cut_rows(path.read_text()) == []
+
+
+def test_a_row_that_is_cut_in_two_is_seen() -> None:
+    text = "| a | b |\n| --- | --- |\n| c | d\ne |\n\n```\n| code\n```\n"
+    assert cut_rows(text) == ["| c | d"]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
