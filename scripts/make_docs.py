@@ -104,6 +104,8 @@ def cli_page() -> str:
 
 def _commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     if hasattr(command, "list_commands"):
+        if name != "umbel" and command.params:
+            yield f"{name} [OPTIONS] COMMAND", command
         for child in sorted(command.list_commands(None)):
             yield from _commands(f"{name} {child}", command.get_command(None, child))
     else:
@@ -115,7 +117,8 @@ def _command(name: str, command: Any) -> str:
     words = " ".join([name, *(str(p.name).upper() for p in arguments)])
     said = " ".join(inspect.cleandoc(command.help or "").split())
     rows = [_option(p) for p in command.params if p.param_type_name == "option"]
-    return f"## `{words}`\n\n{said}\n\n" + _table(("option", "default", "what it does"), rows)
+    table = _table(("option", "default", "what it does"), rows) if rows else ""
+    return f"## `{words}`\n\n{said}\n\n{table}".rstrip("\n") + "\n"
 
 
 def _option(param: Any) -> tuple[str, str, str]:
@@ -146,11 +149,12 @@ def settings_page() -> str:
         [
             NOTE,
             "# Settings\n",
-            "`umbel serve` reads them from the environment; an option of the same name wins.\n"
+            "`umbel serve` reads them from the environment; an option takes precedence\n"
+            "(`--network` over `UMBEL_NETWORK_FILE`, else the same names).\n"
             "Names that end in `_s` are seconds. A value that cannot be used ends the start.\n",
             _table(("variable", "default", "values", "meaning"), rows),
             "Functions get none of these but `UMBEL_LOG_LEVEL`: the others may hold secrets, such"
-            " as the\ndatabase's password. `umbel user` also reads the password from"
+            " as the\ndatabase's password. `umbel user` and `umbel node` also read a password from"
             " `UMBEL_PASSWORD`, and\n`umbel media` its control channel's secret from"
             " `UMBEL_MEDIA_SECRET`.\n",
         ]

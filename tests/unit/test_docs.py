@@ -153,6 +153,15 @@ def test_every_route_tells_who_may() -> None:
     assert "| `GET /api/v1/me` | any user who signed in |" in page
 
 
+def test_the_options_of_a_group_of_commands_are_listed() -> None:
+    page = WANTED[ROOT / "docs" / "reference" / "cli.md"]
+    group = page.partition("## `umbel node [OPTIONS] COMMAND`")[2].partition("\n## ")[0]
+    for option in ("--url", "--user", "--token"):
+        assert f"| `{option}` |" in group
+    assert "UMBEL_PASSWORD" in group
+    assert "--install-completion" not in page
+
+
 def test_pictures_are_small() -> None:
     for picture in (ROOT / "docs" / "images").iterdir():
         assert picture.stat().st_size < 250_000, picture.name

@@ -27,8 +27,8 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
     ] = None,
 ) -> None:
     """Run the control plane: REST, web app, and the delivery loop. Functions are separate
-    processes. They continue when this command ends, and the next start adopts them. Every option is
-    also a variable UMBEL_..., such as UMBEL_DATABASE_URL.
+    processes. They continue when this command ends, and the next start adopts them. All
+    settings are variables UMBEL_..., such as UMBEL_DATABASE_URL; an option takes precedence.
     """
     made = settings(
         data_dir=data_dir,

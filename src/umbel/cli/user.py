@@ -11,12 +11,12 @@ from umbel.catalogue.model import UserRole
 from umbel.cli.options import DataDir, settings
 from umbel.kit.terminal import errors_on_stderr
 
-app = typer.Typer(no_args_is_help=True, help="Accounts of this installation.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Accounts of this installation.")
 
 
 @app.command("password")
 def user_password(name: str, data_dir: DataDir = None) -> None:
-    """Change the password of an account."""
+    """Change the password of an account. Umbel asks for it, or reads it from UMBEL_PASSWORD."""
     with errors_on_stderr():
         asyncio.run(console.set_password(settings(data_dir=data_dir), name, _password()))
     typer.echo(f"changed the password of {name}")

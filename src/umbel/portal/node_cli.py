@@ -15,7 +15,7 @@ from umbel.delivery.model import NodeAvailability
 from umbel.kit.terminal import errors_on_stderr
 from umbel.portal.client import Account, ApiClient, signed_in
 
-app = typer.Typer(no_args_is_help=True, help="Nodes of a running platform, for operators.")
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 _NODES = "/api/v1/nodes"
 _POLL_S = 0.5
@@ -32,7 +32,7 @@ def account(
         str, typer.Option(envvar="UMBEL_URL", help="the platform's URL")
     ] = "http://127.0.0.1:8000",
     user: Annotated[
-        str, typer.Option(envvar="UMBEL_USER", help="an operator; the password is asked for")
+        str, typer.Option(envvar="UMBEL_USER", help="an operator's name; asked for if left out")
     ] = "",
     token: Annotated[
         str, typer.Option(envvar="UMBEL_TOKEN", help="an operator's token, instead of a user")
@@ -40,7 +40,8 @@ def account(
 ) -> None:
     """Nodes of a running platform, for operators.
 
-    The password is read from UMBEL_PASSWORD, or asked for.
+    These options stand before the command. Without a token, the user's password is read from
+    UMBEL_PASSWORD, or asked for.
     """
     context.obj = Account(url=url, user=user, token=token)
 

@@ -15,7 +15,11 @@ from umbel.kit.terminal import bars, errors_on_stderr
 from umbel.network.documents import builtin_document, read_document
 from umbel.testbed import build, inspection, state, teardown
 
-app = typer.Typer(no_args_is_help=True, help="An operator's network on this machine, as root.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="An operator's network on this machine, as root.",
+)
 
 Name = Annotated[str, typer.Option(help="the testbed's name: a small letter, then up to nine more")]
 Dir = Annotated[Path, typer.Option("--dir", help="where testbeds keep their files")]
