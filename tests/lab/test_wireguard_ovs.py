@@ -1,5 +1,5 @@
 """A function that moved into another domain: between the nodes there are encrypted packets only.
-test_borders_ovs.py reads the same packets where nothing is crossed.
+test_edge_ovs.py reads the same packets where nothing is crossed.
 """
 
 import asyncio
