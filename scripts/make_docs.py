@@ -24,6 +24,7 @@ from fastapi.routing import APIRoute
 from pydantic.fields import FieldInfo
 
 import umbel
+from umbel.catalogue.sign_in_limits import LONGEST_DELAY_S, SignInTooSoon
 from umbel.cli import app as command_line
 from umbel.kit.config import Settings
 from umbel.kit.errors import UmbelError
@@ -345,7 +346,16 @@ def errors_by_code() -> dict[str, list[type[UmbelError]]]:
 
 
 def advice() -> dict[str, dict[str, str]]:
-    """What to do: for whom, by code."""
+    """What to do about the codes that people meet: for whom, by code."""
+    return {who: codes for who, codes in _written().items() if who != "shared"}
+
+
+def shared_advice() -> list[tuple[str, str]]:
+    """Each further code with what to do about it and others like it."""
+    return [(code, group["do"]) for group in _written()["shared"] for code in group["codes"]]
+
+
+def _written() -> dict[str, Any]:
     return tomllib.loads(ADVICE.read_text())
 
 
@@ -363,14 +373,23 @@ def _descendants(kind: type[UmbelError]) -> Iterator[type[UmbelError]]:
 def _numbers(kinds: list[type[UmbelError]]) -> str:
     return ", ".join(
         dict.fromkeys(
-            f"{k.http_status}" + (f" (retry {k.retry_after_s} s)" if k.retry_after_s else "")
+            f"{k.http_status}" + (f" (retry {retry})" if (retry := _retry(k)) else "")
             for k in kinds
         )
     )
 
 
+def _retry(kind: type[UmbelError]) -> str:
+    if kind is SignInTooSoon:
+        return f"1 to {LONGEST_DELAY_S:.0f} s"
+    return f"{kind.retry_after_s} s" if kind.retry_after_s else ""
+
+
 def _do(code: str, up: str = "") -> str:
-    text = next((codes[code] for codes in advice().values() if code in codes), "")
+    known = dict(shared_advice()) | {
+        c: text for codes in advice().values() for c, text in codes.items()
+    }
+    text = known.get(code, "")
     return text.replace("](STATES)", f"]({up}{'reference/' if up else ''}states.md)")
 
 
