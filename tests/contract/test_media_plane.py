@@ -1,6 +1,7 @@
 """One suite over every MediaPlane: the fake, and real media servers over JSON-RPC."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
@@ -117,6 +118,30 @@ async def test_a_stream_keeps_its_role(rig: Rig) -> None:
     assert (await rig.plane.observe(server))["ev1"].port == before.port
 
 
+async def test_a_revoked_session_watches_no_more_though_its_token_is_valid(rig: Rig) -> None:
+    server = await rig.start("edge", StreamRole.EDGE)
+    wanted = spec(StreamRole.EDGE)
+    await rig.plane.ensure(server, wanted)
+    expires_s = int(time.time()) + 600
+
+    async def watchers() -> tuple[str, ...]:
+        await rig.watch_hls(server, "ev1", "se_1")
+        await rig.watch_hls(server, "ev1", "se_2")
+        return (await rig.plane.observe(server))["ev1"].viewers
+
+    assert "se_1" in await watchers()
+    one = replace(wanted, revoked=(("se_1", expires_s),))
+    assert "se_1" not in (await rig.plane.ensure(server, one)).viewers
+    assert await watchers() == ("se_2",)
+    # Neither a client that knows of no revocation nor a stream made from nothing lets it in again.
+    await rig.another_client().ensure(server, wanted)
+    assert await watchers() == ("se_2",)
+    await rig.plane.remove(server, "ev1")
+    both = replace(wanted, revoked=(*one.revoked, ("se_2", expires_s)))
+    await rig.plane.ensure(server, both)
+    assert await watchers() == ()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -125,6 +150,7 @@ async def test_a_stream_keeps_its_role(rig: Rig) -> None:
         StreamSpec(stream="ev1", role=StreamRole.EDGE, hops=(Target(address="::1", port=0),)),
         StreamSpec(stream="ev1", role=StreamRole.EDGE, key_hashes=("secret",)),
         StreamSpec(stream="ev1", role=StreamRole.EDGE, height=360),
+        StreamSpec(stream="ev1", role=StreamRole.FORWARDER, revoked=(("se_1", 9),)),
         StreamSpec(stream="ev1", role=StreamRole.TRANSCODER),
         StreamSpec(stream="ev1", role=StreamRole.TRANSCODER, height=361),
     ],

@@ -153,3 +153,32 @@ async def test_the_audience_is_counted_by_where_it_enters(store: DeliveryStore) 
     await store.open_session(replace(session(2), opened_s=NOW_S + 10), None)
     await store.open_session(replace(session(3), access_node="pe5"), None)
     assert await store.audience() == [(X, "pe2", 2, NOW_S + 5), (X, "pe5", 1, NOW_S)]
+
+
+async def test_what_ends_before_its_token_expires_is_revoked(store: DeliveryStore) -> None:
+    await store.save_tree(FRESH, at_s=NOW_S)
+    late = replace(session(4), expires_s=NOW_S + 20)
+    for one in (session(1), session(2, seen_s=NOW_S - 50), session(3), late):
+        await store.open_session(one, None)
+    await store.close_session(session(1), at_s=NOW_S)
+    await store.close_session(late, at_s=NOW_S + 20)
+    ended = await store.sweep(X, {"se_3"}, now_s=NOW_S + 1, idle_s=30)
+    assert [one.id for one in ended] == ["se_2"]
+    both = [("se_1", NOW_S + 60), ("se_2", NOW_S + 60)]
+    assert await store.revoked(X, 0) == both
+    assert await store.revoked(X, NOW_S + 1) == both[1:]
+    assert await store.revoked("ev_other", 0) == []
+    await store.drop_tree(X, at_s=NOW_S + 2, why="evicted")
+    assert [id_ for id_, _ in await store.revoked(X, 0)] == ["se_1", "se_2", "se_3"]
+    await store.sweep(X, set(), now_s=NOW_S + 60, idle_s=30)
+    assert await store.revoked(X, 0) == []
+
+
+async def test_an_evicted_session_is_revoked_and_a_stream_that_is_over_needs_no_list(
+    store: DeliveryStore,
+) -> None:
+    await store.open_session(session(1), None)
+    await store.close_sessions_at("pe2", at_s=NOW_S)
+    assert [id_ for id_, _ in await store.revoked(X, 0)] == ["se_1"]
+    await store.drop_tree(X, at_s=NOW_S)
+    assert await store.revoked(X, 0) == []

@@ -11,10 +11,19 @@ from support.clocks import SetClock
 from umbel.kit import tokens
 from umbel.kit.clock import SystemClock
 from umbel.kit.errors import UmbelError
-from umbel.kit.tokens import Claims, Signer, TokenExpired, TokenForeign, TokenInvalid, TokenMissing
+from umbel.kit.tokens import (
+    Claims,
+    Signer,
+    TokenExpired,
+    TokenForeign,
+    TokenInvalid,
+    TokenMissing,
+    TokenRevoked,
+)
 from umbel.media import roles
 from umbel.media.api import SCHEMA, check
 from umbel.media.io.webrtc_port import UnknownResource, WebRtcPort
+from umbel.media.model import MOST_REVOKED
 from umbel.media.ports import Packets
 from umbel.media.rpc.sessions import Call, Sessions
 from umbel.media.server.dispatch import Dispatcher
@@ -22,6 +31,7 @@ from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Fan, Guard
 from umbel.media.server.elements.flow import Count, Flow
 from umbel.media.server.elements.peers import Peers, TagStale
+from umbel.media.server.elements.revoked import RevokedSessions
 from umbel.media.server.manager import ServerManager
 from umbel.media.server.registry import Registry
 from umbel.media.server.viewer_tokens import ViewerTokens
@@ -157,3 +167,17 @@ def test_the_door_knows_a_token_until_it_ends() -> None:
     for _ in range(2):
         with pytest.raises(TokenExpired):
             door.session(token, "ev1")
+
+
+def test_a_revoked_session_is_refused_until_its_token_ends_and_the_list_is_bounded() -> None:
+    revoked = RevokedSessions()
+    revoked.add({"s1": 1010, "s2": 990}, 1000)
+    revoked.check("s2")
+    with pytest.raises(TokenRevoked):
+        revoked.check("s1")
+    revoked.add({"s3": 2000}, 1010)
+    revoked.check("s1")
+    revoked.add({f"t{n}": 2000 for n in range(MOST_REVOKED)}, 1010)
+    revoked.check("s3")
+    with pytest.raises(TokenRevoked):
+        revoked.check("t0")

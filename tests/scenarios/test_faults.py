@@ -129,6 +129,33 @@ async def test_acquirer_killed_takes_the_encoder_back_where_it_was(tmp_path: Pat
 
 
 @scenario
+async def test_a_closed_session_watches_no_more_whoever_starts_again(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event, near, far = await playing(w)
+        edge = near.session.function
+        left = await w.watch(event, "pe2")
+        await w.delivery.close_session(left.session.id)
+
+        async def tries() -> set[str]:
+            w.media.set_viewers(edge, event, {near.session.id, left.session.id})
+            return set((await w.carried(edge))[event].viewers)
+
+        async def is_refused() -> bool:
+            return event in await w.carried(edge) and await tries() == {near.session.id}
+
+        await until(is_refused, within_s=2, why="the edge was told")
+        await w.kill(edge)
+        await w.until_watched(near, within_s=30)
+        await until(is_refused, within_s=0.1, why="a new edge was told, too")
+        await w.crash()
+        w.media.lose(edge)
+        await w.start()
+        await w.until_watched(near, within_s=30)
+        await until(is_refused, within_s=0.1, why="by a new control plane, too")
+        assert await w.arrives(far)
+
+
+@scenario
 async def test_encoder_stops_and_comes_back(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         event, near, _ = await playing(w)

@@ -57,7 +57,8 @@ class FakeRig:
         self.plane.stop_publishing(server.function_id, stream)
 
     async def watch_hls(self, server: Server, stream: str, session: str) -> None:
-        self.plane.set_viewers(server.function_id, stream, [session])
+        others = (await self.plane.observe(server))[stream].viewers
+        self.plane.set_viewers(server.function_id, stream, {*others, session})
 
     async def request_picture(self, server: Server, stream: str) -> None:
         self.plane.request_picture(server.function_id, stream)

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from support.views import edge, forwarder, planted
 from umbel.delivery.model import Tree
-from umbel.delivery.trees.reconcile import Carried, Carry, Drop, Observed, is_settled, steps
+from umbel.delivery.trees.reconcile import Access, Carried, Carry, Drop, Observed, is_settled, steps
 
-KEYS = frozenset({"k1"})
+ACCESS = Access(keys=frozenset({"k1"}), revoked=1)
 WANT = planted(
     forwarder("c1"),
     forwarder("c2", "forwarder-c1-1"),
@@ -27,7 +27,7 @@ def target(function: str) -> tuple[str, int]:
     return ("127.0.0.1", port(function))
 
 
-def perform(have: Observed, todo: list[Carry | Drop], keys: frozenset[str]) -> Observed:
+def perform(have: Observed, todo: list[Carry | Drop], access: Access) -> Observed:
     """What the functions would do."""
     carried = dict(have.carried)
     for step in todo:
@@ -37,18 +37,23 @@ def perform(have: Observed, todo: list[Carry | Drop], keys: frozenset[str]) -> O
             case Carry(function=function, role=role, targets=targets):
                 listens = 0 if role == "acquirer" else port(function)
                 carried[function] = Carried(
-                    role=role, address="127.0.0.1", port=listens, targets=targets, keys=keys
+                    role=role,
+                    address="127.0.0.1",
+                    port=listens,
+                    targets=targets,
+                    keys=access.keys,
+                    revoked=access.revoked,
                 )
     return replace(have, carried=carried)
 
 
 def converge(want: Tree, have: Observed) -> Observed:
     for _ in range(len(ALL) + 2):
-        todo = steps(want, have, KEYS)
+        todo = steps(want, have, ACCESS)
         if not todo:
             return have
-        have = perform(have, todo, KEYS)
-    raise AssertionError(f"still to do: {steps(want, have, KEYS)}")
+        have = perform(have, todo, ACCESS)
+    raise AssertionError(f"still to do: {steps(want, have, ACCESS)}")
 
 
 def test_from_nothing() -> None:
@@ -90,7 +95,15 @@ def test_a_lost_edge_is_sent_nothing() -> None:
 
 def test_new_keys_go_to_the_acquirer_alone() -> None:
     have = converge(WANT, Observed(active=ALL))
-    assert [s.function for s in steps(WANT, have, frozenset({"k2"}))] == ["acquirer-pe1-1"]
+    changed = replace(ACCESS, keys=frozenset({"k2"}))
+    assert [s.function for s in steps(WANT, have, changed)] == ["acquirer-pe1-1"]
+
+
+def test_revoked_sessions_go_to_every_edge_and_to_no_one_else() -> None:
+    have = converge(WANT, Observed(active=ALL))
+    todo = steps(WANT, have, replace(ACCESS, revoked=2))
+    assert [step.function for step in todo] == ["edge-pe2-1", "edge-pe4-1"]
+    assert steps(WANT, perform(have, todo, replace(ACCESS, revoked=2)), ACCESS) != []
 
 
 def test_the_end_drops_everything() -> None:
@@ -101,7 +114,7 @@ def test_the_end_drops_everything() -> None:
 def test_nothing_is_dropped_before_the_rest_is_carried() -> None:
     have = converge(WANT, Observed(active=ALL))
     smaller = planted(edge("pe2"))
-    assert all(isinstance(step, Carry) for step in steps(smaller, have, KEYS))
+    assert all(isinstance(step, Carry) for step in steps(smaller, have, ACCESS))
 
 
 @given(

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from umbel.delivery.model import Branch, Session, Tree
 from umbel.delivery.nodes.store import removed_among
+from umbel.delivery.revocation import store as revocation
 from umbel.kit import journal
 from umbel.kit.db import Database, VersionMismatch, expect_one, metadata
 from umbel.kit.errors import NotFound
@@ -138,16 +139,19 @@ class DeliveryStore:
 
     async def drop_tree(self, stream: str, *, at_s: float, why: str = "") -> list[Session]:
         """The stream is over: no tree and no sessions. It is not an error if there is none. With a
-        reason each session's end is journalled; returns those that ended."""
+        reason it may come back: each session's end is journalled, and its token stays revoked.
+        Returns the sessions that ended."""
 
         def drop(connection: Connection) -> list[Session]:
             gone = connection.run(_DROP_TREE, of=stream)
             ended = connection.all(_SESSIONS_OF, of=stream)
-            connection.run(_CLOSE_ALL, of=stream)
             if gone:
                 _journal_tree(connection, Tree(stream=stream), at_s)
-            for session in ended if why else ():
-                _journal_session(connection, session, why, at_s)
+            if why:
+                _end(connection, ended, why, at_s)
+            else:
+                connection.run(_CLOSE_ALL, of=stream)
+                revocation.drop(connection, stream)
             return ended
 
         return await self._database.write(drop)
@@ -198,10 +202,14 @@ class DeliveryStore:
         """Forget it. It is not an error if there is none."""
 
         def close(connection: Connection) -> None:
-            if connection.run(_CLOSE, id_=session.id):
-                _journal_session(connection, session, why, at_s)
+            _end(connection, [session], why, at_s)
 
         await self._database.write(close)
+
+    async def revoked(self, stream: str, since_s: float) -> list[tuple[str, float]]:
+        """The stream's sessions that ended at that time or later, and whose tokens had not expired,
+        oldest first: each id with the time at which its token expires."""
+        return await self._database.read(revocation.since, stream, since_s)
 
     async def counts(self, stream: str | None = None) -> dict[tuple[str, str], int]:
         """How many sessions each (stream, function) has."""
@@ -235,10 +243,8 @@ class DeliveryStore:
             )
             connection.run_many(_SEEN, ({"id_": id_, "seen_s": now_s} for id_ in sorted(seen)))
             ended = connection.all(_STALE, of=stream, unseen_since_s=now_s - idle_s)
-            for session in ended:
-                connection.run(_CLOSE, id_=session.id)
-            for session in ended:
-                _journal_session(connection, session, "expired", now_s)
+            _end(connection, ended, "expired", now_s)
+            revocation.purge(connection, now_s)
             return ended
 
         return await self._database.write(sweep)
@@ -251,10 +257,7 @@ class DeliveryStore:
 
         def close(connection: Connection) -> list[Session]:
             ended = connection.all(_SESSIONS_AT, at=node)
-            for session in ended:
-                connection.run(_CLOSE, id_=session.id)
-            for session in ended:
-                _journal_session(connection, session, "evicted", at_s)
+            _end(connection, ended, "evicted", at_s)
             return ended
 
         return await self._database.write(close)
@@ -297,6 +300,14 @@ def _journal_tree(connection: Connection, tree: Tree, at_s: float) -> None:
         "functions": [branch.function for branch in tree.branches],
     }
     journal.record(connection, at_s=at_s, kind="tree", subject=tree.stream, body=body)
+
+
+def _end(connection: Connection, sessions: Iterable[Session], why: str, at_s: float) -> None:
+    """Delete those that are there, and revoke their tokens."""
+    ended = [s for s in sessions if connection.run(_CLOSE, id_=s.id)]
+    revocation.revoke(connection, ended, at_s)
+    for session in ended:
+        _journal_session(connection, session, why, at_s)
 
 
 def _journal_session(connection: Connection, session: Session, what: str, at_s: float) -> None:

@@ -37,6 +37,12 @@ class TokenExpired(Unauthenticated):
     code = "umbel.token_expired"
 
 
+class TokenRevoked(Unauthenticated):
+    """The session that the token belongs to has ended; open another."""
+
+    code = "umbel.token_revoked"
+
+
 class TokenInvalid(Unauthenticated):
     """The token was not signed by this platform or is damaged."""
 

@@ -48,6 +48,9 @@ ALL_MEDIA = frozenset(MediaType)
 INGEST_PORTS = ("srt", "rtp", "mpegts")
 """The ways in with a port of their own per stream, in the order of `StreamSpec.ports`."""
 
+MOST_REVOKED = 20_000
+"""Revoked sessions that an edge keeps of one stream; the oldest are forgotten first."""
+
 VIDEO_CLOCK_HZ = 90_000
 AUDIO_CLOCK_HZ = 48_000
 
@@ -79,7 +82,9 @@ class StreamSpec:
 
     An acquirer accepts the keys whose SHA-256 is in `key_hashes`, and RTP as `rtp_offer` (SDP)
     describes it; `ports` (as INGEST_PORTS) are those its encoders know already. A transcoder
-    takes another stream's RTP and makes `stream` of it, pictures at most `height` pixels high.
+    takes another stream's RTP and makes `stream` of it, pictures at most `height` pixels high. An
+    edge refuses the `revoked` sessions (each with the epoch second at which its token expires),
+    and goes on to refuse those that a later spec leaves out.
     """
 
     stream: str
@@ -89,6 +94,7 @@ class StreamSpec:
     rtp_offer: str = ""
     ports: tuple[int, ...] = ()
     height: int = 0
+    revoked: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from umbel.kit.errors import Conflict, Invalid
 from umbel.media.api.values import StreamInfo, targets_to_json
-from umbel.media.model import StreamRole, StreamSpec
+from umbel.media.model import MOST_REVOKED, StreamRole, StreamSpec
 from umbel.media.rpc.transaction import Operation, reference
 
 MANAGER = "manager_ServerManager"
@@ -86,6 +86,14 @@ def check(spec: StreamSpec) -> None:
         check_height(spec.height)
     elif spec.height:
         raise SpecInvalid("only a transcoder has a height")
+    _check_revoked(spec)
+
+
+def _check_revoked(spec: StreamSpec) -> None:
+    if spec.revoked and spec.role is not StreamRole.EDGE:
+        raise SpecInvalid("only an edge has viewers to refuse")
+    if len(spec.revoked) > MOST_REVOKED:
+        raise SpecInvalid(f"an edge keeps {MOST_REVOKED} revoked sessions of a stream")
 
 
 def check_name(stream: str) -> None:
@@ -112,7 +120,7 @@ def build(spec: StreamSpec) -> tuple[Operation, ...]:
             own["ports"] = list(spec.ports)
         made.append(_create(kind, {"mediaPipeline": reference(0), **own}))
     linked = [_invoke(ids[a], "connect", {"sink": ids[b]}) for a, b in recipe.links]
-    return (*made, *linked, get_streams(spec.stream))
+    return (*made, *linked, *_revoke(spec, reference(0)), get_streams(spec.stream))
 
 
 def adjust(spec: StreamSpec, info: StreamInfo) -> tuple[Operation, ...]:
@@ -121,7 +129,7 @@ def adjust(spec: StreamSpec, info: StreamInfo) -> tuple[Operation, ...]:
         _invoke(info.parts[kind], f"set{name[0].upper()}{name[1:]}", {name: value})
         for kind, name, value in _settings(spec)
     ]
-    return (*steps, get_streams(spec.stream))
+    return (*steps, *_revoke(spec, info.pipeline), get_streams(spec.stream))
 
 
 def is_whole(info: StreamInfo) -> bool:
@@ -150,6 +158,12 @@ def _settings(spec: StreamSpec) -> Iterator[tuple[str, str, object]]:
     for kind, name in _SETTINGS:
         if kind in RECIPES[spec.role].parts and (name != "rtpOffer" or spec.rtp_offer):
             yield kind, name, values[name]
+
+
+def _revoke(spec: StreamSpec, pipeline: str) -> list[Operation]:
+    """Refuse the spec's revoked sessions, if there are any."""
+    sessions = dict(spec.revoked)
+    return [_invoke(pipeline, "revokeSessions", {"sessions": sessions})] if sessions else []
 
 
 def _create(kind: str, params: Mapping[str, object]) -> Operation:

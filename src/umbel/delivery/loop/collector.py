@@ -34,7 +34,7 @@ from umbel.delivery.model import (
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees import grafting as growing
 from umbel.delivery.trees import renditions
-from umbel.delivery.trees.reconcile import Carried, Observed
+from umbel.delivery.trees.reconcile import Access, Carried, Observed
 from umbel.delivery.trees.view import TRANSCODER, Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
 from umbel.media.model import IngestState, Server, StreamRole, StreamState
@@ -139,9 +139,9 @@ class Collector:
         """What a function does with an stream, if it answers."""
         return self.streams.get(function, {}).get(stream) if self._is_active(function) else None
 
-    def observed(self, tree: Tree, keys: Mapping[str, frozenset[str]]) -> Observed:
-        """The stream's state for the reconciler; `keys` are those last sent to each function. Of
-        a transcoder that takes it, what it does with the stream that it makes."""
+    def observed(self, tree: Tree, sent: Mapping[str, Access]) -> Observed:
+        """The stream's state for the reconciler; `sent` is what each function last got about who
+        is let in. Of a transcoder that takes it, what it does with the stream that it makes."""
         taken = {
             b.function: self._made_of(b.function, tree.stream)
             for b in tree.branches
@@ -153,7 +153,8 @@ class Collector:
                 address=self.instances[function].address,
                 port=state.port,
                 targets=frozenset((hop.address, hop.port) for hop in state.hops),
-                keys=keys.get(function, frozenset()),
+                keys=sent.get(function, Access()).keys,
+                revoked=sent.get(function, Access()).revoked,
             )
             for function in self.answering()
             if (state := self.streams[function].get(taken.get(function, tree.stream))) is not None

@@ -115,12 +115,12 @@ class DeliveryController:
     # -- wake-ups ---------------------------------------------------------------------------
 
     def _function_changed(self, function: str) -> None:
-        self._streams.forget_keys(function)
+        self._streams.forget_sent(function)
         self._spawn(self._refresh(function))
 
     def _stream_changed(self, function: str, stream: str) -> None:
         if not stream:
-            self._streams.forget_keys(function)
+            self._streams.forget_sent(function)
         self._spawn(self._refresh(function))
 
     def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:

@@ -15,13 +15,14 @@ from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.idle import IdleSessions
+from umbel.delivery.loop.revocations import Revocations, Revoked
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.model import Tree
 from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees import grafting, reconcile, renditions
-from umbel.delivery.trees.reconcile import Carry, Drop, Observed, Step
+from umbel.delivery.trees.reconcile import Access, Carry, Drop, Observed, Step
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.kit.signal import Signal
@@ -52,11 +53,13 @@ class StreamReconciler:
     forget: Callable[[str], Awaitable[None]]
     check: Callable[[str], None]
     _idle: IdleSessions = field(init=False)
-    _keys: dict[str, dict[str, frozenset[str]]] = field(default_factory=dict)
+    _revocations: Revocations = field(init=False)
+    _sent: dict[str, dict[str, Access]] = field(default_factory=dict)
     _reach: dict[str, dict[Hop, Endpoint]] = field(default_factory=dict)
     _silent_since: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._revocations = Revocations(store=self.store)
         self._idle = IdleSessions(
             store=self.store,
             collector=self.collector,
@@ -79,9 +82,9 @@ class StreamReconciler:
         await self._report(event, tree)
         return self.timing.look_s
 
-    def forget_keys(self, function: str) -> None:
-        """The function may have lost the stream keys that it was sent."""
-        self._keys.pop(function, None)
+    def forget_sent(self, function: str) -> None:
+        """The function may have lost the lists of who is let in."""
+        self._sent.pop(function, None)
 
     async def is_settled(self, tree: Tree, function: str) -> bool:
         """Whether the way of the stream to the function is laid; of a rendition, whether it is
@@ -107,7 +110,8 @@ class StreamReconciler:
         step = None if root is None else reconcile.carry(tree, root, self._observed(tree))
         if step is None:
             raise Unavailable("the acquirer does not answer", stream=tree.stream)
-        spec = replace(await self._spec(tree.stream, step, keys), rtp_offer=sdp)
+        spec = await self._spec(tree.stream, step, keys, Revoked())
+        spec = replace(spec, rtp_offer=sdp)
         collector = self.collector
         return await collector.media.ensure(collector.server(step.function), spec)
 
@@ -143,13 +147,15 @@ class StreamReconciler:
         """Do the steps until none are left. One that fails keeps no other from being done; the
         look is then repeated. Raises what failed first."""
         keys = frozenset(await self.catalogue.key_hashes(tree.stream))
+        revoked = await self._revocations.of(tree.stream, self.clock.now_s())
+        access = Access(keys=keys, revoked=revoked.number)
         for _ in range(_MOST_ROUNDS):
             self.check(tree.stream)
             await self._connect_tree(tree)
-            todo = reconcile.steps(tree, self._observed(tree), keys)
+            todo = reconcile.steps(tree, self._observed(tree), access)
             if not todo:
                 return
-            doing = (self._do(tree, step, keys) for step in todo)
+            doing = (self._do(tree, step, access, revoked) for step in todo)
             failed = [e for e in await asyncio.gather(*doing, return_exceptions=True) if e]
             self.changed.notify()
             if failed:
@@ -178,9 +184,8 @@ class StreamReconciler:
         return replace(seen, carried=carried)
 
     def _carried(self, tree: Tree) -> Observed:
-        sent = self._keys.items()
-        keys = {function: keys.get(tree.stream, frozenset()) for function, keys in sent}
-        return self.collector.observed(tree, keys)
+        sent = {f: by_stream.get(tree.stream, Access()) for f, by_stream in self._sent.items()}
+        return self.collector.observed(tree, sent)
 
     @staticmethod
     def _hops(tree: Tree, seen: Observed) -> dict[str, Hop]:
@@ -194,7 +199,7 @@ class StreamReconciler:
             and (carried := seen.carried.get(branch.function)) is not None
         }
 
-    async def _do(self, tree: Tree, step: Step, keys: frozenset[str]) -> None:
+    async def _do(self, tree: Tree, step: Step, access: Access, revoked: Revoked) -> None:
         collector, stream = self.collector, tree.stream
         server = collector.server(step.function)
         match step:
@@ -203,10 +208,10 @@ class StreamReconciler:
                 await collector.media.remove(server, stream)
                 collector.answers.note(function, None, stream)
             case Carry(function=function):
-                spec = await self._spec(stream, step, keys)
+                spec = await self._spec(stream, step, access.keys, revoked)
                 self.check(stream)
                 state = await collector.media.ensure(server, spec)
-                self._keys.setdefault(function, {})[stream] = keys
+                self._sent.setdefault(function, {})[stream] = access
                 collector.answers.note(function, state, stream)
                 await self._keep_ports(stream, state)
                 feeds = sorted(step.children)
@@ -214,7 +219,9 @@ class StreamReconciler:
                     self.wake(renditions.event_of(stream))  # its tree may feed it now
                 log.info("stream carried", stream=stream, function=function, feeds=feeds)
 
-    async def _spec(self, stream: str, step: Carry, keys: frozenset[str]) -> StreamSpec:
+    async def _spec(
+        self, stream: str, step: Carry, keys: frozenset[str], revoked: Revoked
+    ) -> StreamSpec:
         spec = StreamSpec(
             stream=stream,
             role=StreamRole(step.role),
@@ -222,6 +229,9 @@ class StreamReconciler:
         )
         if spec.role is StreamRole.TRANSCODER:
             return replace(spec, height=renditions.height_of(stream))
+        if spec.role is StreamRole.EDGE:
+            sessions = revoked.sessions.items()
+            return replace(spec, revoked=tuple((s, int(end_s)) for s, end_s in sessions))
         if spec.role is not StreamRole.ACQUIRER:
             return spec
         offer, ports = await self.store.ingest(stream)
@@ -258,6 +268,7 @@ class StreamReconciler:
         await self._apply(Tree(stream=stream))
         await self.collector.network.overlay.remove(stream)
         self._idle.forget(stream)
+        self._revocations.forget(stream)
         for memo in (self._silent_since, self._reach):
             memo.pop(stream, None)
         for other in await self.store.trees():

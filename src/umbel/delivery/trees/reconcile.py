@@ -13,13 +13,23 @@ from umbel.delivery.model import Branch, Tree
 @dataclass(frozen=True, kw_only=True)
 class Carried:
     """What a function does with one stream now. `targets` are where it sends, `port` where it
-    takes packets (0: it takes none)."""
+    takes packets (0: it takes none); `keys` and `revoked` are what was last sent to it."""
 
     role: str
     address: str
     port: int
     targets: frozenset[tuple[str, int]] = frozenset()
     keys: frozenset[str] = frozenset()
+    revoked: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """Who is let in: the hashes of the stream keys that the acquirer is to accept, and the number
+    of the list of viewers that edges are to refuse."""
+
+    keys: frozenset[str] = frozenset()
+    revoked: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +60,10 @@ class Drop:
 Step = Carry | Drop
 
 
-def steps(want: Tree, have: Observed, keys: frozenset[str]) -> list[Step]:
-    """What can be done at once, carrying before dropping, so that no viewer is cut off between.
-
-    `keys` are the hashes of the stream keys that the acquirer is to accept.
-    """
+def steps(want: Tree, have: Observed, access: Access) -> list[Step]:
+    """What can be done at once, carrying before dropping, so that no viewer is cut off between."""
     carries = [carry(want, branch, have) for branch in want.branches]
-    todo: list[Step] = [step for step in carries if step and not _does(step, have, keys)]
+    todo: list[Step] = [step for step in carries if step and not _does(step, have, access)]
     if todo:
         return todo
     wanted = {branch.function for branch in want.branches}
@@ -130,9 +137,10 @@ def _carries(branch: Branch, have: Observed) -> bool:
     return branch.function in have.active and branch.function in have.carried
 
 
-def _does(step: Carry, have: Observed, keys: frozenset[str]) -> bool:
+def _does(step: Carry, have: Observed, access: Access) -> bool:
     now = have.carried.get(step.function)
     if now is None or now.role != step.role:
         return False
-    knows_keys = step.role != "acquirer" or now.keys == keys
-    return now.targets == step.targets and knows_keys
+    knows_keys = step.role != "acquirer" or now.keys == access.keys
+    knows_revoked = step.role != "edge" or now.revoked == access.revoked
+    return now.targets == step.targets and knows_keys and knows_revoked

@@ -82,6 +82,10 @@ ELEMENTS: tuple[ElementType, ...] = (
         "What carries one stream. With a `stream` it is named by it, there is one of that name, "
         "and it lives until it is released; without, it is a plain pipeline of its session.",
         new="stream: String?, role: StreamRole?",
+        operations={
+            "revokeSessions(sessions: int64<>)": "End these viewers' sessions and refuse their "
+            "tokens from now on: by session, the epoch second at which the token expires.",
+        },
     ),
     element(
         "MediaElement",

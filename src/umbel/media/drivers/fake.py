@@ -4,7 +4,7 @@ In: StreamSpecs, and what a test or the simulator lets happen (`publish`, `lose`
 StreamStates, in which a stream flows where its hops lead, as packets would.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from umbel.kit.errors import NotFound, Unavailable
@@ -35,6 +35,7 @@ class _FakeStream:
     mbps: float = 0.0
     viewers: tuple[str, ...] = ()
     pictures_requested: int = 0
+    revoked: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -67,6 +68,7 @@ class FakeMedia:
             raise roles.RoleFixed
         else:
             known.spec = spec
+        self._revoke(function.streams[spec.stream], dict(spec.revoked))
         return self._state(function, function.streams[spec.stream])
 
     async def remove(self, server: Server, stream: str) -> None:
@@ -115,8 +117,9 @@ class FakeMedia:
         self._notify(function_id, stream)
 
     def set_viewers(self, function_id: str, stream: str, sessions: Iterable[str]) -> None:
-        """Who watches now."""
-        self._stream(function_id, stream).viewers = tuple(sessions)
+        """Who tries to watch now: who was revoked is refused."""
+        found = self._stream(function_id, stream)
+        found.viewers = tuple(s for s in sessions if s not in found.revoked)
 
     def request_picture(self, function_id: str, stream: str) -> None:
         """A receiver there needs a key picture: the request goes up to who encodes the stream."""
@@ -155,6 +158,11 @@ class FakeMedia:
             ports = tuple(zip(INGEST_PORTS, known, strict=False))
             return _FakeStream(spec=spec, port=0, ingest=IngestState(), encoder_ports=ports)
         return _FakeStream(spec=spec, port=self._port(), ingest=None)
+
+    @staticmethod
+    def _revoke(stream: _FakeStream, sessions: Collection[str]) -> None:
+        stream.revoked |= set(sessions)
+        stream.viewers = tuple(s for s in stream.viewers if s not in stream.revoked)
 
     def _port(self) -> int:
         self._next_port += 1

@@ -7,6 +7,7 @@ pipelines are named by their stream, so nothing needs to be remembered here.
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -91,6 +92,8 @@ class _Link:
         self._opening = asyncio.Lock()
         self._retry: asyncio.Task[None] | None = None
         self._closed = False
+        # By stream: its pipeline there, and the sessions that it refuses.
+        self.revoked: dict[str, tuple[str, frozenset[str]]] = {}
 
     async def channel(self) -> Channel:
         """The open channel; opens one when there is none. Raises ChannelLost."""
@@ -169,6 +172,7 @@ async def _ensure(link: _Link, spec: StreamSpec) -> StreamState:
         info = None
     if info is not None and info.state.role is not spec.role:
         raise roles.RoleFixed
+    spec = _unsent(link, spec, info)
     operations = roles.build(spec) if info is None else roles.adjust(spec, info)
     channel = await link.channel()
     outcome = await channel.transaction(operations)
@@ -179,4 +183,17 @@ async def _ensure(link: _Link, spec: StreamSpec) -> StreamState:
     found = values.infos_from_json(outcome.values[-1])
     if not found:
         raise Unavailable(f"the media server lost {spec.stream} while it was made")
+    _, before = link.revoked.get(spec.stream, ("", frozenset()))
+    link.revoked[spec.stream] = (found[0].pipeline, before | dict(spec.revoked).keys())
     return found[0].state
+
+
+def _unsent(link: _Link, spec: StreamSpec, info: StreamInfo | None) -> StreamSpec:
+    """The spec with those revoked sessions that the stream's pipeline does not know yet."""
+    pipeline, sent = link.revoked.get(spec.stream, ("", frozenset()))
+    if info is None or info.pipeline != pipeline:
+        link.revoked.pop(spec.stream, None)
+        return spec
+    # Those that are not in the spec any more have expired.
+    link.revoked[spec.stream] = (pipeline, sent & dict(spec.revoked).keys())
+    return replace(spec, revoked=tuple(r for r in spec.revoked if r[0] not in sent))

@@ -5,7 +5,7 @@ Arguments come checked, and object ids come as the objects. Neighbours: ../regis
 keeps them, dispatch.py calls them.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -150,6 +150,9 @@ class MediaElement(MediaObject):
         """Pass feedback on to what feeds this element; nothing when nothing does."""
         if self.pad is not None:
             self.pad.feedback(feedback, now_s)
+
+    def end_sessions(self, sessions: Collection[str]) -> None:
+        """Serve these viewers no more; nothing where there are none."""
 
     def request_keyframe(self) -> None:
         self.report(PictureRequest(), self.clock.monotonic_s())

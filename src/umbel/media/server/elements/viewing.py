@@ -3,7 +3,7 @@
 In: packets; offers and requests that public.py has let in, with the viewer's session. Out: answers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from umbel.media.io.hls_stream import HlsResponse, HlsStream
@@ -15,7 +15,7 @@ from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Guard
 from umbel.media.server.elements.flow import Count
 from umbel.media.server.elements.peers import Peers
-from umbel.media.server.elements.pipeline import stream_of
+from umbel.media.server.elements.pipeline import pipeline_of
 from umbel.media.webrtc.reports import Answer
 
 _HLS_VIEWER_S = 10.0
@@ -29,7 +29,8 @@ class WhepEndpoint(MediaElement):
     def __init__(self, context: ElementContext, server: ServerContext) -> None:
         super().__init__(context)
         self._server = server
-        self._stream = stream_of(context.parent)
+        pipeline = pipeline_of(context.parent)
+        self._stream, self._revoked = pipeline.stream, pipeline.revoked
         self._live = LiveStream()
         self.peers = Peers(server.peer_counts)
         self._live.on_feedback = self.report
@@ -51,7 +52,8 @@ class WhepEndpoint(MediaElement):
         return self.peers.sessions()
 
     def watch(self, offer: str, session: str) -> Answer:
-        """Answer a viewer's offer. Raises Invalid for one that cannot be answered."""
+        """Answer a viewer's offer. Raises TokenRevoked, Invalid for one that cannot be answered."""
+        self._revoked.check(session)
         resources: list[str] = []
 
         def on_end(_reason: str) -> None:
@@ -66,6 +68,11 @@ class WhepEndpoint(MediaElement):
     def end(self, resource: str) -> None:
         """The viewer leaves."""
         self._server.webrtc.delete(resource)
+
+    def end_sessions(self, sessions: Collection[str]) -> None:
+        for resource in self.peers.resources():
+            if self.peers.owner(resource) in sessions:
+                self.end(resource)
 
     def described(self, state: StreamState, now_s: float) -> StreamState:
         known = super().described(state, now_s)
@@ -83,7 +90,8 @@ class HlsEndpoint(MediaElement):
     def __init__(self, context: ElementContext, server: ServerContext) -> None:
         super().__init__(context)
         self._server = server
-        self._stream = stream_of(context.parent)
+        pipeline = pipeline_of(context.parent)
+        self._stream, self._revoked = pipeline.stream, pipeline.revoked
         self._hls = HlsStream(context.clock)
         self._seen_s: dict[str, float] = {}
         self._sent = Count()
@@ -105,12 +113,17 @@ class HlsEndpoint(MediaElement):
         return tuple(name for name, seen_s in self._seen_s.items() if seen_s >= oldest_s)
 
     async def get(self, path: str, query: Mapping[str, str], session: str) -> HlsResponse:
-        """Answer one request; may wait for a part that is not there yet."""
+        """Answer one request; may wait for a part that is not there yet. Raises TokenRevoked."""
+        self._revoked.check(session)
         self._seen_s[session] = self.clock.monotonic_s()
         response = await self._hls.get(path, query)
         sent = self._sent
         self._sent = Count(packets=sent.packets + 1, bytes=sent.bytes + len(response.body))
         return response
+
+    def end_sessions(self, sessions: Collection[str]) -> None:
+        for session in self._seen_s.keys() & set(sessions):
+            del self._seen_s[session]
 
     def tick(self, now_s: float) -> None:
         super().tick(now_s)

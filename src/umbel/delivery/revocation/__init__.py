@@ -1,0 +1,1 @@
+"""Viewers' tokens that are valid no more, though they have not expired."""
