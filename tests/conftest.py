@@ -7,7 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from support import postgres, testbed
+from support import leftovers, postgres, testbed
 from support.kinds import Kinds
 from support.testbed import Testbed
 from umbel import migrations
@@ -71,4 +71,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        for left in leftovers.sweep():
+            print(f"removed what a killed test run left: {left}")
     config.pluginmanager.register(Kinds(config), "kinds")

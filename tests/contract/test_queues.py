@@ -2,13 +2,13 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from support.ovs import network_namespace, run
 from umbel.network.drivers.fake.fabric import FakeQueues
 from umbel.network.drivers.linux.tc import TcQueues
 from umbel.network.slices.admission import (
@@ -48,22 +48,13 @@ def absent() -> str:
     return "" if shutil.which("tc") else "tc is not installed (iproute2)"
 
 
-def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @contextmanager
 def real() -> Iterator[tuple[Queues, str]]:
     namespace = f"umbel-{os.getpid()}-queues"
-    run("ip", "netns", "add", namespace)
-    try:
+    with network_namespace(namespace):
         run("ip", "-n", namespace, "link", "add", DEVICE, "type", "veth", "peer", "name", "far")
         run("ip", "-n", namespace, "link", "set", DEVICE, "up")
         yield TcQueues(lambda _: ("ip", "netns", "exec", namespace)), namespace
-    finally:
-        run("ip", "netns", "delete", namespace)
 
 
 @pytest.fixture(params=["fake", pytest.param("tc", marks=pytest.mark.lab)])

@@ -34,12 +34,8 @@ async def bed(three_nodes: Testbed) -> AsyncIterator[Testbed]:
 def function(bed: Testbed) -> Iterator[str]:
     """Its namespace. It answers as `cache`."""
     space = f"{bed.name}-fn"
-    ovs.run("ip", "netns", "add", space)
-    try:
-        with edge_lab.answering(space, "cache,,80"):
-            yield space
-    finally:
-        ovs.run("ip", "netns", "delete", space)
+    with ovs.network_namespace(space), edge_lab.answering(space, "cache,,80"):
+        yield space
 
 
 def plug(bed: Testbed, function: str, node: str) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from support.leftovers import Leftover, noted
+
 
 @contextmanager
 def small_disk(folder: Path, size_mb: int) -> Iterator[Path]:
@@ -15,6 +17,11 @@ def small_disk(folder: Path, size_mb: int) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a tmpfs")
     folder.mkdir()
+    with noted(Leftover(folder=str(folder))):
+        yield from _mounted(folder, size_mb)
+
+
+def _mounted(folder: Path, size_mb: int) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:

@@ -221,8 +221,7 @@ def bed(folder: Path, *, crossed: bool = False) -> Iterator[Bed]:
         spaces = {node: switch.namespace for node, switch in switches.items()}
         for name in ("h1", "h2", "fn"):
             spaces[name] = f"{spaces['pe1']}-{name}"
-            run("ip", "netns", "add", spaces[name])
-            stack.callback(run, "ip", "netns", "delete", spaces[name])
+            stack.enter_context(ovs.network_namespace(spaces[name]))
         _nodes(spaces)
         for number, node in enumerate(("pe1", "pe2") if crossed else (), 1):
             run("ip", "-n", spaces[node], "addr", "add", f"192.0.2.{number}/30", "dev", "wire0")

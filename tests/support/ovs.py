@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from support.leftovers import Leftover, noted
 from umbel.kit import netns
 from umbel.testbed import offload
 
@@ -148,8 +149,7 @@ def switches(
         found = {}
         for name, protocol in protocols.items():
             namespace = f"umbel-{os.getpid()}-{name}"
-            run("ip", "netns", "add", namespace)
-            stack.callback(run, "ip", "netns", "delete", namespace)
+            stack.enter_context(network_namespace(namespace))
             (folder / name).mkdir()
             found[name] = Ovs(folder / name, namespace, protocol)
             stack.callback(found[name].stop)
@@ -158,6 +158,17 @@ def switches(
             else:
                 found[name].start()
         yield found
+
+
+@contextmanager
+def network_namespace(name: str) -> Iterator[None]:
+    """A network namespace of that name."""
+    with noted(Leftover(namespace=name)):
+        run("ip", "netns", "add", name)
+        try:
+            yield
+        finally:
+            run("ip", "netns", "delete", name)
 
 
 def join(a: Ovs, port_a: int, b: Ovs, port_b: int) -> None:

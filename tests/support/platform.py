@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from support.leftovers import Leftover, noted
 from umbel.catalogue.model import UserRole
 from umbel.demo import encoder, stage
 from umbel.demo.stage import Account, Child, LiveEvent
@@ -102,19 +103,20 @@ class Platform:
 @asynccontextmanager
 async def platform(folder: Path, options: Sequence[str] = ()) -> AsyncIterator[Platform]:
     """A platform on its embedded defaults, and with more options of `umbel serve`."""
-    accounts = await stage.make_accounts(folder)
-    serve, url = await stage.start_platform(folder, options=options)
-    async with httpx.AsyncClient(base_url=url, timeout=30) as api:
-        made = Platform(
-            folder=folder, accounts=accounts, serve=serve, url=url, api=api, options=options
-        )
-        try:
-            yield made
-        finally:
-            for child in reversed(made.children):
-                await child.stop()
-            await made.serve.stop()
-            await _end_functions(made)
+    with noted(Leftover(folder=str(folder))):
+        accounts = await stage.make_accounts(folder)
+        serve, url = await stage.start_platform(folder, options=options)
+        async with httpx.AsyncClient(base_url=url, timeout=30) as api:
+            made = Platform(
+                folder=folder, accounts=accounts, serve=serve, url=url, api=api, options=options
+            )
+            try:
+                yield made
+            finally:
+                for child in reversed(made.children):
+                    await child.stop()
+                await made.serve.stop()
+                await _end_functions(made)
 
 
 async def _end_functions(made: Platform) -> None:

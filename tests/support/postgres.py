@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psycopg
 
+from support.leftovers import Leftover, noted
+
 START_S = 30.0
 STOP_S = 10.0
 ABSENT = "PostgreSQL's server programs are not installed (Debian: postgresql)"
@@ -113,13 +115,14 @@ def cluster(*, durable: bool = False) -> Iterator[Cluster]:
     # Not tmp_path: a socket's path must be short, and the user postgres must reach it.
     folder = Path(tempfile.mkdtemp(prefix="umbel-pg-", dir="/tmp"))
     running = Cluster(bin_folder, folder, _give_away(folder), durable=durable)
-    try:
-        running.make()
-        running.start()
-        yield running
-    finally:
-        running.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+    with noted(Leftover(folder=str(folder))):
+        try:
+            running.make()
+            running.start()
+            yield running
+        finally:
+            running.stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _version(path: Path) -> float:

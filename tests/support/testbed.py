@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.leftovers import Leftover, noted
 from umbel.network.model import Topology
 from umbel.network.topology import document as topology
 from umbel.network.topology.sites import Site
@@ -154,11 +155,11 @@ def running(document: object, folder: Path) -> Iterator[Testbed]:
     """A testbed of the document, with its files in `folder/NAME`, under a random name."""
     name = f"t{secrets.token_hex(3)}"
     home = folder / name
-    made = build.up(document, name, folder=home)
-    try:
-        yield _described(made, home)
-    finally:
-        teardown.down(name, home)
+    with noted(Leftover(testbed=name, folder=str(home))):
+        try:
+            yield _described(build.up(document, name, folder=home), home)
+        finally:
+            teardown.down(name, home)
 
 
 def _described(made: Plan, home: Path) -> Testbed:

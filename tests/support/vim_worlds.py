@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from support.leftovers import Leftover, noted
 from support.testbed import Testbed
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.drivers.process import HostExecutor, NamespaceExecutor, ProcessVim, procfs
@@ -154,11 +155,12 @@ async def process_world(
     folder: Path, command: Sequence[str] = (), testbed: Testbed | None = None
 ) -> AsyncIterator[ProcessWorld]:
     """A world of stand-ins, or of what the command starts; on this machine or in a testbed."""
-    world = ProcessWorld(folder, command, testbed)
-    try:
-        yield world
-    finally:
-        await world.end()
+    with noted(Leftover(folder=str(folder))):
+        world = ProcessWorld(folder, command, testbed)
+        try:
+            yield world
+        finally:
+            await world.end()
 
 
 async def until(
