@@ -2,11 +2,15 @@
 
 import importlib.util
 import re
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from umbel.kit.config import Settings
+from umbel.kit.errors import UmbelError
 from umbel.kit.states import Table
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +26,9 @@ NAMED_PATH = re.compile(rf"(?<![\w/.-])((?:{TREES})/[\w*./-]*[\w*/])")
 NAMED_MODULE = re.compile(r"(?<![\w/.*-])((?:[a-z_]+/)+[a-z_]+\.(?:py|yaml))")
 NAMED_TARGET = re.compile(r"\bmake ([a-z][\w-]*)")
 TARGET = re.compile(r"^([a-z][\w-]*):", re.MULTILINE)
+NAMED_REQUEST = re.compile(r"\b(GET|POST|PUT|DELETE) (/(?:api|oauth)/[^\s`?\"')]+)")
+NAMED_SETTING = re.compile(r"\bUMBEL_[A-Z_]+\b")
+NAMED_ERROR = re.compile(r"(?:\b(\d{3}) )?`(umbel\.[a-z_]+)`")
 CODE_BLOCK = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+|tmp/\w+_jobs)\b|\bpytest-of-")
 WRITTEN = [
@@ -85,6 +92,48 @@ def test_paths_and_targets_that_are_named_exist(path: Path) -> None:
     targets = {target for file in makefiles for target in TARGET.findall(file.read_text())}
     missing += [f"make {one}" for one in NAMED_TARGET.findall(code) if one not in targets]
     assert missing == []
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=name)
+def test_requests_settings_and_errors_that_are_named_exist(path: Path) -> None:
+    assert wrong_names(path.read_text()) == []
+
+
+def wrong_names(text: str) -> list[str]:
+    """Requests that no route takes, variables that no code reads, codes that no error has or that
+    come with another status."""
+    requests, settings, codes = references()
+    found = [
+        f"{method} {url}"
+        for method, url in NAMED_REQUEST.findall(text)
+        if not any(method == m and re.fullmatch(form, url) for m, form in requests)
+    ]
+    found += sorted(set(NAMED_SETTING.findall(text)) - settings)
+    for status, code in NAMED_ERROR.findall(text):
+        is_module = (ROOT / "src" / code.replace(".", "/")).exists()
+        known = {str(kind.http_status) for kind in codes.get(code, ())}
+        if not is_module and (not known or (status and status not in known)):
+            found.append(f"{status} {code}".strip())
+    return found
+
+
+@cache
+def references() -> tuple[list[tuple[str, str]], set[str], Mapping[str, list[type[UmbelError]]]]:
+    """What may be named: methods with patterns of paths, variables, errors by code."""
+    rest = WANTED[ROOT / "docs" / "reference" / "rest.md"]
+    rows = re.findall(r"^\| `([A-Z]+) (\S+)`", rest, re.MULTILINE)
+    requests = [(method, re.sub(r"\{\w+\}", "[^/]+", url)) for method, url in rows]
+    sources = "".join(path.read_text() for path in (ROOT / "src").rglob("*.py"))
+    settings = {f"UMBEL_{one.upper()}" for one in Settings.model_fields}
+    return requests, settings | set(NAMED_SETTING.findall(sources)), make_docs.errors_by_code()
+
+
+def test_a_wrong_request_setting_or_error_is_seen() -> None:
+    text = (
+        "`GET /api/v1/nodez`, `UMBEL_NONE`, `umbel.none`, 404 `umbel.no_capacity`, `umbel.portal`"
+    )
+    found = ["GET /api/v1/nodez", "UMBEL_NONE", "umbel.none", "404 umbel.no_capacity"]
+    assert wrong_names(text) == found
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=name)
