@@ -1,9 +1,10 @@
 """Everything, wired: settings in, a System out, started and closed as a whole."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import structlog
 from fastapi import FastAPI
 
 from umbel import migrations
@@ -19,6 +20,7 @@ from umbel.delivery.node_service import NodeService
 from umbel.delivery.service import Delivery
 from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
+from umbel.kit import instances
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.controller import Pace
@@ -32,6 +34,8 @@ from umbel.plans.service import Plans
 from umbel.portal import ports
 from umbel.portal.app import create_app
 from umbel.schedule.service import Schedule
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +54,13 @@ class System(ports.System):
     def app(self) -> FastAPI:
         """The front end."""
         return create_app(self)
+
+    async def succeed(self, owners: Sequence[str]) -> None:
+        """Take over at once what these instances held, which have ended."""
+        for owner in owners:
+            log.info("predecessor ended", owner=owner)
+            await self.delivery.controller.leases.release_of(owner)
+            await self.notifier.store.release(owner)
 
     async def start(self) -> None:
         """Take the network's switches, if it has any. Raises ControllerAddressTaken."""
@@ -91,13 +102,19 @@ class System(ports.System):
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[System]:
-    """A migrated, wired system on real drivers, started; closed on the way out."""
-    system = await assemble(settings)
-    try:
-        await system.start()
-        yield system
-    finally:
-        await system.close()
+    """A migrated, wired system on real drivers, started; closed on the way out. Instances over one
+    data directory see each other's end."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder, owner = settings.data_dir / "instances", new_id("cp")
+    with instances.present(folder, owner):
+        system = await assemble(settings, owner=owner)
+        try:
+            with instances.ended(folder) as others:
+                await system.succeed(others)
+            await system.start()
+            yield system
+        finally:
+            await system.close()
 
 
 async def assemble(
@@ -107,12 +124,14 @@ async def assemble(
     clock: Clock | None = None,
     timing: Timing | None = None,
     database: Database | None = None,
+    owner: str = "",
 ) -> System:
-    """Build the system; what is not given is the real thing, as the settings say.
+    """Build the system; what is not given is the real thing, as the settings say. `owner` is this
+    instance's name.
 
     Raises BadNetwork, DatabaseUnavailable, SchemaUnknown.
     """
-    context = _ground(settings, drivers, clock or SystemClock(), database)
+    context = _ground(settings, drivers, clock or SystemClock(), database, owner or new_id("cp"))
     await migrations.upgrade(context.database)
     notifier = services.notifier(context)
     collector = services.collector(context)
@@ -143,7 +162,11 @@ async def assemble(
 
 
 def _ground(
-    settings: Settings, drivers: Drivers | None, clock: Clock, database: Database | None
+    settings: Settings,
+    drivers: Drivers | None,
+    clock: Clock,
+    database: Database | None,
+    owner: str,
 ) -> Context:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     document = network_document(settings.network_file)
@@ -170,5 +193,5 @@ def _ground(
         database=database,
         journal=journal,
         catalogue=Catalogue(database, clock),
-        owner=new_id("cp"),
+        owner=owner,
     )

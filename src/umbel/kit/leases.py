@@ -80,6 +80,10 @@ class Leases:
         self._until_s.clear()
         await self._database.write(lambda c: c.run(_RELEASE, by=self.owner))
 
+    async def release_of(self, owner: str) -> None:
+        """Give up all leases of another instance, which has ended."""
+        await self._database.write(lambda c: c.run(_RELEASE, by=owner))
+
     async def _acquire(self, name: str, now_s: float) -> bool:
         values = {"owner": self.owner, "until_s": now_s + self._ttl_s}
 
