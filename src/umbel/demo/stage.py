@@ -59,6 +59,10 @@ class Child:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-5:])
 
+    def failure(self, what: str) -> DemoFailed:
+        """What went wrong, where its log is, and how that ends."""
+        return DemoFailed(f"{what}; {self.log} ends with:\n{self.tail()}")
+
     async def stop(self) -> None:
         """End it gently, then firmly."""
         with suppress(ProcessLookupError):
@@ -109,11 +113,11 @@ async def start_platform(
         async with asyncio.timeout(_START_S):
             while not (ready.exists() and ready.read_text()):
                 if platform.process.returncode is not None:
-                    raise DemoFailed(f"the platform ended: {platform.tail()}")
+                    raise platform.failure("the platform ended")
                 await asyncio.sleep(0.05)
     except TimeoutError:
         await platform.stop()
-        raise DemoFailed("the platform did not start in time", log=str(platform.log)) from None
+        raise platform.failure(f"the platform did not start in {_START_S:g} s") from None
     return platform, ready.read_text()
 
 
@@ -182,10 +186,10 @@ async def until_live(api: httpx.AsyncClient, event: str, encoder: Child) -> None
         async with asyncio.timeout(_START_S):
             while (await _done(api.get(f"/api/v1/events/{event}"))).json()["state"] != "live":
                 if encoder.process.returncode is not None:
-                    raise DemoFailed(f"the encoder ended: {encoder.tail()}")
+                    raise encoder.failure("the encoder ended")
                 await asyncio.sleep(0.2)
     except TimeoutError:
-        raise DemoFailed(f"the event did not become live: {encoder.tail()}") from None
+        raise encoder.failure(f"the event was not live after {_START_S:g} s") from None
 
 
 async def _done(asking: Awaitable[httpx.Response]) -> httpx.Response:
