@@ -213,8 +213,8 @@ def rest_page() -> str:
         " RFC 3339 in UTC. Unknown fields are refused.\nEvery failure is"
         ' `{"code", "message", "details"}`: [errors](errors.md).\n',
         "## Sign in\n",
-        "The how-to guides use these variables. A token is valid for `UMBEL_ACCESS_TOKEN_TTL_S` (eight"
-        " hours).\n",
+        "The how-to guides use these variables. A token is valid for"
+        " `UMBEL_ACCESS_TOKEN_TTL_S` (eight hours).\n",
         "```sh\nU=http://127.0.0.1:8000\n"
         "TOKEN=$(curl -s $U/oauth/token -d grant_type=password -d username=NAME \\\n"
         '        --data-urlencode "password=$PASSWORD" | jq -r .access_token)\n'
