@@ -9,6 +9,7 @@ from types import ModuleType
 
 import pytest
 
+from support.chaos import checkers
 from umbel.kit.config import Settings
 from umbel.kit.errors import UmbelError
 from umbel.kit.states import Table
@@ -215,6 +216,12 @@ def test_the_options_of_a_group_of_commands_are_listed() -> None:
         assert f"| `{option}` |" in group
     assert "UMBEL_PASSWORD" in group
     assert "--install-completion" not in page
+
+
+def test_the_invariants_of_the_fault_run_have_their_names() -> None:
+    page = (ROOT / "docs" / "howto" / "replay-a-fault.md").read_text()
+    named = re.findall(r"^\| ([a-z ]+) \| [A-Z]", page, re.MULTILINE)
+    assert named == [checker.name for checker in checkers.every()]
 
 
 def test_pictures_are_small() -> None:
