@@ -104,6 +104,27 @@ async def test_what_a_switch_refuses_is_shown_on_the_path(net: Net) -> None:
     assert net.send() == set()
 
 
+async def test_a_path_that_a_switch_refuses_leaves_the_streams_others_as_they_are(
+    net: Net,
+) -> None:
+    made = await net.path()
+    net.wires.full.add("pe3")
+    other = await net.path(leaf="pe3", receiver={"address": "192.0.2.3", "mac": MAC})
+    assert other["carried"] is False
+    assert "the switch of node pe3 refuses a rule" in other["error"]
+    assert await net.ask("GET", f"/paths/{made['id']}") == made
+    assert net.send() == {("pe4", "192.0.2.4", 6000)}
+    net.wires.full.clear()
+    third = await net.path(leaf="pe5", receiver={"address": "192.0.2.5", "mac": MAC})
+    assert third["carried"] is True
+    told = await net.ask("GET", f"/paths/{other['id']}")
+    assert told["error"] == "a switch refused it: remove it and add it again"
+    await net.ask("DELETE", f"/paths/{other['id']}", 204)
+    again = await net.path(leaf="pe3", receiver={"address": "192.0.2.3", "mac": MAC})
+    assert again["carried"] is True
+    assert len(net.send()) == 3
+
+
 async def test_a_path_that_is_cut_off_says_so_and_swims_again(net: Net) -> None:
     made = await net.path()
     net.wires.lose("c2", "pe4")
@@ -151,6 +172,20 @@ async def test_a_leaf_moves_with_both_places_served_in_between(net: Net) -> None
     assert await net.ask("GET", path) == done
     refused = await net.refused("POST", f"{path}/move/commit", 409)
     assert refused["code"] == "umbel.invalid_move"
+
+
+async def test_a_move_whose_end_is_refused_is_under_way_still(net: Net) -> None:
+    path = f"/paths/{(await net.path())['id']}"
+    moving = await net.ask("POST", f"{path}/move", json=COMING)
+    net.wires.refuses.add(net.fabric.stream("feed").number)
+    told = await net.refused("POST", f"{path}/move/commit", 400)
+    assert told["code"] == "umbel.switch_refused"
+    net.wires.refuses.clear()
+    assert await net.ask("GET", path) == moving
+    assert net.send() == BOTH
+    done = await net.ask("POST", f"{path}/move/commit")
+    assert (done["leaf"], done["error"]) == ("pe5", "")
+    assert net.send() == {("pe5", "192.0.2.5", 6001)}
 
 
 async def test_a_move_is_taken_back(net: Net) -> None:

@@ -12,8 +12,9 @@ from umbel.kit.errors import Unavailable
 from umbel.network.drivers.fake.switch import MemoryNetwork, MemorySwitch, Plug, Refused
 from umbel.network.model import Endpoint
 from umbel.network.switching.counters import Count, SwitchCounts
+from umbel.network.switching.diff import stream_of
 from umbel.network.switching.port_map import PortMap
-from umbel.network.switching.program import Change, Field, Program, Put
+from umbel.network.switching.program import Change, Field, Program, Put, Rule
 from umbel.network.switching.signals import (
     Admit,
     OnSignal,
@@ -56,7 +57,8 @@ def function(sites_: Mapping[str, Site], node: str, port: int) -> Endpoint:
 
 @dataclass
 class World:
-    """The switches, what their databases say, and who listens to them."""
+    """The switches, what their databases say, and who listens to them. The tables of `full` nodes
+    take no further rules; without `bundles` the other changes that came along are made then."""
 
     sites: Mapping[str, Site]
     net: MemoryNetwork = field(default_factory=MemoryNetwork)
@@ -67,6 +69,8 @@ class World:
     deaf: set[str] = field(default_factory=set)
     changes: Counter[str] = field(default_factory=Counter)
     refuses: set[int] = field(default_factory=set)
+    full: set[str] = field(default_factory=set)
+    bundles: bool = True
 
     def __post_init__(self) -> None:
         for node in self.sites:
@@ -213,15 +217,24 @@ class MemoryBoard:
     async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
         node = self._node(dpid)
         for change in changes:
-            entry = change.entry
-            number = getattr(entry, "metadata", 0) or getattr(entry, "id", 0) >> 16
-            if isinstance(change, Put) and number in self.world.refuses:
+            if isinstance(change, Put) and stream_of(change.entry) in self.world.refuses:
                 raise SwitchRefused(type=5, number=1)
+        if node in self.world.full:
+            self._fill(node, changes)
         try:
             self.world.net.switches[node].apply(changes)
         except Refused as error:
             raise SwitchRefused(error.message) from None
         self.world.changes[node] += len(changes)
+
+    def _fill(self, node: str, changes: Sequence[Change]) -> None:
+        """Raises SwitchRefused when there are further rules among the changes."""
+        further = [c for c in changes if isinstance(c, Put) and c.new and isinstance(c.entry, Rule)]
+        if not further:
+            return
+        if not self.world.bundles:
+            self.world.net.switches[node].apply([c for c in changes if c not in further])
+        raise SwitchRefused(type=5, number=1)
 
     def _node(self, dpid: int) -> str:
         for node, site in self.world.sites.items():

@@ -23,6 +23,7 @@ from umbel.network.switching.signals import Port
 from umbel.network.topology.paths import NotInTopology
 
 _NO_BORDERS = EdgeState()
+_NOT_CARRIED = "a switch refused it: remove it and add it again"
 _NOT_RESTORED = "it could not be restored after a restart: remove it and add it again"
 
 
@@ -179,7 +180,7 @@ class Inspection:
             request=request,
             stream=intent.stream,
             links=_path_links(overlay, name, request.path.leaf),
-            problems=_problems(fabric, name, request.path.leaf),
+            problems=_problems(fabric, name, request.path),
             moving=Path(leaf=move.target, receiver=move.coming) if move and is_ours else None,
         )
 
@@ -213,17 +214,19 @@ def _uses(picture: DrawnNetwork) -> Mapping[Pair, LinkUse]:
     return uses
 
 
-def _problems(fabric: ProgrammableFabric, name: str, leaf: str) -> tuple[str, ...]:
-    """What keeps a stream from a leaf: its problems but for those of its other leaves alone."""
+def _problems(fabric: ProgrammableFabric, name: str, path: Path) -> tuple[str, ...]:
+    """What keeps a stream from a path's leaf: its problems but for those of its others alone."""
     overlay, intent = fabric.overlay, fabric.overlay.intents[name]
     if intent.refused:
         return (intent.refused,)
+    if path not in intent.paths:
+        return (intent.rejected or _NOT_CARRIED,)
     observed = fabric.observed
-    reported = observed.problems.get(name, ())
+    reported = tuple(one for one in observed.problems.get(name, ()) if one != intent.rejected)
     if not overlay.carries(name):
         return reported
     by_leaf = {one: overlay.obstacles(name, one, observed.port_maps) for one in intent.leaves}
-    here = by_leaf.pop(leaf, ())
+    here = by_leaf.pop(path.leaf, ())
     elsewhere = {problem for problems in by_leaf.values() for problem in problems}
     return tuple(problem for problem in reported if problem in here or problem not in elsewhere)
 

@@ -29,10 +29,13 @@ async def prepare(fabric: ProgrammableFabric, stream: str, leaving: Path, coming
 
 
 async def commit(fabric: ProgrammableFabric, stream: str) -> None:
-    """The stream ends at the new place, the old way is gone. Raises as `check`; then the move is
-    under way still."""
+    """The stream ends at the new place, the old way is gone. Raises as `check`, and SwitchRefused
+    when a switch does not take that; then the move is under way still."""
     check(fabric, stream)
     await fabric.change(fabric.overlay.commit(stream))
+    intent = fabric.overlay.intents.get(stream)
+    if intent is not None and intent.rejected:
+        raise SwitchRefused(intent.rejected, stream=stream)
 
 
 async def abort(fabric: ProgrammableFabric, stream: str) -> None:

@@ -172,11 +172,10 @@ class OperatorService:
         await self._store.moved(request, self._clock.now_s())
         try:
             self._coming(before)
-            moves.check(fabric, name)
+            await moves.commit(fabric, name)
         except UmbelError:
             await self._store.moved(before, self._clock.now_s())
             raise
-        await moves.commit(fabric, name)
         return self.inspection.path(request)
 
     async def abort(self, id_: str) -> PathStatus:

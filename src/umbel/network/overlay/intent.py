@@ -34,8 +34,9 @@ from umbel.network.switching.program import Program
 @dataclass(frozen=True, kw_only=True)
 class StreamIntent:
     """A stream as requested. It enters at `root` from the side `sender`; `functions` are the
-    ports of functions on the way, `hosts` the processes, by node. `slice` stands for the stream's.
-    `refused` is what a switch said against it; it is not carried then."""
+    ports of functions on the way, `processes` the processes, by node. `refused` is what a switch
+    said against it; it is not carried then. `rejected` is what a switch said against a change of
+    it; it is carried as before the change then."""
 
     stream: Stream
     root: str
@@ -45,6 +46,7 @@ class StreamIntent:
     processes: Mapping[str, Receiver] = field(default_factory=dict)
     move: Move | None = None
     refused: str = ""
+    rejected: str = ""
 
     @property
     def leaves(self) -> frozenset[str]:
@@ -64,12 +66,14 @@ class CompiledOverlay:
 
 @dataclass(frozen=True, kw_only=True)
 class Overlay:
-    """Everything the overlay is to be, and what is known of it."""
+    """Everything the overlay is to be, and what is known of it. `accepted` are the intents, with
+    their slices, that all connected switches took last."""
 
     link_state: LinkState
     intents: Mapping[str, StreamIntent] = field(default_factory=dict)
     slices: Mapping[str, Slice] = field(default_factory=dict)
     liveness: Liveness = field(default_factory=Liveness)
+    accepted: Mapping[str, tuple[StreamIntent, Slice | None]] = field(default_factory=dict)
 
     def draw(self, drawing: Drawing) -> "Overlay":
         """The operator drew another network."""
@@ -88,12 +92,28 @@ class Overlay:
         kept = {key: intent for key, intent in self.intents.items() if key != name}
         return replace(self, intents=kept)
 
+    def accept(self, installed: "Overlay") -> "Overlay":
+        """The connected switches hold what `installed` wants, less what they refused."""
+        accepted = {
+            name: (replace(intent, rejected=""), installed.slices.get(name))
+            for name, intent in installed.intents.items()
+            if not intent.refused
+        }
+        return self if accepted == self.accepted else replace(self, accepted=accepted)
+
     def refuse(self, name: str, why: str) -> "Overlay":
-        """A switch does not take the stream's rules: its clones are, if a leaf is moving, or else
-        the whole stream is carried no longer until it is asked for again."""
+        """A switch does not take the stream's rules. A stream that was carried before it was
+        changed is carried like that again. Without a change: its clones are refused, if a leaf is
+        moving, or else the whole stream is not carried until it is asked for again."""
         intent = self.intents.get(name)
         if intent is None:
             return self
+        before, kind = self.accepted.get(name, (None, None))
+        if before is not None:
+            changed = replace(intent, move=before.move, rejected="") != before
+            if changed or kind != self.slices.get(name):
+                after = replace(self, slices=_with_slice(self.slices, name, kind))
+                return after._with(replace(before, rejected=why))
         if intent.move and not intent.move.refused:
             return self._with(replace(intent, move=replace(intent.move, refused=why)))
         return self._with(replace(intent, refused=why))
@@ -101,20 +121,17 @@ class Overlay:
     def set_slice(self, name: str, kind: Slice | None) -> "Overlay":
         """A stream is held to a slice wherever a function gives it to the overlay, carried already
         or not; None: no longer. It is tried again then if it was refused."""
-        slices = {key: one for key, one in self.slices.items() if key != name}
-        if kind is not None:
-            slices[name] = kind
-        after = replace(self, slices=slices)
+        after = replace(self, slices=_with_slice(self.slices, name, kind))
         intent = self.intents.get(name)
-        return after._with(replace(intent, refused="")) if intent else after
+        return after._with(replace(intent, refused="", rejected="")) if intent else after
 
     def set_processes(self, name: str, processes: Mapping[str, Receiver]) -> "Overlay":
         """A stream meets these functions on its way, by node. It is tried again if it was refused.
         An unknown one is not an error."""
         intent = self.intents.get(name)
-        return (
-            self._with(replace(intent, processes=dict(processes), refused="")) if intent else self
-        )
+        if intent is None:
+            return self
+        return self._with(replace(intent, processes=dict(processes), refused="", rejected=""))
 
     def add_path(self, intent: StreamIntent, path: Path) -> "Overlay":
         """A path more for a stream, which is made as `intent` says if there is none of the name.
@@ -133,7 +150,7 @@ class Overlay:
     ) -> "Overlay":
         """A path that was added before: it is carried as soon as what it needs is drawn. Raises
         InvalidRoute when the stream clashes with another, or there are other `problems`."""
-        kept = replace(self.intents.get(intent.stream.name, intent), refused="")
+        kept = replace(self.intents.get(intent.stream.name, intent), refused="", rejected="")
         paths = tuple(dict.fromkeys([*kept.paths, path]))
         after = self._with(replace(kept, paths=paths))
         found = [*problems, *streams.clashes([one.stream for one in after.intents.values()])]
@@ -147,7 +164,8 @@ class Overlay:
         intent = self.intents.get(name)
         if intent is None:
             return self
-        less = replace(intent, paths=tuple(kept for kept in intent.paths if kept != path))
+        kept = tuple(one for one in intent.paths if one != path)
+        less = replace(intent, paths=kept, rejected="")
         if less.move and not _goes_on(less.move, less):
             less = replace(less, move=None)
         return self._with(less) if less.paths else self.forget(name)
@@ -261,7 +279,7 @@ class Overlay:
 
     def _after_move(self, name: str, after: RoutedStream) -> "Overlay":
         intent = self.intents[name]
-        return self._with(replace(intent, paths=after.paths, move=after.move))
+        return self._with(replace(intent, paths=after.paths, move=after.move, rejected=""))
 
     def _routed(
         self, intent: StreamIntent, port_maps: Mapping[str, PortMap]
@@ -274,7 +292,7 @@ class Overlay:
         tree = self.link_state.tree(intent.root, intent.leaves)
         if intent.root not in port_maps:
             return None, [f"node {intent.root} has no switch yet"]
-        reached, problems = set(), []
+        reached, problems = set(), [intent.rejected] if intent.rejected else []
         for leaf in sorted(intent.leaves):
             problem = self._barrier(tree, leaf, port_maps)
             problems += [problem] if problem else self._lost(tree, leaf)
@@ -327,6 +345,11 @@ class Overlay:
         for tree in {id(tree): tree for tree in trees}.values():
             links |= {pair(*link) for link in (*tree.links, *spanning.protectors(tree))}
         return frozenset(links)
+
+
+def _with_slice(slices: Mapping[str, Slice], name: str, kind: Slice | None) -> Mapping[str, Slice]:
+    others = {key: one for key, one in slices.items() if key != name}
+    return others if kind is None else {**others, name: kind}
 
 
 def _goes_on(move: Move, intent: StreamIntent) -> bool:

@@ -10,18 +10,20 @@ from umbel.network.model import Endpoint, Hop, Link, Pair, Topology
 from umbel.network.overlay.streams import Slice
 from umbel.network.slices.admission import QueueClass, QueueRefused, StreamDestination
 from umbel.network.switching.counters import Count, FabricCounts
+from umbel.network.switching.signals import SwitchRefused
 from umbel.network.topology import paths
 
 
 class FakeFabric:
     """Carries whatever the topology, less the lost links, can carry; `copies` as the Protocol
-    says."""
+    says. The switches of the nodes in `full` take no rules for further hops."""
 
     def __init__(self, topology: Topology, *, copies: bool = False) -> None:
         self._whole = topology
         self._copies = copies
         self._left = topology
         self._streams: dict[str, tuple[Hop, ...]] = {}
+        self.full: set[str] = set()
         self.slices: dict[str, Slice] = {}
         self.counted = FabricCounts()
 
@@ -35,10 +37,13 @@ class FakeFabric:
         return self._streams
 
     async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
-        """See the Protocol. Raises NoPath when a hop's ends are cut off from each other;
-        then the stream is carried as before."""
+        """See the Protocol. Raises NoPath when a hop's ends are cut off from each other,
+        SwitchRefused when a switch on its way is full; then the stream is carried as before."""
         for hop in hops:
-            paths.shortest(self._left, hop.source_node, hop.target.node)
+            way = paths.shortest(self._left, hop.source_node, hop.target.node)
+            full = self.full.intersection(way.nodes)
+            if full and hop not in self._streams.get(stream, ()):
+                raise SwitchRefused(f"The switch of node {min(full)} is full", stream=stream)
         self._streams[stream] = tuple(hops)
         return {hop: hop.target for hop in hops}
 

@@ -102,17 +102,15 @@ class OpenFlowFabric:
         """See the Protocol. Every hop's source sends to the stream's own address, once.
 
         Raises InvalidRoute when hops start at several nodes, NotInTopology for a node that is not
-        drawn, SwitchRefused when a switch does not take the rules: then nothing is carried. What
-        is cut off or not connected now is carried as soon as it can be.
+        drawn, SwitchRefused when a switch does not take the rules: then the stream is carried as
+        before, if it was. What is cut off or not connected now is carried as soon as it can be.
         """
         if not hops:
             await self.remove(stream)
             return {}
         intent = self._intent(stream, hops)
         await self.change(self.overlay.carry(intent))
-        kept = self.overlay.intents.get(stream, intent)
-        if kept.refused:
-            raise SwitchRefused(kept.refused, stream=stream)
+        self._check_taken(stream)
         address, port = intent.stream.target, intent.stream.port
         return {hop: Endpoint(node=hop.target.node, address=address, port=port) for hop in hops}
 
@@ -160,14 +158,12 @@ class OpenFlowFabric:
         return self.overlay.used(stream), StreamDestination(address=wanted.target, port=wanted.port)
 
     async def set_slice(self, stream: str, kind: Slice | None) -> None:
-        """See SlicingFabric. Raises SwitchRefused; then the stream is not carried."""
+        """See SlicingFabric. Raises SwitchRefused; then the stream is carried as before."""
         if self.overlay.slices.get(stream) == kind:
             return
         self._set_overlay(self.overlay.set_slice(stream, kind))
         await self._reconciled()
-        intent = self.overlay.intents.get(stream)
-        if intent and intent.refused:
-            raise SwitchRefused(intent.refused, stream=stream)
+        self._check_taken(stream)
 
     async def counters(self) -> FabricCounts:
         """See SlicingFabric."""
@@ -192,6 +188,12 @@ class OpenFlowFabric:
         return ObservedSwitches(
             switches=states, port_maps=dict(self.port_maps), problems=self.problems
         )
+
+    def _check_taken(self, stream: str) -> None:
+        """Raises SwitchRefused when a switch did not take the stream as it was last asked for."""
+        intent = self.overlay.intents.get(stream)
+        if intent is not None and (why := intent.refused or intent.rejected):
+            raise SwitchRefused(why, stream=stream)
 
     def _intent(self, stream: str, hops: Sequence[Hop]) -> StreamIntent:
         roots = {hop.source_node for hop in hops}
@@ -359,12 +361,13 @@ class OpenFlowFabric:
             if not refused:
                 break
             self._refuse(refused)
+        self._set_overlay(self.overlay.accept(overlay))
         self.problems = compiled.problems
         self._reports.report_paths(overlay, compiled.problems)
 
     def _refuse(self, refused: Mapping[int, str]) -> None:
-        """Streams that a switch refused are not carried at all. Raises Unavailable when it refused
-        rules of no stream."""
+        """Streams that a switch refused are carried as before they were changed, or not at all.
+        Raises Unavailable when it refused rules of no stream."""
         names = {intent.stream.number: name for name, intent in self.overlay.intents.items()}
         for number, why in refused.items():
             log.warning("rules refused", stream=names.get(number, ""), reason=why)
