@@ -12,8 +12,7 @@ import numpy as np
 from umbel.planner import columns, fast, instance, paths
 from umbel.planner.highs import Limits, Method, Outcome, Session, Word
 from umbel.planner.paths import TooManyPaths
-from umbel.planner.problem import Access, Network, Problem, Routing, Tradeoff
-from umbel.planner.solve import Effort
+from umbel.planner.problem import Access, Effort, Network, Problem, Routing, Tradeoff
 
 ROUTING = Routing(follow_fibre=False, routes_per_pair=2, detour_hops=1, serve_reach_hops=2)
 GOAL = Tradeoff(gamma=1.0)

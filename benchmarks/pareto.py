@@ -8,9 +8,8 @@ import _planning
 from umbel.planner import fast, formulation, highs, instance, paths, solve
 from umbel.planner.highs import Limits
 from umbel.planner.paths import Routes
-from umbel.planner.problem import Problem, Tradeoff, Variant
+from umbel.planner.problem import Effort, Problem, Tradeoff, Variant
 from umbel.planner.result import Result
-from umbel.planner.solve import Effort
 
 GAMMAS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 3.0, 10.0)
 EFFORT = Effort(time_s=30.0, gap_share=0.005)

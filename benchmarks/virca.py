@@ -5,9 +5,8 @@ import _planning
 from umbel.planner import fast, formulation, highs, instance, paths, solve
 from umbel.planner.highs import Limits, Outcome, Word
 from umbel.planner.paths import Routes
-from umbel.planner.problem import Tradeoff
+from umbel.planner.problem import Effort, Tradeoff
 from umbel.planner.result import Result
-from umbel.planner.solve import Effort
 
 RUNS = 3
 EFFORT = Effort(time_s=120.0, gap_share=0.005)

@@ -5,11 +5,13 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 import umbel
 from umbel import migrations
@@ -33,6 +35,11 @@ async def test_up_makes_every_table_and_down_drops_them(database: Database) -> N
     assert await tables(database) == set()
     await migrations.upgrade(database)
     assert await tables(database) == set(metadata.tables)
+
+
+def test_the_newest_revision_is_the_last_files() -> None:
+    folder = Path(migrations.__file__).parent
+    assert migrations.newest() == ScriptDirectory(str(folder)).get_current_head()
 
 
 async def test_up_twice_is_up_once(database: Database) -> None:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -13,6 +14,19 @@ HELP = """
 from umbel.cli import app
 try: app(["--help"])
 except SystemExit: pass
+"""
+SERVE = """
+import asyncio, sys
+from pathlib import Path
+import umbel.serve
+from umbel import bootstrap
+from umbel.kit.config import Settings
+
+async def start():
+    async with bootstrap.opened(Settings(data_dir=Path(sys.argv[1]))):
+        pass
+
+asyncio.run(start())
 """
 ROOTS = """
 import json, sys
@@ -34,10 +48,10 @@ MEDIA = {
 }
 
 
-def roots(program: str) -> tuple[set[str], set[str]]:
+def roots(program: str, *words: str) -> tuple[set[str], set[str]]:
     """Foreign packages and our domains that are imported when the program is through."""
     done = subprocess.run(
-        [sys.executable, "-c", program + ROOTS],
+        [sys.executable, "-c", program + ROOTS, *words],
         capture_output=True,
         text=True,
         check=True,
@@ -62,6 +76,16 @@ def test_a_start_imports_no_more_than_it_needs(
     found, own = roots(program)
     assert found <= foreign
     assert own == ours
+
+
+def test_a_control_plane_loads_what_its_settings_choose(tmp_path: Path) -> None:
+    """Without switches, PostgreSQL and plans it imports none of their libraries, and without a new
+    schema none of Alembic."""
+    first, _ = roots(SERVE, str(tmp_path))
+    assert "alembic" in first
+    found, _ = roots(SERVE, str(tmp_path))
+    assert {"fastapi", "sqlalchemy"} <= found
+    assert not found & {"os_ken", "netaddr", "psycopg", "alembic", "numpy", "scipy", "highspy"}
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

@@ -19,9 +19,9 @@ from umbel.planner import (
     topologies,
 )
 from umbel.planner.highs import Limits, Word
-from umbel.planner.problem import Goal, LeastPower, Problem, Tradeoff
+from umbel.planner.problem import Effort, Goal, LeastPower, Problem, Tradeoff
 from umbel.planner.result import Meaning, Result
-from umbel.planner.solve import Effort, Progress
+from umbel.planner.solve import Progress
 
 
 @given(problem=planning.problems())

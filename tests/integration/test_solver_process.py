@@ -14,8 +14,7 @@ from umbel.kit.apart import WorkerDied
 from umbel.planner import jobs
 from umbel.planner.checks import BadProblem
 from umbel.planner.jobs import Job
-from umbel.planner.problem import Problem, QoeModel, Tradeoff
-from umbel.planner.solve import Effort
+from umbel.planner.problem import Effort, Problem, QoeModel, Tradeoff
 
 EFFORT = Effort(time_s=20.0)
 

@@ -12,9 +12,8 @@ from support import plan_rules, planning
 from umbel.planner import columns, fast, formulation, highs, paths, pricing, solve, topologies
 from umbel.planner.highs import Limits, Word
 from umbel.planner.paths import TooManyPaths
-from umbel.planner.problem import Goal, LeastPower, Problem, Routing, Tradeoff, Variant
+from umbel.planner.problem import Effort, Goal, LeastPower, Problem, Routing, Tradeoff, Variant
 from umbel.planner.result import Meaning
-from umbel.planner.solve import Effort
 
 TIGHT = Effort(time_s=60.0, gap_share=0.002)
 chains = planning.problems(follow_fibre=False)

@@ -20,9 +20,8 @@ from umbel.planner import (
     topologies,
 )
 from umbel.planner.highs import Limits, Word
-from umbel.planner.problem import Goal, LeastPower, Node, Problem, Tradeoff, Variant
+from umbel.planner.problem import Effort, Goal, LeastPower, Node, Problem, Tradeoff, Variant
 from umbel.planner.result import Meaning, Result
-from umbel.planner.solve import Effort
 
 TIGHT = Effort(time_s=60.0, gap_share=0.002)
 EXACT = Effort(time_s=60.0, gap_share=1e-5)

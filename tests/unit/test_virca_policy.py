@@ -19,8 +19,7 @@ from umbel.delivery.trees.view import NoCapacity, NodeView, View
 from umbel.planner import checks, drift, jobs
 from umbel.planner.admission import Ask
 from umbel.planner.jobs import Job
-from umbel.planner.problem import Problem, Resolution, Tradeoff
-from umbel.planner.solve import Effort
+from umbel.planner.problem import Effort, Problem, Resolution, Tradeoff
 
 NODES = read_network(network_document(None))[0].nodes
 ACCESS = frozenset(f"pe{n}" for n in range(1, 6))

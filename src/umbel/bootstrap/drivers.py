@@ -3,9 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from umbel.bootstrap import overlay
-from umbel.bootstrap.overlay import Switched
 from umbel.bootstrap.secrets import Secrets
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.drivers.process import Executor, HostExecutor, NamespaceExecutor, ProcessVim
@@ -33,6 +32,9 @@ from umbel.network.service import NetworkDrivers
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.ports import Courier
 
+if TYPE_CHECKING:
+    from umbel.bootstrap.overlay import Switched
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drivers:
@@ -43,7 +45,7 @@ class Drivers:
     media: MediaPlane
     network: NetworkDrivers
     courier: Courier = field(default_factory=HttpCourier)
-    overlay: Switched | None = None
+    overlay: "Switched | None" = None
     solver: Solver = field(default_factory=ProcessSolver)
     owners: tuple[str, ...] = ()
     pools: Mapping[str, Vim] = field(default_factory=dict)
@@ -53,7 +55,10 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
     """Functions as processes of this machine. Where the network file tells of switches, streams go
     over them and functions run at the nodes; else all is loopback. Raises BadNetwork, NoTestbed."""
     over = None
-    if overlay.described(document):
+    if isinstance(document, Mapping) and "sites" in document:
+        # What speaks to switches costs a tenth of a whole start.
+        from umbel.bootstrap import overlay  # noqa: PLC0415
+
         nodes, _, _ = read_network(document)
         over = overlay.switched(document, nodes.nodes, settings, clock, secrets.master)
     is_inside = over is not None and over.namespaces

@@ -4,7 +4,6 @@ In: a network document and settings. Out: the fabric over the switches, what hol
 functions run. Neighbours: bootstrap puts them into the platform; the testbed writes such files.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -64,11 +63,6 @@ class Switched:
         await self.fabric.close()
         await self.crossed.close()
         await self.bridges.close()
-
-
-def described(document: object) -> bool:
-    """Whether the network document tells of switches."""
-    return isinstance(document, Mapping) and "sites" in document
 
 
 def switched(

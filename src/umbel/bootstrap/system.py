@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from fastapi import FastAPI
@@ -10,7 +11,6 @@ from fastapi import FastAPI
 from umbel import migrations
 from umbel.bootstrap import services
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
-from umbel.bootstrap.overlay import Switched
 from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Context
 from umbel.catalogue.service import Catalogue
@@ -35,6 +35,9 @@ from umbel.portal import ports
 from umbel.portal.app import create_app
 from umbel.schedule.service import Schedule
 
+if TYPE_CHECKING:
+    from umbel.bootstrap.overlay import Switched
+
 log = structlog.get_logger(__name__)
 
 
@@ -49,7 +52,7 @@ class System(ports.System):
     media: Media
     schedule: Schedule
     secrets: Secrets
-    overlay: Switched | None = None
+    overlay: "Switched | None" = None
 
     def app(self) -> FastAPI:
         """The front end."""

@@ -9,17 +9,19 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-import psycopg
 import sqlalchemy as sa
 import structlog
 
 from umbel.kit.errors import Conflict, Unavailable
 from umbel.kit.lanes import Job, Lane
-from umbel.kit.postgresql import PostgresqlEngine
 from umbel.kit.sql import Connection
 from umbel.kit.sqlite import PRAGMAS, SqliteEngine, keep_private
+
+if TYPE_CHECKING:
+    from umbel.kit.postgresql import PostgresqlEngine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,6 +69,8 @@ class Database:
         self.is_sqlite = made.get_backend_name() == "sqlite"
         self.url = made.set(drivername="sqlite" if self.is_sqlite else "postgresql+psycopg")
         self.under_way = 0
+        outage = _sqlite_outage if self.is_sqlite else _postgresql_outage
+        self._translated = partial(_translated, outage)
         self._engine = self._make_engine(durable)
         self._watchers: list[Callable[[], None]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -96,7 +100,7 @@ class Database:
                 with engine.begin() as connection:
                     return step(connection)
             except Exception as error:
-                raise _translated(error) from error
+                raise self._translated(error) from error
             finally:
                 engine.dispose()
 
@@ -151,11 +155,13 @@ class Database:
         for wake in self._watchers:
             wake()
 
-    def _make_engine(self, durable: bool) -> SqliteEngine | PostgresqlEngine:
-        dialect = self.url.get_dialect()()
+    def _make_engine(self, durable: bool) -> "SqliteEngine | PostgresqlEngine":
+        dialect, path = self.url.get_dialect()(), self.url.database or ""
         if self.is_sqlite:
-            return SqliteEngine(self.url.database or "", dialect, _translated, durable=durable)
-        return PostgresqlEngine(self.url, dialect, _translated)
+            return SqliteEngine(path, dialect, self._translated, durable=durable)
+        from umbel.kit.postgresql import PostgresqlEngine  # noqa: PLC0415 -- psycopg loads slowly
+
+        return PostgresqlEngine(self.url, dialect, self._translated)
 
 
 def expect_one(count: int, what: str) -> None:
@@ -173,9 +179,11 @@ def _serve_calls(lane: Lane) -> None:
             job.finish(error=error)
 
 
-def _translated(error: Exception) -> Exception:
+def _translated(
+    outage: Callable[[BaseException], type[DatabaseUnavailable] | None], error: Exception
+) -> Exception:
     """The driver's failure as ours; what is no outage stays what it is."""
-    kind = _outage(getattr(error, "orig", None) or error)
+    kind = outage(getattr(error, "orig", None) or error)
     if kind is None:
         return error
     # The driver's words name hosts and files: they are for the log, not for clients.
@@ -185,11 +193,15 @@ def _translated(error: Exception) -> Exception:
     return ours
 
 
-def _outage(error: BaseException) -> type[DatabaseUnavailable] | None:
-    if isinstance(error, psycopg.errors.DiskFull):
+def _postgresql_outage(error: BaseException) -> type[DatabaseUnavailable] | None:
+    from umbel.kit import postgresql  # noqa: PLC0415 -- psycopg loads slowly
+
+    if postgresql.is_disk_full(error):
         return DatabaseDiskFull
-    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-        return DatabaseUnavailable
+    return DatabaseUnavailable if postgresql.is_outage(error) else None
+
+
+def _sqlite_outage(error: BaseException) -> type[DatabaseUnavailable] | None:
     if not isinstance(error, sqlite3.OperationalError):
         return None
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what the system adds

@@ -180,3 +180,13 @@ class _Listener:
         with selectors.DefaultSelector() as selector:
             selector.register(self._closing, selectors.EVENT_READ)
             return bool(selector.select(within_s))
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether the server cannot write to its disk."""
+    return isinstance(error, psycopg.errors.DiskFull)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the server does not answer, or not as it should."""
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)

@@ -4,22 +4,16 @@ In: a Database. Out: its tables at the newest revision, or an error and no chang
 one transaction, and instances that start together take turns.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
 
 from umbel.kit.db import Database
 from umbel.kit.errors import Conflict
 
 _TURN_LOCK = 0x756D6264
 _FOLDER = Path(__file__).parent
-_Step = Callable[[Config, str], None]
+_TABLE = sa.table("alembic_version", sa.column("version_num"))
 
 
 class SchemaUnknown(Conflict):
@@ -28,39 +22,43 @@ class SchemaUnknown(Conflict):
     code = "umbel.schema_unknown"
 
 
-async def upgrade(database: Database, revision: str = "head") -> None:
-    """Bring the schema to `revision`. Raises SchemaUnknown, DatabaseUnavailable."""
-    await _run(database, command.upgrade, revision)
+async def upgrade(database: Database) -> None:
+    """Bring the schema to the newest revision. Raises SchemaUnknown, DatabaseUnavailable."""
+    # Alembic loads slowly, and most starts find the schema as it is to be.
+    if await current(database) != newest():
+        await database.migrate(lambda connection: _apply(connection, "upgrade", "head"))
 
 
 async def downgrade(database: Database, revision: str = "base") -> None:
     """Take the schema back to `revision`; data of dropped tables is lost."""
-    await _run(database, command.downgrade, revision)
+    await database.migrate(lambda connection: _apply(connection, "downgrade", revision))
 
 
 async def current(database: Database) -> str:
     """The schema's revision, empty before the first upgrade."""
-    return await database.migrate(
-        lambda connection: MigrationContext.configure(connection).get_current_revision() or ""
-    )
+    return await database.migrate(_recorded)
 
 
 def newest() -> str:
-    """The revision this release needs."""
-    return ScriptDirectory(str(_FOLDER)).get_current_head() or ""
+    """The revision this release needs: the last file's."""
+    return max(path.stem[1:5] for path in (_FOLDER / "versions").glob("v*.py"))
 
 
-async def _run(database: Database, step: _Step, revision: str) -> None:
-    await database.migrate(lambda connection: _apply(connection, step, revision))
+def _recorded(connection: sa.Connection) -> str:
+    if not sa.inspect(connection).has_table(_TABLE.name):
+        return ""
+    return connection.scalar(sa.select(_TABLE.c.version_num)) or ""
 
 
-def _apply(connection: sa.Connection, step: _Step, revision: str) -> None:
+def _apply(connection: sa.Connection, step: str, revision: str) -> None:
+    from alembic import command, config, util  # noqa: PLC0415
+
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TURN_LOCK)))
-    config = Config()
-    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
-    config.attributes["connection"] = connection
+    settings = config.Config()
+    settings.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
+    settings.attributes["connection"] = connection
     try:
-        step(config, revision)
-    except CommandError as error:
+        getattr(command, step)(settings, revision)
+    except util.CommandError as error:
         raise SchemaUnknown(str(error)) from error

@@ -14,9 +14,8 @@ from umbel.planner.fast import Fast
 from umbel.planner.highs import Basis, Limits, Method, Outcome, Session, Word
 from umbel.planner.instance import Instance, compile_problem, with_paths
 from umbel.planner.linear import Floats, Linear
-from umbel.planner.problem import Goal, Problem, Tradeoff, Variant
+from umbel.planner.problem import Effort, Goal, Problem, Tradeoff, Variant
 from umbel.planner.result import Result
-from umbel.planner.solve import Effort
 
 # How often the paths may be completed for the nodes and hosts that a solution chose.
 _ROUNDS = 4

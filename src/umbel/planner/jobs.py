@@ -2,14 +2,16 @@
 long as a problem's mappings are plain dicts."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from umbel.planner import admission, drift, paths, rca, solve
+from umbel.planner import admission, drift, paths
 from umbel.planner.admission import Guide
 from umbel.planner.paths import Routes
-from umbel.planner.problem import Goal, Problem
-from umbel.planner.rca import Start
+from umbel.planner.problem import Effort, Goal, Problem
 from umbel.planner.result import Infrastructure, Result
-from umbel.planner.solve import Effort
+
+if TYPE_CHECKING:
+    from umbel.planner.rca import Start
 
 ENOUGH = 0.999
 """A share of the best quality that counts as all of it."""
@@ -24,7 +26,7 @@ class Job:
     goal: Goal
     effort: Effort
     infrastructure: Infrastructure | None = None
-    start: Start | None = None
+    start: "Start | None" = None
 
     def __post_init__(self) -> None:
         if not self.problems:
@@ -41,7 +43,7 @@ class Answer:
     result: Result
     share: float
     guide: Guide | None = None
-    start: Start | None = None
+    start: "Start | None" = None
 
 
 def run(job: Job) -> Answer:
@@ -55,7 +57,10 @@ def run(job: Job) -> Answer:
     return found
 
 
-def _solved(job: Job, problem: Problem, routes: Routes) -> tuple[Result, Start | None]:
+def _solved(job: Job, problem: Problem, routes: Routes) -> tuple[Result, "Start | None"]:
+    # The libraries of the solver load where it works, and not where a job is made.
+    from umbel.planner import rca, solve  # noqa: PLC0415
+
     if job.infrastructure is None:
         return solve.plan(problem, job.goal, routes=routes, effort=job.effort), None
     kept, time_s = job.infrastructure, job.effort.time_s

@@ -215,3 +215,12 @@ class LeastPower:
 
 
 Goal = Tradeoff | LeastPower
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """When to be content: seconds of solving, and a gap as a share of the power with everything
+    on. The objective may pass through zero, so a gap relative to it would mean nothing."""
+
+    time_s: float = 60.0
+    gap_share: float = 0.005

@@ -27,17 +27,8 @@ from umbel.planner.highs import Limits, Outcome, Word
 from umbel.planner.instance import compile_problem
 from umbel.planner.linear import Floats, Ints
 from umbel.planner.paths import Routes
-from umbel.planner.problem import Goal, Problem, Tradeoff, Variant
+from umbel.planner.problem import Effort, Goal, Problem, Tradeoff, Variant
 from umbel.planner.result import Meaning, Plan, Report, Result
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """When to be content: seconds of solving, and a gap as a share of the power with everything
-    on. The objective may pass through zero, so a gap relative to it would mean nothing."""
-
-    time_s: float = 60.0
-    gap_share: float = 0.005
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,9 +16,9 @@ from umbel.planner import clustering, columns, front, paths, solve
 from umbel.planner.demand import Observations
 from umbel.planner.instance import Instance, compile_problem
 from umbel.planner.paths import Routes, TooManyPaths
-from umbel.planner.problem import Demand, Goal, Kind, Problem, Resolution, Variant
+from umbel.planner.problem import Demand, Effort, Goal, Kind, Problem, Resolution, Variant
 from umbel.planner.result import Result
-from umbel.planner.solve import Effort, Progress
+from umbel.planner.solve import Progress
 from umbel.plans import answer as answers
 from umbel.plans import drawing, requests
 from umbel.plans.model import PlanRequest

@@ -8,6 +8,7 @@ Algorithm 1 (planner/control.py) says when; a solver behind a port does the work
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,10 +30,11 @@ from umbel.kit.errors import UmbelError
 from umbel.planner import control, drift
 from umbel.planner.control import Control, Periods, Seen, Trigger
 from umbel.planner.jobs import Answer, Job
-from umbel.planner.problem import Problem, Tradeoff
-from umbel.planner.rca import Start
+from umbel.planner.problem import Effort, Problem, Tradeoff
 from umbel.planner.result import Infrastructure
-from umbel.planner.solve import Effort
+
+if TYPE_CHECKING:
+    from umbel.planner.rca import Start
 
 log = structlog.get_logger(__name__)
 
@@ -70,7 +72,7 @@ class Planning:
     _claiming: Counter[str] = field(default_factory=Counter)
     _sampled_s: float = 0.0
     _starving: bool = False
-    _start: Start | None = None
+    _start: "Start | None" = None
     _controller: Controller = field(init=False)
 
     def __post_init__(self) -> None:

@@ -15,9 +15,8 @@ from umbel.planner.control import Control, Periods, Seen, Trigger
 from umbel.planner.demand import Observations
 from umbel.planner.drift import Sample
 from umbel.planner.linear import Ints
-from umbel.planner.problem import Demand, Problem, Tradeoff, Variant
+from umbel.planner.problem import Demand, Effort, Problem, Tradeoff, Variant
 from umbel.planner.result import Result
-from umbel.planner.solve import Effort
 from umbel.simulator import monitoring, steering_plans
 from umbel.simulator.config import Config
 from umbel.simulator.ports import SteeringPlan, View

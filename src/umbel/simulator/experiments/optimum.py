@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 
 from umbel.planner import clustering, demand, drift, solve
-from umbel.planner.problem import Goal, LeastPower, Network, PowerModel, Problem, Tradeoff, Variant
+from umbel.planner.problem import (
+    Effort,
+    Goal,
+    LeastPower,
+    Network,
+    PowerModel,
+    Problem,
+    Tradeoff,
+    Variant,
+)
 from umbel.planner.result import Infrastructure, Plan, Result
-from umbel.planner.solve import Effort
 from umbel.simulator import steering_plans, world
 from umbel.simulator.experiments.tasks import Optimum
 from umbel.simulator.world import World
