@@ -10,7 +10,7 @@ import pytest
 from support.virtual import scenario, until
 from support.world import world
 from umbel.catalogue.model import EventEvent, EventState
-from umbel.delivery.service import EventNotOpen
+from umbel.delivery.admission import EventNotOpen
 from umbel.delivery.trees.grafting import edges_of
 from umbel.delivery.trees.view import NoCapacity
 from umbel.network.drivers.fake.fabric import FakeFabric

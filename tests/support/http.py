@@ -18,6 +18,8 @@ from support.nodes import MemoryNodes
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.delivery.service_reports import ServiceReports
+from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -131,6 +133,9 @@ def make_system(
         settings=Settings(data_dir=data_dir, **({"metrics": "on"} | settings)),
         courier=courier,
         notifier=notifier,
+        service_reports=ServiceReports(
+            catalogue=catalogue, store=DeliveryStore(database), journal=journal, clock=clock
+        ),
         network=_network(database, clock, switches, ethernet),
     )
 

@@ -18,6 +18,7 @@ from umbel.compute.service import Compute
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.service import Delivery
+from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
 from umbel.kit import instances
@@ -154,6 +155,12 @@ async def assemble(
         nodes=delivery.nodes,
         schedule=services.schedule(context, loop),
         notifier=notifier,
+        service_reports=ServiceReports(
+            catalogue=context.catalogue,
+            store=loop.store,
+            journal=context.journal,
+            clock=context.clock,
+        ),
         network=context.network,
         plans=services.plans(context, delivery),
         secrets=context.secrets,

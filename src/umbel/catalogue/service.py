@@ -29,6 +29,7 @@ from umbel.catalogue.model import (
     UserRole,
 )
 from umbel.catalogue.passwords import Passwords
+from umbel.catalogue.service_levels.service import ServiceLevels
 from umbel.catalogue.sign_in import SignIn
 from umbel.catalogue.store import Unit
 from umbel.kit.clock import Clock
@@ -53,6 +54,7 @@ class Catalogue:
         self._database = database
         self._clock = clock
         self._passwords = passwords or Passwords()
+        self.service_levels = ServiceLevels(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)
 
     # Users

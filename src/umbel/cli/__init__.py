@@ -34,6 +34,9 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "user": Command("umbel.cli.user", "app", "Accounts of this installation."),
     "node": Command("umbel.portal.node_cli", "app", "Nodes of a running platform, for operators."),
+    "provider": Command(
+        "umbel.portal.provider_cli", "app", "Providers of a running platform, for operators."
+    ),
     "testbed": Command(
         "umbel.testbed.cli", "app", "An operator's network on this machine, as root."
     ),

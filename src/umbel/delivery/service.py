@@ -5,7 +5,7 @@ above; catalogue, compute, network and media below, which meet only here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,6 +15,7 @@ import structlog
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import NodeState
+from umbel.delivery.admission import Admission, EventNotOpen
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.streams import FLEET
@@ -28,8 +29,8 @@ from umbel.delivery.model import (
     Tree,
 )
 from umbel.delivery.node_service import NodeService
-from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.base import Assignment
+from umbel.delivery.policy.service_levels import Claim
 from umbel.delivery.steering.service import Planning
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.traces.follow import Tracing
@@ -37,7 +38,7 @@ from umbel.delivery.trees import grafting, renditions
 from umbel.delivery.trees.view import NoCapacity
 from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
-from umbel.kit.errors import Conflict, UmbelError, Unavailable
+from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
 from umbel.media.model import StreamState
@@ -48,12 +49,6 @@ log = structlog.get_logger(__name__)
 _MOST_TRIES = 8
 _RETRY_S = 0.5
 _TRIM_EVERY = 1_000
-
-
-class EventNotOpen(Conflict):
-    """The event does not run: it has not begun, has ended or was cancelled."""
-
-    code = "umbel.event_not_open"
 
 
 class NotReady(Unavailable):
@@ -76,6 +71,11 @@ class Delivery:
     nodes: NodeService
     planning: Planning | None = None
     tracing: Tracing | None = None
+
+    @property
+    def admission(self) -> Admission:
+        """Who is admitted, and where."""
+        return Admission(collector=self.collector, policy=self.controller.policy)
 
     async def run(self) -> None:
         """Keep the events until cancelled. A database that is away is waited for; a part that fails
@@ -159,11 +159,14 @@ class Delivery:
         event = await self.catalogue.event(event_id)
         if event.state not in (EventState.OPEN, EventState.LIVE):
             raise EventNotOpen(state=event.state.value)
+        levels = await self.catalogue.service_levels.commitments()
+        claim = Claim(provider_id=event.provider_id, commitments=tuple(levels))
         for _ in range(_MOST_TRIES):
             try:
-                session, tree = await self._assigned(stream, access_node)
+                session, tree = await self._assigned(stream, access_node, claim)
             except (NoCapacity, NotReady):
-                await self._turned_away(stream, access_node)
+                if self.tracing is not None or claim.own.level.viewers:
+                    await self._turned_away(stream, access_node)
                 raise
             try:
                 state = await self._ready(tree, session.function)
@@ -228,9 +231,8 @@ class Delivery:
         self._wake(session.stream)
 
     async def _turned_away(self, stream: str, access_node: str) -> None:
-        """A trace tells of those, too, for whom there was no room."""
-        if self.tracing is None:
-            return
+        """A trace tells of those, too, for whom there was no room; so does a report of the
+        provider's service level."""
         body = {"what": "turned-away", "stream": stream, "access_node": access_node}
         try:
             await self.store.note("session", new_id("se"), body, self._now_s())
@@ -271,13 +273,13 @@ class Delivery:
                 continue
         raise NotReady
 
-    async def _assigned(self, stream: str, access_node: str) -> tuple[Session, Tree]:
+    async def _assigned(self, stream: str, access_node: str, claim: Claim) -> tuple[Session, Tree]:
         """A stored session, and the tree it counts on. Who loses a race reads again."""
         promises = self.collector.promises
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
             try:
-                assignment = self._assignment(wanted, stream, access_node)
+                assignment = self.admission.assignment(wanted, stream, access_node, claim)
             except NoCapacity:
                 if self.planning is None or not await self.planning.rescue(stream, access_node):
                     raise
@@ -303,18 +305,6 @@ class Delivery:
         promises, mbps = self.collector.promises, self.collector.mbps(tree)
         with promises.placing(tree), promises.storing(session, mbps):
             yield
-
-    def _assignment(self, wanted: Mapping[str, Tree], stream: str, access_node: str) -> Assignment:
-        """What the policy says. Raises EventNotOpen, NoSuchQuality, NoCapacity."""
-        source = wanted.get(renditions.event_of(stream))
-        if source is None or source.root is None:
-            raise EventNotOpen
-        view, policy = self.collector.view(wanted), self.controller.policy
-        if wanted.get(stream, Tree(stream=stream)).root is not None:
-            return policy.assign(view, stream, access_node)
-        status = self.collector.status(source)
-        renditions.check(stream, status.height if status is not None else 0)
-        return transcoders.assigned(view, stream, access_node, policy)
 
     async def _claimed(self, node: str) -> bool:
         """Whether the node rested, and is up now for what could not be placed there."""

@@ -6,7 +6,7 @@ commit order, for server-sent events and for the other instances over the same d
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -90,6 +90,9 @@ _SINCE = Query(
     _change,
 )
 
+_FROM = sa.select(*_COLUMNS).where(changes.c.at_s >= given("since_s")).order_by(changes.c.seq)
+_BEGIN = Scalar(sa.select(sa.func.min(changes.c.at_s)), float)
+
 
 def record(
     connection: Connection, *, at_s: float, kind: str, subject: str, body: Mapping[str, object]
@@ -132,6 +135,20 @@ class Journal:
                 self._reported = change.seq
                 log.error("journal entry cannot be read", seq=change.seq, subject=change.subject)
         return found
+
+    async def of_kinds(self, kinds: Iterable[str], since_s: float) -> tuple[list[Change], float]:
+        """The kept entries of these kinds from that time on, oldest first, and the time from which
+        on all are kept: a later one where older entries were dropped."""
+        named = [sa.literal(kind) for kind in kinds]
+        query = Query(_FROM.where(changes.c.kind.in_(named)), _change)
+
+        def read(connection: Connection) -> tuple[list[Change], float]:
+            found = connection.all(query, since_s=since_s)
+            is_whole = connection.scalar(_OLDEST) in (None, 1)
+            begin_s = connection.scalar(_BEGIN)
+            return found, since_s if is_whole or begin_s is None else max(since_s, begin_s)
+
+        return await self._database.read(read)
 
     async def follow(self, after: int) -> AsyncGenerator[Change]:
         """Entries after `after`, for ever, without those that cannot be read."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import typer
@@ -44,6 +44,16 @@ class Account:
     token: str = ""
 
 
+Url = Annotated[str, typer.Option(envvar="UMBEL_URL", help="the platform's URL")]
+UserName = Annotated[
+    str, typer.Option(envvar="UMBEL_USER", help="an operator's name; asked for if left out")
+]
+Token = Annotated[
+    str, typer.Option(envvar="UMBEL_TOKEN", help="an operator's token, instead of a user")
+]
+LOCAL_URL = "http://127.0.0.1:8000"
+
+
 @dataclass(frozen=True)
 class ApiClient:
     """Asks the API of one platform."""
@@ -57,6 +67,10 @@ class ApiClient:
     def post(self, path: str, body: object = None) -> Any:
         """Do it. Raises RefusedByPlatform, PlatformUnreachable."""
         return self._ask("POST", path, json=body)
+
+    def put(self, path: str, body: object) -> Any:
+        """Set it. Raises RefusedByPlatform, PlatformUnreachable."""
+        return self._ask("PUT", path, json=body)
 
     def delete(self, path: str) -> None:
         """Remove it. Raises RefusedByPlatform, PlatformUnreachable."""

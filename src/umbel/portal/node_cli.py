@@ -13,7 +13,15 @@ from rich.table import Table
 from umbel.compute.model import DEFAULT_POOL, Node, NodeKind
 from umbel.delivery.model import NodeAvailability
 from umbel.kit.terminal import errors_on_stderr
-from umbel.portal.client import Account, ApiClient, signed_in
+from umbel.portal.client import (
+    LOCAL_URL,
+    Account,
+    ApiClient,
+    Token,
+    Url,
+    UserName,
+    signed_in,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -28,15 +36,9 @@ Name = Annotated[str, typer.Argument(help="the node's name")]
 @app.callback()
 def account(
     context: typer.Context,
-    url: Annotated[
-        str, typer.Option(envvar="UMBEL_URL", help="the platform's URL")
-    ] = "http://127.0.0.1:8000",
-    user: Annotated[
-        str, typer.Option(envvar="UMBEL_USER", help="an operator's name; asked for if left out")
-    ] = "",
-    token: Annotated[
-        str, typer.Option(envvar="UMBEL_TOKEN", help="an operator's token, instead of a user")
-    ] = "",
+    url: Url = LOCAL_URL,
+    user: UserName = "",
+    token: Token = "",
 ) -> None:
     """Nodes of a running platform, for operators.
 

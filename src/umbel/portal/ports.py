@@ -18,6 +18,7 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
+from umbel.delivery.service_reports import ServiceReport
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.controller import Pace
@@ -134,6 +135,13 @@ class Planning(Protocol):
         """The plan or the front as PNG. Raises NoSuchPlan, PlanNotReady, PlannerCrashed (503)."""
 
 
+class ServiceReporting(Protocol):
+    """For operators and providers: how what was promised was kept."""
+
+    async def report(self, provider_id: str, period_s: float) -> ServiceReport:
+        """The provider's service level in the last `period_s` seconds. Raises NoSuchProvider."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class System:
     """All that the front end serves. `bootstrap` extends it by what runs behind the front end."""
@@ -150,6 +158,7 @@ class System:
     network: Network
     plans: Planning
     notifier: Notifier
+    service_reports: ServiceReporting
 
     def loops_pace(self) -> Mapping[str, Pace]:
         """How the loops behind the front end do, by name."""

@@ -196,6 +196,22 @@ export interface paths {
         patch: operations["change_provider"];
         trace?: never;
     };
+    "/api/v1/providers/{provider_id}/service-level": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_service_level"];
+        put: operations["set_service_level"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/{event_id}/ingest": {
         parameters: {
             query?: never;
@@ -1436,6 +1452,37 @@ export interface components {
             address?: string | null;
             surrogates: components["schemas"]["SurrogateIn"][];
         };
+        ServiceLevelIn: {
+            /** @default 0 */
+            priority?: number;
+            /** @default 0 */
+            viewers?: number;
+            /** @default 0 */
+            height?: number;
+            /** @default 0 */
+            availability?: number;
+            version?: number | null;
+        };
+        ServiceLevelOut: {
+            provider_id: string;
+            priority: number;
+            viewers: number;
+            height: number;
+            availability: number;
+            version: number;
+            since: string;
+            until: string;
+            watching: number;
+            peak_viewers: number;
+            opened: number;
+            refused: number;
+            refused_promised: number;
+            refused_quality: number;
+            served_share: number;
+            kept: {
+                [key: string]: boolean;
+            };
+        };
         ServiceOut: {
             name: string;
             address: string;
@@ -2022,6 +2069,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProviderOut"];
+                };
+            };
+        };
+    };
+    get_service_level: {
+        parameters: {
+            query?: {
+                hours?: number;
+            };
+            header?: never;
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceLevelOut"];
+                };
+            };
+        };
+    };
+    set_service_level: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceLevelIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceLevelOut"];
                 };
             };
         };

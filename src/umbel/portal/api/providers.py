@@ -1,14 +1,26 @@
 """Providers: who makes events, and at which node its encoders arrive."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
+from fastapi import APIRouter, Query
+
+from umbel.catalogue.service_levels.model import ServiceLevel
 from umbel.kit.errors import Unprocessable
 from umbel.portal import auth
 from umbel.portal.api import shapes
-from umbel.portal.api.shapes import ProviderIn, ProviderOut, ProviderPatch
+from umbel.portal.api.shapes import (
+    ProviderIn,
+    ProviderOut,
+    ProviderPatch,
+    ServiceLevelIn,
+    ServiceLevelOut,
+)
 from umbel.portal.ports import System
 
 router = APIRouter(prefix="/api/v1/providers", tags=["providers"])
+
+MOST_HOURS = 24 * 31
+_DAY_S = 86_400.0
 
 
 @router.get("")
@@ -52,6 +64,30 @@ async def remove_provider(
 ) -> None:
     """Delete a provider that has neither events nor users."""
     await system.catalogue.remove_provider(provider_id)
+
+
+@router.get("/{provider_id}/service-level")
+async def get_service_level(
+    system: auth.SystemDep,
+    user: auth.SignedIn,
+    provider_id: str,
+    hours: Annotated[float, Query(gt=0, le=MOST_HOURS, description="length of the period")] = 24,
+) -> ServiceLevelOut:
+    """What the provider was promised, and whether it was kept in the last hours."""
+    auth.may_run(user, provider_id)
+    report = await system.service_reports.report(provider_id, hours * 3600)
+    return shapes.service_level(report)
+
+
+@router.put("/{provider_id}/service-level")
+async def set_service_level(
+    system: auth.SystemDep, _operator: auth.Operator, provider_id: str, given: ServiceLevelIn
+) -> ServiceLevelOut:
+    """Promise the provider this in place of what was promised before."""
+    wanted = ServiceLevel(provider_id=provider_id, **given.model_dump(exclude={"version"}))
+    await system.catalogue.service_levels.set_level(wanted, version=given.version)
+    report = await system.service_reports.report(provider_id, _DAY_S)
+    return shapes.service_level(report)
 
 
 def _check_node(system: System, name: str) -> None:

@@ -5,6 +5,7 @@ Times are RFC 3339 in UTC. Every error has the shape `Problem`.
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from umbel.catalogue import rules
 from umbel.catalogue.model import Event, EventState, Provider, User, UserRole
+from umbel.catalogue.service_levels import model as service_levels
 from umbel.delivery.model import StreamStatus
+from umbel.delivery.service_reports import ServiceReport
 from umbel.kit.clock import to_rfc3339
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
@@ -123,6 +126,37 @@ class ProviderOut(BaseModel):
     version: int
 
 
+class ServiceLevelIn(Given):
+    """What to promise a provider; `version` guards against changing what was not seen."""
+
+    priority: Annotated[int, Field(ge=0, le=service_levels.MOST_PRIORITY)] = 0
+    viewers: Annotated[int, Field(ge=0, le=service_levels.MOST_VIEWERS)] = 0
+    height: Annotated[int, Field(ge=0, le=service_levels.MOST_HEIGHT)] = 0
+    availability: Annotated[float, Field(ge=0, le=1)] = 0.0
+    version: Annotated[int, Field(ge=0, le=2_147_483_647, strict=True)] | None = None
+
+
+class ServiceLevelOut(BaseModel):
+    """What a provider was promised (`version` 0: nothing), and whether it was kept in a period."""
+
+    provider_id: str
+    priority: int
+    viewers: int
+    height: int
+    availability: float
+    version: int
+    since: str
+    until: str
+    watching: int
+    peak_viewers: int
+    opened: int
+    refused: int
+    refused_promised: int
+    refused_quality: int
+    served_share: float
+    kept: dict[Literal["viewers", "quality", "availability"], bool]
+
+
 class EventIn(Given):
     """A new event."""
 
@@ -182,6 +216,23 @@ def me(user: User) -> Me:
 def provider(of: Provider) -> ProviderOut:
     """The provider as told."""
     return ProviderOut(id=of.id, name=of.name, access_node=of.access_node, version=of.version)
+
+
+def service_level(of: ServiceReport) -> ServiceLevelOut:
+    """The level with its report."""
+    return ServiceLevelOut(
+        **asdict(of.level),
+        since=to_rfc3339(of.since_s),
+        until=to_rfc3339(of.until_s),
+        watching=of.watching,
+        peak_viewers=of.peak_viewers,
+        opened=of.opened,
+        refused=of.refused,
+        refused_promised=of.refused_promised,
+        refused_quality=of.refused_quality,
+        served_share=of.availability,
+        kept=of.kept,
+    )
 
 
 def event(of: Event, status: StreamStatus | None) -> EventOut:

@@ -1,0 +1,1 @@
+"""What the operator promised each provider (SLA): values, rows, and the only entry to them."""

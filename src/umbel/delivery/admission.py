@@ -1,0 +1,57 @@
+"""Who is admitted, and where: service levels first, then the policy. Pure but for what it reads.
+
+In: the wanted trees, and a viewer's stream, access node and claim. Out: an assignment, or why
+there is none. Neighbours: `service` stores what was assigned; `policy` decides.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from umbel.delivery.loop.collector import Collector
+from umbel.delivery.model import Tree
+from umbel.delivery.policy import service_levels, transcoders
+from umbel.delivery.policy.base import Assignment, Policy
+from umbel.delivery.policy.service_levels import Claim
+from umbel.delivery.trees import renditions
+from umbel.delivery.trees.view import NoCapacity, View
+from umbel.kit.errors import Conflict
+
+
+class EventNotOpen(Conflict):
+    """The event does not run: it has not begun, has ended or was cancelled."""
+
+    code = "umbel.event_not_open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """Decides by the view of this moment; what is decided must be promised before any await."""
+
+    collector: Collector
+    policy: Policy
+
+    def assignment(
+        self, wanted: Mapping[str, Tree], stream: str, access_node: str, claim: Claim
+    ) -> Assignment:
+        """Where the viewer is served. Raises EventNotOpen, NoSuchNode, NoSuchQuality,
+        NoCapacity."""
+        source = wanted.get(renditions.event_of(stream))
+        if source is None or source.root is None:
+            raise EventNotOpen
+        view, height = self.collector.view(wanted), self.collector.height(source)
+        view.node(access_node)
+        shown = renditions.height_of(stream) or height
+        left = service_levels.without_reserved(view, claim, access_node, shown)
+        try:
+            return self._by_policy(left, stream, access_node, height)
+        except NoCapacity:
+            if left is view:
+                raise
+            self._by_policy(view, stream, access_node, height)
+            raise service_levels.refusal(view, claim, stream, access_node) from None
+
+    def _by_policy(self, view: View, stream: str, access_node: str, height: int) -> Assignment:
+        if view.trees.get(stream, Tree(stream=stream)).root is not None:
+            return self.policy.assign(view, stream, access_node)
+        renditions.check(stream, height)
+        return transcoders.assigned(view, stream, access_node, self.policy)

@@ -1,0 +1,98 @@
+"""`umbel provider`: list the providers of a running platform, set and show their service levels.
+
+Options in; a table or lines out. A client of `/api/v1/providers` like any other.
+"""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from umbel.kit.terminal import errors_on_stderr
+from umbel.portal.client import LOCAL_URL, Account, Token, Url, UserName, signed_in
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+_PROVIDERS = "/api/v1/providers"
+_PARTS = ("priority", "viewers", "height", "availability")
+
+Id = Annotated[str, typer.Argument(help="the provider's id, as `umbel provider list` shows it")]
+
+
+@app.callback()
+def account(
+    context: typer.Context, url: Url = LOCAL_URL, user: UserName = "", token: Token = ""
+) -> None:
+    """Providers of a running platform, for operators.
+
+    These options stand before the command. Without a token, the user's password is read from
+    UMBEL_PASSWORD, or asked for.
+    """
+    context.obj = Account(url=url, user=user, token=token)
+
+
+@app.command("list")
+def list_providers(context: typer.Context) -> None:
+    """Show every provider with what it was promised."""
+    table = Table("id", "provider", "node", *_PARTS, box=None)
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        for one in api.get(_PROVIDERS):
+            level = api.get(f"{_PROVIDERS}/{one['id']}/service-level")
+            promised = (f"{level[part]:g}" for part in _PARTS)
+            table.add_row(one["id"], one["name"], one["access_node"], *promised)
+    Console().print(table)
+
+
+@app.command()
+def promise(
+    context: typer.Context,
+    provider: Id,
+    priority: Annotated[
+        int | None, typer.Option(help="0 to 100; a higher one goes first when room is short")
+    ] = None,
+    viewers: Annotated[int | None, typer.Option(help="for how many viewers room is kept")] = None,
+    height: Annotated[
+        int | None, typer.Option(help="up to which height of pictures, in pixels; 0: any")
+    ] = None,
+    availability: Annotated[
+        float | None, typer.Option(help="which share of them is served, 0 to 1")
+    ] = None,
+) -> None:
+    """Set the given parts of a provider's service level; the others stay."""
+    given = dict(zip(_PARTS, (priority, viewers, height, availability), strict=True))
+    path = f"{_PROVIDERS}/{provider}/service-level"
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        before = api.get(path)
+        body = {part: before[part] if value is None else value for part, value in given.items()}
+        level = api.put(path, {**body, "version": before["version"]})
+    typer.echo(_promised(level))
+
+
+@app.command("service-level")
+def service_level(
+    context: typer.Context,
+    provider: Id,
+    hours: Annotated[float, typer.Option(help="length of the period until now")] = 24,
+) -> None:
+    """Show what a provider was promised, and whether it was kept. Exit code 1: it was not."""
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        level = api.get(f"{_PROVIDERS}/{provider}/service-level?hours={hours:g}")
+    typer.echo(_promised(level))
+    typer.echo(
+        f"from {level['since']} to {level['until']}: {level['opened']} sessions opened,"
+        f" {level['refused']} refused ({level['refused_promised']} of them promised),"
+        f" at most {level['peak_viewers']} viewers at once, {level['watching']} now"
+    )
+    for part, is_kept in level["kept"].items():
+        typer.echo(f"{part}: {'kept' if is_kept else 'broken'}")
+    if not all(level["kept"].values()):
+        raise typer.Exit(1)
+
+
+def _promised(level: dict[str, Any]) -> str:
+    height = f"up to {level['height']} pixels high" if level["height"] else "of any height"
+    return (
+        f"{level['provider_id']}: {level['viewers']} viewers of pictures {height}, priority"
+        f" {level['priority']}, availability {level['availability']:g}"
+    )
