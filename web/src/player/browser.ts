@@ -23,6 +23,13 @@ async function alive(session: Session): Promise<boolean> {
   }
 }
 
+/** Whether WebRTC is there with H.264. A browser that does not list its codecs is asked by an offer. */
+function canWhep(): boolean {
+  if (!('RTCPeerConnection' in window)) return false;
+  const codecs = window.RTCRtpReceiver?.getCapabilities?.('video')?.codecs;
+  return codecs === undefined || codecs.some((codec) => codec.mimeType.toLowerCase() === 'video/h264');
+}
+
 /** Where the viewer is, and what they chose. */
 export interface Preferences {
   node: string | null;
@@ -41,7 +48,7 @@ export function createPlayer(eventId: string, video: HTMLVideoElement, preferenc
     nowMs: () => performance.now(),
     random: Math.random,
   };
-  return new Player(ports, preferences.choice, 'RTCPeerConnection' in window, preferences.quality);
+  return new Player(ports, preferences.choice, canWhep(), preferences.quality);
 }
 
 const isChoice = (value: string | null): value is Choice => value === 'auto' || value === 'whep' || value === 'hls';

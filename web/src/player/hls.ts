@@ -17,13 +17,20 @@ function policy(firstByteMs: number, loadMs: number): LoadPolicy {
 const CONFIG: Partial<HlsConfig> = {
   lowLatencyMode: true,
   backBufferLength: 15,
-  // Catches up after a stall instead of staying behind.
-  maxLiveSyncPlaybackRate: 1.2,
   manifestLoadPolicy: policy(4000, 6000),
   // A playlist request may be held by the edge until its next part is ready (RFC 8216bis, 6.2.5.2).
   playlistLoadPolicy: policy(6000, 8000),
   fragLoadPolicy: policy(4000, 8000),
 };
+
+/**
+ * How fast it may play to catch up after a stall instead of staying behind. WebKit stops at a change of the rate
+ * (seen with WebKitGTK 2.50), so there it stays behind until hls.js seeks.
+ */
+export function catchUpRate(userAgent: string): number {
+  const isWebKit = userAgent.includes('AppleWebKit') && !userAgent.includes('Chrom');
+  return isWebKit ? 1 : 1.2;
+}
 
 /** Media elements send no headers, so the token is part of the address; playlists pass it on. */
 export function withToken(session: Session): string {
@@ -58,7 +65,7 @@ export const connectHls: Connector = (session, video, signals) => {
       signals.lost('media', 'This browser cannot play HLS.', null);
       return;
     }
-    const created = new Player(CONFIG);
+    const created = new Player({ ...CONFIG, maxLiveSyncPlaybackRate: catchUpRate(navigator.userAgent) });
     hls = created;
     created.on(Player.Events.LEVEL_LOADED, () => {
       linked = true;

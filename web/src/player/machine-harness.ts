@@ -4,7 +4,15 @@ import { expect } from 'vitest';
 
 import type { EventState, Session } from '../kit/types';
 import { step } from './machine';
-import { type Choice, type Effect, type EventInfo, initial, type PlayerEvent, type State } from './model';
+import {
+  type Choice,
+  type Effect,
+  type EventInfo,
+  initial,
+  type LossReason,
+  type PlayerEvent,
+  type State,
+} from './model';
 
 export const session = (id: string, edge = 'pe4', quality = 'source'): Session => ({
   id,
@@ -83,7 +91,7 @@ export const refusal = (
   message: 'no',
   retryAfterS,
 });
-export const lost = (reason: 'ice' | 'refused' | 'unreachable' | 'media'): EventWithoutEpoch => ({
+export const lost = (reason: LossReason): EventWithoutEpoch => ({
   type: 'lost',
   reason,
   message: reason,

@@ -39,7 +39,13 @@ describe('any sequence of events', () => {
       },
       { type: 'linked', epoch },
       { type: 'shaky', epoch },
-      { type: 'lost', epoch, reason: pick(['ice', 'refused', 'unreachable', 'media']), message: '', retryAfterS: null },
+      {
+        type: 'lost',
+        epoch,
+        reason: pick(['ice', 'refused', 'codec', 'unreachable', 'media']),
+        message: '',
+        retryAfterS: null,
+      },
       { type: 'progress', epoch, value: Math.floor(random() * 100) },
       {
         type: 'probed',

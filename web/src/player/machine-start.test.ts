@@ -61,6 +61,17 @@ describe('getting to the first picture', () => {
     expect(machine.state.protocol).toBe('whep');
   });
 
+  test('a browser without the codec plays HLS over the same session, and stays with it', () => {
+    const machine = new MachineHarness();
+    machine.send({ type: 'start' });
+    machine.send({ type: 'opened', session: session('s1') });
+    machine.send(lost('codec'));
+    expect(machine.effects.at(-1)).toMatchObject({ type: 'connect', protocol: 'hls', session: { id: 's1' } });
+    machine.send(lost('media'));
+    machine.send({ type: 'opened', session: session('s2') });
+    expect(machine.state).toMatchObject({ protocol: 'hls', trouble: 'media' });
+  });
+
   test('a session that never comes is requested again', () => {
     const machine = new MachineHarness();
     machine.send({ type: 'start' });

@@ -51,9 +51,13 @@ function onProgress(state: State, event: Of<'progress'>, at: Moment): Step {
 }
 
 function onLost(state: State, event: Of<'lost'>, at: Moment): Step {
-  const blocked = state.phase === 'connecting' && state.protocol === 'whep' && event.reason === 'ice';
-  if (blocked && state.choice === 'auto' && state.session) {
-    return reconnect({ ...state, fallback: true, trouble: event.message }, state.session, at);
+  const connecting = state.phase === 'connecting' && state.protocol === 'whep';
+  if (connecting && state.choice === 'auto' && state.session) {
+    const { session } = state;
+    const known: State = { ...state, trouble: event.message };
+    if (event.reason === 'ice') return reconnect({ ...known, fallback: true }, session, at);
+    // Another attempt or edge does not teach the browser a codec.
+    if (event.reason === 'codec') return reconnect({ ...known, canWhep: false }, session, at);
   }
   const fallback = state.protocol === 'hls' ? false : state.fallback;
   return retry({ ...state, fallback }, at, event.message, event.retryAfterS);

@@ -62,6 +62,7 @@ export interface State {
 export type LossReason =
   | 'ice' // the media path broke or never came up
   | 'refused' // the edge answered with an error
+  | 'codec' // the edge sends nothing that this browser decodes over WebRTC
   | 'unreachable' // the edge did not answer
   | 'media'; // the player could not go on with what it got
 

@@ -3,6 +3,7 @@
 
 import { parseRetryAfter } from '../kit/api';
 import type { Session } from '../kit/types';
+import type { LossReason } from './model';
 import { ALIVE_MS, type Connector } from './transport';
 import { detailsOf, progressOf, type Reading, readStats } from './whep-stats';
 
@@ -10,13 +11,22 @@ const ANSWER_MS = 3000;
 /** Numbers are compared over about this long. */
 const PERIOD_MS = 1000;
 
+const NO_CODEC = ['umbel.unsupported_codec', 'umbel.unsupported_offer'];
+
 class Refused extends Error {
   constructor(
     message: string,
+    readonly reason: LossReason,
     readonly retryAfterS: number | null,
   ) {
     super(message);
   }
+}
+
+/** An error of the edge (docs/reference/errors.md); a proxy's answer may have neither. */
+interface Problem {
+  code?: string;
+  message?: string;
 }
 
 interface Accepted {
@@ -33,7 +43,9 @@ async function exchange(session: Session, offer: string, answerMs: number): Prom
   });
   if (!response.ok) {
     const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), Date.now());
-    throw new Refused(`The edge answered with status ${String(response.status)}.`, retryAfterS);
+    const { code = '', message = '' } = await response.json().catch(() => ({}) as Problem);
+    const reason = NO_CODEC.includes(code) ? 'codec' : 'refused';
+    throw new Refused(message || `The edge answered with status ${String(response.status)}.`, reason, retryAfterS);
   }
   const location = response.headers.get('Location');
   const resource = location === null ? null : new URL(location, session.whep).href;
@@ -110,7 +122,7 @@ export const connectWhep: Connector = (session, video, signals, answerMs = ANSWE
 
   begin().catch((error: unknown) => {
     if (closed) return;
-    if (error instanceof Refused) signals.lost('refused', error.message, error.retryAfterS);
+    if (error instanceof Refused) signals.lost(error.reason, error.message, error.retryAfterS);
     else signals.lost('unreachable', 'The edge does not respond.', null);
   });
 
