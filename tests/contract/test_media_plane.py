@@ -199,6 +199,31 @@ async def test_a_stream_flows_down_the_tree(rig: Rig) -> None:
     assert ("acq", "ev1") in rig.changes
 
 
+async def test_packets_are_taken_from_the_sources_alone(rig: Rig) -> None:
+    acquirer = await rig.start("acq", StreamRole.ACQUIRER)
+    edge = await rig.start("edge", StreamRole.EDGE)
+    other = replace(spec(StreamRole.EDGE), sources=("127.0.9.77",))
+    leaf = await rig.plane.ensure(edge, other)
+    assert leaf.sources == ("127.0.9.77",)
+    to_leaf = Target(address=edge.address, port=leaf.port)
+    await rig.plane.ensure(acquirer, spec(StreamRole.ACQUIRER, to_leaf))
+    await rig.publish(acquirer, "ev1", KEY)
+
+    async def at(server: Server) -> StreamState:
+        return (await rig.plane.observe(server))["ev1"]
+
+    await until(lambda: at(acquirer), lambda s: s.mbps_out > 0)
+    state = await at(edge)
+    assert (state.flowing, state.mbps_in) == (False, 0)
+    both = replace(other, sources=("127.0.9.77", acquirer.address))
+    assert (await rig.plane.ensure(edge, both)).sources == both.sources
+    await until(lambda: at(edge), lambda s: s.flowing)
+    await rig.plane.ensure(edge, other)
+    await until(lambda: at(edge), lambda s: not s.flowing)
+    assert (await rig.plane.ensure(edge, spec(StreamRole.EDGE))).sources == ()
+    await until(lambda: at(edge), lambda s: s.flowing)
+
+
 def rendition(*hops: Target, height: int = 120) -> StreamSpec:
     return StreamSpec(stream="ev1-120p", role=StreamRole.TRANSCODER, hops=hops, height=height)
 

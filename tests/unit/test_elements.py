@@ -167,6 +167,7 @@ _STATES = st.builds(
     stream=_NAMES,
     role=st.sampled_from(StreamRole),
     port=st.integers(0, 65535),
+    sources=st.lists(_NAMES, max_size=3).map(tuple),
     hops=st.lists(_TARGETS, max_size=3).map(tuple),
     urls=st.lists(st.tuples(_NAMES, _NAMES), max_size=3).map(tuple),
     ingest=st.none() | _INGEST,

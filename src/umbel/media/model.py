@@ -84,7 +84,8 @@ class StreamSpec:
     describes it; `ports` (as INGEST_PORTS) are those its encoders know already. A transcoder
     takes another stream's RTP and makes `stream` of it, pictures at most `height` pixels high. An
     edge refuses the `revoked` sessions (each with the epoch second at which its token expires),
-    and goes on to refuse those that a later spec leaves out.
+    and goes on to refuse those that a later spec leaves out. What takes RTP takes it from the
+    `sources` alone (IP addresses), from any host where there are none.
     """
 
     stream: str
@@ -95,6 +96,7 @@ class StreamSpec:
     ports: tuple[int, ...] = ()
     height: int = 0
     revoked: tuple[tuple[str, int], ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,16 +116,18 @@ class IngestState:
 class StreamState:
     """What a function does with a stream, as observed.
 
-    `port` is where it takes RTP (0 for an acquirer), `urls` where clients reach it (`rtmp`, `srt`,
-    `whip`, `whep`, `hls`; an acquirer's `rtp` and `mpegts` are `ADDRESS:PORT` texts), `viewers`
-    the sessions that watch now, `mbps_in` the measured rate, `rtp_answer` the SDP that tells a
-    described RTP publisher where to send. `flowing`: packets come in, at a transcoder come out.
-    `pictures_requested`: how many requests for a key picture went to what feeds the function.
+    `port` is where it takes RTP (0 for an acquirer) from `sources` (none: any host), `urls` where
+    clients reach it (`rtmp`, `srt`, `whip`, `whep`, `hls`; an acquirer's `rtp` and `mpegts` are
+    `ADDRESS:PORT` texts), `viewers` the sessions that watch now, `mbps_in` the measured rate,
+    `rtp_answer` the SDP that tells a described RTP publisher where to send. `flowing`: packets come
+    in, at a transcoder come out. `pictures_requested`: how many requests for a key picture went to
+    what feeds the function.
     """
 
     stream: str
     role: StreamRole
     port: int = 0
+    sources: tuple[str, ...] = ()
     hops: tuple[Target, ...] = ()
     urls: tuple[tuple[str, str], ...] = ()
     ingest: IngestState | None = None

@@ -66,6 +66,7 @@ RECIPES: Mapping[StreamRole, Recipe] = {
 
 # Which properties of which part the spec sets. The last may be refused, so it comes last.
 _SETTINGS: tuple[tuple[str, str], ...] = (
+    ("RtpReceiver", "sources"),
     ("RtpSender", "hops"),
     ("Transcoder", "height"),
     ("IngestEndpoint", "keyHashes"),
@@ -150,6 +151,7 @@ def release(info: StreamInfo) -> Operation:
 def _settings(spec: StreamSpec) -> Iterator[tuple[str, str, object]]:
     """What the spec says, as (part, property, value); nothing about RTP without a description."""
     values: dict[str, object] = {
+        "sources": list(spec.sources),
         "hops": targets_to_json(spec.hops),
         "height": spec.height,
         "keyHashes": list(spec.key_hashes),

@@ -1,7 +1,7 @@
 """What is observed: instances from compute, streams from their media servers, promised sessions.
 
-In: `refresh()` on a period and `refresh_function(id)` on a wake-up. Out: a `View` for the policies
-and an `Observed` for the reconciler. Nothing here decides.
+In: `refresh()` on a period and `refresh_function(id)` on a wake-up. Out: a `View` for the policies,
+and what `observed.py` tells the reconciler. Nothing here decides.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,8 +34,7 @@ from umbel.delivery.model import (
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees import grafting as growing
 from umbel.delivery.trees import renditions
-from umbel.delivery.trees.reconcile import Access, Carried, Observed
-from umbel.delivery.trees.view import TRANSCODER, Costs, FunctionView, NodeView, View
+from umbel.delivery.trees.view import Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
 from umbel.media.model import IngestState, Server, StreamRole, StreamState
 from umbel.media.service import Media
@@ -138,33 +137,6 @@ class Collector:
     def stream(self, function: str, stream: str) -> StreamState | None:
         """What a function does with an stream, if it answers."""
         return self.streams.get(function, {}).get(stream) if self._is_active(function) else None
-
-    def observed(self, tree: Tree, sent: Mapping[str, Access]) -> Observed:
-        """The stream's state for the reconciler; `sent` is what each function last got about who
-        is let in. Of a transcoder that takes it, what it does with the stream that it makes."""
-        taken = {
-            b.function: self._made_of(b.function, tree.stream)
-            for b in tree.branches
-            if b.role == TRANSCODER and b.parent
-        }
-        carried = {
-            function: Carried(
-                role=state.role.value,
-                address=self.instances[function].address,
-                port=state.port,
-                targets=frozenset((hop.address, hop.port) for hop in state.hops),
-                keys=sent.get(function, Access()).keys,
-                revoked=sent.get(function, Access()).revoked,
-            )
-            for function in self.answering()
-            if (state := self.streams[function].get(taken.get(function, tree.stream))) is not None
-        }
-        return Observed(active=self.answering(), carried=carried)
-
-    def _made_of(self, function: str, source: str) -> str:
-        """The rendition of the stream that the function makes."""
-        made = (s.stream for s in self._states(function) if s.role is StreamRole.TRANSCODER)
-        return next((s for s in made if renditions.event_of(s) == source), "")
 
     def sending(self, stream: str) -> set[str]:
         """The functions out of which the stream comes, or through which it goes."""

@@ -15,6 +15,7 @@ from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.idle import IdleSessions
+from umbel.delivery.loop.observed import observed
 from umbel.delivery.loop.revocations import Revocations, Revoked
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.model import Tree
@@ -152,7 +153,8 @@ class StreamReconciler:
         for _ in range(_MOST_ROUNDS):
             self.check(tree.stream)
             await self._connect_tree(tree)
-            todo = reconcile.steps(tree, self._observed(tree), access)
+            have = replace(self._observed(tree), upstream=await self._upstream(tree))
+            todo = reconcile.steps(tree, have, access)
             if not todo:
                 return
             doing = (self._do(tree, step, access, revoked) for step in todo)
@@ -183,9 +185,20 @@ class StreamReconciler:
         }
         return replace(seen, carried=carried)
 
+    async def _upstream(self, tree: Tree) -> frozenset[str]:
+        """The addresses from which a rendition's transcoder gets the source's stream."""
+        source_stream = renditions.event_of(tree.stream)
+        if source_stream == tree.stream or tree.root is None:
+            return frozenset()
+        source = await self.store.tree(source_stream)
+        branch = source.branch(tree.root.function)
+        if branch is None:
+            return frozenset()
+        return reconcile.sources(source, branch, self._observed(source))
+
     def _carried(self, tree: Tree) -> Observed:
         sent = {f: by_stream.get(tree.stream, Access()) for f, by_stream in self._sent.items()}
-        return self.collector.observed(tree, sent)
+        return observed(self.collector, tree, sent)
 
     @staticmethod
     def _hops(tree: Tree, seen: Observed) -> dict[str, Hop]:
@@ -226,6 +239,7 @@ class StreamReconciler:
             stream=stream,
             role=StreamRole(step.role),
             hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
+            sources=tuple(sorted(step.sources)),
         )
         if spec.role is StreamRole.TRANSCODER:
             return replace(spec, height=renditions.height_of(stream))

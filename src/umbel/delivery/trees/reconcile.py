@@ -13,11 +13,13 @@ from umbel.delivery.model import Branch, Tree
 @dataclass(frozen=True, kw_only=True)
 class Carried:
     """What a function does with one stream now. `targets` are where it sends, `port` where it
-    takes packets (0: it takes none); `keys` and `revoked` are what was last sent to it."""
+    takes packets (0: it takes none) from `sources` (none: from any host); `keys` and `revoked` are
+    what was last sent to it."""
 
     role: str
     address: str
     port: int
+    sources: frozenset[str] = frozenset()
     targets: frozenset[tuple[str, int]] = frozenset()
     keys: frozenset[str] = frozenset()
     revoked: int = 0
@@ -34,20 +36,25 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """The functions that answer now, and what each carries of the stream."""
+    """The functions that answer now, and what each carries of the stream. `addresses` are those
+    of functions; `upstream` those from which a rendition's transcoder gets the source's stream."""
 
     active: frozenset[str]
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    upstream: frozenset[str] = frozenset()
     carried: Mapping[str, Carried] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Carry:
-    """Make the function carry the stream and send it to those children."""
+    """Make the function take the stream from the sources, if it takes RTP, and send it to those
+    children."""
 
     function: str
     role: str
     children: tuple[str, ...]
     targets: frozenset[tuple[str, int]]
+    sources: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,20 +103,60 @@ def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
         role=branch.role,
         children=tuple(child.function for child in fed),
         targets=_targets(fed, have),
+        sources=sources(want, branch, have) if branch.parent else have.upstream,
     )
 
 
-def _fed(want: Tree, branch: Branch, have: Observed) -> Iterator[Branch]:
-    """Whom the branch sends to: its children, and past a forwarder that is down, its children's.
+def sources(want: Tree, branch: Branch, have: Observed) -> frozenset[str]:
+    """The addresses from which the branch's function may get the stream: those of the functions
+    above it, any of which feeds it when those between are down, and of who feeds it now. Where the
+    network gives the stream an address of its own, packets come from that one, too."""
+    found, parent = [], want.branch(branch.parent)
+    while parent is not None:
+        found.append(have.addresses.get(parent.function, ""))
+        parent = want.branch(parent.parent)
+    now = have.carried.get(branch.function)
+    if now is not None:
+        found.append(_seen_from(branch, now, "", have))
+        found += [
+            have.addresses.get(function, "")
+            for function, other in have.carried.items()
+            if (now.address, now.port) in other.targets
+        ]
+    return frozenset(address for address in found if address)
+
+
+def _seen_from(branch: Branch, now: Carried, feeder: str, have: Observed) -> str:
+    """The address that the branch's function sees as that of its feeder, which has this one."""
+    own = have.addresses.get(branch.function, now.address)
+    return feeder if now.address == own else now.address
+
+
+def _fed(want: Tree, branch: Branch, have: Observed, sender: str = "") -> Iterator[Branch]:
+    """Whom the branch sends to: its children, and past a forwarder that is down, its children's:
+    `sender` is the function that does it then.
 
     So a lost forwarder costs a step, not the time to start another; and one that has come takes
     over once it sends itself.
     """
+    sender = sender or branch.function
     for child in want.children(branch.function):
-        if _carries(child, have) and _may_feed(want, branch, child, have):
+        if (
+            _carries(child, have)
+            and _is_source(sender, child, have)
+            and _may_feed(want, branch, child, have)
+        ):
             yield child
         elif child.role == "forwarder":
-            yield from _fed(want, child, have)
+            yield from _fed(want, child, have, sender)
+
+
+def _is_source(sender: str, child: Branch, have: Observed) -> bool:
+    """Whether the child takes packets of that function."""
+    now = have.carried[child.function]
+    return not now.sources or _seen_from(child, now, have.addresses.get(sender, ""), have) in (
+        now.sources
+    )
 
 
 def _may_feed(want: Tree, branch: Branch, child: Branch, have: Observed) -> bool:
@@ -143,4 +190,5 @@ def _does(step: Carry, have: Observed, access: Access) -> bool:
         return False
     knows_keys = step.role != "acquirer" or now.keys == access.keys
     knows_revoked = step.role != "edge" or now.revoked == access.revoked
-    return now.targets == step.targets and knows_keys and knows_revoked
+    listens = step.role == "acquirer" or now.sources == step.sources
+    return listens and now.targets == step.targets and knows_keys and knows_revoked

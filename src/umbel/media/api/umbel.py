@@ -28,9 +28,9 @@ VALUES: tuple[ValueType, ...] = (
         doc="A stream's pipeline and what it does. Rates in Mbit/s; `parts`: element ids by type.",
         fields=params(
             "stream: String, role: StreamRole, pipeline: String, parts: String<>, port: int, "
-            "hops: Target[], urls: StreamUrl[], ingest: IngestInfo?, viewers: String[], "
-            "mbpsIn: float, mbpsOut: float, flowing: boolean, rtpAnswer: String, "
-            "picturesRequested: int"
+            "sources: String[], hops: Target[], urls: StreamUrl[], ingest: IngestInfo?, "
+            "viewers: String[], mbpsIn: float, mbpsOut: float, flowing: boolean, "
+            "rtpAnswer: String, picturesRequested: int"
         ),
     ),
 )
@@ -56,8 +56,12 @@ ELEMENTS: tuple[ElementType, ...] = (
         "RtpReceiver",
         "Endpoint",
         "Takes a stream from the hop before, on a UDP port of its own.",
-        new="mediaPipeline: MediaPipeline",
+        new="mediaPipeline: MediaPipeline, sources: String[]?",
         readable={"address: String": "Where it listens.", "port: int": "On which port."},
+        writable={
+            "sources: String[]": "IP addresses of the hosts that may send to it, at most 64; "
+            "none: any host may.",
+        },
     ),
     element(
         "RtpSender",

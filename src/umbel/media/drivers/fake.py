@@ -186,6 +186,7 @@ class FakeMedia:
             stream=spec.stream,
             role=spec.role,
             port=stream.port,
+            sources=spec.sources,
             hops=spec.hops,
             urls=tuple(_urls(function.address, stream)),
             ingest=stream.ingest,
@@ -220,7 +221,8 @@ class FakeMedia:
     def _mbps_at(
         self, function: _FakeFunction, stream: _FakeStream, seen: frozenset[Target]
     ) -> float:
-        """The rate that arrives here: from the provider, or from functions with this hop."""
+        """The rate that arrives here: from the provider, or from functions with this hop that are
+        among the sources."""
         if stream.port == 0:
             return stream.mbps
         here = Target(address=function.address, port=stream.port)
@@ -229,6 +231,7 @@ class FakeMedia:
         return sum(
             self._mbps_at(other, candidate, seen | {here}) * _share(candidate)
             for other, candidate in self._feeders(here)
+            if not stream.spec.sources or other.address in stream.spec.sources
         )
 
     def _notify(self, function_id: str, stream: str) -> None:

@@ -22,7 +22,7 @@ from umbel.media.ports import OnFeedback, Packets, PacketSink
 from umbel.media.rtp import feedback as feedbacks
 from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.rate import RateMeter
-from umbel.media.wire import datagrams
+from umbel.media.wire import datagrams, source_filter
 from umbel.media.wire.datagrams import Ring
 from umbel.media.wire.hops import Hop, HopStats, bound_socket
 from umbel.media.wire.pump import pump_of
@@ -51,6 +51,12 @@ class BadHop(Invalid):
     """A hop must have an IP address and a port from 1 to 65535."""
 
     code = "umbel.bad_hop"
+
+
+class BadSource(Invalid):
+    """A source must be an IP address, and there are at most 64."""
+
+    code = "umbel.bad_source"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,12 +237,14 @@ class UdpReceiver:
         self._aggregate = Aggregate()
         self._waiting: list[Feedback] = []
         self.pictures_requested = 0
+        self.sources: tuple[str, ...] = ()
         self._pump = pump_of(asyncio.get_running_loop())
         self._pump.add(self._descriptor, self._read)
 
     @classmethod
     async def open(cls, address: str, port: int = 0) -> "UdpReceiver":
-        """Bind `address`:`port` (0: any free one) and read. Raises PortTaken, AddressUnusable."""
+        """Bind `address`:`port` (0: any free one) and read, from any host until `set_sources`.
+        Raises PortTaken, AddressUnusable."""
         try:
             bound = bound_socket(address, address, port, receive=True)
         except OSError as error:
@@ -245,6 +253,21 @@ class UdpReceiver:
             raise AddressUnusable(f"cannot listen on {address}: {error.strerror}") from error
         datagrams.join_incoming(bound)
         return cls(bound)
+
+    def set_sources(self, addresses: Iterable[str]) -> None:
+        """Take packets from these hosts alone; from all, where there are none. Raises BadSource,
+        and then changes nothing."""
+        wanted = tuple(dict.fromkeys(addresses))
+        if wanted == self.sources:
+            return
+        try:
+            parsed = [ipaddress.ip_address(address) for address in wanted]
+        except ValueError as error:
+            raise BadSource(str(error)) from error
+        if len(parsed) > source_filter.MOST_SOURCES:
+            raise BadSource(f"a receiver has at most {source_filter.MOST_SOURCES} sources")
+        source_filter.set_sources(self._socket, parsed)
+        self.sources = wanted
 
     def attach(self, sink: PacketSink) -> None:
         """Give packets to the sink too. A UdpSender gets them without a copy."""

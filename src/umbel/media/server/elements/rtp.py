@@ -17,13 +17,17 @@ class RtpReceiver(MediaElement):
 
     type = "RtpReceiver"
 
-    def __init__(self, context: ElementContext, server: ServerContext) -> None:
+    def __init__(
+        self, context: ElementContext, server: ServerContext, sources: list[str] | None = None
+    ) -> None:
         super().__init__(context)
         self._address = server.address
+        self._wanted = sources or []
         self._receiver: UdpReceiver | None = None
 
     async def open(self) -> None:
         self.source = self._receiver = await UdpReceiver.open(self._address)
+        self._receiver.set_sources(self._wanted)
 
     async def close(self) -> None:
         if self._receiver is not None:
@@ -40,6 +44,13 @@ class RtpReceiver(MediaElement):
     def get_port(self) -> int:
         return self.port
 
+    def get_sources(self) -> list[str]:
+        return list(self._receiver.sources) if self._receiver else self._wanted
+
+    def set_sources(self, sources: list[str]) -> None:
+        if self._receiver is not None:
+            self._receiver.set_sources(sources)
+
     def count_in(self) -> Count:
         if self._receiver is None:
             return Count()
@@ -51,6 +62,7 @@ class RtpReceiver(MediaElement):
         known = replace(
             super().described(state, now_s),
             port=state.port or self.port,
+            sources=state.sources + tuple(self.get_sources()),
             pictures_requested=state.pictures_requested + requested,
         )
         return self.entered(known, now_s)
