@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import statistics
+import socket
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,11 @@ def cpu_s(pid: int) -> float:
     return total / 1e9
 
 
+REPEATED = "h264_mp4toannexb"
+"""Puts the parameter sets before each key picture. (`dump_extra` on an MP4 file's packets loses
+the key pictures themselves: 1.43 instead of 2.08 Mbit/s.)"""
+
+
 def make_clip(path: Path) -> None:
     """Ten seconds of 720p30 at 2 Mbit/s, a key picture every two seconds."""
     source = f"testsrc2=size=1280x720:rate=30:duration={CLIP_S}"
@@ -78,7 +84,7 @@ def make_clip(path: Path) -> None:
 def playing(clip: Path, port: int) -> Iterator[None]:
     """The clip in real time, again and again, as the platform's RTP."""
     target = f"rtp://127.0.0.1:{port}?rtcpport={port}&pkt_size=1200"
-    words = f"-loglevel error -re -stream_loop -1 -i {clip} -c copy -bsf:v dump_extra".split()
+    words = f"-loglevel error -re -stream_loop -1 -i {clip} -c copy -bsf:v {REPEATED}".split()
     command = [FFMPEG, *words, "-f", "rtp", "-payload_type", "96", target]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -88,6 +94,20 @@ def playing(clip: Path, port: int) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
+
+
+def check_key_pictures(clip: Path) -> None:
+    """Exit when the stream has no key picture: its cost would say nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(30.0)
+        with playing(clip, receiver.getsockname()[1]):
+            for _ in range(2_000):  # about the clip
+                kind, header = receiver.recv(2048)[12:14]
+                # RFC 6184: a slice of a key picture, whole or as the beginning of fragments.
+                if kind & 0x1F == 5 or (kind & 0x1F == 28 and header & 0x9F == 0x85):
+                    return
+    sys.exit("fanout: the encoder's stream has no key picture")
 
 
 @contextlib.asynccontextmanager
@@ -218,6 +238,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         make_clip(clip)
+        check_key_pictures(clip)
         for viewers in args.viewers:
             results: dict[str, list[Result]] = {name: [] for name in senders}
             for _ in range(args.runs):
