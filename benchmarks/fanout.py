@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 import json
 import os
-import statistics
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
