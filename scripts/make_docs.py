@@ -155,9 +155,9 @@ def settings_page() -> str:
             "Names that end in `_s` are seconds. A value that cannot be used ends the start.\n",
             _table(("variable", "default", "values", "meaning"), rows),
             "Functions get none of these but `UMBEL_LOG_LEVEL`: the others may hold secrets, such"
-            " as the\ndatabase's password. `umbel user` and `umbel node` also read a password from"
-            " `UMBEL_PASSWORD`, and\n`umbel media` its control channel's secret from"
-            " `UMBEL_MEDIA_SECRET`.\n",
+            " as the\ndatabase's password. `umbel user`, `umbel provider` and `umbel node` also"
+            " read a password\nfrom `UMBEL_PASSWORD`, and `umbel media` its control channel's"
+            " secret from `UMBEL_MEDIA_SECRET`.\n",
         ]
     )
 

@@ -21,7 +21,7 @@ from umbel.delivery.service import Delivery
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
-from umbel.kit import instances
+from umbel.kit import data_dir, instances
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.controller import Pace
@@ -108,7 +108,7 @@ class System(ports.System):
 async def opened(settings: Settings) -> AsyncIterator[System]:
     """A migrated, wired system on real drivers, started; closed on the way out. Instances over one
     data directory see each other's end."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data_dir.ensure(settings.data_dir)
     folder, owner = settings.data_dir / "instances", new_id("cp")
     with instances.present(folder, owner):
         system = await assemble(settings, owner=owner)
@@ -178,7 +178,7 @@ def _ground(
     database: Database | None,
     owner: str,
 ) -> Context:
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data_dir.ensure(settings.data_dir)
     document = network_document(settings.network_file)
     nodes, links, terms = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")

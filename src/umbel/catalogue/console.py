@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from umbel import migrations
-from umbel.catalogue.model import NoSuchUser, UserRole
+from umbel.catalogue.model import NoSuchUser, User, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.kit import data_dir
 from umbel.kit.clock import SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -14,7 +15,7 @@ from umbel.kit.db import Database
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Catalogue]:
     """The installation's catalogue, migrated."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data_dir.ensure(settings.data_dir)
     database = Database(settings.database)
     try:
         await migrations.upgrade(database)
@@ -33,6 +34,18 @@ async def set_password(settings: Settings, name: str, password: str) -> None:
     """Change the password of an account. Raises NoSuchUser, Unprocessable."""
     async with opened(settings) as catalogue:
         await catalogue.set_password(name, password)
+
+
+async def users(settings: Settings) -> list[User]:
+    """Every account by name."""
+    async with opened(settings) as catalogue:
+        return await catalogue.users()
+
+
+async def remove(settings: Settings, name: str) -> None:
+    """Remove an account. Raises NoSuchUser, LastOperator."""
+    async with opened(settings) as catalogue:
+        await catalogue.remove_user(name)
 
 
 async def reset(

@@ -6,10 +6,12 @@ A command's module is imported when the command is run: `umbel --help` imports n
 
 import importlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
+
+from umbel import __version__
 
 _HELP = "Live video over an operator's own edge."
 
@@ -37,6 +39,16 @@ COMMANDS: Mapping[str, Command] = {
     "provider": Command(
         "umbel.portal.provider_cli", "app", "Providers of a running platform, for operators."
     ),
+    "backup": Command(
+        "umbel.cli.backup",
+        "backup",
+        "Write the database, the keys and the network file to one new file of mode 0600.",
+    ),
+    "restore": Command(
+        "umbel.cli.backup",
+        "restore",
+        "Restore a backup into an empty data directory and an empty database.",
+    ),
     "testbed": Command(
         "umbel.testbed.cli", "app", "An operator's network on this machine, as root."
     ),
@@ -52,6 +64,11 @@ COMMANDS: Mapping[str, Command] = {
         "Make a figure of the ViRCA paper, as CSV and PNG.",
     ),
     "media": Command("umbel.media.main", "run", "Run a media server until SIGTERM."),
+    "version": Command(
+        "umbel.cli.version",
+        "version",
+        "Show the release of Umbel, its schema of the database, and the release of Python.",
+    ),
 }
 
 
@@ -67,6 +84,7 @@ class LazyGroup(TyperGroup):
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """List the table's lines, without the commands."""
         lines = typer.Typer(help=_HELP)
+        lines.callback()(umbel)
         for name, command in COMMANDS.items():
             lines.command(name, help=command.line)(lambda: None)
         typer.main.get_group(lines).format_help(ctx, formatter)
@@ -86,12 +104,23 @@ def load(name: str) -> Any:
     return made
 
 
-app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help=_HELP)
+def _show_version(is_given: bool) -> None:
+    if is_given:
+        typer.echo(f"umbel {__version__}")
+        raise typer.Exit
 
 
-@app.callback()
-def umbel() -> None:
+def umbel(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="show the release"),
+    ] = False,
+) -> None:
     """Live video over an operator's own edge."""
+
+
+app = typer.Typer(cls=LazyGroup, no_args_is_help=True, help=_HELP)
+app.callback()(umbel)
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ import os
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
 from umbel.catalogue import console
 from umbel.catalogue.model import UserRole
@@ -33,6 +35,25 @@ def user_add(
     with errors_on_stderr():
         asyncio.run(console.add(settings(data_dir=data_dir), name, _password(), role, provider))
     typer.echo(f"added {role.value} {name}")
+
+
+@app.command("list")
+def user_list(data_dir: DataDir = None) -> None:
+    """Show every account with its role, and the provider that it acts for."""
+    with errors_on_stderr():
+        found = asyncio.run(console.users(settings(data_dir=data_dir)))
+    table = Table("name", "role", "provider", box=None)
+    for user in found:
+        table.add_row(user.username, user.role.value, user.provider_id)
+    Console().print(table)
+
+
+@app.command("remove")
+def user_remove(name: str, data_dir: DataDir = None) -> None:
+    """Remove an account. Its tokens end at once; the last operator stays."""
+    with errors_on_stderr():
+        asyncio.run(console.remove(settings(data_dir=data_dir), name))
+    typer.echo(f"removed {name}")
 
 
 def _password() -> str:

@@ -41,6 +41,12 @@ def ended(folder: Path) -> Iterator[Sequence[str]]:
             path.unlink(missing_ok=True)
 
 
+def living(folder: Path) -> Sequence[str]:
+    """The instances that run now."""
+    with ExitStack() as stack:
+        return [path.name for path in sorted(folder.glob("[!.]*")) if not _is_ended(path, stack)]
+
+
 def _is_ended(path: Path, stack: ExitStack) -> bool:
     """Whether its lock can be had; then the stack has it."""
     try:

@@ -41,7 +41,12 @@ async def current(database: Database) -> str:
 
 def newest() -> str:
     """The revision this release needs: the last file's."""
-    return max(path.stem[1:5] for path in (_FOLDER / "versions").glob("v*.py"))
+    return max(known())
+
+
+def known() -> frozenset[str]:
+    """Every revision that this release can upgrade from, the newest among them."""
+    return frozenset(path.stem[1:5] for path in (_FOLDER / "versions").glob("v*.py"))
 
 
 def _recorded(connection: sa.Connection) -> str:

@@ -1,4 +1,4 @@
-"""`umbel provider`: list the providers of a running platform, set and show their service levels.
+"""`umbel provider`: list and add a running platform's providers, set and show service levels.
 
 Options in; a table or lines out. A client of `/api/v1/providers` like any other.
 """
@@ -42,6 +42,18 @@ def list_providers(context: typer.Context) -> None:
             promised = (f"{level[part]:g}" for part in _PARTS)
             table.add_row(one["id"], one["name"], one["access_node"], *promised)
     Console().print(table)
+
+
+@app.command()
+def add(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="the provider's name")],
+    node: Annotated[str, typer.Option(help="the node at which its encoders arrive")],
+) -> None:
+    """Add a provider. The last word is its id, for `umbel user add --provider`."""
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        added = api.post(_PROVIDERS, {"name": name, "access_node": node})
+    typer.echo(f"added provider {added['name']}: {added['id']}")
 
 
 @app.command()
