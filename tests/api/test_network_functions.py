@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from support.steered import Net
+from support.steered import MAC, Net
+from support.switchboard import INSIDE, OUTSIDE
 from support.waiting import until
 from umbel.kit.clock import SystemClock
+from umbel.network.drivers.fake.switch import Packet, Plug
 from umbel.network.operator.functions import Location
 from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
+from umbel.network.switching.program import Field
 
 GUEST = {"stream": "feed", "port": 7000, "node": "c1", "address": "10.97.6.1"}
 
@@ -111,3 +114,60 @@ async def test_a_stream_meets_one_function_at_a_node(net: Net) -> None:
     told = await net.refused("PUT", "/functions/other", 409, json={**GUEST, "port": 7001})
     assert told["code"] == "umbel.inline_function_exists"
     await net.ask("PUT", "/functions/other", json={**GUEST, "stream": "feed2"})
+
+
+PACKET: dict[Field, int | str] = {
+    Field.ETH_DST: "01:00:5e:01:02:03",
+    Field.ETH_TYPE: 0x0800,
+    Field.IP_PROTO: 17,
+    Field.IPV4_SRC: "192.0.2.77",
+    Field.IPV4_DST: "239.1.2.3",
+    Field.UDP_SRC: 999,
+    Field.UDP_DST: 5004,
+}
+
+
+def _answered(answer: Packet | None, _packet: Packet) -> Packet | None:
+    return answer
+
+
+def received(net: Net, *nodes: str) -> set[tuple[str, str, bool]]:
+    """A packet of the stream: who outside gets it, and whether a function took it. Functions run
+    at these nodes."""
+    for node in net.wires.sites:
+        answer = {**PACKET, Field.UDP_SRC: 777} if node in nodes else None
+        net.wires.net.attach(Plug(node=node, port=INSIDE), partial(_answered, answer))
+    copies, _ = net.wires.net.send(Plug(node="pe1", port=OUTSIDE), PACKET)
+    return {
+        (one.at.node, str(one.packet[Field.IPV4_DST]), one.packet[Field.UDP_SRC] == 777)
+        for one in copies
+        if one.at.port == OUTSIDE
+    }
+
+
+async def test_a_path_moves_with_its_function_and_nothing_arrives_unprocessed(net: Net) -> None:
+    path = f"/paths/{(await net.path())['id']}"
+    await net.ask("PUT", "/functions/mixer", json={**GUEST, "node": "pe4"})
+    old, new = ("pe4", "192.0.2.4", True), ("pe5", "192.0.2.5", True)
+    assert received(net, "pe4") == {old}
+    coming = {"leaf": "pe5", "receiver": {"address": "192.0.2.5", "mac": MAC}}
+    await net.ask("POST", f"{path}/move", json=coming)
+    assert received(net, "pe4") == {old}
+    told = await net.refused("POST", f"{path}/move/commit", 409)
+    assert told["code"] == "umbel.invalid_move"
+    await net.ask("PUT", "/functions/mixer", json={**GUEST, "node": "pe5"})
+    assert received(net) == set()  # nothing runs for a moment
+    assert received(net, "pe5") == {new}
+    await net.ask("POST", f"{path}/move/commit")
+    assert received(net, "pe5") == {new}
+
+
+async def test_a_function_that_is_removed_while_its_path_moves_holds_nothing_up(net: Net) -> None:
+    path = f"/paths/{(await net.path())['id']}"
+    await net.ask("PUT", "/functions/mixer", json={**GUEST, "node": "pe4"})
+    coming = {"leaf": "pe5", "receiver": {"address": "192.0.2.5", "mac": MAC}}
+    await net.ask("POST", f"{path}/move", json=coming)
+    await net.ask("DELETE", "/functions/mixer", 204)
+    assert received(net) == {("pe4", "192.0.2.4", False), ("pe5", "192.0.2.5", False)}
+    await net.ask("POST", f"{path}/move/commit")
+    assert received(net) == {("pe5", "192.0.2.5", False)}

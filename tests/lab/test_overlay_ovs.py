@@ -24,6 +24,7 @@ from umbel.network.events import LinkDown, LinkUp, PathChanged, SwitchDown, Swit
 from umbel.network.model import Endpoint, Hop
 from umbel.network.operator import moves
 from umbel.network.overlay import streams
+from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.streams import Path, Receiver
 from umbel.network.switching.signals import SwitchRefused
 
@@ -351,3 +352,47 @@ async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> Non
                 for taker, expected in ((at_c, sign), (at_e, "u")):
                     got = await overlay_traffic.all_of(taker, count)
                     assert Counter(data[4:5].decode() for data in got) == {expected: count}
+
+
+async def test_a_path_moves_with_its_function_and_no_unprocessed_packet_arrives(
+    bed: Testbed, lab: Lab
+) -> None:
+    with overlay_traffic.taking(bed, "c", "e", "e") as (at_c, at_e, warm):
+        to = await carried(lab, at_c)
+        await lab.carry("warm", "r", warm)
+        await lab.alive()
+        leaving, coming = (
+            Path(leaf=taker.end.node, receiver=streams.local_receiver(taker.end))
+            for taker in (at_c, at_e)
+        )
+
+        async def met(*functions: Endpoint) -> None:
+            overlay = lab.fabric.overlay
+            processes = {one.node: streams.local_receiver(one) for one in functions}
+            await lab.fabric.change(overlay.set_processes("ev1", processes))
+            assert not lab.fabric.problems
+
+        signs: Counter[str] = Counter()
+
+        async def more(taker: Taker) -> None:
+            """Until it took a hundred more."""
+            signs.update(d[4:5].decode() for d in await overlay_traffic.all_of(taker, 100))
+
+        with overlay_traffic.relaying(bed, "c", to, "C") as at_old:
+            await met(at_old)
+            with overlay_traffic.sending(bed, "r", to, rate=1000) as sender:
+                sender.begin()
+                await more(at_c)
+                await moves.prepare(lab.fabric, "ev1", leaving, coming)
+                await more(at_c)
+                with pytest.raises(InvalidMove, match="No function takes the stream at e yet"):
+                    await moves.commit(lab.fabric, "ev1")
+                await met()  # the function is on its way
+                with overlay_traffic.relaying(bed, "e", to, "E") as at_new:
+                    await met(at_new)
+                    await more(at_e)
+                    await moves.commit(lab.fabric, "ev1")
+                    await more(at_e)
+                    await sender.stop()
+        signs.update(d[4:5].decode() for one in (at_c, at_e) for d in one.read())
+        assert signs.keys() == {"C", "E"}  # "u": as the source sent it

@@ -1,10 +1,12 @@
 """Streams between processes of the nodes: by the inner port, to several on a node, at the root."""
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from support.overlay import INSIDE, MAC, OUTSIDE, PACKET, STREAM, Overlay, path, port_maps, rollout
@@ -22,6 +24,7 @@ DRAWING = Drawing(
     roles={"r": Role.ROOT, "a": Role.RELAY, "b": Role.RELAY, "x": Role.LEAF, "y": Role.LEAF},
     links=(("r", "a"), ("r", "b"), ("a", "x"), ("b", "y"), ("x", "y"), ("a", "b")),
 )
+FUNCTION_PORT = 7009
 Got = Counter[tuple[str, int, str, int]]
 
 
@@ -60,6 +63,16 @@ def overlay_of(carried: RoutedStream) -> Overlay:
 
         overlay.net.attach(Plug(node=node, port=INSIDE), answer)
     return overlay
+
+
+def unprocessed(overlay: Overlay, port: int) -> Got:
+    """What came to receivers as the source sent it, on the one path that a function is on."""
+    delivered, _ = overlay.net.send(Plug(node="r", port=port), PACKET)
+    return Counter(
+        (copy.at.node, copy.at.port, str(copy.packet[Field.IPV4_DST]), 0)
+        for copy in delivered
+        if copy.packet[Field.UDP_SRC] != 777 and copy.packet[Field.UDP_DST] != FUNCTION_PORT
+    )
 
 
 def sent(overlay: Overlay, port: int) -> tuple[Got, list[tuple[str, str]]]:
@@ -148,6 +161,7 @@ def test_handing_over_clones_first_and_loses_nothing(
     """While a leaf is handed over, change by change, every other receiver gets each packet once,
     and the leaving one or the coming one or both get it."""
     leaving = data.draw(st.sampled_from(carried.paths))
+    assume(leaving.leaf not in carried.processes or target in carried.processes)
     coming = ends(target, 8)
     overlay = overlay_of(carried)
     overlay.install(carried)
@@ -168,6 +182,48 @@ def test_handing_over_clones_first_and_loses_nothing(
         assert got == expected(want)
         assert got >= certain
     assert moves.abort(cloned) == carried
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(NAMES[1:]), st.sampled_from(NAMES[1:]), st.booleans(), st.sampled_from([1, -1])
+)
+def test_a_path_and_its_function_move_and_no_unprocessed_packet_arrives(
+    source: str, target: str, inside: bool, order: int
+) -> None:
+    """The path is cloned, the function goes and comes in either order, the old way goes: at no
+    step, switch by switch, does a receiver get what no function took."""
+    leaving = path(source, 1)
+    coming = ends(target, 8) if inside else path(target, 8)
+    here, there = {source: process(source, 9)}, {target: process(target, 9)}
+    base = RoutedStream(stream=STREAM, tree=span(DRAWING), paths=(leaving,), functions={})
+
+    def met(routed: RoutedStream, at: Mapping[str, Receiver]) -> RoutedStream:
+        return replace(routed, functions=dict.fromkeys(at, INSIDE), processes=at)
+
+    before = met(base, here)
+    overlay = overlay_of(replace(before, processes={**here, **there}))
+    overlay.install(before)
+    assert sum(sent(overlay, OUTSIDE)[0].values()) == 2
+    cloned = moves.hand_over(before, leaving, coming)
+    both = {**here, **there}
+    moving = [({}, there), (both, there)][order > 0]
+    if source != target:
+        with pytest.raises(InvalidMove, match="No function takes the stream"):
+            moves.commit(met(cloned, {}))
+    steps = [cloned, *(met(cloned, at) for at in moving)]
+    steps.append(moves.commit(steps[-1]))
+    for want in steps:
+        programs = compiler.programs([want], overlay.switches)
+        for node, step in rollout(overlay.held(), programs, want):
+            overlay.net.switches[node].apply(step)
+            assert not unprocessed(overlay, OUTSIDE)
+        assert overlay.held() == programs
+        assert not unprocessed(overlay, OUTSIDE)
+    receiver = coming.receiver
+    assert receiver is not None
+    port = INSIDE if inside else OUTSIDE
+    assert sent(overlay, OUTSIDE)[0][target, port, receiver.address, receiver.port or 5004] == 1
 
 
 def test_what_cannot_be_handed_over() -> None:

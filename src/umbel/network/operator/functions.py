@@ -143,12 +143,16 @@ class InlineFunctions:
             end()
 
     async def _reconcile(self) -> None:
-        wanted = receivers_by_node(await self._store.functions(), self._running)
+        functions = await self._store.functions()
+        receivers = receivers_by_node(functions, self._running)
+        wanted = {function.stream for function in functions}
         fabric = self._require_fabric()
         overlay = fabric.overlay
         for name, intent in overlay.intents.items():
-            if dict(intent.processes) != wanted.get(name, {}):
-                overlay = overlay.set_processes(name, wanted.get(name, {}))
+            found = receivers.get(name, {})
+            waits = intent.move is not None and intent.move.processed and name not in wanted
+            if dict(intent.processes) != found or waits:
+                overlay = overlay.set_processes(name, found, wanted=name in wanted)
         await fabric.change(overlay)
 
     def _on_event(self, event: Event) -> None:

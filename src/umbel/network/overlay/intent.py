@@ -125,13 +125,20 @@ class Overlay:
         intent = self.intents.get(name)
         return after._with(replace(intent, refused="", rejected="")) if intent else after
 
-    def set_processes(self, name: str, processes: Mapping[str, Receiver]) -> "Overlay":
-        """A stream meets these functions on its way, by node. It is tried again if it was refused.
-        An unknown one is not an error."""
+    def set_processes(
+        self, name: str, processes: Mapping[str, Receiver], *, wanted: bool = True
+    ) -> "Overlay":
+        """A stream meets these functions on its way, by node; none any more unless it is `wanted`.
+        It is tried again if it was refused. An unknown one is not an error."""
         intent = self.intents.get(name)
         if intent is None:
             return self
-        return self._with(replace(intent, processes=dict(processes), refused="", rejected=""))
+        move = intent.move
+        if move and move.processed and not wanted:
+            move = replace(move, processed=False)
+        return self._with(
+            replace(intent, processes=dict(processes), move=move, refused="", rejected="")
+        )
 
     def add_path(self, intent: StreamIntent, path: Path) -> "Overlay":
         """A path more for a stream, which is made as `intent` says if there is none of the name.
@@ -274,7 +281,11 @@ class Overlay:
         if intent is None:
             raise moves.InvalidMove(f"No stream {name} is carried", stream=name)
         return RoutedStream(
-            stream=intent.stream, tree=self.tree(name), paths=intent.paths, move=intent.move
+            stream=intent.stream,
+            tree=self.tree(name),
+            paths=intent.paths,
+            functions={**intent.functions, **dict.fromkeys(intent.processes, 0)},
+            move=intent.move,
         )
 
     def _after_move(self, name: str, after: RoutedStream) -> "Overlay":

@@ -32,7 +32,9 @@ def prepare(routed: RoutedStream, source: str, target: str, function: int = 0) -
 
 def hand_over(routed: RoutedStream, leaving: Path, coming: Path) -> RoutedStream:
     """Packets are cloned to the receiver of `coming`, which will stand in for that of `leaving`; on
-    the same node or another. Raises InvalidMove as `prepare`."""
+    the same node or another. Where a function takes the stream at the node of `leaving`, clones
+    wait for one at the node of `coming`: neither receiver gets what no function took. Raises
+    InvalidMove as `prepare`."""
     if leaving not in routed.paths:
         raise InvalidMove(f"The receiver at {leaving.leaf} does not get it", leaf=leaving.leaf)
     if coming.leaf not in routed.tree.nodes or not (leaving.receiver and coming.receiver):
@@ -45,6 +47,7 @@ def hand_over(routed: RoutedStream, leaving: Path, coming: Path) -> RoutedStream
             target=coming.leaf,
             leaving=leaving.receiver,
             coming=coming.receiver,
+            processed=leaving.leaf in routed.functions and leaving.leaf != routed.tree.root,
         ),
     )
 
@@ -59,10 +62,14 @@ def _begun(routed: RoutedStream, move: Move) -> RoutedStream:
 
 def commit(routed: RoutedStream) -> RoutedStream:
     """The leaf is where it was moved to, with its function; its old path is gone. Raises
-    InvalidMove without a move, or when a switch refused it."""
+    InvalidMove without a move, when a switch refused it, or while packets would come unprocessed
+    because the function is not at the new node yet."""
     move = _moving(routed)
     if move.refused:
         raise InvalidMove(f"The leaf cannot move: {move.refused}", leaf=move.source)
+    if move.processed and move.target not in routed.functions:
+        problem = f"No function takes the stream at {move.target} yet"
+        raise InvalidMove(problem, leaf=move.source, target=move.target)
     if move.coming:
         left, come = (
             Path(leaf=move.source, receiver=move.leaving),

@@ -101,14 +101,16 @@ class Path:
 class Move:
     """A leaf on its way from one node to another: packets are cloned to both. `function` is the
     port its function will have there; 0: none moves. With `coming` the receiver is another one
-    there, which gets clones at once, and `leaving` the one at `source` that it stands in for.
-    `refused` is what a switch said against the clones; there are none then."""
+    there, which gets clones at once, and `leaving` the one at `source` that it stands in for. Where
+    a move is `processed` both get only what a function at their node sends: what no function took
+    sinks there. `refused` is what a switch said against the clones; there are none then."""
 
     source: str
     target: str
     function: int = 0
     leaving: Receiver | None = None
     coming: Receiver | None = None
+    processed: bool = False
     refused: str = ""
 
 
@@ -134,9 +136,15 @@ class RoutedStream:
 
     def receivers(self, leaf: str) -> tuple[Receiver, ...]:
         """Who takes the stream at the leaf of a path."""
+        move = self.move
         found = [path.receiver for path in self.paths if path.leaf == leaf and path.receiver]
-        if self.move and self.move.coming and self.move.target == leaf:
-            found.append(self.move.coming)
+        if move is None or leaf not in (move.source, move.target):
+            return tuple(dict.fromkeys(found))
+        sinks = move.processed and leaf not in self.functions
+        if leaf == move.source and sinks and move.leaving in found:
+            found.remove(move.leaving)
+        if leaf == move.target and move.coming and not sinks:
+            found.append(move.coming)
         return tuple(dict.fromkeys(found))
 
     def clone_port(self, node: str) -> int:
