@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from umbel.kit.errors import Unavailable
+from umbel.kit.errors import UmbelError
 from umbel.network.drivers.fake.switch import MemoryNetwork, MemorySwitch, Plug, Refused
 from umbel.network.model import Endpoint
 from umbel.network.switching.counters import Count, SwitchCounts
@@ -66,7 +66,7 @@ class World:
     cut: set[frozenset[str]] = field(default_factory=set)
     boards: list["MemoryBoard"] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
-    deaf: set[str] = field(default_factory=set)
+    deaf: dict[str, UmbelError] = field(default_factory=dict)
     changes: Counter[str] = field(default_factory=Counter)
     refuses: set[int] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
@@ -245,13 +245,13 @@ class MemoryBoard:
 
 @dataclass
 class MemoryBridges:
-    """Bridges that are made at once. Those of `deaf` nodes do not answer."""
+    """Bridges that are made at once. Those of `deaf` nodes fail as said there."""
 
     world: World
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         if site.node in self.world.deaf:
-            raise Unavailable(node=site.node)
+            raise self.world.deaf[site.node]
         self.world.port_map(site.node, [tunnel.neighbour for tunnel in wiring.tunnels])
         number = site.datapath_id - FIRST_ID
         return PortMap(

@@ -10,9 +10,11 @@ import pytest
 
 from support.switchboard import MemoryBridges, World, function, sites
 from umbel.kit.clock import LoopClock
+from umbel.kit.errors import UmbelError, Unavailable
 from umbel.network import events
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
+from umbel.network.drivers.ovsdb.connection import OvsdbRefused
 from umbel.network.events import Event, LinkDown, LinkUp, PathChanged
 from umbel.network.model import Endpoint, Hop
 from umbel.network.operator import moves
@@ -249,9 +251,12 @@ async def test_a_refused_rule_leaves_nothing_behind() -> None:
         assert run.world.send("pe1", to)[0] == at(("pe4", 7001))
 
 
-async def test_a_database_that_does_not_answer_is_asked_again() -> None:
+@pytest.mark.parametrize("failure", [Unavailable(), OvsdbRefused()], ids=["silent", "refusing"])
+async def test_a_database_that_does_not_do_it_is_asked_again_and_keeps_no_other(
+    failure: UmbelError,
+) -> None:
     async with exact() as run:
-        run.world.deaf.add("c2")
+        run.world.deaf["c2"] = failure
         to = await run.carry("ev1", hops("pe1", ("pe2", 7001), ("pe4", 7001)))
         assert run.world.send("pe1", to)[0] == at(("pe2", 7001))
         assert run.fabric.problems["ev1"] == ("no tunnel joins c1 and c2 yet",)

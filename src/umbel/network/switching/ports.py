@@ -18,7 +18,7 @@ class Bridges(Protocol):
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         """Wire the node's br0 and br1 exactly like this; return their ports. Idempotent. Raises
-        Unavailable when the node's database does not answer."""
+        Unavailable when the node's database does not answer, Invalid when it refuses."""
 
     async def remove(self, site: Site) -> None:
         """Both bridges are gone. Missing ones are not an error."""

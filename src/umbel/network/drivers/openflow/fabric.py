@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import structlog
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Unavailable
+from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.signal import Signal
 from umbel.network import events
 from umbel.network.drivers.openflow import waiting as waiters
@@ -336,7 +336,7 @@ class OpenFlowFabric:
     async def _wire_node(self, node: str, wanted: Wiring) -> bool:
         try:
             port_maps = await self._bridges.ensure(self.sites[node], wanted)
-        except Unavailable as error:
+        except UmbelError as error:
             log.warning("bridges not made", node=node, code=error.code, reason=error.message)
             return False
         before = self.port_maps.get(node, PortMap()).tunnel_ports
