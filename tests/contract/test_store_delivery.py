@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from support.rows import Rows
 from support.views import X, edge, planted
 from umbel.delivery.model import Session, Tree
 from umbel.delivery.store import DeliveryStore, NoSuchSession
@@ -182,3 +183,79 @@ async def test_an_evicted_session_is_revoked_and_a_stream_that_is_over_needs_no_
     assert [id_ for id_, _ in await store.revoked(X, 0)] == ["se_1"]
     await store.drop_tree(X, at_s=NOW_S)
     assert await store.revoked(X, 0) == []
+
+
+# -- all trees, which only change by the journal -------------------------------------------------
+
+
+def tree_of(number: int) -> Tree:
+    return replace(FRESH, stream=f"ev_{number}")
+
+
+@pytest.mark.parametrize("count", [1, 10, 50])
+async def test_all_trees_cost_a_row_while_none_changes(
+    store: DeliveryStore, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    saved = [await store.save_tree(tree_of(n), at_s=NOW_S) for n in range(count)]
+    rows = Rows(monkeypatch)
+    assert len(await store.trees()) == count
+    rows.reset()
+    for _ in range(count):
+        assert len(await store.trees()) == count
+    assert (rows.read, rows.questions) == (count, count)
+    await store.save_tree(replace(saved[0], branches=()), at_s=NOW_S)
+    rows.reset()
+    assert (await store.trees())["ev_0"].branches == ()
+    assert rows.read <= 4  # the newest entry, the oldest one, the tree's name, and the tree
+
+
+async def test_two_instances_see_each_others_trees(
+    store: DeliveryStore, database: Database
+) -> None:
+    other = DeliveryStore(database)
+    assert await other.trees() == {}
+    first = await store.save_tree(tree_of(1), at_s=NOW_S)
+    assert await other.trees() == {"ev_1": first}
+    theirs = (await other.trees())["ev_1"]
+    assert theirs.version == first.version
+    changed = await other.save_tree(replace(theirs, branches=()), at_s=NOW_S)
+    seen = (await store.trees())["ev_1"]
+    assert (seen, seen.version) == (changed, changed.version)
+    await store.drop_tree("ev_1", at_s=NOW_S)
+    assert await other.trees() == {}
+
+
+async def test_trees_are_read_again_when_the_journal_was_trimmed(
+    store: DeliveryStore, database: Database
+) -> None:
+    other, journal = DeliveryStore(database), Journal(database, keep=1)
+    saved = await store.save_tree(tree_of(1), at_s=NOW_S)
+    await store.save_tree(tree_of(2), at_s=NOW_S)
+    assert set(await other.trees()) == {"ev_1", "ev_2"}
+    await store.save_tree(replace(saved, branches=()), at_s=NOW_S)
+    await store.drop_tree("ev_2", at_s=NOW_S)
+    await store.note("drain", "pe1", {}, NOW_S)
+    await journal.trim()
+    assert {stream: tree.branches for stream, tree in (await other.trees()).items()} == {"ev_1": ()}
+
+
+async def test_readers_at_the_same_time_miss_nothing(database: Database) -> None:
+    writer, reader = DeliveryStore(database), DeliveryStore(database)
+
+    async def write(number: int) -> None:
+        tree = tree_of(number)
+        for _ in range(5):
+            tree = await writer.save_tree(tree, at_s=NOW_S)
+
+    async def read() -> None:
+        versions: dict[str, int] = {}
+        for _ in range(20):
+            began = {n: (await writer.tree(f"ev_{n}")).version for n in range(3)}
+            found = await reader.trees()
+            versions = {stream: tree.version for stream, tree in found.items()}
+            assert all(versions.get(f"ev_{n}", 0) >= least for n, least in began.items())
+
+    await asyncio.gather(*(write(n) for n in range(3)), *(read() for _ in range(4)))
+    assert {s: t.version for s, t in (await reader.trees()).items()} == {
+        f"ev_{n}": 5 for n in range(3)
+    }

@@ -41,6 +41,11 @@ sessions = sa.Table(
 )
 
 
+_TREE_KIND = "tree"
+_NEVER = -1
+"""Before the journal's first entry: no tree has been read."""
+
+
 class NoSuchSession(NotFound):
     """There is no session with that id: it has ended, or it never existed."""
 
@@ -123,10 +128,21 @@ class DeliveryStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._trees: dict[str, Tree] = {}
+        self._trees_at = _NEVER
 
     async def trees(self) -> dict[str, Tree]:
-        """Every wanted tree by stream."""
-        return {tree.stream: tree for tree in await self._database.read(lambda c: c.all(_TREES))}
+        """Every wanted tree by stream. Only those are read that the journal says have changed since
+        the last time, by whichever instance."""
+        began = self._trees_at
+        head, rows, is_whole = await self._database.read(_trees_since, began)
+        # Of two reads at the same time, the one that saw less may end last: the other's is newer.
+        if head >= self._trees_at or began == self._trees_at:
+            self._trees_at = head
+            kept = {} if is_whole else self._trees
+            changed = {stream: tree for stream, tree in rows.items() if tree is not None}
+            self._trees = {k: v for k, v in kept.items() if k not in rows} | changed
+        return dict(self._trees)
 
     async def tree(self, stream: str) -> Tree:
         """The stream's tree; an empty one of version 0 when there is none."""
@@ -273,6 +289,15 @@ def functions_at(connection: Connection, node: str) -> list[str]:
     return sorted({b.function for b in branches if b.node == node})
 
 
+def _trees_since(connection: Connection, after: int) -> tuple[int, dict[str, Tree | None], bool]:
+    """The journal's newest seq; the trees that changed after `after`, None for those that are gone;
+    and whether these are all trees there are."""
+    head, changed = journal.changed(connection, _TREE_KIND, after)
+    if changed is None or after == _NEVER:
+        return head, {tree.stream: tree for tree in connection.all(_TREES)}, True
+    return head, {stream: connection.first(_ONE_TREE, of=stream) for stream in changed}, False
+
+
 def _save_tree(connection: Connection, tree: Tree, at_s: float) -> Tree:
     what, version = f"the tree of {tree.stream}", tree.version + 1
     branches = [asdict(branch) for branch in tree.branches]
@@ -299,7 +324,7 @@ def _journal_tree(connection: Connection, tree: Tree, at_s: float) -> None:
         "root": root.node if root is not None else None,
         "functions": [branch.function for branch in tree.branches],
     }
-    journal.record(connection, at_s=at_s, kind="tree", subject=tree.stream, body=body)
+    journal.record(connection, at_s=at_s, kind=_TREE_KIND, subject=tree.stream, body=body)
 
 
 def _end(connection: Connection, sessions: Iterable[Session], why: str, at_s: float) -> None:

@@ -46,6 +46,13 @@ _GATHER_S = 0.01
 _RECORD = Command(sa.insert(changes), ("at_s", "kind", "subject", "body"))
 _HEAD = Scalar(sa.select(sa.func.max(changes.c.seq)), int)
 _OLDEST = Scalar(sa.select(sa.func.min(changes.c.seq)), int)
+_SUBJECTS = Scalar(
+    sa.select(changes.c.subject)
+    .where(changes.c.seq > given("after"), changes.c.seq <= given("upto"))
+    .where(changes.c.kind == given("of"))
+    .distinct(),
+    str,
+)
 _TRIM = Command(sa.delete(changes).where(changes.c.seq <= given("upto")))
 
 
@@ -102,6 +109,18 @@ def record(
     connection.lock(_ORDER_LOCK)
     connection.run(_RECORD, at_s=at_s, kind=kind, subject=subject, body=dict(body))
     connection.announce()
+
+
+def changed(connection: Connection, kind: str, after: int) -> tuple[int, list[str] | None]:
+    """The newest seq, and the subjects of that kind that changed after `after`; None where entries
+    are gone, so that any may have. A cache asks first and then reads their rows."""
+    head = _head(connection)
+    if head == after:
+        return head, []
+    oldest = connection.scalar(_OLDEST)
+    if head < after or oldest is None or oldest > after + 1:
+        return head, None
+    return head, connection.scalars(_SUBJECTS, after=after, upto=head, of=kind)
 
 
 class Journal:
