@@ -237,7 +237,8 @@ async def test_viewers_need_a_token_for_this_event(
         headers = {"Authorization": f"Bearer {token}".strip(), "Content-Type": SDP}
         by_header = await http.post(f"{edge.http}/whep/ev1", content="v=0", headers=headers)
         by_query = await http.get(f"{edge.http}/hls/ev1/index.m3u8", params={"token": token})
-        for refused in (by_header, by_query):
+        by_folder = await http.get(f"{edge.http}/hls/ev1/{token}/media.m3u8")
+        for refused in (by_header, by_query, by_folder):
             body = refused.json()
             assert (refused.status_code, body["code"]) == expected
             assert set(body) == {"code", "message", "details"}
@@ -366,7 +367,7 @@ async def test_sigterm_ends_cleanly_whoever_is_connected(
     tree.push_rtmp()
     await tree.flows()
     token = tree.ground.token("s", "ev1")
-    far = f"{tree.edge.http}/hls/ev1/media.m3u8?token={token}&_HLS_msn=0"
+    far = f"{tree.edge.http}/hls/ev1/{token}/media.m3u8?_HLS_msn=0"
     waiting = asyncio.create_task(http.get(far))
     with webrtc_peer.on_loopback():
         watcher = tree.watcher(http)

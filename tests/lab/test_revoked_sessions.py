@@ -15,11 +15,12 @@ EDGE = "edge-pe2-1"
 
 
 async def answers(http: httpx.AsyncClient, session: dict[str, Any]) -> list[tuple[int, str]]:
-    """Status and error code of WHEP and of HLS for the session's token; WHEP's offer is bad."""
+    """Status and error code for the session's token: WHEP, with a bad offer; both HLS playlists."""
     headers = {"Authorization": f"Bearer {session['token']}", "Content-Type": "application/sdp"}
     asked = [
         await http.post(session["whep"], content="v=0", headers=headers),
         await http.get(session["hls"]),
+        await http.get(session["hls"].replace("index.m3u8?token=", "") + "/media.m3u8"),
     ]
     is_json = ["json" in answer.headers.get("content-type", "") for answer in asked]
     return [
@@ -28,8 +29,8 @@ async def answers(http: httpx.AsyncClient, session: dict[str, Any]) -> list[tupl
     ]
 
 
-REFUSED = [(401, "umbel.token_revoked")] * 2
-LET_IN = [(400, "umbel.malformed_sdp"), (200, "")]
+REFUSED = [(401, "umbel.token_revoked")] * 3
+LET_IN = [(400, "umbel.malformed_sdp"), (200, ""), (200, "")]
 
 
 async def until_answers(

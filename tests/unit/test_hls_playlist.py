@@ -1,5 +1,6 @@
 """Playlists: always readable, always true, and true to the version before."""
 
+import re
 from fractions import Fraction
 from typing import Any
 
@@ -120,9 +121,9 @@ def test_a_restart_is_marked_and_counted() -> None:
 
 def test_the_multivariant_playlist() -> None:
     origin = Origin().feed(recording(9.0, rate=Fraction(25), gop=50))
-    lines = playlist.multivariant(origin.window, "?token=t").splitlines()
+    lines = playlist.multivariant(origin.window, "folder/").splitlines()
     told = hls_player.attributes(lines[-2].removeprefix("#EXT-X-STREAM-INF:"))
-    assert lines[-1] == "media.m3u8?token=t"
+    assert lines[-1] == "folder/media.m3u8"
     assert told["RESOLUTION"] == "320x180"
     assert told["FRAME-RATE"] == "25.000"
     assert told["CODECS"].startswith("avc1.42")
@@ -139,11 +140,12 @@ def test_sound_alone_is_told_so() -> None:
     assert "RESOLUTION" not in text
 
 
-def test_the_suffix_is_on_every_uri() -> None:
+def test_every_uri_is_a_name_in_the_playlists_own_folder() -> None:
     origin = Origin().feed(recording(9.0))
-    text = playlist.media(origin.window, 2, "?token=abc")
-    names = text.count("URI=") + text.count("\nsegment-")
-    assert names == text.count("?token=abc") > 20
+    text = playlist.media(origin.window, 2)
+    uris = re.findall(r'URI="([^"]*)"|^(segment[^\n]*)', text, re.MULTILINE)
+    assert len(uris) > 20
+    assert all(playlist.read_name(quoted or line) for quoted, line in uris)
 
 
 def test_standing_of_what_a_player_may_wait_for() -> None:

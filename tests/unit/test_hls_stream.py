@@ -1,6 +1,7 @@
 """HlsStream answers requests: at once, when it is there, or with a reason; in virtual time."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Iterator
 from fractions import Fraction
@@ -76,9 +77,9 @@ def code(answer: HlsResponse) -> tuple[int, str]:
 async def test_the_first_request_is_answered_when_a_segment_is_whole(live: Live) -> None:
     live.play(recording())
     before_s = now_s()
-    answer = await live.get("index.m3u8", token="a/b&c")
-    assert answer.status == 200
-    assert answer.body.decode().splitlines()[-1] == "media.m3u8?token=a%2Fb%26c"
+    answer = await live.stream.get("index.m3u8", {}, folder="a%2Fb/", accepts_gzip=True)
+    assert (answer.status, answer.varies, answer.is_gzip) == (200, False, False)
+    assert answer.body.decode().splitlines()[-1] == "a%2Fb/media.m3u8"
     assert 1.9 < now_s() - before_s < 2.2
 
 
@@ -218,18 +219,29 @@ async def test_closing_what_never_began(live: Live) -> None:
     assert code(await live.get("index.m3u8")) == (404, "umbel.hls_unknown")
 
 
-async def test_many_viewers_are_woken_together_each_with_its_token(live: Live) -> None:
+async def test_many_viewers_are_woken_together_with_one_text(live: Live) -> None:
     live.play(recording())
     view = await live.view()
-    number = view.last_number + 1
+    wanted = {"_HLS_msn": str(view.last_number + 1)}
     answers = await asyncio.gather(
-        *(live.get("media.m3u8", _HLS_msn=number, token=f"t{n}") for n in range(50))
+        *(live.stream.get("media.m3u8", wanted, accepts_gzip=bool(n % 2)) for n in range(50))
     )
-    texts = {
-        answer.body.decode().replace(f'token=t{n}"', 'T"').replace(f"token=t{n}\n", "T\n")
-        for n, answer in enumerate(answers)
-    }
-    assert len(texts) == 1
+    assert [answer.is_gzip for answer in answers] == [False, True] * 25
+    assert all(answer.varies for answer in answers)
+    plain, *others = {answer.body for answer in answers if not answer.is_gzip}
+    coded, *more = {answer.body for answer in answers if answer.is_gzip}
+    assert not others + more
+    assert gzip.decompress(coded) == plain
+    assert len(coded) < 0.4 * len(plain)
+
+
+async def test_each_version_is_compressed_again(live: Live) -> None:
+    live.play(recording())
+    view = await live.view()
+    for part in range(3):
+        query = {"_HLS_msn": str(view.last_number + 1), "_HLS_part": str(part)}
+        coded = await live.stream.get("media.m3u8", query, accepts_gzip=True)
+        assert hls_player.parse(gzip.decompress(coded.body).decode()).open_parts == part + 1
 
 
 def _stored(timed: list[tuple[float, bytes]]) -> Iterator[int]:

@@ -6,6 +6,7 @@ told with every answer, errors too, to take a type as it is declared.
 """
 
 import asyncio
+import re
 from typing import Any
 
 import uvicorn
@@ -29,6 +30,17 @@ def listener(app: Any, *, trusted_proxies: str = "", **more: Any) -> uvicorn.Con
         forwarded_allow_ips=trusted_proxies,
         **more,
     )
+
+
+def accepts_coding(accept_encoding: str, coding: str) -> bool:
+    """Whether a client with that Accept-Encoding header takes `coding` (RFC 9110, 12.5.3). One that
+    sends no header takes the plain text only, here."""
+    weights: dict[str, str] = {}
+    for entry in accept_encoding.lower().split(","):
+        name, _, parameter = entry.replace(" ", "").partition(";")
+        weights[name] = parameter
+    weight = weights.get(coding, weights.get("*", "q=0"))
+    return re.fullmatch(r"q=0(\.0*)?", weight) is None
 
 
 class BoundedHttp(HttpToolsProtocol):

@@ -1,7 +1,8 @@
 """Playlists (RFC 8216bis), for low-latency players and plain ones alike.
 
-In: a window. Out: texts, and the other way the names in a request. `suffix` is appended to every
-URI. Neighbours: window.py has the facts, io/hls_stream.py serves.
+In: a window. Out: texts, and the other way the names in a request. URIs are names in the playlist's
+own folder, so a media playlist is the same for every viewer. Neighbours: window.py has the facts,
+io/hls_stream.py serves.
 """
 
 import math
@@ -37,8 +38,9 @@ def read_name(path: str) -> Name | None:
     return Name(found[1], int(found[2])) if found else None
 
 
-def multivariant(window: Window, suffix: str = "") -> str:
-    """The playlist a player opens first. The window must have a whole segment."""
+def multivariant(window: Window, folder: str = "") -> str:
+    """The playlist a player opens first. The window must have a whole segment. `folder` (with its
+    slash) is where the media playlist is, relative to this one."""
     closed = window.closed
     sizes_s = [(len(segment.body), segment.duration_s) for segment in closed]
     peak = max(size * 8 / duration_s for size, duration_s in sizes_s)
@@ -49,11 +51,11 @@ def multivariant(window: Window, suffix: str = "") -> str:
         *_described(closed),
     ]
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}"]
-    lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{MEDIA}{suffix}"]
+    lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{folder}{MEDIA}"]
     return "\n".join(lines) + "\n"
 
 
-def media(window: Window, target_s: int, suffix: str = "") -> str:
+def media(window: Window, target_s: int) -> str:
     """The playlist of segments and parts."""
     control = f"CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={_PART_HOLD_BACK_S:.3f}"
     lines = [
@@ -67,12 +69,11 @@ def media(window: Window, target_s: int, suffix: str = "") -> str:
     ]
     if all(segment.parts[0].starts_clean for segment in window.segments):
         lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
-    lines += _segments(window, target_s, suffix)
+    lines += _segments(window, target_s)
     if window.is_ended:
         lines.append("#EXT-X-ENDLIST")
     else:
-        hint = f"part-{window.next_part}.m4s{suffix}"
-        lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{hint}"')
+        lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="part-{window.next_part}.m4s"')
     return "\n".join(lines) + "\n"
 
 
@@ -91,7 +92,7 @@ def _described(closed: list[Segment]) -> list[str]:
     return [f'CODECS="{",".join(codecs)}"', *shape]
 
 
-def _segments(window: Window, target_s: int, suffix: str) -> list[str]:
+def _segments(window: Window, target_s: int) -> list[str]:
     lines: list[str] = []
     map_number = -1
     behind_s = sum(segment.duration_s for segment in window.segments)
@@ -101,19 +102,19 @@ def _segments(window: Window, target_s: int, suffix: str) -> list[str]:
             lines.append("#EXT-X-DISCONTINUITY")
         if segment.map_number != map_number:
             map_number = segment.map_number
-            lines.append(f'#EXT-X-MAP:URI="init-{map_number}.mp4{suffix}"')
+            lines.append(f'#EXT-X-MAP:URI="init-{map_number}.mp4"')
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{clock.to_rfc3339(segment.wall_s)}")
         if behind_s <= _PARTS_LISTED_TARGETS * target_s:
-            lines += _parts(segment, suffix)
+            lines += _parts(segment)
         if not segment.is_open:
             lines.append(f"#EXTINF:{segment.duration_s:.5f},")
-            lines.append(f"segment-{segment.number}.m4s{suffix}")
+            lines.append(f"segment-{segment.number}.m4s")
     return lines
 
 
-def _parts(segment: Segment, suffix: str) -> list[str]:
+def _parts(segment: Segment) -> list[str]:
     return [
-        f'#EXT-X-PART:DURATION={part.duration_s:.5f},URI="part-{number}.m4s{suffix}"'
+        f'#EXT-X-PART:DURATION={part.duration_s:.5f},URI="part-{number}.m4s"'
         + (",INDEPENDENT=YES" if part.independent else "")
         for number, part in enumerate(segment.parts, start=segment.first_part)
     ]

@@ -6,10 +6,10 @@ the media server's HTTP calls `get`.
 """
 
 import asyncio
+import gzip
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from urllib.parse import quote
+from dataclasses import dataclass, replace
 
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.errors import Invalid, NotFound, UmbelError, Unavailable
@@ -25,7 +25,6 @@ _PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 _MEDIA_TYPE = "video/mp4"
 _WAIT_TARGETS = 3
 _TRUSTED_CLOCK_S = 60.0
-_SUFFIX = "\x00"
 
 
 class HlsUnknown(NotFound):
@@ -48,12 +47,15 @@ class HlsLate(Unavailable):
 
 @dataclass(frozen=True, kw_only=True)
 class HlsResponse:
-    """What to answer over HTTP. `cache_control` is the header's value."""
+    """What to answer over HTTP. `cache_control` is the header's value; `body` is coded with gzip if
+    `is_gzip`. `varies`: another client may get it coded differently."""
 
     status: int
     content_type: str
     body: bytes
     cache_control: str
+    varies: bool = False
+    is_gzip: bool = False
 
 
 class HlsStream:
@@ -64,7 +66,7 @@ class HlsStream:
         self._muxer = Muxer()
         self._window = Window(first_number=int(self._clock.now_s()))
         self._grown = Signal()
-        self._text, self._text_version = "", -1
+        self._media, self._media_gzip, self._media_version = b"", b"", -1
 
     def packets(self, batch: Packets, now_s: float) -> None:
         """Take packets. After `close` they are ignored."""
@@ -83,11 +85,21 @@ class HlsStream:
         """How much media is kept in memory."""
         return self._window.stored_bytes
 
-    async def get(self, path: str, query: Mapping[str, str]) -> HlsResponse:
-        """Answer a GET of `path` (relative to the stream's folder). Never raises."""
+    async def get(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        *,
+        folder: str = "",
+        accepts_gzip: bool = False,
+    ) -> HlsResponse:
+        """Answer a GET of `path` (relative to the stream's folder). `folder`, with its slash, is
+        where the multivariant playlist sends the viewer. Never raises."""
         try:
-            if path in (playlist.MULTIVARIANT, playlist.MEDIA):
-                return await self._playlist(path, query)
+            if path == playlist.MULTIVARIANT:
+                return await self._multivariant(folder)
+            if path == playlist.MEDIA:
+                return await self._media_playlist(query, accepts_gzip)
             name = playlist.read_name(path)
             if name is None:
                 raise HlsUnknown
@@ -101,22 +113,20 @@ class HlsStream:
                 cache_control="no-store",
             )
 
-    async def _playlist(self, path: str, query: Mapping[str, str]) -> HlsResponse:
+    async def _multivariant(self, folder: str) -> HlsResponse:
+        await self._until(self._has_playlist)
+        # Not compressed: `folder` may be a secret, next to what a request can choose.
+        body = playlist.multivariant(self._window, folder).encode()
+        return _playlist_response(body)
+
+    async def _media_playlist(self, query: Mapping[str, str], accepts_gzip: bool) -> HlsResponse:
         wanted = _wanted(query)
         await self._until(self._has_playlist)
-        suffix = f"?token={quote(query['token'], safe='')}" if query.get("token") else ""
-        if path == playlist.MULTIVARIANT:
-            text = playlist.multivariant(self._window, suffix)
-        else:
-            if wanted is not None:
-                await self._until(lambda: self._is_there(*wanted))
-            text = self._media_text().replace(_SUFFIX, suffix)
-        return HlsResponse(
-            status=200,
-            content_type=_PLAYLIST_TYPE,
-            body=text.encode(),
-            cache_control="no-cache",
-        )
+        if wanted is not None:
+            await self._until(lambda: self._is_there(*wanted))
+        self._write_media()
+        body = self._media_gzip if accepts_gzip else self._media
+        return replace(_playlist_response(body), varies=True, is_gzip=accepts_gzip)
 
     async def _file(self, name: Name) -> HlsResponse:
         window = self._window
@@ -151,13 +161,13 @@ class HlsStream:
             raise HlsTooFar
         return standing is Availability.THERE
 
-    def _media_text(self) -> str:
-        """The media playlist with a mark where each URI's suffix goes: one text for all viewers."""
-        if self._text_version != self._window.version:
+    def _write_media(self) -> None:
+        """Write the media playlist, and compress it, once a version: all viewers get the same."""
+        if self._media_version != self._window.version:
             self._muxer.segmenter.cutter.published = True
-            self._text = playlist.media(self._window, self._target_s, _SUFFIX)
-            self._text_version = self._window.version
-        return self._text
+            self._media = playlist.media(self._window, self._target_s).encode()
+            self._media_gzip = gzip.compress(self._media, mtime=0)
+            self._media_version = self._window.version
 
     @property
     def _target_s(self) -> int:
@@ -179,6 +189,10 @@ class HlsStream:
         return (
             sender_s if sender_s is not None and abs(sender_s - own_s) < _TRUSTED_CLOCK_S else own_s
         )
+
+
+def _playlist_response(body: bytes) -> HlsResponse:
+    return HlsResponse(status=200, content_type=_PLAYLIST_TYPE, body=body, cache_control="no-cache")
 
 
 def _wanted(query: Mapping[str, str]) -> tuple[int, int | None] | None:

@@ -5,13 +5,16 @@ segments. A WebRTC resource's name is unguessable, and touching it needs the tok
 """
 
 from collections.abc import Mapping
+from urllib.parse import quote, urlencode
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from umbel.kit.http import accepts_coding
 from umbel.kit.tokens import TokenForeign, TokenMissing
+from umbel.media.hls import playlist
 from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.server import web
 from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
@@ -91,7 +94,11 @@ class Whip:
 
 
 class Hls:
-    """Viewers by HTTP Live Streaming."""
+    """Viewers by HTTP Live Streaming.
+
+    The token is in the Authorization header, in the entry URL's query, or it is the folder of the
+    stream that the multivariant playlist sends the viewer to: there, short relative URIs suffice.
+    """
 
     def __init__(self, registry: Registry, tokens: ViewerTokens) -> None:
         self._registry = registry
@@ -99,11 +106,21 @@ class Hls:
 
     async def get(self, request: Request) -> Response:
         stream = request.path_params["stream"]
-        session = self._tokens.session(_viewer_token(request), stream)
-        endpoint = self._registry.part(stream, HlsEndpoint)
+        folder, _, name = request.path_params["path"].rpartition("/")
+        session = self._tokens.session(_viewer_token(request) or folder, stream)
         query = dict(request.query_params)
-        found = await endpoint.get(request.path_params["path"], query, session)
+        token = query.pop("token", "")
+        own_folder = f"{quote(token, safe='')}/" if token and not folder else ""
+        if own_folder and name == playlist.MEDIA:
+            location = f"{own_folder}{name}?{urlencode(query)}"
+            return Response(None, 307, {"location": location, "cache-control": "no-store"})
+        accepts_gzip = accepts_coding(request.headers.get("accept-encoding", ""), "gzip")
+        found = await self._registry.part(stream, HlsEndpoint).get(
+            name, query, session, folder=own_folder, accepts_gzip=accepts_gzip
+        )
         headers = {"content-type": found.content_type, "cache-control": found.cache_control}
+        headers |= {"vary": "Accept-Encoding"} if found.varies else {}
+        headers |= {"content-encoding": "gzip"} if found.is_gzip else {}
         return Response(found.body, found.status, headers)
 
 

@@ -62,7 +62,8 @@ class Shell:
         try:
             await self._app(scope, receive, send_open)
         except Exception:
-            log.exception("request failed", path=scope["path"])
+            # What comes after the stream's name may be a token.
+            log.exception("request failed", path="/".join(scope["path"].split("/")[:3]))
             if not started:
                 await error_response(UmbelError())(scope, receive, send_open)
 

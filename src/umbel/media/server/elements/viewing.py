@@ -112,11 +112,20 @@ class HlsEndpoint(MediaElement):
         oldest_s = self.clock.monotonic_s() - _HLS_VIEWER_S
         return tuple(name for name, seen_s in self._seen_s.items() if seen_s >= oldest_s)
 
-    async def get(self, path: str, query: Mapping[str, str], session: str) -> HlsResponse:
-        """Answer one request; may wait for a part that is not there yet. Raises TokenRevoked."""
+    async def get(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        session: str,
+        *,
+        folder: str = "",
+        accepts_gzip: bool = False,
+    ) -> HlsResponse:
+        """Answer one request as HlsStream.get; may wait for a part that is not there yet.
+        Raises TokenRevoked."""
         self._revoked.check(session)
         self._seen_s[session] = self.clock.monotonic_s()
-        response = await self._hls.get(path, query)
+        response = await self._hls.get(path, query, folder=folder, accepts_gzip=accepts_gzip)
         sent = self._sent
         self._sent = Count(packets=sent.packets + 1, bytes=sent.bytes + len(response.body))
         return response
