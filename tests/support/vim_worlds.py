@@ -12,7 +12,13 @@ from typing import Protocol
 from support.leftovers import Leftover, noted
 from support.testbed import Testbed
 from umbel.compute.drivers.fake import FakeVim
-from umbel.compute.drivers.process import HostExecutor, NamespaceExecutor, ProcessVim, procfs
+from umbel.compute.drivers.process import (
+    HostExecutor,
+    NamespaceExecutor,
+    Preparation,
+    ProcessVim,
+    procfs,
+)
 from umbel.compute.drivers.process.executors import Executor
 from umbel.compute.drivers.process.records import Records
 from umbel.compute.health import Limits
@@ -108,13 +114,16 @@ class ProcessWorld:
         described = functions.described(self._key, Costs(), (*self._command, *words))
         return made(described[role], node)
 
-    def open(self, *, limits: Limits | None = None) -> ProcessVim:
+    def open(
+        self, *, limits: Limits | None = None, preparation: Preparation | None = None
+    ) -> ProcessVim:
         """Another control plane's VIM over the same functions."""
         vim = ProcessVim(
             self.state_dir,
             SystemClock(),
             limits=limits or self._limits,
             executor=self._executor,
+            preparation=preparation,
         )
         self.vims.append(vim)
         return vim

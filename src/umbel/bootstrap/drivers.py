@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 
 from umbel.bootstrap.secrets import Secrets
 from umbel.compute.drivers.fake import FakeVim
-from umbel.compute.drivers.process import Executor, HostExecutor, NamespaceExecutor, ProcessVim
+from umbel.compute.drivers.process import (
+    Executor,
+    HostExecutor,
+    NamespaceExecutor,
+    Preparation,
+    ProcessVim,
+)
 from umbel.compute.model import DEFAULT_POOL, Inventory, VimKind
 from umbel.compute.ports import Vim
 from umbel.compute.service import inspect_nodes
+from umbel.delivery.loop.functions import MEDIA_COMMAND
 from umbel.delivery.steering.drivers.process import ProcessSolver
 from umbel.delivery.steering.ports import Solver
 from umbel.kit.clock import Clock
@@ -34,6 +41,11 @@ from umbel.notify.ports import Courier
 
 if TYPE_CHECKING:
     from umbel.bootstrap.overlay import Switched
+
+
+PREPARED_MEDIA = Preparation(
+    words=MEDIA_COMMAND, command=(*MEDIA_COMMAND[:-1], "umbel.media.prepared")
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +76,13 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
     is_inside = over is not None and over.namespaces
     executor = NamespaceExecutor(over.namespaces) if over and is_inside else HostExecutor()
     return Drivers(
-        vim=ProcessVim(settings.data_dir, clock, executor=executor),
+        vim=ProcessVim(
+            settings.data_dir,
+            clock,
+            executor=executor,
+            # What is prepared cannot know yet at which node it will be needed.
+            preparation=None if is_inside else PREPARED_MEDIA,
+        ),
         pools=_pools(document, settings.data_dir, clock, executor),
         media=JsonRpcMedia(),
         network=over.network if over else NetworkDrivers(fabric=LoopbackFabric()),

@@ -6,6 +6,7 @@ remembers, probe.py checks health.
 """
 
 from umbel.compute.drivers.process.executors import Executor, HostExecutor, NamespaceExecutor
+from umbel.compute.drivers.process.prepared import Preparation
 from umbel.compute.drivers.process.vim import ProcessVim
 
-__all__ = ["Executor", "HostExecutor", "NamespaceExecutor", "ProcessVim"]
+__all__ = ["Executor", "HostExecutor", "NamespaceExecutor", "Preparation", "ProcessVim"]

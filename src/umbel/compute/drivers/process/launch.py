@@ -43,11 +43,16 @@ def environment(
     """What a function may know: our environment less our own settings, which hold secrets such
     as the database's password, plus its own, where it reports readiness, and its record. Raises
     CannotRun."""
-    passed = {k: v for k, v in ours.items() if not k.startswith(_OURS) or k in _PASSED_ON}
+    passed = without_ours(ours)
     described = function.description.environment
     values = _filled(list(described.values()), record, ready_path)
     own = dict(zip(described, values, strict=True)) | dict(function.environment)
     return passed | own | {READY_FILE: str(ready_path), RECORD: dump(record)}
+
+
+def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment less our own settings."""
+    return {k: v for k, v in environment.items() if not k.startswith(_OURS) or k in _PASSED_ON}
 
 
 def ports_for(record: Record) -> dict[str, int]:
@@ -64,10 +69,13 @@ def ports_for(record: Record) -> dict[str, int]:
     return ports
 
 
-def start(argv: Sequence[str], env: Mapping[str, str], log_path: Path) -> int:
-    """Start the process in a session of its own, with its output appended to the log; answers
-    its pid. Raises OSError."""
+def start(
+    argv: Sequence[str], env: Mapping[str, str], log_path: Path, *, stdin: int | None = None
+) -> int:
+    """Start the process in a session of its own, with its output appended to the log, and without
+    input where `stdin` is not given; answers its pid. Raises OSError."""
     bound_log(log_path)
+    given = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     # posix_spawn and not subprocess: a Popen insists on owning a child that is to outlive us.
     return os.posix_spawnp(
         argv[0],
@@ -75,7 +83,7 @@ def start(argv: Sequence[str], env: Mapping[str, str], log_path: Path) -> int:
         env,
         file_actions=[
             *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable()),
-            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            given if stdin is None else (os.POSIX_SPAWN_DUP2, stdin, 0),
             (os.POSIX_SPAWN_OPEN, 1, str(log_path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
             (os.POSIX_SPAWN_DUP2, 1, 2),
         ],
