@@ -4,6 +4,7 @@ In: settings. Out: an HTTP listener, and the events kept. The two live and die t
 """
 
 import asyncio
+import errno
 import signal
 import socket
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ from pathlib import Path
 import structlog
 
 from umbel import bootstrap
-from umbel.kit import descriptors
+from umbel.kit import descriptors, hosts
 from umbel.kit.config import Settings
-from umbel.kit.errors import Conflict
+from umbel.kit.errors import Conflict, Invalid
 from umbel.portal.server import PortalServer, bind
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,13 @@ class AddressTaken(Conflict):
     code = "umbel.address_taken"
 
 
+class CannotListen(Invalid):
+    """The front end cannot listen on this address: it is not one of this machine's, or the port is
+    for privileged programs."""
+
+    code = "umbel.cannot_listen"
+
+
 class _Server(PortalServer):
     """The portal's server under our own signals: one of them ends the loop too."""
 
@@ -36,7 +44,8 @@ class _Server(PortalServer):
 
 
 async def serve_until_stopped(settings: Settings, ready_file: Path | None = None) -> None:
-    """Run until SIGINT or SIGTERM. Raises AddressTaken and what assembling raises."""
+    """Run until SIGINT or SIGTERM. Raises AddressTaken, CannotListen, HostNotFound,
+    and what assembling raises."""
     descriptors.raise_limit()
     async with bootstrap.opened(settings) as system:
         listener = _listen(settings)
@@ -79,8 +88,10 @@ def _stop(server: PortalServer) -> None:
 
 
 def _listen(settings: Settings) -> socket.socket:
+    host = hosts.resolve(settings.host) if hosts.is_name(settings.host) else settings.host
     try:
-        return bind(settings.host, settings.port)
+        return bind(host, settings.port)
     except OSError as error:
+        kind = AddressTaken if error.errno == errno.EADDRINUSE else CannotListen
         where = f"{settings.host}:{settings.port}"
-        raise AddressTaken(f"cannot listen on {where}: {error.strerror}") from error
+        raise kind(f"cannot listen on {where}: {error.strerror}") from error

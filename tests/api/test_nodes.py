@@ -49,7 +49,9 @@ async def test_only_operators_have_nodes(here: World, method: str, path: str, js
     ("change", "field"),
     [
         ({"name": "no spaces"}, "name"),
-        ({"address": "nowhere"}, "address"),
+        ({"address": "no where"}, "address"),
+        ({"address": "127.0.0.300"}, "address"),
+        ({"address": 7}, "address"),
         ({"cores": 0}, "cores"),
         ({"prefixes": ["10.0.0.1/8"]}, "prefixes"),
         ({"pool": "No"}, "pool"),
@@ -65,6 +67,19 @@ async def test_unusable_nodes_name_the_field(
     answer = await here.client.post("/api/v1/nodes", json={**NEW, **change}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "umbel.unprocessable")
     assert {one["field"] for one in answer.json()["details"]["fields"]} == {field}
+
+
+async def test_a_host_name_is_resolved_when_the_node_is_added(here: World) -> None:
+    headers = here.as_("operator")
+    url = "/api/v1/nodes"
+    lost = {**NEW, "address": "lost.invalid"}
+    answer = await here.client.post(url, json=lost, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (422, "umbel.host_not_found")
+    assert answer.json()["details"]["fields"] == [
+        {"field": "address", "message": "lost.invalid does not resolve"}
+    ]
+    made = await here.client.post(url, json={**NEW, "address": "localhost"}, headers=headers)
+    assert (made.status_code, made.json()["address"]) == (201, "127.0.0.1")
 
 
 class Operator:

@@ -58,7 +58,7 @@ def test_all_problems_are_told_at_once_and_by_name() -> None:
         "f",
     ]
     assert problems_of({"nodes": nodes, "default_access": "z"}) == [
-        "node b: address: value is not a valid IPv4 or IPv6 address",
+        "node b: address: Value error, neither an IP address nor a host name",
         "node b: cores: Input should be greater than 0",
         "node b: memory_mb: Input should be greater than 0",
         "node c: prefixes: Value error, 127.0.3.1/24 has host bits set",

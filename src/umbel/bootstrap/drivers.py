@@ -16,7 +16,7 @@ from umbel.compute.drivers.process import (
 )
 from umbel.compute.model import DEFAULT_POOL, Inventory, VimKind
 from umbel.compute.ports import Vim
-from umbel.compute.service import inspect_nodes
+from umbel.compute.service import inspect_nodes, resolve_document
 from umbel.delivery.loop.functions import MEDIA_COMMAND
 from umbel.delivery.steering.drivers.process import ProcessSolver
 from umbel.delivery.steering.ports import Solver
@@ -104,7 +104,7 @@ def _pools(document: object, data_dir: Path, clock: Clock, executor: Executor) -
 
 def network_document(path: Path | None) -> object:
     """What a network file says, or SLS's network without one. Raises BadNetwork."""
-    return read_document(path) if path is not None else builtin_document("sls")
+    return resolve_document(read_document(path)) if path is not None else builtin_document("sls")
 
 
 def read_network(document: object) -> tuple[Inventory, Topology, Mapping[Grade, Terms]]:

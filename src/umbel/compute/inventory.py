@@ -6,18 +6,20 @@ All problems are reported at once, by name.
 
 from collections.abc import Mapping
 from ipaddress import ip_network
+from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    IPvAnyAddress,
     TypeAdapter,
     ValidationError,
     field_validator,
 )
 
 from umbel.compute.model import DEFAULT_POOL, Inventory, Node, NodeKind, VimKind
+from umbel.kit import hosts
 from umbel.kit.errors import Invalid
 from umbel.kit.validation import describe_errors
 
@@ -28,12 +30,19 @@ class BadInventory(Invalid):
     code = "umbel.bad_inventory"
 
 
+def _address(text: str) -> str:
+    # Names are resolved where the document comes in (`hosts`): one that is left did not resolve.
+    if hosts.is_name(text):
+        raise ValueError(f"{text} does not resolve")
+    return hosts.check(text)
+
+
 class _NodeEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=63)
     kind: NodeKind = NodeKind.PROVIDER_EDGE
-    address: IPvAnyAddress
+    address: Annotated[str, AfterValidator(_address)]
     cores: float = Field(1.0, gt=0, allow_inf_nan=False)
     memory_mb: float = Field(2048.0, gt=0, allow_inf_nan=False)
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
@@ -134,7 +143,7 @@ def _node(index: int, raw: object, problems: list[str]) -> Node | None:
     except ValidationError as error:
         problems.extend(describe_errors(title, error))
         return None
-    return Node(**entry.model_dump() | {"address": str(entry.address)})
+    return Node(**entry.model_dump())
 
 
 def clashes(node: Node, earlier: list[Node]) -> list[str]:

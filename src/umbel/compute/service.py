@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from umbel.compute import health, reconcile, standby
+from umbel.compute.hosts import resolve_document
 from umbel.compute.inventory import clashes, node_entry
 from umbel.compute.inventory import inspect as inspect_nodes
 from umbel.compute.inventory import parse as parse_nodes
@@ -51,6 +52,7 @@ __all__ = [
     "inspect_nodes",
     "node_entry",
     "parse_nodes",
+    "resolve_document",
 ]
 
 log = structlog.get_logger(__name__)

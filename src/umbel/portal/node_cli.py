@@ -62,7 +62,7 @@ def list_nodes(context: typer.Context) -> None:
 def add(  # noqa: PLR0913, PLR0917 -- one argument per option
     context: typer.Context,
     name: Name,
-    address: Annotated[str, typer.Argument(help="its IP address")],
+    address: Annotated[str, typer.Argument(help="its IP address or host name")],
     link: Annotated[
         list[str],
         typer.Option(help="a node that it is linked to: NODE, NODE,MBPS or NODE,MBPS,DELAY_MS"),

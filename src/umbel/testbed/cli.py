@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from umbel.compute.service import resolve_document
 from umbel.kit import netns
 from umbel.kit.errors import NotFound
 from umbel.kit.terminal import bars, errors_on_stderr
@@ -45,6 +46,7 @@ def up(
     with errors_on_stderr():
         built_in = topology in _BUILT_IN
         document = builtin_document(topology) if built_in else read_document(Path(topology))
+        document = resolve_document(document)
         with bars() as progress:
             made = build.up(document, name, folder=folder, progress=progress)
     places = f"{len(made.nodes)} nodes, {len(made.links)} links, {len(made.hosts)} hosts"

@@ -1247,7 +1247,6 @@ export interface components {
             name: string;
             /** @default provider-edge */
             kind?: components["schemas"]["NodeKind"];
-            /** Format: ipvanyaddress */
             address: string;
             /** @default 1 */
             cores?: number;

@@ -1,12 +1,14 @@
 """For operators: nodes come, go, are cordoned and drained while the platform runs."""
 
+import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field, IPvAnyAddress, IPvAnyNetwork
+from pydantic import AfterValidator, BaseModel, Field, IPvAnyNetwork
 
 from umbel.compute.model import DEFAULT_POOL, Node, NodeKind, NodeState, Scheduling
 from umbel.delivery.model import NodeAvailability, NodeStatus
+from umbel.kit import hosts
 from umbel.kit.clock import to_rfc3339
 from umbel.network.model import Link
 from umbel.portal import auth
@@ -32,12 +34,12 @@ class NodeLinkIn(Given):
 
 class NodeIn(Given):
     """A new node with its links. `cores`, `memory_mb` (MiB) and `mbps` are what functions may use
-    of it; `prefixes` are the client networks that it gives access to. The VIM of its `pool` runs
-    its functions."""
+    of it; a host name as `address` is resolved now; `prefixes` are the client networks that it
+    gives access to. The VIM of its `pool` runs its functions."""
 
     name: NewName
     kind: NodeKind = NodeKind.PROVIDER_EDGE
-    address: IPvAnyAddress
+    address: Annotated[str, Field(max_length=253), AfterValidator(hosts.check)]
     cores: Amount = Node.cores
     memory_mb: Amount = Node.memory_mb
     mbps: Amount = Node.mbps
@@ -95,10 +97,11 @@ async def list_nodes(system: auth.SystemDep, _operator: auth.Operator) -> list[N
 @router.post("", status_code=201)
 async def add_node(system: auth.SystemDep, operator: auth.Operator, given: NodeIn) -> NodeDetailOut:
     """Add a node with its links; streams may use it at once."""
+    address = await asyncio.to_thread(hosts.resolve, given.address, "address")
     node = Node(
         name=given.name,
         kind=given.kind,
-        address=str(given.address),
+        address=address,
         cores=given.cores,
         memory_mb=given.memory_mb,
         mbps=given.mbps,
