@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from support.platform import platform
+from umbel.catalogue.model import UserRole
 from umbel.demo.browser import chromium, until_decoded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -38,7 +39,7 @@ async def test_a_provider_goes_live_from_the_browser_and_ends_the_event(tmp_path
         await sign_in(page, "provider", provider.password)
         event = await create_event(page, "From my desk")
 
-        await page.get_by_role("button", name="Get ingest").click()
+        await page.get_by_role("button", name="Show the addresses").click()
         key = page.get_by_label("Stream key", exact=True)
         await expect(page.get_by_label("RTMP address", exact=True)).to_be_visible(
             timeout=APPEARS_MS
@@ -52,6 +53,11 @@ async def test_a_provider_goes_live_from_the_browser_and_ends_the_event(tmp_path
         viewer = await browser.new_page()
         await viewer.goto(f"{made.url}/watch/{event}?node=pe2&protocol=whep")
         await until_decoded(viewer, 30, timeout_s=DECODED_S)
+        # The provider sees the same picture: it has a size once it is decoded.
+        await page.wait_for_function(
+            """() => document.querySelector('[aria-label="What viewers see"]')?.videoWidth > 0""",
+            timeout=DECODED_S * 1000,
+        )
 
         await page.get_by_role("button", name="End event").click()
         await page.get_by_role("dialog").get_by_role("button", name="End event").click()
@@ -67,7 +73,7 @@ async def test_a_new_key_replaces_the_old_one(tmp_path: Path) -> None:
         await page.goto(f"{made.url}/studio")
         await sign_in(page, "provider", provider.password)
         await create_event(page, "Council session")
-        await page.get_by_role("button", name="Get ingest").click()
+        await page.get_by_role("button", name="Show the addresses").click()
         key = page.get_by_label("Stream key", exact=True)
         await expect(key).to_be_visible(timeout=APPEARS_MS)
         first = await key.input_value()
@@ -75,9 +81,43 @@ async def test_a_new_key_replaces_the_old_one(tmp_path: Path) -> None:
         await page.get_by_role("dialog").get_by_role("button", name="Create a new key").click()
         await expect(key).not_to_have_value(first, timeout=APPEARS_MS)
         await page.reload()
-        await page.get_by_role("button", name="Get ingest").click()
+        await page.get_by_role("button", name="Show the addresses").click()
         # Told once: but this tab remembers it.
         await expect(key).not_to_have_value(first, timeout=APPEARS_MS)
+
+
+async def test_a_provider_edits_an_event_that_nobody_else_changed(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        provider = next(a for a in made.accounts if a.username == "provider")
+        page = await browser.new_page()
+        await page.goto(f"{made.url}/studio")
+        await sign_in(page, "provider", provider.password)
+        event = await create_event(page, "Council session")
+        link = page.get_by_label("Link to the watch page", exact=True)
+        await expect(link).to_have_value(f"{made.url}/watch/{event}")
+
+        await made.sign_in(UserRole.PROVIDER)
+        await page.get_by_role("button", name="Edit").click()
+        form = page.get_by_role("form", name="Edit event")
+        before = (await made.get(f"events/{event}"))["version"]
+        body = {"version": before, "description": "With the mayor"}
+        changed = await made.api.patch(f"/api/v1/events/{event}", json=body)
+        assert changed.status_code == 200, changed.text
+        await form.get_by_label("Title").fill("Council and mayor")
+        await form.get_by_role("button", name="Save").click()
+        await expect(form.get_by_role("alert")).to_contain_text(
+            "Somebody changed this event", timeout=APPEARS_MS
+        )
+
+        await form.get_by_role("button", name="Show the new version").click()
+        await expect(form.get_by_label("Description")).to_have_value("With the mayor")
+        await form.get_by_label("Title").fill("Council and mayor")
+        await form.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("heading", name="Council and mayor")).to_be_visible(
+            timeout=APPEARS_MS
+        )
+        saved = await made.get(f"events/{event}")
+        assert (saved["title"], saved["description"]) == ("Council and mayor", "With the mayor")
 
 
 async def test_a_viewer_may_not_publish(tmp_path: Path) -> None:

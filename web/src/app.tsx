@@ -18,7 +18,7 @@ const Network = lazy(() => import('./network/page'));
 function Missing() {
   useTitle('Not found');
   return (
-    <Empty title="Page not found">
+    <Empty isPage title="Page not found">
       <p>
         <Link to={to.discover}>See what is live</Link>
       </p>
@@ -54,7 +54,7 @@ class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
   override render(): ReactNode {
     if (!this.state.broken) return this.props.children;
     return (
-      <Empty title="This page could not be shown">
+      <Empty isPage title="This page could not be shown">
         <p>The app may have been updated. Reload the page.</p>
         <button
           type="button"

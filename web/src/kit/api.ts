@@ -3,7 +3,7 @@
 
 import type { paths } from './api-types';
 import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, type PathOf, requestOf } from './rest';
-import type { NewEvent, NewPath, NewTopology, Session } from './types';
+import type { EventChanges, NewEvent, NewPath, NewTopology, Session } from './types';
 
 /** A request that failed. `status` is 0 without a response. */
 export class ApiError extends Error {
@@ -117,6 +117,8 @@ export function createApi(options: ApiOptions) {
     events: () => read('get', '/api/v1/events'),
     event: (eventId: string) => read('get', '/api/v1/events/{event_id}', { path: { event_id: eventId } }),
     createEvent: (body: NewEvent) => read('post', '/api/v1/events', { json: body }),
+    changeEvent: (eventId: string, changes: EventChanges) =>
+      read('patch', '/api/v1/events/{event_id}', { path: { event_id: eventId }, json: changes }),
     endEvent: (eventId: string) => send('post', '/api/v1/events/{event_id}/end', { path: { event_id: eventId } }),
     cancelEvent: (eventId: string) => send('post', '/api/v1/events/{event_id}/cancel', { path: { event_id: eventId } }),
     ingest: (eventId: string) =>

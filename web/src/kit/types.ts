@@ -11,6 +11,7 @@ export type EventState = Shapes['EventState'];
 export type StreamStatus = Shapes['StreamOut'];
 export type LiveEvent = Shapes['EventOut'];
 export type NewEvent = Shapes['EventIn'];
+export type EventChanges = Shapes['EventChange'];
 export type Me = Shapes['Me'];
 export type Session = Shapes['TicketOut'];
 export type Ingest = Shapes['IngestOut'];

@@ -247,7 +247,7 @@ function Operators({ username }: { username: string }) {
 
   if (error?.status === 403) {
     return (
-      <Empty title="Only operators can see the network">
+      <Empty isPage title="Only operators can see the network">
         <p>Sign in as an operator to see nodes, links and trees.</p>
       </Empty>
     );

@@ -16,7 +16,7 @@ import type { Player } from '../player/runner';
 import { Stage } from '../player/stage';
 import { useLive, useNow } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
-import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
+import { Empty, ErrorPage, Loading, StateBadge } from '../ui/parts';
 
 const KINDS: readonly ChangeKind[] = ['event', 'session'];
 const HINTS: readonly ChangeKind[] = ['event', 'tree', 'session'];
@@ -99,7 +99,7 @@ export default function Watch({ eventId }: { eventId: string }) {
 
   if (error?.status === 404) {
     return (
-      <Empty title="Event not found">
+      <Empty isPage title="Event not found">
         <p>
           Check the address. <Link to={to.discover}>See what is live</Link>
         </p>
@@ -109,7 +109,7 @@ export default function Watch({ eventId }: { eventId: string }) {
   if (!event) {
     return error ? (
       <div className="page">
-        <ErrorNotice error={error} onRetry={refresh} />
+        <ErrorPage title="This event cannot be shown" error={error} onRetry={refresh} />
       </div>
     ) : (
       <Loading what="Loading the event" />

@@ -6,7 +6,7 @@ import { account } from '../kit/account';
 import { api } from '../kit/portal';
 import type { Me } from '../kit/types';
 import { useAction, useLive, useSignIn } from '../ui/hooks';
-import { Empty, ErrorNotice, Loading } from '../ui/parts';
+import { Empty, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
 
 export function SignInForm({ title, children }: { title: string; children: ReactNode }) {
   const id = useId();
@@ -75,11 +75,11 @@ export function ForProviders({ children }: { children: (me: Me) => ReactNode }) 
       <SignInForm title="Sign in to the studio">For providers and operators. You need no account to watch.</SignInForm>
     );
   }
-  if (error && !me) return <ErrorNotice error={error} onRetry={refresh} />;
+  if (error && !me) return <ErrorPage title="The studio cannot be shown" error={error} onRetry={refresh} />;
   if (!me) return <Loading what="Loading the studio" />;
   if (me.role === 'viewer') {
     return (
-      <Empty title="This account can watch, but not publish">
+      <Empty isPage title="This account can watch, but not publish">
         <p>Ask the operator to make {me.username} a provider.</p>
       </Empty>
     );

@@ -124,7 +124,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       if (where.stream_key !== null && where !== ingest) onKey(where.stream_key);
       if (ingest === null) onIngest(where);
       if (where.whip === null) {
-        setFault('This acquirer does not accept WHIP. Use an encoder instead.');
+        setFault('This event cannot receive from a browser (no WHIP address). Use an encoder instead.');
         return;
       }
       const key = streamKey ?? where.stream_key ?? typedKey.trim();

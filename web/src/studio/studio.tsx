@@ -2,7 +2,7 @@
 
 import { useId, useState } from 'react';
 
-import { formatDateTime, formatViewers, fromLocalInput, toLocalInput } from '../kit/format';
+import { formatDateTime, formatViewers } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { EventState, LiveEvent, Me } from '../kit/types';
@@ -10,9 +10,10 @@ import { useAction, useLive } from '../ui/hooks';
 import { Link, navigate, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
 import { ForProviders } from './account';
+import { contentOf, emptyDraft, problemOf } from './draft';
+import { EventFields } from './event-fields';
 
 const POLL_MS = 15_000;
-const HOUR_MS = 3_600_000;
 
 const ORDER: readonly EventState[] = ['live', 'open', 'scheduled', 'ended', 'cancelled'];
 
@@ -23,29 +24,6 @@ export function arrange(events: readonly LiveEvent[]): LiveEvent[] {
   return [...events].sort(
     (a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) || (over(a) ? begin(b) - begin(a) : begin(a) - begin(b)),
   );
-}
-
-interface Draft {
-  provider: string;
-  title: string;
-  description: string;
-  starts: string;
-  ends: string;
-}
-
-function emptyDraft(provider: string): Draft {
-  const nowMs = Date.now();
-  return { provider, title: '', description: '', starts: toLocalInput(nowMs), ends: toLocalInput(nowMs + HOUR_MS) };
-}
-
-/** Why a draft cannot be sent, null when it can. */
-export function problemOf(draft: Draft): string | null {
-  const starts = fromLocalInput(draft.starts);
-  const ends = fromLocalInput(draft.ends);
-  if (draft.provider === '') return 'Choose a provider.';
-  if (draft.title.trim() === '') return 'Enter a title.';
-  if (starts === null || ends === null) return 'Enter a start and an end.';
-  return Date.parse(ends) > Date.parse(starts) ? null : 'The end must be after the start.';
 }
 
 function ProviderField({ value, onChange }: { value: string; onChange: (id: string) => void }) {
@@ -75,28 +53,21 @@ function ProviderField({ value, onChange }: { value: string; onChange: (id: stri
 
 function NewEventForm({ me }: { me: Me }) {
   const id = useId();
-  const [draft, setDraft] = useState(() => emptyDraft(me.provider_id ?? ''));
+  const [draft, setDraft] = useState(() => ({ provider: me.provider_id ?? '', ...emptyDraft(Date.now()) }));
   const [fault, setFault] = useState<string | null>(null);
   const { busy, error, run } = useAction();
-  const change = (part: Partial<Draft>): void => {
+  const change = (part: Partial<typeof draft>): void => {
     setDraft({ ...draft, ...part });
     setFault(null);
   };
-  const moveStart = (starts: string): void => {
-    const moved = Date.parse(starts) + Date.parse(draft.ends) - Date.parse(draft.starts);
-    change(Number.isNaN(moved) ? { starts } : { starts, ends: toLocalInput(moved) });
-  };
   const submit = (): void => {
-    const found = problemOf(draft);
+    const found = draft.provider === '' ? 'Choose a provider.' : problemOf(draft);
     setFault(found);
     if (found !== null) return;
     void run(async () => {
       const created = await api.createEvent({
         provider_id: draft.provider,
-        title: draft.title.trim(),
-        description: draft.description.trim(),
-        starts_at: fromLocalInput(draft.starts) ?? '',
-        ends_at: fromLocalInput(draft.ends) ?? '',
+        ...contentOf(draft),
       });
       navigate(to.studioEvent(created.id));
     });
@@ -126,60 +97,7 @@ function NewEventForm({ me }: { me: Me }) {
           }}
         />
       )}
-      <div className="field">
-        <label htmlFor={`${id}t`}>Title</label>
-        <input
-          id={`${id}t`}
-          name="title"
-          maxLength={200}
-          required
-          value={draft.title}
-          onChange={(event) => {
-            change({ title: event.target.value });
-          }}
-        />
-      </div>
-      <div className="field">
-        <label htmlFor={`${id}d`}>Description</label>
-        <textarea
-          id={`${id}d`}
-          name="description"
-          rows={3}
-          value={draft.description}
-          onChange={(event) => {
-            change({ description: event.target.value });
-          }}
-        />
-      </div>
-      <div className="pair">
-        <div className="field">
-          <label htmlFor={`${id}s`}>Start</label>
-          <input
-            id={`${id}s`}
-            name="starts"
-            type="datetime-local"
-            required
-            value={draft.starts}
-            onChange={(event) => {
-              moveStart(event.target.value);
-            }}
-          />
-        </div>
-        <div className="field">
-          <label htmlFor={`${id}e`}>End</label>
-          <input
-            id={`${id}e`}
-            name="ends"
-            type="datetime-local"
-            required
-            value={draft.ends}
-            onChange={(event) => {
-              change({ ends: event.target.value });
-            }}
-          />
-        </div>
-      </div>
-      <p className="quiet">Times are in your time zone ({Intl.DateTimeFormat().resolvedOptions().timeZone}).</p>
+      <EventFields draft={draft} onChange={change} />
       <button type="submit" className="button button-primary" disabled={busy}>
         {busy ? 'Creating' : 'Create event'}
       </button>

@@ -28,12 +28,19 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
-/** An empty page: why there is nothing to show, and what to do next. */
-export function Empty({ title, children }: { title: string; children?: ReactNode }) {
+interface EmptyProps {
+  title: string;
+  children?: ReactNode;
+  /** Set where the page shows nothing else: the title is then the page's heading. */
+  isPage?: boolean;
+}
+
+/** An empty page or section: why there is nothing to show, and what to do next. */
+export function Empty({ title, children, isPage = false }: EmptyProps) {
   return (
     <div className="empty">
       <Mark size={56} />
-      <h2>{title}</h2>
+      {isPage ? <h1>{title}</h1> : <h2>{title}</h2>}
       {children}
     </div>
   );
@@ -64,6 +71,22 @@ export function ErrorNotice({ error, onRetry }: { error: ApiError; onRetry?: () 
         </button>
       )}
     </div>
+  );
+}
+
+interface ErrorPageProps {
+  title: string;
+  error: ApiError;
+  onRetry: () => void;
+}
+
+/** A page whose content cannot be read: its heading, the reason, and a way to try again. */
+export function ErrorPage({ title, error, onRetry }: ErrorPageProps) {
+  return (
+    <>
+      <h1>{title}</h1>
+      <ErrorNotice error={error} onRetry={onRetry} />
+    </>
   );
 }
 

@@ -1,0 +1,59 @@
+import { describe, expect, test } from 'vitest';
+
+import { changesOf, contentOf, draftOf, emptyDraft, problemOf, withStart } from './draft';
+
+const EVENT = {
+  title: 'Derby',
+  description: 'Home against away\n',
+  starts_at: '2030-06-10T18:00:42Z',
+  ends_at: '2030-06-10T20:00:42Z',
+  version: 3,
+};
+
+describe('changes of an event', () => {
+  test('an untouched form sends nothing, whatever the seconds of its times', () => {
+    expect(changesOf(draftOf(EVENT), EVENT)).toBeNull();
+  });
+
+  test('only what was typed is sent, with the version that was read', () => {
+    const draft = { ...draftOf(EVENT), title: ' Final ' };
+    expect(changesOf(draft, EVENT)).toEqual({ version: 3, title: 'Final' });
+  });
+
+  test('a text can be emptied', () => {
+    expect(changesOf({ ...draftOf(EVENT), description: '' }, EVENT)).toEqual({ version: 3, description: '' });
+  });
+
+  test('a later start moves the end', () => {
+    const before = draftOf({ ...EVENT, starts_at: '2030-06-10T18:00:00Z', ends_at: '2030-06-10T20:00:00Z' });
+    const later = withStart(before, draftOf({ ...EVENT, starts_at: '2030-06-10T18:30:00Z' }).starts);
+    expect(changesOf(later, EVENT)).toEqual({
+      version: 3,
+      starts_at: '2030-06-10T18:30:00.000Z',
+      ends_at: '2030-06-10T20:30:00.000Z',
+    });
+  });
+});
+
+describe('a draft', () => {
+  const now = Date.parse('2030-06-10T18:00:00Z');
+
+  test('begins now and lasts an hour', () => {
+    const { starts_at, ends_at } = contentOf(emptyDraft(now));
+    expect([starts_at, ends_at]).toEqual(['2030-06-10T18:00:00.000Z', '2030-06-10T19:00:00.000Z']);
+  });
+
+  test.each([
+    [{ title: '  ' }, 'Enter a title.'],
+    [{ starts: '' }, 'Enter a start and an end.'],
+    [{ ends: '2020-01-01T10:00' }, 'The end must be after the start.'],
+    [{}, null],
+  ])('with %o: %s', (part, problem) => {
+    expect(problemOf({ ...emptyDraft(now), title: 'Derby', ...part })).toBe(problem);
+  });
+
+  test('half a start keeps the end', () => {
+    const draft = emptyDraft(now);
+    expect(withStart(draft, '')).toEqual({ ...draft, starts: '' });
+  });
+});

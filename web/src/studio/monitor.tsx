@@ -1,0 +1,72 @@
+// What viewers see of the event, small and without sound, while the provider works on it.
+
+import { useEffect, useEffectEvent, useState } from 'react';
+
+import type { LiveEvent } from '../kit/types';
+import { createPlayer, preferencesOf } from '../player/browser';
+import { useSnapshot } from '../player/panel';
+import type { Player } from '../player/runner';
+
+/** A player while the monitor is shown. Leaving the page closes its session. */
+function useMonitor(event: LiveEvent, video: HTMLVideoElement | null): Player | null {
+  const [player, setPlayer] = useState<Player | null>(null);
+  const newest = useEffectEvent(() => event);
+  useEffect(() => {
+    if (video === null) return undefined;
+    const created = createPlayer(event.id, video, preferencesOf(event.id, ''));
+    const leave = (): void => {
+      created.stop();
+    };
+    window.addEventListener('pagehide', leave);
+    created.start(newest());
+    setPlayer(created);
+    return () => {
+      window.removeEventListener('pagehide', leave);
+      created.stop();
+      setPlayer(null);
+    };
+  }, [event.id, video]);
+  useEffect(() => {
+    player?.update(event);
+  }, [player, event]);
+  return player;
+}
+
+function MonitorStatus({ player }: { player: Player }) {
+  const { state, status } = useSnapshot(player);
+  return state.phase === 'playing' ? null : <p>{status.text}</p>;
+}
+
+function Picture({ event }: { event: LiveEvent }) {
+  const [video, setVideo] = useState<HTMLVideoElement | null>(null);
+  const player = useMonitor(event, video);
+  return (
+    <div className="preview">
+      <video ref={setVideo} autoPlay muted playsInline aria-label="What viewers see" />
+      {player && <MonitorStatus player={player} />}
+    </div>
+  );
+}
+
+/** The picture on air, which counts as a viewer: the provider can close it. */
+export function Monitor({ event }: { event: LiveEvent }) {
+  const [open, setOpen] = useState(true);
+  return (
+    <>
+      {open && <Picture event={event} />}
+      <div className="row">
+        <p className="quiet">{open ? 'This picture counts as one viewer.' : 'See what your viewers see.'}</p>
+        <button
+          type="button"
+          className="button button-small"
+          aria-expanded={open}
+          onClick={() => {
+            setOpen(!open);
+          }}
+        >
+          {open ? 'Hide the picture' : 'Show the picture'}
+        </button>
+      </div>
+    </>
+  );
+}
