@@ -1,4 +1,4 @@
-// The form that changes an event: title, description and times, while nobody else has changed it.
+// The form that changes an event: title, description and times. It never overwrites another person’s change.
 
 import { useEffect, useId, useRef, useState } from 'react';
 
