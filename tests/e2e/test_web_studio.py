@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 
 from support.platform import platform
 from umbel.catalogue.model import UserRole
+from umbel.demo import encoder
 from umbel.demo.browser import chromium, until_decoded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -118,6 +119,24 @@ async def test_a_provider_edits_an_event_that_nobody_else_changed(tmp_path: Path
         )
         saved = await made.get(f"events/{event}")
         assert (saved["title"], saved["description"]) == ("Council and mayor", "With the mayor")
+
+
+async def test_an_encoder_as_obs_sets_it_by_itself_is_warned_about(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        provider = next(a for a in made.accounts if a.username == "provider")
+        event = await made.event()
+        command = encoder.push_command(event.ingest, event.stream_key)
+        at = command.index("-g") + 1
+        await made.run("encoder", [*command[:at], "250", *command[at + 1 :]])
+        page = await browser.new_page()
+        await page.goto(f"{made.url}/studio")
+        await sign_in(page, "provider", provider.password)
+        await expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=APPEARS_MS)
+        await page.goto(f"{made.url}/studio/events/{event.id}")
+        warning = page.get_by_text("Key pictures come every 8 s: viewers start slowly.")
+        await expect(warning).to_be_visible(timeout=DECODED_S * 1000)
+        stream = (await made.get(f"events/{event.id}"))["stream"]
+        assert stream["key_interval_s"] == pytest.approx(250 / encoder.FPS, abs=0.5)
 
 
 async def test_a_viewer_may_not_publish(tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ _INGEST = st.builds(
     height=st.integers(0, 9999),
     transcoding=_NAMES,
     error=_NAMES,
+    key_interval_s=st.integers(0, 60_000).map(lambda n: n / 1000),
 )
 _STATES = st.builds(
     StreamState,

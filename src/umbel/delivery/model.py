@@ -152,7 +152,8 @@ class FunctionStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class StreamStatus:
-    """How an event's stream does: what comes in, and who watches, in all `qualities` on offer."""
+    """How an event's stream does: what comes in, and who watches, in all `qualities` on offer.
+    `key_interval_s`: seconds between the key pictures that come in, 0 while it is not known."""
 
     stream: str
     flowing: bool
@@ -166,3 +167,4 @@ class StreamStatus:
     mbps: float = 0.0
     viewers: int = 0
     qualities: tuple[str, ...] = ()
+    key_interval_s: float = 0.0

@@ -101,7 +101,8 @@ class StreamSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class IngestState:
-    """What an acquirer takes in: `protocol` is empty while nobody publishes."""
+    """What an acquirer takes in: `protocol` is empty while nobody publishes. `key_interval_s`: how
+    many seconds lie between two key pictures, 0 while it is not known."""
 
     protocol: str = ""
     video: str = ""
@@ -110,6 +111,7 @@ class IngestState:
     height: int = 0
     transcoding: str = ""
     error: str = ""
+    key_interval_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1554,6 +1554,7 @@ export interface components {
             mbps: number;
             viewers: number;
             qualities: string[];
+            key_interval_s: number;
         };
         /** @enum {string} */
         StreamRole: "acquirer" | "forwarder" | "edge" | "transcoder";

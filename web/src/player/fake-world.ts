@@ -84,6 +84,7 @@ export class FakeWorld {
       mbps: 2,
       viewers: 1,
       qualities: this.qualities,
+      key_interval_s: 1,
     };
     return {
       id: 'ev',

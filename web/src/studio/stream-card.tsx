@@ -2,6 +2,7 @@
 
 import { formatMbps, formatViewers } from '../kit/format';
 import type { LiveEvent, StreamStatus } from '../kit/types';
+import { adviceOf } from './advice';
 import { Monitor } from './monitor';
 
 function StreamFacts({ stream }: { stream: StreamStatus }) {
@@ -39,6 +40,7 @@ function StreamFacts({ stream }: { stream: StreamStatus }) {
 export function StreamCard({ event }: { event: LiveEvent }) {
   const { stream } = event;
   const flowing = stream?.flowing === true;
+  const advice = stream ? adviceOf(stream) : [];
   return (
     <section className="panel" aria-label="Stream">
       <div className="row">
@@ -50,11 +52,13 @@ export function StreamCard({ event }: { event: LiveEvent }) {
       </div>
       {flowing && <Monitor event={event} />}
       {stream && <StreamFacts stream={stream} />}
-      {stream && stream.transcoding !== '' && (
-        <p className={stream.transcoding.includes('video:') ? 'notice notice-warn' : 'notice'}>
-          Umbel converts your stream ({stream.transcoding}).
-          {stream.transcoding.includes('video:') && ' Send H.264 without B-frames to avoid this.'}
+      {advice.map((sentence) => (
+        <p key={sentence} className="notice notice-warn">
+          {sentence}
         </p>
+      ))}
+      {stream && stream.transcoding !== '' && !stream.transcoding.includes('video:') && (
+        <p className="notice">Umbel converts your stream ({stream.transcoding}).</p>
       )}
       {stream && stream.error !== '' && <p className="notice notice-bad">{stream.error}</p>}
       {!flowing && (

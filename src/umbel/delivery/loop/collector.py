@@ -282,6 +282,7 @@ class Collector:
                 if tree.stream in (stream, renditions.event_of(stream))
             ),
             qualities=renditions.offered(ingest.height),
+            key_interval_s=ingest.key_interval_s,
         )
 
     def height(self, tree: Tree) -> int:

@@ -17,10 +17,10 @@ VALUES: tuple[ValueType, ...] = (
     ValueType(
         name="IngestInfo",
         doc="What is taken in; `protocol` is empty while nobody publishes, `transcoding` says what "
-        "is being converted and why.",
+        "is being converted and why. `keyIntervalS`: seconds between key pictures, 0: not known.",
         fields=params(
             "protocol: String, video: String, audio: String, width: int, height: int, "
-            "transcoding: String, error: String"
+            "transcoding: String, error: String, keyIntervalS: float"
         ),
     ),
     ValueType(

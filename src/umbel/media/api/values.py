@@ -45,7 +45,7 @@ def info_to_json(info: StreamInfo) -> Json:
         "sources": list(state.sources),
         "hops": targets_to_json(state.hops),
         "urls": urls_to_json(state.urls),
-        "ingest": None if state.ingest is None else asdict(state.ingest),
+        "ingest": None if state.ingest is None else ingest_to_json(state.ingest),
         "viewers": list(state.viewers),
         "mbpsIn": round(state.mbps_in, 6),
         "mbpsOut": round(state.mbps_out, 6),
@@ -53,6 +53,12 @@ def info_to_json(info: StreamInfo) -> Json:
         "rtpAnswer": state.rtp_answer,
         "picturesRequested": state.pictures_requested,
     }
+
+
+def ingest_to_json(state: IngestState) -> Json:
+    """An IngestInfo value."""
+    fields = asdict(state)
+    return {**fields, "keyIntervalS": round(fields.pop("key_interval_s"), 3)}
 
 
 def urls_to_json(urls: Iterable[tuple[str, str]]) -> list[Json]:
@@ -95,7 +101,13 @@ def _ingest(value: object) -> IngestState | None:
         return None
     names = ("protocol", "video", "audio", "transcoding", "error")
     texts = {name: str(value[name]) for name in names}
-    return IngestState(**texts, width=_int(value["width"]), height=_int(value["height"]))
+    return IngestState(
+        **texts,
+        width=_int(value["width"]),
+        height=_int(value["height"]),
+        # A media server that started before an update does not measure it.
+        key_interval_s=_float(value.get("keyIntervalS")),
+    )
 
 
 def _target(value: Json) -> Target:

@@ -178,7 +178,8 @@ class EventChange(Given):
 
 
 class StreamOut(BaseModel):
-    """How an event's stream does. `qualities` are those on offer to viewers, the best first."""
+    """How an event's stream does. `qualities` are those on offer to viewers, the best first;
+    `key_interval_s` the seconds between key pictures, 0 while they are not known."""
 
     flowing: bool
     protocol: str
@@ -191,6 +192,7 @@ class StreamOut(BaseModel):
     mbps: float
     viewers: int
     qualities: list[str]
+    key_interval_s: float
 
 
 class EventOut(BaseModel):

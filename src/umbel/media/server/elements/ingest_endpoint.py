@@ -7,12 +7,13 @@ Out: the platform's packets, the ingest's state, events on the element and on th
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from umbel.kit.errors import UmbelError
 from umbel.media import roles
 from umbel.media.api import values
 from umbel.media.ingest import codecs
+from umbel.media.ingest.key_pictures import KeyPictureMeter
 from umbel.media.io.ingest_claims import Claim
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.model import INGEST_PORTS, IngestState, PayloadType, StreamState
@@ -61,9 +62,11 @@ class IngestEndpoint(MediaElement):
         self._rtp_answer = ""
         self._addresses: dict[str, str] = {}
         self._fan = Fan(self._on_feedback)
+        self._key_pictures = KeyPictureMeter()
         self._aggregate = Aggregate()
         self._pictures_requested = 0
         self._into = Guard(self._fan, self.id)
+        self._fan.attach(self._key_pictures)
         self.source = self._fan
         self.peers = Peers(server.peer_counts)
 
@@ -84,7 +87,12 @@ class IngestEndpoint(MediaElement):
     @property
     def state(self) -> IngestState:
         """What comes in now."""
-        return self._desk.state(self._stream) if self._addresses else IngestState()
+        if not self._addresses:
+            return IngestState()
+        state = self._desk.state(self._stream)
+        if not state.protocol:
+            return state
+        return replace(state, key_interval_s=round(self._key_pictures.interval_s, 3))
 
     def described(self, state: StreamState, now_s: float) -> StreamState:
         known = replace(
@@ -100,7 +108,7 @@ class IngestEndpoint(MediaElement):
         return values.urls_to_json(self.urls)
 
     def get_state(self) -> Json:
-        return asdict(self.state)
+        return values.ingest_to_json(self.state)
 
     def get_key_hashes(self) -> list[str]:
         return list(self._key_hashes)
@@ -162,7 +170,9 @@ class IngestEndpoint(MediaElement):
             self._pictures_requested += 1
             self._desk.request_picture(self._stream, now_s)
 
-    def _on_event(self, _what: str) -> None:
+    def _on_event(self, what: str) -> None:
+        if what == "started":
+            self._key_pictures.reset()
         data: Json = {"stream": self._stream, "state": self.get_state()}
         self.emit("IngestStateChanged", data)
         self._emit(roles.MANAGER, "IngestStateChanged", data)
