@@ -36,7 +36,17 @@ print(json.dumps([sorted(found - {'umbel'}), sorted(ours)]))
 """
 # What Python itself, its packaging and typing bring along in some environments.
 ALWAYS = {"__main__", "__mp_main__", "_distutils_hack", "typing_extensions", "sitecustomize"}
-SHOWN = {"typer", "rich", "pygments", "shellingham", "markdown_it", "mdurl", "annotated_doc"}
+# `attr` (attrs) is not required: rich imports it where another package has installed it.
+SHOWN = {
+    "typer",
+    "rich",
+    "pygments",
+    "shellingham",
+    "markdown_it",
+    "mdurl",
+    "annotated_doc",
+    "attr",
+}
 GSTREAMER = {"gi", "cairo", "glib", "gobject", "gio", "gtk"}
 MEDIA = {
     *SHOWN,
