@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Body
 from pydantic import AfterValidator, BaseModel, Field, IPvAnyNetwork
 
 from umbel.compute.model import DEFAULT_POOL, Node, NodeKind, NodeState, Scheduling
@@ -53,6 +53,9 @@ class DrainIn(Given):
     long as it takes."""
 
     within_s: Annotated[float, Field(ge=0, le=_MOST_S)] | None = None
+
+
+MaybeDrain = Annotated[DrainIn | None, Body(title="DrainRequest")]
 
 
 class PromisedOut(BaseModel):
@@ -146,7 +149,7 @@ async def uncordon_node(
 
 @router.post("/{name}/drain")
 async def drain_node(
-    system: auth.SystemDep, operator: auth.Operator, name: NodeName, given: DrainIn | None = None
+    system: auth.SystemDep, operator: auth.Operator, name: NodeName, given: MaybeDrain = None
 ) -> NodeDetailOut:
     """Move everything away from the node: forwarders at once, edges when their viewers have left.
     `/api/v1/state` asks viewers to leave. Encoders do not move by themselves. What is left after

@@ -1,6 +1,8 @@
 """A viewer's way in: a place at an edge and the token that opens it. Viewers may be anonymous."""
 
-from fastapi import APIRouter, Request
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel
 
 from umbel.delivery.model import Session
@@ -18,6 +20,10 @@ class SessionIn(Given):
 
     access_node: NodeName | None = None
     quality: Quality = renditions.SOURCE
+
+
+# Without a title of its own, FastAPI's title of each such body is the argument's name.
+MaybeSession = Annotated[SessionIn | None, Body(title="SessionRequest")]
 
 
 class TicketOut(BaseModel):
@@ -47,7 +53,7 @@ class SessionOut(BaseModel):
 
 @router.post("/events/{event_id}/sessions", status_code=201)
 async def open_session(
-    system: auth.SystemDep, request: Request, event_id: str, given: SessionIn | None = None
+    system: auth.SystemDep, request: Request, event_id: str, given: MaybeSession = None
 ) -> TicketOut:
     """Open a viewer's session at the edge that the policy chooses."""
     given = given or SessionIn()
