@@ -158,6 +158,23 @@ async def test_of_concurrent_changes_exactly_one_wins(here: World) -> None:
     assert (await here.system.catalogue.event(event.id)).title == winner.json()["title"]
 
 
+async def test_the_hosts_of_encoders_without_a_key_are_named_and_kept(here: World) -> None:
+    event = await here.event()
+    path, city = f"/api/v1/events/{event.id}/ingest", here.as_("city")
+    assert (await here.client.post(path, headers=city)).json()["sources"] == []
+    named = {"sources": ["192.0.2.7", "2001:db8::/32", "192.0.2.7"]}
+    answer = await here.client.post(path, json=named, headers=city)
+    kept = ["192.0.2.7/32", "2001:db8::/32"]
+    assert (answer.status_code, answer.json()["sources"]) == (200, kept)
+    assert (await here.client.post(path, json={}, headers=city)).json()["sources"] == kept
+    for wrong in (["a host"], ["192.0.2.7/24"], [f"10.0.0.{n}" for n in range(65)], "192.0.2.7"):
+        refused = await here.client.post(path, json={"sources": wrong}, headers=city)
+        assert refused.status_code == 422, refused.text
+    assert (await here.client.post(path, json={"sources": []}, headers=city)).json()[
+        "sources"
+    ] == []
+
+
 async def test_ingest_tells_the_key_once(here: World) -> None:
     event = await here.event()
     path = f"/api/v1/events/{event.id}"
@@ -176,6 +193,7 @@ async def test_ingest_tells_the_key_once(here: World) -> None:
             "port": 5004,
             "mpegts": {"address": NODES["pe1"], "port": 5006},
         },
+        "sources": [],
         "stream_key": body["stream_key"],
     }
     key = body["stream_key"]

@@ -224,6 +224,17 @@ async def test_packets_are_taken_from_the_sources_alone(rig: Rig) -> None:
     await until(lambda: at(edge), lambda s: s.flowing)
 
 
+async def test_an_acquirer_reports_from_where_it_takes_a_publisher(rig: Rig) -> None:
+    acquirer = await rig.start("acq", StreamRole.ACQUIRER)
+    named = replace(spec(StreamRole.ACQUIRER), sources=("192.0.2.0/24", "198.51.100.7/32"))
+    assert (await rig.plane.ensure(acquirer, named)).sources == named.sources
+    with pytest.raises(Invalid):
+        await rig.plane.ensure(acquirer, replace(named, sources=("a host",)))
+    assert (await rig.plane.observe(acquirer))["ev1"].sources == named.sources
+    any_host = await rig.plane.ensure(acquirer, spec(StreamRole.ACQUIRER))
+    assert any_host.sources == ()
+
+
 def rendition(*hops: Target, height: int = 120) -> StreamSpec:
     return StreamSpec(stream="ev1-120p", role=StreamRole.TRANSCODER, hops=hops, height=height)
 

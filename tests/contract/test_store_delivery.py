@@ -7,7 +7,7 @@ import pytest
 
 from support.rows import Rows
 from support.views import X, edge, planted
-from umbel.delivery.model import Session, Tree
+from umbel.delivery.model import Ingest, Session, Tree
 from umbel.delivery.store import DeliveryStore, NoSuchSession
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.journal import Journal
@@ -140,13 +140,15 @@ async def test_the_end_of_an_event_drops_its_tree_and_sessions(store: DeliverySt
 
 
 async def test_what_a_restarted_acquirer_must_know(store: DeliveryStore) -> None:
-    assert await store.ingest(X) == ("", ())
+    assert await store.ingest(X) == Ingest()
     await store.save_tree(FRESH, at_s=NOW_S)
     await store.save_rtp_offer(X, "v=0")
     await store.save_ingest_ports(X, (4001, 4002, 4003))
-    assert await store.ingest(X) == ("v=0", (4001, 4002, 4003))
+    await store.save_ingest_sources(X, ("192.0.2.0/24",))
+    kept = Ingest(rtp_offer="v=0", ports=(4001, 4002, 4003), sources=("192.0.2.0/24",))
+    assert await store.ingest(X) == kept
     await store.save_tree(replace(FRESH, version=1), at_s=NOW_S)
-    assert await store.ingest(X) == ("v=0", (4001, 4002, 4003))
+    assert await store.ingest(X) == kept
 
 
 async def test_the_audience_is_counted_by_where_it_enters(store: DeliveryStore) -> None:

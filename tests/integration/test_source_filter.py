@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from support.waiting import until
+from umbel.media.rtp.errors import BadSource
 from umbel.media.wire import source_filter
-from umbel.media.wire.udp import BadSource, UdpReceiver
+from umbel.media.wire.udp import UdpReceiver
 
 HERE = "127.0.0.1"
 

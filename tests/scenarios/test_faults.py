@@ -156,6 +156,28 @@ async def test_a_closed_session_watches_no_more_whoever_starts_again(tmp_path: P
 
 
 @scenario
+async def test_an_acquirer_that_starts_again_takes_its_publisher_from_the_same_hosts(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as w:
+        event, *_ = await playing(w)
+
+        async def has(*sources: str) -> bool:
+            carried = await w.carried("acquirer-pe1-1")
+            return event in carried and carried[event].sources == sources
+
+        point = await w.delivery.open_ingest(event, ("192.0.2.0/24",))
+        assert point.sources == ("192.0.2.0/24",)
+        await until(lambda: has("192.0.2.0/24"), within_s=2, why="the acquirer has them")
+        await w.kill("acquirer-pe1-1")
+        await w.until_functions(*EVERYTHING)
+        await until(lambda: has("192.0.2.0/24"), within_s=5, why="it has them again")
+        assert (await w.delivery.open_ingest(event)).sources == ("192.0.2.0/24",)
+        await w.delivery.open_ingest(event, ())
+        await until(has, within_s=2, why="any host may publish")
+
+
+@scenario
 async def test_encoder_stops_and_comes_back(tmp_path: Path) -> None:
     async with world(tmp_path) as w:
         event, near, _ = await playing(w)

@@ -73,6 +73,7 @@ class MemoryDelivery:
     sessions: dict[str, Session] = field(default_factory=dict)
     roots: dict[str, str] = field(default_factory=dict)
     keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def open_session(
         self, event_id: str, access_node: str, quality: str = renditions.SOURCE
@@ -120,7 +121,9 @@ class MemoryDelivery:
     async def access_node_for(self, client_ip: str) -> str:
         return {"127.0.1.9": "pe1"}.get(client_ip, "pe4")
 
-    async def open_ingest(self, event_id: str) -> IngestPoint:
+    async def open_ingest(
+        self, event_id: str, sources: tuple[str, ...] | None = None
+    ) -> IngestPoint:
         event = await self.catalogue.event(event_id)
         if self.down:
             raise Unavailable
@@ -129,6 +132,8 @@ class MemoryDelivery:
         if event.state is EventState.SCHEDULED:
             await self.catalogue.transition(event_id, EventEvent.OPEN)
         provider = await self.catalogue.provider(event.provider_id)
+        if sources is not None:
+            self.sources[event_id] = sources
         self.roots[event_id] = provider.access_node
         self.keys[event_id] = await self.catalogue.key_hashes(event_id)
         address = NODES[provider.access_node]
@@ -143,6 +148,7 @@ class MemoryDelivery:
                 "rtp": f"{address}:5004",
                 "mpegts": f"{address}:5006",
             },
+            sources=self.sources.get(event_id, ()),
         )
 
     async def describe_rtp(self, event_id: str, sdp: str) -> str:

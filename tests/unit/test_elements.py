@@ -44,7 +44,8 @@ def test_every_type_named_in_the_table_exists() -> None:
 def test_types_are_named_with_or_without_their_module(name: str) -> None:
     found, new = check.constructor(SCHEMA, name)
     assert found.name == "IngestEndpoint"
-    assert [p.name for p in new.params] == ["mediaPipeline", "keyHashes", "rtpOffer", "ports"]
+    names = ["mediaPipeline", "keyHashes", "rtpOffer", "ports", "sources"]
+    assert [p.name for p in new.params] == names
 
 
 def test_unknown_and_abstract_types_are_not_made() -> None:

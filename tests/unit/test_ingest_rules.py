@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from support.ingest_lab import nals as unpacked
 from umbel.kit.keys import digest
-from umbel.media.ingest import codecs, keys, packer, rates, sdp
+from umbel.media.ingest import codecs, keys, packer, rates, sdp, sources
 from umbel.media.ingest.aligner import Aligner
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.reports import SenderReports, SourceClock
 from umbel.media.ingest.sender_lock import SenderBan, SenderLock
 from umbel.media.ingest.timeline import EncoderTimeline, Unwrapped
-from umbel.media.rtp.errors import MalformedSdp, UnsupportedCodec
+from umbel.media.rtp.errors import BadSource, MalformedSdp, UnsupportedCodec
 from umbel.media.rtp.packet import RtpPacket
 
 MS = 1_000_000
@@ -255,6 +255,31 @@ def test_latch_holds_the_first_sender_of_each_lane() -> None:
     assert not latch.admits(("10.0.0.1", 5), 96, 3.4)
     latch.release()
     assert latch.silent(3.4)
+
+
+def test_the_last_sender_may_come_back_before_another_takes_its_place() -> None:
+    lock = SenderLock()
+    assert not lock.is_reserved("10.0.0.2", 0.0)
+    lock.admits(("10.0.0.1", 5), 96, 0.0)
+    lock.release()
+    assert lock.is_reserved("10.0.0.2", 10.0)
+    assert not lock.is_reserved("10.0.0.1", 10.0)
+    assert not lock.is_reserved("10.0.0.2", 10.1)
+    lock.admits(("10.0.0.1", 5), 96, 20.0)
+    lock.forget()
+    assert not lock.is_reserved("10.0.0.2", 20.0)
+
+
+def test_sources_are_addresses_and_prefixes() -> None:
+    named = sources.parse(["192.0.2.7", "2001:db8::/32", "198.51.100.0/24", "192.0.2.7/32"])
+    assert len(named) == 3
+    inside = ("192.0.2.7", "198.51.100.200", "2001:db8::9")
+    assert all(sources.includes(named, host) for host in inside)
+    assert not any(sources.includes(named, host) for host in ("192.0.2.8", "2001:db9::1"))
+    assert sources.includes((), "192.0.2.8")
+    for wrong in (["a host"], ["192.0.2.7/24"], [f"10.0.0.{n}" for n in range(65)]):
+        with pytest.raises(BadSource):
+            sources.parse(wrong)
 
 
 def test_reports_alone_do_not_keep_a_latch() -> None:

@@ -82,6 +82,18 @@ class IngestPoint:
     node: str
     function: str
     urls: Mapping[str, str]
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingest:
+    """What an event's acquirer has to know, also a restarted one: the SDP of a described RTP
+    publisher (empty: there is none), the ports that encoders know, and the addresses and prefixes
+    from which RTP and MPEG-TS are taken (none: the first host that sends publishes)."""
+
+    rtp_offer: str = ""
+    ports: tuple[int, ...] = ()
+    sources: tuple[str, ...] = ()
 
 
 class NodeAvailability(StrEnum):

@@ -113,8 +113,12 @@ class Delivery:
 
     # -- providers --------------------------------------------------------------------------
 
-    async def open_ingest(self, event_id: str) -> IngestPoint:
-        """Ensure an acquirer at the provider's edge node, and return where to push.
+    async def open_ingest(
+        self, event_id: str, sources: tuple[str, ...] | None = None
+    ) -> IngestPoint:
+        """Ensure an acquirer at the provider's edge node, and return where to push. RTP and MPEG-TS
+        are taken from the `sources` alone, from the first host that sends where there are none;
+        None leaves them as they are.
 
         Raises EventNotOpen, NoCapacity, NotReady.
         """
@@ -122,6 +126,8 @@ class Delivery:
         if event.state in (EventState.ENDED, EventState.CANCELLED):
             raise EventNotOpen(state=event.state.value)
         tree = await self._rooted_tree(event)
+        if sources is not None:
+            await self.store.save_ingest_sources(event_id, sources)
         if event.state is EventState.SCHEDULED:
             await self.catalogue.transition(event_id, EventEvent.OPEN)
         self._wake(event_id)
@@ -130,7 +136,13 @@ class Delivery:
         if root is None or state is None:
             raise NotReady
         urls = dict(state.urls)
-        return IngestPoint(event_id=event_id, node=root.node, function=root.function, urls=urls)
+        return IngestPoint(
+            event_id=event_id,
+            node=root.node,
+            function=root.function,
+            urls=urls,
+            sources=(await self.store.ingest(event_id)).sources,
+        )
 
     async def describe_rtp(self, event_id: str, sdp: str) -> str:
         """Declare an RTP publisher's format (SDP); return SDP that says where to send.

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from umbel.delivery.model import Branch, Session, Tree
+from umbel.delivery.model import Branch, Ingest, Session, Tree
 from umbel.delivery.nodes.store import removed_among
 from umbel.delivery.revocation import store as revocation
 from umbel.kit import journal
@@ -24,6 +24,7 @@ trees = sa.Table(
     sa.Column("branches", sa.JSON, nullable=False),
     sa.Column("rtp_offer", sa.Text, nullable=False, server_default=""),
     sa.Column("ingest_ports", sa.JSON, nullable=False, server_default="[]"),
+    sa.Column("ingest_sources", sa.JSON, nullable=False, server_default="[]"),
 )
 
 sessions = sa.Table(
@@ -68,9 +69,16 @@ _CHANGE_TREE = Command(
 )
 _DROP_TREE = Command(sa.delete(trees).where(trees.c.stream == _STREAM))
 _INGEST = Query(
-    sa.select(trees.c.rtp_offer, trees.c.ingest_ports).where(trees.c.stream == _STREAM),
-    lambda *, rtp_offer, ingest_ports: (str(rtp_offer), tuple(int(p) for p in ingest_ports)),
+    sa.select(
+        trees.c.rtp_offer,
+        trees.c.ingest_ports.label("ports"),
+        trees.c.ingest_sources.label("sources"),
+    ).where(trees.c.stream == _STREAM),
+    lambda *, rtp_offer, ports, sources: Ingest(
+        rtp_offer=rtp_offer, ports=tuple(ports), sources=tuple(sources)
+    ),
 )
+_SET_SOURCES = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["ingest_sources"])
 _SET_PORTS = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["ingest_ports"])
 _SET_OFFER = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["rtp_offer"])
 
@@ -172,11 +180,14 @@ class DeliveryStore:
 
         return await self._database.write(drop)
 
-    async def ingest(self, stream: str) -> tuple[str, tuple[int, ...]]:
-        """What a restarted acquirer must know: the described RTP publisher's SDP (empty when
-        there is none), and the ports that its encoders know."""
-        found = await self._database.read(lambda c: c.first(_INGEST, of=stream))
-        return found or ("", ())
+    async def ingest(self, stream: str) -> Ingest:
+        """What a restarted acquirer must know."""
+        return await self._database.read(lambda c: c.first(_INGEST, of=stream)) or Ingest()
+
+    async def save_ingest_sources(self, stream: str, sources: tuple[str, ...]) -> None:
+        """Remember from where a publisher without a key is taken."""
+        rows = {"of": stream, "ingest_sources": list(sources)}
+        await self._database.write(lambda c: c.run(_SET_SOURCES, **rows))
 
     async def save_ingest_ports(self, stream: str, ports: tuple[int, ...]) -> None:
         """Remember the ports that encoders push to."""

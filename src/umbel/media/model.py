@@ -85,7 +85,8 @@ class StreamSpec:
     takes another stream's RTP and makes `stream` of it, pictures at most `height` pixels high. An
     edge refuses the `revoked` sessions (each with the epoch second at which its token expires),
     and goes on to refuse those that a later spec leaves out. What takes RTP takes it from the
-    `sources` alone (IP addresses), from any host where there are none.
+    `sources` alone (IP addresses; an acquirer's, which are for RTP and MPEG-TS, may be prefixes),
+    from any host where there are none.
     """
 
     stream: str

@@ -67,6 +67,7 @@ RECIPES: Mapping[StreamRole, Recipe] = {
 # Which properties of which part the spec sets. The last may be refused, so it comes last.
 _SETTINGS: tuple[tuple[str, str], ...] = (
     ("RtpReceiver", "sources"),
+    ("IngestEndpoint", "sources"),
     ("RtpSender", "hops"),
     ("Transcoder", "height"),
     ("IngestEndpoint", "keyHashes"),

@@ -53,8 +53,11 @@ class Viewing(Protocol):
 class Ingesting(Protocol):
     """For providers."""
 
-    async def open_ingest(self, event_id: str) -> IngestPoint:
-        """Have an acquirer that takes the event, and answer where it is. Idempotent. A scheduled
+    async def open_ingest(
+        self, event_id: str, sources: tuple[str, ...] | None = None
+    ) -> IngestPoint:
+        """Have an acquirer that takes the event, and answer where it is; `sources` are from where
+        it takes RTP and MPEG-TS, None leaves them as they are. Idempotent. A scheduled
         event becomes open. Stream keys changed later reach the acquirer through the journal. Raises
         NoSuchEvent, Conflict when the event is over, Exhausted, Unavailable."""
 

@@ -1163,12 +1163,16 @@ export interface components {
         Health: {
             status: string;
         };
+        IngestIn: {
+            sources?: string[] | null;
+        };
         IngestOut: {
             node: string;
             rtmp: string | null;
             srt: string | null;
             whip: string | null;
             rtp: components["schemas"]["RtpTarget"] | null;
+            sources: string[];
             stream_key: string | null;
         };
         InlineFunctionIn: {
@@ -2130,7 +2134,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["IngestIn"] | null;
+            };
+        };
         responses: {
             200: {
                 headers: {

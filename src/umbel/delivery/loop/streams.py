@@ -186,10 +186,13 @@ class StreamReconciler:
         return replace(seen, carried=carried)
 
     async def _upstream(self, tree: Tree) -> frozenset[str]:
-        """The addresses from which a rendition's transcoder gets the source's stream."""
+        """The addresses from which a rendition's transcoder gets the source's stream; those from
+        which an acquirer is to take a publisher without a key."""
         source_stream = renditions.event_of(tree.stream)
-        if source_stream == tree.stream or tree.root is None:
+        if tree.root is None:
             return frozenset()
+        if source_stream == tree.stream:
+            return frozenset((await self.store.ingest(tree.stream)).sources)
         source = await self.store.tree(source_stream)
         branch = source.branch(tree.root.function)
         if branch is None:
@@ -248,14 +251,20 @@ class StreamReconciler:
             return replace(spec, revoked=tuple((s, int(end_s)) for s, end_s in sessions))
         if spec.role is not StreamRole.ACQUIRER:
             return spec
-        offer, ports = await self.store.ingest(stream)
-        return replace(spec, key_hashes=tuple(sorted(keys)), rtp_offer=offer, ports=ports)
+        ingest = await self.store.ingest(stream)
+        return replace(
+            spec,
+            key_hashes=tuple(sorted(keys)),
+            rtp_offer=ingest.rtp_offer,
+            ports=ingest.ports,
+            sources=ingest.sources,
+        )
 
     async def _keep_ports(self, stream: str, state: StreamState) -> None:
         """Encoders know these ports: a restarted acquirer opens them again."""
         urls = dict(state.urls)
         ports = tuple(int(urls[name].rpartition(":")[2]) for name in INGEST_PORTS if name in urls)
-        if state.role is StreamRole.ACQUIRER and ports != (await self.store.ingest(stream))[1]:
+        if state.role is StreamRole.ACQUIRER and ports != (await self.store.ingest(stream)).ports:
             await self.store.save_ingest_ports(stream, ports)
 
     async def _report(self, event: Event, tree: Tree) -> None:

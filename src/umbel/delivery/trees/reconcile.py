@@ -37,7 +37,8 @@ class Access:
 @dataclass(frozen=True, kw_only=True)
 class Observed:
     """The functions that answer now, and what each carries of the stream. `addresses` are those
-    of functions; `upstream` those from which a rendition's transcoder gets the source's stream."""
+    of functions; `upstream` those from which the root gets what it carries: a transcoder the
+    source's stream, an acquirer its publisher's packets."""
 
     active: frozenset[str]
     addresses: Mapping[str, str] = field(default_factory=dict)
@@ -190,5 +191,5 @@ def _does(step: Carry, have: Observed, access: Access) -> bool:
         return False
     knows_keys = step.role != "acquirer" or now.keys == access.keys
     knows_revoked = step.role != "edge" or now.revoked == access.revoked
-    listens = step.role == "acquirer" or now.sources == step.sources
-    return listens and now.targets == step.targets and knows_keys and knows_revoked
+    is_connected = (now.sources, now.targets) == (step.sources, step.targets)
+    return is_connected and knows_keys and knows_revoked

@@ -40,7 +40,8 @@ ELEMENTS: tuple[ElementType, ...] = (
         "IngestEndpoint",
         "Endpoint",
         "Takes the provider's stream by RTMP, SRT, WHIP or RTP, and makes it H.264 and Opus.",
-        new="mediaPipeline: MediaPipeline, keyHashes: String[]?, rtpOffer: String?, ports: int[]?",
+        new="mediaPipeline: MediaPipeline, keyHashes: String[]?, rtpOffer: String?, "
+        "ports: int[]?, sources: String[]?",
         readable={
             "urls: StreamUrl[]": "Where encoders push.",
             "state: IngestInfo": "What comes in now.",
@@ -48,6 +49,8 @@ ELEMENTS: tuple[ElementType, ...] = (
         },
         writable={
             "keyHashes: String[]": "SHA-256 of every stream key that opens it, in hex.",
+            "sources: String[]": "Addresses and prefixes from which RTP and MPEG-TS are taken, at "
+            "most 64; none: from the first host that sends.",
             "rtpOffer: String": "SDP that describes what an RTP publisher will send.",
         },
         events={"IngestStateChanged(stream: String, state: IngestInfo)": "It started or stopped."},

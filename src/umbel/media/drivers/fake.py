@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.media import roles
-from umbel.media.ingest import sdp
+from umbel.media.ingest import sdp, sources
 from umbel.media.model import (
     INGEST_PORTS,
     IngestState,
@@ -59,6 +59,7 @@ class FakeMedia:
         roles.check(spec)
         if spec.rtp_offer:
             sdp.parse(spec.rtp_offer)
+        sources.parse(spec.sources)
         function = self._reach(server)
         self._fed = None
         known = function.streams.get(spec.stream)

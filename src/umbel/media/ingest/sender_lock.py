@@ -7,6 +7,7 @@ may come from two sockets of one host, so each payload type has its own.
 from dataclasses import dataclass, field
 
 SILENCE_S = 3.0
+RESERVED_S = 10.0
 BARRED_S = 60.0
 SenderAddress = tuple[str, int]
 
@@ -17,6 +18,7 @@ class SenderLock:
 
     host: str = ""
     heard_s: float = 0.0
+    _last: str = ""
     _channels: dict[int, SenderAddress] = field(default_factory=dict)
 
     def admits(self, source: SenderAddress, channel: int, now_s: float) -> bool:
@@ -24,7 +26,7 @@ class SenderLock:
         if self.silent(now_s):
             if channel < 0:
                 return False
-            self.host = source[0]
+            self.host = self._last = source[0]
             self._channels.clear()
         if source[0] != self.host or (
             channel >= 0 and self._channels.setdefault(channel, source) != source
@@ -38,9 +40,18 @@ class SenderLock:
         """Whether there is no sender."""
         return not self.host or now_s - self.heard_s > SILENCE_S
 
+    def is_reserved(self, host: str, now_s: float) -> bool:
+        """Whether this host has to wait: another one sent until a short time ago, and may be back
+        at once, as an encoder that was started again."""
+        return self._last not in ("", host) and now_s - self.heard_s <= RESERVED_S
+
     def release(self) -> None:
-        """Forget the sender."""
+        """The sender has gone; its place is reserved for a short time."""
         self.host = ""
+
+    def forget(self) -> None:
+        """The sender has gone, and nothing is reserved for it."""
+        self.host = self._last = ""
 
 
 @dataclass(slots=True)

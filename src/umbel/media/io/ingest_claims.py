@@ -15,6 +15,7 @@ from umbel.kit.keys import digest
 from umbel.media.ingest import keys
 from umbel.media.ingest.keys import AlreadyPublishing, WrongStreamKey
 from umbel.media.ingest.sdp import RtpFormat
+from umbel.media.ingest.sources import Network
 from umbel.media.io.ingest_ports import SrtPort, UdpPort
 from umbel.media.model import IngestState
 from umbel.media.ports import Packets, PacketSink
@@ -74,6 +75,7 @@ class AdmittedStream:
         self.name = name
         self.sink = sink
         self.key_hashes: tuple[str, ...] = ()
+        self.sources: tuple[Network, ...] = ()
         self.formats: tuple[RtpFormat, ...] = ()
         self.state = IngestState()
         self.claim: Claim | None = None
@@ -194,6 +196,11 @@ class IngestGate:
         """The stream's name."""
         return self._stream.name
 
+    @property
+    def sources(self) -> tuple[Network, ...]:
+        """From where publishers without a key are taken; none: from anywhere."""
+        return self._stream.sources
+
     def closed(self) -> UmbelError | None:
         """Why no publisher is accepted now; None when the next one is."""
         if self._stream.claim is not None:
@@ -206,14 +213,11 @@ class IngestGate:
         """Tell that somebody was turned away."""
         self._stream.refuse(error, self.protocol)
 
-    def check(self, key: str) -> None:
-        """Raises WrongStreamKey."""
-        if not keys.known(key, self._stream.key_hashes):
+    def enter(self, key: str, on_revoked: Callable[[], None]) -> tuple[Claim, Publication]:
+        """Become the publisher. Raises AlreadyPublishing; WrongStreamKey where SRT shows one."""
+        if self.protocol == "srt" and not keys.known(key, self._stream.key_hashes):
             self._stream.refuse(WrongStreamKey(), self.protocol)
             raise WrongStreamKey
-
-    def enter(self, key: str, on_revoked: Callable[[], None]) -> tuple[Claim, Publication]:
-        """Become the publisher. Raises AlreadyPublishing."""
         if self.protocol == "rtp":
             formats = [asdict(item) for item in self._stream.formats]
             options = {"kind": "rtp", "formats": formats}

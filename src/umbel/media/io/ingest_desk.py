@@ -11,7 +11,7 @@ from dataclasses import asdict
 import structlog
 
 from umbel.kit.errors import NotFound, UmbelError
-from umbel.media.ingest import keys, sdp
+from umbel.media.ingest import keys, sdp, sources
 from umbel.media.ingest.keys import WrongStreamKey
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.io.ingest_claims import AdmittedStream, Claim, IngestGate, NotPublishing, OnEvent
@@ -99,6 +99,11 @@ class IngestDesk:
         places = {name: f"{self.address}:{port.number}" for name, port in known.ports.items()}
         places["srt"] = f"srt://{places['srt']}"
         return {"rtmp": f"rtmp://{self.address}:{self.rtmp_port}/live", **places}
+
+    def restrict(self, stream: str, texts: Sequence[str]) -> None:
+        """Take RTP and MPEG-TS of the stream from these addresses and prefixes alone; none: from
+        the first host that sends. Raises BadSource, NotAdmitted."""
+        self._known(stream).sources = sources.parse(texts)
 
     async def dismiss(self, stream: str) -> None:
         """Take the stream no more. An unknown one is not an error."""

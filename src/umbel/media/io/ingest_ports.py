@@ -1,7 +1,8 @@
 """The ports of one stream: UDP sockets here (MPEG-TS, RTP), an SRT listener in a worker.
 
 In: datagrams and SRT callers. Out: the stream's claim and its publication's input. Ports without
-keys listen to the first sender; an SRT caller's stream id is its key.
+keys listen to the first sender, of those that the provider named; an SRT caller's stream id is its
+key.
 """
 
 import asyncio
@@ -14,9 +15,10 @@ import structlog
 from umbel.kit import backoff
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError, Unavailable
-from umbel.media.ingest import keys
+from umbel.media.ingest import keys, sources
 from umbel.media.ingest.keys import AlreadyPublishing
 from umbel.media.ingest.sender_lock import SenderAddress, SenderBan, SenderLock
+from umbel.media.ingest.sources import Network
 from umbel.media.ports import Packets
 from umbel.media.rtp import packet as rtp
 from umbel.media.workers.host import Message, WorkerCallbacks, WorkerLost, WorkerProcess
@@ -61,17 +63,18 @@ class IngestPolicy(Protocol):
     def name(self) -> str:
         """The stream's name."""
 
+    @property
+    def sources(self) -> tuple[Network, ...]:
+        """From where publishers without a key are taken; none: from anywhere."""
+
     def closed(self) -> UmbelError | None:
         """Why no publisher is accepted now."""
 
     def refuse(self, error: UmbelError) -> None:
         """Report that a publisher was refused."""
 
-    def check(self, key: str) -> None:
-        """Raises WrongStreamKey."""
-
     def enter(self, key: str, on_revoked: Callable[[], None]) -> tuple[HeldClaim, Publication]:
-        """Become the publisher. Raises UmbelError."""
+        """Become the publisher. Raises UmbelError, such as WrongStreamKey where there are keys."""
 
 
 class UdpPort(asyncio.DatagramProtocol):
@@ -108,7 +111,10 @@ class UdpPort(asyncio.DatagramProtocol):
         now_s = self._clock.monotonic_s()
         if self._ban.holds(source[0], now_s):
             return
-        if self._claim is None and not self._enter(source, channel):
+        if not sources.includes(self._policy.sources, source[0]):
+            self._turn_away(source, sources.ForeignSource(stream=self._policy.name))
+            return
+        if self._claim is None and not self._enter(source, channel, now_s):
             return
         if not self._lock.admits(source, channel, now_s):
             self._turn_away(source, AlreadyPublishing(stream=self._policy.name))
@@ -138,10 +144,13 @@ class UdpPort(asyncio.DatagramProtocol):
         kind = rtp.payload_type(data)
         return kind if self._policy.protocol == "rtp" or kind == _TS_PAYLOAD_TYPE else None
 
-    def _enter(self, source: SenderAddress, channel: int) -> bool:
+    def _enter(self, source: SenderAddress, channel: int, now_s: float) -> bool:
         if channel < 0:
             return False
         error = self._policy.closed()
+        # Whom the provider named may take over at once: a second encoder stands by.
+        if error is None and not self._policy.sources and self._lock.is_reserved(source[0], now_s):
+            error = AlreadyPublishing(stream=self._policy.name)
         if error is not None:
             self._turn_away(source, error)
             return False
@@ -159,6 +168,7 @@ class UdpPort(asyncio.DatagramProtocol):
         # What it sends cannot be taken: do not start over with its next packet.
         self._ban.put(self._lock.host, self._clock.monotonic_s())
         self._forget()
+        self._lock.forget()
 
     def _forget(self) -> None:
         self._claim = self._publication = None
@@ -266,7 +276,6 @@ class SrtPort:
     def _admit(self, stream_id: str) -> bool:
         key = keys.from_srt(stream_id)
         try:
-            self._policy.check(key)
             self._claim, self._publication = self._policy.enter(key, self._revoked)
         except UmbelError:
             return False

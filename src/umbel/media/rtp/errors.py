@@ -19,3 +19,9 @@ class UnsupportedCodec(Invalid):
     """The platform cannot use this codec, or any codec of the offer."""
 
     code = "umbel.unsupported_codec"
+
+
+class BadSource(Invalid):
+    """A source must be an IP address, or a prefix where encoders come from; at most 64 of them."""
+
+    code = "umbel.bad_source"

@@ -20,6 +20,7 @@ import structlog
 from umbel.kit.errors import Conflict, Invalid, Unavailable
 from umbel.media.ports import OnFeedback, Packets, PacketSink
 from umbel.media.rtp import feedback as feedbacks
+from umbel.media.rtp.errors import BadSource
 from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.rate import RateMeter
 from umbel.media.wire import datagrams, source_filter
@@ -51,12 +52,6 @@ class BadHop(Invalid):
     """A hop must have an IP address and a port from 1 to 65535."""
 
     code = "umbel.bad_hop"
-
-
-class BadSource(Invalid):
-    """A source must be an IP address, and there are at most 64."""
-
-    code = "umbel.bad_source"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,13 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, IPvAnyNetwork
 
 from umbel.delivery.model import IngestPoint
 from umbel.kit.errors import UnsupportedMediaType
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
+from umbel.portal.api.shapes import Given
 
 router = APIRouter(prefix="/api/v1/events/{event_id}", tags=["ingest"])
 
@@ -29,6 +30,13 @@ class RtpTarget(PushTarget):
     mpegts: PushTarget | None
 
 
+class IngestIn(Given):
+    """IP addresses and prefixes of the encoders that push RTP or MPEG-TS, which have no key. An
+    empty list: the first host that sends publishes. Left out: as it was."""
+
+    sources: Annotated[list[IPvAnyNetwork], Field(max_length=64)] | None = None
+
+
 class IngestOut(BaseModel):
     """Where an encoder pushes. The key is shown once, to the first who opens the ingest."""
 
@@ -37,6 +45,7 @@ class IngestOut(BaseModel):
     srt: str | None
     whip: str | None
     rtp: RtpTarget | None
+    sources: list[str]
     stream_key: str | None
 
 
@@ -48,13 +57,19 @@ class KeyOut(BaseModel):
 
 @router.post("/ingest")
 async def open_ingest(
-    system: auth.SystemDep, user: auth.SignedIn, event_id: str, response: Response
+    system: auth.SystemDep,
+    user: auth.SignedIn,
+    event_id: str,
+    response: Response,
+    given: IngestIn | None = None,
 ) -> IngestOut:
     """Start the ingest of the event. A second request returns the same addresses."""
     await theirs(system, user, event_id)
+    named = given.sources if given is not None else None
+    sources = None if named is None else tuple(dict.fromkeys(str(one) for one in named))
     key = await system.catalogue.issue_key(event_id)
     try:
-        point = await system.delivery.open_ingest(event_id)
+        point = await system.delivery.open_ingest(event_id, sources)
     except BaseException:
         # The next caller gets a key then, not "shown before".
         if key is not None:
@@ -107,6 +122,7 @@ def _response(point: IngestPoint, key: str | None) -> IngestOut:
         srt=urls.get("srt"),
         whip=urls.get("whip"),
         rtp=RtpTarget(address=rtp.address, port=rtp.port, mpegts=mpegts) if rtp else None,
+        sources=list(point.sources),
         stream_key=key,
     )
 

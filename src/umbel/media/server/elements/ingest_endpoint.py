@@ -49,6 +49,7 @@ class IngestEndpoint(MediaElement):
         key_hashes: Iterable[str] = (),
         rtp_offer: str = "",
         ports: Iterable[int] = (),
+        sources: Iterable[str] = (),
     ) -> None:
         super().__init__(context)
         if server.desk is None:
@@ -58,6 +59,7 @@ class IngestEndpoint(MediaElement):
         self._stream = stream_of(context.parent)
         self._key_hashes = tuple(key_hashes)
         self._rtp_offer = rtp_offer
+        self._allowed = list(sources)
         self._ports = dict(zip(INGEST_PORTS, ports, strict=False))
         self._rtp_answer = ""
         self._addresses: dict[str, str] = {}
@@ -73,6 +75,7 @@ class IngestEndpoint(MediaElement):
     async def open(self) -> None:
         self._server.ingest_listeners[self._stream] = self._on_event
         await self.set_key_hashes(list(self._key_hashes))
+        self.set_sources(self._allowed)
         await self.set_rtp_offer(self._rtp_offer)
 
     async def close(self) -> None:
@@ -99,6 +102,7 @@ class IngestEndpoint(MediaElement):
             super().described(state, now_s),
             urls=state.urls + self.urls,
             ingest=self.state,
+            sources=state.sources + tuple(self._allowed),
             rtp_answer=self._rtp_answer,
             pictures_requested=state.pictures_requested + self._pictures_requested,
         )
@@ -118,6 +122,13 @@ class IngestEndpoint(MediaElement):
         self._addresses = await self._desk.admit(
             self._stream, self._key_hashes, self._into, ports=self._ports
         )
+
+    def get_sources(self) -> list[str]:
+        return self._allowed
+
+    def set_sources(self, sources: list[str]) -> None:
+        self._desk.restrict(self._stream, sources)
+        self._allowed = sources
 
     def get_rtp_offer(self) -> str:
         return self._rtp_offer
