@@ -58,6 +58,21 @@ async def test_receivers_of_every_kind(
     assert made["carried"] is True
 
 
+async def test_a_receivers_mac_is_found_where_none_is_given(net: Net) -> None:
+    net.wires.hosts["pe4", "192.0.2.4"] = MAC
+    net.wires.hosts["pe5", "192.0.2.5"] = MAC
+    made = await net.path(receiver={"address": "192.0.2.4", "port": 6000})
+    assert made["receiver"]["mac"] == MAC
+    assert net.send() == {("pe4", "192.0.2.4", 6000)}
+    moved = {"leaf": "pe5", "receiver": {"address": "192.0.2.5"}}
+    moving = await net.ask("POST", f"/paths/{made['id']}/move", json=moved)
+    assert moving["moving"]["receiver"]["mac"] == MAC
+    assert net.send() == {("pe4", "192.0.2.4", 6000), ("pe5", "192.0.2.5", 5004)}
+    unknown = {**ASKED, "receiver": {"address": "192.0.2.9"}}
+    told = await net.refused("POST", "/paths", 422, json=unknown)
+    assert "no host at pe4 answers for it" in told["details"]["problems"][0]
+
+
 async def test_an_address_is_allotted_where_none_is_asked_for(net: Net) -> None:
     made = await net.path(target=None)
     assert made["target"]["address"].startswith("10.203.")

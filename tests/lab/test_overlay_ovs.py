@@ -24,8 +24,10 @@ from umbel.network.events import LinkDown, LinkUp, PathChanged, SwitchDown, Swit
 from umbel.network.model import Endpoint, Hop
 from umbel.network.operator import moves
 from umbel.network.overlay import streams
+from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.moves import InvalidMove
-from umbel.network.overlay.streams import Path, Receiver
+from umbel.network.overlay.streams import Path, Receiver, Stream
+from umbel.network.switching.port_map import Side
 from umbel.network.switching.signals import SwitchRefused
 
 pytestmark = [
@@ -316,6 +318,40 @@ async def test_a_refused_rule_leaves_nothing_behind(bed: Testbed, lab: Lab) -> N
         again = await lab.carry("ev2", "r", other)
         count = await overlay_traffic.sent(bed, "r", again)
         assert await came(other, count - 2) == Counter(range(count))
+
+
+async def test_a_process_sends_to_an_address_that_its_operator_chose(
+    bed: Testbed, lab: Lab
+) -> None:
+    with overlay_traffic.taking(bed, "c") as (at_c,):
+        stream = Stream(name="feed", number=9, target="10.0.0.255", port=5004)
+        path = Path(leaf="c", receiver=streams.local_receiver(at_c.end))
+        intent = StreamIntent(stream=stream, root="r", sender=Side.INSIDE)
+        await lab.fabric.change(lab.fabric.overlay.add_path(intent, path))
+        await lab.alive()
+        to = Endpoint(node="r", address="10.0.0.255", port=5004)
+        count = await overlay_traffic.sent(bed, "r", to)
+        assert await came(at_c, count - 2) == Counter(range(count))
+        await lab.fabric.remove("feed")
+        assert "10.0.0.255" not in bed.nodes["r"].run("ip", "route")
+
+
+async def test_a_receivers_mac_is_asked_for_by_its_switch(bed: Testbed, lab: Lab) -> None:
+    with overlay_traffic.taking(bed, "c", host="h") as (at_c, at_h):
+        to = await carried(lab, at_c)
+        before, site = held(bed), bed.nodes["e"].site
+        assert await lab.fabric.neighbours.ask(site, at_h.end.address) == bed.hosts["h"].mac
+        assert await lab.fabric.neighbours.ask(site, "10.202.5.77") == ""
+        assert await lab.fabric.neighbours.ask(bed.nodes["c"].site, at_h.end.address) == ""
+        assert held(bed) == before
+        mac = await lab.fabric.neighbours.ask(site, at_h.end.address)
+        host = Receiver(address=at_h.end.address, mac=mac, port=at_h.end.port)
+        intent = lab.fabric.overlay.intents["ev1"]
+        path = Path(leaf="e", receiver=host)
+        await lab.fabric.change(lab.fabric.overlay.add_path(intent, path))
+        await lab.alive()
+        count = await overlay_traffic.sent(bed, "r", to)
+        assert await came(at_h, count - 2) == Counter(range(count))
 
 
 async def test_a_foreign_switch_is_refused(bed: Testbed, lab: Lab) -> None:

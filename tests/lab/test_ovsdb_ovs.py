@@ -43,14 +43,15 @@ class Lab:
             for number, node, other in ((1, "pe1", "pe2"), (2, "pe2", "pe1"))
         }
 
-    def wiring(self, node: str, **columns: Any) -> Wiring:
+    def wiring(self, node: str, targets: tuple[str, ...] = (), **columns: Any) -> Wiring:
         (other,) = self.sites[node].cables
         ends = {
             "local": self.sites[node].underlay[other],
             "remote": self.sites[other].underlay[node],
         }
         tunnel = Tunnel(neighbour=other, key=7, **{**ends, "bfd_ms": 100, **columns})
-        return Wiring(controller=f"unix:{self.switches[node].controller}", tunnels=(tunnel,))
+        controller = f"unix:{self.switches[node].controller}"
+        return Wiring(controller=controller, tunnels=(tunnel,), targets=targets)
 
     async def wire(self, **columns: Any) -> list[PortMap]:
         return [
@@ -137,6 +138,19 @@ async def test_tunnels_live_and_changing_them_keeps_the_flow_table(lab: Lab) -> 
     await lab.wire(kind=TunnelKind.VXLAN, bfd_ms=50)
     await lab.alive("pe1")
     assert any("priority=7,in_port=" in line for line in pe1.ofctl("dump-flows"))
+
+
+async def test_routes_to_streams_addresses_come_and_go(lab: Lab) -> None:
+    def routes() -> dict[str, str]:
+        ours = lab.ip("pe1", "route", "show", "proto", "117")
+        return {one["dst"]: one.get("gateway", "") for one in ours if one["dev"] == "ov0"}
+
+    await lab.wire(targets=("10.0.0.255", "239.1.2.3"))
+    assert routes() == {"10.0.0.255": "10.202.1.254", "239.1.2.3": ""}
+    await lab.wire(targets=("10.0.0.255", "10.0.0.7"))
+    assert routes() == {"10.0.0.255": "10.202.1.254", "10.0.0.7": "10.202.1.254"}
+    await lab.wire()
+    assert routes() == {}
 
 
 async def test_an_unchanged_switch_is_left_alone(lab: Lab) -> None:

@@ -26,11 +26,12 @@ from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier, new_private_key
 from umbel.network.drivers.fake.fabric import FakeFabric
-from umbel.network.edge.service import EdgeService, Ethernet
+from umbel.network.drivers.openflow.fabric import OpenFlowFabric
+from umbel.network.edge.service import EdgeService
 from umbel.network.edge.store import EdgeStore
 from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
-from umbel.network.ports import ProgrammableFabric
+from umbel.network.ports import Ethernet, ProgrammableFabric
 from umbel.network.service import Network, TopologyService
 from umbel.network.topology import document, files
 from umbel.notify.drivers.fake import FakeCourier
@@ -153,7 +154,13 @@ def _network(
         overlay=fabric,
         slices=make_slices(database, clock),
         edge=EdgeService(switches, nodes.current, EdgeStore(database), clock, ethernet=ethernet),
-        operator=OperatorService(nodes.current, OperatorStore(database), clock, switches),
+        operator=OperatorService(
+            nodes.current,
+            OperatorStore(database),
+            clock,
+            switches,
+            switches.neighbours.ask if isinstance(switches, OpenFlowFabric) else None,
+        ),
         switches=switches,
     )
 

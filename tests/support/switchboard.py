@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 from umbel.kit.errors import UmbelError
 from umbel.network.drivers.fake.switch import MemoryNetwork, MemorySwitch, Plug, Refused
 from umbel.network.model import Endpoint
+from umbel.network.switching import arp
 from umbel.network.switching.counters import Count, SwitchCounts
 from umbel.network.switching.diff import stream_of
 from umbel.network.switching.port_map import PortMap
-from umbel.network.switching.program import Change, Field, Program, Put, Rule
+from umbel.network.switching.program import CONTROLLER, Change, Field, Program, Put, Rule
 from umbel.network.switching.signals import (
     Admit,
     OnSignal,
+    PacketArrived,
     Port,
     PortStatus,
     SwitchConnected,
@@ -58,7 +60,8 @@ def function(sites_: Mapping[str, Site], node: str, port: int) -> Endpoint:
 @dataclass
 class World:
     """The switches, what their databases say, and who listens to them. The tables of `full` nodes
-    take no further rules; without `bundles` the other changes that came along are made then."""
+    take no further rules; without `bundles` the other changes that came along are made then.
+    `hosts` are the Ethernet addresses of hosts outside, by their node and IPv4 address."""
 
     sites: Mapping[str, Site]
     net: MemoryNetwork = field(default_factory=MemoryNetwork)
@@ -71,6 +74,7 @@ class World:
     refuses: set[int] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
     bundles: bool = True
+    hosts: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for node in self.sites:
@@ -200,6 +204,23 @@ class MemoryBoard:
 
     async def close(self) -> None:
         self.closed = True
+
+    async def send(self, dpid: int, port: int, frame: bytes) -> None:
+        """A host that the world has answers to an ARP request, and its switch sends that up."""
+        node, asked = self._node(dpid), arp.parse(frame)
+        assert asked is not None
+        mac = self.world.hosts.get((node, asked.target)) if port == OUTSIDE else None
+        if mac is None:
+            return
+        packet: dict[Field, int | str] = {
+            Field.ETH_DST: arp.ASKER,
+            Field.ETH_SRC: mac,
+            Field.ETH_TYPE: arp.ETHERTYPE,
+            Field.ARP_SPA: asked.target,
+        }
+        went = self.world.net.switches[node].process(packet, OUTSIDE)
+        if any(out == CONTROLLER for out, _ in went):
+            self.on_signal(PacketArrived(dpid=dpid, frame=arp.reply(mac, asked.target)))
 
     def ports(self, dpid: int) -> tuple[Port, ...]:
         return self.world.ports(self._node(dpid))

@@ -247,6 +247,35 @@ def test_changes_are_bundled_as_os_ken_bundles_them(rule: Rule, xid: int) -> Non
     assert writing.bundled(codec.packed(Put(entry=rule)), xid, 5, flags) == bytes(message.buf)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+@settings(max_examples=30, deadline=None)
+@given(frame=st.binary(max_size=100), port=st.integers(1, 0x3FFF))
+def test_packets_go_out_as_os_ken_sends_them(version: int, frame: bytes, port: int) -> None:
+    codec = Codec(version)
+    o, p = codec.ofproto, codec.ofproto_parser
+    actions = [p.OFPActionOutput(port)]
+    message = p.OFPPacketOut(codec, o.OFP_NO_BUFFER, o.OFPP_CONTROLLER, actions, frame)
+    message.set_xid(7)
+    message.serialize()
+    assert writing.numbered(writing.packet(version, port, frame), 7) == bytes(message.buf)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=100), st.lists(st.integers(1, 40), max_size=3))
+def test_packets_that_come_in_are_found_behind_their_match(
+    packet: bytes, fields: list[int]
+) -> None:
+    match = b"".join(struct.pack("!HBB", 0x8000, 0, size) + bytes(size) for size in fields)
+    padded = struct.pack("!HH", 1, 4 + len(match)) + match
+    padded += bytes(-len(padded) % 8)
+    head = struct.pack("!IHBBQ", 0xFFFFFFFF, len(packet), 1, 0, 0)
+    raw = header(frames.V14, frames.PACKET_IN, 0, head + padded + bytes(2) + packet)
+    (frame,) = Framer().feed(raw)
+    assert frames.packet(frame) == packet
+    (frame,) = Framer().feed(raw[:2] + struct.pack("!H", 34) + raw[4:34])
+    assert frames.packet(frame) == b"" or not match
+
+
 def told(version: int, rule: Rule) -> bytes:
     """A rule as a switch would tell it in its flow description."""
     flow = Codec(version).change(Put(entry=rule))

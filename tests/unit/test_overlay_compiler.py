@@ -381,7 +381,8 @@ def test_all_problems_of_carriages_are_told() -> None:
         "stream ev1: leaf z is not in the tree below the root",
         "stream ev1: the path to x ends at no function and no receiver",
         "stream ev1: its number is not in 1..65534",
-        "stream ev1: receiver 192.0.2.1 has no Ethernet address",
+        "stream ev1: receiver 192.0.2.1 has no Ethernet address: no host at x answers for it, and "
+        "none is given",
         "stream ev1: node r: no port leads to y",
         "stream ev1: node y: no port leads to r",
         "stream ev1: node x: a port is not in 1..16383",

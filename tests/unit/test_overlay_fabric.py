@@ -23,7 +23,7 @@ from umbel.network.overlay.links import LivenessTimers
 from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import InvalidRoute, Path
-from umbel.network.switching.signals import SwitchRefused
+from umbel.network.switching.signals import SwitchRefused, UnknownSwitch
 from umbel.network.topology.paths import NoPath, NotInTopology
 
 pytestmark = pytest.mark.looptime
@@ -281,6 +281,25 @@ async def test_a_foreign_switch_is_not_admitted() -> None:
         (board,) = run.world.boards
         assert not board.admit(0xBAD)
         assert board.admit(SITES["c1"].datapath_id)
+
+
+async def test_a_host_is_asked_for_by_its_switch_and_no_rule_is_left() -> None:
+    async with exact() as run:
+        to = await run.carry("ev1", hops("pe1", ("pe4", 7001)))
+        run.world.hosts["pe4", "192.0.2.4"] = "02:00:00:00:00:aa"
+        before = {node: switch.program for node, switch in run.world.net.switches.items()}
+        run.world.changes.clear()
+        ask = run.fabric.neighbours.ask
+        for found in await asyncio.gather(*(ask(SITES["pe4"], "192.0.2.4") for _ in range(3))):
+            assert found == "02:00:00:00:00:aa"
+        assert run.world.changes == {"pe4": 2}  # one question, whoever asks
+        assert await ask(SITES["pe4"], "192.0.2.5") == ""
+        assert await ask(SITES["pe3"], "192.0.2.4") == ""
+        assert {node: switch.program for node, switch in run.world.net.switches.items()} == before
+        assert run.world.send("pe1", to)[0] == at(("pe4", 7001))
+        run.world.leave("pe4")
+        with pytest.raises(UnknownSwitch):
+            await ask(SITES["pe4"], "192.0.2.4")
 
 
 # -- moves ----------------------------------------------------------------------------------

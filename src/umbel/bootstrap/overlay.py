@@ -102,6 +102,7 @@ def switched(
             switches=fabric,
             underlay=_underlay(fabric, sites, kind) if found else None,
             ethernet=host.ethernet if host else None,
+            neighbours=fabric.neighbours.ask,
         ),
         namespaces=sites.namespaces if found else "",
     )

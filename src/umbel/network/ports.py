@@ -3,7 +3,7 @@
 tests/contract/test_fabric.py defines `Fabric`; a fabric without switches has nothing to program.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,6 +17,10 @@ from umbel.network.topology.sites import Site
 
 CompileRules = Callable[[Mapping[str, PortMap]], Mapping[str, Program]]
 """Makes what switches are to hold in addition to streams' rules, by node, of all port maps."""
+
+Ethernet = Callable[[Site, str], Awaitable[str]]
+"""Finds the Ethernet address of a host of the site's access network; empty: no host there has the
+IPv4 address. Raises Unavailable, NotFound, Invalid when the site cannot be asked."""
 
 
 class Fabric(Protocol):

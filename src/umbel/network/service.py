@@ -12,7 +12,7 @@ from umbel.kit.clock import Clock
 from umbel.kit.db import Database
 from umbel.network.edge.gates import Client, Gate, InvalidClient, PortalAddress
 from umbel.network.edge.roaming import Binding, MobileFunction
-from umbel.network.edge.service import ClientLocation, EdgeService, Ethernet, NotInAccess
+from umbel.network.edge.service import ClientLocation, EdgeService, NotInAccess
 from umbel.network.edge.store import EdgeStore
 from umbel.network.edge.virtual_services import Proto, Surrogate, VirtualService
 from umbel.network.events import Event, PathChanged, Watcher
@@ -35,7 +35,7 @@ from umbel.network.operator.store import OperatorStore
 from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path, Receiver, ReceiverKind, Stream
-from umbel.network.ports import Fabric, ProgrammableFabric
+from umbel.network.ports import Ethernet, Fabric, ProgrammableFabric
 from umbel.network.slices.admission import Grade, Offer, SliceRequest, SliceStream, Terms
 from umbel.network.slices.model import Guarantee, LinkShare, SliceStatus
 from umbel.network.slices.ports import StreamsOf, StreamSource
@@ -105,12 +105,14 @@ __all__ = [
 @dataclass(frozen=True, kw_only=True)
 class NetworkDrivers:
     """What carries streams. Where Umbel programs the switches, `switches` does that and `underlay`
-    holds streams to slices; without `ethernet` clients are known by their IP addresses alone."""
+    holds streams to slices; `neighbours` finds streams' receivers in access networks. Without
+    `ethernet` clients are known by their IP addresses alone."""
 
     fabric: Fabric
     switches: ProgrammableFabric | None = None
     underlay: Underlay | None = None
     ethernet: Ethernet | None = None
+    neighbours: Ethernet | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,9 @@ def build(
         edge=EdgeService(
             switches, nodes.current, EdgeStore(database), clock, ethernet=drivers.ethernet
         ),
-        operator=OperatorService(nodes.current, OperatorStore(database), clock, switches),
+        operator=OperatorService(
+            nodes.current, OperatorStore(database), clock, switches, drivers.neighbours
+        ),
         switches=switches,
     )
     network.watch(_on_path_changed(network.slices.wake))

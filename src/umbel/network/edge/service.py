@@ -24,7 +24,7 @@ from umbel.network.edge.store import EdgeStore, StoredEdge
 from umbel.network.edge.virtual_services import VirtualService
 from umbel.network.events import Event, LinkDown, LinkUp
 from umbel.network.model import NotProgrammed, Topology, TopologySource, pair
-from umbel.network.ports import ProgrammableFabric
+from umbel.network.ports import Ethernet, ProgrammableFabric
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
@@ -35,10 +35,6 @@ NAME = "borders"
 """Under which the programs are installed."""
 
 _LONGEST_WAIT_S, _RETRY_S = 60.0, 1.0
-
-Ethernet = Callable[[Site, str], Awaitable[str]]
-"""Finds the Ethernet address of a client of the site's access network; empty: not known there.
-Real switches' nodes are not asked."""
 
 
 class NotInAccess(NotFound):

@@ -20,14 +20,13 @@ from umbel.network.operator.functions import InlineFunctions
 from umbel.network.operator.inspection import DrawnNetwork, Inspection, PathStatus
 from umbel.network.operator.model import PathRequest
 from umbel.network.operator.store import OperatorStore
-from umbel.network.overlay import addresses
+from umbel.network.overlay import addresses, streams
 from umbel.network.overlay import drawing as drawings
 from umbel.network.overlay.intent import Overlay, StreamIntent
 from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import InvalidRoute, Path, Stream
-from umbel.network.ports import ProgrammableFabric
-from umbel.network.switching.port_map import Side
+from umbel.network.ports import Ethernet, ProgrammableFabric
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +49,7 @@ class OperatorService:
         store: OperatorStore,
         clock: Clock,
         fabric: ProgrammableFabric | None,
+        neighbours: Ethernet | None = None,
     ) -> None:
         self.inspection = Inspection(topology, fabric)
         self.functions = InlineFunctions(topology, store, fabric)
@@ -59,6 +59,7 @@ class OperatorService:
         self._store = store
         self._clock = clock
         self._fabric = fabric
+        self._neighbours = neighbours
 
     async def run(self) -> None:
         """Restore, and have rules follow functions from then on, until cancelled."""
@@ -124,8 +125,10 @@ class OperatorService:
 
     async def add(self, intent: StreamIntent, path: Path) -> PathStatus:
         """A path more: of a stream of the operator's own, whose address is allotted where `intent`
-        names none. Raises InvalidRoute, StreamTaken, NotProgrammed."""
+        names none. The leaf's switch is asked for the Ethernet address of a receiver without one.
+        Raises InvalidRoute, StreamTaken, NotProgrammed."""
         fabric = self._require_fabric()
+        path = await self._resolved(fabric, path)
         stream = _filled(intent.stream, fabric.overlay)
         intent = replace(intent, stream=replace(stream, number=0))
         request = PathRequest(id=new_id("path"), at_s=self._clock.now_s(), intent=intent, path=path)
@@ -154,6 +157,7 @@ class OperatorService:
         """The path's stream is cloned to where its leaf will be. Raises NoSuchPath, InvalidMove,
         InvalidRoute, NoPath, SwitchRefused, NotProgrammed."""
         fabric, request = self._require_fabric(), await self._store.path(id_)
+        coming = await self._resolved(fabric, coming)
         _check_receiver(coming)
         name = request.intent.stream.name
         intent = fabric.overlay.intents.get(name)
@@ -192,6 +196,20 @@ class OperatorService:
         if self._fabric is None:
             raise NotProgrammed
         return self._fabric
+
+    async def _resolved(self, fabric: ProgrammableFabric, path: Path) -> Path:
+        """The path with its receiver's Ethernet address, if it needs one and a host answers."""
+        receiver, site = path.receiver, fabric.sites.get(path.leaf)
+        if self._neighbours is None or site is None or receiver is None:
+            return path
+        if not streams.unresolved(path):
+            return path
+        try:
+            mac = await self._neighbours(site, receiver.address)
+        except UmbelError as error:
+            log.warning("receiver not found", node=path.leaf, reason=error.message)
+            return path
+        return replace(path, receiver=replace(receiver, mac=mac))
 
     async def _check_free(self, fabric: ProgrammableFabric, request: PathRequest) -> None:
         name = request.intent.stream.name
@@ -238,7 +256,5 @@ def _conflict(name: str) -> StreamTaken:
 
 
 def _check_receiver(path: Path) -> None:
-    receiver = path.receiver
-    if receiver is not None and receiver.side is Side.OUTSIDE and not receiver.ethernet:
-        problem = f"receiver {receiver.address} has no Ethernet address"
+    if problem := streams.unresolved(path):
         raise InvalidRoute("There is a problem", problems=[problem])

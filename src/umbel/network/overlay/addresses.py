@@ -1,13 +1,19 @@
 """Streams' own addresses, allotted from their names. Pure.
 
-In: a stream's name and the streams there are. Out: its number, address and UDP port.
+In: a stream's name and the streams there are. Out: its number, address and UDP port; and which
+other addresses nodes' own processes send to.
 """
 
 import hashlib
-from collections.abc import Collection
+import ipaddress
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 
+from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.streams import MOST_STREAMS, Stream
+from umbel.network.switching.port_map import Side
 
+NETWORK = ipaddress.IPv4Network("10.203.0.0/16")
 _FIRST_PORT, _PORTS = 16_384, 32_768
 
 
@@ -27,3 +33,16 @@ def allot(name: str, others: Collection[Stream]) -> Stream:
     while _FIRST_PORT + port in taken:
         port = (port + 1) % _PORTS
     return Stream(name=name, number=number + 1, target=target, port=_FIRST_PORT + port)
+
+
+def foreign_targets(intents: Iterable[StreamIntent]) -> Mapping[str, frozenset[str]]:
+    """By node, the addresses outside `NETWORK` that its processes send streams to: where a stream
+    begins inside, and where a process takes it on its way."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for intent in intents:
+        target = intent.stream.target
+        if ipaddress.IPv4Address(target) in NETWORK:
+            continue
+        for node in (*intent.processes, *([intent.root] if intent.sender is Side.INSIDE else [])):
+            found[node].add(target)
+    return {node: frozenset(targets) for node, targets in found.items()}

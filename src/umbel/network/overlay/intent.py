@@ -148,8 +148,8 @@ class Overlay:
         """
         root = self.intents.get(intent.stream.name, intent).root
         problems = [f"node {n} is not drawn" for n in (root, path.leaf) if not self.has(n)]
-        if path.receiver and path.receiver.side is Side.OUTSIDE and not path.receiver.ethernet:
-            problems.append(f"receiver {path.receiver.address} has no Ethernet address")
+        if problem := streams.unresolved(path):
+            problems.append(problem)
         return self.restore_path(intent, path, problems)
 
     def restore_path(

@@ -155,6 +155,18 @@ class RoutedStream:
         return 0 if any(path.leaf == node for path in self.paths) else self.move.function
 
 
+def unresolved(path: Path) -> str:
+    """Why packets cannot be led to the path's receiver: it has no Ethernet address; empty: it has
+    one or needs none."""
+    receiver = path.receiver
+    if receiver is None or receiver.side is not Side.OUTSIDE or receiver.ethernet:
+        return ""
+    return (
+        f"receiver {receiver.address} has no Ethernet address: no host at {path.leaf} answers for "
+        "it, and none is given"
+    )
+
+
 def local_receiver(end: Endpoint) -> Receiver:
     """A process of a node as the receiver of a stream."""
     return Receiver(address=end.address, port=end.port, side=Side.INSIDE)
@@ -206,8 +218,8 @@ def _wrong(routed: RoutedStream, switches: Mapping[str, PortMap]) -> Iterator[st
         if not path.receiver:
             if path.leaf not in routed.functions or path.leaf == routed.tree.root:
                 yield f"the path to {path.leaf} ends at no function and no receiver"
-        elif path.receiver.side is Side.OUTSIDE and not path.receiver.ethernet:
-            yield f"receiver {path.receiver.address} has no Ethernet address"
+        elif problem := unresolved(path):
+            yield problem
     if not routed.stream.port:
         yield from _whole(routed)
     if not lost:

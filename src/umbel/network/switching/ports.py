@@ -57,11 +57,14 @@ class Switchboard(SwitchPrograms, Protocol):
     def ports(self, dpid: int) -> tuple[Port, ...]:
         """A switch's ports. Raises UnknownSwitch."""
 
+    async def send(self, dpid: int, port: int, frame: bytes) -> None:
+        """Have the switch send a frame by a port. Raises UnknownSwitch, SwitchGone."""
+
 
 class NodeSetup(Protocol):
     """Sets up what a switch's database cannot: the node's own end of its inner port."""
 
-    async def configure(self, site: Site, port_maps: PortMap) -> None:
-        """The node has its addresses and routes on the devices that the switch made. Called
-        again whenever the switch has made them again. Idempotent. Raises
-        Unavailable."""
+    async def configure(self, site: Site, port_maps: PortMap, targets: Sequence[str] = ()) -> None:
+        """The node has its addresses and routes on the devices that the switch made, and routes to
+        exactly these `targets` of streams. Called again whenever the switch has made the devices
+        again. Idempotent. Raises Unavailable."""

@@ -39,6 +39,10 @@ BACK = 0xFFFFFFF8
 """The port that a packet came in by, whichever that is (OpenFlow 1.3.5, section 4.5: IN_PORT)."""
 
 
+CONTROLLER = 0xFFFFFFFD
+"""The port by which a packet goes up to the controller."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Output:
     """Send a copy by a port. The one it came in by is reported as `BACK`, or nothing is sent."""

@@ -56,7 +56,15 @@ class PortStatus:
     gone: bool = False
 
 
-Signal = SwitchConnected | SwitchDisconnected | PortStatus
+@dataclass(frozen=True, kw_only=True)
+class PacketArrived:
+    """A rule sent a packet up: the Ethernet frame, from its first byte."""
+
+    dpid: int
+    frame: bytes
+
+
+Signal = SwitchConnected | SwitchDisconnected | PortStatus | PacketArrived
 OnSignal = Callable[[Signal], None]
 """Called with each signal, in order; it must not block."""
 

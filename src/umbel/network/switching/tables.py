@@ -68,7 +68,7 @@ _FIVE_TUPLE = (
 PIPELINE: tuple[Stage, ...] = (
     Stage(
         table=Table.CLASSIFIER,
-        matches=(Field.IN_PORT, Field.ETH_SRC, *_FIVE_TUPLE),
+        matches=(Field.IN_PORT, Field.ETH_SRC, Field.ETH_DST, *_FIVE_TUPLE, Field.ARP_SPA),
         next=(Table.SLICES, Table.ACCESS, Table.SERVICES, Table.HOMES),
         miss=None,
         does="writes the stream's number as metadata",
@@ -76,7 +76,8 @@ PIPELINE: tuple[Stage, ...] = (
         "host sends (port 0), by its addresses. Sources are looked at until the first function on "
         "the way, which sends from its own address. At a border "
         "(edge/compiler.py) what else comes from the access network or the node goes to the tables "
-        "below, except to streams' addresses. All else is dropped.",
+        "below, except to streams' addresses. While the platform looks for a receiver, the answers "
+        "to its ARP request go up to it. All else is dropped.",
     ),
     Stage(
         table=Table.SLICES,
@@ -157,6 +158,9 @@ PIPELINE: tuple[Stage, ...] = (
 
 USED = 100
 """The priority of every rule that serves a stream; misses have 0."""
+
+ASKED = 110
+"""Of the classifier's rule for the answers to an ARP request of the platform."""
 
 SUNK, AWAY, BORDER = 60, 55, 50
 """Of the classifier's rules at a border: streams' addresses that no stream has; functions away from

@@ -64,10 +64,13 @@ class Tunnel:
 @dataclass(frozen=True, kw_only=True)
 class Wiring:
     """All that a node's br1 is to have in addition to its patch port to br0 and its inner port
-    `ov0`. `controller` is an OVSDB target such as `tcp:10.99.0.1:6653`."""
+    `ov0`. `controller` is an OVSDB target such as `tcp:10.99.0.1:6653`. `targets` are the addresses
+    that processes of the node send streams to, other than the platform's own: the node's routes
+    lead them to `ov0`."""
 
     controller: str
     tunnels: tuple[Tunnel, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 def device_name(kind: str, *names: str) -> str:

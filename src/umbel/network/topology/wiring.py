@@ -23,8 +23,10 @@ def wirings(
     tunnels: Mapping[str, Collection[str]],
     controller: str,
     tunnel_settings: TunnelSettings,
+    targets: Mapping[str, Collection[str]],
 ) -> Mapping[str, Wiring]:
-    """Each site's wiring. Neighbours without an address of their own on the link get no tunnel."""
+    """Each site's wiring. Neighbours without an address of their own on the link get no tunnel.
+    `targets` are the foreign addresses that nodes' processes send streams to, by node."""
     return {
         node: Wiring(
             controller=controller,
@@ -40,6 +42,7 @@ def wirings(
                 for near in sorted(tunnels.get(node, ()))
                 if joined(sites, node, near)
             ),
+            targets=tuple(sorted(targets.get(node, ()))),
         )
         for node, site in sites.items()
     }

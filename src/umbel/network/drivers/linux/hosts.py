@@ -1,4 +1,4 @@
-"""`Host` for nodes that are network namespaces of this machine: by `ip` in batches.
+"""`NodeSetup` for nodes that are network namespaces of this machine: by `ip` in batches.
 
 In: sites with the ports their switches made. Out: the namespace's addresses, routes and permanent
 neighbour, as the overlay wants them. An operator's real node is set up by its own means
@@ -9,15 +9,20 @@ import asyncio
 import ipaddress
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from umbel.kit import netns, programs
 from umbel.kit.errors import NotFound, Unavailable
+from umbel.network.overlay import addresses
 from umbel.network.switching.port_map import PortMap
 from umbel.network.topology.sites import LOCAL_PORT, Site, cable_bridge
 
-STREAMS = "10.203.0.0/16"
-"""Where streams are sent."""
+STREAMS = str(addresses.NETWORK)
+"""Where streams are sent, unless an operator gives them another address."""
+
+_ROUTES = 117
+"""The routing protocol's number (rtnetlink(7)) by which routes to other addresses are known as
+ours."""
 
 STREAM_MAC = "02:75:6d:62:6c:fe"
 """The Ethernet address that the overlay's switches have for nodes' functions."""
@@ -45,12 +50,14 @@ class NetnsHost:
     def __init__(self, namespaces: Mapping[str, str]) -> None:
         self._namespaces = namespaces
 
-    async def configure(self, site: Site, port_maps: PortMap) -> None:
+    async def configure(self, site: Site, port_maps: PortMap, targets: Sequence[str] = ()) -> None:
         """See the Protocol. Raises NoNamespace, HostNotSetUp."""
         namespace = self._namespace(site)
         # What was set on the old devices may be gone or not: these may fail.
         await _ip(namespace, "-force", lines=stale(site))
-        said = await _ip(namespace, lines=commands(site))
+        kept = await _routes(namespace)
+        await _ip(namespace, "-force", lines=[_unrouted(one) for one in kept - {*targets}])
+        said = await _ip(namespace, lines=[*commands(site), *(routed(site, t) for t in targets)])
         if said:
             raise HostNotSetUp(f"{site.node}: {said}", node=site.node)
 
@@ -94,6 +101,18 @@ def commands(site: Site) -> list[str]:
     ]
 
 
+def routed(site: Site, target: str) -> str:
+    """What `ip -batch` is to do so that what the node sends to a stream's address goes into the
+    overlay."""
+    group = ipaddress.IPv4Address(target).is_multicast  # its Ethernet address is made from it
+    via = "" if group else f" via {stream_gateway(site.gateway)}"
+    return f"route replace {target}/32{via} dev {LOCAL_PORT} proto {_ROUTES}"
+
+
+def _unrouted(target: str) -> str:
+    return f"route del {target}/32 dev {LOCAL_PORT} proto {_ROUTES}"
+
+
 def stale(site: Site) -> list[str]:
     """The addresses that cables have, which their bridges will have."""
     return [
@@ -123,6 +142,12 @@ async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
     except TimeoutError:
         return "ip does not end"
     return "" if ended.code == 0 else ended.wrong.strip()
+
+
+async def _routes(namespace: str) -> set[str]:
+    """The streams' addresses that the namespace has routes of ours to."""
+    command = ("ip", "-n", namespace, "-json", "route", "show", "proto", str(_ROUTES))
+    return {str(route["dst"]) for route in json.loads((await programs.run(*command)).out or "[]")}
 
 
 async def _neighbour(namespace: str, address: str) -> str:

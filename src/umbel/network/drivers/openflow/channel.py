@@ -57,9 +57,10 @@ class Channel:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         tell: Callable[["Channel", Port, bool], None],
+        packet: Callable[["Channel", bytes], None],
         timeout_s: float,
     ) -> None:
-        self._reader, self._writer, self._tell = reader, writer, tell
+        self._reader, self._writer, self._tell, self._packet = reader, writer, tell, packet
         self._timeout_s = timeout_s
         self._waiters: dict[int, _Waiter] = {}
         self._batches: list[_Batch] = []
@@ -127,6 +128,14 @@ class Channel:
         with self._together() as batch:
             await self._pour(batch, messages, part)
             await self.request(control(o.OFPBCT_COMMIT_REQUEST))
+
+    async def send(self, port: int, frame: bytes) -> None:
+        """Have the switch send a frame by a port. Raises SwitchGone."""
+        if self._writer.is_closing():
+            raise SwitchGone(dpid=self.dpid)
+        message = writing.packet(self.codec.ofproto.OFP_VERSION, port, frame)
+        self._writer.write(writing.numbered(message, self._reserve(1)))
+        await self._drained()
 
     def close(self) -> None:
         """End the connection at once."""
@@ -203,7 +212,14 @@ class Channel:
         elif frame.kind == frames.ERROR and (batch := self._batch(frame.xid)) is not None:
             if batch.error is None:
                 batch.error = self._refusal(frame)
-        elif frame.kind == frames.PORT_STATUS and frame.version == self.codec.ofproto.OFP_VERSION:
+        elif frame.version == self.codec.ofproto.OFP_VERSION:
+            self._announced(frame)
+
+    def _announced(self, frame: Frame) -> None:
+        """What a switch says unasked."""
+        if frame.kind == frames.PACKET_IN:
+            self._packet(self, frames.packet(frame))
+        elif frame.kind == frames.PORT_STATUS:
             self._port(self.codec.decode(frame))
 
     def _answer(self, frame: Frame, waiter: _Waiter) -> None:

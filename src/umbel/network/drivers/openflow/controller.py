@@ -19,6 +19,7 @@ from umbel.network.switching.program import Change, Meter, Program, Put
 from umbel.network.switching.signals import (
     Admit,
     OnSignal,
+    PacketArrived,
     Port,
     PortStatus,
     SwitchConnected,
@@ -125,6 +126,10 @@ class Controller:
         if last:
             await channel.commit(last)
 
+    async def send(self, dpid: int, port: int, frame: bytes) -> None:
+        """Have the switch send a frame by a port. Raises UnknownSwitch, SwitchGone."""
+        await self._channel(dpid).send(port, frame)
+
     async def clear(self, dpid: int) -> None:
         """Empty the switch. Raises UnknownSwitch, SwitchGone."""
         channel = self._channel(dpid)
@@ -149,7 +154,7 @@ class Controller:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """No coroutine, so that a switch which comes while we close is not overlooked."""
-        channel = Channel(reader, writer, self._port, self._timeout_s)
+        channel = Channel(reader, writer, self._port, self._packet, self._timeout_s)
         if self._is_closed:
             channel.close()
         else:
@@ -186,6 +191,10 @@ class Controller:
                 await channel.request(channel.codec.ofproto_parser.OFPEchoRequest(channel.codec))
         except (Unavailable, Invalid, TimeoutError):
             channel.close()
+
+    def _packet(self, channel: Channel, frame: bytes) -> None:
+        if self._channels.get(channel.dpid) is channel:
+            self._on_signal(PacketArrived(dpid=channel.dpid, frame=frame))
 
     def _port(self, channel: Channel, port: Port, gone: bool) -> None:
         if self._channels.get(channel.dpid) is channel:

@@ -18,6 +18,7 @@ from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.signal import Signal
 from umbel.network import events
 from umbel.network.drivers.openflow import waiting as waiters
+from umbel.network.drivers.openflow.neighbours import Neighbours
 from umbel.network.drivers.openflow.reports import Reports
 from umbel.network.drivers.openflow.rollout import Rollout
 from umbel.network.drivers.openflow.settings import MakeBoard, OpenFlowSettings
@@ -68,6 +69,7 @@ class OpenFlowFabric:
         self.overlay = Overlay(link_state=LinkState(drawing=drawing), liveness=liveness)
         self.port_maps: dict[str, PortMap] = {}
         self.problems: Mapping[str, tuple[str, ...]] = {}
+        self.neighbours = Neighbours(self._board, self.port_maps)
         self._wired: dict[str, Wiring] = {}
         self._unread: set[str] = set()
         self._ports: dict[str, dict[int, Port]] = {}
@@ -214,6 +216,9 @@ class OpenFlowFabric:
         return dpid in self._nodes
 
     def _on_signal(self, signal: signals.Signal) -> None:
+        if isinstance(signal, signals.PacketArrived):
+            self.neighbours.on_packet(signal)
+            return
         node = self._nodes[signal.dpid]
         if isinstance(signal, signals.SwitchConnected):
             self._on_connected(node)
@@ -232,14 +237,7 @@ class OpenFlowFabric:
         self._ports[node] = now
         if before is not None:  # it was away: its wiring may have changed
             self._wired.pop(node, None)
-            for number in before.keys() - now.keys():
-                self._reports.report(
-                    events.PortRemoved(node=node, port=number, name=before[number].name)
-                )
-            for number in now.keys() - before.keys():
-                self._reports.report(
-                    events.PortAdded(node=node, port=number, name=now[number].name)
-                )
+            self._reports.report_ports(node, before, now)
         self._unread.add(node)
         self._read_tunnel_ends(node, frozenset())
 
@@ -328,7 +326,9 @@ class OpenFlowFabric:
         """Make the bridges that are not wired as desired. Returns whether all could be made."""
         more = [link for _, links in self._extra_rules.values() for link in links]
         tunnels = self.overlay.tunnels(more, whole=self._is_adopting())
-        wanted = wiring.wirings(self.sites, tunnels, self._controller, self.settings.tunnels)
+        targets = addresses.foreign_targets(self.overlay.intents.values())
+        settings = self.settings.tunnels
+        wanted = wiring.wirings(self.sites, tunnels, self._controller, settings, targets)
         todo = [node for node, intent in wanted.items() if self._wired.get(node) != intent]
         done = await asyncio.gather(*(self._wire_node(node, wanted[node]) for node in todo))
         return all(done)

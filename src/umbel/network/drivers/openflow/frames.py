@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from umbel.kit.errors import Unavailable
 
 V13, V14 = 4, 5
-HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY = 0, 1, 2, 3
+HELLO, ERROR, ECHO_REQUEST, ECHO_REPLY, PACKET_IN = 0, 1, 2, 3, 10
 FEATURES_REPLY, PORT_STATUS, MULTIPART_REPLY, BARRIER_REPLY, BUNDLE_CONTROL = 6, 12, 19, 21, 33
 FLOW, GROUP_DESC, METER_CONFIG, PORT_DESC = 1, 7, 10, 13
 PORT_STATS, GROUP_STATS, METER_STATS = 4, 6, 9
@@ -72,6 +72,7 @@ _COUNTERS = 16  # a bucket's or a band's: packets and bytes, behind the 40 bytes
 _INSTRUCTIONS = _List(at=2, least=8, sizes={1: 8, 2: 24, 6: 8})
 _WITH_ACTIONS = (3, 4)
 _LEAST = {ERROR: 12, FEATURES_REPLY: 32, PORT_STATUS: 56, MULTIPART_REPLY: 16, BUNDLE_CONTROL: 16}
+_LEAST |= {PACKET_IN: 34}
 _PORT_13, _PORT_STATS_13 = 64, 112
 _NOBODY = b"\xff\xff\xff\xff"
 """Put for the owner of a vendor's action, so that no decoder looks inside."""
@@ -122,6 +123,13 @@ def check(frame: Frame) -> None:
 def readable(frame: Frame) -> bool:
     """Whether `check` has looked at all there is to stumble over: other kinds are not decoded."""
     return frame.part in _PARTS if frame.kind == MULTIPART_REPLY else frame.kind in _READ
+
+
+def packet(frame: Frame) -> bytes:
+    """What a packet-in brings: it follows the match, which is padded to 8 bytes, and 2 bytes more
+    (1.3.5, section 7.4.1). Empty when lengths do not add up."""
+    match = int.from_bytes(frame.raw[26:28], "big")
+    return bytes(frame.raw[24 + -(-match // 8) * 8 + 2 :])
 
 
 def versions(hello: Frame) -> set[int]:

@@ -10,6 +10,7 @@ import structlog
 from umbel.network import events
 from umbel.network.events import Event, Watcher
 from umbel.network.overlay.intent import Overlay
+from umbel.network.switching.signals import Port
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,13 @@ class Reports:
         log.info("network", event_kind=event.kind, **events.body(event))
         for watch in tuple(self._watchers):
             watch(event)
+
+    def report_ports(self, node: str, before: Mapping[int, Port], now: Mapping[int, Port]) -> None:
+        """Which ports of a node's switch went and came, by number."""
+        for number in sorted(before.keys() - now.keys()):
+            self.report(events.PortRemoved(node=node, port=number, name=before[number].name))
+        for number in sorted(now.keys() - before.keys()):
+            self.report(events.PortAdded(node=node, port=number, name=now[number].name))
 
     def report_links(self, before: Overlay, after: Overlay) -> None:
         """Which links died and which ones are up again."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from umbel.network.switching.program import (
+    CONTROLLER,
     Action,
     Field,
     Output,
@@ -21,7 +22,7 @@ from umbel.network.switching.program import (
     Value,
 )
 
-_FLOW_MOD, _BUNDLE_ADD = 14, 34
+_PACKET_OUT, _FLOW_MOD, _BUNDLE_ADD = 13, 14, 34
 _ADD, _DELETE_STRICT = 0, 4
 _ANY, _NO_BUFFER, _WHOLE_PACKET = 0xFFFFFFFF, 0xFFFFFFFF, 0xFFE5
 _BASIC, _HAS_MASK = 0x8000, 1
@@ -30,6 +31,7 @@ _ALL_BITS = 0xFFFFFFFFFFFFFFFF
 _HEADER = struct.Struct("!BBHI")
 _FLOW = struct.Struct("!16xBB4xHIII4x")  # cookies and timeouts are 0, as are flags
 _MATCH = struct.Struct("!HH")
+_OUT = struct.Struct("!IIH6x")
 _OUTPUT = struct.Struct("!HHIH6x")
 _GROUP = struct.Struct("!HHI")
 _METER = _GROUP
@@ -84,6 +86,13 @@ def flow(version: int, rule: Rule, *, put: bool) -> bytes:
         )
     )
     return _HEADER.pack(version, _FLOW_MOD, 8 + len(body), 0) + body
+
+
+def packet(version: int, port: int, frame: bytes) -> bytes:
+    """The message that has the switch send a frame by a port (1.3.5, section 7.3.7)."""
+    actions = _actions([Output(port=port)])
+    body = _OUT.pack(_NO_BUFFER, CONTROLLER, len(actions)) + actions + frame
+    return _HEADER.pack(version, _PACKET_OUT, 8 + len(body), 0) + body
 
 
 def numbered(message: bytes, xid: int) -> bytes:

@@ -44,7 +44,8 @@ class _Node:
     connection: Connection
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     layout: Layout | None = None
-    configured: tuple[Site, Made] | None = None
+    targets: tuple[str, ...] = ()
+    configured: tuple[Site, Made, tuple[str, ...]] | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
@@ -68,7 +69,7 @@ class OvsdbBridges:
         wanted = layout(site, wiring)
         node = await self._node(site)
         async with node.writing:
-            node.site, node.layout = site, wanted
+            node.site, node.layout, node.targets = site, wanted, wiring.targets
             await self._change(node, lambda replica: edits.edits(replica, wanted))
             replica = await self._settled(node, wanted)
             port_maps = _plugs(replica, site, wanted)
@@ -165,9 +166,10 @@ class OvsdbBridges:
             raise OvsdbGone(f"{site.node}: {why}", node=site.node, at=site.ovsdb) from None
 
     async def _configure(self, node: _Node, made: Made, port_maps: PortMap) -> None:
-        if self._host is not None and node.configured != (node.site, made):
-            await self._host.configure(node.site, port_maps)
-            node.configured = (node.site, made)
+        wanted = (node.site, made, node.targets)
+        if self._host is not None and node.configured != wanted:
+            await self._host.configure(node.site, port_maps, node.targets)
+            node.configured = wanted
 
     async def _keep(self, node: _Node) -> None:
         """Sets the host up again when its devices are not those it was set up on."""
@@ -176,7 +178,7 @@ class OvsdbBridges:
             wanted = node.layout
             if wanted is None or node.configured is None or not replica.caught_up():
                 return None
-            same = (node.site, _made(replica, wanted)) == node.configured
+            same = (node.site, _made(replica, wanted), node.targets) == node.configured
             return None if same or edits.missing(replica, wanted) else replica
 
         while True:
