@@ -12,6 +12,7 @@ from support.switchboard import INSIDE, OUTSIDE
 from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.network.drivers.fake.switch import Packet, Plug
+from umbel.network.events import Event, FunctionAppeared, FunctionLeft
 from umbel.network.operator.functions import Location
 from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
@@ -43,6 +44,22 @@ async def test_rules_follow_a_function_that_appears_moves_and_dies(net: Net) -> 
     assert net.send() == {("pe4", "192.0.2.4", 6000)}
     told = await net.refused("DELETE", "/functions/mixer", 404)
     assert told["code"] == "umbel.no_such_inline_function"
+
+
+async def test_observers_are_told_of_a_function_that_an_operator_runs(net: Net) -> None:
+    seen: list[Event] = []
+    net.here.system.network.watch(seen.append)
+    at = {"function": "mixer", "role": "inline"}
+    await net.ask("PUT", "/functions/mixer", json=GUEST)
+    await net.ask("PUT", "/functions/mixer", json={**GUEST, "port": 7001})
+    await net.ask("PUT", "/functions/mixer", json={**GUEST, "node": "c2"})
+    await net.ask("DELETE", "/functions/mixer", 204)
+    assert [event for event in seen if event.kind.startswith("function")] == [
+        FunctionAppeared(node="c1", **at),
+        FunctionLeft(node="c1", **at),
+        FunctionAppeared(node="c2", **at),
+        FunctionLeft(node="c2", **at),
+    ]
 
 
 async def test_rules_follow_the_platforms_own_function_wherever_it_runs(net: Net) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -48,7 +48,7 @@ class Listed:
     def __init__(self) -> None:
         self.calls: list[tuple[Site, PortMap]] = []
 
-    async def configure(self, site: Site, port_maps: PortMap) -> None:
+    async def configure(self, site: Site, port_maps: PortMap, targets: Sequence[str] = ()) -> None:
         self.calls.append((site, port_maps))
 
 

@@ -137,6 +137,23 @@ async def test_only_what_trees_need_is_plugged() -> None:
         assert wires(run.world) == set()
 
 
+async def test_a_tunnel_that_is_removed_is_no_lost_link() -> None:
+    async with exact() as run:
+        await run.carry("ev1", hops("pe1", ("pe4", 7001)))
+        run.world.deaf["c1"] = Unavailable()  # one end goes before the other
+        await run.fabric.remove("ev1")
+        await asyncio.sleep(3)
+        run.world.deaf.clear()
+        await asyncio.sleep(3)
+        assert wires(run.world) == set()
+        assert len(run.told(events.PortRemoved)) == 2 * len(LINKS)
+        assert run.told(LinkDown, LinkUp) == []
+        to = await run.carry("ev1", hops("pe1", ("pe4", 7001)))
+        assert run.world.send("pe1", to)[0] == at(("pe4", 7001))
+        run.world.lose("c1", "c2")
+        assert run.told(LinkDown, LinkUp) == [LinkDown(a="c1", b="c2")]
+
+
 async def test_a_cut_link_is_gone_round_and_comes_back_as_a_spare() -> None:
     async with exact() as run:
         to = await run.carry("ev1", hops("pe1", ("pe4", 7001)))

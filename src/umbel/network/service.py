@@ -133,6 +133,7 @@ class Network:
         """Call `watch` with every event from now on: none where the network is not programmed."""
         if self.switches is not None:
             self.switches.watch(watch)
+            self.operator.functions.watch(watch)
 
     async def follow_nodes(self) -> None:
         """Draw the overlay over the nodes and links there are: those that came are drawn, those

@@ -1,9 +1,9 @@
 """Functions that streams meet on their way: rules follow as they appear, move and die.
 
 In: what operators ask, and which of the platform's functions run where. Out: the overlay's intents
-with those functions, through the fabric. A node with an in-line function gives the stream to it and
-takes it from it; without one it passes packets through. What was asked is rows, so it outlives a
-restart.
+with those functions, through the fabric, and events of those that operators run themselves. A node
+with an in-line function gives the stream to it and takes it from it; without one it passes packets
+through. What was asked is rows, so it outlives a restart.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,8 @@ import structlog
 
 from umbel.kit.errors import Conflict, NotFound, UmbelError
 from umbel.kit.signal import Signal
-from umbel.network.events import Event, PathChanged
+from umbel.network import events
+from umbel.network.events import Event, FunctionAppeared, FunctionLeft, PathChanged, Watcher
 from umbel.network.model import NotProgrammed, TopologySource
 from umbel.network.operator.model import InlineFunction
 from umbel.network.operator.store import OperatorStore
@@ -23,6 +24,9 @@ from umbel.network.switching.port_map import Side
 from umbel.network.topology.paths import NotInTopology
 
 log = structlog.get_logger(__name__)
+
+INLINE = "inline"
+"""The role of a function that an operator runs, in its events."""
 
 _RETRY_S = 1.0
 
@@ -87,6 +91,12 @@ class InlineFunctions:
         self._topology, self._store, self._fabric = topology, store, fabric
         self._running: dict[str, Location] = {}
         self._changed = Signal()
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watch: Watcher) -> None:
+        """Call `watch` when a function that an operator runs appears at a node or leaves it. The
+        platform's own are observed by whoever runs them."""
+        self._watchers.append(watch)
 
     def observe(self, running: Mapping[str, Location]) -> None:
         """The platform's functions run so, by their ids."""
@@ -105,7 +115,8 @@ class InlineFunctions:
         if not function.function and function.node not in self._topology().nodes:
             raise NotInTopology(f"The network has no node {function.node}", node=function.node)
         location = location_of(function, self._running)
-        for other in await self._store.functions():
+        functions = await self._store.functions()
+        for other in functions:
             there = location_of(other, self._running)
             same = (other.stream, there and there.node) == (
                 function.stream,
@@ -115,14 +126,17 @@ class InlineFunctions:
                 text = f"stream {function.stream} meets {other.name} at {location.node}"
                 raise InlineFunctionExists(text, stream=function.stream, node=location.node)
         await self._store.put_function(function)
+        self._report(next((one for one in functions if one.name == function.name), None), function)
         await self._reconcile()
         return self._state(function)
 
     async def remove(self, name: str) -> None:
         """Its stream passes through again. Raises NotProgrammed, NoSuchInlineFunction."""
         self._require_fabric()
+        functions = await self._store.functions()
         if not await self._store.remove_function(name):
             raise NoSuchInlineFunction(f"No function {name} is to be met", name=name)
+        self._report(next((one for one in functions if one.name == name), None), None)
         await self._reconcile()
 
     async def run(self) -> None:
@@ -154,6 +168,20 @@ class InlineFunctions:
             if dict(intent.processes) != found or waits:
                 overlay = overlay.set_processes(name, found, wanted=name in wanted)
         await fabric.change(overlay)
+
+    def _report(self, before: InlineFunction | None, now: InlineFunction | None) -> None:
+        left, appeared = (one.node if one is not None else "" for one in (before, now))
+        if left == appeared:
+            return
+        found: list[Event] = []
+        if before is not None and left:
+            found.append(FunctionLeft(node=left, function=before.name, role=INLINE))
+        if now is not None and appeared:
+            found.append(FunctionAppeared(node=appeared, function=now.name, role=INLINE))
+        for event in found:
+            log.info("network", event_kind=event.kind, **events.body(event))
+            for watch in self._watchers:
+                watch(event)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, PathChanged):

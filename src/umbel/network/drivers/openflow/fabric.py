@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import structlog
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import UmbelError, Unavailable
+from umbel.kit.errors import Unavailable
 from umbel.kit.signal import Signal
 from umbel.network import events
 from umbel.network.drivers.openflow import waiting as waiters
@@ -22,6 +22,7 @@ from umbel.network.drivers.openflow.neighbours import Neighbours
 from umbel.network.drivers.openflow.reports import Reports
 from umbel.network.drivers.openflow.rollout import Rollout
 from umbel.network.drivers.openflow.settings import MakeBoard, OpenFlowSettings
+from umbel.network.drivers.openflow.wires import Wires
 from umbel.network.events import Watcher
 from umbel.network.model import Endpoint, Hop, Pair
 from umbel.network.overlay import addresses
@@ -38,9 +39,8 @@ from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Bridges
 from umbel.network.switching.program import Meter, Program
 from umbel.network.switching.signals import Port, PortStatus, SwitchRefused
-from umbel.network.topology import wiring
 from umbel.network.topology.paths import NotInTopology
-from umbel.network.topology.sites import Site, Wiring
+from umbel.network.topology.sites import Site
 
 log = structlog.get_logger(__name__)
 
@@ -60,17 +60,19 @@ class OpenFlowFabric:
         clock: Clock,
     ) -> None:
         self.sites, self.settings = sites, settings
-        self._bridges, self._clock = bridges, clock
+        self._clock = clock
         self._board = board(self._on_signal, admit=self._admits)
         self._nodes = {site.datapath_id: node for node, site in sites.items()}
         ids = {node: site.datapath_id for node, site in sites.items()}
         self._rollout = Rollout(self._board, ids, self._drain)
         liveness = Liveness(timers=settings.liveness)
         self.overlay = Overlay(link_state=LinkState(drawing=drawing), liveness=liveness)
-        self.port_maps: dict[str, PortMap] = {}
+        self._wires = Wires(
+            sites, bridges, settings.tunnels, self._read_tunnel_ends, self._on_tunnel_removed
+        )
+        self.port_maps: Mapping[str, PortMap] = self._wires.port_maps
         self.problems: Mapping[str, tuple[str, ...]] = {}
         self.neighbours = Neighbours(self._board, self.port_maps)
-        self._wired: dict[str, Wiring] = {}
         self._unread: set[str] = set()
         self._ports: dict[str, dict[int, Port]] = {}
         self._refused_ids: set[int] = set()
@@ -236,7 +238,7 @@ class OpenFlowFabric:
         before, now = self._ports.get(node), {p.number: p for p in self._board.ports(dpid)}
         self._ports[node] = now
         if before is not None:  # it was away: its wiring may have changed
-            self._wired.pop(node, None)
+            self._wires.forget(node)
             self._reports.report_ports(node, before, now)
         self._unread.add(node)
         self._read_tunnel_ends(node, frozenset())
@@ -255,7 +257,7 @@ class OpenFlowFabric:
             near for near, number in port_maps.tunnel_ports.items() if number == port.number
         ]:
             if signal.gone:
-                self._wired.pop(node, None)
+                self._wires.forget(node)
             self._observe(TunnelEndSeen(node=node, neighbour=near, live=port.live))
 
     def _read_tunnel_ends(self, node: str, new: frozenset[str]) -> None:
@@ -267,6 +269,9 @@ class OpenFlowFabric:
             live = number in ports and ports[number].live
             if number in ports:
                 self._observe(TunnelEndSeen(node=node, neighbour=near, live=live, new=near in new))
+
+    def _on_tunnel_removed(self, node: str, near: str) -> None:
+        self._observe(TunnelEndRemoved(node=node, neighbour=near))
 
     def _observe(self, seen: TunnelEndSeen | TunnelEndRemoved) -> None:
         self._set_overlay(self.overlay.observe(seen, self._clock.monotonic_s()))
@@ -327,24 +332,7 @@ class OpenFlowFabric:
         more = [link for _, links in self._extra_rules.values() for link in links]
         tunnels = self.overlay.tunnels(more, whole=self._is_adopting())
         targets = addresses.foreign_targets(self.overlay.intents.values())
-        settings = self.settings.tunnels
-        wanted = wiring.wirings(self.sites, tunnels, self._controller, settings, targets)
-        todo = [node for node, intent in wanted.items() if self._wired.get(node) != intent]
-        done = await asyncio.gather(*(self._wire_node(node, wanted[node]) for node in todo))
-        return all(done)
-
-    async def _wire_node(self, node: str, wanted: Wiring) -> bool:
-        try:
-            port_maps = await self._bridges.ensure(self.sites[node], wanted)
-        except UmbelError as error:
-            log.warning("bridges not made", node=node, code=error.code, reason=error.message)
-            return False
-        before = self.port_maps.get(node, PortMap()).tunnel_ports
-        self.port_maps[node], self._wired[node] = port_maps, wanted
-        for near in before.keys() - port_maps.tunnel_ports.keys():
-            self._observe(TunnelEndRemoved(node=node, neighbour=near))
-        self._read_tunnel_ends(node, frozenset(port_maps.tunnel_ports.keys() - before.keys()))
-        return True
+        return await self._wires.ensure(tunnels, self._controller, targets)
 
     async def _program(self) -> None:
         """Install the desired programs on the connected switches."""

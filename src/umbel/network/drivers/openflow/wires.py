@@ -1,0 +1,83 @@
+"""Brings bridges and tunnels to what the overlay wants of them.
+
+In: which neighbours tunnels are to lead to, and which targets nodes' processes send to. Out: the
+ports that the switches gave, and calls when tunnels' ends are made or about to be removed.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+import structlog
+
+from umbel.kit.errors import UmbelError
+from umbel.network.switching.port_map import PortMap
+from umbel.network.switching.ports import Bridges
+from umbel.network.topology import wiring
+from umbel.network.topology.sites import Site, Wiring
+from umbel.network.topology.wiring import TunnelSettings
+
+log = structlog.get_logger(__name__)
+
+OnMade = Callable[[str, frozenset[str]], None]
+"""Called with a node and the neighbours that its new tunnels lead to."""
+
+OnRemoved = Callable[[str, str], None]
+"""Called with a node and the neighbour that a tunnel will lead to no longer."""
+
+
+class Wires:
+    """`port_maps` are the ports that switches gave, by node."""
+
+    def __init__(
+        self,
+        sites: Mapping[str, Site],
+        bridges: Bridges,
+        settings: TunnelSettings,
+        on_made: OnMade,
+        on_removed: OnRemoved,
+    ) -> None:
+        self._sites, self._bridges, self._settings = sites, bridges, settings
+        self._on_made, self._on_removed = on_made, on_removed
+        self.port_maps: dict[str, PortMap] = {}
+        self._wired: dict[str, Wiring] = {}
+
+    def forget(self, node: str) -> None:
+        """The node's bridges may have changed: wire them again."""
+        self._wired.pop(node, None)
+
+    async def ensure(
+        self,
+        tunnels: Mapping[str, Collection[str]],
+        controller: str,
+        targets: Mapping[str, Collection[str]],
+    ) -> bool:
+        """Make the bridges that are not wired like this. Returns whether all could be made."""
+        wanted = wiring.wirings(self._sites, tunnels, controller, self._settings, targets)
+        todo = [node for node, intent in wanted.items() if self._wired.get(node) != intent]
+        for node in todo:
+            self._retire(node, wanted[node])
+        done = await asyncio.gather(*(self._wire(node, wanted[node]) for node in todo))
+        return all(done)
+
+    def _retire(self, node: str, wanted: Wiring) -> None:
+        """Tunnels that are to go count no more, before the first of their ends goes: that would
+        look like a loss."""
+        kept, held = {tunnel.neighbour for tunnel in wanted.tunnels}, self.port_maps.get(node)
+        if held is None or held.tunnel_ports.keys() <= kept:
+            return
+        ports = {near: port for near, port in held.tunnel_ports.items() if near in kept}
+        self.port_maps[node] = replace(held, tunnel_ports=ports)
+        for near in held.tunnel_ports.keys() - kept:
+            self._on_removed(node, near)
+
+    async def _wire(self, node: str, wanted: Wiring) -> bool:
+        try:
+            port_map = await self._bridges.ensure(self._sites[node], wanted)
+        except UmbelError as error:
+            log.warning("bridges not made", node=node, code=error.code, reason=error.message)
+            return False
+        before = self.port_maps.get(node, PortMap()).tunnel_ports
+        self.port_maps[node], self._wired[node] = port_map, wanted
+        self._on_made(node, frozenset(port_map.tunnel_ports.keys() - before.keys()))
+        return True
