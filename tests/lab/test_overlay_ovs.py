@@ -9,7 +9,6 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -22,12 +21,7 @@ from support.waiting import until
 from umbel.network import events
 from umbel.network.events import LinkDown, LinkUp, PathChanged, SwitchDown, SwitchUp
 from umbel.network.model import Endpoint, Hop
-from umbel.network.operator import moves
-from umbel.network.overlay import streams
-from umbel.network.overlay.intent import StreamIntent
-from umbel.network.overlay.moves import InvalidMove
-from umbel.network.overlay.streams import Path, Receiver, Stream
-from umbel.network.switching.port_map import Side
+from umbel.network.overlay.streams import Path, Receiver
 from umbel.network.switching.signals import SwitchRefused
 
 pytestmark = [
@@ -68,25 +62,6 @@ async def lab(bed: Testbed) -> AsyncIterator[Lab]:
         await made.when(made.heard)
 
 
-async def carried(lab: Lab, *takers: Taker, stream: str = "ev1") -> Endpoint:
-    """The stream comes from r to these, and all tunnels live."""
-    to = await lab.carry(stream, "r", *takers)
-    await lab.alive()
-    return to
-
-
-async def came(taker: Taker, since: int = 0) -> Counter[int]:
-    """What it took until something newer than `since` came."""
-    found: Counter[int] = Counter()
-
-    async def newer() -> bool:
-        found.update(taker.took())
-        return max(found, default=0) > since
-
-    await until(newer)
-    return found
-
-
 async def over(lab: Lab, stream: str, *links: tuple[str, str]) -> None:
     """The stream goes over these links."""
     await lab.when(lambda: set(lab.fabric.overlay.used(stream)) == set(links))
@@ -98,14 +73,9 @@ def told(lab: Lab, *kinds: type[events.Event]) -> list[events.Event]:
     return [event for event in lab.events if isinstance(event, kinds)]
 
 
-def held(bed: Testbed) -> dict[str, tuple[list[str], list[str]]]:
-    """Every switch's rules and groups, as its own tool tells them."""
-    return {n: (overlay_lab.dumped(bed, n), overlay_lab.groups(bed, n)) for n in bed.nodes}
-
-
 async def test_switches_hold_the_intended_rules(bed: Testbed, lab: Lab) -> None:
     with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
-        to = await carried(lab, at_c, at_e)
+        to = await overlay_lab.carried(lab, at_c, at_e)
         number = lab.fabric.stream("ev1").number
         port = {node: port_maps.tunnel_ports for node, port_maps in lab.fabric.port_maps.items()}
         inside = {node: port_maps.local_port for node, port_maps in lab.fabric.port_maps.items()}
@@ -135,7 +105,7 @@ async def test_switches_hold_the_intended_rules(bed: Testbed, lab: Lab) -> None:
         from_r = [enters(inside["r"]), goes(inside["r"], f"group:{fan}")]
         from_a = [enters(port["a"]["r"]), goes(port["a"]["r"], f"group:{spare}")]
         from_b = [enters(port["b"]["a"]), goes(port["b"]["a"], f"output:{port['b']['c']}")]
-        assert held(bed) == {
+        assert overlay_lab.held(bed) == {
             "r": (sorted([*MISSES, *from_r]), [f"group_id={fan},type=all{copies}"]),
             "a": (sorted([*MISSES, *from_a]), [f"group_id={spare},type=ff{either}"]),
             "b": (sorted([*MISSES, *from_b]), []),
@@ -146,7 +116,7 @@ async def test_switches_hold_the_intended_rules(bed: Testbed, lab: Lab) -> None:
             "e": (sorted([*MISSES, enters(port["e"]["r"]), ends(at_e)]), []),
         }
         await lab.fabric.remove("ev1")
-        assert held(bed) == dict.fromkeys(bed.nodes, (MISSES, []))
+        assert overlay_lab.held(bed) == dict.fromkeys(bed.nodes, (MISSES, []))
 
 
 async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, lab: Lab) -> None:
@@ -154,7 +124,7 @@ async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, l
         overlay_traffic.taking(bed, "c", "e", "e", "b", host="h") as (at_c, *at_e, at_b, at_h),
         overlay_traffic.tapping(bed) as taps,
     ):
-        to = await carried(lab, at_c, *at_e)
+        to = await overlay_lab.carried(lab, at_c, *at_e)
         host = Receiver(address=at_h.end.address, mac=bed.hosts["h"].mac, port=at_h.end.port)
         intent = lab.fabric.overlay.intents["ev1"]
         outside = Path(leaf="e", receiver=host)
@@ -162,7 +132,9 @@ async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, l
         assert not lab.fabric.problems
         count = await overlay_traffic.sent(bed, "r", to)
         once = Counter(range(count))
-        assert [await came(taker, count - 2) for taker in (at_c, *at_e, at_h)] == [once] * 4
+        assert [await overlay_traffic.came(taker, count - 2) for taker in (at_c, *at_e, at_h)] == [
+            once
+        ] * 4
         assert not at_b.took()
         seen = {tap.way: tap.saw() for tap in taps}
         assert {way for way, (wrapped, _) in seen.items() if wrapped} == TREE
@@ -172,19 +144,19 @@ async def test_each_leaf_gets_one_copy_and_only_tunnels_carry_it(bed: Testbed, l
 
 async def test_a_cut_link_is_gone_round_and_returns_as_a_spare(bed: Testbed, lab: Lab) -> None:
     with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
-        to = await carried(lab, at_c, at_e)
+        to = await overlay_lab.carried(lab, at_c, at_e)
         with overlay_traffic.sending(bed, "r", to, rate=500) as sender:
             sender.begin()
-            await came(at_c, 10)
+            await overlay_traffic.came(at_c, 10)
             with overlay_lab.cut(bed, ("a", "b")):
                 await over(lab, "ev1", ("r", "a"), ("a", "c"), ("r", "e"))
                 assert LinkDown(a="a", b="b") in lab.events
-                gap = await came(at_c)
-                since = max(await came(at_c, max(gap) + 100))
+                gap = await overlay_traffic.came(at_c)
+                since = max(await overlay_traffic.came(at_c, max(gap) + 100))
                 before = len(told(lab, PathChanged))
             await lab.when(lambda: told(lab, LinkUp))
-            after = await came(at_c, since + 100)
-            until_now = max(await came(at_c, max(after) + 200))
+            after = await overlay_traffic.came(at_c, since + 100)
+            until_now = max(await overlay_traffic.came(at_c, max(after) + 200))
             await sender.stop()
             # Redundant again: no packet was lost or doubled for it, nothing moved, nothing flapped.
             assert after.total() == max(after) - since
@@ -192,29 +164,29 @@ async def test_a_cut_link_is_gone_round_and_returns_as_a_spare(bed: Testbed, lab
             assert set(lab.fabric.overlay.used("ev1")) == {("r", "a"), ("a", "c"), ("r", "e")}
             assert len(told(lab, PathChanged)) == before
             assert told(lab, LinkDown, LinkUp) == [LinkDown(a="a", b="b"), LinkUp(a="a", b="b")]
-            assert set((await came(at_e)).values()) == {1}
+            assert set((await overlay_traffic.came(at_e)).values()) == {1}
 
 
 async def test_where_no_spare_is_beside_the_controller_mends(bed: Testbed, lab: Lab) -> None:
     with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
-        to = await carried(lab, at_c, at_e)
+        to = await overlay_lab.carried(lab, at_c, at_e)
         with overlay_lab.cut(bed, ("r", "e")):
             await over(lab, "ev1", ("r", "a"), ("a", "b"), ("b", "c"), ("c", "e"))
             count = await overlay_traffic.sent(bed, "r", to)
             for taker in (at_c, at_e):
-                assert await came(taker, count - 2) == Counter(range(count))
+                assert await overlay_traffic.came(taker, count - 2) == Counter(range(count))
 
 
 async def test_a_killed_switch_is_told_gone_round_and_taken_back(bed: Testbed, lab: Lab) -> None:
     with overlay_traffic.taking(bed, "c") as (at_c,):
-        to = await carried(lab, at_c)
+        to = await overlay_lab.carried(lab, at_c)
         b = bed.nodes["b"]
         os.kill(int((b.folder / "ovs-vswitchd.pid").read_text()), signal.SIGKILL)
         down = SwitchDown(node="b", datapath_id=b.site.datapath_id)
         await lab.when(lambda: down in lab.events)
         await over(lab, "ev1", ("r", "a"), ("a", "c"))
         count = await overlay_traffic.sent(bed, "r", to)
-        assert await came(at_c, count - 2) == Counter(range(count))
+        assert await overlay_traffic.came(at_c, count - 2) == Counter(range(count))
         bed.start("b", "ovs-vswitchd")
         up = SwitchUp(node="b", datapath_id=b.site.datapath_id)
         await lab.when(
@@ -224,7 +196,7 @@ async def test_a_killed_switch_is_told_gone_round_and_taken_back(bed: Testbed, l
         with overlay_lab.cut(bed, ("a", "c"), ("c", "e")):  # all other ways
             await over(lab, "ev1", ("r", "a"), ("a", "b"), ("b", "c"))
             count = await overlay_traffic.sent(bed, "r", to)
-            assert await came(at_c, count - 2) == Counter(range(count))
+            assert await overlay_traffic.came(at_c, count - 2) == Counter(range(count))
 
 
 async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> None:
@@ -232,27 +204,27 @@ async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> N
         hops = [Hop(source_node="r", target=taker.end) for taker in (at_c, at_e)]
         first = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS)
         with overlay_lab.another(bed, overlay_lab.DRAWING, first, "ev1", hops) as process:
-            before = held(bed)
+            before = overlay_lab.held(bed)
             (rule,) = (line for line in before["r"][0] if "nw_dst=" in line)
             address, port = rule.split("nw_dst=")[1].split()[0].split(",tp_dst=")
             to = Endpoint(node="r", address=address, port=int(port))
             with overlay_traffic.sending(bed, "r", to, rate=500) as sender:
                 sender.begin()
-                took = await came(at_c, 50)
+                took = await overlay_traffic.came(at_c, 50)
                 process.kill()
                 process.wait()
-                took += await came(at_c, max(took) + 50)
+                took += await overlay_traffic.came(at_c, max(took) + 50)
                 async with control(bed, adopt_s=30.0) as lab:
                     await lab.alive()
                     assert set((await lab.fabric.ensure("ev1", hops)).values()) == {
                         Endpoint(node=n, address=to.address, port=to.port) for n in "ce"
                     }
                     assert lab.board.made == 0
-                    assert held(bed) == before
+                    assert overlay_lab.held(bed) == before
                     assert told(lab, PathChanged) == [
                         PathChanged(stream="ev1", links=lab.fabric.overlay.used("ev1"))
                     ]
-                took += await came(at_c, max(took) + 50)
+                took += await overlay_traffic.came(at_c, max(took) + 50)
                 assert took == Counter(range(max(took) + 1))
                 # Nobody controls the switches now: the one beside the loss uses its spare alone.
                 with overlay_lab.cut(bed, ("a", "b")), overlay_traffic.tapping(bed) as taps:
@@ -262,43 +234,17 @@ async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> N
                         return spare.saw()[0]
 
                     await until(used)
-                    last = max(await came(at_c))
-                    got = await came(at_c, last + 100)
+                    last = max(await overlay_traffic.came(at_c))
+                    got = await overlay_traffic.came(at_c, last + 100)
                     assert got == Counter(range(last + 1, max(got) + 1))
                 await sender.stop()
-            assert set((await came(at_e)).values()) == {1}
-
-
-async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
-    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
-        to = await carried(lab, at_c)
-        await lab.carry("warm", "r", at_e)
-        await lab.alive()
-        leaving, coming = (
-            Path(leaf=taker.end.node, receiver=streams.local_receiver(taker.end))
-            for taker in (at_c, at_e)
-        )
-        with overlay_traffic.sending(bed, "r", to, rate=1000) as sender:
-            sender.begin()
-            old = await came(at_c, 100)
-            await moves.prepare(lab.fabric, "ev1", leaving, coming)
-            new = await came(at_e)
-            old += await came(at_c, min(new))
-            await moves.commit(lab.fabric, "ev1")
-            new += await came(at_e, max(new) + 200)
-            count = await sender.stop()
-        new += await came(at_e, count - 2) if max(new) < count - 1 else Counter()
-        old += at_c.took()
-        assert set(old.values()) == set(new.values()) == {1}
-        assert old.keys() | new.keys() == set(range(count))
-        assert max(old) < count - 100
-        assert set(lab.fabric.overlay.used("ev1")) == {("r", "e")}
+            assert set((await overlay_traffic.came(at_e)).values()) == {1}
 
 
 async def test_a_refused_rule_leaves_nothing_behind(bed: Testbed, lab: Lab) -> None:
     with overlay_traffic.taking(bed, "c", "e", "c") as (at_c, at_e, other):
-        to = await carried(lab, at_c, at_e)
-        before = held(bed)
+        to = await overlay_lab.carried(lab, at_c, at_e)
+        before = overlay_lab.held(bed)
         vsctl = ("ovs-vsctl", "--timeout=20", "--")
         limit = ("--id=@t", "create", "flow_table", "flow_limit=1", "overflow_policy=refuse")
         # The root comes last: all other switches hold the stream's rules when it refuses.
@@ -306,52 +252,18 @@ async def test_a_refused_rule_leaves_nothing_behind(bed: Testbed, lab: Lab) -> N
         try:
             with pytest.raises(SwitchRefused, match="node r refuses"):
                 await lab.carry("ev2", "r", other)
-            assert held(bed) == before
+            assert overlay_lab.held(bed) == before
             assert "node r refuses a rule" in lab.fabric.problems["ev2"][0]
             last = told(lab, PathChanged)[-1]
             assert isinstance(last, PathChanged)
             assert (last.stream, last.error) == ("ev2", lab.fabric.problems["ev2"][0])
             count = await overlay_traffic.sent(bed, "r", to)
-            assert await came(at_c, count - 2) == Counter(range(count))
+            assert await overlay_traffic.came(at_c, count - 2) == Counter(range(count))
         finally:
             bed.nodes["r"].run(*vsctl, "clear", "bridge", "br1", "flow_tables")
         again = await lab.carry("ev2", "r", other)
         count = await overlay_traffic.sent(bed, "r", again)
-        assert await came(other, count - 2) == Counter(range(count))
-
-
-async def test_a_process_sends_to_an_address_that_its_operator_chose(
-    bed: Testbed, lab: Lab
-) -> None:
-    with overlay_traffic.taking(bed, "c") as (at_c,):
-        stream = Stream(name="feed", number=9, target="10.0.0.255", port=5004)
-        path = Path(leaf="c", receiver=streams.local_receiver(at_c.end))
-        intent = StreamIntent(stream=stream, root="r", sender=Side.INSIDE)
-        await lab.fabric.change(lab.fabric.overlay.add_path(intent, path))
-        await lab.alive()
-        to = Endpoint(node="r", address="10.0.0.255", port=5004)
-        count = await overlay_traffic.sent(bed, "r", to)
-        assert await came(at_c, count - 2) == Counter(range(count))
-        await lab.fabric.remove("feed")
-        assert "10.0.0.255" not in bed.nodes["r"].run("ip", "route")
-
-
-async def test_a_receivers_mac_is_asked_for_by_its_switch(bed: Testbed, lab: Lab) -> None:
-    with overlay_traffic.taking(bed, "c", host="h") as (at_c, at_h):
-        to = await carried(lab, at_c)
-        before, site = held(bed), bed.nodes["e"].site
-        assert await lab.fabric.neighbours.ask(site, at_h.end.address) == bed.hosts["h"].mac
-        assert await lab.fabric.neighbours.ask(site, "10.202.5.77") == ""
-        assert await lab.fabric.neighbours.ask(bed.nodes["c"].site, at_h.end.address) == ""
-        assert held(bed) == before
-        mac = await lab.fabric.neighbours.ask(site, at_h.end.address)
-        host = Receiver(address=at_h.end.address, mac=mac, port=at_h.end.port)
-        intent = lab.fabric.overlay.intents["ev1"]
-        path = Path(leaf="e", receiver=host)
-        await lab.fabric.change(lab.fabric.overlay.add_path(intent, path))
-        await lab.alive()
-        count = await overlay_traffic.sent(bed, "r", to)
-        assert await came(at_h, count - 2) == Counter(range(count))
+        assert await overlay_traffic.came(other, count - 2) == Counter(range(count))
 
 
 async def test_a_foreign_switch_is_refused(bed: Testbed, lab: Lab) -> None:
@@ -369,66 +281,3 @@ async def test_a_foreign_switch_is_refused(bed: Testbed, lab: Lab) -> None:
     assert (said["datapath_id"], said["log_level"]) == ("00000000000000ff", "warning")
     assert 0xFF not in lab.board.switches
     assert lab.fabric.connected() == set(bed.nodes)
-
-
-async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> None:
-    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
-        to = await carried(lab, at_c, at_e)
-        intent = lab.fabric.overlay.intents["ev1"]
-        with (
-            overlay_traffic.relaying(bed, "b", to, "B") as at_b,
-            overlay_traffic.relaying(bed, "a", to, "A") as at_a,
-        ):
-            for function in (at_b, at_a, None):  # it appears, moves and dies
-                hosts = {function.node: streams.local_receiver(function)} if function else {}
-                await lab.fabric.change(lab.fabric.overlay.carry(replace(intent, processes=hosts)))
-                assert not lab.fabric.problems
-                count = await overlay_traffic.sent(bed, "r", to)
-                sign = function.node.upper() if function else "u"
-                for taker, expected in ((at_c, sign), (at_e, "u")):
-                    got = await overlay_traffic.all_of(taker, count)
-                    assert Counter(data[4:5].decode() for data in got) == {expected: count}
-
-
-async def test_a_path_moves_with_its_function_and_no_unprocessed_packet_arrives(
-    bed: Testbed, lab: Lab
-) -> None:
-    with overlay_traffic.taking(bed, "c", "e", "e") as (at_c, at_e, warm):
-        to = await carried(lab, at_c)
-        await lab.carry("warm", "r", warm)
-        await lab.alive()
-        leaving, coming = (
-            Path(leaf=taker.end.node, receiver=streams.local_receiver(taker.end))
-            for taker in (at_c, at_e)
-        )
-
-        async def met(*functions: Endpoint) -> None:
-            overlay = lab.fabric.overlay
-            processes = {one.node: streams.local_receiver(one) for one in functions}
-            await lab.fabric.change(overlay.set_processes("ev1", processes))
-            assert not lab.fabric.problems
-
-        signs: Counter[str] = Counter()
-
-        async def more(taker: Taker) -> None:
-            """Until it took a hundred more."""
-            signs.update(d[4:5].decode() for d in await overlay_traffic.all_of(taker, 100))
-
-        with overlay_traffic.relaying(bed, "c", to, "C") as at_old:
-            await met(at_old)
-            with overlay_traffic.sending(bed, "r", to, rate=1000) as sender:
-                sender.begin()
-                await more(at_c)
-                await moves.prepare(lab.fabric, "ev1", leaving, coming)
-                await more(at_c)
-                with pytest.raises(InvalidMove, match="No function takes the stream at e yet"):
-                    await moves.commit(lab.fabric, "ev1")
-                await met()  # the function is on its way
-                with overlay_traffic.relaying(bed, "e", to, "E") as at_new:
-                    await met(at_new)
-                    await more(at_e)
-                    await moves.commit(lab.fabric, "ev1")
-                    await more(at_e)
-                    await sender.stop()
-        signs.update(d[4:5].decode() for one in (at_c, at_e) for d in one.read())
-        assert signs.keys() == {"C", "E"}  # "u": as the source sent it

@@ -228,3 +228,15 @@ def dumped(bed: Testbed, node: str) -> list[str]:
     noise = r"(cookie|duration|n_packets|n_bytes|idle_age)=\S+, ?|reset_counts "
     said = bed.nodes[node].run("ovs-ofctl", "-O", "OpenFlow14", "dump-flows", "br1")
     return sorted(re.sub(noise, "", line).strip() for line in said.splitlines()[1:])
+
+
+async def carried(lab: Lab, *takers: Taker, stream: str = "ev1") -> Endpoint:
+    """The stream comes from r to these, and all tunnels live."""
+    to = await lab.carry(stream, "r", *takers)
+    await lab.alive()
+    return to
+
+
+def held(bed: Testbed) -> dict[str, tuple[list[str], list[str]]]:
+    """Every switch's rules and groups, as its own tool tells them."""
+    return {n: (dumped(bed, n), groups(bed, n)) for n in bed.nodes}

@@ -127,6 +127,18 @@ def taking(bed: Testbed, *nodes: str, host: str = "") -> Iterator[list[Taker]]:
             taker.socket.close()
 
 
+async def came(taker: Taker, since: int = 0) -> Counter[int]:
+    """What it took until something newer than `since` came."""
+    found: Counter[int] = Counter()
+
+    async def newer() -> bool:
+        found.update(taker.took())
+        return max(found, default=0) > since
+
+    await until(newer)
+    return found
+
+
 async def all_of(taker: Taker, count: int) -> list[bytes]:
     """The next so many datagrams, and what came with them."""
     found: list[bytes] = []

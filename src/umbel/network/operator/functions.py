@@ -95,7 +95,7 @@ class InlineFunctions:
 
     def watch(self, watch: Watcher) -> None:
         """Call `watch` when a function that an operator runs appears at a node or leaves it. The
-        platform's own are observed by whoever runs them."""
+        platform's own are observed where they are run."""
         self._watchers.append(watch)
 
     def observe(self, running: Mapping[str, Location]) -> None:

@@ -5,8 +5,8 @@ tunnels to make and programs for the switches. A driver brings both to the switc
 
 Only links of trees become tunnels, and those spare links that a tree needs as soon as any one of
 its links is lost (spanning.protectors): a tunnel takes longer to make than a failover may last. A
-dead link's tunnel stays: it tells when the link is back. Dead links come last in line for a tree,
-then those that died and came back, so that a link which comes back is redundant and moves nothing.
+dead link's tunnel stays: it tells when the link is back. A link which comes back is redundant and
+moves nothing, unless another leaf is in the way without it (spanning.span).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

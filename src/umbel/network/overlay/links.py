@@ -107,7 +107,7 @@ class LinkState:
         extra = frozenset(leaf for leaf in leaves if drawn.get(leaf) is not Role.LEAF)
         if (root, extra) not in self._trees:
             part = spanning.rooted(self.drawing, root, extra)
-            self._trees[root, extra] = spanning.span(part, self._last)
+            self._trees[root, extra] = spanning.span(part, self._recovered_order, self.dead)
         return self._trees[root, extra]
 
     @cached_property
@@ -116,9 +116,8 @@ class LinkState:
         return frozenset(pair(*link) for link in self.drawing.links)
 
     @cached_property
-    def _last(self) -> Mapping[Pair, int]:
-        recovered = {link: place for place, link in enumerate(self.recovered, start=1)}
-        return recovered | dict.fromkeys(self.dead, len(recovered) + 1)
+    def _recovered_order(self) -> Mapping[Pair, int]:
+        return {link: place for place, link in enumerate(self.recovered, start=1)}
 
     def draw(self, drawing: Drawing) -> "LinkState":
         """The operator drew another network: what died is known still, what came back is not."""

@@ -5,7 +5,7 @@ streams, and the links left over as redundancy. compiler.py turns both into rule
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -29,7 +29,7 @@ class Role(StrEnum):
     NONE = "none"
 
 
-_NONE_LAST: Mapping[Pair, int] = {}
+_NONE: Mapping[Pair, int] = {}
 VALUES: Mapping[Role, int] = {Role.ROOT: 0, Role.RELAY: 1, Role.LEAF: 2, Role.NONE: 1}
 
 
@@ -87,10 +87,15 @@ def weight(roles: Mapping[str, Role], link: Pair) -> int:
     return VALUES[roles[link[0]]] + VALUES[roles[link[1]]]
 
 
-def span(drawing: Drawing, last: Mapping[Pair, int] = _NONE_LAST) -> SpanningTree:
+def span(
+    drawing: Drawing,
+    recovered: Mapping[Pair, int] = _NONE,
+    dead: Collection[Pair] = frozenset(),
+) -> SpanningTree:
     """The tree of least weight, by Kruskal; equal weights go as drawn. A cycle is not an error.
-    Links in `last`, by `pair`, come after all others however light they are, the lower number
-    first.
+    `recovered` and `dead` are by `pair`. A recovered link, the lowest number first, is taken only
+    where no other leads on or a leaf would be in the way of another; a dead one where nothing else
+    leads on.
 
     Raises InvalidDrawing with every problem in `problems`: no root, several roots, a leaf that
     cannot be reached, a link that joins a node to itself, is drawn twice or ends at no known node.
@@ -100,8 +105,12 @@ def span(drawing: Drawing, last: Mapping[Pair, int] = _NONE_LAST) -> SpanningTre
         raise _bad(problems)
     root = next(name for name, role in drawing.roles.items() if role is Role.ROOT)
     links = _trimmed(drawing.roles, drawing.links)
-    chosen, spare = _kruskal(drawing.roles, links, last)
-    parents = _hang(root, chosen)
+    forest = _Forest(drawing.roles, recovered)
+    forest.grow(links, dead)
+    if _is_leaf_in_the_way(drawing.roles, _hang(root, forest.chosen)):
+        forest = _Forest(drawing.roles, recovered)
+        forest.grow_leaves_last(root, links, dead)
+    parents = _hang(root, forest.chosen)
     lost = [
         f"leaf {name}: no links lead to it from the root {root}"
         for name, role in drawing.roles.items()
@@ -113,7 +122,7 @@ def span(drawing: Drawing, last: Mapping[Pair, int] = _NONE_LAST) -> SpanningTre
     return SpanningTree(
         root=root,
         parents=parents,
-        redundant=tuple(link for link in spare if link[0] in reached),
+        redundant=tuple(link for link in forest.spare if link[0] in reached),
         cut=tuple(name for name in drawing.roles if name not in reached),
     )
 
@@ -230,25 +239,74 @@ def _trimmed(roles: Mapping[str, Role], links: tuple[Pair, ...]) -> list[Pair]:
     return [link for link in links if gone.isdisjoint(link)]
 
 
-def _kruskal(
-    roles: Mapping[str, Role], links: Sequence[Pair], last: Mapping[Pair, int]
-) -> tuple[list[Pair], list[Pair]]:
-    """The links of the forest of least weight, and the others."""
-    above: dict[str, str] = {name: name for name in roles}
+class _Forest:
+    """Kruskal's forest, which grows link by link."""
 
-    def head(name: str) -> str:
+    def __init__(self, roles: Mapping[str, Role], recovered: Mapping[Pair, int]) -> None:
+        self._roles, self._recovered = roles, recovered
+        self._above: dict[str, str] = {name: name for name in roles}
+        self.chosen: list[Pair] = []
+        self.spare: list[Pair] = []
+
+    def grow(self, links: Sequence[Pair], dead: Collection[Pair]) -> None:
+        """By weight; recovered links after all others, dead ones last."""
+        self._join([link for link in links if pair(*link) not in dead])
+        self._join([link for link in links if pair(*link) in dead])
+
+    def grow_leaves_last(self, root: str, links: Sequence[Pair], dead: Collection[Pair]) -> None:
+        """Without leaves first, then each leaf at its end of one link, to what the root has if it
+        can; then where a leaf is in the way of others; dead links last."""
+        live = [link for link in links if pair(*link) not in dead]
+        ends = {link: [name for name in link if self._roles[name] is Role.LEAF] for link in live}
+        self._join([link for link in live if not ends[link]])
+        single = self._sorted(link for link in live if len(ends[link]) == 1)
+        hung: set[str] = set()
+        left: list[Pair] = []
+        for at_root in (True, False):
+            for link in single:
+                (leaf,) = ends[link]
+                other = link[0] if link[1] == leaf else link[1]
+                if leaf in hung or (at_root and self._head(other) != self._head(root)):
+                    left.append(link)
+                else:
+                    hung.add(leaf)
+                    self._take(link)
+            single, left = left, []
+        self._join([*single, *(link for link in live if len(ends[link]) == 2)])
+        self._join([link for link in links if pair(*link) in dead])
+
+    def _join(self, links: Iterable[Pair]) -> None:
+        for link in self._sorted(links):
+            self._take(link)
+
+    def _take(self, link: Pair) -> None:
+        a, b = self._head(link[0]), self._head(link[1])
+        (self.spare if a == b else self.chosen).append(link)
+        self._above[a] = b
+
+    def _sorted(self, links: Iterable[Pair]) -> list[Pair]:
+        def cost(link: Pair) -> tuple[int, int]:
+            return self._recovered.get(pair(*link), 0), weight(self._roles, link)
+
+        return sorted(links, key=cost)
+
+    def _head(self, name: str) -> str:
+        above = self._above
         while above[name] != name:
             above[name] = above[above[name]]
             name = above[name]
         return name
 
-    chosen: list[Pair] = []
-    spare: list[Pair] = []
-    for link in sorted(links, key=lambda ends: (last.get(pair(*ends), 0), weight(roles, ends))):
-        a, b = head(link[0]), head(link[1])
-        (spare if a == b else chosen).append(link)
-        above[a] = b
-    return chosen, spare
+
+def _is_leaf_in_the_way(roles: Mapping[str, Role], parents: Mapping[str, str]) -> bool:
+    """Whether the way to some leaf leads through another. `parents` is nearest the root first."""
+    below: set[str] = set()  # leaves, and what hangs below them
+    for name, parent in parents.items():
+        if roles[name] is Role.LEAF and parent in below:
+            return True
+        if roles[name] is Role.LEAF or parent in below:
+            below.add(name)
+    return False
 
 
 def _reached(root: str, links: Sequence[Pair]) -> set[str]:

@@ -1,0 +1,179 @@
+"""Streams over real switches: receivers that move or are found, and functions on the way."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
+
+import pytest
+
+from support import overlay_lab, overlay_traffic, testbed
+from support.overlay_lab import Lab
+from support.overlay_traffic import Taker
+from support.testbed import Testbed
+from umbel.network.model import Endpoint
+from umbel.network.operator import moves
+from umbel.network.overlay import streams
+from umbel.network.overlay.intent import StreamIntent
+from umbel.network.overlay.moves import InvalidMove
+from umbel.network.overlay.streams import Path, Receiver, Stream
+from umbel.network.switching.port_map import Side
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.alone,
+    pytest.mark.timeout(120),
+    pytest.mark.skipif(bool(testbed.ABSENT), reason=testbed.ABSENT),
+]
+
+_BFD_MS = 400  # so that a busy machine's switches do not seem to die
+
+
+@pytest.fixture(scope="module")
+def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
+    with overlay_lab.five(tmp_path_factory.mktemp("overlay")) as up:
+        asyncio.run(plugged(up))
+        yield up
+
+
+async def plugged(bed: Testbed) -> None:
+    """The tunnels are there already when a test begins: no controller sees them come."""
+    async with control(bed) as first:
+        await first.alive()
+
+
+def control(bed: Testbed, **changes: object) -> AbstractAsyncContextManager[Lab]:
+    given = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS, **changes)
+    return overlay_lab.controlled(bed, overlay_lab.DRAWING, given)
+
+
+@pytest.fixture
+async def lab(bed: Testbed) -> AsyncIterator[Lab]:
+    """All links are whole at the end of a test."""
+    async with control(bed) as made:
+        yield made
+        await made.when(made.heard)
+
+
+async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
+    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
+        to = await overlay_lab.carried(lab, at_c)
+        await lab.carry("warm", "r", at_e)
+        await lab.alive()
+        leaving, coming = (
+            Path(leaf=taker.end.node, receiver=streams.local_receiver(taker.end))
+            for taker in (at_c, at_e)
+        )
+        with overlay_traffic.sending(bed, "r", to, rate=1000) as sender:
+            sender.begin()
+            old = await overlay_traffic.came(at_c, 100)
+            await moves.prepare(lab.fabric, "ev1", leaving, coming)
+            new = await overlay_traffic.came(at_e)
+            old += await overlay_traffic.came(at_c, min(new))
+            await moves.commit(lab.fabric, "ev1")
+            new += await overlay_traffic.came(at_e, max(new) + 200)
+            count = await sender.stop()
+        new += await overlay_traffic.came(at_e, count - 2) if max(new) < count - 1 else Counter()
+        old += at_c.took()
+        assert set(old.values()) == set(new.values()) == {1}
+        assert old.keys() | new.keys() == set(range(count))
+        assert max(old) < count - 100
+        assert set(lab.fabric.overlay.used("ev1")) == {("r", "e")}
+
+
+async def test_a_process_sends_to_an_address_that_its_operator_chose(
+    bed: Testbed, lab: Lab
+) -> None:
+    with overlay_traffic.taking(bed, "c") as (at_c,):
+        stream = Stream(name="feed", number=9, target="10.0.0.255", port=5004)
+        path = Path(leaf="c", receiver=streams.local_receiver(at_c.end))
+        intent = StreamIntent(stream=stream, root="r", sender=Side.INSIDE)
+        await lab.fabric.change(lab.fabric.overlay.add_path(intent, path))
+        await lab.alive()
+        to = Endpoint(node="r", address="10.0.0.255", port=5004)
+        count = await overlay_traffic.sent(bed, "r", to)
+        assert await overlay_traffic.came(at_c, count - 2) == Counter(range(count))
+        await lab.fabric.remove("feed")
+        assert "10.0.0.255" not in bed.nodes["r"].run("ip", "route")
+
+
+async def test_a_receivers_mac_is_asked_for_by_its_switch(bed: Testbed, lab: Lab) -> None:
+    with overlay_traffic.taking(bed, "c", host="h") as (at_c, at_h):
+        to = await overlay_lab.carried(lab, at_c)
+        before, site = overlay_lab.held(bed), bed.nodes["e"].site
+        assert await lab.fabric.neighbours.ask(site, at_h.end.address) == bed.hosts["h"].mac
+        assert await lab.fabric.neighbours.ask(site, "10.202.5.77") == ""
+        assert await lab.fabric.neighbours.ask(bed.nodes["c"].site, at_h.end.address) == ""
+        assert overlay_lab.held(bed) == before
+        mac = await lab.fabric.neighbours.ask(site, at_h.end.address)
+        host = Receiver(address=at_h.end.address, mac=mac, port=at_h.end.port)
+        intent = lab.fabric.overlay.intents["ev1"]
+        path = Path(leaf="e", receiver=host)
+        await lab.fabric.change(lab.fabric.overlay.add_path(intent, path))
+        await lab.alive()
+        count = await overlay_traffic.sent(bed, "r", to)
+        assert await overlay_traffic.came(at_h, count - 2) == Counter(range(count))
+
+
+async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> None:
+    with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
+        to = await overlay_lab.carried(lab, at_c, at_e)
+        intent = lab.fabric.overlay.intents["ev1"]
+        with (
+            overlay_traffic.relaying(bed, "b", to, "B") as at_b,
+            overlay_traffic.relaying(bed, "a", to, "A") as at_a,
+        ):
+            for function in (at_b, at_a, None):  # it appears, moves and dies
+                hosts = {function.node: streams.local_receiver(function)} if function else {}
+                await lab.fabric.change(lab.fabric.overlay.carry(replace(intent, processes=hosts)))
+                assert not lab.fabric.problems
+                count = await overlay_traffic.sent(bed, "r", to)
+                sign = function.node.upper() if function else "u"
+                for taker, expected in ((at_c, sign), (at_e, "u")):
+                    got = await overlay_traffic.all_of(taker, count)
+                    assert Counter(data[4:5].decode() for data in got) == {expected: count}
+
+
+async def test_a_path_moves_with_its_function_and_no_unprocessed_packet_arrives(
+    bed: Testbed, lab: Lab
+) -> None:
+    with overlay_traffic.taking(bed, "c", "e", "e") as (at_c, at_e, warm):
+        to = await overlay_lab.carried(lab, at_c)
+        await lab.carry("warm", "r", warm)
+        await lab.alive()
+        leaving, coming = (
+            Path(leaf=taker.end.node, receiver=streams.local_receiver(taker.end))
+            for taker in (at_c, at_e)
+        )
+
+        async def met(*functions: Endpoint) -> None:
+            overlay = lab.fabric.overlay
+            processes = {one.node: streams.local_receiver(one) for one in functions}
+            await lab.fabric.change(overlay.set_processes("ev1", processes))
+            assert not lab.fabric.problems
+
+        signs: Counter[str] = Counter()
+
+        async def more(taker: Taker) -> None:
+            """Until it took a hundred more."""
+            signs.update(d[4:5].decode() for d in await overlay_traffic.all_of(taker, 100))
+
+        with overlay_traffic.relaying(bed, "c", to, "C") as at_old:
+            await met(at_old)
+            with overlay_traffic.sending(bed, "r", to, rate=1000) as sender:
+                sender.begin()
+                await more(at_c)
+                await moves.prepare(lab.fabric, "ev1", leaving, coming)
+                await more(at_c)
+                with pytest.raises(InvalidMove, match="No function takes the stream at e yet"):
+                    await moves.commit(lab.fabric, "ev1")
+                await met()  # the function is on its way
+                with overlay_traffic.relaying(bed, "e", to, "E") as at_new:
+                    await met(at_new)
+                    await more(at_e)
+                    await moves.commit(lab.fabric, "ev1")
+                    await more(at_e)
+                    await sender.stop()
+        signs.update(d[4:5].decode() for one in (at_c, at_e) for d in one.read())
+        assert signs.keys() == {"C", "E"}  # "u": as the source sent it
