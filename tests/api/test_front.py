@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from support.http import World, make_system, world
 from support.waiting import until
+from umbel.compute.model import HostUsage
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.portal.server import bind
@@ -98,6 +100,20 @@ async def test_not_ready_once_the_feed_has_stopped(here: World) -> None:
     assert (answer.status_code, answer.json()["code"]) == (503, "umbel.not_ready")
     assert answer.json()["details"] == {"database": True, "feed": False}
     assert (await here.client.get("/healthz")).status_code == 200
+
+
+async def test_machines_and_ports_are_metered_where_they_are_measured(here: World) -> None:
+    usage = HostUsage(host="h1", cores=8, cores_used=1.5, memory_mb=4000, memory_used_mb=900)
+    here.system.nodes.measure("pe1", usage)
+    lines = (await here.client.get("/metrics")).text.splitlines()
+    assert 'umbel_host_cores_used{node="pe1"} 1.5' in lines
+    assert 'umbel_host_memory_used_mebibytes{node="pe1"} 900.0' in lines
+    assert 'umbel_port_mbps_sent{a="pe1",b="c1"} 2.5' in lines
+    for absent in ('a="c1",b="pe1"', 'host_cores_used{node="c1"'):
+        assert not any(absent in line for line in lines)
+    told = (await here.client.get("/api/v1/nodes", headers=here.as_("operator"))).json()
+    shown = {node["name"]: node["host"] for node in told}
+    assert (shown["pe1"], shown["c1"]) == (asdict(usage), None)
 
 
 async def test_meters(here: World) -> None:

@@ -160,9 +160,11 @@ async def test_the_operators_view(here: World) -> None:
         "functions",
         "viewers",
         "evict_at",
+        "host",
     }
     links = (await here.client.get("/api/v1/links", headers=operator)).json()
-    assert links == [{"a": "pe1", "b": "c1", "mbps": 1000.0, "used_mbps": 0.0}]
+    idle = {"a": "pe1", "b": "c1", "mbps": 1000.0, "used_mbps": 0.0, "foreign_mbps": 0.0}
+    assert links == [{**idle, "a_sends_mbps": 2.5, "b_sends_mbps": None}]
     functions = (await here.client.get("/api/v1/functions", headers=operator)).json()
     assert [(f["id"], f["streams"], f["viewers"]) for f in functions] == [
         ("acquirer-pe1-1", [event.id], 0),

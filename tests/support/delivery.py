@@ -191,7 +191,7 @@ class MemoryDelivery:
         return Tree(stream=stream, branches=(root, *leaves))
 
     async def links(self) -> list[LinkStatus]:
-        return [LinkStatus(a="pe1", b="c1", mbps=1000.0, used_mbps=0.0)]
+        return [LinkStatus(a="pe1", b="c1", mbps=1000.0, used_mbps=0.0, a_sends_mbps=2.5)]
 
     async def functions(self) -> list[FunctionStatus]:
         trees = [await self.tree(event) for event in self.roots]

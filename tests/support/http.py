@@ -31,6 +31,7 @@ from umbel.network.edge.service import EdgeService
 from umbel.network.edge.store import EdgeStore
 from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
+from umbel.network.port_traffic import PortTraffic
 from umbel.network.ports import Ethernet, ProgrammableFabric
 from umbel.network.service import Network, TopologyService
 from umbel.network.topology import document, files
@@ -161,6 +162,7 @@ def _network(
             switches,
             switches.neighbours.ask if isinstance(switches, OpenFlowFabric) else None,
         ),
+        traffic=PortTraffic(fabric=None, clock=clock),
         switches=switches,
     )
 

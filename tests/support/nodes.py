@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from support.delivery import NODES
-from umbel.compute.model import Node, NodeKind, NoSuchNode, Scheduling
+from umbel.compute.model import HostUsage, Node, NodeKind, NoSuchNode, Scheduling
 from umbel.compute.service import NodeExists
 from umbel.delivery.model import NodeAvailability, NodeStatus
 from umbel.delivery.nodes.rules import InvalidLinks
@@ -44,6 +44,10 @@ class MemoryNodes:
         self._nodes[node.name] = _status(node)
         self.links += links
         return self._nodes[node.name]
+
+    def measure(self, name: str, host: HostUsage) -> None:
+        """The node's machine uses this from now on."""
+        self._nodes[name] = replace(self._nodes[name], host=host)
 
     async def remove(self, name: str, *, by: str) -> None:
         await self.get(name)

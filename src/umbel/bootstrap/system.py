@@ -78,6 +78,7 @@ class System(ports.System):
             "schedule": self.schedule.run,
             "slices": self.network.slices.run,
             "paths": self.network.operator.run,
+            "traffic": self.network.traffic.run,
             "notify": self.notifier.run,
             "borders": self.network.edge.run,
         }

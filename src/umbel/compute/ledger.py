@@ -7,7 +7,16 @@ control plane never sell the same room twice. Nothing is stored: owners state th
 
 from collections.abc import Callable, Iterable, Mapping
 
-from umbel.compute.model import Function, FunctionState, Instance, Node, Reservation, Resources
+from umbel.compute import host_room
+from umbel.compute.model import (
+    Function,
+    FunctionState,
+    HostUsage,
+    Instance,
+    Node,
+    Reservation,
+    Resources,
+)
 from umbel.kit.errors import Exhausted
 
 NOTHING = Resources()
@@ -26,12 +35,17 @@ class Ledger:
     def __init__(self, nodes: Callable[[], Iterable[Node]]) -> None:
         self._nodes = nodes
         self._instances: Mapping[str, Instance] = {}
+        self._hosts: Mapping[str, HostUsage] = {}
         self._functions: dict[str, Mapping[str, Function]] = {}
         self._promises: dict[str, ByNode] = {}
 
-    def measure(self, instances: Mapping[str, Instance]) -> None:
-        """Take these functions as what runs now, of all owners."""
+    def measure(
+        self, instances: Mapping[str, Instance], hosts: Mapping[str, HostUsage] | None = None
+    ) -> None:
+        """Take these functions as what runs now, of all owners, and what the nodes' machines are
+        measured to use, by node."""
         self._instances = instances
+        self._hosts = dict(hosts or {})
 
     def expect(self, owner: str, functions: Mapping[str, Function]) -> None:
         """Take these as the functions that the owner wants, by id: their resources are promised
@@ -59,9 +73,9 @@ class Ledger:
         before = self._functions.get(owner, {})
         new = {function.id: function for function in functions}
         self.expect_also(owner, new)
-        used, room = self.used(), self._capacity()
+        used, free = self.used(), self.free()
         for node in {function.node for function in new.values()}:
-            if not used[node].fits(room.get(node, NOTHING)):
+            if not NOTHING.fits(free.get(node, NOTHING - used[node])):
                 self._functions[owner] = before
                 raise NoRoom(node=node)
 
@@ -73,9 +87,21 @@ class Ledger:
         return used
 
     def free(self) -> dict[str, Resources]:
-        """What is left on each node; negative where more is used than there is."""
-        used = self.used()
-        return {node: room - used.get(node, NOTHING) for node, room in self._capacity().items()}
+        """What is left on each node, and on its machine where that is less; negative where more is
+        used than there is."""
+        used, capacity = self.used(), self._capacity()
+        free = {node: room - used.get(node, NOTHING) for node, room in capacity.items()}
+        for host in {usage.host for usage in self._hosts.values()}:
+            here = [n for n in capacity if n in self._hosts and self._hosts[n].host == host]
+            left = host_room.left(
+                self._hosts[here[0]], here, capacity, used, self._instances.values()
+            )
+            free |= {node: host_room.least(free[node], left) for node in here}
+        return free
+
+    def host(self, node: str) -> HostUsage | None:
+        """What the node's machine was measured to use; None where nobody measures it."""
+        return self._hosts.get(node)
 
     def by_owner(self) -> dict[str, dict[str, Resources]]:
         """What each owner uses or was promised on each node."""

@@ -129,6 +129,18 @@ class Resources:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class HostUsage:
+    """What all that runs on a machine uses of it, functions included: CPU cores and memory in MiB.
+    `host` names the machine: several nodes may be on one."""
+
+    host: str
+    cores: float
+    memory_mb: float
+    cores_used: float = 0.0
+    memory_used_mb: float = 0.0
+
+
 DEFAULT_POOL = "default"
 """The pool of a node that names none."""
 

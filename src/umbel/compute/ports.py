@@ -1,9 +1,9 @@
 """What every VIM driver does. tests/contract/test_vim.py defines it in full."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from umbel.compute.model import Function, Instance, MoveKind, Node
+from umbel.compute.model import Function, HostUsage, Instance, MoveKind, Node
 from umbel.kit.errors import Conflict, Exhausted, Invalid
 
 
@@ -61,6 +61,16 @@ class Vim(Protocol):
 
     async def close(self) -> None:
         """Stop watching. Functions go on."""
+
+
+@runtime_checkable
+class MeasuresHosts(Protocol):
+    """A VIM that sees the machines under its nodes; tests/contract/test_hosts.py defines it."""
+
+    async def hosts(self, nodes: Sequence[Node]) -> dict[str, HostUsage]:
+        """What the machines of these nodes use now, by node; without those that are not known.
+        CPU is that of the last sampling period, 0 before the first has passed. Raises
+        Unavailable."""
 
 
 @runtime_checkable

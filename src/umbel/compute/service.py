@@ -277,7 +277,7 @@ class Compute:
     async def running(self) -> dict[str, Instance]:
         """Every function there is, of all owners, wanted or not, as seen on the nodes."""
         instances = await self._vims.running()
-        self.ledger.measure(instances)
+        self.ledger.measure(instances, await self._vims.hosts(self.nodes()))
         return instances
 
     def watch(self, on_change: Callable[[str], None]) -> None:

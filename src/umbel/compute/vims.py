@@ -5,12 +5,12 @@ VIM that does not answer hides nothing of the others: its functions are shown as
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
-from umbel.compute.model import Function, Instance, MoveKind, Node
-from umbel.compute.ports import CannotMigrate, Migrates, NoSuchPool, Vim
+from umbel.compute.model import Function, HostUsage, Instance, MoveKind, Node
+from umbel.compute.ports import CannotMigrate, MeasuresHosts, Migrates, NoSuchPool, Vim
 from umbel.kit.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -73,6 +73,19 @@ class Vims:
         if len(silent) == len(pools):
             raise next(iter(silent.values()))
         return {id_: one for pool in pools for id_, one in self._seen[pool].items()}
+
+    async def hosts(self, nodes: Sequence[Node]) -> dict[str, HostUsage]:
+        """What the nodes' machines use, as far as their VIMs see it and answer."""
+        found: dict[str, HostUsage] = {}
+        for pool, vim in self._by_pool.items():
+            mine = [node for node in nodes if node.pool == pool]
+            if not mine or pool in self.silent or not isinstance(vim, MeasuresHosts):
+                continue
+            try:
+                found |= await vim.hosts(mine)
+            except Unavailable as error:
+                log.warning("hosts not measured", pool=pool, reason=error.message)
+        return found
 
     def watch(self, on_change: Callable[[str], None]) -> None:
         """Hear of changes from every VIM."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from umbel.compute.model import DEFAULT_POOL, NodeKind, NodeState, Resources
+from umbel.compute.model import DEFAULT_POOL, HostUsage, NodeKind, NodeState, Resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,8 @@ class NodeStatus:
     """A node with what is used of it. CPU in cores, memory in MiB, rate in Mbit/s. `watts` are
     those of the planner's power model; `promised` is what each owner uses or was promised;
     `functions` run there, and its edges serve `viewers`; what a draining one still carries at
-    `evict_at_s` is ended."""
+    `evict_at_s` is ended. `host` is what all that runs on its machine uses of it; None where it is
+    not measured."""
 
     name: str
     kind: NodeKind
@@ -132,16 +133,22 @@ class NodeStatus:
     viewers: int = 0
     promised: Mapping[str, Resources] = field(default_factory=dict)
     watts: float = 0.0
+    host: HostUsage | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkStatus:
-    """A link with the streams' rate over it, in Mbit/s."""
+    """A link with the streams' rate over it, in Mbit/s; what switches count that `a` and `b` send
+    over it, foreign packets included (None where no switch counts); and how much of that is
+    `foreign_mbps`, beyond what is measured of the streams."""
 
     a: str
     b: str
     mbps: float
     used_mbps: float
+    a_sends_mbps: float | None = None
+    b_sends_mbps: float | None = None
+    foreign_mbps: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ from umbel.network.operator.store import OperatorStore
 from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path, Receiver, ReceiverKind, Stream
+from umbel.network.port_traffic import PortCounters, PortTraffic
 from umbel.network.ports import Ethernet, Fabric, ProgrammableFabric
 from umbel.network.slices.admission import Grade, Offer, SliceRequest, SliceStream, Terms
 from umbel.network.slices.model import Guarantee, LinkShare, SliceStatus
@@ -118,15 +119,16 @@ class NetworkDrivers:
 @dataclass(frozen=True, kw_only=True)
 class Network:
     """One operator's network: `topology` says who is near whom, `overlay` carries streams over the
-    hops of their trees, `slices` reserves rates, `edge` guards the nodes' access networks, and
-    `operator` draws the overlay and adds paths. Where the network is not programmed, the last
-    three refuse requests."""
+    hops of their trees, `slices` reserves rates, `edge` guards the nodes' access networks,
+    `operator` draws the overlay and adds paths, and `traffic` measures the links. Where the network
+    is not programmed, slices, edge and operator refuse requests, and no link is measured."""
 
     topology: TopologyService
     overlay: Fabric
     slices: Slices
     edge: EdgeService
     operator: OperatorService
+    traffic: PortTraffic
     switches: ProgrammableFabric | None = None
 
     def watch(self, watch: Watcher) -> None:
@@ -177,6 +179,9 @@ def build(
         ),
         operator=OperatorService(
             nodes.current, OperatorStore(database), clock, switches, drivers.neighbours
+        ),
+        traffic=PortTraffic(
+            fabric=switches if isinstance(switches, PortCounters) else None, clock=clock
         ),
         switches=switches,
     )

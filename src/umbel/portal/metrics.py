@@ -12,7 +12,7 @@ from prometheus_client.process_collector import ProcessCollector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umbel.compute.model import NodeState
-from umbel.delivery.model import FunctionStatus
+from umbel.delivery.model import FunctionStatus, LinkStatus
 from umbel.kit.clock import Clock
 from umbel.portal.ports import System
 
@@ -44,6 +44,11 @@ class Metrics:
         self._node_rate = self._gauge("node_mbps_used", "Mbit/s sent", "node")
         self._node_on = self._gauge("node_on", "Whether the node is not in standby", "node")
         self._watts = self._gauge("node_watts", "Power by the planner's model", "node")
+        self._host_cores = self._gauge("host_cores_used", "CPU cores used, by all there", "node")
+        self._host_memory = self._gauge(
+            "host_memory_used_mebibytes", "Memory used, by all there", "node"
+        )
+        self._port_rate = self._gauge("port_mbps_sent", "Mbit/s counted by switches", "a", "b")
         self._link_rate = self._gauge("link_mbps_used", "Mbit/s of streams", "a", "b")
 
     def reader_came(self) -> None:
@@ -71,6 +76,9 @@ class Metrics:
             self._node_on,
             self._watts,
             self._link_rate,
+            self._port_rate,
+            self._host_cores,
+            self._host_memory,
         ):
             gauge.clear()  # of nodes and links that are no more
         for node in nodes:
@@ -79,9 +87,19 @@ class Metrics:
             self._node_rate.labels(node.name).set(node.mbps_used)
             self._node_on.labels(node.name).set(node.power is not NodeState.STANDBY)
             self._watts.labels(node.name).set(node.watts)
+            if node.host is not None:
+                self._host_cores.labels(node.name).set(node.host.cores_used)
+                self._host_memory.labels(node.name).set(node.host.memory_used_mb)
         for link in links:
-            self._link_rate.labels(link.a, link.b).set(link.used_mbps)
+            self._set_link(link)
         return generate_latest(self._registry)
+
+    def _set_link(self, link: LinkStatus) -> None:
+        self._link_rate.labels(link.a, link.b).set(link.used_mbps)
+        ends = {(link.a, link.b): link.a_sends_mbps, (link.b, link.a): link.b_sends_mbps}
+        for (source, target), sent in ends.items():
+            if sent is not None:
+                self._port_rate.labels(source, target).set(sent)
 
     def _set_functions(self, functions: Sequence[FunctionStatus]) -> None:
         self._functions.clear()

@@ -1163,6 +1163,13 @@ export interface components {
         Health: {
             status: string;
         };
+        HostOut: {
+            host: string;
+            cores: number;
+            cores_used: number;
+            memory_mb: number;
+            memory_used_mb: number;
+        };
         IngestIn: {
             sources?: string[] | null;
         };
@@ -1203,6 +1210,9 @@ export interface components {
             b: string;
             mbps: number;
             used_mbps: number;
+            a_sends_mbps?: number | null;
+            b_sends_mbps?: number | null;
+            foreign_mbps: number;
         };
         LinkOut: {
             a: string;
@@ -1246,6 +1256,7 @@ export interface components {
             viewers: number;
             evict_at: string | null;
             watts: number;
+            host?: components["schemas"]["HostOut"] | null;
         };
         NodeIn: {
             name: string;

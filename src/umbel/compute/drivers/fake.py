@@ -1,7 +1,7 @@
 """Functions in memory, on the running loop's time: for the simulator, scenarios and tests.
 
 Addresses are the nodes', ports count up per node, a boot takes `boot_s`. Beyond the Protocol:
-`kill` (as kill -9), `lose_node`, `refuse`/`accept`, `set_load`.
+`kill` (as kill -9), `lose_node`, `refuse`/`accept`, `set_load`, `set_host`.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from umbel.compute.model import (
     Function,
     FunctionEvent,
     FunctionState,
+    HostUsage,
     Instance,
     MoveKind,
     Node,
@@ -42,6 +43,7 @@ class FakeVim:
         self._machines: dict[str, _Machine] = {}
         self._ports_given: Counter[str] = Counter()
         self._refusing: set[str] = set()
+        self._hosts: dict[str, HostUsage] = {}
         self._watchers: list[Callable[[str], None]] = []
         self.is_full = False
         """Whether the machine behind all nodes has no room: `start` raises MachineFull."""
@@ -93,6 +95,10 @@ class FakeVim:
         for notify in list(self._watchers):
             notify(function.id)
 
+    async def hosts(self, nodes: Sequence[Node]) -> dict[str, HostUsage]:
+        """Those that were set."""
+        return {n.name: self._hosts[n.name] for n in nodes if n.name in self._hosts}
+
     async def running(self) -> dict[str, Instance]:
         return {id_: machine.instance for id_, machine in self._machines.items()}
 
@@ -126,6 +132,10 @@ class FakeVim:
     def accept(self, node: str) -> None:
         """The node takes functions again."""
         self._refusing.discard(node)
+
+    def set_host(self, node: str, usage: HostUsage) -> None:
+        """What the node's machine uses from now on; of others nothing is known."""
+        self._hosts[node] = usage
 
     def set_load(self, function_id: str, *, cpu_cores: float, rss_mb: float) -> None:
         """What the function is measured to use from now on. Raises NotFound."""

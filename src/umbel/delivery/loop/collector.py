@@ -176,7 +176,8 @@ class Collector:
             steering=self.steering,
             watching=self.promises.watching,
             links_free_mbps={
-                frozenset((link.a, link.b)): link.mbps - link.used_mbps for link in self.links(view)
+                frozenset((link.a, link.b)): link.mbps - link.used_mbps - link.foreign_mbps
+                for link in self.links(view)
             },
         )
 
@@ -208,6 +209,7 @@ class Collector:
                 functions=functions,
                 viewers=viewers,
                 promised=promised,
+                host=self.compute.ledger.host(node.name),
                 watts=round(guidance.watts(node, units, power, used.cores / units.cores), 1),
             )
 
@@ -228,14 +230,28 @@ class Collector:
                 return NodeAvailability.LOST if is_lost else _BY_POWER[compute.state(node)]
 
     def links(self, view: View) -> Iterator[LinkStatus]:
-        """Each link with the rate of the hops over it."""
+        """Each link with the rate of the hops over it, and what its switches count."""
         used: dict[frozenset[str], float] = {}
+        measured: dict[frozenset[str], float] = {}
         for tree in view.trees.values():
             for ends in growing.links_of(view, tree):
                 used[ends] = used.get(ends, 0.0) + view.mbps(tree.stream)
+                rate = view.stream_mbps.get(tree.stream, 0.0)
+                measured[ends] = measured.get(ends, 0.0) + rate
+        traffic = self.network.traffic
         for link in self.network.topology.current().links:
-            rate = used.get(frozenset((link.a, link.b)), 0.0)
-            yield LinkStatus(a=link.a, b=link.b, mbps=link.mbps, used_mbps=rate)
+            ends = frozenset((link.a, link.b))
+            sent = traffic.mbps(link.a, link.b), traffic.mbps(link.b, link.a)
+            counted = max(rate or 0.0 for rate in sent)
+            yield LinkStatus(
+                a=link.a,
+                b=link.b,
+                mbps=link.mbps,
+                used_mbps=used.get(ends, 0.0),
+                a_sends_mbps=sent[0],
+                b_sends_mbps=sent[1],
+                foreign_mbps=max(0.0, counted - measured.get(ends, 0.0)),
+            )
 
     def functions(self) -> Iterator[FunctionStatus]:
         """Each function there is with what it carries."""

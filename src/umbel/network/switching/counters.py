@@ -123,6 +123,10 @@ class RateMeter(Generic[Key]):
         self._seen = {key: seen for key, seen in self._seen.items() if key in kept}
         self._traffic = {key: one for key, one in self._traffic.items() if key in kept}
 
+    def is_known(self, key: Key) -> bool:
+        """Whether it was looked at before."""
+        return key in self._seen
+
     def of(self, key: Key) -> Traffic:
         """What was seen of it; nothing for an unknown one."""
         return self._traffic.get(key, Traffic())

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from pydantic import AfterValidator, BaseModel, Field, IPvAnyNetwork
 
-from umbel.compute.model import DEFAULT_POOL, Node, NodeKind, NodeState, Scheduling
+from umbel.compute.model import DEFAULT_POOL, HostUsage, Node, NodeKind, NodeState, Scheduling
 from umbel.delivery.model import NodeAvailability, NodeStatus
 from umbel.kit import hosts
 from umbel.kit.clock import to_rfc3339
@@ -67,6 +67,16 @@ class PromisedOut(BaseModel):
     mbps: float
 
 
+class HostOut(BaseModel):
+    """A node's machine, and what all that runs there uses of it: cores, MiB."""
+
+    host: str
+    cores: float
+    cores_used: float
+    memory_mb: float
+    memory_used_mb: float
+
+
 class NodeDetailOut(BaseModel):
     """A node with what is used of it: cores, MiB, Mbit/s. `functions` run there, and its edges
     serve `viewers`; what a draining one still carries at `evict_at` is ended. `watts` follow from
@@ -89,6 +99,7 @@ class NodeDetailOut(BaseModel):
     viewers: int
     evict_at: str | None
     watts: float
+    host: HostOut | None = None
 
 
 @router.get("")
@@ -201,4 +212,15 @@ def _node(of: NodeStatus) -> NodeDetailOut:
         viewers=of.viewers,
         evict_at=None if of.evict_at_s is None else to_rfc3339(of.evict_at_s),
         watts=of.watts,
+        host=None if of.host is None else _host(of.host),
+    )
+
+
+def _host(of: HostUsage) -> HostOut:
+    return HostOut(
+        host=of.host,
+        cores=of.cores,
+        cores_used=round(of.cores_used, 3),
+        memory_mb=round(of.memory_mb, 1),
+        memory_used_mb=round(of.memory_used_mb, 1),
     )

@@ -43,12 +43,16 @@ class TreeOut(BaseModel):
 
 
 class LinkLoadOut(BaseModel):
-    """A link with the streams' rate over it, in Mbit/s."""
+    """A link with the streams' rate over it, in Mbit/s; what switches count that each end sends
+    (null where none counts), and what of that is beyond the streams."""
 
     a: str
     b: str
     mbps: float
     used_mbps: float
+    a_sends_mbps: float | None = None
+    b_sends_mbps: float | None = None
+    foreign_mbps: float
 
 
 class FunctionOut(BaseModel):

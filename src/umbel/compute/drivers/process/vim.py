@@ -8,7 +8,7 @@ a control plane that starts over the same directory continues where a dead one l
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from umbel.compute.drivers.process import environment_records, launch, probe, pr
 from umbel.compute.drivers.process.environment_records import Marked
 from umbel.compute.drivers.process.executors import Executor, HostExecutor
 from umbel.compute.drivers.process.guard import Guard
+from umbel.compute.drivers.process.host import HostMeter
 from umbel.compute.drivers.process.prepared import Preparation, PreparedProcess
 from umbel.compute.drivers.process.records import Record, Records
 from umbel.compute.health import Limits, Pulse, after_probe, is_lost
-from umbel.compute.model import Function, FunctionState, Instance, Node, Readiness
+from umbel.compute.model import Function, FunctionState, HostUsage, Instance, Node, Readiness
 from umbel.compute.ports import FunctionTaken, MachineFull
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
@@ -61,6 +62,7 @@ class ProcessVim:
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._watchers: list[Callable[[str], None]] = []
         self._sampler: asyncio.Task[None] | None = None
+        self._host = HostMeter(limits.sample_every_s, clock.monotonic_s())
         self._searched = False
 
     @property
@@ -98,6 +100,11 @@ class ProcessVim:
                 record = self._records.get(id_)
                 found |= {} if record is None else {id_: _failed(record)}
         return found
+
+    async def hosts(self, nodes: Sequence[Node]) -> dict[str, HostUsage]:
+        """All nodes are on this machine."""
+        usage = self._host.usage(self._clock.monotonic_s())
+        return {node.name: usage for node in nodes}
 
     def watch(self, on_change: Callable[[str], None]) -> None:
         self._watchers.append(on_change)
