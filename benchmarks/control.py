@@ -36,10 +36,11 @@ from umbel.delivery.loop.timing import Timing  # noqa: E402
 from umbel.kit import log  # noqa: E402
 from umbel.kit.clock import SystemClock  # noqa: E402
 from umbel.kit.config import Settings  # noqa: E402
+from umbel.kit.listening import bind  # noqa: E402
 from umbel.media.drivers.fake import FakeMedia  # noqa: E402
 from umbel.network.drivers.loopback import LoopbackFabric  # noqa: E402
 from umbel.network.service import NetworkDrivers  # noqa: E402
-from umbel.portal.server import PortalServer, bind  # noqa: E402
+from umbel.portal.server import PortalServer  # noqa: E402
 
 ROUNDS = 5
 WARM_S = 0.5

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
-from umbel.portal.server import bind
+from umbel.kit.listening import bind
 
 EVENT = "ev_plain"
 SCHEMA = """

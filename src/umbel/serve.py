@@ -7,17 +7,21 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
 from umbel import bootstrap
+from umbel.bootstrap.system import System
 from umbel.kit import descriptors, hosts
 from umbel.kit.config import Settings
 from umbel.kit.errors import Conflict, Invalid
-from umbel.portal.server import PortalServer, bind
+from umbel.kit.listening import bind
+
+if TYPE_CHECKING:
+    from umbel.portal.server import PortalServer
 
 log = structlog.get_logger(__name__)
 
@@ -35,14 +39,6 @@ class CannotListen(Invalid):
     code = "umbel.cannot_listen"
 
 
-class _Server(PortalServer):
-    """The portal's server under our own signals: one of them ends the loop too."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 async def serve_until_stopped(settings: Settings, ready_file: Path | None = None) -> None:
     """Run until SIGINT or SIGTERM. Raises AddressTaken, CannotListen, HostNotFound,
     and what assembling raises."""
@@ -51,40 +47,60 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         listener = _listen(settings)
         if not await system.catalogue.users():
             log.warning("there are no accounts yet", todo="umbel user add NAME --role operator")
-        server = _Server(system.app())
+        stop = asyncio.Event()
         for signum in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(signum, _stop, server)
+            asyncio.get_running_loop().add_signal_handler(signum, stop.set)
         loops = [asyncio.create_task(run(), name=name) for name, run in system.loops().items()]
         for task in loops:
-            task.add_done_callback(lambda ended: _stop_when_failed(server, ended))
+            task.add_done_callback(lambda ended: _stop_when_failed(stop, ended))
         url = f"http://{settings.host}:{listener.getsockname()[1]}"
-        announcing = asyncio.create_task(_announce(server, url, ready_file))
         try:
-            await server.serve([listener])
+            await _serve_front(system, listener, url, ready_file, stop)
         finally:
-            announcing.cancel()
             for task in loops:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
 
 
-def _stop_when_failed(server: PortalServer, task: asyncio.Task[None]) -> None:
+async def _serve_front(
+    system: System, listener: socket.socket, url: str, ready_file: Path | None, stop: asyncio.Event
+) -> None:
+    """The front end, until `stop`. It is loaded on a thread: what runs behind it has begun by then,
+    so that after a restart functions are looked after before the first request is answered."""
+    server = await asyncio.to_thread(_front_end, system)
+    announcing = asyncio.create_task(_announce(server, url, ready_file))
+    stopping = asyncio.create_task(_stop_on(stop, server))
+    try:
+        await server.serve([listener])
+    finally:
+        announcing.cancel()
+        stopping.cancel()
+
+
+def _front_end(system: System) -> "PortalServer":
+    from umbel.portal.server import PortalServer  # noqa: PLC0415 -- loads slowly
+
+    return PortalServer(system.app(), handles_signals=False)
+
+
+async def _stop_on(stop: asyncio.Event, server: "PortalServer") -> None:
+    await stop.wait()
+    server.should_exit = True
+
+
+def _stop_when_failed(stop: asyncio.Event, task: asyncio.Task[None]) -> None:
     """A loop that fails ends the process: a supervisor starts it again."""
     if not task.cancelled() and task.exception() is not None:
-        _stop(server)
+        stop.set()
 
 
-async def _announce(server: PortalServer, url: str, ready_file: Path | None) -> None:
+async def _announce(server: "PortalServer", url: str, ready_file: Path | None) -> None:
     while not server.started:  # noqa: ASYNC110 -- uvicorn has no event to wait for
         await asyncio.sleep(0.01)
     log.info("serving", url=url)
     if ready_file is not None:
         ready_file.write_text(url)
-
-
-def _stop(server: PortalServer) -> None:
-    server.should_exit = True
 
 
 def _listen(settings: Settings) -> socket.socket:

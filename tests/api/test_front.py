@@ -15,7 +15,7 @@ from support.waiting import until
 from umbel.compute.model import HostUsage
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
-from umbel.portal.server import bind
+from umbel.kit.listening import bind
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import websockets
 from starlette.types import Receive, Scope, Send
 
 from umbel.kit.http import MOST_HEAD_BYTES, BoundedHttp, listener
-from umbel.portal.server import bind
+from umbel.kit.listening import bind
 
 CHUNK = 16 * 1024
 SOON_S = 0.1

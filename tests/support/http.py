@@ -24,6 +24,7 @@ from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
+from umbel.kit.listening import bind
 from umbel.kit.tokens import Signer, Verifier, new_private_key
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
@@ -43,7 +44,7 @@ from umbel.plans.service import Plans
 from umbel.plans.store import PlanStore
 from umbel.portal import auth, ports
 from umbel.portal.app import create_app
-from umbel.portal.server import PortalServer, bind
+from umbel.portal.server import PortalServer
 
 SLS = document.parse(files.builtin("sls"))
 PASSWORD = "correct horse battery"

@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from umbel.portal.server import bind
+from umbel.kit.listening import bind
 
 _MISSING = [tool for tool in ("WebKitWebDriver", "Xvfb") if shutil.which(tool) is None]
 ABSENT = "WebKitGTK is not installed (Debian: webkit2gtk-driver, xvfb)" if _MISSING else ""

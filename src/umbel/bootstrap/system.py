@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
-from fastapi import FastAPI
 
 from umbel import migrations
 from umbel.bootstrap import services
@@ -33,10 +32,11 @@ from umbel.media.service import Media
 from umbel.network import service as network
 from umbel.plans.service import Plans
 from umbel.portal import ports
-from umbel.portal.app import create_app
 from umbel.schedule.service import Schedule
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from umbel.bootstrap.overlay import Switched
 
 log = structlog.get_logger(__name__)
@@ -55,8 +55,10 @@ class System(ports.System):
     secrets: Secrets
     overlay: "Switched | None" = None
 
-    def app(self) -> FastAPI:
-        """The front end."""
+    def app(self) -> "FastAPI":
+        """The front end. It is loaded here, which takes a third of a whole start."""
+        from umbel.portal.app import create_app  # noqa: PLC0415
+
         return create_app(self)
 
     async def succeed(self, owners: Sequence[str]) -> None:
