@@ -42,11 +42,16 @@ class Victims:
             self._starting = asyncio.create_task(self._restart(), name="control plane")
 
     async def back(self, kind: Kind, name: str, pid: int) -> float:
-        """Wait until another process of that name works; the result is how many seconds it took."""
+        """Wait until another process of that name works, or the platform has found another way and
+        wants none; the result is how many seconds it took."""
         began_s = time.monotonic()
-        while self._pids(kind).get(name, 0) in {0, pid}:
+        while self._is_wanted(kind, name) and self._pids(kind).get(name, 0) in {0, pid}:
             await asyncio.sleep(LOOK_S)
         return time.monotonic() - began_s
+
+    def _is_wanted(self, kind: Kind, name: str) -> bool:
+        """A function that is not wanted any more leaves no record."""
+        return kind not in _FUNCTIONS or name in self._made.records()
 
     async def stop(self) -> None:
         """Start nothing any more."""
