@@ -104,6 +104,22 @@ def test_gop_begins_at_the_parameter_sets_of_the_last_key_picture() -> None:
     assert cache.packets == tuple(second)
 
 
+def test_gop_with_a_missing_packet_is_not_given_until_it_comes_or_the_next_begins() -> None:
+    cache = GopCache()
+    kept = [made(n & 0xFFFF, b"\x65" if n == 65534 else b"\x61", n) for n in range(65534, 65540)]
+    for one in (*kept[:2], *kept[3:5]):
+        cache.add(one)
+    assert (cache.is_filled, cache.packets) == (False, ())
+    cache.add(kept[2])  # the network only brought it late
+    assert cache.is_filled
+    assert sorted(cache.packets) == sorted(kept[:5])
+    cache.add(made(10, b"\x61", 70000))
+    assert not cache.is_filled
+    following = made(11, b"\x65", 80000)
+    cache.add(following)
+    assert cache.packets == (following,)
+
+
 def test_gop_that_is_too_long_is_not_kept() -> None:
     cache = GopCache(most_packets=3)
     for sequence in range(5):

@@ -216,6 +216,26 @@ def test_a_request_that_the_cache_cannot_answer_goes_to_the_source() -> None:
     assert heard[1:] == [PictureRequest(source)]  # the replay did not help
 
 
+def test_pictures_of_which_packets_were_lost_on_the_way_here_are_not_replayed() -> None:
+    """A replay with a gap would have the viewer wait once more for what the edge does not have."""
+    watching = Watching()
+    heard: list[Feedback] = []
+    wire = watching.join()
+    watching.play(35)
+    watching.source.picture()  # lost before the edge
+    watching.play(10)
+    watching.stream.on_feedback = lambda feedback, _now_s: heard.append(feedback)
+    watching.client.send_rtcp(PictureLoss(sender_ssrc=SSRC, media_ssrc=watching.stream.video.ssrc))
+    wire.settle()
+    assert heard == [PictureRequest(watching.stream.video.source_ssrc or 0)]
+    watching.play(30)  # with the next key picture
+    packets = video_of(watching.client)
+    assert frames_in(packets) == [*range(35), *range(36, 76)]
+    assert len(gaps_in(packets)) == 1
+    wire.peer.handle_timer(wire.now_s)
+    assert watching.viewer.replays == 0
+
+
 def test_what_viewers_receive_is_reported_to_the_source() -> None:
     watching = Watching()
     heard: list[Feedback] = []

@@ -72,16 +72,23 @@ class GopCache:
         self._key_time: bytes | None = None
         self._parameters_time: bytes | None = None
         self._parameters_at = 0
+        self._checked_packets, self._checked = 0, False
 
     @property
-    def is_filled(self) -> bool:
-        """Whether a key picture is kept."""
+    def has_key(self) -> bool:
+        """Whether a key picture is kept, with or without all that followed."""
         return self._key_time is not None
 
     @property
+    def is_filled(self) -> bool:
+        """Whether a key picture is kept, and no packet since then is missing."""
+        return self._key_time is not None and self._is_whole()
+
+    @property
     def packets(self) -> tuple[bytes, ...]:
-        """The packets since the last key picture began; none before the first one."""
-        return tuple(self._packets) if self._key_time is not None else ()
+        """The packets since the last key picture began; none before the first one, and none while
+        one is missing: a receiver would wait for what nobody has."""
+        return tuple(self._packets) if self.is_filled else ()
 
     def add(self, packet: bytes) -> Begins:
         """Take the next packet, and tell what of a key picture it begins."""
@@ -107,7 +114,14 @@ class GopCache:
         self._packets.clear()
         self._bytes = 0
         self._key_time = self._parameters_time = None
-        self._parameters_at = 0
+        self._parameters_at = self._checked_packets = 0
+
+    def _is_whole(self) -> bool:
+        if self._checked_packets != len(self._packets):
+            first = rtp.sequence_of(self._packets[0])
+            span = max(rtp.sequence_ahead(rtp.sequence_of(p), first) for p in self._packets)
+            self._checked_packets, self._checked = len(self._packets), span < len(self._packets)
+        return self._checked
 
     def _is_older(self, packet: bytes) -> bool:
         """Whether the network brought the packet after the key picture that follows it."""
@@ -121,5 +135,5 @@ class GopCache:
         start = self._parameters_at if self._parameters_time == time else len(self._packets)
         del self._packets[:start]
         self._bytes = sum(map(len, self._packets))
-        self._parameters_at = 0
+        self._parameters_at = self._checked_packets = 0
         self._key_time = time

@@ -103,11 +103,14 @@ class Outlet:
 
         Whether the cache answers the request; otherwise only the source can.
         """
-        if not self.track.gop.is_filled:
+        if not self.track.gop.has_key:
             return False
         if now_s - self._replayed_s >= _REPLAY_EVERY_S:
-            self._replay_due = True
-        return not _REPLAY_EVERY_S <= now_s - self._answered_s < _UNHELPED_S
+            self._replay_due = True  # where packets are missing, they may come until then
+        return (
+            self.track.gop.is_filled
+            and not _REPLAY_EVERY_S <= now_s - self._answered_s < _UNHELPED_S
+        )
 
     def is_stale(self, oldest: int | None) -> bool:
         """Whether a batch with this lowest index has packets from before the live part."""
