@@ -18,7 +18,7 @@ from umbel.kit.db import Database
 from umbel.network.drivers.fake.switch import Plug
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
-from umbel.network.overlay.links import LivenessTimers
+from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.switching.program import Field
 from umbel.network.topology.sites import Site

@@ -13,7 +13,7 @@ from support.world import World, world
 from umbel.kit.clock import LoopClock
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
-from umbel.network.overlay.links import LivenessTimers
+from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 
 EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")

@@ -28,7 +28,7 @@ from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Timeouts
 from umbel.network.events import Event
 from umbel.network.model import Endpoint, Hop
-from umbel.network.overlay.links import LivenessTimers
+from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.switching.program import Change
 from umbel.network.switching.signals import Admit, OnSignal

@@ -11,7 +11,7 @@ from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.events import Event
 from umbel.network.model import Endpoint, Hop
-from umbel.network.overlay.links import LivenessTimers
+from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 
 EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")

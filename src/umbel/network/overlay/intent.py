@@ -1,7 +1,7 @@
 """The whole overlay as one value: what is drawn, what is alive, which streams are asked for. Pure.
 
-In: what operators and delivery ask, and what is seen of tunnels' ends, with the time. Out: trees,
-tunnels to make and programs for the switches. A driver brings both to the switches.
+In: what operators and delivery ask, and which links are dead. Out: trees, tunnels to make and
+programs for the switches. A driver brings both to the switches.
 
 Only links of trees become tunnels, and those spare links that a tree needs as soon as any one of
 its links is lost (spanning.protectors): a tunnel takes longer to make than a failover may last. A
@@ -9,14 +9,14 @@ dead link's tunnel stays: it tells when the link is back. A link which comes bac
 moves nothing, unless another leaf is in the way without it (spanning.span).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
 from umbel.network.model import Pair, pair
 from umbel.network.overlay import compiler, moves, spanning, streams
-from umbel.network.overlay.links import LinkState, Liveness, TunnelEvent
+from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role, SpanningTree
 from umbel.network.overlay.streams import (
     InvalidRoute,
@@ -72,7 +72,6 @@ class Overlay:
     link_state: LinkState
     intents: Mapping[str, StreamIntent] = field(default_factory=dict)
     slices: Mapping[str, Slice] = field(default_factory=dict)
-    liveness: Liveness = field(default_factory=Liveness)
     accepted: Mapping[str, tuple[StreamIntent, Slice | None]] = field(default_factory=dict)
 
     def draw(self, drawing: Drawing) -> "Overlay":
@@ -189,18 +188,10 @@ class Overlay:
         """The leaf stays. Raises InvalidMove."""
         return self._after_move(name, moves.abort(self._as_routed(name)))
 
-    def observe(self, event: TunnelEvent, now_s: float) -> "Overlay":
-        """What a switch says of a tunnel's end. A loss counts at once."""
-        return replace(self, liveness=self.liveness.observe(event, now_s)).at(now_s)
-
-    def at(self, now_s: float) -> "Overlay":
-        """The same overlay later: links whose hold-down or grace is over count."""
-        link_state = self.link_state.after(self.liveness.dead(now_s))
+    def after(self, dead: Collection[Pair]) -> "Overlay":
+        """These links are dead, and no others."""
+        link_state = self.link_state.after(dead)
         return self if link_state is self.link_state else replace(self, link_state=link_state)
-
-    def next_at_s(self, now_s: float) -> float | None:
-        """When `at` may answer something new."""
-        return self.liveness.next_at_s(now_s)
 
     def has(self, node: str) -> bool:
         """Whether a node is drawn."""

@@ -40,6 +40,11 @@ class Drawing:
     roles: Mapping[str, Role]
     links: tuple[Pair, ...]
 
+    @cached_property
+    def pairs(self) -> frozenset[Pair]:
+        """The links, by `pair`."""
+        return frozenset(pair(*link) for link in self.links)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SpanningTree:

@@ -27,7 +27,8 @@ from umbel.network.events import Watcher
 from umbel.network.model import Endpoint, Hop, Pair
 from umbel.network.overlay import addresses
 from umbel.network.overlay.intent import Overlay, StreamIntent
-from umbel.network.overlay.links import LinkState, Liveness, TunnelEndRemoved, TunnelEndSeen
+from umbel.network.overlay.links import LinkState
+from umbel.network.overlay.liveness import Liveness, TunnelEndRemoved, TunnelEndSeen
 from umbel.network.overlay.spanning import Drawing
 from umbel.network.overlay.streams import InvalidRoute, Path, Slice, Stream, local_receiver
 from umbel.network.ports import CompileRules, ObservedSwitches, SwitchState
@@ -65,8 +66,8 @@ class OpenFlowFabric:
         self._nodes = {site.datapath_id: node for node, site in sites.items()}
         ids = {node: site.datapath_id for node, site in sites.items()}
         self._rollout = Rollout(self._board, ids, self._drain)
-        liveness = Liveness(timers=settings.liveness)
-        self.overlay = Overlay(link_state=LinkState(drawing=drawing), liveness=liveness)
+        self.overlay = Overlay(link_state=LinkState(drawing=drawing))
+        self._liveness = Liveness(settings.liveness)
         self._wires = Wires(
             sites, bridges, settings.tunnels, self._read_tunnel_ends, self._on_tunnel_removed
         )
@@ -274,7 +275,9 @@ class OpenFlowFabric:
         self._observe(TunnelEndRemoved(node=node, neighbour=near))
 
     def _observe(self, seen: TunnelEndSeen | TunnelEndRemoved) -> None:
-        self._set_overlay(self.overlay.observe(seen, self._clock.monotonic_s()))
+        now_s = self._clock.monotonic_s()
+        self._liveness.observe(seen, now_s)
+        self._set_overlay(self.overlay.after(self._liveness.dead(now_s)))
 
     def _set_overlay(self, overlay: Overlay) -> None:
         before, self.overlay = self.overlay, overlay
@@ -308,7 +311,7 @@ class OpenFlowFabric:
     async def _reconcile(self) -> float | None:
         """Wire and program the switches. Returns in how many seconds to do it again unasked."""
         begun_s = self._clock.monotonic_s()
-        self._set_overlay(self.overlay.at(begun_s))
+        self._set_overlay(self.overlay.after(self._liveness.dead(begun_s)))
         # A stream whose tunnels exist is repaired first: wiring the spare ones takes longer.
         ready = self.overlay.ready(self.port_maps)
         if ready:
@@ -318,7 +321,7 @@ class OpenFlowFabric:
         if not ready or self.port_maps != before:
             await self._program()
         # What fell due in the meantime was not handled yet.
-        soon = [at for at in (self.overlay.next_at_s(begun_s), self._adopts_until_s) if at]
+        soon = [at for at in (self._liveness.next_at_s(begun_s), self._adopts_until_s) if at]
         now_s = self._clock.monotonic_s()
         waits_s = [max(at - now_s, 0.0) for at in soon if at > begun_s]
         return min(waits_s if is_wired else [*waits_s, self.settings.retry_s], default=None)

@@ -43,6 +43,8 @@ class Reports:
     def report_links(self, before: Overlay, after: Overlay) -> None:
         """Which links died and which ones are up again."""
         old, new = before.link_state, after.link_state
+        if old is new:
+            return
         for a, b in sorted(new.dead - old.dead):
             self.report(events.LinkDown(a=a, b=b))
         for a, b in sorted((old.dead - new.dead) & new.links):

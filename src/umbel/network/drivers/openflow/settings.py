@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from umbel.network.overlay.links import LivenessTimers
+from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.switching.ports import Switchboard
 from umbel.network.switching.signals import Admit, OnSignal
 from umbel.network.topology.wiring import TunnelSettings
