@@ -14,6 +14,7 @@ from support.waiting import until
 from umbel.catalogue.model import EventEvent
 from umbel.kit.db import Database
 from umbel.kit.journal import record
+from umbel.portal.api.state import MOST_READERS_PER_ADDRESS
 from umbel.portal.server import PortalServer
 
 KEEP_ALIVE_S = 0.2
@@ -199,6 +200,23 @@ async def test_an_idle_stream_holds_nothing_of_the_database(live: Live) -> None:
         return "umbel_state_readers 0.0" in (await live.client.get("/metrics")).text
 
     await until(left)
+
+
+async def test_an_address_has_so_many_streams_and_others_have_theirs(live: Live) -> None:
+    metrics = live.server.config.app.state.metrics
+    for _ in range(MOST_READERS_PER_ADDRESS - 1):
+        metrics.reader_came("127.0.0.1")
+    async with live.stream() as stream:
+        await stream.next()
+        refused = await live.client.get("/api/v1/state")
+        assert (refused.status_code, refused.json()["code"]) == (503, "umbel.too_many_readers")
+        other = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+        url = str(live.client.base_url)
+        async with (
+            httpx.AsyncClient(transport=other, base_url=url) as client,
+            Stream(client, {}) as theirs,
+        ):
+            assert (await theirs.next()).event == "hello"
 
 
 async def test_streams_end_when_the_server_stops(live: Live) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
@@ -176,3 +177,76 @@ async def test_a_websocket_has_no_deadline(connection: Pair) -> None:
     host, port = connection[1].get_extra_info("peername")
     async with websockets.connect(f"ws://{host}:{port}/", proxy=None) as socket:
         assert await socket.recv() == "still here"
+
+
+@asynccontextmanager
+async def listening(
+    most_per_address: int, trusted_proxies: str = ""
+) -> AsyncIterator[tuple[str, int]]:
+    """A listener's address."""
+    config = listener(
+        echo, most_per_address=most_per_address, trusted_proxies=trusted_proxies, lifespan="off"
+    )
+    server, bound = uvicorn.Server(config), bind("127.0.0.1", 0)
+    bound.listen()
+    serving = asyncio.create_task(server._serve([bound]))
+    try:
+        yield bound.getsockname()
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def opened(address: tuple[str, int], count: int, host: str = "127.0.0.1") -> list[Pair]:
+    """Connections from one host, one after the other; each was answered."""
+    made = []
+    for _ in range(count):
+        pair = await asyncio.open_connection(*address, local_addr=(host, 0))
+        await asked(pair)
+        made.append(pair)
+    return made
+
+
+async def asked(pair: Pair) -> bool:
+    """Whether the connection answers a request."""
+    reader, writer = pair
+    try:
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = await reader.readuntil(b"\r\n0\r\n\r\n")  # the last chunk
+        return answer.startswith(b"HTTP/1.1 200")
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return False
+
+
+async def test_an_address_has_so_many_connections_and_others_have_theirs() -> None:
+    async with listening(3) as address:
+        first = await opened(address, 4)
+        assert [await asked(pair) for pair in first] == [False, True, True, True]
+        other = await opened(address, 1, "127.0.0.2")
+        assert [await asked(pair) for pair in (*first[1:], *other)] == [True] * 4
+        for _, writer in (*first, *other):
+            writer.close()
+
+
+async def test_connections_of_a_proxy_are_not_bounded() -> None:
+    async with listening(3, trusted_proxies="127.0.0.2/32") as address:
+        many = await opened(address, 8, "127.0.0.2")
+        assert [await asked(pair) for pair in many] == [True] * 8
+        for _, writer in many:
+            writer.close()
+
+
+async def test_where_all_connections_of_an_address_work_a_new_one_is_refused() -> None:
+    async with listening(2) as address:
+        busy = [await asyncio.open_connection(*address) for _ in range(2)]
+        for _, writer in busy:
+            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+        other = await asyncio.open_connection(*address, local_addr=("127.0.0.2", 0))
+        assert await asked(other)  # the heads before came in before this one
+        refused = await asyncio.open_connection(*address)
+        assert not await asked(refused)
+        for reader, writer in busy:
+            writer.write(b"x")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        for _, writer in (*busy, other, refused):
+            writer.close()

@@ -29,8 +29,8 @@ class Puppet:
         self.reader, self.writer = reader, writer
 
     @classmethod
-    async def connect(cls, port: int, dpid: int = 0) -> "Puppet":
-        puppet = cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def connect(cls, port: int, dpid: int = 0, host: str = "127.0.0.1") -> "Puppet":
+        puppet = cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0)))
         if dpid:
             puppet.writer.write(header(4, frames.HELLO, 0, b""))
             await puppet.next()
@@ -47,6 +47,13 @@ class Puppet:
         version, kind, length, xid = struct.unpack("!BBHI", await self.reader.readexactly(8))
         await self.reader.readexactly(length - 8)
         return version, kind, xid
+
+    async def echo(self) -> None:
+        """Answer echo requests from now on."""
+        while True:
+            version, kind, xid = await self.next()
+            if kind == frames.ECHO_REQUEST:
+                self.writer.write(header(version, frames.ECHO_REPLY, xid, b""))
 
     async def ended(self) -> bool:
         """Whether the controller ends the connection, as opposed to nothing happening."""
@@ -70,8 +77,8 @@ class Ground:
         self.port = 0
         self._puppets: list[Puppet] = []
 
-    async def puppet(self, dpid: int = 0) -> Puppet:
-        puppet = await Puppet.connect(self.port, dpid)
+    async def puppet(self, dpid: int = 0, host: str = "127.0.0.1") -> Puppet:
+        puppet = await Puppet.connect(self.port, dpid, host)
         self._puppets.append(puppet)
         return puppet
 
@@ -160,16 +167,53 @@ async def test_a_silent_switch_is_let_go() -> None:
         assert await mute.ended()
 
 
-async def test_a_switch_that_comes_again_replaces_itself(link_state: Ground) -> None:
-    controller, events = link_state.controller, link_state.events
-    first = await link_state.puppet(0xA)
-    await when(lambda: len(events) == 1)
-    await link_state.puppet(0xA)
-    await when(lambda: len(events) == 3)
-    assert events == [
-        SwitchConnected(dpid=0xA),
-        SwitchDisconnected(dpid=0xA),
-        SwitchConnected(dpid=0xA),
-    ]
-    assert await first.ended()
-    assert controller.switches == {0xA}
+async def test_a_switch_that_comes_again_replaces_itself_when_it_answers_no_more() -> None:
+    async with Ground(echo_s=60, timeout_s=0.3) as link_state:
+        controller, events = link_state.controller, link_state.events
+        first = await link_state.puppet(0xA)  # it answers no echo request
+        await when(lambda: len(events) == 1)
+        await link_state.puppet(0xA)
+        await when(lambda: len(events) == 3)
+        assert events == [
+            SwitchConnected(dpid=0xA),
+            SwitchDisconnected(dpid=0xA),
+            SwitchConnected(dpid=0xA),
+        ]
+        assert await first.ended()
+        assert controller.switches == {0xA}
+
+
+async def test_who_names_the_id_of_a_switch_that_answers_does_not_take_its_place() -> None:
+    async with Ground(echo_s=0.05) as link_state:
+        controller, events = link_state.controller, link_state.events
+        first = await link_state.puppet(0xA)
+        echoing = asyncio.create_task(first.echo())
+        await when(lambda: len(events) == 1)
+        assert await (await link_state.puppet(0xA)).ended()
+        assert events == [SwitchConnected(dpid=0xA)]
+        assert controller.switches == {0xA}
+        echoing.cancel()
+        await asyncio.gather(echoing, return_exceptions=True)
+
+
+async def test_a_switch_at_its_own_address_replaces_whoever_took_its_place() -> None:
+    async with Ground(echo_s=60, home=lambda _dpid: "127.0.0.2") as link_state:
+        events = link_state.events
+        stranger = await link_state.puppet(0xA)
+        await when(lambda: len(events) == 1)
+        await link_state.puppet(0xA, "127.0.0.2")
+        await when(lambda: len(events) == 3)
+        assert await stranger.ended()
+        assert await (await link_state.puppet(0xA)).ended()
+        assert len(events) == 3
+
+
+async def test_strangers_at_the_switches_port_make_room_for_each_other() -> None:
+    async with Ground(echo_s=60, timeout_s=60) as link_state:
+        switch = await link_state.puppet(0xA)
+        await when(lambda: len(link_state.events) == 1)
+        crowd = [await link_state.puppet() for _ in range(65)]
+        assert await crowd[0].ended()
+        assert not crowd[-1].reader.at_eof()
+        assert link_state.controller.switches == {0xA}
+        assert not switch.reader.at_eof()

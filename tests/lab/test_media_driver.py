@@ -10,6 +10,7 @@ import pytest
 from support.media_server import Ground, MediaProcess, ground
 from support.media_tree import spec
 from support.waiting import until
+from support.webrtc_peer import Watcher, on_loopback
 from umbel.kit.errors import Unavailable
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
 from umbel.media.model import Server, StreamRole
@@ -110,3 +111,23 @@ async def test_a_hung_server_is_unavailable_and_comes_back(
         await until(again)
     finally:
         await plane.close()
+
+
+async def test_a_session_has_four_connections_at_most(
+    made: Ground, edge: MediaProcess, http: httpx.AsyncClient
+) -> None:
+    watchers = [
+        Watcher(http, f"{edge.http}/whep/ev1", made.token(session, "ev1"))
+        for session in ("other", *["mine"] * 5)
+    ]
+    with on_loopback():
+        try:
+            for watcher in watchers:
+                await watcher.start()
+            ended = [
+                await http.delete(watcher.resource, headers=watcher.headers) for watcher in watchers
+            ]
+        finally:
+            for watcher in watchers:
+                await watcher.close()
+    assert [answer.status_code for answer in ended] == [200, 404, 200, 200, 200, 200]

@@ -31,7 +31,7 @@ from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.switching.program import Change
-from umbel.network.switching.signals import Admit, OnSignal
+from umbel.network.switching.signals import Admit, Home, OnSignal
 from umbel.network.topology.wiring import TunnelSettings
 
 LINKS = (("r", "a"), ("a", "b"), ("b", "c"), ("a", "c"), ("r", "e"), ("c", "e"))
@@ -136,8 +136,8 @@ async def controlled(bed: Testbed, drawing: Drawing, given: OpenFlowSettings) ->
     bridges = OvsdbBridges(host, patience=Timeouts(first_s=0.05, most_s=0.2))
     boards: list[Counting] = []
 
-    def board(on_signal: OnSignal, *, admit: Admit) -> Counting:
-        boards.append(Counting(on_signal, admit=admit))
+    def board(on_signal: OnSignal, *, admit: Admit, home: Home) -> Counting:
+        boards.append(Counting(on_signal, admit=admit, home=home))
         return boards[-1]
 
     fabric = OpenFlowFabric(sites, drawing, bridges, board, given, SystemClock())

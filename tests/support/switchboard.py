@@ -18,6 +18,7 @@ from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import CONTROLLER, Change, Field, Program, Put, Rule
 from umbel.network.switching.signals import (
     Admit,
+    Home,
     OnSignal,
     PacketArrived,
     Port,
@@ -81,7 +82,7 @@ class World:
             self.net.switches[node] = MemorySwitch()
             self.wired[node] = {}
 
-    def board(self, on_signal: OnSignal, *, admit: Admit) -> "MemoryBoard":
+    def board(self, on_signal: OnSignal, *, admit: Admit, home: Home) -> "MemoryBoard":
         """A controller takes the place of the one before."""
         made = MemoryBoard(self, on_signal, admit)
         self.boards = [made]

@@ -10,8 +10,8 @@ from umbel.catalogue.sign_in_limits import (
     LONGEST_DELAY_S,
     SignInLimits,
     SignInTooSoon,
-    source_of,
 )
+from umbel.kit.connections import source_of
 
 
 def wait_s(limits: SignInLimits, account: str, source: str, now_s: float) -> int:

@@ -139,6 +139,7 @@ def _media_options(settings: Settings) -> tuple[str, ...]:
     return (
         *("--most-pixels", str(settings.most_pixels)),
         *("--worker-memory-mb", str(settings.worker_memory_mb)),
+        *("--connections-per-address", str(settings.connections_per_address)),
     )
 
 

@@ -5,8 +5,9 @@ user, or why not. Neighbours: sign_in_limits decides who waits, `passwords` hash
 from umbel.catalogue import rules, store
 from umbel.catalogue.model import BadCredentials, NoSuchUser, User
 from umbel.catalogue.passwords import Passwords
-from umbel.catalogue.sign_in_limits import SignInLimits, source_of
+from umbel.catalogue.sign_in_limits import SignInLimits
 from umbel.kit.clock import Clock
+from umbel.kit.connections import source_of
 from umbel.kit.db import Database
 from umbel.kit.errors import UmbelError
 

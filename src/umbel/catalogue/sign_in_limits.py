@@ -5,7 +5,6 @@ wrong until its outcome is known, so that many at once are bounded, too. Memory 
 accounts or addresses the one that was tried longest ago is forgotten.
 """
 
-import ipaddress
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -109,16 +108,3 @@ class SignInLimits:
         self._addresses.take_back(source)
         if (account, source) not in self._own:
             self._accounts.take_back(account)
-
-
-def source_of(address: str) -> str:
-    """What counts as one address: an IPv6 host has a whole /64."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return ""
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))

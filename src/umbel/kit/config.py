@@ -58,6 +58,12 @@ class Settings(BaseSettings):
         ge=1,
         description="largest picture that encoders may send, in pixels (width times height)",
     )
+    connections_per_address: int = Field(
+        512,
+        ge=8,
+        description="HTTP connections that one address (IPv6: one /64) may have to a listener of"
+        " the front end or of a function; raise it where more viewers share an address",
+    )
     worker_memory_mb: int = Field(
         1536, ge=64, description="memory in MiB that a worker process of a media server may use"
     )

@@ -6,20 +6,40 @@ told with every answer, errors too, to take a type as it is declared.
 """
 
 import asyncio
+import ipaddress
 import re
+from collections.abc import Collection
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from umbel.kit.connections import Connections
+
 MOST_HEAD_BYTES = 64 * 1024
+MOST_CONNECTIONS = 16_384
+MOST_PER_ADDRESS = 512
 
 _HEADERS = [("x-content-type-options", "nosniff")]
 
 
-def listener(app: Any, *, trusted_proxies: str = "", **more: Any) -> uvicorn.Config:
+class ListenerConfig(uvicorn.Config):
+    """uvicorn's, with the listener's open connections. Those of `proxies` are not bounded by
+    address: many clients are behind each."""
+
+    connections: Connections["BoundedHttp"]
+    proxies: Collection[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()
+
+
+def listener(
+    app: Any,
+    *,
+    trusted_proxies: str = "",
+    most_per_address: int = MOST_PER_ADDRESS,
+    **more: Any,
+) -> ListenerConfig:
     """How every listener of ours is set up; `more` is uvicorn's own."""
-    return uvicorn.Config(
+    config = ListenerConfig(
         app,
         http=BoundedHttp,
         headers=_HEADERS,
@@ -30,6 +50,9 @@ def listener(app: Any, *, trusted_proxies: str = "", **more: Any) -> uvicorn.Con
         forwarded_allow_ips=trusted_proxies,
         **more,
     )
+    config.connections = Connections(most=MOST_CONNECTIONS, most_per_address=most_per_address)
+    config.proxies = [ipaddress.ip_network(one) for one in trusted_proxies.split(",") if one]
+    return config
 
 
 def accepts_coding(accept_encoding: str, coding: str) -> bool:
@@ -45,8 +68,10 @@ def accepts_coding(accept_encoding: str, coding: str) -> bool:
 
 class BoundedHttp(HttpToolsProtocol):
     """Refuses a request whose head, chunk sizes and trailers are longer than the bound together.
-    Ends a connection whose head or body does not come in time."""
+    Ends a connection whose head or body does not come in time, and the oldest idle one where an
+    address, or all together, have too many; where none is idle, the new one."""
 
+    config: ListenerConfig
     head_s = 10.0
     body_s = 30.0
     _outside_bodies = 0
@@ -55,10 +80,29 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_within(self.head_s)
+        address = str((transport.get_extra_info("peername") or ("",))[0])
+        if self._is_bounded(address) and not self.config.connections.admit(self, address):
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.config.connections.remove(self)
         self._expect_within(None)
         super().connection_lost(exc)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for the head of a request."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def end(self) -> None:
+        """End it at once."""
+        self.transport.abort()
+
+    def _is_bounded(self, address: str) -> bool:
+        if not address:
+            return False
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+        return not any(parsed in proxies for proxies in self.config.proxies)
 
     def data_received(self, data: bytes) -> None:
         self._outside_bodies += len(data)
@@ -80,6 +124,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
+        # uvicorn's WebSocket has the connection from now on, and we do not see its end.
+        self.config.connections.remove(self)
         self._expect_within(None)
         super().handle_websocket_upgrade()
 

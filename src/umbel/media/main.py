@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 import uvloop
 
+from umbel.kit import http
 from umbel.kit import log as logging
 from umbel.kit.clock import SystemClock
 from umbel.kit.errors import UmbelError
@@ -49,6 +50,9 @@ def run(  # noqa: PLR0913 -- one argument per option
     worker_memory_mb: Annotated[
         int, typer.Option(min=64, help="Memory that a worker may use for itself, in MiB.")
     ] = WorkerLimits.memory_mb,
+    connections_per_address: Annotated[
+        int, typer.Option(min=8, help="HTTP connections that one address may have.")
+    ] = http.MOST_PER_ADDRESS,
     log_level: Annotated[
         str, typer.Option(envvar="UMBEL_LOG_LEVEL", help="debug, info, warning or error.")
     ] = "info",
@@ -71,6 +75,7 @@ def run(  # noqa: PLR0913 -- one argument per option
         secret=secret,
         ice_servers=tuple(ice_server or ()),
         limits=WorkerLimits(most_pixels=most_pixels, memory_mb=worker_memory_mb),
+        connections_per_address=connections_per_address,
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -34,7 +34,7 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self._registry,
         )
-        self.readers_now = 0
+        self._readers_by_source: Tally[str] = Tally()
         self._readers = self._gauge("state_readers", "Open streams of /api/v1/state")
         self._events = self._gauge("events", "Events", "state")
         self._functions = self._gauge("functions", "Functions", "role", "state")
@@ -51,15 +51,23 @@ class Metrics:
         self._port_rate = self._gauge("port_mbps_sent", "Mbit/s counted by switches", "a", "b")
         self._link_rate = self._gauge("link_mbps_used", "Mbit/s of streams", "a", "b")
 
-    def reader_came(self) -> None:
-        """A stream of changes opened."""
-        self.readers_now += 1
-        self._readers.set(self.readers_now)
+    def has_room(self, source: str, *, most: int, most_per_source: int) -> bool:
+        """Whether a stream of changes may be opened from there."""
+        readers = self._readers_by_source
+        return readers.total() < most and readers[source] < most_per_source
 
-    def reader_left(self) -> None:
+    def reader_came(self, source: str) -> None:
+        """A stream of changes opened."""
+        self._count_reader(source, 1)
+
+    def reader_left(self, source: str) -> None:
         """A stream of changes closed."""
-        self.readers_now -= 1
-        self._readers.set(self.readers_now)
+        self._count_reader(source, -1)
+
+    def _count_reader(self, source: str, change: int) -> None:
+        self._readers_by_source[source] += change
+        self._readers_by_source = +self._readers_by_source
+        self._readers.set(self._readers_by_source.total())
 
     async def text(self, system: System) -> bytes:
         """The exposition, after a look at the platform. Raises Unavailable."""

@@ -25,6 +25,7 @@ class PortalServer(uvicorn.Server):
         config = http.listener(
             app,
             trusted_proxies=app.state.system.settings.trusted_proxies,
+            most_per_address=app.state.system.settings.connections_per_address,
             lifespan="on",
             timeout_graceful_shutdown=_GRACE_S,
         )

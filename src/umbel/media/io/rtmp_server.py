@@ -6,10 +6,11 @@ publish makes room for a new one.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import structlog
 
+from umbel.kit.connections import Connections
 from umbel.kit.errors import UmbelError
 from umbel.media.ingest.flv import Tag
 from umbel.media.ingest.rtmp import Event, PublishRequested, RtmpSession
@@ -32,7 +33,10 @@ class RtmpServer:
     def __init__(self, enter: Enter) -> None:
         self._enter = enter
         self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._serving: dict[asyncio.Task[None], Connection] = {}
+        self._open: Connections[Connection] = Connections(
+            most=_MOST_CONNECTIONS, most_per_address=_MOST_PER_ADDRESS
+        )
         self.port = 0
 
     async def open(self, address: str, port: int) -> None:
@@ -44,38 +48,24 @@ class RtmpServer:
         """Close the listener and every connection."""
         if self._server is not None:
             self._server.close()
-        for connection in self._connections.values():
+        for connection in self._serving.values():
             connection.end()
-        await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         connection = Connection(reader, writer, self._enter)
-        if task is None or not self._has_room(connection.address):
+        if task is None or not self._open.admit(connection, connection.address):
             log.warning("RTMP refused: too many connections", address=connection.address)
             writer.close()
             return
-        self._connections[task] = connection
+        self._serving[task] = connection
         try:
             await connection.run()
         finally:
-            del self._connections[task]
+            del self._serving[task]
+            self._open.remove(connection)
             writer.close()
-
-    def _has_room(self, address: str) -> bool:
-        """Whether there is room, after the oldest connection that does not publish was ended."""
-        everyone = [one for one in self._connections.values() if not one.is_ended]
-        own = [one for one in everyone if one.address == address]
-        if len(own) >= _MOST_PER_ADDRESS:
-            return _end_oldest(own)
-        return len(everyone) < _MOST_CONNECTIONS or _end_oldest(everyone)
-
-
-def _end_oldest(connections: Sequence["Connection"]) -> bool:
-    idle = next((one for one in connections if not one.is_publishing), None)
-    if idle is not None:
-        idle.end()
-    return idle is not None
 
 
 class Connection:
@@ -91,17 +81,15 @@ class Connection:
         self._session = RtmpSession(self._loop.time())
         self._claim: HeldClaim | None = None
         self._publication: Publication | None = None
-        self.is_ended = False
         self.address = str(writer.get_extra_info("peername", ("",))[0])
 
     @property
-    def is_publishing(self) -> bool:
-        """Whether its stream key was right."""
-        return self._claim is not None
+    def is_idle(self) -> bool:
+        """Whether it showed no right stream key."""
+        return self._claim is None
 
     def end(self) -> None:
         """Break it off. `run` returns then."""
-        self.is_ended = True
         self._writer.transport.abort()
 
     async def run(self) -> None:

@@ -62,14 +62,16 @@ class Options:
     secret: str
     ice_servers: tuple[str, ...] = ()
     limits: WorkerLimits = WORKER_LIMITS
+    connections_per_address: int = http.MOST_PER_ADDRESS
 
 
 class HttpListener(uvicorn.Server):
     """One HTTP listener; the process handles signals, not it."""
 
-    def __init__(self, app: ASGIApp, bound: socket.socket) -> None:
+    def __init__(self, app: ASGIApp, bound: socket.socket, most_per_address: int) -> None:
         config = http.listener(
             app,
+            most_per_address=most_per_address,
             lifespan="off",
             ws="websockets-sansio",
             ws_max_size=_MOST_MESSAGE_BYTES,
@@ -126,12 +128,11 @@ async def serve(options: Options, clock: Clock) -> None:
     dispatcher = Dispatcher(registry, sessions)
     viewer_tokens = ViewerTokens(Verifier(options.public_key), clock)
     metrics = Metrics(registry)
-    listeners = (
-        HttpListener(control_app(links, dispatcher, metrics, secret=options.secret), control),
-        HttpListener(
-            public_app(registry, server.webrtc, viewer_tokens, ice_servers=options.ice_servers),
-            public,
-        ),
+    controls = control_app(links, dispatcher, metrics, secret=options.secret)
+    shown = public_app(registry, server.webrtc, viewer_tokens, ice_servers=options.ice_servers)
+    listeners = tuple(
+        HttpListener(app, bound, options.connections_per_address)
+        for app, bound in ((controls, control), (shown, public))
     )
     tasks = [asyncio.create_task(listener.run_until_told()) for listener in listeners]
     tasks.append(asyncio.create_task(_keep_house(registry, sessions, clock), name="housekeeping"))

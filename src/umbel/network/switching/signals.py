@@ -70,3 +70,6 @@ OnSignal = Callable[[Signal], None]
 
 Admit = Callable[[int], bool]
 """Whether a switch of that datapath id is one of ours."""
+
+Home = Callable[[int], str]
+"""The address of the switch of that datapath id; empty where it is not known."""

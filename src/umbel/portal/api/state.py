@@ -16,6 +16,7 @@ from starlette.responses import StreamingResponse
 
 from umbel.catalogue.model import User, UserRole
 from umbel.kit.clock import Clock, to_rfc3339
+from umbel.kit.connections import source_of
 from umbel.kit.errors import Exhausted, UmbelError
 from umbel.kit.journal import Change, JournalTrimmed
 from umbel.portal import auth
@@ -26,6 +27,7 @@ router = APIRouter(prefix="/api/v1", tags=["platform"])
 
 PUBLIC = frozenset({"event", "provider", "drain"})
 MOST_READERS = 1_000
+MOST_READERS_PER_ADDRESS = 100  # there may be a campus behind one address
 ALIVE = "event: alive\ndata: {}\n\n"
 
 
@@ -84,7 +86,7 @@ _EVENTS: dict[str, Any] = {
 
 
 class TooManyReaders(Exhausted):
-    """Too many streams of changes are open; try again."""
+    """Too many streams of changes are open, in all or from this address; try again."""
 
     code = "umbel.too_many_readers"
 
@@ -104,10 +106,11 @@ async def follow_state(
     only events, providers, and `drain`: an edge node (the subject) that viewers should leave."""
     state = request.app.state
     metrics: Metrics = state.metrics
-    if metrics.readers_now >= MOST_READERS:
+    source = source_of(auth.caller(request))
+    if not metrics.has_room(source, most=MOST_READERS, most_per_source=MOST_READERS_PER_ADDRESS):
         raise TooManyReaders
     reader = _Reader(state.feed, system.clock, state.keep_alive_s, kinds_for(user))
-    messages = _counted(reader.messages(position(last_event_id)), metrics)
+    messages = _counted(reader.messages(position(last_event_id)), metrics, source)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return EventStream(messages, headers=headers)
 
@@ -175,10 +178,12 @@ class _Reader:
         return message(head, kind, {"kind": kind, "subject": "", "at": at, "head": head})
 
 
-async def _counted(messages: AsyncIterator[str], metrics: Metrics) -> AsyncIterator[str]:
-    metrics.reader_came()
+async def _counted(
+    messages: AsyncIterator[str], metrics: Metrics, source: str
+) -> AsyncIterator[str]:
+    metrics.reader_came(source)
     try:
         async for text in messages:
             yield text
     finally:
-        metrics.reader_left()
+        metrics.reader_left(source)

@@ -47,6 +47,10 @@ class Peers:
         """The clients that are there."""
         return list(self._peers)
 
+    def of(self, session: str) -> list[str]:
+        """Those of one session, the oldest first."""
+        return [resource for resource, peer in self._peers.items() if peer.session == session]
+
     def sessions(self) -> tuple[str, ...]:
         """Whose they are, each once."""
         return tuple(dict.fromkeys(peer.session for peer in self._peers.values()))

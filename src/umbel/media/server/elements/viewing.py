@@ -19,10 +19,11 @@ from umbel.media.server.elements.pipeline import pipeline_of
 from umbel.media.webrtc.reports import Answer
 
 _HLS_VIEWER_S = 10.0
+_MOST_PER_SESSION = 4
 
 
 class WhepEndpoint(MediaElement):
-    """Serves a stream by WHEP."""
+    """Serves a stream by WHEP. A session has at most 4 connections; the oldest goes first."""
 
     type = "WhepEndpoint"
 
@@ -54,6 +55,8 @@ class WhepEndpoint(MediaElement):
     def watch(self, offer: str, session: str) -> Answer:
         """Answer a viewer's offer. Raises TokenRevoked, Invalid for one that cannot be answered."""
         self._revoked.check(session)
+        for before in self.peers.of(session)[: 1 - _MOST_PER_SESSION]:
+            self.end(before)
         resources: list[str] = []
 
         def on_end(_reason: str) -> None:
@@ -70,8 +73,8 @@ class WhepEndpoint(MediaElement):
         self._server.webrtc.delete(resource)
 
     def end_sessions(self, sessions: Collection[str]) -> None:
-        for resource in self.peers.resources():
-            if self.peers.owner(resource) in sessions:
+        for session in sessions:
+            for resource in self.peers.of(session):
                 self.end(resource)
 
     def described(self, state: StreamState, now_s: float) -> StreamState:

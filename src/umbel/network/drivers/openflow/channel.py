@@ -69,6 +69,9 @@ class Channel:
         self._hello: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self.codec: Codec = Codec(frames.V14)
         self.dpid = 0
+        # Of a Unix socket the peer's name is a text, or empty.
+        peer = writer.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) else ""
         self.ports: dict[int, Port] = {}
 
     async def greet(self) -> None:
@@ -136,6 +139,15 @@ class Channel:
         message = writing.packet(self.codec.ofproto.OFP_VERSION, port, frame)
         self._writer.write(writing.numbered(message, self._reserve(1)))
         await self._drained()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it may make room for another: only those are counted that are no switch yet."""
+        return True
+
+    def end(self) -> None:
+        """As `close`."""
+        self.close()
 
     def close(self) -> None:
         """End the connection at once."""

@@ -9,6 +9,9 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
+
+from umbel.kit.connections import Connections
 from umbel.kit.errors import Invalid, Unavailable
 from umbel.network.drivers.openflow import statistics
 from umbel.network.drivers.openflow.channel import Channel
@@ -18,6 +21,7 @@ from umbel.network.switching.counters import SwitchCounts
 from umbel.network.switching.program import Change, Meter, Program, Put
 from umbel.network.switching.signals import (
     Admit,
+    Home,
     OnSignal,
     PacketArrived,
     Port,
@@ -27,22 +31,31 @@ from umbel.network.switching.signals import (
     UnknownSwitch,
 )
 
+log = structlog.get_logger(__name__)
+
+_MOST_STRANGERS, _MOST_STRANGERS_PER_ADDRESS = 1_024, 64
 _TURNS = 3
 """Of the loop, until a connection that was taken in just before is reported to us."""
 
 
 class Controller:
-    """Where switches connect. A switch that is not admitted is let go at once."""
+    """Where switches connect. A switch that is not admitted is let go at once. A second connection
+    with the datapath id of a connected switch takes its place only when the first no longer
+    answers, or when it alone comes from the switch's `home` address."""
 
     def __init__(
         self,
         on_signal: OnSignal,
         *,
         admit: Admit = lambda _dpid: True,
+        home: Home = lambda _dpid: "",
         echo_s: float = 1.0,
         timeout_s: float = 3.0,
     ) -> None:
-        self._on_signal, self._admit = on_signal, admit
+        self._on_signal, self._admit, self._home = on_signal, admit, home
+        self._strangers: Connections[Channel] = Connections(
+            most=_MOST_STRANGERS, most_per_address=_MOST_STRANGERS_PER_ADDRESS
+        )
         self._echo_s, self._timeout_s = echo_s, timeout_s
         self._channels: dict[int, Channel] = {}
         self._open: dict[Channel, asyncio.Task[None]] = {}
@@ -155,7 +168,8 @@ class Controller:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """No coroutine, so that a switch which comes while we close is not overlooked."""
         channel = Channel(reader, writer, self._port, self._packet, self._timeout_s)
-        if self._is_closed:
+        is_local = not channel.address
+        if self._is_closed or not (is_local or self._strangers.admit(channel, channel.address)):
             channel.close()
         else:
             self._open[channel] = asyncio.create_task(self._serve(channel))
@@ -169,6 +183,7 @@ class Controller:
             keeping.cancel()
             channel.close()
             del self._open[channel]
+            self._strangers.remove(channel)
             if self._channels.get(channel.dpid) is channel:
                 del self._channels[channel.dpid]
                 self._on_signal(SwitchDisconnected(dpid=channel.dpid))
@@ -177,9 +192,10 @@ class Controller:
         """Greets the switch, then asks for a sign of life; closes the connection without one."""
         try:
             await channel.greet()
-            if not self._admit(channel.dpid):
+            if not self._admit(channel.dpid) or not await self._may_serve(channel):
                 channel.close()
                 return
+            self._strangers.remove(channel)
             before = self._channels.pop(channel.dpid, None)
             if before is not None:
                 before.close()
@@ -195,6 +211,22 @@ class Controller:
     def _packet(self, channel: Channel, frame: bytes) -> None:
         if self._channels.get(channel.dpid) is channel:
             self._on_signal(PacketArrived(dpid=channel.dpid, frame=frame))
+
+    async def _may_serve(self, channel: Channel) -> bool:
+        """Whether the connection may be the switch's: none is there that has more right to it."""
+        dpid, home = channel.dpid, self._home(channel.dpid)
+        before = self._channels.get(dpid)
+        if before is None:
+            return True
+        is_home, was_home = channel.address == home, before.address == home
+        if home and is_home != was_home:
+            return is_home
+        try:
+            await before.request(before.codec.ofproto_parser.OFPEchoRequest(before.codec))
+        except (Unavailable, Invalid):
+            return True
+        log.warning("second switch refused", datapath_id=f"{dpid:016x}", address=channel.address)
+        return False
 
     def _port(self, channel: Channel, port: Port, gone: bool) -> None:
         if self._channels.get(channel.dpid) is channel:

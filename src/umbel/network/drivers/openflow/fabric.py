@@ -62,7 +62,7 @@ class OpenFlowFabric:
     ) -> None:
         self.sites, self.settings = sites, settings
         self._clock = clock
-        self._board = board(self._on_signal, admit=self._admits)
+        self._board = board(self._on_signal, admit=self._admits, home=self._home)
         self._nodes = {site.datapath_id: node for node, site in sites.items()}
         ids = {node: site.datapath_id for node, site in sites.items()}
         self._rollout = Rollout(self._board, ids, self._drain)
@@ -217,6 +217,11 @@ class OpenFlowFabric:
             self._refused_ids.add(dpid)
             log.warning("foreign switch refused", datapath_id=f"{dpid:016x}")
         return dpid in self._nodes
+
+    def _home(self, dpid: int) -> str:
+        """The address of the switch's database: its OpenFlow connection comes from there, too."""
+        kind, _, rest = self.sites[self._nodes[dpid]].ovsdb.partition(":")
+        return rest.rpartition(":")[0].strip("[]") if kind == "tcp" else ""
 
     def _on_signal(self, signal: signals.Signal) -> None:
         if isinstance(signal, signals.PacketArrived):
