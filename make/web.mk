@@ -4,7 +4,7 @@
 WEB_OUT := src/umbel/portal/static/index.html
 WEB_DEPS := web/node_modules/.package-lock.json
 WEB_SOURCES := $(shell find web/src web/public -type f ! -name '*.test.ts' 2>/dev/null) \
-	web/index.html web/docs.html web/vite.config.ts web/tsconfig.json
+	web/index.html web/docs.html web/vite.config.ts web/tsconfig.json web/node.d.ts
 OPENAPI := build/openapi.json
 
 .PHONY: web web-check web-types web-clean

@@ -1,6 +1,7 @@
 """What holds for every path: the error form, body limits, health, meters, the web app."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -182,14 +183,24 @@ async def test_without_a_build_the_first_page_says_how_to_make_one(here: World) 
     assert "make web" in answer.text
 
 
+SUFFIXES = {None: "", "br": ".br", "gzip": ".gz"}
+FILES: dict[str, dict[str | None, bytes]] = {
+    "main-1a2b.js": {None: b"let x", "br": b"as brotli", "gzip": gzip.compress(b"let x")},
+    "part-3c4d.js": {None: b"let y", "gzip": gzip.compress(b"let y")},
+}
+
+
 @pytest.fixture
 async def built(sqlite: Database, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     folder = tmp_path / "static"
     (folder / "assets").mkdir(parents=True)
     (folder / "index.html").write_text("<title>the app</title>")
     (folder / "docs.html").write_text("<title>the api</title>")
-    (folder / "assets" / "main-1a2b.js").write_text("let x")
+    for name, codings in FILES.items():
+        for coding, body in codings.items():
+            (folder / "assets" / f"{name}{SUFFIXES[coding]}").write_bytes(body)
     (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "secret.txt.gz").write_text("secret")
     async with world(make_system(sqlite, tmp_path), static=folder) as made:
         yield made.client
 
@@ -214,7 +225,7 @@ async def test_the_apis_page_is_ours_and_loads_nothing_from_elsewhere(
 async def test_hashed_files_are_kept_for_ever_and_missing_ones_are_missing(
     built: httpx.AsyncClient,
 ) -> None:
-    script = await built.get("/assets/main-1a2b.js")
+    script = await built.get("/assets/main-1a2b.js", headers={"Accept-Encoding": "identity"})
     assert script.text == "let x"
     assert "immutable" in script.headers["cache-control"]
     missing = await built.get("/assets/main-old.js")
@@ -223,7 +234,56 @@ async def test_hashed_files_are_kept_for_ever_and_missing_ones_are_missing(
 
 
 @pytest.mark.parametrize(
-    "path", ["/../secret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt", "/%00"]
+    ("file", "accepted", "coding"),
+    [
+        ("main-1a2b.js", "gzip, deflate, br, zstd", "br"),
+        ("main-1a2b.js", "gzip;q=1, br;q=0", "gzip"),
+        ("main-1a2b.js", "identity", None),
+        ("part-3c4d.js", "gzip, br", "gzip"),
+        ("part-3c4d.js", "br", None),
+    ],
+)
+async def test_files_go_out_as_the_build_compressed_them(
+    built: httpx.AsyncClient, file: str, accepted: str, coding: str | None
+) -> None:
+    headers = {"Accept-Encoding": accepted}
+    async with built.stream("GET", f"/assets/{file}", headers=headers) as answer:
+        raw = b"".join([chunk async for chunk in answer.aiter_raw()])
+    assert raw == FILES[file][coding]
+    assert answer.headers.get("content-encoding") == coding
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert "immutable" in answer.headers["cache-control"]
+    headers["If-None-Match"] = answer.headers["etag"]
+    unchanged = await built.get(f"/assets/{file}", headers=headers)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert unchanged.headers["vary"] == "Accept-Encoding"
+
+
+async def test_each_coding_has_its_own_etag(built: httpx.AsyncClient) -> None:
+    tags = set()
+    for accepted in ("br", "gzip", "identity"):
+        headers = {"Accept-Encoding": accepted}
+        tags.add((await built.head("/assets/main-1a2b.js", headers=headers)).headers["etag"])
+    assert len(tags) == 3
+
+
+async def test_answers_of_the_api_are_not_compressed(built: httpx.AsyncClient) -> None:
+    """What holds a secret next to what a request can choose must keep its size (BREACH)."""
+    answer = await built.get("/openapi.json", headers={"Accept-Encoding": "br, gzip"})
+    assert len(answer.content) > 10_000
+    assert "content-encoding" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/assets/..%2f..%2fsecret.txt",
+        "/%00",
+        "/" + "x" * 5000,
+    ],
 )
 async def test_nothing_outside_the_folder_is_served(built: httpx.AsyncClient, path: str) -> None:
     answer = await built.get(path)

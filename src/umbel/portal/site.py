@@ -1,17 +1,21 @@
 """The built web app: whatever no route of the API takes.
 
-In: GET of a path. Out: the file; the app's first page for a path of its own; 404 in our error form
-for a path of the API. /docs is the API's own page (Swagger UI). Without a build the first page says
-how to make one.
+In: GET of a path. Out: the file, compressed if the build did that and the browser accepts it; the
+app's first page for a path of its own; 404 in our error form for a path of the API. /docs is the
+API's own page (Swagger UI). Without a build the first page says how to make one.
 """
 
+from os.path import isfile
 from pathlib import Path
+from typing import NamedTuple
 
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from umbel.kit.http import accepts_coding
 from umbel.portal.errors import NoSuchPath
 
 STATIC = Path(__file__).parent / "static"
@@ -29,6 +33,16 @@ _UNBUILT = """<!doctype html><meta charset="utf-8"><title>Umbel</title>
 <p>The web app is not built. Run <code>make web</code> in the source tree and load this page again.
 The API is described at <a href="/openapi.json">/openapi.json</a>.</p>
 """
+
+
+class _Coding(NamedTuple):
+    """A content coding, and how its files' names end."""
+
+    name: str
+    suffix: str
+
+
+_CODINGS = (_Coding("br", "br"), _Coding("gzip", "gz"))
 
 
 class Site:
@@ -54,12 +68,28 @@ class Site:
         if not (self._folder / _FIRST).is_file():
             return HTMLResponse(_UNBUILT)
         try:
-            response = await self._files.get_response(_PAGES.get(path) or path.lstrip("/"), scope)
+            response = await self._file(_PAGES.get(path) or path.lstrip("/"), scope)
         except HTTPException as error:
             # A missing script must not become a page: the browser would try to run it.
             if error.status_code != 404 or path.startswith("/assets/"):
                 raise
-            return FileResponse(self._folder / _FIRST, headers={"Cache-Control": "no-cache"})
+            response = await self._file(_FIRST, scope)
         is_hashed = path.startswith("/assets/")  # the build puts a hash into each name there
         response.headers["Cache-Control"] = _FOR_EVER if is_hashed else "no-cache"
+        return response
+
+    async def _file(self, name: str, scope: Scope) -> Response:
+        """The file in the first coding that there is and that the browser accepts. Only what the
+        build made is compressed, and nothing of that is secret."""
+        # Path.is_file raises for a name that is too long; isfile does not.
+        path = f"{self._folder}/{name}"
+        there = [coding for coding in _CODINGS if isfile(f"{path}.{coding.suffix}")]  # noqa: PTH113
+        accepted = Headers(scope=scope).get("accept-encoding", "")
+        chosen = next((coding for coding in there if accepts_coding(accepted, coding.name)), None)
+        file = name if chosen is None else f"{name}.{chosen.suffix}"
+        response = await self._files.get_response(file, scope)
+        if there:
+            response.headers["Vary"] = "Accept-Encoding"
+        if chosen is not None and response.status_code != 304:
+            response.headers["Content-Encoding"] = chosen.name
         return response
