@@ -323,6 +323,7 @@ async def test_health_and_metrics(edge: MediaProcess, http: httpx.AsyncClient) -
     metrics = (await http.get(f"{edge.control}/metrics")).text
     assert 'umbel_media_streams{role="edge"} 1.0' in metrics
     assert 'umbel_media_viewers{stream="ev1"} 0.0' in metrics
+    assert 'umbel_media_viewers_lossy{over="0.05"} 0.0' in metrics
     assert "process_cpu_seconds_total" in metrics
 
 

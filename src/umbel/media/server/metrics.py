@@ -1,12 +1,14 @@
 """The server's counters for Prometheus, read from the elements at the moment of the scrape."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from umbel.media.server.registry import Registry
+from umbel.media.server.viewer_metrics import ViewerCollector
+from umbel.media.webrtc.reports import PeerStats
 
 
 class StreamCollector(Collector):
@@ -48,9 +50,10 @@ class StreamCollector(Collector):
 class Metrics:
     """What `/metrics` answers; the process's CPU and memory are in it."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, peers: Callable[[], Iterable[PeerStats]]) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(StreamCollector(registry))
+        self._registry.register(ViewerCollector(peers))
         ProcessCollector(registry=self._registry)
 
     def text(self) -> bytes:

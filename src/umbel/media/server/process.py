@@ -127,7 +127,7 @@ async def serve(options: Options, clock: Clock) -> None:
     registry.add(ServerManager(server, registry, sessions.names, links.emit))
     dispatcher = Dispatcher(registry, sessions)
     viewer_tokens = ViewerTokens(Verifier(options.public_key), clock)
-    metrics = Metrics(registry)
+    metrics = Metrics(registry, server.webrtc.stats)
     controls = control_app(links, dispatcher, metrics, secret=options.secret)
     shown = public_app(registry, server.webrtc, viewer_tokens, ice_servers=options.ice_servers)
     listeners = tuple(
