@@ -23,6 +23,8 @@ from umbel.kit import hosts
 from umbel.kit.errors import Invalid
 from umbel.kit.validation import describe_errors
 
+_FEWEST_PORTS = 16
+
 
 class BadInventory(Invalid):
     """The nodes of the network file have problems."""
@@ -48,7 +50,17 @@ class _NodeEntry(BaseModel):
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
     prefixes: tuple[str, ...] = ()
     pool: str = Field(DEFAULT_POOL, pattern=r"^[a-z][a-z0-9-]*$", max_length=63)
+    ports: tuple[int, int] | None = None
     planner: object = Field(None, exclude=True)
+
+    @field_validator("ports")
+    @classmethod
+    def _are_a_range(cls, ports: tuple[int, int] | None) -> tuple[int, int] | None:
+        if ports is not None and not 1024 <= ports[0] <= ports[1] - _FEWEST_PORTS + 1 <= 65536:
+            raise ValueError(
+                f"ports are the first and the last of {_FEWEST_PORTS} or more, from 1024"
+            )
+        return ports
 
     @field_validator("prefixes")
     @classmethod
@@ -99,6 +111,8 @@ def node_entry(node: Node) -> dict[str, object]:
         "mbps": node.mbps,
         "prefixes": list(node.prefixes),
     }
+    if node.ports is not None:
+        entry["ports"] = list(node.ports)
     return entry if node.pool == DEFAULT_POOL else entry | {"pool": node.pool}
 
 

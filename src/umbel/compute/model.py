@@ -151,7 +151,8 @@ class Node:
 
     `cores`, `memory_mb` (MiB) and `mbps` (what its functions may send in all) are what the
     operator allots to functions. `address` is its own; `prefixes` are the client networks it
-    gives access to (CIDR). The VIM of its `pool` runs its functions.
+    gives access to (CIDR). The VIM of its `pool` runs its functions, which listen on `ports` (first
+    and last) alone; None: on any.
     """
 
     name: str
@@ -162,6 +163,7 @@ class Node:
     mbps: float = 1000.0
     prefixes: tuple[str, ...] = ()
     pool: str = DEFAULT_POOL
+    ports: tuple[int, int] | None = None
 
     @property
     def capacity(self) -> Resources:

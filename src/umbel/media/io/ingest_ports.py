@@ -21,6 +21,7 @@ from umbel.media.ingest.sender_lock import SenderAddress, SenderBan, SenderLock
 from umbel.media.ingest.sources import Network
 from umbel.media.ports import Packets
 from umbel.media.rtp import packet as rtp
+from umbel.media.wire import hops
 from umbel.media.workers.host import Message, WorkerCallbacks, WorkerLost, WorkerProcess
 from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.publication import Publication
@@ -304,7 +305,7 @@ def _bind(address: str, wanted: int) -> socket.socket:
     for number in (wanted, 0):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            sock.bind((address, number))
+            hops.bind(sock, address, number)
         except OSError:
             sock.close()
             continue

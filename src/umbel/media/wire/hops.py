@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from umbel.kit import ports
 from umbel.media.rtp import feedback as feedbacks
 from umbel.media.rtp.feedback import Feedback
 from umbel.media.wire import datagrams
@@ -113,9 +114,27 @@ def bound_socket(peer: str, address: str, port: int, *, receive: bool) -> socket
             made.setsockopt(socket.SOL_SOCKET, forced, _SOCKET_BUFFER_BYTES)
         except PermissionError:
             made.setsockopt(socket.SOL_SOCKET, plain, _SOCKET_BUFFER_BYTES)
-        if address:
+        if address and receive:
+            bind(made, address, port)
+        elif address:
             made.bind((address, port))
     except OSError:
         made.close()
         raise
     return made
+
+
+def bind(made: socket.socket, address: str, port: int) -> None:
+    """Bind to the port, or for 0 to one that this program may listen on. Raises OSError."""
+    taken: OSError | None = None
+    for number in ports.candidates(port):
+        try:
+            made.bind((address, number))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            taken = error
+        else:
+            return
+    if taken is not None:
+        raise taken

@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from shutil import copyfile
 
@@ -13,6 +13,7 @@ import structlog
 from umbel.compute.drivers.process.records import Record, dump
 from umbel.compute.model import Function, Readiness, Transport
 from umbel.compute.ports import CannotRun
+from umbel.kit import ports as kit_ports
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,8 @@ def environment(
     described = function.description.environment
     values = _filled(list(described.values()), record, ready_path)
     own = dict(zip(described, values, strict=True)) | dict(function.environment)
+    if record.port_range is not None:
+        own[kit_ports.VARIABLE] = "{}-{}".format(*record.port_range)
     return passed | own | {READY_FILE: str(ready_path), RECORD: dump(record)}
 
 
@@ -57,13 +60,17 @@ def without_ours(environment: Mapping[str, str]) -> dict[str, str]:
 
 def ports_for(record: Record) -> dict[str, int]:
     """The ports to start the function on: those it had, less those in use by others now.
-    One that does not report its ports is given a free one for each that is missing."""
-    ports = {}
+    One that does not report its ports is given a free one for each that is missing, and so is any
+    where the node has a range. Raises CannotRun when none of the range is free."""
+    ports: dict[str, int] = {}
     for port in record.wants:
         number = port.number or record.ports.get(port.name, 0)
         if number and not port.number and not _is_free(record.address, number, port.transport):
             log.warning("port taken, another is chosen", id=record.id, name=port.name, port=number)
             number = 0
+        allowed = record.port_range
+        if allowed and not port.number and not allowed[0] <= number <= allowed[1]:
+            number = _free_within(allowed, record, port.transport, ports.values())
         if number or record.readiness is Readiness.PROBED:
             ports[port.name] = number or _any_free(record.address, port.transport)
     return ports
@@ -127,6 +134,15 @@ def _filled(texts: Sequence[str], record: Record, ready_path: Path) -> list[str]
             raise CannotRun(message, description=record.description) from None
 
     return [_PLACEHOLDER.sub(value, text) for text in texts]
+
+
+def _free_within(
+    allowed: tuple[int, int], record: Record, transport: Transport, chosen: Collection[int]
+) -> int:
+    for number in kit_ports.within(allowed):
+        if number not in chosen and _is_free(record.address, number, transport):
+            return number
+    raise CannotRun(f"No port from {allowed[0]} to {allowed[1]} is free", node=record.node)
 
 
 def _any_free(address: str, transport: Transport) -> int:

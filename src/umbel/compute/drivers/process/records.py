@@ -32,7 +32,8 @@ class BadFunctionId(Invalid):
 class Record:
     """A function as it was last started, with what is needed of its description to watch it.
 
-    `pid` 0: no process known. `ports`: what it last listened on, kept for its next start.
+    `pid` 0: no process known. `ports`: what it last listened on, kept for its next start,
+    within `port_range` where its node has one.
     `is_ready`: this process was ready. `reason`: why it failed."""
 
     id: str
@@ -48,6 +49,7 @@ class Record:
     start_ticks: int = 0
     started_s: float = 0.0
     ports: Mapping[str, int] = field(default_factory=dict)
+    port_range: tuple[int, int] | None = None
     reason: str = ""
 
 

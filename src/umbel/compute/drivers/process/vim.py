@@ -208,6 +208,7 @@ class ProcessVim:
             health=described.health,
             started_s=self._clock.now_s(),
             ports=last.ports if last is not None and last.address == node.address else {},
+            port_range=node.ports,
         )
         try:
             ports = self._executor.run_at(node.name, lambda: launch.ports_for(record))
