@@ -22,7 +22,7 @@ from umbel.network.drivers.ovsdb.connection import (
 )
 from umbel.network.drivers.ovsdb.replica import Replica
 from umbel.network.switching.port_map import PortMap
-from umbel.network.topology.sites import Site
+from umbel.network.topology.sites import Site, UnderlayRoute
 
 IMPATIENT = Timeouts(answer_s=2.0, echo_s=0.05, first_s=0.01, most_s=0.05)
 
@@ -48,7 +48,13 @@ class Listed:
     def __init__(self) -> None:
         self.calls: list[tuple[Site, PortMap]] = []
 
-    async def configure(self, site: Site, port_maps: PortMap, targets: Sequence[str] = ()) -> None:
+    async def configure(
+        self,
+        site: Site,
+        port_maps: PortMap,
+        targets: Sequence[str] = (),
+        routes: Sequence[UnderlayRoute] = (),
+    ) -> None:
         self.calls.append((site, port_maps))
 
 

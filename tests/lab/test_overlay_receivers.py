@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -12,6 +13,7 @@ from support import overlay_lab, overlay_traffic, testbed
 from support.overlay_lab import Lab
 from support.overlay_traffic import Taker
 from support.testbed import Testbed
+from umbel.network.edge.compiler import EdgeState, programs
 from umbel.network.model import Endpoint
 from umbel.network.operator import moves
 from umbel.network.overlay import streams
@@ -177,3 +179,22 @@ async def test_a_path_moves_with_its_function_and_no_unprocessed_packet_arrives(
                     await sender.stop()
         signs.update(d[4:5].decode() for one in (at_c, at_e) for d in one.read())
         assert signs.keys() == {"C", "E"}  # "u": as the source sent it
+
+
+async def test_what_is_between_access_networks_goes_over_the_links(bed: Testbed) -> None:
+    async with control(bed, routes_nodes=True) as lab:
+        await lab.fabric.install_extra_rules("borders", partial(programs, EdgeState()))
+        await lab.alive()
+        with overlay_traffic.taking(bed, "a") as (at_a,), overlay_traffic.tapping(bed) as taps:
+
+            async def goes_over(*way: tuple[str, str]) -> None:
+                count = await overlay_traffic.sent(bed, "h", at_a.end)
+                assert len(await overlay_traffic.all_of(at_a, count)) == count
+                crossed = {tap.way: seen for tap in taps if any(seen := tap.saw())}
+                assert crossed == dict.fromkeys(way, (0, count))
+
+            await goes_over(("e", "c"), ("c", "a"))
+            with overlay_lab.cut(bed, ("c", "e")):
+                await lab.when(lambda: ("c", "e") in lab.fabric.overlay.link_state.dead)
+                await lab.settled()
+                await goes_over(("e", "r"), ("r", "a"))

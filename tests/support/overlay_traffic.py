@@ -155,11 +155,11 @@ async def all_of(taker: Taker, count: int) -> list[bytes]:
 def sending(
     bed: Testbed, node: str, to: Endpoint, *, rate: float, most: int = -1
 ) -> Iterator[Sender]:
-    """A process of the node that sends so many datagrams a second, so many in all or until it is
-    told to stop."""
+    """A process of the node or host that sends so many datagrams a second, so many in all or until
+    it is told to stop."""
     command = [sys.executable, "-c", _SENDER, to.address, str(to.port), str(rate), str(most)]
     process = subprocess.Popen(
-        ["ip", "netns", "exec", bed.nodes[node].namespace, *command],
+        ["ip", "netns", "exec", bed.place(node).namespace, *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

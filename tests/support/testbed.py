@@ -114,6 +114,10 @@ class Testbed:
 
     __test__ = False
 
+    def place(self, name: str) -> Place:
+        """A node or a host."""
+        return self.nodes.get(name) or self.hosts[name]
+
     def start(self, node: str, program: str) -> None:
         """Start a node's `ovsdb-server` or `ovs-vswitchd` again after it was killed."""
         build.start_daemon(self.folder, self.nodes[node].plan, program)

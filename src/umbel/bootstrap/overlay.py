@@ -90,6 +90,7 @@ def switched(
             host=sites.controller,
             port=settings.openflow_port,
             tunnels=TunnelSettings(kind=kind, bfd_ms=settings.bfd_ms),
+            routes_nodes=bool(found),
         ),
         clock=clock,
     )

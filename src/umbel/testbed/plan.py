@@ -214,6 +214,10 @@ def document(testbed: Plan) -> dict[str, object]:
     }
 
 
+ACCESS_NETWORKS = "10.202.0.0/16"
+"""All access networks of a testbed."""
+
+
 def access_network(number: int) -> str:
     """Of node `number`."""
     return f"10.202.{number}.0/24"

@@ -10,6 +10,7 @@ from umbel.network.documents import LOCAL_PORT
 from umbel.network.drivers.linux import hosts
 from umbel.network.drivers.ovsdb.layout import local_mac
 from umbel.testbed.plan import (
+    ACCESS_NETWORKS,
     LINK_MTU,
     Cable,
     HostPlan,
@@ -27,6 +28,8 @@ NODE_SYSCTLS = {
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/conf/all/arp_ignore": "1",
     "net/ipv4/conf/all/arp_announce": "2",
+    "net/ipv4/conf/all/ignore_routes_with_linkdown": "1",
+    "net/ipv4/conf/default/ignore_routes_with_linkdown": "1",
     "net/ipv6/conf/all/disable_ipv6": "1",
     "net/ipv6/conf/default/disable_ipv6": "1",
 }
@@ -78,6 +81,10 @@ def node(plan: Plan, here: NodePlan) -> Iterator[str]:
     yield "link set lo up"
     yield f"address add {here.management}/16 dev mgmt0"
     yield "link set mgmt0 up"
+    # What is between access networks goes over the links, once the platform has made their bridges
+    # and their routes; until then over the management network.
+    for end in ("from", "to"):
+        yield f"rule add {end} {ACCESS_NETWORKS} lookup {hosts.LINKS_TABLE} pref 1000"
     for other in plan.nodes:
         if other is not here:
             yield f"route add {access_network(other.number)} via {other.management} dev mgmt0"

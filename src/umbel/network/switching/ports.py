@@ -10,7 +10,7 @@ from umbel.network.switching.counters import SwitchCounts
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Change, Program
 from umbel.network.switching.signals import Port
-from umbel.network.topology.sites import Site, Wiring
+from umbel.network.topology.sites import Site, UnderlayRoute, Wiring
 
 
 class Bridges(Protocol):
@@ -64,7 +64,13 @@ class Switchboard(SwitchPrograms, Protocol):
 class NodeSetup(Protocol):
     """Sets up what a switch's database cannot: the node's own end of its inner port."""
 
-    async def configure(self, site: Site, port_maps: PortMap, targets: Sequence[str] = ()) -> None:
+    async def configure(
+        self,
+        site: Site,
+        port_maps: PortMap,
+        targets: Sequence[str] = (),
+        routes: Sequence[UnderlayRoute] = (),
+    ) -> None:
         """The node has its addresses and routes on the devices that the switch made, and routes to
-        exactly these `targets` of streams. Called again whenever the switch has made the devices
-        again. Idempotent. Raises Unavailable."""
+        exactly these `targets` of streams and over the links exactly these `routes`. Called again
+        whenever the switch has made the devices again. Idempotent. Raises Unavailable."""

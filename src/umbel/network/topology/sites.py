@@ -61,16 +61,27 @@ class Tunnel:
     bfd_ms: int = 100
 
 
+@dataclass(frozen=True, kw_only=True, order=True)
+class UnderlayRoute:
+    """To an IPv4 network or address, by the neighbour's address `via` on the link at `device`."""
+
+    to: str
+    via: str
+    device: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wiring:
     """All that a node's br1 is to have in addition to its patch port to br0 and its inner port
     `ov0`. `controller` is an OVSDB target such as `tcp:10.99.0.1:6653`. `targets` are the addresses
     that processes of the node send streams to, other than the platform's own: the node's routes
-    lead them to `ov0`."""
+    lead them to `ov0`. `routes` lead what comes from or goes to access networks over the links,
+    where the platform routes the node."""
 
     controller: str
     tunnels: tuple[Tunnel, ...] = ()
     targets: tuple[str, ...] = ()
+    routes: tuple[UnderlayRoute, ...] = ()
 
 
 def device_name(kind: str, *names: str) -> str:

@@ -6,7 +6,7 @@ In: sites, and which neighbours tunnels lead to. Out: wirings for the Bridges be
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from umbel.network.topology.sites import Site, Tunnel, TunnelKind, Wiring
+from umbel.network.topology.sites import Site, Tunnel, TunnelKind, UnderlayRoute, Wiring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,11 @@ def wirings(
     controller: str,
     tunnel_settings: TunnelSettings,
     targets: Mapping[str, Collection[str]],
+    routes: Mapping[str, tuple[UnderlayRoute, ...]],
 ) -> Mapping[str, Wiring]:
     """Each site's wiring. Neighbours without an address of their own on the link get no tunnel.
-    `targets` are the foreign addresses that nodes' processes send streams to, by node."""
+    `targets` are the foreign addresses that nodes' processes send streams to, and `routes` those
+    over the links, by node."""
     return {
         node: Wiring(
             controller=controller,
@@ -43,6 +45,7 @@ def wirings(
                 if joined(sites, node, near)
             ),
             targets=tuple(sorted(targets.get(node, ()))),
+            routes=routes.get(node, ()),
         )
         for node, site in sites.items()
     }

@@ -15,7 +15,7 @@ from umbel.kit import netns, programs
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.network.overlay import addresses
 from umbel.network.switching.port_map import PortMap
-from umbel.network.topology.sites import LOCAL_PORT, Site, cable_bridge
+from umbel.network.topology.sites import LOCAL_PORT, Site, UnderlayRoute, cable_bridge
 
 STREAMS = str(addresses.NETWORK)
 """Where streams are sent, unless an operator gives them another address."""
@@ -26,6 +26,9 @@ ours."""
 
 STREAM_MAC = "02:75:6d:62:6c:fe"
 """The Ethernet address that the overlay's switches have for nodes' functions."""
+
+LINKS_TABLE = 203
+"""The routing table by which a node sends what is between access networks over its links."""
 
 _CABLE_PREFIX = 30
 _WAIT_S = 10.0
@@ -50,14 +53,28 @@ class NetnsHost:
     def __init__(self, namespaces: Mapping[str, str]) -> None:
         self._namespaces = namespaces
 
-    async def configure(self, site: Site, port_maps: PortMap, targets: Sequence[str] = ()) -> None:
+    async def configure(
+        self,
+        site: Site,
+        port_maps: PortMap,
+        targets: Sequence[str] = (),
+        routes: Sequence[UnderlayRoute] = (),
+    ) -> None:
         """See the Protocol. Raises NoNamespace, HostNotSetUp."""
         namespace = self._namespace(site)
         # What was set on the old devices may be gone or not: these may fail.
         await _ip(namespace, "-force", lines=stale(site))
-        kept = await _routes(namespace)
-        await _ip(namespace, "-force", lines=[_unrouted(one) for one in kept - {*targets}])
-        said = await _ip(namespace, lines=[*commands(site), *(routed(site, t) for t in targets)])
+        streams = await _routes(namespace, "proto", str(_ROUTES)) - {*targets}
+        links = await _routes(namespace, "table", str(LINKS_TABLE)) - {one.to for one in routes}
+        gone = [f"route del {to}/32 dev {LOCAL_PORT} proto {_ROUTES}" for to in streams]
+        gone += [f"route del {to} table {LINKS_TABLE}" for to in links]
+        await _ip(namespace, "-force", lines=gone)
+        over = [
+            f"route replace {one.to} via {one.via} dev {one.device} table {LINKS_TABLE}"
+            for one in routes
+        ]
+        into = [_into_overlay(site, to) for to in targets]
+        said = await _ip(namespace, lines=[*commands(site), *into, *over])
         if said:
             raise HostNotSetUp(f"{site.node}: {said}", node=site.node)
 
@@ -101,16 +118,12 @@ def commands(site: Site) -> list[str]:
     ]
 
 
-def routed(site: Site, target: str) -> str:
+def _into_overlay(site: Site, target: str) -> str:
     """What `ip -batch` is to do so that what the node sends to a stream's address goes into the
     overlay."""
     group = ipaddress.IPv4Address(target).is_multicast  # its Ethernet address is made from it
     via = "" if group else f" via {stream_gateway(site.gateway)}"
     return f"route replace {target}/32{via} dev {LOCAL_PORT} proto {_ROUTES}"
-
-
-def _unrouted(target: str) -> str:
-    return f"route del {target}/32 dev {LOCAL_PORT} proto {_ROUTES}"
 
 
 def stale(site: Site) -> list[str]:
@@ -144,10 +157,11 @@ async def _ip(namespace: str, *options: str, lines: list[str]) -> str:
     return "" if ended.code == 0 else ended.wrong.strip()
 
 
-async def _routes(namespace: str) -> set[str]:
-    """The streams' addresses that the namespace has routes of ours to."""
-    command = ("ip", "-n", namespace, "-json", "route", "show", "proto", str(_ROUTES))
-    return {str(route["dst"]) for route in json.loads((await programs.run(*command)).out or "[]")}
+async def _routes(namespace: str, *which: str) -> set[str]:
+    """Where routes of ours in the namespace lead."""
+    command = ("ip", "-n", namespace, "-json", "route", "show", *which)
+    ended = await programs.run(*command)  # a table without routes is no table: not JSON
+    return {str(route["dst"]) for route in json.loads(ended.out)} if ended.code == 0 else set()
 
 
 async def _neighbour(namespace: str, address: str) -> str:

@@ -40,6 +40,7 @@ from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Bridges
 from umbel.network.switching.program import Meter, Program
 from umbel.network.switching.signals import Port, PortStatus, SwitchRefused
+from umbel.network.topology import underlay
 from umbel.network.topology.paths import NotInTopology
 from umbel.network.topology.sites import Site
 
@@ -340,7 +341,9 @@ class OpenFlowFabric:
         more = [link for _, links in self._extra_rules.values() for link in links]
         tunnels = self.overlay.tunnels(more, whole=self._is_adopting())
         targets = addresses.foreign_targets(self.overlay.intents.values())
-        return await self._wires.ensure(tunnels, self._controller, targets)
+        dead = self.overlay.link_state.dead
+        routes = underlay.routes(self.sites, dead) if self.settings.routes_nodes else {}
+        return await self._wires.ensure(tunnels, self._controller, targets, routes)
 
     async def _program(self) -> None:
         """Install the desired programs on the connected switches."""

@@ -19,7 +19,8 @@ class MakeBoard(Protocol):
 class OpenFlowSettings:
     """Where switches find the controller, what tunnels are like, and how long things are waited
     for: all switches at the start, owners of what switches hold, a database that fails, and packets
-    that are on a way which is to go."""
+    that are on a way which is to go. With `routes_nodes` nodes' kernels
+    send what is between access networks over the links."""
 
     host: str
     port: int = 6653
@@ -29,3 +30,4 @@ class OpenFlowSettings:
     adopt_s: float = 30.0
     retry_s: float = 1.0
     drain_s: float = 0.2
+    routes_nodes: bool = False

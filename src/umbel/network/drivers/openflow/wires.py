@@ -14,7 +14,7 @@ from umbel.kit.errors import UmbelError
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Bridges
 from umbel.network.topology import wiring
-from umbel.network.topology.sites import Site, Wiring
+from umbel.network.topology.sites import Site, UnderlayRoute, Wiring
 from umbel.network.topology.wiring import TunnelSettings
 
 log = structlog.get_logger(__name__)
@@ -51,9 +51,10 @@ class Wires:
         tunnels: Mapping[str, Collection[str]],
         controller: str,
         targets: Mapping[str, Collection[str]],
+        routes: Mapping[str, tuple[UnderlayRoute, ...]],
     ) -> bool:
         """Make the bridges that are not wired like this. Returns whether all could be made."""
-        wanted = wiring.wirings(self._sites, tunnels, controller, self._settings, targets)
+        wanted = wiring.wirings(self._sites, tunnels, controller, self._settings, targets, routes)
         todo = [node for node, intent in wanted.items() if self._wired.get(node) != intent]
         for node in todo:
             self._retire(node, wanted[node])

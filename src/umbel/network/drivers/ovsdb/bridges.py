@@ -25,7 +25,14 @@ from umbel.network.drivers.ovsdb.layout import OUTSIDE_PORT, Layout, layout, loc
 from umbel.network.drivers.ovsdb.replica import Replica, number
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import NodeSetup
-from umbel.network.topology.sites import ACCESS_BRIDGE, LOCAL_PORT, OVERLAY_BRIDGE, Site, Wiring
+from umbel.network.topology.sites import (
+    ACCESS_BRIDGE,
+    LOCAL_PORT,
+    OVERLAY_BRIDGE,
+    Site,
+    UnderlayRoute,
+    Wiring,
+)
 
 log = structlog.get_logger(__name__)
 Answer = TypeVar("Answer")
@@ -34,6 +41,9 @@ _AGAIN_S = 1.0
 
 Made = tuple[int, ...]
 """The devices of a node that the host is set up on, by their numbers in the kernel."""
+
+Routing = tuple[tuple[str, ...], tuple[UnderlayRoute, ...]]
+"""The streams' addresses, and the routes over links, that the host has."""
 
 
 @dataclass(eq=False)
@@ -44,8 +54,8 @@ class _Node:
     connection: Connection
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     layout: Layout | None = None
-    targets: tuple[str, ...] = ()
-    configured: tuple[Site, Made, tuple[str, ...]] | None = None
+    routing: Routing = ((), ())
+    configured: tuple[Site, Made, Routing] | None = None
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
@@ -69,7 +79,8 @@ class OvsdbBridges:
         wanted = layout(site, wiring)
         node = await self._node(site)
         async with node.writing:
-            node.site, node.layout, node.targets = site, wanted, wiring.targets
+            node.site, node.layout = site, wanted
+            node.routing = (wiring.targets, wiring.routes)
             await self._change(node, lambda replica: edits.edits(replica, wanted))
             replica = await self._settled(node, wanted)
             port_maps = _plugs(replica, site, wanted)
@@ -166,9 +177,9 @@ class OvsdbBridges:
             raise OvsdbGone(f"{site.node}: {why}", node=site.node, at=site.ovsdb) from None
 
     async def _configure(self, node: _Node, made: Made, port_maps: PortMap) -> None:
-        wanted = (node.site, made, node.targets)
+        wanted = (node.site, made, node.routing)
         if self._host is not None and node.configured != wanted:
-            await self._host.configure(node.site, port_maps, node.targets)
+            await self._host.configure(node.site, port_maps, *node.routing)
             node.configured = wanted
 
     async def _keep(self, node: _Node) -> None:
@@ -178,7 +189,7 @@ class OvsdbBridges:
             wanted = node.layout
             if wanted is None or node.configured is None or not replica.caught_up():
                 return None
-            same = (node.site, _made(replica, wanted), node.targets) == node.configured
+            same = (node.site, _made(replica, wanted), node.routing) == node.configured
             return None if same or edits.missing(replica, wanted) else replica
 
         while True:
