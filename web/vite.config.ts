@@ -36,8 +36,33 @@ function compress(): Plugin {
   };
 }
 
+/** Loads the app's scripts together with the first one, which requests what the watch page needs. */
+function preloadApp(): Plugin {
+  return {
+    name: 'umbel-preload-app',
+    apply: 'build',
+    transformIndexHtml: {
+      order: 'post',
+      handler(_html, { bundle, filename }) {
+        const chunks = filename.endsWith('/index.html') ? Object.values(bundle ?? {}) : [];
+        const app = chunks.find((file) => file.type === 'chunk' && file.facadeModuleId?.endsWith('/src/mount.tsx'));
+        const files = app?.type === 'chunk' ? [app.fileName, ...app.imports] : [];
+        // What the app shares with the first script is in the first script, which is loaded anyway.
+        const others = files.filter(
+          (file) => !chunks.some((one) => one.fileName === file && one.type === 'chunk' && one.isEntry),
+        );
+        return others.map((file) => ({
+          tag: 'link',
+          attrs: { rel: 'modulepreload', crossorigin: true, href: `/${file}` },
+          injectTo: 'head' as const,
+        }));
+      },
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [compress()],
+  plugins: [preloadApp(), compress()],
   build: {
     outDir: '../src/umbel/portal/static',
     emptyOutDir: true,

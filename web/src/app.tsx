@@ -1,6 +1,6 @@
 // The frame around every page: header, navigation, the sign-in, and the page for the address.
 
-import { Component, lazy, type ReactNode, Suspense, useEffect, useRef } from 'react';
+import { Component, type ComponentType, lazy, type ReactNode, Suspense, useEffect, useRef } from 'react';
 
 import { account } from './kit/account';
 import { matchRoute, type Route, to } from './kit/routes';
@@ -10,7 +10,7 @@ import { Mark } from './ui/mark';
 import { Link, usePathname, useTitle } from './ui/navigation';
 import { Empty, Loading } from './ui/parts';
 
-const Watch = lazy(() => import('./pages/watch'));
+const LazyWatch = lazy(() => import('./pages/watch'));
 const Studio = lazy(() => import('./studio/studio'));
 const StudioEvent = lazy(() => import('./studio/event'));
 const Network = lazy(() => import('./network/page'));
@@ -26,7 +26,10 @@ function Missing() {
   );
 }
 
-function Page({ route }: { route: Route }) {
+export type WatchPage = ComponentType<{ eventId: string }>;
+
+function Page({ route, watch }: { route: Route; watch: WatchPage | null }) {
+  const Watch = watch ?? LazyWatch;
   switch (route.page) {
     case 'discover':
       return <Discover />;
@@ -101,7 +104,8 @@ const NAVIGATION = [
   { label: 'Network', to: to.network(), pages: ['network'] },
 ] as const;
 
-export function App() {
+/** `watch`: the watch page where its script is already there. */
+export function App({ watch }: { watch: WatchPage | null }) {
   const pathname = usePathname();
   const route = matchRoute(pathname);
   const main = useRef<HTMLElement>(null);
@@ -142,7 +146,7 @@ export function App() {
       <main id="main" ref={main} tabIndex={-1}>
         <Boundary key={pathname}>
           <Suspense fallback={<Loading what="Loading" />}>
-            <Page route={route} />
+            <Page route={route} watch={watch} />
           </Suspense>
         </Boundary>
       </main>

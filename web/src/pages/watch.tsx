@@ -8,10 +8,12 @@ import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { throttle } from '../kit/throttle';
 import type { ChangeKind, LiveEvent } from '../kit/types';
-import { createPlayer, exposeHook, keepChoice, keepQuality, preferencesOf } from '../player/browser';
+import { createPlayer, exposeHook } from '../player/browser';
+import { early } from '../player/early';
 import { followDrain } from '../player/follow-drain';
 import type { Choice } from '../player/model';
 import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/panel';
+import { keepChoice, keepQuality, preferencesOf } from '../player/preferences';
 import type { Player } from '../player/runner';
 import { Stage } from '../player/stage';
 import { useLive, useNow } from '../ui/hooks';
@@ -92,7 +94,9 @@ function About({ event }: { event: LiveEvent }) {
 }
 
 export default function Watch({ eventId }: { eventId: string }) {
-  const { data: event, error, refresh } = useLive(`event ${eventId}`, () => api.event(eventId), KINDS, POLL_MS);
+  const read = (): Promise<LiveEvent> => early.takeEvent(eventId) ?? api.event(eventId);
+  const first = early.knownEvent(eventId);
+  const { data: event, error, refresh } = useLive(`event ${eventId}`, read, KINDS, POLL_MS, first);
   const [video, setVideo] = useState<HTMLVideoElement | null>(null);
   const player = usePlayer(event, video);
   useTitle(event?.title ?? 'Watch');

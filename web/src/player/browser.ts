@@ -2,15 +2,15 @@
 
 import { api } from '../kit/portal';
 import type { Session } from '../kit/types';
+import { early } from './early';
 import { connectHls } from './hls';
-import type { Choice, Phase, Protocol } from './model';
+import type { Phase, Protocol } from './model';
 import type { Ports } from './ports';
+import type { Preferences } from './preferences';
 import { SOURCE } from './quality';
 import { Player } from './runner';
 import { ALIVE_MS, type Details } from './transport';
 import { connectWhep } from './whep';
-
-const CHOICE_KEY = 'umbel.protocol';
 
 /** Any response proves the edge alive, even an unreadable one. A frozen edge does not respond in time. */
 async function alive(session: Session): Promise<boolean> {
@@ -30,16 +30,11 @@ function canWhep(): boolean {
   return codecs === undefined || codecs.some((codec) => codec.mimeType.toLowerCase() === 'video/h264');
 }
 
-/** Where the viewer is, and what they chose. */
-export interface Preferences {
-  node: string | null;
-  choice: Choice;
-  quality: string;
-}
-
 export function createPlayer(eventId: string, video: HTMLVideoElement, preferences: Preferences): Player {
   const ports: Ports = {
-    openSession: (quality) => api.openSession(eventId, preferences.node, quality === SOURCE ? null : quality),
+    openSession: (quality) =>
+      early.takeSession(eventId, quality) ??
+      api.openSession(eventId, preferences.node, quality === SOURCE ? null : quality),
     closeSession: api.closeSession,
     fetchEvent: () => api.event(eventId).catch(() => null),
     alive,
@@ -49,34 +44,6 @@ export function createPlayer(eventId: string, video: HTMLVideoElement, preferenc
     random: Math.random,
   };
   return new Player(ports, preferences.choice, canWhep(), preferences.quality);
-}
-
-const isChoice = (value: string | null): value is Choice => value === 'auto' || value === 'whep' || value === 'hls';
-
-/** `?protocol=` for this visit, else what the viewer chose last, else auto. */
-function initialChoice(query: URLSearchParams): Choice {
-  const forced = query.get('protocol');
-  if (isChoice(forced)) return forced;
-  const kept = localStorage.getItem(CHOICE_KEY);
-  return isChoice(kept) ? kept : 'auto';
-}
-
-const qualityKey = (eventId: string): string => `umbel.quality.${eventId}`;
-
-/** The page's address (`?node=`, `?protocol=`, `?quality=`) first, then what was chosen before. */
-export function preferencesOf(eventId: string, search: string): Preferences {
-  const query = new URLSearchParams(search);
-  const quality = query.get('quality') ?? sessionStorage.getItem(qualityKey(eventId)) ?? SOURCE;
-  return { node: query.get('node'), choice: initialChoice(query), quality };
-}
-
-/** Kept for this tab only, because the next connection may carry another rate. */
-export function keepQuality(eventId: string, quality: string): void {
-  sessionStorage.setItem(qualityKey(eventId), quality);
-}
-
-export function keepChoice(choice: Choice): void {
-  localStorage.setItem(CHOICE_KEY, choice);
 }
 
 /** See web/README.md. Reading it changes nothing. */

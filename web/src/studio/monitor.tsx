@@ -3,8 +3,9 @@
 import { useEffect, useEffectEvent, useState } from 'react';
 
 import type { LiveEvent } from '../kit/types';
-import { createPlayer, preferencesOf } from '../player/browser';
+import { createPlayer } from '../player/browser';
 import { useSnapshot } from '../player/panel';
+import { preferencesOf } from '../player/preferences';
 import type { Player } from '../player/runner';
 
 /** A player while the monitor is shown. Leaving the page closes its session. */

@@ -20,17 +20,18 @@ export interface Live<T> {
 
 /**
  * Reads now, again after a change of one of `kinds` (coalesced), and every `pollMs`. `key` names what is
- * read: another key starts again; null reads nothing.
+ * read: another key starts again; null reads nothing. `first` is shown until the first answer.
  */
 export function useLive<T>(
   key: string | null,
   load: () => Promise<T>,
   kinds: readonly ChangeKind[],
   pollMs: number,
+  first: T | null = null,
 ): Live<T> {
   const [shown, setShown] = useState<{ key: string | null; data: T | null; error: ApiError | null }>({
-    key: null,
-    data: null,
+    key: first === null ? null : key,
+    data: first,
     error: null,
   });
   const refreshNow = useRef<Throttled | null>(null);
