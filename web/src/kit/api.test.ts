@@ -11,6 +11,7 @@ interface Sent {
 function portal(...answers: (Response | Error)[]) {
   const sent: Sent[] = [];
   const state = { token: 'user-token' as string | null, refused: 0 };
+  const waits: number[] = [];
   const api = createApi({
     fetch: (url, init) => {
       sent.push({ url: String(url), init: init ?? {} });
@@ -23,9 +24,13 @@ function portal(...answers: (Response | Error)[]) {
       state.refused += 1;
       state.token = null;
     },
+    wait: (ms) => {
+      waits.push(ms);
+      return Promise.resolve();
+    },
   });
   const header = (n: number, name: string): string | null => new Headers(sent[n]?.init.headers).get(name);
-  return { api, sent, state, header };
+  return { api, sent, state, header, waits };
 }
 
 const json = (status: number, body: unknown, headers: Record<string, string> = {}): Response =>
@@ -159,5 +164,52 @@ describe('Retry-After', () => {
     ['Mon, 31 Dec 2029 00:00:00 GMT', 0],
   ])('%s is %s', (value, seconds) => {
     expect(parseRetryAfter(value, now)).toBe(seconds);
+  });
+});
+
+describe('"not now" (503)', () => {
+  const busy = (retryAfter = '2'): Response =>
+    json(
+      503,
+      { code: 'umbel.database_unavailable', message: 'database is locked' },
+      retryAfter === '' ? {} : { 'Retry-After': retryAfter },
+    );
+
+  test('a locked database is retried before a person sees it', async () => {
+    const { api, sent, waits } = portal(busy(), busy('1'), json(200, { id: 'ev' }));
+    expect(await api.endEvent('ev')).toBeUndefined();
+    expect(sent.map((one) => one.init.method)).toEqual(['POST', 'POST', 'POST']);
+    expect(waits[0]).toBeGreaterThanOrEqual(2000);
+    expect(waits[0]).toBeLessThanOrEqual(2500);
+    expect(waits[1]).toBeGreaterThanOrEqual(1000);
+    expect(waits[1]).toBeLessThanOrEqual(1250);
+  });
+
+  test('the third refusal is shown', async () => {
+    const { api, sent } = portal(busy(), busy(), busy());
+    expect(await failure(api.events())).toMatchObject({ status: 503, message: 'database is locked' });
+    expect(sent).toHaveLength(3);
+  });
+
+  test('the next attempt’s own error is shown', async () => {
+    const { api, sent } = portal(busy(), json(409, { code: 'umbel.version_mismatch', message: 'changed' }));
+    expect(await failure(api.changeEvent('ev', { version: 1 }))).toMatchObject({ status: 409 });
+    expect(sent).toHaveLength(2);
+  });
+
+  test.each([
+    ['names no time', busy('')],
+    ['names a long time', busy('5')],
+    ['is another error', json(500, {}, { 'Retry-After': '1' })],
+  ])('what %s is shown at once', async (_what, response) => {
+    const { api, sent, waits } = portal(response);
+    await failure(api.events());
+    expect([sent.length, waits.length]).toEqual([1, 0]);
+  });
+
+  test('the player decides by itself', async () => {
+    const { api, sent } = portal(busy());
+    expect(await failure(api.openSession('ev', null, null))).toMatchObject({ status: 503, retryAfterS: 2 });
+    expect(sent).toHaveLength(1);
   });
 });

@@ -65,18 +65,48 @@ export interface ApiOptions {
   /** Called when the portal no longer accepts the user's token. */
   onRefused: () => void;
   timeoutMs?: number;
+  /** Waits before a request is sent again. */
+  wait?: (ms: number) => Promise<void>;
 }
 
 const TIMEOUT_MS = 10_000;
 /** For requests that start a function: longer than the 15 s the portal waits, so that no response comes too late. */
 const START_MS = 20_000;
 
+/** A short "not now" (503), such as a locked database, is retried before a person sees it. */
+const RETRIES = 2;
+/** A longer Retry-After is for people: a button that hangs is worse than a message. */
+const LONGEST_RETRY_S = 3;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** How long to wait before the next attempt, null when another one is of no use now. */
+function retryDelayMs(error: ApiError, random: number): number | null {
+  const { status, retryAfterS } = error;
+  if (status !== 503 || retryAfterS === null || retryAfterS > LONGEST_RETRY_S) return null;
+  // Spread, so that many pages do not come back at the same moment.
+  return retryAfterS * 1000 * (1 + random / 4);
+}
+
 export type Api = ReturnType<typeof createApi>;
 
 export function createApi(options: ApiOptions) {
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  const wait = options.wait ?? sleep;
 
   async function request(method: Method, template: string, call: Call): Promise<Response> {
+    for (let left = call.retries ?? RETRIES; ; left -= 1) {
+      try {
+        return await attempt(method, template, call);
+      } catch (error) {
+        const delayMs = left > 0 ? retryDelayMs(asApiError(error), Math.random()) : null;
+        if (delayMs === null) throw error;
+        await wait(delayMs);
+      }
+    }
+  }
+
+  async function attempt(method: Method, template: string, call: Call): Promise<Response> {
     const bearer = call.bearer === undefined ? options.token() : call.bearer;
     const init = requestOf(method, call, bearer);
     const signal = AbortSignal.timeout(call.timeoutMs ?? timeoutMs);
@@ -132,6 +162,8 @@ export function createApi(options: ApiOptions) {
         json: { ...(accessNode !== null && { access_node: accessNode }), ...(quality !== null && { quality }) },
         bearer: null,
         timeoutMs: START_MS,
+        // The player waits and tries again by itself.
+        retries: 0,
       }),
     /** Outlives the page: used on pagehide. Never fails, because the portal closes idle sessions itself. */
     closeSession: ({ id, token }: Session): Promise<void> =>
@@ -139,6 +171,7 @@ export function createApi(options: ApiOptions) {
         path: { session_id: id },
         bearer: token,
         keepalive: true,
+        retries: 0,
       }).catch(() => undefined),
     tree: (eventId: string) => read('get', '/api/v1/trees/{event_id}', { path: { event_id: eventId } }),
     nodes: () => read('get', '/api/v1/nodes'),

@@ -25,6 +25,8 @@ interface Options {
   bearer?: string | null;
   keepalive?: boolean;
   timeoutMs?: number;
+  /** How often it is sent again after "not now" (503); else twice. */
+  retries?: number;
 }
 
 /** A call with the parts of its operation; optional where the operation needs none. */

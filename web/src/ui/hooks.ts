@@ -4,11 +4,8 @@ import { useCallback, useEffect, useEffectEvent, useRef, useState, useSyncExtern
 
 import { account, type SignIn } from '../kit/account';
 import { type ApiError, asApiError } from '../kit/api';
-import { follow } from '../kit/feed';
-import { type Throttled, throttle } from '../kit/throttle';
+import { keepReading, type Reading } from '../kit/reading';
 import type { ChangeKind } from '../kit/types';
-
-const REFETCH_MS = 1000;
 
 export interface Live<T> {
   /** The newest answer; kept while newer ones fail. */
@@ -20,7 +17,8 @@ export interface Live<T> {
 
 /**
  * Reads now, again after a change of one of `kinds` (coalesced), and every `pollMs`. `key` names what is
- * read: another key starts again; null reads nothing. `first` is shown until the first answer.
+ * read: another key starts again; null reads nothing. `first` is shown until the first answer. After a
+ * refusal (401, 403) it stops.
  */
 export function useLive<T>(
   key: string | null,
@@ -34,52 +32,32 @@ export function useLive<T>(
     data: first,
     error: null,
   });
-  const refreshNow = useRef<Throttled | null>(null);
+  const reading = useRef<Reading | null>(null);
   const read = useEffectEvent(load);
-  const concerns = useEffectEvent((kind: ChangeKind) => kind === 'reset' || kinds.includes(kind));
+  const concerns = useEffectEvent((kind: ChangeKind) => kinds.includes(kind));
 
   useEffect(() => {
     if (key === null) return undefined;
-    let newest = 0;
-    let isUnmounted = false;
-    let refused = false;
-    const run = async (): Promise<void> => {
-      newest += 1;
-      const mine = newest;
-      let result: { data: T } | { error: ApiError };
-      try {
-        result = { data: await read() };
-      } catch (error) {
-        result = { error: asApiError(error) };
-      }
-      if (isUnmounted || mine !== newest) return;
-      // Reading again is useless until another user signs in, which changes the key.
-      refused = 'error' in result && (result.error.status === 401 || result.error.status === 403);
-      setShown((before) =>
-        'data' in result
-          ? { key, data: result.data, error: null }
-          : { key, data: before.key === key ? before.data : null, error: result.error },
-      );
-    };
-    const again = throttle(() => void run(), REFETCH_MS);
-    refreshNow.current = again;
-    again();
-    const unfollow = follow((change) => {
-      if (!refused && concerns(change.kind)) again();
+    const kept = keepReading({
+      load: () => read(),
+      concerns: (kind) => concerns(kind),
+      pollMs,
+      show: (result) => {
+        setShown((before) =>
+          'data' in result
+            ? { key, data: result.data, error: null }
+            : { key, data: before.key === key ? before.data : null, error: result.error },
+        );
+      },
     });
-    const timer = setInterval(() => {
-      if (!refused && !document.hidden) again();
-    }, pollMs);
+    reading.current = kept;
     return () => {
-      isUnmounted = true;
-      unfollow();
-      clearInterval(timer);
-      again.cancel();
-      refreshNow.current = null;
+      kept.stop();
+      reading.current = null;
     };
   }, [key, pollMs]);
 
-  const refresh = useCallback(() => refreshNow.current?.(), []);
+  const refresh = useCallback(() => reading.current?.refresh(), []);
   const current = shown.key === key;
   return { data: current ? shown.data : null, error: current ? shown.error : null, refresh };
 }
