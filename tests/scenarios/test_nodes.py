@@ -9,7 +9,15 @@ import pytest
 from support.virtual import scenario, until
 from support.world import World, world
 from umbel.catalogue.model import EventState
-from umbel.compute.model import Description, Function, Node, NodeKind, Resources, Scheduling
+from umbel.compute.model import (
+    Description,
+    Function,
+    Node,
+    NodeKind,
+    PowerDraw,
+    Resources,
+    Scheduling,
+)
 from umbel.compute.service import NodeCordoned, NodeExists, NodeInUse, NoSuchNode, NoSuchPool
 from umbel.delivery.model import NodeAvailability
 from umbel.delivery.nodes.model import NodeAction, NodeChange
@@ -71,6 +79,15 @@ async def test_a_new_node_serves_viewers_at_once(tmp_path: Path) -> None:
         assert ticket.session.edge_node == "pe9"
         await w.until_watched(ticket, within_s=20)
         assert "pe9" in w.system.network.operator.inspection.topology().nodes
+
+
+@scenario
+async def test_watts_are_the_operators_own_or_unknown(tmp_path: Path) -> None:
+    async with world(tmp_path, policy="qos") as w:
+        measured = replace(NEW, watts=PowerDraw(idle=6, busy=16))
+        assert (await w.delivery.nodes.add(measured, LINKS, by="op")).watts == 6.0
+        # By the planner's model an idle node of the paper draws kilowatts.
+        assert (await w.delivery.nodes.get("pe1")).watts is None
 
 
 @scenario

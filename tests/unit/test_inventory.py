@@ -13,7 +13,7 @@ from support import documents
 from umbel.compute import inventory
 from umbel.compute.access import AccessMap
 from umbel.compute.inventory import BadInventory
-from umbel.compute.model import DEFAULT_POOL, Inventory, Node, NodeKind, VimKind
+from umbel.compute.model import DEFAULT_POOL, Inventory, Node, NodeKind, PowerDraw, VimKind
 from umbel.network.topology import files
 
 SLS = files.builtin("sls")
@@ -44,6 +44,30 @@ def test_defaults_are_the_models() -> None:
     parsed = inventory.parse({"nodes": [{"name": "pe1", "address": "10.0.0.1"}]})
     assert parsed.nodes == (Node(name="pe1", kind=NodeKind.PROVIDER_EDGE, address="10.0.0.1"),)
     assert parsed.default_access == ""
+
+
+def test_the_operators_watts_are_read_and_written_again() -> None:
+    entry = {"name": "pe1", "address": "10.0.0.1", "cores": 4, "watts": {"idle": 6, "busy": 15}}
+    (node,) = inventory.parse({"nodes": [entry]}).nodes
+    assert node.watts == PowerDraw(idle=6, busy=15)
+    again = inventory.parse({"nodes": [inventory.node_entry(node)]})
+    assert again.nodes == (node,)
+    watts = PowerDraw(idle=6, busy=15, standby=1)
+    assert [watts.at(0), watts.at(0.5), watts.at(2), watts.at(0, is_resting=True)] == [
+        6,
+        10.5,
+        15,
+        1,
+    ]
+    assert node.watts.at(0, is_resting=True) == 6
+
+
+def test_a_busy_node_draws_no_less_than_an_idle_one() -> None:
+    entry = {"name": "pe1", "address": "10.0.0.1", "watts": {"idle": 15, "busy": 6}}
+    assert problems_of({"nodes": [entry]}) == [
+        "node pe1: watts: Value error, busy is below idle",
+        "there are no nodes",
+    ]
 
 
 def test_all_problems_are_told_at_once_and_by_name() -> None:

@@ -131,6 +131,7 @@ def collector(context: Context) -> Collector:
             secret_of=secrets.of_function,
         ),
         costs=costs,
+        has_power_model=context.settings.policy == Virca.name,
     )
 
 

@@ -5,8 +5,9 @@ All problems are reported at once, by name.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
@@ -16,9 +17,10 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
-from umbel.compute.model import DEFAULT_POOL, Inventory, Node, NodeKind, VimKind
+from umbel.compute.model import DEFAULT_POOL, Inventory, Node, NodeKind, PowerDraw, VimKind
 from umbel.kit import hosts
 from umbel.kit.errors import Invalid
 from umbel.kit.validation import describe_errors
@@ -39,6 +41,27 @@ def _address(text: str) -> str:
     return hosts.check(text)
 
 
+class PowerEntry(BaseModel):
+    """What a node draws, in watts; `busy` is not below `idle`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    idle: float = Field(ge=0, le=1_000_000, allow_inf_nan=False)
+    busy: float = Field(ge=0, le=1_000_000, allow_inf_nan=False)
+    standby: float | None = Field(None, ge=0, le=1_000_000, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> Self:
+        if self.busy < self.idle:
+            raise ValueError("busy is below idle")
+        return self
+
+    @property
+    def draw(self) -> PowerDraw:
+        """As a value."""
+        return PowerDraw(**self.model_dump())
+
+
 class _NodeEntry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -51,6 +74,7 @@ class _NodeEntry(BaseModel):
     prefixes: tuple[str, ...] = ()
     pool: str = Field(DEFAULT_POOL, pattern=r"^[a-z][a-z0-9-]*$", max_length=63)
     ports: tuple[int, int] | None = None
+    watts: PowerEntry | None = None
     planner: object = Field(None, exclude=True)
 
     @field_validator("ports")
@@ -113,6 +137,8 @@ def node_entry(node: Node) -> dict[str, object]:
     }
     if node.ports is not None:
         entry["ports"] = list(node.ports)
+    if node.watts is not None:
+        entry["watts"] = {k: v for k, v in asdict(node.watts).items() if v is not None}
     return entry if node.pool == DEFAULT_POOL else entry | {"pool": node.pool}
 
 
@@ -157,7 +183,8 @@ def _node(index: int, raw: object, problems: list[str]) -> Node | None:
     except ValidationError as error:
         problems.extend(describe_errors(title, error))
         return None
-    return Node(**entry.model_dump())
+    watts = entry.watts.draw if entry.watts else None
+    return Node(**entry.model_dump(exclude={"watts"}), watts=watts)
 
 
 def clashes(node: Node, earlier: list[Node]) -> list[str]:

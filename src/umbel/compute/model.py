@@ -146,13 +146,29 @@ DEFAULT_POOL = "default"
 
 
 @dataclass(frozen=True, kw_only=True)
+class PowerDraw:
+    """What a machine draws in watts, as its operator measured it: when no function runs there, when
+    all its cores are busy, and in standby (None: as when idle)."""
+
+    idle: float
+    busy: float
+    standby: float | None = None
+
+    def at(self, share: float, *, is_resting: bool = False) -> float:
+        """Watts at a share of its cores in use (0 to 1)."""
+        if is_resting and self.standby is not None:
+            return self.standby
+        return self.idle + (self.busy - self.idle) * min(1.0, share)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Node:
     """An edge or core machine that can run functions.
 
     `cores`, `memory_mb` (MiB) and `mbps` (what its functions may send in all) are what the
     operator allots to functions. `address` is its own; `prefixes` are the client networks it
     gives access to (CIDR). The VIM of its `pool` runs its functions, which listen on `ports` (first
-    and last) alone; None: on any.
+    and last) alone; None: on any. `watts` is what it draws, where the operator measured it.
     """
 
     name: str
@@ -164,6 +180,7 @@ class Node:
     prefixes: tuple[str, ...] = ()
     pool: str = DEFAULT_POOL
     ports: tuple[int, int] | None = None
+    watts: PowerDraw | None = None
 
     @property
     def capacity(self) -> Resources:

@@ -1,8 +1,7 @@
 """Compute's only door: the nodes there are, and the functions that its owners want on them.
 
-In: each owner's wanted functions and promises. Out: what was done, what is observed, what is free
-on the nodes, and a wake-up per change. The VIMs below start and stop; an owner never touches
-another owner's functions.
+In: each owner's wanted functions and promises. Out: what was done, observed and is free on the
+nodes, and a wake-up per change. An owner never touches another owner's functions.
 """
 
 import asyncio
@@ -14,7 +13,7 @@ import structlog
 
 from umbel.compute import health, reconcile, standby
 from umbel.compute.hosts import resolve_document
-from umbel.compute.inventory import clashes, node_entry
+from umbel.compute.inventory import PowerEntry, clashes, node_entry
 from umbel.compute.inventory import inspect as inspect_nodes
 from umbel.compute.inventory import parse as parse_nodes
 from umbel.compute.ledger import Ledger
@@ -47,6 +46,7 @@ __all__ = [
     "NodeCordoned",
     "NodeExists",
     "NodeInUse",
+    "PowerEntry",
     "UnknownOwner",
     "clashes",
     "inspect_nodes",

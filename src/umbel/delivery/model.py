@@ -110,8 +110,9 @@ class NodeAvailability(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class NodeStatus:
-    """A node with what is used of it. CPU in cores, memory in MiB, rate in Mbit/s. `watts` are
-    those of the planner's power model; `promised` is what each owner uses or was promised;
+    """A node with what is used of it. CPU in cores, memory in MiB, rate in Mbit/s. `watts` follow
+    from the operator's figures for the node, else from the planner's power model under a policy
+    that saves power; None without either. `promised` is what each owner uses or was promised;
     `functions` run there, and its edges serve `viewers`; what a draining one still carries at
     `evict_at_s` is ended. `host` is what all that runs on its machine uses of it; None where it is
     not measured."""
@@ -132,7 +133,7 @@ class NodeStatus:
     functions: tuple[str, ...] = ()
     viewers: int = 0
     promised: Mapping[str, Resources] = field(default_factory=dict)
-    watts: float = 0.0
+    watts: float | None = None
     host: HostUsage | None = None
 
 

@@ -51,12 +51,9 @@ def _event(event: Mapping[str, Any]) -> Text:
 
 
 def _nodes(picture: Picture) -> Table:
-    watts = sum(node["watts"] for node in picture.nodes)
-    table = Table(
-        expand=True,
-        header_style="bold",
-        caption=f"{watts / 1000:.1f} kW in all, by the planner's model of power",
-    )
+    known = [node["watts"] for node in picture.nodes if node["watts"] is not None]
+    power = f"{sum(known) / 1000:.1f} kW in all, by the planner's model of power"
+    table = Table(expand=True, header_style="bold", caption=power if known else None)
     for name in ("node", "address", "power", "cpu", "memory", "sends"):
         table.add_column(name, justify="left" if name in ("node", "address") else "right")
     for name in ("function", "state", "viewers"):
@@ -66,7 +63,7 @@ def _nodes(picture: Picture) -> Table:
         table.add_row(
             _node(node),
             node["address"],
-            f"{node['watts'] / 1000:.1f} kW",
+            "-" if node["watts"] is None else f"{node['watts'] / 1000:.1f} kW",
             f"{node['cores_used']:.2f}/{node['cores']:g}",
             f"{node['memory_used_mb']:.0f}/{node['memory_mb']:g} MB",
             f"{node['mbps_used']:.1f} Mbit/s",

@@ -86,6 +86,7 @@ class _NodeEntry(_Part):
     address: object = None
     pool: object = None
     memory_mb: object = None
+    watts: object = None
     mbps: object = None
     prefixes: object = None
 

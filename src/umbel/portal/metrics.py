@@ -43,7 +43,9 @@ class Metrics:
         self._memory = self._gauge("node_memory_used_mebibytes", "Memory used", "node")
         self._node_rate = self._gauge("node_mbps_used", "Mbit/s sent", "node")
         self._node_on = self._gauge("node_on", "Whether the node is not in standby", "node")
-        self._watts = self._gauge("node_watts", "Power by the planner's model", "node")
+        self._watts = self._gauge(
+            "node_watts", "Power by the operator's figures or the planner's model", "node"
+        )
         self._host_cores = self._gauge("host_cores_used", "CPU cores used, by all there", "node")
         self._host_memory = self._gauge(
             "host_memory_used_mebibytes", "Memory used, by all there", "node"
@@ -94,7 +96,8 @@ class Metrics:
             self._memory.labels(node.name).set(node.memory_used_mb)
             self._node_rate.labels(node.name).set(node.mbps_used)
             self._node_on.labels(node.name).set(node.power is not NodeState.STANDBY)
-            self._watts.labels(node.name).set(node.watts)
+            if node.watts is not None:
+                self._watts.labels(node.name).set(node.watts)
             if node.host is not None:
                 self._host_cores.labels(node.name).set(node.host.cores_used)
                 self._host_memory.labels(node.name).set(node.host.memory_used_mb)

@@ -1255,7 +1255,7 @@ export interface components {
             functions: string[];
             viewers: number;
             evict_at: string | null;
-            watts: number;
+            watts: number | null;
             host?: components["schemas"]["HostOut"] | null;
         };
         NodeIn: {
@@ -1273,6 +1273,7 @@ export interface components {
             prefixes?: string[];
             /** @default default */
             pool?: string;
+            watts?: components["schemas"]["PowerEntry"] | null;
             links: components["schemas"]["NodeLinkIn"][];
         };
         /** @enum {string} */
@@ -1367,6 +1368,11 @@ export interface components {
             number: number;
             name: string;
             live: boolean;
+        };
+        PowerEntry: {
+            idle: number;
+            busy: number;
+            standby?: number | null;
         };
         Problem: {
             code: string;

@@ -152,7 +152,7 @@ export function createApi(options: ApiOptions) {
     endEvent: (eventId: string) => send('post', '/api/v1/events/{event_id}/end', { path: { event_id: eventId } }),
     cancelEvent: (eventId: string) => send('post', '/api/v1/events/{event_id}/cancel', { path: { event_id: eventId } }),
     ingest: (eventId: string) =>
-      read('post', '/api/v1/events/{event_id}/ingest', { path: { event_id: eventId }, timeoutMs: START_MS }),
+      read('post', '/api/v1/events/{event_id}/ingest', { path: { event_id: eventId }, json: {}, timeoutMs: START_MS }),
     rotateKey: (eventId: string) =>
       read('post', '/api/v1/events/{event_id}/stream-key', { path: { event_id: eventId } }),
     /** Watching needs no account, so an expired sign-in cannot prevent it. Without a quality it is the source's. */

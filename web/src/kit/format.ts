@@ -106,6 +106,8 @@ export function fromLocalInput(value: string): string | null {
   return value === '' || Number.isNaN(ms) ? null : new Date(ms).toISOString();
 }
 
-export function formatKilowatts(watts: number): string {
-  return `${(watts / 1000).toFixed(1)} kW`;
+/** A power given in watts, with the unit that reads best. */
+export function formatWatts(watts: number): string {
+  if (watts < 10) return `${watts.toFixed(1)} W`;
+  return watts < 1000 ? `${String(Math.round(watts))} W` : `${(watts / 1000).toFixed(1)} kW`;
 }

@@ -70,6 +70,7 @@ describe('numbers', () => {
     expect(format.formatLatency(2.44)).toBe('2.4 s');
     expect(format.formatShare(1, 4)).toBe('25 %');
     expect(format.formatShare(1, 0)).toBe('–');
+    expect([6, 246.4, 47_000].map(format.formatWatts)).toEqual(['6.0 W', '246 W', '47.0 kW']);
   });
 });
 

@@ -16,6 +16,7 @@ export type Me = Shapes['Me'];
 export type Session = Shapes['TicketOut'];
 export type Ingest = Shapes['IngestOut'];
 export type NodeStatus = Shapes['NodeDetailOut'];
+export type NodeState = Shapes['NodeAvailability'];
 export type LinkStatus = Shapes['LinkLoadOut'];
 export type FunctionStatus = Shapes['FunctionOut'];
 export type FunctionRole = Shapes['StreamRole'];

@@ -1,23 +1,26 @@
 // The operator's view: the network now, with the tree of a chosen event.
 
-import { useId, useState } from 'react';
+import { useId, useMemo, useState } from 'react';
 
 import { ApiError } from '../kit/api';
-import { formatKilowatts, formatMbps } from '../kit/format';
+import { formatMbps, formatWatts } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { ChangeKind, LiveEvent, Slice, Tree } from '../kit/types';
 import { SignInForm } from '../studio/account';
-import { useLive, useSignIn } from '../ui/hooks';
+import { type Live, useLive, useSignIn } from '../ui/hooks';
 import { navigate, useSearch, useTitle } from '../ui/navigation';
-import { Empty, ErrorNotice, Loading } from '../ui/parts';
+import { Empty, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
 import { DrawingEditor } from './drawing';
 import { NewPathForm } from './new-path';
+import { samplesOf, totalsOf } from './numbers';
 import { linksOf, marksOf, type Overlay, sliceOf, streamsOf } from './overlay';
 import { Paths, Slices, Switches, Tunnels } from './overlay-tables';
 import { NetworkPicture, type Picture } from './picture';
 import { Rules } from './rules';
+import { Sparkline, useTrails } from './sparkline';
 import { NetworkTables } from './tables';
+import type { Trails } from './trail';
 import { Webhooks } from './webhooks';
 
 const KINDS: readonly ChangeKind[] = [
@@ -54,7 +57,9 @@ async function treeOf(eventId: string): Promise<Tree | null> {
   }
 }
 
-async function readNetwork(): Promise<Omit<Picture, 'tree'>> {
+type Network = Pick<Picture, 'nodes' | 'links' | 'functions'>;
+
+async function readNetwork(): Promise<Network> {
   const [nodes, links, functions] = await Promise.all([api.nodes(), api.links(), api.functions()]);
   return { nodes, links, functions };
 }
@@ -134,26 +139,33 @@ function Choose({
   );
 }
 
-function Totals({ nodes, functions, tree, grade }: Picture & { grade: string | null }) {
-  const viewers = functions.reduce((sum, fn) => sum + fn.viewers, 0);
-  const sent = functions.reduce((sum, fn) => sum + fn.mbps_out, 0);
-  const used = nodes.reduce((sum, node) => sum + node.cores_used, 0);
-  const watts = nodes.reduce((sum, node) => sum + node.watts, 0);
-  const facts: [string, string][] = [
-    ['Functions', String(functions.length)],
-    ['Viewers', String(viewers)],
-    ['Sent by functions', formatMbps(sent)],
-    ['Cores in use', used.toFixed(1)],
-    ['Power (model)', formatKilowatts(watts)],
-    ['Hops in this tree', tree ? String(tree.hops) : '–'],
+interface Fact {
+  name: string;
+  value: string;
+  /** The trail of its last minutes, where the page keeps one. */
+  trail?: string;
+}
+
+function TotalsRow({ nodes, functions, tree, grade, trails }: Picture & { grade: string | null; trails: Trails }) {
+  const totals = totalsOf(nodes, functions);
+  const facts: Fact[] = [
+    { name: 'Viewers', value: String(totals.viewers), trail: 'viewers' },
+    { name: 'Sent by functions', value: formatMbps(totals.sentMbps), trail: 'sent' },
+    { name: 'Cores in use', value: totals.cores.toFixed(1), trail: 'cores' },
+    { name: 'Functions', value: String(functions.length) },
+    { name: 'Hops in this tree', value: tree ? String(tree.hops) : '–' },
   ];
-  if (grade !== null) facts.push(['Slice of this tree', grade.toUpperCase()]);
+  if (totals.watts !== null) facts.push({ name: 'Power, estimated', value: formatWatts(totals.watts), trail: 'watts' });
+  if (grade !== null) facts.push({ name: 'Slice of this tree', value: grade.toUpperCase() });
   return (
     <dl className="totals">
-      {facts.map(([name, value]) => (
+      {facts.map(({ name, value, trail }) => (
         <div key={name} className="fact">
           <dt>{name}</dt>
-          <dd>{value}</dd>
+          <dd>
+            {value}
+            {trail !== undefined && <Sparkline trail={trails.get(trail)} />}
+          </dd>
         </div>
       ))}
     </dl>
@@ -173,7 +185,13 @@ function Legend({ programmed }: { programmed: boolean }) {
         <span className="legend-ring" aria-hidden="true" /> cores in use
       </li>
       <li>
-        <span className="legend-rest" aria-hidden="true" /> node in standby
+        <span className="legend-rest" aria-hidden="true" /> node in standby or drained
+      </li>
+      <li>
+        <span className="mark mark-warn">cordoned or draining</span>
+      </li>
+      <li>
+        <span className="mark mark-down">lost</span>
       </li>
       {programmed && (
         <>
@@ -235,23 +253,22 @@ function overlayPicture(overlay: Overlay | null, stream: string | null): Pick<Pi
   };
 }
 
-function Operators({ username }: { username: string }) {
+interface NetworkViewProps {
+  username: string;
+  network: Live<Network>;
+}
+
+/** The page once the portal has shown the network to this user. */
+function NetworkView({ username, network: { data, error, refresh } }: NetworkViewProps) {
   const search = useSearch();
   const [node, setNode] = useState<string | null>(null);
   const events = useLive('events', api.events, ['event'], EVENTS_POLL_MS);
   const open = (events.data ?? []).filter((event) => event.state === 'live' || event.state === 'open');
   const shown = shownOf(search, open);
-  const { data, error, refresh } = useLive(`network ${username}`, readNetwork, KINDS, POLL_MS);
   const tree = useLive(shown.event && `tree ${shown.event}`, () => treeOf(shown.event ?? ''), KINDS, POLL_MS);
   const overlay = useLive(`overlay ${username}`, readOverlay, OVERLAY_KINDS, POLL_MS);
-
-  if (error?.status === 403) {
-    return (
-      <Empty isPage title="Only operators can see the network">
-        <p>Sign in as an operator to see nodes, links and trees.</p>
-      </Empty>
-    );
-  }
+  const samples = useMemo(() => data && samplesOf(data.nodes, data.functions), [data]);
+  const trails = useTrails(samples);
   const paths = overlay.data?.paths ?? [];
   const picture = data && { ...data, tree: tree.data, ...overlayPicture(overlay.data, shown.stream) };
   const grade = sliceOf(shown.event, overlay.data?.slices ?? [])?.grade ?? null;
@@ -265,7 +282,7 @@ function Operators({ username }: { username: string }) {
       {picture && picture.nodes.length > 0 && (
         <>
           <section className="panel network" aria-label="Picture">
-            <Totals {...picture} grade={grade} />
+            <TotalsRow {...picture} grade={grade} trails={trails} />
             {overlay.data ? (
               <NetworkPicture {...picture} chosen={node} onNode={setNode} />
             ) : (
@@ -277,7 +294,7 @@ function Operators({ username }: { username: string }) {
           {overlay.data && (
             <OverlaySections overlay={overlay.data} chosen={node} onNode={setNode} onChange={overlay.refresh} />
           )}
-          <NetworkTables {...picture} />
+          <NetworkTables {...picture} trails={trails} />
           <div className="tables">
             <Webhooks username={username} />
           </div>
@@ -290,12 +307,30 @@ function Operators({ username }: { username: string }) {
           </p>
         </Empty>
       )}
-      {!data && !error && <Loading what="Loading the network" />}
     </>
   );
 }
 
-export default function Network() {
+/** Reads the network first: a user who may not see it gets a message, and nothing else is asked. */
+function Operators({ username }: { username: string }) {
+  const network = useLive(`network ${username}`, readNetwork, KINDS, POLL_MS);
+  const { data, error, refresh } = network;
+  if (error?.status === 403) {
+    return (
+      <Empty isPage title="Only operators can see the network">
+        <p>Sign in as an operator to see nodes, links and trees.</p>
+      </Empty>
+    );
+  }
+  if (data) return <NetworkView username={username} network={network} />;
+  return error ? (
+    <ErrorPage title="The network cannot be shown" error={error} onRetry={refresh} />
+  ) : (
+    <Loading what="Loading the network" />
+  );
+}
+
+export default function NetworkPage() {
   useTitle('Network');
   const signIn = useSignIn();
   return (

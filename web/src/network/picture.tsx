@@ -137,7 +137,8 @@ interface NodeProps {
 /** A node, with a ring for the share of its cores in use and its role in the drawn tree. */
 function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
   const share = node.cores > 0 ? Math.min(1, node.cores_used / node.cores) : 0;
-  const hasRole = role !== null && role !== 'none';
+  // Its state in words comes before its role: an operator acts on it.
+  const label = node.state !== 'ready' ? node.state : role === 'none' ? null : role;
   const round = 2 * Math.PI * RADIUS;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keyboards reach the same rules from the table of switches
@@ -159,12 +160,12 @@ function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
         transform="rotate(-90)"
         strokeDasharray={`${(round * share).toFixed(1)} ${round.toFixed(1)}`}
       />
-      <text textAnchor="middle" dominantBaseline="central" y={hasRole ? -4 : 0}>
+      <text textAnchor="middle" dominantBaseline="central" y={label === null ? 0 : -4}>
         {node.name}
       </text>
-      {hasRole && (
+      {label !== null && (
         <text className="node-role" textAnchor="middle" dominantBaseline="central" y={11}>
-          {role}
+          {label}
         </text>
       )}
     </g>

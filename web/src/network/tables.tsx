@@ -2,8 +2,11 @@
 
 import type { ReactNode } from 'react';
 
-import { formatKilowatts, formatMbps, formatShare } from '../kit/format';
+import { formatMbps, formatShare, formatWatts } from '../kit/format';
+import { NODE_STATES, type StateText, sentBy, wattsOf } from './numbers';
 import type { Picture } from './picture';
+import { Sparkline } from './sparkline';
+import type { Trails } from './trail';
 
 export function Table({ caption, head, children }: { caption: string; head: readonly string[]; children: ReactNode }) {
   return (
@@ -39,7 +42,17 @@ export function None({ columns, text }: { columns: number; text: string }) {
   );
 }
 
-export function NetworkTables({ nodes, links, functions, tree }: Picture) {
+function State({ state: { mark, text } }: { state: StateText }) {
+  return <span className={`mark mark-${mark}`}>{text}</span>;
+}
+
+export const functionState = (state: string): StateText => ({
+  mark: state === 'active' ? 'up' : state === 'failed' ? 'down' : 'warn',
+  text: state,
+});
+
+export function NetworkTables({ nodes, links, functions, tree, trails }: Picture & { trails: Trails }) {
+  const hasWatts = wattsOf(nodes) !== null;
   return (
     <div className="tables">
       <Table
@@ -51,7 +64,9 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
             <th scope="row">{fn.id}</th>
             <td>{fn.role}</td>
             <td>{fn.node}</td>
-            <td>{fn.state}</td>
+            <td>
+              <State state={functionState(fn.state)} />
+            </td>
             <td>{tree?.branches.some((branch) => branch.function === fn.id) ? 'yes' : 'no'}</td>
             <td>{fn.viewers}</td>
             <td>{formatMbps(fn.mbps_out)}</td>
@@ -65,21 +80,39 @@ export function NetworkTables({ nodes, links, functions, tree }: Picture) {
       </Table>
       <Table
         caption="Nodes"
-        head={['Node', 'Kind', 'Pool', 'Address', 'State', 'Power', 'Watts', 'Cores', 'Memory', 'Sent', 'Promised']}
+        head={[
+          'Node',
+          'State',
+          ...(hasWatts ? ['Power'] : []),
+          'Cores',
+          'Memory',
+          'Sent',
+          'Last 5 min',
+          'Promised',
+          'Kind',
+          'Pool',
+          'Address',
+          'Machine',
+        ]}
       >
         {nodes.map((node) => (
           <tr key={node.name}>
             <th scope="row">{node.name}</th>
-            <td>{node.kind}</td>
-            <td>{node.pool}</td>
-            <td>{node.address}</td>
-            <td>{node.state}</td>
-            <td>{node.power}</td>
-            <td>{formatKilowatts(node.watts)}</td>
+            <td>
+              <State state={NODE_STATES[node.state]} />
+            </td>
+            {hasWatts && <td>{node.watts === null ? '–' : formatWatts(node.watts)}</td>}
             <td>{cores(node.cores_used, node.cores)}</td>
             <td>{memory(node.memory_used_mb, node.memory_mb)}</td>
             <td>{formatMbps(node.mbps_used)}</td>
+            <td>
+              <Sparkline trail={trails.get(sentBy(node.name))} />
+            </td>
             <td>{node.promised.map((one) => `${one.owner}: ${cores(one.cores, node.cores)}`).join(', ')}</td>
+            <td>{node.kind}</td>
+            <td>{node.pool}</td>
+            <td>{node.address}</td>
+            <td>{node.power}</td>
           </tr>
         ))}
       </Table>

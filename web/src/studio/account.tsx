@@ -3,6 +3,7 @@
 import { type ReactNode, useId, useState } from 'react';
 
 import { account } from '../kit/account';
+import { ApiError } from '../kit/api';
 import { api } from '../kit/portal';
 import type { Me } from '../kit/types';
 import { useAction, useLive, useSignIn } from '../ui/hooks';
@@ -66,23 +67,34 @@ export function SignInForm({ title, children }: { title: string; children: React
 
 const ME_POLL_MS = 300_000;
 
+/** The user, if they may publish. A refusal ends the reading (useLive): nothing changes until another sign-in. */
+async function publisher(): Promise<Me> {
+  const me = await api.me();
+  if (me.role === 'viewer') throw new ApiError(403, 'umbel.forbidden', 'This account can watch, but not publish.');
+  return me;
+}
+
 /** Shows `children` to providers and operators, and to others what to do. */
 export function ForProviders({ children }: { children: (me: Me) => ReactNode }) {
   const signIn = useSignIn();
-  const { data: me, error, refresh } = useLive(signIn ? `me ${signIn.username}` : null, api.me, ['user'], ME_POLL_MS);
+  const {
+    data: me,
+    error,
+    refresh,
+  } = useLive(signIn ? `me ${signIn.username}` : null, publisher, ['user'], ME_POLL_MS);
   if (!signIn) {
     return (
       <SignInForm title="Sign in to the studio">For providers and operators. You need no account to watch.</SignInForm>
     );
   }
-  if (error && !me) return <ErrorPage title="The studio cannot be shown" error={error} onRetry={refresh} />;
-  if (!me) return <Loading what="Loading the studio" />;
-  if (me.role === 'viewer') {
+  if (error?.status === 403) {
     return (
       <Empty isPage title="This account can watch, but not publish">
-        <p>Ask the operator to make {me.username} a provider.</p>
+        <p>Ask the operator to make {signIn.username} a provider.</p>
       </Empty>
     );
   }
+  if (error && !me) return <ErrorPage title="The studio cannot be shown" error={error} onRetry={refresh} />;
+  if (!me) return <Loading what="Loading the studio" />;
   return <>{children(me)}</>;
 }

@@ -53,7 +53,8 @@ _BY_POWER: Mapping[NodeState, NodeAvailability] = {
 
 @dataclass(kw_only=True)
 class Collector:
-    """The world as last seen. `instances` are delivery's functions, `others` other owners'."""
+    """The world as last seen. `instances` are delivery's functions, `others` other owners'.
+    `has_power_model`: the policy reckons with the planner's model of power."""
 
     compute: Compute
     network: Network
@@ -67,6 +68,7 @@ class Collector:
     promises: Promises = field(init=False)
     unreliable: dict[str, float] = field(default_factory=dict)
     steering: Steering | None = None
+    has_power_model: bool = False
 
     def __post_init__(self) -> None:
         self.answers = Answers(media=self.media)
@@ -210,8 +212,17 @@ class Collector:
                 viewers=viewers,
                 promised=promised,
                 host=self.compute.ledger.host(node.name),
-                watts=round(guidance.watts(node, units, power, used.cores / units.cores), 1),
+                watts=self._watts(node, units, used.cores),
             )
+
+    def _watts(self, node: Node, units: guidance.Units, cores: float) -> float | None:
+        state = self.compute.state(node.name)
+        if node.watts is not None:
+            is_resting = state is NodeState.STANDBY
+            return round(node.watts.at(cores / node.cores, is_resting=is_resting), 1)
+        if not self.has_power_model:
+            return None
+        return round(guidance.watts(node, units, state, cores / units.cores), 1)
 
     def _functions_at(self, node: str) -> tuple[str, ...]:
         everywhere = self.instances | self.others

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from umbel.compute.model import Node, NodeKind, Scheduling
+from umbel.compute.model import Node, NodeKind, PowerDraw, Scheduling
 from umbel.delivery.nodes.model import NodeAction, NodeChange
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
@@ -39,7 +39,9 @@ def _change(*, node: Any, links: Any, scheduling: str, **rest: Any) -> NodeChang
 
 def _node(document: Mapping[str, Any]) -> dict[str, Any]:
     kind, prefixes = NodeKind(document["kind"]), tuple(document["prefixes"])
-    return {**document, "kind": kind, "prefixes": prefixes}
+    watts = document.get("watts")
+    own = PowerDraw(**watts) if watts else None
+    return {**document, "kind": kind, "prefixes": prefixes, "watts": own}
 
 
 _ROWS = Query(sa.select(nodes), _change)

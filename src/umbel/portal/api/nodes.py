@@ -7,6 +7,7 @@ from fastapi import APIRouter, Body
 from pydantic import AfterValidator, BaseModel, Field, IPvAnyNetwork
 
 from umbel.compute.model import DEFAULT_POOL, HostUsage, Node, NodeKind, NodeState, Scheduling
+from umbel.compute.service import PowerEntry
 from umbel.delivery.model import NodeAvailability, NodeStatus
 from umbel.kit import hosts
 from umbel.kit.clock import to_rfc3339
@@ -35,7 +36,8 @@ class NodeLinkIn(Given):
 class NodeIn(Given):
     """A new node with its links. `cores`, `memory_mb` (MiB) and `mbps` are what functions may use
     of it; a host name as `address` is resolved now; `prefixes` are the client networks that it
-    gives access to. The VIM of its `pool` runs its functions."""
+    gives access to. The VIM of its `pool` runs its functions. `watts` is what
+    the machine draws, if you measured it."""
 
     name: NewName
     kind: NodeKind = NodeKind.PROVIDER_EDGE
@@ -45,6 +47,7 @@ class NodeIn(Given):
     mbps: Amount = Node.mbps
     prefixes: Annotated[tuple[IPvAnyNetwork, ...], Field(max_length=1000)] = ()
     pool: PoolName = DEFAULT_POOL
+    watts: PowerEntry | None = None
     links: Annotated[list[NodeLinkIn], Field(min_length=1, max_length=1000)]
 
 
@@ -80,7 +83,8 @@ class HostOut(BaseModel):
 class NodeDetailOut(BaseModel):
     """A node with what is used of it: cores, MiB, Mbit/s. `functions` run there, and its edges
     serve `viewers`; what a draining one still carries at `evict_at` is ended. `watts` follow from
-    the planner's power model."""
+    the operator's figures for the node, else from the planner's power model under the policy
+    `virca`; null without either."""
 
     name: str
     kind: NodeKind
@@ -98,7 +102,7 @@ class NodeDetailOut(BaseModel):
     functions: list[str]
     viewers: int
     evict_at: str | None
-    watts: float
+    watts: float | None
     host: HostOut | None = None
 
 
@@ -121,6 +125,7 @@ async def add_node(system: auth.SystemDep, operator: auth.Operator, given: NodeI
         mbps=given.mbps,
         prefixes=tuple(map(str, given.prefixes)),
         pool=given.pool,
+        watts=given.watts.draw if given.watts else None,
     )
     links = [
         Link(a=given.name, b=one.to, mbps=one.mbps, delay_ms=one.delay_ms) for one in given.links
