@@ -67,3 +67,4 @@ clean: ## remove everything that was built or installed here
 include make/web.mk
 include make/chaos.mk
 include make/storm.mk
+include make/package.mk

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-KINDS = ("unit", "contract", "integration", "api", "scenarios", "lab", "e2e")
+KINDS = ("unit", "contract", "integration", "api", "scenarios", "lab", "e2e", "packages")
 
 Report = pytest.TestReport | pytest.CollectReport
 Spent = dict[str, list[float]]
