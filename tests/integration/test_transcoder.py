@@ -76,8 +76,13 @@ def test_an_adjusted_transcoder_is_told_hops_and_height() -> None:
     parts = {"RtpReceiver": "p/r", "Transcoder": "p/t", "RtpSender": "p/s"}
     steps = roles.adjust(SPEC, StreamInfo(state=state, pipeline="p", parts=parts))
     told = [(s.params["object"], s.params["operation"]) for s in steps]
-    assert told == [("p/s", "setHops"), ("p/t", "setHeight"), (roles.MANAGER, "getStreams")]
-    assert steps[1].params["operationParams"] == {"height": 360}
+    assert told == [
+        ("p/r", "setSources"),
+        ("p/s", "setHops"),
+        ("p/t", "setHeight"),
+        (roles.MANAGER, "getStreams"),
+    ]
+    assert steps[2].params["operationParams"] == {"height": 360}
 
 
 # -- the element -----------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from umbel.media.workers.host import WorkerCallbacks, WorkerLost, WorkerProcess
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(150)]
 DEADLINE_S = 60.0
-LIMITS = StartLimits(asleep_s=1.0)
+LIMITS = StartLimits(asleep_s=0.25)
 MEDIUM = {"ssrc": 1, "offset": 0}
 OPTIONS = {"kind": "flv", "video": MEDIUM, "audio": MEDIUM, "limits": asdict(WorkerLimits())}
 

@@ -8,6 +8,7 @@ noted is left alone, so runs do not meet.
 import json
 import os
 import secrets
+import select
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,8 @@ from umbel.testbed import teardown
 
 _USUAL = Path(tempfile.gettempdir()) / f"umbel-test-leftovers-{os.getuid()}"
 NOTES = Path(os.environ.get("UMBEL_TEST_NOTES", _USUAL))
+
+_GONE_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +98,15 @@ def _naming(folder: str) -> Iterator[int]:
 
 
 def _kill(pids: Iterable[int]) -> None:
-    for pid in pids:
-        process = procfs.read(pid)
-        if process is not None:
-            procfs.kill_exactly(process)
+    """Kill the processes, and wait until they are gone."""
+    found = [process for pid in pids if (process := procfs.read(pid)) is not None]
+    for process in found:
+        procfs.kill_exactly(process)
+    for process in found:
+        pidfd = procfs.open_exactly(*process.key)
+        if pidfd is not None:
+            select.select([pidfd], [], [], _GONE_WITHIN_S)
+            os.close(pidfd)
 
 
 def _run(*command: str) -> None:

@@ -5,6 +5,7 @@ hosts reach as an operator's clients do.
 """
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -78,12 +79,12 @@ async def site(bed: Testbed, node: str, port: int) -> AsyncIterator[str]:
     """A web server of a node, far from the front end; says who asked."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        body = f"{node} saw {writer.get_extra_info('peername')[0]}"
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        writer.write((head + body).encode())
-        await writer.drain()
-        writer.close()
+        with contextlib.closing(writer):  # also of a client that never asked anything
+            await reader.readuntil(b"\r\n\r\n")
+            body = f"{node} saw {writer.get_extra_info('peername')[0]}"
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n"
+            writer.write(f"{head}Connection: close\r\n\r\n{body}".encode())
+            await writer.drain()
 
     address = bed.nodes[node].management
     bound = netns.inside(bed.nodes[node].namespace, lambda: socket.create_server((address, port)))
