@@ -73,3 +73,4 @@ async def test_work_that_is_no_function_of_ours_shows(world: World) -> None:
 
     with foreign_work(world):
         await until(is_busy, within_s=30, what="foreign work shows")
+        assert await world.vim.running() == {}

@@ -103,3 +103,4 @@ async def test_it_ends_when_its_input_does(world: ProcessWorld) -> None:
     os.close(vim._prepared._waiting.stdin)
     await until(lambda: is_dead(prepared), within_s=WITHIN_S)
     vim._prepared._waiting = None
+    assert vim.prepared_pid == 0

@@ -350,6 +350,8 @@ def test_it_works_on_uvloop_too(tmp_path: Path) -> None:
             world.kill(world.edge.id)
             async with asyncio.timeout(5):
                 await told.wait()
+            failed = (await world.vim.running())[world.edge.id]
+            assert (failed.state, failed.reason) == (FunctionState.FAILED, "killed by signal 9")
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(live())

@@ -101,3 +101,4 @@ async def test_a_pool_that_is_closed_while_it_prepares_leaves_nothing(pool: Work
     await until(lambda: set(offspring(os.getpid())) - before)
     await pool.close()
     await until(lambda: set(offspring(os.getpid())) == before)
+    assert pool.spare_pid == 0

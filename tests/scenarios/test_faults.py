@@ -75,6 +75,7 @@ async def test_orphans_of_an_event_that_ended_meanwhile_are_stopped(tmp_path: Pa
         await w.crash()
         await w.start()
         await w.until_functions(within_s=10)
+        assert await w.system.delivery.store.trees() == {}
 
 
 @scenario

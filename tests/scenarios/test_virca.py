@@ -141,6 +141,7 @@ async def test_a_provider_at_a_resting_node_wakes_it(tmp_path: Path) -> None:
 async def test_with_nothing_live_one_access_node_is_left_on(tmp_path: Path) -> None:
     async with planned(tmp_path) as w:
         await until_resting(w, RESTING)
+        assert {name for name in set(await nodes(w)) - RESTING if name.startswith("pe")} == {"pe1"}
 
 
 @scenario

@@ -110,6 +110,7 @@ async def test_a_solver_over_its_time_gives_the_best_known_plan(tmp_path: Path) 
     async with planned(tmp_path, solver=Hasty()) as w:
         await w.live()
         await until_resting(w, RESTING)
+        assert w.delivery.collector.steering is not None
 
 
 @scenario
