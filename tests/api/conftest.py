@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.http import World, make_system, world
-from support.overlaid import DRAWING, LINKS
+from support.overlay_run import DRAWING, LINKS
 from support.steered import Net, steered
 from support.switchboard import World as Wires
 from support.switchboard import sites

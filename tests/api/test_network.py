@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from support.http import World
-from support.overlaid import DRAWING, LINKS
+from support.overlay_run import DRAWING, LINKS
 from support.steered import ASKED, DRAWN, MAC, NET, Net
 from support.waiting import until
 

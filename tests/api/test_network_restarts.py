@@ -5,7 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from support.http import make_system
-from support.overlaid import DRAWING, LINKS, TERMS
+from support.overlaid import TERMS
+from support.overlay_run import DRAWING, LINKS
 from support.steered import ASKED, MAC, Net
 from support.switchboard import MemoryBridges
 from support.waiting import until

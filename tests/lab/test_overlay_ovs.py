@@ -3,12 +3,10 @@
 One testbed of five nodes for all: overlay_lab.DRAWING says how they are joined.
 """
 
-import asyncio
 import os
 import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
 
 import pytest
 from structlog.testing import capture_logs
@@ -31,35 +29,20 @@ pytestmark = [
     pytest.mark.skipif(bool(testbed.ABSENT), reason=testbed.ABSENT),
 ]
 
-_BFD_MS = 400  # so that a busy machine's switches do not seem to die
 TREE = {("r", "a"), ("a", "b"), ("b", "c"), ("r", "e")}
 MISSES = [f"table={n}, priority=0 actions=goto_table:{n + 1}" for n in (1, 2, 3)]
 
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
-    with overlay_lab.five(tmp_path_factory.mktemp("overlay")) as up:
-        asyncio.run(plugged(up))
+    with overlay_lab.five_joined(tmp_path_factory.mktemp("overlay")) as up:
         yield up
-
-
-async def plugged(bed: Testbed) -> None:
-    """The tunnels are there already when a test begins: no controller sees them come."""
-    async with control(bed) as first:
-        await first.alive()
-
-
-def control(bed: Testbed, **changes: object) -> AbstractAsyncContextManager[Lab]:
-    given = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS, **changes)
-    return overlay_lab.controlled(bed, overlay_lab.DRAWING, given)
 
 
 @pytest.fixture
 async def lab(bed: Testbed) -> AsyncIterator[Lab]:
-    """All links are whole at the end of a test."""
-    async with control(bed) as made:
+    async with overlay_lab.whole_again(bed) as made:
         yield made
-        await made.when(made.heard)
 
 
 async def over(lab: Lab, stream: str, *links: tuple[str, str]) -> None:
@@ -202,7 +185,7 @@ async def test_a_killed_switch_is_told_gone_round_and_taken_back(bed: Testbed, l
 async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> None:
     with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         hops = [Hop(source_node="r", target=taker.end) for taker in (at_c, at_e)]
-        first = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS)
+        first = overlay_lab.terms(bed.controller, bfd_ms=overlay_lab.PATIENT_BFD_MS)
         with overlay_lab.another(bed, overlay_lab.DRAWING, first, "ev1", hops) as process:
             before = overlay_lab.held(bed)
             (rule,) = (line for line in before["r"][0] if "nw_dst=" in line)
@@ -214,7 +197,7 @@ async def test_streams_outlive_the_controller_and_are_adopted(bed: Testbed) -> N
                 process.kill()
                 process.wait()
                 took += await overlay_traffic.came(at_c, max(took) + 50)
-                async with control(bed, adopt_s=30.0) as lab:
+                async with overlay_lab.patient(bed, adopt_s=30.0) as lab:
                     await lab.alive()
                     assert set((await lab.fabric.ensure("ev1", hops)).values()) == {
                         Endpoint(node=n, address=to.address, port=to.port) for n in "ce"

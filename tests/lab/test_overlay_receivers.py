@@ -1,9 +1,7 @@
 """Streams over real switches: receivers that move or are found, and functions on the way."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from functools import partial
 
@@ -29,33 +27,17 @@ pytestmark = [
     pytest.mark.skipif(bool(testbed.ABSENT), reason=testbed.ABSENT),
 ]
 
-_BFD_MS = 400  # so that a busy machine's switches do not seem to die
-
 
 @pytest.fixture(scope="module")
 def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
-    with overlay_lab.five(tmp_path_factory.mktemp("overlay")) as up:
-        asyncio.run(plugged(up))
+    with overlay_lab.five_joined(tmp_path_factory.mktemp("overlay")) as up:
         yield up
-
-
-async def plugged(bed: Testbed) -> None:
-    """The tunnels are there already when a test begins: no controller sees them come."""
-    async with control(bed) as first:
-        await first.alive()
-
-
-def control(bed: Testbed, **changes: object) -> AbstractAsyncContextManager[Lab]:
-    given = overlay_lab.terms(bed.controller, bfd_ms=_BFD_MS, **changes)
-    return overlay_lab.controlled(bed, overlay_lab.DRAWING, given)
 
 
 @pytest.fixture
 async def lab(bed: Testbed) -> AsyncIterator[Lab]:
-    """All links are whole at the end of a test."""
-    async with control(bed) as made:
+    async with overlay_lab.whole_again(bed) as made:
         yield made
-        await made.when(made.heard)
 
 
 async def test_a_leaf_moves_and_nothing_is_lost(bed: Testbed, lab: Lab) -> None:
@@ -182,7 +164,7 @@ async def test_a_path_moves_with_its_function_and_no_unprocessed_packet_arrives(
 
 
 async def test_what_is_between_access_networks_goes_over_the_links(bed: Testbed) -> None:
-    async with control(bed, routes_nodes=True) as lab:
+    async with overlay_lab.patient(bed, routes_nodes=True) as lab:
         await lab.fabric.install_extra_rules("borders", partial(programs, EdgeState()))
         await lab.alive()
         with overlay_traffic.taking(bed, "a") as (at_a,), overlay_traffic.tapping(bed) as taps:

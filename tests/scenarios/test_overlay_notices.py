@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.overlaid import DRAWING, LINKS, overlaid
+from support.overlaid import overlaid
+from support.overlay_run import DRAWING, LINKS
 from support.receiver import Receiver, receiving, response
 from support.switchboard import World as Wires
 from support.waiting import until

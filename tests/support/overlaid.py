@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.overlay_run import DRAWING, LINKS
 from support.switchboard import MemoryBridges, sites
 from support.switchboard import World as Wires
 from support.world import World, world
@@ -14,21 +15,7 @@ from umbel.kit.clock import LoopClock
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.overlay.liveness import LivenessTimers
-from umbel.network.overlay.spanning import Drawing, Role
 
-EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")
-LINKS = (
-    ("pe1", "c1"),
-    ("pe2", "c1"),
-    ("pe3", "c1"),
-    ("pe3", "c2"),
-    ("pe4", "c2"),
-    ("pe5", "c2"),
-    ("c1", "c2"),
-)
-DRAWING = Drawing(
-    roles={**dict.fromkeys(EDGES, Role.LEAF), "c1": Role.RELAY, "c2": Role.RELAY}, links=LINKS
-)
 TERMS = OpenFlowSettings(
     host="127.0.0.1", adopt_s=0.0, liveness=LivenessTimers(hold_down_s=0.1, grace_s=0.1)
 )

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,6 +58,36 @@ def five(folder: Path) -> Iterator[Testbed]:
     document = testbed.drawn(("r", "a", "b", "c", "e"), list(LINKS), hosts={"h": "e"})
     with testbed.running(document, folder) as up:
         yield up
+
+
+PATIENT_BFD_MS = 400
+"""A busy machine's switches do not seem to die."""
+
+
+@contextmanager
+def five_joined(folder: Path) -> Iterator[Testbed]:
+    """The same, with its tunnels: no controller of a test sees them come."""
+
+    async def joined(bed: Testbed) -> None:
+        async with patient(bed) as first:
+            await first.alive()
+
+    with five(folder) as up:
+        asyncio.run(joined(up))
+        yield up
+
+
+def patient(bed: Testbed, **changes: object) -> AbstractAsyncContextManager["Lab"]:
+    """A controller to which a busy machine's switches do not seem to die."""
+    return controlled(bed, DRAWING, terms(bed.controller, bfd_ms=PATIENT_BFD_MS, **changes))
+
+
+@asynccontextmanager
+async def whole_again(bed: Testbed) -> AsyncIterator["Lab"]:
+    """Such a controller for one test, at whose end all links are whole."""
+    async with patient(bed) as made:
+        yield made
+        await made.when(made.heard)
 
 
 def terms(host: str, *, bfd_ms: int = 20, **changes: object) -> OpenFlowSettings:

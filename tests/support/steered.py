@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from support.http import World, make_system, world
-from support.overlaid import DRAWING, TERMS
+from support.overlaid import TERMS
+from support.overlay_run import DRAWING
 from support.switchboard import OUTSIDE, MemoryBridges
 from support.switchboard import World as Wires
 from umbel.kit.clock import SystemClock
