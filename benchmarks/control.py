@@ -82,7 +82,11 @@ async def serve(folder: Path, database_url: str) -> None:
         network=NetworkDrivers(fabric=LoopbackFabric()),
     )
     settings = Settings(
-        data_dir=folder, database_url=database_url, network_file=network, log_level="error"
+        data_dir=folder,
+        database_url=database_url,
+        network_file=network,
+        log_level="error",
+        sessions_per_address=10**9,
     )
     # Nobody really watches, and nobody is to be swept away for that while we count.
     timing = Timing(session_idle_s=3600.0, session_ttl_s=3600.0)

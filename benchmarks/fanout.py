@@ -1,7 +1,7 @@
 """One 720p30 H.264 stream to N WHEP viewers: CPU time of the sender per packet sent.
 
-Compared with Janus in the same run: same clip, same viewers, same SRTP profile, NACK, RFC 4588 and
-reports agreed on both sides. A table on stderr, JSON lines on stdout.
+Compared with Janus and Pion in the same run: same clip, same viewers, same SRTP profile, NACK,
+RFC 4588 and reports agreed on both sides. A table on stderr, JSON lines on stdout.
 """
 
 import argparse
@@ -24,12 +24,13 @@ import imageio_ffmpeg
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from support.figures import Figure, emit  # noqa: E402
+from support.family import cpu_s  # noqa: E402
+from support.figures import Figure, emit_next_to  # noqa: E402
 from support.whep_sinks import Sink  # noqa: E402
 
-from support import alone, janus, whep_sinks  # noqa: E402
+from support import alone, janus, pion, whep_sinks  # noqa: E402
 from support.webrtc_client import Client  # noqa: E402
-from umbel.media.webrtc.dtls import CM_SHA1_80, GCM, Identity, SrtpProfile  # noqa: E402
+from umbel.media.webrtc.dtls import CM_SHA1_80, GCM  # noqa: E402
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 CLIP_S = 10
@@ -55,15 +56,6 @@ class Result:
     us_per_packet: float
     rate: float
     mbps: float
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds of every thread of a process."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            total += int((task / "schedstat").read_text().split()[0])
-    return total / 1e9
 
 
 REPEATED = "h264_mp4toannexb"
@@ -151,7 +143,24 @@ async def janus_sender() -> AsyncIterator[Sender]:
             yield Sender(one.pid, one.rtp, one.watch, is_lite=False)
 
 
-SENDERS = {"umbel": umbel_sender, "janus": janus_sender}
+@contextlib.asynccontextmanager
+async def pion_sender() -> AsyncIterator[Sender]:
+    """Pion in a process of its own."""
+    async with pion.running() as one:
+        yield Sender(one.pid, one.rtp, one.watch, is_lite=True)
+
+
+SenderRun = Callable[[], contextlib.AbstractAsyncContextManager[Sender]]
+
+
+def peers() -> dict[str, SenderRun]:
+    """Those that are here, by name and version. Janus needs an address that is not loopback's."""
+    found: dict[str, SenderRun] = {}
+    if alone.is_alone() and janus.version():
+        found[f"janus {janus.version()}"] = janus_sender
+    if pion.version():
+        found[f"pion {pion.version()}"] = pion_sender
+    return found
 
 
 async def connect(sender: Sender, sinks: list[Sink]) -> None:
@@ -165,23 +174,14 @@ async def connect(sender: Sender, sinks: list[Sink]) -> None:
             await asyncio.sleep(0.05)
 
 
-async def measure(name: str, clip: Path, viewers: int, seconds: float, kind: str) -> Result:
-    """One run of one sender."""
-    profile: SrtpProfile = PROFILES[kind]
-    identity = Identity(time.time(), (profile,))
-    sinks = [Sink(Client(identity, audio=())) for _ in range(viewers)]
-    async with SENDERS[name]() as sender:
+async def measure(run: SenderRun, clip: Path, viewers: int, seconds: float, kind: str) -> Result:
+    """One run of a sender."""
+    async with run() as sender:
         with playing(clip, sender.rtp):
-            served = asyncio.create_task(whep_sinks.serve(sinks))
-            try:
+            async with whep_sinks.viewing(PROFILES[kind], viewers) as sinks:
                 await connect(sender, sinks)
                 await asyncio.sleep(1.5)
                 return await count(sender, sinks, seconds)
-            finally:
-                served.cancel()
-                await asyncio.gather(served, return_exceptions=True)
-                for sink in sinks:
-                    sink.close()
 
 
 async def count(sender: Sender, sinks: list[Sink], seconds: float) -> Result:
@@ -199,36 +199,36 @@ async def count(sender: Sender, sinks: list[Sink], seconds: float) -> Result:
     )
 
 
-def report(viewers: int, results: dict[str, list[Result]], peer: str | None) -> None:
-    """The medians of a case."""
+def report(viewers: int, results: dict[str, list[Result]]) -> None:
+    """The medians of a case, next to each peer's."""
     medians = {
         name: statistics.median(one.us_per_packet for one in rows) for name, rows in results.items()
     }
     rates = ", ".join(f"{name} {rows[-1].rate:.0f}" for name, rows in results.items())
     print(f"whep-{viewers}: packets a second and viewer: {rates}", file=sys.stderr, flush=True)
-    emit(
-        Figure(
-            bench="fanout",
-            case=f"whep-{viewers}",
-            value=medians["umbel"],
-            unit="us/packet",
-            n=len(results["umbel"]),
-            peer=f"janus {peer}" if "janus" in medians else None,
-            peer_value=medians.get("janus"),
-        )
+    figure = Figure(
+        bench="fanout",
+        case=f"whep-{viewers}",
+        value=medians.pop("umbel"),
+        unit="us/packet",
+        n=len(results["umbel"]),
     )
+    emit_next_to(figure, medians)
 
 
-async def main() -> None:
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("--runs", type=int, default=5)
+    made.add_argument("--seconds", type=float, default=5.0)
+    made.add_argument("--viewers", type=int, nargs="+", default=[1, 10, 50])
+    made.add_argument("--profile", choices=sorted(PROFILES), default="gcm")
+    return made
+
+
+async def main(args: argparse.Namespace) -> None:
     """Every case, the senders in turn."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--viewers", type=int, nargs="+", default=[1, 10, 50])
-    parser.add_argument("--profile", choices=sorted(PROFILES), default="gcm")
-    args = parser.parse_args()
-    peer = janus.version() if alone.is_alone() else None
-    senders = ["umbel", "janus"] if peer else ["umbel"]
+    senders: dict[str, SenderRun] = {"umbel": umbel_sender, **peers()}
     print(
         f"fan-out: CPU us per packet sent, {PROFILES[args.profile].name} on both sides, "
         "NACK, RTX and reports on",
@@ -242,15 +242,16 @@ async def main() -> None:
         for viewers in args.viewers:
             results: dict[str, list[Result]] = {name: [] for name in senders}
             for _ in range(args.runs):
-                for name in senders:
-                    one = await measure(name, clip, viewers, args.seconds, args.profile)
+                for name, run in senders.items():
+                    one = await measure(run, clip, viewers, args.seconds, args.profile)
                     results[name].append(one)
-            report(viewers, results, peer)
+            report(viewers, results)
 
 
 if __name__ == "__main__":
+    options = parser().parse_args()
     if os.geteuid() == 0:
         alone.go_alone()
     else:
-        print("not root: no namespace for Janus, so no peer", file=sys.stderr)
-    asyncio.run(main())
+        print("not root: no namespace, and so no Janus", file=sys.stderr)
+    asyncio.run(main(options))

@@ -26,9 +26,9 @@ from umbel.kit import log  # noqa: E402
 from umbel.kit.clock import SystemClock  # noqa: E402
 from umbel.kit.db import Database  # noqa: E402
 from umbel.kit.journal import Journal  # noqa: E402
+from umbel.kit.sealing import Sealer  # noqa: E402
 from umbel.notify.drivers.http import HttpCourier  # noqa: E402
 from umbel.notify.model import Kind  # noqa: E402
-from umbel.notify.sealing import Sealer  # noqa: E402
 from umbel.notify.service import Notifier  # noqa: E402
 from umbel.notify.store import NotifyStore  # noqa: E402
 
@@ -124,7 +124,7 @@ async def latencies_ms(case: Case) -> list[float]:
             store=NotifyStore(database),
             journal=Journal(database),
             courier=HttpCourier(),
-            sealer=Sealer(b"bench"),
+            sealer=Sealer(b"bench", "notices"),
             clock=SystemClock(),
             owner="bench",
         )

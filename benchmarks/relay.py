@@ -20,7 +20,8 @@ from pathlib import Path
 import uvloop
 from support.figures import Figure, emit
 
-from umbel.media.wire.udp import UdpReceiver, UdpSender
+from umbel.media.wire.receiver import UdpReceiver
+from umbel.media.wire.sender import UdpSender
 
 HERE = Path(__file__).parent
 ROUNDS = 5

@@ -32,7 +32,7 @@ from umbel.network.model import Hop  # noqa: E402
 from umbel.network.overlay.spanning import Drawing, Role  # noqa: E402
 from umbel.network.switching.port_map import PortMap  # noqa: E402
 from umbel.network.switching.program import Change  # noqa: E402
-from umbel.network.switching.signals import Admit, Home, OnSignal  # noqa: E402
+from umbel.network.switching.signals import Admit, Home, OnSwitchEvent  # noqa: E402
 from umbel.network.topology.sites import Site, Wiring  # noqa: E402
 
 SWITCHES = 100
@@ -68,6 +68,9 @@ class Board(Controller):
 
 class Wired:
     """Bridges that are there already; a tunnel's port is where its neighbour stands in the list."""
+
+    async def check(self, site: Site) -> None:
+        """They answer."""
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         near = {other: number for number, other in enumerate(sorted(site.underlay), start=1)}
@@ -129,8 +132,8 @@ async def fabric(switch: Ovs, adopt_s: float) -> AsyncIterator[tuple[OpenFlowFab
     """One that runs over the switches, which are connected."""
     boards: list[Board] = []
 
-    def board(on_signal: OnSignal, *, admit: Admit, home: Home) -> Board:
-        boards.append(Board(on_signal, admit=admit, home=home))
+    def board(on_switch_event: OnSwitchEvent, *, admit: Admit, home: Home) -> Board:
+        boards.append(Board(on_switch_event, admit=admit, home=home))
         boards[0].path = fresh(switch)
         return boards[0]
 

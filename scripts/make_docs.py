@@ -14,6 +14,7 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, Literal, get_args, get_origin
@@ -50,6 +51,9 @@ _NARROWED = {
 }
 _ADMITTED = {"_operator": "operators", "_signed_in": "any user who signed in"}
 _STANDALONE_ENTRY = re.compile(r"\.(__main__|migrations\.env)$")
+_NEEDS_AN_EXTRA = re.compile(
+    r"\.drivers\.(kubernetes\.(client|link|transport)|libvirt\.(connection|domains|link|storage))$"
+)
 
 
 def pages() -> dict[Path, str]:
@@ -362,6 +366,7 @@ def shared_advice() -> list[tuple[str, str]]:
     return [(code, group["do"]) for group in _written()["shared"] for code in group["codes"]]
 
 
+@cache
 def _written() -> dict[str, Any]:
     return tomllib.loads(ADVICE.read_text())
 
@@ -408,9 +413,10 @@ def _article(who: str) -> str:
 
 
 def modules() -> Iterator[ModuleType]:
-    """Every module of the package, imported; programs that run on import are left out."""
+    """Every module of the package, imported; programs that run on import are left out, and what
+    needs an extra (libvirt, kubernetes)."""
     for found in pkgutil.walk_packages(umbel.__path__, "umbel."):
-        if not _STANDALONE_ENTRY.search(found.name):
+        if not _STANDALONE_ENTRY.search(found.name) and not _NEEDS_AN_EXTRA.search(found.name):
             yield importlib.import_module(found.name)
 
 

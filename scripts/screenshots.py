@@ -16,7 +16,9 @@ from playwright.async_api import BrowserContext, Page, expect
 from umbel.catalogue.model import UserRole
 from umbel.demo import encoder, stage
 from umbel.demo.browser import chromium, until_decoded
-from umbel.demo.stage import Account, Child, LiveEvent
+from umbel.demo.model import Account
+from umbel.demo.preparation import make_accounts
+from umbel.demo.stage import Child, LiveEvent
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 WITHIN_S = 90.0
@@ -26,7 +28,7 @@ VIEWERS = (("pe2", "source"), ("pe4", "source"), ("pe5", "360p"))
 async def main() -> None:
     """Start everything, look, end everything."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        accounts = await stage.make_accounts(Path(folder))
+        accounts = await make_accounts(Path(folder))
         serve, url = await stage.start_platform(Path(folder))
         children: list[Child] = [serve]
         try:
@@ -67,6 +69,8 @@ async def look(
     page = await browser.new_page()
     await page.goto(url)
     await expect(page.get_by_role("link").filter(has_text="Live").first).to_be_visible()
+    picture = page.locator("img[data-there=true]")
+    await expect(picture).to_be_visible(timeout=WITHIN_S * 1000)
     await take(page, "discover")
     for role, path, name, shows in (
         (UserRole.PROVIDER, f"studio/events/{event.id}", "studio", "On air"),

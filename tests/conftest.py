@@ -1,23 +1,23 @@
 """Fixtures every layer of tests shares: databases."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
-from support import leftovers, postgres, testbed
+from support import examples, kube_api, leftovers, libvirtd, postgres, testbed
+from support.budget import Budget
 from support.kinds import Kinds
+from support.kube_worlds import KubeGround, kube_ground
+from support.libvirt_worlds import Ground, ground
 from support.testbed import Testbed
 from umbel import migrations
 from umbel.kit.db import Database
 
-# A busy machine is no reason to fail: what an example costs is measured by the benches.
-hypothesis.settings.register_profile(
-    "umbel", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("umbel")
+hypothesis.settings.load_profile(examples.ALL)
 
 # Otherwise the first async test makes pytest-asyncio ask for "the current loop", which makes one
 # that nobody closes, and its ResourceWarning fails whichever test the garbage collector picks.
@@ -41,6 +41,26 @@ def three_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
         pytest.skip(testbed.ABSENT)
     document = testbed.ring("a", "b", "c", hosts={"ha": "a", "hb": "b", "hc": "c"})
     with testbed.running(document, tmp_path_factory.mktemp("testbed")) as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
+def two_hypervisors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Hypervisors for the whole run, of the nodes pe1 and pe2. Who starts guests there removes
+    them."""
+    if libvirtd.ABSENT:
+        pytest.skip(libvirtd.ABSENT)
+    with ground(tmp_path_factory.mktemp("hypervisors")) as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
+def two_kubelets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeGround]:
+    """A Kubernetes cluster for the whole run, with the machines pe1 and pe2. Who starts pods there
+    removes them."""
+    if kube_api.ABSENT:
+        pytest.skip(kube_api.ABSENT)
+    with kube_ground(tmp_path_factory.mktemp("kubernetes")) as up:
         yield up
 
 
@@ -70,8 +90,34 @@ async def database(database_url: str) -> AsyncIterator[Database]:
         await opened.close()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--budget", type=float, help="seconds that the run may take, for its end")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
+        if budget_s := config.getoption("budget"):
+            config.pluginmanager.register(Budget(budget_s, config.getoption("numprocesses") or 1))
         for left in leftovers.sweep():
             print(f"removed what a killed test run left: {left}")
     config.pluginmanager.register(Kinds(config), "kinds")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of clouds are named, and run where they are asked for."""
+    if "clouds" in config.getoption("markexpr"):
+        return
+    for item in items:
+        if item.get_closest_marker("clouds"):
+            item.add_marker(pytest.mark.skip(reason="a test of clouds: make test-clouds"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is imported stays: nothing there is garbage, and each search would cost CPU."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

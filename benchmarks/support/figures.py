@@ -2,7 +2,8 @@
 
 import json
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +35,11 @@ def emit(figure: Figure) -> None:
     compared = f"{figure.peer} {row['peer_value']}  ratio {row['ratio']}" if figure.peer else ""
     said = f"{figure.bench:<9} {figure.case:<22} {row['value']:>10} {figure.unit:<12} {compared}"
     print(said.rstrip(), file=sys.stderr, flush=True)
+
+
+def emit_next_to(figure: Figure, peers: Mapping[str, float]) -> None:
+    """Say it once for each peer, or alone where there is none."""
+    for peer, value in peers.items():
+        emit(replace(figure, peer=peer, peer_value=value))
+    if not peers:
+        emit(figure)

@@ -11,7 +11,7 @@ import uvloop
 
 from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.rtp.stream import LiveStream
-from umbel.media.wire.udp import UdpReceiver
+from umbel.media.wire.receiver import UdpReceiver
 
 
 def say(message: dict[str, object]) -> None:

@@ -7,15 +7,32 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections.abc import AsyncIterator
 
 from support.webrtc_client import SSRC, Client
 from umbel.media.rtp import rtcp
 from umbel.media.rtp.rtcp import ReceiverReport, ReportBlock
+from umbel.media.webrtc.dtls import Identity, SrtpProfile
 
 _POLL_S = 0.02
 _REPORT_S = 1.0
 _CHECK_S = 2.5
 _UNKNOWN = ("", 0)
+
+
+@contextlib.asynccontextmanager
+async def viewing(profile: SrtpProfile, viewers: int) -> AsyncIterator[list["Sink"]]:
+    """So many viewers, whose sockets are served."""
+    identity = Identity(time.time(), (profile,))
+    sinks = [Sink(Client(identity, audio=())) for _ in range(viewers)]
+    served = asyncio.create_task(serve(sinks))
+    try:
+        yield sinks
+    finally:
+        served.cancel()
+        await asyncio.gather(served, return_exceptions=True)
+        for sink in sinks:
+            sink.close()
 
 
 class Sink:

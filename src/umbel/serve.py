@@ -7,7 +7,7 @@ import asyncio
 import errno
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,10 +57,17 @@ async def serve_until_stopped(settings: Settings, ready_file: Path | None = None
         try:
             await _serve_front(system, listener, url, ready_file, stop)
         finally:
-            for task in loops:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await end(loops)
+
+
+async def end(loops: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel them, wait for all, and then raise what one of them failed with."""
+    for task in loops:
+        task.cancel()
+    ended = await asyncio.gather(*loops, return_exceptions=True)
+    failed = [error for error in ended if isinstance(error, Exception)]
+    if failed:
+        raise failed[0]
 
 
 async def _serve_front(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.http import World, make_system, world
+from support.http import World, make_system, serving, world
 from support.overlay_run import DRAWING, LINKS
 from support.steered import Net, steered
 from support.switchboard import World as Wires
@@ -35,3 +35,14 @@ async def net(sqlite: Database, tmp_path: Path) -> AsyncIterator[Net]:
     wires = Wires(sites(tuple(DRAWING.roles), LINKS))
     async with steered(sqlite, tmp_path, wires) as made:
         yield made
+
+
+@pytest.fixture
+async def there(sqlite: Database, tmp_path: Path) -> AsyncIterator[tuple[World, str]]:
+    """The same over HTTP, for command lines: with its URL."""
+    system = make_system(sqlite, tmp_path)
+    async with (
+        world(system, served=True, static=tmp_path / "no-build") as here,
+        serving(here.app) as (_, url),
+    ):
+        yield here, url

@@ -61,12 +61,26 @@ async def test_a_provider_schedules_and_everybody_sees(here: World) -> None:
         "description": "",
         "starts_at": "2090-05-01T10:00:00.000Z",
         "ends_at": "2090-05-01T11:00:00.000Z",
+        "vp8": False,
         "state": "scheduled",
         "version": 1,
         "stream": None,
     }
     assert (await here.client.get(f"/api/v1/events/{event['id']}")).json() == event
     assert (await here.client.get("/api/v1/events")).json() == [event]
+
+
+async def test_a_provider_allows_vp8_and_takes_it_back(here: World) -> None:
+    given = draft(here, vp8=True)
+    added = await here.client.post("/api/v1/events", json=given, headers=here.as_("city"))
+    path = f"/api/v1/events/{added.json()['id']}"
+    assert added.json()["vp8"] is True
+    for change, vp8 in (({"title": "Budget II"}, True), ({"vp8": False}, False)):
+        version = (await here.client.get(path)).json()["version"]
+        body = {"version": version, **change}
+        changed = await here.client.patch(path, json=body, headers=here.as_("city"))
+        assert (changed.status_code, changed.json()["vp8"]) == (200, vp8)
+    assert (await here.client.get(path)).json()["vp8"] is False
 
 
 async def test_lists_are_chosen_by_state_and_provider(here: World) -> None:
@@ -101,6 +115,7 @@ async def test_lists_are_chosen_by_state_and_provider(here: World) -> None:
         ({"title": "x" * 201}, "title"),
         ({"description": "a\x00b"}, "description"),
         ({"state": "live"}, "state"),
+        ({"vp8": "often"}, "vp8"),
     ],
 )
 async def test_unusable_events_name_the_field(
@@ -287,3 +302,31 @@ async def test_what_is_over_stays_as_it_is(here: World) -> None:
     ):
         answer = await request
         assert (answer.status_code, answer.json()["code"]) == (409, "umbel.event_over")
+
+
+async def test_a_live_event_has_a_small_picture_that_caches_may_keep(here: World) -> None:
+    event = await here.open_event()
+    path = f"/api/v1/events/{event.id}/thumbnail"
+    early = await here.client.get(path)
+    assert (early.status_code, early.json()["code"]) == (404, "umbel.no_thumbnail")
+    assert "cache-control" not in early.headers
+    await here.system.catalogue.transition(event.id, EventEvent.START)
+
+    answer = await here.client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["cache-control"] == "public, max-age=10"
+    assert answer.content.startswith(b"\xff\xd8\xff")
+    tag = answer.headers["etag"]
+    again = await here.client.get(path, headers={"if-none-match": tag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    other = await here.client.get(path, headers={"if-none-match": '"other"'})
+    assert other.status_code == 200
+
+    await here.system.catalogue.transition(event.id, EventEvent.END)
+    assert (await here.client.get(path)).status_code == 404
+
+
+async def test_an_unknown_event_has_no_picture(here: World) -> None:
+    answer = await here.client.get("/api/v1/events/ev_unknown/thumbnail")
+    assert (answer.status_code, answer.json()["code"]) == (404, "umbel.no_such_event")

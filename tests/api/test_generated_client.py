@@ -22,7 +22,7 @@ from umbel.kit.db import Database
 
 ROOT = Path(__file__).parents[2]
 # What the generator reads as bytes, because it knows no better.
-BINARY = ("application/sdp", "image/png")
+BINARY = ("application/sdp", "image/jpeg", "image/png")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,9 @@ import pytest
 from support.steered import ASKED, MAC, NET, Net
 from support.waiting import until
 from umbel.network.model import Endpoint, Hop
+from umbel.network.overlay import addresses
+
+OTHER_MAC = "02:00:00:00:00:bb"
 
 
 async def test_a_stream_sinks_until_a_path_is_asked_for_and_swims_along_it(net: Net) -> None:
@@ -24,6 +27,7 @@ async def test_a_stream_sinks_until_a_path_is_asked_for_and_swims_along_it(net: 
         "receiver": {"kind": "unicast", "address": "192.0.2.4", "mac": MAC, "port": 6000},
         "carried": True,
         "error": "",
+        "notice": "",
         "links": [["pe1", "c1"], ["c1", "c2"], ["c2", "pe4"]],
         "moving": None,
     }
@@ -71,6 +75,52 @@ async def test_a_receivers_mac_is_found_where_none_is_given(net: Net) -> None:
     unknown = {**ASKED, "receiver": {"address": "192.0.2.9"}}
     told = await net.refused("POST", "/paths", 422, json=unknown)
     assert "no host at pe4 answers for it" in told["details"]["problems"][0]
+
+
+async def test_a_receiver_that_changes_its_card_is_found_again(net: Net) -> None:
+    net.wires.hosts["pe4", "192.0.2.4"] = MAC
+    made = await net.path(receiver={"address": "192.0.2.4", "port": 6000})
+    given = await net.path(leaf="pe5", receiver={"address": "192.0.2.5", "mac": MAC})
+    operator = net.here.system.network.operator
+    net.wires.hosts["pe4", "192.0.2.4"] = net.wires.hosts["pe5", "192.0.2.5"] = OTHER_MAC
+    await operator.refresh_paths()
+    found = await net.ask("GET", f"/paths/{made['id']}")
+    assert (found["receiver"]["mac"], found["carried"]) == (OTHER_MAC, True)
+    # What an operator gave stays.
+    assert await net.ask("GET", f"/paths/{given['id']}") == given
+    assert net.macs() == {"pe4": OTHER_MAC, "pe5": MAC}
+
+
+async def test_a_receiver_that_answers_no_more_is_shown_and_asked_ever_more_rarely(
+    net: Net,
+) -> None:
+    net.wires.hosts["pe4", "192.0.2.4"] = MAC
+    made = await net.path(receiver={"address": "192.0.2.4", "port": 6000})
+    operator = net.here.system.network.operator
+    net.wires.hosts.clear()
+    asked = net.wires.asked
+    await operator.refresh_paths()
+    silent = await net.ask("GET", f"/paths/{made['id']}")
+    assert silent["carried"] is False
+    assert "192.0.2.4 does not answer at pe4 any more" in silent["error"]
+    assert net.send() == {("pe4", "192.0.2.4", 6000)}  # it may be there all the same
+    times = asked["192.0.2.4"]
+    await operator.refresh_paths()
+    assert asked["192.0.2.4"] == times
+
+
+async def test_a_path_whose_node_has_sent_nothing_says_which_route_may_be_missing(
+    net: Net,
+) -> None:
+    own = {"target": {"address": "10.0.0.255", "port": 5004}, "sender": "inside"}
+    made = await net.path(stream="own", **own)
+    allotted = await net.path(stream="allotted", target=None, sender="inside")
+    await net.here.system.network.operator.refresh_paths()
+    said = await net.ask("GET", f"/paths/{made['id']}")
+    assert said["carried"] is True
+    gateway = addresses.stream_gateway(net.wires.sites["pe1"].gateway)
+    assert f"`ip route replace 10.0.0.255/32 via {gateway} dev ov0`" in said["notice"]
+    assert (await net.ask("GET", f"/paths/{allotted['id']}"))["notice"] == ""
 
 
 async def test_an_address_is_allotted_where_none_is_asked_for(net: Net) -> None:
@@ -133,11 +183,25 @@ async def test_a_path_that_a_switch_refuses_leaves_the_streams_others_as_they_ar
     third = await net.path(leaf="pe5", receiver={"address": "192.0.2.5", "mac": MAC})
     assert third["carried"] is True
     told = await net.ask("GET", f"/paths/{other['id']}")
-    assert told["error"] == "a switch refused it: remove it and add it again"
-    await net.ask("DELETE", f"/paths/{other['id']}", 204)
-    again = await net.path(leaf="pe3", receiver={"address": "192.0.2.3", "mac": MAC})
-    assert again["carried"] is True
+    assert told["error"] == "a switch refused it; it is tried again"
+    await net.here.system.network.operator.refresh_paths()
+    assert (await net.ask("GET", f"/paths/{other['id']}"))["carried"] is True
     assert len(net.send()) == 3
+
+
+async def test_a_refused_reroute_is_shown_on_the_paths_that_are_cut_off_alone(net: Net) -> None:
+    stays = await net.path(leaf="pe3", receiver={"address": "192.0.2.3", "mac": MAC})
+    waits = await net.path()
+    net.wires.full.update(("c2", "pe3"))
+    net.wires.lose("c1", "c2")
+
+    async def now() -> Any:
+        return await net.ask("GET", f"/paths/{waits['id']}")
+
+    cut = await until(now, lambda path: not path["carried"])
+    assert "it stays on its old route: the switch of node" in cut["error"]
+    assert await net.ask("GET", f"/paths/{stays['id']}") == stays
+    assert net.send() == {("pe3", "192.0.2.3", 5004)}
 
 
 async def test_a_path_that_is_cut_off_says_so_and_swims_again(net: Net) -> None:

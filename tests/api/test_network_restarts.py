@@ -16,8 +16,8 @@ from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.operator.model import PathRequest
 from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
-from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Role
+from umbel.network.overlay.streams import StreamIntent
 
 
 async def test_drawing_and_paths_outlive_the_control_plane(net: Net, tmp_path: Path) -> None:

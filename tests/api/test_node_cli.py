@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -13,19 +12,10 @@ from typer.testing import CliRunner, Result
 from support.http import PASSWORD, World, make_system, serving, world
 from support.nodes import MemoryNodes
 from umbel.cli import app
-from umbel.compute.model import Scheduling
+from umbel.compute.model import PowerDraw, Scheduling
 from umbel.delivery.model import NodeAvailability, NodeStatus
 from umbel.kit.db import Database
-
-
-@pytest.fixture
-async def there(sqlite: Database, tmp_path: Path) -> AsyncIterator[tuple[World, str]]:
-    system = make_system(sqlite, tmp_path)
-    async with (
-        world(system, served=True, static=tmp_path / "no-build") as here,
-        serving(here.app) as (_, url),
-    ):
-        yield here, url
+from umbel.network.documents import LinkEnd
 
 
 async def node(url: str, *words: str, user: str = "operator", **env: str) -> Result:
@@ -38,7 +28,10 @@ async def node(url: str, *words: str, user: str = "operator", **env: str) -> Res
 async def test_nodes_are_listed_added_cordoned_and_removed(there: tuple[World, str]) -> None:
     here, url = there
     words = ("pe9", "127.0.9.1", "--link", "c1,500,2.5", "--link", "pe4", "--cores", "2")
-    assert (await node(url, "add", *words)).stdout == "added pe9\n"
+    more = ("--ports", "20000,20999", "--watts", "6,15.5")
+    assert (await node(url, "add", *words, *more)).stdout == "added pe9\n"
+    (given,) = here.system.nodes.added
+    assert (given.ports, given.watts) == ((20000, 20999), PowerDraw(idle=6.0, busy=15.5))
     made = await here.system.nodes.get("pe9")
     assert (made.address, made.cores) == ("127.0.9.1", 2.0)
     links = [(link.b, link.mbps, link.delay_ms) for link in here.system.nodes.links]
@@ -51,6 +44,66 @@ async def test_nodes_are_listed_added_cordoned_and_removed(there: tuple[World, s
     assert (await node(url, "uncordon", "pe9")).stdout == "pe9 is ready\n"
     assert (await node(url, "remove", "pe9")).stdout == "removed pe9\n"
     assert "pe9" not in [one.name for one in await here.system.nodes.list()]
+
+
+SWITCH = """
+ovsdb: tcp:192.0.2.9:6640
+gateway: 10.209.0.1/24
+links:
+  c1:
+    local: {underlay: 198.51.100.1}
+    remote: {underlay: 198.51.100.2, cable: eth9}
+"""
+
+
+async def test_functions_run_in_advance(there: tuple[World, str]) -> None:
+    _, url = there
+    done = await node(url, "prepare", "pe1", "--edges", "2", "--forwarders", "1")
+    assert done.stdout == "pe1 is to have 2 idle edges and 1 idle forwarders\n"
+    listed = await node(url, "prepared")
+    assert listed.stdout.split()[4:] == ["pe1", "2", "1", "edge-pe1-1,", "edge-pe1-2"]
+    lost = await node(url, "prepare", "nowhere", "--edges", "1")
+    assert (lost.exit_code, "umbel.no_such_node" in lost.stderr) == (2, True)
+    many = await node(url, "prepare", "pe1", "--edges", "33")
+    assert (many.exit_code, "less than or equal to 32" in many.stderr) == (2, True)
+
+
+async def test_a_switch_comes_with_a_node_from_a_file(
+    there: tuple[World, str], tmp_path: Path
+) -> None:
+    here, url = there
+    file = tmp_path / "pe9.yaml"
+    words = ("add", "pe9", "127.0.9.1", "--link", "c1", "--link", "pe4", "--site", str(file))
+    file.write_text(SWITCH)
+    assert (await node(url, *words)).stdout == "added pe9\n"
+    (made,) = here.system.nodes.sites
+    assert made.site is not None
+    assert (made.site.node, made.site.ovsdb) == ("pe9", "tcp:192.0.2.9:6640")
+    assert made.local == {"c1": LinkEnd(underlay="198.51.100.1")}
+    assert made.remote == {"c1": LinkEnd(underlay="198.51.100.2", cable="eth9")}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- 1", "not a switch's fields and `links` by neighbour"),
+        ("links: [c1]", "not a switch's fields and `links` by neighbour"),
+        ("&a {links: *a}", "not a switch's fields and `links` by neighbour"),
+        ("links: {c7: {}}", "no --link leads to c7"),
+        ("links: {c1: {near: {}}}", "c1: not `local` and `remote`"),
+        ("{", "The network file is not YAML"),
+        ("{ovsdb: 2024-01-01, gateway: 10.209.0.1/24}", "site.ovsdb"),
+        ("{gateway: 10.209.0.1/24, colour: red}", "site.colour"),
+    ],
+)
+async def test_what_is_wrong_in_the_file_is_named(
+    there: tuple[World, str], tmp_path: Path, text: str, said: str
+) -> None:
+    file = tmp_path / "pe9.yaml"
+    file.write_text(text)
+    words = ("add", "pe9", "127.0.9.1", "--link", "c1", "--site", str(file))
+    wrong = await node(there[1], *words, COLUMNS="400")
+    assert (wrong.exit_code, said in wrong.output) == (2, True), wrong.output
 
 
 class Draining(MemoryNodes):
@@ -128,8 +181,14 @@ async def test_a_refusal_has_the_platforms_code_and_exit_code_2(there: tuple[Wor
     ]
     for result, code in refused:
         assert (result.exit_code, f"({code})" in result.stderr) == (2, True), result.output
-    wrong = await node(url, "add", "pe9", "127.0.9.1", "--link", "c1,fast")
-    assert (wrong.exit_code, "not NODE" in wrong.output) == (2, True)
+    for option, said in (
+        (("--link", "c1,fast"), "not NODE"),
+        (("--link", "c1", "--ports", "20000"), "not FIRST,LAST"),
+        (("--link", "c1", "--watts", "6"), "not IDLE,BUSY"),
+        (("--link", "c1", "--watts", "6,much"), "not IDLE,BUSY"),
+    ):
+        wrong = await node(url, "add", "pe9", "127.0.9.1", *option)
+        assert (wrong.exit_code, said in wrong.output) == (2, True)
 
 
 async def test_what_is_no_platform_is_named() -> None:

@@ -9,10 +9,13 @@ import httpx
 import pytest
 
 from support.http import PASSWORD, World
+from support.nodes import MemoryNodes
 from support.virtual import scenario
 from support.world import World as Platform
 from support.world import world
 from umbel.catalogue.model import UserRole
+from umbel.compute.model import PowerDraw
+from umbel.network.documents import AddedSite, LinkEnd, Site
 
 NEW = {
     "name": "pe9",
@@ -22,6 +25,11 @@ NEW = {
     "prefixes": ["127.0.9.0/24"],
     "links": [{"to": "c1", "mbps": 500, "delay_ms": 2}, {"to": "pe4"}],
 }
+SITE = {"ovsdb": "tcp:192.0.2.9:6640", "datapath_id": "0x1f", "gateway": "10.209.0.1/24"}
+ENDS = {
+    "local": {"underlay": "198.51.100.1", "cable": "eth2", "queue": "eth3"},
+    "remote": {"underlay": "198.51.100.2", "crossing": "203.0.113.1:51820"},
+}
 CALLS: list[tuple[str, str, Any]] = [
     ("GET", "", None),
     ("GET", "/pe1", None),
@@ -30,6 +38,7 @@ CALLS: list[tuple[str, str, Any]] = [
     ("POST", "/pe1/cordon", None),
     ("POST", "/pe1/uncordon", None),
     ("POST", "/pe1/drain", {"within_s": 5}),
+    ("PUT", "/pe1/prepared", {"edges": 1}),
 ]
 
 
@@ -55,6 +64,17 @@ async def test_only_operators_have_nodes(here: World, method: str, path: str, js
         ({"cores": 0}, "cores"),
         ({"prefixes": ["10.0.0.1/8"]}, "prefixes"),
         ({"pool": "No"}, "pool"),
+        ({"ports": [20000, 20001]}, "ports"),
+        ({"ports": [20000]}, "ports"),
+        ({"watts": {"idle": 9, "busy": 4}}, "watts"),
+        ({"site": {**SITE, "ovsdb": "tcp:nowhere"}}, "site.ovsdb"),
+        ({"site": {**SITE, "datapath_id": "fast"}}, "site.datapath_id"),
+        ({"site": {**SITE, "gateway": "10.209.0.1"}}, "site.gateway"),
+        ({"site": {**SITE, "nic": "a/b"}}, "site.nic"),
+        ({"site": {**SITE, "underlay": {}}}, "site.underlay"),
+        ({"links": [{"to": "c1", "local": {"underlay": "here"}}]}, "links.local.underlay"),
+        ({"links": [{"to": "c1", "remote": {"cable": "a b"}}]}, "links.remote.cable"),
+        ({"links": [{"to": "c1", "remote": {"crossing": "x:1"}}]}, "links.remote.crossing"),
         ({"links": []}, "links"),
         ({"links": [{"to": "c1", "mbps": -1}]}, "links.mbps"),
         ({"colour": "red"}, "colour"),
@@ -67,6 +87,28 @@ async def test_unusable_nodes_name_the_field(
     answer = await here.client.post("/api/v1/nodes", json={**NEW, **change}, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (422, "umbel.unprocessable")
     assert {one["field"] for one in answer.json()["details"]["fields"]} == {field}
+
+
+async def test_a_switch_and_both_ends_of_links_come_with_a_node(here: World) -> None:
+    body = {**NEW, "site": {**SITE, "hosts": ["eth4"]}, "links": [{"to": "c1", **ENDS}]}
+    headers = here.as_("operator")
+    answer = await here.client.post("/api/v1/nodes", json=body, headers=headers)
+    assert answer.status_code == 201, answer.text
+    nodes = here.system.nodes
+    assert isinstance(nodes, MemoryNodes)
+    (made,) = nodes.sites
+    assert made == AddedSite(
+        site=Site(
+            node="pe9",
+            ovsdb="tcp:192.0.2.9:6640",
+            datapath_id=0x1F,
+            underlay={},
+            gateway="10.209.0.1/24",
+            hosts=("eth4",),
+        ),
+        local={"c1": LinkEnd(underlay="198.51.100.1", cable="eth2", queue="eth3")},
+        remote={"c1": LinkEnd(underlay="198.51.100.2", crossing="203.0.113.1:51820")},
+    )
 
 
 async def test_a_host_name_is_resolved_when_the_node_is_added(here: World) -> None:
@@ -151,6 +193,21 @@ async def test_an_operator_adds_cordons_drains_and_removes_a_node(tmp_path: Path
 
 
 @scenario
+async def test_an_added_node_has_the_given_ports_and_watts_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    given = {**NEW, "ports": [20000, 20999], "watts": {"idle": 6, "busy": 15}}
+    async with world(tmp_path) as w:
+        async with operating(w) as op:
+            assert (await op.ask("POST", status=201, json=given))["watts"] == 6.0
+        for _ in range(2):
+            node = w.system.compute.node("pe9")
+            assert (node.ports, node.watts) == ((20000, 20999), PowerDraw(idle=6.0, busy=15.0))
+            await w.crash()
+            await w.start()
+
+
+@scenario
 async def test_what_cannot_be_is_refused_with_a_code(tmp_path: Path) -> None:
     async with world(tmp_path) as w, operating(w) as op:
         refusals: list[tuple[dict[str, Any], int, str]] = [
@@ -158,6 +215,7 @@ async def test_what_cannot_be_is_refused_with_a_code(tmp_path: Path) -> None:
             ({"address": "127.0.1.1"}, 409, "umbel.node_exists"),
             ({"pool": "clouds"}, 400, "umbel.no_such_pool"),
             ({"links": [{"to": "nowhere"}]}, 422, "umbel.invalid_links"),
+            ({"site": SITE}, 422, "umbel.invalid_site"),
         ]
         for change, status, code in refusals:
             assert await op.refused("POST", "", status, json={**NEW, **change}) == code

@@ -1,17 +1,14 @@
 """A provider's service level over REST and on the command line, and the report of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from support.http import PASSWORD, World, make_system, serving, world
+from support.http import PASSWORD, World
 from umbel.cli import app
 from umbel.delivery.model import Session
 from umbel.delivery.store import DeliveryStore
-from umbel.kit.db import Database
 
 PROMISED = {"priority": 5, "viewers": 2, "height": 720, "availability": 0.5}
 NOTHING = {"priority": 0, "viewers": 0, "height": 0, "availability": 0.0}
@@ -150,16 +147,6 @@ async def test_the_end_of_an_event_ends_its_sessions_in_the_report(here: World) 
 
 
 # -- the command line --------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def there(sqlite: Database, tmp_path: Path) -> AsyncIterator[tuple[World, str]]:
-    system = make_system(sqlite, tmp_path)
-    async with (
-        world(system, served=True, static=tmp_path / "no-build") as here,
-        serving(here.app) as (_, url),
-    ):
-        yield here, url
 
 
 async def provider(url: str, *words: str) -> Result:

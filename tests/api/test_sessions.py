@@ -1,10 +1,13 @@
 """Viewers' sessions and the operator's view of what carries them."""
 
+from dataclasses import replace
+
 import httpx
 
 from support.delivery import NODES
 from support.http import World
 from umbel.kit.tokens import VIEWER
+from umbel.portal.app import create_app
 
 
 async def test_an_anonymous_viewer_gets_a_place(here: World) -> None:
@@ -31,6 +34,24 @@ async def test_the_address_tells_the_node_when_nobody_does(here: World) -> None:
             assert (await client.post(path, json={})).json()["edge"] == node
 
 
+async def test_an_address_has_a_bounded_number_of_sessions_a_minute(here: World) -> None:
+    event = await here.open_event()
+    path = f"/api/v1/events/{event.id}/sessions"
+    settings = here.system.settings.model_copy(update={"sessions_per_address": 3})
+    app = create_app(replace(here.system, settings=settings))
+
+    async def open_from(address: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://umbel") as client:
+            return await client.post(path)
+
+    answers = [await open_from("192.0.2.7") for _ in range(4)]
+    assert [one.status_code for one in answers] == [201, 201, 201, 429]
+    assert answers[-1].json()["code"] == "umbel.too_many_sessions"
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 20
+    assert (await open_from("192.0.2.8")).status_code == 201
+
+
 async def test_a_smaller_picture_is_a_stream_of_its_own(here: World) -> None:
     event = await here.open_event()
     path = f"/api/v1/events/{event.id}"
@@ -55,6 +76,19 @@ async def test_a_smaller_picture_is_a_stream_of_its_own(here: World) -> None:
         assert "360p" in no.json()["details"]["qualities"]
     no = await here.client.get(f"{tree}?quality=tiny", headers=operator)
     assert (no.status_code, no.json()["code"]) == (422, "umbel.no_such_quality")
+
+
+async def test_vp8_is_on_offer_where_the_event_has_it_and_has_no_hls(here: World) -> None:
+    event = await here.open_event()
+    path = f"/api/v1/events/{event.id}"
+    no = await here.client.post(f"{path}/sessions", json={"quality": "vp8"})
+    assert (no.status_code, no.json()["code"]) == (422, "umbel.no_such_quality")
+    body = {"version": event.version, "vp8": True}
+    changed = (await here.client.patch(path, json=body, headers=here.as_("city"))).json()
+    assert changed["stream"]["qualities"] == ["source", "360p", "vp8"]
+    ticket = (await here.client.post(f"{path}/sessions", json={"quality": "vp8"})).json()
+    assert (ticket["quality"], ticket["hls"]) == ("vp8", None)
+    assert ticket["whep"].endswith(f"/whep/{event.id}-vp8")
 
 
 async def test_where_there_is_nothing_to_watch(here: World) -> None:

@@ -177,8 +177,8 @@ async def test_who_sees_what(live: Live) -> None:
         assert (await all_of_it.next()).data["subject"] == event.id
 
 
-async def test_a_token_may_be_in_the_query_where_no_header_can_be_sent(live: Live) -> None:
-    bad = await live.client.get("/api/v1/state", params={"access_token": "nonsense"})
+async def test_a_token_that_is_not_valid_is_refused(live: Live) -> None:
+    bad = await live.client.get("/api/v1/state", headers={"Authorization": "Bearer nonsense"})
     assert (bad.status_code, bad.json()["code"]) == (401, "umbel.token_invalid")
 
 
@@ -217,6 +217,21 @@ async def test_an_address_has_so_many_streams_and_others_have_theirs(live: Live)
             Stream(client, {}) as theirs,
         ):
             assert (await theirs.next()).event == "hello"
+
+
+async def test_streams_that_are_opened_at_once_are_bounded_too(live: Live) -> None:
+    url = live.client.base_url
+    many = MOST_READERS_PER_ADDRESS + 50
+    opened = [await asyncio.open_connection(url.host, url.port) for _ in range(many)]
+    for _, writer in opened:
+        writer.write(b"GET /api/v1/state HTTP/1.1\r\nHost: here\r\n\r\n")
+    async with asyncio.timeout(60):
+        statuses = [(await reader.readline())[9:12] for reader, _ in opened]
+    assert statuses.count(b"200") == MOST_READERS_PER_ADDRESS
+    assert statuses.count(b"503") == 50
+    for _, writer in opened:
+        writer.close()
+    await until(lambda: live.client.get("/metrics"), lambda r: "umbel_state_readers 0.0" in r.text)
 
 
 async def test_streams_end_when_the_server_stops(live: Live) -> None:

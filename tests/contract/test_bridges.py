@@ -151,6 +151,17 @@ async def test_what_is_removed_can_be_made_again(world: World) -> None:
     assert await world.bridges.ensure(pe1, wiring("c1")) == before
 
 
+async def test_a_check_changes_nothing(world: World) -> None:
+    pe1, pe2 = world.sites
+    await world.bridges.check(pe1)
+    before = await world.bridges.ensure(pe1, wiring("c1"))
+    await world.bridges.check(pe1)
+    assert await world.bridges.ensure(pe1, wiring("c1")) == before
+    await world.silence(pe2)
+    with pytest.raises(Unavailable):
+        await world.bridges.check(pe2)
+
+
 async def test_a_silent_node_is_unavailable_and_others_go_on(world: World) -> None:
     pe1, pe2 = world.sites
     await world.bridges.ensure(pe1, wiring("c1"))

@@ -6,7 +6,7 @@ The same for every fabric whose switches can refuse: in memory, with and without
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from typing import Protocol
 
 import pytest
@@ -15,6 +15,7 @@ from support import overlay_lab, overlay_traffic, switchboard, testbed
 from support.overlay_lab import Lab
 from support.overlay_traffic import Taker
 from support.testbed import Testbed
+from support.waiting import until
 from umbel.kit.clock import SystemClock
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
@@ -50,6 +51,9 @@ class World(Protocol):
     def allow(self, node: str) -> None:
         """It does again."""
 
+    async def lose(self, a: str, b: str) -> None:
+        """The link carries nothing from now on, and the fabric knows it."""
+
     async def arrives(self, stream: str, sent: Sent) -> Counter[Endpoint]:
         """How often a packet of the stream comes to each end."""
 
@@ -73,6 +77,9 @@ class FakeWorld:
 
     def allow(self, node: str) -> None:
         self.fabric.full.discard(node)
+
+    async def lose(self, a: str, b: str) -> None:
+        self.fabric.lose(a, b)
 
     async def arrives(self, stream: str, sent: Sent) -> Counter[Endpoint]:
         hops = self.fabric.streams[stream]
@@ -105,6 +112,10 @@ class MemoryWorld:
     def allow(self, node: str) -> None:
         self.world.full.discard(node)
 
+    async def lose(self, a: str, b: str) -> None:
+        self.world.lose(a, b)
+        await self.fabric.install_extra_rules("", None)
+
     async def arrives(self, stream: str, sent: Sent) -> Counter[Endpoint]:
         got, _ = self.world.send("a", next(iter(sent.values())))
         return Counter(
@@ -122,6 +133,8 @@ class RealWorld:
         self.lab, self.takers = lab, takers
         self.fabric = lab.fabric
         self.ends = tuple(taker.end for taker in takers)
+        self.cuts = ExitStack()
+        self.cut_off: set[str] = set()
 
     def held(self) -> object:
         bed = self.lab.bed
@@ -137,19 +150,25 @@ class RealWorld:
     def allow(self, node: str) -> None:
         self.lab.bed.nodes[node].run(*VSCTL, "clear", "bridge", "br1", "flow_tables")
 
-    async def arrives(self, stream: str, sent: Sent) -> Counter[Endpoint]:
+    async def lose(self, a: str, b: str) -> None:
+        """A node that was next to the root is `cut_off` then: what comes to it goes around."""
         await self.lab.alive()
+        self.cut_off.update({a, b} - {"a"})
+        self.cuts.enter_context(overlay_lab.cut(self.lab.bed, (a, b)))
+        await self.lab.when(lambda: self.fabric.overlay.link_state.dead)
+        await self.lab.settled()
+
+    async def arrives(self, stream: str, sent: Sent) -> Counter[Endpoint]:
+        if not self.cut_off:
+            await self.lab.alive()
         for taker in self.takers:
             taker.took()
         count = await overlay_traffic.sent(self.lab.bed, "a", next(iter(sent.values())))
+        targets = {hop.target for hop in sent if hop.target.node not in self.cut_off}
         for taker in self.takers:
-            if taker.end in {hop.target for hop in sent}:
-                found = await overlay_traffic.all_of(taker, count)
-                assert len(found) == count
-        return Counter(
-            {hop.target: 1 for hop in sent}
-            | {taker.end: 1 for taker in self.takers if taker.took()}
-        )
+            if taker.end in targets:
+                assert len(await overlay_traffic.all_of(taker, count)) == count
+        return Counter(targets | {taker.end for taker in self.takers if taker.took()})
 
 
 @asynccontextmanager
@@ -158,7 +177,9 @@ async def real(bed: Testbed) -> AsyncIterator[RealWorld]:
     with overlay_traffic.taking(bed, "b", "b", "c", "c") as takers:
         try:
             async with overlay_lab.controlled(bed, DRAWING, settings) as lab:
-                yield RealWorld(lab, takers)
+                world = RealWorld(lab, takers)
+                with world.cuts:
+                    yield world
         finally:
             await overlay_lab.bare(bed)
 
@@ -230,6 +251,50 @@ async def test_a_new_stream_that_is_refused_leaves_nothing(world: World) -> None
         world.allow("c")
     sent = await world.fabric.ensure("ev_1", hops(b1, c1))
     assert await world.arrives("ev_1", sent) == Counter([b1, c1])
+
+
+async def test_a_stream_stays_on_its_route_when_a_new_one_is_refused(world: World) -> None:
+    b1, _, c1, _ = world.ends
+    sent = await world.fabric.ensure("ev_1", hops(b1, c1))
+    await world.arrives("ev_1", sent)
+    before = world.held()
+    world.refuse("c")
+    try:
+        await world.lose("a", "c")
+        assert world.held() == before
+        # The leaf behind the dead link is cut off; the other one gets the stream as before.
+        assert await world.arrives("ev_1", sent) == Counter([b1])
+        assert await world.fabric.ensure("ev_1", hops(b1, c1)) == sent
+    finally:
+        world.allow("c")
+    # The new route is tried again without being asked for.
+    both = Counter([b1, c1])
+    await until(lambda: world.arrives("ev_1", sent), lambda got: got == both, within_s=30)
+
+
+async def test_a_route_that_is_refused_is_reported_once_and_tried_again() -> None:
+    async with memory() as world:
+        b1, _, c1, _ = world.ends
+        sent = await world.fabric.ensure("ev_1", hops(b1, c1))
+        reported: list[PathChanged] = []
+        world.fabric.watch(lambda e: reported.append(e) if isinstance(e, PathChanged) else None)
+        world.refuse("c")
+        await world.lose("a", "c")
+        (problem,) = [p for p in world.fabric.problems["ev_1"] if "old route" in p]
+        assert "the switch of node c refuses a rule" in problem
+        tries = world.world.tries
+        first = tries["c"]
+        await until(lambda: counted(tries, "c"), lambda count: count >= first + 2)
+        # One event: that it is still refused is nothing new.
+        assert [problem in event.error for event in reported] == [True]
+        world.world.restore("a", "c")
+        await world.fabric.install_extra_rules("", None)
+        await until(lambda: world.arrives("ev_1", sent), lambda got: got == Counter([b1, c1]))
+        world.allow("c")
+
+
+async def counted(tries: Counter[str], node: str) -> int:
+    return tries[node]
 
 
 @asynccontextmanager

@@ -168,13 +168,13 @@ async def test_what_ends_before_its_token_expires_is_revoked(store: DeliveryStor
     ended = await store.sweep(X, {"se_3"}, now_s=NOW_S + 1, idle_s=30)
     assert [one.id for one in ended] == ["se_2"]
     both = [("se_1", NOW_S + 60), ("se_2", NOW_S + 60)]
-    assert await store.revoked(X, 0) == both
-    assert await store.revoked(X, NOW_S + 1) == both[1:]
-    assert await store.revoked("ev_other", 0) == []
+    assert (await store.stream(X, 0)).revoked == both
+    assert (await store.stream(X, NOW_S + 1)).revoked == both[1:]
+    assert (await store.stream("ev_other", 0)).revoked == []
     await store.drop_tree(X, at_s=NOW_S + 2, why="evicted")
-    assert [id_ for id_, _ in await store.revoked(X, 0)] == ["se_1", "se_2", "se_3"]
+    assert [id_ for id_, _ in (await store.stream(X, 0)).revoked] == ["se_1", "se_2", "se_3"]
     await store.sweep(X, set(), now_s=NOW_S + 60, idle_s=30)
-    assert await store.revoked(X, 0) == []
+    assert (await store.stream(X, 0)).revoked == []
 
 
 async def test_an_evicted_session_is_revoked_and_a_stream_that_is_over_needs_no_list(
@@ -182,9 +182,9 @@ async def test_an_evicted_session_is_revoked_and_a_stream_that_is_over_needs_no_
 ) -> None:
     await store.open_session(session(1), None)
     await store.close_sessions_at("pe2", at_s=NOW_S)
-    assert [id_ for id_, _ in await store.revoked(X, 0)] == ["se_1"]
+    assert [id_ for id_, _ in (await store.stream(X, 0)).revoked] == ["se_1"]
     await store.drop_tree(X, at_s=NOW_S)
-    assert await store.revoked(X, 0) == []
+    assert (await store.stream(X, 0)).revoked == []
 
 
 # -- all trees, which only change by the journal -------------------------------------------------

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from umbel.compute.model import Node, NodeKind, Scheduling
+from umbel.compute.model import Node, NodeKind, PowerDraw, Scheduling
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.nodes.model import NodeAction, NodeChange
 from umbel.delivery.nodes.store import NodeStore
@@ -15,6 +15,7 @@ from umbel.delivery.store import DeliveryStore, functions_at
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.journal import Journal
 from umbel.kit.sql import Command, Connection
+from umbel.network.documents import AddedSite, LinkEnd, Site
 from umbel.network.model import Link
 
 NOW_S = 1_000.0
@@ -29,8 +30,23 @@ ADDED = NodeChange(
         mbps=100.0,
         prefixes=("127.0.9.0/24", "2001:db8::/64"),
         pool="clouds",
+        ports=(20000, 20999),
+        watts=PowerDraw(idle=6.0, busy=15.5, standby=0.5),
     ),
     links=(Link(a="pe9", b="c1", mbps=50.0, delay_ms=2.5), Link(a="c2", b="pe9", crosses=True)),
+    site=AddedSite(
+        site=Site(
+            node="pe9",
+            ovsdb="tcp:10.99.9.1:6640",
+            datapath_id=0xFFFFFFFFFFFFFFFF,
+            underlay={},
+            gateway="10.202.9.1/24",
+            nic="eth1",
+            hosts=("host1", "host2"),
+        ),
+        local={"c1": LinkEnd(underlay="10.201.9.1", cable="to-c1", queue="wire1")},
+        remote={"c1": LinkEnd(underlay="10.201.9.2", crossing="10.205.0.1:51820")},
+    ),
     scheduling=Scheduling.DRAINING,
     evict_at_s=NOW_S + 0.25,
     added_s=NOW_S,

@@ -1,11 +1,18 @@
 """What every VIM driver does, by the same words for all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from support import kube_api, libvirtd
+from support.kube_worlds import kube_world
+from support.libvirt_worlds import libvirt_world
+from support.ssh_worlds import ssh_world
+from support.sshd import ABSENT
 from support.testbed import Testbed
 from support.vim_worlds import (
     OWNER,
@@ -16,24 +23,54 @@ from support.vim_worlds import (
     until,
     until_state,
 )
+from umbel.bootstrap.drivers import FORKED_MEDIA
 from umbel.compute.model import FunctionState
 from umbel.compute.ports import FunctionTaken
 from umbel.delivery.loop.functions import MEDIA_COMMAND
 
-KINDS = ("stand-in", "media", "netns")
+KINDS = ("stand-in", "media", "netns", "forked", "forked-netns")
+OVER_SSH = ("ssh", "ssh-media", "ssh-netns")
+SSHD = pytest.mark.skipif(bool(ABSENT), reason=ABSENT)
+LIBVIRTD = pytest.mark.skipif(bool(libvirtd.ABSENT), reason=libvirtd.ABSENT)
+REAL_GUESTS = pytest.param("libvirt", marks=[pytest.mark.lab, pytest.mark.timeout(600), LIBVIRTD])
+REAL_PODS = pytest.param(
+    "kubernetes",
+    marks=[
+        pytest.mark.clouds,
+        pytest.mark.timeout(600),
+        pytest.mark.skipif(bool(kube_api.ABSENT), reason=kube_api.ABSENT),
+    ],
+)
 REAL_PROCESSES = [pytest.param(name, marks=pytest.mark.lab) for name in KINDS]
 
 
-@pytest.fixture(params=["fake", *REAL_PROCESSES])
+REAL_MACHINES = [pytest.param(name, marks=[pytest.mark.lab, SSHD]) for name in OVER_SSH]
+
+
+@pytest.fixture(params=["fake", *REAL_PROCESSES, *REAL_MACHINES, REAL_GUESTS, REAL_PODS])
 async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
     if request.param == "fake":
         yield FakeWorld()
         return
-    command = MEDIA_COMMAND if request.param == "media" else ()
+    if request.param == "libvirt":
+        async with libvirt_world(request.getfixturevalue("two_hypervisors")) as guests:
+            yield guests
+        return
+    if request.param == "kubernetes":
+        async with kube_world(request.getfixturevalue("two_kubelets"), tmp_path) as pods:
+            yield pods
+        return
+    is_media = "media" in request.param or "forked" in request.param
+    command = MEDIA_COMMAND if is_media else ()
     testbed: Testbed | None = None
-    if request.param == "netns":
+    if request.param.endswith("netns"):
         testbed = request.getfixturevalue("three_nodes")
-    async with process_world(tmp_path, command, testbed) as real:
+    make: Callable[..., AbstractAsyncContextManager[World]] = process_world
+    if request.param in OVER_SSH:
+        make = ssh_world
+    if request.param.startswith("forked"):
+        make = partial(process_world, forks=FORKED_MEDIA)
+    async with make(tmp_path, command, testbed) as real:
         yield real
 
 
@@ -49,8 +86,8 @@ async def test_a_function_boots_and_becomes_active_at_its_node(world: World) -> 
     assert (edge.id, edge.owner, edge.description) == (world.edge.id, OWNER, "edge")
     assert (edge.node, edge.address) == (world.pe2.name, world.pe2.address)
     assert (acquirer.node, acquirer.address) == (world.pe1.name, world.pe1.address)
-    assert set(edge.ports) == {"control", "http", "udp"}
-    assert set(acquirer.ports) == {"control", "http", "udp", "rtmp"}
+    assert set(edge.ports) == {"control", "tls", "http", "udp"}
+    assert set(acquirer.ports) == {"control", "tls", "http", "udp", "rtmp"}
     assert all(0 < port < 65536 for port in acquirer.ports.values())
     assert edge.started_s > 1_600_000_000
     assert edge.reason == ""
@@ -66,7 +103,7 @@ async def test_ready_and_death_are_told(world: World) -> None:
     await until(lambda: told == [world.edge.id] * 2, what="told of death")
     dead = (await world.vim.running())[world.edge.id]
     assert dead.state is FunctionState.FAILED
-    assert dead.reason == "killed by signal 9"
+    assert dead.reason == world.killed
     assert (dict(dead.ports), dead.cpu_cores, dead.rss_mb) == ({}, 0, 0)
 
 
@@ -103,7 +140,7 @@ async def test_a_function_killed_while_booting_has_failed(world: World) -> None:
     await world.vim.start(OWNER, world.edge, world.pe2)
     world.kill(world.edge.id)
     failed = await until_state(world.vim, world.edge.id, FunctionState.FAILED)
-    assert failed.reason == "killed by signal 9"
+    assert failed.reason == world.killed
 
 
 async def test_stop_ends_what_there_is_and_accepts_what_is_absent(world: World) -> None:

@@ -42,7 +42,10 @@ async def transcoders(made: Platform) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("protocol", ["whep", "hls"])
-async def test_a_smaller_picture_is_asked_for_by_the_address(tmp_path: Path, protocol: str) -> None:
+async def test_a_smaller_picture_is_asked_for_by_the_address(
+    tmp_path: Path, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UMBEL_SRTP", "true" if protocol == "whep" else "false")
     async with platform(tmp_path) as made, chromium() as browser:
         event, _ = await made.live()
         page = await browser.new_page()

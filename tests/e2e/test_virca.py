@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from support.platform import platform
-from umbel.demo import flash, power
+from umbel.demo import flash, power, preparation
+from umbel.demo.model import VIRCA
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -28,8 +29,8 @@ async def test_nodes_rest_wake_for_a_crowd_and_rest_again_and_no_viewer_is_lost(
     for name, value in QUICKER.items():
         monkeypatch.setenv(name, value)
     network = tmp_path / "network.yaml"
-    network.write_text(yaml.safe_dump(power.network(power.POLICY)))
-    options = ("--policy", power.POLICY, "--network", str(network))
+    network.write_text(yaml.safe_dump(preparation.network(VIRCA)))
+    options = ("--policy", VIRCA, "--network", str(network))
     async with platform(tmp_path, options) as made:
         event, _ = await made.live()
         seen = await flash.check(made.api, f"{made.url}/watch/{event.id}", event.id)

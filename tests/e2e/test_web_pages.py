@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
 from support.platform import Platform, platform
+from support.waiting import until
 from umbel.demo.browser import chromium, until_decoded
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -47,6 +48,81 @@ async def test_discover_follows_an_event_and_fetches_nothing_from_elsewhere(
         await expect(past).to_contain_text("Ended", timeout=APPEARS_MS)
         await expect(page.get_by_text("Nothing is live right now")).to_be_visible()
         assert asked == {"127.0.0.1"}
+        assert faults == []
+
+
+THUMBNAIL = """() => {
+  const image = document.querySelector('main img');
+  if (!image?.complete || image.naturalWidth === 0) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = image.naturalWidth;
+  canvas.height = image.naturalHeight;
+  canvas.getContext('2d').drawImage(image, 0, 0);
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const colours = new Set();
+  for (let at = 0; at < data.length; at += 404) colours.add(data[at] >> 5 << 3 | data[at + 1] >> 5);
+  const { alt, src, naturalWidth: width, naturalHeight: height } = image;
+  const { opacity } = getComputedStyle(image);
+  return { alt, src, width, height, colours: colours.size, opacity };
+}"""
+SHIFTS = """() => {
+  window.layoutShift = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) window.layoutShift += entry.value;
+  }).observe({ type: 'layout-shift', buffered: true });
+}"""
+
+
+async def another_event(made: Platform, like: str) -> str:
+    """An event of the same provider that waits for its encoder; its id."""
+    known = await made.get(f"events/{like}")
+    names = ("provider_id", "starts_at", "ends_at")
+    draft = {"title": "Choir rehearsal", **{name: known[name] for name in names}}
+    created = await made.api.post("/api/v1/events", json=draft)
+    assert created.status_code == 201, created.text
+    opened = await made.api.post(f"/api/v1/events/{created.json()['id']}/ingest")
+    assert opened.status_code == 200, opened.text
+    return str(created.json()["id"])
+
+
+async def test_discover_shows_what_is_live_in_a_picture_that_is_renewed(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser:
+        event, _ = await made.live()
+        waiting = await another_event(made, event.id)
+        page, faults = await open_page(browser, made.url)
+        cards = page.get_by_role("region", name="Live now").get_by_role("listitem")
+        await expect(cards).to_have_count(2, timeout=APPEARS_MS)
+        await page.evaluate(SHIFTS)
+        box = await cards.first.bounding_box()
+        shown = await page.wait_for_function(
+            f"() => {{ const found = ({THUMBNAIL})(); return found?.opacity === '1' && found; }}",
+            timeout=DECODED_S * 1000,
+        )
+        first = await shown.json_value()
+        assert (first["width"], first["height"]) == (640, 360)
+        assert first["colours"] > 8, "the encoder's test picture has more colours"
+        assert first["alt"] == "Test pattern, live from the Town Hall at this moment"
+        assert await cards.first.bounding_box() == box
+        assert await page.evaluate("layoutShift") < 0.01
+        # Only what is live has one; the other keeps its drawing.
+        await expect(page.locator("main img")).to_have_count(1)
+        await expect(cards.last.locator("svg.poster")).to_be_visible()
+        answer = await made.api.get(f"/api/v1/events/{waiting}/thumbnail")
+        assert answer.status_code == 404
+
+        path = f"/api/v1/events/{event.id}/thumbnail"
+        before = await made.api.get(path)
+        await page.wait_for_function(
+            "(before) => document.querySelector('main img').src !== before",
+            arg=first["src"],
+            timeout=APPEARS_MS,
+        )
+        await until(
+            lambda: made.api.get(path),
+            lambda answer: answer.content != before.content,
+            within_s=DECODED_S,
+        )
+        await page.screenshot(path=tmp_path / "discover.png")
         assert faults == []
 
 

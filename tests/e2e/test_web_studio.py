@@ -113,12 +113,16 @@ async def test_a_provider_edits_an_event_that_nobody_else_changed(tmp_path: Path
         await form.get_by_role("button", name="Show the new version").click()
         await expect(form.get_by_label("Description")).to_have_value("With the mayor")
         await form.get_by_label("Title").fill("Council and mayor")
+        vp8 = form.get_by_label("Also make a VP8 picture")
+        await expect(vp8).not_to_be_checked()
+        await vp8.check()
         await form.get_by_role("button", name="Save").click()
         await expect(page.get_by_role("heading", name="Council and mayor")).to_be_visible(
             timeout=APPEARS_MS
         )
         saved = await made.get(f"events/{event}")
         assert (saved["title"], saved["description"]) == ("Council and mayor", "With the mayor")
+        assert saved["vp8"] is True
 
 
 async def test_an_encoder_as_obs_sets_it_by_itself_is_warned_about(tmp_path: Path) -> None:

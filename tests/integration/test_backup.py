@@ -224,6 +224,8 @@ def test_what_is_no_whole_backup_of_ours_is_refused(tmp_path: Path, backup: Path
         put("backup.json", b'"keys/master.key"', b'"../../escaped"'),
         put("backup.json", b'"schema"', b'"scheme"'),
         put("backup.json", b"{", b"["),
+        put("backup.json", b'"format": 1', b'"format": ' + b"[" * 60_000),
+        put("backup.json", b'"sha256": {', b'"sha256": [["a", 1], [2, 3]], "other": {'),
     ):
         backup.write_bytes(whole)
         assert refused(restored(repacked(backup, change)), "umbel.bad_backup")

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 import websockets
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from umbel.kit.http import MOST_HEAD_BYTES, BoundedHttp, listener
 from umbel.kit.listening import bind
@@ -181,17 +181,20 @@ async def test_a_websocket_has_no_deadline(connection: Pair) -> None:
 
 @asynccontextmanager
 async def listening(
-    most_per_address: int, trusted_proxies: str = ""
+    most_per_address: int,
+    trusted_proxies: str = "",
+    host: str = "127.0.0.1",
+    app: ASGIApp = echo,
 ) -> AsyncIterator[tuple[str, int]]:
     """A listener's address."""
     config = listener(
-        echo, most_per_address=most_per_address, trusted_proxies=trusted_proxies, lifespan="off"
+        app, most_per_address=most_per_address, trusted_proxies=trusted_proxies, lifespan="off"
     )
-    server, bound = uvicorn.Server(config), bind("127.0.0.1", 0)
+    server, bound = uvicorn.Server(config), bind(host, 0)
     bound.listen()
     serving = asyncio.create_task(server._serve([bound]))
     try:
-        yield bound.getsockname()
+        yield "127.0.0.1", bound.getsockname()[1]
     finally:
         server.should_exit = True
         await serving
@@ -228,12 +231,30 @@ async def test_an_address_has_so_many_connections_and_others_have_theirs() -> No
             writer.close()
 
 
-async def test_connections_of_a_proxy_are_not_bounded() -> None:
-    async with listening(3, trusted_proxies="127.0.0.2/32") as address:
+@pytest.mark.parametrize("host", ["127.0.0.1", "::"])
+async def test_connections_of_a_proxy_are_not_bounded(host: str) -> None:
+    async with listening(3, trusted_proxies="127.0.0.2/32", host=host) as address:
         many = await opened(address, 8, "127.0.0.2")
         assert [await asked(pair) for pair in many] == [True] * 8
         for _, writer in many:
             writer.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::"])
+async def test_a_proxy_is_believed_on_a_socket_of_both_families_too(host: str) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope["client"][0])
+        await echo(scope, receive, send)
+
+    async with listening(3, trusted_proxies="127.0.0.2/32", host=host, app=app) as address:
+        for proxy in ("127.0.0.2", "127.0.0.3"):
+            pair = await asyncio.open_connection(*address, local_addr=(proxy, 0))
+            pair[1].write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n")
+            await pair[0].readuntil(b"\r\n0\r\n\r\n")
+            pair[1].close()
+    assert [one.removeprefix("::ffff:") for one in seen] == ["203.0.113.7", "127.0.0.3"]
 
 
 async def test_where_all_connections_of_an_address_work_a_new_one_is_refused() -> None:

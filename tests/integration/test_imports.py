@@ -56,6 +56,11 @@ MEDIA = {
     *("python_multipart", "multipart", "prometheus_client", "structlog", "greenlet"),
     *("pyrtmp", "bitstring", "bitarray", "cython_runtime"),
 }
+DEMO = {
+    *SHOWN,
+    *("httpx", "httpcore", "h11", "certifi", "idna", "anyio", "sniffio", "click", "socksio"),
+    "imageio_ffmpeg",
+}
 
 
 def roots(program: str, *words: str) -> tuple[set[str], set[str]]:
@@ -75,10 +80,20 @@ def roots(program: str, *words: str) -> tuple[set[str], set[str]]:
     ("program", "foreign", "ours"),
     [
         (HELP, SHOWN, {"umbel.cli"}),
+        (
+            "import umbel.cli.demo",
+            DEMO,
+            {"umbel.cli", "umbel.demo", "umbel.kit", "umbel.catalogue"},
+        ),
         ("import umbel.media.main", MEDIA, {"umbel.kit", "umbel.media"}),
-        ("import umbel.media.workers.inside.main", GSTREAMER, {"umbel.kit", "umbel.media"}),
+        ("import umbel.media.fork_server", MEDIA, {"umbel.kit", "umbel.media"}),
+        (
+            "import umbel.media.workers.inside.fork_server",
+            GSTREAMER,
+            {"umbel.kit", "umbel.media"},
+        ),
     ],
-    ids=["umbel --help", "umbel media", "worker"],
+    ids=["umbel --help", "umbel demo", "umbel media", "fork server", "worker"],
 )
 def test_a_start_imports_no_more_than_it_needs(
     program: str, foreign: set[str], ours: set[str]

@@ -1,4 +1,4 @@
-"""A log that cannot be written: the process goes on, and says later that lines were lost."""
+"""The log: one that cannot be written ends no loop, and a failure shows no values."""
 
 import os
 import subprocess
@@ -54,3 +54,26 @@ def test_a_log_that_cannot_be_written_stops_no_loop(tmp_path: Path, trouble: str
     text = later.read_text()
     assert "writes of the log failed before this" in text
     assert text.rstrip().endswith("}")
+
+
+FAILS = """
+import sys
+import structlog
+from umbel.kit import log
+log.configure(json_lines=sys.argv[1] == "json")
+def opened(key):
+    raise RuntimeError("it failed")
+try:
+    opened("sec" + "ret")
+except RuntimeError:
+    structlog.get_logger().exception("request failed")
+"""
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_variables(form: str) -> None:
+    words = [sys.executable, "-c", FAILS, form]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    assert "RuntimeError: it failed" in done.stderr
+    assert "in opened" in done.stderr
+    assert "secret" not in done.stderr

@@ -14,9 +14,9 @@ from umbel.network.drivers.openflow import frames
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.switching.signals import (
     PortStatus,
-    Signal,
     SwitchConnected,
     SwitchDisconnected,
+    SwitchEvent,
     SwitchGone,
     UnknownSwitch,
 )
@@ -72,7 +72,7 @@ class Ground:
     """A controller, what it told, and the puppets at it."""
 
     def __init__(self, **times_s: Any) -> None:
-        self.events: list[Signal] = []
+        self.events: list[SwitchEvent] = []
         self.controller = Controller(self.events.append, **times_s)
         self.port = 0
         self._puppets: list[Puppet] = []
@@ -181,6 +181,26 @@ async def test_a_switch_that_comes_again_replaces_itself_when_it_answers_no_more
         ]
         assert await first.ended()
         assert controller.switches == {0xA}
+
+
+async def test_of_two_that_wait_for_the_place_of_a_silent_switch_one_takes_it() -> None:
+    async with Ground(echo_s=60, timeout_s=0.5) as link_state:
+        controller, events = link_state.controller, link_state.events
+        await link_state.puppet(0xA)  # it answers no echo request
+        await when(lambda: len(events) == 1)
+        both = [await link_state.puppet(0xA) for _ in range(2)]
+        echoing = [asyncio.create_task(one.echo()) for one in both]
+        await asyncio.wait(echoing, return_when=asyncio.FIRST_COMPLETED, timeout=20)
+        assert [one.done() for one in echoing].count(True) == 1
+        assert events == [
+            SwitchConnected(dpid=0xA),
+            SwitchDisconnected(dpid=0xA),
+            SwitchConnected(dpid=0xA),
+        ]
+        assert controller.switches == {0xA}
+        for one in echoing:
+            one.cancel()
+        await asyncio.gather(*echoing, return_exceptions=True)
 
 
 async def test_who_names_the_id_of_a_switch_that_answers_does_not_take_its_place() -> None:

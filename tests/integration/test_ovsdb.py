@@ -65,7 +65,8 @@ async def host() -> Listed:
 
 @pytest.fixture
 async def bridges(host: Listed) -> AsyncIterator[OvsdbBridges]:
-    made = OvsdbBridges(host, settle_s=5.0, patience=IMPATIENT)
+    # Its server answers; on a busy machine that may take seconds.
+    made = OvsdbBridges(host, settle_s=30.0, patience=replace(IMPATIENT, answer_s=30.0))
     yield made
     await made.close()
 

@@ -92,3 +92,51 @@ def test_files_that_cannot_be_read_are_named(run: Run, tmp_path: Path, name: str
     done = typer.testing.CliRunner().invoke(app, ["plan", *files])
     assert done.exit_code == 2
     assert name in done.stderr
+
+
+MOVES = Path(__file__).parents[2] / "examples" / "plan" / "moves.yaml"
+
+
+def plan_moves(*words: str) -> Any:
+    command = ["plan", "moves", *words]
+    return typer.testing.CliRunner().invoke(app, command, env={"COLUMNS": "160"})
+
+
+def test_moves_are_printed_and_written(tmp_path: Path) -> None:
+    out = tmp_path / "moves.json"
+    done = plan_moves(str(MOVES), "--power", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    assert "168 to 122 W" in done.output
+    made = json.loads(out.read_text())
+    assert {move["function"] for move in made["moves"]} == {"edge-2", "game-1"}
+    assert made["mb"] == sum(move["mb"] for move in made["moves"])
+    assert "Nothing has to move" in plan_moves(str(MOVES), "--most-moves", "0").output
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("nodes: [", "cannot be read"),
+        ("nodes: 3", "functions: Field required"),
+        ("{nodes: [], functions: [], colour: red}", "colour: Extra inputs are not permitted"),
+        ("{nodes: [], functions: []}", "there are no nodes"),
+    ],
+)
+def test_a_bad_file_of_moves_is_told(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "moves.yaml"
+    file.write_text(text)
+    done = plan_moves(str(file))
+    assert done.exit_code != 0
+    assert said in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    done = plan_moves(str(MOVES), "--out", str(tmp_path / "absent" / "moves.json"))
+    assert done.exit_code == 1
+    assert "absent" in done.stderr
+
+
+def test_moves_that_cannot_be_have_a_reason() -> None:
+    done = plan_moves(str(MOVES), "--drain", "pe2", "--most-moves", "0")
+    assert done.exit_code != 0
+    assert "allow more moves" in done.stderr

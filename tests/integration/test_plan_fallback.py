@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 
 from support import plan_rules, planning
+from support.examples import examples
 from umbel.planner import (
     clustering,
     demand,
@@ -25,7 +26,7 @@ from umbel.planner.solve import Progress
 
 
 @given(problem=planning.problems())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_plans_without_a_search_keep_every_rule(problem: Problem) -> None:
     program = fast.build(planning.compiled(problem))
     found, _spent_s = fallback.plans(program, Limits(time_s=20.0))
@@ -37,7 +38,7 @@ def test_plans_without_a_search_keep_every_rule(problem: Problem) -> None:
 
 
 @given(problem=planning.problems())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_the_idle_solution_is_one_of_the_program(problem: Problem) -> None:
     program = fast.build(planning.compiled(problem), Tradeoff(gamma=0.0))
     values = fallback.idle_values(program)
@@ -113,7 +114,7 @@ def test_beaten_points_are_marked() -> None:
 
 
 @given(problem=planning.problems(follow_fibre=True))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_reasons_are_those_of_the_plan(problem: Problem) -> None:
     result = solve.plan(problem, Tradeoff(gamma=2.0))
     assume(result.plan is not None)

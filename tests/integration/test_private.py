@@ -96,6 +96,12 @@ def test_keys_that_could_not_be_written_are_made_at_the_next_start(tmp_path: Pat
     assert (again.master, again.signer.public_key) == (made.master, made.signer.public_key)
 
 
+def test_an_installation_is_told_from_others(tmp_path: Path) -> None:
+    ours, again, other = (load_secrets(tmp_path / name) for name in ("a", "a", "b"))
+    assert ours.installation == again.installation != other.installation
+    assert ours.installation not in ours.master.hex()
+
+
 def test_the_first_of_several_instances_makes_the_keys(tmp_path: Path) -> None:
     path = tmp_path / "master.key"
     with ThreadPoolExecutor(8) as pool:

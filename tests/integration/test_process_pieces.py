@@ -101,7 +101,7 @@ def test_the_command_line_of_a_media_server_is_the_contract() -> None:
     words = launch.command_line(edge, record_of(edge, {"http": 8080}), folder / "r")
     assert " ".join(words) == (
         "python -m umbel media --id edge-pe4-1 --role edge --address 127.0.4.1"
-        " --control-port 0 --http-port 8080 --udp-port 0"
+        " --control-port 0 --tls-port 0 --http-port 8080 --udp-port 0"
         " --ready-file /state/r --public-key /state/k.pem"
     )
     assert PORTS.keys() == {role.value for role in StreamRole}

@@ -9,7 +9,7 @@ import pytest
 from support.waiting import until
 from umbel.media.rtp.errors import BadSource
 from umbel.media.wire import source_filter
-from umbel.media.wire.udp import UdpReceiver
+from umbel.media.wire.receiver import UdpReceiver
 
 HERE = "127.0.0.1"
 

@@ -21,6 +21,7 @@ from umbel.media.model import StreamRole, StreamSpec, StreamState, Target
 from umbel.media.roles import SpecInvalid
 from umbel.media.server import manager
 from umbel.media.server.elements.context import ServerContext
+from umbel.media.server.elements.fan import Fan
 from umbel.media.server.elements.flow import Count
 from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
@@ -143,12 +144,11 @@ async def test_a_height_is_told_and_changed(registry: Registry) -> None:
     assert not maker.is_media_transcoding("AUDIO")
 
 
-async def test_a_rendition_flows_when_it_comes_out(registry: Registry) -> None:
+async def test_a_rendition_flows_when_its_pictures_come_out(registry: Registry) -> None:
     pipeline, maker = await made_whole(registry)
-    counts = {"in": Count(), "out": Count()}
+    counts = {"in": Count()}
     receiver = next(e for e in pipeline.children.values() if isinstance(e, RtpReceiver))
     receiver.count_in = lambda: counts["in"]  # type: ignore[method-assign]
-    maker.count_out = lambda: counts["out"]  # type: ignore[method-assign]
     idle = manager.info(pipeline, 10.0).state
     assert (idle.role, idle.ingest, idle.flowing) == (StreamRole.TRANSCODER, None, False)
     assert idle.port == receiver.port > 0
@@ -156,8 +156,11 @@ async def test_a_rendition_flows_when_it_comes_out(registry: Registry) -> None:
     taking = manager.info(pipeline, 11.0).state
     assert not taking.flowing
     assert taking.mbps_in == pytest.approx(1.0)
-    counts["out"] = Count(packets=5, bytes=50_000)
-    giving = manager.info(pipeline, 12.0)
+    assert isinstance(maker.source, Fan)
+    maker.source.packets([packet(AUDIO, 1, 0), report(1)], 12.0)
+    assert not manager.info(pipeline, 12.0).state.flowing
+    maker.source.packets([packet(VIDEO, 2, 0)], 12.5)
+    giving = manager.info(pipeline, 12.5)
     assert giving.state.flowing
     # What leaves the process is what the hops got, not what one element gave another.
     assert giving.state.mbps_out == 0

@@ -7,19 +7,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 import uvloop
-from hypothesis import given
-from hypothesis import strategies as st
 
 from support.waiting import until
 from umbel.media.rtp.feedback import Feedback, PictureRequest
-from umbel.media.wire.datagrams import MOST_BYTES, Ring, equal_runs
-from umbel.media.wire.udp import (
-    AddressUnusable,
-    BadHop,
-    PortTaken,
-    UdpReceiver,
-    UdpSender,
-)
+from umbel.media.rtp.hop_srtp import Protector, Unprotector
+from umbel.media.rtp.packet import build_header
+from umbel.media.wire.datagrams import MOST_BYTES
+from umbel.media.wire.hops import AddressUnusable
+from umbel.media.wire.receiver import PortTaken, UdpReceiver
+from umbel.media.wire.sender import BadHop, UdpSender
 
 HERE = "127.0.0.1"
 SO_NO_CHECK = 11
@@ -130,6 +126,26 @@ async def test_a_chain_of_relays_changes_nothing(ends: Ends, joined: bool) -> No
             await arrived(sink, number + 1)
     assert await arrived(sink, 200) == sent
     assert seen.got == sent
+
+
+async def test_relays_pass_on_what_they_cannot_read(ends: Ends) -> None:
+    first, seen = await ends.receiver()
+    last, sink = await ends.receiver()
+    first.attach(ends.sender(last.port))
+    feed = ends.sender(first.port)
+    key = bytes(range(32))
+    feed.protector, last.unprotector = Protector(key, lambda: 1_790_000_000_000), Unprotector(key)
+    sent = [build_header(96, n, n * 3000, 7) + b"a picture" * (1 + n % 100) for n in range(200)]
+    stranger = ends.socket()
+    stranger.connect((HERE, last.port))
+    for number in range(0, 200, 20):
+        stranger.send(sent[number])
+        feed.packets(sent[number : number + 20], now_s())
+        await arrived(sink, number + 20)
+    assert sink.got == sent
+    assert last.unprotector.refused == 10
+    assert len(seen.got) == 200
+    assert not any(b"picture" in data for data in seen.got)
 
 
 async def test_every_hop_gets_everything(ends: Ends) -> None:
@@ -368,31 +384,3 @@ def test_on_uvloop() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
-
-
-@given(st.lists(st.integers(1, MOST_BYTES), max_size=200))
-def test_runs(lengths: list[int]) -> None:
-    """What the kernel demands of segments; nothing is left out."""
-    runs, at = equal_runs(lengths), 0
-    for run in runs:
-        members = lengths[at : at + run]
-        assert 1 <= run <= 64
-        assert len(set(members[:-1])) <= 1
-        assert members[-1] <= members[0]
-        assert sum(members) <= MOST_BYTES
-        at += run
-    assert at == len(lengths)
-
-
-@given(st.lists(st.binary(min_size=1, max_size=2000), min_size=1, max_size=100))
-def test_a_ring_gives_back_what_fills_it(sent: list[bytes]) -> None:
-    ring, out, left = Ring(), [], list(sent)
-    while left:
-        count = ring.fill(left)
-        assert count == ring.count > 0
-        assert ring.total == sum(len(data) for data in left[:count])
-        out += ring.datagrams()
-        del left[:count]
-        ring.arrange()
-        assert sum(ring.messages) == count
-    assert out == sent

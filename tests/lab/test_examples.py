@@ -10,7 +10,8 @@ import pytest
 from support.platform import Platform, platform
 from support.waiting import until
 from umbel.catalogue.model import UserRole
-from umbel.demo.stage import Account, Child
+from umbel.demo.model import Account
+from umbel.demo.stage import Child
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(240)]
 

@@ -33,7 +33,7 @@ class Follower:
         index = await until(
             lambda: self.http.get(entry), lambda found: found.status_code == 200, within_s=60
         )
-        self.url = str(index.url.join(index.text.splitlines()[-1]))
+        self.url = str(index.url.join(hls_player.variants(index.text)[0][0]))
 
     async def follow(self, parts: int) -> None:
         view = await self.load({})

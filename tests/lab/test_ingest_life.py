@@ -3,12 +3,14 @@ import os
 import random
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from support import srt
 from support.ingest_lab import (
     ADDRESS,
     DEADLINE_S,
@@ -94,6 +96,24 @@ async def test_wrong_key_is_refused(here: Lab, way: Push) -> None:
     with pytest.raises(WrongStreamKey):
         here.desk.check_key("ev_lab", WRONG)
     here.desk.check_key("ev_lab", KEY)
+
+
+async def test_an_srt_caller_with_wrong_keys_keeps_no_encoder_out(here: Lab) -> None:
+    listener = (ADDRESS, int(here.urls["srt"].rpartition(":")[2]))
+    began_s = time.monotonic()
+
+    def call_often(times: int) -> list[bool]:
+        return [srt.call("127.0.0.2", listener, WRONG, DEADLINE_S) for _ in range(times)]
+
+    assert not any(await asyncio.to_thread(call_often, 300))
+    lasted_s = time.monotonic() - began_s
+    # Ten at once, then one in two seconds: the others ask nobody.
+    assert 1 <= here.events.count("refused") <= 11 + lasted_s / 2 < 300
+    async with encoder(*to_srt(here)):
+        calls = asyncio.create_task(asyncio.to_thread(call_often, 300))
+        await here.until(lambda: here.sink.frames() > RATE, "video")
+        assert not any(await calls)
+        assert here.desk.state("ev_lab").protocol == "srt"
 
 
 @pytest.mark.parametrize("first", [to_rtmp, to_srt, to_ts])
@@ -356,7 +376,7 @@ async def test_workers_end_with_their_server(tmp_path: Path) -> None:
             async with encoder("-re", *TONE, "-c:a", "aac", "-f", "flv", url):
                 while b"packets" not in await server.stdout.readline():
                     pass
-                while len(pids := offspring(server.pid)) < 3:  # a prepared one too
+                while len(pids := offspring(server.pid)) < 3:  # their fork server too
                     await asyncio.sleep(0.02)
                 assert len(children(server.pid)) == 2
                 server.kill()

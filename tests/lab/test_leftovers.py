@@ -26,6 +26,9 @@ folder, name, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 sleeper = [sys.executable, "-c", "import signal; signal.pause()", f"{folder}/"]
 if kind == "folder":
     context = noted(Leftover(folder=str(folder)))
+elif kind == "device":
+    context = noted(Leftover(device="umbel-left"))
+    subprocess.run(["ip", "link", "add", "umbel-left", "type", "bridge"], check=True)
 elif kind == "namespace":
     context = ovs.network_namespace(name)
     sleeper = ["ip", "netns", "exec", name, *sleeper[:-1]]
@@ -49,7 +52,7 @@ def owner(folder: Path, notes: Path, kind: str) -> Iterator[tuple[subprocess.Pop
             run.kill()
 
 
-@pytest.mark.parametrize("kind", ["folder", "namespace", "testbed"])
+@pytest.mark.parametrize("kind", ["folder", "device", "namespace", "testbed"])
 def test_a_killed_run_is_cleaned_up_and_a_living_one_is_left_alone(
     tmp_path: Path, kind: str
 ) -> None:
@@ -68,8 +71,9 @@ def test_a_killed_run_is_cleaned_up_and_a_living_one_is_left_alone(
         assert list(notes.iterdir()) == []
         name = left.namespace or left.testbed
         assert not name or netns.named(name) == []
-        assert left.namespace or not Path(left.folder).exists()
-        if kind != "testbed":
+        assert left.namespace or left.device or not Path(left.folder).exists()
+        assert not (left.device and Path(f"/sys/class/net/{left.device}").exists())
+        if kind in {"folder", "namespace"}:
             assert is_dead(pid)
         else:
             subprocess.run(["kill", str(pid)], check=True)

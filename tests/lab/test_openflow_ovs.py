@@ -27,7 +27,12 @@ from umbel.network.switching.program import (
     Rule,
     UseGroup,
 )
-from umbel.network.switching.signals import PortStatus, Signal, SwitchDisconnected, SwitchRefused
+from umbel.network.switching.signals import (
+    PortStatus,
+    SwitchDisconnected,
+    SwitchEvent,
+    SwitchRefused,
+)
 
 ABSENT = ovs.absent()
 pytestmark = [
@@ -91,7 +96,7 @@ class Lab:
 
     def __init__(self, switches: dict[str, Ovs]) -> None:
         self.switches = switches
-        self.events: list[Signal] = []
+        self.events: list[SwitchEvent] = []
         self.controller = Controller(self.events.append)
 
     async def connect(self) -> None:

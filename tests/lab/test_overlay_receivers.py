@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -11,13 +12,18 @@ from support import overlay_lab, overlay_traffic, testbed
 from support.overlay_lab import Lab
 from support.overlay_traffic import Taker
 from support.testbed import Testbed
+from support.waiting import until
+from umbel import migrations
+from umbel.kit.clock import SystemClock
+from umbel.kit.db import Database
 from umbel.network.edge.compiler import EdgeState, programs
-from umbel.network.model import Endpoint
+from umbel.network.model import Endpoint, Topology
 from umbel.network.operator import moves
+from umbel.network.operator.service import OperatorService
+from umbel.network.operator.store import OperatorStore
 from umbel.network.overlay import streams
-from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.moves import InvalidMove
-from umbel.network.overlay.streams import Path, Receiver, Stream
+from umbel.network.overlay.streams import Path, Receiver, Stream, StreamIntent
 from umbel.network.switching.port_map import Side
 
 pytestmark = [
@@ -98,6 +104,79 @@ async def test_a_receivers_mac_is_asked_for_by_its_switch(bed: Testbed, lab: Lab
         await lab.alive()
         count = await overlay_traffic.sent(bed, "r", to)
         assert await overlay_traffic.came(at_h, count - 2) == Counter(range(count))
+
+
+@asynccontextmanager
+async def operated(lab: Lab, sqlite_url: str) -> AsyncIterator[OperatorService]:
+    """The operator's service over the fabric, with a database of its own."""
+    database = Database(sqlite_url)
+    await migrations.upgrade(database)
+    topology = Topology(nodes=tuple(lab.bed.nodes), links=())
+    try:
+        yield OperatorService(
+            lambda: topology,
+            OperatorStore(database),
+            SystemClock(),
+            lab.fabric,
+            lab.fabric.neighbours.ask,
+        )
+    finally:
+        await database.close()
+
+
+async def test_a_receiver_that_changes_its_card_gets_the_stream_again(
+    bed: Testbed, lab: Lab, sqlite_url: str
+) -> None:
+    host, device = bed.hosts["h"], "eth0"
+    with overlay_traffic.taking(bed, host="h") as (at_h,):
+        async with operated(lab, sqlite_url) as operator:
+            feed = Stream(name="feed", number=0, target="", port=0)
+            intent = StreamIntent(stream=feed, root="r", sender=Side.INSIDE)
+            receiver = Receiver(address=at_h.end.address, port=at_h.end.port)
+            made = await operator.add(intent, Path(leaf="e", receiver=receiver))
+            await lab.alive()
+            to = Endpoint(node="r", address=made.stream.target, port=made.stream.port)
+            count = await overlay_traffic.sent(bed, "r", to)
+            assert await overlay_traffic.came(at_h, count - 2) == Counter(range(count))
+            try:
+                host.run("ip", "link", "set", device, "address", "02:75:6d:ff:ff:01")
+                await operator.refresh_paths()
+                found = (await operator.path(made.request.id)).request.path.receiver
+                assert found is not None
+                assert found.mac == "02:75:6d:ff:ff:01"
+                count = await overlay_traffic.sent(bed, "r", to)
+                assert await overlay_traffic.came(at_h, count - 2) == Counter(range(count))
+            finally:
+                host.run("ip", "link", "set", device, "address", host.mac)
+
+
+async def test_a_missing_route_is_noticed_and_the_notice_says_how_to_add_it(
+    bed: Testbed, lab: Lab, sqlite_url: str
+) -> None:
+    root = bed.nodes["r"]
+    with overlay_traffic.taking(bed, "c") as (at_c,):
+        async with operated(lab, sqlite_url) as operator:
+            feed = Stream(name="feed", number=0, target="10.0.0.255", port=5004)
+            intent = StreamIntent(stream=feed, root="r", sender=Side.INSIDE)
+            path = Path(leaf="c", receiver=streams.local_receiver(at_c.end))
+            made = await operator.add(intent, path)
+            await lab.alive()
+            # As on an operator's own machine, where nobody adds it.
+            root.run("ip", "route", "del", "10.0.0.255/32")
+            await operator.refresh_paths()
+            notice = (await operator.path(made.request.id)).notice
+            assert "nothing has come from node r yet" in notice
+            root.run(*notice.split("`")[1].split())
+            to = Endpoint(node="r", address="10.0.0.255", port=5004)
+            count = await overlay_traffic.sent(bed, "r", to)
+            assert await overlay_traffic.came(at_c, count - 2) == Counter(range(count))
+
+            async def notice_now() -> str:
+                await operator.refresh_paths()
+                return (await operator.path(made.request.id)).notice
+
+            await until(notice_now, lambda now: now == "")  # a switch counts about once a second
+            root.run("ip", "route", "del", "10.0.0.255/32")
 
 
 async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> None:

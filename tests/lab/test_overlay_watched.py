@@ -26,6 +26,7 @@ pytestmark = [
 ]
 
 DECODED_S = 90.0
+_HEIGHT = "document.querySelector('video').videoHeight"
 _ALL_FRAMES, _IPV4, _UDP = 0x0003, 0x0800, 17
 
 
@@ -140,7 +141,9 @@ async def test_a_smaller_picture_crosses_the_switches_on_a_way_of_its_own(
             await page.goto(f"{made.url}/watch/{event.id}?node={node}&protocol=whep&quality=360p")
             seen = await until_decoded(page, 30, timeout_s=DECODED_S)
             assert seen["edge"] == node
-            assert await page.evaluate("document.querySelector('video').videoHeight") == 360
+            # Decoded frames are counted before the first one is shown.
+            await page.wait_for_function(f"{_HEIGHT} > 0", timeout=DECODED_S * 1000)
+            assert await page.evaluate(_HEIGHT) == 360
         source = await made.get(f"trees/{event.id}")
         assert source["links"] == [["pe1", "c1"], ["c1", "c2"], ["c2", "pe4"]]
         assert [branch["role"] for branch in source["branches"]] == ["acquirer", "transcoder"]

@@ -111,7 +111,7 @@ def switches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ovs
 
 @pytest.fixture
 async def lab(switches: dict[str, Ovs]) -> AsyncIterator[Lab]:
-    host = NetnsHost({node: switch.namespace for node, switch in switches.items()})
+    host = NetnsHost({node: switch.namespace for node, switch in switches.items()}.get)
     bridges = OvsdbBridges(host, patience=Timeouts(first_s=0.05, most_s=0.2))
     made = Lab(switches, bridges)
     try:
@@ -183,7 +183,7 @@ async def test_restarts_are_survived_also_with_devices_made_anew(lab: Lab) -> No
 async def test_a_node_that_cannot_be_set_up_is_named(lab: Lab) -> None:
     strange = replace(lab.sites["pe1"], node="pe9")
     with pytest.raises(NoNamespace, match="pe9"):
-        await NetnsHost({}).configure(strange, PortMap())
+        await NetnsHost(lambda _: None).configure(strange, PortMap())
     namespace = lab.switches["pe1"].namespace
     with pytest.raises(HostNotSetUp, match="ov0"):
-        await NetnsHost({"pe9": namespace}).configure(strange, PortMap())
+        await NetnsHost({"pe9": namespace}.get).configure(strange, PortMap())

@@ -17,7 +17,8 @@ from support.vim_worlds import (
     process_world,
     until_state,
 )
-from umbel.compute.drivers.process import ProcessVim, probe
+from umbel.compute import probe
+from umbel.compute.drivers.process import ProcessVim
 from umbel.compute.model import (
     Description,
     Function,

@@ -35,7 +35,8 @@ from support.vim_worlds import (
     until,
     until_state,
 )
-from umbel.compute.drivers.process import launch, probe, procfs
+from umbel.compute import probe
+from umbel.compute.drivers.process import launch, procfs
 from umbel.compute.drivers.process.records import BadFunctionId
 from umbel.compute.model import (
     FunctionState,

@@ -11,7 +11,8 @@ import pytest
 
 from support import hls_lab
 from support.waiting import until
-from umbel.media.wire.udp import UdpReceiver, UdpSender
+from umbel.media.wire.receiver import UdpReceiver
+from umbel.media.wire.sender import UdpSender
 
 pytestmark = pytest.mark.lab
 

@@ -138,7 +138,7 @@ def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
 
 async def wire(up: Testbed) -> None:
     """Bridges and tunnels by the ovsdb driver, and a rule that lets br1 switch by itself."""
-    bridges = OvsdbBridges(NetnsHost(up.sites.namespace_by_node()))
+    bridges = OvsdbBridges(NetnsHost(up.sites.namespace_of))
     try:
         for site in up.sites.sites:
             tunnels = tuple(

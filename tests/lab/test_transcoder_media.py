@@ -33,7 +33,7 @@ from umbel.media.model import StreamRole, StreamSpec, StreamState, Target
 from umbel.media.rtp import h264, rtcp
 from umbel.media.rtp.packet import RtpPacket
 from umbel.media.rtp.sps import parse_sps
-from umbel.media.wire.udp import UdpReceiver
+from umbel.media.wire.receiver import UdpReceiver
 from umbel.media.workers import host
 from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.rendition import Transcoding

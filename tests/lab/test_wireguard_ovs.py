@@ -86,7 +86,7 @@ async def test_another_key_passes_nothing_and_a_dead_program_is_started_anew(lab
     await away(lab)
     assert lab.echo("h1", FN) == f"are you there {FN} 7"
     foreign = CrossedBridges(
-        labs.bridges, lab.bed.sites, labs.crossed.namespaces, b"somebody else's"
+        labs.bridges, lab.bed.sites, labs.crossed.namespace_of, b"somebody else's"
     )
     (there,) = crossings.of(lab.bed.sites["pe2"], lab.bed.sites)
     await foreign.cross(there)

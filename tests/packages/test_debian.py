@@ -16,10 +16,17 @@ import httpx
 import pytest
 
 import umbel
+from support import nspawn
 from support.leftovers import Leftover, noted
+from support.nspawn import Booted
 from support.packages import INSTALLS_S, MARKS, ROOT, release, run
+from support.waiting import until
 
 START_S = 120.0
+ASK = """
+from urllib.request import urlopen
+print(urlopen("http://127.0.0.1:8000/healthz", timeout=5).status)
+"""
 
 pytestmark = MARKS
 
@@ -39,6 +46,7 @@ def debian(deb: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
         try:
             run(
                 *("mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"),
+                "--include=systemd-sysv,dbus",
                 f"--customize-hook=copy-in {deb} /tmp",
                 '--customize-hook=chroot "$1" apt-get install -y --no-install-recommends'
                 f" /tmp/{deb.name}",
@@ -116,6 +124,29 @@ def test_a_fresh_debian_runs_the_platform_as_its_own_user(debian: Path) -> None:
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         assert process.wait(60) in (0, -signal.SIGTERM, 143)
+
+
+@pytest.mark.skipif(bool(nspawn.ABSENT), reason=nspawn.ABSENT)
+async def test_systemd_runs_the_service_and_starts_it_again(debian: Path, tmp_path: Path) -> None:
+    def main_pid(town: Booted) -> str:
+        return town.run(
+            "systemctl", "show", "umbel.service", "--property=MainPID", "--value"
+        ).strip()
+
+    with nspawn.machine(debian, tmp_path / "console.log") as town:
+        town.boot()
+
+        async def is_healthy() -> bool:
+            return town.run("/usr/lib/umbel/bin/python", "-c", ASK) == "200\n"
+
+        await until(is_healthy, within_s=START_S)
+        first = main_pid(town)
+        owner = town.run("ps", "-o", "user=", "-p", first).strip()
+        assert owner == "umbel"
+        assert "umbel" in town.run("journalctl", "--no-pager", "--unit=umbel.service")
+        town.run("systemctl", "kill", "--signal=KILL", "--kill-who=main", "umbel.service")
+        await until(is_healthy, within_s=START_S)
+        assert main_pid(town) not in {first, "0"}
 
 
 def test_gstreamer_works_in_it(debian: Path) -> None:

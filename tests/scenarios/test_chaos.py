@@ -8,10 +8,9 @@ import sys
 import pytest
 
 from support.chaos.plan import MOST_STEPS, plan
-from support.chaos.run import run, shrink
+from support.chaos.run import report_of_first, run
 
-FIRST_SEED = 1
-SEEDS, ITEMS = 300, 10
+EACH = 50
 _ONE = """
 import json, sys
 from support.chaos.run import run
@@ -20,14 +19,12 @@ print(json.dumps([o.trace, o.story, o.broken]))
 """
 
 
-@pytest.mark.parametrize("item", range(ITEMS))
+@pytest.mark.parametrize("first", range(1, 500, EACH))
 @pytest.mark.timeout(600)
-def test_whatever_a_seed_lets_happen_the_invariants_hold(item: int) -> None:
-    each = SEEDS // ITEMS
-    first = FIRST_SEED + item * each
-    for seed in range(first, first + each):
-        outcome = run(seed)
-        assert not outcome.broken, "\n" + shrink(outcome).report()
+def test_whatever_a_seed_lets_happen_the_invariants_hold(first: int) -> None:
+    """The other half is in test_chaos_second_half.py, which another worker plays."""
+    report = report_of_first(range(first, first + EACH))
+    assert not report, report
 
 
 def _elsewhere(seed: int, hash_seed: str) -> list[object]:

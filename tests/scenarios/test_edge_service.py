@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.switchboard import sites
 from support.virtual import PatientDatabase, scenario, until
 from umbel import migrations
 from umbel.kit.clock import LoopClock
@@ -33,6 +34,7 @@ from umbel.network.ports import CompileRules, ObservedSwitches
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 from umbel.network.topology.paths import NotInTopology
+from umbel.network.topology.registry import SiteRegistry
 from umbel.network.topology.sites import Site
 
 LINE = Topology(nodes=("pe1", "pe2"), links=(Link(a="pe1", b="pe2"),))
@@ -48,16 +50,7 @@ TRIANGLE = Topology(
     nodes=("pe1", "pe2", "c1"),
     links=(Link(a="pe1", b="pe2"), Link(a="pe1", b="c1"), Link(a="c1", b="pe2")),
 )
-SITES = {
-    node: Site(
-        node=node,
-        ovsdb="unix:/nowhere",
-        datapath_id=number,
-        underlay={},
-        gateway=f"10.202.{number}.1/24",
-    )
-    for number, node in enumerate(PLUGS, 1)
-}
+SITES = sites(tuple(PLUGS), [("pe1", "pe2")])
 GATE = Gate(portal=PortalAddress(address="10.97.0.1", port=8000))
 SURROGATES = (
     Surrogate(name="a", node="pe1", address="10.97.1.1", port=8080),
@@ -79,7 +72,7 @@ class Switches:
     """Hold what they were told last; `away` ones cannot be told now."""
 
     overlay: Overlay
-    sites: Mapping[str, Site] = field(default_factory=lambda: SITES)
+    sites: SiteRegistry = field(default_factory=lambda: SITES)
     port_maps: Mapping[str, PortMap] = field(default_factory=lambda: PLUGS)
     hold: Mapping[str, Program] = field(default_factory=dict)
     tunnels: frozenset[Pair] = frozenset()

@@ -8,14 +8,17 @@ from pathlib import Path
 import pytest
 
 from support.virtual import scenario, until
-from support.world import world
+from support.world import World, world
 from umbel.catalogue.model import EventEvent, EventState
 from umbel.delivery.admission import EventNotOpen
+from umbel.delivery.service import NotReady
 from umbel.delivery.trees.grafting import edges_of
 from umbel.delivery.trees.view import NoCapacity
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.model import Endpoint, Hop
 from umbel.network.topology import document, files
+
+PROVIDER_EDGES = {"pe1", "pe2", "pe3", "pe4", "pe5"}
 
 
 @scenario
@@ -60,6 +63,59 @@ async def test_where_switches_copy_no_forwarder_runs(tmp_path: Path) -> None:
         await w.until_functions("acquirer-pe1-1", "edge-pe2-1")
         assert [hop.target.node for hop in fabric.streams[event]] == ["pe2"]
         assert await w.arrives(near)
+
+
+@scenario
+async def test_a_viewer_whose_switch_refuses_is_served_elsewhere(tmp_path: Path) -> None:
+    fabric = FakeFabric(document.parse(files.builtin("sls")), copies=True)
+    async with world(tmp_path, fabric=fabric) as w:
+        event = await w.live()
+        fabric.full.add("pe4")
+        first = await w.watch(event, "pe4")
+        assert first.session.edge_node != "pe4"
+        assert await w.arrives(first)
+        # What one viewer found out, the next ones need not wait for.
+        began_s = w.clock.monotonic_s()
+        second = await w.watch(event, "pe4")
+        assert second.session.function == first.session.function
+        assert w.clock.monotonic_s() - began_s < 1
+        # Once no edge is wanted there, the node gets another chance.
+        await asyncio.sleep(w.timing.linger_s + 90)
+        assert not w.delivery.controller.refused_nodes(event)
+
+
+@scenario
+async def test_a_switch_that_refuses_holds_up_no_other_and_is_asked_again(tmp_path: Path) -> None:
+    fabric = FakeFabric(document.parse(files.builtin("sls")), copies=True)
+    async with world(tmp_path, fabric=fabric) as w:
+        event = await w.live()
+        fabric.full |= PROVIDER_EDGES
+        waiting = asyncio.create_task(w.watch(event, "pe4"))
+        await until_refused(w, event, PROVIDER_EDGES)
+        assert not waiting.done()
+        fabric.full.clear()
+        # Nobody asks again: the hop is tried again, and the viewer's edge is fed.
+        assert await w.arrives(await waiting)
+
+
+@scenario
+async def test_where_all_refuse_a_viewer_waits_and_gets_an_answer(tmp_path: Path) -> None:
+    fabric = FakeFabric(document.parse(files.builtin("sls")), copies=True)
+    async with world(tmp_path, fabric=fabric) as w:
+        event = await w.live()
+        fabric.full |= PROVIDER_EDGES
+        with pytest.raises(NotReady):
+            await w.watch(event, "pe4")
+        assert not fabric.streams.get(event)
+
+
+async def until_refused(w: World, event: str, nodes: set[str]) -> None:
+    """Until switches refuse the ways to all these nodes."""
+
+    async def is_refused() -> bool:
+        return nodes <= w.delivery.controller.refused_nodes(event)
+
+    await until(is_refused, within_s=20, why="every way was refused")
 
 
 class Branching(FakeFabric):

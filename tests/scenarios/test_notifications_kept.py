@@ -5,9 +5,9 @@ from pathlib import Path
 
 from support.notices import HOOK, LINKS, OTHER, Here, ended, here
 from support.virtual import scenario, until
+from umbel.kit.sealing import Sealer
 from umbel.notify import signing
 from umbel.notify.model import Kind, Notice, SubscriberState
-from umbel.notify.sealing import Sealer
 from umbel.notify.service import Bounds
 from umbel.notify.store import NotifyStore
 
@@ -172,7 +172,7 @@ async def test_a_secret_of_another_master_key_is_told(tmp_path: Path) -> None:
     subscriber, _ = await it.notifier.register(HOOK, LINKS)
     await it.stop()
     await it.start()
-    it.notifier.sealer = Sealer(b"another")
+    it.notifier.sealer = Sealer(b"another", "notices")
     await it.until_state(subscriber.id, SubscriberState.DEAD)
     assert "another master key" in (await it.standing(subscriber.id)).progress.last_error
     await it.stop()

@@ -7,10 +7,11 @@ import pytest
 
 from support.virtual import scenario, until
 from support.world import World, world
-from umbel.catalogue.model import EventEvent
+from umbel.catalogue.model import Event, EventEvent, EventPatch
 from umbel.compute.model import FunctionState
 from umbel.delivery.model import Ticket
-from umbel.delivery.trees.renditions import NoSuchQuality
+from umbel.delivery.trees.renditions import NoSuchQuality, event_of
+from umbel.media.model import StreamRole, VideoCodec
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.topology import document, files
 
@@ -42,13 +43,34 @@ async def test_a_viewer_of_a_smaller_picture_gets_it(tmp_path: Path) -> None:
         far = await watch(w, event, "pe2")
         assert await w.arrives(far)
         assert await transcoders(w) == ["transcoder-pe4-1"]
-        status = await w.delivery.stream(event)
+        status = await w.delivery.stream(await w.system.catalogue.event(event))
         assert status is not None
         assert (status.qualities, status.viewers) == (("source", "360p"), 3)
         tree = await w.delivery.tree(event, "360p")
         rates = w.delivery.collector.view(await w.delivery.store.trees()).stream_mbps
         assert tree.root is not None
         assert rates[f"{event}-360p"] < rates[event]
+
+
+@scenario
+async def test_both_qualities_are_protected_between_functions_when_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, settings={"srtp": True}) as w:
+        event, other = await w.live(), await w.live()
+        tickets = [await w.watch(event, "pe4"), await watch(w, event, "pe2")]
+        tickets.append(await w.watch(other, "pe4"))
+        for ticket in tickets:
+            assert await w.arrives(ticket)
+        keys: dict[str, set[str]] = {event: set(), other: set()}
+        for states in w.delivery.collector.streams.values():
+            for state in states.values():
+                is_blind = state.role is StreamRole.FORWARDER
+                assert bool(state.srtp_key_id) is not is_blind
+                if not is_blind:
+                    keys[event_of(state.stream)].add(state.srtp_key_id)
+        assert len(keys[event]) == len(keys[other]) == 1
+        assert keys[event] != keys[other]
 
 
 @scenario
@@ -142,6 +164,42 @@ async def test_what_is_not_on_offer(tmp_path: Path) -> None:
         with pytest.raises(NoSuchQuality, match="choose one of source"):
             await w.delivery.open_session(silent, "pe2", "360p")
         assert await transcoders(w) == []
+
+
+async def allow_vp8(w: World, event: str, *, allowed: bool) -> Event:
+    version = (await w.system.catalogue.event(event)).version
+    return await w.system.catalogue.change_event(event, version, EventPatch(vp8=allowed))
+
+
+@scenario
+async def test_vp8_is_made_for_those_who_ask_where_the_event_has_it(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        event = await w.live()
+        with pytest.raises(NoSuchQuality, match="choose one of source"):
+            await w.delivery.open_session(event, "pe2", "vp8")
+        status = await w.delivery.stream(await allow_vp8(w, event, allowed=True))
+        assert status is not None
+        assert status.qualities == ("source", "360p", "vp8")
+        assert await transcoders(w) == []
+        ticket = await watch(w, event, "pe2", "vp8")
+        small = await watch(w, event, "pe2")
+        assert await w.arrives(ticket)
+        assert ticket.hls is None
+        assert small.hls is not None
+        assert await transcoders(w) == ["transcoder-pe2-1", "transcoder-pe2-2"]
+        stream = ticket.session.stream
+        maker = w.media.spec("transcoder-pe2-1", stream)
+        assert (maker.codec, maker.height) == (VideoCodec.VP8, 720)
+        assert w.media.spec(ticket.session.function, stream).codec is VideoCodec.VP8
+        assert w.media.spec(small.session.function, small.session.stream).codec is VideoCodec.H264
+        # Who watches goes on; nobody else is let in.
+        await allow_vp8(w, event, allowed=False)
+        with pytest.raises(NoSuchQuality):
+            await w.delivery.open_session(event, "pe2", "vp8")
+        assert await w.arrives(ticket)
+        await w.delivery.close_session(small.session.id)
+        await w.delivery.close_session(ticket.session.id)
+        await w.until_functions("acquirer-pe1-1", within_s=30)
 
 
 PLANNED = {"plan_sample_s": 2.0, "plan_rca_s": 3.0, "plan_virca_s": 10.0, "node_wake_s": 2.0}

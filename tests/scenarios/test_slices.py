@@ -25,7 +25,6 @@ from umbel.network.topology import document, files
 
 NET = document.parse(files.builtin("sls"))
 LINKS = tuple((link.a, link.b) for link in NET.links)
-DEVICES = {(a, b): f"to-{b}" for pair in LINKS for a, b in (pair, pair[::-1])}
 
 
 async def test_a_way_that_appears_is_guaranteed_without_being_asked(tmp_path: Path) -> None:
@@ -45,7 +44,7 @@ async def test_a_way_that_appears_is_guaranteed_without_being_asked(tmp_path: Pa
         network=NetworkDrivers(
             fabric=fabric,
             switches=fabric,
-            underlay=Underlay(fabric=fabric, queues=FakeQueues(), devices=DEVICES),
+            underlay=Underlay(fabric=fabric, queues=FakeQueues(), sites=world.sites),
         ),
     )
     system = await bootstrap.assemble(Settings(data_dir=tmp_path), drivers=drivers, clock=clock)

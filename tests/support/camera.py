@@ -6,14 +6,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
+from itertools import count, islice
 from random import Random
+from typing import Generic, TypeVar
 
 import av
 
 from umbel.media.model import PayloadType
 from umbel.media.rtp.packet import RtpPacket
 
+T = TypeVar("T")
 FU_A, STAP_A = 28, 24
+_WAVES = array(
+    "h", (int(8000 * math.sin(math.tau * 11 * n / 1200)) for n in range(1200) for _ in range(2))
+).tobytes()
+"""440 Hz in stereo: 11 waves are 1 200 samples at 48 kHz, and then they repeat."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,18 @@ class Picture:
     keyframe: bool
 
 
-@cache
+class _Recording(Generic[T]):
+    """Encoded as far as it was asked for; a longer one begins with a shorter one."""
+
+    def __init__(self, source: Iterator[T]) -> None:
+        self._source = source
+        self._encoded: list[T] = []
+
+    def first(self, number: int) -> tuple[T, ...]:
+        self._encoded += islice(self._source, max(0, number - len(self._encoded)))
+        return tuple(self._encoded[:number])
+
+
 def pictures(
     seconds: float,
     *,
@@ -36,6 +54,13 @@ def pictures(
     slices: int = 1,
 ) -> tuple[Picture, ...]:
     """So many seconds of moving noise: deterministic and never equal from picture to picture."""
+    return _noise(size, rate, gop, profile, slices).first(round(seconds * rate))
+
+
+@cache
+def _noise(
+    size: tuple[int, int], rate: Fraction, gop: int, profile: str, slices: int
+) -> _Recording[Picture]:
     codec = av.CodecContext.create("libx264", "w")
     codec.width, codec.height, codec.pix_fmt = *size, "yuv420p"
     codec.framerate, codec.time_base = rate, 1 / rate
@@ -47,29 +72,39 @@ def pictures(
         f":slices={slices}:aud=0:threads=1",
     }
     random = Random(7)
-    out = []
-    for number in range(round(seconds * rate)):
-        frame = av.VideoFrame(*size, "yuv420p")
-        for plane in frame.planes:
-            plane.update(_blocks(random, plane.line_size, plane.height))
-        frame.pts, frame.time_base = number, 1 / rate
-        out += [_picture(packet, rate) for packet in codec.encode(frame)]
-    return (*out, *(_picture(packet, rate) for packet in codec.encode(None)))
+
+    def encoded() -> Iterator[Picture]:
+        for number in count():
+            frame = av.VideoFrame(*size, "yuv420p")
+            for plane in frame.planes:
+                plane.update(_blocks(random, plane.line_size, plane.height))
+            frame.pts, frame.time_base = number, 1 / rate
+            for packet in codec.encode(frame):
+                yield _picture(packet, rate)
+
+    return _Recording(encoded())
+
+
+def sounds(seconds: float) -> tuple[bytes, ...]:
+    """So many seconds of a tone, as Opus packets of 20 ms."""
+    return _tones().first(round(seconds * 50))
 
 
 @cache
-def sounds(seconds: float) -> tuple[bytes, ...]:
-    """So many seconds of a tone, as Opus packets of 20 ms."""
+def _tones() -> _Recording[bytes]:
     codec = av.CodecContext.create("libopus", "w")
     codec.sample_rate, codec.layout, codec.format = 48_000, "stereo", "s16"
     codec.time_base = Fraction(1, 48_000)
-    out = []
-    for number in range(round(seconds * 50)):
-        frame = av.AudioFrame("s16", "stereo", 960)
-        frame.planes[0].update(_tone(number * 960, 960))
-        frame.sample_rate, frame.pts, frame.time_base = 48_000, number * 960, Fraction(1, 48_000)
-        out += [bytes(packet) for packet in codec.encode(frame)]
-    return tuple(out)
+
+    def encoded() -> Iterator[bytes]:
+        for at in count(0, 960):
+            frame = av.AudioFrame("s16", "stereo", 960)
+            frame.planes[0].update(_tone(at, 960))
+            frame.sample_rate, frame.pts, frame.time_base = 48_000, at, Fraction(1, 48_000)
+            for packet in codec.encode(frame):
+                yield bytes(packet)
+
+    return _Recording(encoded())
 
 
 def units_of(data: bytes) -> tuple[bytes, ...]:
@@ -167,13 +202,11 @@ def _blocks(random: Random, width: int, height: int) -> bytes:
     """A plane of squares of sixteen pixels."""
     rows: list[bytes] = []
     while len(rows) < height:
-        row = b"".join(bytes((random.randrange(256),)) * 16 for _ in range(width // 16 + 1))
+        row = b"".join(bytes((value,)) * 16 for value in random.randbytes(width // 16 + 1))
         rows += [row[:width]] * 16
     return b"".join(rows[:height])
 
 
-def _tone(first: int, count: int) -> bytes:
-    values = (
-        int(8000 * math.sin(math.tau * 440 * n / 48_000)) for n in range(first, first + count)
-    )
-    return array("h", (value for value in values for _ in range(2))).tobytes()
+def _tone(first: int, samples: int) -> bytes:
+    start = first % 1200
+    return (_WAVES * (samples // 1200 + 2))[4 * start : 4 * (start + samples)]

@@ -94,11 +94,7 @@ async def kept(bed: Testbed, database: Database) -> AsyncIterator[Congestion]:
             underlay=Underlay(
                 fabric=lab.fabric,
                 queues=TcQueues(lambda node: ("ip", "netns", "exec", bed.nodes[node].namespace)),
-                devices={
-                    (node.name, near): device
-                    for node in bed.nodes.values()
-                    for near, device in node.site.queues.items()
-                },
+                sites={node.name: node.site for node in bed.nodes.values()},
             ),
             interval_s=60.0,
         )

@@ -6,7 +6,7 @@ the sessions, events open by ingest and close by their end. What it lacks is any
 
 from dataclasses import dataclass, field
 
-from umbel.catalogue.model import EventEvent, EventOver, EventState
+from umbel.catalogue.model import Event, EventEvent, EventOver, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.model import (
     Branch,
@@ -18,11 +18,13 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
+from umbel.delivery.thumbnails import NoThumbnail
 from umbel.delivery.trees import renditions
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.tokens import VIEWER, Claims, Signer
+from umbel.media.model import Thumbnail
 
 WATCHABLE = {EventState.OPEN, EventState.LIVE}
 HEIGHT = 720
@@ -86,6 +88,7 @@ class MemoryDelivery:
             raise EventNotOpen(event=event_id, state=event.state.value)
         if sum(s.edge_node == access_node for s in self.sessions.values()) >= self.places:
             raise NoCapacity(node=access_node)
+        renditions.check_codec(stream, vp8=event.vp8)
         renditions.check(stream, HEIGHT)
         now_s = self.clock.now_s()
         session = Session(
@@ -104,7 +107,7 @@ class MemoryDelivery:
         return Ticket(
             session=session,
             whep=f"{base}/whep/{stream}",
-            hls=f"{base}/hls/{stream}/index.m3u8",
+            hls=None if quality == renditions.VP8 else f"{base}/hls/{stream}/index.m3u8",
             token=self.signer.sign(claims, VIEWER),
         )
 
@@ -117,6 +120,12 @@ class MemoryDelivery:
     async def close_session(self, session_id: str) -> None:
         await self.session(session_id)
         del self.sessions[session_id]
+
+    async def thumbnail(self, event_id: str) -> Thumbnail:
+        event = await self.catalogue.event(event_id)
+        if event.state is not EventState.LIVE:
+            raise NoThumbnail
+        return Thumbnail(jpeg=b"\xff\xd8\xff" + event_id.encode(), age_s=1.0)
 
     async def access_node_for(self, client_ip: str) -> str:
         return {"127.0.1.9": "pe1"}.get(client_ip, "pe4")
@@ -158,18 +167,17 @@ class MemoryDelivery:
         address, port = point.urls["rtp"].split(":")
         return f"v=0\r\nc=IN IP4 {address}\r\nm=video {port} RTP/AVP 96\r\n"
 
-    async def stream(self, event_id: str) -> StreamStatus | None:
-        if event_id not in self.roots:
+    async def stream(self, event: Event) -> StreamStatus | None:
+        if event.id not in self.roots:
             return None
-        viewers = sum(renditions.event_of(s.stream) == event_id for s in self.sessions.values())
-        event = await self.catalogue.event(event_id)
+        viewers = sum(renditions.event_of(s.stream) == event.id for s in self.sessions.values())
         live = event.state is EventState.LIVE
         return StreamStatus(
-            stream=event_id,
+            stream=event.id,
             flowing=live,
             height=HEIGHT,
             viewers=viewers,
-            qualities=renditions.offered(HEIGHT),
+            qualities=renditions.offered(HEIGHT, vp8=event.vp8),
         )
 
     async def end(self, event_id: str) -> None:

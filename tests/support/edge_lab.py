@@ -341,9 +341,9 @@ class Labs:
 
     async def up(self) -> Lab:
         spaces = {node: self.bed.spaces[node] for node in self.bed.sites}
-        host = NetnsHost(spaces)
+        host = NetnsHost(spaces.get)
         self.bridges = OvsdbBridges(host, patience=Timeouts(first_s=0.05, most_s=0.2))
-        self.crossed = CrossedBridges(self.bridges, self.bed.sites, spaces, self.master)
+        self.crossed = CrossedBridges(self.bridges, self.bed.sites, spaces.get, self.master)
         self.controller = Controller(lambda event: None)
         for switch in self.bed.switches.values():
             await self.controller.listen_unix(switch.controller)

@@ -61,10 +61,10 @@ class FirefoxPage:
         await self._call("script.addPreloadScript", functionDeclaration=function)
 
     async def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression, which JSON can carry."""
+        """The value of a JavaScript expression, or of its promise, which JSON can carry."""
         answer = await self._call(
             "script.evaluate",
-            expression=f"JSON.stringify({expression})",
+            expression=f"(async () => JSON.stringify(await ({expression})))()",
             target={"context": self._context},
             awaitPromise=True,
         )

@@ -8,8 +8,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import imageio_ffmpeg
 
+from support.waiting import until
 from umbel.media.io.hls_stream import HlsStream
-from umbel.media.wire.udp import UdpReceiver
+from umbel.media.wire.receiver import UdpReceiver
+from umbel.media.workers.pool import WorkerPool
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 HERE = "127.0.0.1"
@@ -33,6 +35,13 @@ class Page:
     @property
     def url(self) -> str:
         return f"http://{HERE}:{self.port}/index.m3u8"
+
+    async def playlist(self, name: str) -> str:
+        """The playlist, once there is one: encoders start slowly on a busy machine."""
+        answer = await until(
+            lambda: self.stream.get(name, {}), lambda one: one.status == 200, within_s=60
+        )
+        return answer.body.decode()
 
 
 def publisher(port: int, seconds: float, *, address: str = HERE) -> list[str]:
@@ -64,9 +73,10 @@ async def process(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 @asynccontextmanager
-async def page() -> AsyncIterator[Page]:
-    """A stream with a port for packets and a port for HTTP."""
-    made = Page(HlsStream(), await UdpReceiver.open(HERE), 0, [])
+async def page(workers: WorkerPool | None = None) -> AsyncIterator[Page]:
+    """A stream with a port for packets and a port for HTTP; with `workers` it offers AAC, and they
+    are closed with it."""
+    made = Page(HlsStream(workers=workers), await UdpReceiver.open(HERE), 0, [])
     made.receiver.attach(made.stream)
     tasks: set[asyncio.Task[None]] = set()
 
@@ -89,12 +99,15 @@ async def page() -> AsyncIterator[Page]:
         yield made
     finally:
         made.stream.close()
+        await made.stream.until_closed()
         made.receiver.close()
         server.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await server.wait_closed()
+        if workers is not None:
+            await workers.close()
 
 
 async def _answer(made: Page, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:

@@ -60,6 +60,34 @@ def attributes(text: str) -> dict[str, str]:
     return {match[1]: match[2].strip('"') for match in found}
 
 
+def variants(text: str) -> list[tuple[str, dict[str, str]]]:
+    """URI and attributes of each variant of a multivariant playlist, held to RFC 8216bis: groups
+    that are named exist, their names differ, and each group has one rendition by default."""
+    lines = text.splitlines()
+    assert lines[0] == "#EXTM3U"
+    found: list[tuple[str, dict[str, str]]] = []
+    groups: dict[str, list[dict[str, str]]] = {}
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        tag, _, value = line.partition(":")
+        if tag == "#EXT-X-STREAM-INF":
+            assert following and not following.startswith("#"), "a variant without its URI"
+            found.append((following, attributes(value)))
+        elif tag == "#EXT-X-MEDIA":
+            rendition = attributes(value)
+            assert rendition["TYPE"] == "AUDIO"
+            groups.setdefault(rendition["GROUP-ID"], []).append(rendition)
+    for group in groups.values():
+        assert len({rendition["NAME"] for rendition in group}) == len(group)
+        assert [rendition["DEFAULT"] for rendition in group].count("YES") == 1
+        assert all(r["AUTOSELECT"] == "YES" for r in group if r["DEFAULT"] == "YES")
+    # RFC 8216bis 4.4.6.2.2: all variants have the attribute, or none.
+    assert {told.get("AUDIO", "") for _, told in found} == (set(groups) or {""})
+    assert len({uri for uri, _ in found}) == len(found)
+    for _, told in found:
+        assert int(told["AVERAGE-BANDWIDTH"]) <= int(told["BANDWIDTH"])
+    return found
+
+
 class _Reader:
     def __init__(self) -> None:
         self.view = PlaylistView()

@@ -13,11 +13,22 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from support import migrating
 from support.delivery import MemoryDelivery
-from support.nodes import MemoryNodes
+from support.migrating import Plane
+from support.nodes import MemoryNodes, MemoryPrepared
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.compute.clusters.service import ClusterService
+from umbel.compute.clusters.store import ClusterStore
+from umbel.compute.drivers.fake_clusters import FakeClusterAccess
+from umbel.compute.drivers.fake_hypervisors import FakeHypervisorAccess
+from umbel.compute.drivers.fake_machines import FakeAccess
+from umbel.compute.hypervisors.service import HypervisorService
+from umbel.compute.hypervisors.store import HypervisorStore
+from umbel.compute.machines.service import MachineService
+from umbel.compute.machines.store import MachineStore
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock, SystemClock
@@ -25,7 +36,9 @@ from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.listening import bind
+from umbel.kit.sealing import Sealer
 from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.mobility.service import Mobility
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.edge.service import EdgeService
@@ -37,7 +50,6 @@ from umbel.network.ports import Ethernet, ProgrammableFabric
 from umbel.network.service import Network, TopologyService
 from umbel.network.topology import document, files
 from umbel.notify.drivers.fake import FakeCourier
-from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
 from umbel.plans.service import Plans
@@ -52,13 +64,16 @@ PASSWORD = "correct horse battery"
 
 @dataclass(frozen=True, kw_only=True)
 class TestSystem(ports.System):
-    """The delivery is in memory; callbacks reach a fake courier."""
+    """The delivery is in memory; callbacks reach a fake courier; `plane` has the functions that
+    move, over a fake VIM."""
 
     __test__ = False
 
     delivery: MemoryDelivery
     nodes: MemoryNodes
     plans: Plans
+    mobility: Mobility
+    plane: Plane
     courier: FakeCourier
 
 
@@ -113,16 +128,29 @@ def make_system(
         store=NotifyStore(database),
         journal=journal,
         courier=courier,
-        sealer=Sealer(b"of a test"),
+        sealer=Sealer(b"of a test", "notices"),
         clock=clock,
         owner="test",
     )
+    plane, nodes = migrating.served(database, clock), MemoryNodes()
     return TestSystem(
         database=database,
         journal=journal,
         catalogue=catalogue,
         delivery=MemoryDelivery(catalogue, signer, clock),
-        nodes=MemoryNodes(),
+        nodes=nodes,
+        prepared=MemoryPrepared(nodes),
+        machines=MachineService(
+            store=MachineStore(database), access=FakeAccess(clock), clock=clock
+        ),
+        hypervisors=HypervisorService(
+            store=HypervisorStore(database), access=FakeHypervisorAccess()
+        ),
+        clusters=ClusterService(
+            store=ClusterStore(database, Sealer(b"of a test", "clusters")),
+            access=FakeClusterAccess(),
+        ),
+        guest_operations=plane.compute.guest_operations,
         plans=Plans(
             store=PlanStore(database),
             journal=journal,
@@ -130,6 +158,8 @@ def make_system(
             platform=files.builtin,
             watched=_nobody,
         ),
+        plane=plane,
+        mobility=plane.mobility,
         signer=signer,
         verifier=Verifier(signer.public_key),
         clock=clock,

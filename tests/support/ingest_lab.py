@@ -193,9 +193,9 @@ def offspring(parent: int) -> list[int]:
 
 
 def children(parent: int) -> list[int]:
-    """Process ids of a process' workers that work; a test run has other children too: a prepared
-    worker, a database."""
-    return [pid for pid in offspring(parent) if _is_worker(pid)]
+    """Process ids of a process' workers that work; a test run has other children too: their fork
+    server, a database."""
+    return [pid for pid in offspring(parent) if _is_worker(pid) and alive(pid)]
 
 
 def _is_worker(pid: int) -> bool:

@@ -31,11 +31,12 @@ _GONE_WITHIN_S = 10.0
 class Leftover:
     """`folder`: processes whose command line names something in it are ended, then it is unmounted
     where it is a disk, and removed. `testbed`: one of that name, with its files in `folder`.
-    `namespace`: it and the processes in it."""
+    `namespace`: it and the processes in it. `device`: a network device."""
 
     folder: str = ""
     testbed: str = ""
     namespace: str = ""
+    device: str = ""
 
     def remove(self) -> None:
         """Nothing of it is left; not an error if there is none."""
@@ -44,6 +45,8 @@ class Leftover:
         elif self.namespace:
             _kill(netns.pids((self.namespace,)))
             _run("ip", "netns", "delete", self.namespace)
+        elif self.device:
+            _run("ip", "link", "delete", self.device)
         else:
             _kill(_naming(self.folder))
             if os.path.ismount(self.folder):

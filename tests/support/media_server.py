@@ -67,7 +67,7 @@ class Ground:
     encoders: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start(
-        self, function_id: str, role: str, address: str, *, control_port: int = 0
+        self, function_id: str, role: str, address: str, *, control_port: int = 0, tls_port: int = 0
     ) -> MediaProcess:
         """A media server, when all its listeners are up."""
         key, ready = self.folder / "viewers.pem", self.folder / f"{function_id}.ready"
@@ -76,7 +76,7 @@ class Ground:
         log = self.folder / f"{function_id}.log"
         command = [sys.executable, "-m", "umbel.media", "--id", function_id, "--role", role]
         command += ["--address", address, "--ready-file", str(ready), "--public-key", str(key)]
-        command += ["--control-port", str(control_port)]
+        command += ["--control-port", str(control_port), "--tls-port", str(tls_port)]
         environment = {**os.environ, "UMBEL_MEDIA_SECRET": SECRET, "PYTHONPATH": _source()}
         with log.open("ab") as stderr:
             process = subprocess.Popen(command, env=environment, stderr=stderr)
@@ -86,6 +86,7 @@ class Ground:
             address=address,
             control_port=body["ports"]["control"],
             secret=SECRET,
+            tls_port=body["ports"]["tls"],
         )
         started = MediaProcess(server=server, ports=body["ports"], process=process, log=log)
         self.started.append(started)

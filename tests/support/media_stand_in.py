@@ -20,7 +20,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--manner", default="good")
     for name in ("id", "role", "address", "ready-file", "public-key"):
         parser.add_argument(f"--{name}", required=True)
-    for name in ("control", "http", "udp", "rtmp"):
+    for name in ("control", "tls", "http", "udp", "rtmp"):
         parser.add_argument(f"--{name}-port", type=int, default=0)
     return parser.parse_args()
 
@@ -41,11 +41,13 @@ async def main(args: argparse.Namespace) -> None:
         writer.close()
 
     control = await asyncio.start_server(answer, args.address, args.control_port)
+    tls = await asyncio.start_server(answer, args.address, args.tls_port)
     http = await asyncio.start_server(answer, args.address, args.http_port)
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind((args.address, args.udp_port))
     ports = {
         "control": control.sockets[0].getsockname()[1],
+        "tls": tls.sockets[0].getsockname()[1],
         "http": http.sockets[0].getsockname()[1],
         "udp": udp.getsockname()[1],
     }

@@ -23,11 +23,11 @@ from umbel.kit.clock import SystemClock
 from umbel.network.drivers.openflow.controller import Controller
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.model import pair
-from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path as StreamPath
-from umbel.network.overlay.streams import Receiver, Stream
+from umbel.network.overlay.streams import Receiver, Stream, StreamIntent
 from umbel.network.switching.port_map import PortMap, Side
+from umbel.network.topology.registry import SiteRegistry
 from umbel.network.topology.sites import Site, Wiring
 
 _PYTHON = "/usr/bin/python3"  # Debian's, which has Debian's Mininet
@@ -147,6 +147,9 @@ class _Plugged:
     def __init__(self, net: MininetNet) -> None:
         self._net = net
 
+    async def check(self, site: Site) -> None:
+        """They are there."""
+
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         ports = self._net.ports[site.node]
         tunnel_ports = {t.neighbour: ports[t.neighbour] for t in wiring.tunnels}
@@ -216,7 +219,9 @@ async def controlled(net: MininetNet) -> AsyncIterator[MininetLab]:
         for node, dpid in net.ids.items()
     }
     given = replace(terms(str(net.socket)), settle_s=0.0)
-    fabric = OpenFlowFabric(sites, drawing, _Plugged(net), _Listening, given, SystemClock())
+    fabric = OpenFlowFabric(
+        SiteRegistry(sites), drawing, _Plugged(net), _Listening, given, SystemClock()
+    )
     await fabric.start()
     try:
         await net.control()

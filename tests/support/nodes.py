@@ -8,6 +8,8 @@ from umbel.compute.model import HostUsage, Node, NodeKind, NoSuchNode, Schedulin
 from umbel.compute.service import NodeExists
 from umbel.delivery.model import NodeAvailability, NodeStatus
 from umbel.delivery.nodes.rules import InvalidLinks
+from umbel.delivery.prepared.model import Prepared, PreparedStatus
+from umbel.network.documents import NO_SITE, AddedSite
 from umbel.network.model import Link
 
 _STATES = {
@@ -17,11 +19,34 @@ _STATES = {
 }
 
 
+class MemoryPrepared:
+    """Keeps the promises of `portal.ports.Preparing`: each idle function is ready."""
+
+    def __init__(self, nodes: "MemoryNodes") -> None:
+        self._nodes = nodes
+        self._wanted: dict[str, Prepared] = {}
+
+    async def list(self) -> Sequence[PreparedStatus]:
+        return [
+            PreparedStatus(
+                wanted=one,
+                ready=tuple(f"edge-{one.node}-{number + 1}" for number in range(one.edges)),
+            )
+            for one in self._wanted.values()
+        ]
+
+    async def set(self, wanted: Prepared, *, by: str) -> None:
+        await self._nodes.get(wanted.node)
+        self._wanted[wanted.node] = wanted
+
+
 class MemoryNodes:
     """Keeps the promises of `portal.ports.Nodes` as far as a front end sees."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, NodeStatus] = {}
+        self.added: list[Node] = []
+        self.sites: list[AddedSite] = []
         self.links: list[Link] = []
         for name, address in NODES.items():
             kind = NodeKind.CORE if name.startswith("c") else NodeKind.PROVIDER_EDGE
@@ -36,12 +61,16 @@ class MemoryNodes:
         except KeyError:
             raise NoSuchNode(node=name) from None
 
-    async def add(self, node: Node, links: Sequence[Link], *, by: str) -> NodeStatus:
+    async def add(
+        self, node: Node, links: Sequence[Link], site: AddedSite = NO_SITE, *, by: str
+    ) -> NodeStatus:
         if node.name in self._nodes:
             raise NodeExists(node=node.name)
         if any(link.b not in self._nodes for link in links):
             raise InvalidLinks(node=node.name)
         self._nodes[node.name] = _status(node)
+        self.added.append(node)
+        self.sites.append(site)
         self.links += links
         return self._nodes[node.name]
 

@@ -14,11 +14,11 @@ from umbel import migrations
 from umbel.kit.clock import LoopClock
 from umbel.kit.db import DatabaseUnavailable
 from umbel.kit.journal import Journal
+from umbel.kit.sealing import Sealer
 from umbel.kit.sql import Connection
 from umbel.notify.drivers.fake import FakeCourier, Posted
 from umbel.notify.model import Kind, Subscriber, SubscriberState
 from umbel.notify.rules import Patience
-from umbel.notify.sealing import Sealer
 from umbel.notify.service import Bounds, Notifier
 from umbel.notify.store import NotifyStore
 
@@ -70,7 +70,7 @@ class Here:
             store=NotifyStore(self.database),
             journal=Journal(self.database),
             courier=self.courier,
-            sealer=Sealer(b"master"),
+            sealer=Sealer(b"master", "notices"),
             clock=self.clock,
             owner=owner,
             patience=PATIENCE,

@@ -15,6 +15,7 @@ from umbel.kit.clock import LoopClock
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.overlay.liveness import LivenessTimers
+from umbel.network.topology.registry import SiteRegistry
 
 TERMS = OpenFlowSettings(
     host="127.0.0.1", adopt_s=0.0, liveness=LivenessTimers(hold_down_s=0.1, grace_s=0.1)
@@ -31,13 +32,18 @@ class Overlaid:
 
 
 @asynccontextmanager
-async def overlaid(folder: Path, **more: Any) -> AsyncIterator[Overlaid]:
-    """`more` are other fields of the platform's World."""
-    wires = Wires(sites(tuple(DRAWING.roles), LINKS))
-    fabric = OpenFlowFabric(
-        wires.sites, DRAWING, MemoryBridges(wires), wires.board, TERMS, LoopClock()
-    )
-    async with world(folder, fabric=fabric, switches=fabric, **more) as platform:
+async def overlaid(
+    folder: Path,
+    wires: Wires | None = None,
+    known: SiteRegistry | None = None,
+    **more: Any,
+) -> AsyncIterator[Overlaid]:
+    """`wires` are other switches than the SLS network's, of which the network file has `known`;
+    `more` are other fields of the platform's World."""
+    wires = wires or Wires(sites(tuple(DRAWING.roles), LINKS))
+    registry, bridges = known or wires.sites, MemoryBridges(wires)
+    fabric = OpenFlowFabric(registry, DRAWING, bridges, wires.board, TERMS, LoopClock())
+    async with world(folder, fabric=fabric, switches=fabric, bridges=bridges, **more) as platform:
         try:
             yield Overlaid(platform, wires, fabric)
         finally:

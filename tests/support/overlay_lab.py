@@ -31,7 +31,8 @@ from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.switching.program import Change
-from umbel.network.switching.signals import Admit, Home, OnSignal
+from umbel.network.switching.signals import Admit, Home, OnSwitchEvent
+from umbel.network.topology.registry import SiteRegistry
 from umbel.network.topology.wiring import TunnelSettings
 
 LINKS = (("r", "a"), ("a", "b"), ("b", "c"), ("a", "c"), ("r", "e"), ("c", "e"))
@@ -161,13 +162,13 @@ class Lab:
 @asynccontextmanager
 async def controlled(bed: Testbed, drawing: Drawing, given: OpenFlowSettings) -> AsyncIterator[Lab]:
     """A fabric over the testbed; its end leaves the switches as they are."""
-    sites = {name: node.site for name, node in bed.nodes.items()}
-    host = NetnsHost({name: node.namespace for name, node in bed.nodes.items()})
+    sites = SiteRegistry({name: node.site for name, node in bed.nodes.items()})
+    host = NetnsHost(bed.sites.namespace_of)
     bridges = OvsdbBridges(host, patience=Timeouts(first_s=0.05, most_s=0.2))
     boards: list[Counting] = []
 
-    def board(on_signal: OnSignal, *, admit: Admit, home: Home) -> Counting:
-        boards.append(Counting(on_signal, admit=admit, home=home))
+    def board(on_switch_event: OnSwitchEvent, *, admit: Admit, home: Home) -> Counting:
+        boards.append(Counting(on_switch_event, admit=admit, home=home))
         return boards[-1]
 
     fabric = OpenFlowFabric(sites, drawing, bridges, board, given, SystemClock())

@@ -13,6 +13,7 @@ from umbel.network.events import Event
 from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.overlay.spanning import Drawing, Role
+from umbel.network.topology.registry import SiteRegistry
 
 EDGES = ("pe1", "pe2", "pe3", "pe4", "pe5")
 LINKS = (
@@ -63,11 +64,14 @@ class Run:
 
 @asynccontextmanager
 async def running(
-    world: World, terms: OpenFlowSettings = TERMS, drawing: Drawing = DRAWING
+    world: World,
+    terms: OpenFlowSettings = TERMS,
+    drawing: Drawing = DRAWING,
+    sites: SiteRegistry | None = None,
 ) -> AsyncIterator[Run]:
-    fabric = OpenFlowFabric(
-        world.sites, drawing, MemoryBridges(world), world.board, terms, LoopClock()
-    )
+    """`sites` are those that the fabric knows, if not all of the world's."""
+    known = world.sites if sites is None else sites
+    fabric = OpenFlowFabric(known, drawing, MemoryBridges(world), world.board, terms, LoopClock())
     run = Run(world, fabric)
     await fabric.start()
     try:

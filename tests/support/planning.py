@@ -147,6 +147,8 @@ def scip_optimum(linear: Linear) -> float | None:
     model = pyscipopt.Model()
     model.hideOutput()
     model.setParam("limits/gap", 0.0)
+    # SCIP's usual 1e-6 lets it break rows with large coefficients: an optimum was 1e-4 too low.
+    model.setParam("numerics/feastol", 1e-9)
     columns = [
         model.addVar(
             lb=linear.lower[n],

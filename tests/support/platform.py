@@ -18,7 +18,9 @@ import httpx
 from support.leftovers import Leftover, noted
 from umbel.catalogue.model import UserRole
 from umbel.demo import encoder, stage
-from umbel.demo.stage import Account, Child, LiveEvent
+from umbel.demo.model import Account
+from umbel.demo.preparation import make_accounts
+from umbel.demo.stage import Child, LiveEvent
 
 
 @dataclass(kw_only=True)
@@ -49,6 +51,14 @@ class Platform:
         pusher = await self.push(event, protocol)
         await stage.until_live(self.api, event.id, pusher)
         return event, pusher
+
+    async def change(self, event: LiveEvent, **fields: object) -> None:
+        """Change fields of the event."""
+        version = (await self.get(f"events/{event.id}"))["version"]
+        answer = await self.api.patch(
+            f"/api/v1/events/{event.id}", json={"version": version, **fields}
+        )
+        assert answer.status_code == 200, answer.text
 
     async def push(self, event: LiveEvent, protocol: str = "rtmp") -> Child:
         """The demo's encoder."""
@@ -104,7 +114,7 @@ class Platform:
 async def platform(folder: Path, options: Sequence[str] = ()) -> AsyncIterator[Platform]:
     """A platform on its embedded defaults, and with more options of `umbel serve`."""
     with noted(Leftover(folder=str(folder))):
-        accounts = await stage.make_accounts(folder)
+        accounts = await make_accounts(folder)
         serve, url = await stage.start_platform(folder, options=options)
         async with httpx.AsyncClient(base_url=url, timeout=30) as api:
             made = Platform(

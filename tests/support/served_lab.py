@@ -19,6 +19,7 @@ from support.http import PASSWORD, serving
 from support.testbed import Host, Testbed
 from support.waiting import until
 from umbel import bootstrap
+from umbel.bootstrap import System
 from umbel.catalogue.model import UserRole
 from umbel.kit import netns
 from umbel.kit.config import Settings
@@ -32,6 +33,7 @@ class Platform:
 
     front: str
     operator: httpx.AsyncClient
+    system: System
 
     async def ask(self, method: str, path: str, **body: Any) -> Any:
         answer = await self.operator.request(method, NET + path, **body)
@@ -40,9 +42,11 @@ class Platform:
 
 
 @asynccontextmanager
-async def platform(bed: Testbed, folder: Path) -> AsyncIterator[Platform]:
-    """What `umbel serve` is made of, over the testbed's sites file."""
-    settings = Settings(data_dir=folder, network_file=bed.sites_file, openflow_port=0)
+async def platform(bed: Testbed, folder: Path, **changes: Any) -> AsyncIterator[Platform]:
+    """What `umbel serve` is made of, over the testbed's sites file; `changes` are other settings
+    than usual."""
+    usual: dict[str, Any] = {"network_file": bed.sites_file, "openflow_port": 0}
+    settings = Settings(data_dir=folder, **{**usual, **changes})
     async with AsyncExitStack() as stack:
         system = await stack.enter_async_context(bootstrap.opened(settings))
         bordering = asyncio.create_task(system.network.edge.run())
@@ -55,7 +59,7 @@ async def platform(bed: Testbed, folder: Path) -> AsyncIterator[Platform]:
         form = {"grant_type": "password", "username": "operator", "password": PASSWORD}
         token = (await client.post("/oauth/token", data=form)).json()["access_token"]
         client.headers["Authorization"] = f"Bearer {token}"
-        made = Platform(front, client)
+        made = Platform(front, client, system)
 
         async def is_there() -> bool:
             # A tunnel is down until both its ends heard from each other.

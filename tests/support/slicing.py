@@ -1,5 +1,6 @@
 """Slices kept over a network in memory: pe1 - c1 - pe4, 1000 and 200 Mbit/s."""
 
+from support.switchboard import sites
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
@@ -15,9 +16,8 @@ LINE = Topology(
     nodes=("pe1", "c1", "pe4"),
     links=(Link(a="pe1", b="c1", mbps=1000), Link(a="c1", b="pe4", mbps=200)),
 )
-DEVICES = {
-    (a, b): f"to-{b}" for link in LINE.links for a, b in ((link.a, link.b), (link.b, link.a))
-}
+_SITES = sites(LINE.nodes, [(link.a, link.b) for link in LINE.links])
+DEVICES = Underlay(fabric=FakeFabric(LINE), queues=FakeQueues(), sites=_SITES).devices
 
 
 def make_slices(
@@ -34,7 +34,7 @@ def make_slices(
         offers=lambda: Offer(topology=LINE),
         clock=clock,
         underlay=Underlay(
-            fabric=fabric or FakeFabric(LINE), queues=queues or FakeQueues(), devices=DEVICES
+            fabric=fabric or FakeFabric(LINE), queues=queues or FakeQueues(), sites=_SITES
         ),
         interval_s=60.0,
     )

@@ -1,6 +1,6 @@
 """The network's API over the real fabric, whose switches are in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from support.switchboard import OUTSIDE, MemoryBridges
 from support.switchboard import World as Wires
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
-from umbel.network.drivers.fake.switch import Plug
+from umbel.network.drivers.fake.switch import DeliveredPacket, Plug
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.switching.program import Field
 
@@ -72,6 +72,19 @@ class Net:
 
     def send(self, root: str = "pe1") -> set[tuple[str, str, int]]:
         """A packet of the stream from outside: (node, address, port) of what left to outside."""
+        copies = self._copies(root)
+        assert all(copy.packet[Field.ETH_DST] == MAC for copy in copies)
+        found = [
+            (c.at.node, str(c.packet[Field.IPV4_DST]), int(c.packet[Field.UDP_DST])) for c in copies
+        ]
+        assert len(found) == len(set(found))
+        return set(found)
+
+    def macs(self, root: str = "pe1") -> dict[str, str]:
+        """By node, the Ethernet address that a packet of the stream leaves to."""
+        return {c.at.node: str(c.packet[Field.ETH_DST]) for c in self._copies(root)}
+
+    def _copies(self, root: str) -> Sequence[DeliveredPacket]:
         packet: dict[Field, int | str] = {
             Field.ETH_DST: "01:00:5e:01:02:03",
             Field.ETH_TYPE: 0x0800,
@@ -83,12 +96,7 @@ class Net:
         }
         copies, _ = self.wires.net.send(Plug(node=root, port=OUTSIDE), packet)
         assert {copy.at.port for copy in copies} <= {OUTSIDE}
-        assert all(copy.packet[Field.ETH_DST] == MAC for copy in copies)
-        found = [
-            (c.at.node, str(c.packet[Field.IPV4_DST]), int(c.packet[Field.UDP_DST])) for c in copies
-        ]
-        assert len(found) == len(set(found))
-        return set(found)
+        return copies
 
 
 @asynccontextmanager

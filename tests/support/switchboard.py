@@ -4,6 +4,7 @@ What OVSDB and OpenFlow do to real switches happens at once here, so that a fabr
 asked, on virtual time, where each packet goes.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from umbel.network.switching.program import CONTROLLER, Change, Field, Program, 
 from umbel.network.switching.signals import (
     Admit,
     Home,
-    OnSignal,
+    OnSwitchEvent,
     PacketArrived,
     Port,
     PortStatus,
@@ -28,6 +29,7 @@ from umbel.network.switching.signals import (
     SwitchRefused,
     UnknownSwitch,
 )
+from umbel.network.topology.registry import SiteRegistry
 from umbel.network.topology.sites import Site, Wiring
 
 OUTSIDE, INSIDE = 100, 60
@@ -35,21 +37,24 @@ FIRST_ID = 0x756D62000000
 Got = Counter[tuple[str, str, int]]
 
 
-def sites(names: Sequence[str], links: Iterable[tuple[str, str]]) -> dict[str, Site]:
+def sites(names: Sequence[str], links: Iterable[tuple[str, str]]) -> SiteRegistry:
     """A site for each name, numbered from 1."""
     near: dict[str, dict[str, str]] = {name: {} for name in names}
     for number, (a, b) in enumerate(links):
         near[a][b], near[b][a] = f"10.201.{number}.1", f"10.201.{number}.2"
-    return {
-        name: Site(
-            node=name,
-            ovsdb=f"tcp:10.99.{number}.1:6640",
-            datapath_id=FIRST_ID + number,
-            underlay=near[name],
-            gateway=f"10.202.{number}.1/24",
-        )
-        for number, name in enumerate(names, start=1)
-    }
+    return SiteRegistry(
+        {
+            name: Site(
+                node=name,
+                ovsdb=f"tcp:10.99.{number}.1:6640",
+                datapath_id=FIRST_ID + number,
+                underlay=near[name],
+                gateway=f"10.202.{number}.1/24",
+                queues={other: f"to-{other}" for other in near[name]},
+            )
+            for number, name in enumerate(names, start=1)
+        }
+    )
 
 
 def function(sites_: Mapping[str, Site], node: str, port: int) -> Endpoint:
@@ -62,9 +67,11 @@ def function(sites_: Mapping[str, Site], node: str, port: int) -> Endpoint:
 class World:
     """The switches, what their databases say, and who listens to them. The tables of `full` nodes
     take no further rules; without `bundles` the other changes that came along are made then.
-    `hosts` are the Ethernet addresses of hosts outside, by their node and IPv4 address."""
+    `tries` counts how often each was asked for changes, `asked` how often who has an IPv4 address.
+    `hosts` are the Ethernet addresses of hosts outside, by their node and IPv4 address; `removed`
+    are the switches whose bridges were removed, in order, once they are `removable`."""
 
-    sites: Mapping[str, Site]
+    sites: SiteRegistry
     net: MemoryNetwork = field(default_factory=MemoryNetwork)
     wired: dict[str, dict[str, int]] = field(default_factory=dict)
     cut: set[frozenset[str]] = field(default_factory=set)
@@ -72,19 +79,24 @@ class World:
     away: set[str] = field(default_factory=set)
     deaf: dict[str, UmbelError] = field(default_factory=dict)
     changes: Counter[str] = field(default_factory=Counter)
+    tries: Counter[str] = field(default_factory=Counter)
+    asked: Counter[str] = field(default_factory=Counter)
     refuses: set[int] = field(default_factory=set)
     full: set[str] = field(default_factory=set)
     bundles: bool = True
     hosts: dict[tuple[str, str], str] = field(default_factory=dict)
+    removed: list[Site] = field(default_factory=list)
+    removable: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
+        self.removable.set()
         for node in self.sites:
             self.net.switches[node] = MemorySwitch()
             self.wired[node] = {}
 
-    def board(self, on_signal: OnSignal, *, admit: Admit, home: Home) -> "MemoryBoard":
+    def board(self, on_switch_event: OnSwitchEvent, *, admit: Admit, home: Home) -> "MemoryBoard":
         """A controller takes the place of the one before."""
-        made = MemoryBoard(self, on_signal, admit)
+        made = MemoryBoard(self, on_switch_event, admit)
         self.boards = [made]
         return made
 
@@ -178,15 +190,16 @@ class World:
     ) -> None:
         for board in self.boards:
             if node not in self.away and not board.closed and board.listening:
-                board.on_signal(signal)
+                board.on_switch_event(signal)
 
 
 @dataclass
 class MemoryBoard:
-    """The controller's end: every switch that is not away is connected as soon as it listens."""
+    """The controller's end: every switch that is not away is connected as soon as it listens and
+    admits it."""
 
     world: World
-    on_signal: OnSignal
+    on_switch_event: OnSwitchEvent
     admit: Admit
     listening: bool = False
     closed: bool = False
@@ -194,13 +207,14 @@ class MemoryBoard:
     @property
     def switches(self) -> frozenset[int]:
         there = self.world.sites.keys() - self.world.away
-        return frozenset(self.world.sites[node].datapath_id for node in there)
+        ids = (self.world.sites[node].datapath_id for node in there)
+        return frozenset(dpid for dpid in ids if self.admit(dpid))
 
     async def listen(self, host: str, port: int) -> int:
         self.listening = True
         for node, site in self.world.sites.items():
             if node not in self.world.away and self.admit(site.datapath_id):
-                self.on_signal(SwitchConnected(dpid=site.datapath_id))
+                self.on_switch_event(SwitchConnected(dpid=site.datapath_id))
         return port or 6653
 
     async def close(self) -> None:
@@ -210,6 +224,7 @@ class MemoryBoard:
         """A host that the world has answers to an ARP request, and its switch sends that up."""
         node, asked = self._node(dpid), arp.parse(frame)
         assert asked is not None
+        self.world.asked[asked.target] += 1
         mac = self.world.hosts.get((node, asked.target)) if port == OUTSIDE else None
         if mac is None:
             return
@@ -221,7 +236,7 @@ class MemoryBoard:
         }
         went = self.world.net.switches[node].process(packet, OUTSIDE)
         if any(out == CONTROLLER for out, _ in went):
-            self.on_signal(PacketArrived(dpid=dpid, frame=arp.reply(mac, asked.target)))
+            self.on_switch_event(PacketArrived(dpid=dpid, frame=arp.reply(mac, asked.target)))
 
     def ports(self, dpid: int) -> tuple[Port, ...]:
         return self.world.ports(self._node(dpid))
@@ -238,6 +253,7 @@ class MemoryBoard:
 
     async def apply(self, dpid: int, changes: Sequence[Change]) -> None:
         node = self._node(dpid)
+        self.world.tries[node] += 1
         for change in changes:
             if isinstance(change, Put) and stream_of(change.entry) in self.world.refuses:
                 raise SwitchRefused(type=5, number=1)
@@ -271,9 +287,12 @@ class MemoryBridges:
 
     world: World
 
-    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
+    async def check(self, site: Site) -> None:
         if site.node in self.world.deaf:
             raise self.world.deaf[site.node]
+
+    async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
+        await self.check(site)
         self.world.port_map(site.node, [tunnel.neighbour for tunnel in wiring.tunnels])
         number = site.datapath_id - FIRST_ID
         return PortMap(
@@ -284,4 +303,9 @@ class MemoryBridges:
         )
 
     async def remove(self, site: Site) -> None:
+        """With br1 its rules go, and its connection."""
+        await self.check(site)
+        await self.world.removable.wait()
         self.world.port_map(site.node, [])
+        self.world.net.switches[site.node] = MemorySwitch()
+        self.world.removed.append(site)

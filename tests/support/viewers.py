@@ -11,9 +11,11 @@ from support.webrtc_peer import Watcher, on_loopback
 
 
 @asynccontextmanager
-async def watching(session: Mapping[str, Any]) -> AsyncIterator[Watcher]:
-    """The viewer of a session, once it has decoded a second of video."""
-    with on_loopback():
+async def watching(
+    session: Mapping[str, Any], address: str = "127.0.0.1"
+) -> AsyncIterator[Watcher]:
+    """The viewer of a session, once it has decoded a second of video. `address` is its own."""
+    with on_loopback(address):
         async with httpx.AsyncClient(timeout=30) as http:
             watcher = Watcher(http=http, url=session["whep"], token=session["token"])
             try:

@@ -13,9 +13,9 @@ from support.leftovers import Leftover, noted
 from support.testbed import Testbed
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.drivers.process import (
+    ForkServerProgram,
     HostExecutor,
     NamespaceExecutor,
-    Preparation,
     ProcessVim,
     procfs,
 )
@@ -41,6 +41,7 @@ HURRIED = Limits(
 
 
 OWNER = "delivery"
+KILLED = "killed by signal 9"
 NOWHERE = Path("/nowhere.pem")
 
 
@@ -56,6 +57,7 @@ class World(Protocol):
     pe2: Node
     edge: Function
     acquirer: Function
+    killed: str
 
     @property
     def vim(self) -> Vim: ...
@@ -64,11 +66,12 @@ class World(Protocol):
         """The control plane is gone; another one over the same functions."""
 
     def kill(self, function_id: str) -> None:
-        """As kill -9."""
+        """As kill -9; `killed` is the reason that is seen then."""
 
 
 class FakeWorld:
     pe1, pe2 = PE1, PE2
+    killed = KILLED
 
     def __init__(self) -> None:
         self.vim = FakeVim(LoopClock(), boot_s=0.05)
@@ -90,9 +93,16 @@ class ProcessWorld:
     """Real processes; every one of them is dead when the world ends. In a testbed they run in its
     nodes a and b."""
 
+    killed = KILLED
+
     def __init__(
-        self, folder: Path, command: Sequence[str] = (), testbed: Testbed | None = None
+        self,
+        folder: Path,
+        command: Sequence[str] = (),
+        testbed: Testbed | None = None,
+        forks: ForkServerProgram | None = None,
     ) -> None:
+        self._forks = forks
         self._executor: Executor = HostExecutor()
         self.pe1, self.pe2 = PE1, PE2
         if testbed is not None:
@@ -115,7 +125,7 @@ class ProcessWorld:
         return made(described[role], node)
 
     def open(
-        self, *, limits: Limits | None = None, preparation: Preparation | None = None
+        self, *, limits: Limits | None = None, forks: ForkServerProgram | None = None
     ) -> ProcessVim:
         """Another control plane's VIM over the same functions."""
         vim = ProcessVim(
@@ -123,7 +133,7 @@ class ProcessWorld:
             SystemClock(),
             limits=limits or self._limits,
             executor=self._executor,
-            preparation=preparation,
+            forks=forks or self._forks,
         )
         self.vims.append(vim)
         return vim
@@ -161,11 +171,15 @@ class ProcessWorld:
 
 @asynccontextmanager
 async def process_world(
-    folder: Path, command: Sequence[str] = (), testbed: Testbed | None = None
+    folder: Path,
+    command: Sequence[str] = (),
+    testbed: Testbed | None = None,
+    forks: ForkServerProgram | None = None,
 ) -> AsyncIterator[ProcessWorld]:
-    """A world of stand-ins, or of what the command starts; on this machine or in a testbed."""
+    """A world of stand-ins, or of what the command starts, afresh or by a fork server; on this
+    machine or in a testbed."""
     with noted(Leftover(folder=str(folder))):
-        world = ProcessWorld(folder, command, testbed)
+        world = ProcessWorld(folder, command, testbed, forks)
         try:
             yield world
         finally:
@@ -173,7 +187,7 @@ async def process_world(
 
 
 async def until(
-    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = 20.0, what: str = ""
+    condition: Callable[[], bool | Awaitable[bool]], *, within_s: float = 100.0, what: str = ""
 ) -> None:
     """Wait for a condition. Fails, naming it, when it does not come true in time."""
     try:
@@ -188,7 +202,7 @@ async def until(
 
 
 async def until_state(
-    vim: Vim, function_id: str, state: FunctionState, *, within_s: float = 20.0
+    vim: Vim, function_id: str, state: FunctionState, *, within_s: float = 100.0
 ) -> Instance:
     """Wait until the VIM shows the function in that state."""
 

@@ -189,10 +189,12 @@ class Gate:
 
 
 @contextlib.asynccontextmanager
-async def gate(sink: PacketSink | None = None) -> AsyncIterator[Gate]:
+async def gate(
+    sink: PacketSink | None = None, *, address: str = "127.0.0.1"
+) -> AsyncIterator[Gate]:
     """A port with its HTTP server, and a live stream that publishers feed unless told else."""
     stream = LiveStream()
-    port = await WebRtcPort.open("127.0.0.1")
+    port = await WebRtcPort.open(address)
     made = Gate(port, stream, sink or stream)
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -202,6 +204,17 @@ async def gate(sink: PacketSink | None = None) -> AsyncIterator[Gate]:
         server.close()
         await server.wait_closed()
         await port.close()
+
+
+def own_address() -> str:
+    """The address of the default route, for browsers whose ICE has no loopback; empty without one.
+    What is sent to it does not leave the machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of documentation; nothing is sent
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 @contextlib.asynccontextmanager

@@ -21,10 +21,11 @@ from av import VideoFrame
 
 
 @contextmanager
-def on_loopback() -> Iterator[None]:
-    """aioice offers every address of the machine but loopback's; here it is the other way."""
+def on_loopback(address: str = "127.0.0.1") -> Iterator[None]:
+    """aioice offers every address of the machine but loopback's; here it is the other way, or it
+    is this address alone."""
     gather = aioice.ice.get_host_addresses
-    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [address]
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """The whole platform on its fakes: nodes, functions and media in memory, a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.ports import Fabric, ProgrammableFabric
 from umbel.network.service import NetworkDrivers
+from umbel.network.switching.ports import Bridges
 from umbel.notify.drivers.fake import FakeCourier
 
 TIMING = Timing(linger_s=5.0, session_idle_s=30.0)
@@ -30,7 +31,8 @@ TIMING = Timing(linger_s=5.0, session_idle_s=30.0)
 
 @dataclass(kw_only=True)
 class World:
-    """The world outlives the control plane: `crash` and `start` leave nodes and media alone."""
+    """The world outlives the control plane: `crash` and `start` leave nodes and media alone.
+    `connect_switches` is called as soon as a control plane is assembled, before its loops run."""
 
     folder: Path
     policy: str = "sls"
@@ -41,6 +43,8 @@ class World:
     spawned: list[str] = field(default_factory=list)
     fabric: Fabric = field(default_factory=LoopbackFabric)
     switches: ProgrammableFabric | None = None
+    bridges: Bridges | None = None
+    connect_switches: Callable[[], Awaitable[object]] | None = None
     solver: Solver = field(default_factory=InlineSolver)
     settings: Mapping[str, Any] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
@@ -55,7 +59,9 @@ class World:
             vim=self.vim,
             media=self.media,
             courier=self.courier,
-            network=NetworkDrivers(fabric=self.fabric, switches=self.switches),
+            network=NetworkDrivers(
+                fabric=self.fabric, switches=self.switches, bridges=self.bridges
+            ),
             solver=self.solver,
             owners=self.owners,
         )
@@ -64,7 +70,9 @@ class World:
             settings, drivers=drivers, clock=self.clock, timing=self.timing, database=database
         )
         self.delivery = self.system.delivery
-        runs = (self.delivery.run, self.system.schedule.run)
+        if self.connect_switches is not None:
+            await self.connect_switches()
+        runs = (self.delivery.run, self.system.schedule.run, self.system.mobility.run)
         self._loops = [asyncio.create_task(run()) for run in runs]
         await asyncio.sleep(0.5)
 

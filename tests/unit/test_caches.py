@@ -4,9 +4,10 @@ from collections.abc import Callable, Hashable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from umbel.caches import approximation
 from umbel.caches.approximation import Law
 from umbel.caches.deduplicated import Deduplicated
@@ -37,7 +38,7 @@ def test_every_policy_has_a_maker() -> None:
     sizes=st.lists(st.integers(1, 70), min_size=1, max_size=12),
     data=st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_cache_holds_what_it_says(
     policy: Policy, capacity: int, sizes: list[int], data: st.DataObject
 ) -> None:
@@ -136,7 +137,6 @@ def test_w_tinylfu_forgets_old_fame() -> None:
 
 
 @given(st.lists(st.one_of(st.integers(), st.text(max_size=5)), max_size=300))
-@settings(deadline=None)
 def test_a_sketch_never_counts_too_few(keys: list[int | str]) -> None:
     sketch = Sketch(16)
     for number, key in enumerate(keys):

@@ -6,8 +6,8 @@ import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from networkx.generators.atlas import graph_atlas_g
 
+from support.graphs import connected
 from umbel.network.drivers.fake.switch import MemoryNetwork, MemorySwitch, Packet, Plug
 from umbel.network.edge import compiler, gates, roaming, virtual_services
 from umbel.network.edge.compiler import EdgeState
@@ -228,7 +228,7 @@ FUNCTION = MobileFunction(
     name="cache", address="10.202.1.20", mac="02:00:00:00:00:20", home_node="n0"
 )
 FAR = "198.51.100.7"
-CONNECTED = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
+CONNECTED = connected(2, 5)
 
 
 class Network:

@@ -1,6 +1,7 @@
 """The element API as a table: requests against it, its reference, and the recipes made of it."""
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given
@@ -11,7 +12,7 @@ from umbel.kit.errors import Unavailable
 from umbel.media import roles
 from umbel.media.api import SCHEMA, check, values
 from umbel.media.api.values import StreamInfo
-from umbel.media.model import IngestState, StreamRole, StreamSpec, StreamState, Target
+from umbel.media.model import IngestState, StreamRole, StreamSpec, StreamState, Target, VideoCodec
 from umbel.media.rpc.faults import (
     EventUnknown,
     OperationUnknown,
@@ -210,9 +211,18 @@ def test_a_server_that_speaks_otherwise_is_unavailable(answer: Any) -> None:
     assert values.infos_from_json([values.info_to_json(info) for info in found]) == found
 
 
-@pytest.mark.parametrize("role", StreamRole)
-def test_every_step_of_a_recipe_is_in_the_table(role: StreamRole) -> None:
-    spec = StreamSpec(stream="ev1", role=role, hops=SPEC.hops, key_hashes=SPEC.key_hashes)
+@pytest.mark.parametrize(
+    ("role", "codec"),
+    [
+        *((role, VideoCodec.H264) for role in StreamRole),
+        (StreamRole.TRANSCODER, VideoCodec.VP8),
+        (StreamRole.EDGE, VideoCodec.VP8),
+    ],
+)
+def test_every_step_of_a_recipe_is_in_the_table(role: StreamRole, codec: VideoCodec) -> None:
+    spec = StreamSpec(
+        stream="ev1", role=role, hops=SPEC.hops, key_hashes=SPEC.key_hashes, codec=codec
+    )
     results: list[object] = []
     kinds: dict[str, str] = {roles.MANAGER: "ServerManager"}
     for index, step in enumerate(roles.build(spec)):
@@ -243,8 +253,52 @@ def test_an_adjustment_makes_nothing_and_sets_what_may_change() -> None:
     assert said[roles.MANAGER, "getStreams"] == {"stream": "ev1"}
 
 
+@pytest.mark.parametrize(
+    ("key", "key_there", "is_set"),
+    [(b"", "", False), (b"k" * 32, "", True), (b"", "9f", True), (b"k" * 32, "9f", True)],
+)
+def test_a_server_that_knows_no_srtp_is_not_asked_for_it(
+    key: bytes, key_there: str, is_set: bool
+) -> None:
+    """One that started before an update refuses what it does not know."""
+    spec = StreamSpec(stream="ev1", role=StreamRole.EDGE, srtp_key=key)
+    state = StreamState(stream="ev1", role=StreamRole.EDGE, srtp_key_id=key_there)
+    parts = {part: f"p/{part}" for part in roles.recipe_of(spec).parts}
+    adjusted = roles.adjust(spec, StreamInfo(state=state, pipeline="p", parts=parts))
+    assert [s.params["operation"] for s in adjusted].count("setSrtpKey") == 2 * is_set
+    built = [
+        cast(dict[str, object], s.params.get("constructorParams", {})) for s in roles.build(spec)
+    ]
+    assert sum("srtpKey" in given for given in built) == (2 if key else 0)
+
+
 def test_a_stream_cut_short_is_not_whole() -> None:
     state = StreamState(stream="ev1", role=StreamRole.FORWARDER)
     whole = {"RtpReceiver": "p/r", "RtpSender": "p/s"}
-    assert roles.is_whole(StreamInfo(state=state, pipeline="p", parts=whole))
-    assert not roles.is_whole(StreamInfo(state=state, pipeline="p", parts={"RtpReceiver": "p/r"}))
+    spec = StreamSpec(stream="ev1", role=StreamRole.FORWARDER)
+    assert roles.is_whole(spec, StreamInfo(state=state, pipeline="p", parts=whole))
+    cut = StreamInfo(state=state, pipeline="p", parts={"RtpReceiver": "p/r"})
+    assert not roles.is_whole(spec, cut)
+
+
+def test_an_edge_cuts_no_hls_of_vp8_and_is_whole_without() -> None:
+    spec = StreamSpec(stream="ev1-vp8", role=StreamRole.EDGE, codec=VideoCodec.VP8)
+    made: dict[object, Any] = {
+        step.params["type"]: step.params["constructorParams"]
+        for step in roles.build(spec)
+        if step.method == "create"
+    }
+    assert list(made) == ["MediaPipeline", "RtpReceiver", "WhepEndpoint", "RtpSender"]
+    assert made["WhepEndpoint"] == {"mediaPipeline": "newref:0", "codec": "VP8"}
+    assert "codec" not in made["RtpReceiver"]
+    state = StreamState(stream="ev1-vp8", role=StreamRole.EDGE)
+    parts = {"RtpReceiver": "p/r", "WhepEndpoint": "p/w", "RtpSender": "p/s"}
+    info = StreamInfo(state=state, pipeline="p", parts=parts)
+    assert roles.is_whole(spec, info)
+    assert not roles.is_whole(replace(spec, codec=VideoCodec.H264), info)
+
+
+@pytest.mark.parametrize("role", [StreamRole.ACQUIRER, StreamRole.FORWARDER])
+def test_who_only_passes_pictures_on_has_no_codec(role: StreamRole) -> None:
+    with pytest.raises(roles.SpecInvalid, match="transcoder or an edge"):
+        roles.check(StreamSpec(stream="ev1", role=role, codec=VideoCodec.VP8))

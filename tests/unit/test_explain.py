@@ -9,10 +9,10 @@ from umbel.network.edge.virtual_services import Surrogate, VirtualService
 from umbel.network.model import Link, Topology
 from umbel.network.operator import explain
 from umbel.network.overlay import compiler
-from umbel.network.overlay.intent import Overlay, StreamIntent
+from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import Path, Receiver, RoutedStream, Slice, Stream
+from umbel.network.overlay.streams import Path, Receiver, RoutedStream, Slice, Stream, StreamIntent
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program, Rule
 from umbel.network.switching.tables import STEPS, PipelineStep, Table

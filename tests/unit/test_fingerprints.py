@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from umbel.caches import fingerprint
 from umbel.caches.dictionary import RADIUS, Dictionary, Index, KnownAddress
 from umbel.caches.fingerprint import BITS, BadFrame, Frame, Hash
@@ -78,7 +79,7 @@ def flipped(hash_: Hash, bits: Sequence[int]) -> Hash:
     asked=hashes,
     changes=st.lists(st.integers(0, BITS - 1), max_size=14),
 )
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_near_is_what_brute_force_finds(known: list[Hash], asked: Hash, changes: list[int]) -> None:
     index = Index()
     for number, hash_ in enumerate(known):
@@ -165,7 +166,6 @@ def test_a_content_goes_with_its_last_address() -> None:
 
 
 @given(st.lists(st.lists(st.one_of(st.none(), hashes), max_size=8), max_size=8))
-@settings(deadline=None)
 def test_every_address_has_one_content(many: list[list[Hash | None]]) -> None:
     known = Dictionary()
     for number, frames in enumerate(many):

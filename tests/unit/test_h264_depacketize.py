@@ -3,11 +3,12 @@
 import random
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support import camera
 from support.camera import Camera
+from support.examples import examples
 from umbel.media.rtp.depacketize import (
     AccessUnit,
     H264Depacketizer,
@@ -137,7 +138,7 @@ def test_a_new_sender_starts_with_its_keyframe() -> None:
     assert [picture.ssrc for picture in got] == [1, 2, 2, 2, 2]
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(st.lists(st.tuples(st.binary(max_size=40), st.booleans(), st.integers(0, 3)), max_size=30))
 def test_garbage(drawn: list[tuple[bytes, bool, int]]) -> None:
     video, audio, sequence = H264Depacketizer(), OpusDepacketizer(), 0

@@ -5,11 +5,12 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support import camera, hls_player, mp4
 from support.camera import Camera
+from support.examples import examples
 from support.hls_player import PlaylistView
 from umbel.media.hls import playlist
 from umbel.media.hls.muxer import Muxer
@@ -202,7 +203,7 @@ frames = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(frames, st.sets(st.integers(0, 199), max_size=2), st.booleans())
 def test_any_schedule_of_pictures(
     drawn: list[tuple[float, bool]], restarts: set[int], heard: bool

@@ -260,3 +260,11 @@ async def test_memory_is_bounded() -> None:
     # Six segments listed, three for late readers, one open, and the containers' own bytes.
     assert max(seconds.values()) < size * 24 / 60
     assert seconds[55] < 1.2 * seconds[30]
+
+
+async def test_aac_is_neither_listed_nor_there_where_nothing_can_encode_it(live: Live) -> None:
+    live.play(recording())
+    index = await live.get("index.m3u8")
+    assert b"aac" not in index.body
+    assert code(await live.get("aac.m3u8")) == (404, "umbel.hls_unknown")
+    assert code(await live.get("aac-part-1.m4s")) == (404, "umbel.hls_unknown")

@@ -86,6 +86,15 @@ def test_other_machines_are_not_concerned() -> None:
     assert (free["pe1"].cores, free["pe2"].cores) == (0.0, 2.0)
 
 
+def test_a_machine_whose_last_node_was_removed_concerns_nobody() -> None:
+    nodes = [PE1, PE2]
+    made = Ledger(lambda: nodes)
+    busy = replace(ON_HOST, cores_used=4.0)
+    made.measure({}, {"pe1": busy, "pe2": replace(busy, host="h2")})
+    nodes.remove(PE2)
+    assert set(made.free()) == {"pe1"}
+
+
 def test_functions_are_refused_on_a_busy_machine() -> None:
     busy = replace(ON_HOST, cores_used=3.5)
     one = Function(

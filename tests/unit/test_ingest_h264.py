@@ -1,4 +1,5 @@
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -149,41 +150,97 @@ def test_sps_of_x264() -> None:
     assert read.reorder_frames == 2
 
 
-@given(st.binary(max_size=80))
-@example(HIGH[:12])
-@example(b"\x67\x64\x00\x1e" + b"\x00" * 40)
-@example(b"\x67\x64\x00\x1e" + b"\xff" * 40)
-def test_readers_raise_only_their_own(data: bytes) -> None:
-    for read in (
-        parse_sps,
-        lambda it: parse_sps(b"\x67" + it),
-        DecoderConfiguration.parse,
-        lambda it: DecoderConfiguration.parse(b"\x01\x64\x00\x1e\xff\xe1" + it),
-        lambda it: h264.split_lengths(it, 4),
-        lambda it: h264.has_b_slice(h264.split_start_codes(it)),
-        lambda it: h264.has_b_slice([b"\x41" + it]),
-        lambda it: h264.set_key(b"\x67" + it),
-    ):
+SLICES = {0: "P", 1: "B", 2: "I", 3: "SP", 4: "SI"}
+"""Slice types (ITU-T H.264 table 7-6), which count again from 5 on."""
+
+
+@given(st.binary(max_size=80), st.binary(max_size=20))
+@example(HIGH[1:12], b"")
+@example(b"\x64\x00\x1e" + b"\x00" * 40, b"\x01")
+@example(b"\x64\x00\x1e" + b"\xff" * 40, b"\x00")
+def test_a_set_is_what_its_first_bits_say(data: bytes, tail: bytes) -> None:
+    """Nothing behind what is read changes it, and the first bytes stand for themselves."""
+    for read in (parse_sps, h264.set_key):
         try:
-            read(data)
+            found = read(b"\x67" + data)
         except MalformedVideo:
-            pass
+            continue
+        assert read(b"\x67" + data + tail) == found
+        if isinstance(found, SequenceParameters):
+            first = tuple(unescape(data)[:3])
+            assert (found.profile, found.constraints, found.level) == first
 
 
-@given(st.binary(min_size=30), st.integers(0, 300))
-def test_mutated_sps_raises_only_its_own(noise: bytes, at: int) -> None:
+@given(st.integers(1, len(HIGH) - 1), st.integers(1, 255), st.binary(max_size=20))
+def test_a_damaged_set_is_read_to_its_end_or_refused(at: int, noise: int, tail: bytes) -> None:
     bad = bytearray(HIGH)
-    bad[1 + at % (len(bad) - 1)] ^= noise[0] or 1
+    bad[at] ^= noise
     try:
-        parse_sps(bytes(bad))
+        found = parse_sps(bytes(bad))
     except MalformedVideo:
-        pass
+        return
+    assert parse_sps(bytes(bad) + tail) == found
+    assert (found.profile, found.constraints, found.level) == tuple(bad[1:4])
+
+
+@given(st.integers(0, 500), st.binary(max_size=10))
+def test_the_key_of_a_set_is_its_kind_and_number(number: int, tail: bytes) -> None:
+    out = Writer()
+    out.bits(0x64001E, 24)
+    out.unsigned(number)
+    assert h264.set_key(b"\x67" + escape(out.done() + tail)) == (7, number)
+
+
+@given(st.integers(0, 9), st.binary(max_size=40))
+def test_b_slices_are_those_of_type_1_and_6(kind: int, tail: bytes) -> None:
+    assert h264.has_b_slice([picture(kind=kind, tail=tail)]) is (SLICES[kind % 5] == "B")
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=20), min_size=1, max_size=5),
+    st.binary(max_size=10),
+    st.integers(1, 30),
+)
+def test_a_configuration_is_its_sets_behind_their_lengths(
+    sets: list[bytes], tail: bytes, cut: int
+) -> None:
+    first, *others = (len(one).to_bytes(2, "big") + one for one in sets)
+    begin = b"\x01\x64\x00\x1e\xff\xe1" + first
+    whole = begin + bytes((len(others),)) + b"".join(others)
+    assert DecoderConfiguration.parse(whole + tail).sets == tuple(sets)
+    short = whole[:-cut]
+    try:
+        read = DecoderConfiguration.parse(short).sets
+    except MalformedVideo:
+        return
+    assert (short, read) in ((begin, (sets[0],)), (whole, tuple(sets)))
+
+
+@given(st.binary(max_size=80))
+@example(b"\x00\x00\x00\x02ab\x00\x00\x00\x00\x00\x00\x00\x01c")
+def test_units_are_what_stands_behind_their_lengths(data: bytes) -> None:
+    try:
+        found = h264.split_lengths(data, 4)
+    except MalformedVideo:
+        assert units(data) is None
+    else:
+        assert found == units(data)
+
+
+def units(data: bytes) -> list[bytes] | None:
+    """NAL units behind lengths of four bytes; None where one is cut short."""
+    found, stream = [], BytesIO(data)
+    while head := stream.read(4):
+        size = int.from_bytes(head, "big")
+        one = stream.read(size)
+        if len(head) < 4 or len(one) < size:
+            return None
+        found += [one] if one else []
+    return found
 
 
 @given(st.binary(max_size=300))
 def test_framing_gives_only_what_came(data: bytes) -> None:
-    with suppress(MalformedVideo):
-        assert sum(len(nal) + 4 for nal in h264.split_lengths(data, 4)) <= len(data)
     with suppress(MalformedVideo):
         sets = DecoderConfiguration.parse(b"\x01\x64\x00\x1e\xff\xe1" + data).sets
         assert sum(len(one) + 2 for one in sets) <= len(data)

@@ -70,6 +70,17 @@ def test_a_busy_node_draws_no_less_than_an_idle_one() -> None:
     ]
 
 
+@pytest.mark.parametrize("last", [65536, 65551])
+def test_a_port_range_ends_with_the_last_port_there_is(last: int) -> None:
+    def read(ports: list[int]) -> Inventory:
+        entry = {"name": "pe1", "address": "10.0.0.1", "ports": ports}
+        return inventory.parse({"nodes": [entry]})
+
+    assert read([65520, 65535]).nodes[0].ports == (65520, 65535)
+    with pytest.raises(BadInventory):
+        read([65520, last])
+
+
 def test_all_problems_are_told_at_once_and_by_name() -> None:
     nodes = [
         {"name": "a", "address": "127.0.1.1", "prefixes": ["127.0.1.0/24"]},

@@ -9,7 +9,9 @@ from umbel.compute.service import NodeExists, NodeInUse, NoSuchPool
 from umbel.delivery.nodes import rules
 from umbel.delivery.nodes.model import NetworkFile, NodeChange
 from umbel.delivery.nodes.rules import InvalidLinks
+from umbel.network.documents import AddedSite, LinkEnd, Site
 from umbel.network.model import Host, Link, Topology
+from umbel.network.service import InvalidSite, NoSwitch
 from umbel.plans import networks
 
 POOLS = {"default"}
@@ -143,6 +145,92 @@ def test_removing_and_scheduling_need_the_node() -> None:
     z = added("z", 8, "a")
     kept = rules.schedule(FILE, {"z": z}, POOLS, replace(wanted, name="z"))
     assert kept == replace(z, scheduling=Scheduling.CORDONED)
+
+
+def site(name: str, number: int, *near: str) -> Site:
+    return Site(
+        node=name,
+        ovsdb=f"tcp:192.0.2.{number}:6640",
+        datapath_id=number,
+        underlay={one: f"198.51.{number}.{place}" for place, one in enumerate(near)},
+        gateway=f"10.202.{number}.1/24",
+    )
+
+
+SWITCHED = replace(
+    FILE, sites={"a": site("a", 1, "b"), "b": site("b", 2, "a", "c"), "c": site("c", 3, "b")}
+)
+
+
+def switched(name: str, number: int, *to: str, at_s: float = 1.0) -> NodeChange:
+    """An added node with its switch and both ends of its links."""
+    local = {near: LinkEnd(underlay=f"198.60.{number}.{n}") for n, near in enumerate(to)}
+    remote = {near: LinkEnd(underlay=f"198.61.{number}.{n}") for n, near in enumerate(to)}
+    added_site = AddedSite(site=site(name, number), local=local, remote=remote)
+    return replace(added(name, number, *to, at_s=at_s), site=added_site)
+
+
+def ends(*changes: NodeChange) -> set[str]:
+    """The links that have an address at both ends."""
+    found = rules.current(SWITCHED, {one.name: one for one in changes}, POOLS).sites
+    assert found is not None
+    pairs = {(a, b) for a, one in found.items() for b in one.underlay if b in found}
+    return {"".join(sorted(one)) for one in pairs if one[::-1] in pairs}
+
+
+def test_a_switch_that_comes_has_ends_toward_the_nodes_that_it_is_linked_to() -> None:
+    assert ends() == {"ab", "bc"}
+    z, y = switched("z", 8, "a", "c", at_s=1.0), switched("y", 9, "z", at_s=2.0)
+    assert ends(z) == {"ab", "bc", "az", "cz"}
+    assert ends(y, z) == ends(z, y) == {"ab", "bc", "az", "cz", "yz"}
+    again = replace(added("c", 3, "b", at_s=5.0))  # its link to z went with it
+    assert ends(z, again) == {"ab", "bc", "az"}
+    joined = AddedSite(
+        local={"z": LinkEnd(underlay="198.51.3.9")}, remote={"z": LinkEnd(underlay="198.60.8.9")}
+    )
+    assert ends(z, replace(added("c", 3, "b", "z", at_s=5.0), site=joined)) == {
+        *("ab", "bc", "az", "cz"),
+    }
+
+
+def test_a_switch_that_came_goes_with_its_node_and_is_remembered_until_it_is_clean() -> None:
+    z = switched("z", 8, "a")
+    gone = rules.remove(SWITCHED, {"z": z}, POOLS, "z")
+    now = rules.current(SWITCHED, {"z": gone}, POOLS)
+    assert (now.sites, now.retired) == (SWITCHED.sites, (z.site.switch,))
+    (switch,) = now.retired
+    assert switch.underlay == {"a": "198.60.8.0"}
+    clean = rules.forget_switch({"z": gone}, switch)
+    assert clean == NodeChange(name="z", removed=True)
+    assert rules.current(SWITCHED, {"z": clean}, POOLS).retired == ()
+    for changes in ({"z": z}, {"z": clean}, {}):
+        with pytest.raises(NoSuchNode):
+            rules.forget_switch(changes, switch)
+    taken = replace(added("y", 9, "a", at_s=3.0), site=replace(z.site, site=site("y", 8)))
+    assert rules.current(SWITCHED, {"z": gone, "y": taken}, POOLS).retired == ()
+    assert rules.remove(SWITCHED, {}, POOLS, "b") == GONE
+
+
+def test_a_switch_that_an_edited_file_contradicts_is_ignored_with_its_node() -> None:
+    clash, bare = switched("z", 2, "a"), added("y", 7, "a")
+    clash = replace(clash, node=node("z", 8))
+    found = rules.current(SWITCHED, {"z": clash, "y": bare}, POOLS)
+    assert (found.topology, found.sites) == (FILE.topology, SWITCHED.sites)
+    assert [line.partition(":")[0] for line in found.ignored] == ["y", "z"]
+
+
+def test_a_node_gets_its_datapath_id_when_it_is_added() -> None:
+    z = switched("z", 8, "a")
+    assert z.site.site is not None
+    unnumbered = replace(z, site=replace(z.site, site=replace(z.site.site, datapath_id=0)))
+    made = rules.add(SWITCHED, {}, POOLS, unnumbered).site.site
+    assert made is not None
+    assert made.datapath_id > 3
+    with pytest.raises(NoSwitch):
+        rules.add(SWITCHED, {}, POOLS, added("z", 8, "a"))
+    for file, change in ((FILE, z), (SWITCHED, replace(z, site=replace(z.site, local={})))):
+        with pytest.raises(InvalidSite):
+            rules.add(file, {}, POOLS, change)
 
 
 def test_plans_see_the_nodes_there_are() -> None:

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from umbel.kit.sealing import Sealer, SecretSealed
 from umbel.network import events
 from umbel.notify import callbacks, rules, signing
 from umbel.notify.callbacks import BadCallback
 from umbel.notify.model import Kind, Notice, Place, Progress, SubscriberState
 from umbel.notify.rules import Failure, Patience
-from umbel.notify.sealing import Sealer, SecretSealed
 from umbel.notify.signing import SignatureWrong
 
 ROOT = Path(__file__).parents[2]
@@ -198,20 +198,20 @@ def test_any_header_is_judged(header: str, body: bytes) -> None:
 
 @given(secret=st.text(), name=st.text())
 def test_a_sealed_secret_opens_beside_its_name_alone(secret: str, name: str) -> None:
-    sealer = Sealer(b"master")
+    sealer = Sealer(b"master", "notices")
     sealed = sealer.seal(secret, name)
     assert sealer.open(sealed, name) == secret
     assert sealed != sealer.seal(secret, name)
     with pytest.raises(SecretSealed):
         sealer.open(sealed, name + "x")
     with pytest.raises(SecretSealed):
-        Sealer(b"another").open(sealed, name)
+        Sealer(b"another", "notices").open(sealed, name)
 
 
 @given(sealed=st.text(max_size=80) | st.from_regex(r"[A-Za-z0-9+/]{0,80}={0,2}", fullmatch=True))
 def test_what_was_never_sealed_does_not_open(sealed: str) -> None:
     with pytest.raises(SecretSealed):
-        Sealer(b"master").open(sealed, "sub")
+        Sealer(b"master", "notices").open(sealed, "sub")
 
 
 # -- callbacks ------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_good_callbacks(url: str) -> None:
         ("http://a/\r\nX: y", "escape"),
         ("http://ä/", "escape"),
         ("http://<>/", "neither a name nor an address"),
-        ("http://[::1]1/", "neither a name nor an address"),
+        ("http://[::1]1/", "neither a name nor an address|Invalid IPv6 URL"),
         ("http://1.2.3.999/", "neither a name nor an address"),
         ("http://a:0/", "port 0"),
         ("http://a:99999/", "(?i)port"),

@@ -7,13 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
+from support.examples import examples
 from support.openflow_said import header
 from umbel.network.drivers.openflow import frames, writing
 from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Framer, NotOpenFlow
+from umbel.network.drivers.openflow.switches import Switches
 from umbel.network.switching.program import (
     Bucket,
     Delete,
@@ -29,6 +32,7 @@ from umbel.network.switching.program import (
     Translate,
     UseGroup,
 )
+from umbel.network.topology.registry import SiteRegistry
 
 VERSIONS = [frames.V13, frames.V14]
 RULE = Rule(
@@ -106,6 +110,14 @@ def taken(raw: bytes) -> list[object]:
     return found
 
 
+def test_foreign_switches_are_logged_once_and_not_without_end() -> None:
+    switches = Switches(SiteRegistry({}))
+    with capture_logs() as logged:
+        for _ in range(2):
+            assert not any(switches.admits(dpid) for dpid in range(1, 5_001))
+    assert len(logged) == len({entry["datapath_id"] for entry in logged}) == 1_000
+
+
 def test_what_a_real_switch_said_is_understood() -> None:
     _, flow, group, meter, port_4, port_5, _ = [taken(bytes.fromhex(said)) for said in SAID]
     match = (*RULE.match[:1], *RULE.match[2:5])
@@ -126,7 +138,7 @@ def test_an_action_of_a_wrong_size_is_garbage() -> None:
         taken(wrong)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.sampled_from(SAID), st.lists(st.tuples(st.integers(0, 167), st.integers(0, 255))))
 def test_what_a_switch_might_say_is_understood_or_garbage(
     said: str, errors: list[tuple[int, int]]
@@ -225,7 +237,7 @@ def any_rule(draw: st.DrawFn) -> Rule:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rule=any_rule(), put=st.booleans())
 def test_rules_are_written_as_os_ken_writes_them(version: int, rule: Rule, put: bool) -> None:
     codec, change = Codec(version), Put(entry=rule) if put else Delete(entry=rule)
@@ -235,7 +247,7 @@ def test_rules_are_written_as_os_ken_writes_them(version: int, rule: Rule, put: 
     assert writing.numbered(codec.packed(change), 7) == bytes(message.buf)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rule=any_rule(), xid=st.integers(1, 0x7FFFFFFF))
 def test_changes_are_bundled_as_os_ken_bundles_them(rule: Rule, xid: int) -> None:
     codec = Codec(frames.V14)
@@ -248,7 +260,7 @@ def test_changes_are_bundled_as_os_ken_bundles_them(rule: Rule, xid: int) -> Non
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(frame=st.binary(max_size=100), port=st.integers(1, 0x3FFF))
 def test_packets_go_out_as_os_ken_sends_them(version: int, frame: bytes, port: int) -> None:
     codec = Codec(version)
@@ -260,7 +272,7 @@ def test_packets_go_out_as_os_ken_sends_them(version: int, frame: bytes, port: i
     assert writing.numbered(writing.packet(version, port, frame), 7) == bytes(message.buf)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(st.binary(max_size=100), st.lists(st.integers(1, 40), max_size=3))
 def test_packets_that_come_in_are_found_behind_their_match(
     packet: bytes, fields: list[int]
@@ -342,7 +354,7 @@ def test_any_bytes_are_frames_or_garbage(data: bytes, cuts: list[int]) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(
     kind=st.sampled_from([frames.ERROR, frames.FEATURES_REPLY, frames.PORT_STATUS, 19, 21, 33]),
     part=st.sampled_from([frames.FLOW, frames.GROUP_DESC, frames.METER_CONFIG, frames.PORT_DESC]),

@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from networkx.generators.atlas import graph_atlas_g
 
+from support.examples import examples
+from support.graphs import connected
 from support.overlay import (
     FUNCTION,
     OUTSIDE,
@@ -29,8 +30,8 @@ from umbel.network.switching import diff, tables
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Field, GroupKind, Program, Rule, UseGroup
 
-CONNECTED = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
-LARGER = [g for g in graph_atlas_g() if g.number_of_nodes() == 6 and nx.is_connected(g)]
+CONNECTED = connected(2, 5)
+LARGER = connected(6, 6)
 
 
 def drawn(graph: nx.Graph, leaves: set[int] | None = None) -> Drawing:
@@ -136,7 +137,7 @@ def meets(routed: RoutedStream) -> list[str]:
     return [n for n in routed.functions if n in on and n != routed.tree.root]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(situations())
 def test_functions_on_the_way_get_the_stream_first(routed: RoutedStream) -> None:
     overlay, entry = network_of(routed)
@@ -150,7 +151,7 @@ def test_functions_on_the_way_get_the_stream_first(routed: RoutedStream) -> None
         assert not tables.problems(program)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(situations())
 def test_failover_with_functions_never_sends_twice(routed: RoutedStream) -> None:
     overlay, entry = network_of(routed)
@@ -166,7 +167,7 @@ def test_failover_with_functions_never_sends_twice(routed: RoutedStream) -> None
         overlay.net.restore(parent, child)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(situations(), st.data())
 def test_a_diff_is_small_and_leads_there(routed: RoutedStream, data: st.DataObject) -> None:
     """Any state leads to any other, each change legal by itself, in both orders."""
@@ -197,7 +198,7 @@ def test_a_diff_is_small_and_leads_there(routed: RoutedStream, data: st.DataObje
     assert overlay.send("n0", entry) == (Counter(), Counter())
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(situations(), st.data())
 def test_a_rollout_loses_nothing_at_any_step(routed: RoutedStream, data: st.DataObject) -> None:
     overlay, entry = network_of(routed)

@@ -3,19 +3,16 @@
 from itertools import pairwise
 
 import networkx as nx
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from networkx.generators.atlas import graph_atlas_g
 
+from support.examples import examples
+from support.graphs import connected
 from umbel.network.model import Pair, pair
 from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role, SpanningTree
 
-ATLAS = [
-    graph
-    for graph in graph_atlas_g()
-    if 3 <= graph.number_of_nodes() <= 6 and nx.is_connected(graph)
-]
+ATLAS = connected(3, 6)
 OTHERS = [Role.RELAY, Role.LEAF, Role.NONE]
 
 
@@ -60,14 +57,14 @@ def reached_without_leaves(state: LinkState) -> set[str]:
     return found | {end for link in live for end in link if found.intersection(link)}
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(histories())
 def test_no_leaf_is_in_the_way_because_a_link_flapped(states: list[LinkState]) -> None:
     for state in states:
         assert not behind_leaves(state) & reached_without_leaves(state) & leaves_of(state)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(histories())
 def test_a_link_that_comes_back_moves_nothing_unless_a_leaf_is_in_the_way(
     states: list[LinkState],
@@ -78,7 +75,7 @@ def test_a_link_that_comes_back_moves_nothing_unless_a_leaf_is_in_the_way(
             assert tree(after).parents == tree(before).parents
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(histories())
 def test_dead_links_are_in_the_tree_only_where_nothing_else_leads_on(
     states: list[LinkState],

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from umbel.network.model import Pair, pair
 from umbel.network.overlay.liveness import (
     Liveness,
@@ -55,7 +56,7 @@ def events(draw: st.DrawFn) -> TunnelEvent:
     return TunnelEndSeen(node=node, neighbour=neighbour, live=live, new=new)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0, 3.0, 5.0]), events()), max_size=30))
 def test_links_live_and_die_as_their_ends_do(history: list[tuple[float, TunnelEvent]]) -> None:
     liveness, plain, now_s = Liveness(TIMERS), Plain(), 100.0

@@ -3,9 +3,10 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.overlay import FUNCTION, OUTSIDE, STREAM, Overlay, emitting, path, receiver, rollout
 from umbel.kit.errors import Conflict
 from umbel.network.drivers.fake.switch import Plug
@@ -83,7 +84,7 @@ def test_an_aborted_move_leaves_nothing_behind() -> None:
     assert moves.abort(moves.prepare(before, "x", "y", FUNCTION)) == before
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.sampled_from("ybaz"), st.booleans())
 def test_no_step_of_a_move_loses_a_packet(target: str, function: bool) -> None:
     """Neither preparing nor committing, change by change, cuts the receiver off."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.overlay import INSIDE, MAC, OUTSIDE, PACKET, STREAM, Overlay, path, port_maps, rollout
 from umbel.network.drivers.fake.switch import Packet, Plug
 from umbel.network.overlay import compiler, moves, streams
@@ -109,7 +110,7 @@ def routed_streams(draw: st.DrawFn) -> RoutedStream:
     )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(routed_streams())
 def test_every_process_gets_one_copy_of_its_own_and_nothing_else_moves(
     carried: RoutedStream,
@@ -126,7 +127,7 @@ def test_every_process_gets_one_copy_of_its_own_and_nothing_else_moves(
         assert not tables.problems(program)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(routed_streams(), st.sampled_from(DRAWING.links))
 def test_no_lost_link_makes_a_second_copy(carried: RoutedStream, lost: tuple[str, str]) -> None:
     overlay = overlay_of(carried)
@@ -153,7 +154,7 @@ def test_what_the_root_sends_comes_back_by_the_same_port() -> None:
     assert leaf.actions[-1] == Output(port=BACK)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(routed_streams(), st.sampled_from(NAMES), st.data())
 def test_handing_over_clones_first_and_loses_nothing(
     carried: RoutedStream, target: str, data: st.DataObject
@@ -184,7 +185,7 @@ def test_handing_over_clones_first_and_loses_nothing(
     assert moves.abort(cloned) == carried
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     st.sampled_from(NAMES[1:]), st.sampled_from(NAMES[1:]), st.booleans(), st.sampled_from([1, -1])
 )

@@ -2,10 +2,11 @@
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from networkx.generators.atlas import graph_atlas_g
 
+from support.examples import examples
+from support.graphs import graphs
 from umbel.kit.errors import Unprocessable
 from umbel.network.overlay.spanning import (
     Drawing,
@@ -17,7 +18,7 @@ from umbel.network.overlay.spanning import (
     without,
 )
 
-ATLAS = [g for g in graph_atlas_g() if 1 <= g.number_of_nodes() <= 6]
+ATLAS = graphs(1, 6)
 OTHERS = [Role.RELAY, Role.LEAF, Role.NONE]
 
 
@@ -82,7 +83,7 @@ def check_tree(drawn: Drawing, tree: SpanningTree) -> None:
         assert child in tree.children(parent)
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(drawings())
 def test_every_small_graph(drawn: Drawing) -> None:
     graph = nx.Graph(drawn.links)

@@ -4,10 +4,11 @@ from itertools import permutations
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from networkx.generators.atlas import graph_atlas_g
 
+from support.examples import examples
+from support.graphs import connected
 from support.overlay import FUNCTION, INSIDE, OUTSIDE, Overlay, port_maps
 from umbel.network.drivers.fake.switch import Packet, Plug
 from umbel.network.overlay import compiler
@@ -27,7 +28,7 @@ from umbel.network.switching import tables
 from umbel.network.switching.port_map import Side
 from umbel.network.switching.program import Field
 
-GRAPHS = [g for g in graph_atlas_g() if 2 <= g.number_of_nodes() <= 5 and nx.is_connected(g)]
+GRAPHS = connected(2, 5)
 ICMP, TCP, UDP, ESP = 1, 6, 17, 50
 GOLD = Slice(number=1, kbps=10_000, burst_kb=1_000, dscp=46)
 
@@ -99,7 +100,7 @@ def asked(draw: st.DrawFn) -> tuple[Drawing, list[Way]]:
     return drawing, draw(st.lists(st.sampled_from(every), unique=True))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(asked(), st.sampled_from([ICMP, TCP, UDP, ESP]))
 def test_hosts_reach_those_they_have_a_path_to_and_nobody_else(
     found: tuple[Drawing, list[Way]], proto: int
@@ -118,7 +119,7 @@ def test_hosts_reach_those_they_have_a_path_to_and_nobody_else(
     assert not any(taken(overlay, way, proto) for way in ways[:1])
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(asked())
 def test_a_spare_link_beside_a_lost_one_carries_them(found: tuple[Drawing, list[Way]]) -> None:
     drawing, ways = found

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support import plan_files
+from support.examples import examples
 from umbel.compute import inventory
 from umbel.delivery.trees.view import Costs
 from umbel.network.topology import document as topology
@@ -276,7 +277,7 @@ def assert_sound(request: PlanRequest) -> None:
 
 @given(document=st.one_of(damaged(), PLAIN))
 @example(document=yaml.safe_load(plan_files.NETWORK))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_plan_of_any_document_is_what_it_says_or_refused(document: Any) -> None:
     assert_sound(replace(asked(), document=document))
 
@@ -299,7 +300,7 @@ ROW = st.dictionaries(st.sampled_from(demands.COLUMNS) | st.text(max_size=3), PL
     ),
 )
 @example(rows=[plan_files.rows()[0] | {"parallel": "2.5"}, plan_files.rows()[1]], options={})
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_a_plan_of_any_rows_and_options_is_what_they_say_or_refused(
     rows: list[Any], options: dict[str, Any]
 ) -> None:
@@ -309,7 +310,7 @@ def test_a_plan_of_any_rows_and_options_is_what_they_say_or_refused(
 @given(text=st.text() | st.text(alphabet=st.sampled_from('end,\n\r"\0;1'), max_size=40))
 @example('end,content,resolution,parallel\n"')
 @example("end,content,resolution,parallel\r\n\0,1")
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_any_text_is_rows_or_problems(text: str) -> None:
     for whole in (text, plan_files.DEMAND + text):
         rows, problems = demands.read_csv(whole)
@@ -331,7 +332,6 @@ CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
     ),
     data=st.data(),
 )
-@settings(deadline=None)
 def test_rows_are_read_back_from_their_csv(columns: list[str], data: st.DataObject) -> None:
     row = st.fixed_dictionaries({name: CELLS.map(str.strip) for name in columns})
     written = data.draw(st.lists(row, max_size=4))

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from umbel.planner import checks, clustering, demand, presets, topologies
 from umbel.planner.demand import Observations
 from umbel.planner.problem import Access, Demand, Kind, Problem, Resolution
@@ -27,7 +28,7 @@ def totals(found: Demand) -> dict[tuple[str, Resolution], float]:
 
 
 @given(most=st.integers(1, 60), seed=st.integers(0, 5))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_storage_demand_and_watching_time_are_conserved(most: int, seed: int) -> None:
     seen = observed(seed=seed)
     found = clustering.cluster(seen, most).demand

@@ -5,10 +5,11 @@ from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from support import plan_rules, planning
+from support.examples import examples
 from umbel.planner import columns, fast, formulation, highs, paths, pricing, solve, topologies
 from umbel.planner.highs import Limits, Word
 from umbel.planner.paths import TooManyPaths
@@ -20,7 +21,7 @@ chains = planning.problems(follow_fibre=False)
 
 
 @given(problem=chains, variant=st.sampled_from(Variant), gamma=st.sampled_from([0.2, 1.0, 4.0]))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_the_bound_is_that_of_all_chains(problem: Problem, variant: Variant, gamma: float) -> None:
     goal = Tradeoff(gamma=gamma)
     listed = fast.build(planning.compiled(problem, variant), goal)
@@ -34,7 +35,7 @@ def test_the_bound_is_that_of_all_chains(problem: Problem, variant: Variant, gam
 
 
 @given(problem=chains, share=st.sampled_from([0.3, 0.9]))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_a_floor_finds_its_paths(problem: Problem, share: float) -> None:
     """The first paths alone are often infeasible: capacity must be sought too."""
     goal: Goal = LeastPower(qoe_floor=share * planning.compiled(problem).full_qoe)
@@ -47,7 +48,7 @@ def test_a_floor_finds_its_paths(problem: Problem, share: float) -> None:
 
 
 @given(problem=chains, gamma=st.sampled_from([0.5, 2.0]))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_plans_are_as_good_as_over_all_chains(problem: Problem, gamma: float) -> None:
     goal = Tradeoff(gamma=gamma)
     listed = solve.plan(problem, goal, effort=TIGHT)
@@ -63,14 +64,19 @@ def test_plans_are_as_good_as_over_all_chains(problem: Problem, gamma: float) ->
 
 
 @given(problem=chains, variant=st.sampled_from(Variant))
-@settings(max_examples=20, deadline=None)
-def test_small_plans_are_the_optimum_over_all_chains(problem: Problem, variant: Variant) -> None:
+@examples(20)
+def test_small_plans_are_the_optimum_over_all_chains_where_they_say_so(
+    problem: Problem, variant: Variant
+) -> None:
     listed = formulation.build(planning.compiled(problem, variant))
     exact = highs.solve(listed, Limits(time_s=60.0))
     found = columns.plan(problem, variant=variant, effort=replace(TIGHT, gap_share=1e-5))
     assert (found.plan is None) == (exact.word is Word.INFEASIBLE)
     if found.plan is not None:
-        assert found.report.objective == pytest.approx(exact.objective, rel=1e-5, abs=1.0)
+        room = 1.0 + 1e-5 * abs(exact.objective)
+        assert found.report.bound - room <= exact.objective <= found.report.objective + room
+        if found.meaning is Meaning.OPTIMAL:
+            assert found.report.objective <= exact.objective + room
 
 
 def test_infeasible_is_told_and_explained() -> None:
@@ -127,7 +133,7 @@ def best(
 
 
 @given(made=priced())
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_the_cheapest_chain_is_the_cheapest(
     made: tuple[np.ndarray, np.ndarray, np.ndarray, int],
 ) -> None:

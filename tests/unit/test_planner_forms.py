@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from support import planning
+from support.examples import examples
 from umbel.planner import checks, fast, formulation, highs
 from umbel.planner.highs import Limits, Word
 from umbel.planner.linear import Linear
@@ -35,7 +36,7 @@ def assert_same(one: float | None, other: float | None) -> None:
     gamma=st.sampled_from([0.05, 0.5, 1.0, 4.0]),
     whole=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_both_forms_have_one_optimum(
     problem: Problem, variant: Variant, gamma: float, whole: bool
 ) -> None:
@@ -47,7 +48,7 @@ def test_both_forms_have_one_optimum(
 
 
 @given(problem=planning.problems(), share=st.sampled_from([0.2, 0.6, 0.95, 1.1]))
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_both_forms_agree_on_least_power(problem: Problem, share: float) -> None:
     instance = planning.compiled(problem)
     goal: Goal = LeastPower(qoe_floor=share * instance.full_qoe)
@@ -61,7 +62,7 @@ def test_both_forms_agree_on_least_power(problem: Problem, share: float) -> None
     variant=st.sampled_from(Variant),
     share=st.sampled_from([None, 0.5, 0.95]),
 )
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_a_second_solver_agrees(problem: Problem, variant: Variant, share: float | None) -> None:
     instance = planning.compiled(problem, variant)
     goal = Tradeoff() if share is None else LeastPower(qoe_floor=share * instance.full_qoe)
@@ -92,7 +93,7 @@ def test_every_family_says_its_formula_and_how_sure_it_is() -> None:
 
 
 @given(problem=planning.problems())
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_pruning_changes_no_optimum(problem: Problem) -> None:
     literal = formulation.build(planning.compiled(problem))
     assert_same(optimum(literal), optimum(literal.pruned()))

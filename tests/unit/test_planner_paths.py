@@ -4,9 +4,10 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from support import planning
+from support.examples import examples
 from umbel.planner import paths, presets, topologies
 from umbel.planner.checks import BadProblem
 from umbel.planner.paths import TooManyPaths
@@ -94,7 +95,7 @@ def test_without_a_list_there_are_lightpaths_alone() -> None:
 
 
 @given(problem=planning.problems())
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_paths_are_simple_bounded_and_of_lightpaths(problem: Problem) -> None:
     routes = paths.find_routes(problem.network, problem.routing)
     pairs = set(routes.pairs())
@@ -113,7 +114,7 @@ def test_paths_are_simple_bounded_and_of_lightpaths(problem: Problem) -> None:
 
 
 @given(problem=planning.problems())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_chains_of_lightpaths_include_the_cuts_of_fibre(problem: Problem) -> None:
     routing = replace(problem.routing, bypass=True)
     cuts = paths.find_routes(problem.network, replace(routing, follow_fibre=True))

@@ -5,10 +5,11 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from support import planning
+from support.examples import examples
 from umbel.kit.errors import Invalid
 from umbel.planner import checks, presets, topologies
 from umbel.planner.checks import BadProblem
@@ -100,21 +101,16 @@ def test_an_unknown_pop_is_named() -> None:
     assert faults(bad) == ["pop 'nowhere' is not a node"]
 
 
-NUMBERS = [
-    (part, name)
-    for part in ("network", "routing", "power", "node", "link", "content", "bundle")
-    for name in checks._RANGES[
-        {
-            "network": type(planning.small_network()),
-            "routing": type(presets.FMC_ROUTING),
-            "power": type(presets.PAPER_POWER),
-            "node": Node,
-            "link": Link,
-            "content": type(planning.content("x")),
-            "bundle": type(planning.bundle("x", "y")),
-        }[part]
-    ]
-]
+PARTS: dict[str, type] = {
+    "network": type(planning.small_network()),
+    "routing": type(presets.FMC_ROUTING),
+    "power": type(presets.PAPER_POWER),
+    "node": Node,
+    "link": Link,
+    "content": type(planning.content("x")),
+    "bundle": type(planning.bundle("x", "y")),
+}
+NUMBERS = [(part, name) for part, kind in PARTS.items() for name in checks._RANGES[kind]]
 
 
 def with_value(part: str, name: str, value: object) -> Problem:
@@ -145,14 +141,29 @@ def test_every_number_is_checked(part: str, name: str, value: object) -> None:
     assert any(f"{name} is {value!r}" in fault or f"{name} is {value}" in fault for fault in found)
 
 
-@given(
-    place=st.sampled_from(NUMBERS),
-    value=st.one_of(st.floats(), st.integers(), st.text(max_size=3), st.none(), st.booleans()),
-)
-@settings(max_examples=100, deadline=None)
-def test_only_sentences_come_out(place: tuple[str, str], value: object) -> None:
-    found = faults(with_value(*place, value))
+@given(place=st.sampled_from(NUMBERS), data=st.data())
+@examples(200)
+def test_a_number_is_refused_exactly_when_it_is_out_of_its_range(
+    place: tuple[str, str], data: st.DataObject
+) -> None:
+    part, name = place
+    least, most, _ = checks._RANGES[PARTS[part]][name]
+    ends = st.sampled_from([least, most, least - 1, most + 1, math.nextafter(most, math.inf)])
+    other = st.one_of(st.floats(), st.integers(), st.text(max_size=3), st.none(), st.booleans())
+    value = data.draw(ends | other)
+    found = faults(with_value(part, name, value))
     assert all(isinstance(fault, str) for fault in found)
+    says = any(f": {name} is {text}" in fault for fault in found for text in (f"{value!r}", value))
+    assert says is not is_in_range(PARTS[part], name, value)
+
+
+def is_in_range(kind: type, name: str, value: object) -> bool:
+    """Whether it is a number that the part's field may have."""
+    least, most, _ = checks._RANGES[kind][name]
+    is_whole = {field.name: field.type for field in fields(kind)}[name] is int
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return least <= value <= most and (value == int(value) or not is_whole)
 
 
 def test_every_number_of_the_values_has_a_range() -> None:

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 
 from support import plan_rules, planning
+from support.examples import examples
 from umbel.planner import formulation, highs, paths, rca, solve
 from umbel.planner.highs import Limits, Word
 from umbel.planner.problem import Demand, Problem, Tradeoff, Variant
@@ -25,7 +26,7 @@ def scaled(problem: Problem, factor: float) -> Problem:
 
 
 @given(problem=planning.problems())
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_rca_is_the_literal_program_seven(problem: Problem) -> None:
     result = solve.plan(problem, Tradeoff(gamma=2.0))
     assume(result.plan is not None)

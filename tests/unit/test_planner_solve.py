@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from support import plan_rules, planning
+from support.examples import examples
 from umbel.planner import (
     clustering,
     demand,
@@ -58,7 +59,7 @@ def assert_sound(problem: Problem, result: Result, goal: Goal) -> None:
     variant=st.sampled_from(Variant),
     gamma=st.sampled_from([0.0, 0.5, 1.0, 4.0]),
 )
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_plans_keep_every_rule_and_are_the_best(
     problem: Problem, variant: Variant, gamma: float
 ) -> None:
@@ -84,7 +85,7 @@ def test_plans_keep_every_rule_and_are_the_best(
     variant=st.sampled_from(Variant),
     share=st.sampled_from([None, 0.5, 0.9]),
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_without_a_gap_plans_are_the_papers_optimum(
     problem: Problem, variant: Variant, share: float | None
 ) -> None:
@@ -100,7 +101,7 @@ def test_without_a_gap_plans_are_the_papers_optimum(
 
 
 @given(problem=planning.problems(), share=st.sampled_from([0.3, 0.7, 0.9]))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_least_power_keeps_the_floor(problem: Problem, share: float) -> None:
     goal = LeastPower(qoe_floor=share * planning.compiled(problem).full_qoe)
     result = solve.plan(problem, goal, effort=TIGHT)

@@ -3,13 +3,12 @@ function starts while one that runs within the same reach can take the viewer.""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 
-import networkx as nx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.graphs import graphs
 from support.views import ACQUIRER, X, edge, planted, room, view
 from umbel.delivery.model import Branch, Tree
 from umbel.delivery.policy.base import Assignment, Policy
@@ -29,12 +28,7 @@ CORES = st.sampled_from([2.0, EDGE, STREAM, VIEWER, 0.0])
 RATES = st.sampled_from([1000.0, COSTS.stream_mbps, 0.0])
 POLICIES = [Sls(), Consolidation(), Qos(), Virca()]
 every_policy = pytest.mark.parametrize("policy", POLICIES, ids=lambda p: p.name)
-
-
-@cache
-def small_graphs() -> list[nx.Graph]:
-    """Every graph of two to five nodes, also those in several parts."""
-    return [graph for graph in nx.graph_atlas_g() if 2 <= len(graph) <= 5]
+SMALL = graphs(2, 5)
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ class Asked:
 
 @st.composite
 def asked(draw: st.DrawFn) -> Asked:
-    graph = draw(st.sampled_from(small_graphs()))
+    graph = draw(st.sampled_from(SMALL))
     names = [f"n{n}" for n in graph]
     free = {frozenset((f"n{a}", f"n{b}")): draw(RATES) for a, b in graph.edges}
     ends = (sorted(pair) for pair in free)

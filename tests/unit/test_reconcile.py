@@ -9,7 +9,7 @@ from support.views import edge, forwarder, planted
 from umbel.delivery.model import Tree
 from umbel.delivery.trees.reconcile import Access, Carried, Carry, Drop, Observed, is_settled, steps
 
-ACCESS = Access(keys=frozenset({"k1"}), revoked=1)
+ACCESS = Access(keys=frozenset({"k1"}), revoked=1, srtp_key_id="a")
 WANT = planted(
     forwarder("c1"),
     forwarder("c2", "forwarder-c1-1"),
@@ -46,6 +46,7 @@ def perform(have: Observed, todo: list[Carry | Drop], access: Access) -> Observe
                     targets=targets,
                     keys=access.keys,
                     revoked=access.revoked,
+                    srtp_key_id="" if role == "forwarder" else access.srtp_key_id,
                 )
     return replace(have, carried=carried)
 
@@ -195,3 +196,9 @@ def test_any_state_converges_and_what_answers_is_fed(
     assert set(have.carried) == active
     if "acquirer-pe1-1" in active:
         assert all(is_settled(WANT, have, f) for f in active if roles[f] == "edge")
+
+
+def test_who_reads_or_makes_a_stream_gets_its_new_srtp_key() -> None:
+    have = converge(WANT, Observed(active=ALL, addresses=HOSTS))
+    told = {step.function for step in steps(WANT, have, replace(ACCESS, srtp_key_id="b"))}
+    assert told == {b.function for b in WANT.branches if b.role != "forwarder"}

@@ -14,6 +14,7 @@ from umbel.delivery.trees import renditions
 from umbel.delivery.trees.grafting import Relaying, edges_of, graft, leaf, prune, repair
 from umbel.delivery.trees.view import NoCapacity, View
 from umbel.kit.ids import new_id
+from umbel.media.model import VideoCodec
 
 SMALL = f"{X}-360p"
 POLICY = Sls()
@@ -34,12 +35,13 @@ def settled(seen: View, tree: Tree, *sending: str) -> Tree:
     return transcoders.moved(seen, tree, POLICY, sending)
 
 
-@given(st.sampled_from(["source", "1080p", "720p", "360p"]))
+@given(st.sampled_from(["source", "1080p", "720p", "360p", "vp8"]))
 def test_a_stream_is_named_by_its_event_and_quality(quality: str) -> None:
     event = new_id("ev")
     stream = renditions.stream_of(event, quality)
     assert (renditions.event_of(stream), renditions.quality_of(stream)) == (event, quality)
     assert (renditions.height_of(stream) == 0) == (quality == "source")
+    assert (renditions.codec_of(stream) is VideoCodec.VP8) == (quality == "vp8")
 
 
 @given(st.text(max_size=70))
@@ -59,11 +61,13 @@ def test_any_text_is_some_stream(text: str) -> None:
 )
 def test_what_is_on_offer_is_smaller_than_the_source(height: int, there: tuple[str, ...]) -> None:
     assert renditions.offered(height) == there
+    with_vp8 = (*there, "vp8") if height else there
+    assert renditions.offered(height, vp8=True) == with_vp8
 
 
 def test_strange_and_larger_qualities_are_named() -> None:
-    for quality in ("480p", "", "Source", "360", "-1p"):
-        with pytest.raises(renditions.NoSuchQuality, match="source, 1080p, 720p, 360p"):
+    for quality in ("480p", "", "Source", "360", "-1p", "VP8", "p"):
+        with pytest.raises(renditions.NoSuchQuality, match="source, 1080p, 720p, 360p, vp8"):
             renditions.stream_of(X, quality)
     with pytest.raises(
         renditions.NoSuchQuality, match="720p now; choose one of source, 360p"
@@ -72,6 +76,34 @@ def test_strange_and_larger_qualities_are_named() -> None:
     assert no.value.details == {"qualities": ["source", "360p"]}
     renditions.check(SMALL, 720)
     renditions.check(X, 0)
+
+
+@pytest.mark.parametrize(
+    ("quality", "source", "shown"),
+    [
+        ("source", 0, 0),
+        ("source", 1080, 1080),
+        ("360p", 720, 360),
+        ("360p", 0, 360),
+        ("vp8", 1080, 720),
+        ("vp8", 360, 360),
+    ],
+)
+def test_pictures_are_never_higher_than_the_source(quality: str, source: int, shown: int) -> None:
+    assert renditions.shown_height(renditions.stream_of(X, quality), source) == shown
+
+
+def test_vp8_is_made_of_any_source_that_flows_where_the_event_has_it() -> None:
+    stream = renditions.stream_of(X, "vp8")
+    assert renditions.height_of(stream) == 720
+    for height in (180, 720, 2160):
+        renditions.check(stream, height)
+    with pytest.raises(renditions.NoSuchQuality, match="vp8 now; choose one of source"):
+        renditions.check(stream, 0)
+    renditions.check_codec(stream, vp8=True)
+    renditions.check_codec(SMALL, vp8=False)
+    with pytest.raises(renditions.NoSuchQuality, match="vp8 now; choose one of source"):
+        renditions.check_codec(stream, vp8=False)
 
 
 def test_a_transcoder_stands_where_the_policy_serves_the_viewer() -> None:

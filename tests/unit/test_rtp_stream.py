@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from support.h264 import IDR_REST, IDR_START, PPS, SLICE_START, SPS, TICKS, Source, stap_a
 from support.webrtc_wire import Collected
-from umbel.media.rtp import gop, packet, rtcp
-from umbel.media.rtp.gop import Begins, GopCache
+from umbel.media.rtp import packet, rtcp
+from umbel.media.rtp.begins import Begins
+from umbel.media.rtp.gop import GopCache
+from umbel.media.rtp.h264_payload import profile_level_id, scan
 from umbel.media.rtp.history import History
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
 from umbel.media.rtp.rtcp import SenderReport
@@ -52,8 +54,8 @@ def test_any_bytes_are_rtp_or_malformed(data: bytes) -> None:
 
 @given(st.binary(max_size=64))
 def test_any_payload_can_be_scanned(payload: bytes) -> None:
-    assert len(gop.scan(payload)) == 2
-    found = gop.profile_level_id(payload)
+    assert len(scan(payload)) == 2
+    found = profile_level_id(payload)
     assert found is None or len(found) == 6
 
 
@@ -78,12 +80,12 @@ def test_history_forgets_what_is_a_ring_older() -> None:
 
 
 def test_key_pictures_are_seen_in_every_packing() -> None:
-    assert gop.scan(SPS) == gop.scan(PPS) == Begins(parameters=True)
-    assert gop.scan(b"\x65abc") == Begins(key_slice=True)
-    assert gop.scan(stap_a(SPS, PPS, b"\x65a")) == Begins(parameters=True, key_slice=True)
-    assert gop.scan(IDR_START + b"a") == Begins(key_slice=True)
-    assert gop.scan(IDR_REST + b"a") == gop.scan(SLICE_START) == gop.scan(b"\x61") == Begins()
-    assert gop.profile_level_id(stap_a(PPS, SPS)) == "42c01f"
+    assert scan(SPS) == scan(PPS) == Begins(parameters=True)
+    assert scan(b"\x65abc") == Begins(key_slice=True)
+    assert scan(stap_a(SPS, PPS, b"\x65a")) == Begins(parameters=True, key_slice=True)
+    assert scan(IDR_START + b"a") == Begins(key_slice=True)
+    assert scan(IDR_REST + b"a") == scan(SLICE_START) == scan(b"\x61") == Begins()
+    assert profile_level_id(stap_a(PPS, SPS)) == "42c01f"
 
 
 def test_gop_begins_at_the_parameter_sets_of_the_last_key_picture() -> None:

@@ -6,9 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.small_world import catalogue, small_world, some_steering, viewers
 from umbel.planner.admission import CODES, Reason
 from umbel.planner.problem import Kind, Resolution
@@ -78,7 +79,7 @@ def mean(values: list[float]) -> float:
 
 
 some_seeds = given(seed=st.integers(0, 10**6))
-few = settings(max_examples=25, deadline=None)
+few = examples(25)
 
 
 @some_seeds

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.small_world import catalogue, small_world, some_steering, viewers
 from umbel.caches.policies import Policy
 from umbel.planner.admission import CODES
@@ -55,7 +56,7 @@ def played(
 
 
 @given(seed=st.integers(0, 10**6), cache=st.sampled_from(COMPILED))
-@settings(max_examples=80, deadline=None)
+@examples(80)
 def test_engines_agree_event_for_event(seed: int, cache: Policy) -> None:
     for one, other in zip(*played(seed, cache), strict=True):
         assert differing(one, other) == []
@@ -77,7 +78,7 @@ def test_every_kind_of_outcome_was_compared() -> None:
 
 
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.floats(0, 300), max_size=6))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_where_requests_are_cut_changes_nothing(seed: int, cuts: list[float]) -> None:
     random = np.random.default_rng(seed)
     contents = catalogue(random)
@@ -98,7 +99,7 @@ def test_where_requests_are_cut_changes_nothing(seed: int, cuts: list[float]) ->
 
 
 @given(seed=st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_nothing_is_given_twice(seed: int) -> None:
     random = np.random.default_rng(seed)
     contents = catalogue(random)
@@ -236,15 +237,15 @@ def both(config: Config) -> tuple[Run, Run]:
 
 
 @pytest.mark.parametrize(
-    ("steering", "examples"),
+    ("steering", "count"),
     [(Steering.NEAREST, 40), (Steering.VIRCA, 8), (Steering.VIRCA2, 3), (Steering.VIRCA3, 3)],
 )
-def test_engines_agree_on_any_day(steering: Steering, examples: int) -> None:
+def test_engines_agree_on_any_day(steering: Steering, count: int) -> None:
     seen: list[Totals] = []
 
     @given(config=days(steering))
     @example(config=replace(BUSY, steering=steering))
-    @settings(max_examples=examples, deadline=None)
+    @examples(count)
     def agree(config: Config) -> None:
         one, other = both(config)
         assert differing(one.record.outcomes, other.record.outcomes) == []

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.small_world import small_world
 from umbel.caches.policies import Policy
 from umbel.planner import demand
@@ -121,7 +122,7 @@ def test_fixed_viewers_choose_by_zipf() -> None:
     warmup_s=st.sampled_from([0.0, 700.0]),
     durations=st.lists(st.sampled_from([50.0, 600.0, 1300.0]), min_size=1, max_size=3),
 )
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_viewers_depend_on_the_seed_alone(
     seed: int, warmup_s: float, durations: list[float]
 ) -> None:

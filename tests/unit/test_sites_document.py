@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support import documents
 from umbel.network.topology import files, sites_document
 from umbel.network.topology.document import BadNetwork
-from umbel.network.topology.sites import Site
+from umbel.network.topology.sites import Site, crossing_cable
 from umbel.network.topology.sites_document import Sites
 from umbel.testbed import plan
 
@@ -69,7 +69,7 @@ def test_what_is_written_is_read_back_also_through_yaml() -> None:
     assert sites_document.parse(DOCUMENT) == SITES
     assert sites_document.parse(files.decode(yaml.safe_dump(DOCUMENT))) == SITES
     assert SITES.of("b").nic == "eth0"
-    assert SITES.namespace_by_node() == {"a": "umbel-a", "b": "umbel-b"}
+    assert [SITES.namespace_of(node) for node in "ab"] == ["umbel-a", "umbel-b"]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def crossed(*nodes: str) -> Sites:
     sites = tuple(
         replace(
             site,
-            cables={other: sites_document.crossing_cable(other)},
+            cables={other: crossing_cable(other)},
             crossings={other: f"192.0.2.{number}:51820"},
         )
         if site.node in nodes
@@ -112,7 +112,7 @@ def test_real_switches_are_in_no_namespace() -> None:
     document = DOCUMENT | {"management": {"controller": "10.0.0.1"}}
     found = sites_document.parse(document)
     assert (found.controller, found.namespaces) == ("10.0.0.1", "")
-    assert found.namespace_by_node() == {}
+    assert found.namespace_of("a") is None
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def both_sites(draw: st.DrawFn) -> Sites:
         if crosses:
             address, port = draw(sockets)
             crossings = {other: f"{address}:{port}"}
-            cables = {other: sites_document.crossing_cable(other)}
+            cables = {other: crossing_cable(other)}
         sites.append(
             Site(
                 node=node,

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from umbel.network.drivers.openflow import frames, statistics
 from umbel.network.drivers.openflow.codec import Codec
 from umbel.network.drivers.openflow.frames import Framer, NotOpenFlow
@@ -124,7 +125,7 @@ def assert_bounded(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("part", [METER, GROUP, PORT])
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.data())
 def test_what_a_switch_might_say_is_understood_or_garbage(part: int, data: st.DataObject) -> None:
     said = data.draw(st.sampled_from([text for (_, p), text in SAID.items() if p == part]))
@@ -135,7 +136,7 @@ def test_what_a_switch_might_say_is_understood_or_garbage(part: int, data: st.Da
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     part=st.sampled_from([METER, GROUP, PORT]),
     body=st.binary(max_size=160)

@@ -16,6 +16,7 @@ from umbel.network.slices import admission
 from umbel.network.topology import document as topology
 from umbel.network.topology import files, sites_document
 from umbel.network.topology.document import BadNetwork
+from umbel.network.topology.sites import crossing_cable
 from umbel.testbed import build, plan, script, shaping, state
 from umbel.testbed.build import NotRoot, ToolMissing
 from umbel.testbed.plan import BadTestbedName, Plan
@@ -115,14 +116,14 @@ def test_a_link_over_foreign_ground_has_addresses_there_and_a_cable_to_be_made()
     a, b, _ = (node.site for node in made.nodes)
     assert a.crossings == {"b": "10.205.0.1:51822"}
     assert b.crossings == {"a": "10.205.0.2:51821"}
-    assert b.cables == {"a": sites_document.crossing_cable("a"), "c": "link3"}
+    assert b.cables == {"a": crossing_cable("a"), "c": "link3"}
     assert sites_document.parse(plan.document(made)).sites == tuple(
         node.site for node in made.nodes
     )
     lines = "\n".join(script.node(made, made.nodes[1]))
     assert "address add 10.205.0.2/30 dev wire1" in lines
     assert "link1" not in lines
-    assert sites_document.crossing_cable("a") not in lines
+    assert crossing_cable("a") not in lines
     assert "link3" in lines
 
 
@@ -231,11 +232,35 @@ def test_what_is_noted_is_read_back_and_rubbish_is_nothing(tmp_path: Path) -> No
         state.load(tmp_path, "umbel")
 
 
-@given(raw=st.binary(max_size=100) | st.from_regex(rb'\{"octet": ?9[0-9], .{0,30}\}'))
+NOTED = st.builds(
+    State,
+    name=st.just("umbel"),
+    octet=st.sampled_from(plan.OCTETS),
+    complete=st.booleans(),
+    pids=st.dictionaries(
+        st.text(max_size=4), st.dictionaries(st.text(max_size=4), st.integers(1, 2**22)), max_size=3
+    ),
+)
+
+
+@given(noted=NOTED, at=st.integers(0, 200), cut=st.integers(0, 40), noise=st.binary(max_size=9))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_state_file_is_read(tmp_path: Path, raw: bytes) -> None:
-    (tmp_path / "state.json").write_bytes(raw)
-    assert state.read(tmp_path, "umbel").name == "umbel"
+def test_a_state_file_says_what_was_noted_or_what_stands_there(
+    tmp_path: Path, noted: State, at: int, cut: int, noise: bytes
+) -> None:
+    state.write(tmp_path, noted)
+    assert state.read(tmp_path, "umbel") == noted
+    file = tmp_path / "state.json"
+    whole = file.read_bytes()
+    file.write_bytes(raw := whole[:at] + noise + whole[at + cut :])
+    found = state.read(tmp_path, "umbel")
+    if found.octet is None:
+        assert found == State(name="umbel")
+    else:
+        read = json.loads(raw)
+        assert (found.octet, found.complete) == (read["octet"], read.get("complete") is True)
+        pids = [(n, p, pid) for n, mine in found.pids.items() for p, pid in mine.items()]
+        assert all(read["pids"][node][program] == pid > 0 for node, program, pid in pids)
 
 
 def test_who_is_not_root_or_lacks_a_program_is_told_what_to_do(

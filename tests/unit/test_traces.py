@@ -6,9 +6,10 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.small_world import catalogue, small_world, viewers
 from umbel.planner.problem import Kind, Resolution
 from umbel.planner.trace import (
@@ -164,7 +165,7 @@ def same(one: Requests | Catalogue | Outcomes, other: Requests | Catalogue | Out
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 60))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_requests_come_back_to_the_last_bit(seed: int, count: int) -> None:
     random = np.random.default_rng(seed)
     contents = catalogue(random)
@@ -232,7 +233,7 @@ def swapped(lines: list[str], a: int, b: int) -> list[str]:
 
 
 @given(st.lists(mutations, min_size=1, max_size=4))
-@settings(max_examples=400)
+@examples(400)
 def test_a_damaged_trace_is_a_trace_or_refused(changes: list[Callable[[str], str]]) -> None:
     text = VALID
     for change in changes:

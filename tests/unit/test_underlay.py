@@ -1,16 +1,17 @@
 """Routes over the links between nodes' access networks."""
 
 import networkx as nx
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from networkx.generators.atlas import graph_atlas_g
 
+from support.examples import examples
+from support.graphs import graphs
 from support.switchboard import sites
 from umbel.network.model import pair
 from umbel.network.topology import underlay
 from umbel.network.topology.sites import Site, cable_bridge
 
-ATLAS = [graph for graph in graph_atlas_g() if 2 <= graph.number_of_nodes() <= 6]
+ATLAS = graphs(2, 6)
 
 
 def cabled(site: Site) -> Site:
@@ -18,7 +19,7 @@ def cabled(site: Site) -> Site:
     return Site(**fields)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.sampled_from(ATLAS), st.data())
 def test_packets_take_the_fewest_live_links(graph: nx.Graph, data: st.DataObject) -> None:
     names = [f"n{node}" for node in graph.nodes]

@@ -106,11 +106,11 @@ async def test_a_move_stays_in_the_pool() -> None:
     compute = made(FakeVim(LoopClock()), FakeVim(LoopClock()))
     await compute.ensure(OURS, {EDGE.id: EDGE})
     await asyncio.sleep(1)
-    await compute.move(OURS, EDGE, "pe2", MoveKind.SHARED_STORAGE)
+    await compute.moving.move(OURS, EDGE, "pe2", MoveKind.SHARED_STORAGE)
     done = await compute.ensure(OURS, {EDGE.id: replace(EDGE, node="pe2")})
     assert (done.started, done.stopped) == ((), ())
     with pytest.raises(CannotMigrate):
-        await compute.move(OURS, EDGE, "lab1", MoveKind.SHARED_STORAGE)
+        await compute.moving.move(OURS, EDGE, "lab1", MoveKind.SHARED_STORAGE)
 
 
 def test_the_network_file_names_pools() -> None:
@@ -125,3 +125,17 @@ def test_the_network_file_names_pools() -> None:
     assert isinstance(problems, list)
     assert any("unknown pool lab" in line for line in problems)
     assert any(line.startswith("pools: x") for line in problems)
+
+
+@pytest.mark.looptime
+async def test_nothing_is_started_on_a_lost_node_of_a_pool_that_answers() -> None:
+    scattered = FakeVim(LoopClock())
+    compute = made(scattered, FakeVim(LoopClock()))
+    scattered.cut_off("pe1")
+    elsewhere = replace(EDGE, id="edge-2", node="pe2")
+    await compute.ensure(OURS, {EDGE.id: EDGE, elsewhere.id: elsewhere})
+    assert set(await compute.running()) == {elsewhere.id}
+    assert [compute.is_lost(name) for name in ("pe1", "pe2")] == [True, False]
+    scattered.reconnect("pe1")
+    await compute.ensure(OURS, {EDGE.id: EDGE, elsewhere.id: elsewhere})
+    assert set(await compute.running()) == {EDGE.id, elsewhere.id}

@@ -1,9 +1,10 @@
 """Peers on a wire in memory: how sessions come about and end, and damaged datagrams."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.webrtc_client import (
     ADDRESS,
     Client,
@@ -116,7 +117,7 @@ def test_a_client_that_says_goodbye_is_gone_at_once() -> None:
     assert wire.peer.transport.reason == "the client left"
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.lists(st.binary(max_size=120), max_size=6), st.booleans())
 def test_any_datagrams_leave_a_viewer_alive(datagrams: list[bytes], known: bool) -> None:
     watching = Watching()
@@ -134,7 +135,7 @@ def test_any_datagrams_leave_a_viewer_alive(datagrams: list[bytes], known: bool)
 damages = st.tuples(st.integers(0, 5), st.integers(0, 1200), st.integers(1, 255))
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(st.lists(damages, max_size=4))
 def test_damaged_handshakes_raise_nothing(damage: list[tuple[int, int, int]]) -> None:
     watching = Watching()

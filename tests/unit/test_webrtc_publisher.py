@@ -1,8 +1,9 @@
 """What is taken of publishers on a wire in memory: gaps, order, reports."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from support.examples import examples
 from support.h264 import TICKS
 from support.webrtc_client import (
     H264_TYPE,
@@ -157,7 +158,7 @@ def test_a_picture_that_a_receiver_needs_is_asked_for_at_once_but_not_again_and_
 
 
 @given(st.permutations(range(12)), st.integers(0, 0xFFFF))
-@settings(max_examples=40)
+@examples(40)
 def test_any_order_of_arrival_is_put_right(order: list[int], start: int) -> None:
     client = Client(CLIENT, direction="sendonly")
     wire, sink = publishing(client)

@@ -189,8 +189,13 @@ def test_damaged_offers_are_answered_or_refused(data: st.DataObject) -> None:
         lines[at] = lines[at][:cut] + data.draw(st.text(max_size=8)) + lines[at][cut + 1 :]
         if data.draw(st.booleans()):
             lines.insert(data.draw(st.integers(0, len(lines))), data.draw(st.sampled_from(LINES)))
+    text = "\r\n".join(lines)
     try:
-        answered("\r\n".join(lines))
-        negotiate.for_publisher(sdp.parse_offer("\r\n".join(lines)))
+        answer = answered(text)
+        negotiate.for_publisher(sdp.parse_offer(text))
     except Invalid:
-        pass
+        return
+    offered = sdp.parse_offer(text).sections
+    assert [section.mid for section in answer.sections] == [section.mid for section in offered]
+    for mine, theirs in zip(answer.sections, offered, strict=True):
+        assert (mine.kind, set(mine.formats) <= set(theirs.formats)) == (theirs.kind, True)

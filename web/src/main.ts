@@ -2,6 +2,7 @@
 
 import { account } from './kit/account';
 import { matchRoute } from './kit/routes';
+import { dependsOnEvent, webrtcCodecs } from './player/codecs';
 import { early } from './player/early';
 import { preferencesOf } from './player/preferences';
 import './styles/base.css';
@@ -20,7 +21,7 @@ const app = import('./mount');
 let watch: Promise<typeof import('./pages/watch') | null> = Promise.resolve(null);
 if (route.page === 'watch') {
   const preferences = preferencesOf(route.eventId, location.search);
-  early.begin(route.eventId, preferences);
+  early.begin(route.eventId, preferences, !dependsOnEvent(preferences, webrtcCodecs()));
   watch = import('./pages/watch').catch(() => null);
   const usesHls = preferences.choice === 'hls' || !('RTCPeerConnection' in window);
   if (usesHls) import('hls.js').catch(() => undefined);

@@ -73,7 +73,7 @@ class Archive:
         manifest = _manifest(tar)
         try:
             self.facts = Facts(**{name: str(manifest[name]) for name in Facts.__annotations__})
-            self._digests: dict[str, str] = dict(manifest["sha256"])
+            self._digests = {str(k): str(v) for k, v in dict(manifest["sha256"]).items()}
         except (KeyError, TypeError, ValueError) as error:
             raise BadBackup(f"its {_MANIFEST} lacks {error}") from error
         if manifest.get("format") != _FORMAT:
@@ -125,7 +125,7 @@ def _manifest(tar: tarfile.TarFile) -> dict[str, Any]:
     read = tar.extractfile(first)
     try:
         manifest = json.loads(read.read() if read is not None else b"")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadBackup(f"its {_MANIFEST} is not JSON: {error}") from error
     if not isinstance(manifest, dict):
         raise BadBackup(f"its {_MANIFEST} is not an object")

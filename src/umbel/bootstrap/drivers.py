@@ -6,14 +6,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umbel.bootstrap.secrets import Secrets
+from umbel.compute.clusters.model import CLUSTERS_POOL
+from umbel.compute.clusters.service import ClusterAccess
+from umbel.compute.clusters.store import ClusterStore
 from umbel.compute.drivers.fake import FakeVim
+from umbel.compute.drivers.kubernetes.access import KubernetesAccess
+from umbel.compute.drivers.kubernetes.context import ClusterContext
+from umbel.compute.drivers.kubernetes.vim import KubernetesVim
+from umbel.compute.drivers.libvirt.access import LibvirtAccess
+from umbel.compute.drivers.libvirt.context import GuestContext
+from umbel.compute.drivers.libvirt.vim import LibvirtVim
 from umbel.compute.drivers.process import (
     Executor,
+    ForkServerProgram,
     HostExecutor,
     NamespaceExecutor,
-    Preparation,
     ProcessVim,
 )
+from umbel.compute.drivers.ssh import keys
+from umbel.compute.drivers.ssh.access import SshAccess
+from umbel.compute.drivers.ssh.surroundings import Surroundings
+from umbel.compute.drivers.ssh.vim import SshVim
+from umbel.compute.hypervisors.model import HYPERVISORS_POOL
+from umbel.compute.hypervisors.service import HypervisorAccess
+from umbel.compute.hypervisors.store import HypervisorStore
+from umbel.compute.images.folder import Images
+from umbel.compute.machines.model import HOSTS_POOL
+from umbel.compute.machines.service import Access
+from umbel.compute.machines.store import MachineStore
 from umbel.compute.model import DEFAULT_POOL, Inventory, VimKind
 from umbel.compute.ports import Vim
 from umbel.compute.service import inspect_nodes, resolve_document
@@ -22,8 +42,9 @@ from umbel.delivery.steering.drivers.process import ProcessSolver
 from umbel.delivery.steering.ports import Solver
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
+from umbel.kit.db import Database
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
-from umbel.media.ports import MediaPlane
+from umbel.media.ports import MediaDriver
 from umbel.network.documents import (
     BadNetwork,
     Grade,
@@ -43,8 +64,8 @@ if TYPE_CHECKING:
     from umbel.bootstrap.overlay import Switched
 
 
-PREPARED_MEDIA = Preparation(
-    words=MEDIA_COMMAND, command=(*MEDIA_COMMAND[:-1], "umbel.media.prepared")
+FORKED_MEDIA = ForkServerProgram(
+    words=MEDIA_COMMAND, command=(*MEDIA_COMMAND[:-1], "umbel.media.fork_server")
 )
 
 
@@ -54,7 +75,7 @@ class Drivers:
     `vim` runs the default pool, `pools` are the VIMs of others."""
 
     vim: Vim
-    media: MediaPlane
+    media: MediaDriver
     network: NetworkDrivers
     courier: Courier = field(default_factory=HttpCourier)
     overlay: "Switched | None" = None
@@ -63,7 +84,13 @@ class Drivers:
     pools: Mapping[str, Vim] = field(default_factory=dict)
 
 
-def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: Clock) -> Drivers:
+def real_drivers(
+    settings: Settings,
+    document: object,
+    secrets: Secrets,
+    clock: Clock,
+    database: Database,
+) -> Drivers:
     """Functions as processes of this machine. Where the network file tells of switches, streams go
     over them and functions run at the nodes; else all is loopback. Raises BadNetwork, NoTestbed."""
     over = None
@@ -76,26 +103,101 @@ def real_drivers(settings: Settings, document: object, secrets: Secrets, clock: 
     is_inside = over is not None and over.namespaces
     executor = NamespaceExecutor(over.namespaces) if over and is_inside else HostExecutor()
     return Drivers(
-        vim=ProcessVim(
-            settings.data_dir,
-            clock,
-            executor=executor,
-            # What is prepared cannot know yet at which node it will be needed.
-            preparation=None if is_inside else PREPARED_MEDIA,
-        ),
-        pools=_pools(document, settings.data_dir, clock, executor),
+        vim=ProcessVim(settings.data_dir, clock, executor=executor, forks=FORKED_MEDIA),
+        pools=_pools(document, settings.data_dir, clock, executor)
+        | _hosts_pools(document, secrets, clock, MachineStore(database))
+        | _libvirt_pools(document, _guest_context(settings, secrets, clock), database)
+        | _cluster_pools(document, secrets, clock, database),
         media=JsonRpcMedia(),
         network=over.network if over else NetworkDrivers(fabric=LoopbackFabric()),
         overlay=over,
     )
 
 
+def machine_access(secrets: Secrets, data_dir: Path) -> Access:
+    """What reaches the operator's machines."""
+    return SshAccess(keys.derive(secrets.master), data_dir / "bundles")
+
+
+def image_folder(data_dir: Path) -> Images:
+    """The images that guests boot."""
+    return Images(data_dir / "images")
+
+
+def hypervisor_access(settings: Settings, secrets: Secrets, clock: Clock) -> HypervisorAccess:
+    """What reaches the operator's hypervisors."""
+    return LibvirtAccess(_guest_context(settings, secrets, clock))
+
+
+def _guest_context(settings: Settings, secrets: Secrets, clock: Clock) -> GuestContext:
+    return GuestContext(
+        installation=secrets.installation,
+        images=image_folder(settings.data_dir),
+        clock=clock,
+        files=(secrets.public_key_file,),
+        ssh_keys=(keys.derive(secrets.master).public,),
+    )
+
+
+def _libvirt_pools(document: object, around: GuestContext, database: Database) -> dict[str, Vim]:
+    """The VIM of each pool of hypervisors; one is there without being named."""
+    names = _pools_of(VimKind.LIBVIRT, document, HYPERVISORS_POOL)
+    return {name: LibvirtVim(name, HypervisorStore(database), around) for name in names}
+
+
+def cluster_access(secrets: Secrets, clock: Clock) -> ClusterAccess:
+    """What reaches the operator's Kubernetes clusters."""
+    return KubernetesAccess(_cluster_context(secrets, clock))
+
+
+def cluster_store(secrets: Secrets, database: Database) -> ClusterStore:
+    """The clusters' nodes in rows, with their credentials sealed."""
+    return ClusterStore(database, secrets.sealer("umbel clusters' credentials 1"))
+
+
+def _cluster_context(secrets: Secrets, clock: Clock) -> ClusterContext:
+    return ClusterContext(
+        installation=secrets.installation, clock=clock, files=(secrets.public_key_file,)
+    )
+
+
+def _cluster_pools(
+    document: object, secrets: Secrets, clock: Clock, database: Database
+) -> dict[str, Vim]:
+    """The VIM of each pool of clusters' nodes; one is there without being named."""
+    names = _pools_of(VimKind.KUBERNETES, document, CLUSTERS_POOL)
+    nodes, around = cluster_store(secrets, database), _cluster_context(secrets, clock)
+    return {name: KubernetesVim(name, nodes, around) for name in names}
+
+
+def _pools_of(kind: VimKind, document: object, unnamed: str) -> set[str]:
+    """The pools of that kind that the document names, and the one that is there without it."""
+    inventory, _, _ = read_network(document)
+    named = {name for name, one in inventory.pools.items() if one is kind}
+    return named | ({unnamed} - inventory.pools.keys())
+
+
+def _hosts_pools(
+    document: object, secrets: Secrets, clock: Clock, machines: MachineStore
+) -> dict[str, Vim]:
+    """The VIM of each pool of machines; one is there without being named."""
+    names = _pools_of(VimKind.HOSTS, document, HOSTS_POOL)
+    around = Surroundings(
+        key=keys.derive(secrets.master), clock=clock, files=(secrets.public_key_file,)
+    )
+    return {name: SshVim(name, machines, around) for name in names}
+
+
 def _pools(document: object, data_dir: Path, clock: Clock, executor: Executor) -> dict[str, Vim]:
     """The VIM of each pool that the document names, without the default pool."""
     inventory, _, _ = read_network(document)
-    named = {name: kind for name, kind in inventory.pools.items() if name != DEFAULT_POOL}
+    named = {
+        name: kind
+        for name, kind in inventory.pools.items()
+        if name != DEFAULT_POOL and kind in {VimKind.PROCESS, VimKind.FAKE}
+    }
     return {
-        name: ProcessVim(data_dir / "pools" / name, clock, executor=executor)
+        name: ProcessVim(data_dir / "pools" / name, clock, executor=executor, forks=FORKED_MEDIA)
         if kind is VimKind.PROCESS
         else FakeVim(clock)
         for name, kind in named.items()

@@ -12,7 +12,7 @@ from umbel.kit import netns
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.errors import Conflict
-from umbel.network.documents import Sites, TunnelKind, TunnelSettings, parse_sites, parse_topology
+from umbel.network.documents import TunnelKind, TunnelSettings, parse_sites, parse_topology
 from umbel.network.drivers.linux.hosts import NetnsHost
 from umbel.network.drivers.linux.tc import TcQueues
 from umbel.network.drivers.linux.wireguard import CrossedBridges
@@ -21,7 +21,7 @@ from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.drivers.openflow.settings import OpenFlowSettings
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.model import Topology
-from umbel.network.service import Drawing, NetworkDrivers, Role, Underlay
+from umbel.network.service import Drawing, NetworkDrivers, Role, SiteRegistry, Underlay
 
 
 class ControllerAddressTaken(Conflict):
@@ -71,18 +71,18 @@ def switched(
     """What drives the document's switches. Keys of crossings come from `master`. Raises BadNetwork
     with every problem, NoTestbed."""
     sites = parse_sites(document)
-    found = sites.namespace_by_node()
-    missing = sorted(name for name in found.values() if not (netns.FOLDER / name).exists())
+    names = (sites.namespace_of(site.node) for site in sites.sites)
+    missing = sorted(name for name in names if name and not (netns.FOLDER / name).exists())
     if missing:
         todo = f"umbel testbed up --name {sites.namespaces}"
         raise NoTestbed(f"testbed {sites.namespaces} is not up: {todo}", missing=missing)
-    host = NetnsHost(found) if found else None
-    by_name = {site.node: site for site in sites.sites}
+    host = NetnsHost(sites.namespace_of) if sites.namespaces else None
+    registry = SiteRegistry({site.node: site for site in sites.sites})
     bridges = OvsdbBridges(host)
-    crossed = CrossedBridges(bridges, by_name, found, master)
+    crossed = CrossedBridges(bridges, registry, sites.namespace_of, master)
     kind = TunnelKind(settings.tunnels)
     fabric = OpenFlowFabric(
-        sites=by_name,
+        sites=registry,
         drawing=undrawn(nodes, parse_topology(document)),
         bridges=crossed,
         board=Controller,
@@ -90,7 +90,7 @@ def switched(
             host=sites.controller,
             port=settings.openflow_port,
             tunnels=TunnelSettings(kind=kind, bfd_ms=settings.bfd_ms),
-            routes_nodes=bool(found),
+            routes_nodes=bool(sites.namespaces),
         ),
         clock=clock,
     )
@@ -101,11 +101,12 @@ def switched(
         network=NetworkDrivers(
             fabric=fabric,
             switches=fabric,
-            underlay=_underlay(fabric, sites, kind) if found else None,
+            underlay=_underlay(fabric, sites.namespaces, kind) if sites.namespaces else None,
+            bridges=crossed,
             ethernet=host.ethernet if host else None,
             neighbours=fabric.neighbours.ask,
         ),
-        namespaces=sites.namespaces if found else "",
+        namespaces=sites.namespaces,
     )
 
 
@@ -116,10 +117,9 @@ def undrawn(nodes: tuple[Node, ...], links: Topology) -> Drawing:
     return Drawing(roles=roles, links=tuple((link.a, link.b) for link in links.links))
 
 
-def _underlay(fabric: OpenFlowFabric, sites: Sites, kind: TunnelKind) -> Underlay:
-    at = partial(_inside, sites.namespaces)
-    ends = {(s.node, near): device for s in sites.sites for near, device in s.queues.items()}
-    return Underlay(fabric=fabric, queues=TcQueues(at, kind), devices=ends)
+def _underlay(fabric: OpenFlowFabric, testbed: str, kind: TunnelKind) -> Underlay:
+    queues = TcQueues(partial(_inside, testbed), kind)
+    return Underlay(fabric=fabric, queues=queues, sites=fabric.sites)
 
 
 def _inside(testbed: str, node: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from umbel.kit import private, tokens
 from umbel.kit.errors import Invalid
+from umbel.kit.sealing import Sealer
 
 _MASTER_BYTES = 32
 
@@ -28,9 +29,22 @@ class Secrets:
     public_key_file: Path
     master: bytes
 
+    @property
+    def installation(self) -> str:
+        """What tells this installation from others; no secret. A restored one has it again."""
+        return hmac.new(self.master, b"id of the installation", sha256).hexdigest()[:16]
+
+    def sealer(self, purpose: str) -> Sealer:
+        """What seals texts for one purpose; texts of others do not open with it."""
+        return Sealer(self.master, purpose)
+
     def of_function(self, function_id: str) -> str:
         """What opens a function's control channel: derived, so that it survives a restart."""
         return hmac.new(self.master, function_id.encode(), sha256).hexdigest()
+
+    def srtp_key(self, event_id: str) -> bytes:
+        """What protects the packets of an event's streams between functions: derived, too."""
+        return hmac.new(self.master, f"srtp key of {event_id}".encode(), sha256).digest()
 
 
 def load_secrets(folder: Path) -> Secrets:

@@ -6,17 +6,33 @@ planner. Nothing begins to run here. Neighbour: system.py puts them together.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from umbel.bootstrap.drivers import Drivers
+from umbel.bootstrap.drivers import (
+    Drivers,
+    cluster_access,
+    cluster_store,
+    hypervisor_access,
+    machine_access,
+)
 from umbel.bootstrap.secrets import Secrets
 from umbel.catalogue.service import Catalogue
+from umbel.compute.clusters.service import ClusterService
+from umbel.compute.hypervisors.service import HypervisorService
+from umbel.compute.hypervisors.store import HypervisorStore
+from umbel.compute.machines.service import MachineService
+from umbel.compute.machines.store import MachineStore
 from umbel.compute.model import FunctionState, Instance, Inventory
 from umbel.compute.service import Compute
 from umbel.delivery.loop import functions
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.functions import MediaFunctions
+from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.loop.timing import Timing
+from umbel.delivery.moves.replacement import EdgeReplacement
+from umbel.delivery.moves.service import FunctionMoves
+from umbel.delivery.moves.store import MoveStore
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.nodes.model import NetworkFile
 from umbel.delivery.nodes.store import NodeStore
@@ -25,9 +41,12 @@ from umbel.delivery.policy.consolidation import Consolidation
 from umbel.delivery.policy.qos import Qos
 from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca
+from umbel.delivery.prepared.service import PreparedFunctions
+from umbel.delivery.prepared.store import PreparedStore
 from umbel.delivery.service import Delivery
 from umbel.delivery.steering.service import Planning, PlanPace
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.thumbnails import Thumbnails
 from umbel.delivery.traces.file import TraceFile
 from umbel.delivery.traces.follow import Tracing
 from umbel.delivery.trees.view import Costs
@@ -37,9 +56,13 @@ from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.leases import Leases
 from umbel.media.service import Media
+from umbel.mobility.live import LiveMover
+from umbel.mobility.model import MigrationKind
+from umbel.mobility.replacement import ReplacementMover
+from umbel.mobility.service import MOVES_KEPT_S, Mobility
+from umbel.mobility.store import MigrationStore
 from umbel.network.service import Event, Location, Network, event_body, event_subject
 from umbel.notify.model import Kind, Place
-from umbel.notify.sealing import Sealer
 from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
 from umbel.planner.control import Periods
@@ -52,6 +75,9 @@ POLICIES: dict[str, Policy] = {p.name: p for p in (Sls(), Consolidation(), Qos()
 
 Observer = Callable[[Mapping[str, Instance]], None]
 """Hears which functions there are, by id, again and again."""
+
+_SECRETS_KEPT = 4096
+"""Functions whose secret is kept once it was derived: each look asks for that of each function."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +107,7 @@ def notifier(context: Context) -> Notifier:
         store=NotifyStore(context.database),
         journal=context.journal,
         courier=context.drivers.courier,
-        sealer=Sealer(context.secrets.master),
+        sealer=context.secrets.sealer("umbel subscribers' secrets 1"),
         clock=context.clock,
         owner=context.owner,
     )
@@ -106,6 +132,31 @@ def observers(notifier: Notifier, network: Network) -> Observer:
     return observe
 
 
+def machines(context: Context) -> MachineService:
+    """The operator's own machines."""
+    return MachineService(
+        store=MachineStore(context.database),
+        access=machine_access(context.secrets, context.settings.data_dir),
+        clock=context.clock,
+    )
+
+
+def hypervisors(context: Context) -> HypervisorService:
+    """The operator's hypervisors."""
+    return HypervisorService(
+        store=HypervisorStore(context.database),
+        access=hypervisor_access(context.settings, context.secrets, context.clock),
+    )
+
+
+def clusters(context: Context) -> ClusterService:
+    """The nodes of the operator's Kubernetes clusters."""
+    return ClusterService(
+        store=cluster_store(context.secrets, context.database),
+        access=cluster_access(context.secrets, context.clock),
+    )
+
+
 # -- delivery -------------------------------------------------------------------------------
 
 
@@ -128,7 +179,8 @@ def collector(context: Context) -> Collector:
             descriptions=functions.described(
                 secrets.public_key_file, costs, options=_media_options(context.settings)
             ),
-            secret_of=secrets.of_function,
+            secret_of=lru_cache(_SECRETS_KEPT)(secrets.of_function),
+            srtp_key_of=secrets.srtp_key if context.settings.srtp else lambda _: b"",
         ),
         costs=costs,
         has_power_model=context.settings.policy == Virca.name,
@@ -152,6 +204,7 @@ def controller(
     return DeliveryController(
         catalogue=context.catalogue,
         store=collector.store,
+        prepared=PreparedStore(context.database),
         collector=collector,
         policy=POLICIES[context.settings.policy],
         clock=context.clock,
@@ -173,25 +226,74 @@ def delivery(context: Context, loop: DeliveryController) -> Delivery:
         signer=context.secrets.signer,
         default_access_node=nodes.file.default_access,
         nodes=nodes,
+        thumbnails=Thumbnails(loop.collector, context.clock),
         planning=_planning(context, loop),
         tracing=_tracing(context, loop.collector),
+    )
+
+
+def prepared_functions(context: Context, loop: DeliveryController) -> PreparedFunctions:
+    """What runs in advance."""
+    return PreparedFunctions(
+        store=loop.prepared,
+        collector=loop.collector,
+        clock=context.clock,
+        wake=lambda: loop.wake(FLEET),
     )
 
 
 def node_service(context: Context, loop: DeliveryController) -> NodeService:
     """The nodes that operators change."""
     inventory, topology = context.nodes, context.network.topology.current()
+    switches, overlay = context.network.switches, context.drivers.overlay
     return NodeService(
         file=NetworkFile(
             inventory=inventory,
             topology=topology,
             default_access=inventory.default_access or inventory.nodes[0].name,
+            sites=dict(switches.sites) if switches is not None else None,
+            in_namespaces=overlay is not None and bool(overlay.namespaces),
         ),
         store=NodeStore(context.database),
+        prepared=loop.prepared,
         collector=loop.collector,
         catalogue=context.catalogue,
         clock=context.clock,
         changed=loop.wake_all,
+    )
+
+
+def mobility(context: Context, loop: DeliveryController) -> Mobility:
+    """Moves of functions; compute leaves alone what they move."""
+    compute, store = loop.collector.compute, MigrationStore(context.database)
+    compute.moving.moves = lambda: store.moves(context.clock.now_s() - MOVES_KEPT_S)
+    own = FunctionMoves(
+        store=loop.store,
+        moved=MoveStore(context.database),
+        collector=loop.collector,
+        controller=loop,
+        clock=context.clock,
+    )
+    owners = {functions.OWNER: own}
+    edges = EdgeReplacement(
+        store=loop.store, collector=loop.collector, controller=loop, clock=context.clock
+    )
+    live = LiveMover(compute=compute, owners=owners)
+    return Mobility(
+        store=store,
+        compute=compute,
+        owners=owners,
+        movers={
+            MigrationKind.FULL_TRANSFER: live,
+            MigrationKind.SHARED_STORAGE: live,
+            MigrationKind.REPLACEMENT: ReplacementMover(
+                compute=compute, owners={functions.OWNER: edges}
+            ),
+        },
+        ways=own,
+        clock=context.clock,
+        leases=Leases(context.database, context.clock, context.owner, loop.timing.lease_s),
+        on_close=live.close,
     )
 
 

@@ -13,9 +13,14 @@ from umbel.bootstrap.drivers import Drivers, network_document, read_network, rea
 from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Context
 from umbel.catalogue.service import Catalogue
+from umbel.compute.clusters.service import ClusterService
+from umbel.compute.guest_operations import GuestOperations
+from umbel.compute.hypervisors.service import HypervisorService
+from umbel.compute.machines.service import MachineService
 from umbel.compute.service import Compute
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
+from umbel.delivery.prepared.service import PreparedFunctions
 from umbel.delivery.service import Delivery
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.slice_streams import TreeStreams
@@ -29,6 +34,7 @@ from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Verifier
 from umbel.media.service import Media
+from umbel.mobility.service import Mobility
 from umbel.network import service as network
 from umbel.plans.service import Plans
 from umbel.portal import ports
@@ -48,7 +54,13 @@ class System(ports.System):
 
     delivery: Delivery
     nodes: NodeService
+    machines: MachineService
+    hypervisors: HypervisorService
+    clusters: ClusterService
+    guest_operations: GuestOperations
+    prepared: PreparedFunctions
     plans: Plans
+    mobility: Mobility
     compute: Compute
     media: Media
     schedule: Schedule
@@ -78,6 +90,7 @@ class System(ports.System):
         return {
             "delivery": self.delivery.run,
             "schedule": self.schedule.run,
+            "mobility": self.mobility.run,
             "slices": self.network.slices.run,
             "paths": self.network.operator.run,
             "traffic": self.network.traffic.run,
@@ -90,12 +103,14 @@ class System(ports.System):
         return {
             "delivery": self.delivery.controller.pace(),
             "schedule": self.schedule.pace(),
+            "mobility": self.mobility.pace(),
             "slices": self.network.slices.pace(),
         }
 
     async def close(self) -> None:
         """Let go of everything; functions go on unless the settings say otherwise."""
         await self.plans.close()
+        await self.machines.close()
         if self.settings.stop_functions_on_exit:
             await self.compute.stop_all()
         await self.network.close()
@@ -156,6 +171,11 @@ async def assemble(
         media=collector.media,
         delivery=delivery,
         nodes=delivery.nodes,
+        machines=services.machines(context),
+        hypervisors=services.hypervisors(context),
+        clusters=services.clusters(context),
+        prepared=services.prepared_functions(context, loop),
+        guest_operations=collector.compute.guest_operations,
         schedule=services.schedule(context, loop),
         notifier=notifier,
         service_reports=ServiceReports(
@@ -166,6 +186,7 @@ async def assemble(
         ),
         network=context.network,
         plans=services.plans(context, delivery),
+        mobility=services.mobility(context, loop),
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),
@@ -185,8 +206,8 @@ def _ground(
     document = network_document(settings.network_file)
     nodes, links, terms = read_network(document)
     secrets = load_secrets(settings.data_dir / "keys")
-    drivers = drivers or real_drivers(settings, document, secrets, clock)
     database = database or Database(settings.database)
+    drivers = drivers or real_drivers(settings, document, secrets, clock, database)
     journal = Journal(database)
     return Context(
         settings=settings,

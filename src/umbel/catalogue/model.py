@@ -138,13 +138,14 @@ class Provider:
 
 @dataclass(frozen=True, kw_only=True)
 class EventDraft:
-    """What a provider says of an event to be."""
+    """What a provider says of an event to be. `vp8`: its viewers may watch in VP8, too."""
 
     provider_id: str
     title: str
     starts_s: float
     ends_s: float
     description: str = ""
+    vp8: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +156,7 @@ class EventPatch:
     description: str | None = None
     starts_s: float | None = None
     ends_s: float | None = None
+    vp8: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,6 +170,7 @@ class Event:
     description: str
     starts_s: float
     ends_s: float
+    vp8: bool = False
     state: EventState = EventState.SCHEDULED
     version: int = 1
 

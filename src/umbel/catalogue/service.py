@@ -233,6 +233,13 @@ class Catalogue:
             raise NoSuchEvent
         return await self._database.read(store.event, event_id)
 
+    async def event_and_key_hashes(self, event_id: str) -> tuple[Event, tuple[str, ...]]:
+        """As `event` and `key_hashes`, by one read. Raises NoSuchEvent."""
+        if not rules.is_name(event_id):
+            raise NoSuchEvent
+        event, found = await self._database.read(store.event_and_key_hash, event_id)
+        return event, (found,) if found else ()
+
     async def add_event(self, draft: EventDraft) -> Event:
         """Schedule an event. Raises Unprocessable, NoSuchProvider."""
         if not rules.is_name(draft.provider_id):
@@ -363,7 +370,7 @@ def _patched(before: Event, patch: EventPatch, now_s: float) -> Event:
         ends_s = before.ends_s if patch.ends_s is None else patch.ends_s
         rules.schedule(starts_s, ends_s, now_s=now_s)
         changed = replace(changed, starts_s=starts_s, ends_s=ends_s)
-    return changed
+    return changed if patch.vp8 is None else replace(changed, vp8=patch.vp8)
 
 
 def _journal_provider(unit: Unit, what: str, provider: Provider) -> None:

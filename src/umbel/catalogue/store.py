@@ -59,6 +59,7 @@ events = sa.Table(
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("starts_s", sa.Float, nullable=False),
     sa.Column("ends_s", sa.Float, nullable=False),
+    sa.Column("vp8", sa.Boolean, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Index("ix_events_state_ends_s", "state", "ends_s"),
@@ -310,6 +311,11 @@ def change_event(connection: Connection, changed: Event) -> Event:
 def key_hash(connection: Connection, event_id: str) -> str | None:
     """The stored hash of the event's stream key, if one was issued."""
     return connection.scalar(_KEY_HASH, id_=event_id)
+
+
+def event_and_key_hash(connection: Connection, event_id: str) -> tuple[Event, str | None]:
+    """That event and `key_hash` of it. Raises NoSuchEvent."""
+    return event(connection, event_id), key_hash(connection, event_id)
 
 
 def put_key(connection: Connection, event_id: str, key_hash: str, issued_s: float) -> None:

@@ -36,6 +36,15 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "user": Command("umbel.cli.user", "app", "Accounts of this installation."),
     "node": Command("umbel.portal.node_cli", "app", "Nodes of a running platform, for operators."),
+    "image": Command("umbel.cli.image", "app", "Images that guests of hypervisors boot."),
+    "function": Command(
+        "umbel.portal.function_cli", "app", "Functions on the nodes, for operators."
+    ),
+    "migration": Command(
+        "umbel.portal.migration_cli",
+        "app",
+        "Moves of functions to other nodes, for operators.",
+    ),
     "provider": Command(
         "umbel.portal.provider_cli", "app", "Providers of a running platform, for operators."
     ),
@@ -53,10 +62,10 @@ COMMANDS: Mapping[str, Command] = {
         "umbel.testbed.cli", "app", "An operator's network on this machine, as root."
     ),
     "plan": Command(
-        "umbel.plans.main",
-        "run",
+        "umbel.plans.command",
+        "app",
         "Plan a network: which nodes are on, where base bands, caches and transcoders run, and the"
-        " paths of requests.",
+        " paths of requests; or the moves of running functions.",
     ),
     "simulate": Command(
         "umbel.simulator.experiments.command",

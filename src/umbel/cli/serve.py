@@ -8,7 +8,7 @@ import typer
 import uvloop
 
 from umbel.cli.options import DataDir, settings
-from umbel.kit import log
+from umbel.kit import heap, log
 from umbel.kit.terminal import errors_on_stderr
 from umbel.serve import serve_until_stopped
 
@@ -39,5 +39,6 @@ def serve(  # noqa: PLR0913, PLR0917 -- one argument per option
         stop_functions_on_exit=stop_functions_on_exit,
     )
     log.configure(level=made.log_level)
+    heap.return_large_blocks()  # each password that is checked needs 19 MiB
     with errors_on_stderr(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve_until_stopped(made, ready_file))

@@ -25,7 +25,7 @@ from umbel.kit import hosts
 from umbel.kit.errors import Invalid
 from umbel.kit.validation import describe_errors
 
-_FEWEST_PORTS = 16
+_FIRST_PORT, _LAST_PORT, _FEWEST_PORTS = 1024, 65535, 16
 
 
 class BadInventory(Invalid):
@@ -39,6 +39,20 @@ def _address(text: str) -> str:
     if hosts.is_name(text):
         raise ValueError(f"{text} does not resolve")
     return hosts.check(text)
+
+
+def _port_range(ports: tuple[int, int]) -> tuple[int, int]:
+    first, last = ports
+    if not (_FIRST_PORT <= first <= last - _FEWEST_PORTS + 1 and last <= _LAST_PORT):
+        raise ValueError(
+            f"ports are the first and the last of {_FEWEST_PORTS} or more, from {_FIRST_PORT} to"
+            f" {_LAST_PORT}"
+        )
+    return ports
+
+
+PortRange = Annotated[tuple[int, int], AfterValidator(_port_range)]
+"""The first and the last port on which a node's functions listen."""
 
 
 class PowerEntry(BaseModel):
@@ -73,18 +87,9 @@ class _NodeEntry(BaseModel):
     mbps: float = Field(1000.0, gt=0, allow_inf_nan=False)
     prefixes: tuple[str, ...] = ()
     pool: str = Field(DEFAULT_POOL, pattern=r"^[a-z][a-z0-9-]*$", max_length=63)
-    ports: tuple[int, int] | None = None
+    ports: PortRange | None = None
     watts: PowerEntry | None = None
     planner: object = Field(None, exclude=True)
-
-    @field_validator("ports")
-    @classmethod
-    def _are_a_range(cls, ports: tuple[int, int] | None) -> tuple[int, int] | None:
-        if ports is not None and not 1024 <= ports[0] <= ports[1] - _FEWEST_PORTS + 1 <= 65536:
-            raise ValueError(
-                f"ports are the first and the last of {_FEWEST_PORTS} or more, from 1024"
-            )
-        return ports
 
     @field_validator("prefixes")
     @classmethod

@@ -38,6 +38,7 @@ class Ledger:
         self._hosts: Mapping[str, HostUsage] = {}
         self._functions: dict[str, Mapping[str, Function]] = {}
         self._promises: dict[str, ByNode] = {}
+        self._targets: tuple[tuple[str, Function], ...] = ()
 
     def measure(
         self, instances: Mapping[str, Instance], hosts: Mapping[str, HostUsage] | None = None
@@ -55,6 +56,11 @@ class Ledger:
     def expect_also(self, owner: str, functions: Mapping[str, Function]) -> None:
         """Take these functions as wanted too, until the owner's next `expect`."""
         self._functions[owner] = {**self._functions.get(owner, {}), **functions}
+
+    def expect_at_targets(self, moving: Iterable[tuple[str, Function]]) -> None:
+        """These functions, each with its owner, are on their way to the nodes given: they are
+        promised their resources there, too, until the owner wants them there."""
+        self._targets = tuple(moving)
 
     def promise(self, owner: str, by_node: ByNode) -> None:
         """Set what the owner promised in addition to its functions' resources, by node."""
@@ -91,8 +97,11 @@ class Ledger:
         used than there is."""
         used, capacity = self.used(), self._capacity()
         free = {node: room - used.get(node, NOTHING) for node, room in capacity.items()}
-        for host in {usage.host for usage in self._hosts.values()}:
-            here = [n for n in capacity if n in self._hosts and self._hosts[n].host == host]
+        by_host: dict[str, list[str]] = {}
+        for node in capacity:  # a node that was removed may still be among the measured ones
+            if node in self._hosts:
+                by_host.setdefault(self._hosts[node].host, []).append(node)
+        for here in by_host.values():
             left = host_room.left(
                 self._hosts[here[0]], here, capacity, used, self._instances.values()
             )
@@ -112,6 +121,11 @@ class Ledger:
         for owner, functions in self._functions.items():
             account = accounts.setdefault(owner, {})
             for function in functions.values():
+                _add(account, {function.node: self._still_promised(owner, function)})
+        for owner, function in self._targets:
+            wanted = self._functions.get(owner, {}).get(function.id)
+            if wanted is None or wanted.node != function.node:
+                account = accounts.setdefault(owner, {})
                 _add(account, {function.node: self._still_promised(owner, function)})
         for owner, by_node in self._promises.items():
             _add(accounts.setdefault(owner, {}), by_node)

@@ -211,6 +211,9 @@ class VimKind(Enum):
     """The technology that runs a pool's functions."""
 
     PROCESS = "process"
+    HOSTS = "hosts"  # the operator's own machines, over SSH
+    LIBVIRT = "libvirt"  # guests of hypervisors
+    KUBERNETES = "kubernetes"  # pods on nodes of clusters
     FAKE = "fake"  # in memory, for trying a network out: no function carries anything
 
 
@@ -261,6 +264,38 @@ class MoveKind(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Move:
+    """A running function is being copied from one node to another, or was a moment ago."""
+
+    source: str
+    target: str
+    is_copying: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveProgress:
+    """How much of a running function's state has reached the other node, of how much (MiB, of which
+    `disk_mb` of its disk), at which rate, and how fast it writes its memory; None: it is not
+    known."""
+
+    copied_mb: float
+    total_mb: float
+    disk_mb: float = 0.0
+    mbps: float | None = None
+    dirty_mbps: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveResult:
+    """What a move cost: MiB that were copied, of which `disk_mb` of the function's disk and what
+    that is based on, and seconds in which the function did not run; None: it is not known."""
+
+    copied_mb: float
+    disk_mb: float = 0.0
+    gap_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Description:
     """A kind of function: what is started, and what it needs (ETSI: VNFD).
 
@@ -301,7 +336,7 @@ class Instance:
     `owner` is who wanted it, `description` the name of its description; `ports` are what it
     listens on by name, empty unless ACTIVE; `started_s` is seconds since the epoch; cpu_cores is
     CPU used over the last sampling period (1.0 = one core), rss_mb resident memory in MiB;
-    `reason` is why it failed.
+    `reason` is why it failed. `is_suspended`: it is a guest whose processors an operator stopped.
     """
 
     id: str
@@ -315,3 +350,12 @@ class Instance:
     cpu_cores: float = 0.0
     rss_mb: float = 0.0
     reason: str = ""
+    is_suspended: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A guest's memory and disk as they were at `taken_s`, seconds since the epoch."""
+
+    name: str
+    taken_s: float

@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from umbel.compute import health
-from umbel.compute.model import LIFE_CYCLE, Function, FunctionEvent, FunctionState, Instance
+from umbel.compute.model import LIFE_CYCLE, Function, FunctionEvent, FunctionState, Instance, Move
+from umbel.kit.errors import UmbelError
 
 Histories = Mapping[str, health.History]
 
@@ -30,6 +31,26 @@ class Steps:
             waiting={id_: delay_s for id_, delay_s in self.waiting.items() if id_ in able},
         )
 
+    def without(self, ids: Collection[str]) -> "Steps":
+        """The steps that touch none of these functions."""
+        return replace(
+            self,
+            stop=tuple(id_ for id_ in self.stop if id_ not in ids),
+            start={id_: function for id_, function in self.start.items() if id_ not in ids},
+            waiting={id_: delay_s for id_, delay_s in self.waiting.items() if id_ not in ids},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsureResult:
+    """What `ensure` did. `refused` could not be started or stopped, and why; `again_s` is in how
+    many seconds another `ensure` is due for those that wait after failing, None for none."""
+
+    started: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
+    refused: Mapping[str, UmbelError] = field(default_factory=dict)
+    again_s: float | None = None
+
 
 def observe(have: Mapping[str, Instance], histories: Histories, now_s: float) -> Histories:
     """Every function's history after an observation. One that was there and vanished has failed
@@ -49,6 +70,20 @@ def observe(have: Mapping[str, Instance], histories: Histories, now_s: float) ->
 def of_owner(instances: Mapping[str, Instance], owner: str) -> dict[str, Instance]:
     """The owner's functions."""
     return {id_: one for id_, one in instances.items() if one.owner == owner}
+
+
+def moved(
+    wanted: Mapping[str, Function], have: Mapping[str, Instance], moves: Mapping[str, Move]
+) -> dict[str, Function]:
+    """What is wanted, where it is by now. An owner may have read its rows before a function was
+    moved, or while it is being copied: it does not want it back at the move's source."""
+    after = dict(wanted)
+    for id_, move in moves.items():
+        if id_ not in wanted or id_ not in have or wanted[id_].node != move.source:
+            continue
+        if have[id_].node == move.target:
+            after[id_] = replace(wanted[id_], node=move.target)
+    return after
 
 
 def steps(

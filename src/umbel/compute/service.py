@@ -7,72 +7,64 @@ nodes, and a wake-up per change. An owner never touches another owner's function
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import structlog
 
 from umbel.compute import health, reconcile, standby
+from umbel.compute.guest_operations import GuestOperations
 from umbel.compute.hosts import resolve_document
-from umbel.compute.inventory import PowerEntry, clashes, node_entry
+from umbel.compute.inventory import PortRange, PowerEntry, clashes, node_entry
 from umbel.compute.inventory import inspect as inspect_nodes
-from umbel.compute.inventory import parse as parse_nodes
-from umbel.compute.ledger import Ledger
+from umbel.compute.ledger import Ledger, NoRoom
 from umbel.compute.model import (
     DEFAULT_POOL,
     Function,
     Instance,
     Inventory,
-    MoveKind,
     Node,
     NodeState,
     NoSuchNode,
     ScheduledNode,
     Scheduling,
 )
+from umbel.compute.moving import Moving
 from umbel.compute.nodes import NodeCordoned, NodeExists, NodeInUse, Nodes
-from umbel.compute.ports import FunctionTaken, MachineFull, NoSuchPool, Vim
+from umbel.compute.ports import (
+    CannotMigrate,
+    FunctionTaken,
+    MachineFull,
+    NoSuchPool,
+    UnknownOwner,
+    Vim,
+)
+from umbel.compute.reconcile import EnsureResult
 from umbel.compute.standby import Condition
 from umbel.compute.vims import Vims
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Invalid, NotFound, UmbelError
+from umbel.kit.errors import UmbelError
 from umbel.kit.signal import Signal
 
 __all__ = [
+    "CannotMigrate",
     "Compute",
     "EnsureResult",
     "Ledger",
+    "NoRoom",
     "NoSuchNode",
     "NoSuchPool",
     "NodeCordoned",
     "NodeExists",
     "NodeInUse",
+    "PortRange",
     "PowerEntry",
     "UnknownOwner",
     "clashes",
     "inspect_nodes",
     "node_entry",
-    "parse_nodes",
     "resolve_document",
 ]
 
 log = structlog.get_logger(__name__)
-
-
-class UnknownOwner(Invalid):
-    """No part of this installation owns functions under this name."""
-
-    code = "umbel.unknown_owner"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnsureResult:
-    """What `ensure` did. `refused` could not be started or stopped, and why; `again_s` is in how
-    many seconds another `ensure` is due for those that wait after failing, None for none."""
-
-    started: tuple[str, ...] = ()
-    stopped: tuple[str, ...] = ()
-    refused: Mapping[str, UmbelError] = field(default_factory=dict)
-    again_s: float | None = None
 
 
 class Compute:
@@ -102,6 +94,8 @@ class Compute:
         self._wake_s = wake_s
         self._state_changed = Signal()
         self._vims = Vims({DEFAULT_POOL: vim, **(pools or {})})
+        self.moving = Moving(self._vims, self.node, self.running)
+        self.guest_operations = GuestOperations(self._vims, self.node, self.running)
         self._clock = clock
         self._histories: dict[str, dict[str, health.History]] = defaultdict(dict)
         # Two `ensure` of one owner at once would judge by what the other changes: they take turns.
@@ -145,8 +139,7 @@ class Compute:
 
     async def check_unused(self, name: str) -> None:
         """Raise NoSuchNode, or NodeInUse while functions run or are wanted on the node."""
-        self.node(name)
-        users = self._functions_at(name, await self.running())
+        users = self._functions_at(self.node(name).name, await self.running())
         if users:
             message = f"{name} still carries {', '.join(users)}: drain it first"
             raise NodeInUse(message, node=name, functions=users)
@@ -163,9 +156,9 @@ class Compute:
         """Whether functions may be placed on the node. Raises NoSuchNode."""
         return self._nodes.member(name).scheduling
 
-    def is_past_deadline(self, name: str) -> bool:
-        """Whether the node is draining and its deadline has passed. Raises NoSuchNode."""
-        return self.node(name).name in self._nodes.past_deadline(self._clock.now_s())
+    def past_deadline(self) -> frozenset[str]:
+        """The draining nodes whose deadline has passed."""
+        return self._nodes.past_deadline(self._clock.now_s())
 
     def evict_at_s(self, name: str) -> float | None:
         """When what is left on the draining node is ended, in seconds since the epoch; None:
@@ -173,8 +166,9 @@ class Compute:
         return self._nodes.member(name).evict_at_s
 
     def is_lost(self, name: str) -> bool:
-        """Whether the VIM of the node's pool did not answer when last asked. Raises NoSuchNode."""
-        return self.node(name).pool in self._vims.silent
+        """Whether the node, or the VIM of its pool, did not answer when last asked. Raises
+        NoSuchNode."""
+        return self._vims.is_lost(self.node(name))
 
     def accepts(self, name: str) -> bool:
         """Whether something new may be placed on the node: it is open and not in standby, nor about
@@ -230,6 +224,8 @@ class Compute:
         self._check(owner)
         async with self._turns[owner]:
             have = await self.running()
+            moves = await self.moving.moves()
+            wanted = reconcile.moved(wanted, have, moves)
             now_s = self._clock.monotonic_s()
             self._wanted[owner] = wanted
             self.ledger.expect(owner, wanted)
@@ -240,8 +236,10 @@ class Compute:
             histories = dict(reconcile.observe(mine, known, now_s))
             self._histories[owner] = histories
             todo = reconcile.steps(owner, wanted, have, histories, now_s)
-            able = {id_ for id_, f in wanted.items() if self._is_able(f.node)}
-            todo = todo.only_starting(able)
+            unable = self._unable()
+            able = {i for i, f in wanted.items() if f.node not in unable}
+            copying = {i for i, move in moves.items() if move.is_copying}
+            todo = todo.only_starting(able).without(copying)
             touched = list(dict.fromkeys([*todo.stop, *todo.start]))
             doing = (self._do(owner, id_, todo, check) for id_ in touched)
             errors = await asyncio.gather(*doing)
@@ -252,18 +250,6 @@ class Compute:
                 id_: NodeCordoned(node=f.node) for id_, f in wanted.items() if f.node in evicting
             }
             return self._result(owner, todo, refused)
-
-    async def move(self, owner: str, function: Function, target: str, how: MoveKind) -> None:
-        """Move the owner's running function to the target node; the owner then wants it there.
-        Raises NotFound, NoSuchNode, CannotMigrate, Exhausted or Unavailable."""
-        self._check(owner)
-        async with self._turns[owner]:
-            instance = reconcile.of_owner(await self.running(), owner).get(function.id)
-            if instance is None:
-                raise NotFound(f"{owner} has no function {function.id}", function=function.id)
-            source = self.node(instance.node)
-            await self._vims.move(function, source, self.node(target), how)
-            log.info("function moved", id=function.id, source=source.name, target=target)
 
     def yield_to_others(self, owner: str) -> None:
         """Another instance of the control plane ensures the owner's functions now: what this one
@@ -334,14 +320,12 @@ class Compute:
         condition = self._conditions.get(name)  # a node that is not there is refused later
         return condition is None or condition.state in standby.UP
 
-    def _is_able(self, name: str) -> bool:
-        """Whether functions can be started on the node now: it is up, its deadline to be empty
-        has not passed, and its VIM answered. Else one that runs there unseen would be started
+    def _unable(self) -> frozenset[str]:
+        """The nodes where no function can be started now: they are not up, their deadline to be
+        empty has passed, or they did not answer. Else one that runs there unseen would be started
         again."""
-        if name in self._nodes.past_deadline(self._clock.now_s()):
-            return False
-        silent = {node.name for node in self.nodes() if node.pool in self._vims.silent}
-        return self._is_up(name) and name not in silent
+        nodes, lost = self.nodes(), self._vims.is_lost
+        return self.past_deadline() | {n.name for n in nodes if lost(n) or not self._is_up(n.name)}
 
     async def _do(
         self, owner: str, id_: str, todo: reconcile.Steps, check: Callable[[], None]

@@ -5,14 +5,14 @@ there is none. Neighbours: `service` stores what was assigned; `policy` decides.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.model import Tree
 from umbel.delivery.policy import service_levels, transcoders
 from umbel.delivery.policy.base import Assignment, Policy
 from umbel.delivery.policy.service_levels import Claim
-from umbel.delivery.trees import renditions
+from umbel.delivery.trees import renditions, replacement
 from umbel.delivery.trees.view import NoCapacity, View
 from umbel.kit.errors import Conflict
 
@@ -31,24 +31,32 @@ class Admission:
     policy: Policy
 
     def assignment(
-        self, wanted: Mapping[str, Tree], stream: str, access_node: str, claim: Claim
+        self,
+        wanted: Mapping[str, Tree],
+        stream: str,
+        access_node: str,
+        claim: Claim,
+        avoided: frozenset[str] = frozenset(),
     ) -> Assignment:
-        """Where the viewer is served. Raises EventNotOpen, NoSuchNode, NoSuchQuality,
-        NoCapacity."""
+        """Where the viewer is served, at an edge of none of the nodes that are `avoided`. Raises
+        EventNotOpen, NoSuchNode, NoSuchQuality, NoCapacity."""
         source = wanted.get(renditions.event_of(stream))
         if source is None or source.root is None:
             raise EventNotOpen
         view, height = self.collector.view(wanted), self.collector.height(source)
+        view = replace(view, avoided_nodes=avoided)
         view.node(access_node)
-        shown = renditions.height_of(stream) or height
+        shown = renditions.shown_height(stream, height)
         left = service_levels.without_reserved(view, claim, access_node, shown)
         try:
-            return self._by_policy(left, stream, access_node, height)
+            found = self._by_policy(left, stream, access_node, height)
         except NoCapacity:
             if left is view:
                 raise
             self._by_policy(view, stream, access_node, height)
             raise service_levels.refusal(view, claim, stream, access_node) from None
+        new = replacement.takes_over(view, found.tree, found.function)
+        return found if new is None else replace(found, function=new.function, node=new.node)
 
     def _by_policy(self, view: View, stream: str, access_node: str, height: int) -> Assignment:
         if view.trees.get(stream, Tree(stream=stream)).root is not None:

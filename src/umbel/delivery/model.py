@@ -14,13 +14,15 @@ from umbel.compute.model import DEFAULT_POOL, HostUsage, NodeKind, NodeState, Re
 @dataclass(frozen=True, kw_only=True)
 class Branch:
     """One function of a tree. `parent` is the function it takes the stream from; the root has
-    none. `role` is one of acquirer, forwarder, transcoder, edge."""
+    none. `role` is one of acquirer, forwarder, transcoder, edge. While an edge is being replaced,
+    `replaced_by` is the one that takes over its viewers."""
 
     function: str
     role: str
     node: str
     parent: str = ""
     idle_since_s: float | None = None
+    replaced_by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +66,12 @@ class Session:
 class Ticket:
     """What a viewer gets: where to watch and the token that opens it.
 
-    The `hls` URL carries the token already, because players cannot add a header.
+    The `hls` URL carries the token already, because players cannot add a header. VP8 has none.
     """
 
     session: Session
     whep: str
-    hls: str
+    hls: str | None
     token: str
 
 
@@ -168,6 +170,7 @@ class FunctionStatus:
     streams: tuple[str, ...]
     viewers: int
     mbps_out: float
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,9 @@ runs there (loop/eviction.py).
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -19,15 +21,19 @@ from umbel.delivery.model import NodeStatus
 from umbel.delivery.nodes import rules
 from umbel.delivery.nodes.model import CurrentNodes, NetworkFile, NodeAction, NodeChange
 from umbel.delivery.nodes.store import NodeStore
+from umbel.delivery.prepared.store import PreparedStore
 from umbel.delivery.store import functions_at
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller
+from umbel.kit.errors import UmbelError
 from umbel.kit.sql import Connection
+from umbel.network.documents import NO_SITE, AddedSite
 from umbel.network.model import Link
 
 log = structlog.get_logger(__name__)
 
 _SWITCHES = "switches"
+_REMOVE_AGAIN_S = 60.0
 _ACTIONS: Mapping[Scheduling, NodeAction] = {
     Scheduling.OPEN: NodeAction.UNCORDONED,
     Scheduling.CORDONED: NodeAction.CORDONED,
@@ -41,6 +47,7 @@ class NodeService:
 
     file: NetworkFile
     store: NodeStore
+    prepared: PreparedStore
     collector: Collector
     catalogue: Catalogue
     clock: Clock
@@ -48,15 +55,18 @@ class NodeService:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _switches_turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _controller: Controller = field(init=False)
+    _removals: Controller = field(init=False)
     _now: CurrentNodes = field(init=False)
 
     def __post_init__(self) -> None:
         self._now = rules.current(self.file, {}, self._pools)
         self._controller = Controller(lambda _: self._follow_nodes())
+        self._removals = Controller(self._remove_switch)
 
     async def close(self) -> None:
         """The switches follow no more."""
         await self._controller.close()
+        await self._removals.close()
 
     async def sync(self) -> None:
         """Have compute and network know exactly the nodes there are; switches follow by
@@ -68,8 +78,10 @@ class NodeService:
         """The same without switches, which need not be connected yet."""
         async with self._turn:  # who read earlier must not write later
             now = rules.current(self.file, await self.store.all(), self._pools)
+            for name in self._removals.keys() - {site.node for site in now.retired}:
+                await self._removals.forget(name)  # before a switch of the name can come again
             self.collector.compute.set_nodes(now.members)
-            self.collector.network.topology.set(now.topology)
+            self.collector.network.topology.set(now.topology, now.sites)
             before, self._now = self._now, now
         if now.ignored and now.ignored != before.ignored:
             log.warning("nodes do not fit the network file", nodes=list(now.ignored))
@@ -92,16 +104,20 @@ class NodeService:
                 return one
         raise NoSuchNode(f"There is no node {name}", node=name)
 
-    async def add(self, node: Node, links: Sequence[Link], *, by: str) -> NodeStatus:
-        """A node comes with its links: it is placed on at once. Raises NodeExists, NoSuchPool,
-        InvalidLinks, NoSwitch."""
-        self.collector.network.topology.check_new(node.name, links)
+    async def add(
+        self, node: Node, links: Sequence[Link], site: AddedSite = NO_SITE, *, by: str
+    ) -> NodeStatus:
+        """A node comes with its links, and with its switch where switches carry the streams: it is
+        placed on at once. Raises NodeExists, NoSuchPool, InvalidLinks, NoSwitch, InvalidSite, and
+        Unavailable when the switch's database does not answer."""
         change = NodeChange(
-            name=node.name, node=node, links=tuple(links), added_s=self.clock.now_s()
+            name=node.name, node=node, links=tuple(links), site=site, added_s=self.clock.now_s()
         )
-        await self._store(
-            lambda had: rules.add(self.file, had, self._pools, change), NodeAction.ADDED, by
-        )
+        decide = partial(rules.add, self.file, pools=self._pools, change=change)
+        decide(await self.store.all())
+        if (switch := site.switch) is not None:
+            await self.collector.network.check_switch(switch)
+        await self._store(decide, NodeAction.ADDED, by)
         return await self.get(node.name)
 
     async def remove(self, name: str, *, by: str) -> None:
@@ -123,6 +139,7 @@ class NodeService:
             by,
             check,
         )
+        await self.prepared.forget(name)
 
     async def schedule(
         self, name: str, scheduling: Scheduling, *, by: str, within_s: float | None = None
@@ -146,7 +163,30 @@ class NodeService:
 
     async def _follow_nodes(self) -> None:
         async with self._switches_turn:
-            await self.collector.network.follow_nodes()
+            await self.collector.network.follow_nodes(rules.roles(self._now))
+        for site in self._now.retired:
+            self._removals.wake(site.node)
+
+    async def _remove_switch(self, name: str) -> float | None:
+        """Remove the bridges of a switch that went with its node. Answers when to try again."""
+        for site in self._now.retired:
+            if site.node == name:
+                break
+        else:
+            return None
+        try:
+            await self.collector.network.remove_switch(site)
+        except UmbelError as error:
+            log.warning("switch not removed", node=name, at=site.ovsdb, reason=error.message)
+            return _REMOVE_AGAIN_S
+        with suppress(NoSuchNode):  # it came again
+            await self.store.change(
+                lambda had: rules.forget_switch(had, site),
+                NodeAction.SWITCH_REMOVED,
+                by="",
+                at_s=self.clock.now_s(),
+            )
+        return None
 
     async def _store(
         self,

@@ -33,6 +33,7 @@ from umbel.delivery.policy.base import Assignment
 from umbel.delivery.policy.service_levels import Claim
 from umbel.delivery.steering.service import Planning
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.thumbnails import NoThumbnail, Thumbnails
 from umbel.delivery.traces.follow import Tracing
 from umbel.delivery.trees import grafting, renditions
 from umbel.delivery.trees.view import NoCapacity
@@ -41,7 +42,7 @@ from umbel.kit.db import VersionMismatch
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
-from umbel.media.model import StreamState
+from umbel.media.model import StreamState, Thumbnail
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -69,6 +70,7 @@ class Delivery:
     signer: tokens.Signer
     default_access_node: str
     nodes: NodeService
+    thumbnails: Thumbnails
     planning: Planning | None = None
     tracing: Tracing | None = None
 
@@ -171,17 +173,20 @@ class Delivery:
         event = await self.catalogue.event(event_id)
         if event.state not in (EventState.OPEN, EventState.LIVE):
             raise EventNotOpen(state=event.state.value)
+        renditions.check_codec(stream, vp8=event.vp8)
         levels = await self.catalogue.service_levels.commitments()
         claim = Claim(provider_id=event.provider_id, commitments=tuple(levels))
+        avoided: frozenset[str] = frozenset()
         for _ in range(_MOST_TRIES):
+            avoided |= self.controller.refused_nodes(stream)
             try:
-                session, tree = await self._assigned(stream, access_node, claim)
+                session, tree = await self._assigned(stream, access_node, claim, avoided)
             except (NoCapacity, NotReady):
                 if self.tracing is not None or claim.own.level.viewers:
                     await self._turned_away(stream, access_node)
                 raise
             try:
-                state = await self._ready(tree, session.function)
+                state = await self._ready(tree, session.function, avoided)
             except NotReady:
                 await self._close(session, "refused")
                 raise
@@ -193,7 +198,7 @@ class Delivery:
         urls = dict(state.urls)
         claims = tokens.Claims(subject=session.id, scope=stream, expires_s=session.expires_s)
         token = self.signer.sign(claims, tokens.VIEWER)
-        hls = f"{urls['hls']}?token={token}"
+        hls = f"{urls['hls']}?token={token}" if "hls" in urls else None
         return Ticket(session=session, whep=urls["whep"], hls=hls, token=token)
 
     async def session(self, session_id: str) -> Session:
@@ -203,6 +208,13 @@ class Delivery:
     async def close_session(self, session_id: str) -> None:
         """The viewer leaves. Raises NoSuchSession."""
         await self._close(await self.store.session(session_id), "closed")
+
+    async def thumbnail(self, event_id: str) -> Thumbnail:
+        """A small picture of what is live. Raises NoSuchEvent, NoThumbnail."""
+        event = await self.catalogue.event(event_id)
+        if event.state is not EventState.LIVE:
+            raise NoThumbnail
+        return await self.thumbnails.get(await self.store.tree(event_id))
 
     async def access_node_for(self, client: str) -> str:
         """The provider edge a client's address hangs on, by the nodes' prefixes."""
@@ -216,9 +228,12 @@ class Delivery:
         await self.catalogue.event(event_id)
         return await self.store.tree(renditions.stream_of(event_id, quality))
 
-    async def stream(self, event_id: str) -> StreamStatus | None:
+    async def stream(self, event: Event) -> StreamStatus | None:
         """How the event's stream does; None while nothing carries it."""
-        return self.collector.status(await self.store.tree(event_id))
+        status = self.collector.status(await self.store.tree(event.id))
+        if status is None:
+            return None
+        return replace(status, qualities=renditions.offered(status.height, vp8=event.vp8))
 
     async def links(self) -> list[LinkStatus]:
         """Every link with the streams' rate over it."""
@@ -285,14 +300,20 @@ class Delivery:
                 continue
         raise NotReady
 
-    async def _assigned(self, stream: str, access_node: str, claim: Claim) -> tuple[Session, Tree]:
-        """A stored session, and the tree it counts on. Who loses a race reads again."""
+    async def _assigned(
+        self, stream: str, access_node: str, claim: Claim, avoided: frozenset[str]
+    ) -> tuple[Session, Tree]:
+        """A stored session, and the tree it counts on. Who loses a race reads again. Where nobody
+        else has room, a node that is avoided is better than none: its switch may take the way."""
         promises = self.collector.promises
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
             try:
-                assignment = self.admission.assignment(wanted, stream, access_node, claim)
+                assignment = self.admission.assignment(wanted, stream, access_node, claim, avoided)
             except NoCapacity:
+                if avoided:
+                    avoided = frozenset()
+                    continue
                 if self.planning is None or not await self.planning.rescue(stream, access_node):
                     raise
                 continue
@@ -336,9 +357,12 @@ class Delivery:
             expires_s=now_s + self.controller.timing.session_ttl_s,
         )
 
-    async def _ready(self, tree: Tree, function: str) -> StreamState | None:
+    async def _ready(
+        self, tree: Tree, function: str, avoided: frozenset[str] = frozenset()
+    ) -> StreamState | None:
         """The state of the stream at the function, once the path to it is set up; None when the
-        tree no longer has the function.
+        tree no longer has the function, or a switch refuses the way to its node, unless that is
+        one of the `avoided`.
 
         Raises NotReady.
         """
@@ -351,7 +375,9 @@ class Delivery:
                         return state
                     await changed.wait()
                     tree = await self.store.tree(tree.stream)
-                    if tree.branch(function) is None:
+                    branch = tree.branch(function)
+                    refused = self.controller.refused_nodes(tree.stream) - avoided
+                    if branch is None or branch.node in refused:
                         return None
         except TimeoutError:
             raise NotReady(function=function) from None

@@ -3,7 +3,7 @@ plane reads it and goes on.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -45,6 +45,19 @@ sessions = sa.Table(
 _TREE_KIND = "tree"
 _NEVER = -1
 """Before the journal's first entry: no tree has been read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStream:
+    """What is stored of a stream: its tree (an empty one of version 0 when there is none) and those
+    of all streams, the functions with a session of it, what a restarted acquirer must know, and
+    the sessions revoked since a given time, as `revocation.since`."""
+
+    tree: Tree
+    trees: Mapping[str, Tree]
+    watched: frozenset[str]
+    ingest: Ingest
+    revoked: list[tuple[str, float]]
 
 
 class NoSuchSession(NotFound):
@@ -111,7 +124,9 @@ _BY_FUNCTION = sa.select(sessions.c.stream, sessions.c.function, _COUNT).group_b
     sessions.c.stream, sessions.c.function
 )
 _COUNTS = Query(_BY_FUNCTION, lambda **row: ((row["stream"], row["function"]), int(row["count"])))
-_COUNTS_OF = Query(_BY_FUNCTION.where(sessions.c.stream == _STREAM), _COUNTS.make)
+_WATCHED = Scalar(
+    sa.select(sessions.c.function).where(sessions.c.stream == _STREAM).distinct(), str
+)
 _WATCHING = Query(
     sa.select(sessions.c.stream, sessions.c.access_node, sessions.c.edge_node, _COUNT).group_by(
         sessions.c.stream, sessions.c.access_node, sessions.c.edge_node
@@ -143,7 +158,12 @@ class DeliveryStore:
         """Every wanted tree by stream. Only those are read that the journal says have changed since
         the last time, by whichever instance."""
         began = self._trees_at
-        head, rows, is_whole = await self._database.read(_trees_since, began)
+        return self._kept(began, *await self._database.read(_trees_since, began))
+
+    def _kept(
+        self, began: int, head: int, rows: Mapping[str, Tree | None], is_whole: bool
+    ) -> dict[str, Tree]:
+        """Every tree, after what has changed since `began` was read."""
         # Of two reads at the same time, the one that saw less may end last: the other's is newer.
         if head >= self._trees_at or began == self._trees_at:
             self._trees_at = head
@@ -154,8 +174,22 @@ class DeliveryStore:
 
     async def tree(self, stream: str) -> Tree:
         """The stream's tree; an empty one of version 0 when there is none."""
-        found = await self._database.read(lambda c: c.first(_ONE_TREE, of=stream))
-        return found or Tree(stream=stream)
+        return (await self.trees()).get(stream) or Tree(stream=stream)
+
+    async def stream(self, stream: str, revoked_since_s: float) -> StoredStream:
+        """What each run for the stream needs to know, by one read."""
+        began = self._trees_at
+        changed, functions, ingest, revoked = await self._database.read(
+            _stream, stream, began, revoked_since_s
+        )
+        trees = self._kept(began, *changed)
+        return StoredStream(
+            tree=trees.get(stream) or Tree(stream=stream),
+            trees=trees,
+            watched=frozenset(functions),
+            ingest=ingest,
+            revoked=revoked,
+        )
 
     async def save_tree(self, tree: Tree, *, at_s: float) -> Tree:
         """Store it. Raises VersionMismatch when somebody else did since it was read."""
@@ -233,16 +267,9 @@ class DeliveryStore:
 
         await self._database.write(close)
 
-    async def revoked(self, stream: str, since_s: float) -> list[tuple[str, float]]:
-        """The stream's sessions that ended at that time or later, and whose tokens had not expired,
-        oldest first: each id with the time at which its token expires."""
-        return await self._database.read(revocation.since, stream, since_s)
-
-    async def counts(self, stream: str | None = None) -> dict[tuple[str, str], int]:
+    async def counts(self) -> dict[tuple[str, str], int]:
         """How many sessions each (stream, function) has."""
-        if stream is None:
-            return dict(await self._database.read(lambda c: c.all(_COUNTS)))
-        return dict(await self._database.read(lambda c: c.all(_COUNTS_OF, of=stream)))
+        return dict(await self._database.read(lambda c: c.all(_COUNTS)))
 
     async def watching(self) -> dict[tuple[str, str, str], int]:
         """How many sessions each (stream, access node, edge's node) has."""
@@ -307,6 +334,18 @@ def _trees_since(connection: Connection, after: int) -> tuple[int, dict[str, Tre
     if changed is None or after == _NEVER:
         return head, {tree.stream: tree for tree in connection.all(_TREES)}, True
     return head, {stream: connection.first(_ONE_TREE, of=stream) for stream in changed}, False
+
+
+def _stream(
+    connection: Connection, stream: str, after: int, revoked_since_s: float
+) -> tuple[tuple[int, dict[str, Tree | None], bool], list[str], Ingest, list[tuple[str, float]]]:
+    """The parts of a StoredStream; of the trees, as `_trees_since`."""
+    return (
+        _trees_since(connection, after),
+        connection.scalars(_WATCHED, of=stream),
+        connection.first(_INGEST, of=stream) or Ingest(),
+        revocation.since(connection, stream, revoked_since_s),
+    )
 
 
 def _save_tree(connection: Connection, tree: Tree, at_s: float) -> Tree:

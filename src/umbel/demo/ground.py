@@ -1,8 +1,8 @@
 """What the demo stands on: this machine's loopback, or an emulated network of switches.
 
-In: which one, the network document, and the demo's data directory. Out: settings of `umbel serve`.
-The emulated network is a testbed of the demo's own, which goes with it; one that a killed demo left
-goes first.
+In: which one, the network file, and the demo's data directory. Out: the file that `umbel serve` is
+given. The emulated network is a testbed of the demo's own, which goes with it; one that a killed
+demo left goes first.
 """
 
 import asyncio
@@ -12,11 +12,7 @@ from contextlib import asynccontextmanager
 from enum import StrEnum
 from pathlib import Path
 
-import yaml
 from rich.console import Console
-
-from umbel.kit.terminal import bars
-from umbel.testbed import build, state, teardown
 
 
 class Fabric(StrEnum):
@@ -28,22 +24,31 @@ class Fabric(StrEnum):
 
 @asynccontextmanager
 async def ground(
-    fabric: Fabric, document: object, data_dir: Path, console: Console
-) -> AsyncIterator[tuple[str, ...]]:
-    """Options of `umbel serve` for the network. Raises what testbed.build.up does."""
+    fabric: Fabric, network: Path, data_dir: Path, console: Console
+) -> AsyncIterator[Path]:
+    """The network file of what is there. Raises what testbed.build.up does."""
     if fabric is Fabric.LOOPBACK:
-        path = data_dir / "network.yaml"
-        path.write_text(yaml.safe_dump(document))
-        yield ("--network", str(path))
+        yield network
         return
+    async with _switches(network, data_dir, console) as sites:
+        yield sites
+
+
+@asynccontextmanager
+async def _switches(network: Path, data_dir: Path, console: Console) -> AsyncIterator[Path]:
+    # Without switches none of it is needed, and the demo would keep it in memory.
+    from umbel.kit.terminal import bars  # noqa: PLC0415
+    from umbel.network.documents import read_document  # noqa: PLC0415
+    from umbel.testbed import build, state, teardown  # noqa: PLC0415
+
     build.check()
     name = testbed_name(data_dir)
     console.print("switches ...")
     await asyncio.to_thread(teardown.down, name)
     try:
         with bars() as progress:
-            await asyncio.to_thread(build.up, document, name, progress=progress)
-        yield ("--network", str(state.sites_file(state.FOLDER / name)))
+            await asyncio.to_thread(build.up, read_document(network), name, progress=progress)
+        yield state.sites_file(state.FOLDER / name)
     finally:
         await asyncio.to_thread(teardown.down, name)
 

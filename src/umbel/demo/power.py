@@ -1,7 +1,7 @@
 """The demo under the policy `virca`: a hurried planner, small nodes, crowds that come and go.
 
-In: the platform's REST. Out: the network and settings of `umbel serve`, and a crowd's sessions. The
-crowd only asks, so that one machine can bear it; nothing is sent to it.
+In: the platform's REST. Out: settings of `umbel serve`, and a crowd's sessions. It only asks,
+so that one machine can bear it; nothing is sent to the crowd.
 """
 
 import asyncio
@@ -13,10 +13,9 @@ from typing import Any
 
 import httpx
 
+from umbel.demo.model import VIRCA, VIRCA_NODE_MBPS
 from umbel.demo.stage import DemoFailed
-from umbel.network.documents import builtin_document
 
-POLICY = "virca"
 TOKEN = "UMBEL_DEMO_TOKEN"  # noqa: S105 -- a variable's name
 """Holds an operator's token for the self-check."""
 HURRIED: Mapping[str, str] = {
@@ -27,7 +26,6 @@ HURRIED: Mapping[str, str] = {
 }
 """The paper's minutes as seconds."""
 CROWD_AT = "pe4"
-_NODE_MBPS = 60.0
 _CROWDED = 1.5
 _MOST = 150
 _QUIET_S, _CROWDED_S = 60.0, 30.0
@@ -35,18 +33,10 @@ _QUIET_S, _CROWDED_S = 60.0, 30.0
 Sessions = list[dict[str, Any]]
 
 
-def network(policy: str) -> object:
-    """The network document: SLS's; for `virca`, of nodes that some thirty viewers fill."""
-    document: Any = builtin_document("sls")
-    if policy != POLICY:
-        return document
-    return {**document, "nodes": [dict(node, mbps=_NODE_MBPS) for node in document["nodes"]]}
-
-
 def settings(policy: str) -> Mapping[str, str]:
     """Of the platform's environment. What is set already is left."""
     unset = {name: value for name, value in HURRIED.items() if name not in os.environ}
-    return unset if policy == POLICY else {}
+    return unset if policy == VIRCA else {}
 
 
 async def come(api: httpx.AsyncClient, event: str) -> Sessions:
@@ -54,7 +44,7 @@ async def come(api: httpx.AsyncClient, event: str) -> Sessions:
     node. Raises DemoFailed when anybody is refused."""
     stream = (await api.get(f"/api/v1/events/{event}")).json()["stream"] or {}
     mbps = float(stream.get("mbps") or 2.0)
-    size = min(_MOST, math.ceil(_CROWDED * _NODE_MBPS / mbps))
+    size = min(_MOST, math.ceil(_CROWDED * VIRCA_NODE_MBPS / mbps))
     path, wish = f"/api/v1/events/{event}/sessions", {"access_node": CROWD_AT}
     answers = await asyncio.gather(*(api.post(path, json=wish) for _ in range(size)))
     for answer in answers:

@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,8 @@ from rich.live import Live
 from umbel.catalogue.model import UserRole
 from umbel.demo import encoder, power, stage, table
 from umbel.demo.ground import Fabric, ground
-from umbel.demo.stage import Account, Child, DemoFailed, LiveEvent
+from umbel.demo.model import VIRCA, Account
+from umbel.demo.stage import Child, DemoFailed, LiveEvent
 from umbel.kit.errors import UmbelError
 
 _CHECK_S = 150.0
@@ -71,9 +72,11 @@ async def demo(wanted: Wanted) -> int:
         if wanted.source is not None and not wanted.source.is_file():
             raise DemoFailed(f"there is no file {wanted.source}")
         data_dir = wanted.data_dir.resolve()
+        console.print("accounts ...")
+        accounts, network = await stage.prepare(data_dir, wanted.policy)
         async with (
-            ground(wanted.fabric, power.network(wanted.policy), data_dir, console) as options,
-            _staged(console, wanted, data_dir, options) as scene,
+            ground(wanted.fabric, network, data_dir, console) as network,
+            _staged(console, wanted, accounts, network) as scene,
         ):
             if not wanted.once:
                 return await _show(scene, stop)
@@ -89,18 +92,17 @@ async def demo(wanted: Wanted) -> int:
 
 @asynccontextmanager
 async def _staged(
-    console: Console, wanted: Wanted, data_dir: Path, options: Sequence[str]
+    console: Console, wanted: Wanted, accounts: list[Account], network: Path
 ) -> AsyncIterator[Scene]:
     children: list[Child] = []
+    data_dir = wanted.data_dir.resolve()
     api = httpx.AsyncClient(timeout=30)
     try:
-        console.print("accounts ...")
-        accounts = await stage.make_accounts(data_dir)
         console.print("platform ...")
         platform, url = await stage.start_platform(
             data_dir,
             port=stage.usual_port(),
-            options=("--policy", wanted.policy, *options),
+            options=("--policy", wanted.policy, "--network", str(network)),
             settings=power.settings(wanted.policy),
         )
         children.append(platform)
@@ -131,7 +133,7 @@ async def _show(scene: Scene, stop: asyncio.Event) -> int:
 @asynccontextmanager
 async def _tides(scene: Scene) -> AsyncIterator[power.Tides | None]:
     """Under `virca`, crowds that come and go."""
-    if scene.policy != power.POLICY:
+    if scene.policy != VIRCA:
         yield None
         return
     tides = power.Tides(scene.api, scene.event.id)
@@ -172,7 +174,7 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
     two that see nodes rest, wake for a crowd, and rest again."""
     watch = f"{scene.url}/watch/{scene.event.id}"
     words = ["umbel.demo.viewers", watch]
-    if scene.policy == power.POLICY:
+    if scene.policy == VIRCA:
         words = ["umbel.demo.flash", watch, scene.event.id]
     bearer = scene.api.headers["Authorization"].removeprefix("Bearer ")
     viewers = await asyncio.create_subprocess_exec(

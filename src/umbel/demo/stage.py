@@ -5,8 +5,8 @@ The demo is a client of the platform like any other: everything after `start` go
 
 import asyncio
 import ctypes
+import json
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -18,10 +18,9 @@ from typing import Any
 
 import httpx
 
-from umbel.catalogue import console
 from umbel.catalogue.model import UserRole
+from umbel.demo.model import Account
 from umbel.kit.clock import SystemClock, to_rfc3339
-from umbel.kit.config import Settings
 from umbel.kit.errors import Unavailable
 
 _START_S = 60.0
@@ -35,15 +34,6 @@ class DemoFailed(Unavailable):
     """The demo could not be set up."""
 
     code = "umbel.demo_failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    """A demo account, made again at each start."""
-
-    role: UserRole
-    username: str
-    password: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,18 +122,21 @@ def usual_port() -> int:
     return _USUAL_PORT
 
 
-async def make_accounts(data_dir: Path) -> list[Account]:
-    """One account per role, with fresh passwords."""
-    settings = Settings(data_dir=data_dir)
-    made = []
-    async with console.opened(settings) as catalogue:
-        provider = await catalogue.ensure_provider("Town Hall", "pe1")
-        for role in (UserRole.OPERATOR, UserRole.PROVIDER, UserRole.VIEWER):
-            account = Account(role=role, username=role.value, password=secrets.token_urlsafe(9))
-            owner = provider.id if role is UserRole.PROVIDER else ""
-            await console.reset(catalogue, account.username, account.password, role, owner)
-            made.append(account)
-    return made
+async def prepare(data_dir: Path, policy: str) -> tuple[list[Account], Path]:
+    """The accounts, and the network file. Raises DemoFailed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "umbel.demo.preparation", str(data_dir), policy),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
+    )
+    said, problems = await process.communicate()
+    if process.returncode != 0:
+        raise DemoFailed(f"the demo's accounts cannot be made: {problems.decode().strip()}")
+    made = [Account(**{**one, "role": UserRole(one["role"])}) for one in json.loads(said)]
+    return made, data_dir / "network.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)

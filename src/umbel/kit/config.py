@@ -64,6 +64,17 @@ class Settings(BaseSettings):
         description="HTTP connections that one address (IPv6: one /64) may have to a listener of"
         " the front end or of a function; raise it where more viewers share an address",
     )
+    sessions_per_address: int = Field(
+        512,
+        ge=1,
+        description="viewers' sessions that one address (IPv6: one /64) may open within a minute;"
+        " raise it where more viewers share an address",
+    )
+    srtp: bool = Field(
+        False,
+        description="protect media between functions by SRTP, with a key for each event; it costs"
+        " the functions at both ends some CPU",
+    )
     worker_memory_mb: int = Field(
         1536, ge=64, description="memory in MiB that a worker process of a media server may use"
     )

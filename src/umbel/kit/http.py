@@ -8,7 +8,7 @@ told with every answer, errors too, to take a type as it is declared.
 import asyncio
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import uvicorn
@@ -20,6 +20,8 @@ MOST_HEAD_BYTES = 64 * 1024
 MOST_CONNECTIONS = 16_384
 MOST_PER_ADDRESS = 512
 
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 _HEADERS = [("x-content-type-options", "nosniff")]
 
 
@@ -28,7 +30,7 @@ class ListenerConfig(uvicorn.Config):
     address: many clients are behind each."""
 
     connections: Connections["BoundedHttp"]
-    proxies: Collection[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()
+    proxies: Collection[IpNetwork] = ()
 
 
 def listener(
@@ -39,6 +41,8 @@ def listener(
     **more: Any,
 ) -> ListenerConfig:
     """How every listener of ours is set up; `more` is uvicorn's own."""
+    named = [ipaddress.ip_network(one) for one in trusted_proxies.split(",") if one]
+    proxies = [one for network in named for one in _as_seen(network)]
     config = ListenerConfig(
         app,
         http=BoundedHttp,
@@ -46,13 +50,20 @@ def listener(
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=bool(trusted_proxies),
-        forwarded_allow_ips=trusted_proxies,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=",".join(map(str, proxies)),
         **more,
     )
     config.connections = Connections(most=MOST_CONNECTIONS, most_per_address=most_per_address)
-    config.proxies = [ipaddress.ip_network(one) for one in trusted_proxies.split(",") if one]
+    config.proxies = proxies
     return config
+
+
+def _as_seen(network: IpNetwork) -> Iterator[IpNetwork]:
+    """The network, and for IPv4 what a socket for both families shows of it: ::ffff:a.b.c.d."""
+    yield network
+    if isinstance(network, ipaddress.IPv4Network):
+        yield ipaddress.ip_network(f"::ffff:{network.network_address}/{96 + network.prefixlen}")
 
 
 def accepts_coding(accept_encoding: str, coding: str) -> bool:

@@ -26,6 +26,7 @@ class Tables:
         self.raw = sqlite3.connect(
             ":memory:", isolation_level=None, check_same_thread=False, cached_statements=256
         )
+        self.cursor = self.raw.cursor()
         self.watchers: list[Callable[[], None]] = []
 
 
@@ -40,12 +41,12 @@ class InlineDatabase(Database):
     async def read(
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return self._at_once(unit, *args, **kwargs)
+        return self.read_now(unit, *args, **kwargs)
 
     async def write(
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return self._at_once(unit, *args, **kwargs)
+        return self.write_now(unit, *args, **kwargs)
 
     async def migrate(self, step: Callable[[sa.Connection], T]) -> T:
         engine = sa.create_engine(
@@ -64,11 +65,22 @@ class InlineDatabase(Database):
     async def close(self) -> None:
         """Do nothing: other databases may share the tables."""
 
-    def _at_once(
+    def read_now(
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        cursor = self.tables.raw.cursor()
-        connection = Connection(cursor, self._dialect, sqlite3.IntegrityError)
+        """As `read`. No transaction is needed: no other unit runs before this one has ended.
+        Raises AssertionError when the unit changed rows."""
+        before = self.tables.raw.total_changes
+        result = unit(self._connection(), *args, **kwargs)
+        if self.tables.raw.total_changes != before:
+            raise AssertionError(f"{unit!r} changed rows, and it was to read")
+        return result
+
+    def write_now(
+        self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """As `write`."""
+        cursor, connection = self.tables.cursor, self._connection()
         cursor.execute("BEGIN")
         try:
             result = unit(connection, *args, **kwargs)
@@ -80,3 +92,6 @@ class InlineDatabase(Database):
             for wake in self.tables.watchers:
                 wake()
         return result
+
+    def _connection(self) -> Connection:
+        return Connection(self.tables.cursor, self._dialect, sqlite3.IntegrityError)

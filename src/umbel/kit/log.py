@@ -41,8 +41,10 @@ class LossyStream:
 def configure(*, level: str = "info", json_lines: bool | None = None) -> None:
     """Set up structlog on stderr for this process."""
     as_json = not sys.stderr.isatty() if json_lines is None else json_lines
+    # The usual traceback on a terminal shows local variables, and some of ours are secrets.
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+        structlog.processors.JSONRenderer() if as_json else console
     )
     structlog.configure(
         processors=[

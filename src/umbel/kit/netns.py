@@ -34,7 +34,11 @@ def inside(namespace: str, work: Callable[[], Answer]) -> Answer:
 
     def enter_and_work() -> None:
         try:
-            _enter(namespace)
+            handle = open_handle(namespace)
+            try:
+                enter(handle)
+            finally:
+                os.close(handle)
             done.set_result(work())
         except BaseException as error:  # noqa: BLE001 -- it is raised where `inside` was called
             done.set_exception(error)
@@ -46,14 +50,17 @@ def inside(namespace: str, work: Callable[[], Answer]) -> Answer:
     return done.result()
 
 
-def _enter(namespace: str) -> None:
-    handle = os.open(FOLDER / namespace, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if _libc.setns(handle, _CLONE_NEWNET) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), namespace)
-    finally:
-        os.close(handle)
+def open_handle(namespace: str) -> int:
+    """An open descriptor of the namespace, for the caller to close. Raises OSError."""
+    return os.open(FOLDER / namespace, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def enter(handle: int) -> None:
+    """Have this thread, and what it starts, be in the namespace of the handle from now on. Raises
+    OSError."""
+    if _libc.setns(handle, _CLONE_NEWNET) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), "network namespace")
 
 
 def pids(namespaces: Iterable[str]) -> dict[int, str]:

@@ -4,7 +4,7 @@ In: paths. Out: modes 0600 and 0700. What belongs to somebody else stays as it i
 """
 
 import os
-import threading
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,7 +36,7 @@ def ensure_file(path: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace the file's content as a whole: a reader, a full disk or a crash never leaves half of
+    """Replace the file's content as a whole: a reader, a full disk or a kill never leaves half of
     it. Raises OSError; the file is then as it was."""
     with _draft(path, content) as draft:
         draft.replace(path)
@@ -55,21 +55,24 @@ def write_once(path: Path, content: bytes) -> bool:
 
 @contextmanager
 def _draft(path: Path, content: bytes, *, is_synced: bool = False) -> Iterator[Path]:
-    """The content in a file of this thread next to the path, gone at the end."""
-    draft = path.with_name(f".{path.name}.{threading.get_native_id()}.draft")
+    """The content in a file of its own next to the path, gone at the end. Process numbers would not
+    do for its name: containers that share the folder have the same ones."""
+    draft = None
     try:
         try:
-            _fill(draft, content, is_synced=is_synced)
+            descriptor, name = tempfile.mkstemp(".draft", f".{path.name}.", path.parent)
+            draft = Path(name)
+            _fill(descriptor, content, is_synced=is_synced)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from error
         yield draft
     finally:
-        draft.unlink(missing_ok=True)
+        if draft is not None:
+            draft.unlink(missing_ok=True)
 
 
-def _fill(draft: Path, content: bytes, *, is_synced: bool) -> None:
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _FILE), "wb") as file:
-        _close(draft, _FILE)
+def _fill(descriptor: int, content: bytes, *, is_synced: bool) -> None:
+    with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         if is_synced:
             file.flush()

@@ -5,8 +5,10 @@ nothing. A process that has a processor, or waits for one, starts; only its slee
 so patience grows with the machine's load by itself.
 """
 
+import asyncio
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ _PROC = Path("/proc")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _NS = 1e-9
 _LONGEST_STEP_S = 2.0
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,20 @@ class StartWatch:
         if asleep_s <= self._limits.asleep_s or any(one.is_runnable for one in activities.values()):
             return ""
         return f"not ready after {self._limits.asleep_s:g} s of sleep"
+
+
+async def hangs(pid: int, is_up: asyncio.Event, limits: StartLimits) -> str:
+    """Wait until the process is up: empty then, else why to give it up."""
+    loop = asyncio.get_running_loop()
+    start = StartWatch(loop.time(), activities(pid), limits)
+    while not is_up.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_EVERY_S):
+                await is_up.wait()
+        reason = start.look(loop.time(), activities(pid))
+        if reason and not is_up.is_set():
+            return reason
+    return ""
 
 
 def activities(pid: int) -> dict[int, Activity]:

@@ -38,6 +38,12 @@ def _problems(error: UmbelError) -> Iterator[object]:
             yield f"{one['field']}: {one['message']}" if is_field else one
 
 
+def printable(text: str) -> str:
+    """The text without characters that would steer the terminal; lines and tabs stay."""
+    kept = text.replace("\r\n", "\n")
+    return "".join(one if one.isprintable() or one in "\n\t" else "\ufffd" for one in kept)
+
+
 @contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on stderr for each step; the call it gives moves one: step, done, of how many."""

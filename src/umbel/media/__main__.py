@@ -1,7 +1,7 @@
 """`python -m umbel.media` is `umbel media`, without the rest of the platform."""
 
-import typer
+import sys
 
-from umbel.media.main import run
+from umbel.media.main import main
 
-typer.run(run)
+main(sys.argv[1:])

@@ -5,12 +5,14 @@ texts are rpc/requester.py's. Neighbour: drivers/jsonrpc.py keeps a channel per 
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from umbel.kit import secret_tls
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.media.model import Server
 from umbel.media.rpc import faults
@@ -63,12 +65,14 @@ class Channel:
         on_event: Callable[[Notification], None],
         on_lost: Callable[[], None],
     ) -> "Channel":
-        """Connect. Raises ChannelLost when the server does not answer or refuses the secret."""
-        url = f"ws://{server.address}:{server.control_port}/kurento"
+        """Connect. Raises ChannelLost when the server does not answer, is not the one that was
+        started with the secret, or refuses it."""
+        url, tls = _way(server)
         try:
             async with asyncio.timeout(deadline_s):
                 socket = await connect(
                     url,
+                    ssl=tls,
                     additional_headers={"Authorization": f"Bearer {server.secret}"},
                     proxy=None,
                     compression=None,
@@ -137,6 +141,14 @@ class Channel:
             future = self._waiting.get(message.id)
             if future is not None and not future.done():
                 future.set_result(message)
+
+
+def _way(server: Server) -> tuple[str, ssl.SSLContext | None]:
+    host = f"[{server.address}]" if ":" in server.address else server.address
+    if not server.tls_port:
+        return f"ws://{host}:{server.control_port}/kurento", None
+    context = secret_tls.client_context(server.secret)
+    return f"wss://{host}:{server.tls_port}/kurento", context
 
 
 def _outcome(responses: object, wanted: int) -> Outcome:

@@ -1,11 +1,13 @@
 """The command `umbel media`: one media server on one address.
 
 In: options, and the secret of its control channel from the environment. Out: a running process.
-Also `python -m umbel.media`, for nodes that have only the media part.
+Also `python -m umbel.media`, for nodes that have only the media part, and for a fork server.
 """
 
 import asyncio
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from umbel.kit import http
 from umbel.kit import log as logging
 from umbel.kit.clock import SystemClock
 from umbel.kit.errors import UmbelError
+from umbel.kit.words import PlainWords
 from umbel.media.model import StreamRole, WorkerLimits
 from umbel.media.server import process
 
@@ -35,6 +38,7 @@ def run(  # noqa: PLR0913 -- one argument per option
         Path, typer.Option(help="PEM file with the key that verifies viewers' tokens.")
     ],
     control_port: Port = 0,
+    tls_port: Port = 0,
     http_port: Port = 0,
     udp_port: Port = 0,
     rtmp_port: Port = 0,
@@ -59,20 +63,18 @@ def run(  # noqa: PLR0913 -- one argument per option
 ) -> None:
     """Run a media server until SIGTERM."""
     logging.configure(level=log_level)
-    secret = os.environ.get(SECRET_VARIABLE, "")
-    if not secret:
-        raise typer.BadParameter(f"set {SECRET_VARIABLE}: it opens the control channel")
     options = process.Options(
         function_id=function_id,
         role=role,
         address=address,
         control_port=control_port,
+        tls_port=tls_port,
         http_port=http_port,
         udp_port=udp_port,
         rtmp_port=rtmp_port,
         ready_file=ready_file,
         public_key=_read(public_key),
-        secret=secret,
+        secret=_secret(),
         ice_servers=tuple(ice_server or ()),
         limits=WorkerLimits(most_pixels=most_pixels, memory_mb=worker_memory_mb),
         connections_per_address=connections_per_address,
@@ -81,12 +83,33 @@ def run(  # noqa: PLR0913 -- one argument per option
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(process.serve(options, SystemClock()))
     except UmbelError as error:
-        typer.echo(f"umbel media: {error.message}", err=True)
-        raise typer.Exit(1) from error
+        sys.exit(f"umbel media: {error.message}")
+
+
+def _secret() -> str:
+    secret = os.environ.get(SECRET_VARIABLE, "")
+    if not secret:
+        sys.exit(f"umbel media: set {SECRET_VARIABLE}: it opens the control channel")
+    return secret
 
 
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise typer.BadParameter(f"cannot read {path}: {error.strerror}") from error
+        sys.exit(f"umbel media: cannot read {path}: {error.strerror}")
+
+
+_PLAIN = PlainWords(run)
+
+
+def main(words: Sequence[str]) -> None:
+    """Run with these words of `python -m umbel.media`."""
+    try:
+        arguments = _PLAIN.read(words)
+    except ValueError:  # typer says what is wrong with them
+        app = typer.Typer(add_completion=False)
+        app.command()(run)
+        app(list(words), prog_name="python -m umbel.media")
+    else:
+        run(**arguments)

@@ -1,6 +1,8 @@
 """What media talks about: streams, what a function carries, who watches."""
 
-from dataclasses import dataclass
+import hashlib
+import ipaddress
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -35,6 +37,23 @@ class PayloadType:
     OPUS = 111
 
 
+class VideoCodec(Enum):
+    """How the pictures of a stream are coded inside the platform; named as in SDP."""
+
+    H264 = "H264"
+    VP8 = "VP8"
+
+    @property
+    def payload_type(self) -> int:
+        """That of its packets."""
+        return PayloadType.H264 if self is VideoCodec.H264 else PayloadType.VP8
+
+    @property
+    def label(self) -> str:
+        """As people write it."""
+        return "H.264" if self is VideoCodec.H264 else self.value
+
+
 class MediaType(Enum):
     """A medium of a stream, as Kurento's API names it."""
 
@@ -54,6 +73,11 @@ MOST_REVOKED = 20_000
 VIDEO_CLOCK_HZ = 90_000
 AUDIO_CLOCK_HZ = 48_000
 
+SRTP_KEY_BYTES = 32
+
+AAC_BPS = 128_000
+"""The rate of the sound that is encoded for HLS players without Opus."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -65,15 +89,23 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """How to reach a media server's control channel. `secret` opens it; never log it."""
+    """How to reach a media server's control channel. `secret` opens it; never log it. `tls_port`
+    is 0 for a server of an earlier version, which is driven in plain text."""
 
     function_id: str
     address: str
     control_port: int
     secret: str
+    tls_port: int = 0
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read what it is sent."""
+        return bool(self.tls_port) or ipaddress.ip_address(self.address).is_loopback
 
     def __repr__(self) -> str:
-        return f"Server({self.function_id} at {self.address}:{self.control_port})"
+        port = self.tls_port or self.control_port
+        return f"Server({self.function_id} at {self.address}:{port})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +114,13 @@ class StreamSpec:
 
     An acquirer accepts the keys whose SHA-256 is in `key_hashes`, and RTP as `rtp_offer` (SDP)
     describes it; `ports` (as INGEST_PORTS) are those its encoders know already. A transcoder
-    takes another stream's RTP and makes `stream` of it, pictures at most `height` pixels high. An
-    edge refuses the `revoked` sessions (each with the epoch second at which its token expires),
-    and goes on to refuse those that a later spec leaves out. What takes RTP takes it from the
-    `sources` alone (IP addresses; an acquirer's, which are for RTP and MPEG-TS, may be prefixes),
-    from any host where there are none.
+    takes another stream's RTP and makes `stream` of it, pictures at most `height` pixels high, in
+    `codec`, which an edge knows before any packet comes. An edge refuses the `revoked` sessions
+    (each with the epoch second at which its token expires), and goes on to refuse those that a
+    later spec leaves out. What takes RTP takes it from the `sources` alone (IP addresses; an
+    acquirer's, which are for RTP and MPEG-TS, may be prefixes), from any host where there are none.
+    With an `srtp_key` (32 bytes, never logged) packets between functions are protected; forwarders
+    need none.
     """
 
     stream: str
@@ -96,8 +130,18 @@ class StreamSpec:
     rtp_offer: str = ""
     ports: tuple[int, ...] = ()
     height: int = 0
+    codec: VideoCodec = VideoCodec.H264
     revoked: tuple[tuple[str, int], ...] = ()
     sources: tuple[str, ...] = ()
+    srtp_key: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thumbnail:
+    """A small picture of a stream as JPEG, and how old it was when it was read."""
+
+    jpeg: bytes
+    age_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +168,7 @@ class StreamState:
     `ADDRESS:PORT` texts), `viewers` the sessions that watch now, `mbps_in` the measured rate,
     `rtp_answer` the SDP that tells a described RTP publisher where to send. `flowing`: packets come
     in, at a transcoder come out. `pictures_requested`: how many requests for a key picture went to
-    what feeds the function.
+    what feeds the function. `srtp_key_id`: which key protects its packets, empty for none.
     """
 
     stream: str
@@ -140,3 +184,9 @@ class StreamState:
     flowing: bool = False
     rtp_answer: str = ""
     pictures_requested: int = 0
+    srtp_key_id: str = ""
+
+
+def srtp_key_id(key: bytes) -> str:
+    """What tells a stream's key from others and does not give it away; empty for no key."""
+    return hashlib.sha256(b"umbel srtp key id" + key).hexdigest()[:16] if key else ""

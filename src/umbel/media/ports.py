@@ -1,6 +1,7 @@
 """What media's parts promise each other.
 
-`MediaPlane` is how the control plane drives media servers (drivers: fake, jsonrpc).
+`MediaPlane` and `Thumbnails` are how the control plane drives media servers (drivers: fake,
+jsonrpc).
 `PacketSink` and `PacketSource` are how the elements inside a server meet: packets go down,
 feedback goes up. `rtp.pads.SinkPad` joins them: one source for each medium of a sink.
 """
@@ -8,7 +9,7 @@ feedback goes up. `rtp.pads.SinkPad` joins them: one source for each medium of a
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from umbel.media.model import Server, StreamSpec, StreamState
+from umbel.media.model import Server, StreamSpec, StreamState, Thumbnail
 from umbel.media.rtp.feedback import Feedback
 
 Packets = Sequence[bytes]
@@ -59,3 +60,15 @@ class MediaPlane(Protocol):
 
     async def close(self) -> None:
         """Close every channel. Media goes on."""
+
+
+class Thumbnails(Protocol):
+    """Small pictures of streams."""
+
+    async def thumbnail(self, server: Server, stream: str) -> Thumbnail | None:
+        """The newest picture of what comes in there; None while there is none. Has the next one
+        made. Raises Unavailable."""
+
+
+class MediaDriver(MediaPlane, Thumbnails, Protocol):
+    """What drives media servers."""

@@ -6,11 +6,11 @@ that makes it so and ends by asking for the state. Neighbour: drivers/jsonrpc.py
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from umbel.kit.errors import Conflict, Invalid
-from umbel.media.api.values import StreamInfo, targets_to_json
-from umbel.media.model import MOST_REVOKED, StreamRole, StreamSpec
+from umbel.media.api.values import StreamInfo, srtp_key_to_json, targets_to_json
+from umbel.media.model import MOST_REVOKED, SRTP_KEY_BYTES, StreamRole, StreamSpec, VideoCodec
 from umbel.media.rpc.transaction import Operation, reference
 
 MANAGER = "manager_ServerManager"
@@ -63,11 +63,15 @@ RECIPES: Mapping[StreamRole, Recipe] = {
         links=(("RtpReceiver", "Transcoder"), ("Transcoder", "RtpSender")),
     ),
 }
+_CODEC_ROLES = frozenset({StreamRole.TRANSCODER, StreamRole.EDGE})
+_CODEC_PARTS = frozenset({"Transcoder", "WhepEndpoint"})
 
 # Which properties of which part the spec sets. The last may be refused, so it comes last.
 _SETTINGS: tuple[tuple[str, str], ...] = (
     ("RtpReceiver", "sources"),
     ("IngestEndpoint", "sources"),
+    ("RtpReceiver", "srtpKey"),
+    ("RtpSender", "srtpKey"),
     ("RtpSender", "hops"),
     ("Transcoder", "height"),
     ("IngestEndpoint", "keyHashes"),
@@ -81,14 +85,22 @@ def check(spec: StreamSpec) -> None:
     for hop in spec.hops:
         if not 0 < hop.port < 65536:
             raise SpecInvalid(f"{hop.port} is not a UDP port")
-    for digest in spec.key_hashes:
-        if not _KEY_HASH.fullmatch(digest):
-            raise SpecInvalid("a key hash is 64 lower-case hex digits")
+    _check_keys(spec)
     if spec.role is StreamRole.TRANSCODER:
         check_height(spec.height)
     elif spec.height:
         raise SpecInvalid("only a transcoder has a height")
+    if spec.codec is not VideoCodec.H264 and spec.role not in _CODEC_ROLES:
+        raise SpecInvalid("only a transcoder or an edge has a codec other than H.264")
     _check_revoked(spec)
+
+
+def _check_keys(spec: StreamSpec) -> None:
+    for digest in spec.key_hashes:
+        if not _KEY_HASH.fullmatch(digest):
+            raise SpecInvalid("a key hash is 64 lower-case hex digits")
+    if len(spec.srtp_key) not in {0, SRTP_KEY_BYTES}:
+        raise SpecInvalid(f"an SRTP key has {SRTP_KEY_BYTES} bytes")
 
 
 def _check_revoked(spec: StreamSpec) -> None:
@@ -105,14 +117,25 @@ def check_name(stream: str) -> None:
 
 
 def check_height(height: int) -> None:
-    """H.264 of the tree has even sizes. Raises SpecInvalid."""
+    """Pictures in the tree have even sizes. Raises SpecInvalid."""
     if not _LEAST_HEIGHT <= height <= _MOST_HEIGHT or height % 2:
         raise SpecInvalid(f"a height is an even number from {_LEAST_HEIGHT} to {_MOST_HEIGHT}")
 
 
+def recipe_of(spec: StreamSpec) -> Recipe:
+    """What the stream is made of there. HLS is cut of H.264 alone: its players know no VP8."""
+    whole = RECIPES[spec.role]
+    if spec.codec is VideoCodec.H264:
+        return whole
+    return Recipe(
+        parts=tuple(part for part in whole.parts if part != "HlsEndpoint"),
+        links=tuple(link for link in whole.links if "HlsEndpoint" not in link),
+    )
+
+
 def build(spec: StreamSpec) -> tuple[Operation, ...]:
     """Make the stream from nothing. Operation 0 answers with the pipeline's id."""
-    recipe = RECIPES[spec.role]
+    recipe = recipe_of(spec)
     pipeline = {"stream": spec.stream, "role": spec.role.value}
     made = [_create("MediaPipeline", pipeline)]
     ids = {kind: reference(index) for index, kind in enumerate(recipe.parts, start=1)}
@@ -120,6 +143,9 @@ def build(spec: StreamSpec) -> tuple[Operation, ...]:
         own = {name: value for part, name, value in _settings(spec) if part == kind}
         if kind == "IngestEndpoint":
             own["ports"] = list(spec.ports)
+        # A media server that started before an update knows H.264 only, and not this argument.
+        if kind in _CODEC_PARTS and spec.codec is not VideoCodec.H264:
+            own["codec"] = spec.codec.value
         made.append(_create(kind, {"mediaPipeline": reference(0), **own}))
     linked = [_invoke(ids[a], "connect", {"sink": ids[b]}) for a, b in recipe.links]
     return (*made, *linked, *_revoke(spec, reference(0)), get_streams(spec.stream))
@@ -129,14 +155,15 @@ def adjust(spec: StreamSpec, info: StreamInfo) -> tuple[Operation, ...]:
     """Bring a stream that is there to what the spec says; nothing is created again."""
     steps = [
         _invoke(info.parts[kind], f"set{name[0].upper()}{name[1:]}", {name: value})
-        for kind, name, value in _settings(spec)
+        for kind, name, value in _settings(spec, info.state.srtp_key_id)
     ]
     return (*steps, *_revoke(spec, info.pipeline), get_streams(spec.stream))
 
 
-def is_whole(info: StreamInfo) -> bool:
+def is_whole(spec: StreamSpec, info: StreamInfo) -> bool:
     """Whether every element of the role is there: a transaction may have been cut short."""
-    return set(RECIPES[info.state.role].parts) <= set(info.parts)
+    wanted = recipe_of(replace(spec, role=info.state.role))
+    return set(wanted.parts) <= set(info.parts)
 
 
 def get_streams(stream: str) -> Operation:
@@ -144,22 +171,34 @@ def get_streams(stream: str) -> Operation:
     return _invoke(MANAGER, "getStreams", {"stream": stream})
 
 
+def get_thumbnail(info: StreamInfo) -> Operation | None:
+    """Ask for a picture of the stream; None where nothing comes in from a provider."""
+    part = info.parts.get("IngestEndpoint")
+    return None if part is None else _invoke(part, "getThumbnail", {})
+
+
 def release(info: StreamInfo) -> Operation:
     """Drop the stream and all that carries it."""
     return Operation(method="release", params={"object": info.pipeline})
 
 
-def _settings(spec: StreamSpec) -> Iterator[tuple[str, str, object]]:
-    """What the spec says, as (part, property, value); nothing about RTP without a description."""
+def _settings(spec: StreamSpec, srtp_key_id: str = "") -> Iterator[tuple[str, str, object]]:
+    """What the spec says, as (part, property, value); nothing about RTP without a description.
+    A media server that started before an update knows no SRTP, so none is spoken of where there is
+    no key and `srtp_key_id` shows none there."""
+    left_out = set() if spec.rtp_offer else {"rtpOffer"}
+    if not spec.srtp_key and not srtp_key_id:
+        left_out.add("srtpKey")
     values: dict[str, object] = {
         "sources": list(spec.sources),
         "hops": targets_to_json(spec.hops),
+        "srtpKey": srtp_key_to_json(spec.srtp_key),
         "height": spec.height,
         "keyHashes": list(spec.key_hashes),
         "rtpOffer": spec.rtp_offer,
     }
     for kind, name in _SETTINGS:
-        if kind in RECIPES[spec.role].parts and (name != "rtpOffer" or spec.rtp_offer):
+        if kind in RECIPES[spec.role].parts and name not in left_out:
             yield kind, name, values[name]
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from umbel.kit.errors import Unavailable
-from umbel.media.model import Server, StreamSpec, StreamState
-from umbel.media.ports import MediaPlane
+from umbel.media.model import Server, StreamSpec, StreamState, Thumbnail
+from umbel.media.ports import MediaDriver
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 class Media:
     """Every media server, behind one door."""
 
-    def __init__(self, plane: MediaPlane) -> None:
+    def __init__(self, plane: MediaDriver) -> None:
         self._plane = plane
 
     async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
@@ -36,6 +36,10 @@ class Media:
         answers = await asyncio.gather(*(self._observe(server) for server in asked))
         pairs = zip(asked, answers, strict=True)
         return {server.function_id: answer for server, answer in pairs if answer is not None}
+
+    async def thumbnail(self, server: Server, stream: str) -> Thumbnail | None:
+        """As Thumbnails.thumbnail."""
+        return await self._plane.thumbnail(server, stream)
 
     def watch(self, on_change: Callable[[str, str], None]) -> None:
         """As MediaPlane.watch."""

@@ -13,6 +13,7 @@ from umbel.network.overlay.intent import Overlay
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
 from umbel.network.switching.signals import Port
+from umbel.network.topology.registry import SiteRegistry
 from umbel.network.topology.sites import Site
 
 CompileRules = Callable[[Mapping[str, PortMap]], Mapping[str, Program]]
@@ -69,8 +70,8 @@ class ProgrammableFabric(Protocol):
     """A fabric of switches that Umbel programs. tests/unit/test_overlay_fabric.py defines it."""
 
     @property
-    def sites(self) -> Mapping[str, Site]:
-        """Where the switches are, by node."""
+    def sites(self) -> SiteRegistry:
+        """Where the switches are now, by node."""
 
     @property
     def overlay(self) -> Overlay:

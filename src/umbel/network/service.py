@@ -32,9 +32,8 @@ from umbel.network.operator.inspection import (
 from umbel.network.operator.model import InlineFunction
 from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
-from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import Path, Receiver, ReceiverKind, Stream
+from umbel.network.overlay.streams import Path, Receiver, ReceiverKind, Stream, StreamIntent
 from umbel.network.port_traffic import PortCounters, PortTraffic
 from umbel.network.ports import Ethernet, Fabric, ProgrammableFabric
 from umbel.network.slices.admission import Grade, Offer, SliceRequest, SliceStream, Terms
@@ -44,8 +43,13 @@ from umbel.network.slices.service import Slices, Underlay
 from umbel.network.slices.store import SliceStore
 from umbel.network.switching.counters import Traffic
 from umbel.network.switching.port_map import Side
+from umbel.network.switching.ports import Bridges
+from umbel.network.switching.signals import SwitchRefused
 from umbel.network.switching.tables import PipelineStep
-from umbel.network.topology.service import NoSwitch, TopologyService
+from umbel.network.topology.added_sites import InvalidSite, NoSwitch
+from umbel.network.topology.registry import SiteRegistry
+from umbel.network.topology.service import TopologyService
+from umbel.network.topology.sites import Site
 
 __all__ = [
     "Binding",
@@ -63,6 +67,7 @@ __all__ = [
     "InlineFunction",
     "InlineFunctionStatus",
     "InvalidClient",
+    "InvalidSite",
     "LinkLiveness",
     "LinkShare",
     "LinkStatus",
@@ -84,6 +89,7 @@ __all__ = [
     "ReceiverKind",
     "Role",
     "Side",
+    "SiteRegistry",
     "SliceRequest",
     "SliceStatus",
     "SliceStream",
@@ -92,6 +98,7 @@ __all__ = [
     "StreamIntent",
     "StreamsOf",
     "Surrogate",
+    "SwitchRefused",
     "SwitchStatus",
     "TopologyService",
     "Traffic",
@@ -106,12 +113,14 @@ __all__ = [
 @dataclass(frozen=True, kw_only=True)
 class NetworkDrivers:
     """What carries streams. Where Umbel programs the switches, `switches` does that and `underlay`
-    holds streams to slices; `neighbours` finds streams' receivers in access networks. Without
-    `ethernet` clients are known by their IP addresses alone."""
+    holds streams to slices, `bridges` removes the bridges of switches that go; `neighbours` finds
+    streams' receivers in access networks. Without `ethernet` clients are known by their IP
+    addresses alone."""
 
     fabric: Fabric
     switches: ProgrammableFabric | None = None
     underlay: Underlay | None = None
+    bridges: Bridges | None = None
     ethernet: Ethernet | None = None
     neighbours: Ethernet | None = None
 
@@ -130,6 +139,7 @@ class Network:
     operator: OperatorService
     traffic: PortTraffic
     switches: ProgrammableFabric | None = None
+    bridges: Bridges | None = None
 
     def watch(self, watch: Watcher) -> None:
         """Call `watch` with every event from now on: none where the network is not programmed."""
@@ -137,11 +147,26 @@ class Network:
             self.switches.watch(watch)
             self.operator.functions.watch(watch)
 
-    async def follow_nodes(self) -> None:
-        """Draw the overlay over the nodes and links there are: those that came are drawn, those
-        that went are not. Returns when the connected switches have it."""
-        await self.operator.follow_nodes()
+    async def follow_nodes(self, roles: Mapping[str, Role]) -> None:
+        """Draw the overlay over the nodes and links there are: those that came are drawn with their
+        `roles`, those that went are not. Returns when the connected switches have it, and sites
+        that went are forgotten."""
+        await self.operator.follow_nodes(roles)
+        self.topology.drop_sites()  # only now do streams go around them
+        if self.switches is not None:
+            await self.switches.change(self.switches.overlay)
         self.edge.wake()
+
+    async def check_switch(self, site: Site) -> None:
+        """Raise Unavailable when the switch's database does not answer."""
+        if self.bridges is not None:
+            await self.bridges.check(site)
+
+    async def remove_switch(self, site: Site) -> None:
+        """The bridges of a switch whose site went are gone. Idempotent. Raises Unavailable, or
+        Invalid when the switch refuses."""
+        if self.bridges is not None:
+            await self.bridges.remove(site)
 
     def flows(self, node: str = "") -> tuple[ExplainedRule, ...]:
         """Every rule that switches hold, or those of one node, in words. Raises NotInTopology."""
@@ -184,6 +209,7 @@ def build(
             fabric=switches if isinstance(switches, PortCounters) else None, clock=clock
         ),
         switches=switches,
+        bridges=drivers.bridges,
     )
     network.watch(_on_path_changed(network.slices.wake))
     return network

@@ -17,13 +17,13 @@ from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
+from umbel.kit.sealing import Sealer
 from umbel.kit.signal import Signal
 from umbel.notify import callbacks, rules
 from umbel.notify.lane import Lane, Post
 from umbel.notify.model import PING, Kind, Notice, Roster, Subscriber
 from umbel.notify.ports import Courier
 from umbel.notify.rules import Failure, Patience
-from umbel.notify.sealing import Sealer
 from umbel.notify.store import NotifyStore
 
 log = structlog.get_logger(__name__)

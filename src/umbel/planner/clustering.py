@@ -7,7 +7,6 @@ name. K-means (scikit-learn) on the normalised features; storage and demand are 
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.cluster import KMeans
 
 from umbel.planner.demand import Observations
 from umbel.planner.linear import Floats, Ints
@@ -79,6 +78,8 @@ def _labels(rows: Floats, most: int, seed: int) -> Ints:
     if len(distinct) <= most:
         found = first.ravel()
     else:
+        from sklearn.cluster import KMeans  # noqa: PLC0415 -- loads slowly
+
         found = KMeans(most, n_init=1, random_state=seed).fit_predict(rows)
     _values, where, inverse = np.unique(found, return_index=True, return_inverse=True)
     order = np.argsort(np.argsort(where))

@@ -11,18 +11,25 @@ from pathlib import Path
 from fastapi import FastAPI
 
 import umbel
+from umbel.kit.token_buckets import TokenBuckets
 from umbel.portal import errors
 from umbel.portal.api import (
+    clusters,
     edge,
     events,
+    guest_operations,
     health,
+    hypervisors,
     ingest,
     inline_functions,
+    machines,
+    migrations,
     network,
     nodes,
     notifications,
     plans,
     platform,
+    prepared,
     providers,
     sessions,
     slices,
@@ -48,7 +55,11 @@ _RESOURCES = (
     providers,
     ingest,
     platform,
+    guest_operations,
+    prepared,
     nodes,
+    machines,
+    migrations,
     network,
     edge,
     inline_functions,
@@ -57,6 +68,8 @@ _RESOURCES = (
     notifications,
     state,
     health,
+    hypervisors,
+    clusters,
     welcome,
 )
 
@@ -88,6 +101,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app.state.feed = feed
     app.state.metrics = metrics = Metrics()
     app.state.keep_alive_s = keep_alive_s
+    app.state.sessions_opened = TokenBuckets(system.settings.sessions_per_address, 60.0)
     errors.install(app)
     for resource in _RESOURCES:
         app.include_router(resource.router)

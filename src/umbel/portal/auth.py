@@ -7,7 +7,7 @@ account.
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from umbel.catalogue.model import NoSuchUser, User, UserRole
@@ -75,15 +75,8 @@ async def _operator(user: SignedIn) -> User:
 Operator = Annotated[User, Depends(_operator)]
 
 
-async def _optional_user(
-    system: SystemDep,
-    token: Token,
-    access_token: Annotated[
-        str | None, Query(description="the bearer token, where no header can be sent")
-    ] = None,
-) -> User | None:
-    given = token or access_token
-    return await user_of(system, given) if given else None
+async def _optional_user(system: SystemDep, token: Token) -> User | None:
+    return await user_of(system, token) if token else None
 
 
 OptionalUser = Annotated[User | None, Depends(_optional_user)]

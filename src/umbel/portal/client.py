@@ -53,6 +53,25 @@ Token = Annotated[
 ]
 LOCAL_URL = "http://127.0.0.1:8000"
 
+_ACCOUNT_HELP = (
+    "These options stand before the command. Without a token, the user's password is read from"
+    " UMBEL_PASSWORD, or asked for."
+)
+
+
+def operators_app(line: str) -> typer.Typer:
+    """Commands of that kind: a client of a running platform, as whom the options say. Each command
+    has the Account as its context's `obj`."""
+    made = typer.Typer(no_args_is_help=True, add_completion=False)
+
+    @made.callback(help=f"{line}\n\n{_ACCOUNT_HELP}")
+    def account(
+        context: typer.Context, url: Url = LOCAL_URL, user: UserName = "", token: Token = ""
+    ) -> None:
+        context.obj = Account(url=url, user=user, token=token)
+
+    return made
+
 
 @dataclass(frozen=True)
 class ApiClient:
@@ -64,17 +83,17 @@ class ApiClient:
         """What is there. Raises RefusedByPlatform, PlatformUnreachable."""
         return self._ask("GET", path)
 
-    def post(self, path: str, body: object = None) -> Any:
+    def post(self, path: str, body: object = None, within_s: float = _TIMEOUT_S) -> Any:
         """Do it. Raises RefusedByPlatform, PlatformUnreachable."""
-        return self._ask("POST", path, json=body)
+        return self._ask("POST", path, json=body, timeout=within_s)
 
     def put(self, path: str, body: object) -> Any:
         """Set it. Raises RefusedByPlatform, PlatformUnreachable."""
         return self._ask("PUT", path, json=body)
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, within_s: float = _TIMEOUT_S) -> None:
         """Remove it. Raises RefusedByPlatform, PlatformUnreachable."""
-        self._ask("DELETE", path)
+        self._ask("DELETE", path, timeout=within_s)
 
     def sign_in(self, user: str, password: str) -> None:
         """Ask as this user from now on. Raises RefusedByPlatform, PlatformUnreachable."""

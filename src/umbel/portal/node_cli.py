@@ -1,51 +1,126 @@
-"""`umbel node`: list, add, remove, cordon, uncordon and drain nodes of a running platform.
+"""`umbel node`: list, add, remove, upgrade, cordon, uncordon and drain nodes of a platform.
 
 Options in; a table or lines out. A client of `/api/v1/nodes` like any other.
 """
 
-import time
+import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from umbel.compute.clusters.model import CLUSTERS_POOL
+from umbel.compute.hypervisors.model import HYPERVISORS_POOL
+from umbel.compute.machines.model import HOSTS_POOL, Machine, parse_target
 from umbel.compute.model import DEFAULT_POOL, Node, NodeKind
-from umbel.delivery.model import NodeAvailability
 from umbel.kit.terminal import errors_on_stderr
-from umbel.portal.client import (
-    LOCAL_URL,
-    Account,
-    ApiClient,
-    Token,
-    Url,
-    UserName,
-    signed_in,
+from umbel.network.documents import read_document
+from umbel.portal.client import operators_app, signed_in
+from umbel.portal.cluster_cli import CLUSTERS, add_cluster_node, sign_in
+from umbel.portal.hypervisor_cli import (
+    HYPERVISORS,
+    add_hypervisor,
+    guest_network,
+    hypervisor_body,
 )
+from umbel.portal.machine_cli import add_machine, key, upgrade
+from umbel.portal.node_waits import LOOK_WITHIN_S, MACHINES, NODES, wait_until_drained
+from umbel.portal.prepared_cli import prepare, prepared
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = operators_app("Nodes of a running platform, for operators.")
+app.command()(key)
+app.command()(upgrade)
+app.command()(prepare)
+app.command()(prepared)
 
-_NODES = "/api/v1/nodes"
-_POLL_S = 0.5
-_DRAINS = (NodeAvailability.DRAINING, NodeAvailability.DRAINED, NodeAvailability.LOST)
 _COLUMNS = ("node", "pool", "state", "cores", "MiB", "Mbit/s", "functions", "viewers")
 
 Name = Annotated[str, typer.Argument(help="the node's name")]
-
-
-@app.callback()
-def account(
-    context: typer.Context,
-    url: Url = LOCAL_URL,
-    user: UserName = "",
-    token: Token = "",
-) -> None:
-    """Nodes of a running platform, for operators.
-
-    These options stand before the command. Without a token, the user's password is read from
-    UMBEL_PASSWORD, or asked for.
-    """
-    context.obj = Account(url=url, user=user, token=token)
+Address = Annotated[
+    str,
+    typer.Argument(
+        help="its IP address or host name; with --ssh by default that host, with --kubernetes"
+        " the address that its cluster has"
+    ),
+]
+Ssh = Annotated[str, typer.Option(help="make it of this machine: USER@HOST or USER@HOST:PORT")]
+Uri = Annotated[
+    str, typer.Option(help="make it of this hypervisor: its URI for libvirt", metavar="URI")
+]
+Bridge = Annotated[str, typer.Option(help="with --hypervisor: the bridge there for guests")]
+GuestRange = Annotated[
+    str, typer.Option(help="with --hypervisor: the guests' addresses, FIRST-LAST/PREFIX")
+]
+Gateway = Annotated[str, typer.Option(help="with --hypervisor: the guests' default route")]
+OpenVSwitch = Annotated[
+    bool, typer.Option("--open-vswitch", help="with --hypervisor: the bridge is Open vSwitch's")
+]
+CopiesAt = Annotated[
+    str,
+    typer.Option(
+        help="with --hypervisor: its address where running guests are copied to; else its host name"
+    ),
+]
+PlainCopies = Annotated[
+    bool,
+    typer.Option(
+        "--plain-copies",
+        help="with --hypervisor: no TLS for such copies, in a closed network of their own",
+    ),
+]
+Kubernetes = Annotated[
+    str,
+    typer.Option(
+        help="make it of a node of this Kubernetes cluster: a kubeconfig file, or in-cluster for"
+        " the service account of the platform's own pod",
+        metavar="FILE",
+    ),
+]
+Context = Annotated[
+    str, typer.Option(help="with --kubernetes: a context of the file; else its current one")
+]
+MachineName = Annotated[
+    str, typer.Option(help="with --kubernetes: its name in the cluster, where that is another")
+]
+Namespace = Annotated[
+    str, typer.Option(help="with --kubernetes: where its pods are; else the context's, or umbel")
+]
+ContainerImage = Annotated[
+    str, typer.Option(help="with --kubernetes: the platform's container image")
+]
+InstallTo = Annotated[
+    str, typer.Option(help="with --ssh or --hypervisor: the folder there that holds all of ours")
+]
+RunAs = Annotated[
+    str, typer.Option(help="with --ssh as root: the user that runs functions, made if absent")
+]
+Links = Annotated[
+    list[str],
+    typer.Option(help="a node that it is linked to: NODE, NODE,MBPS or NODE,MBPS,DELAY_MS"),
+]
+Prefixes = Annotated[
+    list[str] | None, typer.Option(help="a client network that it gives access to")
+]
+Cores = Annotated[
+    float | None, typer.Option(help="CPU cores for functions; 1, or all of a machine's")
+]
+MemoryMb = Annotated[
+    float | None, typer.Option(help="MiB for functions; 2048, or all of a machine's")
+]
+PortRange = Annotated[
+    str | None, typer.Option(help="where its functions listen: FIRST,LAST; else on any port")
+]
+Watts = Annotated[
+    str | None, typer.Option(help="what it draws, measured: IDLE,BUSY or IDLE,BUSY,STANDBY")
+]
+SiteFile = Annotated[
+    Path | None, typer.Option(help="a YAML file with its switch and both ends of its links")
+]
+Pool = Annotated[
+    str, typer.Option(help="whose VIM runs its functions; with --ssh by default hosts")
+]
 
 
 @app.command("list")
@@ -53,7 +128,7 @@ def list_nodes(context: typer.Context) -> None:
     """Show every node with its state, what is used of it, and what each owner was promised."""
     with errors_on_stderr(), signed_in(context.obj) as api:
         table = Table(*_COLUMNS, "promised", box=None)
-        for node in api.get(_NODES):
+        for node in api.get(NODES):
             table.add_row(*_row(node))
     Console().print(table)
 
@@ -62,42 +137,85 @@ def list_nodes(context: typer.Context) -> None:
 def add(  # noqa: PLR0913, PLR0917 -- one argument per option
     context: typer.Context,
     name: Name,
-    address: Annotated[str, typer.Argument(help="its IP address or host name")],
-    link: Annotated[
-        list[str],
-        typer.Option(help="a node that it is linked to: NODE, NODE,MBPS or NODE,MBPS,DELAY_MS"),
-    ],
+    link: Links,
+    address: Address = "",
+    ssh: Ssh = "",
+    install_to: InstallTo = "",
+    run_as: RunAs = Machine.run_as,
+    hypervisor: Uri = "",
+    bridge: Bridge = "br0",
+    guests: GuestRange = "",
+    gateway: Gateway = "",
+    open_vswitch: OpenVSwitch = False,
+    copies_at: CopiesAt = "",
+    plain_copies: PlainCopies = False,
+    kubernetes: Kubernetes = "",
+    kube_context: Context = "",
+    machine: MachineName = "",
+    namespace: Namespace = "",
+    image: ContainerImage = "",
     kind: NodeKind = NodeKind.PROVIDER_EDGE,
-    cores: Annotated[float, typer.Option(help="CPU cores for functions")] = Node.cores,
-    memory_mb: Annotated[float, typer.Option(help="MiB for functions")] = Node.memory_mb,
+    cores: Cores = None,
+    memory_mb: MemoryMb = None,
     mbps: Annotated[float, typer.Option(help="Mbit/s that functions may send")] = Node.mbps,
-    prefix: Annotated[
-        list[str] | None, typer.Option(help="a client network that it gives access to")
-    ] = None,
-    pool: Annotated[str, typer.Option(help="whose VIM runs its functions")] = DEFAULT_POOL,
+    prefix: Prefixes = None,
+    pool: Pool = "",
+    ports: PortRange = None,
+    watts: Watts = None,
+    site: SiteFile = None,
 ) -> None:
-    """Add a node with its links; streams may use it at once."""
-    body = {
-        "name": name,
-        "address": address,
+    """Add a node with its links; streams may use it at once.
+
+    With --ssh it is a machine of yours: it is looked over, its host key is pinned, and what
+    functions need is installed first. Without systemd there, functions have no limits.
+    With --hypervisor and --guests functions are guests of it: a guest is tried there first.
+    With --kubernetes and --image functions are pods on a cluster's node, with its network.
+    """
+    network = guest_network(guests, bridge, gateway, open_vswitch) if hypervisor else {}
+    pods = {"image": image, "machine": machine, "namespace": namespace}
+    address = address or network.get("first", "") or ("" if kubernetes else _host(ssh))
+    named = {"name": name, "pool": pool or _usual_pool(ssh, hypervisor, kubernetes)}
+    links = [_link(text) for text in link]
+    body = named | {
         "kind": kind.value,
-        "cores": cores,
-        "memory_mb": memory_mb,
         "mbps": mbps,
         "prefixes": prefix or [],
-        "pool": pool,
-        "links": [_link(text) for text in link],
+        "ports": _ports(ports) if ports else None,
+        "watts": _watts(watts) if watts else None,
+        "site": _with_ends(site, links) if site else None,
+        "links": links,
     }
     with errors_on_stderr(), signed_in(context.obj) as api:
-        api.post(_NODES, body)
+        found = add_machine(api, named | _machine(ssh, address, install_to, run_as)) if ssh else {}
+        if hypervisor:
+            where = hypervisor_body(hypervisor, install_to, copies_at, plain_copies)
+            found = add_hypervisor(api, named | where | {"network": network})
+        if kubernetes:
+            found = add_cluster_node(api, named | pods | sign_in(kubernetes, kube_context))
+        api.post(NODES, body | _as_found(found, address, cores, memory_mb))
     typer.echo(f"added {name}")
 
 
 @app.command()
-def remove(context: typer.Context, name: Name) -> None:
-    """Remove a node that carries nothing: drain it first."""
+def remove(
+    context: typer.Context,
+    name: Name,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="forget a machine, hypervisor or cluster that is away"),
+    ] = False,
+) -> None:
+    """Remove a node that carries nothing: drain it first. Nothing is left on its machine, its
+    hypervisor or in its cluster."""
     with errors_on_stderr(), signed_in(context.obj) as api:
-        api.delete(f"{_NODES}/{name}")
+        paths = (MACHINES, HYPERVISORS, CLUSTERS)
+        below = [path for path in paths if name in {one["name"] for one in api.get(path)}]
+        # A machine whose node is gone already is what an interrupted `remove` or `add` left.
+        if not below or name in {one["name"] for one in api.get(NODES)}:
+            api.delete(f"{NODES}/{name}")
+        query = "?force=true" if force else ""
+        for path in below:
+            api.delete(f"{path}/{name}{query}", within_s=LOOK_WITHIN_S)
     typer.echo(f"removed {name}")
 
 
@@ -130,37 +248,52 @@ def drain(
     """
     with errors_on_stderr(), signed_in(context.obj) as api:
         body = {"within_s": 0.0 if force else within}
-        node = api.post(f"{_NODES}/{name}/drain", body)
+        node = api.post(f"{NODES}/{name}/drain", body)
         if wait:
-            _wait_until_drained(api, node)
+            wait_until_drained(api, node)
         else:
             typer.echo(f"{name} is {node['state']}")
 
 
-def _wait_until_drained(api: ApiClient, node: dict[str, Any]) -> None:
-    """Show what is left on the node at each change, until nothing is."""
-    shown = ""
-    while node["functions"] or node["viewers"]:
-        if node["state"] not in _DRAINS:
-            typer.secho(f"the drain of {node['name']} was cancelled", fg="red", err=True)
-            raise typer.Exit(1)
-        if (left := _left(node)) != shown:
-            typer.echo(left)
-            shown = left
-        time.sleep(_POLL_S)
-        node = api.get(f"{_NODES}/{node['name']}")
-    typer.echo(f"{node['name']} is {node['state']}")
-
-
-def _left(node: dict[str, Any]) -> str:
-    functions = ", ".join(node["functions"]) or "no functions"
-    return f"{node['name']} is {node['state']}: {node['viewers']} viewers, {functions}"
-
-
 def _schedule(context: typer.Context, name: str, action: str) -> None:
     with errors_on_stderr(), signed_in(context.obj) as api:
-        node = api.post(f"{_NODES}/{name}/{action}")
+        node = api.post(f"{NODES}/{name}/{action}")
     typer.echo(f"{name} is {node['state']}")
+
+
+def _usual_pool(ssh: str, hypervisor: str, kubernetes: str) -> str:
+    """The pool of a node of this kind."""
+    if len([one for one in (ssh, hypervisor, kubernetes) if one]) > 1:
+        raise typer.BadParameter("give one of --ssh, --hypervisor and --kubernetes")
+    if ssh:
+        return HOSTS_POOL
+    if hypervisor:
+        return HYPERVISORS_POOL
+    return CLUSTERS_POOL if kubernetes else DEFAULT_POOL
+
+
+def _host(ssh: str) -> str:
+    """The host of a machine, where one is given."""
+    if not ssh:
+        raise typer.BadParameter("give the node's address, --ssh, --hypervisor or --kubernetes")
+    with errors_on_stderr():
+        return parse_target(ssh).host
+
+
+def _machine(ssh: str, address: str, install_to: str, run_as: str) -> dict[str, str]:
+    prefix = install_to or Machine.prefix
+    return {"ssh": ssh, "address": address, "prefix": prefix, "run_as": run_as}
+
+
+def _as_found(
+    found: dict[str, Any], address: str, cores: float | None, memory_mb: float | None
+) -> dict[str, object]:
+    """Its address and what functions may use: as given, else as found there, else the usual."""
+    return {
+        "address": address or found.get("address", ""),
+        "cores": found.get("cores", Node.cores) if cores is None else cores,
+        "memory_mb": found.get("memory_mb", Node.memory_mb) if memory_mb is None else memory_mb,
+    }
 
 
 def _link(text: str) -> dict[str, object]:
@@ -172,6 +305,45 @@ def _link(text: str) -> dict[str, object]:
     if len(numbers) != len(rest):
         raise typer.BadParameter(f"{text}: not NODE, NODE,MBPS or NODE,MBPS,DELAY_MS")
     return {"to": to, **numbers}
+
+
+def _with_ends(file: Path, links: list[dict[str, object]]) -> object:
+    """Give the links the ends that the file describes. Returns its switch, if it describes one."""
+    with errors_on_stderr():
+        document = read_document(file)
+    try:
+        read = json.loads(json.dumps(document, default=str))
+    except (TypeError, ValueError, RecursionError):
+        read = None
+    ends = read.pop("links", None) or {} if isinstance(read, dict) else None
+    if not isinstance(read, dict) or not isinstance(ends, dict):
+        raise typer.BadParameter(f"{file}: not a switch's fields and `links` by neighbour")
+    if unknown := sorted(str(name) for name in ends.keys() - {one["to"] for one in links}):
+        raise typer.BadParameter(f"{file}: links: no --link leads to {', '.join(unknown)}")
+    for one in links:
+        end = ends.get(one["to"]) or {}
+        if not isinstance(end, dict) or not end.keys() <= {"local", "remote"}:
+            raise typer.BadParameter(f"{file}: links: {one['to']}: not `local` and `remote`")
+        one.update(end)
+    return read or None
+
+
+def _ports(text: str) -> list[int]:
+    try:
+        first, last = map(int, text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text}: not FIRST,LAST") from None
+    return [first, last]
+
+
+def _watts(text: str) -> dict[str, float]:
+    try:
+        figures = [float(part) for part in text.split(",")]
+    except ValueError:
+        figures = []
+    if len(figures) not in {2, 3}:
+        raise typer.BadParameter(f"{text}: not IDLE,BUSY or IDLE,BUSY,STANDBY")
+    return dict(zip(("idle", "busy", "standby"), figures, strict=False))
 
 
 def _row(node: dict[str, Any]) -> list[str]:

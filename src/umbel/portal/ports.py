@@ -6,8 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from umbel.catalogue.model import Event
 from umbel.catalogue.service import Catalogue
-from umbel.compute.model import Node, Scheduling
+from umbel.compute.clusters.model import ClusterFacts, ClusterNode
+from umbel.compute.hypervisors.model import Hypervisor, HypervisorFacts
+from umbel.compute.machines.model import Machine, MachineFacts
+from umbel.compute.machines.service import MachineStatus
+from umbel.compute.model import Node, Scheduling, Snapshot
 from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
@@ -18,6 +23,7 @@ from umbel.delivery.model import (
     Ticket,
     Tree,
 )
+from umbel.delivery.prepared.model import Prepared, PreparedStatus
 from umbel.delivery.service_reports import ServiceReport
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
@@ -25,6 +31,11 @@ from umbel.kit.controller import Pace
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
+from umbel.media.model import Thumbnail
+from umbel.mobility.admission import Verdict
+from umbel.mobility.model import Migration
+from umbel.mobility.service import Request
+from umbel.network.documents import NO_SITE, AddedSite
 from umbel.network.model import Link
 from umbel.network.service import Network
 from umbel.notify.service import Notifier
@@ -46,6 +57,9 @@ class Viewing(Protocol):
     async def close_session(self, session_id: str) -> None:
         """Close the session. Raises NoSuchSession."""
 
+    async def thumbnail(self, event_id: str) -> Thumbnail:
+        """A small picture of what is live. Raises NoSuchEvent, NoThumbnail (404)."""
+
     async def access_node_for(self, client_ip: str) -> str:
         """The node that gives a client of that address access."""
 
@@ -65,7 +79,7 @@ class Ingesting(Protocol):
         """Take an RTP publisher's description and answer with where to send. Raises MalformedSdp
         (400), NoSuchEvent, Conflict."""
 
-    async def stream(self, event_id: str) -> StreamStatus | None:
+    async def stream(self, event: Event) -> StreamStatus | None:
         """How the event's stream does, None when nothing carries it."""
 
     async def end(self, event_id: str) -> None:
@@ -94,9 +108,11 @@ class Nodes(Protocol):
     async def get(self, name: str) -> NodeStatus:
         """One node. Raises NoSuchNode (404)."""
 
-    async def add(self, node: Node, links: Sequence[Link], *, by: str) -> NodeStatus:
-        """A node comes with its links. Raises NodeExists, NoSwitch (409), NoSuchPool (400),
-        InvalidLinks (422)."""
+    async def add(
+        self, node: Node, links: Sequence[Link], site: AddedSite = NO_SITE, *, by: str
+    ) -> NodeStatus:
+        """A node comes with its links and its switch. Raises NodeExists, NoSwitch (409), NoSuchPool
+        (400), InvalidLinks, InvalidSite (422)."""
 
     async def remove(self, name: str, *, by: str) -> None:
         """A node goes that carries nothing. Raises NoSuchNode, NodeInUse (409)."""
@@ -106,6 +122,61 @@ class Nodes(Protocol):
     ) -> NodeStatus:
         """Open, cordon or drain the node; what a drained one carries after `within_s` seconds is
         ended. Raises NoSuchNode."""
+
+
+class Machines(Protocol):
+    """For operators: the machines that run functions over SSH."""
+
+    @property
+    def public_key(self) -> str:
+        """What a machine must authorize, a line."""
+
+    async def list(self) -> Sequence[MachineStatus]:
+        """Every machine."""
+
+    async def get(self, name: str) -> MachineStatus:
+        """One machine. Raises NoSuchMachine (404)."""
+
+    async def add(self, machine: Machine, address: str = "") -> tuple[MachineStatus, MachineFacts]:
+        """A machine comes. Raises BadSshTarget (400), MachineUnfit (422), MachineExists (409),
+        MachineUnreachable, SshAccessDenied (503)."""
+
+    async def upgrade(self, name: str) -> MachineStatus:
+        """Begin to install the newest bundle. Raises NoSuchMachine, HostKeyChanged (409) and what
+        `add` raises."""
+
+    async def remove(self, name: str, *, nodes: Sequence[str], force: bool = False) -> None:
+        """A machine goes. Raises NoSuchMachine, MachineInUse (409) and what `add` raises."""
+
+
+class Hypervisors(Protocol):
+    """For operators: the hypervisors whose guests run functions."""
+
+    async def list(self) -> Sequence[Hypervisor]:
+        """Every hypervisor."""
+
+    async def add(self, hypervisor: Hypervisor) -> tuple[Hypervisor, HypervisorFacts]:
+        """A hypervisor comes. Raises BadHypervisor (400), HypervisorExists (409), NoSuchImage
+        (404), HypervisorUnreachable, HypervisorFailed (503)."""
+
+    async def remove(self, name: str, *, nodes: Sequence[str], force: bool = False) -> None:
+        """A hypervisor goes. Raises NoSuchHypervisor (404), HypervisorInUse (409) and what
+        connecting raises."""
+
+
+class Clusters(Protocol):
+    """For operators: the nodes of Kubernetes clusters whose pods run functions."""
+
+    async def list(self) -> Sequence[ClusterNode]:
+        """Every one."""
+
+    async def add(self, node: ClusterNode) -> tuple[ClusterNode, ClusterFacts]:
+        """A cluster's node comes. Raises BadCluster (400), ClusterNodeExists (409),
+        ClusterNodeUnfit (422), ClusterUnreachable, ClusterDenied, ClusterFailed (503)."""
+
+    async def remove(self, name: str, *, nodes: Sequence[str], force: bool = False) -> None:
+        """A cluster's node goes. Raises NoSuchClusterNode (404), ClusterNodeInUse (409) and what
+        connecting raises."""
 
 
 class Delivery(Viewing, Ingesting, Watching, Protocol):
@@ -138,6 +209,70 @@ class Planning(Protocol):
         """The plan or the front as PNG. Raises NoSuchPlan, PlanNotReady, PlannerCrashed (503)."""
 
 
+class Migrating(Protocol):
+    """Moves of functions, for operators."""
+
+    async def check(self, request: Request) -> tuple[Migration, Verdict]:
+        """What `start` would make of it. Raises NoFunctionToMove, NoSuchNode (404),
+        FunctionNotActive, AlreadyThere, CannotMigrate (409)."""
+
+    async def start(self, request: Request, *, by: str) -> Migration:
+        """Accept it. Raises what `check` raises, MigrationUnderWay (409), TooManyMigrations."""
+
+    async def get(self, migration_id: str) -> Migration:
+        """One of them. Raises NoSuchMigration (404)."""
+
+    async def list(self) -> Sequence[Migration]:
+        """All that are remembered, the newest first."""
+
+    async def cancel(self, migration_id: str, *, by: str) -> Migration:
+        """Have it aborted. Raises NoSuchMigration, MigrationTooLate (409)."""
+
+
+class Preparing(Protocol):
+    """For operators: functions that run before somebody needs them."""
+
+    async def list(self) -> Sequence[PreparedStatus]:
+        """Every node that is to have some."""
+
+    async def set(self, wanted: Prepared, *, by: str) -> None:
+        """The node is to have exactly these. Raises NoSuchNode."""
+
+
+class Suspending(Protocol):
+    """For operators: functions that are guests of hypervisors. All raise NoSuchGuest (404),
+    NotAGuest (409), HypervisorUnreachable and HypervisorFailed (503)."""
+
+    async def suspend(self, function_id: str, *, by: str) -> None:
+        """Stop its processors."""
+
+    async def resume(self, function_id: str, *, by: str) -> None:
+        """Let it continue."""
+
+    async def console(self, function_id: str) -> str:
+        """The end of what it wrote on its console."""
+
+
+class Snapshotting(Protocol):
+    """For operators: guests as they were. All raise as Suspending does."""
+
+    async def snapshots(self, function_id: str) -> Sequence[Snapshot]:
+        """Its snapshots, the oldest first."""
+
+    async def snapshot(self, function_id: str, name: str, *, by: str) -> None:
+        """Keep it as it is now. Raises SnapshotExists, TooManySnapshots (409)."""
+
+    async def revert(self, function_id: str, name: str, *, by: str) -> None:
+        """Have it as it was then. Raises NoSuchSnapshot (404)."""
+
+    async def remove_snapshot(self, function_id: str, name: str, *, by: str) -> None:
+        """Forget the snapshot. Raises NoSuchSnapshot."""
+
+
+class GuestOperating(Suspending, Snapshotting, Protocol):
+    """All that operators do with guests."""
+
+
 class ServiceReporting(Protocol):
     """For operators and providers: how what was promised was kept."""
 
@@ -158,8 +293,14 @@ class System:
     catalogue: Catalogue
     delivery: Delivery
     nodes: Nodes
+    machines: Machines
+    hypervisors: Hypervisors
+    clusters: Clusters
+    guest_operations: GuestOperating
+    prepared: Preparing
     network: Network
     plans: Planning
+    mobility: Migrating
     notifier: Notifier
     service_reports: ServiceReporting
 

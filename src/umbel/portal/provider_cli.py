@@ -10,26 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from umbel.kit.terminal import errors_on_stderr
-from umbel.portal.client import LOCAL_URL, Account, Token, Url, UserName, signed_in
+from umbel.portal.client import operators_app, signed_in
 
-app = typer.Typer(no_args_is_help=True, add_completion=False)
+app = operators_app("Providers of a running platform, for operators.")
 
 _PROVIDERS = "/api/v1/providers"
 _PARTS = ("priority", "viewers", "height", "availability")
 
 Id = Annotated[str, typer.Argument(help="the provider's id, as `umbel provider list` shows it")]
-
-
-@app.callback()
-def account(
-    context: typer.Context, url: Url = LOCAL_URL, user: UserName = "", token: Token = ""
-) -> None:
-    """Providers of a running platform, for operators.
-
-    These options stand before the command. Without a token, the user's password is read from
-    UMBEL_PASSWORD, or asked for.
-    """
-    context.obj = Account(url=url, user=user, token=token)
 
 
 @app.command("list")

@@ -18,24 +18,23 @@ class SimulatedProcess:
     """Whether a control plane runs, is paused (SIGSTOP), or is dead (SIGKILL)."""
 
     is_dead: bool = False
+    is_paused: bool = False
     _runs: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self._runs.set()
 
-    @property
-    def is_paused(self) -> bool:
-        return not self._runs.is_set()
-
     def pause(self) -> None:
+        self.is_paused = True
         self._runs.clear()
 
     def resume(self) -> None:
+        self.is_paused = False
         self._runs.set()
 
     def kill(self) -> None:
         self.is_dead = True
-        self._runs.set()
+        self.resume()
 
     async def until_running(self) -> None:
         """Return while it runs. Raises CancelledError when it is dead: the caller died with it."""
@@ -77,7 +76,8 @@ class Channel:
         """One direction: the call on its way out (`before` its work), or its answer back."""
         process, impairment, random = self.process, self.impairment, self.random
         self.record(what)
-        await process.until_running()
+        if process.is_paused or process.is_dead:
+            await process.until_running()
         if random.random() < impairment.slow:
             await asyncio.sleep(random.random() * impairment.delay_s)
             await process.until_running()

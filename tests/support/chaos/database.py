@@ -26,8 +26,14 @@ class RemoteDatabase(InlineDatabase):
         self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         await self._channel.pass_(unit.__name__, before=True)
-        result = self._at_once(unit, *args, **kwargs)
+        result = self.read_now(unit, *args, **kwargs)
         await self._channel.pass_(unit.__name__, before=False)
         return result
 
-    write = read
+    async def write(
+        self, unit: Callable[Concatenate[Connection, P], T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        await self._channel.pass_(unit.__name__, before=True)
+        result = self.write_now(unit, *args, **kwargs)
+        await self._channel.pass_(unit.__name__, before=False)
+        return result

@@ -35,7 +35,7 @@ from umbel.kit.db import DatabaseUnavailable
 from umbel.kit.errors import UmbelError, Unavailable
 from umbel.kit.journal import Journal
 from umbel.media.model import Server, StreamSpec
-from umbel.media.ports import MediaPlane
+from umbel.media.ports import MediaDriver
 from umbel.network.ports import Fabric
 from umbel.network.service import NetworkDrivers, build
 from umbel.notify.drivers.fake import FakeCourier
@@ -97,14 +97,15 @@ class ControlPlane:
         lose: Callable[[str], Exception] = (
             (lambda _: DatabaseUnavailable()) if part == "database" else Unavailable
         )
-        random = self.world.random(f"{self.name}/{part}")
+        random, record = self.world.random(f"{self.name}/{part}"), self.world.record
+        begin = f"{self.name} {part} "
         impairment = self.world.impairments.setdefault((self.name[0], part), Impairment())
         return Channel(
             self.process,
             random,
             lose,
             impairment,
-            lambda what: self.world.record(f"{self.name} {part} {what}"),
+            lambda what: record(begin + what),
         )
 
     def _build(self) -> None:
@@ -117,7 +118,7 @@ class ControlPlane:
         vim.watch, media.watch = self.function_notifications.watch, self.stream_notifications.watch
         drivers = Drivers(
             vim=cast(Vim, vim),
-            media=cast(MediaPlane, media),
+            media=cast(MediaDriver, media),
             network=NetworkDrivers(fabric=cast(Fabric, fabric)),
             courier=FakeCourier(),
             solver=InlineSolver(),
@@ -153,7 +154,8 @@ class ControlPlane:
     def _called(self, call: str, *arguments: Any) -> None:
         """A call is made. Raises Unavailable when a partition is in its way."""
         self._check_ownership(call, *arguments)
-        for node in sorted(self._nodes_of(*arguments)):
+        nodes = self._nodes_of(*arguments) if any(self.world.cuts.values()) else ()
+        for node in sorted(nodes):
             if self.world.cuts[self.name[0], node]:
                 raise Unavailable(f"{node} cannot be reached")
 
@@ -232,6 +234,7 @@ class ControlPlane:
                 title="Council",
                 starts_s=starts_s,
                 ends_s=starts_s + lasts_s,
+                vp8=True,
             )
             return (await self.catalogue.add_event(draft)).id
 

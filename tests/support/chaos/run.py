@@ -9,12 +9,12 @@ import hashlib
 import selectors
 from array import array
 from collections import deque
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from heapq import heappop
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
@@ -70,6 +70,15 @@ def shrink(outcome: Outcome) -> Outcome:
     return outcome
 
 
+def report_of_first(seeds: Iterable[int]) -> str:
+    """What broke in the first of these seeds in which something did; empty when nothing did."""
+    for seed in seeds:
+        outcome = run(seed)
+        if outcome.broken:
+            return "\n" + shrink(outcome).report()
+    return ""
+
+
 @dataclass
 class _Run:
     plan: Plan
@@ -81,6 +90,7 @@ class _Run:
     async def play(self) -> Outcome:
         """The whole run."""
         p = self.plan
+        self._loop = cast(_Loop, asyncio.get_running_loop())
         with ids.drawn_from(Random(f"{p.seed}/ids")):
             self.world = World(seed=p.seed, policy=p.policy, copies=p.copies, crashes=self.crashes)
             self.world.note, self.world.record = self.note, self._record
@@ -133,12 +143,12 @@ class _Run:
 
     def note(self, text: str) -> None:
         """A line of the story."""
-        self.story.append(f"{asyncio.get_running_loop().time():8.2f} s  {text}")
+        self.story.append(f"{self._loop.now_s:8.2f} s  {text}")
         self._record(text)
 
     def _record(self, what: str) -> None:
         self._calls.append(what)
-        self._times.append(asyncio.get_running_loop().time())
+        self._times.append(self._loop.now_s)
 
     def _trace(self) -> str:
         """A hash over every call and its time."""

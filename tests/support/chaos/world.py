@@ -80,6 +80,14 @@ class Nodes:
         """Every process, also where two have one name."""
         return [i for vim in self._vims.values() for i in (await vim.running()).values()]
 
+    def active(self, function: str) -> Instance | None:
+        """The function's process that is up, if any is."""
+        for vim in self._vims.values():
+            machine = vim._machines.get(function)
+            if machine is not None and machine.instance.state is FunctionState.ACTIVE:
+                return machine.instance
+        return None
+
     def of(self, function: str) -> set[str]:
         """The nodes where the function has a process."""
         return {name for name, vim in self._vims.items() if function in vim._machines}
@@ -209,10 +217,8 @@ class World:
         return True
 
     async def _states(self, function: str) -> dict[str, StreamState]:
-        for instance in await self.nodes.instances():
-            if instance.id == function and instance.state is FunctionState.ACTIVE:
-                return await self._observe(instance)
-        return {}
+        instance = self.nodes.active(function)
+        return {} if instance is None else await self._observe(instance)
 
     # what there is
 

@@ -68,6 +68,22 @@ export interface paths {
         patch: operations["change_event"];
         trace?: never;
     };
+    "/api/v1/events/{event_id}/thumbnail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_thumbnail"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/{event_id}/end": {
         parameters: {
             query?: never;
@@ -308,6 +324,134 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/functions/{function_id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["suspend_guest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/functions/{function_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["resume_guest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/functions/{function_id}/console": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_console"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/functions/{function_id}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_snapshots"];
+        put?: never;
+        post: operations["take_snapshot"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/functions/{function_id}/snapshots/{name}/revert": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["revert_guest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/functions/{function_id}/snapshots/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["remove_snapshot"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/prepared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_prepared"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{name}/prepared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["set_prepared"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/nodes": {
         parameters: {
             query?: never;
@@ -382,6 +526,134 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["drain_node"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_machines"];
+        put?: never;
+        post: operations["add_machine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_machine_key"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_machine"];
+        put?: never;
+        post?: never;
+        delete: operations["remove_machine"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/machines/{name}/upgrade": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["upgrade_machine"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/migrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_migrations"];
+        put?: never;
+        post: operations["start_migration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/migrations/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["check_migration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/migrations/{migration_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_migration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/migrations/{migration_id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["cancel_migration"];
         delete?: never;
         options?: never;
         head?: never;
@@ -964,6 +1236,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hypervisors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_hypervisors"];
+        put?: never;
+        post: operations["add_hypervisor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/hypervisors/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["remove_hypervisor"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cluster-nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_cluster_nodes"];
+        put?: never;
+        post: operations["add_cluster_node"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cluster-nodes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["remove_cluster_node"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -975,6 +1311,12 @@ export interface components {
             portal: components["schemas"]["Server"] | null;
             allowed: components["schemas"]["Server"][];
             clients: number;
+        };
+        AchievedOut: {
+            duration_s: number;
+            gap_s?: number | null;
+            copied_mb?: number | null;
+            disk_mb?: number | null;
         };
         AssignmentOut: {
             node: string;
@@ -1039,7 +1381,7 @@ export interface components {
             retry_at: string | null;
         };
         /** @enum {string} */
-        ChangeKind: "hello" | "reset" | "event" | "provider" | "user" | "session" | "tree" | "node" | "drain" | "plan" | "path" | "slice" | "drawing" | "border" | "switch_up" | "switch_down" | "port_added" | "port_removed" | "function_appeared" | "function_left" | "link_up" | "link_down" | "path_changed";
+        ChangeKind: "hello" | "reset" | "event" | "provider" | "user" | "session" | "tree" | "node" | "drain" | "plan" | "migration" | "path" | "slice" | "drawing" | "border" | "switch_up" | "switch_down" | "port_added" | "port_removed" | "function_appeared" | "function_left" | "link_up" | "link_down" | "path_changed";
         ChangeOut: {
             kind: components["schemas"]["ChangeKind"];
             subject: string;
@@ -1068,6 +1410,51 @@ export interface components {
             username: string | null;
             expires_at: string;
         };
+        ClusterFactsOut: {
+            version: string;
+            addresses: string[];
+            cores: number;
+            memory_mb: number;
+        };
+        ClusterNodeIn: {
+            name: string;
+            image: string;
+            /** @default  */
+            machine?: string;
+            /** @default  */
+            namespace?: string;
+            /** @default  */
+            kubeconfig?: string;
+            /** @default  */
+            context?: string;
+            /** @default false */
+            in_cluster?: boolean;
+            /** @default kubernetes */
+            pool?: string;
+        };
+        ClusterNodeOut: {
+            name: string;
+            pool: string;
+            machine: string;
+            address: string;
+            namespace: string;
+            image: string;
+            server: string;
+            signs_in_by: string;
+        };
+        ConsoleOut: {
+            text: string;
+        };
+        CopyAccessIn: {
+            /** @default  */
+            address?: string;
+            /** @default false */
+            is_plain?: boolean;
+        };
+        CopyAccessOut: {
+            address: string;
+            is_plain: boolean;
+        };
         DrainIn: {
             within_s?: number | null;
         };
@@ -1094,6 +1481,7 @@ export interface components {
             description?: string | null;
             starts_at?: string | null;
             ends_at?: string | null;
+            vp8?: boolean | null;
         };
         EventIn: {
             provider_id: string;
@@ -1104,6 +1492,8 @@ export interface components {
             starts_at: string;
             /** Format: date-time */
             ends_at: string;
+            /** @default false */
+            vp8?: boolean;
         };
         EventOut: {
             id: string;
@@ -1113,6 +1503,7 @@ export interface components {
             description: string;
             starts_at: string;
             ends_at: string;
+            vp8: boolean;
             state: components["schemas"]["EventState"];
             version: number;
             stream: components["schemas"]["StreamOut"] | null;
@@ -1149,6 +1540,7 @@ export interface components {
             streams: string[];
             viewers: number;
             mbps_out: number;
+            is_suspended: boolean;
         };
         /** @enum {string} */
         FunctionState: "absent" | "booting" | "active" | "failed" | "gone";
@@ -1160,6 +1552,25 @@ export interface components {
         Grade: "gold" | "silver" | "bronze";
         /** @enum {string} */
         Guarantee: "guaranteed" | "no_room" | "no_queue";
+        GuestNetworkIn: {
+            bridge: string;
+            /** @default false */
+            is_open_vswitch?: boolean;
+            first: string;
+            last: string;
+            /** @default 24 */
+            prefix?: number;
+            /** @default  */
+            gateway?: string;
+        };
+        GuestNetworkOut: {
+            bridge: string;
+            is_open_vswitch: boolean;
+            first: string;
+            last: string;
+            prefix: number;
+            gateway: string;
+        };
         Health: {
             status: string;
         };
@@ -1169,6 +1580,37 @@ export interface components {
             cores_used: number;
             memory_mb: number;
             memory_used_mb: number;
+        };
+        HypervisorFactsOut: {
+            host_name: string;
+            libvirt: string;
+            cores: number;
+            memory_mb: number;
+        };
+        HypervisorIn: {
+            name: string;
+            uri: string;
+            network: components["schemas"]["GuestNetworkIn"];
+            /** @default hypervisors */
+            pool?: string;
+            /** @default /var/lib/umbel/guests */
+            folder?: string;
+            /**
+             * @default {
+             *       "address": "",
+             *       "is_plain": false
+             *     }
+             */
+            copies?: components["schemas"]["CopyAccessIn"];
+        };
+        HypervisorOut: {
+            name: string;
+            pool: string;
+            uri: string;
+            folder: string;
+            accelerator: string;
+            network: components["schemas"]["GuestNetworkOut"];
+            copies: components["schemas"]["CopyAccessOut"];
         };
         IngestIn: {
             sources?: string[] | null;
@@ -1198,11 +1640,21 @@ export interface components {
             address: string | null;
             on_path: boolean;
         };
+        InstallErrorOut: {
+            code: string;
+            message: string;
+        };
         KeyOut: {
             stream_key: string;
         };
         /** @enum {string} */
         Kind: "switch_up" | "switch_down" | "port_added" | "port_removed" | "function_appeared" | "function_left" | "link_up" | "link_down" | "path_changed";
+        LinkEndEntry: {
+            underlay?: string | null;
+            cable?: string | null;
+            queue?: string | null;
+            crossing?: string | null;
+        };
         /** @enum {string} */
         LinkLiveness: "up" | "down" | "unwatched";
         LinkLoadOut: {
@@ -1231,10 +1683,124 @@ export interface components {
             ran_s_ago: number | null;
             late_s: number;
         };
+        MachineFactsOut: {
+            system: string;
+            python: string;
+            gstreamer: string;
+            cores: number;
+            memory_mb: number;
+            disk_mb: number;
+            free_ports: number;
+            systemd: boolean;
+        };
+        MachineIn: {
+            name: string;
+            ssh: string;
+            /** @default hosts */
+            pool?: string;
+            /** @default /opt/umbel */
+            prefix?: string;
+            /** @default umbel-node */
+            run_as?: string;
+            /** @default  */
+            address?: string;
+        };
+        MachineKeyOut: {
+            public_key: string;
+        };
+        MachineOut: {
+            name: string;
+            pool: string;
+            ssh: string;
+            prefix: string;
+            fingerprint: string;
+            bundle: string;
+            state: components["schemas"]["MachineState"];
+            copied: number;
+            size: number;
+            error: components["schemas"]["InstallErrorOut"] | null;
+        };
+        /** @enum {string} */
+        MachineState: "installing" | "ready" | "outdated" | "incomplete" | "failed";
         Me: {
             username: string;
             role: components["schemas"]["UserRole"];
             provider_id: string | null;
+        };
+        MigrationCheckOut: {
+            admitted: boolean;
+            reasons: string[];
+            source: string;
+            kind: components["schemas"]["MigrationKind"];
+            predicted: components["schemas"]["PredictionOut"] | null;
+        };
+        MigrationIn: {
+            function: string;
+            target: string;
+            kind?: components["schemas"]["MigrationKind"] | null;
+            /** @default 0.3 */
+            max_gap_s?: number;
+            /** @default 600 */
+            max_duration_s?: number;
+            /** @default 0 */
+            dirty_mbps?: number;
+            /** @default 0 */
+            wait_s?: number;
+        };
+        /** @enum {string} */
+        MigrationKind: "shared-storage" | "full-transfer" | "replacement";
+        MigrationOut: {
+            id: string;
+            function: string;
+            owner: string;
+            source: string;
+            target: string;
+            kind: components["schemas"]["MigrationKind"];
+            state: components["schemas"]["MigrationState"];
+            reason: string;
+            requested_by: string;
+            requested_at: string;
+            changed_at: string;
+            cancelled_by: string;
+            predicted: components["schemas"]["PredictionOut"] | null;
+            progress: components["schemas"]["ProgressOut"];
+            achieved: components["schemas"]["AchievedOut"] | null;
+        };
+        /** @enum {string} */
+        MigrationState: "planned" | "admitted" | "prepared" | "copying" | "switched" | "committed" | "aborted";
+        NewClusterNodeOut: {
+            name: string;
+            pool: string;
+            machine: string;
+            address: string;
+            namespace: string;
+            image: string;
+            server: string;
+            signs_in_by: string;
+            facts: components["schemas"]["ClusterFactsOut"];
+        };
+        NewHypervisorOut: {
+            name: string;
+            pool: string;
+            uri: string;
+            folder: string;
+            accelerator: string;
+            network: components["schemas"]["GuestNetworkOut"];
+            copies: components["schemas"]["CopyAccessOut"];
+            facts: components["schemas"]["HypervisorFactsOut"];
+        };
+        NewMachineOut: {
+            name: string;
+            pool: string;
+            ssh: string;
+            prefix: string;
+            fingerprint: string;
+            bundle: string;
+            state: components["schemas"]["MachineState"];
+            copied: number;
+            size: number;
+            error: components["schemas"]["InstallErrorOut"] | null;
+            facts: components["schemas"]["MachineFactsOut"];
         };
         /** @enum {string} */
         NodeAvailability: "ready" | "cordoned" | "draining" | "drained" | "standby" | "lost";
@@ -1273,7 +1839,12 @@ export interface components {
             prefixes?: string[];
             /** @default default */
             pool?: string;
+            ports?: [
+                number,
+                number
+            ] | null;
             watts?: components["schemas"]["PowerEntry"] | null;
+            site?: components["schemas"]["SwitchEntry"] | null;
             links: components["schemas"]["NodeLinkIn"][];
         };
         /** @enum {string} */
@@ -1284,6 +1855,8 @@ export interface components {
             mbps?: number;
             /** @default 1 */
             delay_ms?: number;
+            local?: components["schemas"]["LinkEndEntry"] | null;
+            remote?: components["schemas"]["LinkEndEntry"] | null;
         };
         NodeOut: {
             name: string;
@@ -1314,6 +1887,7 @@ export interface components {
             target: components["schemas"]["SentTo"];
             carried: boolean;
             error: string;
+            notice: string;
             links: [
                 string,
                 string
@@ -1374,12 +1948,39 @@ export interface components {
             busy: number;
             standby?: number | null;
         };
+        PredictionOut: {
+            free_mbps: number;
+            duration_s: number;
+            gap_s: number;
+            copied_mb: number;
+            rounds: number;
+            fits: boolean;
+        };
+        PreparedIn: {
+            /** @default 0 */
+            edges?: number;
+            /** @default 0 */
+            forwarders?: number;
+        };
+        PreparedOut: {
+            node: string;
+            edges: number;
+            forwarders: number;
+            ready: string[];
+        };
         Problem: {
             code: string;
             message: string;
             details: {
                 [key: string]: unknown;
             };
+        };
+        ProgressOut: {
+            copied_mb?: number | null;
+            total_mb?: number | null;
+            mbps?: number | null;
+            dirty_mbps?: number | null;
+            viewers?: number | null;
         };
         PromisedOut: {
             owner: string;
@@ -1563,6 +2164,13 @@ export interface components {
             offered: components["schemas"]["TrafficOut"];
             links: components["schemas"]["SliceLinkOut"][];
         };
+        SnapshotIn: {
+            name: string;
+        };
+        SnapshotOut: {
+            name: string;
+            taken_at: string;
+        };
         StreamOut: {
             flowing: boolean;
             protocol: string;
@@ -1594,6 +2202,14 @@ export interface components {
             address: string;
             port: number;
         };
+        SwitchEntry: {
+            ovsdb: string;
+            datapath_id?: string | null;
+            gateway: string;
+            nic?: string | null;
+            /** @default [] */
+            hosts?: string[];
+        };
         SwitchOut: {
             node: string;
             datapath_id: string;
@@ -1605,7 +2221,7 @@ export interface components {
             quality: string;
             edge: string;
             whep: string;
-            hls: string;
+            hls: string | null;
             token: string;
             expires_at: string;
         };
@@ -1839,6 +2455,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["EventOut"];
                 };
+            };
+        };
+    };
+    get_thumbnail: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": unknown;
+                };
+            };
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };
@@ -2274,6 +2919,191 @@ export interface operations {
             };
         };
     };
+    suspend_guest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                function_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    resume_guest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                function_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_console: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                function_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsoleOut"];
+                };
+            };
+        };
+    };
+    list_snapshots: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                function_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SnapshotOut"][];
+                };
+            };
+        };
+    };
+    take_snapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                function_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SnapshotIn"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    revert_guest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                function_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    remove_snapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                function_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_prepared: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreparedOut"][];
+                };
+            };
+        };
+    };
+    set_prepared: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreparedIn"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     list_nodes: {
         parameters: {
             query?: never;
@@ -2419,6 +3249,237 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NodeDetailOut"];
+                };
+            };
+        };
+    };
+    list_machines: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineOut"][];
+                };
+            };
+        };
+    };
+    add_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MachineIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewMachineOut"];
+                };
+            };
+        };
+    };
+    get_machine_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineKeyOut"];
+                };
+            };
+        };
+    };
+    get_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineOut"];
+                };
+            };
+        };
+    };
+    remove_machine: {
+        parameters: {
+            query?: {
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    upgrade_machine: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MachineOut"];
+                };
+            };
+        };
+    };
+    list_migrations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationOut"][];
+                };
+            };
+        };
+    };
+    start_migration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MigrationIn"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationOut"];
+                };
+            };
+        };
+    };
+    check_migration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MigrationIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationCheckOut"];
+                };
+            };
+        };
+    };
+    get_migration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                migration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationOut"];
+                };
+            };
+        };
+    };
+    cancel_migration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                migration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationOut"];
                 };
             };
         };
@@ -3462,9 +4523,7 @@ export interface operations {
     };
     follow_state: {
         parameters: {
-            query?: {
-                access_token?: string | null;
-            };
+            query?: never;
             header?: {
                 "last-event-id"?: string | null;
             };
@@ -3538,6 +4597,132 @@ export interface operations {
                 content: {
                     "text/plain": string;
                 };
+            };
+        };
+    };
+    list_hypervisors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HypervisorOut"][];
+                };
+            };
+        };
+    };
+    add_hypervisor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HypervisorIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewHypervisorOut"];
+                };
+            };
+        };
+    };
+    remove_hypervisor: {
+        parameters: {
+            query?: {
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_cluster_nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterNodeOut"][];
+                };
+            };
+        };
+    };
+    add_cluster_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClusterNodeIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewClusterNodeOut"];
+                };
+            };
+        };
+    };
+    remove_cluster_node: {
+        parameters: {
+            query?: {
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -88,6 +88,9 @@ function retryDelayMs(error: ApiError, random: number): number | null {
   return retryAfterS * 1000 * (1 + random / 4);
 }
 
+/** What a request was given, if anything. Spelled out, the union of all operations' arguments is too large for tsc. */
+const firstOf = (call: readonly unknown[]): Call => (call[0] as Call | undefined) ?? {};
+
 export type Api = ReturnType<typeof createApi>;
 
 export function createApi(options: ApiOptions) {
@@ -122,9 +125,9 @@ export function createApi(options: ApiOptions) {
   async function read<M extends Method, P extends PathOf<M>>(
     method: M,
     path: P,
-    ...[call]: CallArguments<paths[P][M]>
+    ...call: CallArguments<paths[P][M]>
   ): Promise<AnswerOf<paths[P][M]>> {
-    const response = await request(method, path, call ?? {});
+    const response = await request(method, path, firstOf(call));
     return (await response.json().catch(() => {
       throw new ApiError(response.status, 'umbel.not_json', 'The server sent a response that is not JSON.');
     })) as AnswerOf<paths[P][M]>;
@@ -134,9 +137,9 @@ export function createApi(options: ApiOptions) {
   async function send<M extends Method, P extends PathOf<M>>(
     method: M,
     path: P,
-    ...[call]: CallArguments<paths[P][M]>
+    ...call: CallArguments<paths[P][M]>
   ): Promise<void> {
-    await request(method, path, call ?? {});
+    await request(method, path, firstOf(call));
   }
 
   return {

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { account } from './account';
 import { type Change, follow, MISSED, SILENCE_MS } from './feed';
+import { Source, settled } from './feed-stand-in';
 
 /** A page that can be hidden, in the place of the browser's. */
 class Page extends EventTarget {
@@ -12,42 +14,15 @@ class Page extends EventTarget {
   }
 }
 
-/** A connection to the portal; `made` holds all of them. */
-class Source extends EventTarget {
-  static readonly CLOSED = 2;
-  static made: Source[] = [];
-  readyState = 0;
-  onopen: (() => void) | null = null;
-  onerror: (() => void) | null = null;
-
-  constructor() {
-    super();
-    Source.made.push(this);
-  }
-
-  close(): void {
-    this.readyState = Source.CLOSED;
-  }
-
-  opens(): void {
-    this.readyState = 1;
-    this.onopen?.();
-  }
-
-  emits(kind: string, subject: string): void {
-    this.dispatchEvent(new MessageEvent(kind, { data: JSON.stringify({ kind, subject }) }));
-  }
-
-  fails(readyState: number): void {
-    this.readyState = readyState;
-    this.onerror?.();
-  }
-}
-
-const open = (): Source[] => Source.made.filter((one) => one.readyState !== Source.CLOSED);
+const open = (): Source[] => Source.made.filter((one) => one.isOpen);
 const only = (): Source => {
   expect(open()).toHaveLength(1);
   return open()[0] as Source;
+};
+const opened = async (): Promise<Source> => {
+  const source = only();
+  await source.opens();
+  return source;
 };
 
 let page: Page;
@@ -62,29 +37,30 @@ function record(whileHidden = false): { changes: Change[]; end: () => void } {
 }
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] });
   page = new Page();
   Source.made = [];
   ends = [];
   vi.stubGlobal('document', page);
-  vi.stubGlobal('EventSource', Source);
+  vi.stubGlobal('fetch', Source.fetch);
 });
 
-afterEach(() => {
+afterEach(async () => {
   for (const end of ends) end();
+  await settled();
   expect(open()).toEqual([]);
   expect(vi.getTimerCount()).toBe(0);
   vi.unstubAllGlobals();
   vi.useRealTimers();
 });
 
-test('all listeners share one connection, which ends with the last', () => {
+test('all listeners share one connection, which ends with the last', async () => {
   const [one, other] = [record(), record()];
-  only().emits('event', 'ev1');
+  await (await opened()).emits('event', 'ev1');
   expect(one.changes).toEqual([{ kind: 'event', subject: 'ev1' }]);
   expect(other.changes).toEqual(one.changes);
   one.end();
-  only().emits('event', 'ev2');
+  await only().emits('event', 'ev2');
   expect(one.changes).toHaveLength(1);
   expect(other.changes).toHaveLength(2);
 });
@@ -99,11 +75,11 @@ describe('in a hidden page', () => {
     expect(changes).toEqual([MISSED]);
   });
 
-  test('a listener with whileHidden is notified on the same connection, and the others wait', () => {
+  test('a listener with whileHidden is notified on the same connection, and the others wait', async () => {
     const rest = record();
     const player = record(true);
     page.show(false);
-    only().emits('drain', 'pe4');
+    await (await opened()).emits('drain', 'pe4');
     expect(player.changes).toEqual([{ kind: 'drain', subject: 'pe4' }]);
     expect(rest.changes).toEqual([]);
     page.show(true);
@@ -112,74 +88,102 @@ describe('in a hidden page', () => {
     expect(rest.changes).toEqual([MISSED]);
   });
 
-  test('the connection is open only while it is needed', () => {
+  test('the connection is open only while it is needed', async () => {
     record();
     page.show(false);
     const player = record(true);
-    only().emits('drain', 'pe4');
+    await (await opened()).emits('drain', 'pe4');
     expect(player.changes).toHaveLength(1);
     player.end();
     expect(open()).toEqual([]);
   });
 
-  test('a refused connection is tried again while it is needed', () => {
+  test('a refused connection is tried again while it is needed', async () => {
     const { changes } = record(true);
     page.show(false);
-    only().fails(Source.CLOSED);
+    await only().refuses(503);
     expect(open()).toEqual([]);
     vi.advanceTimersByTime(3000);
-    only();
+    await opened();
     expect(changes).toEqual([MISSED]);
   });
 });
 
 describe('a connection', () => {
-  test('that broke and came back may have missed changes', () => {
+  test.each([
+    ['broke', (source: Source): void => source.breaks()],
+    ['ended', (source: Source): Promise<void> => source.ends()],
+  ])('that %s is made again, and may have missed changes until it is open', async (_what, end) => {
     const { changes } = record();
-    only().opens();
+    await end(await opened());
+    await settled();
+    expect(open()).toEqual([]);
+    vi.advanceTimersByTime(3000);
+    only();
     expect(changes).toEqual([]);
-    only().fails(0);
-    only().opens();
+    await opened();
     expect(changes).toEqual([MISSED]);
   });
 
   test.each([
-    ['never opens', (): void => undefined],
-    [
-      'opened and fell silent',
-      (): void => {
-        only().opens();
-      },
-    ],
+    ['never opens', (): Promise<void> => Promise.resolve()],
+    ['opened and fell silent', (source: Source): Promise<void> => source.opens()],
     [
       'spoke and fell silent',
-      (): void => {
-        only().opens();
-        only().emits('event', 'ev1');
+      async (source: Source): Promise<void> => {
+        await source.opens();
+        await source.emits('event', 'ev1');
       },
     ],
-  ])('that %s is replaced, although it never fails', (_what, begin) => {
+  ])('that %s is replaced, although it never fails', async (_what, begin) => {
     const { changes } = record();
-    begin();
     const first = only();
+    await begin(first);
     vi.advanceTimersByTime(2 * SILENCE_MS);
-    expect(only()).not.toBe(first);
+    expect(await opened()).not.toBe(first);
     expect(changes.at(-1)).toEqual(MISSED);
   });
 
-  test.each(['event', 'alive'])('that keeps sending %s is kept', (kind) => {
+  test.each(['event', 'alive'])('that keeps sending %s is kept', async (kind) => {
     record();
+    await opened();
     for (let n = 0; n < 20; n += 1) {
       vi.advanceTimersByTime(SILENCE_MS / 2);
-      only().emits(kind, '');
+      await only().emits(kind, '');
     }
     expect(Source.made).toHaveLength(1);
   });
 
-  test('that sends only alive notifies no listener', () => {
+  test('that sends only alive, hello and unknown events notifies no listener', async () => {
     const { changes } = record();
-    only().opens();
-    only().emits('alive', '');
+    await opened();
+    for (const kind of ['alive', 'hello', 'toString']) await only().emits(kind, '');
     expect(changes).toEqual([]);
+  });
+
+  test('gives a change whose bytes come in pieces, once', async () => {
+    const { changes } = record();
+    await opened();
+    for (const part of ['event: ev', 'ent\ndata: {"subj', 'ect":"ev1"}\n', '\n']) await only().sends(part);
+    expect(changes).toEqual([{ kind: 'event', subject: 'ev1' }]);
+  });
+
+  test('that sends a message without an end is given up', async () => {
+    record();
+    await (await opened()).sends(`data: ${'x'.repeat(2_000_000)}`);
+    expect(Source.made[0]?.isOpen).toBe(false);
+    vi.advanceTimersByTime(3000);
+    await opened();
+  });
+
+  test('shows the sign-in in a header, never in the URL', async () => {
+    vi.stubGlobal('localStorage', { setItem: () => undefined, removeItem: () => undefined });
+    account.set({ token: 'secret', username: 'ann', expiresMs: Date.now() + 60_000 });
+    record();
+    expect(only().url).toBe('/api/v1/state');
+    expect(only().headers.get('Authorization')).toBe('Bearer secret');
+    account.set(null);
+    await settled();
+    expect(only().headers.has('Authorization')).toBe(false);
   });
 });

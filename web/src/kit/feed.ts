@@ -1,5 +1,8 @@
-// Changes at the portal, as they happen. One EventSource for the whole page, because browsers allow few
-// connections to a host. It is open only while a listener needs it; in a hidden page few listeners do.
+// Changes at the portal, as they happen. One stream of server-sent events for the whole page, because browsers
+// allow few connections to a host. It is open only while a listener needs it; in a hidden page few listeners do.
+// It is read with `fetch`: an EventSource sends no header, and a token in the URL ends up in logs.
+
+import { createParser } from 'eventsource-parser';
 
 import { account } from './account';
 import type { ChangeKind, Change as Shape } from './types';
@@ -22,7 +25,7 @@ interface Follower {
 export const MISSED: Change = { kind: 'reset', subject: '' };
 
 const URL = '/api/v1/state';
-/** The names of the events to listen to. The compiler checks that none is missing. */
+/** The names of the events that are changes. The compiler checks that none is missing. */
 const KINDS: Readonly<Record<Exclude<ChangeKind, 'hello'>, true>> = {
   border: true,
   drain: true,
@@ -32,6 +35,7 @@ const KINDS: Readonly<Record<Exclude<ChangeKind, 'hello'>, true>> = {
   function_left: true,
   link_down: true,
   link_up: true,
+  migration: true,
   node: true,
   path: true,
   path_changed: true,
@@ -48,6 +52,8 @@ const KINDS: Readonly<Record<Exclude<ChangeKind, 'hello'>, true>> = {
   user: true,
 };
 const REOPEN_MS = 3000;
+/** A message of the portal is far smaller; more without an end is not the portal. */
+const LONGEST_MESSAGE = 1_000_000;
 /**
  * A connection that is silent this long is replaced. A connection whose other end vanished never fails,
  * nor does one that waits for a free connection of the browser. The portal sends `alive` every 15 seconds.
@@ -56,7 +62,7 @@ export const SILENCE_MS = 45_000;
 const SILENCE_SPREAD_MS = 15_000;
 
 const followers = new Set<Follower>();
-let source: EventSource | null = null;
+let source: AbortController | null = null;
 let reopen: ReturnType<typeof setTimeout> | undefined;
 let silence: ReturnType<typeof setTimeout> | undefined;
 
@@ -79,14 +85,13 @@ function notify(change: Change): void {
 function close(): void {
   clearTimeout(reopen);
   clearTimeout(silence);
-  source?.close();
+  source?.abort();
   source = null;
 }
 
 function reconnect(): void {
   close();
-  open();
-  notify(MISSED);
+  open({ mayHaveMissed: true });
 }
 
 /** A message came: restart the timer of silence. */
@@ -95,35 +100,48 @@ function markAlive(): void {
   silence = setTimeout(reconnect, SILENCE_MS + Math.random() * SILENCE_SPREAD_MS);
 }
 
-function open(): void {
-  if (source !== null || activeFollowers().length === 0) return;
+const isChange = (kind: string): kind is keyof typeof KINDS => Object.hasOwn(KINDS, kind);
+
+/** Reads the stream until it ends. Rejects when the portal cannot be reached or the connection breaks. */
+async function read(signal: AbortSignal, onOpen: () => void): Promise<void> {
   const token = account.token();
-  // A browser's EventSource cannot send a header.
-  const opened = new EventSource(token === null ? URL : `${URL}?access_token=${token}`);
-  let lost = false;
+  const headers: HeadersInit = token === null ? {} : { Authorization: `Bearer ${token}` };
+  const response = await fetch(URL, { headers, signal, cache: 'no-store' });
+  if (!response.ok || response.body === null) return;
+  onOpen();
+  const parser = createParser({
+    maxBufferSize: LONGEST_MESSAGE,
+    onEvent: ({ event = '', data }) => {
+      if (signal.aborted) return;
+      // The portal sends `alive` when nothing changes.
+      markAlive();
+      if (isChange(event)) notify(readChange(event, data));
+    },
+    onError: (error) => {
+      if (error.type === 'max-buffer-size-exceeded') throw error;
+    },
+  });
+  const text = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let part = await text.read(); !part.done; part = await text.read()) parser.feed(part.value);
+}
+
+function open({ mayHaveMissed = false } = {}): void {
+  if (source !== null || activeFollowers().length === 0) return;
+  const opened = new AbortController();
   clearTimeout(reopen);
   source = opened;
   markAlive();
-  for (const kind of Object.keys(KINDS) as (keyof typeof KINDS)[]) {
-    opened.addEventListener(kind, (message) => {
-      markAlive();
-      notify(readChange(kind, String((message as MessageEvent).data)));
-    });
-  }
-  // The portal sends this when nothing changes.
-  opened.addEventListener('alive', markAlive);
-  opened.onopen = () => {
+  const onOpen = (): void => {
+    if (source !== opened) return;
     markAlive();
-    if (lost) notify(MISSED);
-    lost = false;
+    if (mayHaveMissed) notify(MISSED);
   };
-  opened.onerror = () => {
-    lost = true;
-    // The browser retries a broken connection by itself, but not a refused one.
-    if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
+  const retry = (): void => {
+    if (source !== opened) return;
     close();
     reopen = setTimeout(reconnect, REOPEN_MS);
   };
+  read(opened.signal, onOpen).then(retry, retry);
 }
 
 /** Keeps the connection open while there are listeners. */

@@ -1,40 +1,33 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { ApiError } from './api';
+import { Source } from './feed-stand-in';
 import { keepReading, type Reading, type Result } from './reading';
 
 const POLL_MS = 10_000;
 
-class Source extends EventTarget {
-  static readonly CLOSED = 2;
-  static open = new Set<Source>();
-  readyState = 1;
+const openSources = (): Source[] => Source.made.filter((one) => one.isOpen);
 
-  constructor() {
-    super();
-    Source.open.add(this);
+async function change(kind: string): Promise<void> {
+  for (const one of openSources()) {
+    await one.opens();
+    await one.emits(kind, '');
   }
-
-  close(): void {
-    Source.open.delete(this);
-  }
-}
-
-function change(kind: string): void {
-  for (const one of Source.open) one.dispatchEvent(new MessageEvent(kind, { data: '{}' }));
 }
 
 const refused = (status: number): ApiError => new ApiError(status, 'umbel.refused', 'no');
 
-/** Reads what `answers` gives; a missing one is a success. */
-function start(answers: (ApiError | string)[]) {
+/** Reads what `answers` gives; a missing one is a success. The first answer comes after `first`. */
+function start(answers: (ApiError | string)[], first: Promise<void> = Promise.resolve()) {
   const results: Result<string>[] = [];
   const counted = { reads: 0 };
   const reading: Reading = keepReading({
-    load: () => {
+    load: async () => {
       counted.reads += 1;
       const next = answers.shift() ?? 'data';
-      return next instanceof ApiError ? Promise.reject(next) : Promise.resolve(next);
+      if (counted.reads === 1) await first;
+      if (next instanceof ApiError) throw next;
+      return next;
     },
     concerns: (kind) => kind === 'tree',
     pollMs: POLL_MS,
@@ -47,12 +40,12 @@ function start(answers: (ApiError | string)[]) {
 let ends: (() => void)[];
 
 beforeEach(() => {
-  vi.useFakeTimers();
-  Source.open.clear();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
+  Source.made = [];
   ends = [];
   const page = Object.assign(new EventTarget(), { hidden: false });
   vi.stubGlobal('document', page);
-  vi.stubGlobal('EventSource', Source);
+  vi.stubGlobal('fetch', Source.fetch);
 });
 
 afterEach(() => {
@@ -66,10 +59,10 @@ describe('reading', () => {
     const { counted, results } = start([]);
     await vi.advanceTimersByTimeAsync(2000);
     expect(counted.reads).toBe(1);
-    change('node');
+    await change('node');
     await vi.advanceTimersByTimeAsync(2000);
     expect(counted.reads).toBe(1);
-    change('tree');
+    await change('tree');
     await vi.advanceTimersByTimeAsync(2000);
     expect(counted.reads).toBe(2);
     await vi.advanceTimersByTimeAsync(POLL_MS);
@@ -81,15 +74,20 @@ describe('reading', () => {
     const { counted, results } = start([refused(status)]);
     await vi.advanceTimersByTimeAsync(0);
     expect(results).toHaveLength(1);
-    expect(Source.open.size).toBe(0);
+    expect(openSources().length).toBe(0);
     await vi.advanceTimersByTimeAsync(20 * POLL_MS);
     expect(counted.reads).toBe(1);
   });
 
   test('a change during the refused request does not ask once more', async () => {
-    const { counted } = start([refused(403)]);
-    change('tree');
-    change('tree');
+    let answer = (): void => undefined;
+    const first = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const { counted } = start([refused(403)], first);
+    await change('tree');
+    await change('tree');
+    answer();
     await vi.advanceTimersByTimeAsync(20 * POLL_MS);
     expect(counted.reads).toBe(1);
   });
@@ -106,8 +104,8 @@ describe('reading', () => {
     await vi.advanceTimersByTimeAsync(2000);
     reading.refresh();
     await vi.advanceTimersByTimeAsync(2000);
-    expect([counted.reads, Source.open.size]).toEqual([2, 1]);
-    change('tree');
+    expect([counted.reads, openSources().length]).toEqual([2, 1]);
+    await change('tree');
     await vi.advanceTimersByTimeAsync(2000);
     expect(counted.reads).toBe(3);
   });
@@ -116,6 +114,6 @@ describe('reading', () => {
     const { reading, counted, results } = start([]);
     reading.stop();
     await vi.advanceTimersByTimeAsync(3 * POLL_MS);
-    expect([counted.reads, results.length, Source.open.size]).toEqual([1, 0, 0]);
+    expect([counted.reads, results.length, openSources().length]).toEqual([1, 0, 0]);
   });
 });

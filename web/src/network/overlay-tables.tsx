@@ -132,6 +132,7 @@ function PathRow({ path, onRemove }: { path: NetworkPath; onRemove: () => void }
         ) : (
           <span className="mark mark-down">{path.error}</span>
         )}
+        {path.notice && <small>{path.notice}</small>}
       </td>
       <td>
         <button

@@ -49,6 +49,7 @@ function path(stream: string, leaf: string, links: [string, string][]): NetworkP
     error: '',
     links,
     moving: null,
+    notice: '',
   };
 }
 

@@ -8,7 +8,7 @@ import { to } from '../kit/routes';
 import type { ChangeKind, LiveEvent } from '../kit/types';
 import { useLive, useNow } from '../ui/hooks';
 import { Icon } from '../ui/icons';
-import { Poster } from '../ui/mark';
+import { LivePicture } from '../ui/live-picture';
 import { Link, navigate, useSearch, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
 
@@ -43,7 +43,7 @@ function Card({ event, nowMs }: { event: LiveEvent; nowMs: number }) {
     <li className="card">
       <Link to={to.watch(event.id)} className="card-link">
         <div className="card-picture">
-          <Poster provider={event.provider_id} event={event.id} />
+          <LivePicture event={event} />
           <div className="card-badges">
             <StateBadge state={event.state} />
             {event.state === 'live' && (

@@ -2,6 +2,7 @@
 
 import { api } from '../kit/portal';
 import type { Session } from '../kit/types';
+import { webrtcCodecs } from './codecs';
 import { early } from './early';
 import { connectHls } from './hls';
 import type { Phase, Protocol } from './model';
@@ -23,13 +24,6 @@ async function alive(session: Session): Promise<boolean> {
   }
 }
 
-/** Whether WebRTC is there with H.264. A browser that does not list its codecs is asked by an offer. */
-function canWhep(): boolean {
-  if (!('RTCPeerConnection' in window)) return false;
-  const codecs = window.RTCRtpReceiver?.getCapabilities?.('video')?.codecs;
-  return codecs === undefined || codecs.some((codec) => codec.mimeType.toLowerCase() === 'video/h264');
-}
-
 export function createPlayer(eventId: string, video: HTMLVideoElement, preferences: Preferences): Player {
   const ports: Ports = {
     openSession: (quality) =>
@@ -43,7 +37,8 @@ export function createPlayer(eventId: string, video: HTMLVideoElement, preferenc
     nowMs: () => performance.now(),
     random: Math.random,
   };
-  return new Player(ports, preferences.choice, canWhep(), preferences.quality);
+  const { h264, vp8 } = webrtcCodecs();
+  return new Player(ports, preferences.choice, h264, preferences.quality, vp8);
 }
 
 /** See web/README.md. Reading it changes nothing. */

@@ -50,6 +50,15 @@ test('asks for the event and a session at once, and gives each away once', async
   expect(early.takeSession('ev', '360p')).toBeNull();
 });
 
+test('a session whose quality depends on the event is left to the player', async () => {
+  const requests: string[] = [];
+  const early = new Early(portalOf(new FakeWorld(), requests), () => undefined);
+  early.begin('ev', WANTED, false);
+  await vi.advanceTimersByTimeAsync(UNUSED_MS);
+  expect(requests).toEqual(['event ev']);
+  expect(early.takeSession('ev', 'vp8')).toBeNull();
+});
+
 test('closes a session that nobody takes, and none that was taken', async () => {
   const world = new FakeWorld();
   const early = new Early(portalOf(world), () => undefined);

@@ -38,12 +38,10 @@ export class Early {
     private readonly onSession: (session: Session) => void = preconnect,
   ) {}
 
-  begin(eventId: string, { node, quality }: Preferences): void {
+  /** `opens`: whether a session is opened, too. It is not where its quality depends on the event. */
+  begin(eventId: string, preferences: Preferences, opens = true): void {
     const event = { eventId, answer: this.portal.event(eventId), known: null as LiveEvent | null };
-    const answer = this.portal.openSession(eventId, node, quality === SOURCE ? null : quality);
-    const session = { eventId, quality, answer };
     this.event = event;
-    this.session = session;
     // Who asks after a refusal asks the portal again: the event may have been opened since.
     event.answer.then(
       (value) => {
@@ -53,12 +51,21 @@ export class Early {
         if (this.event === event) this.event = null;
       },
     );
+    setTimeout(() => {
+      if (this.event === event) this.event = null;
+    }, UNUSED_MS);
+    if (opens) this.open(eventId, preferences);
+  }
+
+  private open(eventId: string, { node, quality }: Preferences): void {
+    const answer = this.portal.openSession(eventId, node, quality === SOURCE ? null : quality);
+    const session = { eventId, quality, answer };
+    this.session = session;
     answer.then(this.onSession).catch(() => {
       if (this.session === session) this.session = null;
     });
     setTimeout(() => {
       if (this.session === session) this.close();
-      if (this.event === event) this.event = null;
     }, UNUSED_MS);
   }
 

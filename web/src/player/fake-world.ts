@@ -94,6 +94,7 @@ export class FakeWorld {
       description: '',
       starts_at: '',
       ends_at: '',
+      vp8: false,
       state: 'live',
       version: 1,
       stream,

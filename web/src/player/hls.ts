@@ -34,7 +34,8 @@ export function catchUpRate(userAgent: string): number {
 
 /** Media elements send no headers, so the token is part of the address; playlists pass it on. */
 export function withToken(session: Session): string {
-  const address = new URL(session.hls);
+  // Never null here: what has no HLS is played over WebRTC.
+  const address = new URL(session.hls ?? '');
   address.searchParams.set('token', session.token);
   return address.href;
 }

@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { TABLE } from './machine';
 import { eventInfo, MachineHarness, session } from './machine-harness';
-import type { PlayerEvent, State } from './model';
+import { initial, type PlayerEvent, type State } from './model';
 import { statusOf } from './status';
 
 describe('any sequence of events', () => {
-  const QUALITIES = ['source', '360p'];
+  const QUALITIES = ['source', '360p', 'vp8'];
   const phases = Object.keys(TABLE) as State['phase'][];
 
   /** A small generator (mulberry32), so that a failure can be had again. */
@@ -28,7 +28,7 @@ describe('any sequence of events', () => {
         type: 'event-changed',
         info: eventInfo(pick(['scheduled', 'open', 'live', 'ended']), pick([true, false, null]), pick(offers)),
       },
-      { type: 'opened', epoch, session: session(String(random())) },
+      { type: 'opened', epoch, session: session(String(random()), 'pe4', pick(QUALITIES)) },
       {
         type: 'not-opened',
         epoch,
@@ -79,6 +79,7 @@ describe('any sequence of events', () => {
     for (let seed = 1; seed <= 300; seed += 1) {
       const random = chance(seed);
       const machine = new MachineHarness();
+      machine.state = initial('auto', seed % 2 === 0, 'source', seed % 3 > 0);
       const held = new Set<string>();
       let connected = false;
       for (let n = 0; n < 120; n += 1) {
@@ -99,6 +100,7 @@ describe('any sequence of events', () => {
           if (effect.type === 'connect') {
             expect(connected, 'a transport over another').toBe(false);
             connected = true;
+            if (effect.session.quality === 'vp8') expect(effect.protocol, 'VP8 has no HLS').toBe('whep');
           }
           if (effect.type === 'disconnect') connected = false;
         }

@@ -14,7 +14,7 @@ import {
   type State,
   type Step,
 } from './model';
-import { aimOf, isOff, refusalOf, SOURCE } from './quality';
+import { aimOf, isOff, refusalOf, SOURCE, VP8 } from './quality';
 import {
   connect,
   doubt,
@@ -55,9 +55,12 @@ function onLost(state: State, event: Of<'lost'>, at: Moment): Step {
   if (connecting && state.choice === 'auto' && state.session) {
     const { session } = state;
     const known: State = { ...state, trouble: event.message };
-    if (event.reason === 'ice') return reconnect({ ...known, fallback: true }, session, at);
+    if (event.reason === 'ice') return connectOtherwise({ ...known, fallback: true }, session, at);
     // Another attempt or edge does not teach the browser a codec.
-    if (event.reason === 'codec') return reconnect({ ...known, canWhep: false }, session, at);
+    if (event.reason === 'codec') {
+      const lacking = session.quality === VP8 ? { canVp8: false } : { canWhep: false };
+      return connectOtherwise({ ...known, ...lacking }, session, at);
+    }
   }
   const fallback = state.protocol === 'hls' ? false : state.fallback;
   return retry({ ...state, fallback }, at, event.message, event.retryAfterS);
@@ -78,13 +81,16 @@ function resumeFlow(state: State, at: Moment): Step {
   return stay(enter(state, 'stalled', at, LIMITS.probeEveryMs));
 }
 
+/** Connects again over the session, unless another quality suits now. */
+function connectOtherwise(state: State, session: Session, at: Moment): Step {
+  return isOff(state) ? renew(state, at) : reconnect(state, session, at);
+}
+
 function onChoose(state: State, event: Of<'choose'>, at: Moment): Step {
   const chosen: State = { ...state, choice: event.choice, fallback: false };
   if (chosen.session === null || pickProtocol(chosen) === chosen.protocol) return stay(chosen);
   // A pending change of quality ends with the transport that it would have replaced.
-  return isOff(chosen)
-    ? renew({ ...chosen, attempt: 0 }, at)
-    : reconnect({ ...chosen, attempt: 0 }, chosen.session, at);
+  return connectOtherwise({ ...chosen, attempt: 0 }, chosen.session, at);
 }
 
 /** The runner already plays from another edge. */
@@ -127,6 +133,7 @@ function onNotMoved(state: State, event: Of<'not-moved'>, at: Moment): Step {
   const plays = session.quality;
   if (event.quality === plays) return stay({ ...state, trouble: `Could not leave ${session.edge}: ${event.message}` });
   const known: State = { ...state, trouble: event.message };
+  if (event.quality === VP8) return stay({ ...known, canVp8: false });
   return stay(quality === event.quality ? acceptQuality(known, plays, event.message, at) : known);
 }
 
@@ -153,10 +160,11 @@ function onNotOpened(state: State, event: Of<'not-opened'>, at: Moment): Step {
   }
   const aim = aimOf(state);
   if (aim === SOURCE) return retry(state, at, event.message, event.retryAfterS);
-  const without = acceptQuality(state, SOURCE, event.message, at);
+  const without = aim === VP8 ? { ...state, canVp8: false } : acceptQuality(state, SOURCE, event.message, at);
   if (event.status === 422) return openSession(without, at);
-  const isFull = event.code === 'umbel.no_capacity' && state.attempt > 1;
-  return retry(isFull ? without : state, at, event.message, event.retryAfterS);
+  // HLS replaces VP8 where the portal answers, but cannot make VP8 ready.
+  const isHopeless = event.code === 'umbel.no_capacity' || (aim === VP8 && event.status !== 0);
+  return retry(isHopeless && state.attempt > 1 ? without : state, at, event.message, event.retryAfterS);
 }
 
 const ANYWHERE: Handlers = {

@@ -37,7 +37,9 @@ export interface State {
   /** Why the viewer does not get the chosen quality; empty when they do. */
   notice: string;
   noticeAtMs: number;
+  /** WebRTC with H.264 is there, as far as is known; and with VP8. */
   canWhep: boolean;
+  canVp8: boolean;
   /** WebRTC did not connect for this viewer, so `auto` means HLS for now. */
   fallback: boolean;
   protocol: Protocol | null;
@@ -88,7 +90,10 @@ export type PlayerEvent =
   | { type: 'resume' }
   | { type: 'leave' };
 
-/** The session to leave, and what replaces it while it plays on. */
+/**
+ * The session to leave, and what replaces it while it plays on. WebRTC is replaced by WebRTC while it plays; any
+ * other change needs the media element, and is an `hls` one.
+ */
 export interface Aim {
   epoch: number;
   left: Session;
@@ -138,7 +143,7 @@ export const LIMITS = {
   hintSpreadMs: 400,
 } as const;
 
-export function initial(choice: Choice, canWhep: boolean, quality: string): State {
+export function initial(choice: Choice, canWhep: boolean, quality: string, canVp8 = false): State {
   return {
     phase: 'idle',
     epoch: 0,
@@ -147,6 +152,7 @@ export function initial(choice: Choice, canWhep: boolean, quality: string): Stat
     notice: '',
     noticeAtMs: 0,
     canWhep,
+    canVp8,
     fallback: false,
     protocol: null,
     session: null,

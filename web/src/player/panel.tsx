@@ -4,7 +4,7 @@ import { type ReactNode, useId, useSyncExternalStore } from 'react';
 
 import { formatLatency, formatMbps } from '../kit/format';
 import type { Choice } from './model';
-import { offeredBy, qualityName, shownQuality } from './quality';
+import { choosable, qualityName, shownQuality } from './quality';
 import type { Player, Snapshot } from './runner';
 import { PROTOCOL_NAMES, qualityStatus } from './status';
 
@@ -78,7 +78,7 @@ interface QualityChoiceProps {
 /** Nothing, where there is nothing to choose. */
 export function QualityChoice({ player, heightPx, onChoose }: QualityChoiceProps) {
   const { state } = useSnapshot(player);
-  const offered = offeredBy(state.event);
+  const offered = choosable(state);
   if (offered.length < 2) return null;
   const items = offered.map((value) => ({ value, label: qualityName(value, heightPx) }));
   return <Segments legend="Quality" items={items} chosen={shownQuality(state)} onChoose={onChoose} />;

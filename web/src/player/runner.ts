@@ -55,8 +55,9 @@ export class Player {
     choice: Choice,
     canWhep: boolean,
     quality: string = SOURCE,
+    canVp8 = false,
   ) {
-    const state = initial(choice, canWhep, quality);
+    const state = initial(choice, canWhep, quality, canVp8);
     this.snapshot = { state, status: statusOf(state), details: NOTHING_KNOWN, framesDecoded: 0, sessionsOpened: 0 };
     this.handOver = new HandOver(ports, {
       moved: (epoch, session, transport) => {

@@ -1,7 +1,7 @@
 // The machine's state as text for viewers: the status line, which screen readers read out.
 
 import type { Protocol, State } from './model';
-import { isOff, qualityName } from './quality';
+import { isOff, qualityName, suitable } from './quality';
 import { pickProtocol } from './transitions';
 
 export const PROTOCOL_NAMES: Readonly<Record<Protocol, string>> = { whep: 'WebRTC', hls: 'HLS' };
@@ -56,5 +56,5 @@ export function statusOf(state: State): Status {
 /** The status of the viewer's choice of quality; empty when it plays. */
 export function qualityStatus(state: State, heightPx: number): string {
   const isChanging = state.phase === 'playing' && isOff(state);
-  return isChanging ? `Switching to ${qualityName(state.quality, heightPx)}` : state.notice;
+  return isChanging ? `Switching to ${qualityName(suitable(state), heightPx)}` : state.notice;
 }

@@ -3,7 +3,7 @@
 
 import type { Session } from '../kit/types';
 import { type Effect, LIMITS, type Moment, type Phase, type Protocol, type State, type Step } from './model';
-import { aimOf } from './quality';
+import { aimOf, VP8 } from './quality';
 
 /** The delay before attempt n (0: none): it doubles up to a limit, with jitter to spread the viewers. */
 export function backoffMs(attempt: number, random: number, retryAfterS: number | null): number {
@@ -14,7 +14,8 @@ export function backoffMs(attempt: number, random: number, retryAfterS: number |
 }
 
 /** The protocol the next connection uses. */
-export function pickProtocol(state: State): Protocol {
+export function pickProtocol(state: State, quality: string = aimOf(state)): Protocol {
+  if (quality === VP8) return 'whep';
   if (state.choice !== 'auto') return state.choice;
   return state.canWhep && !state.fallback ? 'whep' : 'hls';
 }
@@ -31,7 +32,7 @@ export function openSession(state: State, at: Moment): Step {
 }
 
 export function connect(state: State, session: Session, at: Moment): Step {
-  const protocol = pickProtocol(state);
+  const protocol = pickProtocol(state, session.quality);
   const next = enter(
     { ...state, epoch: state.epoch + 1, session, protocol, linked: false, progress: 0 },
     'connecting',
@@ -68,7 +69,9 @@ export function renew(state: State, at: Moment): Step {
 export function handOver(state: State): Step {
   const { epoch, session: left, protocol } = state;
   if (left === null || protocol === null) return stay(state);
-  return { state, effects: [{ type: 'hand-over', epoch, left, protocol, quality: aimOf(state) }] };
+  const quality = aimOf(state);
+  const isSame = pickProtocol(state, quality) === protocol;
+  return { state, effects: [{ type: 'hand-over', epoch, left, protocol: isSame ? protocol : 'hls', quality }] };
 }
 
 /** Abandons this attempt; the next one opens a new session, at once or after a delay. */

@@ -7,6 +7,7 @@ const EVENT = {
   description: 'Home against away\n',
   starts_at: '2030-06-10T18:00:42Z',
   ends_at: '2030-06-10T20:00:42Z',
+  vp8: false,
   version: 3,
 };
 
@@ -18,6 +19,14 @@ describe('changes of an event', () => {
   test('only what was typed is sent, with the version that was read', () => {
     const draft = { ...draftOf(EVENT), title: ' Final ' };
     expect(changesOf(draft, EVENT)).toEqual({ version: 3, title: 'Final' });
+  });
+
+  test('VP8 is allowed and taken back', () => {
+    expect(changesOf({ ...draftOf(EVENT), vp8: true }, EVENT)).toEqual({ version: 3, vp8: true });
+    const allowed = { ...EVENT, vp8: true };
+    expect(changesOf(draftOf(allowed), allowed)).toBeNull();
+    expect(changesOf({ ...draftOf(allowed), vp8: false }, allowed)).toEqual({ version: 3, vp8: false });
+    expect(contentOf(draftOf(allowed)).vp8).toBe(true);
   });
 
   test('a text can be emptied', () => {

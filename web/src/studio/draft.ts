@@ -11,19 +11,21 @@ export interface Draft {
   description: string;
   starts: string;
   ends: string;
+  vp8: boolean;
 }
 
 /** What the portal takes of an event. Times are RFC 3339 in UTC. */
-export type Content = Pick<LiveEvent, 'title' | 'description' | 'starts_at' | 'ends_at'>;
+export type Content = Pick<LiveEvent, 'title' | 'description' | 'starts_at' | 'ends_at' | 'vp8'>;
 
 export function emptyDraft(nowMs: number): Draft {
-  return { title: '', description: '', starts: toLocalInput(nowMs), ends: toLocalInput(nowMs + HOUR_MS) };
+  const ends = toLocalInput(nowMs + HOUR_MS);
+  return { title: '', description: '', starts: toLocalInput(nowMs), ends, vp8: false };
 }
 
 export function draftOf(event: Content): Draft {
-  const { title, description } = event;
+  const { title, description, vp8 } = event;
   const local = (iso: string): string => toLocalInput(Date.parse(iso));
-  return { title, description, starts: local(event.starts_at), ends: local(event.ends_at) };
+  return { title, description, starts: local(event.starts_at), ends: local(event.ends_at), vp8 };
 }
 
 /** Why a draft cannot be sent, null when it can. */
@@ -47,6 +49,7 @@ export function contentOf(draft: Draft): Content {
     description: draft.description.trim(),
     starts_at: fromLocalInput(draft.starts) ?? '',
     ends_at: fromLocalInput(draft.ends) ?? '',
+    vp8: draft.vp8,
   };
 }
 
@@ -62,6 +65,7 @@ export function changesOf(draft: Draft, event: Content & { version: number }): E
     ...(content.description !== before.description.trim() && { description: content.description }),
     ...(draft.starts !== before.starts && { starts_at: content.starts_at }),
     ...(draft.ends !== before.ends && { ends_at: content.ends_at }),
+    ...(draft.vp8 !== before.vp8 && { vp8: draft.vp8 }),
   };
   return Object.keys(changes).length === 0 ? null : { version: event.version, ...changes };
 }

@@ -68,6 +68,24 @@ export function EventFields({ draft, onChange }: EventFieldsProps) {
         </div>
       </div>
       <p className="quiet">Times are in your time zone ({Intl.DateTimeFormat().resolvedOptions().timeZone}).</p>
+      <div>
+        <label className="tick">
+          <input
+            name="vp8"
+            type="checkbox"
+            aria-describedby={`${id}v`}
+            checked={draft.vp8}
+            onChange={(event) => {
+              onChange({ ...draft, vp8: event.target.checked });
+            }}
+          />
+          Also make a VP8 picture, for browsers without H.264
+        </label>
+        <p id={`${id}v`} className="quiet tick-note">
+          Their viewers then see the event as soon as others do, not a second or two later. The picture is made only
+          while one of them watches.
+        </p>
+      </div>
     </>
   );
 }

@@ -7,6 +7,7 @@ import { createPlayer } from '../player/browser';
 import { useSnapshot } from '../player/panel';
 import { preferencesOf } from '../player/preferences';
 import type { Player } from '../player/runner';
+import { LivePicture } from '../ui/live-picture';
 
 /** A player while the monitor is shown. Leaving the page closes its session. */
 function useMonitor(event: LiveEvent, video: HTMLVideoElement | null): Player | null {
@@ -38,7 +39,7 @@ function MonitorStatus({ player }: { player: Player }) {
   return state.phase === 'playing' ? null : <p>{status.text}</p>;
 }
 
-function Picture({ event }: { event: LiveEvent }) {
+function Playing({ event }: { event: LiveEvent }) {
   const [video, setVideo] = useState<HTMLVideoElement | null>(null);
   const player = useMonitor(event, video);
   return (
@@ -49,23 +50,28 @@ function Picture({ event }: { event: LiveEvent }) {
   );
 }
 
-/** The picture on air, which counts as a viewer: the provider can close it. */
+/** The picture on air, as a player or as a still that counts as no viewer. */
 export function Monitor({ event }: { event: LiveEvent }) {
-  const [open, setOpen] = useState(true);
+  const [playing, setPlaying] = useState(true);
   return (
     <>
-      {open && <Picture event={event} />}
+      {playing ? (
+        <Playing event={event} />
+      ) : (
+        <div className="preview">
+          <LivePicture event={event} />
+        </div>
+      )}
       <div className="row">
-        <p className="quiet">{open ? 'This picture counts as one viewer.' : 'See what your viewers see.'}</p>
+        <p className="quiet">{playing ? 'This picture counts as one viewer.' : 'A new picture every 10 seconds.'}</p>
         <button
           type="button"
           className="button button-small"
-          aria-expanded={open}
           onClick={() => {
-            setOpen(!open);
+            setPlaying(!playing);
           }}
         >
-          {open ? 'Hide the picture' : 'Show the picture'}
+          {playing ? 'Stop playing' : 'Play the stream'}
         </button>
       </div>
     </>

@@ -7,6 +7,7 @@ import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { EventState, LiveEvent, Me } from '../kit/types';
 import { useAction, useLive } from '../ui/hooks';
+import { LivePicture } from '../ui/live-picture';
 import { Link, navigate, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
 import { ForProviders } from './account';
@@ -109,6 +110,11 @@ function EventRow({ event }: { event: LiveEvent }) {
   return (
     <li>
       <Link to={to.studioEvent(event.id)} className="row-link">
+        {event.state === 'live' && (
+          <span className="row-picture">
+            <LivePicture event={event} />
+          </span>
+        )}
         <span className="row-text">
           <strong>{event.title}</strong>
           <span className="quiet">

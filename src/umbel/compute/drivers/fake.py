@@ -5,10 +5,11 @@ Addresses are the nodes', ports count up per node, a boot takes `boot_s`. Beyond
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from umbel.compute.hypervisors.model import NoSuchGuest, check_new_snapshot, check_snapshot
 from umbel.compute.model import (
     LIFE_CYCLE,
     Function,
@@ -17,12 +18,15 @@ from umbel.compute.model import (
     HostUsage,
     Instance,
     MoveKind,
+    MoveProgress,
+    MoveResult,
     Node,
     Port,
+    Snapshot,
 )
 from umbel.compute.ports import FunctionTaken, MachineFull
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Exhausted, NotFound
+from umbel.kit.errors import Exhausted, NotFound, UmbelError, Unavailable
 
 
 @dataclass
@@ -30,6 +34,19 @@ class _Machine:
     instance: Instance
     ports: Mapping[str, int]
     boot: asyncio.TimerHandle | None = field(default=None)
+
+
+@dataclass(kw_only=True)
+class _Copy:
+    """A move that is under way; `waiting` wait for it."""
+
+    target: Node
+    began_s: float
+    takes_s: float
+    total_mb: float
+    waiting: int = 0
+    problem: UmbelError | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class FakeVim:
@@ -43,8 +60,15 @@ class FakeVim:
         self._machines: dict[str, _Machine] = {}
         self._ports_given: Counter[str] = Counter()
         self._refusing: set[str] = set()
+        self._cut_off: set[str] = set()
+        self.lost_nodes: frozenset[str] = frozenset()
         self._hosts: dict[str, HostUsage] = {}
         self._watchers: list[Callable[[str], None]] = []
+        self._copies: dict[str, _Copy] = {}
+        self.copy_s: float | None = None
+        """How long a copy takes; None: it depends on how it is made."""
+        self.is_cut = False
+        """Whether no copy gets from one node to another: it fails when it ends."""
         self.is_full = False
         """Whether the machine behind all nodes has no room: `start` raises MachineFull."""
 
@@ -57,8 +81,7 @@ class FakeVim:
             return
         if self.is_full:
             raise MachineFull(node=node.name)
-        if node.name in self._refusing:
-            raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
+        self._check_takes(node)
         described = function.description
         reusable = machine is not None and machine.instance.address == node.address
         ports = machine.ports if machine and reusable else self._new_ports(described.ports, node)
@@ -75,31 +98,58 @@ class FakeVim:
         self._machines[function.id] = _Machine(instance, ports, boot)
 
     async def stop(self, function_id: str) -> None:
+        if function_id in self._machines:
+            self._check_reached(self._machines[function_id].instance.node)
         machine = self._machines.pop(function_id, None)
         if machine and machine.boot:
             machine.boot.cancel()
 
-    async def move(self, function: Function, node: Node, how: MoveKind) -> None:
-        """Takes `boot_s` with shared storage, twice that for a full transfer."""
-        self._active(function.id)
-        if node.name in self._refusing:
-            raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
-        await asyncio.sleep(self._boot_s * (1 if how is MoveKind.SHARED_STORAGE else 2))
-        machine = self._active(function.id)  # it may have died in the meantime
-        if node.name in self._refusing:
-            raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
-        machine.ports = self._new_ports(function.description.ports, node)
-        machine.instance = replace(
-            machine.instance, node=node.name, address=node.address, ports=machine.ports
-        )
-        for notify in list(self._watchers):
-            notify(function.id)
+    async def move(self, function: Function, node: Node, how: MoveKind) -> MoveResult:
+        """Takes `boot_s` with shared storage, twice that for a full transfer. Who calls during a
+        copy waits for it."""
+        copy = self._copies.get(function.id)
+        if copy is None:
+            copy = self._begin_copy(function, node, how)
+        copy.waiting += 1
+        try:
+            await asyncio.wait_for(copy.ended.wait(), self._remaining_s(copy))
+        except TimeoutError:
+            self._end_copy(copy, function)
+        finally:
+            copy.waiting -= 1
+            if copy.waiting == 0 and self._copies.get(function.id) is copy:  # it was cancelled
+                del self._copies[function.id]
+        if copy.problem is not None:
+            raise copy.problem
+        if self._active(function.id).instance.node != node.name:
+            raise Unavailable("it was moved elsewhere", function=function.id)
+        return MoveResult(copied_mb=copy.total_mb, gap_s=0.0)
+
+    async def settle(self, function_id: str) -> None:
+        copy = self._copies.pop(function_id, None)
+        if copy is not None:
+            copy.problem = Unavailable("the move was stopped", function=function_id)
+            copy.ended.set()
+
+    def progress(self, function_id: str) -> MoveProgress | None:
+        """A copy advances evenly."""
+        copy = self._copies.get(function_id)
+        if copy is None:
+            return None
+        done = min(1.0, (self._clock.monotonic_s() - copy.began_s) / copy.takes_s)
+        mbps = copy.total_mb * 8.388608 / copy.takes_s
+        return MoveProgress(copied_mb=done * copy.total_mb, total_mb=copy.total_mb, mbps=mbps)
+
+    def is_live(self, node: str) -> bool:
+        """They run; none stops."""
+        return True
 
     async def hosts(self, nodes: Sequence[Node]) -> dict[str, HostUsage]:
         """Those that were set."""
         return {n.name: self._hosts[n.name] for n in nodes if n.name in self._hosts}
 
     async def running(self) -> dict[str, Instance]:
+        self.lost_nodes = frozenset(self._cut_off)
         return {id_: machine.instance for id_, machine in self._machines.items()}
 
     def watch(self, on_change: Callable[[str], None]) -> None:
@@ -107,6 +157,12 @@ class FakeVim:
 
     async def close(self) -> None:
         self._watchers.clear()
+
+    def at(self, function_id: str) -> list[str]:
+        """Where the function runs."""
+        machine = self._machines.get(function_id)
+        is_active = machine is not None and machine.instance.state is FunctionState.ACTIVE
+        return [machine.instance.node] if machine is not None and is_active else []
 
     def kill(self, function_id: str, reason: str = "killed by signal 9") -> None:
         """The function dies at once. A dead one stays dead. Raises NotFound."""
@@ -129,6 +185,14 @@ class FakeVim:
         """The node takes no new functions: `start` raises Exhausted."""
         self._refusing.add(node)
 
+    def cut_off(self, node: str) -> None:
+        """The node is not reached until `reconnect`; its functions are shown as last seen."""
+        self._cut_off.add(node)
+
+    def reconnect(self, node: str) -> None:
+        """The node is reached again."""
+        self._cut_off.discard(node)
+
     def accept(self, node: str) -> None:
         """The node takes functions again."""
         self._refusing.discard(node)
@@ -142,6 +206,39 @@ class FakeVim:
         machine = self._machine(function_id)
         machine.instance = replace(machine.instance, cpu_cores=cpu_cores, rss_mb=rss_mb)
 
+    def _begin_copy(self, function: Function, node: Node, how: MoveKind) -> _Copy:
+        self._check_takes(node)
+        self._active(function.id)
+        copy = self._copies[function.id] = _Copy(
+            target=node,
+            began_s=self._clock.monotonic_s(),
+            takes_s=self._boot_s * (1 if how is MoveKind.SHARED_STORAGE else 2)
+            if self.copy_s is None
+            else self.copy_s,
+            total_mb=function.description.resources.memory_mb,
+        )
+        return copy
+
+    def _remaining_s(self, copy: _Copy) -> float:
+        return max(0.0, copy.began_s + copy.takes_s - self._clock.monotonic_s())
+
+    def _end_copy(self, copy: _Copy, function: Function) -> None:
+        """All is copied: the function runs at the target, unless one of the three is gone."""
+        if self._copies.pop(function.id, None) is not copy:
+            return
+        try:
+            machine = self._active(function.id)
+            self._check_takes(copy.target)
+            if self.is_cut:
+                raise Unavailable("the copy stands still", function=function.id)
+        except UmbelError as error:
+            copy.problem = error
+        else:
+            machine.instance = replace(machine.instance, node=copy.target.name)
+            for notify in list(self._watchers):
+                notify(function.id)
+        copy.ended.set()
+
     def _machine(self, function_id: str) -> _Machine:
         if function_id not in self._machines:
             raise NotFound(f"There is no function {function_id}", function=function_id)
@@ -152,6 +249,15 @@ class FakeVim:
         if machine.instance.state is not FunctionState.ACTIVE:
             raise NotFound(f"Function {function_id} does not run", function=function_id)
         return machine
+
+    def _check_reached(self, node: str) -> None:
+        if node in self._cut_off:
+            raise Unavailable(f"Node {node} does not answer", node=node)
+
+    def _check_takes(self, node: Node) -> None:
+        self._check_reached(node.name)
+        if node.name in self._refusing:
+            raise Exhausted(f"Node {node.name} takes no more functions", node=node.name)
 
     def _ready(self, function_id: str) -> None:
         machine = self._machines[function_id]
@@ -167,3 +273,54 @@ class FakeVim:
         first = self._first_port + self._ports_given[node.name]
         self._ports_given[node.name] += len(wanted)
         return {port.name: port.number or first + at for at, port in enumerate(wanted)}
+
+
+class FakeGuestVim(FakeVim):
+    """A VIM with guests. A snapshot keeps whether its guest was suspended, which is all that it has
+    here."""
+
+    def __init__(self, clock: Clock, *, boot_s: float = 0.3, first_port: int = 20_000) -> None:
+        super().__init__(clock, boot_s=boot_s, first_port=first_port)
+        self._snapshots: defaultdict[str, dict[str, tuple[Snapshot, bool]]] = defaultdict(dict)
+
+    async def stop(self, function_id: str) -> None:
+        await super().stop(function_id)
+        self._snapshots.pop(function_id, None)
+
+    async def suspend(self, function_id: str) -> None:
+        self._set_suspended(function_id, True)
+
+    async def resume(self, function_id: str) -> None:
+        self._set_suspended(function_id, False)
+
+    async def snapshots(self, function_id: str) -> list[Snapshot]:
+        self._check_runs(function_id)
+        return [snapshot for snapshot, _ in self._snapshots[function_id].values()]
+
+    async def snapshot(self, function_id: str, name: str) -> None:
+        check_new_snapshot(function_id, await self.snapshots(function_id), name)
+        taken = Snapshot(name=name, taken_s=self._clock.now_s())
+        is_suspended = self._machines[function_id].instance.is_suspended
+        self._snapshots[function_id][name] = (taken, is_suspended)
+
+    async def revert(self, function_id: str, name: str) -> None:
+        check_snapshot(function_id, await self.snapshots(function_id), name)
+        self._set_suspended(function_id, self._snapshots[function_id][name][1])
+
+    async def remove_snapshot(self, function_id: str, name: str) -> None:
+        check_snapshot(function_id, await self.snapshots(function_id), name)
+        del self._snapshots[function_id][name]
+
+    async def console(self, function_id: str) -> str:
+        self._check_runs(function_id)
+        return f"umbel: {function_id} runs\n"
+
+    def _set_suspended(self, function_id: str, is_suspended: bool) -> None:
+        self._check_runs(function_id)
+        machine = self._machines[function_id]
+        machine.instance = replace(machine.instance, is_suspended=is_suspended)
+
+    def _check_runs(self, function_id: str) -> None:
+        machine = self._machines.get(function_id)
+        if machine is None or machine.instance.state is FunctionState.FAILED:
+            raise NoSuchGuest(f"No guest runs {function_id}", function=function_id)

@@ -4,7 +4,7 @@ In: `refresh()` on a period and `refresh_function(id)` on a wake-up. Out: a `Vie
 and what `observed.py` tells the reconciler. Nothing here decides.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from umbel.compute.model import (
@@ -20,7 +20,9 @@ from umbel.compute.model import (
 from umbel.compute.service import Compute
 from umbel.delivery import guidance
 from umbel.delivery.guidance import Steering
+from umbel.delivery.loop import node_health
 from umbel.delivery.loop.functions import OWNER, MediaFunctions
+from umbel.delivery.loop.node_health import NodeHealth
 from umbel.delivery.loop.promises import Promises
 from umbel.delivery.loop.stream_states import Answers
 from umbel.delivery.model import (
@@ -33,16 +35,13 @@ from umbel.delivery.model import (
 )
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees import grafting as growing
-from umbel.delivery.trees import renditions
+from umbel.delivery.trees import renditions, replacement
 from umbel.delivery.trees.view import Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
 from umbel.media.model import IngestState, Server, StreamRole, StreamState
 from umbel.media.service import Media
 from umbel.network.service import Network
 
-_HOPELESS_AFTER = 3
-"""Consecutive failures after which a function's node is avoided."""
-_UNRELIABLE_S = 60.0
 _BY_POWER: Mapping[NodeState, NodeAvailability] = {
     NodeState.ACTIVE: NodeAvailability.READY,
     NodeState.DRAINING: NodeAvailability.DRAINING,
@@ -66,7 +65,7 @@ class Collector:
     others: dict[str, Instance] = field(default_factory=dict)
     answers: Answers = field(init=False)
     promises: Promises = field(init=False)
-    unreliable: dict[str, float] = field(default_factory=dict)
+    health: NodeHealth = field(default_factory=NodeHealth)
     steering: Steering | None = None
     has_power_model: bool = False
 
@@ -78,6 +77,11 @@ class Collector:
             functions=self.media_functions,
             costs=self.costs,
         )
+
+    @property
+    def unreliable(self) -> Collection[str]:
+        """The nodes that are avoided for a while."""
+        return self.health.avoided.keys()
 
     @property
     def streams(self) -> Mapping[str, dict[str, StreamState]]:
@@ -98,19 +102,17 @@ class Collector:
         await self.answers.poll_function(function, servers)
 
     def mark_unreliable(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
-        """Avoid the nodes where a function failed again and again, for a while. Returns whether
-        there are new ones."""
-        before = set(self.unreliable)
-        self.unreliable = {node: end_s for node, end_s in self.unreliable.items() if end_s > now_s}
-        for function in functions.values():
-            if self.compute.failures(OWNER, function.id) >= _HOPELESS_AFTER:
-                self.unreliable[function.node] = now_s + _UNRELIABLE_S
-        return bool(self.unreliable.keys() - before)
+        """Look which nodes are to be avoided. Returns whether there are new ones."""
+        hopeless = node_health.hopeless(self.compute, functions.values())
+        away = node_health.away(self.compute, self.instances.values(), self.streams)
+        return self.health.note(hopeless, away, now_s=now_s)
 
     async def draining(self) -> list[str]:
-        """The nodes that are to become empty and still serve viewers."""
+        """The nodes that viewers should leave: they are to become empty, or an edge there is being
+        replaced."""
         compute = self.compute
         leaving = {n.name for n in compute.nodes() if _is_leaving(compute, n.name)}
+        leaving |= replacement.left_nodes((await self.store.trees()).values())
         if not leaving:
             return []
         return sorted({node for _, _, node in await self.store.watching()} & leaving)
@@ -129,6 +131,7 @@ class Collector:
             function_id=function,
             address=instance.address,
             control_port=instance.ports["control"],
+            tls_port=instance.ports.get("tls", 0),
             secret=self.media_functions.secret_of(function),
         )
 
@@ -166,11 +169,12 @@ class Collector:
             copies=self.network.overlay.copies,
         )
         self.promises.state(view, self.instances, self.streams)
-        free = self.compute.ledger.free()
+        free, late = self.compute.ledger.free(), self.compute.past_deadline()
         return replace(
             view,
             nodes={
-                node.name: self._node_view(node, free[node.name]) for node in self.compute.nodes()
+                n.name: self._node_view(n, free[n.name], is_evicted=n.name in late)
+                for n in self.compute.nodes()
             },
             functions=self._functions(trees),
             taken_ids=frozenset(self.others),
@@ -280,6 +284,7 @@ class Collector:
                 streams=tuple(sorted(state.stream for state in states)),
                 viewers=sum(len(state.viewers) for state in states),
                 mbps_out=round(sum(state.mbps_out for state in states), 3),
+                is_suspended=instance.is_suspended,
             )
 
     def status(self, tree: Tree) -> StreamStatus | None:
@@ -288,7 +293,8 @@ class Collector:
         state = self.stream(root.function, tree.stream) if root is not None else None
         if state is None:
             return None
-        made = IngestState(video="H.264", height=renditions.height_of(tree.stream))
+        codec = renditions.codec_of(tree.stream)
+        made = IngestState(video=codec.label, height=renditions.height_of(tree.stream))
         ingest = state.ingest or made
         mbps_in = state.mbps_in if state.ingest is not None else self._rate(tree)
         return StreamStatus(
@@ -308,7 +314,6 @@ class Collector:
                 for stream, one in states.items()
                 if tree.stream in (stream, renditions.event_of(stream))
             ),
-            qualities=renditions.offered(ingest.height),
             key_interval_s=ingest.key_interval_s,
         )
 
@@ -378,7 +383,7 @@ class Collector:
         used = self._cpu(function) if self._is_active(function) else costs.function_cores
         return used + late * costs.viewer_cores
 
-    def _node_view(self, node: Node, free: Resources) -> NodeView:
+    def _node_view(self, node: Node, free: Resources, *, is_evicted: bool) -> NodeView:
         return NodeView(
             name=node.name,
             is_access=node.kind is NodeKind.PROVIDER_EDGE,
@@ -386,7 +391,7 @@ class Collector:
             memory_free_mb=free.memory_mb,
             mbps_free=free.mbps,
             is_closed=not self.compute.accepts(node.name),
-            is_evicted=self.compute.is_past_deadline(node.name),
+            is_evicted=is_evicted,
         )
 
 

@@ -18,8 +18,10 @@ from umbel.delivery.loop.eviction import Eviction
 from umbel.delivery.loop.functions import OWNER
 from umbel.delivery.loop.streams import FLEET, StreamReconciler
 from umbel.delivery.loop.timing import Timing
-from umbel.delivery.model import Tree
+from umbel.delivery.model import Branch, Tree
 from umbel.delivery.policy.base import Policy
+from umbel.delivery.prepared import rules as prepared
+from umbel.delivery.prepared.store import PreparedStore
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller, Pace
@@ -38,6 +40,7 @@ class DeliveryController:
 
     catalogue: Catalogue
     store: DeliveryStore
+    prepared: PreparedStore
     collector: Collector
     policy: Policy
     clock: Clock
@@ -107,6 +110,10 @@ class DeliveryController:
         """Whether the function gets the stream (`StreamReconciler.is_settled`)."""
         return await self._streams.is_settled(tree, function)
 
+    def refused_nodes(self, stream: str) -> frozenset[str]:
+        """The nodes to which a switch lays no way for the stream."""
+        return self._streams.refused_nodes(stream)
+
     async def offer(self, tree: Tree, sdp: str) -> StreamState:
         """Give an RTP publisher's description to the acquirer now. Raises MalformedSdp,
         Unavailable."""
@@ -151,6 +158,7 @@ class DeliveryController:
         if key == FLEET:
             self.collector.compute.yield_to_others(OWNER)
             await self.collector.refresh()
+            await self._avoid_unreliable(await self.store.trees())
             self.changed.notify()
         return self.timing.look_s
 
@@ -164,22 +172,37 @@ class DeliveryController:
         await self._controller.forget(stream)
 
     async def _reconcile_fleet(self) -> float:
-        """The functions of all trees run; others of delivery do not."""
+        """The functions of all trees run, and those in advance; others of delivery do not."""
         self.leases.check(FLEET)
         await self._eviction.run()
-        wanted = self.collector.media_functions.to_run((await self.store.trees()).values())
+        trees = await self.store.trees()
+        in_advance = Tree(stream="", branches=tuple(await self._prepared(trees)))
+        wanted = self.collector.media_functions.to_run([*trees.values(), in_advance])
         compute = self.collector.compute
         done = await compute.ensure(OWNER, wanted, lambda: self.leases.check(FLEET))
         for function in done.stopped:
             await self.collector.media.forget(function)
         await self.collector.refresh()
         self.on_functions(self.collector.instances | self.collector.others)
-        if self.collector.mark_unreliable(wanted, now_s=self.clock.now_s()):
-            for stream in await self.store.trees():
-                self.wake(stream)
+        await self._avoid_unreliable(trees)
         await self._announce_drains()
         self.changed.notify()
         return min(self.timing.look_s, done.again_s or self.timing.look_s)
+
+    async def _avoid_unreliable(self, trees: Mapping[str, Tree]) -> None:
+        """Look which nodes to avoid, and have streams leave them. Each instance does: any of them
+        may hold a stream."""
+        wanted = self.collector.media_functions.wanted(trees.values())
+        if self.collector.mark_unreliable(wanted, now_s=self.clock.now_s()):
+            for stream in await self.store.trees():
+                self.wake(stream)
+
+    async def _prepared(self, trees: Mapping[str, Tree]) -> list[Branch]:
+        """The idle functions that run in advance."""
+        rows = await self.prepared.all()
+        if not rows:
+            return []
+        return prepared.to_run(rows, self.collector.view(trees), self.collector.instances)
 
     async def _announce_drains(self) -> None:
         """Tell viewers which nodes they should leave, again and again while there are any: each

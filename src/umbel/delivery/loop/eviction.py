@@ -27,7 +27,8 @@ class Eviction:
     async def run(self) -> None:
         """Look at every draining node once."""
         compute = self.collector.compute
-        evicted = [node.name for node in compute.nodes() if compute.is_past_deadline(node.name)]
+        late = compute.past_deadline()
+        evicted = [node.name for node in compute.nodes() if node.name in late]
         if not evicted:
             return
         for node in evicted:

@@ -27,13 +27,13 @@ OWNER = "delivery"
 MEDIA_COMMAND: tuple[str, ...] = (sys.executable, "-m", "umbel.media")
 
 _SECRET = "UMBEL_MEDIA_SECRET"  # noqa: S105 -- the variable's name
-_CONTROL, _HTTP, _RTMP = Port(name="control"), Port(name="http"), Port(name="rtmp")
-_UDP = Port(name="udp", transport=Transport.UDP)
+_CONTROL, _UDP = Port(name="control"), Port(name="udp", transport=Transport.UDP)
+_ALL = (_CONTROL, Port(name="tls"), Port(name="http"), _UDP)
 PORTS: Mapping[str, tuple[Port, ...]] = {
-    ACQUIRER: (_CONTROL, _HTTP, _UDP, _RTMP),
-    FORWARDER: (_CONTROL, _HTTP, _UDP),
-    TRANSCODER: (_CONTROL, _HTTP, _UDP),
-    EDGE: (_CONTROL, _HTTP, _UDP),
+    ACQUIRER: (*_ALL, Port(name="rtmp")),
+    FORWARDER: _ALL,
+    TRANSCODER: _ALL,
+    EDGE: _ALL,
 }
 """What a function of each role listens on."""
 
@@ -74,11 +74,13 @@ def _described(
 
 @dataclass(frozen=True, kw_only=True)
 class MediaFunctions:
-    """Makes functions of branches. `secret_of` is what opens a function's control channel, the
-    same after a restart."""
+    """Makes functions of branches. `secret_of` is what opens a function's control channel,
+    `srtp_key_of` what protects an event's packets between functions (empty: nothing does); both
+    are the same after a restart."""
 
     descriptions: Mapping[str, Description]
     secret_of: Callable[[str], str]
+    srtp_key_of: Callable[[str], bytes] = lambda _: b""
 
     def wanted(self, trees: Iterable[Tree]) -> dict[str, Function]:
         """The functions of all branches by id, for accounts: they cannot be started."""

@@ -40,11 +40,6 @@ class IdleSessions:
         self._swept[tree.stream] = now_s
         return bool(ended)
 
-    async def watched(self, stream: str) -> set[str]:
-        """The functions with a session of the stream."""
-        counts = await self.store.counts(stream)
-        return {function for (_, function), count in counts.items() if count}
-
     def forget(self, stream: str) -> None:
         """The stream is over."""
         self._swept.pop(stream, None)

@@ -30,6 +30,7 @@ def observed(collector: Collector, tree: Tree, sent: Mapping[str, Access]) -> Ob
             targets=frozenset((hop.address, hop.port) for hop in state.hops),
             keys=sent.get(function, Access()).keys,
             revoked=sent.get(function, Access()).revoked,
+            srtp_key_id=state.srtp_key_id,
         )
         for function in collector.answering()
         if (state := collector.streams[function].get(taken.get(function, tree.stream))) is not None

@@ -1,15 +1,14 @@
-"""Which viewers' tokens of a stream are revoked, kept up to date from the store.
+"""Which viewers' tokens of a stream are revoked, kept up to date from what is read of the store.
 
-In: a stream, once in each run for it. Out: all its revoked sessions whose tokens have not expired,
-under a number that changes when there are more.
+In: what was revoked since the last read, once in each run for a stream. Out: all its revoked
+sessions whose tokens have not expired, under a number that changes when there are more.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
-from umbel.delivery.store import DeliveryStore
 from umbel.media.model import MOST_REVOKED
 
 log = structlog.get_logger(__name__)
@@ -31,15 +30,17 @@ class Revoked:
 class Revocations:
     """What was read, by stream."""
 
-    store: DeliveryStore
     _known: dict[str, Revoked] = field(default_factory=dict)
     _read_s: dict[str, float] = field(default_factory=dict)
 
-    async def of(self, stream: str, now_s: float) -> Revoked:
-        """The stream's revoked sessions now; at most MOST_REVOKED, those that were revoked last."""
-        since_s = self._read_s.get(stream, float("-inf")) - _OVERLAP_S
+    def since_s(self, stream: str) -> float:
+        """From when on the next read is to have the stream's revoked sessions."""
+        return max(self._read_s.get(stream, float("-inf")) - _OVERLAP_S, 0.0)
+
+    def read(self, stream: str, rows: Iterable[tuple[str, float]], now_s: float) -> Revoked:
+        """The stream's revoked sessions, by the rows since `since_s` that a read found that began
+        at `now_s`; at most MOST_REVOKED, those that were revoked last."""
         known = self._known.get(stream, Revoked())
-        rows = await self.store.revoked(stream, max(since_s, 0.0))
         self._read_s[stream] = now_s
         new = {id_: expires_s for id_, expires_s in rows if id_ not in known.sessions}
         if not new:

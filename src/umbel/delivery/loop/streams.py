@@ -6,28 +6,38 @@ decides when; `trees` and `policy` decide what (both pure).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.loop.collector import Collector
+from umbel.delivery.loop.hops import StreamHops
 from umbel.delivery.loop.idle import IdleSessions
 from umbel.delivery.loop.observed import observed
 from umbel.delivery.loop.revocations import Revocations, Revoked
 from umbel.delivery.loop.timing import Timing
-from umbel.delivery.model import Tree
+from umbel.delivery.model import Ingest, Tree
 from umbel.delivery.policy import transcoders
 from umbel.delivery.policy.base import Policy
-from umbel.delivery.store import DeliveryStore
+from umbel.delivery.store import DeliveryStore, StoredStream
 from umbel.delivery.trees import grafting, reconcile, renditions
 from umbel.delivery.trees.reconcile import Access, Carry, Drop, Observed, Step
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.kit.signal import Signal
-from umbel.media.model import INGEST_PORTS, StreamRole, StreamSpec, StreamState, Target
+from umbel.media.model import (
+    INGEST_PORTS,
+    StreamRole,
+    StreamSpec,
+    StreamState,
+    Target,
+    srtp_key_id,
+)
 from umbel.network.model import Endpoint, Hop
 
 FLEET = "fleet"
@@ -35,6 +45,16 @@ FLEET = "fleet"
 
 _MOST_ROUNDS = 12
 log = structlog.get_logger(__name__)
+
+
+class _Wanted(NamedTuple):
+    """What a run is to bring about: the stream's tree, and who is let in; what was read with it."""
+
+    tree: Tree
+    keys: frozenset[str] = frozenset()
+    revoked: Revoked = Revoked()
+    ingest: Ingest = Ingest()
+    trees: Mapping[str, Tree] = MappingProxyType({})
 
 
 @dataclass(kw_only=True)
@@ -56,11 +76,14 @@ class StreamReconciler:
     _idle: IdleSessions = field(init=False)
     _revocations: Revocations = field(init=False)
     _sent: dict[str, dict[str, Access]] = field(default_factory=dict)
-    _reach: dict[str, dict[Hop, Endpoint]] = field(default_factory=dict)
+    _stream_hops: StreamHops = field(init=False)
     _silent_since: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._revocations = Revocations(store=self.store)
+        self._revocations = Revocations()
+        self._stream_hops = StreamHops(
+            fabric=self.collector.network.overlay, clock=self.clock, changed=self.changed
+        )
         self._idle = IdleSessions(
             store=self.store,
             collector=self.collector,
@@ -70,16 +93,21 @@ class StreamReconciler:
 
     async def reconcile(self, stream: str) -> float | None:
         """Run once; answers in how many seconds to run again, or None: when it is woken."""
-        event = await self._event(renditions.event_of(stream))
-        if event is None or event.state in (EventState.ENDED, EventState.CANCELLED):
+        found = await self._event(renditions.event_of(stream))
+        if found is None or found[0].state in (EventState.ENDED, EventState.CANCELLED):
             await self._clear(stream)
             return None
-        tree = await self._maintained(await self.store.tree(stream))
-        await self._apply(tree)
+        event, keys = found
+        began_s = self.clock.now_s()
+        stored = await self._stored(stream)
+        if await self._idle.end(stored.tree, stored.watched, self.clock.now_s()):
+            stored = await self._stored(stream)
+        tree = await self._maintained(stored)
+        revoked = self._revocations.read(stream, stored.revoked, began_s)
+        await self._apply(_Wanted(tree, frozenset(keys), revoked, stored.ingest, stored.trees))
         if stream != event.id:
             # Sessions may outlive their branches: they have to be ended, too.
-            is_used = tree.branches or await self._idle.watched(stream)
-            return self.timing.look_s if is_used else None
+            return self.timing.look_s if tree.branches or stored.watched else None
         await self._report(event, tree)
         return self.timing.look_s
 
@@ -103,6 +131,10 @@ class StreamReconciler:
         )
         return not is_fed or root.function in self.collector.sending(tree.stream)
 
+    def refused_nodes(self, stream: str) -> frozenset[str]:
+        """The nodes to which a switch lays no way for the stream, as far as this instance knows."""
+        return frozenset(hop.target.node for hop in self._stream_hops.refused(stream))
+
     async def offer(self, tree: Tree, sdp: str) -> StreamState:
         """Tell the acquirer of an RTP publisher, ahead of the loop, so that a bad description is
         the caller's error. Raises MalformedSdp, Unavailable."""
@@ -116,21 +148,22 @@ class StreamReconciler:
         collector = self.collector
         return await collector.media.ensure(collector.server(step.function), spec)
 
-    async def _event(self, event_id: str) -> Event | None:
+    async def _event(self, event_id: str) -> tuple[Event, tuple[str, ...]] | None:
+        """The event and the hashes of its stream keys."""
         try:
-            return await self.catalogue.event(event_id)
+            return await self.catalogue.event_and_key_hashes(event_id)
         except NotFound:
             return None
 
-    async def _maintained(self, tree: Tree) -> Tree:
+    async def _stored(self, stream: str) -> StoredStream:
+        return await self.store.stream(stream, self._revocations.since_s(stream))
+
+    async def _maintained(self, stored: StoredStream) -> Tree:
         """The tree without idle branches and around what cannot run, saved when it changed."""
-        now_s = self.clock.now_s()
-        watched = await self._idle.watched(tree.stream)
-        if await self._idle.end(tree, watched, now_s):
-            watched = await self._idle.watched(tree.stream)
-        trimmed = grafting.prune(tree, watched, now_s=now_s, linger_s=self.timing.linger_s)
+        now_s, tree = self.clock.now_s(), stored.tree
+        trimmed = grafting.prune(tree, stored.watched, now_s=now_s, linger_s=self.timing.linger_s)
         trimmed = transcoders.ended(trimmed)
-        view = self.collector.view({**await self.store.trees(), tree.stream: trimmed})
+        view = self.collector.view({**stored.trees, tree.stream: trimmed})
         policy, sending = self.policy, self.collector.sending(tree.stream)
         moved = transcoders.moved(view, trimmed, policy, sending)
         mended = grafting.repair(view, moved, policy.relaying)
@@ -144,56 +177,58 @@ class StreamReconciler:
         self.changed.notify()
         return saved
 
-    async def _apply(self, tree: Tree) -> None:
+    async def _apply(self, want: _Wanted) -> None:
         """Do the steps until none are left. One that fails keeps no other from being done; the
         look is then repeated. Raises what failed first."""
-        keys = frozenset(await self.catalogue.key_hashes(tree.stream))
-        revoked = await self._revocations.of(tree.stream, self.clock.now_s())
-        access = Access(keys=keys, revoked=revoked.number)
+        tree = want.tree
+        access = Access(
+            keys=want.keys,
+            revoked=want.revoked.number,
+            srtp_key_id=srtp_key_id(self._srtp_key(tree.stream)),
+        )
         for _ in range(_MOST_ROUNDS):
             self.check(tree.stream)
-            await self._connect_tree(tree)
-            have = replace(self._observed(tree), upstream=await self._upstream(tree))
+            seen = self._carried(tree)
+            hops = self._hops(tree, seen)
+            await self._stream_hops.ensure(tree.stream, list(hops.values()))
+            have = replace(self._reached(tree, seen, hops), upstream=self._upstream(want))
             todo = reconcile.steps(tree, have, access)
             if not todo:
                 return
-            doing = (self._do(tree, step, access, revoked) for step in todo)
+            doing = (self._do(tree, step, access, want.revoked) for step in todo)
             failed = [e for e in await asyncio.gather(*doing, return_exceptions=True) if e]
             self.changed.notify()
             if failed:
                 raise failed[0]
 
-    async def _connect_tree(self, tree: Tree) -> None:
-        """Have the fabric carry every hop whose end is known."""
-        hops = list(self._hops(tree, self._carried(tree)).values())
-        if hops or tree.stream in self._reach:
-            reach = await self.collector.network.overlay.ensure(tree.stream, hops)
-            if dict(reach) != self._reach.get(tree.stream, {}):
-                # Where the network copies, a way may be laid without a step of any function.
-                self._reach[tree.stream] = dict(reach)
-                self.changed.notify()
-
     def _observed(self, tree: Tree) -> Observed:
         """What is there, with each function's port as its feeder reaches it over the fabric."""
         seen = self._carried(tree)
-        reach, hops = self._reach.get(tree.stream, {}), self._hops(tree, seen)
+        return self._reached(tree, seen, self._hops(tree, seen))
+
+    def _reached(self, tree: Tree, seen: Observed, hops: Mapping[str, Hop]) -> Observed:
+        """What was seen, with those ports; `hops` are those by function."""
+        reach = self._stream_hops.reach(tree.stream)
+        refused = self._stream_hops.refused(tree.stream)
         carried = {
             function: replace(state, address=end.address, port=end.port)
             if (hop := hops.get(function)) is not None and (end := reach.get(hop)) is not None
             else state
             for function, state in seen.carried.items()
         }
-        return replace(seen, carried=carried)
+        cut_off = frozenset(function for function, hop in hops.items() if hop in refused)
+        return replace(seen, carried=carried, cut_off=cut_off)
 
-    async def _upstream(self, tree: Tree) -> frozenset[str]:
+    def _upstream(self, want: _Wanted) -> frozenset[str]:
         """The addresses from which a rendition's transcoder gets the source's stream; those from
         which an acquirer is to take a publisher without a key."""
+        tree = want.tree
         source_stream = renditions.event_of(tree.stream)
         if tree.root is None:
             return frozenset()
         if source_stream == tree.stream:
-            return frozenset((await self.store.ingest(tree.stream)).sources)
-        source = await self.store.tree(source_stream)
+            return frozenset(want.ingest.sources)
+        source = want.trees.get(source_stream) or Tree(stream=source_stream)
         branch = source.branch(tree.root.function)
         if branch is None:
             return frozenset()
@@ -222,6 +257,7 @@ class StreamReconciler:
             case Drop(function=function):
                 self.check(stream)
                 await collector.media.remove(server, stream)
+                self._sent.get(function, {}).pop(stream, None)
                 collector.answers.note(function, None, stream)
             case Carry(function=function):
                 spec = await self._spec(stream, step, access.keys, revoked)
@@ -244,11 +280,15 @@ class StreamReconciler:
             hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
             sources=tuple(sorted(step.sources)),
         )
+        if spec.role is not StreamRole.FORWARDER:
+            spec = replace(spec, srtp_key=self._srtp_key(stream))
         if spec.role is StreamRole.TRANSCODER:
-            return replace(spec, height=renditions.height_of(stream))
+            height = renditions.height_of(stream)
+            return replace(spec, height=height, codec=renditions.codec_of(stream))
         if spec.role is StreamRole.EDGE:
             sessions = revoked.sessions.items()
-            return replace(spec, revoked=tuple((s, int(end_s)) for s, end_s in sessions))
+            ended = tuple((s, int(end_s)) for s, end_s in sessions)
+            return replace(spec, revoked=ended, codec=renditions.codec_of(stream))
         if spec.role is not StreamRole.ACQUIRER:
             return spec
         ingest = await self.store.ingest(stream)
@@ -259,6 +299,10 @@ class StreamReconciler:
             ports=ingest.ports,
             sources=ingest.sources,
         )
+
+    def _srtp_key(self, stream: str) -> bytes:
+        """An event's renditions have its key: a transcoder reads one stream and makes another."""
+        return self.collector.media_functions.srtp_key_of(renditions.event_of(stream))
 
     async def _keep_ports(self, stream: str, state: StreamState) -> None:
         """Encoders know these ports: a restarted acquirer opens them again."""
@@ -288,12 +332,12 @@ class StreamReconciler:
     async def _clear(self, stream: str) -> None:
         """The event is over: nothing carries it, nor its renditions."""
         await self.store.drop_tree(stream, at_s=self.clock.now_s())
-        await self._apply(Tree(stream=stream))
+        await self._apply(_Wanted(Tree(stream=stream)))
         await self.collector.network.overlay.remove(stream)
         self._idle.forget(stream)
         self._revocations.forget(stream)
-        for memo in (self._silent_since, self._reach):
-            memo.pop(stream, None)
+        self._stream_hops.forget(stream)
+        self._silent_since.pop(stream, None)
         for other in await self.store.trees():
             if renditions.event_of(other) == stream:
                 self.wake(other)

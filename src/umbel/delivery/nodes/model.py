@@ -1,9 +1,11 @@
 """What was changed of a node since the network file was read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from umbel.compute.model import Inventory, Node, ScheduledNode, Scheduling
+from umbel.network.documents import NO_SITE, AddedSite, Site
 from umbel.network.model import Link, Topology
 
 
@@ -15,16 +17,19 @@ class NodeAction(StrEnum):
     CORDONED = "cordoned"
     UNCORDONED = "uncordoned"
     DRAIN_STARTED = "draining"
+    SWITCH_REMOVED = "switch-removed"
 
 
 @dataclass(frozen=True, kw_only=True)
 class NodeChange:
     """How a node differs from the network file. `node` with its `links` was added at `added_s`;
-    None for a node of the file. A `removed` one is not there, whatever the file says."""
+    None for a node of the file. A `removed` one is not there, whatever the file says. `site` came
+    with it; a switch that came is kept after the removal until its bridges are removed."""
 
     name: str
     node: Node | None = None
     links: tuple[Link, ...] = ()
+    site: AddedSite = NO_SITE
     scheduling: Scheduling = Scheduling.OPEN
     evict_at_s: float | None = None
     removed: bool = False
@@ -33,21 +38,26 @@ class NodeChange:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkFile:
-    """The nodes and links that the network file describes; clients whose address no node has
-    enter by `default_access`."""
+    """The nodes, links and switches that the network file describes (`sites`; None: switches do
+    not carry the streams); clients whose address no node has enter by `default_access`."""
 
     inventory: Inventory
     topology: Topology
     default_access: str
+    sites: Mapping[str, Site] | None = None
+    in_namespaces: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class CurrentNodes:
-    """The nodes and links there are; `ignored` names the changes that do not fit the network file
-    any more, and why."""
+    """The nodes and links there are, and their switches; `retired` are the switches whose bridges
+    are still to be removed. `ignored` names the changes that do not fit the network file any more,
+    and why."""
 
     members: tuple[ScheduledNode, ...]
     topology: Topology
+    sites: Mapping[str, Site] | None = None
+    retired: tuple[Site, ...] = ()
     ignored: tuple[str, ...] = ()
 
     @property

@@ -7,12 +7,13 @@ refusals of changes that do not fit.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from umbel.compute.model import Node, NoSuchNode, ScheduledNode
+from umbel.compute.model import Node, NodeKind, NoSuchNode, ScheduledNode
 from umbel.compute.service import NodeExists, NodeInUse, NoSuchPool, clashes, node_entry
 from umbel.delivery.nodes.model import CurrentNodes, NetworkFile, NodeChange
 from umbel.kit.errors import UmbelError, Unprocessable
-from umbel.network.documents import link_entry
+from umbel.network.documents import NO_SITE, Site, link_entry
 from umbel.network.model import Link, Topology
+from umbel.network.service import Role
 
 Changes = Mapping[str, NodeChange]
 
@@ -35,22 +36,31 @@ def current(file: NetworkFile, changes: Changes, pools: Collection[str]) -> Curr
             if node.name not in gone
         ),
         topology=_without(file.topology, gone),
+        sites=file.sites,
     )
     added = [one for one in changes.values() if one.node is not None and not one.removed]
     for one in sorted(added, key=lambda one: (one.added_s, one.name)):
         now = _with(now, one, pools)
     since_s = {one.name: one.added_s for one in added}
-    links = (link for one in added for link in _links(one, now, since_s))
-    return replace(now, topology=replace(now.topology, links=(*now.topology.links, *links)))
+    for one in added:
+        now = _linked(now, one, list(_links(one, now, since_s)))
+    return replace(now, retired=tuple(_retired(changes, now.sites or {})))
 
 
 def add(
     file: NetworkFile, changes: Changes, pools: Collection[str], change: NodeChange
 ) -> NodeChange:
-    """The change that adds a node. Raises NodeExists, NoSuchPool, InvalidLinks."""
+    """The change that adds a node. Raises NodeExists, NoSuchPool, InvalidLinks, NoSwitch,
+    InvalidSite."""
     assert change.node is not None
-    check_new(current(file, changes, pools), change.node, change.links, pools)
-    return change
+    now = current(file, changes, pools)
+    check_new(now, change.node, change.links, pools)
+    if now.sites is None:
+        change.site.check_unswitched(change.name)
+        return change
+    linked = [_neighbour(link, change.name) for link in change.links]
+    change.site.check(now.sites, change.name, linked, in_namespaces=file.in_namespaces)
+    return replace(change, site=change.site.numbered(now.sites))
 
 
 def remove(file: NetworkFile, changes: Changes, pools: Collection[str], name: str) -> NodeChange:
@@ -58,7 +68,17 @@ def remove(file: NetworkFile, changes: Changes, pools: Collection[str], name: st
     _check_known(file, changes, pools, name)
     if name == file.default_access:
         raise NodeInUse(f"{name} is the default access node", node=name)
-    return NodeChange(name=name, removed=True)
+    site = changes[name].site if name in changes else NO_SITE
+    return NodeChange(name=name, removed=True, site=site if site.site else NO_SITE)
+
+
+def forget_switch(changes: Changes, site: Site) -> NodeChange:
+    """The change that a removed node's switch has no bridges of ours any more. Raises NoSuchNode
+    when none of that name is to be removed."""
+    change = changes.get(site.node)
+    if change is None or not change.removed or change.site.switch != site:
+        raise NoSuchNode(f"No switch of {site.node} is to be removed", node=site.node)
+    return replace(change, site=NO_SITE)
 
 
 def schedule(
@@ -86,6 +106,14 @@ def check_new(
     ]
     if wrong or not links:
         raise InvalidLinks(node=node.name, links=wrong)
+
+
+def roles(now: CurrentNodes) -> dict[str, Role]:
+    """The role in the overlay of each node that comes: streams end at provider edges."""
+    return {
+        one.node.name: Role.LEAF if one.node.kind is NodeKind.PROVIDER_EDGE else Role.RELAY
+        for one in now.members
+    }
 
 
 def document(base: object, file: NetworkFile, now: CurrentNodes) -> object:
@@ -130,10 +158,38 @@ def _with(now: CurrentNodes, change: NodeChange, pools: Collection[str]) -> Curr
     assert change.node is not None
     try:
         _check_place(now, change.node, pools)
+        if now.sites is not None:
+            change.site.check_switch(now.sites, change.name)
     except UmbelError as error:
         return replace(now, ignored=(*now.ignored, f"{change.name}: {error.message}"))
     topology = replace(now.topology, nodes=(*now.topology.nodes, change.name))
-    return replace(now, members=(*now.members, _member(change.node, change)), topology=topology)
+    after = replace(now, members=(*now.members, _member(change.node, change)), topology=topology)
+    return replace(after, sites=_sites(after, change))
+
+
+def _linked(now: CurrentNodes, change: NodeChange, links: list[Link]) -> CurrentNodes:
+    """With an added node's links."""
+    topology = replace(now.topology, links=(*now.topology.links, *links))
+    return replace(now, topology=topology, sites=_sites(now, change, links))
+
+
+def _sites(
+    now: CurrentNodes, change: NodeChange, links: Collection[Link] = ()
+) -> Mapping[str, Site] | None:
+    """With an added node's switch, and both ends of its links."""
+    if now.sites is None or change.name not in now.names:
+        return now.sites
+    near = [_neighbour(link, change.name) for link in links]
+    return change.site.joined(now.sites, change.name, near)
+
+
+def _retired(changes: Changes, sites: Mapping[str, Site]) -> Iterator[Site]:
+    """The switches that came with nodes which are removed. One that another node has now stays."""
+    used = {site.ovsdb for site in sites.values()}
+    for change in changes.values():
+        switch = change.site.switch if change.removed else None
+        if switch is not None and switch.ovsdb not in used:
+            yield switch
 
 
 def _links(change: NodeChange, now: CurrentNodes, since_s: Mapping[str, float]) -> Iterator[Link]:

@@ -11,6 +11,7 @@ from umbel.delivery.nodes.model import NodeAction, NodeChange
 from umbel.kit import journal
 from umbel.kit.db import Database, metadata
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
+from umbel.network.documents import AddedSite, LinkEnd, Site
 from umbel.network.model import Link
 
 nodes = sa.Table(
@@ -19,6 +20,7 @@ nodes = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("node", sa.JSON, nullable=False),
     sa.Column("links", sa.JSON, nullable=False),
+    sa.Column("site", sa.JSON, nullable=False),
     sa.Column("scheduling", sa.String(16), nullable=False),
     sa.Column("evict_at_s", sa.Float),
     sa.Column("removed", sa.Boolean, nullable=False),
@@ -28,10 +30,11 @@ nodes = sa.Table(
 _NODES_LOCK = 0x6E6F6465
 
 
-def _change(*, node: Any, links: Any, scheduling: str, **rest: Any) -> NodeChange:
+def _change(*, node: Any, links: Any, site: Any, scheduling: str, **rest: Any) -> NodeChange:
     return NodeChange(
         node=Node(**_node(node)) if node else None,
         links=tuple(Link(**link) for link in links),
+        site=_site(**site),
         scheduling=Scheduling(scheduling),
         **rest,
     )
@@ -39,9 +42,26 @@ def _change(*, node: Any, links: Any, scheduling: str, **rest: Any) -> NodeChang
 
 def _node(document: Mapping[str, Any]) -> dict[str, Any]:
     kind, prefixes = NodeKind(document["kind"]), tuple(document["prefixes"])
-    watts = document.get("watts")
-    own = PowerDraw(**watts) if watts else None
-    return {**document, "kind": kind, "prefixes": prefixes, "watts": own}
+    ports, watts = document.get("ports"), document.get("watts")
+    return {
+        **document,
+        "kind": kind,
+        "prefixes": prefixes,
+        "ports": tuple(ports) if ports else None,
+        "watts": PowerDraw(**watts) if watts else None,
+    }
+
+
+def _site(
+    site: Mapping[str, Any] | None = None,
+    local: Mapping[str, Any] | None = None,
+    remote: Mapping[str, Any] | None = None,
+) -> AddedSite:
+    return AddedSite(
+        site=Site(**{**site, "hosts": tuple(site["hosts"])}) if site else None,
+        local={near: LinkEnd(**end) for near, end in (local or {}).items()},
+        remote={near: LinkEnd(**end) for near, end in (remote or {}).items()},
+    )
 
 
 _ROWS = Query(sa.select(nodes), _change)

@@ -22,7 +22,7 @@ class Consolidation:
         view.node(access_node)
         nodes = [node for _, some in edges.reaches(view, access_node) for node in some]
         # Sorting keeps the order of equals: of equally full edges the nearest comes first.
-        running = sorted(edges.edges_at(view, nodes), key=lambda edge: -edge.load)
+        running = sorted(view.edges_at(nodes), key=lambda edge: -edge.load)
         busy = {function.node for function in view.functions.values()}
         found = edges.running(view, stream, running, self.relaying) or edges.started(
             view, stream, sorted(nodes, key=lambda node: node not in busy), self.relaying

@@ -59,17 +59,10 @@ def served(
 ) -> Assignment | None:
     """By one of the nodes: by an edge that runs, else by a new one. Edges are tried in the order
     of `rank`, else in that of their nodes."""
-    edges = edges_at(view, nodes)
+    edges = view.edges_at(nodes)
     if rank is not None:
         edges.sort(key=rank)
     return running(view, stream, edges, relaying) or started(view, stream, nodes, relaying)
-
-
-def edges_at(view: View, nodes: Iterable[str]) -> list[FunctionView]:
-    """The usable edges of the nodes, in the nodes' order, those of one node by name."""
-    place = {node: number for number, node in enumerate(nodes)}
-    here = (f for f in view.functions.values() if f.node in place and f.role == EDGE and f.usable)
-    return sorted(here, key=lambda edge: (place[edge.node], edge.id))
 
 
 def reaches(view: View, access_node: str) -> list[tuple[int, list[str]]]:

@@ -38,7 +38,7 @@ class Sls:
         return found
 
     def _running(self, view: View, stream: str, nodes: list[str]) -> Assignment | None:
-        return edges.running(view, stream, edges.edges_at(view, nodes), self.relaying)
+        return edges.running(view, stream, view.edges_at(nodes), self.relaying)
 
     @staticmethod
     def _reaches(view: View, access_node: str) -> list[list[str]]:

@@ -76,8 +76,10 @@ def _graft_at_root(view: View, tree: Tree, root: Branch, new: Branch, walk: Sequ
 def prune(tree: Tree, watched: Collection[str], *, now_s: float, linger_s: float) -> Tree:
     """The tree without edges that had no viewer for `linger_s`, nor forwarders that feed none.
 
-    `watched` names the functions with a session of this stream.
+    `watched` names the functions with a session of this stream. One that replaces another waits
+    for its viewers.
     """
+    watched = {*watched, *(b.replaced_by for b in tree.branches)}
     kept = [
         replace(b, idle_since_s=_idle_since(b, watched, now_s))
         for b in tree.branches

@@ -13,8 +13,8 @@ from umbel.delivery.model import Branch, Tree
 @dataclass(frozen=True, kw_only=True)
 class Carried:
     """What a function does with one stream now. `targets` are where it sends, `port` where it
-    takes packets (0: it takes none) from `sources` (none: from any host); `keys` and `revoked` are
-    what was last sent to it."""
+    takes packets (0: it takes none) from `sources` (none: from any host); `srtp_key_id` tells which
+    key protects them; `keys` and `revoked` are what was last sent to it."""
 
     role: str
     address: str
@@ -23,27 +23,31 @@ class Carried:
     targets: frozenset[tuple[str, int]] = frozenset()
     keys: frozenset[str] = frozenset()
     revoked: int = 0
+    srtp_key_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """Who is let in: the hashes of the stream keys that the acquirer is to accept, and the number
-    of the list of viewers that edges are to refuse."""
+    """Who is let in: the hashes of the stream keys that the acquirer is to accept, the number of
+    the list of viewers that edges are to refuse, and which key protects packets in between."""
 
     keys: frozenset[str] = frozenset()
     revoked: int = 0
+    srtp_key_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
     """The functions that answer now, and what each carries of the stream. `addresses` are those
     of functions; `upstream` those from which the root gets what it carries: a transcoder the
-    source's stream, an acquirer its publisher's packets."""
+    source's stream, an acquirer its publisher's packets. `cut_off` are those to which the network
+    lays no way."""
 
     active: frozenset[str]
     addresses: Mapping[str, str] = field(default_factory=dict)
     upstream: frozenset[str] = frozenset()
     carried: Mapping[str, Carried] = field(default_factory=dict)
+    cut_off: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +186,8 @@ def _feeder(want: Tree, branch: Branch, have: Observed) -> Branch | None:
 
 
 def _carries(branch: Branch, have: Observed) -> bool:
-    return branch.function in have.active and branch.function in have.carried
+    is_reached = branch.function in have.active and branch.function not in have.cut_off
+    return is_reached and branch.function in have.carried
 
 
 def _does(step: Carry, have: Observed, access: Access) -> bool:
@@ -191,5 +196,6 @@ def _does(step: Carry, have: Observed, access: Access) -> bool:
         return False
     knows_keys = step.role != "acquirer" or now.keys == access.keys
     knows_revoked = step.role != "edge" or now.revoked == access.revoked
+    has_srtp_key = step.role == "forwarder" or now.srtp_key_id == access.srtp_key_id
     is_connected = (now.sources, now.targets) == (step.sources, step.targets)
-    return is_connected and knows_keys and knows_revoked
+    return is_connected and knows_keys and knows_revoked and has_srtp_key

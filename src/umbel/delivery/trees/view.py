@@ -5,7 +5,7 @@ Free is capacity minus what is measured and minus what was promised but is not m
 """
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -114,6 +114,8 @@ class View:
     links_free_mbps: Mapping[frozenset[str], float] = field(default_factory=dict)
     stream_mbps: Mapping[str, float] = field(default_factory=dict)
     broken_nodes: frozenset[str] = frozenset()
+    avoided_nodes: frozenset[str] = frozenset()
+    """Whose edges the viewer who asks must not get, though they serve others."""
     costs: Costs = Costs()
     copies: bool = False
     """Whether the network copies streams by itself where ways part."""
@@ -131,10 +133,11 @@ class View:
         """The stream's rate: measured, or what is promised for an unmeasured one."""
         return self.stream_mbps.get(stream) or self.costs.mbps_of(stream)
 
-    def edges_at(self, node: str) -> list[FunctionView]:
-        """The usable edge streamers of a node, by name."""
-        here = (f for f in self.functions.values() if f.node == node and f.role == EDGE)
-        return sorted((f for f in here if f.usable), key=lambda f: f.id)
+    def edges_at(self, nodes: Iterable[str]) -> list[FunctionView]:
+        """The usable edges of the nodes, in the nodes' order, those of one node by name."""
+        place = {node: number for number, node in enumerate(nodes)}
+        here = (f for f in self.functions.values() if f.node in place and f.role == EDGE)
+        return sorted((f for f in here if f.usable), key=lambda f: (place[f.node], f.id))
 
     def fits_viewer(self, edge: FunctionView, stream: str) -> bool:
         """Whether the edge and its node have CPU and rate for one more viewer of a stream that the
@@ -152,22 +155,28 @@ class View:
         room, costs = self.node(node), self.costs
         cores = costs.function_cores + costs.stream_cores + costs.viewer_cores
         has_room = room.cores_free >= cores and room.mbps_free >= self.mbps(stream)
-        return room.is_access and has_room and self.fits_function(node)
+        is_allowed = room.is_access and node not in self.avoided_nodes
+        return is_allowed and has_room and self.fits_function(node)
 
     def _fits(self, edge: FunctionView, stream: str, cores: float) -> bool:
         room = self.node(edge.node)
         has_cores = min(room.cores_free, edge.cores_free) >= cores
-        return has_cores and room.mbps_free >= self.mbps(stream) and not room.is_closed
+        is_allowed = edge.node not in self.avoided_nodes
+        return (
+            is_allowed and has_cores and room.mbps_free >= self.mbps(stream) and not room.is_closed
+        )
 
     def fits_function(self, node: str) -> bool:
         """Whether another function can be started on the node."""
+        return self.functions_that_fit(node) > 0
+
+    def functions_that_fit(self, node: str) -> int:
+        """How many more functions can be started on the node."""
         room, costs = self.node(node), self.costs
-        return (
-            node not in self.broken_nodes
-            and not room.is_closed
-            and room.cores_free >= costs.function_cores + costs.stream_cores
-            and room.memory_free_mb >= costs.function_mb
-        )
+        if node in self.broken_nodes or room.is_closed:
+            return 0
+        by_cores = room.cores_free // (costs.function_cores + costs.stream_cores)
+        return max(0, int(min(by_cores, room.memory_free_mb // costs.function_mb)))
 
     def fits_transcoder(self, node: str, stream: str) -> bool:
         """Whether another transcoder can be started on the node, to make the stream."""
@@ -194,7 +203,7 @@ class View:
     def _has_cores(self, node: NodeView) -> bool:
         """Whether a running or new edge of the node has CPU for a viewer."""
         least = self.costs.viewer_cores
-        has_edge = any(edge.cores_free >= least for edge in self.edges_at(node.name))
+        has_edge = any(edge.cores_free >= least for edge in self.edges_at([node.name]))
         return node.cores_free >= least and (has_edge or self.fits_function(node.name))
 
     def refusal(self, stream: str, access_node: str, reason: Reason | None = None) -> NoCapacity:
@@ -214,10 +223,12 @@ class View:
 
     def fresh_id(self, role: str, node: str) -> str:
         """A name for a new function that no function has."""
-        number = 1
-        while (id_ := f"{role}-{node}-{number}") in self.functions or id_ in self.taken_ids:
-            number += 1
-        return id_
+        return next(self.fresh_ids(role, node))
+
+    def fresh_ids(self, role: str, node: str) -> Iterator[str]:
+        """Names for new functions that no function has, without end."""
+        ids = (f"{role}-{node}-{number}" for number in itertools.count(1))
+        return (id_ for id_ in ids if id_ not in self.functions and id_ not in self.taken_ids)
 
     def carried(self, tree: Tree, branch: Branch) -> bool:
         """Whether the branch's function is there and usable. A closed node keeps its edges until

@@ -8,6 +8,7 @@ VALUES: tuple[ValueType, ...] = (
         doc="What a function does with a stream.",
         words=("acquirer", "forwarder", "edge", "transcoder"),
     ),
+    ValueType(name="VideoCodec", doc="How pictures are coded.", words=("H264", "VP8")),
     ValueType(name="Target", doc="A UDP destination.", fields=params("address: String, port: int")),
     ValueType(
         name="StreamUrl",
@@ -24,13 +25,19 @@ VALUES: tuple[ValueType, ...] = (
         ),
     ),
     ValueType(
+        name="Thumbnail",
+        doc="A small picture: JPEG in base64, and the seconds since it came in.",
+        fields=params("jpeg: String, ageS: float"),
+    ),
+    ValueType(
         name="StreamInfo",
-        doc="A stream's pipeline and what it does. Rates in Mbit/s; `parts`: element ids by type.",
+        doc="A stream's pipeline and what it does. Rates in Mbit/s; `parts`: element ids by type; "
+        "`srtpKeyId`: which key protects packets from and to other functions, empty for none.",
         fields=params(
             "stream: String, role: StreamRole, pipeline: String, parts: String<>, port: int, "
             "sources: String[], hops: Target[], urls: StreamUrl[], ingest: IngestInfo?, "
             "viewers: String[], mbpsIn: float, mbpsOut: float, flowing: boolean, "
-            "rtpAnswer: String, picturesRequested: int"
+            "rtpAnswer: String, picturesRequested: int, srtpKeyId: String?"
         ),
     ),
 )
@@ -42,6 +49,10 @@ ELEMENTS: tuple[ElementType, ...] = (
         "Takes the provider's stream by RTMP, SRT, WHIP or RTP, and makes it H.264 and Opus.",
         new="mediaPipeline: MediaPipeline, keyHashes: String[]?, rtpOffer: String?, "
         "ports: int[]?, sources: String[]?",
+        operations={
+            "getThumbnail() -> Thumbnail": "A picture of the last minute, at most 640 x 360, or "
+            "null. Each call has the next one made if the newest is 10 s old.",
+        },
         readable={
             "urls: StreamUrl[]": "Where encoders push.",
             "state: IngestInfo": "What comes in now.",
@@ -59,7 +70,11 @@ ELEMENTS: tuple[ElementType, ...] = (
         "RtpReceiver",
         "Endpoint",
         "Takes a stream from the hop before, on a UDP port of its own.",
-        new="mediaPipeline: MediaPipeline, sources: String[]?",
+        new="mediaPipeline: MediaPipeline, sources: String[]?, srtpKey: String?",
+        operations={
+            "setSrtpKey(srtpKey: String)": "Read packets that are protected with this key: 32 "
+            "bytes in base64, which nothing gives back; empty: packets are plain."
+        },
         readable={"address: String": "Where it listens.", "port: int": "On which port."},
         writable={
             "sources: String[]": "IP addresses of the hosts that may send to it, at most 64; "
@@ -70,14 +85,20 @@ ELEMENTS: tuple[ElementType, ...] = (
         "RtpSender",
         "Endpoint",
         "Sends a stream on to the hops after, unchanged.",
-        new="mediaPipeline: MediaPipeline, hops: Target[]?",
+        new="mediaPipeline: MediaPipeline, hops: Target[]?, srtpKey: String?",
+        operations={
+            "setSrtpKey(srtpKey: String)": "Protect packets with this key, as RtpReceiver "
+            "reads them; empty: send them plain."
+        },
         writable={"hops: Target[]": "Where to."},
     ),
     element(
         "Transcoder",
         "MediaElement",
-        "Makes a rendition of the stream it is given: H.264 of at most that height, the same Opus.",
-        new="mediaPipeline: MediaPipeline, height: int",
+        "Makes a rendition of the stream it is given: pictures of at most that height in that "
+        "codec (H.264 where none is named), the same Opus.",
+        new="mediaPipeline: MediaPipeline, height: int, codec: VideoCodec?",
+        readable={"codec: VideoCodec": "In which it makes them."},
         writable={
             "height: int": "Of the pictures, in pixels: even, 16 to 4320. A lower source keeps its "
             "size. Another one begins a new stream of packets, as a restart does."
@@ -86,8 +107,9 @@ ELEMENTS: tuple[ElementType, ...] = (
     element(
         "WhepEndpoint",
         "Endpoint",
-        "Serves a stream to viewers by WHEP.",
-        new="mediaPipeline: MediaPipeline",
+        "Serves a stream to viewers by WHEP. The codec is what offers are answered with before the "
+        "first packet has come; after that it is the stream's.",
+        new="mediaPipeline: MediaPipeline, codec: VideoCodec?",
         readable={
             "url: String": "Where players post their offer.",
             "viewers: String[]": "The sessions of connected viewers.",

@@ -3,12 +3,20 @@
 In: StreamState on the server's side, JSON on the client's. Out: the other. Tested as inverses.
 """
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from umbel.kit.errors import Unavailable
 from umbel.media.api import SCHEMA, check
-from umbel.media.model import IngestState, StreamRole, StreamState, Target
+from umbel.media.model import (
+    SRTP_KEY_BYTES,
+    IngestState,
+    StreamRole,
+    StreamState,
+    Target,
+    Thumbnail,
+)
 from umbel.media.rpc.faults import ParamIllegal
 
 Json = dict[str, object]
@@ -52,6 +60,7 @@ def info_to_json(info: StreamInfo) -> Json:
         "flowing": state.flowing,
         "rtpAnswer": state.rtp_answer,
         "picturesRequested": state.pictures_requested,
+        "srtpKeyId": state.srtp_key_id,
     }
 
 
@@ -59,6 +68,41 @@ def ingest_to_json(state: IngestState) -> Json:
     """An IngestInfo value."""
     fields = asdict(state)
     return {**fields, "keyIntervalS": round(fields.pop("key_interval_s"), 3)}
+
+
+def thumbnail_to_json(thumbnail: Thumbnail) -> Json:
+    """A Thumbnail value."""
+    jpeg = base64.b64encode(thumbnail.jpeg).decode()
+    return {"jpeg": jpeg, "ageS": round(thumbnail.age_s, 3)}
+
+
+def thumbnail_from_json(value: object) -> Thumbnail | None:
+    """What getThumbnail answered. Raises Unavailable when it is not what was agreed."""
+    if value is None:
+        return None
+    try:
+        check.check_value(SCHEMA, "Thumbnail", value, "getThumbnail")
+        fields = value if isinstance(value, dict) else {}
+        jpeg = base64.b64decode(fields["jpeg"], validate=True)
+    except (ParamIllegal, ValueError) as error:
+        raise Unavailable("the media server speaks otherwise: no thumbnail") from error
+    return Thumbnail(jpeg=jpeg, age_s=_float(fields["ageS"]))
+
+
+def srtp_key_to_json(key: bytes) -> str:
+    """A key as `setSrtpKey` takes it."""
+    return base64.b64encode(key).decode()
+
+
+def srtp_key_from_json(text: str) -> bytes:
+    """The key, empty for none. Raises ParamIllegal, which does not repeat the text."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except ValueError:
+        key = b"?"
+    if len(key) not in {0, SRTP_KEY_BYTES}:
+        raise ParamIllegal(f"an SRTP key has {SRTP_KEY_BYTES} bytes in base64")
+    return key
 
 
 def urls_to_json(urls: Iterable[tuple[str, str]]) -> list[Json]:
@@ -90,6 +134,8 @@ def _info(entry: Json) -> StreamInfo:
         flowing=entry["flowing"] is True,
         rtp_answer=str(entry["rtpAnswer"]),
         pictures_requested=_int(entry["picturesRequested"]),
+        # A media server that started before an update has none.
+        srtp_key_id=str(entry.get("srtpKeyId") or ""),
     )
     parts = entry["parts"]
     ids = {str(k): str(v) for k, v in parts.items()} if isinstance(parts, dict) else {}

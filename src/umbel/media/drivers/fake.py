@@ -18,11 +18,15 @@ from umbel.media.model import (
     StreamSpec,
     StreamState,
     Target,
+    Thumbnail,
+    VideoCodec,
+    srtp_key_id,
 )
 
 _FIRST_RTP_PORT = 20_000
 _HTTP_PORT = 8080
 _RTMP_PORT = 1935
+_JPEG = b"\xff\xd8\xff"  # how every JPEG begins
 _RENDITION_SHARE = 0.35  # of the source's rate: what 360 lines take where it has 720
 
 
@@ -36,6 +40,8 @@ class _FakeStream:
     viewers: tuple[str, ...] = ()
     pictures_requested: int = 0
     revoked: set[str] = field(default_factory=set)
+    mbps_in: float | None = None
+    """What arrives, once it was reckoned, and until something is wired or published."""
 
 
 @dataclass
@@ -47,7 +53,7 @@ class _FakeFunction:
 
 
 class FakeMedia:
-    """A MediaPlane without media. Ports and URLs are the same in every run."""
+    """A MediaDriver without media. Ports and URLs are the same in every run."""
 
     def __init__(self) -> None:
         self._functions: dict[str, _FakeFunction] = {}
@@ -61,7 +67,7 @@ class FakeMedia:
             sdp.parse(spec.rtp_offer)
         sources.parse(spec.sources)
         function = self._reach(server)
-        self._fed = None
+        self._rewire()
         known = function.streams.get(spec.stream)
         if known is None:
             function.streams[spec.stream] = self._make(spec)
@@ -74,11 +80,17 @@ class FakeMedia:
 
     async def remove(self, server: Server, stream: str) -> None:
         self._reach(server).streams.pop(stream, None)
-        self._fed = None
+        self._rewire()
 
     async def observe(self, server: Server) -> dict[str, StreamState]:
         function = self._reach(server)
         return {name: self._state(function, s) for name, s in function.streams.items()}
+
+    async def thumbnail(self, server: Server, stream: str) -> Thumbnail | None:
+        found = self._reach(server).streams.get(stream)
+        if found is None or found.ingest is None or not found.ingest.protocol:
+            return None
+        return Thumbnail(jpeg=_JPEG + stream.encode(), age_s=0.0)
 
     def watch(self, on_change: Callable[[str, str], None]) -> None:
         self._watchers.append(on_change)
@@ -95,6 +107,7 @@ class FakeMedia:
     ) -> None:
         """A provider starts to push to the acquirer. Raises NotFound when it has no such stream."""
         found = self._stream(function_id, stream)
+        self._rewire()
         found.mbps = mbps
         found.ingest = state or IngestState(
             protocol="rtmp",
@@ -109,6 +122,7 @@ class FakeMedia:
     def stop_publishing(self, function_id: str, stream: str) -> None:
         """The provider stops."""
         found = self._stream(function_id, stream)
+        self._rewire()
         found.mbps, found.ingest = 0.0, IngestState()
         self._notify(function_id, stream)
 
@@ -122,6 +136,10 @@ class FakeMedia:
         found = self._stream(function_id, stream)
         found.viewers = tuple(s for s in sessions if s not in found.revoked)
 
+    def spec(self, function_id: str, stream: str) -> StreamSpec:
+        """The newest spec of the function. Raises NotFound when it does not carry the stream."""
+        return self._stream(function_id, stream).spec
+
     def request_picture(self, function_id: str, stream: str) -> None:
         """A receiver there needs a key picture: the request goes up to who encodes the stream."""
         function, found = self._known(function_id), self._stream(function_id, stream)
@@ -132,7 +150,7 @@ class FakeMedia:
         function = self._functions.get(function_id)
         if function is not None:
             function.streams.clear()
-            self._fed = None
+            self._rewire()
         self._notify(function_id, "")
 
     def cut(self, function_id: str) -> None:
@@ -147,11 +165,20 @@ class FakeMedia:
 
     def _reach(self, server: Server) -> _FakeFunction:
         function = self._functions.setdefault(server.function_id, _FakeFunction(server.address))
-        function.address = server.address
+        if function.address != server.address:
+            function.address = server.address
+            self._rewire()
         if function.is_cut:
             raise Unavailable(f"{server} does not answer")
         function.has_channel = True
         return function
+
+    def _rewire(self) -> None:
+        """Who feeds whom, or what is fed, may be another from now on."""
+        self._fed = None
+        for function in self._functions.values():
+            for stream in function.streams.values():
+                stream.mbps_in = None
 
     def _make(self, spec: StreamSpec) -> _FakeStream:
         if spec.role is StreamRole.ACQUIRER:
@@ -182,7 +209,9 @@ class FakeMedia:
 
     def _state(self, function: _FakeFunction, stream: _FakeStream) -> StreamState:
         spec = stream.spec
-        mbps = self._mbps_at(function, stream, frozenset())
+        if stream.mbps_in is None:
+            stream.mbps_in = self._mbps_at(function, stream, frozenset())
+        mbps = stream.mbps_in
         return StreamState(
             stream=spec.stream,
             role=spec.role,
@@ -197,6 +226,7 @@ class FakeMedia:
             flowing=mbps > 0,
             rtp_answer=_rtp_answer(function.address, stream),
             pictures_requested=stream.pictures_requested,
+            srtp_key_id=srtp_key_id(spec.srtp_key),
         )
 
     def _request_picture(
@@ -220,17 +250,25 @@ class FakeMedia:
         return self._fed.get(here, ())
 
     def _mbps_at(
-        self, function: _FakeFunction, stream: _FakeStream, seen: frozenset[Target]
+        self,
+        function: _FakeFunction,
+        stream: _FakeStream,
+        seen: frozenset[Target],
+        key: bytes | None = None,
     ) -> float:
         """The rate that arrives here: from the provider, or from functions with this hop that are
-        among the sources."""
+        among the sources. `key` is the one that a reader below has; forwarders read nothing."""
+        if stream.spec.role is not StreamRole.FORWARDER:
+            if key not in {None, stream.spec.srtp_key}:
+                return 0.0
+            key = stream.spec.srtp_key
         if stream.port == 0:
             return stream.mbps
         here = Target(address=function.address, port=stream.port)
         if here in seen:
             return 0.0
         return sum(
-            self._mbps_at(other, candidate, seen | {here}) * _share(candidate)
+            self._mbps_at(other, candidate, seen | {here}, key) * _share(candidate)
             for other, candidate in self._feeders(here)
             if not stream.spec.sources or other.address in stream.spec.sources
         )
@@ -257,7 +295,8 @@ def _urls(address: str, stream: _FakeStream) -> Iterator[tuple[str, str]]:
         yield "whip", f"{base}/whip/{name}"
     if stream.spec.role is StreamRole.EDGE:
         yield "whep", f"{base}/whep/{name}"
-        yield "hls", f"{base}/hls/{name}/index.m3u8"
+        if stream.spec.codec is VideoCodec.H264:
+            yield "hls", f"{base}/hls/{name}/index.m3u8"
 
 
 def _rtp_answer(address: str, stream: _FakeStream) -> str:

@@ -16,7 +16,8 @@ from umbel.media import roles
 from umbel.media.api import values
 from umbel.media.api.values import StreamInfo
 from umbel.media.client import Channel, ChannelLost
-from umbel.media.model import Server, StreamSpec, StreamState
+from umbel.media.model import Server, StreamSpec, StreamState, Thumbnail
+from umbel.media.rpc.faults import OperationUnknown
 from umbel.media.rpc.requester import Notification
 
 log = structlog.get_logger(__name__)
@@ -27,8 +28,15 @@ _LONGEST_PAUSE_S = 3.0
 OnChange = Callable[[str, str], None]
 
 
+class ChannelPlain(Unavailable):
+    """An earlier version started the function, and its control channel is plain text: it gets no
+    key that protects packets."""
+
+    code = "umbel.media_channel_plain"
+
+
 class JsonRpcMedia:
-    """A MediaPlane over the network. `deadline_s` bounds every request."""
+    """A MediaDriver over the network. `deadline_s` bounds every request."""
 
     def __init__(self, *, deadline_s: float = 3.0) -> None:
         self._deadline_s = deadline_s
@@ -37,6 +45,8 @@ class JsonRpcMedia:
 
     async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
         roles.check(spec)
+        if spec.srtp_key and not server.is_private:
+            raise ChannelPlain(function=server.function_id)
         link = await self._link(server)
         try:
             return await _ensure(link, spec)
@@ -50,10 +60,17 @@ class JsonRpcMedia:
         link = await self._link(server)
         for info in await link.streams(stream):
             await link.release(info)
+        link.revoked.pop(stream, None)
 
     async def observe(self, server: Server) -> dict[str, StreamState]:
         link = await self._link(server)
         return {info.state.stream: info.state for info in await link.streams()}
+
+    async def thumbnail(self, server: Server, stream: str) -> Thumbnail | None:
+        link = await self._link(server)
+        for info in await link.streams(stream):
+            return await link.thumbnail(info)
+        return None
 
     def watch(self, on_change: OnChange) -> None:
         self._watchers.append(on_change)
@@ -116,6 +133,17 @@ class _Link:
         channel = await self.channel()
         await channel.request(operation.method, operation.params)
 
+    async def thumbnail(self, info: StreamInfo) -> Thumbnail | None:
+        operation = roles.get_thumbnail(info)
+        if operation is None:
+            return None
+        channel = await self.channel()
+        try:
+            result = await channel.request(operation.method, operation.params)
+        except OperationUnknown:
+            return None  # a media server that started before an update
+        return values.thumbnail_from_json(result.get("value"))
+
     async def close(self) -> None:
         self._closed = True
         if self._retry is not None:
@@ -167,7 +195,7 @@ class _Link:
 
 async def _ensure(link: _Link, spec: StreamSpec) -> StreamState:
     info = next(iter(await link.streams(spec.stream)), None)
-    if info is not None and not roles.is_whole(info):
+    if info is not None and not roles.is_whole(spec, info):
         await link.release(info)
         info = None
     if info is not None and info.state.role is not spec.role:

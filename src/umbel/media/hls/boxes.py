@@ -1,12 +1,13 @@
-"""Fragmented MP4 (ISO/IEC 14496-12, -15; Opus: "Encapsulation of Opus in ISOBMFF").
+"""Fragmented MP4 (ISO/IEC 14496-12, -15; Opus: "Encapsulation of Opus in ISOBMFF"; AAC: -1, -14).
 
 In: parameter sets and samples. Out: an initialisation section, and fragments (moof + mdat) whose
 data offsets count from the moof, so that any chain of fragments is a file. Neighbour: segmenter.py.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 from umbel.media.rtp.sps import parse_sps
@@ -21,6 +22,14 @@ _SYNC_SAMPLE, _OTHER_SAMPLE = 0x02000000, 0x01010000
 _DEFAULT_BASE_IS_MOOF = 0x020000
 # trun: data offset, then duration, size and flags of each sample.
 _TRUN_FLAGS = 0x000701
+_EMPTY_TRAF = 8 + 16 + 20  # tfhd and tfdt, no trun
+
+
+class Sound(Enum):
+    """The codec of the sound, as playlists name it (RFC 6381): Opus, or AAC-LC; 48 kHz stereo."""
+
+    OPUS = "opus"
+    AAC = "mp4a.40.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +42,10 @@ class VideoSets:
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """What a file holds: video if `video`, Opus stereo if `audio`."""
+    """What a file holds: video if `video`, sound if `audio`."""
 
     video: VideoSets | None
-    audio: bool
+    audio: Sound | None
 
 
 @dataclass(slots=True)
@@ -55,8 +64,8 @@ def initialisation(tracks: Tracks) -> bytes:
     if tracks.video is not None:
         traks += _video_trak(tracks.video)
         defaults += _full(b"trex", 0, 0, struct.pack(">5I", VIDEO_TRACK, 1, 0, 0, 0))
-    if tracks.audio:
-        traks += _audio_trak()
+    if tracks.audio is not None:
+        traks += _audio_trak(tracks.audio)
         defaults += _full(b"trex", 0, 0, struct.pack(">5I", AUDIO_TRACK, 1, 0, 0, 0))
     brands = _box(b"ftyp", b"iso6" + struct.pack(">I", 1) + b"iso6" + b"cmfc" + b"mp41")
     header = _full(
@@ -80,6 +89,29 @@ def fragment(sequence: int, runs: Sequence[tuple[int, int, Sequence[Sample]]]) -
         offsets.append(at)
         at += len(body)
     return _moof(sequence, runs, offsets) + _box(b"mdat", b"".join(bodies))
+
+
+def samples(data: bytes) -> Iterator[tuple[int, Sample]]:
+    """The samples of what `fragment` wrote, each with its track."""
+    (moof_size,) = struct.unpack_from(">I", data)
+    at = 8 + 16
+    while at < moof_size:
+        (size,) = struct.unpack_from(">I", data, at)
+        if size > _EMPTY_TRAF:
+            yield from _run(data, at)
+        at += size
+
+
+def _run(data: bytes, traf: int) -> Iterator[tuple[int, Sample]]:
+    (track,) = struct.unpack_from(">I", data, traf + 20)
+    (at,) = struct.unpack_from(">Q", data, traf + 36)
+    (count, offset) = struct.unpack_from(">II", data, traf + 56)
+    for duration, size, flags in struct.iter_unpack(
+        ">III", data[traf + 64 : traf + 64 + 12 * count]
+    ):
+        yield track, Sample(at, duration, data[offset : offset + size], flags == _SYNC_SAMPLE)
+        at += duration
+        offset += size
 
 
 def length_prefixed(units: Sequence[bytes]) -> bytes:
@@ -127,11 +159,14 @@ def _video_trak(sets: VideoSets) -> bytes:
     return _trak(VIDEO_TRACK, VIDEO_CLOCK_HZ, b"vide", header + _tables(sample_entry), shape)
 
 
-def _audio_trak() -> bytes:
-    config = _box(b"dOps", struct.pack(">BBHIhB", 0, 2, _OPUS_PRE_SKIP, AUDIO_CLOCK_HZ, 0, 0))
+def _audio_trak(sound: Sound) -> bytes:
     entry = struct.pack(">6xH8xHHHHI", 1, 2, 16, 0, 0, AUDIO_CLOCK_HZ << 16)
     header = _full(b"smhd", 0, 0, bytes(4))
-    tables = _tables(_box(b"Opus", entry + config))
+    if sound is Sound.OPUS:
+        config = _box(b"dOps", struct.pack(">BBHIhB", 0, 2, _OPUS_PRE_SKIP, AUDIO_CLOCK_HZ, 0, 0))
+        tables = _tables(_box(b"Opus", entry + config))
+    else:
+        tables = _tables(_box(b"mp4a", entry + _full(b"esds", 0, 0, _AAC_STREAM)))
     return _trak(AUDIO_TRACK, AUDIO_CLOCK_HZ, b"soun", header + tables, (0, 0))
 
 
@@ -155,9 +190,25 @@ def _tables(sample_entry: bytes) -> bytes:
     return _box(b"dinf", reference) + _box(b"stbl", tables)
 
 
+def _descriptor(tag: int, body: bytes) -> bytes:
+    """A descriptor of ISO/IEC 14496-1 section 8.3.3, shorter than 128 bytes."""
+    return bytes((tag, len(body))) + body
+
+
 def _box(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I4s", 8 + len(body), name) + body
 
 
 def _full(name: bytes, version: int, flags: int, body: bytes) -> bytes:
     return _box(name, struct.pack(">I", version << 24 | flags) + body)
+
+
+# AudioSpecificConfig (ISO/IEC 14496-3 section 1.6.2.1): AAC-LC, 48 kHz, two channels.
+_AAC_CONFIG = bytes.fromhex("1190")
+# An ES_Descriptor with its decoder configuration: MPEG-4 audio (0x40), an audio stream (0x15).
+_AAC_STREAM = _descriptor(
+    3,
+    bytes(3)
+    + _descriptor(4, bytes((0x40, 0x15)) + bytes(11) + _descriptor(5, _AAC_CONFIG))
+    + _descriptor(6, b"\x02"),
+)

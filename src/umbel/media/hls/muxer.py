@@ -7,6 +7,7 @@ above.
 
 from collections.abc import Sequence
 
+from umbel.media.hls.aac import AacSegments
 from umbel.media.hls.boxes import Sample, VideoSets, length_prefixed
 from umbel.media.hls.segmenter import Segmenter, SegmenterEvent
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
@@ -23,10 +24,11 @@ _MOST_PPS = 31
 
 
 class Muxer:
-    """Owns the way from packets to parts for one stream."""
+    """Owns the way from packets to parts for one stream. What comes is given to `aac` too."""
 
     def __init__(self) -> None:
         self.segmenter = Segmenter()
+        self.aac: AacSegments | None = None
         self.malformed = 0
         self._timeline = StreamTimeline(
             {PayloadType.H264: VIDEO_CLOCK_HZ, PayloadType.OPUS: AUDIO_CLOCK_HZ}
@@ -73,11 +75,16 @@ class Muxer:
             if moment.continuity is Continuity.RESTARTED:
                 out += self.segmenter.discontinue()
                 self._sets = None
+                if self.aac is not None:
+                    self.aac.discontinue()
             if picture.keyframe:
                 self._sets = _sets(picture) or self._sets
             units = [unit for unit in picture.units if h264.nal_type(unit) not in _NOT_STORED]
             sample = Sample(moment.ticks, 0, length_prefixed(units), picture.keyframe)
-            out += self.segmenter.video(sample, self._sets if picture.keyframe else None, now_s)
+            sets = self._sets if picture.keyframe else None
+            if self.aac is not None:
+                self.aac.video(sample, sets, now_s)
+            out += self.segmenter.video(sample, sets, now_s)
 
     def _audio(self, read: RtpPacket, now_s: float, out: list[SegmenterEvent]) -> None:
         sound = self._sounds.push(read)
@@ -86,6 +93,8 @@ class Muxer:
         moment = self._timeline.place(PayloadType.OPUS, sound.ssrc, sound.timestamp, now_s)
         if moment.continuity is Continuity.RESTARTED:
             out += self.segmenter.audio_restarted()
+        if self.aac is not None:
+            self.aac.opus(moment.ticks, sound.data)
         out += self.segmenter.audio(Sample(moment.ticks, sound.duration, sound.data, True), now_s)
 
 

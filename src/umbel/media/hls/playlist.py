@@ -10,24 +10,31 @@ import re
 from dataclasses import dataclass
 
 from umbel.kit import clock
+from umbel.media.hls.boxes import Sound
 from umbel.media.hls.cuts import PART_TARGET_S
 from umbel.media.hls.window import Segment, Window
+from umbel.media.model import AAC_BPS
 from umbel.media.rtp.sps import parse_sps
 
-MULTIVARIANT, MEDIA = "index.m3u8", "media.m3u8"
+MULTIVARIANT, MEDIA, AAC = "index.m3u8", "media.m3u8", "aac.m3u8"
+# What the names of a media playlist's files begin with.
+PREFIXES = {MEDIA: "", AAC: "aac-"}
 
 _VERSION = 9
 _PART_HOLD_BACK_S = 3 * PART_TARGET_S
 _HOLD_BACK_TARGETS = 3
 _PARTS_LISTED_TARGETS = 3
 _HEADROOM = 1.1
-_NAME = re.compile(r"(init|segment|part)-([0-9]{1,15})\.(?:mp4|m4s)")
+_NAME = re.compile(r"(aac-)?(init|segment|part)-([0-9]{1,15})\.(?:mp4|m4s)")
+_PLAYLISTS = {prefix: name for name, prefix in PREFIXES.items()}
+_GROUPS = ((Sound.OPUS, "opus", MEDIA), (Sound.AAC, "aac", AAC))
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What a file's name in a playlist stands for."""
+    """What a file's name in the media playlist `playlist` stands for."""
 
+    playlist: str
     kind: str
     number: int
 
@@ -35,28 +42,43 @@ class Name:
 def read_name(path: str) -> Name | None:
     """What a path names, if anything."""
     found = _NAME.fullmatch(path)
-    return Name(found[1], int(found[2])) if found else None
+    return Name(_PLAYLISTS[found[1] or ""], found[2], int(found[3])) if found else None
 
 
-def multivariant(window: Window, folder: str = "") -> str:
+def multivariant(window: Window, folder: str = "", *, has_aac: bool = False) -> str:
     """The playlist a player opens first. The window must have a whole segment. `folder` (with its
-    slash) is where the media playlist is, relative to this one."""
+    slash) is where the media playlists are, relative to this one. With AAC a player that knows both
+    codecs takes Opus, which is listed first; no sound is encoded for it."""
     closed = window.closed
-    sizes_s = [(len(segment.body), segment.duration_s) for segment in closed]
-    peak = max(size * 8 / duration_s for size, duration_s in sizes_s)
-    mean = sum(size for size, _ in sizes_s) * 8 / sum(duration_s for _, duration_s in sizes_s)
-    attributes = [
-        f"BANDWIDTH={math.ceil(peak * _HEADROOM)}",
-        f"AVERAGE-BANDWIDTH={math.ceil(mean)}",
-        *_described(closed),
-    ]
+    sounds = _GROUPS if has_aac and closed[-1].opening.tracks.audio is not None else _GROUPS[:1]
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{_VERSION}"]
-    lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{folder}{MEDIA}"]
+    for _, group, _ in sounds if len(sounds) > 1 else ():
+        # Without a URI: the sound is in the variant's own segments.
+        names = f'GROUP-ID="{group}",NAME="Sound"'
+        lines.append(f'#EXT-X-MEDIA:TYPE=AUDIO,{names},DEFAULT=YES,AUTOSELECT=YES,CHANNELS="2"')
+    for sound, group, name in sounds:
+        attributes = [*_rates(closed, sound), *_described(closed, sound)]
+        if len(sounds) > 1:
+            attributes.append(f'AUDIO="{group}"')
+        lines += [f"#EXT-X-STREAM-INF:{','.join(attributes)}", f"{folder}{name}"]
     return "\n".join(lines) + "\n"
 
 
-def media(window: Window, target_s: int) -> str:
-    """The playlist of segments and parts."""
+def _rates(closed: list[Segment], sound: Sound) -> list[str]:
+    """How much a player must take, from the segments with Opus; AAC is counted on top, because a
+    bound must not be too low (RFC 8216bis 4.4.6.2)."""
+    more = AAC_BPS if sound is Sound.AAC else 0
+    sizes_s = [(len(segment.body), segment.duration_s) for segment in closed]
+    peak = max(size * 8 / duration_s for size, duration_s in sizes_s)
+    mean = sum(size for size, _ in sizes_s) * 8 / sum(duration_s for _, duration_s in sizes_s)
+    return [
+        f"BANDWIDTH={math.ceil((peak + more) * _HEADROOM)}",
+        f"AVERAGE-BANDWIDTH={math.ceil(mean + more)}",
+    ]
+
+
+def media(window: Window, target_s: int, prefix: str = "") -> str:
+    """The playlist of segments and parts, whose names begin with `prefix`."""
     control = f"CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={_PART_HOLD_BACK_S:.3f}"
     lines = [
         "#EXTM3U",
@@ -69,15 +91,16 @@ def media(window: Window, target_s: int) -> str:
     ]
     if all(segment.parts[0].starts_clean for segment in window.segments):
         lines.append("#EXT-X-INDEPENDENT-SEGMENTS")
-    lines += _segments(window, target_s)
+    lines += _segments(window, target_s, prefix)
     if window.is_ended:
         lines.append("#EXT-X-ENDLIST")
     else:
-        lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="part-{window.next_part}.m4s"')
+        hinted = f"{prefix}part-{window.next_part}.m4s"
+        lines.append(f'#EXT-X-PRELOAD-HINT:TYPE=PART,URI="{hinted}"')
     return "\n".join(lines) + "\n"
 
 
-def _described(closed: list[Segment]) -> list[str]:
+def _described(closed: list[Segment], sound: Sound) -> list[str]:
     """CODECS and what belongs to it, from the newest segment."""
     tracks = closed[-1].opening.tracks
     codecs, shape = [], []
@@ -87,12 +110,12 @@ def _described(closed: list[Segment]) -> list[str]:
         rate = parsed.frames_per_s or frames / closed[-1].duration_s
         codecs.append(parsed.codec)
         shape = [f"RESOLUTION={parsed.width}x{parsed.height}", f"FRAME-RATE={rate:.3f}"]
-    if tracks.audio:
-        codecs.append("opus")
+    if tracks.audio is not None:
+        codecs.append(sound.value)
     return [f'CODECS="{",".join(codecs)}"', *shape]
 
 
-def _segments(window: Window, target_s: int) -> list[str]:
+def _segments(window: Window, target_s: int, prefix: str) -> list[str]:
     lines: list[str] = []
     map_number = -1
     behind_s = sum(segment.duration_s for segment in window.segments)
@@ -102,19 +125,19 @@ def _segments(window: Window, target_s: int) -> list[str]:
             lines.append("#EXT-X-DISCONTINUITY")
         if segment.map_number != map_number:
             map_number = segment.map_number
-            lines.append(f'#EXT-X-MAP:URI="init-{map_number}.mp4"')
+            lines.append(f'#EXT-X-MAP:URI="{prefix}init-{map_number}.mp4"')
         lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{clock.to_rfc3339(segment.wall_s)}")
         if behind_s <= _PARTS_LISTED_TARGETS * target_s:
-            lines += _parts(segment)
+            lines += _parts(segment, prefix)
         if not segment.is_open:
             lines.append(f"#EXTINF:{segment.duration_s:.5f},")
-            lines.append(f"segment-{segment.number}.m4s")
+            lines.append(f"{prefix}segment-{segment.number}.m4s")
     return lines
 
 
-def _parts(segment: Segment) -> list[str]:
+def _parts(segment: Segment, prefix: str) -> list[str]:
     return [
-        f'#EXT-X-PART:DURATION={part.duration_s:.5f},URI="part-{number}.m4s"'
+        f'#EXT-X-PART:DURATION={part.duration_s:.5f},URI="{prefix}part-{number}.m4s"'
         + (",INDEPENDENT=YES" if part.independent else "")
         for number, part in enumerate(segment.parts, start=segment.first_part)
     ]

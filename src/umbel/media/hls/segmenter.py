@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from umbel.media.hls import boxes
-from umbel.media.hls.boxes import AUDIO_TRACK, VIDEO_TRACK, Sample, Tracks, VideoSets
+from umbel.media.hls.boxes import AUDIO_TRACK, VIDEO_TRACK, Sample, Sound, Tracks, VideoSets
 from umbel.media.hls.cuts import Cut, Cutter
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 
@@ -56,10 +56,12 @@ SegmenterEvent = Part | SegmentEnd
 
 
 class Segmenter:
-    """Owns what waits to be cut. `cutter.target_s` is what EXT-X-TARGETDURATION must say."""
+    """Owns what waits to be cut. `cutter.target_s` is what EXT-X-TARGETDURATION must say. With
+    another segmenter to be `like` its times count from the same zero, and its target stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, sound: Sound = Sound.OPUS, like: "Segmenter | None" = None) -> None:
         self.cutter = Cutter()
+        self._sound = sound
         self._number = 0
         self._lead = 0
         self._sets: VideoSets | None = None
@@ -74,6 +76,19 @@ class Segmenter:
         self._first_s: float | None = None
         self._video_heard_s = self._audio_heard_s = float("-inf")
         self._audio_next: int | None = None
+        if like is not None:
+            self._origin_s = like._origin_s
+            self.cutter.target_s, self.cutter.published = like.cutter.target_s, True
+
+    @property
+    def origin_s(self) -> float:
+        """The place on the timeline from which fragments count their times."""
+        return self._origin_s or 0.0
+
+    def pending(self) -> list[tuple[int, Sample]]:
+        """What is not in a part yet, each with its track."""
+        video = [(VIDEO_TRACK, sample) for sample in self._video]
+        return video + [(AUDIO_TRACK, sample) for sample in self._audio]
 
     def note_video(self, now_s: float) -> None:
         """Video comes, whether or not it can be used already."""
@@ -100,7 +115,7 @@ class Segmenter:
         return out + self._flush(now_s)
 
     def audio(self, sample: Sample, now_s: float) -> list[SegmenterEvent]:
-        """An Opus packet with its duration."""
+        """A packet of sound with its duration."""
         self._first_s = now_s if self._first_s is None else self._first_s
         self._audio_heard_s = now_s
         if not self._fits(sample):
@@ -219,9 +234,10 @@ class Segmenter:
 
     def _opening(self, *, audio_here: bool) -> Opening:
         # A few lost packets do not take the track away.
-        had_audio = self._tracks is not None and self._tracks.audio
+        had_audio = self._tracks is not None and self._tracks.audio is not None
         audio = audio_here or (had_audio and self._audio_until(self._emitted_s - _SILENCE_S))
-        tracks = Tracks(self._sets if self._lead == VIDEO_TRACK else None, audio)
+        sets = self._sets if self._lead == VIDEO_TRACK else None
+        tracks = Tracks(sets, self._sound if audio else None)
         differs = self._tracks is not None and tracks != self._tracks
         self._tracks = tracks
         breaks, self._breaks = self._breaks or differs, False

@@ -70,6 +70,11 @@ class Window:
         self._maps: dict[int, bytes] = {}
 
     @property
+    def next_number(self) -> int:
+        """The number of the segment that comes next."""
+        return self._next_number
+
+    @property
     def next_part(self) -> int:
         """The number of the part that comes next."""
         return self._next_part

@@ -2,7 +2,7 @@
 
 In: RTP packets of the platform (H.264, RFC 6184). Out: the interval in seconds by the stream's own
 timestamps (90 kHz). A viewer of a stream with a long interval starts slowly, and its HLS segments
-are long. Neighbours: rtp/gop.py finds the key pictures, the ingest endpoint shows the interval.
+are long. Neighbours: rtp/h264_payload.py finds the key pictures, the ingest endpoint shows it.
 """
 
 import struct
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from umbel.media.model import VIDEO_CLOCK_HZ, PayloadType
-from umbel.media.rtp import gop
+from umbel.media.rtp import h264_payload
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp.packet import MalformedPacket
 
@@ -36,7 +36,8 @@ class KeyPictureMeter:
             if len(packet) <= rtp.HEADER_BYTES or packet[1] & 0x7F != PayloadType.H264:
                 continue
             (self._latest,) = struct.unpack_from("!I", packet, 4)
-            if gop.scan(packet[_payload_at(packet) :]).key_slice and self._latest != self._key:
+            begins = h264_payload.scan(packet[_payload_at(packet) :])
+            if begins.key_slice and self._latest != self._key:
                 if self._key is not None:
                     self._recent.append(self._age_s)
                 self._key = self._latest

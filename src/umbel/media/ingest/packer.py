@@ -1,13 +1,13 @@
-"""Access units and Opus frames into the platform's RTP (RFC 6184 mode 1, RFC 7587).
+"""Pictures and Opus frames into the platform's RTP (RFC 6184 mode 1, RFC 7741, RFC 7587).
 
 In: NAL units or a frame, and its time. Out: packets of at most 1200 bytes of payload.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
-from umbel.media.rtp import h264
+from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType, VideoCodec
+from umbel.media.rtp import h264, vp8
 
 MOST_PAYLOAD_BYTES = 1200
 _HEADER = struct.Struct("!BBHII")
@@ -36,21 +36,18 @@ class _Flow:
 
 
 class VideoPacker:
-    """H.264, payload type 96. `offset` is the RTP timestamp of the time line's zero."""
+    """One codec's pictures. `offset` is the RTP timestamp of the time line's zero."""
 
-    def __init__(self, *, ssrc: int, offset: int) -> None:
-        self._flow = _Flow(PayloadType.H264, ssrc)
+    def __init__(self, *, ssrc: int, offset: int, codec: VideoCodec = VideoCodec.H264) -> None:
+        self._flow = _Flow(codec.payload_type, ssrc)
+        self._payloads = _h264_payloads if codec is VideoCodec.H264 else _vp8_payloads
         self._offset = offset
 
-    def packets(self, nals: Sequence[bytes], pts_ns: int) -> list[bytes]:
-        """One access unit's packets; the last has the marker."""
+    def packets(self, units: Sequence[bytes], pts_ns: int) -> list[bytes]:
+        """One picture's packets; the last has the marker. `units`: of H.264 its NAL units, of VP8
+        the frame."""
         timestamp = rtp_time(pts_ns, VIDEO_CLOCK_HZ, self._offset)
-        payloads = [
-            payload
-            for nal in nals
-            if h264.nal_type(nal) not in _UNWANTED
-            for payload in fragments(nal)
-        ]
+        payloads = list(self._payloads(units))
         last = len(payloads) - 1
         return [
             self._flow.packet(payload, timestamp, marker=index == last)
@@ -79,6 +76,17 @@ class AudioPacker:
             return timestamp
         away = (timestamp - self._expected + 0x80000000 & 0xFFFFFFFF) - 0x80000000
         return self._expected if abs(away) <= _STEADY_SAMPLES else timestamp
+
+
+def _h264_payloads(nals: Sequence[bytes]) -> Iterator[bytes]:
+    for nal in nals:
+        if h264.nal_type(nal) not in _UNWANTED:
+            yield from fragments(nal)
+
+
+def _vp8_payloads(frames: Sequence[bytes]) -> Iterator[bytes]:
+    for frame in frames:
+        yield from vp8.payloads(frame, MOST_PAYLOAD_BYTES)
 
 
 def fragments(nal: bytes) -> list[bytes]:

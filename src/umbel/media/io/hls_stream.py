@@ -6,7 +6,6 @@ the media server's HTTP calls `get`.
 """
 
 import asyncio
-import gzip
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +16,11 @@ from umbel.kit.signal import Signal
 from umbel.media.hls import playlist
 from umbel.media.hls.muxer import Muxer
 from umbel.media.hls.playlist import Name
-from umbel.media.hls.segmenter import Part, SegmenterEvent
-from umbel.media.hls.window import Availability, Window
+from umbel.media.hls.variant import Variant
+from umbel.media.hls.window import Availability
+from umbel.media.io.aac_stream import AacCallbacks, AacStream
 from umbel.media.ports import Packets
+from umbel.media.workers.pool import WorkerPool
 
 _PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 _MEDIA_TYPE = "video/mp4"
@@ -59,31 +60,56 @@ class HlsResponse:
 
 
 class HlsStream:
-    """A PacketSink that answers requests. Lives on one event loop."""
+    """A PacketSink that answers requests. Lives on one event loop. Where there are `workers` it
+    also offers AAC."""
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, workers: WorkerPool | None = None) -> None:
         self._clock = clock or SystemClock()
+        self._workers = workers
         self._muxer = Muxer()
-        self._window = Window(first_number=int(self._clock.now_s()))
+        first_number = int(self._clock.now_s())
+        self._opus = Variant(playlist.MEDIA, self._muxer.segmenter, first_number)
+        self._aac: AacStream | None = None
+        self._aac_number = 0
+        self._ending: set[asyncio.Task[None]] = set()
+        self._is_ended = False
         self._grown = Signal()
-        self._media, self._media_gzip, self._media_version = b"", b"", -1
 
     def packets(self, batch: Packets, now_s: float) -> None:
         """Take packets. After `close` they are ignored."""
-        if not self._window.is_ended:
-            self._take(self._muxer.packets(batch, now_s), now_s)
+        if self._is_ended:
+            return
+        events = self._muxer.packets(batch, now_s)
+        if events:
+            self._opus.add(events, self._wall_s)
+            self._grown.notify()
+        if self._aac is not None:
+            self._on_aac(self._aac)
 
     def close(self) -> None:
         """The stream is over: playlists end, nobody waits. What there is stays until dropped."""
-        if not self._window.is_ended:
-            self._take(self._muxer.end(), self._clock.monotonic_s())
-            self._window.end()
+        if not self._is_ended:
+            self._is_ended = True
+            self._opus.add(self._muxer.end(), self._wall_s)
+            self._opus.window.end()
+            self._end_aac()
             self._grown.notify()
+
+    def tick(self) -> None:
+        """Now and then: end what nobody listens to."""
+        if self._aac is not None and self._aac.is_over:
+            self._end_aac()
+
+    async def until_closed(self) -> None:
+        """Wait for the encoders' end."""
+        if self._ending:
+            await asyncio.wait(self._ending)
 
     @property
     def stored_bytes(self) -> int:
         """How much media is kept in memory."""
-        return self._window.stored_bytes
+        aac_bytes = self._aac.variant.window.stored_bytes if self._aac is not None else 0
+        return self._opus.window.stored_bytes + aac_bytes
 
     async def get(
         self,
@@ -98,8 +124,8 @@ class HlsStream:
         try:
             if path == playlist.MULTIVARIANT:
                 return await self._multivariant(folder)
-            if path == playlist.MEDIA:
-                return await self._media_playlist(query, accepts_gzip)
+            if path in playlist.PREFIXES:
+                return await self._media_playlist(path, query, accepts_gzip)
             name = playlist.read_name(path)
             if name is None:
                 raise HlsUnknown
@@ -114,29 +140,38 @@ class HlsStream:
             )
 
     async def _multivariant(self, folder: str) -> HlsResponse:
-        await self._until(self._has_playlist)
+        await self._until(lambda: _has_playlist(self._opus))
         # Not compressed: `folder` may be a secret, next to what a request can choose.
-        body = playlist.multivariant(self._window, folder).encode()
-        return _playlist_response(body)
+        has_aac = self._workers is not None
+        text = playlist.multivariant(self._opus.window, folder, has_aac=has_aac)
+        return _playlist_response(text.encode())
 
-    async def _media_playlist(self, query: Mapping[str, str], accepts_gzip: bool) -> HlsResponse:
+    async def _media_playlist(
+        self, path: str, query: Mapping[str, str], accepts_gzip: bool
+    ) -> HlsResponse:
         wanted = _wanted(query)
-        await self._until(self._has_playlist)
+        await self._until(lambda: _has_playlist(self._opus))
+        variant = self._opus if path == playlist.MEDIA else self._listen()
+        await self._until(lambda: _has_playlist(variant))
         if wanted is not None:
-            await self._until(lambda: self._is_there(*wanted))
-        self._write_media()
-        body = self._media_gzip if accepts_gzip else self._media
+            await self._until(lambda: _is_there(variant, *wanted))
+        body = variant.media(compressed=accepts_gzip)
         return replace(_playlist_response(body), varies=True, is_gzip=accepts_gzip)
 
     async def _file(self, name: Name) -> HlsResponse:
-        window = self._window
+        if name.playlist == playlist.MEDIA:
+            variant = self._opus
+        elif self._aac is None:
+            raise HlsUnknown
+        else:
+            variant = self._listen()
+        window = variant.window
         if name.kind == "part" and name.number == window.next_part:
             await self._until(lambda: name.number < window.next_part or window.is_ended)
-        find = {"init": window.section, "segment": window.segment, "part": window.part}
-        body = find[name.kind](name.number)
+        body = variant.file(name)
         if body is None:
             raise HlsUnknown
-        age_s = _WAIT_TARGETS * self._target_s
+        age_s = _WAIT_TARGETS * variant.target_s
         return HlsResponse(
             status=200, content_type=_MEDIA_TYPE, body=body, cache_control=f"max-age={age_s}"
         )
@@ -144,51 +179,68 @@ class HlsStream:
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Wait until it is true. Raises HlsLate after three target durations."""
         try:
-            async with asyncio.timeout(_WAIT_TARGETS * self._target_s):
+            async with asyncio.timeout(_WAIT_TARGETS * self._opus.target_s):
                 while not is_so():
                     await self._grown.listen().wait()
         except TimeoutError as error:
             raise HlsLate from error
 
-    def _has_playlist(self) -> bool:
-        if self._window.is_ended and not self._window.closed:
+    def _listen(self) -> Variant:
+        """The variant with AAC, which is made from now on if it was not. Raises HlsUnknown."""
+        if self._workers is None or self._is_ended:
             raise HlsUnknown
-        return bool(self._window.closed)
+        if self._aac is None or self._aac.is_over:
+            self._end_aac()
+            callbacks = AacCallbacks(on_ready=self._begin_aac, on_frames=self._on_aac)
+            like = self._muxer.segmenter
+            self._aac = AacStream(self._workers, like, callbacks, self._aac_number)
+        self._aac.mark_seen()
+        return self._aac.variant
 
-    def _is_there(self, number: int, part: int | None) -> bool:
-        standing = self._window.standing(number, part)
-        if standing is Availability.TOO_FAR:
-            raise HlsTooFar
-        return standing is Availability.THERE
+    def _begin_aac(self, stream: AacStream) -> None:
+        """Its first segments are those that are there already."""
+        if stream is self._aac:
+            self._muxer.aac = stream.segments
+            sets = self._opus.window.segments[-1].opening.tracks.video
+            stream.segments.begin(self._opus.recorded(), sets, self._clock.monotonic_s())
+            self._on_aac(stream)
 
-    def _write_media(self) -> None:
-        """Write the media playlist, and compress it, once a version: all viewers get the same."""
-        if self._media_version != self._window.version:
-            self._muxer.segmenter.cutter.published = True
-            self._media = playlist.media(self._window, self._target_s).encode()
-            self._media_gzip = gzip.compress(self._media, mtime=0)
-            self._media_version = self._window.version
-
-    @property
-    def _target_s(self) -> int:
-        return self._muxer.segmenter.cutter.target_s
-
-    def _take(self, events: list[SegmenterEvent], now_s: float) -> None:
-        for event in events:
-            wall_s = 0.0
-            if isinstance(event, Part) and event.opens is not None:
-                wall_s = self._wall_s(event.opens.at_s, now_s)
-            self._window.add(event, wall_s=wall_s, target_s=self._target_s)
-        if events:
+    def _on_aac(self, stream: AacStream) -> None:
+        events = stream.segments.take()
+        if events and stream is self._aac:
+            stream.variant.add(events, self._wall_s)
             self._grown.notify()
 
-    def _wall_s(self, at_s: float, now_s: float) -> float:
+    def _end_aac(self) -> None:
+        stream, self._aac, self._muxer.aac = self._aac, None, None
+        if stream is not None:
+            # A player that knows these numbers must not meet them again with other contents.
+            self._aac_number = stream.variant.window.next_number
+            stream.variant.window.end()
+            task = asyncio.create_task(stream.close(), name="end of AAC")
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    def _wall_s(self, at_s: float) -> float:
         """When that was by the calendar: the sender's word, if it is plausible."""
-        own_s = self._clock.now_s() - (now_s - at_s)
+        own_s = self._clock.now_s() - (self._clock.monotonic_s() - at_s)
         sender_s = self._muxer.wall_s(at_s)
         return (
             sender_s if sender_s is not None and abs(sender_s - own_s) < _TRUSTED_CLOCK_S else own_s
         )
+
+
+def _has_playlist(variant: Variant) -> bool:
+    if variant.window.is_ended and not variant.window.closed:
+        raise HlsUnknown
+    return bool(variant.window.closed)
+
+
+def _is_there(variant: Variant, number: int, part: int | None) -> bool:
+    standing = variant.window.standing(number, part)
+    if standing is Availability.TOO_FAR:
+        raise HlsTooFar
+    return standing is Availability.THERE
 
 
 def _playlist_response(body: bytes) -> HlsResponse:

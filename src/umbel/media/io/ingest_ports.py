@@ -22,7 +22,8 @@ from umbel.media.ingest.sources import Network
 from umbel.media.ports import Packets
 from umbel.media.rtp import packet as rtp
 from umbel.media.wire import hops
-from umbel.media.workers.host import Message, WorkerCallbacks, WorkerLost, WorkerProcess
+from umbel.media.workers.forks import WorkerLost
+from umbel.media.workers.host import Message, WorkerCallbacks, WorkerProcess
 from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.publication import Publication
 

@@ -107,7 +107,9 @@ class WebRtcPort:
 
         Raises MalformedSdp, UnsupportedOffer, UnsupportedCodec.
         """
-        plan = negotiate.for_viewer(sdp.parse_offer(offer_sdp), stream.video.profile_level_id)
+        video = stream.video
+        offer = sdp.parse_offer(offer_sdp)
+        plan = negotiate.for_viewer(offer, video.profile_level_id, video.payload_type)
         viewer = Viewer(plan, stream, self._identity, self.now_s())
         fan = self._fans.get(id(stream))
         if fan is None:

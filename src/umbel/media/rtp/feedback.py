@@ -13,6 +13,14 @@ from umbel.media.rtp.packet import MalformedPacket
 PICTURE_INTERVAL_S = 1.0
 """At least this long between two requests for a key picture on the same hop."""
 
+ASKED_ONCE_S = 0.06
+"""Within so long a packet is asked for once, however many miss it."""
+
+MOST_MISSED = 256
+"""So many packets at most are in one request."""
+
+_MOST_ASKED = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
@@ -32,7 +40,15 @@ class ReceptionReport:
     fraction_lost: float
 
 
-Feedback = PictureRequest | ReceptionReport
+@dataclass(frozen=True, slots=True)
+class PacketsMissed:
+    """These packets of `ssrc` did not come: send them again (generic NACK, RFC 4585 6.2.1)."""
+
+    ssrc: int
+    sequences: tuple[int, ...]
+
+
+Feedback = PictureRequest | ReceptionReport | PacketsMissed
 
 
 def to_rtcp(feedback: Feedback, sender_ssrc: int) -> bytes:
@@ -41,6 +57,12 @@ def to_rtcp(feedback: Feedback, sender_ssrc: int) -> bytes:
         empty = rtcp.ReceiverReport(ssrc=sender_ssrc)
         request = rtcp.PictureLoss(sender_ssrc=sender_ssrc, media_ssrc=feedback.ssrc)
         return rtcp.build([empty, request])
+    if isinstance(feedback, PacketsMissed):
+        empty = rtcp.ReceiverReport(ssrc=sender_ssrc)
+        missed = rtcp.Nack(
+            sender_ssrc=sender_ssrc, media_ssrc=feedback.ssrc, sequences=feedback.sequences
+        )
+        return rtcp.build([empty, missed])
     lost = min(255, max(0, round(feedback.fraction_lost * 256)))
     block = rtcp.ReportBlock(ssrc=feedback.ssrc, fraction_lost=lost)
     return rtcp.build([rtcp.ReceiverReport(ssrc=sender_ssrc, blocks=(block,))])
@@ -59,6 +81,8 @@ def _feedback(packet: rtcp.Rtcp) -> Iterator[Feedback]:
         yield PictureRequest(packet.media_ssrc)
     elif isinstance(packet, rtcp.FullIntraRequest):
         yield from (PictureRequest(ssrc) for ssrc, _number in packet.requests)
+    elif isinstance(packet, rtcp.Nack):
+        yield PacketsMissed(packet.media_ssrc, packet.sequences[:MOST_MISSED])
     elif isinstance(packet, rtcp.ReceiverReport):
         for block in packet.blocks:
             yield ReceptionReport(block.ssrc, block.fraction_lost / 256)
@@ -80,9 +104,11 @@ class Throttle:
 
 
 class Aggregate:
-    """Feedback of many receivers as one receiver's: throttled, and the worst reception counts."""
+    """Feedback of many receivers as one receiver's: throttled, and the worst reception counts. A
+    packet that several miss is asked for once."""
 
     def __init__(self) -> None:
+        self._asked_s: dict[tuple[int, int], float] = {}
         self._pictures = Throttle(PICTURE_INTERVAL_S)
         self._reports = Throttle(PICTURE_INTERVAL_S)
         self._worst: ReceptionReport | None = None
@@ -91,9 +117,22 @@ class Aggregate:
         """What to pass on now; None for nothing."""
         if isinstance(feedback, PictureRequest):
             return feedback if self._pictures.admits(now_s) else None
+        if isinstance(feedback, PacketsMissed):
+            return self._not_asked(feedback, now_s)
         if self._worst is None or feedback.fraction_lost >= self._worst.fraction_lost:
             self._worst = feedback
         if not self._reports.admits(now_s):
             return None
         worst, self._worst = self._worst, None
         return worst
+
+    def _not_asked(self, missed: PacketsMissed, now_s: float) -> PacketsMissed | None:
+        """Those of the packets that were not asked for just now; None where all were."""
+        recent_s = now_s - ASKED_ONCE_S
+        if len(self._asked_s) > _MOST_ASKED:
+            self._asked_s = {key: at_s for key, at_s in self._asked_s.items() if at_s > recent_s}
+        room = _MOST_ASKED - len(self._asked_s)
+        keys = ((missed.ssrc, sequence) for sequence in missed.sequences)
+        new = [key for key in keys if self._asked_s.get(key, recent_s) <= recent_s][:room]
+        self._asked_s.update(dict.fromkeys(new, now_s))
+        return PacketsMissed(missed.ssrc, tuple(s for _, s in new)) if new else None

@@ -1,64 +1,21 @@
-"""Keyframe cache: every packet since the parameter sets of the last H.264 key picture.
+"""Key-picture cache: every packet since the last key picture began, of H.264 or VP8.
 
-In: plain RTP packets (12-byte header, RFC 6184 payload) in order. Out: a copy of what a decoder
-needs to show the present picture. Bounded; a group of pictures that is too long is not kept.
+In: plain RTP packets (12-byte header) in order. Out: a copy of what a decoder needs to show the
+present picture. Bounded; a group of pictures that is too long is not kept. A codec is a function
+that tells what a payload begins.
 """
 
-import struct
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
 
+from umbel.media.model import PayloadType
+from umbel.media.rtp import h264_payload, vp8
 from umbel.media.rtp import packet as rtp
+from umbel.media.rtp.begins import NOTHING, Begins
 
-_SLICE_IDR, _SPS, _PPS, _STAP_A, _FU_A = 5, 7, 8, 24, 28
-
-
-class Begins(NamedTuple):
-    """What of a key picture a packet holds or begins (no Flag: this is asked of every packet)."""
-
-    parameters: bool = False
-    key_slice: bool = False
-
-
-_NOTHING = Begins()
-_BY_UNIT = {_SPS: Begins(parameters=True), _PPS: Begins(parameters=True)}
-_BY_UNIT[_SLICE_IDR] = Begins(key_slice=True)
-
-
-def scan(payload: bytes) -> Begins:
-    """What an H.264 payload begins: single NAL unit, STAP-A, or the first FU-A of a unit."""
-    if not payload:
-        return _NOTHING
-    kind = payload[0] & 0x1F
-    if kind == _FU_A:
-        starts = len(payload) > 1 and payload[1] & 0x80
-        return _BY_UNIT.get(payload[1] & 0x1F, _NOTHING) if starts else _NOTHING
-    if kind == _STAP_A:
-        units = [_BY_UNIT.get(unit[0] & 0x1F, _NOTHING) for unit in aggregated(payload)]
-        return Begins(any(one.parameters for one in units), any(one.key_slice for one in units))
-    return _BY_UNIT.get(kind, _NOTHING)
-
-
-def aggregated(payload: bytes) -> list[bytes]:
-    """The NAL units of a STAP-A payload; one that is cut short ends the list."""
-    units = []
-    at = 1
-    while at + 2 < len(payload):
-        (size,) = struct.unpack_from("!H", payload, at)
-        unit = payload[at + 2 : at + 2 + size]
-        if size == 0 or len(unit) < size:
-            break
-        units.append(unit)
-        at += 2 + size
-    return units
-
-
-def profile_level_id(payload: bytes) -> str | None:
-    """The six hexadecimal digits of the SPS in the payload, such as `42e01f`; None without one."""
-    units = aggregated(payload) if payload and payload[0] & 0x1F == _STAP_A else [payload]
-    for unit in units:
-        if len(unit) >= 4 and unit[0] & 0x1F == _SPS:
-            return unit[1:4].hex()
-    return None
+_SCANS: Mapping[int, Callable[[bytes], Begins]] = {
+    PayloadType.H264: h264_payload.scan,
+    PayloadType.VP8: vp8.scan,
+}
 
 
 class GopCache:
@@ -91,9 +48,11 @@ class GopCache:
         return tuple(self._packets) if self.is_filled else ()
 
     def add(self, packet: bytes) -> Begins:
-        """Take the next packet, and tell what of a key picture it begins."""
-        if self._is_older(packet):
-            return _NOTHING
+        """Take the next packet, and tell what of a key picture it begins. Other codecs' packets are
+        not kept."""
+        scan = _SCANS.get(rtp.payload_type(packet))
+        if scan is None or self._is_older(packet):
+            return NOTHING
         time = packet[4:8]
         begins = scan(packet[rtp.HEADER_BYTES :])
         if begins.parameters and time != self._parameters_time:

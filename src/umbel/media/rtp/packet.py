@@ -30,6 +30,11 @@ def sequence_of(data: bytes) -> int:
     return data[2] << 8 | data[3]
 
 
+def ssrc_of(data: bytes) -> int:
+    """The source of an RTP packet, unchecked: for the fast path."""
+    return int.from_bytes(data[8:12], "big")
+
+
 def timestamp_of(data: bytes) -> int:
     """The timestamp of an RTP packet, unchecked: for the fast path."""
     return int.from_bytes(data[4:8], "big")

@@ -11,19 +11,20 @@ import secrets
 from collections.abc import Callable, Sequence
 
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
-from umbel.media.rtp import gop, rtcp
+from umbel.media.rtp import h264_payload, rtcp
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp.clock import ClockMapping
-from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
+from umbel.media.rtp.feedback import Aggregate, Feedback, PacketsMissed, PictureRequest
 from umbel.media.rtp.gop import GopCache
 from umbel.media.rtp.history import History
+from umbel.media.rtp.losses import Losses
 from umbel.media.rtp.packet import MalformedPacket, RtpPacket
 from umbel.media.rtp.pads import Sink
 from umbel.media.rtp.rtcp import SenderReport
 
 # A jump of sequence numbers beyond these means that the source restarted (RFC 3550 appendix A.1).
 _FURTHEST_AHEAD = 3000
-_FURTHEST_BEHIND = -1000
+_FURTHEST_BEHIND = -3000
 # Packets of the source before this one are stragglers while this one is heard.
 _SILENT_AFTER_S = 1.0
 # Without any sender report for so long, arrival times serve as the clock.
@@ -35,13 +36,16 @@ _VIDEO = frozenset({PayloadType.H264, PayloadType.VP8, PayloadType.VP9, PayloadT
 class Track:
     """One medium of a stream in its continuous space. `packets` and `octets` count since the
     start; `next_index` and `last_timestamp` tell where the space ends now. An index is a
-    sequence number that does not wrap: its lower 16 bits are on the wire."""
+    sequence number that does not wrap: its lower 16 bits are on the wire. `payload_type` tells the
+    present source's codec, None while it is not known."""
 
     def __init__(self, clock_hz: int, history_packets: int) -> None:
         self.clock_hz = clock_hz
         self.ssrc = secrets.randbits(32)
         self.history = History(history_packets)
+        self.losses = Losses()
         self.gop = GopCache()
+        self.payload_type: int | None = None
         self.profile_level_id: str | None = None
         self.packets = 0
         self.octets = 0
@@ -73,11 +77,22 @@ class Track:
         if index < self.next_index:
             if self.history.get(sequence) is not None:
                 return None
+            self.losses.came(index)
         else:
+            if index != self.next_index:
+                self.losses.skipped(self.next_index, index, now_s)
             self.next_index = index + 1
             self.last_timestamp = (packet.timestamp + self._timestamp_offset) & 0xFFFFFFFF
         self._heard_s = now_s
         return self._keep(packet, sequence)
+
+    def missed(self, now_s: float) -> PacketsMissed | None:
+        """Which of the source's packets to ask for now; None: none."""
+        due = self.losses.due(now_s)
+        if not due or self.source_ssrc is None:
+            return None
+        numbers = tuple((index - self._sequence_offset) & 0xFFFF for index in due)
+        return PacketsMissed(self.source_ssrc, numbers)
 
     def reported(self, report: SenderReport, now_s: float) -> SenderReport:
         """Remember the current source's clock; the report in the continuous space."""
@@ -121,10 +136,11 @@ class Track:
             self.first_s = self._heard_s = now_s
         elapsed = max(1, round((now_s - self._heard_s) * self.clock_hz))
         self._former_ssrc = self.source_ssrc if self.source_ssrc != packet.ssrc else None
-        self.source_ssrc = packet.ssrc
+        self.source_ssrc, self.payload_type = packet.ssrc, packet.payload_type
         self._sequence_offset = self.next_index - packet.sequence
         self._timestamp_offset = self.last_timestamp + elapsed - packet.timestamp
         self.gop.clear()
+        self.losses.clear()
 
     def _keep(self, packet: RtpPacket, sequence: int) -> bytes:
         second = (0x80 if packet.marker else 0) | packet.payload_type
@@ -133,17 +149,19 @@ class Track:
         self.history.put(data)
         self.packets += 1
         self.octets += len(packet.payload)
-        if packet.payload_type == PayloadType.H264 and self.gop.add(data).parameters:
+        if self.gop.add(data).parameters:
             known = self.profile_level_id
-            self.profile_level_id = gop.profile_level_id(packet.payload) or known
+            self.profile_level_id = h264_payload.profile_level_id(packet.payload) or known
         return data
 
 
 class LiveStream:
-    """One stream: a PacketSink for the network's side, a PacketSource for viewers."""
+    """One stream: a PacketSink for the network's side, a PacketSource for viewers. `video_type`:
+    the video's payload type, where it is known before the first packet."""
 
-    def __init__(self) -> None:
+    def __init__(self, video_type: int | None = None) -> None:
         self.video = Track(VIDEO_CLOCK_HZ, 4096)
+        self.video.payload_type = video_type
         self.audio = Track(AUDIO_CLOCK_HZ, 512)
         self.malformed = 0
         self.on_feedback: Callable[[Feedback, float], None] | None = None
@@ -179,6 +197,9 @@ class LiveStream:
         if out:
             for sink in self._sinks:
                 sink.packets(out, now_s)
+        for track in (self.video, self.audio):
+            if track.losses.is_due(now_s):
+                self._ask_for(track, now_s)
 
     def clock_at(self, track: Track, now_s: float) -> tuple[int, int] | None:
         """(NTP in 1/2**32 s, timestamp) of a track now; None while it is unknown.
@@ -190,6 +211,12 @@ class LiveStream:
         if track.first_s is None or now_s - track.first_s < _REPORTLESS_S:
             return None
         return track.arrival_clock_at(now_s)
+
+    def _ask_for(self, track: Track, now_s: float) -> None:
+        """Have what feeds the stream send again what is missing."""
+        missed = track.missed(now_s)
+        if missed is not None and self.on_feedback is not None:
+            self.on_feedback(missed, now_s)
 
     def _take(self, data: bytes, now_s: float) -> list[bytes]:
         if rtp.is_rtcp(data):

@@ -1,6 +1,6 @@
 """The media server as a process: listeners up, ready file written, until a signal ends it.
 
-In: Options. Out: two HTTP listeners, one UDP port for WebRTC, RTMP for an acquirer. Everything
+In: Options. Out: three HTTP listeners, one UDP port for WebRTC, RTMP for an acquirer. Everything
 runs in one asyncio loop; what crashes in a callback is logged once and the rest goes on.
 """
 
@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,9 +21,10 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from umbel.kit import descriptors, http, private
+from umbel.kit import descriptors, http, private, secret_tls
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
+from umbel.kit.handshakes import Handshakes
 from umbel.kit.tokens import Verifier
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.io.webrtc_port import WebRtcPort
@@ -54,6 +56,7 @@ class Options:
     role: StreamRole
     address: str
     control_port: int
+    tls_port: int
     http_port: int
     udp_port: int
     rtmp_port: int
@@ -68,7 +71,13 @@ class Options:
 class HttpListener(uvicorn.Server):
     """One HTTP listener; the process handles signals, not it."""
 
-    def __init__(self, app: ASGIApp, bound: socket.socket, most_per_address: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        bound: socket.socket,
+        most_per_address: int,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         config = http.listener(
             app,
             most_per_address=most_per_address,
@@ -79,12 +88,26 @@ class HttpListener(uvicorn.Server):
             timeout_graceful_shutdown=_GRACE_S,
         )
         super().__init__(config)
-        self._bound = bound
+        self._bound, self._tls = bound, tls
+        self._accepting: asyncio.Task[None] | None = None
         self.up = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup(sockets if self._tls is None else [])
+        if self._tls is not None:
+            handshakes = Handshakes(self._bound, self._tls, self._protocol)
+            self._accepting = asyncio.create_task(handshakes.accept(), name="handshakes")
         self.up.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accepting is not None:
+            self._accepting.cancel()
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return http.BoundedHttp(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -117,8 +140,9 @@ async def serve(options: Options, clock: Clock) -> None:
     """Run until SIGTERM or SIGINT. Raises Unavailable when a port cannot be had."""
     descriptors.raise_limit()
     stop = _stop_on_signals()
-    control, public = (
-        _bind(options.address, port) for port in (options.control_port, options.http_port)
+    control, secure, public = (
+        _bind(options.address, port)
+        for port in (options.control_port, options.tls_port, options.http_port)
     )
     server = await _open_host(options, clock, public.getsockname()[1])
     sessions = Sessions(options.function_id, lambda: str(uuid.uuid4()))
@@ -130,14 +154,19 @@ async def serve(options: Options, clock: Clock) -> None:
     metrics = Metrics(registry, server.webrtc.stats)
     controls = control_app(links, dispatcher, metrics, secret=options.secret)
     shown = public_app(registry, server.webrtc, viewer_tokens, ice_servers=options.ice_servers)
+    tls = secret_tls.server_context(options.secret)
     listeners = tuple(
-        HttpListener(app, bound, options.connections_per_address)
-        for app, bound in ((controls, control), (shown, public))
+        HttpListener(app, bound, options.connections_per_address, context)
+        for app, bound, context in (
+            (controls, control, None),
+            (controls, secure, tls),
+            (shown, public, None),
+        )
     )
     tasks = [asyncio.create_task(listener.run_until_told()) for listener in listeners]
     tasks.append(asyncio.create_task(_keep_house(registry, sessions, clock), name="housekeeping"))
     await asyncio.gather(*(listener.up.wait() for listener in listeners))
-    _announce(options, server, control.getsockname()[1])
+    _announce(options, server, control=control.getsockname()[1], tls=secure.getsockname()[1])
     await _first_of(stop, tasks)
     await _shut(listeners, tasks, registry, server)
 
@@ -205,6 +234,7 @@ async def _shut(
             await server.webrtc.close()
             if server.desk is not None:
                 await server.desk.close()
+            await server.thumbnailer.close()
             await server.workers.close()
     except TimeoutError:
         log.warning("some elements did not close in time")
@@ -236,8 +266,8 @@ def _bind(address: str, port: int) -> socket.socket:
     return bound
 
 
-def _announce(options: Options, server: ServerContext, control_port: int) -> None:
-    ports = {"control": control_port, "http": server.http_port, "udp": server.webrtc.port}
+def _announce(options: Options, server: ServerContext, *, control: int, tls: int) -> None:
+    ports = {"control": control, "tls": tls, "http": server.http_port, "udp": server.webrtc.port}
     if server.desk is not None:
         ports["rtmp"] = server.desk.rtmp_port
     log.info("media server up", function=options.function_id, role=options.role.value, **ports)

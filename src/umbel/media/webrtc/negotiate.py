@@ -90,11 +90,16 @@ class Plan:
         return next((one for one in active if one.kind == kind), None)
 
 
-def for_viewer(offer: Offer, profile_level_id: str | None) -> Plan:
-    """Plan to send H.264 and Opus; `profile_level_id` is the stream's, when it is known.
+def for_viewer(
+    offer: Offer, profile_level_id: str | None, video_type: int | None = PayloadType.H264
+) -> Plan:
+    """Plan to send a stream's video and Opus. `video_type` is the video's payload type in the
+    platform, H.264 while it is not known; `profile_level_id` is that of H.264, when it is known.
 
     Raises UnsupportedCodec, UnsupportedOffer.
     """
+    if video_type == PayloadType.VP8:
+        return _plan(offer, _sent_vp8)
     return _plan(offer, lambda section: _sent(section, profile_level_id))
 
 
@@ -160,6 +165,14 @@ def _sent(section: Section, profile_level_id: str | None) -> Medium | None:
         return _opus(section, active=active)
     codec = choose_h264(section.codecs, profile_level_id)
     return _medium(section, codec, PayloadType.H264, active=active) if codec else None
+
+
+def _sent_vp8(section: Section) -> Medium | None:
+    active = section.direction in ("recvonly", "sendrecv")
+    if section.kind == "audio":
+        return _opus(section, active=active)
+    codec = next((one for one in section.codecs if _is_video(one, "VP8")), None)
+    return _medium(section, codec, PayloadType.VP8, active=active) if codec else None
 
 
 def _received(section: Section) -> Medium | None:

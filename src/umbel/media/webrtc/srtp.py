@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pylibsrtp
-from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CTR
 
 from umbel.kit.errors import Unavailable
 from umbel.media.rtp import packet as rtp
 from umbel.media.rtp.packet import MalformedPacket
+from umbel.media.rtp.srtp_keys import derived
 from umbel.media.webrtc.dtls import GCM, Keys
 
 # What pylibsrtp takes at most is 1500 bytes with the trailer of the longest kind.
@@ -54,8 +52,8 @@ class Sealer:
     def __init__(self, master: bytes, key_bytes: int) -> None:
         key, salt = master[:key_bytes], master[key_bytes:]
         # Bound once: this is called for every packet of every viewer.
-        self._encrypt = AESGCM(_derived(key, salt, _KEY_LABEL, key_bytes)).encrypt
-        self._salt = int.from_bytes(_derived(key, salt, _SALT_LABEL, _NONCE_BYTES), "big")
+        self._encrypt = AESGCM(derived(key, salt, _KEY_LABEL, key_bytes)).encrypt
+        self._salt = int.from_bytes(derived(key, salt, _SALT_LABEL, _NONCE_BYTES), "big")
 
     def seal(self, parts: Sequence[NumberedPacket], bases: tuple[int, int]) -> list[bytes]:
         """Protect the parts; each counter is lowered by its medium's base."""
@@ -133,10 +131,3 @@ class Srtp:
         except (pylibsrtp.Error, ValueError) as error:
             raise MalformedPacket(f"SRTP: {error}") from error
         return plain
-
-
-def _derived(key: bytes, salt: bytes, label: int, size: int) -> bytes:
-    """A session key or salt (RFC 3711 section 4.3; RFC 7714 section 11 for the shorter salt)."""
-    block = bytearray(salt.ljust(16, b"\0"))
-    block[7] ^= label
-    return Cipher(AES(key), CTR(bytes(block))).encryptor().update(bytes(size))

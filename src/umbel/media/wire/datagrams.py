@@ -3,13 +3,14 @@
 In: a socket's number, or bytes. Out: messages on connected sockets; bytes objects only if asked.
 Datagrams of one size travel together and the kernel cuts them up or joins them (UDP_SEGMENT,
 UDP_GRO): along a chain of relays a burst is then handled once instead of once a packet. Linux on a
-64-bit machine. The only user is udp.py.
+64-bit machine. The users are sender.py and receiver.py.
 """
 
 import ctypes
 import errno
 import mmap
 import socket
+import threading
 from collections.abc import Sequence
 
 SLOTS = 32
@@ -17,7 +18,7 @@ SLOTS = 32
 _MSG_DONTWAIT = 0x40
 _SOL_UDP = 17
 _UDP_SEGMENT, _UDP_GRO = 103, 104
-_SLOT_BYTES = 65_536
+SLOT_BYTES = 65_536
 MOST_BYTES = 65_000
 _MOST_SEGMENTS = 64
 _POINTER = ctypes.c_void_p
@@ -80,13 +81,19 @@ def join_incoming(made: socket.socket) -> None:
         pass
 
 
+def private_memory(size: int) -> mmap.mmap:
+    """So many bytes that cost real memory only once used. A forked process gets a copy: by default
+    it would share them, and one function's packets would leave by another's sockets."""
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
 class Ring:
     """What came in or goes out: messages of one datagram, or of several of one size.
 
-    `lengths[i]` bytes are in slot i, `sizes[i]` is its segments' size (0: one datagram), `count`
-    datagrams and `total` bytes are in all slots. `messages[j]` is how many datagrams the outgoing
-    message j carries. The vectors are written through flat views: a ctypes attribute costs ten
-    times as much as a view's item.
+    `lengths[i]` bytes are in slot i (`slots` from i times SLOT_BYTES on), `sizes[i]` is its
+    segments' size (0: one datagram), `count` datagrams and `total` bytes are in all slots.
+    `messages[j]` is how many datagrams the outgoing message j carries. The vectors are written
+    through flat views: a ctypes attribute costs ten times as much as a view's item.
     """
 
     def __init__(self) -> None:
@@ -94,9 +101,8 @@ class Ring:
         self.sizes: list[int] = []
         self.messages: list[int] = []
         self.count = self.total = 0
-        # mmap, so that slots cost real memory only once used.
-        self._memory = mmap.mmap(-1, SLOTS * _SLOT_BYTES)
-        self._bytes = memoryview(self._memory)
+        self._memory = private_memory(SLOTS * SLOT_BYTES)
+        self.slots = memoryview(self._memory)
         self._into, self._from = (_Iovec * SLOTS)(), (_Iovec * SLOTS)()
         self._from_words = memoryview(self._from).cast("B").cast("Q")
         self._in, self._out = (_Message * SLOTS)(), (_Message * SLOTS)()
@@ -113,8 +119,8 @@ class Ring:
         memory = ctypes.addressof(ctypes.c_char.from_buffer(self._memory))
         into, received = ctypes.addressof(self._into), ctypes.addressof(self._received)
         for slot in range(SLOTS):
-            self._from[slot].base = self._into[slot].base = memory + slot * _SLOT_BYTES
-            self._into[slot].length = _SLOT_BYTES
+            self._from[slot].base = self._into[slot].base = memory + slot * SLOT_BYTES
+            self._into[slot].length = SLOT_BYTES
             self._in[slot].iov = into + slot * _IOV_BYTES
             self._in[slot].iov_count = 1
             self._in[slot].control = received + slot * _CONTROL_BYTES
@@ -145,9 +151,9 @@ class Ring:
         lengths = [len(data) for data in batch]
         self.lengths, self.sizes, self.count = [], [], 0
         for run in equal_runs(lengths)[:SLOTS]:
-            at = len(self.lengths) * _SLOT_BYTES
+            at = len(self.lengths) * SLOT_BYTES
             data = b"".join(batch[self.count : self.count + run])
-            self._bytes[at : at + len(data)] = data
+            self.slots[at : at + len(data)] = data
             self.lengths.append(len(data))
             self.sizes.append(lengths[self.count] if run > 1 else 0)
             self.count += run
@@ -156,9 +162,9 @@ class Ring:
 
     def datagrams(self) -> list[bytes]:
         """Copies of what is in the slots, one by one; empty ones are left out."""
-        view, out = self._bytes, []
+        view, out = self.slots, []
         for slot, (length, size) in enumerate(zip(self.lengths, self.sizes, strict=True)):
-            at = slot * _SLOT_BYTES
+            at = slot * SLOT_BYTES
             end, step = at + length, size or length
             if step:
                 out += [bytes(view[a : min(a + step, end)]) for a in range(at, end, step)]
@@ -219,3 +225,15 @@ def equal_runs(lengths: Sequence[int]) -> list[int]:
 
 # What a path that cannot cut segments answers: no checksum offload, a small MTU, an old kernel.
 NO_SEGMENTS = frozenset({errno.EIO, errno.EINVAL, errno.EMSGSIZE, errno.EOPNOTSUPP})
+
+
+class Rings(threading.local):
+    """One ring for what came in and one for what was given as bytes, shared by all of a thread:
+    each is used up before the next socket's turn."""
+
+    def __init__(self) -> None:
+        self.received = Ring()
+        self.filled = Ring()
+
+
+rings = Rings()

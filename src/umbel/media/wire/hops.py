@@ -1,14 +1,16 @@
 """One destination of a sender: its connected socket, what went wrong, what it reports by RTCP.
 
-In: a ring's messages. Out: system calls, counts, feedback. Neighbours: datagrams.py below, udp.py.
+In: a ring's messages. Out: system calls, counts, feedback. Neighbours: datagrams.py, sender.py.
 """
 
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from umbel.kit import ports
+from umbel.kit.errors import Unavailable
 from umbel.media.rtp import feedback as feedbacks
 from umbel.media.rtp.feedback import Feedback
 from umbel.media.wire import datagrams
@@ -17,6 +19,7 @@ from umbel.media.wire.datagrams import Ring
 _SOCKET_BUFFER_BYTES = 4 << 20
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 _RECONNECT_S = 1.0
+_MOST_RESENDS_PER_S = 2000
 _LONGEST_FEEDBACK = 2048
 # Errors that concern one message; any other says that the hop takes nothing now.
 _OF_ONE_MESSAGE = frozenset({errno.EMSGSIZE, errno.ECONNREFUSED})
@@ -24,13 +27,21 @@ _OF_ONE_MESSAGE = frozenset({errno.EMSGSIZE, errno.ECONNREFUSED})
 
 @dataclass(frozen=True, kw_only=True)
 class HopStats:
-    """What one hop got: `dropped` packets did not leave, `refused` counts the peer's refusals."""
+    """What one hop got: `dropped` packets did not leave, `refused` counts the peer's refusals,
+    `resent` what was sent again because the hop missed it."""
 
     address: str
     port: int
     packets: int
     dropped: int
     refused: int
+    resent: int
+
+
+class AddressUnusable(Unavailable):
+    """This machine cannot use that address."""
+
+    code = "umbel.address_unusable"
 
 
 class Hop:
@@ -41,7 +52,8 @@ class Hop:
         self.socket = bound_socket(address, source, 0, receive=False)
         self.descriptor = self.socket.fileno()
         self.segmented = True
-        self.before = self.dropped = self.refused = 0
+        self.before = self.dropped = self.refused = self.resent = 0
+        self._window_s, self._window_count = float("-inf"), 0
         self.retry_s = float("-inf")
 
     def connect(self, now_s: float) -> bool:
@@ -80,6 +92,18 @@ class Hop:
             except OSError:
                 self.dropped += 1
 
+    def resend(self, packets: Iterable[bytes], now_s: float) -> None:
+        """Send again what the hop missed, within a limit a second."""
+        if now_s - self._window_s >= 1.0:
+            self._window_s, self._window_count = now_s, 0
+        for data in islice(packets, _MOST_RESENDS_PER_S - self._window_count):
+            self._window_count += 1
+            try:
+                self.socket.send(data)
+                self.resent += 1
+            except OSError:
+                self.dropped += 1
+
     def receive_feedback(self) -> Iterator[Feedback]:
         """What the hop reported since the last time."""
         while True:
@@ -99,6 +123,7 @@ class Hop:
             packets=sent - self.before - self.dropped,
             dropped=self.dropped,
             refused=self.refused,
+            resent=self.resent,
         )
 
 

@@ -2,7 +2,7 @@
 
 In: descriptors that never block, and what to call when they can be read. While wake-ups come in
 quick succession it looks by the clock instead, as network cards do: with many streams that halves
-what a packet costs, and delays it by three milliseconds at most. The only user is udp.py.
+what a packet costs, and delays it by three milliseconds at most. The only user is receiver.py.
 """
 
 import asyncio

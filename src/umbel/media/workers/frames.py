@@ -2,7 +2,8 @@
 
 A frame is a header of 16 bytes (network order: bytes behind the header, FLV tag kind, part, key
 picture or not, bytes of the codec's name, timestamp in ms, offset from decoding to showing in ms),
-the codec's name and the coded data. So no payload is parsed twice.
+the codec's name and the coded data. So no payload is parsed twice. A block is bytes behind their
+length (32 bit).
 """
 
 import struct
@@ -13,6 +14,9 @@ from umbel.media.ingest.flv import FlvMedia, PayloadKind
 
 _HEADER = struct.Struct("!IBBBBIi")
 _PARTS = tuple(PayloadKind)
+_LENGTH = struct.Struct("!I")
+STREAM_KINDS = frozenset({"flv", "thumbnails", "aac"})
+"""Kinds of input that are a stream of bytes; the others are datagrams."""
 
 
 class TimedMedia(NamedTuple):
@@ -54,3 +58,26 @@ class FrameReader:
             )
             del self._data[:end]
             yield TimedMedia(kind, timestamp_ms, media)
+
+
+def build_block(data: bytes) -> bytes:
+    """The data behind their length."""
+    return _LENGTH.pack(len(data)) + data
+
+
+class BlockReader:
+    """Finds the blocks in a stream of bytes, however it is cut. Trusts the server that wrote it."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The blocks that are complete now."""
+        self._data += data
+        while len(self._data) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(self._data)[0]
+            if len(self._data) < end:
+                return
+            block = bytes(self._data[_LENGTH.size : end])
+            del self._data[:end]
+            yield block

@@ -1,30 +1,28 @@
-"""The media server's side of a worker process: starts it, feeds it, reads from it, ends it.
+"""The media server's side of a worker process: has it forked, feeds it, reads from it, ends it.
 
 In: media bytes for it. Out: packets and control messages by callbacks on the event loop. The
-server never imports `gi`; whatever happens in there, only this worker is lost. A worker is spawned,
-prepared (everything imported), begun with what it shall do, and ready. Neighbour: pool.py.
+server never imports `gi`; whatever happens in there, only this worker is lost. A worker is forked,
+prepared (GStreamer initialised), begun with what it shall do, and ready. Neighbours: pool.py,
+forks.py.
 """
 
 import asyncio
 import json
-import os
 import socket
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
 from umbel.kit.clock import Clock
-from umbel.kit.errors import Unavailable
 from umbel.kit.starting import StartLimits, StartWatch, activities
+from umbel.media.workers.forks import Child, WorkerForkServer, WorkerLost
+from umbel.media.workers.frames import STREAM_KINDS
 
 log = structlog.get_logger(__name__)
 
-_MODULE = "umbel.media.workers.inside.main"
 _READ_BYTES = 65_536
 _MOST_BATCH = 64
 _BUFFER_BYTES = 1_048_576
@@ -34,15 +32,7 @@ _PING_S = 2.0
 _HUNG_S = 8.0
 _BARREN_S = 30.0
 _BARREN_BYTES = 1_000_000
-STREAM_KINDS = frozenset({"flv"})
-"""Kinds of input that are a stream of bytes; the others are datagrams."""
 Message = dict[str, Any]
-
-
-class WorkerLost(Unavailable):
-    """The media worker ended or does not answer."""
-
-    code = "umbel.worker_lost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +44,7 @@ class WorkerCallbacks:
     on_message: Callable[[Message], None]
 
 
+_Control = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _NOBODY = WorkerCallbacks(on_packets=lambda _: None, on_message=lambda _: None)
 
 
@@ -61,8 +52,9 @@ class WorkerProcess:
     """One process. `prepared` is set when it can begin, `ready` when it works; `exited` is done
     when it is gone, for whatever reason."""
 
-    def __init__(self, process: Process, sockets: "_Sockets", clock: Clock) -> None:
-        self._process = process
+    def __init__(self, child: Child, control: _Control, sockets: "_Sockets", clock: Clock) -> None:
+        self._child = child
+        self._reader, self._writer = control
         self._sockets = sockets
         self._entry = WorkerInput(None, None)
         self._exit = sockets.exit
@@ -73,18 +65,19 @@ class WorkerProcess:
         self._taken_bytes = 0
         self._idle_since_bytes = 0
         self._gave_s = clock.monotonic_s()
+        self._opening = asyncio.Lock()
         self._begun = asyncio.Event()
         self.prepared = asyncio.Event()
         self.ready = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self._exit, self._read)
-        self.exited = loop.create_task(self._attend(), name=f"worker {process.pid}")
-        self._watching = loop.create_task(self._watch(clock), name=f"watch {process.pid}")
+        self.exited = loop.create_task(self._attend(), name=f"worker {child.pid}")
+        self._watching = loop.create_task(self._watch(clock), name=f"watch {child.pid}")
 
     @property
     def pid(self) -> int:
         """The process' id."""
-        return self._process.pid
+        return self._child.pid
 
     @property
     def waiting_bytes(self) -> int:
@@ -92,22 +85,28 @@ class WorkerProcess:
         return self._entry.waiting_bytes
 
     @classmethod
-    async def spawn(cls, clock: Clock) -> "WorkerProcess":
-        """Start a process that prepares itself. Raises WorkerLost."""
-        try:
-            with ExitStack() as failed, ExitStack() as done:
+    async def fork(cls, server: WorkerForkServer, clock: Clock) -> "WorkerProcess":
+        """Have one forked that prepares itself. Raises WorkerLost."""
+        with ExitStack() as failed, ExitStack() as done:
+            try:
                 ours, theirs = _Sockets.pairs(failed, done)
-                process = await _spawn(theirs)
-                failed.pop_all()
-        except OSError as error:
-            raise WorkerLost(f"the worker does not start: {error}") from error
-        return cls(process, ours, clock)
+            except OSError as error:
+                raise WorkerLost(f"the worker does not start: {error}") from error
+            ends = (theirs.stream, theirs.datagrams, theirs.exit)
+            child = await server.fork([end.fileno() for end in ends])
+            failed.callback(child.kill)
+            control = await asyncio.open_unix_connection(sock=child.control)
+            failed.pop_all()
+        return cls(child, control, ours, clock)
 
     async def begin(self, options: Mapping[str, Any], callbacks: WorkerCallbacks) -> None:
-        """Let it do what these `start` options say, once. It needs not be prepared yet."""
+        """Let it do what these `start` options say, once. It needs not be prepared yet; one that
+        is gone does nothing."""
         self._callbacks = callbacks
         stream = options["kind"] in STREAM_KINDS
-        self._entry = await self._sockets.open_entry(stream=stream)
+        async with self._opening:
+            if not self._sockets.are_closed:
+                self._entry = await self._sockets.open_entry(stream=stream)
         self.send({"op": "start", **options})
         self._begun.set()
 
@@ -132,8 +131,8 @@ class WorkerProcess:
 
     def send(self, message: Message) -> None:
         """Send a control message."""
-        if self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+        if not self._writer.is_closing():
+            self._writer.write(json.dumps(message).encode() + b"\n")
 
     def finish(self) -> None:
         """No more input: it gives out what is inside and ends by itself."""
@@ -147,8 +146,7 @@ class WorkerProcess:
     async def close(self) -> None:
         """End it now."""
         self._closing = True
-        if self._process.returncode is None and not self.exited.done():
-            self._process.kill()
+        self._child.kill()
         await asyncio.wait({self.exited, self._watching})
 
     async def ready_or_gone(self) -> None:
@@ -180,7 +178,7 @@ class WorkerProcess:
             reason = start.look(clock.monotonic_s(), activities(self.pid))
             if reason and not (event.is_set() or self.exited.done()):
                 log.warning("worker does not start", pid=self.pid, reason=reason)
-                self._process.kill()
+                self._child.kill()
                 await asyncio.wait({self.exited})
 
     async def _ping(self, clock: Clock, end: asyncio.Event) -> None:
@@ -198,25 +196,26 @@ class WorkerProcess:
             stuck = now_s - self._gave_s > _BARREN_S and idle_bytes > _BARREN_BYTES
             if (stuck or now_s - heard_s > _HUNG_S) and not self.exited.done():
                 log.warning("worker hangs", pid=self.pid, stuck=stuck)
-                self._process.kill()
+                self._child.kill()
                 await asyncio.wait({self.exited})
 
     async def _attend(self) -> None:
         """Hear the control channel to its end, then collect what is left."""
-        assert self._process.stdout is not None
         try:
-            async for line in self._process.stdout:
-                self._hear(line)
+            # One that is killed before it has read all resets the connection.
+            with suppress(ConnectionError):
+                async for line in self._reader:
+                    self._hear(line)
         except ValueError:
             log.warning("worker talks nonsense", pid=self.pid)
-            self._process.kill()
-        code = await self._process.wait()
+            self._child.kill()
+        code = await self._child.ended
         asyncio.get_running_loop().remove_reader(self._exit)
         self.drain()
-        self._entry.close()
-        self._sockets.close()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        async with self._opening:
+            self._entry.close()
+            self._sockets.close()
+        self._writer.close()
         if code and not self._closing and self._begun.is_set():
             log.warning("worker ended", pid=self.pid, code=code)
 
@@ -321,6 +320,11 @@ class _Sockets:
         ours.exit.setblocking(False)
         return ours, theirs
 
+    @property
+    def are_closed(self) -> bool:
+        """Whether nothing can be opened any more."""
+        return self.exit.fileno() < 0
+
     async def open_entry(self, *, stream: bool) -> "WorkerInput":
         """The input that is used; the other is closed."""
         (self.datagrams if stream else self.stream).close()
@@ -330,19 +334,3 @@ class _Sockets:
         """Close what is not closed yet."""
         for end in (self.stream, self.datagrams, self.exit):
             end.close()
-
-
-async def _spawn(theirs: _Sockets) -> Process:
-    fds = {name: getattr(theirs, name).fileno() for name in ("stream", "datagrams", "exit")}
-    # The control channel's secret is none of a worker's business.
-    env = {name: value for name, value in os.environ.items() if not name.startswith("UMBEL_")}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        *("-m", _MODULE, "--parent", str(os.getpid())),
-        *(word for name, fd in fds.items() for word in (f"--{name}", str(fd))),
-        stdin=PIPE,
-        stdout=PIPE,
-        pass_fds=tuple(fds.values()),
-        env=env,
-        start_new_session=True,
-    )

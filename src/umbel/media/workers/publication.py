@@ -20,8 +20,8 @@ from umbel.media.ingest.reports import SenderReports, SourceClock
 from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
 from umbel.media.ports import Packets
 from umbel.media.rtp.feedback import PICTURE_INTERVAL_S, Throttle
-from umbel.media.workers.frames import TimedMedia
-from umbel.media.workers.host import STREAM_KINDS, Message, WorkerCallbacks, WorkerProcess
+from umbel.media.workers.frames import STREAM_KINDS, TimedMedia
+from umbel.media.workers.host import Message, WorkerCallbacks, WorkerProcess
 from umbel.media.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)

@@ -13,14 +13,18 @@ import structlog
 
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.ingest.succession import Succession
-from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType
-from umbel.media.ports import Packets, PacketSink
+from umbel.media.model import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, PayloadType, VideoCodec
+from umbel.media.ports import OnFeedback, Packets, PacketSink
+from umbel.media.rtp import packet as rtp
+from umbel.media.rtp.losses import SourceLosses
 from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.publication import Publication, PublicationCallbacks
 
 log = structlog.get_logger(__name__)
 
 _REST_S = 5.0
+_REORDER_MS = 300
+"""So long the worker waits for a packet that is missing: it may be asked for again after 0.1 s."""
 _FORMATS = (
     RtpFormat(
         medium="video",
@@ -42,9 +46,16 @@ _FORMATS = (
 
 
 class Transcoding:
-    """A PacketSink. Pictures come out at `sink`, at most `height` pixels high."""
+    """A PacketSink. Pictures come out at `sink`, at most `height` pixels high and in `codec`."""
 
-    def __init__(self, stream: str, height: int, sink: PacketSink, workers: WorkerPool) -> None:
+    def __init__(
+        self,
+        stream: str,
+        height: int,
+        sink: PacketSink,
+        workers: WorkerPool,
+        codec: VideoCodec = VideoCodec.H264,
+    ) -> None:
         self._stream = stream
         self._sink = sink
         self._workers = workers
@@ -55,9 +66,13 @@ class Transcoding:
         self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
         self.height = height
+        self.codec = codec
         workers.prepare()
         # Called when a worker begins: it can do nothing before its first key picture.
         self.on_begin: Callable[[], None] = lambda: None
+        # Hears which packets to ask for again. By payload type: what is missing of each source.
+        self.on_missed: OnFeedback = lambda *_: None
+        self._losses: dict[int, SourceLosses] = {}
 
     @property
     def worker_pid(self) -> int:
@@ -71,7 +86,12 @@ class Transcoding:
                 self._begin()
             if self._publication is not None:
                 for packet in turn.packets:
+                    self._follow(packet, now_s)
                     self._publication.feed(packet)
+        for losses in self._losses.values():
+            missed = losses.missed(now_s)
+            if missed is not None:
+                self.on_missed(missed, now_s)
 
     def request_picture(self, now_s: float) -> None:
         """Let the encoder make a key picture now, at most once a second."""
@@ -90,6 +110,16 @@ class Transcoding:
         self._leave()
         if self._ending:
             await asyncio.wait(self._ending)
+
+    def _follow(self, packet: bytes, now_s: float) -> None:
+        if rtp.is_rtcp(packet):
+            return
+        kind = rtp.payload_type(packet)
+        losses = self._losses.get(kind)
+        if losses is None or losses.ssrc != rtp.ssrc_of(packet):
+            self._losses[kind] = SourceLosses(packet)
+        else:
+            losses.came(packet, now_s)
 
     def _begin(self) -> None:
         """A new publication for what comes from now on."""
@@ -114,8 +144,9 @@ class Transcoding:
             on_end=ended,
         )
         formats = [asdict(item) for item in _FORMATS]
-        options = {"kind": "rtp", "formats": formats, "height": self.height}
-        log.info("transcoding starts", stream=self._stream, height=self.height)
+        made = {"height": self.height, "codec": self.codec.value}
+        options = {"kind": "rtp", "formats": formats, "reorder_ms": _REORDER_MS, **made}
+        log.info("transcoding starts", stream=self._stream, **made)
         publication = self._publication = Publication(options, callbacks, self._workers)
         self.on_begin()
 

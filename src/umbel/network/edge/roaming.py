@@ -1,5 +1,4 @@
-"""Functions that moved to another node and keep their addresses, as in MobileFunction IP. Pure
-(vCDN).
+"""Functions that moved to another node and keep their addresses, as in Mobile IP (vCDN). Pure.
 
 In: where a function's home is and where it went, the topology. Out: values that compiler.py turns
 into rules. The home agent and the foreign agent are rules of the two nodes' switches: what is for

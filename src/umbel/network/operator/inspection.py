@@ -5,7 +5,7 @@ those who ask the fabric for something (northbound) and the REST API.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ from umbel.network.switching.signals import Port
 from umbel.network.topology.paths import NotInTopology
 
 _NO_BORDERS = EdgeState()
-_NOT_CARRIED = "a switch refused it: remove it and add it again"
+_NOT_CARRIED = "a switch refused it; it is tried again"
 _NOT_RESTORED = "it could not be restored after a restart: remove it and add it again"
 
 
@@ -80,21 +80,26 @@ class LinkStatus:
 @dataclass(frozen=True, kw_only=True)
 class PathStatus:
     """A path that was asked for: the stream with its address, the links it goes over now from the
-    root on, what keeps it from being carried, and where it is being moved to."""
+    root on, what keeps it from being carried, and where it is being moved to. `notice`: nothing has
+    come from its sender yet, and what may be missing for that."""
 
     request: PathRequest
     stream: Stream
     links: tuple[Pair, ...]
     problems: tuple[str, ...]
     moving: Path | None
+    notice: str = ""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """Looks at the network; at nothing but its topology where no fabric is programmed."""
+    """Looks at the network; at nothing but its topology where no fabric is programmed. `unreached`
+    says why paths' receivers get nothing, and `unsent` why nothing may have come, by path."""
 
     topology: TopologySource
     fabric: ProgrammableFabric | None
+    unreached: Mapping[str, str] = field(default_factory=dict)
+    unsent: Mapping[str, str] = field(default_factory=dict)
 
     def picture(self) -> DrawnNetwork:
         """The drawn network."""
@@ -175,13 +180,15 @@ class Inspection:
             )
         overlay, intent = fabric.overlay, fabric.overlay.intents[name]
         move = intent.move
+        unreached = self.unreached.get(request.id)
         is_ours = move and Path(leaf=move.source, receiver=move.leaving) == request.path
         return PathStatus(
             request=request,
             stream=intent.stream,
             links=_path_links(overlay, name, request.path.leaf),
-            problems=_problems(fabric, name, request.path),
+            problems=(*_problems(fabric, name, request.path), *([unreached] if unreached else [])),
             moving=Path(leaf=move.target, receiver=move.coming) if move and is_ours else None,
+            notice=self.unsent.get(request.id, ""),
         )
 
     def _streams_by_link(self) -> dict[Pair, set[str]]:
@@ -228,6 +235,8 @@ def _problems(fabric: ProgrammableFabric, name: str, path: Path) -> tuple[str, .
     by_leaf = {one: overlay.obstacles(name, one, observed.port_maps) for one in intent.leaves}
     here = by_leaf.pop(path.leaf, ())
     elsewhere = {problem for problems in by_leaf.values() for problem in problems}
+    if not here:
+        elsewhere.add(overlay.held_back(name))
     return tuple(problem for problem in reported if problem in here or problem not in elsewhere)
 
 

@@ -2,19 +2,20 @@
 
 from dataclasses import dataclass
 
-from umbel.network.overlay.intent import StreamIntent
-from umbel.network.overlay.streams import Path
+from umbel.network.overlay.streams import Path, StreamIntent
 
 
 @dataclass(frozen=True, kw_only=True)
 class PathRequest:
     """A path that an operator asked for: of which stream (`intent` has no paths of its own), to
-    where, and when (epoch seconds)."""
+    where, and when (epoch seconds). `is_found`: its receiver's Ethernet address was not given, but
+    the receiver answered."""
 
     id: str
     at_s: float
     intent: StreamIntent
     path: Path
+    is_found: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

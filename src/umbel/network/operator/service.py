@@ -6,7 +6,7 @@ switches (loopback) drawings and paths are refused.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -20,12 +20,13 @@ from umbel.network.operator.functions import InlineFunctions
 from umbel.network.operator.inspection import DrawnNetwork, Inspection, PathStatus
 from umbel.network.operator.model import PathRequest
 from umbel.network.operator.store import OperatorStore
-from umbel.network.overlay import addresses, streams
+from umbel.network.operator.upkeep import EVERY_S, PathUpkeep, intent_of
 from umbel.network.overlay import drawing as drawings
-from umbel.network.overlay.intent import Overlay, StreamIntent
+from umbel.network.overlay import streams
+from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.moves import InvalidMove
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import InvalidRoute, Path, Stream
+from umbel.network.overlay.streams import InvalidRoute, Path, StreamIntent
 from umbel.network.ports import Ethernet, ProgrammableFabric
 
 log = structlog.get_logger(__name__)
@@ -51,20 +52,37 @@ class OperatorService:
         fabric: ProgrammableFabric | None,
         neighbours: Ethernet | None = None,
     ) -> None:
-        self.inspection = Inspection(topology, fabric)
+        self._upkeep = PathUpkeep(
+            store=store, clock=clock, fabric=fabric, neighbours=neighbours, pause=asyncio.sleep
+        )
+        self.inspection = Inspection(topology, fabric, self._upkeep.unreached, self._upkeep.unsent)
         self.functions = InlineFunctions(topology, store, fabric)
         self._topology = topology
         self._drawn_over = topology()
-        self._roles = fabric.overlay.link_state.drawing.roles if fabric is not None else {}
         self._store = store
         self._clock = clock
         self._fabric = fabric
         self._neighbours = neighbours
+        self._found: dict[str, Path] = {}
 
     async def run(self) -> None:
-        """Restore, and have rules follow functions from then on, until cancelled."""
+        """Restore, and have rules follow functions and receivers from then on, until cancelled."""
         await self.restore()
-        await self.functions.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._look_after_paths())
+            tasks.create_task(self.functions.run())
+
+    async def _look_after_paths(self) -> None:
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                await self.refresh_paths()
+            except UmbelError as error:
+                log.warning("paths not refreshed", code=error.code, reason=error.message)
+
+    async def refresh_paths(self) -> None:
+        """Look after the paths that are due now, without waiting for the next time."""
+        await self._upkeep.refresh()
 
     async def restore(self) -> None:
         """Ask the fabric again for what was asked before a restart. What cannot be carried any
@@ -77,7 +95,7 @@ class OperatorService:
             overlay = overlay.draw(drawing)
         for request in paths:
             try:
-                overlay = overlay.restore_path(_intent(overlay, request), request.path)
+                overlay = overlay.restore_path(intent_of(overlay, request), request.path)
             except InvalidRoute as error:
                 log.warning("path not restored", path=request.id, **error.details)
         # All at once, so that nothing removed in the meantime comes back.
@@ -102,16 +120,16 @@ class OperatorService:
         await fabric.change(fabric.overlay.draw(drawing))
         return self.inspection.picture()
 
-    async def follow_nodes(self) -> None:
-        """Draw the nodes and links that came since, and those that went no more; also in what is
-        drawn again after a restart."""
+    async def follow_nodes(self, roles: Mapping[str, Role]) -> None:
+        """Draw the nodes that came since, with their `roles`, and links, and those that went no
+        more; also in what is drawn again after a restart."""
         fabric, before, now = self._fabric, self._drawn_over, self._topology()
         if fabric is None or now == before:
             return
         await self._store.redraw(
-            lambda last: drawings.follow(last, before, now, self._roles), self._clock.now_s()
+            lambda last: drawings.follow(last, before, now, roles), self._clock.now_s()
         )
-        drawing = drawings.follow(fabric.overlay.link_state.drawing, before, now, self._roles)
+        drawing = drawings.follow(fabric.overlay.link_state.drawing, before, now, roles)
         await fabric.change(fabric.overlay.draw(drawing))
         self._drawn_over = now
 
@@ -128,10 +146,16 @@ class OperatorService:
         names none. The leaf's switch is asked for the Ethernet address of a receiver without one.
         Raises InvalidRoute, StreamTaken, NotProgrammed."""
         fabric = self._require_fabric()
-        path = await self._resolved(fabric, path)
-        stream = _filled(intent.stream, fabric.overlay)
-        intent = replace(intent, stream=replace(stream, number=0))
-        request = PathRequest(id=new_id("path"), at_s=self._clock.now_s(), intent=intent, path=path)
+        given, path = path, await self._resolved(fabric, path)
+        request = PathRequest(
+            id=new_id("path"),
+            at_s=self._clock.now_s(),
+            intent=intent,
+            path=path,
+            is_found=path != given,
+        )
+        stream = intent_of(fabric.overlay, request).stream
+        request = replace(request, intent=replace(intent, stream=replace(stream, number=0)))
         await self._check_free(fabric, request)
         _with(fabric.overlay, request)
         await self._store.add(request)
@@ -157,13 +181,16 @@ class OperatorService:
         """The path's stream is cloned to where its leaf will be. Raises NoSuchPath, InvalidMove,
         InvalidRoute, NoPath, SwitchRefused, NotProgrammed."""
         fabric, request = self._require_fabric(), await self._store.path(id_)
-        coming = await self._resolved(fabric, coming)
+        given, coming = coming, await self._resolved(fabric, coming)
         _check_receiver(coming)
         name = request.intent.stream.name
         intent = fabric.overlay.intents.get(name)
         if intent is not None and coming in intent.paths:
             raise InvalidMove(f"The receiver at {coming.leaf} gets it already", leaf=coming.leaf)
         await moves.prepare(fabric, name, request.path, coming)
+        self._found.pop(id_, None)
+        if coming != given:
+            self._found[id_] = coming
         return self.inspection.path(request)
 
     async def commit(self, id_: str) -> PathStatus:
@@ -171,7 +198,8 @@ class OperatorService:
         SwitchRefused, NotProgrammed."""
         fabric, before = self._require_fabric(), await self._store.path(id_)
         name = before.intent.stream.name
-        request = replace(before, path=self._coming(before))
+        coming = self._coming(before)
+        request = replace(before, path=coming, is_found=self._found.get(id_) == coming)
         moves.check(fabric, name)
         await self._store.moved(request, self._clock.now_s())
         try:
@@ -231,24 +259,11 @@ class OperatorService:
 
 
 def _with(overlay: Overlay, request: PathRequest) -> Overlay:
-    intent = _intent(overlay, request)
+    intent = intent_of(overlay, request)
     held = overlay.intents.get(intent.stream.name, intent)
     if (held.root, held.sender, held.stream) != (intent.root, intent.sender, intent.stream):
         raise _conflict(intent.stream.name)
     return overlay.add_path(intent, request.path)
-
-
-def _intent(overlay: Overlay, request: PathRequest) -> StreamIntent:
-    return replace(request.intent, stream=_filled(request.intent.stream, overlay))
-
-
-def _filled(stream: Stream, overlay: Overlay) -> Stream:
-    """The stream as asked for, with what it leaves open: as it is carried, or else allotted."""
-    held = overlay.intents.get(stream.name)
-    others = [intent.stream for intent in overlay.intents.values()]
-    allotted = held.stream if held else addresses.allot(stream.name, others)
-    target, port = stream.target or allotted.target, stream.port or allotted.port
-    return replace(stream, number=allotted.number, target=target, port=port)
 
 
 def _conflict(name: str) -> StreamTaken:

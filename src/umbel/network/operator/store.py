@@ -11,9 +11,8 @@ from umbel.kit.db import Database, metadata
 from umbel.kit.errors import NotFound
 from umbel.kit.sql import Command, Connection, Query, given
 from umbel.network.operator.model import InlineFunction, PathRequest
-from umbel.network.overlay.intent import StreamIntent
 from umbel.network.overlay.spanning import Drawing, Role
-from umbel.network.overlay.streams import Path, Receiver, Stream
+from umbel.network.overlay.streams import Path, Receiver, Stream, StreamIntent
 from umbel.network.switching.port_map import Side
 
 drawn = sa.Table(
@@ -55,7 +54,8 @@ def _path_request(*, id: str, at_s: float, document: Mapping[str, Any]) -> PathR
     stream, sender = Stream(**document["stream"]), Side(document["sender"])
     intent = StreamIntent(stream=stream, root=document["root"], sender=sender)
     path = Path(leaf=document["leaf"], receiver=receiver)
-    return PathRequest(id=id, at_s=at_s, intent=intent, path=path)
+    is_found = document.get("found", False)
+    return PathRequest(id=id, at_s=at_s, intent=intent, path=path, is_found=is_found)
 
 
 def _drawing(*, document: Mapping[str, Any]) -> Drawing:
@@ -199,4 +199,5 @@ def _document(request: PathRequest) -> Mapping[str, object]:
         "sender": request.intent.sender.value,
         "leaf": request.path.leaf,
         "receiver": _receiver_document(request.path.receiver) if request.path.receiver else None,
+        "found": request.is_found,
     }

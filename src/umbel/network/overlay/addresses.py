@@ -9,9 +9,9 @@ import ipaddress
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
-from umbel.network.overlay.intent import StreamIntent
-from umbel.network.overlay.streams import MOST_STREAMS, Stream
+from umbel.network.overlay.streams import MOST_STREAMS, Stream, StreamIntent
 from umbel.network.switching.port_map import Side
+from umbel.network.topology.sites import LOCAL_PORT
 
 NETWORK = ipaddress.IPv4Network("10.203.0.0/16")
 _FIRST_PORT, _PORTS = 16_384, 32_768
@@ -33,6 +33,20 @@ def allot(name: str, others: Collection[Stream]) -> Stream:
     while _FIRST_PORT + port in taken:
         port = (port + 1) % _PORTS
     return Stream(name=name, number=number + 1, target=target, port=_FIRST_PORT + port)
+
+
+def stream_gateway(gateway: str) -> str:
+    """The address by which a node sends streams into the overlay: the last host of its access
+    network. `gateway` has its prefix length."""
+    return str(ipaddress.IPv4Interface(gateway).network.broadcast_address - 1)
+
+
+def route_into_overlay(gateway: str, target: str) -> str:
+    """What `ip` is to do so that what a node sends to a stream's address goes into the overlay.
+    A group's Ethernet address is made from it, so that it needs no gateway."""
+    is_group = ipaddress.IPv4Address(target).is_multicast
+    via = "" if is_group else f" via {stream_gateway(gateway)}"
+    return f"route replace {target}/32{via} dev {LOCAL_PORT}"
 
 
 def foreign_targets(intents: Iterable[StreamIntent]) -> Mapping[str, frozenset[str]]:

@@ -17,6 +17,7 @@ from itertools import pairwise
 from umbel.network.model import Pair, pair
 from umbel.network.overlay import compiler, moves, spanning, streams
 from umbel.network.overlay.links import LinkState
+from umbel.network.overlay.refusals import Accepted, HeldRoute
 from umbel.network.overlay.spanning import Drawing, Role, SpanningTree
 from umbel.network.overlay.streams import (
     InvalidRoute,
@@ -25,35 +26,10 @@ from umbel.network.overlay.streams import (
     Receiver,
     RoutedStream,
     Slice,
-    Stream,
+    StreamIntent,
 )
 from umbel.network.switching.port_map import PortMap, Side
 from umbel.network.switching.program import Program
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamIntent:
-    """A stream as requested. It enters at `root` from the side `sender`; `functions` are the
-    ports of functions on the way, `processes` the processes, by node. `refused` is what a switch
-    said against it; it is not carried then. `rejected` is what a switch said against a change of
-    it; it is carried as before the change then."""
-
-    stream: Stream
-    root: str
-    sender: Side = Side.INSIDE
-    paths: tuple[Path, ...] = ()
-    functions: Mapping[str, int] = field(default_factory=dict)
-    processes: Mapping[str, Receiver] = field(default_factory=dict)
-    move: Move | None = None
-    refused: str = ""
-    rejected: str = ""
-
-    @property
-    def leaves(self) -> frozenset[str]:
-        """The nodes where it is to end."""
-        ends = {path.leaf for path in self.paths}
-        moving = self.move is not None and not self.move.refused
-        return frozenset(ends | {self.move.target} if self.move and moving else ends)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,13 +42,14 @@ class CompiledOverlay:
 
 @dataclass(frozen=True, kw_only=True)
 class Overlay:
-    """Everything the overlay is to be, and what is known of it. `accepted` are the intents, with
-    their slices, that all connected switches took last."""
+    """Everything the overlay is to be, and what is known of it. `accepted` is what switches took
+    of the streams last, `held` are the routes that stay because a switch refuses new ones."""
 
     link_state: LinkState
     intents: Mapping[str, StreamIntent] = field(default_factory=dict)
     slices: Mapping[str, Slice] = field(default_factory=dict)
-    accepted: Mapping[str, tuple[StreamIntent, Slice | None]] = field(default_factory=dict)
+    accepted: Mapping[str, Accepted] = field(default_factory=dict)
+    held: Mapping[str, HeldRoute] = field(default_factory=dict)
 
     def draw(self, drawing: Drawing) -> "Overlay":
         """The operator drew another network."""
@@ -94,28 +71,49 @@ class Overlay:
     def accept(self, installed: "Overlay") -> "Overlay":
         """The connected switches hold what `installed` wants, less what they refused."""
         accepted = {
-            name: (replace(intent, rejected=""), installed.slices.get(name))
+            name: self.accepted[name] if intent.refused else installed._accepted(name)
             for name, intent in installed.intents.items()
-            if not intent.refused
+            if not intent.refused or name in self.accepted
         }
-        return self if accepted == self.accepted else replace(self, accepted=accepted)
+        held = {name: route for name, route in self.held.items() if installed._is_held(name)}
+        if (accepted, held) == (self.accepted, self.held):
+            return self
+        return replace(self, accepted=accepted, held=held)
 
     def refuse(self, name: str, why: str) -> "Overlay":
         """A switch does not take the stream's rules. A stream that was carried before it was
-        changed is carried like that again. Without a change: its clones are refused, if a leaf is
-        moving, or else the whole stream is not carried until it is asked for again."""
+        changed is carried like that again, and one that links' failures moved stays on its old
+        route. Without either: its clones are refused, if a leaf is moving, or else the whole stream
+        is not carried until `retry`, or until it is asked for again."""
         intent = self.intents.get(name)
         if intent is None:
             return self
-        before, kind = self.accepted.get(name, (None, None))
+        before, move = self.accepted.get(name), intent.move
         if before is not None:
-            changed = replace(intent, move=before.move, rejected="") != before
-            if changed or kind != self.slices.get(name):
-                after = replace(self, slices=_with_slice(self.slices, name, kind))
-                return after._with(replace(before, rejected=why))
-        if intent.move and not intent.move.refused:
-            return self._with(replace(intent, move=replace(intent.move, refused=why)))
+            changed = replace(intent, move=before.intent.move, rejected="") != before.intent
+            if changed or before.slice != self.slices.get(name):
+                after = replace(self, slices=_with_slice(self.slices, name, before.slice))
+                return after._with(replace(before.intent, rejected=why))
+            is_new_move = move is not None and not move.refused and move != before.intent.move
+            tree = self.tree(name)
+            if before.tree is not None and before.tree != tree and not is_new_move:
+                route = HeldRoute(tree=before.tree, refused=tree, why=why)
+                return replace(self, held={**self.held, name: route})
+        if move and not move.refused:
+            return self._with(replace(intent, move=replace(move, refused=why)))
         return self._with(replace(intent, refused=why))
+
+    def retry(self) -> "Overlay":
+        """Try again what switches refused of streams that they carried before."""
+        again = {n: i for n, i in self.intents.items() if i.refused and n in self.accepted}
+        tried = {name: replace(intent, refused="") for name, intent in again.items()}
+        return replace(self, intents={**self.intents, **tried}, held={})
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether there is something for `retry` to try."""
+        refused = (name for name, intent in self.intents.items() if intent.refused)
+        return bool(self.held) or any(name in self.accepted for name in refused)
 
     def set_slice(self, name: str, kind: Slice | None) -> "Overlay":
         """A stream is held to a slice wherever a function gives it to the overlay, carried already
@@ -197,10 +195,15 @@ class Overlay:
         """Whether a node is drawn."""
         return node in self.link_state.drawing.roles
 
+    def behind(self, intent: StreamIntent, node: str) -> tuple[str, ...]:
+        """The leaves that the stream, asked for like this, would reach over a node."""
+        tree = self._with(intent).tree(intent.stream.name)
+        ends = (leaf for leaf in sorted(intent.leaves) if leaf in tree.depths)
+        return tuple(leaf for leaf in ends if node in tree.chain(leaf))
+
     def tree(self, name: str) -> SpanningTree:
         """The tree that a stream goes over. Raises KeyError, InvalidDrawing."""
-        intent = self.intents[name]
-        return self.link_state.tree(intent.root, intent.leaves)
+        return self.held[name].tree if self._is_held(name) else self._wanted_tree(name)
 
     def drawn(self) -> SpanningTree | None:
         """The tree of the drawn root; None when none is drawn."""
@@ -224,6 +227,10 @@ class Overlay:
         barrier = self._barrier(tree, leaf, port_maps)
         return (barrier,) if barrier else tuple(self._lost(tree, leaf))
 
+    def held_back(self, name: str) -> str:
+        """Why a stream stays on its old route; empty: it does not."""
+        return f"it stays on its old route: {self.held[name].why}" if self._is_held(name) else ""
+
     def depths(self) -> Mapping[int, Mapping[str, int]]:
         """For each stream's number, how far from its root nodes are."""
         return {
@@ -232,13 +239,10 @@ class Overlay:
             if self.carries(name)
         }
 
-    def tunnels(
-        self, more: Iterable[Pair] = (), *, whole: bool = False
-    ) -> Mapping[str, tuple[str, ...]]:
-        """Toward which neighbours each node is to have a tunnel, also along the links `more`;
-        `whole`: toward all that are drawn."""
+    def tunnels(self, more: Iterable[Pair] = ()) -> Mapping[str, tuple[str, ...]]:
+        """Toward which neighbours each node is to have a tunnel, also along the links `more`."""
         near: dict[str, set[str]] = {name: set() for name in self.link_state.drawing.roles}
-        for a, b in (*(self.link_state.links if whole else self._joined), *more):
+        for a, b in (*self._joined, *more):
             near.setdefault(a, set()).add(b)
             near.setdefault(b, set()).add(a)
         return {name: tuple(sorted(others)) for name, others in near.items()}
@@ -267,6 +271,25 @@ class Overlay:
     def _with(self, intent: StreamIntent) -> "Overlay":
         return replace(self, intents={**self.intents, intent.stream.name: intent})
 
+    def _wanted_tree(self, name: str) -> SpanningTree:
+        intent = self.intents[name]
+        return self.link_state.tree(intent.root, intent.leaves)
+
+    def _is_held(self, name: str) -> bool:
+        """Whether it stays on an old route: as long as its links ask for the refused one."""
+        return (
+            name in self.held
+            and self.carries(name)
+            and self.held[name].refused == self._wanted_tree(name)
+        )
+
+    def _accepted(self, name: str) -> Accepted:
+        return Accepted(
+            intent=replace(self.intents[name], rejected=""),
+            slice=self.slices.get(name),
+            tree=self.tree(name) if self.carries(name) else None,
+        )
+
     def _as_routed(self, name: str) -> RoutedStream:
         intent = self.intents.get(name)
         if intent is None:
@@ -291,10 +314,12 @@ class Overlay:
             return None, [intent.refused]
         if not self.has(intent.root):
             return None, [f"root {intent.root} is not drawn"]
-        tree = self.link_state.tree(intent.root, intent.leaves)
+        tree = self.tree(intent.stream.name)
         if intent.root not in port_maps:
             return None, [f"node {intent.root} has no switch yet"]
         reached, problems = set(), [intent.rejected] if intent.rejected else []
+        if held := self.held_back(intent.stream.name):
+            problems.append(held)
         for leaf in sorted(intent.leaves):
             problem = self._barrier(tree, leaf, port_maps)
             problems += [problem] if problem else self._lost(tree, leaf)
@@ -341,6 +366,7 @@ class Overlay:
         """The links that are to have tunnels."""
         wanted = {(w.root, w.leaves) for w in self.intents.values() if self.has(w.root)}
         trees = [self.link_state.tree(root, leaves) for root, leaves in wanted]
+        trees += [route.tree for route in self.held.values()]
         if (drawn := self.drawn()) is not None:
             trees.append(drawn)
         links = set(self.link_state.dead)

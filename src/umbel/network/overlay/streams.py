@@ -155,6 +155,31 @@ class RoutedStream:
         return 0 if any(path.leaf == node for path in self.paths) else self.move.function
 
 
+@dataclass(frozen=True, kw_only=True)
+class StreamIntent:
+    """A stream as requested. It enters at `root` from the side `sender`; `functions` are the
+    ports of functions on the way, `processes` the processes, by node. `refused` is what a switch
+    said against it; it is not carried then. `rejected` is what a switch said against a change of
+    it; it is carried as before the change then."""
+
+    stream: Stream
+    root: str
+    sender: Side = Side.INSIDE
+    paths: tuple[Path, ...] = ()
+    functions: Mapping[str, int] = field(default_factory=dict)
+    processes: Mapping[str, Receiver] = field(default_factory=dict)
+    move: Move | None = None
+    refused: str = ""
+    rejected: str = ""
+
+    @property
+    def leaves(self) -> frozenset[str]:
+        """The nodes where it is to end."""
+        ends = {path.leaf for path in self.paths}
+        moving = self.move is not None and not self.move.refused
+        return frozenset(ends | {self.move.target} if self.move and moving else ends)
+
+
 def unresolved(path: Path) -> str:
     """Why packets cannot be led to the path's receiver: it has no Ethernet address; empty: it has
     one or needs none."""

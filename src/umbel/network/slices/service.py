@@ -30,6 +30,7 @@ from umbel.network.slices.model import Guarantee, LinkShare, SliceLink, SliceSta
 from umbel.network.slices.ports import Queues, SlicingFabric, StreamsOf, StreamSource
 from umbel.network.slices.store import NoSuchSlice, SliceStore
 from umbel.network.switching.counters import RateMeter
+from umbel.network.topology.sites import Site
 
 log = structlog.get_logger(__name__)
 
@@ -52,12 +53,20 @@ class NoSharedStream(Unprocessable):
 
 @dataclass(frozen=True, kw_only=True)
 class Underlay:
-    """What holds slices: the fabric, the queues, and each node's device toward a neighbour by
-    (node, neighbour)."""
+    """What holds slices: the fabric, the queues, and the sites, which name their devices."""
 
     fabric: SlicingFabric
     queues: Queues
-    devices: Mapping[Pair, str]
+    sites: Mapping[str, Site]
+
+    @property
+    def devices(self) -> dict[Pair, str]:
+        """Each node's device toward a neighbour now, by (node, neighbour)."""
+        return {
+            (node, near): device
+            for node, site in self.sites.items()
+            for near, device in site.queues.items()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +94,7 @@ class Slices:
     _marked: dict[str, routed.Slice] = field(default_factory=dict)
     _installed: dict[Pair, tuple[admission.QueueClass, ...]] = field(default_factory=dict)
     _turn: int = 0
+    _devices: Mapping[Pair, str] = field(default_factory=dict)
     _unknown: set[Pair] = field(default_factory=set)
     _meters: RateMeter[int] = field(default_factory=RateMeter)
     _classes: RateMeter[tuple[Pair, int]] = field(default_factory=RateMeter)
@@ -93,8 +103,6 @@ class Slices:
 
     def __post_init__(self) -> None:
         self._controller = Controller(self._reconcile)
-        # Queues that an earlier control plane left are taken away unless they are wanted still.
-        self._unknown |= set(self.underlay.devices if self.underlay else ())
 
     def pace(self) -> Pace:
         """Whether runs happen when they are due."""
@@ -244,8 +252,9 @@ class Slices:
             for slice_id, some in routes.items()
         }
         plan = admission.plan(offer, held, flows)
+        self._follow(underlay.devices)
         for link in sorted({*plan, *self._installed, *self._unknown}):
-            device = underlay.devices.get(link)
+            device = self._devices.get(link)
             if device is None or (link in plan and self._installed.get(link) == plan[link]):
                 continue
             self._installed.pop(link, None)
@@ -261,6 +270,15 @@ class Slices:
                 continue
             self._unknown.discard(link)
 
+    def _follow(self, devices: Mapping[Pair, str]) -> None:
+        """Know these devices, and no others. Queues that an earlier control plane left at a new
+        one are removed unless they are still wanted."""
+        self._unknown |= {link for link in devices if link not in self._devices}
+        self._unknown &= devices.keys()
+        for link in self._installed.keys() - devices.keys():
+            del self._installed[link]
+        self._devices = devices
+
     async def _count(self, underlay: Underlay, held: Sequence[Granted]) -> None:
         now_s = self.clock.monotonic_s()
         try:
@@ -269,7 +287,7 @@ class Slices:
             self._tunnels.update(found.links, now_s)
             self._turn += 1
             for link in admission.links_to_read([*self._installed], held, self._turn):
-                counts = await underlay.queues.counts(link[0], underlay.devices[link])
+                counts = await underlay.queues.counts(link[0], self._devices[link])
                 if counts.keys() != {one.number for one in self._installed[link]}:
                     del self._installed[link]  # somebody cleared the device: lay it again
                 by_class = {(link, number): count for number, count in counts.items()}

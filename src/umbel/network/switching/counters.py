@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 from umbel.network.model import Pair
 from umbel.network.switching.port_map import PortMap
-from umbel.network.switching.program import Match
+from umbel.network.switching.program import Field, Match
+from umbel.network.switching.tables import Table
 
 Key = TypeVar("Key")
 
@@ -54,11 +55,12 @@ class SwitchCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class FabricCounts:
-    """A whole network's: what was offered to each meter, and what each link end sent by its
-    tunnel."""
+    """A whole network's: what was offered to each meter, what each link end sent by its tunnel, and
+    by node, IPv4 address and UDP port what the node's own processes gave to the overlay."""
 
     meters: Mapping[int, Count] = field(default_factory=dict)
     links: Mapping[Pair, Count] = field(default_factory=dict)
+    given: Mapping[tuple[str, str, int], Count] = field(default_factory=dict)
 
 
 def gather(counts: Mapping[str, SwitchCounts], switches: Mapping[str, PortMap]) -> FabricCounts:
@@ -66,12 +68,19 @@ def gather(counts: Mapping[str, SwitchCounts], switches: Mapping[str, PortMap]) 
     so what was offered is the most that one switch saw; drops add up."""
     meters: dict[int, Count] = {}
     links: dict[Pair, Count] = {}
+    given: dict[tuple[str, str, int], Count] = {}
     for node, found in counts.items():
         for number, count in found.meters.items():
             meters[number] = _most(meters.get(number, Count()), count)
         for neighbour, port in switches[node].tunnel_ports.items() if node in switches else ():
             links[node, neighbour] = found.ports.get(port, Count())
-    return FabricCounts(meters=meters, links=links)
+        local_port = switches[node].local_port if node in switches else 0
+        for (table, _, match), count in found.rules.items():
+            of = dict(match)
+            if table == Table.CLASSIFIER and of.get(Field.IN_PORT) == local_port:
+                end = (node, str(of.get(Field.IPV4_DST, "")), int(of.get(Field.UDP_DST, 0)))
+                given[end] = given.get(end, Count()) + count
+    return FabricCounts(meters=meters, links=links, given=given)
 
 
 def _most(a: Count, b: Count) -> Count:

@@ -19,6 +19,7 @@ from umbel.network.switching.program import (
 )
 
 _FARTHEST = 1 << 30
+_Rounds = dict[int, dict[str, list[Change]]]
 
 
 def diff(have: Program, want: Program, *, make_first: bool = False) -> tuple[Change, ...]:
@@ -42,20 +43,22 @@ def rounds(
     depths: Mapping[int, Mapping[str, int]],
 ) -> tuple[Mapping[str, tuple[Change, ...]], ...]:
     """Rounds of changes over several switches that lose no packet: of each stream new ways are
-    laid from the leaves up, then old ones are taken away from the root down. Those of a round may
-    be made on all switches at the same time. `depths` tells by stream number how far from the root
-    nodes are; a stream or node it leaves out counts as farthest. Nodes missing on one side hold
-    nothing there."""
+    laid from the leaves up, then old ones are taken away from the root down. Entries that a switch
+    may have no room for come before the first one is replaced: until then, packets go as before.
+    Those of a round may be made on all switches at the same time. `depths` tells by stream number
+    how far from the root nodes are; a stream or node it leaves out counts as farthest. Nodes
+    missing on one side hold nothing there."""
     nothing, far = Program(), _FARTHEST
-    laid: dict[int, dict[str, list[Change]]] = {}
-    taken: dict[int, dict[str, list[Change]]] = {}
+    added, replaced, taken = _Rounds(), _Rounds(), _Rounds()
     for node in sorted(have.keys() | want.keys()):
         both = have.get(node, nothing), want.get(node, nothing)
-        for found, changes in ((laid, _puts(*both)), (taken, _deletes(*both))):
+        puts = _puts(*both)
+        new, old = [put for put in puts if put.new], [put for put in puts if not put.new]
+        for found, changes in ((added, new), (replaced, old), (taken, _deletes(*both))):
             for change in changes:
                 depth = depths.get(stream_of(change.entry), {}).get(node, far)
                 found.setdefault(depth, {}).setdefault(node, []).append(change)
-    in_order = [laid[depth] for depth in sorted(laid, reverse=True)]
+    in_order = [laid[depth] for laid in (added, replaced) for depth in sorted(laid, reverse=True)]
     in_order += [taken[depth] for depth in sorted(taken)]
     return tuple({node: tuple(some) for node, some in step.items()} for step in in_order)
 

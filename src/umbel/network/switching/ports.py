@@ -16,6 +16,9 @@ from umbel.network.topology.sites import Site, UnderlayRoute, Wiring
 class Bridges(Protocol):
     """Makes the bridges of the operator's switches. tests/contract/test_bridges.py defines it."""
 
+    async def check(self, site: Site) -> None:
+        """Raise Unavailable when the node's database does not answer. Changes nothing."""
+
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         """Wire the node's br0 and br1 exactly like this; return their ports. Idempotent. Raises
         Unavailable when the node's database does not answer, Invalid when it refuses."""

@@ -64,9 +64,9 @@ class PacketArrived:
     frame: bytes
 
 
-Signal = SwitchConnected | SwitchDisconnected | PortStatus | PacketArrived
-OnSignal = Callable[[Signal], None]
-"""Called with each signal, in order; it must not block."""
+SwitchEvent = SwitchConnected | SwitchDisconnected | PortStatus | PacketArrived
+OnSwitchEvent = Callable[[SwitchEvent], None]
+"""Called with each event, in order; it must not block."""
 
 Admit = Callable[[int], bool]
 """Whether a switch of that datapath id is one of ours."""

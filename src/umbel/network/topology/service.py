@@ -4,52 +4,40 @@ In: the network document's topology, changes at run time. Out: the current topol
 it, which are kept until it changes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-from umbel.kit.errors import Conflict
 from umbel.network.model import Link, Route, Topology
-from umbel.network.topology import paths, wiring
+from umbel.network.topology import paths
+from umbel.network.topology.registry import SiteRegistry
 from umbel.network.topology.sites import Site
 
 
-class NoSwitch(Conflict):
-    """Switches carry the streams, and the network file describes no switch for this node, or none
-    that can reach these neighbours: add the switch to the file, and start the platform again."""
-
-    code = "umbel.no_switch"
-
-
 class TopologyService:
-    """One operator's nodes and links. Where switches carry streams, `sites` are the ones that the
-    network file describes, by node."""
+    """One operator's nodes and links. Where switches carry streams, `sites` follow them."""
 
-    def __init__(self, topology: Topology, sites: Mapping[str, Site] | None = None) -> None:
+    def __init__(self, topology: Topology, sites: SiteRegistry | None = None) -> None:
         self._topology = topology
         self._sites = sites
+        self._wanted: Mapping[str, Site] = {} if sites is None else dict(sites)
         self._routes: dict[str, dict[str, Route]] = {}
 
     def current(self) -> Topology:
         """Nodes and links as they are now."""
         return self._topology
 
-    def set(self, topology: Topology) -> None:
-        """There are exactly these nodes and links from now on."""
+    def set(self, topology: Topology, sites: Mapping[str, Site] | None = None) -> None:
+        """There are exactly these nodes and links from now on, with these sites where switches
+        carry streams. Other sites stay until `drop_sites`."""
         self._topology = topology
         self._routes.clear()
+        if self._sites is not None and sites is not None:
+            self._wanted = sites
+            self._sites.extend(sites)
 
-    def check_new(self, node: str, links: Sequence[Link]) -> None:
-        """Raise NoSwitch where switches carry streams and none is the node's, or none of its links
-        can have a tunnel."""
-        sites = self._sites
-        if sites is None:
-            return
-        if node not in sites:
-            raise NoSwitch(f"The network file describes no switch for {node}", node=node)
-        ends = ({link.a, link.b} - {node} for link in links)
-        apart = sorted(b for end in ends for b in end if not wiring.joined(sites, node, b))
-        if apart:
-            message = f"The switch of {node} has no underlay address toward {', '.join(apart)}"
-            raise NoSwitch(message, node=node, neighbours=apart)
+    def drop_sites(self) -> None:
+        """There are only the sites that `set` was given last: streams go around the others."""
+        if self._sites is not None:
+            self._sites.set(self._wanted)
 
     def path(self, a: str, b: str) -> Route:
         """The best way from `a` to `b`. Raises NotInTopology or NoPath."""

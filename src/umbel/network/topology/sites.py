@@ -6,12 +6,15 @@ uses those.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 ACCESS_BRIDGE, OVERLAY_BRIDGE, LOCAL_PORT = "br0", "br1", "ov0"
 """A node's bridges, and the overlay's local port in the node."""
+
+NamespaceOf = Callable[[str], str | None]
+"""Names the network namespace of this machine that a node is; None: the node is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +42,10 @@ class Site:
     cables: Mapping[str, str] = field(default_factory=dict)
     queues: Mapping[str, str] = field(default_factory=dict)
     crossings: Mapping[str, str] = field(default_factory=dict)
+
+    def is_same_switch(self, other: "Site") -> bool:
+        """Whether both describe one switch, however it is wired."""
+        return (self.ovsdb, self.datapath_id) == (other.ovsdb, other.datapath_id)
 
 
 class TunnelKind(StrEnum):
@@ -90,6 +97,11 @@ def device_name(kind: str, *names: str) -> str:
     digest = hashlib.sha256("/".join(names).encode()).hexdigest()[:6]
     readable = "".join(c for c in names[0] if c.isascii() and c.isalnum())
     return f"{kind}{readable[: 8 - len(kind)]}-{digest}"
+
+
+def crossing_cable(neighbour: str) -> str:
+    """The cable that the platform makes toward a neighbour in another domain."""
+    return device_name("x", neighbour)
 
 
 def cable_bridge(neighbour: str) -> str:

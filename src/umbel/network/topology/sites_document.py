@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address
 from typing import Annotated
 
@@ -21,18 +21,21 @@ from pydantic import (
     Field,
     IPvAnyAddress,
     ValidationError,
+    WithJsonSchema,
 )
 
 from umbel.kit.validation import describe_errors
 from umbel.network.model import Topology
 from umbel.network.topology import document as topology
+from umbel.network.topology.added_sites import LinkEnd
 from umbel.network.topology.document import BadNetwork
-from umbel.network.topology.sites import Site, device_name
+from umbel.network.topology.sites import Site, crossing_cable
 
 _DATABASE = re.compile(r"tcp:(?:\[(?P<six>[^]%]+)\]|(?P<four>[^:]+)):(?P<port>[0-9]{1,5})")
 FIRST_DATAPATH = 0x756D62000000
 """The datapath id of node n's overlay is this and n, unless the file says otherwise."""
 
+_HEXADECIMAL = WithJsonSchema({"type": "string", "pattern": "^(0x)?[0-9A-Fa-f]{1,16}$"})
 _DEVICE = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$")]
 
 
@@ -50,11 +53,9 @@ class Sites:
         """A node's. Raises KeyError."""
         return {site.node: site for site in self.sites}[node]
 
-    def namespace_by_node(self) -> dict[str, str]:
-        """The network namespace of each node; empty for real switches."""
-        if not self.namespaces:
-            return {}
-        return {site.node: f"{self.namespaces}-{site.node}" for site in self.sites}
+    def namespace_of(self, node: str) -> str | None:
+        """The network namespace of a node; None for real switches."""
+        return f"{self.namespaces}-{node}" if self.namespaces else None
 
 
 def _database(text: str) -> str:
@@ -93,30 +94,69 @@ def _datapath(raw: object) -> object:
     return raw
 
 
-class _SiteEntry(BaseModel):
+class SwitchEntry(BaseModel):
+    """A node's Open vSwitch: `ovsdb` is where its database listens (`tcp:ADDRESS:PORT` or
+    `unix:/PATH`), `gateway` the node's address in its access network with the prefix length; `nic`
+    and `hosts` are devices that join br0. Without a `datapath_id` (hexadecimal) it gets a free
+    one."""
+
     model_config = ConfigDict(extra="forbid")
 
-    node: str = Field(min_length=1)
-    ovsdb: Annotated[str, AfterValidator(_database)]
-    datapath_id: Annotated[int, BeforeValidator(_datapath)] | None = None
-    underlay: dict[str, IPvAnyAddress] = Field(default_factory=dict)
+    ovsdb: Annotated[str, AfterValidator(_database), Field(max_length=300)]
+    datapath_id: Annotated[int, BeforeValidator(_datapath), _HEXADECIMAL] | None = None
     gateway: Annotated[str, AfterValidator(_gateway)]
     nic: _DEVICE | None = None
-    hosts: tuple[_DEVICE, ...] = ()
+    hosts: Annotated[tuple[_DEVICE, ...], Field(max_length=1000)] = ()
+
+    def switch(self, node: str) -> Site:
+        """The node's site without ends of links; its datapath id is 0 where none is given."""
+        return Site(
+            node=node,
+            ovsdb=self.ovsdb,
+            datapath_id=self.datapath_id or 0,
+            underlay={},
+            gateway=self.gateway,
+            nic=self.nic or "",
+            hosts=self.hosts,
+        )
+
+
+class LinkEndEntry(BaseModel):
+    """A switch's end of a link: the `underlay` address where the tunnel starts, the device that
+    the switch must have to send tunnels over it (`cable`), the one where packets wait (`queue`),
+    and where encrypted packets are taken (`crossing`, ADDRESS:PORT)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    underlay: IPvAnyAddress | None = None
+    cable: _DEVICE | None = None
+    queue: _DEVICE | None = None
+    crossing: Annotated[str, AfterValidator(_socket)] | None = None
+
+    @property
+    def end(self) -> LinkEnd:
+        """As a value."""
+        return LinkEnd(
+            underlay=str(self.underlay or ""),
+            cable=self.cable or "",
+            queue=self.queue or "",
+            crossing=self.crossing or "",
+        )
+
+
+class _SiteEntry(SwitchEntry):
+    node: str = Field(min_length=1)
+    underlay: dict[str, IPvAnyAddress] = Field(default_factory=dict)
     cables: dict[str, _DEVICE] = Field(default_factory=dict)
     queues: dict[str, _DEVICE] = Field(default_factory=dict)
     crossings: dict[str, Annotated[str, AfterValidator(_socket)]] = Field(default_factory=dict)
 
     def site(self, number: int) -> Site:
         made = {name: crossing_cable(name) for name in self.crossings}
-        return Site(
-            node=self.node,
-            ovsdb=self.ovsdb,
+        return replace(
+            self.switch(self.node),
             datapath_id=self.datapath_id or FIRST_DATAPATH + number,
             underlay={name: str(address) for name, address in self.underlay.items()},
-            gateway=self.gateway,
-            nic=self.nic or "",
-            hosts=self.hosts,
             cables={**self.cables, **made},
             queues=self.queues,
             crossings=self.crossings,
@@ -162,11 +202,6 @@ def inspect(document: object) -> tuple[Sites, list[str]]:
             if site.crossings
         ]
     return Sites(sites=tuple(found), controller=controller, namespaces=namespaces), problems
-
-
-def crossing_cable(neighbour: str) -> str:
-    """The cable that the platform makes toward a neighbour in another domain."""
-    return device_name("x", neighbour)
 
 
 def part(sites: Sites) -> dict[str, object]:

@@ -1,8 +1,10 @@
 """Events: what is on, what will be, and their providers' hand on them."""
 
+from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
 
 from umbel.catalogue.model import Event, EventDraft, EventEvent, EventPatch, EventState, User
 from umbel.catalogue.service import MOST_LISTED
@@ -14,6 +16,9 @@ from umbel.portal.ports import System
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
 
 _CARRIED = frozenset({EventState.OPEN, EventState.LIVE})
+_JPEG = "image/jpeg"
+# Browsers and caches on the way keep a picture so long.
+_THUMBNAIL_S = 10
 _STATES = "|".join(state.value for state in EventState)
 
 
@@ -42,6 +47,7 @@ async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn)
         description=given.description,
         starts_s=given.starts_at.timestamp(),
         ends_s=given.ends_at.timestamp(),
+        vp8=given.vp8,
     )
     return await _response(system, await system.catalogue.add_event(draft))
 
@@ -50,6 +56,29 @@ async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn)
 async def get_event(system: auth.SystemDep, event_id: str) -> EventOut:
     """One event."""
     return await _response(system, await system.catalogue.event(event_id))
+
+
+@router.get(
+    "/{event_id}/thumbnail",
+    response_class=Response,
+    responses={
+        200: {"description": "JPEG, at most 640 x 360", "content": {_JPEG: {}}},
+        304: {"description": "The caller has this picture already"},
+    },
+)
+async def get_thumbnail(
+    system: auth.SystemDep,
+    event_id: str,
+    if_none_match: Annotated[str, Header(max_length=200)] = "",
+) -> Response:
+    """A small picture of a live event, renewed every 10 seconds while somebody asks for it. The
+    first request has the first one made: 404 until then. Every reader of the event may see it."""
+    found = await system.delivery.thumbnail(event_id)
+    tag = f'"{sha256(found.jpeg).hexdigest()[:16]}"'
+    headers = {"Cache-Control": f"public, max-age={_THUMBNAIL_S}", "ETag": tag}
+    if if_none_match == tag:
+        return Response(status_code=304, headers=headers)
+    return Response(found.jpeg, headers=headers, media_type=_JPEG)
 
 
 @router.patch("/{event_id}")
@@ -63,6 +92,7 @@ async def change_event(
         description=given.description,
         starts_s=given.starts_at.timestamp() if given.starts_at else None,
         ends_s=given.ends_at.timestamp() if given.ends_at else None,
+        vp8=given.vp8,
     )
     changed = await system.catalogue.change_event(event_id, given.version, patch)
     return await _response(system, changed)
@@ -96,4 +126,4 @@ async def _close(system: System, user: User, event_id: str, how: EventEvent) -> 
 
 async def _response(system: System, event: Event) -> EventOut:
     carried = event.state in _CARRIED
-    return shapes.event(event, await system.delivery.stream(event.id) if carried else None)
+    return shapes.event(event, await system.delivery.stream(event) if carried else None)

@@ -176,7 +176,8 @@ class SentTo(BaseModel):
 
 class PathOut(EndOut):
     """A path as it is now: `carried`, or not as it should be, and then why; the links from the
-    root on; and where it is being moved to."""
+    root on; and where it is being moved to. A `notice` says what to do where it is carried and
+    nothing has come from its sender."""
 
     id: str
     requested_at: str
@@ -186,6 +187,7 @@ class PathOut(EndOut):
     target: SentTo
     carried: bool
     error: str
+    notice: str
     links: list[tuple[str, str]]
     moving: EndOut | None
 
@@ -273,6 +275,7 @@ def path(of: PathStatus) -> PathOut:
         receiver=end.receiver,
         carried=not of.problems,
         error="; ".join(of.problems),
+        notice=of.notice,
         links=list(of.links),
         moving=_end_out(of.moving) if of.moving else None,
     )

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Body
 from pydantic import AfterValidator, BaseModel, Field, IPvAnyNetwork
 
 from umbel.compute.model import DEFAULT_POOL, HostUsage, Node, NodeKind, NodeState, Scheduling
-from umbel.compute.service import PowerEntry
+from umbel.compute.service import PortRange, PowerEntry
 from umbel.delivery.model import NodeAvailability, NodeStatus
 from umbel.kit import hosts
 from umbel.kit.clock import to_rfc3339
+from umbel.network.documents import AddedSite, LinkEndEntry, SwitchEntry
 from umbel.network.model import Link
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName
@@ -26,18 +27,23 @@ PoolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
 class NodeLinkIn(Given):
-    """A link of the new node: where it leads, Mbit/s each way and ms one way."""
+    """A link of the new node: where it leads, Mbit/s each way and ms one way. Where switches carry
+    the streams, `local` is its end at the new node's switch and `remote` that at the neighbour's,
+    unless the network file describes them."""
 
     to: NodeName
     mbps: Amount = 1000.0
     delay_ms: Annotated[float, Field(ge=0, le=_MOST)] = 1.0
+    local: LinkEndEntry | None = None
+    remote: LinkEndEntry | None = None
 
 
 class NodeIn(Given):
     """A new node with its links. `cores`, `memory_mb` (MiB) and `mbps` are what functions may use
     of it; a host name as `address` is resolved now; `prefixes` are the client networks that it
-    gives access to. The VIM of its `pool` runs its functions. `watts` is what
-    the machine draws, if you measured it."""
+    gives access to. The VIM of its `pool` runs its functions, which listen on `ports` (first and
+    last) alone, if given. `watts` is what the machine draws, if you measured it. Where switches
+    carry the streams, `site` is the node's switch, unless the network file describes it."""
 
     name: NewName
     kind: NodeKind = NodeKind.PROVIDER_EDGE
@@ -47,7 +53,9 @@ class NodeIn(Given):
     mbps: Amount = Node.mbps
     prefixes: Annotated[tuple[IPvAnyNetwork, ...], Field(max_length=1000)] = ()
     pool: PoolName = DEFAULT_POOL
+    ports: PortRange | None = None
     watts: PowerEntry | None = None
+    site: SwitchEntry | None = None
     links: Annotated[list[NodeLinkIn], Field(min_length=1, max_length=1000)]
 
 
@@ -125,12 +133,25 @@ async def add_node(system: auth.SystemDep, operator: auth.Operator, given: NodeI
         mbps=given.mbps,
         prefixes=tuple(map(str, given.prefixes)),
         pool=given.pool,
+        ports=given.ports,
         watts=given.watts.draw if given.watts else None,
     )
     links = [
-        Link(a=given.name, b=one.to, mbps=one.mbps, delay_ms=one.delay_ms) for one in given.links
+        Link(
+            a=given.name,
+            b=one.to,
+            mbps=one.mbps,
+            delay_ms=one.delay_ms,
+            crosses=one.local is not None and one.local.crossing is not None,
+        )
+        for one in given.links
     ]
-    return _node(await system.nodes.add(node, links, by=operator.username))
+    site = AddedSite(
+        site=given.site.switch(given.name) if given.site else None,
+        local={one.to: one.local.end for one in given.links if one.local},
+        remote={one.to: one.remote.end for one in given.links if one.remote},
+    )
+    return _node(await system.nodes.add(node, links, site, by=operator.username))
 
 
 @router.get("/{name}")

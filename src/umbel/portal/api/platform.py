@@ -56,7 +56,8 @@ class LinkLoadOut(BaseModel):
 
 
 class FunctionOut(BaseModel):
-    """A function: whose it is, what it is (`role`), and what it carries."""
+    """A function: whose it is, what it is (`role`), and what it carries. `is_suspended`: it is a
+    guest whose processors were stopped."""
 
     id: str
     owner: str
@@ -69,6 +70,7 @@ class FunctionOut(BaseModel):
     streams: list[str]
     viewers: int
     mbps_out: float
+    is_suspended: bool
 
 
 @router.get("/trees/{event_id}")

@@ -1,5 +1,6 @@
 """A viewer's way in: a place at an edge and the token that opens it. Viewers may be anonymous."""
 
+import math
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
@@ -8,10 +9,24 @@ from pydantic import BaseModel
 from umbel.delivery.model import Session
 from umbel.delivery.trees import renditions
 from umbel.kit.clock import to_rfc3339
+from umbel.kit.connections import source_of
+from umbel.kit.errors import Exhausted
+from umbel.kit.token_buckets import TokenBuckets
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName, Quality
 
 router = APIRouter(prefix="/api/v1", tags=["sessions"])
+
+
+class TooManySessions(Exhausted):
+    """This address opened many sessions within a minute: wait, then try again."""
+
+    code = "umbel.too_many_sessions"
+    http_status = 429
+
+    def __init__(self, wait_s: float) -> None:
+        self.retry_after_s = math.ceil(wait_s)
+        super().__init__(wait_s=self.retry_after_s)
 
 
 class SessionIn(Given):
@@ -27,13 +42,14 @@ MaybeSession = Annotated[SessionIn | None, Body(title="SessionRequest")]
 
 
 class TicketOut(BaseModel):
-    """Where to watch, and the token to send there."""
+    """Where to watch, and the token to send there. `hls` is null in the quality `vp8`, which is for
+    WebRTC only."""
 
     id: str
     quality: str
     edge: str
     whep: str
-    hls: str
+    hls: str | None
     token: str
     expires_at: str
 
@@ -57,9 +73,14 @@ async def open_session(
 ) -> TicketOut:
     """Open a viewer's session at the edge that the policy chooses."""
     given = given or SessionIn()
+    address = auth.caller(request)
+    opened: TokenBuckets = request.app.state.sessions_opened
+    wait_s = opened.take(source_of(address), system.clock.monotonic_s())
+    if wait_s > 0:
+        raise TooManySessions(wait_s)
     access_node = given.access_node
     if access_node is None:
-        access_node = await system.delivery.access_node_for(auth.caller(request))
+        access_node = await system.delivery.access_node_for(address)
     ticket = await system.delivery.open_session(event_id, access_node, given.quality)
     return TicketOut(
         id=ticket.session.id,

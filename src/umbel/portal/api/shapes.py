@@ -158,13 +158,14 @@ class ServiceLevelOut(BaseModel):
 
 
 class EventIn(Given):
-    """A new event."""
+    """A new event. `vp8`: also offer a VP8 picture, for browsers without H.264 in WebRTC."""
 
     provider_id: Annotated[str, Field(min_length=1, max_length=64)]
     title: Title
     description: Description = ""
     starts_at: Time
     ends_at: Time
+    vp8: bool = False
 
 
 class EventChange(Given):
@@ -175,6 +176,7 @@ class EventChange(Given):
     description: Description | None = None
     starts_at: Time | None = None
     ends_at: Time | None = None
+    vp8: bool | None = None
 
 
 class StreamOut(BaseModel):
@@ -196,7 +198,7 @@ class StreamOut(BaseModel):
 
 
 class EventOut(BaseModel):
-    """An event."""
+    """An event. `vp8`: whether a VP8 picture is offered, too."""
 
     id: str
     provider_id: str
@@ -205,6 +207,7 @@ class EventOut(BaseModel):
     description: str
     starts_at: str
     ends_at: str
+    vp8: bool
     state: EventState
     version: int
     stream: StreamOut | None
@@ -247,6 +250,7 @@ def event(of: Event, status: StreamStatus | None) -> EventOut:
         description=of.description,
         starts_at=to_rfc3339(of.starts_s),
         ends_at=to_rfc3339(of.ends_s),
+        vp8=of.vp8,
         state=of.state,
         version=of.version,
         stream=StreamOut.model_validate(status, from_attributes=True) if status else None,

@@ -6,13 +6,15 @@ which a reader tells a quiet connection from a dead one.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from umbel.catalogue.model import User, UserRole
 from umbel.kit.clock import Clock, to_rfc3339
@@ -44,6 +46,7 @@ class ChangeKind(StrEnum):
     NODE = "node"
     DRAIN = "drain"
     PLAN = "plan"
+    MIGRATION = "migration"
     PATH = "path"
     SLICE = "slice"
     DRAWING = "drawing"
@@ -71,9 +74,19 @@ class ChangeOut(BaseModel):
 
 
 class EventStream(StreamingResponse):
-    """A stream of server-sent events (WHATWG HTML, section 9.2)."""
+    """A stream of server-sent events (WHATWG HTML, section 9.2). It takes its `place` before its
+    first byte, and until its end."""
 
     media_type = "text/event-stream"
+
+    def __init__(self, messages: AsyncIterator[str], place: AbstractContextManager[None]) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(messages, headers=headers)
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 # OpenAPI 3.1 has no word for one item of a stream: the schema is that of each event's data. The
@@ -106,13 +119,9 @@ async def follow_state(
     only events, providers, and `drain`: an edge node (the subject) that viewers should leave."""
     state = request.app.state
     metrics: Metrics = state.metrics
-    source = source_of(auth.caller(request))
-    if not metrics.has_room(source, most=MOST_READERS, most_per_source=MOST_READERS_PER_ADDRESS):
-        raise TooManyReaders
     reader = _Reader(state.feed, system.clock, state.keep_alive_s, kinds_for(user))
-    messages = _counted(reader.messages(position(last_event_id)), metrics, source)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return EventStream(messages, headers=headers)
+    place = _place(metrics, source_of(auth.caller(request)))
+    return EventStream(reader.messages(position(last_event_id)), place)
 
 
 def kinds_for(user: User | None) -> frozenset[str] | None:
@@ -178,12 +187,13 @@ class _Reader:
         return message(head, kind, {"kind": kind, "subject": "", "at": at, "head": head})
 
 
-async def _counted(
-    messages: AsyncIterator[str], metrics: Metrics, source: str
-) -> AsyncIterator[str]:
+@contextmanager
+def _place(metrics: Metrics, source: str) -> Iterator[None]:
+    """One of the streams that an address may have open. Raises TooManyReaders."""
+    if not metrics.has_room(source, most=MOST_READERS, most_per_source=MOST_READERS_PER_ADDRESS):
+        raise TooManyReaders
     metrics.reader_came(source)
     try:
-        async for text in messages:
-            yield text
+        yield
     finally:
         metrics.reader_left(source)

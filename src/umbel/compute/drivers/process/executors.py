@@ -4,7 +4,9 @@ An executor does a piece of work at a node: it looks for free ports, or starts t
 else (pids, files, /proc, signals) is the machine's, so the driver is the same for both.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol, TypeVar
 
 from umbel.kit import netns
@@ -19,12 +21,19 @@ class Executor(Protocol):
         """The result of `work` at the node. Raises OSError when the node is not found, else what
         `work` raises."""
 
+    def namespace(self, node: str) -> AbstractContextManager[int | None]:
+        """A descriptor of the node's network namespace; None where that is ours. Raises OSError
+        when the node is not found."""
+
 
 class HostExecutor:
     """Every node is this machine; nodes differ by their addresses only."""
 
     def run_at(self, node: str, work: Callable[[], Result]) -> Result:
         return work()
+
+    def namespace(self, node: str) -> AbstractContextManager[int | None]:
+        return nullcontext()
 
 
 class NamespaceExecutor:
@@ -36,3 +45,11 @@ class NamespaceExecutor:
 
     def run_at(self, node: str, work: Callable[[], Result]) -> Result:
         return netns.inside(f"{self._prefix}-{node}", work)
+
+    @contextmanager
+    def namespace(self, node: str) -> Iterator[int | None]:
+        handle = netns.open_handle(f"{self._prefix}-{node}")
+        try:
+            yield handle
+        finally:
+            os.close(handle)

@@ -1,7 +1,6 @@
 """Starts a function's process: its command line, environment, ports and log. Keeps nothing."""
 
 import os
-import re
 import signal
 import socket
 from collections.abc import Collection, Mapping, Sequence
@@ -10,6 +9,7 @@ from shutil import copyfile
 
 import structlog
 
+from umbel.compute import words
 from umbel.compute.drivers.process.records import Record, dump
 from umbel.compute.model import Function, Readiness, Transport
 from umbel.compute.ports import CannotRun
@@ -27,7 +27,6 @@ RECORD = "UMBEL_FUNCTION_RECORD"
 
 _OURS = "UMBEL_"
 _PASSED_ON = frozenset({"UMBEL_LOG_LEVEL"})
-_PLACEHOLDER = re.compile(r"\{(id|node|address|ready_file|ports\[[^\]]*\])\}")
 
 
 def command_line(function: Function, record: Record, ready_path: Path) -> list[str]:
@@ -125,15 +124,7 @@ def _filled(texts: Sequence[str], record: Record, ready_path: Path) -> list[str]
     values = {f"ports[{port.name}]": str(record.ports.get(port.name, 0)) for port in record.wants}
     values |= {"id": record.id, "node": record.node, "address": record.address}
     values["ready_file"] = str(ready_path)
-
-    def value(found: re.Match[str]) -> str:
-        try:
-            return values[found[1]]
-        except KeyError:
-            message = f"{record.description} has no port for {found[0]}"
-            raise CannotRun(message, description=record.description) from None
-
-    return [_PLACEHOLDER.sub(value, text) for text in texts]
+    return words.fill(texts, values, record.description)
 
 
 def _free_within(

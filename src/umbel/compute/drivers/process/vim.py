@@ -14,25 +14,27 @@ from pathlib import Path
 
 import structlog
 
-from umbel.compute.drivers.process import environment_records, launch, probe, procfs
+from umbel.compute import probe
+from umbel.compute.drivers.process import environment_records, launch, procfs
 from umbel.compute.drivers.process.environment_records import Marked
 from umbel.compute.drivers.process.executors import Executor, HostExecutor
+from umbel.compute.drivers.process.fork_server import ForkServer, ForkServerProgram
 from umbel.compute.drivers.process.guard import Guard
 from umbel.compute.drivers.process.host import HostMeter
-from umbel.compute.drivers.process.prepared import Preparation, PreparedProcess
 from umbel.compute.drivers.process.records import Record, Records
 from umbel.compute.health import Limits, Pulse, after_probe, is_lost
 from umbel.compute.model import Function, FunctionState, HostUsage, Instance, Node, Readiness
 from umbel.compute.ports import FunctionTaken, MachineFull
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Unavailable
+from umbel.kit.fork_server import Order
 from umbel.kit.starting import StartWatch, activities, activity
 
 log = structlog.get_logger(__name__)
 
 _LOOK_FOR_READY_EVERY_S = 0.05
-_PREPARED = "prepared"
-"""The log's name of what is prepared, until it is a function."""
+_FORK_SERVER = "fork-server"
+"""Its log's name."""
 _NO_ROOM = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC)
 
 
@@ -40,8 +42,8 @@ class ProcessVim:
     """Runs functions on this machine, whatever node they are for: a node is an address here, or
     a network namespace with one. It starts what a description's command says; it has no images.
 
-    `executor` is where on this machine a node's processes run; `preparation` how one is prepared
-    for the next function. All calls on one event loop.
+    `executor` is where on this machine a node's processes run; `forks` the program whose functions
+    a fork server starts. All calls on one event loop.
     """
 
     def __init__(
@@ -51,13 +53,14 @@ class ProcessVim:
         *,
         limits: Limits = Limits(),
         executor: Executor = HostExecutor(),
-        preparation: Preparation | None = None,
+        forks: ForkServerProgram | None = None,
     ) -> None:
         self._records = Records(state_dir)
         self._clock = clock
         self._limits = limits
         self._executor = executor
-        self._prepared = PreparedProcess(preparation, self._records.log_path(_PREPARED))
+        log_path = self._records.log_path(_FORK_SERVER)
+        self._fork_server = ForkServer(forks, log_path, limits.start)
         self._guards: dict[str, Guard] = {}
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._watchers: list[Callable[[str], None]] = []
@@ -66,11 +69,12 @@ class ProcessVim:
         self._searched = False
 
     @property
-    def prepared_pid(self) -> int:
-        """The process that waits to become the next function; 0 for none."""
-        return self._prepared.pid
+    def fork_server_pid(self) -> int:
+        """The process that forks functions; 0 for none."""
+        return self._fork_server.pid
 
     async def start(self, owner: str, function: Function, node: Node) -> None:
+        await self._fork_server.ready_for(function.description.command)
         await self._ended(function.id)
         # From here to the guard nothing is awaited: a second start of this id finds the guard.
         self._adopt()
@@ -112,7 +116,7 @@ class ProcessVim:
 
     async def close(self) -> None:
         self._watchers.clear()
-        self._prepared.close()
+        self._fork_server.close()
         if self._ending:
             await asyncio.wait(self._ending.values())
         tasks = [guard.task for guard in self._guards.values()] + [self._sampler]
@@ -228,9 +232,11 @@ class ProcessVim:
         # Noted before it exists, so that a crash of ours leaves no process without a record.
         self._records.put(record)
         ready_path.unlink(missing_ok=True)
-        pid = self._prepared.become(record.id, argv, env, log_path) or self._executor.run_at(
-            record.node, lambda: launch.start(argv, env, log_path)
-        )
+        order = Order(name=record.id, words=tuple(argv), environment=env)
+        with self._executor.namespace(record.node) as namespace:
+            pid = self._fork_server.fork(order, log_path, namespace)
+        if not pid:
+            pid = self._executor.run_at(record.node, lambda: launch.start(argv, env, log_path))
         # Until we reap our child its pid stays its own, even if it has ended already.
         process = procfs.read(pid)
         started = replace(record, pid=pid, start_ticks=process.start_ticks if process else 0)
@@ -308,7 +314,7 @@ class ProcessVim:
             if guard.ports is not None:
                 guard.record = replace(guard.record, ports=guard.ports)
                 self._remember(guard.record)
-                self._prepared.keep()
+                self._fork_server.keep()
                 self._notify(guard.record.id)
         return guard.ports is not None
 

@@ -8,6 +8,7 @@ from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.server.elements.flow import Count
 from umbel.media.workers.pool import WorkerPool
+from umbel.media.workers.thumbnailer import Thumbnailer
 
 _FRESH_S = 0.2
 
@@ -25,8 +26,10 @@ class ServerContext:
     desk: IngestDesk | None
     ingest_listeners: dict[str, Callable[[str], None]] = field(default_factory=dict)
     peer_counts: Callable[[], dict[str, Count]] = field(init=False)
+    thumbnailer: Thumbnailer = field(init=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "thumbnailer", Thumbnailer(self.workers))
         object.__setattr__(self, "peer_counts", _PeerCounts(self.webrtc, self.clock).read)
 
     @property

@@ -30,6 +30,7 @@ from umbel.media.server.elements.fan import Fan, Guard
 from umbel.media.server.elements.flow import Count
 from umbel.media.server.elements.peers import Peers
 from umbel.media.server.elements.pipeline import stream_of
+from umbel.media.server.elements.thumbnail import LiveThumbnail
 from umbel.media.webrtc.reports import Answer, PublishPhase, PublishState
 
 # What WebRTC publishers may send that the tree carries as it is; no video at all is fine too.
@@ -69,6 +70,7 @@ class IngestEndpoint(MediaElement):
         self._pictures_requested = 0
         self._into = Guard(self._fan, self.id)
         self._fan.attach(self._key_pictures)
+        self._thumbnail = LiveThumbnail(self._fan, server.thumbnailer)
         self.source = self._fan
         self.peers = Peers(server.peer_counts)
 
@@ -79,6 +81,7 @@ class IngestEndpoint(MediaElement):
         await self.set_rtp_offer(self._rtp_offer)
 
     async def close(self) -> None:
+        await self._thumbnail.close()
         await self._desk.dismiss(self._stream)
         self._server.ingest_listeners.pop(self._stream, None)
 
@@ -147,6 +150,14 @@ class IngestEndpoint(MediaElement):
     def count_in(self) -> Count:
         return Count(packets=self._fan.packets_seen, bytes=self._fan.bytes_seen)
 
+    def tick(self, now_s: float) -> None:
+        super().tick(now_s)
+        self._thumbnail.tick(now_s)
+
+    def get_thumbnail(self) -> Json | None:
+        found = self._thumbnail.read(self.clock.monotonic_s())
+        return None if found is None else values.thumbnail_to_json(found)
+
     def check_key(self, key: str) -> None:
         """Raises WrongStreamKey."""
         self._desk.check_key(self._stream, key)
@@ -184,6 +195,7 @@ class IngestEndpoint(MediaElement):
     def _on_event(self, what: str) -> None:
         if what == "started":
             self._key_pictures.reset()
+            self._thumbnail.reset()
         data: Json = {"stream": self._stream, "state": self.get_state()}
         self.emit("IngestStateChanged", data)
         self._emit(roles.MANAGER, "IngestStateChanged", data)

@@ -3,7 +3,7 @@
 In: answers, ends, tags from If-Match headers. Out: who is there, counts that never go back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from umbel.kit.errors import Invalid
@@ -47,9 +47,9 @@ class Peers:
         """The clients that are there."""
         return list(self._peers)
 
-    def of(self, session: str) -> list[str]:
-        """Those of one session, the oldest first."""
-        return [resource for resource, peer in self._peers.items() if peer.session == session]
+    def of(self, sessions: Collection[str]) -> list[str]:
+        """Those of these sessions, the oldest first."""
+        return [resource for resource, peer in self._peers.items() if peer.session in sessions]
 
     def sessions(self) -> tuple[str, ...]:
         """Whose they are, each once."""

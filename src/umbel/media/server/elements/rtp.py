@@ -1,15 +1,17 @@
-"""The ends of a hop as elements: RtpReceiver and RtpSender over wire/udp.py."""
+"""The ends of a hop as elements: RtpReceiver and RtpSender over wire/{receiver,sender}.py."""
 
 from dataclasses import replace
 
 from umbel.media.api import values
-from umbel.media.model import StreamState, Target
+from umbel.media.model import StreamState, Target, srtp_key_id
 from umbel.media.rtp.feedback import PictureRequest
+from umbel.media.rtp.hop_srtp import Protector, Unprotector
 from umbel.media.rtp.pads import SinkPad
 from umbel.media.server.elements.base import ElementContext, Json, MediaElement
 from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.flow import Count
-from umbel.media.wire.udp import UdpReceiver, UdpSender
+from umbel.media.wire.receiver import UdpReceiver
+from umbel.media.wire.sender import UdpSender
 
 
 class RtpReceiver(MediaElement):
@@ -18,16 +20,22 @@ class RtpReceiver(MediaElement):
     type = "RtpReceiver"
 
     def __init__(
-        self, context: ElementContext, server: ServerContext, sources: list[str] | None = None
+        self,
+        context: ElementContext,
+        server: ServerContext,
+        sources: list[str] | None = None,
+        srtp_key: str = "",
     ) -> None:
         super().__init__(context)
         self._address = server.address
         self._wanted = sources or []
+        self._key = values.srtp_key_from_json(srtp_key)
         self._receiver: UdpReceiver | None = None
 
     async def open(self) -> None:
         self.source = self._receiver = await UdpReceiver.open(self._address)
         self._receiver.set_sources(self._wanted)
+        self._read_with(self._key)
 
     async def close(self) -> None:
         if self._receiver is not None:
@@ -51,6 +59,16 @@ class RtpReceiver(MediaElement):
         if self._receiver is not None:
             self._receiver.set_sources(sources)
 
+    def set_srtp_key(self, srtp_key: str) -> None:
+        key = values.srtp_key_from_json(srtp_key)
+        if key != self._key:
+            self._read_with(key)
+
+    def _read_with(self, key: bytes) -> None:
+        self._key = key
+        if self._receiver is not None:
+            self._receiver.unprotector = Unprotector(key) if key else None
+
     def count_in(self) -> Count:
         if self._receiver is None:
             return Count()
@@ -64,6 +82,7 @@ class RtpReceiver(MediaElement):
             port=state.port or self.port,
             sources=state.sources + tuple(self.get_sources()),
             pictures_requested=state.pictures_requested + requested,
+            srtp_key_id=srtp_key_id(self._key),
         )
         return self.entered(known, now_s)
 
@@ -78,12 +97,18 @@ class RtpSender(MediaElement):
     type = "RtpSender"
 
     def __init__(
-        self, context: ElementContext, server: ServerContext, hops: list[Json] | None = None
+        self,
+        context: ElementContext,
+        server: ServerContext,
+        hops: list[Json] | None = None,
+        srtp_key: str = "",
     ) -> None:
         super().__init__(context)
         self._wanted = values.targets_from_json(hops or [])
         self._sender = UdpSender(server.address, self.report)
         self.pad = SinkPad(self._sender)
+        self._key = b""
+        self.set_srtp_key(srtp_key)
 
     async def open(self) -> None:
         self._aim(self._wanted)
@@ -102,8 +127,18 @@ class RtpSender(MediaElement):
     def set_hops(self, hops: list[Json]) -> None:
         self._aim(values.targets_from_json(hops))
 
+    def set_srtp_key(self, srtp_key: str) -> None:
+        key = values.srtp_key_from_json(srtp_key)
+        if key != self._key:
+            self._key = key
+            self._sender.protector = Protector(key, self._now_ms) if key else None
+
+    def _now_ms(self) -> int:
+        return int(self.clock.now_s() * 1000)
+
     def described(self, state: StreamState, now_s: float) -> StreamState:
-        return replace(super().described(state, now_s), hops=state.hops + self.hops)
+        known = replace(super().described(state, now_s), hops=state.hops + self.hops)
+        return replace(known, srtp_key_id=srtp_key_id(self._key))
 
     def count_out(self) -> Count:
         stats = self._sender.stats(self.clock.monotonic_s())

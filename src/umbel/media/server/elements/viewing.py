@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from umbel.media.io.hls_stream import HlsResponse, HlsStream
-from umbel.media.model import StreamState
+from umbel.media.model import StreamState, VideoCodec
 from umbel.media.rtp.pads import SinkPad
 from umbel.media.rtp.stream import LiveStream
 from umbel.media.server.elements.base import ElementContext, MediaElement
@@ -23,16 +23,19 @@ _MOST_PER_SESSION = 4
 
 
 class WhepEndpoint(MediaElement):
-    """Serves a stream by WHEP. A session has at most 4 connections; the oldest goes first."""
+    """Serves a stream by WHEP. A session has at most 4 connections; the oldest goes first. With a
+    `codec` it answers offers rightly also before the first packet."""
 
     type = "WhepEndpoint"
 
-    def __init__(self, context: ElementContext, server: ServerContext) -> None:
+    def __init__(
+        self, context: ElementContext, server: ServerContext, codec: str | None = None
+    ) -> None:
         super().__init__(context)
         self._server = server
         pipeline = pipeline_of(context.parent)
         self._stream, self._revoked = pipeline.stream, pipeline.revoked
-        self._live = LiveStream()
+        self._live = LiveStream(VideoCodec(codec).payload_type if codec else None)
         self.peers = Peers(server.peer_counts)
         self._live.on_feedback = self.report
         self.pad = SinkPad(Guard(self._live, self.id))
@@ -55,7 +58,7 @@ class WhepEndpoint(MediaElement):
     def watch(self, offer: str, session: str) -> Answer:
         """Answer a viewer's offer. Raises TokenRevoked, Invalid for one that cannot be answered."""
         self._revoked.check(session)
-        for before in self.peers.of(session)[: 1 - _MOST_PER_SESSION]:
+        for before in self.peers.of({session})[: 1 - _MOST_PER_SESSION]:
             self.end(before)
         resources: list[str] = []
 
@@ -73,9 +76,8 @@ class WhepEndpoint(MediaElement):
         self._server.webrtc.delete(resource)
 
     def end_sessions(self, sessions: Collection[str]) -> None:
-        for session in sessions:
-            for resource in self.peers.of(session):
-                self.end(resource)
+        for resource in self.peers.of(sessions):
+            self.end(resource)
 
     def described(self, state: StreamState, now_s: float) -> StreamState:
         known = super().described(state, now_s)
@@ -95,13 +97,14 @@ class HlsEndpoint(MediaElement):
         self._server = server
         pipeline = pipeline_of(context.parent)
         self._stream, self._revoked = pipeline.stream, pipeline.revoked
-        self._hls = HlsStream(context.clock)
+        self._hls = HlsStream(context.clock, server.workers)
         self._seen_s: dict[str, float] = {}
         self._sent = Count()
         self.pad = SinkPad(Guard(self._hls, self.id))
 
     async def close(self) -> None:
         self._hls.close()
+        await self._hls.until_closed()
 
     def get_url(self) -> str:
         return self._server.url(f"/hls/{self._stream}/index.m3u8")
@@ -139,6 +142,7 @@ class HlsEndpoint(MediaElement):
 
     def tick(self, now_s: float) -> None:
         super().tick(now_s)
+        self._hls.tick()
         old = [n for n, seen_s in self._seen_s.items() if seen_s < now_s - _HLS_VIEWER_S]
         for session in old:
             del self._seen_s[session]

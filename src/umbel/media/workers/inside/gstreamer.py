@@ -13,7 +13,7 @@ import gi
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstVideo", "1.0")
-from gi.repository import Gst, GstVideo  # noqa: E402 -- the version must be required first
+from gi.repository import Gio, Gst, GstVideo  # noqa: E402 -- the version must be required first
 
 from umbel.kit.errors import Unavailable  # noqa: E402
 
@@ -66,6 +66,11 @@ class Callbacks:
 def start() -> None:
     """Initialise the library, once per process."""
     Gst.init(None)
+
+
+def host_of(address: Gio.InetSocketAddress) -> str:
+    """The IP address in what an element says about its peer."""
+    return str(address.get_address().to_string())
 
 
 def sink(name: str) -> str:

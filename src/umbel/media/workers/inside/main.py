@@ -1,4 +1,4 @@
-"""A worker process: `python -m umbel.media.workers.inside.main`, with its sockets as options.
+"""A worker process, with its sockets as options. Neighbour: fork_server.py, which begins it.
 
 In: JSON lines on stdin (`start` once, after any wait), media on one of the two input sockets. Out:
 JSON lines on stdout, packets on the exit socket, problems on stderr. Ends with its input or its
@@ -6,7 +6,6 @@ parent.
 """
 
 import argparse
-import ctypes
 import json
 import os
 import resource
@@ -18,28 +17,29 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from umbel.kit import prctl
 from umbel.kit.clock import SystemClock
 from umbel.kit.errors import UmbelError
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.sdp import RtpFormat
-from umbel.media.model import WorkerLimits
+from umbel.media.model import VideoCodec, WorkerLimits
+from umbel.media.workers.frames import STREAM_KINDS
 from umbel.media.workers.inside import gstreamer
 from umbel.media.workers.inside.gstreamer import GstSample
+from umbel.media.workers.inside.sound import AacSource
 from umbel.media.workers.inside.sources import (
+    REORDER_MS,
     FlvSource,
     MediaReader,
     RtpSource,
     SrtListener,
     TsSource,
 )
+from umbel.media.workers.inside.thumbnails import ThumbnailSource
 from umbel.media.workers.inside.tracks import AudioTrack, Intake, SizeLimit, VideoTrack
 
 _READ_BYTES = 262_144
 _ANSWER_S = 2.0
-_DIE_WITH_PARENT = 1  # prctl(PR_SET_PDEATHSIG)
-_NAME = 15  # prctl(PR_SET_NAME)
-_PREPARED = b"umbel-prepared"
-_WORKING = b"umbel-worker"
 Message = dict[str, Any]
 
 
@@ -82,48 +82,57 @@ class Worker:
             self._intake.request_key()
 
     def _start(self, message: Message) -> None:
-        _show_name(_WORKING)
         if message["kind"] == "srt":
             self._srt = SrtListener(message["uri"], self._ask, self)
         else:
-            source, intake = self._source(message)
-            self._intake = intake
-            entry = self._entries["stream" if message["kind"] == "flv" else "datagrams"]
+            source = self._source(message)
+            entry = self._entries["stream" if message["kind"] in STREAM_KINDS else "datagrams"]
             reader = threading.Thread(
-                target=self._guarded(lambda: self._read(entry, source, intake)), daemon=True
+                target=self._guarded(lambda: self._read(entry, source)), daemon=True
             )
             reader.start()
         self._tell({"event": "ready"})
 
-    def _source(self, message: Message) -> tuple[MediaReader, Intake]:
-        video, audio = message["video"], message["audio"]
+    def _source(self, message: Message) -> MediaReader:
         limits = WorkerLimits(**message["limits"])
         _limit_memory(limits.memory_mb)
-        intake = Intake(
+        if message["kind"] == "thumbnails":
+            return ThumbnailSource(self._send, self._skip, limits.most_pixels)
+        if message["kind"] == "aac":
+            return AacSource(self._send, self.fail)
+        intake = self._intake = self._make_intake(message, limits)
+        if message["kind"] == "flv":
+            return FlvSource(intake)
+        if message["kind"] == "ts":
+            return TsSource(intake, self.fail, self.refuse)
+        formats = {item["medium"]: RtpFormat(**item) for item in message["formats"]}
+        reorder_ms = message.get("reorder_ms", REORDER_MS)
+        return RtpSource(intake, formats, SystemClock(), self.fail, reorder_ms)
+
+    def _make_intake(self, message: Message, limits: WorkerLimits) -> Intake:
+        video, audio = message["video"], message["audio"]
+        codec = VideoCodec(message.get("codec", VideoCodec.H264.value))
+        return Intake(
             VideoTrack(
-                VideoPacker(**video),
+                VideoPacker(**video, codec=codec),
                 self._send,
                 self.fail,
                 height=message.get("height", 0),
+                codec=codec,
                 size_limit=SizeLimit(limits.most_pixels, self.refuse),
             ),
             AudioTrack(AudioPacker(**audio), self._send, self.fail),
             SystemClock(),
             lambda state: self._tell({"event": "media", **state}),
         )
-        if message["kind"] == "flv":
-            return FlvSource(intake), intake
-        if message["kind"] == "ts":
-            return TsSource(intake, self.fail, self.refuse), intake
-        formats = {item["medium"]: RtpFormat(**item) for item in message["formats"]}
-        return RtpSource(intake, formats, SystemClock(), self.fail), intake
 
-    def _read(self, entry: socket.socket, source: MediaReader, intake: Intake) -> None:
+    def _read(self, entry: socket.socket, source: MediaReader) -> None:
         while data := entry.recv(_READ_BYTES):
             self._taken += len(data)
             source.feed(data)
         source.finish()
-        intake.finish()
+        if self._intake is not None:
+            self._intake.finish()
         self._tell({"event": "end"})
         end(0)
 
@@ -160,6 +169,10 @@ class Worker:
         event.wait(_ANSWER_S)
         return bool(verdict and verdict[0])
 
+    def _skip(self, reason: str) -> None:
+        """A key picture of which there is no thumbnail."""
+        self._tell({"event": "undecodable", "message": reason})
+
     def on_sample(self, sample: GstSample) -> None:
         """SRT: bytes of the caller."""
         self._send([sample.data])
@@ -184,11 +197,6 @@ class Worker:
         end(1)
 
 
-def _show_name(name: bytes) -> None:
-    """How `ps` and `top` name the process: at most 15 bytes."""
-    ctypes.CDLL(None).prctl(_NAME, name)
-
-
 def _limit_memory(most_mb: int) -> None:
     """A decoder that wants more fails, and this process with it: the machine goes on."""
     size = most_mb * 1024 * 1024
@@ -201,14 +209,13 @@ def end(code: int) -> NoReturn:
     os._exit(code)
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Set the process up and run."""
     parser = argparse.ArgumentParser()
     for name in ("--stream", "--datagrams", "--exit", "--parent"):
         parser.add_argument(name, type=int, required=True)
-    arguments = parser.parse_args()
-    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    _show_name(_PREPARED)
+    arguments = parser.parse_args(words)
+    prctl.die_with_parent(signal.SIGKILL)
     if os.getppid() != arguments.parent:
         end(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -220,7 +227,3 @@ def main() -> None:
         "datagrams": socket.socket(fileno=arguments.datagrams),
     }
     Worker(control, entries, socket.socket(fileno=arguments.exit)).run()
-
-
-if __name__ == "__main__":
-    main()

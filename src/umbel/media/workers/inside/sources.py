@@ -6,8 +6,10 @@ FLV is read without GStreamer (1.22 knows no enhanced tags); MPEG-TS, RTP and SR
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from umbel.kit.clock import Clock
+from umbel.kit.clock import Clock, SystemClock
+from umbel.kit.connections import source_of
 from umbel.kit.errors import UmbelError
+from umbel.kit.token_buckets import TokenBuckets
 from umbel.media.ingest import codecs, flv
 from umbel.media.ingest.aligner import Aligner
 from umbel.media.ingest.av1 import Av1Reader, MalformedAv1
@@ -18,21 +20,25 @@ from umbel.media.ingest.timeline import Unwrapped
 from umbel.media.rtp import h264
 from umbel.media.rtp.packet import HEADER_BYTES, MalformedPacket, RtpPacket, is_rtcp, payload_type
 from umbel.media.workers.frames import FrameReader
-from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, sink
-from umbel.media.workers.inside.tracks import Frame, Intake
+from umbel.media.workers.inside.encoder import Frame
+from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, host_of, sink
+from umbel.media.workers.inside.tracks import Intake
 
 _MS_NS = 1_000_000
 _DRAIN_S = 1.0
 _TS_SYNC = 0x47
-_REORDER_MS = 80
+REORDER_MS = 80
+"""How long a packet that is missing is waited for."""
 _SRT_LATENCY_MS = 60
+_SRT_REFUSALS, _SRT_REFUSALS_WITHIN_S = 10, 20.0
+"""An encoder with a key that has just been replaced tries about once a second."""
 _TS = (
     "appsrc name=in format=bytes caps=video/mpegts,systemstream=true,packetsize=188"
     " ! tsdemux name=demux"
 )
 _DEPAYLOADER = (
     "appsrc name={name}_in is-live=true do-timestamp=true format=time"
-    f" ! rtpjitterbuffer mode=none latency={_REORDER_MS}"
+    " ! rtpjitterbuffer mode=none latency={reorder_ms}"
 )
 _TS_IN_RTP: Mapping[str, str | int] = {
     "media": "video",
@@ -187,7 +193,9 @@ class TsSource:
         self._demux.stop()
 
     def _unpacker(self) -> Pipeline:
-        text = f"{_DEPAYLOADER.format(name='ts')} ! rtpmp2tdepay ! {sink('ts')}"
+        text = (
+            f"{_DEPAYLOADER.format(name='ts', reorder_ms=REORDER_MS)} ! rtpmp2tdepay ! {sink('ts')}"
+        )
         callbacks = Callbacks(
             on_sample=lambda sample: self._demux.push("in", sample.data), on_problem=self._fail
         )
@@ -215,9 +223,14 @@ class RtpSource:
     """RTP as described by SDP, or as a WHIP publisher sends it."""
 
     def __init__(
-        self, intake: Intake, formats: Mapping[str, RtpFormat], clock: Clock, fail: Fail
+        self,
+        intake: Intake,
+        formats: Mapping[str, RtpFormat],
+        clock: Clock,
+        fail: Fail,
+        reorder_ms: int = REORDER_MS,
     ) -> None:
-        self._clock = clock
+        self._clock, self._reorder_ms = clock, reorder_ms
         self._framed = Framed(intake)
         self._intake = intake
         self._media = {item.payload_type: item.medium for item in formats.values()}
@@ -247,7 +260,7 @@ class RtpSource:
 
     def _branch(self, item: RtpFormat) -> str:
         codec = codecs.named(item.codec)
-        branch = _DEPAYLOADER.format(name=item.medium)
+        branch = _DEPAYLOADER.format(name=item.medium, reorder_ms=self._reorder_ms)
         if not codec.depay:
             return f"{branch} ! {sink('av1')}"
         return f"{branch} ! {codec.depay} ! {self._framed.branch(codec)}"
@@ -287,17 +300,31 @@ def _fields(item: RtpFormat) -> dict[str, str | int]:
 
 
 class SrtListener:
-    """An SRT port. `ask(key)` decides over each caller while SRT's handshake waits."""
+    """An SRT port. `ask(key)` decides over each caller while SRT's handshake waits. An address
+    whose callers were refused often has to wait: it is refused then without being asked for."""
 
     def __init__(self, uri: str, ask: Callable[[str], bool], callbacks: "SrtCallbacks") -> None:
+        self._ask = ask
+        self._refusals = TokenBuckets(_SRT_REFUSALS, _SRT_REFUSALS_WITHIN_S)
+        self._clock = SystemClock()
         self._pipeline = Pipeline(
             _SRT.format(uri=uri),
             Callbacks(on_sample=callbacks.on_sample, on_problem=callbacks.on_problem),
         )
         srt = self._pipeline.get("srt")
-        srt.connect("caller-connecting", lambda _srt, _address, stream_id: ask(stream_id or ""))
+        srt.connect("caller-connecting", self._admit)
         srt.connect("caller-removed", lambda *_: callbacks.on_gone())
         self._pipeline.play()
+
+    def _admit(self, _srt: object, address: object, stream_id: str | None) -> bool:
+        source = source_of(host_of(address))
+        now_s = self._clock.monotonic_s()
+        if self._refusals.wait_s(source, now_s) > 0:
+            return False
+        if self._ask(stream_id or ""):
+            return True
+        self._refusals.take(source, now_s)
+        return False
 
     def kick(self) -> None:
         """Disconnect the caller and listen again."""

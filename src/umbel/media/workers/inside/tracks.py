@@ -15,25 +15,13 @@ from umbel.media.ingest.codecs import Codec
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.passthrough import Decision, Handling, PassThrough, TimedAccessUnit, Verdict
 from umbel.media.ingest.timeline import EncoderTimeline
-from umbel.media.model import WorkerLimits
+from umbel.media.model import VideoCodec, WorkerLimits
 from umbel.media.rtp import h264
 from umbel.media.rtp.bits import MalformedVideo
 from umbel.media.rtp.errors import PictureTooLarge
+from umbel.media.workers.inside.encoder import DRAIN_S, MOST_WAITING, Frame, VideoEncoder
 from umbel.media.workers.inside.gstreamer import Callbacks, GstSample, Pad, Pipeline, sink
 
-_MOST_WAITING = 90
-_LONGEST_GROUP_NS = 1_800_000_000
-_DRAIN_S = 1.0
-_VIDEO = (
-    "appsrc name=in format=time ! {decode} ! videoconvert ! deinterlace fields=top"
-    " ! video/x-raw,format=I420{scale}"
-    " ! queue leaky=downstream max-size-buffers=12 max-size-time=0 max-size-bytes=0"
-    " ! x264enc name=encoder tune=zerolatency speed-preset={preset} bitrate={kbps}"
-    " key-int-max=240 bframes=0"
-    " ! video/x-h264,profile=constrained-baseline ! h264parse config-interval=-1"
-    " ! video/x-h264,stream-format=byte-stream,alignment=au ! " + sink("out")
-)
-_SCALE = " ! videoscale add-borders=false ! video/x-raw,width={},height={}"
 _AUDIO = (
     "appsrc name=in format=time ! {decode} ! audioconvert ! audioresample"
     " ! audio/x-raw,rate=48000,channels=2"
@@ -41,18 +29,6 @@ _AUDIO = (
 )
 Send = Callable[[Sequence[bytes]], None]
 Fail = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """A coded frame as a source gives it; `caps` is what GStreamer calls it."""
-
-    codec: Codec
-    caps: str
-    data: bytes
-    pts_ns: int
-    dts_ns: int
-    key: bool = True
 
 
 @dataclass(kw_only=True)
@@ -82,7 +58,8 @@ class SizeLimit:
 
 
 class VideoTrack:
-    """Passes or transcodes video; with a `height` never passes, and never gives higher pictures."""
+    """Passes or transcodes video; with a `height` never passes, and never gives higher pictures.
+    It gives them in `codec`, which is H.264 where some may pass."""
 
     def __init__(
         self,
@@ -91,6 +68,7 @@ class VideoTrack:
         fail: Fail,
         *,
         height: int = 0,
+        codec: VideoCodec = VideoCodec.H264,
         size_limit: SizeLimit = SizeLimit(),
     ) -> None:
         self._limit = size_limit
@@ -98,6 +76,7 @@ class VideoTrack:
         self._send = send
         self._fail = fail
         self._height = height
+        self._target = codec
         self._passthrough = PassThrough(_scaled(height)) if height else PassThrough()
         self._encoder: VideoEncoder | None = None
         self._passed = False
@@ -164,7 +143,8 @@ class VideoTrack:
 
     def _encode(self, codec: Codec, caps: str = "") -> "VideoEncoder":
         callbacks = Callbacks(on_sample=self._emit, on_problem=self._fail, on_caps=self._on_caps)
-        return VideoEncoder(codec, caps or codec.raw_caps, self._sizes(), callbacks)
+        caps = caps or codec.raw_caps
+        return VideoEncoder(codec, caps, self._target, self._sizes(), callbacks)
 
     def _keep_fitting(self) -> None:
         """The source's size may change: an encoder made for the old one goes."""
@@ -180,8 +160,9 @@ class VideoTrack:
 
     def _emit(self, sample: GstSample) -> None:
         if sample.pts_ns is not None:
-            nals = h264.split_start_codes(sample.data)
-            self._send(self._packer.packets(nals, sample.pts_ns))
+            is_h264 = self._target is VideoCodec.H264
+            units = h264.split_start_codes(sample.data) if is_h264 else [sample.data]
+            self._send(self._packer.packets(units, sample.pts_ns))
 
     def _close(self) -> None:
         if self._encoder is not None:
@@ -202,66 +183,6 @@ def _frame(unit: TimedAccessUnit, *, key: bool) -> Frame:
         dts_ns=unit.dts_ns,
         key=key,
     )
-
-
-class VideoEncoder:
-    """A pipeline that decodes and encodes again. Falls behind by dropping, never by waiting.
-
-    `sizes`: the source's and the target's, equal where pictures keep their size.
-    """
-
-    def __init__(
-        self,
-        codec: Codec,
-        caps: str,
-        sizes: tuple[rates.Size, rates.Size],
-        callbacks: Callbacks,
-    ) -> None:
-        self.sizes = source, target = sizes
-        self._emit = callbacks.on_sample
-        self._meter = rates.BitrateMeter(codec.name, rates.part(source, target))
-        self._lost = False
-        self._key_ns = 0
-        text = _VIDEO.format(
-            decode=codec.decode,
-            scale="" if source == target else _SCALE.format(*target),
-            preset=rates.preset(*target),
-            kbps=self._meter.kbps,
-        )
-        self._pipeline = Pipeline(text, replace(callbacks, on_sample=self._on_sample))
-        self._pipeline.set_caps("in", caps)
-        self._pipeline.play()
-
-    def push(self, frame: Frame) -> None:
-        """Take the next frame in decoding order."""
-        if self._pipeline.waiting("in") > _MOST_WAITING:
-            self._lost = True
-        if self._lost and not (frame.key and self._pipeline.waiting("in") < _MOST_WAITING // 4):
-            return
-        self._lost = False
-        kbps = self._meter.count(len(frame.data), frame.dts_ns)
-        if kbps is not None:
-            self._pipeline.get("encoder").set_property("bitrate", kbps)
-        self._pipeline.push("in", frame.data, frame.pts_ns, frame.dts_ns)
-
-    def request_key(self) -> None:
-        """Make the next picture a key picture."""
-        self._pipeline.force_key("out")
-
-    def finish(self) -> None:
-        """Give out what is inside, and end."""
-        self._pipeline.finish(_DRAIN_S)
-        self._pipeline.stop()
-
-    def _on_sample(self, sample: GstSample) -> None:
-        # By time, not by count: the input's frame rate may be unknown or change.
-        pts_ns = sample.pts_ns or 0
-        if not sample.key and pts_ns - self._key_ns > _LONGEST_GROUP_NS:
-            self._pipeline.force_key("out")
-            self._key_ns = pts_ns
-        elif sample.key:
-            self._key_ns = pts_ns
-        self._emit(sample)
 
 
 class AudioTrack:
@@ -286,13 +207,13 @@ class AudioTrack:
             self.finish()
             self._caps, self.reason = frame.caps, f"{self.codec} to Opus"
             self._pipeline = self._convert(frame.codec)
-        if self._pipeline.waiting("in") < _MOST_WAITING:
+        if self._pipeline.waiting("in") < MOST_WAITING:
             self._pipeline.push("in", frame.data, frame.pts_ns, frame.pts_ns)
 
     def finish(self) -> None:
         """The input ended: give out what is still inside."""
         if self._pipeline is not None:
-            self._pipeline.finish(_DRAIN_S)
+            self._pipeline.finish(DRAIN_S)
             self._pipeline.stop()
             self._pipeline = None
 

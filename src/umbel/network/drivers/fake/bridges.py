@@ -22,6 +22,9 @@ class MemoryBridges:
         """How each node is wired now."""
         return self._wirings
 
+    async def check(self, site: Site) -> None:
+        self._check_answers(site)
+
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         self._check_answers(site)
         before = self._plugs.get(site.node, PortMap()).tunnel_ports

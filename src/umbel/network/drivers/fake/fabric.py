@@ -6,7 +6,7 @@ Packets go by the best way over the links that are left, as in a network that ro
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from umbel.network.model import Endpoint, Hop, Link, Pair, Topology
+from umbel.network.model import Endpoint, Hop, Link, Pair, Topology, pair
 from umbel.network.overlay.streams import Slice
 from umbel.network.slices.admission import QueueClass, QueueRefused, StreamDestination
 from umbel.network.switching.counters import Count, FabricCounts
@@ -16,13 +16,14 @@ from umbel.network.topology import paths
 
 class FakeFabric:
     """Carries whatever the topology, less the lost links, can carry; `copies` as the Protocol
-    says. The switches of the nodes in `full` take no rules for further hops."""
+    says. The switches of the nodes in `full` take no rules for further hops or other ways."""
 
     def __init__(self, topology: Topology, *, copies: bool = False) -> None:
         self._whole = topology
         self._copies = copies
         self._left = topology
         self._streams: dict[str, tuple[Hop, ...]] = {}
+        self._ways: dict[tuple[str, Hop], tuple[str, ...]] = {}
         self.full: set[str] = set()
         self.slices: dict[str, Slice] = {}
         self.counted = FabricCounts()
@@ -39,16 +40,23 @@ class FakeFabric:
     async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
         """See the Protocol. Raises NoPath when a hop's ends are cut off from each other,
         SwitchRefused when a switch on its way is full; then the stream is carried as before."""
+        before, new = self._streams.get(stream, ()), {}
         for hop in hops:
-            way = paths.shortest(self._left, hop.source_node, hop.target.node)
-            full = self.full.intersection(way.nodes)
-            if full and hop not in self._streams.get(stream, ()):
-                raise SwitchRefused(f"The switch of node {min(full)} is full", stream=stream)
+            if hop not in before or self.route(stream, hop) is None:
+                new[hop] = paths.shortest(self._left, hop.source_node, hop.target.node).nodes
+        refused = {hop: self.full.intersection(new[hop]) for hop in new if hop not in before}
+        if any(refused.values()):
+            full = min(node for nodes in refused.values() for node in nodes)
+            leaves = sorted({hop.target.node for hop, nodes in refused.items() if full in nodes})
+            problem = f"The switch of node {full} is full"
+            raise SwitchRefused(problem, stream=stream, node=full, leaves=leaves)
         self._streams[stream] = tuple(hops)
+        self._ways |= {(stream, hop): new[hop] for hop in refused}
         return {hop: hop.target for hop in hops}
 
     async def remove(self, stream: str) -> None:
-        self._streams.pop(stream, None)
+        for hop in self._streams.pop(stream, ()):
+            self._ways.pop((stream, hop), None)
 
     def lose(self, a: str, b: str) -> None:
         """The link between two nodes fails. Raises NotInTopology for one that is not there."""
@@ -65,8 +73,15 @@ class FakeFabric:
         because the stream is not carried over the hop or its ends are cut off."""
         if hop not in self._streams.get(stream, ()):
             return None
-        stream_route = paths.routes(self._left, hop.source_node).get(hop.target.node)
-        return None if stream_route is None else paths.links_of(self._left, stream_route.nodes)
+        best = paths.routes(self._left, hop.source_node).get(hop.target.node)
+        if best is not None and not self.full.intersection(best.nodes):
+            self._ways[stream, hop] = best.nodes
+        way = self._ways[stream, hop]
+        return paths.links_of(self._left, way) if self._is_whole(way) else None
+
+    def _is_whole(self, way: Sequence[str]) -> bool:
+        left = {pair(link.a, link.b) for link in self._left.links}
+        return left.issuperset(pair(*ends) for ends in pairwise(way))
 
     def stream_route(self, stream: str) -> tuple[tuple[Pair, ...], StreamDestination | None]:
         hops = self._streams.get(stream, ())

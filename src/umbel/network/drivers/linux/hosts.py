@@ -6,16 +6,21 @@ neighbour, as the overlay wants them. An operator's real node is set up by its o
 """
 
 import asyncio
-import ipaddress
 import json
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from umbel.kit import netns, programs
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.network.overlay import addresses
 from umbel.network.switching.port_map import PortMap
-from umbel.network.topology.sites import LOCAL_PORT, Site, UnderlayRoute, cable_bridge
+from umbel.network.topology.sites import (
+    LOCAL_PORT,
+    NamespaceOf,
+    Site,
+    UnderlayRoute,
+    cable_bridge,
+)
 
 STREAMS = str(addresses.NETWORK)
 """Where streams are sent, unless an operator gives them another address."""
@@ -48,10 +53,10 @@ class NoNamespace(NotFound):
 
 
 class NetnsHost:
-    """Sets up nodes by the namespace each one is."""
+    """Sets up nodes by the namespace that each one is: `namespace_of` names it."""
 
-    def __init__(self, namespaces: Mapping[str, str]) -> None:
-        self._namespaces = namespaces
+    def __init__(self, namespace_of: NamespaceOf) -> None:
+        self._namespace_of = namespace_of
 
     async def configure(
         self,
@@ -73,7 +78,9 @@ class NetnsHost:
             f"route replace {one.to} via {one.via} dev {one.device} table {LINKS_TABLE}"
             for one in routes
         ]
-        into = [_into_overlay(site, to) for to in targets]
+        into = [
+            f"{addresses.route_into_overlay(site.gateway, to)} proto {_ROUTES}" for to in targets
+        ]
         said = await _ip(namespace, lines=[*commands(site), *into, *over])
         if said:
             raise HostNotSetUp(f"{site.node}: {said}", node=site.node)
@@ -95,20 +102,15 @@ class NetnsHost:
         return found
 
     def _namespace(self, site: Site) -> str:
-        if site.node not in self._namespaces:
+        name = self._namespace_of(site.node)
+        if name is None or not (netns.FOLDER / name).exists():
             raise NoNamespace(f"{site.node} is no namespace", node=site.node)
-        return self._namespaces[site.node]
-
-
-def stream_gateway(gateway: str) -> str:
-    """The address by which a node sends streams into the overlay: the last host of its access
-    network. `gateway` has its prefix length."""
-    return str(ipaddress.IPv4Interface(gateway).network.broadcast_address - 1)
+        return name
 
 
 def commands(site: Site) -> list[str]:
     """What `ip -batch` is to do in the node's namespace, each as good twice as once."""
-    via = stream_gateway(site.gateway)
+    via = addresses.stream_gateway(site.gateway)
     return [
         f"addr replace {site.gateway} dev {LOCAL_PORT}",
         f"link set {LOCAL_PORT} up",
@@ -116,14 +118,6 @@ def commands(site: Site) -> list[str]:
         f"route replace {STREAMS} via {via} dev {LOCAL_PORT}",
         *_cables(site),
     ]
-
-
-def _into_overlay(site: Site, target: str) -> str:
-    """What `ip -batch` is to do so that what the node sends to a stream's address goes into the
-    overlay."""
-    group = ipaddress.IPv4Address(target).is_multicast  # its Ethernet address is made from it
-    via = "" if group else f" via {stream_gateway(site.gateway)}"
-    return f"route replace {target}/32{via} dev {LOCAL_PORT} proto {_ROUTES}"
 
 
 def stale(site: Site) -> list[str]:

@@ -21,7 +21,7 @@ from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Bridges
 from umbel.network.topology import crossings
 from umbel.network.topology.crossings import Crossing
-from umbel.network.topology.sites import Site, Wiring, device_name
+from umbel.network.topology.sites import NamespaceOf, Site, Wiring, device_name
 
 MTU = 1500
 """Of the tunnel: a frame of an access network (1400) with GRE around it fits. Encrypted packets are
@@ -46,29 +46,40 @@ class CrossedBridges:
         self,
         bridges: Bridges,
         sites: Mapping[str, Site],
-        namespaces: Mapping[str, str],
+        namespace_of: NamespaceOf,
         master: bytes,
     ) -> None:
         self._bridges, self._sites = bridges, sites
-        self.namespaces, self._master = namespaces, master
+        self.namespace_of, self._master = namespace_of, master
         self._made: dict[tuple[str, str], Crossing] = {}
         self._repairs: asyncio.Task[None] | None = None
 
+    async def check(self, site: Site) -> None:
+        await self._bridges.check(site)
+
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         """See the Protocol. Also raises CrossingFailed."""
-        for crossing in crossings.of(site, self._sites):
+        wanted = {one.neighbour: one for one in crossings.of(site, self._sites)}
+        for neighbour, crossing in wanted.items():
             await self.cross(crossing)
-            self._made[crossing.node, crossing.neighbour] = crossing
+            self._made[site.node, neighbour] = crossing
         if self._made and self._repairs is None:
             self._repairs = asyncio.create_task(self._repair(), name="crossings")
-        return await self._bridges.ensure(site, wiring)
+        port_map = await self._bridges.ensure(site, wiring)
+        for node, neighbour in tuple(self._made):
+            if node == site.node and neighbour not in wanted:
+                await self._end(node, neighbour)
+        return port_map
 
     async def remove(self, site: Site) -> None:
         await self._bridges.remove(site)
-        for crossing in crossings.of(site, self._sites):
-            self._made.pop((crossing.node, crossing.neighbour), None)
-            # Its devices go with it, and the program with its device.
-            await _run("ip", "netns", "delete", self._beyond(crossing))
+        for neighbour in site.crossings:
+            await self._end(site.node, neighbour)
+
+    async def _end(self, node: str, neighbour: str) -> None:
+        self._made.pop((node, neighbour), None)
+        # Its devices go with it, and the program with its device.
+        await _run("ip", "netns", "delete", self._beyond(node, neighbour))
 
     async def close(self) -> None:
         """Keep them no longer; they go on."""
@@ -82,14 +93,19 @@ class CrossedBridges:
         while True:
             await asyncio.sleep(_LOOK_S)
             for crossing in tuple(self._made.values()):
-                if not await _is_there(self._beyond(crossing), self.tunnel(crossing)):
+                if not await _is_there(
+                    self._beyond(crossing.node, crossing.neighbour), self.tunnel(crossing)
+                ):
                     log.warning("crossing lost", node=crossing.node, neighbour=crossing.neighbour)
                     with contextlib.suppress(CrossingFailed):
                         await self.cross(crossing)
 
     async def cross(self, crossing: Crossing) -> None:
         """Make one end, or make it right. Raises CrossingFailed."""
-        here, beyond = self.namespaces[crossing.node], self._beyond(crossing)
+        here, beyond = (
+            self._namespace(crossing.node),
+            self._beyond(crossing.node, crossing.neighbour),
+        )
         tunnel = self.tunnel(crossing)
         if beyond not in netns.named(beyond):
             await _must_run(crossing.node, "ip", "netns", "add", beyond)
@@ -122,10 +138,19 @@ class CrossedBridges:
 
     def tunnel(self, crossing: Crossing) -> str:
         """The WireGuard device, whose name is the machine's only one."""
-        return device_name("w", self.namespaces[crossing.node], crossing.neighbour)
+        return device_name("w", self._namespace(crossing.node), crossing.neighbour)
 
-    def _beyond(self, crossing: Crossing) -> str:
-        return f"{self.namespaces[crossing.node]}-{device_name('x', crossing.neighbour)}"
+    def _beyond(self, node: str, neighbour: str) -> str:
+        return f"{self._namespace(node)}-{device_name('x', neighbour)}"
+
+    def _namespace(self, node: str) -> str:
+        """Raises CrossingFailed."""
+        name = self.namespace_of(node)
+        if name is None:
+            raise CrossingFailed(
+                f"{node}: only namespaces of this machine have crossings", node=node
+            )
+        return name
 
 
 def _forward() -> None:

@@ -22,7 +22,7 @@ from umbel.network.switching.program import Change, Meter, Program, Put
 from umbel.network.switching.signals import (
     Admit,
     Home,
-    OnSignal,
+    OnSwitchEvent,
     PacketArrived,
     Port,
     PortStatus,
@@ -45,14 +45,14 @@ class Controller:
 
     def __init__(
         self,
-        on_signal: OnSignal,
+        on_switch_event: OnSwitchEvent,
         *,
         admit: Admit = lambda _dpid: True,
         home: Home = lambda _dpid: "",
         echo_s: float = 1.0,
         timeout_s: float = 3.0,
     ) -> None:
-        self._on_signal, self._admit, self._home = on_signal, admit, home
+        self._on_switch_event, self._admit, self._home = on_switch_event, admit, home
         self._strangers: Connections[Channel] = Connections(
             most=_MOST_STRANGERS, most_per_address=_MOST_STRANGERS_PER_ADDRESS
         )
@@ -186,7 +186,7 @@ class Controller:
             self._strangers.remove(channel)
             if self._channels.get(channel.dpid) is channel:
                 del self._channels[channel.dpid]
-                self._on_signal(SwitchDisconnected(dpid=channel.dpid))
+                self._on_switch_event(SwitchDisconnected(dpid=channel.dpid))
 
     async def _maintain(self, channel: Channel) -> None:
         """Greets the switch, then asks for a sign of life; closes the connection without one."""
@@ -199,9 +199,9 @@ class Controller:
             before = self._channels.pop(channel.dpid, None)
             if before is not None:
                 before.close()
-                self._on_signal(SwitchDisconnected(dpid=channel.dpid))
+                self._on_switch_event(SwitchDisconnected(dpid=channel.dpid))
             self._channels[channel.dpid] = channel
-            self._on_signal(SwitchConnected(dpid=channel.dpid))
+            self._on_switch_event(SwitchConnected(dpid=channel.dpid))
             while True:
                 await asyncio.sleep(self._echo_s)
                 await channel.request(channel.codec.ofproto_parser.OFPEchoRequest(channel.codec))
@@ -210,24 +210,27 @@ class Controller:
 
     def _packet(self, channel: Channel, frame: bytes) -> None:
         if self._channels.get(channel.dpid) is channel:
-            self._on_signal(PacketArrived(dpid=channel.dpid, frame=frame))
+            self._on_switch_event(PacketArrived(dpid=channel.dpid, frame=frame))
 
     async def _may_serve(self, channel: Channel) -> bool:
         """Whether the connection may be the switch's: none is there that has more right to it."""
         dpid, home = channel.dpid, self._home(channel.dpid)
-        before = self._channels.get(dpid)
-        if before is None:
-            return True
-        is_home, was_home = channel.address == home, before.address == home
-        if home and is_home != was_home:
-            return is_home
-        try:
-            await before.request(before.codec.ofproto_parser.OFPEchoRequest(before.codec))
-        except (Unavailable, Invalid):
-            return True
-        log.warning("second switch refused", datapath_id=f"{dpid:016x}", address=channel.address)
-        return False
+        while (before := self._channels.get(dpid)) is not None:
+            is_home, was_home = channel.address == home, before.address == home
+            if home and is_home != was_home:
+                return is_home
+            try:
+                await before.request(before.codec.ofproto_parser.OFPEchoRequest(before.codec))
+            except (Unavailable, Invalid):
+                if self._channels.get(dpid) is before:
+                    return True
+                continue  # another one took its place in the meantime: it may answer
+            log.warning(
+                "second switch refused", datapath_id=f"{dpid:016x}", address=channel.address
+            )
+            return False
+        return True
 
     def _port(self, channel: Channel, port: Port, gone: bool) -> None:
         if self._channels.get(channel.dpid) is channel:
-            self._on_signal(PortStatus(dpid=channel.dpid, port=port, gone=gone))
+            self._on_switch_event(PortStatus(dpid=channel.dpid, port=port, gone=gone))

@@ -1,6 +1,6 @@
 """Streams over the operator's switches: wires and programs them, and routes around failures.
 
-In: hops from delivery, paths and drawings from operators, signals from switches. Out: bridges
+In: hops from delivery, paths and drawings from operators, events of switches. Out: bridges
 (ovsdb), programs (the controller), and events to all watchers (reports.py). overlay/intent.py
 decides; one task reconciles the switches with it, woken by changes, which it coalesces.
 
@@ -18,20 +18,30 @@ from umbel.kit.errors import Unavailable
 from umbel.kit.signal import Signal
 from umbel.network import events
 from umbel.network.drivers.openflow import waiting as waiters
+from umbel.network.drivers.openflow.extra_rules import ExtraRules
 from umbel.network.drivers.openflow.neighbours import Neighbours
 from umbel.network.drivers.openflow.reports import Reports
-from umbel.network.drivers.openflow.rollout import Rollout
+from umbel.network.drivers.openflow.retries import Retries
+from umbel.network.drivers.openflow.rollout import Refusal, Rollout
 from umbel.network.drivers.openflow.settings import MakeBoard, OpenFlowSettings
+from umbel.network.drivers.openflow.switches import Switches
 from umbel.network.drivers.openflow.wires import Wires
 from umbel.network.events import Watcher
 from umbel.network.model import Endpoint, Hop, Pair
 from umbel.network.overlay import addresses
-from umbel.network.overlay.intent import Overlay, StreamIntent
+from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.liveness import Liveness, TunnelEndRemoved, TunnelEndSeen
 from umbel.network.overlay.spanning import Drawing
-from umbel.network.overlay.streams import InvalidRoute, Path, Slice, Stream, local_receiver
-from umbel.network.ports import CompileRules, ObservedSwitches, SwitchState
+from umbel.network.overlay.streams import (
+    InvalidRoute,
+    Path,
+    Slice,
+    Stream,
+    StreamIntent,
+    local_receiver,
+)
+from umbel.network.ports import CompileRules, ObservedSwitches
 from umbel.network.slices.admission import StreamDestination
 from umbel.network.switching import counters, signals
 from umbel.network.switching import diff as changing
@@ -39,10 +49,10 @@ from umbel.network.switching.counters import FabricCounts
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.ports import Bridges
 from umbel.network.switching.program import Meter, Program
-from umbel.network.switching.signals import Port, PortStatus, SwitchRefused
+from umbel.network.switching.signals import PortStatus, SwitchRefused
 from umbel.network.topology import underlay
 from umbel.network.topology.paths import NotInTopology
-from umbel.network.topology.sites import Site
+from umbel.network.topology.registry import SiteRegistry
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +64,7 @@ class OpenFlowFabric:
 
     def __init__(
         self,
-        sites: Mapping[str, Site],
+        sites: SiteRegistry,
         drawing: Drawing,
         bridges: Bridges,
         board: MakeBoard,
@@ -63,10 +73,9 @@ class OpenFlowFabric:
     ) -> None:
         self.sites, self.settings = sites, settings
         self._clock = clock
-        self._board = board(self._on_signal, admit=self._admits, home=self._home)
-        self._nodes = {site.datapath_id: node for node, site in sites.items()}
-        ids = {node: site.datapath_id for node, site in sites.items()}
-        self._rollout = Rollout(self._board, ids, self._drain)
+        switches = self._switches = Switches(sites)
+        self._board = board(self._on_switch_event, admit=switches.admits, home=switches.home)
+        self._rollout = Rollout(self._board, sites, self._drain)
         self.overlay = Overlay(link_state=LinkState(drawing=drawing))
         self._liveness = Liveness(settings.liveness)
         self._wires = Wires(
@@ -75,15 +84,16 @@ class OpenFlowFabric:
         self.port_maps: Mapping[str, PortMap] = self._wires.port_maps
         self.problems: Mapping[str, tuple[str, ...]] = {}
         self.neighbours = Neighbours(self._board, self.port_maps)
-        self._unread: set[str] = set()
-        self._ports: dict[str, dict[int, Port]] = {}
-        self._refused_ids: set[int] = set()
+        self._refused_at: dict[str, str] = {}
+        self._retries = Retries(settings.retry_s)
         self._reports = Reports()
-        self._extra_rules: dict[str, tuple[CompileRules, frozenset[Pair]]] = {}
+        self._extra_rules = ExtraRules()
         self._controller = ""
         self._adopts_until_s = 0.0
-        self._changed, self._signalled = Signal(), Signal()
-        self._next_signal = self._signalled.listen()
+        self._changed, self._switch_events = Signal(), Signal()
+        self._followed = sites.revision
+        sites.watch(self._changed.notify)
+        self._next_switch_event = self._switch_events.listen()
         self._waiting: list[asyncio.Future[None]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -109,23 +119,27 @@ class OpenFlowFabric:
 
         Raises InvalidRoute when hops start at several nodes, NotInTopology for a node that is not
         drawn, SwitchRefused when a switch does not take the rules: then the stream is carried as
-        before, if it was. What is cut off or not connected now is carried as soon as it can be.
+        before, if it was. What is cut off or not connected now is carried as soon as it can be. A
+        new route around a dead link that a switch refuses is tried again; until then the stream
+        stays on the old one.
         """
         if not hops:
             await self.remove(stream)
             return {}
         intent = self._intent(stream, hops)
         await self.change(self.overlay.carry(intent))
-        self._check_taken(stream)
+        self._check_taken(stream, intent)
         address, port = intent.stream.target, intent.stream.port
         return {hop: Endpoint(node=hop.target.node, address=address, port=port) for hop in hops}
 
     async def remove(self, stream: str) -> None:
+        self._refused_at.pop(stream, None)
         await self.change(self.overlay.forget(stream))
 
     async def change(self, overlay: Overlay) -> None:
         """See the Protocol."""
-        if (overlay.intents, overlay.link_state) == (self.overlay.intents, self.overlay.link_state):
+        before = (self.overlay.intents, self.overlay.link_state, self._followed)
+        if before == (overlay.intents, overlay.link_state, self.sites.revision):
             return
         self._set_overlay(overlay)
         await self._reconciled()
@@ -151,9 +165,7 @@ class OpenFlowFabric:
         self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
     ) -> None:
         """See the Protocol. Streams' rules come first."""
-        self._extra_rules = {key: other for key, other in self._extra_rules.items() if key != name}
-        if compile_rules is not None:
-            self._extra_rules[name] = (compile_rules, frozenset(links))
+        self._extra_rules.set(name, compile_rules, links)
         await self._reconciled()
 
     def stream_route(self, stream: str) -> tuple[tuple[Pair, ...], StreamDestination | None]:
@@ -177,29 +189,25 @@ class OpenFlowFabric:
 
     def connected(self) -> frozenset[str]:
         """The nodes whose switches can be programmed now."""
-        return frozenset(self._nodes[d] for d in self._board.switches if d in self._nodes)
+        nodes = (self.sites.node_of(dpid) for dpid in self._board.switches)
+        return frozenset(node for node in nodes if node is not None)
 
     @property
     def observed(self) -> ObservedSwitches:
         """See the Protocol."""
-        connected, held = self.connected(), self._rollout.held
-        states = {
-            node: SwitchState(
-                connected=node in connected,
-                ports=tuple(self._ports.get(node, {}).values()),
-                held=held.get(node),
-            )
-            for node in self.sites
-        }
         return ObservedSwitches(
-            switches=states, port_maps=dict(self.port_maps), problems=self.problems
+            switches=self._switches.states(self.connected(), self._rollout.held),
+            port_maps=dict(self.port_maps),
+            problems=self.problems,
         )
 
-    def _check_taken(self, stream: str) -> None:
-        """Raises SwitchRefused when a switch did not take the stream as it was last asked for."""
+    def _check_taken(self, stream: str, asked: StreamIntent | None = None) -> None:
+        """Raises SwitchRefused when a switch did not take the stream as it was last `asked` for."""
         intent = self.overlay.intents.get(stream)
         if intent is not None and (why := intent.refused or intent.rejected):
-            raise SwitchRefused(why, stream=stream)
+            node = self._refused_at.get(stream, "")
+            leaves = self.overlay.behind(asked, node) if asked else ()
+            raise SwitchRefused(why, stream=stream, node=node, leaves=list(leaves))
 
     def _intent(self, stream: str, hops: Sequence[Hop]) -> StreamIntent:
         roots = {hop.source_node for hop in hops}
@@ -213,63 +221,48 @@ class OpenFlowFabric:
         paths = tuple(dict.fromkeys(ends))
         return StreamIntent(stream=self.stream(stream), root=roots.pop(), paths=paths)
 
-    def _admits(self, dpid: int) -> bool:
-        if dpid not in self._nodes and dpid not in self._refused_ids:
-            self._refused_ids.add(dpid)
-            log.warning("foreign switch refused", datapath_id=f"{dpid:016x}")
-        return dpid in self._nodes
-
-    def _home(self, dpid: int) -> str:
-        """The address of the switch's database: its OpenFlow connection comes from there, too."""
-        kind, _, rest = self.sites[self._nodes[dpid]].ovsdb.partition(":")
-        return rest.rpartition(":")[0].strip("[]") if kind == "tcp" else ""
-
-    def _on_signal(self, signal: signals.Signal) -> None:
-        if isinstance(signal, signals.PacketArrived):
-            self.neighbours.on_packet(signal)
+    def _on_switch_event(self, event: signals.SwitchEvent) -> None:
+        if isinstance(event, signals.PacketArrived):
+            self.neighbours.on_packet(event)
             return
-        node = self._nodes[signal.dpid]
-        if isinstance(signal, signals.SwitchConnected):
+        node = self.sites.node_of(event.dpid)
+        if node is None:  # its site went first
+            return
+        if isinstance(event, signals.SwitchConnected):
             self._on_connected(node)
-        elif isinstance(signal, signals.SwitchDisconnected):
+        elif isinstance(event, signals.SwitchDisconnected):
             self._rollout.held.pop(node, None)
-            self._reports.report(events.SwitchDown(node=node, datapath_id=signal.dpid))
+            self._reports.report(events.SwitchDown(node=node, datapath_id=event.dpid))
         else:
-            self._on_port(node, signal)
+            self._on_port(node, event)
         self._changed.notify()
-        self._signalled.notify()
+        self._switch_events.notify()
 
     def _on_connected(self, node: str) -> None:
         dpid = self.sites[node].datapath_id
         self._reports.report(events.SwitchUp(node=node, datapath_id=dpid))
-        before, now = self._ports.get(node), {p.number: p for p in self._board.ports(dpid)}
-        self._ports[node] = now
+        before = self._switches.connect(node, self._board.ports(dpid))
         if before is not None:  # it was away: its wiring may have changed
             self._wires.forget(node)
-            self._reports.report_ports(node, before, now)
-        self._unread.add(node)
+            self._reports.report_ports(node, before, self._switches.ports[node])
         self._read_tunnel_ends(node, frozenset())
 
-    def _on_port(self, node: str, signal: PortStatus) -> None:
-        port, known = signal.port, self._ports.setdefault(node, {})
-        kind = events.PortRemoved if signal.gone else events.PortAdded
-        if signal.gone == (port.number in known):
+    def _on_port(self, node: str, event: PortStatus) -> None:
+        port = event.port
+        if self._switches.update_port(node, event):
+            kind = events.PortRemoved if event.gone else events.PortAdded
             self._reports.report(kind(node=node, port=port.number, name=port.name))
-        if signal.gone:
-            known.pop(port.number, None)
-        else:
-            known[port.number] = port
         port_maps = self.port_maps.get(node, PortMap())
         for near in [
             near for near, number in port_maps.tunnel_ports.items() if number == port.number
         ]:
-            if signal.gone:
+            if event.gone:
                 self._wires.forget(node)
             self._observe(TunnelEndSeen(node=node, neighbour=near, live=port.live))
 
     def _read_tunnel_ends(self, node: str, new: frozenset[str]) -> None:
         """Observe a switch's tunnels by its ports."""
-        ports, port_maps = self._ports.get(node), self.port_maps.get(node)
+        ports, port_maps = self._switches.ports.get(node), self.port_maps.get(node)
         if ports is None or port_maps is None:
             return
         for near, number in port_maps.tunnel_ports.items():
@@ -292,7 +285,7 @@ class OpenFlowFabric:
     async def _run(self) -> None:
         await self._wait_for_switches()
         while True:
-            changed, self._next_signal = self._changed.listen(), self._signalled.listen()
+            changed, self._next_switch_event = self._changed.listen(), self._switch_events.listen()
             waiting, self._waiting = self._waiting, []
             again_s: float | None = self.settings.retry_s
             try:
@@ -317,7 +310,10 @@ class OpenFlowFabric:
     async def _reconcile(self) -> float | None:
         """Wire and program the switches. Returns in how many seconds to do it again unasked."""
         begun_s = self._clock.monotonic_s()
+        self._follow_sites()
         self._set_overlay(self.overlay.after(self._liveness.dead(begun_s)))
+        if self._retries.is_due(begun_s):
+            self._set_overlay(self.overlay.retry())
         # A stream whose tunnels exist is repaired first: wiring the spare ones takes longer.
         ready = self.overlay.ready(self.port_maps)
         if ready:
@@ -327,19 +323,32 @@ class OpenFlowFabric:
         if not ready or self.port_maps != before:
             await self._program()
         # What fell due in the meantime was not handled yet.
-        soon = [at for at in (self._liveness.next_at_s(begun_s), self._adopts_until_s) if at]
+        retry_at_s = self._retries.update(begun_s, is_refused=self.overlay.is_refused)
+        due = (self._liveness.next_at_s(begun_s), self._adopts_until_s, retry_at_s)
+        soon = [at for at in due if at]
         now_s = self._clock.monotonic_s()
         waits_s = [max(at - now_s, 0.0) for at in soon if at > begun_s]
         return min(waits_s if is_wired else [*waits_s, self.settings.retry_s], default=None)
 
+    def _follow_sites(self) -> None:
+        """Forget switches whose sites went, and take those that connected before theirs came."""
+        self._followed = self.sites.revision
+        for site in self._switches.forget_gone():
+            if self._rollout.held.pop(site.node, None) is not None:
+                down = events.SwitchDown(node=site.node, datapath_id=site.datapath_id)
+                self._reports.report(down)
+        for node in self._switches.unmet(self._board.switches):
+            self._on_connected(node)
+
     async def _drain(self) -> None:
-        """Wait until old paths are empty, or a switch sends a signal, which is more urgent."""
-        await self._next_signal.wait(self.settings.drain_s)
+        """Wait until old paths are empty, or a switch reports something, which is more urgent."""
+        await self._next_switch_event.wait(self.settings.drain_s)
 
     async def _wire(self) -> bool:
         """Make the bridges that are not wired as desired. Returns whether all could be made."""
-        more = [link for _, links in self._extra_rules.values() for link in links]
-        tunnels = self.overlay.tunnels(more, whole=self._is_adopting())
+        tunnels = self.overlay.tunnels(self._extra_rules.links)
+        if self._is_adopting():  # also along links of nodes that are still to be drawn again
+            tunnels = {node: tuple(site.underlay) for node, site in self.sites.items()}
         targets = addresses.foreign_targets(self.overlay.intents.values())
         dead = self.overlay.link_state.dead
         routes = underlay.routes(self.sites, dead) if self.settings.routes_nodes else {}
@@ -347,7 +356,7 @@ class OpenFlowFabric:
 
     async def _program(self) -> None:
         """Install the desired programs on the connected switches."""
-        unread, self._unread = self._unread, set()
+        unread, self._switches.unread = self._switches.unread, set()
         await self._rollout.read(sorted(unread))
         while True:
             overlay = self.overlay
@@ -364,26 +373,25 @@ class OpenFlowFabric:
         self.problems = compiled.problems
         self._reports.report_paths(overlay, compiled.problems)
 
-    def _refuse(self, refused: Mapping[int, str]) -> None:
-        """Streams that a switch refused are carried as before they were changed, or not at all.
-        Raises Unavailable when it refused rules of no stream."""
+    def _refuse(self, refused: Mapping[int, Refusal]) -> None:
+        """Streams that a switch refused are carried as before they were changed or rerouted, or not
+        at all. Raises Unavailable when it refused rules of no stream."""
         names = {intent.stream.number: name for name, intent in self.overlay.intents.items()}
-        for number, why in refused.items():
-            log.warning("rules refused", stream=names.get(number, ""), reason=why)
+        for number, one in refused.items():
+            log.warning("rules refused", stream=names.get(number, ""), reason=one.why)
             if number not in names:
-                raise Unavailable(why)
-            self._set_overlay(self.overlay.refuse(names[number], why))
+                raise Unavailable(one.why)
+            self._refused_at[names[number]] = one.node
+            self._set_overlay(self.overlay.refuse(names[number], one.why))
 
     def _with_extra_rules(self, node: str, program: Program) -> Program:
         """The program with extra rules, and what the switch holds for owners still to come."""
-        for compile_rules, _ in self._extra_rules.values():
-            extra = compile_rules(self.port_maps).get(node, Program())
-            program = changing.merge(program, changing.entries(extra))
+        program = self._extra_rules.merge(node, program, self.port_maps)
         if not self._is_adopting():
             return program
         known = {intent.stream.number for intent in self.overlay.intents.values()}
         held = changing.entries(self._rollout.held.get(node, Program()))
-        if self._extra_rules:  # rules of no stream are theirs, and theirs are complete
+        if not self._extra_rules.is_empty:  # rules of no stream are theirs, and theirs are complete
             known.add(0)
         kept = (e for e in held if isinstance(e, Meter) or changing.stream_of(e) not in known)
         return changing.merge(program, kept)

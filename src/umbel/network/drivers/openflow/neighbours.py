@@ -43,12 +43,12 @@ class Neighbours:
             task.add_done_callback(lambda _: self._tasks.pop(question, None))
         return await asyncio.shield(task)
 
-    def on_packet(self, signal: PacketArrived) -> None:
+    def on_packet(self, arrived: PacketArrived) -> None:
         """A switch sent a frame up; what answers no question is ignored."""
-        said = arp.parse(signal.frame)
+        said = arp.parse(arrived.frame)
         if said is None or said.operation != arp.REPLY:
             return
-        answer = self._open.get((signal.dpid, said.sender))
+        answer = self._open.get((arrived.dpid, said.sender))
         if answer is not None and not answer.done():
             answer.set_result(said.sender_mac)
 

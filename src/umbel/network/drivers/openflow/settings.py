@@ -5,14 +5,16 @@ from typing import Protocol
 
 from umbel.network.overlay.liveness import LivenessTimers
 from umbel.network.switching.ports import Switchboard
-from umbel.network.switching.signals import Admit, Home, OnSignal
+from umbel.network.switching.signals import Admit, Home, OnSwitchEvent
 from umbel.network.topology.wiring import TunnelSettings
 
 
 class MakeBoard(Protocol):
     """What makes the switchboard: the controller's class."""
 
-    def __call__(self, on_signal: OnSignal, *, admit: Admit, home: Home) -> Switchboard: ...
+    def __call__(
+        self, on_switch_event: OnSwitchEvent, *, admit: Admit, home: Home
+    ) -> Switchboard: ...
 
 
 @dataclass(frozen=True, kw_only=True)

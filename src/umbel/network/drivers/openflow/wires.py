@@ -40,7 +40,8 @@ class Wires:
         self._sites, self._bridges, self._settings = sites, bridges, settings
         self._on_made, self._on_removed = on_made, on_removed
         self.port_maps: dict[str, PortMap] = {}
-        self._wired: dict[str, Wiring] = {}
+        self._made: dict[str, Site] = {}
+        self._wired: dict[str, tuple[Site, Wiring]] = {}
 
     def forget(self, node: str) -> None:
         """The node's bridges may have changed: wire them again."""
@@ -54,12 +55,24 @@ class Wires:
         routes: Mapping[str, tuple[UnderlayRoute, ...]],
     ) -> bool:
         """Make the bridges that are not wired like this. Returns whether all could be made."""
-        wanted = wiring.wirings(self._sites, tunnels, controller, self._settings, targets, routes)
+        sites = dict(self._sites)
+        wirings = wiring.wirings(sites, tunnels, controller, self._settings, targets, routes)
+        wanted = {node: (site, wirings[node]) for node, site in sites.items()}
+        for node, made in tuple(self._made.items()):
+            if node not in sites or not sites[node].is_same_switch(made):
+                self._drop(node)
         todo = [node for node, intent in wanted.items() if self._wired.get(node) != intent]
         for node in todo:
-            self._retire(node, wanted[node])
-        done = await asyncio.gather(*(self._wire(node, wanted[node]) for node in todo))
+            self._retire(node, wirings[node])
+        done = await asyncio.gather(*(self._wire(*wanted[node]) for node in todo))
         return all(done)
+
+    def _drop(self, node: str) -> None:
+        """The node has this switch no longer, nor its tunnels."""
+        self.forget(node)
+        del self._made[node]
+        for near in self.port_maps.pop(node).tunnel_ports:
+            self._on_removed(node, near)
 
     def _retire(self, node: str, wanted: Wiring) -> None:
         """Tunnels that are to go count no more, before the first of their ends goes: that would
@@ -72,13 +85,15 @@ class Wires:
         for near in held.tunnel_ports.keys() - kept:
             self._on_removed(node, near)
 
-    async def _wire(self, node: str, wanted: Wiring) -> bool:
+    async def _wire(self, site: Site, wanted: Wiring) -> bool:
+        node = site.node
         try:
-            port_map = await self._bridges.ensure(self._sites[node], wanted)
+            port_map = await self._bridges.ensure(site, wanted)
         except UmbelError as error:
             log.warning("bridges not made", node=node, code=error.code, reason=error.message)
             return False
         before = self.port_maps.get(node, PortMap()).tunnel_ports
-        self.port_maps[node], self._wired[node] = port_map, wanted
+        self.port_maps[node], self._made[node] = port_map, site
+        self._wired[node] = (site, wanted)
         self._on_made(node, frozenset(port_map.tunnel_ports.keys() - before.keys()))
         return True

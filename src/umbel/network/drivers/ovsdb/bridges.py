@@ -74,6 +74,15 @@ class OvsdbBridges:
         self._patience = patience or Timeouts()
         self._nodes: dict[str, _Node] = {}
 
+    async def check(self, site: Site) -> None:
+        """See the Protocol. By a connection of its own: the node may have another switch now."""
+        node = _Node(site, Connection(site.ovsdb, self._patience))
+        running = asyncio.create_task(node.connection.run())
+        try:
+            await self._replica(node)
+        finally:
+            await ended(running)
+
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         """See the Protocol; also raises OvsdbRefused and BadWiring."""
         wanted = layout(site, wiring)

@@ -1,0 +1,1 @@
+"""Nodes of the operator's Kubernetes clusters, whose pods run functions."""

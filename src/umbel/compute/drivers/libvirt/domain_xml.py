@@ -1,0 +1,254 @@
+"""The words of libvirt: domains, volumes and storage pools as XML, made of values, and a guest read
+out of its domain. Pure."""
+
+import re
+from dataclasses import dataclass
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape, quoteattr
+
+from umbel.compute.drivers.libvirt.guest import GuestRecord, parse, serialize
+from umbel.compute.hypervisors.model import Accelerator, GuestNetwork, Hypervisor
+from umbel.compute.images.model import PARTS
+from umbel.compute.model import Snapshot
+
+NAMESPACE = "https://umbel.invalid/guest/1"
+"""The XML namespace of what is kept in a domain; it names nothing that could be fetched."""
+STORAGE_POOL = "umbel"
+
+AGENT = "org.qemu.guest_agent.0"
+ROOT, SEED = "vda", "vdb"
+"""The guest's disk and its seed."""
+COMPLETE = "complete"
+"""The volume that says that all of an image was copied."""
+
+_OURS = re.compile(
+    r"guest\..+\.(disk|seed|console(\.[0-9]+)?)"
+    rf"|[a-z][a-z0-9-]*-[0-9a-f]{{16}}\.({'|'.join((*PARTS, COMPLETE))})"
+    r"|umbel\.[0-9a-f]+\.owner"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """Where a guest's files are on its hypervisor."""
+
+    folder: str
+    guest: str
+    image: str
+
+    @property
+    def kernel(self) -> str:
+        return f"{self.folder}/{self.image}.kernel"
+
+    @property
+    def initrd(self) -> str:
+        return f"{self.folder}/{self.image}.initrd"
+
+    @property
+    def base(self) -> str:
+        return f"{self.folder}/{self.image}.disk"
+
+    @property
+    def disk(self) -> str:
+        return f"{self.folder}/{volume(self.guest, 'disk')}"
+
+    @property
+    def seed(self) -> str:
+        return f"{self.folder}/{volume(self.guest, 'seed')}"
+
+    @property
+    def console(self) -> str:
+        return f"{self.folder}/{volume(self.guest, 'console')}"
+
+
+def files(guest: GuestRecord, hypervisor: Hypervisor) -> Files:
+    """Where the guest's files are."""
+    return Files(folder=hypervisor.folder, guest=guest.id, image=guest.image)
+
+
+def volume(function_id: str, kind: str) -> str:
+    """The name of a guest's volume: its disk, seed or console. No image's name has a dot before
+    its last word, or begins like this."""
+    return f"guest.{function_id}.{kind}"
+
+
+def is_console(name: str, function_id: str) -> bool:
+    """Whether a volume holds what the guest said: libvirt's log daemon moves what is old to files
+    with a number."""
+    current = re.escape(volume(function_id, "console"))
+    return re.fullmatch(rf"{current}(\.[0-9]+)?", name) is not None
+
+
+def is_guest(name: str) -> bool:
+    """Whether a volume of ours is a guest's."""
+    return name.startswith("guest.")
+
+
+def is_ours(name: str) -> bool:
+    """Whether a volume is an image's, a guest's or a mark; the folder may hold files of others."""
+    return _OURS.fullmatch(name) is not None
+
+
+def mark(installation: str) -> str:
+    """The name of the volume that says whose the storage pool is."""
+    return f"umbel.{installation}.owner"
+
+
+def is_mark(name: str) -> bool:
+    """Whether a volume says whose the storage pool is."""
+    return is_ours(name) and name.endswith(".owner")
+
+
+def domain(guest: GuestRecord, hypervisor: Hypervisor) -> str:
+    """The domain of a guest."""
+    its = files(guest, hypervisor)
+    return f"""<domain type={quoteattr(hypervisor.accelerator.value)}>
+  <name>{escape(guest.domain)}</name>
+  <uuid>{guest.uuid}</uuid>
+  <metadata>{_kept(guest)}</metadata>
+  <memory unit='MiB'>{guest.memory_mb}</memory>
+  <vcpu>{guest.vcpus}</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{escape(its.kernel)}</kernel>
+    <initrd>{escape(its.initrd)}</initrd>
+    <cmdline>console=ttyS0 quiet panic=-1 tsc=reliable</cmdline>
+  </os>
+  <features><acpi/><apic/></features>
+  {_cpu(hypervisor.accelerator)}
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>destroy</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2' discard='unmap'/>
+      <source file={quoteattr(its.disk)}/>
+      <target dev='{ROOT}' bus='virtio'/>
+    </disk>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw'/>
+      <source file={quoteattr(its.seed)}/>
+      <target dev='{SEED}' bus='virtio'/>
+      <readonly/>
+    </disk>
+    {_interface(guest.mac, hypervisor.network)}
+    <serial type='file'><source path={quoteattr(its.console)} append='on'/></serial>
+    <channel type='unix'><target type='virtio' name='{AGENT}'/></channel>
+    <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+  </devices>
+</domain>"""
+
+
+def probe_domain(name: str, hypervisor: Hypervisor, image: str, accelerator: Accelerator) -> str:
+    """A guest on the bridge that switches itself off as soon as it has booted."""
+    its = Files(folder=hypervisor.folder, guest="", image=image)
+    return f"""<domain type={quoteattr(accelerator.value)}>
+  <name>{escape(name)}</name>
+  <memory unit='MiB'>128</memory>
+  <vcpu>1</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{escape(its.kernel)}</kernel>
+    <initrd>{escape(its.initrd)}</initrd>
+    <cmdline>umbel.probe quiet panic=-1</cmdline>
+  </os>
+  <features><acpi/><apic/></features>
+  {_cpu(accelerator)}
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>destroy</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    {_interface("", hypervisor.network)}
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+  </devices>
+</domain>"""
+
+
+def guest_element(guest: GuestRecord) -> str:
+    """The guest as libvirt takes it for a domain that is there: it adds the namespace itself."""
+    return f"<guest>{escape(serialize(guest))}</guest>"
+
+
+def guest_of(element: str) -> GuestRecord | None:
+    """The guest in such an element; None where there is none, or not one of ours."""
+    try:
+        return parse(ET.fromstring(element).text or "")  # noqa: S314 -- the hypervisor's own text
+    except ET.ParseError:
+        return None
+
+
+def storage_pool(folder: str) -> str:
+    """The storage pool of a folder."""
+    return (
+        f"<pool type='dir'><name>{STORAGE_POOL}</name><target><path>{escape(folder)}</path>"
+        "<permissions><mode>0711</mode></permissions></target></pool>"
+    )
+
+
+def pool_folder(xml: str) -> str:
+    """The folder of a storage pool."""
+    return ET.fromstring(xml).findtext("target/path", "")  # noqa: S314 -- as above
+
+
+def modified(volume: str) -> str:
+    """When a volume was last written to."""
+    return ET.fromstring(volume).findtext("target/timestamps/mtime", "")  # noqa: S314 -- as above
+
+
+def file_volume(name: str, size: int) -> str:
+    """A volume that is a plain file of that many bytes."""
+    return (
+        f"<volume><name>{escape(name)}</name><capacity unit='bytes'>{size}</capacity>"
+        "<target><format type='raw'/><permissions><mode>0600</mode></permissions></target></volume>"
+    )
+
+
+def overlay_volume(name: str, base: str, size: int) -> str:
+    """A volume that holds what differs from the base, a raw file there."""
+    return (
+        f"<volume><name>{escape(name)}</name><capacity unit='bytes'>{size}</capacity>"
+        "<target><format type='qcow2'/><permissions><mode>0600</mode></permissions></target>"
+        f"<backingStore><path>{escape(base)}</path><format type='raw'/></backingStore></volume>"
+    )
+
+
+def snapshot_of(xml: str) -> Snapshot:
+    """A snapshot as libvirt describes it."""
+    found = ET.fromstring(xml)  # noqa: S314 -- as above
+    return Snapshot(
+        name=found.findtext("name", ""), taken_s=float(found.findtext("creationTime", "0"))
+    )
+
+
+def snapshot(name: str) -> str:
+    """A snapshot of a guest's memory and disk, kept in its disk. The seed never changes."""
+    return (
+        f"<domainsnapshot><name>{escape(name)}</name><memory snapshot='internal'/>"
+        f"<disks><disk name='{ROOT}' snapshot='internal'/>"
+        f"<disk name='{SEED}' snapshot='no'/></disks>"
+        "</domainsnapshot>"
+    )
+
+
+def _kept(guest: GuestRecord) -> str:
+    return f"<umbel:guest xmlns:umbel='{NAMESPACE}'>{escape(serialize(guest))}</umbel:guest>"
+
+
+def _cpu(accelerator: Accelerator) -> str:
+    if accelerator is Accelerator.KVM:
+        return "<cpu mode='host-model'/>"
+    return "<cpu mode='custom' match='exact'><model>qemu64</model></cpu>"
+
+
+def _interface(mac: str, network: GuestNetwork) -> str:
+    """A device on the bridge; without an address libvirt chooses one."""
+    address = f"<mac address='{mac}'/>" if mac else ""
+    port = "<virtualport type='openvswitch'/>" if network.is_open_vswitch else ""
+    return (
+        f"<interface type='bridge'>{address}"
+        f"<source bridge={quoteattr(network.bridge)}/>{port}<model type='virtio'/>"
+        "<rom enabled='no'/></interface>"
+    )

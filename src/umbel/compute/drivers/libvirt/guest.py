@@ -1,0 +1,178 @@
+"""A guest as a value: what is kept of it in its domain, and what is made of a function for it."""
+
+import hashlib
+import ipaddress
+import json
+import math
+import sys
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter
+
+from umbel.compute import words
+from umbel.compute.hypervisors.model import Hypervisor, NoGuestAddress
+from umbel.compute.images.model import Image
+from umbel.compute.model import Function, HealthCheck, Node, Readiness
+from umbel.compute.ports import CannotRun
+
+MEDIA_IMAGE = "media"
+READY_FILE = "/run/umbel/ready.json"
+
+_PYTHON = "/opt/umbel/bin/python"
+_FIRST_PORT = 20000
+_NAME_PREFIX = "umbel-"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuestRecord:
+    """A function's guest. `ports` are fixed when it is started, for the guest has an address of its
+    own. While it is copied, `moving_to` is the target node; at `left_at` something of a move that
+    is over may be left. It holds no environment: that may be secret."""
+
+    id: str
+    owner: str
+    description: str
+    node: str
+    image: str
+    address: str
+    vcpus: int = 1
+    memory_mb: int = 128
+    ports: Mapping[str, int] = field(default_factory=dict)
+    readiness: Readiness = Readiness.PROBED
+    health: HealthCheck | None = None
+    started_s: float = 0.0
+    is_ready: bool = False
+    reason: str = ""
+    moving_to: str = ""
+    left_at: tuple[str, ...] = ()
+
+    @property
+    def domain(self) -> str:
+        """Its domain's name."""
+        return f"{_NAME_PREFIX}{self.id}"
+
+    @property
+    def uuid(self) -> str:
+        """Always the same one for an id, so that two of them cannot be defined."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"umbel:guest:{self.id}"))
+
+    @property
+    def mac(self) -> str:
+        """The Ethernet address: locally administered, always the same one for an address."""
+        digest = hashlib.sha256(self.address.encode()).digest()
+        return ":".join(f"{byte:02x}" for byte in (0x52, 0x54, 0x00, *digest[:3]))
+
+
+_GUEST = TypeAdapter(GuestRecord)
+
+
+def serialize(guest: GuestRecord) -> str:
+    """The guest as text, in ASCII: XML has no way to write some characters."""
+    return json.dumps(_GUEST.dump_python(guest, mode="json"))
+
+
+def parse(text: str) -> GuestRecord | None:
+    """The guest out of its text; None where it is none."""
+    try:
+        return _GUEST.validate_json(text)
+    except ValueError:
+        return None
+
+
+def domain_name(function_id: str) -> str:
+    """The name of the function's domain."""
+    return f"{_NAME_PREFIX}{function_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Who wants which function on which node, and since when (seconds since the epoch)."""
+
+    owner: str
+    function: Function
+    node: Node
+    now_s: float
+
+
+def image_of(function: Function) -> str:
+    """The name of the image that the function's guest boots: the description's, or that of media
+    servers for a command of our own Python. Raises CannotRun."""
+    described = function.description
+    if described.image and not described.command:
+        return described.image
+    if not described.image and described.command[:1] == (sys.executable,):
+        return MEDIA_IMAGE
+    message = f"{described.name} is no image and no program of ours: a hypervisor starts no other"
+    raise CannotRun(message, description=described.name)
+
+
+def command(
+    guest: GuestRecord, function: Function, image: Image, names: Mapping[str, str]
+) -> list[str]:
+    """The words that start the function in its guest. `names` says what the control plane's own
+    files are called there. Raises CannotRun."""
+    if image.command:
+        return list(image.command)
+    there = {sys.executable: _PYTHON, **names}
+    named = [there.get(word, word) for word in function.description.command]
+    return words.fill(named, words.values(guest, READY_FILE), guest.description)
+
+
+def made(
+    order: Order,
+    image: Image,
+    hypervisor: Hypervisor,
+    last: GuestRecord | None,
+    taken: Collection[str],
+) -> GuestRecord:
+    """The guest of a function; on the address and ports that its last one had, else on the first
+    address not `taken`. Raises NoGuestAddress, and CannotRun where the node has too few ports."""
+    function, described = order.function, order.function.description
+    # One that was moved keeps its address, although that is of another hypervisor's range.
+    subnet = hypervisor.network.subnet
+    is_usable = last is not None and ipaddress.ip_address(last.address) in subnet
+    had = last.address if last is not None and is_usable else ""
+    ports = last.ports if last is not None else {}
+    return GuestRecord(
+        id=function.id,
+        owner=order.owner,
+        description=described.name,
+        node=order.node.name,
+        image=image.id,
+        address=had or _free(hypervisor, taken),
+        vcpus=max(1, math.ceil(described.resources.cores)),
+        memory_mb=max(image.memory_mb, math.ceil(described.resources.memory_mb)),
+        ports=_ports(function, order.node, ports),
+        readiness=described.readiness,
+        health=described.health,
+        started_s=order.now_s,
+    )
+
+
+def environment(guest: GuestRecord, function: Function) -> dict[str, str]:
+    """What the guest's program is started with. Raises CannotRun."""
+    return words.environment(function, guest, READY_FILE)
+
+
+def _free(hypervisor: Hypervisor, taken: Collection[str]) -> str:
+    for address in hypervisor.network.addresses():
+        if address not in taken:
+            return address
+    raise NoGuestAddress(f"{hypervisor.name} has no address left for a guest", node=hypervisor.name)
+
+
+def _ports(function: Function, node: Node, had: Mapping[str, int]) -> dict[str, int]:
+    """A number for each port, those that it had first. Nothing else listens in a guest, so they
+    follow each other."""
+    first, last = node.ports or (_FIRST_PORT, 65535)
+    wanted = function.description.ports
+    found = {port.name: port.number or had.get(port.name, 0) for port in wanted}
+    used = {number for number in found.values() if number}
+    unused = (number for number in range(first, last + 1) if number not in used)
+    try:
+        return {name: number or next(unused) for name, number in found.items()}
+    except StopIteration:
+        message = f"{node.name} has fewer ports than {function.description.name} needs"
+        raise CannotRun(message, node=node.name) from None

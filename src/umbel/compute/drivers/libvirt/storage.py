@@ -1,0 +1,197 @@
+"""Files on a hypervisor, through its storage pool: images, guests' disks and seeds, consoles. It
+works by each URI, and needs no file of ours there before. Functions on a connection's thread.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO
+
+import libvirt
+
+from umbel.compute.drivers.libvirt import domain_xml
+from umbel.compute.drivers.libvirt.guest import GuestRecord
+from umbel.compute.hypervisors.model import HypervisorFailed
+from umbel.compute.images.folder import Images
+from umbel.compute.images.model import PARTS, Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolFolder:
+    """Where our files are on a hypervisor, and the installation that they are of."""
+
+    folder: str
+    installation: str
+
+
+def pool(connection: "libvirt.virConnect", at: PoolFolder) -> "libvirt.virStoragePool":
+    """The storage pool of our files, made where there is none yet. Raises HypervisorFailed where it
+    is another installation's: each would take the other's guests for its own."""
+    try:
+        found = connection.storagePoolLookupByName(domain_xml.STORAGE_POOL)
+    except libvirt.libvirtError:
+        found = connection.storagePoolDefineXML(domain_xml.storage_pool(at.folder))
+        found.build()
+        found.setAutostart(1)
+    there = domain_xml.pool_folder(found.XMLDesc())
+    if there != at.folder:
+        raise HypervisorFailed(f"Its storage pool {domain_xml.STORAGE_POOL} is at {there}")
+    if not found.isActive():
+        found.build()  # it may have been removed
+        found.create()
+    _claim(found, at.installation)
+    return found
+
+
+def put_image(
+    connection: "libvirt.virConnect", at: PoolFolder, image: Image, images: Images
+) -> int:
+    """Have the image there; how many bytes of it were missing. What was copied in part is copied
+    again."""
+    if has(connection, at, f"{image.id}.{domain_xml.COMPLETE}"):
+        return 0
+    ours, sent = pool(connection, at), 0
+    for part in PARTS:
+        path = images.part(image, part)
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            _put(connection, ours, f"{image.id}.{part}", file, size)
+        sent += size
+    ours.createXML(domain_xml.file_volume(f"{image.id}.{domain_xml.COMPLETE}", 0))
+    return sent
+
+
+def made_at(connection: "libvirt.virConnect", at: PoolFolder) -> str:
+    """When the file that says whose the pool is was made, to the nanosecond: two pools with the
+    same answer are one folder."""
+    mark = pool(connection, at).storageVolLookupByName(domain_xml.mark(at.installation))
+    return domain_xml.modified(mark.XMLDesc())
+
+
+def has(connection: "libvirt.virConnect", at: PoolFolder, name: str) -> bool:
+    """Whether there is a volume of that name, also where another hypervisor made it."""
+    ours = pool(connection, at)
+    ours.refresh()
+    return _find(ours, name) is not None
+
+
+def put_guest(
+    connection: "libvirt.virConnect", at: PoolFolder, guest: GuestRecord, seed: IO[bytes]
+) -> None:
+    """A fresh disk over the image's, and the seed. The console's file goes on."""
+    ours = pool(connection, at)
+    base = ours.storageVolLookupByName(f"{guest.image}.disk")
+    name = domain_xml.volume(guest.id, "disk")
+    _remove(ours, name)
+    ours.createXML(domain_xml.overlay_volume(name, base.path(), base.info()[1]))
+    put(connection, at, domain_xml.volume(guest.id, "seed"), seed)
+
+
+def put(connection: "libvirt.virConnect", at: PoolFolder, name: str, file: IO[bytes]) -> None:
+    """Have a volume of that name with what the file holds."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    _put(connection, pool(connection, at), name, file, size)
+
+
+def take_away(connection: "libvirt.virConnect", at: PoolFolder, name: str) -> None:
+    """Have no volume of that name."""
+    _remove(pool(connection, at), name)
+
+
+def remove_guest(connection: "libvirt.virConnect", at: PoolFolder, function_id: str) -> None:
+    """Nothing of the guest is there; not an error if there is nothing."""
+    ours = pool(connection, at)
+    ours.refresh()  # QEMU made the console's file
+    for kind in ("disk", "seed"):
+        _remove(ours, domain_xml.volume(function_id, kind))
+    for volume in ours.listAllVolumes():
+        if domain_xml.is_console(volume.name(), function_id):
+            volume.delete()
+
+
+def read(connection: "libvirt.virConnect", at: PoolFolder, name: str, most: int) -> bytes:
+    """The last `most` bytes of a volume; none where there is no such volume."""
+    ours = pool(connection, at)
+    ours.refresh()
+    volume = _find(ours, name)
+    if volume is None:
+        return b""
+    size: int = volume.info()[1]
+    start = max(0, size - most)
+    found: list[bytes] = []
+    stream = connection.newStream()
+    volume.download(stream, start, size - start)
+    stream.recvAll(lambda _, data, parts: parts.append(data) or len(data), found)
+    stream.finish()
+    return b"".join(found)
+
+
+def remove_pool(connection: "libvirt.virConnect", at: PoolFolder) -> None:
+    """Our storage pool goes with all images; files of others stay, and so does their folder. Where
+    guests' files are left, another hypervisor has the same folder: all files stay."""
+    ours = pool(connection, at)
+    names: set[str] = set()
+    with suppress(libvirt.libvirtError):  # that other one has removed the folder
+        ours.refresh()
+        names = {one.name() for one in ours.listAllVolumes() if domain_xml.is_ours(one.name())}
+    if not any(domain_xml.is_guest(name) for name in names):
+        for name in names:
+            _remove(ours, name)
+    if ours.isActive():
+        ours.destroy()
+        with suppress(libvirt.libvirtError):  # the folder is not empty
+            ours.delete()
+    ours.undefine()
+
+
+def _claim(ours: "libvirt.virStoragePool", installation: str) -> None:
+    mark = domain_xml.mark(installation)
+    if _find(ours, mark) is not None:
+        return
+    ours.refresh()
+    if not (others := _marks(ours) - {mark}):
+        with suppress(libvirt.libvirtError):  # another call of ours made it just now
+            ours.createXML(domain_xml.file_volume(mark, 0))
+        if not (others := _marks(ours) - {mark}):
+            return
+        _remove(ours, mark)
+    message = (
+        f"Another installation uses this hypervisor: {', '.join(sorted(others))} is in its storage "
+        f"pool {domain_xml.STORAGE_POOL}. Remove its node there; if that installation is gone, "
+        "remove its guests and delete this file"
+    )
+    raise HypervisorFailed(message)
+
+
+def _marks(ours: "libvirt.virStoragePool") -> set[str]:
+    return {name for one in ours.listAllVolumes() if domain_xml.is_mark(name := one.name())}
+
+
+def _put(
+    connection: "libvirt.virConnect",
+    ours: "libvirt.virStoragePool",
+    name: str,
+    file: IO[bytes],
+    size: int,
+) -> None:
+    _remove(ours, name)
+    volume = ours.createXML(domain_xml.file_volume(name, size))
+    stream = connection.newStream()
+    volume.upload(stream, 0, size)
+    stream.sendAll(lambda _, count, source: source.read(count), file)
+    stream.finish()
+
+
+def _remove(ours: "libvirt.virStoragePool", name: str) -> None:
+    volume = _find(ours, name)
+    if volume is not None:
+        volume.delete()
+
+
+def _find(ours: "libvirt.virStoragePool", name: str) -> "libvirt.virStorageVol | None":
+    try:
+        return ours.storageVolLookupByName(name)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+            raise
+        return None

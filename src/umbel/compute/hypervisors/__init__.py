@@ -1,0 +1,1 @@
+"""Hypervisors: the operator's machines whose guests run functions."""

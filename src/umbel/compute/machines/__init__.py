@@ -1,0 +1,4 @@
+"""The operator's own machines, reached over SSH: what they are, and whether they are fit.
+
+inspection.py looks a machine over; the driver ssh/ reaches it.
+"""

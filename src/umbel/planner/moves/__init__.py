@@ -1,0 +1,1 @@
+"""Which running functions go to which node: to empty a node, for balance, or for less power."""

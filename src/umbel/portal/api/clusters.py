@@ -1,0 +1,134 @@
+"""For operators: nodes of Kubernetes clusters, whose pods run functions, come and go."""
+
+import asyncio
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field, model_validator
+
+from umbel.compute.clusters.kubeconfig import MOST_BYTES, parse
+from umbel.compute.clusters.model import CLUSTERS_POOL, ClusterNode, Credentials
+from umbel.portal import auth
+from umbel.portal.api.nodes import NewName, PoolName
+from umbel.portal.api.shapes import Given, NodeName
+
+router = APIRouter(prefix="/api/v1/cluster-nodes", tags=["nodes"])
+
+_Name = Annotated[str, Field(max_length=253)]
+
+
+class ClusterNodeIn(Given):
+    """A cluster's node: the name that it will have here, and the one that it has there (`machine`,
+    else the same). The platform signs in by the current or the named context of a `kubeconfig`, or
+    as the service account of its own pod (`in_cluster`). Credentials are kept sealed, and no answer
+    has them. Pods are made in `namespace`; without one in the context's, or in `umbel`."""
+
+    name: NewName
+    image: Annotated[str, Field(max_length=255)]
+    machine: _Name = ""
+    namespace: _Name = ""
+    kubeconfig: Annotated[str, Field(max_length=MOST_BYTES)] = ""
+    context: _Name = ""
+    in_cluster: bool = False
+    pool: PoolName = CLUSTERS_POOL
+
+    @model_validator(mode="after")
+    def _has_one(self) -> Self:
+        if bool(self.kubeconfig) is self.in_cluster:
+            raise ValueError("give a kubeconfig or in_cluster")
+        return self
+
+    def node(self) -> ClusterNode:
+        """As a value. Raises BadCluster."""
+        credentials, namespace = Credentials(is_own=True), ""
+        if self.kubeconfig:
+            credentials, namespace = parse(self.kubeconfig, self.context)
+        return ClusterNode(
+            name=self.name,
+            machine=self.machine or self.name,
+            image=self.image,
+            credentials=credentials,
+            namespace=self.namespace or namespace or ClusterNode.namespace,
+            pool=self.pool,
+        )
+
+
+class ClusterFactsOut(BaseModel):
+    """What a cluster said of its node when it was looked over: the kubelet's version, the node's
+    addresses, and what pods may use of it; memory in MiB."""
+
+    version: str
+    addresses: list[str]
+    cores: float
+    memory_mb: int
+
+
+class ClusterNodeOut(BaseModel):
+    """A cluster's node. `signs_in_by` is token, certificate or service-account."""
+
+    name: str
+    pool: str
+    machine: str
+    address: str
+    namespace: str
+    image: str
+    server: str
+    signs_in_by: str
+
+
+class NewClusterNodeOut(ClusterNodeOut):
+    """A cluster's node that was added, with what was found there."""
+
+    facts: ClusterFactsOut
+
+
+@router.get("")
+async def list_cluster_nodes(
+    system: auth.SystemDep, _operator: auth.Operator
+) -> list[ClusterNodeOut]:
+    """List every cluster's node that was added."""
+    return [ClusterNodeOut(**_shown(one)) for one in await system.clusters.list()]
+
+
+@router.post("", status_code=201)
+async def add_cluster_node(
+    system: auth.SystemDep, _operator: auth.Operator, given: ClusterNodeIn
+) -> NewClusterNodeOut:
+    """Look a cluster's node over and keep it: all rights must be there, and pods may use its
+    network. Add its node then."""
+    # A large file takes a second to read.
+    wanted = await asyncio.to_thread(given.node)
+    added, facts = await system.clusters.add(wanted)
+    found = ClusterFactsOut(
+        version=facts.version,
+        addresses=list(facts.addresses),
+        cores=facts.cores,
+        memory_mb=facts.memory_mb,
+    )
+    return NewClusterNodeOut(**_shown(added), facts=found)
+
+
+@router.delete("/{name}", status_code=204)
+async def remove_cluster_node(
+    system: auth.SystemDep,
+    _operator: auth.Operator,
+    name: NodeName,
+    force: Annotated[bool, Query()] = False,
+) -> None:
+    """Remove a cluster's node whose node here is gone, and all that is ours there. `force` also
+    forgets one whose cluster does not answer."""
+    nodes = [one.name for one in await system.nodes.list()]
+    await system.clusters.remove(name, nodes=nodes, force=force)
+
+
+def _shown(of: ClusterNode) -> dict[str, str]:
+    return {
+        "name": of.name,
+        "pool": of.pool,
+        "machine": of.machine,
+        "address": of.address,
+        "namespace": of.namespace,
+        "image": of.image,
+        "server": of.credentials.server,
+        "signs_in_by": of.credentials.kind,
+    }

@@ -1,0 +1,321 @@
+"""Real hypervisors: a libvirtd of its own in a network namespace of its own, and QEMU below it.
+
+    with segment() as lan, hypervisor("pe1", folder, lan) as real:
+        real.hypervisor, real.pid("edge-pe2-1")
+
+It sees none of the machine's own libvirt: its folders, its configuration and its host name are
+private. Guests are at a bridge there, in the one network of all hypervisors of a segment. Copies of
+guests go over a network of their own, which can be slow or cut.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from support.leftovers import Leftover, noted
+from umbel.compute.drivers.libvirt import domain_xml
+from umbel.compute.drivers.libvirt.guest import domain_name
+from umbel.compute.hypervisors.model import CopyAccess, GuestNetwork, Hypervisor
+from umbel.kit import netns
+
+_PRIVATE = ("run/libvirt", "var/lib/libvirt", "etc/libvirt", "var/log/libvirt", "var/cache/libvirt")
+_ADDED = {
+    "etc/passwd": "libvirt-qemu:x:64055:64055::/:/bin/false",
+    "etc/group": "libvirt-qemu:x:64055:",
+    "etc/hosts": "127.0.0.1 {namespace}",
+}
+"""libvirtd does not start without this user, although nothing here runs as it, and it looks its
+own name up whenever a guest is copied."""
+_QEMU_CONF = """user = "root"
+group = "root"
+dynamic_ownership = 0
+remember_owner = 0
+security_driver = "none"
+namespaces = []
+cgroup_controllers = []
+stdio_handler = "file"
+max_core = 0
+set_process_name = 0
+"""
+_TOOLS = {
+    "libvirtd": "libvirt-daemon",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "xorriso": "xorriso",
+}
+
+
+def absent() -> str:
+    """Why no hypervisor can run here; empty when one can."""
+    if os.geteuid() != 0:
+        return "not root: a hypervisor's namespaces cannot be made"
+    missing = [package for tool, package in _TOOLS.items() if _path(tool) is None]
+    if find_spec("libvirt") is None:
+        missing.append("libvirt-python")
+    return f"not installed: {', '.join(missing)}" if missing else ""
+
+
+def _path(tool: str) -> str | None:
+    return shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin")
+
+
+ABSENT = absent()
+
+
+@dataclass(kw_only=True)
+class Segment:
+    """A network that the root namespace and guests share, and one for copies. `switch` is the
+    namespace that joins the hypervisors, `device` is the root namespace's."""
+
+    switch: str
+    device: str
+    network: str
+    hosts: int = 0
+
+    @property
+    def address(self) -> str:
+        """The root namespace's address."""
+        return f"{self.network}.1"
+
+    def join(self, namespace: str) -> tuple[str, str]:
+        """Connect a hypervisor; the addresses of its guest and for its copies."""
+        self.hosts += 1
+        for device, bridge in (("up0", "br0"), ("cp0", "copies")):
+            peer = ("peer", "name", f"{device}-{self.hosts}", "netns", self.switch)
+            _ip("-n", namespace, "link", "add", device, "type", "veth", *peer)
+            _ip("-n", self.switch, "link", "set", f"{device}-{self.hosts}", "master", bridge, "up")
+            _ip("-n", namespace, "link", "set", device, "up")
+        _ip("-n", namespace, "link", "set", "up0", "master", "br0")
+        copies = f"198.18.0.{self.hosts}"
+        _ip("-n", namespace, "address", "add", f"{copies}/24", "dev", "cp0")
+        return f"{self.network}.{self.hosts + 1}", copies
+
+
+@dataclass(kw_only=True)
+class RealHypervisor:
+    """A hypervisor. `start` it again after `stop`: guests live on meanwhile."""
+
+    hypervisor: Hypervisor
+    namespace: str
+    folder: Path
+    segment: Segment
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run libvirtd until it answers."""
+        private = (*_PRIVATE, *_ADDED)
+        mounts = "".join(f"mount --bind {self.folder}/{one} /{one}\n" for one in private)
+        script = f"""set -e
+hostname {self.namespace}
+{mounts}exec libvirtd --config {self.folder}/libvirtd.conf --pid-file {self.folder}/libvirtd.pid"""
+        words = ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "-m", "-u"]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                [*words, "--propagation", "private", "bash", "-c", script],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=environment,
+            )
+        _wait_for(self.folder / "run/libvirt/libvirt-sock", self)
+
+    def stop(self) -> None:
+        """As kill -9; its guests go on."""
+        if self.process is None:
+            return
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        (self.folder / "run/libvirt/libvirt-sock").unlink(missing_ok=True)
+
+    def lose(self) -> None:
+        """As if the machine lost its power: libvirtd ends, and so do all guests."""
+        self.stop()
+        for pid in netns.pids((self.namespace,)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _until(lambda: not netns.pids((self.namespace,)), "all processes end")
+
+    def pid(self, function_id: str) -> int:
+        """The QEMU of the function's guest."""
+        file = self.folder / "run/libvirt/qemu" / f"{domain_name(function_id)}.pid"
+        return int(file.read_text())
+
+    @property
+    def host_address(self) -> str:
+        """The root namespace's address in the guests' network."""
+        return self.segment.address
+
+    def has(self, function_id: str) -> bool:
+        """Whether QEMU runs the function's guest here."""
+        return (self.folder / "run/libvirt/qemu" / f"{domain_name(function_id)}.pid").exists()
+
+    def runs(self, function_id: str) -> bool:
+        """Whether QEMU lets the function's guest run here, and not wait for its memory."""
+        words = ["virsh", "-c", self.hypervisor.uri, "domstate", domain_name(function_id)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout.strip() == "running"
+
+    def guest_files(self) -> list[str]:
+        """Files of guests that are there; images do not count."""
+        return sorted(path.name for path in Path(self.hypervisor.folder).glob("guest.*"))
+
+    def disown(self, installation: str = "") -> None:
+        """It belongs to no other installation."""
+        for mark in Path(self.hypervisor.folder).glob("umbel.*.owner"):
+            if mark.name != domain_xml.mark(installation):
+                mark.unlink()
+
+    def cut_copies(self, *, is_cut: bool = True) -> None:
+        """No copy of a guest gets in or out."""
+        _ip("-n", self.namespace, "link", "set", "cp0", "down" if is_cut else "up")
+
+    def limit_copies(self, mbps: int) -> None:
+        """Copies leave at most at this rate; 0: as fast as they can."""
+        words = ["tc", "-n", self.namespace, "qdisc", "replace", "dev", "cp0", "root"]
+        tbf = ["tbf", "rate", f"{mbps}mbit", "burst", "256kb", "latency", "100ms"]
+        subprocess.run([*words, *(tbf if mbps else ["pfifo"])], check=True, timeout=30)
+
+    def copied_bytes(self) -> int:
+        """What has left for other hypervisors, as the device counts it."""
+        link = json.loads(_ip("-n", self.namespace, "-j", "-s", "link", "show", "cp0"))
+        return int(link[0]["stats64"]["tx"]["bytes"])
+
+    def devices(self) -> list[str]:
+        """The guests' network devices."""
+        return netns.inside(self.namespace, lambda: _taps(self.namespace))
+
+    def said(self) -> str:
+        """What libvirtd logged."""
+        return (self.folder / "output").read_text() + (self.folder / "libvirtd.log").read_text()
+
+
+def _taps(namespace: str) -> list[str]:
+    done = _ip("-n", namespace, "-o", "link", "show", "type", "tun")
+    return [line.split(": ")[1] for line in done.splitlines()]
+
+
+@contextmanager
+def more_address(real: RealHypervisor) -> Iterator[str]:
+    """One more address of the root namespace in the guests' network."""
+    address, device = f"{real.host_address}01", real.segment.device  # .1 and .101
+    _ip("address", "add", f"{address}/24", "dev", device)
+    try:
+        yield address
+    finally:
+        _ip("address", "del", f"{address}/24", "dev", device)
+
+
+@contextmanager
+def segment() -> Iterator[Segment]:
+    """A network for hypervisors."""
+    switch = f"ulv-{secrets.token_hex(3)}"
+    lan = Segment(switch=switch, device=switch.replace("-", ""), network=_unused_network())
+    with noted(Leftover(namespace=switch)):
+        try:
+            _ip("netns", "add", switch)
+            for bridge in ("br0", "copies"):
+                _ip("-n", switch, "link", "add", bridge, "type", "bridge")
+                _ip("-n", switch, "link", "set", bridge, "up")
+            peer = ("peer", "name", "up0-0", "netns", switch)
+            _ip("link", "add", lan.device, "type", "veth", *peer)
+            _ip("-n", switch, "link", "set", "up0-0", "master", "br0", "up")
+            _ip("address", "add", f"{lan.address}/24", "dev", lan.device)
+            _ip("link", "set", lan.device, "up")
+            yield lan
+        finally:
+            Leftover(namespace=switch).remove()
+
+
+@contextmanager
+def hypervisor(name: str, folder: Path, lan: Segment) -> Iterator[RealHypervisor]:
+    """A hypervisor for the node of that name. Its guests' first address is its node's."""
+    namespace = f"ulv-{secrets.token_hex(3)}"
+    home = folder / namespace
+    with ExitStack() as stack:
+        for left in (Leftover(folder=str(home)), Leftover(namespace=namespace)):
+            stack.enter_context(noted(left))
+            stack.callback(left.remove)
+        _configure(home)
+        guest, copies = _connect(namespace, lan)
+        real = RealHypervisor(
+            hypervisor=Hypervisor(
+                name=name,
+                uri=f"qemu+unix:///system?socket={home}/run/libvirt/libvirt-sock",
+                network=GuestNetwork(bridge="br0", first=guest, last=guest, prefix=24),
+                folder=f"{home}/guests",
+                copies=CopyAccess(address=copies, is_plain=True),
+            ),
+            namespace=namespace,
+            folder=home,
+            segment=lan,
+        )
+        stack.callback(real.stop)
+        real.start()
+        yield real
+
+
+def _unused_network() -> str:
+    """The first three numbers of a network that no device has an address in."""
+    used = _ip("-o", "-4", "address", "show")
+    while f" {(network := f'10.217.{secrets.randbelow(256)}')}." in used:
+        pass
+    return network
+
+
+def _configure(home: Path) -> None:
+    for one in _PRIVATE:
+        (home / one).mkdir(parents=True)
+        Path(f"/{one}").mkdir(parents=True, exist_ok=True)
+    for one in ("qemu", "lxc"):
+        (home / "var/log/libvirt" / one).mkdir()
+    for one, line in _ADDED.items():
+        added = line.format(namespace=home.name)
+        (home / one).write_text(f"{Path(f'/{one}').read_text()}{added}\n")
+    (home / "etc/libvirt/qemu.conf").write_text(_QEMU_CONF)
+    (home / "libvirtd.conf").write_text(
+        f'host_uuid = "{uuid.uuid4()}"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\n'
+        f'log_outputs = "3:file:{home}/libvirtd.log"\n'
+    )
+
+
+def _connect(namespace: str, lan: Segment) -> tuple[str, str]:
+    _ip("netns", "add", namespace)
+    _ip("-n", namespace, "link", "set", "lo", "up")
+    _ip("-n", namespace, "link", "add", "br0", "type", "bridge")
+    _ip("-n", namespace, "link", "set", "br0", "up")
+    return lan.join(namespace)
+
+
+def _ip(*words: str) -> str:
+    done = subprocess.run(["ip", *words], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
+    return done.stdout
+
+
+def _wait_for(socket: Path, real: RealHypervisor) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if socket.exists():
+            return
+        assert real.process is not None
+        assert real.process.poll() is None, real.said()
+        time.sleep(0.02)
+    raise AssertionError(real.said())
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
