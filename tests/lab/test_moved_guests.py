@@ -12,6 +12,7 @@ from support.guest_moves import (
     another_process,
     guest_plane,
     probing,
+    while_it_runs,
 )
 from support.libvirt_worlds import Ground
 from support.libvirtd import ABSENT
@@ -103,7 +104,8 @@ async def test_a_control_plane_that_is_killed_in_the_middle_leaves_one_guest(
     async with guest_plane(around, "next") as plane:
         plane.guests.rows[around.edge.id] = around.edge
         async with another_process(around) as killed:
-            guest = await until_state(plane.vim, around.edge.id, FunctionState.ACTIVE, within_s=300)
+            starting = until_state(plane.vim, around.edge.id, FunctionState.ACTIVE, within_s=300)
+            guest = await while_it_runs(killed, starting)
             world.slow_copies()
             begun = await plane.note("pe1")
             await plane.until(begun, lambda one: figure(one.progress, "copied_mb") > 0)

@@ -3,12 +3,14 @@
 
 import asyncio
 import json
+import os
 import pickle
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from support.libvirt_worlds import INSTALLATION, HypervisorRows, node_of
 from support.libvirt_worlds import PATIENT as LAB_LIMITS
@@ -33,6 +35,7 @@ from umbel.mobility.store import MigrationStore
 
 PROBE = str(Path(__file__).with_name("prober.py"))
 RATE = 1000
+T = TypeVar("T")
 LEASE_S = 5.0
 FULL = MigrationKind.FULL_TRANSFER
 PATIENT = Terms(max_gap_s=30.0, max_duration_s=600.0)
@@ -184,13 +187,26 @@ async def another_process(around: Surroundings) -> AsyncIterator["asyncio.subpro
     file = around.folder / "surroundings"
     file.write_bytes(pickle.dumps(around))
     words = [sys.executable, "-m", "support.guest_moves", str(file)]
-    process = await asyncio.create_subprocess_exec(*words)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = await asyncio.create_subprocess_exec(*words, env=env)
     try:
         yield process
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
+
+
+async def while_it_runs(process: "asyncio.subprocess.Process", work: Awaitable[T]) -> T:
+    """What the work gives; fails at once when the process ends before it."""
+    working = asyncio.ensure_future(work)
+    ended = asyncio.ensure_future(process.wait())
+    await asyncio.wait((working, ended), return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    if not working.done():
+        working.cancel()
+        raise AssertionError(f"the other process ended: {process.returncode}")
+    return await working
 
 
 @dataclass(frozen=True)
