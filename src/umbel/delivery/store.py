@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from umbel.delivery.model import Branch, Ingest, Session, Tree
 from umbel.delivery.nodes.store import removed_among
 from umbel.delivery.revocation import store as revocation
+from umbel.delivery.session_counts import SessionCount
 from umbel.kit import journal
 from umbel.kit.db import Database, VersionMismatch, expect_one, metadata
 from umbel.kit.errors import NotFound
@@ -120,18 +121,10 @@ _COUNT = sa.func.count().label("count")
 _AT_NODE = Scalar(
     sa.select(_COUNT).select_from(sessions).where(sessions.c.edge_node == given("at")), int
 )
-_BY_FUNCTION = sa.select(sessions.c.stream, sessions.c.function, _COUNT).group_by(
-    sessions.c.stream, sessions.c.function
-)
-_COUNTS = Query(_BY_FUNCTION, lambda **row: ((row["stream"], row["function"]), int(row["count"])))
+_PLACES = (sessions.c.stream, sessions.c.function, sessions.c.access_node, sessions.c.edge_node)
+_COUNTS = Query(sa.select(*_PLACES, _COUNT).group_by(*_PLACES), SessionCount)
 _WATCHED = Scalar(
     sa.select(sessions.c.function).where(sessions.c.stream == _STREAM).distinct(), str
-)
-_WATCHING = Query(
-    sa.select(sessions.c.stream, sessions.c.access_node, sessions.c.edge_node, _COUNT).group_by(
-        sessions.c.stream, sessions.c.access_node, sessions.c.edge_node
-    ),
-    lambda **row: ((row["stream"], row["access_node"], row["edge_node"]), int(row["count"])),
 )
 _AUDIENCE = Query(
     sa.select(
@@ -267,13 +260,10 @@ class DeliveryStore:
 
         await self._database.write(close)
 
-    async def counts(self) -> dict[tuple[str, str], int]:
-        """How many sessions each (stream, function) has."""
-        return dict(await self._database.read(lambda c: c.all(_COUNTS)))
-
-    async def watching(self) -> dict[tuple[str, str, str], int]:
-        """How many sessions each (stream, access node, edge's node) has."""
-        return dict(await self._database.read(lambda c: c.all(_WATCHING)))
+    async def counts(self) -> list[SessionCount]:
+        """How many sessions there are, by stream and place. One statement reads all, so that sums
+        over them agree."""
+        return await self._database.read(lambda c: c.all(_COUNTS))
 
     async def audience(self) -> list[tuple[str, str, int, float]]:
         """Stream, access node, how many sessions, and when they were opened on average."""

@@ -115,7 +115,7 @@ class Collector:
         leaving |= replacement.left_nodes((await self.store.trees()).values())
         if not leaving:
             return []
-        return sorted({node for _, _, node in await self.store.watching()} & leaving)
+        return sorted({one.edge_node for one in await self.store.counts()} & leaving)
 
     async def _refresh_instances(self) -> None:
         running = await self.compute.running()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from umbel.compute.model import Function, FunctionState, Instance, Resources
 from umbel.compute.service import Ledger
+from umbel.delivery import session_counts
 from umbel.delivery.guidance import Watch
 from umbel.delivery.loop.functions import OWNER, MediaFunctions
 from umbel.delivery.model import Session, Tree
@@ -52,10 +53,11 @@ class Promises:
         since = dict(self._storing)
         self._reading.append(since)
         try:
-            counts, watching = await self.store.counts(), await self.store.watching()
+            counts = await self.store.counts()
         finally:
             self._reading = [one for one in self._reading if one is not since]
-        self.sessions, self.watching = counts, watching
+        self.sessions = session_counts.by_function(counts)
+        self.watching = session_counts.by_nodes(counts)
         for session in since.values():
             self.count(session, 1)
         self._rounds = {id_: left - 1 for id_, left in self._rounds.items() if left > 1}

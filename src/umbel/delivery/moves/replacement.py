@@ -54,8 +54,7 @@ class EdgeReplacement:
 
     async def viewers(self, function: str) -> int:
         """How many viewers have not left the function yet."""
-        counts = await self.store.counts()
-        return sum(number for (_, at), number in counts.items() if at == function)
+        return sum(o.count for o in await self.store.counts() if o.function == function)
 
     async def end(self, function: str) -> None:
         """The function is in no tree any more. Raises VersionMismatch."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from umbel.compute.model import NodeKind, NodeState, Scheduling
-from umbel.delivery import guidance
+from umbel.delivery import guidance, session_counts
 from umbel.delivery.guidance import VCPUS_PER_SERVER, Watch
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
@@ -144,7 +144,8 @@ class Planning:
     async def _audience(self, view: View) -> Audience:
         """Who watches what, refused viewers included."""
         trees = view.trees
-        watching: dict[Watch, float] = dict(await self.collector.store.watching())
+        counts = await self.collector.store.counts()
+        watching: dict[Watch, float] = dict(session_counts.by_nodes(counts))
         for watch, count in (*self._refused.items(), *self._waiting.items()):
             watching[watch] = watching.get(watch, 0.0) + count
         return Audience(
