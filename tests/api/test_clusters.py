@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,8 +89,38 @@ async def test_an_add_that_was_interrupted_goes_on(
 ) -> None:
     here, url = there
     await here.system.clusters.add(TOWN)
-    assert (await node(url, *add)).stdout == "added town\n"
-    assert here.system.nodes.added[0].address == "10.0.4.7"
+    assert (await node(url, *add)).stdout.endswith("added town\n")
+    (made,) = here.system.nodes.added
+    assert (made.address, made.cores, made.memory_mb) == ("10.0.4.7", 7.5, 15000)
+
+
+async def test_credentials_are_replaced_while_the_node_is_there(
+    there: tuple[World, str], add: tuple[str, ...], tmp_path: Path
+) -> None:
+    here, url = there
+    await node(url, *add)
+    file = tmp_path / "renewed"
+    file.write_text(kubeconfig(token="renewed"))
+    said = await node(url, "credentials", "town", "--kubernetes", str(file))
+    assert "town: Kubernetes v1.34.1 at 10.0.4.7" in said.stdout
+    (kept,) = await here.system.clusters.list()
+    assert kept == replace(TOWN, credentials=replace(TOWN.credentials, token="renewed"))
+    none = await node(url, "credentials", "city", "--kubernetes", str(file))
+    assert "umbel.no_such_cluster_node" in none.stderr
+
+
+async def test_credentials_of_another_cluster_are_refused(
+    there: tuple[World, str], add: tuple[str, ...], tmp_path: Path
+) -> None:
+    here, url = there
+    await node(url, *add)
+    elsewhere = replace(TOWN, name="city", machine="worker-2", address="10.0.4.8")
+    await ClusterStore(here.system.database, Sealer(b"of a test", "clusters")).add(elsewhere)
+    file = tmp_path / "other"
+    file.write_text(kubeconfig(token="other"))
+    said = await node(url, "credentials", "city", "--kubernetes", str(file))
+    assert "this is another cluster: its worker-2 has the addresses 10.0.4.7" in said.stderr
+    assert elsewhere in await here.system.clusters.list()
 
 
 async def test_an_address_may_be_announced(there: tuple[World, str], add: tuple[str, ...]) -> None:

@@ -87,9 +87,9 @@ class ApiClient:
         """Do it. Raises RefusedByPlatform, PlatformUnreachable."""
         return self._ask("POST", path, json=body, timeout=within_s)
 
-    def put(self, path: str, body: object) -> Any:
+    def put(self, path: str, body: object, within_s: float = _TIMEOUT_S) -> Any:
         """Set it. Raises RefusedByPlatform, PlatformUnreachable."""
-        return self._ask("PUT", path, json=body)
+        return self._ask("PUT", path, json=body, timeout=within_s)
 
     def delete(self, path: str, within_s: float = _TIMEOUT_S) -> None:
         """Remove it. Raises RefusedByPlatform, PlatformUnreachable."""

@@ -13,6 +13,7 @@ from umbel.portal.node_waits import LOOK_WITHIN_S
 
 CLUSTERS = "/api/v1/cluster-nodes"
 IN_CLUSTER = "in-cluster"
+_GIVEN = ("kubeconfig", "context", "in_cluster")
 
 
 def sign_in(kubernetes: str, context: str) -> dict[str, Any]:
@@ -28,16 +29,26 @@ def sign_in(kubernetes: str, context: str) -> dict[str, Any]:
 
 
 def add_cluster_node(api: ApiClient, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Add the cluster's node, or go on with one that was added; its address there and what was
-    found, the latter the first time alone."""
+    """Add the cluster's node, or go on with one whose adding was interrupted; its address there and
+    what was found."""
     name = wanted["name"]
     for one in api.get(CLUSTERS):
         if one["name"] == name:
-            return {"address": one["address"]}
+            found = replace_credentials(api, name, {k: wanted[k] for k in _GIVEN if k in wanted})
+            return {**found, "address": one["address"]}
     added = api.post(CLUSTERS, wanted, within_s=LOOK_WITHIN_S)
-    facts: dict[str, Any] = added["facts"]
+    return {**_said(name, added["facts"]), "address": added["address"]}
+
+
+def replace_credentials(api: ApiClient, name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Sign in at the node's cluster in another way; what was found there."""
+    url = f"{CLUSTERS}/{name}/credentials"
+    return _said(name, api.put(url, given, within_s=LOOK_WITHIN_S))
+
+
+def _said(name: str, facts: dict[str, Any]) -> dict[str, Any]:
     typer.echo(
         f"{name}: Kubernetes {facts['version']} at {', '.join(facts['addresses'])}, "
         f"{facts['cores']:g} cores, {facts['memory_mb']} MiB for pods"
     )
-    return {**facts, "address": added["address"]}
+    return facts

@@ -18,7 +18,7 @@ from umbel.compute.model import DEFAULT_POOL, Node, NodeKind
 from umbel.kit.terminal import errors_on_stderr
 from umbel.network.documents import read_document
 from umbel.portal.client import operators_app, signed_in
-from umbel.portal.cluster_cli import CLUSTERS, add_cluster_node, sign_in
+from umbel.portal.cluster_cli import CLUSTERS, add_cluster_node, replace_credentials, sign_in
 from umbel.portal.hypervisor_cli import (
     HYPERVISORS,
     add_hypervisor,
@@ -217,6 +217,19 @@ def remove(
         for path in below:
             api.delete(f"{path}/{name}{query}", within_s=LOOK_WITHIN_S)
     typer.echo(f"removed {name}")
+
+
+@app.command()
+def credentials(
+    context: typer.Context,
+    name: Name,
+    kubernetes: Annotated[str, typer.Option(help="a kubeconfig file, or in-cluster")],
+    kube_context: Context = "",
+) -> None:
+    """Sign in at a node's Kubernetes cluster in another way; what runs there runs on."""
+    given = sign_in(kubernetes, kube_context)
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        replace_credentials(api, name, given)
 
 
 @app.command()

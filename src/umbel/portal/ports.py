@@ -8,7 +8,7 @@ from typing import Protocol
 
 from umbel.catalogue.model import Event
 from umbel.catalogue.service import Catalogue
-from umbel.compute.clusters.model import ClusterFacts, ClusterNode
+from umbel.compute.clusters.model import ClusterFacts, ClusterNode, Credentials
 from umbel.compute.hypervisors.model import Hypervisor, HypervisorFacts
 from umbel.compute.machines.model import Machine, MachineFacts
 from umbel.compute.machines.service import MachineStatus
@@ -173,6 +173,10 @@ class Clusters(Protocol):
     async def add(self, node: ClusterNode) -> tuple[ClusterNode, ClusterFacts]:
         """A cluster's node comes. Raises BadCluster (400), ClusterNodeExists (409),
         ClusterNodeUnfit (422), ClusterUnreachable, ClusterDenied, ClusterFailed (503)."""
+
+    async def replace_credentials(self, name: str, credentials: Credentials) -> ClusterFacts:
+        """Sign in by others from now on. Raises NoSuchClusterNode (404), ClusterNodeUnfit (422),
+        ClusterUnreachable, ClusterDenied, ClusterFailed (503)."""
 
     async def remove(self, name: str, *, nodes: Sequence[str], force: bool = False) -> None:
         """A cluster's node goes. Raises NoSuchClusterNode (404), ClusterNodeInUse (409) and what

@@ -1284,6 +1284,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cluster-nodes/{name}/credentials": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["replace_cluster_credentials"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cluster-nodes/{name}": {
         parameters: {
             query?: never;
@@ -1410,6 +1426,14 @@ export interface components {
             username: string | null;
             expires_at: string;
         };
+        ClusterCredentialsIn: {
+            /** @default  */
+            kubeconfig?: string;
+            /** @default  */
+            context?: string;
+            /** @default false */
+            in_cluster?: boolean;
+        };
         ClusterFactsOut: {
             version: string;
             addresses: string[];
@@ -1417,18 +1441,18 @@ export interface components {
             memory_mb: number;
         };
         ClusterNodeIn: {
-            name: string;
-            image: string;
-            /** @default  */
-            machine?: string;
-            /** @default  */
-            namespace?: string;
             /** @default  */
             kubeconfig?: string;
             /** @default  */
             context?: string;
             /** @default false */
             in_cluster?: boolean;
+            name: string;
+            image: string;
+            /** @default  */
+            machine?: string;
+            /** @default  */
+            namespace?: string;
             /** @default kubernetes */
             pool?: string;
         };
@@ -4701,6 +4725,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NewClusterNodeOut"];
+                };
+            };
+        };
+    };
+    replace_cluster_credentials: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClusterCredentialsIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterFactsOut"];
                 };
             };
         };

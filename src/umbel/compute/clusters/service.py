@@ -10,7 +10,14 @@ from typing import Protocol
 
 import structlog
 
-from umbel.compute.clusters.model import ClusterFacts, ClusterNode, ClusterNodeInUse, check
+from umbel.compute.clusters.model import (
+    ClusterFacts,
+    ClusterNode,
+    ClusterNodeInUse,
+    ClusterNodeUnfit,
+    Credentials,
+    check,
+)
 from umbel.compute.clusters.store import ClusterStore
 from umbel.kit.errors import UmbelError
 
@@ -49,6 +56,22 @@ class ClusterService:
         await self.store.add(found)
         log.info("cluster's node added", node=node.name, machine=node.machine)
         return found, facts
+
+    async def replace_credentials(self, name: str, credentials: Credentials) -> ClusterFacts:
+        """Sign in by other credentials from now on, while functions run on; for instance before
+        those of now expire. Raises NoSuchClusterNode, ClusterNodeUnfit where they lead to another
+        cluster, and what `look_over` raises: those of before stay then."""
+        node = replace(await self.store.get(name), credentials=credentials)
+        facts = await self.access.look_over(node)
+        if node.address not in facts.addresses:
+            found = ", ".join(facts.addresses)
+            problem = f"its {node.machine} has the addresses {found}, and {name} has {node.address}"
+            raise ClusterNodeUnfit(
+                f"{name}: this is another cluster: {problem}", node=name, problems=[problem]
+            )
+        await self.store.replace_credentials(node)
+        log.info("cluster's credentials replaced", node=name)
+        return facts
 
     async def remove(self, name: str, *, nodes: Sequence[str], force: bool = False) -> None:
         """A cluster's node goes, whose node here must be gone. `force` forgets one that does not

@@ -50,6 +50,10 @@ class _Row(NamedTuple):
 
 _ROWS = Query(sa.select(cluster_nodes).order_by(cluster_nodes.c.name), _Row)
 _ADD = Command(sa.insert(cluster_nodes))
+_REPLACE = Command(
+    sa.update(cluster_nodes).where(cluster_nodes.c.name == given("named")),
+    ["server", "sealed_credentials"],
+)
 _DROP = Command(sa.delete(cluster_nodes).where(cluster_nodes.c.name == given("named")))
 
 
@@ -59,6 +63,7 @@ class ClusterStore:
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
+        self._unreadable: set[str] = set()
 
     async def all(self) -> Mapping[str, ClusterNode]:
         """By their nodes' names; credentials are opened."""
@@ -70,7 +75,7 @@ class ClusterStore:
         try:
             return (await self.all())[name]
         except KeyError:
-            raise NoSuchClusterNode(f"There is no cluster's node {name}", node=name) from None
+            raise _none(name) from None
 
     async def check_new(self, node: ClusterNode) -> None:
         """Raise ClusterNodeExists where it cannot be added."""
@@ -78,7 +83,7 @@ class ClusterStore:
 
     async def add(self, node: ClusterNode) -> None:
         """A cluster's node comes. Raises ClusterNodeExists."""
-        sealed = self._sealer.seal(json.dumps(asdict(node.credentials)), node.name)
+        sealed = self._sealed(node)
 
         def add(connection: Connection) -> None:
             connection.lock(_LOCK)
@@ -97,9 +102,28 @@ class ClusterStore:
 
         await self._database.write(add)
 
+    async def replace_credentials(self, node: ClusterNode) -> None:
+        """Keep the node's credentials instead of those of before. Raises NoSuchClusterNode,
+        ClusterNodeExists."""
+        sealed = self._sealed(node)
+
+        def replace(connection: Connection) -> None:
+            connection.lock(_LOCK)
+            names = [row.name for row in _rows(connection)]
+            if node.name not in names:
+                raise _none(node.name)
+            _check_new(connection, node, but=node.name)
+            server = node.credentials.server
+            connection.run(_REPLACE, named=node.name, server=server, sealed_credentials=sealed)
+
+        await self._database.write(replace)
+
     async def remove(self, name: str) -> None:
         """It is forgotten."""
         await self._database.write(lambda connection: connection.run(_DROP, named=name))
+
+    def _sealed(self, node: ClusterNode) -> str:
+        return self._sealer.seal(json.dumps(asdict(node.credentials)), node.name)
 
     def _opened(self, row: _Row) -> ClusterNode:
         try:
@@ -107,7 +131,9 @@ class ClusterStore:
             credentials = Credentials(**json.loads(text))
         except SecretSealed:
             # Under another master key: one that cannot sign in hides no other, and can be removed.
-            log.warning("cluster's credentials cannot be read", node=row.name)
+            if row.name not in self._unreadable:
+                self._unreadable.add(row.name)
+                log.warning("cluster's credentials cannot be read", node=row.name)
             credentials = Credentials(server=row.server)
         return ClusterNode(
             name=row.name,
@@ -124,8 +150,14 @@ def _rows(connection: Connection) -> list[_Row]:
     return connection.all(_ROWS)
 
 
-def _check_new(connection: Connection, new: ClusterNode) -> None:
+def _none(name: str) -> NoSuchClusterNode:
+    return NoSuchClusterNode(f"There is no cluster's node {name}", node=name)
+
+
+def _check_new(connection: Connection, new: ClusterNode, *, but: str = "") -> None:
     for other in _rows(connection):
+        if other.name == but:
+            continue
         if other.name == new.name:
             message = f"{new.name} is a cluster's node already"
         elif (other.server, other.machine) == (new.credentials.server, new.machine):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.compute.clusters.kubeconfig import MOST_BYTES, parse
-from umbel.compute.clusters.model import CLUSTERS_POOL, ClusterNode, Credentials
+from umbel.compute.clusters.model import CLUSTERS_POOL, ClusterFacts, ClusterNode, Credentials
 from umbel.portal import auth
 from umbel.portal.api.nodes import NewName, PoolName
 from umbel.portal.api.shapes import Given, NodeName
@@ -17,20 +17,13 @@ router = APIRouter(prefix="/api/v1/cluster-nodes", tags=["nodes"])
 _Name = Annotated[str, Field(max_length=253)]
 
 
-class ClusterNodeIn(Given):
-    """A cluster's node: the name that it will have here, and the one that it has there (`machine`,
-    else the same). The platform signs in by the current or the named context of a `kubeconfig`, or
-    as the service account of its own pod (`in_cluster`). Credentials are kept sealed, and no answer
-    has them. Pods are made in `namespace`; without one in the context's, or in `umbel`."""
+class ClusterCredentialsIn(Given):
+    """How the platform signs in: by the current or the named context of a `kubeconfig`, or as the
+    service account of its own pod (`in_cluster`). It is kept sealed, and no answer has it."""
 
-    name: NewName
-    image: Annotated[str, Field(max_length=255)]
-    machine: _Name = ""
-    namespace: _Name = ""
     kubeconfig: Annotated[str, Field(max_length=MOST_BYTES)] = ""
     context: _Name = ""
     in_cluster: bool = False
-    pool: PoolName = CLUSTERS_POOL
 
     @model_validator(mode="after")
     def _has_one(self) -> Self:
@@ -38,11 +31,27 @@ class ClusterNodeIn(Given):
             raise ValueError("give a kubeconfig or in_cluster")
         return self
 
+    def parsed(self) -> tuple[Credentials, str]:
+        """The credentials, and the context's namespace. Raises BadCluster."""
+        if self.kubeconfig:
+            return parse(self.kubeconfig, self.context)
+        return Credentials(is_own=True), ""
+
+
+class ClusterNodeIn(ClusterCredentialsIn):
+    """A cluster's node: the name that it will have here, the one that it has there (`machine`, else
+    the same), and how the platform signs in. Pods are made in `namespace`; without one in the
+    context's, or in `umbel`."""
+
+    name: NewName
+    image: Annotated[str, Field(max_length=255)]
+    machine: _Name = ""
+    namespace: _Name = ""
+    pool: PoolName = CLUSTERS_POOL
+
     def node(self) -> ClusterNode:
         """As a value. Raises BadCluster."""
-        credentials, namespace = Credentials(is_own=True), ""
-        if self.kubeconfig:
-            credentials, namespace = parse(self.kubeconfig, self.context)
+        credentials, namespace = self.parsed()
         return ClusterNode(
             name=self.name,
             machine=self.machine or self.name,
@@ -99,13 +108,17 @@ async def add_cluster_node(
     # A large file takes a second to read.
     wanted = await asyncio.to_thread(given.node)
     added, facts = await system.clusters.add(wanted)
-    found = ClusterFactsOut(
-        version=facts.version,
-        addresses=list(facts.addresses),
-        cores=facts.cores,
-        memory_mb=facts.memory_mb,
-    )
-    return NewClusterNodeOut(**_shown(added), facts=found)
+    return NewClusterNodeOut(**_shown(added), facts=_found(facts))
+
+
+@router.put("/{name}/credentials")
+async def replace_cluster_credentials(
+    system: auth.SystemDep, _operator: auth.Operator, name: NodeName, given: ClusterCredentialsIn
+) -> ClusterFactsOut:
+    """Look the cluster's node over with other credentials, and sign in by them from now on. What
+    runs there runs on."""
+    credentials, _ = await asyncio.to_thread(given.parsed)
+    return _found(await system.clusters.replace_credentials(name, credentials))
 
 
 @router.delete("/{name}", status_code=204)
@@ -119,6 +132,15 @@ async def remove_cluster_node(
     forgets one whose cluster does not answer."""
     nodes = [one.name for one in await system.nodes.list()]
     await system.clusters.remove(name, nodes=nodes, force=force)
+
+
+def _found(facts: ClusterFacts) -> ClusterFactsOut:
+    return ClusterFactsOut(
+        version=facts.version,
+        addresses=list(facts.addresses),
+        cores=facts.cores,
+        memory_mb=facts.memory_mb,
+    )
 
 
 def _shown(of: ClusterNode) -> dict[str, str]:
