@@ -20,6 +20,7 @@ CALLS: list[tuple[str, str, Any]] = [
     ("GET", "", None),
     ("POST", "", WISH),
     ("POST", "/check", WISH),
+    ("POST", "/choice", {"drain": ["pe1"]}),
     ("GET", "/mi_1", None),
     ("POST", "/mi_1/cancel", None),
 ]
@@ -210,6 +211,49 @@ async def test_the_command_says_why_not(there: tuple[World, str]) -> None:
         assert lines(stays) == [f"{function} is to stay on pe1"]
         await until(here, id_, "aborted")
         assert "reason: cancelled by operator" in (await migration(url, "show", id_)).stdout
+
+
+async def test_chosen_moves_are_shown_and_made(there: tuple[World, str]) -> None:
+    here, url = there
+    async with running(here) as function:
+        shown = await migration(url, "choose", "--drain", "pe1")
+        assert shown.exit_code == 0, shown.output
+        assert "1 moves; fullest node 25% to 25%" in shown.stdout
+        assert await here.system.plane.is_active(function)
+        assert (await here.client.get(URL, headers=here.as_("operator"))).json() == []
+        made = await migration(url, "choose", "--drain", "pe1", "--start")
+        assert made.exit_code == 0, made.output
+        assert f"{function} from pe1 to pe" in made.stdout
+        instance = await here.system.plane.instance(function)
+        assert instance is not None
+        assert instance.node in {"pe2", "pe3"}
+
+
+async def test_a_move_that_is_aborted_ends_the_chosen_ones(there: tuple[World, str]) -> None:
+    here, url = there
+    async with running(here) as function:
+        for node in ("pe2", "pe3"):
+            here.system.plane.vim.refuse(node)
+        made = await migration(url, "choose", "--drain", "pe1", "--start")
+        assert made.exit_code == 1, made.output
+        assert f"{function} from pe1 to pe" in made.stderr
+        assert "aborted: " in made.stderr
+
+
+@pytest.mark.parametrize("is_full", [False, True])
+async def test_a_drain_moves_first(there: tuple[World, str], *, is_full: bool) -> None:
+    here, url = there
+    env = {"UMBEL_URL": url, "UMBEL_USER": "operator", "UMBEL_PASSWORD": PASSWORD}
+    words = ["node", "drain", "pe1", "--move", "--no-wait"]
+    async with running(here) as function:
+        if is_full:
+            used = {node: Resources(memory_mb=1000) for node in ("pe2", "pe3")}
+            here.system.plane.compute.ledger.promise("others", used)
+        said = await asyncio.to_thread(lambda: CliRunner().invoke(app, words, env=env))
+        assert said.exit_code == 0, said.output
+        assert lines(said)[-1] == "pe1 is drained"
+        assert (f"{function} from pe1 to pe" in said.stdout) is not is_full
+        assert ("nothing more is moved: The functions do not fit" in said.stderr) is is_full
 
 
 def test_progress_says_what_is_known() -> None:

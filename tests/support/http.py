@@ -38,6 +38,7 @@ from umbel.kit.journal import Journal
 from umbel.kit.listening import bind
 from umbel.kit.sealing import Sealer
 from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.mobility.choice import Choosing
 from umbel.mobility.service import Mobility
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
@@ -73,6 +74,7 @@ class TestSystem(ports.System):
     nodes: MemoryNodes
     plans: Plans
     mobility: Mobility
+    choosing: Choosing
     plane: Plane
     courier: FakeCourier
 
@@ -160,6 +162,7 @@ def make_system(
         ),
         plane=plane,
         mobility=plane.mobility,
+        choosing=plane.choosing,
         signer=signer,
         verifier=Verifier(signer.public_key),
         clock=clock,

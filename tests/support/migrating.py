@@ -28,11 +28,14 @@ from umbel.compute.service import Compute
 from umbel.kit.clock import Clock, LoopClock
 from umbel.kit.db import Database
 from umbel.kit.leases import Leases
+from umbel.mobility.choice import Choosing
 from umbel.mobility.live import LiveMover
 from umbel.mobility.model import Migration, MigrationKind, MigrationState, Step
 from umbel.mobility.replacement import ReplacementMover
 from umbel.mobility.service import MOVES_KEPT_S, Mobility, Request
 from umbel.mobility.store import MigrationStore
+from umbel.planner.moves import solve
+from umbel.planner.moves.model import MovePlan, MoveProblem
 
 OWNER = "guests"
 LEASE_S = 3.0
@@ -184,6 +187,13 @@ class Plane:
             leases=Leases(self.database, self.clock, f"cp-{self.number}", LEASE_S),
             on_close=_go_on,
         )
+        self.choosing = Choosing(
+            compute=compute,
+            owners=self.mobility.owners,
+            movers=self.mobility.movers,
+            ways=self.ways,
+            solve=_solved,
+        )
 
     async def kill(self, *, copies_go_on: bool = False) -> None:
         """kill -9. A copy ends with its caller, or the hypervisor goes on with it."""
@@ -230,6 +240,10 @@ class Plane:
 
         await until(holds, within_s=30, why=f"{migration.id} is {state}")
         return await self.mobility.get(migration.id)
+
+
+async def _solved(problem: MoveProblem) -> MovePlan:
+    return solve.plan(problem)
 
 
 async def _go_on() -> None:

@@ -34,6 +34,7 @@ from umbel.kit.ids import new_id
 from umbel.kit.journal import Journal
 from umbel.kit.tokens import Verifier
 from umbel.media.service import Media
+from umbel.mobility.choice import Choosing
 from umbel.mobility.service import Mobility
 from umbel.network import service as network
 from umbel.plans.service import Plans
@@ -61,6 +62,7 @@ class System(ports.System):
     prepared: PreparedFunctions
     plans: Plans
     mobility: Mobility
+    choosing: Choosing
     compute: Compute
     media: Media
     schedule: Schedule
@@ -160,7 +162,7 @@ async def assemble(
     loop = services.controller(
         context, collector, services.observers(notifier, context.network), timing
     )
-    delivery = services.delivery(context, loop)
+    delivery, mobility = services.delivery(context, loop), services.mobility(context, loop)
     await delivery.nodes.load()
     return System(
         settings=settings,
@@ -186,7 +188,13 @@ async def assemble(
         ),
         network=context.network,
         plans=services.plans(context, delivery),
-        mobility=services.mobility(context, loop),
+        mobility=mobility,
+        choosing=Choosing(
+            compute=mobility.compute,
+            owners=mobility.owners,
+            movers=mobility.movers,
+            ways=mobility.ways,
+        ),
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),

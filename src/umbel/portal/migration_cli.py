@@ -14,15 +14,22 @@ from rich.table import Table
 from umbel.kit.terminal import errors_on_stderr
 from umbel.mobility.admission import MBIT_PER_MIB
 from umbel.mobility.model import OVER, MigrationKind, MigrationState, Terms
+from umbel.planner.moves.model import MoveGoal
 from umbel.portal.client import ApiClient, operators_app, signed_in
 
 app = operators_app("Moves of functions to other nodes, for operators.")
 
 MIGRATIONS = "/api/v1/migrations"
 _POLL_S = 0.5
-_DEFAULT = Terms()
+_CHOOSE_S = 90.0
+_WAIT_S = 60.0
+"""For how long a chosen move may wait for its turn."""
+DEFAULT_TERMS = Terms()
 _OVER = {state.value for state in OVER}
 
+MaxGap = Annotated[
+    float, typer.Option(help="seconds for which a function that is copied may not answer")
+]
 Id = Annotated[str, typer.Argument(help="the migration's id")]
 
 
@@ -35,15 +42,13 @@ def start(  # noqa: PLR0913, PLR0917 -- one argument per option
         MigrationKind | None,
         typer.Option(help="how; else copied where its VIM can do that, or replaced"),
     ] = None,
-    max_gap: Annotated[
-        float, typer.Option(help="seconds for which it may not answer")
-    ] = _DEFAULT.max_gap_s,
+    max_gap: MaxGap = DEFAULT_TERMS.max_gap_s,
     max_duration: Annotated[
         float, typer.Option(help="seconds that the copy may take, or viewers may stay")
-    ] = _DEFAULT.max_duration_s,
+    ] = DEFAULT_TERMS.max_duration_s,
     dirty_mbps: Annotated[
         float, typer.Option(help="how fast it writes its memory, in Mbit/s")
-    ] = _DEFAULT.dirty_mbps,
+    ] = DEFAULT_TERMS.dirty_mbps,
     wait: Annotated[
         float, typer.Option(help="seconds for which it may wait to be admitted", min=0)
     ] = 0.0,
@@ -77,6 +82,73 @@ def start(  # noqa: PLR0913, PLR0917 -- one argument per option
         typer.secho(f"aborted: {migration['reason']}", fg="red", err=True)
         raise typer.Exit(1)
     typer.echo(f"{migration['state']}{_took(migration)}")
+
+
+@app.command()
+def choose(  # noqa: PLR0913, PLR0917 -- one argument per option
+    context: typer.Context,
+    drain: Annotated[
+        list[str] | None, typer.Option(help="a node to empty; may be repeated")
+    ] = None,
+    power: Annotated[bool, typer.Option("--power", help="for the least power")] = False,
+    most_moves: Annotated[int | None, typer.Option(help="move at most so many functions")] = None,
+    most_mb: Annotated[float | None, typer.Option(help="send at most so many MB")] = None,
+    start: Annotated[
+        bool, typer.Option("--start", help="make the moves, one after the other")
+    ] = False,
+    max_gap: MaxGap = DEFAULT_TERMS.max_gap_s,
+) -> None:
+    """Choose which running functions to move where: so that nodes become empty (--drain), for less
+    power (--power), or without both so that the fullest node is as little full as possible."""
+    body = {
+        "drain": drain or [],
+        "goal": MoveGoal.POWER.value if power else None,
+        "most_moves": most_moves,
+        "most_mb": most_mb,
+    }
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        choice = ask_choice(api, body)
+        is_done = not start or make_moves(api, choice, max_gap)
+    if not is_done:
+        raise typer.Exit(1)
+
+
+def ask_choice(api: ApiClient, question: dict[str, Any]) -> dict[str, Any]:
+    """What the platform chooses, shown. Raises RefusedByPlatform, PlatformUnreachable."""
+    console = Console()
+    with Console(stderr=True).status("choosing moves"):
+        choice: dict[str, Any] = api.post(f"{MIGRATIONS}/choice", question, within_s=_CHOOSE_S)
+    if choice["moves"]:
+        table = Table("", "function", "from", "to", "MB", "s", box=None)
+        for number, move in enumerate(choice["moves"], 1):
+            sizes = (f"{move['mb']:.0f}", f"{move['seconds']:.1f}")
+            table.add_row(
+                str(number), *(move[name] for name in ("function", "source", "target")), *sizes
+            )
+        console.print(table)
+    before, after = choice["fullest_before"], choice["fullest_after"]
+    text = f"{len(choice['moves'])} moves; fullest node {before:.0%} to {after:.0%}"
+    if choice["watts_before"]:
+        text += f"; {choice['watts_before']:.0f} to {choice['watts_after']:.0f} W"
+    console.print(text, highlight=False, soft_wrap=True)
+    for one in choice["staying"]:
+        console.print(f"{one['function']} stays: {one['reason']}", highlight=False, soft_wrap=True)
+    return choice
+
+
+def make_moves(api: ApiClient, choice: dict[str, Any], max_gap_s: float) -> bool:
+    """Make the chosen moves in their order, with progress. Whether all were made; the first one
+    that is not ends it, because those behind it may need its room."""
+    for move in choice["moves"]:
+        body = {name: move[name] for name in ("function", "target")}
+        body |= {"max_gap_s": max_gap_s, "wait_s": _WAIT_S}
+        migration = _follow(api, api.post(MIGRATIONS, body))
+        way = f"{move['function']} from {move['source']} to {move['target']}"
+        if migration["state"] == MigrationState.ABORTED:
+            typer.secho(f"{way}: aborted: {migration['reason']}", fg="red", err=True)
+            return False
+        typer.echo(f"{way}: {migration['state']}{_took(migration)}")
+    return True
 
 
 @app.command("list")

@@ -17,7 +17,7 @@ from umbel.compute.machines.model import HOSTS_POOL, Machine, parse_target
 from umbel.compute.model import DEFAULT_POOL, Node, NodeKind
 from umbel.kit.terminal import errors_on_stderr
 from umbel.network.documents import read_document
-from umbel.portal.client import operators_app, signed_in
+from umbel.portal.client import ApiClient, RefusedByPlatform, operators_app, signed_in
 from umbel.portal.cluster_cli import CLUSTERS, add_cluster_node, replace_credentials, sign_in
 from umbel.portal.hypervisor_cli import (
     HYPERVISORS,
@@ -26,6 +26,7 @@ from umbel.portal.hypervisor_cli import (
     hypervisor_body,
 )
 from umbel.portal.machine_cli import add_machine, key, upgrade
+from umbel.portal.migration_cli import DEFAULT_TERMS, MaxGap, ask_choice, make_moves
 from umbel.portal.node_waits import LOOK_WITHIN_S, MACHINES, NODES, wait_until_drained
 from umbel.portal.prepared_cli import prepare, prepared
 
@@ -245,27 +246,45 @@ def uncordon(context: typer.Context, name: Name) -> None:
 
 
 @app.command()
-def drain(
+def drain(  # noqa: PLR0913, PLR0917 -- one argument per option
     context: typer.Context,
     name: Name,
     within: Annotated[
         float | None, typer.Option(help="seconds until what is left on it is ended", min=0)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="end what is on it at once")] = False,
+    move: Annotated[
+        bool,
+        typer.Option("--move", help="first move running functions to other nodes, where possible"),
+    ] = False,
+    max_gap: MaxGap = DEFAULT_TERMS.max_gap_s,
     wait: Annotated[bool, typer.Option(help="show progress until the node is empty")] = True,
 ) -> None:
     """Move everything away from a node, and show progress until it is empty.
 
     Viewers are asked to leave; encoders do not move by themselves. Without --within or --force
     the drain takes as long as they stay. Ctrl-C ends the display alone; `uncordon` undoes it.
+    With --move, functions of virtual machines go with their viewers and encoders, who stay.
     """
     with errors_on_stderr(), signed_in(context.obj) as api:
+        if move:
+            _move_away(api, name, max_gap)
         body = {"within_s": 0.0 if force else within}
         node = api.post(f"{NODES}/{name}/drain", body)
         if wait:
             wait_until_drained(api, node)
         else:
             typer.echo(f"{name} is {node['state']}")
+
+
+def _move_away(api: ApiClient, name: str, max_gap_s: float) -> None:
+    """Place nothing new on the node, and make the moves that empty it with the fewest bytes. What
+    cannot be moved is left to the drain."""
+    api.post(f"{NODES}/{name}/cordon")
+    try:
+        make_moves(api, ask_choice(api, {"drain": [name]}), max_gap_s)
+    except RefusedByPlatform as refused:
+        typer.secho(f"nothing more is moved: {refused.message}", fg="yellow", err=True)
 
 
 def _schedule(context: typer.Context, name: str, action: str) -> None:

@@ -33,6 +33,7 @@ from umbel.kit.journal import Journal
 from umbel.kit.tokens import Signer, Verifier
 from umbel.media.model import Thumbnail
 from umbel.mobility.admission import Verdict
+from umbel.mobility.choice import MoveChoice, MoveQuestion
 from umbel.mobility.model import Migration
 from umbel.mobility.service import Request
 from umbel.network.documents import NO_SITE, AddedSite
@@ -233,6 +234,14 @@ class Migrating(Protocol):
         """Have it aborted. Raises NoSuchMigration, MigrationTooLate (409)."""
 
 
+class Choosing(Protocol):
+    """For operators: which running functions to move where."""
+
+    async def choose(self, question: MoveQuestion) -> MoveChoice:
+        """The moves that do what is asked for. Raises BadMoves (400), NoSuchNode (404), NoMoves
+        (409), WorkerDied (503)."""
+
+
 class Preparing(Protocol):
     """For operators: functions that run before somebody needs them."""
 
@@ -305,6 +314,7 @@ class System:
     network: Network
     plans: Planning
     mobility: Migrating
+    choosing: Choosing
     notifier: Notifier
     service_reports: ServiceReporting
 

@@ -6,8 +6,11 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from umbel.kit.clock import to_rfc3339
+from umbel.mobility.choice import MoveQuestion
 from umbel.mobility.model import Migration, MigrationKind, MigrationState, Terms
 from umbel.mobility.service import Request
+from umbel.planner.moves.check import MOST_FUNCTIONS, MOST_HOSTS
+from umbel.planner.moves.model import MoveGoal
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName
 
@@ -90,6 +93,56 @@ class MigrationOut(BaseModel):
     achieved: AchievedOut | None
 
 
+class MoveQuestionIn(Given):
+    """Nodes to empty (`drain`), or what the moves are for: by default balance. At most `most_moves`
+    functions and `most_mb` MB go."""
+
+    drain: Annotated[list[NodeName], Field(max_length=MOST_HOSTS)] = Field(default=[])
+    goal: MoveGoal | None = None
+    most_moves: Annotated[int | None, Field(ge=0, le=MOST_FUNCTIONS)] = None
+    most_mb: Annotated[float | None, Field(ge=0, le=1e12, allow_inf_nan=False)] = None
+
+    def question(self) -> MoveQuestion:
+        """As a value."""
+        return MoveQuestion(
+            drained=frozenset(self.drain),
+            goal=self.goal or (MoveGoal.DRAIN if self.drain else MoveGoal.BALANCE),
+            most_moves=self.most_moves,
+            most_mb=self.most_mb,
+        )
+
+
+class MoveOut(BaseModel):
+    """A function and where it is to go; `mb` travel, in `seconds` at the rate that is free."""
+
+    function: str
+    source: str
+    target: str
+    mb: float
+    seconds: float
+
+
+class StayingOut(BaseModel):
+    """A function of a node to empty that cannot be moved, and why."""
+
+    function: str
+    reason: str
+
+
+class MoveChoiceOut(BaseModel):
+    """Moves in an order in which each target has room when its turn comes. `fullest` is the largest
+    share of cores or memory of a node that is used, before and after; so are `watts`, of nodes with
+    known watts. `gap` is how far from the best the choice may be, as a share."""
+
+    moves: list[MoveOut]
+    staying: list[StayingOut]
+    fullest_before: float
+    fullest_after: float
+    watts_before: float
+    watts_after: float
+    gap: float
+
+
 class MigrationCheckOut(BaseModel):
     """Whether the migration would be admitted now; if not, everything that is against it."""
 
@@ -129,6 +182,24 @@ async def check_migration(
         predicted=None
         if found is None
         else PredictionOut.model_validate(found, from_attributes=True),
+    )
+
+
+@router.post("/choice")
+async def choose_moves(
+    system: auth.SystemDep, _operator: auth.Operator, given: MoveQuestionIn
+) -> MoveChoiceOut:
+    """Choose which running functions to move where, with few bytes. Nothing begins."""
+    made = await system.choosing.choose(given.question())
+    before, after = made.plan.before, made.plan.after
+    return MoveChoiceOut(
+        moves=[MoveOut.model_validate(one, from_attributes=True) for one in made.plan.moves],
+        staying=[StayingOut(function=name, reason=why) for name, why in made.staying.items()],
+        fullest_before=before.fullest,
+        fullest_after=after.fullest,
+        watts_before=before.watts,
+        watts_after=after.watts,
+        gap=made.plan.gap,
     )
 
 
