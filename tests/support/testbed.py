@@ -23,7 +23,7 @@ from umbel.network.topology import document as topology
 from umbel.network.topology.sites import Site
 from umbel.network.topology.sites_document import Sites
 from umbel.testbed import build, plan, state, teardown
-from umbel.testbed.plan import NodePlan, Plan
+from umbel.testbed.plan import Guests, NodePlan, Plan
 
 
 def absent() -> str:
@@ -155,13 +155,13 @@ def drawn(
 
 
 @contextmanager
-def running(document: object, folder: Path) -> Iterator[Testbed]:
+def running(document: object, folder: Path, *, guests: Guests = Guests()) -> Iterator[Testbed]:
     """A testbed of the document, with its files in `folder/NAME`, under a random name."""
     name = f"t{secrets.token_hex(3)}"
     home = folder / name
     with noted(Leftover(testbed=name, folder=str(home))):
         try:
-            yield _described(build.up(document, name, folder=home), home)
+            yield _described(build.up(document, name, folder=home, guests=guests), home)
         finally:
             teardown.down(name, home)
 

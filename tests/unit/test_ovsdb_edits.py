@@ -142,3 +142,45 @@ def test_names_fit_into_the_kernel(names: list[str]) -> None:
     assert name.isascii()
     assert len(name) <= 15
     assert name != device_name("t", *names[:-1], names[-1] + "x")
+
+
+GUEST_MAC = "52:54:0a:60:01:0a"
+
+
+def plug(database: Database, name: str, mac: str) -> None:
+    """A hypervisor adds a port to br1, as libvirt does."""
+    (uuid, bridge) = next(
+        item for item in database.tables["Bridge"].items() if item[1]["name"] == "br1"
+    )
+    interface = {"name": name, "external_ids": ["map", [["attached-mac", mac]]]}
+    port = {"name": name, "interfaces": ["named-uuid", "i"]}
+    put = [["ports", "insert", ["set", [["named-uuid", "p"]]]]]
+    database.transact(
+        [
+            {"op": "insert", "table": "Interface", "row": interface, "uuid-name": "i"},
+            {"op": "insert", "table": "Port", "row": port, "uuid-name": "p"},
+            {
+                "op": "mutate",
+                "table": "Bridge",
+                "where": [["_uuid", "==", ["uuid", uuid]]],
+                "mutations": put,
+            },
+        ]
+    )
+    assert bridge
+
+
+def test_a_guests_port_stays_where_there_are_guests() -> None:
+    database, with_guests = made("c1"), replace(SITE, guests="10.96.1.254/24")
+    plug(database, "vnet0", GUEST_MAC)
+    plug(database, "vnet1", "52:54:00:00:00:01")
+    assert edits.guests(database.replica(), "br1") == {}  # it has no number yet
+    database.transact(edits.edits(database.replica(), layout(with_guests, wiring("c1"))))
+    database.serve()
+    assert "vnet0" in database.names("Port")
+    assert "vnet1" not in database.names("Port")
+    (address, port), *others = edits.guests(database.replica(), "br1").items()
+    assert (address, port.mac, others) == ("10.96.1.10", GUEST_MAC, [])
+    assert port.number == database.row("Interface", "vnet0")["ofport"]
+    database.transact(edits.edits(database.replica(), layout(SITE, wiring("c1"))))
+    assert "vnet0" not in database.names("Port")

@@ -27,6 +27,7 @@ from umbel.compute.drivers.ssh import keys
 from umbel.compute.drivers.ssh.access import SshAccess
 from umbel.compute.drivers.ssh.surroundings import Surroundings
 from umbel.compute.drivers.ssh.vim import SshVim
+from umbel.compute.hypervisors.document import inspect as inspect_hypervisors
 from umbel.compute.hypervisors.model import HYPERVISORS_POOL
 from umbel.compute.hypervisors.service import HypervisorAccess
 from umbel.compute.hypervisors.store import HypervisorStore
@@ -141,8 +142,19 @@ def _guest_context(settings: Settings, secrets: Secrets, clock: Clock) -> GuestC
 
 def _libvirt_pools(document: object, around: GuestContext, database: Database) -> dict[str, Vim]:
     """The VIM of each pool of hypervisors; one is there without being named."""
-    names = _pools_of(VimKind.LIBVIRT, document, HYPERVISORS_POOL)
-    return {name: LibvirtVim(name, HypervisorStore(database), around) for name in names}
+    names, store = (
+        _pools_of(VimKind.LIBVIRT, document, HYPERVISORS_POOL),
+        hypervisor_store(document, database),
+    )
+    return {name: LibvirtVim(name, store, around) for name in names}
+
+
+def hypervisor_store(document: object, database: Database) -> HypervisorStore:
+    """The hypervisors: those of the network file, and those in rows. Raises BadNetwork."""
+    named, problems = inspect_hypervisors(document)
+    if problems:
+        raise BadNetwork("the network file's hypervisors have problems", problems=problems)
+    return HypervisorStore(database, named)
 
 
 def cluster_access(secrets: Secrets, clock: Clock) -> ClusterAccess:

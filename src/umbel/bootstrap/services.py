@@ -13,13 +13,13 @@ from umbel.bootstrap.drivers import (
     cluster_access,
     cluster_store,
     hypervisor_access,
+    hypervisor_store,
     machine_access,
 )
 from umbel.bootstrap.secrets import Secrets
 from umbel.catalogue.service import Catalogue
 from umbel.compute.clusters.service import ClusterService
 from umbel.compute.hypervisors.service import HypervisorService
-from umbel.compute.hypervisors.store import HypervisorStore
 from umbel.compute.machines.service import MachineService
 from umbel.compute.machines.store import MachineStore
 from umbel.compute.model import FunctionState, Instance, Inventory
@@ -50,6 +50,8 @@ from umbel.delivery.thumbnails import Thumbnails
 from umbel.delivery.traces.file import TraceFile
 from umbel.delivery.traces.follow import Tracing
 from umbel.delivery.trees.view import Costs
+from umbel.inline.service import OWNER as INLINE
+from umbel.inline.service import InlineGuests
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -58,6 +60,7 @@ from umbel.kit.leases import Leases
 from umbel.media.service import Media
 from umbel.mobility.live import LiveMover
 from umbel.mobility.model import MigrationKind
+from umbel.mobility.ports import FunctionOwner
 from umbel.mobility.replacement import ReplacementMover
 from umbel.mobility.service import MOVES_KEPT_S, Mobility
 from umbel.mobility.store import MigrationStore
@@ -144,7 +147,7 @@ def machines(context: Context) -> MachineService:
 def hypervisors(context: Context) -> HypervisorService:
     """The operator's hypervisors."""
     return HypervisorService(
-        store=HypervisorStore(context.database),
+        store=hypervisor_store(context.document, context.database),
         access=hypervisor_access(context.settings, context.secrets, context.clock),
     )
 
@@ -168,7 +171,7 @@ def collector(context: Context) -> Collector:
             context.nodes,
             drivers.vim,
             context.clock,
-            owners=[functions.OWNER, *drivers.owners],
+            owners=[functions.OWNER, INLINE, *drivers.owners],
             pools=drivers.pools,
             wake_s=context.settings.node_wake_s,
         ),
@@ -263,7 +266,13 @@ def node_service(context: Context, loop: DeliveryController) -> NodeService:
     )
 
 
-def mobility(context: Context, loop: DeliveryController) -> Mobility:
+def inline_guests(context: Context, loop: DeliveryController) -> InlineGuests:
+    """The in-line functions that the platform runs."""
+    leases = Leases(context.database, context.clock, context.owner, loop.timing.lease_s)
+    return InlineGuests(compute=loop.collector.compute, network=context.network, leases=leases)
+
+
+def mobility(context: Context, loop: DeliveryController, inline: InlineGuests) -> Mobility:
     """Moves of functions; compute leaves alone what they move."""
     compute, store = loop.collector.compute, MigrationStore(context.database)
     compute.moving.moves = lambda: store.moves(context.clock.now_s() - MOVES_KEPT_S)
@@ -274,7 +283,7 @@ def mobility(context: Context, loop: DeliveryController) -> Mobility:
         controller=loop,
         clock=context.clock,
     )
-    owners = {functions.OWNER: own}
+    owners: dict[str, FunctionOwner] = {functions.OWNER: own, INLINE: inline}
     edges = EdgeReplacement(
         store=loop.store, collector=loop.collector, controller=loop, clock=context.clock
     )

@@ -25,6 +25,7 @@ from umbel.delivery.service import Delivery
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
+from umbel.inline.service import InlineGuests
 from umbel.kit import data_dir, instances
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
@@ -63,6 +64,7 @@ class System(ports.System):
     plans: Plans
     mobility: Mobility
     choosing: Choosing
+    inline: InlineGuests
     compute: Compute
     media: Media
     schedule: Schedule
@@ -93,6 +95,7 @@ class System(ports.System):
             "delivery": self.delivery.run,
             "schedule": self.schedule.run,
             "mobility": self.mobility.run,
+            "inline": self.inline.run,
             "slices": self.network.slices.run,
             "paths": self.network.operator.run,
             "traffic": self.network.traffic.run,
@@ -162,7 +165,8 @@ async def assemble(
     loop = services.controller(
         context, collector, services.observers(notifier, context.network), timing
     )
-    delivery, mobility = services.delivery(context, loop), services.mobility(context, loop)
+    delivery, inline = services.delivery(context, loop), services.inline_guests(context, loop)
+    mobility = services.mobility(context, loop, inline)
     await delivery.nodes.load()
     return System(
         settings=settings,
@@ -195,6 +199,7 @@ async def assemble(
             movers=mobility.movers,
             ways=mobility.ways,
         ),
+        inline=inline,
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),

@@ -18,8 +18,8 @@ from typing import TypeVar
 
 from umbel.kit import netns
 from umbel.kit.errors import Conflict, Exhausted, Forbidden, Unavailable
-from umbel.testbed import offload, plan, script, shaping, state, teardown
-from umbel.testbed.plan import HostPlan, NodePlan, Plan
+from umbel.testbed import hypervisor, offload, plan, script, shaping, state, teardown
+from umbel.testbed.plan import Guests, HostPlan, NodePlan, Plan
 from umbel.testbed.state import State
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
@@ -75,9 +75,12 @@ def check_root() -> None:
         raise NotRoot
 
 
-def check() -> None:
+def check(*, with_guests: bool = False) -> None:
     """Raises NotRoot, or ToolMissing with the way to install what is missing."""
     check_root()
+    if with_guests and (absent := hypervisor.missing()):
+        text = f"{', '.join(absent)} not found; on Debian: {hypervisor.INSTALL}"
+        raise ToolMissing(text, missing=absent)
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if not SCHEMA.exists():
         missing.append(str(SCHEMA))
@@ -91,6 +94,7 @@ def up(
     name: str,
     *,
     folder: Path | None = None,
+    guests: Guests = Guests(),
     progress: Progress = lambda step, done, total: None,
 ) -> Plan:
     """Make the testbed of a network document; its files go to `folder`, else to its place under
@@ -99,11 +103,12 @@ def up(
     Raises NotRoot, ToolMissing, BadNetwork, BadTestbedName, NameInUse, NoFreeNetwork,
     SetUpFailed.
     """
-    plan.plan(document, name, plan.OCTETS[0])  # before anything is made, all that is wrong with it
-    check()
+    # Before anything is made, all that is wrong with it.
+    wanted = plan.plan(document, name, plan.OCTETS[0], guests)
+    check(with_guests=wanted.has_guests)
     folder = folder or state.FOLDER / name
     with _or_nothing(name, folder):
-        testbed = _begin(document, name, folder)
+        testbed = _begin(document, name, folder, guests)
         _make(testbed, folder, progress)
     return testbed
 
@@ -151,7 +156,7 @@ def _or_nothing(name: str, folder: Path) -> Iterator[None]:
         raise
 
 
-def _begin(document: object, name: str, folder: Path) -> Plan:
+def _begin(document: object, name: str, folder: Path, guests: Guests) -> Plan:
     """Choose the management network, note it, and make it."""
     with _one_at_a_time():
         if teardown.find(name, folder).anything:
@@ -160,7 +165,7 @@ def _begin(document: object, name: str, folder: Path) -> Plan:
         octet = plan.free_octet(_networks_in_use())
         if octet is None:
             raise NoFreeNetwork
-        testbed = plan.plan(document, name, octet)
+        testbed = plan.plan(document, name, octet, guests)
         teardown.forget_rules()
         folder.mkdir(parents=True, mode=0o755)
         state.write(folder, State(name=name, octet=octet))
@@ -184,6 +189,8 @@ def _make(testbed: Plan, folder: Path, progress: Progress) -> None:
     _all("hosts", testbed.hosts, lambda host: _make_host(host, at[host.node]), progress)
     _all("nodes", testbed.nodes, lambda node: _make_node(testbed, node, folder, template), progress)
     template.unlink()
+    if testbed.has_guests:
+        _all("hypervisors", testbed.nodes, lambda node: hypervisor.start(folder, node), progress)
     state.write_sites(folder, testbed)
     noted = state.pids(folder, tuple(node.name for node in testbed.nodes))
     state.write(folder, State(name=testbed.name, octet=testbed.octet, complete=True, pids=noted))
@@ -214,6 +221,8 @@ def _make_node(testbed: Plan, here: NodePlan, folder: Path, template: Path) -> N
             offload.tx_checksums_off(device)
         lines = [line for c in here.cables for line in shaping.root_qdisc(c.wire, c.mbps)]
         _batch("tc", lines)
+        if here.site.guests:
+            _set(script.GUEST_SYSCTLS)
 
     netns.inside(here.namespace, make_devices)
     for program in state.DAEMONS:

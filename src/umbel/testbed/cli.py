@@ -15,6 +15,7 @@ from umbel.kit.errors import NotFound
 from umbel.kit.terminal import bars, errors_on_stderr
 from umbel.network.documents import builtin_document, read_document
 from umbel.testbed import build, inspection, state, teardown
+from umbel.testbed.plan import Guests
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,11 +37,19 @@ class NoSuchMember(NotFound):
 @app.command()
 def up(
     topology: Annotated[str, typer.Option(help="sls, vpm, or a network file (YAML)")] = "sls",
+    vms: Annotated[
+        bool, typer.Option("--vms", help="nodes are hypervisors with a libvirtd of their own")
+    ] = False,
+    processes_at: Annotated[
+        list[str] | None,
+        typer.Option(help="with --vms: a node whose functions stay processes; may be repeated"),
+    ] = None,
     name: Name = "umbel",
     dir_: Dir = state.FOLDER,
 ) -> None:
     """Make an emulated network: a namespace and an Open vSwitch for each node, links, and hosts. It
-    writes a network file for `umbel serve --network`.
+    writes a network file for `umbel serve --network`. With `--vms` functions are guests there:
+    build their image first (`umbel image build media`).
     """
     folder = (dir_ / name).resolve()
     with errors_on_stderr():
@@ -48,7 +57,8 @@ def up(
         document = builtin_document(topology) if built_in else read_document(Path(topology))
         document = resolve_document(document)
         with bars() as progress:
-            made = build.up(document, name, folder=folder, progress=progress)
+            guests = Guests(wanted=vms, processes_at=tuple(processes_at or ()))
+            made = build.up(document, name, folder=folder, guests=guests, progress=progress)
     places = f"{len(made.nodes)} nodes, {len(made.links)} links, {len(made.hosts)} hosts"
     typer.echo(f"testbed {name}: {places}; management 10.{made.octet}.0.0/16")
     typer.echo(str(state.sites_file(folder)))

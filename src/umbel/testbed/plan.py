@@ -11,6 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network
 
+from umbel.compute.hypervisors.document import inspect as inspect_hypervisors
+from umbel.compute.hypervisors.document import part as describe_hypervisors
+from umbel.compute.hypervisors.model import HYPERVISORS_POOL, Hypervisor
 from umbel.compute.model import Node, VimKind
 from umbel.compute.service import inspect_nodes, node_entry
 from umbel.kit.errors import Invalid
@@ -41,6 +44,7 @@ _LINKS = IPv4Network("10.201.0.0/16")
 _OUTER = IPv4Network("10.205.0.0/16")
 _FIRST_CROSSING = 51_820
 _FIRST_HOST = 10
+_GUESTS, _GUESTS_GATEWAY = (10, 99), 254
 _MOST_HOSTS = 200
 _NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
 
@@ -94,7 +98,9 @@ class Cable:
 @dataclass(frozen=True, kw_only=True)
 class NodePlan:
     """A node. `management` is its address; `outer` the root namespace's end of its `mgmt0`;
-    `hosts` the devices that lead to hosts, with each host's Ethernet address and own address."""
+    `hosts` the devices that lead to hosts, with each host's Ethernet address and own address. Its
+    guests, if it is a hypervisor, have addresses of the management network that begin with
+    `guest_prefix`: whoever reaches the node reaches them."""
 
     number: int
     node: Node
@@ -108,6 +114,16 @@ class NodePlan:
     def name(self) -> str:
         """The node's name."""
         return self.node.name
+
+    @property
+    def guest_prefix(self) -> str:
+        """The first three numbers of its guests' addresses."""
+        return self.management.rpartition(".")[0]
+
+    @property
+    def guest_numbers(self) -> tuple[int, int]:
+        """The last number of the first guest's address, and of the last one's."""
+        return _GUESTS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +141,8 @@ class HostPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """A testbed. `octet` is its K, `terms` what slices have there."""
+    """A testbed. `octet` is its K, `terms` what slices have there. It `has_guests`: its nodes are
+    hypervisors."""
 
     name: str
     octet: int
@@ -135,6 +152,7 @@ class Plan:
     default_access: str = ""
     terms: Mapping[Grade, Terms] = field(default_factory=lambda: TERMS)
     pools: Mapping[str, VimKind] = field(default_factory=dict)
+    has_guests: bool = False
 
     @property
     def bridge(self) -> str:
@@ -159,31 +177,57 @@ def check_name(name: str) -> str:
     return name
 
 
-def plan(document: object, name: str, octet: int) -> Plan:
-    """The testbed of a network document. Raises BadNetwork with every problem in `problems`,
-    BadTestbedName."""
+@dataclass(frozen=True, kw_only=True)
+class Guests:
+    """Whether nodes are hypervisors, and at which of them functions stay processes all the same:
+    what needs GStreamer does not run in guests."""
+
+    wanted: bool = False
+    processes_at: tuple[str, ...] = ()
+
+
+def plan(document: object, name: str, octet: int, guests: Guests = Guests()) -> Plan:
+    """The testbed of a network document; its nodes are hypervisors where `guests` are wanted, or
+    the document has them. Raises BadNetwork with every problem in `problems`, BadTestbedName."""
     check_name(name)
     nodes, wrong_nodes = inspect_nodes(document)
     found, wrong_links = inspect_topology(document)
     terms, wrong_terms = inspect_terms(document)
-    problems = list(dict.fromkeys([*wrong_nodes, *wrong_links, *wrong_terms, *_too_many(found)]))
+    named, wrong_guests = inspect_hypervisors(document)
+    wrong_guests += [
+        f"--processes-at {node}: unknown node"
+        for node in guests.processes_at
+        if node not in found.nodes
+    ]
+    wrong = (*wrong_nodes, *wrong_links, *wrong_terms, *wrong_guests, *_too_many(found))
+    problems = list(dict.fromkeys(wrong))
     if problems:
         raise BadNetwork(f"The network file has {len(problems)} problem(s)", problems=problems)
     numbers = {node.name: number for number, node in enumerate(nodes.nodes, start=1)}
+    has_guests, pools = guests.wanted or bool(named), dict(nodes.pools)
+    pools |= {HYPERVISORS_POOL: VimKind.LIBVIRT} if has_guests else {}
     hosts = tuple(_hosts(found.hosts, numbers, name))
     cables = _cables(found.links, numbers)
     return Plan(
         name=name,
         octet=octet,
         nodes=tuple(
-            _node(replace(node, address=f"10.{octet}.{number}.1"), number, name, cables, hosts)
+            _node(
+                _placed(node, f"10.{octet}.{number}", guests),
+                number,
+                name,
+                cables,
+                hosts,
+                has_guests=has_guests,
+            )
             for number, node in enumerate(nodes.nodes, start=1)
         ),
         hosts=hosts,
         links=found.links,
         default_access=nodes.default_access,
         terms=terms,
-        pools=nodes.pools,
+        pools=pools,
+        has_guests=has_guests,
     )
 
 
@@ -196,9 +240,9 @@ def sites(testbed: Plan) -> Sites:
     )
 
 
-def document(testbed: Plan) -> dict[str, object]:
+def document(testbed: Plan, hypervisors: Iterable[Hypervisor] = ()) -> dict[str, object]:
     """The sites file of a testbed: a network document whose nodes have their addresses there, and
-    their switches."""
+    their switches and hypervisors."""
     access = {"default_access": testbed.default_access} if testbed.default_access else {}
     return {
         **access,
@@ -211,6 +255,7 @@ def document(testbed: Plan) -> dict[str, object]:
             for grade, terms in testbed.terms.items()
         },
         **describe_sites(sites(testbed)),
+        **describe_hypervisors(hypervisors),
     }
 
 
@@ -246,12 +291,20 @@ def _too_many(found: Topology) -> Iterator[str]:
             yield f"node {name}: {count} hosts are more than a testbed's {_MOST_HOSTS}"
 
 
+def _placed(node: Node, prefix: str, guests: Guests) -> Node:
+    """The node at its address, and in the pool that runs its functions."""
+    in_guests = guests.wanted and node.name not in guests.processes_at
+    return replace(node, address=f"{prefix}.1", pool=HYPERVISORS_POOL if in_guests else node.pool)
+
+
 def _node(
     node: Node,
     number: int,
     testbed: str,
     cables: Mapping[str, list[Cable]],
     hosts: Iterable[HostPlan],
+    *,
+    has_guests: bool,
 ) -> NodePlan:
     mine = tuple(cables.get(node.name, ()))
     site = Site(
@@ -268,6 +321,7 @@ def _node(
             for cable in mine
             if cable.outer
         },
+        guests=f"{node.address.rpartition('.')[0]}.{_GUESTS_GATEWAY}/24" if has_guests else "",
     )
     return NodePlan(
         number=number,

@@ -33,6 +33,8 @@ NODE_SYSCTLS = {
     "net/ipv6/conf/all/disable_ipv6": "1",
     "net/ipv6/conf/default/disable_ipv6": "1",
 }
+GUEST_SYSCTLS = {"net/ipv4/conf/mgmt0/proxy_arp": "1", "net/ipv4/neigh/mgmt0/proxy_delay": "0"}
+"""A node with guests answers for them in the management network, and hands on to them."""
 HOST_SYSCTLS = {
     key: value for key, value in NODE_SYSCTLS.items() if "rp_filter" in key or "ipv6" in key
 }

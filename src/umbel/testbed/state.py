@@ -13,6 +13,7 @@ import yaml
 
 from umbel.kit.errors import NotFound
 from umbel.network.documents import read_document
+from umbel.testbed import hypervisor
 from umbel.testbed import plan as plans
 from umbel.testbed.plan import OCTETS, Plan
 
@@ -92,7 +93,9 @@ def pids(folder: Path, nodes: tuple[str, ...]) -> dict[str, dict[str, int]]:
 
 def write_sites(folder: Path, testbed: Plan) -> None:
     """Write the sites file, which is a network file too."""
-    text = yaml.safe_dump(plans.document(testbed), sort_keys=False, default_flow_style=None)
+    guests = [hypervisor.described(node, folder, testbed.name) for node in testbed.nodes]
+    document = plans.document(testbed, guests if testbed.has_guests else ())
+    text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None)
     draft = folder / "sites.draft"
     draft.write_text(f"# Testbed {testbed.name}: written by `umbel testbed up`.\n{text}")
     draft.replace(sites_file(folder))

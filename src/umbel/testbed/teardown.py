@@ -18,6 +18,7 @@ from pathlib import Path
 from umbel.kit import netns
 from umbel.kit.errors import Unavailable
 from umbel.testbed import script, state
+from umbel.testbed.hypervisor import GUESTS
 from umbel.testbed.plan import OCTETS, check_name
 
 _DEVICES = Path("/sys/class/net")
@@ -79,6 +80,7 @@ def down(
     if found.folder is not None:
         shutil.rmtree(found.folder, ignore_errors=True)
         _prune(found.folder.parent)
+    shutil.rmtree(GUESTS / name, ignore_errors=True)
     left = find(name, folder)
     if left.anything:
         raise StillThere(f"There is still something of testbed {name}: {left}")

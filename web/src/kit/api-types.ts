@@ -1670,12 +1670,14 @@ export interface components {
             node?: string | null;
             address?: string | null;
             function?: string | null;
+            image?: string | null;
         };
         InlineFunctionOut: {
             name: string;
             stream: string;
             port: number;
             function: string | null;
+            image: string | null;
             node: string | null;
             address: string | null;
             on_path: boolean;

@@ -13,6 +13,9 @@ from umbel.kit.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 HYPERVISORS_POOL = "hypervisors"
 """The pool of a hypervisor that names none."""
 
+OVERLAY_BRIDGE = "br1"
+"""The bridge of a node's Open vSwitch that carries streams and has only the platform's rules."""
+
 _SCHEMES = ("qemu", "qemu+unix", "qemu+ssh", "qemu+tls")
 _PARAMETERS = {"keyfile", "known_hosts", "pkipath", "socket"}
 """Of a URI. Others have libvirt run programs here (command, netcat) or check less (no_verify)."""
@@ -127,6 +130,11 @@ class GuestNetwork:
     prefix: int = 24
     gateway: str = ""
     is_open_vswitch: bool = False
+
+    @property
+    def is_overlay(self) -> bool:
+        """Whether guests are on the overlay: its switches lead to a guest wherever it is."""
+        return self.is_open_vswitch and self.bridge == OVERLAY_BRIDGE
 
     @property
     def subnet(self) -> ipaddress.IPv4Network:

@@ -1,7 +1,7 @@
 """The hypervisors as rows: a restart and every other instance see the same ones."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -54,14 +54,15 @@ _DROP = Command(sa.delete(hypervisors).where(hypervisors.c.name == given("named"
 
 
 class HypervisorStore:
-    """The queries of hypervisors."""
+    """The queries of hypervisors. `named` are those of the network file, which have no rows."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, named: Sequence[Hypervisor] = ()) -> None:
         self._database = database
+        self._named = {one.name: one for one in named}
 
     async def all(self) -> Mapping[str, Hypervisor]:
         """By their nodes' names."""
-        return await self._database.read(_all)
+        return {**await self._database.read(_all), **self._named}
 
     async def get(self, name: str) -> Hypervisor:
         """One hypervisor. Raises NoSuchHypervisor."""
@@ -72,14 +73,14 @@ class HypervisorStore:
 
     async def check_new(self, hypervisor: Hypervisor) -> None:
         """Raise HypervisorExists where it cannot be added."""
-        await self._database.read(lambda connection: _check_new(connection, hypervisor))
+        await self._database.read(lambda connection: self._check_new(connection, hypervisor))
 
     async def add(self, hypervisor: Hypervisor) -> None:
         """A hypervisor comes. Raises HypervisorExists."""
 
         def add(connection: Connection) -> None:
             connection.lock(_LOCK)
-            _check_new(connection, hypervisor)
+            self._check_new(connection, hypervisor)
             network = {name: getattr(hypervisor.network, name) for name in _NETWORK}
             connection.run(
                 _ADD,
@@ -99,13 +100,16 @@ class HypervisorStore:
         """The hypervisor is forgotten."""
         await self._database.write(lambda connection: connection.run(_DROP, named=name))
 
+    def _check_new(self, connection: Connection, new: Hypervisor) -> None:
+        _check({**_all(connection), **self._named}.values(), new)
+
 
 def _all(connection: Connection) -> dict[str, Hypervisor]:
     return {one.name: one for one in connection.all(_ROWS)}
 
 
-def _check_new(connection: Connection, new: Hypervisor) -> None:
-    for other in _all(connection).values():
+def _check(others: Iterable[Hypervisor], new: Hypervisor) -> None:
+    for other in others:
         if other.name == new.name:
             message = f"{new.name} is a hypervisor already"
         elif other.uri == new.uri:

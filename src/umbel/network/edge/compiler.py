@@ -1,16 +1,18 @@
 """What passes between a node, its access network and functions away from it: rules. Pure.
 
 In: who may pass (gates.py), who answers virtual addresses (virtual_services.py), who is away from
-home (roaming.py), and how switches are plugged. Out: programs that are merged with those of streams
-(overlay/compiler.py), which go first: what is for a stream's address never crosses a border.
+home (roaming.py), where guests are (guests.py), and how switches are plugged. Out: programs that
+are merged with those of streams (overlay/compiler.py), which go first: what is for a stream's
+address never crosses a border.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from umbel.network.edge import gates as access
-from umbel.network.edge import roaming, virtual_services
+from umbel.network.edge import guests, roaming, virtual_services
 from umbel.network.edge.gates import Access
+from umbel.network.edge.guests import GuestRoute
 from umbel.network.edge.roaming import Bindings
 from umbel.network.edge.virtual_services import Proto, Services
 from umbel.network.switching.port_map import PortMap
@@ -26,11 +28,12 @@ _REST = 10
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeState:
-    """All borders of the network."""
+    """All borders of the network. `guests` is seen, the rest is asked for and kept."""
 
     access: Access = field(default_factory=Access)
     services: Services = field(default_factory=dict)
     bindings: Bindings = field(default_factory=dict)
+    guests: tuple[GuestRoute, ...] = ()
 
 
 def programs(edge: EdgeState, port_maps: Mapping[str, PortMap]) -> dict[str, Program]:
@@ -50,6 +53,7 @@ def _rules(edge: EdgeState, node: str, port_map: PortMap) -> Iterator[Rule]:
         yield _answer(port_map.local_port, proto, address, port)
     yield Rule(table=Table.SERVICES, priority=_REST, goto=Table.HOMES)
     yield from roaming.rules(edge.bindings, node, port_map)
+    yield from guests.rules(edge.guests, node, port_map)
     yield _cross(port_map.patch_port, port_map.local_port)
     yield _cross(port_map.local_port, port_map.patch_port)
 

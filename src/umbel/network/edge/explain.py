@@ -54,6 +54,8 @@ def _named(edge: EdgeState, node: str) -> Iterator[tuple[tuple[Value, Value], st
             (binding.address, 0),
             f"{binding.name} of {binding.home_node}, now at {binding.foreign_node}",
         )
+    for guest in edge.guests:
+        yield (guest.address, 0), f"a guest of {guest.home}, now at {' and '.join(guest.places)}"
 
 
 def whose(rule: Rule, known: Names) -> str:

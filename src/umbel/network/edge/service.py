@@ -16,14 +16,14 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError, Unavailable
 from umbel.kit.signal import Signal
-from umbel.network.edge import compiler, gates, roaming, virtual_services
+from umbel.network.edge import compiler, gates, guests, roaming, virtual_services
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Client, Gate, InvalidClient, PortalAddress
 from umbel.network.edge.roaming import Binding, InvalidBinding, MobileFunction
 from umbel.network.edge.store import EdgeStore, StoredEdge
 from umbel.network.edge.virtual_services import VirtualService
-from umbel.network.events import Event, LinkDown, LinkUp
-from umbel.network.model import NotProgrammed, Topology, TopologySource, pair
+from umbel.network.events import Event, LinkDown, LinkUp, PortAdded, PortRemoved
+from umbel.network.model import NotProgrammed, Pair, Topology, TopologySource, pair
 from umbel.network.ports import Ethernet, ProgrammableFabric
 from umbel.network.switching.port_map import PortMap
 from umbel.network.switching.program import Program
@@ -69,7 +69,8 @@ class EdgeService:
         self._fabric, self._topology, self._ethernet = fabric, topology, ethernet
         self._store, self._clock = store, clock
         self._stored = StoredEdge(revision=0, edge=EdgeState())
-        self._installed = -1
+        self._installed: tuple[int, frozenset[Pair]] = (-1, frozenset())
+        self._expected: dict[str, str] = {}
         self._changed = Signal()
 
     @property
@@ -80,8 +81,8 @@ class EdgeService:
 
     @property
     def snapshot(self) -> EdgeState:
-        """The same; nothing where no network is programmed."""
-        return self._stored.edge
+        """The same, with the guests that are seen; nothing where no network is programmed."""
+        return replace(self._stored.edge, guests=self._guests()) if self._fabric else EdgeState()
 
     @property
     def sites(self) -> Mapping[str, Site]:
@@ -225,6 +226,15 @@ class EdgeService:
         self.binding(name)
         await self._change_bindings(lambda now: roaming.deregister(now, name))
 
+    async def expect_guest(self, address: str, node: str) -> None:
+        """A guest is about to be at another node, too: what is for it is copied there as soon as it
+        has a port there."""
+        if node:
+            self._expected[address] = node
+        else:
+            self._expected.pop(address, None)
+        await self._install()
+
     # -- inside -----------------------------------------------------------------------------
 
     def _require_fabric(self) -> ProgrammableFabric:
@@ -279,14 +289,26 @@ class EdgeService:
         self._changed.notify()
 
     async def _install(self) -> None:
-        stored = self._stored
-        await self._require_fabric().install_extra_rules(
-            NAME, self._compile, roaming.links(stored.edge.bindings)
-        )
-        self._installed = stored.revision
+        stored, links = self._stored, self._links()
+        await self._require_fabric().install_extra_rules(NAME, self._compile, links)
+        self._installed = (stored.revision, links)
+
+    def _links(self) -> frozenset[Pair]:
+        """The links that need tunnels."""
+        return roaming.links(self._stored.edge.bindings) | guests.links(self._guests())
 
     def _compile(self, port_maps: Mapping[str, PortMap]) -> Mapping[str, Program]:
-        return compiler.programs(self._stored.edge, port_maps)
+        edge = replace(self._stored.edge, guests=self._guests(port_maps))
+        return compiler.programs(edge, port_maps)
+
+    def _guests(
+        self, port_maps: Mapping[str, PortMap] | None = None
+    ) -> tuple[guests.GuestRoute, ...]:
+        """Where guests are, and are expected, by the ports there are."""
+        fabric = self._require_fabric()
+        seen = fabric.observed.port_maps if port_maps is None else port_maps
+        found = guests.places(seen, self._expected)
+        return guests.routes(found, fabric.sites.guest_home, self._living())
 
     def _until_next_s(self) -> float:
         """Until the next sign-in expires, but not too long: the calendar may jump."""
@@ -298,7 +320,7 @@ class EdgeService:
         now = self._now()
         if now(self._stored.edge) != self._stored.edge:
             await self._change(now)
-        elif self._installed != self._stored.revision:
+        elif self._installed != (self._stored.revision, self._links()):
             await self._install()
 
     def _now(self) -> Callable[[EdgeState], EdgeState]:
@@ -319,7 +341,7 @@ class EdgeService:
         return replace(topology, links=links)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, LinkUp | LinkDown):
+        if isinstance(event, LinkUp | LinkDown | PortAdded | PortRemoved):
             self.wake()
 
     async def _retry(self, work: Callable[[], Awaitable[None]]) -> None:

@@ -6,8 +6,8 @@ with an in-line function gives the stream to it and takes it from it; without on
 through. What was asked is rows, so it outlives a restart.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -69,15 +69,22 @@ def location_of(function: InlineFunction, running: Mapping[str, Location]) -> Lo
 
 
 def receivers_by_node(
-    functions: Sequence[InlineFunction], running: Mapping[str, Location]
+    functions: Sequence[InlineFunction],
+    running: Mapping[str, Location],
+    home_of: Callable[[str], str] = lambda _: "",
 ) -> dict[str, dict[str, Receiver]]:
     """By stream and node, where its function takes it. Of two that came to one node, the one asked
-    for first stays."""
+    for first stays. `home_of` answers for a guest's address the node that it is from."""
     found: dict[str, dict[str, Receiver]] = {}
     for function in functions:
         location = location_of(function, running)
         if location is not None:
-            end = Receiver(address=location.address, port=function.port, side=Side.INSIDE)
+            end = Receiver(
+                address=location.address,
+                port=function.port,
+                side=Side.INSIDE,
+                is_guest=bool(home_of(location.address)),
+            )
             found.setdefault(function.stream, {}).setdefault(location.node, end)
     return found
 
@@ -112,7 +119,8 @@ class InlineFunctions:
         """Have a stream meet the function from now on, wherever it was before. Raises
         NotProgrammed, NotInTopology, InlineFunctionExists."""
         self._require_fabric()
-        if not function.function and function.node not in self._topology().nodes:
+        is_placed = function.image or not function.function
+        if is_placed and function.node not in self._topology().nodes:
             raise NotInTopology(f"The network has no node {function.node}", node=function.node)
         location = location_of(function, self._running)
         functions = await self._store.functions()
@@ -139,6 +147,13 @@ class InlineFunctions:
         self._report(next((one for one in functions if one.name == name), None), None)
         await self._reconcile()
 
+    async def relocate(self, function_id: str, node: str) -> None:
+        """The platform runs a function with an image on that node from now on. Not an error where
+        none has the id."""
+        for one in await self._store.functions():
+            if one.image and one.function == function_id and one.node != node:
+                await self._store.put_function(replace(one, node=node))
+
     async def run(self) -> None:
         """Have rules follow what runs and what is carried, until cancelled."""
         if self._fabric is None:
@@ -158,9 +173,9 @@ class InlineFunctions:
 
     async def _reconcile(self) -> None:
         functions = await self._store.functions()
-        receivers = receivers_by_node(functions, self._running)
-        wanted = {function.stream for function in functions}
         fabric = self._require_fabric()
+        receivers = receivers_by_node(functions, self._running, fabric.sites.guest_home)
+        wanted = {function.stream for function in functions}
         overlay = fabric.overlay
         for name, intent in overlay.intents.items():
             found = receivers.get(name, {})
@@ -170,7 +185,7 @@ class InlineFunctions:
         await fabric.change(overlay)
 
     def _report(self, before: InlineFunction | None, now: InlineFunction | None) -> None:
-        left, appeared = (one.node if one is not None else "" for one in (before, now))
+        left, appeared = (one.reported_at if one is not None else "" for one in (before, now))
         if left == appeared:
             return
         found: list[Event] = []

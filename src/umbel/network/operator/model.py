@@ -21,8 +21,9 @@ class PathRequest:
 @dataclass(frozen=True, kw_only=True)
 class InlineFunction:
     """A function that a stream is to meet, under a name of the operator's: a process at `node` with
-    an `address`, or the platform's own `function`, wherever that runs. It takes the stream at
-    `port` and sends it on to the stream's own address."""
+    an `address`, or the platform's own `function`, wherever that runs. With an `image` the platform
+    runs that function for it, at `node`. It takes the stream at `port` and sends it on to the
+    stream's own address."""
 
     name: str
     stream: str
@@ -30,3 +31,9 @@ class InlineFunction:
     node: str = ""
     address: str = ""
     function: str = ""
+    image: str = ""
+
+    @property
+    def reported_at(self) -> str:
+        """The node of one that the operator runs; empty: the platform runs it, and reports it."""
+        return "" if self.function else self.node

@@ -224,9 +224,9 @@ class _StreamCompiler:
     def _deliver(self, node: str, entry: int) -> None:
         """At a leaf: to the receivers. `entry` is the port of the function whose packets they get;
         0: they come by tunnels."""
-        clone_port, receivers = self._routed.clone_port(node), self._routed.receivers(node)
+        clone_port, receivers = self._routed.clone_port(node), self._reached(node, node)
         if clone_port and self._routed.move:
-            receivers = self._routed.receivers(self._routed.move.source)
+            receivers = self._reached(node, self._routed.move.source)
             if receivers:
                 entry = clone_port
                 self._enter(node, clone_port, sourced=False)
@@ -235,6 +235,11 @@ class _StreamCompiler:
         jumps = [self._jump(node, receiver, entry) for receiver in receivers]
         actions = jumps[0] if len(jumps) == 1 else self._fan(node, _RECEIVERS, 0, jumps)
         self._rule(node, Table.LEAF, self._marked(), actions)
+
+    def _reached(self, node: str, leaf: str) -> tuple[Receiver, ...]:
+        """Who takes the stream at a leaf, seen from a node: no guest whose port is not there."""
+        switch = self._switches[node]
+        return tuple(one for one in self._routed.receivers(leaf) if one.exit(switch)[0])
 
     def _enter(self, node: str, port: int, *, sourced: bool) -> None:
         self._classify(node, port, sourced=sourced)
@@ -276,7 +281,7 @@ class _StreamCompiler:
     def _on(self, node: str, port: int, hops: Sequence[Action]) -> None:
         """By the path's hops and, at a leaf that serves receivers, on to them."""
         if hops:
-            leaf = Table.LEAF if self._routed.receivers(node) else None
+            leaf = Table.LEAF if self._reached(node, node) else None
             self._path(node, port, hops, leaf)
 
     def _redirect(self, node: str, port: int, function: int, goto: Table | None) -> None:
@@ -323,7 +328,8 @@ class _StreamCompiler:
     def _jump(self, node: str, receiver: Receiver, entry: int) -> list[Action]:
         switch = self._switches[node]
         within = receiver.side is Side.INSIDE
-        new: dict[Field, Value] = {Field.ETH_DST: switch.local_mac if within else receiver.ethernet}
+        port, mac = receiver.exit(switch)
+        new: dict[Field, Value] = {Field.ETH_DST: mac}
         source = self._source_within() if within else switch.source_address
         if source:
             new[Field.IPV4_SRC] = source
@@ -331,7 +337,6 @@ class _StreamCompiler:
         if receiver.port:
             new[Field.UDP_DST] = receiver.port
         sets: list[Action] = [SetField(field=name, value=value) for name, value in new.items()]
-        port = switch.port(receiver.side)
         return [*sets, Output(port=BACK if port == entry else port)]
 
     def _source_within(self) -> str:

@@ -325,12 +325,11 @@ class Overlay:
             problems += [problem] if problem else self._lost(tree, leaf)
             if not problem:
                 reached.add(leaf)
+                problems += streams.portless(intent, leaf, port_maps[leaf])
         sender = (
             {intent.root: port_maps[intent.root].local_port} if intent.sender is Side.INSIDE else {}
         )
-        processes = {
-            node: port_maps[node].local_port for node in intent.processes if node in port_maps
-        }
+        processes = streams.process_ports(intent, port_maps)
         name, moving = intent.stream.name, intent.move
         if moving and moving.refused:
             problems.append(f"no move to {moving.target}: {moving.refused}")

@@ -6,7 +6,7 @@ into rules. A stream goes only along its paths; other packets of it are dropped.
 
 import ipaddress
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -60,14 +60,24 @@ class ReceiverKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Receiver:
-    """Who takes a stream at a leaf: somebody in the network outside, or a process of the node. A
-    multicast group, the limited broadcast and a process need no `mac`; port 0 leaves the port as
-    it is."""
+    """Who takes a stream at a leaf: somebody in the network outside, or a process of the node, or
+    inside also a guest with a port of its own (`is_guest`). A multicast group, the limited
+    broadcast and whoever is inside need no `mac`; port 0 leaves the port as it is."""
 
     address: str
     mac: str = ""
     port: int = 0
     side: Side = Side.OUTSIDE
+    is_guest: bool = False
+
+    def exit(self, switch: PortMap) -> tuple[int, str]:
+        """The port that leads to it, and its Ethernet address; 0: a guest that has none here."""
+        if self.is_guest:
+            found = switch.guests.get(self.address)
+            return (found.number, found.mac) if found else (0, "")
+        if self.side is Side.INSIDE:
+            return switch.local_port, switch.local_mac
+        return switch.patch_port, self.ethernet
 
     @property
     def kind(self) -> ReceiverKind:
@@ -192,9 +202,32 @@ def unresolved(path: Path) -> str:
     )
 
 
-def local_receiver(end: Endpoint) -> Receiver:
-    """A process of a node as the receiver of a stream."""
-    return Receiver(address=end.address, port=end.port, side=Side.INSIDE)
+def portless(intent: StreamIntent, leaf: str, switch: PortMap) -> list[str]:
+    """The guests at a leaf that have no port there: they are not reached."""
+    receivers = [path.receiver for path in intent.paths if path.leaf == leaf and path.receiver]
+    missing = [one.address for one in receivers if not one.exit(switch)[0]]
+    return [f"guest {address} has no port at {leaf} yet" for address in missing]
+
+
+def process_ports(intent: StreamIntent, port_maps: Mapping[str, PortMap]) -> dict[str, int]:
+    """The ports, by node, of the processes and guests that the stream passes and that are there."""
+    exits = {
+        node: receiver.exit(port_maps[node])[0]
+        for node, receiver in intent.processes.items()
+        if node in port_maps
+    }
+    return {node: port for node, port in exits.items() if port}
+
+
+def local_receiver(end: Endpoint, *, is_guest: bool = False) -> Receiver:
+    """A process of a node, or a guest there, as the receiver of a stream."""
+    return Receiver(address=end.address, port=end.port, side=Side.INSIDE, is_guest=is_guest)
+
+
+def path_to(end: Endpoint, guest_home: Callable[[str], str]) -> Path:
+    """The path to a process of a node, or to a guest there, whose address has a home."""
+    is_guest = bool(guest_home(end.address))
+    return Path(leaf=end.node, receiver=local_receiver(end, is_guest=is_guest))
 
 
 def check(routed_streams: Sequence[RoutedStream], switches: Mapping[str, PortMap]) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+_MAC_BYTES = 6
+
 
 class Side(StrEnum):
     """On which side of a node's switch somebody is: inside, a process of the node, reached by the
@@ -17,17 +19,32 @@ class Side(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuestPort:
+    """A guest's port, and the guest's Ethernet address."""
+
+    number: int
+    mac: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PortMap:
-    """The ports that a node's br1 got: its tunnel to each neighbour, the patch port to br0, and the
-    local port that the node's own functions use, with its Ethernet address; 0: there is none. What
-    leaves by the patch port has `source_address` as its source where one is given."""
+    """The ports that a node's br1 got: its tunnel to each neighbour, the patch port to br0, the
+    local port that the node's own functions use, with its Ethernet address, and those of guests by
+    their addresses; 0: there is none. What leaves by the patch port has `source_address` as its
+    source where one is given."""
 
     tunnel_ports: Mapping[str, int] = field(default_factory=dict)
     patch_port: int = 0
     local_port: int = 0
     local_mac: str = ""
     source_address: str = ""
+    guests: Mapping[str, GuestPort] = field(default_factory=dict)
 
-    def port(self, side: Side) -> int:
-        """The port of a side."""
-        return self.local_port if side is Side.INSIDE else self.patch_port
+
+def guest_address(mac: str) -> str:
+    """The IPv4 address that a guest's Ethernet address holds, as hypervisors' drivers give them:
+    52:54 and the address. Empty: it is no guest's of ours, such as QEMU's own 52:54:00."""
+    parts = mac.lower().split(":")
+    if parts[:2] != ["52", "54"] or len(parts) != _MAC_BYTES or parts[2] == "00":
+        return ""
+    return ".".join(str(int(part, 16)) for part in parts[2:])

@@ -149,10 +149,11 @@ PIPELINE: tuple[Stage, ...] = (
         ),
         next=(),
         miss=None,
-        does="sends by a tunnel, the patch port or the inner port",
+        does="sends by a tunnel, a guest's port, the patch port or the inner port",
         purpose="What is for a function that moved to another node goes there by tunnels, and what "
-        "it sends comes back by them, as if it were at home. The rest passes between the access "
-        "network and the node.",
+        "it sends comes back by them, as if it were at home. What is for a guest goes to its port, "
+        "and to both places while it moves. The rest passes between the access network and the "
+        "node.",
     ),
 )
 

@@ -20,6 +20,7 @@ _PARTS = frozenset(
         "hosts",
         "default_access",
         "sites",
+        "hypervisors",
         "management",
         "slices",
         "planner",

@@ -6,6 +6,7 @@ by its node or its switch's datapath id, and a call when they changed. Nobody ke
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from ipaddress import IPv4Address
 
 from umbel.network.topology.sites import Site
 
@@ -30,6 +31,15 @@ class SiteRegistry(Mapping[str, Site]):
     def node_of(self, datapath_id: int) -> str | None:
         """The node whose switch has this datapath id."""
         return self._nodes.get(datapath_id)
+
+    def guest_home(self, address: str) -> str:
+        """The node whose network of guests an IPv4 address is in; empty: none has it."""
+        wanted = IPv4Address(address)
+        for node, site in self._sites.items():
+            network = site.guest_network
+            if network is not None and wanted in network:
+                return node
+        return ""
 
     def set(self, sites: Mapping[str, Site]) -> None:
         """There are exactly these sites from now on."""

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Interface, IPv4Network
 
 ACCESS_BRIDGE, OVERLAY_BRIDGE, LOCAL_PORT = "br0", "br1", "ov0"
 """A node's bridges, and the overlay's local port in the node."""
@@ -30,7 +31,8 @@ class Site:
     are the devices where packets toward each neighbour wait, if not at the cables. `crossings` are
     the links over ground that is not the operator's, encrypted: for each such neighbour, the
     ADDRESS:PORT where this node takes encrypted packets; the cable there is made by the platform
-    (crossings.py)."""
+    (crossings.py). `guests` is the node's address, with its prefix length, in the network of guests
+    whose ports are on br1; empty: it has none. They keep their addresses when they move."""
 
     node: str
     ovsdb: str
@@ -42,6 +44,12 @@ class Site:
     cables: Mapping[str, str] = field(default_factory=dict)
     queues: Mapping[str, str] = field(default_factory=dict)
     crossings: Mapping[str, str] = field(default_factory=dict)
+    guests: str = ""
+
+    @property
+    def guest_network(self) -> IPv4Network | None:
+        """The network of its guests."""
+        return IPv4Interface(self.guests).network if self.guests else None
 
     def is_same_switch(self, other: "Site") -> bool:
         """Whether both describe one switch, however it is wired."""

@@ -150,6 +150,7 @@ class _SiteEntry(SwitchEntry):
     cables: dict[str, _DEVICE] = Field(default_factory=dict)
     queues: dict[str, _DEVICE] = Field(default_factory=dict)
     crossings: dict[str, Annotated[str, AfterValidator(_socket)]] = Field(default_factory=dict)
+    guests: Annotated[str, AfterValidator(_gateway)] | None = None
 
     def site(self, number: int) -> Site:
         made = {name: crossing_cable(name) for name in self.crossings}
@@ -160,6 +161,7 @@ class _SiteEntry(SwitchEntry):
             cables={**self.cables, **made},
             queues=self.queues,
             crossings=self.crossings,
+            guests=self.guests or "",
         )
 
 
@@ -220,6 +222,7 @@ def part(sites: Sites) -> dict[str, object]:
                 "cables": {n: d for n, d in site.cables.items() if n not in site.crossings},
                 "queues": dict(site.queues),
                 "crossings": dict(site.crossings),
+                **({"guests": site.guests} if site.guests else {}),
             }
             for site in sites.sites
         ],
@@ -271,6 +274,7 @@ def _misplaced(sites: Iterable[Site], known: Topology) -> Iterator[str]:
     yield from _shared("node", (site.node for site in sites))
     yield from _shared("ovsdb", (site.ovsdb for site in sites))
     yield from _shared("datapath_id", (f"{site.datapath_id:#x}" for site in sites))
+    yield from _shared("guests", (str(site.guest_network) for site in sites if site.guests))
     yield from _shared("underlay", (a for site in sites for a in site.underlay.values()))
 
 

@@ -15,25 +15,26 @@ router = APIRouter(prefix="/api/v1/network/functions", tags=["network"])
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FunctionId = Annotated[str, Field(min_length=1, max_length=64)]
+Image = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 
 class InlineFunctionIn(Given):
     """A function that a stream meets: a process at a `node` with an `address`, or one of the
-    platform's own by its id, wherever that runs. It takes the stream at `port` and sends it on to
-    the stream's own address."""
+    platform's own by its id, wherever that runs, or a guest that the platform runs at a `node` out
+    of an `image`. It takes the stream at `port` and sends it on to the stream's own address."""
 
     stream: StreamName
     port: Port
     node: NodeName | None = None
     address: IPv4Address | None = None
     function: FunctionId | None = None
+    image: Image | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        is_placed = self.node is not None and self.address is not None
-        is_bare = self.node is None and self.address is None
-        if not (is_placed if self.function is None else is_bare):
-            raise ValueError("give either node and address, or function")
+        given = {name for name in ("node", "address", "function", "image") if getattr(self, name)}
+        if given not in ({"node", "address"}, {"function"}, {"node", "image"}):
+            raise ValueError("give node and address, or function, or node and image")
         return self
 
 
@@ -45,6 +46,7 @@ class InlineFunctionOut(BaseModel):
     stream: str
     port: int
     function: str | None
+    image: str | None
     node: str | None
     address: str | None
     on_path: bool
@@ -69,7 +71,8 @@ async def put_function(
         port=given.port,
         node=given.node or "",
         address=str(given.address) if given.address else "",
-        function=given.function or "",
+        function=f"inline-{name}"[:64] if given.image else given.function or "",
+        image=given.image or "",
     )
     return _out(await system.network.operator.functions.put(function))
 
@@ -87,6 +90,7 @@ def _out(of: InlineFunctionStatus) -> InlineFunctionOut:
         stream=function.stream,
         port=function.port,
         function=function.function or None,
+        image=function.image or None,
         node=location.node if location else None,
         address=location.address if location else None,
         on_path=of.on_path,

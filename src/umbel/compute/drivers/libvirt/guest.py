@@ -1,6 +1,5 @@
 """A guest as a value: what is kept of it in its domain, and what is made of a function for it."""
 
-import hashlib
 import ipaddress
 import json
 import math
@@ -60,9 +59,10 @@ class GuestRecord:
 
     @property
     def mac(self) -> str:
-        """The Ethernet address: locally administered, always the same one for an address."""
-        digest = hashlib.sha256(self.address.encode()).digest()
-        return ":".join(f"{byte:02x}" for byte in (0x52, 0x54, 0x00, *digest[:3]))
+        """The Ethernet address: locally administered, with the IPv4 address in it. Switches know
+        by it whose port is whose (network/switching/port_map.py)."""
+        packed = ipaddress.IPv4Address(self.address).packed
+        return ":".join(f"{byte:02x}" for byte in (0x52, 0x54, *packed))
 
 
 _GUEST = TypeAdapter(GuestRecord)

@@ -310,7 +310,8 @@ def _check(source: Hypervisor, target: Hypervisor) -> None:
             f"{target.accelerator.name}"
         )
     ours, theirs = source.network, target.network
-    if (ours.subnet, ours.gateway) != (theirs.subnet, theirs.gateway):
+    is_led = ours.is_overlay and theirs.is_overlay  # there, switches lead to it
+    if not is_led and (ours.subnet, ours.gateway) != (theirs.subnet, theirs.gateway):
         problems.append(
             f"a guest keeps its address, and guests of {source.name} are in {ours.subnet}, those "
             f"of {target.name} in {theirs.subnet}"

@@ -111,8 +111,10 @@ class NetnsHost:
 def commands(site: Site) -> list[str]:
     """What `ip -batch` is to do in the node's namespace, each as good twice as once."""
     via = addresses.stream_gateway(site.gateway)
+    guests = [f"addr replace {site.guests} dev {LOCAL_PORT}"] if site.guests else []
     return [
         f"addr replace {site.gateway} dev {LOCAL_PORT}",
+        *guests,
         f"link set {LOCAL_PORT} up",
         f"neigh replace {via} lladdr {STREAM_MAC} dev {LOCAL_PORT} nud permanent",
         f"route replace {STREAMS} via {via} dev {LOCAL_PORT}",

@@ -33,14 +33,7 @@ from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.liveness import Liveness, TunnelEndRemoved, TunnelEndSeen
 from umbel.network.overlay.spanning import Drawing
-from umbel.network.overlay.streams import (
-    InvalidRoute,
-    Path,
-    Slice,
-    Stream,
-    StreamIntent,
-    local_receiver,
-)
+from umbel.network.overlay.streams import InvalidRoute, Slice, Stream, StreamIntent, path_to
 from umbel.network.ports import CompileRules, ObservedSwitches
 from umbel.network.slices.admission import StreamDestination
 from umbel.network.switching import counters, signals
@@ -217,8 +210,7 @@ class OpenFlowFabric:
         for node in sorted(roots | {hop.target.node for hop in hops}):
             if not self.overlay.has(node):
                 raise NotInTopology(f"The network has no node {node}", node=node)
-        ends = (Path(leaf=hop.target.node, receiver=local_receiver(hop.target)) for hop in hops)
-        paths = tuple(dict.fromkeys(ends))
+        paths = tuple(dict.fromkeys(path_to(h.target, self.sites.guest_home) for h in hops))
         return StreamIntent(stream=self.stream(stream), root=roots.pop(), paths=paths)
 
     def _on_switch_event(self, event: signals.SwitchEvent) -> None:
@@ -252,6 +244,7 @@ class OpenFlowFabric:
         if self._switches.update_port(node, event):
             kind = events.PortRemoved if event.gone else events.PortAdded
             self._reports.report(kind(node=node, port=port.number, name=port.name))
+            self._wires.forget_guests(node)
         port_maps = self.port_maps.get(node, PortMap())
         for near in [
             near for near, number in port_maps.tunnel_ports.items() if number == port.number

@@ -47,6 +47,11 @@ class Wires:
         """The node's bridges may have changed: wire them again."""
         self._wired.pop(node, None)
 
+    def forget_guests(self, node: str) -> None:
+        """A port came or went: it may be a guest's."""
+        if node in self._sites and self._sites[node].guests:
+            self.forget(node)
+
     async def ensure(
         self,
         tunnels: Mapping[str, Collection[str]],

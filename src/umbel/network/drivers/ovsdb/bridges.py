@@ -231,4 +231,5 @@ def _plugs(replica: Replica, site: Site, wanted: Layout) -> PortMap:
         patch_port=of_number(OUTSIDE_PORT),
         local_port=of_number(LOCAL_PORT),
         local_mac=local_mac(site),
+        guests=edits.guests(replica, OVERLAY_BRIDGE) if site.guests else {},
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from umbel.network.drivers.ovsdb.layout import (
     CONTROLLER,
+    GUEST_MAC,
     MARK,
     BridgePlan,
     Layout,
@@ -18,6 +19,7 @@ from umbel.network.drivers.ovsdb.layout import (
 )
 from umbel.network.drivers.ovsdb.replica import Replica, entries, number, text
 from umbel.network.drivers.ovsdb.wire import Row, Uuid, Value, encode, many, one
+from umbel.network.switching.port_map import GuestPort, guest_address
 
 Operation = Mapping[str, Any]
 
@@ -51,6 +53,25 @@ def missing(replica: Replica, layout: Layout) -> dict[str, str]:
             if number(row, "ofport") <= 0:
                 found[port.name] = text(row, "error")
     return found
+
+
+def guests(replica: Replica, bridge: str) -> dict[str, GuestPort]:
+    """The ports of guests that a bridge has, by the guests' addresses."""
+    found = replica.named("Bridge", bridge)
+    ports = replica.referred("Port", found[1], "ports") if found else ()
+    return {
+        address: port for _, row in ports for address, port in guest_ports(replica, row) if address
+    }
+
+
+def guest_ports(replica: Replica, port: Row) -> Iterator[tuple[str, GuestPort]]:
+    """What of a port is a guest's: its address, empty before the port has a number."""
+    for _, row in replica.referred("Interface", port, "interfaces"):
+        mac = str(entries(row, "external_ids").get(GUEST_MAC, ""))
+        if address := guest_address(mac):
+            of_number = number(row, "ofport")
+            known = address if of_number > 0 else ""
+            yield known, GuestPort(number=of_number, mac=mac.lower())
 
 
 class _Transaction:
@@ -107,6 +128,8 @@ class _Transaction:
 
     def _surplus(self, plan: BridgePlan, name: str, row: Row) -> bool:
         wanted = {plan.name, *(port.name for port in plan.ports)}
+        if plan.has_guests and any(True for _ in guest_ports(self._replica, row)):
+            return False
         return name not in wanted and (plan.ours or self._ours(row))
 
     def _ports(self, bridge: Row) -> Iterator[tuple[Uuid, Row]]:

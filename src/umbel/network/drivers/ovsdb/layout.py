@@ -26,6 +26,9 @@ from umbel.network.topology.sites import (
 MARK = "umbel"
 """The key, in external_ids, of what we made; its value is the node."""
 
+GUEST_MAC = "attached-mac"
+"""The key, in an interface's external_ids, of a guest's Ethernet address, as hypervisors set it."""
+
 _TO_OVERLAY, OUTSIDE_PORT = "br0-br1", "br1-br0"
 _OUTSIDE_NUMBER, _INSIDE_NUMBER = 1, 2
 _ROOM = 1400
@@ -50,12 +53,13 @@ class PortPlan:
 @dataclass(frozen=True, kw_only=True)
 class BridgePlan:
     """A bridge. Of one that is `ours` alone, ports that are not planned are removed; of others,
-    only those that we made."""
+    only those that we made. Where it `has_guests`, ports that a hypervisor made for guests stay."""
 
     name: str
     columns: Mapping[str, Value]
     ports: tuple[PortPlan, ...]
     ours: bool = True
+    has_guests: bool = False
     controller: str = ""
 
 
@@ -132,6 +136,7 @@ def _overlay(site: Site, wiring: Wiring) -> BridgePlan:
             PortPlan(name=LOCAL_PORT, interface=inner, number=_INSIDE_NUMBER),
             *(_tunnel(tunnel) for tunnel in wiring.tunnels),
         ),
+        has_guests=bool(site.guests),
         controller=wiring.controller,
     )
 

@@ -18,7 +18,7 @@ MONITORED: Mapping[str, tuple[str, ...]] = {
     "Port": ("name", "interfaces", "external_ids"),
     "Interface": (
         *("name", "type", "options", "bfd", "mac", "mtu_request"),
-        *("ofport", "ofport_request", "ifindex", "error"),
+        *("ofport", "ofport_request", "ifindex", "error", "external_ids"),
     ),
     "Controller": ("target", "max_backoff", "connection_mode"),
 }
