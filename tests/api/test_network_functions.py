@@ -32,7 +32,7 @@ async def test_rules_follow_a_function_that_appears_moves_and_dies(net: Net) -> 
     await net.path()
     assert await met_at(net) == set()
     told = await net.ask("PUT", "/functions/mixer", json=GUEST)
-    assert told == {**GUEST, "name": "mixer", "function": None, "on_path": True}
+    assert told == {**GUEST, "name": "mixer", "function": None, "image": None, "on_path": True}
     assert await met_at(net) == {"c1"}
     await net.ask("PUT", "/functions/mixer", json={**GUEST, "node": "c2"})
     assert await met_at(net) == {"c2"}

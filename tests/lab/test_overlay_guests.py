@@ -1,26 +1,35 @@
 """Guests with ports on the overlay: real libvirtd, QEMU and Open vSwitch, under `umbel serve`."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support import guest_lab, overlay_lab, testbed
+from support import guest_lab, overlay_lab, served_lab, testbed
 from support.guest_lab import counted, ports
-from support.overlay_traffic import Taker, sending, taking
+from support.guest_moves import GuestPlane, Surroundings, guest_plane
+from support.libvirt_worlds import images_here
+from support.overlay_traffic import Taker, came, sending, taking
 from support.served_lab import Platform
 from support.testbed import Testbed
 from support.waiting import until
-from umbel.network.model import Endpoint
+from umbel.kit import tokens
+from umbel.mobility.live import LiveMover
+from umbel.mobility.model import MigrationState
+from umbel.network.model import Endpoint, Hop
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.timeout(600),
     pytest.mark.skipif(bool(guest_lab.ABSENT), reason=guest_lab.ABSENT),
 ]
+RATE, MOST_LOST = 100, 100
+"""Datagrams a second; and lost of two moves, which stop an emulated guest for some seconds each:
+those that come before the target's new port has its rules."""
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +125,101 @@ async def gone(bed: Testbed, node: str) -> bool:
 
 async def held(bed: Testbed, node: str) -> list[str]:
     return overlay_lab.dumped(bed, node)
+
+
+@asynccontextmanager
+async def moving(
+    bed: Testbed, folder: Path, to: Endpoint
+) -> AsyncIterator[tuple[GuestPlane, Endpoint]]:
+    """A control plane that moves a guest between b and d, which sends what it takes to there; the
+    network's way goes first. With it, where the guest's stream is to be sent."""
+    key = folder / "key.pem"
+    key.write_bytes(tokens.Signer(tokens.new_private_key()).public_key)
+    around = Surroundings(
+        hypervisors=guest_lab.hypervisors_of(bed, "b", "d"),
+        edge=guest_lab.relaying("b", to),
+        key=key,
+        images=images_here().folder,
+        folder=folder,
+    )
+    async with (
+        served_lab.platform(bed, folder / "network") as umbel,
+        guest_plane(around, "cp") as plane,
+    ):
+        for mover in plane.mobility.movers.values():
+            assert isinstance(mover, LiveMover)
+            mover.paths = umbel.system.network.guest_moves
+        plane.run()
+        guest = await plane.guest()
+        hop = Hop(
+            source_node="a",
+            target=Endpoint(node="b", address=guest.address, port=guest.ports["udp"]),
+        )
+        found = await umbel.system.network.overlay.ensure("leaf", [hop])
+        try:
+            yield plane, found[hop]
+        finally:
+            plane.guests.rows.clear()
+            await until(lambda: gone(bed, "b"), within_s=60)
+            await until(lambda: gone(bed, "d"), within_s=60)
+            await umbel.system.network.overlay.remove("leaf")
+
+
+async def test_the_way_goes_before_the_guest_and_nothing_is_left_of_the_old_one(
+    bed: Testbed, tmp_path: Path
+) -> None:
+    """A leaf moves there, is called back on its way, and moves home."""
+    with taking(bed, host="h") as (taker,):
+        async with moving(bed, tmp_path, taker.end) as (plane, at):
+            with sending(bed, "a", at, rate=RATE) as sender:
+                sender.begin()
+                took = await came(taker)
+                at_home = await settled(bed)
+
+                over = await plane.moved("d")
+                assert (over.state, over.reason) == (MigrationState.COMMITTED, "")
+                took += await came(taker, max(took))
+                assert (ports(bed, "b"), len(ports(bed, "d"))) == ([], 1)
+                away = await settled(bed)
+                assert away != at_home
+
+                begun = await plane.ask("b")
+                await plane.until(begun, lambda one: one.state is MigrationState.COPYING)
+                await plane.mobility.cancel(begun.id, by="bert")
+                over = await plane.until(begun, lambda one: one.is_over)
+                assert over.state is MigrationState.ABORTED
+                took += await came(taker, max(took))
+                await until(lambda: held_everywhere(bed), lambda now: now == away)
+
+                over = await plane.moved("b")
+                assert (over.state, over.reason) == (MigrationState.COMMITTED, "")
+                took += await came(taker, max(took))
+                await until(lambda: held_everywhere(bed), lambda now: now == at_home)
+                took += await came(taker, max(took))
+                sent = await sender.stop()
+            lost = await until(
+                lambda: missing(taker, took, sent), lambda lost: len(lost) < MOST_LOST, within_s=60
+            )
+    assert sent > 5 * MOST_LOST, lost
+
+
+async def missing(taker: Taker, took: Counter[int], sent: int) -> list[int]:
+    """The datagrams that have not come yet, of those after the first that came."""
+    took += taker.took()
+    return [number for number in range(min(took), sent) if number not in took]
+
+
+async def held_everywhere(bed: Testbed) -> dict[str, list[str]]:
+    return await asyncio.to_thread(guest_lab.rules, bed)
+
+
+async def settled(bed: Testbed) -> dict[str, list[str]]:
+    """The switches' rules, once they do not change any more."""
+    seen: list[dict[str, list[str]]] = [await held_everywhere(bed)]
+
+    async def is_same() -> bool:
+        seen.append(await held_everywhere(bed))
+        return seen[-1] == seen[-2]
+
+    await until(is_same)
+    return seen[-1]

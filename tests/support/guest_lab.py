@@ -11,22 +11,36 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from support import libvirtd, served_lab, testbed
+import yaml
+
+from support import libvirtd, overlay_lab, served_lab, testbed
 from support.libvirt_worlds import images_here
 from support.served_lab import Platform
 from support.testbed import Testbed
+from umbel.compute.hypervisors import document
+from umbel.compute.hypervisors.model import Hypervisor
+from umbel.compute.model import (
+    Description,
+    Function,
+    HealthCheck,
+    Port,
+    Readiness,
+    Resources,
+    Transport,
+)
+from umbel.network.model import Endpoint
 from umbel.testbed.hypervisor import GUESTS
-from umbel.testbed.plan import Guests
+from umbel.testbed.plan import GuestSettings
 
 ABSENT = testbed.ABSENT or libvirtd.ABSENT
 _LOOPS = ("delivery", "inline", "mobility", "paths")
 
 
 @contextmanager
-def hypervisors(document: object, folder: Path, *processes_at: str) -> Iterator[Testbed]:
-    """A testbed of the document, whose nodes are hypervisors; functions at these stay processes."""
-    guests = Guests(wanted=True, processes_at=processes_at)
-    with testbed.running(document, folder, guests=guests) as up:
+def hypervisors(network: object, folder: Path, *processes_at: str) -> Iterator[Testbed]:
+    """A testbed of the network, whose nodes are hypervisors; functions at these stay processes."""
+    guests = GuestSettings(wanted=True, processes_at=processes_at)
+    with testbed.running(network, folder, guests=guests) as up:
         yield up
 
 
@@ -70,3 +84,36 @@ def guests(bed: Testbed, node: str) -> list[int]:
 def guest_files(bed: Testbed) -> list[str]:
     """The files of guests that there are."""
     return sorted(path.name for path in (GUESTS / bed.name / "guests").glob("guest.*"))
+
+
+def hypervisors_of(bed: Testbed, *nodes: str) -> tuple[Hypervisor, ...]:
+    """What the sites file says of these nodes' hypervisors."""
+    found, problems = document.inspect(yaml.safe_load(bed.sites_file.read_text()))
+    assert problems == []
+    return tuple(one for one in found if one.name in nodes)
+
+
+def relaying(node: str, to: Endpoint) -> Function:
+    """A guest that sends datagrams on to somebody."""
+    described = Description(
+        name="relay",
+        image="relay",
+        resources=Resources(cores=0.25, memory_mb=128.0),
+        ports=(Port(name="control"), Port(name="udp", transport=Transport.UDP)),
+        readiness=Readiness.REPORTED,
+        health=HealthCheck(port="control", path="/healthz"),
+    )
+    hops = {"UMBEL_NEXT_HOPS": f"{to.address}:{to.port}"}
+    return Function(id="leaf-1", node=node, description=described, environment=hops)
+
+
+def rules(bed: Testbed) -> dict[str, list[str]]:
+    """Every switch's rules, with a word for the port of the guest, whose number may change."""
+    found = {}
+    for node in bed.nodes:
+        lines = "\n".join(overlay_lab.dumped(bed, node))
+        for name in ports(bed, node):
+            number = bed.nodes[node].run("ovs-vsctl", "get", "Interface", name, "ofport").strip()
+            lines = re.sub(rf"(in_port=|output:){number}\b", r"\1GUEST", lines)
+        found[node] = sorted(lines.splitlines())
+    return found

@@ -44,6 +44,7 @@ from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
 from umbel.network.edge.service import EdgeService
 from umbel.network.edge.store import EdgeStore
+from umbel.network.operator.guest_moves import GuestMoves
 from umbel.network.operator.service import OperatorService
 from umbel.network.operator.store import OperatorStore
 from umbel.network.port_traffic import PortTraffic
@@ -184,11 +185,13 @@ def _network(
 ) -> Network:
     """SLS's network, with slices over a network of their own."""
     nodes, fabric = TopologyService(SLS), FakeFabric(SLS)
+    edge = EdgeService(switches, nodes.current, EdgeStore(database), clock, ethernet=ethernet)
     return Network(
         topology=nodes,
         overlay=fabric,
         slices=make_slices(database, clock),
-        edge=EdgeService(switches, nodes.current, EdgeStore(database), clock, ethernet=ethernet),
+        edge=edge,
+        guest_moves=GuestMoves(fabric=switches, edge=edge),
         operator=OperatorService(
             nodes.current,
             OperatorStore(database),

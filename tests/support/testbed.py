@@ -23,7 +23,7 @@ from umbel.network.topology import document as topology
 from umbel.network.topology.sites import Site
 from umbel.network.topology.sites_document import Sites
 from umbel.testbed import build, plan, state, teardown
-from umbel.testbed.plan import Guests, NodePlan, Plan
+from umbel.testbed.plan import GuestSettings, NodePlan, Plan
 
 
 def absent() -> str:
@@ -155,7 +155,9 @@ def drawn(
 
 
 @contextmanager
-def running(document: object, folder: Path, *, guests: Guests = Guests()) -> Iterator[Testbed]:
+def running(
+    document: object, folder: Path, *, guests: GuestSettings = GuestSettings()
+) -> Iterator[Testbed]:
     """A testbed of the document, with its files in `folder/NAME`, under a random name."""
     name = f"t{secrets.token_hex(3)}"
     home = folder / name

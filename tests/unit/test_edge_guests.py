@@ -7,9 +7,9 @@ import pytest
 
 from support.graphs import connected
 from umbel.network.drivers.fake.switch import MemoryNetwork, Packet, Plug
-from umbel.network.edge import compiler, guests
+from umbel.network.edge import compiler, guest_routes
 from umbel.network.edge.compiler import EdgeState
-from umbel.network.edge.guests import GuestRoute
+from umbel.network.edge.guest_routes import GuestRoute
 from umbel.network.model import Link, Topology
 from umbel.network.switching import diff, tables
 from umbel.network.switching.port_map import GuestPort, PortMap, guest_address
@@ -59,8 +59,8 @@ class Network:
         }
 
     def routes(self, expected: str = "") -> tuple[GuestRoute, ...]:
-        found = guests.places(self.port_maps, {ADDRESS: expected} if expected else {})
-        return guests.routes(found, lambda one: HOME if one == ADDRESS else "", self.topology)
+        found = guest_routes.places(self.port_maps, {ADDRESS: expected} if expected else {})
+        return guest_routes.routes(found, lambda one: HOME if one == ADDRESS else "", self.topology)
 
     def install(self, expected: str = "") -> dict[str, Program]:
         """Rules for where the guest is, and is expected."""
@@ -157,10 +157,10 @@ def test_what_is_for_a_guest_that_moves_is_copied_until_the_old_port_goes(source
 
 def test_what_has_no_home_or_no_way_has_no_rules() -> None:
     made = network(nx.path_graph(3), "n2")
-    assert guests.links(made.routes()) == {("n0", "n1"), ("n1", "n2")}
+    assert guest_routes.links(made.routes()) == {("n0", "n1"), ("n1", "n2")}
     bare = network(nx.path_graph(3)).install()
     made.topology = replace(made.topology, links=made.topology.links[:1])
     assert made.routes() == ()
     assert made.install() == bare
-    lost = guests.places(made.port_maps, {})
-    assert guests.routes(lost, lambda _: "", made.topology) == ()
+    lost = guest_routes.places(made.port_maps, {})
+    assert guest_routes.routes(lost, lambda _: "", made.topology) == ()

@@ -287,7 +287,7 @@ def mobility(context: Context, loop: DeliveryController, inline: InlineGuests) -
     edges = EdgeReplacement(
         store=loop.store, collector=loop.collector, controller=loop, clock=context.clock
     )
-    live = LiveMover(compute=compute, owners=owners)
+    live = LiveMover(compute=compute, owners=owners, paths=context.network.guest_moves)
     return Mobility(
         store=store,
         compute=compute,

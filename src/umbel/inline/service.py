@@ -50,7 +50,7 @@ class InlineGuests:
         await self._controller.run(OWNER)
 
     async def wanted(self) -> Mapping[str, Function]:
-        """Those that run already, and those whose stream is known: its address is told to the
+        """Those that run already, and those whose stream is known: its address is given to the
         function when it starts."""
         rows = [
             one.function

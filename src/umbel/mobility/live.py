@@ -20,15 +20,17 @@ from umbel.compute.model import (
 from umbel.compute.service import Compute
 from umbel.kit.errors import UmbelError
 from umbel.mobility.model import Json, Migration
-from umbel.mobility.ports import FunctionOwner, StepFailed
+from umbel.mobility.ports import FunctionOwner, GuestPaths, StepFailed
 
 
 @dataclass(kw_only=True)
 class LiveMover:
-    """Moves functions with all their state. `close` ends the copies that run."""
+    """Moves functions with all their state; the network's way goes first (`paths`). `close` ends
+    the copies that run."""
 
     compute: Compute
     owners: Mapping[str, FunctionOwner]
+    paths: GuestPaths | None = None
     _copies: dict[str, asyncio.Task[MoveResult]] = field(default_factory=dict)
     _results: dict[str, MoveResult] = field(default_factory=dict)
 
@@ -40,8 +42,10 @@ class LiveMover:
         return f"no VIM moves running functions from {function.node} to {target}"
 
     async def prepare(self, migration: Migration) -> bool:
-        """The VIM makes what a copy needs by itself."""
-        _check_runs(migration, await self._seen(migration))
+        """The way to the target is there; the VIM makes what a copy needs by itself."""
+        seen = await self._seen(migration)
+        _check_runs(migration, seen)
+        await self._lead_to_both(migration, seen)
         return True
 
     async def copy(self, migration: Migration) -> bool:
@@ -61,6 +65,7 @@ class LiveMover:
         if copy is None or seen is None or seen.state is FunctionState.FAILED:
             _check_runs(migration, seen)
         if copy is None and not self.compute.is_lost(migration.source):
+            await self._lead_to_both(migration, seen)  # a control plane that died had it so
             self._copies[migration.id] = self._begun(await self._function(migration), migration)
         return False
 
@@ -68,6 +73,9 @@ class LiveMover:
         self._forget(migration)
         await self.owners[migration.owner].relocate(migration.function, migration.target)
         await self._settle(migration, migration.target)
+        seen = await self._seen(migration)
+        if self.paths is not None and seen is not None:
+            await self.paths.commit(seen.address, migration.source, migration.target)
         return True
 
     async def undo(self, migration: Migration) -> bool:
@@ -77,7 +85,12 @@ class LiveMover:
             await asyncio.gather(copy, return_exceptions=True)
         await self._settle(migration, migration.source)
         self._forget(migration)
-        return not _serves_at_target(migration, await self._seen(migration))
+        seen = await self._seen(migration)
+        if _serves_at_target(migration, seen):
+            return False
+        if self.paths is not None and seen is not None:
+            await self.paths.abort(seen.address, migration.source, migration.target)
+        return True
 
     def progress(self, migration: Migration) -> Json:
         if (result := self._results.get(migration.id)) is not None:
@@ -98,6 +111,15 @@ class LiveMover:
     def _forget(self, migration: Migration) -> None:
         self._copies.pop(migration.id, None)
         self._results.pop(migration.id, None)
+
+    async def _lead_to_both(self, migration: Migration, seen: Instance | None) -> None:
+        """Raises StepFailed where there is no way to the target."""
+        if self.paths is None or seen is None:
+            return
+        try:
+            await self.paths.prepare(seen.address, migration.source, migration.target)
+        except UmbelError as error:
+            raise StepFailed(f"no way leads to {migration.target}: {error.message}") from error
 
     async def _settle(self, migration: Migration, node: str) -> None:
         """Leave nothing of the copy, also where a control plane that died made it."""

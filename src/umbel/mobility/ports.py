@@ -24,6 +24,20 @@ class FunctionOwner(Protocol):
         where it is not wanted any more."""
 
 
+class GuestPaths(Protocol):
+    """The network's way to a function that keeps its address. Each call may be repeated, and does
+    nothing where the network does not lead to the address. They raise UmbelError."""
+
+    async def prepare(self, address: str, source: str, target: str) -> None:
+        """What is for the function is copied to the target as well."""
+
+    async def commit(self, address: str, source: str, target: str) -> None:
+        """The function is at the target: nothing of the old way is left."""
+
+    async def abort(self, address: str, source: str, target: str) -> None:
+        """The function stays at the source: nothing of the new way is left."""
+
+
 class Replaces(Protocol):
     """An owner that can put another function in a function's place, make before break."""
 

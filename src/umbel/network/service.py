@@ -21,6 +21,7 @@ from umbel.network.events import subject as event_subject
 from umbel.network.model import Topology
 from umbel.network.operator.explain import ExplainedRule
 from umbel.network.operator.functions import InlineFunctionStatus, Location
+from umbel.network.operator.guest_moves import GuestMoves
 from umbel.network.operator.inspection import (
     DrawnNetwork,
     LinkLiveness,
@@ -64,6 +65,7 @@ __all__ = [
     "Gate",
     "Grade",
     "Guarantee",
+    "GuestMoves",
     "InlineFunction",
     "InlineFunctionStatus",
     "InvalidClient",
@@ -129,7 +131,8 @@ class NetworkDrivers:
 class Network:
     """One operator's network: `topology` says who is near whom, `overlay` carries streams over the
     hops of their trees, `slices` reserves rates, `edge` guards the nodes' access networks,
-    `operator` draws the overlay and adds paths, and `traffic` measures the links. Where the network
+    `operator` draws the overlay and adds paths, `guest_moves` leads to guests that move, and
+    `traffic` measures the links. Where the network
     is not programmed, slices, edge and operator refuse requests, and no link is measured."""
 
     topology: TopologyService
@@ -137,6 +140,7 @@ class Network:
     slices: Slices
     edge: EdgeService
     operator: OperatorService
+    guest_moves: GuestMoves
     traffic: PortTraffic
     switches: ProgrammableFabric | None = None
     bridges: Bridges | None = None
@@ -189,6 +193,9 @@ def build(
     """A network over these drivers; slices follow their streams' paths."""
     switches = drivers.switches
     nodes = TopologyService(topology, switches.sites if switches is not None else None)
+    edge = EdgeService(
+        switches, nodes.current, EdgeStore(database), clock, ethernet=drivers.ethernet
+    )
     network = Network(
         topology=nodes,
         overlay=drivers.fabric,
@@ -199,9 +206,8 @@ def build(
             clock=clock,
             underlay=drivers.underlay,
         ),
-        edge=EdgeService(
-            switches, nodes.current, EdgeStore(database), clock, ethernet=drivers.ethernet
-        ),
+        edge=edge,
+        guest_moves=GuestMoves(fabric=switches, edge=edge),
         operator=OperatorService(
             nodes.current, OperatorStore(database), clock, switches, drivers.neighbours
         ),

@@ -19,7 +19,7 @@ from typing import TypeVar
 from umbel.kit import netns
 from umbel.kit.errors import Conflict, Exhausted, Forbidden, Unavailable
 from umbel.testbed import hypervisor, offload, plan, script, shaping, state, teardown
-from umbel.testbed.plan import Guests, HostPlan, NodePlan, Plan
+from umbel.testbed.plan import GuestSettings, HostPlan, NodePlan, Plan
 from umbel.testbed.state import State
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
@@ -94,7 +94,7 @@ def up(
     name: str,
     *,
     folder: Path | None = None,
-    guests: Guests = Guests(),
+    guests: GuestSettings = GuestSettings(),
     progress: Progress = lambda step, done, total: None,
 ) -> Plan:
     """Make the testbed of a network document; its files go to `folder`, else to its place under
@@ -156,7 +156,7 @@ def _or_nothing(name: str, folder: Path) -> Iterator[None]:
         raise
 
 
-def _begin(document: object, name: str, folder: Path, guests: Guests) -> Plan:
+def _begin(document: object, name: str, folder: Path, guests: GuestSettings) -> Plan:
     """Choose the management network, note it, and make it."""
     with _one_at_a_time():
         if teardown.find(name, folder).anything:

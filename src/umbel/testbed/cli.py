@@ -15,7 +15,7 @@ from umbel.kit.errors import NotFound
 from umbel.kit.terminal import bars, errors_on_stderr
 from umbel.network.documents import builtin_document, read_document
 from umbel.testbed import build, inspection, state, teardown
-from umbel.testbed.plan import Guests
+from umbel.testbed.plan import GuestSettings
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -57,7 +57,7 @@ def up(
         document = builtin_document(topology) if built_in else read_document(Path(topology))
         document = resolve_document(document)
         with bars() as progress:
-            guests = Guests(wanted=vms, processes_at=tuple(processes_at or ()))
+            guests = GuestSettings(wanted=vms, processes_at=tuple(processes_at or ()))
             made = build.up(document, name, folder=folder, guests=guests, progress=progress)
     places = f"{len(made.nodes)} nodes, {len(made.links)} links, {len(made.hosts)} hosts"
     typer.echo(f"testbed {name}: {places}; management 10.{made.octet}.0.0/16")

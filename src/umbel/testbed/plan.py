@@ -100,7 +100,7 @@ class NodePlan:
     """A node. `management` is its address; `outer` the root namespace's end of its `mgmt0`;
     `hosts` the devices that lead to hosts, with each host's Ethernet address and own address. Its
     guests, if it is a hypervisor, have addresses of the management network that begin with
-    `guest_prefix`: whoever reaches the node reaches them."""
+    `guest_prefix`: clients that reach the node reach them."""
 
     number: int
     node: Node
@@ -178,7 +178,7 @@ def check_name(name: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Guests:
+class GuestSettings:
     """Whether nodes are hypervisors, and at which of them functions stay processes all the same:
     what needs GStreamer does not run in guests."""
 
@@ -186,7 +186,7 @@ class Guests:
     processes_at: tuple[str, ...] = ()
 
 
-def plan(document: object, name: str, octet: int, guests: Guests = Guests()) -> Plan:
+def plan(document: object, name: str, octet: int, guests: GuestSettings = GuestSettings()) -> Plan:
     """The testbed of a network document; its nodes are hypervisors where `guests` are wanted, or
     the document has them. Raises BadNetwork with every problem in `problems`, BadTestbedName."""
     check_name(name)
@@ -291,7 +291,7 @@ def _too_many(found: Topology) -> Iterator[str]:
             yield f"node {name}: {count} hosts are more than a testbed's {_MOST_HOSTS}"
 
 
-def _placed(node: Node, prefix: str, guests: Guests) -> Node:
+def _placed(node: Node, prefix: str, guests: GuestSettings) -> Node:
     """The node at its address, and in the pool that runs its functions."""
     in_guests = guests.wanted and node.name not in guests.processes_at
     return replace(node, address=f"{prefix}.1", pool=HYPERVISORS_POOL if in_guests else node.pool)

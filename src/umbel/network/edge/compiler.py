@@ -1,8 +1,8 @@
 """What passes between a node, its access network and functions away from it: rules. Pure.
 
 In: who may pass (gates.py), who answers virtual addresses (virtual_services.py), who is away from
-home (roaming.py), where guests are (guests.py), and how switches are plugged. Out: programs that
-are merged with those of streams (overlay/compiler.py), which go first: what is for a stream's
+home (roaming.py), where guests are (guest_routes.py), and how switches are plugged. Out: programs
+that are merged with those of streams (overlay/compiler.py), which go first: what is for a stream's
 address never crosses a border.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from umbel.network.edge import gates as access
-from umbel.network.edge import guests, roaming, virtual_services
+from umbel.network.edge import guest_routes, roaming, virtual_services
 from umbel.network.edge.gates import Access
-from umbel.network.edge.guests import GuestRoute
+from umbel.network.edge.guest_routes import GuestRoute
 from umbel.network.edge.roaming import Bindings
 from umbel.network.edge.virtual_services import Proto, Services
 from umbel.network.switching.port_map import PortMap
@@ -53,7 +53,7 @@ def _rules(edge: EdgeState, node: str, port_map: PortMap) -> Iterator[Rule]:
         yield _answer(port_map.local_port, proto, address, port)
     yield Rule(table=Table.SERVICES, priority=_REST, goto=Table.HOMES)
     yield from roaming.rules(edge.bindings, node, port_map)
-    yield from guests.rules(edge.guests, node, port_map)
+    yield from guest_routes.rules(edge.guests, node, port_map)
     yield _cross(port_map.patch_port, port_map.local_port)
     yield _cross(port_map.local_port, port_map.patch_port)
 

@@ -16,7 +16,7 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import NotFound, UmbelError, Unavailable
 from umbel.kit.signal import Signal
-from umbel.network.edge import compiler, gates, guests, roaming, virtual_services
+from umbel.network.edge import compiler, gates, guest_routes, roaming, virtual_services
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.gates import Client, Gate, InvalidClient, PortalAddress
 from umbel.network.edge.roaming import Binding, InvalidBinding, MobileFunction
@@ -295,7 +295,7 @@ class EdgeService:
 
     def _links(self) -> frozenset[Pair]:
         """The links that need tunnels."""
-        return roaming.links(self._stored.edge.bindings) | guests.links(self._guests())
+        return roaming.links(self._stored.edge.bindings) | guest_routes.links(self._guests())
 
     def _compile(self, port_maps: Mapping[str, PortMap]) -> Mapping[str, Program]:
         edge = replace(self._stored.edge, guests=self._guests(port_maps))
@@ -303,12 +303,12 @@ class EdgeService:
 
     def _guests(
         self, port_maps: Mapping[str, PortMap] | None = None
-    ) -> tuple[guests.GuestRoute, ...]:
+    ) -> tuple[guest_routes.GuestRoute, ...]:
         """Where guests are, and are expected, by the ports there are."""
         fabric = self._require_fabric()
         seen = fabric.observed.port_maps if port_maps is None else port_maps
-        found = guests.places(seen, self._expected)
-        return guests.routes(found, fabric.sites.guest_home, self._living())
+        found = guest_routes.places(seen, self._expected)
+        return guest_routes.routes(found, fabric.sites.guest_home, self._living())
 
     def _until_next_s(self) -> float:
         """Until the next sign-in expires, but not too long: the calendar may jump."""

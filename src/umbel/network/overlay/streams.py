@@ -62,7 +62,7 @@ class ReceiverKind(StrEnum):
 class Receiver:
     """Who takes a stream at a leaf: somebody in the network outside, or a process of the node, or
     inside also a guest with a port of its own (`is_guest`). A multicast group, the limited
-    broadcast and whoever is inside need no `mac`; port 0 leaves the port as it is."""
+    broadcast and those inside need no `mac`; port 0 leaves the port as it is."""
 
     address: str
     mac: str = ""
@@ -203,7 +203,10 @@ def unresolved(path: Path) -> str:
 
 
 def portless(intent: StreamIntent, leaf: str, switch: PortMap) -> list[str]:
-    """The guests at a leaf that have no port there: they are not reached."""
+    """The guests at a leaf that have no port there: they are not reached. One that moves may have
+    left already."""
+    if intent.move is not None and leaf in (intent.move.source, intent.move.target):
+        return []
     receivers = [path.receiver for path in intent.paths if path.leaf == leaf and path.receiver]
     missing = [one.address for one in receivers if not one.exit(switch)[0]]
     return [f"guest {address} has no port at {leaf} yet" for address in missing]

@@ -20,10 +20,11 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class GuestPort:
-    """A guest's port, and the guest's Ethernet address."""
+    """A guest's port, the guest's Ethernet address, and the port's device at the node."""
 
     number: int
     mac: str
+    device: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,10 @@ STREAM_MAC = "02:75:6d:62:6c:fe"
 LINKS_TABLE = 203
 """The routing table by which a node sends what is between access networks over its links."""
 
+_GUEST_QUEUE = 10_000
+"""Packets that wait for a guest while it is copied and stands still. A tap device keeps 500, which
+is a second of a picture."""
+
 _CABLE_PREFIX = 30
 _WAIT_S = 10.0
 _ASK_AGAIN_S, _MOST_ASKED = 0.05, 20
@@ -81,6 +85,11 @@ class NetnsHost:
         into = [
             f"{addresses.route_into_overlay(site.gateway, to)} proto {_ROUTES}" for to in targets
         ]
+        queues = [
+            f"link set {port.device} txqueuelen {_GUEST_QUEUE}"
+            for port in port_maps.guests.values()
+        ]
+        await _ip(namespace, "-force", lines=queues)  # a guest may be gone again
         said = await _ip(namespace, lines=[*commands(site), *into, *over])
         if said:
             raise HostNotSetUp(f"{site.node}: {said}", node=site.node)

@@ -216,7 +216,11 @@ class OvsdbBridges:
 
 
 def _made(replica: Replica, wanted: Layout) -> Made:
-    names = (LOCAL_PORT, *(plan.name for plan in wanted.bridges))
+    guests = edits.guests(replica, OVERLAY_BRIDGE).values()
+    names = (
+        *(LOCAL_PORT, *(plan.name for plan in wanted.bridges)),
+        *(port.device for port in guests),
+    )
     found = (replica.named("Interface", name) for name in names)
     return tuple(number(item[1], "ifindex") if item else 0 for item in found)
 

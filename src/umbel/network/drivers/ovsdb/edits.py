@@ -71,7 +71,8 @@ def guest_ports(replica: Replica, port: Row) -> Iterator[tuple[str, GuestPort]]:
         if address := guest_address(mac):
             of_number = number(row, "ofport")
             known = address if of_number > 0 else ""
-            yield known, GuestPort(number=of_number, mac=mac.lower())
+            name = text(row, "name")
+            yield known, GuestPort(number=of_number, mac=mac.lower(), device=name)
 
 
 class _Transaction:
