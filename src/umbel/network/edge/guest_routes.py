@@ -125,7 +125,7 @@ def _rules(here: _Here, port_map: PortMap) -> Iterator[Rule]:
 
 
 def _to(here: _Here) -> Iterator[Rule]:
-    """What is for the guest: at its home from all ports, elsewhere from the port that leads home."""
+    """What is for the guest: at its home from all ports, elsewhere by the port that leads home."""
     came: Match = () if here.is_home else ((Field.IN_PORT, here.back),)
     onward: tuple[Action, ...] = tuple(Output(port=port) for port in here.on)
     for kind, asked in ((_IPV4, Field.IPV4_DST), (_ARP, Field.ARP_TPA)):
