@@ -193,12 +193,7 @@ async def assemble(
         network=context.network,
         plans=services.plans(context, delivery),
         mobility=mobility,
-        choosing=Choosing(
-            compute=mobility.compute,
-            owners=mobility.owners,
-            movers=mobility.movers,
-            ways=mobility.ways,
-        ),
+        choosing=services.choosing(mobility),
         inline=inline,
         secrets=context.secrets,
         signer=context.secrets.signer,
