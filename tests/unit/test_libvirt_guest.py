@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from umbel.compute import guest_start
 from umbel.compute.drivers.libvirt import domain_xml, guest, seed
 from umbel.compute.drivers.libvirt.cpu import CpuMeter
 from umbel.compute.drivers.libvirt.guest import GuestRecord, Order
@@ -59,7 +60,7 @@ def test_a_guest_has_what_its_description_asks_for() -> None:
     assert (one.vcpus, one.memory_mb) == (2, 201)
     assert one.ports == {"control": 20000, "udp": 5004}
     assert (one.address, made(None, "10.0.3.10").address) == ("10.0.3.10", "10.0.3.11")
-    assert guest.environment(one, FUNCTION) == {
+    assert guest_start.environment(one, FUNCTION) == {
         "UMBEL_NEXT_HOPS": "10.0.4.10:5004",
         "AT": "10.0.3.10",
         "SECRET": "it's",
@@ -67,7 +68,7 @@ def test_a_guest_has_what_its_description_asks_for() -> None:
         "UMBEL_NODE": "pe1",
         "UMBEL_ADDRESS": "10.0.3.10",
         "UMBEL_PORTS": "control:tcp:20000 udp:udp:5004",
-        "UMBEL_READY_FILE": guest.READY_FILE,
+        "UMBEL_READY_FILE": guest_start.READY_FILE,
     }
 
 
@@ -76,24 +77,24 @@ def test_a_program_of_ours_runs_in_the_media_servers_image() -> None:
     ports = ("--udp-port", "{ports[udp]}", "--ready-file", "{ready_file}", "{other}")
     described = replace(RELAY, image="", command=(*words, *ports))
     function = replace(FUNCTION, description=described)
-    assert guest.image_of(function) == "media"
-    assert guest.image_of(FUNCTION) == "relay"
+    assert guest_start.image_of(function) == "media"
+    assert guest_start.image_of(FUNCTION) == "relay"
     large = replace(IMAGE, command=(), memory_mb=384)
     one = guest.made(replace(ORDER, function=function), large, HYPERVISOR, None, ())
     assert one.memory_mb == 384
-    assert guest.command(one, function, large, {"/keys/k.pem": "/run/seed/file-0"}) == [
+    assert guest_start.command(one, function, large, {"/keys/k.pem": "/run/seed/file-0"}) == [
         *("/opt/umbel/bin/python", "-m", "umbel.media", "--address", "10.0.3.10"),
         *("--key", "/run/seed/file-0", "--udp-port", "5004"),
         *("--ready-file", "/run/umbel/ready.json", "{other}"),
     ]
-    assert guest.command(one, function, IMAGE, {}) == ["/usr/sbin/relay"]
+    assert guest_start.command(one, function, IMAGE, {}) == ["/usr/sbin/relay"]
     with pytest.raises(CannotRun, match="no port for"):
         unknown = replace(described, command=(sys.executable, "{ports[rtmp]}"))
-        guest.command(one, replace(function, description=unknown), large, {})
+        guest_start.command(one, replace(function, description=unknown), large, {})
     for command, image in (((), ""), (("sleep", "1"), ""), (words, "relay")):
         wrong = replace(described, command=command, image=image)
         with pytest.raises(CannotRun, match="no image and no program of ours"):
-            guest.image_of(replace(function, description=wrong))
+            guest_start.image_of(replace(function, description=wrong))
 
 
 def test_a_guest_that_comes_back_has_its_address_and_ports_again() -> None:

@@ -20,10 +20,14 @@ from umbel.compute.images.tree import Entry, File, Folder, Symlink, Tree, archiv
 from umbel.compute.machines import bundle
 
 _KERNEL = "linux-image-cloud-amd64"
-_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "isofs")
+_MODULES = (
+    *("virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "virtio_rng", "isofs"),
+    *("virtio_scsi", "sr_mod"),  # where a cloud has its drive with the seed
+)
 _BUSYBOX = "busybox-static"
 _COMMANDS = (
-    *("cat", "findfs", "hostname", "insmod", "ip", "kill", "mkdir", "mount", "mv", "poweroff"),
+    *("base64", "cat", "findfs", "hostname", "insmod", "ip", "kill", "mkdir", "mount", "mv"),
+    *("poweroff",),
     *("sh", "sleep", "switch_root", "sync"),
 )
 """What the guest's scripts use of busybox."""

@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 import libvirt
 import libvirt_qemu
 
+from umbel.compute.attending import Report
 from umbel.compute.drivers.libvirt import agent, domain_xml, seed
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
-from umbel.compute.drivers.libvirt.guest import READY_FILE, GuestRecord, domain_name
+from umbel.compute.drivers.libvirt.guest import GuestRecord, domain_name
+from umbel.compute.guest_start import READY_FILE
 from umbel.compute.hypervisors.model import Hypervisor, HypervisorFacts
 from umbel.compute.model import Snapshot
 
@@ -27,16 +29,6 @@ _ENDED: Mapping[int, str] = {
     libvirt.VIR_DOMAIN_SHUTOFF_FAILED: "the guest could not be started",
     libvirt.VIR_DOMAIN_SHUTOFF_DAEMON: "the hypervisor lost the guest",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What is said inside a guest: how its function ended, and the ports that it listens on, None
-    before it has said it. `is_answering`: its agent answers at all."""
-
-    is_answering: bool = False
-    ended: str = ""
-    ports: Mapping[str, int] | None = None
 
 
 def seen(connection: "libvirt.virConnect") -> dict[str, SeenGuest]:

@@ -3,24 +3,17 @@
 import ipaddress
 import json
 import math
-import sys
 import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
-from umbel.compute import words
+from umbel.compute import guest_start
 from umbel.compute.hypervisors.model import Hypervisor, NoGuestAddress
 from umbel.compute.images.model import Image
 from umbel.compute.model import Function, HealthCheck, Node, Readiness
-from umbel.compute.ports import CannotRun
 
-MEDIA_IMAGE = "media"
-READY_FILE = "/run/umbel/ready.json"
-
-_PYTHON = "/opt/umbel/bin/python"
-_FIRST_PORT = 20000
 _NAME_PREFIX = "umbel-"
 
 
@@ -96,30 +89,6 @@ class Order:
     now_s: float
 
 
-def image_of(function: Function) -> str:
-    """The name of the image that the function's guest boots: the description's, or that of media
-    servers for a command of our own Python. Raises CannotRun."""
-    described = function.description
-    if described.image and not described.command:
-        return described.image
-    if not described.image and described.command[:1] == (sys.executable,):
-        return MEDIA_IMAGE
-    message = f"{described.name} is no image and no program of ours: a hypervisor starts no other"
-    raise CannotRun(message, description=described.name)
-
-
-def command(
-    guest: GuestRecord, function: Function, image: Image, names: Mapping[str, str]
-) -> list[str]:
-    """The words that start the function in its guest. `names` says what the control plane's own
-    files are called there. Raises CannotRun."""
-    if image.command:
-        return list(image.command)
-    there = {sys.executable: _PYTHON, **names}
-    named = [there.get(word, word) for word in function.description.command]
-    return words.fill(named, words.values(guest, READY_FILE), guest.description)
-
-
 def made(
     order: Order,
     image: Image,
@@ -144,16 +113,11 @@ def made(
         address=had or _free(hypervisor, taken),
         vcpus=max(1, math.ceil(described.resources.cores)),
         memory_mb=max(image.memory_mb, math.ceil(described.resources.memory_mb)),
-        ports=_ports(function, order.node, ports),
+        ports=guest_start.ports(function, order.node, ports),
         readiness=described.readiness,
         health=described.health,
         started_s=order.now_s,
     )
-
-
-def environment(guest: GuestRecord, function: Function) -> dict[str, str]:
-    """What the guest's program is started with. Raises CannotRun."""
-    return words.environment(function, guest, READY_FILE)
 
 
 def _free(hypervisor: Hypervisor, taken: Collection[str]) -> str:
@@ -161,18 +125,3 @@ def _free(hypervisor: Hypervisor, taken: Collection[str]) -> str:
         if address not in taken:
             return address
     raise NoGuestAddress(f"{hypervisor.name} has no address left for a guest", node=hypervisor.name)
-
-
-def _ports(function: Function, node: Node, had: Mapping[str, int]) -> dict[str, int]:
-    """A number for each port, those that it had first. Nothing else listens in a guest, so they
-    follow each other."""
-    first, last = node.ports or (_FIRST_PORT, 65535)
-    wanted = function.description.ports
-    found = {port.name: port.number or had.get(port.name, 0) for port in wanted}
-    used = {number for number in found.values() if number}
-    unused = (number for number in range(first, last + 1) if number not in used)
-    try:
-        return {name: number or next(unused) for name, number in found.items()}
-    except StopIteration:
-        message = f"{node.name} has fewer ports than {function.description.name} needs"
-        raise CannotRun(message, node=node.name) from None

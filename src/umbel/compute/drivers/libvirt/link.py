@@ -14,11 +14,11 @@ from typing import TypeVar
 
 import libvirt
 
+from umbel.compute.attending import Report
 from umbel.compute.drivers.libvirt import domain_xml, domains, storage
 from umbel.compute.drivers.libvirt.connection import LibvirtConnection
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
-from umbel.compute.drivers.libvirt.domains import Report
 from umbel.compute.drivers.libvirt.guest import GuestRecord
 from umbel.compute.drivers.libvirt.storage import PoolFolder
 from umbel.compute.hypervisors.model import (
@@ -81,6 +81,13 @@ class HypervisorLink:
     async def one_seen(self, function_id: str) -> SeenGuest | None:
         """The function's guest."""
         return await self._connection.call(lambda c: domains.one_seen(c, function_id))
+
+    async def is_on(self, function_id: str) -> bool | None:
+        """Whether the guest runs, and is not held; None where it is off or gone."""
+        seen = await self.one_seen(function_id)
+        if seen is None or seen.power is Power.OFF:
+            return None
+        return seen.power is Power.ON
 
     async def report(self, function_id: str) -> Report:
         """What is said inside the guest."""

@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from umbel.compute.attending import Attendant, Guarded
 from umbel.compute.drivers.libvirt import copies, seed, seed_disk
 from umbel.compute.drivers.libvirt import guest as guests
-from umbel.compute.drivers.libvirt.attending import Attendant, Guarded
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
 from umbel.compute.drivers.libvirt.cpu import CpuMeter
 from umbel.compute.drivers.libvirt.guest import GuestRecord, Order
 from umbel.compute.drivers.libvirt.joint import JointWork
+from umbel.compute.guest_start import SEED, command, environment, image_of
 from umbel.compute.hypervisors.model import (
     GuestMoving,
     Hypervisor,
@@ -83,7 +84,7 @@ class LibvirtVim:
         self._meter = CpuMeter(around.limits.health.sample_every_s)
 
     async def start(self, owner: str, function: Function, node: Node) -> None:
-        guests.image_of(function)
+        image_of(function)
         order = Order(owner=owner, function=function, node=node, now_s=self._around.clock.now_s())
         async with self._turns[function.id]:
             link = (await self._follow()).get(node.name)
@@ -309,7 +310,7 @@ class LibvirtVim:
                 self._attend(link, seen.guest)
 
     async def _start(self, link: "HypervisorLink", order: Order, last: GuestRecord | None) -> None:
-        image = self._around.images.get(guests.image_of(order.function))
+        image = self._around.images.get(image_of(order.function))
         seen = {seen.guest.address for those in self._seen.values() for seen in those.values()}
         taken = seen | set(self._given.values())
         guest = guests.made(order, image, link.hypervisor, last, taken)
@@ -328,12 +329,12 @@ class LibvirtVim:
         self, guest: GuestRecord, function: Function, image: Image, hypervisor: Hypervisor
     ) -> dict[str, str]:
         ours = {f"file-{number}": path for number, path in enumerate(self._around.files)}
-        names = {str(path): f"{seed.FOLDER}/{name}" for name, path in ours.items()}
+        names = {str(path): f"{SEED}/{name}" for name, path in ours.items()}
         contents = seed.seed_files(
             guest,
             hypervisor.network,
-            guests.command(guest, function, image, names),
-            guests.environment(guest, function),
+            command(guest, function, image, names),
+            environment(guest, function),
             self._around.ssh_keys,
         )
         return contents | {name: path.read_text() for name, path in ours.items()}

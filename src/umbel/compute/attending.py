@@ -1,40 +1,88 @@
 """Attends one guest: sees it become ready, answer its health checks, and end.
 
-In: what its hypervisor and its agent say. Out: one call for each change. The guest of a function
-that ended is switched off, and the reason is kept in its domain.
+In: what its hypervisor or cloud, and the guest itself, say. Out: one call for each change. The
+guest of a function that ended is switched off, and the reason is kept with it.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import structlog
 
 from umbel.compute import probe
-from umbel.compute.drivers.libvirt.context import GuestLimits
-from umbel.compute.drivers.libvirt.copies import Power
-from umbel.compute.drivers.libvirt.guest import GuestRecord
-from umbel.compute.health import Pulse, after_probe, is_lost
-from umbel.compute.model import Readiness
+from umbel.compute.health import Limits, Pulse, after_probe, is_lost
+from umbel.compute.model import HealthCheck, Readiness
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 from umbel.kit.starting import Activity
 
-if TYPE_CHECKING:
-    from umbel.compute.drivers.libvirt.domains import Report
-    from umbel.compute.drivers.libvirt.link import HypervisorLink
-
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What is said inside a guest: how its function ended, and the ports that it listens on, None
+    before it has said it. `is_answering`: the guest says anything at all."""
+
+    is_answering: bool = False
+    ended: str = ""
+    ports: Mapping[str, int] | None = None
+
+
+class AttendedGuest(Protocol):
+    """A guest's record."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def ports(self) -> Mapping[str, int]: ...
+    @property
+    def readiness(self) -> Readiness: ...
+    @property
+    def health(self) -> HealthCheck | None: ...
+    @property
+    def is_ready(self) -> bool: ...
+
+
+class GuestLink(Protocol):
+    """Where the guest is. All raise UmbelError."""
+
+    async def is_on(self, function_id: str) -> bool | None:
+        """Whether the guest runs, and is not held; None where it is off or gone."""
+
+    async def report(self, function_id: str) -> Report:
+        """What is said inside the guest."""
+
+    async def keep_ready(self, function_id: str, ports: Mapping[str, int]) -> None:
+        """Note that the function is ready, and on which ports."""
+
+    async def give_up(self, function_id: str, reason: str) -> None:
+        """Switch the guest off, and keep why."""
+
+
+class GuestPatience(Protocol):
+    """How patient attending is. A guest that is not ready is looked at each `look_every_s`, and
+    given up after `boot_s`."""
+
+    @property
+    def health(self) -> Limits: ...
+    @property
+    def look_every_s(self) -> float: ...
+    @property
+    def boot_s(self) -> float: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Guarded:
     """What attending needs."""
 
-    link: "HypervisorLink"
-    limits: GuestLimits
+    link: GuestLink
+    limits: GuestPatience
     clock: Clock
 
 
@@ -42,7 +90,7 @@ class Attendant:
     """Attends a guest until it is off or gone. `wake` has it look at once."""
 
     def __init__(
-        self, within: Guarded, guest: GuestRecord, on_change: Callable[[str], None]
+        self, within: Guarded, guest: AttendedGuest, on_change: Callable[[str], None]
     ) -> None:
         self.function_id = guest.id
         self._link, self._limits, self._clock = within.link, within.limits, within.clock
@@ -96,10 +144,10 @@ class Attendant:
 
     async def _look(self) -> bool:
         """Whether the guest is off, or was switched off."""
-        seen = await self._link.one_seen(self.function_id)
-        if seen is None or seen.power is Power.OFF:
+        is_on = await self._link.is_on(self.function_id)
+        if is_on is None:
             return True
-        if seen.power is not Power.ON:
+        if not is_on:
             self._pulse = Pulse()
             return False
         reason = await (self._probed() if self._is_ready else self._awaited())
@@ -122,7 +170,7 @@ class Attendant:
             return f"not ready within {self._limits.boot_s:g} s"
         return ""
 
-    async def _ready_ports(self, report: "Report") -> Mapping[str, int] | None:
+    async def _ready_ports(self, report: Report) -> Mapping[str, int] | None:
         """The ports of a function that is ready; None of one that is not."""
         guest = self._guest
         if guest.readiness is Readiness.REPORTED:
