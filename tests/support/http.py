@@ -29,12 +29,15 @@ from umbel.compute.hypervisors.service import HypervisorService
 from umbel.compute.hypervisors.store import HypervisorStore
 from umbel.compute.machines.service import MachineService
 from umbel.compute.machines.store import MachineStore
+from umbel.compute.volumes.service import LEASE_S, VolumeService
+from umbel.compute.volumes.store import VolumeStore
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.store import DeliveryStore
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.kit.journal import Journal
+from umbel.kit.leases import Leases
 from umbel.kit.listening import bind
 from umbel.kit.sealing import Sealer
 from umbel.kit.tokens import Signer, Verifier, new_private_key
@@ -154,6 +157,14 @@ def make_system(
             access=FakeClusterAccess(),
         ),
         guest_operations=plane.compute.guest_operations,
+        volumes=VolumeService(
+            VolumeStore(database),
+            plane.compute.vim_at,
+            plane.compute.running,
+            Leases(database, clock, "test", LEASE_S),
+            clock=clock,
+            quota_mb=100,
+        ),
         plans=Plans(
             store=PlanStore(database),
             journal=journal,

@@ -18,6 +18,7 @@ from umbel.compute.guest_operations import GuestOperations
 from umbel.compute.hypervisors.service import HypervisorService
 from umbel.compute.machines.service import MachineService
 from umbel.compute.service import Compute
+from umbel.compute.volumes.service import VolumeService
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.prepared.service import PreparedFunctions
@@ -60,6 +61,7 @@ class System(ports.System):
     hypervisors: HypervisorService
     clusters: ClusterService
     guest_operations: GuestOperations
+    volumes: VolumeService
     prepared: PreparedFunctions
     plans: Plans
     mobility: Mobility
@@ -96,6 +98,7 @@ class System(ports.System):
             "schedule": self.schedule.run,
             "mobility": self.mobility.run,
             "inline": self.inline.run,
+            "volumes": self.volumes.run,
             "slices": self.network.slices.run,
             "paths": self.network.operator.run,
             "traffic": self.network.traffic.run,
@@ -182,6 +185,7 @@ async def assemble(
         clusters=services.clusters(context),
         prepared=services.prepared_functions(context, loop),
         guest_operations=collector.compute.guest_operations,
+        volumes=services.volumes(context, collector.compute),
         schedule=services.schedule(context, loop),
         notifier=notifier,
         service_reports=ServiceReports(

@@ -40,6 +40,11 @@ COMMANDS: Mapping[str, Command] = {
     "function": Command(
         "umbel.portal.function_cli", "app", "Functions on the nodes, for operators."
     ),
+    "volume": Command(
+        "umbel.portal.volume_cli",
+        "app",
+        "Volumes: disks of guests that outlive them, for operators.",
+    ),
     "migration": Command(
         "umbel.portal.migration_cli",
         "app",

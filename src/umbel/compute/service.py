@@ -6,7 +6,7 @@ nodes, and a wake-up per change. An owner never touches another owner's function
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -67,6 +67,10 @@ __all__ = [
 log = structlog.get_logger(__name__)
 
 
+async def _nothing(_node: str) -> list[str]:
+    return []
+
+
 class Compute:
     """Nodes and functions. `owners` are the parts of this installation that may own functions.
 
@@ -96,6 +100,8 @@ class Compute:
         self._vims = Vims({DEFAULT_POOL: vim, **(pools or {})})
         self.moving = Moving(self._vims, self.node, self.running)
         self.guest_operations = GuestOperations(self._vims, self.node, self.running)
+        self.kept_at: Callable[[str], Awaitable[list[str]]] = _nothing
+        """The volumes that a node has; bootstrap sets it where there are any."""
         self._clock = clock
         self._histories: dict[str, dict[str, health.History]] = defaultdict(dict)
         # Two `ensure` of one owner at once would judge by what the other changes: they take turns.
@@ -115,6 +121,10 @@ class Compute:
     def node(self, name: str) -> Node:
         """One node. Raises NoSuchNode."""
         return self._nodes.get(name)
+
+    def vim_at(self, name: str) -> Vim:
+        """The VIM of a node's pool. Raises NoSuchNode, NoSuchPool."""
+        return self._vims.of(self.node(name))
 
     def access_node(self, client: str) -> Node | None:
         """The node by which a client's IP address enters; None where there is no default."""
@@ -139,7 +149,10 @@ class Compute:
 
     async def check_unused(self, name: str) -> None:
         """Raise NoSuchNode, or NodeInUse while functions run or are wanted on the node."""
-        users = self._functions_at(self.node(name).name, await self.running())
+        if kept := await self.kept_at(self.node(name).name):
+            message = f"{name} still has volumes: {', '.join(kept)}. Remove them first"
+            raise NodeInUse(message, node=name, volumes=kept)
+        users = self._functions_at(name, await self.running())
         if users:
             message = f"{name} still carries {', '.join(users)}: drain it first"
             raise NodeInUse(message, node=name, functions=users)

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     worker_memory_mb: int = Field(
         1536, ge=64, description="memory in MiB that a worker process of a media server may use"
     )
+    volumes_mb: int = Field(
+        102_400,
+        ge=0,
+        description="room in MiB that volumes and their snapshots may take at one node, together",
+    )
     linger_s: float = Field(
         10.0, ge=0, description="how long a branch stays after its last viewer left"
     )

@@ -36,6 +36,7 @@ from umbel.portal.api import (
     state,
     tokens,
     users,
+    volumes,
     welcome,
 )
 from umbel.portal.api.shapes import ERRORS
@@ -56,6 +57,7 @@ _RESOURCES = (
     ingest,
     platform,
     guest_operations,
+    volumes,
     prepared,
     nodes,
     machines,

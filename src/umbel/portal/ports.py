@@ -13,6 +13,7 @@ from umbel.compute.hypervisors.model import Hypervisor, HypervisorFacts
 from umbel.compute.machines.model import Machine, MachineFacts
 from umbel.compute.machines.service import MachineStatus
 from umbel.compute.model import Node, Scheduling, Snapshot
+from umbel.compute.volumes.model import Volume, VolumeSnapshot, VolumeStatus
 from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
@@ -286,6 +287,50 @@ class GuestOperating(Suspending, Snapshotting, Protocol):
     """All that operators do with guests."""
 
 
+class StoringVolumes(Protocol):
+    """For operators: disks of guests that outlive them. All raise NoSuchVolume (404), and those
+    that change something VolumeBusy (409), HypervisorUnreachable and HypervisorFailed (503)."""
+
+    async def list(self) -> Sequence[VolumeStatus]:
+        """Every volume, by name."""
+
+    async def create(self, name: str, node: str, size_mb: int, *, by: str) -> Volume:
+        """An empty one. Raises VolumeExists, NoVolumesThere (409), TooManyVolumes,
+        VolumeQuotaReached, StorageFull (503), NoSuchNode."""
+
+    async def remove(self, name: str, *, by: str, force: bool = False) -> None:
+        """It goes with its snapshots. Raises VolumeAttached (409)."""
+
+    async def attach(self, name: str, function_id: str, *, by: str) -> None:
+        """Give it to a running guest. Raises VolumeAttached, VolumeElsewhere, VolumeIncomplete,
+        GuestHasSnapshots (409), TooManyVolumes (503)."""
+
+    async def detach(self, name: str, *, by: str) -> None:
+        """Take it away from its function. Raises DiskNotReleased (503)."""
+
+
+class SnapshottingVolumes(Protocol):
+    """For operators: volumes as they were. All raise as StoringVolumes does."""
+
+    async def snapshots(self, name: str) -> Sequence[VolumeSnapshot]:
+        """Its snapshots, the oldest first."""
+
+    async def snapshot(self, name: str, snapshot: str, *, by: str) -> None:
+        """Keep its data. Raises VolumeSnapshotExists (409), TooManyVolumes, VolumeQuotaReached,
+        StorageFull (503)."""
+
+    async def restore(self, name: str, snapshot: str, *, by: str) -> None:
+        """Have its data as they were. Raises VolumeAttached, VolumeIncomplete (409),
+        NoSuchVolumeSnapshot (404), StorageFull (503)."""
+
+    async def remove_snapshot(self, name: str, snapshot: str, *, by: str) -> None:
+        """Forget the snapshot. Raises NoSuchVolumeSnapshot."""
+
+
+class OperatingVolumes(StoringVolumes, SnapshottingVolumes, Protocol):
+    """All that operators do with volumes."""
+
+
 class ServiceReporting(Protocol):
     """For operators and providers: how what was promised was kept."""
 
@@ -310,6 +355,7 @@ class System:
     hypervisors: Hypervisors
     clusters: Clusters
     guest_operations: GuestOperating
+    volumes: OperatingVolumes
     prepared: Preparing
     network: Network
     plans: Planning

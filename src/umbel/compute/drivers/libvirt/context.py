@@ -13,7 +13,8 @@ from umbel.kit.clock import Clock
 class GuestLimits:
     """How long things may take, in seconds. A call waits `wait_s` for a connection that is being
     opened; `look_s` is how long a look at all guests may take, and `agent_s` an answer of a guest's
-    agent. A copy of a running guest that does not advance for `stalled_s` is given up. `health` has
+    agent. A copy of a running guest that does not advance for `stalled_s` is given up; a guest that
+    is asked to release a disk has `release_s`. `health` has
     the limits of probes, of stopping and of sampling. A guest boots within `boot_s`, emulated ones
     too; a probe guest within `probe_s`, with KVM within `probe_kvm_s`. Emulated guests stop while
     they are copied, unless `emulated_live`: QEMU 7.2 lost what such guests wrote (decision 0123).
@@ -26,6 +27,7 @@ class GuestLimits:
     agent_s: int = 5
     copy_s: float = 900.0
     stalled_s: float = 20.0
+    release_s: float = 20.0
     emulated_live: bool = False
     boot_s: float = 180.0
     probe_s: float = 60.0

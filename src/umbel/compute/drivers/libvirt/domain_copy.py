@@ -7,7 +7,7 @@ the same places, with the files, the bridge and the metadata of the target.
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
-from umbel.compute.drivers.libvirt import domain_xml
+from umbel.compute.drivers.libvirt import disk_xml, domain_xml
 from umbel.compute.drivers.libvirt.guest import GuestRecord, serialize
 from umbel.compute.hypervisors.model import GuestNetwork, Hypervisor
 
@@ -28,6 +28,9 @@ def at_target(xml: str, guest: GuestRecord, target: Hypervisor) -> str:
     if kept is not None:
         kept.text = serialize(arrived(guest, target))
     _point_to(root, its)
+    for disk, element in disk_xml.devices_of(root).items():
+        for source in element.findall("source"):
+            source.set("file", f"{its.folder}/{disk_xml.file_name(disk)}")
     for interface in root.findall("devices/interface"):
         _connect(interface, target.network)
     return ET.tostring(root, encoding="unicode")

@@ -10,6 +10,7 @@ from umbel.compute.drivers.libvirt.guest import GuestRecord, parse, serialize
 from umbel.compute.hypervisors.model import Accelerator, GuestNetwork, Hypervisor
 from umbel.compute.images.model import PARTS
 from umbel.compute.model import Snapshot
+from umbel.compute.volumes.model import MOST_AT_A_GUEST
 
 NAMESPACE = "https://umbel.invalid/guest/1"
 """The XML namespace of what is kept in a domain; it names nothing that could be fetched."""
@@ -28,8 +29,16 @@ checksums would be wrong; 1400 bytes fit into a tunnel."""
 COMPLETE = "complete"
 """The volume that says that all of an image was copied."""
 
+_OWN_DEVICES = 5
+"""A guest's disk, its seed, its network device, its agent's port and its source of entropy."""
+_PORTS = "<controller type='pci' index='0' model='pcie-root'/>" + (
+    "<controller type='pci' model='pcie-root-port'/>" * (_OWN_DEVICES + MOST_AT_A_GUEST)
+)
+"""Each device is in a port of its own, and one can be added to a running guest only where a port
+is empty."""
 _OURS = re.compile(
     r"guest\..+\.(disk|seed|console(\.[0-9]+)?)"
+    r"|volume\.[a-z0-9_]{1,64}\.raw"
     rf"|[a-z][a-z0-9-]*-[0-9a-f]{{16}}\.({'|'.join((*PARTS, COMPLETE))})"
     r"|umbel\.[0-9a-f]+\.owner"
 )
@@ -86,9 +95,9 @@ def is_console(name: str, function_id: str) -> bool:
     return re.fullmatch(rf"{current}(\.[0-9]+)?", name) is not None
 
 
-def is_guest(name: str) -> bool:
-    """Whether a volume of ours is a guest's."""
-    return name.startswith("guest.")
+def is_kept(name: str) -> bool:
+    """Whether a volume of ours has a guest's or a function's data."""
+    return name.startswith(("guest.", "volume."))
 
 
 def is_ours(name: str) -> bool:
@@ -143,6 +152,7 @@ def domain(guest: GuestRecord, hypervisor: Hypervisor) -> str:
     <channel type='unix'><target type='virtio' name='{AGENT}'/></channel>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
     <controller type='usb' model='none'/>
+    {_PORTS}
     <memballoon model='none'/>
   </devices>
 </domain>"""

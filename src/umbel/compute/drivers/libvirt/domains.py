@@ -36,7 +36,7 @@ def seen(connection: "libvirt.virConnect") -> dict[str, SeenGuest]:
     found = {}
     kept = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_PERSISTENT
     for domain, stats in connection.getAllDomainStats(_STATS, kept):
-        guest = _guest(domain)
+        guest = guest_in(domain)
         if guest is not None:
             found[guest.id] = _seen(guest, stats)
     return found
@@ -44,8 +44,8 @@ def seen(connection: "libvirt.virConnect") -> dict[str, SeenGuest]:
 
 def one_seen(connection: "libvirt.virConnect", function_id: str) -> SeenGuest | None:
     """The function's guest, or its copy that does not run yet; None where there is none."""
-    domain = _find(connection, function_id)
-    guest = _guest(domain) if domain is not None else None
+    domain = find(connection, function_id)
+    guest = guest_in(domain) if domain is not None else None
     if domain is None or guest is None:
         return None
     try:
@@ -98,7 +98,7 @@ def start(connection: "libvirt.virConnect", guest: GuestRecord, hypervisor: Hype
 
 def remove(connection: "libvirt.virConnect", function_id: str) -> None:
     """Switch the guest off at once and forget it; not an error if there is none."""
-    domain = _find(connection, function_id)
+    domain = find(connection, function_id)
     if domain is not None:
         is_kept = domain.isPersistent()
         if domain.isActive():
@@ -109,7 +109,7 @@ def remove(connection: "libvirt.virConnect", function_id: str) -> None:
 
 def ask_to_end(connection: "libvirt.virConnect", function_id: str) -> bool:
     """Have the guest end by itself; whether it runs and was asked."""
-    domain = _find(connection, function_id)
+    domain = find(connection, function_id)
     if domain is None or domain.state()[0] != libvirt.VIR_DOMAIN_RUNNING:
         return False
     try:
@@ -121,8 +121,8 @@ def ask_to_end(connection: "libvirt.virConnect", function_id: str) -> bool:
 
 def give_up(connection: "libvirt.virConnect", function_id: str, reason: str) -> None:
     """Switch the guest off, and keep why."""
-    domain = _find(connection, function_id)
-    guest = _guest(domain) if domain is not None else None
+    domain = find(connection, function_id)
+    guest = guest_in(domain) if domain is not None else None
     if domain is not None and guest is not None:
         _keep(domain, replace(guest, reason=reason, is_ready=False))
         with suppress(libvirt.libvirtError):  # it has ended just now
@@ -133,8 +133,8 @@ def keep_ready(
     connection: "libvirt.virConnect", function_id: str, ports: Mapping[str, int]
 ) -> None:
     """Note in the domain that the function is ready, and on which ports."""
-    domain = _find(connection, function_id)
-    guest = _guest(domain) if domain is not None else None
+    domain = find(connection, function_id)
+    guest = guest_in(domain) if domain is not None else None
     if domain is not None and guest is not None:
         _keep(domain, replace(guest, is_ready=True, ports=ports))
 
@@ -144,8 +144,8 @@ def keep_move(
 ) -> GuestRecord | None:
     """Note in the domain where the guest is being copied to, and where something of it may be
     left; the guest as it is kept then, None where there is none."""
-    domain = _find(connection, function_id)
-    guest = _guest(domain) if domain is not None else None
+    domain = find(connection, function_id)
+    guest = guest_in(domain) if domain is not None else None
     if domain is None or guest is None:
         return None
     after = replace(guest, moving_to=moving_to, left_at=left_at)
@@ -156,7 +156,7 @@ def keep_move(
 
 def report(connection: "libvirt.virConnect", function_id: str, within_s: int) -> Report:
     """What is said inside the guest, by its agent."""
-    domain = _find(connection, function_id)
+    domain = find(connection, function_id)
     if domain is None:
         return Report()
     try:
@@ -225,7 +225,8 @@ def revert(connection: "libvirt.virConnect", function_id: str, name: str) -> Non
     domain.revertToSnapshot(domain.snapshotLookupByName(name))
 
 
-def _find(connection: "libvirt.virConnect", function_id: str) -> "libvirt.virDomain | None":
+def find(connection: "libvirt.virConnect", function_id: str) -> "libvirt.virDomain | None":
+    """The domain of the function's guest; None where there is none."""
     try:
         return connection.lookupByName(domain_name(function_id))
     except libvirt.libvirtError as error:
@@ -234,7 +235,8 @@ def _find(connection: "libvirt.virConnect", function_id: str) -> "libvirt.virDom
         return None
 
 
-def _guest(domain: "libvirt.virDomain") -> GuestRecord | None:
+def guest_in(domain: "libvirt.virDomain") -> GuestRecord | None:
+    """What is kept of the guest in its domain; None where it is not one of ours."""
     try:
         element = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.NAMESPACE)
     except libvirt.libvirtError:  # another's domain, or it is gone just now

@@ -15,7 +15,7 @@ from typing import TypeVar
 import libvirt
 
 from umbel.compute.attending import Report
-from umbel.compute.drivers.libvirt import domain_xml, domains, storage
+from umbel.compute.drivers.libvirt import disks, domain_xml, domains, storage
 from umbel.compute.drivers.libvirt.connection import LibvirtConnection
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
@@ -32,6 +32,7 @@ from umbel.compute.hypervisors.model import (
 )
 from umbel.compute.images.model import Image
 from umbel.compute.model import HostUsage, Snapshot
+from umbel.compute.volumes.model import check_none_attached
 
 Answer = TypeVar("Answer")
 
@@ -189,10 +190,17 @@ class HypervisorLink:
         await self._connection.call(lambda c: domains.remove_snapshot(c, function_id, name), work)
 
     async def snapshot(self, function_id: str, name: str) -> None:
-        """Keep the guest as it is now. Raises SnapshotExists, TooManySnapshots."""
+        """Keep the guest as it is now. Raises SnapshotExists, TooManySnapshots,
+        VolumesAttached."""
         check_new_snapshot(function_id, await self.snapshots(function_id), name)
+        check_none_attached(function_id, await self.attached(function_id))
         work = self._around.limits.copy_s
         await self._connection.call(lambda c: domains.snapshot(c, function_id, name), work)
+
+    async def attached(self, function_id: str) -> list[str]:
+        """The disks of volumes that the guest has."""
+        found = await self._connection.call(disks.attached)
+        return sorted(disk for disk, having in found.items() if having == function_id)
 
     async def revert(self, function_id: str, name: str) -> None:
         """Have the guest as it was then. Raises NoSuchSnapshot."""

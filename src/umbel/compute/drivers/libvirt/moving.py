@@ -144,6 +144,7 @@ class GuestMoves:
             )
             raise CannotRun(message, function=order.function)
         if not is_shared:
+            await _check_no_volumes(source, guest)
             await _check_no_disk(target, guest)
         to, left_at = order.target, guest.left_at
         kept = await source.call(lambda c: domains.keep_move(c, order.function, to, left_at))
@@ -290,6 +291,13 @@ async def _shares(one: HypervisorLink, other: HypervisorLink) -> bool:
     with the time at which it was made."""
     here = await one.call(lambda c: storage.made_at(c, one.pool_folder))
     return here == await other.call(lambda c: storage.made_at(c, other.pool_folder))
+
+
+async def _check_no_volumes(source: HypervisorLink, guest: GuestRecord) -> None:
+    """Raise CannotRun where the guest has volumes, which stay where they are."""
+    if await source.attached(guest.id):
+        message = f"{guest.id} has volumes at {guest.node}, which are not copied: detach them first"
+        raise CannotRun(message, function=guest.id)
 
 
 async def _check_no_disk(target: HypervisorLink, guest: GuestRecord) -> None:

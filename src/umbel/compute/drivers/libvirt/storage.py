@@ -128,13 +128,13 @@ def read(connection: "libvirt.virConnect", at: PoolFolder, name: str, most: int)
 
 def remove_pool(connection: "libvirt.virConnect", at: PoolFolder) -> None:
     """Our storage pool goes with all images; files of others stay, and so does their folder. Where
-    guests' files are left, another hypervisor has the same folder: all files stay."""
+    files of guests or volumes are left, another hypervisor has the same folder: all files stay."""
     ours = pool(connection, at)
     names: set[str] = set()
     with suppress(libvirt.libvirtError):  # that other one has removed the folder
         ours.refresh()
         names = {one.name() for one in ours.listAllVolumes() if domain_xml.is_ours(one.name())}
-    if not any(domain_xml.is_guest(name) for name in names):
+    if not any(domain_xml.is_kept(name) for name in names):
         for name in names:
             _remove(ours, name)
     if ours.isActive():

@@ -22,12 +22,9 @@ from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
 from umbel.compute.drivers.libvirt.cpu import CpuMeter
 from umbel.compute.drivers.libvirt.guest import GuestRecord, Order
 from umbel.compute.drivers.libvirt.joint import JointWork
+from umbel.compute.drivers.libvirt.volumes import HypervisorDisks
 from umbel.compute.guest_start import SEED, command, environment, image_of
-from umbel.compute.hypervisors.model import (
-    GuestMoving,
-    Hypervisor,
-    NoSuchGuest,
-)
+from umbel.compute.hypervisors.model import GuestMoving, Hypervisor, NoSuchGuest
 from umbel.compute.images.model import Image
 from umbel.compute.links import Links
 from umbel.compute.model import (
@@ -81,6 +78,7 @@ class LibvirtVim:
         self._sweeps: dict[str, asyncio.Task[None]] = {}
         self._mover: GuestMoves | None = None
         self._watchers: list[Callable[[str], None]] = []
+        self.disks = HypervisorDisks(self._follow, self._resting, around.limits)
         self._meter = CpuMeter(around.limits.health.sample_every_s)
 
     async def start(self, owner: str, function: Function, node: Node) -> None:

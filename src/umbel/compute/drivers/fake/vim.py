@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from umbel.compute.drivers.fake.disks import FakeDisks
 from umbel.compute.hypervisors.model import NoSuchGuest, check_new_snapshot, check_snapshot
 from umbel.compute.model import (
     LIFE_CYCLE,
@@ -24,7 +25,8 @@ from umbel.compute.model import (
     Port,
     Snapshot,
 )
-from umbel.compute.ports import FunctionTaken, MachineFull
+from umbel.compute.ports import CannotRun, FunctionTaken, MachineFull
+from umbel.compute.volumes.model import check_none_attached
 from umbel.kit.clock import Clock
 from umbel.kit.errors import Exhausted, NotFound, UmbelError, Unavailable
 
@@ -282,10 +284,32 @@ class FakeGuestVim(FakeVim):
     def __init__(self, clock: Clock, *, boot_s: float = 0.3, first_port: int = 20_000) -> None:
         super().__init__(clock, boot_s=boot_s, first_port=first_port)
         self._snapshots: defaultdict[str, dict[str, tuple[Snapshot, bool]]] = defaultdict(dict)
+        self.disks = FakeDisks(self._node_of, lambda id_: len(self._snapshots[id_]))
+
+    async def start(self, owner: str, function: Function, node: Node) -> None:
+        before = self._machines.get(function.id)
+        await super().start(owner, function, node)
+        if self._machines[function.id] is not before:
+            self.disks.release(function.id)
 
     async def stop(self, function_id: str) -> None:
         await super().stop(function_id)
         self._snapshots.pop(function_id, None)
+        self.disks.release(function_id)
+
+    def kill(self, function_id: str, reason: str = "killed by signal 9") -> None:
+        """The guest dies at once; it releases its disks. Raises NotFound."""
+        super().kill(function_id, reason)
+        self.disks.release(function_id)
+
+    async def move(self, function: Function, node: Node, how: MoveKind) -> MoveResult:
+        """Volumes go along with shared storage only."""
+        if how is MoveKind.FULL_TRANSFER and self.disks.of(function.id):
+            message = f"{function.id} has volumes, which are not copied: detach them first"
+            raise CannotRun(message, function=function.id)
+        result = await super().move(function, node, how)
+        self.disks.carry(function.id, node.name)
+        return result
 
     async def suspend(self, function_id: str) -> None:
         self._set_suspended(function_id, True)
@@ -299,6 +323,7 @@ class FakeGuestVim(FakeVim):
 
     async def snapshot(self, function_id: str, name: str) -> None:
         check_new_snapshot(function_id, await self.snapshots(function_id), name)
+        check_none_attached(function_id, self.disks.of(function_id))
         taken = Snapshot(name=name, taken_s=self._clock.now_s())
         is_suspended = self._machines[function_id].instance.is_suspended
         self._snapshots[function_id][name] = (taken, is_suspended)
@@ -319,6 +344,10 @@ class FakeGuestVim(FakeVim):
         self._check_runs(function_id)
         machine = self._machines[function_id]
         machine.instance = replace(machine.instance, is_suspended=is_suspended)
+
+    def _node_of(self, function_id: str) -> str:
+        self._check_runs(function_id)
+        return self._machines[function_id].instance.node
 
     def _check_runs(self, function_id: str) -> None:
         machine = self._machines.get(function_id)
