@@ -27,6 +27,9 @@ from umbel.compute.drivers.fake_hypervisors import FakeHypervisorAccess
 from umbel.compute.drivers.fake_machines import FakeAccess
 from umbel.compute.hypervisors.service import HypervisorService
 from umbel.compute.hypervisors.store import HypervisorStore
+from umbel.compute.images.folder import Images
+from umbel.compute.images.service import ImageService
+from umbel.compute.images.uploads import Uploads
 from umbel.compute.machines.service import MachineService
 from umbel.compute.machines.store import MachineStore
 from umbel.compute.volumes.service import LEASE_S, VolumeService
@@ -164,6 +167,12 @@ def make_system(
             Leases(database, clock, "test", LEASE_S),
             clock=clock,
             quota_mb=100,
+        ),
+        images=ImageService(
+            images=Images(data_dir / "images"),
+            uploads=Uploads(Images(data_dir / "images"), 100),
+            vim_at=plane.compute.vim_at,
+            clock=clock,
         ),
         plans=Plans(
             store=PlanStore(database),

@@ -24,8 +24,6 @@ from umbel.compute.machines.service import MachineService
 from umbel.compute.machines.store import MachineStore
 from umbel.compute.model import FunctionState, Instance, Inventory
 from umbel.compute.service import Compute
-from umbel.compute.volumes.service import LEASE_S, VolumeService
-from umbel.compute.volumes.store import VolumeStore
 from umbel.delivery.loop import functions
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
@@ -153,22 +151,6 @@ def hypervisors(context: Context) -> HypervisorService:
         store=hypervisor_store(context.document, context.database),
         access=hypervisor_access(context.settings, context.secrets, context.clock),
     )
-
-
-def volumes(context: Context, compute: Compute) -> VolumeService:
-    """Disks of guests that outlive them."""
-    store = VolumeStore(context.database)
-    made = VolumeService(
-        store,
-        compute.vim_at,
-        compute.running,
-        Leases(context.database, context.clock, context.owner, LEASE_S),
-        clock=context.clock,
-        quota_mb=context.settings.volumes_mb,
-    )
-    compute.kept_at = store.at
-    compute.watch(made.wake)
-    return made
 
 
 def clusters(context: Context) -> ClusterService:

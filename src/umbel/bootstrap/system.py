@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from umbel import migrations
-from umbel.bootstrap import services
+from umbel.bootstrap import guest_services, services
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
 from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Context
@@ -16,6 +16,7 @@ from umbel.catalogue.service import Catalogue
 from umbel.compute.clusters.service import ClusterService
 from umbel.compute.guest_operations import GuestOperations
 from umbel.compute.hypervisors.service import HypervisorService
+from umbel.compute.images.service import ImageService
 from umbel.compute.machines.service import MachineService
 from umbel.compute.service import Compute
 from umbel.compute.volumes.service import VolumeService
@@ -62,6 +63,7 @@ class System(ports.System):
     clusters: ClusterService
     guest_operations: GuestOperations
     volumes: VolumeService
+    images: ImageService
     prepared: PreparedFunctions
     plans: Plans
     mobility: Mobility
@@ -119,6 +121,7 @@ class System(ports.System):
         """Let go of everything; functions go on unless the settings say otherwise."""
         await self.plans.close()
         await self.machines.close()
+        await self.images.close()
         if self.settings.stop_functions_on_exit:
             await self.compute.stop_all()
         await self.network.close()
@@ -185,7 +188,8 @@ async def assemble(
         clusters=services.clusters(context),
         prepared=services.prepared_functions(context, loop),
         guest_operations=collector.compute.guest_operations,
-        volumes=services.volumes(context, collector.compute),
+        volumes=guest_services.volumes(context, collector.compute),
+        images=guest_services.images(context, collector.compute),
         schedule=services.schedule(context, loop),
         notifier=notifier,
         service_reports=ServiceReports(

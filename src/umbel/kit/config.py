@@ -83,6 +83,12 @@ class Settings(BaseSettings):
         ge=0,
         description="room in MiB that volumes and their snapshots may take at one node, together",
     )
+    images_mb: int = Field(
+        20_480,
+        ge=0,
+        description="room in MiB that images which are uploaded may take in data_dir, together with"
+        " those that are there",
+    )
     linger_s: float = Field(
         10.0, ge=0, description="how long a branch stays after its last viewer left"
     )

@@ -20,6 +20,7 @@ from umbel.portal.api import (
     guest_operations,
     health,
     hypervisors,
+    images,
     ingest,
     inline_functions,
     machines,
@@ -58,6 +59,7 @@ _RESOURCES = (
     platform,
     guest_operations,
     volumes,
+    images,
     prepared,
     nodes,
     machines,
@@ -109,6 +111,10 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
         app.include_router(resource.router)
     app.router.default = Site(static)
     app.add_middleware(Captive, system=system)
-    app.add_middleware(BodyLimit, most_bytes=system.settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimit,
+        most_bytes=system.settings.max_body_bytes,
+        pieces=(images.PIECES, images.MOST_PIECE_BYTES),
+    )
     app.add_middleware(Metered, metrics=metrics, clock=system.clock)
     return app

@@ -91,6 +91,11 @@ class ApiClient:
         """Set it. Raises RefusedByPlatform, PlatformUnreachable."""
         return self._ask("PUT", path, json=body, timeout=within_s)
 
+    def put_bytes(self, path: str, data: bytes) -> Any:
+        """Send bytes. Raises RefusedByPlatform, PlatformUnreachable."""
+        kind = {"Content-Type": "application/octet-stream"}
+        return self._ask("PUT", path, content=data, headers=kind)
+
     def delete(self, path: str, within_s: float = _TIMEOUT_S) -> None:
         """Remove it. Raises RefusedByPlatform, PlatformUnreachable."""
         self._ask("DELETE", path, timeout=within_s)

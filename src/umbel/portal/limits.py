@@ -3,6 +3,8 @@
 In: requests. Out: the same requests, or 413 in our error form.
 """
 
+import re
+
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,19 +14,26 @@ from umbel.portal import errors
 
 
 class BodyLimit:
-    """Refuses longer bodies at once when the length is given, else where it is passed."""
+    """Refuses longer bodies at once when the length is given, else where it is passed. Paths of
+    `pieces` have a limit of their own."""
 
-    def __init__(self, app: ASGIApp, most_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, most_bytes: int, pieces: tuple[re.Pattern[str], int] | None = None
+    ) -> None:
         self._app = app
         self._most = most_bytes
+        self._pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most = self._most
+        if self._pieces is not None and self._pieces[0].fullmatch(scope["path"]):
+            most = max(most, self._pieces[1])
         length = Headers(scope=scope).get("content-length", "0")
-        if length.isdecimal() and int(length[:20]) > self._most:
-            await errors.problem(TooLarge(limit_bytes=self._most))(scope, receive, send)
+        if length.isdecimal() and int(length[:20]) > most:
+            await errors.problem(TooLarge(limit_bytes=most))(scope, receive, send)
             return
         seen = 0
 
@@ -32,7 +41,7 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self._most:
+            if seen > most:
                 # FastAPI lets this one type through while it reads a body.
                 raise HTTPException(413)
             return message

@@ -12,8 +12,7 @@ from umbel.compute.clusters.model import ClusterFacts, ClusterNode, Credentials
 from umbel.compute.hypervisors.model import Hypervisor, HypervisorFacts
 from umbel.compute.machines.model import Machine, MachineFacts
 from umbel.compute.machines.service import MachineStatus
-from umbel.compute.model import Node, Scheduling, Snapshot
-from umbel.compute.volumes.model import Volume, VolumeSnapshot, VolumeStatus
+from umbel.compute.model import Node, Scheduling
 from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
@@ -42,6 +41,7 @@ from umbel.network.model import Link
 from umbel.network.service import Network
 from umbel.notify.service import Notifier
 from umbel.plans.model import PlanJob, PlanRequest
+from umbel.portal.guest_ports import GuestOperating, OperatingImages, OperatingVolumes
 
 
 class Viewing(Protocol):
@@ -253,84 +253,6 @@ class Preparing(Protocol):
         """The node is to have exactly these. Raises NoSuchNode."""
 
 
-class Suspending(Protocol):
-    """For operators: functions that are guests of hypervisors. All raise NoSuchGuest (404),
-    NotAGuest (409), HypervisorUnreachable and HypervisorFailed (503)."""
-
-    async def suspend(self, function_id: str, *, by: str) -> None:
-        """Stop its processors."""
-
-    async def resume(self, function_id: str, *, by: str) -> None:
-        """Let it continue."""
-
-    async def console(self, function_id: str) -> str:
-        """The end of what it wrote on its console."""
-
-
-class Snapshotting(Protocol):
-    """For operators: guests as they were. All raise as Suspending does."""
-
-    async def snapshots(self, function_id: str) -> Sequence[Snapshot]:
-        """Its snapshots, the oldest first."""
-
-    async def snapshot(self, function_id: str, name: str, *, by: str) -> None:
-        """Keep it as it is now. Raises SnapshotExists, TooManySnapshots (409)."""
-
-    async def revert(self, function_id: str, name: str, *, by: str) -> None:
-        """Have it as it was then. Raises NoSuchSnapshot (404)."""
-
-    async def remove_snapshot(self, function_id: str, name: str, *, by: str) -> None:
-        """Forget the snapshot. Raises NoSuchSnapshot."""
-
-
-class GuestOperating(Suspending, Snapshotting, Protocol):
-    """All that operators do with guests."""
-
-
-class StoringVolumes(Protocol):
-    """For operators: disks of guests that outlive them. All raise NoSuchVolume (404), and those
-    that change something VolumeBusy (409), HypervisorUnreachable and HypervisorFailed (503)."""
-
-    async def list(self) -> Sequence[VolumeStatus]:
-        """Every volume, by name."""
-
-    async def create(self, name: str, node: str, size_mb: int, *, by: str) -> Volume:
-        """An empty one. Raises VolumeExists, NoVolumesThere (409), TooManyVolumes,
-        VolumeQuotaReached, StorageFull (503), NoSuchNode."""
-
-    async def remove(self, name: str, *, by: str, force: bool = False) -> None:
-        """It goes with its snapshots. Raises VolumeAttached (409)."""
-
-    async def attach(self, name: str, function_id: str, *, by: str) -> None:
-        """Give it to a running guest. Raises VolumeAttached, VolumeElsewhere, VolumeIncomplete,
-        GuestHasSnapshots (409), TooManyVolumes (503)."""
-
-    async def detach(self, name: str, *, by: str) -> None:
-        """Take it away from its function. Raises DiskNotReleased (503)."""
-
-
-class SnapshottingVolumes(Protocol):
-    """For operators: volumes as they were. All raise as StoringVolumes does."""
-
-    async def snapshots(self, name: str) -> Sequence[VolumeSnapshot]:
-        """Its snapshots, the oldest first."""
-
-    async def snapshot(self, name: str, snapshot: str, *, by: str) -> None:
-        """Keep its data. Raises VolumeSnapshotExists (409), TooManyVolumes, VolumeQuotaReached,
-        StorageFull (503)."""
-
-    async def restore(self, name: str, snapshot: str, *, by: str) -> None:
-        """Have its data as they were. Raises VolumeAttached, VolumeIncomplete (409),
-        NoSuchVolumeSnapshot (404), StorageFull (503)."""
-
-    async def remove_snapshot(self, name: str, snapshot: str, *, by: str) -> None:
-        """Forget the snapshot. Raises NoSuchVolumeSnapshot."""
-
-
-class OperatingVolumes(StoringVolumes, SnapshottingVolumes, Protocol):
-    """All that operators do with volumes."""
-
-
 class ServiceReporting(Protocol):
     """For operators and providers: how what was promised was kept."""
 
@@ -356,6 +278,7 @@ class System:
     clusters: Clusters
     guest_operations: GuestOperating
     volumes: OperatingVolumes
+    images: OperatingImages
     prepared: Preparing
     network: Network
     plans: Planning

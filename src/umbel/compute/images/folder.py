@@ -1,16 +1,18 @@
 """The folder that keeps the control plane's images."""
 
 import re
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 from pydantic import TypeAdapter
 
-from umbel.compute.images.model import Image, NoSuchImage
+from umbel.compute.images.model import PARTS, Image, ImageStatus, NoSuchImage
 
 log = structlog.get_logger(__name__)
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,40}")
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _MANIFEST = "image.json"
 _IMAGE = TypeAdapter(Image)
 
@@ -45,6 +47,26 @@ class Images:
                 except NoSuchImage:
                     log.warning("image's manifest cannot be read", folder=str(path.parent))
         return found
+
+    def statuses(self) -> Sequence[ImageStatus]:
+        """Every image with the room that it takes."""
+        found = []
+        for image in self.list():
+            blocks = sum(self.part(image, part).stat().st_blocks for part in PARTS)
+            is_newest = (self.folder / image.name).resolve().name == image.id
+            found.append(ImageStatus(image=image, size_mb=blocks / 2048, is_newest=is_newest))
+        return found
+
+    def size(self) -> int:
+        """Bytes of all images' parts."""
+        return sum(self.part(one, part).stat().st_size for one in self.list() for part in PARTS)
+
+    def remove(self, image: Image) -> None:
+        """The image is gone, and its name if that means this one."""
+        link = self.folder / image.name
+        if link.is_symlink() and link.resolve().name == image.id:
+            link.unlink()
+        shutil.rmtree(self.folder / image.id)
 
     def add(self, image: Image, made: Path) -> None:
         """Take the folder with the parts, and give the image's name to it."""

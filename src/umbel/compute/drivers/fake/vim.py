@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from umbel.compute.drivers.fake.disks import FakeDisks
+from umbel.compute.drivers.fake.images import FakeImages
 from umbel.compute.hypervisors.model import NoSuchGuest, check_new_snapshot, check_snapshot
 from umbel.compute.model import (
     LIFE_CYCLE,
@@ -284,6 +285,7 @@ class FakeGuestVim(FakeVim):
     def __init__(self, clock: Clock, *, boot_s: float = 0.3, first_port: int = 20_000) -> None:
         super().__init__(clock, boot_s=boot_s, first_port=first_port)
         self._snapshots: defaultdict[str, dict[str, tuple[Snapshot, bool]]] = defaultdict(dict)
+        self.images = FakeImages()
         self.disks = FakeDisks(self._node_of, lambda id_: len(self._snapshots[id_]))
 
     async def start(self, owner: str, function: Function, node: Node) -> None:
@@ -291,9 +293,11 @@ class FakeGuestVim(FakeVim):
         await super().start(owner, function, node)
         if self._machines[function.id] is not before:
             self.disks.release(function.id)
+            self.images.use(node.name, function.description.image, function.id)
 
     async def stop(self, function_id: str) -> None:
         await super().stop(function_id)
+        self.images.release(function_id)
         self._snapshots.pop(function_id, None)
         self.disks.release(function_id)
 

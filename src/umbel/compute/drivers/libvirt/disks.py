@@ -1,7 +1,6 @@
 """Disks of volumes on a hypervisor: plain files of its storage pool. Functions on a connection's
 thread: values in, values out."""
 
-import errno
 import threading
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
@@ -14,13 +13,11 @@ from umbel.compute.hypervisors.model import HypervisorFailed, NoSuchGuest
 from umbel.compute.volumes.model import (
     DiskNotReleased,
     NoSuchDisk,
-    StorageFull,
     VolumeAttached,
     check_attachable,
 )
 
 _MIB = 2**20
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LOOK_EVERY_S = 0.1
 _ALL = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
 
@@ -34,7 +31,7 @@ def create(connection: "libvirt.virConnect", at: PoolFolder, disk: str, size_mb:
     try:
         ours.createXML(disk_xml.allocated(name, size_mb * _MIB))
     except libvirt.libvirtError as error:
-        raise _refused(error, f"{size_mb} MiB") from error
+        raise storage.refused(error, f"{size_mb} MiB") from error
 
 
 def copy(
@@ -54,7 +51,7 @@ def copy(
             _back_up(guest, disk, ours.createXML(xml).path(), within_s)
     except libvirt.libvirtError as error:
         storage.take_away(connection, at, name)
-        raise _refused(error, f"{source.info()[1] // _MIB} MiB") from error
+        raise storage.refused(error, f"{source.info()[1] // _MIB} MiB") from error
     except HypervisorFailed:
         storage.take_away(connection, at, name)
         raise
@@ -162,12 +159,3 @@ def _back_up(guest: "libvirt.virDomain", disk: str, path: str, within_s: float) 
         waiting.wait(_LOOK_EVERY_S)
     guest.abortJob()
     raise HypervisorFailed(f"The disk was not copied within {within_s:g} s")
-
-
-def _refused(error: "libvirt.libvirtError", size: str) -> Exception:
-    """StorageFull where the disk is full; else what libvirt said."""
-    if error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in _FULL:
-        message = f"The hypervisor's disk has no {size} left: {error.get_error_message()}"
-        return StorageFull(message)
-    failure: Exception = error
-    return failure

@@ -28,6 +28,7 @@ _SWITCH_PORT = (
 checksums would be wrong; 1400 bytes fit into a tunnel."""
 COMPLETE = "complete"
 """The volume that says that all of an image was copied."""
+_IMAGE = re.compile(rf"([a-z][a-z0-9-]*-[0-9a-f]{{16}})\.({'|'.join((*PARTS, COMPLETE))})")
 
 _OWN_DEVICES = 5
 """A guest's disk, its seed, its network device, its agent's port and its source of entropy."""
@@ -93,6 +94,24 @@ def is_console(name: str, function_id: str) -> bool:
     with a number."""
     current = re.escape(volume(function_id, "console"))
     return re.fullmatch(rf"{current}(\.[0-9]+)?", name) is not None
+
+
+def image_part(name: str) -> tuple[str, str]:
+    """The image and the part that a volume holds; empty where it is none of an image."""
+    found = _IMAGE.fullmatch(name)
+    return (found[1], found[2]) if found else ("", "")
+
+
+def guest_disk(name: str) -> str:
+    """The function whose guest's disk a volume is; empty where it is none."""
+    found = re.fullmatch(r"guest\.(.+)\.disk", name)
+    return found[1] if found else ""
+
+
+def based_on(volume: str) -> str:
+    """The image that a guest's disk is based on."""
+    path = ET.fromstring(volume).findtext("backingStore/path", "")  # noqa: S314 -- as above
+    return image_part(path.rpartition("/")[2])[0]
 
 
 def is_kept(name: str) -> bool:

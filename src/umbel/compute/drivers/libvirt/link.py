@@ -31,6 +31,7 @@ from umbel.compute.hypervisors.model import (
     check_snapshot,
 )
 from umbel.compute.images.model import Image
+from umbel.compute.images.ports import Sent
 from umbel.compute.model import HostUsage, Snapshot
 from umbel.compute.volumes.model import check_none_attached
 
@@ -60,7 +61,8 @@ class HypervisorLink:
         self.hypervisor = hypervisor
         self._around = around
         self.pool_folder = PoolFolder(folder=hypervisor.folder, installation=around.installation)
-        self._copying = asyncio.Lock()
+        self.copying = asyncio.Lock()
+        """While images come or go."""
         self._cpu: tuple[float, float] | None = None
         self._connection = LibvirtConnection(
             hypervisor.name,
@@ -213,12 +215,14 @@ class HypervisorLink:
         name = domain_xml.volume(function_id, "console")
         return await self._connection.call(lambda c: storage.read(c, self.pool_folder, name, most))
 
-    async def put_image(self, image: Image) -> int:
-        """Have the image there; how many bytes of it were missing."""
+    async def put_image(self, image: Image, sent: Sent = lambda _done, _total: None) -> int:
+        """Have the image there; how many bytes of it were missing. Raises StorageFull,
+        ImageCorrupt."""
         place, images = self.pool_folder, self._around.images
-        async with self._copying:  # several guests of one image copy it once
+        work = self._around.limits.copy_s
+        async with self.copying:  # several guests of one image copy it once
             return await self._connection.call(
-                lambda c: storage.put_image(c, place, image, images), self._around.limits.copy_s
+                lambda c: storage.put_image(c, place, image, images, sent), work
             )
 
     async def usage(self) -> HostUsage:

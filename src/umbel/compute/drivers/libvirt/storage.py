@@ -2,9 +2,14 @@
 works by each URI, and needs no file of ours there before. Functions on a connection's thread.
 """
 
+import errno
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO
+from functools import partial
+from typing import IO, Protocol
 
 import libvirt
 
@@ -12,7 +17,17 @@ from umbel.compute.drivers.libvirt import domain_xml
 from umbel.compute.drivers.libvirt.guest import GuestRecord
 from umbel.compute.hypervisors.model import HypervisorFailed
 from umbel.compute.images.folder import Images
-from umbel.compute.images.model import PARTS, Image
+from umbel.compute.images.model import PARTS, Image, ImageCorrupt, StoredImage
+from umbel.compute.images.ports import Sent
+from umbel.compute.volumes.model import StorageFull
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Source(Protocol):
+    """What is read from its beginning."""
+
+    def read(self, count: int, /) -> bytes: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +58,90 @@ def pool(connection: "libvirt.virConnect", at: PoolFolder) -> "libvirt.virStorag
 
 
 def put_image(
-    connection: "libvirt.virConnect", at: PoolFolder, image: Image, images: Images
+    connection: "libvirt.virConnect", at: PoolFolder, image: Image, images: Images, sent: Sent
 ) -> int:
     """Have the image there; how many bytes of it were missing. What was copied in part is copied
-    again."""
+    again. Raises StorageFull, ImageCorrupt."""
     if has(connection, at, f"{image.id}.{domain_xml.COMPLETE}"):
         return 0
-    ours, sent = pool(connection, at), 0
-    for part in PARTS:
-        path = images.part(image, part)
-        size = path.stat().st_size
+    ours, done = pool(connection, at), 0
+    paths = {part: images.part(image, part) for part in PARTS}
+    total = sum(path.stat().st_size for path in paths.values())
+    for part, path in paths.items():
         with path.open("rb") as file:
-            _put(connection, ours, f"{image.id}.{part}", file, size)
-        sent += size
+            read = _Counted(file, partial(_add, sent, done, total))
+            try:
+                _put(connection, ours, f"{image.id}.{part}", read, path.stat().st_size)
+            except libvirt.libvirtError as error:
+                raise refused(error, f"{total // 2**20} MiB") from error
+        if read.hash.hexdigest() != image.hashes[part]:
+            _remove(ours, f"{image.id}.{part}")
+            message = f"{path} is not the {part} of {image.id}: build or upload the image again"
+            raise ImageCorrupt(message, image=image.id, part=part)
+        done += path.stat().st_size
     ours.createXML(domain_xml.file_volume(f"{image.id}.{domain_xml.COMPLETE}", 0))
-    return sent
+    return done
+
+
+def _add(sent: Sent, before: int, total: int, count: int) -> None:
+    sent(before + count, total)
+
+
+class _Counted:
+    """A file that is read from its beginning: its hash, and a call for each piece."""
+
+    def __init__(self, file: IO[bytes], moved: Callable[[int], None]) -> None:
+        self.hash = hashlib.sha256()
+        self._file, self._moved, self._count = file, moved, 0
+
+    def read(self, count: int) -> bytes:
+        """The next bytes."""
+        data = self._file.read(count)
+        self.hash.update(data)
+        self._count += len(data)
+        self._moved(self._count)
+        return data
+
+
+def images(connection: "libvirt.virConnect", at: PoolFolder) -> list[StoredImage]:
+    """The images that are there, by id, and the functions whose disks are based on them, also those
+    of another hypervisor with the same folder."""
+    ours = pool(connection, at)
+    ours.refresh()
+    sizes: dict[str, int] = {}
+    complete, users = set(), defaultdict(set)
+    for volume in ours.listAllVolumes():
+        id_, part = domain_xml.image_part(volume.name())
+        if id_:
+            sizes[id_] = sizes.get(id_, 0) + volume.info()[1]
+            complete |= {id_} if part == domain_xml.COMPLETE else set()
+        elif function_id := domain_xml.guest_disk(volume.name()):
+            users[domain_xml.based_on(volume.XMLDesc())].add(function_id)
+    return [
+        StoredImage(
+            id=id_,
+            size_mb=sizes[id_] / 2**20,
+            is_complete=id_ in complete,
+            used_by=tuple(sorted(users[id_])),
+        )
+        for id_ in sorted(sizes)
+    ]
+
+
+def remove_image(connection: "libvirt.virConnect", at: PoolFolder, image_id: str) -> None:
+    """Nothing of the image is there; that it is not complete is said first."""
+    ours = pool(connection, at)
+    for part in (domain_xml.COMPLETE, *PARTS):
+        _remove(ours, f"{image_id}.{part}")
+
+
+def refused(error: "libvirt.libvirtError", size: str) -> Exception:
+    """StorageFull where the disk is full; else what libvirt said."""
+    if error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in _FULL:
+        message = f"The hypervisor's disk has no {size} left: {error.get_error_message()}"
+        return StorageFull(message)
+    failure: Exception = error
+    return failure
 
 
 def made_at(connection: "libvirt.virConnect", at: PoolFolder) -> str:
@@ -171,7 +255,7 @@ def _put(
     connection: "libvirt.virConnect",
     ours: "libvirt.virStoragePool",
     name: str,
-    file: IO[bytes],
+    file: Source,
     size: int,
 ) -> None:
     _remove(ours, name)

@@ -22,6 +22,7 @@ from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
 from umbel.compute.drivers.libvirt.cpu import CpuMeter
 from umbel.compute.drivers.libvirt.guest import GuestRecord, Order
 from umbel.compute.drivers.libvirt.joint import JointWork
+from umbel.compute.drivers.libvirt.stored_images import HypervisorImages
 from umbel.compute.drivers.libvirt.volumes import HypervisorDisks
 from umbel.compute.guest_start import SEED, command, environment, image_of
 from umbel.compute.hypervisors.model import GuestMoving, Hypervisor, NoSuchGuest
@@ -78,6 +79,7 @@ class LibvirtVim:
         self._sweeps: dict[str, asyncio.Task[None]] = {}
         self._mover: GuestMoves | None = None
         self._watchers: list[Callable[[str], None]] = []
+        self.images = HypervisorImages(self._follow)
         self.disks = HypervisorDisks(self._follow, self._resting, around.limits)
         self._meter = CpuMeter(around.limits.health.sample_every_s)
 
