@@ -25,6 +25,8 @@ from umbel.compute.clusters.store import ClusterStore
 from umbel.compute.drivers.fake_clusters import FakeClusterAccess
 from umbel.compute.drivers.fake_hypervisors import FakeHypervisorAccess
 from umbel.compute.drivers.fake_machines import FakeAccess
+from umbel.compute.firewall.service import FirewallService
+from umbel.compute.firewall.store import FirewallStore
 from umbel.compute.hypervisors.service import HypervisorService
 from umbel.compute.hypervisors.store import HypervisorStore
 from umbel.compute.images.folder import Images
@@ -173,6 +175,13 @@ def make_system(
             uploads=Uploads(Images(data_dir / "images"), 100),
             vim_at=plane.compute.vim_at,
             clock=clock,
+        ),
+        firewall=FirewallService(
+            FirewallStore(database),
+            plane.compute.vim_at,
+            plane.compute.running,
+            plane.compute.is_lost,
+            clock,
         ),
         plans=Plans(
             store=PlanStore(database),

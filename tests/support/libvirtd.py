@@ -195,6 +195,12 @@ hostname {self.namespace}
         """The guests' network devices."""
         return netns.inside(self.namespace, lambda: _taps(self.namespace))
 
+    def filters(self) -> list[str]:
+        """The guests' network filters."""
+        words = ["virsh", "-q", "-c", self.hypervisor.uri, "nwfilter-list"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+        return [line.split()[1] for line in done.stdout.splitlines() if "umbel-" in line]
+
     def said(self) -> str:
         """What libvirtd logged."""
         return (self.folder / "output").read_text() + (self.folder / "libvirtd.log").read_text()

@@ -1,8 +1,10 @@
-"""The services of functions that are guests: their volumes and images. Neighbour: services.py has
-all others."""
+"""The services of functions that are guests: their volumes, images and firewall. Neighbour:
+services.py has all others."""
 
 from umbel.bootstrap.drivers import image_folder
 from umbel.bootstrap.services import Context
+from umbel.compute.firewall.service import FirewallService
+from umbel.compute.firewall.store import FirewallStore
 from umbel.compute.images.service import ImageService
 from umbel.compute.images.uploads import Uploads
 from umbel.compute.service import Compute
@@ -24,6 +26,19 @@ def volumes(context: Context, compute: Compute) -> VolumeService:
     )
     compute.kept_at = store.at
     compute.watch(made.wake)
+    return made
+
+
+def firewall(context: Context, compute: Compute) -> FirewallService:
+    """Which sources may reach which ports of guests."""
+    made = FirewallService(
+        FirewallStore(context.database),
+        compute.vim_at,
+        compute.running,
+        compute.is_lost,
+        context.clock,
+    )
+    made.serve([context.drivers.vim, *context.drivers.pools.values()])
     return made
 
 

@@ -14,6 +14,7 @@ from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Context
 from umbel.catalogue.service import Catalogue
 from umbel.compute.clusters.service import ClusterService
+from umbel.compute.firewall.service import FirewallService
 from umbel.compute.guest_operations import GuestOperations
 from umbel.compute.hypervisors.service import HypervisorService
 from umbel.compute.images.service import ImageService
@@ -64,6 +65,7 @@ class System(ports.System):
     guest_operations: GuestOperations
     volumes: VolumeService
     images: ImageService
+    firewall: FirewallService
     prepared: PreparedFunctions
     plans: Plans
     mobility: Mobility
@@ -101,6 +103,7 @@ class System(ports.System):
             "mobility": self.mobility.run,
             "inline": self.inline.run,
             "volumes": self.volumes.run,
+            "firewall": self.firewall.run,
             "slices": self.network.slices.run,
             "paths": self.network.operator.run,
             "traffic": self.network.traffic.run,
@@ -190,6 +193,7 @@ async def assemble(
         guest_operations=collector.compute.guest_operations,
         volumes=guest_services.volumes(context, collector.compute),
         images=guest_services.images(context, collector.compute),
+        firewall=guest_services.firewall(context, collector.compute),
         schedule=services.schedule(context, loop),
         notifier=notifier,
         service_reports=ServiceReports(

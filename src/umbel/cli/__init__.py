@@ -45,6 +45,11 @@ COMMANDS: Mapping[str, Command] = {
         "app",
         "Volumes: disks of guests that outlive them, for operators.",
     ),
+    "firewall": Command(
+        "umbel.portal.firewall_cli",
+        "app",
+        "Which sources may reach which ports of guests, for operators.",
+    ),
     "migration": Command(
         "umbel.portal.migration_cli",
         "app",

@@ -58,7 +58,7 @@ def list_images(context: typer.Context, data_dir: DataDir = None, node: NodeOpti
 
 
 @app.command()
-def upload(
+def upload(  # noqa: PLR0913, PLR0917 -- one argument per option
     context: typer.Context,
     name: Annotated[str, typer.Argument(help="an image that was built here; or the name of yours")],
     node: NodeOption = "",

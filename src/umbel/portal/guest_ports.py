@@ -5,8 +5,9 @@ ports.py has what it needs of all else.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from umbel.compute.firewall.model import FirewallRule
 from umbel.compute.images.model import Image, ImageStatus, StoredImage
-from umbel.compute.model import Snapshot
+from umbel.compute.model import Snapshot, Transport
 from umbel.compute.volumes.model import Volume, VolumeSnapshot, VolumeStatus
 
 
@@ -119,6 +120,23 @@ class UploadingImages(Protocol):
 
     async def complete(self, image_id: str, *, by: str) -> ImageStatus:
         """All bytes came. Raises ImageCorrupt (400) and what `receive` raises."""
+
+
+class Filtering(Protocol):
+    """For operators: which sources may reach which ports of guests."""
+
+    async def list(self, function_id: str = "") -> Sequence[FirewallRule]:
+        """Every rule, or those of one function."""
+
+    async def add(
+        self, function_id: str, transport: Transport, ports: str, sources: Sequence[str], *, by: str
+    ) -> FirewallRule:
+        """Close ports to all but these sources. Raises BadFirewallRule (400), NoSuchGuest (404),
+        NoFirewallThere, GuestMoving (409), TooManyFirewallRules, HypervisorUnreachable,
+        HypervisorFailed (503)."""
+
+    async def remove(self, rule_id: str, *, by: str) -> None:
+        """Open them. Raises NoSuchFirewallRule (404) and what the VIM raises."""
 
 
 class OperatingImages(StoringImages, UploadingImages, Protocol):

@@ -41,7 +41,7 @@ from umbel.network.model import Link
 from umbel.network.service import Network
 from umbel.notify.service import Notifier
 from umbel.plans.model import PlanJob, PlanRequest
-from umbel.portal.guest_ports import GuestOperating, OperatingImages, OperatingVolumes
+from umbel.portal.guest_ports import Filtering, GuestOperating, OperatingImages, OperatingVolumes
 
 
 class Viewing(Protocol):
@@ -279,6 +279,7 @@ class System:
     guest_operations: GuestOperating
     volumes: OperatingVolumes
     images: OperatingImages
+    firewall: Filtering
     prepared: Preparing
     network: Network
     plans: Planning

@@ -532,6 +532,134 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_images"];
+        put?: never;
+        post: operations["begin_image_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{image_id}/parts/{part}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["upload_image_piece"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{image_id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["complete_image_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/{image_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["remove_image"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{name}/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_node_images"];
+        put?: never;
+        post: operations["copy_image_to_node"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/nodes/{name}/images/{image_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["remove_node_image"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firewall-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_firewall_rules"];
+        put?: never;
+        post: operations["add_firewall_rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firewall-rules/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["remove_firewall_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/prepared": {
         parameters: {
             query?: never;
@@ -734,22 +862,6 @@ export interface paths {
         get?: never;
         put?: never;
         post: operations["check_migration"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/migrations/choice": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post: operations["choose_moves"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1610,6 +1722,9 @@ export interface components {
             address: string;
             is_plain: boolean;
         };
+        CopyIn: {
+            image: string;
+        };
         DrainIn: {
             within_s?: number | null;
         };
@@ -1665,6 +1780,22 @@ export interface components {
         };
         /** @enum {string} */
         EventState: "scheduled" | "open" | "live" | "ended" | "cancelled";
+        FirewallRuleIn: {
+            function: string;
+            transport: components["schemas"]["Transport"];
+            ports: string;
+            sources: string[];
+        };
+        FirewallRuleOut: {
+            id: string;
+            function: string;
+            node: string;
+            transport: components["schemas"]["Transport"];
+            ports: string;
+            sources: string[];
+            created_at: string;
+            created_by: string;
+        };
         FlowOut: {
             node: string;
             table: number;
@@ -1767,6 +1898,30 @@ export interface components {
             network: components["schemas"]["GuestNetworkOut"];
             copies: components["schemas"]["CopyAccessOut"];
         };
+        ImageIn: {
+            name: string;
+            parts: {
+                [key: string]: components["schemas"]["ImagePartIn"];
+            };
+            /** @default [] */
+            command?: string[];
+            /** @default 128 */
+            memory_mb?: number;
+            packages?: {
+                [key: string]: string;
+            };
+        };
+        ImageOut: {
+            id: string;
+            name: string;
+            size_mb: number;
+            packages: number;
+            is_newest: boolean;
+        };
+        ImagePartIn: {
+            sha256: string;
+            size: number;
+        };
         IngestIn: {
             sources?: string[] | null;
         };
@@ -1785,14 +1940,12 @@ export interface components {
             node?: string | null;
             address?: string | null;
             function?: string | null;
-            image?: string | null;
         };
         InlineFunctionOut: {
             name: string;
             stream: string;
             port: number;
             function: string | null;
-            image: string | null;
             node: string | null;
             address: string | null;
             on_path: boolean;
@@ -1925,31 +2078,6 @@ export interface components {
         };
         /** @enum {string} */
         MigrationState: "planned" | "admitted" | "prepared" | "copying" | "switched" | "committed" | "aborted";
-        MoveChoiceOut: {
-            moves: components["schemas"]["MoveOut"][];
-            staying: components["schemas"]["StayingOut"][];
-            fullest_before: number;
-            fullest_after: number;
-            watts_before: number;
-            watts_after: number;
-            gap: number;
-        };
-        /** @enum {string} */
-        MoveGoal: "drain" | "balance" | "power";
-        MoveOut: {
-            function: string;
-            source: string;
-            target: string;
-            mb: number;
-            seconds: number;
-        };
-        MoveQuestionIn: {
-            /** @default [] */
-            drain?: string[];
-            goal?: components["schemas"]["MoveGoal"] | null;
-            most_moves?: number | null;
-            most_mb?: number | null;
-        };
         NewClusterNodeOut: {
             name: string;
             pool: string;
@@ -2201,6 +2329,9 @@ export interface components {
             node: string;
             surrogate: string;
         };
+        ReceivedOut: {
+            received: number;
+        };
         ReceiverIn: {
             /** Format: ipv4 */
             address: string;
@@ -2353,9 +2484,13 @@ export interface components {
             name: string;
             taken_at: string;
         };
-        StayingOut: {
-            function: string;
-            reason: string;
+        StoredImageOut: {
+            id: string;
+            size_mb: number;
+            state: string;
+            copied_mb: number;
+            problem: string;
+            used_by: string[];
         };
         StreamOut: {
             flowing: boolean;
@@ -2444,6 +2579,8 @@ export interface components {
             mbps: number;
             drops_per_s: number;
         };
+        /** @enum {string} */
+        Transport: "tcp" | "udp";
         TreeOut: {
             event_id: string;
             quality: string;
@@ -2458,6 +2595,12 @@ export interface components {
                 string
             ][];
             hops: number;
+        };
+        UploadOut: {
+            id: string;
+            received: {
+                [key: string]: number;
+            };
         };
         UserIn: {
             username: string;
@@ -3461,6 +3604,241 @@ export interface operations {
             };
         };
     };
+    list_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageOut"][];
+                };
+            };
+        };
+    };
+    begin_image_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ImageIn"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadOut"];
+                };
+            };
+        };
+    };
+    upload_image_piece: {
+        parameters: {
+            query: {
+                offset: number;
+            };
+            header?: never;
+            path: {
+                image_id: string;
+                part: "kernel" | "initrd" | "disk";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceivedOut"];
+                };
+            };
+        };
+    };
+    complete_image_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageOut"];
+                };
+            };
+        };
+    };
+    remove_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_node_images: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredImageOut"][];
+                };
+            };
+        };
+    };
+    copy_image_to_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CopyIn"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoredImageOut"];
+                };
+            };
+        };
+    };
+    remove_node_image: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                image_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_firewall_rules: {
+        parameters: {
+            query?: {
+                function?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FirewallRuleOut"][];
+                };
+            };
+        };
+    };
+    add_firewall_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["FirewallRuleIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FirewallRuleOut"];
+                };
+            };
+        };
+    };
+    remove_firewall_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     list_prepared: {
         parameters: {
             query?: never;
@@ -3837,29 +4215,6 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MigrationCheckOut"];
-                };
-            };
-        };
-    };
-    choose_moves: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["MoveQuestionIn"];
-            };
-        };
-        responses: {
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["MoveChoiceOut"];
                 };
             };
         };

@@ -30,7 +30,7 @@ _MIB = 2**20
 
 
 @dataclass
-class _Copy:
+class _NodeCopy:
     """A copy to a node that is under way, or that failed."""
 
     image: Image
@@ -49,7 +49,7 @@ class ImageService:
     uploads: Uploads
     vim_at: Callable[[str], Vim]
     clock: Clock
-    _copies: dict[tuple[str, str], _Copy] = field(default_factory=dict)
+    _copies: dict[tuple[str, str], _NodeCopy] = field(default_factory=dict)
 
     async def list(self) -> Sequence[ImageStatus]:
         """Those of the control plane, by id."""
@@ -104,7 +104,7 @@ class ImageService:
         storage, image = self._storage(node), self.images.get(name)
         copy = self._copies.get((node, image.id))
         if copy is None or copy.task is None:
-            copy = self._copies[node, image.id] = _Copy(image)
+            copy = self._copies[node, image.id] = _NodeCopy(image)
             work = self._send(storage, node, copy)
             copy.task = asyncio.create_task(work, name=f"copy {image.id} to {node}")
             log.info("image copied", image=image.id, node=node, by=by)
@@ -132,7 +132,7 @@ class ImageService:
             raise NoImagesThere(f"Functions of {node} are no guests: it has no images", node=node)
         return vim.images
 
-    async def _send(self, storage: ImageStorage, node: str, copy: _Copy) -> None:
+    async def _send(self, storage: ImageStorage, node: str, copy: _NodeCopy) -> None:
         def sent(done: int, total: int) -> None:
             copy.sent, copy.total = done, total
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from umbel.compute.drivers.fake.disks import FakeDisks
+from umbel.compute.drivers.fake.firewall import FakeFirewall
 from umbel.compute.drivers.fake.images import FakeImages
 from umbel.compute.hypervisors.model import NoSuchGuest, check_new_snapshot, check_snapshot
 from umbel.compute.model import (
@@ -286,6 +287,7 @@ class FakeGuestVim(FakeVim):
         super().__init__(clock, boot_s=boot_s, first_port=first_port)
         self._snapshots: defaultdict[str, dict[str, tuple[Snapshot, bool]]] = defaultdict(dict)
         self.images = FakeImages()
+        self.firewall = FakeFirewall(self._ports_of)
         self.disks = FakeDisks(self._node_of, lambda id_: len(self._snapshots[id_]))
 
     async def start(self, owner: str, function: Function, node: Node) -> None:
@@ -293,11 +295,13 @@ class FakeGuestVim(FakeVim):
         await super().start(owner, function, node)
         if self._machines[function.id] is not before:
             self.disks.release(function.id)
+            await self.firewall.begin(function.id)
             self.images.use(node.name, function.description.image, function.id)
 
     async def stop(self, function_id: str) -> None:
         await super().stop(function_id)
         self.images.release(function_id)
+        self.firewall.release(function_id)
         self._snapshots.pop(function_id, None)
         self.disks.release(function_id)
 
@@ -352,6 +356,10 @@ class FakeGuestVim(FakeVim):
     def _node_of(self, function_id: str) -> str:
         self._check_runs(function_id)
         return self._machines[function_id].instance.node
+
+    def _ports_of(self, function_id: str) -> Mapping[str, int]:
+        self._check_runs(function_id)
+        return self._machines[function_id].ports
 
     def _check_runs(self, function_id: str) -> None:
         machine = self._machines.get(function_id)

@@ -134,9 +134,10 @@ def is_mark(name: str) -> bool:
     return is_ours(name) and name.endswith(".owner")
 
 
-def domain(guest: GuestRecord, hypervisor: Hypervisor) -> str:
-    """The domain of a guest."""
+def domain(guest: GuestRecord, hypervisor: Hypervisor, *, is_filtered: bool = False) -> str:
+    """The domain of a guest; its network filter has the domain's name."""
     its = files(guest, hypervisor)
+    filtered = f"<filterref filter={quoteattr(guest.domain)}/>" if is_filtered else ""
     return f"""<domain type={quoteattr(hypervisor.accelerator.value)}>
   <name>{escape(guest.domain)}</name>
   <uuid>{guest.uuid}</uuid>
@@ -166,7 +167,7 @@ def domain(guest: GuestRecord, hypervisor: Hypervisor) -> str:
       <target dev='{SEED}' bus='virtio'/>
       <readonly/>
     </disk>
-    {_interface(guest.mac, hypervisor.network)}
+    {_interface(guest.mac, hypervisor.network, filtered)}
     <serial type='file'><source path={quoteattr(its.console)} append='on'/></serial>
     <channel type='unix'><target type='virtio' name='{AGENT}'/></channel>
     <rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
@@ -279,12 +280,12 @@ def _cpu(accelerator: Accelerator) -> str:
     return "<cpu mode='custom' match='exact'><model>qemu64</model></cpu>"
 
 
-def _interface(mac: str, network: GuestNetwork) -> str:
+def _interface(mac: str, network: GuestNetwork, more: str = "") -> str:
     """A device on the bridge; without an address libvirt chooses one."""
     address = f"<mac address='{mac}'/>" if mac else ""
     port = _SWITCH_PORT if network.is_open_vswitch else ""
     return (
         f"<interface type='bridge'>{address}"
-        f"<source bridge={quoteattr(network.bridge)}/>{port}<model type='virtio'/>"
+        f"<source bridge={quoteattr(network.bridge)}/>{port}{more}<model type='virtio'/>"
         "<rom enabled='no'/></interface>"
     )

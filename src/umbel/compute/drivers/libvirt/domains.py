@@ -13,7 +13,7 @@ from umbel.compute.drivers.libvirt import agent, domain_xml, seed
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
 from umbel.compute.drivers.libvirt.guest import GuestRecord, domain_name
 from umbel.compute.guest_start import READY_FILE
-from umbel.compute.hypervisors.model import Hypervisor, HypervisorFacts
+from umbel.compute.hypervisors.model import HypervisorFacts
 from umbel.compute.model import Snapshot
 
 _STATS = (
@@ -91,9 +91,9 @@ def facts(connection: "libvirt.virConnect") -> HypervisorFacts:
     )
 
 
-def start(connection: "libvirt.virConnect", guest: GuestRecord, hypervisor: Hypervisor) -> None:
+def start(connection: "libvirt.virConnect", xml: str) -> None:
     """Define the guest and switch it on."""
-    connection.defineXML(domain_xml.domain(guest, hypervisor)).create()
+    connection.defineXML(xml).create()
 
 
 def remove(connection: "libvirt.virConnect", function_id: str) -> None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import libvirt
 
 from umbel.compute.attending import Report
-from umbel.compute.drivers.libvirt import disks, domain_xml, domains, storage
+from umbel.compute.drivers.libvirt import disks, domain_xml, domains, filters, storage
 from umbel.compute.drivers.libvirt.connection import LibvirtConnection
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
@@ -97,13 +97,20 @@ class HypervisorLink:
         within_s = self._around.limits.agent_s
         return await self._connection.call(lambda c: domains.report(c, function_id, within_s))
 
-    async def start(self, guest: GuestRecord, image: Image, seed: bytes) -> None:
-        """Switch the guest on, with a fresh disk; an earlier one of that function is removed."""
+    async def start(
+        self, guest: GuestRecord, image: Image, seed: bytes, filter_xml: str = ""
+    ) -> None:
+        """Switch the guest on, with a fresh disk, and behind the filter if one is given; an earlier
+        one of that function is removed."""
         there, place = self.hypervisor, self.pool_folder
         await self.put_image(image)
         await self._connection.call(lambda c: domains.remove(c, guest.id))
         await self._connection.call(lambda c: storage.put_guest(c, place, guest, io.BytesIO(seed)))
-        await self._connection.call(lambda c: domains.start(c, guest, there))
+        await self._connection.call(lambda c: filters.forget(c, guest.id))
+        if filter_xml:
+            await self._connection.call(lambda c: filters.define(c, filter_xml))
+        xml = domain_xml.domain(guest, there, is_filtered=bool(filter_xml))
+        await self._connection.call(lambda c: domains.start(c, xml))
 
     async def stop(self, function_id: str) -> None:
         """Have the function end, and leave nothing of its guest there."""
@@ -116,6 +123,7 @@ class HypervisorLink:
         """Leave nothing of the guest's copy there, or nothing but its files."""
         place = self.pool_folder
         await self._connection.call(lambda c: domains.remove(c, function_id))
+        await self._connection.call(lambda c: filters.forget(c, function_id))
         if not keep_files:
             await self._connection.call(lambda c: storage.remove_guest(c, place, function_id))
 

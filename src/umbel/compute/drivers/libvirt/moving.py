@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from umbel.compute.drivers.libvirt import copies, domain_xml, domains, migrating, storage
+from umbel.compute.drivers.libvirt import copies, domain_xml, domains, filters, migrating, storage
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
 from umbel.compute.drivers.libvirt.guest import GuestRecord
@@ -147,6 +147,7 @@ class GuestMoves:
             await _check_no_volumes(source, guest)
             await _check_no_disk(target, guest)
         to, left_at = order.target, guest.left_at
+        await _carry_filter(source, target, order.function)
         kept = await source.call(lambda c: domains.keep_move(c, order.function, to, left_at))
         if kept is None:
             raise NotFound(f"{order.function} does not run", function=order.function)
@@ -291,6 +292,17 @@ async def _shares(one: HypervisorLink, other: HypervisorLink) -> bool:
     with the time at which it was made."""
     here = await one.call(lambda c: storage.made_at(c, one.pool_folder))
     return here == await other.call(lambda c: storage.made_at(c, other.pool_folder))
+
+
+async def _carry_filter(source: HypervisorLink, target: HypervisorLink, function_id: str) -> None:
+    """Have the guest's filter at the target before the guest. Raises CannotRun where that filters
+    nothing."""
+    xml = await source.call(lambda c: filters.of(c, function_id))
+    if xml and target.hypervisor.network.is_open_vswitch:
+        message = f"{function_id} has firewall rules, and {target.hypervisor.name} keeps none"
+        raise CannotRun(message, node=target.hypervisor.name)
+    if xml:
+        await target.call(lambda c: filters.define(c, xml))
 
 
 async def _check_no_volumes(source: HypervisorLink, guest: GuestRecord) -> None:

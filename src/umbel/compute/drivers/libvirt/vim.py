@@ -20,6 +20,7 @@ from umbel.compute.drivers.libvirt import guest as guests
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
 from umbel.compute.drivers.libvirt.cpu import CpuMeter
+from umbel.compute.drivers.libvirt.firewall import GuestFirewall
 from umbel.compute.drivers.libvirt.guest import GuestRecord, Order
 from umbel.compute.drivers.libvirt.joint import JointWork
 from umbel.compute.drivers.libvirt.stored_images import HypervisorImages
@@ -79,6 +80,7 @@ class LibvirtVim:
         self._sweeps: dict[str, asyncio.Task[None]] = {}
         self._mover: GuestMoves | None = None
         self._watchers: list[Callable[[str], None]] = []
+        self.firewall = GuestFirewall(self._resting)
         self.images = HypervisorImages(self._follow)
         self.disks = HypervisorDisks(self._follow, self._resting, around.limits)
         self._meter = CpuMeter(around.limits.health.sample_every_s)
@@ -315,11 +317,12 @@ class LibvirtVim:
         taken = seen | set(self._given.values())
         guest = guests.made(order, image, link.hypervisor, last, taken)
         contents = self._seed(guest, order.function, image, link.hypervisor)
+        filtered = await self.firewall.at_start(guest, link.hypervisor)
         self._given[guest.id] = guest.address
         try:
             await self._unattend(guest.id)
             disk = await asyncio.to_thread(seed_disk.disk_image, contents)
-            await link.start(guest, image, disk)
+            await link.start(guest, image, disk, filtered)
             await self._look_at(link)
         finally:
             del self._given[guest.id]

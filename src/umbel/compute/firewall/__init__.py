@@ -1,0 +1,1 @@
+"""The firewall: which sources may reach which ports of a guest."""
