@@ -53,15 +53,15 @@ class StoringVolumes(Protocol):
         """Every volume, by name."""
 
     async def create(self, name: str, node: str, size_mb: int, *, by: str) -> Volume:
-        """An empty one. Raises VolumeExists, NoVolumesThere (409), TooManyVolumes,
-        VolumeQuotaReached, StorageFull (503), NoSuchNode."""
+        """An empty one. Raises VolumeExists, NoVolumesThere, TooManyVolumes,
+        VolumeQuotaReached (409), StorageFull (503), NoSuchNode."""
 
     async def remove(self, name: str, *, by: str, force: bool = False) -> None:
         """It goes with its snapshots. Raises VolumeAttached (409)."""
 
     async def attach(self, name: str, function_id: str, *, by: str) -> None:
         """Give it to a running guest. Raises VolumeAttached, VolumeElsewhere, VolumeIncomplete,
-        GuestHasSnapshots (409), TooManyVolumes (503)."""
+        GuestHasSnapshots, TooManyVolumes (409)."""
 
     async def detach(self, name: str, *, by: str) -> None:
         """Take it away from its function. Raises DiskNotReleased (503)."""
@@ -74,7 +74,7 @@ class SnapshottingVolumes(Protocol):
         """Its snapshots, the oldest first."""
 
     async def snapshot(self, name: str, snapshot: str, *, by: str) -> None:
-        """Keep its data. Raises VolumeSnapshotExists (409), TooManyVolumes, VolumeQuotaReached,
+        """Keep its data. Raises VolumeSnapshotExists, TooManyVolumes, VolumeQuotaReached (409),
         StorageFull (503)."""
 
     async def restore(self, name: str, snapshot: str, *, by: str) -> None:
@@ -113,7 +113,7 @@ class UploadingImages(Protocol):
     """For operators: images come to the control plane, piece by piece."""
 
     async def begin(self, image: Image, sizes: Mapping[str, int], *, by: str) -> Mapping[str, int]:
-        """How many bytes of each part are here. Raises TooManyImages (503)."""
+        """How many bytes of each part are here. Raises TooManyImages (409)."""
 
     async def receive(self, image_id: str, part: str, offset: int, data: bytes) -> int:
         """The next bytes. Raises NoSuchUpload (404), UploadOutOfOrder (409)."""
@@ -132,7 +132,7 @@ class Filtering(Protocol):
         self, function_id: str, transport: Transport, ports: str, sources: Sequence[str], *, by: str
     ) -> FirewallRule:
         """Close ports to all but these sources. Raises BadFirewallRule (400), NoSuchGuest (404),
-        NoFirewallThere, GuestMoving (409), TooManyFirewallRules, HypervisorUnreachable,
+        NoFirewallThere, GuestMoving, TooManyFirewallRules (409), HypervisorUnreachable,
         HypervisorFailed (503)."""
 
     async def remove(self, rule_id: str, *, by: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from umbel.compute.model import Transport
-from umbel.kit.errors import Conflict, Exhausted, Invalid, NotFound
+from umbel.kit.errors import Conflict, Invalid, NotFound
 
 MOST_RULES_OF_ONE = 32
 MOST_RULES = 4096
@@ -28,7 +28,7 @@ class NoSuchFirewallRule(NotFound):
     code = "umbel.no_such_firewall_rule"
 
 
-class TooManyFirewallRules(Exhausted):
+class TooManyFirewallRules(Conflict):
     """There are as many rules as there may be; remove one."""
 
     code = "umbel.too_many_firewall_rules"

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from umbel.kit.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
+from umbel.kit.errors import Conflict, Invalid, NotFound, Unavailable
 
 PARTS = ("kernel", "initrd", "disk")
 """The files of an image: what boots, what it boots with, and the disk that guests start from."""
@@ -53,7 +53,7 @@ class UploadOutOfOrder(Conflict):
     code = "umbel.upload_out_of_order"
 
 
-class TooManyImages(Exhausted):
+class TooManyImages(Conflict):
     """Images may take no more room, or no more may be uploaded at once; remove one."""
 
     code = "umbel.too_many_images"

@@ -69,13 +69,13 @@ class GuestHasSnapshots(Conflict):
     code = "umbel.guest_has_snapshots"
 
 
-class TooManyVolumes(Exhausted):
+class TooManyVolumes(Conflict):
     """The node, or the guest, has as many volumes as it may have."""
 
     code = "umbel.too_many_volumes"
 
 
-class VolumeQuotaReached(Exhausted):
+class VolumeQuotaReached(Conflict):
     """Volumes and their snapshots would take more of the node than they may."""
 
     code = "umbel.volume_quota_reached"
