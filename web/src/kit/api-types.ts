@@ -868,6 +868,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/migrations/choice": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["choose_moves"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/migrations/{migration_id}": {
         parameters: {
             query?: never;
@@ -1940,12 +1956,14 @@ export interface components {
             node?: string | null;
             address?: string | null;
             function?: string | null;
+            image?: string | null;
         };
         InlineFunctionOut: {
             name: string;
             stream: string;
             port: number;
             function: string | null;
+            image: string | null;
             node: string | null;
             address: string | null;
             on_path: boolean;
@@ -2078,6 +2096,31 @@ export interface components {
         };
         /** @enum {string} */
         MigrationState: "planned" | "admitted" | "prepared" | "copying" | "switched" | "committed" | "aborted";
+        MoveChoiceOut: {
+            moves: components["schemas"]["MoveOut"][];
+            staying: components["schemas"]["StayingOut"][];
+            fullest_before: number;
+            fullest_after: number;
+            watts_before: number;
+            watts_after: number;
+            gap: number;
+        };
+        /** @enum {string} */
+        MoveGoal: "drain" | "balance" | "power";
+        MoveOut: {
+            function: string;
+            source: string;
+            target: string;
+            mb: number;
+            seconds: number;
+        };
+        MoveQuestionIn: {
+            /** @default [] */
+            drain?: string[];
+            goal?: components["schemas"]["MoveGoal"] | null;
+            most_moves?: number | null;
+            most_mb?: number | null;
+        };
         NewClusterNodeOut: {
             name: string;
             pool: string;
@@ -2483,6 +2526,10 @@ export interface components {
         SnapshotOut: {
             name: string;
             taken_at: string;
+        };
+        StayingOut: {
+            function: string;
+            reason: string;
         };
         StoredImageOut: {
             id: string;
@@ -4215,6 +4262,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MigrationCheckOut"];
+                };
+            };
+        };
+    };
+    choose_moves: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MoveQuestionIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MoveChoiceOut"];
                 };
             };
         };
