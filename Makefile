@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ONLY ?=
 
-.PHONY: help setup setup-test demo serve test test-fast bench lint types imports format check unit docs docs-site screenshots lock clean
+.PHONY: help setup setup-test demo story serve test test-fast bench lint types imports format check unit docs docs-site screenshots lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,9 +15,13 @@ setup: ## install what running needs (Debian packages, locked Python environment
 setup-test: ## install what the tests also need (Chromium, PostgreSQL, test tools)
 	@scripts/setup test
 
-demo: ## a whole network on this machine with a live event; ONCE=1 checks itself and ends; SOURCE=file; POLICY=virca; FABRIC=openflow
-	@scripts/setup $(if $(ONCE),test,$(if $(filter openflow,$(FABRIC)),testbed,runtime))
-	@$(BIN)/umbel demo $(if $(ONCE),--once) $(if $(SOURCE),--source "$(SOURCE)") $(if $(POLICY),--policy $(POLICY)) $(if $(FABRIC),--fabric $(FABRIC))
+demo: ## a whole network on this machine with a live event; ONCE=1 checks itself and ends; SOURCE=file; POLICY=virca; FABRIC=openflow; VMS=1
+	@scripts/setup $(if $(or $(ONCE),$(VMS)),test,$(if $(filter openflow,$(FABRIC)),testbed,runtime))
+	@$(BIN)/umbel demo $(if $(ONCE),--once) $(if $(VMS),--vms) $(if $(SOURCE),--source "$(SOURCE)") $(if $(POLICY),--policy $(POLICY)) $(if $(FABRIC),--fabric $(FABRIC))
+
+story: ## a paper's story with real parts, as root; NAME=vpm; MOVES=10; the last line is one JSON object with ok and the figures
+	@scripts/setup test
+	@$(BIN)/python -m umbel.demo.story $(or $(NAME),vpm) $(or $(MOVES),10)
 
 serve: setup ## the platform on its embedded defaults
 	@$(BIN)/umbel serve

@@ -25,7 +25,12 @@ def demo(
     fabric: Annotated[
         Fabric, typer.Option(help="loopback, or openflow: an emulated network of switches (root)")
     ] = Fabric.LOOPBACK,
+    vms: Annotated[
+        bool, typer.Option("--vms", help="over switches, with functions as guests (root)")
+    ] = False,
 ) -> None:
     """Run a whole network on this machine: seven nodes, a provider, a live event, an encoder."""
-    wanted = Wanted(once=once, source=source, data_dir=data_dir, policy=policy, fabric=fabric)
+    wanted = Wanted(
+        once=once, source=source, data_dir=data_dir, policy=policy, fabric=fabric, vms=vms
+    )
     raise typer.Exit(asyncio.run(run_demo(wanted)))

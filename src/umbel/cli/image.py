@@ -13,7 +13,7 @@ from rich.table import Table
 
 from umbel.bootstrap.drivers import image_folder
 from umbel.cli.options import DataDir, settings
-from umbel.compute.images.build import RECIPES
+from umbel.compute.images.build import RECIPES, is_current
 from umbel.compute.images.build import build as build_image
 from umbel.compute.images.model import PARTS, Image
 from umbel.kit.terminal import errors_on_stderr, printable
@@ -34,11 +34,18 @@ PartFile = Annotated[
 def build(
     name: Annotated[str, typer.Argument(help=f"one of {', '.join(RECIPES)}")],
     data_dir: DataDir = None,
+    if_needed: Annotated[
+        bool, typer.Option("--if-needed", help="keep one of this version that is there")
+    ] = False,
 ) -> None:
     """Build an image from the Debian packages that apt has now: some minutes, most of the first
     time. The same packages give the same image. Guests have it when they are started again."""
     with errors_on_stderr():
-        image = build_image(name, image_folder(settings(data_dir=data_dir).data_dir))
+        images = image_folder(settings(data_dir=data_dir).data_dir)
+        if if_needed and is_current(name, images):
+            typer.echo(f"{images.get(name).id} is there")
+            return
+        image = build_image(name, images)
     typer.echo(f"built {image.id} of {len(image.packages)} packages")
 
 

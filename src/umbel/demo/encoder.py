@@ -13,6 +13,7 @@ import imageio_ffmpeg
 
 FONT = Path("/usr/share/fonts/truetype/dejavu/DejaVuSansMono-Bold.ttf")
 WIDTH, HEIGHT, FPS = 1280, 720, 30
+_LIGHT = ["-vf", "fps=10,scale=640:360"]
 BITS, BIT_PX = 32, 40
 """The squares: BITS of them, BIT_PX wide and high, from the left of the top edge."""
 
@@ -40,14 +41,21 @@ WAYS: dict[str, Way] = {
 
 
 def push_command(
-    ingest: Mapping[str, str], key: str, *, protocol: str = "rtmp", source: Path | None = None
+    ingest: Mapping[str, str],
+    key: str,
+    *,
+    protocol: str = "rtmp",
+    source: Path | None = None,
+    is_light: bool = False,
 ) -> list[str]:
-    """Push the pattern, or a file in a loop, as H.264 without B-frames, with the stream key.
+    """Push the pattern, or a file in a loop, as H.264 without B-frames, with the stream key. Where
+    it `is_light` it is small and slow: emulated guests are to carry it.
 
     `ingest` is the platform's answer: URLs by protocol.
     """
     way = WAYS[protocol]
-    return [*_begin(), *_input(source), *_encode(way.audio), *way.target(ingest[protocol], key)]
+    encoding = [*_LIGHT, *_encode(way.audio, mbps=0.4)] if is_light else _encode(way.audio)
+    return [*_begin(), *_input(source), *encoding, *way.target(ingest[protocol], key)]
 
 
 def pattern_filter() -> str:

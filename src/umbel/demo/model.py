@@ -1,5 +1,6 @@
 """What the demo's programs agree on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from umbel.catalogue.model import UserRole
@@ -9,6 +10,10 @@ VIRCA = "virca"
 
 VIRCA_NODE_MBPS = 60.0
 """What a node carries then: some thirty viewers."""
+
+
+PROVIDER_AT: Mapping[str, str] = {"sls": "pe1", "vpm": "platino2"}
+"""The provider's node of each built-in network."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,13 +18,15 @@ from rich.console import Console
 from rich.live import Live
 
 from umbel.catalogue.model import UserRole
-from umbel.demo import encoder, power, stage, table
-from umbel.demo.ground import Fabric, ground
-from umbel.demo.model import VIRCA, Account
+from umbel.demo import encoder, guests, power, stage, table
+from umbel.demo.ground import Fabric, Ground, ground
+from umbel.demo.model import PROVIDER_AT, VIRCA, Account
 from umbel.demo.stage import Child, DemoFailed, LiveEvent
 from umbel.kit.errors import UmbelError
 
 _CHECK_S = 150.0
+_CHECK_VMS_S = 600.0
+"""Guests are emulated, and boot while the machine encodes and decodes."""
 _REFRESH_S = 1.0
 
 
@@ -37,6 +39,7 @@ class Scene:
     event: LiveEvent
     accounts: list[Account]
     policy: str
+    vms: bool = False
 
     def greeting(self) -> list[str]:
         """What a newcomer needs to know."""
@@ -59,6 +62,7 @@ class Wanted:
     data_dir: Path
     policy: str = "sls"
     fabric: Fabric = Fabric.LOOPBACK
+    vms: bool = False
 
 
 async def demo(wanted: Wanted) -> int:
@@ -74,10 +78,19 @@ async def demo(wanted: Wanted) -> int:
         data_dir = wanted.data_dir.resolve()
         console.print("accounts ...")
         accounts, network = await stage.prepare(data_dir, wanted.policy)
+        below = Ground(
+            fabric=Fabric.OPENFLOW if wanted.vms else wanted.fabric,
+            network=network,
+            data_dir=data_dir,
+            vms=wanted.vms,
+            processes_at=(PROVIDER_AT["sls"],),
+        )
         async with (
-            ground(wanted.fabric, network, data_dir, console) as network,
-            _staged(console, wanted, accounts, network) as scene,
+            ground(below, console) as network,
+            staged(console, wanted, accounts, network) as scene,
         ):
+            if wanted.vms:
+                await guests.relayed(scene.api, scene.event.id, console)
             if not wanted.once:
                 return await _show(scene, stop)
             result = await _checked(scene, stop)
@@ -91,9 +104,10 @@ async def demo(wanted: Wanted) -> int:
 
 
 @asynccontextmanager
-async def _staged(
+async def staged(
     console: Console, wanted: Wanted, accounts: list[Account], network: Path
 ) -> AsyncIterator[Scene]:
+    """The platform runs over the network file, and the event is live. Raises DemoFailed."""
     children: list[Child] = []
     data_dir = wanted.data_dir.resolve()
     api = httpx.AsyncClient(timeout=30)
@@ -112,13 +126,22 @@ async def _staged(
         await stage.sign_in(api, roles[UserRole.PROVIDER])
         event = await stage.open_event(api)
         console.print("encoder ...")
-        command = encoder.push_command(event.ingest, event.stream_key, source=wanted.source)
+        command = encoder.push_command(
+            event.ingest, event.stream_key, source=wanted.source, is_light=wanted.vms
+        )
         pusher = await stage.start("encoder", command, data_dir / "encoder.log")
         children.append(pusher)
         await stage.until_live(api, event.id, pusher)
         await stage.sign_in(api, roles[UserRole.OPERATOR])
         console.print(f"live: {url}/watch/{event.id}")
-        yield Scene(url=url, api=api, event=event, accounts=accounts, policy=wanted.policy)
+        yield Scene(
+            url=url,
+            api=api,
+            event=event,
+            accounts=accounts,
+            policy=wanted.policy,
+            vms=wanted.vms,
+        )
     finally:
         await api.aclose()
         for child in reversed(children):
@@ -176,6 +199,8 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
     words = ["umbel.demo.viewers", watch]
     if scene.policy == VIRCA:
         words = ["umbel.demo.flash", watch, scene.event.id]
+    if scene.vms:
+        words = ["umbel.demo.guest_viewer", watch, scene.event.id]
     bearer = scene.api.headers["Authorization"].removeprefix("Bearer ")
     viewers = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", *words),
@@ -185,7 +210,8 @@ async def _checked(scene: Scene, stop: asyncio.Event) -> dict[str, object]:
     ended = asyncio.create_task(viewers.communicate())
     stopped = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait({ended, stopped}, timeout=_CHECK_S, return_when=asyncio.FIRST_COMPLETED)
+        within_s = _CHECK_VMS_S if scene.vms else _CHECK_S
+        await asyncio.wait({ended, stopped}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():
             raise DemoFailed("the viewers did not finish in time")
         out, _ = ended.result()

@@ -122,10 +122,10 @@ def usual_port() -> int:
     return _USUAL_PORT
 
 
-async def prepare(data_dir: Path, policy: str) -> tuple[list[Account], Path]:
-    """The accounts, and the network file. Raises DemoFailed."""
+async def prepare(data_dir: Path, policy: str, built_in: str = "sls") -> tuple[list[Account], Path]:
+    """The accounts, and the network file of a built-in network. Raises DemoFailed."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "umbel.demo.preparation", str(data_dir), policy),
+        *(sys.executable, "-m", "umbel.demo.preparation", str(data_dir), policy, built_in),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -151,15 +151,15 @@ class LiveEvent:
 async def sign_in(api: httpx.AsyncClient, account: Account) -> None:
     """Ask as this account from now on."""
     form = {"grant_type": "password", "username": account.username, "password": account.password}
-    token = (await _done(api.post("/oauth/token", data=form))).json()["access_token"]
+    token = (await done(api.post("/oauth/token", data=form))).json()["access_token"]
     api.headers["Authorization"] = f"Bearer {token}"
 
 
 async def open_event(api: httpx.AsyncClient) -> LiveEvent:
     """As a provider: end what an earlier demo left, open an event and its ingest."""
-    me = (await _done(api.get("/api/v1/me"))).json()
-    for old in (await _done(api.get("/api/v1/events", params={"state": "open,live"}))).json():
-        await _done(api.post(f"/api/v1/events/{old['id']}/end"))
+    me = (await done(api.get("/api/v1/me"))).json()
+    for old in (await done(api.get("/api/v1/events", params={"state": "open,live"}))).json():
+        await done(api.post(f"/api/v1/events/{old['id']}/end"))
     now_s = SystemClock().now_s()
     draft = {
         "provider_id": me["provider_id"],
@@ -168,8 +168,8 @@ async def open_event(api: httpx.AsyncClient) -> LiveEvent:
         "starts_at": to_rfc3339(now_s),
         "ends_at": to_rfc3339(now_s + _EVENT_S),
     }
-    event = (await _done(api.post("/api/v1/events", json=draft))).json()["id"]
-    ingest = (await _done(api.post(f"/api/v1/events/{event}/ingest"))).json()
+    event = (await done(api.post("/api/v1/events", json=draft))).json()["id"]
+    ingest = (await done(api.post(f"/api/v1/events/{event}/ingest"))).json()
     return LiveEvent(id=event, ingest=ingest, stream_key=ingest["stream_key"])
 
 
@@ -177,7 +177,7 @@ async def until_live(api: httpx.AsyncClient, event: str, encoder: Child) -> None
     """Wait until the platform says that the event is live. Raises DemoFailed."""
     try:
         async with asyncio.timeout(_START_S):
-            while (await _done(api.get(f"/api/v1/events/{event}"))).json()["state"] != "live":
+            while (await done(api.get(f"/api/v1/events/{event}"))).json()["state"] != "live":
                 if encoder.process.returncode is not None:
                     raise encoder.failure("the encoder ended")
                 await asyncio.sleep(0.2)
@@ -185,7 +185,8 @@ async def until_live(api: httpx.AsyncClient, event: str, encoder: Child) -> None
         raise encoder.failure(f"the event was not live after {_START_S:g} s") from None
 
 
-async def _done(asking: Awaitable[httpx.Response]) -> httpx.Response:
+async def done(asking: Awaitable[httpx.Response]) -> httpx.Response:
+    """The answer. Raises DemoFailed where it is an error."""
     response = await asking
     if response.is_error:
         raise DemoFailed(f"{response.request.method} {response.request.url}: {response.text}")

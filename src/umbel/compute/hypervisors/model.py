@@ -169,6 +169,12 @@ class Hypervisor:
     accelerator: Accelerator = Accelerator.TCG
     copies: CopyAccess = CopyAccess()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it is the control plane's own machine."""
+        parts = urlsplit(self.uri)
+        return parts.scheme in {"qemu", "qemu+unix"} and not parts.netloc
+
 
 @dataclass(frozen=True, kw_only=True)
 class HypervisorFacts:

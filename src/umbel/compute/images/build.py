@@ -10,6 +10,7 @@ from pathlib import Path
 from umbel.compute.images import recipes
 from umbel.compute.images.folder import Images
 from umbel.compute.images.model import Image, NoSuchImage
+from umbel.compute.machines import bundle
 from umbel.kit import private
 
 RECIPES: Mapping[str, Callable[[Path, Path, Path], Image]] = {
@@ -17,6 +18,15 @@ RECIPES: Mapping[str, Callable[[Path, Path, Path], Image]] = {
     "media": recipes.media,
 }
 """How each image is built: work folder, folder for its parts, folder of fetched packages."""
+
+
+def is_current(name: str, images: Images) -> bool:
+    """Whether the image is there, and made of this control plane's own packages."""
+    try:
+        ours = images.get(name).packages.get("umbel", "")
+    except NoSuchImage:
+        return False
+    return not ours or ours == bundle.collect().id
 
 
 def build(name: str, images: Images) -> Image:

@@ -8,13 +8,15 @@ from pydantic import BaseModel, Field, model_validator
 
 from umbel.network.service import InlineFunction, InlineFunctionStatus
 from umbel.portal import auth
-from umbel.portal.api.network_shapes import Port, StreamName
+from umbel.portal.api.network_shapes import Port
 from umbel.portal.api.shapes import Given, NodeName
 
 router = APIRouter(prefix="/api/v1/network/functions", tags=["network"])
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 FunctionId = Annotated[str, Field(min_length=1, max_length=64)]
+AnyStream = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+"""The name of an operator's stream, or of an event's, which is the event's id."""
 Image = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 
@@ -23,7 +25,7 @@ class InlineFunctionIn(Given):
     platform's own by its id, wherever that runs, or a guest that the platform runs at a `node` out
     of an `image`. It takes the stream at `port` and sends it on to the stream's own address."""
 
-    stream: StreamName
+    stream: AnyStream
     port: Port
     node: NodeName | None = None
     address: IPv4Address | None = None

@@ -6,6 +6,7 @@ limits; domains.py and storage.py for libvirt's own words.
 
 import asyncio
 import io
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -242,7 +243,8 @@ class HypervisorLink:
         if before is not None and now_s > before[0]:
             used = (found.cpu_s - before[1]) / (now_s - before[0])
         return HostUsage(
-            host=self.hypervisor.name,
+            # Several on this machine, as in a testbed, share it, and with processes here.
+            host=os.uname().nodename if self.hypervisor.is_here else self.hypervisor.name,
             cores=found.cores,
             memory_mb=found.memory_mb,
             cores_used=used,

@@ -129,7 +129,8 @@ class _Transaction:
 
     def _surplus(self, plan: BridgePlan, name: str, row: Row) -> bool:
         wanted = {plan.name, *(port.name for port in plan.ports)}
-        if plan.has_guests and any(True for _ in guest_ports(self._replica, row)):
+        guests = guest_ports(self._replica, row) if plan.has_guests else ()
+        if any(port.number >= 0 for _, port in guests):  # one whose device is gone has -1
             return False
         return name not in wanted and (plan.ours or self._ours(row))
 
