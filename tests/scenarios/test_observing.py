@@ -7,6 +7,7 @@ from pathlib import Path
 from support.virtual import scenario
 from support.world import world
 from umbel.delivery.loop.stream_states import Answers
+from umbel.kit.errors import Unavailable
 from umbel.media.drivers.fake import FakeMedia
 from umbel.media.model import Server, StreamRole, StreamSpec, StreamState, Target
 from umbel.media.service import Media
@@ -34,6 +35,21 @@ class SlowMedia(FakeMedia):
             gone = set(before.hops) - set(spec.hops)
             self.let_go += ((server.function_id, hop) for hop in gone)
         return await super().ensure(server, spec)
+
+
+@dataclass
+class SilentMedia(FakeMedia):
+    """Functions that do not answer any more."""
+
+    silent: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def observe(self, server: Server) -> dict[str, StreamState]:
+        if server.function_id in self.silent:
+            raise Unavailable
+        return await super().observe(server)
 
 
 @scenario
@@ -101,3 +117,17 @@ async def test_a_step_done_while_a_look_is_under_way_is_remembered() -> None:
     answers.note("edge-1", None, "ev_old")
     await looking
     assert answers.streams == {"edge-1": {"ev_new": state}}
+
+
+@scenario
+async def test_a_function_that_stands_still_while_it_is_copied_stays_fed() -> None:
+    media = SilentMedia()
+    server = Server(function_id="edge-1", address="127.0.0.1", control_port=1, secret="")
+    state = await media.ensure(server, StreamSpec(stream="ev", role=StreamRole.EDGE))
+    answers = Answers(media=Media(media))
+    await answers.poll([server], {"edge-1"})
+    media.silent.add("edge-1")
+    for moving in ({"edge-1"}, set[str]()):
+        await answers.poll([server], {"edge-1"}, moving)
+        await answers.poll_function("edge-1", [server], moving)
+        assert answers.streams == ({"edge-1": {"ev": state}} if moving else {})

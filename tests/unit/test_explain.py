@@ -13,7 +13,7 @@ from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import Path, Receiver, RoutedStream, Slice, Stream, StreamIntent
-from umbel.network.switching.port_map import PortMap
+from umbel.network.switching.port_map import PortMap, Side
 from umbel.network.switching.program import Program, Rule
 from umbel.network.switching.tables import STEPS, PipelineStep, Table
 
@@ -116,6 +116,14 @@ def test_rules_of_borders_name_whom_they_are_for() -> None:
     there = told("pe2", held["pe2"], Overlay(link_state=GROUND), wanted)
     assert ("classifier", f"packets of {gone} from the network outside; then table homes") in there
     assert all("signed in" not in words for _, words in there)
+
+
+def test_a_stream_that_is_asked_for_again_keeps_the_functions_that_it_passes() -> None:
+    intent = StreamIntent(stream=STREAM, root="pe1", paths=(PATH,))
+    met = {"c1": Receiver(address="10.97.6.1", port=7000, side=Side.INSIDE)}
+    overlay = Overlay(link_state=GROUND).carry(intent).set_processes("feed", met)
+    assert overlay.carry(intent).intents["feed"].processes == met
+    assert overlay.set_processes("feed", {}).carry(intent).intents["feed"].processes == {}
 
 
 def test_rules_of_a_stream_say_which_and_how() -> None:

@@ -51,6 +51,10 @@ class Moving:
         log.info("function moved", id=function.id, source=source.name, target=target)
         return result
 
+    async def copying(self) -> frozenset[str]:
+        """The functions that are being copied to another node: they may stand still."""
+        return frozenset(id_ for id_, move in (await self.moves()).items() if move.is_copying)
+
     async def settle(self, function_id: str, node: str) -> None:
         """End any move of the function, which runs in that node's pool, and leave nothing of it.
         Raises NoSuchNode or Unavailable."""

@@ -93,13 +93,13 @@ class Collector:
         await self._refresh_instances()
         await self.promises.refresh()
         servers = [self.server(function) for function in self._active()]
-        await self.answers.poll(servers, self.instances)
+        await self.answers.poll(servers, self.instances, await self.compute.moving.copying())
 
     async def refresh_function(self, function: str) -> None:
         """Look at one function."""
         await self._refresh_instances()
         servers = [self.server(function)] if self._is_active(function) else []
-        await self.answers.poll_function(function, servers)
+        await self.answers.poll_function(function, servers, await self.compute.moving.copying())
 
     def mark_unreliable(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
         """Look which nodes are to be avoided. Returns whether there are new ones."""

@@ -21,19 +21,24 @@ class Answers:
     streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
     _notes: list[_Notes] = field(default_factory=list)
 
-    async def poll(self, servers: Iterable[Server], functions: Collection[str]) -> None:
+    async def poll(
+        self, servers: Iterable[Server], functions: Collection[str], moving: Collection[str] = ()
+    ) -> None:
         """Ask all servers there are; `functions` are those that may have come since. Who is asked
-        and silent is left out."""
+        and silent is left out, but for those that are `moving`: they may stand still."""
         asked = {server.function_id: server for server in servers}
         seen = await self._ask(asked.values())
-        came = {f: s for f, s in self.streams.items() if f in functions and f not in asked}
-        self.streams = came | seen
+        came = {f for f in self.streams if f in functions and (f not in asked or f in moving)}
+        self.streams = {f: s for f, s in self.streams.items() if f in came} | seen
 
-    async def poll_function(self, function: str, servers: Collection[Server]) -> None:
+    async def poll_function(
+        self, function: str, servers: Collection[Server], moving: Collection[str] = ()
+    ) -> None:
         """Ask one function, or none that runs no more. Until it answers it is as it was: one that
         was away for a moment would be fed no more."""
         seen = await self._ask(servers)
-        self.streams.pop(function, None)
+        if function not in moving:
+            self.streams.pop(function, None)
         self.streams |= seen
 
     def note(self, function: str, state: StreamState | None, stream: str) -> None:

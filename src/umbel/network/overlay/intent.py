@@ -57,8 +57,10 @@ class Overlay:
 
     def carry(self, intent: StreamIntent) -> "Overlay":
         """A stream is wanted so, whatever was wanted of it before. A move goes on as long as the
-        leaf that leaves is there."""
+        leaf that leaves is there, and the processes that it passes are set by others."""
         old = self.intents.get(intent.stream.name)
+        if old and not intent.processes:
+            intent = replace(intent, processes=old.processes)
         if old and old.move and not intent.move and _goes_on(old.move, intent):
             intent = replace(intent, move=old.move)
         return self._with(intent)
