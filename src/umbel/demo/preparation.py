@@ -23,7 +23,7 @@ from umbel.kit.errors import UmbelError
 from umbel.network.documents import builtin_document
 
 
-async def make_accounts(data_dir: Path, built_in: str) -> list[Account]:
+async def make_accounts(data_dir: Path, built_in: str = "sls") -> list[Account]:
     """One account per role, with fresh passwords; the provider's node is the network's first for
     clients."""
     settings = Settings(data_dir=data_dir)

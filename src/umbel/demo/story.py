@@ -45,7 +45,7 @@ ROLES = {
 }
 """VPM's figure 6: platino3 and platino4 both lead to platino5, so one of them is a spare."""
 LEAVES = ("platino5", "platino1")
-RELAY_AT, LOST = "platino3", "platino3"
+RELAY_AT = "platino3"
 
 _MOST_S = 600.0
 _FRAMES = 30
@@ -122,22 +122,25 @@ class Story:
         self.console.print(f"move {number + 1} to {target}: {moved}")
 
     async def lose(self) -> None:
-        """A hypervisor is lost with its switch and all its guests, and comes back."""
-        testbed = state.load(self.folder, self.folder.name)
-        (here,) = [node for node in testbed.nodes if node.name == LOST]
+        """A hypervisor on the stream's way is lost with its switch and guests, and comes back."""
+        testbed, tree = state.load(self.folder, self.folder.name), await self._tree()
+        on_path = [below for _, below in tree["links"] if ROLES[below] == "relay"]
+        lost = on_path[0] if on_path else RELAY_AT
+        (here,) = [node for node in testbed.nodes if node.name == lost]
         await self.viewer()
-        self.console.print(f"{LOST} is lost ...")
+        self.console.print(f"{lost} is lost ...")
         await asyncio.to_thread(_kill, here)
-        await until(self._around, f"a way around {LOST}", _MOST_S)
-        await self.more_frames(f"pictures around {LOST}")
+        await until(lambda: self._around(lost), f"a way around {lost}", _MOST_S)
+        await self.more_frames(f"pictures around {lost}")
         around = await self.viewer()
-        self.console.print(f"{LOST} comes back ...")
+        self.console.print(f"{lost} comes back ...")
         await asyncio.to_thread(_revive, self.folder, here)
-        await until(lambda: guests.function_at(self.api, LOST, "relay"), "the relay", _MOST_S)
-        await until(self._whole, f"the switch of {LOST}", _MOST_S)
+        await until(lambda: guests.function_at(self.api, RELAY_AT, "relay"), "the relay", _MOST_S)
+        await until(self._whole, f"the switch of {lost}", _MOST_S)
         await self.more_frames("pictures after all")
         self.figures["lost_node"] = {
-            "node": LOST,
+            "node": lost,
+            "was_on_path": bool(on_path),
             "picture_gap_s": round(around["gapMs"] / 1000, 2),
             "came_back": True,
         }
@@ -161,9 +164,14 @@ class Story:
         found: Json = (await done(self.api.get(f"/api/v1/migrations/{migration}"))).json()
         return found if found["state"] in ("committed", "aborted") else None
 
-    async def _around(self) -> Json | None:
+    async def _tree(self) -> Json:
         tree: Json = (await done(self.api.get(f"/api/v1/trees/{self.scene.event.id}"))).json()
-        return tree if tree["links"] and LOST not in {n for x in tree["links"] for n in x} else None
+        return tree
+
+    async def _around(self, lost: str) -> Json | None:
+        tree = await self._tree()
+        is_around = tree["links"] and lost not in {n for link in tree["links"] for n in link}
+        return tree if is_around else None
 
     async def _whole(self) -> Json | None:
         switches = (await done(self.api.get("/api/v1/network/switches"))).json()
