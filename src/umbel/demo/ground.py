@@ -30,7 +30,7 @@ class Fabric(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ground:
+class Setting:
     """What there is to be. With `vms` the nodes are hypervisors; functions stay processes at
     `processes_at`, where the provider's stream comes in."""
 
@@ -42,7 +42,7 @@ class Ground:
 
 
 @asynccontextmanager
-async def ground(wanted: Ground, console: Console) -> AsyncIterator[Path]:
+async def ground(wanted: Setting, console: Console) -> AsyncIterator[Path]:
     """The network file of what is there. Raises what testbed.build.up does, and DemoFailed."""
     if wanted.fabric is Fabric.LOOPBACK:
         yield wanted.network
@@ -52,7 +52,7 @@ async def ground(wanted: Ground, console: Console) -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def _switches(wanted: Ground, console: Console) -> AsyncIterator[Path]:
+async def _switches(wanted: Setting, console: Console) -> AsyncIterator[Path]:
     # Without switches none of it is needed, and the demo would keep it in memory.
     from umbel.kit.terminal import bars  # noqa: PLC0415
     from umbel.network.documents import read_document  # noqa: PLC0415

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 from playwright.async_api import Error as PlaywrightError
 
-from umbel.demo import guests, power
+from umbel.demo import guest_functions as functions
+from umbel.demo import power
 from umbel.demo.browser import chromium, report, until_decoded
 from umbel.demo.stage import DemoFailed
 
@@ -27,20 +28,23 @@ async def check(api: httpx.AsyncClient, watch: str) -> dict[str, Any]:
     async with chromium() as browser:
         page = await browser.new_page()
         try:
-            await page.goto(f"{watch}?node={guests.EDGE_AT}&protocol=whep")
-            await guests.until(lambda: guests.serving_at(api, guests.EDGE_AT), "the viewer's edge")
-            await guests.no_more(api, guests.EDGE_AT)
+            await page.goto(f"{watch}?node={functions.EDGE_AT}&protocol=whep")
+            await functions.until(
+                lambda: functions.serving_at(api, functions.EDGE_AT),
+                "the viewer's edge",
+            )
+            await functions.no_more(api, functions.EDGE_AT)
             await until_decoded(page, _FRAMES, timeout_s=_DECODED_S)
             first = await report(page)
-            relay = await guests.until(lambda: guests.relay_on_path(api), "the relay guest")
+            relay = await functions.until(lambda: functions.relay_on_path(api), "the relay guest")
             since = (await report(page))["framesDecoded"]
             await until_decoded(page, since + _FRAMES, timeout_s=_DECODED_S)
             seen = await report(page)
         except (DemoFailed, PlaywrightError) as error:
             return {"ok": False, "reason": error.message, "viewer": await report(page)}
-    if seen["edge"] != guests.EDGE_AT:
+    if seen["edge"] != functions.EDGE_AT:
         return {"ok": False, "reason": f"the viewer was served at {seen['edge']}"}
-    edge = await guests.function_at(api, guests.EDGE_AT, "edge")
+    edge = await functions.function_at(api, functions.EDGE_AT, "edge")
     return {
         "ok": edge is not None,
         "whep": {

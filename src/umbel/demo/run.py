@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.live import Live
 
 from umbel.catalogue.model import UserRole
-from umbel.demo import encoder, guests, power, stage, table
-from umbel.demo.ground import Fabric, Ground, ground
+from umbel.demo import encoder, guest_functions, power, stage, table
+from umbel.demo.ground import Fabric, Setting, ground
 from umbel.demo.model import PROVIDER_AT, VIRCA, Account
 from umbel.demo.stage import Child, DemoFailed, LiveEvent
 from umbel.kit.errors import UmbelError
@@ -78,7 +78,7 @@ async def demo(wanted: Wanted) -> int:
         data_dir = wanted.data_dir.resolve()
         console.print("accounts ...")
         accounts, network = await stage.prepare(data_dir, wanted.policy)
-        below = Ground(
+        below = Setting(
             fabric=Fabric.OPENFLOW if wanted.vms else wanted.fabric,
             network=network,
             data_dir=data_dir,
@@ -90,7 +90,7 @@ async def demo(wanted: Wanted) -> int:
             staged(console, wanted, accounts, network) as scene,
         ):
             if wanted.vms:
-                await guests.relayed(scene.api, scene.event.id, console)
+                await guest_functions.relayed(scene.api, scene.event.id, console)
             if not wanted.once:
                 return await _show(scene, stop)
             result = await _checked(scene, stop)

@@ -23,10 +23,11 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page
 from rich.console import Console
 
-from umbel.demo import guests, stage
+from umbel.demo import guest_functions as functions
+from umbel.demo import stage
 from umbel.demo.browser import chromium
-from umbel.demo.ground import Fabric, Ground, ground, testbed_name
-from umbel.demo.guests import Json, until
+from umbel.demo.ground import Fabric, Setting, ground, testbed_name
+from umbel.demo.guest_functions import Json, until
 from umbel.demo.model import PROVIDER_AT
 from umbel.demo.run import Scene, Wanted, staged
 from umbel.demo.stage import DemoFailed, done
@@ -85,7 +86,7 @@ class Story:
         ticket = (await done(self.api.post(path, json=where))).json()
         if ticket["edge"] != LEAVES[0]:
             raise DemoFailed(f"the viewer of {LEAVES[0]} is served at {ticket['edge']}")
-        await guests.no_more(self.api, LEAVES[0])
+        await functions.no_more(self.api, LEAVES[0])
         await self.page.goto(f"{self.scene.url}/healthz")
         await self.page.evaluate(_VIEWER, {"whep": ticket["whep"], "token": ticket["token"]})
         await self.more_frames("the first pictures")
@@ -93,14 +94,14 @@ class Story:
 
     async def relay(self) -> None:
         """The relay guest boots, and the stream passes it by itself."""
-        relay = await until(lambda: guests.relay_on_path(self.api), "the relay guest", _MOST_S)
+        relay = await until(lambda: functions.relay_on_path(self.api), "the relay guest", _MOST_S)
         await self.more_frames("pictures through the relay")
         self.figures["relay"] = {"node": relay["node"], "address": relay["address"]}
 
     async def move(self, number: int) -> None:
         """The leaf goes to the other leaf's hypervisor."""
         at, target = LEAVES[number % 2], LEAVES[(number + 1) % 2]
-        edge = await until(lambda: guests.function_at(self.api, at, "edge"), f"the edge at {at}")
+        edge = await until(lambda: functions.function_at(self.api, at, "edge"), f"the edge at {at}")
         await self.viewer()
         asked = {"function": edge["id"], "target": target, "max_gap_s": 120, "wait_s": 60}
         begun = (await done(self.api.post("/api/v1/migrations", json=asked))).json()
@@ -135,7 +136,9 @@ class Story:
         around = await self.viewer()
         self.console.print(f"{lost} comes back ...")
         await asyncio.to_thread(_revive, self.folder, here)
-        await until(lambda: guests.function_at(self.api, RELAY_AT, "relay"), "the relay", _MOST_S)
+        await until(
+            lambda: functions.function_at(self.api, RELAY_AT, "relay"), "the relay", _MOST_S
+        )
         await until(self._whole, f"the switch of {lost}", _MOST_S)
         await self.more_frames("pictures after all")
         self.figures["lost_node"] = {
@@ -210,7 +213,7 @@ async def tell(scene: Scene, page: Page, console: Console, folder: Path, moves: 
 async def run(moves: int, data_dir: Path, console: Console) -> Json:
     """Set the stage, tell the story, and leave nothing of it."""
     accounts, network = await stage.prepare(data_dir, "sls", "vpm")
-    below = Ground(
+    below = Setting(
         fabric=Fabric.OPENFLOW,
         network=network,
         data_dir=data_dir,
@@ -222,7 +225,7 @@ async def run(moves: int, data_dir: Path, console: Console) -> Json:
         ground(below, console) as sites,
         staged(console, wanted, accounts, sites) as scene,
     ):
-        await guests.relayed(scene.api, scene.event.id, console, LEAVES[0], RELAY_AT)
+        await functions.relayed(scene.api, scene.event.id, console, LEAVES[0], RELAY_AT)
         folder = state.FOLDER / testbed_name(data_dir)
         async with chromium() as browser:
             return await tell(scene, await browser.new_page(), console, folder, moves)
