@@ -1,8 +1,9 @@
-# Tests against real clouds: docs/howto/kubernetes.md. What they need is built once, in build/clouds.
+# Tests against real clouds: docs/howto/kubernetes.md, docs/howto/openstack.md. What they need is built once, in build/clouds.
 
 .PHONY: test-clouds
 
-test-clouds: setup-test ## the drivers of clouds against real ones (Kubernetes 1.34), as root; needs Go, 15 minutes the first time
+test-clouds: setup-test ## the drivers of clouds against real ones (Kubernetes 1.34, OpenStack Zed), as root; needs Go, 30 minutes the first time
 	@scripts/setup clouds
 	@scripts/clouds
+	@scripts/openstack
 	@$(BIN)/python -m pytest -m clouds tests/contract tests/lab

@@ -52,7 +52,8 @@ _NARROWED = {
 _ADMITTED = {"_operator": "operators", "_signed_in": "any user who signed in"}
 _STANDALONE_ENTRY = re.compile(r"\.(__main__|migrations\.env)$")
 _NEEDS_AN_EXTRA = re.compile(
-    r"\.drivers\.(kubernetes\.(client|link|transport)|libvirt\.(connection|domains|link|storage))$"
+    r"\.drivers\.(kubernetes\.(client|link|transport)|libvirt\.(connection|domains|link|storage)|"
+    r"openstack\.(client|link|transport))$"
 )
 
 
@@ -414,7 +415,7 @@ def _article(who: str) -> str:
 
 def modules() -> Iterator[ModuleType]:
     """Every module of the package, imported; programs that run on import are left out, and what
-    needs an extra (libvirt, kubernetes)."""
+    needs an extra (libvirt, kubernetes, openstack)."""
     for found in pkgutil.walk_packages(umbel.__path__, "umbel."):
         if not _STANDALONE_ENTRY.search(found.name) and not _NEEDS_AN_EXTRA.search(found.name):
             yield importlib.import_module(found.name)

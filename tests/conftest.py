@@ -8,11 +8,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from support import examples, kube_api, leftovers, libvirtd, postgres, testbed
+from support import examples, kube_api, leftovers, libvirtd, openstack_cloud, postgres, testbed
 from support.budget import Budget
 from support.kinds import Kinds
 from support.kube_worlds import KubeGround, kube_ground
 from support.libvirt_worlds import Ground, ground
+from support.openstack_worlds import OpenStackGround, openstack_ground
 from support.testbed import Testbed
 from umbel import migrations
 from umbel.kit.db import Database
@@ -61,6 +62,16 @@ def two_kubelets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeGroun
     if kube_api.ABSENT:
         pytest.skip(kube_api.ABSENT)
     with kube_ground(tmp_path_factory.mktemp("kubernetes")) as up:
+        yield up
+
+
+@pytest.fixture(scope="session")
+def two_computes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenStackGround]:
+    """An OpenStack cloud for the whole run, with the hypervisors pe1 and pe2. Who starts servers
+    there removes them."""
+    if openstack_cloud.ABSENT:
+        pytest.skip(openstack_cloud.ABSENT)
+    with openstack_ground(tmp_path_factory.mktemp("openstack")) as up:
         yield up
 
 

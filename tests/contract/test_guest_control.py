@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import pytest
 
-from support import libvirtd
+from support import libvirtd, openstack_cloud
 from support.libvirt_worlds import libvirt_world
+from support.openstack_worlds import openstack_world
 from support.vim_worlds import OWNER, FakeWorld, until_state
 from umbel.compute.drivers.fake import FakeGuestVim
 from umbel.compute.hypervisors.model import (
@@ -23,6 +24,18 @@ from umbel.kit.clock import LoopClock
 
 LIBVIRTD = pytest.mark.skipif(bool(libvirtd.ABSENT), reason=libvirtd.ABSENT)
 REAL_GUESTS = pytest.param("libvirt", marks=[pytest.mark.lab, pytest.mark.timeout(600), LIBVIRTD])
+
+
+REAL_SERVERS = pytest.param(
+    "openstack",
+    marks=[
+        pytest.mark.clouds,
+        pytest.mark.timeout(900),
+        pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the library's own
+        pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
+        pytest.mark.skipif(bool(openstack_cloud.ABSENT), reason=openstack_cloud.ABSENT),
+    ],
+)
 
 
 class GuestVim(Vim, GuestControl, KeepsSnapshots, Protocol):
@@ -52,6 +65,13 @@ async def world(request: pytest.FixtureRequest) -> AsyncIterator[GuestWorld]:
         await started(made)
         yield made
         return
+    if request.param == "openstack":  # it keeps no snapshots
+        async with openstack_world(request.getfixturevalue("two_computes")) as servers:
+            vim = cast("GuestVim", servers.vim)
+            made = GuestWorld(vim=vim, guest=servers.edge, node=servers.pe2)
+            await started(made)
+            yield made
+        return
     async with libvirt_world(request.getfixturevalue("two_hypervisors")) as guests:
         made = GuestWorld(vim=guests.vim, guest=guests.edge, node=guests.pe2)
         await started(made)
@@ -63,6 +83,7 @@ async def started(world: GuestWorld) -> None:
     await until_state(world.vim, world.guest.id, FunctionState.ACTIVE)
 
 
+@pytest.mark.parametrize("world", ["fake", REAL_GUESTS, REAL_SERVERS], indirect=True)
 async def test_a_guest_is_suspended_and_resumed_however_often_it_is_asked(
     world: GuestWorld,
 ) -> None:

@@ -20,8 +20,11 @@ from support.nodes import MemoryNodes, MemoryPrepared
 from support.slicing import make_slices
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
+from umbel.compute.clouds.service import CloudService
+from umbel.compute.clouds.store import CloudStore
 from umbel.compute.clusters.service import ClusterService
 from umbel.compute.clusters.store import ClusterStore
+from umbel.compute.drivers.fake_clouds import FakeCloudAccess
 from umbel.compute.drivers.fake_clusters import FakeClusterAccess
 from umbel.compute.drivers.fake_hypervisors import FakeHypervisorAccess
 from umbel.compute.drivers.fake_machines import FakeAccess
@@ -160,6 +163,10 @@ def make_system(
         clusters=ClusterService(
             store=ClusterStore(database, Sealer(b"of a test", "clusters")),
             access=FakeClusterAccess(),
+        ),
+        clouds=CloudService(
+            store=CloudStore(database, Sealer(b"of a test", "clouds")),
+            access=FakeCloudAccess(),
         ),
         guest_operations=plane.compute.guest_operations,
         volumes=VolumeService(

@@ -57,7 +57,10 @@ class World(Protocol):
     pe2: Node
     edge: Function
     acquirer: Function
-    killed: str
+
+    @property
+    def killed(self) -> str | tuple[str, ...]:
+        """The reason that is seen then, or those of which one is."""
 
     @property
     def vim(self) -> Vim: ...
@@ -66,7 +69,7 @@ class World(Protocol):
         """The control plane is gone; another one over the same functions."""
 
     def kill(self, function_id: str) -> None:
-        """As kill -9; `killed` is the reason that is seen then."""
+        """As kill -9."""
 
 
 class FakeWorld:

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umbel.bootstrap.secrets import Secrets
+from umbel.compute.clouds.model import CLOUDS_POOL
+from umbel.compute.clouds.service import CloudAccess
+from umbel.compute.clouds.store import CloudStore
 from umbel.compute.clusters.model import CLUSTERS_POOL
 from umbel.compute.clusters.service import ClusterAccess
 from umbel.compute.clusters.store import ClusterStore
@@ -16,6 +19,9 @@ from umbel.compute.drivers.kubernetes.vim import KubernetesVim
 from umbel.compute.drivers.libvirt.access import LibvirtAccess
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.vim import LibvirtVim
+from umbel.compute.drivers.openstack.access import OpenStackAccess
+from umbel.compute.drivers.openstack.context import CloudContext
+from umbel.compute.drivers.openstack.vim import OpenStackVim
 from umbel.compute.drivers.process import (
     Executor,
     ForkServerProgram,
@@ -108,7 +114,8 @@ def real_drivers(
         pools=_pools(document, settings.data_dir, clock, executor)
         | _hosts_pools(document, secrets, clock, MachineStore(database))
         | _libvirt_pools(document, _guest_context(settings, secrets, clock), database)
-        | _cluster_pools(document, secrets, clock, database),
+        | _cluster_pools(document, secrets, clock, database)
+        | _cloud_pools(document, _cloud_context(settings, secrets, clock), secrets, database),
         media=JsonRpcMedia(),
         network=over.network if over else NetworkDrivers(fabric=LoopbackFabric()),
         overlay=over,
@@ -180,6 +187,34 @@ def _cluster_pools(
     names = _pools_of(VimKind.KUBERNETES, document, CLUSTERS_POOL)
     nodes, around = cluster_store(secrets, database), _cluster_context(secrets, clock)
     return {name: KubernetesVim(name, nodes, around) for name in names}
+
+
+def cloud_access(settings: Settings, secrets: Secrets, clock: Clock) -> CloudAccess:
+    """What reaches the operator's OpenStack clouds."""
+    return OpenStackAccess(_cloud_context(settings, secrets, clock))
+
+
+def cloud_store(secrets: Secrets, database: Database) -> CloudStore:
+    """The clouds' nodes in rows, with their credentials sealed."""
+    return CloudStore(database, secrets.sealer("umbel clouds' credentials 1"))
+
+
+def _cloud_context(settings: Settings, secrets: Secrets, clock: Clock) -> CloudContext:
+    return CloudContext(
+        installation=secrets.installation,
+        images=image_folder(settings.data_dir),
+        clock=clock,
+        files=(secrets.public_key_file,),
+    )
+
+
+def _cloud_pools(
+    document: object, around: CloudContext, secrets: Secrets, database: Database
+) -> dict[str, Vim]:
+    """The VIM of each pool of clouds' nodes; one is there without being named."""
+    names = _pools_of(VimKind.OPENSTACK, document, CLOUDS_POOL)
+    nodes = cloud_store(secrets, database)
+    return {name: OpenStackVim(name, nodes, around) for name in names}
 
 
 def _pools_of(kind: VimKind, document: object, unnamed: str) -> set[str]:

@@ -10,6 +10,8 @@ from functools import lru_cache
 
 from umbel.bootstrap.drivers import (
     Drivers,
+    cloud_access,
+    cloud_store,
     cluster_access,
     cluster_store,
     hypervisor_access,
@@ -18,6 +20,7 @@ from umbel.bootstrap.drivers import (
 )
 from umbel.bootstrap.secrets import Secrets
 from umbel.catalogue.service import Catalogue
+from umbel.compute.clouds.service import CloudService
 from umbel.compute.clusters.service import ClusterService
 from umbel.compute.hypervisors.service import HypervisorService
 from umbel.compute.machines.service import MachineService
@@ -158,6 +161,14 @@ def clusters(context: Context) -> ClusterService:
     return ClusterService(
         store=cluster_store(context.secrets, context.database),
         access=cluster_access(context.secrets, context.clock),
+    )
+
+
+def clouds(context: Context) -> CloudService:
+    """The nodes in the operator's OpenStack clouds."""
+    return CloudService(
+        store=cloud_store(context.secrets, context.database),
+        access=cloud_access(context.settings, context.secrets, context.clock),
     )
 
 

@@ -13,6 +13,7 @@ from umbel.bootstrap.drivers import Drivers, network_document, read_network, rea
 from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Context
 from umbel.catalogue.service import Catalogue
+from umbel.compute.clouds.service import CloudService
 from umbel.compute.clusters.service import ClusterService
 from umbel.compute.firewall.service import FirewallService
 from umbel.compute.guest_operations import GuestOperations
@@ -62,6 +63,7 @@ class System(ports.System):
     machines: MachineService
     hypervisors: HypervisorService
     clusters: ClusterService
+    clouds: CloudService
     guest_operations: GuestOperations
     volumes: VolumeService
     images: ImageService
@@ -163,9 +165,7 @@ async def assemble(
     owner: str = "",
 ) -> System:
     """Build the system; what is not given is the real thing, as the settings say. `owner` is this
-    instance's name.
-
-    Raises BadNetwork, DatabaseUnavailable, SchemaUnknown.
+    instance's name. Raises BadNetwork, DatabaseUnavailable, SchemaUnknown.
     """
     context = _ground(settings, drivers, clock or SystemClock(), database, owner or new_id("cp"))
     await migrations.upgrade(context.database)
@@ -189,6 +189,7 @@ async def assemble(
         machines=services.machines(context),
         hypervisors=services.hypervisors(context),
         clusters=services.clusters(context),
+        clouds=services.clouds(context),
         prepared=services.prepared_functions(context, loop),
         guest_operations=collector.compute.guest_operations,
         volumes=guest_services.volumes(context, collector.compute),

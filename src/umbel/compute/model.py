@@ -214,6 +214,7 @@ class VimKind(Enum):
     HOSTS = "hosts"  # the operator's own machines, over SSH
     LIBVIRT = "libvirt"  # guests of hypervisors
     KUBERNETES = "kubernetes"  # pods on nodes of clusters
+    OPENSTACK = "openstack"  # servers in projects of clouds
     FAKE = "fake"  # in memory, for trying a network out: no function carries anything
 
 

@@ -14,6 +14,7 @@ import umbel
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.portal import errors
 from umbel.portal.api import (
+    clouds,
     clusters,
     edge,
     events,
@@ -75,6 +76,7 @@ _RESOURCES = (
     state,
     health,
     hypervisors,
+    clouds,
     clusters,
     welcome,
 )

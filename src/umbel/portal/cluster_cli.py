@@ -4,7 +4,7 @@ Options in; lines out. A client of `/api/v1/cluster-nodes` like any other.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,31 @@ from umbel.portal.node_waits import LOOK_WITHIN_S
 
 CLUSTERS = "/api/v1/cluster-nodes"
 IN_CLUSTER = "in-cluster"
+
+Kubernetes = Annotated[
+    str,
+    typer.Option(
+        help="make it of a node of this Kubernetes cluster: a kubeconfig file, or in-cluster for"
+        " the service account of the platform's own pod",
+        metavar="FILE",
+    ),
+]
+Context = Annotated[
+    str, typer.Option(help="with --kubernetes: a context of the file; else its current one")
+]
+MachineName = Annotated[
+    str,
+    typer.Option(
+        help="with --kubernetes: its name in the cluster, where that is another; with --openstack,"
+        " for administrators: the hypervisor of its servers"
+    ),
+]
+Namespace = Annotated[
+    str, typer.Option(help="with --kubernetes: where its pods are; else the context's, or umbel")
+]
+ContainerImage = Annotated[
+    str, typer.Option(help="with --kubernetes: the platform's container image")
+]
 _GIVEN = ("kubeconfig", "context", "in_cluster")
 
 

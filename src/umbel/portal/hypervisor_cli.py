@@ -4,7 +4,7 @@ Options in; lines out. A client of `/api/v1/hypervisors` like any other.
 """
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +13,31 @@ from umbel.portal.client import ApiClient
 from umbel.portal.node_waits import LOOK_WITHIN_S
 
 HYPERVISORS = "/api/v1/hypervisors"
+
+Uri = Annotated[
+    str, typer.Option(help="make it of this hypervisor: its URI for libvirt", metavar="URI")
+]
+Bridge = Annotated[str, typer.Option(help="with --hypervisor: the bridge there for guests")]
+GuestRange = Annotated[
+    str, typer.Option(help="with --hypervisor: the guests' addresses, FIRST-LAST/PREFIX")
+]
+Gateway = Annotated[str, typer.Option(help="with --hypervisor: the guests' default route")]
+OpenVSwitch = Annotated[
+    bool, typer.Option("--open-vswitch", help="with --hypervisor: the bridge is Open vSwitch's")
+]
+CopiesAt = Annotated[
+    str,
+    typer.Option(
+        help="with --hypervisor: its address where running guests are copied to; else its host name"
+    ),
+]
+PlainCopies = Annotated[
+    bool,
+    typer.Option(
+        "--plain-copies",
+        help="with --hypervisor: no TLS for such copies, in a closed network of their own",
+    ),
+]
 
 _PROBE_WITHIN_S = 2 * LOOK_WITHIN_S
 _GUESTS = re.compile(r"(?P<first>[0-9.]{7,15})(?:-(?P<last>[0-9.]{7,15}))?/(?P<prefix>\d{1,2})")

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from umbel.compute.clouds.model import CLOUDS_POOL
 from umbel.compute.clusters.model import CLUSTERS_POOL
 from umbel.compute.hypervisors.model import HYPERVISORS_POOL
 from umbel.compute.machines.model import HOSTS_POOL, Machine, parse_target
@@ -18,9 +19,37 @@ from umbel.compute.model import DEFAULT_POOL, Node, NodeKind
 from umbel.kit.terminal import errors_on_stderr
 from umbel.network.documents import read_document
 from umbel.portal.client import ApiClient, RefusedByPlatform, operators_app, signed_in
-from umbel.portal.cluster_cli import CLUSTERS, add_cluster_node, replace_credentials, sign_in
+from umbel.portal.cloud_cli import (
+    CLOUDS,
+    Cloud,
+    CloudNetwork,
+    External,
+    Flavor,
+    OpenStack,
+    Zone,
+    add_cloud_node,
+    sign_in_to_cloud,
+)
+from umbel.portal.cluster_cli import (
+    CLUSTERS,
+    ContainerImage,
+    Context,
+    Kubernetes,
+    MachineName,
+    Namespace,
+    add_cluster_node,
+    replace_credentials,
+    sign_in,
+)
 from umbel.portal.hypervisor_cli import (
     HYPERVISORS,
+    Bridge,
+    CopiesAt,
+    Gateway,
+    GuestRange,
+    OpenVSwitch,
+    PlainCopies,
+    Uri,
     add_hypervisor,
     guest_network,
     hypervisor_body,
@@ -43,54 +72,10 @@ Address = Annotated[
     str,
     typer.Argument(
         help="its IP address or host name; with --ssh by default that host, with --kubernetes"
-        " the address that its cluster has"
+        " or --openstack the address that it has there"
     ),
 ]
 Ssh = Annotated[str, typer.Option(help="make it of this machine: USER@HOST or USER@HOST:PORT")]
-Uri = Annotated[
-    str, typer.Option(help="make it of this hypervisor: its URI for libvirt", metavar="URI")
-]
-Bridge = Annotated[str, typer.Option(help="with --hypervisor: the bridge there for guests")]
-GuestRange = Annotated[
-    str, typer.Option(help="with --hypervisor: the guests' addresses, FIRST-LAST/PREFIX")
-]
-Gateway = Annotated[str, typer.Option(help="with --hypervisor: the guests' default route")]
-OpenVSwitch = Annotated[
-    bool, typer.Option("--open-vswitch", help="with --hypervisor: the bridge is Open vSwitch's")
-]
-CopiesAt = Annotated[
-    str,
-    typer.Option(
-        help="with --hypervisor: its address where running guests are copied to; else its host name"
-    ),
-]
-PlainCopies = Annotated[
-    bool,
-    typer.Option(
-        "--plain-copies",
-        help="with --hypervisor: no TLS for such copies, in a closed network of their own",
-    ),
-]
-Kubernetes = Annotated[
-    str,
-    typer.Option(
-        help="make it of a node of this Kubernetes cluster: a kubeconfig file, or in-cluster for"
-        " the service account of the platform's own pod",
-        metavar="FILE",
-    ),
-]
-Context = Annotated[
-    str, typer.Option(help="with --kubernetes: a context of the file; else its current one")
-]
-MachineName = Annotated[
-    str, typer.Option(help="with --kubernetes: its name in the cluster, where that is another")
-]
-Namespace = Annotated[
-    str, typer.Option(help="with --kubernetes: where its pods are; else the context's, or umbel")
-]
-ContainerImage = Annotated[
-    str, typer.Option(help="with --kubernetes: the platform's container image")
-]
 InstallTo = Annotated[
     str, typer.Option(help="with --ssh or --hypervisor: the folder there that holds all of ours")
 ]
@@ -155,6 +140,12 @@ def add(  # noqa: PLR0913, PLR0917 -- one argument per option
     machine: MachineName = "",
     namespace: Namespace = "",
     image: ContainerImage = "",
+    openstack: OpenStack = "",
+    cloud: Cloud = "",
+    flavor: Flavor = "",
+    network: CloudNetwork = "",
+    zone: Zone = "",
+    external: External = "",
     kind: NodeKind = NodeKind.PROVIDER_EDGE,
     cores: Cores = None,
     memory_mb: MemoryMb = None,
@@ -167,15 +158,14 @@ def add(  # noqa: PLR0913, PLR0917 -- one argument per option
 ) -> None:
     """Add a node with its links; streams may use it at once.
 
-    With --ssh it is a machine of yours: it is looked over, its host key is pinned, and what
-    functions need is installed first. Without systemd there, functions have no limits.
+    With --ssh it is a machine of yours, looked over first. Without systemd, nothing has limits.
     With --hypervisor and --guests functions are guests of it: a guest is tried there first.
     With --kubernetes and --image functions are pods on a cluster's node, with its network.
+    With --openstack, --flavor and --network functions are servers in a project of a cloud.
     """
-    network = guest_network(guests, bridge, gateway, open_vswitch) if hypervisor else {}
-    pods = {"image": image, "machine": machine, "namespace": namespace}
-    address = address or network.get("first", "") or ("" if kubernetes else _host(ssh))
-    named = {"name": name, "pool": pool or _usual_pool(ssh, hypervisor, kubernetes)}
+    lan = guest_network(guests, bridge, gateway, open_vswitch) if hypervisor else {}
+    address = address or lan.get("first", "") or ("" if kubernetes or openstack else _host(ssh))
+    named = {"name": name, "pool": pool or _usual_pool(ssh, hypervisor, kubernetes, openstack)}
     links = [_link(text) for text in link]
     body = named | {
         "kind": kind.value,
@@ -187,14 +177,29 @@ def add(  # noqa: PLR0913, PLR0917 -- one argument per option
         "links": links,
     }
     with errors_on_stderr(), signed_in(context.obj) as api:
-        found = add_machine(api, named | _machine(ssh, address, install_to, run_as)) if ssh else {}
-        if hypervisor:
-            where = hypervisor_body(hypervisor, install_to, copies_at, plain_copies)
-            found = add_hypervisor(api, named | where | {"network": network})
-        if kubernetes:
-            found = add_cluster_node(api, named | pods | sign_in(kubernetes, kube_context))
+        found = _add_below(api, named, {**context.params, "address": address, "lan": lan})
         api.post(NODES, body | _as_found(found, address, cores, memory_mb))
     typer.echo(f"added {name}")
+
+
+def _add_below(api: ApiClient, named: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Add what the node is of, as the options say it; what was found there."""
+    if ssh := given["ssh"]:
+        words = (given["address"], given["install_to"], given["run_as"])
+        return add_machine(api, named | _machine(ssh, *words))
+    if uri := given["hypervisor"]:
+        options = (given["install_to"], given["copies_at"], given["plain_copies"])
+        return add_hypervisor(
+            api, named | hypervisor_body(uri, *options) | {"network": given["lan"]}
+        )
+    if file := given["kubernetes"]:
+        where = {key: given[key] for key in ("image", "machine", "namespace")}
+        return add_cluster_node(api, named | where | sign_in(file, given["kube_context"]))
+    if file := given["openstack"]:
+        keys = ("flavor", "network", "zone", "external", "machine")
+        where = {key: given[key] for key in keys}
+        return add_cloud_node(api, named | where | sign_in_to_cloud(file, given["cloud"]))
+    return {}
 
 
 @app.command()
@@ -203,13 +208,13 @@ def remove(
     name: Name,
     force: Annotated[
         bool,
-        typer.Option("--force", help="forget a machine, hypervisor or cluster that is away"),
+        typer.Option("--force", help="forget a machine, hypervisor, cluster or cloud that is away"),
     ] = False,
 ) -> None:
     """Remove a node that carries nothing: drain it first. Nothing is left on its machine, its
-    hypervisor or in its cluster."""
+    hypervisor, in its cluster or in its cloud."""
     with errors_on_stderr(), signed_in(context.obj) as api:
-        paths = (MACHINES, HYPERVISORS, CLUSTERS)
+        paths = (MACHINES, HYPERVISORS, CLUSTERS, CLOUDS)
         below = [path for path in paths if name in {one["name"] for one in api.get(path)}]
         # A machine whose node is gone already is what an interrupted `remove` or `add` left.
         if not below or name in {one["name"] for one in api.get(NODES)}:
@@ -293,21 +298,22 @@ def _schedule(context: typer.Context, name: str, action: str) -> None:
     typer.echo(f"{name} is {node['state']}")
 
 
-def _usual_pool(ssh: str, hypervisor: str, kubernetes: str) -> str:
+_POOLS = (HOSTS_POOL, HYPERVISORS_POOL, CLUSTERS_POOL, CLOUDS_POOL)
+_KINDS = "--ssh, --hypervisor, --kubernetes"
+
+
+def _usual_pool(*given: str) -> str:
     """The pool of a node of this kind."""
-    if len([one for one in (ssh, hypervisor, kubernetes) if one]) > 1:
-        raise typer.BadParameter("give one of --ssh, --hypervisor and --kubernetes")
-    if ssh:
-        return HOSTS_POOL
-    if hypervisor:
-        return HYPERVISORS_POOL
-    return CLUSTERS_POOL if kubernetes else DEFAULT_POOL
+    pools = [pool for pool, value in zip(_POOLS, given, strict=True) if value]
+    if len(pools) > 1:
+        raise typer.BadParameter(f"give one of {_KINDS} and --openstack")
+    return pools[0] if pools else DEFAULT_POOL
 
 
 def _host(ssh: str) -> str:
     """The host of a machine, where one is given."""
     if not ssh:
-        raise typer.BadParameter("give the node's address, --ssh, --hypervisor or --kubernetes")
+        raise typer.BadParameter(f"give the node's address, {_KINDS} or --openstack")
     with errors_on_stderr():
         return parse_target(ssh).host
 

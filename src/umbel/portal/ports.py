@@ -8,6 +8,7 @@ from typing import Protocol
 
 from umbel.catalogue.model import Event
 from umbel.catalogue.service import Catalogue
+from umbel.compute.clouds.model import CloudFacts, CloudNode
 from umbel.compute.clusters.model import ClusterFacts, ClusterNode, Credentials
 from umbel.compute.hypervisors.model import Hypervisor, HypervisorFacts
 from umbel.compute.machines.model import Machine, MachineFacts
@@ -185,6 +186,21 @@ class Clusters(Protocol):
         connecting raises."""
 
 
+class Clouds(Protocol):
+    """For operators: the nodes in OpenStack clouds whose servers run functions."""
+
+    async def list(self) -> Sequence[CloudNode]:
+        """Every one."""
+
+    async def add(self, node: CloudNode) -> tuple[CloudNode, CloudFacts]:
+        """A cloud's node comes. Raises BadCloud (400), CloudNodeExists (409), CloudNodeUnfit (422),
+        CloudUnreachable, CloudDenied, CloudFailed (503)."""
+
+    async def remove(self, name: str, *, nodes: Sequence[str], force: bool = False) -> None:
+        """A cloud's node goes. Raises NoSuchCloudNode (404), CloudNodeInUse (409) and what
+        connecting raises."""
+
+
 class Delivery(Viewing, Ingesting, Watching, Protocol):
     """All three, behind one door."""
 
@@ -276,6 +292,7 @@ class System:
     machines: Machines
     hypervisors: Hypervisors
     clusters: Clusters
+    clouds: Clouds
     guest_operations: GuestOperating
     volumes: OperatingVolumes
     images: OperatingImages

@@ -1524,6 +1524,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cloud-nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_cloud_nodes"];
+        put?: never;
+        post: operations["add_cloud_node"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/cloud-nodes/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete: operations["remove_cloud_node"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/cluster-nodes": {
         parameters: {
             query?: never;
@@ -1684,6 +1716,40 @@ export interface components {
             mac: string | null;
             username: string | null;
             expires_at: string;
+        };
+        CloudFactsOut: {
+            version: string;
+            cores: number;
+            memory_mb: number;
+        };
+        CloudNodeIn: {
+            name: string;
+            flavor: string;
+            network: string;
+            clouds_file: string;
+            /** @default  */
+            cloud?: string;
+            /** @default  */
+            zone?: string;
+            /** @default  */
+            machine?: string;
+            /** @default  */
+            external?: string;
+            /** @default openstack */
+            pool?: string;
+        };
+        CloudNodeOut: {
+            name: string;
+            pool: string;
+            flavor: string;
+            network: string;
+            zone: string;
+            machine: string;
+            external: string;
+            address: string;
+            url: string;
+            region: string;
+            signs_in_by: string;
         };
         ClusterCredentialsIn: {
             /** @default  */
@@ -2120,6 +2186,20 @@ export interface components {
             goal?: components["schemas"]["MoveGoal"] | null;
             most_moves?: number | null;
             most_mb?: number | null;
+        };
+        NewCloudNodeOut: {
+            name: string;
+            pool: string;
+            flavor: string;
+            network: string;
+            zone: string;
+            machine: string;
+            external: string;
+            address: string;
+            url: string;
+            region: string;
+            signs_in_by: string;
+            facts: components["schemas"]["CloudFactsOut"];
         };
         NewClusterNodeOut: {
             name: string;
@@ -5490,6 +5570,69 @@ export interface operations {
         };
     };
     remove_hypervisor: {
+        parameters: {
+            query?: {
+                force?: boolean;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    list_cloud_nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CloudNodeOut"][];
+                };
+            };
+        };
+    };
+    add_cloud_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CloudNodeIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewCloudNodeOut"];
+                };
+            };
+        };
+    };
+    remove_cloud_node: {
         parameters: {
             query?: {
                 force?: boolean;

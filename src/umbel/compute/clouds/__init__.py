@@ -1,0 +1,1 @@
+"""Projects of OpenStack clouds as nodes: servers there run functions."""

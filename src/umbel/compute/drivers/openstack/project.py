@@ -1,0 +1,331 @@
+"""What is done in a project of a cloud for the functions of one node: servers, their ports and
+floating addresses, the node's security group, and the guests' images.
+
+In: functions. Out: what the cloud shows of them. Neighbours: client.py for threads and errors;
+servers.py for what is asked.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from umbel.compute.clouds.model import CloudFailed, CloudNode, CloudUnreachable
+from umbel.compute.drivers.openstack import glance, observed, servers
+from umbel.compute.drivers.openstack.client import CloudClient
+from umbel.compute.drivers.openstack.context import CloudContext
+from umbel.compute.drivers.openstack.find import look_up
+from umbel.compute.drivers.openstack.observed import SeenServer, ServerPower
+from umbel.compute.drivers.openstack.servers import MARK, Place, ServerOrder, ServerRecord
+from umbel.compute.images.model import Image
+from umbel.compute.model import Node
+from umbel.compute.ports import CannotRun
+from umbel.kit.errors import UmbelError
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
+_MOST_SERVERS = 2000
+_LOOK_EVERY_S = 0.3
+
+
+class Project:
+    """The project, for one of its nodes. It raises CloudUnreachable, CloudDenied, CloudFailed."""
+
+    def __init__(self, client: CloudClient, there: CloudNode, around: CloudContext) -> None:
+        self.there = there
+        self._client = client
+        self._around = around
+        self._mark = servers.node_mark(around.installation, there.name)
+        self._copying = asyncio.Lock()
+
+    # -- servers ----------------------------------------------------------------------------
+
+    async def servers(self, without: Collection[str] = ()) -> dict[str, SeenServer]:
+        """Each function's server, but for those `without` which it is: the oldest that runs, where
+        there are several."""
+        found: dict[str, SeenServer] = {}
+        for one in await self._listed():
+            if one.server_id in without:
+                continue
+            had = found.get(one.record.id)
+            if had is None or _rank(one) < _rank(had):
+                found[one.record.id] = one
+        return found
+
+    async def servers_of(self, function_id: str) -> list[SeenServer]:
+        """Every server of the function."""
+        return [one for one in await self._listed() if one.record.id == function_id]
+
+    async def _listed(self) -> list[SeenServer]:
+        def listed(to: "Connection") -> list[SeenServer]:
+            found: list[SeenServer] = []
+            for server in to.compute.servers(details=True, tags=f"{MARK},{self._mark}"):
+                one = observed.seen(server)
+                if one is not None and len(found) < _MOST_SERVERS:
+                    found.append(one)
+            return found
+
+        return await self._client.call(listed)
+
+    async def create_server(
+        self,
+        order: ServerOrder,
+        image: Image,
+        last: ServerRecord | None,
+        files: Mapping[str, tuple[str, str]],
+    ) -> SeenServer:
+        """Make the function's server. Raises CannotRun, MachineFull."""
+        there, installation = self.there, self._around.installation
+        flavor = await self._client.call(lambda to: _flavor(to, there))
+        if problem := servers.too_small(order.function, image, flavor):
+            raise CannotRun(f"{there.name}: {problem}", node=there.name)
+        image_id = await self.put_image(image)
+        await self.ensure_group(order.node)
+        port_id, place = await self._ensure_port(order.function.id)
+        record = servers.made(order, image, place, last)
+        script = servers.user_data(record, place, order.function, image, files)
+        ids = {"image": image_id, "flavor": str(flavor["id"]), "port": port_id}
+        body = servers.server(record, order, installation, ids, script)
+        try:
+            made = await self._client.call(lambda to: to.compute.create_server(**body))
+        except UmbelError:
+            await self.delete_port(record.id)
+            raise
+        seen = observed.seen(await self._client.call(lambda to: to.compute.get_server(made.id)))
+        if seen is None:
+            raise CloudUnreachable(f"{there.name}: its cloud lost a new server", node=there.name)
+        return seen
+
+    async def end_server(self, seen: SeenServer) -> None:
+        """Have the function end by itself, as far as there is time, and remove its server."""
+        if seen.power is ServerPower.ON:
+            await self.switch_off(seen)
+            deadline_s = self._around.clock.monotonic_s() + self._around.limits.grace_s
+            while self._around.clock.monotonic_s() < deadline_s:
+                now = await self._client.call(lambda to: _status(to, seen.server_id))
+                if now != "ACTIVE":
+                    break
+                await asyncio.sleep(_LOOK_EVERY_S)
+        await self.delete_server(seen)
+
+    async def delete_server(self, seen: SeenServer) -> None:
+        """Remove the server, and wait until it is gone. Its port stays."""
+        limits, clock = self._around.limits, self._around.clock
+        await self._client.call(lambda to: to.compute.delete_server(seen.server_id))
+        deadline_s = clock.monotonic_s() + limits.stop_s
+        while await self._client.call(lambda to: _status(to, seen.server_id)):
+            if clock.monotonic_s() > deadline_s:
+                message = (
+                    f"{self.there.name}: its cloud did not end {seen.record.id} within"
+                    f" {limits.stop_s:g} s: its hypervisor may be away"
+                )
+                raise CloudUnreachable(message, node=self.there.name)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def switch_off(self, seen: SeenServer) -> None:
+        """Switch the server off; not an error where it is off."""
+        await self._act(seen, lambda to: to.compute.stop_server(seen.server_id))
+
+    async def become(self, seen: SeenServer, status: str) -> None:
+        """Have a server that runs paused (PAUSED), or continue (ACTIVE); idempotent."""
+
+        def act(to: "Connection") -> None:
+            if status == "PAUSED":
+                to.compute.pause_server(seen.server_id)
+            else:
+                to.compute.unpause_server(seen.server_id)
+
+        limits, clock = self._around.limits, self._around.clock
+        deadline_s = clock.monotonic_s() + limits.call_s
+        if await self._client.call(lambda to: _status(to, seen.server_id)) != status:
+            await self._act(seen, act)
+        while await self._client.call(lambda to: _status(to, seen.server_id)) != status:
+            if clock.monotonic_s() > deadline_s:
+                message = f"{self.there.name}: {seen.record.id} did not become {status}"
+                raise CloudFailed(message, node=self.there.name)
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def keep(self, seen: SeenServer, metadata: Mapping[str, str]) -> None:
+        """Note something with the server."""
+        await self._act(seen, lambda to: to.compute.set_server_metadata(seen.server_id, **metadata))
+
+    async def console(self, seen: SeenServer, lines: int) -> str:
+        """The end of what the guest wrote on its console; empty where there is none any more."""
+
+        def read(to: "Connection") -> str:
+            found = to.compute.get_server_console_output(seen.server_id, length=lines)
+            return str((found or {}).get("output") or "")
+
+        return await self._act(seen, read) or ""
+
+    async def _act(self, seen: SeenServer, work: "Callable[[Connection], Any]") -> Any:
+        """What `work` answers; None where the server is gone, or in a state that refuses it."""
+        from openstack import exceptions  # noqa: PLC0415 -- as client.py
+
+        def tried(to: "Connection") -> Any:
+            try:
+                return work(to)
+            except (exceptions.NotFoundException, exceptions.ConflictException):
+                return None
+
+        return await self._client.call(tried)
+
+    # -- addresses --------------------------------------------------------------------------
+
+    async def _ensure_port(self, function_id: str) -> tuple[str, Place]:
+        """The function's port, which an earlier server of it may have had, and its place."""
+        name = servers.server_name(self._around.installation, function_id)
+        return await self._client.call(lambda to: _port(to, self.there, name, self._mark))
+
+    async def delete_port(self, function_id: str) -> None:
+        """Remove the function's port, and its floating address."""
+        name = servers.server_name(self._around.installation, function_id)
+        await self._client.call(lambda to: _delete_port(to, name))
+
+    async def keep_address(self) -> str:
+        """The address that is kept for the node in the network."""
+        _, place = await self._client.call(
+            lambda to: _port(to, self.there, self._mark, self._mark, is_reached=False)
+        )
+        return place.address
+
+    async def ensure_group(self, node: Node | None) -> None:
+        """Have the node's security group there, which lets in what comes to its ports; to none,
+        before there is a node."""
+        rules = servers.rules(node) if node is not None else []
+        about = _about(self._around.installation)
+        await self._client.call(lambda to: _group(to, self._mark, about, rules))
+
+    # -- images -----------------------------------------------------------------------------
+
+    async def put_image(self, image: Image) -> str:
+        """Have the image there; its id."""
+        async with self._copying:  # several servers of one image send it once
+            images = self._around.images
+            name = glance.name(self._around.installation, image)
+            return await self._client.call(
+                lambda to: glance.put(to, image, images, name), self._around.limits.copy_s
+            )
+
+    async def try_image(self) -> None:
+        """Find out whether an image could be sent."""
+        await self._client.call(lambda to: glance.try_one(to, f"{self._mark}-trial"))
+
+    # -- the end ----------------------------------------------------------------------------
+
+    async def clear(self) -> None:
+        """Remove what is there for the node, and the images, unless another node has them."""
+        installation = self._around.installation
+        is_last = await self._client.call(lambda to: _clear(to, self._mark, installation))
+        if is_last:
+            await self._client.call(lambda to: glance.clear(to, installation))
+
+
+def _rank(seen: SeenServer) -> tuple[bool, str]:
+    return (seen.power is ServerPower.OFF, seen.made_at)
+
+
+def _status(to: "Connection", server_id: str) -> str:
+    """The server's; empty where it is gone."""
+    found = look_up(lambda id_, **_: to.compute.get_server(id_), server_id)
+    status = str(found.status) if found is not None else ""
+    return "" if status in {"DELETED", "SOFT_DELETED"} else status
+
+
+def _flavor(to: "Connection", there: CloudNode) -> dict[str, Any]:
+    found = look_up(to.compute.find_flavor, there.flavor)
+    if found is None:
+        raise CannotRun(f"{there.name}: there is no flavour {there.flavor}", node=there.name)
+    return {"id": found.id, "cores": found.vcpus, "memory_mb": found.ram, "disk_gb": found.disk}
+
+
+def _network(to: "Connection", there: CloudNode) -> Any:
+    found = look_up(to.network.find_network, there.network)
+    if found is None:
+        raise CannotRun(f"{there.name}: there is no network {there.network}", node=there.name)
+    return found
+
+
+def _port(
+    to: "Connection", there: CloudNode, name: str, group: str, *, is_reached: bool = True
+) -> tuple[str, Place]:
+    network = _network(to, there)
+    port = next(iter(to.network.ports(name=name, network_id=network.id)), None)
+    if port is None:
+        known = look_up(to.network.find_security_group, group)
+        groups = [known.id] if known is not None else []
+        port = to.network.create_port(
+            name=name,
+            network_id=network.id,
+            description=group,
+            **({"security_groups": groups} if network.is_port_security_enabled else {}),
+        )
+    address, subnet = _address(to, there, port)
+    public = _floating(to, there, port.id) if is_reached and there.external else ""
+    prefix = int(subnet.cidr.partition("/")[2])
+    place = Place(
+        address=address, prefix=prefix, gateway=subnet.gateway_ip or "", public_address=public
+    )
+    return port.id, place
+
+
+def _address(to: "Connection", there: CloudNode, port: Any) -> tuple[str, Any]:
+    for fixed in port.fixed_ips or ():
+        subnet = to.network.get_subnet(fixed["subnet_id"])
+        if subnet.ip_version == 4:
+            return fixed["ip_address"], subnet
+    message = f"{there.name}: the network {there.network} gives no IPv4 address"
+    raise CannotRun(message, node=there.name)
+
+
+def _floating(to: "Connection", there: CloudNode, port_id: str) -> str:
+    had = next(iter(to.network.ips(port_id=port_id)), None)
+    if had is None:
+        external = look_up(to.network.find_network, there.external)
+        if external is None:
+            message = f"{there.name}: there is no network {there.external}"
+            raise CannotRun(message, node=there.name)
+        had = to.network.create_ip(floating_network_id=external.id, port_id=port_id)
+    return str(had.floating_ip_address)
+
+
+def _delete_port(to: "Connection", name: str) -> None:
+    for port in to.network.ports(name=name):
+        for floating in to.network.ips(port_id=port.id):
+            to.network.delete_ip(floating.id)
+        to.network.delete_port(port.id)
+
+
+def _group(to: "Connection", name: str, about: str, rules: list[dict[str, Any]]) -> None:
+    """The security group of that name, with exactly these rules for what comes in."""
+    group = look_up(to.network.find_security_group, name)
+    if group is None:
+        group = to.network.create_security_group(name=name, description=about)
+    had = [rule for rule in group.security_group_rules if rule["direction"] == "ingress"]
+    for rule in rules:
+        if not any(rule.items() <= _plain(one).items() for one in had):
+            to.network.create_security_group_rule(security_group_id=group.id, **rule)
+    for one in had:
+        if not any(rule.items() <= _plain(one).items() for rule in rules):
+            to.network.delete_security_group_rule(one["id"])
+
+
+def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
+    return {**rule, "ether_type": rule.get("ethertype", rule.get("ether_type"))}
+
+
+def _clear(to: "Connection", mark: str, installation: str) -> bool:
+    """Remove the node's ports and its security group; whether no other node's is there."""
+    for port in to.network.ports(description=mark):
+        _delete_port(to, port.name)
+    groups = [
+        one for one in to.network.security_groups() if one.description == _about(installation)
+    ]
+    for group in groups:
+        if group.name == mark:
+            to.network.delete_security_group(group.id)
+    return all(group.name == mark for group in groups)
+
+
+def _about(installation: str) -> str:
+    return f"Umbel's functions of {installation}"
