@@ -3,7 +3,8 @@ second, and how many bytes travel, next to all of its memory and disk.
 
 In: nothing; UMBEL_BENCH_ROUNDS moves a case. Out: JSON lines on stdout, a table for people on
 stderr; root only. Two hypervisors in namespaces, with emulated guests. `shared`: their storage is
-one folder. `context-base-present`: memory and what changed of the disk. `context`: the image, too.
+one folder. `iscsi`: the guest's disk is a logical unit of tgt, which QEMU reaches.
+`context-base-present`: memory and what changed of the disk. `context`: the image, too.
 Emulated guests stop while they are copied. In `live` they do not, and some die of it: `died` counts
 those that never answered again.
 """
@@ -22,7 +23,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests"))
 from support.figures import Figure, emit  # noqa: E402
 
-from support import libvirt_worlds, libvirtd  # noqa: E402 -- the labs' hypervisors
+from support import iscsi, libvirt_worlds, libvirtd  # noqa: E402 -- the labs' hypervisors
 from support.guest_moves import GuestPlane, Surroundings, guest_plane, probing  # noqa: E402
 from support.moving_worlds import MovingGuests, moving_guests  # noqa: E402
 from support.vim_worlds import until_state  # noqa: E402
@@ -32,7 +33,7 @@ from umbel.mobility.model import Json, Migration, MigrationKind, MigrationState 
 
 ROUNDS = int(os.environ.get("UMBEL_BENCH_ROUNDS", "3"))
 SHARED, FULL = MigrationKind.SHARED_STORAGE, MigrationKind.FULL_TRANSFER
-PRINTED_MS = {"shared": ("VPM, as printed", 2000.0)}
+PRINTED_MS = dict.fromkeys(("shared", "iscsi"), ("VPM, as printed", 2000.0))
 OTHERS_MS = ("vCDN, as printed", 4000.0)
 
 
@@ -92,8 +93,8 @@ async def running(
 
 async def case(name: str, below: libvirt_worlds.Ground, folder: Path) -> None:
     """Measure and say one case. The first move warms up, and brings the image."""
-    kind = SHARED if name == "shared" else FULL
-    storage = folder / "storage" if kind is SHARED else None
+    kind = SHARED if name in {"shared", "iscsi"} else FULL
+    storage = folder / "storage" if name == "shared" else None
     found: list[Moved] = []
     is_live = name == "live"
     async with running(below, folder / name, storage, is_live=is_live) as (world, plane):
@@ -138,7 +139,13 @@ def say(name: str, found: list[Moved], full_mb: float) -> None:
 
 async def cases(below: libvirt_worlds.Ground, folder: Path) -> None:
     """One after the other, on the same hypervisors."""
-    for name in ("shared", "context-base-present", "context", "live"):
+    await case("shared", below, folder)
+    if iscsi.ABSENT:
+        print(f"  iscsi left out: {iscsi.ABSENT}", file=sys.stderr)
+    else:
+        with iscsi.target(below.a.host_address, folder, 2, 64) as target:
+            await case("iscsi", iscsi.at_target(below, target), folder)
+    for name in ("context-base-present", "context", "live"):
         await case(name, below, folder)
 
 

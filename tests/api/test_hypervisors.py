@@ -26,6 +26,7 @@ TOWN = Hypervisor(
     network=NETWORK,
     accelerator=Accelerator.KVM,
     copies=CopyAccess(address="192.0.2.111", is_plain=True),
+    iscsi="192.0.2.9:3260/iqn.2026-11.net.example:guests/1-8",
 )
 
 
@@ -49,6 +50,8 @@ ADD = (
     "--copies-at",
     "192.0.2.111",
     "--plain-copies",
+    "--iscsi",
+    "192.0.2.9:3260/iqn.2026-11.net.example:guests/1-8",
 )
 GUESTS = ("--guests", "10.0.3.10-10.0.3.20/24")
 
@@ -83,6 +86,7 @@ async def test_an_add_that_was_interrupted_goes_on(there: tuple[World, str]) -> 
         ((*ADD, *GUESTS, "--ssh", "admin@192.0.2.11"), "give one of"),
         ((*ADD, "--guests", "10.0.3.20-10.0.3.10/24"), "is no range"),
         ((*ADD, "--guests", "10.0.3.999/24"), "umbel.bad_hypervisor"),
+        ((*ADD, *GUESTS, "--iscsi", "192.0.2.9/units"), "is no iSCSI target"),
         ((*ADD, *GUESTS, "--copies-at", "tcp://x"), "is no address where copies"),
     ],
 )
@@ -114,6 +118,12 @@ async def test_rows_are_what_was_added(database: Database) -> None:
         Hypervisor(name="town", uri="qemu:///system", network=other.network),
         Hypervisor(name="pe3", uri=URI, network=other.network),
         Hypervisor(name="pe3", uri="qemu:///system", network=NETWORK),
+        Hypervisor(
+            name="pe3",
+            uri="qemu:///system",
+            network=other.network,
+            iscsi=TOWN.iscsi.replace("1-8", "8-9"),
+        ),
     ):
         with pytest.raises(HypervisorExists):
             await store.add(clash)

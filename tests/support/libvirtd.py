@@ -195,6 +195,12 @@ hostname {self.namespace}
         """The guests' network devices."""
         return netns.inside(self.namespace, lambda: _taps(self.namespace))
 
+    def reach_host(self) -> None:
+        """Have an address in the guests' network, by which it reaches the root namespace."""
+        own = int(self.hypervisor.network.first.rpartition(".")[2])
+        address = f"{self.segment.network}.{200 + own}/24"
+        _ip("-n", self.namespace, "address", "replace", address, "dev", "br0")
+
     def filters(self) -> list[str]:
         """The guests' network filters."""
         words = ["virsh", "-q", "-c", self.hypervisor.uri, "nwfilter-list"]

@@ -41,6 +41,13 @@ PlainCopies = Annotated[
 
 _PROBE_WITHIN_S = 2 * LOOK_WITHIN_S
 _GUESTS = re.compile(r"(?P<first>[0-9.]{7,15})(?:-(?P<last>[0-9.]{7,15}))?/(?P<prefix>\d{1,2})")
+Iscsi = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT/IQN/FIRST-LAST",
+        help="with --hypervisor: its guests' disks are these logical units of an iSCSI target",
+    ),
+]
 _SPEEDS = {"kvm": "KVM", "qemu": "emulation, which is ten times slower: no guest boots with KVM"}
 
 
@@ -59,10 +66,13 @@ def guest_network(guests: str, bridge: str, gateway: str, is_open_vswitch: bool)
     }
 
 
-def hypervisor_body(uri: str, folder: str, copies_at: str, plain_copies: bool) -> dict[str, Any]:
-    """How a hypervisor is reached, and how guests are copied to it."""
+def hypervisor_body(
+    uri: str, folder: str, copies_at: str, plain_copies: bool, iscsi: str
+) -> dict[str, Any]:
+    """How a hypervisor is reached, how guests are copied to it, and where their disks are."""
     copies = {"address": copies_at, "is_plain": plain_copies}
-    return {"uri": uri, "folder": folder or Hypervisor.folder, "copies": copies}
+    folder = folder or Hypervisor.folder
+    return {"uri": uri, "folder": folder, "copies": copies, "iscsi": iscsi}
 
 
 def add_hypervisor(api: ApiClient, wanted: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,7 @@ from umbel.portal.hypervisor_cli import (
     CopiesAt,
     Gateway,
     GuestRange,
+    Iscsi,
     OpenVSwitch,
     PlainCopies,
     Uri,
@@ -135,6 +136,7 @@ def add(  # noqa: PLR0913, PLR0917 -- one argument per option
     open_vswitch: OpenVSwitch = False,
     copies_at: CopiesAt = "",
     plain_copies: PlainCopies = False,
+    iscsi: Iscsi = "",
     kubernetes: Kubernetes = "",
     kube_context: Context = "",
     machine: MachineName = "",
@@ -167,10 +169,8 @@ def add(  # noqa: PLR0913, PLR0917 -- one argument per option
     address = address or lan.get("first", "") or ("" if kubernetes or openstack else _host(ssh))
     named = {"name": name, "pool": pool or _usual_pool(ssh, hypervisor, kubernetes, openstack)}
     links = [_link(text) for text in link]
-    body = named | {
-        "kind": kind.value,
-        "mbps": mbps,
-        "prefixes": prefix or [],
+    given = {"kind": kind.value, "mbps": mbps, "prefixes": prefix or []}
+    body = (named | given) | {
         "ports": _ports(ports) if ports else None,
         "watts": _watts(watts) if watts else None,
         "site": _with_ends(site, links) if site else None,
@@ -188,10 +188,9 @@ def _add_below(api: ApiClient, named: dict[str, Any], given: dict[str, Any]) -> 
         words = (given["address"], given["install_to"], given["run_as"])
         return add_machine(api, named | _machine(ssh, *words))
     if uri := given["hypervisor"]:
-        options = (given["install_to"], given["copies_at"], given["plain_copies"])
-        return add_hypervisor(
-            api, named | hypervisor_body(uri, *options) | {"network": given["lan"]}
-        )
+        mine = ("install_to", "copies_at", "plain_copies", "iscsi")
+        where = hypervisor_body(uri, *(given[one] for one in mine))
+        return add_hypervisor(api, named | where | {"network": given["lan"]})
     if file := given["kubernetes"]:
         where = {key: given[key] for key in ("image", "machine", "namespace")}
         return add_cluster_node(api, named | where | sign_in(file, given["kube_context"]))

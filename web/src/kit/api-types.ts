@@ -1970,6 +1970,8 @@ export interface components {
              *     }
              */
             copies?: components["schemas"]["CopyAccessIn"];
+            /** @default  */
+            iscsi?: string;
         };
         HypervisorOut: {
             name: string;
@@ -1979,6 +1981,7 @@ export interface components {
             accelerator: string;
             network: components["schemas"]["GuestNetworkOut"];
             copies: components["schemas"]["CopyAccessOut"];
+            iscsi: string;
         };
         ImageIn: {
             name: string;
@@ -2220,6 +2223,7 @@ export interface components {
             accelerator: string;
             network: components["schemas"]["GuestNetworkOut"];
             copies: components["schemas"]["CopyAccessOut"];
+            iscsi: string;
             facts: components["schemas"]["HypervisorFactsOut"];
         };
         NewMachineOut: {

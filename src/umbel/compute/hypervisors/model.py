@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from umbel.compute.hypervisors import iscsi
 from umbel.compute.model import Snapshot
 from umbel.kit.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 
@@ -70,6 +71,18 @@ class NoGuestAddress(Exhausted):
     """Every address that the hypervisor may give to guests has one."""
 
     code = "umbel.no_guest_address"
+
+
+class NoLunLeft(Exhausted):
+    """Every logical unit that the hypervisor may give to guests has one."""
+
+    code = "umbel.no_lun_left"
+
+
+class GuestOnLun(Conflict):
+    """The guest's disk is a logical unit of an iSCSI target: it has no snapshots."""
+
+    code = "umbel.guest_on_lun"
 
 
 class NoSuchGuest(NotFound):
@@ -159,7 +172,8 @@ class CopyAccess:
 @dataclass(frozen=True, kw_only=True)
 class Hypervisor:
     """A hypervisor that was added. `name` is its node's. Its images and its guests' disks are in
-    `folder` there; `accelerator` is what its probe guest ran with."""
+    `folder` there; `accelerator` is what its probe guest ran with. With `iscsi`, as iscsi.py reads
+    it, its guests' disks are logical units of that target instead."""
 
     name: str
     uri: str
@@ -168,6 +182,7 @@ class Hypervisor:
     folder: str = "/var/lib/umbel/guests"
     accelerator: Accelerator = Accelerator.TCG
     copies: CopyAccess = CopyAccess()
+    iscsi: str = ""
 
     @property
     def is_here(self) -> bool:
@@ -209,10 +224,19 @@ def check(hypervisor: Hypervisor) -> None:
     problems = [*_uri_problems(hypervisor.uri), *_network_problems(hypervisor.network)]
     if _FOLDER.fullmatch(hypervisor.folder) is None:
         problems.append(f"{hypervisor.folder!r} is no folder such as /var/lib/umbel/guests")
+    problems += _iscsi_problems(hypervisor.iscsi)
     if (address := hypervisor.copies.address) and not _is_address(address):
         problems.append(f"{address!r} is no address where copies of guests are taken")
     if problems:
         raise BadHypervisor(f"{hypervisor.name}: {'; '.join(problems)}", problems=problems)
+
+
+def _iscsi_problems(text: str) -> Iterator[str]:
+    try:
+        if text:
+            iscsi.parse(text)
+    except ValueError as error:
+        yield str(error)
 
 
 def _is_address(text: str) -> bool:

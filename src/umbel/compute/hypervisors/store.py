@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from umbel.compute.hypervisors import iscsi
 from umbel.compute.hypervisors.model import (
     Accelerator,
     CopyAccess,
@@ -32,6 +33,7 @@ hypervisors = sa.Table(
     sa.Column("prefix", sa.Integer, nullable=False),
     sa.Column("gateway", sa.String(15), nullable=False),
     sa.Column("copy_address", sa.String(45), nullable=False, server_default=""),
+    sa.Column("iscsi", sa.String(512), nullable=False, server_default=""),
     sa.Column("plain_copies", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
@@ -91,6 +93,7 @@ class HypervisorStore:
                 accelerator=hypervisor.accelerator.value,
                 copy_address=hypervisor.copies.address,
                 plain_copies=hypervisor.copies.is_plain,
+                iscsi=hypervisor.iscsi,
                 **network,
             )
 
@@ -116,6 +119,10 @@ def _check(others: Iterable[Hypervisor], new: Hypervisor) -> None:
             message = f"{new.uri} is the hypervisor {other.name} already"
         elif _overlap(other.network, new.network):
             message = f"{other.name} gives its guests some of these addresses already"
+        elif (
+            other.iscsi and new.iscsi and iscsi.parse(other.iscsi).overlaps(iscsi.parse(new.iscsi))
+        ):
+            message = f"{other.name} gives its guests some of these logical units already"
         else:
             continue
         raise HypervisorExists(message, hypervisor=other.name)

@@ -42,7 +42,8 @@ class CopyAccessIn(Given):
 
 class HypervisorIn(Given):
     """A hypervisor: the name that its node will have, libvirt's URI of it, and what its guests are
-    connected to. All that is ours there is under `folder`."""
+    connected to. All that is ours there is under `folder`. With `iscsi`, its guests' disks are
+    logical units of that target: `HOST:PORT/IQN/FIRST-LAST`."""
 
     name: NewName
     uri: Annotated[str, Field(max_length=500)]
@@ -50,6 +51,7 @@ class HypervisorIn(Given):
     pool: PoolName = HYPERVISORS_POOL
     folder: Annotated[str, Field(max_length=200)] = Hypervisor.folder
     copies: CopyAccessIn = CopyAccessIn()
+    iscsi: Annotated[str, Field(max_length=500)] = ""
 
 
 class HypervisorFactsOut(BaseModel):
@@ -90,6 +92,7 @@ class HypervisorOut(BaseModel):
     accelerator: str
     network: GuestNetworkOut
     copies: CopyAccessOut
+    iscsi: str
 
 
 class NewHypervisorOut(HypervisorOut):
@@ -117,6 +120,7 @@ async def add_hypervisor(
         pool=given.pool,
         folder=given.folder,
         copies=CopyAccess(**given.copies.model_dump()),
+        iscsi=given.iscsi,
     )
     added, facts = await system.hypervisors.add(wanted)
     found = HypervisorFactsOut(
@@ -148,6 +152,7 @@ def _hypervisor(of: Hypervisor) -> dict[str, object]:
         "pool": of.pool,
         "uri": of.uri,
         "folder": of.folder,
+        "iscsi": of.iscsi,
         "accelerator": of.accelerator.value,
         "copies": CopyAccessOut(address=of.copies.address, is_plain=of.copies.is_plain),
         "network": GuestNetworkOut(

@@ -1,8 +1,11 @@
 """Looks hypervisors over before they are added, and clears them when they go."""
 
+import asyncio
 from dataclasses import replace
 
+from umbel.compute.drivers.libvirt import luns
 from umbel.compute.drivers.libvirt.context import GuestContext
+from umbel.compute.hypervisors import iscsi
 from umbel.compute.hypervisors.model import (
     Accelerator,
     Hypervisor,
@@ -25,6 +28,10 @@ class LibvirtAccess:
         from umbel.compute.drivers.libvirt.link import connected  # noqa: PLC0415
 
         image = self._some_image()
+        if hypervisor.iscsi:
+            target = iscsi.parse(hypervisor.iscsi)
+            first, limit_s = target.lun(target.first), self._around.limits.call_s
+            await asyncio.to_thread(luns.check, first, limit_s)
         reasons = []
         async with connected(hypervisor, self._around) as link:
             facts = await link.facts()

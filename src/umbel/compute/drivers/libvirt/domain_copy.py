@@ -42,7 +42,8 @@ def _point_to(root: ET.Element, its: domain_xml.Files) -> None:
             element.text = text
     for name, file in ((domain_xml.ROOT, its.disk), (domain_xml.SEED, its.seed)):
         for source in root.findall(f"devices/disk/target[@dev='{name}']/../source"):
-            source.set("file", file)
+            if source.get("file") is not None:  # a logical unit stays where it is
+                source.set("file", file)
     for kind in ("serial", "console"):
         for source in root.findall(f"devices/{kind}[@type='file']/source"):
             source.set("path", its.console)

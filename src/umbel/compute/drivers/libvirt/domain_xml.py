@@ -156,11 +156,7 @@ def domain(guest: GuestRecord, hypervisor: Hypervisor, *, is_filtered: bool = Fa
   <on_reboot>destroy</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2' discard='unmap'/>
-      <source file={quoteattr(its.disk)}/>
-      <target dev='{ROOT}' bus='virtio'/>
-    </disk>
+    {_root(guest, its)}
     <disk type='file' device='disk'>
       <driver name='qemu' type='raw'/>
       <source file={quoteattr(its.seed)}/>
@@ -176,6 +172,25 @@ def domain(guest: GuestRecord, hypervisor: Hypervisor, *, is_filtered: bool = Fa
     <memballoon model='none'/>
   </devices>
 </domain>"""
+
+
+def _root(guest: GuestRecord, its: Files) -> str:
+    """The guest's disk: a file, or as much of a logical unit as its image has. QEMU reaches that by
+    itself, under a name that belongs to the guest."""
+    if guest.lun is None:
+        return (
+            "<disk type='file' device='disk'><driver name='qemu' type='qcow2' discard='unmap'/>"
+            f"<source file={quoteattr(its.disk)}/><target dev='{ROOT}' bus='virtio'/></disk>"
+        )
+    lun, initiator = guest.lun, f"iqn.2026-11.invalid.umbel:{guest.uuid}"
+    return (
+        "<disk type='network' device='disk'><driver name='qemu' type='raw' cache='none'/>"
+        f"<source protocol='iscsi' name={quoteattr(f'{lun.iqn}/{lun.number}')}>"
+        f"<host name={quoteattr(lun.host.strip('[]'))} port='{lun.port}'/>"
+        f"<slices><slice type='storage' offset='0' size='{lun.size}'/></slices>"
+        f"<initiator><iqn name='{initiator}'/></initiator></source>"
+        f"<target dev='{ROOT}' bus='virtio'/></disk>"
+    )
 
 
 def probe_domain(name: str, hypervisor: Hypervisor, image: str, accelerator: Accelerator) -> str:

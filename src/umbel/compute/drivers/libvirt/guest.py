@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter
 
 from umbel.compute import guest_start
+from umbel.compute.hypervisors.iscsi import Lun
 from umbel.compute.hypervisors.model import Hypervisor, NoGuestAddress
 from umbel.compute.images.model import Image
 from umbel.compute.model import Function, HealthCheck, Node, Readiness
@@ -21,7 +22,8 @@ _NAME_PREFIX = "umbel-"
 class GuestRecord:
     """A function's guest. `ports` are fixed when it is started, for the guest has an address of its
     own. While it is copied, `moving_to` is the target node; at `left_at` something of a move that
-    is over may be left. It holds no environment: that may be secret."""
+    is over may be left. Its disk is `lun`, or a file. It holds no environment: that may be
+    secret."""
 
     id: str
     owner: str
@@ -39,6 +41,7 @@ class GuestRecord:
     reason: str = ""
     moving_to: str = ""
     left_at: tuple[str, ...] = ()
+    lun: Lun | None = None
 
     @property
     def domain(self) -> str:

@@ -14,9 +14,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 import libvirt
+import structlog
 
 from umbel.compute.attending import Report
-from umbel.compute.drivers.libvirt import disks, domain_xml, domains, filters, storage
+from umbel.compute.drivers.libvirt import disks, domain_xml, domains, filters, luns, storage
 from umbel.compute.drivers.libvirt.connection import LibvirtConnection
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
@@ -24,6 +25,7 @@ from umbel.compute.drivers.libvirt.guest import GuestRecord
 from umbel.compute.drivers.libvirt.storage import PoolFolder
 from umbel.compute.hypervisors.model import (
     Accelerator,
+    GuestOnLun,
     Hypervisor,
     HypervisorFacts,
     HypervisorFailed,
@@ -35,6 +37,9 @@ from umbel.compute.images.model import Image
 from umbel.compute.images.ports import Sent
 from umbel.compute.model import HostUsage, Snapshot
 from umbel.compute.volumes.model import check_none_attached
+from umbel.kit.errors import UmbelError
+
+log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -106,6 +111,9 @@ class HypervisorLink:
         there, place = self.hypervisor, self.pool_folder
         await self.put_image(image)
         await self._connection.call(lambda c: domains.remove(c, guest.id))
+        if (lun := guest.lun) is not None:
+            part, work = self._around.images.part(image, "disk"), self._around.limits.copy_s
+            await asyncio.to_thread(luns.write, part, lun, work)
         await self._connection.call(lambda c: storage.put_guest(c, place, guest, io.BytesIO(seed)))
         await self._connection.call(lambda c: filters.forget(c, guest.id))
         if filter_xml:
@@ -205,6 +213,9 @@ class HypervisorLink:
         VolumesAttached."""
         check_new_snapshot(function_id, await self.snapshots(function_id), name)
         check_none_attached(function_id, await self.attached(function_id))
+        seen = await self.one_seen(function_id)
+        if seen is not None and seen.guest.lun is not None:
+            raise GuestOnLun(f"{function_id} has its disk at {seen.guest.lun.url}: no snapshots")
         work = self._around.limits.copy_s
         await self._connection.call(lambda c: domains.snapshot(c, function_id, name), work)
 
@@ -250,6 +261,14 @@ class HypervisorLink:
             cores_used=used,
             memory_used_mb=found.memory_used_mb,
         )
+
+    async def usage_if_answering(self) -> HostUsage | None:
+        """The same; None where it does not answer."""
+        try:
+            return await self.usage()
+        except UmbelError as error:
+            log.warning("hypervisor not measured", node=self.hypervisor.name, reason=str(error))
+            return None
 
     async def close(self) -> None:
         """Let go of it. Guests go on."""

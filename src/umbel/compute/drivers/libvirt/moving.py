@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from umbel.compute.drivers.libvirt import copies, domain_xml, domains, filters, migrating, storage
+from umbel.compute.drivers.libvirt import (
+    copies,
+    domain_xml,
+    domains,
+    filters,
+    luns,
+    migrating,
+    storage,
+)
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
 from umbel.compute.drivers.libvirt.guest import GuestRecord
@@ -138,14 +146,7 @@ class GuestMoves:
         source, target = links[guest.node], links[order.target]
         _check(source.hypervisor, target.hypervisor)
         is_shared = await _shares(source, target)
-        if order.how is MoveKind.SHARED_STORAGE and not is_shared:
-            message = (
-                f"{order.target} and {guest.node} have no storage in common: transfer the disk"
-            )
-            raise CannotRun(message, function=order.function)
-        if not is_shared:
-            await _check_no_volumes(source, guest)
-            await _check_no_disk(target, guest)
+        await _check_storage(order, source, target, guest, is_shared=is_shared)
         to, left_at = order.target, guest.left_at
         await _carry_filter(source, target, order.function)
         kept = await source.call(lambda c: domains.keep_move(c, order.function, to, left_at))
@@ -179,7 +180,7 @@ class GuestMoves:
         transfer = migrating.Transfer(
             guest=move.guest,
             target=move.target.hypervisor,
-            is_shared=move.is_shared,
+            is_shared=move.is_shared or move.guest.lun is not None,
             is_plain=all(one.copies.is_plain for one in both),
             is_live=self._around.limits.copies_live(both[0].accelerator),
         )
@@ -303,6 +304,30 @@ async def _carry_filter(source: HypervisorLink, target: HypervisorLink, function
         raise CannotRun(message, node=target.hypervisor.name)
     if xml:
         await target.call(lambda c: filters.define(c, xml))
+
+
+async def _check_storage(
+    order: MoveOrder,
+    source: HypervisorLink,
+    target: HypervisorLink,
+    guest: GuestRecord,
+    *,
+    is_shared: bool,
+) -> None:
+    """Raise CannotRun or HypervisorFailed where the target has not all of the guest's disks, and
+    they are not copied."""
+    if order.how is MoveKind.SHARED_STORAGE and not is_shared and guest.lun is None:
+        message = f"{order.target} and {guest.node} have no storage in common: transfer the disk"
+        raise CannotRun(message, function=order.function)
+    if not is_shared:
+        await _check_no_volumes(source, guest)
+    if guest.lun is None and not is_shared:
+        await _check_no_disk(target, guest)
+    if guest.lun is not None and not luns.reaches(target.hypervisor, guest.lun):
+        message = (
+            f"{guest.id} has its disk at {guest.lun.url}, and {order.target} names no such target"
+        )
+        raise CannotRun(message, function=guest.id)
 
 
 async def _check_no_volumes(source: HypervisorLink, guest: GuestRecord) -> None:

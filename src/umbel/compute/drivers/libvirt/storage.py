@@ -161,12 +161,14 @@ def has(connection: "libvirt.virConnect", at: PoolFolder, name: str) -> bool:
 def put_guest(
     connection: "libvirt.virConnect", at: PoolFolder, guest: GuestRecord, seed: IO[bytes]
 ) -> None:
-    """A fresh disk over the image's, and the seed. The console's file goes on."""
+    """The seed, and a fresh disk over the image's unless the guest's is a logical unit. The
+    console's file goes on."""
     ours = pool(connection, at)
-    base = ours.storageVolLookupByName(f"{guest.image}.disk")
     name = domain_xml.volume(guest.id, "disk")
     _remove(ours, name)
-    ours.createXML(domain_xml.overlay_volume(name, base.path(), base.info()[1]))
+    if guest.lun is None:
+        base = ours.storageVolLookupByName(f"{guest.image}.disk")
+        ours.createXML(domain_xml.overlay_volume(name, base.path(), base.info()[1]))
     put(connection, at, domain_xml.volume(guest.id, "seed"), seed)
 
 

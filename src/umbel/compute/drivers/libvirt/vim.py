@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import structlog
 
 from umbel.compute.attending import Attendant, Guarded
-from umbel.compute.drivers.libvirt import copies, seed, seed_disk
+from umbel.compute.drivers.libvirt import copies, luns, seed, seed_disk
 from umbel.compute.drivers.libvirt import guest as guests
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
@@ -73,8 +73,8 @@ class LibvirtVim:
         self._newest: defaultdict[str, int] = defaultdict(int)
         """The number of the look that `_seen` is of, by hypervisor."""
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._given: dict[str, str] = {}
-        """The addresses of guests that are being started, by function: nobody has seen them yet."""
+        self._given: dict[str, GuestRecord] = {}
+        """The guests that are being started, by function: nobody has seen them yet."""
         self._attendants: dict[str, Attendant] = {}
         self._moves: dict[str, JointWork[MoveResult]] = {}
         self._sweeps: dict[str, asyncio.Task[None]] = {}
@@ -136,7 +136,7 @@ class LibvirtVim:
     async def hosts(self, nodes: Sequence[Node]) -> dict[str, HostUsage]:
         links = await self._follow()
         known = [n.name for n in nodes if n.name in links and n.name not in self.lost_nodes]
-        answers = await asyncio.gather(*(_usage(links[name]) for name in known))
+        answers = await asyncio.gather(*(links[name].usage_if_answering() for name in known))
         return {name: usage for name, usage in zip(known, answers, strict=True) if usage}
 
     def watch(self, on_change: Callable[[str], None]) -> None:
@@ -313,12 +313,18 @@ class LibvirtVim:
 
     async def _start(self, link: "HypervisorLink", order: Order, last: GuestRecord | None) -> None:
         image = self._around.images.get(image_of(order.function))
-        seen = {seen.guest.address for those in self._seen.values() for seen in those.values()}
-        taken = seen | set(self._given.values())
+        for other in self._links.now.values():  # what they have now must not be given twice
+            if luns.are_together(link.hypervisor, other.hypervisor):
+                await self._look_at(other)
+        others = [seen.guest for those in self._seen.values() for seen in those.values()]
+        others += self._given.values()
+        taken = {one.address for one in others}
         guest = guests.made(order, image, link.hypervisor, last, taken)
+        size = self._around.images.part(image, "disk").stat().st_size
+        guest = luns.give(guest, link.hypervisor, size, others)
         contents = self._seed(guest, order.function, image, link.hypervisor)
         filtered = await self.firewall.at_start(guest, link.hypervisor)
-        self._given[guest.id] = guest.address
+        self._given[guest.id] = guest
         try:
             await self._unattend(guest.id)
             disk = await asyncio.to_thread(seed_disk.disk_image, contents)
@@ -387,11 +393,3 @@ def _state(seen: SeenGuest) -> FunctionState:
     if seen.power is Power.OFF:
         return FunctionState.FAILED
     return FunctionState.ACTIVE if seen.guest.is_ready else FunctionState.BOOTING
-
-
-async def _usage(link: "HypervisorLink") -> HostUsage | None:
-    try:
-        return await link.usage()
-    except UmbelError as error:
-        log.warning("hypervisor not measured", node=link.hypervisor.name, reason=str(error))
-        return None
