@@ -131,7 +131,8 @@ def made(order: ServerOrder, image: Image, place: Place, last: ServerRecord | No
         public_address=place.public_address,
         image=image.id,
         ports=guest_start.ports(order.function, order.node, last.ports if last is not None else {}),
-        readiness=described.readiness,
+        # What it reports cannot be read in its guest, but its ports are known.
+        readiness=Readiness.PROBED,
         health=described.health,
         started_s=order.now_s,
         cores=described.resources.cores,
