@@ -235,10 +235,15 @@ async def main(moves: int, data_dir: Path) -> int:
     """Tell it. Answers the exit code."""
     console = Console(stderr=True)
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    telling = asyncio.create_task(run(moves, data_dir.resolve(), console))
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signum, telling.cancel)
     try:
-        figures = await run(moves, data_dir.resolve(), console)
+        figures = await telling
     except (UmbelError, PlaywrightError) as error:
         figures = {"ok": False, "reason": error.message}
+    except asyncio.CancelledError:
+        figures = {"ok": False, "reason": "it was stopped"}
     sys.stdout.write(json.dumps(figures) + "\n")
     return 0 if figures["ok"] else 1
 
