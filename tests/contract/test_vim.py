@@ -47,8 +47,6 @@ REAL_SERVERS = pytest.param(
     marks=[
         pytest.mark.clouds,
         pytest.mark.timeout(900),
-        pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the library's own
-        pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
         pytest.mark.skipif(bool(openstack_cloud.ABSENT), reason=openstack_cloud.ABSENT),
     ],
 )

@@ -37,8 +37,6 @@ from umbel.kit.clock import SystemClock
 pytestmark = [
     pytest.mark.clouds,
     pytest.mark.timeout(900),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the library's own
-    pytest.mark.filterwarnings("ignore::PendingDeprecationWarning"),
     pytest.mark.skipif(bool(ABSENT), reason=ABSENT),
 ]
 
