@@ -165,7 +165,7 @@ async def moving(
             await umbel.system.network.overlay.remove("leaf")
 
 
-@pytest.mark.alone
+@pytest.mark.clouds
 async def test_the_way_goes_before_the_guest_and_nothing_is_left_of_the_old_one(
     bed: Testbed, tmp_path: Path
 ) -> None:

@@ -23,7 +23,9 @@ pytestmark = [
 ]
 
 
-async def test_what_is_not_the_image_is_not_kept_as_one(tmp_path: Path) -> None:
+async def test_what_is_not_the_image_is_not_kept_as_one(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     made = tmp_path / "made"
     made.mkdir()
     for part in PARTS:
@@ -32,7 +34,7 @@ async def test_what_is_not_the_image_is_not_kept_as_one(tmp_path: Path) -> None:
     images, image = Images(tmp_path), Image(name="own", command=(), hashes=hashes)
     images.add(image, made)
     with (
-        small_disk(tmp_path / "disk", 40) as folder,
+        small_disk(tmp_path_factory.mktemp("d") / "disk", 40) as folder,
         segment() as lan,
         hypervisor("pe1", folder, lan) as real,
     ):

@@ -25,9 +25,11 @@ pytestmark = [
 ]
 
 
-async def test_a_full_disk_refuses_a_volume_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_a_full_disk_refuses_a_volume_and_leaves_nothing(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     with (
-        small_disk(tmp_path / "disk", 48) as folder,
+        small_disk(tmp_path_factory.mktemp("d") / "disk", 48) as folder,
         segment() as lan,
         hypervisor("pe1", folder, lan) as real,
     ):

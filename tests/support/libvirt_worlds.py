@@ -1,6 +1,7 @@
 """The world in which functions run as guests: two real hypervisors, each with a libvirtd and QEMU
 of its own, and the guest that `umbel image build relay` makes."""
 
+import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -38,23 +39,35 @@ PATIENT = GuestLimits(
 def images_here() -> Images:
     """The folder of images as the code makes them now; kept from one run to the next. The relay's
     is there."""
-    sources = sorted((ROOT / "src/umbel/compute/images").rglob("*.*"))
-    code = b"".join(path.read_bytes() for path in sources if path.suffix != ".pyc")
+    sources = sorted((ROOT / "src/umbel/compute/images").rglob("*"))
+    files = [path for path in sources if path.is_file() and path.suffix != ".pyc"]
+    code = b"".join(path.read_bytes() for path in files)
     images = Images(ROOT / "build" / "test-images" / sha256(code).hexdigest()[:16])
-    if not (images.folder / "relay").exists():
-        build.build("relay", images)
+    with _building(images):
+        if not (images.folder / "relay").exists():
+            build.build("relay", images)
     return images
 
 
 def media_image(images: Images) -> None:
     """Have the image of media servers there, as this control plane's packages are now."""
     here = bundle.collect().id
-    try:
-        if images.get("media").packages["umbel"] == here:
-            return
-    except NoSuchImage:
-        pass
-    build.build("media", images)
+    with _building(images):
+        try:
+            if images.get("media").packages["umbel"] == here:
+                return
+        except NoSuchImage:
+            pass
+        build.build("media", images)
+
+
+@contextmanager
+def _building(images: Images) -> Iterator[None]:
+    """One test process builds at a time, so that the others find what it made."""
+    images.folder.parent.mkdir(parents=True, exist_ok=True)
+    with (images.folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class HypervisorRows:

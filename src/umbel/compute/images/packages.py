@@ -1,7 +1,7 @@
 """Debian packages, fetched by apt and unpacked. Nothing of them is run or installed."""
 
-import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -53,14 +53,13 @@ def _known(names: str) -> tuple[str, str]:
 
 
 def _fetch(package: str, version: str, file: Path) -> None:
-    folder = file.with_suffix(".part")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        _run("apt-get", "-q", "download", f"{package}={version}", folder=folder)
-        next(folder.glob("*.deb")).replace(file)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """In a folder of its own, as another build may fetch the same package."""
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=file.parent) as folder:
+        _run("apt-get", "-q", "download", f"{package}={version}", folder=Path(folder))
+        found = list(Path(folder).glob("*.deb"))
+        if not found:
+            raise ImageNotBuilt(f"apt-get downloaded no file of {package} {version}")
+        found[0].replace(file)
 
 
 def _run(*words: str, folder: Path | None = None) -> str:
