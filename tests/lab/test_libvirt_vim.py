@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import replace
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -311,8 +312,11 @@ async def test_an_accelerator_is_what_a_guest_boots_with(
         assert await link.probe(image, Accelerator.TCG) == ""
     made = tmp_path / "made"
     shutil.copytree(images.folder / image.id, made)
-    (made / "kernel").write_bytes(bytes(1 << 20))
-    others, broken = Images(tmp_path / "images"), replace(image, name="broken")
+    kernel = bytes(1 << 20)
+    (made / "kernel").write_bytes(kernel)
+    hashes = {**image.hashes, "kernel": sha256(kernel).hexdigest()}
+    others = Images(tmp_path / "images")
+    broken = replace(image, name="broken", hashes=hashes)
     others.folder.mkdir()
     others.add(broken, made)
     async with connected(world, others) as link:
