@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -67,13 +68,9 @@ def kill(pid: int) -> None:
     handle = os.pidfd_open(pid)
     try:
         signal.pidfd_send_signal(handle, signal.SIGKILL)
-        os.waitid(os.P_PIDFD, handle, os.WEXITED | os.WNOWAIT) if is_child(pid) else None
+        assert select.select([handle], [], [], 60)[0], f"{pid} has not ended"
     finally:
         os.close(handle)
-
-
-def is_child(pid: int) -> bool:
-    return f"PPid:\t{os.getpid()}\n" in Path(f"/proc/{pid}/status").read_text()
 
 
 @contextmanager
