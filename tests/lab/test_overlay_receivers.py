@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -182,14 +181,13 @@ async def test_a_missing_route_is_noticed_and_the_notice_says_how_to_add_it(
 async def test_rules_follow_a_function_on_the_way(bed: Testbed, lab: Lab) -> None:
     with overlay_traffic.taking(bed, "c", "e") as (at_c, at_e):
         to = await overlay_lab.carried(lab, at_c, at_e)
-        intent = lab.fabric.overlay.intents["ev1"]
         with (
             overlay_traffic.relaying(bed, "b", to, "B") as at_b,
             overlay_traffic.relaying(bed, "a", to, "A") as at_a,
         ):
             for function in (at_b, at_a, None):  # it appears, moves and dies
                 hosts = {function.node: streams.local_receiver(function)} if function else {}
-                await lab.fabric.change(lab.fabric.overlay.carry(replace(intent, processes=hosts)))
+                await lab.fabric.change(lab.fabric.overlay.set_processes("ev1", hosts))
                 assert not lab.fabric.problems
                 count = await overlay_traffic.sent(bed, "r", to)
                 sign = function.node.upper() if function else "u"
