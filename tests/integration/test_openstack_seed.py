@@ -6,7 +6,7 @@ from pathlib import Path
 
 from umbel.compute.clouds.model import CloudCredentials, CloudNode
 from umbel.compute.drivers.openstack import servers
-from umbel.compute.drivers.openstack.servers import Place, ServerOrder
+from umbel.compute.drivers.openstack.servers import PortAddress, ServerOrder
 from umbel.compute.images.model import Image
 from umbel.compute.model import Function, Node, NodeKind
 from umbel.delivery.loop import functions
@@ -27,10 +27,10 @@ def script(image: Image) -> str:
     )
     node = Node(name="town", kind=NodeKind.PROVIDER_EDGE, address="192.0.2.21")
     order = ServerOrder(owner="delivery", function=FUNCTION, node=node, there=there, now_s=1.0)
-    place = Place(address="10.0.5.9", prefix=24, gateway="10.0.5.1")
-    record = servers.made(order, image, place, None)
+    at = PortAddress(address="10.0.5.9", prefix=24, gateway="10.0.5.1")
+    record = servers.made(order, image, at, None)
     files = {"file-0": (str(KEY), "a key\nof 'two' lines\n")}
-    return servers.user_data(record, place, FUNCTION, image, files)
+    return servers.user_data(record, at, FUNCTION, image, files)
 
 
 def test_it_writes_the_seed(tmp_path: Path) -> None:

@@ -126,6 +126,7 @@ async def test_another_control_plane_attaches_what_was_attached(plane: Plane) ->
             return await state(second) == (id_, True)
 
         await until(is_back, what="the volume is attached again")
+    assert await state(second) == (id_, True)
 
 
 async def test_a_volume_that_cannot_be_attached_says_why(plane: Plane) -> None:
@@ -151,6 +152,7 @@ async def test_a_volume_that_cannot_be_attached_says_why(plane: Plane) -> None:
             return only.is_attached and not only.problem
 
         await until(is_gone, what="the volume is attached")
+    assert await state(service) == (id_, True)
 
 
 async def test_data_are_restored_and_snapshots_outlive_that(plane: Plane) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from support import kube_images
 from support.kube_api import ROOT, KubeCluster, account, cluster
 from support.kube_node import KubeMachine, machine
-from support.vim_worlds import KILLED, made
+from support.vim_worlds import KILLED, ended, made
 from umbel.compute.clusters import kubeconfig
 from umbel.compute.clusters.model import CLUSTERS_POOL, ClusterNode
 from umbel.compute.drivers.kubernetes.context import ClusterContext, ClusterLimits
@@ -153,13 +153,7 @@ class KubeWorld:
         return self.ground.a.pid(function_id) or self.ground.b.pid(function_id)
 
     async def end(self) -> None:
-        for vim in self.vims:
-            await vim.close()
-        last = self.open()
-        for function_id in await last.running():
-            await last.stop(function_id)
-        assert await last.running() == {}
-        await last.close()
+        await ended([*self.vims], self.open)
         for kind in ("pods", "secrets"):
             found = self.ground.cluster.call("GET", f"/api/v1/namespaces/umbel/{kind}")
             assert [one["metadata"]["name"] for one in found["items"]] == []

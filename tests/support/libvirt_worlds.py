@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from support.libvirtd import RealHypervisor, hypervisor, segment
-from support.vim_worlds import made
+from support.vim_worlds import ended, made
 from umbel.compute.drivers.libvirt.context import GuestContext, GuestLimits
 from umbel.compute.drivers.libvirt.vim import LibvirtVim
 from umbel.compute.health import Limits
@@ -144,13 +144,7 @@ class LibvirtWorld:
                 os.kill(real.pid(function_id), 9)
 
     async def end(self) -> None:
-        for vim in self.vims:
-            await vim.close()
-        last = self.open()
-        for function_id in await last.running():
-            await last.stop(function_id)
-        assert await last.running() == {}
-        await last.close()
+        await ended([*self.vims], self.open)
         for real in (self.ground.a, self.ground.b):
             assert real.devices() == []
             assert real.guest_files() == []

@@ -15,7 +15,6 @@ import shutil
 import signal
 import subprocess
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -27,26 +26,8 @@ from umbel.compute.drivers.libvirt import domain_xml
 from umbel.compute.drivers.libvirt.guest import domain_name
 from umbel.compute.hypervisors.model import CopyAccess, GuestNetwork, Hypervisor
 from umbel.kit import netns
+from umbel.testbed import hypervisor as launch
 
-_PRIVATE = ("run/libvirt", "var/lib/libvirt", "etc/libvirt", "var/log/libvirt", "var/cache/libvirt")
-_ADDED = {
-    "etc/passwd": "libvirt-qemu:x:64055:64055::/:/bin/false",
-    "etc/group": "libvirt-qemu:x:64055:",
-    "etc/hosts": "127.0.0.1 {namespace}",
-}
-"""libvirtd does not start without this user, although nothing here runs as it, and it looks its
-own name up whenever a guest is copied."""
-_QEMU_CONF = """user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-security_driver = "none"
-namespaces = []
-cgroup_controllers = []
-stdio_handler = "file"
-max_core = 0
-set_process_name = 0
-"""
 _TOOLS = {
     "libvirtd": "libvirt-daemon",
     "qemu-system-x86_64": "qemu-system-x86",
@@ -112,20 +93,14 @@ class RealHypervisor:
 
     def start(self) -> None:
         """Run libvirtd until it answers."""
-        private = (*_PRIVATE, *_ADDED)
-        mounts = "".join(f"mount --bind {self.folder}/{one} /{one}\n" for one in private)
-        script = f"""set -e
-hostname {self.namespace}
-{mounts}exec libvirtd --config {self.folder}/libvirtd.conf --pid-file {self.folder}/libvirtd.pid"""
-        words = ["nsenter", f"--net=/run/netns/{self.namespace}", "unshare", "-m", "-u"]
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+        options = f"--pid-file {self.folder}/libvirtd.pid"
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [*words, "--propagation", "private", "bash", "-c", script],
+                launch.command(self.folder, self.namespace, options),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=environment,
+                env=launch.ENVIRONMENT,
             )
         _wait_for(self.folder / "run/libvirt/libvirt-sock", self)
 
@@ -258,7 +233,7 @@ def hypervisor(name: str, folder: Path, lan: Segment) -> Iterator[RealHypervisor
         for left in (Leftover(folder=str(home)), Leftover(namespace=namespace)):
             stack.enter_context(noted(left))
             stack.callback(left.remove)
-        _configure(home)
+        launch.configure(home, namespace)
         guest, copies = _connect(namespace, lan)
         real = RealHypervisor(
             hypervisor=Hypervisor(
@@ -283,22 +258,6 @@ def _unused_network() -> str:
     while f" {(network := f'10.217.{secrets.randbelow(256)}')}." in used:
         pass
     return network
-
-
-def _configure(home: Path) -> None:
-    for one in _PRIVATE:
-        (home / one).mkdir(parents=True)
-        Path(f"/{one}").mkdir(parents=True, exist_ok=True)
-    for one in ("qemu", "lxc"):
-        (home / "var/log/libvirt" / one).mkdir()
-    for one, line in _ADDED.items():
-        added = line.format(namespace=home.name)
-        (home / one).write_text(f"{Path(f'/{one}').read_text()}{added}\n")
-    (home / "etc/libvirt/qemu.conf").write_text(_QEMU_CONF)
-    (home / "libvirtd.conf").write_text(
-        f'host_uuid = "{uuid.uuid4()}"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\n'
-        f'log_outputs = "3:file:{home}/libvirtd.log"\n'
-    )
 
 
 def _connect(namespace: str, lan: Segment) -> tuple[str, str]:

@@ -187,13 +187,7 @@ class Plane:
             leases=Leases(self.database, self.clock, f"cp-{self.number}", LEASE_S),
             on_close=_go_on,
         )
-        self.choosing = Choosing(
-            compute=compute,
-            owners=self.mobility.owners,
-            movers=self.mobility.movers,
-            ways=self.ways,
-            solve=_solved,
-        )
+        self.choosing = Choosing(mobility=self.mobility, solve=_solved)
 
     async def kill(self, *, copies_go_on: bool = False) -> None:
         """kill -9. A copy ends with its caller, or the hypervisor goes on with it."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
+from umbel.testbed.hypervisor import QEMU_CONF
+
 REGION = "RegionOne"
 ADMIN = "admin"
 _LOCAL_DATABASE = "mysql+pymysql://root@localhost/{}?unix_socket=/run/mysqld/mysqld.sock"
@@ -122,7 +124,7 @@ def hypervisor(control_at: str, address: str, password: str) -> dict[str, str]:
             }
         ),
         "/etc/neutron/linuxbridge_agent.ini": agent(address),
-        "/etc/libvirt/qemu.conf": _QEMU,
+        "/etc/libvirt/qemu.conf": QEMU_CONF,
         "/etc/libvirt/libvirtd.conf": (
             'auth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\n'
             'listen_tls = 0\nlisten_tcp = 1\nauth_tcp = "none"\n'
@@ -236,16 +238,3 @@ def _signed_in(address: str, password: str) -> dict[str, object]:
 
 def _rabbit(address: str) -> str:
     return f"listeners.tcp.default = {address}:5672\nvm_memory_high_watermark.absolute = 1GB\n"
-
-
-_QEMU = """user = "root"
-group = "root"
-dynamic_ownership = 0
-remember_owner = 0
-security_driver = "none"
-namespaces = []
-cgroup_controllers = []
-stdio_handler = "file"
-max_core = 0
-set_process_name = 0
-"""

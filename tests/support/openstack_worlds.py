@@ -12,7 +12,7 @@ from support.libvirt_worlds import images_here, in_a_guest
 from support.openstack_cloud import OpenStackCloud
 from support.openstack_hypervisor import RealHypervisor, hypervisor
 from support.openstack_lab import cloud
-from support.vim_worlds import made
+from support.vim_worlds import ended, made
 from umbel.compute.clouds import clouds_file
 from umbel.compute.clouds.model import CLOUDS_POOL, CloudNode
 from umbel.compute.drivers.openstack.context import CloudContext, CloudLimits
@@ -137,13 +137,7 @@ class OpenStackWorld:
         return self.ground.pid(found[0].id) if found and found[0].status == "ACTIVE" else 0
 
     async def end(self) -> None:
-        for vim in self.vims:
-            await vim.close()
-        last = self.open()
-        for function_id in await last.running():
-            await last.stop(function_id)
-        assert await last.running() == {}
-        await last.close()
+        await ended([*self.vims], self.open)
         assert self.ground.cloud.left() == []
         for real in (self.ground.a, self.ground.b):
             assert real.devices() == []

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -187,6 +187,17 @@ async def process_world(
             yield world
         finally:
             await world.end()
+
+
+async def ended(vims: Iterable[Vim], open_: Callable[[], Vim]) -> None:
+    """These control planes' VIMs are closed, and another one ends all functions."""
+    for vim in vims:
+        await vim.close()
+    last = open_()
+    for function_id in await last.running():
+        await last.stop(function_id)
+    assert await last.running() == {}
+    await last.close()
 
 
 async def until(

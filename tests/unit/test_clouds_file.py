@@ -103,6 +103,7 @@ def test_what_is_no_such_file_is_refused_and_not_quoted(given_text: str) -> None
 )
 def test_any_document_is_read_or_refused(document: object) -> None:
     try:
-        clouds_file.parse(yaml.safe_dump(document))
+        read = clouds_file.parse(yaml.safe_dump(document))
     except BadCloud:
-        pass
+        return
+    assert read.url.startswith("http")

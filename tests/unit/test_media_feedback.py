@@ -148,4 +148,6 @@ def test_two_sources_give_a_medium_each_and_video_hears_the_feedback() -> None:
 
 
 def test_feedback_without_a_source_goes_nowhere() -> None:
-    SinkPad(Kept()).feedback(PictureRequest(), 1.0)
+    sink = Kept()
+    SinkPad(sink).feedback(PictureRequest(), 1.0)
+    assert sink.got == []

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from umbel.compute.clouds.model import BadCloud, CloudCredentials, CloudNode, check
 from umbel.compute.drivers.openstack import observed, servers
 from umbel.compute.drivers.openstack.observed import ServerPower
-from umbel.compute.drivers.openstack.servers import Place, ServerOrder
+from umbel.compute.drivers.openstack.servers import PortAddress, ServerOrder
 from umbel.compute.images.model import Image
 from umbel.compute.model import Function, FunctionState, Node, NodeKind
 from umbel.compute.ports import CannotRun
@@ -39,7 +39,9 @@ NODE = Node(
     pool="openstack",
 )
 IMAGE = Image(name="media", command=(), hashes={}, memory_mb=384)
-PLACE = Place(address="10.0.5.9", prefix=24, gateway="10.0.5.1", public_address="203.0.113.9")
+ADDRESS = PortAddress(
+    address="10.0.5.9", prefix=24, gateway="10.0.5.1", public_address="203.0.113.9"
+)
 FUNCTION = Function(
     id="edge-town-1",
     node="town",
@@ -47,7 +49,7 @@ FUNCTION = Function(
     environment={"UMBEL_MEDIA_SECRET": "s3cret"},
 )
 ORDER = ServerOrder(owner="delivery", function=FUNCTION, node=NODE, there=THERE, now_s=1000.0)
-RECORD = servers.made(ORDER, IMAGE, PLACE, None)
+RECORD = servers.made(ORDER, IMAGE, ADDRESS, None)
 
 
 def shown(**changes: Any) -> Any:
@@ -85,7 +87,7 @@ def test_metadata_of_others_is_no_record(metadata: Mapping[str, str]) -> None:
 def test_a_function_that_comes_back_has_its_ports() -> None:
     assert RECORD.ports["control"] == 30000
     last = replace(RECORD, ports={"control": 30007})
-    again = servers.made(ORDER, IMAGE, PLACE, last)
+    again = servers.made(ORDER, IMAGE, ADDRESS, last)
     assert again.ports["control"] == 30007
     assert again.ports["tls"] == 30000
 
@@ -109,10 +111,10 @@ def test_no_secret_is_in_metadata() -> None:
 
 def test_a_script_that_a_server_cannot_have_is_refused() -> None:
     with pytest.raises(CannotRun, match="user data"):
-        servers.user_data(RECORD, PLACE, FUNCTION, IMAGE, {"file-0": (str(KEY), "x" * 60000)})
+        servers.user_data(RECORD, ADDRESS, FUNCTION, IMAGE, {"file-0": (str(KEY), "x" * 60000)})
     with pytest.raises(CannotRun, match="no variable"):
         odd = replace(FUNCTION, environment={"A B": "x"})
-        servers.user_data(RECORD, PLACE, odd, IMAGE, {})
+        servers.user_data(RECORD, ADDRESS, odd, IMAGE, {})
 
 
 def test_names_and_marks_tell_installations_and_nodes_apart() -> None:

@@ -61,7 +61,6 @@ from umbel.kit.db import Database
 from umbel.kit.journal import Journal
 from umbel.kit.leases import Leases
 from umbel.media.service import Media
-from umbel.mobility.choice import Choosing
 from umbel.mobility.live import LiveMover
 from umbel.mobility.model import MigrationKind
 from umbel.mobility.ports import FunctionOwner
@@ -315,16 +314,6 @@ def mobility(context: Context, loop: DeliveryController, inline: InlineGuests) -
         clock=context.clock,
         leases=Leases(context.database, context.clock, context.owner, loop.timing.lease_s),
         on_close=live.close,
-    )
-
-
-def choosing(mobility: Mobility) -> Choosing:
-    """Chooses moves, as mobility would make them."""
-    return Choosing(
-        compute=mobility.compute,
-        owners=mobility.owners,
-        movers=mobility.movers,
-        ways=mobility.ways,
     )
 
 

@@ -206,7 +206,7 @@ async def assemble(
         network=context.network,
         plans=services.plans(context, delivery),
         mobility=mobility,
-        choosing=services.choosing(mobility),
+        choosing=Choosing(mobility=mobility),
         inline=inline,
         secrets=context.secrets,
         signer=context.secrets.signer,

@@ -7,11 +7,10 @@ be moved. Nothing begins here: `service` carries moves out.
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from umbel.compute.model import Function, FunctionState, Instance, Node, NoSuchNode, Resources
+from umbel.compute.model import Function, FunctionState, Instance, Node, Resources
 from umbel.compute.service import Compute
 from umbel.kit import apart
-from umbel.mobility.model import MigrationKind
-from umbel.mobility.ports import FunctionOwner, Mover, Ways
+from umbel.mobility.service import Mobility
 from umbel.planner.moves.model import (
     Host,
     HostedFunction,
@@ -53,14 +52,15 @@ async def solved_apart(problem: MoveProblem) -> MovePlan:
 
 @dataclass(kw_only=True)
 class Choosing:
-    """Chooses. `movers` are those of mobility; a function is copied where that can be, else
-    replaced."""
+    """Chooses. A function is copied where that can be, else replaced."""
 
-    compute: Compute
-    owners: Mapping[str, FunctionOwner]
-    movers: Mapping[MigrationKind, Mover]
-    ways: Ways
+    mobility: Mobility
     solve: Callable[[MoveProblem], Awaitable[MovePlan]] = solved_apart
+
+    @property
+    def compute(self) -> Compute:
+        """Where the functions run."""
+        return self.mobility.compute
 
     async def choose(self, question: MoveQuestion) -> MoveChoice:
         """The moves that do what is asked for. Raises NoSuchNode, BadMoves, NoMoves with the
@@ -83,7 +83,7 @@ class Choosing:
         self, question: MoveQuestion
     ) -> tuple[list[HostedFunction], dict[str, str]]:
         """What may be moved; and what stays on the nodes to empty, with the reason."""
-        wanted = {name: await owner.wanted() for name, owner in self.owners.items()}
+        wanted = {name: await owner.wanted() for name, owner in self.mobility.owners.items()}
         movable: list[HostedFunction] = []
         staying: dict[str, str] = {}
         for instance in (await self.compute.running()).values():
@@ -105,23 +105,11 @@ class Choosing:
         for node in self.compute.nodes():
             if node.name == instance.node or not self._is_open(node.name):
                 continue
-            refusal = self._refusal(instance.owner, here, node.name)
+            kind, refusal = self.mobility.possible(instance.owner, here, node.name)
             why = why or refusal
-            if not refusal:
+            if kind is not None:
                 targets.add(node.name)
         return frozenset(targets), why or "no other node is open"
-
-    def _refusal(self, owner: str, function: Function, target: str) -> str:
-        refusals = []
-        for kind in (MigrationKind.FULL_TRANSFER, MigrationKind.REPLACEMENT):
-            try:
-                refusal = self.movers[kind].refusal(owner, function, target)
-            except NoSuchNode as error:
-                refusal = error.message
-            if not refusal:
-                return ""
-            refusals.append(refusal)
-        return "; ".join(refusals)
 
     def _is_open(self, node: str) -> bool:
         return self.compute.accepts(node) and not self.compute.is_lost(node)
@@ -166,7 +154,7 @@ class Choosing:
             for node in self.compute.nodes():
                 mbps = None
                 if node.name != source:
-                    mbps = await self.ways.free_mbps(source, node.name)
+                    mbps = await self.mobility.ways.free_mbps(source, node.name)
                 if mbps is not None:
                     found[source, node.name] = max(0.0, mbps)
         return found

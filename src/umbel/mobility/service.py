@@ -6,7 +6,7 @@ what runs, so that a control plane that dies at any point leaves one running cop
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -134,6 +134,23 @@ class Mobility:
         self._controller.wake(migration_id)
         return migration
 
+    def possible(
+        self,
+        owner: str,
+        function: Function,
+        target: str,
+        kinds: Sequence[MigrationKind] = _PREFERRED,
+    ) -> tuple[MigrationKind | None, str]:
+        """The first of the kinds by which the owner's function can be moved there from its node; or
+        None, and why not. Raises NoSuchNode."""
+        refusals = []
+        for kind in kinds:
+            refusal = self.movers[kind].refusal(owner, function, target)
+            if not refusal:
+                return kind, ""
+            refusals.append(refusal)
+        return None, "; ".join(refusals)
+
     async def run(self) -> None:
         """Carry out migrations until cancelled; those of an instance that died, too."""
         try:
@@ -188,14 +205,13 @@ class Mobility:
 
     def _kind(self, request: Request, instance: Instance, function: Function) -> MigrationKind:
         """The kind that is asked for, else the first that can be had."""
-        here, refusals = replace(function, node=instance.node), []
-        for kind in _PREFERRED if request.kind is None else (request.kind,):
-            refusal = self.movers[kind].refusal(instance.owner, here, request.target)
-            if not refusal:
-                return kind
-            refusals.append(refusal)
-        message = f"{instance.id} cannot be moved to {request.target}: {'; '.join(refusals)}"
-        raise CannotMigrate(message, function=instance.id)
+        here = replace(function, node=instance.node)
+        kinds = _PREFERRED if request.kind is None else (request.kind,)
+        kind, refusal = self.possible(instance.owner, here, request.target, kinds)
+        if kind is None:
+            message = f"{instance.id} cannot be moved to {request.target}: {refusal}"
+            raise CannotMigrate(message, function=instance.id)
+        return kind
 
     async def _verdict(
         self, migration: Migration, function: Function, instance: Instance

@@ -3,6 +3,7 @@
 Here the file is read and the answer shown; planner/moves does the choosing.
 """
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from umbel.planner.moves.model import (
     BadMoves,
     Host,
     HostedFunction,
+    Move,
     MoveGoal,
     MovePlan,
     MoveProblem,
@@ -114,11 +116,7 @@ def show(problem: MoveProblem, made: MovePlan, console: Console) -> None:
     if not made.moves:
         console.print("Nothing has to move.")
         return
-    table = Table("", "function", "from", "to", "MB", "s", box=None)
-    for number, move in enumerate(made.moves, 1):
-        sizes = (f"{move.mb:.0f}", f"{move.seconds:.1f}")
-        table.add_row(str(number), move.function, move.source, move.target, *sizes)
-    console.print(table)
+    console.print(table(made.moves))
     nodes = Table("node", "before", "after", box=None)
     for host in problem.hosts:
         nodes.add_row(host.name, *(_bar(host, one) for one in (made.before, made.after)))
@@ -131,6 +129,15 @@ def show(problem: MoveProblem, made: MovePlan, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def table(moves: Iterable[Move]) -> Table:
+    """The moves in their order."""
+    made = Table("", "function", "from", "to", "MB", "s", box=None)
+    for number, move in enumerate(moves, 1):
+        sizes = (f"{move.mb:.0f}", f"{move.seconds:.1f}")
+        made.add_row(str(number), move.function, move.source, move.target, *sizes)
+    return made
 
 
 def _bar(host: Host, standing: Standing) -> str:

@@ -14,7 +14,8 @@ from rich.table import Table
 from umbel.kit.terminal import errors_on_stderr
 from umbel.mobility.admission import MBIT_PER_MIB
 from umbel.mobility.model import OVER, MigrationKind, MigrationState, Terms
-from umbel.planner.moves.model import MoveGoal
+from umbel.planner.moves.model import Move, MoveGoal
+from umbel.plans import moves
 from umbel.portal.client import ApiClient, operators_app, signed_in
 
 app = operators_app("Moves of functions to other nodes, for operators.")
@@ -119,13 +120,7 @@ def ask_choice(api: ApiClient, question: dict[str, Any]) -> dict[str, Any]:
     with Console(stderr=True).status("choosing moves"):
         choice: dict[str, Any] = api.post(f"{MIGRATIONS}/choice", question, within_s=_CHOOSE_S)
     if choice["moves"]:
-        table = Table("", "function", "from", "to", "MB", "s", box=None)
-        for number, move in enumerate(choice["moves"], 1):
-            sizes = (f"{move['mb']:.0f}", f"{move['seconds']:.1f}")
-            table.add_row(
-                str(number), *(move[name] for name in ("function", "source", "target")), *sizes
-            )
-        console.print(table)
+        console.print(moves.table(Move(**move) for move in choice["moves"]))
     before, after = choice["fullest_before"], choice["fullest_after"]
     text = f"{len(choice['moves'])} moves; fullest node {before:.0%} to {after:.0%}"
     if choice["watts_before"]:

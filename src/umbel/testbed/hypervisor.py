@@ -34,7 +34,7 @@ _ADDED = {
 }
 """libvirtd does not start without this user, although nothing here runs as it, and it looks its
 own name up whenever a guest is copied."""
-_QEMU_CONF = """user = "root"
+QEMU_CONF = """user = "root"
 group = "root"
 dynamic_ownership = 0
 remember_owner = 0
@@ -46,6 +46,7 @@ max_core = 0
 set_process_name = 0
 """
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+ENVIRONMENT = {"PATH": _PATH, "LANG": "C.UTF-8"}
 _START_S = 60.0
 
 
@@ -83,23 +84,18 @@ def start(folder: Path, here: NodePlan) -> None:
     """Run the node's libvirtd until it answers. Raises HypervisorNotStarted."""
     home = _home(folder, here)
     if not home.exists():
-        _configure(home, here.namespace)
+        configure(home, here.namespace)
     socket = home / "run/libvirt/libvirt-sock"
     socket.unlink(missing_ok=True)
-    mounts = "".join(f"mount --bind {home}/{one} /{one}\n" for one in (*_PRIVATE, *_ADDED))
     pid_file = folder / here.name / "libvirtd.pid"
-    script = f"""set -e
-hostname {here.namespace}
-{mounts}exec libvirtd --daemon --config {home}/libvirtd.conf --pid-file {pid_file}"""
-    words = ["nsenter", f"--net=/run/netns/{here.namespace}", "unshare", "-m", "-u"]
     switch = str(folder / here.name)
     with (home / "output").open("ab") as output:
         done = subprocess.run(
-            [*words, "--propagation", "private", "sh", "-c", script],
+            command(home, here.namespace, f"--daemon --pid-file {pid_file}"),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env={"PATH": _PATH, "LANG": "C.UTF-8", "OVS_RUNDIR": switch, "OVS_DBDIR": switch},
+            env={**ENVIRONMENT, "OVS_RUNDIR": switch, "OVS_DBDIR": switch},
             timeout=_START_S,
             check=False,
         )
@@ -109,11 +105,18 @@ hostname {here.namespace}
     raise HypervisorNotStarted(f"{here.name}: libvirtd does not start: {said}", node=here.name)
 
 
-def _home(folder: Path, here: NodePlan) -> Path:
-    return folder / here.name / "libvirt"
+def command(home: Path, namespace: str, options: str) -> list[str]:
+    """The words that run libvirtd in the namespace, with the folders of `home` in place of the
+    machine's own, under the namespace's name as its host name."""
+    mounts = "".join(f"mount --bind {home}/{one} /{one}\n" for one in (*_PRIVATE, *_ADDED))
+    run = f"exec libvirtd --config {home}/libvirtd.conf {options}"
+    script = f"set -e\nhostname {namespace}\n{mounts}{run}"
+    words = ["nsenter", f"--net=/run/netns/{namespace}", "unshare", "-m", "-u"]
+    return [*words, "--propagation", "private", "sh", "-c", script]
 
 
-def _configure(home: Path, host: str) -> None:
+def configure(home: Path, host: str) -> None:
+    """Make the private folders below `home`, for a host of that name."""
     for one in _PRIVATE:
         (home / one).mkdir(parents=True)
         Path(f"/{one}").mkdir(parents=True, exist_ok=True)
@@ -121,9 +124,13 @@ def _configure(home: Path, host: str) -> None:
         (home / "var/log/libvirt" / one).mkdir()
     for one, line in _ADDED.items():
         (home / one).write_text(f"{Path(f'/{one}').read_text()}{line.format(host=host)}\n")
-    (home / "etc/libvirt/qemu.conf").write_text(_QEMU_CONF)
+    (home / "etc/libvirt/qemu.conf").write_text(QEMU_CONF)
     (home / "libvirtd.conf").write_text(
         f'host_uuid = "{uuid.uuid4()}"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\n'
         f'log_outputs = "3:file:{home}/libvirtd.log"\n'
     )
     home.chmod(0o700)
+
+
+def _home(folder: Path, here: NodePlan) -> Path:
+    return folder / here.name / "libvirt"

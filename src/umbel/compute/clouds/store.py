@@ -1,13 +1,10 @@
 """The clouds' nodes as rows: a restart and every other instance see the same ones. Credentials are
 sealed, each with its node's name."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import NamedTuple
 
 import sqlalchemy as sa
-import structlog
 
 from umbel.compute.clouds.model import (
     CloudCredentials,
@@ -15,11 +12,10 @@ from umbel.compute.clouds.model import (
     CloudNodeExists,
     NoSuchCloudNode,
 )
+from umbel.compute.sealed_credentials import SealedCredentials
 from umbel.kit.db import Database, metadata
-from umbel.kit.sealing import Sealer, SecretSealed
+from umbel.kit.sealing import Sealer
 from umbel.kit.sql import Command, Connection, Query, given
-
-log = structlog.get_logger(__name__)
 
 cloud_nodes = sa.Table(
     "cloud_nodes",
@@ -64,7 +60,7 @@ class CloudStore:
 
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
-        self._sealer = sealer
+        self._credentials = SealedCredentials(sealer)
 
     async def all(self) -> Mapping[str, CloudNode]:
         """By their nodes' names; credentials are opened."""
@@ -84,7 +80,7 @@ class CloudStore:
 
     async def add(self, node: CloudNode) -> None:
         """A cloud's node comes. Raises CloudNodeExists."""
-        sealed = self._sealer.seal(json.dumps(asdict(node.credentials)), node.name)
+        sealed = self._credentials.seal(node.credentials, node.name)
 
         def add(connection: Connection) -> None:
             connection.lock(_LOCK)
@@ -111,13 +107,8 @@ class CloudStore:
         await self._database.write(lambda connection: connection.run(_DROP, named=name))
 
     def _opened(self, row: _CloudRow) -> CloudNode:
-        try:
-            text = self._sealer.open(row.sealed_credentials, row.name)
-            credentials = CloudCredentials(**json.loads(text))
-        except SecretSealed:
-            # Under another master key: one that cannot sign in hides no other, and can be removed.
-            log.warning("cloud's credentials cannot be read", node=row.name)
-            credentials = CloudCredentials(url=row.url, region=row.region)
+        opened = self._credentials.open(row.sealed_credentials, row.name)
+        known = {"url": row.url, "region": row.region}
         return CloudNode(
             name=row.name,
             pool=row.pool,
@@ -127,7 +118,7 @@ class CloudStore:
             machine=row.machine,
             external=row.external,
             address=row.address,
-            credentials=credentials,
+            credentials=CloudCredentials(**(opened or known)),
         )
 
 

@@ -1,13 +1,10 @@
 """The clusters' nodes as rows: a restart and every other instance see the same ones. Credentials
 are sealed, each with its node's name."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import NamedTuple
 
 import sqlalchemy as sa
-import structlog
 
 from umbel.compute.clusters.model import (
     ClusterNode,
@@ -15,11 +12,10 @@ from umbel.compute.clusters.model import (
     Credentials,
     NoSuchClusterNode,
 )
+from umbel.compute.sealed_credentials import SealedCredentials
 from umbel.kit.db import Database, metadata
-from umbel.kit.sealing import Sealer, SecretSealed
+from umbel.kit.sealing import Sealer
 from umbel.kit.sql import Command, Connection, Query, given
-
-log = structlog.get_logger(__name__)
 
 cluster_nodes = sa.Table(
     "cluster_nodes",
@@ -62,8 +58,7 @@ class ClusterStore:
 
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
-        self._sealer = sealer
-        self._unreadable: set[str] = set()
+        self._credentials = SealedCredentials(sealer)
 
     async def all(self) -> Mapping[str, ClusterNode]:
         """By their nodes' names; credentials are opened."""
@@ -83,7 +78,7 @@ class ClusterStore:
 
     async def add(self, node: ClusterNode) -> None:
         """A cluster's node comes. Raises ClusterNodeExists."""
-        sealed = self._sealed(node)
+        sealed = self._credentials.seal(node.credentials, node.name)
 
         def add(connection: Connection) -> None:
             connection.lock(_LOCK)
@@ -105,7 +100,7 @@ class ClusterStore:
     async def replace_credentials(self, node: ClusterNode) -> None:
         """Keep the node's credentials instead of those of before. Raises NoSuchClusterNode,
         ClusterNodeExists."""
-        sealed = self._sealed(node)
+        sealed = self._credentials.seal(node.credentials, node.name)
 
         def replace(connection: Connection) -> None:
             connection.lock(_LOCK)
@@ -122,19 +117,8 @@ class ClusterStore:
         """It is forgotten."""
         await self._database.write(lambda connection: connection.run(_DROP, named=name))
 
-    def _sealed(self, node: ClusterNode) -> str:
-        return self._sealer.seal(json.dumps(asdict(node.credentials)), node.name)
-
     def _opened(self, row: _Row) -> ClusterNode:
-        try:
-            text = self._sealer.open(row.sealed_credentials, row.name)
-            credentials = Credentials(**json.loads(text))
-        except SecretSealed:
-            # Under another master key: one that cannot sign in hides no other, and can be removed.
-            if row.name not in self._unreadable:
-                self._unreadable.add(row.name)
-                log.warning("cluster's credentials cannot be read", node=row.name)
-            credentials = Credentials(server=row.server)
+        opened = self._credentials.open(row.sealed_credentials, row.name)
         return ClusterNode(
             name=row.name,
             pool=row.pool,
@@ -142,7 +126,7 @@ class ClusterStore:
             address=row.address,
             namespace=row.namespace,
             image=row.image,
-            credentials=credentials,
+            credentials=Credentials(**(opened or {"server": row.server})),
         )
 
 

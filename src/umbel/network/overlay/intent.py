@@ -57,9 +57,10 @@ class Overlay:
 
     def carry(self, intent: StreamIntent) -> "Overlay":
         """A stream is wanted so, whatever was wanted of it before. A move goes on as long as the
-        leaf that leaves is there, and the processes that it passes are set by others."""
+        leaf that leaves is there; the processes that it passes stay, as `set_processes` sets
+        them."""
         old = self.intents.get(intent.stream.name)
-        if old and not intent.processes:
+        if old:
             intent = replace(intent, processes=old.processes)
         if old and old.move and not intent.move and _goes_on(old.move, intent):
             intent = replace(intent, move=old.move)

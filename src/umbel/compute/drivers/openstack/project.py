@@ -15,7 +15,7 @@ from umbel.compute.drivers.openstack.client import CloudClient
 from umbel.compute.drivers.openstack.context import CloudContext
 from umbel.compute.drivers.openstack.find import look_up
 from umbel.compute.drivers.openstack.observed import SeenServer, ServerPower
-from umbel.compute.drivers.openstack.servers import MARK, Place, ServerOrder, ServerRecord
+from umbel.compute.drivers.openstack.servers import MARK, PortAddress, ServerOrder, ServerRecord
 from umbel.compute.images.model import Image
 from umbel.compute.model import Node
 from umbel.compute.ports import CannotRun
@@ -81,9 +81,9 @@ class Project:
             raise CannotRun(f"{there.name}: {problem}", node=there.name)
         image_id = await self.put_image(image)
         await self.ensure_group(order.node)
-        port_id, place = await self._ensure_port(order.function.id)
-        record = servers.made(order, image, place, last)
-        script = servers.user_data(record, place, order.function, image, files)
+        port_id, at = await self._ensure_port(order.function.id)
+        record = servers.made(order, image, at, last)
+        script = servers.user_data(record, at, order.function, image, files)
         ids = {"image": image_id, "flavor": str(flavor["id"]), "port": port_id}
         body = servers.server(record, order, installation, ids, script)
         try:
@@ -172,8 +172,8 @@ class Project:
 
     # -- addresses --------------------------------------------------------------------------
 
-    async def _ensure_port(self, function_id: str) -> tuple[str, Place]:
-        """The function's port, which an earlier server of it may have had, and its place."""
+    async def _ensure_port(self, function_id: str) -> tuple[str, PortAddress]:
+        """The function's port, which an earlier server of it may have had, and its address."""
         name = servers.server_name(self._around.installation, function_id)
         return await self._client.call(lambda to: _port(to, self.there, name, self._mark))
 
@@ -184,10 +184,10 @@ class Project:
 
     async def keep_address(self) -> str:
         """The address that is kept for the node in the network."""
-        _, place = await self._client.call(
+        _, at = await self._client.call(
             lambda to: _port(to, self.there, self._mark, self._mark, is_reached=False)
         )
-        return place.address
+        return at.address
 
     async def ensure_group(self, node: Node | None) -> None:
         """Have the node's security group there, which lets in what comes to its ports; to none,
@@ -248,7 +248,7 @@ def _network(to: "Connection", there: CloudNode) -> Any:
 
 def _port(
     to: "Connection", there: CloudNode, name: str, group: str, *, is_reached: bool = True
-) -> tuple[str, Place]:
+) -> tuple[str, PortAddress]:
     network = _network(to, there)
     port = next(iter(to.network.ports(name=name, network_id=network.id)), None)
     if port is None:
@@ -263,10 +263,10 @@ def _port(
     address, subnet = _address(to, there, port)
     public = _floating(to, there, port.id) if is_reached and there.external else ""
     prefix = int(subnet.cidr.partition("/")[2])
-    place = Place(
+    at = PortAddress(
         address=address, prefix=prefix, gateway=subnet.gateway_ip or "", public_address=public
     )
-    return port.id, place
+    return port.id, at
 
 
 def _address(to: "Connection", there: CloudNode, port: Any) -> tuple[str, Any]:

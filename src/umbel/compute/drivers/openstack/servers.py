@@ -69,7 +69,7 @@ class ServerOrder:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class PortAddress:
     """An address in a network: that of a port with a prefix and a way out; and the floating one,
     where there is one."""
 
@@ -118,7 +118,9 @@ def node_mark(installation: str, node: str) -> str:
     return f"umbel-{digest}"
 
 
-def made(order: ServerOrder, image: Image, place: Place, last: ServerRecord | None) -> ServerRecord:
+def made(
+    order: ServerOrder, image: Image, at: PortAddress, last: ServerRecord | None
+) -> ServerRecord:
     """The record of a function that is started, on the ports that its last server had. Raises
     CannotRun."""
     described = order.function.description
@@ -127,8 +129,8 @@ def made(order: ServerOrder, image: Image, place: Place, last: ServerRecord | No
         owner=order.owner,
         description=described.name,
         node=order.node.name,
-        address=place.address,
-        public_address=place.public_address,
+        address=at.address,
+        public_address=at.public_address,
         image=image.id,
         ports=guest_start.ports(order.function, order.node, last.ports if last is not None else {}),
         # What it reports cannot be read in its guest, but its ports are known.
@@ -169,7 +171,7 @@ def server(
 
 def user_data(
     record: ServerRecord,
-    place: Place,
+    at: PortAddress,
     function: Function,
     image: Image,
     files: Mapping[str, tuple[str, str]],
@@ -183,8 +185,8 @@ def user_data(
         "guest.env": guest_start.assignments(
             {
                 "GUEST_NAME": guest_start.host_name(record.id),
-                "GUEST_ADDRESS": f"{place.address}/{place.prefix}",
-                "GUEST_GATEWAY": place.gateway,
+                "GUEST_ADDRESS": f"{at.address}/{at.prefix}",
+                "GUEST_GATEWAY": at.gateway,
                 "GUEST_THEN": "off",
             }
         ),
