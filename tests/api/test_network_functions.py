@@ -115,7 +115,8 @@ async def test_functions_outlive_the_control_plane(net: Net) -> None:
         ({"node": None}, 422, "umbel.unprocessable"),
         ({"function": "forwarder-c1-1"}, 422, "umbel.unprocessable"),
         ({"port": 0}, 422, "umbel.unprocessable"),
-        ({"stream": "ev_x"}, 422, "umbel.unprocessable"),
+        ({"stream": "two words"}, 422, "umbel.unprocessable"),
+        ({"stream": "-x"}, 422, "umbel.unprocessable"),
     ],
 )
 async def test_a_function_that_cannot_be_met_is_refused(
@@ -124,6 +125,18 @@ async def test_a_function_that_cannot_be_met_is_refused(
     told = await net.refused("PUT", "/functions/mixer", status, json={**GUEST, **changes})
     assert told["code"] == code
     assert await net.ask("GET", "/functions") == []
+
+
+async def test_an_events_stream_meets_a_function_too(net: Net) -> None:
+    answer = await net.ask("PUT", "/functions/mixer", json={**GUEST, "stream": "ev_x"})
+    assert (answer["stream"], answer["on_path"]) == ("ev_x", False)
+
+
+async def test_a_name_of_a_guests_function_leaves_room_for_its_id(net: Net) -> None:
+    given = {"stream": "feed", "port": 7000, "node": "c1", "image": "relay"}
+    answer = await net.ask("PUT", f"/functions/{'a' * 57}", json=given)
+    assert answer["function"] == f"inline-{'a' * 57}"
+    await net.refused("PUT", f"/functions/{'a' * 58}", 422, json=given)
 
 
 async def test_a_stream_meets_one_function_at_a_node(net: Net) -> None:

@@ -13,7 +13,8 @@ from umbel.portal.api.shapes import Given, NodeName
 
 router = APIRouter(prefix="/api/v1/network/functions", tags=["network"])
 
-Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,56}$")]
+"""With `inline-` before it, it is the id of the function that the platform runs out of an image."""
 FunctionId = Annotated[str, Field(min_length=1, max_length=64)]
 AnyStream = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 """The name of an operator's stream, or of an event's, which is the event's id."""
@@ -73,7 +74,7 @@ async def put_function(
         port=given.port,
         node=given.node or "",
         address=str(given.address) if given.address else "",
-        function=f"inline-{name}"[:64] if given.image else given.function or "",
+        function=f"inline-{name}" if given.image else given.function or "",
         image=given.image or "",
     )
     return _out(await system.network.operator.functions.put(function))
