@@ -42,6 +42,12 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
         yield up
 
 
+@pytest.fixture(autouse=True)
+def storage_of_nobody(bed: Testbed) -> None:
+    """Each test has an installation of its own; one must not find the storage of another's."""
+    guest_lab.disown(bed)
+
+
 async def carried(umbel: Platform, bed: Testbed, taker: Taker) -> Endpoint:
     """Where the stream `talk` is to be sent, which the host takes."""
     receiver = {

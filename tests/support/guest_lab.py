@@ -86,6 +86,12 @@ def guest_files(bed: Testbed) -> list[str]:
     return sorted(path.name for path in (GUESTS / bed.name / "guests").glob("guest.*"))
 
 
+def disown(bed: Testbed) -> None:
+    """The storage of guests belongs to no installation."""
+    for mark in (GUESTS / bed.name / "guests").glob("umbel.*.owner"):
+        mark.unlink()
+
+
 def hypervisors_of(bed: Testbed, *nodes: str) -> tuple[Hypervisor, ...]:
     """What the sites file says of these nodes' hypervisors."""
     found, problems = document.inspect(yaml.safe_load(bed.sites_file.read_text()))
