@@ -343,3 +343,20 @@ async def test_a_dry_run_begins_nothing(tmp_path: Path) -> None:
         await asyncio.sleep(10)
         assert await p.mobility.list() == []
         assert set(p.compute.ledger.by_owner()[OWNER]) == {"pe1"}
+
+
+@scenario
+async def test_what_copies_took_is_predicted_for_the_next_one(tmp_path: Path) -> None:
+    async with plane(tmp_path) as p:
+        function = await p.guest()
+        errors, moves = [], []
+        for target in ("pe2", "pe1") * 3:
+            over = await p.until_over(await p.ask(function, target))
+            predicted, achieved = dict(over.predicted or {}), dict(over.achieved or {})
+            errors.append(
+                abs(float(str(predicted["duration_s"])) - float(str(achieved["duration_s"])))
+            )
+            moves.append(predicted["moves"])
+        assert moves == [0, 1, 2, 3, 4, 5]
+        assert errors == sorted(errors, reverse=True)
+        assert errors[-1] < errors[0] / 5

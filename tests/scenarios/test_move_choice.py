@@ -1,5 +1,6 @@
 """Which running functions go where: the planner's choice over a control plane's own nodes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,22 @@ async def test_a_node_is_emptied_to_where_there_is_room(tmp_path: Path) -> None:
             over = await p.until_over(await p.ask(function, target))
             assert (over.state, over.reason) == (MigrationState.COMMITTED, "")
         assert ways(await p.choosing.choose(LEAVE_PE1)) == []
+
+
+@scenario
+async def test_the_amount_counts_as_much_of_a_disk_as_travelled_last_time(tmp_path: Path) -> None:
+    async with plane(tmp_path) as p:
+        function = await p.guest()
+        (before,) = (await p.choosing.choose(LEAVE_PE1)).plan.moves
+        known = await p.until_over(await p.ask(function))
+        away = await p.mobility.store.get(known.id)
+        achieved = {**(away.achieved or {}), "disk_mb": 64.0}
+        await p.mobility.store.add(
+            replace(away, id="mi_again", achieved=achieved, requested_s=1e12)
+        )
+        leave = MoveQuestion(drained=frozenset({"pe2"}), goal=MoveGoal.DRAIN)
+        (after,) = (await p.choosing.choose(leave)).plan.moves
+        assert after.mb == before.mb + 64.0
 
 
 @scenario

@@ -9,11 +9,13 @@ sends what was written during the one before, until what is left fits the gap.
 from dataclasses import dataclass
 
 from umbel.compute.model import Resources
+from umbel.mobility.calibration import Calibration
 from umbel.mobility.model import Terms
 
 MBIT_PER_MIB = 8.388608
 MOST_ROUNDS = 30
 """Rounds after which a copy is taken as one that does not end."""
+_UNCALIBRATED = Calibration()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,23 +30,40 @@ class Load:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What the model alone gives: seconds, of which the function does not answer in the last
+    `gap_s`, and MiB on the way."""
+
+    duration_s: float
+    gap_s: float
+    copied_mb: float
+    is_live: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """What a copy at `free_mbps` will cost: seconds in all, of which the function does not answer
-    in the last `gap_s`, and MiB on the way. `fits`: the gap was reached."""
+    in the last `gap_s`, and MiB on the way. `fits`: the gap was reached. It is the cost by the
+    `model`, corrected by what `moves` earlier copies took."""
 
     free_mbps: float
+    dirty_mbps: float
+    disk_mb: float
     duration_s: float
     gap_s: float
     copied_mb: float
     rounds: int
     fits: bool
+    moves: int
+    model: Cost
 
 
 @dataclass(frozen=True, kw_only=True)
 class Situation:
     """What an admission looks at. `room` is free at the target, of which the function needs
     `needs`; `load` is None where nothing is copied; `free_mbps` is what the way has left, None
-    where no way leads there. `is_ready`: the target is open, up, and answers."""
+    where no way leads there. `is_ready`: the target is open, up, and answers. `calibration`: what
+    earlier copies taught."""
 
     target: str
     is_ready: bool
@@ -52,6 +71,7 @@ class Situation:
     needs: Resources
     load: Load | None = None
     free_mbps: float | None = None
+    calibration: Calibration = _UNCALIBRATED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,39 +87,51 @@ class Verdict:
         return not self.reasons
 
 
-def predict(load: Load, free_mbps: float, max_gap_s: float) -> Prediction:
+def predict(
+    load: Load, free_mbps: float, max_gap_s: float, calibration: Calibration = _UNCALIBRATED
+) -> Prediction:
     """The cost of a copy over a way with `free_mbps` > 0. The disk is sent once, before the
     memory."""
+    made = _copied_live if load.is_live else _copied_stopped
+    cost, rounds, fits = made(load, free_mbps, calibration.gap.largest(max_gap_s))
+    gap_s = calibration.gap.at(cost.gap_s)
+    return Prediction(
+        free_mbps=free_mbps,
+        dirty_mbps=load.dirty_mbps,
+        disk_mb=load.disk_mb,
+        duration_s=max(gap_s, calibration.duration.at(cost.duration_s)),
+        gap_s=gap_s,
+        copied_mb=calibration.amount.at(cost.copied_mb),
+        rounds=rounds,
+        fits=fits and calibration.gap.extra <= max_gap_s,
+        moves=calibration.moves,
+        model=cost,
+    )
+
+
+def _copied_live(load: Load, free_mbps: float, max_gap_s: float) -> tuple[Cost, int, bool]:
+    """The cost, the rounds, and whether what is left at last fits the gap."""
     memory = load.memory_mb * MBIT_PER_MIB
-    if not load.is_live:
-        return _predict_stopped(load, free_mbps, max_gap_s)
     sent, left, rounds = load.disk_mb * MBIT_PER_MIB, memory, 0
     while left > free_mbps * max_gap_s and rounds < MOST_ROUNDS:
         sent += left
         left = min(memory, load.dirty_mbps * left / free_mbps)
         rounds += 1
-    return Prediction(
-        free_mbps=free_mbps,
+    cost = Cost(
         duration_s=(sent + left) / free_mbps,
         gap_s=left / free_mbps,
         copied_mb=(sent + left) / MBIT_PER_MIB,
-        rounds=rounds,
-        fits=left <= free_mbps * max_gap_s,
+        is_live=True,
     )
+    return cost, rounds, left <= free_mbps * max_gap_s
 
 
-def _predict_stopped(load: Load, free_mbps: float, max_gap_s: float) -> Prediction:
+def _copied_stopped(load: Load, free_mbps: float, max_gap_s: float) -> tuple[Cost, int, bool]:
     """All is sent in one round, in which the function does not run."""
     copied_mb = load.disk_mb + load.memory_mb
     duration_s = copied_mb * MBIT_PER_MIB / free_mbps
-    return Prediction(
-        free_mbps=free_mbps,
-        duration_s=duration_s,
-        gap_s=duration_s,
-        copied_mb=copied_mb,
-        rounds=1,
-        fits=duration_s <= max_gap_s,
-    )
+    cost = Cost(duration_s=duration_s, gap_s=duration_s, copied_mb=copied_mb, is_live=False)
+    return cost, 1, duration_s <= max_gap_s
 
 
 def decide(situation: Situation, terms: Terms) -> Verdict:
@@ -111,7 +143,7 @@ def decide(situation: Situation, terms: Terms) -> Verdict:
         way = "leads" if situation.free_mbps is None else "with a free rate leads"
         reasons.append(f"no way {way} to {situation.target}")
         return Verdict(reasons=tuple(reasons))
-    found = predict(situation.load, situation.free_mbps, terms.max_gap_s)
+    found = predict(situation.load, situation.free_mbps, terms.max_gap_s, situation.calibration)
     if not found.fits:
         why = f"it writes its memory at {situation.load.dirty_mbps:g} Mbit/s"
         if not situation.load.is_live:

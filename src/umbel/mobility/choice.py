@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from umbel.compute.model import Function, FunctionState, Instance, Node, Resources
 from umbel.compute.service import Compute
 from umbel.kit import apart
+from umbel.mobility.model import MigrationKind
 from umbel.mobility.service import Mobility
 from umbel.planner.moves.model import (
     Host,
@@ -84,13 +85,17 @@ class Choosing:
     ) -> tuple[list[HostedFunction], dict[str, str]]:
         """What may be moved; and what stays on the nodes to empty, with the reason."""
         wanted = {name: await owner.wanted() for name, owner in self.mobility.owners.items()}
+        history = await self.mobility.list()
         movable: list[HostedFunction] = []
         staying: dict[str, str] = {}
         for instance in (await self.compute.running()).values():
             function = wanted.get(instance.owner, {}).get(instance.id)
             targets, why = self._targets(instance, function)
             if function is not None and targets:
-                movable.append(_hosted(instance, function, targets))
+                known = self.mobility.assessment.calibration(
+                    history, instance.id, MigrationKind.FULL_TRANSFER, instance.node
+                )
+                movable.append(_hosted(instance, function, targets, known.disk_mb or 0.0))
             elif instance.node in question.drained:
                 staying[instance.id] = why
         return movable, staying
@@ -103,16 +108,13 @@ class Choosing:
             return frozenset(), f"it is {instance.state.value}, not active"
         here, why, targets = replace(function, node=instance.node), "", set()
         for node in self.compute.nodes():
-            if node.name == instance.node or not self._is_open(node.name):
+            if node.name == instance.node or not self.mobility.assessment.is_ready(node.name):
                 continue
             kind, refusal = self.mobility.possible(instance.owner, here, node.name)
             why = why or refusal
             if kind is not None:
                 targets.add(node.name)
         return frozenset(targets), why or "no other node is open"
-
-    def _is_open(self, node: str) -> bool:
-        return self.compute.accepts(node) and not self.compute.is_lost(node)
 
     def _host(self, node: Node, drained: frozenset[str]) -> Host:
         watts = node.watts
@@ -122,7 +124,7 @@ class Choosing:
             memory_mb=node.memory_mb,
             idle_w=watts.idle if watts is not None else 0.0,
             full_w=watts.busy if watts is not None else 0.0,
-            closed=not self._is_open(node.name),
+            closed=not self.mobility.assessment.is_ready(node.name),
             drained=node.name in drained,
         )
 
@@ -160,13 +162,17 @@ class Choosing:
         return found
 
 
-def _hosted(instance: Instance, function: Function, targets: frozenset[str]) -> HostedFunction:
+def _hosted(
+    instance: Instance, function: Function, targets: frozenset[str], disk_mb: float
+) -> HostedFunction:
+    """As much of its disk travels as earlier copies let expect."""
     needs = function.description.resources
     return HostedFunction(
         name=instance.id,
         host=instance.node,
         cores=needs.cores,
         memory_mb=needs.memory_mb,
+        disk_mb=disk_mb,
         hosts=targets | {instance.node},
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from umbel.compute.model import Function, FunctionState, Instance, NoSuchNode, Resources
+from umbel.compute.model import Function, FunctionState, Instance, NoSuchNode
 from umbel.compute.service import CannotMigrate, Compute
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller, Pace
@@ -20,7 +20,8 @@ from umbel.kit.errors import Conflict, NotFound, Unavailable
 from umbel.kit.ids import new_id
 from umbel.kit.leases import Leases
 from umbel.mobility import admission
-from umbel.mobility.admission import Load, Situation, Verdict
+from umbel.mobility.admission import Verdict
+from umbel.mobility.assessment import Assessment
 from umbel.mobility.model import (
     MIGRATION_STATES,
     Json,
@@ -97,10 +98,12 @@ class Mobility:
     leases: Leases
     on_close: Callable[[], Awaitable[None]]
     at_once: int = 2
+    assessment: Assessment = field(init=False)
     _controller: Controller = field(init=False)
     _promised: dict[str, tuple[str, Function]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.assessment = Assessment(store=self.store, compute=self.compute, ways=self.ways)
         self._controller = Controller(self._reconcile, lease=self._lease, standby=self._standby)
 
     # -- what is asked ----------------------------------------------------------------------
@@ -109,7 +112,7 @@ class Mobility:
         """What `start` would make of it now, without beginning. Raises NoFunctionToMove,
         NoSuchNode, FunctionNotActive, AlreadyThere, CannotMigrate."""
         migration, function, instance = await self._planned(request, by="")
-        return migration, await self._verdict(migration, function, instance)
+        return migration, await self.assessment.verdict(migration, function, instance)
 
     async def start(self, request: Request, *, by: str) -> Migration:
         """Accept a migration; the loop admits it or says why not. Raises what `check` raises,
@@ -213,30 +216,6 @@ class Mobility:
             raise CannotMigrate(message, function=instance.id)
         return kind
 
-    async def _verdict(
-        self, migration: Migration, function: Function, instance: Instance
-    ) -> Verdict:
-        """The admission's answer by what is free now."""
-        free_mbps, load = None, None
-        if migration.kind is not MigrationKind.REPLACEMENT:
-            free_mbps = await self.ways.free_mbps(migration.source, migration.target)
-            load = Load(
-                memory_mb=instance.rss_mb or function.description.resources.memory_mb,
-                dirty_mbps=migration.terms.dirty_mbps,
-                is_live=self.compute.moving.is_live(migration.source),
-            )
-        target = migration.target
-        room = self.compute.ledger.free().get(target, Resources())
-        situation = Situation(
-            target=target,
-            is_ready=self._is_ready(target),
-            room=room,
-            needs=function.description.resources,
-            load=load,
-            free_mbps=free_mbps,
-        )
-        return admission.decide(situation, migration.terms)
-
     # -- a look -----------------------------------------------------------------------------
 
     async def _lease(self, migration_id: str) -> bool:
@@ -287,7 +266,7 @@ class Mobility:
         if migration.cancelled_by:
             raise StepFailed(f"cancelled by {migration.cancelled_by}")
         try:
-            is_ready = self._is_ready(migration.target)
+            is_ready = self.assessment.is_ready(migration.target)
         except NoSuchNode as error:
             raise StepFailed(error.message) from error
         if migration.state in {_S.ADMITTED, _S.PREPARED} and not is_ready:
@@ -315,7 +294,7 @@ class Mobility:
             raise StepFailed(f"{migration.function} does not run any more")
         if instance.node != migration.source:
             raise StepFailed(f"{migration.function} runs on {instance.node} by now")
-        verdict = await self._verdict(migration, function, instance)
+        verdict = await self.assessment.verdict(migration, function, instance)
         if verdict.is_admitted:
             # No await since the ledger was read: no other placer has given the room away.
             self._promise(migration, function)
@@ -330,9 +309,6 @@ class Mobility:
         if self.clock.now_s() >= migration.wait_until_s:
             raise StepFailed(reason)
         return await self._wait(migration, reason)
-
-    def _is_ready(self, node: str) -> bool:
-        return self.compute.accepts(node) and not self.compute.is_lost(node)
 
     async def _wait(self, migration: Migration, reason: str) -> float:
         if reason != migration.reason:

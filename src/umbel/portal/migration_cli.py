@@ -48,7 +48,8 @@ def start(  # noqa: PLR0913, PLR0917 -- one argument per option
         float, typer.Option(help="seconds that the copy may take, or viewers may stay")
     ] = DEFAULT_TERMS.max_duration_s,
     dirty_mbps: Annotated[
-        float, typer.Option(help="how fast it writes its memory, in Mbit/s")
+        float,
+        typer.Option(help="how fast it writes its memory, in Mbit/s; 0: as in its last copy"),
     ] = DEFAULT_TERMS.dirty_mbps,
     wait: Annotated[
         float, typer.Option(help="seconds for which it may wait to be admitted", min=0)

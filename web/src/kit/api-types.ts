@@ -2387,11 +2387,14 @@ export interface components {
         };
         PredictionOut: {
             free_mbps: number;
+            dirty_mbps: number;
+            disk_mb: number;
             duration_s: number;
             gap_s: number;
             copied_mb: number;
             rounds: number;
             fits: boolean;
+            moves: number;
         };
         PreparedIn: {
             /** @default 0 */

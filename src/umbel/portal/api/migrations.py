@@ -39,14 +39,19 @@ class MigrationIn(Given):
 
 class PredictionOut(BaseModel):
     """What the admission reckons with: seconds in all, of which the function does not answer for
-    `gap_s`; MiB on the way and the rounds they go in; the rate that was free."""
+    `gap_s`; MiB on the way, of which `disk_mb` of its disk, and the rounds they go in; the rate
+    that was free, and how fast the function writes its memory. `moves` earlier copies of the kind
+    corrected the model."""
 
     free_mbps: float
+    dirty_mbps: float
+    disk_mb: float
     duration_s: float
     gap_s: float
     copied_mb: float
     rounds: int
     fits: bool
+    moves: int
 
 
 class ProgressOut(BaseModel):
