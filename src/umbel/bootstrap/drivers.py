@@ -66,6 +66,7 @@ from umbel.network.model import Topology
 from umbel.network.service import NetworkDrivers
 from umbel.notify.drivers.http import HttpCourier
 from umbel.notify.ports import Courier
+from umbel.repository.ports import Storage
 
 if TYPE_CHECKING:
     from umbel.bootstrap.overlay import Switched
@@ -79,7 +80,8 @@ FORKED_MEDIA = ForkServerProgram(
 @dataclass(frozen=True, kw_only=True)
 class Drivers:
     """The technologies in use. `owners` are the parts other than delivery that own functions;
-    `vim` runs the default pool, `pools` are the VIMs of others."""
+    `vim` runs the default pool, `pools` are the VIMs of others; without a `storage` the repository
+    has the one that the settings name."""
 
     vim: Vim
     media: MediaDriver
@@ -89,6 +91,7 @@ class Drivers:
     solver: Solver = field(default_factory=ProcessSolver)
     owners: tuple[str, ...] = ()
     pools: Mapping[str, Vim] = field(default_factory=dict)
+    storage: Storage | None = None
 
 
 def real_drivers(

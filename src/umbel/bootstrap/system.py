@@ -9,6 +9,7 @@ import structlog
 
 from umbel import migrations
 from umbel.bootstrap import guest_services, services
+from umbel.bootstrap import repository as repositories
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
 from umbel.bootstrap.secrets import Secrets, load_secrets
 from umbel.bootstrap.services import Context
@@ -44,6 +45,7 @@ from umbel.mobility.service import Mobility
 from umbel.network import service as network
 from umbel.plans.service import Plans
 from umbel.portal import ports
+from umbel.repository.service import Repository
 from umbel.schedule.service import Schedule
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ class System(ports.System):
     mobility: Mobility
     choosing: Choosing
     inline: InlineGuests
+    repository: Repository
     compute: Compute
     media: Media
     schedule: Schedule
@@ -111,6 +114,7 @@ class System(ports.System):
             "traffic": self.network.traffic.run,
             "notify": self.notifier.run,
             "borders": self.network.edge.run,
+            "repository": self.repository.run,
         }
 
     def loops_pace(self) -> Mapping[str, Pace]:
@@ -135,6 +139,7 @@ class System(ports.System):
         if self.overlay is not None:
             await self.overlay.close()
         await self.notifier.close()
+        await self.repository.close()
         await self.database.close()
 
 
@@ -208,6 +213,7 @@ async def assemble(
         mobility=mobility,
         choosing=Choosing(mobility=mobility),
         inline=inline,
+        repository=repositories.repository(context),
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),

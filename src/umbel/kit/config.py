@@ -89,6 +89,15 @@ class Settings(BaseSettings):
         description="room in MiB that images which are uploaded may take in data_dir, together with"
         " those that are there",
     )
+    repository_folder: Path | None = Field(
+        None, description="folder for the repository's bytes; empty: `repository` in data_dir"
+    )
+    repository_mb: int = Field(
+        102_400, ge=1, description="room in MiB that the repository's items of one owner may take"
+    )
+    repository_items: int = Field(
+        100_000, ge=1, description="items that one owner may have in the repository"
+    )
     linger_s: float = Field(
         10.0, ge=0, description="how long a branch stays after its last viewer left"
     )

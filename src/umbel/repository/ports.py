@@ -1,0 +1,53 @@
+"""Where bytes are kept. tests/contract/test_repository.py defines it in full."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+PIECE_BYTES = 1 << 20
+"""The most bytes that a storage gives or takes at a time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What a storage keeps under a name, whole or not; `changed_s` is the epoch second of its last
+    change."""
+
+    blob: str
+    size: int
+    changed_s: float
+    is_whole: bool = True
+
+
+class Storage(Protocol):
+    """Keeps blobs: bytes under a name that is never used twice, written once and never changed.
+    All raise StorageFailed too."""
+
+    async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
+        """Keep all that comes, and answer how many bytes that was: they are safe on the disk then.
+        When it raises, also what `pieces` raises, nothing is there. Raises RepositoryFull."""
+
+    def read(self, blob: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        """The bytes from `start` up to, not including, `end`, in pieces; fewer where there are
+        fewer. Raises BlobMissing."""
+
+    async def size(self, blob: str) -> int:
+        """How many bytes there are. Raises BlobMissing."""
+
+    async def remove(self, blob: str) -> None:
+        """The bytes are gone, also half written ones. Not an error if there are none."""
+
+    def list(self) -> AsyncGenerator[Stored, None]:
+        """All that is kept, in any order; half written ones too."""
+
+    async def close(self) -> None:
+        """Let go of what is open."""
+
+
+@runtime_checkable
+class Repairs(Protocol):
+    """A storage that keeps more than the bytes, and can make lost ones again of what is left."""
+
+    async def repair(self, blob: str) -> int:
+        """Make whole again what is kept of the blob, and answer how many shards were made again.
+        Raises BlobMissing where too little is left, StorageFailed."""

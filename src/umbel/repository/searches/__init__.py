@@ -1,0 +1,1 @@
+"""Searches of items by their metadata."""

@@ -1,0 +1,86 @@
+"""Storages in which one contract holds, with the hand of fate: bytes go bad, disks are full."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from support.disks import full, small_disk
+from umbel.kit.clock import Clock
+from umbel.repository.drivers.fake import FakeStorage
+from umbel.repository.drivers.files import FileStorage
+from umbel.repository.ports import Storage
+
+DISK_MB = 16
+
+
+class StorageWorld(Protocol):
+    """A storage, and what may happen to it."""
+
+    @property
+    def storage(self) -> Storage: ...
+
+    def damage(self, blob: str, at: int) -> None:
+        """One byte goes bad."""
+
+    def lose(self, blob: str) -> None:
+        """The bytes are gone."""
+
+    def full(self) -> AbstractContextManager[None]:
+        """There is no room for a mebibyte more."""
+
+
+class FakeWorld:
+    def __init__(self, clock: Clock) -> None:
+        self.storage = FakeStorage(clock=clock)
+
+    def damage(self, blob: str, at: int) -> None:
+        self.storage.damage(blob, at)
+
+    def lose(self, blob: str) -> None:
+        self.storage.lose(blob)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        before, self.storage.capacity = self.storage.capacity, self.storage.used + 1000
+        yield
+        self.storage.capacity = before
+
+
+class FilesWorld:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "repository"
+        self.disk = folder
+        self.storage = FileStorage(self.folder)
+
+    def file(self, blob: str) -> Path:
+        (found,) = self.folder.rglob(blob)
+        return found
+
+    def damage(self, blob: str, at: int) -> None:
+        with self.file(blob).open("r+b") as file:
+            file.seek(at)
+            (byte,) = file.read(1)
+            file.seek(at)
+            file.write(bytes([byte ^ 0xFF]))
+
+    def lose(self, blob: str) -> None:
+        self.file(blob).unlink()
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        with full(self.disk):
+            yield
+
+
+@contextmanager
+def files_world(folder: Path) -> Iterator[FilesWorld]:
+    """On a small disk of its own."""
+    with small_disk(folder / "disk", DISK_MB) as disk:
+        yield FilesWorld(disk)
+
+
+async def chunks(data: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
+    """The bytes as a client sends them."""
+    for at in range(0, len(data), size):
+        yield data[at : at + size]

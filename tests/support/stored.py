@@ -1,0 +1,34 @@
+"""A repository over a database and a storage, for tests."""
+
+from umbel.kit.clock import Clock
+from umbel.kit.db import Database
+from umbel.repository.ports import Storage
+from umbel.repository.searches.store import SearchStore
+from umbel.repository.service import Repository
+from umbel.repository.store import Quota, RepositoryStore
+from umbel.repository.upkeep.service import Upkeep
+from umbel.repository.upkeep.store import UpkeepStore
+from umbel.repository.uploads import Uploads
+
+QUOTA = Quota(items=100, bytes=1 << 30)
+
+
+async def _held(_name: str) -> bool:
+    return True
+
+
+def repository(
+    database: Database, storage: Storage, clock: Clock, quota: Quota = QUOTA
+) -> Repository:
+    """One whose lease is always held."""
+    store = RepositoryStore(database, quota)
+    return Repository(
+        store=store,
+        searches=SearchStore(database),
+        storage=storage,
+        uploads=Uploads(store=store, storage=storage, clock=clock),
+        upkeep=Upkeep(
+            store=store, rows=UpkeepStore(database), storage=storage, clock=clock, lease=_held
+        ),
+        clock=clock,
+    )
