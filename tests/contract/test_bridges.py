@@ -169,3 +169,20 @@ async def test_a_silent_node_is_unavailable_and_others_go_on(world: World) -> No
     with pytest.raises(Unavailable):
         await world.bridges.ensure(pe2, wiring("c1"))
     assert await world.bridges.ensure(pe1, wiring("c1", "c2"))
+
+
+async def test_the_port_of_an_expected_guest_has_a_number_before_it_is_there(world: World) -> None:
+    pe1 = replace(world.sites[0], guests="10.96.1.254/24")
+    expecting = replace(wiring("c1"), guests=("10.96.1.10", "10.96.2.10"))
+    port_maps = await world.bridges.ensure(pe1, expecting)
+    assert all(port.is_expected for port in port_maps.guests.values())
+    macs = {address: port.mac for address, port in port_maps.guests.items()}
+    assert macs == {"10.96.1.10": "52:54:0a:60:01:0a", "10.96.2.10": "52:54:0a:60:02:0a"}
+    numbers = {port.number for port in port_maps.guests.values()}
+    others = {*port_maps.tunnel_ports.values(), port_maps.patch_port, port_maps.local_port}
+    assert len(numbers) == 2
+    assert numbers.isdisjoint(others)
+    assert max(numbers) <= 0x3FFF
+    fewer = await world.bridges.ensure(pe1, replace(expecting, guests=("10.96.2.10",)))
+    assert fewer.guests == {"10.96.2.10": port_maps.guests["10.96.2.10"]}
+    assert (await world.bridges.ensure(pe1, wiring("c1"))).guests == {}

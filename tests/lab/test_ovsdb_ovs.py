@@ -14,7 +14,7 @@ from support.waiting import until
 from umbel.network.drivers.linux.hosts import HostNotSetUp, NetnsHost, NoNamespace
 from umbel.network.drivers.ovsdb.bridges import OvsdbBridges
 from umbel.network.drivers.ovsdb.connection import Timeouts
-from umbel.network.switching.port_map import PortMap
+from umbel.network.switching.port_map import GuestPort, PortMap
 from umbel.network.topology.sites import Site, Tunnel, TunnelKind, Wiring, cable_bridge
 
 ABSENT = ovs.absent()
@@ -187,3 +187,25 @@ async def test_a_node_that_cannot_be_set_up_is_named(lab: Lab) -> None:
     namespace = lab.switches["pe1"].namespace
     with pytest.raises(HostNotSetUp, match="ov0"):
         await NetnsHost({"pe9": namespace}.get).configure(strange, PortMap())
+
+
+async def test_rules_for_an_expected_guest_lead_to_its_port_as_soon_as_it_is_made(lab: Lab) -> None:
+    """The hypervisor makes the port without a number, in one transaction, as libvirt does."""
+    pe1, switch = replace(lab.sites["pe1"], guests="10.96.1.254/24"), lab.switches["pe1"]
+    wanted = replace(lab.wiring("pe1"), guests=("10.96.1.10",))
+    expected = (await lab.bridges.ensure(pe1, wanted)).guests["10.96.1.10"]
+    assert expected.is_expected
+    switch.ofctl("add-flow", f"priority=7,in_port=LOCAL,actions=output:{expected.number}")
+    ovs.run("ip", "-n", switch.namespace, "tuntap", "add", "vnet7", "mode", "tap")
+    add = ("--if-exists", "del-port", "vnet7", "--", "add-port", "br1", "vnet7")
+    mac = f'external_ids:attached-mac="{expected.mac}"'
+    switch.vsctl(*add, "--", "set", "Interface", "vnet7", mac)
+
+    async def guest() -> GuestPort:
+        return (await lab.bridges.ensure(pe1, wanted)).guests["10.96.1.10"]
+
+    there = replace(expected, device="vnet7", is_expected=False)
+    assert await until(guest, lambda one: not one.is_expected) == there
+    assert switch.vsctl("get", "Interface", "vnet7", "ofport").strip() == str(expected.number)
+    without = await lab.bridges.ensure(pe1, lab.wiring("pe1"))
+    assert without.guests["10.96.1.10"] == there

@@ -65,6 +65,10 @@ class Database:
                 row["ofport"] = next(n for n in itertools.count(asked) if n not in used)
                 used.add(row["ofport"])
                 row["ifindex"] = next(self._ids)
+            elif row.get("ofport_request") not in (None, *used):  # the port is made again
+                used.remove(row["ofport"])
+                row["ofport"] = row["ofport_request"]
+                used.add(row["ofport"])
         root = self.tables["Open_vSwitch"]["root"]
         root["cur_cfg"] = root["next_cfg"]
 

@@ -11,8 +11,9 @@ from umbel.network.edge import compiler, guest_routes
 from umbel.network.edge.compiler import EdgeState
 from umbel.network.edge.guest_routes import GuestRoute
 from umbel.network.model import Link, Topology
+from umbel.network.overlay.streams import Receiver, Stream, StreamIntent, process_ports
 from umbel.network.switching import diff, tables
-from umbel.network.switching.port_map import GuestPort, PortMap, guest_address
+from umbel.network.switching.port_map import GuestPort, PortMap, Side, guest_address, guest_mac
 from umbel.network.switching.program import Field, Program
 
 OUTSIDE, INSIDE, GUEST = 1, 2, 3
@@ -25,6 +26,7 @@ HOME = "n0"
 
 def test_a_guests_ethernet_address_holds_its_address() -> None:
     assert guest_address(MAC.upper()) == ADDRESS
+    assert guest_mac(ADDRESS) == MAC
     for other in ("52:54:00:12:34:56", "02:75:6d:00:01:0a", "52:54:0a", ""):
         assert guest_address(other) == ""
 
@@ -164,3 +166,24 @@ def test_what_has_no_home_or_no_way_has_no_rules() -> None:
     assert made.install() == bare
     lost = guest_routes.places(made.port_maps, {})
     assert guest_routes.routes(lost, lambda _: "", made.topology) == ()
+
+
+def test_rules_for_an_expected_guest_are_those_of_the_guest_that_is_there() -> None:
+    made = network(nx.path_graph(3), HOME)
+    away = made.port_maps["n2"]
+    port = GuestPort(number=9, mac=guest_mac(ADDRESS), is_expected=True)
+    made.port_maps["n2"] = replace(away, guests={ADDRESS: port})
+    expecting = made.install("n2")
+    assert made.send(HOME, INSIDE, TO_GUEST) == [(HOME, GUEST, MAC), ("n2", 9, MAC)]
+    made.port_maps["n2"] = replace(away, guests={ADDRESS: replace(port, is_expected=False)})
+    assert made.install("n2") == expecting
+
+
+def test_no_stream_passes_a_function_whose_port_is_only_expected() -> None:
+    port = GuestPort(number=9, mac=MAC, is_expected=True)
+    passing = Receiver(address=ADDRESS, port=5004, side=Side.INSIDE, is_guest=True)
+    stream = Stream(name="talk", number=1, target="10.203.0.1", port=5004)
+    intent = StreamIntent(stream=stream, root="n0", processes={"n1": passing})
+    for is_expected, ports in ((True, {}), (False, {"n1": 9})):
+        seen = PortMap(guests={ADDRESS: replace(port, is_expected=is_expected)})
+        assert process_ports(intent, {"n1": seen}) == ports

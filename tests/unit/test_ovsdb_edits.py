@@ -184,3 +184,24 @@ def test_a_guests_port_stays_where_there_are_guests() -> None:
     assert port.number == database.row("Interface", "vnet0")["ofport"]
     database.transact(edits.edits(database.replica(), layout(SITE, wiring("c1"))))
     assert "vnet0" not in database.names("Port")
+
+
+def test_a_guests_port_has_the_number_that_was_known_before_it_came() -> None:
+    database = made("c1")
+    plug(database, "vnet0", "52:54:0a:60:01:0b")
+    database.serve()
+    there, expected = "10.96.1.11", "10.96.1.10"
+    numbers = edits.reserved(database.replica(), "br1", (expected, there), {})
+    assert [*numbers] == [expected]  # the other one has a number
+    assert numbers[expected] not in {row["ofport"] for row in database.tables["Interface"].values()}
+    more = edits.reserved(database.replica(), "br1", (expected, "10.96.1.12"), numbers)
+    assert more[expected] == numbers[expected] != more["10.96.1.12"]
+
+    assert edits.renumbering(database.replica(), "br1", numbers) == []
+    plug(database, "vnet1", GUEST_MAC)
+    database.serve()  # vswitchd was faster, and gave any number
+    database.transact(edits.renumbering(database.replica(), "br1", numbers))
+    database.serve()
+    assert edits.guests(database.replica(), "br1")[expected].number == numbers[expected]
+    assert edits.renumbering(database.replica(), "br1", numbers) == []
+    assert edits.reserved(database.replica(), "br1", (expected,), numbers) == numbers

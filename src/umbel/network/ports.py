@@ -5,6 +5,7 @@ tests/contract/test_fabric.py defines `Fabric`; a fabric without switches has no
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from umbel.network.events import Watcher
@@ -85,11 +86,17 @@ class ProgrammableFabric(Protocol):
         """Make this the desired state; returns when the connected switches have it."""
 
     async def install_extra_rules(
-        self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
+        self,
+        name: str,
+        compile_rules: CompileRules | None,
+        links: Collection[Pair] = (),
+        guests: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Install what `compile_rules` makes in addition to streams' rules, now and whenever a port
-        map changes, and tunnels along the links; None removes what the name had. Returns when the
-        connected switches hold it; raises Unavailable when one cannot be brought there now."""
+        map changes, and tunnels along the links; None removes what the name had. `guests` are the
+        nodes, by address, where guests are about to get ports: port maps have these ports from now
+        on. Returns when the connected switches hold it; raises Unavailable when one cannot be
+        brought there now."""
 
     def watch(self, watch: Watcher) -> Callable[[], None]:
         """Call `watch` with every event from now on. Returns what ends that."""

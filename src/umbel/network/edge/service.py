@@ -227,8 +227,8 @@ class EdgeService:
         await self._change_bindings(lambda now: roaming.deregister(now, name))
 
     async def expect_guest(self, address: str, node: str) -> None:
-        """A guest is about to be at another node, too: what is for it is copied there as soon as it
-        has a port there."""
+        """A guest is about to be at another node, too: what is for it is copied there, to the port
+        that it will have."""
         if node:
             self._expected[address] = node
         else:
@@ -290,7 +290,7 @@ class EdgeService:
 
     async def _install(self) -> None:
         stored, links = self._stored, self._links()
-        await self._require_fabric().install_extra_rules(NAME, self._compile, links)
+        await self._require_fabric().install_extra_rules(NAME, self._compile, links, self._expected)
         self._installed = (stored.revision, links)
 
     def _links(self) -> frozenset[Pair]:

@@ -79,6 +79,11 @@ class Receiver:
             return switch.local_port, switch.local_mac
         return switch.patch_port, self.ethernet
 
+    def is_expected(self, switch: PortMap) -> bool:
+        """Whether it is a guest whose port is not there yet, although its number is known."""
+        found = switch.guests.get(self.address) if self.is_guest else None
+        return found is not None and found.is_expected
+
     @property
     def kind(self) -> ReceiverKind:
         """One host, the hosts of a group, or all of them."""
@@ -217,7 +222,7 @@ def process_ports(intent: StreamIntent, port_maps: Mapping[str, PortMap]) -> dic
     exits = {
         node: receiver.exit(port_maps[node])[0]
         for node, receiver in intent.processes.items()
-        if node in port_maps
+        if node in port_maps and not receiver.is_expected(port_maps[node])
     }
     return {node: port for node, port in exits.items() if port}
 

@@ -20,11 +20,13 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class GuestPort:
-    """A guest's port, the guest's Ethernet address, and the port's device at the node."""
+    """A guest's port, the guest's Ethernet address, and the port's device at the node. One that
+    `is_expected` is not there yet: it will have this number."""
 
     number: int
     mac: str
     device: str = ""
+    is_expected: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,11 @@ class PortMap:
     local_mac: str = ""
     source_address: str = ""
     guests: Mapping[str, GuestPort] = field(default_factory=dict)
+
+
+def guest_mac(address: str) -> str:
+    """The Ethernet address of the guest with this IPv4 address: see `guest_address`."""
+    return ":".join(("52", "54", *(f"{int(part):02x}" for part in address.split("."))))
 
 
 def guest_address(mac: str) -> str:

@@ -91,12 +91,14 @@ class Wiring:
     `ov0`. `controller` is an OVSDB target such as `tcp:10.99.0.1:6653`. `targets` are the addresses
     that processes of the node send streams to, other than the platform's own: the node's routes
     lead them to `ov0`. `routes` lead what comes from or goes to access networks over the links,
-    where the platform routes the node."""
+    where the platform routes the node. `guests` are the addresses of guests that are about to get a
+    port of a hypervisor here: its number is to be known before."""
 
     controller: str
     tunnels: tuple[Tunnel, ...] = ()
     targets: tuple[str, ...] = ()
     routes: tuple[UnderlayRoute, ...] = ()
+    guests: tuple[str, ...] = ()
 
 
 def device_name(kind: str, *names: str) -> str:

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from itertools import count
 
 from umbel.kit.errors import Unavailable
-from umbel.network.switching.port_map import PortMap
+from umbel.network.switching.port_map import GuestPort, PortMap, guest_mac
 from umbel.network.topology.sites import Site, Wiring
+
+_FIRST_GUEST = 0x1000
 
 
 class MemoryBridges:
@@ -27,15 +29,27 @@ class MemoryBridges:
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         self._check_answers(site)
-        before = self._plugs.get(site.node, PortMap()).tunnel_ports
+        held = self._plugs.get(site.node, PortMap())
+        before = held.tunnel_ports
         wanted = [tunnel.neighbour for tunnel in wiring.tunnels]
         free = (number for number in count(10) if number not in before.values())
         tunnel_ports = {name: before[name] if name in before else next(free) for name in wanted}
         low = site.datapath_id & 0xFFFFFFFFFF
         mac = ":".join(f"{byte:02x}" for byte in (0x02, *low.to_bytes(5, "big")))
         self._wirings[site.node] = wiring
+        expected = wiring.guests if site.guests else ()
+        given = {port.number for port in held.guests.values()}
+        numbers = (number for number in count(_FIRST_GUEST) if number not in given)
         self._plugs[site.node] = PortMap(
-            tunnel_ports=tunnel_ports, patch_port=1, local_port=2, local_mac=mac
+            tunnel_ports=tunnel_ports,
+            patch_port=1,
+            local_port=2,
+            local_mac=mac,
+            guests={
+                one: held.guests.get(one)
+                or GuestPort(number=next(numbers), mac=guest_mac(one), is_expected=True)
+                for one in expected
+            },
         )
         return self._plugs[site.node]
 

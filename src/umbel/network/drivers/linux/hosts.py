@@ -88,6 +88,7 @@ class NetnsHost:
         queues = [
             f"link set {port.device} txqueuelen {_GUEST_QUEUE}"
             for port in port_maps.guests.values()
+            if port.device
         ]
         await _ip(namespace, "-force", lines=queues)  # a guest may be gone again
         said = await _ip(namespace, lines=[*commands(site), *into, *over])

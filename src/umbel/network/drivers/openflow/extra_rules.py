@@ -10,16 +10,23 @@ from umbel.network.switching.program import Program
 
 
 class ExtraRules:
-    """Rules that are compiled of the port maps, and the links that are to have tunnels for them."""
+    """Rules that are compiled of the port maps, the links that are to have tunnels for them, and
+    the guests whose ports are to have numbers in advance."""
 
     def __init__(self) -> None:
-        self._wanted: dict[str, tuple[CompileRules, frozenset[Pair]]] = {}
+        self._wanted: dict[str, tuple[CompileRules, frozenset[Pair], dict[str, str]]] = {}
 
-    def set(self, name: str, compile_rules: CompileRules | None, links: Collection[Pair]) -> None:
+    def set(
+        self,
+        name: str,
+        compile_rules: CompileRules | None,
+        links: Collection[Pair],
+        guests: Mapping[str, str],
+    ) -> None:
         """From now on the name wants this; None: nothing."""
         self._wanted.pop(name, None)
         if compile_rules is not None:
-            self._wanted[name] = (compile_rules, frozenset(links))
+            self._wanted[name] = (compile_rules, frozenset(links), dict(guests))
 
     @property
     def is_empty(self) -> bool:
@@ -29,11 +36,16 @@ class ExtraRules:
     @property
     def links(self) -> frozenset[Pair]:
         """The links that are to have tunnels."""
-        return frozenset(link for _, links in self._wanted.values() for link in links)
+        return frozenset(link for _, links, _ in self._wanted.values() for link in links)
+
+    @property
+    def guests(self) -> Mapping[str, str]:
+        """The nodes where guests are expected, by the guests' addresses."""
+        return {at: node for _, _, guests in self._wanted.values() for at, node in guests.items()}
 
     def merge(self, node: str, program: Program, port_maps: Mapping[str, PortMap]) -> Program:
         """The node's program with them. What the program has already comes first."""
-        for compile_rules, _ in self._wanted.values():
+        for compile_rules, _, _ in self._wanted.values():
             extra = compile_rules(port_maps).get(node, Program())
             program = changing.merge(program, changing.entries(extra))
         return program

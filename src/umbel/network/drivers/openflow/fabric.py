@@ -10,6 +10,7 @@ still to request it again. Until then each switch has a tunnel to every neighbou
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import structlog
 
@@ -155,10 +156,14 @@ class OpenFlowFabric:
         return intent.stream if intent else addresses.allot(name, others)
 
     async def install_extra_rules(
-        self, name: str, compile_rules: CompileRules | None, links: Collection[Pair] = ()
+        self,
+        name: str,
+        compile_rules: CompileRules | None,
+        links: Collection[Pair] = (),
+        guests: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """See the Protocol. Streams' rules come first."""
-        self._extra_rules.set(name, compile_rules, links)
+        self._extra_rules.set(name, compile_rules, links, guests)
         await self._reconciled()
 
     def stream_route(self, stream: str) -> tuple[tuple[Pair, ...], StreamDestination | None]:
@@ -345,7 +350,8 @@ class OpenFlowFabric:
         targets = addresses.foreign_targets(self.overlay.intents.values())
         dead = self.overlay.link_state.dead
         routes = underlay.routes(self.sites, dead) if self.settings.routes_nodes else {}
-        return await self._wires.ensure(tunnels, self._controller, targets, routes)
+        guests = self._extra_rules.guests
+        return await self._wires.ensure(tunnels, self._controller, targets, routes, guests)
 
     async def _program(self) -> None:
         """Install the desired programs on the connected switches."""

@@ -1,6 +1,7 @@
 """Brings bridges and tunnels to what the overlay wants of them.
 
-In: which neighbours tunnels are to lead to, and which targets nodes' processes send to. Out: the
+In: which neighbours tunnels are to lead to, which targets nodes' processes send to, and which
+guests are expected. Out: the
 ports that the switches gave, and calls when tunnels' ends are made or about to be removed.
 """
 
@@ -58,10 +59,12 @@ class Wires:
         controller: str,
         targets: Mapping[str, Collection[str]],
         routes: Mapping[str, tuple[UnderlayRoute, ...]],
+        guests: Mapping[str, str],
     ) -> bool:
         """Make the bridges that are not wired like this. Returns whether all could be made."""
         sites = dict(self._sites)
-        wirings = wiring.wirings(sites, tunnels, controller, self._settings, targets, routes)
+        wired = wiring.wirings(sites, tunnels, controller, self._settings, targets, routes)
+        wirings = {node: replace(one, guests=_at(node, guests)) for node, one in wired.items()}
         wanted = {node: (site, wirings[node]) for node, site in sites.items()}
         for node, made in tuple(self._made.items()):
             if node not in sites or not sites[node].is_same_switch(made):
@@ -102,3 +105,8 @@ class Wires:
         self._wired[node] = (site, wanted)
         self._on_made(node, frozenset(port_map.tunnel_ports.keys() - before.keys()))
         return True
+
+
+def _at(node: str, guests: Mapping[str, str]) -> tuple[str, ...]:
+    """The guests that are expected at the node."""
+    return tuple(sorted(address for address, at in guests.items() if at == node))

@@ -6,7 +6,7 @@ made the devices again.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ from umbel.network.drivers.ovsdb.connection import (
 )
 from umbel.network.drivers.ovsdb.layout import OUTSIDE_PORT, Layout, layout, local_mac
 from umbel.network.drivers.ovsdb.replica import Replica, number
-from umbel.network.switching.port_map import PortMap
+from umbel.network.switching.port_map import GuestPort, PortMap, guest_mac
 from umbel.network.switching.ports import NodeSetup
 from umbel.network.topology.sites import (
     ACCESS_BRIDGE,
@@ -56,6 +56,8 @@ class _Node:
     layout: Layout | None = None
     routing: Routing = ((), ())
     configured: tuple[Site, Made, Routing] | None = None
+    numbers: dict[str, int] = field(default_factory=dict)
+    """What the ports of expected guests are to be numbered, by the guests' addresses."""
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
 
@@ -92,7 +94,9 @@ class OvsdbBridges:
             node.routing = (wiring.targets, wiring.routes)
             await self._change(node, lambda replica: edits.edits(replica, wanted))
             replica = await self._settled(node, wanted)
-            port_maps = _plugs(replica, site, wanted)
+            guests = wiring.guests if site.guests else ()
+            node.numbers = edits.reserved(replica, OVERLAY_BRIDGE, guests, node.numbers)
+            port_maps = _plugs(replica, site, wanted, node.numbers)
             await self._configure(node, _made(replica, wanted), port_maps)
             return port_maps
 
@@ -127,6 +131,7 @@ class OvsdbBridges:
             node.tasks += [
                 asyncio.create_task(node.connection.run()),
                 asyncio.create_task(self._keep(node)),
+                asyncio.create_task(_renumber(node)),
             ]
         return node
 
@@ -208,11 +213,24 @@ class OvsdbBridges:
                 if replica is None or node.layout is None or renewed(replica) is None:
                     continue
                 try:
-                    port_maps = _plugs(replica, node.site, node.layout)
+                    port_maps = _plugs(replica, node.site, node.layout, node.numbers)
                     await self._configure(node, _made(replica, node.layout), port_maps)
                 except Unavailable as error:
                     log.warning("host not set up", node=node.site.node, why=error.message)
                     await asyncio.sleep(_AGAIN_S)
+
+
+async def _renumber(node: _Node) -> None:
+    """Has the ports of expected guests get their numbers as soon as a hypervisor makes them."""
+    while True:
+        operations = await node.connection.until(
+            lambda replica: edits.renumbering(replica, OVERLAY_BRIDGE, node.numbers) or None
+        )
+        try:
+            await node.connection.transact(operations)
+        except (OvsdbRefused, OvsdbGone) as error:
+            log.warning("guest's port not numbered", node=node.site.node, why=error.message)
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _made(replica: Replica, wanted: Layout) -> Made:
@@ -225,7 +243,7 @@ def _made(replica: Replica, wanted: Layout) -> Made:
     return tuple(number(item[1], "ifindex") if item else 0 for item in found)
 
 
-def _plugs(replica: Replica, site: Site, wanted: Layout) -> PortMap:
+def _plugs(replica: Replica, site: Site, wanted: Layout, numbers: Mapping[str, int]) -> PortMap:
     def of_number(name: str) -> int:
         found = replica.named("Interface", name)
         return number(found[1], "ofport") if found else 0
@@ -235,5 +253,16 @@ def _plugs(replica: Replica, site: Site, wanted: Layout) -> PortMap:
         patch_port=of_number(OUTSIDE_PORT),
         local_port=of_number(LOCAL_PORT),
         local_mac=local_mac(site),
-        guests=edits.guests(replica, OVERLAY_BRIDGE) if site.guests else {},
+        guests=_guests(replica, numbers) if site.guests else {},
     )
+
+
+def _guests(replica: Replica, numbers: Mapping[str, int]) -> dict[str, GuestPort]:
+    """The ports of guests that are there, and those that are expected: as long as a port has not
+    got its number, no rule is to follow the one that it has."""
+    found = edits.guests(replica, OVERLAY_BRIDGE)
+    return found | {
+        address: GuestPort(number=number, mac=guest_mac(address), is_expected=True)
+        for address, number in numbers.items()
+        if address not in found or found[address].number != number
+    }

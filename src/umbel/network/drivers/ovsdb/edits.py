@@ -25,7 +25,8 @@ Operation = Mapping[str, Any]
 
 _SHARED = frozenset({"other_config", "external_ids"})
 """Maps in which others keep their own keys."""
-_FIRST_FREE = 10
+_FIRST_FREE, _FIRST_RESERVED = 10, 0x1000
+"""Of numbers that ports ask for: those that are planned, and those of guests that are expected."""
 
 
 def edits(replica: Replica, layout: Layout) -> list[Operation]:
@@ -57,22 +58,69 @@ def missing(replica: Replica, layout: Layout) -> dict[str, str]:
 
 def guests(replica: Replica, bridge: str) -> dict[str, GuestPort]:
     """The ports of guests that a bridge has, by the guests' addresses."""
-    found = replica.named("Bridge", bridge)
-    ports = replica.referred("Port", found[1], "ports") if found else ()
     return {
-        address: port for _, row in ports for address, port in guest_ports(replica, row) if address
+        address: port
+        for row in _ports(replica, bridge)
+        for address, port in guest_ports(replica, row)
+        if address
     }
 
 
 def guest_ports(replica: Replica, port: Row) -> Iterator[tuple[str, GuestPort]]:
     """What of a port is a guest's: its address, empty before the port has a number."""
-    for _, row in replica.referred("Interface", port, "interfaces"):
-        mac = str(entries(row, "external_ids").get(GUEST_MAC, ""))
+    for row in _interfaces(replica, port):
+        mac = _mac(row)
         if address := guest_address(mac):
             of_number = number(row, "ofport")
             known = address if of_number > 0 else ""
             name = text(row, "name")
             yield known, GuestPort(number=of_number, mac=mac.lower(), device=name)
+
+
+def reserved(
+    replica: Replica, bridge: str, addresses: Sequence[str], before: Mapping[str, int]
+) -> dict[str, int]:
+    """The numbers that the ports of guests will have which are expected on the bridge, by their
+    addresses: as `before`, else the first that is free. One that has a port has its number."""
+    rows = [row for port in _ports(replica, bridge) for row in _interfaces(replica, port)]
+    used = {number(row, column) for row in rows for column in ("ofport", "ofport_request")}
+    kept = {address: before[address] for address in addresses if address in before}
+    free = (one for one in count(_FIRST_RESERVED) if one not in used | {*kept.values()})
+    there = {guest_address(_mac(row)) for row in rows}
+    return {
+        address: kept[address] if address in kept else next(free)
+        for address in addresses
+        if address in kept or address not in there
+    }
+
+
+def renumbering(replica: Replica, bridge: str, numbers: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The operations that ask for the numbers of guests' ports which came; empty when all have
+    asked."""
+    return [
+        {
+            "op": "update",
+            "table": "Interface",
+            "where": [["_uuid", "==", encode(uuid)]],
+            "row": {"ofport_request": numbers[address]},
+        }
+        for port in _ports(replica, bridge)
+        for uuid, row in replica.referred("Interface", port, "interfaces")
+        if (address := guest_address(_mac(row))) in numbers and not number(row, "ofport_request")
+    ]
+
+
+def _ports(replica: Replica, bridge: str) -> Iterator[Row]:
+    found = replica.named("Bridge", bridge)
+    return (row for _, row in replica.referred("Port", found[1], "ports")) if found else iter(())
+
+
+def _interfaces(replica: Replica, port: Row) -> Iterator[Row]:
+    return (row for _, row in replica.referred("Interface", port, "interfaces"))
+
+
+def _mac(interface: Row) -> str:
+    return str(entries(interface, "external_ids").get(GUEST_MAC, ""))
 
 
 class _Transaction:
