@@ -77,7 +77,6 @@ class Switches:
     port_maps: Mapping[str, PortMap] = field(default_factory=lambda: PLUGS)
     hold: Mapping[str, Program] = field(default_factory=dict)
     tunnels: frozenset[Pair] = frozenset()
-    expected: Mapping[str, str] = field(default_factory=dict)
     told: int = 0
     away: bool = False
     watches: list[Watcher] = field(default_factory=list)
@@ -96,7 +95,6 @@ class Switches:
         if self.away:
             raise Unavailable("a switch is away")
         self.hold, self.tunnels = compile_rules(self.port_maps), frozenset(links)
-        self.expected = dict(guests)
         while self.during:
             self.during.pop()()
 
@@ -380,15 +378,6 @@ async def test_sign_ins_at_once_are_all_kept(tmp_path: Path) -> None:
         await asyncio.gather(*(service.sign_in(name, 60) for name in names))
         assert set(service.state.access.clients["pe1"]) == set(names)
         assert here.holds(service.state)
-
-
-@scenario
-async def test_switches_are_told_where_a_guest_is_expected_until_it_is_not(tmp_path: Path) -> None:
-    async with world(tmp_path) as here, here.running() as service:
-        await service.expect_guest("10.96.1.10", "pe2")
-        assert here.switches.expected == {"10.96.1.10": "pe2"}
-        await service.expect_guest("10.96.1.10", "")
-        assert here.switches.expected == {}
 
 
 @scenario
