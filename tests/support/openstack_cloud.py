@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 FILES = ROOT / "build" / "clouds" / "openstack"
 """Debian's files, as scripts/openstack installs them."""
+LAN = "lan"
+"""The network of its servers."""
+_RESERVED = "reserved"
 PROJECT = "umbel"
 """The project that the platform has, and its user there."""
 PORTS = {"keystone": 5000, "glance": 9292, "placement": 8778, "neutron": 9696, "nova": 8774}
@@ -134,6 +137,23 @@ class OpenStackCloud:
         there = self.user
         found = [*self.servers(), *there.network.ports(), *there.network.ips()]
         return [f"{type(one).__name__} {one.name or one.id}" for one in found]
+
+    def reserve(self, name: str, address: str) -> None:
+        """A port of the platform's project with that address, as an administrator makes one."""
+        lan = look_up(self.admin.network.find_network, LAN)
+        project = look_up(self.admin.identity.find_project, PROJECT)
+        self.admin.network.create_port(
+            name=name,
+            network_id=lan.id,
+            project_id=project.id,
+            fixed_ips=[{"ip_address": address}],
+            description=_RESERVED,
+        )
+
+    def release(self) -> None:
+        """Remove what was reserved and not used."""
+        for port in self.user.network.ports(description=_RESERVED):
+            self.user.network.delete_port(port.id)
 
     def revoke_tokens(self) -> None:
         """All that the platform's user signed in with."""

@@ -17,15 +17,13 @@ from pathlib import Path
 from support import openstack_config as config
 from support.kube_api import ip
 from support.leftovers import Leftover, noted
-from support.openstack_cloud import CONFIGURED, FILES, PLUGIN, PORTS, PROJECT, OpenStackCloud
+from support.openstack_cloud import CONFIGURED, FILES, LAN, PLUGIN, PORTS, PROJECT, OpenStackCloud
 from support.openstack_machine import Machine, machine
 from umbel.compute.drivers.openstack.find import look_up
 from umbel.kit import private
 
 KEPT = FILES / "stores"
 """What the stores had once they were filled: a lab begins with it."""
-LAN = "lan"
-"""The network of its servers."""
 FLAVORS = {
     "small": (1, 256, 1),
     "media": (2, 512, 1),
@@ -80,6 +78,17 @@ def cloud(folder: Path) -> Iterator[OpenStackCloud]:
             control.run(program, program, "--config-file", "/etc/nova/nova.conf")
         _lay(made)
         yield made
+
+
+@contextmanager
+def more_address(made: OpenStackCloud) -> Iterator[str]:
+    """One more address of the root namespace in the cloud's network."""
+    address = f"{made.network}.200"
+    ip("address", "add", f"{address}/24", "dev", made.bridge)
+    try:
+        yield address
+    finally:
+        ip("address", "del", f"{address}/24", "dev", made.bridge)
 
 
 def _lay(made: OpenStackCloud) -> None:

@@ -17,6 +17,7 @@ from umbel.compute.clouds import clouds_file
 from umbel.compute.clouds.model import CLOUDS_POOL, CloudNode
 from umbel.compute.drivers.openstack.context import CloudContext, CloudLimits
 from umbel.compute.drivers.openstack.observed import SWITCHED_OFF
+from umbel.compute.drivers.openstack.servers import server_name
 from umbel.compute.drivers.openstack.vim import OpenStackVim
 from umbel.compute.health import Limits
 from umbel.compute.images.folder import Images
@@ -85,7 +86,8 @@ class CloudRows:
 
 
 class OpenStackWorld:
-    """Functions are servers; when it ends, nothing of them is left."""
+    """Functions are servers; when it ends, nothing of them is left. For each node's first function
+    its address is reserved: that function's address is the node's."""
 
     # Nova hears of it after 15 s; a function that was ready has missed its probes by then.
     killed = (SWITCHED_OFF, "5 health probes in a row missed")
@@ -103,6 +105,8 @@ class OpenStackWorld:
         sender = below.cloud.host_address
         self.edge = in_a_guest(made(described["edge"], "pe2"), sender)
         self.acquirer = in_a_guest(made(described["acquirer"], "pe1"), sender)
+        for function, node in ((self.edge, self.pe2), (self.acquirer, self.pe1)):
+            below.cloud.reserve(server_name(INSTALLATION, function.id), node.address)
         self.vims: list[OpenStackVim] = []
         self.vim = self.open()
 
@@ -138,6 +142,7 @@ class OpenStackWorld:
 
     async def end(self) -> None:
         await ended([*self.vims], self.open)
+        self.ground.cloud.release()
         assert self.ground.cloud.left() == []
         for real in (self.ground.a, self.ground.b):
             assert real.devices() == []

@@ -76,16 +76,17 @@ def _send(
     if part == "disk":
         properties = {**_HARDWARE, "kernel_id": ids["kernel"], "ramdisk_id": ids["initrd"]}
         properties["min_ram"] = image.memory_mb
-    made = to.image.create_image(
-        named,
-        filename=str(images.part(image, part)),
-        disk_format=_FORMATS[part],
-        container_format=_CONTAINERS[part],
-        visibility="private",
-        wait=True,
-        timeout=600,
-        validate_checksum=False,
-        allow_duplicates=True,
-        **properties,
-    )
+    with images.part(image, part).open("rb") as data:  # the library would leave it open
+        made = to.image.create_image(
+            named,
+            data=data,
+            disk_format=_FORMATS[part],
+            container_format=_CONTAINERS[part],
+            visibility="private",
+            wait=True,
+            timeout=600,
+            validate_checksum=False,
+            allow_duplicates=True,
+            **properties,
+        )
     return str(made.id)

@@ -250,16 +250,16 @@ def _port(
     to: "Connection", there: CloudNode, name: str, group: str, *, is_reached: bool = True
 ) -> tuple[str, PortAddress]:
     network = _network(to, there)
+    known = look_up(to.network.find_security_group, group)
+    groups = [known.id] if known is not None else []
+    ours: dict[str, Any] = {"description": group}
+    if network.is_port_security_enabled:
+        ours["security_groups"] = groups
     port = next(iter(to.network.ports(name=name, network_id=network.id)), None)
     if port is None:
-        known = look_up(to.network.find_security_group, group)
-        groups = [known.id] if known is not None else []
-        port = to.network.create_port(
-            name=name,
-            network_id=network.id,
-            description=group,
-            **({"security_groups": groups} if network.is_port_security_enabled else {}),
-        )
+        port = to.network.create_port(name=name, network_id=network.id, **ours)
+    elif port.description != group:  # somebody reserved its address
+        port = to.network.update_port(port.id, **ours)
     address, subnet = _address(to, there, port)
     public = _floating(to, there, port.id) if is_reached and there.external else ""
     prefix = int(subnet.cidr.partition("/")[2])
