@@ -216,7 +216,9 @@ def rest_page() -> str:
         " and `/docs`\nto try it. Sign in at `/oauth/token` (form fields `grant_type=password`,"
         " `username`, `password`) and send\n`Authorization: Bearer TOKEN`. Bodies are JSON, times"
         " RFC 3339 in UTC. Unknown fields are refused.\nEvery failure is"
-        ' `{"code", "message", "details"}`: [errors](errors.md).\n',
+        ' `{"code", "message", "details"}`: [errors](errors.md).\nBrowsers sign in by a cookie at'
+        " `/api/v1/web-session`; what changes something needs the header\n`X-CSRF-Protection: 1`"
+        " with it.\n",
         "## Sign in\n",
         "The how-to guides use these variables. A token is valid for"
         " `UMBEL_ACCESS_TOKEN_TTL_S` (eight hours).\n",

@@ -3,9 +3,10 @@
 import { Component, type ComponentType, lazy, type ReactNode, Suspense, useEffect, useRef } from 'react';
 
 import { account } from './kit/account';
+import { api } from './kit/portal';
 import { matchRoute, type Route, to } from './kit/routes';
 import { Discover } from './pages/discover';
-import { useSignIn } from './ui/hooks';
+import { useAction, useSignIn } from './ui/hooks';
 import { Mark } from './ui/mark';
 import { Link, usePathname, useTitle } from './ui/navigation';
 import { Empty, Loading } from './ui/parts';
@@ -75,6 +76,7 @@ class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
 
 function SignInState() {
   const signIn = useSignIn();
+  const { busy, error, run } = useAction();
   if (!signIn) {
     return (
       <Link to={to.studio} className="button button-small">
@@ -88,12 +90,21 @@ function SignInState() {
       <button
         type="button"
         className="button button-small"
-        onClick={() => {
-          account.set(null);
-        }}
+        disabled={busy}
+        onClick={() =>
+          void run(async () => {
+            await api.signOut();
+            account.set(null);
+          })
+        }
       >
         Sign out
       </button>
+      {error && (
+        <span className="signed-in-error" role="alert">
+          Still signed in: try again
+        </span>
+      )}
     </div>
   );
 }

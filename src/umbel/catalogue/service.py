@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import TypeVar
 
 from umbel.catalogue import rules, store
+from umbel.catalogue.accounts.service import Accounts
 from umbel.catalogue.model import (
     EVENT_LIFE,
     Event,
@@ -55,6 +56,7 @@ class Catalogue:
         self._clock = clock
         self._passwords = passwords or Passwords()
         self.service_levels = ServiceLevels(database, clock)
+        self.accounts = Accounts(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)
 
     # Users

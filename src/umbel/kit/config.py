@@ -106,6 +106,9 @@ class Settings(BaseSettings):
         60.0, gt=0, description="how long a session stays open without a sign of its viewer"
     )
     access_token_ttl_s: float = Field(8 * 3600.0, gt=0, description="lifetime of a user's token")
+    web_session_ttl_s: float = Field(
+        7 * 86_400.0, gt=0, le=400 * 86_400.0, description="how long a browser stays signed in"
+    )
     access_ttl_s: float = Field(
         8 * 3600.0,
         gt=0,

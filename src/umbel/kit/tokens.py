@@ -22,6 +22,7 @@ _ALGORITHM = "EdDSA"
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}")
 VIEWER = "umbel:viewer"
 USER = "umbel:user"
+WEB = "umbel:web"
 FORM = "umbel:form"
 
 

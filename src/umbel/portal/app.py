@@ -1,7 +1,8 @@
 """The front end as one ASGI app. In: a System. Out: a FastAPI app; its lifespan runs the feed.
 
-Layers, outside in: metrics, body limit, closed networks (captive.py), error mapping, routes (one
-module per resource in `api/`), and the built web app for every other path.
+Layers, outside in: metrics, body limit, closed networks (captive.py), cross-site requests
+(web_session.py), error mapping, routes (one module per resource in `api/`), and the built web app
+for every other path.
 """
 
 from collections.abc import AsyncIterator
@@ -40,6 +41,7 @@ from umbel.portal.api import (
     tokens,
     users,
     volumes,
+    web_sessions,
     welcome,
 )
 from umbel.portal.api.shapes import ERRORS
@@ -49,12 +51,14 @@ from umbel.portal.limits import BodyLimit
 from umbel.portal.metrics import Metered, Metrics
 from umbel.portal.ports import System
 from umbel.portal.site import STATIC, Site
+from umbel.portal.web_session import CsrfProtection
 
 # Requests are matched in this order: what is asked most is first.
 _RESOURCES = (
     sessions,
     events,
     tokens,
+    web_sessions,
     users,
     providers,
     ingest,
@@ -114,6 +118,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     for resource in _RESOURCES:
         app.include_router(resource.router)
     app.router.default = Site(static)
+    app.add_middleware(CsrfProtection, forms=welcome.FORMS)
     app.add_middleware(Captive, system=system)
     app.add_middleware(
         BodyLimit,

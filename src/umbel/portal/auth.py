@@ -1,22 +1,44 @@
 """Who is asking, and what they may do. The handlers' dependencies, and the rules behind them.
 
-In: a bearer token. Out: a User as the catalogue has it now: a token ends at once when its user is
-removed or gets another password. A viewer's session proves itself with its own token instead of an
-account.
+In: a bearer token, or the web app's cookie. Out: a User as the catalogue has it now: a token ends
+at once when its user is removed or gets another password. A viewer's session proves itself with its
+own token instead of an account.
 """
 
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from umbel.catalogue.model import NoSuchUser, User, UserRole
-from umbel.kit.errors import Forbidden
-from umbel.kit.tokens import USER, VIEWER, Claims, TokenForeign, TokenInvalid, TokenMissing
+from umbel.kit.errors import Forbidden, Unauthenticated
+from umbel.kit.tokens import USER, VIEWER, WEB, Claims, TokenForeign, TokenInvalid, TokenMissing
+from umbel.portal import web_session
 from umbel.portal.ports import System
 
 _bearer = OAuth2PasswordBearer(tokenUrl="/oauth/token", auto_error=False)
 Token = Annotated[str | None, Depends(_bearer)]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A token, and what it must have been made for: the API, or a browser's cookie."""
+
+    token: str
+    audience: str = USER
+
+
+async def _proof(request: Request, token: Token) -> Proof | None:
+    """A bearer token is preferred: who sends one means it."""
+    if token is not None:
+        return Proof(token)
+    cookie = web_session.cookie_of(request)
+    return None if cookie is None else Proof(cookie, WEB)
+
+
+MaybeProof = Annotated[Proof | None, Depends(_proof)]
 
 
 # Async, though it waits for nothing: FastAPI would send it through a thread pool.
@@ -33,21 +55,27 @@ def caller(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def sign(system: System, user: User) -> str:
-    """A token for the user, good for the settings' access_token_ttl_s."""
-    expires_s = system.clock.now_s() + system.settings.access_token_ttl_s
+def ttl_s(system: System, audience: str) -> float:
+    """How long a user's token is good."""
+    settings = system.settings
+    return settings.web_session_ttl_s if audience == WEB else settings.access_token_ttl_s
+
+
+def sign(system: System, user: User, audience: str = USER) -> str:
+    """A token for the user, good for `ttl_s`."""
+    expires_s = system.clock.now_s() + ttl_s(system, audience)
     claims = Claims(
         subject=user.username,
         scope=user.role.value,
         expires_s=expires_s,
         generation=user.generation,
     )
-    return system.signer.sign(claims, USER)
+    return system.signer.sign(claims, audience)
 
 
-async def user_of(system: System, token: str) -> User:
+async def user_of(system: System, proof: Proof) -> User:
     """The token's user. Raises Unauthenticated, TokenForeign."""
-    claims = system.verifier.verify(token, USER, now_s=system.clock.now_s())
+    claims = system.verifier.verify(proof.token, proof.audience, now_s=system.clock.now_s())
     try:
         user = await system.catalogue.user(claims.subject)
     except NoSuchUser as error:
@@ -57,10 +85,10 @@ async def user_of(system: System, token: str) -> User:
     return user
 
 
-async def _signed_in(system: SystemDep, token: Token) -> User:
-    if token is None:
+async def _signed_in(system: SystemDep, proof: MaybeProof) -> User:
+    if proof is None:
         raise TokenMissing
-    return await user_of(system, token)
+    return await user_of(system, proof)
 
 
 SignedIn = Annotated[User, Depends(_signed_in)]
@@ -75,8 +103,15 @@ async def _operator(user: SignedIn) -> User:
 Operator = Annotated[User, Depends(_operator)]
 
 
-async def _optional_user(system: SystemDep, token: Token) -> User | None:
-    return await user_of(system, token) if token else None
+async def _optional_user(system: SystemDep, proof: MaybeProof) -> User | None:
+    """A bearer token must be good. Browsers send a cookie unasked: one that is not is none."""
+    if proof is None or not proof.token:
+        return None
+    if proof.audience != WEB:
+        return await user_of(system, proof)
+    with suppress(Unauthenticated, TokenForeign):
+        return await user_of(system, proof)
+    return None
 
 
 OptionalUser = Annotated[User | None, Depends(_optional_user)]
@@ -90,14 +125,14 @@ def may_run(user: User, provider_id: str) -> None:
         raise Forbidden
 
 
-async def may_hold(system: System, session_id: str, token: str | None) -> None:
+async def may_hold(system: System, session_id: str, proof: Proof | None) -> None:
     """Raise unless the token is that session's, or an operator's."""
-    if token is None:
+    if proof is None:
         raise TokenMissing
     try:
-        claims = system.verifier.verify(token, VIEWER, now_s=system.clock.now_s())
+        claims = system.verifier.verify(proof.token, VIEWER, now_s=system.clock.now_s())
     except TokenForeign:
-        user = await user_of(system, token)
+        user = await user_of(system, proof)
         if user.role is not UserRole.OPERATOR:
             raise Forbidden from None
         return

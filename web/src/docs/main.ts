@@ -3,6 +3,8 @@
 import 'swagger-ui-dist/swagger-ui.css';
 import bundle from 'swagger-ui-dist/swagger-ui-bundle.js?url';
 
+import { OURS } from '../kit/rest';
+
 declare const SwaggerUIBundle: (options: Record<string, unknown>) => unknown;
 
 const script = document.createElement('script');
@@ -13,5 +15,9 @@ script.onload = () =>
     dom_id: '#docs',
     deepLinking: true,
     validatorUrl: null, // a service elsewhere, else
+    requestInterceptor: (request: { headers: Record<string, string> }) => {
+      Object.assign(request.headers, OURS);
+      return request;
+    },
   });
 document.head.append(script);

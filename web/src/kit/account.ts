@@ -1,13 +1,14 @@
-// The signed-in user: kept in this browser until the token expires, and shared by its tabs. Pages call
-// `account.get()` and subscribe.
+// Who is signed in, as far as the page knows. The sign-in itself is a cookie that scripts cannot read; what is kept
+// here is a name and a time, shared by the browser's tabs. Pages call `account.get()` and subscribe.
 
 export interface SignIn {
-  token: string;
   username: string;
   expiresMs: number;
 }
 
-const KEY = 'umbel.sign-in';
+const KEY = 'umbel.signed-in';
+/** Where older versions kept a token. */
+const RETIRED_KEY = 'umbel.sign-in';
 const listeners = new Set<() => void>();
 let current: SignIn | null = null;
 
@@ -15,9 +16,9 @@ let current: SignIn | null = null;
 export function parseSignIn(text: string | null, nowMs: number): SignIn | null {
   if (text === null) return null;
   try {
-    const { token, username, expiresMs } = JSON.parse(text) as Partial<SignIn>;
-    if (typeof token !== 'string' || typeof username !== 'string' || typeof expiresMs !== 'number') return null;
-    return expiresMs > nowMs ? { token, username, expiresMs } : null;
+    const { username, expiresMs } = JSON.parse(text) as Partial<SignIn>;
+    if (typeof username !== 'string' || typeof expiresMs !== 'number') return null;
+    return expiresMs > nowMs ? { username, expiresMs } : null;
   } catch {
     return null;
   }
@@ -30,6 +31,7 @@ function publish(next: SignIn | null): void {
 
 export const account = {
   load(): void {
+    localStorage.removeItem(RETIRED_KEY);
     current = parseSignIn(localStorage.getItem(KEY), Date.now());
     window.addEventListener('storage', (event) => {
       if (event.key === KEY || event.key === null) publish(parseSignIn(event.newValue, Date.now()));
@@ -38,8 +40,8 @@ export const account = {
   get(): SignIn | null {
     return current;
   },
-  token(): string | null {
-    return current !== null && current.expiresMs > Date.now() ? current.token : null;
+  isSignedIn(): boolean {
+    return current !== null && current.expiresMs > Date.now();
   },
   set(next: SignIn | null): void {
     if (next === null) localStorage.removeItem(KEY);

@@ -10,7 +10,7 @@ interface Sent {
 /** A fetch that gives these responses in order and keeps the requests. */
 function portal(...answers: (Response | Error)[]) {
   const sent: Sent[] = [];
-  const state = { token: 'user-token' as string | null, refused: 0 };
+  const state = { isSignedIn: true, refused: 0 };
   const waits: number[] = [];
   const api = createApi({
     fetch: (url, init) => {
@@ -19,10 +19,10 @@ function portal(...answers: (Response | Error)[]) {
       if (next === undefined) throw new Error('more requests than expected');
       return next instanceof Error ? Promise.reject(next) : Promise.resolve(next);
     },
-    token: () => state.token,
+    isSignedIn: () => state.isSignedIn,
     onRefused: () => {
       state.refused += 1;
-      state.token = null;
+      state.isSignedIn = false;
     },
     wait: (ms) => {
       waits.push(ms);
@@ -98,18 +98,30 @@ describe('errors', () => {
 });
 
 describe('the sign-in', () => {
-  test('goes along, and is dropped when refused', async () => {
-    const { api, state, header } = portal(json(401, { code: 'umbel.unauthenticated', message: 'no' }));
+  test('is dropped when refused, once', async () => {
+    const refusal = (): Response => json(401, { code: 'umbel.unauthenticated', message: 'no' });
+    const { api, state, header } = portal(refusal(), refusal());
     await failure(api.me());
-    expect(header(0, 'Authorization')).toBe('Bearer user-token');
+    await failure(api.me());
+    expect(header(0, 'Authorization')).toBeNull();
     expect(state.refused).toBe(1);
+  });
+
+  test('is by a cookie: what changes something shows that it comes from our page, and nothing else does', async () => {
+    const { api, header } = portal(json(200, {}), json(200, {}), json(200, {}), json(200, {}));
+    await api.signOut();
+    await api.endEvent('ev');
+    await api.changeEvent('ev', { version: 1 });
+    await api.events();
+    const headers = [0, 1, 2, 3].map((n) => header(n, 'X-CSRF-Protection'));
+    expect(headers).toEqual(['1', '1', '1', null]);
   });
 
   test('a wrong password is not a lost sign-in', async () => {
     const { api, state, header, sent } = portal(json(401, { code: 'umbel.bad_credentials', message: 'no' }));
     expect(await failure(api.signIn('ada', 'x'))).toMatchObject({ code: 'umbel.bad_credentials' });
-    expect(header(0, 'Authorization')).toBeNull();
-    expect(String(sent[0]?.init.body)).toBe('grant_type=password&username=ada&password=x');
+    expect(header(0, 'X-CSRF-Protection')).toBe('1');
+    expect(String(sent[0]?.init.body)).toBe('{"username":"ada","password":"x"}');
     expect(state.refused).toBe(0);
   });
 

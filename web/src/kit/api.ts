@@ -1,5 +1,5 @@
 // In: calls by name. Out: typed JSON, or an ApiError with the cause and the time to try again.
-// The only module with the portal's paths. The caller gives `fetch` and the sign-in.
+// The only module with the portal's paths. The caller gives `fetch`, which sends the sign-in's cookie by itself.
 
 import type { paths } from './api-types';
 import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, type PathOf, requestOf } from './rest';
@@ -60,9 +60,9 @@ export function asApiError(error: unknown): ApiError {
 
 export interface ApiOptions {
   fetch: typeof fetch;
-  /** The signed-in user's token, null when signed out. */
-  token: () => string | null;
-  /** Called when the portal no longer accepts the user's token. */
+  /** Whether somebody is signed in, as far as the page knows. */
+  isSignedIn: () => boolean;
+  /** Called when the portal no longer accepts the sign-in. */
   onRefused: () => void;
   timeoutMs?: number;
   /** Waits before a request is sent again. */
@@ -110,14 +110,14 @@ export function createApi(options: ApiOptions) {
   }
 
   async function attempt(method: Method, template: string, call: Call): Promise<Response> {
-    const bearer = call.bearer === undefined ? options.token() : call.bearer;
-    const init = requestOf(method, call, bearer);
+    const wasSignedIn = options.isSignedIn();
+    const init = requestOf(method, call);
     const signal = AbortSignal.timeout(call.timeoutMs ?? timeoutMs);
     const response = await options.fetch(addressOf(template, call), { ...init, signal }).catch((error: unknown) => {
       throw asApiError(error);
     });
     if (response.ok) return response;
-    if (response.status === 401 && call.bearer === undefined && bearer !== null) options.onRefused();
+    if (response.status === 401 && call.bearer === undefined && wasSignedIn) options.onRefused();
     throw await errorFrom(response, Date.now());
   }
 
@@ -144,7 +144,9 @@ export function createApi(options: ApiOptions) {
 
   return {
     signIn: (username: string, password: string) =>
-      read('post', '/oauth/token', { form: { grant_type: 'password', username, password }, bearer: null }),
+      read('post', '/api/v1/web-session', { json: { username, password }, bearer: null }),
+    signOut: () => send('delete', '/api/v1/web-session'),
+    signOutEverywhere: () => send('delete', '/api/v1/me/tokens'),
     me: () => read('get', '/api/v1/me'),
     providers: () => read('get', '/api/v1/providers'),
     events: () => read('get', '/api/v1/events'),

@@ -1,6 +1,6 @@
 // Changes at the portal, as they happen. One stream of server-sent events for the whole page, because browsers
 // allow few connections to a host. It is open only while a listener needs it; in a hidden page few listeners do.
-// It is read with `fetch`: an EventSource sends no header, and a token in the URL ends up in logs.
+// It is read with `fetch`: an EventSource reports no status, and reconnects as it likes.
 
 import { createParser } from 'eventsource-parser';
 
@@ -104,9 +104,7 @@ const isChange = (kind: string): kind is keyof typeof KINDS => Object.hasOwn(KIN
 
 /** Reads the stream until it ends. Rejects when the portal cannot be reached or the connection breaks. */
 async function read(signal: AbortSignal, onOpen: () => void): Promise<void> {
-  const token = account.token();
-  const headers: HeadersInit = token === null ? {} : { Authorization: `Bearer ${token}` };
-  const response = await fetch(URL, { headers, signal, cache: 'no-store' });
+  const response = await fetch(URL, { signal, cache: 'no-store' });
   if (!response.ok || response.body === null) return;
   onOpen();
   const parser = createParser({

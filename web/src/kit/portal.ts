@@ -5,7 +5,7 @@ import { createApi } from './api';
 
 export const api = createApi({
   fetch: (input, init) => fetch(input, init),
-  token: account.token,
+  isSignedIn: account.isSignedIn,
   onRefused: () => {
     account.set(null);
   },

@@ -29,7 +29,7 @@ test('a response has the type of its operation', async () => {
   const event: Partial<LiveEvent> = { id: 'ev', state: 'live' };
   const api = createApi({
     fetch: () => Promise.resolve(new Response(JSON.stringify(event))),
-    token: () => null,
+    isSignedIn: () => false,
     onRefused: () => undefined,
   });
   const state: LiveEvent['state'] = (await api.event('ev')).state;

@@ -20,8 +20,7 @@ type Parts<O> = (O extends { parameters: { path: infer T } } ? { path: T } : { p
   ([BodyOf<O>] extends [never] ? { json?: never } : { json: BodyOf<O> });
 
 interface Options {
-  form?: Record<string, string>;
-  /** Bearer instead of the user's own: a string, or null for none. */
+  /** Another token than the user's sign-in; null where it does not matter who is signed in. */
   bearer?: string | null;
   keepalive?: boolean;
   timeoutMs?: number;
@@ -47,15 +46,18 @@ export function addressOf(template: string, { path = {}, query = {} }: Call): st
   return search.size === 0 ? address : `${address}?${search.toString()}`;
 }
 
-export function requestOf(method: Method, call: Call, bearer: string | null): RequestInit {
+/** Shows the portal that a page of its own sent the request: another site can send the cookie, but not this. */
+export const OURS: Readonly<Record<string, string>> = { 'X-CSRF-Protection': '1' };
+
+export function requestOf(method: Method, call: Call): RequestInit {
   const headers: Record<string, string> = { Accept: 'application/json' };
   const init: RequestInit = { method: method.toUpperCase(), headers };
-  if (bearer !== null) headers['Authorization'] = `Bearer ${bearer}`;
+  if (typeof call.bearer === 'string') headers['Authorization'] = `Bearer ${call.bearer}`;
+  else if (method !== 'get') Object.assign(headers, OURS);
   if (call.json !== undefined) {
     headers['Content-Type'] = 'application/json';
     init.body = JSON.stringify(call.json);
   }
-  if (call.form) init.body = new URLSearchParams(call.form);
   if (call.keepalive) init.keepalive = true;
   return init;
 }

@@ -16,8 +16,8 @@ export function SignInForm({ title, children }: { title: string; children: React
   const { busy, error, run } = useAction();
   const submit = (): Promise<void> =>
     run(async () => {
-      const got = await api.signIn(username, password);
-      account.set({ token: got.access_token, username, expiresMs: Date.now() + got.expires_in * 1000 });
+      const { username: name, expires_at } = await api.signIn(username, password);
+      account.set({ username: name, expiresMs: Date.parse(expires_at) });
     });
   return (
     <form

@@ -94,16 +94,18 @@ async def open_session(
 
 
 @router.get("/sessions/{session_id}")
-async def get_session(system: auth.SystemDep, token: auth.Token, session_id: str) -> SessionOut:
+async def get_session(
+    system: auth.SystemDep, proof: auth.MaybeProof, session_id: str
+) -> SessionOut:
     """The session, for its holder or an operator."""
-    await auth.may_hold(system, session_id, token)
+    await auth.may_hold(system, session_id, proof)
     return _response(await system.delivery.session(session_id))
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
-async def close_session(system: auth.SystemDep, token: auth.Token, session_id: str) -> None:
+async def close_session(system: auth.SystemDep, proof: auth.MaybeProof, session_id: str) -> None:
     """Close the session."""
-    await auth.may_hold(system, session_id, token)
+    await auth.may_hold(system, session_id, proof)
     await system.delivery.close_session(session_id)
 
 

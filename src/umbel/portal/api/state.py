@@ -119,7 +119,7 @@ async def follow_state(
     only events, providers, and `drain`: an edge node (the subject) that viewers should leave."""
     state = request.app.state
     metrics: Metrics = state.metrics
-    reader = _Reader(state.feed, system.clock, state.keep_alive_s, kinds_for(user))
+    reader = _Reader(state.feed, system.clock, state.keep_alive_s, user)
     place = _place(metrics, source_of(auth.caller(request)))
     return EventStream(reader.messages(position(last_event_id)), place)
 
@@ -148,13 +148,15 @@ def event_text(change: Change) -> str:
 
 
 class _Reader:
-    def __init__(
-        self, feed: Feed, clock: Clock, keep_alive_s: float, kinds: frozenset[str] | None
-    ) -> None:
+    """Follows for a user, whose rights hold as long as the stream: it ends when the account
+    changes, and the reader comes back with what it can show then."""
+
+    def __init__(self, feed: Feed, clock: Clock, keep_alive_s: float, user: User | None) -> None:
         self._feed = feed
         self._clock = clock
         self._keep_alive_s = keep_alive_s
-        self._kinds = kinds
+        self._kinds = kinds_for(user)
+        self._username = None if user is None else user.username
 
     async def messages(self, after: int | None) -> AsyncIterator[str]:
         at = self._feed.head if after is None else after
@@ -171,6 +173,8 @@ class _Reader:
                 continue
             except UmbelError:
                 return  # the reader comes back with its position
+            if any(self._concerns_account(change) for change in batch):
+                return
             at = batch[-1].seq if batch else at
             text = "".join(event_text(change) for change in batch if self._sees(change))
             if not text and self._clock.monotonic_s() - spoke_s >= self._keep_alive_s:
@@ -178,6 +182,9 @@ class _Reader:
             if text:
                 spoke_s = self._clock.monotonic_s()
                 yield text
+
+    def _concerns_account(self, change: Change) -> bool:
+        return change.kind == ChangeKind.USER and change.subject == self._username
 
     def _sees(self, change: Change) -> bool:
         return self._kinds is None or change.kind in self._kinds

@@ -57,6 +57,7 @@ _LEAVE = Template("""<form method="post" action="$page/leave">
 <input type="hidden" name="form" value="$form"><button>Sign out</button></form>
 """)
 _FORM_TTL_S = 3_600.0
+FORMS = frozenset((PAGE, f"{PAGE}/leave"))
 
 Next = Annotated[str, Query(alias="next", max_length=MOST_NEXT)]
 Word = Annotated[str, Form(max_length=1_024)]
