@@ -120,14 +120,20 @@ async def test_a_step_done_while_a_look_is_under_way_is_remembered() -> None:
 
 
 @scenario
-async def test_a_function_that_stands_still_while_it_is_copied_stays_fed() -> None:
+async def test_a_silent_function_that_runs_carries_what_it_carried() -> None:
     media = SilentMedia()
     server = Server(function_id="edge-1", address="127.0.0.1", control_port=1, secret="")
     state = await media.ensure(server, StreamSpec(stream="ev", role=StreamRole.EDGE))
     answers = Answers(media=Media(media))
     await answers.poll([server], {"edge-1"})
+    assert answers.heard == {"edge-1"}
     media.silent.add("edge-1")
-    for moving in ({"edge-1"}, set[str]()):
-        await answers.poll([server], {"edge-1"}, moving)
-        await answers.poll_function("edge-1", [server], moving)
-        assert answers.streams == ({"edge-1": {"ev": state}} if moving else {})
+    for running in ({"edge-1"}, set[str]()):
+        await answers.poll([server], {"edge-1"}, running)
+        await answers.poll_function("edge-1", [server], running)
+        assert answers.streams == ({"edge-1": {"ev": state}} if running else {})
+        assert answers.heard == set()
+    media.silent.clear()
+    await answers.poll([server], {"edge-1"})
+    answers.forget("edge-1")
+    assert (answers.streams, answers.heard) == ({}, set())

@@ -78,6 +78,9 @@ class World:
     boards: list["MemoryBoard"] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
     deaf: dict[str, UmbelError] = field(default_factory=dict)
+    patience_s: float = 0.0
+    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The guests that each node's switch was told to expect."""
     changes: Counter[str] = field(default_factory=Counter)
     tries: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
@@ -283,16 +286,19 @@ class MemoryBoard:
 
 @dataclass
 class MemoryBridges:
-    """Bridges that are made at once. Those of `deaf` nodes fail as said there."""
+    """Bridges that are made at once. Those of `deaf` nodes fail as said there, and take
+    `patience_s` for it."""
 
     world: World
 
     async def check(self, site: Site) -> None:
         if site.node in self.world.deaf:
+            await asyncio.sleep(self.world.patience_s)
             raise self.world.deaf[site.node]
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         await self.check(site)
+        self.world.asked[site.node] = wiring.guests
         self.world.port_map(site.node, [tunnel.neighbour for tunnel in wiring.tunnels])
         number = site.datapath_id - FIRST_ID
         return PortMap(

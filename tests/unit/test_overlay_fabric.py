@@ -233,6 +233,25 @@ async def test_a_database_that_does_not_do_it_is_asked_again_and_keeps_no_other(
         assert not run.fabric.problems
 
 
+async def test_a_switch_that_is_lost_with_its_database_holds_up_no_other() -> None:
+    async with exact() as run:
+        await run.carry("ev1", hops("pe1", ("pe2", 7001)))
+        loop = asyncio.get_running_loop()
+        run.world.patience_s, run.world.deaf["c2"] = 5.0, Unavailable()
+        run.world.leave("c2")
+        began_s = loop.time()
+        guests = {"10.96.1.10": "c2"}  # so that something is to be changed there
+        await run.fabric.install_extra_rules("borders", lambda _: {}, (), guests)
+        to = await run.carry("ev1", hops("pe1", ("pe2", 7001), ("pe3", 7001)))
+        assert loop.time() - began_s < 1.0
+        assert run.world.send("pe1", to)[0] == at(("pe2", 7001), ("pe3", 7001))
+        assert run.world.asked["c2"] == ()
+        run.world.deaf.clear()
+        run.world.come("c2")
+        await asyncio.sleep(8.0)
+        assert run.world.asked["c2"] == (*guests,)
+
+
 async def test_what_cannot_be_carried() -> None:
     async with exact() as run:
         mixed = [*hops("pe1", ("pe2", 7001)), *hops("pe3", ("pe4", 7001))]

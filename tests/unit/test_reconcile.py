@@ -202,3 +202,17 @@ def test_who_reads_or_makes_a_stream_gets_its_new_srtp_key() -> None:
     have = converge(WANT, Observed(active=ALL, addresses=HOSTS))
     told = {step.function for step in steps(WANT, have, replace(ACCESS, srtp_key_id="b"))}
     assert told == {b.function for b in WANT.branches if b.role != "forwarder"}
+
+
+def test_a_silent_function_stays_fed_and_nothing_is_asked_of_it() -> None:
+    have = Observed(active=ALL, addresses=HOSTS)
+    while todo := steps(WANT, have, ACCESS):
+        have = perform(have, todo, ACCESS)
+    quiet = WANT.branches[-1].function
+    later = replace(ACCESS, revoked=2)
+    silent = replace(have, silent=frozenset({quiet}))
+    assert steps(WANT, silent, ACCESS) == []
+    assert quiet not in {step.function for step in steps(WANT, silent, later)}
+    assert not is_settled(WANT, silent, quiet)
+    without = replace(WANT, branches=WANT.branches[:-1])
+    assert Drop(function=quiet) not in steps(without, perform(silent, [], ACCESS), ACCESS)

@@ -20,7 +20,7 @@ from umbel.compute.model import (
 from umbel.compute.service import Compute
 from umbel.delivery import guidance
 from umbel.delivery.guidance import Steering
-from umbel.delivery.loop import node_health
+from umbel.delivery.loop import link_rates, node_health
 from umbel.delivery.loop.functions import OWNER, MediaFunctions
 from umbel.delivery.loop.node_health import NodeHealth
 from umbel.delivery.loop.promises import Promises
@@ -34,7 +34,6 @@ from umbel.delivery.model import (
     Tree,
 )
 from umbel.delivery.store import DeliveryStore
-from umbel.delivery.trees import grafting as growing
 from umbel.delivery.trees import renditions, replacement
 from umbel.delivery.trees.view import Costs, FunctionView, NodeView, View
 from umbel.kit.errors import Unavailable
@@ -85,7 +84,7 @@ class Collector:
 
     @property
     def streams(self) -> Mapping[str, dict[str, StreamState]]:
-        """Every stream of every function that answers."""
+        """Every stream of every function that answers, or runs and answered before."""
         return self.answers.streams
 
     async def refresh(self) -> None:
@@ -93,18 +92,18 @@ class Collector:
         await self._refresh_instances()
         await self.promises.refresh()
         servers = [self.server(function) for function in self._active()]
-        await self.answers.poll(servers, self.instances, await self.compute.moving.copying())
+        await self.answers.poll(servers, self.instances.keys(), await self._lasting())
 
     async def refresh_function(self, function: str) -> None:
         """Look at one function."""
         await self._refresh_instances()
         servers = [self.server(function)] if self._is_active(function) else []
-        await self.answers.poll_function(function, servers, await self.compute.moving.copying())
+        await self.answers.poll_function(function, servers, await self._lasting())
 
     def mark_unreliable(self, functions: Mapping[str, Function], *, now_s: float) -> bool:
         """Look which nodes are to be avoided. Returns whether there are new ones."""
         hopeless = node_health.hopeless(self.compute, functions.values())
-        away = node_health.away(self.compute, self.instances.values(), self.streams)
+        away = node_health.away(self.compute, self.instances.values(), self.answering())
         return self.health.note(hopeless, away, now_s=now_s)
 
     async def draining(self) -> list[str]:
@@ -118,9 +117,19 @@ class Collector:
         return sorted({one.edge_node for one in await self.store.counts()} & leaving)
 
     async def _refresh_instances(self) -> None:
-        running = await self.compute.running()
+        running, before = await self.compute.running(), self.instances
         self.instances = {id_: one for id_, one in running.items() if one.owner == OWNER}
+        for id_, one in self.instances.items():
+            if id_ in before and one.started_s != before[id_].started_s:
+                self.answers.forget(id_)
         self.others = {id_: one for id_, one in running.items() if one.owner != OWNER}
+
+    async def _lasting(self) -> Collection[str]:
+        """The functions that carry what they carried while they are silent: their VIM sees them
+        run, or they are being copied and may stand still."""
+        is_lost = self.compute.is_lost
+        running = {id_ for id_, one in self.instances.items() if not is_lost(one.node)}
+        return running | await self.compute.moving.copying()
 
     def server(self, function: str) -> Server:
         """How to reach a function's media server. Raises Unavailable while it does not run."""
@@ -135,9 +144,13 @@ class Collector:
             secret=self.media_functions.secret_of(function),
         )
 
+    def running(self) -> frozenset[str]:
+        """The functions that run and answered once, although they may be silent now."""
+        return frozenset(f for f in self.streams if self._is_active(f))
+
     def answering(self) -> frozenset[str]:
         """The functions whose media server answered at the last look."""
-        return frozenset(f for f in self.streams if self._is_active(f))
+        return self.running() & self.answers.heard
 
     def stream(self, function: str, stream: str) -> StreamState | None:
         """What a function does with an stream, if it answers."""
@@ -246,27 +259,7 @@ class Collector:
 
     def links(self, view: View) -> Iterator[LinkStatus]:
         """Each link with the rate of the hops over it, and what its switches count."""
-        used: dict[frozenset[str], float] = {}
-        measured: dict[frozenset[str], float] = {}
-        for tree in view.trees.values():
-            for ends in growing.links_of(view, tree):
-                used[ends] = used.get(ends, 0.0) + view.mbps(tree.stream)
-                rate = view.stream_mbps.get(tree.stream, 0.0)
-                measured[ends] = measured.get(ends, 0.0) + rate
-        traffic = self.network.traffic
-        for link in self.network.topology.current().links:
-            ends = frozenset((link.a, link.b))
-            sent = traffic.mbps(link.a, link.b), traffic.mbps(link.b, link.a)
-            counted = max(rate or 0.0 for rate in sent)
-            yield LinkStatus(
-                a=link.a,
-                b=link.b,
-                mbps=link.mbps,
-                used_mbps=used.get(ends, 0.0),
-                a_sends_mbps=sent[0],
-                b_sends_mbps=sent[1],
-                foreign_mbps=max(0.0, counted - measured.get(ends, 0.0)),
-            )
+        return link_rates.statuses(self.network, view)
 
     def functions(self) -> Iterator[FunctionStatus]:
         """Each function there is with what it carries."""

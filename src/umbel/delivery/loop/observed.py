@@ -16,6 +16,7 @@ from umbel.media.model import StreamRole
 def observed(collector: Collector, tree: Tree, sent: Mapping[str, Access]) -> Observed:
     """The stream's state for the reconciler; `sent` is what each function last got about who is
     let in. Of a transcoder that takes it, what it does with the stream that it makes."""
+    running = collector.running()
     taken = {
         b.function: _made_of(collector, b.function, tree.stream)
         for b in tree.branches
@@ -32,12 +33,13 @@ def observed(collector: Collector, tree: Tree, sent: Mapping[str, Access]) -> Ob
             revoked=sent.get(function, Access()).revoked,
             srtp_key_id=state.srtp_key_id,
         )
-        for function in collector.answering()
+        for function in running
         if (state := collector.streams[function].get(taken.get(function, tree.stream))) is not None
     }
     addresses = {branch.function: _address(collector, branch) for branch in tree.branches}
     addresses |= {function: collector.instances[function].address for function in carried}
-    return Observed(active=collector.answering(), addresses=addresses, carried=carried)
+    silent = running - collector.answering()
+    return Observed(active=running, addresses=addresses, carried=carried, silent=silent)
 
 
 def _made_of(collector: Collector, function: str, source: str) -> str:

@@ -1,7 +1,8 @@
 """What the functions said of their streams last, and what was done to them since.
 
 In: answers of media servers, which take their time, and states noted when a step was done. Out:
-`streams`, in which neither a slow answer nor one that is awaited makes a function forget anything.
+`streams`, in which neither a slow answer nor one that is awaited makes a function forget anything,
+and who answered last time (`heard`).
 """
 
 from collections.abc import Collection, Iterable
@@ -19,32 +20,41 @@ class Answers:
 
     media: Media
     streams: dict[str, dict[str, StreamState]] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
     _notes: list[_Notes] = field(default_factory=list)
 
     async def poll(
-        self, servers: Iterable[Server], functions: Collection[str], moving: Collection[str] = ()
+        self, servers: Iterable[Server], functions: Collection[str], running: Collection[str] = ()
     ) -> None:
         """Ask all servers there are; `functions` are those that may have come since. Who is asked
-        and silent is left out, but for those that are `moving`: they may stand still."""
+        and silent is left out, but for those that are `running`: they carry what they carried."""
         asked = {server.function_id: server for server in servers}
         seen = await self._ask(asked.values())
-        came = {f for f in self.streams if f in functions and (f not in asked or f in moving)}
+        came = {f for f in self.streams if f in functions and (f not in asked or f in running)}
+        self.heard = (self.heard & (functions - asked.keys())) | seen.keys()
         self.streams = {f: s for f, s in self.streams.items() if f in came} | seen
 
     async def poll_function(
-        self, function: str, servers: Collection[Server], moving: Collection[str] = ()
+        self, function: str, servers: Collection[Server], running: Collection[str] = ()
     ) -> None:
         """Ask one function, or none that runs no more. Until it answers it is as it was: one that
         was away for a moment would be fed no more."""
         seen = await self._ask(servers)
-        if function not in moving:
+        if function not in running:
             self.streams.pop(function, None)
         self.streams |= seen
+        self.heard = (self.heard - {function}) | seen.keys()
+
+    def forget(self, function: str) -> None:
+        """The function was started again, and carries nothing."""
+        self.streams.pop(function, None)
+        self.heard.discard(function)
 
     def note(self, function: str, state: StreamState | None, stream: str) -> None:
         """What a function just said of a stream (None: it carries it no more)."""
         for notes in self._notes:
             notes[function, stream] = state
+        self.heard.add(function)
         _put(self.streams.setdefault(function, {}), stream, state)
 
     async def _ask(self, servers: Iterable[Server]) -> dict[str, dict[str, StreamState]]:

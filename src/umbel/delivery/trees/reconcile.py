@@ -38,7 +38,8 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class Observed:
-    """The functions that answer now, and what each carries of the stream. `addresses` are those
+    """The functions that run, and what each carries of the stream; `silent` are those that do not
+    answer now: they go on, and nothing is asked of them. `addresses` are those
     of functions; `upstream` those from which the root gets what it carries: a transcoder the
     source's stream, an acquirer its publisher's packets. `cut_off` are those to which the network
     lays no way."""
@@ -48,6 +49,7 @@ class Observed:
     upstream: frozenset[str] = frozenset()
     carried: Mapping[str, Carried] = field(default_factory=dict)
     cut_off: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +81,14 @@ def steps(want: Tree, have: Observed, access: Access) -> list[Step]:
     if todo:
         return todo
     wanted = {branch.function for branch in want.branches}
-    return [Drop(function=f) for f in sorted(have.carried) if f not in wanted and f in have.active]
+    asked = have.active - have.silent - wanted
+    return [Drop(function=f) for f in sorted(have.carried) if f in asked]
 
 
 def is_settled(want: Tree, have: Observed, function: str) -> bool:
     """Whether the stream's way from the root to `function` is laid."""
     branch = want.branch(function)
-    if branch is None or not _carries(branch, have):
+    if branch is None or branch.function in have.silent or not _carries(branch, have):
         return False
     while branch.parent:
         carried, parent = have.carried[branch.function], _feeder(want, branch, have)
@@ -100,7 +103,8 @@ def is_settled(want: Tree, have: Observed, function: str) -> bool:
 def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
     """What the branch's function is to do now; None while it does not answer, and for a leaf that
     makes another stream of this one: that stream's tree says what it does."""
-    if branch.function not in have.active or (branch.role == "transcoder" and branch.parent):
+    is_asked = branch.function in have.active - have.silent
+    if not is_asked or (branch.role == "transcoder" and branch.parent):
         return None
     fed = list(_fed(want, branch, have))
     return Carry(

@@ -65,8 +65,7 @@ class OpenFlowFabric:
         settings: OpenFlowSettings,
         clock: Clock,
     ) -> None:
-        self.sites, self.settings = sites, settings
-        self._clock = clock
+        self.sites, self.settings, self._clock = sites, settings, clock
         switches = self._switches = Switches(sites)
         self._board = board(self._on_switch_event, admit=switches.admits, home=switches.home)
         self._rollout = Rollout(self._board, sites, self._drain)
@@ -75,6 +74,7 @@ class OpenFlowFabric:
         self._wires = Wires(
             sites, bridges, settings.tunnels, self._read_tunnel_ends, self._on_tunnel_removed
         )
+        self._wires.is_lost = lambda node: node in switches.ports and node not in self.connected()
         self.port_maps: Mapping[str, PortMap] = self._wires.port_maps
         self.problems: Mapping[str, tuple[str, ...]] = {}
         self.neighbours = Neighbours(self._board, self.port_maps)
@@ -85,7 +85,7 @@ class OpenFlowFabric:
         self._controller = ""
         self._adopts_until_s = 0.0
         self._changed, self._switch_events = Signal(), Signal()
-        self._followed = sites.revision
+        self._followed, self._wires.on_late = sites.revision, self._changed.notify
         sites.watch(self._changed.notify)
         self._next_switch_event = self._switch_events.listen()
         self._waiting: list[asyncio.Future[None]] = []
@@ -106,6 +106,7 @@ class OpenFlowFabric:
             await asyncio.gather(self._task, return_exceptions=True)
         for one in self._waiting:
             one.cancel()
+        await self._wires.close()
         await self._board.close()
 
     async def ensure(self, stream: str, hops: Sequence[Hop]) -> Mapping[Hop, Endpoint]:
@@ -350,8 +351,8 @@ class OpenFlowFabric:
         targets = addresses.foreign_targets(self.overlay.intents.values())
         dead = self.overlay.link_state.dead
         routes = underlay.routes(self.sites, dead) if self.settings.routes_nodes else {}
-        guests = self._extra_rules.guests
-        return await self._wires.ensure(tunnels, self._controller, targets, routes, guests)
+        more = (targets, routes, self._extra_rules.guests)
+        return await self._wires.ensure(tunnels, self._controller, *more)
 
     async def _program(self) -> None:
         """Install the desired programs on the connected switches."""

@@ -8,6 +8,7 @@ ports that the switches gave, and calls when tunnels' ends are made or about to 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -28,7 +29,8 @@ OnRemoved = Callable[[str, str], None]
 
 
 class Wires:
-    """`port_maps` are the ports that switches gave, by node."""
+    """`port_maps` are the ports that switches gave, by node. A node for which `is_lost` holds up no
+    others: `on_late` is called when it was wired after all."""
 
     def __init__(
         self,
@@ -40,6 +42,9 @@ class Wires:
     ) -> None:
         self._sites, self._bridges, self._settings = sites, bridges, settings
         self._on_made, self._on_removed = on_made, on_removed
+        self.is_lost: Callable[[str], bool] = lambda _: False
+        self.on_late: Callable[[], None] = lambda: None
+        self._late: dict[str, asyncio.Task[bool]] = {}
         self.port_maps: dict[str, PortMap] = {}
         self._made: dict[str, Site] = {}
         self._wired: dict[str, tuple[Site, Wiring]] = {}
@@ -61,7 +66,7 @@ class Wires:
         routes: Mapping[str, tuple[UnderlayRoute, ...]],
         guests: Mapping[str, str],
     ) -> bool:
-        """Make the bridges that are not wired like this. Returns whether all could be made."""
+        """Make the bridges that are not wired like this. Returns whether all are made."""
         sites = dict(self._sites)
         wired = wiring.wirings(sites, tunnels, controller, self._settings, targets, routes)
         wirings = {node: replace(one, guests=_at(node, guests)) for node, one in wired.items()}
@@ -72,8 +77,25 @@ class Wires:
         todo = [node for node, intent in wanted.items() if self._wired.get(node) != intent]
         for node in todo:
             self._retire(node, wirings[node])
-        done = await asyncio.gather(*(self._wire(*wanted[node]) for node in todo))
-        return all(done)
+        lost = [node for node in todo if node in self._late or self.is_lost(node)]
+        for node in lost:
+            if node not in self._late:
+                self._late[node] = asyncio.create_task(self._wire(*wanted[node]))
+                self._late[node].add_done_callback(partial(self._come, node))
+        done = await asyncio.gather(*(self._wire(*wanted[n]) for n in todo if n not in lost))
+        return all(done) and not lost
+
+    async def close(self) -> None:
+        """Wait for lost nodes no longer."""
+        late = [*self._late.values()]
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _come(self, node: str, task: "asyncio.Task[bool]") -> None:
+        del self._late[node]
+        if not task.cancelled() and task.exception() is None and task.result():
+            self.on_late()
 
     def _drop(self, node: str) -> None:
         """The node has this switch no longer, nor its tunnels."""
@@ -100,6 +122,8 @@ class Wires:
         except UmbelError as error:
             log.warning("bridges not made", node=node, code=error.code, reason=error.message)
             return False
+        if node not in self._sites:  # it was removed in the meantime
+            return True
         before = self.port_maps.get(node, PortMap()).tunnel_ports
         self.port_maps[node], self._made[node] = port_map, site
         self._wired[node] = (site, wanted)
