@@ -74,7 +74,7 @@ class OpenFlowFabric:
         self._wires = Wires(
             sites, bridges, settings.tunnels, self._read_tunnel_ends, self._on_tunnel_removed
         )
-        self._wires.is_lost = lambda node: node in switches.ports and node not in self.connected()
+        self._wires.lost = lambda: switches.ports.keys() - self.connected()
         self.port_maps: Mapping[str, PortMap] = self._wires.port_maps
         self.problems: Mapping[str, tuple[str, ...]] = {}
         self.neighbours = Neighbours(self._board, self.port_maps)

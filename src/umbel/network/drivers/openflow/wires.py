@@ -29,8 +29,8 @@ OnRemoved = Callable[[str, str], None]
 
 
 class Wires:
-    """`port_maps` are the ports that switches gave, by node. A node for which `is_lost` holds up no
-    others: `on_late` is called when it was wired after all."""
+    """`port_maps` are the ports that switches gave, by node. Those that are `lost` hold up no
+    others: `on_late` is called when one was wired after all."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Wires:
     ) -> None:
         self._sites, self._bridges, self._settings = sites, bridges, settings
         self._on_made, self._on_removed = on_made, on_removed
-        self.is_lost: Callable[[str], bool] = lambda _: False
+        self.lost: Callable[[], Collection[str]] = tuple
         self.on_late: Callable[[], None] = lambda: None
         self._late: dict[str, asyncio.Task[bool]] = {}
         self.port_maps: dict[str, PortMap] = {}
@@ -77,13 +77,12 @@ class Wires:
         todo = [node for node, intent in wanted.items() if self._wired.get(node) != intent]
         for node in todo:
             self._retire(node, wirings[node])
-        lost = [node for node in todo if node in self._late or self.is_lost(node)]
-        for node in lost:
-            if node not in self._late:
-                self._late[node] = asyncio.create_task(self._wire(*wanted[node]))
-                self._late[node].add_done_callback(partial(self._come, node))
-        done = await asyncio.gather(*(self._wire(*wanted[n]) for n in todo if n not in lost))
-        return all(done) and not lost
+        late = {*self._late, *self.lost()}.intersection(todo)
+        for node in sorted(late - self._late.keys()):
+            self._late[node] = asyncio.create_task(self._wire(*wanted[node]))
+            self._late[node].add_done_callback(partial(self._come, node))
+        done = await asyncio.gather(*(self._wire(*wanted[n]) for n in todo if n not in late))
+        return all(done) and not late
 
     async def close(self) -> None:
         """Wait for lost nodes no longer."""
