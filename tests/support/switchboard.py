@@ -79,7 +79,7 @@ class World:
     away: set[str] = field(default_factory=set)
     deaf: dict[str, UmbelError] = field(default_factory=dict)
     patience_s: float = 0.0
-    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    expecting: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The guests that each node's switch was told to expect."""
     changes: Counter[str] = field(default_factory=Counter)
     tries: Counter[str] = field(default_factory=Counter)
@@ -298,7 +298,7 @@ class MemoryBridges:
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:
         await self.check(site)
-        self.world.asked[site.node] = wiring.guests
+        self.world.expecting[site.node] = wiring.guests
         self.world.port_map(site.node, [tunnel.neighbour for tunnel in wiring.tunnels])
         number = site.datapath_id - FIRST_ID
         return PortMap(

@@ -245,11 +245,11 @@ async def test_a_switch_that_is_lost_with_its_database_holds_up_no_other() -> No
         to = await run.carry("ev1", hops("pe1", ("pe2", 7001), ("pe3", 7001)))
         assert loop.time() - began_s < 1.0
         assert run.world.send("pe1", to)[0] == at(("pe2", 7001), ("pe3", 7001))
-        assert run.world.asked["c2"] == ()
+        assert run.world.expecting["c2"] == ()
         run.world.deaf.clear()
         run.world.come("c2")
         await asyncio.sleep(8.0)
-        assert run.world.asked["c2"] == (*guests,)
+        assert run.world.expecting["c2"] == (*guests,)
 
 
 async def test_what_cannot_be_carried() -> None:
