@@ -6,7 +6,7 @@ asked, on virtual time, where each packet goes.
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from umbel.kit.errors import UmbelError
@@ -63,6 +63,10 @@ def function(sites_: Mapping[str, Site], node: str, port: int) -> Endpoint:
     return Endpoint(node=node, address=f"10.99.{number}.1", port=port)
 
 
+async def _no_time() -> None:
+    """At once."""
+
+
 @dataclass
 class World:
     """The switches, what their databases say, and who listens to them. The tables of `full` nodes
@@ -78,7 +82,8 @@ class World:
     boards: list["MemoryBoard"] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
     deaf: dict[str, UmbelError] = field(default_factory=dict)
-    patience_s: float = 0.0
+    patience: Callable[[], Awaitable[None]] = _no_time
+    """What passes until a deaf node is given up."""
     expecting: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The guests that each node's switch was told to expect."""
     changes: Counter[str] = field(default_factory=Counter)
@@ -286,14 +291,14 @@ class MemoryBoard:
 
 @dataclass
 class MemoryBridges:
-    """Bridges that are made at once. Those of `deaf` nodes fail as said there, and take
-    `patience_s` for it."""
+    """Bridges that are made at once. Those of `deaf` nodes fail as said there, after
+    the world's `patience`."""
 
     world: World
 
     async def check(self, site: Site) -> None:
         if site.node in self.world.deaf:
-            await asyncio.sleep(self.world.patience_s)
+            await self.world.patience()
             raise self.world.deaf[site.node]
 
     async def ensure(self, site: Site, wiring: Wiring) -> PortMap:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 
 import pytest
 
@@ -237,7 +238,8 @@ async def test_a_switch_that_is_lost_with_its_database_holds_up_no_other() -> No
     async with exact() as run:
         await run.carry("ev1", hops("pe1", ("pe2", 7001)))
         loop = asyncio.get_running_loop()
-        run.world.patience_s, run.world.deaf["c2"] = 5.0, Unavailable()
+        run.world.patience = partial(asyncio.sleep, 5.0)
+        run.world.deaf["c2"] = Unavailable()
         run.world.leave("c2")
         began_s = loop.time()
         guests = {"10.96.1.10": "c2"}  # so that something is to be changed there
