@@ -1,8 +1,11 @@
 """Hypervisors over REST and `umbel node`, as rows, with hypervisors in memory."""
 
 import asyncio
+import stat
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 from typer.testing import CliRunner, Result
 
 from support.http import PASSWORD, World
@@ -17,6 +20,7 @@ from umbel.compute.hypervisors.model import (
 )
 from umbel.compute.hypervisors.store import HypervisorStore
 from umbel.kit.db import Database
+from umbel.portal.hypervisor_cli import FILES
 
 URI = "qemu+ssh://admin@192.0.2.11/system"
 NETWORK = GuestNetwork(bridge="br1", first="10.0.3.10", last="10.0.3.20", gateway="10.0.3.1")
@@ -98,6 +102,55 @@ async def test_what_is_no_hypervisor_is_refused(
     assert refused.exit_code != 0
     assert problem in refused.output
     assert await here.system.hypervisors.list() == []
+
+
+async def test_a_certificate_is_issued_into_a_folder(
+    there: tuple[World, str], tmp_path: Path
+) -> None:
+    here, url = there
+    await here.system.hypervisors.add(TOWN)
+    folder = tmp_path / "pki"
+    made = await node(url, "certificate", "town", "--folder", str(folder), "--also", "kvm-1")
+    assert "for 192.0.2.111, 192.0.2.11, kvm-1" in made.stdout
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    read = x509.load_pem_x509_certificate((folder / "server-cert.pem").read_bytes())
+    names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert [str(name.value) for name in names] == ["192.0.2.111", "192.0.2.11", "kvm-1"]
+    authority = (folder / "ca-cert.pem").read_text()
+    read.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.encode()))
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status", "code"),
+    [
+        ("city", {}, 404, "umbel.no_such_hypervisor"),
+        ("town", {"days": 0}, 422, "umbel.unprocessable"),
+        ("town", {"names": ["a b"]}, 400, "umbel.bad_hypervisor"),
+        ("town", {"names": ["a"] * 17}, 422, "umbel.unprocessable"),
+    ],
+)
+async def test_what_gets_no_certificate(
+    there: tuple[World, str], name: str, body: dict[str, object], status: int, code: str
+) -> None:
+    here, _ = there
+    await here.system.hypervisors.add(TOWN)
+    path = f"/api/v1/hypervisors/{name}/certificate"
+    answer = await here.client.post(path, json=body, headers=here.as_("operator"))
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_a_certificates_key_is_kept_nowhere(there: tuple[World, str]) -> None:
+    here, _ = there
+    await here.system.hypervisors.add(TOWN)
+    path = "/api/v1/hypervisors/town/certificate"
+    assert (await here.client.post(path, json={})).status_code == 401
+    first, second = [
+        await here.client.post(path, json={}, headers=here.as_("operator")) for _ in range(2)
+    ]
+    assert first.headers["cache-control"] == "no-store"
+    assert first.json()["key"] != second.json()["key"]
+    assert first.json()["authority"] == second.json()["authority"]
 
 
 async def test_hypervisors_are_for_operators(there: tuple[World, str]) -> None:

@@ -30,6 +30,7 @@ from umbel.compute.drivers.fake_hypervisors import FakeHypervisorAccess
 from umbel.compute.drivers.fake_machines import FakeAccess
 from umbel.compute.firewall.service import FirewallService
 from umbel.compute.firewall.store import FirewallStore
+from umbel.compute.hypervisors.authority import Authority
 from umbel.compute.hypervisors.service import HypervisorService
 from umbel.compute.hypervisors.store import HypervisorStore
 from umbel.compute.images.folder import Images
@@ -158,7 +159,10 @@ def make_system(
             store=MachineStore(database), access=FakeAccess(clock), clock=clock
         ),
         hypervisors=HypervisorService(
-            store=HypervisorStore(database), access=FakeHypervisorAccess()
+            store=HypervisorStore(database),
+            access=FakeHypervisorAccess(),
+            authority=Authority(b"of a test", "0123456789abcdef"),
+            clock=clock,
         ),
         clusters=ClusterService(
             store=ClusterStore(database, Sealer(b"of a test", "clusters")),

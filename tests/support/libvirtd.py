@@ -24,8 +24,10 @@ from pathlib import Path
 from support.leftovers import Leftover, noted
 from umbel.compute.drivers.libvirt import domain_xml
 from umbel.compute.drivers.libvirt.guest import domain_name
+from umbel.compute.hypervisors.authority import Authority
 from umbel.compute.hypervisors.model import CopyAccess, GuestNetwork, Hypervisor
 from umbel.kit import netns
+from umbel.portal.hypervisor_cli import FILES
 from umbel.testbed import hypervisor as launch
 
 _TOOLS = {
@@ -91,9 +93,9 @@ class RealHypervisor:
     segment: Segment
     process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        """Run libvirtd until it answers."""
-        options = f"--pid-file {self.folder}/libvirtd.pid"
+    def start(self, *, takes_tls: bool = False) -> None:
+        """Run libvirtd until it answers; over TLS on its port, too, if it `takes_tls`."""
+        options = f"--pid-file {self.folder}/libvirtd.pid{' --listen' if takes_tls else ''}"
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
                 launch.command(self.folder, self.namespace, options),
@@ -170,11 +172,28 @@ class RealHypervisor:
         """The guests' network devices."""
         return netns.inside(self.namespace, lambda: _taps(self.namespace))
 
+    def certify(self, authority: Authority | None) -> None:
+        """Have a certificate of this authority for its address for copies and its own in the
+        guests' network; None: it has none."""
+        folder = self.folder / launch.CERTIFICATES
+        for file in folder.iterdir():
+            file.unlink()
+        if authority is not None:
+            names = [self.hypervisor.copies.address, self.own_address]
+            issued = authority.issue(names, days=1, now_s=time.time())
+            for name, part in FILES.items():
+                (folder / name).write_text(getattr(issued, part))
+
+    @property
+    def own_address(self) -> str:
+        """Its own in the guests' network, once it can `reach_host`."""
+        own = int(self.hypervisor.network.first.rpartition(".")[2])
+        return f"{self.segment.network}.{200 + own}"
+
     def reach_host(self) -> None:
         """Have an address in the guests' network, by which it reaches the root namespace."""
-        own = int(self.hypervisor.network.first.rpartition(".")[2])
-        address = f"{self.segment.network}.{200 + own}/24"
-        _ip("-n", self.namespace, "address", "replace", address, "dev", "br0")
+        device = ("dev", "br0")
+        _ip("-n", self.namespace, "address", "replace", f"{self.own_address}/24", *device)
 
     def filters(self) -> list[str]:
         """The guests' network filters."""

@@ -33,6 +33,7 @@ from umbel.compute.drivers.ssh import keys
 from umbel.compute.drivers.ssh.access import SshAccess
 from umbel.compute.drivers.ssh.surroundings import Surroundings
 from umbel.compute.drivers.ssh.vim import SshVim
+from umbel.compute.hypervisors.authority import Authority
 from umbel.compute.hypervisors.document import inspect as inspect_hypervisors
 from umbel.compute.hypervisors.model import HYPERVISORS_POOL
 from umbel.compute.hypervisors.service import HypervisorAccess
@@ -47,6 +48,7 @@ from umbel.compute.service import inspect_nodes, resolve_document
 from umbel.delivery.loop.functions import MEDIA_COMMAND
 from umbel.delivery.steering.drivers.process import ProcessSolver
 from umbel.delivery.steering.ports import Solver
+from umbel.kit import private
 from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -147,7 +149,25 @@ def _guest_context(settings: Settings, secrets: Secrets, clock: Clock) -> GuestC
         clock=clock,
         files=(secrets.public_key_file,),
         ssh_keys=(keys.derive(secrets.master).public,),
+        certificates=_own_certificate(settings.data_dir, secrets),
     )
+
+
+def hypervisor_authority(secrets: Secrets) -> Authority:
+    """What issues certificates for the operator's hypervisors."""
+    return Authority(secrets.master, secrets.installation)
+
+
+def _own_certificate(data_dir: Path, secrets: Secrets) -> Path:
+    """The folder of the control plane's own certificate, by the names that libvirt looks for."""
+    folder = data_dir / "keys" / "libvirt"
+    if not (folder / "clientkey.pem").exists():
+        own = hypervisor_authority(secrets).own()
+        private.ensure_folder(folder)
+        private.write(folder / "cacert.pem", own.authority.encode())
+        private.write(folder / "clientcert.pem", own.certificate.encode())
+        private.write(folder / "clientkey.pem", own.key.encode())
+    return folder
 
 
 def _libvirt_pools(document: object, around: GuestContext, database: Database) -> dict[str, Vim]:

@@ -15,6 +15,7 @@ from umbel.bootstrap.drivers import (
     cluster_access,
     cluster_store,
     hypervisor_access,
+    hypervisor_authority,
     hypervisor_store,
     machine_access,
 )
@@ -152,6 +153,8 @@ def hypervisors(context: Context) -> HypervisorService:
     return HypervisorService(
         store=hypervisor_store(context.document, context.database),
         access=hypervisor_access(context.settings, context.secrets, context.clock),
+        authority=hypervisor_authority(context.secrets),
+        clock=context.clock,
     )
 
 

@@ -1,18 +1,33 @@
-"""`umbel node` where a node is a hypervisor's: `add --hypervisor`, and `remove`.
+"""`umbel node` where a node is a hypervisor's: `add --hypervisor`, `certificate` and `remove`.
 
 Options in; lines out. A client of `/api/v1/hypervisors` like any other.
 """
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from umbel.compute.hypervisors.model import Hypervisor
-from umbel.portal.client import ApiClient
+from umbel.compute.hypervisors.model import (
+    CERTIFICATE_DAYS,
+    MOST_CERTIFICATE_DAYS,
+    Hypervisor,
+)
+from umbel.kit import private
+from umbel.kit.terminal import errors_on_stderr
+from umbel.portal.client import ApiClient, signed_in
 from umbel.portal.node_waits import LOOK_WITHIN_S
 
 HYPERVISORS = "/api/v1/hypervisors"
+FILES = {
+    "ca-cert.pem": "authority",
+    "server-cert.pem": "certificate",
+    "server-key.pem": "key",
+    "client-cert.pem": "certificate",
+    "client-key.pem": "key",
+}
+"""By the names that QEMU looks for."""
 
 Uri = Annotated[
     str, typer.Option(help="make it of this hypervisor: its URI for libvirt", metavar="URI")
@@ -89,3 +104,27 @@ def add_hypervisor(api: ApiClient, wanted: dict[str, Any]) -> dict[str, Any]:
         f"{facts['memory_mb']} MiB; guests run with {_SPEEDS[added['accelerator']]}"
     )
     return facts
+
+
+def certificate(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="the hypervisor's node")],
+    folder: Annotated[Path, typer.Option(help="where the files go; it is made")],
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="another address or host name of the hypervisor; may be repeated"),
+    ] = None,
+    days: Annotated[
+        int, typer.Option(help="days until the certificate ends", min=1, max=MOST_CERTIFICATE_DAYS)
+    ] = CERTIFICATE_DAYS,
+) -> None:
+    """Make the files by which a hypervisor copies guests over TLS, and takes calls of libvirt.
+    Their key is kept nowhere else."""
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        path = f"{HYPERVISORS}/{name}/certificate"
+        made = api.post(path, {"names": also or [], "days": days})
+        private.ensure_folder(folder)
+        for file, part in FILES.items():
+            private.write(folder / file, made[part].encode())
+    typer.echo(f"{folder} has a certificate of {name} for {', '.join(made['names'])}")
+    typer.echo(f"It ends at {made['expires_at']}. Put these files into /etc/pki/qemu there.")

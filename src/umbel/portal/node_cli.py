@@ -52,6 +52,7 @@ from umbel.portal.hypervisor_cli import (
     PlainCopies,
     Uri,
     add_hypervisor,
+    certificate,
     guest_network,
     hypervisor_body,
 )
@@ -63,6 +64,7 @@ from umbel.portal.prepared_cli import prepare, prepared
 app = operators_app("Nodes of a running platform, for operators.")
 app.command()(key)
 app.command()(upgrade)
+app.command()(certificate)
 app.command()(prepare)
 app.command()(prepared)
 

@@ -10,7 +10,8 @@ from umbel.catalogue.model import Event
 from umbel.catalogue.service import Catalogue
 from umbel.compute.clouds.model import CloudFacts, CloudNode
 from umbel.compute.clusters.model import ClusterFacts, ClusterNode, Credentials
-from umbel.compute.hypervisors.model import Hypervisor, HypervisorFacts
+from umbel.compute.hypervisors.authority import Issued
+from umbel.compute.hypervisors.model import CERTIFICATE_DAYS, Hypervisor, HypervisorFacts
 from umbel.compute.machines.model import Machine, MachineFacts
 from umbel.compute.machines.service import MachineStatus
 from umbel.compute.model import Node, Scheduling
@@ -161,6 +162,12 @@ class Hypervisors(Protocol):
     async def add(self, hypervisor: Hypervisor) -> tuple[Hypervisor, HypervisorFacts]:
         """A hypervisor comes. Raises BadHypervisor (400), HypervisorExists (409), NoSuchImage
         (404), HypervisorUnreachable, HypervisorFailed (503)."""
+
+    async def certificate(
+        self, name: str, names: Sequence[str] = (), *, days: int = CERTIFICATE_DAYS
+    ) -> tuple[Issued, Sequence[str]]:
+        """A certificate for TLS of a hypervisor, and the names it holds. Raises NoSuchHypervisor
+        (404), BadHypervisor (400)."""
 
     async def remove(self, name: str, *, nodes: Sequence[str], force: bool = False) -> None:
         """A hypervisor goes. Raises NoSuchHypervisor (404), HypervisorInUse (409) and what

@@ -45,6 +45,8 @@ stdio_handler = "file"
 max_core = 0
 set_process_name = 0
 """
+CERTIFICATES = Path("etc/libvirt/pki")
+"""Where QEMU, and libvirtd where it listens, look for certificates, below the private folders."""
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT = {"PATH": _PATH, "LANG": "C.UTF-8"}
 _START_S = 60.0
@@ -124,10 +126,15 @@ def configure(home: Path, host: str) -> None:
         (home / "var/log/libvirt" / one).mkdir()
     for one, line in _ADDED.items():
         (home / one).write_text(f"{Path(f'/{one}').read_text()}{line.format(host=host)}\n")
-    (home / "etc/libvirt/qemu.conf").write_text(QEMU_CONF)
+    (home / CERTIFICATES).mkdir()
+    qemu_conf = f'{QEMU_CONF}migrate_tls_x509_cert_dir = "/{CERTIFICATES}"\n'
+    (home / "etc/libvirt/qemu.conf").write_text(qemu_conf)
     (home / "libvirtd.conf").write_text(
         f'host_uuid = "{uuid.uuid4()}"\nauth_unix_rw = "none"\nunix_sock_rw_perms = "0700"\n'
         f'log_outputs = "3:file:{home}/libvirtd.log"\n'
+        f'ca_file = "/{CERTIFICATES}/ca-cert.pem"\n'
+        f'cert_file = "/{CERTIFICATES}/server-cert.pem"\n'
+        f'key_file = "/{CERTIFICATES}/server-key.pem"\n'
     )
     home.chmod(0o700)
 

@@ -1540,6 +1540,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/hypervisors/{name}/certificate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["issue_certificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hypervisors/{name}": {
         parameters: {
             query?: never;
@@ -1718,6 +1734,19 @@ export interface components {
             last_error_at: string | null;
             last_answer_at: string | null;
             retry_at: string | null;
+        };
+        CertificateIn: {
+            /** @default [] */
+            names?: string[];
+            /** @default 825 */
+            days?: number;
+        };
+        CertificateOut: {
+            authority: string;
+            certificate: string;
+            key: string;
+            names: string[];
+            expires_at: string;
         };
         /** @enum {string} */
         ChangeKind: "hello" | "reset" | "event" | "provider" | "user" | "session" | "tree" | "node" | "drain" | "plan" | "migration" | "path" | "slice" | "drawing" | "border" | "switch_up" | "switch_down" | "port_added" | "port_removed" | "function_appeared" | "function_left" | "link_up" | "link_down" | "path_changed";
@@ -5671,6 +5700,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["NewHypervisorOut"];
+                };
+            };
+        };
+    };
+    issue_certificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CertificateIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateOut"];
                 };
             };
         };

@@ -18,6 +18,8 @@ OVERLAY_BRIDGE = "br1"
 """The bridge of a node's Open vSwitch that carries streams and has only the platform's rules."""
 
 _SCHEMES = ("qemu", "qemu+unix", "qemu+ssh", "qemu+tls")
+CERTIFICATE_DAYS = 825
+MOST_CERTIFICATE_DAYS, MOST_CERTIFICATE_NAMES = 3650, 16
 _PARAMETERS = {"keyfile", "known_hosts", "pkipath", "socket"}
 """Of a URI. Others have libvirt run programs here (command, netcat) or check less (no_verify)."""
 _WHERE = re.compile(
@@ -189,6 +191,11 @@ class Hypervisor:
         """Whether it is the control plane's own machine."""
         parts = urlsplit(self.uri)
         return parts.scheme in {"qemu", "qemu+unix"} and not parts.netloc
+
+    @property
+    def host(self) -> str:
+        """The host that its URI names; empty for the control plane's own machine."""
+        return urlsplit(self.uri).hostname or ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,9 @@ from typing import Protocol
 
 import structlog
 
+from umbel.compute.hypervisors.authority import Authority, Issued
 from umbel.compute.hypervisors.model import (
+    CERTIFICATE_DAYS,
     Accelerator,
     Hypervisor,
     HypervisorFacts,
@@ -18,6 +20,7 @@ from umbel.compute.hypervisors.model import (
     check,
 )
 from umbel.compute.hypervisors.store import HypervisorStore
+from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 
 log = structlog.get_logger(__name__)
@@ -40,6 +43,8 @@ class HypervisorService:
 
     store: HypervisorStore
     access: HypervisorAccess
+    authority: Authority
+    clock: Clock
 
     async def list(self) -> Sequence[Hypervisor]:
         """Every hypervisor, by name."""
@@ -55,6 +60,18 @@ class HypervisorService:
         await self.store.add(probed)
         log.info("hypervisor added", hypervisor=probed.name, accelerator=accelerator.name)
         return probed, facts
+
+    async def certificate(
+        self, name: str, names: Sequence[str] = (), *, days: int = CERTIFICATE_DAYS
+    ) -> tuple[Issued, Sequence[str]]:
+        """A certificate for TLS of a hypervisor, and the names it holds: where it takes copies, the
+        host of its URI, and `names`. Raises NoSuchHypervisor, BadHypervisor."""
+        hypervisor = await self.store.get(name)
+        known = (hypervisor.copies.address, hypervisor.host, *names)
+        held = tuple(dict.fromkeys(one for one in known if one))
+        issued = self.authority.issue(held, days=days, now_s=self.clock.now_s())
+        log.info("certificate issued", hypervisor=name, names=held)
+        return issued, held
 
     async def remove(self, name: str, *, nodes: Sequence[str], force: bool = False) -> None:
         """A hypervisor goes, whose node must be gone. `force` forgets one that does not answer.

@@ -2,15 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
 from umbel.compute.hypervisors.model import (
+    CERTIFICATE_DAYS,
     HYPERVISORS_POOL,
+    MOST_CERTIFICATE_DAYS,
+    MOST_CERTIFICATE_NAMES,
     CopyAccess,
     GuestNetwork,
     Hypervisor,
 )
+from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
 from umbel.portal.api.nodes import NewName, PoolName
 from umbel.portal.api.shapes import Given, NodeName
@@ -52,6 +56,28 @@ class HypervisorIn(Given):
     folder: Annotated[str, Field(max_length=200)] = Hypervisor.folder
     copies: CopyAccessIn = CopyAccessIn()
     iscsi: Annotated[str, Field(max_length=500)] = ""
+
+
+class CertificateIn(Given):
+    """What a hypervisor's certificate holds next to where it takes copies and the host of its URI:
+    more addresses and host names, as other hypervisors know it. It ends after `days`."""
+
+    names: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=253)]],
+        Field(max_length=MOST_CERTIFICATE_NAMES),
+    ] = Field(default=[])
+    days: Annotated[int, Field(ge=1, le=MOST_CERTIFICATE_DAYS)] = CERTIFICATE_DAYS
+
+
+class CertificateOut(BaseModel):
+    """A certificate for both ends of TLS, its key, which is kept nowhere, and the certificate of
+    the authority that hypervisors of this platform trust; PEM."""
+
+    authority: str
+    certificate: str
+    key: str
+    names: list[str]
+    expires_at: str
 
 
 class HypervisorFactsOut(BaseModel):
@@ -130,6 +156,27 @@ async def add_hypervisor(
         memory_mb=facts.memory_mb,
     )
     return NewHypervisorOut(**_hypervisor(added), facts=found)
+
+
+@router.post("/{name}/certificate", status_code=201)
+async def issue_certificate(
+    system: auth.SystemDep,
+    _operator: auth.Operator,
+    name: NodeName,
+    given: CertificateIn,
+    response: Response,
+) -> CertificateOut:
+    """Issue a certificate for TLS of a hypervisor's libvirt and QEMU. Its key is in this answer
+    alone."""
+    response.headers["Cache-Control"] = "no-store"
+    issued, names = await system.hypervisors.certificate(name, given.names, days=given.days)
+    return CertificateOut(
+        authority=issued.authority,
+        certificate=issued.certificate,
+        key=issued.key,
+        names=list(names),
+        expires_at=to_rfc3339(issued.expires_s),
+    )
 
 
 @router.delete("/{name}", status_code=204)

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import TypeVar
+from urllib.parse import quote
 
 import libvirt
 import structlog
@@ -25,6 +27,17 @@ _ASK_NOTHING = "no_tty=1"
 _AGAIN = {"first_s": 0.5, "longest_s": 15.0}
 
 
+def reached_by(uri: str, certificates: Path | None) -> str:
+    """The URI with what libvirt needs to ask nobody: by SSH no terminal, by TLS the folder of
+    certificates, unless the URI names one."""
+    joint = "&" if "?" in uri else "?"
+    if uri.startswith("qemu+ssh:"):
+        return f"{uri}{joint}{_ASK_NOTHING}"
+    if uri.startswith("qemu+tls:") and certificates is not None and "pkipath=" not in uri:
+        return f"{uri}{joint}pkipath={quote(str(certificates))}"
+    return uri
+
+
 class LibvirtConnection:
     """Opened by the first call, and again after it broke: behind, so that one that is gone delays
     nobody for longer than `wait_s`. `on_change(domain)` hears, on the event loop, the names of
@@ -34,7 +47,7 @@ class LibvirtConnection:
         self, name: str, uri: str, on_change: Callable[[str], None], limits: GuestLimits
     ) -> None:
         self._name = name
-        self._uri = f"{uri}{'&' if '?' in uri else '?'}{_ASK_NOTHING}" if "+ssh" in uri else uri
+        self._uri = uri
         self._on_change = on_change
         self._limits = limits
         self._open: libvirt.virConnect | None = None

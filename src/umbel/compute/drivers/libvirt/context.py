@@ -43,7 +43,8 @@ class GuestLimits:
 @dataclass(frozen=True, kw_only=True)
 class GuestContext:
     """What all links share. `installation` is in hexadecimal, and marks hypervisors as this one's;
-    `files` are the control plane's that functions read: small texts."""
+    `files` are the control plane's that functions read: small texts. `certificates` is the folder
+    of its own for libvirt over TLS, as a URI's `pkipath`."""
 
     installation: str
     images: Images
@@ -51,3 +52,4 @@ class GuestContext:
     limits: GuestLimits = field(default_factory=GuestLimits)
     files: tuple[Path, ...] = ()
     ssh_keys: tuple[str, ...] = ()
+    certificates: Path | None = None

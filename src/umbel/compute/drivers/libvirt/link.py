@@ -18,7 +18,7 @@ import structlog
 
 from umbel.compute.attending import Report
 from umbel.compute.drivers.libvirt import disks, domain_xml, domains, filters, luns, storage
-from umbel.compute.drivers.libvirt.connection import LibvirtConnection
+from umbel.compute.drivers.libvirt.connection import LibvirtConnection, reached_by
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.copies import Power, SeenGuest
 from umbel.compute.drivers.libvirt.guest import GuestRecord
@@ -72,7 +72,7 @@ class HypervisorLink:
         self._cpu: tuple[float, float] | None = None
         self._connection = LibvirtConnection(
             hypervisor.name,
-            hypervisor.uri,
+            reached_by(hypervisor.uri, around.certificates),
             on_change,
             around.limits,
         )
@@ -141,7 +141,8 @@ class HypervisorLink:
         """One more connection to it, for a while."""
         there, limits = self.hypervisor, self._around.limits
         limits = replace(limits, wait_s=limits.connect_s)  # a move has time to sign in
-        made = LibvirtConnection(there.name, there.uri, lambda _: None, limits)
+        uri = reached_by(there.uri, self._around.certificates)
+        made = LibvirtConnection(there.name, uri, lambda _: None, limits)
         try:
             yield made
         finally:
