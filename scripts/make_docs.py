@@ -47,6 +47,10 @@ _NARROWED = {
     "_close": "the event's provider, or an operator",
     "may_run": "the event's provider, or an operator",
     "may_hold": "anyone who holds the session's token, or an operator",
+    "owned": "the item's provider, or an operator",
+    "_searched": "providers and operators",
+    "read_by_address": "anyone who has the address",
+    "write_by_address": "anyone who has the address",
     "_admit": "as the setting `metrics` says",
 }
 _ADMITTED = {"_operator": "operators", "_signed_in": "any user who signed in"}

@@ -120,6 +120,10 @@ class Front:
             await fabric.close()
             await database.close()
 
+    async def _items(self, here: World) -> list[str]:
+        repository = here.system.repository
+        return [(await repository.create(here.city.id, {"title": "a"})).id for _ in range(8)]
+
     async def _fill(self, here: World) -> None:
         events = [(await here.open_event()).id for _ in range(EVENTS)]
         sessions = [(await here.system.delivery.open_session(e, "pe4")).session.id for e in events]
@@ -135,6 +139,7 @@ class Front:
             "node": ["pe1"],
             "address": ["10.202.1.10"],
             "name": ["video"],
+            "item_id": await self._items(here),
             "username": ["viewer", "city", "club"],
             "plan_id": [(await here.system.plans.submit(PLAN, by="operator")).id for _ in range(8)],
         }

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -51,7 +52,8 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 @pytest.fixture
 async def connection() -> AsyncIterator[Pair]:
     """To a listener as the front end and the media servers have it."""
-    config = listener(echo, lifespan="off", ws="websockets-sansio")
+    streams = re.compile("/stream")
+    config = listener(echo, lifespan="off", ws="websockets-sansio", streams=streams)
     server, listening = uvicorn.Server(config), bind("127.0.0.1", 0)
     listening.listen()
     serving = asyncio.create_task(server._serve([listening]))
@@ -163,6 +165,24 @@ async def test_who_does_not_go_on_is_let_go(sent: bytes, connection: Pair) -> No
     writer.write(sent)
     async with asyncio.timeout(10):
         assert await reader.read() == b""
+
+
+@pytest.mark.parametrize(("path", "is_kept"), [("/stream", True), ("/", False)])
+async def test_a_streamed_body_may_take_any_time_as_long_as_it_goes_on(
+    path: str, is_kept: bool, connection: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BoundedHttp, "body_s", 2.0)
+    reader, writer = connection
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n".encode())
+    loop = asyncio.get_running_loop()
+    begun_s, sent = loop.time(), 0
+    while loop.time() - begun_s < 3.0 and not reader.at_eof():
+        writer.write(b"x")
+        sent += 1
+        await asyncio.sleep(0.05)
+    assert reader.at_eof() is not is_kept
+    if is_kept:
+        assert await answer(connection, bytes(100_000 - sent)) == b"HTTP/1.1 200 OK 100000"
 
 
 @pytest.mark.usefixtures("impatient")

@@ -18,6 +18,7 @@ from support.delivery import MemoryDelivery
 from support.migrating import Plane
 from support.nodes import MemoryNodes, MemoryPrepared
 from support.slicing import make_slices
+from support.stored import repository
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
 from umbel.compute.clouds.service import CloudService
@@ -71,6 +72,7 @@ from umbel.plans.store import PlanStore
 from umbel.portal import auth, ports
 from umbel.portal.app import create_app
 from umbel.portal.server import PortalServer
+from umbel.repository.drivers.fake import FakeStorage
 
 SLS = document.parse(files.builtin("sls"))
 PASSWORD = "correct horse battery"
@@ -214,6 +216,7 @@ def make_system(
             catalogue=catalogue, store=DeliveryStore(database), journal=journal, clock=clock
         ),
         network=_network(database, clock, switches, ethernet),
+        repository=repository(database, FakeStorage(clock=clock), clock),
     )
 
 

@@ -6,10 +6,13 @@ from umbel.repository.ports import Storage
 from umbel.repository.searches.store import SearchStore
 from umbel.repository.service import Repository
 from umbel.repository.store import Quota, RepositoryStore
+from umbel.repository.transfers.service import Transfers
+from umbel.repository.transfers.store import TransferStore
 from umbel.repository.upkeep.service import Upkeep
 from umbel.repository.upkeep.store import UpkeepStore
 from umbel.repository.uploads import Uploads
 
+URL_S = 100.0
 QUOTA = Quota(items=100, bytes=1 << 30)
 
 
@@ -26,6 +29,7 @@ def repository(
         store=store,
         searches=SearchStore(database),
         storage=storage,
+        transfers=Transfers(store=TransferStore(database), clock=clock, ttl_s=URL_S),
         uploads=Uploads(store=store, storage=storage, clock=clock),
         upkeep=Upkeep(
             store=store, rows=UpkeepStore(database), storage=storage, clock=clock, lease=_held

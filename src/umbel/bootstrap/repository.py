@@ -9,6 +9,8 @@ from umbel.repository.ports import Storage
 from umbel.repository.searches.store import SearchStore
 from umbel.repository.service import Repository
 from umbel.repository.store import Quota, RepositoryStore
+from umbel.repository.transfers.service import Transfers
+from umbel.repository.transfers.store import TransferStore
 from umbel.repository.upkeep.service import LEASE_S, Upkeep
 from umbel.repository.upkeep.store import UpkeepStore
 from umbel.repository.uploads import Uploads
@@ -26,6 +28,9 @@ def repository(context: Context) -> Repository:
         store=store,
         searches=SearchStore(database),
         storage=storage,
+        transfers=Transfers(
+            store=TransferStore(database), clock=clock, ttl_s=settings.repository_url_s
+        ),
         uploads=Uploads(store=store, storage=storage, clock=clock),
         upkeep=Upkeep(
             store=store,

@@ -45,7 +45,6 @@ from umbel.mobility.service import Mobility
 from umbel.network import service as network
 from umbel.plans.service import Plans
 from umbel.portal import ports
-from umbel.repository.service import Repository
 from umbel.schedule.service import Schedule
 
 if TYPE_CHECKING:
@@ -75,7 +74,6 @@ class System(ports.System):
     mobility: Mobility
     choosing: Choosing
     inline: InlineGuests
-    repository: Repository
     compute: Compute
     media: Media
     schedule: Schedule

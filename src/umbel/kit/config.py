@@ -98,6 +98,9 @@ class Settings(BaseSettings):
     repository_items: int = Field(
         100_000, ge=1, description="items that one owner may have in the repository"
     )
+    repository_url_s: float = Field(
+        3600.0, gt=0, description="how long an address of an item's transfer lasts after a use"
+    )
     linger_s: float = Field(
         10.0, ge=0, description="how long a branch stays after its last viewer left"
     )

@@ -27,10 +27,12 @@ _HEADERS = [("x-content-type-options", "nosniff")]
 
 class ListenerConfig(uvicorn.Config):
     """uvicorn's, with the listener's open connections. Those of `proxies` are not bounded by
-    address: many clients are behind each."""
+    address: many clients are behind each. Bodies of paths like `streams` may take any time, as
+    long as some bytes come."""
 
     connections: Connections["BoundedHttp"]
     proxies: Collection[IpNetwork] = ()
+    streams: re.Pattern[str] | None = None
 
 
 def listener(
@@ -38,6 +40,7 @@ def listener(
     *,
     trusted_proxies: str = "",
     most_per_address: int = MOST_PER_ADDRESS,
+    streams: re.Pattern[str] | None = None,
     **more: Any,
 ) -> ListenerConfig:
     """How every listener of ours is set up; `more` is uvicorn's own."""
@@ -56,6 +59,7 @@ def listener(
     )
     config.connections = Connections(most=MOST_CONNECTIONS, most_per_address=most_per_address)
     config.proxies = proxies
+    config.streams = streams
     return config
 
 
@@ -148,4 +152,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._outside_bodies -= len(body)
+        streams = self.config.streams
+        if streams is not None and streams.fullmatch(self.scope["path"]) and not self.is_idle:
+            self._expect_within(self.body_s)
         super().on_body(body)

@@ -35,10 +35,12 @@ from umbel.portal.api import (
     platform,
     prepared,
     providers,
+    repository,
     sessions,
     slices,
     state,
     tokens,
+    transfers,
     users,
     volumes,
     web_sessions,
@@ -51,12 +53,14 @@ from umbel.portal.limits import BodyLimit
 from umbel.portal.metrics import Metered, Metrics
 from umbel.portal.ports import System
 from umbel.portal.site import STATIC, Site
+from umbel.portal.transfer_limits import TransferLimits
 from umbel.portal.web_session import CsrfProtection
 
 # Requests are matched in this order: what is asked most is first.
 _RESOURCES = (
     sessions,
     events,
+    transfers,
     tokens,
     web_sessions,
     users,
@@ -76,6 +80,7 @@ _RESOURCES = (
     inline_functions,
     slices,
     plans,
+    repository,
     notifications,
     state,
     health,
@@ -114,6 +119,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app.state.metrics = metrics = Metrics()
     app.state.keep_alive_s = keep_alive_s
     app.state.sessions_opened = TokenBuckets(system.settings.sessions_per_address, 60.0)
+    app.state.transfer_limits = TransferLimits()
     errors.install(app)
     for resource in _RESOURCES:
         app.include_router(resource.router)
@@ -124,6 +130,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
         BodyLimit,
         most_bytes=system.settings.max_body_bytes,
         pieces=(images.PIECES, images.MOST_PIECE_BYTES),
+        streams=transfers.STREAMS,
     )
     app.add_middleware(Metered, metrics=metrics, clock=system.clock)
     return app

@@ -15,17 +15,23 @@ from umbel.portal import errors
 
 class BodyLimit:
     """Refuses longer bodies at once when the length is given, else where it is passed. Paths of
-    `pieces` have a limit of their own."""
+    `pieces` have a limit of their own; bodies of `streams` are not read into memory, and their
+    handlers bound them."""
 
     def __init__(
-        self, app: ASGIApp, most_bytes: int, pieces: tuple[re.Pattern[str], int] | None = None
+        self,
+        app: ASGIApp,
+        most_bytes: int,
+        pieces: tuple[re.Pattern[str], int] | None = None,
+        streams: re.Pattern[str] | None = None,
     ) -> None:
         self._app = app
         self._most = most_bytes
         self._pieces = pieces
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != "http" or self._is_stream(scope["path"]):
             await self._app(scope, receive, send)
             return
         most = self._most
@@ -47,3 +53,6 @@ class BodyLimit:
             return message
 
         await self._app(scope, counted, send)
+
+    def _is_stream(self, path: str) -> bool:
+        return self._streams is not None and self._streams.fullmatch(path) is not None

@@ -44,6 +44,7 @@ from umbel.network.service import Network
 from umbel.notify.service import Notifier
 from umbel.plans.model import PlanJob, PlanRequest
 from umbel.portal.guest_ports import Filtering, GuestOperating, OperatingImages, OperatingVolumes
+from umbel.repository.service import Repository
 
 
 class Viewing(Protocol):
@@ -311,6 +312,7 @@ class System:
     choosing: Choosing
     notifier: Notifier
     service_reports: ServiceReporting
+    repository: Repository
 
     def loops_pace(self) -> Mapping[str, Pace]:
         """How the loops behind the front end do, by name."""

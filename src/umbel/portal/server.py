@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from umbel.kit import http
+from umbel.portal.api.transfers import STREAMS
 
 _GRACE_S = 3
 
@@ -26,6 +27,7 @@ class PortalServer(uvicorn.Server):
             app,
             trusted_proxies=app.state.system.settings.trusted_proxies,
             most_per_address=app.state.system.settings.connections_per_address,
+            streams=STREAMS,
             lifespan="on",
             timeout_graceful_shutdown=_GRACE_S,
         )

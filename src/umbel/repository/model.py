@@ -3,6 +3,7 @@
 Sizes are bytes, times are epoch seconds.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -186,6 +187,12 @@ class Content:
 
     item: Item
     parts: tuple[Part, ...]
+
+    @property
+    def etag(self) -> str:
+        """A strong validator of the bytes (RFC 9110, section 8.8.3)."""
+        digests = "".join(part.sha256 for part in self.parts)
+        return f'"{hashlib.sha256(digests.encode()).hexdigest()[:32]}"'
 
 
 @dataclass(frozen=True, kw_only=True)

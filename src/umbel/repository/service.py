@@ -31,6 +31,7 @@ from umbel.repository.patterns import Patterns
 from umbel.repository.ports import Storage
 from umbel.repository.searches.store import Found, SearchStore
 from umbel.repository.store import RepositoryStore
+from umbel.repository.transfers.service import Transfers
 from umbel.repository.upkeep.service import Upkeep
 from umbel.repository.uploads import Source, Uploads
 
@@ -46,6 +47,7 @@ class Repository:
     store: RepositoryStore
     searches: SearchStore
     storage: Storage
+    transfers: Transfers
     uploads: Uploads
     upkeep: Upkeep
     clock: Clock
@@ -75,6 +77,7 @@ class Repository:
     async def delete(self, item_id: str) -> None:
         """The item goes with its bytes."""
         await self.get(item_id)
+        await self.transfers.store.drop(item_id)
         await self.upkeep.delete(item_id)
         log.info("item deleted", item=item_id)
 

@@ -67,6 +67,11 @@ class FakeStorage:
         whole = sum(len(data) for data, _ in self._blobs.values())
         return whole + sum(map(len, self._drafts.values()))
 
+    @property
+    def writing(self) -> int:
+        """How many blobs are being written."""
+        return len(self._drafts)
+
     def damage(self, blob: str, at: int) -> None:
         """One byte goes bad."""
         data, changed_s = self._blobs[blob]
