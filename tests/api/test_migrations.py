@@ -109,6 +109,15 @@ async def test_what_cannot_be_moved(
     assert (await here.client.get(URL, headers=here.as_("operator"))).json() == []
 
 
+async def test_a_dry_run_names_the_rule_of_who_asks(here: World) -> None:
+    headers = here.as_("operator")
+    body = {"reason": "not by operators", "users": ["operator"]}
+    await here.client.put("/api/v1/migration-rules/none", json=body, headers=headers)
+    async with running(here):
+        checked = await here.client.post(f"{URL}/check", json=WISH, headers=headers)
+    assert checked.json()["reasons"] == ["not by operators (rule none)"]
+
+
 async def test_a_migration_from_wish_to_commit(here: World) -> None:
     headers = here.as_("operator")
     async with running(here) as function:

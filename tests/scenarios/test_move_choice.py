@@ -10,6 +10,7 @@ from support.virtual import scenario, until
 from umbel.compute.model import Function, NoSuchNode, Resources, ScheduledNode, Scheduling
 from umbel.mobility.choice import MoveChoice, MoveQuestion
 from umbel.mobility.model import MigrationState
+from umbel.mobility.rules import MigrationRule
 from umbel.planner.moves.model import MoveGoal, NoMoves
 
 LEAVE_PE1 = MoveQuestion(drained=frozenset({"pe1"}), goal=MoveGoal.DRAIN)
@@ -52,6 +53,20 @@ async def test_the_amount_counts_as_much_of_a_disk_as_travelled_last_time(tmp_pa
         leave = MoveQuestion(drained=frozenset({"pe2"}), goal=MoveGoal.DRAIN)
         (after,) = (await p.choosing.choose(leave)).plan.moves
         assert after.mb == before.mb + 64.0
+
+
+@scenario
+async def test_a_rule_leaves_the_other_nodes_or_keeps_the_function(tmp_path: Path) -> None:
+    async with plane(tmp_path) as p:
+        function = await p.guest()
+        rule = MigrationRule(name="fair", reason="the fair is on", targets=("pe2",))
+        await p.mobility.rules.put(rule, by="anna")
+        assert ways(await p.choosing.choose(LEAVE_PE1)) == [(function, "pe1", "pe3")]
+        by_bert = MigrationRule(name="bert", reason="not by bert", users=("bert",))
+        await p.mobility.rules.put(by_bert, by="anna")
+        choice = await p.choosing.choose(replace(LEAVE_PE1, user="bert"))
+        assert ways(choice) == []
+        assert "not by bert (rule bert)" in choice.staying[function]
 
 
 @scenario

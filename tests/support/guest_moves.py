@@ -30,6 +30,7 @@ from umbel.kit.db import Database
 from umbel.kit.leases import Leases
 from umbel.mobility.live import LiveMover
 from umbel.mobility.model import Migration, MigrationKind, Terms
+from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.service import MOVES_KEPT_S, Mobility, Request
 from umbel.mobility.store import MigrationStore
 
@@ -148,6 +149,7 @@ async def guest_plane(around: Surroundings, name: str) -> AsyncIterator[GuestPla
     mover = LiveMover(compute=compute, owners={OWNER: guests})
     mobility = Mobility(
         store=store,
+        rules=MigrationRules(database, clock),
         compute=compute,
         owners={OWNER: guests},
         movers={MigrationKind.FULL_TRANSFER: mover, MigrationKind.SHARED_STORAGE: mover},

@@ -52,6 +52,7 @@ from umbel.kit.listening import bind
 from umbel.kit.sealing import Sealer
 from umbel.kit.tokens import Signer, Verifier, new_private_key
 from umbel.mobility.choice import Choosing
+from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.service import Mobility
 from umbel.network.drivers.fake.fabric import FakeFabric
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
@@ -89,6 +90,7 @@ class TestSystem(ports.System):
     nodes: MemoryNodes
     plans: Plans
     mobility: Mobility
+    migration_rules: MigrationRules
     choosing: Choosing
     plane: Plane
     courier: FakeCourier
@@ -205,6 +207,7 @@ def make_system(
         ),
         plane=plane,
         mobility=plane.mobility,
+        migration_rules=plane.mobility.rules,
         choosing=plane.choosing,
         signer=signer,
         verifier=Verifier(signer.public_key),

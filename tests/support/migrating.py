@@ -32,6 +32,7 @@ from umbel.mobility.choice import Choosing
 from umbel.mobility.live import LiveMover
 from umbel.mobility.model import Migration, MigrationKind, MigrationState, Step
 from umbel.mobility.replacement import ReplacementMover
+from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.service import MOVES_KEPT_S, Mobility, Request
 from umbel.mobility.store import MigrationStore
 from umbel.planner.moves import solve
@@ -175,6 +176,7 @@ class Plane:
         self.mover = LiveMover(compute=compute, owners={OWNER: self.guests})
         self.mobility = Mobility(
             store=store,
+            rules=MigrationRules(self.database, self.clock),
             compute=compute,
             owners={OWNER: self.guests},
             movers={

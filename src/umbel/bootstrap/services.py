@@ -48,6 +48,7 @@ from umbel.delivery.policy.virca import Virca
 from umbel.delivery.prepared.service import PreparedFunctions
 from umbel.delivery.prepared.store import PreparedStore
 from umbel.delivery.service import Delivery
+from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.steering.service import Planning, PlanPace
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.thumbnails import Thumbnails
@@ -66,6 +67,7 @@ from umbel.mobility.live import LiveMover
 from umbel.mobility.model import MigrationKind
 from umbel.mobility.ports import FunctionOwner
 from umbel.mobility.replacement import ReplacementMover
+from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.service import MOVES_KEPT_S, Mobility
 from umbel.mobility.store import MigrationStore
 from umbel.network.service import Event, Location, Network, event_body, event_subject
@@ -304,6 +306,7 @@ def mobility(context: Context, loop: DeliveryController, inline: InlineGuests) -
     live = LiveMover(compute=compute, owners=owners, paths=context.network.guest_moves)
     return Mobility(
         store=store,
+        rules=MigrationRules(context.database, context.clock),
         compute=compute,
         owners=owners,
         movers={
@@ -317,6 +320,13 @@ def mobility(context: Context, loop: DeliveryController, inline: InlineGuests) -
         clock=context.clock,
         leases=Leases(context.database, context.clock, context.owner, loop.timing.lease_s),
         on_close=live.close,
+    )
+
+
+def service_reports(context: Context, loop: DeliveryController) -> ServiceReports:
+    """What providers were promised, and what was kept."""
+    return ServiceReports(
+        catalogue=context.catalogue, store=loop.store, journal=context.journal, clock=context.clock
     )
 
 

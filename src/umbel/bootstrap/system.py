@@ -27,7 +27,6 @@ from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.prepared.service import PreparedFunctions
 from umbel.delivery.service import Delivery
-from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.slice_streams import TreeStreams
 from umbel.delivery.store import DeliveryStore
 from umbel.inline.service import InlineGuests
@@ -41,6 +40,7 @@ from umbel.kit.journal import Journal
 from umbel.kit.tokens import Verifier
 from umbel.media.service import Media
 from umbel.mobility.choice import Choosing
+from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.service import Mobility
 from umbel.network import service as network
 from umbel.plans.service import Plans
@@ -72,6 +72,7 @@ class System(ports.System):
     prepared: PreparedFunctions
     plans: Plans
     mobility: Mobility
+    migration_rules: MigrationRules
     choosing: Choosing
     inline: InlineGuests
     compute: Compute
@@ -200,15 +201,11 @@ async def assemble(
         firewall=guest_services.firewall(context, collector.compute),
         schedule=services.schedule(context, loop),
         notifier=notifier,
-        service_reports=ServiceReports(
-            catalogue=context.catalogue,
-            store=loop.store,
-            journal=context.journal,
-            clock=context.clock,
-        ),
+        service_reports=services.service_reports(context, loop),
         network=context.network,
         plans=services.plans(context, delivery),
         mobility=mobility,
+        migration_rules=mobility.rules,
         choosing=Choosing(mobility=mobility),
         inline=inline,
         repository=repositories.repository(context),

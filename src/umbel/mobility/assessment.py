@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from umbel.compute.model import Function, Instance, Resources
+from umbel.compute.model import Function, Instance, NoSuchNode, Resources
 from umbel.compute.service import Compute
+from umbel.kit.clock import Clock
 from umbel.mobility import admission
 from umbel.mobility.admission import Load, Situation, Verdict
 from umbel.mobility.calibration import Calibration, calibrated
 from umbel.mobility.model import Migration, MigrationKind
 from umbel.mobility.ports import Ways
+from umbel.mobility.rule_store import MigrationRules
+from umbel.mobility.rules import Asked, MigrationRule, refusals
 from umbel.mobility.store import MigrationStore
 
 
@@ -18,18 +21,42 @@ class Assessment:
     """Whether a migration may begin now, and what it will cost."""
 
     store: MigrationStore
+    rules: MigrationRules
     compute: Compute
     ways: Ways
+    clock: Clock
 
     async def verdict(
         self, migration: Migration, function: Function, instance: Instance
     ) -> Verdict:
         """The admission's answer. The ledger is read last: nothing is awaited after that."""
+        refused = self.refusals(
+            await self.rules.all(),
+            migration.function,
+            (migration.source, migration.target),
+            migration.kind,
+            migration.requested_by,
+        )
         situation = await self._copy(migration, function, instance)
         room = self.compute.ledger.free().get(migration.target, Resources())
         is_ready = self.is_ready(migration.target)
         situation = replace(situation, is_ready=is_ready, room=room)
-        return admission.decide(situation, migration.terms)
+        verdict = admission.decide(situation, migration.terms)
+        return replace(verdict, reasons=(*refused, *verdict.reasons))
+
+    def refusals(
+        self,
+        rules: Iterable[MigrationRule],
+        function: str,
+        way: tuple[str, str],
+        kind: MigrationKind,
+        user: str,
+    ) -> tuple[str, ...]:
+        """Why operators' rules do not let the function go that way, from a node to another one,
+        now."""
+        source, target = map(self._names, way)
+        asked = Asked(function=function, source=source, target=target, kind=kind, user=user)
+        return refusals(rules, asked, self.clock.now_s())
 
     def is_ready(self, node: str) -> bool:
         """Whether the node is open, up, and answers."""
@@ -60,3 +87,10 @@ class Assessment:
         )
         free_mbps = await self.ways.free_mbps(migration.source, migration.target)
         return replace(found, load=load, free_mbps=free_mbps, calibration=known)
+
+    def _names(self, node: str) -> list[str]:
+        """What rules call the node by."""
+        try:
+            return [node, f"pool:{self.compute.node(node).pool}"]
+        except NoSuchNode:
+            return [node]

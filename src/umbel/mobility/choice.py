@@ -11,6 +11,7 @@ from umbel.compute.model import Function, FunctionState, Instance, Node, Resourc
 from umbel.compute.service import Compute
 from umbel.kit import apart
 from umbel.mobility.model import MigrationKind
+from umbel.mobility.rules import MigrationRule
 from umbel.mobility.service import Mobility
 from umbel.planner.moves.model import (
     Host,
@@ -29,8 +30,9 @@ _LEAST_ROOM = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class MoveQuestion:
-    """Nodes to empty, what for, and limits."""
+    """Nodes to empty, what for, who asks, and limits."""
 
+    user: str = ""
     drained: frozenset[str] = frozenset()
     goal: MoveGoal = MoveGoal.BALANCE
     most_moves: int | None = None
@@ -85,12 +87,12 @@ class Choosing:
     ) -> tuple[list[HostedFunction], dict[str, str]]:
         """What may be moved; and what stays on the nodes to empty, with the reason."""
         wanted = {name: await owner.wanted() for name, owner in self.mobility.owners.items()}
-        history = await self.mobility.list()
+        history, rules = await self.mobility.list(), await self.mobility.rules.all()
         movable: list[HostedFunction] = []
         staying: dict[str, str] = {}
         for instance in (await self.compute.running()).values():
             function = wanted.get(instance.owner, {}).get(instance.id)
-            targets, why = self._targets(instance, function)
+            targets, why = self._targets(instance, function, rules, question.user)
             if function is not None and targets:
                 known = self.mobility.assessment.calibration(
                     history, instance.id, MigrationKind.FULL_TRANSFER, instance.node
@@ -100,7 +102,13 @@ class Choosing:
                 staying[instance.id] = why
         return movable, staying
 
-    def _targets(self, instance: Instance, function: Function | None) -> tuple[frozenset[str], str]:
+    def _targets(
+        self,
+        instance: Instance,
+        function: Function | None,
+        rules: Sequence[MigrationRule],
+        user: str,
+    ) -> tuple[frozenset[str], str]:
         """Where the function may go, and the reason where that is nowhere."""
         if function is None:
             return frozenset(), f"{instance.owner} does not let it be moved"
@@ -111,8 +119,12 @@ class Choosing:
             if node.name == instance.node or not self.mobility.assessment.is_ready(node.name):
                 continue
             kind, refusal = self.mobility.possible(instance.owner, here, node.name)
-            why = why or refusal
             if kind is not None:
+                way = (instance.node, node.name)
+                refused = self.mobility.assessment.refusals(rules, instance.id, way, kind, user)
+                refusal = "; ".join(refused)
+            why = why or refusal
+            if not refusal:
                 targets.add(node.name)
         return frozenset(targets), why or "no other node is open"
 

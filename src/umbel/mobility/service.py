@@ -33,6 +33,7 @@ from umbel.mobility.model import (
     Terms,
 )
 from umbel.mobility.ports import FunctionOwner, Mover, StepFailed, Ways
+from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.store import MigrationsBusy, MigrationStore, NoSuchMigration
 
 log = structlog.get_logger(__name__)
@@ -90,6 +91,7 @@ class Mobility:
     a time; `on_close` ends what movers have under way here."""
 
     store: MigrationStore
+    rules: MigrationRules
     compute: Compute
     owners: Mapping[str, FunctionOwner]
     movers: Mapping[MigrationKind, Mover]
@@ -103,15 +105,21 @@ class Mobility:
     _promised: dict[str, tuple[str, Function]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.assessment = Assessment(store=self.store, compute=self.compute, ways=self.ways)
+        self.assessment = Assessment(
+            store=self.store,
+            rules=self.rules,
+            compute=self.compute,
+            ways=self.ways,
+            clock=self.clock,
+        )
         self._controller = Controller(self._reconcile, lease=self._lease, standby=self._standby)
 
     # -- what is asked ----------------------------------------------------------------------
 
-    async def check(self, request: Request) -> tuple[Migration, Verdict]:
+    async def check(self, request: Request, *, by: str = "") -> tuple[Migration, Verdict]:
         """What `start` would make of it now, without beginning. Raises NoFunctionToMove,
         NoSuchNode, FunctionNotActive, AlreadyThere, CannotMigrate."""
-        migration, function, instance = await self._planned(request, by="")
+        migration, function, instance = await self._planned(request, by=by)
         return migration, await self.assessment.verdict(migration, function, instance)
 
     async def start(self, request: Request, *, by: str) -> Migration:

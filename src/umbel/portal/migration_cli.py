@@ -16,9 +16,11 @@ from umbel.mobility.admission import MBIT_PER_MIB
 from umbel.mobility.model import OVER, MigrationKind, MigrationState, Terms
 from umbel.planner.moves.model import Move, MoveGoal
 from umbel.plans import moves
+from umbel.portal import migration_rules_cli
 from umbel.portal.client import ApiClient, operators_app, signed_in
 
 app = operators_app("Moves of functions to other nodes, for operators.")
+app.add_typer(migration_rules_cli.app, name="rule")
 
 MIGRATIONS = "/api/v1/migrations"
 _POLL_S = 0.5

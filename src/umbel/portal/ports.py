@@ -37,6 +37,7 @@ from umbel.media.model import Thumbnail
 from umbel.mobility.admission import Verdict
 from umbel.mobility.choice import MoveChoice, MoveQuestion
 from umbel.mobility.model import Migration
+from umbel.mobility.rules import MigrationRule
 from umbel.mobility.service import Request
 from umbel.network.documents import NO_SITE, AddedSite
 from umbel.network.model import Link
@@ -242,7 +243,7 @@ class Planning(Protocol):
 class Migrating(Protocol):
     """Moves of functions, for operators."""
 
-    async def check(self, request: Request) -> tuple[Migration, Verdict]:
+    async def check(self, request: Request, *, by: str = "") -> tuple[Migration, Verdict]:
         """What `start` would make of it. Raises NoFunctionToMove, NoSuchNode (404),
         FunctionNotActive, AlreadyThere, CannotMigrate (409)."""
 
@@ -257,6 +258,19 @@ class Migrating(Protocol):
 
     async def cancel(self, migration_id: str, *, by: str) -> Migration:
         """Have it aborted. Raises NoSuchMigration, MigrationTooLate (409)."""
+
+
+class MigrationRules(Protocol):
+    """For operators: moves that nobody may ask for, or not everybody, or not always."""
+
+    async def all(self) -> Sequence[MigrationRule]:
+        """Every rule, by name."""
+
+    async def put(self, rule: MigrationRule, *, by: str) -> None:
+        """Have the rule. Raises BadMigrationRule (400), TooManyMigrationRules (409)."""
+
+    async def remove(self, name: str, *, by: str) -> None:
+        """Have no such rule. Raises NoSuchMigrationRule (404)."""
 
 
 class Choosing(Protocol):
@@ -309,6 +323,7 @@ class System:
     network: Network
     plans: Planning
     mobility: Migrating
+    migration_rules: MigrationRules
     choosing: Choosing
     notifier: Notifier
     service_reports: ServiceReporting

@@ -884,6 +884,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/migration-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_migration_rules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/migration-rules/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_migration_rule"];
+        post?: never;
+        delete: operations["remove_migration_rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/migrations": {
         parameters: {
             query?: never;
@@ -2138,6 +2170,22 @@ export interface components {
             memory_mb: number;
             memory_used_mb: number;
         };
+        HoursIn: {
+            /** @default 00:00 */
+            first?: string;
+            /** @default 00:00 */
+            last?: string;
+            /** @default [] */
+            days?: string[];
+            /** @default UTC */
+            zone?: string;
+        };
+        HoursOut: {
+            first: string;
+            last: string;
+            days: string[];
+            zone: string;
+        };
         HypervisorFactsOut: {
             host_name: string;
             libvirt: string;
@@ -2370,6 +2418,30 @@ export interface components {
             predicted: components["schemas"]["PredictionOut"] | null;
             progress: components["schemas"]["ProgressOut"];
             achieved: components["schemas"]["AchievedOut"] | null;
+        };
+        MigrationRuleIn: {
+            reason: string;
+            /** @default [] */
+            functions?: string[];
+            /** @default [] */
+            sources?: string[];
+            /** @default [] */
+            targets?: string[];
+            /** @default [] */
+            users?: string[];
+            /** @default [] */
+            kinds?: components["schemas"]["MigrationKind"][];
+            hours?: components["schemas"]["HoursIn"] | null;
+        };
+        MigrationRuleOut: {
+            name: string;
+            reason: string;
+            functions: string[];
+            sources: string[];
+            targets: string[];
+            users: string[];
+            kinds: components["schemas"]["MigrationKind"][];
+            hours: components["schemas"]["HoursOut"] | null;
         };
         /** @enum {string} */
         MigrationState: "planned" | "admitted" | "prepared" | "copying" | "switched" | "committed" | "aborted";
@@ -4655,6 +4727,69 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["MachineOut"];
                 };
+            };
+        };
+    };
+    list_migration_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationRuleOut"][];
+                };
+            };
+        };
+    };
+    put_migration_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MigrationRuleIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MigrationRuleOut"];
+                };
+            };
+        };
+    };
+    remove_migration_rule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -107,9 +107,10 @@ class MoveQuestionIn(Given):
     most_moves: Annotated[int | None, Field(ge=0, le=MOST_FUNCTIONS)] = None
     most_mb: Annotated[float | None, Field(ge=0, le=1e12, allow_inf_nan=False)] = None
 
-    def question(self) -> MoveQuestion:
-        """As a value."""
+    def question(self, user: str) -> MoveQuestion:
+        """As a value, of who asks."""
         return MoveQuestion(
+            user=user,
             drained=frozenset(self.drain),
             goal=self.goal or (MoveGoal.DRAIN if self.drain else MoveGoal.BALANCE),
             most_moves=self.most_moves,
@@ -174,10 +175,10 @@ async def start_migration(
 
 @router.post("/check")
 async def check_migration(
-    system: auth.SystemDep, _operator: auth.Operator, given: MigrationIn
+    system: auth.SystemDep, operator: auth.Operator, given: MigrationIn
 ) -> MigrationCheckOut:
     """Find out whether a migration would be admitted, and what it would cost. Nothing begins."""
-    planned, verdict = await system.mobility.check(_request(given))
+    planned, verdict = await system.mobility.check(_request(given), by=operator.username)
     found = verdict.prediction
     return MigrationCheckOut(
         admitted=verdict.is_admitted,
@@ -192,10 +193,10 @@ async def check_migration(
 
 @router.post("/choice")
 async def choose_moves(
-    system: auth.SystemDep, _operator: auth.Operator, given: MoveQuestionIn
+    system: auth.SystemDep, operator: auth.Operator, given: MoveQuestionIn
 ) -> MoveChoiceOut:
     """Choose which running functions to move where, with few bytes. Nothing begins."""
-    made = await system.choosing.choose(given.question())
+    made = await system.choosing.choose(given.question(operator.username))
     before, after = made.plan.before, made.plan.after
     return MoveChoiceOut(
         moves=[MoveOut.model_validate(one, from_attributes=True) for one in made.plan.moves],
