@@ -9,6 +9,8 @@ from support.disks import full, small_disk
 from umbel.kit.clock import Clock
 from umbel.repository.drivers.fake import FakeStorage
 from umbel.repository.drivers.files import FileStorage
+from umbel.repository.drivers.shards import ShardStorage
+from umbel.repository.fec.layout import CELL_BYTES
 from umbel.repository.ports import Storage
 
 DISK_MB = 16
@@ -48,8 +50,8 @@ class FakeWorld:
 
 
 class FilesWorld:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder / "repository"
+    def __init__(self, folder: Path, name: str = "repository") -> None:
+        self.folder = folder / name
         self.disk = folder
         self.storage = FileStorage(self.folder)
 
@@ -84,3 +86,36 @@ async def chunks(data: bytes, size: int = 100_000) -> AsyncIterator[bytes]:
     """The bytes as a client sends them."""
     for at in range(0, len(data), size):
         yield data[at : at + size]
+
+
+K, M = 4, 2
+
+
+class ShardsWorld:
+    """Over six folders; what happens to a blob here is more than its parity can bear."""
+
+    def __init__(self, folder: Path) -> None:
+        self.disk = folder
+        self.worlds = [FilesWorld(folder, f"node-{number}") for number in range(K + M)]
+        self.storage = ShardStorage([one.storage for one in self.worlds], M)
+
+    def damage(self, blob: str, at: int) -> None:
+        stripe = at // (K * CELL_BYTES)
+        for one in self.worlds[: M + 1]:
+            one.damage(blob, stripe * (CELL_BYTES + 4))
+
+    def lose(self, blob: str) -> None:
+        for one in self.worlds:
+            one.lose(blob)
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        with full(self.disk):
+            yield
+
+
+@contextmanager
+def shards_world(folder: Path) -> Iterator[ShardsWorld]:
+    """On one small disk."""
+    with small_disk(folder / "disk", DISK_MB) as disk:
+        yield ShardsWorld(disk)

@@ -1,10 +1,13 @@
 """The repository, wired: where the settings say that bytes are kept. Neighbour: services.py has all
 others."""
 
+from pathlib import Path
+
 from umbel.bootstrap.services import Context
 from umbel.kit.config import Settings
 from umbel.kit.leases import Leases
 from umbel.repository.drivers.files import FileStorage
+from umbel.repository.drivers.shards import ShardStorage
 from umbel.repository.ports import Storage
 from umbel.repository.searches.store import SearchStore
 from umbel.repository.service import Repository
@@ -52,6 +55,10 @@ def _storage(context: Context) -> Storage:
 def real_storage(settings: Settings, installation: str) -> Storage:
     """What the settings name. A folder that they name may be of several installations: each has one
     of its own inside."""
+    places = [one.strip() for one in settings.repository_shards.split(",") if one.strip()]
+    if places:
+        shards = [FileStorage(Path(one) / installation) for one in places]
+        return ShardStorage(shards, settings.repository_parity)
     if settings.repository_folder is None:
         return FileStorage(settings.data_dir / "repository")
     return FileStorage(settings.repository_folder / installation)

@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _LEAST_TOKEN = 16
+_MOST_SHARDS = 64
 
 
 class Settings(BaseSettings):
@@ -92,6 +93,18 @@ class Settings(BaseSettings):
     repository_folder: Path | None = Field(
         None, description="folder for the repository's bytes; empty: `repository` in data_dir"
     )
+    repository_shards: str = Field(
+        "",
+        description="folders of several nodes' storage, separated by commas, that each hold one"
+        " shard of the repository's bytes; empty: `repository_folder` holds all",
+    )
+    repository_parity: int = Field(
+        1,
+        validate_default=True,
+        ge=1,
+        le=16,
+        description="of the folders in `repository_shards`, how many may be lost",
+    )
     repository_mb: int = Field(
         102_400, ge=1, description="room in MiB that the repository's items of one owner may take"
     )
@@ -134,6 +147,14 @@ class Settings(BaseSettings):
     def _long_enough(cls, given: str, info: ValidationInfo) -> str:
         if info.data.get("metrics") == "token" and len(given) < _LEAST_TOKEN:
             raise ValueError(f"at least {_LEAST_TOKEN} characters, where metrics is `token`")
+        return given
+
+    @field_validator("repository_parity")
+    @classmethod
+    def _fewer_than_shards(cls, given: int, info: ValidationInfo) -> int:
+        places = [one for one in info.data.get("repository_shards", "").split(",") if one.strip()]
+        if places and not given < len(places) <= _MOST_SHARDS:
+            raise ValueError(f"2 to {_MOST_SHARDS} shards, and fewer of parity than there are")
         return given
 
     @field_validator("trusted_proxies")

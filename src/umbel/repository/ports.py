@@ -1,6 +1,6 @@
 """Where bytes are kept. tests/contract/test_repository.py defines it in full."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -10,8 +10,8 @@ PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What a storage keeps under a name, whole or not; `changed_s` is the epoch second of its last
-    change."""
+    """What a storage keeps under a name, whole or not, and what that takes; `changed_s` is the
+    epoch second of its last change."""
 
     blob: str
     size: int
@@ -47,6 +47,9 @@ class Storage(Protocol):
 @runtime_checkable
 class Repairs(Protocol):
     """A storage that keeps more than the bytes, and can make lost ones again of what is left."""
+
+    def suspects(self) -> Sequence[str]:
+        """Blobs of which something was found missing or bad since the last call."""
 
     async def repair(self, blob: str) -> int:
         """Make whole again what is kept of the blob, and answer how many shards were made again.

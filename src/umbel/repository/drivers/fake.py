@@ -1,5 +1,6 @@
 """Bytes in memory, counted: for tests and for trying out. They are gone with the process."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 
@@ -10,23 +11,24 @@ from umbel.repository.ports import PIECE_BYTES, Stored
 
 @dataclass(kw_only=True)
 class FakeStorage:
-    """Keeps `capacity` bytes at most. `is_failing`: no call works. `written` and `read_bytes` count
-    what passed."""
+    """Keeps `capacity` bytes at most. `is_failing`: no call works; `answers`: where it is not set,
+    calls wait. `written` and `read_bytes` count what passed."""
 
     clock: Clock
     capacity: int = 1 << 40
     is_failing: bool = False
+    answers: asyncio.Event | None = None
     written: int = 0
     read_bytes: int = 0
     _blobs: dict[str, tuple[bytes, float]] = field(default_factory=dict)
     _drafts: dict[str, bytearray] = field(default_factory=dict)
 
     async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
-        self._check()
+        await self._check()
         draft = self._drafts[blob] = bytearray()
         try:
             async for piece in pieces:
-                self._check()
+                await self._check()
                 draft += piece
                 if self.used > self.capacity:
                     raise RepositoryFull(f"{self.capacity} bytes is all there is")
@@ -37,24 +39,24 @@ class FakeStorage:
         return len(draft)
 
     async def read(self, blob: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
-        self._check()
+        await self._check()
         data = self._get(blob)
         for at in range(start, min(end, len(data)), PIECE_BYTES):
-            self._check()
+            await self._check()
             piece = data[at : min(end, at + PIECE_BYTES)]
             self.read_bytes += len(piece)
             yield piece
 
     async def size(self, blob: str) -> int:
-        self._check()
+        await self._check()
         return len(self._get(blob))
 
     async def remove(self, blob: str) -> None:
-        self._check()
+        await self._check()
         self._blobs.pop(blob, None)
 
     async def list(self) -> AsyncGenerator[Stored, None]:
-        self._check()
+        await self._check()
         for blob, (data, changed_s) in list(self._blobs.items()):
             yield Stored(blob=blob, size=len(data), changed_s=changed_s)
 
@@ -87,6 +89,8 @@ class FakeStorage:
             raise BlobMissing(f"There is no blob {blob}", blob=blob)
         return self._blobs[blob][0]
 
-    def _check(self) -> None:
+    async def _check(self) -> None:
+        if self.answers is not None:
+            await self.answers.wait()
         if self.is_failing:
             raise StorageFailed("The storage does not answer")

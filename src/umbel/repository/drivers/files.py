@@ -15,7 +15,7 @@ from umbel.kit import private
 from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed
 from umbel.repository.pieces import pieces as regrouped
 from umbel.repository.ports import PIECE_BYTES, Stored
-from umbel.repository.threads import in_thread
+from umbel.repository.threads import in_thread, opened_in_thread
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _DRAFTS = "drafts"
@@ -26,12 +26,14 @@ class FileStorage:
     """Keeps blobs below `folder`, which is made and is this storage's alone."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
-        draft, path = self._folder / _DRAFTS / blob, self._path(blob)
+        draft, path = self.folder / _DRAFTS / blob, self._path(blob)
         with self._failing():
-            descriptor = await in_thread(_opened, draft, path.parent)
+            descriptor = await opened_in_thread(
+                lambda: _opened(draft, path.parent), lambda opened: _abandon(opened, draft)
+            )
         size = 0
         try:
             async for piece in regrouped(pieces):
@@ -46,7 +48,10 @@ class FileStorage:
 
     async def read(self, blob: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         with self._reading(blob):
-            descriptor = await in_thread(os.open, self._path(blob), os.O_RDONLY | os.O_CLOEXEC)
+            path = self._path(blob)
+            descriptor = await opened_in_thread(
+                lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC), os.close
+            )
         try:
             while start < end:
                 with self._reading(blob):
@@ -66,11 +71,11 @@ class FileStorage:
     async def remove(self, blob: str) -> None:
         with self._failing():
             await in_thread(self._path(blob).unlink, missing_ok=True)
-            await in_thread((self._folder / _DRAFTS / blob).unlink, missing_ok=True)
+            await in_thread((self.folder / _DRAFTS / blob).unlink, missing_ok=True)
 
     async def list(self) -> AsyncGenerator[Stored, None]:
         with self._failing():
-            folders = await in_thread(_inside, self._folder)
+            folders = await in_thread(_inside, self.folder)
         for folder in folders:
             with self._failing():
                 found = await in_thread(_stored, folder)
@@ -84,7 +89,7 @@ class FileStorage:
         """Where the blob is: 1024 folders, so that none is very long."""
         if not _NAME.fullmatch(blob) or blob.startswith("."):
             raise BlobMissing(f"There is no blob {blob!r}", blob=blob)
-        return self._folder / blob[-2:].rjust(2, "_") / blob
+        return self.folder / blob[-2:].rjust(2, "_") / blob
 
     @contextmanager
     def _reading(self, blob: str) -> Iterator[None]:
@@ -100,9 +105,9 @@ class FileStorage:
             yield
         except OSError as error:
             if error.errno in _FULL:
-                message = f"The disk of {self._folder} is full: nothing was kept; free some space"
+                message = f"The disk of {self.folder} is full: nothing was kept; free some space"
                 raise RepositoryFull(message) from error
-            raise StorageFailed(f"{self._folder} cannot be used: {error.strerror}") from error
+            raise StorageFailed(f"{self.folder} cannot be used: {error.strerror}") from error
 
 
 def _opened(draft: Path, folder: Path) -> int:

@@ -115,6 +115,18 @@ class Upkeep:
         orphans += await self._sweep_unknown(names)
         return orphans, await self._mark_lost()
 
+    async def repair(self) -> int:
+        """Make again what the storage found missing since the last run; how many shards."""
+        if not isinstance(self.storage, Repairs):
+            return 0
+        count = 0
+        for blob in self.storage.suspects():
+            try:
+                count += await self.storage.repair(blob)
+            except UmbelError as error:
+                log.warning("blob not repaired", blob=blob, reason=error.message)
+        return count
+
     async def scrub(self) -> Part | None:
         """Check the part whose check is longest ago, and repair it where the storage can; None
         where none is due."""
@@ -144,6 +156,7 @@ class Upkeep:
             self._swept_s = now_s
             if orphans or lost:
                 log.warning("repository swept", orphans=orphans, lost=lost)
+        await self.repair()
         part = await self.scrub()
         return _EVERY_S if part is None else min(_EVERY_S, 0.1 + part.size / _SCRUB_BYTES_PER_S)
 

@@ -1,0 +1,42 @@
+"""Where the settings say that the repository keeps its bytes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from umbel.bootstrap.repository import real_storage
+from umbel.kit.config import Settings
+from umbel.repository.drivers.files import FileStorage
+from umbel.repository.drivers.shards import ShardStorage
+
+
+def storage(**given: Any) -> object:
+    return real_storage(Settings(data_dir=Path("/data"), **given), "0123")
+
+
+def test_a_folder_of_our_own_or_a_part_of_the_one_that_is_named() -> None:
+    own, named = storage(), storage(repository_folder="/mnt/a")
+    assert isinstance(own, FileStorage)
+    assert isinstance(named, FileStorage)
+    assert (own.folder, named.folder) == (Path("/data/repository"), Path("/mnt/a/0123"))
+
+
+def test_shards_have_a_folder_each() -> None:
+    made = storage(repository_shards="/mnt/a, /mnt/b,/mnt/c,", repository_parity=1)
+    assert isinstance(made, ShardStorage)
+    assert (made.k, made.m) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("shards", "parity"), [("/a", 1), ("/a,/b", 2), ("/a," * 65, 1), ("/a,/b", 0)]
+)
+def test_impossible_numbers_end_the_start(shards: str, parity: int) -> None:
+    with pytest.raises(ValidationError, match="repository_parity"):
+        storage(repository_shards=shards, repository_parity=parity)
+
+
+def test_one_folder_is_not_enough_for_the_usual_parity() -> None:
+    with pytest.raises(ValidationError, match="repository_parity"):
+        storage(repository_shards="/a")
