@@ -1,6 +1,7 @@
 """Viewers that cost little: packets are counted, not decrypted; reports and checks go back.
 
-Every 20 ms each socket is emptied, so that reading does not disturb who sends.
+Every 20 ms, unless told otherwise, each socket is emptied, so that reading does not disturb who
+sends.
 """
 
 import asyncio
@@ -21,11 +22,13 @@ _UNKNOWN = ("", 0)
 
 
 @contextlib.asynccontextmanager
-async def viewing(profile: SrtpProfile, viewers: int) -> AsyncIterator[list["Sink"]]:
-    """So many viewers, whose sockets are served."""
+async def viewing(
+    profile: SrtpProfile, viewers: int, poll_s: float = _POLL_S
+) -> AsyncIterator[list["Sink"]]:
+    """So many viewers, whose sockets are served each `poll_s`."""
     identity = Identity(time.time(), (profile,))
     sinks = [Sink(Client(identity, audio=())) for _ in range(viewers)]
-    served = asyncio.create_task(serve(sinks))
+    served = asyncio.create_task(serve(sinks, poll_s))
     try:
         yield sinks
     finally:
@@ -93,7 +96,7 @@ class Sink:
         self._socket.close()
 
 
-async def serve(sinks: list[Sink]) -> None:
+async def serve(sinks: list[Sink], poll_s: float) -> None:
     """Empty the sockets, report and check until cancelled."""
     report_s = check_s = 0.0
     while True:
@@ -108,4 +111,4 @@ async def serve(sinks: list[Sink]) -> None:
             check_s = now_s + _CHECK_S
             for sink in sinks:
                 sink.check()
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(poll_s)
