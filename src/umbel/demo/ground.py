@@ -87,7 +87,12 @@ async def _images(data_dir: Path, console: Console) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        said, _ = await process.communicate()
+        try:
+            said, _ = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                await process.wait()
         if process.returncode != 0:
             raise DemoFailed(f"image {image}: {said.decode().strip()[-400:]}")
 
