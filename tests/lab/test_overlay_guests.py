@@ -27,8 +27,10 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(bool(guest_lab.ABSENT), reason=guest_lab.ABSENT),
 ]
-RATE, FEWEST_SENT = 100, 500
-"""Datagrams a second; and in all, over two moves, which stop an emulated guest for some seconds."""
+RATE, FEWEST_SENT, MOST_DROPPED = 100, 500, 5
+"""Datagrams a second; in all, over two moves, which stop an emulated guest for some seconds; and
+those that QEMU holds for a guest when it stops. QEMU drops them (net_vm_change_state_handler): a
+guest that moves has them at its target, and one that is called back has lost them."""
 
 
 @pytest.fixture(scope="module")
@@ -189,12 +191,14 @@ async def test_the_way_goes_before_the_guest_and_nothing_is_left_of_the_old_one(
                 away = await settled(bed)
                 assert away != at_home
 
+                before = max(took)
                 begun = await plane.ask("b")
                 await plane.until(begun, lambda one: one.state is MigrationState.COPYING)
                 await plane.mobility.cancel(begun.id, by="bert")
                 over = await plane.until(begun, lambda one: one.is_over)
                 assert over.state is MigrationState.ABORTED
                 took += await came(taker, max(took))
+                called_back = range(before, max(took))
                 await until(lambda: held_everywhere(bed), lambda now: now == away)
 
                 over = await plane.moved("b")
@@ -203,7 +207,11 @@ async def test_the_way_goes_before_the_guest_and_nothing_is_left_of_the_old_one(
                 await until(lambda: held_everywhere(bed), lambda now: now == at_home)
                 took += await came(taker, max(took))
                 sent = await sender.stop()
-            await until(lambda: missing(taker, took, sent), lambda lost: not lost, within_s=60)
+
+            def is_right(lost: list[int]) -> bool:
+                return len(lost) <= MOST_DROPPED and {*lost} <= {*called_back}
+
+            await until(lambda: missing(taker, took, sent), is_right, within_s=60)
     assert sent > FEWEST_SENT
 
 
