@@ -11,11 +11,19 @@ from pathlib import Path
 import pytest
 
 from support.clocks import SetClock
-from support.storage_worlds import FakeWorld, StorageWorld, chunks, files_world, shards_world
+from support.s3_servers import S3_KINDS
+from support.storage_worlds import (
+    FakeWorld,
+    S3World,
+    StorageWorld,
+    chunks,
+    files_world,
+    shards_world,
+)
 from support.stored import repository
 from umbel import migrations
 from umbel.kit.db import Database
-from umbel.repository.model import BlobMissing, ItemDamaged, ItemState, RepositoryFull
+from umbel.repository.model import BlobMissing, ItemDamaged, ItemState
 from umbel.repository.ports import PIECE_BYTES, Storage
 from umbel.repository.service import Repository, Source
 from umbel.repository.upkeep.service import STALE_S
@@ -29,12 +37,18 @@ def clock() -> SetClock:
     return SetClock(4e9)  # later than any file's time
 
 
-@pytest.fixture(params=["fake", "files", "shards"])
+@pytest.fixture(params=["fake", "files", "shards", *S3_KINDS])
 async def world(
     request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock
 ) -> AsyncIterator[StorageWorld]:
     if request.param == "fake":
         yield FakeWorld(clock)
+        return
+    if request.param in {"nanio", "versitygw"}:
+        server = request.getfixturevalue("s3_servers")(request.param)
+        s3 = S3World(server, tmp_path.name)
+        yield s3
+        await s3.storage.close()
         return
     with shards_world(tmp_path) if request.param == "shards" else files_world(tmp_path) as made:
         yield made
@@ -158,7 +172,7 @@ async def test_a_full_storage_says_so_loses_nothing_and_goes_on_by_itself(
     storage = world.storage
     await written(storage, "blob_a")
     for _ in range(2):
-        with world.full(), pytest.raises(RepositoryFull):
+        with world.full(), pytest.raises(world.is_full):
             await storage.write("blob_b", chunks(LONG))
         assert await read(storage, "blob_a") == LONG
         assert await kept(storage) == {"blob_a": len(LONG)}

@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Protocol
 
 from support.disks import full, small_disk
+from support.s3_servers import S3Server
 from umbel.kit.clock import Clock
+from umbel.kit.errors import UmbelError
 from umbel.repository.drivers.fake import FakeStorage
 from umbel.repository.drivers.files import FileStorage
+from umbel.repository.drivers.s3 import S3Storage
 from umbel.repository.drivers.shards import ShardStorage
 from umbel.repository.fec.layout import CELL_BYTES
+from umbel.repository.model import RepositoryFull
 from umbel.repository.ports import Storage
 
 DISK_MB = 16
@@ -28,11 +32,26 @@ class StorageWorld(Protocol):
     def lose(self, blob: str) -> None:
         """The bytes are gone."""
 
+    @property
+    def is_full(self) -> type[Exception]:
+        """What a storage without room raises."""
+
     def full(self) -> AbstractContextManager[None]:
         """There is no room for a mebibyte more."""
 
 
+def damage(file: Path, at: int) -> None:
+    """One byte of the file goes bad."""
+    with file.open("r+b") as opened:
+        opened.seek(at)
+        (byte,) = opened.read(1)
+        opened.seek(at)
+        opened.write(bytes([byte ^ 0xFF]))
+
+
 class FakeWorld:
+    is_full = RepositoryFull
+
     def __init__(self, clock: Clock) -> None:
         self.storage = FakeStorage(clock=clock)
 
@@ -50,6 +69,8 @@ class FakeWorld:
 
 
 class FilesWorld:
+    is_full = RepositoryFull
+
     def __init__(self, folder: Path, name: str = "repository") -> None:
         self.folder = folder / name
         self.disk = folder
@@ -60,11 +81,7 @@ class FilesWorld:
         return found
 
     def damage(self, blob: str, at: int) -> None:
-        with self.file(blob).open("r+b") as file:
-            file.seek(at)
-            (byte,) = file.read(1)
-            file.seek(at)
-            file.write(bytes([byte ^ 0xFF]))
+        damage(self.file(blob), at)
 
     def lose(self, blob: str) -> None:
         self.file(blob).unlink()
@@ -94,6 +111,8 @@ K, M = 4, 2
 class ShardsWorld:
     """Over six folders; what happens to a blob here is more than its parity can bear."""
 
+    is_full = RepositoryFull
+
     def __init__(self, folder: Path) -> None:
         self.disk = folder
         self.worlds = [FilesWorld(folder, f"node-{number}") for number in range(K + M)]
@@ -111,6 +130,30 @@ class ShardsWorld:
     @contextmanager
     def full(self) -> Iterator[None]:
         with full(self.disk):
+            yield
+
+
+class S3World:
+    """A part of a real server's bucket of its own."""
+
+    # Servers call a full disk an internal error, and only a quota by its name.
+    is_full = UmbelError
+
+    def __init__(self, server: S3Server, part: str) -> None:
+        bucket = server.bucket.inside(part)
+        self.server = server
+        self.folder = server.folder / bucket.prefix
+        self.storage = S3Storage(bucket, server.access)
+
+    def damage(self, blob: str, at: int) -> None:
+        damage(self.folder / blob, at)
+
+    def lose(self, blob: str) -> None:
+        (self.folder / blob).unlink()
+
+    @contextmanager
+    def full(self) -> Iterator[None]:
+        with full(self.server.disk):
             yield
 
 

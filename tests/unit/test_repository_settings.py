@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from umbel.bootstrap.repository import real_storage
 from umbel.kit.config import Settings
 from umbel.repository.drivers.files import FileStorage
+from umbel.repository.drivers.s3 import BadBucket, Bucket, S3Storage
 from umbel.repository.drivers.shards import ShardStorage
 
 
@@ -27,6 +28,17 @@ def test_shards_have_a_folder_each() -> None:
     made = storage(repository_shards="/mnt/a, /mnt/b,/mnt/c,", repository_parity=1)
     assert isinstance(made, ShardStorage)
     assert (made.k, made.m) == (2, 1)
+
+
+def test_a_bucket_and_shards_in_buckets() -> None:
+    keys = {"repository_s3_key": "k", "repository_s3_secret": "s"}
+    made = storage(repository_bucket="https://a:1/umbel/x", repository_folder="/mnt/a", **keys)
+    assert isinstance(made, S3Storage)
+    assert made.bucket == Bucket(endpoint="https://a:1", name="umbel", prefix="x/0123/")
+    shards = "https://a/one,https://b/two,/mnt/a"
+    assert isinstance(storage(repository_shards=shards, **keys), ShardStorage)
+    with pytest.raises(BadBucket):
+        storage(repository_bucket="umbel://media")
 
 
 @pytest.mark.parametrize(

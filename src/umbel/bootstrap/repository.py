@@ -7,6 +7,7 @@ from umbel.bootstrap.services import Context
 from umbel.kit.config import Settings
 from umbel.kit.leases import Leases
 from umbel.repository.drivers.files import FileStorage
+from umbel.repository.drivers.s3 import Access, Bucket, S3Storage
 from umbel.repository.drivers.shards import ShardStorage
 from umbel.repository.ports import Storage
 from umbel.repository.searches.store import SearchStore
@@ -53,12 +54,25 @@ def _storage(context: Context) -> Storage:
 
 
 def real_storage(settings: Settings, installation: str) -> Storage:
-    """What the settings name. A folder that they name may be of several installations: each has one
-    of its own inside."""
+    """What the settings name. A folder or bucket that they name may be of several installations:
+    each has a part of its own. Raises BadBucket."""
     places = [one.strip() for one in settings.repository_shards.split(",") if one.strip()]
     if places:
-        shards = [FileStorage(Path(one) / installation) for one in places]
+        shards = [_place(one, settings, installation) for one in places]
         return ShardStorage(shards, settings.repository_parity)
-    if settings.repository_folder is None:
-        return FileStorage(settings.data_dir / "repository")
-    return FileStorage(settings.repository_folder / installation)
+    if settings.repository_bucket:
+        return _place(settings.repository_bucket, settings, installation)
+    if settings.repository_folder is not None:
+        return _place(str(settings.repository_folder), settings, installation)
+    return FileStorage(settings.data_dir / "repository")
+
+
+def _place(named: str, settings: Settings, installation: str) -> Storage:
+    if "://" not in named:
+        return FileStorage(Path(named) / installation)
+    access = Access(
+        key=settings.repository_s3_key,
+        secret=settings.repository_s3_secret,
+        region=settings.repository_s3_region,
+    )
+    return S3Storage(Bucket.parse(named).inside(installation), access)

@@ -93,17 +93,27 @@ class Settings(BaseSettings):
     repository_folder: Path | None = Field(
         None, description="folder for the repository's bytes; empty: `repository` in data_dir"
     )
+    repository_bucket: str = Field(
+        "",
+        description="S3 bucket for the repository's bytes, `https://HOST/BUCKET` or"
+        " `https://HOST/BUCKET/PREFIX`; empty: a folder",
+    )
+    repository_s3_key: str = Field("", description="access key of the repository's buckets")
+    repository_s3_secret: str = Field("", description="secret key of the repository's buckets")
+    repository_s3_region: str = Field(
+        "us-east-1", description="region of the repository's buckets, as their server calls it"
+    )
     repository_shards: str = Field(
         "",
-        description="folders of several nodes' storage, separated by commas, that each hold one"
-        " shard of the repository's bytes; empty: `repository_folder` holds all",
+        description="folders of several nodes' storage, or S3 buckets, separated by commas, that"
+        " each hold one shard of the repository's bytes; empty: one place holds all",
     )
     repository_parity: int = Field(
         1,
         validate_default=True,
         ge=1,
         le=16,
-        description="of the folders in `repository_shards`, how many may be lost",
+        description="of the places in `repository_shards`, how many may be lost",
     )
     repository_mb: int = Field(
         102_400, ge=1, description="room in MiB that the repository's items of one owner may take"

@@ -15,7 +15,7 @@ from umbel.kit import private
 from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed
 from umbel.repository.pieces import pieces as regrouped
 from umbel.repository.ports import PIECE_BYTES, Stored
-from umbel.repository.threads import in_thread, opened_in_thread
+from umbel.repository.threads import Threads
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _DRAFTS = "drafts"
@@ -27,36 +27,37 @@ class FileStorage:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._threads = Threads(f"files-{folder.name}")
 
     async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
         draft, path = self.folder / _DRAFTS / blob, self._path(blob)
         with self._failing():
-            descriptor = await opened_in_thread(
+            descriptor = await self._threads.open(
                 lambda: _opened(draft, path.parent), lambda opened: _abandon(opened, draft)
             )
         size = 0
         try:
             async for piece in regrouped(pieces):
                 with self._failing():
-                    await in_thread(_write, descriptor, piece)
+                    await self._threads.run(_write, descriptor, piece)
                 size += len(piece)
             with self._failing():
-                await in_thread(_keep, descriptor, draft, path)
+                await self._threads.run(_keep, descriptor, draft, path)
         finally:
-            await in_thread(_abandon, descriptor, draft)
+            await self._threads.run(_abandon, descriptor, draft)
         return size
 
     async def read(self, blob: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
         with self._reading(blob):
             path = self._path(blob)
-            descriptor = await opened_in_thread(
+            descriptor = await self._threads.open(
                 lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC), os.close
             )
         try:
             while start < end:
                 with self._reading(blob):
                     size = min(end - start, PIECE_BYTES)
-                    piece = await in_thread(os.pread, descriptor, size, start)
+                    piece = await self._threads.run(os.pread, descriptor, size, start)
                 if not piece:
                     break
                 start += len(piece)
@@ -66,24 +67,24 @@ class FileStorage:
 
     async def size(self, blob: str) -> int:
         with self._reading(blob):
-            return (await in_thread(self._path(blob).stat)).st_size
+            return (await self._threads.run(self._path(blob).stat)).st_size
 
     async def remove(self, blob: str) -> None:
         with self._failing():
-            await in_thread(self._path(blob).unlink, missing_ok=True)
-            await in_thread((self.folder / _DRAFTS / blob).unlink, missing_ok=True)
+            await self._threads.run(self._path(blob).unlink, missing_ok=True)
+            await self._threads.run((self.folder / _DRAFTS / blob).unlink, missing_ok=True)
 
     async def list(self) -> AsyncGenerator[Stored, None]:
         with self._failing():
-            folders = await in_thread(_inside, self.folder)
+            folders = await self._threads.run(_inside, self.folder)
         for folder in folders:
             with self._failing():
-                found = await in_thread(_stored, folder)
+                found = await self._threads.run(_stored, folder)
             for one in found:
                 yield one
 
     async def close(self) -> None:
-        pass
+        self._threads.close()
 
     def _path(self, blob: str) -> Path:
         """Where the blob is: 1024 folders, so that none is very long."""

@@ -1,0 +1,116 @@
+"""Real servers that speak S3, started for tests on a port of the kernel's choice, ended by pid.
+
+nanio (PyPI) is small and is in `make test`; versitygw, which operators run, is built by
+`make test-clouds`. Both keep objects as files, so that tests can damage them.
+"""
+
+import os
+import re
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import botocore.session
+import pytest
+
+from support.disks import small_disk
+from support.leftovers import Leftover, noted
+from umbel.repository.drivers.s3 import Access, Bucket
+
+VERSITYGW = Path(__file__).parents[2] / "build" / "clouds" / "bin" / "versitygw"
+DISK_MB = 64
+S3_KINDS = (
+    "nanio",
+    pytest.param(
+        "versitygw",
+        marks=[
+            pytest.mark.clouds,
+            pytest.mark.skipif(not VERSITYGW.exists(), reason="make test-clouds builds it"),
+        ],
+    ),
+)
+START_S, STOP_S = 60.0, 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class S3Server:
+    """A server with one bucket; its objects are files below `folder`, on a small disk of their
+    own."""
+
+    disk: Path
+    folder: Path
+    bucket: Bucket
+    access: Access
+
+
+@contextmanager
+def running(kind: str, folder: Path) -> Iterator[S3Server]:
+    """A server of that kind, with an empty bucket. Skips where no disk can be mounted."""
+    access = Access(key=secrets.token_hex(8), secret=secrets.token_hex(16), region="us-east-1")
+    with small_disk(folder / "disk", DISK_MB) as disk, noted(Leftover(folder=str(folder))):
+        data = disk / "data"
+        data.mkdir()
+        start = _nanio if kind == "nanio" else _versitygw
+        command, words = start(data, access)
+        with _process(command, words, folder / f"{kind}.log") as endpoint:
+            bucket = Bucket(endpoint=endpoint, name="umbel")
+            _create(bucket, access)
+            yield S3Server(disk=disk, folder=data / bucket.name, bucket=bucket, access=access)
+
+
+def _nanio(data: Path, access: Access) -> tuple[Sequence[str], Mapping[str, str]]:
+    # By uvicorn, as its own command does; that refuses port 0.
+    command = [sys.executable, "-m", "uvicorn", "--factory", "nanio.app:build_app", "--port", "0"]
+    words = {"NANIO_ACCESS_KEY": access.key, "NANIO_SECRET_KEY": access.secret}
+    return [*command, "--no-access-log"], {**words, "NANIO_DATA_DIR": str(data)}
+
+
+def _versitygw(data: Path, access: Access) -> tuple[Sequence[str], Mapping[str, str]]:
+    words = {"ROOT_ACCESS_KEY": access.key, "ROOT_SECRET_KEY": access.secret}
+    return [str(VERSITYGW), "--port", "127.0.0.1:0", "posix", str(data)], words
+
+
+@contextmanager
+def _process(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator[str]:
+    """The running program's address."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=file, env=os.environ | dict(environment)
+        )
+    try:
+        yield _address(process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_S)
+
+
+def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        found = re.search(r"http://127\.0\.0\.1:[1-9]\d*", log.read_text())
+        if found:
+            return found[0]
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
+
+
+def _create(bucket: Bucket, access: Access) -> None:
+    client = botocore.session.Session().create_client(
+        "s3",
+        region_name=access.region,
+        endpoint_url=bucket.endpoint,
+        aws_access_key_id=access.key,
+        aws_secret_access_key=access.secret,
+    )
+    client.create_bucket(Bucket=bucket.name)
+    client.close()
