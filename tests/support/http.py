@@ -66,6 +66,7 @@ from umbel.network.ports import Ethernet, ProgrammableFabric
 from umbel.network.service import Network, TopologyService
 from umbel.network.topology import document, files
 from umbel.notify.drivers.fake import FakeCourier
+from umbel.notify.drivers.fake_mailer import FakeMailer
 from umbel.notify.service import Notifier
 from umbel.notify.store import NotifyStore
 from umbel.plans.service import Plans
@@ -94,6 +95,7 @@ class TestSystem(ports.System):
     choosing: Choosing
     plane: Plane
     courier: FakeCourier
+    mailer: FakeMailer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,6 +216,7 @@ def make_system(
         clock=clock,
         settings=Settings(data_dir=data_dir, **({"metrics": "on"} | settings)),
         courier=courier,
+        mailer=FakeMailer(),
         notifier=notifier,
         service_reports=ServiceReports(
             catalogue=catalogue, store=DeliveryStore(database), journal=journal, clock=clock

@@ -15,6 +15,9 @@ const LazyWatch = lazy(() => import('./pages/watch'));
 const Studio = lazy(() => import('./studio/studio'));
 const StudioEvent = lazy(() => import('./studio/event'));
 const Network = lazy(() => import('./network/page'));
+const Account = lazy(() => import('./pages/account'));
+const SignUp = lazy(() => import('./pages/sign-up'));
+const VerifyEmail = lazy(() => import('./pages/verify-email'));
 
 function Missing() {
   useTitle('Not found');
@@ -42,6 +45,12 @@ function Page({ route, watch }: { route: Route; watch: WatchPage | null }) {
       return <StudioEvent key={route.eventId} eventId={route.eventId} />;
     case 'network':
       return <Network />;
+    case 'account':
+      return <Account />;
+    case 'sign-up':
+      return <SignUp />;
+    case 'verify-email':
+      return <VerifyEmail />;
     case 'missing':
       return <Missing />;
   }
@@ -79,14 +88,16 @@ function SignInState() {
   const { busy, error, run } = useAction();
   if (!signIn) {
     return (
-      <Link to={to.studio} className="button button-small">
+      <Link to={to.account} className="button button-small">
         Sign in
       </Link>
     );
   }
   return (
     <div className="signed-in">
-      <span className="signed-in-name">{signIn.username}</span>
+      <Link to={to.account} className="signed-in-name" title="Your account">
+        {signIn.username}
+      </Link>
       <button
         type="button"
         className="button button-small"

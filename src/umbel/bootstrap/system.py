@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from umbel import migrations
-from umbel.bootstrap import guest_services, services
+from umbel.bootstrap import guest_services, mail, services
 from umbel.bootstrap import repository as repositories
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
 from umbel.bootstrap.secrets import Secrets, load_secrets
@@ -201,6 +201,7 @@ async def assemble(
         firewall=guest_services.firewall(context, collector.compute),
         schedule=services.schedule(context, loop),
         notifier=notifier,
+        mailer=mail.mailer(settings),
         service_reports=services.service_reports(context, loop),
         network=context.network,
         plans=services.plans(context, delivery),

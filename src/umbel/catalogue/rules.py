@@ -18,7 +18,10 @@ MOST_NAME = 100
 MOST_DESCRIPTION = 5_000
 LEAST_PASSWORD = 8
 MOST_PASSWORD = 256
+MOST_EMAIL = 254  # RFC 5321, section 4.5.3.1.3, without the angle brackets
 USERNAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_LABEL = "[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
+EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*")
 
 # Far enough for any calendar, near enough that every time zone can still write it down.
 _EARLIEST_S = 0.0
@@ -86,6 +89,15 @@ def schedule(starts_s: float, ends_s: float, *, now_s: float) -> None:
         raise _bad("ends_at", "a time that is still to come")
 
 
+def email(text: str) -> str:
+    """The e-mail address, or Unprocessable; empty is none. As browsers check it (WHATWG HTML,
+    section 4.10.5.1.5): the rest shows when a letter is sent there."""
+    trimmed = text.strip()
+    if trimmed and (len(trimmed) > MOST_EMAIL or EMAIL.fullmatch(trimmed) is None):
+        raise _bad("email", "an e-mail address such as ann@example.org")
+    return trimmed
+
+
 def rights(role: UserRole, provider_id: str) -> None:
     """Raise Unprocessable unless a provider's user, and no other, names its provider."""
     if (role is UserRole.PROVIDER) != bool(provider_id):
@@ -97,14 +109,18 @@ def new_generation() -> str:
     return secrets.token_hex(16)
 
 
+def new_secret() -> str:
+    """40 letters and digits, 200 random bits."""
+    return b32encode(secrets.token_bytes(_SECRET_BYTES)).decode().lower()
+
+
 def new_stream_key(event_id: str) -> str:
     """`<event_id>.<secret>`; anyone who has it may publish to the event."""
-    secret = b32encode(secrets.token_bytes(_SECRET_BYTES)).decode().lower()
-    return f"{event_id}.{secret}"
+    return f"{event_id}.{new_secret()}"
 
 
 def key_hash(key: str) -> str:
-    """What is stored and sent of a stream key."""
+    """What is stored and sent of a stream key or another secret of `new_secret`."""
     return keys.digest(key)
 
 

@@ -5,11 +5,10 @@ also journals what readers may know of it. Neighbours: kit.db and kit.journal be
 which fires an event's transitions when ingest starts and stops.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import asdict, replace
-from typing import TypeVar
 
-from umbel.catalogue import rules, store
+from umbel.catalogue import rules, store, units
 from umbel.catalogue.accounts.service import Accounts
 from umbel.catalogue.model import (
     EVENT_LIFE,
@@ -19,7 +18,6 @@ from umbel.catalogue.model import (
     EventOver,
     EventPatch,
     EventState,
-    LastOperator,
     NoSuchEvent,
     NoSuchProvider,
     NoSuchUser,
@@ -33,13 +31,12 @@ from umbel.catalogue.passwords import Passwords
 from umbel.catalogue.service_levels.service import ServiceLevels
 from umbel.catalogue.sign_in import SignIn
 from umbel.catalogue.store import Unit
+from umbel.catalogue.units import Units
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.ids import new_id
-from umbel.kit.sql import Connection
 
 MOST_LISTED = 1_000
-T = TypeVar("T")
 
 
 class Catalogue:
@@ -56,8 +53,9 @@ class Catalogue:
         self._clock = clock
         self._passwords = passwords or Passwords()
         self.service_levels = ServiceLevels(database, clock)
-        self.accounts = Accounts(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)
+        self._write = Units(database, clock).write
+        self.accounts = Accounts(database, clock, self._passwords, self._sign_in)
 
     # Users
 
@@ -91,11 +89,7 @@ class Catalogue:
         )
         hashed = await self._passwords.hash(rules.password(password))
 
-        def add(unit: Unit) -> None:
-            store.add_user(unit.connection, new, hashed)
-            unit.journal("user", new.username, {"what": "added", "role": role.value})
-
-        await self._write(add)
+        await self._write(lambda unit: units.add_user(unit, new, hashed))
         return new
 
     async def ensure_user(
@@ -115,26 +109,13 @@ class Catalogue:
         """Give the user another password; tokens of before end. Raises Unprocessable, NoSuchUser,
         TooManySignIns."""
         hashed = await self._passwords.hash(rules.password(password))
-        generation = rules.new_generation()
-
-        def change(unit: Unit) -> None:
-            store.set_password_hash(unit.connection, username, hashed, generation)
-            unit.journal("user", username, {"what": "password changed"})
-
-        await self._write(change)
+        await self._write(lambda unit: units.set_password(unit, username, hashed))
 
     async def remove_user(self, username: str) -> None:
         """Let the user in no more. Raises NoSuchUser, LastOperator."""
         if rules.USERNAME.fullmatch(username) is None:
             raise NoSuchUser
-
-        def remove(unit: Unit) -> None:
-            if store.operators(unit.connection) == [username]:
-                raise LastOperator
-            store.remove_user(unit.connection, username)
-            unit.journal("user", username, {"what": "removed"})
-
-        await self._write(remove)
+        await self._write(lambda unit: units.remove_user(unit, username))
 
     # Providers
 
@@ -346,18 +327,6 @@ class Catalogue:
             return key
 
         return await self._write(put)
-
-    async def _write(self, change: Callable[[Unit], T]) -> T:
-        """One write unit: the change, then what the journal says of it."""
-        at_s = self._clock.now_s()
-
-        def write(connection: Connection) -> T:
-            unit = Unit(connection)
-            result = change(unit)
-            unit.record(at_s)
-            return result
-
-        return await self._database.write(write)
 
 
 def _patched(before: Event, patch: EventPatch, now_s: float) -> Event:

@@ -2,9 +2,10 @@
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _LEAST_TOKEN = 16
@@ -135,6 +136,35 @@ class Settings(BaseSettings):
     web_session_ttl_s: float = Field(
         7 * 86_400.0, gt=0, le=400 * 86_400.0, description="how long a browser stays signed in"
     )
+    sign_up: Literal["closed", "open"] = Field(
+        "closed", description="whether people may make accounts for themselves, as viewers"
+    )
+    sign_ups_per_address: int = Field(
+        20,
+        ge=1,
+        description="accounts that people at one address (IPv6: one /64) may make within an hour",
+    )
+    public_url: str = Field(
+        "", description="URL at which people reach the front end; links in mails begin with it"
+    )
+    mail_from: str = Field("", description="sender's address of mails; empty: no mails are sent")
+    smtp_host: str = Field("localhost", description="mail server that delivers mails")
+    smtp_port: int = Field(25, ge=1, le=65535, description="port of the mail server")
+    smtp_security: Literal["none", "starttls", "tls"] = Field(
+        "none", description="how the connection to the mail server is protected"
+    )
+    smtp_username: str = Field(
+        "", description="account at the mail server; empty: none. Needs starttls or tls"
+    )
+    smtp_password: str = Field("", description="password of that account")
+    email_verification: bool = Field(
+        False,
+        description="whether an e-mail address counts only after its owner opened a link that was"
+        " sent there; needs mail_from and public_url",
+    )
+    most_accounts: int = Field(
+        100_000, ge=1, description="accounts, of all roles, at which nobody may make another"
+    )
     access_ttl_s: float = Field(
         8 * 3600.0,
         gt=0,
@@ -172,6 +202,22 @@ class Settings(BaseSettings):
     def _networks(cls, given: str) -> str:
         parts = [part.strip() for part in given.split(",") if part.strip()]
         return ",".join(str(ip_network(part)) for part in parts)
+
+    @model_validator(mode="after")
+    def _can_mail(self) -> Self:
+        if self.email_verification and not (self.mail_from and self.public_url):
+            raise ValueError("email_verification needs mail_from and public_url")
+        if self.smtp_username and self.smtp_security == "none":
+            raise ValueError("smtp_username needs smtp_security: the password would be readable")
+        return self
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_http(cls, given: str) -> str:
+        parts = urlsplit(given)
+        if given and (parts.scheme not in ("http", "https") or not parts.hostname):
+            raise ValueError("a URL such as https://live.example.org")
+        return given.rstrip("/")
 
     @property
     def database(self) -> str:

@@ -38,6 +38,15 @@ class Notice:
     body: Mapping[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Letter:
+    """A mail to one address: plain text, and a subject of one line."""
+
+    to: str
+    subject: str
+    text: str
+
+
 class SubscriberState(StrEnum):
     """How a subscriber does: it answers, it does not and is tried again, or it was given up."""
 

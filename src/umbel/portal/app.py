@@ -15,9 +15,11 @@ import umbel
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.portal import errors
 from umbel.portal.api import (
+    accounts,
     clouds,
     clusters,
     edge,
+    emails,
     events,
     firewall,
     guest_operations,
@@ -64,6 +66,8 @@ _RESOURCES = (
     transfers,
     tokens,
     web_sessions,
+    accounts,
+    emails,
     users,
     providers,
     ingest,
@@ -122,6 +126,8 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app.state.keep_alive_s = keep_alive_s
     app.state.sessions_opened = TokenBuckets(system.settings.sessions_per_address, 60.0)
     app.state.transfer_limits = TransferLimits()
+    app.state.sign_ups = TokenBuckets(system.settings.sign_ups_per_address, accounts.WINDOW_S)
+    app.state.letters = TokenBuckets(emails.MOST_LETTERS, emails.WINDOW_S)
     errors.install(app)
     for resource in _RESOURCES:
         app.include_router(resource.router)

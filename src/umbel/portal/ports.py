@@ -42,6 +42,7 @@ from umbel.mobility.service import Request
 from umbel.network.documents import NO_SITE, AddedSite
 from umbel.network.model import Link
 from umbel.network.service import Network
+from umbel.notify.ports import Mailer
 from umbel.notify.service import Notifier
 from umbel.plans.model import PlanJob, PlanRequest
 from umbel.portal.guest_ports import Filtering, GuestOperating, OperatingImages, OperatingVolumes
@@ -300,7 +301,8 @@ class ServiceReporting(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """All that the front end serves. `bootstrap` extends it by what runs behind the front end."""
+    """All that the front end serves. Without a `mailer` no mails are sent. `bootstrap` extends it
+    by what runs behind the front end."""
 
     settings: Settings
     clock: Clock
@@ -326,6 +328,7 @@ class System:
     migration_rules: MigrationRules
     choosing: Choosing
     notifier: Notifier
+    mailer: Mailer | None
     service_reports: ServiceReporting
     repository: Repository
 

@@ -146,6 +146,16 @@ export function createApi(options: ApiOptions) {
     signIn: (username: string, password: string) =>
       read('post', '/api/v1/web-session', { json: { username, password }, bearer: null }),
     signOut: () => send('delete', '/api/v1/web-session'),
+    signUpState: () => read('get', '/api/v1/sign-up'),
+    signUp: (username: string, password: string) =>
+      send('post', '/api/v1/sign-up', { json: { username, password }, bearer: null }),
+    account: () => read('get', '/api/v1/me/account'),
+    changePassword: (present: string, next: string) =>
+      send('put', '/api/v1/me/password', { json: { current_password: present, new_password: next } }),
+    setEmail: (email: string, password: string) => send('put', '/api/v1/me/email', { json: { email, password } }),
+    sendEmailLetter: () => send('post', '/api/v1/me/email/letter'),
+    confirmEmail: (secret: string) => send('post', '/api/v1/email-confirmations', { json: { secret }, bearer: null }),
+    deleteAccount: (password: string) => send('post', '/api/v1/me/delete', { json: { password } }),
     signOutEverywhere: () => send('delete', '/api/v1/me/tokens'),
     me: () => read('get', '/api/v1/me'),
     providers: () => read('get', '/api/v1/providers'),

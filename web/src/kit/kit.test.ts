@@ -85,6 +85,10 @@ describe('routes', () => {
     ['/studio/events/ev1', { page: 'studio-event', eventId: 'ev1' }],
     ['/studio/events', { page: 'missing' }],
     ['/network', { page: 'network' }],
+    ['/account', { page: 'account' }],
+    ['/sign-up/', { page: 'sign-up' }],
+    ['/verify-email', { page: 'verify-email' }],
+    ['/account/x', { page: 'missing' }],
     ['/network/x', { page: 'missing' }],
     ['/a/b/c/d', { page: 'missing' }],
   ])('%s', (path, route) => {

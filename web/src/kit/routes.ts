@@ -3,9 +3,8 @@
 export type Route =
   | { page: 'discover' }
   | { page: 'watch'; eventId: string }
-  | { page: 'studio' }
   | { page: 'studio-event'; eventId: string }
-  | { page: 'network' }
+  | { page: (typeof SINGLE)[number] }
   | { page: 'missing' };
 
 function decode(part: string): string | null {
@@ -16,15 +15,18 @@ function decode(part: string): string | null {
   }
 }
 
+/** Pages whose address is their name. */
+const SINGLE = ['studio', 'network', 'account', 'sign-up', 'verify-email'] as const;
+
 export function matchRoute(pathname: string): Route {
   const parts = pathname.split('/').filter((part) => part !== '');
   const [first, second, third, ...rest] = parts.map(decode);
   if (rest.length > 0) return { page: 'missing' };
   if (first === undefined) return { page: 'discover' };
   if (first === 'watch' && second && third === undefined) return { page: 'watch', eventId: second };
-  if (first === 'studio' && second === undefined) return { page: 'studio' };
   if (first === 'studio' && second === 'events' && third) return { page: 'studio-event', eventId: third };
-  if (first === 'network' && second === undefined) return { page: 'network' };
+  const single = SINGLE.find((page) => page === first);
+  if (single && second === undefined) return { page: single };
   return { page: 'missing' };
 }
 
@@ -32,6 +34,8 @@ export const to = {
   discover: '/',
   watch: (eventId: string) => `/watch/${encodeURIComponent(eventId)}`,
   studio: '/studio',
+  account: '/account',
+  signUp: '/sign-up',
   studioEvent: (eventId: string) => `/studio/events/${encodeURIComponent(eventId)}`,
   network: (eventId?: string) => (eventId ? `/network?event=${encodeURIComponent(eventId)}` : '/network'),
   networkStream: (stream: string) => `/network?stream=${encodeURIComponent(stream)}`,

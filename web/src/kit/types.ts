@@ -13,6 +13,7 @@ export type LiveEvent = Shapes['EventOut'];
 export type NewEvent = Shapes['EventIn'];
 export type EventChanges = Shapes['EventChange'];
 export type Me = Shapes['Me'];
+export type Account = Shapes['AccountOut'];
 export type Session = Shapes['TicketOut'];
 export type Ingest = Shapes['IngestOut'];
 export type NodeStatus = Shapes['NodeDetailOut'];

@@ -1,69 +1,13 @@
-// The sign-in form, and a frame that shows its content to providers and operators only.
+// A frame that shows its content to providers and operators only.
 
-import { type ReactNode, useId, useState } from 'react';
+import type { ReactNode } from 'react';
 
-import { account } from '../kit/account';
 import { ApiError } from '../kit/api';
 import { api } from '../kit/portal';
 import type { Me } from '../kit/types';
-import { useAction, useLive, useSignIn } from '../ui/hooks';
-import { Empty, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
-
-export function SignInForm({ title, children }: { title: string; children: ReactNode }) {
-  const id = useId();
-  const [username, setUsername] = useState('');
-  const [password, setPassword] = useState('');
-  const { busy, error, run } = useAction();
-  const submit = (): Promise<void> =>
-    run(async () => {
-      const { username: name, expires_at } = await api.signIn(username, password);
-      account.set({ username: name, expiresMs: Date.parse(expires_at) });
-    });
-  return (
-    <form
-      className="panel sign-in"
-      onSubmit={(event) => {
-        event.preventDefault();
-        void submit();
-      }}
-    >
-      <h1>{title}</h1>
-      <p className="quiet">{children}</p>
-      {error && <ErrorNotice error={error} />}
-      <div className="field">
-        <label htmlFor={`${id}u`}>Name</label>
-        <input
-          id={`${id}u`}
-          name="username"
-          autoComplete="username"
-          autoCapitalize="none"
-          required
-          value={username}
-          onChange={(event) => {
-            setUsername(event.target.value);
-          }}
-        />
-      </div>
-      <div className="field">
-        <label htmlFor={`${id}p`}>Password</label>
-        <input
-          id={`${id}p`}
-          name="password"
-          type="password"
-          autoComplete="current-password"
-          required
-          value={password}
-          onChange={(event) => {
-            setPassword(event.target.value);
-          }}
-        />
-      </div>
-      <button type="submit" className="button button-primary" disabled={busy}>
-        {busy ? 'Signing in' : 'Sign in'}
-      </button>
-    </form>
-  );
-}
+import { useLive, useSignIn } from '../ui/hooks';
+import { Empty, ErrorPage, Loading } from '../ui/parts';
+import { SignInForm } from '../ui/sign-in';
 
 const ME_POLL_MS = 300_000;
 

@@ -65,6 +65,8 @@ Name = Annotated[str, Field(min_length=1, max_length=rules.MOST_NAME)]
 Title = Annotated[str, Field(min_length=1, max_length=rules.MOST_TITLE)]
 Description = Annotated[str, Field(max_length=rules.MOST_DESCRIPTION)]
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Username = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+NewPassword = Annotated[str, Field(min_length=rules.LEAST_PASSWORD, max_length=rules.MOST_PASSWORD)]
 Quality = Annotated[str, Field(max_length=16)]
 Version = Annotated[int, Field(ge=1, le=2_147_483_647, strict=True)]
 
@@ -96,8 +98,8 @@ class Me(BaseModel):
 class UserIn(Given):
     """A new user."""
 
-    username: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-    password: Annotated[str, Field(min_length=rules.LEAST_PASSWORD, max_length=rules.MOST_PASSWORD)]
+    username: Username
+    password: NewPassword
     role: UserRole
     provider_id: Annotated[str, Field(max_length=64)] | None = None
 
