@@ -306,6 +306,22 @@ async def test_what_a_dead_control_plane_left_of_an_upload_goes(
         await repo.store.touch("blob_half", "pr_city", 500, clock.at_s)
 
 
+async def test_with_another_database_no_bytes_are_removed(
+    repo: Repository, storage: FakeStorage, clock: SetClock
+) -> None:
+    for number in range(20):
+        await storage.write(f"blob_{number}", chunks(b"x"))
+    clock.at_s += STALE_S + 1
+    assert await repo.upkeep.sweep() == (0, 0)
+    kept = await stored(repo)
+    clock.at_s += STALE_S + 1
+    assert await repo.upkeep.sweep() == (0, 0)
+    for number in range(4):
+        await storage.remove(f"blob_{number}")
+    assert await repo.upkeep.sweep() == (16, 0)
+    assert storage.used == (await repo.get(kept)).size == 1
+
+
 async def test_an_upload_that_goes_on_is_not_given_up(
     repo: Repository, storage: FakeStorage, clock: SetClock
 ) -> None:

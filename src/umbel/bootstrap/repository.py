@@ -8,7 +8,6 @@ from umbel.kit.config import Settings
 from umbel.kit.leases import Leases
 from umbel.repository.drivers.files import FileStorage
 from umbel.repository.drivers.s3 import Access, Bucket, S3Storage
-from umbel.repository.drivers.shards import ShardStorage
 from umbel.repository.ports import Storage
 from umbel.repository.searches.store import SearchStore
 from umbel.repository.service import Repository
@@ -58,6 +57,9 @@ def real_storage(settings: Settings, installation: str) -> Storage:
     each has a part of its own. Raises BadBucket."""
     places = [one.strip() for one in settings.repository_shards.split(",") if one.strip()]
     if places:
+        # It loads numpy, a tenth of a whole start, and most installations have one place.
+        from umbel.repository.drivers.shards import ShardStorage  # noqa: PLC0415
+
         shards = [_place(one, settings, installation) for one in places]
         return ShardStorage(shards, settings.repository_parity)
     if settings.repository_bucket:

@@ -36,6 +36,9 @@ STALE_S = 600.0
 _EVERY_S = 30.0
 _SCRUB_BYTES_PER_S = 50e6
 _LOOP = "repository"
+_PAGE = 500
+_FEW = 16
+"""So many bytes without rows are no sign of another database."""
 
 
 @dataclass(kw_only=True)
@@ -101,19 +104,26 @@ class Upkeep:
         return count
 
     async def sweep(self) -> tuple[int, int]:
-        """Remove bytes without a row, and mark items whose bytes are not there: how many of
-        each."""
+        """Remove bytes without a row, and mark items whose bytes are not there: how many of each.
+        Where hardly any bytes have a row, the database may be another one: all are left alone."""
         before_s = self.clock.now_s() - STALE_S
-        orphans, names = 0, list[str]()
+        unknown, known, names = list[str](), 0, list[str]()
         async with aclosing(self.storage.list()) as kept:
             async for one in kept:
                 if one.changed_s < before_s:
                     names.append(one.blob)
-                if len(names) >= 500:
-                    orphans += await self._sweep_unknown(names)
+                if len(names) >= _PAGE:
+                    found = await self.rows.unknown(names)
+                    unknown, known = unknown + found, known + len(names) - len(found)
                     names = []
-        orphans += await self._sweep_unknown(names)
-        return orphans, await self._mark_lost()
+        found = await self.rows.unknown(names)
+        unknown, known = unknown + found, known + len(names) - len(found)
+        if unknown and (known == 0 or len(unknown) > max(known, _FEW)):
+            log.error("bytes without rows left alone", unknown=len(unknown), known=known)
+            unknown = []
+        for blob in unknown:
+            await self.storage.remove(blob)
+        return len(unknown), await self._mark_lost()
 
     async def repair(self) -> int:
         """Make again what the storage found missing since the last run; how many shards."""
@@ -168,12 +178,6 @@ class Upkeep:
             return False
         await self.store.forget(blob)
         return True
-
-    async def _sweep_unknown(self, names: list[str]) -> int:
-        unknown = await self.rows.unknown(names)
-        for blob in unknown:
-            await self.storage.remove(blob)
-        return len(unknown)
 
     async def _mark_lost(self) -> int:
         lost, after = 0, ""
