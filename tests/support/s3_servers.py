@@ -5,13 +5,12 @@ nanio (PyPI) is small and is in `make test`; versitygw, which operators run, is 
 """
 
 import os
-import re
 import secrets
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +34,7 @@ S3_KINDS = (
     ),
 )
 START_S, STOP_S = 60.0, 10.0
+_LISTEN = "0A"  # in /proc/net/tcp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,7 @@ class S3Server:
     """A server with one bucket; its objects are files below `folder`, on a small disk of their
     own."""
 
+    kind: str
     disk: Path
     folder: Path
     bucket: Bucket
@@ -60,7 +61,9 @@ def running(kind: str, folder: Path) -> Iterator[S3Server]:
         with _process(command, words, folder / f"{kind}.log") as endpoint:
             bucket = Bucket(endpoint=endpoint, name="umbel")
             _create(bucket, access)
-            yield S3Server(disk=disk, folder=data / bucket.name, bucket=bucket, access=access)
+            yield S3Server(
+                kind=kind, disk=disk, folder=data / bucket.name, bucket=bucket, access=access
+            )
 
 
 def _nanio(data: Path, access: Access) -> tuple[Sequence[str], Mapping[str, str]]:
@@ -96,12 +99,24 @@ def _process(command: Sequence[str], environment: Mapping[str, str], log: Path) 
 def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        found = re.search(r"http://127\.0\.0\.1:[1-9]\d*", log.read_text())
-        if found:
-            return found[0]
+        if (port := _listening(process.pid)) is not None:
+            return f"http://127.0.0.1:{port}"
         assert process.poll() is None, log.read_text()
         time.sleep(0.05)
     raise AssertionError(log.read_text())
+
+
+def _listening(pid: int) -> int | None:
+    """The port where the process listens: not every program says which one the kernel chose."""
+    own = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            own.add(str(link.readlink()))
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, *rest = line.split()
+        if state == _LISTEN and f"socket:[{rest[5]}]" in own:
+            return int(local.partition(":")[2], 16)
+    return None
 
 
 def _create(bucket: Bucket, access: Access) -> None:

@@ -8,13 +8,12 @@ from typing import Protocol
 from support.disks import full, small_disk
 from support.s3_servers import S3Server
 from umbel.kit.clock import Clock
-from umbel.kit.errors import UmbelError
 from umbel.repository.drivers.fake import FakeStorage
 from umbel.repository.drivers.files import FileStorage
 from umbel.repository.drivers.s3 import S3Storage
 from umbel.repository.drivers.shards import ShardStorage
 from umbel.repository.fec.layout import CELL_BYTES
-from umbel.repository.model import RepositoryFull
+from umbel.repository.model import RepositoryFull, StorageFailed
 from umbel.repository.ports import Storage
 
 DISK_MB = 16
@@ -136,11 +135,10 @@ class ShardsWorld:
 class S3World:
     """A part of a real server's bucket of its own."""
 
-    # Servers call a full disk an internal error, and only a quota by its name.
-    is_full = UmbelError
-
     def __init__(self, server: S3Server, part: str) -> None:
         bucket = server.bucket.inside(part)
+        # nanio calls a full disk an internal error.
+        self.is_full = StorageFailed if server.kind == "nanio" else RepositoryFull
         self.server = server
         self.folder = server.folder / bucket.prefix
         self.storage = S3Storage(bucket, server.access)
