@@ -277,3 +277,23 @@ async def test_of_an_upload_that_breaks_off_nothing_is_kept(there: tuple[World, 
     await until(gone)
     assert (await repository.get(made["id"])).size == 0
     assert await repository.upkeep.clear() == 0
+
+
+async def test_damage_that_is_found_late_cuts_the_body_off(there: tuple[World, str]) -> None:
+    here, base = there
+    data = DATA * 1000  # several pieces
+    item = await stored(here, data)
+    (part,) = (await here.system.repository.content(item)).parts
+    storage_of(here).damage(part.blob, len(data) - 1)
+    async with httpx.AsyncClient(base_url=base, headers=here.as_("city")) as client:
+        url = (await client.get(f"/repo/item/{item}")).json()["url"]
+        got = 0
+        with pytest.raises(httpx.RemoteProtocolError):
+            async with client.stream("GET", url) as answer:
+                assert answer.headers["content-length"] == str(len(data))
+                async for piece in answer.aiter_raw():
+                    got += len(piece)
+        assert 0 < got < len(data)
+        described = await client.get(f"/api/v1/repository/items/{item}")
+        assert described.json()["state"] == "damaged"
+        assert (await client.get(url)).status_code == 409

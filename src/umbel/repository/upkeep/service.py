@@ -5,7 +5,7 @@ without rows removed, items without their bytes marked. One instance does it, un
 """
 
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -88,7 +88,8 @@ class Upkeep:
         count = 0
         while expired := await self.rows.expired(self.clock.now_s()):
             for item_id in expired:
-                await self.delete(item_id)
+                with suppress(NoSuchItem):  # deleted in the meantime
+                    await self.delete(item_id)
             count += len(expired)
         return count
 
