@@ -140,3 +140,15 @@ async def test_an_empty_item_has_nothing_to_read(here: World) -> None:
     made = await created(here)
     answer = await here.client.get(await url_of(here, made["id"]))
     assert (answer.status_code, answer.json()["code"]) == (409, "umbel.item_empty")
+
+
+async def test_a_provider_with_items_stays(here: World) -> None:
+    operator = here.as_("operator")
+    empty = await here.system.catalogue.add_provider("Empty", "pe1")
+    path = f"/api/v1/providers/{empty.id}"
+    answer = await here.client.post(f"/repo/item?provider_id={empty.id}", headers=operator)
+    item = answer.json()["id"]
+    refused = await here.client.delete(path, headers=operator)
+    assert (refused.status_code, refused.json()["code"]) == (409, "umbel.provider_in_use")
+    await here.client.delete(f"/repo/item/{item}", headers=operator)
+    assert (await here.client.delete(path, headers=operator)).status_code == 204

@@ -59,7 +59,7 @@ class ProviderExists(Conflict):
 
 
 class ProviderInUse(Conflict):
-    """The provider has events or users; it can be removed when it has none."""
+    """The provider has events, users or items; it can be removed when it has none."""
 
     code = "umbel.provider_in_use"
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from umbel.catalogue.model import ProviderInUse
 from umbel.catalogue.service_levels.model import ServiceLevel
 from umbel.kit.errors import Unprocessable
 from umbel.portal import auth
@@ -62,7 +63,9 @@ async def change_provider(
 async def remove_provider(
     system: auth.SystemDep, _operator: auth.Operator, provider_id: str
 ) -> None:
-    """Delete a provider that has neither events nor users."""
+    """Delete a provider that has neither events nor users, nor items in the repository."""
+    if (await system.repository.usage(provider_id)).items:
+        raise ProviderInUse("The provider has items in the repository: delete them first")
     await system.catalogue.remove_provider(provider_id)
 
 
