@@ -25,12 +25,14 @@ def script(image: Image) -> str:
     there = CloudNode(
         name="town", flavor="f", network="n", credentials=CloudCredentials(url="https://192.0.2.1")
     )
-    node = Node(name="town", kind=NodeKind.PROVIDER_EDGE, address="192.0.2.21")
+    node = Node(
+        name="town", kind=NodeKind.PROVIDER_EDGE, address="192.0.2.21", ports=(30000, 30015)
+    )
     order = ServerOrder(owner="delivery", function=FUNCTION, node=node, there=there, now_s=1.0)
     at = PortAddress(address="10.0.5.9", prefix=24, gateway="10.0.5.1")
     record = servers.made(order, image, at, None)
     files = {"file-0": (str(KEY), "a key\nof 'two' lines\n")}
-    return servers.user_data(record, at, FUNCTION, image, files)
+    return servers.user_data(record, at, order, image, files)
 
 
 def test_it_writes_the_seed(tmp_path: Path) -> None:
@@ -44,6 +46,7 @@ def test_it_writes_the_seed(tmp_path: Path) -> None:
     assert "export UMBEL_MEDIA_SECRET=s3cret\n" in start
     assert "--public-key /run/seed/file-0" in start
     assert "--address 10.0.5.9 " in start
+    assert "export UMBEL_PORT_RANGE=30000-30015\n" in start
     assert oct(seed.stat().st_mode)[-3:] == "700"
 
 

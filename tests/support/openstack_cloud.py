@@ -133,9 +133,11 @@ class OpenStackCloud:
         return [one for one, had in records if not function_id or (had and had.id == function_id)]
 
     def left(self) -> list[str]:
-        """What of functions is in the platform's project."""
+        """What of functions is in the platform's project; what was reserved is not, until it is
+        used."""
         there = self.user
-        found = [*self.servers(), *there.network.ports(), *there.network.ips()]
+        ports = [one for one in there.network.ports() if one.description != _RESERVED]
+        found = [*self.servers(), *ports, *there.network.ips()]
         return [f"{type(one).__name__} {one.name or one.id}" for one in found]
 
     def reserve(self, name: str, address: str) -> None:

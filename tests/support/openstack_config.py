@@ -192,6 +192,8 @@ def _nova(control_at: str, address: str, password: str) -> str:
             "cinder": {"os_region_name": REGION},
             "conductor": {"workers": 1},
             "scheduler": {"workers": 1, "discover_hosts_in_cells_interval": 2},
+            # Else servers that no hypervisor has room for are refused by it.
+            "quota": {"cores": 2000},
             "oslo_concurrency": {"lock_path": "/run/lock/nova"},
             "vnc": {"enabled": False},
             "spice": {"enabled": False},

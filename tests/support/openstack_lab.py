@@ -28,7 +28,7 @@ FLAVORS = {
     "small": (1, 256, 1),
     "media": (2, 512, 1),
     "tiny": (1, 64, 1),
-    "huge": (64, 256, 1),
+    "huge": (512, 256, 1),
 }
 """Cores, MiB and GB of disk."""
 _DATABASES = ("keystone", "glance", "placement", "neutron", "nova_api", "nova", "nova_cell0")

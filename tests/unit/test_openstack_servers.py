@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.compute.clouds.model import BadCloud, CloudCredentials, CloudNode, check
-from umbel.compute.drivers.openstack import observed, servers
+from umbel.compute.drivers.openstack import addresses, observed, servers
 from umbel.compute.drivers.openstack.observed import ServerPower
 from umbel.compute.drivers.openstack.servers import PortAddress, ServerOrder
 from umbel.compute.images.model import Image
@@ -111,10 +111,10 @@ def test_no_secret_is_in_metadata() -> None:
 
 def test_a_script_that_a_server_cannot_have_is_refused() -> None:
     with pytest.raises(CannotRun, match="user data"):
-        servers.user_data(RECORD, ADDRESS, FUNCTION, IMAGE, {"file-0": (str(KEY), "x" * 60000)})
+        servers.user_data(RECORD, ADDRESS, ORDER, IMAGE, {"file-0": (str(KEY), "x" * 60000)})
     with pytest.raises(CannotRun, match="no variable"):
         odd = replace(FUNCTION, environment={"A B": "x"})
-        servers.user_data(RECORD, ADDRESS, odd, IMAGE, {})
+        servers.user_data(RECORD, ADDRESS, replace(ORDER, function=odd), IMAGE, {})
 
 
 def test_names_and_marks_tell_installations_and_nodes_apart() -> None:
@@ -232,3 +232,10 @@ def test_what_is_no_clouds_node_is_refused(changes: dict[str, Any], problem: str
 
 def test_a_program_of_ours_is_python() -> None:
     assert FUNCTION.description.command[0] == sys.executable
+
+
+def test_a_port_says_whose_it_is_and_that_a_server_is_made_with_it() -> None:
+    free, used = SimpleNamespace(description="umbel-1"), SimpleNamespace(description="umbel-1 5e2f")
+    assert (addresses.owner(free), addresses.claimed(free)) == ("umbel-1", False)
+    assert (addresses.owner(used), addresses.claimed(used)) == ("umbel-1", True)
+    assert addresses.owner(SimpleNamespace(description=None)) == ""

@@ -122,6 +122,10 @@ def _in_our_words(name: str) -> Iterator[None]:
         yield
     except UmbelError:
         raise
+    except signing.NotFound as error:
+        # So says Keystone of an application credential that is gone.
+        is_unknown = "Could not find" in str(error.message)
+        raise _unknown(name) if is_unknown else _refusal(name, 404, error.message) from error
     except signing.HttpError as error:
         raise _refusal(name, error.http_status or 0, error.message) from error
     except exceptions.HttpException as error:
@@ -135,13 +139,17 @@ def _in_our_words(name: str) -> Iterator[None]:
         raise CloudFailed(message, node=name) from error
 
 
+def _unknown(name: str) -> CloudDenied:
+    return CloudDenied(f"{name}: its cloud does not know these credentials", node=name)
+
+
 def _refusal(name: str, status: int, said: object) -> UmbelError:
     text = _line(said) or f"status {status}"
     message = f"{name}: {text}"
     is_quota = "uota" in text or "No more IP addresses" in text
     match status:
         case 401:
-            return CloudDenied(f"{name}: its cloud does not know these credentials", node=name)
+            return _unknown(name)
         case 403 | 409 | 413 if is_quota:
             return MachineFull(message, node=name)
         case 403:

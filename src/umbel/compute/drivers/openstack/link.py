@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 
 _AGAIN = {"first_s": 0.5, "longest_s": 15.0}
 _CONSOLE_LINES, _MOST_LINES = 200, 2000
+_FAULT_LOOKS = 5
 
 
 class CloudLink:
@@ -42,7 +43,7 @@ class CloudLink:
         self._around = around
         self._on_change = on_change
         self._client = CloudClient(there, around.limits.call_s)
-        self._project = Project(self._client, there, around)
+        self.project = self._project = Project(self._client, there, around)
         self._seen: dict[str, SeenServer] = {}
         """Each function's server, as last listed."""
         self._attendants: dict[str, Attendant] = {}
@@ -50,6 +51,8 @@ class CloudLink:
         """The servers, by id, that we ended: what is shown of them is no news."""
         self._asking: dict[str, asyncio.Task[None]] = {}
         """The servers, by id, that are off for a reason that is being found out."""
+        self._explained: dict[str, str] = {}
+        """Why servers are off, by id: a cloud keeps nothing with one that it could not start."""
         self._turn = asyncio.Lock()
         self._has_looked = False
         self._task = asyncio.create_task(self._listen(), name=f"listen:{there.name}")
@@ -144,12 +147,14 @@ class CloudLink:
 
     async def _end(self, seen: SeenServer, work: Callable[[SeenServer], Awaitable[None]]) -> None:
         self._ended.add(seen.server_id)
-        self._seen.pop(seen.record.id, None)
         try:
             await work(seen)
         except BaseException:
             self._ended.discard(seen.server_id)  # it may run on
             raise
+        had = self._seen.get(seen.record.id)
+        if had is not None and had.server_id == seen.server_id:
+            del self._seen[seen.record.id]
 
     def _file_texts(self) -> dict[str, tuple[str, str]]:
         texts = enumerate(self._around.files)
@@ -177,7 +182,9 @@ class CloudLink:
             newer = {id_: one for id_, one in now.items() if before.get(id_) != one}
             removed = before.keys() - now.keys()
             listed = {id_: self._held(one) for id_, one in found.items() if id_ not in removed}
-            self._seen = {**listed, **newer}
+            # One that is being ended is there until it is gone.
+            ending = {id_: one for id_, one in now.items() if one.server_id in self._ended}
+            self._seen = {**ending, **listed, **newer}
             self._compare(now)
             return self._seen
 
@@ -185,6 +192,8 @@ class CloudLink:
         """The server; one that is off is held until it is known why."""
         if seen.power is not ServerPower.OFF or seen.is_explained:
             return seen
+        if (reason := self._explained.get(seen.server_id)) is not None:
+            return replace(seen, reason=reason, is_explained=True)
         if seen.server_id not in self._asking:
             task = asyncio.create_task(self._explain(seen), name=f"explain:{seen.record.id}")
             self._asking[seen.server_id] = task
@@ -193,9 +202,13 @@ class CloudLink:
 
     async def _explain(self, seen: SeenServer) -> None:
         """Find out why the server is off, and keep it."""
-        reason = servers.reason(await self._last_words(seen) or seen.reason)
+        found = await self._last_words(seen)
+        if not found and seen.status == "ERROR":
+            found = await self._fault(seen)
+        reason = servers.reason(found or seen.reason)
         with suppress(UmbelError):
             await self._project.keep(seen, {servers.REASON: reason})
+        self._explained[seen.server_id] = reason
         now = self._seen.get(seen.record.id)
         if now is not None and now.server_id == seen.server_id and now.power is not ServerPower.OFF:
             self._seen[seen.record.id] = replace(seen, reason=reason, is_explained=True)
@@ -209,16 +222,29 @@ class CloudLink:
             log.warning("console not read", id=seen.record.id, reason=error.message)
             return ""
 
+    async def _fault(self, seen: SeenServer) -> str:
+        """What the cloud says of a server that it could not start; it says it a moment later."""
+        for _ in range(_FAULT_LOOKS):
+            with suppress(UmbelError):
+                if found := await self._project.fault(seen):
+                    return found
+            await asyncio.sleep(self._around.limits.look_every_s)
+        return ""
+
     def _compare(self, before: Mapping[str, SeenServer]) -> None:
         for id_, one in self._seen.items():
             had = before.get(id_)
             is_new = had is None or had.server_id != one.server_id
+            if one.server_id in self._ended:
+                continue
             if one.power is not ServerPower.OFF:
                 self._attend(one.record)
             elif self._has_looked and (had is None or is_new or had.power is not ServerPower.OFF):
                 self._wake(id_)
         for id_ in before.keys() - self._seen.keys():
             self._wake(id_)
+        there = {one.server_id for one in self._seen.values()}
+        self._explained = {id_: why for id_, why in self._explained.items() if id_ in there}
         self._has_looked = True
 
     def _wake(self, function_id: str) -> None:

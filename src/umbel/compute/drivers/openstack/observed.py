@@ -64,7 +64,7 @@ def seen(server: Any) -> SeenServer | None:
     kept = metadata.get(REASON) or ""
     found = ""
     if kept or power is ServerPower.OFF:
-        power, found = ServerPower.OFF, kept or _fault(server) or SWITCHED_OFF
+        power, found = ServerPower.OFF, kept or fault(server) or SWITCHED_OFF
     return SeenServer(
         record=record,
         server_id=server.id,
@@ -87,9 +87,10 @@ def _power(status: str) -> ServerPower:
     return ServerPower.HELD if status in _HELD else ServerPower.ON
 
 
-def _fault(server: Any) -> str:
-    fault = server.fault if isinstance(server.fault, dict) else {}
-    said = fault.get("message")
+def fault(server: Any) -> str:
+    """Why the cloud could not start a server, as it says; empty where it says nothing."""
+    found = server.fault if isinstance(server.fault, dict) else {}
+    said = found.get("message")
     text = " ".join(said.split())[:_MOST_TEXT] if isinstance(said, str) else ""
     if "No valid host" in text:
         return f"its cloud has no room for it: {text}"

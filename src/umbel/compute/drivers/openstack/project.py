@@ -10,13 +10,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from umbel.compute.clouds.model import CloudFailed, CloudNode, CloudUnreachable
-from umbel.compute.drivers.openstack import glance, observed, servers
+from umbel.compute.drivers.openstack import addresses, glance, observed, servers
 from umbel.compute.drivers.openstack.client import CloudClient
 from umbel.compute.drivers.openstack.context import CloudContext
 from umbel.compute.drivers.openstack.find import look_up
 from umbel.compute.drivers.openstack.observed import SeenServer, ServerPower
 from umbel.compute.drivers.openstack.servers import MARK, PortAddress, ServerOrder, ServerRecord
-from umbel.compute.images.model import Image
+from umbel.compute.images.model import Image, ImageInUse, NoSuchImage, StoredImage
+from umbel.compute.images.ports import Sent
 from umbel.compute.model import Node
 from umbel.compute.ports import CannotRun
 from umbel.kit.errors import UmbelError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _MOST_SERVERS = 2000
 _LOOK_EVERY_S = 0.3
+_CLAIM_S = 30.0
+"""How long one who makes a server may take until it is listed."""
 
 
 class Project:
@@ -37,6 +40,8 @@ class Project:
         self._around = around
         self._mark = servers.node_mark(around.installation, there.name)
         self._copying = asyncio.Lock()
+        self._claims: dict[str, tuple[int, float]] = {}
+        """Others' claims of functions' ports: the port's revision, and since when it is known."""
 
     # -- servers ----------------------------------------------------------------------------
 
@@ -79,18 +84,19 @@ class Project:
         flavor = await self._client.call(lambda to: _flavor(to, there))
         if problem := servers.too_small(order.function, image, flavor):
             raise CannotRun(f"{there.name}: {problem}", node=there.name)
-        image_id = await self.put_image(image)
+        image_id, _ = await self.put_image(image)
         await self.ensure_group(order.node)
-        port_id, at = await self._ensure_port(order.function.id)
+        port, at = await self._claimed_port(order.function.id)
         record = servers.made(order, image, at, last)
-        script = servers.user_data(record, at, order.function, image, files)
-        ids = {"image": image_id, "flavor": str(flavor["id"]), "port": port_id}
+        script = servers.user_data(record, at, order, image, files)
+        ids = {"image": image_id, "flavor": str(flavor["id"]), "port": str(port.id)}
         body = servers.server(record, order, installation, ids, script)
         try:
             made = await self._client.call(lambda to: to.compute.create_server(**body))
         except UmbelError:
             await self.delete_port(record.id)
             raise
+        await self._client.call(lambda to: addresses.release(to, port))
         seen = observed.seen(await self._client.call(lambda to: to.compute.get_server(made.id)))
         if seen is None:
             raise CloudUnreachable(f"{there.name}: its cloud lost a new server", node=there.name)
@@ -149,6 +155,12 @@ class Project:
         """Note something with the server."""
         await self._act(seen, lambda to: to.compute.set_server_metadata(seen.server_id, **metadata))
 
+    async def fault(self, seen: SeenServer) -> str:
+        """What the cloud says of a server that it could not start; empty where it says nothing."""
+        return await self._client.call(
+            lambda to: observed.fault(to.compute.get_server(seen.server_id))
+        )
+
     async def console(self, seen: SeenServer, lines: int) -> str:
         """The end of what the guest wrote on its console; empty where there is none any more."""
 
@@ -172,20 +184,37 @@ class Project:
 
     # -- addresses --------------------------------------------------------------------------
 
-    async def _ensure_port(self, function_id: str) -> tuple[str, PortAddress]:
+    async def _ensure_port(self, function_id: str) -> tuple[Any, PortAddress]:
         """The function's port, which an earlier server of it may have had, and its address."""
         name = servers.server_name(self._around.installation, function_id)
-        return await self._client.call(lambda to: _port(to, self.there, name, self._mark))
+        return await self._client.call(
+            lambda to: addresses.ensure(to, self.there, name, self._mark)
+        )
+
+    async def _claimed_port(self, function_id: str) -> tuple[Any, PortAddress]:
+        """The same, for one server alone. Raises CloudUnreachable while somebody else makes one; a
+        claim that nothing comes of does not count for ever."""
+        port, at = await self._ensure_port(function_id)
+        if addresses.claimed(port):
+            now_s = self._around.clock.monotonic_s()
+            revision, since_s = self._claims.get(function_id, (None, now_s))
+            if revision != port.revision_number or now_s - since_s < _CLAIM_S:
+                since_s = since_s if revision == port.revision_number else now_s
+                self._claims[function_id] = (port.revision_number, since_s)
+                raise addresses.taken(self.there.name)
+        self._claims.pop(function_id, None)
+        name = self.there.name
+        return await self._client.call(lambda to: addresses.claim(to, port, name)), at
 
     async def delete_port(self, function_id: str) -> None:
         """Remove the function's port, and its floating address."""
         name = servers.server_name(self._around.installation, function_id)
-        await self._client.call(lambda to: _delete_port(to, name))
+        await self._client.call(lambda to: addresses.remove(to, name))
 
     async def keep_address(self) -> str:
         """The address that is kept for the node in the network."""
         _, at = await self._client.call(
-            lambda to: _port(to, self.there, self._mark, self._mark, is_reached=False)
+            lambda to: addresses.ensure(to, self.there, self._mark, self._mark, is_reached=False)
         )
         return at.address
 
@@ -198,14 +227,31 @@ class Project:
 
     # -- images -----------------------------------------------------------------------------
 
-    async def put_image(self, image: Image) -> str:
-        """Have the image there; its id."""
+    async def put_image(self, image: Image, sent: Sent = lambda _d, _t: None) -> tuple[str, int]:
+        """Have the image there: its id, and how many bytes were missing. Raises ImageCorrupt."""
         async with self._copying:  # several servers of one image send it once
             images = self._around.images
-            name = glance.name(self._around.installation, image)
+            name = glance.name(self._around.installation, image.id)
             return await self._client.call(
-                lambda to: glance.put(to, image, images, name), self._around.limits.copy_s
+                lambda to: glance.put(to, image, images, name, sent), self._around.limits.copy_s
             )
+
+    async def images(self) -> list[StoredImage]:
+        """The images that are there, and the functions that began from them."""
+        return await self._client.call(lambda to: glance.stored(to, self._around.installation))
+
+    async def remove_image(self, image_id: str) -> None:
+        """The image is gone. Raises NoSuchImage, ImageInUse."""
+        async with self._copying:
+            there = {one.id: one for one in await self.images()}
+            if image_id not in there:
+                message = f"{self.there.name} has no image {image_id}"
+                raise NoSuchImage(message, image=image_id)
+            if users := there[image_id].used_by:
+                message = f"{', '.join(users)} began from {image_id}: stop them first"
+                raise ImageInUse(message, image=image_id, functions=list(users))
+            name = glance.name(self._around.installation, image_id)
+            await self._client.call(lambda to: glance.remove(to, name))
 
     async def try_image(self) -> None:
         """Find out whether an image could be sent."""
@@ -239,63 +285,6 @@ def _flavor(to: "Connection", there: CloudNode) -> dict[str, Any]:
     return {"id": found.id, "cores": found.vcpus, "memory_mb": found.ram, "disk_gb": found.disk}
 
 
-def _network(to: "Connection", there: CloudNode) -> Any:
-    found = look_up(to.network.find_network, there.network)
-    if found is None:
-        raise CannotRun(f"{there.name}: there is no network {there.network}", node=there.name)
-    return found
-
-
-def _port(
-    to: "Connection", there: CloudNode, name: str, group: str, *, is_reached: bool = True
-) -> tuple[str, PortAddress]:
-    network = _network(to, there)
-    known = look_up(to.network.find_security_group, group)
-    groups = [known.id] if known is not None else []
-    ours: dict[str, Any] = {"description": group}
-    if network.is_port_security_enabled:
-        ours["security_groups"] = groups
-    port = next(iter(to.network.ports(name=name, network_id=network.id)), None)
-    if port is None:
-        port = to.network.create_port(name=name, network_id=network.id, **ours)
-    elif port.description != group:  # somebody reserved its address
-        port = to.network.update_port(port.id, **ours)
-    address, subnet = _address(to, there, port)
-    public = _floating(to, there, port.id) if is_reached and there.external else ""
-    prefix = int(subnet.cidr.partition("/")[2])
-    at = PortAddress(
-        address=address, prefix=prefix, gateway=subnet.gateway_ip or "", public_address=public
-    )
-    return port.id, at
-
-
-def _address(to: "Connection", there: CloudNode, port: Any) -> tuple[str, Any]:
-    for fixed in port.fixed_ips or ():
-        subnet = to.network.get_subnet(fixed["subnet_id"])
-        if subnet.ip_version == 4:
-            return fixed["ip_address"], subnet
-    message = f"{there.name}: the network {there.network} gives no IPv4 address"
-    raise CannotRun(message, node=there.name)
-
-
-def _floating(to: "Connection", there: CloudNode, port_id: str) -> str:
-    had = next(iter(to.network.ips(port_id=port_id)), None)
-    if had is None:
-        external = look_up(to.network.find_network, there.external)
-        if external is None:
-            message = f"{there.name}: there is no network {there.external}"
-            raise CannotRun(message, node=there.name)
-        had = to.network.create_ip(floating_network_id=external.id, port_id=port_id)
-    return str(had.floating_ip_address)
-
-
-def _delete_port(to: "Connection", name: str) -> None:
-    for port in to.network.ports(name=name):
-        for floating in to.network.ips(port_id=port.id):
-            to.network.delete_ip(floating.id)
-        to.network.delete_port(port.id)
-
-
 def _group(to: "Connection", name: str, about: str, rules: list[dict[str, Any]]) -> None:
     """The security group of that name, with exactly these rules for what comes in."""
     group = look_up(to.network.find_security_group, name)
@@ -316,8 +305,9 @@ def _plain(rule: Mapping[str, Any]) -> dict[str, Any]:
 
 def _clear(to: "Connection", mark: str, installation: str) -> bool:
     """Remove the node's ports and its security group; whether no other node's is there."""
-    for port in to.network.ports(description=mark):
-        _delete_port(to, port.name)
+    for port in list(to.network.ports()):
+        if addresses.owner(port) == mark:
+            addresses.remove(to, port.name)
     groups = [
         one for one in to.network.security_groups() if one.description == _about(installation)
     ]

@@ -20,6 +20,7 @@ from umbel.compute.guest_start import SEED
 from umbel.compute.images.model import Image
 from umbel.compute.model import Function, HealthCheck, Node, Readiness, Transport
 from umbel.compute.ports import CannotRun
+from umbel.kit import ports as kit_ports
 
 RECORD = "umbel_record_"
 """What the keys of a record's pieces begin with."""
@@ -172,15 +173,18 @@ def server(
 def user_data(
     record: ServerRecord,
     at: PortAddress,
-    function: Function,
+    order: ServerOrder,
     image: Image,
     files: Mapping[str, tuple[str, str]],
 ) -> str:
     """A script that writes the seed, and starts the function where no program of ours does, as in
     images with cloud-init. `files` are the control plane's that functions read: by their names,
     their paths here and their texts. Raises CannotRun."""
+    function, node = order.function, order.node
     names = {path: f"{SEED}/{name}" for name, (path, _) in files.items()}
     words = guest_start.command(record, function, image, names)
+    # The node's security group lets nothing in on other ports.
+    own = {kit_ports.VARIABLE: "{}-{}".format(*node.ports)} if node.ports is not None else {}
     contents = {
         "guest.env": guest_start.assignments(
             {
@@ -190,7 +194,7 @@ def user_data(
                 "GUEST_THEN": "off",
             }
         ),
-        "start": guest_start.start(words, guest_start.environment(record, function)),
+        "start": guest_start.start(words, {**guest_start.environment(record, function), **own}),
         **{name: text for name, (_, text) in files.items()},
     }
     parts = [_writing(name, text) for name, text in contents.items()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from umbel.compute.clouds.model import CloudNode
 from umbel.compute.drivers.openstack.context import CloudContext
+from umbel.compute.drivers.openstack.stored_images import CloudImages
 from umbel.compute.guest_start import image_of
 from umbel.compute.hypervisors.model import NoSuchGuest
 from umbel.compute.linked_vim import LinkedVim
@@ -32,6 +33,7 @@ class OpenStackVim(LinkedVim[CloudNode, "CloudLink"]):
     def __init__(self, pool: str, nodes: CloudNodes, around: CloudContext) -> None:
         super().__init__(pool, nodes.all, self._link)
         self._around = around
+        self.images = CloudImages(self._follow)
 
     async def start(self, owner: str, function: Function, node: Node) -> None:
         image_of(function)
