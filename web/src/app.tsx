@@ -15,6 +15,7 @@ const LazyWatch = lazy(() => import('./pages/watch'));
 const Studio = lazy(() => import('./studio/studio'));
 const StudioEvent = lazy(() => import('./studio/event'));
 const Network = lazy(() => import('./network/page'));
+const Calendar = lazy(() => import('./calendar/page'));
 const Account = lazy(() => import('./pages/account'));
 const SignUp = lazy(() => import('./pages/sign-up'));
 const VerifyEmail = lazy(() => import('./pages/verify-email'));
@@ -45,6 +46,8 @@ function Page({ route, watch }: { route: Route; watch: WatchPage | null }) {
       return <StudioEvent key={route.eventId} eventId={route.eventId} />;
     case 'network':
       return <Network />;
+    case 'calendar':
+      return <Calendar />;
     case 'account':
       return <Account />;
     case 'sign-up':
@@ -122,6 +125,7 @@ function SignInState() {
 
 const NAVIGATION = [
   { label: 'Discover', to: to.discover, pages: ['discover', 'watch'] },
+  { label: 'Calendar', to: to.calendar(), pages: ['calendar'] },
   { label: 'Studio', to: to.studio, pages: ['studio', 'studio-event'] },
   { label: 'Network', to: to.network(), pages: ['network'] },
 ] as const;

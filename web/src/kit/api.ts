@@ -3,7 +3,7 @@
 
 import type { paths } from './api-types';
 import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, type PathOf, requestOf } from './rest';
-import type { EventChanges, NewEvent, NewPath, NewTopology, Session } from './types';
+import type { EventChanges, NewEvent, NewPath, NewTopology, Purpose, Session } from './types';
 
 /** A request that failed. `status` is 0 without a response. */
 export class ApiError extends Error {
@@ -149,6 +149,14 @@ export function createApi(options: ApiOptions) {
     signUpState: () => read('get', '/api/v1/sign-up'),
     signUp: (username: string, password: string) =>
       send('post', '/api/v1/sign-up', { json: { username, password }, bearer: null }),
+    reservations: () => read('get', '/api/v1/me/reservations'),
+    reserve: (eventId: string, purpose: Purpose) =>
+      send('put', '/api/v1/me/reservations/{event_id}', { path: { event_id: eventId }, json: { purpose } }),
+    cancelReservation: (eventId: string) =>
+      send('delete', '/api/v1/me/reservations/{event_id}', { path: { event_id: eventId } }),
+    calendarFeed: () => read('get', '/api/v1/me/calendar-feed'),
+    makeCalendarFeed: () => read('post', '/api/v1/me/calendar-feed'),
+    revokeCalendarFeed: () => send('delete', '/api/v1/me/calendar-feed'),
     account: () => read('get', '/api/v1/me/account'),
     changePassword: (present: string, next: string) =>
       send('put', '/api/v1/me/password', { json: { current_password: present, new_password: next } }),

@@ -88,6 +88,7 @@ describe('routes', () => {
     ['/account', { page: 'account' }],
     ['/sign-up/', { page: 'sign-up' }],
     ['/verify-email', { page: 'verify-email' }],
+    ['/calendar', { page: 'calendar' }],
     ['/account/x', { page: 'missing' }],
     ['/network/x', { page: 'missing' }],
     ['/a/b/c/d', { page: 'missing' }],

@@ -16,7 +16,7 @@ function decode(part: string): string | null {
 }
 
 /** Pages whose address is their name. */
-const SINGLE = ['studio', 'network', 'account', 'sign-up', 'verify-email'] as const;
+const SINGLE = ['calendar', 'studio', 'network', 'account', 'sign-up', 'verify-email'] as const;
 
 export function matchRoute(pathname: string): Route {
   const parts = pathname.split('/').filter((part) => part !== '');
@@ -32,6 +32,10 @@ export function matchRoute(pathname: string): Route {
 
 export const to = {
   discover: '/',
+  calendar: (month?: string, view?: string) => {
+    const query = new URLSearchParams({ ...(month && { month }), ...(view && { view }) });
+    return query.size === 0 ? '/calendar' : `/calendar?${query.toString()}`;
+  },
   watch: (eventId: string) => `/watch/${encodeURIComponent(eventId)}`,
   studio: '/studio',
   account: '/account',

@@ -16,9 +16,10 @@ import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/pane
 import { keepChoice, keepQuality, preferencesOf } from '../player/preferences';
 import type { Player } from '../player/runner';
 import { Stage } from '../player/stage';
-import { useLive, useNow } from '../ui/hooks';
+import { useLive, useNow, useSignIn } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Empty, ErrorPage, Loading, StateBadge } from '../ui/parts';
+import { Reserve } from '../ui/reserve';
 
 const KINDS: readonly ChangeKind[] = ['event', 'session'];
 const HINTS: readonly ChangeKind[] = ['event', 'tree', 'session'];
@@ -73,6 +74,17 @@ function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Pla
   return player;
 }
 
+/** Lets a signed-in viewer reserve an event that has not begun. */
+function ReserveHere({ event }: { event: LiveEvent }) {
+  const username = useSignIn()?.username ?? null;
+  const isAhead = event.state === 'scheduled' || event.state === 'open';
+  const key = username !== null && isAhead ? `reservations ${username}` : null;
+  const { data, refresh } = useLive(key, api.reservations, [], POLL_MS);
+  if (key === null || !data) return null;
+  const found = data.find((one) => one.event.id === event.id);
+  return <Reserve event={event} purpose={found?.purpose ?? null} onChange={refresh} />;
+}
+
 function About({ event }: { event: LiveEvent }) {
   const nowMs = useNow();
   const when =
@@ -88,6 +100,7 @@ function About({ event }: { event: LiveEvent }) {
         <time dateTime={event.starts_at}>{when}</time>
         {event.state === 'live' && <span>{formatViewers(event.stream?.viewers ?? 0)}</span>}
       </p>
+      <ReserveHere event={event} />
       {event.description !== '' && <p className="about-text">{event.description}</p>}
     </div>
   );

@@ -66,6 +66,20 @@ export function useSignIn(): SignIn | null {
   return useSyncExternalStore(account.subscribe, account.get);
 }
 
+function watchConnection(listener: () => void): () => void {
+  window.addEventListener('online', listener);
+  window.addEventListener('offline', listener);
+  return () => {
+    window.removeEventListener('online', listener);
+    window.removeEventListener('offline', listener);
+  };
+}
+
+/** Whether the browser has a network. */
+export function useOnline(): boolean {
+  return useSyncExternalStore(watchConnection, () => navigator.onLine);
+}
+
 /** The time, often enough for texts like "in 5 min". */
 export function useNow(everyMs = 15_000): number {
   const [nowMs, setNowMs] = useState(() => Date.now());

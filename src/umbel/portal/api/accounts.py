@@ -17,7 +17,7 @@ from umbel.kit.token_buckets import TokenBuckets
 from umbel.kit.tokens import WEB
 from umbel.network.model import NotProgrammed
 from umbel.portal import auth, web_session
-from umbel.portal.api import shapes
+from umbel.portal.api import reservations, shapes
 from umbel.portal.api.shapes import Given, Me, NewPassword, Username
 from umbel.portal.ports import System
 
@@ -137,9 +137,12 @@ async def export_data(system: auth.SystemDep, user: auth.SignedIn) -> Response:
         "Content-Disposition": f'attachment; filename="umbel-{user.username}.json"',
         "Cache-Control": "no-store",
     }
+    reserved = await system.catalogue.reservations.every(user.username)
     body = {
         "exported_at": to_rfc3339(system.clock.now_s()),
         "account": account_out(system, account).model_dump(mode="json"),
+        "reservations": reservations.exported(reserved),
+        "calendar_feed_created_at": (await _feed_created_at(system, user.username)),
         "network_sign_ins": _network_sign_ins(system, user.username),
     }
     return JSONResponse(body, headers=headers)
@@ -173,6 +176,11 @@ def account_out(system: System, of: Account) -> AccountOut:
         email=of.profile.email,
         email_state=state if of.profile.email else EmailState.NONE,
     )
+
+
+async def _feed_created_at(system: System, username: str) -> str | None:
+    created_s = await system.catalogue.reservations.feed_created_s(username)
+    return None if created_s is None else to_rfc3339(created_s)
 
 
 def _network_sign_ins(system: System, username: str) -> list[dict[str, str]]:

@@ -1,0 +1,1 @@
+"""What viewers mean to watch or to record."""

@@ -1,0 +1,56 @@
+"""A viewer's reservations, and which events can be reserved. Times are epoch seconds."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from umbel.catalogue.model import Event, EventState
+from umbel.kit.errors import Conflict, NotFound, Unprocessable
+
+MOST_RESERVATIONS = 1_000
+"""Of one account, whatever became of the events."""
+
+
+class NotReservable(Conflict):
+    """The event has begun or is over. An event that is live can be reserved to be recorded."""
+
+    code = "umbel.not_reservable"
+
+
+class TooManyReservations(Conflict):
+    """The account has as many reservations as there may be; cancel old ones."""
+
+    code = "umbel.too_many_reservations"
+
+
+class NoSuchFeed(NotFound):
+    """The calendar's address is wrong or was revoked."""
+
+    code = "umbel.no_such_feed"
+
+
+class BadMonth(Unprocessable):
+    """The month or the time zone is not known."""
+
+    code = "umbel.bad_month"
+
+
+class Purpose(Enum):
+    """What somebody reserved an event for."""
+
+    WATCH = "watch"
+    RECORD = "record"
+
+
+RESERVABLE = {
+    Purpose.WATCH: frozenset({EventState.SCHEDULED, EventState.OPEN}),
+    Purpose.RECORD: frozenset({EventState.SCHEDULED, EventState.OPEN, EventState.LIVE}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reservation:
+    """An event as it is now: a reservation has no time of its own, and follows when it moves."""
+
+    event: Event
+    purpose: Purpose
+    reserved_s: float

@@ -1,0 +1,139 @@
+"""Reservations and calendars' addresses as rows. In: a connection of a read or write unit. Out:
+values of `model`. Rows refer to account and event, and go with either."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from umbel.catalogue.model import Event, EventState
+from umbel.catalogue.reservations.model import Purpose, Reservation
+from umbel.catalogue.store import events, providers, users
+from umbel.kit.db import metadata
+from umbel.kit.sql import Command, Connection, Query, Scalar, given
+
+reservations = sa.Table(
+    "reservations",
+    metadata,
+    sa.Column("username", sa.ForeignKey(users.c.username, ondelete="CASCADE"), primary_key=True),
+    sa.Column(
+        "event_id",
+        sa.ForeignKey(events.c.id, ondelete="CASCADE"),
+        primary_key=True,
+        index=True,
+    ),
+    sa.Column("purpose", sa.String(8), nullable=False),
+    sa.Column("reserved_s", sa.Float, nullable=False),
+)
+
+calendar_feeds = sa.Table(
+    "calendar_feeds",
+    metadata,
+    sa.Column("username", sa.ForeignKey(users.c.username, ondelete="CASCADE"), primary_key=True),
+    sa.Column("secret_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("created_s", sa.Float, nullable=False),
+)
+
+_OF, _EVENT = given("of"), given("event_")
+
+
+def _reservation(*, purpose: str, reserved_s: float, state: str, **row: Any) -> Reservation:
+    event = Event(state=EventState(state), **row)
+    return Reservation(event=event, purpose=Purpose(purpose), reserved_s=reserved_s)
+
+
+_HELD_USER = Scalar(
+    sa.select(users.c.username).where(users.c.username == _OF).with_for_update(), str
+)
+_ROWS = (
+    sa.select(
+        reservations.c.purpose,
+        reservations.c.reserved_s,
+        events,
+        providers.c.name.label("provider_name"),
+    )
+    .join_from(reservations, events)
+    .join(providers, providers.c.id == events.c.provider_id)
+    .where(reservations.c.username == _OF)
+)
+_ALL = Query(_ROWS.order_by(events.c.starts_s, events.c.id), _reservation)
+_BETWEEN = Query(
+    _ROWS.where(events.c.starts_s < given("until_s"))
+    .where(events.c.ends_s > given("from_s"))
+    .order_by(events.c.starts_s, events.c.id),
+    _reservation,
+)
+_COUNT = Scalar(
+    sa.select(sa.func.count()).select_from(reservations).where(reservations.c.username == _OF), int
+)
+_ADD = Command(sa.insert(reservations))
+_DROP = Command(
+    sa.delete(reservations).where(
+        (reservations.c.username == _OF) & (reservations.c.event_id == _EVENT)
+    )
+)
+_FEED = Scalar(sa.select(calendar_feeds.c.created_s).where(calendar_feeds.c.username == _OF), float)
+_FEED_OWNER = Scalar(
+    sa.select(calendar_feeds.c.username).where(calendar_feeds.c.secret_hash == given("hash_")), str
+)
+_ADD_FEED = Command(sa.insert(calendar_feeds))
+_DROP_FEED = Command(sa.delete(calendar_feeds).where(calendar_feeds.c.username == _OF))
+
+
+def hold_user(connection: Connection, username: str) -> bool:
+    """Whether there is such an account; it is kept still until the unit ends."""
+    return connection.scalar(_HELD_USER, of=username) is not None
+
+
+def every(connection: Connection, username: str) -> list[Reservation]:
+    """The account's, by the events' start."""
+    return connection.all(_ALL, of=username)
+
+
+def between(
+    connection: Connection, username: str, from_s: float, until_s: float
+) -> list[Reservation]:
+    """The account's whose events are on in that time, by the events' start."""
+    return connection.all(_BETWEEN, of=username, from_s=from_s, until_s=until_s)
+
+
+def count(connection: Connection, username: str) -> int:
+    """How many the account has."""
+    return connection.scalar(_COUNT, of=username) or 0
+
+
+def put(connection: Connection, username: str, new: Reservation) -> None:
+    """Store it in place of the account's other one of the same event."""
+    drop(connection, username, new.event.id)
+    connection.run(
+        _ADD,
+        username=username,
+        event_id=new.event.id,
+        purpose=new.purpose.value,
+        reserved_s=new.reserved_s,
+    )
+
+
+def drop(connection: Connection, username: str, event_id: str) -> bool:
+    """Delete it. False when there was none."""
+    return connection.run(_DROP, of=username, event_=event_id) == 1
+
+
+def feed_created_s(connection: Connection, username: str) -> float | None:
+    """When the account's calendar got its address; None when it has none."""
+    return connection.scalar(_FEED, of=username)
+
+
+def feed_owner(connection: Connection, secret_hash: str) -> str | None:
+    """Whose calendar has that address."""
+    return connection.scalar(_FEED_OWNER, hash_=secret_hash)
+
+
+def put_feed(connection: Connection, username: str, secret_hash: str, created_s: float) -> None:
+    """Give the account's calendar this address in place of any other."""
+    drop_feed(connection, username)
+    connection.run(_ADD_FEED, username=username, secret_hash=secret_hash, created_s=created_s)
+
+
+def drop_feed(connection: Connection, username: str) -> None:
+    """Revoke the address, if there is one."""
+    connection.run(_DROP_FEED, of=username)

@@ -1,0 +1,149 @@
+"""A viewer's calendar: events that are reserved, and its address for calendar programs."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from umbel.catalogue.reservations.model import Purpose, Reservation
+from umbel.kit.clock import to_rfc3339
+from umbel.portal import auth
+from umbel.portal.api import shapes
+from umbel.portal.api.shapes import EventOut, Given
+from umbel.portal.ports import System
+
+router = APIRouter(prefix="/api/v1", tags=["reservations"])
+
+_CALENDAR = "text/calendar"
+
+
+class ReservationIn(Given):
+    """What the event is reserved for."""
+
+    purpose: Purpose = Purpose.WATCH
+
+
+class ReservationOut(BaseModel):
+    """A reservation with its event as it is now; a cancelled event has that state. `stream` of an
+    event is null here."""
+
+    event: EventOut
+    purpose: Purpose
+    reserved_at: str
+
+
+class FeedOut(BaseModel):
+    """Since when one's calendar has an address; null when it has none."""
+
+    created_at: str | None
+
+
+class NewFeedOut(BaseModel):
+    """The calendar's address. It is shown once; anyone who has it can read the calendar."""
+
+    url: str
+
+
+@router.get("/me/reservations")
+async def list_reservations(
+    system: auth.SystemDep,
+    user: auth.SignedIn,
+    month: Annotated[str, Query(max_length=7, description="e.g. 2027-03; empty: all")] = "",
+    time_zone: Annotated[str, Query(max_length=100, description="IANA name")] = "UTC",
+) -> list[ReservationOut]:
+    """One's reservations by the events' start: all, or of events that are on in a month of a time
+    zone."""
+    reservations = system.catalogue.reservations
+    if not month:
+        return [_response(one) for one in await reservations.every(user.username)]
+    return [_response(one) for one in await reservations.in_month(user.username, month, time_zone)]
+
+
+@router.put("/me/reservations/{event_id}")
+async def reserve(
+    system: auth.SystemDep, user: auth.SignedIn, event_id: str, given: ReservationIn
+) -> ReservationOut:
+    """Reserve an event that has not begun, or change what it is reserved for. A live one can be
+    reserved to be recorded."""
+    made = await system.catalogue.reservations.reserve(user.username, event_id, given.purpose)
+    return _response(made)
+
+
+@router.delete("/me/reservations/{event_id}", status_code=204)
+async def cancel_reservation(system: auth.SystemDep, user: auth.SignedIn, event_id: str) -> None:
+    """Cancel a reservation. One that there is not, is not an error."""
+    await system.catalogue.reservations.cancel(user.username, event_id)
+
+
+@router.get("/me/calendar-feed")
+async def get_calendar_feed(system: auth.SystemDep, user: auth.SignedIn) -> FeedOut:
+    """Get whether one's calendar has an address for calendar programs. The address itself is shown
+    only when it is made."""
+    created_s = await system.catalogue.reservations.feed_created_s(user.username)
+    return FeedOut(created_at=None if created_s is None else to_rfc3339(created_s))
+
+
+@router.post("/me/calendar-feed", status_code=201)
+async def make_calendar_feed(
+    system: auth.SystemDep, user: auth.SignedIn, request: Request
+) -> NewFeedOut:
+    """Give one's calendar a new address; the one of before is revoked."""
+    secret = await system.catalogue.reservations.new_feed(user.username)
+    return NewFeedOut(url=f"{_base(system, request)}/api/v1/calendar-feeds/{secret}.ics")
+
+
+@router.delete("/me/calendar-feed", status_code=204)
+async def revoke_calendar_feed(system: auth.SystemDep, user: auth.SignedIn) -> None:
+    """Revoke the address of one's calendar."""
+    await system.catalogue.reservations.revoke_feed(user.username)
+
+
+@router.get(
+    "/calendar-feeds/{secret}.ics",
+    response_class=Response,
+    responses={200: {"description": "iCalendar (RFC 5545)", "content": {_CALENDAR: {}}}},
+)
+async def read_calendar_feed(system: auth.SystemDep, request: Request, secret: str) -> Response:
+    """Get a calendar by its secret address: reserved events, with those that were cancelled."""
+    found = await system.catalogue.reservations.feed(secret)
+    body = await asyncio.to_thread(_serialized, found, system.clock.now_s(), _base(system, request))
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Disposition": 'inline; filename="umbel.ics"',
+    }
+    return Response(body, headers=headers, media_type=f"{_CALENDAR}; charset=utf-8")
+
+
+def _serialized(found: list[Reservation], now_s: float, url: str) -> bytes:
+    from umbel.portal import ics  # noqa: PLC0415 -- loads slowly
+
+    return ics.serialize(found, now_s=now_s, url=url)
+
+
+def exported(reservations: list[Reservation]) -> list[dict[str, object]]:
+    """As rows of the file with one's data."""
+    return [
+        {
+            "event_id": one.event.id,
+            "title": one.event.title,
+            "starts_at": to_rfc3339(one.event.starts_s),
+            "purpose": one.purpose.value,
+            "reserved_at": to_rfc3339(one.reserved_s),
+        }
+        for one in reservations
+    ]
+
+
+def _base(system: System, request: Request) -> str:
+    """Where people reach the front end; the feed is its reader's own, who may name the host."""
+    return system.settings.public_url or str(request.base_url).rstrip("/")
+
+
+def _response(of: Reservation) -> ReservationOut:
+    return ReservationOut(
+        event=shapes.event(of.event, None),
+        purpose=of.purpose,
+        reserved_at=to_rfc3339(of.reserved_s),
+    )

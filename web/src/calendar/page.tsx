@@ -1,0 +1,209 @@
+// The calendar: events of a month, by day or as a list, and which of them the viewer reserved.
+
+import { useId, useState } from 'react';
+
+import { dayKey } from '../kit/format';
+import { api } from '../kit/portal';
+import { to } from '../kit/routes';
+import type { ChangeKind } from '../kit/types';
+import { useLive, useNow, useOnline, useSignIn } from '../ui/hooks';
+import { Link, navigate, useSearch, useTitle } from '../ui/navigation';
+import { Empty, ErrorNotice, Loading } from '../ui/parts';
+import { byDay, type Entry, entriesOf } from './entries';
+import { EntryList } from './entry-list';
+import { FeedPanel } from './feed-panel';
+import { Grid } from './grid';
+import { addMonths, firstDayOf, type Month, monthKey, monthOf, parseMonth } from './month';
+
+const KINDS: readonly ChangeKind[] = ['event', 'provider'];
+const POLL_MS = 30_000;
+
+const named = (key: string, options: Intl.DateTimeFormatOptions): string =>
+  new Intl.DateTimeFormat(undefined, { ...options, timeZone: 'UTC' }).format(new Date(`${key}T00:00:00Z`));
+
+const monthName = (month: Month): string => named(`${monthKey(month)}-01`, { month: 'long', year: 'numeric' });
+const dayName = (key: string): string => named(key, { weekday: 'long', day: 'numeric', month: 'long' });
+
+interface DaysProps {
+  days: ReadonlyMap<string, readonly Entry[]>;
+  isSignedIn: boolean;
+  onChange: () => void;
+}
+
+function Agenda({ days, isSignedIn, onChange, month }: DaysProps & { month: Month }) {
+  if (days.size === 0) {
+    return (
+      <Empty title={`Nothing in ${monthName(month)}`}>
+        <p>Events appear here automatically when a provider schedules one.</p>
+      </Empty>
+    );
+  }
+  return (
+    <div className="days">
+      {[...days].map(([key, entries]) => (
+        <section key={key} className="day" aria-labelledby={`day-${key}`}>
+          <h3 id={`day-${key}`}>{dayName(key)}</h3>
+          <EntryList entries={entries} isSignedIn={isSignedIn} onChange={onChange} />
+        </section>
+      ))}
+    </div>
+  );
+}
+
+function ChosenDay({ days, isSignedIn, onChange, chosen }: DaysProps & { chosen: string }) {
+  const entries = days.get(chosen) ?? [];
+  return (
+    <section className="panel" aria-labelledby="chosen-day">
+      <h3 id="chosen-day">{dayName(chosen)}</h3>
+      {entries.length === 0 ? (
+        <p className="quiet">Nothing on this day.</p>
+      ) : (
+        <EntryList entries={entries} isSignedIn={isSignedIn} onChange={onChange} />
+      )}
+    </section>
+  );
+}
+
+interface BarProps {
+  id: string;
+  month: Month;
+  view: 'month' | 'agenda';
+  onMonth: (month: Month) => void;
+  onToday: () => void;
+  onView: (view: 'month' | 'agenda') => void;
+}
+
+function Bar({ id, month, view, onMonth, onToday, onView }: BarProps) {
+  const step = (count: number, label: string, sign: string) => (
+    <button
+      type="button"
+      className="button button-icon"
+      aria-label={label}
+      onClick={() => {
+        onMonth(addMonths(month, count));
+      }}
+    >
+      <span aria-hidden="true">{sign}</span>
+    </button>
+  );
+  return (
+    <div className="calendar-bar">
+      <h2 id={id} aria-live="polite">
+        {monthName(month)}
+      </h2>
+      <div className="row row-start">
+        {step(-1, 'Previous month', '‹')}
+        <button type="button" className="button" onClick={onToday}>
+          Today
+        </button>
+        {step(1, 'Next month', '›')}
+      </div>
+      <fieldset className="chips" aria-label="View">
+        {(['month', 'agenda'] as const).map((one) => (
+          <button
+            key={one}
+            type="button"
+            className="chip"
+            aria-pressed={one === view}
+            onClick={() => {
+              onView(one);
+            }}
+          >
+            {one === 'month' ? 'Month' : 'Agenda'}
+          </button>
+        ))}
+      </fieldset>
+    </div>
+  );
+}
+
+/**
+ * The events, and what the signed-in viewer reserved of them: of all months, so that the grid keeps the focus from one
+ * month to the next.
+ */
+function useEntries(username: string | null) {
+  const events = useLive('events', api.events, KINDS, POLL_MS);
+  const key = username === null ? null : `reservations ${username}`;
+  const mine = useLive(key, api.reservations, KINDS, POLL_MS);
+  const isThere = events.data !== null && (username === null || mine.data !== null);
+  return {
+    entries: isThere ? entriesOf(events.data ?? [], mine.data ?? []) : null,
+    error: events.error ?? mine.error,
+    refresh: (): void => {
+      events.refresh();
+      mine.refresh();
+    },
+  };
+}
+
+export default function Calendar() {
+  useTitle('Calendar');
+  const id = useId();
+  const nowMs = useNow();
+  const isOnline = useOnline();
+  const username = useSignIn()?.username ?? null;
+  const search = useSearch();
+  const today = dayKey(new Date(nowMs).toISOString());
+  const month = parseMonth(search.get('month')) ?? monthOf(today);
+  const view = search.get('view') === 'agenda' ? 'agenda' : 'month';
+  const [wanted, setWanted] = useState(today);
+  const chosen = wanted.startsWith(monthKey(month)) ? wanted : `${monthKey(month)}-01`;
+  const { entries, error, refresh } = useEntries(username);
+  const days = byDay(entries ?? [], month);
+  const go = (next: Month, nextView = view): void => {
+    navigate(to.calendar(monthKey(next), nextView === 'agenda' ? 'agenda' : undefined), true);
+  };
+  const choose = (key: string): void => {
+    setWanted(key);
+    if (!key.startsWith(monthKey(month))) go(monthOf(key));
+  };
+  const shared = { days, isSignedIn: username !== null, onChange: refresh };
+
+  return (
+    <div className="page">
+      <div className="page-head">
+        <h1>Calendar</h1>
+        {username === null && (
+          <p className="quiet">
+            <Link to={to.account}>Sign in</Link> to reserve what you want to watch or record.
+          </p>
+        )}
+      </div>
+      <Bar
+        id={id}
+        month={month}
+        view={view}
+        onMonth={go}
+        onToday={() => {
+          choose(today);
+        }}
+        onView={(next) => {
+          go(month, next);
+        }}
+      />
+      {!isOnline && (
+        <p className="notice notice-warn" role="status">
+          You are offline. What you see may be old; it is read again when you are back.
+        </p>
+      )}
+      {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
+      {entries === null && !error && <Loading what="Loading the calendar" />}
+      {entries !== null && view === 'agenda' && <Agenda {...shared} month={month} />}
+      {entries !== null && view === 'month' && (
+        <div className="calendar">
+          <Grid
+            month={month}
+            firstDay={firstDayOf(navigator.language)}
+            days={days}
+            chosen={chosen}
+            nowMs={nowMs}
+            labelledBy={id}
+            onChoose={choose}
+          />
+          <ChosenDay {...shared} chosen={chosen} />
+        </div>
+      )}
+      {username !== null && <FeedPanel username={username} />}
+    </div>
+  );
+}

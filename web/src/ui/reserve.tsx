@@ -1,0 +1,57 @@
+// Reserves an event to watch or to record: a button for each, pressed while it is reserved for that.
+
+import { api } from '../kit/portal';
+import { purposesFor } from '../kit/reservable';
+import type { LiveEvent, Purpose } from '../kit/types';
+import { useAction } from './hooks';
+import { ErrorNotice } from './parts';
+
+const LABELS: Readonly<Record<Purpose, string>> = { watch: 'Watch', record: 'Record' };
+
+interface ReserveProps {
+  event: LiveEvent;
+  /** What it is reserved for; null when it is not. */
+  purpose: Purpose | null;
+  onChange: () => void;
+}
+
+export function Reserve({ event, purpose, onChange }: ReserveProps) {
+  const { busy, error, run } = useAction();
+  const press = (one: Purpose): void => {
+    void run(async () => {
+      if (one === purpose) await api.cancelReservation(event.id);
+      else await api.reserve(event.id, one);
+      onChange();
+    });
+  };
+  const purposes = purposesFor(event);
+  // What is over can only be taken off the calendar.
+  const shown = purposes.length === 0 && purpose !== null ? [purpose] : purposes;
+  return (
+    <div className="reserve">
+      {shown.length > 0 && (
+        <span className="quiet" aria-hidden="true">
+          {purpose === null ? 'Reserve to' : 'Reserved to'}
+        </span>
+      )}
+      <fieldset className="chips" aria-label={`Reserve ${event.title}`}>
+        {shown.map((one) => (
+          <button
+            key={one}
+            type="button"
+            className="chip"
+            disabled={busy}
+            aria-pressed={one === purpose}
+            onClick={() => {
+              press(one);
+            }}
+          >
+            {one === purpose && <span aria-hidden="true">✓ </span>}
+            {LABELS[one]}
+          </button>
+        ))}
+      </fieldset>
+      {error && <ErrorNotice error={error} />}
+    </div>
+  );
+}
