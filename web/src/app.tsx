@@ -10,6 +10,7 @@ import { useAction, useSignIn } from './ui/hooks';
 import { Mark } from './ui/mark';
 import { Link, usePathname, useTitle } from './ui/navigation';
 import { Empty, Loading } from './ui/parts';
+import { Reminders } from './ui/reminders';
 
 const LazyWatch = lazy(() => import('./pages/watch'));
 const Studio = lazy(() => import('./studio/studio'));
@@ -169,6 +170,7 @@ export function App({ watch }: { watch: WatchPage | null }) {
           <SignInState />
         </div>
       </header>
+      <Reminders />
       <main id="main" ref={main} tabIndex={-1}>
         <Boundary key={pathname}>
           <Suspense fallback={<Loading what="Loading" />}>

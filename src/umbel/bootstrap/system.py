@@ -45,6 +45,7 @@ from umbel.mobility.service import Mobility
 from umbel.network import service as network
 from umbel.plans.service import Plans
 from umbel.portal import ports
+from umbel.schedule.reminding import Reminding
 from umbel.schedule.service import Schedule
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class System(ports.System):
     compute: Compute
     media: Media
     schedule: Schedule
+    reminding: Reminding
     secrets: Secrets
     overlay: "Switched | None" = None
 
@@ -104,6 +106,7 @@ class System(ports.System):
         return {
             "delivery": self.delivery.run,
             "schedule": self.schedule.run,
+            "reminders": self.reminding.run,
             "mobility": self.mobility.run,
             "inline": self.inline.run,
             "volumes": self.volumes.run,
@@ -202,6 +205,7 @@ async def assemble(
         schedule=services.schedule(context, loop),
         notifier=notifier,
         mailer=mail.mailer(settings),
+        reminding=mail.reminding(settings, context.catalogue),
         service_reports=services.service_reports(context, loop),
         network=context.network,
         plans=services.plans(context, delivery),

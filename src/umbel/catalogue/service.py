@@ -28,6 +28,7 @@ from umbel.catalogue.model import (
     UserRole,
 )
 from umbel.catalogue.passwords import Passwords
+from umbel.catalogue.reminders.service import Reminders
 from umbel.catalogue.reservations.service import Reservations
 from umbel.catalogue.service_levels.service import ServiceLevels
 from umbel.catalogue.sign_in import SignIn
@@ -55,6 +56,7 @@ class Catalogue:
         self._passwords = passwords or Passwords()
         self.service_levels = ServiceLevels(database, clock)
         self.reservations = Reservations(database, clock)
+        self.reminders = Reminders(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write
         self.accounts = Accounts(database, clock, self._passwords, self._sign_in)

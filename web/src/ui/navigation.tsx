@@ -33,8 +33,9 @@ export function useSearch(): URLSearchParams {
 
 type LinkProps = Omit<AnchorHTMLAttributes<HTMLAnchorElement>, 'href'> & { to: string };
 
-export function Link({ to, ...rest }: LinkProps) {
-  const onClick = (event: MouseEvent): void => {
+export function Link({ to, onClick: before, ...rest }: LinkProps) {
+  const onClick = (event: MouseEvent<HTMLAnchorElement>): void => {
+    before?.(event);
     const elsewhere = event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey;
     if (elsewhere || event.defaultPrevented) return;
     event.preventDefault();

@@ -1,0 +1,44 @@
+// Reminds a signed-in viewer, on every page, of reserved events that begin soon.
+
+import { useSyncExternalStore } from 'react';
+
+import { formatDistance, formatTime } from '../kit/format';
+import { api } from '../kit/portal';
+import { dismissals, dueReminders, parseDismissed, reminderOf } from '../kit/reminders';
+import { to } from '../kit/routes';
+import { useLive, useNow, useSignIn } from './hooks';
+import { Link } from './navigation';
+
+const POLL_MS = 60_000;
+
+export function Reminders() {
+  const username = useSignIn()?.username ?? null;
+  const nowMs = useNow();
+  const dismissed = useSyncExternalStore(dismissals.subscribe, dismissals.get);
+  const key = username === null ? null : `reservations ${username}`;
+  const { data } = useLive(key, api.reservations, ['event'], POLL_MS);
+  const due = dueReminders(data ?? [], nowMs, parseDismissed(dismissed));
+  return (
+    <section className="reminders" aria-label="Reminders" aria-live="polite">
+      {due.map((one) => {
+        const { event } = one;
+        const dismiss = (): void => {
+          dismissals.add(reminderOf(one));
+        };
+        return (
+          <div key={reminderOf(one)} className="reminder">
+            <p>
+              <Link to={to.watch(event.id)} onClick={dismiss}>
+                {event.title}
+              </Link>{' '}
+              begins at {formatTime(event.starts_at)}, {formatDistance(event.starts_at, nowMs)}.
+            </p>
+            <button type="button" className="button button-small" onClick={dismiss}>
+              Dismiss
+            </button>
+          </div>
+        );
+      })}
+    </section>
+  );
+}
