@@ -153,7 +153,10 @@ class OpenStackCloud:
         )
 
     def release(self) -> None:
-        """Remove what was reserved and not used."""
+        """Remove what was reserved and not used, and the security groups of nodes, as these go."""
+        for group in self.user.network.security_groups():
+            if group.name.startswith("umbel-"):
+                self.user.network.delete_security_group(group.id)
         for port in self.user.network.ports(description=_RESERVED):
             self.user.network.delete_port(port.id)
 
