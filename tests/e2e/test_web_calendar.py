@@ -209,6 +209,7 @@ async def test_everybody_can_use_it_on_every_screen(tmp_path: Path) -> None:
         long = "A council session with a title that is longer than any column of a calendar"
         for number, title in enumerate(("Council", long, "Choir", "Football", "Mass")):
             made = await event(here, title, LATE - timedelta(hours=number))
+            await event(here, f"{title} on another day", LATE - timedelta(days=number + 1))
             if number < 2:
                 await here.system.catalogue.reservations.reserve("viewer", made.id, Purpose.WATCH)
         await sign_in(page, address)

@@ -39,7 +39,7 @@ function Agenda({ days, isSignedIn, onChange, month }: DaysProps & { month: Mont
     );
   }
   return (
-    <div className="days">
+    <div className="agenda">
       {[...days].map(([key, entries]) => (
         <section key={key} className="day" aria-labelledby={`day-${key}`}>
           <h3 id={`day-${key}`}>{dayName(key)}</h3>
