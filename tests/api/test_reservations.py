@@ -25,14 +25,21 @@ async def mine(here: World, who: str = "viewer", **query: str) -> list[dict[str,
     return found
 
 
-async def test_a_viewer_reserves_to_watch_or_to_record(here: World) -> None:
+async def test_nothing_is_promised_to_be_recorded_while_nothing_records(here: World) -> None:
+    event = await here.event()
+    refused = await reserve(here, event.id, purpose="record")
+    assert (refused.status_code, refused.json()["code"]) == (409, "umbel.nothing_records")
+    assert await mine(here) == []
+
+
+async def test_a_viewer_reserves_to_watch(here: World) -> None:
     event = await here.event()
     made = await reserve(here, event.id)
     assert (made.status_code, made.json()["purpose"]) == (200, "watch")
     assert made.json()["event"]["title"] == "Council"
-    assert (await reserve(here, event.id, purpose="record")).json()["purpose"] == "record"
+    assert (await reserve(here, event.id)).json() == made.json(), "once more"
     assert [(one["event"]["id"], one["purpose"]) for one in await mine(here)] == [
-        (event.id, "record")
+        (event.id, "watch")
     ]
     assert await mine(here, "city") == []
     await here.system.catalogue.transition(event.id, EventEvent.CANCEL)

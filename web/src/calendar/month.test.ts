@@ -121,9 +121,9 @@ describe('entries', () => {
   });
 
   test.each([
-    ['scheduled', ['watch', 'record']],
-    ['open', ['watch', 'record']],
-    ['live', ['record']],
+    ['scheduled', ['watch']],
+    ['open', ['watch']],
+    ['live', []],
     ['ended', []],
     ['cancelled', []],
   ])('%s can be reserved for %j', (state, purposes) => {

@@ -3,6 +3,5 @@
 import type { LiveEvent, Purpose } from './types';
 
 export function purposesFor(event: LiveEvent): readonly Purpose[] {
-  if (event.state === 'scheduled' || event.state === 'open') return ['watch', 'record'];
-  return event.state === 'live' ? ['record'] : [];
+  return event.state === 'scheduled' || event.state === 'open' ? ['watch'] : []; // nothing records yet
 }

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from umbel.catalogue.reservations.model import Purpose, Reservation
 from umbel.kit.clock import to_rfc3339
+from umbel.kit.errors import Conflict
 from umbel.portal import auth
 from umbel.portal.api import shapes
 from umbel.portal.api.shapes import EventOut, Given
@@ -19,8 +20,14 @@ router = APIRouter(prefix="/api/v1", tags=["reservations"])
 _CALENDAR = "text/calendar"
 
 
+class NothingRecords(Conflict):
+    """This platform does not record events yet: reserve them to be watched."""
+
+    code = "umbel.nothing_records"
+
+
 class ReservationIn(Given):
-    """What the event is reserved for."""
+    """What the event is reserved for: only to be watched, while nothing records."""
 
     purpose: Purpose = Purpose.WATCH
 
@@ -65,8 +72,9 @@ async def list_reservations(
 async def reserve(
     system: auth.SystemDep, user: auth.SignedIn, event_id: str, given: ReservationIn
 ) -> ReservationOut:
-    """Reserve an event that has not begun, or change what it is reserved for. A live one can be
-    reserved to be recorded."""
+    """Reserve an event that has not begun."""
+    if given.purpose is Purpose.RECORD:
+        raise NothingRecords
     made = await system.catalogue.reservations.reserve(user.username, event_id, given.purpose)
     return _response(made)
 
