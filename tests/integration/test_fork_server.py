@@ -134,7 +134,7 @@ def test_a_server_that_is_killed_is_lost(server: Server, tmp_path: Path) -> None
     assert order(orders, tmp_path / "out", "0") is None
 
 
-@pytest.mark.parametrize("size", [10_000, 1_000_000], ids=["no room to show it", "no message"])
+@pytest.mark.parametrize("size", [50_000, 1_000_000], ids=["no room to show it", "no message"])
 def test_an_order_that_is_too_long_is_refused(server: Server, tmp_path: Path, size: int) -> None:
     with pytest.raises(OSError) as refused:
         order(server[1], tmp_path / "out", "0", variable="x" * size)
