@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Take the pictures of docs/images again: the demo's network and event, real viewers in Chromium.
 
-make screenshots. Out: discover.png, watch.png, studio.png, network.png.
+make screenshots. Out: discover.png, watch.png, calendar.png, studio.png, network.png.
 """
 
 import asyncio
@@ -19,10 +19,21 @@ from umbel.demo.browser import chromium, until_decoded
 from umbel.demo.model import Account
 from umbel.demo.preparation import make_accounts
 from umbel.demo.stage import Child, LiveEvent
+from umbel.kit.clock import SystemClock, to_rfc3339
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 WITHIN_S = 90.0
 VIEWERS = (("pe2", "source"), ("pe4", "source"), ("pe5", "360p"))
+COMING = (
+    ("Choir rehearsal", 1),
+    ("Town hall: budget", 1),
+    ("Winter concert", 3),
+    ("Lecture: networks", 4),
+    ("Chess club final", 8),
+)
+"""Events of the next days, and in how many days each is."""
+DAY_S = 86_400.0
+RESERVED = frozenset({"Choir rehearsal", "Winter concert"})
 
 
 async def main() -> None:
@@ -34,7 +45,9 @@ async def main() -> None:
         try:
             async with httpx.AsyncClient(base_url=url, timeout=30) as api, chromium() as browser:
                 event = await live(api, accounts, Path(folder), children)
+                month = await schedule(api, accounts)
                 await look(browser, url, accounts, event)
+                await look_at_calendar(browser, url, accounts, month)
         finally:
             for child in reversed(children):
                 await child.stop()
@@ -51,6 +64,29 @@ async def live(
     children.append(pusher)
     await stage.until_live(api, event.id, pusher)
     return event
+
+
+async def schedule(api: httpx.AsyncClient, accounts: Sequence[Account]) -> str:
+    """Events of the next days, some of which the viewer reserved; the month of the first one."""
+    await stage.sign_in(api, next(a for a in accounts if a.role is UserRole.PROVIDER))
+    provider = (await api.get("/api/v1/me")).raise_for_status().json()["provider_id"]
+    today_s = SystemClock().now_s() // DAY_S * DAY_S + 18 * 3600
+    made: dict[str, str] = {}
+    for title, days in COMING:
+        starts_s = today_s + days * DAY_S
+        body = {
+            "provider_id": provider,
+            "title": title,
+            "starts_at": to_rfc3339(starts_s),
+            "ends_at": to_rfc3339(starts_s + 5400),
+        }
+        answer = await api.post("/api/v1/events", json=body)
+        made[title] = answer.raise_for_status().json()["id"]
+    await stage.sign_in(api, next(a for a in accounts if a.role is UserRole.VIEWER))
+    for title in RESERVED:
+        path = f"/api/v1/me/reservations/{made[title]}"
+        (await api.put(path, json={"purpose": "watch"})).raise_for_status()
+    return to_rfc3339(today_s + COMING[0][1] * DAY_S)[:7]
 
 
 async def look(
@@ -76,16 +112,32 @@ async def look(
         (UserRole.PROVIDER, f"studio/events/{event.id}", "studio", "On air"),
         (UserRole.OPERATOR, "network", "network", "transcoder"),
     ):
-        account = next(a for a in accounts if a.role is role)
-        await page.goto(f"{url}/{path.partition('/')[0]}")
-        await page.get_by_label("Name").fill(account.username)
-        await page.get_by_label("Password").fill(account.password)
-        await page.locator("form").get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        await sign_in(page, f"{url}/{path.partition('/')[0]}", accounts, role)
         await page.goto(f"{url}/{path}")
         await expect(page.get_by_text(shows).first).to_be_visible(timeout=WITHIN_S * 1000)
         await take(page, name)
         await page.get_by_role("button", name="Sign out").click()
+
+
+async def look_at_calendar(
+    browser: BrowserContext, url: str, accounts: Sequence[Account], month: str
+) -> None:
+    """As a viewer, with a day chosen."""
+    page = await browser.new_page()
+    await sign_in(page, f"{url}/studio", accounts, UserRole.VIEWER)
+    await page.goto(f"{url}/calendar?month={month}")
+    await page.get_by_role("button", name="1 reserved").first.click()
+    await take(page, "calendar")
+
+
+async def sign_in(page: Page, url: str, accounts: Sequence[Account], role: UserRole) -> None:
+    """By the form of that page."""
+    account = next(a for a in accounts if a.role is role)
+    await page.goto(url)
+    await page.get_by_label("Name").fill(account.username)
+    await page.get_by_label("Password").fill(account.password)
+    await page.locator("form").get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
 async def take(page: Page, name: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from support.certificates import Authority
@@ -120,7 +120,11 @@ def test_the_password_is_not_shown() -> None:
 
 
 @settings(max_examples=300)
-@given(st.text(), st.text())
+@given(
+    st.text(), st.just(LETTER.to) | st.text() | st.text().map(lambda name: f"{name}@example.org")
+)
+@example("", "00000000'\x80:0\x80\x80\x80\x80\U00010000\U00010000\U00010000\U00010000")
+@example("\n", LETTER.to)
 def test_no_text_adds_a_header(subject: str, to: str) -> None:
     letter = Letter(to=to, subject=subject, text="x")
     try:

@@ -5,6 +5,7 @@ only. Nothing of a letter is logged.
 """
 
 import asyncio
+import re
 import smtplib
 import ssl
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from umbel.notify.model import Letter
 from umbel.notify.ports import MailRefused, MailUnavailable
 
 _TIMEOUT_S = 20.0
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
+"""Of one recipient. Others are not left to Python's parser: it makes two lines of some of them."""
 _NO_SUCH_ADDRESS = frozenset((550, 551, 553))  # RFC 5321, section 4.2.3
 
 
@@ -73,8 +76,11 @@ class SmtpMailer:
 
 
 def _message(letter: Letter, sender: str) -> EmailMessage:
-    """As RFC 5322 has it. A line break in a header is an error there: no text adds one. Raises
-    MailRefused for what cannot be a header."""
+    """As RFC 5322 has it. Raises MailRefused for what cannot be a header: no text adds another one,
+    nor ends them early, as a line break alone would."""
+    is_one_line = len(f"{letter.subject}.".splitlines()) == 1
+    if not is_one_line or _ADDRESS.fullmatch(letter.to) is None:
+        raise MailRefused
     message = EmailMessage()
     message["From"] = sender
     try:
