@@ -86,11 +86,10 @@ async def test_firefox_without_h264_watches_vp8(tmp_path: Path) -> None:
                 async def stats() -> dict[str, Any]:
                     return await page.evaluate(STATS)
 
-                await until(
-                    stats,
-                    lambda now: shown(now) and now["heard"] >= 50,
-                    within_s=60,
+                seen = await until(
+                    stats, lambda now: shown(now) and now["heard"] >= 50, within_s=60
                 )
+                assert seen["width"] == 640
 
 
 async def test_chromium_takes_vp8_where_the_stream_is_vp8() -> None:
@@ -99,7 +98,8 @@ async def test_chromium_takes_vp8_where_the_stream_is_vp8() -> None:
             await until(_filled(here.stream), within_s=30)
             async with browser_page(here.url) as page:
                 await page.evaluate(WATCH)
-                await until(lambda: page.evaluate(STATS), shown, within_s=60)
+                seen = await until(lambda: page.evaluate(STATS), shown, within_s=60)
+                assert seen["width"] == 640
 
 
 async def test_who_knows_no_vp8_is_told_so() -> None:

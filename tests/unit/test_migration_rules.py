@@ -12,15 +12,15 @@ from umbel.mobility.model import MigrationKind
 from umbel.mobility.rules import (
     DAYS,
     MOST_PATTERNS,
-    Asked,
     BadMigrationRule,
     Hours,
     MigrationRule,
+    ProposedMove,
     check,
     refusals,
 )
 
-ASKED = Asked(
+MOVE = ProposedMove(
     function="edge-pe4-1",
     source=["pe4", "pool:default"],
     target=["town", "pool:hypervisors"],
@@ -60,12 +60,12 @@ def at(text: str, zone: ZoneInfo = ROME) -> float:
 def test_a_rule_refuses_what_matches_all_of_it(rule: MigrationRule, *, is_refused: bool) -> None:
     check(rule)
     expected = ("the town's link is thin (rule quiet)",) if is_refused else ()
-    assert refusals([rule], ASKED, 0.0) == expected
+    assert refusals([rule], MOVE, 0.0) == expected
 
 
 def test_all_rules_that_refuse_are_named() -> None:
     second = replace(RULE, name="second", reason="not by bert", users=("bert",))
-    found = refusals([RULE, second, replace(RULE, users=("anna",))], ASKED, 0.0)
+    found = refusals([RULE, second, replace(RULE, users=("anna",))], MOVE, 0.0)
     assert found == ("the town's link is thin (rule quiet)", "not by bert (rule second)")
 
 
@@ -153,4 +153,4 @@ def test_any_text_is_a_rule_or_is_refused(reason: str, zone: str, clock: str, pa
         check(rule)
     except BadMigrationRule:
         return
-    refusals([rule], ASKED, 1e9)
+    refusals([rule], MOVE, 1e9)

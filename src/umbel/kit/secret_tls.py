@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from umbel.kit import derived_keys
 
 _PURPOSE = b"umbel: Ed25519 key of a TLS server"
 # A machine whose clock is wrong must not be locked out; the last date is RFC 5280's for "never".
-_FROM, _UNTIL = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+ALWAYS = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""From when and until when a certificate is valid that never ends."""
 
 
 def server_context(secret: str) -> ssl.SSLContext:
@@ -26,12 +27,16 @@ def server_context(secret: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # a connection lasts, so there is nothing to resume
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    # The ssl module loads keys from files only; this one is in memory.
-    with os.fdopen(os.memfd_create("tls", os.MFD_CLOEXEC), "wb", buffering=0) as file:
-        file.write(private + certificate(key).public_bytes(Encoding.PEM))
-        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    load_chain(context, derived_keys.pem(key) + certificate(key).public_bytes(Encoding.PEM))
     return context
+
+
+def load_chain(context: ssl.SSLContext, pem: bytes) -> None:
+    """Have the context show this certificate, of a key and certificates. The ssl module loads them
+    from files only; this one is in memory."""
+    with os.fdopen(os.memfd_create("tls", os.MFD_CLOEXEC), "wb", buffering=0) as file:
+        file.write(pem)
+        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
 
 
 def client_context(secret: str) -> ssl.SSLContext:
@@ -53,12 +58,11 @@ def certificate(key: Ed25519PrivateKey) -> x509.Certificate:
         subject_name=name,
         public_key=key.public_key(),
         serial_number=1,
-        not_valid_before=_FROM,
-        not_valid_after=_UNTIL,
+        not_valid_before=ALWAYS[0],
+        not_valid_after=ALWAYS[1],
     )
     return builder.sign(key, algorithm=None)
 
 
 def _key(secret: str) -> Ed25519PrivateKey:
-    derived = HKDF(SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret.encode())
-    return Ed25519PrivateKey.from_private_bytes(derived)
+    return derived_keys.ed25519(secret.encode(), _PURPOSE)

@@ -12,7 +12,7 @@ from umbel.mobility.calibration import Calibration, calibrated
 from umbel.mobility.model import Migration, MigrationKind
 from umbel.mobility.ports import Ways
 from umbel.mobility.rule_store import MigrationRules
-from umbel.mobility.rules import Asked, MigrationRule, refusals
+from umbel.mobility.rules import MigrationRule, ProposedMove, refusals
 from umbel.mobility.store import MigrationStore
 
 
@@ -55,8 +55,8 @@ class Assessment:
         """Why operators' rules do not let the function go that way, from a node to another one,
         now."""
         source, target = map(self._names, way)
-        asked = Asked(function=function, source=source, target=target, kind=kind, user=user)
-        return refusals(rules, asked, self.clock.now_s())
+        move = ProposedMove(function=function, source=source, target=target, kind=kind, user=user)
+        return refusals(rules, move, self.clock.now_s())
 
     def is_ready(self, node: str) -> bool:
         """Whether the node is open, up, and answers."""

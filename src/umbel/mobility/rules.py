@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
-from zoneinfo import ZoneInfo
 
+from umbel.kit import time_zones
 from umbel.kit.errors import Invalid
 from umbel.mobility.model import MigrationKind
 
@@ -41,7 +41,7 @@ class Hours:
 
     def hold(self, now_s: float) -> bool:
         """Whether that moment is in them."""
-        local = datetime.fromtimestamp(now_s, ZoneInfo(self.zone))
+        local = datetime.fromtimestamp(now_s, time_zones.find(self.zone))
         clock, first, last = local.time(), _time(self.first), _time(self.last)
         if first < last:
             return self._is_on(local) and first <= clock < last
@@ -70,8 +70,9 @@ class MigrationRule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """A move that somebody asks for. `source` and `target` are what each node is called by."""
+class ProposedMove:
+    """A move that somebody asks for. `source` and `target` are the names of each node, and of its
+    pool."""
 
     function: str
     source: Sequence[str]
@@ -80,10 +81,10 @@ class Asked:
     user: str = field(default="")
 
 
-def refusals(rules: Iterable[MigrationRule], asked: Asked, now_s: float) -> tuple[str, ...]:
+def refusals(rules: Iterable[MigrationRule], move: ProposedMove, now_s: float) -> tuple[str, ...]:
     """The reasons of all rules against the move at that time, with their names."""
     return tuple(
-        f"{rule.reason} (rule {rule.name})" for rule in rules if _refuses(rule, asked, now_s)
+        f"{rule.reason} (rule {rule.name})" for rule in rules if _refuses(rule, move, now_s)
     )
 
 
@@ -107,13 +108,13 @@ def check(rule: MigrationRule) -> None:
         raise BadMigrationRule("; ".join(problems), problems=problems)
 
 
-def _refuses(rule: MigrationRule, asked: Asked, now_s: float) -> bool:
+def _refuses(rule: MigrationRule, move: ProposedMove, now_s: float) -> bool:
     return (
-        _match(rule.functions, [asked.function])
-        and _match(rule.sources, asked.source)
-        and _match(rule.targets, asked.target)
-        and _match(rule.users, [asked.user])
-        and (not rule.kinds or asked.kind in rule.kinds)
+        _match(rule.functions, [move.function])
+        and _match(rule.sources, move.source)
+        and _match(rule.targets, move.target)
+        and _match(rule.users, [move.user])
+        and (not rule.kinds or move.kind in rule.kinds)
         and (rule.hours is None or rule.hours.hold(now_s))
     )
 
@@ -136,9 +137,7 @@ def _hours_problems(hours: Hours) -> list[str]:
         if _CLOCK.fullmatch(one) is None
     ]
     problems += [f"{one!r} is no day: {', '.join(DAYS)}" for one in hours.days if one not in DAYS]
-    try:
-        ZoneInfo(hours.zone)
-    except (KeyError, OSError, ValueError):  # unknown; a folder; out of its folder
+    if time_zones.find(hours.zone) is None:
         problems.append(f"{hours.zone!r} is no time zone such as Europe/Rome")
     return problems
 

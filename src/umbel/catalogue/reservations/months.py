@@ -2,12 +2,11 @@
 
 import re
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from umbel.catalogue.reservations.model import BadMonth
+from umbel.kit import time_zones
 
 _MONTH = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])")
-_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,31}(?:/[A-Za-z0-9][A-Za-z0-9_+-]{0,31}){0,2}")
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 
 
@@ -17,18 +16,10 @@ def bounds(month: str, time_zone: str) -> tuple[float, float]:
     found = _MONTH.fullmatch(month)
     if found is None or not _FIRST_YEAR <= int(found[1]) <= _LAST_YEAR:
         raise BadMonth(f"month: as in 2027-03, from {_FIRST_YEAR} to {_LAST_YEAR}")
-    zone = _zone(time_zone)
+    zone = time_zones.find(time_zone)
+    if zone is None:
+        raise BadMonth("time_zone: an IANA name such as Europe/Rome")
     year, number = int(found[1]), int(found[2])
     begin = datetime(year, number, 1, tzinfo=zone)
     end = datetime(year + number // 12, number % 12 + 1, 1, tzinfo=zone)
     return begin.timestamp(), end.timestamp()
-
-
-def _zone(name: str) -> ZoneInfo:
-    # What is no name never reaches the file system.
-    if _ZONE.fullmatch(name) is None:
-        raise BadMonth("time_zone: an IANA name such as Europe/Rome")
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise BadMonth(f"time_zone: {name} is not known; IANA names such as Europe/Rome") from error

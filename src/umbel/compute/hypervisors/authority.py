@@ -8,27 +8,21 @@ one that was restored from a backup, have the same.
 
 import ipaddress
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from umbel.compute.hypervisors.model import MOST_CERTIFICATE_NAMES, BadHypervisor
+from umbel.kit import derived_keys, hosts
+from umbel.kit.secret_tls import ALWAYS
 
-_LABEL = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,62}"
-_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-_LONGEST_NAME = 253
 _EARLIER = timedelta(days=1)
 """A hypervisor's clock may be slow."""
-_FROM, _UNTIL = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""The last date is RFC 5280's for "never": who has the secret can issue others at any time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +41,11 @@ class Authority:
 
     def __init__(self, secret: bytes, installation: str) -> None:
         self._secret = secret
-        self._key = self._derived(b"umbel: Ed25519 key of the hypervisors' authority")
+        self._key = derived_keys.ed25519(
+            secret, b"umbel: Ed25519 key of the hypervisors' authority"
+        )
         self._name = _named(f"Umbel hypervisors {installation}")
-        made = self._begun(self._name, self._key.public_key(), 1, (_FROM, _UNTIL))
+        made = self._begun(self._name, self._key.public_key(), 1, ALWAYS)
         authority = x509.BasicConstraints(ca=True, path_length=0)
         self._certificate = (
             made.add_extension(authority, critical=True)
@@ -75,12 +71,10 @@ class Authority:
 
     def own(self) -> Issued:
         """The control plane's own, to reach libvirt with: the same each time."""
-        key = self._derived(b"umbel: Ed25519 key of the control plane towards hypervisors")
-        return self._issued(key, [x509.DNSName("umbel")], 2, (_FROM, _UNTIL))
-
-    def _derived(self, purpose: bytes) -> Ed25519PrivateKey:
-        derived = HKDF(SHA256(), length=32, salt=None, info=purpose).derive(self._secret)
-        return Ed25519PrivateKey.from_private_bytes(derived)
+        key = derived_keys.ed25519(
+            self._secret, b"umbel: Ed25519 key of the control plane towards hypervisors"
+        )
+        return self._issued(key, [x509.DNSName("umbel")], 2, ALWAYS)
 
     def _begun(
         self,
@@ -118,11 +112,10 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .sign(self._key, algorithm=None)
         )
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         return Issued(
             authority=self.pem,
             certificate=_pem(signed),
-            key=private.decode(),
+            key=derived_keys.pem(key).decode(),
             expires_s=valid[1].timestamp(),
         )
 
@@ -154,13 +147,11 @@ def _alternatives(names: Sequence[str]) -> list[x509.GeneralName]:
 
 
 def _alternative(name: str) -> x509.GeneralName:
-    try:
+    if hosts.is_address(name):
         return x509.IPAddress(ipaddress.ip_address(name))
-    except ValueError:
-        if len(name) > _LONGEST_NAME or _HOST_NAME.fullmatch(name) is None:
-            message = f"{name!r} is neither an address nor a host name"
-            raise BadHypervisor(message, name=name) from None
-        return x509.DNSName(name)
+    if not hosts.is_name(name):
+        raise BadHypervisor(f"{name!r} is neither an address nor a host name", name=name)
+    return x509.DNSName(name)
 
 
 def _pem(certificate: x509.Certificate) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from umbel.compute.hypervisors import iscsi
 from umbel.compute.model import Snapshot
+from umbel.kit import hosts
 from umbel.kit.errors import Conflict, Exhausted, Invalid, NotFound, Unavailable
 
 HYPERVISORS_POOL = "hypervisors"
@@ -232,7 +233,7 @@ def check(hypervisor: Hypervisor) -> None:
     if _FOLDER.fullmatch(hypervisor.folder) is None:
         problems.append(f"{hypervisor.folder!r} is no folder such as /var/lib/umbel/guests")
     problems += _iscsi_problems(hypervisor.iscsi)
-    if (address := hypervisor.copies.address) and not _is_address(address):
+    if (address := hypervisor.copies.address) and not hosts.is_address(address):
         problems.append(f"{address!r} is no address where copies of guests are taken")
     if problems:
         raise BadHypervisor(f"{hypervisor.name}: {'; '.join(problems)}", problems=problems)
@@ -244,14 +245,6 @@ def _iscsi_problems(text: str) -> Iterator[str]:
             iscsi.parse(text)
     except ValueError as error:
         yield str(error)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _uri_problems(uri: str) -> Iterator[str]:

@@ -5,15 +5,9 @@ Every instance over the same `keys/` has it, a backup holds it, and a restart ma
 
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from umbel.kit import derived_keys
 
 _PURPOSE = b"umbel machines' SSH key 1"
 
@@ -27,9 +21,7 @@ class SshKey:
 
 
 def derive(master: bytes) -> SshKey:
-    """The key of an installation with this master key (HKDF, RFC 5869)."""
-    seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(master)
-    key = Ed25519PrivateKey.from_private_bytes(seed)
+    """The key of an installation with this master key."""
+    key = derived_keys.ed25519(master, _PURPOSE)
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return SshKey(private=private.decode(), public=f"{public.decode()} umbel")
+    return SshKey(private=derived_keys.pem(key).decode(), public=f"{public.decode()} umbel")
