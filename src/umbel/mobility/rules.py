@@ -5,7 +5,7 @@ In: rules, and a move with its time. Out: the reasons of the rules that refuse i
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
 
@@ -42,7 +42,8 @@ class Hours:
     def hold(self, now_s: float) -> bool:
         """Whether that moment is in them."""
         local = datetime.fromtimestamp(now_s, time_zones.find(self.zone))
-        clock, first, last = local.time(), _time(self.first), _time(self.last)
+        first, last = map(time.fromisoformat, (self.first, self.last))
+        clock = local.time()
         if first < last:
             return self._is_on(local) and first <= clock < last
         if clock >= first:
@@ -78,7 +79,7 @@ class ProposedMove:
     source: Sequence[str]
     target: Sequence[str]
     kind: MigrationKind
-    user: str = field(default="")
+    user: str = ""
 
 
 def refusals(rules: Iterable[MigrationRule], move: ProposedMove, now_s: float) -> tuple[str, ...]:
@@ -140,7 +141,3 @@ def _hours_problems(hours: Hours) -> list[str]:
     if time_zones.find(hours.zone) is None:
         problems.append(f"{hours.zone!r} is no time zone such as Europe/Rome")
     return problems
-
-
-def _time(text: str) -> time:
-    return time.fromisoformat(text)
