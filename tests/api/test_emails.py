@@ -150,9 +150,12 @@ async def test_a_letter_is_good_for_a_day_and_gone_with_its_account(database: Da
     for name in ("ann", "bob"):
         await catalogue.add_user(name, PASSWORD, UserRole.VIEWER)
         await accounts.set_email(name, f"{name}@example.org", PASSWORD, "192.0.2.1")
-    late, of_bob = await accounts.new_email_token("ann"), await accounts.new_email_token("bob")
+    late, of_bob = (
+        await accounts.new_email_token("ann", "ann@example.org"),
+        await accounts.new_email_token("bob", "bob@example.org"),
+    )
     clock.at_s += 86_399.0
-    in_time = await accounts.new_email_token("ann")
+    in_time = await accounts.new_email_token("ann", "ann@example.org")
     await catalogue.remove_user("bob")
     clock.at_s += 1.0
     for secret in (late, of_bob):
@@ -162,7 +165,18 @@ async def test_a_letter_is_good_for_a_day_and_gone_with_its_account(database: Da
     assert (await accounts.account("ann")).profile.is_verified
     clock.at_s += 1.0
     with pytest.raises(EmailLinkInvalid):
-        await accounts.new_email_token("ann")
+        await accounts.new_email_token("ann", "ann@example.org")
+
+
+async def test_the_secret_for_an_address_never_goes_to_the_one_before(database: Database) -> None:
+    catalogue = Catalogue(database, SetClock(1_000_000.0))
+    accounts = catalogue.accounts
+    await catalogue.add_user("ann", PASSWORD, UserRole.VIEWER)
+    await accounts.set_email("ann", "old@example.org", PASSWORD, "192.0.2.1")
+    # The letter to the old address is about to be made when another one is set.
+    await accounts.set_email("ann", "new@example.org", PASSWORD, "192.0.2.1")
+    with pytest.raises(EmailLinkInvalid):
+        await accounts.new_email_token("ann", "old@example.org")
 
 
 @pytest.mark.parametrize(

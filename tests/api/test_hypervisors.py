@@ -110,10 +110,14 @@ async def test_a_certificate_is_issued_into_a_folder(
     here, url = there
     await here.system.hypervisors.add(TOWN)
     folder = tmp_path / "pki"
+    folder.mkdir(mode=0o755)
+    (folder / "other.conf").touch(0o644)
     made = await node(url, "certificate", "town", "--folder", str(folder), "--also", "kvm-1")
     assert "for 192.0.2.111, 192.0.2.11, kvm-1" in made.stdout
-    assert {path.name for path in folder.iterdir()} == set(FILES)
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert {path.name for path in folder.iterdir()} == {*FILES, "other.conf"}
+    modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in (*FILES, "other.conf")}
+    assert modes == {**dict.fromkeys(FILES, 0o600), "other.conf": 0o644}, "what is there stays"
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     read = x509.load_pem_x509_certificate((folder / "server-cert.pem").read_bytes())
     names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert [str(name.value) for name in names] == ["192.0.2.111", "192.0.2.11", "kvm-1"]

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -18,6 +19,7 @@ from umbel.repository.drivers.shards import ShardStorage
 from umbel.repository.drivers.shards.asking import MOST_UNFINISHED
 from umbel.repository.model import BlobMissing, RepositoryFull, StorageFailed
 from umbel.repository.service import Source
+from umbel.repository.threads import in_thread
 
 K, M = 4, 2
 STRIPE = K * 64 * 1024
@@ -160,6 +162,26 @@ async def test_a_node_that_hangs_does_not_hold_up_a_write(
         await written(storage)
     assert await read(storage) == DATA
     assert given_up_after[0] < nodes[3].written, "the others were not held up to the end"
+
+
+async def test_a_disk_that_hangs_in_the_kernel_does_not_hold_up_an_answer(
+    nodes: list[FakeStorage],
+) -> None:
+    released = threading.Event()
+
+    class Blocked(FakeStorage):
+        async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
+            await in_thread(released.wait, 300.0)  # a thread cannot be cancelled
+            return 0
+
+    storage = ShardStorage([*nodes[:2], Blocked(clock=SetClock()), *nodes[3:]], M, stall_s=SHORT_S)
+    try:
+        async with asyncio.timeout(60):
+            await written(storage)
+        assert not released.is_set()
+        assert await read(storage) == DATA
+    finally:
+        released.set()
 
 
 async def test_lost_and_damaged_shards_are_repaired(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.mobility.admission import Load, predict
+from umbel.compute.model import Resources
+from umbel.mobility.admission import Load, Situation, decide, predict
 from umbel.mobility.calibration import Calibration, Line, calibrated, fitted
-from umbel.mobility.model import Migration, MigrationKind, MigrationState
+from umbel.mobility.model import Migration, MigrationKind, MigrationState, Terms
 
 FULL = MigrationKind.FULL_TRANSFER
 PLAIN = Migration(
@@ -88,6 +89,23 @@ def test_a_stop_that_always_takes_longer_than_is_allowed_does_not_fit() -> None:
     known = learned(*(copied(load, duration_s=9.0, gap_s=0.9) for _ in range(8)))
     assert not predict(load, 1000.0, 0.3, known).fits
     assert predict(load, 1000.0, 2.0, known).fits
+
+
+def test_a_refusal_by_what_was_learned_says_so() -> None:
+    load = Load(memory_mb=256.0)
+    known = learned(*(copied(load, duration_s=9.0, gap_s=0.9) for _ in range(8)))
+    room = Resources(cores=4, memory_mb=1024, mbps=100)
+    situation = Situation(
+        target="pe2",
+        is_ready=True,
+        room=room,
+        needs=room,
+        load=load,
+        free_mbps=1000.0,
+        calibration=known,
+    )
+    (reason,) = decide(situation, Terms(max_gap_s=0.3)).reasons
+    assert reason.startswith("earlier copies stopped for longer (8 of them)")
 
 
 def test_only_like_copies_that_were_made_count() -> None:

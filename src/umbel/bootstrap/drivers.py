@@ -159,14 +159,19 @@ def hypervisor_authority(secrets: Secrets) -> Authority:
 
 
 def _own_certificate(data_dir: Path, secrets: Secrets) -> Path:
-    """The folder of the control plane's own certificate, by the names that libvirt looks for."""
+    """The folder of the control plane's own certificate, by the names that libvirt looks for. It
+    follows another master key."""
     folder = data_dir / "keys" / "libvirt"
-    if not (folder / "clientkey.pem").exists():
-        own = hypervisor_authority(secrets).own()
-        private.ensure_folder(folder)
-        private.write(folder / "cacert.pem", own.authority.encode())
-        private.write(folder / "clientcert.pem", own.certificate.encode())
-        private.write(folder / "clientkey.pem", own.key.encode())
+    own = hypervisor_authority(secrets).own()
+    private.ensure_folder(folder)
+    for name, text in (
+        ("cacert.pem", own.authority),
+        ("clientcert.pem", own.certificate),
+        ("clientkey.pem", own.key),
+    ):
+        file = folder / name
+        if not file.exists() or file.read_text() != text:
+            private.write(file, text.encode())
     return folder
 
 

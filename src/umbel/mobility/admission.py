@@ -148,6 +148,8 @@ def decide(situation: Situation, terms: Terms) -> Verdict:
         why = f"it writes its memory at {situation.load.dirty_mbps:g} Mbit/s"
         if not situation.load.is_live:
             why = "it stops while it is copied"
+        elif found.model.gap_s <= terms.max_gap_s:
+            why = f"earlier copies stopped for longer ({found.moves} of them)"
         reasons.append(
             f"{why} and {found.free_mbps:g} Mbit/s are free: the gap would be {found.gap_s:.2f} s, "
             f"{terms.max_gap_s:g} s are allowed"

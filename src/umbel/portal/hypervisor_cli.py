@@ -123,7 +123,7 @@ def certificate(
     with errors_on_stderr(), signed_in(context.obj) as api:
         path = f"{HYPERVISORS}/{name}/certificate"
         made = api.post(path, {"names": also or [], "days": days})
-        private.ensure_folder(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file, part in FILES.items():
             private.write(folder / file, made[part].encode())
     typer.echo(f"{folder} has a certificate of {name} for {', '.join(made['names'])}")

@@ -165,7 +165,7 @@ export default function Calendar() {
         <h1>Calendar</h1>
         {username === null && (
           <p className="quiet">
-            <Link to={to.account}>Sign in</Link> to reserve what you want to watch or record.
+            <Link to={to.account}>Sign in</Link> to reserve what you want to watch.
           </p>
         )}
       </div>

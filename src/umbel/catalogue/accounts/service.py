@@ -91,15 +91,15 @@ class Accounts:
         await self._write(change)
         return await self.account(username)
 
-    async def new_email_token(self, username: str) -> str:
-        """A secret to send to the account's address, in place of any before. Raises NoSuchUser,
-        EmailLinkInvalid where there is no address to verify."""
+    async def new_email_token(self, username: str, email: str) -> str:
+        """A secret to send to this address of the account, in place of any before. Raises
+        NoSuchUser, EmailLinkInvalid where it is not the account's, or needs none."""
         secret = rules.new_secret()
         expires_s = self._clock.now_s() + EMAIL_TOKEN_S
 
         def put(unit: Unit) -> None:
             profile = store.hold(unit.connection, username).profile
-            if not profile.email or profile.is_verified:
+            if not email or profile.email != email or profile.is_verified:
                 raise EmailLinkInvalid("There is no address that waits to be confirmed.")
             token = EmailToken(
                 username=username,

@@ -11,7 +11,7 @@ MOST_RESERVATIONS = 1_000
 
 
 class NotReservable(Conflict):
-    """The event has begun or is over. An event that is live can be reserved to be recorded."""
+    """The event has begun or is over."""
 
     code = "umbel.not_reservable"
 

@@ -16,6 +16,7 @@ from umbel.kit.connections import source_of
 from umbel.kit.errors import Exhausted
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.notify.model import Letter
+from umbel.notify.ports import MailUnavailable
 from umbel.portal import auth
 from umbel.portal.api.accounts import (
     AccountOut,
@@ -95,7 +96,7 @@ async def confirm_email(system: auth.SystemDep, given: EmailSecretIn) -> None:
 
 async def _send(system: System, request: Request, account: Account) -> None:
     if system.mailer is None or not system.settings.public_url:
-        return
+        raise MailUnavailable("This platform sends no e-mails")
     letters: TokenBuckets = request.app.state.letters
     now_s = system.clock.monotonic_s()
     whose, to = f"of {account.user.username}", f"to {account.profile.email}"
@@ -103,9 +104,10 @@ async def _send(system: System, request: Request, account: Account) -> None:
         wait_s = letters.take(key, now_s)
         if wait_s > 0:
             raise TooManyLetters(wait_s)
-    secret = await system.catalogue.accounts.new_email_token(account.user.username)
+    email = account.profile.email
+    secret = await system.catalogue.accounts.new_email_token(account.user.username, email)
     text = _LETTER.format(
         username=account.user.username, url=system.settings.public_url, secret=secret
     )
     subject = "Confirm your e-mail address"
-    await system.mailer.send(Letter(to=account.profile.email, subject=subject, text=text))
+    await system.mailer.send(Letter(to=email, subject=subject, text=text))

@@ -14,6 +14,8 @@ from umbel.repository.transfers.store import TransferStore
 
 _SECRET_BYTES = 20
 _LONGEST_SECRET = 64
+_RENEWED_S = 60.0
+"""So long after a renewal there is no other one: an address may end by so much earlier."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Transfers:
         digest, now_s = _digest(secret), self.clock.now_s()
         found = await self.store.get(digest, now_s)
         # Not with each use: a player asks for many ranges within seconds.
-        if found.until_s - now_s < self.ttl_s / 2:
+        if found.until_s - now_s < self.ttl_s - min(_RENEWED_S, self.ttl_s / 2):
             await self.store.renew(digest, now_s + self.ttl_s)
         return found
 

@@ -53,6 +53,7 @@ class Upkeep:
     sweep_s: float = 3600.0
     scrub_s: float = 7 * 86400.0
     _swept_s: float = field(default=0.0, init=False)
+    _scrub_from_s: float = field(default=0.0, init=False)
     _controller: Controller = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,8 +169,11 @@ class Upkeep:
             if orphans or lost:
                 log.warning("repository swept", orphans=orphans, lost=lost)
         await self.repair()
-        part = await self.scrub()
-        return _EVERY_S if part is None else min(_EVERY_S, 0.1 + part.size / _SCRUB_BYTES_PER_S)
+        part = await self.scrub() if now_s >= self._scrub_from_s else None
+        if part is not None:
+            self._scrub_from_s = now_s + part.size / _SCRUB_BYTES_PER_S
+        rest_s = self._scrub_from_s - now_s
+        return _EVERY_S if part is None else min(_EVERY_S, 0.1 + rest_s)
 
     async def _remove(self, blob: str) -> bool:
         try:

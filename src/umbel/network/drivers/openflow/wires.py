@@ -93,7 +93,11 @@ class Wires:
 
     def _come(self, node: str, task: "asyncio.Task[bool]") -> None:
         del self._late[node]
-        if not task.cancelled() and task.exception() is None and task.result():
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            log.error("lost node not wired", node=node, exc_info=error)
+        elif task.result():
             self.on_late()
 
     def _drop(self, node: str) -> None:

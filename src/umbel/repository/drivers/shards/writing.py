@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 _QUEUED = 2
 """Cells that wait for a storage, for each shard."""
+_GRACE_S = 1.0
+_HANGING: set["asyncio.Task[int]"] = set()
 
 
 class ShardWriters:
@@ -52,10 +54,14 @@ class ShardWriters:
             raise (RepositoryFull if is_full else StorageFailed)(said)
 
     async def abandon(self) -> None:
-        """End every write that goes on."""
+        """End every write that goes on. One whose disk hangs ends when it can, and keeps nothing:
+        nobody waits for it."""
         for task in self._tasks:
             task.cancel()
-        await asyncio.wait(self._tasks)
+        _, hanging = await asyncio.wait(self._tasks, timeout=min(_GRACE_S, self._stall_s))
+        _HANGING.update(hanging)
+        for task in hanging:
+            task.add_done_callback(_forget)
 
     def is_lost(self, needed: int) -> bool:
         """Whether too many have failed already."""
@@ -74,7 +80,7 @@ class ShardWriters:
             putting.cancel()
 
     def _error(self, task: "asyncio.Task[int]") -> Exception | None:
-        if task.cancelled():
+        if not task.done() or task.cancelled():
             return StorageFailed("It did not take the bytes in time")
         error = task.exception()
         if error is not None and not isinstance(error, UmbelError):
@@ -84,3 +90,9 @@ class ShardWriters:
     async def _cells(self, queue: "asyncio.Queue[bytes | None]") -> AsyncGenerator[bytes, None]:
         while (cell := await queue.get()) is not None:
             yield cell
+
+
+def _forget(task: "asyncio.Task[int]") -> None:
+    _HANGING.discard(task)
+    if not task.cancelled():
+        task.exception()  # nobody waits for it any more
