@@ -34,13 +34,13 @@ _SHOWN = ("audio/", "video/", "image/")
 
 class PieceResponse(StreamingResponse):
     """Ends the connection where a piece is missing: the client has the length, and sees it. Takes
-    its `place` until its end."""
+    its `slot` until its end."""
 
-    place: AbstractContextManager[None] = nullcontext()
+    slot: AbstractContextManager[object] = nullcontext()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            with self.place:
+            with self.slot:
                 await super().__call__(scope, receive, send)
         except UmbelError as error:
             log.warning("transfer broken off", code=error.code, reason=error.message)

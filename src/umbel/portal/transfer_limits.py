@@ -1,6 +1,6 @@
 """How many transfers one address may have open, and how often it may try addresses of transfers.
 
-In: sources of requests (kit.connections.source_of). Out: a place for each transfer, or 429. Secrets
+In: sources of requests (kit.connections.source_of). Out: a slot for each transfer, or 429. Secrets
 of transfers cannot be guessed; the bound keeps a guesser from costing queries.
 """
 
@@ -42,21 +42,19 @@ class TransferLimits:
         self._open: Counter[str] = Counter()
         self._unknown = TokenBuckets(MOST_UNKNOWN_PER_MINUTE, 60.0)
 
-    def check(self, source: str, now_s: float) -> None:
-        """Raise TransfersBusy or TooManyUnknown where the address may not begin another one."""
-        if self._open.total() >= MOST or self._open[source] >= MOST_PER_ADDRESS:
-            raise TransfersBusy
-        wait_s = self._unknown.wait_s(source, now_s)
-        if wait_s > 0:
-            raise TooManyUnknown(wait_s)
-
     def unknown(self, source: str, now_s: float) -> None:
         """It asked for one that is not there."""
         self._unknown.take(source, now_s)
 
     @contextmanager
-    def place(self, source: str) -> Iterator[None]:
-        """One of the places, until the end of the block."""
+    def slot(self, source: str, now_s: float) -> Iterator[None]:
+        """One of the address's transfers, until the end of the block. Raises TransfersBusy or
+        TooManyUnknown where it may not begin another one."""
+        if self._open.total() >= MOST or self._open[source] >= MOST_PER_ADDRESS:
+            raise TransfersBusy
+        wait_s = self._unknown.wait_s(source, now_s)
+        if wait_s > 0:
+            raise TooManyUnknown(wait_s)
         self._open[source] += 1
         try:
             yield

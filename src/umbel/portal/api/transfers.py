@@ -6,7 +6,7 @@ In: bytes, raw, chunked, as a form, or piece by piece. Out: bytes, whole or by r
 
 import re
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
@@ -108,42 +108,54 @@ async def read_by_address(
 ) -> Response:
     """The answer to a GET or a HEAD. Raises NoSuchTransfer, WrongDirection, ItemEmpty, ItemDamaged,
     PreconditionFailed, StorageFailed."""
-    with _known(system, request) as (limits, source):
-        item_id = await system.repository.transfers.item(secret, Direction.DOWNLOAD)
-        content = await system.repository.content(item_id)
-    try:
-        response = await respond(
-            content, request.headers, system.repository.read, has_body=has_body
-        )
-    except RangeUnsatisfiable as error:
-        return errors.problem(error, unsatisfiable(error))
-    if isinstance(response, PieceResponse):
-        response.place = limits.place(source)
+    with _slot(request, system) as slot:
+        with _counted(request, system):
+            item_id = await system.repository.transfers.item(secret, Direction.DOWNLOAD)
+            content = await system.repository.content(item_id)
+        try:
+            response = await respond(
+                content, request.headers, system.repository.read, has_body=has_body
+            )
+        except RangeUnsatisfiable as error:
+            return errors.problem(error, unsatisfiable(error))
+        if isinstance(response, PieceResponse):
+            response.slot = slot.pop_all()  # until its last piece
     return response
 
 
 async def write_by_address(system: System, request: Request, secret: str) -> UploadedOut:
     """What the upload made of the item. Raises NoSuchTransfer, WrongDirection, BadContentRange,
     BadMultipart and what `Uploads.write` raises."""
-    with _known(system, request) as (limits, source):
-        item_id = await system.repository.transfers.item(secret, Direction.UPLOAD)
-        piece = _content_range(request)
-    with limits.place(source):
-        item = await _write(system, request, item_id, piece)
+    with _slot(request, system):
+        with _counted(request, system):
+            item_id = await system.repository.transfers.item(secret, Direction.UPLOAD)
+        item = await _write(system, request, item_id, _content_range(request))
     return UploadedOut(id=item.id, size=item.size)
 
 
 @contextmanager
-def _known(system: System, request: Request) -> Iterator[tuple[TransferLimits, str]]:
-    """Raises what the limits of the address say; counts what is not there."""
-    limits: TransferLimits = request.app.state.transfer_limits
-    source, now_s = source_of(auth.caller(request)), system.clock.monotonic_s()
-    limits.check(source, now_s)
+def _slot(request: Request, system: System) -> Iterator[ExitStack]:
+    """One of the client's transfers, until the end of the block or of who takes it from the stack.
+    Raises what the limits say."""
+    limits, source = _limits(request)
+    with ExitStack() as stack:
+        stack.enter_context(limits.slot(source, system.clock.monotonic_s()))
+        yield stack
+
+
+@contextmanager
+def _counted(request: Request, system: System) -> Iterator[None]:
+    """Counts what is not there."""
     try:
-        yield limits, source
+        yield
     except NotFound:
-        limits.unknown(source, now_s)
+        limits, source = _limits(request)
+        limits.unknown(source, system.clock.monotonic_s())
         raise
+
+
+def _limits(request: Request) -> tuple[TransferLimits, str]:
+    return request.app.state.transfer_limits, source_of(auth.caller(request))
 
 
 async def _write(
