@@ -43,7 +43,7 @@ class CloudLink:
         self._around = around
         self._on_change = on_change
         self._client = CloudClient(there, around.limits.call_s)
-        self.project = self._project = Project(self._client, there, around)
+        self.project = Project(self._client, there, around)
         self._seen: dict[str, SeenServer] = {}
         """Each function's server, as last listed."""
         self._attendants: dict[str, Attendant] = {}
@@ -76,17 +76,17 @@ class CloudLink:
         last = self._seen.get(function.id)
         await self._unattend(function.id)
         if last is not None:
-            await self._end(last, self._project.delete_server)
+            await self._end(last, self.project.delete_server)
         files = await asyncio.to_thread(self._file_texts)
         had = last.record if last is not None else None
-        self._seen[function.id] = await self._project.create_server(order, image, had, files)
+        self._seen[function.id] = await self.project.create_server(order, image, had, files)
 
     async def remove(self, function_id: str) -> None:
         """Have the function end, and leave nothing of it there."""
         await self._unattend(function_id)
-        for one in await self._project.servers_of(function_id):
-            await self._end(one, self._project.end_server)
-        await self._project.delete_port(function_id)
+        for one in await self.project.servers_of(function_id):
+            await self._end(one, self.project.end_server)
+        await self.project.delete_port(function_id)
 
     async def close(self) -> None:
         """Let go of it. Functions go on."""
@@ -110,7 +110,7 @@ class CloudLink:
 
     async def console(self, function_id: str) -> str:
         """The end of what the guest said on its console."""
-        return await self._project.console(await self._having(function_id), _MOST_LINES)
+        return await self.project.console(await self._having(function_id), _MOST_LINES)
 
     # -- for attendants ---------------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class CloudLink:
     async def keep_ready(self, function_id: str, ports: Mapping[str, int]) -> None:
         """Note that the function is ready."""
         seen = await self._having(function_id)
-        await self._project.keep(seen, {servers.READY: "yes"})
+        await self.project.keep(seen, {servers.READY: "yes"})
         record = replace(seen.record, is_ready=True)
         self._seen[function_id] = replace(seen, record=record)
 
@@ -137,11 +137,11 @@ class CloudLink:
         """Switch the server off, and keep why: what its function said last, where it ended."""
         seen = await self._having(function_id)
         kept = servers.reason(await self._last_words(seen) or reason)
-        await self._project.keep(seen, {servers.REASON: kept})
+        await self.project.keep(seen, {servers.REASON: kept})
         self._seen[function_id] = replace(
             seen, power=ServerPower.OFF, reason=kept, is_explained=True
         )
-        await self._project.switch_off(seen)
+        await self.project.switch_off(seen)
 
     # -- inside -----------------------------------------------------------------------------
 
@@ -169,14 +169,14 @@ class CloudLink:
         return seen
 
     async def _become(self, function_id: str, status: str) -> None:
-        await self._project.become(await self._having(function_id), status)
+        await self.project.become(await self._having(function_id), status)
         await self._look()
 
     async def _look(self) -> Mapping[str, SeenServer]:
         """What there is now. Each look is of a time after the last one's."""
         async with self._turn:
             before = dict(self._seen)
-            found = await self._project.servers(self._ended)
+            found = await self.project.servers(self._ended)
             now = self._seen
             # What was done while the cloud listed them is newer than the list.
             newer = {id_: one for id_, one in now.items() if before.get(id_) != one}
@@ -207,7 +207,7 @@ class CloudLink:
             found = await self._fault(seen)
         reason = servers.reason(found or seen.reason)
         with suppress(UmbelError):
-            await self._project.keep(seen, {servers.REASON: reason})
+            await self.project.keep(seen, {servers.REASON: reason})
         self._explained[seen.server_id] = reason
         now = self._seen.get(seen.record.id)
         if now is not None and now.server_id == seen.server_id and now.power is not ServerPower.OFF:
@@ -217,7 +217,7 @@ class CloudLink:
     async def _last_words(self, seen: SeenServer) -> str:
         """How the function ended, where its console can be read and says it."""
         try:
-            return observed.ended(await self._project.console(seen, _CONSOLE_LINES))
+            return observed.ended(await self.project.console(seen, _CONSOLE_LINES))
         except UmbelError as error:
             log.warning("console not read", id=seen.record.id, reason=error.message)
             return ""
@@ -226,7 +226,7 @@ class CloudLink:
         """What the cloud says of a server that it could not start; it says it a moment later."""
         for _ in range(_FAULT_LOOKS):
             with suppress(UmbelError):
-                if found := await self._project.fault(seen):
+                if found := await self.project.fault(seen):
                     return found
             await asyncio.sleep(self._around.limits.look_every_s)
         return ""

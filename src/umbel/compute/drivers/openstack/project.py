@@ -87,14 +87,14 @@ class Project:
         image_id, _ = await self.put_image(image)
         await self.ensure_group(order.node)
         port, at = await self._claimed_port(order.function.id)
-        record = servers.made(order, image, at, last)
-        script = servers.user_data(record, at, order, image, files)
         ids = {"image": image_id, "flavor": str(flavor["id"]), "port": str(port.id)}
-        body = servers.server(record, order, installation, ids, script)
         try:
+            record = servers.made(order, image, at, last)
+            script = servers.user_data(record, at, order, image, files)
+            body = servers.server(record, order, installation, ids, script)
             made = await self._client.call(lambda to: to.compute.create_server(**body))
         except UmbelError:
-            await self.delete_port(record.id)
+            await self.delete_port(order.function.id)  # with its claim
             raise
         await self._client.call(lambda to: addresses.release(to, port))
         seen = observed.seen(await self._client.call(lambda to: to.compute.get_server(made.id)))
