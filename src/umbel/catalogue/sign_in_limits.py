@@ -5,11 +5,10 @@ wrong until its outcome is known, so that many at once are bounded, too. Memory 
 accounts or addresses the one that was tried longest ago is forgotten.
 """
 
-import math
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from umbel.kit.errors import Exhausted
+from umbel.kit.errors import TooSoon
 
 FREE_BY_ACCOUNT = 5
 FREE_BY_ADDRESS = 20  # there may be a campus behind one address
@@ -18,16 +17,11 @@ FORGOTTEN_AFTER_S = 3_600.0
 MOST_KEPT = 10_000
 
 
-class SignInTooSoon(Exhausted):
+class SignInTooSoon(TooSoon):
     """There were too many wrong passwords for this account or from this address: wait, then try
     again."""
 
     code = "umbel.sign_in_too_soon"
-    http_status = 429
-
-    def __init__(self, wait_s: float) -> None:
-        self.retry_after_s = math.ceil(wait_s)
-        super().__init__(wait_s=self.retry_after_s)
 
 
 @dataclass

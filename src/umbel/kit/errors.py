@@ -4,6 +4,7 @@ Every domain error derives from exactly one kind. Children are one-liners whose 
 default message and whose `code` never changes. HTTP and JSON-RPC read their numbers here.
 """
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -48,6 +49,17 @@ class Exhausted(UmbelError):
     code = "umbel.exhausted"
     http_status = 503
     retry_after_s = 5
+
+
+class TooSoon(Exhausted):
+    """There were many such requests lately: wait, then try again."""
+
+    code = "umbel.too_soon"
+    http_status = 429
+
+    def __init__(self, wait_s: float) -> None:
+        self.retry_after_s = math.ceil(wait_s)
+        super().__init__(wait_s=self.retry_after_s)
 
 
 class Unavailable(UmbelError):

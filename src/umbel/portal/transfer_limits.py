@@ -4,12 +4,11 @@ In: sources of requests (kit.connections.source_of). Out: a slot for each transf
 of transfers cannot be guessed; the bound keeps a guesser from costing queries.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from umbel.kit.errors import Exhausted
+from umbel.kit.errors import Exhausted, TooSoon
 from umbel.kit.token_buckets import TokenBuckets
 
 MOST = 2_000
@@ -24,15 +23,10 @@ class TransfersBusy(Exhausted):
     http_status = 429
 
 
-class TooManyUnknown(Exhausted):
+class TooManyUnknown(TooSoon):
     """This address asked for many transfers that are not there: wait, then try again."""
 
     code = "umbel.too_many_unknown"
-    http_status = 429
-
-    def __init__(self, wait_s: float) -> None:
-        self.retry_after_s = math.ceil(wait_s)
-        super().__init__(wait_s=self.retry_after_s)
 
 
 class TransferLimits:

@@ -1,6 +1,5 @@
 """A user's own account: sign up, another password, one's data in a file, the end of it."""
 
-import math
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from umbel.catalogue.accounts.model import Account, SignUpClosed
 from umbel.catalogue.model import UserRole
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.connections import source_of
-from umbel.kit.errors import Exhausted
+from umbel.kit.errors import TooSoon
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.kit.tokens import WEB
 from umbel.network.model import NotProgrammed
@@ -27,15 +26,10 @@ WINDOW_S = 3_600.0
 CurrentPassword = Annotated[str, Field(max_length=1_024)]
 
 
-class TooManySignUps(Exhausted):
+class TooManySignUps(TooSoon):
     """This address made many accounts within an hour: wait, then try again."""
 
     code = "umbel.too_many_sign_ups"
-    http_status = 429
-
-    def __init__(self, wait_s: float) -> None:
-        self.retry_after_s = math.ceil(wait_s)
-        super().__init__(wait_s=self.retry_after_s)
 
 
 class EmailState(StrEnum):

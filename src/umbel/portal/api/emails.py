@@ -4,7 +4,6 @@ The link in the letter has its secret behind `#`, so that no server on the way l
 page with a button: programs that look at links in letters confirm nothing.
 """
 
-import math
 from typing import Annotated
 
 from fastapi import APIRouter, Request
@@ -13,7 +12,7 @@ from pydantic import Field
 from umbel.catalogue import rules
 from umbel.catalogue.accounts.model import Account
 from umbel.kit.connections import source_of
-from umbel.kit.errors import Exhausted
+from umbel.kit.errors import TooSoon
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.notify.model import Letter
 from umbel.notify.ports import MailUnavailable
@@ -43,15 +42,10 @@ The link works for a day. If it was not you, do nothing.
 """
 
 
-class TooManyLetters(Exhausted):
+class TooManyLetters(TooSoon):
     """Many letters were sent for this account or from this address: wait, then try again."""
 
     code = "umbel.too_many_letters"
-    http_status = 429
-
-    def __init__(self, wait_s: float) -> None:
-        self.retry_after_s = math.ceil(wait_s)
-        super().__init__(wait_s=self.retry_after_s)
 
 
 class EmailIn(Given):

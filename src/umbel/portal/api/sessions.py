@@ -1,6 +1,5 @@
 """A viewer's way in: a place at an edge and the token that opens it. Viewers may be anonymous."""
 
-import math
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Request
@@ -10,7 +9,7 @@ from umbel.delivery.model import Session
 from umbel.delivery.trees import renditions
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.connections import source_of
-from umbel.kit.errors import Exhausted
+from umbel.kit.errors import TooSoon
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName, Quality
@@ -18,15 +17,10 @@ from umbel.portal.api.shapes import Given, NodeName, Quality
 router = APIRouter(prefix="/api/v1", tags=["sessions"])
 
 
-class TooManySessions(Exhausted):
+class TooManySessions(TooSoon):
     """This address opened many sessions within a minute: wait, then try again."""
 
     code = "umbel.too_many_sessions"
-    http_status = 429
-
-    def __init__(self, wait_s: float) -> None:
-        self.retry_after_s = math.ceil(wait_s)
-        super().__init__(wait_s=self.retry_after_s)
 
 
 class SessionIn(Given):
