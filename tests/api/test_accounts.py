@@ -175,7 +175,7 @@ ROUTES: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
         (401, 200, 200, 200),
     ),
     # No mail server is set here, and that is said.
-    ("POST", "/api/v1/me/email/letter"): (None, (401, 503, 503, 503)),
+    ("POST", "/api/v1/me/email/letter"): (None, (401, 409, 409, 409)),
     ("POST", "/api/v1/email-confirmations"): ({"secret": "x"}, (400, 400, 400, 400)),
     ("DELETE", "/api/v1/me/tokens"): (None, (401, 204, 204, 204)),
     ("POST", "/api/v1/me/delete"): ({"password": PASSWORD}, (401, 204, 204, 409)),

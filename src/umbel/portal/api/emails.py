@@ -12,10 +12,9 @@ from pydantic import Field
 from umbel.catalogue import rules
 from umbel.catalogue.accounts.model import Account
 from umbel.kit.connections import source_of
-from umbel.kit.errors import TooSoon
+from umbel.kit.errors import Conflict, TooSoon
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.notify.model import Letter
-from umbel.notify.ports import MailUnavailable
 from umbel.portal import auth
 from umbel.portal.api.accounts import (
     AccountOut,
@@ -40,6 +39,12 @@ Open this page and press the button to confirm the address:
 
 The link works for a day. If it was not you, do nothing.
 """
+
+
+class NoMailServer(Conflict):
+    """This platform sends no e-mails: no mail server, or no public URL, is set."""
+
+    code = "umbel.no_mail_server"
 
 
 class TooManyLetters(TooSoon):
@@ -90,7 +95,7 @@ async def confirm_email(system: auth.SystemDep, given: EmailSecretIn) -> None:
 
 async def _send(system: System, request: Request, account: Account) -> None:
     if system.mailer is None or not system.settings.public_url:
-        raise MailUnavailable("This platform sends no e-mails")
+        raise NoMailServer
     letters: TokenBuckets = request.app.state.letters
     now_s = system.clock.monotonic_s()
     whose, to = f"of {account.user.username}", f"to {account.profile.email}"
