@@ -13,7 +13,8 @@ from support.http import World
 from support.items import DATA, created, storage_of, stored, url_of
 from support.waiting import until
 from umbel.portal.transfer_limits import MOST_PER_ADDRESS, MOST_UNKNOWN_PER_MINUTE
-from umbel.repository.transfers.model import MOST_OF_ONE, Direction
+from umbel.repository.transfers.model import MOST_OF_ONE, Direction, Transfer
+from umbel.repository.transfers.service import Transfers
 
 # -- uploads --------------------------------------------------------------------------------
 
@@ -215,6 +216,29 @@ async def test_an_address_has_so_many_transfers_at_once(here: World) -> None:
     answers = await asyncio.gather(*running)
     assert {a.status_code for a in answers} <= {200, 409, 503}
     assert (await here.client.put(made[2]["url"], content=b"x")).status_code == 200
+
+
+async def test_requests_that_come_at_once_do_not_all_pass_the_limit(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await url_of(here, await stored(here))
+    goes_on, find = asyncio.Event(), Transfers.find
+
+    async def slow(self: Transfers, secret: str) -> Transfer:
+        await goes_on.wait()
+        return await find(self, secret)
+
+    monkeypatch.setattr(Transfers, "find", slow)
+    asked = [asyncio.create_task(here.client.get(url)) for _ in range(MOST_PER_ADDRESS + 5)]
+
+    async def refused() -> int:
+        return sum(one.done() for one in asked)
+
+    await until(refused, lambda count: count == 5)
+    goes_on.set()
+    answers = await asyncio.gather(*asked)
+    codes = sorted(answer.status_code for answer in answers)
+    assert codes == [200] * MOST_PER_ADDRESS + [429] * 5
 
 
 async def test_a_body_may_be_larger_than_other_bodies(here: World) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from umbel import migrations
+from umbel.bootstrap import drivers
 from umbel.bootstrap.secrets import BadKeyFile, load_secrets
 from umbel.compute.drivers.process.records import Record, Records
 from umbel.kit import private
@@ -126,3 +128,16 @@ def test_links_are_left_alone(tmp_path: Path) -> None:
     (inside / "link").symlink_to(target)
     private.ensure_folder(inside)
     assert target.stat().st_mode & 0o777 == 0o644
+
+
+def test_the_certificate_towards_hypervisors_follows_another_master_key(tmp_path: Path) -> None:
+    secrets = load_secrets(tmp_path / "keys")
+    folder = drivers._own_certificate(tmp_path, secrets)
+    files = {path.name: path.read_text() for path in folder.iterdir()}
+    assert set(files) == {"cacert.pem", "clientcert.pem", "clientkey.pem"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    assert drivers._own_certificate(tmp_path, secrets) == folder
+    assert {path.name: path.read_text() for path in folder.iterdir()} == files
+    (tmp_path / "keys/master.key").write_bytes(bytes(32))
+    drivers._own_certificate(tmp_path, load_secrets(tmp_path / "keys"))
+    assert all(path.read_text() != files[path.name] for path in folder.iterdir())
