@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 
 from umbel.catalogue import rules, store, units
 from umbel.catalogue.accounts.service import Accounts
+from umbel.catalogue.discover.service import Discover
 from umbel.catalogue.model import (
     EVENT_LIFE,
     Event,
@@ -57,6 +58,7 @@ class Catalogue:
         self.service_levels = ServiceLevels(database, clock)
         self.reservations = Reservations(database, clock)
         self.reminders = Reminders(database, clock)
+        self.discover = Discover(database)
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write
         self.accounts = Accounts(database, clock, self._passwords, self._sign_in)

@@ -26,6 +26,7 @@ from umbel.catalogue.model import (
     UserExists,
     UserRole,
 )
+from umbel.catalogue.words import store as words
 from umbel.kit import journal
 from umbel.kit.db import expect_one, metadata
 from umbel.kit.sql import Command, Connection, ConstraintViolated, Query, Scalar, given
@@ -64,6 +65,7 @@ events = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Index("ix_events_state_ends_s", "state", "ends_s"),
     sa.Index("ix_events_starts_s", "starts_s"),
+    sa.Index("ix_events_provider_id_starts_s", "provider_id", "starts_s"),
 )
 
 stream_keys = sa.Table(
@@ -129,6 +131,10 @@ _COUNTS = Query(
     lambda *, state, count: (EventState(state), int(count)),
 )
 _ADD_EVENT = Command(sa.insert(events))
+_TEXTS = Query(
+    sa.select(events.c.title, events.c.description).where(events.c.id == _ID),
+    lambda *, title, description: (title, description),
+)
 _CHANGE_EVENT = Command(
     sa.update(events).where((events.c.id == _ID) & (events.c.version == given("before"))),
     [column.name for column in events.c],
@@ -236,6 +242,7 @@ def add_provider(connection: Connection, new: Provider) -> None:
         connection.run(_ADD_PROVIDER, **asdict(new))
     except ConstraintViolated as error:
         raise ProviderExists(name=new.name) from error
+    words.put_provider(connection, new.id, new.name)
 
 
 def change_provider(connection: Connection, changed: Provider) -> Provider:
@@ -247,6 +254,7 @@ def change_provider(connection: Connection, changed: Provider) -> Provider:
     except ConstraintViolated as error:
         raise ProviderExists(name=changed.name) from error
     expect_one(count, f"provider {changed.id}")
+    words.put_provider(connection, after.id, after.name)
     return after
 
 
@@ -297,14 +305,18 @@ def count_by_state(connection: Connection) -> dict[EventState, int]:
 def add_event(connection: Connection, new: Event) -> None:
     """Insert; its provider must be held."""
     connection.run(_ADD_EVENT, **_event_row(new))
+    words.put_event(connection, new.id, (new.title, new.description))
 
 
 def change_event(connection: Connection, changed: Event) -> Event:
     """Update the row of that version. Raises VersionMismatch."""
     after = replace(changed, version=changed.version + 1)
-    row = _event_row(after)
+    row, texts = _event_row(after), (after.title, after.description)
+    before = connection.first(_TEXTS, id_=changed.id)
     count = connection.run(_CHANGE_EVENT, id_=changed.id, before=changed.version, **row)
     expect_one(count, f"event {changed.id}")
+    if before != texts:
+        words.put_event(connection, after.id, texts)
     return after
 
 

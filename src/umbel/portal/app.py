@@ -18,6 +18,7 @@ from umbel.portal.api import (
     accounts,
     clouds,
     clusters,
+    discover,
     edge,
     emails,
     events,
@@ -64,6 +65,7 @@ from umbel.portal.web_session import CsrfProtection
 _RESOURCES = (
     sessions,
     events,
+    discover,
     transfers,
     tokens,
     web_sessions,

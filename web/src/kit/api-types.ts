@@ -116,6 +116,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/discover/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["discover_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/discover/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["discover_providers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/repository_servlet/{secret}": {
         parameters: {
             query?: never;
@@ -2295,6 +2327,10 @@ export interface components {
         };
         /** @enum {string} */
         EventState: "scheduled" | "open" | "live" | "ended" | "cancelled";
+        EventsOut: {
+            items: components["schemas"]["EventOut"][];
+            cursor: string;
+        };
         FeedOut: {
             created_at: string | null;
         };
@@ -2547,6 +2583,12 @@ export interface components {
         };
         /** @enum {string} */
         LinkUse: "tree" | "spare" | "cut" | "undrawn";
+        ListedProviderOut: {
+            id: string;
+            name: string;
+            live: number;
+            soon: number;
+        };
         LoopPace: {
             ran_s_ago: number | null;
             late_s: number;
@@ -2947,6 +2989,10 @@ export interface components {
             access_node?: string | null;
             version?: number | null;
         };
+        ProvidersOut: {
+            items: components["schemas"]["ListedProviderOut"][];
+            cursor: string;
+        };
         /** @enum {string} */
         Purpose: "watch" | "record";
         PushTarget: {
@@ -3014,6 +3060,8 @@ export interface components {
             port: number;
             mpegts: components["schemas"]["PushTarget"] | null;
         };
+        /** @enum {string} */
+        Section: "live" | "soon" | "past";
         SentTo: {
             address: string;
             port: number;
@@ -3551,6 +3599,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventOut"];
+                };
+            };
+        };
+    };
+    discover_events: {
+        parameters: {
+            query?: {
+                section?: components["schemas"]["Section"] | null;
+                q?: string;
+                provider_id?: string;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsOut"];
+                };
+            };
+        };
+    };
+    discover_providers: {
+        parameters: {
+            query?: {
+                q?: string;
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProvidersOut"];
                 };
             };
         };

@@ -1,0 +1,1 @@
+"""What anybody may find: events by section, search, and their providers."""

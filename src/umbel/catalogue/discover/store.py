@@ -1,0 +1,146 @@
+"""Listed events and providers as rows. In: a connection of a read unit. Out: values of `model`.
+
+`listed` alone says which events anybody may find: every query here has it.
+"""
+
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+
+from umbel.catalogue.discover.model import STATES, ListedProvider, Section
+from umbel.catalogue.model import Event, EventState
+from umbel.catalogue.store import events, providers
+from umbel.catalogue.words.store import event_words, provider_words
+from umbel.kit.sql import Connection, Query, given
+
+_LAST = "\U0010ffff"
+"""Sorts after every letter: a word that begins with `a` is between `a` and `a` with this."""
+
+
+def listed() -> sa.ColumnElement[bool]:
+    """Which events anybody may find, without knowing of them: all, at present."""
+    return sa.true()
+
+
+def _event(*, state: str, **row: Any) -> Event:
+    return Event(state=EventState(state), **row)
+
+
+def _in(section: Section) -> sa.ColumnElement[bool]:
+    return events.c.state.in_([sa.literal(state.value) for state in STATES[section]])
+
+
+def _begins(word: sa.ColumnElement[str], number: int) -> sa.ColumnElement[bool]:
+    return (word >= given(f"word{number}")) & (word < given(f"end{number}"))
+
+
+def _of_provider(number: int) -> sa.Select[Any]:
+    return sa.select(provider_words.c.provider_id).where(_begins(provider_words.c.word, number))
+
+
+@cache
+def _events_query(
+    section: Section | None, words: int, *, of_provider: bool, after: bool
+) -> Query[Event]:
+    """One statement for each form of a search."""
+    query = (
+        sa.select(events, providers.c.name.label("provider_name"))
+        .join_from(events, providers)
+        .where(listed())
+        .limit(given("most", sa.Integer))
+    )
+    if section is not None:
+        query = query.where(_in(section))
+    if of_provider:
+        query = query.where(events.c.provider_id == given("provider"))
+    for number in range(words):
+        in_event = sa.select(event_words.c.event_id).where(_begins(event_words.c.word, number))
+        found = events.c.id.in_(in_event) | events.c.provider_id.in_(_of_provider(number))
+        query = query.where(found)
+    start, id_ = events.c.starts_s, events.c.id
+    is_ahead = section is Section.SOON
+    if after:
+        last_s, last = given("last_s", sa.Float), given("last")
+        beyond = start > last_s if is_ahead else start < last_s
+        tied = (start == last_s) & (id_ > last if is_ahead else id_ < last)
+        query = query.where(beyond | tied)
+    order = (start, id_) if is_ahead else (start.desc(), id_.desc())
+    return Query(query.order_by(*order), _event)
+
+
+_THE_EVENT = Query(
+    sa.select(events, providers.c.name.label("provider_name"))
+    .join_from(events, providers)
+    .where(listed())
+    .where(events.c.id == given("id_")),
+    _event,
+)
+
+
+def _count(section: Section) -> sa.ScalarSelect[int]:
+    return (
+        sa.select(sa.func.count())
+        .where(events.c.provider_id == providers.c.id)
+        .where(_in(section))
+        .where(listed())
+        .scalar_subquery()
+    )
+
+
+@cache
+def _providers_query(words: int, *, after: bool) -> Query[ListedProvider]:
+    query = sa.select(
+        providers.c.id,
+        providers.c.name,
+        _count(Section.LIVE).label("live"),
+        _count(Section.SOON).label("soon"),
+    ).limit(given("most", sa.Integer))
+    for number in range(words):
+        query = query.where(providers.c.id.in_(_of_provider(number)))
+    if after:
+        query = query.where(providers.c.name > given("last"))
+    return Query(query.order_by(providers.c.name), ListedProvider)
+
+
+def find_events(
+    connection: Connection,
+    section: Section | None,
+    beginnings: list[str],
+    *,
+    provider_id: str,
+    after: tuple[float, str] | None,
+    most: int,
+) -> list[Event]:
+    """Those that have words with all these beginnings: to come by their start, others the latest
+    first."""
+    values: dict[str, Any] = _ranges(beginnings)
+    if provider_id:
+        values["provider"] = provider_id
+    if after is not None:
+        values["last_s"], values["last"] = after
+    query = _events_query(
+        section, len(beginnings), of_provider=bool(provider_id), after=after is not None
+    )
+    return connection.all(query, most=most, **values)
+
+
+def find_event(connection: Connection, event_id: str) -> Event | None:
+    """That event, if anybody may find it."""
+    return connection.first(_THE_EVENT, id_=event_id)
+
+
+def find_providers(
+    connection: Connection, beginnings: list[str], *, after: str | None, most: int
+) -> list[ListedProvider]:
+    """Those whose names have words with all these beginnings, by name."""
+    values = _ranges(beginnings) | ({} if after is None else {"last": after})
+    query = _providers_query(len(beginnings), after=after is not None)
+    return connection.all(query, most=most, **values)
+
+
+def _ranges(beginnings: list[str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for number, word in enumerate(beginnings):
+        values[f"word{number}"], values[f"end{number}"] = word, f"{word}{_LAST}"
+    return values

@@ -1,0 +1,1 @@
+"""The words by which events and providers are found."""
