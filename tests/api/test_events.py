@@ -62,6 +62,7 @@ async def test_a_provider_schedules_and_everybody_sees(here: World) -> None:
         "starts_at": "2090-05-01T10:00:00.000Z",
         "ends_at": "2090-05-01T11:00:00.000Z",
         "vp8": False,
+        "visibility": "public",
         "state": "scheduled",
         "version": 1,
         "stream": None,

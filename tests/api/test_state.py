@@ -11,7 +11,7 @@ import pytest
 
 from support.http import World, make_system, serving, world
 from support.waiting import until
-from umbel.catalogue.model import EventEvent
+from umbel.catalogue.model import EventEvent, Visibility
 from umbel.kit.db import Database
 from umbel.kit.journal import record
 from umbel.portal.api.state import MOST_READERS_PER_ADDRESS
@@ -243,3 +243,21 @@ async def test_streams_end_when_the_server_stops(live: Live) -> None:
             with pytest.raises(StopAsyncIteration):
                 while True:
                     await stream.any()
+
+
+async def test_changes_of_hidden_events_reach_those_who_run_them(live: Live) -> None:
+    here = live.here
+    async with (
+        live.stream() as anybody,
+        live.stream(**here.as_("club")) as club,
+        live.stream(**here.as_("city")) as city,
+        live.stream(**here.as_("operator")) as operator,
+    ):
+        for reader in (anybody, club, city, operator):
+            assert (await reader.next()).event == "hello"
+        hidden = await here.event(visibility=Visibility.UNLISTED, title="Behind closed doors")
+        shown = await here.event(title="For all")
+        for reader in (city, operator):
+            assert (await reader.next()).data["subject"] == hidden.id
+        for reader in (anybody, club, city, operator):
+            assert (await reader.next()).data["subject"] == shown.id

@@ -113,7 +113,9 @@ class World:
         """Headers of a signed-in user: operator, city, club or viewer."""
         return {"Authorization": f"Bearer {auth.sign(self.system, self.users[who])}"}
 
-    async def event(self, provider: Provider | None = None, **changes: Any) -> Event:
+    async def event(
+        self, provider: Provider | None = None, *, pass_phrase: str | None = None, **changes: Any
+    ) -> Event:
         """A scheduled event of the city's, an hour long from now."""
         now_s = self.system.clock.now_s()
         draft = EventDraft(
@@ -123,7 +125,7 @@ class World:
             starts_s=now_s,
             ends_s=now_s + 3600,
         )
-        return await self.system.catalogue.add_event(replace(draft, **changes))
+        return await self.system.catalogue.add_event(replace(draft, **changes), pass_phrase)
 
     async def open_event(self) -> Event:
         """An event that viewers may come to."""

@@ -4,7 +4,7 @@ Times are epoch seconds. Passwords, stream keys and their hashes never appear in
 """
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from umbel.kit.errors import Conflict, Exhausted, NotFound, Unauthenticated
 from umbel.kit.states import Table
@@ -88,6 +88,16 @@ class EventState(Enum):
     CANCELLED = "cancelled"
 
 
+class Visibility(StrEnum):
+    """Who finds an event, and who may watch it: everybody; who has its link; who knows its pass
+    phrase, too; named accounts."""
+
+    PUBLIC = "public"
+    UNLISTED = "unlisted"
+    PHRASE = "pass_phrase"
+    INVITED = "invited"
+
+
 class EventEvent(Enum):
     """What can happen to an event: ingest was opened, media started or stopped, it was closed."""
 
@@ -146,6 +156,7 @@ class EventDraft:
     ends_s: float
     description: str = ""
     vp8: bool = False
+    visibility: Visibility = Visibility.PUBLIC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +168,7 @@ class EventPatch:
     starts_s: float | None = None
     ends_s: float | None = None
     vp8: bool | None = None
+    visibility: Visibility | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +183,14 @@ class Event:
     starts_s: float
     ends_s: float
     vp8: bool = False
+    visibility: Visibility = Visibility.PUBLIC
     state: EventState = EventState.SCHEDULED
     version: int = 1
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether everybody finds it; `store.LISTED` says the same to the database."""
+        return self.visibility is Visibility.PUBLIC
 
     @property
     def is_over(self) -> bool:

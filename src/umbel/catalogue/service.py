@@ -35,6 +35,8 @@ from umbel.catalogue.service_levels.service import ServiceLevels
 from umbel.catalogue.sign_in import SignIn
 from umbel.catalogue.store import Unit
 from umbel.catalogue.units import Units
+from umbel.catalogue.visibility import rules as visibility_rules
+from umbel.catalogue.visibility.service import Audiences, settle
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.ids import new_id
@@ -61,6 +63,7 @@ class Catalogue:
         self.discover = Discover(database)
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write
+        self.audiences = Audiences(database, clock, self._passwords)
         self.accounts = Accounts(database, clock, self._passwords, self._sign_in)
 
     # Users
@@ -205,19 +208,21 @@ class Catalogue:
         self,
         *,
         states: Collection[EventState] = (),
-        provider_id: str = "",
+        provider_ids: Collection[str] = (),
         most: int = MOST_LISTED,
+        listed: bool = True,
     ) -> list[Event]:
-        """Events by start time; no states means any, no provider means all. Of more than `most`
-        the latest."""
-        if provider_id and not rules.is_name(provider_id):
+        """Events by start time; no states means any, no providers means all. Of more than `most`
+        the latest. Only those that everybody finds, unless `listed` is False."""
+        known = [id_ for id_ in provider_ids if rules.is_name(id_)]
+        if provider_ids and not known:
             return []
         return await self._database.read(
-            store.list_events, states=states, provider_id=provider_id, most=most
+            store.list_events, states=states, provider_ids=known, most=most, listed=listed
         )
 
     async def event(self, event_id: str) -> Event:
-        """That event. Raises NoSuchEvent."""
+        """That event; `audiences.event` also asks who may see it. Raises NoSuchEvent."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
         return await self._database.read(store.event, event_id)
@@ -229,8 +234,8 @@ class Catalogue:
         event, found = await self._database.read(store.event_and_key_hash, event_id)
         return event, (found,) if found else ()
 
-    async def add_event(self, draft: EventDraft) -> Event:
-        """Schedule an event. Raises Unprocessable, NoSuchProvider."""
+    async def add_event(self, draft: EventDraft, pass_phrase: str | None = None) -> Event:
+        """Schedule an event. Raises Unprocessable, NoSuchProvider, TooManySignIns."""
         if not rules.is_name(draft.provider_id):
             raise NoSuchProvider
         clean = replace(
@@ -239,22 +244,26 @@ class Catalogue:
             description=rules.description(draft.description),
         )
         rules.schedule(clean.starts_s, clean.ends_s, now_s=self._clock.now_s())
+        hashed = await self._hashed(pass_phrase)
 
         def add(unit: Unit) -> Event:
             owner = store.hold_provider(unit.connection, clean.provider_id)
             new = Event(id=new_id("ev"), provider_name=owner.name, **asdict(clean))
             store.add_event(unit.connection, new)
+            settle(unit, new, hashed)
             _journal_event(unit, "added", new)
             return new
 
         return await self._write(add)
 
-    async def change_event(self, event_id: str, version: int, patch: EventPatch) -> Event:
+    async def change_event(
+        self, event_id: str, version: int, patch: EventPatch, pass_phrase: str | None = None
+    ) -> Event:
         """Change what is given of the event at `version`. Raises NoSuchEvent, EventOver,
-        Unprocessable, VersionMismatch."""
+        Unprocessable, VersionMismatch, TooManySignIns."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
-        now_s = self._clock.now_s()
+        now_s, hashed = self._clock.now_s(), await self._hashed(pass_phrase)
 
         def change(unit: Unit) -> Event:
             before = store.event(unit.connection, event_id, for_update=True)
@@ -263,10 +272,16 @@ class Catalogue:
             if before.version != version:
                 raise VersionMismatch(f"event {event_id} is at version {before.version}")
             after = store.change_event(unit.connection, _patched(before, patch, now_s))
+            settle(unit, after, hashed)
             _journal_event(unit, "changed", after)
             return after
 
         return await self._write(change)
+
+    async def _hashed(self, pass_phrase: str | None) -> str | None:
+        if pass_phrase is None:
+            return None
+        return await self._passwords.hash(visibility_rules.pass_phrase(pass_phrase))
 
     async def transition(self, event_id: str, what: EventEvent) -> Event:
         """Move the event to its next state. Raises NoSuchEvent, IllegalTransition."""
@@ -347,6 +362,8 @@ def _patched(before: Event, patch: EventPatch, now_s: float) -> Event:
         ends_s = before.ends_s if patch.ends_s is None else patch.ends_s
         rules.schedule(starts_s, ends_s, now_s=now_s)
         changed = replace(changed, starts_s=starts_s, ends_s=ends_s)
+    if patch.visibility is not None:
+        changed = replace(changed, visibility=patch.visibility)
     return changed if patch.vp8 is None else replace(changed, vp8=patch.vp8)
 
 
@@ -361,6 +378,7 @@ def _journal_event(unit: Unit, what: str, event: Event) -> None:
         "state": event.state.value,
         "title": event.title,
         "provider_id": event.provider_id,
+        "visibility": event.visibility.value,
         "version": event.version,
     }
     unit.journal("event", event.id, body)

@@ -30,7 +30,7 @@ class _Failures:
     last_s: float
 
 
-class _Counter:
+class FailureCounter:
     """Wrong attempts by key."""
 
     def __init__(self, free: int) -> None:
@@ -69,8 +69,8 @@ class SignInLimits:
     """Lets attempts through, or says how long to wait."""
 
     def __init__(self) -> None:
-        self._accounts = _Counter(FREE_BY_ACCOUNT)
-        self._addresses = _Counter(FREE_BY_ADDRESS)
+        self._accounts = FailureCounter(FREE_BY_ACCOUNT)
+        self._addresses = FailureCounter(FREE_BY_ADDRESS)
         self._own: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def admit(self, account: str, source: str, now_s: float) -> None:

@@ -25,6 +25,7 @@ from umbel.catalogue.model import (
     User,
     UserExists,
     UserRole,
+    Visibility,
 )
 from umbel.catalogue.words import store as words
 from umbel.kit import journal
@@ -61,6 +62,7 @@ events = sa.Table(
     sa.Column("starts_s", sa.Float, nullable=False),
     sa.Column("ends_s", sa.Float, nullable=False),
     sa.Column("vp8", sa.Boolean, nullable=False),
+    sa.Column("visibility", sa.String(16), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Index("ix_events_state_ends_s", "state", "ends_s"),
@@ -76,6 +78,10 @@ stream_keys = sa.Table(
     sa.Column("issued_s", sa.Float, nullable=False),
 )
 
+LISTED = events.c.visibility == sa.literal(Visibility.PUBLIC.value)
+"""Whether everybody finds the event. Every list, feed and search of events for strangers has this
+condition; in Python it is `Event.is_listed`."""
+
 _ID = given("id_")
 
 
@@ -83,8 +89,9 @@ def _user(*, provider_id: str | None, role: str, **row: Any) -> User:
     return User(role=UserRole(role), provider_id=provider_id or "", **row)
 
 
-def _event(*, state: str, **row: Any) -> Event:
-    return Event(state=EventState(state), **row)
+def event_of(*, state: str, visibility: str, **row: Any) -> Event:
+    """An event out of the columns of `events`, with its provider's name."""
+    return Event(state=EventState(state), visibility=Visibility(visibility), **row)
 
 
 _USER = sa.select(
@@ -117,8 +124,8 @@ _REMOVE_PROVIDER = Command(sa.delete(providers).where(providers.c.id == _ID))
 _WITH_PROVIDER = sa.select(events, providers.c.name.label("provider_name")).join_from(
     events, providers
 )
-_THE_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID), _event)
-_HELD_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID).with_for_update(of=events), _event)
+_THE_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID), event_of)
+_HELD_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID).with_for_update(of=events), event_of)
 _GOING = [sa.literal(state.value) for state in EventState if state not in OVER]
 _DUE = Scalar(
     sa.select(events.c.id)
@@ -158,7 +165,8 @@ class Unit:
         self._told: list[tuple[str, str, Mapping[str, object]]] = []
 
     def journal(self, kind: str, subject: str, body: Mapping[str, object]) -> None:
-        """Something changed. `body` is for everybody's eyes: no secrets, no hashes."""
+        """Something changed. `body` is for everybody's eyes: no secrets, no hashes. What it says
+        of an event that is not listed reaches only those who run it."""
         self._told.append((kind, subject, body))
 
     def record(self, at_s: float) -> None:
@@ -272,16 +280,20 @@ def list_events(
     connection: Connection,
     *,
     states: Collection[EventState],
-    provider_id: str,
+    provider_ids: Collection[str],
     most: int,
+    listed: bool,
 ) -> list[Event]:
-    """Events by start, the `most` newest; no states means any, no provider means all."""
+    """Events by start, the `most` newest; no states means any, no providers means all. `listed`:
+    only those that everybody finds."""
     query = _WITH_PROVIDER.order_by(events.c.starts_s.desc(), events.c.id.desc()).limit(most)
     if states:
         query = query.where(events.c.state.in_([sa.literal(state.value) for state in states]))
-    if provider_id:
-        query = query.where(events.c.provider_id == provider_id)
-    return connection.all(Query(query, _event))[::-1]
+    if provider_ids:
+        query = query.where(events.c.provider_id.in_([sa.literal(id_) for id_ in provider_ids]))
+    if listed:
+        query = query.where(LISTED)
+    return connection.all(Query(query, event_of))[::-1]
 
 
 def event(connection: Connection, event_id: str, *, for_update: bool = False) -> Event:
@@ -348,6 +360,6 @@ def _found(provider: Provider | None, provider_id: str) -> Provider:
 
 
 def _event_row(of: Event) -> dict[str, object]:
-    row = {**asdict(of), "state": of.state.value}
+    row = {**asdict(of), "state": of.state.value, "visibility": of.visibility.value}
     del row["provider_name"]
     return row

@@ -67,7 +67,9 @@ class ServiceReports:
     async def report(self, provider_id: str, period_s: float) -> ServiceReport:
         """The level, and how it was kept in the last `period_s` seconds. Raises NoSuchProvider."""
         level = await self.catalogue.service_levels.level(provider_id)
-        events = await self.catalogue.events(provider_id=provider_id, most=MOST_LISTED)
+        events = await self.catalogue.events(
+            provider_ids=[provider_id], most=MOST_LISTED, listed=False
+        )
         now_s = self.clock.now_s()
         theirs = {event.id for event in events}
         changes, since_s = await self.journal.of_kinds(("session", "event"), now_s - period_s)

@@ -24,6 +24,7 @@ VIEWER = "umbel:viewer"
 USER = "umbel:user"
 WEB = "umbel:web"
 FORM = "umbel:form"
+EVENT = "umbel:event"
 
 
 class TokenMissing(Unauthenticated):

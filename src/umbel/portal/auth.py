@@ -6,15 +6,25 @@ own token instead of an account.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from umbel.catalogue.model import NoSuchUser, User, UserRole
+from umbel.catalogue.visibility.model import ANYBODY, Watcher
 from umbel.kit.errors import Forbidden, Unauthenticated
-from umbel.kit.tokens import USER, VIEWER, WEB, Claims, TokenForeign, TokenInvalid, TokenMissing
+from umbel.kit.tokens import (
+    EVENT,
+    USER,
+    VIEWER,
+    WEB,
+    Claims,
+    TokenForeign,
+    TokenInvalid,
+    TokenMissing,
+)
 from umbel.portal import web_session
 from umbel.portal.ports import System
 
@@ -117,11 +127,37 @@ async def _optional_user(system: SystemDep, proof: MaybeProof) -> User | None:
 OptionalUser = Annotated[User | None, Depends(_optional_user)]
 
 
+def watcher_of(user: User | None) -> Watcher:
+    """Who asks for an event, without a grant."""
+    if user is None:
+        return ANYBODY
+    runs = user.role is UserRole.PROVIDER
+    return Watcher(
+        username=user.username,
+        runs_all=user.role is UserRole.OPERATOR,
+        provider_ids=frozenset({user.provider_id}) if runs else frozenset(),
+    )
+
+
+# Longer than any token of ours.
+_Grant = Annotated[str, Header(alias="X-Event-Grant", max_length=2_000)]
+
+
+async def _watcher(system: SystemDep, user: OptionalUser, grant: _Grant = "") -> Watcher:
+    """A grant that is not good any more is none: the event then asks for its pass phrase again."""
+    by = watcher_of(user)
+    with suppress(Unauthenticated, TokenForeign):
+        claims = system.verifier.verify(grant, EVENT, now_s=system.clock.now_s())
+        return replace(by, granted_event=claims.subject, granted_phrase=claims.generation)
+    return by
+
+
+Watching = Annotated[Watcher, Depends(_watcher)]
+
+
 def may_run(user: User, provider_id: str) -> None:
     """Raise Forbidden unless the user is an operator or of that provider."""
-    if user.role is UserRole.OPERATOR:
-        return
-    if user.role is not UserRole.PROVIDER or user.provider_id != provider_id:
+    if not watcher_of(user).runs(provider_id):
         raise Forbidden
 
 

@@ -148,6 +148,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{event_id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["grant_access"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/{event_id}/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_invitations"];
+        put: operations["set_invitations"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/repository_servlet/{secret}": {
         parameters: {
             query?: never;
@@ -2299,6 +2331,8 @@ export interface components {
             starts_at?: string | null;
             ends_at?: string | null;
             vp8?: boolean | null;
+            visibility?: components["schemas"]["Visibility"] | null;
+            pass_phrase?: string | null;
         };
         EventIn: {
             provider_id: string;
@@ -2311,6 +2345,9 @@ export interface components {
             ends_at: string;
             /** @default false */
             vp8?: boolean;
+            /** @default public */
+            visibility?: components["schemas"]["Visibility"];
+            pass_phrase?: string | null;
         };
         EventOut: {
             id: string;
@@ -2321,6 +2358,7 @@ export interface components {
             starts_at: string;
             ends_at: string;
             vp8: boolean;
+            visibility: components["schemas"]["Visibility"];
             state: components["schemas"]["EventState"];
             version: number;
             stream: components["schemas"]["StreamOut"] | null;
@@ -2390,6 +2428,13 @@ export interface components {
         };
         /** @enum {string} */
         Grade: "gold" | "silver" | "bronze";
+        GrantIn: {
+            pass_phrase: string;
+        };
+        GrantOut: {
+            token: string;
+            expires_at: string;
+        };
         /** @enum {string} */
         Guarantee: "guaranteed" | "no_room" | "no_queue";
         GuestNetworkIn: {
@@ -2528,6 +2573,9 @@ export interface components {
         InstallErrorOut: {
             code: string;
             message: string;
+        };
+        Invitations: {
+            usernames: string[];
         };
         ItemOut: {
             id: string;
@@ -3323,6 +3371,8 @@ export interface components {
         UserRole: "viewer" | "provider" | "operator";
         /** @enum {string} */
         Variant: "virca" | "virca2" | "virca3";
+        /** @enum {string} */
+        Visibility: "public" | "unlisted" | "pass_phrase" | "invited";
         VolumeIn: {
             name: string;
             node: string;
@@ -3378,7 +3428,9 @@ export interface operations {
     open_session: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "X-Event-Grant"?: string;
+            };
             path: {
                 event_id: string;
             };
@@ -3445,6 +3497,7 @@ export interface operations {
             query?: {
                 state?: string;
                 provider_id?: string;
+                mine?: boolean;
                 limit?: number;
             };
             header?: never;
@@ -3489,7 +3542,9 @@ export interface operations {
     get_event: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "X-Event-Grant"?: string;
+            };
             path: {
                 event_id: string;
             };
@@ -3537,6 +3592,7 @@ export interface operations {
             query?: never;
             header?: {
                 "if-none-match"?: string;
+                "X-Event-Grant"?: string;
             };
             path: {
                 event_id: string;
@@ -3647,6 +3703,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProvidersOut"];
+                };
+            };
+        };
+    };
+    grant_access: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Event-Grant"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantIn"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantOut"];
+                };
+            };
+        };
+    };
+    get_invitations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitations"];
+                };
+            };
+        };
+    };
+    set_invitations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Invitations"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitations"];
                 };
             };
         };
@@ -4044,7 +4173,9 @@ export interface operations {
     reserve: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "X-Event-Grant"?: string;
+            };
             path: {
                 event_id: string;
             };

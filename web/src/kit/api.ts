@@ -62,6 +62,8 @@ export interface ApiOptions {
   fetch: typeof fetch;
   /** Whether somebody is signed in, as far as the page knows. */
   isSignedIn: () => boolean;
+  /** The grant to watch an event with a pass phrase, if there is one. */
+  grantOf?: (eventId: string) => string | null;
   /** Called when the portal no longer accepts the sign-in. */
   onRefused: () => void;
   timeoutMs?: number;
@@ -96,6 +98,7 @@ export type Api = ReturnType<typeof createApi>;
 export function createApi(options: ApiOptions) {
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const wait = options.wait ?? sleep;
+  const grantOf = options.grantOf ?? (() => null);
 
   async function request(method: Method, template: string, call: Call): Promise<Response> {
     for (let left = call.retries ?? RETRIES; ; left -= 1) {
@@ -151,7 +154,11 @@ export function createApi(options: ApiOptions) {
       send('post', '/api/v1/sign-up', { json: { username, password }, bearer: null }),
     reservations: () => read('get', '/api/v1/me/reservations'),
     reserve: (eventId: string, purpose: Purpose) =>
-      send('put', '/api/v1/me/reservations/{event_id}', { path: { event_id: eventId }, json: { purpose } }),
+      send('put', '/api/v1/me/reservations/{event_id}', {
+        path: { event_id: eventId },
+        json: { purpose },
+        grant: grantOf(eventId),
+      }),
     cancelReservation: (eventId: string) =>
       send('delete', '/api/v1/me/reservations/{event_id}', { path: { event_id: eventId } }),
     calendarFeed: () => read('get', '/api/v1/me/calendar-feed'),
@@ -168,7 +175,19 @@ export function createApi(options: ApiOptions) {
     me: () => read('get', '/api/v1/me'),
     providers: () => read('get', '/api/v1/providers'),
     events: () => read('get', '/api/v1/events'),
-    event: (eventId: string) => read('get', '/api/v1/events/{event_id}', { path: { event_id: eventId } }),
+    /** Those that one runs, also where not everybody finds them. */
+    ownEvents: () => read('get', '/api/v1/events', { query: { mine: true } }),
+    event: (eventId: string) =>
+      read('get', '/api/v1/events/{event_id}', { path: { event_id: eventId }, grant: grantOf(eventId) }),
+    unlockEvent: (eventId: string, passPhrase: string) =>
+      read('post', '/api/v1/events/{event_id}/grants', {
+        path: { event_id: eventId },
+        json: { pass_phrase: passPhrase },
+      }),
+    invitations: (eventId: string) =>
+      read('get', '/api/v1/events/{event_id}/invitations', { path: { event_id: eventId } }),
+    invite: (eventId: string, usernames: string[]) =>
+      read('put', '/api/v1/events/{event_id}/invitations', { path: { event_id: eventId }, json: { usernames } }),
     createEvent: (body: NewEvent) => read('post', '/api/v1/events', { json: body }),
     changeEvent: (eventId: string, changes: EventChanges) =>
       read('patch', '/api/v1/events/{event_id}', { path: { event_id: eventId }, json: changes }),
@@ -184,6 +203,7 @@ export function createApi(options: ApiOptions) {
         path: { event_id: eventId },
         json: { ...(accessNode !== null && { access_node: accessNode }), ...(quality !== null && { quality }) },
         bearer: null,
+        grant: grantOf(eventId),
         timeoutMs: START_MS,
         // The player waits and tries again by itself.
         retries: 0,

@@ -22,6 +22,8 @@ type Parts<O> = (O extends { parameters: { path: infer T } } ? { path: T } : { p
 interface Options {
   /** Another token than the user's sign-in; null where it does not matter who is signed in. */
   bearer?: string | null;
+  /** Shows that the caller knows the event's pass phrase; null where there is no such grant. */
+  grant?: string | null;
   keepalive?: boolean;
   timeoutMs?: number;
   /** How often it is sent again after "not now" (503); else twice. */
@@ -54,6 +56,7 @@ export function requestOf(method: Method, call: Call): RequestInit {
   const init: RequestInit = { method: method.toUpperCase(), headers };
   if (typeof call.bearer === 'string') headers['Authorization'] = `Bearer ${call.bearer}`;
   else if (method !== 'get') Object.assign(headers, OURS);
+  if (typeof call.grant === 'string') headers['X-Event-Grant'] = call.grant;
   if (call.json !== undefined) {
     headers['Content-Type'] = 'application/json';
     init.body = JSON.stringify(call.json);

@@ -9,6 +9,7 @@ export type Change = Shapes['ChangeOut'];
 export type ChangeKind = Shapes['ChangeKind'];
 export type EventState = Shapes['EventState'];
 export type StreamStatus = Shapes['StreamOut'];
+export type Visibility = Shapes['Visibility'];
 export type LiveEvent = Shapes['EventOut'];
 export type NewEvent = Shapes['EventIn'];
 export type EventChanges = Shapes['EventChange'];

@@ -262,7 +262,7 @@ interface NetworkViewProps {
 function NetworkView({ username, network: { data, error, refresh } }: NetworkViewProps) {
   const search = useSearch();
   const [node, setNode] = useState<string | null>(null);
-  const events = useLive('events', api.events, ['event'], EVENTS_POLL_MS);
+  const events = useLive('own events', api.ownEvents, ['event'], EVENTS_POLL_MS);
   const open = (events.data ?? []).filter((event) => event.state === 'live' || event.state === 'open');
   const shown = shownOf(search, open);
   const tree = useLive(shown.event && `tree ${shown.event}`, () => treeOf(shown.event ?? ''), KINDS, POLL_MS);

@@ -19,6 +19,7 @@ import { Stage } from '../player/stage';
 import { useLive, useNow, useSignIn } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Empty, ErrorPage, Loading, StateBadge } from '../ui/parts';
+import { PassPhraseForm } from '../ui/pass-phrase';
 import { Reserve } from '../ui/reserve';
 
 const KINDS: readonly ChangeKind[] = ['event', 'session'];
@@ -106,6 +107,23 @@ function About({ event }: { event: LiveEvent }) {
   );
 }
 
+/** An event by invitation looks like none to who is not invited, or not signed in yet. */
+function NotFound() {
+  const isSignedIn = useSignIn() !== null;
+  return (
+    <Empty isPage title="Event not found">
+      <p>
+        Check the address. <Link to={to.discover}>See what is live</Link>
+      </p>
+      {!isSignedIn && (
+        <p>
+          Were you invited to it? <Link to={to.account}>Sign in</Link>, then open the link again.
+        </p>
+      )}
+    </Empty>
+  );
+}
+
 export default function Watch({ eventId }: { eventId: string }) {
   const read = (): Promise<LiveEvent> => early.takeEvent(eventId) ?? api.event(eventId);
   const first = early.knownEvent(eventId);
@@ -114,15 +132,8 @@ export default function Watch({ eventId }: { eventId: string }) {
   const player = usePlayer(event, video);
   useTitle(event?.title ?? 'Watch');
 
-  if (error?.status === 404) {
-    return (
-      <Empty isPage title="Event not found">
-        <p>
-          Check the address. <Link to={to.discover}>See what is live</Link>
-        </p>
-      </Empty>
-    );
-  }
+  if (error?.status === 404) return <NotFound />;
+  if (error?.code === 'umbel.pass_phrase_needed') return <PassPhraseForm eventId={eventId} onOpen={refresh} />;
   if (!event) {
     return error ? (
       <div className="page">

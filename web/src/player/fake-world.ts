@@ -95,6 +95,7 @@ export class FakeWorld {
       starts_at: '',
       ends_at: '',
       vp8: false,
+      visibility: 'public',
       state: 'live',
       version: 1,
       stream,

@@ -8,6 +8,7 @@ const EVENT = {
   starts_at: '2030-06-10T18:00:42Z',
   ends_at: '2030-06-10T20:00:42Z',
   vp8: false,
+  visibility: 'public' as const,
   version: 3,
 };
 
@@ -27,6 +28,25 @@ describe('changes of an event', () => {
     expect(changesOf(draftOf(allowed), allowed)).toBeNull();
     expect(changesOf({ ...draftOf(allowed), vp8: false }, allowed)).toEqual({ version: 3, vp8: false });
     expect(contentOf(draftOf(allowed)).vp8).toBe(true);
+  });
+
+  test('a pass phrase goes with its visibility, and is sent only where one was typed', () => {
+    const locked = { ...draftOf(EVENT), visibility: 'pass_phrase' as const, passPhrase: 'the old lighthouse' };
+    expect(changesOf(locked, EVENT)).toEqual({
+      version: 3,
+      visibility: 'pass_phrase',
+      pass_phrase: 'the old lighthouse',
+    });
+    expect(problemOf(locked, 'public')).toBeNull();
+    expect(problemOf({ ...locked, passPhrase: 'short  ' }, 'public')).toMatch(/at least 8/);
+    expect(problemOf({ ...locked, passPhrase: '' }, 'public')).toMatch(/at least 8/);
+    expect(problemOf({ ...locked, passPhrase: '' }, 'pass_phrase')).toBeNull();
+    const kept = { ...EVENT, visibility: 'pass_phrase' as const };
+    expect(changesOf(draftOf(kept), kept)).toBeNull();
+    expect(changesOf({ ...draftOf(kept), visibility: 'unlisted', passPhrase: 'typed before' }, kept)).toEqual({
+      version: 3,
+      visibility: 'unlisted',
+    });
   });
 
   test('a text can be emptied', () => {

@@ -1,7 +1,7 @@
 // An event's form as values: what is typed, why it cannot be sent, and what is sent. Pure.
 
 import { fromLocalInput, toLocalInput } from '../kit/format';
-import type { EventChanges, LiveEvent } from '../kit/types';
+import type { EventChanges, LiveEvent, Visibility } from '../kit/types';
 
 const HOUR_MS = 3_600_000;
 
@@ -12,29 +12,45 @@ export interface Draft {
   starts: string;
   ends: string;
   vp8: boolean;
+  visibility: Visibility;
+  /** A new pass phrase; empty leaves the one of before. */
+  passPhrase: string;
 }
 
-/** What the portal takes of an event. Times are RFC 3339 in UTC. */
-export type Content = Pick<LiveEvent, 'title' | 'description' | 'starts_at' | 'ends_at' | 'vp8'>;
+/** What the portal takes and gives of an event. Times are RFC 3339 in UTC. */
+export type Content = Pick<LiveEvent, 'title' | 'description' | 'starts_at' | 'ends_at' | 'vp8' | 'visibility'>;
+
+/** As the portal counts: trimmed, and each character in one spelling. */
+const LEAST_PHRASE = 8;
 
 export function emptyDraft(nowMs: number): Draft {
   const ends = toLocalInput(nowMs + HOUR_MS);
-  return { title: '', description: '', starts: toLocalInput(nowMs), ends, vp8: false };
+  const content = { title: '', description: '', starts: toLocalInput(nowMs), ends, vp8: false };
+  return { ...content, visibility: 'public', passPhrase: '' };
 }
 
 export function draftOf(event: Content): Draft {
-  const { title, description, vp8 } = event;
+  const { title, description, vp8, visibility } = event;
   const local = (iso: string): string => toLocalInput(Date.parse(iso));
-  return { title, description, starts: local(event.starts_at), ends: local(event.ends_at), vp8 };
+  const times = { starts: local(event.starts_at), ends: local(event.ends_at) };
+  return { title, description, ...times, vp8, visibility, passPhrase: '' };
 }
 
-/** Why a draft cannot be sent, null when it can. */
-export function problemOf(draft: Draft): string | null {
+/** Whether the event must be given a pass phrase. */
+const needsPhrase = (draft: Draft, before: Visibility | null): boolean =>
+  draft.visibility === 'pass_phrase' && (before !== 'pass_phrase' || draft.passPhrase !== '');
+
+/** Why a draft cannot be sent, null when it can. `before`: the visibility that the event has already. */
+export function problemOf(draft: Draft, before: Visibility | null = null): string | null {
   const starts = fromLocalInput(draft.starts);
   const ends = fromLocalInput(draft.ends);
   if (draft.title.trim() === '') return 'Enter a title.';
   if (starts === null || ends === null) return 'Enter a start and an end.';
-  return Date.parse(ends) > Date.parse(starts) ? null : 'The end must be after the start.';
+  if (Date.parse(ends) <= Date.parse(starts)) return 'The end must be after the start.';
+  if (needsPhrase(draft, before) && [...draft.passPhrase.normalize('NFC').trim()].length < LEAST_PHRASE) {
+    return `Enter a pass phrase of at least ${String(LEAST_PHRASE)} characters.`;
+  }
+  return null;
 }
 
 /** The draft with another start. The end moves with it, so that the event stays as long as it was. */
@@ -50,7 +66,13 @@ export function contentOf(draft: Draft): Content {
     starts_at: fromLocalInput(draft.starts) ?? '',
     ends_at: fromLocalInput(draft.ends) ?? '',
     vp8: draft.vp8,
+    visibility: draft.visibility,
   };
+}
+
+/** The new pass phrase, where there is one to send. */
+export function phraseOf(draft: Draft): { pass_phrase?: string } {
+  return draft.visibility === 'pass_phrase' && draft.passPhrase !== '' ? { pass_phrase: draft.passPhrase } : {};
 }
 
 /**
@@ -60,7 +82,9 @@ export function contentOf(draft: Draft): Content {
 export function changesOf(draft: Draft, event: Content & { version: number }): EventChanges | null {
   const before = draftOf(event);
   const content = contentOf(draft);
-  const changes: Partial<Content> = {
+  const changes: Omit<EventChanges, 'version'> = {
+    ...phraseOf(draft),
+    ...(draft.visibility !== before.visibility && { visibility: draft.visibility }),
     ...(content.title !== before.title && { title: content.title }),
     ...(content.description !== before.description.trim() && { description: content.description }),
     ...(draft.starts !== before.starts && { starts_at: content.starts_at }),

@@ -1,4 +1,4 @@
-// The form that changes an event: title, description and times. It never overwrites another person’s change.
+// The form that changes an event. It never overwrites another person’s change.
 
 import { useEffect, useId, useRef, useState } from 'react';
 
@@ -30,7 +30,7 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
   }, []);
 
   const submit = (): void => {
-    const found = problemOf(draft);
+    const found = problemOf(draft, base.visibility);
     setFault(found);
     if (found !== null) return;
     const changes = changesOf(draft, base);
@@ -79,6 +79,7 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
       )}
       <EventFields
         draft={draft}
+        visibilityBefore={base.visibility}
         onChange={(changed) => {
           setDraft(changed);
           setFault(null);

@@ -2,14 +2,75 @@
 
 import { useId } from 'react';
 
+import type { Visibility } from '../kit/types';
+import { Field } from '../ui/sign-in';
 import { type Draft, withStart } from './draft';
 
 interface EventFieldsProps {
   draft: Draft;
+  /** The visibility that the event has already, null for a new one. */
+  visibilityBefore?: Visibility | null;
   onChange: (draft: Draft) => void;
 }
 
-export function EventFields({ draft, onChange }: EventFieldsProps) {
+const VISIBILITIES: readonly { value: Visibility; label: string; note: string }[] = [
+  { value: 'public', label: 'Public', note: 'Everybody finds the event and can watch it.' },
+  { value: 'unlisted', label: 'Unlisted', note: 'Only people with the link find it. All of them can watch.' },
+  { value: 'pass_phrase', label: 'Pass phrase', note: 'Only people with the link and the pass phrase can watch.' },
+  { value: 'invited', label: 'By invitation', note: 'Only accounts that you name on the event’s page can watch.' },
+];
+
+function VisibilityFields({ draft, visibilityBefore = null, onChange }: EventFieldsProps) {
+  const id = useId();
+  const isKept = visibilityBefore === 'pass_phrase';
+  return (
+    <>
+      <div className="field">
+        <label htmlFor={`${id}w`}>Who can watch</label>
+        <select
+          id={`${id}w`}
+          name="visibility"
+          aria-describedby={`${id}n`}
+          value={draft.visibility}
+          onChange={(event) => {
+            const chosen = VISIBILITIES.find(({ value }) => value === event.target.value);
+            onChange({ ...draft, visibility: chosen?.value ?? 'public' });
+          }}
+        >
+          {VISIBILITIES.map(({ value, label }) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </select>
+        <small id={`${id}n`} className="quiet">
+          {VISIBILITIES.find(({ value }) => value === draft.visibility)?.note}
+        </small>
+      </div>
+      {draft.visibility === 'pass_phrase' && (
+        <Field
+          label="Pass phrase"
+          name="pass_phrase"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          maxLength={128}
+          value={draft.passPhrase}
+          note={
+            isKept
+              ? 'Leave it empty to keep the present one. Another one ends the access of everybody who has the present one.'
+              : 'At least 8 characters. It is not shown again: note it, and give it to your viewers with the link.'
+          }
+          onChange={(passPhrase) => {
+            onChange({ ...draft, passPhrase });
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+export function EventFields({ draft, visibilityBefore = null, onChange }: EventFieldsProps) {
   const id = useId();
   return (
     <>
@@ -68,6 +129,7 @@ export function EventFields({ draft, onChange }: EventFieldsProps) {
         </div>
       </div>
       <p className="quiet">Times are in your time zone ({Intl.DateTimeFormat().resolvedOptions().timeZone}).</p>
+      <VisibilityFields draft={draft} visibilityBefore={visibilityBefore} onChange={onChange} />
       <div>
         <label className="tick">
           <input

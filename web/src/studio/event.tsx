@@ -5,14 +5,15 @@ import { useState } from 'react';
 import { formatSpan } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
-import type { Ingest, LiveEvent } from '../kit/types';
+import type { Ingest, LiveEvent, Visibility } from '../kit/types';
 import { useAction, useLive } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
-import { Confirm, CopyField, Empty, ErrorNotice, ErrorPage, Loading, StateBadge } from '../ui/parts';
+import { Confirm, CopyField, Empty, ErrorNotice, ErrorPage, Loading, StateBadge, VisibilityBadge } from '../ui/parts';
 import { ForProviders } from './account';
 import { EditEvent } from './edit-event';
 import { GoLive } from './go-live';
 import { IngestCard } from './ingest-card';
+import { Invitations } from './invitations';
 import { keepKey, keptKey } from './keys';
 import { StreamCard } from './stream-card';
 
@@ -57,12 +58,19 @@ function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
   );
 }
 
-function ShareCard({ eventId }: { eventId: string }) {
+const AUDIENCES: Readonly<Record<Visibility, string>> = {
+  public: 'Everybody with this link can watch.',
+  unlisted: 'Everybody with this link can watch; nobody finds the event without it.',
+  pass_phrase: 'Give your viewers this link and the pass phrase.',
+  invited: 'The accounts that you invite can watch here when they are signed in.',
+};
+
+function ShareCard({ event: { id, visibility } }: { event: LiveEvent }) {
   return (
     <section className="panel" aria-label="Share">
       <h2>Share</h2>
-      <CopyField label="Link to the watch page" value={`${location.origin}${to.watch(eventId)}`} />
-      <p className="quiet">Everybody with this link can watch. Before the start it shows when the event begins.</p>
+      <CopyField label="Link to the watch page" value={`${location.origin}${to.watch(id)}`} />
+      <p className="quiet">{AUDIENCES[visibility]} Before the start it shows when the event begins.</p>
     </section>
   );
 }
@@ -82,7 +90,8 @@ function Workbench({ event }: { event: LiveEvent }) {
       </div>
       <div className="stack">
         <GoLive eventId={event.id} ingest={ingest} streamKey={streamKey} onIngest={setIngest} onKey={onKey} />
-        <ShareCard eventId={event.id} />
+        {event.visibility === 'invited' && <Invitations eventId={event.id} />}
+        <ShareCard event={event} />
       </div>
     </div>
   );
@@ -114,6 +123,7 @@ function EventPage({ eventId }: { eventId: string }) {
           <h1>{event.title}</h1>
           <p className="about-meta">
             <StateBadge state={event.state} />
+            <VisibilityBadge visibility={event.visibility} />
             <span>{event.provider_name}</span>
             <span>{formatSpan(event.starts_at, event.ends_at)}</span>
           </p>

@@ -9,9 +9,9 @@ import type { EventState, LiveEvent, Me } from '../kit/types';
 import { useAction, useLive } from '../ui/hooks';
 import { LivePicture } from '../ui/live-picture';
 import { Link, navigate, useTitle } from '../ui/navigation';
-import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
+import { Empty, ErrorNotice, Loading, StateBadge, VisibilityBadge } from '../ui/parts';
 import { ForProviders } from './account';
-import { contentOf, emptyDraft, problemOf } from './draft';
+import { contentOf, emptyDraft, phraseOf, problemOf } from './draft';
 import { EventFields } from './event-fields';
 
 const POLL_MS = 15_000;
@@ -69,6 +69,7 @@ function NewEventForm({ me }: { me: Me }) {
       const created = await api.createEvent({
         provider_id: draft.provider,
         ...contentOf(draft),
+        ...phraseOf(draft),
       });
       navigate(to.studioEvent(created.id));
     });
@@ -122,26 +123,26 @@ function EventRow({ event }: { event: LiveEvent }) {
             {event.state === 'live' && ` · ${formatViewers(event.stream?.viewers ?? 0)}`}
           </span>
         </span>
+        <VisibilityBadge visibility={event.visibility} />
         <StateBadge state={event.state} />
       </Link>
     </li>
   );
 }
 
-function MyEvents({ me }: { me: Me }) {
-  const { data, error, refresh } = useLive('events', api.events, ['event', 'session'], POLL_MS);
-  const mine = data?.filter((event) => me.role === 'operator' || event.provider_id === me.provider_id);
+function MyEvents() {
+  const { data, error, refresh } = useLive('own events', api.ownEvents, ['event', 'session'], POLL_MS);
   return (
     <section aria-label="Events" className="my-events">
       {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {mine && mine.length > 0 && (
+      {data && data.length > 0 && (
         <ul className="rows">
-          {arrange(mine).map((event) => (
+          {arrange(data).map((event) => (
             <EventRow key={event.id} event={event} />
           ))}
         </ul>
       )}
-      {mine?.length === 0 && (
+      {data?.length === 0 && (
         <Empty title="No events yet">
           <p>Create one, then push a stream to it from your encoder.</p>
         </Empty>
@@ -162,7 +163,7 @@ export default function Studio() {
               <h1>Studio</h1>
             </div>
             <div className="columns">
-              <MyEvents me={me} />
+              <MyEvents />
               <NewEventForm me={me} />
             </div>
           </>

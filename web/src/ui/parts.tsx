@@ -3,7 +3,7 @@
 import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
 
 import type { ApiError } from '../kit/api';
-import type { EventState } from '../kit/types';
+import type { EventState, Visibility } from '../kit/types';
 import { Icon } from './icons';
 import { Mark } from './mark';
 
@@ -17,6 +17,18 @@ const STATES: Readonly<Record<EventState, string>> = {
 
 export function StateBadge({ state }: { state: EventState }) {
   return <span className={`badge badge-${state}`}>{STATES[state]}</span>;
+}
+
+const VISIBILITIES: Readonly<Record<Visibility, string>> = {
+  public: 'Public',
+  unlisted: 'Unlisted',
+  pass_phrase: 'Pass phrase',
+  invited: 'By invitation',
+};
+
+/** Says who may watch, where not everybody may. */
+export function VisibilityBadge({ visibility }: { visibility: Visibility }) {
+  return visibility === 'public' ? null : <span className="badge">{VISIBILITIES[visibility]}</span>;
 }
 
 export function Loading({ what }: { what: string }) {

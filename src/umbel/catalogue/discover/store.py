@@ -1,6 +1,6 @@
 """Listed events and providers as rows. In: a connection of a read unit. Out: values of `model`.
 
-`listed` alone says which events anybody may find: every query here has it.
+`LISTED` of the catalogue's store alone says which events anybody may find: every query here has it.
 """
 
 from functools import cache
@@ -9,22 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from umbel.catalogue.discover.model import STATES, ListedProvider, Section
-from umbel.catalogue.model import Event, EventState
-from umbel.catalogue.store import events, providers
+from umbel.catalogue.model import Event
+from umbel.catalogue.store import LISTED, event_of, events, providers
 from umbel.catalogue.words.store import event_words, provider_words
 from umbel.kit.sql import Connection, Query, given
 
 _LAST = "\U0010ffff"
 """Sorts after every letter: a word that begins with `a` is between `a` and `a` with this."""
-
-
-def listed() -> sa.ColumnElement[bool]:
-    """Which events anybody may find, without knowing of them: all, at present."""
-    return sa.true()
-
-
-def _event(*, state: str, **row: Any) -> Event:
-    return Event(state=EventState(state), **row)
 
 
 def _in(section: Section) -> sa.ColumnElement[bool]:
@@ -47,7 +38,7 @@ def _events_query(
     query = (
         sa.select(events, providers.c.name.label("provider_name"))
         .join_from(events, providers)
-        .where(listed())
+        .where(LISTED)
         .limit(given("most", sa.Integer))
     )
     if section is not None:
@@ -66,15 +57,15 @@ def _events_query(
         tied = (start == last_s) & (id_ > last if is_ahead else id_ < last)
         query = query.where(beyond | tied)
     order = (start, id_) if is_ahead else (start.desc(), id_.desc())
-    return Query(query.order_by(*order), _event)
+    return Query(query.order_by(*order), event_of)
 
 
 _THE_EVENT = Query(
     sa.select(events, providers.c.name.label("provider_name"))
     .join_from(events, providers)
-    .where(listed())
+    .where(LISTED)
     .where(events.c.id == given("id_")),
-    _event,
+    event_of,
 )
 
 
@@ -83,7 +74,7 @@ def _count(section: Section) -> sa.ScalarSelect[int]:
         sa.select(sa.func.count())
         .where(events.c.provider_id == providers.c.id)
         .where(_in(section))
-        .where(listed())
+        .where(LISTED)
         .scalar_subquery()
     )
 

@@ -6,11 +6,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from umbel.catalogue.accounts.store import profiles
-from umbel.catalogue.model import Event, EventState
+from umbel.catalogue.model import EventState
 from umbel.catalogue.reminders.model import Reminder
 from umbel.catalogue.reservations.model import Purpose
 from umbel.catalogue.reservations.store import reservations
-from umbel.catalogue.store import events, providers, users
+from umbel.catalogue.store import event_of, events, providers, users
+from umbel.catalogue.visibility.store import remains_visible
 from umbel.kit.db import metadata
 from umbel.kit.sql import Command, Connection, Query, given
 
@@ -26,9 +27,8 @@ reminders = sa.Table(
 )
 
 
-def _reminder(*, username: str, email: str, state: str, **row: Any) -> Reminder:
-    event = Event(state=EventState(state), **row)
-    return Reminder(username=username, email=email, event=event)
+def _reminder(*, username: str, email: str, **row: Any) -> Reminder:
+    return Reminder(username=username, email=email, event=event_of(**row))
 
 
 _AHEAD = [sa.literal(state.value) for state in (EventState.SCHEDULED, EventState.OPEN)]
@@ -52,6 +52,7 @@ _DUE = (
     .where((events.c.starts_s > given("now_s")) & (events.c.starts_s <= given("until_s")))
     .where(profiles.c.email != sa.literal(""))
     .where(~_IS_CLAIMED)
+    .where(remains_visible(reservations.c.username))
     .order_by(events.c.starts_s, reservations.c.username)
     .limit(given("most"))
 )

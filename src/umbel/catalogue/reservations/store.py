@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from umbel.catalogue.model import Event, EventState
 from umbel.catalogue.reservations.model import Purpose, Reservation
-from umbel.catalogue.store import events, providers, users
+from umbel.catalogue.store import event_of, events, providers, users
+from umbel.catalogue.visibility.store import remains_visible
 from umbel.kit.db import metadata
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
 
@@ -36,9 +36,8 @@ calendar_feeds = sa.Table(
 _OF, _EVENT = given("of"), given("event_")
 
 
-def _reservation(*, purpose: str, reserved_s: float, state: str, **row: Any) -> Reservation:
-    event = Event(state=EventState(state), **row)
-    return Reservation(event=event, purpose=Purpose(purpose), reserved_s=reserved_s)
+def _reservation(*, purpose: str, reserved_s: float, **row: Any) -> Reservation:
+    return Reservation(event=event_of(**row), purpose=Purpose(purpose), reserved_s=reserved_s)
 
 
 _HELD_USER = Scalar(
@@ -53,7 +52,7 @@ _ROWS = (
     )
     .join_from(reservations, events)
     .join(providers, providers.c.id == events.c.provider_id)
-    .where(reservations.c.username == _OF)
+    .where((reservations.c.username == _OF) & remains_visible(reservations.c.username))
 )
 _ALL = Query(_ROWS.order_by(events.c.starts_s, events.c.id), _reservation)
 _BETWEEN = Query(

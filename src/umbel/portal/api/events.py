@@ -25,15 +25,25 @@ _STATES = "|".join(state.value for state in EventState)
 @router.get("")
 async def list_events(
     system: auth.SystemDep,
+    user: auth.OptionalUser,
     state: Annotated[
         str, Query(pattern=rf"^(({_STATES})(,({_STATES}))*)?$", description="e.g. live,open")
     ] = "",
     provider_id: Annotated[str, Query(max_length=64)] = "",
+    mine: Annotated[bool, Query(description="those that one runs, also hidden ones")] = False,
     limit: Annotated[int, Query(ge=1, le=MOST_LISTED)] = MOST_LISTED,
 ) -> list[EventOut]:
-    """Events by start time; of more than `limit` the latest."""
+    """Events by start time; of more than `limit` the latest. Without `mine` only public ones."""
     states = {EventState(name) for name in state.split(",") if name}
-    found = await system.catalogue.events(states=states, provider_id=provider_id, most=limit)
+    chosen = {provider_id} if provider_id else set()
+    if mine:
+        by = auth.watcher_of(user)
+        chosen = {id_ for id_ in chosen if by.runs(id_)} if chosen else set(by.provider_ids)
+        if not chosen and (provider_id or not by.runs_all):
+            return []
+    found = await system.catalogue.events(
+        states=states, provider_ids=chosen, most=limit, listed=not mine
+    )
     return [await _response(system, one) for one in found]
 
 
@@ -48,14 +58,15 @@ async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn)
         starts_s=given.starts_at.timestamp(),
         ends_s=given.ends_at.timestamp(),
         vp8=given.vp8,
+        visibility=given.visibility,
     )
-    return await _response(system, await system.catalogue.add_event(draft))
+    return await _response(system, await system.catalogue.add_event(draft, given.pass_phrase))
 
 
 @router.get("/{event_id}")
-async def get_event(system: auth.SystemDep, event_id: str) -> EventOut:
-    """One event."""
-    return await _response(system, await system.catalogue.event(event_id))
+async def get_event(system: auth.SystemDep, by: auth.Watching, event_id: str) -> EventOut:
+    """One event, for those who may watch it."""
+    return await _response(system, await system.catalogue.audiences.event(event_id, by))
 
 
 @router.get(
@@ -68,14 +79,17 @@ async def get_event(system: auth.SystemDep, event_id: str) -> EventOut:
 )
 async def get_thumbnail(
     system: auth.SystemDep,
+    by: auth.Watching,
     event_id: str,
     if_none_match: Annotated[str, Header(max_length=200)] = "",
 ) -> Response:
     """A small picture of a live event, renewed every 10 seconds while somebody asks for it. The
     first request has the first one made: 404 until then. Every reader of the event may see it."""
+    event = await system.catalogue.audiences.event(event_id, by)
     found = await system.delivery.thumbnail(event_id)
     tag = f'"{sha256(found.jpeg).hexdigest()[:16]}"'
-    headers = {"Cache-Control": f"public, max-age={_THUMBNAIL_S}", "ETag": tag}
+    kept_by = "public" if event.is_listed else "private"
+    headers = {"Cache-Control": f"{kept_by}, max-age={_THUMBNAIL_S}", "ETag": tag}
     if if_none_match == tag:
         return Response(status_code=304, headers=headers)
     return Response(found.jpeg, headers=headers, media_type=_JPEG)
@@ -93,8 +107,9 @@ async def change_event(
         starts_s=given.starts_at.timestamp() if given.starts_at else None,
         ends_s=given.ends_at.timestamp() if given.ends_at else None,
         vp8=given.vp8,
+        visibility=given.visibility,
     )
-    changed = await system.catalogue.change_event(event_id, given.version, patch)
+    changed = await system.catalogue.change_event(event_id, given.version, patch, given.pass_phrase)
     return await _response(system, changed)
 
 
@@ -112,7 +127,8 @@ async def cancel_event(system: auth.SystemDep, user: auth.SignedIn, event_id: st
 
 async def theirs(system: System, user: User, event_id: str) -> Event:
     """The event, if the user may run it. Raises NoSuchEvent, Forbidden."""
-    event = await system.catalogue.event(event_id)
+    by = auth.watcher_of(user)
+    event = await system.catalogue.audiences.event_to_run(event_id, by)
     auth.may_run(user, event.provider_id)
     return event
 

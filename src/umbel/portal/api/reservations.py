@@ -70,9 +70,14 @@ async def list_reservations(
 
 @router.put("/me/reservations/{event_id}")
 async def reserve(
-    system: auth.SystemDep, user: auth.SignedIn, event_id: str, given: ReservationIn
+    system: auth.SystemDep,
+    user: auth.SignedIn,
+    by: auth.Watching,
+    event_id: str,
+    given: ReservationIn,
 ) -> ReservationOut:
-    """Reserve an event that has not begun."""
+    """Reserve an event that has not begun, and that one may watch."""
+    await system.catalogue.audiences.event(event_id, by)
     if given.purpose is Purpose.RECORD:
         raise NothingRecords
     made = await system.catalogue.reservations.reserve(user.username, event_id, given.purpose)

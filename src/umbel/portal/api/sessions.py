@@ -63,15 +63,20 @@ class SessionOut(BaseModel):
 
 @router.post("/events/{event_id}/sessions", status_code=201)
 async def open_session(
-    system: auth.SystemDep, request: Request, event_id: str, given: MaybeSession = None
+    system: auth.SystemDep,
+    by: auth.Watching,
+    request: Request,
+    event_id: str,
+    given: MaybeSession = None,
 ) -> TicketOut:
-    """Open a viewer's session at the edge that the policy chooses."""
+    """Open a viewer's session at the edge that the policy chooses, for those who may watch."""
     given = given or SessionIn()
     address = auth.caller(request)
     opened: TokenBuckets = request.app.state.sessions_opened
     wait_s = opened.take(source_of(address), system.clock.monotonic_s())
     if wait_s > 0:
         raise TooManySessions(wait_s)
+    await system.catalogue.audiences.event(event_id, by)
     access_node = given.access_node
     if access_node is None:
         access_node = await system.delivery.access_node_for(address)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from umbel.catalogue import rules
-from umbel.catalogue.model import Event, EventState, Provider, User, UserRole
+from umbel.catalogue.model import Event, EventState, Provider, User, UserRole, Visibility
 from umbel.catalogue.service_levels import model as service_levels
 from umbel.delivery.model import StreamStatus
 from umbel.delivery.service_reports import ServiceReport
@@ -63,6 +63,7 @@ def _near(given: datetime) -> datetime:
 Time = Annotated[datetime, BeforeValidator(_rfc3339), AfterValidator(_near)]
 Name = Annotated[str, Field(min_length=1, max_length=rules.MOST_NAME)]
 Title = Annotated[str, Field(min_length=1, max_length=rules.MOST_TITLE)]
+PassPhrase = Annotated[str, Field(min_length=1, max_length=512)]
 Description = Annotated[str, Field(max_length=rules.MOST_DESCRIPTION)]
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
 Username = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -160,7 +161,8 @@ class ServiceLevelOut(BaseModel):
 
 
 class EventIn(Given):
-    """A new event. `vp8`: also offer a VP8 picture, for browsers without H.264 in WebRTC."""
+    """A new event. `vp8`: also offer a VP8 picture, for browsers without H.264 in WebRTC.
+    `pass_phrase`: with the visibility `pass_phrase` alone; nobody is shown it again."""
 
     provider_id: Annotated[str, Field(min_length=1, max_length=64)]
     title: Title
@@ -168,6 +170,8 @@ class EventIn(Given):
     starts_at: Time
     ends_at: Time
     vp8: bool = False
+    visibility: Visibility = Visibility.PUBLIC
+    pass_phrase: PassPhrase | None = None
 
 
 class EventChange(Given):
@@ -179,6 +183,8 @@ class EventChange(Given):
     starts_at: Time | None = None
     ends_at: Time | None = None
     vp8: bool | None = None
+    visibility: Visibility | None = None
+    pass_phrase: PassPhrase | None = None
 
 
 class StreamOut(BaseModel):
@@ -210,6 +216,7 @@ class EventOut(BaseModel):
     starts_at: str
     ends_at: str
     vp8: bool
+    visibility: Visibility
     state: EventState
     version: int
     stream: StreamOut | None
@@ -253,6 +260,7 @@ def event(of: Event, status: StreamStatus | None) -> EventOut:
         starts_at=to_rfc3339(of.starts_s),
         ends_at=to_rfc3339(of.ends_s),
         vp8=of.vp8,
+        visibility=of.visibility,
         state=of.state,
         version=of.version,
         stream=StreamOut.model_validate(status, from_attributes=True) if status else None,

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from umbel.catalogue.model import User, UserRole
+from umbel.catalogue.model import User, UserRole, Visibility
+from umbel.catalogue.visibility.model import Watcher
 from umbel.kit.clock import Clock, to_rfc3339
 from umbel.kit.connections import source_of
 from umbel.kit.errors import Exhausted, UmbelError
@@ -116,7 +117,8 @@ async def follow_state(
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> EventStream:
     """Every change from now, or from the position in `Last-Event-ID`. Without an operator's token
-    only events, providers, and `drain`: an edge node (the subject) that viewers should leave."""
+    only public events, one's own, providers, and `drain`: an edge node (the subject) that viewers
+    should leave."""
     state = request.app.state
     metrics: Metrics = state.metrics
     reader = _Reader(state.feed, system.clock, state.keep_alive_s, user)
@@ -127,6 +129,13 @@ async def follow_state(
 def kinds_for(user: User | None) -> frozenset[str] | None:
     """The kinds of change the reader may see; None is all."""
     return None if user is not None and user.role is UserRole.OPERATOR else PUBLIC
+
+
+def may_know(change: Change, by: Watcher) -> bool:
+    """Whether a reader may know of an event's change: everybody of a listed event (all were, before
+    entries had the visibility), of others those who run it."""
+    visibility = change.body.get("visibility", Visibility.PUBLIC)
+    return visibility == Visibility.PUBLIC or by.runs(str(change.body.get("provider_id", "")))
 
 
 def position(last_event_id: str | None) -> int | None:
@@ -156,6 +165,7 @@ class _Reader:
         self._clock = clock
         self._keep_alive_s = keep_alive_s
         self._kinds = kinds_for(user)
+        self._by = auth.watcher_of(user)
         self._username = None if user is None else user.username
 
     async def messages(self, after: int | None) -> AsyncIterator[str]:
@@ -187,7 +197,9 @@ class _Reader:
         return change.kind == ChangeKind.USER and change.subject == self._username
 
     def _sees(self, change: Change) -> bool:
-        return self._kinds is None or change.kind in self._kinds
+        if self._kinds is not None and change.kind not in self._kinds:
+            return False
+        return change.kind != ChangeKind.EVENT or may_know(change, self._by)
 
     def _notice(self, kind: str, head: int) -> str:
         at = to_rfc3339(self._clock.now_s())

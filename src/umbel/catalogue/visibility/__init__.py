@@ -1,0 +1,1 @@
+"""Who finds an event, and who may watch it."""
