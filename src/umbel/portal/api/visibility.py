@@ -33,7 +33,7 @@ class GrantOut(BaseModel):
 
 
 class Invitations(Given):
-    """The accounts that may watch, and nobody else."""
+    """The only accounts that may watch."""
 
     usernames: Annotated[list[Username], Field(max_length=MOST_INVITED)]
 
