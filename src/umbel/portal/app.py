@@ -42,6 +42,7 @@ from umbel.portal.api import (
     repository,
     reservations,
     sessions,
+    sharing,
     slices,
     state,
     tokens,
@@ -57,6 +58,7 @@ from umbel.portal.captive import Captive
 from umbel.portal.feed import Feed
 from umbel.portal.limits import BodyLimit
 from umbel.portal.metrics import Metered, Metrics
+from umbel.portal.page_heads import PageHeads
 from umbel.portal.ports import System
 from umbel.portal.site import STATIC, Site
 from umbel.portal.transfer_limits import TransferLimits
@@ -99,6 +101,7 @@ _RESOURCES = (
     hypervisors,
     clouds,
     clusters,
+    sharing,
     welcome,
 )
 
@@ -134,10 +137,11 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app.state.transfer_limits = TransferLimits()
     app.state.sign_ups = TokenBuckets(system.settings.sign_ups_per_address, accounts.WINDOW_S)
     app.state.letters = TokenBuckets(emails.MOST_LETTERS, emails.WINDOW_S)
+    app.state.feed_ages = sharing.FeedAges()
     errors.install(app)
     for resource in _RESOURCES:
         app.include_router(resource.router)
-    app.router.default = Site(static)
+    app.router.default = Site(static, PageHeads(system))
     app.add_middleware(CsrfProtection, forms=welcome.FORMS)
     app.add_middleware(Captive, system=system)
     app.add_middleware(

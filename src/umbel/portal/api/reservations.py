@@ -10,10 +10,9 @@ from pydantic import BaseModel
 from umbel.catalogue.reservations.model import Purpose, Reservation
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.errors import Conflict
-from umbel.portal import auth
+from umbel.portal import addresses, auth
 from umbel.portal.api import shapes
 from umbel.portal.api.shapes import EventOut, Given
-from umbel.portal.ports import System
 
 router = APIRouter(prefix="/api/v1", tags=["reservations"])
 
@@ -104,7 +103,9 @@ async def make_calendar_feed(
 ) -> NewFeedOut:
     """Give one's calendar a new address; the one of before is revoked."""
     secret = await system.catalogue.reservations.new_feed(user.username)
-    return NewFeedOut(url=f"{_base(system, request)}/api/v1/calendar-feeds/{secret}.ics")
+    return NewFeedOut(
+        url=f"{addresses.of(system, request).base}/api/v1/calendar-feeds/{secret}.ics"
+    )
 
 
 @router.delete("/me/calendar-feed", status_code=204)
@@ -121,7 +122,9 @@ async def revoke_calendar_feed(system: auth.SystemDep, user: auth.SignedIn) -> N
 async def read_calendar_feed(system: auth.SystemDep, request: Request, secret: str) -> Response:
     """Get a calendar by its secret address: reserved events, with those that were cancelled."""
     found = await system.catalogue.reservations.feed(secret)
-    body = await asyncio.to_thread(_serialized, found, system.clock.now_s(), _base(system, request))
+    body = await asyncio.to_thread(
+        _serialized, found, system.clock.now_s(), addresses.of(system, request).base
+    )
     headers = {
         "Cache-Control": "private, no-store",
         "Content-Disposition": 'inline; filename="umbel.ics"',
@@ -147,11 +150,6 @@ def exported(reservations: list[Reservation]) -> list[dict[str, object]]:
         }
         for one in reservations
     ]
-
-
-def _base(system: System, request: Request) -> str:
-    """Where people reach the front end; the feed is its reader's own, who may name the host."""
-    return system.settings.public_url or str(request.base_url).rstrip("/")
 
 
 def _response(of: Reservation) -> ReservationOut:
