@@ -172,6 +172,10 @@ async def test_a_revoked_session_watches_no_more_though_its_token_is_valid(rig: 
         StreamSpec(stream="ev1", role=StreamRole.FORWARDER, revoked=(("se_1", 9),)),
         StreamSpec(stream="ev1", role=StreamRole.TRANSCODER),
         StreamSpec(stream="ev1", role=StreamRole.TRANSCODER, height=361),
+        StreamSpec(stream="ev1", role=StreamRole.RECORDER),
+        StreamSpec(stream="ev1", role=StreamRole.RECORDER, record_token="short"),
+        StreamSpec(stream="ev1", role=StreamRole.EDGE, record_token="t" * 32),
+        StreamSpec(stream="ev1", role=StreamRole.EDGE, is_over=True),
     ],
 )
 async def test_what_makes_no_sense_is_invalid(rig: Rig, wrong: StreamSpec) -> None:

@@ -8,10 +8,13 @@ import httpx
 
 from support.media_server import Ground, MediaProcess
 from support.media_tree import request_keyframe
+from umbel.kit.clock import SystemClock
 from umbel.media.drivers.fake import FakeMedia
+from umbel.media.drivers.fake_recorders import FakeRecorders
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
+from umbel.media.drivers.recorder_client import RecorderClient
 from umbel.media.model import Server, StreamRole
-from umbel.media.ports import MediaDriver
+from umbel.media.ports import MediaDriver, Recorders
 
 KEY = "ev1.correct-horse"
 
@@ -23,6 +26,8 @@ class Rig(Protocol):
 
     @property
     def plane(self) -> MediaDriver: ...
+    @property
+    def recorders(self) -> Recorders: ...
 
     async def start(self, function_id: str, role: StreamRole) -> Server: ...
     async def publish(self, server: Server, stream: str, key: str) -> None: ...
@@ -37,6 +42,7 @@ class Rig(Protocol):
 class FakeRig:
     def __init__(self) -> None:
         self.plane = FakeMedia()
+        self.recorders = FakeRecorders(self.plane, SystemClock())
         self.changes: list[tuple[str, str]] = []
         self.plane.watch(lambda function, stream: self.changes.append((function, stream)))
         self._numbers = itertools.count(1)
@@ -76,6 +82,7 @@ class FakeRig:
 class RealRig:
     def __init__(self, made: Ground) -> None:
         self.plane = JsonRpcMedia()
+        self.recorders = RecorderClient()
         self.changes: list[tuple[str, str]] = []
         self.plane.watch(lambda function, stream: self.changes.append((function, stream)))
         self._ground = made
@@ -113,6 +120,7 @@ class RealRig:
         return self._clients[-1]
 
     async def close(self) -> None:
+        await self.recorders.close()
         for client in self._clients:
             await client.close()
 

@@ -19,6 +19,7 @@ from umbel.delivery.steering.ports import Solver
 from umbel.kit.clock import LoopClock
 from umbel.kit.config import Settings
 from umbel.media.drivers.fake import FakeMedia
+from umbel.media.drivers.fake_recorders import FakeRecorders
 from umbel.media.model import Server, StreamState
 from umbel.network.drivers.loopback import LoopbackFabric
 from umbel.network.ports import Fabric, ProgrammableFabric
@@ -51,6 +52,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.vim = _CountingVim(self.clock, self.spawned)
+        self.recorders = FakeRecorders(self.media, self.clock)
 
     async def start(self) -> None:
         """Start a control plane."""
@@ -59,6 +61,7 @@ class World:
             vim=self.vim,
             media=self.media,
             courier=self.courier,
+            recorders=self.recorders,
             network=NetworkDrivers(
                 fabric=self.fabric, switches=self.switches, bridges=self.bridges
             ),

@@ -53,7 +53,8 @@ from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
 from umbel.media.drivers.jsonrpc import JsonRpcMedia
-from umbel.media.ports import MediaDriver
+from umbel.media.drivers.recorder_client import RecorderClient
+from umbel.media.ports import MediaDriver, Recorders
 from umbel.network.documents import (
     BadNetwork,
     Grade,
@@ -89,6 +90,7 @@ class Drivers:
     media: MediaDriver
     network: NetworkDrivers
     courier: Courier = field(default_factory=HttpCourier)
+    recorders: Recorders = field(default_factory=RecorderClient)
     overlay: "Switched | None" = None
     solver: Solver = field(default_factory=ProcessSolver)
     owners: tuple[str, ...] = ()

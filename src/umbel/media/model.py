@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -25,6 +26,7 @@ class StreamRole(Enum):
     FORWARDER = "forwarder"
     EDGE = "edge"
     TRANSCODER = "transcoder"
+    RECORDER = "recorder"
 
 
 class PayloadType:
@@ -120,7 +122,8 @@ class StreamSpec:
     later spec leaves out. What takes RTP takes it from the `sources` alone (IP addresses; an
     acquirer's, which are for RTP and MPEG-TS, may be prefixes), from any host where there are none.
     With an `srtp_key` (32 bytes, never logged) packets between functions are protected; forwarders
-    need none.
+    need none. A recorder gives what it has to any caller with the `record_token` (32 to 128
+    letters, digits, - or _; never logged). When its stream `is_over` it takes no more packets.
     """
 
     stream: str
@@ -134,6 +137,8 @@ class StreamSpec:
     revoked: tuple[tuple[str, int], ...] = ()
     sources: tuple[str, ...] = ()
     srtp_key: bytes = field(default=b"", repr=False)
+    record_token: str = field(default="", repr=False)
+    is_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +147,34 @@ class Thumbnail:
 
     jpeg: bytes
     age_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PulledSegment:
+    """A whole segment of a recording: one or more fragments of MP4, which follow the initialisation
+    section `map_number`. `wall_s` is when it began by the calendar, `keyframes` how many of its
+    pictures a player can start at. `discontinuity`: it does not follow on from the one before."""
+
+    number: int
+    duration_s: float
+    wall_s: float
+    discontinuity: bool
+    map_number: int
+    keyframes: int
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pulled:
+    """What a recorder gave. `boot` names its life: numbers of segments and `maps` (initialisation
+    sections) count from 0 in each. `dropped`: how many segments nobody pulled in time, in this
+    life. `ended`: the stream is over, and this is the rest of it."""
+
+    boot: str
+    dropped: int
+    ended: bool
+    maps: Mapping[int, bytes] = field(repr=False)
+    segments: tuple[PulledSegment, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,11 +197,12 @@ class StreamState:
     """What a function does with a stream, as observed.
 
     `port` is where it takes RTP (0 for an acquirer) from `sources` (none: any host), `urls` where
-    clients reach it (`rtmp`, `srt`, `whip`, `whep`, `hls`; an acquirer's `rtp` and `mpegts` are
-    `ADDRESS:PORT` texts), `viewers` the sessions that watch now, `mbps_in` the measured rate,
-    `rtp_answer` the SDP that tells a described RTP publisher where to send. `flowing`: packets come
-    in, at a transcoder come out. `pictures_requested`: how many requests for a key picture went to
-    what feeds the function. `srtp_key_id`: which key protects its packets, empty for none.
+    clients reach it (`rtmp`, `srt`, `whip`, `whep`, `hls`, `record`; an acquirer's `rtp` and
+    `mpegts` are `ADDRESS:PORT` texts), `viewers` the sessions that watch now, `mbps_in` the
+    measured rate, `rtp_answer` the SDP that tells a described RTP publisher where to send.
+    `flowing`: packets come in, at a transcoder come out. `pictures_requested`: how many requests
+    for a key picture went to what feeds the function. `srtp_key_id`: which key protects its
+    packets, empty for none.
     """
 
     stream: str

@@ -1,7 +1,7 @@
 """What media's parts promise each other.
 
 `MediaPlane` and `Thumbnails` are how the control plane drives media servers (drivers: fake,
-jsonrpc).
+jsonrpc); `Recorders` is how it gets what they record (drivers: fake_recorders, recorder_client).
 `PacketSink` and `PacketSource` are how the elements inside a server meet: packets go down,
 feedback goes up. `rtp.pads.SinkPad` joins them: one source for each medium of a sink.
 """
@@ -9,7 +9,7 @@ feedback goes up. `rtp.pads.SinkPad` joins them: one source for each medium of a
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from umbel.media.model import Server, StreamSpec, StreamState, Thumbnail
+from umbel.media.model import Pulled, Server, StreamSpec, StreamState, Thumbnail
 from umbel.media.rtp.feedback import Feedback
 
 Packets = Sequence[bytes]
@@ -72,3 +72,15 @@ class Thumbnails(Protocol):
 
 class MediaDriver(MediaPlane, Thumbnails, Protocol):
     """What drives media servers."""
+
+
+class Recorders(Protocol):
+    """What recorders have recorded."""
+
+    async def pull(self, url: str, token: str, after: int, boot: str) -> Pulled:
+        """The segments after number `after` (-1: all) of the recorder's life `boot` (empty: not
+        known yet), which acknowledges those up to it. Waits up to 10 s for one. `url` is the
+        `record` one of its StreamState. Raises Unavailable."""
+
+    async def close(self) -> None:
+        """Close every connection."""

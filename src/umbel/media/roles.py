@@ -16,6 +16,7 @@ from umbel.media.rpc.transaction import Operation, reference
 MANAGER = "manager_ServerManager"
 _STREAM_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _KEY_HASH = re.compile(r"[0-9a-f]{64}")
+_RECORD_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,128}")
 _LEAST_HEIGHT, _MOST_HEIGHT = 16, 4320
 
 
@@ -62,6 +63,10 @@ RECIPES: Mapping[StreamRole, Recipe] = {
         parts=("RtpReceiver", "Transcoder", "RtpSender"),
         links=(("RtpReceiver", "Transcoder"), ("Transcoder", "RtpSender")),
     ),
+    StreamRole.RECORDER: Recipe(
+        parts=("RtpReceiver", "SegmentRecorder"),
+        links=(("RtpReceiver", "SegmentRecorder"),),
+    ),
 }
 _CODEC_ROLES = frozenset({StreamRole.TRANSCODER, StreamRole.EDGE})
 _CODEC_PARTS = frozenset({"Transcoder", "WhepEndpoint"})
@@ -74,6 +79,8 @@ _SETTINGS: tuple[tuple[str, str], ...] = (
     ("RtpSender", "srtpKey"),
     ("RtpSender", "hops"),
     ("Transcoder", "height"),
+    ("SegmentRecorder", "recordToken"),
+    ("SegmentRecorder", "over"),
     ("IngestEndpoint", "keyHashes"),
     ("IngestEndpoint", "rtpOffer"),
 )
@@ -93,6 +100,7 @@ def check(spec: StreamSpec) -> None:
     if spec.codec is not VideoCodec.H264 and spec.role not in _CODEC_ROLES:
         raise SpecInvalid("only a transcoder or an edge has a codec other than H.264")
     _check_revoked(spec)
+    _check_recorder(spec)
 
 
 def _check_keys(spec: StreamSpec) -> None:
@@ -108,6 +116,19 @@ def _check_revoked(spec: StreamSpec) -> None:
         raise SpecInvalid("only an edge has viewers to refuse")
     if len(spec.revoked) > MOST_REVOKED:
         raise SpecInvalid(f"an edge keeps {MOST_REVOKED} revoked sessions of a stream")
+
+
+def _check_recorder(spec: StreamSpec) -> None:
+    if spec.role is StreamRole.RECORDER:
+        check_record_token(spec.record_token)
+    elif spec.record_token or spec.is_over:
+        raise SpecInvalid("only a recorder has a token for its segments, and an end")
+
+
+def check_record_token(token: str) -> None:
+    """What opens a recorder. Raises SpecInvalid, which does not repeat the token."""
+    if not _RECORD_TOKEN.fullmatch(token):
+        raise SpecInvalid("a record token has 32 to 128 letters, digits, - or _")
 
 
 def check_name(stream: str) -> None:
@@ -194,6 +215,8 @@ def _settings(spec: StreamSpec, srtp_key_id: str = "") -> Iterator[tuple[str, st
         "hops": targets_to_json(spec.hops),
         "srtpKey": srtp_key_to_json(spec.srtp_key),
         "height": spec.height,
+        "recordToken": spec.record_token,
+        "over": spec.is_over,
         "keyHashes": list(spec.key_hashes),
         "rtpOffer": spec.rtp_offer,
     }

@@ -1,6 +1,7 @@
 """The door to media: what delivery calls, over whichever MediaPlane was chosen.
 
 In: servers and StreamSpecs. Out: StreamStates, and a wake-up when something changed by itself.
+Also the port by which others pull what is recorded.
 """
 
 import asyncio
@@ -9,8 +10,10 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from umbel.kit.errors import Unavailable
-from umbel.media.model import Server, StreamSpec, StreamState, Thumbnail
-from umbel.media.ports import MediaDriver
+from umbel.media.model import Pulled, PulledSegment, Server, StreamSpec, StreamState, Thumbnail
+from umbel.media.ports import MediaDriver, Recorders
+
+__all__ = ["Media", "Pulled", "PulledSegment", "Recorders"]
 
 log = structlog.get_logger(__name__)
 

@@ -6,7 +6,7 @@ VALUES: tuple[ValueType, ...] = (
     ValueType(
         name="StreamRole",
         doc="What a function does with a stream.",
-        words=("acquirer", "forwarder", "edge", "transcoder"),
+        words=("acquirer", "forwarder", "edge", "transcoder", "recorder"),
     ),
     ValueType(name="VideoCodec", doc="How pictures are coded.", words=("H264", "VP8")),
     ValueType(name="Target", doc="A UDP destination.", fields=params("address: String, port: int")),
@@ -123,6 +123,23 @@ ELEMENTS: tuple[ElementType, ...] = (
         readable={
             "url: String": "The playlist.",
             "viewers: String[]": "The sessions that asked for anything in the last 10 seconds.",
+        },
+    ),
+    element(
+        "SegmentRecorder",
+        "Endpoint",
+        "Cuts a stream into segments of fragmented MP4, without transcoding, and keeps those that "
+        "are whole until they are pulled: at most 120 s and 128 MiB, the oldest go first.",
+        new="mediaPipeline: MediaPipeline, recordToken: String, over: boolean?",
+        operations={
+            "setRecordToken(recordToken: String)": "Give segments to callers with this token: 32 "
+            "to 128 letters, digits, - or _, which nothing gives back.",
+            "setOver(over: boolean)": "true: the stream is over. The open segment ends, and "
+            "nothing is added to it any more, for good.",
+        },
+        readable={
+            "url: String": "Where segments are pulled.",
+            "dropped: int": "Segments that nobody pulled in time.",
         },
     ),
 )

@@ -31,7 +31,9 @@ _RENDITION_SHARE = 0.35  # of the source's rate: what 360 lines take where it ha
 
 
 @dataclass
-class _FakeStream:
+class FakeStream:
+    """A stream at a function."""
+
     spec: StreamSpec
     port: int
     ingest: IngestState | None
@@ -49,7 +51,7 @@ class _FakeFunction:
     address: str
     has_channel: bool = False
     is_cut: bool = False
-    streams: dict[str, _FakeStream] = field(default_factory=dict)
+    streams: dict[str, FakeStream] = field(default_factory=dict)
 
 
 class FakeMedia:
@@ -59,7 +61,7 @@ class FakeMedia:
         self._functions: dict[str, _FakeFunction] = {}
         self._watchers: list[Callable[[str, str], None]] = []
         self._next_port = _FIRST_RTP_PORT
-        self._fed: dict[Target, list[tuple[_FakeFunction, _FakeStream]]] | None = None
+        self._fed: dict[Target, list[tuple[_FakeFunction, FakeStream]]] | None = None
 
     async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
         roles.check(spec)
@@ -140,6 +142,23 @@ class FakeMedia:
         """The newest spec of the function. Raises NotFound when it does not carry the stream."""
         return self._stream(function_id, stream).spec
 
+    def recorder(self, url: str) -> FakeStream | None:
+        """The recorder's stream whose segments are pulled there."""
+        for function in self._functions.values():
+            for stream in function.streams.values():
+                if ("record", url) in _urls(function.address, stream):
+                    return None if function.is_cut else stream
+        return None
+
+    def flows(self, stream: FakeStream) -> bool:
+        """Whether the stream arrives there."""
+        return any(
+            self._state(function, one).flowing
+            for function in self._functions.values()
+            for one in function.streams.values()
+            if one is stream
+        )
+
     def request_picture(self, function_id: str, stream: str) -> None:
         """A receiver there needs a key picture: the request goes up to who encodes the stream."""
         function, found = self._known(function_id), self._stream(function_id, stream)
@@ -180,15 +199,15 @@ class FakeMedia:
             for stream in function.streams.values():
                 stream.mbps_in = None
 
-    def _make(self, spec: StreamSpec) -> _FakeStream:
+    def _make(self, spec: StreamSpec) -> FakeStream:
         if spec.role is StreamRole.ACQUIRER:
             known = spec.ports or tuple(self._port() for _ in INGEST_PORTS)
             ports = tuple(zip(INGEST_PORTS, known, strict=False))
-            return _FakeStream(spec=spec, port=0, ingest=IngestState(), encoder_ports=ports)
-        return _FakeStream(spec=spec, port=self._port(), ingest=None)
+            return FakeStream(spec=spec, port=0, ingest=IngestState(), encoder_ports=ports)
+        return FakeStream(spec=spec, port=self._port(), ingest=None)
 
     @staticmethod
-    def _revoke(stream: _FakeStream, sessions: Collection[str]) -> None:
+    def _revoke(stream: FakeStream, sessions: Collection[str]) -> None:
         stream.revoked |= set(sessions)
         stream.viewers = tuple(s for s in stream.viewers if s not in stream.revoked)
 
@@ -201,13 +220,13 @@ class FakeMedia:
             raise NotFound(f"no media server {function_id}")
         return self._functions[function_id]
 
-    def _stream(self, function_id: str, stream: str) -> _FakeStream:
+    def _stream(self, function_id: str, stream: str) -> FakeStream:
         found = self._known(function_id).streams.get(stream)
         if found is None:
             raise NotFound(f"{function_id} does not carry {stream}")
         return found
 
-    def _state(self, function: _FakeFunction, stream: _FakeStream) -> StreamState:
+    def _state(self, function: _FakeFunction, stream: FakeStream) -> StreamState:
         spec = stream.spec
         if stream.mbps_in is None:
             stream.mbps_in = self._mbps_at(function, stream, frozenset())
@@ -230,7 +249,7 @@ class FakeMedia:
         )
 
     def _request_picture(
-        self, function: _FakeFunction, stream: _FakeStream, seen: frozenset[Target]
+        self, function: _FakeFunction, stream: FakeStream, seen: frozenset[Target]
     ) -> None:
         here = Target(address=function.address, port=stream.port)
         if here in seen or stream.spec.role is StreamRole.TRANSCODER:
@@ -239,7 +258,7 @@ class FakeMedia:
         for other, candidate in self._feeders(here):
             self._request_picture(other, candidate, seen | {here})
 
-    def _feeders(self, here: Target) -> Sequence[tuple[_FakeFunction, _FakeStream]]:
+    def _feeders(self, here: Target) -> Sequence[tuple[_FakeFunction, FakeStream]]:
         """Who has this as a hop."""
         if self._fed is None:
             self._fed = {}
@@ -252,7 +271,7 @@ class FakeMedia:
     def _mbps_at(
         self,
         function: _FakeFunction,
-        stream: _FakeStream,
+        stream: FakeStream,
         seen: frozenset[Target],
         key: bytes | None = None,
     ) -> float:
@@ -281,12 +300,12 @@ class FakeMedia:
             on_change(function_id, stream)
 
 
-def _share(stream: _FakeStream) -> float:
+def _share(stream: FakeStream) -> float:
     """What comes out of what comes in."""
     return _RENDITION_SHARE if stream.spec.role is StreamRole.TRANSCODER else 1.0
 
 
-def _urls(address: str, stream: _FakeStream) -> Iterator[tuple[str, str]]:
+def _urls(address: str, stream: FakeStream) -> Iterator[tuple[str, str]]:
     base, name = f"http://{address}:{_HTTP_PORT}", stream.spec.stream
     if stream.spec.role is StreamRole.ACQUIRER:
         yield "rtmp", f"rtmp://{address}:{_RTMP_PORT}/live"
@@ -297,9 +316,11 @@ def _urls(address: str, stream: _FakeStream) -> Iterator[tuple[str, str]]:
         yield "whep", f"{base}/whep/{name}"
         if stream.spec.codec is VideoCodec.H264:
             yield "hls", f"{base}/hls/{name}/index.m3u8"
+    if stream.spec.role is StreamRole.RECORDER:
+        yield "record", f"{base}/record/{name}/segments"
 
 
-def _rtp_answer(address: str, stream: _FakeStream) -> str:
+def _rtp_answer(address: str, stream: FakeStream) -> str:
     offer = stream.spec.rtp_offer
     if not offer or not stream.encoder_ports:
         return ""

@@ -37,7 +37,8 @@ class Opening:
 @dataclass(frozen=True, slots=True)
 class Part:
     """A playable piece (EXT-X-PART). `opens` is there when it starts a segment, `frames` counts
-    pictures, `independent` says that a player can start in it, `starts_clean` at its beginning."""
+    pictures and `keyframes` those that a player can start at, `independent` says that it can start
+    in the part, `starts_clean` at its beginning."""
 
     duration_s: float
     independent: bool
@@ -45,6 +46,7 @@ class Part:
     frames: int
     body: bytes
     opens: Opening | None
+    keyframes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ class Segmenter:
         """The place on the timeline from which fragments count their times."""
         return self._origin_s or 0.0
 
+    @property
+    def heard_s(self) -> float:
+        """When a medium came last; -inf before anything did."""
+        return max(self._video_heard_s, self._audio_heard_s)
+
     def pending(self) -> list[tuple[int, Sample]]:
         """What is not in a part yet, each with its track."""
         video = [(VIDEO_TRACK, sample) for sample in self._video]
@@ -121,16 +128,19 @@ class Segmenter:
         if not self._fits(sample):
             return []
         out: list[SegmenterEvent] = []
-        at_s = sample.at / AUDIO_CLOCK_HZ
         if self._lead == VIDEO_TRACK and now_s - self._video_heard_s > STALL_S:
             out += self.discontinue()
         if self._lead == AUDIO_TRACK:
-            if at_s - self._emitted_s > STALL_S:
+            if sample.at / AUDIO_CLOCK_HZ - self._emitted_s > STALL_S:
                 out += self.discontinue()
             else:
-                self._decide(at_s, at_s - sample.duration / AUDIO_CLOCK_HZ, sample, now_s)
+                self._decide_audio(sample, now_s)
         if not self._lead and self._is_alone(now_s):
-            self._start(AUDIO_TRACK, at_s, now_s)
+            # What was heard while pictures were waited for is played, too.
+            first, *others = (*self._audio, sample)
+            self._start(AUDIO_TRACK, first.at / AUDIO_CLOCK_HZ, now_s)
+            for other in others:
+                self._decide_audio(other, now_s)
         self._audio.append(sample)
         if not self._lead:
             del self._audio[:-_MOST_EARLY_AUDIO]
@@ -195,6 +205,10 @@ class Segmenter:
         for cut in self.cutter.frame(at_s, last_s, keyframe=sample.keyframe):
             self._cuts.append((cut, now_s))
 
+    def _decide_audio(self, sample: Sample, now_s: float) -> None:
+        at_s, last_s = sample.at / AUDIO_CLOCK_HZ, (sample.at - sample.duration) / AUDIO_CLOCK_HZ
+        self._decide(at_s, last_s, sample, now_s)
+
     def _flush(self, now_s: float) -> list[SegmenterEvent]:
         out: list[SegmenterEvent] = []
         while self._cuts and self._is_ready(*self._cuts[0], now_s):
@@ -228,6 +242,7 @@ class Segmenter:
             frames=len(video),
             body=boxes.fragment(self._number, runs),
             opens=opens,
+            keyframes=sum(sample.keyframe for sample in video),
         )
         self._emitted_s, self._opens = cut.at_s, cut.ends_segment
         return [part, SegmentEnd()] if cut.ends_segment else [part]

@@ -25,7 +25,6 @@ from umbel.media.workers.pool import WorkerPool
 _PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 _MEDIA_TYPE = "video/mp4"
 _WAIT_TARGETS = 3
-_TRUSTED_CLOCK_S = 60.0
 
 
 class HlsUnknown(NotFound):
@@ -222,12 +221,9 @@ class HlsStream:
             task.add_done_callback(self._ending.discard)
 
     def _wall_s(self, at_s: float) -> float:
-        """When that was by the calendar: the sender's word, if it is plausible."""
-        own_s = self._clock.now_s() - (self._clock.monotonic_s() - at_s)
-        sender_s = self._muxer.wall_s(at_s)
-        return (
-            sender_s if sender_s is not None and abs(sender_s - own_s) < _TRUSTED_CLOCK_S else own_s
-        )
+        """When that was by the calendar."""
+        clock = self._clock
+        return self._muxer.wall_s(at_s, now_s=clock.now_s(), steady_s=clock.monotonic_s())
 
 
 def _has_playlist(variant: Variant) -> bool:

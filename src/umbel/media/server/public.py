@@ -1,9 +1,10 @@
-"""The public listener: WHIP (RFC 9725) for encoders, WHEP and HLS for viewers.
+"""The public listener: WHIP (RFC 9725) for encoders, WHEP and HLS for viewers, recordings.
 
-In: HTTP from anywhere, opened by a stream key or a viewer's token. Out: SDP answers, playlists and
+In: HTTP from anywhere, opened by a stream key or a token. Out: SDP answers, playlists and
 segments. A WebRTC resource's name is unguessable, and touching it needs the token again.
 """
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
@@ -12,13 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from umbel.kit.errors import Invalid
 from umbel.kit.http import accepts_coding
 from umbel.kit.tokens import TokenForeign, TokenMissing
 from umbel.media.hls import playlist
 from umbel.media.io.webrtc_port import WebRtcPort
+from umbel.media.record import answer
 from umbel.media.server import web
 from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
 from umbel.media.server.elements.peers import Peers
+from umbel.media.server.elements.recorder import SegmentRecorder
 from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
 from umbel.media.server.registry import Registry
 from umbel.media.server.viewer_tokens import ViewerTokens
@@ -26,6 +30,14 @@ from umbel.media.webrtc.reports import Answer
 
 _SDP = "application/sdp"
 _FRAGMENT = "application/trickle-ice-sdpfrag"
+_AFTER = re.compile(r"-1|[0-9]{1,15}")
+_MOST_BOOT = 64
+
+
+class PullInvalid(Invalid):
+    """`after` is the number of the last segment that you have, or -1; `boot` names its recorder."""
+
+    code = "umbel.record_pull_invalid"
 
 
 class Whep:
@@ -124,6 +136,25 @@ class Hls:
         return Response(found.body, found.status, headers)
 
 
+class Record:
+    """The control plane, which pulls recordings. `after` acknowledges all up to that segment."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def get(self, request: Request) -> Response:
+        token = web.bearer(request)
+        if not token:
+            raise TokenMissing
+        recorder = self._registry.part(request.path_params["stream"], SegmentRecorder)
+        recorder.check_token(token)
+        after, boot = (request.query_params.get(name, "") for name in ("after", "boot"))
+        if not _AFTER.fullmatch(after or "-1") or len(boot) > _MOST_BOOT:
+            raise PullInvalid
+        body = await recorder.pull(int(after or -1), boot)
+        return Response(body, 200, {"cache-control": "no-store"}, media_type=answer.MEDIA_TYPE)
+
+
 def public_app(
     registry: Registry, webrtc: WebRtcPort, tokens: ViewerTokens, *, ice_servers: tuple[str, ...]
 ) -> web.Shell:
@@ -131,7 +162,7 @@ def public_app(
     entries = ", ".join(f'<{url}>; rel="ice-server"' for url in ice_servers)
     links = {"link": entries} if entries else {}
     whip, whep = Whip(registry, webrtc, links), Whep(registry, webrtc, tokens, links)
-    hls = Hls(registry, tokens)
+    hls, record = Hls(registry, tokens), Record(registry)
     routes = [
         Route("/whip/{stream}", whip.post, methods=["POST"]),
         Route("/whip/{stream}/{resource}", whip.patch, methods=["PATCH"]),
@@ -140,6 +171,7 @@ def public_app(
         Route("/whep/{stream}/{resource}", whep.patch, methods=["PATCH"]),
         Route("/whep/{stream}/{resource}", whep.delete, methods=["DELETE"]),
         Route("/hls/{stream}/{path:path}", hls.get, methods=["GET"]),
+        Route("/record/{stream}/segments", record.get, methods=["GET"]),
     ]
     return web.Shell(Starlette(routes=routes, exception_handlers=dict(web.HANDLERS)))
 

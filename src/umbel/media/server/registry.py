@@ -18,6 +18,7 @@ from umbel.media.server.elements.base import ElementContext, Emit, MediaElement,
 from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.ingest_endpoint import IngestEndpoint
 from umbel.media.server.elements.pipeline import MediaPipeline, StreamExists
+from umbel.media.server.elements.recorder import SegmentRecorder
 from umbel.media.server.elements.rtp import RtpReceiver, RtpSender
 from umbel.media.server.elements.transcoder import Transcoder
 from umbel.media.server.elements.viewing import HlsEndpoint, WhepEndpoint
@@ -34,9 +35,10 @@ ELEMENTS: Mapping[str, Callable[..., MediaElement]] = {
     "Transcoder": Transcoder,
     "WhepEndpoint": WhepEndpoint,
     "HlsEndpoint": HlsEndpoint,
+    "SegmentRecorder": SegmentRecorder,
 }
 # Reached by the stream's name, so there can be one of each.
-_ONE_A_STREAM = (IngestEndpoint, WhepEndpoint, HlsEndpoint)
+_ONE_A_STREAM = (IngestEndpoint, WhepEndpoint, HlsEndpoint, SegmentRecorder)
 
 
 class StreamUnknown(NotFound):
