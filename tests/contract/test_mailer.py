@@ -21,15 +21,22 @@ LETTER = Letter(to="ann@example.org", subject="Grüße, Ann", text="Hello Ann,\n
 SENDER = "umbel@example.org"
 
 
+_made: list[SmtpMailer] = []
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[MailServer]:
     async with mail_server() as made:
         yield made
+        while _made:
+            await _made.pop().close()
 
 
 def over(server: MailServer, **changes: object) -> SmtpMailer:
+    """A mailer that the test's server outlives."""
     plain = SmtpServer(host="127.0.0.1", port=server.port, security="none", sender=SENDER)
-    return SmtpMailer(replace(plain, **changes))  # type: ignore[arg-type]
+    _made.append(SmtpMailer(replace(plain, **changes)))  # type: ignore[arg-type]
+    return _made[-1]
 
 
 # -- both -----------------------------------------------------------------------------------
@@ -110,6 +117,30 @@ async def test_the_password_goes_over_tls_to_the_server_that_is_meant(tmp_path: 
             with pytest.raises(MailUnavailable):
                 await over(server, **{"trust": trust, **account, **wrong}).send(LETTER)
         assert len(server.letters) == 1
+        while _made:
+            await _made.pop().close()
+
+
+async def test_a_connection_is_used_again_until_the_server_ends_it(server: MailServer) -> None:
+    mailer = over(server)
+    for _ in range(3):
+        await mailer.send(LETTER)
+    assert (len(server.letters), server.connections) == (3, 1)
+    server.end()
+    await mailer.send(LETTER)
+    assert (len(server.letters), server.connections) == (4, 2)
+    server.refused.add(LETTER.to)
+    with pytest.raises(MailRefused):
+        await mailer.send(LETTER)
+    await mailer.send(replace(LETTER, to="bob@example.org"))
+    assert (len(server.letters), server.connections) == (5, 2)
+
+
+async def test_a_letter_with_an_id_has_it_each_time(server: MailServer) -> None:
+    mailer = over(server)
+    for _ in range(2):
+        await mailer.send(replace(LETTER, id="0123abc"))
+    assert {str(one["Message-ID"]) for _, one in server.letters} == {"<0123abc@example.org>"}
 
 
 def test_the_password_is_not_shown() -> None:

@@ -22,6 +22,18 @@ class MailServer:
     refused: set[str] = field(default_factory=set)
     answer: str = "250 OK"
     account: tuple[bytes, bytes] | None = None
+    protocols: list[SMTP] = field(default_factory=list)
+
+    @property
+    def connections(self) -> int:
+        """How many there ever were."""
+        return len(self.protocols)
+
+    def end(self) -> None:
+        """End every connection, as a server does with those that are silent for long."""
+        for one in self.protocols:
+            if one.transport is not None:
+                one.transport.close()
 
     async def handle_RCPT(  # noqa: N802 -- aiosmtpd's name
         self,
@@ -64,15 +76,18 @@ async def mail_server(
         made.account = (account[0].encode(), account[1].encode())
 
     def protocol() -> SMTP:
-        return SMTP(
-            made,
-            hostname="mail.test",
-            tls_context=tls,
-            require_starttls=tls is not None,
-            authenticator=made.authenticate,
-            auth_required=account is not None,
-            loop=asyncio.get_running_loop(),
+        made.protocols.append(
+            smtp := SMTP(
+                made,
+                hostname="mail.test",
+                tls_context=tls,
+                require_starttls=tls is not None,
+                authenticator=made.authenticate,
+                auth_required=account is not None,
+                loop=asyncio.get_running_loop(),
+            )
         )
+        return smtp
 
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     async with server:

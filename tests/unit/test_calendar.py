@@ -9,6 +9,7 @@ import vobject
 from hypothesis import given
 from hypothesis import strategies as st
 
+from umbel.catalogue.choices.model import Choice
 from umbel.catalogue.model import Event, EventState
 from umbel.catalogue.reservations import months
 from umbel.catalogue.reservations.model import BadMonth, Purpose, Reservation
@@ -116,7 +117,19 @@ def test_another_program_reads_the_calendar() -> None:
     assert event.description.value == f"A meeting\n\n{URL}/watch/{EVENT.id}"
     assert event.sequence.value == "3"
     assert event.categories.value == ["Watch"]
-    assert event.valarm.trigger.value.total_seconds() == -600
+    assert alarms(event) == [-86_400, -3_600, -300]
+
+
+def alarms(event: vobject.base.Component) -> list[float]:
+    found = event.contents.get("valarm", [])
+    return [alarm.trigger.value.total_seconds() for alarm in found]
+
+
+@pytest.mark.parametrize("leads_s", [(), (60,), (604_800, 90)])
+def test_its_alarms_are_at_the_chosen_lead_times(leads_s: tuple[int, ...]) -> None:
+    chosen = replace(ONE, reminders=Choice(leads_s=leads_s))
+    (event,) = parsed(chosen)
+    assert alarms(event) == [-lead_s for lead_s in leads_s]
 
 
 @pytest.mark.parametrize(

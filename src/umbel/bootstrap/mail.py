@@ -1,10 +1,16 @@
-"""Who sends mails: settings in, a Mailer out, and what writes reminders."""
+"""Who writes to viewers: settings in, a Mailer out, and what reminds by it."""
 
+from umbel.catalogue.choices.model import Channel
 from umbel.catalogue.service import Catalogue
+from umbel.kit.clock import Clock
 from umbel.kit.config import Settings
 from umbel.notify.drivers.smtp import SmtpMailer, SmtpServer
 from umbel.notify.ports import Mailer
+from umbel.schedule.mail import MailCarrier
 from umbel.schedule.reminding import Reminding
+from umbel.schedule.sending import Carrier, Sending
+
+_LETTERS_AT_ONCE = 8
 
 
 def mailer(settings: Settings) -> Mailer | None:
@@ -23,12 +29,16 @@ def mailer(settings: Settings) -> Mailer | None:
     )
 
 
-def reminding(settings: Settings, catalogue: Catalogue) -> Reminding:
-    """Reminders by that mailer."""
+def reminding(
+    settings: Settings, catalogue: Catalogue, clock: Clock, owner: str, mailer: Mailer | None
+) -> Reminding:
+    """Reminders by what there is; `owner` is this instance."""
+    carriers: dict[Channel, tuple[Carrier, int]] = {}
+    if mailer is not None:
+        carrier = MailCarrier(mailer=mailer, clock=clock, url=settings.public_url)
+        carriers[Channel.MAIL] = (carrier, _LETTERS_AT_ONCE)
     return Reminding(
         catalogue=catalogue,
-        mailer=mailer(settings),
-        lead_s=settings.reminder_s,
+        sending=Sending(outbox=catalogue.outbox, clock=clock, me=owner, carriers=carriers),
         verified=settings.email_verification,
-        url=settings.public_url,
     )

@@ -95,6 +95,7 @@ class System(ports.System):
             log.info("predecessor ended", owner=owner)
             await self.delivery.controller.leases.release_of(owner)
             await self.notifier.store.release(owner)
+            await self.catalogue.outbox.release_of(owner)
 
     async def start(self) -> None:
         """Take the network's switches, if it has any. Raises ControllerAddressTaken."""
@@ -141,6 +142,8 @@ class System(ports.System):
         if self.overlay is not None:
             await self.overlay.close()
         await self.notifier.close()
+        if self.mailer is not None:
+            await self.mailer.close()
         await self.repository.close()
         await self.database.close()
 
@@ -183,6 +186,7 @@ async def assemble(
     )
     delivery, inline = services.delivery(context, loop), services.inline_guests(context, loop)
     mobility = services.mobility(context, loop, inline)
+    mailer = mail.mailer(settings)
     await delivery.nodes.load()
     return System(
         settings=settings,
@@ -204,8 +208,8 @@ async def assemble(
         firewall=guest_services.firewall(context, collector.compute),
         schedule=services.schedule(context, loop),
         notifier=notifier,
-        mailer=mail.mailer(settings),
-        reminding=mail.reminding(settings, context.catalogue),
+        mailer=mailer,
+        reminding=mail.reminding(settings, context.catalogue, context.clock, context.owner, mailer),
         service_reports=services.service_reports(context, loop),
         network=context.network,
         plans=services.plans(context, delivery),

@@ -28,9 +28,11 @@ from umbel.catalogue.model import (
     UserExists,
     UserRole,
 )
+from umbel.catalogue.outbox.service import Outbox
 from umbel.catalogue.passwords import Passwords
 from umbel.catalogue.reminders.service import Reminders
 from umbel.catalogue.reservations.service import Reservations
+from umbel.catalogue.reservations.store import wake_event
 from umbel.catalogue.service_levels.service import ServiceLevels
 from umbel.catalogue.sign_in import SignIn
 from umbel.catalogue.store import Unit
@@ -61,6 +63,7 @@ class Catalogue:
         self.reservations = Reservations(database, clock)
         self.reminders = Reminders(database, clock)
         self.discover = Discover(database)
+        self.outbox = Outbox(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write
         self.audiences = Audiences(database, clock, self._passwords)
@@ -273,6 +276,8 @@ class Catalogue:
                 raise VersionMismatch(f"event {event_id} is at version {before.version}")
             after = store.change_event(unit.connection, _patched(before, patch, now_s))
             settle(unit, after, hashed)
+            if after.starts_s != before.starts_s:
+                wake_event(unit.connection, event_id)
             _journal_event(unit, "changed", after)
             return after
 

@@ -125,7 +125,9 @@ _WITH_PROVIDER = sa.select(events, providers.c.name.label("provider_name")).join
     events, providers
 )
 _THE_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID), event_of)
-_HELD_EVENT = Query(_WITH_PROVIDER.where(events.c.id == _ID).with_for_update(of=events), event_of)
+_HELD_EVENT = Query(
+    _WITH_PROVIDER.where(events.c.id == _ID).with_for_update(of=events, key_share=True), event_of
+)
 _GOING = [sa.literal(state.value) for state in EventState if state not in OVER]
 _DUE = Scalar(
     sa.select(events.c.id)

@@ -162,13 +162,6 @@ class Settings(BaseSettings):
         description="whether an e-mail address counts only after its owner opened a link that was"
         " sent there; needs mail_from and public_url",
     )
-    reminder_s: float = Field(
-        600.0,
-        gt=0,
-        le=86_400,
-        description="how long before an event begins its viewers are reminded; by mail, if"
-        " mail_from says who sends",
-    )
     most_accounts: int = Field(
         100_000, ge=1, description="accounts, of all roles, at which nobody may make another"
     )

@@ -40,11 +40,13 @@ class Notice:
 
 @dataclass(frozen=True, kw_only=True)
 class Letter:
-    """A mail to one address: plain text, and a subject of one line."""
+    """A mail to one address: plain text, and a subject of one line. A letter that may be sent
+    again has an `id`, by which mail programs know it."""
 
     to: str
     subject: str
     text: str
+    id: str = ""
 
 
 class SubscriberState(StrEnum):

@@ -52,3 +52,6 @@ class Mailer(Protocol):
 
     async def send(self, letter: Letter) -> None:
         """Hand the letter to the mail server, once. Raises MailUnavailable, MailRefused."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""

@@ -14,7 +14,6 @@ import umbel
 from umbel.catalogue.model import EventState
 from umbel.catalogue.reservations.model import Purpose, Reservation
 
-_ALARM = timedelta(minutes=-10)
 _REFRESH = timedelta(minutes=15)
 _CATEGORIES = {Purpose.WATCH: "Watch", Purpose.RECORD: "Record"}
 
@@ -51,14 +50,15 @@ def _event(of: Reservation, now_s: float, url: str) -> Event:
     # The event's version grows with each change, as clients expect of a sequence.
     made.add("sequence", event.version)
     if not is_cancelled:
-        made.add_component(_alarm(event.title))
+        for lead_s in of.reminders.leads_s:
+            made.add_component(_alarm(event.title, lead_s))
     return made
 
 
-def _alarm(title: str) -> Alarm:
+def _alarm(title: str, lead_s: int) -> Alarm:
     made = Alarm()
     made.add("action", "DISPLAY")
-    made.add("trigger", _ALARM)
+    made.add("trigger", timedelta(seconds=-lead_s))
     made.add("description", title)
     return made
 

@@ -1,47 +1,28 @@
-"""Letters that remind viewers of what they reserved, shortly before it begins.
+"""Looks for reminders that are due, and has messages sent.
 
-In: due reminders of the catalogue and the clock. Out: letters. Every instance may run this over one
-database: the catalogue gives each reminder to one of them, once. A letter that the mail server did
-not take is tried again until its event begins.
+In: the time. Out: messages in the outbox, and a wake-up for who sends them. Every instance may run
+this over one database: a reservation is looked at by one of them, and each message has one id.
 """
 
-import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
-import structlog
-
-from umbel.catalogue.reminders.model import Reminder
 from umbel.catalogue.service import Catalogue
 from umbel.kit.controller import Controller, Pace
-from umbel.notify.model import Letter
-from umbel.notify.ports import Mailer, MailRefused, MailUnavailable
+from umbel.schedule.sending import Sending
 
-log = structlog.get_logger(__name__)
-
-_AT_ONCE = 20
-_KEY = "reminders"
-_RETRY_S = 30.0
-_TEXT = """Hello {username},
-
-you reserved "{title}" by {provider}. It begins at {starts} UTC.
-{link}
-You get this letter because you reserved the event. Cancel the reservation in the calendar, or
-remove your e-mail address in your account, to get none.
-"""
+_AT_ONCE = 500
+_LOOK = "look"
+_FORGET = "forget"
+_FORGET_S = 3_600.0
 
 
 @dataclass(kw_only=True)
 class Reminding:
-    """Looks every `every_s` seconds for events that begin within `lead_s`; without a mailer it has
-    nothing to do. `url` is the front end's, or empty."""
+    """Looks every `every_s` seconds; `verified` leaves out addresses that wait to be confirmed."""
 
     catalogue: Catalogue
-    mailer: Mailer | None
-    lead_s: float
+    sending: Sending
     verified: bool
-    url: str = ""
     every_s: float = 10.0
     _controller: Controller = field(init=False)
 
@@ -54,37 +35,23 @@ class Reminding:
 
     async def run(self) -> None:
         """Remind, until cancelled."""
-        await self._controller.run(_KEY)
+        for channel in self.sending.channels:
+            self._controller.wake(channel)
+        self._controller.wake(_FORGET)
+        await self._controller.run(_LOOK)
 
-    async def _reconcile(self, _key: str) -> float | None:
-        return None if self.mailer is None else await self.remind(self.mailer)
+    async def look(self) -> int:
+        """Put what is due into the outbox; answers how many reservations were looked at."""
+        return await self.catalogue.reminders.look(most=_AT_ONCE, verified=self.verified)
 
-    async def remind(self, mailer: Mailer) -> float:
-        """Send what is due; the seconds until it is time to look again."""
-        reminders = self.catalogue.reminders
-        due = await reminders.claim(self.lead_s, most=_AT_ONCE, verified=self.verified)
-        for number, one in enumerate(due):
-            try:
-                with contextlib.suppress(MailRefused):
-                    await mailer.send(self._letter(one))
-            except MailUnavailable as error:
-                log.warning("reminders wait for the mail server", code=error.code)
-                await self._release(due[number:])
-                return _RETRY_S
-        return 0.0 if len(due) == _AT_ONCE else self.every_s
-
-    async def _release(self, reminders: Sequence[Reminder]) -> None:
-        for one in reminders:
-            await self.catalogue.reminders.release(one)
-
-    def _letter(self, of: Reminder) -> Letter:
-        event = of.event
-        starts = f"{datetime.fromtimestamp(event.starts_s, UTC):%H:%M on %d %B %Y}"
-        text = _TEXT.format(
-            username=of.username,
-            title=event.title,
-            provider=event.provider_name,
-            starts=starts,
-            link=f"\n{self.url}/watch/{event.id}\n" if self.url else "",
-        )
-        return Letter(to=of.email, subject=f"Soon: {event.title}", text=text)
+    async def _reconcile(self, key: str) -> float:
+        if key == _FORGET:
+            await self.catalogue.outbox.forget()
+            return _FORGET_S
+        if key != _LOOK:
+            return await self.sending.send(key)
+        count = await self.look()
+        if count:
+            for channel in self.sending.channels:
+                self._controller.wake(channel)
+        return 0.0 if count == _AT_ONCE else self.every_s

@@ -8,13 +8,18 @@ export interface Entry {
   event: LiveEvent;
   /** What it is reserved for; null when it is not. */
   purpose: Purpose | null;
+  /** The reservation itself; null when there is none. */
+  reservation: Reservation | null;
 }
 
 /** Every event once, by its start. A reservation's own event fills in where the list has it no more. */
 export function entriesOf(events: readonly LiveEvent[], reservations: readonly Reservation[]): Entry[] {
-  const entries = new Map<string, Entry>(events.map((event) => [event.id, { event, purpose: null }]));
-  for (const { event, purpose } of reservations) {
-    entries.set(event.id, { event: entries.get(event.id)?.event ?? event, purpose });
+  const entries = new Map<string, Entry>(
+    events.map((event) => [event.id, { event, purpose: null, reservation: null }]),
+  );
+  for (const reservation of reservations) {
+    const { event, purpose } = reservation;
+    entries.set(event.id, { event: entries.get(event.id)?.event ?? event, purpose, reservation });
   }
   return [...entries.values()].sort((a, b) => Date.parse(a.event.starts_at) - Date.parse(b.event.starts_at));
 }

@@ -2,8 +2,10 @@
 
 import { formatTime } from '../kit/format';
 import { to } from '../kit/routes';
+import type { LiveEvent } from '../kit/types';
 import { Link } from '../ui/navigation';
 import { StateBadge } from '../ui/parts';
+import { ReservationReminders } from '../ui/reservation-reminders';
 import { Reserve } from '../ui/reserve';
 import type { Entry } from './entries';
 
@@ -13,10 +15,12 @@ interface EntryListProps {
   onChange: () => void;
 }
 
+const isAhead = ({ state }: LiveEvent): boolean => state === 'scheduled' || state === 'open';
+
 export function EntryList({ entries, isSignedIn, onChange }: EntryListProps) {
   return (
     <ul className="entries">
-      {entries.map(({ event, purpose }) => (
+      {entries.map(({ event, purpose, reservation }) => (
         <li key={event.id} className={event.state === 'cancelled' ? 'entry entry-cancelled' : 'entry'}>
           <span className="entry-time">
             <time dateTime={event.starts_at}>{formatTime(event.starts_at)}</time>
@@ -31,6 +35,7 @@ export function EntryList({ entries, isSignedIn, onChange }: EntryListProps) {
           </span>
           {event.state !== 'scheduled' && <StateBadge state={event.state} />}
           {isSignedIn && <Reserve event={event} purpose={purpose} onChange={onChange} />}
+          {isSignedIn && reservation && isAhead(event) && <ReservationReminders of={reservation} onChange={onChange} />}
         </li>
       ))}
     </ul>

@@ -99,6 +99,7 @@ describe('entries', () => {
       event: one,
       purpose,
       reserved_at: '2027-01-01T00:00:00Z',
+      reminders: { leads_s: [], channels: [], is_own: false },
     });
     const entries = entriesOf([late, soon], [of({ ...late, title: 'old' }, 'record'), of(gone, 'watch')]);
     expect(entries.map((entry) => [entry.event.title, entry.purpose])).toEqual([

@@ -452,6 +452,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/reminders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_reminders"];
+        put: operations["choose_reminders"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/reservations/{event_id}/reminders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["choose_reservation_reminders"];
+        post?: never;
+        delete: operations["reset_reservation_reminders"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -2120,6 +2152,20 @@ export interface components {
             email: string;
             email_state: components["schemas"]["EmailState"];
         };
+        AccountRemindersIn: {
+            leads_s: number[];
+            channels: components["schemas"]["Channel"][];
+            /** @default UTC */
+            time_zone?: string;
+            /** @default true */
+            live?: boolean;
+        };
+        AccountRemindersOut: {
+            leads_s: number[];
+            channels: components["schemas"]["Channel"][];
+            time_zone: string;
+            live: boolean;
+        };
         AchievedOut: {
             duration_s: number;
             gap_s?: number | null;
@@ -2213,6 +2259,8 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @enum {string} */
+        Channel: "mail" | "push" | "page";
         ClientIn: {
             /** Format: ipv4 */
             address: string;
@@ -3126,6 +3174,10 @@ export interface components {
             retry_at: string | null;
             secret: string;
         };
+        RemindersIn: {
+            leads_s: number[];
+            channels: components["schemas"]["Channel"][];
+        };
         ReservationIn: {
             /** @default watch */
             purpose?: components["schemas"]["Purpose"];
@@ -3134,6 +3186,12 @@ export interface components {
             event: components["schemas"]["EventOut"];
             purpose: components["schemas"]["Purpose"];
             reserved_at: string;
+            reminders: components["schemas"]["ReservationRemindersOut"];
+        };
+        ReservationRemindersOut: {
+            leads_s: number[];
+            channels: string[];
+            is_own: boolean;
         };
         /** @enum {string} */
         Role: "root" | "relay" | "leaf" | "none";
@@ -4322,6 +4380,94 @@ export interface operations {
                 };
                 content: {
                     "text/calendar": unknown;
+                };
+            };
+        };
+    };
+    get_reminders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountRemindersOut"];
+                };
+            };
+        };
+    };
+    choose_reminders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountRemindersIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountRemindersOut"];
+                };
+            };
+        };
+    };
+    choose_reservation_reminders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemindersIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReservationOut"];
+                };
+            };
+        };
+    };
+    reset_reservation_reminders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReservationOut"];
                 };
             };
         };

@@ -3,7 +3,16 @@
 
 import type { paths } from './api-types';
 import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, type PathOf, requestOf } from './rest';
-import type { EventChanges, NewEvent, NewPath, NewTopology, Purpose, Session } from './types';
+import type {
+  EventChanges,
+  NewEvent,
+  NewPath,
+  NewTopology,
+  Purpose,
+  ReminderChannel,
+  Reminders,
+  Session,
+} from './types';
 
 /** A request that failed. `status` is 0 without a response. */
 export class ApiError extends Error {
@@ -161,6 +170,15 @@ export function createApi(options: ApiOptions) {
       }),
     cancelReservation: (eventId: string) =>
       send('delete', '/api/v1/me/reservations/{event_id}', { path: { event_id: eventId } }),
+    reminders: () => read('get', '/api/v1/me/reminders'),
+    chooseReminders: (reminders: Reminders) => send('put', '/api/v1/me/reminders', { json: reminders }),
+    chooseReservationReminders: (eventId: string, leads_s: number[], channels: ReminderChannel[]) =>
+      send('put', '/api/v1/me/reservations/{event_id}/reminders', {
+        path: { event_id: eventId },
+        json: { leads_s, channels },
+      }),
+    resetReservationReminders: (eventId: string) =>
+      send('delete', '/api/v1/me/reservations/{event_id}/reminders', { path: { event_id: eventId } }),
     calendarFeed: () => read('get', '/api/v1/me/calendar-feed'),
     makeCalendarFeed: () => read('post', '/api/v1/me/calendar-feed'),
     revokeCalendarFeed: () => send('delete', '/api/v1/me/calendar-feed'),

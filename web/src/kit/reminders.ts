@@ -1,16 +1,37 @@
-// Which reserved events begin soon, and of which the viewer was reminded. Pure but for the browser's storage.
+// Which reserved events the viewer is to be reminded of now, and of which they were. Pure but for the browser's storage.
 
 import type { Reservation } from './types';
 
-const LEAD_MS = 600_000;
 const KEY = 'umbel.reminded';
 /** Older ones are forgotten: their events have begun. */
 const MOST_KEPT = 50;
 
-/** A moved event has another name. */
-export const reminderOf = ({ event }: Reservation): string => `${event.id} ${event.starts_at}`;
+const LEADS: readonly { unitS: number; one: string; several: string }[] = [
+  { unitS: 86_400, one: 'day', several: 'days' },
+  { unitS: 3_600, one: 'hour', several: 'hours' },
+  { unitS: 60, one: 'minute', several: 'minutes' },
+];
 
-/** Reserved to be watched, beginning within ten minutes, and not dismissed; the soonest first. */
+/** A lead time in the largest unit that it is a whole number of. */
+export function leadText(leadS: number): string {
+  const unit = LEADS.find(({ unitS }) => leadS % unitS === 0);
+  if (!unit) return `${String(leadS)} seconds`;
+  const count = leadS / unit.unitS;
+  return `${String(count)} ${count === 1 ? unit.one : unit.several}`;
+}
+
+/** The shortest of the chosen lead times that has come; null before all of them, and once the event begins. */
+function leadOf({ event, reminders }: Reservation, nowMs: number): number | null {
+  const leftMs = Date.parse(event.starts_at) - nowMs;
+  const come = reminders.leads_s.filter((leadS) => leftMs > 0 && leftMs <= leadS * 1000);
+  return come.length === 0 ? null : Math.min(...come);
+}
+
+/** Each lead time is a reminder of its own, and a moved event has others. */
+export const reminderOf = (one: Reservation, nowMs: number): string =>
+  `${one.event.id} ${one.event.starts_at} ${String(leadOf(one, nowMs))}`;
+
+/** Reserved to be watched, within a lead time, to be shown in pages, and not dismissed; the soonest first. */
 export function dueReminders(
   reservations: readonly Reservation[],
   nowMs: number,
@@ -18,11 +39,11 @@ export function dueReminders(
 ): Reservation[] {
   return reservations
     .filter((one) => {
-      const leftMs = Date.parse(one.event.starts_at) - nowMs;
       const isAhead = one.event.state === 'scheduled' || one.event.state === 'open';
-      return one.purpose === 'watch' && isAhead && leftMs > 0 && leftMs <= LEAD_MS;
+      const isShown = one.purpose === 'watch' && one.reminders.channels.includes('page');
+      return isShown && isAhead && leadOf(one, nowMs) !== null;
     })
-    .filter((one) => !dismissed.includes(reminderOf(one)))
+    .filter((one) => !dismissed.includes(reminderOf(one, nowMs)))
     .sort((a, b) => Date.parse(a.event.starts_at) - Date.parse(b.event.starts_at));
 }
 

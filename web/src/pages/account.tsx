@@ -10,6 +10,7 @@ import { useAction, useLive, useSignIn } from '../ui/hooks';
 import { useTitle } from '../ui/navigation';
 import { Confirm, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
 import { Field, SignInForm } from '../ui/sign-in';
+import { RemindersPanel } from './reminders-panel';
 
 const POLL_MS = 60_000;
 const ROLES: Readonly<Record<Account['role'], string>> = {
@@ -280,6 +281,7 @@ export default function AccountPage() {
         <div className="stack">
           <PasswordPanel />
           <DevicesPanel />
+          <RemindersPanel username={data.username} />
         </div>
         <div className="stack">
           <EmailPanel of={data} onChange={refresh} />

@@ -23,10 +23,10 @@ export function Reminders() {
       {due.map((one) => {
         const { event } = one;
         const dismiss = (): void => {
-          dismissals.add(reminderOf(one));
+          dismissals.add(reminderOf(one, nowMs));
         };
         return (
-          <div key={reminderOf(one)} className="reminder">
+          <div key={reminderOf(one, nowMs)} className="reminder">
             <p>
               <Link to={to.watch(event.id)} onClick={dismiss}>
                 {event.title}

@@ -1,1 +1,1 @@
-"""Who is to be reminded of what, and who was."""
+"""Who is to be reminded of what."""

@@ -1,95 +1,115 @@
-"""Reminders as rows: one for each account, event and start, written before the letter goes. In: a
-connection of a read or write unit. Out: values of `model`."""
+"""Reservations that it is time to look at, found by `remind_s`. In: a connection of a unit. Out:
+values of `model`. The rows found are held with their accounts; what another instance holds is left
+out, so that nobody waits for anybody."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 
 from umbel.catalogue.accounts.store import profiles
+from umbel.catalogue.choices.model import Choice
+from umbel.catalogue.choices.store import parsed, reminder_choices
 from umbel.catalogue.model import EventState
-from umbel.catalogue.reminders.model import Reminder
+from umbel.catalogue.outbox.model import MessageState
+from umbel.catalogue.outbox.store import outbox
+from umbel.catalogue.reminders.model import Candidate
 from umbel.catalogue.reservations.model import Purpose
 from umbel.catalogue.reservations.store import reservations
-from umbel.catalogue.store import event_of, events, providers, users
-from umbel.catalogue.visibility.store import remains_visible
-from umbel.kit.db import metadata
-from umbel.kit.sql import Command, Connection, Query, given
+from umbel.catalogue.store import events, users
+from umbel.kit.sql import Command, Connection, Query, Scalar, given
 
-reminders = sa.Table(
-    "reminders",
-    metadata,
-    sa.Column("username", sa.ForeignKey(users.c.username, ondelete="CASCADE"), primary_key=True),
-    sa.Column(
-        "event_id", sa.ForeignKey(events.c.id, ondelete="CASCADE"), primary_key=True, index=True
-    ),
-    sa.Column("starts_s", sa.Float, primary_key=True),
-    sa.Column("claimed_s", sa.Float, nullable=False),
-)
+_CHOICE = ("leads", "channels", "changed_s")
 
 
-def _reminder(*, username: str, email: str, **row: Any) -> Reminder:
-    return Reminder(username=username, email=email, event=event_of(**row))
+def _candidate(
+    *, purpose: str, state: str, email: str | None, is_verified: bool | None, **row: Any
+) -> Candidate:
+    own, of_account = (
+        parsed(*(row.pop(f"{prefix}_{name}") for name in _CHOICE)) for prefix in ("own", "account")
+    )
+    return Candidate(
+        purpose=Purpose(purpose),
+        state=EventState(state),
+        choice=own or of_account or Choice(),
+        has_email=bool(email),
+        is_verified=bool(is_verified),
+        **row,
+    )
 
 
-_AHEAD = [sa.literal(state.value) for state in (EventState.SCHEDULED, EventState.OPEN)]
-_IS_CLAIMED = sa.exists().where(
-    (reminders.c.username == reservations.c.username)
-    & (reminders.c.event_id == events.c.id)
-    & (reminders.c.starts_s == events.c.starts_s)
-)
-_DUE = (
+_IS_DUE = reservations.c.remind_s <= given("now_s")
+_ANY_DUE = Scalar(sa.select(reservations.c.event_id).where(_IS_DUE).limit(1), str)
+_DUE = Query(
     sa.select(
         reservations.c.username,
+        reservations.c.event_id,
+        reservations.c.purpose,
+        reservations.c.reserved_s,
+        events.c.state,
+        events.c.starts_s,
+        *(
+            table.c[name].label(f"{prefix}_{name}")
+            for prefix, table in (("own", reservations), ("account", reminder_choices))
+            for name in _CHOICE
+        ),
         profiles.c.email,
-        events,
-        providers.c.name.label("provider_name"),
+        profiles.c.is_verified,
     )
     .join_from(reservations, events)
-    .join(providers, providers.c.id == events.c.provider_id)
-    .join(profiles, profiles.c.username == reservations.c.username)
-    .where(reservations.c.purpose == sa.literal(Purpose.WATCH.value))
-    .where(events.c.state.in_(_AHEAD))
-    .where((events.c.starts_s > given("now_s")) & (events.c.starts_s <= given("until_s")))
-    .where(profiles.c.email != sa.literal(""))
-    .where(~_IS_CLAIMED)
-    .where(remains_visible(reservations.c.username))
-    .order_by(events.c.starts_s, reservations.c.username)
+    .join(users, users.c.username == reservations.c.username)
+    .outerjoin(reminder_choices, reminder_choices.c.username == reservations.c.username)
+    .outerjoin(profiles, profiles.c.username == reservations.c.username)
+    .where(_IS_DUE)
+    .order_by(reservations.c.remind_s, reservations.c.username, reservations.c.event_id)
     .limit(given("most"))
+    .with_for_update(of=[reservations, users], skip_locked=True, key_share=True),
+    _candidate,
 )
-_ALL_DUE = Query(_DUE, _reminder)
-_VERIFIED_DUE = Query(_DUE.where(profiles.c.is_verified), _reminder)
-_OF = (
-    (reminders.c.username == given("of"))
-    & (reminders.c.event_id == given("event_"))
-    & (reminders.c.starts_s == given("starts"))
+_LOOK_AT = Command(
+    sa.update(reservations)
+    .where((reservations.c.username == given("of")) & (reservations.c.event_id == given("event_")))
+    .values(remind_s=given("at_s"))
 )
-_ADD = Command(sa.insert(reminders))
-_DROP = Command(sa.delete(reminders).where(_OF))
-_FORGET = Command(sa.delete(reminders).where(reminders.c.starts_s < given("before_s")))
+# What another unit holds at this moment, it is about to set itself.
+_AHEAD = (
+    sa.select(reservations.c.username, reservations.c.event_id)
+    .join(events, events.c.id == reservations.c.event_id)
+    .where(events.c.starts_s > given("now_s"))
+    .with_for_update(of=reservations, skip_locked=True)
+)
+_REARM = Command(
+    sa.update(reservations)
+    .where(sa.tuple_(reservations.c.username, reservations.c.event_id).in_(_AHEAD))
+    .values(remind_s=sa.literal(0.0))
+)
+_REARM_OUTBOX = Command(
+    sa.update(outbox)
+    .where(outbox.c.state == sa.literal(MessageState.WAITING.value))
+    .where((outbox.c.due_s > given("now_s")) & (outbox.c.holder == sa.literal("")))
+    .values(due_s=given("now_s"))
+)
 
 
-def due(
-    connection: Connection, now_s: float, until_s: float, *, most: int, verified: bool
-) -> list[Reminder]:
-    """Reservations of events that begin between now and then, without a claimed reminder; only
-    of accounts with an address, which must be verified where `verified`."""
-    query = _VERIFIED_DUE if verified else _ALL_DUE
-    return connection.all(query, now_s=now_s, until_s=until_s, most=most)
+def is_any_due(connection: Connection, now_s: float) -> bool:
+    """Whether some reservation is to be looked at."""
+    return connection.scalar(_ANY_DUE, now_s=now_s) is not None
 
 
-def claim(connection: Connection, of: Reminder, now_s: float) -> None:
-    """This unit's. Raises ConstraintViolated where another one has it."""
-    event = of.event
-    connection.run(
-        _ADD, username=of.username, event_id=event.id, starts_s=event.starts_s, claimed_s=now_s
+def due(connection: Connection, now_s: float, most: int) -> list[Candidate]:
+    """Reservations to look at, held for this unit."""
+    return connection.all(_DUE, now_s=now_s, most=most)
+
+
+def look_at(connection: Connection, next_s: Iterable[tuple[Candidate, float | None]]) -> None:
+    """When to look at each again; None is not until something changes."""
+    connection.run_many(
+        _LOOK_AT,
+        [{"of": one.username, "event_": one.event_id, "at_s": at_s} for one, at_s in next_s],
     )
 
 
-def release(connection: Connection, of: Reminder) -> None:
-    """Not claimed any more."""
-    connection.run(_DROP, of=of.username, event_=of.event.id, starts=of.event.starts_s)
-
-
-def forget(connection: Connection, before_s: float) -> None:
-    """Delete those of events that began before then."""
-    connection.run(_FORGET, before_s=before_s)
+def rearm(connection: Connection, now_s: float) -> None:
+    """Look again at all that is ahead: the clock may have been wrong when it was looked at."""
+    connection.run(_REARM, now_s=now_s)
+    connection.run(_REARM_OUTBOX, now_s=now_s)

@@ -1,8 +1,9 @@
 """A viewer's reservations, and which events can be reserved. Times are epoch seconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
+from umbel.catalogue.choices.model import Choice
 from umbel.catalogue.model import Event, EventState
 from umbel.kit.errors import Conflict, NotFound, Unprocessable
 
@@ -28,6 +29,12 @@ class NoSuchFeed(NotFound):
     code = "umbel.no_such_feed"
 
 
+class NoSuchReservation(NotFound):
+    """You have not reserved this event; reserve it first."""
+
+    code = "umbel.no_such_reservation"
+
+
 class BadMonth(Unprocessable):
     """The month or the time zone is not known."""
 
@@ -49,8 +56,11 @@ RESERVABLE = {
 
 @dataclass(frozen=True, kw_only=True)
 class Reservation:
-    """An event as it is now: a reservation has no time of its own, and follows when it moves."""
+    """An event as it is now: a reservation has no time of its own, and follows when it moves.
+    `reminders` are its own, or the account's."""
 
     event: Event
     purpose: Purpose
     reserved_s: float
+    reminders: Choice = field(default_factory=Choice)
+    has_own_reminders: bool = False

@@ -5,16 +5,16 @@ values of `model`. A reservation shows its event as it is now, so moves and canc
 work here.
 """
 
-from dataclasses import replace
-
 from umbel.catalogue import rules
 from umbel.catalogue import store as catalogue
+from umbel.catalogue.choices.model import Choice
 from umbel.catalogue.model import NoSuchEvent, NoSuchUser
 from umbel.catalogue.reservations import months, store
 from umbel.catalogue.reservations.model import (
     MOST_RESERVATIONS,
     RESERVABLE,
     NoSuchFeed,
+    NoSuchReservation,
     NotReservable,
     Purpose,
     Reservation,
@@ -56,13 +56,11 @@ class Reservations:
             if event.state not in RESERVABLE[purpose]:
                 raise NotReservable(event=event_id, state=event.state.value)
             new = Reservation(event=event, purpose=purpose, reserved_s=now_s)
-            before = [r for r in store.every(connection, username) if r.event.id == event_id]
-            if not before and store.count(connection, username) >= MOST_RESERVATIONS:
+            before = store.the(connection, username, event_id)
+            if before is None and store.count(connection, username) >= MOST_RESERVATIONS:
                 raise TooManyReservations(most=MOST_RESERVATIONS)
-            if before:
-                new = replace(new, reserved_s=before[0].reserved_s)
             store.put(connection, username, new)
-            return new
+            return store.the(connection, username, event_id) or new
 
         return await self._database.write(put)
 
@@ -70,6 +68,22 @@ class Reservations:
         """Cancel the reservation. One that there is not, is not an error."""
         if rules.is_name(event_id):
             await self._database.write(store.drop, username, event_id)
+
+    async def choose(self, username: str, event_id: str, own: Choice | None) -> Reservation:
+        """Have reminders of its own for this reservation, or the account's. Raises
+        NoSuchReservation."""
+        if not rules.is_name(event_id):
+            raise NoSuchReservation
+
+        def put(connection: Connection) -> Reservation:
+            store.hold_user(connection, username)
+            store.choose(connection, username, event_id, own)
+            found = store.the(connection, username, event_id)
+            if found is None:
+                raise NoSuchReservation(event=event_id)
+            return found
+
+        return await self._database.write(put)
 
     # Calendars' addresses
 

@@ -29,3 +29,5 @@ class FakeMailer:
         if letter.to in self._refused:
             raise MailRefused
         self.taken.append(letter)
+
+    async def close(self) -> None: ...

@@ -1,13 +1,15 @@
 """A mailer over SMTP (RFC 5321), to one server that delivers: the operator's relay.
 
-Each letter has a connection of its own, on a thread: letters are few. The password goes over TLS
-only. Nothing of a letter is logged.
+Letters are sent on threads, each over a connection that it has for itself, and that the next one
+takes if it is still open. The password goes over TLS only. Nothing of a letter is logged.
 """
 
 import asyncio
+import contextlib
 import re
 import smtplib
 import ssl
+from collections import deque
 from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -18,6 +20,8 @@ from umbel.notify.model import Letter
 from umbel.notify.ports import MailRefused, MailUnavailable
 
 _TIMEOUT_S = 20.0
+_MOST_IDLE = 8
+_OK = 250
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9.-]+")
 """Of one recipient. Others are not left to Python's parser: it makes two lines of some of them."""
 _NO_SUCH_ADDRESS = frozenset((550, 551, 553))  # RFC 5321, section 4.2.3
@@ -41,19 +45,42 @@ class SmtpMailer:
 
     def __init__(self, server: SmtpServer) -> None:
         self._server = server
+        self._idle: deque[smtplib.SMTP] = deque(maxlen=_MOST_IDLE)
 
     async def send(self, letter: Letter) -> None:
         await asyncio.to_thread(self._send, _message(letter, self._server.sender))
 
+    async def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
     def _send(self, message: EmailMessage) -> None:
         try:
-            with self._connect() as smtp:
+            smtp = self._reused() or self._connect()
+            try:
                 smtp.send_message(message)
+            except smtplib.SMTPRecipientsRefused:
+                self._idle.append(smtp)
+                raise
+            except BaseException:
+                smtp.close()
+                raise
+            self._idle.append(smtp)
         except smtplib.SMTPRecipientsRefused as error:
             code = max(code for code, _ in error.recipients.values())
             raise (MailRefused if code in _NO_SUCH_ADDRESS else MailUnavailable) from error
         except (smtplib.SMTPException, OSError) as error:
             raise MailUnavailable from error
+
+    def _reused(self) -> smtplib.SMTP | None:
+        """A connection of before that still answers."""
+        while self._idle:
+            smtp = self._idle.pop()
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                if smtp.rset()[0] == _OK:
+                    return smtp
+            smtp.close()
+        return None
 
     def _connect(self) -> smtplib.SMTP:
         server = self._server
@@ -88,7 +115,8 @@ def _message(letter: Letter, sender: str) -> EmailMessage:
         message["Subject"] = letter.subject
     except (ValueError, LookupError, AttributeError, MessageError) as error:  # Python's parser
         raise MailRefused from error
-    message["Message-ID"] = make_msgid(domain=_domain(sender))
+    domain = _domain(sender)
+    message["Message-ID"] = f"<{letter.id}@{domain}>" if letter.id else make_msgid(domain=domain)
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic answers
     message.set_content(letter.text)
     return message

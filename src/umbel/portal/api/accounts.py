@@ -16,7 +16,7 @@ from umbel.kit.token_buckets import TokenBuckets
 from umbel.kit.tokens import WEB
 from umbel.network.model import NotProgrammed
 from umbel.portal import auth, web_session
-from umbel.portal.api import reservations, shapes
+from umbel.portal.api import reminders, reservations, shapes
 from umbel.portal.api.shapes import Given, Me, NewPassword, Username
 from umbel.portal.ports import System
 
@@ -137,6 +137,8 @@ async def export_data(system: auth.SystemDep, user: auth.SignedIn) -> Response:
         "account": account_out(system, account).model_dump(mode="json"),
         "reservations": reservations.exported(reserved),
         "calendar_feed_created_at": (await _feed_created_at(system, user.username)),
+        "reminders": reminders.exported(await system.catalogue.reminders.choice(user.username)),
+        "messages": await _messages(system, user.username),
         "network_sign_ins": _network_sign_ins(system, user.username),
     }
     return JSONResponse(body, headers=headers)
@@ -175,6 +177,22 @@ def account_out(system: System, of: Account) -> AccountOut:
 async def _feed_created_at(system: System, username: str) -> str | None:
     created_s = await system.catalogue.reservations.feed_created_s(username)
     return None if created_s is None else to_rfc3339(created_s)
+
+
+async def _messages(system: System, username: str) -> list[dict[str, object]]:
+    """What was sent, or is to be sent, of the last days."""
+    return [
+        {
+            "event_id": one["event_id"],
+            "kind": one["kind"],
+            "channel": one["channel"],
+            "lead_s": one["lead_s"],
+            "state": one["state"],
+            "created_at": to_rfc3339(one["created_s"]),
+            "done_at": None if one["done_s"] is None else to_rfc3339(one["done_s"]),
+        }
+        for one in await system.catalogue.outbox.of_account(username)
+    ]
 
 
 def _network_sign_ins(system: System, username: str) -> list[dict[str, str]]:

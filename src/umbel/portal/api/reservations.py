@@ -31,6 +31,15 @@ class ReservationIn(Given):
     purpose: Purpose = Purpose.WATCH
 
 
+class ReservationRemindersOut(BaseModel):
+    """How many seconds before the event begins one is reminded of it, and by what: `mail`, `push`,
+    `page`. `is_own`: it was chosen for this reservation, not for all."""
+
+    leads_s: list[int]
+    channels: list[str]
+    is_own: bool
+
+
 class ReservationOut(BaseModel):
     """A reservation with its event as it is now; a cancelled event has that state. `stream` of an
     event is null here."""
@@ -38,6 +47,7 @@ class ReservationOut(BaseModel):
     event: EventOut
     purpose: Purpose
     reserved_at: str
+    reminders: ReservationRemindersOut
 
 
 class FeedOut(BaseModel):
@@ -63,8 +73,8 @@ async def list_reservations(
     zone."""
     reservations = system.catalogue.reservations
     if not month:
-        return [_response(one) for one in await reservations.every(user.username)]
-    return [_response(one) for one in await reservations.in_month(user.username, month, time_zone)]
+        return [response(one) for one in await reservations.every(user.username)]
+    return [response(one) for one in await reservations.in_month(user.username, month, time_zone)]
 
 
 @router.put("/me/reservations/{event_id}")
@@ -80,7 +90,7 @@ async def reserve(
     if given.purpose is Purpose.RECORD:
         raise NothingRecords
     made = await system.catalogue.reservations.reserve(user.username, event_id, given.purpose)
-    return _response(made)
+    return response(made)
 
 
 @router.delete("/me/reservations/{event_id}", status_code=204)
@@ -147,14 +157,30 @@ def exported(reservations: list[Reservation]) -> list[dict[str, object]]:
             "starts_at": to_rfc3339(one.event.starts_s),
             "purpose": one.purpose.value,
             "reserved_at": to_rfc3339(one.reserved_s),
+            "reminders": _own(one),
         }
         for one in reservations
     ]
 
 
-def _response(of: Reservation) -> ReservationOut:
+def _own(of: Reservation) -> dict[str, object] | None:
+    if not of.has_own_reminders:
+        return None
+    return {
+        "leads_s": list(of.reminders.leads_s),
+        "channels": sorted(one.value for one in of.reminders.channels),
+    }
+
+
+def response(of: Reservation) -> ReservationOut:
+    """The reservation as its user sees it."""
     return ReservationOut(
         event=shapes.event(of.event, None),
         purpose=of.purpose,
         reserved_at=to_rfc3339(of.reserved_s),
+        reminders=ReservationRemindersOut(
+            leads_s=list(of.reminders.leads_s),
+            channels=sorted(one.value for one in of.reminders.channels),
+            is_own=of.has_own_reminders,
+        ),
     )

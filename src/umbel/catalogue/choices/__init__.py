@@ -1,0 +1,1 @@
+"""When and how a viewer wants to hear of events."""

@@ -1,0 +1,1 @@
+"""Messages to viewers that are to be sent, each once."""

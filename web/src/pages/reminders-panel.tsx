@@ -1,0 +1,67 @@
+// When and how to be reminded of all reservations, in the account.
+
+import { useId, useState } from 'react';
+
+import { api } from '../kit/portal';
+import type { Reminders } from '../kit/types';
+import { useAction, useLive } from '../ui/hooks';
+import { ErrorNotice, Loading } from '../ui/parts';
+import { ReminderFields } from '../ui/reminder-fields';
+
+const POLL_MS = 300_000;
+
+/** The zone of the browser, in which letters then say when an event begins. */
+const zoneHere = (): string => new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+export function RemindersPanel({ username }: { username: string }) {
+  const id = useId();
+  const { data, error, refresh } = useLive(`reminders ${username}`, api.reminders, [], POLL_MS);
+  const [draft, setDraft] = useState<Reminders | null>(null);
+  const [done, setDone] = useState('');
+  const action = useAction();
+  const value = draft ?? data;
+  const save = (chosen: Reminders): void => {
+    setDone('');
+    void action.run(async () => {
+      await api.chooseReminders({ ...chosen, time_zone: zoneHere() });
+      setDone('Saved');
+      setDraft(null);
+      refresh();
+    });
+  };
+  return (
+    <section className="panel" aria-labelledby={id} aria-busy={value === null}>
+      <h2 id={id}>When you are reminded</h2>
+      <p className="quiet">
+        Of events that you reserved to watch. In the calendar, each event can have reminders of its own. Your calendar
+        program follows, too.
+      </p>
+      {error && <ErrorNotice error={error} onRetry={refresh} />}
+      {value === null && !error && <Loading what="Loading your reminders" />}
+      {value !== null && (
+        <form
+          className="stack"
+          onSubmit={(event) => {
+            event.preventDefault();
+            save(value);
+          }}
+        >
+          <ReminderFields
+            value={value}
+            onChange={(next) => {
+              setDone('');
+              setDraft({ ...value, ...next });
+            }}
+          />
+          {action.error && <ErrorNotice error={action.error} />}
+          <div className="row">
+            <button type="submit" className="button" disabled={action.busy || draft === null}>
+              Save reminders
+            </button>
+            <span role="status">{done}</span>
+          </div>
+        </form>
+      )}
+    </section>
+  );
+}
