@@ -25,11 +25,14 @@ async def mine(here: World, who: str = "viewer", **query: str) -> list[dict[str,
     return found
 
 
-async def test_nothing_is_promised_to_be_recorded_while_nothing_records(here: World) -> None:
+async def test_a_viewer_reserves_to_record(here: World) -> None:
     event = await here.event()
-    refused = await reserve(here, event.id, purpose="record")
-    assert (refused.status_code, refused.json()["code"]) == (409, "umbel.nothing_records")
-    assert await mine(here) == []
+    made = await reserve(here, event.id, purpose="record")
+    assert (made.status_code, made.json()["purpose"]) == (200, "record")
+    for happened in (EventEvent.OPEN, EventEvent.START):
+        await here.system.catalogue.transition(event.id, happened)
+    assert (await reserve(here, event.id, purpose="record")).status_code == 200, "on air, too"
+    assert (await reserve(here, event.id, purpose="watch")).status_code == 409
 
 
 async def test_a_viewer_reserves_to_watch(here: World) -> None:

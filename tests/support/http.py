@@ -13,10 +13,11 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from support import migrating
+from support import migrating, recorded
 from support.delivery import MemoryDelivery
 from support.migrating import Plane
 from support.nodes import MemoryNodes, MemoryPrepared
+from support.recorded import Studio
 from support.slicing import make_slices
 from support.stored import repository
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
@@ -96,6 +97,7 @@ class TestSystem(ports.System):
     plane: Plane
     courier: FakeCourier
     mailer: FakeMailer
+    studio: Studio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +158,8 @@ def make_system(
         owner="test",
     )
     plane, nodes = migrating.served(database, clock), MemoryNodes()
+    items = repository(database, FakeStorage(clock=clock), clock)
+    studio = recorded.studio(database, catalogue, items, clock)
     return TestSystem(
         database=database,
         journal=journal,
@@ -224,7 +228,9 @@ def make_system(
             catalogue=catalogue, store=DeliveryStore(database), journal=journal, clock=clock
         ),
         network=_network(database, clock, switches, ethernet),
-        repository=repository(database, FakeStorage(clock=clock), clock),
+        repository=items,
+        studio=studio,
+        recordings=studio.recordings,
     )
 
 

@@ -17,6 +17,8 @@ const Studio = lazy(() => import('./studio/studio'));
 const StudioEvent = lazy(() => import('./studio/event'));
 const Network = lazy(() => import('./network/page'));
 const Calendar = lazy(() => import('./calendar/page'));
+const Recordings = lazy(() => import('./recordings/page'));
+const Shared = lazy(() => import('./recordings/shared'));
 const Account = lazy(() => import('./pages/account'));
 const SignUp = lazy(() => import('./pages/sign-up'));
 const VerifyEmail = lazy(() => import('./pages/verify-email'));
@@ -49,6 +51,10 @@ function Page({ route, watch }: { route: Route; watch: WatchPage | null }) {
       return <Network />;
     case 'calendar':
       return <Calendar />;
+    case 'recordings':
+      return <Recordings />;
+    case 'shared':
+      return <Shared key={route.secret} secret={route.secret} />;
     case 'account':
       return <Account />;
     case 'sign-up':
@@ -127,6 +133,7 @@ function SignInState() {
 const NAVIGATION = [
   { label: 'Discover', to: to.discover, pages: ['discover', 'watch'] },
   { label: 'Calendar', to: to.calendar(), pages: ['calendar'] },
+  { label: 'MyShare', to: to.recordings, pages: ['recordings'] },
   { label: 'Studio', to: to.studio, pages: ['studio', 'studio-event'] },
   { label: 'Network', to: to.network(), pages: ['network'] },
 ] as const;

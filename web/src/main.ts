@@ -10,6 +10,7 @@ import './styles/parts.css';
 import './styles/discover.css';
 import './styles/player.css';
 import './styles/calendar.css';
+import './styles/recordings.css';
 import './styles/studio.css';
 import './styles/network.css';
 import './styles/network-tables.css';

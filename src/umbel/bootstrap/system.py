@@ -9,6 +9,7 @@ import structlog
 
 from umbel import migrations
 from umbel.bootstrap import guest_services, mail, services
+from umbel.bootstrap import recordings as recorded
 from umbel.bootstrap import repository as repositories
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
 from umbel.bootstrap.secrets import Secrets, load_secrets
@@ -118,6 +119,7 @@ class System(ports.System):
             "notify": self.notifier.run,
             "borders": self.network.edge.run,
             "repository": self.repository.run,
+            "recordings": self.recordings.run,
         }
 
     def loops_pace(self) -> Mapping[str, Pace]:
@@ -144,6 +146,7 @@ class System(ports.System):
         await self.notifier.close()
         if self.mailer is not None:
             await self.mailer.close()
+        await self.recordings.close()
         await self.repository.close()
         await self.database.close()
 
@@ -186,7 +189,7 @@ async def assemble(
     )
     delivery, inline = services.delivery(context, loop), services.inline_guests(context, loop)
     mobility = services.mobility(context, loop, inline)
-    mailer = mail.mailer(settings)
+    mailer, repository = mail.mailer(settings), repositories.repository(context)
     await delivery.nodes.load()
     return System(
         settings=settings,
@@ -217,7 +220,8 @@ async def assemble(
         migration_rules=mobility.rules,
         choosing=Choosing(mobility=mobility),
         inline=inline,
-        repository=repositories.repository(context),
+        repository=repository,
+        recordings=recorded.recordings(context, loop, repository),
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),

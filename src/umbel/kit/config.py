@@ -122,6 +122,9 @@ class Settings(BaseSettings):
     repository_items: int = Field(
         100_000, ge=1, description="items that one owner may have in the repository"
     )
+    recordings_mb: int = Field(
+        20_480, ge=1, description="room in MiB that the recordings of one account may take"
+    )
     repository_url_s: float = Field(
         3600.0, gt=0, description="how long an address of an item's transfer lasts after a use"
     )

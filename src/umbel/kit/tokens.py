@@ -25,6 +25,7 @@ USER = "umbel:user"
 WEB = "umbel:web"
 FORM = "umbel:form"
 EVENT = "umbel:event"
+REPLAY = "umbel:replay"
 
 
 class TokenMissing(Unauthenticated):

@@ -46,6 +46,7 @@ from umbel.notify.ports import Mailer
 from umbel.notify.service import Notifier
 from umbel.plans.model import PlanJob, PlanRequest
 from umbel.portal.guest_ports import Filtering, GuestOperating, OperatingImages, OperatingVolumes
+from umbel.recordings.service import Recordings
 from umbel.repository.service import Repository
 
 
@@ -331,6 +332,7 @@ class System:
     mailer: Mailer | None
     service_reports: ServiceReporting
     repository: Repository
+    recordings: Recordings
 
     def loops_pace(self) -> Mapping[str, Pace]:
         """How the loops behind the front end do, by name."""

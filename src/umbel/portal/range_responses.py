@@ -73,7 +73,7 @@ async def respond(
         common["Content-Range"] = span.content_range(item.size)
     if not has_body:
         return Response(status_code=status, headers=common)
-    body = await _begun(read(content, span.start, span.end))
+    body = await begun(read(content, span.start, span.end))
     return PieceResponse(body, status, common)
 
 
@@ -108,7 +108,7 @@ async def _several(
     ]
     tail = f"\r\n--{boundary}--\r\n".encode()
     length = sum(map(len, heads)) + sum(s.end - s.start for s in spans) + len(tail)
-    first = await _begun(read(content, spans[0].start, spans[0].end))
+    first = await begun(read(content, spans[0].start, spans[0].end))
 
     async def body() -> AsyncGenerator[bytes, None]:
         for number, (head, span) in enumerate(zip(heads, spans, strict=True)):
@@ -126,7 +126,7 @@ async def _several(
     return PieceResponse(body(), 206, common)
 
 
-async def _begun(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def begun(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """The same pieces; what is wrong from the start is raised here, before any header is sent."""
     first = await anext(pieces, b"")
 

@@ -122,9 +122,9 @@ describe('entries', () => {
   });
 
   test.each([
-    ['scheduled', ['watch']],
-    ['open', ['watch']],
-    ['live', []],
+    ['scheduled', ['watch', 'record']],
+    ['open', ['watch', 'record']],
+    ['live', ['record']],
     ['ended', []],
     ['cancelled', []],
   ])('%s can be reserved for %j', (state, purposes) => {

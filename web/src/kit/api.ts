@@ -9,6 +9,7 @@ import type {
   NewPath,
   NewTopology,
   Purpose,
+  RecordingChanges,
   ReminderChannel,
   Reminders,
   Session,
@@ -182,6 +183,33 @@ export function createApi(options: ApiOptions) {
     calendarFeed: () => read('get', '/api/v1/me/calendar-feed'),
     makeCalendarFeed: () => read('post', '/api/v1/me/calendar-feed'),
     revokeCalendarFeed: () => send('delete', '/api/v1/me/calendar-feed'),
+    recordings: () => read('get', '/api/v1/me/recordings'),
+    record: (eventId: string, begin: 'now' | 'start') =>
+      read('post', '/api/v1/me/recordings', { json: { event_id: eventId, begin } }),
+    changeRecording: (recordingId: string, changes: RecordingChanges) =>
+      read('patch', '/api/v1/me/recordings/{recording_id}', { path: { recording_id: recordingId }, json: changes }),
+    deleteRecording: (recordingId: string) =>
+      send('delete', '/api/v1/me/recordings/{recording_id}', { path: { recording_id: recordingId } }),
+    replayRecording: (recordingId: string) =>
+      read('post', '/api/v1/me/recordings/{recording_id}/replay', { path: { recording_id: recordingId } }),
+    shares: (recordingId: string) =>
+      read('get', '/api/v1/me/recordings/{recording_id}/shares', { path: { recording_id: recordingId } }),
+    share: (recordingId: string, seconds: number) =>
+      read('post', '/api/v1/me/recordings/{recording_id}/shares', {
+        path: { recording_id: recordingId },
+        json: { expires_in_s: seconds },
+      }),
+    revokeShare: (recordingId: string, shareId: string) =>
+      send('delete', '/api/v1/me/recordings/{recording_id}/shares/{share_id}', {
+        path: { recording_id: recordingId, share_id: shareId },
+      }),
+    sharedRecording: (secret: string) =>
+      read('get', '/api/v1/shared-recordings/{secret}', { path: { secret }, bearer: null }),
+    replayPolicy: (eventId: string) =>
+      read('get', '/api/v1/events/{event_id}/replay-policy', { path: { event_id: eventId } }),
+    setReplayPolicy: (eventId: string, enabled: boolean) =>
+      read('put', '/api/v1/events/{event_id}/replay-policy', { path: { event_id: eventId }, json: { enabled } }),
+    replayEvent: (eventId: string) => read('post', '/api/v1/events/{event_id}/replay', { path: { event_id: eventId } }),
     account: () => read('get', '/api/v1/me/account'),
     changePassword: (present: string, next: string) =>
       send('put', '/api/v1/me/password', { json: { current_password: present, new_password: next } }),

@@ -111,3 +111,24 @@ export function formatWatts(watts: number): string {
   if (watts < 10) return `${watts.toFixed(1)} W`;
   return watts < 1000 ? `${String(Math.round(watts))} W` : `${(watts / 1000).toFixed(1)} kW`;
 }
+
+/** A size given in bytes, with the unit that reads best. */
+export function formatBytes(bytes: number): string {
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let value = bytes / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${value < 10 ? value.toFixed(1) : String(Math.round(value))} ${String(units[unit])}`;
+}
+
+/** The length of a recording given in seconds: "0:07", "1:02:03". */
+export function formatLength(seconds: number): string {
+  const whole = Math.round(seconds);
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const hours = Math.floor(whole / 3600);
+  const minutes = Math.floor(whole / 60) % 60;
+  return hours > 0 ? `${String(hours)}:${two(minutes)}:${two(whole % 60)}` : `${String(minutes)}:${two(whole % 60)}`;
+}

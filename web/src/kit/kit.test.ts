@@ -70,6 +70,14 @@ describe('numbers', () => {
     expect(format.formatLatency(2.44)).toBe('2.4 s');
     expect(format.formatShare(1, 4)).toBe('25 %');
     expect(format.formatShare(1, 0)).toBe('–');
+    expect([0, 9_949, 12_300_000, 999_400, 1e12].map(format.formatBytes)).toEqual([
+      '0.0 kB',
+      '9.9 kB',
+      '12 MB',
+      '999 kB',
+      '1.0 TB',
+    ]);
+    expect([0, 7.4, 61, 3723].map(format.formatLength)).toEqual(['0:00', '0:07', '1:01', '1:02:03']);
     expect([6, 246.4, 47_000].map(format.formatWatts)).toEqual(['6.0 W', '246 W', '47.0 kW']);
   });
 });

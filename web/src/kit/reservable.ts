@@ -3,5 +3,6 @@
 import type { LiveEvent, Purpose } from './types';
 
 export function purposesFor(event: LiveEvent): readonly Purpose[] {
-  return event.state === 'scheduled' || event.state === 'open' ? ['watch'] : []; // nothing records yet
+  if (event.state === 'scheduled' || event.state === 'open') return ['watch', 'record'];
+  return event.state === 'live' ? ['record'] : [];
 }

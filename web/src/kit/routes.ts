@@ -4,6 +4,7 @@ export type Route =
   | { page: 'discover' }
   | { page: 'watch'; eventId: string }
   | { page: 'studio-event'; eventId: string }
+  | { page: 'shared'; secret: string }
   | { page: (typeof SINGLE)[number] }
   | { page: 'missing' };
 
@@ -16,7 +17,7 @@ function decode(part: string): string | null {
 }
 
 /** Pages whose address is their name. */
-const SINGLE = ['calendar', 'studio', 'network', 'account', 'sign-up', 'verify-email'] as const;
+const SINGLE = ['calendar', 'recordings', 'studio', 'network', 'account', 'sign-up', 'verify-email'] as const;
 
 export function matchRoute(pathname: string): Route {
   const parts = pathname.split('/').filter((part) => part !== '');
@@ -25,6 +26,7 @@ export function matchRoute(pathname: string): Route {
   if (first === undefined) return { page: 'discover' };
   if (first === 'watch' && second && third === undefined) return { page: 'watch', eventId: second };
   if (first === 'studio' && second === 'events' && third) return { page: 'studio-event', eventId: third };
+  if (first === 'shared' && second && third === undefined) return { page: 'shared', secret: second };
   const single = SINGLE.find((page) => page === first);
   if (single && second === undefined) return { page: single };
   return { page: 'missing' };
@@ -37,6 +39,7 @@ export const to = {
     return query.size === 0 ? '/calendar' : `/calendar?${query.toString()}`;
   },
   watch: (eventId: string) => `/watch/${encodeURIComponent(eventId)}`,
+  recordings: '/recordings',
   studio: '/studio',
   account: '/account',
   signUp: '/sign-up',

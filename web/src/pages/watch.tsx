@@ -16,6 +16,9 @@ import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/pane
 import { keepChoice, keepQuality, preferencesOf } from '../player/preferences';
 import type { Player } from '../player/runner';
 import { Stage } from '../player/stage';
+import { RecordButton } from '../recordings/record-button';
+import { ReplayVideo } from '../recordings/replay-video';
+import { BackToLive, GoBack, useReplays } from '../recordings/rewind';
 import { useLive, useNow, useSignIn } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Empty, ErrorPage, Loading, StateBadge } from '../ui/parts';
@@ -130,6 +133,7 @@ export default function Watch({ eventId }: { eventId: string }) {
   const { data: event, error, refresh } = useLive(`event ${eventId}`, read, KINDS, POLL_MS, first);
   const [video, setVideo] = useState<HTMLVideoElement | null>(null);
   const player = usePlayer(event, video);
+  const replays = useReplays(event);
   useTitle(event?.title ?? 'Watch');
 
   if (error?.status === 404) return <NotFound />;
@@ -154,8 +158,13 @@ export default function Watch({ eventId }: { eventId: string }) {
   const heightPx = event.stream?.height ?? 0;
   return (
     <div className="page watch">
-      <Stage event={event} player={player} video={video} onVideo={setVideo} />
+      {replays.shown ? (
+        <ReplayVideo replay={replays.shown} begin={event.state === 'ended' ? 'start' : 'end'} />
+      ) : (
+        <Stage event={event} player={player} video={video} onVideo={setVideo} />
+      )}
       <div className="under">
+        {replays.shown && <BackToLive event={event} replays={replays} />}
         {player && <StatusLine player={player} heightPx={heightPx} />}
         {player && (
           <div className="choices">
@@ -163,6 +172,10 @@ export default function Watch({ eventId }: { eventId: string }) {
             <ProtocolChoice player={player} onChoose={choose} />
           </div>
         )}
+      </div>
+      <div className="row row-start">
+        <GoBack event={event} replays={replays} />
+        <RecordButton event={event} canGoBack={replays.isThere} />
       </div>
       <About event={event} />
       {player && <Facts player={player} heightPx={heightPx} />}

@@ -15,6 +15,7 @@ import { GoLive } from './go-live';
 import { IngestCard } from './ingest-card';
 import { Invitations } from './invitations';
 import { keepKey, keptKey } from './keys';
+import { ReplayCard } from './replay-card';
 import { StreamCard } from './stream-card';
 
 const POLL_MS = 5000;
@@ -91,6 +92,7 @@ function Workbench({ event }: { event: LiveEvent }) {
       <div className="stack">
         <GoLive eventId={event.id} ingest={ingest} streamKey={streamKey} onIngest={setIngest} onKey={onKey} />
         {event.visibility === 'invited' && <Invitations eventId={event.id} />}
+        <ReplayCard event={event} />
         <ShareCard event={event} />
       </div>
     </div>

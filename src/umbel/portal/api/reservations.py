@@ -9,7 +9,6 @@ from pydantic import BaseModel
 
 from umbel.catalogue.reservations.model import Purpose, Reservation
 from umbel.kit.clock import to_rfc3339
-from umbel.kit.errors import Conflict
 from umbel.portal import addresses, auth
 from umbel.portal.api import shapes
 from umbel.portal.api.shapes import EventOut, Given
@@ -19,14 +18,8 @@ router = APIRouter(prefix="/api/v1", tags=["reservations"])
 _CALENDAR = "text/calendar"
 
 
-class NothingRecords(Conflict):
-    """This platform does not record events yet: reserve them to be watched."""
-
-    code = "umbel.nothing_records"
-
-
 class ReservationIn(Given):
-    """What the event is reserved for: only to be watched, while nothing records."""
+    """What the event is reserved for."""
 
     purpose: Purpose = Purpose.WATCH
 
@@ -85,10 +78,9 @@ async def reserve(
     event_id: str,
     given: ReservationIn,
 ) -> ReservationOut:
-    """Reserve an event that has not begun, and that one may watch."""
+    """Reserve an event that one may watch and that has not begun; to be recorded, also one that is
+    on air."""
     await system.catalogue.audiences.event(event_id, by)
-    if given.purpose is Purpose.RECORD:
-        raise NothingRecords
     made = await system.catalogue.reservations.reserve(user.username, event_id, given.purpose)
     return response(made)
 

@@ -1,0 +1,171 @@
+"""Recordings as they are played: an event's replay for everybody, and the files of a playlist.
+
+Who has a playlist's address may play what it names, without an account and for some hours.
+"""
+
+import math
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request, Response
+from pydantic import BaseModel
+
+from umbel.kit.clock import to_rfc3339
+from umbel.portal import auth, errors, file_responses, grants
+from umbel.portal.api.shapes import Given, Problem
+from umbel.portal.ports import System
+from umbel.portal.range_responses import PieceResponse, unsatisfiable
+from umbel.recordings.model import Extent
+from umbel.recordings.playlists import MEDIA
+from umbel.recordings.replays import files_of
+from umbel.repository.ranges import RangeUnsatisfiable
+
+PATH = "/replay"
+router = APIRouter(tags=["recordings"])
+
+_PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+_MEDIA_TYPE = "video/mp4"
+_FOR_EVER = "private, max-age=86400, immutable"
+_BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_MP4: dict[int | str, dict[str, Any]] = {200: {"content": {_MEDIA_TYPE: _BINARY}}}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The whole file", "content": {_MEDIA_TYPE: _BINARY}},
+    206: {"description": "The bytes of one range", "content": {_MEDIA_TYPE: _BINARY}},
+    304: {"description": "Nothing changed"},
+    412: {"model": Problem, "description": "It is not the file that the conditions name"},
+    416: {"model": Problem, "description": "There are no such bytes"},
+}
+_LISTED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {_PLAYLIST_TYPE: {"schema": {"type": "string"}}}}
+}
+Token = Annotated[str, Path(max_length=1000)]
+Number = Annotated[int, Path(ge=0, le=2**31 - 1)]
+
+
+class FileOut(BaseModel):
+    """A file to download."""
+
+    url: str
+    name: str
+    bytes: int
+    duration_s: float
+
+
+class ReplayOut(BaseModel):
+    """Where to play a recording: `url` is a playlist of HLS, which grows while `is_growing`. Where
+    the stream changed its size in the middle, there are several files."""
+
+    title: str
+    url: str
+    duration_s: float
+    is_growing: bool
+    files: list[FileOut]
+    expires_at: str
+
+
+class ReplayPolicyIn(Given):
+    """Whether the event is recorded for everybody."""
+
+    enabled: bool
+
+
+class ReplayPolicyOut(BaseModel):
+    """Whether the event is recorded for everybody."""
+
+    enabled: bool
+
+
+@router.get("/api/v1/events/{event_id}/replay-policy")
+async def get_replay_policy(
+    system: auth.SystemDep, by: auth.Watching, event_id: str
+) -> ReplayPolicyOut:
+    """Get whether everybody who may watch the event may see it again."""
+    await system.catalogue.audiences.event(event_id, by)
+    return ReplayPolicyOut(enabled=await system.recordings.is_replayed(event_id))
+
+
+@router.put("/api/v1/events/{event_id}/replay-policy")
+async def set_replay_policy(
+    system: auth.SystemDep,
+    user: auth.SignedIn,
+    by: auth.Watching,
+    event_id: str,
+    given: ReplayPolicyIn,
+) -> ReplayPolicyOut:
+    """Have the event recorded for everybody, who may then also go back while it is on air; or not
+    any more: what nobody keeps for himself is deleted."""
+    event = await system.catalogue.audiences.event_to_run(event_id, by)
+    auth.may_run(user, event.provider_id)
+    await system.recordings.set_replay(event_id, enabled=given.enabled)
+    return ReplayPolicyOut(enabled=given.enabled)
+
+
+@router.post("/api/v1/events/{event_id}/replay")
+async def replay_event(system: auth.SystemDep, by: auth.Watching, event_id: str) -> ReplayOut:
+    """Get addresses to play what was recorded of the event for everybody who may watch it."""
+    await system.catalogue.audiences.event(event_id, by)
+    event, extent = await system.recordings.replay(event_id)
+    return await response(system, event.title, extent)
+
+
+@router.get(f"{PATH}/{{token}}/{MEDIA}", response_class=Response, responses=_LISTED)
+async def get_replay_playlist(system: auth.SystemDep, token: Token) -> Response:
+    """The playlist of a replay."""
+    text = await system.recordings.replays.playlist(grants.extent_of(system, token))
+    headers = {"Cache-Control": "private, no-cache"}
+    return Response(text, media_type=_PLAYLIST_TYPE, headers=headers)
+
+
+@router.get(f"{PATH}/{{token}}/init-{{number}}.mp4", response_class=Response, responses=_MP4)
+async def get_replay_section(system: auth.SystemDep, token: Token, number: Number) -> Response:
+    """An initialisation section of a replay."""
+    extent = grants.extent_of(system, token)
+    body = await system.recordings.replays.section(extent, number)
+    return Response(body, media_type=_MEDIA_TYPE, headers={"Cache-Control": _FOR_EVER})
+
+
+@router.get(f"{PATH}/{{token}}/segment-{{number}}.m4s", response_class=Response, responses=_MP4)
+async def get_replay_segment(system: auth.SystemDep, token: Token, number: Number) -> Response:
+    """A segment of a replay."""
+    extent = grants.extent_of(system, token)
+    size, pieces = await system.recordings.replays.segment(extent, number)
+    headers = {"Cache-Control": _FOR_EVER, "Content-Length": str(size)}
+    return PieceResponse(pieces, media_type=_MEDIA_TYPE, headers=headers)
+
+
+@router.get(f"{PATH}/{{token}}/recording-{{number}}.mp4", response_class=Response, responses=_FILE)
+async def get_replay_file(
+    system: auth.SystemDep, request: Request, token: Token, number: Number, name: str = ""
+) -> Response:
+    """A file of a replay to keep, or a range of it. `name` is what browsers store it as."""
+    extent = grants.extent_of(system, token)
+    file = await system.recordings.replays.file(extent, number)
+    read = system.recordings.replays.read
+    try:
+        return await file_responses.respond(file, request.headers, read, name=name)
+    except RangeUnsatisfiable as error:
+        return errors.problem(error, unsatisfiable(error))
+
+
+async def response(
+    system: System, title: str, extent: Extent, *, until_s: float = math.inf
+) -> ReplayOut:
+    """Addresses of the extent. Raises NothingRecorded, NoSuchRecording."""
+    index = await system.recordings.index(extent)
+    token, expires_s = grants.grant(system, extent, until_s=until_s)
+    files = files_of(index)
+    return ReplayOut(
+        title=title,
+        url=f"{PATH}/{token}/{MEDIA}",
+        duration_s=index.duration_s,
+        is_growing=index.is_growing,
+        files=[
+            FileOut(
+                url=f"{PATH}/{token}/recording-{number}.mp4",
+                name=f"{title}{f' ({number + 1})' if len(files) > 1 else ''}.mp4",
+                bytes=file.size,
+                duration_s=sum(segment.duration_s for segment, _ in file.segments),
+            )
+            for number, file in enumerate(files)
+        ],
+        expires_at=to_rfc3339(expires_s),
+    )

@@ -1,0 +1,72 @@
+// Plays a recording: a playlist of HLS by hls.js, with the browser's own controls.
+
+import type Hls from 'hls.js';
+import { useEffect, useRef, useState } from 'react';
+
+import type { Replay } from '../kit/types';
+
+/** How far before the newest picture somebody begins who goes back from the live picture. */
+const BACK_S = 20;
+
+interface ReplayVideoProps {
+  replay: Replay;
+  /** Where to begin; a growing one may begin shortly before its end. */
+  begin: 'start' | 'end';
+}
+
+export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
+  const video = useRef<HTMLVideoElement>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const startS = begin === 'start' ? 0 : Math.max(0, replay.duration_s - BACK_S);
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a recording that grows does not begin again
+  useEffect(() => {
+    let hls: Hls | null = null;
+    let closed = false;
+    async function play(element: HTMLVideoElement): Promise<void> {
+      const { default: Player } = await import('hls.js');
+      if (closed) return;
+      if (!Player.isSupported()) {
+        setProblem('This browser cannot play the recording. Download it instead.');
+        return;
+      }
+      const created = new Player({ startPosition: startS, backBufferLength: 60 });
+      hls = created;
+      let recovered = false;
+      created.on(Player.Events.ERROR, (_name, data) => {
+        if (!data.fatal) return;
+        if (data.type === Player.ErrorTypes.MEDIA_ERROR && !recovered) {
+          recovered = true;
+          created.recoverMediaError();
+        } else {
+          setProblem('The recording cannot be read at the moment. Reload the page to try again.');
+        }
+      });
+      created.loadSource(replay.url);
+      created.attachMedia(element);
+      // A browser may refuse sound without a click; the controls are there.
+      created.on(Player.Events.MANIFEST_PARSED, () => void element.play().catch(() => undefined));
+    }
+    if (video.current) {
+      play(video.current).catch(() => {
+        if (!closed) setProblem('The player could not be loaded. Reload the page to try again.');
+      });
+    }
+    return () => {
+      closed = true;
+      hls?.destroy();
+    };
+  }, [replay.url]);
+
+  return (
+    <div className="replay">
+      {/* biome-ignore lint/a11y/useMediaCaption: captions come with the recording where there are some */}
+      <video ref={video} controls playsInline aria-label={replay.title} data-testid="replay" />
+      {problem !== null && (
+        <p className="notice notice-bad" role="alert">
+          {problem}
+        </p>
+      )}
+    </div>
+  );
+}

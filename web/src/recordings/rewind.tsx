@@ -1,0 +1,74 @@
+// Goes back in an event that is on air, and shows one again that is over, where it is recorded for everybody.
+
+import { useState } from 'react';
+
+import type { ApiError } from '../kit/api';
+import { api } from '../kit/portal';
+import type { LiveEvent, Replay } from '../kit/types';
+import { useAction, useLive } from '../ui/hooks';
+import { ErrorNotice } from '../ui/parts';
+
+const POLL_MS = 30_000;
+
+export interface Replays {
+  /** Whether the event is recorded for everybody. */
+  isThere: boolean;
+  /** What is shown instead of the live picture; null while that is shown. */
+  shown: Replay | null;
+  busy: boolean;
+  error: ApiError | null;
+  show: () => void;
+  hide: () => void;
+}
+
+export function useReplays(event: LiveEvent | null): Replays {
+  const key = event === null || event.state === 'cancelled' ? null : `replay policy ${event.id}`;
+  const { data } = useLive(key, () => api.replayPolicy(event?.id ?? ''), ['event'], POLL_MS);
+  const [shown, setShown] = useState<Replay | null>(null);
+  const { busy, error, run, clear } = useAction();
+  return {
+    isThere: data?.enabled ?? false,
+    shown,
+    busy,
+    error,
+    show: () => {
+      if (event) void run(async () => setShown(await api.replayEvent(event.id)));
+    },
+    hide: () => {
+      clear();
+      setShown(null);
+    },
+  };
+}
+
+/** The way to a recording, where there is one. */
+export function GoBack({ event, replays }: { event: LiveEvent; replays: Replays }) {
+  const isOver = event.state === 'ended';
+  if (!replays.isThere || replays.shown || !(isOver || event.state === 'live')) return null;
+  return (
+    <>
+      <button type="button" className="button button-small" disabled={replays.busy} onClick={replays.show}>
+        {isOver ? 'Watch the recording' : 'Pause and rewind'}
+      </button>
+      {replays.error && <ErrorNotice error={replays.error} />}
+    </>
+  );
+}
+
+/** The way back to the live picture. */
+export function BackToLive({ event, replays }: { event: LiveEvent; replays: Replays }) {
+  const isLive = event.state === 'live';
+  return (
+    <div className="row row-start">
+      <p className="status status-quiet" role="status">
+        <span className="status-dot" aria-hidden="true" />
+        {isLive ? 'You watch the recording, which grows while the event is on air' : 'You watch the recording'}
+      </p>
+      {isLive && (
+        <button type="button" className="button button-small button-primary" onClick={replays.hide}>
+          Back to live
+        </button>
+      )}
+    </div>
+  );
+}

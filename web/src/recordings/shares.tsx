@@ -1,0 +1,86 @@
+// Links to a recording for people without an account.
+
+import { useState } from 'react';
+
+import { formatDateTime } from '../kit/format';
+import { api } from '../kit/portal';
+import { useAction, useLive } from '../ui/hooks';
+import { CopyField, ErrorNotice } from '../ui/parts';
+
+const POLL_MS = 60_000;
+const DAY_S = 86_400;
+const LENGTHS = [
+  { seconds: DAY_S, label: '1 day' },
+  { seconds: 7 * DAY_S, label: '1 week' },
+  { seconds: 30 * DAY_S, label: '30 days' },
+  { seconds: 365 * DAY_S, label: '1 year' },
+] as const;
+
+export function Shares({ recordingId }: { recordingId: string }) {
+  const { data, error, refresh } = useLive(`shares ${recordingId}`, () => api.shares(recordingId), [], POLL_MS);
+  const [seconds, setSeconds] = useState<number>(LENGTHS[1].seconds);
+  const [url, setUrl] = useState<string | null>(null);
+  const action = useAction();
+  const act = (what: () => Promise<void>): void => {
+    void action.run(async () => {
+      await what();
+      refresh();
+    });
+  };
+  return (
+    <div className="stack">
+      <p className="quiet">Anyone who has a link can see the recording until the link expires or you revoke it.</p>
+      {error && <ErrorNotice error={error} onRetry={refresh} />}
+      {action.error && <ErrorNotice error={action.error} />}
+      {url !== null && <CopyField label="Link (shown only now)" value={url} />}
+      <div className="row row-start">
+        <label className="choose">
+          Works for{' '}
+          <select
+            value={seconds}
+            onChange={(event) => {
+              setSeconds(Number(event.target.value));
+            }}
+          >
+            {LENGTHS.map((one) => (
+              <option key={one.seconds} value={one.seconds}>
+                {one.label}
+              </option>
+            ))}
+          </select>
+        </label>
+        <button
+          type="button"
+          className="button"
+          disabled={action.busy}
+          onClick={() => {
+            act(async () => {
+              setUrl((await api.share(recordingId, seconds)).url);
+            });
+          }}
+        >
+          Create a link
+        </button>
+      </div>
+      {data !== null && data.length > 0 && (
+        <ul className="plain-list">
+          {data.map((one) => (
+            <li key={one.id} className="row">
+              <span>Until {formatDateTime(one.expires_at)}</span>
+              <button
+                type="button"
+                className="button button-small button-danger"
+                disabled={action.busy}
+                onClick={() => {
+                  act(() => api.revokeShare(recordingId, one.id));
+                }}
+              >
+                Revoke
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}
