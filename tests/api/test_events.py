@@ -63,10 +63,14 @@ async def test_a_provider_schedules_and_everybody_sees(here: World) -> None:
         "ends_at": "2090-05-01T11:00:00.000Z",
         "vp8": False,
         "visibility": "public",
+        "time_zone": "UTC",
+        "picture": None,
         "state": "scheduled",
         "version": 1,
         "stream": None,
+        "overlaps": [],
     }
+    del event["overlaps"]
     assert (await here.client.get(f"/api/v1/events/{event['id']}")).json() == event
     assert (await here.client.get("/api/v1/events")).json() == [event]
 
@@ -115,6 +119,9 @@ async def test_lists_are_chosen_by_state_and_provider(here: World) -> None:
         ({"title": "a\x00b"}, "title"),
         ({"title": "x" * 201}, "title"),
         ({"description": "a\x00b"}, "description"),
+        ({"starts_at": "2026-01-01T00:00:00Z"}, "starts_at"),
+        ({"time_zone": "Mars/Olympus"}, "time_zone"),
+        ({"time_zone": "../etc/passwd"}, "time_zone"),
         ({"state": "live"}, "state"),
         ({"vp8": "often"}, "vp8"),
     ],
@@ -156,6 +163,7 @@ async def test_a_change_needs_the_version_that_was_read(here: World) -> None:
     assert (changed.json()["title"], changed.json()["version"]) == ("New", 2)
     stale = await here.client.patch(path, json={"version": 1, "title": "Old"}, headers=city)
     assert (stale.status_code, stale.json()["code"]) == (409, "umbel.version_mismatch")
+    assert stale.json()["details"]["current"] == (await here.client.get(path)).json()
     assert (await here.system.catalogue.event(event.id)).title == "New"
 
 

@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from support import picture_files
 from support.http import PASSWORD, World
 from umbel.catalogue.model import Event, EventEvent, UserRole, Visibility
 from umbel.catalogue.reservations.model import Purpose
 from umbel.catalogue.visibility.rules import FREE_BY_VIEWER
+from umbel.kit.image_files import JPEG
 from umbel.kit.tokens import EVENT, USER
 from umbel.portal.api.visibility import GRANT_S
 
+PICTURE = picture_files.saved(JPEG)
 PHRASE = "the old lighthouse"
 EVENTS = "/api/v1/events"
 RUN = f"{EVENTS}/{{event_id}}"
@@ -33,11 +36,14 @@ SDP = {"Content-Type": "application/sdp"}
 WATCHED: dict[tuple[str, str], tuple[Any, int]] = {
     ("GET", RUN): (None, 200),
     ("GET", f"{RUN}/thumbnail"): (None, 200),
+    ("GET", f"{RUN}/picture"): (None, 200),
+    ("GET", f"{RUN}/replay-policy"): (None, 200),
+    ("POST", f"{RUN}/replay"): (None, 404),  # nothing was recorded
     ("POST", f"{RUN}/sessions"): ({}, 201),
     ("PUT", "/api/v1/me/reservations/{event_id}"): ({}, 409),  # it has begun
 }
 OWN: dict[tuple[str, str], tuple[Any, int]] = {
-    ("PATCH", RUN): ({"version": 3, "title": "Later"}, 200),
+    ("PATCH", RUN): ({"version": 4, "title": "Later"}, 200),
     ("POST", f"{RUN}/end"): (None, 200),
     ("POST", f"{RUN}/cancel"): (None, 409),  # it is live
     ("POST", f"{RUN}/ingest"): ({}, 200),
@@ -45,9 +51,14 @@ OWN: dict[tuple[str, str], tuple[Any, int]] = {
     ("POST", f"{RUN}/ingest/rtp"): ("v=0", 200),
     ("GET", "/api/v1/trees/{event_id}"): (None, 200),
     ("GET", f"{RUN}/invitations"): (None, 200),
+    ("PUT", f"{RUN}/picture"): (PICTURE, 204),
+    ("PUT", f"{RUN}/replay-policy"): ({"enabled": True}, 200),
+    ("DELETE", f"{RUN}/picture"): (None, 204),
 }
-# Tested by themselves below.
+# Tested by themselves below, or only of one's own reservation.
 OTHERS = {
+    ("PUT", "/api/v1/me/reservations/{event_id}/reminders"),
+    ("DELETE", "/api/v1/me/reservations/{event_id}/reminders"),
     ("POST", GRANTS),
     ("PUT", f"{RUN}/invitations"),
     ("DELETE", "/api/v1/me/reservations/{event_id}"),
@@ -58,6 +69,10 @@ async def live_event(here: World, visibility: Visibility) -> Event:
     phrase = PHRASE if visibility is Visibility.PHRASE else None
     event = await here.event(visibility=visibility, pass_phrase=phrase)
     await here.system.delivery.open_ingest(event.id)
+    put = await here.client.put(
+        f"{EVENTS}/{event.id}/picture", content=PICTURE, headers=here.as_("city")
+    )
+    assert put.status_code == 204, put.text
     if visibility is Visibility.INVITED:
         await here.system.catalogue.audiences.invite(event.id, ["guest"])
     return await here.system.catalogue.transition(event.id, EventEvent.START)
@@ -84,7 +99,7 @@ async def headers(here: World, who: str, event: Event) -> dict[str, str]:
 
 async def ask(here: World, method: str, path: str, body: Any, who: str, event: Event) -> int:
     sent = await headers(here, who, event)
-    content = {"content": body} if isinstance(body, str) else {"json": body}
+    content = {"content": body} if isinstance(body, str | bytes) else {"json": body}
     if isinstance(body, str):
         sent |= SDP
     answer = await here.client.request(
@@ -160,8 +175,9 @@ async def test_only_public_events_are_listed(hall: World) -> None:
 async def test_pictures_of_hidden_events_are_kept_by_the_viewer_alone(hall: World) -> None:
     for visibility, kept_by in (("public", "public"), ("unlisted", "private")):
         event = await live_event(hall, Visibility(visibility))
-        answer = await hall.client.get(f"{EVENTS}/{event.id}/thumbnail")
-        assert answer.headers["cache-control"] == f"{kept_by}, max-age=10"
+        for name, kept_s in (("thumbnail", 10), ("picture", 300)):
+            answer = await hall.client.get(f"{EVENTS}/{event.id}/{name}")
+            assert answer.headers["cache-control"] == f"{kept_by}, max-age={kept_s}"
 
 
 async def test_a_pass_phrase_is_never_shown_and_ends_old_grants_when_it_changes(

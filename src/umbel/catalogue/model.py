@@ -64,6 +64,12 @@ class ProviderInUse(Conflict):
     code = "umbel.provider_in_use"
 
 
+class NoPicture(NotFound):
+    """The event has no picture."""
+
+    code = "umbel.no_picture"
+
+
 class EventOver(Conflict):
     """The event has ended or was cancelled."""
 
@@ -148,7 +154,8 @@ class Provider:
 
 @dataclass(frozen=True, kw_only=True)
 class EventDraft:
-    """What a provider says of an event to be. `vp8`: its viewers may watch in VP8, too."""
+    """What a provider says of an event to be. `vp8`: its viewers may watch in VP8, too.
+    `time_zone` is where it takes place, by its IANA name."""
 
     provider_id: str
     title: str
@@ -157,6 +164,7 @@ class EventDraft:
     description: str = ""
     vp8: bool = False
     visibility: Visibility = Visibility.PUBLIC
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,11 +177,12 @@ class EventPatch:
     ends_s: float | None = None
     vp8: bool | None = None
     visibility: Visibility | None = None
+    time_zone: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One live event."""
+    """One live event. `picture` names an item of the repository, empty without one."""
 
     id: str
     provider_id: str
@@ -184,6 +193,8 @@ class Event:
     ends_s: float
     vp8: bool = False
     visibility: Visibility = Visibility.PUBLIC
+    time_zone: str = "UTC"
+    picture: str = ""
     state: EventState = EventState.SCHEDULED
     version: int = 1
 

@@ -8,9 +8,10 @@ import re
 import secrets
 import unicodedata
 from base64 import b32encode
+from dataclasses import replace
 
-from umbel.catalogue.model import UserRole
-from umbel.kit import keys
+from umbel.catalogue.model import Event, EventDraft, EventPatch, UserRole
+from umbel.kit import keys, time_zones
 from umbel.kit.errors import Unprocessable
 
 MOST_TITLE = 200
@@ -26,6 +27,8 @@ EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{_LABEL}(?:\.{_LABEL})*
 # Far enough for any calendar, near enough that every time zone can still write it down.
 _EARLIEST_S = 0.0
 _LATEST_S = 7_258_118_400.0  # 2200-01-01
+# A form that is filled in slowly, or an encoder that began before its event was entered.
+LATE_S = 900.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _CONTROLS = ("Cc", "Cs", "Zl", "Zp")
 _BLANK = "\u115f\u1160\u2800\u3164\uffa0"  # by category letters and a symbol, on the screen nothing
@@ -78,8 +81,16 @@ def node(text: str) -> str:
     return text
 
 
-def schedule(starts_s: float, ends_s: float, *, now_s: float) -> None:
-    """Raise Unprocessable unless the times can be kept: in order, and the end still to come."""
+def time_zone(text: str) -> str:
+    """The IANA name of a time zone, or Unprocessable."""
+    if time_zones.find(text) is None:
+        raise _bad("time_zone", "an IANA name such as Europe/Rome")
+    return text
+
+
+def schedule(starts_s: float, ends_s: float, *, now_s: float, kept_s: float | None = None) -> None:
+    """Raise Unprocessable unless the times can be kept: in order, the end still to come, and the
+    start, too, unless it is the one that is there already."""
     for field, at_s in (("starts_at", starts_s), ("ends_at", ends_s)):
         if not _EARLIEST_S <= at_s <= _LATEST_S:
             raise _bad(field, "a time between 1970 and 2200")
@@ -87,6 +98,35 @@ def schedule(starts_s: float, ends_s: float, *, now_s: float) -> None:
         raise _bad("ends_at", "a time after starts_at")
     if ends_s <= now_s:
         raise _bad("ends_at", "a time that is still to come")
+    if starts_s != kept_s and starts_s < now_s - LATE_S:
+        raise _bad("starts_at", "a time that is still to come")
+
+
+def drafted(draft: EventDraft, *, now_s: float) -> EventDraft:
+    """The draft as it is kept, or Unprocessable."""
+    clean = replace(
+        draft,
+        title=line("title", draft.title, MOST_TITLE),
+        description=description(draft.description),
+        time_zone=time_zone(draft.time_zone),
+    )
+    schedule(clean.starts_s, clean.ends_s, now_s=now_s)
+    return clean
+
+
+def patched(before: Event, patch: EventPatch, *, now_s: float) -> Event:
+    """The event after the change, or Unprocessable."""
+    given = {name: value for name, value in vars(patch).items() if value is not None}
+    if patch.title is not None:
+        given["title"] = line("title", patch.title, MOST_TITLE)
+    if patch.description is not None:
+        given["description"] = description(patch.description)
+    if patch.time_zone is not None:
+        time_zone(patch.time_zone)
+    after = replace(before, **given)
+    if (after.starts_s, after.ends_s) != (before.starts_s, before.ends_s):
+        schedule(after.starts_s, after.ends_s, now_s=now_s, kept_s=before.starts_s)
+    return after
 
 
 def email(text: str) -> str:

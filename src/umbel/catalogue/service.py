@@ -44,6 +44,7 @@ from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.ids import new_id
 
 MOST_LISTED = 1_000
+MOST_OVERLAPS = 10
 
 
 class Catalogue:
@@ -241,12 +242,7 @@ class Catalogue:
         """Schedule an event. Raises Unprocessable, NoSuchProvider, TooManySignIns."""
         if not rules.is_name(draft.provider_id):
             raise NoSuchProvider
-        clean = replace(
-            draft,
-            title=rules.line("title", draft.title, rules.MOST_TITLE),
-            description=rules.description(draft.description),
-        )
-        rules.schedule(clean.starts_s, clean.ends_s, now_s=self._clock.now_s())
+        clean = rules.drafted(draft, now_s=self._clock.now_s())
         hashed = await self._hashed(pass_phrase)
 
         def add(unit: Unit) -> Event:
@@ -274,7 +270,7 @@ class Catalogue:
                 raise EventOver
             if before.version != version:
                 raise VersionMismatch(f"event {event_id} is at version {before.version}")
-            after = store.change_event(unit.connection, _patched(before, patch, now_s))
+            after = store.change_event(unit.connection, rules.patched(before, patch, now_s=now_s))
             settle(unit, after, hashed)
             if after.starts_s != before.starts_s:
                 wake_event(unit.connection, event_id)
@@ -287,6 +283,26 @@ class Catalogue:
         if pass_phrase is None:
             return None
         return await self._passwords.hash(visibility_rules.pass_phrase(pass_phrase))
+
+    async def overlapping(self, event: Event) -> list[Event]:
+        """Events of the same provider at the same time that are not over; MOST_OVERLAPS at most."""
+        return await self._database.read(store.overlapping, event, MOST_OVERLAPS)
+
+    async def set_picture(self, event_id: str, picture: str) -> str:
+        """The event shows this item of the repository, none where it is empty. Answers which item
+        no event shows any more, empty when there is none. Raises NoSuchEvent, EventOver."""
+
+        def put(unit: Unit) -> str:
+            before = store.event(unit.connection, event_id, for_update=True)
+            if before.is_over:
+                raise EventOver
+            after = store.change_event(unit.connection, replace(before, picture=picture))
+            _journal_event(unit, "changed", after)
+            old = before.picture
+            is_shown = old == picture or store.shows_picture(unit.connection, old)
+            return "" if is_shown else old
+
+        return await self._write(put)
 
     async def transition(self, event_id: str, what: EventEvent) -> Event:
         """Move the event to its next state. Raises NoSuchEvent, IllegalTransition."""
@@ -353,23 +369,6 @@ class Catalogue:
             return key
 
         return await self._write(put)
-
-
-def _patched(before: Event, patch: EventPatch, now_s: float) -> Event:
-    changed = before
-    if patch.title is not None:
-        title = rules.line("title", patch.title, rules.MOST_TITLE)
-        changed = replace(changed, title=title)
-    if patch.description is not None:
-        changed = replace(changed, description=rules.description(patch.description))
-    if patch.starts_s is not None or patch.ends_s is not None:
-        starts_s = before.starts_s if patch.starts_s is None else patch.starts_s
-        ends_s = before.ends_s if patch.ends_s is None else patch.ends_s
-        rules.schedule(starts_s, ends_s, now_s=now_s)
-        changed = replace(changed, starts_s=starts_s, ends_s=ends_s)
-    if patch.visibility is not None:
-        changed = replace(changed, visibility=patch.visibility)
-    return changed if patch.vp8 is None else replace(changed, vp8=patch.vp8)
 
 
 def _journal_provider(unit: Unit, what: str, provider: Provider) -> None:

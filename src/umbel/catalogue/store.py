@@ -63,6 +63,8 @@ events = sa.Table(
     sa.Column("ends_s", sa.Float, nullable=False),
     sa.Column("vp8", sa.Boolean, nullable=False),
     sa.Column("visibility", sa.String(16), nullable=False),
+    sa.Column("time_zone", sa.String(100), nullable=False),
+    sa.Column("picture", sa.String(64), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Index("ix_events_state_ends_s", "state", "ends_s"),
@@ -129,6 +131,15 @@ _HELD_EVENT = Query(
     _WITH_PROVIDER.where(events.c.id == _ID).with_for_update(of=events, key_share=True), event_of
 )
 _GOING = [sa.literal(state.value) for state in EventState if state not in OVER]
+_OVERLAPPING = Query(
+    _WITH_PROVIDER.where(events.c.state.in_(_GOING) & (events.c.id != _ID))
+    .where(events.c.provider_id == given("of"))
+    .where((events.c.starts_s < given("until_s")) & (events.c.ends_s > given("from_s")))
+    .order_by(events.c.starts_s, events.c.id)
+    .limit(given("most", sa.Integer)),
+    event_of,
+)
+_SHOWS = Scalar(sa.select(events.c.id).where(events.c.picture == _ID).limit(1), str)
 _DUE = Scalar(
     sa.select(events.c.id)
     .where(events.c.state.in_(_GOING) & (events.c.ends_s <= given("now_s")))
@@ -304,6 +315,17 @@ def event(connection: Connection, event_id: str, *, for_update: bool = False) ->
     if found is None:
         raise NoSuchEvent(event=event_id)
     return found
+
+
+def overlapping(connection: Connection, of: Event, most: int) -> list[Event]:
+    """Events of the same provider that are on at the same time and not over, by their start."""
+    values = {"id_": of.id, "of": of.provider_id, "from_s": of.starts_s, "until_s": of.ends_s}
+    return connection.all(_OVERLAPPING, **values, most=most)
+
+
+def shows_picture(connection: Connection, picture: str) -> bool:
+    """Whether an event has that picture."""
+    return connection.scalar(_SHOWS, id_=picture) is not None
 
 
 def due(connection: Connection, now_s: float) -> list[str]:

@@ -35,6 +35,7 @@ from umbel.portal.api import (
     network,
     nodes,
     notifications,
+    pictures,
     plans,
     platform,
     prepared,
@@ -74,6 +75,7 @@ _RESOURCES = (
     discover,
     visibility,
     replays,
+    pictures,
     transfers,
     tokens,
     web_sessions,
@@ -153,7 +155,10 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app.add_middleware(
         BodyLimit,
         most_bytes=system.settings.max_body_bytes,
-        pieces=(images.PIECES, images.MOST_PIECE_BYTES),
+        larger=(
+            (images.PIECES, images.MOST_PIECE_BYTES),
+            (pictures.PATHS, pictures.MOST_BYTES),
+        ),
         streams=transfers.STREAMS,
     )
     app.add_middleware(Metered, metrics=metrics, clock=system.clock)

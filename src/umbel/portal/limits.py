@@ -4,6 +4,7 @@ In: requests. Out: the same requests, or 413 in our error form.
 """
 
 import re
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -15,28 +16,27 @@ from umbel.portal import errors
 
 class BodyLimit:
     """Refuses longer bodies at once when the length is given, else where it is passed. Paths of
-    `pieces` have a limit of their own; bodies of `streams` are not read into memory, and their
+    `larger` have limits of their own; bodies of `streams` are not read into memory, and their
     handlers bound them."""
 
     def __init__(
         self,
         app: ASGIApp,
         most_bytes: int,
-        pieces: tuple[re.Pattern[str], int] | None = None,
+        larger: Sequence[tuple[re.Pattern[str], int]] = (),
         streams: re.Pattern[str] | None = None,
     ) -> None:
         self._app = app
         self._most = most_bytes
-        self._pieces = pieces
+        self._larger = larger
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or self._is_stream(scope["path"]):
             await self._app(scope, receive, send)
             return
-        most = self._most
-        if self._pieces is not None and self._pieces[0].fullmatch(scope["path"]):
-            most = max(most, self._pieces[1])
+        own = (most for paths, most in self._larger if paths.fullmatch(scope["path"]))
+        most = max(self._most, next(own, 0))
         length = Headers(scope=scope).get("content-length", "0")
         if length.isdecimal() and int(length[:20]) > most:
             await errors.problem(TooLarge(limit_bytes=most))(scope, receive, send)

@@ -276,6 +276,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{event_id}/picture": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_picture"];
+        put: operations["set_picture"];
+        post?: never;
+        delete: operations["remove_picture"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/repository_servlet/{secret}": {
         parameters: {
             query?: never;
@@ -2597,7 +2613,7 @@ export interface components {
             receiver: components["schemas"]["ReceiverOut"];
         };
         EventChange: {
-            version: number;
+            version?: number | null;
             title?: string | null;
             description?: string | null;
             starts_at?: string | null;
@@ -2605,6 +2621,7 @@ export interface components {
             vp8?: boolean | null;
             visibility?: components["schemas"]["Visibility"] | null;
             pass_phrase?: string | null;
+            time_zone?: string | null;
         };
         EventIn: {
             provider_id: string;
@@ -2620,6 +2637,8 @@ export interface components {
             /** @default public */
             visibility?: components["schemas"]["Visibility"];
             pass_phrase?: string | null;
+            /** @default UTC */
+            time_zone?: string;
         };
         EventOut: {
             id: string;
@@ -2631,6 +2650,8 @@ export interface components {
             ends_at: string;
             vp8: boolean;
             visibility: components["schemas"]["Visibility"];
+            time_zone: string;
+            picture: string | null;
             state: components["schemas"]["EventState"];
             version: number;
             stream: components["schemas"]["StreamOut"] | null;
@@ -3186,6 +3207,12 @@ export interface components {
         NodeState: "active" | "draining" | "standby" | "waking";
         /** @enum {string} */
         OembedFormat: "json" | "xml";
+        OverlapOut: {
+            id: string;
+            title: string;
+            starts_at: string;
+            ends_at: string;
+        };
         PasswordIn: {
             current_password: string;
             new_password: string;
@@ -3459,6 +3486,23 @@ export interface components {
             address: string;
             port: number;
             mpegts: components["schemas"]["PushTarget"] | null;
+        };
+        SavedEventOut: {
+            id: string;
+            provider_id: string;
+            provider_name: string;
+            title: string;
+            description: string;
+            starts_at: string;
+            ends_at: string;
+            vp8: boolean;
+            visibility: components["schemas"]["Visibility"];
+            time_zone: string;
+            picture: string | null;
+            state: components["schemas"]["EventState"];
+            version: number;
+            stream: components["schemas"]["StreamOut"] | null;
+            overlaps: components["schemas"]["OverlapOut"][];
         };
         /** @enum {string} */
         Section: "live" | "soon" | "past";
@@ -3886,7 +3930,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EventOut"];
+                    "application/json": components["schemas"]["SavedEventOut"];
                 };
             };
         };
@@ -3917,7 +3961,9 @@ export interface operations {
     change_event: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                "if-match"?: string;
+            };
             path: {
                 event_id: string;
             };
@@ -3934,7 +3980,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["EventOut"];
+                    "application/json": components["schemas"]["SavedEventOut"];
                 };
             };
         };
@@ -4301,6 +4347,82 @@ export interface operations {
                 };
             };
             304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    get_picture: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string;
+                "X-Event-Grant"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
+                };
+            };
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    set_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/jpeg": string;
+                "image/png": string;
+                "image/webp": string;
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    remove_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -230,6 +230,10 @@ export function createApi(options: ApiOptions) {
         path: { event_id: eventId },
         json: { pass_phrase: passPhrase },
       }),
+    setPicture: (eventId: string, file: Blob) =>
+      send('put', '/api/v1/events/{event_id}/picture', { path: { event_id: eventId }, file, timeoutMs: START_MS }),
+    removePicture: (eventId: string) =>
+      send('delete', '/api/v1/events/{event_id}/picture', { path: { event_id: eventId } }),
     invitations: (eventId: string) =>
       read('get', '/api/v1/events/{event_id}/invitations', { path: { event_id: eventId } }),
     invite: (eventId: string, usernames: string[]) =>

@@ -24,6 +24,8 @@ interface Options {
   bearer?: string | null;
   /** Shows that the caller knows the event's pass phrase; null where there is no such grant. */
   grant?: string | null;
+  /** A body that is not JSON, with its own type. */
+  file?: Blob;
   keepalive?: boolean;
   timeoutMs?: number;
   /** How often it is sent again after "not now" (503); else twice. */
@@ -60,6 +62,10 @@ export function requestOf(method: Method, call: Call): RequestInit {
   if (call.json !== undefined) {
     headers['Content-Type'] = 'application/json';
     init.body = JSON.stringify(call.json);
+  }
+  if (call.file !== undefined) {
+    headers['Content-Type'] = call.file.type;
+    init.body = call.file;
   }
   if (call.keepalive) init.keepalive = true;
   return init;

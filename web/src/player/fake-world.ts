@@ -96,6 +96,8 @@ export class FakeWorld {
       ends_at: '',
       vp8: false,
       visibility: 'public',
+      time_zone: 'UTC',
+      picture: null,
       state: 'live',
       version: 1,
       stream,

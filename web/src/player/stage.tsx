@@ -4,9 +4,9 @@ import { type RefObject, useEffect, useEffectEvent, useRef, useState } from 'rea
 
 import { formatDistance } from '../kit/format';
 import type { LiveEvent } from '../kit/types';
+import { EventPoster } from '../ui/event-poster';
 import { useNow } from '../ui/hooks';
 import { Icon, type IconName } from '../ui/icons';
-import { Poster } from '../ui/mark';
 import type { Phase } from './model';
 import { useSnapshot } from './panel';
 import type { Player } from './runner';
@@ -162,7 +162,7 @@ function Overlay({ player, event }: { player: Player; event: LiveEvent }) {
   // The poster is shown until the first picture; later the last picture stays, dimmed.
   return (
     <div className={state.played && state.phase !== 'over' ? 'overlay overlay-dim' : 'overlay'}>
-      {(!state.played || state.phase === 'over') && <Poster provider={event.provider_id} event={event.id} />}
+      {(!state.played || state.phase === 'over') && <EventPoster event={event} />}
       <p className="overlay-text" aria-hidden="true">
         {status.mood === 'busy' && <span className="spinner" />}
         {state.phase === 'early' ? `Starts ${formatDistance(event.starts_at, nowMs)}` : status.text}
@@ -231,7 +231,7 @@ export function Stage({ event, player, video, onVideo }: StageProps) {
   return (
     <div ref={stage} className={idle ? 'stage stage-idle' : 'stage'}>
       <video ref={onVideo} autoPlay muted playsInline aria-label={`Live video: ${event.title}`} />
-      {player ? <Overlay player={player} event={event} /> : <Poster provider={event.provider_id} event={event.id} />}
+      {player ? <Overlay player={player} event={event} /> : <EventPoster event={event} />}
       {player && video && <Controls player={player} video={video} stage={stage} sound={sound} full={full} />}
     </div>
   );

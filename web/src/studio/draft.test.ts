@@ -9,6 +9,7 @@ const EVENT = {
   ends_at: '2030-06-10T20:00:42Z',
   vp8: false,
   visibility: 'public' as const,
+  time_zone: 'Europe/Rome',
   version: 3,
 };
 
@@ -46,6 +47,17 @@ describe('changes of an event', () => {
     expect(changesOf({ ...draftOf(kept), visibility: 'unlisted', passPhrase: 'typed before' }, kept)).toEqual({
       version: 3,
       visibility: 'unlisted',
+    });
+  });
+
+  test('another time zone moves the times with the clock', () => {
+    expect(draftOf(EVENT).starts).toBe('2030-06-10T20:00');
+    const moved = { ...draftOf(EVENT), timeZone: 'UTC' };
+    expect(changesOf(moved, EVENT)).toEqual({
+      version: 3,
+      time_zone: 'UTC',
+      starts_at: '2030-06-10T20:00:00.000Z',
+      ends_at: '2030-06-10T22:00:00.000Z',
     });
   });
 

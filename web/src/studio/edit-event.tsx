@@ -6,8 +6,10 @@ import { api } from '../kit/portal';
 import type { LiveEvent } from '../kit/types';
 import { useAction } from '../ui/hooks';
 import { ErrorNotice } from '../ui/parts';
+import { Conflict, currentOf } from './conflict';
 import { changesOf, draftOf, problemOf } from './draft';
 import { EventFields } from './event-fields';
+import { OverlapNote } from './overlap-note';
 
 interface EditEventProps {
   /** The newest state of the event; the form keeps the one that it was opened with. */
@@ -15,8 +17,6 @@ interface EditEventProps {
   onDone: () => void;
   onClose: () => void;
 }
-
-const STALE = 'umbel.version_mismatch';
 
 export function EditEvent({ event, onDone, onClose }: EditEventProps) {
   const id = useId();
@@ -44,12 +44,7 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
       onClose();
     });
   };
-  const startAgain = async (): Promise<void> => {
-    const now = await api.event(base.id).catch(() => event);
-    setBase(now);
-    setDraft(draftOf(now));
-    clear();
-  };
+  const current = currentOf(error);
 
   return (
     <form
@@ -63,15 +58,22 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
       }}
     >
       <h2 id={`${id}h`}>Edit event</h2>
-      {error?.code === STALE && (
-        <div className="notice notice-warn" role="alert">
-          <p>Somebody changed this event after you opened the form. Nothing was saved.</p>
-          <button type="button" className="button button-small" onClick={() => void startAgain()}>
-            Show the new version
-          </button>
-        </div>
+      {current && (
+        <Conflict
+          draft={draft}
+          current={current}
+          onTake={() => {
+            setBase(current);
+            setDraft(draftOf(current));
+            clear();
+          }}
+          onKeep={() => {
+            setBase(current);
+            clear();
+          }}
+        />
       )}
-      {error && error.code !== STALE && <ErrorNotice error={error} />}
+      {error && !current && <ErrorNotice error={error} />}
       {fault !== null && (
         <p className="notice notice-bad" role="alert">
           {fault}
@@ -85,6 +87,7 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
           setFault(null);
         }}
       />
+      <OverlapNote draft={draft} provider={event.provider_id} own={event.id} />
       <div className="row row-end">
         <button type="button" className="button" onClick={onClose}>
           Discard changes

@@ -3,6 +3,7 @@
 import { useId } from 'react';
 
 import type { Visibility } from '../kit/types';
+import { ownZone, zoneNames } from '../kit/zones';
 import { Field } from '../ui/sign-in';
 import { type Draft, withStart } from './draft';
 
@@ -128,7 +129,21 @@ export function EventFields({ draft, visibilityBefore = null, onChange }: EventF
           />
         </div>
       </div>
-      <p className="quiet">Times are in your time zone ({Intl.DateTimeFormat().resolvedOptions().timeZone}).</p>
+      <div className="field">
+        <label htmlFor={`${id}z`}>Time zone of these times</label>
+        <select
+          id={`${id}z`}
+          name="time_zone"
+          value={draft.timeZone}
+          onChange={(event) => {
+            onChange({ ...draft, timeZone: event.target.value });
+          }}
+        >
+          {zoneNames([ownZone(), draft.timeZone]).map((zone) => (
+            <option key={zone}>{zone}</option>
+          ))}
+        </select>
+      </div>
       <VisibilityFields draft={draft} visibilityBefore={visibilityBefore} onChange={onChange} />
       <div>
         <label className="tick">

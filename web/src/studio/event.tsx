@@ -6,6 +6,7 @@ import { formatSpan } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { Ingest, LiveEvent, Visibility } from '../kit/types';
+import { ownZone, toZonedInput } from '../kit/zones';
 import { useAction, useLive } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Confirm, CopyField, Empty, ErrorNotice, ErrorPage, Loading, StateBadge, VisibilityBadge } from '../ui/parts';
@@ -15,6 +16,7 @@ import { GoLive } from './go-live';
 import { IngestCard } from './ingest-card';
 import { Invitations } from './invitations';
 import { keepKey, keptKey } from './keys';
+import { PictureCard } from './picture-card';
 import { ReplayCard } from './replay-card';
 import { StreamCard } from './stream-card';
 
@@ -76,7 +78,7 @@ function ShareCard({ event: { id, visibility } }: { event: LiveEvent }) {
   );
 }
 
-function Workbench({ event }: { event: LiveEvent }) {
+function Workbench({ event, onChange }: { event: LiveEvent; onChange: () => void }) {
   const [ingest, setIngest] = useState<Ingest | null>(null);
   const [streamKey, setStreamKey] = useState(() => keptKey(event.id));
   const onKey = (key: string): void => {
@@ -94,6 +96,7 @@ function Workbench({ event }: { event: LiveEvent }) {
         {event.visibility === 'invited' && <Invitations eventId={event.id} />}
         <ReplayCard event={event} />
         <ShareCard event={event} />
+        <PictureCard event={event} onChange={onChange} />
       </div>
     </div>
   );
@@ -128,6 +131,11 @@ function EventPage({ eventId }: { eventId: string }) {
             <VisibilityBadge visibility={event.visibility} />
             <span>{event.provider_name}</span>
             <span>{formatSpan(event.starts_at, event.ends_at)}</span>
+            {event.time_zone !== ownZone() && (
+              <span>
+                {toZonedInput(Date.parse(event.starts_at), event.time_zone).slice(11)} in {event.time_zone}
+              </span>
+            )}
           </p>
         </div>
         <div className="row">
@@ -166,7 +174,7 @@ function EventPage({ eventId }: { eventId: string }) {
           </p>
         </Empty>
       ) : (
-        <Workbench event={event} />
+        <Workbench event={event} onChange={refresh} />
       )}
     </>
   );

@@ -13,6 +13,7 @@ import { Empty, ErrorNotice, Loading, StateBadge, VisibilityBadge } from '../ui/
 import { ForProviders } from './account';
 import { contentOf, emptyDraft, phraseOf, problemOf } from './draft';
 import { EventFields } from './event-fields';
+import { OverlapNote } from './overlap-note';
 
 const POLL_MS = 15_000;
 
@@ -100,6 +101,7 @@ function NewEventForm({ me }: { me: Me }) {
         />
       )}
       <EventFields draft={draft} onChange={change} />
+      <OverlapNote draft={draft} provider={draft.provider} own={null} />
       <button type="submit" className="button button-primary" disabled={busy}>
         {busy ? 'Creating' : 'Create event'}
       </button>

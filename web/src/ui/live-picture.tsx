@@ -4,7 +4,7 @@
 import { useEffect, useState } from 'react';
 
 import type { LiveEvent } from '../kit/types';
-import { Poster } from './mark';
+import { EventPoster } from './event-poster';
 
 const RENEW_S = 10;
 /** The first request has the first picture made: ask again soon. */
@@ -60,7 +60,7 @@ function Picture({ event }: { event: LiveEvent }) {
 export function LivePicture({ event }: { event: LiveEvent }) {
   return (
     <>
-      <Poster provider={event.provider_id} event={event.id} />
+      <EventPoster event={event} />
       {event.state === 'live' && <Picture event={event} />}
     </>
   );

@@ -1,16 +1,19 @@
 """Events: what is on, what will be, and their providers' hand on them."""
 
+import re
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from umbel.catalogue.model import Event, EventDraft, EventEvent, EventPatch, EventState, User
 from umbel.catalogue.service import MOST_LISTED
+from umbel.kit.db import VersionMismatch
+from umbel.kit.errors import Unprocessable
 from umbel.portal import auth
 from umbel.portal.api import shapes
-from umbel.portal.api.shapes import EventChange, EventIn, EventOut
+from umbel.portal.api.shapes import EventChange, EventIn, EventOut, Problem, SavedEventOut
 from umbel.portal.ports import System
 
 router = APIRouter(prefix="/api/v1/events", tags=["events"])
@@ -19,7 +22,18 @@ _CARRIED = frozenset({EventState.OPEN, EventState.LIVE})
 _JPEG = "image/jpeg"
 # Browsers and caches on the way keep a picture so long.
 _THUMBNAIL_S = 10
+_ETAG = re.compile(r'"([1-9][0-9]{0,9})"')
+_CHANGED: dict[int | str, dict[str, Any]] = {
+    412: {"model": Problem, "description": "The event is not the one that `If-Match` names"}
+}
 _STATES = "|".join(state.value for state in EventState)
+
+
+class EventChanged(VersionMismatch):
+    """The event was changed after it was read: compare, then repeat the change."""
+
+    code = "umbel.event_changed"
+    http_status = 412
 
 
 @router.get("")
@@ -48,8 +62,8 @@ async def list_events(
 
 
 @router.post("", status_code=201)
-async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn) -> EventOut:
-    """Schedule an event."""
+async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn) -> SavedEventOut:
+    """Schedule an event. The answer names others of the provider that are on at the same time."""
     auth.may_run(user, given.provider_id)
     draft = EventDraft(
         provider_id=given.provider_id,
@@ -59,14 +73,19 @@ async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn)
         ends_s=given.ends_at.timestamp(),
         vp8=given.vp8,
         visibility=given.visibility,
+        time_zone=given.time_zone,
     )
-    return await _response(system, await system.catalogue.add_event(draft, given.pass_phrase))
+    return await _saved(system, await system.catalogue.add_event(draft, given.pass_phrase))
 
 
 @router.get("/{event_id}")
-async def get_event(system: auth.SystemDep, by: auth.Watching, event_id: str) -> EventOut:
-    """One event, for those who may watch it."""
-    return await _response(system, await system.catalogue.audiences.event(event_id, by))
+async def get_event(
+    system: auth.SystemDep, by: auth.Watching, event_id: str, response: Response
+) -> EventOut:
+    """One event, for those who may watch it. The ETag is its version, for `If-Match`."""
+    event = await system.catalogue.audiences.event(event_id, by)
+    response.headers["ETag"] = f'"{event.version}"'
+    return await _response(system, event)
 
 
 @router.get(
@@ -95,12 +114,18 @@ async def get_thumbnail(
     return Response(found.jpeg, headers=headers, media_type=_JPEG)
 
 
-@router.patch("/{event_id}")
+@router.patch("/{event_id}", responses=_CHANGED)
 async def change_event(
-    system: auth.SystemDep, user: auth.SignedIn, event_id: str, given: EventChange
-) -> EventOut:
-    """Change the given fields, if the event still has the version that was read."""
-    await theirs(system, user, event_id)
+    system: auth.SystemDep,
+    user: auth.SignedIn,
+    event_id: str,
+    given: EventChange,
+    if_match: Annotated[str, Header(max_length=100)] = "",
+) -> SavedEventOut:
+    """Change the given fields, if the event still has the version that was read. Else it is 409, or
+    412 with `If-Match`, and `details.current` is the event as it is now."""
+    event = await theirs(system, user, event_id)
+    version = _version_read(event, given.version, if_match)
     patch = EventPatch(
         title=given.title,
         description=given.description,
@@ -108,9 +133,15 @@ async def change_event(
         ends_s=given.ends_at.timestamp() if given.ends_at else None,
         vp8=given.vp8,
         visibility=given.visibility,
+        time_zone=given.time_zone,
     )
-    changed = await system.catalogue.change_event(event_id, given.version, patch, given.pass_phrase)
-    return await _response(system, changed)
+    try:
+        changed = await system.catalogue.change_event(event_id, version, patch, given.pass_phrase)
+    except VersionMismatch as error:
+        current = await _response(system, await system.catalogue.event(event_id))
+        kind = EventChanged if if_match else VersionMismatch
+        raise kind(error.message, current=current.model_dump(mode="json")) from error
+    return await _saved(system, changed)
 
 
 @router.post("/{event_id}/end")
@@ -131,6 +162,29 @@ async def theirs(system: System, user: User, event_id: str) -> Event:
     event = await system.catalogue.audiences.event_to_run(event_id, by)
     auth.may_run(user, event.provider_id)
     return event
+
+
+def _version_read(event: Event, version: int | None, if_match: str) -> int:
+    """The version that the caller has seen. Raises Unprocessable."""
+    if not if_match:
+        if version is None:
+            wanted = "the version that was read, here or in If-Match"
+            fields = [{"field": "version", "message": wanted}]
+            raise Unprocessable(f"version: {wanted}", fields=fields)
+        return version
+    if if_match.strip() == "*":
+        return event.version
+    named = _ETAG.fullmatch(if_match.strip())
+    if named is None or (version is not None and version != int(named[1])):
+        fields = [{"field": "If-Match", "message": "the ETag of the event"}]
+        raise Unprocessable('If-Match: the ETag of the event, such as "3"', fields=fields)
+    return int(named[1])
+
+
+async def _saved(system: System, event: Event) -> SavedEventOut:
+    out = await _response(system, event)
+    others = await system.catalogue.overlapping(event)
+    return SavedEventOut(**out.model_dump(), overlaps=[shapes.overlap(one) for one in others])
 
 
 async def _close(system: System, user: User, event_id: str, how: EventEvent) -> EventOut:

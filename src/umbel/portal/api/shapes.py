@@ -63,6 +63,7 @@ def _near(given: datetime) -> datetime:
 Time = Annotated[datetime, BeforeValidator(_rfc3339), AfterValidator(_near)]
 Name = Annotated[str, Field(min_length=1, max_length=rules.MOST_NAME)]
 Title = Annotated[str, Field(min_length=1, max_length=rules.MOST_TITLE)]
+TimeZone = Annotated[str, Field(min_length=1, max_length=100, description="IANA name")]
 PassPhrase = Annotated[str, Field(min_length=1, max_length=512)]
 Description = Annotated[str, Field(max_length=rules.MOST_DESCRIPTION)]
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -172,12 +173,13 @@ class EventIn(Given):
     vp8: bool = False
     visibility: Visibility = Visibility.PUBLIC
     pass_phrase: PassPhrase | None = None
+    time_zone: TimeZone = "UTC"
 
 
 class EventChange(Given):
-    """What to change of an event, and the version that was read."""
+    """What to change of an event, and the version that was read, here or in `If-Match`."""
 
-    version: Version
+    version: Version | None = None
     title: Title | None = None
     description: Description | None = None
     starts_at: Time | None = None
@@ -185,6 +187,7 @@ class EventChange(Given):
     vp8: bool | None = None
     visibility: Visibility | None = None
     pass_phrase: PassPhrase | None = None
+    time_zone: TimeZone | None = None
 
 
 class StreamOut(BaseModel):
@@ -206,7 +209,8 @@ class StreamOut(BaseModel):
 
 
 class EventOut(BaseModel):
-    """An event. `vp8`: whether a VP8 picture is offered, too."""
+    """An event. `vp8`: whether a VP8 picture is offered, too. `picture` is the address of its
+    picture, null without one."""
 
     id: str
     provider_id: str
@@ -217,9 +221,33 @@ class EventOut(BaseModel):
     ends_at: str
     vp8: bool
     visibility: Visibility
+    time_zone: str
+    picture: str | None
     state: EventState
     version: int
     stream: StreamOut | None
+
+
+class OverlapOut(BaseModel):
+    """Another event of the provider, at the same time."""
+
+    id: str
+    title: str
+    starts_at: str
+    ends_at: str
+
+
+class SavedEventOut(EventOut):
+    """An event as it was saved, with some of the others of its provider that are on at the same
+    time: a warning, not an error."""
+
+    overlaps: list[OverlapOut]
+
+
+def overlap(of: Event) -> OverlapOut:
+    """The event as another one's overlap."""
+    starts_at, ends_at = to_rfc3339(of.starts_s), to_rfc3339(of.ends_s)
+    return OverlapOut(id=of.id, title=of.title, starts_at=starts_at, ends_at=ends_at)
 
 
 def me(user: User) -> Me:
@@ -261,6 +289,8 @@ def event(of: Event, status: StreamStatus | None) -> EventOut:
         ends_at=to_rfc3339(of.ends_s),
         vp8=of.vp8,
         visibility=of.visibility,
+        time_zone=of.time_zone,
+        picture=f"/api/v1/events/{of.id}/picture?v={of.picture}" if of.picture else None,
         state=of.state,
         version=of.version,
         stream=StreamOut.model_validate(status, from_attributes=True) if status else None,

@@ -1,0 +1,86 @@
+// Both versions of an event that two people changed: what is saved, and what is typed here.
+
+import type { ApiError } from '../kit/api';
+import type { LiveEvent } from '../kit/types';
+import { type Draft, draftOf } from './draft';
+
+/** The event as it is now, out of a refusal to overwrite it; null where the refusal is another. */
+export function currentOf(error: ApiError | null): LiveEvent | null {
+  const current = error?.details['current'];
+  const isStale = error?.code === 'umbel.version_mismatch' || error?.code === 'umbel.event_changed';
+  return isStale && typeof current === 'object' ? (current as LiveEvent) : null;
+}
+
+const NAMES: readonly [keyof Draft, string][] = [
+  ['title', 'Title'],
+  ['description', 'Description'],
+  ['starts', 'Start'],
+  ['ends', 'End'],
+  ['timeZone', 'Time zone'],
+  ['visibility', 'Who can watch'],
+  ['vp8', 'VP8 picture'],
+];
+
+export interface Difference {
+  name: string;
+  saved: string;
+  typed: string;
+}
+
+/** The fields in which the form differs from what is saved now. */
+export function differences(draft: Draft, current: LiveEvent): Difference[] {
+  const saved = draftOf(current);
+  const text = (value: Draft[keyof Draft]): string => {
+    if (typeof value === 'boolean') return value ? 'yes' : 'no';
+    return value.replace('T', ' ').trim() === '' ? '(empty)' : value;
+  };
+  return NAMES.filter(([key]) => saved[key] !== draft[key]).map(([key, name]) => ({
+    name,
+    saved: text(saved[key]),
+    typed: text(draft[key]),
+  }));
+}
+
+interface ConflictProps {
+  draft: Draft;
+  current: LiveEvent;
+  onKeep: () => void;
+  onTake: () => void;
+}
+
+export function Conflict({ draft, current, onKeep, onTake }: ConflictProps) {
+  const found = differences(draft, current);
+  return (
+    <div className="notice notice-warn conflict" role="alert">
+      <p>Somebody changed this event after you opened the form. Nothing of yours was saved yet.</p>
+      {found.length > 0 && (
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Field</th>
+              <th scope="col">Saved now</th>
+              <th scope="col">In your form</th>
+            </tr>
+          </thead>
+          <tbody>
+            {found.map(({ name, saved, typed }) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
+                <td>{saved}</td>
+                <td>{typed}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+      <div className="row row-start">
+        <button type="button" className="button button-small" onClick={onTake}>
+          Show the new version
+        </button>
+        <button type="button" className="button button-small" onClick={onKeep}>
+          Keep my form
+        </button>
+      </div>
+    </div>
+  );
+}
