@@ -12,6 +12,7 @@ from umbel.bootstrap import Drivers, System, assemble
 from umbel.catalogue.model import EventDraft, EventState
 from umbel.compute.drivers.fake import FakeVim
 from umbel.compute.model import Function, FunctionState, Instance, Node
+from umbel.delivery.loop.recordings import RecordingDemand
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.model import Ticket
 from umbel.delivery.steering.drivers.fake import InlineSolver
@@ -33,7 +34,8 @@ TIMING = Timing(linger_s=5.0, session_idle_s=30.0)
 @dataclass(kw_only=True)
 class World:
     """The world outlives the control plane: `crash` and `start` leave nodes and media alone.
-    `connect_switches` is called as soon as a control plane is assembled, before its loops run."""
+    `connect_switches` is called as soon as a control plane is assembled, before its loops run. A
+    `demand` takes the place of the platform's own."""
 
     folder: Path
     policy: str = "sls"
@@ -49,6 +51,7 @@ class World:
     solver: Solver = field(default_factory=InlineSolver)
     settings: Mapping[str, Any] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
+    demand: RecordingDemand | None = None
 
     def __post_init__(self) -> None:
         self.vim = _CountingVim(self.clock, self.spawned)
@@ -73,6 +76,8 @@ class World:
             settings, drivers=drivers, clock=self.clock, timing=self.timing, database=database
         )
         self.delivery = self.system.delivery
+        if self.demand is not None:
+            self.delivery.recorders.recordings.demand = self.demand
         if self.connect_switches is not None:
             await self.connect_switches()
         runs = (self.delivery.run, self.system.schedule.run, self.system.mobility.run)

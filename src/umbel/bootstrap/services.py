@@ -32,6 +32,7 @@ from umbel.delivery.loop import functions
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.functions import MediaFunctions
+from umbel.delivery.loop.recordings import Recordings
 from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.moves.replacement import EdgeReplacement
@@ -47,6 +48,7 @@ from umbel.delivery.policy.sls import Sls
 from umbel.delivery.policy.virca import Virca
 from umbel.delivery.prepared.service import PreparedFunctions
 from umbel.delivery.prepared.store import PreparedStore
+from umbel.delivery.recorder_service import RecorderService
 from umbel.delivery.service import Delivery
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.steering.service import Planning, PlanPace
@@ -226,6 +228,7 @@ def controller(
         prepared=PreparedStore(context.database),
         collector=collector,
         policy=POLICIES[context.settings.policy],
+        recordings=Recordings(collector=collector, clock=context.clock),
         clock=context.clock,
         timing=timing,
         leases=Leases(context.database, context.clock, context.owner, timing.lease_s),
@@ -246,6 +249,9 @@ def delivery(context: Context, loop: DeliveryController) -> Delivery:
         default_access_node=nodes.file.default_access,
         nodes=nodes,
         thumbnails=Thumbnails(loop.collector, context.clock),
+        recorders=RecorderService(
+            store=loop.store, recordings=loop.recordings, changed=loop.changed, wake=loop.wake
+        ),
         planning=_planning(context, loop),
         tracing=_tracing(context, loop.collector),
     )

@@ -10,12 +10,16 @@ from enum import StrEnum
 
 from umbel.compute.model import DEFAULT_POOL, HostUsage, NodeKind, NodeState, Resources
 
+RECORDER = "recorder"
+"""The role of a leaf that records the stream."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
     """One function of a tree. `parent` is the function it takes the stream from; the root has
-    none. `role` is one of acquirer, forwarder, transcoder, edge. While an edge is being replaced,
-    `replaced_by` is the one that takes over its viewers."""
+    none. `role` is one of acquirer, forwarder, transcoder, edge, recorder. While an edge is being
+    replaced, `replaced_by` is the one that takes over its viewers. Since `idle_since_s` an edge has
+    no viewers; for a recorder, which has no parent then, the stream is over."""
 
     function: str
     role: str
@@ -28,7 +32,8 @@ class Branch:
 @dataclass(frozen=True, kw_only=True)
 class Tree:
     """What carries one stream: its functions, root first. Empty before ingest and after the end,
-    and a rendition's while nobody watches it."""
+    and a rendition's while nobody watches it. Recorders that have no parent any more wait until
+    what they have was pulled."""
 
     stream: str
     branches: tuple[Branch, ...] = ()
@@ -37,7 +42,7 @@ class Tree:
     @property
     def root(self) -> Branch | None:
         """The acquirer's branch, or a rendition's transcoder."""
-        return next((b for b in self.branches if not b.parent), None)
+        return next((b for b in self.branches if not b.parent and b.role != RECORDER), None)
 
     def children(self, function: str) -> Iterator[Branch]:
         """The branches fed by `function`."""
@@ -73,6 +78,19 @@ class Ticket:
     whep: str
     hls: str | None
     token: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderAt:
+    """Where a stream's segments are pulled now: by the function's life there. `is_over`: nothing is
+    added to what it has. The token is never logged."""
+
+    stream: str
+    function: str
+    node: str
+    url: str
+    token: str = field(repr=False)
+    is_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ from umbel.delivery.model import (
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.policy.base import Assignment
 from umbel.delivery.policy.service_levels import Claim
+from umbel.delivery.recorder_service import RecorderService
 from umbel.delivery.steering.service import Planning
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.thumbnails import NoThumbnail, Thumbnails
@@ -71,6 +72,7 @@ class Delivery:
     default_access_node: str
     nodes: NodeService
     thumbnails: Thumbnails
+    recorders: RecorderService
     planning: Planning | None = None
     tracing: Tracing | None = None
 
@@ -270,7 +272,7 @@ class Delivery:
         """Another instance, or the portal, changed something."""
         if change.kind == "node":
             await self.nodes.sync()
-        if change.kind in {"tree", "event"}:
+        if change.kind in {"tree", "event", "recording"}:
             self.controller.wake(change.subject)
             self.controller.wake(FLEET)
 
@@ -289,12 +291,13 @@ class Delivery:
                 if not await self._claimed(provider.access_node):
                     raise
                 continue
-            version = tree.version if tree is not None else 0
+            if tree is not None:
+                # Recorders of its life before may have something left.
+                branches = (*planted.branches, *tree.branches)
+                planted = replace(planted, branches=branches, version=tree.version)
             try:
                 with self.collector.promises.placing(planted):
-                    return await self.store.save_tree(
-                        replace(planted, version=version), at_s=self._now_s()
-                    )
+                    return await self.store.save_tree(planted, at_s=self._now_s())
             except VersionMismatch:
                 await self.nodes.sync()
                 continue

@@ -2,7 +2,7 @@
 plane reads it and goes on.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -188,16 +188,23 @@ class DeliveryStore:
         """Store it. Raises VersionMismatch when somebody else did since it was read."""
         return await self._database.write(_save_tree, tree, at_s)
 
-    async def drop_tree(self, stream: str, *, at_s: float, why: str = "") -> list[Session]:
-        """The stream is over: no tree and no sessions. It is not an error if there is none. With a
-        reason it may come back: each session's end is journalled, and its token stays revoked.
-        Returns the sessions that ended."""
+    async def drop_tree(
+        self, stream: str, *, at_s: float, why: str = "", kept: Sequence[Branch] = ()
+    ) -> list[Session]:
+        """The stream is over: no sessions, and no tree but for the branches that are kept. It is
+        not an error if there is none. With a reason it may come back: each session's end is
+        journalled, and its token stays revoked. Returns the sessions that ended."""
 
         def drop(connection: Connection) -> list[Session]:
-            gone = connection.run(_DROP_TREE, of=stream)
+            before = connection.first(_ONE_TREE, of=stream)
+            connection.run(_DROP_TREE, of=stream)
             ended = connection.all(_SESSIONS_OF, of=stream)
-            if gone:
-                _journal_tree(connection, Tree(stream=stream), at_s)
+            if before is not None:
+                left = Tree(stream=stream, branches=tuple(kept), version=before.version + 1)
+                if kept:
+                    rows = [asdict(branch) for branch in kept]
+                    connection.run(_ADD_TREE, stream=stream, version=left.version, branches=rows)
+                _journal_tree(connection, left, at_s)
             if why:
                 _end(connection, ended, why, at_s)
             else:

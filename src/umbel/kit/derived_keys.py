@@ -1,7 +1,9 @@
-"""Ed25519 keys that follow from a secret by HKDF (RFC 5869), so that no file holds them.
+"""Keys and tokens that follow from a secret by HKDF (RFC 5869), so that no file holds them.
 
 In: a secret, and what the key is for. Out: the same key each time, another one for each purpose.
 """
+
+import base64
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -11,10 +13,18 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 def ed25519(secret: bytes, purpose: bytes) -> Ed25519PrivateKey:
     """The key for that purpose."""
-    seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret)
-    return Ed25519PrivateKey.from_private_bytes(seed)
+    return Ed25519PrivateKey.from_private_bytes(_derived(secret, purpose))
+
+
+def token(secret: bytes, purpose: bytes) -> str:
+    """A bearer token for that purpose: 43 letters, digits, - or _."""
+    return base64.urlsafe_b64encode(_derived(secret, purpose)).rstrip(b"=").decode()
 
 
 def pem(key: Ed25519PrivateKey) -> bytes:
     """The private key as PEM (PKCS #8), not encrypted."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _derived(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret)

@@ -202,7 +202,8 @@ class StreamState:
     measured rate, `rtp_answer` the SDP that tells a described RTP publisher where to send.
     `flowing`: packets come in, at a transcoder come out. `pictures_requested`: how many requests
     for a key picture went to what feeds the function. `srtp_key_id`: which key protects its
-    packets, empty for none.
+    packets, empty for none. A recorder has `unpulled` whole segments; when it `is_over` there will
+    be no more.
     """
 
     stream: str
@@ -219,6 +220,8 @@ class StreamState:
     rtp_answer: str = ""
     pictures_requested: int = 0
     srtp_key_id: str = ""
+    unpulled: int = 0
+    is_over: bool = False
 
 
 def srtp_key_id(key: bytes) -> str:

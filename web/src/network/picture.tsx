@@ -27,6 +27,7 @@ const ROLES: Readonly<Record<string, string>> = {
   forwarder: 'forwarder',
   edge: 'edge',
   transcoder: 'transcoder',
+  recorder: 'recorder',
 };
 
 /** The element's width, as it changes. */

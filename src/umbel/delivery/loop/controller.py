@@ -16,6 +16,7 @@ from umbel.compute.model import Instance
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.eviction import Eviction
 from umbel.delivery.loop.functions import OWNER
+from umbel.delivery.loop.recordings import Recordings
 from umbel.delivery.loop.streams import FLEET, StreamReconciler
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.model import Branch, Tree
@@ -43,6 +44,7 @@ class DeliveryController:
     prepared: PreparedStore
     collector: Collector
     policy: Policy
+    recordings: Recordings
     clock: Clock
     timing: Timing
     leases: Leases
@@ -62,6 +64,7 @@ class DeliveryController:
             store=self.store,
             collector=self.collector,
             policy=self.policy,
+            recordings=self.recordings,
             clock=self.clock,
             timing=self.timing,
             changed=self.changed,

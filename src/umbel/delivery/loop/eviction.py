@@ -10,6 +10,7 @@ import structlog
 
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.model import Session
+from umbel.delivery.policy import recorders
 from umbel.delivery.trees.view import ACQUIRER
 from umbel.kit.clock import Clock
 
@@ -46,7 +47,8 @@ class Eviction:
             root = tree.root
             if root is not None and root.role == ACQUIRER and root.node in evicted:
                 log.info("stream evicted", node=root.node, stream=stream)
-                self._ended(await store.drop_tree(stream, at_s=now_s, why="evicted"))
+                left = recorders.alone(tree, now_s).branches
+                self._ended(await store.drop_tree(stream, at_s=now_s, why="evicted", kept=left))
             if any(branch.node in evicted for branch in tree.branches):
                 self.wake(stream)
 

@@ -18,8 +18,9 @@ from umbel.compute.model import (
     Resources,
     Transport,
 )
-from umbel.delivery.model import Branch, Tree
+from umbel.delivery.model import RECORDER, Branch, Tree
 from umbel.delivery.trees.view import ACQUIRER, EDGE, FORWARDER, TRANSCODER, Costs
+from umbel.kit import derived_keys
 
 OWNER = "delivery"
 """Who owns these functions in compute."""
@@ -34,6 +35,7 @@ PORTS: Mapping[str, tuple[Port, ...]] = {
     FORWARDER: _ALL,
     TRANSCODER: _ALL,
     EDGE: _ALL,
+    RECORDER: _ALL,
 }
 """What a function of each role listens on."""
 
@@ -92,6 +94,12 @@ class MediaFunctions:
             id_: replace(function, environment={_SECRET: self.secret_of(id_)})
             for id_, function in self.wanted(trees).items()
         }
+
+    def record_token(self, function: str, stream: str) -> str:
+        """What opens the stream's segments at a recorder: follows from the function's secret."""
+        return derived_keys.token(
+            self.secret_of(function).encode(), f"umbel record {stream}".encode()
+        )
 
     def _function_for(self, branch: Branch) -> Function:
         described = self.descriptions[branch.role]

@@ -17,7 +17,7 @@ from umbel.delivery.model import Session, Tree
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees.view import TRANSCODER, Costs, View
 from umbel.kit.errors import Unavailable
-from umbel.media.model import StreamState
+from umbel.media.model import StreamRole, StreamState
 
 Streams = Mapping[str, Mapping[str, StreamState]]
 _KEPT_ROUNDS = 2
@@ -133,8 +133,8 @@ class Promises:
     def _beyond_cpu(
         self, view: View, instance: Instance, states: Mapping[str, StreamState]
     ) -> Resources:
-        # A viewer keeps its rate while the encoder is silent.
-        rates = (max(s.mbps_out, len(s.viewers) * view.mbps(s.stream)) for s in states.values())
+        # A viewer keeps its rate while the encoder is silent; so does who pulls a recording.
+        rates = (max(s.mbps_out, _takers(s) * view.mbps(s.stream)) for s in states.values())
         sent = Resources(mbps=sum(rates))
         is_active = instance.state is FunctionState.ACTIVE
         if instance.description != TRANSCODER or not is_active:
@@ -142,6 +142,10 @@ class Promises:
         if any(state.flowing for state in states.values()):
             return sent
         return sent + self.functions.descriptions[TRANSCODER].resources
+
+
+def _takers(state: StreamState) -> int:
+    return len(state.viewers) + (state.role is StreamRole.RECORDER)
 
 
 def _seen(instance: Instance | None, state: StreamState | None) -> int:

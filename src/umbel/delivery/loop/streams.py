@@ -19,10 +19,11 @@ from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.hops import StreamHops
 from umbel.delivery.loop.idle import IdleSessions
 from umbel.delivery.loop.observed import observed
+from umbel.delivery.loop.recordings import Recordings
 from umbel.delivery.loop.revocations import Revocations, Revoked
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.model import Ingest, Tree
-from umbel.delivery.policy import transcoders
+from umbel.delivery.policy import recorders, transcoders
 from umbel.delivery.policy.base import Policy
 from umbel.delivery.store import DeliveryStore, StoredStream
 from umbel.delivery.trees import grafting, reconcile, renditions
@@ -67,6 +68,7 @@ class StreamReconciler:
     store: DeliveryStore
     collector: Collector
     policy: Policy
+    recordings: Recordings
     clock: Clock
     timing: Timing
     changed: Signal
@@ -94,9 +96,8 @@ class StreamReconciler:
     async def reconcile(self, stream: str) -> float | None:
         """Run once; answers in how many seconds to run again, or None: when it is woken."""
         found = await self._event(renditions.event_of(stream))
-        if found is None or found[0].state in (EventState.ENDED, EventState.CANCELLED):
-            await self._clear(stream)
-            return None
+        if found is None or found[0].is_over:
+            return self.timing.look_s if await self._clear(stream) else None
         event, keys = found
         began_s = self.clock.now_s()
         stored = await self._stored(stream)
@@ -162,12 +163,16 @@ class StreamReconciler:
         """The tree without idle branches and around what cannot run, saved when it changed."""
         now_s, tree = self.clock.now_s(), stored.tree
         trimmed = grafting.prune(tree, stored.watched, now_s=now_s, linger_s=self.timing.linger_s)
+        trimmed, is_recorded = await self.recordings.kept(trimmed)
         trimmed = transcoders.ended(trimmed)
         view = self.collector.view({**stored.trees, tree.stream: trimmed})
         policy, sending = self.policy, self.collector.sending(tree.stream)
         moved = transcoders.moved(view, trimmed, policy, sending)
         mended = grafting.repair(view, moved, policy.relaying)
         mended = transcoders.attached(view, mended, policy.relaying)
+        if is_recorded:
+            avoiding = replace(view, avoided_nodes=self.refused_nodes(tree.stream))
+            mended = self.recordings.attached(avoiding, mended, policy.relaying)
         if mended == tree:
             return tree
         with self.collector.promises.placing(mended):
@@ -280,6 +285,9 @@ class StreamReconciler:
             hops=tuple(Target(address=a, port=p) for a, p in sorted(step.targets)),
             sources=tuple(sorted(step.sources)),
         )
+        if spec.role is StreamRole.RECORDER:
+            token = self.collector.media_functions.record_token(step.function, stream)
+            spec = replace(spec, record_token=token, is_over=step.is_over)
         if spec.role is not StreamRole.FORWARDER:
             spec = replace(spec, srtp_key=self._srtp_key(stream))
         if spec.role is StreamRole.TRANSCODER:
@@ -329,17 +337,27 @@ class StreamReconciler:
             if now_s - since_s >= self.timing.silence_s:
                 await self.catalogue.transition(event.id, EventEvent.STOP)
 
-    async def _clear(self, stream: str) -> None:
-        """The event is over: nothing carries it, nor its renditions."""
-        await self.store.drop_tree(stream, at_s=self.clock.now_s())
-        await self._apply(_Wanted(Tree(stream=stream)))
+    async def _clear(self, stream: str) -> bool:
+        """The event is over: nothing carries it, nor its renditions. Answers whether a recorder is
+        left, which waits until it was pulled."""
+        before, now_s = await self.store.tree(stream), self.clock.now_s()
+        left = recorders.alone(before, now_s)
+        if left.branches:
+            left, _ = await self.recordings.kept(left)
+        if left != before or not left.branches:
+            await self.store.drop_tree(stream, at_s=now_s, kept=left.branches)
+        await self._apply(_Wanted(left))
         await self.collector.network.overlay.remove(stream)
         self._idle.forget(stream)
         self._revocations.forget(stream)
         self._stream_hops.forget(stream)
         self._silent_since.pop(stream, None)
-        for other in await self.store.trees():
-            if renditions.event_of(other) == stream:
-                self.wake(other)
-        self.wake(FLEET)
-        await self.forget(stream)
+        if left != before or not left.branches:
+            for other in await self.store.trees():
+                if renditions.event_of(other) == stream:
+                    self.wake(other)
+            self.wake(FLEET)
+        if not left.branches:
+            self.recordings.forget(stream)
+            await self.forget(stream)
+        return bool(left.branches)

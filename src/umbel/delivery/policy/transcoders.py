@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from umbel.delivery.model import Branch, Tree
+from umbel.delivery.model import RECORDER, Branch, Tree
 from umbel.delivery.policy.base import Assignment, Policy
 from umbel.delivery.trees import grafting, renditions
 from umbel.delivery.trees.grafting import Relaying
@@ -22,7 +22,8 @@ def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assig
     source = view.trees[renditions.event_of(stream)]
     empty = view.trees.get(stream, Tree(stream=stream))
     # The policy sees a tree that begins where the source does, and answers where the edge stands.
-    begun = replace(empty, branches=(_transcoder(view, source.branches[0].node),))
+    first = _transcoder(view, source.branches[0].node)
+    begun = replace(empty, branches=(first, *empty.branches))
     chosen = policy.assign(_with(view, begun), stream, access_node)
     for at in _nearest(view, chosen.node):
         if not view.fits_transcoder(at, stream):
@@ -30,7 +31,7 @@ def assigned(view: View, stream: str, access_node: str, policy: Policy) -> Assig
         root = _transcoder(view, at)
         try:
             grafting.graft(view, source, root, policy.relaying)
-            new = replace(empty, branches=(root,))
+            new = replace(empty, branches=(root, *empty.branches))
             edge = grafting.leaf(chosen.function, chosen.node)
             tree = grafting.graft(_with(view, new), new, edge, policy.relaying)
         except NoCapacity:
@@ -70,21 +71,26 @@ def moved(view: View, tree: Tree, policy: Policy, sending: Collection[str]) -> T
     if heir is None:
         return tree
     if is_lost or heir.function in sending:
-        edges = (b for b in tree.branches if b.role == EDGE)
-        return grafting.grafted(view, replace(tree, branches=(heir,)), edges, policy.relaying)
+        leaves = [b for b in tree.branches if b.role in {EDGE, RECORDER} and b.parent]
+        over = (b for b in tree.branches if b.role == RECORDER and not b.parent)
+        begun = replace(tree, branches=(heir, *over))
+        return grafting.grafted(view, begun, leaves, policy.relaying)
     return tree if tree.branch(heir.function) else replace(tree, branches=(*tree.branches, heir))
 
 
 def ended(tree: Tree) -> Tree:
-    """A rendition's tree without its transcoder once nobody watches it; any other as it is."""
-    root = tree.root
-    if root is None or root.role != TRANSCODER or any(b.role == EDGE for b in tree.branches):
+    """A rendition's tree without its transcoder once nobody watches or records it; any other as it
+    is."""
+    root, leaves = tree.root, [b for b in tree.branches if b.parent]
+    if root is None or root.role != TRANSCODER:
         return tree
-    return replace(tree, branches=())
+    if any(b.role in {EDGE, RECORDER} for b in leaves):
+        return tree
+    return replace(tree, branches=tuple(b for b in tree.branches if b.role == RECORDER))
 
 
 def _is_heir(branch: Branch, root: Branch) -> bool:
-    return not branch.parent and branch != root
+    return not branch.parent and branch.role == TRANSCODER and branch != root
 
 
 def _without_heir(tree: Tree, root: Branch) -> Tree:
@@ -110,7 +116,7 @@ def _made_of(view: View, source: str) -> Iterator[Branch]:
     """The transcoders of the event's renditions."""
     for stream, tree in sorted(view.trees.items()):
         if stream != source and renditions.event_of(stream) == source:
-            yield from (b for b in tree.branches if not b.parent)
+            yield from (b for b in tree.branches if not b.parent and b.role == TRANSCODER)
 
 
 def _nearest(view: View, node: str) -> Iterable[str]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from enum import Enum
 
-from umbel.delivery.model import Branch, Tree
+from umbel.delivery.model import RECORDER, Branch, Tree
 from umbel.delivery.trees.view import ACQUIRER, EDGE, FORWARDER, TRANSCODER, NoCapacity, View
 from umbel.kit.errors import Unavailable
 
@@ -31,8 +31,8 @@ def new_tree(view: View, stream: str, node: str) -> Tree:
 
 
 def graft(view: View, tree: Tree, new: Branch, relaying: Relaying) -> Tree:
-    """The tree with that leaf connected, an edge or a transcoder; it has no parent yet. Raises
-    NoCapacity when a link or node is full."""
+    """The tree with that leaf connected: an edge, a transcoder or a recorder; it has no parent yet.
+    Raises NoCapacity when a link or node is full."""
     root, node = tree.root, new.node
     if root is None or tree.branch(new.function) is not None:
         return tree
@@ -165,8 +165,9 @@ def _flat(tree: Tree) -> Tree:
     root = tree.root
     if root is None or all(b.role != FORWARDER for b in tree.branches):
         return tree
-    rest = (b for b in tree.branches if b.role != FORWARDER and b.parent)
-    return replace(tree, branches=(root, *(replace(b, parent=root.function) for b in rest)))
+    rest = (b for b in tree.branches if b.role != FORWARDER and (b.parent or b.role == RECORDER))
+    moved = (replace(b, parent=root.function) if b.parent else b for b in rest)
+    return replace(tree, branches=(root, *moved))
 
 
 def _with(tree: Tree, branch: Branch) -> Tree:
@@ -213,7 +214,9 @@ def _sends(tree: Tree, branch: Branch) -> bool:
 
 
 def _idle_since(branch: Branch, watched: Collection[str], now_s: float) -> float | None:
-    if branch.role != EDGE or branch.function in watched:
+    if branch.role != EDGE:
+        return branch.idle_since_s
+    if branch.function in watched:
         return None
     return now_s if branch.idle_since_s is None else branch.idle_since_s
 

@@ -7,14 +7,15 @@ appears only when its inputs are known, so leaves come first: a parent needs its
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from umbel.delivery.model import Branch, Tree
+from umbel.delivery.model import RECORDER, Branch, Tree
 
 
 @dataclass(frozen=True, kw_only=True)
 class Carried:
     """What a function does with one stream now. `targets` are where it sends, `port` where it
     takes packets (0: it takes none) from `sources` (none: from any host); `srtp_key_id` tells which
-    key protects them; `keys` and `revoked` are what was last sent to it."""
+    key protects them; `keys` and `revoked` are what was last sent to it. `is_over`: a recorder that
+    knows that the stream is."""
 
     role: str
     address: str
@@ -24,6 +25,7 @@ class Carried:
     keys: frozenset[str] = frozenset()
     revoked: int = 0
     srtp_key_id: str = ""
+    is_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +57,14 @@ class Observed:
 @dataclass(frozen=True, kw_only=True)
 class Carry:
     """Make the function take the stream from the sources, if it takes RTP, and send it to those
-    children."""
+    children. `is_over`: make a recorder end what it has."""
 
     function: str
     role: str
     children: tuple[str, ...]
     targets: frozenset[tuple[str, int]]
     sources: frozenset[str] = frozenset()
+    is_over: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +109,8 @@ def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
     is_asked = branch.function in have.active - have.silent
     if not is_asked or (branch.role == "transcoder" and branch.parent):
         return None
+    if branch.role == RECORDER and not branch.parent:
+        return _over(branch, have)
     fed = list(_fed(want, branch, have))
     return Carry(
         function=branch.function,
@@ -113,6 +118,19 @@ def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
         children=tuple(child.function for child in fed),
         targets=_targets(fed, have),
         sources=sources(want, branch, have) if branch.parent else have.upstream,
+    )
+
+
+def _over(branch: Branch, have: Observed) -> Carry:
+    """What a recorder is to do whose stream is over: nobody feeds it."""
+    now = have.carried.get(branch.function)
+    return Carry(
+        function=branch.function,
+        role=branch.role,
+        children=(),
+        targets=frozenset(),
+        sources=now.sources if now is not None else frozenset(),
+        is_over=True,
     )
 
 
@@ -201,5 +219,6 @@ def _does(step: Carry, have: Observed, access: Access) -> bool:
     knows_keys = step.role != "acquirer" or now.keys == access.keys
     knows_revoked = step.role != "edge" or now.revoked == access.revoked
     has_srtp_key = step.role == "forwarder" or now.srtp_key_id == access.srtp_key_id
+    knows_end = now.is_over or not step.is_over
     is_connected = (now.sources, now.targets) == (step.sources, step.targets)
-    return is_connected and knows_keys and knows_revoked and has_srtp_key
+    return is_connected and knows_keys and knows_revoked and knows_end and has_srtp_key

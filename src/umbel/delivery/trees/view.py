@@ -12,7 +12,7 @@ from typing import Protocol
 
 from umbel.compute.model import NoSuchNode
 from umbel.delivery.guidance import Steering, Watch
-from umbel.delivery.model import Branch, Tree
+from umbel.delivery.model import RECORDER, Branch, Tree
 from umbel.delivery.trees import renditions
 from umbel.kit.errors import Exhausted
 from umbel.network.model import Route
@@ -47,7 +47,8 @@ class Routes(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Costs:
     """What is promised for a thing that is not measured yet. `server_cores` is the most that a
-    media server can use, however many cores its node has: it is one process with one busy core."""
+    media server can use, however many cores its node has: it is one process with one busy core. A
+    recorder keeps up to 128 MiB of a stream."""
 
     server_cores: float = 1.0
     viewer_cores: float = 0.004
@@ -56,6 +57,7 @@ class Costs:
     function_mb: float = 120.0
     transcoder_cores: float = 0.25
     transcoder_mb: float = 200.0
+    recorder_mb: float = 250.0
     stream_mb: float = 10.0
     stream_mbps: float = 3.0
 
@@ -69,7 +71,8 @@ class Costs:
 
     def mb_of(self, role: str) -> float:
         """And the memory it is to use."""
-        return self.transcoder_mb if role == TRANSCODER else self.function_mb
+        by_role = {TRANSCODER: self.transcoder_mb, RECORDER: self.recorder_mb}
+        return by_role.get(role, self.function_mb)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +189,24 @@ class View:
             and not room.is_closed
             and room.cores_free >= costs.transcoder_cores
             and room.memory_free_mb >= costs.transcoder_mb
+            and room.mbps_free >= self.mbps(stream)
+        )
+
+    def fits_recorder(self, node: str, stream: str) -> bool:
+        """Whether another recorder can be started on the node, with the stream."""
+        room, costs = self.node(node), self.costs
+        has_room = room.memory_free_mb >= costs.recorder_mb and room.mbps_free >= self.mbps(stream)
+        return has_room and self.fits_function(node)
+
+    def fits_recording(self, recorder: FunctionView, stream: str) -> bool:
+        """Whether the recorder and its node can take another stream."""
+        room, costs = self.node(recorder.node), self.costs
+        more_mb = costs.recorder_mb - costs.function_mb
+        return (
+            recorder.node not in self.broken_nodes
+            and not room.is_closed
+            and min(room.cores_free, recorder.cores_free) >= costs.stream_cores
+            and room.memory_free_mb >= more_mb
             and room.mbps_free >= self.mbps(stream)
         )
 

@@ -61,6 +61,8 @@ def info_to_json(info: StreamInfo) -> Json:
         "rtpAnswer": state.rtp_answer,
         "picturesRequested": state.pictures_requested,
         "srtpKeyId": state.srtp_key_id,
+        "unpulled": state.unpulled,
+        "over": state.is_over,
     }
 
 
@@ -136,6 +138,8 @@ def _info(entry: Json) -> StreamInfo:
         pictures_requested=_int(entry["picturesRequested"]),
         # A media server that started before an update has none.
         srtp_key_id=str(entry.get("srtpKeyId") or ""),
+        unpulled=_int(entry.get("unpulled")),
+        is_over=entry.get("over") is True,
     )
     parts = entry["parts"]
     ids = {str(k): str(v) for k, v in parts.items()} if isinstance(parts, dict) else {}

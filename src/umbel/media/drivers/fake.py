@@ -5,7 +5,7 @@ StreamStates, in which a stream flows where its hops lead, as packets would.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from umbel.kit.errors import NotFound, Unavailable
 from umbel.media import roles
@@ -61,6 +61,7 @@ class FakeMedia:
         self._functions: dict[str, _FakeFunction] = {}
         self._watchers: list[Callable[[str, str], None]] = []
         self._next_port = _FIRST_RTP_PORT
+        self.unpulled: Callable[[FakeStream], int] = lambda _: 0
         self._fed: dict[Target, list[tuple[_FakeFunction, FakeStream]]] | None = None
 
     async def ensure(self, server: Server, spec: StreamSpec) -> StreamState:
@@ -76,7 +77,7 @@ class FakeMedia:
         elif known.spec.role is not spec.role:
             raise roles.RoleFixed
         else:
-            known.spec = spec
+            known.spec = replace(spec, is_over=spec.is_over or known.spec.is_over)
         self._revoke(function.streams[spec.stream], dict(spec.revoked))
         return self._state(function, function.streams[spec.stream])
 
@@ -153,7 +154,7 @@ class FakeMedia:
     def flows(self, stream: FakeStream) -> bool:
         """Whether the stream arrives there."""
         return any(
-            self._state(function, one).flowing
+            self._mbps_in(function, one) > 0
             for function in self._functions.values()
             for one in function.streams.values()
             if one is stream
@@ -228,9 +229,7 @@ class FakeMedia:
 
     def _state(self, function: _FakeFunction, stream: FakeStream) -> StreamState:
         spec = stream.spec
-        if stream.mbps_in is None:
-            stream.mbps_in = self._mbps_at(function, stream, frozenset())
-        mbps = stream.mbps_in
+        mbps = self._mbps_in(function, stream)
         return StreamState(
             stream=spec.stream,
             role=spec.role,
@@ -246,7 +245,14 @@ class FakeMedia:
             rtp_answer=_rtp_answer(function.address, stream),
             pictures_requested=stream.pictures_requested,
             srtp_key_id=srtp_key_id(spec.srtp_key),
+            unpulled=self.unpulled(stream) if spec.role is StreamRole.RECORDER else 0,
+            is_over=spec.is_over,
         )
+
+    def _mbps_in(self, function: _FakeFunction, stream: FakeStream) -> float:
+        if stream.mbps_in is None:
+            stream.mbps_in = self._mbps_at(function, stream, frozenset())
+        return stream.mbps_in
 
     def _request_picture(
         self, function: _FakeFunction, stream: FakeStream, seen: frozenset[Target]

@@ -1,8 +1,8 @@
 """Recorders in memory: segments of silence for as long as the fake media flow there.
 
 In: a FakeMedia's world, and the clock. Out: whole segments as a real recorder gives them, which
-players can play. Time is looked at four times a second while somebody pulls, and a recorder begins
-when it is pulled for the first time.
+players can play. Time is looked at four times a second while somebody pulls, and whenever the state
+of the stream is asked for.
 """
 
 import asyncio
@@ -45,6 +45,7 @@ class FakeRecorders:
         self._media = media
         self._clock = clock
         self._lives: list[_Life] = []
+        media.unpulled = lambda stream: self._life(stream).buffer.unpulled
 
     async def pull(self, url: str, token: str, after: int, boot: str) -> Pulled:
         life = self._look(url, token)
@@ -65,6 +66,9 @@ class FakeRecorders:
         found = self._media.recorder(url)
         if found is None or found.spec.record_token != token:
             raise Unavailable(f"no recorder gives {url} for this token")
+        return self._life(found)
+
+    def _life(self, found: FakeStream) -> _Life:
         now_s = self._clock.now_s()
         life = next((life for life in self._lives if life.stream is found), None)
         if life is None:

@@ -43,6 +43,16 @@ class Recording:
         return self._buffer.dropped
 
     @property
+    def unpulled(self) -> int:
+        """How many whole segments were not acknowledged yet."""
+        return self._buffer.unpulled
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more packets are taken."""
+        return self._buffer.is_over
+
+    @property
     def stored_bytes(self) -> int:
         """How much media is kept in memory."""
         return self._buffer.stored_bytes

@@ -57,6 +57,11 @@ class SegmentBuffer:
         self._next_map = 0
 
     @property
+    def unpulled(self) -> int:
+        """How many whole segments there are."""
+        return len(self._kept)
+
+    @property
     def stored_bytes(self) -> int:
         """The size of all that is kept."""
         return self._kept_bytes + (self._open.size if self._open is not None else 0)

@@ -80,7 +80,12 @@ class SegmentRecorder(MediaElement):
 
     def described(self, state: StreamState, now_s: float) -> StreamState:
         known = super().described(state, now_s)
-        return replace(known, urls=(*known.urls, ("record", self.get_url())))
+        return replace(
+            known,
+            urls=(*known.urls, ("record", self.get_url())),
+            unpulled=self._recording.unpulled,
+            is_over=self._recording.is_over,
+        )
 
     def count_out(self) -> Count:
         return self._sent

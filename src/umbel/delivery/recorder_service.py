@@ -1,0 +1,63 @@
+"""Where the streams' recorders are, for who pulls what they have.
+
+In: the stored trees, and what is observed. Out: an address and a token by stream, or why there is
+no recorder. Any instance can answer. Neighbours: the recordings' owner pulls and says which streams
+it wants (`loop/recordings.py`); the loop keeps the recorders.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from umbel.delivery.loop.recordings import Recordings
+from umbel.delivery.model import RecorderAt, Tree
+from umbel.delivery.policy import recorders
+from umbel.delivery.store import DeliveryStore
+from umbel.kit.signal import Signal
+
+
+@dataclass(kw_only=True)
+class RecorderService:
+    """The recorders of all streams. `changed` is notified when something may be another."""
+
+    store: DeliveryStore
+    recordings: Recordings
+    changed: Signal
+    wake: Callable[[str], None]
+
+    async def all(self) -> Mapping[str, RecorderAt]:
+        """Where each stream is pulled now. While another recorder takes over it is the one before,
+        until that has given all it had."""
+        found = {s: self._at(tree) for s, tree in (await self.store.trees()).items()}
+        return {stream: at for stream, at in found.items() if at is not None}
+
+    async def of(self, stream: str) -> RecorderAt | None:
+        """Where the stream is pulled now; None while nothing records it."""
+        return self._at(await self.store.tree(stream))
+
+    async def lacking(self) -> Mapping[str, str]:
+        """Why there is no recorder of streams that are to be recorded and that have a tree."""
+        trees = await self.store.trees()
+        bare = [s for s, tree in trees.items() if tree.root is not None and not recorders.of(tree)]
+        wanted = await self.recordings.demand.wanted(bare) if bare else frozenset[str]()
+        return {s: self.recordings.shortage(trees, s) for s in sorted(wanted)}
+
+    def demand_changed(self, stream: str) -> None:
+        """Another stream, or this one no more, is to be recorded: act now. Other instances hear of
+        it by a change of the kind `recording` in the journal."""
+        self.wake(stream)
+
+    def _at(self, tree: Tree) -> RecorderAt | None:
+        collector = self.recordings.collector
+        for branch in recorders.of(tree)[:1]:
+            state = collector.stream(branch.function, tree.stream)
+            url = dict(state.urls).get("record") if state is not None else None
+            if state is not None and url:
+                return RecorderAt(
+                    stream=tree.stream,
+                    function=branch.function,
+                    node=branch.node,
+                    url=url,
+                    token=collector.media_functions.record_token(branch.function, tree.stream),
+                    is_over=state.is_over,
+                )
+        return None
