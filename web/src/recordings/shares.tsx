@@ -34,7 +34,7 @@ export function Shares({ recordingId }: { recordingId: string }) {
       {action.error && <ErrorNotice error={action.error} />}
       {url !== null && <CopyField label="Link (shown only now)" value={url} />}
       <div className="row row-start">
-        <label className="choose">
+        <label className="share-length choose">
           Works for{' '}
           <select
             value={seconds}

@@ -73,7 +73,6 @@ _IN_RANGE = (
     & (recordings.c.until_s.is_(None) | (capture_segments.c.began_s < recordings.c.until_s))
 )
 _FIELDS = tuple(column.name for column in recordings.c)
-_LAST_S = sa.func.max(capture_segments.c.began_s + capture_segments.c.duration_s)
 _KEPT = (
     sa.select(
         *recordings.c,
@@ -86,7 +85,6 @@ _KEPT = (
         sa.func.sum(capture_segments.c.size).label("size"),
         sa.func.sum(capture_segments.c.duration_s).label("duration_s"),
         sa.func.min(capture_segments.c.began_s).label("began_s"),
-        _LAST_S.label("last_s"),
     )
     .join_from(recordings, events)
     .join(providers, providers.c.id == events.c.provider_id)
@@ -115,12 +113,11 @@ def _standing(
     event_state: str,
     capture_state: str | None,
     capture_problem: str | None,
-    last_s: float | None,
     **row: Any,
 ) -> Kept:
     is_running = capture_state == CaptureState.RUNNING.value
     is_to_come = is_running or EventState(event_state) not in OVER
-    is_open = recording.until_s is None or recording.until_s > (last_s or 0.0)
+    is_open = recording.until_s is None
     if row["segments"]:
         is_going = is_running and is_open
         state = RecordingState.RECORDING if is_going else RecordingState.READY
