@@ -65,6 +65,7 @@ async def test_a_provider_schedules_and_everybody_sees(here: World) -> None:
         "visibility": "public",
         "time_zone": "UTC",
         "picture": None,
+        "series_id": None,
         "state": "scheduled",
         "version": 1,
         "stream": None,

@@ -57,6 +57,8 @@ OWN: dict[tuple[str, str], tuple[Any, int]] = {
 }
 # Tested by themselves below, or only of one's own reservation.
 OTHERS = {
+    ("PATCH", f"{RUN}/following"),  # the rights of a series: test_series.py
+    ("POST", f"{RUN}/following/cancel"),
     ("PUT", "/api/v1/me/reservations/{event_id}/reminders"),
     ("DELETE", "/api/v1/me/reservations/{event_id}/reminders"),
     ("POST", GRANTS),

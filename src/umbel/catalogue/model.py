@@ -182,7 +182,8 @@ class EventPatch:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One live event. `picture` names an item of the repository, empty without one."""
+    """One live event. `picture` names an item of the repository, empty without one; `series_id` is
+    that of the events that were scheduled together, empty for one by itself."""
 
     id: str
     provider_id: str
@@ -195,6 +196,7 @@ class Event:
     visibility: Visibility = Visibility.PUBLIC
     time_zone: str = "UTC"
     picture: str = ""
+    series_id: str = ""
     state: EventState = EventState.SCHEDULED
     version: int = 1
 

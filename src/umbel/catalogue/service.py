@@ -6,9 +6,9 @@ which fires an event's transitions when ingest starts and stops.
 """
 
 from collections.abc import Collection
-from dataclasses import asdict, replace
+from dataclasses import replace
 
-from umbel.catalogue import rules, store, units
+from umbel.catalogue import event_units, rules, store, units
 from umbel.catalogue.accounts.service import Accounts
 from umbel.catalogue.discover.service import Discover
 from umbel.catalogue.model import (
@@ -32,13 +32,12 @@ from umbel.catalogue.outbox.service import Outbox
 from umbel.catalogue.passwords import Passwords
 from umbel.catalogue.reminders.service import Reminders
 from umbel.catalogue.reservations.service import Reservations
-from umbel.catalogue.reservations.store import wake_event
+from umbel.catalogue.series.service import SeriesService
 from umbel.catalogue.service_levels.service import ServiceLevels
 from umbel.catalogue.sign_in import SignIn
 from umbel.catalogue.store import Unit
 from umbel.catalogue.units import Units
-from umbel.catalogue.visibility import rules as visibility_rules
-from umbel.catalogue.visibility.service import Audiences, settle
+from umbel.catalogue.visibility.service import Audiences
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.ids import new_id
@@ -68,6 +67,7 @@ class Catalogue:
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write
         self.audiences = Audiences(database, clock, self._passwords)
+        self.series = SeriesService(database, clock, self.audiences)
         self.accounts = Accounts(database, clock, self._passwords, self._sign_in)
 
     # Users
@@ -243,15 +243,10 @@ class Catalogue:
         if not rules.is_name(draft.provider_id):
             raise NoSuchProvider
         clean = rules.drafted(draft, now_s=self._clock.now_s())
-        hashed = await self._hashed(pass_phrase)
+        hashed = await self.audiences.hashed(pass_phrase)
 
         def add(unit: Unit) -> Event:
-            owner = store.hold_provider(unit.connection, clean.provider_id)
-            new = Event(id=new_id("ev"), provider_name=owner.name, **asdict(clean))
-            store.add_event(unit.connection, new)
-            settle(unit, new, hashed)
-            _journal_event(unit, "added", new)
-            return new
+            return event_units.add(unit, clean, hashed)
 
         return await self._write(add)
 
@@ -262,7 +257,7 @@ class Catalogue:
         Unprocessable, VersionMismatch, TooManySignIns."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
-        now_s, hashed = self._clock.now_s(), await self._hashed(pass_phrase)
+        now_s, hashed = self._clock.now_s(), await self.audiences.hashed(pass_phrase)
 
         def change(unit: Unit) -> Event:
             before = store.event(unit.connection, event_id, for_update=True)
@@ -270,19 +265,10 @@ class Catalogue:
                 raise EventOver
             if before.version != version:
                 raise VersionMismatch(f"event {event_id} is at version {before.version}")
-            after = store.change_event(unit.connection, rules.patched(before, patch, now_s=now_s))
-            settle(unit, after, hashed)
-            if after.starts_s != before.starts_s:
-                wake_event(unit.connection, event_id)
-            _journal_event(unit, "changed", after)
-            return after
+            after = rules.patched(before, patch, now_s=now_s)
+            return event_units.change(unit, before, after, hashed)
 
         return await self._write(change)
-
-    async def _hashed(self, pass_phrase: str | None) -> str | None:
-        if pass_phrase is None:
-            return None
-        return await self._passwords.hash(visibility_rules.pass_phrase(pass_phrase))
 
     async def overlapping(self, event: Event) -> list[Event]:
         """Events of the same provider at the same time that are not over; MOST_OVERLAPS at most."""
@@ -296,8 +282,7 @@ class Catalogue:
             before = store.event(unit.connection, event_id, for_update=True)
             if before.is_over:
                 raise EventOver
-            after = store.change_event(unit.connection, replace(before, picture=picture))
-            _journal_event(unit, "changed", after)
+            event_units.change(unit, before, replace(before, picture=picture))
             old = before.picture
             is_shown = old == picture or store.shows_picture(unit.connection, old)
             return "" if is_shown else old
@@ -313,7 +298,7 @@ class Catalogue:
             before = store.event(unit.connection, event_id, for_update=True)
             state = EVENT_LIFE.next(before.state, what)
             after = store.change_event(unit.connection, replace(before, state=state))
-            _journal_event(unit, what.value, after)
+            event_units.journal(unit, what.value, after)
             return after
 
         return await self._write(happen)
@@ -365,7 +350,7 @@ class Catalogue:
             if not rotate and store.key_hash(unit.connection, event_id):
                 return None
             store.put_key(unit.connection, event_id, rules.key_hash(key), at_s)
-            _journal_event(unit, "key", event)
+            event_units.journal(unit, "key", event)
             return key
 
         return await self._write(put)
@@ -374,15 +359,3 @@ class Catalogue:
 def _journal_provider(unit: Unit, what: str, provider: Provider) -> None:
     body = {"what": what, "name": provider.name, "access_node": provider.access_node}
     unit.journal("provider", provider.id, body)
-
-
-def _journal_event(unit: Unit, what: str, event: Event) -> None:
-    body = {
-        "what": what,
-        "state": event.state.value,
-        "title": event.title,
-        "provider_id": event.provider_id,
-        "visibility": event.visibility.value,
-        "version": event.version,
-    }
-    unit.journal("event", event.id, body)

@@ -65,11 +65,13 @@ events = sa.Table(
     sa.Column("visibility", sa.String(16), nullable=False),
     sa.Column("time_zone", sa.String(100), nullable=False),
     sa.Column("picture", sa.String(64), nullable=False),
+    sa.Column("series_id", sa.String(64), nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Index("ix_events_state_ends_s", "state", "ends_s"),
     sa.Index("ix_events_starts_s", "starts_s"),
     sa.Index("ix_events_provider_id_starts_s", "provider_id", "starts_s"),
+    sa.Index("ix_events_series_id_starts_s", "series_id", "starts_s"),
 )
 
 stream_keys = sa.Table(

@@ -148,6 +148,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{event_id}/following": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch: operations["change_following"];
+        trace?: never;
+    };
+    "/api/v1/events/{event_id}/following/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["cancel_following"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/{event_id}/grants": {
         parameters: {
             query?: never;
@@ -2639,6 +2671,7 @@ export interface components {
             pass_phrase?: string | null;
             /** @default UTC */
             time_zone?: string;
+            repeat?: components["schemas"]["RepeatIn"] | null;
         };
         EventOut: {
             id: string;
@@ -2652,6 +2685,7 @@ export interface components {
             visibility: components["schemas"]["Visibility"];
             time_zone: string;
             picture: string | null;
+            series_id: string | null;
             state: components["schemas"]["EventState"];
             version: number;
             stream: components["schemas"]["StreamOut"] | null;
@@ -2662,6 +2696,8 @@ export interface components {
             items: components["schemas"]["EventOut"][];
             cursor: string;
         };
+        /** @enum {string} */
+        Every: "day" | "week" | "month";
         FeedOut: {
             created_at: string | null;
         };
@@ -2699,6 +2735,10 @@ export interface components {
             root: string | null;
             leaves: string[];
             explanation: string;
+        };
+        FollowingOut: {
+            event: components["schemas"]["SavedEventOut"];
+            changed: number;
         };
         From: {
             /** Format: ipv4 */
@@ -3451,6 +3491,13 @@ export interface components {
             leads_s: number[];
             channels: components["schemas"]["Channel"][];
         };
+        RepeatIn: {
+            /** @default 1 */
+            every?: number;
+            unit: components["schemas"]["Every"];
+            count?: number | null;
+            until?: string | null;
+        };
         ReplayOut: {
             title: string;
             url: string;
@@ -3499,6 +3546,7 @@ export interface components {
             visibility: components["schemas"]["Visibility"];
             time_zone: string;
             picture: string | null;
+            series_id: string | null;
             state: components["schemas"]["EventState"];
             version: number;
             stream: components["schemas"]["StreamOut"] | null;
@@ -4101,6 +4149,54 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProvidersOut"];
+                };
+            };
+        };
+    };
+    change_following: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EventChange"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowingOut"];
+                };
+            };
+        };
+    };
+    cancel_following: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FollowingOut"];
                 };
             };
         };

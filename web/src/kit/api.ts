@@ -230,6 +230,11 @@ export function createApi(options: ApiOptions) {
         path: { event_id: eventId },
         json: { pass_phrase: passPhrase },
       }),
+    /** The event and those of its series that follow. */
+    changeFollowing: (eventId: string, changes: EventChanges) =>
+      read('patch', '/api/v1/events/{event_id}/following', { path: { event_id: eventId }, json: changes }),
+    cancelFollowing: (eventId: string) =>
+      send('post', '/api/v1/events/{event_id}/following/cancel', { path: { event_id: eventId } }),
     setPicture: (eventId: string, file: Blob) =>
       send('put', '/api/v1/events/{event_id}/picture', { path: { event_id: eventId }, file, timeoutMs: START_MS }),
     removePicture: (eventId: string) =>

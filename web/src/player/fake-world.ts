@@ -98,6 +98,7 @@ export class FakeWorld {
       visibility: 'public',
       time_zone: 'UTC',
       picture: null,
+      series_id: null,
       state: 'live',
       version: 1,
       stream,

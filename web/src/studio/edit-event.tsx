@@ -23,6 +23,7 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
   const form = useRef<HTMLFormElement>(null);
   const [base, setBase] = useState(event);
   const [draft, setDraft] = useState(() => draftOf(event));
+  const [following, setFollowing] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
   const { busy, error, run, clear } = useAction();
   useEffect(() => {
@@ -39,7 +40,7 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
       return;
     }
     void run(async () => {
-      await api.changeEvent(base.id, changes);
+      await (following ? api.changeFollowing(base.id, changes) : api.changeEvent(base.id, changes));
       onDone();
       onClose();
     });
@@ -87,6 +88,19 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
           setFault(null);
         }}
       />
+      {event.series_id !== null && (
+        <label className="tick">
+          <input
+            name="following"
+            type="checkbox"
+            checked={following}
+            onChange={(ticked) => {
+              setFollowing(ticked.target.checked);
+            }}
+          />
+          Also change the events of this series that follow
+        </label>
+      )}
       <OverlapNote draft={draft} provider={event.provider_id} own={event.id} />
       <div className="row row-end">
         <button type="button" className="button" onClick={onClose}>

@@ -24,12 +24,14 @@ const POLL_MS = 5000;
 
 function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
   const [asking, setAsking] = useState(false);
+  const [following, setFollowing] = useState(false);
   const { busy, error, run } = useAction();
   const early = event.state === 'scheduled';
   const label = early ? 'Cancel event' : 'End event';
   const end = (): Promise<void> =>
     run(async () => {
-      await (early ? api.cancelEvent(event.id) : api.endEvent(event.id));
+      if (early && following) await api.cancelFollowing(event.id);
+      else await (early ? api.cancelEvent(event.id) : api.endEvent(event.id));
       onDone();
     });
   return (
@@ -55,6 +57,18 @@ function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
           }}
         >
           <p>{early ? 'The event will not take place.' : 'All viewers are disconnected.'} This cannot be undone.</p>
+          {early && event.series_id !== null && (
+            <label className="tick">
+              <input
+                type="checkbox"
+                checked={following}
+                onChange={(ticked) => {
+                  setFollowing(ticked.target.checked);
+                }}
+              />
+              Also cancel the events of this series that follow
+            </label>
+          )}
         </Confirm>
       )}
     </>
@@ -129,6 +143,7 @@ function EventPage({ eventId }: { eventId: string }) {
           <p className="about-meta">
             <StateBadge state={event.state} />
             <VisibilityBadge visibility={event.visibility} />
+            {event.series_id !== null && <span className="badge">In a series</span>}
             <span>{event.provider_name}</span>
             <span>{formatSpan(event.starts_at, event.ends_at)}</span>
             {event.time_zone !== ownZone() && (

@@ -14,6 +14,8 @@ import { ForProviders } from './account';
 import { contentOf, emptyDraft, phraseOf, problemOf } from './draft';
 import { EventFields } from './event-fields';
 import { OverlapNote } from './overlap-note';
+import { NO_REPEAT, repeatOf, repeatProblemOf } from './repeat';
+import { RepeatFields } from './repeat-fields';
 
 const POLL_MS = 15_000;
 
@@ -56,6 +58,7 @@ function ProviderField({ value, onChange }: { value: string; onChange: (id: stri
 function NewEventForm({ me }: { me: Me }) {
   const id = useId();
   const [draft, setDraft] = useState(() => ({ provider: me.provider_id ?? '', ...emptyDraft(Date.now()) }));
+  const [repeat, setRepeat] = useState(NO_REPEAT);
   const [fault, setFault] = useState<string | null>(null);
   const { busy, error, run } = useAction();
   const change = (part: Partial<typeof draft>): void => {
@@ -63,7 +66,8 @@ function NewEventForm({ me }: { me: Me }) {
     setFault(null);
   };
   const submit = (): void => {
-    const found = draft.provider === '' ? 'Choose a provider.' : problemOf(draft);
+    const problem = problemOf(draft) ?? repeatProblemOf(repeat, draft.starts);
+    const found = draft.provider === '' ? 'Choose a provider.' : problem;
     setFault(found);
     if (found !== null) return;
     void run(async () => {
@@ -71,6 +75,7 @@ function NewEventForm({ me }: { me: Me }) {
         provider_id: draft.provider,
         ...contentOf(draft),
         ...phraseOf(draft),
+        ...repeatOf(repeat),
       });
       navigate(to.studioEvent(created.id));
     });
@@ -101,6 +106,13 @@ function NewEventForm({ me }: { me: Me }) {
         />
       )}
       <EventFields draft={draft} onChange={change} />
+      <RepeatFields
+        draft={repeat}
+        onChange={(changed) => {
+          setRepeat(changed);
+          setFault(null);
+        }}
+      />
       <OverlapNote draft={draft} provider={draft.provider} own={null} />
       <button type="submit" className="button button-primary" disabled={busy}>
         {busy ? 'Creating' : 'Create event'}

@@ -71,6 +71,10 @@ class Audiences:
         self._limits.was_right(event_id, source)
         return kept[1]
 
+    async def hashed(self, phrase: str | None) -> str | None:
+        """The hash of a pass phrase that a provider chose. Raises Unprocessable, TooManySignIns."""
+        return None if phrase is None else await self._passwords.hash(rules.pass_phrase(phrase))
+
     async def invited(self, event_id: str) -> list[str]:
         """The invited accounts by name."""
         return await self._database.read(store.invited, event_id)

@@ -1,6 +1,8 @@
 """Events: what is on, what will be, and their providers' hand on them."""
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Annotated, Any
 
@@ -8,6 +10,7 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from umbel.catalogue.model import Event, EventDraft, EventEvent, EventPatch, EventState, User
+from umbel.catalogue.series.model import Repeat
 from umbel.catalogue.service import MOST_LISTED
 from umbel.kit.db import VersionMismatch
 from umbel.kit.errors import Unprocessable
@@ -23,7 +26,7 @@ _JPEG = "image/jpeg"
 # Browsers and caches on the way keep a picture so long.
 _THUMBNAIL_S = 10
 _ETAG = re.compile(r'"([1-9][0-9]{0,9})"')
-_CHANGED: dict[int | str, dict[str, Any]] = {
+CHANGED: dict[int | str, dict[str, Any]] = {
     412: {"model": Problem, "description": "The event is not the one that `If-Match` names"}
 }
 _STATES = "|".join(state.value for state in EventState)
@@ -75,7 +78,11 @@ async def add_event(system: auth.SystemDep, user: auth.SignedIn, given: EventIn)
         visibility=given.visibility,
         time_zone=given.time_zone,
     )
-    return await _saved(system, await system.catalogue.add_event(draft, given.pass_phrase))
+    if given.repeat is None:
+        return await saved(system, await system.catalogue.add_event(draft, given.pass_phrase))
+    repeat = Repeat(**given.repeat.model_dump())
+    made = await system.catalogue.series.add(draft, repeat, given.pass_phrase)
+    return await saved(system, made[0])
 
 
 @router.get("/{event_id}")
@@ -114,7 +121,7 @@ async def get_thumbnail(
     return Response(found.jpeg, headers=headers, media_type=_JPEG)
 
 
-@router.patch("/{event_id}", responses=_CHANGED)
+@router.patch("/{event_id}", responses=CHANGED)
 async def change_event(
     system: auth.SystemDep,
     user: auth.SignedIn,
@@ -125,23 +132,12 @@ async def change_event(
     """Change the given fields, if the event still has the version that was read. Else it is 409, or
     412 with `If-Match`, and `details.current` is the event as it is now."""
     event = await theirs(system, user, event_id)
-    version = _version_read(event, given.version, if_match)
-    patch = EventPatch(
-        title=given.title,
-        description=given.description,
-        starts_s=given.starts_at.timestamp() if given.starts_at else None,
-        ends_s=given.ends_at.timestamp() if given.ends_at else None,
-        vp8=given.vp8,
-        visibility=given.visibility,
-        time_zone=given.time_zone,
-    )
-    try:
-        changed = await system.catalogue.change_event(event_id, version, patch, given.pass_phrase)
-    except VersionMismatch as error:
-        current = await _response(system, await system.catalogue.event(event_id))
-        kind = EventChanged if if_match else VersionMismatch
-        raise kind(error.message, current=current.model_dump(mode="json")) from error
-    return await _saved(system, changed)
+    version = version_read(event, given.version, if_match)
+    async with shows_current(system, event_id, has_etag=bool(if_match)):
+        changed = await system.catalogue.change_event(
+            event_id, version, patch_of(given), given.pass_phrase
+        )
+    return await saved(system, changed)
 
 
 @router.post("/{event_id}/end")
@@ -164,7 +160,31 @@ async def theirs(system: System, user: User, event_id: str) -> Event:
     return event
 
 
-def _version_read(event: Event, version: int | None, if_match: str) -> int:
+def patch_of(given: EventChange) -> EventPatch:
+    """What is to be changed."""
+    return EventPatch(
+        title=given.title,
+        description=given.description,
+        starts_s=given.starts_at.timestamp() if given.starts_at else None,
+        ends_s=given.ends_at.timestamp() if given.ends_at else None,
+        vp8=given.vp8,
+        visibility=given.visibility,
+        time_zone=given.time_zone,
+    )
+
+
+@asynccontextmanager
+async def shows_current(system: System, event_id: str, *, has_etag: bool) -> AsyncIterator[None]:
+    """Has the refusal to overwrite a version that the caller has not seen show it."""
+    try:
+        yield
+    except VersionMismatch as error:
+        current = await _response(system, await system.catalogue.event(event_id))
+        kind = EventChanged if has_etag else VersionMismatch
+        raise kind(error.message, current=current.model_dump(mode="json")) from error
+
+
+def version_read(event: Event, version: int | None, if_match: str) -> int:
     """The version that the caller has seen. Raises Unprocessable."""
     if not if_match:
         if version is None:
@@ -181,7 +201,8 @@ def _version_read(event: Event, version: int | None, if_match: str) -> int:
     return int(named[1])
 
 
-async def _saved(system: System, event: Event) -> SavedEventOut:
+async def saved(system: System, event: Event) -> SavedEventOut:
+    """The event with its overlaps."""
     out = await _response(system, event)
     others = await system.catalogue.overlapping(event)
     return SavedEventOut(**out.model_dump(), overlaps=[shapes.overlap(one) for one in others])

@@ -6,13 +6,14 @@ Times are RFC 3339 in UTC. Every error has the shape `Problem`.
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from umbel.catalogue import rules
 from umbel.catalogue.model import Event, EventState, Provider, User, UserRole, Visibility
+from umbel.catalogue.series import model as series
 from umbel.catalogue.service_levels import model as service_levels
 from umbel.delivery.model import StreamStatus
 from umbel.delivery.service_reports import ServiceReport
@@ -161,9 +162,20 @@ class ServiceLevelOut(BaseModel):
     kept: dict[Literal["viewers", "quality", "availability"], bool]
 
 
+class RepeatIn(Given):
+    """After how many days, weeks or months an event is repeated, and how many times in all, or up
+    to which day in its time zone. Exactly one of `count` and `until`."""
+
+    every: Annotated[int, Field(ge=1, le=series.MOST_EVERY)] = 1
+    unit: series.Every
+    count: Annotated[int, Field(ge=2, le=series.MOST_OCCURRENCES)] | None = None
+    until: date | None = None
+
+
 class EventIn(Given):
     """A new event. `vp8`: also offer a VP8 picture, for browsers without H.264 in WebRTC.
-    `pass_phrase`: with the visibility `pass_phrase` alone; nobody is shown it again."""
+    `pass_phrase`: with the visibility `pass_phrase` alone; nobody is shown it again. `repeat`: make
+    a series of events, of which the answer is the first."""
 
     provider_id: Annotated[str, Field(min_length=1, max_length=64)]
     title: Title
@@ -174,6 +186,7 @@ class EventIn(Given):
     visibility: Visibility = Visibility.PUBLIC
     pass_phrase: PassPhrase | None = None
     time_zone: TimeZone = "UTC"
+    repeat: RepeatIn | None = None
 
 
 class EventChange(Given):
@@ -210,7 +223,7 @@ class StreamOut(BaseModel):
 
 class EventOut(BaseModel):
     """An event. `vp8`: whether a VP8 picture is offered, too. `picture` is the address of its
-    picture, null without one."""
+    picture, null without one. `series_id` is that of the events that it was scheduled with."""
 
     id: str
     provider_id: str
@@ -223,6 +236,7 @@ class EventOut(BaseModel):
     visibility: Visibility
     time_zone: str
     picture: str | None
+    series_id: str | None
     state: EventState
     version: int
     stream: StreamOut | None
@@ -291,6 +305,7 @@ def event(of: Event, status: StreamStatus | None) -> EventOut:
         visibility=of.visibility,
         time_zone=of.time_zone,
         picture=f"/api/v1/events/{of.id}/picture?v={of.picture}" if of.picture else None,
+        series_id=of.series_id or None,
         state=of.state,
         version=of.version,
         stream=StreamOut.model_validate(status, from_attributes=True) if status else None,
