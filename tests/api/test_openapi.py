@@ -56,6 +56,11 @@ def _sdp(_context: schemathesis.SerializationContext, value: object) -> bytes:
     return str(value).encode("utf-8", "surrogatepass")
 
 
+@schemathesis.serializer("application/offset+octet-stream")
+def _octets(_context: schemathesis.SerializationContext, value: object) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
 async def _nothing(request: PlanRequest, on_progress: child.OnProgress) -> dict[str, object]:
     return {"plan": {"nodes": [{"name": "pop", "why": []}], "hosts": {}, "flows": []}}
 
@@ -143,6 +148,8 @@ class Front:
             "username": ["viewer", "city", "club"],
             "plan_id": [(await here.system.plans.submit(PLAN, by="operator")).id for _ in range(8)],
         }
+        uploads = [await here.system.files.begin(here.city.id, 5, "") for _ in range(8)]
+        self.ids["upload_id"] = self.ids["file_id"] = [one.item.id for one in uploads]
         await here.system.network.edge.offer(VIDEO)
         callbacks = [await here.system.notifier.register("http://a", [Kind.LINK_UP]) for _ in "ab"]
         self.ids["subscriber_id"] = [subscriber.id for subscriber, _ in callbacks]

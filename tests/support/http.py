@@ -19,7 +19,7 @@ from support.migrating import Plane
 from support.nodes import MemoryNodes, MemoryPrepared
 from support.recorded import Studio
 from support.slicing import make_slices
-from support.stored import repository
+from support.stored import files_of, repository
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
 from umbel.compute.clouds.service import CloudService
@@ -231,6 +231,7 @@ def make_system(
         repository=items,
         studio=studio,
         recordings=studio.recordings,
+        files=files_of(items, database),
     )
 
 

@@ -2,7 +2,10 @@
 
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database
+from umbel.playout.files import Files
+from umbel.playout.store import FileStore
 from umbel.repository.ports import Storage
+from umbel.repository.resumable import ResumableUploads
 from umbel.repository.searches.store import SearchStore
 from umbel.repository.service import Repository
 from umbel.repository.store import Quota, RepositoryStore
@@ -35,4 +38,13 @@ def repository(
             store=store, rows=UpkeepStore(database), storage=storage, clock=clock, lease=_held
         ),
         clock=clock,
+    )
+
+
+def files_of(kept: Repository, database: Database) -> Files:
+    """Providers' files in that repository."""
+    return Files(
+        store=FileStore(database),
+        resumable=ResumableUploads(repository=kept, uploads=kept.uploads, clock=kept.clock),
+        clock=kept.clock,
     )

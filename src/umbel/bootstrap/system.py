@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from umbel import migrations
-from umbel.bootstrap import guest_services, mail, services
+from umbel.bootstrap import guest_services, mail, playout, services
 from umbel.bootstrap import recordings as recorded
 from umbel.bootstrap import repository as repositories
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
@@ -24,6 +24,7 @@ from umbel.compute.images.service import ImageService
 from umbel.compute.machines.service import MachineService
 from umbel.compute.service import Compute
 from umbel.compute.volumes.service import VolumeService
+from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.prepared.service import PreparedFunctions
@@ -44,6 +45,7 @@ from umbel.mobility.choice import Choosing
 from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.service import Mobility
 from umbel.network import service as network
+from umbel.notify.service import Notifier
 from umbel.plans.service import Plans
 from umbel.portal import ports
 from umbel.schedule.reminding import Reminding
@@ -182,11 +184,8 @@ async def assemble(
     """
     context = _ground(settings, drivers, clock or SystemClock(), database, owner or new_id("cp"))
     await migrations.upgrade(context.database)
-    notifier = services.notifier(context)
-    collector = services.collector(context)
-    loop = services.controller(
-        context, collector, services.observers(notifier, context.network), timing
-    )
+    notifier, loop = _delivery_loop(context, timing)
+    collector = loop.collector
     delivery, inline = services.delivery(context, loop), services.inline_guests(context, loop)
     mobility = services.mobility(context, loop, inline)
     mailer, repository = mail.mailer(settings), repositories.repository(context)
@@ -222,12 +221,19 @@ async def assemble(
         inline=inline,
         repository=repository,
         recordings=recorded.recordings(context, loop, repository),
+        files=playout.files(context, repository),
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),
         clock=context.clock,
         overlay=context.drivers.overlay,
     )
+
+
+def _delivery_loop(context: Context, timing: Timing | None) -> tuple[Notifier, DeliveryController]:
+    notifier, collector = services.notifier(context), services.collector(context)
+    observe = services.observers(notifier, context.network)
+    return notifier, services.controller(context, collector, observe, timing)
 
 
 def _ground(

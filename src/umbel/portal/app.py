@@ -22,6 +22,7 @@ from umbel.portal.api import (
     edge,
     emails,
     events,
+    files,
     firewall,
     guest_operations,
     health,
@@ -52,6 +53,7 @@ from umbel.portal.api import (
     state,
     tokens,
     transfers,
+    uploads,
     users,
     visibility,
     volumes,
@@ -66,6 +68,7 @@ from umbel.portal.metrics import Metered, Metrics
 from umbel.portal.page_heads import PageHeads
 from umbel.portal.ports import System
 from umbel.portal.site import STATIC, Site
+from umbel.portal.streams import STREAMS
 from umbel.portal.transfer_limits import TransferLimits
 from umbel.portal.web_session import CsrfProtection
 
@@ -79,6 +82,8 @@ _RESOURCES = (
     replays,
     pictures,
     transfers,
+    uploads,
+    files,
     tokens,
     web_sessions,
     accounts,
@@ -161,7 +166,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
             (images.PIECES, images.MOST_PIECE_BYTES),
             (pictures.PATHS, pictures.MOST_BYTES),
         ),
-        streams=transfers.STREAMS,
+        streams=STREAMS,
     )
     app.add_middleware(Metered, metrics=metrics, clock=system.clock)
     return app

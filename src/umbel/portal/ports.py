@@ -45,6 +45,7 @@ from umbel.network.service import Network
 from umbel.notify.ports import Mailer
 from umbel.notify.service import Notifier
 from umbel.plans.model import PlanJob, PlanRequest
+from umbel.playout.files import Files
 from umbel.portal.guest_ports import Filtering, GuestOperating, OperatingImages, OperatingVolumes
 from umbel.recordings.service import Recordings
 from umbel.repository.service import Repository
@@ -333,6 +334,7 @@ class System:
     service_reports: ServiceReporting
     repository: Repository
     recordings: Recordings
+    files: Files
 
     def loops_pace(self) -> Mapping[str, Pace]:
         """How the loops behind the front end do, by name."""

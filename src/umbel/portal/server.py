@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from umbel.kit import http
-from umbel.portal.api.transfers import STREAMS
+from umbel.portal.streams import STREAMS
 
 _GRACE_S = 3
 

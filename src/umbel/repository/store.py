@@ -82,6 +82,7 @@ _LOCK = 0x7265706F
 _I, _P, _E = items.c, parts.c, entries.c
 _CHANGING = [
     *("state", "size", "sha256", "content_type", "metadata", "problem", "version", "changed_s"),
+    "expires_s",
 ]
 
 
@@ -110,6 +111,7 @@ _COMPLETE = Command(
 _DROP = Command(sa.update(parts).where(_THIS_WRITING), ["state"])
 _STATE = Scalar(sa.select(_P.state).where(_P.blob == given("named")), str)
 _DROP_OLD = Command(sa.update(parts).where((_P.item == given("of")) & IS_COMPLETE), ["state"])
+_DROP_PART = Command(sa.update(parts).where((_P.blob == given("named")) & IS_COMPLETE), ["state"])
 _DROP_ALL = Command(sa.update(parts).where(_P.item == given("of")), ["state"])
 _FORGET = Command(
     sa.delete(parts).where((_P.blob == given("named")) & (_P.state == sa.literal(DROPPED)))
@@ -139,12 +141,14 @@ class Quota:
 @dataclass(frozen=True, kw_only=True)
 class Written:
     """All bytes of a part, which the storage has. `version` is the item's that the upload was for;
-    `offset` is where they follow the item's, None where they replace them."""
+    `offset` is where they follow the item's, None where they replace them; `joined` is the blob of
+    the item's last part, where the part begins with its bytes."""
 
     blob: str
     item: str
     version: int
     offset: int | None
+    joined: str = ""
     size: int
     sha256: str
     content_type: str
@@ -276,7 +280,9 @@ class RepositoryStore:
                 connection.run(_DROP_OLD, of=item.id, state=DROPPED)
             elif done.offset != item.size:
                 raise UploadOffset(f"{item.id} has {item.size} bytes", size=item.size)
-            kept = [] if done.offset is None else before
+            kept = [] if done.offset is None else [p for p in before if p.blob != done.joined]
+            if done.offset is not None and len(kept) < len(before):
+                connection.run(_DROP_PART, named=done.joined, state=DROPPED)
             if len(kept) >= MOST_PARTS:
                 raise TooManyParts(item=item.id)
             is_there = connection.run(

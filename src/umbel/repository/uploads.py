@@ -4,7 +4,7 @@ In: an item and chunks. Out: the item with these bytes. Rows come before bytes a
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -14,7 +14,14 @@ import structlog
 from umbel.kit.clock import Clock
 from umbel.kit.errors import UmbelError
 from umbel.kit.ids import new_id
-from umbel.repository.model import Item, RepositoryQuotaReached, UploadIncomplete, UploadOffset
+from umbel.repository import reading
+from umbel.repository.model import (
+    Item,
+    Part,
+    RepositoryQuotaReached,
+    UploadIncomplete,
+    UploadOffset,
+)
 from umbel.repository.pieces import pieces
 from umbel.repository.ports import Storage
 from umbel.repository.store import RepositoryStore, Written
@@ -28,12 +35,14 @@ _TOUCH_EVERY_S = 15.0
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """What is uploaded. `size` is what was declared of it, None where nothing was; `offset` is
-    where the bytes follow the item's, None where they replace them."""
+    where the bytes follow the item's, None where they replace them. Where the item's last part has
+    fewer than `least_part` bytes, it and these become one part: small pieces make few parts."""
 
     chunks: AsyncIterator[bytes]
     size: int | None = None
     offset: int | None = None
     content_type: str = ""
+    least_part: int = 0
 
 
 @dataclass(kw_only=True)
@@ -65,14 +74,16 @@ class Uploads:
         upload = _Upload(item=item, blob=blob, room=room, touched_s=now_s)
         try:
             _check_begin(upload, source)
-            async with aclosing(self._digested(upload, source)) as found:
+            joined = await self._joined(item, source)
+            async with aclosing(self._digested(upload, source, joined)) as found:
                 await self.storage.write(blob, found)
             written = Written(
                 blob=blob,
                 item=item.id,
                 version=item.version,
                 offset=source.offset,
-                size=upload.size,
+                joined=joined[0].blob if joined else "",
+                size=upload.size + sum(one.size for one in joined),
                 sha256=upload.digest.hexdigest(),
                 content_type=source.content_type,
             )
@@ -102,10 +113,21 @@ class Uploads:
             if is_dropped:
                 await self.remove(blob)
 
-    async def _digested(self, upload: _Upload, source: Source) -> AsyncGenerator[bytes, None]:
+    async def _joined(self, item: Item, source: Source) -> Sequence[Part]:
+        """The item's last part, where the bytes are to be one part with it."""
+        if source.offset is None or not source.least_part:
+            return ()
+        parts = (await self.store.content(item.id)).parts
+        return [one for one in parts[-1:] if one.size < source.least_part]
+
+    async def _digested(
+        self, upload: _Upload, source: Source, joined: Sequence[Part]
+    ) -> AsyncGenerator[bytes, None]:
+        before = sum(one.size for one in joined)
         async with (
+            aclosing(reading.read(self.storage, joined, 0, before)) as kept,
             aclosing(self._counted(upload, source)) as counted,
-            aclosing(pieces(counted)) as found,
+            aclosing(pieces(_chained(kept, counted))) as found,
         ):
             async for piece in found:
                 await in_thread(upload.digest.update, piece)
@@ -125,6 +147,12 @@ class Uploads:
                 owner = upload.item.owner
                 left = await self.store.touch(upload.blob, owner, upload.size, now_s)
                 upload.room, upload.touched_s = upload.size + left, now_s
+            yield chunk
+
+
+async def _chained(*sources: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    for source in sources:
+        async for chunk in source:
             yield chunk
 
 

@@ -1,0 +1,1 @@
+"""Files of providers, and what sends them as live streams."""

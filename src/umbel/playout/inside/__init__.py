@@ -1,0 +1,1 @@
+"""In a worker process: GStreamer on files of strangers."""
