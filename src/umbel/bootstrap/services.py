@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from umbel.bootstrap import media_options
 from umbel.bootstrap.drivers import (
     Drivers,
     cloud_access,
@@ -198,22 +199,13 @@ def collector(context: Context) -> Collector:
         store=DeliveryStore(context.database),
         media_functions=MediaFunctions(
             descriptions=functions.described(
-                secrets.public_key_file, costs, options=_media_options(context.settings)
+                secrets.public_key_file, costs, options=media_options.of(context.settings)
             ),
             secret_of=lru_cache(_SECRETS_KEPT)(secrets.of_function),
             srtp_key_of=secrets.srtp_key if context.settings.srtp else lambda _: b"",
         ),
         costs=costs,
         has_power_model=context.settings.policy == Virca.name,
-    )
-
-
-def _media_options(settings: Settings) -> tuple[str, ...]:
-    """Options of every media server that the settings decide."""
-    return (
-        *("--most-pixels", str(settings.most_pixels)),
-        *("--worker-memory-mb", str(settings.worker_memory_mb)),
-        *("--connections-per-address", str(settings.connections_per_address)),
     )
 
 

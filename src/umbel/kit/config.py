@@ -80,6 +80,18 @@ class Settings(BaseSettings):
     worker_memory_mb: int = Field(
         1536, ge=64, description="memory in MiB that a worker process of a media server may use"
     )
+    captions_engine: Literal["", "pocketsphinx", "command", "fake"] = Field(
+        "",
+        description="what recognises speech for captions, at each media server that takes streams"
+        " in: docs/howto/captions.md; empty: no captions. `fake` says the same words always",
+    )
+    captions_command: str = Field(
+        "",
+        max_length=1000,
+        validate_default=True,
+        description="the program and its arguments for the engine `command`; `{language}` stands"
+        " for the event's language",
+    )
     volumes_mb: int = Field(
         102_400,
         ge=0,
@@ -190,6 +202,13 @@ class Settings(BaseSettings):
     def _long_enough(cls, given: str, info: ValidationInfo) -> str:
         if info.data.get("metrics") == "token" and len(given) < _LEAST_TOKEN:
             raise ValueError(f"at least {_LEAST_TOKEN} characters, where metrics is `token`")
+        return given
+
+    @field_validator("captions_command")
+    @classmethod
+    def _is_command(cls, given: str, info: ValidationInfo) -> str:
+        if info.data.get("captions_engine") == "command" and not given.strip():
+            raise ValueError("a program, where captions_engine is `command`")
         return given
 
     @field_validator("repository_parity")

@@ -21,10 +21,18 @@ from umbel.kit.errors import UmbelError
 from umbel.kit.words import PlainWords
 from umbel.media.model import StreamRole, WorkerLimits
 from umbel.media.server import process
+from umbel.media.speech.model import Engine
 
 SECRET_VARIABLE = "UMBEL_MEDIA_SECRET"  # noqa: S105 -- the variable's name
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: the kernel chooses.")]
+
+CaptionsEngine = Annotated[
+    str, typer.Option(help="What recognises speech: pocketsphinx, command, fake, or nothing.")
+]
+CaptionsCommand = Annotated[
+    str, typer.Option(help="The engine `command`: a program and its arguments.")
+]
 
 
 def run(  # noqa: PLR0913 -- one argument per option
@@ -57,6 +65,8 @@ def run(  # noqa: PLR0913 -- one argument per option
     connections_per_address: Annotated[
         int, typer.Option(min=8, help="HTTP connections that one address may have.")
     ] = http.MOST_PER_ADDRESS,
+    captions_engine: CaptionsEngine = "",
+    captions_command: CaptionsCommand = "",
     log_level: Annotated[
         str, typer.Option(envvar="UMBEL_LOG_LEVEL", help="debug, info, warning or error.")
     ] = "info",
@@ -78,6 +88,7 @@ def run(  # noqa: PLR0913 -- one argument per option
         ice_servers=tuple(ice_server or ()),
         limits=WorkerLimits(most_pixels=most_pixels, memory_mb=worker_memory_mb),
         connections_per_address=connections_per_address,
+        speech=Engine(name=captions_engine, command=captions_command),
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

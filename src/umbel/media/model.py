@@ -149,6 +149,39 @@ class Thumbnail:
     age_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberedCue:
+    """A cue of a stream: from when until when it was said, in epoch seconds of the stream's own
+    clock. Numbers count from 1 in each life of what recognises."""
+
+    number: int
+    text: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WantedCues:
+    """Which cues a reader wants: in this language, those after number `after` of the life `boot`
+    (empty: not known yet)."""
+
+    language: str
+    boot: str = ""
+    after: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CueBatch:
+    """What was recognised. `boot` names the life of what recognises; `dropped_s`: how much sound
+    it left out in this life, because it came faster than the engine works; `problem`: why nothing
+    comes, empty while all is well."""
+
+    boot: str
+    cues: tuple[NumberedCue, ...]
+    dropped_s: float = 0.0
+    problem: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PulledSegment:
     """A whole segment of a recording: one or more fragments of MP4, which follow the initialisation

@@ -1,7 +1,8 @@
 """What media's parts promise each other.
 
-`MediaPlane` and `Thumbnails` are how the control plane drives media servers (drivers: fake,
-jsonrpc); `Recorders` is how it gets what they record (drivers: fake_recorders, recorder_client).
+`MediaPlane`, `Thumbnails` and `Captions` are how the control plane drives media servers (drivers:
+fake, jsonrpc); `Recorders` is how it gets what they record (drivers: fake_recorders,
+recorder_client).
 `PacketSink` and `PacketSource` are how the elements inside a server meet: packets go down,
 feedback goes up. `rtp.pads.SinkPad` joins them: one source for each medium of a sink.
 """
@@ -9,7 +10,15 @@ feedback goes up. `rtp.pads.SinkPad` joins them: one source for each medium of a
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from umbel.media.model import Pulled, Server, StreamSpec, StreamState, Thumbnail
+from umbel.media.model import (
+    CueBatch,
+    Pulled,
+    Server,
+    StreamSpec,
+    StreamState,
+    Thumbnail,
+    WantedCues,
+)
 from umbel.media.rtp.feedback import Feedback
 
 Packets = Sequence[bytes]
@@ -70,7 +79,16 @@ class Thumbnails(Protocol):
         made. Raises Unavailable."""
 
 
-class MediaDriver(MediaPlane, Thumbnails, Protocol):
+class Captions(Protocol):
+    """What is said in streams."""
+
+    async def read_cues(self, server: Server, stream: str, wanted: WantedCues) -> CueBatch | None:
+        """What was recognised of what comes in there, at most 64 cues; None while nothing comes
+        in, and where the server has no engine. Has recognition go on for half a minute. Raises
+        Unavailable."""
+
+
+class MediaDriver(MediaPlane, Thumbnails, Captions, Protocol):
     """What drives media servers."""
 
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass, replace
 
 from umbel.kit.errors import Conflict, Invalid
 from umbel.media.api.values import StreamInfo, srtp_key_to_json, targets_to_json
-from umbel.media.model import MOST_REVOKED, SRTP_KEY_BYTES, StreamRole, StreamSpec, VideoCodec
+from umbel.media.model import (
+    MOST_REVOKED,
+    SRTP_KEY_BYTES,
+    StreamRole,
+    StreamSpec,
+    VideoCodec,
+    WantedCues,
+)
 from umbel.media.rpc.transaction import Operation, reference
 
 MANAGER = "manager_ServerManager"
@@ -196,6 +203,14 @@ def get_thumbnail(info: StreamInfo) -> Operation | None:
     """Ask for a picture of the stream; None where nothing comes in from a provider."""
     part = info.parts.get("IngestEndpoint")
     return None if part is None else _invoke(part, "getThumbnail", {})
+
+
+def get_cues(info: StreamInfo, wanted: WantedCues) -> Operation | None:
+    """Ask for what is said in what comes in; None where the stream does not come from a
+    provider."""
+    part = info.parts.get("IngestEndpoint")
+    given = {"language": wanted.language, "boot": wanted.boot, "after": wanted.after}
+    return None if part is None else _invoke(part, "getCues", given)
 
 
 def release(info: StreamInfo) -> Operation:

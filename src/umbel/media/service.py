@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterable
 import structlog
 
 from umbel.kit.errors import Unavailable
-from umbel.media.model import Pulled, PulledSegment, Server, StreamSpec, StreamState, Thumbnail
+from umbel.media.model import (
+    CueBatch,
+    Pulled,
+    PulledSegment,
+    Server,
+    StreamSpec,
+    StreamState,
+    Thumbnail,
+    WantedCues,
+)
 from umbel.media.ports import MediaDriver, Recorders
 
 __all__ = ["Media", "Pulled", "PulledSegment", "Recorders"]
@@ -43,6 +52,10 @@ class Media:
     async def thumbnail(self, server: Server, stream: str) -> Thumbnail | None:
         """As Thumbnails.thumbnail."""
         return await self._plane.thumbnail(server, stream)
+
+    async def read_cues(self, server: Server, stream: str, wanted: WantedCues) -> CueBatch | None:
+        """As Captions.read_cues."""
+        return await self._plane.read_cues(server, stream, wanted)
 
     def watch(self, on_change: Callable[[str, str], None]) -> None:
         """As MediaPlane.watch."""

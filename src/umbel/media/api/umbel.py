@@ -30,6 +30,17 @@ VALUES: tuple[ValueType, ...] = (
         fields=params("jpeg: String, ageS: float"),
     ),
     ValueType(
+        name="Cue",
+        doc="A caption: from when until when it was said, in epoch seconds of the stream's clock.",
+        fields=params("number: int, text: String, startS: float, endS: float"),
+    ),
+    ValueType(
+        name="CueBatch",
+        doc="What was recognised. `boot`: the life in which cues have these numbers; `droppedS`: "
+        "how much sound was left out; `problem`: why nothing comes, or empty.",
+        fields=params("boot: String, cues: Cue[], droppedS: float, problem: String"),
+    ),
+    ValueType(
         name="StreamInfo",
         doc="A stream's pipeline and what it does. Rates in Mbit/s; `parts`: element ids by type; "
         "`srtpKeyId`: which key protects packets from and to other functions, empty for none; "
@@ -54,6 +65,9 @@ ELEMENTS: tuple[ElementType, ...] = (
         operations={
             "getThumbnail() -> Thumbnail": "A picture of the last minute, at most 640 x 360, or "
             "null. Each call has the next one made if the newest is 10 s old.",
+            "getCues(language: String, boot: String, after: int) -> CueBatch": "What is said: at "
+            "most 64 cues after that number of that life, or null while nothing comes in. Speech "
+            "is recognised in that language until nobody called this for 30 s.",
         },
         readable={
             "urls: StreamUrl[]": "Where encoders push.",

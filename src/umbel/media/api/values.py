@@ -11,7 +11,9 @@ from umbel.kit.errors import Unavailable
 from umbel.media.api import SCHEMA, check
 from umbel.media.model import (
     SRTP_KEY_BYTES,
+    CueBatch,
     IngestState,
+    NumberedCue,
     StreamRole,
     StreamState,
     Target,
@@ -76,6 +78,46 @@ def thumbnail_to_json(thumbnail: Thumbnail) -> Json:
     """A Thumbnail value."""
     jpeg = base64.b64encode(thumbnail.jpeg).decode()
     return {"jpeg": jpeg, "ageS": round(thumbnail.age_s, 3)}
+
+
+def cues_to_json(batch: CueBatch) -> Json:
+    """A CueBatch value."""
+    cues = [
+        {"number": one.number, "text": one.text, "startS": one.start_s, "endS": one.end_s}
+        for one in batch.cues
+    ]
+    return {
+        "boot": batch.boot,
+        "cues": cues,
+        "droppedS": batch.dropped_s,
+        "problem": batch.problem,
+    }
+
+
+def cues_from_json(value: object) -> CueBatch | None:
+    """What getCues answered. Raises Unavailable when it is not what was agreed."""
+    if value is None:
+        return None
+    try:
+        check.check_value(SCHEMA, "CueBatch", value, "getCues")
+        fields = value if isinstance(value, dict) else {}
+        cues = tuple(_cue(one) for one in _list(fields["cues"]))
+    except (ParamIllegal, KeyError, ValueError) as error:
+        raise Unavailable("the media server speaks otherwise: no cues") from error
+    return CueBatch(
+        boot=str(fields["boot"]),
+        cues=cues,
+        dropped_s=_float(fields["droppedS"]),
+        problem=str(fields["problem"]),
+    )
+
+
+def _cue(value: object) -> NumberedCue:
+    fields = value if isinstance(value, dict) else {}
+    start_s, end_s = _float(fields["startS"]), _float(fields["endS"])
+    return NumberedCue(
+        number=int(_float(fields["number"])), text=str(fields["text"]), start_s=start_s, end_s=end_s
+    )
 
 
 def thumbnail_from_json(value: object) -> Thumbnail | None:

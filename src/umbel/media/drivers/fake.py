@@ -12,7 +12,9 @@ from umbel.media import roles
 from umbel.media.ingest import sdp, sources
 from umbel.media.model import (
     INGEST_PORTS,
+    CueBatch,
     IngestState,
+    NumberedCue,
     Server,
     StreamRole,
     StreamSpec,
@@ -20,6 +22,7 @@ from umbel.media.model import (
     Target,
     Thumbnail,
     VideoCodec,
+    WantedCues,
     srtp_key_id,
 )
 
@@ -27,6 +30,7 @@ _FIRST_RTP_PORT = 20_000
 _HTTP_PORT = 8080
 _RTMP_PORT = 1935
 _JPEG = b"\xff\xd8\xff"  # how every JPEG begins
+_MOST_CUES = 64  # of one answer
 _RENDITION_SHARE = 0.35  # of the source's rate: what 360 lines take where it has 720
 
 
@@ -42,6 +46,8 @@ class FakeStream:
     viewers: tuple[str, ...] = ()
     pictures_requested: int = 0
     revoked: set[str] = field(default_factory=set)
+    cues: list[NumberedCue] = field(default_factory=list)
+    cues_boot: str = "first"
     mbps_in: float | None = None
     """What arrives, once it was reckoned, and until something is wired or published."""
 
@@ -95,6 +101,14 @@ class FakeMedia:
             return None
         return Thumbnail(jpeg=_JPEG + stream.encode(), age_s=0.0)
 
+    async def read_cues(self, server: Server, stream: str, wanted: WantedCues) -> CueBatch | None:
+        found = self._reach(server).streams.get(stream)
+        if found is None or found.ingest is None or not found.ingest.protocol:
+            return None
+        least = wanted.after if wanted.boot == found.cues_boot else 0
+        cues = tuple(one for one in found.cues if one.number > least)
+        return CueBatch(boot=found.cues_boot, cues=cues[:_MOST_CUES])
+
     def watch(self, on_change: Callable[[str, str], None]) -> None:
         self._watchers.append(on_change)
 
@@ -121,6 +135,11 @@ class FakeMedia:
             transcoding="audio: AAC to Opus",
         )
         self._notify(function_id, stream)
+
+    def say(self, function_id: str, stream: str, text: str, start_s: float, end_s: float) -> None:
+        """Somebody says it in the stream, and it is recognised."""
+        cues = self._stream(function_id, stream).cues
+        cues.append(NumberedCue(number=len(cues) + 1, text=text, start_s=start_s, end_s=end_s))
 
     def stop_publishing(self, function_id: str, stream: str) -> None:
         """The provider stops."""

@@ -16,7 +16,7 @@ from umbel.media import roles
 from umbel.media.api import values
 from umbel.media.api.values import StreamInfo
 from umbel.media.client import Channel, ChannelLost
-from umbel.media.model import Server, StreamSpec, StreamState, Thumbnail
+from umbel.media.model import CueBatch, Server, StreamSpec, StreamState, Thumbnail, WantedCues
 from umbel.media.rpc.faults import OperationUnknown
 from umbel.media.rpc.requester import Notification
 
@@ -70,6 +70,12 @@ class JsonRpcMedia:
         link = await self._link(server)
         for info in await link.streams(stream):
             return await link.thumbnail(info)
+        return None
+
+    async def read_cues(self, server: Server, stream: str, wanted: WantedCues) -> CueBatch | None:
+        link = await self._link(server)
+        for info in await link.streams(stream):
+            return await link.read_cues(info, wanted)
         return None
 
     def watch(self, on_change: OnChange) -> None:
@@ -132,6 +138,17 @@ class _Link:
         operation = roles.release(info)
         channel = await self.channel()
         await channel.request(operation.method, operation.params)
+
+    async def read_cues(self, info: StreamInfo, wanted: WantedCues) -> CueBatch | None:
+        operation = roles.get_cues(info, wanted)
+        if operation is None:
+            return None
+        channel = await self.channel()
+        try:
+            result = await channel.request(operation.method, operation.params)
+        except OperationUnknown:
+            return None  # a media server that started before an update
+        return values.cues_from_json(result.get("value"))
 
     async def thumbnail(self, info: StreamInfo) -> Thumbnail | None:
         operation = roles.get_thumbnail(info)

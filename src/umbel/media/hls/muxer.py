@@ -21,7 +21,6 @@ from umbel.media.rtp.sync import Continuity, StreamTimeline
 # Parameter sets go into the initialisation section; the others say nothing in a file.
 _NOT_STORED = frozenset({h264.SPS, h264.PPS, h264.DELIMITER, h264.FILLER})
 _MOST_PPS = 31
-_TRUSTED_CLOCK_S = 60.0
 
 
 class Muxer:
@@ -66,12 +65,8 @@ class Muxer:
         return self.segmenter.discontinue()
 
     def wall_s(self, at_s: float, *, now_s: float, steady_s: float) -> float:
-        """When a place of the timeline was by the calendar: the sender's word, if it is plausible.
-        `now_s` and `steady_s` are what this machine's clocks say."""
-        own_s = now_s - (steady_s - at_s)
-        sender_s = self._timeline.wall_s(at_s)
-        is_trusted = sender_s is not None and abs(sender_s - own_s) < _TRUSTED_CLOCK_S
-        return sender_s if sender_s is not None and is_trusted else own_s
+        """As sync.plausible_wall_s."""
+        return sync.plausible_wall_s(self._timeline, at_s, now_s=now_s, steady_s=steady_s)
 
     def _video(self, read: RtpPacket, now_s: float, out: list[SegmenterEvent]) -> None:
         self.segmenter.note_video(now_s)

@@ -22,6 +22,7 @@ _ABSURD_S = 5.0
 # A sender's clock that disagrees this much with its own last report was set again.
 _CLOCK_STEP_S = 0.5
 _MOST_UNKNOWN_REPORTS = 8
+_TRUSTED_CLOCK_S = 60.0
 
 
 class Continuity(Enum):
@@ -46,6 +47,17 @@ def sender_reports(data: bytes) -> list[SenderReport]:
     except MalformedPacket:
         return []
     return [one for one in packets if isinstance(one, SenderReport) and one.ntp >= _WORD]
+
+
+def plausible_wall_s(
+    timeline: "StreamTimeline", at_s: float, *, now_s: float, steady_s: float
+) -> float:
+    """When a place of the timeline was by the calendar: the sender's word, if it is plausible.
+    `now_s` and `steady_s` are what this machine's clocks say."""
+    own_s = now_s - (steady_s - at_s)
+    sender_s = timeline.wall_s(at_s)
+    is_trusted = sender_s is not None and abs(sender_s - own_s) < _TRUSTED_CLOCK_S
+    return sender_s if sender_s is not None and is_trusted else own_s
 
 
 class _Medium:

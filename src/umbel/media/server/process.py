@@ -38,6 +38,7 @@ from umbel.media.server.metrics import Metrics
 from umbel.media.server.public import public_app
 from umbel.media.server.registry import Registry
 from umbel.media.server.viewer_tokens import ViewerTokens
+from umbel.media.speech.model import NO_ENGINE, Engine
 from umbel.media.workers.pool import WorkerPool
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,7 @@ class Options:
     secret: str
     ice_servers: tuple[str, ...] = ()
     limits: WorkerLimits = WORKER_LIMITS
+    speech: Engine = NO_ENGINE
     connections_per_address: int = http.MOST_PER_ADDRESS
 
 
@@ -192,6 +194,7 @@ async def _open_host(options: Options, clock: Clock, http_port: int) -> ServerCo
         workers=workers,
         webrtc=webrtc,
         desk=desk,
+        speech=options.speech,
         ingest_listeners=listeners,
     )
 

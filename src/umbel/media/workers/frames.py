@@ -15,8 +15,11 @@ from umbel.media.ingest.flv import FlvMedia, PayloadKind
 _HEADER = struct.Struct("!IBBBBIi")
 _PARTS = tuple(PayloadKind)
 _LENGTH = struct.Struct("!I")
-STREAM_KINDS = frozenset({"flv", "thumbnails", "aac"})
+STREAM_KINDS = frozenset({"flv", "thumbnails", "aac", "speech"})
 """Kinds of input that are a stream of bytes; the others are datagrams."""
+
+PROGRESS = b"-"
+"""What a worker that recognises speech sends for every second of sound that it has worked on."""
 
 
 class TimedMedia(NamedTuple):

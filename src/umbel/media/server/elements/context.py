@@ -7,6 +7,7 @@ from umbel.kit.clock import Clock
 from umbel.media.io.ingest_desk import IngestDesk
 from umbel.media.io.webrtc_port import WebRtcPort
 from umbel.media.server.elements.flow import Count
+from umbel.media.speech.model import NO_ENGINE, Engine
 from umbel.media.workers.pool import WorkerPool
 from umbel.media.workers.thumbnailer import Thumbnailer
 
@@ -24,6 +25,7 @@ class ServerContext:
     workers: WorkerPool
     webrtc: WebRtcPort
     desk: IngestDesk | None
+    speech: Engine = NO_ENGINE
     ingest_listeners: dict[str, Callable[[str], None]] = field(default_factory=dict)
     peer_counts: Callable[[], dict[str, Count]] = field(init=False)
     thumbnailer: Thumbnailer = field(init=False)

@@ -25,6 +25,7 @@ from umbel.media.rtp.feedback import Aggregate, Feedback, PictureRequest
 from umbel.media.rtp.packet import RtpPacket, payload_type
 from umbel.media.rtp.sps import parse_sps
 from umbel.media.server.elements.base import ElementContext, Json, MediaElement
+from umbel.media.server.elements.captions import LiveCaptions
 from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.fan import Fan, Guard
 from umbel.media.server.elements.flow import Count
@@ -71,6 +72,7 @@ class IngestEndpoint(MediaElement):
         self._into = Guard(self._fan, self.id)
         self._fan.attach(self._key_pictures)
         self._thumbnail = LiveThumbnail(self._fan, server.thumbnailer)
+        self._captions = LiveCaptions(self._stream, self._fan, server.speech, server.workers)
         self.source = self._fan
         self.peers = Peers(server.peer_counts)
 
@@ -82,6 +84,7 @@ class IngestEndpoint(MediaElement):
 
     async def close(self) -> None:
         await self._thumbnail.close()
+        await self._captions.close()
         await self._desk.dismiss(self._stream)
         self._server.ingest_listeners.pop(self._stream, None)
 
@@ -153,10 +156,17 @@ class IngestEndpoint(MediaElement):
     def tick(self, now_s: float) -> None:
         super().tick(now_s)
         self._thumbnail.tick(now_s)
+        self._captions.tick(now_s)
 
     def get_thumbnail(self) -> Json | None:
         found = self._thumbnail.read(self.clock.monotonic_s())
         return None if found is None else values.thumbnail_to_json(found)
+
+    def get_cues(self, language: str, boot: str, after: int) -> Json | None:
+        if not self.state.protocol:
+            return None
+        now_s = self.clock.monotonic_s()
+        return values.cues_to_json(self._captions.read(language, boot, after, now_s))
 
     def check_key(self, key: str) -> None:
         """Raises WrongStreamKey."""

@@ -23,6 +23,8 @@ from umbel.kit.errors import UmbelError
 from umbel.media.ingest.packer import AudioPacker, VideoPacker
 from umbel.media.ingest.sdp import RtpFormat
 from umbel.media.model import VideoCodec, WorkerLimits
+from umbel.media.speech import engines
+from umbel.media.speech.model import Engine
 from umbel.media.workers.frames import STREAM_KINDS
 from umbel.media.workers.inside import gstreamer
 from umbel.media.workers.inside.gstreamer import GstSample
@@ -35,6 +37,7 @@ from umbel.media.workers.inside.sources import (
     SrtListener,
     TsSource,
 )
+from umbel.media.workers.inside.speech import SpeechSource
 from umbel.media.workers.inside.thumbnails import ThumbnailSource
 from umbel.media.workers.inside.tracks import AudioTrack, Intake, SizeLimit, VideoTrack
 
@@ -100,6 +103,10 @@ class Worker:
             return ThumbnailSource(self._send, self._skip, limits.most_pixels)
         if message["kind"] == "aac":
             return AacSource(self._send, self.fail)
+        if message["kind"] == "speech":
+            engine = Engine(**message["engine"])
+            recogniser = engines.make(engine, message["language"])
+            return SpeechSource(recogniser, self._send, self.fail)
         intake = self._intake = self._make_intake(message, limits)
         if message["kind"] == "flv":
             return FlvSource(intake)

@@ -1,0 +1,23 @@
+"""Options of every media server that the settings decide."""
+
+from umbel.kit.config import Settings
+
+
+def of(settings: Settings) -> tuple[str, ...]:
+    """The options, as words."""
+    return (
+        *("--most-pixels", str(settings.most_pixels)),
+        *("--worker-memory-mb", str(settings.worker_memory_mb)),
+        *("--connections-per-address", str(settings.connections_per_address)),
+        *_captions(settings),
+    )
+
+
+def _captions(settings: Settings) -> tuple[str, ...]:
+    if not settings.captions_engine:
+        return ()
+    command = ("--captions-command", settings.captions_command)
+    return (
+        *("--captions-engine", settings.captions_engine),
+        *(command if settings.captions_command else ()),
+    )
