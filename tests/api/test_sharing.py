@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.http import World, make_system, world
-from umbel.catalogue.model import Event, EventEvent, EventPatch, EventState, Provider
+from umbel.catalogue.model import Event, EventEvent, EventPatch, EventState, Provider, Visibility
 from umbel.kit.db import Database
 from umbel.portal import oembed, rss
 from umbel.portal.addresses import Addresses
@@ -128,6 +128,18 @@ async def test_a_page_of_nothing_says_nothing(built: World) -> None:
     for path in ("/watch/ev_0", "/providers/pr_0", "/watch/a%20b", "/embed/ev_0"):
         read, _ = await page(built, path)
         assert (read.title, read.meta, read.links) == ("Umbel", {}, []), path
+
+
+async def test_programs_learn_nothing_of_what_is_not_listed(built: World) -> None:
+    for visibility in (Visibility.UNLISTED, Visibility.INVITED):
+        event = await built.event(title="Behind closed doors", visibility=visibility)
+        for path in (f"/watch/{event.id}", f"/embed/{event.id}"):
+            read, answer = await page(built, path)
+            assert (read.title, read.meta, read.links) == ("Umbel", {}, [])
+            assert "closed doors" not in answer.text
+        assert (await described(built, event)).status_code == 404
+        feed = await built.client.get(f"/providers/{built.city.id}/feed.xml")
+        assert b"closed doors" not in feed.content
 
 
 async def test_other_sites_frame_the_player_only(built: World) -> None:

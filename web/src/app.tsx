@@ -16,6 +16,7 @@ const LazyWatch = lazy(() => import('./pages/watch'));
 const Studio = lazy(() => import('./studio/studio'));
 const StudioEvent = lazy(() => import('./studio/event'));
 const Network = lazy(() => import('./network/page'));
+const ProviderPage = lazy(() => import('./pages/provider'));
 const Calendar = lazy(() => import('./calendar/page'));
 const Recordings = lazy(() => import('./recordings/page'));
 const Shared = lazy(() => import('./recordings/shared'));
@@ -43,6 +44,8 @@ function Page({ route, watch }: { route: Route; watch: WatchPage | null }) {
       return <Discover />;
     case 'watch':
       return <Watch key={route.eventId} eventId={route.eventId} />;
+    case 'provider':
+      return <ProviderPage key={route.providerId} providerId={route.providerId} />;
     case 'studio':
       return <Studio />;
     case 'studio-event':
@@ -61,6 +64,8 @@ function Page({ route, watch }: { route: Route; watch: WatchPage | null }) {
       return <SignUp />;
     case 'verify-email':
       return <VerifyEmail />;
+    // An event's player alone has a root of its own, and no way here: main.ts.
+    case 'embed':
     case 'missing':
       return <Missing />;
   }
@@ -131,7 +136,7 @@ function SignInState() {
 }
 
 const NAVIGATION = [
-  { label: 'Discover', to: to.discover, pages: ['discover', 'watch'] },
+  { label: 'Discover', to: to.discover, pages: ['discover', 'provider', 'watch'] },
   { label: 'Calendar', to: to.calendar(), pages: ['calendar'] },
   { label: 'MyShare', to: to.recordings, pages: ['recordings'] },
   { label: 'Studio', to: to.studio, pages: ['studio', 'studio-event'] },

@@ -17,20 +17,36 @@ import './styles/network-tables.css';
 
 account.load();
 const route = matchRoute(location.pathname);
-const app = import('./mount');
-// React shows the fallback of a lazy page for 300 ms, even when its script is there. So the first page is mounted
-// with its script; where that fails, the app tries again and shows the error.
-let watch: Promise<typeof import('./pages/watch') | null> = Promise.resolve(null);
-if (route.page === 'watch') {
-  const preferences = preferencesOf(route.eventId, location.search);
-  early.begin(route.eventId, preferences, !dependsOnEvent(preferences, webrtcCodecs()));
-  watch = import('./pages/watch').catch(() => null);
+const root = document.getElementById('root');
+
+/** Requests what the player of the event will need. */
+function begin(eventId: string): void {
+  const preferences = preferencesOf(eventId, location.search);
+  early.begin(eventId, preferences, !dependsOnEvent(preferences, webrtcCodecs()));
   const usesHls = preferences.choice === 'hls' || !('RTCPeerConnection' in window);
   if (usesHls) import('hls.js').catch(() => undefined);
 }
-const root = document.getElementById('root');
-if (root) {
-  void Promise.all([app, watch]).then(([{ mount }, page]) => {
-    mount(root, page?.default ?? null);
-  });
+
+if (route.page === 'embed') {
+  begin(route.eventId);
+  const { eventId } = route;
+  if (root) {
+    void import('./pages/embed').then(({ mountEmbed }) => {
+      mountEmbed(root, eventId);
+    });
+  }
+} else {
+  const app = import('./mount');
+  // React shows the fallback of a lazy page for 300 ms, even when its script is there. So the first page is mounted
+  // with its script; where that fails, the app tries again and shows the error.
+  let watch: Promise<typeof import('./pages/watch') | null> = Promise.resolve(null);
+  if (route.page === 'watch') {
+    begin(route.eventId);
+    watch = import('./pages/watch').catch(() => null);
+  }
+  if (root) {
+    void Promise.all([app, watch]).then(([{ mount }, page]) => {
+      mount(root, page?.default ?? null);
+    });
+  }
 }

@@ -1,6 +1,8 @@
 // Who is signed in, as far as the page knows. The sign-in itself is a cookie that scripts cannot read; what is kept
 // here is a name and a time, shared by the browser's tabs. Pages call `account.get()` and subscribe.
 
+import { stored } from './storage';
+
 export interface SignIn {
   username: string;
   expiresMs: number;
@@ -31,8 +33,8 @@ function publish(next: SignIn | null): void {
 
 export const account = {
   load(): void {
-    localStorage.removeItem(RETIRED_KEY);
-    current = parseSignIn(localStorage.getItem(KEY), Date.now());
+    stored.remove(RETIRED_KEY);
+    current = parseSignIn(stored.get(KEY), Date.now());
     window.addEventListener('storage', (event) => {
       if (event.key === KEY || event.key === null) publish(parseSignIn(event.newValue, Date.now()));
     });
@@ -44,8 +46,8 @@ export const account = {
     return current !== null && current.expiresMs > Date.now();
   },
   set(next: SignIn | null): void {
-    if (next === null) localStorage.removeItem(KEY);
-    else localStorage.setItem(KEY, JSON.stringify(next));
+    if (next === null) stored.remove(KEY);
+    else stored.set(KEY, JSON.stringify(next));
     publish(next);
   },
   subscribe(listener: () => void): () => void {

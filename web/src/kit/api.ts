@@ -5,9 +5,11 @@ import type { paths } from './api-types';
 import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, type PathOf, requestOf } from './rest';
 import type {
   EventChanges,
+  EventSearch,
   NewEvent,
   NewPath,
   NewTopology,
+  ProviderSearch,
   Purpose,
   RecordingChanges,
   ReminderChannel,
@@ -220,6 +222,10 @@ export function createApi(options: ApiOptions) {
     signOutEverywhere: () => send('delete', '/api/v1/me/tokens'),
     me: () => read('get', '/api/v1/me'),
     providers: () => read('get', '/api/v1/providers'),
+    provider: (providerId: string) =>
+      read('get', '/api/v1/providers/{provider_id}', { path: { provider_id: providerId } }),
+    discoverEvents: (query: EventSearch) => read('get', '/api/v1/discover/events', { query }),
+    discoverProviders: (query: ProviderSearch) => read('get', '/api/v1/discover/providers', { query }),
     events: () => read('get', '/api/v1/events'),
     /** Those that one runs, also where not everybody finds them. */
     ownEvents: () => read('get', '/api/v1/events', { query: { mine: true } }),

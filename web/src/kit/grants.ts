@@ -1,5 +1,7 @@
 // Grants to watch events that have a pass phrase. A tab keeps them until it is closed, or until they end.
 
+import { tabStored } from './storage';
+
 interface Grant {
   token: string;
   expires_at: string;
@@ -20,9 +22,9 @@ export function parseGrant(text: string | null, nowMs: number): string | null {
 }
 
 export function grantOf(eventId: string): string | null {
-  return parseGrant(sessionStorage.getItem(name(eventId)), Date.now());
+  return parseGrant(tabStored.get(name(eventId)), Date.now());
 }
 
 export function keepGrant(eventId: string, { token, expires_at }: Grant): void {
-  sessionStorage.setItem(name(eventId), JSON.stringify({ token, expires_at }));
+  tabStored.set(name(eventId), JSON.stringify({ token, expires_at }));
 }

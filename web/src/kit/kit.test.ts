@@ -106,6 +106,8 @@ describe('routes', () => {
 
   test('addresses lead back to their page', () => {
     expect(matchRoute(to.watch('a/ü b'))).toEqual({ page: 'watch', eventId: 'a/ü b' });
+    expect(matchRoute(to.embed('a/b'))).toEqual({ page: 'embed', eventId: 'a/b' });
+    expect(matchRoute(to.provider('a/b'))).toEqual({ page: 'provider', providerId: 'a/b' });
     expect(matchRoute(to.studioEvent('x'))).toEqual({ page: 'studio-event', eventId: 'x' });
   });
 });

@@ -3,6 +3,8 @@
 export type Route =
   | { page: 'discover' }
   | { page: 'watch'; eventId: string }
+  | { page: 'embed'; eventId: string }
+  | { page: 'provider'; providerId: string }
   | { page: 'studio-event'; eventId: string }
   | { page: 'shared'; secret: string }
   | { page: (typeof SINGLE)[number] }
@@ -25,6 +27,8 @@ export function matchRoute(pathname: string): Route {
   if (rest.length > 0) return { page: 'missing' };
   if (first === undefined) return { page: 'discover' };
   if (first === 'watch' && second && third === undefined) return { page: 'watch', eventId: second };
+  if (first === 'embed' && second && third === undefined) return { page: 'embed', eventId: second };
+  if (first === 'providers' && second && third === undefined) return { page: 'provider', providerId: second };
   if (first === 'studio' && second === 'events' && third) return { page: 'studio-event', eventId: third };
   if (first === 'shared' && second && third === undefined) return { page: 'shared', secret: second };
   const single = SINGLE.find((page) => page === first);
@@ -34,6 +38,10 @@ export function matchRoute(pathname: string): Route {
 
 export const to = {
   discover: '/',
+  search: (words: string) => (words === '' ? '/' : `/?${new URLSearchParams({ q: words }).toString()}`),
+  provider: (providerId: string) => `/providers/${encodeURIComponent(providerId)}`,
+  feed: (providerId: string) => `/providers/${encodeURIComponent(providerId)}/feed.xml`,
+  embed: (eventId: string) => `/embed/${encodeURIComponent(eventId)}`,
   calendar: (month?: string, view?: string) => {
     const query = new URLSearchParams({ ...(month && { month }), ...(view && { view }) });
     return query.size === 0 ? '/calendar' : `/calendar?${query.toString()}`;

@@ -1,7 +1,7 @@
 // Short names for the shapes of the portal's JSON. The shapes themselves are generated from its OpenAPI
 // document (`make web-types`). Times are RFC 3339 texts in UTC.
 
-import type { components } from './api-types';
+import type { components, paths } from './api-types';
 
 type Shapes = components['schemas'];
 
@@ -42,3 +42,7 @@ export type NewPath = Shapes['PathIn'];
 export type Rule = Shapes['FlowOut'];
 export type Slice = Shapes['SliceOut'];
 export type Webhook = Shapes['CallbackOut'];
+export type Section = Shapes['Section'];
+export type ListedProvider = Shapes['ListedProviderOut'];
+export type EventSearch = NonNullable<paths['/api/v1/discover/events']['get']['parameters']['query']>;
+export type ProviderSearch = NonNullable<paths['/api/v1/discover/providers']['get']['parameters']['query']>;

@@ -1,127 +1,79 @@
-// Events to watch: live now, coming up by day, and ended. The portal's feed keeps the page current.
+// What there is to watch: live now, coming up and ended, and who provides it; all of it, or what a search finds. The
+// portal's feed keeps the page current.
 
-import { useId } from 'react';
+import { useEffect, useId, useRef, useState } from 'react';
 
-import { formatDateTime, formatDistance, formatTime, formatViewers, groupByDay } from '../kit/format';
+import { formatDistance } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
-import type { ChangeKind, LiveEvent } from '../kit/types';
-import { useLive, useNow } from '../ui/hooks';
-import { Icon } from '../ui/icons';
-import { LivePicture } from '../ui/live-picture';
+import { describeFound, type Listing, readProviders, type Shelf, STEP } from '../kit/shelf';
+import type { ListedProvider, LiveEvent } from '../kit/types';
+import { Growing, Shelves } from '../ui/event-lists';
+import { useLive, useNow, useOnline } from '../ui/hooks';
 import { Link, navigate, useSearch, useTitle } from '../ui/navigation';
-import { Empty, ErrorNotice, Loading, StateBadge } from '../ui/parts';
+import { Offline } from '../ui/offline';
+import { Empty, ErrorNotice, Loading } from '../ui/parts';
+import { useGrowing, useLast, useShelf } from '../ui/shelf';
 
-const KINDS: readonly ChangeKind[] = ['event', 'session', 'provider'];
-const POLL_MS = 15_000;
-const ENDED_SHOWN = 12;
+const PROVIDERS_POLL_MS = 60_000;
+const PROVIDERS_FIRST = 12;
+/** Of a search: as many characters as the portal reads. */
+const MOST_LETTERS = 200;
+const TYPING_MS = 250;
 
-export interface Shelf {
-  now: LiveEvent[];
-  next: LiveEvent[];
-  past: LiveEvent[];
-}
+/** The search box; the address has what is searched for, soon after somebody typed it. */
+function SearchBox({ query }: { query: string }) {
+  const id = useId();
+  const [text, setText] = useState(query);
+  const sent = useRef(query);
 
-/** Sorts events into the three lists: the most watched, the soonest, and the latest first. */
-export function shelve(events: readonly LiveEvent[]): Shelf {
-  const viewers = (event: LiveEvent): number => event.stream?.viewers ?? 0;
-  const rank = (event: LiveEvent): number => (event.state === 'live' ? 0 : 1);
-  return {
-    now: events
-      .filter((event) => event.state === 'live' || event.state === 'open')
-      .sort((a, b) => rank(a) - rank(b) || viewers(b) - viewers(a)),
-    next: events.filter((event) => event.state === 'scheduled'),
-    past: events
-      .filter((event) => event.state === 'ended' || event.state === 'cancelled')
-      .sort((a, b) => Date.parse(b.starts_at) - Date.parse(a.starts_at)),
+  // Another address, by a link or the browser's history, has other words.
+  useEffect(() => {
+    if (query !== sent.current) {
+      sent.current = query;
+      setText(query);
+    }
+  }, [query]);
+
+  const send = (words: string): void => {
+    if (words === sent.current) return;
+    sent.current = words;
+    navigate(to.search(words), true);
   };
-}
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      send(text.trim());
+    }, TYPING_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+  });
 
-function Card({ event, nowMs }: { event: LiveEvent; nowMs: number }) {
-  const viewers = event.stream?.viewers ?? 0;
   return (
-    <li className="card">
-      <Link to={to.watch(event.id)} className="card-link">
-        <div className="card-picture">
-          <LivePicture event={event} />
-          <div className="card-badges">
-            <StateBadge state={event.state} />
-            {event.state === 'live' && (
-              <span className="badge badge-dark">
-                <Icon name="eye" /> {formatViewers(viewers)}
-              </span>
-            )}
-          </div>
-        </div>
-        <h3>{event.title}</h3>
-        <p className="card-meta">
-          {event.provider_name}
-          <span aria-hidden="true"> · </span>
-          {event.state === 'live' ? `started ${formatDistance(event.starts_at, nowMs)}` : 'waiting for the encoder'}
-        </p>
-      </Link>
-    </li>
-  );
-}
-
-function Row({ event, nowMs }: { event: LiveEvent; nowMs: number }) {
-  return (
-    <li>
-      <Link to={to.watch(event.id)} className="row-link">
-        <time dateTime={event.starts_at}>{formatTime(event.starts_at)}</time>
-        <span className="row-text">
-          <strong>{event.title}</strong>
-          <span className="quiet">{event.provider_name}</span>
-        </span>
-        <span className="quiet row-distance">{formatDistance(event.starts_at, nowMs)}</span>
-      </Link>
-    </li>
-  );
-}
-
-function PastRow({ event }: { event: LiveEvent }) {
-  return (
-    <li>
-      <span className="row-link">
-        <span className="row-text">
-          <strong>{event.title}</strong>
-          <span className="quiet">
-            {event.provider_name}
-            <span aria-hidden="true"> · </span>
-            {formatDateTime(event.starts_at)}
-          </span>
-        </span>
-        <StateBadge state={event.state} />
-      </span>
-    </li>
-  );
-}
-
-function Providers({ events, chosen }: { events: readonly LiveEvent[]; chosen: string | null }) {
-  const names = new Map(events.map((event) => [event.provider_id, event.provider_name]));
-  if (names.size < 2) return null;
-  const choose = (id: string | null): void => {
-    navigate(id === null ? '/' : `/?provider=${encodeURIComponent(id)}`, true);
-  };
-  const chip = (id: string | null, name: string) => (
-    <button
-      key={id ?? ''}
-      type="button"
-      className="chip"
-      aria-pressed={chosen === id}
-      onClick={() => {
-        choose(id);
-      }}
-    >
-      {name}
-    </button>
-  );
-  const sorted = [...names].sort(([, a], [, b]) => a.localeCompare(b));
-  return (
-    <fieldset className="chips" aria-label="Providers">
-      {chip(null, 'All')}
-      {sorted.map(([id, name]) => chip(id, name))}
-    </fieldset>
+    <search className="search">
+      <form
+        onSubmit={(submitted) => {
+          submitted.preventDefault();
+          send(text.trim());
+        }}
+      >
+        <label htmlFor={id} className="visually-hidden">
+          Search events and providers
+        </label>
+        <input
+          id={id}
+          type="search"
+          placeholder="Search events and providers"
+          autoComplete="off"
+          spellCheck={false}
+          maxLength={MOST_LETTERS}
+          value={text}
+          onChange={(change) => {
+            setText(change.target.value);
+          }}
+        />
+      </form>
+    </search>
   );
 }
 
@@ -139,51 +91,70 @@ function NothingLive({ next, nowMs }: { next: LiveEvent | undefined; nowMs: numb
   );
 }
 
-function Shelves({ shelf, nowMs }: { shelf: Shelf; nowMs: number }) {
-  const id = useId();
-  const days = groupByDay(shelf.next, nowMs);
+function describe({ live, soon }: ListedProvider): string {
+  if (live + soon === 0) return 'nothing scheduled';
+  return [live > 0 ? `${String(live)} live` : '', soon > 0 ? `${String(soon)} coming up` : '']
+    .filter((one) => one !== '')
+    .join(', ');
+}
+
+function Providers({ listing, onMore }: { listing: Listing<ListedProvider>; onMore: () => void }) {
+  return (
+    <Growing title="Providers" listing={listing} onMore={onMore}>
+      <ul className="providers">
+        {listing.items.map((one) => (
+          <li key={one.id}>
+            <Link to={to.provider(one.id)} className="provider-link">
+              <strong>{one.name}</strong>
+              <span className="quiet">{describe(one)}</span>
+            </Link>
+          </li>
+        ))}
+      </ul>
+    </Growing>
+  );
+}
+
+function useProviders(query: string) {
+  const [count, setCount] = useState(PROVIDERS_FIRST);
+  const read = (): Promise<Listing<ListedProvider>> => readProviders(api, query, count);
+  const live = useLive(`providers ${query}`, read, ['provider', 'event'], PROVIDERS_POLL_MS);
+  const { data, error, refresh } = useGrowing(live, String(count));
+  return {
+    providers: useLast(data),
+    error,
+    refresh,
+    more: () => {
+      setCount((now) => now + STEP);
+    },
+  };
+}
+
+const isEmpty = (shelf: Shelf): boolean =>
+  shelf.live.items.length + shelf.soon.items.length + shelf.past.items.length === 0;
+
+interface FoundProps {
+  shelf: Shelf;
+  providers: Listing<ListedProvider> | null;
+  isStale: boolean;
+  nowMs: number;
+}
+
+/** What comes before the lists: how much a search found, or that nothing is live. */
+function Found({ shelf, providers, isStale, nowMs }: FoundProps) {
+  if (shelf.query === '') {
+    return shelf.live.items.length === 0 && <NothingLive next={shelf.soon.items[0]} nowMs={nowMs} />;
+  }
+  const hasNothing = isEmpty(shelf) && providers?.items.length === 0;
   return (
     <>
-      <section aria-labelledby={`${id}now`}>
-        <h2 id={`${id}now`} className={shelf.now.length > 0 ? undefined : 'visually-hidden'}>
-          Live now
-        </h2>
-        {shelf.now.length > 0 ? (
-          <ul className="cards">
-            {shelf.now.map((event) => (
-              <Card key={event.id} event={event} nowMs={nowMs} />
-            ))}
-          </ul>
-        ) : (
-          <NothingLive next={days[0]?.items[0]} nowMs={nowMs} />
-        )}
-      </section>
-      {days.length > 0 && (
-        <section aria-labelledby={`${id}next`}>
-          <h2 id={`${id}next`}>Coming up</h2>
-          <div className="days">
-            {days.map((day) => (
-              <div key={day.key} className="day">
-                <h3>{day.label}</h3>
-                <ul className="rows">
-                  {day.items.map((event) => (
-                    <Row key={event.id} event={event} nowMs={nowMs} />
-                  ))}
-                </ul>
-              </div>
-            ))}
-          </div>
-        </section>
-      )}
-      {shelf.past.length > 0 && (
-        <section aria-labelledby={`${id}past`}>
-          <h2 id={`${id}past`}>Ended</h2>
-          <ul className="rows">
-            {shelf.past.slice(0, ENDED_SHOWN).map((event) => (
-              <PastRow key={event.id} event={event} />
-            ))}
-          </ul>
-        </section>
+      <p className="quiet" role="status">
+        {isStale || !providers ? 'Searching' : `Found ${describeFound(shelf, providers)}.`}
+      </p>
+      {hasNothing && !isStale && (
+        <Empty title={`Nothing found for “${shelf.query}”`}>
+          <p>All words must be in a title, a description or a provider's name. Try fewer words.</p>
+        </Empty>
       )}
     </>
   );
@@ -192,18 +163,31 @@ function Shelves({ shelf, nowMs }: { shelf: Shelf; nowMs: number }) {
 export function Discover() {
   useTitle('');
   const nowMs = useNow();
-  const { data, error, refresh } = useLive('events', api.events, KINDS, POLL_MS);
-  const chosen = useSearch().get('provider');
-  const mine = data?.filter((event) => chosen === null || event.provider_id === chosen);
+  const isOnline = useOnline();
+  const query = (useSearch().get('q') ?? '').trim().slice(0, MOST_LETTERS);
+  const { shelf, isStale, error, refresh, more } = useShelf(query, null);
+  const found = useProviders(query);
+  const fault = error ?? found.error;
   return (
-    <div className="page">
+    <div className="page" aria-busy={isStale}>
       <div className="page-head">
         <h1>Discover</h1>
-        {data && <Providers events={data} chosen={chosen} />}
+        <SearchBox query={query} />
       </div>
-      {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {mine && <Shelves shelf={shelve(mine)} nowMs={nowMs} />}
-      {!data && !error && <Loading what="Loading events" />}
+      <Offline />
+      {fault && isOnline && (
+        <ErrorNotice
+          error={fault}
+          onRetry={() => {
+            refresh();
+            found.refresh();
+          }}
+        />
+      )}
+      {shelf && <Found shelf={shelf} providers={found.providers} isStale={isStale} nowMs={nowMs} />}
+      {shelf && <Shelves shelf={shelf} nowMs={nowMs} onMore={more} />}
+      {shelf && found.providers && <Providers listing={found.providers} onMore={found.more} />}
+      {!shelf && !fault && <Loading what="Loading events" />}
     </div>
   );
 }

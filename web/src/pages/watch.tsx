@@ -1,112 +1,88 @@
 // Plays one event. The player reconnects by itself; this page shows the video and the player's status.
 
-import { useEffect, useEffectEvent, useState } from 'react';
+import { useState } from 'react';
 
-import { follow } from '../kit/feed';
-import { formatDateTime, formatDistance, formatViewers } from '../kit/format';
+import { formatDistance, formatSpan, formatViewers } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
-import { throttle } from '../kit/throttle';
 import type { ChangeKind, LiveEvent } from '../kit/types';
-import { createPlayer, exposeHook } from '../player/browser';
 import { early } from '../player/early';
-import { followDrain } from '../player/follow-drain';
 import type { Choice } from '../player/model';
 import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/panel';
-import { keepChoice, keepQuality, preferencesOf } from '../player/preferences';
-import type { Player } from '../player/runner';
+import { keepChoice, keepQuality } from '../player/preferences';
 import { Stage } from '../player/stage';
+import { usePlayer } from '../player/use-player';
 import { RecordButton } from '../recordings/record-button';
 import { ReplayVideo } from '../recordings/replay-video';
 import { BackToLive, GoBack, useReplays } from '../recordings/rewind';
+import { ComingDays } from '../ui/event-lists';
 import { useLive, useNow, useSignIn } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Empty, ErrorPage, Loading, StateBadge } from '../ui/parts';
 import { PassPhraseForm } from '../ui/pass-phrase';
 import { Reserve } from '../ui/reserve';
+import { Share } from '../ui/share';
 
 const KINDS: readonly ChangeKind[] = ['event', 'session'];
-const HINTS: readonly ChangeKind[] = ['event', 'tree', 'session'];
-const HINT_EVERY_MS = 1000;
 const POLL_MS = 10_000;
+const MORE_POLL_MS = 60_000;
+/** Of the same provider, under the event. */
+const MORE_EVENTS = 4;
 
-/** A player while this page is shown. It starts again when the browser restores the page from its cache. */
-function usePlayer(event: LiveEvent | null, video: HTMLVideoElement | null): Player | null {
-  const [player, setPlayer] = useState<Player | null>(null);
-  const eventId = event?.id ?? null;
-  const newest = useEffectEvent(() => event);
-
-  useEffect(() => {
-    if (eventId === null || video === null) return undefined;
-    const created = createPlayer(eventId, video, preferencesOf(eventId, location.search));
-    const hide = exposeHook(created);
-    const hint = throttle(() => {
-      created.send({ type: 'hint' });
-    }, HINT_EVERY_MS);
-    const unfollow = follow((change) => {
-      if (HINTS.includes(change.kind)) hint();
-    });
-    const unfollowDrain = followDrain(created);
-    const leave = (): void => {
-      created.stop();
-    };
-    const back = (shown: PageTransitionEvent): void => {
-      if (shown.persisted) created.start(newest());
-    };
-    window.addEventListener('pagehide', leave);
-    window.addEventListener('pageshow', back);
-    window.addEventListener('online', hint);
-    created.start(newest());
-    setPlayer(created);
-    return () => {
-      window.removeEventListener('pagehide', leave);
-      window.removeEventListener('pageshow', back);
-      window.removeEventListener('online', hint);
-      unfollow();
-      unfollowDrain();
-      hint.cancel();
-      created.stop();
-      hide();
-      setPlayer(null);
-    };
-  }, [eventId, video]);
-
-  useEffect(() => {
-    if (player && event) player.update(event);
-  }, [player, event]);
-
-  return player;
-}
-
-/** Lets a signed-in viewer reserve an event that has not begun. */
+/** Lets a signed-in viewer reserve an event that has not begun, which also reminds of it. */
 function ReserveHere({ event }: { event: LiveEvent }) {
   const username = useSignIn()?.username ?? null;
   const isAhead = event.state === 'scheduled' || event.state === 'open';
   const key = username !== null && isAhead ? `reservations ${username}` : null;
   const { data, refresh } = useLive(key, api.reservations, [], POLL_MS);
-  if (key === null || !data) return null;
-  const found = data.find((one) => one.event.id === event.id);
-  return <Reserve event={event} purpose={found?.purpose ?? null} onChange={refresh} />;
+  if (!isAhead) return null;
+  if (username === null) {
+    return (
+      <p className="reserve-place quiet">
+        <Link to={to.account}>Sign in</Link> to have it in your calendar and to be reminded.
+      </p>
+    );
+  }
+  const found = data?.find((one) => one.event.id === event.id);
+  return (
+    <div className="reserve-place">
+      {data && <Reserve event={event} purpose={found?.purpose ?? null} onChange={refresh} />}
+    </div>
+  );
 }
 
 function About({ event }: { event: LiveEvent }) {
   const nowMs = useNow();
-  const when =
-    event.state === 'scheduled'
-      ? `${formatDateTime(event.starts_at)}, ${formatDistance(event.starts_at, nowMs)}`
-      : formatDateTime(event.starts_at);
+  const when = formatSpan(event.starts_at, event.ends_at);
   return (
     <div className="about">
       <h1>{event.title}</h1>
       <p className="about-meta">
         <StateBadge state={event.state} />
-        <span>{event.provider_name}</span>
-        <time dateTime={event.starts_at}>{when}</time>
+        <Link to={to.provider(event.provider_id)}>{event.provider_name}</Link>
+        <time dateTime={event.starts_at}>
+          {event.state === 'scheduled' ? `${when}, ${formatDistance(event.starts_at, nowMs)}` : when}
+        </time>
         {event.state === 'live' && <span>{formatViewers(event.stream?.viewers ?? 0)}</span>}
       </p>
       <ReserveHere event={event} />
       {event.description !== '' && <p className="about-text">{event.description}</p>}
     </div>
+  );
+}
+
+/** What else the provider has scheduled. */
+function MoreEvents({ event }: { event: LiveEvent }) {
+  const nowMs = useNow();
+  const read = () => api.discoverEvents({ section: 'soon', provider_id: event.provider_id, limit: MORE_EVENTS + 1 });
+  const { data } = useLive(`more ${event.provider_id}`, read, ['event'], MORE_POLL_MS);
+  const others = (data?.items ?? []).filter((one) => one.id !== event.id).slice(0, MORE_EVENTS);
+  if (others.length === 0) return null;
+  return (
+    <section aria-labelledby="more-events">
+      <h2 id="more-events">More from {event.provider_name}</h2>
+      <ComingDays events={others} nowMs={nowMs} />
+    </section>
   );
 }
 
@@ -179,6 +155,8 @@ export default function Watch({ eventId }: { eventId: string }) {
       </div>
       <About event={event} />
       {player && <Facts player={player} heightPx={heightPx} />}
+      <Share event={event} />
+      <MoreEvents event={event} />
     </div>
   );
 }

@@ -1,5 +1,6 @@
 // What the viewer wants: the page's address first, then what they chose before.
 
+import { stored, tabStored } from '../kit/storage';
 import type { Choice } from './model';
 import { SOURCE } from './quality';
 
@@ -18,7 +19,7 @@ const isChoice = (value: string | null): value is Choice => value === 'auto' || 
 function initialChoice(query: URLSearchParams): Choice {
   const forced = query.get('protocol');
   if (isChoice(forced)) return forced;
-  const kept = localStorage.getItem(CHOICE_KEY);
+  const kept = stored.get(CHOICE_KEY);
   return isChoice(kept) ? kept : 'auto';
 }
 
@@ -27,15 +28,15 @@ const qualityKey = (eventId: string): string => `umbel.quality.${eventId}`;
 /** The page's address (`?node=`, `?protocol=`, `?quality=`) first, then what was chosen before. */
 export function preferencesOf(eventId: string, search: string): Preferences {
   const query = new URLSearchParams(search);
-  const quality = query.get('quality') ?? sessionStorage.getItem(qualityKey(eventId)) ?? SOURCE;
+  const quality = query.get('quality') ?? tabStored.get(qualityKey(eventId)) ?? SOURCE;
   return { node: query.get('node'), choice: initialChoice(query), quality };
 }
 
 /** Kept for this tab only, because the next connection may carry another rate. */
 export function keepQuality(eventId: string, quality: string): void {
-  sessionStorage.setItem(qualityKey(eventId), quality);
+  tabStored.set(qualityKey(eventId), quality);
 }
 
 export function keepChoice(choice: Choice): void {
-  localStorage.setItem(CHOICE_KEY, choice);
+  stored.set(CHOICE_KEY, choice);
 }

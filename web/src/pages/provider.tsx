@@ -1,0 +1,60 @@
+// A provider's page: what is live, coming up and ended, and the address for feed readers.
+
+import { api } from '../kit/portal';
+import { to } from '../kit/routes';
+import { Shelves } from '../ui/event-lists';
+import { useLive, useNow, useOnline } from '../ui/hooks';
+import { Link, useTitle } from '../ui/navigation';
+import { Offline } from '../ui/offline';
+import { Empty, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
+import { useShelf } from '../ui/shelf';
+
+const POLL_MS = 60_000;
+
+export default function ProviderPage({ providerId }: { providerId: string }) {
+  const nowMs = useNow();
+  const isOnline = useOnline();
+  const provider = useLive(`provider ${providerId}`, () => api.provider(providerId), ['provider'], POLL_MS);
+  const { shelf, error, refresh, more } = useShelf('', providerId);
+  const name = provider.data?.name;
+  useTitle(name ?? 'Provider');
+
+  if (provider.error?.status === 404) {
+    return (
+      <Empty isPage title="Provider not found">
+        <p>
+          Check the address. <Link to={to.discover}>See what is live</Link>
+        </p>
+      </Empty>
+    );
+  }
+  if (name === undefined) {
+    return provider.error ? (
+      <div className="page">
+        <ErrorPage title="This provider cannot be shown" error={provider.error} onRetry={provider.refresh} />
+      </div>
+    ) : (
+      <Loading what="Loading the provider" />
+    );
+  }
+  const isEmpty = shelf && shelf.live.items.length + shelf.soon.items.length + shelf.past.items.length === 0;
+  return (
+    <div className="page">
+      <div className="page-head">
+        <h1>{name}</h1>
+        <a className="button button-small" href={to.feed(providerId)}>
+          RSS feed
+        </a>
+      </div>
+      <Offline />
+      {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
+      {!shelf && !error && <Loading what="Loading events" />}
+      {isEmpty && (
+        <Empty title="Nothing scheduled">
+          <p>Events appear here automatically when {name} schedules one.</p>
+        </Empty>
+      )}
+      {shelf && <Shelves shelf={shelf} nowMs={nowMs} onMore={more} />}
+    </div>
+  );
+}
