@@ -87,7 +87,7 @@ class Reels:
     deaf: bool = False
     asked: int = 0
 
-    def recorders(self) -> Mapping[str, At]:
+    async def all(self) -> Mapping[str, At]:
         return {s: At(url=f"fake://{s}", token="secret") for s in self.running}
 
     async def pull(self, url: str, token: str, after: int, boot: str) -> Pulled:

@@ -80,7 +80,12 @@ class World:
             self.delivery.recorders.recordings.demand = self.demand
         if self.connect_switches is not None:
             await self.connect_switches()
-        runs = (self.delivery.run, self.system.schedule.run, self.system.mobility.run)
+        runs = (
+            self.delivery.run,
+            self.system.schedule.run,
+            self.system.mobility.run,
+            self.system.recordings.run,
+        )
         self._loops = [asyncio.create_task(run()) for run in runs]
         await asyncio.sleep(0.5)
 

@@ -1,12 +1,9 @@
 """Recordings, wired. Neighbour: services.py has all others."""
 
-from collections.abc import Mapping
-
 from umbel.bootstrap.services import Context
-from umbel.delivery.loop.controller import DeliveryController
+from umbel.delivery.service import Delivery
 from umbel.kit.leases import Leases
 from umbel.recordings.capturing import LEASE_S, Capturing
-from umbel.recordings.ports import RecorderAt
 from umbel.recordings.service import Recordings
 from umbel.recordings.service import recordings as served
 from umbel.repository.service import Repository
@@ -14,24 +11,18 @@ from umbel.repository.service import Repository
 _MIB = 2**20
 
 
-class _NoRecorders:
-    """Delivery places none yet."""
-
-    def recorders(self) -> Mapping[str, RecorderAt]:
-        return {}
-
-
-def recordings(context: Context, loop: DeliveryController, repository: Repository) -> Recordings:
-    """What viewers keep of events."""
+def recordings(context: Context, delivery: Delivery, repository: Repository) -> Recordings:
+    """What viewers keep of events; delivery has a recorder for what is wanted."""
     capturing = Capturing(
         database=context.database,
         catalogue=context.catalogue,
         repository=repository,
-        running=_NoRecorders(),
+        running=delivery.recorders,
         recorders=context.drivers.recorders,
         clock=context.clock,
         leases=Leases(context.database, context.clock, context.owner, LEASE_S),
-        changed=loop.wake,
+        changed=delivery.recorders.demand_changed,
         quota_bytes=context.settings.recordings_mb * _MIB,
     )
+    delivery.recorders.recordings.demand = capturing
     return served(capturing, repository, capturing.quota_bytes)

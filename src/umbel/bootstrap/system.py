@@ -220,7 +220,7 @@ async def assemble(
         choosing=Choosing(mobility=mobility),
         inline=inline,
         repository=repository,
-        recordings=recorded.recordings(context, loop, repository),
+        recordings=recorded.recordings(context, delivery, repository),
         files=playout.files(context, repository),
         secrets=context.secrets,
         signer=context.secrets.signer,

@@ -5,7 +5,7 @@ have a recorder, for delivery; segments in the repository, and rows that say whe
 a segment until the next request says that it is stored: a control plane that dies loses nothing.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -65,8 +65,7 @@ class Capturing:
     leases: Leases
     changed: Callable[[str], None]
     quota_bytes: int
-    wanted: frozenset[str] = frozenset()
-    """The streams that are to have a recorder."""
+    _wanted: frozenset[str] | None = None
     _swept_s: float = 0.0
     _looks: Controller = field(init=False)
     _pulls: Controller = field(init=False)
@@ -95,7 +94,7 @@ class Capturing:
 
     async def _look(self, _key: str) -> float:
         await self.look()
-        for stream in {*self.running.recorders(), *await self.open_streams()}:
+        for stream in {*await self.running.all(), *await self.open_streams()}:
             self._ask(stream)
         return _LOOK_S
 
@@ -112,15 +111,22 @@ class Capturing:
         """Find out what is wanted, and keep the rows in order."""
         if await self.leases.acquire(_KEY):
             await self._keep_in_order()
+        await self._find_wanted()
+
+    async def wanted(self, streams: Collection[str]) -> frozenset[str]:
+        """Those of these streams that are to have a recorder."""
+        found = await self._find_wanted() if self._wanted is None else self._wanted
+        return found.intersection(streams)
+
+    async def _find_wanted(self) -> frozenset[str]:
         now_s = self.clock.now_s()
         running = await self.database.read(store.running)
         over = {one.stream for one in running if one.over_s is not None}
-        self._want(await self.database.read(kept_store.wanted, now_s - TAIL_S) | over)
-
-    def _want(self, wanted: frozenset[str]) -> None:
-        differ, self.wanted = wanted ^ self.wanted, wanted
-        for stream in differ:
+        wanted = await self.database.read(kept_store.wanted, now_s - TAIL_S) | over
+        before, self._wanted = self._wanted or frozenset(), wanted
+        for stream in wanted ^ before:
             self.changed(stream)
+        return wanted
 
     async def _keep_in_order(self) -> None:
         now_s = self.clock.now_s()
@@ -162,12 +168,12 @@ class Capturing:
         """Store what the stream's recorder has. Answers when to ask again, None when it is over."""
         if not await self.leases.acquire(_lease(stream)):
             return _LOOK_S
-        at = self.running.recorders().get(stream)
+        at = (await self.running.all()).get(stream)
         capture = await self.database.read(store.by_stream, stream)
         if at is None:
             return None if capture is None else await self._without_recorder(capture)
         if capture is None or capture.state is CaptureState.ENDED:
-            if stream not in self.wanted:
+            if not await self.wanted([stream]):
                 return None
             capture = await self.database.write(_begin, stream, self.clock.now_s())
         return await self._pull(capture, at)
@@ -176,7 +182,7 @@ class Capturing:
         """It is over where none is to come."""
         if capture.state is CaptureState.ENDED:
             return None
-        if capture.stream not in self.wanted or self._is_late(capture):
+        if self._is_late(capture) or not await self.wanted([capture.stream]):
             await self._end(capture)
             return None
         return _LOOK_S

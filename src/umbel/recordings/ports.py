@@ -17,5 +17,5 @@ class RecorderAt(Protocol):
 class RunningRecorders(Protocol):
     """Which recorders run."""
 
-    def recorders(self) -> Mapping[str, RecorderAt]:
+    async def all(self) -> Mapping[str, RecorderAt]:
         """Those that can be asked, by stream."""
