@@ -8,22 +8,17 @@ import pytest
 import sqlalchemy as sa
 
 from support.clocks import SetClock
+from support.reminding import DAY, HOUR, MINUTES, NOW_S, Instance, event, people
 from umbel.catalogue.choices import model as choices
 from umbel.catalogue.choices.model import AccountChoice, Channel
-from umbel.catalogue.model import Event, EventDraft, EventEvent, EventPatch, UserRole, Visibility
+from umbel.catalogue.model import Event, EventEvent, EventPatch, Visibility
 from umbel.catalogue.outbox import store
 from umbel.catalogue.reservations.model import Purpose
 from umbel.catalogue.service import Catalogue
 from umbel.kit.db import Database
 from umbel.kit.sql import Scalar
 from umbel.notify.drivers.fake_mailer import FakeMailer
-from umbel.schedule.mail import MailCarrier
-from umbel.schedule.reminding import Reminding
-from umbel.schedule.sending import Sending
 
-PASSWORD = "correct horse battery"
-NOW_S = 1_803_000_000.0
-DAY, HOUR, MINUTES = 86_400, 3_600, 300
 MESSAGES = Scalar(sa.select(store.outbox.c.event_id), str)
 
 
@@ -39,13 +34,7 @@ def mailer() -> FakeMailer:
 
 @pytest.fixture
 async def catalogue(database: Database, clock: SetClock) -> Catalogue:
-    made = Catalogue(database, clock)
-    for name in ("ann", "bob", "eve"):
-        await made.add_user(name, PASSWORD, UserRole.VIEWER)
-        if name != "eve":
-            address = f"{name}@example.org"
-            await made.accounts.set_email(name, address, PASSWORD, "192.0.2.1")
-    return made
+    return await people(database, clock)
 
 
 @pytest.fixture
@@ -58,45 +47,9 @@ async def other(database: Database, database_url: str, clock: SetClock) -> Async
         await second.close()
 
 
-class Instance:
-    """One instance's reminders by mail."""
-
-    def __init__(
-        self,
-        catalogue: Catalogue,
-        clock: SetClock,
-        mailer: FakeMailer,
-        *,
-        name: str = "one",
-        verified: bool = False,
-    ) -> None:
-        carrier = MailCarrier(mailer=mailer, clock=clock, url="https://live.example.org")
-        self.sending = Sending(
-            outbox=catalogue.outbox, clock=clock, me=name, carriers={Channel.MAIL: (carrier, 4)}
-        )
-        self.reminding = Reminding(catalogue=catalogue, sending=self.sending, verified=verified)
-
-    async def round(self) -> None:
-        """Look, and send what is due."""
-        await self.reminding.look()
-        await self.sending.send("mail")
-
-
 @pytest.fixture
 def one(catalogue: Catalogue, clock: SetClock, mailer: FakeMailer) -> Instance:
     return Instance(catalogue, clock, mailer)
-
-
-async def event(catalogue: Catalogue, after_s: float, *who: str, title: str = "Council") -> Event:
-    provider = await catalogue.ensure_provider("City", "pe1")
-    starts_s = NOW_S + after_s
-    draft = EventDraft(
-        provider_id=provider.id, title=title, starts_s=starts_s, ends_s=starts_s + 3_600
-    )
-    made = await catalogue.add_event(draft)
-    for name in who:
-        await catalogue.reservations.reserve(name, made.id, Purpose.WATCH)
-    return made
 
 
 def leads(*leads_s: int, channels: tuple[Channel, ...] = (Channel.MAIL,)) -> choices.Choice:

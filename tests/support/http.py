@@ -44,6 +44,7 @@ from umbel.compute.volumes.service import LEASE_S, VolumeService
 from umbel.compute.volumes.store import VolumeStore
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.store import DeliveryStore
+from umbel.kit import derived_keys
 from umbel.kit.clock import Clock, SystemClock
 from umbel.kit.config import Settings
 from umbel.kit.db import Database
@@ -52,6 +53,7 @@ from umbel.kit.leases import Leases
 from umbel.kit.listening import bind
 from umbel.kit.sealing import Sealer
 from umbel.kit.tokens import Signer, Verifier, new_private_key
+from umbel.kit.vapid import Vapid
 from umbel.mobility.choice import Choosing
 from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.service import Mobility
@@ -79,6 +81,7 @@ from umbel.repository.drivers.fake import FakeStorage
 
 SLS = document.parse(files.builtin("sls"))
 PASSWORD = "correct horse battery"
+PUSH_KEY = Vapid(key=derived_keys.p256(b"of a test", b"push")).public_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +226,7 @@ def make_system(
         settings=Settings(data_dir=data_dir, **({"metrics": "on"} | settings)),
         courier=courier,
         mailer=FakeMailer(),
+        push_key=PUSH_KEY,
         notifier=notifier,
         service_reports=ServiceReports(
             catalogue=catalogue, store=DeliveryStore(database), journal=journal, clock=clock

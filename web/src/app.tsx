@@ -4,6 +4,7 @@ import { Component, type ComponentType, lazy, type ReactNode, Suspense, useEffec
 
 import { account } from './kit/account';
 import { api } from './kit/portal';
+import { forgetDevice } from './kit/push';
 import { matchRoute, type Route, to } from './kit/routes';
 import { Discover } from './pages/discover';
 import { useAction, useSignIn } from './ui/hooks';
@@ -119,6 +120,7 @@ function SignInState() {
         disabled={busy}
         onClick={() =>
           void run(async () => {
+            await forgetDevice(api);
             await api.signOut();
             account.set(null);
           })

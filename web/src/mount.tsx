@@ -4,6 +4,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
 import { App, type WatchPage } from './app';
+import { installWorker } from './kit/push';
 
 export function mount(root: HTMLElement, watch: WatchPage | null): void {
   createRoot(root).render(
@@ -11,4 +12,5 @@ export function mount(root: HTMLElement, watch: WatchPage | null): void {
       <App watch={watch} />
     </StrictMode>,
   );
+  installWorker();
 }

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from umbel.kit import private, tokens
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+from umbel.kit import derived_keys, private, tokens
 from umbel.kit.errors import Invalid
 from umbel.kit.sealing import Sealer
 
@@ -41,6 +43,10 @@ class Secrets:
     def of_function(self, function_id: str) -> str:
         """What opens a function's control channel: derived, so that it survives a restart."""
         return hmac.new(self.master, function_id.encode(), sha256).hexdigest()
+
+    def push_key(self) -> EllipticCurvePrivateKey:
+        """What signs pushes to browsers, which subscribe to this very key: derived, too."""
+        return derived_keys.p256(self.master, b"umbel web push 1")
 
     def srtp_key(self, event_id: str) -> bytes:
         """What protects the packets of an event's streams between functions: derived, too."""

@@ -45,6 +45,7 @@ from umbel.mobility.choice import Choosing
 from umbel.mobility.rule_store import MigrationRules
 from umbel.mobility.service import Mobility
 from umbel.network import service as network
+from umbel.notify.ports import Pusher
 from umbel.notify.service import Notifier
 from umbel.plans.service import Plans
 from umbel.portal import ports
@@ -83,6 +84,7 @@ class System(ports.System):
     media: Media
     schedule: Schedule
     reminding: Reminding
+    pusher: Pusher
     secrets: Secrets
     overlay: "Switched | None" = None
 
@@ -149,6 +151,7 @@ class System(ports.System):
         if self.mailer is not None:
             await self.mailer.close()
         await self.recordings.close()
+        await self.pusher.close()
         await self.repository.close()
         await self.database.close()
 
@@ -188,7 +191,10 @@ async def assemble(
     collector = loop.collector
     delivery, inline = services.delivery(context, loop), services.inline_guests(context, loop)
     mobility = services.mobility(context, loop, inline)
-    mailer, repository = mail.mailer(settings), repositories.repository(context)
+    repository = repositories.repository(context)
+    messaging = mail.messaging(
+        settings, context.catalogue, context.clock, context.owner, context.secrets
+    )
     await delivery.nodes.load()
     return System(
         settings=settings,
@@ -210,8 +216,7 @@ async def assemble(
         firewall=guest_services.firewall(context, collector.compute),
         schedule=services.schedule(context, loop),
         notifier=notifier,
-        mailer=mailer,
-        reminding=mail.reminding(settings, context.catalogue, context.clock, context.owner, mailer),
+        **messaging._asdict(),
         service_reports=services.service_reports(context, loop),
         network=context.network,
         plans=services.plans(context, delivery),

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from umbel.catalogue import event_units, rules, store, units
 from umbel.catalogue.accounts.service import Accounts
+from umbel.catalogue.devices.service import Devices
 from umbel.catalogue.discover.service import Discover
 from umbel.catalogue.model import (
     EVENT_LIFE,
@@ -64,6 +65,7 @@ class Catalogue:
         self.reminders = Reminders(database, clock)
         self.discover = Discover(database)
         self.outbox = Outbox(database, clock)
+        self.devices = Devices(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write
         self.audiences = Audiences(database, clock, self._passwords)

@@ -177,6 +177,11 @@ class Settings(BaseSettings):
         description="whether an e-mail address counts only after its owner opened a link that was"
         " sent there; needs mail_from and public_url",
     )
+    push_private: bool = Field(
+        False,
+        description="whether web push services may be in private networks and over plain http;"
+        " for tests, or for a push service of your own",
+    )
     most_accounts: int = Field(
         100_000, ge=1, description="accounts, of all roles, at which nobody may make another"
     )

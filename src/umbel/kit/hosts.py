@@ -6,7 +6,7 @@ behind has addresses alone.
 
 import re
 import socket
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from umbel.kit.errors import Unprocessable
 
@@ -14,6 +14,8 @@ _LONGEST = 253
 _LABEL = r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
 # RFC 1123, section 2.1. The last label of a name has a letter: otherwise it is a wrong address.
 _NAME = re.compile(rf"({_LABEL}\.)*(?=[0-9-]*[A-Za-z]){_LABEL}\.?")
+
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 class HostNotFound(Unprocessable):
@@ -61,3 +63,16 @@ def resolve(host: str, field: str = "") -> str:
         raise HostNotFound(f"{host} does not resolve: {reason}", **details) from error
     addresses = [ip_address(str(one[4][0]).partition("%")[0]) for one in found]
     return str(min(addresses, key=lambda one: (one.version, int(one))))
+
+
+def is_public(address: str) -> bool:
+    """Whether the IP address is one of the Internet: not of a private network, of this machine, a
+    multicast group, or an IPv6 address that stands for such an IPv4 one."""
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address):
+        inner = found.ipv4_mapped or found.sixtofour
+        if found in _NAT64:
+            inner = IPv4Address(int(found) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(str(inner))
+    return found.is_global and not found.is_multicast

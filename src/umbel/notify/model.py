@@ -49,6 +49,20 @@ class Letter:
     id: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Push:
+    """A message to one browser (RFC 8030). A newer one of the same `topic` replaces one that the
+    push service still has; after `ttl_s` it is not delivered any more."""
+
+    endpoint: str
+    p256dh: str
+    auth: str
+    payload: bytes
+    ttl_s: int
+    topic: str
+    is_urgent: bool = False
+
+
 class SubscriberState(StrEnum):
     """How a subscriber does: it answers, it does not and is tried again, or it was given up."""
 

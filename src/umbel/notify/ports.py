@@ -1,12 +1,12 @@
-"""What carries a notice to its subscriber, and a letter to a person. tests/contract/test_courier.py
-and test_mailer.py define them in full."""
+"""What carries a notice to its subscriber, and letters and pushes to people. tests/contract has
+test_courier.py, test_mailer.py and test_pusher.py, which define them in full."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from umbel.kit.errors import Invalid, Unavailable
-from umbel.notify.model import Letter
+from umbel.kit.errors import Invalid, NotFound, Unavailable
+from umbel.notify.model import Letter, Push
 
 
 class Undelivered(Unavailable):
@@ -26,6 +26,28 @@ class MailRefused(Invalid):
     """The mail server refuses this address."""
 
     code = "umbel.mail_refused"
+
+
+class PushGone(NotFound):
+    """The browser's push subscription is no longer valid; it is forgotten."""
+
+    code = "umbel.push_gone"
+
+
+class PushUnavailable(Unavailable):
+    """The push service did not take the message; try again."""
+
+    code = "umbel.push_unavailable"
+
+    def __init__(self, message: str = "", retry_after_s: int = 0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class PushRefused(Invalid):
+    """The push service refuses the message, or its address is not allowed."""
+
+    code = "umbel.push_refused"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +74,16 @@ class Mailer(Protocol):
 
     async def send(self, letter: Letter) -> None:
         """Hand the letter to the mail server, once. Raises MailUnavailable, MailRefused."""
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+
+
+class Pusher(Protocol):
+    """Sends messages to browsers."""
+
+    async def send(self, push: Push) -> None:
+        """Hand it to its push service, once. Raises PushUnavailable, PushGone, PushRefused."""
 
     async def close(self) -> None:
         """Let go of every connection."""

@@ -303,8 +303,8 @@ class ServiceReporting(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """All that the front end serves. Without a `mailer` no mails are sent. `bootstrap` extends it
-    by what runs behind the front end."""
+    """All that the front end serves. Without a `mailer` no mails are sent; `push_key` is what
+    browsers subscribe to pushes with. `bootstrap` extends it by what runs behind the front end."""
 
     settings: Settings
     clock: Clock
@@ -331,6 +331,7 @@ class System:
     choosing: Choosing
     notifier: Notifier
     mailer: Mailer | None
+    push_key: str
     service_reports: ServiceReporting
     repository: Repository
     recordings: Recordings

@@ -6,6 +6,7 @@ import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, t
 import type {
   EventChanges,
   EventSearch,
+  NewDevice,
   NewEvent,
   NewPath,
   NewTopology,
@@ -182,6 +183,10 @@ export function createApi(options: ApiOptions) {
       }),
     resetReservationReminders: (eventId: string) =>
       send('delete', '/api/v1/me/reservations/{event_id}/reminders', { path: { event_id: eventId } }),
+    push: () => read('get', '/api/v1/me/push'),
+    addDevice: (device: NewDevice) => read('post', '/api/v1/me/push/devices', { json: device }),
+    removeDevice: (deviceId: string) =>
+      send('delete', '/api/v1/me/push/devices/{device_id}', { path: { device_id: deviceId } }),
     calendarFeed: () => read('get', '/api/v1/me/calendar-feed'),
     makeCalendarFeed: () => read('post', '/api/v1/me/calendar-feed'),
     revokeCalendarFeed: () => send('delete', '/api/v1/me/calendar-feed'),

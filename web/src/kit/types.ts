@@ -18,6 +18,7 @@ export type Reservation = Shapes['ReservationOut'];
 export type Purpose = Shapes['Purpose'];
 export type Reminders = Shapes['AccountRemindersOut'];
 export type ReminderChannel = Reminders['channels'][number];
+export type NewDevice = Shapes['DeviceIn'];
 export type Recording = Shapes['RecordingOut'];
 export type RecordingChanges = Shapes['RecordingPatch'];
 export type RecordingState = Shapes['RecordingState'];

@@ -10,6 +10,7 @@ import { useAction, useLive, useSignIn } from '../ui/hooks';
 import { useTitle } from '../ui/navigation';
 import { Confirm, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
 import { Field, SignInForm } from '../ui/sign-in';
+import { PushPanel } from './push-panel';
 import { RemindersPanel } from './reminders-panel';
 
 const POLL_MS = 60_000;
@@ -282,6 +283,7 @@ export default function AccountPage() {
           <PasswordPanel />
           <DevicesPanel />
           <RemindersPanel username={data.username} />
+          <PushPanel username={data.username} />
         </div>
         <div className="stack">
           <EmailPanel of={data} onChange={refresh} />

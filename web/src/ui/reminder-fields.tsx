@@ -22,6 +22,7 @@ const UNITS = [
 const CHANNELS: readonly { channel: ReminderChannel; label: string }[] = [
   { channel: 'page', label: 'In open pages' },
   { channel: 'mail', label: 'By e-mail' },
+  { channel: 'push', label: 'As notifications on your devices' },
 ];
 
 interface FieldsProps {

@@ -50,7 +50,8 @@ class Planned:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A message that this instance is to send now, with what it is about."""
+    """A message that this instance is to send now, with what it is about and where it goes; what is
+    gone is empty."""
 
     id: str
     username: str
@@ -65,6 +66,9 @@ class Message:
     starts_s: float
     email: str
     time_zone: str
+    endpoint: str = ""
+    p256dh: str = ""
+    auth: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

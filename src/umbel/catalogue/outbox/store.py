@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from umbel.catalogue.accounts.store import profiles
 from umbel.catalogue.choices.model import Channel
 from umbel.catalogue.choices.store import reminder_choices
+from umbel.catalogue.devices.store import push_devices
 from umbel.catalogue.model import EventState
 from umbel.catalogue.outbox.model import (
     Message,
@@ -72,8 +73,11 @@ _IS_TRUE = sa.case(
 """Whether the message is still true: the event was not moved, cancelled or given up."""
 
 
-def _message(*, kind: str, email: str | None, time_zone: str | None, **row: Any) -> Message:
-    return Message(kind=MessageKind(kind), email=email or "", time_zone=time_zone or "UTC", **row)
+def _message(*, kind: str, time_zone: str | None, **row: Any) -> Message:
+    texts: dict[str, Any] = {
+        name: row.pop(name) or "" for name in ("email", "endpoint", "p256dh", "auth")
+    }
+    return Message(kind=MessageKind(kind), time_zone=time_zone or "UTC", **texts, **row)
 
 
 _IS_KNOWN = Scalar(sa.select(outbox.c.id).where(outbox.c.id == _ID), str)
@@ -102,11 +106,16 @@ _MESSAGE = Query(
         *(outbox.c.expires_s, outbox.c.failures, outbox.c.event_id, outbox.c.starts_s),
         *(events.c.title, providers.c.name.label("provider_name")),
         *(profiles.c.email, reminder_choices.c.time_zone),
+        *(push_devices.c.endpoint, push_devices.c.p256dh, push_devices.c.auth),
     )
     .join_from(outbox, events, events.c.id == outbox.c.event_id)
     .join(providers, providers.c.id == events.c.provider_id)
     .outerjoin(profiles, profiles.c.username == outbox.c.username)
     .outerjoin(reminder_choices, reminder_choices.c.username == outbox.c.username)
+    .outerjoin(
+        push_devices,
+        (push_devices.c.id == outbox.c.target) & (push_devices.c.username == outbox.c.username),
+    )
     .where(
         (outbox.c.id == _ID)
         & _IS_TRUE

@@ -4,11 +4,15 @@ In: choices from the portal, the time from `schedule`. Out: messages in the outb
 unit that finds them due. A look may be repeated at any time: each message has one id.
 """
 
+from collections.abc import Callable
+
 from umbel.catalogue.choices import store as choices
 from umbel.catalogue.choices.model import AccountChoice
+from umbel.catalogue.devices import store as devices
 from umbel.catalogue.model import NoSuchUser
 from umbel.catalogue.outbox import store as outbox
 from umbel.catalogue.reminders import model, store
+from umbel.catalogue.reminders.model import Candidate
 from umbel.catalogue.reservations.store import hold_user, wake_account
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database
@@ -48,7 +52,10 @@ class Reminders:
 
         def look(connection: Connection) -> int:
             found = store.due(connection, now_s, most)
-            seen = [(one, *model.look(one, now_s=now_s, verified=verified)) for one in found]
+            seen = [
+                (one, *model.look(one, _devices(connection, one), now_s=now_s, verified=verified))
+                for one in found
+            ]
             outbox.add(connection, [one for _, some, _ in seen for one in some], now_s)
             store.look_at(connection, [(one, again_s) for one, _, again_s in seen])
             return len(found)
@@ -64,3 +71,7 @@ class Reminders:
         if before_s is None or now_s < before_s - _STEP_BACK_S:
             await self._database.write(store.rearm, now_s)
         self._looked_s = now_s
+
+
+def _devices(connection: Connection, of: Candidate) -> Callable[[], list[str]]:
+    return lambda: devices.ids(connection, of.username)

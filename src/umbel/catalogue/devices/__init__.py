@@ -1,0 +1,1 @@
+"""The browsers that a viewer's notices go to."""

@@ -1,0 +1,99 @@
+// The service worker: shows pushes, and a page of its own where there is no network. It keeps nothing else, so that
+// every page, script and answer comes from the server as it does without it.
+
+const OFFLINE = '/offline.html';
+const KEPT = 'umbel-offline-1';
+
+self.addEventListener('install', (event) => {
+  const keep = async () => {
+    const cache = await caches.open(KEPT);
+    await cache.add(new Request(OFFLINE, { cache: 'reload' }));
+    await self.skipWaiting();
+  };
+  event.waitUntil(keep());
+});
+
+self.addEventListener('activate', (event) => {
+  const begin = async () => {
+    for (const name of await caches.keys()) if (name !== KEPT) await caches.delete(name);
+    // The first request of a page does not wait until this worker has started.
+    await self.registration.navigationPreload?.enable();
+    await self.clients.claim();
+  };
+  event.waitUntil(begin());
+});
+
+self.addEventListener('fetch', (event) => {
+  if (event.request.mode !== 'navigate' || event.request.method !== 'GET') return;
+  const answer = async () => {
+    try {
+      return (await event.preloadResponse) ?? (await fetch(event.request));
+    } catch {
+      return (await caches.match(OFFLINE)) ?? Response.error();
+    }
+  };
+  event.respondWith(answer());
+});
+
+/** What a push says; a browser must show something, also where it cannot be read. */
+function parse(data) {
+  try {
+    const body = data.json();
+    return body !== null && typeof body === 'object' ? body : {};
+  } catch {
+    return {};
+  }
+}
+
+const text = (value, fallback) => (typeof value === 'string' && value !== '' ? value : fallback);
+
+function bodyOf({ kind, provider, starts_at }) {
+  const of = text(provider, '');
+  const at = new Date(starts_at);
+  const when = Number.isNaN(at.getTime())
+    ? ''
+    : new Intl.DateTimeFormat(undefined, { weekday: 'short', hour: '2-digit', minute: '2-digit' }).format(at);
+  const said = kind === 'live' ? 'Live now' : when === '' ? '' : `Begins ${when}`;
+  return [said, of].filter((part) => part !== '').join(' · ');
+}
+
+self.addEventListener('push', (event) => {
+  const body = parse(event.data);
+  const shown = self.registration.showNotification(text(body.title, 'Umbel'), {
+    body: bodyOf(body),
+    // A message that is sent again is the same notification.
+    tag: text(body.id, 'umbel'),
+    icon: '/icons/icon-192.png',
+    badge: '/icons/badge-96.png',
+    data: { path: text(body.path, '/') },
+  });
+  event.waitUntil(shown);
+});
+
+self.addEventListener('notificationclick', (event) => {
+  event.notification.close();
+  const url = new URL(text(event.notification.data?.path, '/'), self.location.origin);
+  const open = async () => {
+    if (url.origin !== self.location.origin) return;
+    const windows = await self.clients.matchAll({ type: 'window', includeUncontrolled: true });
+    const same = windows.find((one) => new URL(one.url).pathname === url.pathname);
+    if (same) await same.focus();
+    else await self.clients.openWindow(url.href);
+  };
+  event.waitUntil(open());
+});
+
+self.addEventListener('pushsubscriptionchange', (event) => {
+  const subscribeAgain = async () => {
+    const options = event.oldSubscription?.options ?? event.newSubscription?.options;
+    const made = event.newSubscription ?? (options ? await self.registration.pushManager.subscribe(options) : null);
+    if (!made) return;
+    const { endpoint, keys } = made.toJSON();
+    await fetch('/api/v1/me/push/devices', {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-CSRF-Protection': '1' },
+      body: JSON.stringify({ endpoint, keys, label: 'Renewed by the browser' }),
+    });
+  };
+  event.waitUntil(subscribeAgain());
+});
