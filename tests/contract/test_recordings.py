@@ -212,3 +212,11 @@ async def _append(items: Repository, item: str, data: bytes) -> None:
 
     size = (await items.get(item)).size
     await items.write(item, Source(chunks=chunks(), size=len(data), offset=size))
+
+
+async def test_a_reservation_may_be_for_both(place: Place) -> None:
+    await place.catalogue.reservations.reserve("ann", place.event.id, Purpose.BOTH)
+    made = await place.on_air(Reel("one", film()))
+    await place.studio.look()
+    await place.play(made, 1)
+    assert [one.segments for one in await place.kept("ann")] == [1]

@@ -15,7 +15,11 @@ from umbel.catalogue.model import EventState
 from umbel.catalogue.reservations.model import Purpose, Reservation
 
 _REFRESH = timedelta(minutes=15)
-_CATEGORIES = {Purpose.WATCH: "Watch", Purpose.RECORD: "Record"}
+_CATEGORIES = {
+    Purpose.WATCH: ["Watch"],
+    Purpose.RECORD: ["Record"],
+    Purpose.BOTH: ["Watch", "Record"],
+}
 
 
 def serialize(reservations: Sequence[Reservation], *, now_s: float, url: str) -> bytes:
@@ -45,7 +49,7 @@ def _event(of: Reservation, now_s: float, url: str) -> Event:
     made.add("summary", event.title)
     made.add("description", "\n\n".join(filter(None, (event.description, page))))
     made.add("url", page)
-    made.add("categories", [_CATEGORIES[of.purpose]])
+    made.add("categories", _CATEGORIES[of.purpose])
     made.add("status", STATUS.CANCELLED if is_cancelled else STATUS.CONFIRMED)
     # The event's version grows with each change, as clients expect of a sequence.
     made.add("sequence", event.version)

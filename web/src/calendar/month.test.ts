@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { purposesFor } from '../kit/reservable';
+import { purposesFor, toggled } from '../kit/reservable';
 import type { LiveEvent, Reservation } from '../kit/types';
 import { byDay, entriesOf } from './entries';
 import { addDays, addMonths, dayForKey, daysBetween, firstDayOf, monthKey, parseMonth, weeksOf } from './month';
@@ -129,5 +129,16 @@ describe('entries', () => {
     ['cancelled', []],
   ])('%s can be reserved for %j', (state, purposes) => {
     expect(purposesFor(event('x', '', '', state))).toEqual(purposes);
+  });
+
+  test.each([
+    ['scheduled', null, 'watch', 'watch'],
+    ['scheduled', 'watch', 'watch', null],
+    ['scheduled', 'watch', 'record', 'both'],
+    ['scheduled', 'both', 'watch', 'record'],
+    ['live', 'watch', 'record', 'record'],
+    ['live', 'record', 'record', null],
+  ] as const)('%s, reserved to %j, after pressing %j: %j', (state, before, pressed, after) => {
+    expect(toggled(event('x', '', '', state), before, pressed)).toBe(after);
   });
 });

@@ -3559,7 +3559,7 @@ export interface components {
             cursor: string;
         };
         /** @enum {string} */
-        Purpose: "watch" | "record";
+        Purpose: "watch" | "record" | "both";
         PushKeysIn: {
             p256dh: string;
             auth: string;

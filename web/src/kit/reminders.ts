@@ -40,7 +40,7 @@ export function dueReminders(
   return reservations
     .filter((one) => {
       const isAhead = one.event.state === 'scheduled' || one.event.state === 'open';
-      const isShown = one.purpose === 'watch' && one.reminders.channels.includes('page');
+      const isShown = one.purpose !== 'record' && one.reminders.channels.includes('page');
       return isShown && isAhead && leadOf(one, nowMs) !== null;
     })
     .filter((one) => !dismissed.includes(reminderOf(one, nowMs)))

@@ -1,12 +1,12 @@
 // Reserves an event to watch or to record: a button for each, pressed while it is reserved for that.
 
 import { api } from '../kit/portal';
-import { purposesFor } from '../kit/reservable';
+import { includes, purposesFor, toggled } from '../kit/reservable';
 import type { LiveEvent, Purpose } from '../kit/types';
 import { useAction } from './hooks';
 import { ErrorNotice } from './parts';
 
-const LABELS: Readonly<Record<Purpose, string>> = { watch: 'Watch', record: 'Record' };
+const LABELS: Readonly<Record<Purpose, string>> = { watch: 'Watch', record: 'Record', both: 'Watch and record' };
 
 interface ReserveProps {
   event: LiveEvent;
@@ -19,8 +19,9 @@ export function Reserve({ event, purpose, onChange }: ReserveProps) {
   const { busy, error, run } = useAction();
   const press = (one: Purpose): void => {
     void run(async () => {
-      if (one === purpose) await api.cancelReservation(event.id);
-      else await api.reserve(event.id, one);
+      const next = toggled(event, purpose, one);
+      if (next === null) await api.cancelReservation(event.id);
+      else await api.reserve(event.id, next);
       onChange();
     });
   };
@@ -41,12 +42,12 @@ export function Reserve({ event, purpose, onChange }: ReserveProps) {
             type="button"
             className="chip"
             disabled={busy}
-            aria-pressed={one === purpose}
+            aria-pressed={includes(purpose, one)}
             onClick={() => {
               press(one);
             }}
           >
-            {one === purpose && <span aria-hidden="true">✓ </span>}
+            {includes(purpose, one) && <span aria-hidden="true">✓ </span>}
             {LABELS[one]}
           </button>
         ))}

@@ -19,7 +19,7 @@ from umbel.catalogue.outbox.model import (
     Outcomes,
     Planned,
 )
-from umbel.catalogue.reservations.model import Purpose
+from umbel.catalogue.reservations.model import TO_WATCH
 from umbel.catalogue.reservations.store import reservations
 from umbel.catalogue.store import events, providers, users
 from umbel.catalogue.visibility.store import remains_visible
@@ -61,7 +61,7 @@ _IS_AHEAD = events.c.state.in_(
 _IS_RESERVED = sa.exists().where(
     (reservations.c.username == outbox.c.username)
     & (reservations.c.event_id == outbox.c.event_id)
-    & (reservations.c.purpose == sa.literal(Purpose.WATCH.value))
+    & (reservations.c.purpose.in_([sa.literal(one) for one in TO_WATCH]))
 )
 _IS_TRUE = sa.case(
     (

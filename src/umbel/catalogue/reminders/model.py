@@ -31,7 +31,7 @@ def look(
 ) -> tuple[list[Planned], float | None]:
     """The messages that remind of it now, and when to look again. `devices` reads the account's;
     `verified` leaves out addresses that wait to be confirmed. Pages remind by themselves."""
-    if of.purpose is not Purpose.WATCH or of.starts_s <= now_s:
+    if not of.purpose.is_to_watch or of.starts_s <= now_s:
         return [], None
     again_s = next_due_s(of.choice, of.starts_s, now_s=now_s)
     lead_s = due_lead(of.choice, of.starts_s, since_s=of.reserved_s, now_s=now_s)

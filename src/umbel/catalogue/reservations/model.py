@@ -46,10 +46,24 @@ class Purpose(Enum):
 
     WATCH = "watch"
     RECORD = "record"
+    BOTH = "both"
+
+    @property
+    def is_to_watch(self) -> bool:
+        """Whether somebody means to be there, and is reminded."""
+        return self is not Purpose.RECORD
+
+    @property
+    def is_to_record(self) -> bool:
+        """Whether it is recorded."""
+        return self is not Purpose.WATCH
 
 
+TO_WATCH = tuple(one.value for one in Purpose if one.is_to_watch)
+TO_RECORD = tuple(one.value for one in Purpose if one.is_to_record)
 RESERVABLE = {
     Purpose.WATCH: frozenset({EventState.SCHEDULED, EventState.OPEN}),
+    Purpose.BOTH: frozenset({EventState.SCHEDULED, EventState.OPEN}),
     Purpose.RECORD: frozenset({EventState.SCHEDULED, EventState.OPEN, EventState.LIVE}),
 }
 

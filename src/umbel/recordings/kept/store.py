@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from umbel.catalogue.model import OVER, EventState
-from umbel.catalogue.reservations.model import Purpose
+from umbel.catalogue.reservations.model import TO_RECORD
 from umbel.catalogue.reservations.store import reservations
 from umbel.catalogue.store import events, providers, users
 from umbel.kit.db import metadata
@@ -158,7 +158,7 @@ _WANTED = Scalar(
 _RESERVED = Query(
     sa.select(reservations.c.username, events.c.id.label("event_id"), events.c.title.label("name"))
     .join_from(reservations, events)
-    .where(reservations.c.purpose == sa.literal(Purpose.RECORD.value))
+    .where(reservations.c.purpose.in_([sa.literal(one) for one in TO_RECORD]))
     .where(events.c.state.in_(_ON_AIR))
     .where(
         ~sa.exists().where(
