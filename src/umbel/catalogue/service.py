@@ -12,6 +12,8 @@ from umbel.catalogue import event_units, rules, store, units
 from umbel.catalogue.accounts.service import Accounts
 from umbel.catalogue.devices.service import Devices
 from umbel.catalogue.discover.service import Discover
+from umbel.catalogue.follows.service import Follows
+from umbel.catalogue.follows.store import note_live
 from umbel.catalogue.model import (
     EVENT_LIFE,
     Event,
@@ -66,6 +68,7 @@ class Catalogue:
         self.discover = Discover(database)
         self.outbox = Outbox(database, clock)
         self.devices = Devices(database, clock)
+        self.follows = Follows(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write
         self.audiences = Audiences(database, clock, self._passwords)
@@ -300,6 +303,8 @@ class Catalogue:
             before = store.event(unit.connection, event_id, for_update=True)
             state = EVENT_LIFE.next(before.state, what)
             after = store.change_event(unit.connection, replace(before, state=state))
+            if state is EventState.LIVE:
+                note_live(unit.connection, event_id, self._clock.now_s())
             event_units.journal(unit, what.value, after)
             return after
 

@@ -183,6 +183,12 @@ export function createApi(options: ApiOptions) {
       }),
     resetReservationReminders: (eventId: string) =>
       send('delete', '/api/v1/me/reservations/{event_id}/reminders', { path: { event_id: eventId } }),
+    following: () => read('get', '/api/v1/me/following'),
+    follow: (providerId: string) =>
+      send('put', '/api/v1/me/following/{provider_id}', { path: { provider_id: providerId } }),
+    unfollow: (providerId: string) =>
+      send('delete', '/api/v1/me/following/{provider_id}', { path: { provider_id: providerId } }),
+    liveNotices: () => read('get', '/api/v1/me/live-notices'),
     push: () => read('get', '/api/v1/me/push'),
     addDevice: (device: NewDevice) => read('post', '/api/v1/me/push/devices', { json: device }),
     removeDevice: (deviceId: string) =>

@@ -10,6 +10,7 @@ import { useAction, useLive, useSignIn } from '../ui/hooks';
 import { useTitle } from '../ui/navigation';
 import { Confirm, ErrorNotice, ErrorPage, Loading } from '../ui/parts';
 import { Field, SignInForm } from '../ui/sign-in';
+import { FollowingPanel } from './following-panel';
 import { PushPanel } from './push-panel';
 import { RemindersPanel } from './reminders-panel';
 
@@ -284,6 +285,7 @@ export default function AccountPage() {
           <DevicesPanel />
           <RemindersPanel username={data.username} />
           <PushPanel username={data.username} />
+          <FollowingPanel username={data.username} />
         </div>
         <div className="stack">
           <EmailPanel of={data} onChange={refresh} />

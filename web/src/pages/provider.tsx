@@ -3,6 +3,7 @@
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { Shelves } from '../ui/event-lists';
+import { Follow } from '../ui/follow';
 import { useLive, useNow, useOnline } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Offline } from '../ui/offline';
@@ -42,9 +43,12 @@ export default function ProviderPage({ providerId }: { providerId: string }) {
     <div className="page">
       <div className="page-head">
         <h1>{name}</h1>
-        <a className="button button-small" href={to.feed(providerId)}>
-          RSS feed
-        </a>
+        <div className="row row-start">
+          <Follow providerId={providerId} name={name} />
+          <a className="button button-small" href={to.feed(providerId)}>
+            RSS feed
+          </a>
+        </div>
       </div>
       <Offline />
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}

@@ -53,6 +53,17 @@ export function RemindersPanel({ username }: { username: string }) {
               setDraft({ ...value, ...next });
             }}
           />
+          <label className="tick">
+            <input
+              type="checkbox"
+              checked={value.live}
+              onChange={(event) => {
+                setDone('');
+                setDraft({ ...value, live: event.target.checked });
+              }}
+            />
+            Also when an event goes live that I reserved, or whose provider I follow
+          </label>
           {action.error && <ErrorNotice error={action.error} />}
           <div className="row">
             <button type="submit" className="button" disabled={action.busy || draft === null}>

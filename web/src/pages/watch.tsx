@@ -16,6 +16,7 @@ import { RecordButton } from '../recordings/record-button';
 import { ReplayVideo } from '../recordings/replay-video';
 import { BackToLive, GoBack, useReplays } from '../recordings/rewind';
 import { ComingDays } from '../ui/event-lists';
+import { Follow } from '../ui/follow';
 import { useLive, useNow, useSignIn } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Empty, ErrorPage, Loading, StateBadge } from '../ui/parts';
@@ -65,6 +66,9 @@ function About({ event }: { event: LiveEvent }) {
         </time>
         {event.state === 'live' && <span>{formatViewers(event.stream?.viewers ?? 0)}</span>}
       </p>
+      <div className="reserve-place">
+        <Follow providerId={event.provider_id} name={event.provider_name} />
+      </div>
       <ReserveHere event={event} />
       {event.description !== '' && <p className="about-text">{event.description}</p>}
     </div>

@@ -7,7 +7,7 @@ import { api } from '../kit/portal';
 import { dismissals, dueReminders, parseDismissed, reminderOf } from '../kit/reminders';
 import { to } from '../kit/routes';
 import { useLive, useNow, useSignIn } from './hooks';
-import { Link } from './navigation';
+import { Link, usePathname } from './navigation';
 
 const POLL_MS = 60_000;
 
@@ -17,9 +17,34 @@ export function Reminders() {
   const dismissed = useSyncExternalStore(dismissals.subscribe, dismissals.get);
   const key = username === null ? null : `reservations ${username}`;
   const { data } = useLive(key, api.reservations, ['event'], POLL_MS);
-  const due = dueReminders(data ?? [], nowMs, parseDismissed(dismissed));
+  const live = useLive(username && `live notices ${username}`, api.liveNotices, ['event'], POLL_MS);
+  const pathname = usePathname();
+  const names = parseDismissed(dismissed);
+  // Who watches it knows.
+  const begun = (live.data ?? []).filter(
+    (one) => !names.includes(`live ${one.event_id}`) && pathname !== to.watch(one.event_id),
+  );
+  const due = dueReminders(data ?? [], nowMs, names);
   return (
     <section className="reminders" aria-label="Reminders" aria-live="polite">
+      {begun.map((one) => {
+        const dismiss = (): void => {
+          dismissals.add(`live ${one.event_id}`);
+        };
+        return (
+          <div key={one.event_id} className="reminder">
+            <p>
+              <Link to={to.watch(one.event_id)} onClick={dismiss}>
+                {one.title}
+              </Link>{' '}
+              by {one.provider_name} is live now.
+            </p>
+            <button type="button" className="button button-small" onClick={dismiss}>
+              Dismiss
+            </button>
+          </div>
+        );
+      })}
       {due.map((one) => {
         const { event } = one;
         const dismiss = (): void => {

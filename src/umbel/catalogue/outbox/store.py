@@ -68,7 +68,8 @@ _IS_TRUE = sa.case(
         outbox.c.kind == sa.literal(MessageKind.REMINDER.value),
         _IS_AHEAD & _IS_RESERVED & (events.c.starts_s == outbox.c.starts_s),
     ),
-    else_=events.c.state == sa.literal(EventState.LIVE.value),
+    # An encoder that starts again is back in a moment.
+    else_=events.c.state.in_([sa.literal(one.value) for one in (EventState.LIVE, EventState.OPEN)]),
 )
 """Whether the message is still true: the event was not moved, cancelled or given up."""
 

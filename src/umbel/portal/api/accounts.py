@@ -16,7 +16,7 @@ from umbel.kit.token_buckets import TokenBuckets
 from umbel.kit.tokens import WEB
 from umbel.network.model import NotProgrammed
 from umbel.portal import auth, web_session
-from umbel.portal.api import push, recordings, reminders, reservations, shapes
+from umbel.portal.api import follows, push, recordings, reminders, reservations, shapes
 from umbel.portal.api.shapes import Given, Me, NewPassword, Username
 from umbel.portal.ports import System
 
@@ -139,6 +139,7 @@ async def export_data(system: auth.SystemDep, user: auth.SignedIn) -> Response:
         "recordings": recordings.exported((await system.recordings.of(user.username))[0]),
         "calendar_feed_created_at": (await _feed_created_at(system, user.username)),
         "reminders": reminders.exported(await system.catalogue.reminders.choice(user.username)),
+        "following": follows.exported(await system.catalogue.follows.every(user.username)),
         "push_devices": push.exported(await system.catalogue.devices.every(user.username)),
         "messages": await _messages(system, user.username),
         "network_sign_ins": _network_sign_ins(system, user.username),

@@ -1,0 +1,1 @@
+"""Who follows which provider, and who hears that an event is live."""
