@@ -30,3 +30,22 @@ async def test_providers_are_added_and_listed(sqlite: Database, tmp_path: Path) 
             (await provider(url, "add", "A", "--node", "pe2", user="viewer"), "umbel.forbidden"),
         ):
             assert (wrong.exit_code, f"({code})" in wrong.stderr) == (2, True), wrong.output
+
+
+async def test_members_are_added_shown_and_removed(sqlite: Database, tmp_path: Path) -> None:
+    system = make_system(sqlite, tmp_path)
+    async with world(system, served=True) as here, serving(here.app) as (_, url):
+        city = here.city.id
+        added = await provider(url, "add-member", city, "viewer")
+        assert added.stdout == f"viewer is editor of {city}\n"
+        assert (await provider(url, "add-member", city, "viewer", "--role", "owner")).exit_code == 0
+        listed = (await provider(url, "members", city, user="city")).stdout.split()
+        assert listed == ["account", "role", "city", "owner", "viewer", "owner"]
+        removed = await provider(url, "remove-member", city, "city")
+        assert removed.stdout == f"city is no member of {city}\n"
+        for wrong, code in (
+            (await provider(url, "remove-member", city, "viewer"), "umbel.last_owner"),
+            (await provider(url, "add-member", city, "nobody"), "umbel.no_such_user"),
+            (await provider(url, "members", city, user="club"), "umbel.forbidden"),
+        ):
+            assert (wrong.exit_code, f"({code})" in wrong.stderr) == (2, True), wrong.output

@@ -27,7 +27,13 @@ async def test_the_password_grant_gives_a_token_that_works(here: World) -> None:
     assert answer.headers["cache-control"] == "no-store"
     headers = {"Authorization": f"Bearer {body['access_token']}"}
     me = await here.client.get("/api/v1/me", headers=headers)
-    assert me.json() == {"username": "city", "role": "provider", "provider_id": here.city.id}
+    works_for = {"provider_id": here.city.id, "provider_name": "City", "role": "owner"}
+    assert me.json() == {
+        "username": "city",
+        "role": "provider",
+        "provider_id": here.city.id,
+        "providers": [works_for],
+    }
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ OWN: dict[tuple[str, str], tuple[Any, int]] = {
     ("GET", "/api/v1/trees/{event_id}"): (None, 200),
     ("GET", f"{RUN}/invitations"): (None, 200),
     ("PUT", f"{RUN}/picture"): (PICTURE, 204),
+    ("GET", f"{RUN}/statistics"): (None, 200),
+    ("GET", f"{RUN}/statistics.csv"): (None, 200),
     ("PUT", f"{RUN}/replay-policy"): ({"enabled": True}, 200),
     ("DELETE", f"{RUN}/picture"): (None, 204),
 }

@@ -42,6 +42,7 @@ from umbel.compute.machines.service import MachineService
 from umbel.compute.machines.store import MachineStore
 from umbel.compute.volumes.service import LEASE_S, VolumeService
 from umbel.compute.volumes.store import VolumeStore
+from umbel.delivery.attendance.service import AttendanceService
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.store import DeliveryStore
 from umbel.kit import derived_keys
@@ -98,6 +99,7 @@ class TestSystem(ports.System):
     migration_rules: MigrationRules
     choosing: Choosing
     plane: Plane
+    attendance: AttendanceService
     courier: FakeCourier
     mailer: FakeMailer
     studio: Studio
@@ -236,6 +238,14 @@ def make_system(
         studio=studio,
         recordings=studio.recordings,
         files=files_of(items, database),
+        attendance=AttendanceService(
+            database=database,
+            delivery=DeliveryStore(database),
+            catalogue=catalogue,
+            journal=journal,
+            leases=Leases(database, clock, "test", 60.0),
+            clock=clock,
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from umbel import migrations
+from umbel.bootstrap import attendance as attending
 from umbel.bootstrap import guest_services, mail, playout, services
 from umbel.bootstrap import recordings as recorded
 from umbel.bootstrap import repository as repositories
@@ -24,6 +25,7 @@ from umbel.compute.images.service import ImageService
 from umbel.compute.machines.service import MachineService
 from umbel.compute.service import Compute
 from umbel.compute.volumes.service import VolumeService
+from umbel.delivery.attendance.service import AttendanceService
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
@@ -83,6 +85,7 @@ class System(ports.System):
     compute: Compute
     media: Media
     schedule: Schedule
+    attendance: AttendanceService
     reminding: Reminding
     pusher: Pusher
     secrets: Secrets
@@ -112,6 +115,7 @@ class System(ports.System):
         return {
             "delivery": self.delivery.run,
             "schedule": self.schedule.run,
+            "attendance": self.attendance.run,
             "reminders": self.reminding.run,
             "mobility": self.mobility.run,
             "inline": self.inline.run,
@@ -131,6 +135,7 @@ class System(ports.System):
         return {
             "delivery": self.delivery.controller.pace(),
             "schedule": self.schedule.pace(),
+            "attendance": self.attendance.pace(),
             "mobility": self.mobility.pace(),
             "slices": self.network.slices.pace(),
         }
@@ -183,8 +188,7 @@ async def assemble(
     owner: str = "",
 ) -> System:
     """Build the system; what is not given is the real thing, as the settings say. `owner` is this
-    instance's name. Raises BadNetwork, DatabaseUnavailable, SchemaUnknown.
-    """
+    instance's name. Raises BadNetwork, DatabaseUnavailable, SchemaUnknown."""
     context = _ground(settings, drivers, clock or SystemClock(), database, owner or new_id("cp"))
     await migrations.upgrade(context.database)
     notifier, loop = _delivery_loop(context, timing)
@@ -218,6 +222,7 @@ async def assemble(
         notifier=notifier,
         **messaging._asdict(),
         service_reports=services.service_reports(context, loop),
+        attendance=attending.attendance(context, loop),
         network=context.network,
         plans=services.plans(context, delivery),
         mobility=mobility,

@@ -77,7 +77,7 @@ class EventOver(Conflict):
 
 
 class UserRole(Enum):
-    """What a user may do: watch; run its provider's events; everything."""
+    """What a user may do: watch; run events of providers that it is a member of; everything."""
 
     VIEWER = "viewer"
     PROVIDER = "provider"
@@ -130,16 +130,40 @@ EVENT_LIFE = Table[EventState, EventEvent](
 OVER = frozenset({EventState.ENDED, EventState.CANCELLED})
 
 
+class MemberRole(StrEnum):
+    """What somebody may do for a provider: everything; run its events, and no more."""
+
+    OWNER = "owner"
+    EDITOR = "editor"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """A provider that somebody works for."""
+
+    provider_id: str
+    provider_name: str
+    role: MemberRole
+
+
 @dataclass(frozen=True, kw_only=True)
 class User:
-    """Somebody with an account. `provider_id` is empty unless the role is PROVIDER. `generation`
-    names this account with this password: it is new with either."""
+    """Somebody with an account. `provider_id` is that of the provider for whom an account of the
+    role PROVIDER was made, else empty; `memberships` say for whom it may act. `generation` names
+    this account with this password: it is new with either."""
 
     username: str
     role: UserRole
     provider_id: str = ""
     generation: str = ""
+    memberships: tuple[Membership, ...] = ()
     version: int = 1
+
+    @property
+    def owned_ids(self) -> frozenset[str]:
+        """The providers that it owns."""
+        owned = (one for one in self.memberships if one.role is MemberRole.OWNER)
+        return frozenset(one.provider_id for one in owned)
 
 
 @dataclass(frozen=True, kw_only=True)

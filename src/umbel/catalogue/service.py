@@ -39,11 +39,14 @@ from umbel.catalogue.series.service import SeriesService
 from umbel.catalogue.service_levels.service import ServiceLevels
 from umbel.catalogue.sign_in import SignIn
 from umbel.catalogue.store import Unit
+from umbel.catalogue.team.service import Teams
+from umbel.catalogue.team.store import of_user as members_of
 from umbel.catalogue.units import Units
 from umbel.catalogue.visibility.service import Audiences
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.ids import new_id
+from umbel.kit.sql import Connection
 
 MOST_LISTED = 1_000
 MOST_OVERLAPS = 10
@@ -72,6 +75,7 @@ class Catalogue:
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write
         self.audiences = Audiences(database, clock, self._passwords)
+        self.teams = Teams(database, clock)
         self.series = SeriesService(database, clock, self.audiences)
         self.accounts = Accounts(database, clock, self._passwords, self._sign_in)
 
@@ -87,10 +91,10 @@ class Catalogue:
         return await self._database.read(store.all_users)
 
     async def user(self, username: str) -> User:
-        """That user. Raises NoSuchUser."""
+        """That user, with memberships. Raises NoSuchUser."""
         if rules.USERNAME.fullmatch(username) is None:
             raise NoSuchUser
-        return await self._database.read(store.user, username)
+        return await self._database.read(_with_memberships, username)
 
     async def add_user(
         self, username: str, password: str, role: UserRole, provider_id: str = ""
@@ -361,6 +365,11 @@ class Catalogue:
             return key
 
         return await self._write(put)
+
+
+def _with_memberships(connection: Connection, username: str) -> User:
+    user = store.user(connection, username)
+    return replace(user, memberships=members_of(connection, username))
 
 
 def _journal_provider(unit: Unit, what: str, provider: Provider) -> None:

@@ -118,6 +118,7 @@ _PROVIDER = sa.select(providers).where(providers.c.id == _ID)
 _ALL_PROVIDERS = Query(sa.select(providers).order_by(providers.c.name), Provider)
 _THE_PROVIDER = Query(_PROVIDER, Provider)
 _HELD_PROVIDER = Query(_PROVIDER.with_for_update(read=True, key_share=True), Provider)
+_LOCKED_PROVIDER = Query(_PROVIDER.with_for_update(), Provider)
 _ADD_PROVIDER = Command(sa.insert(providers))
 _CHANGE_PROVIDER = Command(
     sa.update(providers).where((providers.c.id == _ID) & (providers.c.version == given("before"))),
@@ -257,6 +258,11 @@ def provider(connection: Connection, provider_id: str) -> Provider:
 def hold_provider(connection: Connection, provider_id: str) -> Provider:
     """That provider, kept from being removed until the unit ends. Raises NoSuchProvider."""
     return _found(connection.first(_HELD_PROVIDER, id_=provider_id), provider_id)
+
+
+def lock_provider(connection: Connection, provider_id: str) -> Provider:
+    """That provider, held for the unit alone. Raises NoSuchProvider."""
+    return _found(connection.first(_LOCKED_PROVIDER, id_=provider_id), provider_id)
 
 
 def add_provider(connection: Connection, new: Provider) -> None:

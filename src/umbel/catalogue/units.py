@@ -8,8 +8,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from umbel.catalogue import rules, store
-from umbel.catalogue.model import LastOperator, User
+from umbel.catalogue.model import LastOperator, MemberRole, User
 from umbel.catalogue.store import Unit
+from umbel.catalogue.team import store as teams
+from umbel.catalogue.team.model import Member
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database
 from umbel.kit.sql import Connection
@@ -40,6 +42,9 @@ class Units:
 def add_user(unit: Unit, new: User, hashed: str) -> None:
     """Raises UserExists, NoSuchProvider."""
     store.add_user(unit.connection, new, hashed)
+    if new.provider_id:
+        owner = Member(username=new.username, role=MemberRole.OWNER)
+        teams.put(unit.connection, new.provider_id, owner)
     unit.journal("user", new.username, {"what": "added", "role": new.role.value})
 
 

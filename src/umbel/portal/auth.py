@@ -131,11 +131,10 @@ def watcher_of(user: User | None) -> Watcher:
     """Who asks for an event, without a grant."""
     if user is None:
         return ANYBODY
-    runs = user.role is UserRole.PROVIDER
     return Watcher(
         username=user.username,
         runs_all=user.role is UserRole.OPERATOR,
-        provider_ids=frozenset({user.provider_id}) if runs else frozenset(),
+        provider_ids=frozenset(one.provider_id for one in user.memberships),
     )
 
 
@@ -156,8 +155,15 @@ Watching = Annotated[Watcher, Depends(_watcher)]
 
 
 def may_run(user: User, provider_id: str) -> None:
-    """Raise Forbidden unless the user is an operator or of that provider."""
+    """Raise Forbidden unless the user is an operator or works for that provider."""
     if not watcher_of(user).runs(provider_id):
+        raise Forbidden
+
+
+def may_own(user: User, provider_id: str) -> None:
+    """Raise Forbidden unless the user is an operator or owns that provider: for what ends the
+    access of others, or cannot be undone."""
+    if user.role is not UserRole.OPERATOR and provider_id not in user.owned_ids:
         raise Forbidden
 
 

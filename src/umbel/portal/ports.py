@@ -15,6 +15,7 @@ from umbel.compute.hypervisors.model import CERTIFICATE_DAYS, Hypervisor, Hyperv
 from umbel.compute.machines.model import Machine, MachineFacts
 from umbel.compute.machines.service import MachineStatus
 from umbel.compute.model import Node, Scheduling
+from umbel.delivery.attendance.model import Attendance
 from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
@@ -294,6 +295,13 @@ class Preparing(Protocol):
         """The node is to have exactly these. Raises NoSuchNode."""
 
 
+class Attending(Protocol):
+    """For providers: how many watched."""
+
+    async def of(self, event_id: str) -> Attendance:
+        """What is kept of the event."""
+
+
 class ServiceReporting(Protocol):
     """For operators and providers: how what was promised was kept."""
 
@@ -333,6 +341,7 @@ class System:
     mailer: Mailer | None
     push_key: str
     service_reports: ServiceReporting
+    attendance: Attending
     repository: Repository
     recordings: Recordings
     files: Files

@@ -17,6 +17,7 @@ app = operators_app("Providers of a running platform, for operators.")
 _PROVIDERS = "/api/v1/providers"
 _PARTS = ("priority", "viewers", "height", "availability")
 
+Account = Annotated[str, typer.Argument(help="the account's name")]
 Id = Annotated[str, typer.Argument(help="the provider's id, as `umbel provider list` shows it")]
 
 
@@ -88,6 +89,37 @@ def service_level(
         typer.echo(f"{part}: {'kept' if is_kept else 'broken'}")
     if not all(level["kept"].values()):
         raise typer.Exit(1)
+
+
+@app.command()
+def members(context: typer.Context, provider: Id) -> None:
+    """Show who works for a provider, and as what."""
+    table = Table("account", "role", box=None)
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        for one in api.get(f"{_PROVIDERS}/{provider}/members"):
+            table.add_row(one["username"], one["role"])
+    Console().print(table)
+
+
+@app.command("add-member")
+def add_member(
+    context: typer.Context,
+    provider: Id,
+    account: Account,
+    role: Annotated[str, typer.Option(help="owner or editor")] = "editor",
+) -> None:
+    """Have an account run a provider's events, or own it. Repeated, it changes the role."""
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        added = api.put(f"{_PROVIDERS}/{provider}/members/{account}", {"role": role})
+    typer.echo(f"{added['username']} is {added['role']} of {provider}")
+
+
+@app.command("remove-member")
+def remove_member(context: typer.Context, provider: Id, account: Account) -> None:
+    """Have an account run a provider's events no more. The last owner stays."""
+    with errors_on_stderr(), signed_in(context.obj) as api:
+        api.delete(f"{_PROVIDERS}/{provider}/members/{account}")
+    typer.echo(f"{account} is no member of {provider}")
 
 
 def _promised(level: dict[str, Any]) -> str:

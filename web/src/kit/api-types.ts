@@ -180,6 +180,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{event_id}/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_statistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/{event_id}/statistics.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_statistics_csv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/{event_id}/grants": {
         parameters: {
             query?: never;
@@ -975,6 +1007,38 @@ export interface paths {
         put: operations["set_service_level"];
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers/{provider_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/providers/{provider_id}/members/{username}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put: operations["put_member"];
+        post?: never;
+        delete: operations["remove_member"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2791,6 +2855,8 @@ export interface components {
         CopyIn: {
             image: string;
         };
+        /** @enum {string} */
+        CsvTable: "minutes" | "places";
         DeviceIn: {
             endpoint: string;
             keys: components["schemas"]["PushKeysIn"];
@@ -3229,6 +3295,20 @@ export interface components {
             role: components["schemas"]["UserRole"];
             provider_id: string | null;
         };
+        MemberIn: {
+            role: components["schemas"]["MemberRole"];
+        };
+        MemberOut: {
+            username: string;
+            role: components["schemas"]["MemberRole"];
+        };
+        /** @enum {string} */
+        MemberRole: "owner" | "editor";
+        MembershipOut: {
+            provider_id: string;
+            provider_name: string;
+            role: components["schemas"]["MemberRole"];
+        };
         MigrationCheckOut: {
             admitted: boolean;
             reasons: string[];
@@ -3318,6 +3398,12 @@ export interface components {
             goal?: components["schemas"]["MoveGoal"] | null;
             most_moves?: number | null;
             most_mb?: number | null;
+        };
+        MyselfOut: {
+            username: string;
+            role: components["schemas"]["UserRole"];
+            provider_id: string | null;
+            providers: components["schemas"]["MembershipOut"][];
         };
         NewCloudNodeOut: {
             name: string;
@@ -3488,6 +3574,14 @@ export interface components {
         };
         /** @enum {string} */
         PipelineStep: "classifier" | "slices" | "redirect" | "path" | "leaf" | "access" | "services" | "homes" | "other";
+        PlaceOut: {
+            access_node: string;
+            edge_node: string;
+            opened: number;
+            watched_s: number;
+            peak: number;
+            share: number;
+        };
         PlanIn: {
             network?: {
                 [key: string]: unknown;
@@ -3525,6 +3619,12 @@ export interface components {
         };
         /** @enum {string} */
         PlanState: "waiting" | "running" | "done" | "failed" | "cancelled";
+        PointOut: {
+            at: string;
+            viewers: number;
+            peak: number;
+            opened: number;
+        };
         PortOut: {
             number: number;
             name: string;
@@ -3894,6 +3994,17 @@ export interface components {
         SnapshotOut: {
             name: string;
             taken_at: string;
+        };
+        StatisticsOut: {
+            sessions: number;
+            peak: number;
+            watched_s: number;
+            watched_each_s: number;
+            viewers: number;
+            reservations: number;
+            point_s: number;
+            points: components["schemas"]["PointOut"][];
+            places: components["schemas"]["PlaceOut"][];
         };
         StayingOut: {
             function: string;
@@ -4418,6 +4529,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FollowingOut"];
+                };
+            };
+        };
+    };
+    get_statistics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StatisticsOut"];
+                };
+            };
+        };
+    };
+    get_statistics_csv: {
+        parameters: {
+            query?: {
+                table?: components["schemas"]["CsvTable"];
+            };
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": unknown;
                 };
             };
         };
@@ -5031,7 +5186,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Me"];
+                    "application/json": components["schemas"]["MyselfOut"];
                 };
             };
         };
@@ -6077,6 +6232,73 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ServiceLevelOut"];
                 };
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberOut"][];
+                };
+            };
+        };
+    };
+    put_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider_id: string;
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberOut"];
+                };
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                provider_id: string;
+                username: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -6,6 +6,7 @@ import { type AnswerOf, addressOf, type Call, type CallArguments, type Method, t
 import type {
   EventChanges,
   EventSearch,
+  MemberRole,
   NewDevice,
   NewEvent,
   NewPath,
@@ -232,6 +233,17 @@ export function createApi(options: ApiOptions) {
     deleteAccount: (password: string) => send('post', '/api/v1/me/delete', { json: { password } }),
     signOutEverywhere: () => send('delete', '/api/v1/me/tokens'),
     me: () => read('get', '/api/v1/me'),
+    members: (providerId: string) =>
+      read('get', '/api/v1/providers/{provider_id}/members', { path: { provider_id: providerId } }),
+    putMember: (providerId: string, username: string, role: MemberRole) =>
+      send('put', '/api/v1/providers/{provider_id}/members/{username}', {
+        path: { provider_id: providerId, username },
+        json: { role },
+      }),
+    removeMember: (providerId: string, username: string) =>
+      send('delete', '/api/v1/providers/{provider_id}/members/{username}', {
+        path: { provider_id: providerId, username },
+      }),
     providers: () => read('get', '/api/v1/providers'),
     provider: (providerId: string) =>
       read('get', '/api/v1/providers/{provider_id}', { path: { provider_id: providerId } }),

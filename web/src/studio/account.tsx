@@ -14,7 +14,8 @@ const ME_POLL_MS = 300_000;
 /** The user, if they may publish. A refusal ends the reading (useLive): nothing changes until another sign-in. */
 async function publisher(): Promise<Me> {
   const me = await api.me();
-  if (me.role === 'viewer') throw new ApiError(403, 'umbel.forbidden', 'This account can watch, but not publish.');
+  if (me.role !== 'operator' && me.providers.length === 0)
+    throw new ApiError(403, 'umbel.forbidden', 'This account can watch, but not publish.');
   return me;
 }
 
@@ -34,7 +35,7 @@ export function ForProviders({ children }: { children: (me: Me) => ReactNode }) 
   if (error?.status === 403) {
     return (
       <Empty isPage title="This account can watch, but not publish">
-        <p>Ask the operator to make {signIn.username} a provider.</p>
+        <p>Ask an owner of a provider to add {signIn.username} to its team, or the operator to make a provider.</p>
       </Empty>
     );
   }

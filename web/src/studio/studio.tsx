@@ -16,6 +16,7 @@ import { EventFields } from './event-fields';
 import { OverlapNote } from './overlap-note';
 import { NO_REPEAT, repeatOf, repeatProblemOf } from './repeat';
 import { RepeatFields } from './repeat-fields';
+import { Team } from './team';
 
 const POLL_MS = 15_000;
 
@@ -30,9 +31,12 @@ export function arrange(events: readonly LiveEvent[]): LiveEvent[] {
   );
 }
 
-function ProviderField({ value, onChange }: { value: string; onChange: (id: string) => void }) {
+function ProviderField({ me, value, onChange }: { me: Me; value: string; onChange: (id: string) => void }) {
   const id = useId();
-  const { data } = useLive('providers', api.providers, ['provider'], POLL_MS);
+  const isOperator = me.role === 'operator';
+  const { data: all } = useLive(isOperator ? 'providers' : null, api.providers, ['provider'], POLL_MS);
+  const own = me.providers.map(({ provider_id, provider_name }) => ({ id: provider_id, name: provider_name }));
+  const data = isOperator ? all : own;
   return (
     <div className="field">
       <label htmlFor={id}>Provider</label>
@@ -57,7 +61,8 @@ function ProviderField({ value, onChange }: { value: string; onChange: (id: stri
 
 function NewEventForm({ me }: { me: Me }) {
   const id = useId();
-  const [draft, setDraft] = useState(() => ({ provider: me.provider_id ?? '', ...emptyDraft(Date.now()) }));
+  const only = me.role !== 'operator' && me.providers.length === 1 ? me.providers[0]?.provider_id : undefined;
+  const [draft, setDraft] = useState(() => ({ provider: only ?? '', ...emptyDraft(Date.now()) }));
   const [repeat, setRepeat] = useState(NO_REPEAT);
   const [fault, setFault] = useState<string | null>(null);
   const { busy, error, run } = useAction();
@@ -97,8 +102,9 @@ function NewEventForm({ me }: { me: Me }) {
           {fault}
         </p>
       )}
-      {me.provider_id === null && (
+      {only === undefined && (
         <ProviderField
+          me={me}
           value={draft.provider}
           onChange={(provider) => {
             change({ provider });
@@ -178,7 +184,12 @@ export default function Studio() {
             </div>
             <div className="columns">
               <MyEvents />
-              <NewEventForm me={me} />
+              <div className="stack">
+                <NewEventForm me={me} />
+                {me.providers.map((one) => (
+                  <Team key={one.provider_id} me={me} provider={one.provider_id} name={one.provider_name} />
+                ))}
+              </div>
             </div>
           </>
         )}

@@ -85,6 +85,10 @@ class Reservations:
 
         return await self._database.write(put)
 
+    async def count_of(self, event_id: str) -> int:
+        """How many accounts reserved the event to watch it."""
+        return await self._database.read(store.count_to_watch, event_id)
+
     # Calendars' addresses
 
     async def feed_created_s(self, username: str) -> float | None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from umbel.catalogue.choices.model import Choice
 from umbel.catalogue.choices.store import MOST_TEXT, parsed, reminder_choices, serialized
-from umbel.catalogue.reservations.model import Purpose, Reservation
+from umbel.catalogue.reservations.model import TO_WATCH, Purpose, Reservation
 from umbel.catalogue.store import event_of, events, providers, users
 from umbel.catalogue.visibility.store import remains_visible
 from umbel.kit.db import metadata
@@ -95,6 +95,13 @@ _COUNT = Scalar(
     sa.select(sa.func.count()).select_from(reservations).where(reservations.c.username == _OF), int
 )
 _THE = (reservations.c.username == _OF) & (reservations.c.event_id == _EVENT)
+_COUNT_TO_WATCH = Scalar(
+    sa.select(sa.func.count())
+    .select_from(reservations)
+    .where(reservations.c.event_id == _EVENT)
+    .where(reservations.c.purpose.in_([sa.literal(one) for one in TO_WATCH])),
+    int,
+)
 _ADD = Command(sa.insert(reservations))
 _CHANGE = Command(sa.update(reservations).where(_THE), ["purpose", "remind_s"])
 _CHOOSE = Command(
@@ -115,6 +122,11 @@ _FEED_OWNER = Scalar(
 )
 _ADD_FEED = Command(sa.insert(calendar_feeds))
 _DROP_FEED = Command(sa.delete(calendar_feeds).where(calendar_feeds.c.username == _OF))
+
+
+def count_to_watch(connection: Connection, event_id: str) -> int:
+    """How many accounts reserved the event to watch it."""
+    return connection.scalar(_COUNT_TO_WATCH, event_=event_id) or 0
 
 
 def hold_user(connection: Connection, username: str) -> bool:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from umbel.catalogue.model import UserRole, Visibility
 from umbel.catalogue.store import events, users
+from umbel.catalogue.team.store import members
 from umbel.kit.db import metadata
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
 
@@ -70,14 +71,14 @@ def remains_visible(username: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
         (invitations.c.event_id == events.c.id) & (invitations.c.username == username)
     )
     account = users.alias("reader")
-    runs = sa.exists().where(
-        (account.c.username == username)
-        & (
-            (account.c.role == sa.literal(UserRole.OPERATOR.value))
-            | (account.c.provider_id == events.c.provider_id)
-        )
+    is_operator = sa.exists().where(
+        (account.c.username == username) & (account.c.role == sa.literal(UserRole.OPERATOR.value))
     )
-    return (events.c.visibility != sa.literal(Visibility.INVITED.value)) | is_invited | runs
+    is_member = sa.exists().where(
+        (members.c.username == username) & (members.c.provider_id == events.c.provider_id)
+    )
+    is_for_all = events.c.visibility != sa.literal(Visibility.INVITED.value)
+    return is_for_all | is_invited | is_operator | is_member
 
 
 def phrase(connection: Connection, event_id: str) -> tuple[str, str] | None:

@@ -83,9 +83,11 @@ async def open_ingest(
 async def rotate_key(
     system: auth.SystemDep, user: auth.SignedIn, event_id: str, response: Response
 ) -> KeyOut:
-    """Make a new stream key. The old key becomes invalid when the acquirer learns of it."""
+    """Make a new stream key, for owners of the provider. The old key becomes invalid when the
+    acquirer learns of it."""
     # It hears through the journal: were it told here, and away, the new key would be lost.
-    await theirs(system, user, event_id)
+    event = await theirs(system, user, event_id)
+    auth.may_own(user, event.provider_id)
     key = await system.catalogue.rotate_key(event_id)
     response.headers["Cache-Control"] = "no-store"
     return KeyOut(stream_key=key)

@@ -90,7 +90,8 @@ async def get_item(
 @router.delete("/repo/item/{item_id}")
 async def delete_item(system: auth.SystemDep, user: auth.SignedIn, item_id: str) -> None:
     """Delete the item with its bytes."""
-    await owned(system, user, item_id)
+    item = await owned(system, user, item_id)
+    auth.may_own(user, item.owner)
     await system.repository.delete(item_id)
 
 
@@ -178,16 +179,18 @@ async def owned(system: System, user: User, item_id: str) -> Item:
 
 def _owner(user: User) -> str:
     """Whose a new item is; the platform's own has no provider."""
-    return user.provider_id or ""
+    ids = [one.provider_id for one in user.memberships]
+    return user.provider_id if user.provider_id in ids else next(iter(ids), "")
 
 
 def _searched(user: User) -> str | None:
     """Whose items the user may find, None for all. Raises Forbidden."""
     if user.role is UserRole.OPERATOR:
         return None
-    if user.role is not UserRole.PROVIDER or not user.provider_id:
+    owner = _owner(user)
+    if not owner:
         raise Forbidden
-    return user.provider_id
+    return owner
 
 
 async def _with_url(

@@ -12,7 +12,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from umbel.catalogue import rules
-from umbel.catalogue.model import Event, EventState, Provider, User, UserRole, Visibility
+from umbel.catalogue.model import (
+    Event,
+    EventState,
+    MemberRole,
+    Provider,
+    User,
+    UserRole,
+    Visibility,
+)
 from umbel.catalogue.series import model as series
 from umbel.catalogue.service_levels import model as service_levels
 from umbel.delivery.model import StreamStatus
@@ -96,6 +104,20 @@ class Me(BaseModel):
     username: str
     role: UserRole
     provider_id: str | None
+
+
+class MembershipOut(BaseModel):
+    """A provider that somebody works for."""
+
+    provider_id: str
+    provider_name: str
+    role: MemberRole
+
+
+class MyselfOut(Me):
+    """Who the token is of, and the providers that they work for."""
+
+    providers: list[MembershipOut]
 
 
 class UserIn(Given):
@@ -267,6 +289,12 @@ def overlap(of: Event) -> OverlapOut:
 def me(user: User) -> Me:
     """The user as told to itself and to operators."""
     return Me(username=user.username, role=user.role, provider_id=user.provider_id or None)
+
+
+def myself(user: User) -> MyselfOut:
+    """The user, with memberships."""
+    providers = [MembershipOut(**vars(one)) for one in user.memberships]
+    return MyselfOut(**me(user).model_dump(), providers=providers)
 
 
 def provider(of: Provider) -> ProviderOut:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, Request, Response
 
 from umbel.portal import auth
 from umbel.portal.api import shapes
-from umbel.portal.api.shapes import Me, TokenOut
+from umbel.portal.api.shapes import MyselfOut, TokenOut
 
 router = APIRouter(tags=["users"])
 
@@ -34,6 +34,6 @@ async def sign_in(
 
 
 @router.get("/api/v1/me")
-async def who_am_i(user: auth.SignedIn) -> Me:
+async def who_am_i(user: auth.SignedIn) -> MyselfOut:
     """Get the user to whom the token belongs."""
-    return shapes.me(user)
+    return shapes.myself(user)

@@ -1,0 +1,1 @@
+"""How many watched an event, when and where, kept after its sessions are gone."""

@@ -1,0 +1,160 @@
+"""How many watched an event, for those who run it: sums, the curve, and places; also as CSV."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from umbel.catalogue.model import Event
+from umbel.delivery.attendance.model import MINUTE_S, Attendance, Minute, Share
+from umbel.kit.clock import to_rfc3339
+from umbel.portal import auth, csv_tables
+from umbel.portal.api.events import theirs
+
+router = APIRouter(prefix="/api/v1/events/{event_id}", tags=["events"])
+
+MOST_POINTS = 480
+_CSV = "text/csv"
+
+
+class CsvTable(StrEnum):
+    """By minute, or by where viewers were."""
+
+    MINUTES = "minutes"
+    PLACES = "places"
+
+
+class PointOut(BaseModel):
+    """A part of the curve: from `at` on, viewers on average and at most, and sessions opened."""
+
+    at: str
+    viewers: float
+    peak: int
+    opened: int
+
+
+class PlaceOut(BaseModel):
+    """Viewers of an access node at the edges of a node; `share` is that of all watch time."""
+
+    access_node: str
+    edge_node: str
+    opened: int
+    watched_s: float
+    peak: int
+    share: float
+
+
+class StatisticsOut(BaseModel):
+    """How many watched. `sessions` were opened: somebody who comes back opens another. `peak` were
+    there at once; `viewers` on average over the minutes in which somebody watched. `points` have
+    `point_s` seconds each, without those of no viewer. `reservations` are those to watch."""
+
+    sessions: int
+    peak: int
+    watched_s: float
+    watched_each_s: float
+    viewers: float
+    reservations: int
+    point_s: int
+    points: list[PointOut]
+    places: list[PlaceOut]
+
+
+@router.get("/statistics")
+async def get_statistics(
+    system: auth.SystemDep, user: auth.SignedIn, event_id: str
+) -> StatisticsOut:
+    """Get how many watched the event, up to some seconds ago. It is kept after the event."""
+    await theirs(system, user, event_id)
+    return _response(await system.attendance.of(event_id))
+
+
+@router.get(
+    "/statistics.csv",
+    response_class=Response,
+    responses={200: {"description": "A table (RFC 4180)", "content": {_CSV: {}}}},
+)
+async def get_statistics_csv(
+    system: auth.SystemDep, user: auth.SignedIn, event_id: str, table: CsvTable = CsvTable.MINUTES
+) -> Response:
+    """Get the same as a table for spreadsheets, by minute or by place."""
+    event = await theirs(system, user, event_id)
+    found = await system.attendance.of(event_id)
+    rows = _minutes(event, found) if table is CsvTable.MINUTES else _places(event, found)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{event_id}-{table.value}.csv"',
+        "Cache-Control": "no-store",
+    }
+    return Response(rows, media_type=f"{_CSV}; charset=utf-8", headers=headers)
+
+
+def _response(of: Attendance) -> StatisticsOut:
+    whole, span_s = of.whole, len(of.minutes) * MINUTE_S
+    width = max(1, -(-len(of.minutes) // MOST_POINTS))
+    return StatisticsOut(
+        sessions=whole.opened,
+        peak=whole.peak,
+        watched_s=whole.watched_s,
+        watched_each_s=whole.watched_s / whole.opened if whole.opened else 0.0,
+        viewers=sum(one.share.watched_s for one in of.minutes) / span_s if span_s else 0.0,
+        reservations=of.reservations,
+        point_s=width * MINUTE_S,
+        points=[_point(of.minutes[at : at + width]) for at in range(0, len(of.minutes), width)],
+        places=[
+            PlaceOut(
+                access_node=one.access_node,
+                edge_node=one.edge_node,
+                **vars(one.share),
+                share=one.share.watched_s / whole.watched_s if whole.watched_s else 0.0,
+            )
+            for one in of.places
+        ],
+    )
+
+
+def _point(minutes: Sequence[Minute]) -> PointOut:
+    share = Share()
+    for one in minutes:
+        share = share.plus(one.share)
+    return PointOut(
+        at=to_rfc3339(minutes[0].at_s),
+        viewers=share.watched_s / (len(minutes) * MINUTE_S),
+        peak=share.peak,
+        opened=share.opened,
+    )
+
+
+def _minutes(event: Event, of: Attendance) -> str:
+    head = ("event", "minute", "viewers_average", "viewers_peak", "sessions_opened")
+    return csv_tables.serialize(
+        head,
+        (
+            (
+                event.title,
+                to_rfc3339(one.at_s),
+                round(one.share.watched_s / MINUTE_S, 3),
+                one.share.peak,
+                one.share.opened,
+            )
+            for one in of.minutes
+        ),
+    )
+
+
+def _places(event: Event, of: Attendance) -> str:
+    head = ("event", "access_node", "edge_node", "sessions_opened", "watched_s", "viewers_peak")
+    return csv_tables.serialize(
+        head,
+        (
+            (
+                event.title,
+                one.access_node,
+                one.edge_node,
+                one.share.opened,
+                round(one.share.watched_s, 1),
+                one.share.peak,
+            )
+            for one in of.places
+        ),
+    )
