@@ -38,6 +38,7 @@ WATCHED: dict[tuple[str, str], tuple[Any, int]] = {
     ("GET", f"{RUN}/thumbnail"): (None, 200),
     ("GET", f"{RUN}/picture"): (None, 200),
     ("GET", f"{RUN}/replay-policy"): (None, 200),
+    ("GET", f"{RUN}/captions"): (None, 200),
     ("POST", f"{RUN}/replay"): (None, 404),  # nothing was recorded
     ("POST", f"{RUN}/sessions"): ({}, 201),
     ("PUT", "/api/v1/me/reservations/{event_id}"): ({}, 409),  # it has begun
@@ -56,6 +57,9 @@ OWN: dict[tuple[str, str], tuple[Any, int]] = {
     ("GET", f"{RUN}/statistics.csv"): (None, 200),
     ("PUT", f"{RUN}/replay-policy"): ({"enabled": True}, 200),
     ("DELETE", f"{RUN}/picture"): (None, 204),
+    ("GET", f"{RUN}/caption-policy"): (None, 200),
+    ("PUT", f"{RUN}/caption-policy"): ({"language": None}, 200),
+    ("DELETE", f"{RUN}/captions"): (None, 204),
 }
 # Tested by themselves below, or only of one's own reservation.
 OTHERS = {

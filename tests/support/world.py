@@ -85,6 +85,7 @@ class World:
             self.system.schedule.run,
             self.system.mobility.run,
             self.system.recordings.run,
+            self.system.caption_reader.run,
         )
         self._loops = [asyncio.create_task(run()) for run in runs]
         await asyncio.sleep(0.5)

@@ -9,7 +9,7 @@ import structlog
 
 from umbel import migrations
 from umbel.bootstrap import attendance as attending
-from umbel.bootstrap import guest_services, mail, playout, services
+from umbel.bootstrap import captions, guest_services, mail, playout, services
 from umbel.bootstrap import recordings as recorded
 from umbel.bootstrap import repository as repositories
 from umbel.bootstrap.drivers import Drivers, network_document, read_network, real_drivers
@@ -26,6 +26,7 @@ from umbel.compute.machines.service import MachineService
 from umbel.compute.service import Compute
 from umbel.compute.volumes.service import VolumeService
 from umbel.delivery.attendance.service import AttendanceService
+from umbel.delivery.captions import CaptionReader
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
@@ -87,6 +88,7 @@ class System(ports.System):
     schedule: Schedule
     attendance: AttendanceService
     reminding: Reminding
+    caption_reader: CaptionReader
     pusher: Pusher
     secrets: Secrets
     overlay: "Switched | None" = None
@@ -128,6 +130,7 @@ class System(ports.System):
             "borders": self.network.edge.run,
             "repository": self.repository.run,
             "recordings": self.recordings.run,
+            "captions": self.caption_reader.run,
         }
 
     def loops_pace(self) -> Mapping[str, Pace]:
@@ -192,10 +195,9 @@ async def assemble(
     context = _ground(settings, drivers, clock or SystemClock(), database, owner or new_id("cp"))
     await migrations.upgrade(context.database)
     notifier, loop = _delivery_loop(context, timing)
-    collector = loop.collector
+    collector, repository = loop.collector, repositories.repository(context)
     delivery, inline = services.delivery(context, loop), services.inline_guests(context, loop)
     mobility = services.mobility(context, loop, inline)
-    repository = repositories.repository(context)
     messaging = mail.messaging(
         settings, context.catalogue, context.clock, context.owner, context.secrets
     )
@@ -221,6 +223,7 @@ async def assemble(
         schedule=services.schedule(context, loop),
         notifier=notifier,
         **messaging._asdict(),
+        caption_reader=captions.caption_reader(context, loop),
         service_reports=services.service_reports(context, loop),
         attendance=attending.attendance(context, loop),
         network=context.network,

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from umbel.catalogue import event_units, rules, store, units
 from umbel.catalogue.accounts.service import Accounts
+from umbel.catalogue.captions.service import Captions
 from umbel.catalogue.devices.service import Devices
 from umbel.catalogue.discover.service import Discover
 from umbel.catalogue.follows.service import Follows
@@ -70,6 +71,7 @@ class Catalogue:
         self.reminders = Reminders(database, clock)
         self.discover = Discover(database)
         self.outbox = Outbox(database, clock)
+        self.captions = Captions(database)
         self.devices = Devices(database, clock)
         self.follows = Follows(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)

@@ -16,6 +16,7 @@ from umbel.kit.token_buckets import TokenBuckets
 from umbel.portal import errors
 from umbel.portal.api import (
     accounts,
+    captions,
     clouds,
     clusters,
     discover,
@@ -84,6 +85,7 @@ _RESOURCES = (
     series,
     statistics,
     visibility,
+    captions,
     replays,
     pictures,
     transfers,

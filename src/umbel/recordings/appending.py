@@ -67,6 +67,7 @@ class _Placing:
                 base_s=base_s,
                 began_s=0.0,
                 is_break=self.is_break and self.position_s > 0,
+                wall_s=one.wall_s,
             )
         )
         self.chunks.append(one.body)

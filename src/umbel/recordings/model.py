@@ -124,7 +124,8 @@ class Capture:
 class Segment:
     """A piece of a capture: `size` bytes of `item` from `offset` on. It begins `position_s` after
     the capture's first one, at `began_s` by the control plane's clock; its own times begin at
-    `base_s`. With `is_break` they do not follow on from the segment before it."""
+    `base_s`. With `is_break` they do not follow on from the segment before it. `wall_s` is when it
+    began by its stream's own clock, 0 where that is not known."""
 
     number: int
     item: str
@@ -136,6 +137,7 @@ class Segment:
     base_s: float
     began_s: float
     is_break: bool
+    wall_s: float = 0.0
 
     @property
     def ended_s(self) -> float:

@@ -55,6 +55,7 @@ capture_segments = sa.Table(
     sa.Column("base_s", sa.Float, nullable=False),
     sa.Column("began_s", sa.Float, nullable=False),
     sa.Column("is_break", sa.Boolean, nullable=False),
+    sa.Column("wall_s", sa.Float, nullable=False),
 )
 
 

@@ -244,6 +244,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{event_id}/caption-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_caption_policy"];
+        put: operations["set_caption_policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/{event_id}/captions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["list_captions"];
+        put?: never;
+        post?: never;
+        delete: operations["delete_captions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/captions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["search_captions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/replay/{token}/captions.vtt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_replay_captions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/{event_id}/replay-policy": {
         parameters: {
             query?: never;
@@ -2717,6 +2781,24 @@ export interface components {
             last_answer_at: string | null;
             retry_at: string | null;
         };
+        CaptionOut: {
+            number: number;
+            text: string;
+            starts_at: string;
+            ends_at: string;
+        };
+        CaptionPolicyIn: {
+            language: string | null;
+        };
+        CaptionPolicyOut: {
+            language: string | null;
+            problem: string;
+            available: boolean;
+        };
+        CaptionsOut: {
+            language: string | null;
+            captions: components["schemas"]["CaptionOut"][];
+        };
         CertificateIn: {
             /** @default [] */
             names?: string[];
@@ -2996,6 +3078,19 @@ export interface components {
         FollowingOut: {
             event: components["schemas"]["SavedEventOut"];
             changed: number;
+        };
+        FoundCaptionOut: {
+            number: number;
+            text: string;
+            starts_at: string;
+            ends_at: string;
+            event_id: string;
+            event_title: string;
+            provider_name: string;
+            position_s: number | null;
+        };
+        FoundCaptionsOut: {
+            captions: components["schemas"]["FoundCaptionOut"][];
         };
         From: {
             /** Format: ipv4 */
@@ -3822,6 +3917,7 @@ export interface components {
         ReplayOut: {
             title: string;
             url: string;
+            captions_url: string | null;
             duration_s: number;
             is_growing: boolean;
             files: components["schemas"]["FileOut"][];
@@ -4646,6 +4742,147 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Invitations"];
+                };
+            };
+        };
+    };
+    get_caption_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Event-Grant"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptionPolicyOut"];
+                };
+            };
+        };
+    };
+    set_caption_policy: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Event-Grant"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CaptionPolicyIn"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptionPolicyOut"];
+                };
+            };
+        };
+    };
+    list_captions: {
+        parameters: {
+            query?: {
+                after?: number | null;
+            };
+            header?: {
+                "X-Event-Grant"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CaptionsOut"];
+                };
+            };
+        };
+    };
+    delete_captions: {
+        parameters: {
+            query?: never;
+            header?: {
+                "X-Event-Grant"?: string;
+            };
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    search_captions: {
+        parameters: {
+            query: {
+                q: string;
+                event_id?: string | null;
+            };
+            header?: {
+                "X-Event-Grant"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FoundCaptionsOut"];
+                };
+            };
+        };
+    };
+    get_replay_captions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/vtt": string;
                 };
             };
         };

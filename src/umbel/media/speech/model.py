@@ -1,8 +1,8 @@
 """What recognisers say. Times are seconds of the sound that they were fed."""
 
-import re
 from dataclasses import dataclass
 
+from umbel.kit import languages
 from umbel.kit.errors import Invalid, Unavailable
 
 SAMPLE_HZ = 16_000
@@ -26,12 +26,9 @@ class SpeechFailed(Unavailable):
     code = "umbel.speech_failed"
 
 
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
-
-
 def check_language(language: str) -> None:
     """Raises SpeechUnavailable where it is not a language tag (BCP 47) such as en-US."""
-    if not _LANGUAGE.fullmatch(language):
+    if not languages.is_tag(language):
         raise SpeechUnavailable("A language is written as a tag such as en-US or de.")
 
 

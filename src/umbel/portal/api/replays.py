@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel
 
 from umbel.kit.clock import to_rfc3339
-from umbel.portal import auth, errors, file_responses, grants
+from umbel.portal import auth, errors, file_responses, grants, replay_captions
 from umbel.portal.api.shapes import Given, Problem
 from umbel.portal.ports import System
 from umbel.portal.range_responses import PieceResponse, unsatisfiable
@@ -52,10 +52,12 @@ class FileOut(BaseModel):
 
 class ReplayOut(BaseModel):
     """Where to play a recording: `url` is a playlist of HLS, which grows while `is_growing`. Where
-    the stream changed its size in the middle, there are several files."""
+    the stream changed its size in the middle, there are several files. `captions_url` is WebVTT,
+    null where nothing was recognised."""
 
     title: str
     url: str
+    captions_url: str | None
     duration_s: float
     is_growing: bool
     files: list[FileOut]
@@ -152,10 +154,11 @@ async def response(
     """Addresses of the extent. Raises NothingRecorded, NoSuchRecording."""
     index = await system.recordings.index(extent)
     token, expires_s = grants.grant(system, extent, until_s=until_s)
-    files = files_of(index)
+    files, said = files_of(index), await replay_captions.of(system, index)
     return ReplayOut(
         title=title,
         url=f"{PATH}/{token}/{MEDIA}",
+        captions_url=f"{PATH}/{token}/captions.vtt" if said else None,
         duration_s=index.duration_s,
         is_growing=index.is_growing,
         files=[

@@ -1,0 +1,1 @@
+"""What is said in events: whether it is recognised, and what was."""
