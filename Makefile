@@ -19,7 +19,7 @@ demo: ## a whole network on this machine with a live event; ONCE=1 checks itself
 	@scripts/setup $(if $(or $(ONCE),$(VMS)),test,$(if $(filter openflow,$(FABRIC)),testbed,runtime))
 	@$(BIN)/umbel demo $(if $(ONCE),--once) $(if $(VMS),--vms) $(if $(SOURCE),--source "$(SOURCE)") $(if $(POLICY),--policy $(POLICY)) $(if $(FABRIC),--fabric $(FABRIC))
 
-story: ## a paper's story with real parts, as root; NAME=vpm; MOVES=10; the last line is one JSON object with ok and the figures
+story: ## a paper's story with real parts; NAME=sls, or NAME=vpm MOVES=10 as root; the last line is one JSON object with ok and the figures
 	@scripts/setup test
 	@$(BIN)/python -m umbel.demo.story $(or $(NAME),vpm) $(or $(MOVES),10)
 

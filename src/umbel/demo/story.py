@@ -24,7 +24,7 @@ from playwright.async_api import Page
 from rich.console import Console
 
 from umbel.demo import guest_functions as functions
-from umbel.demo import stage
+from umbel.demo import sls_story, stage
 from umbel.demo.browser import chromium
 from umbel.demo.ground import Fabric, Setting, ground, testbed_name
 from umbel.demo.guest_functions import Json, until
@@ -265,8 +265,8 @@ def _revive(folder: Path, here: NodePlan) -> None:
 
 if __name__ == "__main__":
     name, *rest = sys.argv[1:]
-    if name != "vpm":
-        sys.exit(f"there is no story {name}: vpm")
+    if name not in {"vpm", "sls"}:
+        sys.exit(f"there is no story {name}: vpm, sls")
     count = int(rest[0]) if rest else 10
-    where = Path(rest[1]) if len(rest) > 1 else Path(".umbel/story")
-    sys.exit(asyncio.run(main(count, where)))
+    where = Path(rest[1]) if len(rest) > 1 else Path(".umbel") / f"story-{name}"
+    sys.exit(asyncio.run(sls_story.main(where) if name == "sls" else main(count, where)))

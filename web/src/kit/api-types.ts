@@ -3867,6 +3867,7 @@ export interface components {
             event_title: string;
             provider_name: string;
             state: components["schemas"]["RecordingState"];
+            reserved: boolean;
             bytes: number;
             duration_s: number;
             began_at: string | null;

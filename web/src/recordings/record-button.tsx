@@ -2,7 +2,7 @@
 
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
-import type { LiveEvent } from '../kit/types';
+import type { LiveEvent, Recording } from '../kit/types';
 import { useAction, useLive, useSignIn } from '../ui/hooks';
 import { Link } from '../ui/navigation';
 import { ErrorNotice } from '../ui/parts';
@@ -19,7 +19,9 @@ export function RecordButton({ event, canGoBack }: { event: LiveEvent; canGoBack
   const { busy, error, run } = useAction();
   if (key === null || !data) return null;
   const mine = data.recordings.filter((one) => one.event_id === event.id);
-  const growing = mine.find((one) => one.state === 'recording' || one.state === 'waiting');
+  const isGrowing = (one: Recording): boolean => one.state === 'recording' || one.state === 'waiting';
+  // A reserved one is whole in any case: somebody may still want to begin here.
+  const growing = mine.find((one) => isGrowing(one) && !one.reserved);
   const act = (what: () => Promise<unknown>): void => {
     void run(async () => {
       await what();
@@ -45,7 +47,9 @@ export function RecordButton({ event, canGoBack }: { event: LiveEvent; canGoBack
         !growing &&
         button(isOver ? 'Keep a copy in MyShare' : 'Record from the start', () => api.record(event.id, 'start'))}
       {growing && button('Stop recording', () => api.changeRecording(growing.id, { stop: true }))}
-      {mine.length > 0 && <Link to={to.recordings}>{growing ? 'Records into MyShare' : 'In MyShare'}</Link>}
+      {mine.length > 0 && (
+        <Link to={to.recordings}>{mine.some(isGrowing) ? 'Records into MyShare' : 'In MyShare'}</Link>
+      )}
       {error && <ErrorNotice error={error} />}
     </div>
   );

@@ -1,5 +1,7 @@
 // Whether an event is recorded for everybody.
 
+import { useState } from 'react';
+
 import { api } from '../kit/portal';
 import type { LiveEvent } from '../kit/types';
 import { useAction, useLive } from '../ui/hooks';
@@ -11,6 +13,19 @@ export function ReplayCard({ event }: { event: LiveEvent }) {
   const load = () => api.replayPolicy(event.id);
   const { data, error, refresh } = useLive(`replay policy ${event.id}`, load, ['event'], POLL_MS);
   const action = useAction();
+  // What was chosen, from the click until it is read again.
+  const [chosen, setChosen] = useState<boolean | null>(null);
+  const choose = (enabled: boolean): void => {
+    setChosen(enabled);
+    void action
+      .run(async () => {
+        await api.setReplayPolicy(event.id, enabled);
+        refresh();
+      })
+      .finally(() => {
+        setChosen(null);
+      });
+  };
   return (
     <section className="panel" aria-label="Recording">
       <h2>Recording</h2>
@@ -19,14 +34,10 @@ export function ReplayCard({ event }: { event: LiveEvent }) {
       <label className="tick">
         <input
           type="checkbox"
-          checked={data?.enabled ?? false}
+          checked={chosen ?? data?.enabled ?? false}
           disabled={data === null || action.busy}
           onChange={(change) => {
-            const enabled = change.target.checked;
-            void action.run(async () => {
-              await api.setReplayPolicy(event.id, enabled);
-              refresh();
-            });
+            choose(change.target.checked);
           }}
         />
         Record for everybody

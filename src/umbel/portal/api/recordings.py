@@ -39,8 +39,8 @@ class RecordingPatch(Given):
 
 
 class RecordingOut(BaseModel):
-    """A recording. `began_at` is null while there is nothing; `problem` says in words what is
-    wrong, and is empty else."""
+    """A recording; a `reserved` one was asked for before the event. `began_at` is null while there
+    is nothing; `problem` says in words what is wrong, and is empty else."""
 
     id: str
     name: str
@@ -48,6 +48,7 @@ class RecordingOut(BaseModel):
     event_title: str
     provider_name: str
     state: RecordingState
+    reserved: bool
     bytes: int
     duration_s: float
     began_at: str | None
@@ -201,6 +202,7 @@ def _recording(kept: Kept) -> RecordingOut:
         event_title=kept.event_title,
         provider_name=kept.provider_name,
         state=kept.state,
+        reserved=one.reserved,
         bytes=kept.size,
         duration_s=kept.duration_s,
         began_at=None if kept.began_s is None else to_rfc3339(kept.began_s),
