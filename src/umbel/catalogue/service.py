@@ -44,6 +44,7 @@ from umbel.catalogue.team.service import Teams
 from umbel.catalogue.team.store import of_user as members_of
 from umbel.catalogue.units import Units
 from umbel.catalogue.visibility.service import Audiences
+from umbel.catalogue.watched.service import WatchedEvents
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database, VersionMismatch
 from umbel.kit.ids import new_id
@@ -70,6 +71,7 @@ class Catalogue:
         self.reservations = Reservations(database, clock)
         self.reminders = Reminders(database, clock)
         self.discover = Discover(database)
+        self.watched = WatchedEvents(database, clock)
         self.outbox = Outbox(database, clock)
         self.captions = Captions(database)
         self.devices = Devices(database, clock)

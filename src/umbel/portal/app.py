@@ -62,6 +62,7 @@ from umbel.portal.api import (
     users,
     visibility,
     volumes,
+    watched,
     web_sessions,
     welcome,
 )
@@ -127,6 +128,7 @@ _RESOURCES = (
     clouds,
     clusters,
     sharing,
+    watched,
     welcome,
 )
 

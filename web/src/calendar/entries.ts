@@ -1,26 +1,36 @@
-// What a calendar shows: events, and whether they are reserved. Pure.
+// What a calendar shows: events, and whether they are reserved or were watched. Pure.
 
 import { dayKey } from '../kit/format';
-import type { LiveEvent, Purpose, Reservation } from '../kit/types';
+import type { LiveEvent, Purpose, Reservation, Watched } from '../kit/types';
 import { daysBetween, type Month, monthKey } from './month';
 
 export interface Entry {
   event: LiveEvent;
   /** What it is reserved for; null when it is not. */
   purpose: Purpose | null;
+  /** For how many seconds the viewer watched it; null when they did not. */
+  watchedS: number | null;
   /** The reservation itself; null when there is none. */
   reservation: Reservation | null;
 }
 
-/** Every event once, by its start. A reservation's own event fills in where the list has it no more. */
-export function entriesOf(events: readonly LiveEvent[], reservations: readonly Reservation[]): Entry[] {
-  const entries = new Map<string, Entry>(
-    events.map((event) => [event.id, { event, purpose: null, reservation: null }]),
-  );
-  for (const reservation of reservations) {
-    const { event, purpose } = reservation;
-    entries.set(event.id, { event: entries.get(event.id)?.event ?? event, purpose, reservation });
-  }
+/**
+ * Every event once, by its start. The own event of what was reserved or watched fills in where the list has it no
+ * more.
+ */
+export function entriesOf(
+  events: readonly LiveEvent[],
+  reservations: readonly Reservation[],
+  watched: readonly Watched[],
+): Entry[] {
+  const entries = new Map<string, Entry>();
+  const put = (event: LiveEvent, more: Partial<Entry>): void => {
+    const before = entries.get(event.id) ?? { event, purpose: null, watchedS: null, reservation: null };
+    entries.set(event.id, { ...before, ...more });
+  };
+  for (const event of events) put(event, {});
+  for (const reservation of reservations) put(reservation.event, { purpose: reservation.purpose, reservation });
+  for (const { event, seconds } of watched) put(event, { watchedS: seconds });
   return [...entries.values()].sort((a, b) => Date.parse(a.event.starts_at) - Date.parse(b.event.starts_at));
 }
 

@@ -1,6 +1,6 @@
 // The entries of one day, each with its time, its page and its reservation.
 
-import { formatTime } from '../kit/format';
+import { formatSpent, formatTime } from '../kit/format';
 import { to } from '../kit/routes';
 import type { LiveEvent } from '../kit/types';
 import { Link } from '../ui/navigation';
@@ -20,7 +20,7 @@ const isAhead = ({ state }: LiveEvent): boolean => state === 'scheduled' || stat
 export function EntryList({ entries, isSignedIn, onChange }: EntryListProps) {
   return (
     <ul className="entries">
-      {entries.map(({ event, purpose, reservation }) => (
+      {entries.map(({ event, purpose, reservation, watchedS }) => (
         <li key={event.id} className={event.state === 'cancelled' ? 'entry entry-cancelled' : 'entry'}>
           <span className="entry-time">
             <time dateTime={event.starts_at}>{formatTime(event.starts_at)}</time>
@@ -34,6 +34,7 @@ export function EntryList({ entries, isSignedIn, onChange }: EntryListProps) {
             <span className="quiet">{event.provider_name}</span>
           </span>
           {event.state !== 'scheduled' && <StateBadge state={event.state} />}
+          {watchedS !== null && <span className="badge badge-watched">✓ Watched {formatSpent(watchedS)}</span>}
           {isSignedIn && <Reserve event={event} purpose={purpose} onChange={onChange} />}
           {isSignedIn && reservation && isAhead(event) && <ReservationReminders of={reservation} onChange={onChange} />}
         </li>

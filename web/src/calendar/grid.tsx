@@ -27,13 +27,15 @@ function describe(key: string, entries: readonly Entry[]): string {
   const day = named(key, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
   if (entries.length === 0) return `${day}, no events`;
   const reserved = entries.filter((entry) => entry.purpose !== null).length;
+  const watched = entries.filter((entry) => entry.watchedS !== null).length;
   const events = entries.length === 1 ? '1 event' : `${String(entries.length)} events`;
-  return `${day}, ${events}${reserved > 0 ? `, ${String(reserved)} reserved` : ''}`;
+  return `${day}, ${events}${reserved > 0 ? `, ${String(reserved)} reserved` : ''}${watched > 0 ? `, ${String(watched)} watched` : ''}`;
 }
 
-function markClass({ event, purpose }: Entry): string {
+function markClass({ event, purpose, watchedS }: Entry): string {
   const reserved = purpose === null ? '' : ' mark-reserved';
-  return `mark-entry${reserved}${event.state === 'cancelled' ? ' mark-cancelled' : ''}`;
+  const watched = watchedS === null ? '' : ' mark-watched';
+  return `mark-entry${reserved}${watched}${event.state === 'cancelled' ? ' mark-cancelled' : ''}`;
 }
 
 function Marks({ entries }: { entries: readonly Entry[] }) {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { purposesFor, toggled } from '../kit/reservable';
-import type { LiveEvent, Reservation } from '../kit/types';
+import type { LiveEvent, Reservation, Watched } from '../kit/types';
 import { byDay, entriesOf } from './entries';
 import { addDays, addMonths, dayForKey, daysBetween, firstDayOf, monthKey, parseMonth, weeksOf } from './month';
 
@@ -101,7 +101,7 @@ describe('entries', () => {
       reserved_at: '2027-01-01T00:00:00Z',
       reminders: { leads_s: [], channels: [], is_own: false },
     });
-    const entries = entriesOf([late, soon], [of({ ...late, title: 'old' }, 'record'), of(gone, 'watch')]);
+    const entries = entriesOf([late, soon], [of({ ...late, title: 'old' }, 'record'), of(gone, 'watch')], []);
     expect(entries.map((entry) => [entry.event.title, entry.purpose])).toEqual([
       ['gone', 'watch'],
       ['soon', null],
@@ -109,15 +109,26 @@ describe('entries', () => {
     ]);
   });
 
+  test('say for how long they were watched, also those that are in no list any more', () => {
+    const here = event('here', '2027-03-01T10:00:00Z', '2027-03-01T11:00:00Z');
+    const gone = event('gone', '2027-02-01T10:00:00Z', '2027-02-01T11:00:00Z', 'ended');
+    const of = (one: LiveEvent, seconds: number): Watched => ({ event: one, seconds, first_at: '', last_at: '' });
+    const entries = entriesOf([here], [], [of(here, 90), of(gone, 0)]);
+    expect(entries.map((entry) => [entry.event.id, entry.watchedS])).toEqual([
+      ['gone', 0],
+      ['here', 90],
+    ]);
+  });
+
   test('are on the days of the viewer’s zone', () => {
-    const entries = entriesOf([event('night', '2027-02-28T23:30:00Z', '2027-03-01T00:30:00Z')], []);
+    const entries = entriesOf([event('night', '2027-02-28T23:30:00Z', '2027-03-01T00:30:00Z')], [], []);
     expect([...byDay(entries, march, 'UTC').keys()]).toEqual(['2027-03-01']);
     expect([...byDay(entries, march, 'Europe/Rome').keys()]).toEqual(['2027-03-01']);
     expect([...byDay(entries, march, 'America/New_York').keys()]).toEqual([]);
   });
 
   test('over several days are on each of them, also where the clocks change', () => {
-    const entries = entriesOf([event('long', '2027-03-27T23:00:00Z', '2027-03-29T22:00:00Z')], []);
+    const entries = entriesOf([event('long', '2027-03-27T23:00:00Z', '2027-03-29T22:00:00Z')], [], []);
     expect([...byDay(entries, march, 'Europe/Rome').keys()]).toEqual(['2027-03-28', '2027-03-29']);
   });
 

@@ -1,4 +1,4 @@
-// The calendar: events of a month, by day or as a list, and which of them the viewer reserved.
+// The calendar: events of a month, by day or as a list, and which of them the viewer reserved or watched.
 
 import { useId, useState } from 'react';
 
@@ -14,6 +14,7 @@ import { EntryList } from './entry-list';
 import { FeedPanel } from './feed-panel';
 import { Grid } from './grid';
 import { addMonths, firstDayOf, type Month, monthKey, monthOf, parseMonth } from './month';
+import { WatchedPanel } from './watched-panel';
 
 const KINDS: readonly ChangeKind[] = ['event', 'provider'];
 const POLL_MS = 30_000;
@@ -118,20 +119,22 @@ function Bar({ id, month, view, onMonth, onToday, onView }: BarProps) {
 }
 
 /**
- * The events, and what the signed-in viewer reserved of them: of all months, so that the grid keeps the focus from one
+ * The events, and what the signed-in viewer reserved and watched of them: of all months, so that the grid keeps the focus from one
  * month to the next.
  */
 function useEntries(username: string | null) {
   const events = useLive('events', api.events, KINDS, POLL_MS);
   const key = username === null ? null : `reservations ${username}`;
   const mine = useLive(key, api.reservations, KINDS, POLL_MS);
-  const isThere = events.data !== null && (username === null || mine.data !== null);
+  const watched = useLive(username === null ? null : `watched ${username}`, api.watched, [], POLL_MS);
+  const isThere = events.data !== null && (username === null || (mine.data !== null && watched.data !== null));
   return {
-    entries: isThere ? entriesOf(events.data ?? [], mine.data ?? []) : null,
-    error: events.error ?? mine.error,
+    entries: isThere ? entriesOf(events.data ?? [], mine.data ?? [], watched.data ?? []) : null,
+    error: events.error ?? mine.error ?? watched.error,
     refresh: (): void => {
       events.refresh();
       mine.refresh();
+      watched.refresh();
     },
   };
 }
@@ -204,6 +207,7 @@ export default function Calendar() {
         </div>
       )}
       {username !== null && <FeedPanel username={username} />}
+      {username !== null && <WatchedPanel onForget={refresh} />}
     </div>
   );
 }

@@ -194,6 +194,11 @@ export function createApi(options: ApiOptions) {
     addDevice: (device: NewDevice) => read('post', '/api/v1/me/push/devices', { json: device }),
     removeDevice: (deviceId: string) =>
       send('delete', '/api/v1/me/push/devices/{device_id}', { path: { device_id: deviceId } }),
+    watched: () => read('get', '/api/v1/me/watched'),
+    /** Outlives the page: also sent where it is left. */
+    watchOn: (eventId: string) =>
+      send('put', '/api/v1/me/watched/{event_id}', { path: { event_id: eventId }, keepalive: true, retries: 0 }),
+    forgetWatched: () => send('delete', '/api/v1/me/watched'),
     calendarFeed: () => read('get', '/api/v1/me/calendar-feed'),
     makeCalendarFeed: () => read('post', '/api/v1/me/calendar-feed'),
     revokeCalendarFeed: () => send('delete', '/api/v1/me/calendar-feed'),

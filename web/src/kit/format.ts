@@ -71,6 +71,15 @@ export function formatDistance(iso: string, nowMs: number): string {
   return delta > 0 ? `in ${amount}` : `${amount} ago`;
 }
 
+/** A time that somebody spent, given in seconds: "12 min", "1 h 5 min". */
+export function formatSpent(seconds: number): string {
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 1) return 'less than a minute';
+  if (minutes < 60) return `${String(minutes)} min`;
+  const rest = minutes % 60;
+  return `${String(Math.floor(minutes / 60))} h${rest > 0 ? ` ${String(rest)} min` : ''}`;
+}
+
 export function formatViewers(count: number): string {
   return count === 1 ? '1 viewer' : `${count.toLocaleString('en')} viewers`;
 }

@@ -64,6 +64,13 @@ describe('numbers', () => {
   });
 
   test('the rest', () => {
+    expect([29, 30, 3599, 3600, 3900].map(format.formatSpent)).toEqual([
+      'less than a minute',
+      '1 min',
+      '1 h',
+      '1 h',
+      '1 h 5 min',
+    ]);
     expect(format.formatViewers(1)).toBe('1 viewer');
     expect(format.formatViewers(1234)).toBe('1,234 viewers');
     expect(format.formatLatency(0.0834)).toBe('83 ms');

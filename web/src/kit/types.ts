@@ -17,6 +17,7 @@ export type Me = Shapes['MyselfOut'];
 export type MemberRole = Shapes['MemberRole'];
 export type Member = Shapes['MemberOut'];
 export type Reservation = Shapes['ReservationOut'];
+export type Watched = Shapes['WatchedOut'];
 export type Purpose = Shapes['Purpose'];
 export type Reminders = Shapes['AccountRemindersOut'];
 export type ReminderChannel = Reminders['channels'][number];

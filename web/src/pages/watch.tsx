@@ -10,8 +10,10 @@ import { early } from '../player/early';
 import type { Choice } from '../player/model';
 import { Facts, ProtocolChoice, QualityChoice, StatusLine } from '../player/panel';
 import { keepChoice, keepQuality } from '../player/preferences';
+import type { Player } from '../player/runner';
 import { Stage } from '../player/stage';
 import { usePlayer } from '../player/use-player';
+import { useWatchOn } from '../player/watch-on';
 import { RecordButton } from '../recordings/record-button';
 import { ReplayVideo } from '../recordings/replay-video';
 import { BackToLive, GoBack, useReplays } from '../recordings/rewind';
@@ -73,6 +75,11 @@ function About({ event }: { event: LiveEvent }) {
       {event.description !== '' && <p className="about-text">{event.description}</p>}
     </div>
   );
+}
+
+function WatchOn({ player, eventId }: { player: Player; eventId: string }) {
+  useWatchOn(player, eventId, useSignIn() !== null);
+  return null;
 }
 
 /** What else the provider has scheduled. */
@@ -159,6 +166,7 @@ export default function Watch({ eventId }: { eventId: string }) {
       </div>
       <About event={event} />
       {player && <Facts player={player} heightPx={heightPx} />}
+      {player && <WatchOn player={player} eventId={eventId} />}
       <Share event={event} />
       <MoreEvents event={event} />
     </div>

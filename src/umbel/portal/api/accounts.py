@@ -16,7 +16,7 @@ from umbel.kit.token_buckets import TokenBuckets
 from umbel.kit.tokens import WEB
 from umbel.network.model import NotProgrammed
 from umbel.portal import auth, web_session
-from umbel.portal.api import follows, push, recordings, reminders, reservations, shapes
+from umbel.portal.api import follows, push, recordings, reminders, reservations, shapes, watched
 from umbel.portal.api.shapes import Given, Me, NewPassword, Username
 from umbel.portal.ports import System
 
@@ -137,6 +137,7 @@ async def export_data(system: auth.SystemDep, user: auth.SignedIn) -> Response:
         "account": account_out(system, account).model_dump(mode="json"),
         "reservations": reservations.exported(reserved),
         "recordings": recordings.exported((await system.recordings.of(user.username))[0]),
+        "watched": watched.exported(await system.catalogue.watched.every(user.username)),
         "calendar_feed_created_at": (await _feed_created_at(system, user.username)),
         "reminders": reminders.exported(await system.catalogue.reminders.choice(user.username)),
         "following": follows.exported(await system.catalogue.follows.every(user.username)),

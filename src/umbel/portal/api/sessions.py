@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import structlog
 from fastapi import APIRouter, Body, Request
 from pydantic import BaseModel
 
@@ -9,11 +10,13 @@ from umbel.delivery.model import Session
 from umbel.delivery.trees import renditions
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.connections import source_of
-from umbel.kit.errors import TooSoon
+from umbel.kit.errors import TooSoon, UmbelError
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.portal import auth
 from umbel.portal.api.shapes import Given, NodeName, Quality
+from umbel.portal.ports import System
 
+log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/api/v1", tags=["sessions"])
 
 
@@ -69,7 +72,8 @@ async def open_session(
     event_id: str,
     given: MaybeSession = None,
 ) -> TicketOut:
-    """Open a viewer's session at the edge that the policy chooses, for those who may watch."""
+    """Open a viewer's session at the edge that the policy chooses, for those who may watch. Of a
+    viewer who is signed in it is noted that they watched; of others nothing is."""
     given = given or SessionIn()
     address = auth.caller(request)
     opened: TokenBuckets = request.app.state.sessions_opened
@@ -81,6 +85,8 @@ async def open_session(
     if access_node is None:
         access_node = await system.delivery.access_node_for(address)
     ticket = await system.delivery.open_session(event_id, access_node, given.quality)
+    if by.username:
+        await _note(system, by.username, event_id)
     return TicketOut(
         id=ticket.session.id,
         quality=renditions.quality_of(ticket.session.stream),
@@ -106,6 +112,14 @@ async def close_session(system: auth.SystemDep, proof: auth.MaybeProof, session_
     """Close the session."""
     await auth.may_hold(system, session_id, proof)
     await system.delivery.close_session(session_id)
+
+
+async def _note(system: System, username: str, event_id: str) -> None:
+    """A note that cannot be written keeps nobody from watching."""
+    try:
+        await system.catalogue.watched.begin(username, event_id)
+    except UmbelError as error:
+        log.warning("watched event not noted", code=error.code)
 
 
 def _response(session: Session) -> SessionOut:
