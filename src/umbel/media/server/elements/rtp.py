@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from umbel.media.api import values
-from umbel.media.model import StreamState, Target, srtp_key_id
+from umbel.media.model import StreamRole, StreamState, Target, srtp_key_id
 from umbel.media.rtp.feedback import PictureRequest
 from umbel.media.rtp.hop_srtp import Protector, Unprotector
 from umbel.media.rtp.pads import SinkPad
 from umbel.media.server.elements.base import ElementContext, Json, MediaElement
 from umbel.media.server.elements.context import ServerContext
 from umbel.media.server.elements.flow import Count
+from umbel.media.server.elements.pipeline import MediaPipeline
 from umbel.media.wire.receiver import UdpReceiver
 from umbel.media.wire.sender import UdpSender
 
@@ -28,12 +29,17 @@ class RtpReceiver(MediaElement):
     ) -> None:
         super().__init__(context)
         self._address = server.address
+        parent = context.parent
+        # Nobody waits for what is recorded.
+        self._is_patient = isinstance(parent, MediaPipeline) and parent.role is StreamRole.RECORDER
         self._wanted = sources or []
         self._key = values.srtp_key_from_json(srtp_key)
         self._receiver: UdpReceiver | None = None
 
     async def open(self) -> None:
-        self.source = self._receiver = await UdpReceiver.open(self._address)
+        self.source = self._receiver = await UdpReceiver.open(
+            self._address, is_patient=self._is_patient
+        )
         self._receiver.set_sources(self._wanted)
         self._read_with(self._key)
 
