@@ -11,6 +11,7 @@ from support.reminding import AUTH, HOUR, NOW_S, POINT, Instance, event, people
 from umbel.catalogue.choices.model import AccountChoice, Channel, Choice
 from umbel.catalogue.follows.model import MOST_FOLLOWS, TooManyFollows
 from umbel.catalogue.model import Event, EventEvent, EventPatch, NoSuchProvider, Visibility
+from umbel.catalogue.reservations.model import Purpose
 from umbel.catalogue.service import Catalogue
 from umbel.kit.db import Database
 from umbel.notify.drivers.fake_mailer import FakeMailer
@@ -66,6 +67,7 @@ async def test_who_follows_and_who_reserved_hear_it_once(
     catalogue: Catalogue, clock: SetClock, mailer: FakeMailer, one: Instance
 ) -> None:
     made = await event(catalogue, 60, "ann", "eve")
+    await catalogue.reservations.reserve("eve", made.id, Purpose.BOTH)
     await catalogue.follows.follow("bob", made.provider_id)
     await catalogue.follows.follow("ann", made.provider_id)
     await catalogue.devices.add("eve", "https://push.example.net/x", POINT, AUTH, "Phone")

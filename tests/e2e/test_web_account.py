@@ -1,5 +1,6 @@
 """A viewer's own account in a real Chromium: made, used, and deleted."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -125,3 +126,48 @@ async def test_an_address_is_confirmed_by_a_letter_from_a_real_mail_server(tmp_p
             )
             profile = (await here.system.catalogue.accounts.account("viewer")).profile
             assert (profile.email, profile.is_verified) == ("ann@example.org", True)
+
+
+async def test_a_lost_password(tmp_path: Path) -> None:
+    async with mail_server() as mails:
+        settings = {
+            "mail_from": "umbel@example.org",
+            "smtp_port": mails.port,
+            "public_url": "http://umbel.test",
+        }
+        async with web_world(tmp_path, **settings) as (here, url), chromium() as browser:
+            accounts = here.system.catalogue.accounts
+            await accounts.set_email("viewer", "ann@example.org", PASSWORD, "192.0.2.1")
+            page = await browser.new_page()
+            await page.goto(f"{url}/account")
+            await page.get_by_role("link", name="Forgot your password?").click(timeout=APPEARS_MS)
+            await expect(page.get_by_role("heading", name="Forgot")).to_be_visible()
+            assert await violations(page) == []
+            await page.get_by_label("Name or e-mail address").fill("ann@example.org")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("heading", name="Look into your mails")).to_be_visible()
+            assert await violations(page) == []
+            async with asyncio.timeout(APPEARS_MS / 1_000):
+                while not mails.letters:
+                    await asyncio.sleep(0.05)
+            ((to, letter),) = mails.letters
+            assert to == ["ann@example.org"]
+            link = re.findall(
+                r"^http://umbel.test(/reset-password#\S+)$", letter.get_content(), re.M
+            )
+            await page.goto(f"{url}{link[0]}")
+            await page.get_by_label("New password").fill(NEW)
+            assert await violations(page) == []
+            await page.get_by_role("button", name="Change password").click()
+            await expect(
+                page.get_by_role("heading", name="Your password is changed")
+            ).to_be_visible(timeout=APPEARS_MS)
+            await page.get_by_role("link", name="Sign in with the new password").click()
+            await sign_in(page, "viewer", NEW)
+            await account_page(page)
+            await page.goto(url)
+            await page.goto(f"{url}{link[0]}")
+            await page.get_by_label("New password").fill("yet another one")
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("alert")).to_contain_text("was used", timeout=APPEARS_MS)
+            assert await violations(page) == []

@@ -23,6 +23,8 @@ const Recordings = lazy(() => import('./recordings/page'));
 const Shared = lazy(() => import('./recordings/shared'));
 const Account = lazy(() => import('./pages/account'));
 const SignUp = lazy(() => import('./pages/sign-up'));
+const ForgotPassword = lazy(() => import('./pages/forgot-password'));
+const ResetPassword = lazy(() => import('./pages/reset-password'));
 const VerifyEmail = lazy(() => import('./pages/verify-email'));
 
 function Missing() {
@@ -65,6 +67,10 @@ function Page({ route, watch }: { route: Route; watch: WatchPage | null }) {
       return <SignUp />;
     case 'verify-email':
       return <VerifyEmail />;
+    case 'forgot-password':
+      return <ForgotPassword />;
+    case 'reset-password':
+      return <ResetPassword />;
     // An event's player alone has a root of its own, and no way here: main.ts.
     case 'embed':
     case 'missing':

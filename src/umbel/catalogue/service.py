@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from umbel.catalogue import event_units, rules, store, units
+from umbel.catalogue.accounts.recovery import Recovery
 from umbel.catalogue.accounts.service import Accounts
 from umbel.catalogue.captions.service import Captions
 from umbel.catalogue.devices.service import Devices
@@ -81,6 +82,7 @@ class Catalogue:
         self.audiences = Audiences(database, clock, self._passwords)
         self.teams = Teams(database, clock)
         self.series = SeriesService(database, clock, self.audiences)
+        self.recovery = Recovery(database, clock, self._passwords)
         self.accounts = Accounts(database, clock, self._passwords, self._sign_in)
 
     # Users

@@ -24,6 +24,7 @@ VIEWER = "umbel:viewer"
 USER = "umbel:user"
 WEB = "umbel:web"
 FORM = "umbel:form"
+RESET = "umbel:reset"
 EVENT = "umbel:event"
 REPLAY = "umbel:replay"
 

@@ -39,6 +39,7 @@ from umbel.portal.api import (
     network,
     nodes,
     notifications,
+    password_resets,
     pictures,
     plans,
     platform,
@@ -96,6 +97,7 @@ _RESOURCES = (
     web_sessions,
     accounts,
     emails,
+    password_resets,
     reservations,
     reminders,
     follows,
@@ -163,6 +165,7 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app.state.sessions_opened = TokenBuckets(system.settings.sessions_per_address, 60.0)
     app.state.transfer_limits = TransferLimits()
     app.state.sign_ups = TokenBuckets(system.settings.sign_ups_per_address, accounts.WINDOW_S)
+    app.state.resets = TokenBuckets(password_resets.MOST_RESETS, password_resets.WINDOW_S)
     app.state.letters = TokenBuckets(emails.MOST_LETTERS, emails.WINDOW_S)
     app.state.feed_ages = sharing.FeedAges()
     errors.install(app)

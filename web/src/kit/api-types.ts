@@ -708,6 +708,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/password-resets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["ask_for_reset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/password-resets/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post: operations["reset_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/reservations": {
         parameters: {
             query?: never;
@@ -3590,6 +3622,10 @@ export interface components {
             error: components["schemas"]["InstallErrorOut"] | null;
             facts: components["schemas"]["MachineFactsOut"];
         };
+        NewPasswordIn: {
+            secret: string;
+            new_password: string;
+        };
         /** @enum {string} */
         NodeAvailability: "ready" | "cordoned" | "draining" | "drained" | "standby" | "lost";
         NodeDetailOut: {
@@ -3976,6 +4012,9 @@ export interface components {
             leads_s: number[];
             channels: string[];
             is_own: boolean;
+        };
+        ResetIn: {
+            name: string;
         };
         /** @enum {string} */
         Role: "root" | "relay" | "leaf" | "none";
@@ -5696,6 +5735,50 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["EmailSecretIn"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    ask_for_reset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ResetIn"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+        };
+    };
+    reset_password: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPasswordIn"];
             };
         };
         responses: {

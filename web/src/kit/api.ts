@@ -235,6 +235,9 @@ export function createApi(options: ApiOptions) {
     setEmail: (email: string, password: string) => send('put', '/api/v1/me/email', { json: { email, password } }),
     sendEmailLetter: () => send('post', '/api/v1/me/email/letter'),
     confirmEmail: (secret: string) => send('post', '/api/v1/email-confirmations', { json: { secret }, bearer: null }),
+    askForPassword: (name: string) => send('post', '/api/v1/password-resets', { json: { name }, bearer: null }),
+    resetPassword: (secret: string, password: string) =>
+      send('post', '/api/v1/password-resets/confirm', { json: { secret, new_password: password }, bearer: null }),
     deleteAccount: (password: string) => send('post', '/api/v1/me/delete', { json: { password } }),
     signOutEverywhere: () => send('delete', '/api/v1/me/tokens'),
     me: () => read('get', '/api/v1/me'),

@@ -19,7 +19,17 @@ function decode(part: string): string | null {
 }
 
 /** Pages whose address is their name. */
-const SINGLE = ['calendar', 'recordings', 'studio', 'network', 'account', 'sign-up', 'verify-email'] as const;
+const SINGLE = [
+  'calendar',
+  'recordings',
+  'studio',
+  'network',
+  'account',
+  'sign-up',
+  'verify-email',
+  'forgot-password',
+  'reset-password',
+] as const;
 
 export function matchRoute(pathname: string): Route {
   const parts = pathname.split('/').filter((part) => part !== '');
@@ -51,6 +61,7 @@ export const to = {
   studio: '/studio',
   account: '/account',
   signUp: '/sign-up',
+  forgotPassword: '/forgot-password',
   studioEvent: (eventId: string) => `/studio/events/${encodeURIComponent(eventId)}`,
   network: (eventId?: string) => (eventId ? `/network?event=${encodeURIComponent(eventId)}` : '/network'),
   networkStream: (stream: string) => `/network?stream=${encodeURIComponent(stream)}`,

@@ -92,6 +92,9 @@ export function SignInForm({ title, children }: { title: string; children: React
       <button type="submit" className="button button-primary" disabled={busy}>
         {busy ? 'Signing in' : 'Sign in'}
       </button>
+      <p className="quiet">
+        <Link to={to.forgotPassword}>Forgot your password?</Link>
+      </p>
       <SignUpLink />
     </form>
   );

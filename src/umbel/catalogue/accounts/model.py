@@ -34,6 +34,12 @@ class EmailLinkInvalid(Invalid):
     code = "umbel.email_link_invalid"
 
 
+class ResetLinkInvalid(Invalid):
+    """The link for a new password is wrong, was used, or is too old: ask for another one."""
+
+    code = "umbel.reset_link_invalid"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Profile:
     """What a user said of themselves. `created_s` is 0.0 where nobody noted it."""

@@ -36,6 +36,13 @@ _SET_GENERATION = Command(sa.update(users).where(users.c.username == _OF), ["gen
 _HELD = Scalar(sa.select(users.c.username).where(users.c.username == _OF).with_for_update(), str)
 _COUNT = Scalar(sa.select(sa.func.count()).select_from(users), int)
 _PROFILE = Query(sa.select(profiles).where(profiles.c.username == _OF), Profile)
+_OF_EMAIL = Scalar(
+    sa.select(profiles.c.username)
+    .where(sa.func.lower(profiles.c.email) == given("email_"))
+    .order_by(profiles.c.username)
+    .limit(given("most")),
+    str,
+)
 _ADD = Command(sa.insert(profiles))
 _DROP = Command(sa.delete(profiles).where(profiles.c.username == _OF))
 
@@ -63,6 +70,12 @@ def account(connection: Connection, username: str) -> Account:
     user = catalogue.user(connection, username)
     profile = connection.first(_PROFILE, of=username) or Profile(username=username)
     return Account(user=user, profile=profile)
+
+
+def of_email(connection: Connection, email: str, most: int) -> list[Account]:
+    """The accounts with that address, in whatever case it is written, by name."""
+    names = connection.scalars(_OF_EMAIL, email_=email.lower(), most=most)
+    return [account(connection, name) for name in names]
 
 
 def hold(connection: Connection, username: str) -> Account:

@@ -8,7 +8,7 @@ from umbel.catalogue.choices import store as choices
 from umbel.catalogue.devices import store as devices
 from umbel.catalogue.follows.model import Follow, Listener, WentLive
 from umbel.catalogue.model import Event, EventState, Visibility
-from umbel.catalogue.reservations.model import Purpose
+from umbel.catalogue.reservations.model import TO_WATCH
 from umbel.catalogue.reservations.store import reservations
 from umbel.catalogue.store import LISTED, event_of, events, providers, users
 from umbel.catalogue.visibility.store import remains_visible
@@ -37,6 +37,7 @@ went_live = sa.Table(
     sa.Column("is_done", sa.Boolean, nullable=False, index=True),
 )
 
+_TO_WATCH = [sa.literal(one) for one in TO_WATCH]
 _OF, _PROVIDER, _EVENT = given("of"), given("provider_"), given("event_")
 _ALL = Query(
     sa.select(follows.c.provider_id, providers.c.name.label("provider_name"), follows.c.since_s)
@@ -70,7 +71,7 @@ _RESERVED = (
     sa.select(reservations.c.username)
     .join(events, events.c.id == reservations.c.event_id)
     .where((reservations.c.event_id == _EVENT) & (reservations.c.username > given("after")))
-    .where(reservations.c.purpose == sa.literal(Purpose.WATCH.value))
+    .where(reservations.c.purpose.in_(_TO_WATCH))
     .where(remains_visible(reservations.c.username))
 )
 _FOLLOWING = sa.select(follows.c.username).where(
@@ -91,7 +92,7 @@ _EMAIL = Query(
 _IS_RESERVED = sa.exists().where(
     (reservations.c.event_id == events.c.id)
     & (reservations.c.username == _OF)
-    & (reservations.c.purpose == sa.literal(Purpose.WATCH.value))
+    & (reservations.c.purpose.in_(_TO_WATCH))
 )
 _IS_OF_FOLLOWED = sa.exists().where(
     (follows.c.provider_id == events.c.provider_id) & (follows.c.username == _OF)
