@@ -2,12 +2,15 @@
 and that pushes go nowhere else."""
 
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.certificates import Authority
 from umbel.kit import derived_keys
 from umbel.kit.clock import SystemClock
 from umbel.kit.vapid import Vapid
@@ -119,6 +122,26 @@ async def test_what_the_service_and_the_browser_see(web: Rig) -> None:
     assert (second.ttl_s, second.urgency) == (60, "normal")
     assert first.sender == VAPID.public_key
     assert web.service.connections == 1, "one connection for both"
+
+
+async def test_over_https_to_the_service_that_is_meant(tmp_path: Path) -> None:
+    authority, clock = Authority(), SystemClock()
+    (tmp_path / "server.pem").write_text("".join(authority.server("127.0.0.1")))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem")
+    right = ssl.create_default_context(cadata=authority.pem)
+    async with PushService(clock).running(tls) as service:
+        browser = service.subscribe()
+        for trust in (right, None):
+            pusher = WebPusher(VAPID, clock, allow_private=True, trust=trust)
+            rig = Rig(pusher=pusher, service=service, browser=browser)
+            if trust is None:
+                with pytest.raises(PushUnavailable):
+                    await pusher.send(rig.push())
+            else:
+                await pusher.send(rig.push())
+            await pusher.close()
+        assert len(browser.received) == 1
 
 
 async def test_a_service_that_is_gone_or_silent_is_an_outage(web: Rig) -> None:

@@ -152,9 +152,7 @@ async def test_a_lost_password(tmp_path: Path) -> None:
                     await asyncio.sleep(0.05)
             ((to, letter),) = mails.letters
             assert to == ["ann@example.org"]
-            link = re.findall(
-                r"^http://umbel.test(/reset-password#\S+)$", letter.get_content(), re.M
-            )
+            link = re.findall(r"http://umbel.test(/reset-password#\S+)", letter.get_content())
             await page.goto(f"{url}{link[0]}")
             await page.get_by_label("New password").fill(NEW)
             assert await violations(page) == []

@@ -23,5 +23,7 @@ async def web_world(folder: Path, **settings: Any) -> AsyncIterator[tuple[World,
         system = replace(system, mailer=mailer or system.mailer)
         async with world(system, served=True) as here, serving(here.app) as (_, url):
             yield here, url
+        if mailer is not None:
+            await mailer.close()
     finally:
         await database.close()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -65,6 +66,7 @@ class PushService:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._port = 0
+        self._scheme = "http"
         self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.refused: list[str] = []
@@ -73,7 +75,7 @@ class PushService:
     @property
     def origin(self) -> str:
         """Where it is."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{self._scheme}://127.0.0.1:{self._port}"
 
     def subscribe(self) -> Subscription:
         """A new browser's."""
@@ -87,9 +89,10 @@ class PushService:
         return made
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["PushService"]:
-        """On a port of the kernel's choice."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator["PushService"]:
+        """On a port of the kernel's choice, over https with `tls`."""
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
+        self._scheme = "http" if tls is None else "https"
         self._port = server.sockets[0].getsockname()[1]
         try:
             yield self

@@ -7,15 +7,14 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-import httpx
 from cryptography.hazmat.primitives.asymmetric import ec
 
 import umbel
 from umbel.kit import hosts, push_encryption
 from umbel.kit.clock import Clock
+from umbel.kit.http_post import Place, Poster, Response
 from umbel.kit.push_encryption import BadPushMessage
 from umbel.kit.vapid import Vapid
 from umbel.notify import endpoints
@@ -46,13 +45,7 @@ class WebPusher:
         self._clock = clock
         self._allow_private = allow_private
         self._resolved: dict[str, tuple[float, str]] = {}
-        self._client = httpx.AsyncClient(
-            follow_redirects=False,
-            trust_env=False,
-            timeout=None,  # noqa: S113 -- bounded below, as a whole
-            limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
-            verify=trust or ssl.create_default_context(),
-        )
+        self._poster = Poster(trust or ssl.create_default_context())
 
     async def send(self, push: Push) -> None:
         endpoint = endpoints.parse(push.endpoint, allow_private=self._allow_private)
@@ -60,18 +53,19 @@ class WebPusher:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 address = await self._resolve(endpoint)
-                status, headers = await self._post(endpoint, address, push, body)
-        except (httpx.HTTPError, OSError) as error:
+                name = endpoint.host if endpoint.scheme == "https" else ""
+                place = Place(address, endpoint.port, name)
+                headers = self._headers(endpoint, push)
+                response = await self._poster.post(place, endpoint.path, headers, body)
+        except OSError as error:  # a timeout is one, too
             raise PushUnavailable(str(error) or type(error).__name__) from error
-        self._check(status, headers)
+        self._check(response)
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._poster.close()
 
-    async def _post(
-        self, endpoint: Endpoint, address: str, push: Push, body: bytes
-    ) -> tuple[int, Mapping[str, str]]:
-        headers = {
+    def _headers(self, endpoint: Endpoint, push: Push) -> dict[str, str]:
+        return {
             "Host": endpoint.netloc,
             "User-Agent": f"Umbel/{umbel.__version__}",
             "Authorization": self._vapid.authorization(endpoint.origin, self._clock.now_s()),
@@ -81,21 +75,6 @@ class WebPusher:
             "Urgency": "high" if push.is_urgent else "normal",
             "Topic": push.topic,
         }
-        host = f"[{address}]" if ":" in address else address
-        url = f"{endpoint.scheme}://{host}:{endpoint.port}{endpoint.path}"
-        extensions = {"sni_hostname": endpoint.host}
-        request = self._client.build_request(
-            "POST", url, content=body, headers=headers, extensions=extensions
-        )
-        response = await self._client.send(request, stream=True)
-        try:
-            self._client.cookies.clear()
-            # What has no body leaves the connection to be used again; what has one, does not.
-            if response.headers.get("content-length") == "0" or response.status_code == 204:
-                await response.aread()
-            return response.status_code, response.headers
-        finally:
-            await response.aclose()
 
     async def _resolve(self, endpoint: Endpoint) -> str:
         """An address that pushes may go to. Raises PushRefused, OSError."""
@@ -113,11 +92,12 @@ class WebPusher:
         self._resolved[endpoint.host] = (now_s + _RESOLVED_S, addresses[0])
         return addresses[0]
 
-    def _check(self, status: int, headers: Mapping[str, str]) -> None:
+    def _check(self, response: Response) -> None:
+        status = response.status
         if status in _GONE:
             raise PushGone
         if status in _LATER or status >= 500:
-            after_s = _retry_after_s(headers.get("retry-after", ""), self._clock.now_s())
+            after_s = _retry_after_s(response.headers.get("retry-after", ""), self._clock.now_s())
             raise PushUnavailable(f"status {status}", after_s)
         if not 200 <= status < 300:
             raise PushRefused(f"status {status}")
