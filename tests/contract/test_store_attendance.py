@@ -65,7 +65,11 @@ async def test_it_is_kept_after_the_sessions_are_gone(database: Database) -> Non
     await opened(database, clock, event_id, "s1")
     clock.at_s += 30
     await opened(database, clock, event_id, "s2")
+    assert [(one.edge_node, one.now) for one in (await counting.of(event_id)).places] == [
+        ("pe2", 2)
+    ]
     await counting.count()
+    assert [one.now for one in (await counting.of(event_id)).places] == [2]
     clock.at_s += 60
     catalogue = counting.catalogue
     await catalogue.transition(event_id, EventEvent.OPEN)

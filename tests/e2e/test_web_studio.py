@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from support.axe import violations
+from support.http import PASSWORD
 from support.platform import platform
+from support.web_world import web_world
 from umbel.catalogue.model import UserRole
 from umbel.demo import encoder
 from umbel.demo.browser import chromium, until_decoded
@@ -13,6 +16,7 @@ from umbel.demo.browser import chromium, until_decoded
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
 DECODED_S = 90.0
+STREAM_ID = "() => document.querySelector('.go-live video').srcObject?.id"
 APPEARS_MS = 30_000
 
 
@@ -152,3 +156,55 @@ async def test_a_viewer_may_not_publish(tmp_path: Path) -> None:
         await expect(page.get_by_text("can watch, but not publish")).to_be_visible(
             timeout=APPEARS_MS
         )
+
+
+async def test_devices_are_chosen_and_the_level_is_shown(tmp_path: Path) -> None:
+    async with web_world(tmp_path) as (here, url), chromium() as browser:
+        event = await here.event()
+        page = await browser.new_page()
+        await page.emulate_media(reduced_motion="reduce")
+        await page.goto(f"{url}/studio/events/{event.id}")
+        await sign_in(page, "city", PASSWORD)
+        card = page.get_by_role("region", name="Go live from this browser")
+        await card.get_by_role("button", name="Use camera").click(timeout=APPEARS_MS)
+        microphone = card.get_by_label("Microphone", exact=True)
+        await expect(microphone).to_be_visible(timeout=APPEARS_MS)
+        # Chromium's fake microphone beeps every second.
+        level = card.get_by_label("Sound level")
+        await expect(level).to_be_visible(timeout=APPEARS_MS)
+        await page.wait_for_function(
+            "() => document.querySelector('.level meter')?.value > 0.3", timeout=APPEARS_MS
+        )
+        assert await violations(page) == []
+        names = await microphone.locator("option").all_inner_texts()
+        assert len(names) > 2, names
+        before = await page.evaluate(STREAM_ID)
+        await microphone.select_option(names[-1])
+        await page.wait_for_function(
+            f"before => ({STREAM_ID})() !== before", arg=before, timeout=APPEARS_MS
+        )
+        used = await page.evaluate(
+            "() => document.querySelector('.go-live video').srcObject.getAudioTracks()[0].label"
+        )
+        assert used == names[-1]
+
+
+async def test_obs_settings_can_be_copied(tmp_path: Path) -> None:
+    async with web_world(tmp_path) as (here, url), chromium() as browser:
+        event = await here.event()
+        page = await browser.new_page()
+        await page.emulate_media(reduced_motion="reduce")
+        await page.goto(f"{url}/studio/events/{event.id}")
+        await sign_in(page, "city", PASSWORD)
+        await page.get_by_role("button", name="Show the addresses").click(timeout=APPEARS_MS)
+        await page.get_by_text("With OBS Studio").click(timeout=APPEARS_MS)
+        server = page.get_by_label("Server in OBS", exact=True)
+        await expect(server).to_have_value("rtmp://127.0.1.1:1935/live", timeout=APPEARS_MS)
+        key = page.get_by_label("Stream Key in OBS", exact=True)
+        assert (await key.input_value()).startswith(f"{event.id}.")
+        await browser.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.get_by_role("button", name="Copy Server in OBS").click()
+        await expect(page.get_by_text("Server in OBS copied")).to_be_attached(timeout=APPEARS_MS)
+        copied = await page.evaluate("navigator.clipboard.readText()")
+        assert copied == "rtmp://127.0.1.1:1935/live"
+        assert await violations(page) == []

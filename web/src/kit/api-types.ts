@@ -3740,6 +3740,7 @@ export interface components {
         PlaceOut: {
             access_node: string;
             edge_node: string;
+            now: number;
             opened: number;
             watched_s: number;
             peak: number;

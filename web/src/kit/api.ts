@@ -241,6 +241,8 @@ export function createApi(options: ApiOptions) {
     deleteAccount: (password: string) => send('post', '/api/v1/me/delete', { json: { password } }),
     signOutEverywhere: () => send('delete', '/api/v1/me/tokens'),
     me: () => read('get', '/api/v1/me'),
+    statistics: (eventId: string) =>
+      read('get', '/api/v1/events/{event_id}/statistics', { path: { event_id: eventId } }),
     members: (providerId: string) =>
       read('get', '/api/v1/providers/{provider_id}/members', { path: { provider_id: providerId } }),
     putMember: (providerId: string, username: string, role: MemberRole) =>

@@ -3,7 +3,17 @@ import { describe, expect, test } from 'vitest';
 import { adviceOf } from './advice';
 
 const stream = (part: Partial<Parameters<typeof adviceOf>[0]>) =>
-  adviceOf({ flowing: true, protocol: 'rtmp', transcoding: 'audio: AAC to Opus', key_interval_s: 2, ...part });
+  adviceOf({
+    flowing: true,
+    protocol: 'rtmp',
+    transcoding: 'audio: AAC to Opus',
+    key_interval_s: 2,
+    video: 'H264',
+    audio: 'OPUS',
+    height: 720,
+    mbps: 2.5,
+    ...part,
+  });
 
 describe('what to improve in the encoder', () => {
   test('a good stream needs no advice', () => {
@@ -21,6 +31,25 @@ describe('what to improve in the encoder', () => {
     ['4 s are still fine', { key_interval_s: 4 }],
     ['nothing flows', { key_interval_s: 8, flowing: false }],
     ['over WHIP the encoder is asked for key pictures', { key_interval_s: 8, protocol: 'whip' }],
+  ])('no warning where %s', (_why, part) => {
+    expect(stream(part)).toEqual([]);
+  });
+
+  test.each([
+    ['no sound', { audio: '' }, 'No sound arrives'],
+    ['no picture', { video: '', height: 0 }, 'No picture arrives'],
+    ['too few bits', { mbps: 0.4 }, 'bitrate is low for a picture of 720 lines'],
+    ['too few bits for more lines', { height: 1440, mbps: 0.9 }, 'of 1080 lines'],
+  ])('%s is said', (_what, part, words) => {
+    const advice = stream(part);
+    expect(advice).toHaveLength(1);
+    expect(advice[0]).toContain(words);
+    expect(stream({ ...part, flowing: false })).toEqual([]);
+  });
+
+  test.each([
+    ['a small picture needs few bits', { height: 360, mbps: 0.3 }],
+    ['the rate is not measured yet', { mbps: 0 }],
   ])('no warning where %s', (_why, part) => {
     expect(stream(part)).toEqual([]);
   });

@@ -5,7 +5,7 @@ import { useState } from 'react';
 import { formatSpan } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
-import type { Ingest, LiveEvent, Visibility } from '../kit/types';
+import type { Ingest, LiveEvent, Me, Visibility } from '../kit/types';
 import { ownZone, toZonedInput } from '../kit/zones';
 import { useAction, useLive } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
@@ -18,6 +18,7 @@ import { Invitations } from './invitations';
 import { keepKey, keptKey } from './keys';
 import { PictureCard } from './picture-card';
 import { ReplayCard } from './replay-card';
+import { StatisticsCard } from './statistics';
 import { StreamCard } from './stream-card';
 
 const POLL_MS = 5000;
@@ -92,7 +93,13 @@ function ShareCard({ event: { id, visibility } }: { event: LiveEvent }) {
   );
 }
 
-function Workbench({ event, onChange }: { event: LiveEvent; onChange: () => void }) {
+interface WorkbenchProps {
+  event: LiveEvent;
+  mayRotate: boolean;
+  onChange: () => void;
+}
+
+function Workbench({ event, mayRotate, onChange }: WorkbenchProps) {
   const [ingest, setIngest] = useState<Ingest | null>(null);
   const [streamKey, setStreamKey] = useState(() => keptKey(event.id));
   const onKey = (key: string): void => {
@@ -103,7 +110,15 @@ function Workbench({ event, onChange }: { event: LiveEvent; onChange: () => void
     <div className="columns columns-even">
       <div className="stack">
         <StreamCard event={event} />
-        <IngestCard eventId={event.id} ingest={ingest} streamKey={streamKey} onIngest={setIngest} onKey={onKey} />
+        {event.state !== 'scheduled' && <StatisticsCard event={event} />}
+        <IngestCard
+          eventId={event.id}
+          ingest={ingest}
+          streamKey={streamKey}
+          mayRotate={mayRotate}
+          onIngest={setIngest}
+          onKey={onKey}
+        />
       </div>
       <div className="stack">
         <GoLive eventId={event.id} ingest={ingest} streamKey={streamKey} onIngest={setIngest} onKey={onKey} />
@@ -116,7 +131,25 @@ function Workbench({ event, onChange }: { event: LiveEvent; onChange: () => void
   );
 }
 
-function EventPage({ eventId }: { eventId: string }) {
+/** Owners and operators may do what ends the access of others. */
+const mayOwn = (me: Me, provider: string): boolean =>
+  me.role === 'operator' || me.providers.some((one) => one.provider_id === provider && one.role === 'owner');
+
+function Over({ event }: { event: LiveEvent }) {
+  const wasHeld = event.state === 'ended';
+  return (
+    <>
+      <Empty title={wasHeld ? 'This event has ended' : 'This event was cancelled'}>
+        <p>
+          <Link to={to.studio}>Create another event</Link>
+        </p>
+      </Empty>
+      {wasHeld && <StatisticsCard event={event} />}
+    </>
+  );
+}
+
+function EventPage({ me, eventId }: { me: Me; eventId: string }) {
   const {
     data: event,
     error,
@@ -183,13 +216,9 @@ function EventPage({ eventId }: { eventId: string }) {
         />
       )}
       {over ? (
-        <Empty title={event.state === 'ended' ? 'This event has ended' : 'This event was cancelled'}>
-          <p>
-            <Link to={to.studio}>Create another event</Link>
-          </p>
-        </Empty>
+        <Over event={event} />
       ) : (
-        <Workbench event={event} onChange={refresh} />
+        <Workbench event={event} mayRotate={mayOwn(me, event.provider_id)} onChange={refresh} />
       )}
     </>
   );
@@ -198,7 +227,7 @@ function EventPage({ eventId }: { eventId: string }) {
 export default function StudioEvent({ eventId }: { eventId: string }) {
   return (
     <div className="page">
-      <ForProviders>{() => <EventPage eventId={eventId} />}</ForProviders>
+      <ForProviders>{(me) => <EventPage me={me} eventId={eventId} />}</ForProviders>
     </div>
   );
 }

@@ -6,19 +6,22 @@ import { asApiError } from '../kit/api';
 import { formatMbps } from '../kit/format';
 import { api } from '../kit/portal';
 import type { Ingest } from '../kit/types';
+import { DeviceFields } from './device-fields';
+import {
+  type Choices,
+  cameraConstraints,
+  microphoneConstraints,
+  NO_CHOICE,
+  type Source,
+  screenConstraints,
+} from './devices';
+import { LevelMeter } from './level-meter';
 import { type OnAir, Publisher } from './publisher';
-
-type Source = 'camera' | 'screen';
-
-const CAMERA: MediaStreamConstraints = {
-  video: { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } },
-  audio: { channelCount: { ideal: 2 } },
-};
-const SCREEN: DisplayMediaStreamOptions = { video: { frameRate: { ideal: 30 } }, audio: true };
 
 const CAUSES: Readonly<Record<string, string>> = {
   NotAllowedError: 'The browser has no permission to use it. Allow it in the address bar and try again.',
   NotFoundError: 'No camera or microphone was found. Connect one, or share the screen.',
+  OverconstrainedError: 'The chosen camera or microphone is not there any more. Choose another one.',
   NotReadableError: 'Another program is using it. Close that program and try again.',
 };
 
@@ -29,11 +32,20 @@ export function causeOf(error: unknown): string {
   );
 }
 
-function openSource(source: Source): Promise<MediaStream> {
+async function openSource(source: Source, choices: Choices): Promise<MediaStream> {
   // Absent where the page did not come over HTTPS or from this very machine.
   const devices = navigator.mediaDevices as MediaDevices | undefined;
-  if (!devices) return Promise.reject(new Error('insecure'));
-  return source === 'camera' ? devices.getUserMedia(CAMERA) : devices.getDisplayMedia(SCREEN);
+  if (!devices) throw new Error('insecure');
+  if (source === 'camera') return devices.getUserMedia(cameraConstraints(choices));
+  const screen = await devices.getDisplayMedia(screenConstraints(choices));
+  if (choices.withMicrophone) {
+    const sound = await devices.getUserMedia(microphoneConstraints(choices)).catch((error: unknown) => {
+      for (const track of screen.getTracks()) track.stop();
+      throw error;
+    });
+    for (const track of sound.getAudioTracks()) screen.addTrack(track);
+  }
+  return screen;
 }
 
 function statusText(onAir: OnAir): string {
@@ -71,6 +83,8 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
   const preview = useRef<HTMLVideoElement>(null);
   const publisher = useRef<Publisher | null>(null);
   const [stream, setStream] = useState<MediaStream | null>(null);
+  const [source, setSource] = useState<Source | null>(null);
+  const [choices, setChoices] = useState(NO_CHOICE);
   const [typedKey, setTypedKey] = useState('');
   const [needsKey, setNeedsKey] = useState(false);
   const [fault, setFault] = useState<string | null>(null);
@@ -96,10 +110,10 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
     };
   }, [stop]);
 
-  async function open(source: Source): Promise<void> {
+  async function open(wanted: Source, by: Choices = choices): Promise<void> {
     setFault(null);
     try {
-      const opened = await openSource(source);
+      const opened = await openSource(wanted, by);
       for (const track of opened.getVideoTracks()) {
         // The browser's own "stop sharing" ends the show too.
         track.addEventListener('ended', () => {
@@ -108,6 +122,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
         });
       }
       setStream(opened);
+      setSource(wanted);
     } catch (error) {
       setFault(
         error instanceof Error && error.message === 'insecure'
@@ -147,6 +162,18 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
         <video ref={preview} autoPlay muted playsInline aria-label="Preview" />
         {!stream && <p>The preview appears here. Nothing is sent until you go live.</p>}
       </div>
+      {stream && <LevelMeter stream={stream} />}
+      <DeviceFields
+        stream={stream}
+        choices={choices}
+        disabled={busy}
+        onChange={(changed) => {
+          const isOther = changed.camera !== choices.camera || changed.microphone !== choices.microphone;
+          setChoices(changed);
+          // A screen is chosen in the browser's own window: it is not asked for again by itself.
+          if (isOther && source === 'camera') void open('camera', changed);
+        }}
+      />
       <p className={`status status-${MOODS[onAir.state]}`} role="status">
         <span className="status-dot" aria-hidden="true" />
         <span data-testid="on-air">{statusText(onAir)}</span>

@@ -13,18 +13,44 @@ const ADDRESSES = [
   ['whip', 'WHIP address'],
 ] as const;
 
+const OBS_SETTINGS = [
+  ['Video Encoder', 'x264, or a hardware H.264 encoder'],
+  ['Rate Control', 'CBR'],
+  ['Bitrate', '2500 Kbps for 720 lines, 4500 Kbps for 1080'],
+  ['Keyframe Interval', '2 s'],
+  ['CPU Usage Preset (x264)', 'veryfast'],
+  ['Profile', 'main or baseline'],
+  ['Tune (x264)', 'zerolatency'],
+  ['B-frames (hardware)', '0'],
+  ['Audio Encoder', 'FFmpeg AAC, 160 Kbps'],
+] as const;
+
 /** How to enter the addresses in OBS Studio. */
-function EncoderSteps() {
+function EncoderSteps({ ingest, streamKey }: { ingest: Ingest; streamKey: string | null }) {
   return (
     <details className="steps">
       <summary>With OBS Studio</summary>
       <ol>
         <li>Open Settings, then Stream, and choose the service “Custom…”.</li>
-        <li>Paste the RTMP address as “Server” and the stream key as “Stream Key”.</li>
-        <li>Open Output, and set “Output Mode” to “Advanced”. Set “Keyframe Interval” to 2 s.</li>
         <li>
-          Choose x264 with Tune “zerolatency”, or a hardware H.264 encoder with “B-frames” 0. Viewers then get your
-          video as you send it, without conversion.
+          Paste these two:
+          {ingest.rtmp !== null && <CopyField label="Server in OBS" value={ingest.rtmp} />}
+          {streamKey !== null && <CopyField label="Stream Key in OBS" value={streamKey} secret />}
+        </li>
+        <li>Open Output, and set “Output Mode” to “Advanced”.</li>
+        <li>
+          Copy these settings of the tab “Streaming”. Viewers then get your video as you send it, without conversion.
+          <dl className="settings">
+            {OBS_SETTINGS.map(([name, value]) => (
+              <div key={name}>
+                <dt>{name}</dt>
+                <dd>{value}</dd>
+              </div>
+            ))}
+          </dl>
+        </li>
+        <li>
+          In Video, “Output (Scaled) Resolution” 1280x720 and 30 FPS suit most networks. In Audio, “Sample Rate” 48 kHz.
         </li>
         <li>Press “Start Streaming”. “On air” appears above within seconds.</li>
       </ol>
@@ -58,11 +84,13 @@ interface IngestCardProps {
   eventId: string;
   ingest: Ingest | null;
   streamKey: string | null;
+  /** Whether a new key may be made here: it ends what others have. */
+  mayRotate: boolean;
   onIngest: (ingest: Ingest) => void;
   onKey: (key: string) => void;
 }
 
-export function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: IngestCardProps) {
+export function IngestCard({ eventId, ingest, streamKey, mayRotate, onIngest, onKey }: IngestCardProps) {
   const [asking, setAsking] = useState(false);
   const { busy, error, run } = useAction();
   const get = (): Promise<void> =>
@@ -79,7 +107,7 @@ export function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: Inge
     <section className="panel" aria-label="Encoder">
       <div className="row">
         <h2>Where to send your stream</h2>
-        {ingest && (
+        {ingest && mayRotate && (
           <button
             type="button"
             className="button button-small"
@@ -111,7 +139,7 @@ export function IngestCard({ eventId, ingest, streamKey, onIngest, onKey }: Inge
             const value = ingest[name];
             return value !== null && <CopyField key={name} label={label} value={value} />;
           })}
-          <EncoderSteps />
+          <EncoderSteps ingest={ingest} streamKey={streamKey} />
         </>
       )}
       {asking && (

@@ -30,6 +30,10 @@ function StreamFacts({ stream }: { stream: StreamStatus }) {
         <dd>{formatMbps(stream.mbps)}</dd>
       </div>
       <div className="fact">
+        <dt>Key pictures</dt>
+        <dd>{stream.key_interval_s > 0 ? `every ${stream.key_interval_s.toFixed(1)} s` : '–'}</dd>
+      </div>
+      <div className="fact">
         <dt>Viewers</dt>
         <dd>{formatViewers(stream.viewers)}</dd>
       </div>

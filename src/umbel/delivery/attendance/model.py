@@ -36,11 +36,12 @@ class Minute:
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """What viewers of one access node did at the edges of one node."""
+    """What viewers of one access node did at the edges of one node, and how many are there now."""
 
     access_node: str
     edge_node: str
     share: Share
+    now: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,15 +5,18 @@ place. One instance counts, by a lease. After it died, the next one counts the e
 of sessions that were open before, it misses the time in between.
 """
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.attendance import store
 from umbel.delivery.attendance.counting import AttendanceCounter
-from umbel.delivery.attendance.model import Attendance, Gathered
+from umbel.delivery.attendance.model import Attendance, Gathered, Place, Share
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.trees import renditions
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller, Pace
 from umbel.kit.db import Database
@@ -56,7 +59,12 @@ class AttendanceService:
     async def of(self, event_id: str) -> Attendance:
         """What is kept of the event, with its reservations to watch."""
         reservations = await self.catalogue.reservations.count_of(event_id)
-        return await self.database.read(store.attendance, event_id, reservations)
+        found = await self.database.read(store.attendance, event_id, reservations)
+        now: Counter[tuple[str, str]] = Counter()
+        for one in await self.delivery.counts():
+            if renditions.event_of(one.stream) == event_id:
+                now[one.access_node, one.edge_node] += one.count
+        return replace(found, places=_with_now(found.places, now))
 
     async def count(self) -> None:
         """Count what happened since the last time, if this instance is the one that does."""
@@ -111,3 +119,14 @@ class AttendanceService:
         if missed is not None:
             missed.advance(now_s)
             await self.database.write(store.add, missed.gathered(), head)
+
+
+def _with_now(places: Iterable[Place], now: Mapping[tuple[str, str], int]) -> tuple[Place, ...]:
+    """The places with those who are there now, also where nothing was counted yet."""
+    known = {(one.access_node, one.edge_node): one for one in places}
+    new = {
+        key: Place(access_node=key[0], edge_node=key[1], share=Share())
+        for key in sorted(now)
+        if key not in known
+    }
+    return tuple(replace(one, now=now.get(key, 0)) for key, one in {**known, **new}.items())

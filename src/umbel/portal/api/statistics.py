@@ -35,10 +35,12 @@ class PointOut(BaseModel):
 
 
 class PlaceOut(BaseModel):
-    """Viewers of an access node at the edges of a node; `share` is that of all watch time."""
+    """Viewers of an access node at the edges of a node: how many are there `now`, and all so far;
+    `share` is that of all watch time."""
 
     access_node: str
     edge_node: str
+    now: int
     opened: int
     watched_s: float
     peak: int
@@ -105,6 +107,7 @@ def _response(of: Attendance) -> StatisticsOut:
             PlaceOut(
                 access_node=one.access_node,
                 edge_node=one.edge_node,
+                now=one.now,
                 **vars(one.share),
                 share=one.share.watched_s / whole.watched_s if whole.watched_s else 0.0,
             )
