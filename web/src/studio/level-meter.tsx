@@ -5,7 +5,7 @@ import { useEffect, useId, useState } from 'react';
 import { levelOf, SILENT } from './level';
 
 const EVERY_MS = 100;
-/** After so long a silence the page says so. */
+/** After such a long silence the page shows a warning. */
 const QUIET_MS = 4000;
 
 /** The level of the stream's sound; null where it has none. */
