@@ -229,6 +229,17 @@ export function createApi(options: ApiOptions) {
     setReplayPolicy: (eventId: string, enabled: boolean) =>
       read('put', '/api/v1/events/{event_id}/replay-policy', { path: { event_id: eventId }, json: { enabled } }),
     replayEvent: (eventId: string) => read('post', '/api/v1/events/{event_id}/replay', { path: { event_id: eventId } }),
+    captions: (eventId: string, after: number | null) =>
+      read('get', '/api/v1/events/{event_id}/captions', {
+        path: { event_id: eventId },
+        query: after === null ? {} : { after },
+      }),
+    searchCaptions: async (words: string, eventId?: string) =>
+      (await read('get', '/api/v1/captions', { query: { q: words, ...(eventId && { event_id: eventId }) } })).captions,
+    captionPolicy: (eventId: string) =>
+      read('get', '/api/v1/events/{event_id}/caption-policy', { path: { event_id: eventId } }),
+    setCaptionPolicy: (eventId: string, language: string | null) =>
+      read('put', '/api/v1/events/{event_id}/caption-policy', { path: { event_id: eventId }, json: { language } }),
     account: () => read('get', '/api/v1/me/account'),
     changePassword: (present: string, next: string) =>
       send('put', '/api/v1/me/password', { json: { current_password: present, new_password: next } }),

@@ -92,6 +92,13 @@ export function formatMbps(mbps: number): string {
   return `${(mbps / 1000).toFixed(1)} Gbit/s`;
 }
 
+/** A place in a recording, as players write it: 1:02:03, 4:05. */
+export function formatPosition(seconds: number): string {
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, Math.floor(seconds) % 60];
+  const two = (part: number): string => String(part).padStart(2, '0');
+  return h > 0 ? `${String(h)}:${two(m)}:${two(s)}` : `${String(m)}:${two(s)}`;
+}
+
 /** A duration given in seconds. */
 export function formatLatency(seconds: number): string {
   return seconds < 1 ? `${String(Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;

@@ -57,6 +57,8 @@ export const to = {
     return query.size === 0 ? '/calendar' : `/calendar?${query.toString()}`;
   },
   watch: (eventId: string) => `/watch/${encodeURIComponent(eventId)}`,
+  /** The event's recording, so many seconds after its beginning. */
+  moment: (eventId: string, atS: number) => `/watch/${encodeURIComponent(eventId)}?t=${String(Math.floor(atS))}`,
   recordings: '/recordings',
   studio: '/studio',
   account: '/account',

@@ -28,6 +28,7 @@ export type Recording = Shapes['RecordingOut'];
 export type RecordingChanges = Shapes['RecordingPatch'];
 export type RecordingState = Shapes['RecordingState'];
 export type Replay = Shapes['ReplayOut'];
+export type FoundCaption = Shapes['FoundCaptionOut'];
 export type Account = Shapes['AccountOut'];
 export type Session = Shapes['TicketOut'];
 export type Ingest = Shapes['IngestOut'];

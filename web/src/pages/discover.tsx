@@ -3,6 +3,7 @@
 
 import { useEffect, useId, useRef, useState } from 'react';
 
+import { SaidAnywhere } from '../captions/said';
 import { formatDistance } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -186,6 +187,7 @@ export function Discover() {
       )}
       {shelf && <Found shelf={shelf} providers={found.providers} isStale={isStale} nowMs={nowMs} />}
       {shelf && <Shelves shelf={shelf} nowMs={nowMs} onMore={more} />}
+      <SaidAnywhere query={query} />
       {shelf && found.providers && <Providers listing={found.providers} onMore={found.more} />}
       {!shelf && !fault && <Loading what="Loading events" />}
     </div>

@@ -2,6 +2,7 @@
 
 import { useState } from 'react';
 
+import { SaidHere } from '../captions/said';
 import { formatDistance, formatSpan, formatViewers } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -20,7 +21,7 @@ import { BackToLive, GoBack, useReplays } from '../recordings/rewind';
 import { ComingDays } from '../ui/event-lists';
 import { Follow } from '../ui/follow';
 import { useLive, useNow, useSignIn } from '../ui/hooks';
-import { Link, useTitle } from '../ui/navigation';
+import { Link, useSearch, useTitle } from '../ui/navigation';
 import { Empty, ErrorPage, Loading, StateBadge } from '../ui/parts';
 import { PassPhraseForm } from '../ui/pass-phrase';
 import { Reserve } from '../ui/reserve';
@@ -114,13 +115,22 @@ function NotFound() {
   );
 }
 
+/** Where the address says that the recording is to begin, in seconds. */
+function useMoment(): number | null {
+  const text = useSearch().get('t') ?? '';
+  return /^[0-9]{1,7}$/.test(text) ? Number(text) : null;
+}
+
+const beginOf = (event: LiveEvent): 'start' | 'end' => (event.state === 'ended' ? 'start' : 'end');
+
 export default function Watch({ eventId }: { eventId: string }) {
   const read = (): Promise<LiveEvent> => early.takeEvent(eventId) ?? api.event(eventId);
   const first = early.knownEvent(eventId);
   const { data: event, error, refresh } = useLive(`event ${eventId}`, read, KINDS, POLL_MS, first);
   const [video, setVideo] = useState<HTMLVideoElement | null>(null);
   const player = usePlayer(event, video);
-  const replays = useReplays(event);
+  const atS = useMoment();
+  const replays = useReplays(event, atS !== null);
   useTitle(event?.title ?? 'Watch');
 
   if (error?.status === 404) return <NotFound />;
@@ -146,7 +156,7 @@ export default function Watch({ eventId }: { eventId: string }) {
   return (
     <div className="page watch">
       {replays.shown ? (
-        <ReplayVideo replay={replays.shown} begin={event.state === 'ended' ? 'start' : 'end'} />
+        <ReplayVideo key={atS} replay={replays.shown} begin={atS ?? beginOf(event)} />
       ) : (
         <Stage event={event} player={player} video={video} onVideo={setVideo} />
       )}
@@ -165,6 +175,7 @@ export default function Watch({ eventId }: { eventId: string }) {
         <RecordButton event={event} canGoBack={replays.isThere} />
       </div>
       <About event={event} />
+      <SaidHere event={event} isRecorded={replays.isThere} />
       {player && <Facts player={player} heightPx={heightPx} />}
       {player && <WatchOn player={player} eventId={eventId} />}
       <Share event={event} />

@@ -2,6 +2,8 @@
 
 import { type RefObject, useEffect, useEffectEvent, useRef, useState } from 'react';
 
+import { CaptionLines } from '../captions/lines';
+import { type Captions, useCaptions } from '../captions/use-captions';
 import { formatDistance } from '../kit/format';
 import type { LiveEvent } from '../kit/types';
 import { EventPoster } from '../ui/event-poster';
@@ -171,11 +173,12 @@ function Overlay({ player, event }: { player: Player; event: LiveEvent }) {
   );
 }
 
-const KEYS: Readonly<Record<string, 'pause' | 'mute' | 'full' | 'up' | 'down'>> = {
+const KEYS: Readonly<Record<string, 'pause' | 'mute' | 'full' | 'captions' | 'up' | 'down'>> = {
   ' ': 'pause',
   k: 'pause',
   m: 'mute',
   f: 'full',
+  c: 'captions',
   ArrowUp: 'up',
   ArrowDown: 'down',
 };
@@ -192,6 +195,7 @@ export function Stage({ event, player, video, onVideo }: StageProps) {
   const sound = useSound(video);
   const full = useFullscreen(stage);
   const idle = useIdle(stage);
+  const captions = useCaptions(event.id, event.state === 'live', player);
   useAutoplay(video, player);
 
   const onKey = useEffectEvent((key: KeyboardEvent) => {
@@ -208,6 +212,9 @@ export function Stage({ event, player, video, onVideo }: StageProps) {
       },
       full: () => {
         toggleFullscreen(stage.current);
+      },
+      captions: () => {
+        captions.toggle();
       },
       up: () => {
         changeVolume(video, VOLUME_STEP);
@@ -232,7 +239,10 @@ export function Stage({ event, player, video, onVideo }: StageProps) {
     <div ref={stage} className={idle ? 'stage stage-idle' : 'stage'}>
       <video ref={onVideo} autoPlay muted playsInline aria-label={`Live video: ${event.title}`} />
       {player ? <Overlay player={player} event={event} /> : <EventPoster event={event} />}
-      {player && video && <Controls player={player} video={video} stage={stage} sound={sound} full={full} />}
+      <CaptionLines captions={captions} />
+      {player && video && (
+        <Controls player={player} video={video} stage={stage} sound={sound} full={full} captions={captions} />
+      )}
     </div>
   );
 }
@@ -243,11 +253,12 @@ interface ControlsProps {
   stage: RefObject<HTMLDivElement | null>;
   sound: Sound;
   full: boolean;
+  captions: Captions;
 }
 
 const NOTHING_TO_CONTROL: readonly Phase[] = ['early', 'over', 'missing'];
 
-function Controls({ player, video, stage, sound, full }: ControlsProps) {
+function Controls({ player, video, stage, sound, full, captions }: ControlsProps) {
   const { phase, paused } = useSnapshot(player).state;
   const playing = phase === 'playing';
   if (NOTHING_TO_CONTROL.includes(phase)) return null;
@@ -294,6 +305,14 @@ function Controls({ player, video, stage, sound, full }: ControlsProps) {
         />
         <span className={playing && !paused ? 'live-tag live-tag-on' : 'live-tag'}>Live</span>
         <span className="spring" />
+        {captions.language !== null && (
+          <ControlButton
+            icon="captions"
+            label={captions.isOn ? 'Hide captions (c)' : 'Show captions (c)'}
+            pressed={captions.isOn}
+            onClick={captions.toggle}
+          />
+        )}
         {document.pictureInPictureEnabled && (
           <ControlButton
             icon="pip"

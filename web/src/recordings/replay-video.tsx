@@ -11,13 +11,14 @@ const BACK_S = 20;
 interface ReplayVideoProps {
   replay: Replay;
   /** Where to begin; a growing one may begin shortly before its end. */
-  begin: 'start' | 'end';
+  begin: 'start' | 'end' | number;
 }
 
 export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
   const video = useRef<HTMLVideoElement>(null);
   const [problem, setProblem] = useState<string | null>(null);
-  const startS = begin === 'start' ? 0 : Math.max(0, replay.duration_s - BACK_S);
+  const edgeS = begin === 'start' ? 0 : Math.max(0, replay.duration_s - BACK_S);
+  const startS = typeof begin === 'number' ? Math.min(begin, replay.duration_s) : edgeS;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: a recording that grows does not begin again
   useEffect(() => {
@@ -61,7 +62,9 @@ export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
   return (
     <div className="replay">
       {/* biome-ignore lint/a11y/useMediaCaption: captions come with the recording where there are some */}
-      <video ref={video} controls playsInline aria-label={replay.title} data-testid="replay" />
+      <video ref={video} controls playsInline aria-label={replay.title} data-testid="replay">
+        {replay.captions_url !== null && <track kind="captions" label="Captions" src={replay.captions_url} />}
+      </video>
       {problem !== null && (
         <p className="notice notice-bad" role="alert">
           {problem}

@@ -1,6 +1,6 @@
 // Goes back in an event that is on air, and shows one again that is over, where it is recorded for everybody.
 
-import { useState } from 'react';
+import { useEffect, useEffectEvent, useState } from 'react';
 
 import type { ApiError } from '../kit/api';
 import { api } from '../kit/portal';
@@ -21,13 +21,21 @@ export interface Replays {
   hide: () => void;
 }
 
-export function useReplays(event: LiveEvent | null): Replays {
+/** With `isWanted` it is shown as soon as it is there. */
+export function useReplays(event: LiveEvent | null, isWanted = false): Replays {
   const key = event === null || event.state === 'cancelled' ? null : `replay policy ${event.id}`;
   const { data } = useLive(key, () => api.replayPolicy(event?.id ?? ''), ['event'], POLL_MS);
   const [shown, setShown] = useState<Replay | null>(null);
   const { busy, error, run, clear } = useAction();
+  const isThere = data?.enabled ?? false;
+  const show = useEffectEvent(() => {
+    if (event) void run(async () => setShown(await api.replayEvent(event.id)));
+  });
+  useEffect(() => {
+    if (isWanted && isThere) show();
+  }, [isWanted, isThere]);
   return {
-    isThere: data?.enabled ?? false,
+    isThere,
     shown,
     busy,
     error,

@@ -11,6 +11,7 @@ import { useAction, useLive } from '../ui/hooks';
 import { Link, useTitle } from '../ui/navigation';
 import { Confirm, CopyField, Empty, ErrorNotice, ErrorPage, Loading, StateBadge, VisibilityBadge } from '../ui/parts';
 import { ForProviders } from './account';
+import { CaptionCard } from './caption-card';
 import { EditEvent } from './edit-event';
 import { GoLive } from './go-live';
 import { IngestCard } from './ingest-card';
@@ -124,6 +125,7 @@ function Workbench({ event, mayRotate, onChange }: WorkbenchProps) {
         <GoLive eventId={event.id} ingest={ingest} streamKey={streamKey} onIngest={setIngest} onKey={onKey} />
         {event.visibility === 'invited' && <Invitations eventId={event.id} />}
         <ReplayCard event={event} />
+        <CaptionCard event={event} />
         <ShareCard event={event} />
         <PictureCard event={event} onChange={onChange} />
       </div>

@@ -10,6 +10,8 @@ const SHAPES = {
   fullscreen: 'M4 4h6v2H6v4H4zM14 4h6v6h-2V6h-4zM4 14h2v4h4v2H4zM18 14h2v6h-6v-2h4z',
   leaveFullscreen: 'M8 4h2v6H4V8h4zM14 4h2v4h4v2h-6zM4 14h6v6H8v-4H4zM14 14h6v2h-4v4h-2z',
   pip: 'M3 5h18v14H3zm2 2v10h14V7zm6 4h7v5h-7z',
+  captions:
+    'M3 5h18v14H3zm2 2v10h14V7zM7 9.500h4v1.600H8.700v1.800H11v1.600H7zM13 9.500h4v1.600h-2.300v1.800H17v1.600h-4z',
   details: 'M4 19v-7h3v7zM10.500 19V5h3v14zM17 19v-10h3v10z',
   copy: 'M8 3h11v14H8zm2 2v10h7V5zM5 7H4v14h12v-2H5z',
   check: 'M9.500 18.500 3.500 12.500 5 11l4.500 4.500L19 6l1.500 1.500z',
