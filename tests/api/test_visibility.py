@@ -63,6 +63,8 @@ OWN: dict[tuple[str, str], tuple[Any, int]] = {
 }
 # Tested by themselves below, or only of one's own reservation.
 OTHERS = {
+    ("PUT", "/api/v1/me/watched/{event_id}"),
+    ("DELETE", "/api/v1/me/watched/{event_id}"),
     ("PATCH", f"{RUN}/following"),  # the rights of a series: test_series.py
     ("POST", f"{RUN}/following/cancel"),
     ("PUT", "/api/v1/me/reservations/{event_id}/reminders"),
