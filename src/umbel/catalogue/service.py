@@ -308,13 +308,14 @@ class Catalogue:
         """Move the event to its next state. Raises NoSuchEvent, IllegalTransition."""
         if not rules.is_name(event_id):
             raise NoSuchEvent
+        now_s = self._clock.now_s()
 
         def happen(unit: Unit) -> Event:
             before = store.event(unit.connection, event_id, for_update=True)
             state = EVENT_LIFE.next(before.state, what)
             after = store.change_event(unit.connection, replace(before, state=state))
             if state is EventState.LIVE:
-                note_live(unit.connection, event_id, self._clock.now_s())
+                note_live(unit.connection, event_id, now_s)
             event_units.journal(unit, what.value, after)
             return after
 
