@@ -19,7 +19,7 @@ from support.migrating import Plane
 from support.nodes import MemoryNodes, MemoryPrepared
 from support.recorded import Studio
 from support.slicing import make_slices
-from support.stored import files_of, repository
+from support.stored import playouts_of, repository
 from umbel.catalogue.model import Event, EventDraft, Provider, User, UserRole
 from umbel.catalogue.service import Catalogue
 from umbel.compute.clouds.service import CloudService
@@ -163,13 +163,14 @@ def make_system(
         owner="test",
     )
     plane, nodes = migrating.served(database, clock), MemoryNodes()
+    delivery = MemoryDelivery(catalogue, signer, clock)
     items = repository(database, FakeStorage(clock=clock), clock)
     studio = recorded.studio(database, catalogue, items, clock)
     return TestSystem(
         database=database,
         journal=journal,
         catalogue=catalogue,
-        delivery=MemoryDelivery(catalogue, signer, clock),
+        delivery=delivery,
         nodes=nodes,
         prepared=MemoryPrepared(nodes),
         machines=MachineService(
@@ -237,7 +238,6 @@ def make_system(
         repository=items,
         studio=studio,
         recordings=studio.recordings,
-        files=files_of(items, database),
         attendance=AttendanceService(
             database=database,
             delivery=DeliveryStore(database),
@@ -246,6 +246,7 @@ def make_system(
             leases=Leases(database, clock, "test", 60.0),
             clock=clock,
         ),
+        playouts=playouts_of(items, database, delivery),
     )
 
 

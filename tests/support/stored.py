@@ -1,9 +1,16 @@
 """A repository over a database and a storage, for tests."""
 
+from support.delivery import MemoryDelivery
+from umbel.catalogue.model import EventEvent
 from umbel.kit.clock import Clock
 from umbel.kit.db import Database
+from umbel.kit.leases import Leases
+from umbel.playout.checks import Checks
 from umbel.playout.files import Files
-from umbel.playout.store import FileStore
+from umbel.playout.sending import Sender
+from umbel.playout.service import LEASE_S, Playouts
+from umbel.playout.store import FileStore, PlayoutStore
+from umbel.playout.worker import Workers
 from umbel.repository.ports import Storage
 from umbel.repository.resumable import ResumableUploads
 from umbel.repository.searches.store import SearchStore
@@ -37,6 +44,35 @@ def repository(
         upkeep=Upkeep(
             store=store, rows=UpkeepStore(database), storage=storage, clock=clock, lease=_held
         ),
+        clock=clock,
+    )
+
+
+def playouts_of(kept: Repository, database: Database, delivery: MemoryDelivery) -> Playouts:
+    """What streams files of that repository to the acquirers of that delivery."""
+    files, store, clock = files_of(kept, database), PlayoutStore(database), kept.clock
+    workers = Workers(repository=kept, memory_mb=1536, most_pixels=4096 * 2304)
+    leases = Leases(database, clock, "test", LEASE_S)
+    checks = Checks(files=files, workers=workers, clock=clock, lease=_held)
+
+    async def end_event(event_id: str) -> None:
+        await delivery.catalogue.transition(event_id, EventEvent.END)
+
+    return Playouts(
+        store=store,
+        files=files,
+        checks=checks,
+        catalogue=delivery.catalogue,
+        sender=Sender(
+            store=store,
+            repository=kept,
+            ingest=delivery,
+            workers=workers,
+            key_of=lambda event_id: f"{event_id}.secret",
+            end_event=end_event,
+            clock=clock,
+        ),
+        leases=leases,
         clock=clock,
     )
 

@@ -48,6 +48,12 @@ class Secrets:
         """What signs pushes to browsers, which subscribe to this very key: derived, too."""
         return derived_keys.p256(self.master, b"umbel web push 1")
 
+    def playout_key(self, event_id: str) -> str:
+        """The stream key with which the platform itself streams a file to an event: derived, so
+        that no file holds it and each instance has it."""
+        secret = hmac.new(self.master, f"playout key of {event_id}".encode(), sha256)
+        return f"{event_id}.{secret.hexdigest()}"
+
     def srtp_key(self, event_id: str) -> bytes:
         """What protects the packets of an event's streams between functions: derived, too."""
         return hmac.new(self.master, f"srtp key of {event_id}".encode(), sha256).digest()

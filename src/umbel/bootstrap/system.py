@@ -129,6 +129,8 @@ class System(ports.System):
             "notify": self.notifier.run,
             "borders": self.network.edge.run,
             "repository": self.repository.run,
+            "files": self.playouts.checks.run,
+            "playouts": self.playouts.run,
             "recordings": self.recordings.run,
             "captions": self.caption_reader.run,
         }
@@ -234,7 +236,7 @@ async def assemble(
         inline=inline,
         repository=repository,
         recordings=recorded.recordings(context, delivery, repository),
-        files=playout.files(context, repository),
+        playouts=playout.playouts(context, delivery, repository),
         secrets=context.secrets,
         signer=context.secrets.signer,
         verifier=Verifier(context.secrets.signer.public_key),
@@ -280,6 +282,6 @@ def _ground(
         clock=clock,
         database=database,
         journal=journal,
-        catalogue=Catalogue(database, clock),
+        catalogue=Catalogue(database, clock, own_key_of=secrets.playout_key),
         owner=owner,
     )

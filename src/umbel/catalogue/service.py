@@ -5,7 +5,7 @@ also journals what readers may know of it. Neighbours: kit.db and kit.journal be
 which fires an event's transitions when ingest starts and stops.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from umbel.catalogue import event_units, rules, store, units
@@ -64,9 +64,12 @@ class Catalogue:
         clock: Clock,
         *,
         passwords: Passwords | None = None,
+        own_key_of: Callable[[str], str] | None = None,
     ) -> None:
+        """`own_key_of` gives the stream key of an event that the platform itself publishes with."""
         self._database = database
         self._clock = clock
+        self._own_key_of = own_key_of
         self._passwords = passwords or Passwords()
         self.service_levels = ServiceLevels(database, clock)
         self.reservations = Reservations(database, clock)
@@ -251,7 +254,7 @@ class Catalogue:
         if not rules.is_name(event_id):
             raise NoSuchEvent
         event, found = await self._database.read(store.event_and_key_hash, event_id)
-        return event, (found,) if found else ()
+        return event, self._opening(event_id, found)
 
     async def add_event(self, draft: EventDraft, pass_phrase: str | None = None) -> Event:
         """Schedule an event. Raises Unprocessable, NoSuchProvider, TooManySignIns."""
@@ -353,7 +356,11 @@ class Catalogue:
         if not rules.is_name(event_id):
             return ()
         found = await self._database.read(store.key_hash, event_id)
-        return (found,) if found else ()
+        return self._opening(event_id, found)
+
+    def _opening(self, event_id: str, found: str | None) -> tuple[str, ...]:
+        own = () if self._own_key_of is None else (rules.key_hash(self._own_key_of(event_id)),)
+        return (found, *own) if found else own
 
     async def _new_key(self, event_id: str, *, rotate: bool) -> str | None:
         if not rules.is_name(event_id):

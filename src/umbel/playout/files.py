@@ -75,6 +75,13 @@ class Files:
         """That file. Raises NoSuchFile."""
         return await self.store.get(file_id)
 
+    async def find(self, file_id: str) -> File | None:
+        """That file, None where it was deleted."""
+        try:
+            return await self.store.get(file_id)
+        except NoSuchFile:
+            return None
+
     async def list(self, provider_id: str) -> list[File]:
         """The provider's files, the newest first."""
         return await self.store.of_provider(provider_id)

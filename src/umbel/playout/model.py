@@ -53,6 +53,12 @@ class NoPlayout(NotFound):
     code = "umbel.no_playout"
 
 
+class PlayoutPlaying(Conflict):
+    """The event streams its file now: stop that first."""
+
+    code = "umbel.playout_playing"
+
+
 class ForeignFile(Invalid):
     """The file belongs to another provider than the event."""
 

@@ -47,6 +47,7 @@ from umbel.notify.ports import Mailer
 from umbel.notify.service import Notifier
 from umbel.plans.model import PlanJob, PlanRequest
 from umbel.playout.files import Files
+from umbel.playout.service import Playouts
 from umbel.portal.guest_ports import Filtering, GuestOperating, OperatingImages, OperatingVolumes
 from umbel.recordings.service import Recordings
 from umbel.repository.service import Repository
@@ -344,7 +345,12 @@ class System:
     attendance: Attending
     repository: Repository
     recordings: Recordings
-    files: Files
+    playouts: Playouts
+
+    @property
+    def files(self) -> Files:
+        """Those of providers."""
+        return self.playouts.files
 
     def loops_pace(self) -> Mapping[str, Pace]:
         """How the loops behind the front end do, by name."""
