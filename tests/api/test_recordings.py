@@ -201,3 +201,22 @@ async def test_many_read_one_growing_replay(here: World) -> None:
         await here.system.studio.look()
         texts = await asyncio.gather(*(call(here, "GET", replay["url"], "") for _ in range(5)))
         assert {one.text.count("#EXTINF") for one in texts} == {count}
+
+
+async def test_a_storyboard_comes_with_a_replay(here: World) -> None:
+    event_id, reel = await on_air(here)
+    here.system.studio.reels.pictures[event_id] = b"\xff\xd8 a picture"
+    await call(here, "POST", MINE, json={"event_id": event_id, "begin": "start"})
+    await here.system.studio.look()
+    for count in (1, 6):
+        reel.ready = count
+        await here.system.studio.look()
+    (one,) = (await call(here, "GET", MINE)).json()["recordings"]
+    replay = (await call(here, "POST", f"{MINE}/{one['id']}/replay")).json()
+    assert [round(picture["at_s"]) for picture in replay["pictures"]] == [2, 12]
+    shown = await call(here, "GET", replay["pictures"][0]["url"], "")
+    assert (shown.content, shown.headers["content-type"]) == (b"\xff\xd8 a picture", "image/jpeg")
+    board = await call(here, "GET", replay["storyboard_url"], "")
+    assert board.text.startswith("WEBVTT\n")
+    folder = replay["storyboard_url"].rpartition("/")[0]
+    assert (await call(here, "GET", f"{folder}/picture-9.jpg", "")).status_code == 404

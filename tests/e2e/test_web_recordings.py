@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from playwright.async_api import BrowserContext, Page, expect
 
-from support import mp4
+from support import mp4, pictures
 from support.axe import violations
 from support.http import PASSWORD, World
 from support.recorded import Reel, film
@@ -26,6 +26,7 @@ SHOWN = """([number, at]) => {
   return video && video.readyState >= 2 && !video.seeking && Math.abs(video.currentTime - at) < 1.5
     && video.videoWidth > 0;
 }"""
+PICTURE = pictures.jpeg(160, 90)
 TALL = "document.querySelector('[data-testid=replay]').duration"
 
 
@@ -63,6 +64,8 @@ async def recorded(here: World, title: str = "Council") -> Event:
     event, reel = await on_air(here, title)
     await here.system.recordings.start("viewer", event.id, from_start=True)
     await here.system.studio.look()
+    here.system.studio.reels.pictures[event.id] = PICTURE
+    await fed(here, reel, 1)
     await fed(here, reel, 6)
     await here.system.catalogue.transition(event.id, EventEvent.END)
     reel.is_over = True
@@ -98,6 +101,9 @@ async def test_playing_with_seeking_names_files_and_links(tmp_path: Path) -> Non
         await page.wait_for_function(SHOWN, arg=[0, 1.0], timeout=APPEARS_MS)
         assert await page.evaluate(TALL) == pytest.approx(12.0, abs=0.2)
         await page.evaluate("document.querySelector('[data-testid=replay]').pause()")
+        scenes = row.get_by_role("list", name="Scenes")
+        await expect(scenes.get_by_role("button")).to_have_count(2)
+        await scenes.get_by_role("button", name="Go to 0:12").click()
         await page.evaluate("document.querySelector('[data-testid=replay]').currentTime = 9")
         await page.wait_for_function(SHOWN, arg=[0, 9.0], timeout=APPEARS_MS)
         async with page.expect_download() as waiting:

@@ -18,6 +18,7 @@ from umbel.media.hls import boxes
 from umbel.media.model import Pulled, PulledSegment
 from umbel.recordings.capturing import LEASE_S, Capturing
 from umbel.recordings.service import Recordings, recordings
+from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.service import Repository
 
 QUOTA_BYTES = 1 << 30
@@ -84,6 +85,7 @@ class Reels:
     """The recorders that run, by stream; one that is `deaf` does not answer."""
 
     running: dict[str, Reel] = field(default_factory=dict)
+    pictures: dict[str, bytes] = field(default_factory=dict)
     deaf: bool = False
     asked: int = 0
 
@@ -97,6 +99,9 @@ class Reels:
             raise Unavailable("the recorder does not answer")
         assert token == "secret"
         return self.running[stream].pull(after, boot)
+
+    async def picture(self, event_id: str) -> bytes | None:
+        return self.pictures.get(event_id)
 
     async def close(self) -> None:
         self.running.clear()
@@ -138,6 +143,9 @@ def studio(
         database=database,
         catalogue=catalogue,
         repository=repository,
+        storyboards=Storyboards(
+            database=database, repository=repository, take_picture=reels.picture
+        ),
         running=reels,
         recorders=reels,
         clock=clock,

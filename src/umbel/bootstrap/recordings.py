@@ -2,10 +2,12 @@
 
 from umbel.bootstrap.services import Context
 from umbel.delivery.service import Delivery
+from umbel.delivery.thumbnails import NoThumbnail
 from umbel.kit.leases import Leases
 from umbel.recordings.capturing import LEASE_S, Capturing
 from umbel.recordings.service import Recordings
 from umbel.recordings.service import recordings as served
+from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.service import Repository
 
 _MIB = 2**20
@@ -13,10 +15,20 @@ _MIB = 2**20
 
 def recordings(context: Context, delivery: Delivery, repository: Repository) -> Recordings:
     """What viewers keep of events; delivery has a recorder for what is wanted."""
+
+    async def take_picture(event_id: str) -> bytes | None:
+        try:
+            return (await delivery.thumbnail(event_id)).jpeg
+        except NoThumbnail:
+            return None
+
     capturing = Capturing(
         database=context.database,
         catalogue=context.catalogue,
         repository=repository,
+        storyboards=Storyboards(
+            database=context.database, repository=repository, take_picture=take_picture
+        ),
         running=delivery.recorders,
         recorders=context.drivers.recorders,
         clock=context.clock,

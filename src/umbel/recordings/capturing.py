@@ -31,6 +31,7 @@ from umbel.recordings.model import (
     Recording,
 )
 from umbel.recordings.ports import RecorderAt, RunningRecorders
+from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.model import TooManyParts
 from umbel.repository.service import Repository, Source
 
@@ -59,6 +60,7 @@ class Capturing:
     database: Database
     catalogue: Catalogue
     repository: Repository
+    storyboards: Storyboards
     running: RunningRecorders
     recorders: Recorders
     clock: Clock
@@ -203,11 +205,16 @@ class Capturing:
             await self.database.write(_note_problem, capture.stream, error.message)
             log.warning("recording waits", stream=capture.stream, reason=error.message)
             return _RETRY_S
+        if pulled.segments:
+            await self.storyboards.follow(capture, await self._owner(capture))
         is_all = pulled.ended or not pulled.segments
         if (capture.over_s is not None and is_all) or self._is_late(capture):
             await self._end(capture)
             return None
-        return _BETWEEN_PULLS_S if pulled.segments and capture.over_s is None else 0.0
+        if capture.over_s is not None:
+            return 0.0
+        # Nothing more comes of a stream that ended there, until another recorder takes over.
+        return _BETWEEN_PULLS_S if pulled.segments else _LOOK_S if pulled.ended else 0.0
 
     def _is_late(self, capture: Capture) -> bool:
         return capture.over_s is not None and self.clock.now_s() - capture.over_s > DRAIN_S
@@ -247,9 +254,11 @@ class Capturing:
         """What takes the next bytes."""
         if capture.item and capture.item_parts < PARTS_PER_ITEM:
             return capture.item
-        event = await self.catalogue.event(capture.event_id)
         metadata = {"capture": capture.id, "event": capture.event_id}
-        return (await self.repository.create(event.provider_id, metadata)).id
+        return (await self.repository.create(await self._owner(capture), metadata)).id
+
+    async def _owner(self, capture: Capture) -> str:
+        return (await self.catalogue.event(capture.event_id)).provider_id
 
 
 def _lease(stream: str) -> str:

@@ -145,6 +145,18 @@ class Segment:
         return self.began_s + self.duration_s
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Picture:
+    """A small picture (JPEG) of a capture: `size` bytes of `item` from `offset` on, of what was
+    recorded `position_s` after the capture's beginning."""
+
+    number: int
+    item: str
+    offset: int
+    size: int
+    position_s: float
+
+
 class RecordingState(Enum):
     """What there is of a recording."""
 

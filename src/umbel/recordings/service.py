@@ -39,6 +39,7 @@ from umbel.recordings.model import (
     Usage,
 )
 from umbel.recordings.replays import Replays
+from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.service import Repository
 
 _LEAST_SHARE_S = 60.0
@@ -54,6 +55,7 @@ class Recordings:
     clock: Clock
     capturing: Capturing
     replays: Replays
+    storyboards: Storyboards
     quota_bytes: int
 
     # -- a viewer's own -------------------------------------------------------------------------
@@ -235,6 +237,7 @@ def recordings(capturing: Capturing, repository: Repository, quota_bytes: int) -
         clock=capturing.clock,
         capturing=capturing,
         replays=Replays(Indexes(capturing.database), repository),
+        storyboards=capturing.storyboards,
         quota_bytes=quota_bytes,
     )
 

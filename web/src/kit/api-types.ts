@@ -404,6 +404,38 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/replay/{token}/storyboard.vtt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_replay_storyboard"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/replay/{token}/picture-{number}.jpg": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_replay_picture"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/{event_id}/picture": {
         parameters: {
             query?: never;
@@ -4063,6 +4095,8 @@ export interface components {
             duration_s: number;
             is_growing: boolean;
             files: components["schemas"]["FileOut"][];
+            storyboard_url: string | null;
+            pictures: components["schemas"]["ScenePictureOut"][];
             expires_at: string;
         };
         ReplayPolicyIn: {
@@ -4113,6 +4147,10 @@ export interface components {
             version: number;
             stream: components["schemas"]["StreamOut"] | null;
             overlaps: components["schemas"]["OverlapOut"][];
+        };
+        ScenePictureOut: {
+            at_s: number;
+            url: string;
         };
         /** @enum {string} */
         Section: "live" | "soon" | "past";
@@ -5211,6 +5249,49 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    get_replay_storyboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/vtt": string;
+                };
+            };
+        };
+    };
+    get_replay_picture: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/jpeg": string;
+                };
             };
         };
     };

@@ -3,6 +3,7 @@
 import type Hls from 'hls.js';
 import { useEffect, useRef, useState } from 'react';
 
+import { formatLength } from '../kit/format';
 import type { Replay } from '../kit/types';
 
 /** How far before the newest picture somebody begins who goes back from the live picture. */
@@ -12,6 +13,28 @@ interface ReplayVideoProps {
   replay: Replay;
   /** Where to begin; a growing one may begin shortly before its end. */
   begin: 'start' | 'end' | number;
+}
+
+/** Small pictures of the recording, each of which leads to its place. */
+function Scenes({ replay, onChoose }: { replay: Replay; onChoose: (atS: number) => void }) {
+  return (
+    <ul className="scenes plain-list" aria-label="Scenes">
+      {replay.pictures.map((one) => (
+        <li key={one.url}>
+          <button
+            type="button"
+            aria-label={`Go to ${formatLength(one.at_s)}`}
+            onClick={() => {
+              onChoose(one.at_s);
+            }}
+          >
+            <img src={one.url} alt="" width={160} height={90} loading="lazy" />
+            <span aria-hidden="true">{formatLength(one.at_s)}</span>
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
 }
 
 export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
@@ -59,12 +82,17 @@ export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
     };
   }, [replay.url]);
 
+  const seek = (atS: number): void => {
+    if (video.current) video.current.currentTime = atS;
+  };
+
   return (
     <div className="replay">
       {/* biome-ignore lint/a11y/useMediaCaption: captions come with the recording where there are some */}
       <video ref={video} controls playsInline aria-label={replay.title} data-testid="replay">
         {replay.captions_url !== null && <track kind="captions" label="Captions" src={replay.captions_url} />}
       </video>
+      {replay.pictures.length > 1 && <Scenes replay={replay} onChoose={seek} />}
       {problem !== null && (
         <p className="notice notice-bad" role="alert">
           {problem}

@@ -17,6 +17,7 @@ from umbel.portal.range_responses import PieceResponse, unsatisfiable
 from umbel.recordings.model import Extent
 from umbel.recordings.playlists import MEDIA
 from umbel.recordings.replays import files_of
+from umbel.recordings.storyboards.service import spread, vtt
 from umbel.repository.ranges import RangeUnsatisfiable
 
 PATH = "/replay"
@@ -37,6 +38,11 @@ _FILE: dict[int | str, dict[str, Any]] = {
 _LISTED: dict[int | str, dict[str, Any]] = {
     200: {"content": {_PLAYLIST_TYPE: {"schema": {"type": "string"}}}}
 }
+_VTT: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/vtt": {"schema": {"type": "string"}}}}
+}
+_JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": _BINARY}}}
+_MOST_SHOWN = 8
 Token = Annotated[str, Path(max_length=1000)]
 Number = Annotated[int, Path(ge=0, le=2**31 - 1)]
 
@@ -50,10 +56,18 @@ class FileOut(BaseModel):
     duration_s: float
 
 
+class ScenePictureOut(BaseModel):
+    """A small picture of what is played at that time."""
+
+    at_s: float
+    url: str
+
+
 class ReplayOut(BaseModel):
     """Where to play a recording: `url` is a playlist of HLS, which grows while `is_growing`. Where
     the stream changed its size in the middle, there are several files. `captions_url` is WebVTT,
-    null where nothing was recognised."""
+    null where nothing was recognised; so is `storyboard_url`, which names a small picture for about
+    every 10 s. `pictures` are a few of them."""
 
     title: str
     url: str
@@ -61,6 +75,8 @@ class ReplayOut(BaseModel):
     duration_s: float
     is_growing: bool
     files: list[FileOut]
+    storyboard_url: str | None
+    pictures: list[ScenePictureOut]
     expires_at: str
 
 
@@ -148,6 +164,22 @@ async def get_replay_file(
         return errors.problem(error, unsatisfiable(error))
 
 
+@router.get(f"{PATH}/{{token}}/storyboard.vtt", response_class=Response, responses=_VTT)
+async def get_replay_storyboard(system: auth.SystemDep, token: Token) -> Response:
+    """Which small picture shows what is played when."""
+    index = await system.recordings.index(grants.extent_of(system, token))
+    text = vtt(await system.recordings.storyboards.of(index), index.duration_s)
+    return Response(text, media_type="text/vtt", headers={"Cache-Control": "private, no-cache"})
+
+
+@router.get(f"{PATH}/{{token}}/picture-{{number}}.jpg", response_class=Response, responses=_JPEG)
+async def get_replay_picture(system: auth.SystemDep, token: Token, number: Number) -> Response:
+    """A small picture of what was recorded."""
+    index = await system.recordings.index(grants.extent_of(system, token))
+    jpeg = await system.recordings.storyboards.read(index, number)
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": _FOR_EVER})
+
+
 async def response(
     system: System, title: str, extent: Extent, *, until_s: float = math.inf
 ) -> ReplayOut:
@@ -155,6 +187,7 @@ async def response(
     index = await system.recordings.index(extent)
     token, expires_s = grants.grant(system, extent, until_s=until_s)
     files, said = files_of(index), await replay_captions.of(system, index)
+    shown = await system.recordings.storyboards.of(index)
     return ReplayOut(
         title=title,
         url=f"{PATH}/{token}/{MEDIA}",
@@ -169,6 +202,11 @@ async def response(
                 duration_s=sum(segment.duration_s for segment, _ in file.segments),
             )
             for number, file in enumerate(files)
+        ],
+        storyboard_url=f"{PATH}/{token}/storyboard.vtt" if shown else None,
+        pictures=[
+            ScenePictureOut(at_s=one.at_s, url=f"{PATH}/{token}/picture-{one.picture.number}.jpg")
+            for one in spread(shown, _MOST_SHOWN)
         ],
         expires_at=to_rfc3339(expires_s),
     )

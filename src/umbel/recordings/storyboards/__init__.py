@@ -1,0 +1,1 @@
+"""Small pictures of what was recorded, for seeking."""
