@@ -151,7 +151,7 @@ async def test_devices_in_the_account(tmp_path: Path) -> None:
         panel = page.get_by_role("region", name="Notifications")
         await expect(panel.get_by_text("Firefox on Android")).to_be_visible(timeout=APPEARS_MS)
         # This Chromium has no push service: the page says that it did not work.
-        await panel.get_by_role("button", name="Turn on on this device").click()
+        await panel.get_by_role("button", name="Turn on for this device").click()
         await expect(panel.get_by_role("alert")).to_contain_text(
             "did not subscribe", timeout=APPEARS_MS
         )

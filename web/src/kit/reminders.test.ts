@@ -31,6 +31,12 @@ test('by the lead times and the channels that were chosen', () => {
   expect(dueReminders([of([600], ['mail', 'push'])], NOW, [])).toEqual([]);
 });
 
+test('not for a time that came before it was reserved', () => {
+  const late: Reservation = { ...reservation('ev', 30), reserved_at: new Date(NOW).toISOString() };
+  expect(dueReminders([late], NOW, [])).toEqual([]);
+  expect(dueReminders([late], NOW + 25 * 60_000, [])).toHaveLength(1);
+});
+
 test('not what is cancelled, live, or only recorded', () => {
   const recorded: Reservation = { ...reservation('recorded', 5), purpose: 'record' };
   const all = [reservation('off', 5, { state: 'cancelled' }), reservation('live', 5, { state: 'live' }), recorded];

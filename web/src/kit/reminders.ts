@@ -20,10 +20,17 @@ export function leadText(leadS: number): string {
   return `${String(count)} ${count === 1 ? unit.one : unit.several}`;
 }
 
-/** The shortest of the chosen lead times that has come; null before all of them, and once the event begins. */
-function leadOf({ event, reminders }: Reservation, nowMs: number): number | null {
-  const leftMs = Date.parse(event.starts_at) - nowMs;
-  const come = reminders.leads_s.filter((leadS) => leftMs > 0 && leftMs <= leadS * 1000);
+/**
+ * The shortest of the chosen lead times that has come; null before all of them, and once the event begins. What came
+ * before it was reserved is not made up for.
+ */
+function leadOf({ event, reminders, reserved_at }: Reservation, nowMs: number): number | null {
+  const startMs = Date.parse(event.starts_at);
+  const sinceMs = Date.parse(reserved_at);
+  const come = reminders.leads_s.filter((leadS) => {
+    const dueMs = startMs - leadS * 1000;
+    return nowMs < startMs && dueMs <= nowMs && dueMs >= sinceMs;
+  });
   return come.length === 0 ? null : Math.min(...come);
 }
 

@@ -282,14 +282,14 @@ export default function AccountPage() {
       <div className="columns columns-even">
         <div className="stack">
           <PasswordPanel />
+          <EmailPanel of={data} onChange={refresh} />
           <DevicesPanel />
+          <DataPanel username={data.username} />
+        </div>
+        <div className="stack">
           <RemindersPanel username={data.username} />
           <PushPanel username={data.username} />
           <FollowingPanel username={data.username} />
-        </div>
-        <div className="stack">
-          <EmailPanel of={data} onChange={refresh} />
-          <DataPanel username={data.username} />
         </div>
       </div>
     </div>

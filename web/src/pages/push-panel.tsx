@@ -63,7 +63,7 @@ export function PushPanel({ username }: { username: string }) {
               act(() => (isOn ? forgetDevice(api) : subscribe(data.public_key)));
             }}
           >
-            {isOn ? 'Turn off on this device' : 'Turn on on this device'}
+            {isOn ? 'Turn off for this device' : 'Turn on for this device'}
           </button>
         </div>
       )}
