@@ -78,6 +78,13 @@ def test_the_end_of_an_event_ends_its_sessions_and_no_others() -> None:
     }
 
 
+def test_a_long_time_without_viewers_costs_nothing() -> None:
+    years_s = 1e12
+    found = counted(entry(years_s, "a", "opened"), until_s=years_s + 10).gathered()
+    assert found.events == {"ev": Share(opened=1, watched_s=10, peak=1)}
+    assert len(found.minutes) <= 2
+
+
 def test_renditions_are_of_one_event() -> None:
     found = counted(entry(0, "a", "opened", event="ev~360p"), until_s=10).gathered()
     assert len(found.events) == 1

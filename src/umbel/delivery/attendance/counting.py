@@ -49,6 +49,8 @@ class AttendanceCounter:
 
     def advance(self, to_s: float) -> None:
         """Time passes, and those who watch go on."""
+        if not self._places:  # a quiet night costs nothing
+            self._at_s = max(self._at_s, to_s)
         while self._at_s < to_s:
             minute = int(self._at_s // MINUTE_S) * MINUTE_S
             until_s = min(to_s, float(minute + MINUTE_S))
