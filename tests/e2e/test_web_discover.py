@@ -1,7 +1,6 @@
 """Discover, a provider's page, an event's page and its player in other sites' frames, in a real
 Chromium: search, pages, keys, and what can go wrong."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from playwright.async_api import BrowserContext, Page, Route, expect
 
 from support.axe import violations
 from support.http import World
+from support.other_site import other_site
 from support.web_world import web_world
 from umbel.catalogue.model import Event, EventEvent, Provider, Visibility
 from umbel.demo.browser import chromium
@@ -268,25 +268,6 @@ async def test_an_event_has_a_page_to_share(tmp_path: Path) -> None:
         await expect(page.get_by_role("heading", name="City", level=1)).to_be_visible(
             timeout=APPEARS_MS
         )
-
-
-@asynccontextmanager
-async def other_site() -> AsyncIterator[str]:
-    """Another site, whose page has a frame with what its address names after `?`."""
-
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        _, _, framed = head.split()[1].partition("?")
-        frame = f"<iframe title=ours src='{framed}'></iframe>" if framed else ""
-        page = f"<!doctype html><title>Other</title><h1>Other</h1>{frame}".encode()
-        fields = f"Content-Type: text/html\r\nContent-Length: {len(page)}\r\nConnection: close"
-        writer.write(f"HTTP/1.1 200 OK\r\n{fields}\r\n\r\n".encode() + page)
-        await writer.drain()
-        writer.close()
-
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server:
-        yield f"http://localhost:{server.sockets[0].getsockname()[1]}/"
 
 
 async def test_other_sites_show_the_player_and_no_other_page(tmp_path: Path) -> None:

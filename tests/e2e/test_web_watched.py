@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from support.axe import violations
+from support.other_site import other_site
 from support.platform import Platform, platform
 from umbel.catalogue.model import UserRole
 from umbel.demo.browser import chromium, until_decoded
@@ -63,3 +64,21 @@ async def test_what_was_watched_is_in_the_calendar_until_it_is_forgotten(tmp_pat
         await expect(page.get_by_role("button", name="1 watched")).to_have_count(
             0, timeout=APPEARS_MS
         )
+
+
+async def test_another_sites_frame_plays_and_leaves_no_trace(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, chromium() as browser, other_site() as other:
+        event, _ = await made.live()
+        page = await browser.new_page()
+        await sign_in(page, made)
+        await page.goto(f"{other}?{made.url}/embed/{event.id}")
+        inside = await (await page.wait_for_selector("iframe")).content_frame()
+        assert inside is not None
+        await inside.wait_for_function(
+            "() => window.umbelPlayer?.framesDecoded > 30", timeout=DECODED_S * 1000
+        )
+        assert await inside.evaluate("window.umbelPlayer.state") == "playing"
+        await expect(page.frame_locator("iframe").get_by_role("link")).to_have_count(1)
+        await page.goto(f"{made.url}/calendar")
+        kept = await page.evaluate("async () => (await fetch('/api/v1/me/watched')).json()")
+        assert kept == []
