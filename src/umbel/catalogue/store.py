@@ -71,6 +71,8 @@ events = sa.Table(
     sa.Index("ix_events_state_ends_s", "state", "ends_s"),
     sa.Index("ix_events_starts_s", "starts_s"),
     sa.Index("ix_events_provider_id_starts_s", "provider_id", "starts_s"),
+    sa.Index("ix_events_provider_id_state", "provider_id", "state"),
+    sa.Index("ix_events_state_starts_s", "state", "starts_s", "id"),
     sa.Index("ix_events_series_id_starts_s", "series_id", "starts_s"),
 )
 

@@ -3,6 +3,7 @@
 `LISTED` of the catalogue's store alone says which events anybody may find: every query here has it.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,10 +13,23 @@ from umbel.catalogue.discover.model import STATES, ListedProvider, Section
 from umbel.catalogue.model import Event
 from umbel.catalogue.store import LISTED, event_of, events, providers
 from umbel.catalogue.words.store import event_words, provider_words
-from umbel.kit.sql import Connection, Query, given
+from umbel.kit.sql import Connection, Query, Scalar, given
+
+
+@dataclass(frozen=True)
+class _Order:
+    """Whether the soonest is first, and whether there is an event to go on after."""
+
+    is_ahead: bool
+    after: bool
+
 
 _LAST = "\U0010ffff"
 """Sorts after every letter: a word that begins with `a` is between `a` and `a` with this."""
+
+
+_RARE = 1_000
+"""A word with fewer events than this is looked up first; others are checked along the order."""
 
 
 def _in(section: Section) -> sa.ColumnElement[bool]:
@@ -30,34 +44,65 @@ def _of_provider(number: int) -> sa.Select[Any]:
     return sa.select(provider_words.c.provider_id).where(_begins(provider_words.c.word, number))
 
 
+def _with(number: int) -> sa.CompoundSelect[Any]:
+    """The events that have the word, or whose provider has it."""
+    other = events.alias("other")
+    return sa.union(
+        sa.select(event_words.c.event_id).where(_begins(event_words.c.word, number)),
+        sa.select(other.c.id).where(other.c.provider_id.in_(_of_provider(number))),
+    )
+
+
+def _has(number: int) -> sa.ColumnElement[bool]:
+    """The same as a condition on one event."""
+    has = sa.exists().where(
+        (event_words.c.event_id == events.c.id) & _begins(event_words.c.word, number)
+    )
+    return has | events.c.provider_id.in_(_of_provider(number))
+
+
+def _count_rows(some: sa.Select[Any]) -> sa.ScalarSelect[int]:
+    return sa.select(sa.func.count()).select_from(some.limit(_RARE).subquery()).scalar_subquery()
+
+
+_FREQUENCY = Scalar(
+    sa.select(
+        (
+            _count_rows(sa.select(event_words.c.event_id).where(_begins(event_words.c.word, 0)))
+            + _count_rows(sa.select(events.c.id).where(events.c.provider_id.in_(_of_provider(0))))
+        ).label("frequency")
+    ),
+    int,
+)
+
+
 @cache
 def _events_query(
-    section: Section | None, words: int, *, of_provider: bool, after: bool
+    words: int, rarest: int | None, *, of_state: bool, of_provider: bool, order: _Order
 ) -> Query[Event]:
-    """One statement for each form of a search."""
+    """One statement for each form of a search. Of one state only: an index has its order."""
     query = (
         sa.select(events, providers.c.name.label("provider_name"))
         .join_from(events, providers)
         .where(LISTED)
         .limit(given("most", sa.Integer))
     )
-    if section is not None:
-        query = query.where(_in(section))
+    if of_state:
+        query = query.where(events.c.state == given("state"))
     if of_provider:
         query = query.where(events.c.provider_id == given("provider"))
     for number in range(words):
-        in_event = sa.select(event_words.c.event_id).where(_begins(event_words.c.word, number))
-        found = events.c.id.in_(in_event) | events.c.provider_id.in_(_of_provider(number))
-        query = query.where(found)
+        query = query.where(events.c.id.in_(_with(number)) if number == rarest else _has(number))
     start, id_ = events.c.starts_s, events.c.id
-    is_ahead = section is Section.SOON
-    if after:
+    if order.after:
         last_s, last = given("last_s", sa.Float), given("last")
-        beyond = start > last_s if is_ahead else start < last_s
-        tied = (start == last_s) & (id_ > last if is_ahead else id_ < last)
+        beyond = start > last_s if order.is_ahead else start < last_s
+        tied = (start == last_s) & (id_ > last if order.is_ahead else id_ < last)
+        # What the index can do: the rest follows from it.
+        query = query.where(start >= last_s if order.is_ahead else start <= last_s)
         query = query.where(beyond | tied)
-    order = (start, id_) if is_ahead else (start.desc(), id_.desc())
-    return Query(query.order_by(*order), event_of)
+    columns = (start, id_) if order.is_ahead else (start.desc(), id_.desc())
+    return Query(query.order_by(*columns), event_of)
 
 
 _THE_EVENT = Query(
@@ -110,10 +155,30 @@ def find_events(
         values["provider"] = provider_id
     if after is not None:
         values["last_s"], values["last"] = after
+    order = _Order(is_ahead=section is Section.SOON, after=after is not None)
     query = _events_query(
-        section, len(beginnings), of_provider=bool(provider_id), after=after is not None
+        len(beginnings),
+        _rarest(connection, beginnings),
+        of_state=section is not None,
+        of_provider=bool(provider_id),
+        order=order,
     )
-    return connection.all(query, most=most, **values)
+    if section is None:
+        return connection.all(query, most=most, **values)
+    found = [
+        event
+        for state in STATES[section]
+        for event in connection.all(query, most=most, state=state.value, **values)
+    ]
+    found.sort(key=lambda event: (event.starts_s, event.id), reverse=not order.is_ahead)
+    return found[:most]
+
+
+def _rarest(connection: Connection, beginnings: list[str]) -> int | None:
+    """The number of the word that the fewest events have; None where each is frequent."""
+    counts = [connection.scalar(_FREQUENCY, **_ranges([word])) or 0 for word in beginnings]
+    fewest = min(counts, default=_RARE)
+    return counts.index(fewest) if fewest < _RARE else None
 
 
 def find_event(connection: Connection, event_id: str) -> Event | None:

@@ -23,9 +23,8 @@ event_words = sa.Table(
     "event_words",
     metadata,
     sa.Column("word", _WORD, primary_key=True),
-    sa.Column(
-        "event_id", sa.ForeignKey("events.id", ondelete="CASCADE"), primary_key=True, index=True
-    ),
+    sa.Column("event_id", sa.ForeignKey("events.id", ondelete="CASCADE"), primary_key=True),
+    sa.Index("ix_event_words_event_id_word", "event_id", "word"),
 )
 
 provider_words = sa.Table(
