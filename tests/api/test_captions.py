@@ -93,6 +93,16 @@ async def test_a_replay_has_its_captions(here: World) -> None:
         "WEBVTT\n\n00:00:01.000 --> 00:00:02.000\nFirst words\n\n"
         "00:00:02.000 --> 00:00:03.000\nNext words\n"
     )
+    folder = made["url"].rpartition("/")[0]
+    index = (await here.client.get(made["subtitled_url"])).text
+    assert 'URI="captions.m3u8"' in index
+    listed = (await here.client.get(f"{folder}/captions.m3u8")).text.splitlines()
+    names = [line for line in listed if not line.startswith("#")]
+    assert names == ["captions-0.vtt", "captions-1.vtt", "captions-2.vtt"]
+    pieces = [(await here.client.get(f"{folder}/{name}")).text for name in names]
+    assert ["First words" in one for one in pieces] == [True, False, False]
+    assert ["Next words" in one for one in pieces] == [False, True, False]
+    assert (await here.client.get(f"{folder}/captions-9.vtt")).status_code == 404
     found = (await here.client.get("/api/v1/captions", params={"q": "next"})).json()["captions"]
     assert [one["position_s"] for one in found] == [pytest.approx(2.0, abs=0.01)]
     lost = (await here.client.get("/api/v1/captions", params={"q": "another"})).json()["captions"]

@@ -121,6 +121,18 @@ async def test_an_engine_that_stands_still_loses_sound_and_is_replaced(
         await until(lambda: not Path(f"/proc/{pid}").exists())
 
 
+async def test_a_program_ends_with_its_worker(tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    command = f"sh -c 'echo $$ > {noted}; exec sleep 600'"
+    async with captions(Engine(name="command", command=command)) as (_, made):
+        await ready(made)
+        await until(lambda: noted.exists() and noted.read_text().strip() != "")
+        pid = int(noted.read_text())
+        assert Path(f"/proc/{pid}").exists()
+        os.kill(made.worker_pid, signal.SIGKILL)
+        await until(lambda: not Path(f"/proc/{pid}").exists())
+
+
 async def test_an_engine_that_cannot_work_is_told_of() -> None:
     async with captions(Engine(name="command", command="/nowhere/at/all")) as (_, made):
         await until(lambda: "does not start" in read(made).problem)

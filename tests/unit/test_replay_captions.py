@@ -1,12 +1,13 @@
 """Captions on the timeline of recordings, and as WebVTT."""
 
 import re
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.catalogue.captions.model import Caption
-from umbel.recordings import captions
+from umbel.recordings import captions, subtitles
 from umbel.recordings.captions import Shown
 from umbel.recordings.model import Segment
 
@@ -80,6 +81,38 @@ def test_a_text_track() -> None:
         "01:00:00.500 --> 100:00:00.000\n&lt;b&gt;a &amp; b&lt;/b&gt; NOTE x\n"
     )
     assert captions.vtt([]) == "WEBVTT\n"
+
+
+def test_a_piece_says_where_it_is_on_its_segment_s_timeline() -> None:
+    one = segment(3, ZERO_S, 6.0)
+    at_five_hours = replace(one, base_s=18_000.0)
+    cues = [
+        Shown(text="before", start_s=0, end_s=2),
+        Shown(text="goes on", start_s=3.5, end_s=4.5),
+        Shown(text="own", start_s=5, end_s=5.5),
+        Shown(text="after", start_s=6, end_s=7),
+    ]
+    segments = [segment(2, ZERO_S, 2.0), at_five_hours]
+    assert subtitles.piece(segments, at_five_hours, cues) == (
+        "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:1620000000,LOCAL:00:00:00.500\n\n"
+        "00:00:00.000 --> 00:00:01.000\ngoes on\n\n"
+        "00:00:01.500 --> 00:00:02.000\nown\n"
+    )
+    assert subtitles.piece(segments, one, []) == (
+        "WEBVTT\nX-TIMESTAMP-MAP=MPEGTS:0,LOCAL:00:00:00.000\n"
+    )
+
+
+def test_the_playlists_name_pictures_and_subtitles() -> None:
+    text = subtitles.multivariant(WHOLE)
+    assert 'TYPE=SUBTITLES,GROUP-ID="captions"' in text
+    assert text.splitlines()[-1] == "media.m3u8"
+    lines = subtitles.playlist(WHOLE, is_growing=False).splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [
+        f"captions-{n}.vtt" for n in range(5)
+    ]
+    assert lines[-1] == "#EXT-X-ENDLIST"
+    assert not any("MAP" in line for line in lines)
 
 
 @given(st.lists(st.tuples(st.text(), st.floats(-1, 1e7), st.floats(0, 1e4))))

@@ -2,10 +2,10 @@
 
 from umbel.catalogue.captions.model import Caption
 from umbel.portal.ports import System
-from umbel.recordings import captions
+from umbel.recordings import captions, subtitles
 from umbel.recordings.captions import Shown
 from umbel.recordings.indexes import Index
-from umbel.recordings.model import Extent, NoReplay, NothingRecorded
+from umbel.recordings.model import Extent, NoReplay, NoSuchPiece, NothingRecorded
 
 
 async def of(system: System, index: Index) -> list[Shown]:
@@ -19,6 +19,15 @@ async def of(system: System, index: Index) -> list[Shown]:
 async def vtt(system: System, extent: Extent) -> str:
     """It as WebVTT. Raises NoSuchRecording, NothingRecorded."""
     return captions.vtt(await of(system, await system.recordings.index(extent)))
+
+
+async def piece(system: System, extent: Extent, number: int) -> str:
+    """That of the segment with this number, for a player of HLS. Raises NoSuchPiece, too."""
+    index = await system.recordings.index(extent)
+    one = next((one for one in index.segments if one.number == number), None)
+    if one is None:
+        raise NoSuchPiece
+    return subtitles.piece(index.segments, one, await of(system, index))
 
 
 async def replay_index(system: System, event_id: str) -> Index | None:

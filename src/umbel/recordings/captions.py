@@ -60,14 +60,14 @@ def wall_of(one: Segment) -> float:
     return one.wall_s or one.began_s
 
 
-def vtt(captions: Iterable[Shown]) -> str:
-    """A WebVTT file."""
+def vtt(captions: Iterable[Shown], head: str = "") -> str:
+    """A WebVTT file; `head` is a line of its header."""
     blocks = [
-        f"{_time(one.start_s)} --> {_time(one.end_s)}\n{_escaped(one.text)}"
+        f"{time(one.start_s)} --> {time(one.end_s)}\n{_escaped(one.text)}"
         for one in captions
         if one.text.strip()
     ]
-    return "\n\n".join(["WEBVTT", *blocks]) + "\n"
+    return "\n\n".join([f"WEBVTT\n{head}" if head else "WEBVTT", *blocks]) + "\n"
 
 
 def _runs(segments: Sequence[Segment]) -> list[_Run]:
@@ -83,7 +83,8 @@ def _runs(segments: Sequence[Segment]) -> list[_Run]:
     return runs
 
 
-def _time(at_s: float) -> str:
+def time(at_s: float) -> str:
+    """As WebVTT writes it."""
     whole_ms = max(0, round(at_s * 1000))
     minutes, ms = divmod(whole_ms, 60_000)
     hours, minutes = divmod(minutes, 60)

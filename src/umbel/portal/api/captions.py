@@ -10,9 +10,11 @@ from umbel.kit.clock import to_rfc3339
 from umbel.kit.errors import Conflict
 from umbel.kit.languages import LONGEST
 from umbel.portal import auth, grants, replay_captions
-from umbel.portal.api.replays import PATH, Token
+from umbel.portal.api.replays import LISTED, PATH, PLAYLIST_TYPE, Number, Token
 from umbel.portal.api.shapes import Given
 from umbel.portal.ports import System
+from umbel.recordings import subtitles
+from umbel.recordings.subtitles import MULTIVARIANT, SUBTITLES
 
 router = APIRouter(tags=["captions"])
 
@@ -170,6 +172,37 @@ async def get_replay_captions(system: auth.SystemDep, token: Token) -> Response:
     text = await replay_captions.vtt(system, grants.extent_of(system, token))
     headers = {"Cache-Control": "private, no-cache"}
     return Response(text, media_type=f"{_VTT}; charset=utf-8", headers=headers)
+
+
+@router.get(f"{PATH}/{{token}}/{MULTIVARIANT}", response_class=Response, responses=LISTED)
+async def get_replay_multivariant(system: auth.SystemDep, token: Token) -> Response:
+    """The playlist of a replay with subtitles."""
+    index = await system.recordings.index(grants.extent_of(system, token))
+    return _listed(subtitles.multivariant(index.segments))
+
+
+@router.get(f"{PATH}/{{token}}/{SUBTITLES}", response_class=Response, responses=LISTED)
+async def get_replay_subtitles(system: auth.SystemDep, token: Token) -> Response:
+    """The playlist of a replay's subtitles."""
+    index = await system.recordings.index(grants.extent_of(system, token))
+    return _listed(subtitles.playlist(index.segments, is_growing=index.is_growing))
+
+
+@router.get(
+    f"{PATH}/{{token}}/captions-{{number}}.vtt",
+    response_class=Response,
+    responses={200: {"content": {_VTT: {"schema": {"type": "string"}}}}},
+)
+async def get_replay_subtitle(system: auth.SystemDep, token: Token, number: Number) -> Response:
+    """The subtitles of a segment of a replay."""
+    text = await replay_captions.piece(system, grants.extent_of(system, token), number)
+    headers = {"Cache-Control": "private, no-cache"}
+    return Response(text, media_type=f"{_VTT}; charset=utf-8", headers=headers)
+
+
+def _listed(text: str) -> Response:
+    headers = {"Cache-Control": "private, no-cache"}
+    return Response(text, media_type=PLAYLIST_TYPE, headers=headers)
 
 
 async def _policy(system: System, event_id: str) -> CaptionPolicyOut:

@@ -18,12 +18,13 @@ from umbel.recordings.model import Extent
 from umbel.recordings.playlists import MEDIA
 from umbel.recordings.replays import files_of
 from umbel.recordings.storyboards.service import spread, vtt
+from umbel.recordings.subtitles import MULTIVARIANT
 from umbel.repository.ranges import RangeUnsatisfiable
 
 PATH = "/replay"
 router = APIRouter(tags=["recordings"])
 
-_PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 _MEDIA_TYPE = "video/mp4"
 _FOR_EVER = "private, max-age=86400, immutable"
 _BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -35,8 +36,8 @@ _FILE: dict[int | str, dict[str, Any]] = {
     412: {"model": Problem, "description": "It is not the file that the conditions name"},
     416: {"model": Problem, "description": "There are no such bytes"},
 }
-_LISTED: dict[int | str, dict[str, Any]] = {
-    200: {"content": {_PLAYLIST_TYPE: {"schema": {"type": "string"}}}}
+LISTED: dict[int | str, dict[str, Any]] = {
+    200: {"content": {PLAYLIST_TYPE: {"schema": {"type": "string"}}}}
 }
 _VTT: dict[int | str, dict[str, Any]] = {
     200: {"content": {"text/vtt": {"schema": {"type": "string"}}}}
@@ -65,12 +66,14 @@ class ScenePictureOut(BaseModel):
 
 class ReplayOut(BaseModel):
     """Where to play a recording: `url` is a playlist of HLS, which grows while `is_growing`. Where
-    the stream changed its size in the middle, there are several files. `captions_url` is WebVTT,
-    null where nothing was recognised; so is `storyboard_url`, which names a small picture for about
-    every 10 s. `pictures` are a few of them."""
+    the stream changed its size in the middle, there are several files. `subtitled_url` is a
+    playlist with captions as subtitles, and `captions_url` all of them as WebVTT; both are null
+    where nothing was recognised. `storyboard_url` names a small picture for about every 10 s, null
+    where there is none. `pictures` are a few of them."""
 
     title: str
     url: str
+    subtitled_url: str | None
     captions_url: str | None
     duration_s: float
     is_growing: bool
@@ -125,12 +128,12 @@ async def replay_event(system: auth.SystemDep, by: auth.Watching, event_id: str)
     return await response(system, event.title, extent)
 
 
-@router.get(f"{PATH}/{{token}}/{MEDIA}", response_class=Response, responses=_LISTED)
+@router.get(f"{PATH}/{{token}}/{MEDIA}", response_class=Response, responses=LISTED)
 async def get_replay_playlist(system: auth.SystemDep, token: Token) -> Response:
     """The playlist of a replay."""
     text = await system.recordings.replays.playlist(grants.extent_of(system, token))
     headers = {"Cache-Control": "private, no-cache"}
-    return Response(text, media_type=_PLAYLIST_TYPE, headers=headers)
+    return Response(text, media_type=PLAYLIST_TYPE, headers=headers)
 
 
 @router.get(f"{PATH}/{{token}}/init-{{number}}.mp4", response_class=Response, responses=_MP4)
@@ -191,6 +194,7 @@ async def response(
     return ReplayOut(
         title=title,
         url=f"{PATH}/{token}/{MEDIA}",
+        subtitled_url=f"{PATH}/{token}/{MULTIVARIANT}" if said else None,
         captions_url=f"{PATH}/{token}/captions.vtt" if said else None,
         duration_s=index.duration_s,
         is_growing=index.is_growing,
