@@ -85,6 +85,17 @@ async def test_what_flows_is_pulled_in_order_and_once(rig: Rig) -> None:
     assert (end.ended, end.segments, end.maps) == (True, (), {})
 
 
+async def test_one_that_is_held_has_nothing_yet(rig: Rig) -> None:
+    recorder = await rig.start("rec", StreamRole.RECORDER)
+    state = await rig.plane.ensure(recorder, replace(SPEC, is_held=True))
+    assert (state.is_held, state.is_over, state.unpulled) == (True, False, 0)
+    freed = await rig.plane.ensure(recorder, SPEC)
+    assert (freed.is_held, freed.port) == (False, state.port)
+    over = await rig.plane.ensure(recorder, replace(SPEC, is_over=True))
+    assert over.is_over
+    assert (await rig.plane.observe(recorder))["ev1"].is_over
+
+
 async def test_only_the_token_opens_it(rig: Rig) -> None:
     recorder = await rig.start("rec", StreamRole.RECORDER)
     over = replace(SPEC, is_over=True)

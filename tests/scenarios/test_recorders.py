@@ -187,9 +187,9 @@ async def test_a_drained_node_hands_its_recorder_over_without_a_gap(tmp_path: Pa
             await until_recorded(puller, event, 24.0, within_s=40.0)
             assert puller.places == ["recorder-pe1-1", "recorder-c1-1"]
             assert puller.ended == {puller.lives[0]}
-            # Both record for a moment, nothing is missed.
+            # Nothing is missed, and no more than a segment is there twice.
             assert max(puller.gaps_s(event)) < 0.05
-            assert min(puller.gaps_s(event)) > -8.0
+            assert min(puller.gaps_s(event)) >= -2.05
             assert await recorders(w) == ["recorder-c1-1"]
             assert len(await w.delivery.recorders.all()) == 1
 

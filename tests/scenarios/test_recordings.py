@@ -8,7 +8,7 @@ from support.virtual import scenario, until
 from support.world import World, world
 from umbel.catalogue.model import EventEvent, UserRole
 from umbel.catalogue.reservations.model import Purpose
-from umbel.compute.model import FunctionState
+from umbel.compute.model import FunctionState, Scheduling
 from umbel.recordings.capturing import TAIL_S
 from umbel.recordings.model import Extent, Kept, RecordingState
 
@@ -128,3 +128,23 @@ async def test_a_recorder_that_dies_leaves_a_gap_and_a_recording_that_plays(
         assert times == sorted(times)
         gap = next(n for n, one in enumerate(index.segments) if one.is_break)
         assert index.segments[gap].began_s > index.segments[gap - 1].ended_s
+
+
+@scenario
+async def test_a_drained_node_hands_its_recording_over(tmp_path: Path) -> None:
+    async with world(tmp_path) as w:
+        await people(w, "ann")
+        event = await w.live()
+        recording = await w.system.recordings.start("ann", event, from_start=True)
+        began_s = w.clock.now_s()
+        await until_kept(w, "ann", 10.0, within_s=30.0)
+        await w.delivery.nodes.schedule("pe1", Scheduling.DRAINING, by="op")
+        await until_kept(w, "ann", 40.0, within_s=60.0)
+        lasted_s = w.clock.now_s() - began_s
+        at = w.delivery.recorders
+        assert {one.node for one in (await at.all()).values()} == {"c1"}
+        one = await kept(w, "ann")
+        # Nothing is missing, and no more than a segment is there twice.
+        assert lasted_s - 8.0 <= one.duration_s <= lasted_s + 2.0
+        await w.system.recordings.stop("ann", recording.recording.id)
+        await until_recorders(w, 0, within_s=TAIL_S + 30.0)

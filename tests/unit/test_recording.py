@@ -176,6 +176,18 @@ async def test_the_end_answers_who_waits() -> None:
     assert (await recording.pull(-1, "")).segments == ()
 
 
+async def test_one_that_is_held_goes_on_from_its_open_segment() -> None:
+    recording, source = Recording("ev1", LoopClock()), Camera()
+    recording.hold(is_held=True)
+    await play(recording, made(5.0, source))
+    assert recording.unpulled == 0
+    recording.hold(is_held=False)
+    recording.end()
+    pulled = await recording.pull(-1, "")
+    assert sum(s.duration_s for s in pulled.segments) == pytest.approx(1.0, abs=0.05)
+    assert len(mp4.decode(files(pulled)[0]).shown_s) == 30
+
+
 # -- bounds -----------------------------------------------------------------------------------
 
 

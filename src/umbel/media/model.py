@@ -123,7 +123,8 @@ class StreamSpec:
     acquirer's, which are for RTP and MPEG-TS, may be prefixes), from any host where there are none.
     With an `srtp_key` (32 bytes, never logged) packets between functions are protected; forwarders
     need none. A recorder gives what it has to any caller with the `record_token` (32 to 128
-    letters, digits, - or _; never logged). When its stream `is_over` it takes no more packets.
+    letters, digits, - or _; never logged). When its stream `is_over` it takes no more packets. One
+    that `is_held` keeps no more than the open segment, until it takes over from another.
     """
 
     stream: str
@@ -139,6 +140,7 @@ class StreamSpec:
     srtp_key: bytes = field(default=b"", repr=False)
     record_token: str = field(default="", repr=False)
     is_over: bool = False
+    is_held: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +238,7 @@ class StreamState:
     `flowing`: packets come in, at a transcoder come out. `pictures_requested`: how many requests
     for a key picture went to what feeds the function. `srtp_key_id`: which key protects its
     packets, empty for none. A recorder has `unpulled` whole segments; when it `is_over` there will
-    be no more.
+    be no more, while it `is_held` there are none.
     """
 
     stream: str
@@ -255,6 +257,7 @@ class StreamState:
     srtp_key_id: str = ""
     unpulled: int = 0
     is_over: bool = False
+    is_held: bool = False
 
 
 def srtp_key_id(key: bytes) -> str:

@@ -87,6 +87,7 @@ _SETTINGS: tuple[tuple[str, str], ...] = (
     ("RtpSender", "hops"),
     ("Transcoder", "height"),
     ("SegmentRecorder", "recordToken"),
+    ("SegmentRecorder", "held"),
     ("SegmentRecorder", "over"),
     ("IngestEndpoint", "keyHashes"),
     ("IngestEndpoint", "rtpOffer"),
@@ -128,8 +129,8 @@ def _check_revoked(spec: StreamSpec) -> None:
 def _check_recorder(spec: StreamSpec) -> None:
     if spec.role is StreamRole.RECORDER:
         check_record_token(spec.record_token)
-    elif spec.record_token or spec.is_over:
-        raise SpecInvalid("only a recorder has a token for its segments, and an end")
+    elif spec.record_token or spec.is_over or spec.is_held:
+        raise SpecInvalid("only a recorder has a token for its segments, is held or is over")
 
 
 def check_record_token(token: str) -> None:
@@ -231,6 +232,7 @@ def _settings(spec: StreamSpec, srtp_key_id: str = "") -> Iterator[tuple[str, st
         "srtpKey": srtp_key_to_json(spec.srtp_key),
         "height": spec.height,
         "recordToken": spec.record_token,
+        "held": spec.is_held,
         "over": spec.is_over,
         "keyHashes": list(spec.key_hashes),
         "rtpOffer": spec.rtp_offer,

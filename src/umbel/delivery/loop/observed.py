@@ -33,6 +33,7 @@ def observed(collector: Collector, tree: Tree, sent: Mapping[str, Access]) -> Ob
             revoked=sent.get(function, Access()).revoked,
             srtp_key_id=state.srtp_key_id,
             is_over=state.is_over,
+            is_held=state.is_held,
         )
         for function in running
         if (state := collector.streams[function].get(taken.get(function, tree.stream))) is not None

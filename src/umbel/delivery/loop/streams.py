@@ -287,7 +287,7 @@ class StreamReconciler:
         )
         if spec.role is StreamRole.RECORDER:
             token = self.collector.media_functions.record_token(step.function, stream)
-            spec = replace(spec, record_token=token, is_over=step.is_over)
+            spec = replace(spec, record_token=token, is_over=step.is_over, is_held=step.is_held)
         if spec.role is not StreamRole.FORWARDER:
             spec = replace(spec, srtp_key=self._srtp_key(stream))
         if spec.role is StreamRole.TRANSCODER:

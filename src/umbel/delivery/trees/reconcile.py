@@ -15,7 +15,7 @@ class Carried:
     """What a function does with one stream now. `targets` are where it sends, `port` where it
     takes packets (0: it takes none) from `sources` (none: from any host); `srtp_key_id` tells which
     key protects them; `keys` and `revoked` are what was last sent to it. `is_over`: a recorder that
-    knows that the stream is."""
+    knows that the stream is; `is_held`: one that waits to take over."""
 
     role: str
     address: str
@@ -26,6 +26,7 @@ class Carried:
     revoked: int = 0
     srtp_key_id: str = ""
     is_over: bool = False
+    is_held: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,8 @@ class Observed:
 @dataclass(frozen=True, kw_only=True)
 class Carry:
     """Make the function take the stream from the sources, if it takes RTP, and send it to those
-    children. `is_over`: make a recorder end what it has."""
+    children. `is_over`: make a recorder end what it has; `is_held`: make it wait
+    until another has ended."""
 
     function: str
     role: str
@@ -65,6 +67,7 @@ class Carry:
     targets: frozenset[tuple[str, int]]
     sources: frozenset[str] = frozenset()
     is_over: bool = False
+    is_held: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +121,14 @@ def carry(want: Tree, branch: Branch, have: Observed) -> Carry | None:
         children=tuple(child.function for child in fed),
         targets=_targets(fed, have),
         sources=sources(want, branch, have) if branch.parent else have.upstream,
+        is_held=branch.role == RECORDER and _waits(want, branch),
     )
+
+
+def _waits(want: Tree, branch: Branch) -> bool:
+    """Whether another recorder comes before this one."""
+    first = next(b for b in want.branches if b.role == RECORDER and b.parent)
+    return first != branch
 
 
 def _over(branch: Branch, have: Observed) -> Carry:
@@ -219,6 +229,6 @@ def _does(step: Carry, have: Observed, access: Access) -> bool:
     knows_keys = step.role != "acquirer" or now.keys == access.keys
     knows_revoked = step.role != "edge" or now.revoked == access.revoked
     has_srtp_key = step.role == "forwarder" or now.srtp_key_id == access.srtp_key_id
-    knows_end = now.is_over or not step.is_over
+    knows_end = (now.is_over or not step.is_over) and (step.is_over or now.is_held == step.is_held)
     is_connected = (now.sources, now.targets) == (step.sources, step.targets)
     return is_connected and knows_keys and knows_revoked and knows_end and has_srtp_key

@@ -44,13 +44,14 @@ VALUES: tuple[ValueType, ...] = (
         name="StreamInfo",
         doc="A stream's pipeline and what it does. Rates in Mbit/s; `parts`: element ids by type; "
         "`srtpKeyId`: which key protects packets from and to other functions, empty for none; "
-        "`unpulled`: whole segments of a recorder; `over`: it takes no more packets.",
+        "`unpulled`: whole segments of a recorder; `over`: it takes no more packets; "
+        "`held`: it keeps the open segment alone.",
         fields=params(
             "stream: String, role: StreamRole, pipeline: String, parts: String<>, port: int, "
             "sources: String[], hops: Target[], urls: StreamUrl[], ingest: IngestInfo?, "
             "viewers: String[], mbpsIn: float, mbpsOut: float, flowing: boolean, "
             "rtpAnswer: String, picturesRequested: int, srtpKeyId: String?, unpulled: int?, "
-            "over: boolean?"
+            "over: boolean?, held: boolean?"
         ),
     ),
 )
@@ -146,10 +147,12 @@ ELEMENTS: tuple[ElementType, ...] = (
         "Endpoint",
         "Cuts a stream into segments of fragmented MP4, without transcoding, and keeps those that "
         "are whole until they are pulled: at most 120 s and 128 MiB, the oldest go first.",
-        new="mediaPipeline: MediaPipeline, recordToken: String, over: boolean?",
+        new="mediaPipeline: MediaPipeline, recordToken: String, held: boolean?, over: boolean?",
         operations={
             "setRecordToken(recordToken: String)": "Give segments to callers with this token: 32 "
             "to 128 letters, digits, - or _, which nothing gives back.",
+            "setHeld(held: boolean)": "true: keep the open segment alone. false: keep all from the "
+            "open one on.",
             "setOver(over: boolean)": "true: the stream is over. The open segment ends, and "
             "nothing is added to it any more, for good.",
         },

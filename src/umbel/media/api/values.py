@@ -65,6 +65,7 @@ def info_to_json(info: StreamInfo) -> Json:
         "srtpKeyId": state.srtp_key_id,
         "unpulled": state.unpulled,
         "over": state.is_over,
+        "held": state.is_held,
     }
 
 
@@ -182,6 +183,7 @@ def _info(entry: Json) -> StreamInfo:
         srtp_key_id=str(entry.get("srtpKeyId") or ""),
         unpulled=_int(entry.get("unpulled")),
         is_over=entry.get("over") is True,
+        is_held=entry.get("held") is True,
     )
     parts = entry["parts"]
     ids = {str(k): str(v) for k, v in parts.items()} if isinstance(parts, dict) else {}

@@ -266,6 +266,7 @@ class FakeMedia:
             srtp_key_id=srtp_key_id(spec.srtp_key),
             unpulled=self.unpulled(stream) if spec.role is StreamRole.RECORDER else 0,
             is_over=spec.is_over,
+            is_held=spec.is_held,
         )
 
     def _mbps_in(self, function: _FakeFunction, stream: FakeStream) -> float:

@@ -75,6 +75,7 @@ class FakeRecorders:
             life = _Life(found, SegmentBuffer(f"boot{len(self._lives)}"), now_s)
             self._lives.append(life)
         self._advance(life, now_s, flows=self._media.flows(found), is_over=found.spec.is_over)
+        life.buffer.is_held = found.spec.is_held
         return life
 
     @staticmethod

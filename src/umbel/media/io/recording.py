@@ -53,6 +53,15 @@ class Recording:
         return self._buffer.is_over
 
     @property
+    def is_held(self) -> bool:
+        """Whether only the open segment is kept."""
+        return self._buffer.is_held
+
+    def hold(self, *, is_held: bool) -> None:
+        """Keep the open segment alone, or segments from that on."""
+        self._buffer.is_held = is_held
+
+    @property
     def stored_bytes(self) -> int:
         """How much media is kept in memory."""
         return self._buffer.stored_bytes

@@ -47,6 +47,8 @@ class SegmentBuffer:
         self.boot = boot
         self.dropped = 0
         self.is_over = False
+        self.is_held = False
+        """Whether only the open segment is kept."""
         self._bounds = bounds
         self._kept: deque[PulledSegment] = deque()
         self._kept_bytes, self._kept_s = 0, 0.0
@@ -140,7 +142,7 @@ class SegmentBuffer:
 
     def _close(self) -> None:
         whole, self._open = self._open, None
-        if whole is None or not whole.bodies:
+        if whole is None or not whole.bodies or self.is_held:
             return
         segment = PulledSegment(
             number=self._next_number,

@@ -35,6 +35,7 @@ class SegmentRecorder(MediaElement):
         context: ElementContext,
         server: ServerContext,
         record_token: str,
+        held: bool = False,
         over: bool = False,
     ) -> None:
         super().__init__(context)
@@ -43,6 +44,7 @@ class SegmentRecorder(MediaElement):
         self._recording = Recording(self._stream, context.clock)
         self._sent = Count()
         self.set_record_token(record_token)
+        self.set_held(held)
         self.set_over(over)
         self.pad = SinkPad(Guard(self._recording, self.id))
 
@@ -58,6 +60,9 @@ class SegmentRecorder(MediaElement):
     def set_record_token(self, record_token: str) -> None:
         roles.check_record_token(record_token)
         self._token = record_token.encode()
+
+    def set_held(self, held: bool) -> None:
+        self._recording.hold(is_held=held)
 
     def set_over(self, over: bool) -> None:
         if over:
@@ -85,6 +90,7 @@ class SegmentRecorder(MediaElement):
             urls=(*known.urls, ("record", self.get_url())),
             unpulled=self._recording.unpulled,
             is_over=self._recording.is_over,
+            is_held=self._recording.is_held,
         )
 
     def count_out(self) -> Count:
