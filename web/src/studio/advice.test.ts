@@ -50,6 +50,7 @@ describe('what to improve in the encoder', () => {
   test.each([
     ['a small picture needs few bits', { height: 360, mbps: 0.3 }],
     ['the rate is not measured yet', { mbps: 0 }],
+    ['the codecs are not known yet', { video: '', audio: '', height: 0, mbps: 0 }],
   ])('no warning where %s', (_why, part) => {
     expect(stream(part)).toEqual([]);
   });

@@ -36,10 +36,10 @@ export function adviceOf(stream: Facts): string[] {
         'In OBS: Output > Advanced > Keyframe Interval 2 s.',
     );
   }
-  if (stream.flowing && stream.video === '') {
+  if (stream.flowing && stream.video === '' && stream.audio !== '') {
     advice.push('No picture arrives: viewers hear sound only. Check the camera or the scene in your encoder.');
   }
-  if (stream.flowing && stream.audio === '') {
+  if (stream.flowing && stream.audio === '' && stream.video !== '') {
     advice.push('No sound arrives. Check the microphone and the audio settings of your encoder.');
   }
   const [lines, least] = LEAST_MBPS.find(([height]) => stream.height >= height) ?? [0, 0];

@@ -61,31 +61,33 @@ function CurveOf({ of }: { of: Statistics }) {
 function Places({ of }: { of: Statistics }) {
   if (of.places.length === 0) return null;
   return (
-    <table className="plain-table">
-      <caption className="visually-hidden">Where viewers were</caption>
-      <thead>
-        <tr>
-          <th scope="col">Access node</th>
-          <th scope="col">Edge</th>
-          <th scope="col">Now</th>
-          <th scope="col">Most</th>
-          <th scope="col">Sessions</th>
-          <th scope="col">Watch time</th>
-        </tr>
-      </thead>
-      <tbody>
-        {of.places.map((one) => (
-          <tr key={`${one.access_node} ${one.edge_node}`}>
-            <td>{one.access_node}</td>
-            <td>{one.edge_node}</td>
-            <td>{one.now}</td>
-            <td>{one.peak}</td>
-            <td>{one.opened}</td>
-            <td>{formatShare(one.share, 1)}</td>
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboards can scroll a wide table only when it takes the focus
+    <section className="plain-tables" aria-label="Where viewers were" tabIndex={0}>
+      <table className="plain-table">
+        <thead>
+          <tr>
+            <th scope="col">Access node</th>
+            <th scope="col">Edge</th>
+            <th scope="col">Now</th>
+            <th scope="col">Most</th>
+            <th scope="col">Sessions</th>
+            <th scope="col">Watch time</th>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {of.places.map((one) => (
+            <tr key={`${one.access_node} ${one.edge_node}`}>
+              <td>{one.access_node}</td>
+              <td>{one.edge_node}</td>
+              <td>{one.now}</td>
+              <td>{one.peak}</td>
+              <td>{one.opened}</td>
+              <td>{formatShare(one.share, 1)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
   );
 }
 

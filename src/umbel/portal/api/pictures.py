@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Path, Request, Response
 
 from umbel.catalogue.model import NoPicture
 from umbel.kit import image_files
@@ -18,14 +18,18 @@ from umbel.kit.image_files import JPEG, PNG, WEBP, ImageFile
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
 from umbel.portal.ports import System
+from umbel.portal.range_responses import DEFAULT_TYPE
 from umbel.repository.service import Source
 
 router = APIRouter(prefix="/api/v1/events/{event_id}/picture", tags=["events"])
 
+EventId = Annotated[str, Path(max_length=64)]
 PATHS = re.compile(r"/api/v1/events/[^/]+/picture")
 MOST_BYTES = 1_048_576
 _KEPT_S = 300
 _FILE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+# The file says by itself what it is, and generators of clients know this type.
+_BYTES: dict[str, Any] = {"content": {DEFAULT_TYPE: _FILE}}
 _FILES: dict[str, Any] = {"content": dict.fromkeys((JPEG, PNG, WEBP), _FILE)}
 
 
@@ -59,9 +63,9 @@ async def get_picture(
     return Response(found.data, headers=headers, media_type=found.media_type)
 
 
-@router.put("", status_code=204, openapi_extra={"requestBody": {"required": True, **_FILES}})
+@router.put("", status_code=204, openapi_extra={"requestBody": {"required": True, **_BYTES}})
 async def set_picture(
-    system: auth.SystemDep, user: auth.SignedIn, event_id: str, request: Request
+    system: auth.SystemDep, user: auth.SignedIn, event_id: EventId, request: Request
 ) -> None:
     """Give the event a picture: JPEG, PNG or WebP, 1 MiB and 4096 pixels a side at most. What the
     file says of places, cameras and programs is removed."""
