@@ -51,6 +51,12 @@ OWN: dict[tuple[str, str], tuple[Any, int]] = {
     ("POST", f"{RUN}/stream-key"): (None, 201),
     ("POST", f"{RUN}/ingest/rtp"): ("v=0", 200),
     ("GET", "/api/v1/trees/{event_id}"): (None, 200),
+    # It streams no file; tests/api/test_playouts.py has those that do.
+    ("GET", f"{RUN}/playout"): (None, 404),
+    ("PUT", f"{RUN}/playout"): ({"file_id": "item_0"}, 404),
+    ("POST", f"{RUN}/playout/start"): ({}, 404),
+    ("POST", f"{RUN}/playout/stop"): (None, 404),
+    ("DELETE", f"{RUN}/playout"): (None, 404),
     ("GET", f"{RUN}/invitations"): (None, 200),
     ("PUT", f"{RUN}/picture"): (PICTURE, 204),
     ("GET", f"{RUN}/statistics"): (None, 200),

@@ -10,6 +10,7 @@ import type {
   NewDevice,
   NewEvent,
   NewPath,
+  NewPlayout,
   NewTopology,
   ProviderSearch,
   Purpose,
@@ -338,6 +339,17 @@ export function createApi(options: ApiOptions) {
       read('post', '/api/v1/notifications/{subscriber_id}/ping', { path: { subscriber_id: webhookId } }),
     removeWebhook: (webhookId: string) =>
       send('delete', '/api/v1/notifications/{subscriber_id}', { path: { subscriber_id: webhookId } }),
+    files: (providerId: string) => read('get', '/api/v1/files', { query: { provider_id: providerId } }),
+    playout: (eventId: string) => read('get', '/api/v1/events/{event_id}/playout', { path: { event_id: eventId } }),
+    setPlayout: (eventId: string, options: NewPlayout) =>
+      read('put', '/api/v1/events/{event_id}/playout', { path: { event_id: eventId }, json: options }),
+    startPlayout: (eventId: string, positionS: number | null) =>
+      read('post', '/api/v1/events/{event_id}/playout/start', {
+        path: { event_id: eventId },
+        json: { position_s: positionS },
+      }),
+    stopPlayout: (eventId: string) =>
+      read('post', '/api/v1/events/{event_id}/playout/stop', { path: { event_id: eventId } }),
     slices: () => read('get', '/api/v1/slices'),
   };
 }

@@ -18,6 +18,7 @@ import { IngestCard } from './ingest-card';
 import { Invitations } from './invitations';
 import { keepKey, keptKey } from './keys';
 import { PictureCard } from './picture-card';
+import { PlayoutCard } from './playout-card';
 import { ReplayCard } from './replay-card';
 import { StatisticsCard } from './statistics';
 import { StreamCard } from './stream-card';
@@ -123,6 +124,7 @@ function Workbench({ event, mayRotate, onChange }: WorkbenchProps) {
       </div>
       <div className="stack">
         <GoLive eventId={event.id} ingest={ingest} streamKey={streamKey} onIngest={setIngest} onKey={onKey} />
+        <PlayoutCard event={event} />
         {event.visibility === 'invited' && <Invitations eventId={event.id} />}
         <ReplayCard event={event} />
         <CaptionCard event={event} />

@@ -1,0 +1,188 @@
+// A recorded file as an event's source: upload, choose, start, see the position, stop.
+
+import { useState } from 'react';
+
+import { ApiError } from '../kit/api';
+import { api } from '../kit/portal';
+import type { LiveEvent, Playout, ProviderFile } from '../kit/types';
+import { useAction, useLive } from '../ui/hooks';
+import { ErrorNotice } from '../ui/parts';
+import { UploadFile } from './upload-file';
+
+const POLL_MS = 2000;
+
+function clock(seconds: number): string {
+  const whole = Math.floor(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const parts = hours > 0 ? [hours, minutes, whole % 60] : [minutes, whole % 60];
+  return parts.map((part, at) => (at === 0 ? String(part) : String(part).padStart(2, '0'))).join(':');
+}
+
+function about(file: ProviderFile): string {
+  if (file.state === 'uploading') return `${file.name} (not complete)`;
+  if (file.state === 'checking') return `${file.name} (being checked)`;
+  if (file.state === 'refused') return `${file.name} (cannot be streamed)`;
+  const codecs = [file.video, file.audio].filter((name) => name !== '').join(', ');
+  return `${file.name} (${clock(file.duration_s)}, ${codecs})`;
+}
+
+const STATES: Readonly<Record<string, string>> = {
+  waiting: 'Waits for its start',
+  playing: 'Playing',
+  stopped: 'Stopped',
+  ended: 'Played to the end',
+  failed: 'Cannot be streamed',
+};
+
+/** The event's playout; null where it streams no file. */
+async function loadPlayout(eventId: string): Promise<Playout | null> {
+  try {
+    return await api.playout(eventId);
+  } catch (error) {
+    if (error instanceof ApiError && error.code === 'umbel.no_playout') return null;
+    throw error;
+  }
+}
+
+interface ControlsProps {
+  event: LiveEvent;
+  playout: Playout;
+  onChange: () => void;
+}
+
+function Controls({ event, playout, onChange }: ControlsProps) {
+  const { busy, error, run } = useAction();
+  const act = (what: () => Promise<unknown>): void => {
+    void run(async () => {
+      await what();
+      onChange();
+    });
+  };
+  const playing = playout.state === 'playing';
+  const resumes = playout.state === 'stopped' && playout.position_s > 0;
+  return (
+    <>
+      <p role="status">
+        {STATES[playout.state]}: {playout.file_name}, {clock(playout.position_s)} of {clock(playout.duration_s)}
+      </p>
+      {playout.problem !== '' && playing && <p className="notice notice-warn">{playout.problem}</p>}
+      <div className="row">
+        {playing ? (
+          <button
+            type="button"
+            className="button"
+            disabled={busy}
+            onClick={() => {
+              act(() => api.stopPlayout(event.id));
+            }}
+          >
+            Stop the file
+          </button>
+        ) : (
+          <button
+            type="button"
+            className="button button-primary"
+            disabled={busy}
+            onClick={() => {
+              act(() => api.startPlayout(event.id, null));
+            }}
+          >
+            {resumes ? 'Go on with the file' : 'Start now'}
+          </button>
+        )}
+        {resumes && (
+          <button
+            type="button"
+            className="button"
+            disabled={busy}
+            onClick={() => {
+              act(() => api.startPlayout(event.id, 0));
+            }}
+          >
+            From the beginning
+          </button>
+        )}
+      </div>
+      {error && <ErrorNotice error={error} />}
+    </>
+  );
+}
+
+export function PlayoutCard({ event }: { event: LiveEvent }) {
+  const files = useLive(`files ${event.provider_id}`, () => api.files(event.provider_id), [], POLL_MS);
+  const playout = useLive(`playout ${event.id}`, () => loadPlayout(event.id), [], POLL_MS);
+  const [chosen, setChosen] = useState('');
+  const [onSchedule, setOnSchedule] = useState(event.state === 'scheduled');
+  const [loop, setLoop] = useState(false);
+  const [endsEvent, setEndsEvent] = useState(false);
+  const { busy, error, run } = useAction();
+  const known = files.data ?? [];
+  const fileId = chosen === '' ? (playout.data?.file_id ?? '') : chosen;
+  const refused = known.find((file) => file.id === fileId && file.state === 'refused');
+  const choose = (): Promise<void> =>
+    run(async () => {
+      await api.setPlayout(event.id, { file_id: fileId, on_schedule: onSchedule, loop, ends_event: endsEvent });
+      playout.refresh();
+    });
+  const options = [
+    ['Start when the event begins', onSchedule, setOnSchedule],
+    ['Repeat at the end', loop, setLoop],
+    ['End the event with the file', endsEvent, setEndsEvent],
+  ] as const;
+  return (
+    <section className="panel stack" aria-label="Stream a file">
+      <h2>Stream a file</h2>
+      <p className="quiet">A recorded video is shown like a live stream, to everybody at the same time.</p>
+      <UploadFile
+        providerId={event.provider_id}
+        onUploaded={(id) => {
+          setChosen(id);
+          files.refresh();
+        }}
+      />
+      {known.length > 0 && (
+        <>
+          <label className="field">
+            <span>File</span>
+            <select
+              value={fileId}
+              onChange={(change) => {
+                setChosen(change.target.value);
+              }}
+            >
+              <option value="">Choose a file</option>
+              {known.map((file) => (
+                <option key={file.id} value={file.id} disabled={file.state !== 'ready' && file.id !== fileId}>
+                  {about(file)}
+                </option>
+              ))}
+            </select>
+          </label>
+          {refused && <p className="notice notice-bad">{refused.problem}</p>}
+          {options.map(([label, value, set]) => (
+            <label key={label} className="check">
+              <input
+                type="checkbox"
+                checked={value}
+                onChange={(change) => {
+                  set(change.target.checked);
+                }}
+              />
+              <span>{label}</span>
+            </label>
+          ))}
+          <button
+            type="button"
+            className="button"
+            disabled={busy || known.find((file) => file.id === fileId)?.state !== 'ready'}
+            onClick={() => void choose()}
+          >
+            Use this file
+          </button>
+        </>
+      )}
+      {error && <ErrorNotice error={error} />}
+      {playout.data && <Controls event={event} playout={playout.data} onChange={playout.refresh} />}
+    </section>
+  );
+}
