@@ -4,6 +4,7 @@ In: blocks of the file. Out: facts, a JPEG. The picture is decoded, so a file wh
 decoded is refused.
 """
 
+import time
 from typing import Any
 
 from umbel.media.ingest import rates
@@ -14,6 +15,7 @@ from umbel.playout.inside.files import FilePipeline, Gst
 from umbel.playout.model import FileRefused
 
 _WITHIN_S = 30.0
+_LOOK_NS = 100_000_000
 _AT = 0.1
 """The picture's place in the file, as a share of its length: films begin in black."""
 _MOST_JPEG_BYTES = 200_000
@@ -74,7 +76,12 @@ class Probe(FilePipeline):
 
     def _picture(self) -> bytes:
         sink = self.pipeline.get_by_name("picture")
-        sample = sink.emit("try-pull-preroll", round(_WITHIN_S * 1e9)) if sink else None
+        sample, until_s = None, time.monotonic() + _WITHIN_S
+        while sink and sample is None and self.refusal is None and time.monotonic() < until_s:
+            # It answers nothing at once while the seek's flush is on its way.
+            sample = sink.emit("try-pull-preroll", _LOOK_NS)
+            if sample is None:
+                time.sleep(_LOOK_NS / 1e9)
         if self.refusal is not None:
             raise self.refusal
         if sample is None:
