@@ -76,8 +76,9 @@ class Probe(FilePipeline):
 
     def _picture(self) -> bytes:
         sink = self.pipeline.get_by_name("picture")
-        sample, until_s = None, time.monotonic() + _WITHIN_S
-        while sink and sample is None and self.refusal is None and time.monotonic() < until_s:
+        now_s = time.monotonic  # noqa: TID251 -- a process of its own, with no clock given
+        sample, until_s = None, now_s() + _WITHIN_S
+        while sink and sample is None and self.refusal is None and now_s() < until_s:
             # It answers nothing at once while the seek's flush is on its way.
             sample = sink.emit("try-pull-preroll", _LOOK_NS)
             if sample is None:
