@@ -1,5 +1,6 @@
 """Reminders in a real Chromium: shown on any page, in every tab, and dismissed once."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,8 @@ async def test_a_viewer_chooses_when_and_how(tmp_path: Path) -> None:
         shown = page.get_by_role("region", name="Reminders")
         await expect(shown).to_contain_text("Council begins at", timeout=70_000)
 
-        await page.goto(f"{url}/calendar?view=agenda")
+        month = f"{datetime.fromtimestamp(starts_s, UTC):%Y-%m}"
+        await page.goto(f"{url}/calendar?month={month}&view=agenda")
         await page.get_by_text("Reminders 3 hours before").click(timeout=APPEARS_MS)
         await page.get_by_role("button", name="3 hours").click()
         await page.get_by_role("button", name="1 day").click()
