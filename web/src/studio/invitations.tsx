@@ -61,6 +61,7 @@ export function Invitations({ eventId }: { eventId: string }) {
         </ul>
       )}
       <form
+        className="stack"
         onSubmit={(submitted) => {
           submitted.preventDefault();
           const added = namesIn(typed);
