@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Take the pictures of docs/images again: the demo's network and event, real viewers in Chromium.
 
-make screenshots. Out: discover.png, watch.png, calendar.png, studio.png, network.png.
+make screenshots. Out: discover.png, watch.png, calendar.png, myshare.png, studio.png, network.png;
+what viewers see also in dark colours and on a phone (discover-dark.png, discover-phone.png ...).
 """
 
 import asyncio
@@ -47,7 +48,7 @@ async def main() -> None:
                 event = await live(api, accounts, Path(folder), children)
                 month = await schedule(api, accounts)
                 await look(browser, url, accounts, event)
-                await look_at_calendar(browser, url, accounts, month)
+                await look_as_viewer(browser, url, accounts, month, event)
         finally:
             for child in reversed(children):
                 await child.stop()
@@ -107,7 +108,7 @@ async def look(
     await expect(page.get_by_role("link").filter(has_text="Live").first).to_be_visible()
     picture = page.locator("img[data-there=true]")
     await expect(picture).to_be_visible(timeout=WITHIN_S * 1000)
-    await take(page, "discover")
+    await take_all(page, "discover")
     for role, path, name, shows in (
         (UserRole.PROVIDER, f"studio/events/{event.id}", "studio", "On air"),
         (UserRole.OPERATOR, "network", "network", "transcoder"),
@@ -119,15 +120,28 @@ async def look(
         await page.get_by_role("button", name="Sign out").click()
 
 
-async def look_at_calendar(
-    browser: BrowserContext, url: str, accounts: Sequence[Account], month: str
+async def look_as_viewer(
+    browser: BrowserContext,
+    url: str,
+    accounts: Sequence[Account],
+    month: str,
+    event: LiveEvent,
 ) -> None:
-    """As a viewer, with a day chosen."""
+    """A recording that plays, and the calendar with a day chosen."""
     page = await browser.new_page()
     await sign_in(page, f"{url}/studio", accounts, UserRole.VIEWER)
+    await page.goto(f"{url}/watch/{event.id}")
+    await page.get_by_role("button", name="Record from now").click()
+    await page.goto(f"{url}/recordings")
+    await expect(page.get_by_text("0:3")).to_be_visible(timeout=WITHIN_S * 1000)
+    await page.get_by_role("button", name="Play").click()
+    await page.wait_for_function(
+        "() => document.querySelector('[data-testid=replay]')?.readyState >= 2"
+    )
+    await take_all(page, "myshare")
     await page.goto(f"{url}/calendar?month={month}")
     await page.get_by_role("button", name="1 reserved").first.click()
-    await take(page, "calendar")
+    await take_all(page, "calendar")
 
 
 async def sign_in(page: Page, url: str, accounts: Sequence[Account], role: UserRole) -> None:
@@ -138,6 +152,19 @@ async def sign_in(page: Page, url: str, accounts: Sequence[Account], role: UserR
     await page.get_by_label("Password").fill(account.password)
     await page.locator("form").get_by_role("button", name="Sign in").click()
     await expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+
+
+async def take_all(page: Page, name: str) -> None:
+    """In light and dark colours, and on a phone."""
+    await take(page, name)
+    await page.emulate_media(color_scheme="dark")
+    await take(page, f"{name}-dark")
+    await page.emulate_media(color_scheme="light")
+    size = page.viewport_size
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await take(page, f"{name}-phone")
+    if size is not None:
+        await page.set_viewport_size(size)
 
 
 async def take(page: Page, name: str) -> None:
