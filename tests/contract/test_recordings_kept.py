@@ -7,7 +7,8 @@ from support import recorded
 from support.clocks import SetClock
 from support.recorded import Reel, film
 from support.recorded_event import NOW_S, Place, place_of
-from umbel.catalogue.model import EventEvent
+from umbel.catalogue.model import EventEvent, EventPatch, Visibility
+from umbel.catalogue.reservations.model import Purpose
 from umbel.kit.db import Database
 from umbel.recordings.model import (
     NoReplay,
@@ -50,6 +51,19 @@ async def test_what_nobody_keeps_is_deleted(place: Place) -> None:
         await place.repository.get(item)
     with pytest.raises(NoSuchRecording):
         await place.studio.recordings.index(extent)
+
+
+async def test_who_was_disinvited_gets_no_recording(place: Place) -> None:
+    invited = EventPatch(visibility=Visibility.INVITED)
+    await place.catalogue.change_event(place.event.id, place.event.version, invited)
+    for name in ("ann", "bob"):
+        await place.catalogue.audiences.invite(place.event.id, ["ann", "bob"])
+        await place.catalogue.reservations.reserve(name, place.event.id, Purpose.RECORD)
+    await place.catalogue.audiences.invite(place.event.id, ["bob"])
+    made = await place.on_air(Reel("one", film()))
+    await place.studio.look()
+    await place.play(made, 1)
+    assert [await place.kept("ann"), len(await place.kept("bob"))] == [[], 1]
 
 
 async def test_others_do_not_see_it(place: Place) -> None:

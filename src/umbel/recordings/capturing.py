@@ -5,6 +5,7 @@ have a recorder, for delivery; segments in the repository, and rows that say whe
 a segment until the next request says that it is stored: a control plane that dies loses nothing.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -41,8 +42,10 @@ TAIL_S = 10.0
 """A recorder goes on after the last recording's end: what it has comes in whole segments."""
 DRAIN_S = 60.0
 """What a recorder has is waited for after the event's end."""
-LEASE_S = 150.0
-"""At half of it a lease is renewed: what is left is longer than a pull may take."""
+LEASE_S = 60.0
+"""Recorders keep twice as much: another instance takes over before anything is dropped."""
+LONGEST_PULL_S = 25.0
+"""Shorter than half a lease, at which it is renewed."""
 _KEY = "recordings"
 _LOOK_S = 1.0
 _SWEEP_S = 60.0
@@ -191,9 +194,10 @@ class Capturing:
 
     async def _pull(self, capture: Capture, at: RecorderAt) -> float | None:
         try:
-            pulled = await self.recorders.pull(at.url, at.token, capture.after, capture.boot)
-        except UmbelError as error:
-            log.warning("recorder not asked", stream=capture.stream, reason=error.message)
+            async with asyncio.timeout(LONGEST_PULL_S):
+                pulled = await self.recorders.pull(at.url, at.token, capture.after, capture.boot)
+        except (UmbelError, TimeoutError) as error:
+            log.warning("recorder not asked", stream=capture.stream, reason=str(error))
             if self._is_late(capture):
                 await self._end(capture)
                 return None

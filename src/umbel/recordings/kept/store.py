@@ -10,6 +10,7 @@ from umbel.catalogue.model import OVER, EventState
 from umbel.catalogue.reservations.model import TO_RECORD
 from umbel.catalogue.reservations.store import reservations
 from umbel.catalogue.store import events, providers, users
+from umbel.catalogue.visibility.store import remains_visible
 from umbel.kit.db import metadata
 from umbel.kit.sql import Command, Connection, Query, Scalar, given
 from umbel.recordings.model import (
@@ -160,6 +161,7 @@ _RESERVED = Query(
     .join_from(reservations, events)
     .where(reservations.c.purpose.in_([sa.literal(one) for one in TO_RECORD]))
     .where(events.c.state.in_(_ON_AIR))
+    .where(remains_visible(reservations.c.username))
     .where(
         ~sa.exists().where(
             (recordings.c.username == reservations.c.username)
