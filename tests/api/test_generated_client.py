@@ -22,7 +22,15 @@ from umbel.kit.db import Database
 
 ROOT = Path(__file__).parents[2]
 # What the generator reads as bytes, because it knows no better.
-BINARY = ("application/sdp", "image/jpeg", "image/png")
+BINARY = (
+    "application/offset+octet-stream",
+    "application/rss+xml",
+    "application/sdp",
+    "application/vnd.apple.mpegurl",
+    "image/jpeg",
+    "image/png",
+    "video/mp4",
+)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Body, Response
 from pydantic import BaseModel, Field
 
 from umbel.playout.model import Playout
@@ -79,7 +79,7 @@ async def start_playout(
     system: auth.SystemDep,
     user: auth.SignedIn,
     event_id: str,
-    given: PlayoutStart | None = None,
+    given: Annotated[PlayoutStart | None, Body(title="OptionalPlayoutStart")] = None,
 ) -> PlayoutOut:
     """Send the file now. One that is being sent goes on."""
     event = await theirs(system, user, event_id)
