@@ -177,6 +177,11 @@ ROUTES: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     # No mail server is set here, and that is said.
     ("POST", "/api/v1/me/email/letter"): (None, (401, 409, 409, 409)),
     ("POST", "/api/v1/email-confirmations"): ({"secret": "x"}, (400, 400, 400, 400)),
+    ("POST", "/api/v1/password-resets"): ({"name": "viewer"}, (409, 409, 409, 409)),
+    ("POST", "/api/v1/password-resets/confirm"): (
+        {"secret": "x", "new_password": NEW},
+        (400, 400, 400, 400),
+    ),
     ("DELETE", "/api/v1/me/tokens"): (None, (401, 204, 204, 204)),
     ("POST", "/api/v1/me/delete"): ({"password": PASSWORD}, (401, 204, 204, 409)),
 }

@@ -11,6 +11,7 @@ from umbel.catalogue.reservations.model import Purpose
 
 MINE = "/api/v1/me/reservations"
 FEED = "/api/v1/me/calendar-feed"
+WATCHED = "/api/v1/me/watched"
 ROLES = ("", "viewer", "city", "operator")
 
 
@@ -115,6 +116,10 @@ ROUTES: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ("POST", FEED): (None, (401, 201, 201, 201)),
     ("DELETE", FEED): (None, (401, 204, 204, 204)),
     ("GET", "/api/v1/calendar-feeds/{secret}.ics"): (None, (200, 200, 200, 200)),
+    ("GET", WATCHED): (None, (401, 200, 200, 200)),
+    ("DELETE", WATCHED): (None, (401, 204, 204, 204)),
+    ("PUT", f"{WATCHED}/{{event_id}}"): ({"seconds": 60}, (401, 404, 404, 404)),
+    ("DELETE", f"{WATCHED}/{{event_id}}"): (None, (401, 204, 204, 204)),
 }
 
 

@@ -118,7 +118,13 @@ async def test_a_bearer_token_is_preferred_and_needs_no_header(
 
 async def test_the_cookie_opens_what_the_account_may(here: World, page: httpx.AsyncClient) -> None:
     me = await page.get("/api/v1/me")
-    assert me.json() == {"username": "city", "role": "provider", "provider_id": here.city.id}
+    runs = {"provider_id": here.city.id, "provider_name": "City", "role": "owner"}
+    assert me.json() == {
+        "username": "city",
+        "role": "provider",
+        "provider_id": here.city.id,
+        "providers": [runs],
+    }
     assert me.headers["cache-control"] == "no-store"
     event = await here.event()
     ended = await page.post(f"/api/v1/events/{event.id}/end", headers=OURS)

@@ -5,6 +5,7 @@ channel). Out: each line of its standard output is a phrase, as lines.py reads i
 error is the media server's. It ends with the process that started it.
 """
 
+import logging
 import queue
 import shlex
 import signal
@@ -14,13 +15,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import IO
 
-import structlog
-
 from umbel.kit import prctl
 from umbel.media.speech.lines import LONGEST_LINE, MalformedLine, read_line
 from umbel.media.speech.model import Phrase, SpeechFailed, SpeechUnavailable
 
-log = structlog.get_logger(__name__)
+log = logging.getLogger(__name__)  # a worker loads as little as it can
 
 _END_S = 5.0
 _MOST_WAITING = 256
@@ -116,7 +115,7 @@ class CommandRecogniser:
             phrase = read_line(line)
         except MalformedLine as error:
             if not self._is_warned:
-                log.warning("line of a recogniser left out", reason=error.message)
+                log.warning("line of a recogniser left out: %s", error.message)
             self._is_warned = True
             return False
         if phrase is not None:
