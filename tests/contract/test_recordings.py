@@ -10,7 +10,7 @@ import pytest
 from support import mp4, recorded
 from support.clocks import SetClock
 from support.recorded import Reel, film
-from support.recorded_event import NOW_S, Place, place_of
+from support.recorded_event import NOW_S, RecordedEvent, place_of
 from umbel.catalogue.model import EventEvent
 from umbel.catalogue.reservations.model import Purpose
 from umbel.kit.db import Database
@@ -25,11 +25,11 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-async def place(database: Database, clock: SetClock) -> Place:
+async def place(database: Database, clock: SetClock) -> RecordedEvent:
     return await place_of(database, clock)
 
 
-async def test_one_recording_serves_all_who_asked(place: Place) -> None:
+async def test_one_recording_serves_all_who_asked(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     assert ann.state is RecordingState.WAITING
@@ -49,7 +49,7 @@ async def test_one_recording_serves_all_who_asked(place: Place) -> None:
     assert late.shown_s[0] == pytest.approx(0.0, abs=0.03)
 
 
-async def test_a_recording_may_begin_where_the_capture_did(place: Place) -> None:
+async def test_a_recording_may_begin_where_the_capture_did(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 3)
@@ -58,7 +58,7 @@ async def test_a_recording_may_begin_where_the_capture_did(place: Place) -> None
     assert [one.segments for one in await place.kept("bob")] == [4]
 
 
-async def test_a_reservation_is_recorded_with_nobody_watching(place: Place) -> None:
+async def test_a_reservation_is_recorded_with_nobody_watching(place: RecordedEvent) -> None:
     reserve = place.catalogue.reservations.reserve
     await reserve("ann", place.event.id, Purpose.RECORD)
     await place.studio.look()
@@ -71,7 +71,7 @@ async def test_a_reservation_is_recorded_with_nobody_watching(place: Place) -> N
     await place.studio.recordings.delete("ann", kept.recording.id)
 
 
-async def test_the_end_of_the_event_is_the_end_of_the_recording(place: Place) -> None:
+async def test_the_end_of_the_event_is_the_end_of_the_recording(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 4)
@@ -90,7 +90,9 @@ async def test_the_end_of_the_event_is_the_end_of_the_recording(place: Place) ->
         await place.studio.recordings.start("bob", place.event.id, from_start=True)
 
 
-async def test_a_recorder_that_stays_silent_is_not_waited_for_for_ever(place: Place) -> None:
+async def test_a_recorder_that_stays_silent_is_not_waited_for_for_ever(
+    place: RecordedEvent,
+) -> None:
     made = await place.on_air(Reel("one", film()))
     await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 2)
@@ -103,7 +105,7 @@ async def test_a_recorder_that_stays_silent_is_not_waited_for_for_ever(place: Pl
     assert [one.state for one in await place.kept("ann")] == [RecordingState.READY]
 
 
-async def test_stopping_is_everybodys_own(place: Place) -> None:
+async def test_stopping_is_everybodys_own(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film(20.0)))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     bob = await place.studio.recordings.start("bob", place.event.id, from_start=False)
@@ -128,7 +130,9 @@ async def test_stopping_is_everybodys_own(place: Place) -> None:
     assert [one.segments for one in await place.kept("ann")] == [5, 2]
 
 
-async def test_another_life_of_the_recorder_goes_on_where_the_first_ended(place: Place) -> None:
+async def test_another_life_of_the_recorder_goes_on_where_the_first_ended(
+    place: RecordedEvent,
+) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 2)
@@ -148,7 +152,7 @@ async def test_another_life_of_the_recorder_goes_on_where_the_first_ended(place:
 
 
 @pytest.mark.parametrize(("picture", "sound"), [(True, False), (False, True)])
-async def test_one_medium_alone(place: Place, *, picture: bool, sound: bool) -> None:
+async def test_one_medium_alone(place: RecordedEvent, *, picture: bool, sound: bool) -> None:
     made = await place.on_air(Reel("one", film(picture=picture, sound=sound)))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 4)
@@ -160,7 +164,7 @@ async def test_one_medium_alone(place: Place, *, picture: bool, sound: bool) -> 
     assert (got.shown_s or got.heard_s)[-1] == pytest.approx(kept.duration_s, abs=0.05)
 
 
-async def test_streams_of_two_sizes_are_two_files(place: Place) -> None:
+async def test_streams_of_two_sizes_are_two_files(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 2)
@@ -175,7 +179,7 @@ async def test_streams_of_two_sizes_are_two_files(place: Place) -> None:
 
 
 async def test_a_control_plane_that_dies_between_bytes_and_rows_loses_nothing(
-    place: Place, database: Database, clock: SetClock
+    place: RecordedEvent, database: Database, clock: SetClock
 ) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
@@ -190,7 +194,7 @@ async def test_a_control_plane_that_dies_between_bytes_and_rows_loses_nothing(
     assert len(shown) == 240
 
 
-async def test_a_full_storage_is_named_and_waited_for(place: Place) -> None:
+async def test_a_full_storage_is_named_and_waited_for(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 2)
@@ -214,7 +218,7 @@ async def _append(items: Repository, item: str, data: bytes) -> None:
     await items.write(item, Source(chunks=chunks(), size=len(data), offset=size))
 
 
-async def test_a_reservation_may_be_for_both(place: Place) -> None:
+async def test_a_reservation_may_be_for_both(place: RecordedEvent) -> None:
     await place.catalogue.reservations.reserve("ann", place.event.id, Purpose.BOTH)
     made = await place.on_air(Reel("one", film()))
     await place.studio.look()

@@ -6,7 +6,7 @@ import pytest
 from support import recorded
 from support.clocks import SetClock
 from support.recorded import Reel, film
-from support.recorded_event import NOW_S, Place, place_of
+from support.recorded_event import NOW_S, RecordedEvent, place_of
 from umbel.catalogue.model import EventEvent, EventPatch, Visibility
 from umbel.catalogue.reservations.model import Purpose
 from umbel.kit.db import Database
@@ -26,11 +26,11 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-async def place(database: Database, clock: SetClock) -> Place:
+async def place(database: Database, clock: SetClock) -> RecordedEvent:
     return await place_of(database, clock)
 
 
-async def test_what_nobody_keeps_is_deleted(place: Place) -> None:
+async def test_what_nobody_keeps_is_deleted(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     bob = await place.studio.recordings.start("bob", place.event.id, from_start=False)
@@ -53,7 +53,7 @@ async def test_what_nobody_keeps_is_deleted(place: Place) -> None:
         await place.studio.recordings.index(extent)
 
 
-async def test_who_was_disinvited_gets_no_recording(place: Place) -> None:
+async def test_who_was_disinvited_gets_no_recording(place: RecordedEvent) -> None:
     invited = EventPatch(visibility=Visibility.INVITED)
     await place.catalogue.change_event(place.event.id, place.event.version, invited)
     for name in ("ann", "bob"):
@@ -66,7 +66,7 @@ async def test_who_was_disinvited_gets_no_recording(place: Place) -> None:
     assert [await place.kept("ann"), len(await place.kept("bob"))] == [[], 1]
 
 
-async def test_others_do_not_see_it(place: Place) -> None:
+async def test_others_do_not_see_it(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 1)
@@ -86,7 +86,7 @@ async def test_others_do_not_see_it(place: Place) -> None:
     assert [one.recording.name for one in await place.kept("ann")] == ["Council"]
 
 
-async def test_a_link_works_until_it_expires_or_is_revoked(place: Place) -> None:
+async def test_a_link_works_until_it_expires_or_is_revoked(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     ann = await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 2)
@@ -107,7 +107,7 @@ async def test_a_link_works_until_it_expires_or_is_revoked(place: Place) -> None
     assert await service.shares("ann", ann.recording.id) == []
 
 
-async def test_the_provider_has_it_recorded_for_everybody(place: Place) -> None:
+async def test_the_provider_has_it_recorded_for_everybody(place: RecordedEvent) -> None:
     service = place.studio.recordings
     made = await place.on_air(Reel("one", film()))
     await service.set_replay(place.event.id, enabled=True)
@@ -133,7 +133,7 @@ async def test_the_provider_has_it_recorded_for_everybody(place: Place) -> None:
 
 
 async def test_beyond_the_quota_nothing_is_recorded(
-    place: Place, database: Database, clock: SetClock
+    place: RecordedEvent, database: Database, clock: SetClock
 ) -> None:
     tight = recorded.studio(
         database, place.catalogue, place.repository, clock, quota_bytes=1, owner="tight"

@@ -5,7 +5,7 @@ import pytest
 
 from support.clocks import SetClock
 from support.recorded import Reel, film
-from support.recorded_event import NOW_S, Place, place_of
+from support.recorded_event import NOW_S, RecordedEvent, place_of
 from umbel.kit.db import Database
 from umbel.recordings.model import NoSuchPiece
 from umbel.recordings.storyboards.service import spread, vtt
@@ -17,11 +17,11 @@ def clock() -> SetClock:
 
 
 @pytest.fixture
-async def place(database: Database, clock: SetClock) -> Place:
+async def place(database: Database, clock: SetClock) -> RecordedEvent:
     return await place_of(database, clock)
 
 
-async def test_a_picture_about_every_ten_seconds(place: Place) -> None:
+async def test_a_picture_about_every_ten_seconds(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film(30.0)))
     await place.studio.recordings.start("ann", place.event.id, from_start=False)
     await place.play(made, 2)  # no picture is there yet
@@ -49,7 +49,7 @@ async def test_a_picture_about_every_ten_seconds(place: Place) -> None:
     ]
 
 
-async def test_a_recording_has_the_pictures_of_its_own_time(place: Place) -> None:
+async def test_a_recording_has_the_pictures_of_its_own_time(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film(30.0)))
     place.studio.reels.pictures[place.event.id] = b"jpeg"
     await place.studio.recordings.start("ann", place.event.id, from_start=False)
@@ -64,7 +64,7 @@ async def test_a_recording_has_the_pictures_of_its_own_time(place: Place) -> Non
         await place.studio.recordings.storyboards.read(index, 0)
 
 
-async def test_nothing_waits_for_a_picture(place: Place) -> None:
+async def test_nothing_waits_for_a_picture(place: RecordedEvent) -> None:
     made = await place.on_air(Reel("one", film()))
     place.studio.reels.pictures[place.event.id] = b"x" * (300 << 10)
     await place.studio.recordings.start("ann", place.event.id, from_start=False)

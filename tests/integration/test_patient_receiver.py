@@ -75,5 +75,6 @@ async def test_it_may_be_closed_at_any_time(out: socket.socket) -> None:
         receiver.attach(sink)
         out.sendto(b"y", (HERE, receiver.port))
     await until(sink.count, lambda count: count == 2)
+    assert sink.got == [b"y", b"y"], "and nothing that was sent to a closed one"
     for receiver in (again, hasty):
         receiver.close()

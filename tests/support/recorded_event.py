@@ -18,7 +18,7 @@ PASSWORD = "correct horse battery"
 
 
 @dataclass(kw_only=True)
-class Place:
+class RecordedEvent:
     studio: Studio
     catalogue: Catalogue
     repository: Repository
@@ -59,7 +59,7 @@ class Place:
         return data
 
 
-async def place_of(database: Database, clock: SetClock) -> Place:
+async def place_of(database: Database, clock: SetClock) -> RecordedEvent:
     """The event is scheduled; ann and bob have accounts."""
     catalogue = Catalogue(database, clock)
     for name in ("ann", "bob"):
@@ -75,7 +75,7 @@ async def place_of(database: Database, clock: SetClock) -> Place:
     )
     storage = FakeStorage(clock=clock)
     items = repository(database, storage, clock)
-    return Place(
+    return RecordedEvent(
         studio=recorded.studio(database, catalogue, items, clock),
         catalogue=catalogue,
         repository=items,

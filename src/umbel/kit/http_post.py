@@ -1,7 +1,7 @@
 """POST over HTTP/1.1 to an address that the caller has checked (RFC 9112), for many small requests.
 
 In: where, headers, a body. Out: a status and headers; a body is not read: a response that has one
-ends its connection. Connections are kept for the next request to the same place. httpx takes more
+ends its connection. Connections are kept for the next request to the same server. httpx takes more
 than three times as long for a request like this, and looks a host up by itself.
 """
 
@@ -20,7 +20,7 @@ class BadResponse(OSError):
     """What came is no response of HTTP/1.1."""
 
 
-class Place(NamedTuple):
+class ServerAddress(NamedTuple):
     """An address, with the name that the server's certificate is for; without TLS an empty one."""
 
     address: str
@@ -74,10 +74,10 @@ class Poster:
 
     def __init__(self, trust: ssl.SSLContext) -> None:
         self._trust = trust
-        self._idle: OrderedDict[int, tuple[Place, _Connection]] = OrderedDict()
+        self._idle: OrderedDict[int, tuple[ServerAddress, _Connection]] = OrderedDict()
 
     async def post(
-        self, place: Place, path: str, headers: Mapping[str, str], body: bytes
+        self, server: ServerAddress, path: str, headers: Mapping[str, str], body: bytes
     ) -> Response:
         """Send it once. How long it may take is the caller's to bound, by cancelling. Raises
         OSError, of which BadResponse is one. No value may hold a line break."""
@@ -86,7 +86,7 @@ class Poster:
         if any("\r" in line or "\n" in line for line in lines):
             raise BadResponse("a line break in a header")
         head = "\r\n".join((*lines, "", "")).encode("latin-1")
-        connection = self._kept(place) or await self._connect(place)
+        connection = self._kept(server) or await self._connect(server)
         try:
             connection.writer.write(head + body)
             await connection.writer.drain()
@@ -98,7 +98,7 @@ class Poster:
             connection.writer.close()
             raise
         if response.is_empty:
-            self._keep(place, connection)
+            self._keep(server, connection)
         else:
             connection.writer.close()
         return response
@@ -109,28 +109,28 @@ class Poster:
             _, (_, connection) = self._idle.popitem()
             connection.writer.close()
 
-    async def _connect(self, place: Place) -> _Connection:
+    async def _connect(self, server: ServerAddress) -> _Connection:
         reader, writer = await asyncio.open_connection(
-            place.address,
-            place.port,
+            server.address,
+            server.port,
             limit=_MOST_HEAD,
-            ssl=self._trust if place.name else None,
-            server_hostname=place.name or None,
+            ssl=self._trust if server.name else None,
+            server_hostname=server.name or None,
         )
         return _Connection(reader, writer)
 
-    def _kept(self, place: Place) -> _Connection | None:
+    def _kept(self, server: ServerAddress) -> _Connection | None:
         for key, (there, connection) in reversed(self._idle.items()):
-            if there == place:
+            if there == server:
                 del self._idle[key]
                 if connection.is_open():
                     return connection
                 connection.writer.close()
-                return self._kept(place)
+                return self._kept(server)
         return None
 
-    def _keep(self, place: Place, connection: _Connection) -> None:
-        self._idle[id(connection.writer)] = (place, connection)
+    def _keep(self, server: ServerAddress, connection: _Connection) -> None:
+        self._idle[id(connection.writer)] = (server, connection)
         if len(self._idle) > _MOST_IDLE:
             _, (_, oldest) = self._idle.popitem(last=False)
             oldest.writer.close()

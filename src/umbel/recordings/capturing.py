@@ -137,7 +137,7 @@ class Capturing:
         now_s = self.clock.now_s()
         if await self.database.read(kept_store.reserved):
             await self.database.write(_keep_reserved, now_s)
-        if await self.database.read(_any_over_now):
+        if await self.database.read(_over_now):
             await self.database.write(_note_over, now_s)
         if now_s - self._swept_s >= _SWEEP_S:
             self._swept_s = now_s
@@ -303,10 +303,6 @@ def _over_now(connection: Connection) -> list[Capture]:
         for capture in store.running(connection)
         if capture.over_s is None and store.is_over(connection, capture.event_id)
     ]
-
-
-def _any_over_now(connection: Connection) -> bool:
-    return bool(_over_now(connection))
 
 
 def _note_over(connection: Connection, now_s: float) -> None:

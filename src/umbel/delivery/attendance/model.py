@@ -35,7 +35,7 @@ class Minute:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class NodeAttendance:
     """What viewers of one access node did at the edges of one node, and how many are there now."""
 
     access_node: str
@@ -60,5 +60,5 @@ class Attendance:
     event_id: str
     whole: Share
     minutes: tuple[Minute, ...]
-    places: tuple[Place, ...]
+    places: tuple[NodeAttendance, ...]
     reservations: int

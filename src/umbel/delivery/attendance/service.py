@@ -14,7 +14,7 @@ import structlog
 from umbel.catalogue.service import Catalogue
 from umbel.delivery.attendance import store
 from umbel.delivery.attendance.counting import AttendanceCounter
-from umbel.delivery.attendance.model import Attendance, Gathered, Place, Share
+from umbel.delivery.attendance.model import Attendance, Gathered, NodeAttendance, Share
 from umbel.delivery.store import DeliveryStore
 from umbel.delivery.trees import renditions
 from umbel.kit.clock import Clock
@@ -121,11 +121,13 @@ class AttendanceService:
             await self.database.write(store.add, missed.gathered(), head)
 
 
-def _with_now(places: Iterable[Place], now: Mapping[tuple[str, str], int]) -> tuple[Place, ...]:
+def _with_now(
+    places: Iterable[NodeAttendance], now: Mapping[tuple[str, str], int]
+) -> tuple[NodeAttendance, ...]:
     """The places with those who are there now, also where nothing was counted yet."""
     known = {(one.access_node, one.edge_node): one for one in places}
     new = {
-        key: Place(access_node=key[0], edge_node=key[1], share=Share())
+        key: NodeAttendance(access_node=key[0], edge_node=key[1], share=Share())
         for key in sorted(now)
         if key not in known
     }

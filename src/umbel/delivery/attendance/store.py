@@ -10,7 +10,7 @@ from umbel.delivery.attendance.model import (
     Attendance,
     Gathered,
     Minute,
-    Place,
+    NodeAttendance,
     Share,
 )
 from umbel.kit.db import metadata
@@ -81,7 +81,7 @@ _PLACES = Query(
     sa.select(places.c.access_node, places.c.edge_node, *(places.c[name] for name in _SUMS))
     .where(places.c.event_id == _EVENT)
     .order_by(places.c.watched_s.desc(), places.c.access_node, places.c.edge_node),
-    lambda *, access_node, edge_node, **sums: Place(
+    lambda *, access_node, edge_node, **sums: NodeAttendance(
         access_node=access_node, edge_node=edge_node, share=Share(**sums)
     ),
 )

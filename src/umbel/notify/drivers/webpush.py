@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import umbel
 from umbel.kit import hosts, push_encryption
 from umbel.kit.clock import Clock
-from umbel.kit.http_post import Place, Poster, Response
+from umbel.kit.http_post import Poster, Response, ServerAddress
 from umbel.kit.push_encryption import BadPushMessage
 from umbel.kit.vapid import Vapid
 from umbel.notify import endpoints
@@ -54,9 +54,9 @@ class WebPusher:
             async with asyncio.timeout(_TIMEOUT_S):
                 address = await self._resolve(endpoint)
                 name = endpoint.host if endpoint.scheme == "https" else ""
-                place = Place(address, endpoint.port, name)
+                server = ServerAddress(address, endpoint.port, name)
                 headers = self._headers(endpoint, push)
-                response = await self._poster.post(place, endpoint.path, headers, body)
+                response = await self._poster.post(server, endpoint.path, headers, body)
         except OSError as error:  # a timeout is one, too
             raise PushUnavailable(str(error) or type(error).__name__) from error
         self._check(response)
