@@ -69,7 +69,8 @@ class Feed:
         if self._recent and self._recent[0].seq <= position + 1:
             newer = takewhile(lambda change: change.seq > position, reversed(self._recent))
             return list(newer)[::-1]
-        return await self._journal.since(position)
+        # What is newer is not followed yet: a reader that had it would be ahead of the head.
+        return [one for one in await self._journal.since(position) if one.seq <= self._head]
 
     async def _follow(self) -> None:
         while True:

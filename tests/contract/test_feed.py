@@ -1,0 +1,39 @@
+"""Readers of the feed are never ahead of it: what they get was followed."""
+
+import pytest
+
+from support.databases import none_under_way
+from support.waiting import until
+from umbel.kit.db import Database
+from umbel.kit.journal import Journal, record
+from umbel.portal.feed import Feed
+
+NEVER_S = 3600.0
+
+
+async def tell(database: Database, subject: str) -> None:
+    await database.write(record, at_s=0.0, kind="x", subject=subject, body={})
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_change_of_another_instance_waits_until_it_is_followed(
+    database: Database, database_url: str
+) -> None:
+    """On SQLite nobody hears of another instance's commit. A reader that read it from the database
+    was ahead of the feed, and was told that its position is gone."""
+    other = Database(database_url, durable=False)
+    feed = Feed(Journal(database, poll_s=NEVER_S))
+    try:
+        for subject in ("a", "b"):
+            await tell(database, subject)
+        await feed.start()
+        await until(lambda: none_under_way(database))
+        await tell(other, "c")
+        assert feed.head == 2
+        assert [one.subject for one in await feed.after(1, 0.0)] == ["b"]
+        assert await feed.after(2, 0.0) == []
+        await tell(database, "d")  # a commit of its own wakes it
+        assert [one.subject for one in await feed.after(2, 30.0)] == ["c", "d"]
+    finally:
+        await feed.stop()
+        await other.close()
