@@ -183,7 +183,7 @@ async def test_a_playlist_is_its_tokens_alone(here: World) -> None:
     for name in ("segment-99.m4s", "init-7.mp4", "recording-1.mp4"):
         answer = await call(here, "GET", f"/replay/{token}/{name}", "")
         assert (answer.status_code, answer.json()["code"]) == (404, "umbel.no_such_piece")
-    assert grants.extent_of(here.system, token).capture_id.startswith("cap_")
+    assert (await grants.extent_of(here.system, token)).capture_id.startswith("cap_")
 
 
 async def test_ones_data_name_the_recordings(here: World) -> None:
@@ -220,3 +220,68 @@ async def test_a_storyboard_comes_with_a_replay(here: World) -> None:
     assert board.text.startswith("WEBVTT\n")
     folder = replay["storyboard_url"].rpartition("/")[0]
     assert (await call(here, "GET", f"{folder}/picture-9.jpg", "")).status_code == 404
+
+
+async def test_a_playlist_ends_with_the_right_to_it(here: World) -> None:
+    """The recording is deleted, or the link revoked: from the next request on, nothing is read."""
+    _, recording_id = await recorded(here)
+    path = f"{MINE}/{recording_id}"
+    made = (await call(here, "POST", f"{path}/shares", json={"expires_in_s": 3600})).json()
+    secret = made["url"].rpartition("/shared/")[2]
+    own = (await call(here, "POST", f"{path}/replay")).json()["url"]
+    shared = (await call(here, "GET", f"/api/v1/shared-recordings/{secret}", "")).json()["url"]
+    assert await _played(here, own) == await _played(here, shared) == {200}
+    await call(here, "DELETE", f"{path}/shares/{made['id']}")
+    assert await _played(here, shared) == {403}
+    assert await _played(here, own) == {200}
+    refused = await call(here, "GET", shared, "")
+    assert refused.json()["code"] == "umbel.grant_ended"
+    await call(here, "DELETE", path)
+    assert await _played(here, own) == {403}
+
+
+async def test_a_replay_ends_with_what_lets_its_viewers_in(here: World) -> None:
+    event_id, reel = await on_air(here)
+    path, city = f"/api/v1/events/{event_id}", here.as_("city")
+    await here.system.recordings.set_replay(event_id, enabled=True)
+    await here.system.studio.look()
+    reel.ready = 2
+    await here.system.studio.look()
+
+    async def replay(who: str, **headers: str) -> str:
+        answer = await call(here, "POST", f"{path}/replay", who, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["url"])
+
+    async def change(**fields: object) -> None:
+        version = (await call(here, "GET", path, "city")).json()["version"]
+        answer = await here.client.patch(path, json={"version": version, **fields}, headers=city)
+        assert answer.status_code == 200, answer.text
+
+    for_all, provider = await replay(""), await replay("city")
+    await change(visibility="pass_phrase", pass_phrase="a quiet lighthouse")
+    assert await _played(here, for_all) == await _played(here, provider) == {403}
+    right = {"pass_phrase": "a quiet lighthouse"}
+    grant = (await call(here, "POST", f"{path}/grants", "", json=right)).json()["token"]
+    by_phrase, provider = await replay("", **{"X-Event-Grant": grant}), await replay("city")
+    assert await _played(here, by_phrase) == await _played(here, provider) == {200}
+    await change(pass_phrase="another lighthouse")
+    assert await _played(here, by_phrase) == {403}
+    assert await _played(here, provider) == {200}
+    await change(visibility="invited")
+    await here.system.catalogue.audiences.invite(event_id, ["viewer"])
+    invited = await replay("viewer")
+    assert await _played(here, invited) == {200}
+    await here.system.catalogue.audiences.invite(event_id, [])
+    assert await _played(here, invited) == {403}
+    assert await _played(here, provider) == {200}
+    await here.system.recordings.set_replay(event_id, enabled=False)
+    assert await _played(here, provider) == {403}
+
+
+async def _played(here: World, url: str) -> set[int]:
+    """The status of what a player asks for."""
+    folder = url.rpartition("/")[0]
+    names = ("media.m3u8", "init-0.mp4", "segment-0.m4s", "recording-0.mp4", "storyboard.vtt")
+    answers = [await call(here, "GET", f"{folder}/{name}", "") for name in names]
+    return {one.status_code for one in answers}

@@ -138,6 +138,11 @@ def watcher_of(user: User | None) -> Watcher:
     )
 
 
+def with_grant(by: Watcher, event_id: str, phrase: str) -> Watcher:
+    """Who asks, with a grant to watch the event that was made with that phrase."""
+    return replace(by, granted_event=event_id, granted_phrase=phrase)
+
+
 # Longer than any token of ours.
 _Grant = Annotated[str, Header(alias="X-Event-Grant", max_length=2_000)]
 
@@ -147,7 +152,7 @@ async def _watcher(system: SystemDep, user: OptionalUser, grant: _Grant = "") ->
     by = watcher_of(user)
     with suppress(Unauthenticated, TokenForeign):
         claims = system.verifier.verify(grant, EVENT, now_s=system.clock.now_s())
-        return replace(by, granted_event=claims.subject, granted_phrase=claims.generation)
+        return with_grant(by, claims.subject, claims.generation)
     return by
 
 

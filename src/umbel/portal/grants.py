@@ -1,32 +1,89 @@
 """What may be played of recordings, as a token in the address of a playlist: players send no other
 credentials, and any server that knows the public key can check it.
 
-In: an extent. Out: a token that is good for some hours, and the other way.
+In: an extent, and why it may be played. Out: a token that is good for some hours, and the other way
+as long as there is that reason.
 """
 
 import math
 
+from umbel.catalogue.model import Event, NoSuchEvent, NoSuchUser, Visibility
+from umbel.catalogue.visibility.model import PassPhraseNeeded, Watcher
+from umbel.kit.errors import Forbidden
 from umbel.kit.tokens import REPLAY, Claims, TokenInvalid
+from umbel.portal import auth
 from umbel.portal.ports import System
-from umbel.recordings.model import Extent
+from umbel.recordings import rights
+from umbel.recordings.model import Extent, NoReplay, NoSuchRecording, NoSuchShare
+from umbel.recordings.rights import Right, RightKind
 
 GRANT_S = 12 * 3600.0
 """Longer than somebody watches."""
 
 
-def grant(system: System, extent: Extent, *, until_s: float = math.inf) -> tuple[str, float]:
+class GrantEnded(Forbidden):
+    """This may not be played any more: it was deleted, its link was revoked, or the event is not
+    open to you any more. Open its page again."""
+
+    code = "umbel.grant_ended"
+
+
+def grant(
+    system: System, extent: Extent, right: Right, *, until_s: float = math.inf
+) -> tuple[str, float]:
     """A token to play the extent, and when it ends: at `until_s` at the latest."""
     expires_s = min(system.clock.now_s() + GRANT_S, until_s)
-    scope = "/".join("" if at is None else repr(at) for at in (extent.from_s, extent.until_s))
-    claims = Claims(subject=extent.capture_id, scope=scope, expires_s=expires_s)
+    times = "/".join("" if at is None else repr(at) for at in (extent.from_s, extent.until_s))
+    claims = Claims(
+        subject=extent.capture_id,
+        scope=f"{times}/{right.serialize()}",
+        expires_s=expires_s,
+        generation=right.phrase,
+    )
     return system.signer.sign(claims, REPLAY), expires_s
 
 
-def extent_of(system: System, token: str) -> Extent:
-    """What the token lets its holder play. Raises TokenExpired, TokenInvalid, TokenForeign."""
+async def extent_of(system: System, token: str) -> Extent:
+    """What the token lets its holder play. Raises TokenExpired, TokenInvalid, TokenForeign, and
+    GrantEnded as soon as there is no right to it."""
     claims = system.verifier.verify(token, REPLAY, now_s=system.clock.now_s())
     try:
-        from_s, until_s = (float(at) if at else None for at in claims.scope.split("/"))
+        first, last, text = claims.scope.split("/", 2)
+        from_s, until_s = (float(at) if at else None for at in (first, last))
+        right = rights.parse(text, claims.generation)
     except ValueError as error:
         raise TokenInvalid from error
+    await _require(system, right)
     return Extent(capture_id=claims.subject, from_s=from_s, until_s=until_s)
+
+
+def right_to(event: Event, by: Watcher) -> Right:
+    """The right of who may watch the event to see it again. It names them only where the event is
+    not for everybody."""
+    is_granted = by.granted_event == event.id and event.visibility is Visibility.PHRASE
+    is_named = event.visibility in (Visibility.INVITED, Visibility.PHRASE)
+    return Right(
+        kind=RightKind.EVENT,
+        of=event.id,
+        username=by.username if is_named else "",
+        phrase=by.granted_phrase if is_granted else "",
+    )
+
+
+async def _require(system: System, right: Right) -> None:
+    """Raises GrantEnded."""
+    try:
+        if right.kind is RightKind.EVENT:
+            await system.catalogue.audiences.event(right.of, await _watcher(system, right))
+        await system.recordings.require(right)
+    except (
+        *(NoSuchUser, NoSuchEvent, PassPhraseNeeded),
+        *(NoSuchRecording, NoSuchShare, NoReplay),
+    ) as error:
+        raise GrantEnded from error
+
+
+async def _watcher(system: System, right: Right) -> Watcher:
+    """Who has the right, as the catalogue has them now. Raises NoSuchUser."""
+    user = await system.catalogue.user(right.username) if right.username else None
+    return auth.with_grant(auth.watcher_of(user), right.of, right.phrase)

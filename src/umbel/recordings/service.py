@@ -39,6 +39,7 @@ from umbel.recordings.model import (
     Usage,
 )
 from umbel.recordings.replays import Replays
+from umbel.recordings.rights import Right, RightKind
 from umbel.recordings.storyboards.service import Storyboards
 from umbel.repository.service import Repository
 
@@ -207,6 +208,21 @@ class Recordings:
         if not captures or not await self.database.read(kept_store.is_replayed, event_id):
             raise NoReplay
         return event, Extent(capture_id=captures[0].id)
+
+    async def require(self, right: Right) -> None:
+        """Do nothing as long as what the right comes from is there. Raises NoSuchRecording,
+        NoSuchShare, NoReplay. Who may watch an event is the catalogue's to say."""
+        now_s = self.clock.now_s()
+        match right.kind:
+            case RightKind.RECORDING:
+                if await self.database.read(kept_store.by_id, right.of) is None:
+                    raise NoSuchRecording
+            case RightKind.SHARE:
+                if not await self.database.read(kept_store.is_shared, right.of, now_s):
+                    raise NoSuchShare
+            case RightKind.EVENT:
+                if not await self.database.read(kept_store.is_replayed, right.of):
+                    raise NoReplay
 
     async def index(self, extent: Extent) -> Index:
         """What there is of it now. Raises NothingRecorded, NoSuchRecording."""

@@ -62,6 +62,9 @@ export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
         if (data.type === Player.ErrorTypes.MEDIA_ERROR && !recovered) {
           recovered = true;
           created.recoverMediaError();
+        } else if (data.response?.code === 403) {
+          created.stopLoad();
+          setProblem('You may not watch this any more. It was deleted, or it is not open to you any more.');
         } else {
           setProblem('The recording cannot be read at the moment. Reload the page to try again.');
         }

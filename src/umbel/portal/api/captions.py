@@ -169,7 +169,7 @@ async def search_captions(
 )
 async def get_replay_captions(system: auth.SystemDep, token: Token) -> Response:
     """The captions of a replay as WebVTT, on its timeline."""
-    text = await replay_captions.vtt(system, grants.extent_of(system, token))
+    text = await replay_captions.vtt(system, await grants.extent_of(system, token))
     headers = {"Cache-Control": "private, no-cache"}
     return Response(text, media_type=f"{_VTT}; charset=utf-8", headers=headers)
 
@@ -177,14 +177,14 @@ async def get_replay_captions(system: auth.SystemDep, token: Token) -> Response:
 @router.get(f"{PATH}/{{token}}/{MULTIVARIANT}", response_class=Response, responses=LISTED)
 async def get_replay_multivariant(system: auth.SystemDep, token: Token) -> Response:
     """The playlist of a replay with subtitles."""
-    index = await system.recordings.index(grants.extent_of(system, token))
+    index = await system.recordings.index(await grants.extent_of(system, token))
     return _listed(subtitles.multivariant(index.segments))
 
 
 @router.get(f"{PATH}/{{token}}/{SUBTITLES}", response_class=Response, responses=LISTED)
 async def get_replay_subtitles(system: auth.SystemDep, token: Token) -> Response:
     """The playlist of a replay's subtitles."""
-    index = await system.recordings.index(grants.extent_of(system, token))
+    index = await system.recordings.index(await grants.extent_of(system, token))
     return _listed(subtitles.playlist(index.segments, is_growing=index.is_growing))
 
 
@@ -195,7 +195,7 @@ async def get_replay_subtitles(system: auth.SystemDep, token: Token) -> Response
 )
 async def get_replay_subtitle(system: auth.SystemDep, token: Token, number: Number) -> Response:
     """The subtitles of a segment of a replay."""
-    text = await replay_captions.piece(system, grants.extent_of(system, token), number)
+    text = await replay_captions.piece(system, await grants.extent_of(system, token), number)
     headers = {"Cache-Control": "private, no-cache"}
     return Response(text, media_type=f"{_VTT}; charset=utf-8", headers=headers)
 

@@ -17,6 +17,7 @@ from umbel.recordings.model import (
     RecordingState,
     Share,
 )
+from umbel.recordings.rights import Right, RightKind
 
 router = APIRouter(prefix="/api/v1", tags=["recordings"])
 
@@ -141,7 +142,8 @@ async def replay_recording(
 ) -> ReplayOut:
     """Get addresses to play it, and to download it."""
     kept, extent = await system.recordings.extent(user.username, recording_id)
-    return await replays.response(system, kept.recording.name, extent)
+    right = Right(kind=RightKind.RECORDING, of=recording_id)
+    return await replays.response(system, kept.recording.name, extent, right)
 
 
 @router.get("/me/recordings/{recording_id}/shares")
@@ -185,7 +187,8 @@ async def get_shared_recording(
 ) -> ReplayOut:
     """Get addresses to play what a link leads to. No account is needed."""
     recording, share, extent = await system.recordings.shared(secret)
-    return await replays.response(system, recording.name, extent, until_s=share.expires_s)
+    right = Right(kind=RightKind.SHARE, of=share.id)
+    return await replays.response(system, recording.name, extent, right, until_s=share.expires_s)
 
 
 def exported(kept: list[Kept]) -> list[dict[str, object]]:

@@ -1,6 +1,7 @@
 """Recordings as they are played: an event's replay for everybody, and the files of a playlist.
 
-Who has a playlist's address may play what it names, without an account and for some hours.
+Who has a playlist's address may play what it names, without an account, for some hours and as long
+as there is a right to it.
 """
 
 import math
@@ -17,6 +18,7 @@ from umbel.portal.range_responses import PieceResponse, unsatisfiable
 from umbel.recordings.model import Extent
 from umbel.recordings.playlists import MEDIA
 from umbel.recordings.replays import files_of
+from umbel.recordings.rights import Right
 from umbel.recordings.storyboards.service import spread, vtt
 from umbel.recordings.subtitles import MULTIVARIANT
 from umbel.repository.ranges import RangeUnsatisfiable
@@ -125,13 +127,13 @@ async def replay_event(system: auth.SystemDep, by: auth.Watching, event_id: str)
     """Get addresses to play what was recorded of the event for everybody who may watch it."""
     await system.catalogue.audiences.event(event_id, by)
     event, extent = await system.recordings.replay(event_id)
-    return await response(system, event.title, extent)
+    return await response(system, event.title, extent, grants.right_to(event, by))
 
 
 @router.get(f"{PATH}/{{token}}/{MEDIA}", response_class=Response, responses=LISTED)
 async def get_replay_playlist(system: auth.SystemDep, token: Token) -> Response:
     """The playlist of a replay."""
-    text = await system.recordings.replays.playlist(grants.extent_of(system, token))
+    text = await system.recordings.replays.playlist(await grants.extent_of(system, token))
     headers = {"Cache-Control": "private, no-cache"}
     return Response(text, media_type=PLAYLIST_TYPE, headers=headers)
 
@@ -139,7 +141,7 @@ async def get_replay_playlist(system: auth.SystemDep, token: Token) -> Response:
 @router.get(f"{PATH}/{{token}}/init-{{number}}.mp4", response_class=Response, responses=_MP4)
 async def get_replay_section(system: auth.SystemDep, token: Token, number: Number) -> Response:
     """An initialisation section of a replay."""
-    extent = grants.extent_of(system, token)
+    extent = await grants.extent_of(system, token)
     body = await system.recordings.replays.section(extent, number)
     return Response(body, media_type=_MEDIA_TYPE, headers={"Cache-Control": _FOR_EVER})
 
@@ -147,7 +149,7 @@ async def get_replay_section(system: auth.SystemDep, token: Token, number: Numbe
 @router.get(f"{PATH}/{{token}}/segment-{{number}}.m4s", response_class=Response, responses=_MP4)
 async def get_replay_segment(system: auth.SystemDep, token: Token, number: Number) -> Response:
     """A segment of a replay."""
-    extent = grants.extent_of(system, token)
+    extent = await grants.extent_of(system, token)
     size, pieces = await system.recordings.replays.segment(extent, number)
     headers = {"Cache-Control": _FOR_EVER, "Content-Length": str(size)}
     return PieceResponse(pieces, media_type=_MEDIA_TYPE, headers=headers)
@@ -158,7 +160,7 @@ async def get_replay_file(
     system: auth.SystemDep, request: Request, token: Token, number: Number, name: str = ""
 ) -> Response:
     """A file of a replay to keep, or a range of it. `name` is what browsers store it as."""
-    extent = grants.extent_of(system, token)
+    extent = await grants.extent_of(system, token)
     file = await system.recordings.replays.file(extent, number)
     read = system.recordings.replays.read
     try:
@@ -170,7 +172,7 @@ async def get_replay_file(
 @router.get(f"{PATH}/{{token}}/storyboard.vtt", response_class=Response, responses=_VTT)
 async def get_replay_storyboard(system: auth.SystemDep, token: Token) -> Response:
     """Which small picture shows what is played when."""
-    index = await system.recordings.index(grants.extent_of(system, token))
+    index = await system.recordings.index(await grants.extent_of(system, token))
     text = vtt(await system.recordings.storyboards.of(index), index.duration_s)
     return Response(text, media_type="text/vtt", headers={"Cache-Control": "private, no-cache"})
 
@@ -178,17 +180,18 @@ async def get_replay_storyboard(system: auth.SystemDep, token: Token) -> Respons
 @router.get(f"{PATH}/{{token}}/picture-{{number}}.jpg", response_class=Response, responses=_JPEG)
 async def get_replay_picture(system: auth.SystemDep, token: Token, number: Number) -> Response:
     """A small picture of what was recorded."""
-    index = await system.recordings.index(grants.extent_of(system, token))
+    index = await system.recordings.index(await grants.extent_of(system, token))
     jpeg = await system.recordings.storyboards.read(index, number)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": _FOR_EVER})
 
 
 async def response(
-    system: System, title: str, extent: Extent, *, until_s: float = math.inf
+    system: System, title: str, extent: Extent, right: Right, *, until_s: float = math.inf
 ) -> ReplayOut:
-    """Addresses of the extent. Raises NothingRecorded, NoSuchRecording."""
+    """Addresses of the extent, good as long as there is the right to it. Raises NothingRecorded,
+    NoSuchRecording."""
     index = await system.recordings.index(extent)
-    token, expires_s = grants.grant(system, extent, until_s=until_s)
+    token, expires_s = grants.grant(system, extent, right, until_s=until_s)
     files, said = files_of(index), await replay_captions.of(system, index)
     shown = await system.recordings.storyboards.of(index)
     return ReplayOut(

@@ -195,6 +195,12 @@ _SHARE_BY_HASH = Query(
     .where(recording_shares.c.expires_s > _NOW),
     Share,
 )
+_IS_SHARED = Scalar(
+    sa.select(recording_shares.c.id).where(
+        (recording_shares.c.id == _ID) & (recording_shares.c.expires_s > _NOW)
+    ),
+    str,
+)
 _ADD_SHARE = Command(sa.insert(recording_shares))
 _DROP_SHARE = Command(
     sa.delete(recording_shares).where(
@@ -274,6 +280,11 @@ def shares(connection: Connection, recording_id: str, now_s: float) -> list[Shar
 def share_of(connection: Connection, secret_hash: str, now_s: float) -> Share | None:
     """The link with that secret, if it works."""
     return connection.first(_SHARE_BY_HASH, hash_=secret_hash, now_s=now_s)
+
+
+def is_shared(connection: Connection, share_id: str, now_s: float) -> bool:
+    """Whether the link with that id works."""
+    return connection.scalar(_IS_SHARED, id_=share_id, now_s=now_s) is not None
 
 
 def add_share(connection: Connection, new: Share, secret_hash: str) -> None:
