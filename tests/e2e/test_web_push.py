@@ -98,19 +98,19 @@ async def deliver(context: BrowserContext, page: Page, url: str, text: str) -> N
     )
 
 
-SHOWN = """async () => {
+SHOWN = """async (count) => {
   const registration = await navigator.serviceWorker.ready;
   const all = await registration.getNotifications();
-  return all.map(({ title, body, tag, data }) => ({ title, body, tag, data }));
+  const shown = all.map(({ title, body, tag, data }) => ({ title, body, tag, data }));
+  return shown.length === count && shown;
 }"""
 
 
 async def shown(page: Page, count: int) -> list[dict[str, Any]]:
-    await page.wait_for_function(
-        f"navigator.serviceWorker.ready.then((r) => r.getNotifications())"
-        f".then((all) => all.length === {count})"
-    )
-    found: list[dict[str, Any]] = await page.evaluate(SHOWN)
+    """The notifications, in one look: one that replaces another is away for a moment."""
+    found: list[dict[str, Any]] = await (
+        await page.wait_for_function(SHOWN, arg=count)
+    ).json_value()
     return found
 
 
