@@ -1,13 +1,14 @@
 // The frame around every page: header, navigation, the sign-in, and the page for the address.
 
 import { Component, type ComponentType, lazy, type ReactNode, Suspense, useEffect, useRef } from 'react';
-
+import { t, useLanguage } from './i18n/t';
 import { account } from './kit/account';
 import { api } from './kit/portal';
 import { forgetDevice } from './kit/push';
 import { matchRoute, type Route, to } from './kit/routes';
 import { Discover } from './pages/discover';
 import { useAction, useSignIn } from './ui/hooks';
+import { LanguageChoice } from './ui/language-choice';
 import { Mark } from './ui/mark';
 import { Link, usePathname, useTitle } from './ui/navigation';
 import { Empty, Loading } from './ui/parts';
@@ -28,11 +29,11 @@ const ResetPassword = lazy(() => import('./pages/reset-password'));
 const VerifyEmail = lazy(() => import('./pages/verify-email'));
 
 function Missing() {
-  useTitle('Not found');
+  useTitle(t('app.notFound'));
   return (
-    <Empty isPage title="Page not found">
+    <Empty isPage title={t('app.pageNotFound')}>
       <p>
-        <Link to={to.discover}>See what is live</Link>
+        <Link to={to.discover}>{t('common.seeLive')}</Link>
       </p>
     </Empty>
   );
@@ -89,8 +90,8 @@ class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
   override render(): ReactNode {
     if (!this.state.broken) return this.props.children;
     return (
-      <Empty isPage title="This page could not be shown">
-        <p>The app may have been updated. Reload the page.</p>
+      <Empty isPage title={t('app.broken')}>
+        <p>{t('app.brokenAdvice')}</p>
         <button
           type="button"
           className="button button-primary"
@@ -98,7 +99,7 @@ class Boundary extends Component<{ children: ReactNode }, { broken: boolean }> {
             location.reload();
           }}
         >
-          Reload
+          {t('app.reload')}
         </button>
       </Empty>
     );
@@ -111,13 +112,13 @@ function SignInState() {
   if (!signIn) {
     return (
       <Link to={to.account} className="button button-small">
-        Sign in
+        {t('common.signIn')}
       </Link>
     );
   }
   return (
     <div className="signed-in">
-      <Link to={to.account} className="signed-in-name" title="Your account">
+      <Link to={to.account} className="signed-in-name" title={t('app.yourAccount')}>
         {signIn.username}
       </Link>
       <button
@@ -132,11 +133,11 @@ function SignInState() {
           })
         }
       >
-        Sign out
+        {t('app.signOut')}
       </button>
       {error && (
         <span className="signed-in-error" role="alert">
-          Still signed in: try again
+          {t('app.stillSignedIn')}
         </span>
       )}
     </div>
@@ -144,15 +145,16 @@ function SignInState() {
 }
 
 const NAVIGATION = [
-  { label: 'Discover', to: to.discover, pages: ['discover', 'provider', 'watch'] },
-  { label: 'Calendar', to: to.calendar(), pages: ['calendar'] },
-  { label: 'MyShare', to: to.recordings, pages: ['recordings'] },
-  { label: 'Studio', to: to.studio, pages: ['studio', 'studio-event'] },
-  { label: 'Network', to: to.network(), pages: ['network'] },
+  { label: 'nav.discover', to: to.discover, pages: ['discover', 'provider', 'watch'] },
+  { label: 'nav.calendar', to: to.calendar(), pages: ['calendar'] },
+  { label: 'nav.myShare', to: to.recordings, pages: ['recordings'] },
+  { label: 'nav.studio', to: to.studio, pages: ['studio', 'studio-event'] },
+  { label: 'nav.network', to: to.network(), pages: ['network'] },
 ] as const;
 
 /** `watch`: the watch page where its script is already there. */
 export function App({ watch }: { watch: WatchPage | null }) {
+  useLanguage();
   const pathname = usePathname();
   const route = matchRoute(pathname);
   const main = useRef<HTMLElement>(null);
@@ -168,22 +170,22 @@ export function App({ watch }: { watch: WatchPage | null }) {
   return (
     <>
       <a className="skip" href="#main">
-        Skip to content
+        {t('app.skip')}
       </a>
       <header className="header">
         <div className="header-inner">
-          <Link to={to.discover} className="brand" aria-label="Umbel home">
+          <Link to={to.discover} className="brand" aria-label={t('app.home')}>
             <Mark />
             <span>Umbel</span>
           </Link>
-          <nav aria-label="Main">
+          <nav aria-label={t('app.main')}>
             {NAVIGATION.map((item) => (
               <Link
-                key={item.label}
+                key={t(item.label)}
                 to={item.to}
                 aria-current={(item.pages as readonly string[]).includes(route.page) ? 'page' : undefined}
               >
-                {item.label}
+                {t(item.label)}
               </Link>
             ))}
           </nav>
@@ -193,11 +195,14 @@ export function App({ watch }: { watch: WatchPage | null }) {
       <Reminders />
       <main id="main" ref={main} tabIndex={-1}>
         <Boundary key={pathname}>
-          <Suspense fallback={<Loading what="Loading" />}>
+          <Suspense fallback={<Loading what={t('common.loading')} />}>
             <Page route={route} watch={watch} />
           </Suspense>
         </Boundary>
       </main>
+      <footer className="footer">
+        <LanguageChoice />
+      </footer>
     </>
   );
 }

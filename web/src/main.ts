@@ -1,5 +1,6 @@
 // The first script: small, so that what a viewer waits for is requested before the app is loaded.
 
+import { beginLanguage } from './i18n/language';
 import { account } from './kit/account';
 import { matchRoute } from './kit/routes';
 import { dependsOnEvent, webrtcCodecs } from './player/codecs';
@@ -16,6 +17,7 @@ import './styles/network.css';
 import './styles/network-tables.css';
 
 account.load();
+const language = beginLanguage();
 const route = matchRoute(location.pathname);
 const root = document.getElementById('root');
 
@@ -31,7 +33,7 @@ if (route.page === 'embed') {
   begin(route.eventId);
   const { eventId } = route;
   if (root) {
-    void import('./pages/embed').then(({ mountEmbed }) => {
+    void Promise.all([import('./pages/embed'), language]).then(([{ mountEmbed }]) => {
       mountEmbed(root, eventId);
     });
   }
@@ -45,7 +47,7 @@ if (route.page === 'embed') {
     watch = import('./pages/watch').catch(() => null);
   }
   if (root) {
-    void Promise.all([app, watch]).then(([{ mount }, page]) => {
+    void Promise.all([app, watch, language]).then(([{ mount }, page]) => {
       mount(root, page?.default ?? null);
     });
   }

@@ -1,5 +1,6 @@
 // The entries of one day, each with its time, its page and its reservation.
 
+import { t } from '../i18n/t';
 import { formatSpent, formatTime } from '../kit/format';
 import { to } from '../kit/routes';
 import type { LiveEvent } from '../kit/types';
@@ -34,7 +35,9 @@ export function EntryList({ entries, isSignedIn, onChange }: EntryListProps) {
             <span className="quiet">{event.provider_name}</span>
           </span>
           {event.state !== 'scheduled' && <StateBadge state={event.state} />}
-          {watchedS !== null && <span className="badge badge-watched">✓ Watched {formatSpent(watchedS)}</span>}
+          {watchedS !== null && (
+            <span className="badge badge-watched">{t('calendar.watchedFor', { time: formatSpent(watchedS) })}</span>
+          )}
           {isSignedIn && <Reserve event={event} purpose={purpose} onChange={onChange} />}
           {isSignedIn && reservation && isAhead(event) && <ReservationReminders of={reservation} onChange={onChange} />}
         </li>

@@ -1,6 +1,7 @@
 // The address under which a calendar program reads one's reservations.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { formatDateTime } from '../kit/format';
 import { api } from '../kit/portal';
@@ -22,14 +23,14 @@ export function FeedPanel({ username }: { username: string }) {
   const since = data?.created_at ?? null;
   return (
     <section className="panel" aria-labelledby="feed-heading">
-      <h2 id="feed-heading">In your calendar program</h2>
+      <h2 id="feed-heading">{t('feed.heading')}</h2>
       <p className="quiet">
-        Subscribe to an address, and your reservations are there, too. Anyone who has the address can read them.
-        {since !== null && ` You have one since ${formatDateTime(since)}; it is shown only when it is made.`}
+        {t('feed.about')}
+        {since !== null && ` ${t('feed.since', { time: formatDateTime(since) })}`}
       </p>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {action.error && <ErrorNotice error={action.error} />}
-      {url !== null && <CopyField label="Calendar address" value={url} />}
+      {url !== null && <CopyField label={t('feed.address')} value={url} />}
       <div className="row row-start">
         <button
           type="button"
@@ -39,7 +40,7 @@ export function FeedPanel({ username }: { username: string }) {
             act(async () => (await api.makeCalendarFeed()).url);
           }}
         >
-          {since === null ? 'Create an address' : 'Replace the address'}
+          {since === null ? t('feed.create') : t('feed.replace')}
         </button>
         {since !== null && (
           <button
@@ -53,7 +54,7 @@ export function FeedPanel({ username }: { username: string }) {
               });
             }}
           >
-            Revoke the address
+            {t('feed.revoke')}
           </button>
         )}
       </div>

@@ -2,6 +2,8 @@
 // the week, Page Up and Page Down by month. One day at a time takes the focus.
 
 import { type KeyboardEvent, useEffect, useRef } from 'react';
+import { currentLocale } from '../i18n/language';
+import { t } from '../i18n/t';
 
 import { dayKey } from '../kit/format';
 import type { Entry } from './entries';
@@ -21,15 +23,19 @@ interface GridProps {
 
 const dateOf = (key: string): Date => new Date(`${key}T00:00:00Z`);
 const named = (key: string, options: Intl.DateTimeFormatOptions): string =>
-  new Intl.DateTimeFormat(undefined, { ...options, timeZone: 'UTC' }).format(dateOf(key));
+  new Intl.DateTimeFormat(currentLocale(), { ...options, timeZone: 'UTC' }).format(dateOf(key));
 
 function describe(key: string, entries: readonly Entry[]): string {
   const day = named(key, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' });
-  if (entries.length === 0) return `${day}, no events`;
+  if (entries.length === 0) return `${day}, ${t('calendar.noEvents')}`;
   const reserved = entries.filter((entry) => entry.purpose !== null).length;
   const watched = entries.filter((entry) => entry.watchedS !== null).length;
-  const events = entries.length === 1 ? '1 event' : `${String(entries.length)} events`;
-  return `${day}, ${events}${reserved > 0 ? `, ${String(reserved)} reserved` : ''}${watched > 0 ? `, ${String(watched)} watched` : ''}`;
+  return [
+    day,
+    t('calendar.events', { count: entries.length }),
+    ...(reserved > 0 ? [t('calendar.reserved', { count: reserved })] : []),
+    ...(watched > 0 ? [t('calendar.watched', { count: watched })] : []),
+  ].join(', ');
 }
 
 function markClass({ event, purpose, watchedS }: Entry): string {

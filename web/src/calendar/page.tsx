@@ -1,6 +1,8 @@
 // The calendar: events of a month, by day or as a list, and which of them the viewer reserved or watched.
 
 import { useId, useState } from 'react';
+import { currentLocale } from '../i18n/language';
+import { rich, t } from '../i18n/t';
 
 import { dayKey } from '../kit/format';
 import { api } from '../kit/portal';
@@ -20,7 +22,7 @@ const KINDS: readonly ChangeKind[] = ['event', 'provider'];
 const POLL_MS = 30_000;
 
 const named = (key: string, options: Intl.DateTimeFormatOptions): string =>
-  new Intl.DateTimeFormat(undefined, { ...options, timeZone: 'UTC' }).format(new Date(`${key}T00:00:00Z`));
+  new Intl.DateTimeFormat(currentLocale(), { ...options, timeZone: 'UTC' }).format(new Date(`${key}T00:00:00Z`));
 
 const monthName = (month: Month): string => named(`${monthKey(month)}-01`, { month: 'long', year: 'numeric' });
 const dayName = (key: string): string => named(key, { weekday: 'long', day: 'numeric', month: 'long' });
@@ -34,8 +36,8 @@ interface DaysProps {
 function Agenda({ days, isSignedIn, onChange, month }: DaysProps & { month: Month }) {
   if (days.size === 0) {
     return (
-      <Empty title={`Nothing in ${monthName(month)}`}>
-        <p>Events appear here automatically when a provider schedules one.</p>
+      <Empty title={t('calendar.nothingIn', { month: monthName(month) })}>
+        <p>{t('common.eventsAppear')}</p>
       </Empty>
     );
   }
@@ -57,7 +59,7 @@ function ChosenDay({ days, isSignedIn, onChange, chosen }: DaysProps & { chosen:
     <section className="panel" aria-labelledby="chosen-day">
       <h3 id="chosen-day">{dayName(chosen)}</h3>
       {entries.length === 0 ? (
-        <p className="quiet">Nothing on this day.</p>
+        <p className="quiet">{t('calendar.nothingOnDay')}</p>
       ) : (
         <EntryList entries={entries} isSignedIn={isSignedIn} onChange={onChange} />
       )}
@@ -93,13 +95,13 @@ function Bar({ id, month, view, onMonth, onToday, onView }: BarProps) {
         {monthName(month)}
       </h2>
       <div className="row row-start">
-        {step(-1, 'Previous month', '‹')}
+        {step(-1, t('calendar.previous'), '‹')}
         <button type="button" className="button" onClick={onToday}>
-          Today
+          {t('time.today')}
         </button>
-        {step(1, 'Next month', '›')}
+        {step(1, t('calendar.next'), '›')}
       </div>
-      <fieldset className="chips" aria-label="View">
+      <fieldset className="chips" aria-label={t('calendar.view')}>
         {(['month', 'agenda'] as const).map((one) => (
           <button
             key={one}
@@ -110,7 +112,7 @@ function Bar({ id, month, view, onMonth, onToday, onView }: BarProps) {
               onView(one);
             }}
           >
-            {one === 'month' ? 'Month' : 'Agenda'}
+            {one === 'month' ? t('calendar.month') : t('calendar.agenda')}
           </button>
         ))}
       </fieldset>
@@ -140,7 +142,7 @@ function useEntries(username: string | null) {
 }
 
 export default function Calendar() {
-  useTitle('Calendar');
+  useTitle(t('nav.calendar'));
   const id = useId();
   const nowMs = useNow();
   const isOnline = useOnline();
@@ -165,10 +167,10 @@ export default function Calendar() {
   return (
     <div className="page">
       <div className="page-head">
-        <h1>Calendar</h1>
+        <h1>{t('nav.calendar')}</h1>
         {username === null && (
           <p className="quiet">
-            <Link to={to.account}>Sign in</Link> to reserve what you want to watch.
+            {rich('calendar.signIn', { link: <Link to={to.account}>{t('common.signIn')}</Link> })}
           </p>
         )}
       </div>
@@ -186,11 +188,11 @@ export default function Calendar() {
       />
       {!isOnline && (
         <p className="notice notice-warn" role="status">
-          You are offline. What you see may be old; it is read again when you are back.
+          {t('common.offline')}
         </p>
       )}
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
-      {entries === null && !error && <Loading what="Loading the calendar" />}
+      {entries === null && !error && <Loading what={t('calendar.loading')} />}
       {entries !== null && view === 'agenda' && <Agenda {...shared} month={month} />}
       {entries !== null && view === 'month' && (
         <div className="calendar">

@@ -1,6 +1,7 @@
 // What the platform keeps of what one watched, and how to have it forgotten.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import { useAction } from '../ui/hooks';
@@ -11,11 +12,8 @@ export function WatchedPanel({ onForget }: { onForget: () => void }) {
   const { busy, error, run } = useAction();
   return (
     <section className="panel" aria-labelledby="watched-heading">
-      <h2 id="watched-heading">What you watched</h2>
-      <p className="quiet">
-        What you watch while you are signed in is marked here, with the time that it played. Only you see it. What you
-        watch without signing in is not kept.
-      </p>
+      <h2 id="watched-heading">{t('watched.heading')}</h2>
+      <p className="quiet">{t('watched.about')}</p>
       {error && <ErrorNotice error={error} />}
       <div className="row row-start">
         <button
@@ -26,13 +24,13 @@ export function WatchedPanel({ onForget }: { onForget: () => void }) {
             setAsks(true);
           }}
         >
-          Forget all
+          {t('watched.forgetAll')}
         </button>
       </div>
       {asks && (
         <Confirm
-          title="Forget what you watched?"
-          action="Forget it"
+          title={t('watched.confirm')}
+          action={t('watched.forget')}
           onConfirm={() => {
             void run(async () => {
               await api.forgetWatched();
@@ -43,7 +41,7 @@ export function WatchedPanel({ onForget }: { onForget: () => void }) {
             setAsks(false);
           }}
         >
-          <p>The marks of all events that you watched are removed. Reservations stay.</p>
+          <p>{t('watched.confirmText')}</p>
         </Confirm>
       )}
     </section>

@@ -1,6 +1,7 @@
 // What a search finds in captions; each leads to the moment in the event's recording.
 
 import { useId, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { formatPosition } from '../kit/format';
 import { api } from '../kit/portal';
@@ -23,7 +24,10 @@ function Result({ found, hasTitle }: { found: FoundCaption; hasTitle: boolean })
       <Link to={address} className="provider-link">
         <strong>“{found.text}”</strong>
         <span className="quiet">
-          {[hasTitle ? found.event_title : '', positionS === null ? 'not recorded' : `at ${formatPosition(positionS)}`]
+          {[
+            hasTitle ? found.event_title : '',
+            positionS === null ? t('said.notRecorded') : t('said.at', { position: formatPosition(positionS) }),
+          ]
             .filter((one) => one !== '')
             .join(', ')}
         </span>
@@ -36,7 +40,7 @@ function Results({ query, event }: { query: string; event: LiveEvent | null }) {
   const key = query === '' ? null : `said ${event?.id ?? ''} ${query}`;
   const { data } = useLive(key, () => api.searchCaptions(query, event?.id), [], POLL_MS);
   if (data === null) return null;
-  if (data.length === 0) return event && <p className="quiet">Nothing found. All words must be in one caption.</p>;
+  if (data.length === 0) return event && <p className="quiet">{t('said.nothing')}</p>;
   return (
     <ul className="providers" data-testid="said">
       {data.map((found) => (
@@ -53,7 +57,7 @@ export function SaidAnywhere({ query }: { query: string }) {
   if (data === null || data.length === 0) return null;
   return (
     <section aria-labelledby={id}>
-      <h2 id={id}>Said in events</h2>
+      <h2 id={id}>{t('said.inEvents')}</h2>
       <ul className="providers" data-testid="said">
         {data.map((found) => (
           <Result key={`${found.event_id} ${String(found.number)}`} found={found} hasTitle />
@@ -70,15 +74,15 @@ export function SaidHere({ event, isRecorded }: { event: LiveEvent; isRecorded: 
   if (!isRecorded) return null;
   return (
     <details className="facts">
-      <summary>Search what was said</summary>
+      <summary>{t('said.search')}</summary>
       <search className="search">
         <label htmlFor={id} className="visually-hidden">
-          Words that were said
+          {t('said.words')}
         </label>
         <input
           id={id}
           type="search"
-          placeholder="Words that were said"
+          placeholder={t('said.words')}
           maxLength={MOST_LETTERS}
           value={query}
           onChange={(change) => {

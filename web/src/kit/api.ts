@@ -20,14 +20,17 @@ import type {
   Session,
 } from './types';
 
-/** A request that failed. `status` is 0 without a response. */
+/**
+ * A request that failed. `status` is 0 without a response. The message is the server's, and empty where it sent none:
+ * `errorText` has what to show.
+ */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
 
   constructor(
     readonly status: number,
     readonly code: string,
-    message: string,
+    message = '',
     readonly details: Readonly<Record<string, unknown>> = {},
     /** Seconds until the server wants the next attempt; null when it names none. */
     readonly retryAfterS: number | null = null,
@@ -44,7 +47,7 @@ export function parseRetryAfter(value: string | null, nowMs: number): number | n
   return Number.isNaN(at) ? null : Math.max(0, Math.ceil((at - nowMs) / 1000));
 }
 
-/** Parses an error response. A body that is not the portal's JSON (a proxy's page) still gives a message. */
+/** Parses an error response. A body that is not the portal's JSON (a proxy's page) gives the status alone. */
 export async function errorFrom(response: Response, nowMs: number): Promise<ApiError> {
   const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), nowMs);
   const body: unknown = await response.json().catch(() => null);
@@ -55,22 +58,16 @@ export async function errorFrom(response: Response, nowMs: number): Promise<ApiE
     known['details'] !== null && typeof known['details'] === 'object'
       ? (known['details'] as Record<string, unknown>)
       : {};
-  return new ApiError(
-    response.status,
-    text('code', 'umbel.error'),
-    text('message', `The server answered with status ${String(response.status)}.`),
-    details,
-    retryAfterS,
-  );
+  return new ApiError(response.status, text('code', 'umbel.error'), text('message', ''), details, retryAfterS);
 }
 
 /** Turns anything thrown into an ApiError, so that callers handle one kind. */
 export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof DOMException && (error.name === 'AbortError' || error.name === 'TimeoutError')) {
-    return new ApiError(0, 'umbel.timeout', 'The server took too long to answer.');
+    return new ApiError(0, 'umbel.timeout');
   }
-  return new ApiError(0, 'umbel.unreachable', 'The server cannot be reached. Check the connection.');
+  return new ApiError(0, 'umbel.unreachable');
 }
 
 export interface ApiOptions {
@@ -147,7 +144,7 @@ export function createApi(options: ApiOptions) {
   ): Promise<AnswerOf<paths[P][M]>> {
     const response = await request(method, path, firstOf(call));
     return (await response.json().catch(() => {
-      throw new ApiError(response.status, 'umbel.not_json', 'The server sent a response that is not JSON.');
+      throw new ApiError(response.status, 'umbel.not_json');
     })) as AnswerOf<paths[P][M]>;
   }
 

@@ -1,19 +1,28 @@
-// Formats values for people. Pure: the locale, the zone and the present time are arguments.
+// Formats values for people, in the language of the page. The zone and the present time are arguments, and the locale
+// may be one.
+
+import { currentLocale } from '../i18n/language';
+import { t } from '../i18n/t';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
-export function formatTime(iso: string, locale?: string, timeZone?: string): string {
+export function formatTime(iso: string, locale: string = currentLocale(), timeZone?: string): string {
   return new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', timeZone }).format(new Date(iso));
 }
 
-export function formatDateTime(iso: string, locale?: string, timeZone?: string): string {
+export function formatDateTime(iso: string, locale: string = currentLocale(), timeZone?: string): string {
   const options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
   return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
 }
 
 /** A range of time; the parts that both ends share appear once. */
-export function formatSpan(startIso: string, endIso: string, locale?: string, timeZone?: string): string {
+export function formatSpan(
+  startIso: string,
+  endIso: string,
+  locale: string = currentLocale(),
+  timeZone?: string,
+): string {
   const options: Intl.DateTimeFormatOptions = { dateStyle: 'medium', timeStyle: 'short' };
   return new Intl.DateTimeFormat(locale, { ...options, timeZone }).formatRange(new Date(startIso), new Date(endIso));
 }
@@ -25,10 +34,10 @@ export function dayKey(iso: string, timeZone?: string): string {
 }
 
 /** "Today", "Tomorrow", else the weekday and date. */
-export function dayLabel(iso: string, nowMs: number, locale?: string, timeZone?: string): string {
+export function dayLabel(iso: string, nowMs: number, locale: string = currentLocale(), timeZone?: string): string {
   const key = dayKey(iso, timeZone);
-  if (key === dayKey(new Date(nowMs).toISOString(), timeZone)) return 'Today';
-  if (key === dayKey(new Date(nowMs + DAY_MS).toISOString(), timeZone)) return 'Tomorrow';
+  if (key === dayKey(new Date(nowMs).toISOString(), timeZone)) return t('time.today');
+  if (key === dayKey(new Date(nowMs + DAY_MS).toISOString(), timeZone)) return t('time.tomorrow');
   const options: Intl.DateTimeFormatOptions = { weekday: 'long', day: 'numeric', month: 'long' };
   return new Intl.DateTimeFormat(locale, { ...options, timeZone }).format(new Date(iso));
 }
@@ -43,7 +52,7 @@ export interface Day<T> {
 export function groupByDay<T extends { starts_at: string }>(
   items: readonly T[],
   nowMs: number,
-  locale?: string,
+  locale: string = currentLocale(),
   timeZone?: string,
 ): Day<T>[] {
   const days = new Map<string, Day<T>>();
@@ -57,39 +66,44 @@ export function groupByDay<T extends { starts_at: string }>(
   return [...days.values()];
 }
 
+/** A number as the language writes it, with so many digits after the point. */
+export const formatNumber = (value: number, digits = 0): string =>
+  new Intl.NumberFormat(currentLocale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(
+    value,
+  );
+
 /** How far away a moment is: "in 5 min", "in 3 h", "12 min ago". */
 export function formatDistance(iso: string, nowMs: number): string {
   const delta = Date.parse(iso) - nowMs;
   const minutes = Math.round(Math.abs(delta) / MINUTE_MS);
-  if (minutes === 0) return 'now';
+  if (minutes === 0) return t('time.now');
+  if (minutes >= 36 * 60) {
+    const count = Math.round(minutes / 1440);
+    return t(delta > 0 ? 'time.inDays' : 'time.daysAgo', { count });
+  }
   const amount =
-    minutes < 90
-      ? `${String(minutes)} min`
-      : minutes < 36 * 60
-        ? `${String(Math.round(minutes / 60))} h`
-        : `${String(Math.round(minutes / 1440))} days`;
-  return delta > 0 ? `in ${amount}` : `${amount} ago`;
+    minutes < 90 ? t('time.minutes', { count: minutes }) : t('time.hours', { count: Math.round(minutes / 60) });
+  return t(delta > 0 ? 'time.in' : 'time.ago', { amount });
 }
 
 /** A time that somebody spent, given in seconds: "12 min", "1 h 5 min". */
 export function formatSpent(seconds: number): string {
   const minutes = Math.round(seconds / 60);
-  if (minutes < 1) return 'less than a minute';
-  if (minutes < 60) return `${String(minutes)} min`;
+  if (minutes < 1) return t('time.underMinute');
+  if (minutes < 60) return t('time.minutes', { count: minutes });
+  const hours = Math.floor(minutes / 60);
   const rest = minutes % 60;
-  return `${String(Math.floor(minutes / 60))} h${rest > 0 ? ` ${String(rest)} min` : ''}`;
+  return rest > 0 ? t('time.hoursMinutes', { hours, minutes: rest }) : t('time.hours', { count: hours });
 }
 
-export function formatViewers(count: number): string {
-  return count === 1 ? '1 viewer' : `${count.toLocaleString('en')} viewers`;
-}
+export const formatViewers = (count: number): string => t('number.viewers', { count });
 
 /** A rate given in Mbit/s, with the unit that reads best. */
 export function formatMbps(mbps: number): string {
   if (mbps <= 0) return '0 kbit/s';
-  if (mbps < 1) return `${String(Math.round(mbps * 1000))} kbit/s`;
-  if (mbps < 1000) return `${mbps < 10 ? mbps.toFixed(1) : String(Math.round(mbps))} Mbit/s`;
-  return `${(mbps / 1000).toFixed(1)} Gbit/s`;
+  if (mbps < 1) return `${formatNumber(mbps * 1000)} kbit/s`;
+  if (mbps < 1000) return `${formatNumber(mbps, mbps < 10 ? 1 : 0)} Mbit/s`;
+  return `${formatNumber(mbps / 1000, 1)} Gbit/s`;
 }
 
 /** A place in a recording, as players write it: 1:02:03, 4:05. */
@@ -101,11 +115,11 @@ export function formatPosition(seconds: number): string {
 
 /** A duration given in seconds. */
 export function formatLatency(seconds: number): string {
-  return seconds < 1 ? `${String(Math.round(seconds * 1000))} ms` : `${seconds.toFixed(1)} s`;
+  return seconds < 1 ? `${formatNumber(seconds * 1000)} ms` : `${formatNumber(seconds, 1)} s`;
 }
 
 export function formatShare(used: number, of: number): string {
-  return of > 0 ? `${String(Math.round((used / of) * 100))} %` : '–';
+  return of > 0 ? `${formatNumber((used / of) * 100)} %` : '–';
 }
 
 /** The value of a datetime-local input for a moment, in the browser's own zone. */
@@ -124,8 +138,8 @@ export function fromLocalInput(value: string): string | null {
 
 /** A power given in watts, with the unit that reads best. */
 export function formatWatts(watts: number): string {
-  if (watts < 10) return `${watts.toFixed(1)} W`;
-  return watts < 1000 ? `${String(Math.round(watts))} W` : `${(watts / 1000).toFixed(1)} kW`;
+  if (watts < 10) return `${formatNumber(watts, 1)} W`;
+  return watts < 1000 ? `${formatNumber(watts)} W` : `${formatNumber(watts / 1000, 1)} kW`;
 }
 
 /** A size given in bytes, with the unit that reads best. */
@@ -137,7 +151,7 @@ export function formatBytes(bytes: number): string {
     value /= 1000;
     unit += 1;
   }
-  return `${value < 10 ? value.toFixed(1) : String(Math.round(value))} ${String(units[unit])}`;
+  return `${formatNumber(value, value < 10 ? 1 : 0)} ${String(units[unit])}`;
 }
 
 /** The length of a recording given in seconds: "0:07", "1:02:03". */

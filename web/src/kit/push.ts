@@ -1,5 +1,6 @@
 // This browser's push subscription, and the service worker that shows what comes.
 
+import { t } from '../i18n/t';
 import type { Api } from './api';
 import type { NewDevice } from './types';
 
@@ -34,10 +35,10 @@ export function bytesOf(key: string): Uint8Array<ArrayBuffer> {
 /** "Firefox on Android", as far as the browser's own name tells. */
 export function labelOf(agent: string): string {
   const find = (names: readonly string[]): string | undefined => names.find((name) => agent.includes(name));
-  const browser = find(['Edg', 'OPR', 'Firefox', 'Chrome', 'Safari']) ?? 'Browser';
+  const browser = find(['Edg', 'OPR', 'Firefox', 'Chrome', 'Safari']) ?? t('push.browser');
   const system = find(['Android', 'iPhone', 'iPad', 'Windows', 'Mac OS', 'CrOS', 'Linux']);
   const name = browser === 'Edg' ? 'Edge' : browser === 'OPR' ? 'Opera' : browser;
-  return system ? `${name} on ${system}` : name;
+  return system ? t('push.device', { name, system }) : name;
 }
 
 /** What the platform keeps of a subscription; null where the browser leaves something out. */

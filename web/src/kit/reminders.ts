@@ -1,23 +1,22 @@
 // Which reserved events the viewer is to be reminded of now, and of which they were. Pure but for the browser's storage.
 
+import { t } from '../i18n/t';
 import type { Reservation } from './types';
 
 const KEY = 'umbel.reminded';
 /** Older ones are forgotten: their events have begun. */
 const MOST_KEPT = 50;
 
-const LEADS: readonly { unitS: number; one: string; several: string }[] = [
-  { unitS: 86_400, one: 'day', several: 'days' },
-  { unitS: 3_600, one: 'hour', several: 'hours' },
-  { unitS: 60, one: 'minute', several: 'minutes' },
-];
+const LEADS = [
+  { unitS: 86_400, key: 'lead.days' },
+  { unitS: 3_600, key: 'lead.hours' },
+  { unitS: 60, key: 'lead.minutes' },
+] as const;
 
 /** A lead time in the largest unit that it is a whole number of. */
 export function leadText(leadS: number): string {
   const unit = LEADS.find(({ unitS }) => leadS % unitS === 0);
-  if (!unit) return `${String(leadS)} seconds`;
-  const count = leadS / unit.unitS;
-  return `${String(count)} ${count === 1 ? unit.one : unit.several}`;
+  return unit ? t(unit.key, { count: leadS / unit.unitS }) : t('lead.seconds', { count: leadS });
 }
 
 /**

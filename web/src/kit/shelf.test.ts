@@ -43,8 +43,8 @@ test('what was found is said in numbers', () => {
   const of = <T>(items: T[], hasMore = false): Listing<T> => ({ items, hasMore });
   const shelf: Shelf = { query: 'x', live: of([event('a', 'live')]), soon: of([]), past: of([]) };
   const provider = {} as ListedProvider;
-  expect(describeFound(shelf, of([]))).toBe('1 event and 0 providers');
+  expect(describeFound(shelf, of([]))).toBe('Found 1 event and 0 providers.');
   expect(describeFound({ ...shelf, past: of([event('b', 'ended')], true) }, of([provider]))).toBe(
-    'more than 2 events and 1 provider',
+    'Found more than 2 events and 1 provider.',
   );
 });

@@ -1,5 +1,6 @@
 // What discover shows: events that are live, to come and over, and providers. Pure, but for the reading it is given.
 
+import { t } from '../i18n/t';
 import type { Api } from './api';
 import type { ListedProvider, LiveEvent, Section } from './types';
 
@@ -72,13 +73,14 @@ export function readProviders(api: Api, query: string, count: number): Promise<L
   );
 }
 
-const counted = (count: number, hasMore: boolean, one: string): string =>
-  hasMore ? `more than ${String(count)} ${one}s` : `${String(count)} ${count === 1 ? one : `${one}s`}`;
-
-/** How much a search found, for people: "2 events and 1 provider". */
+/** How much a search found, for people: "Found 2 events and 1 provider." */
 export function describeFound(shelf: Shelf, providers: Listing<ListedProvider>): string {
   const sections = [shelf.live, shelf.soon, shelf.past];
-  const events = sections.reduce((sum, one) => sum + one.items.length, 0);
+  const count = sections.reduce((sum, one) => sum + one.items.length, 0);
   const hasMore = sections.some((one) => one.hasMore);
-  return `${counted(events, hasMore, 'event')} and ${counted(providers.items.length, providers.hasMore, 'provider')}`;
+  const offerers = { count: providers.items.length };
+  return t('discover.found', {
+    events: t(hasMore ? 'found.moreEvents' : 'found.events', { count }),
+    providers: t(providers.hasMore ? 'found.moreProviders' : 'found.providers', offerers),
+  });
 }

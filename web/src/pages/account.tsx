@@ -1,6 +1,8 @@
 // One's own account: another password, an e-mail address, sign-out everywhere, one's data in a file, the end of it.
 
 import { type ReactNode, useId, useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { account } from '../kit/account';
 import { formatDateTime } from '../kit/format';
@@ -15,10 +17,10 @@ import { PushPanel } from './push-panel';
 import { RemindersPanel } from './reminders-panel';
 
 const POLL_MS = 60_000;
-const ROLES: Readonly<Record<Account['role'], string>> = {
-  viewer: 'Viewer',
-  provider: 'Provider',
-  operator: 'Operator',
+const ROLES: Readonly<Record<Account['role'], PlainKey>> = {
+  viewer: 'role.viewer',
+  provider: 'role.provider',
+  operator: 'role.operator',
 };
 
 function Panel({ title, children }: { title: string; children: ReactNode }) {
@@ -37,7 +39,7 @@ function PasswordPanel() {
   const [isDone, setIsDone] = useState(false);
   const { busy, error, run } = useAction();
   return (
-    <Panel title="Password">
+    <Panel title={t('account.password')}>
       <form
         className="stack"
         onSubmit={(event) => {
@@ -53,7 +55,7 @@ function PasswordPanel() {
       >
         {error && <ErrorNotice error={error} />}
         <Field
-          label="Current password"
+          label={t('account.currentPassword')}
           type="password"
           autoComplete="current-password"
           required
@@ -61,31 +63,31 @@ function PasswordPanel() {
           onChange={setPresent}
         />
         <Field
-          label="New password"
+          label={t('account.newPassword')}
           type="password"
           autoComplete="new-password"
           required
           minLength={8}
           maxLength={256}
-          note="8 characters or more. All other devices are signed out."
+          note={t('account.passwordNote')}
           value={next}
           onChange={setNext}
         />
         <div className="row">
           <button type="submit" className="button button-primary" disabled={busy}>
-            Change password
+            {t('account.changePassword')}
           </button>
-          <span role="status">{isDone ? 'Password changed' : ''}</span>
+          <span role="status">{isDone ? t('account.passwordChanged') : ''}</span>
         </div>
       </form>
     </Panel>
   );
 }
 
-const EMAIL_STATES: Readonly<Record<Account['email_state'], string>> = {
-  none: 'You gave no e-mail address.',
-  unconfirmed: 'Open the link in the letter that we sent there. Until then this address gets no other mails.',
-  usable: 'Mails go to this address.',
+const EMAIL_STATES: Readonly<Record<Account['email_state'], PlainKey>> = {
+  none: 'account.noEmail',
+  unconfirmed: 'account.emailUnconfirmed',
+  usable: 'account.emailConfirmed',
 };
 
 function EmailPanel({ of, onChange }: { of: Account; onChange: () => void }) {
@@ -102,8 +104,8 @@ function EmailPanel({ of, onChange }: { of: Account; onChange: () => void }) {
     });
   };
   return (
-    <Panel title="E-mail">
-      <p className="quiet">{EMAIL_STATES[of.email_state]}</p>
+    <Panel title={t('account.email')}>
+      <p className="quiet">{t(EMAIL_STATES[of.email_state])}</p>
       {error && <ErrorNotice error={error} />}
       {of.email_state === 'unconfirmed' && (
         <div>
@@ -112,10 +114,10 @@ function EmailPanel({ of, onChange }: { of: Account; onChange: () => void }) {
             className="button button-small"
             disabled={busy}
             onClick={() => {
-              act(api.sendEmailLetter, 'Sent');
+              act(api.sendEmailLetter, t('account.sent'));
             }}
           >
-            Send the letter again
+            {t('account.sendAgain')}
           </button>
         </div>
       )}
@@ -126,20 +128,20 @@ function EmailPanel({ of, onChange }: { of: Account; onChange: () => void }) {
           act(async () => {
             await api.setEmail(email, password);
             setPassword('');
-          }, 'Saved');
+          }, t('common.saved'));
         }}
       >
         <Field
-          label="E-mail address"
+          label={t('account.emailAddress')}
           type="email"
           autoComplete="email"
           maxLength={254}
-          note="Leave it empty to remove the address."
+          note={t('account.emailNote')}
           value={email}
           onChange={setEmail}
         />
         <Field
-          label="Password, to change the address"
+          label={t('account.passwordForEmail')}
           type="password"
           autoComplete="current-password"
           required
@@ -148,7 +150,7 @@ function EmailPanel({ of, onChange }: { of: Account; onChange: () => void }) {
         />
         <div className="row">
           <button type="submit" className="button" disabled={busy}>
-            Save address
+            {t('account.saveAddress')}
           </button>
           <span role="status">{done}</span>
         </div>
@@ -160,8 +162,8 @@ function EmailPanel({ of, onChange }: { of: Account; onChange: () => void }) {
 function DevicesPanel() {
   const { busy, error, run } = useAction();
   return (
-    <Panel title="Devices">
-      <p className="quiet">Sign out of this browser and of all others, and end every token of your account.</p>
+    <Panel title={t('account.devices')}>
+      <p className="quiet">{t('account.everywhereText')}</p>
       {error && <ErrorNotice error={error} />}
       <div>
         <button
@@ -175,7 +177,7 @@ function DevicesPanel() {
             })
           }
         >
-          Sign out everywhere
+          {t('account.everywhere')}
         </button>
       </div>
     </Panel>
@@ -193,12 +195,12 @@ function DataPanel({ username }: { username: string }) {
     });
   };
   return (
-    <Panel title="Your data">
+    <Panel title={t('account.data')}>
       <p>
         <a href="/api/v1/me/data" download={`umbel-${username}.json`}>
-          Download all your data
+          {t('account.download')}
         </a>{' '}
-        <span className="quiet">as one JSON file.</span>
+        <span className="quiet">{t('account.asJson')}</span>
       </p>
       <form
         className="stack"
@@ -209,7 +211,7 @@ function DataPanel({ username }: { username: string }) {
       >
         {error && <ErrorNotice error={error} />}
         <Field
-          label="Password, to delete your account"
+          label={t('account.passwordForDelete')}
           type="password"
           autoComplete="current-password"
           required
@@ -218,20 +220,20 @@ function DataPanel({ username }: { username: string }) {
         />
         <div>
           <button type="submit" className="button button-danger" disabled={busy}>
-            Delete account
+            {t('account.delete')}
           </button>
         </div>
       </form>
       {asks && (
         <Confirm
-          title="Delete your account?"
-          action="Delete account"
+          title={t('account.deleteConfirm')}
+          action={t('account.delete')}
           onConfirm={remove}
           onClose={() => {
             setAsks(false);
           }}
         >
-          <p>Your account and all its data are removed at once. Nobody can bring them back.</p>
+          <p>{t('account.deleteText')}</p>
         </Confirm>
       )}
     </Panel>
@@ -242,16 +244,16 @@ function Facts({ of }: { of: Account }) {
   return (
     <dl className="facts-inline">
       <div className="fact">
-        <dt>Name</dt>
+        <dt>{t('common.name')}</dt>
         <dd>{of.username}</dd>
       </div>
       <div className="fact">
-        <dt>Role</dt>
-        <dd>{ROLES[of.role]}</dd>
+        <dt>{t('common.role')}</dt>
+        <dd>{t(ROLES[of.role])}</dd>
       </div>
       {of.created_at !== null && (
         <div className="fact">
-          <dt>Since</dt>
+          <dt>{t('account.since')}</dt>
           <dd>{formatDateTime(of.created_at)}</dd>
         </div>
       )}
@@ -260,23 +262,22 @@ function Facts({ of }: { of: Account }) {
 }
 
 export default function AccountPage() {
-  useTitle('Account');
+  useTitle(t('account.title'));
   const signIn = useSignIn();
   const key = signIn ? `account ${signIn.username}` : null;
   const { data, error, refresh } = useLive(key, api.account, ['user'], POLL_MS);
-  if (!signIn)
-    return <SignInForm title="Sign in">To plan what you will watch. You need no account to watch.</SignInForm>;
+  if (!signIn) return <SignInForm title={t('common.signIn')}>{t('account.signInText')}</SignInForm>;
   if (error && !data) {
     return (
       <div className="page">
-        <ErrorPage title="Your account cannot be shown" error={error} onRetry={refresh} />
+        <ErrorPage title={t('account.cannotShow')} error={error} onRetry={refresh} />
       </div>
     );
   }
-  if (!data) return <Loading what="Loading your account" />;
+  if (!data) return <Loading what={t('account.loading')} />;
   return (
     <div className="page">
-      <h1>Account</h1>
+      <h1>{t('account.title')}</h1>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       <Facts of={data} />
       <div className="columns columns-even">

@@ -2,8 +2,8 @@
 // portal's feed keeps the page current.
 
 import { useEffect, useId, useRef, useState } from 'react';
-
 import { SaidAnywhere } from '../captions/said';
+import { rich, t } from '../i18n/t';
 import { formatDistance } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -59,12 +59,12 @@ function SearchBox({ query }: { query: string }) {
         }}
       >
         <label htmlFor={id} className="visually-hidden">
-          Search events and providers
+          {t('discover.search')}
         </label>
         <input
           id={id}
           type="search"
-          placeholder="Search events and providers"
+          placeholder={t('discover.search')}
           autoComplete="off"
           spellCheck={false}
           maxLength={MOST_LETTERS}
@@ -80,28 +80,31 @@ function SearchBox({ query }: { query: string }) {
 
 function NothingLive({ next, nowMs }: { next: LiveEvent | undefined; nowMs: number }) {
   return (
-    <Empty title="Nothing is live right now">
+    <Empty title={t('discover.nothingLive')}>
       {next ? (
         <p>
-          Next: <Link to={to.watch(next.id)}>{next.title}</Link>, {formatDistance(next.starts_at, nowMs)}.
+          {rich('discover.next', {
+            event: <Link to={to.watch(next.id)}>{next.title}</Link>,
+            distance: formatDistance(next.starts_at, nowMs),
+          })}
         </p>
       ) : (
-        <p>Events appear here automatically when a provider schedules one.</p>
+        <p>{t('common.eventsAppear')}</p>
       )}
     </Empty>
   );
 }
 
 function describe({ live, soon }: ListedProvider): string {
-  if (live + soon === 0) return 'nothing scheduled';
-  return [live > 0 ? `${String(live)} live` : '', soon > 0 ? `${String(soon)} coming up` : '']
+  if (live + soon === 0) return t('discover.nothingScheduled');
+  return [live > 0 ? t('discover.live', { count: live }) : '', soon > 0 ? t('discover.comingUp', { count: soon }) : '']
     .filter((one) => one !== '')
     .join(', ');
 }
 
 function Providers({ listing, onMore }: { listing: Listing<ListedProvider>; onMore: () => void }) {
   return (
-    <Growing title="Providers" listing={listing} onMore={onMore}>
+    <Growing title={t('discover.providers')} listing={listing} onMore={onMore}>
       <ul className="providers">
         {listing.items.map((one) => (
           <li key={one.id}>
@@ -150,11 +153,11 @@ function Found({ shelf, providers, isStale, nowMs }: FoundProps) {
   return (
     <>
       <p className="quiet" role="status">
-        {isStale || !providers ? 'Searching' : `Found ${describeFound(shelf, providers)}.`}
+        {isStale || !providers ? t('discover.searching') : describeFound(shelf, providers)}
       </p>
       {hasNothing && !isStale && (
-        <Empty title={`Nothing found for “${shelf.query}”`}>
-          <p>All words must be in a title, a description or a provider's name. Try fewer words.</p>
+        <Empty title={t('discover.nothingFound', { query: shelf.query })}>
+          <p>{t('discover.nothingFoundAdvice')}</p>
         </Empty>
       )}
     </>
@@ -172,7 +175,7 @@ export function Discover() {
   return (
     <div className="page" aria-busy={isStale}>
       <div className="page-head">
-        <h1>Discover</h1>
+        <h1>{t('nav.discover')}</h1>
         <SearchBox query={query} />
       </div>
       <Offline />
@@ -189,7 +192,7 @@ export function Discover() {
       {shelf && <Shelves shelf={shelf} nowMs={nowMs} onMore={more} />}
       <SaidAnywhere query={query} />
       {shelf && found.providers && <Providers listing={found.providers} onMore={found.more} />}
-      {!shelf && !fault && <Loading what="Loading events" />}
+      {!shelf && !fault && <Loading what={t('discover.loading')} />}
     </div>
   );
 }

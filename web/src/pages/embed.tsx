@@ -3,8 +3,9 @@
 
 import { StrictMode, useState } from 'react';
 import { createRoot } from 'react-dom/client';
-
+import { t, useLanguage } from '../i18n/t';
 import type { ApiError } from '../kit/api';
+import { errorText } from '../kit/error-text';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { ChangeKind, LiveEvent } from '../kit/types';
@@ -20,9 +21,9 @@ const KINDS: readonly ChangeKind[] = ['event', 'session'];
 const POLL_MS = 10_000;
 
 function reasonOf(error: ApiError): string {
-  if (error.status === 404) return 'This event is not there, or not for everybody.';
-  if (error.code === 'umbel.pass_phrase_needed') return 'This event has a pass phrase.';
-  return `${error.message} This page retries automatically.`;
+  if (error.status === 404) return t('embed.notThere');
+  if (error.code === 'umbel.pass_phrase_needed') return t('embed.passPhrase');
+  return `${errorText(error)} ${t('advice.automatic')}`;
 }
 
 /** Leads out of the frame, into a window of its own. */
@@ -30,19 +31,20 @@ function PageLink({ eventId, children }: { eventId: string; children: string }) 
   return (
     <a href={to.watch(eventId)} target="_blank" rel="noopener">
       {children}
-      <span className="visually-hidden"> (opens a new window)</span>
+      <span className="visually-hidden"> {t('embed.newWindow')}</span>
     </a>
   );
 }
 
 function Embed({ eventId }: { eventId: string }) {
+  useLanguage();
   const read = (): Promise<LiveEvent> => early.takeEvent(eventId) ?? api.event(eventId);
   const first = early.knownEvent(eventId);
   const { data: event, error } = useLive(`event ${eventId}`, read, KINDS, POLL_MS, first);
   const [video, setVideo] = useState<HTMLVideoElement | null>(null);
   const isHere = event !== null && error?.status !== 404;
   const player = usePlayer(isHere ? event : null, video);
-  useTitle(event?.title ?? 'Event');
+  useTitle(event?.title ?? t('event.event'));
 
   if (!isHere) {
     return (
@@ -51,11 +53,11 @@ function Embed({ eventId }: { eventId: string }) {
           <div role="alert">
             <h1>{reasonOf(error)}</h1>
             <p>
-              <PageLink eventId={eventId}>Open its page</PageLink>
+              <PageLink eventId={eventId}>{t('embed.open')}</PageLink>
             </p>
           </div>
         ) : (
-          <Loading what="Loading the event" />
+          <Loading what={t('event.loading')} />
         )}
       </main>
     );

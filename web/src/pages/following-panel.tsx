@@ -1,6 +1,7 @@
 // The providers that one follows, in the account.
 
 import { useId } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -16,15 +17,13 @@ export function FollowingPanel({ username }: { username: string }) {
   const action = useAction();
   return (
     <section className="panel" aria-labelledby={id} aria-busy={data === null}>
-      <h2 id={id}>Providers you follow</h2>
+      <h2 id={id}>{t('following.heading')}</h2>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {action.error && <ErrorNotice error={action.error} />}
-      {data === null && !error && <Loading what="Loading whom you follow" />}
-      {data?.length === 0 && (
-        <p className="quiet">None yet. Follow one on its page, and you hear when an event of it goes live.</p>
-      )}
+      {data === null && !error && <Loading what={t('following.loading')} />}
+      {data?.length === 0 && <p className="quiet">{t('following.none')}</p>}
       {data !== null && data.length > 0 && (
-        <ul className="devices" aria-label="Providers you follow">
+        <ul className="devices" aria-label={t('following.heading')}>
           {data.map((one) => (
             <li key={one.provider_id} className="row">
               <Link to={to.provider(one.provider_id)}>{one.provider_name}</Link>
@@ -32,7 +31,7 @@ export function FollowingPanel({ username }: { username: string }) {
                 type="button"
                 className="button button-small"
                 disabled={action.busy}
-                aria-label={`Stop following ${one.provider_name}`}
+                aria-label={t('following.stopNamed', { name: one.provider_name })}
                 onClick={() => {
                   void action.run(async () => {
                     await api.unfollow(one.provider_id);
@@ -40,7 +39,7 @@ export function FollowingPanel({ username }: { username: string }) {
                   });
                 }}
               >
-                Stop following
+                {t('following.stop')}
               </button>
             </li>
           ))}

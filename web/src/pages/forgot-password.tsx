@@ -1,6 +1,7 @@
 // Asks for a letter with a link for a new password. The server does not say whether there is such an account.
 
 import { useState } from 'react';
+import { rich, t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -10,18 +11,15 @@ import { Empty, ErrorNotice } from '../ui/parts';
 import { Field } from '../ui/sign-in';
 
 export default function ForgotPassword() {
-  useTitle('Forgot your password?');
+  useTitle(t('forgot.title'));
   const [name, setName] = useState('');
   const [isSent, setIsSent] = useState(false);
   const { busy, error, run } = useAction();
   if (isSent) {
     return (
-      <Empty isPage title="Look into your mails">
-        <p>If there is such an account with an e-mail address, a letter is on its way. Its link works for an hour.</p>
-        <p>
-          No letter? An account without an address gets none: ask the operator of this platform.{' '}
-          <Link to={to.account}>Back to the sign-in</Link>
-        </p>
+      <Empty isPage title={t('forgot.sent')}>
+        <p>{t('forgot.sentText')}</p>
+        <p>{rich('forgot.noLetter', { link: <Link to={to.account}>{t('forgot.back')}</Link> })}</p>
       </Empty>
     );
   }
@@ -37,11 +35,11 @@ export default function ForgotPassword() {
           });
         }}
       >
-        <h1>Forgot your password?</h1>
-        <p className="quiet">A letter with a link to choose a new one goes to the address in your account.</p>
+        <h1>{t('forgot.title')}</h1>
+        <p className="quiet">{t('forgot.about')}</p>
         {error && <ErrorNotice error={error} />}
         <Field
-          label="Name or e-mail address"
+          label={t('forgot.name')}
           name="username"
           autoComplete="username"
           autoCapitalize="none"
@@ -52,10 +50,10 @@ export default function ForgotPassword() {
           onChange={setName}
         />
         <button type="submit" className="button button-primary" disabled={busy}>
-          {busy ? 'Sending' : 'Send the letter'}
+          {busy ? t('forgot.sending') : t('forgot.send')}
         </button>
         <p className="quiet">
-          <Link to={to.account}>Back to the sign-in</Link>
+          <Link to={to.account}>{t('forgot.back')}</Link>
         </p>
       </form>
     </div>

@@ -1,5 +1,6 @@
 // A provider's page: what is live, coming up and ended, and the address for feed readers.
 
+import { rich, t } from '../i18n/t';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { Shelves } from '../ui/event-lists';
@@ -18,24 +19,22 @@ export default function ProviderPage({ providerId }: { providerId: string }) {
   const provider = useLive(`provider ${providerId}`, () => api.provider(providerId), ['provider'], POLL_MS);
   const { shelf, error, refresh, more } = useShelf('', providerId);
   const name = provider.data?.name;
-  useTitle(name ?? 'Provider');
+  useTitle(name ?? t('common.provider'));
 
   if (provider.error?.status === 404) {
     return (
-      <Empty isPage title="Provider not found">
-        <p>
-          Check the address. <Link to={to.discover}>See what is live</Link>
-        </p>
+      <Empty isPage title={t('provider.notFound')}>
+        <p>{rich('common.checkAddress', { link: <Link to={to.discover}>{t('common.seeLive')}</Link> })}</p>
       </Empty>
     );
   }
   if (name === undefined) {
     return provider.error ? (
       <div className="page">
-        <ErrorPage title="This provider cannot be shown" error={provider.error} onRetry={provider.refresh} />
+        <ErrorPage title={t('provider.cannotShow')} error={provider.error} onRetry={provider.refresh} />
       </div>
     ) : (
-      <Loading what="Loading the provider" />
+      <Loading what={t('provider.loading')} />
     );
   }
   const isEmpty = shelf && shelf.live.items.length + shelf.soon.items.length + shelf.past.items.length === 0;
@@ -46,16 +45,16 @@ export default function ProviderPage({ providerId }: { providerId: string }) {
         <div className="row row-start">
           <Follow providerId={providerId} name={name} />
           <a className="button button-small" href={to.feed(providerId)}>
-            RSS feed
+            {t('provider.rss')}
           </a>
         </div>
       </div>
       <Offline />
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
-      {!shelf && !error && <Loading what="Loading events" />}
+      {!shelf && !error && <Loading what={t('discover.loading')} />}
       {isEmpty && (
-        <Empty title="Nothing scheduled">
-          <p>Events appear here automatically when {name} schedules one.</p>
+        <Empty title={t('provider.nothing')}>
+          <p>{t('provider.eventsAppear', { name })}</p>
         </Empty>
       )}
       {shelf && <Shelves shelf={shelf} nowMs={nowMs} onMore={more} />}

@@ -1,6 +1,7 @@
 // Notifications: whether this browser gets them, and which others do.
 
 import { useId, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { formatDateTime } from '../kit/format';
 import { api } from '../kit/portal';
@@ -11,8 +12,8 @@ import { ErrorNotice, Loading } from '../ui/parts';
 const POLL_MS = 60_000;
 
 const REASONS = {
-  no: 'This browser has no notifications here. They need https; on an iPhone, add Umbel to the home screen first.',
-  denied: 'You do not allow notifications here. Allow them in the settings of your browser for this page.',
+  no: 'push.unsupported',
+  denied: 'push.denied',
 } as const;
 
 export function PushPanel({ username }: { username: string }) {
@@ -41,17 +42,17 @@ export function PushPanel({ username }: { username: string }) {
   };
   return (
     <section className="panel" aria-labelledby={id} aria-busy={data === null}>
-      <h2 id={id}>Notifications</h2>
-      <p className="quiet">Reminders on your devices, also when no page is open. Only your browser can read them.</p>
+      <h2 id={id}>{t('push.heading')}</h2>
+      <p className="quiet">{t('push.about')}</p>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {action.error && <ErrorNotice error={action.error} />}
-      {data === null && !error && <Loading what="Loading your devices" />}
+      {data === null && !error && <Loading what={t('push.loading')} />}
       {failed && (
         <p className="notice notice-bad" role="alert">
-          The browser did not subscribe. Allow notifications for this page, and try again.
+          {t('push.failed')}
         </p>
       )}
-      {support !== 'yes' && <p className="notice">{REASONS[support]}</p>}
+      {support !== 'yes' && <p className="notice">{t(REASONS[support])}</p>}
       {data !== null && support === 'yes' && (
         <div>
           <button
@@ -63,29 +64,29 @@ export function PushPanel({ username }: { username: string }) {
               act(() => (isOn ? forgetDevice(api) : subscribe(data.public_key)));
             }}
           >
-            {isOn ? 'Turn off for this device' : 'Turn on for this device'}
+            {isOn ? t('push.turnOff') : t('push.turnOn')}
           </button>
         </div>
       )}
       {data !== null && data.devices.length > 0 && (
-        <ul className="devices" aria-label="Your devices">
+        <ul className="devices" aria-label={t('push.devices')}>
           {data.devices.map((device) => (
             <li key={device.id} className="row">
               <span>
                 {device.label}
-                {device.id === here && <span className="quiet"> (this one)</span>}
-                <small className="quiet"> since {formatDateTime(device.created_at)}</small>
+                {device.id === here && <span className="quiet"> {t('push.thisOne')}</span>}
+                <small className="quiet"> {t('push.since', { time: formatDateTime(device.created_at) })}</small>
               </span>
               <button
                 type="button"
                 className="button button-small"
                 disabled={action.busy}
-                aria-label={`Remove ${device.label}`}
+                aria-label={t('common.removeNamed', { name: device.label })}
                 onClick={() => {
                   act(() => (device.id === here ? forgetDevice(api) : api.removeDevice(device.id)));
                 }}
               >
-                Remove
+                {t('common.remove')}
               </button>
             </li>
           ))}

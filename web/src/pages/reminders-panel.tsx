@@ -1,6 +1,7 @@
 // When and how to be reminded of all reservations, in the account.
 
 import { useId, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import type { Reminders } from '../kit/types';
@@ -24,20 +25,17 @@ export function RemindersPanel({ username }: { username: string }) {
     setDone('');
     void action.run(async () => {
       await api.chooseReminders({ ...chosen, time_zone: zoneHere() });
-      setDone('Saved');
+      setDone(t('common.saved'));
       setDraft(null);
       refresh();
     });
   };
   return (
     <section className="panel" aria-labelledby={id} aria-busy={value === null}>
-      <h2 id={id}>When you are reminded</h2>
-      <p className="quiet">
-        Of events that you reserved to watch. In the calendar, each event can have reminders of its own. Your calendar
-        program follows, too.
-      </p>
+      <h2 id={id}>{t('reminders.when')}</h2>
+      <p className="quiet">{t('reminders.about')}</p>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {value === null && !error && <Loading what="Loading your reminders" />}
+      {value === null && !error && <Loading what={t('reminders.loading')} />}
       {value !== null && (
         <form
           className="stack"
@@ -62,12 +60,12 @@ export function RemindersPanel({ username }: { username: string }) {
                 setDraft({ ...value, live: event.target.checked });
               }}
             />
-            Also when an event goes live that I reserved, or whose provider I follow
+            {t('reminders.alsoLive')}
           </label>
           {action.error && <ErrorNotice error={action.error} />}
           <div className="row">
             <button type="submit" className="button" disabled={action.busy || draft === null}>
-              Save reminders
+              {t('reminders.save')}
             </button>
             <span role="status">{done}</span>
           </div>

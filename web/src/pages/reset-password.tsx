@@ -1,6 +1,7 @@
 // Where the link in a letter leads: a form for the new password, because programs open links in letters, too.
 
 import { useState } from 'react';
+import { rich, t } from '../i18n/t';
 
 import { account } from '../kit/account';
 import { api } from '../kit/portal';
@@ -11,26 +12,22 @@ import { Empty, ErrorNotice } from '../ui/parts';
 import { Field } from '../ui/sign-in';
 
 export default function ResetPassword() {
-  useTitle('Choose a new password');
+  useTitle(t('reset.title'));
   const [password, setPassword] = useState('');
   const [isDone, setIsDone] = useState(false);
   const { busy, error, run } = useAction();
   const secret = location.hash.slice(1);
   if (isDone) {
     return (
-      <Empty isPage title="Your password is changed">
-        <p>
-          All your devices are signed out. <Link to={to.account}>Sign in with the new password</Link>
-        </p>
+      <Empty isPage title={t('reset.done')}>
+        <p>{rich('reset.doneText', { link: <Link to={to.account}>{t('reset.signIn')}</Link> })}</p>
       </Empty>
     );
   }
   if (secret === '') {
     return (
-      <Empty isPage title="This link is not complete">
-        <p>
-          Copy all of it from the letter, or <Link to={to.forgotPassword}>ask for another one</Link>.
-        </p>
+      <Empty isPage title={t('reset.incomplete')}>
+        <p>{rich('reset.incompleteText', { link: <Link to={to.forgotPassword}>{t('reset.askAgain')}</Link> })}</p>
       </Empty>
     );
   }
@@ -47,26 +44,26 @@ export default function ResetPassword() {
           });
         }}
       >
-        <h1>Choose a new password</h1>
+        <h1>{t('reset.title')}</h1>
         {error && <ErrorNotice error={error} />}
         <Field
-          label="New password"
+          label={t('account.newPassword')}
           name="password"
           type="password"
           autoComplete="new-password"
           required
           minLength={8}
           maxLength={256}
-          note="8 characters or more. All your devices are signed out."
+          note={t('reset.note')}
           value={password}
           onChange={setPassword}
         />
         <button type="submit" className="button button-primary" disabled={busy}>
-          {busy ? 'Changing' : 'Change password'}
+          {busy ? t('reset.changing') : t('reset.change')}
         </button>
         {error && (
           <p className="quiet">
-            <Link to={to.forgotPassword}>Ask for another letter</Link>
+            <Link to={to.forgotPassword}>{t('reset.askLetter')}</Link>
           </p>
         )}
       </form>

@@ -1,6 +1,7 @@
 // Makes an account for a viewer, where the operator lets people do that.
 
 import { useState } from 'react';
+import { rich, t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -27,11 +28,11 @@ function SignUpForm() {
         });
       }}
     >
-      <h1>Create an account</h1>
-      <p className="quiet">You need one only to plan what you will watch. To watch, you need none.</p>
+      <h1>{t('signUp.title')}</h1>
+      <p className="quiet">{t('signUp.about')}</p>
       {error && <ErrorNotice error={error} />}
       <Field
-        label="Name"
+        label={t('common.name')}
         name="username"
         autoComplete="username"
         autoCapitalize="none"
@@ -39,42 +40,40 @@ function SignUpForm() {
         required
         maxLength={64}
         pattern="[a-z0-9][a-z0-9._\-]*"
-        title="Small letters, digits, dots, dashes and underscores; the first is a letter or a digit"
-        note="Small letters, digits, . _ and -"
+        title={t('signUp.nameRule')}
+        note={t('signUp.nameNote')}
         value={username}
         onChange={setUsername}
       />
       <Field
-        label="Password"
+        label={t('account.password')}
         name="password"
         type="password"
         autoComplete="new-password"
         required
         minLength={8}
         maxLength={256}
-        note="8 characters or more"
+        note={t('signUp.passwordNote')}
         value={password}
         onChange={setPassword}
       />
       <button type="submit" className="button button-primary" disabled={busy}>
-        {busy ? 'Creating' : 'Create account'}
+        {busy ? t('signUp.creating') : t('signUp.create')}
       </button>
-      <p className="quiet">
-        You have one already? <Link to={to.account}>Sign in</Link>
-      </p>
+      <p className="quiet">{rich('signUp.haveOne', { link: <Link to={to.account}>{t('common.signIn')}</Link> })}</p>
     </form>
   );
 }
 
 export default function SignUp() {
-  useTitle('Create an account');
+  useTitle(t('signUp.title'));
   const isSignedIn = useSignIn() !== null;
   const { data, error, refresh } = useLive('sign-up', api.signUpState, [], POLL_MS);
   if (isSignedIn) {
     return (
-      <Empty isPage title="You are signed in">
+      <Empty isPage title={t('signUp.signedIn')}>
         <p>
-          <Link to={to.account}>Go to your account</Link>
+          <Link to={to.account}>{t('common.goToAccount')}</Link>
         </p>
       </Empty>
     );
@@ -82,17 +81,15 @@ export default function SignUp() {
   if (error && !data) {
     return (
       <div className="page">
-        <ErrorPage title="Accounts cannot be created now" error={error} onRetry={refresh} />
+        <ErrorPage title={t('signUp.closed')} error={error} onRetry={refresh} />
       </div>
     );
   }
-  if (!data) return <Loading what="Loading" />;
+  if (!data) return <Loading what={t('common.loading')} />;
   if (!data.is_open) {
     return (
-      <Empty isPage title="Accounts come from the operator">
-        <p>
-          Ask the operator of this platform for one. <Link to={to.account}>Sign in</Link>
-        </p>
+      <Empty isPage title={t('signUp.byOperator')}>
+        <p>{rich('signUp.askOperator', { link: <Link to={to.account}>{t('common.signIn')}</Link> })}</p>
       </Empty>
     );
   }

@@ -1,6 +1,7 @@
 // Where the link in a letter leads: a button, because programs open links in letters, too.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -9,21 +10,21 @@ import { Link, useTitle } from '../ui/navigation';
 import { Empty, ErrorNotice } from '../ui/parts';
 
 export default function VerifyEmail() {
-  useTitle('Confirm your e-mail address');
+  useTitle(t('verify.title'));
   const [isDone, setIsDone] = useState(false);
   const { busy, error, run } = useAction();
   const secret = location.hash.slice(1);
   if (isDone) {
     return (
-      <Empty isPage title="Your e-mail address is confirmed">
+      <Empty isPage title={t('verify.done')}>
         <p>
-          <Link to={to.account}>Go to your account</Link>
+          <Link to={to.account}>{t('common.goToAccount')}</Link>
         </p>
       </Empty>
     );
   }
   return (
-    <Empty isPage title="Confirm your e-mail address">
+    <Empty isPage title={t('verify.title')}>
       {error && <ErrorNotice error={error} />}
       <button
         type="button"
@@ -36,9 +37,9 @@ export default function VerifyEmail() {
           })
         }
       >
-        Confirm
+        {t('verify.confirm')}
       </button>
-      {secret === '' && <p>This link is not complete. Copy all of it from the letter.</p>}
+      {secret === '' && <p>{t('verify.incomplete')}</p>}
     </Empty>
   );
 }

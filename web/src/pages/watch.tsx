@@ -1,8 +1,8 @@
 // Plays one event. The player reconnects by itself; this page shows the video and the player's status.
 
 import { useState } from 'react';
-
 import { SaidHere } from '../captions/said';
+import { rich, t } from '../i18n/t';
 import { formatDistance, formatSpan, formatViewers } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -43,7 +43,7 @@ function ReserveHere({ event }: { event: LiveEvent }) {
   if (username === null) {
     return (
       <p className="reserve-place quiet">
-        <Link to={to.account}>Sign in</Link> to have it in your calendar and to be reminded.
+        {rich('watch.signIn', { link: <Link to={to.account}>{t('common.signIn')}</Link> })}
       </p>
     );
   }
@@ -92,7 +92,7 @@ function MoreEvents({ event }: { event: LiveEvent }) {
   if (others.length === 0) return null;
   return (
     <section aria-labelledby="more-events">
-      <h2 id="more-events">More from {event.provider_name}</h2>
+      <h2 id="more-events">{t('watch.more', { provider: event.provider_name })}</h2>
       <ComingDays events={others} nowMs={nowMs} />
     </section>
   );
@@ -102,15 +102,9 @@ function MoreEvents({ event }: { event: LiveEvent }) {
 function NotFound() {
   const isSignedIn = useSignIn() !== null;
   return (
-    <Empty isPage title="Event not found">
-      <p>
-        Check the address. <Link to={to.discover}>See what is live</Link>
-      </p>
-      {!isSignedIn && (
-        <p>
-          Were you invited to it? <Link to={to.account}>Sign in</Link>, then open the link again.
-        </p>
-      )}
+    <Empty isPage title={t('event.notFound')}>
+      <p>{rich('common.checkAddress', { link: <Link to={to.discover}>{t('common.seeLive')}</Link> })}</p>
+      {!isSignedIn && <p>{rich('watch.invited', { link: <Link to={to.account}>{t('common.signIn')}</Link> })}</p>}
     </Empty>
   );
 }
@@ -131,17 +125,17 @@ export default function Watch({ eventId }: { eventId: string }) {
   const player = usePlayer(event, video);
   const atS = useMoment();
   const replays = useReplays(event, atS !== null);
-  useTitle(event?.title ?? 'Watch');
+  useTitle(event?.title ?? t('watch.title'));
 
   if (error?.status === 404) return <NotFound />;
   if (error?.code === 'umbel.pass_phrase_needed') return <PassPhraseForm eventId={eventId} onOpen={refresh} />;
   if (!event) {
     return error ? (
       <div className="page">
-        <ErrorPage title="This event cannot be shown" error={error} onRetry={refresh} />
+        <ErrorPage title={t('event.cannotShow')} error={error} onRetry={refresh} />
       </div>
     ) : (
-      <Loading what="Loading the event" />
+      <Loading what={t('event.loading')} />
     );
   }
   const choose = (choice: Choice): void => {

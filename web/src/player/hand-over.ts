@@ -1,7 +1,9 @@
 // Make before break: a second session, and over WebRTC a second transport, while the first one plays.
 // In: which session to leave for what. Out: what takes over, or why nothing does.
 
+import { t } from '../i18n/t';
 import { asApiError } from '../kit/api';
+import { errorText } from '../kit/error-text';
 import type { Session } from '../kit/types';
 import { type Aim, LIMITS, type PlayerEvent } from './model';
 import type { Ports } from './ports';
@@ -54,12 +56,12 @@ export class HandOver {
 
   private async openSession(mine: Pending): Promise<void> {
     const { left, quality, protocol } = mine;
-    this.limit(mine, LIMITS.handOverOpenMs, 'The portal did not open a session in time.');
+    this.limit(mine, LIMITS.handOverOpenMs, t('player.openTimeout'));
     let session: Session;
     try {
       session = await this.ports.openSession(quality);
     } catch (thrown) {
-      this.fail(mine, asApiError(thrown).message);
+      this.fail(mine, errorText(asApiError(thrown)));
       return;
     }
     if (this.pending !== mine) {
@@ -68,13 +70,13 @@ export class HandOver {
     }
     mine.session = session;
     const isSame = session.edge === left.edge && quality === left.quality;
-    if (isSame) this.fail(mine, 'The portal assigned the same edge again.');
+    if (isSame) this.fail(mine, t('player.sameEdge'));
     else if (protocol === 'whep') this.connect(mine, session);
     else this.complete(mine);
   }
 
   private connect(mine: Pending, session: Session): void {
-    this.limit(mine, LIMITS.handOverMs, 'The new edge did not connect in time.');
+    this.limit(mine, LIMITS.handOverMs, t('player.newEdgeTimeout'));
     // Once it plays, it belongs to the player's next attempt.
     const epoch = mine.epoch + 1;
     const signals = {
@@ -92,7 +94,7 @@ export class HandOver {
     try {
       mine.transport = this.ports.connect('whep', session, signals, LIMITS.handOverMs);
     } catch {
-      this.fail(mine, 'The browser cannot open a second connection.');
+      this.fail(mine, t('player.noSecond'));
     }
   }
 

@@ -2,6 +2,7 @@
 
 import type Hls from 'hls.js';
 import type { ErrorData, HlsConfig, LoadPolicy } from 'hls.js';
+import { t } from '../i18n/t';
 
 import type { Session } from '../kit/types';
 import { type Connector, type Details, NOTHING_KNOWN, type Signals } from './transport';
@@ -47,8 +48,8 @@ function isHttpError(data: ErrorData): boolean {
 function reportNetworkError(data: ErrorData, signals: Signals): void {
   if (!data.fatal) signals.shaky();
   else if (isHttpError(data))
-    signals.lost('refused', `The edge answered with status ${String(data.response?.code)}.`, null);
-  else signals.lost('unreachable', 'The edge does not respond.', null);
+    signals.lost('refused', t('player.edgeStatus', { status: String(data.response?.code) }), null);
+  else signals.lost('unreachable', t('player.edgeSilent'), null);
 }
 
 export const connectHls: Connector = (session, video, signals) => {
@@ -63,7 +64,7 @@ export const connectHls: Connector = (session, video, signals) => {
     const { default: Player } = await import('hls.js');
     if (closed) return;
     if (!Player.isSupported()) {
-      signals.lost('media', 'This browser cannot play HLS.', null);
+      signals.lost('media', t('player.noHls'), null);
       return;
     }
     const created = new Player({ ...CONFIG, maxLiveSyncPlaybackRate: catchUpRate(navigator.userAgent) });
@@ -79,7 +80,7 @@ export const connectHls: Connector = (session, video, signals) => {
         recovered = true;
         created.recoverMediaError();
       } else if (data.fatal) {
-        signals.lost('media', `HLS playback failed (${data.details}).`, null);
+        signals.lost('media', t('player.hlsFailed', { details: data.details }), null);
       }
     });
     video.srcObject = null;
@@ -88,7 +89,7 @@ export const connectHls: Connector = (session, video, signals) => {
   }
 
   begin().catch(() => {
-    if (!closed) signals.lost('media', 'The HLS player could not be loaded.', null);
+    if (!closed) signals.lost('media', t('player.hlsNotLoaded'), null);
   });
 
   function details(): Details {
@@ -98,7 +99,7 @@ export const connectHls: Connector = (session, video, signals) => {
     return {
       ...NOTHING_KNOWN,
       latencyS: latency > 0 ? latency : null,
-      latencyNote: 'behind the live edge, from the playlist',
+      latencyNote: t('player.behindLive'),
       width: video.videoWidth || null,
       height: video.videoHeight || null,
       mbps: level && level.bitrate > 0 ? level.bitrate / 1e6 : null,

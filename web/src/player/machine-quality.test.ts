@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 
 import { eventInfo, lost, MachineHarness, playing, refusal, session } from './machine-harness';
 import { type Choice, LIMITS } from './model';
-import { qualityName, shownQuality } from './quality';
+import { shownQuality } from './quality';
+import { qualityName } from './quality-names';
 import { qualityStatus } from './status';
 
 const ALL = ['source', '720p', '360p'];

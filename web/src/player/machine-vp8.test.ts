@@ -5,7 +5,8 @@ import { describe, expect, test } from 'vitest';
 import { dependsOnEvent } from './codecs';
 import { eventInfo, lost, MachineHarness, refusal, session } from './machine-harness';
 import { type Choice, initial } from './model';
-import { choosable, qualityName, shownQuality } from './quality';
+import { choosable, shownQuality } from './quality';
+import { qualityName } from './quality-names';
 import { qualityStatus } from './status';
 
 const WITH_VP8 = eventInfo('live', true, ['source', '360p', 'vp8']);

@@ -3,6 +3,7 @@
 //
 // idle -> opening -> connecting -> playing <-> stalled -> (opening | backoff | waiting)
 
+import { t } from '../i18n/t';
 import type { Session } from '../kit/types';
 import {
   type Effect,
@@ -14,7 +15,8 @@ import {
   type State,
   type Step,
 } from './model';
-import { aimOf, isOff, refusalOf, SOURCE, VP8 } from './quality';
+import { aimOf, isOff, SOURCE, VP8 } from './quality';
+import { refusalOf } from './quality-names';
 import {
   connect,
   doubt,
@@ -69,7 +71,7 @@ function onLost(state: State, event: Of<'lost'>, at: Moment): Step {
 function onProbed(state: State, event: Of<'probed'>, at: Moment): Step {
   const known: State = event.info ? { ...state, event: event.info } : state;
   if (isOver(known.event)) return finish(known, 'over', at);
-  if (!event.alive) return retry(known, at, 'The edge does not respond.', null);
+  if (!event.alive) return retry(known, at, t('player.edgeSilent'), null);
   if (known.event?.flowing === false) {
     return stay(known.phase === 'waiting' ? known : enter(known, 'waiting', at, LIMITS.waitProbeEveryMs));
   }
@@ -131,7 +133,8 @@ function onNotMoved(state: State, event: Of<'not-moved'>, at: Moment): Step {
   const { session, quality } = state;
   if (session === null) return stay(state);
   const plays = session.quality;
-  if (event.quality === plays) return stay({ ...state, trouble: `Could not leave ${session.edge}: ${event.message}` });
+  if (event.quality === plays)
+    return stay({ ...state, trouble: t('player.couldNotLeave', { edge: session.edge, reason: event.message }) });
   const known: State = { ...state, trouble: event.message };
   if (event.quality === VP8) return stay({ ...known, canVp8: false });
   return stay(quality === event.quality ? acceptQuality(known, plays, event.message, at) : known);
@@ -214,8 +217,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
       const chosen: State = { ...state, quality: event.quality, notice: '' };
       return aimOf(chosen) === aimOf(state) ? stay(chosen) : openSession(chosen, at);
     },
-    tick: (state, _event, at) =>
-      due(state, at) ? retry(state, at, 'The portal did not open a session in time.', null) : stay(state),
+    tick: (state, _event, at) => (due(state, at) ? retry(state, at, t('player.openTimeout'), null) : stay(state)),
   },
   backoff: {
     tick: (state, _event, at) => (due(state, at) ? openSession(state, at) : stay(state)),
@@ -233,7 +235,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
       if (!due(state, at)) return stay(state);
       if (state.linked) return state.paused ? stay(state) : probe(state, 'stalled', at, LIMITS.probeEveryMs);
       const reason = state.protocol === 'whep' ? 'ice' : 'media';
-      const message = 'The edge did not connect in time.';
+      const message = t('player.edgeTimeout');
       return onLost(state, { type: 'lost', epoch: state.epoch, reason, message, retryAfterS: null }, at);
     },
   },
@@ -255,7 +257,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
     probed: (state, event, at) => {
       // New pictures prove that the edge is alive, unless they come from HLS's buffer.
       const moving = state.protocol === 'whep' && at.nowMs - state.progressAtMs < LIMITS.doubtMs;
-      return event.alive || moving ? stay(state) : retry(state, at, 'The edge does not respond.', null);
+      return event.alive || moving ? stay(state) : retry(state, at, t('player.edgeSilent'), null);
     },
     tick: (before, _event, at) => {
       const state = withoutOldNotice(before, at);
@@ -272,7 +274,7 @@ export const TABLE: Readonly<Record<Phase, Handlers>> = {
     probed: onProbed,
     tick: (state, _event, at) => {
       if (!state.paused && at.nowMs - state.sinceMs >= LIMITS.stallMaxMs) {
-        return retry(state, at, 'The edge sends no video.', null);
+        return retry(state, at, t('player.noVideo'), null);
       }
       return due(state, at) ? probe(state, 'stalled', at, LIMITS.probeEveryMs) : stay(state);
     },

@@ -1,10 +1,12 @@
 // What the player shows next to the video: the status line, the controls, the details.
 
 import { type ReactNode, useId, useSyncExternalStore } from 'react';
+import { t } from '../i18n/t';
 
 import { formatLatency, formatMbps } from '../kit/format';
 import type { Choice } from './model';
-import { choosable, qualityName, shownQuality } from './quality';
+import { choosable, shownQuality } from './quality';
+import { qualityName } from './quality-names';
 import type { Player, Snapshot } from './runner';
 import { PROTOCOL_NAMES, qualityStatus } from './status';
 
@@ -58,15 +60,12 @@ function Segments<T extends string>({ legend, items, chosen, onChoose }: Segment
   );
 }
 
-const CHOICES: readonly { value: Choice; label: string }[] = [
-  { value: 'auto', label: 'Auto' },
-  { value: 'whep', label: 'WebRTC' },
-  { value: 'hls', label: 'HLS' },
-];
+const CHOICES: readonly Choice[] = ['auto', 'whep', 'hls'];
 
 export function ProtocolChoice({ player, onChoose }: { player: Player; onChoose: (choice: Choice) => void }) {
   const { choice } = useSnapshot(player).state;
-  return <Segments legend="Protocol" items={CHOICES} chosen={choice} onChoose={onChoose} />;
+  const items = CHOICES.map((value) => ({ value, label: value === 'auto' ? t('player.auto') : PROTOCOL_NAMES[value] }));
+  return <Segments legend={t('player.protocol')} items={items} chosen={choice} onChoose={onChoose} />;
 }
 
 interface QualityChoiceProps {
@@ -81,7 +80,7 @@ export function QualityChoice({ player, heightPx, onChoose }: QualityChoiceProps
   const offered = choosable(state);
   if (offered.length < 2) return null;
   const items = offered.map((value) => ({ value, label: qualityName(value, heightPx) }));
-  return <Segments legend="Quality" items={items} chosen={shownQuality(state)} onChoose={onChoose} />;
+  return <Segments legend={t('player.quality')} items={items} chosen={shownQuality(state)} onChoose={onChoose} />;
 }
 
 function Fact({ name, children, note }: { name: string; children: ReactNode; note?: string }) {
@@ -101,26 +100,26 @@ const or = <T,>(value: T | null, format: (value: T) => string): string => (value
 export function Facts({ player, heightPx }: { player: Player; heightPx: number }) {
   const { state, details, sessionsOpened } = useSnapshot(player);
   const size = details.width && details.height ? `${String(details.width)} × ${String(details.height)}` : '–';
-  const rate = or(details.framesPerS, (fps) => `${String(Math.round(fps))} fps`);
+  const rate = or(details.framesPerS, (fps) => t('player.fps', { fps: Math.round(fps) }));
   return (
     <details className="facts">
-      <summary>Details</summary>
+      <summary>{t('player.details')}</summary>
       <dl>
-        <Fact name="Edge">{state.session?.edge ?? '–'}</Fact>
-        <Fact name="Protocol" note={state.fallback ? 'WebRTC did not connect' : ''}>
+        <Fact name={t('player.edge')}>{state.session?.edge ?? '–'}</Fact>
+        <Fact name={t('player.protocol')} note={state.fallback ? t('player.webrtcFailed') : ''}>
           {or(state.protocol, (protocol) => PROTOCOL_NAMES[protocol])}
         </Fact>
-        <Fact name="Quality">{or(state.session, (session) => qualityName(session.quality, heightPx))}</Fact>
-        <Fact name="Latency" note={details.latencyNote}>
+        <Fact name={t('player.quality')}>{or(state.session, (session) => qualityName(session.quality, heightPx))}</Fact>
+        <Fact name={t('player.latency')} note={details.latencyNote}>
           {or(details.latencyS, formatLatency)}
         </Fact>
-        <Fact name="Resolution" note={rate === '–' ? '' : rate}>
+        <Fact name={t('player.resolution')} note={rate === '–' ? '' : rate}>
           {size}
         </Fact>
-        <Fact name="Bitrate">{or(details.mbps, formatMbps)}</Fact>
-        <Fact name="Dropped frames">{or(details.dropped, String)}</Fact>
-        <Fact name="Codec">{details.codec ?? '–'}</Fact>
-        <Fact name="Sessions opened" note={state.trouble}>
+        <Fact name={t('player.bitrate')}>{or(details.mbps, formatMbps)}</Fact>
+        <Fact name={t('player.dropped')}>{or(details.dropped, String)}</Fact>
+        <Fact name={t('player.codec')}>{details.codec ?? '–'}</Fact>
+        <Fact name={t('player.sessions')} note={state.trouble}>
           {String(sessionsOpened)}
         </Fact>
       </dl>

@@ -41,18 +41,3 @@ export function shownQuality(state: State): string {
   if (offeredBy(state.event).includes(state.quality)) return state.quality;
   return state.session?.quality ?? SOURCE;
 }
-
-/** "Source (720p)", "360p"; `heightPx` is that of the source, 0 where it is not known. */
-export function qualityName(quality: string, heightPx: number): string {
-  if (quality === VP8) return 'VP8';
-  if (quality !== SOURCE) return quality;
-  return heightPx > 0 ? `Source (${String(heightPx)}p)` : 'Source';
-}
-
-const sentence = (text: string): string => (/[.!?]$/.test(text) ? text : `${text}.`);
-
-/** Why the viewer does not get the chosen quality. */
-export function refusalOf(quality: string, message: string): string {
-  const name = quality === SOURCE ? 'The source quality' : quality;
-  return `${name} is not available now: ${sentence(message)}`;
-}

@@ -2,6 +2,7 @@
 // In: ports (the portal, the transports, time). Out: snapshots for the page, and window.umbelPlayer.
 
 import { asApiError } from '../kit/api';
+import { errorText } from '../kit/error-text';
 import type { LiveEvent, Session } from '../kit/types';
 import { HandOver } from './hand-over';
 import { step } from './machine';
@@ -167,7 +168,9 @@ export class Player {
       this.publish({ sessionsOpened: this.snapshot.sessionsOpened + 1 });
       this.send({ type: 'opened', epoch, session });
     } catch (thrown) {
-      const { status, code, message, retryAfterS } = asApiError(thrown);
+      const error = asApiError(thrown);
+      const { status, code, retryAfterS } = error;
+      const message = errorText(error);
       this.send({ type: 'not-opened', epoch, status, code, message, retryAfterS });
     }
   }

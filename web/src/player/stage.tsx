@@ -1,9 +1,9 @@
 // The picture and its controls: mute, volume, pause, picture-in-picture, fullscreen, keys.
 
 import { type RefObject, useEffect, useEffectEvent, useRef, useState } from 'react';
-
 import { CaptionLines } from '../captions/lines';
 import { type Captions, useCaptions } from '../captions/use-captions';
+import { t } from '../i18n/t';
 import { formatDistance } from '../kit/format';
 import type { LiveEvent } from '../kit/types';
 import { EventPoster } from '../ui/event-poster';
@@ -167,7 +167,9 @@ function Overlay({ player, event }: { player: Player; event: LiveEvent }) {
       {(!state.played || state.phase === 'over') && <EventPoster event={event} />}
       <p className="overlay-text" aria-hidden="true">
         {status.mood === 'busy' && <span className="spinner" />}
-        {state.phase === 'early' ? `Starts ${formatDistance(event.starts_at, nowMs)}` : status.text}
+        {state.phase === 'early'
+          ? t('player.starts', { distance: formatDistance(event.starts_at, nowMs) })
+          : status.text}
       </p>
     </div>
   );
@@ -237,7 +239,7 @@ export function Stage({ event, player, video, onVideo }: StageProps) {
 
   return (
     <div ref={stage} className={idle ? 'stage stage-idle' : 'stage'}>
-      <video ref={onVideo} autoPlay muted playsInline aria-label={`Live video: ${event.title}`} />
+      <video ref={onVideo} autoPlay muted playsInline aria-label={t('player.liveVideo', { title: event.title })} />
       {player ? <Overlay player={player} event={event} /> : <EventPoster event={event} />}
       <CaptionLines captions={captions} />
       {player && video && (
@@ -272,20 +274,20 @@ function Controls({ player, video, stage, sound, full, captions }: ControlsProps
             setMuted(video, false);
           }}
         >
-          <Icon name="muted" /> Unmute
+          <Icon name="muted" /> {t('player.unmute')}
         </button>
       )}
-      <fieldset className="controls" aria-label="Player controls">
+      <fieldset className="controls" aria-label={t('player.controls')}>
         <ControlButton
           icon={paused ? 'play' : 'pause'}
-          label={paused ? 'Play (k)' : 'Pause (k)'}
+          label={paused ? t('player.play') : t('player.pause')}
           onClick={() => {
             togglePause(video, player);
           }}
         />
         <ControlButton
           icon={sound.muted ? 'muted' : 'volume'}
-          label={sound.muted ? 'Unmute (m)' : 'Mute (m)'}
+          label={sound.muted ? t('player.unmuteKey') : t('player.muteKey')}
           onClick={() => {
             toggleMuted(video);
           }}
@@ -293,7 +295,7 @@ function Controls({ player, video, stage, sound, full, captions }: ControlsProps
         <input
           className="volume"
           type="range"
-          aria-label="Volume"
+          aria-label={t('player.volume')}
           min="0"
           max="1"
           step="0.05"
@@ -303,12 +305,12 @@ function Controls({ player, video, stage, sound, full, captions }: ControlsProps
             video.muted = video.volume === 0;
           }}
         />
-        <span className={playing && !paused ? 'live-tag live-tag-on' : 'live-tag'}>Live</span>
+        <span className={playing && !paused ? 'live-tag live-tag-on' : 'live-tag'}>{t('state.live')}</span>
         <span className="spring" />
         {captions.language !== null && (
           <ControlButton
             icon="captions"
-            label={captions.isOn ? 'Hide captions (c)' : 'Show captions (c)'}
+            label={captions.isOn ? t('player.hideCaptions') : t('player.showCaptions')}
             pressed={captions.isOn}
             onClick={captions.toggle}
           />
@@ -316,13 +318,13 @@ function Controls({ player, video, stage, sound, full, captions }: ControlsProps
         {document.pictureInPictureEnabled && (
           <ControlButton
             icon="pip"
-            label="Picture in picture"
+            label={t('player.pip')}
             onClick={() => void togglePip(video).catch(() => undefined)}
           />
         )}
         <ControlButton
           icon={full ? 'leaveFullscreen' : 'fullscreen'}
-          label={full ? 'Exit fullscreen (f)' : 'Fullscreen (f)'}
+          label={full ? t('player.exitFullscreen') : t('player.fullscreen')}
           onClick={() => {
             toggleFullscreen(stage.current);
           }}

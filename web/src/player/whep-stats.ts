@@ -1,5 +1,6 @@
 // WebRTC statistics in, the player's numbers out. Pure: two readings make one sample.
 
+import { t } from '../i18n/t';
 import { type Details, NOTHING_KNOWN } from './transport';
 
 export interface Reading {
@@ -97,7 +98,7 @@ export function detailsOf(now: Reading, before: Reading | null): Details {
   const seconds = before ? (now.atMs - before.atMs) / 1000 : 0;
   const known: Details = {
     ...NOTHING_KNOWN,
-    latencyNote: 'estimate: edge to screen',
+    latencyNote: t('player.latencyEstimate'),
     width: now.width,
     height: now.height,
     dropped: now.hasVideo ? now.dropped : null,

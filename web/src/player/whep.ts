@@ -1,7 +1,9 @@
 // WHEP by hand: one offer, one answer, one peer connection that only receives.
 // The edge is ICE-lite and takes our address from our checks, so the offer goes out without candidates.
 
+import { t } from '../i18n/t';
 import { parseRetryAfter } from '../kit/api';
+import { serverText } from '../kit/error-text';
 import type { Session } from '../kit/types';
 import type { LossReason } from './model';
 import { ALIVE_MS, type Connector } from './transport';
@@ -45,7 +47,8 @@ async function exchange(session: Session, offer: string, answerMs: number): Prom
     const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), Date.now());
     const { code = '', message = '' } = await response.json().catch(() => ({}) as Problem);
     const reason = NO_CODEC.includes(code) ? 'codec' : 'refused';
-    throw new Refused(message || `The edge answered with status ${String(response.status)}.`, reason, retryAfterS);
+    const said = serverText(code, message) || t('player.edgeStatus', { status: String(response.status) });
+    throw new Refused(said, reason, retryAfterS);
   }
   const location = response.headers.get('Location');
   const resource = location === null ? null : new URL(location, session.whep).href;
@@ -105,7 +108,7 @@ export const connectWhep: Connector = (session, video, signals, answerMs = ANSWE
     } else if (state === 'disconnected') {
       signals.shaky();
     } else if (state === 'failed' || state === 'closed') {
-      signals.lost('ice', 'The media connection was lost.', null);
+      signals.lost('ice', t('player.connectionLost'), null);
     }
   };
 
@@ -123,7 +126,7 @@ export const connectWhep: Connector = (session, video, signals, answerMs = ANSWE
   begin().catch((error: unknown) => {
     if (closed) return;
     if (error instanceof Refused) signals.lost(error.reason, error.message, error.retryAfterS);
-    else signals.lost('unreachable', 'The edge does not respond.', null);
+    else signals.lost('unreachable', t('player.edgeSilent'), null);
   });
 
   return {

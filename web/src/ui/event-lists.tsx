@@ -2,6 +2,7 @@
 // button, which hands the focus to the first event that came.
 
 import { type ReactNode, useEffect, useId, useRef } from 'react';
+import { t } from '../i18n/t';
 
 import { formatDateTime, formatDistance, formatTime, formatViewers, groupByDay } from '../kit/format';
 import { to } from '../kit/routes';
@@ -37,7 +38,9 @@ function Card({ event, nowMs }: ItemProps) {
         <p className="card-meta">
           {event.provider_name}
           <span aria-hidden="true"> · </span>
-          {event.state === 'live' ? `started ${formatDistance(event.starts_at, nowMs)}` : 'waiting for the encoder'}
+          {event.state === 'live'
+            ? t('event.started', { distance: formatDistance(event.starts_at, nowMs) })
+            : t('event.waiting')}
         </p>
       </Link>
     </li>
@@ -129,7 +132,8 @@ export function Growing({ title, listing, onMore, children }: GrowingProps) {
             onMore();
           }}
         >
-          Show more<span className="visually-hidden"> of {title}</span>
+          {t('common.showMore')}
+          <span className="visually-hidden"> {t('list.of', { title })}</span>
         </button>
       )}
     </section>
@@ -149,17 +153,17 @@ export function Shelves({ shelf, nowMs, onMore }: ShelvesProps) {
   };
   return (
     <>
-      <Growing title="Live now" listing={shelf.live} onMore={more('live')}>
+      <Growing title={t('list.live')} listing={shelf.live} onMore={more('live')}>
         <ul className="cards">
           {shelf.live.items.map((event) => (
             <Card key={event.id} event={event} nowMs={nowMs} />
           ))}
         </ul>
       </Growing>
-      <Growing title="Coming up" listing={shelf.soon} onMore={more('soon')}>
+      <Growing title={t('list.soon')} listing={shelf.soon} onMore={more('soon')}>
         <ComingDays events={shelf.soon.items} nowMs={nowMs} />
       </Growing>
-      <Growing title="Ended" listing={shelf.past} onMore={more('past')}>
+      <Growing title={t('list.past')} listing={shelf.past} onMore={more('past')}>
         <ul className="rows">
           {shelf.past.items.map((event) => (
             <PastRow key={event.id} event={event} />

@@ -1,5 +1,6 @@
 // Follows a provider: a button that is pressed while one does. Who follows hears of events that go live.
 
+import { t } from '../i18n/t';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import { useAction, useLive, useSignIn } from './hooks';
@@ -15,7 +16,7 @@ export function Follow({ providerId, name }: { providerId: string; name: string 
   if (username === null) {
     return (
       <Link to={to.account} className="button button-small">
-        Sign in to follow
+        {t('follow.signIn')}
       </Link>
     );
   }
@@ -26,8 +27,8 @@ export function Follow({ providerId, name }: { providerId: string; name: string 
         type="button"
         className="chip"
         aria-pressed={isOn}
-        aria-label={`Follow ${name}`}
-        title="Hear when an event goes live"
+        aria-label={t('follow.named', { name })}
+        title={t('follow.about')}
         disabled={busy || data === null}
         onClick={() => {
           void run(async () => {
@@ -39,10 +40,11 @@ export function Follow({ providerId, name }: { providerId: string; name: string 
       >
         {isOn ? (
           <>
-            <span aria-hidden="true">✓ </span>Following
+            <span aria-hidden="true">✓ </span>
+            {t('follow.on')}
           </>
         ) : (
-          'Follow'
+          t('follow.follow')
         )}
       </button>
       {error && <ErrorNotice error={error} />}

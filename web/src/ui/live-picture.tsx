@@ -2,6 +2,7 @@
 // while the page is visible, in the space that the poster has already.
 
 import { useEffect, useState } from 'react';
+import { t } from '../i18n/t';
 
 import type { LiveEvent } from '../kit/types';
 import { EventPoster } from './event-poster';
@@ -40,7 +41,7 @@ function Picture({ event }: { event: LiveEvent }) {
     <img
       className="live-picture"
       src={`/api/v1/events/${encodeURIComponent(event.id)}/thumbnail?at=${String(atS)}`}
-      alt={there ? `${event.title} at this moment` : ''}
+      alt={there ? t('event.atThisMoment', { title: event.title }) : ''}
       width="640"
       height="360"
       loading="lazy"

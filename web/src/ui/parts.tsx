@@ -1,34 +1,36 @@
 // The small parts that pages are made of.
 
 import { type ReactNode, useEffect, useId, useRef, useState } from 'react';
-
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 import type { ApiError } from '../kit/api';
+import { errorText } from '../kit/error-text';
 import type { EventState, Visibility } from '../kit/types';
 import { Icon } from './icons';
 import { Mark } from './mark';
 
-const STATES: Readonly<Record<EventState, string>> = {
-  scheduled: 'Scheduled',
-  open: 'Starting',
-  live: 'Live',
-  ended: 'Ended',
-  cancelled: 'Cancelled',
+const STATES: Readonly<Record<EventState, PlainKey>> = {
+  scheduled: 'state.scheduled',
+  open: 'state.starting',
+  live: 'state.live',
+  ended: 'state.ended',
+  cancelled: 'state.cancelled',
 };
 
 export function StateBadge({ state }: { state: EventState }) {
-  return <span className={`badge badge-${state}`}>{STATES[state]}</span>;
+  return <span className={`badge badge-${state}`}>{t(STATES[state])}</span>;
 }
 
-const VISIBILITIES: Readonly<Record<Visibility, string>> = {
-  public: 'Public',
-  unlisted: 'Unlisted',
-  pass_phrase: 'Pass phrase',
-  invited: 'By invitation',
+const VISIBILITIES: Readonly<Record<Visibility, PlainKey>> = {
+  public: 'visibility.public',
+  unlisted: 'visibility.unlisted',
+  pass_phrase: 'visibility.passPhrase',
+  invited: 'visibility.invited',
 };
 
 /** Says who may watch, where not everybody may. */
 export function VisibilityBadge({ visibility }: { visibility: Visibility }) {
-  return visibility === 'public' ? null : <span className="badge">{VISIBILITIES[visibility]}</span>;
+  return visibility === 'public' ? null : <span className="badge">{t(VISIBILITIES[visibility])}</span>;
 }
 
 export function Loading({ what }: { what: string }) {
@@ -58,28 +60,29 @@ export function Empty({ title, children, isPage = false }: EmptyProps) {
   );
 }
 
-const ADVICE: Readonly<Record<string, string>> = {
-  'umbel.forbidden': 'Sign in with an account that has this permission.',
-  'umbel.unauthenticated': 'Sign in again.',
-  'umbel.bad_credentials': 'Check the name and the password.',
-  'umbel.no_capacity': 'Try again in a few minutes.',
+const ADVICE: Readonly<Record<string, PlainKey>> = {
+  'umbel.forbidden': 'advice.forbidden',
+  'umbel.unauthenticated': 'advice.signInAgain',
+  'umbel.bad_credentials': 'advice.credentials',
+  'umbel.no_capacity': 'advice.minutes',
 };
 
 /** Pages read again by themselves; what a button does must be done again. */
 function adviceFor(error: ApiError, isRead: boolean): string {
-  if (error.status === 0) return isRead ? 'This page retries automatically.' : 'Try again in a few seconds.';
-  return ADVICE[error.code] ?? '';
+  if (error.status === 0) return isRead ? t('advice.automatic') : t('advice.seconds');
+  const advice = ADVICE[error.code];
+  return advice ? t(advice) : '';
 }
 
 export function ErrorNotice({ error, onRetry }: { error: ApiError; onRetry?: () => void }) {
   return (
     <div className="notice notice-bad" role="alert">
       <p>
-        {error.message} {adviceFor(error, onRetry !== undefined)}
+        {errorText(error)} {adviceFor(error, onRetry !== undefined)}
       </p>
       {onRetry && (
         <button type="button" className="button button-small" onClick={onRetry}>
-          Try again
+          {t('common.tryAgain')}
         </button>
       )}
     </div>
@@ -150,7 +153,7 @@ export function CopyField({ label, value, secret = false }: { label: string; val
           <button
             type="button"
             className="button button-icon"
-            aria-label={`Show ${label}`}
+            aria-label={t('common.show', { label })}
             aria-pressed={shown}
             onClick={() => {
               setShown(!shown);
@@ -159,12 +162,17 @@ export function CopyField({ label, value, secret = false }: { label: string; val
             <Icon name="eye" />
           </button>
         )}
-        <button type="button" className="button button-icon" aria-label={`Copy ${label}`} onClick={() => void copy()}>
+        <button
+          type="button"
+          className="button button-icon"
+          aria-label={t('common.copy', { label })}
+          onClick={() => void copy()}
+        >
           <Icon name={copied ? 'check' : 'copy'} />
         </button>
       </div>
       <span className="visually-hidden" role="status">
-        {copied ? `${label} copied` : ''}
+        {copied ? t('common.copied', { label }) : ''}
       </span>
     </div>
   );
@@ -191,7 +199,7 @@ export function Confirm({ title, children, action, onConfirm, onClose }: Confirm
       <div>{children}</div>
       <div className="row row-end">
         <button type="button" className="button" onClick={() => dialog.current?.close()}>
-          Go back
+          {t('common.goBack')}
         </button>
         <button
           type="button"

@@ -1,6 +1,7 @@
 // Asks for the pass phrase of an event, and keeps the grant that it gives.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { keepGrant } from '../kit/grants';
 import { api } from '../kit/portal';
@@ -15,7 +16,7 @@ interface PassPhraseFormProps {
 }
 
 export function PassPhraseForm({ eventId, onOpen }: PassPhraseFormProps) {
-  useTitle('Pass phrase');
+  useTitle(t('visibility.passPhrase'));
   const [phrase, setPhrase] = useState('');
   const { busy, error, run } = useAction();
   return (
@@ -29,11 +30,11 @@ export function PassPhraseForm({ eventId, onOpen }: PassPhraseFormProps) {
         });
       }}
     >
-      <h1>This event has a pass phrase</h1>
-      <p className="quiet">You get it from the people who make the event. Upper and lower case differ.</p>
+      <h1>{t('passPhrase.heading')}</h1>
+      <p className="quiet">{t('passPhrase.about')}</p>
       {error && <ErrorNotice error={error} />}
       <Field
-        label="Pass phrase"
+        label={t('visibility.passPhrase')}
         name="pass_phrase"
         type="password"
         autoComplete="off"
@@ -44,7 +45,7 @@ export function PassPhraseForm({ eventId, onOpen }: PassPhraseFormProps) {
         onChange={setPhrase}
       />
       <button type="submit" className="button button-primary" disabled={busy}>
-        {busy ? 'Checking' : 'Watch'}
+        {busy ? t('passPhrase.checking') : t('watch.title')}
       </button>
     </form>
   );

@@ -1,6 +1,8 @@
 // When and how to be reminded: lead times that are on or off, one's own among them, and channels.
 
 import { useId, useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { leadText } from '../kit/reminders';
 import type { ReminderChannel } from '../kit/types';
@@ -14,15 +16,15 @@ const USUAL = [86_400, 3_600, 300];
 const MOST_LEADS = 5;
 const SHORTEST_S = 60;
 const LONGEST_S = 604_800;
-const UNITS = [
-  { unitS: 60, name: 'minutes' },
-  { unitS: 3_600, name: 'hours' },
-  { unitS: 86_400, name: 'days' },
+const UNITS: readonly { unitS: number; name: PlainKey }[] = [
+  { unitS: 60, name: 'reminders.minutes' },
+  { unitS: 3_600, name: 'reminders.hours' },
+  { unitS: 86_400, name: 'reminders.days' },
 ];
-const CHANNELS: readonly { channel: ReminderChannel; label: string }[] = [
-  { channel: 'page', label: 'In open pages' },
-  { channel: 'mail', label: 'By e-mail' },
-  { channel: 'push', label: 'As notifications on your devices' },
+const CHANNELS: readonly { channel: ReminderChannel; label: PlainKey }[] = [
+  { channel: 'page', label: 'reminders.page' },
+  { channel: 'mail', label: 'reminders.mail' },
+  { channel: 'push', label: 'reminders.push' },
 ];
 
 interface FieldsProps {
@@ -35,7 +37,7 @@ function Leads({ value, onChange }: FieldsProps) {
   const isFull = value.leads_s.length >= MOST_LEADS;
   return (
     <fieldset className="choice">
-      <legend>Before an event begins</legend>
+      <legend>{t('reminders.before')}</legend>
       <div className="chips">
         {shown.map((lead) => {
           const isOn = value.leads_s.includes(lead);
@@ -70,13 +72,13 @@ function OwnLead({ value, onChange }: FieldsProps) {
   const isGood = lead >= SHORTEST_S && lead <= LONGEST_S && !value.leads_s.includes(lead) && !isFull;
   return (
     <fieldset className="choice">
-      <legend>Another time</legend>
+      <legend>{t('reminders.another')}</legend>
       <div className="row row-start own-lead">
         <input
           type="number"
           min={1}
           max={10_080}
-          aria-label="How many"
+          aria-label={t('reminders.howMany')}
           aria-describedby={`${id}n`}
           value={count}
           onChange={(event) => {
@@ -84,7 +86,7 @@ function OwnLead({ value, onChange }: FieldsProps) {
           }}
         />
         <select
-          aria-label="Unit"
+          aria-label={t('reminders.unit')}
           value={unitS}
           onChange={(event) => {
             setUnitS(Number(event.target.value));
@@ -92,7 +94,7 @@ function OwnLead({ value, onChange }: FieldsProps) {
         >
           {UNITS.map((unit) => (
             <option key={unit.unitS} value={unit.unitS}>
-              {unit.name}
+              {t(unit.name)}
             </option>
           ))}
         </select>
@@ -104,13 +106,11 @@ function OwnLead({ value, onChange }: FieldsProps) {
             onChange({ ...value, leads_s: [...value.leads_s, lead] });
           }}
         >
-          Add
+          {t('common.add')}
         </button>
       </div>
       <small id={`${id}n`} className="quiet">
-        {isFull
-          ? 'Five times is the most: switch one off first.'
-          : 'From 1 minute to 7 days before; five times at most.'}
+        {isFull ? t('reminders.full') : t('reminders.range')}
       </small>
     </fieldset>
   );
@@ -119,7 +119,7 @@ function OwnLead({ value, onChange }: FieldsProps) {
 function Channels({ value, onChange }: FieldsProps) {
   return (
     <fieldset className="choice">
-      <legend>How</legend>
+      <legend>{t('reminders.how')}</legend>
       {CHANNELS.map(({ channel, label }) => (
         <label key={channel} className="tick">
           <input
@@ -130,7 +130,7 @@ function Channels({ value, onChange }: FieldsProps) {
               onChange({ ...value, channels: event.target.checked ? [...others, channel] : others });
             }}
           />
-          {label}
+          {t(label)}
         </label>
       ))}
     </fieldset>

@@ -1,6 +1,7 @@
 // Reminds a signed-in viewer, on every page, of reserved events that begin soon.
 
 import { useSyncExternalStore } from 'react';
+import { rich, t } from '../i18n/t';
 
 import { formatDistance, formatTime } from '../kit/format';
 import { api } from '../kit/portal';
@@ -26,7 +27,7 @@ export function Reminders() {
   );
   const due = dueReminders(data ?? [], nowMs, names);
   return (
-    <section className="reminders" aria-label="Reminders" aria-live="polite">
+    <section className="reminders" aria-label={t('reminders.heading')} aria-live="polite">
       {begun.map((one) => {
         const dismiss = (): void => {
           dismissals.add(`live ${one.event_id}`);
@@ -34,13 +35,17 @@ export function Reminders() {
         return (
           <div key={one.event_id} className="reminder">
             <p>
-              <Link to={to.watch(one.event_id)} onClick={dismiss}>
-                {one.title}
-              </Link>{' '}
-              by {one.provider_name} is live now.
+              {rich('reminders.isLive', {
+                event: (
+                  <Link to={to.watch(one.event_id)} onClick={dismiss}>
+                    {one.title}
+                  </Link>
+                ),
+                provider: one.provider_name,
+              })}
             </p>
             <button type="button" className="button button-small" onClick={dismiss}>
-              Dismiss
+              {t('reminders.dismiss')}
             </button>
           </div>
         );
@@ -53,13 +58,18 @@ export function Reminders() {
         return (
           <div key={reminderOf(one, nowMs)} className="reminder">
             <p>
-              <Link to={to.watch(event.id)} onClick={dismiss}>
-                {event.title}
-              </Link>{' '}
-              begins at {formatTime(event.starts_at)}, {formatDistance(event.starts_at, nowMs)}.
+              {rich('reminders.begins', {
+                event: (
+                  <Link to={to.watch(event.id)} onClick={dismiss}>
+                    {event.title}
+                  </Link>
+                ),
+                time: formatTime(event.starts_at),
+                distance: formatDistance(event.starts_at, nowMs),
+              })}
             </p>
             <button type="button" className="button button-small" onClick={dismiss}>
-              Dismiss
+              {t('reminders.dismiss')}
             </button>
           </div>
         );

@@ -1,6 +1,7 @@
 // The reminders of one reservation: as in the account, or of its own.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import { leadText } from '../kit/reminders';
@@ -10,8 +11,8 @@ import { ErrorNotice } from './parts';
 import { type ReminderChoice, ReminderFields } from './reminder-fields';
 
 function summaryOf({ leads_s, channels }: Reservation['reminders']): string {
-  if (leads_s.length === 0 || channels.length === 0) return 'No reminders';
-  return `Reminders ${leads_s.map(leadText).join(', ')} before`;
+  if (leads_s.length === 0 || channels.length === 0) return t('reminders.none');
+  return t('reminders.summary', { times: leads_s.map(leadText).join(', ') });
 }
 
 export function ReservationReminders({ of, onChange }: { of: Reservation; onChange: () => void }) {
@@ -30,7 +31,7 @@ export function ReservationReminders({ of, onChange }: { of: Reservation; onChan
     <details className="reservation-reminders">
       <summary>
         {summaryOf(of.reminders)}
-        {is_own && <span className="quiet"> (for this event)</span>}
+        {is_own && <span className="quiet"> {t('reminders.own')}</span>}
       </summary>
       <div className="stack">
         <ReminderFields value={value} onChange={setDraft} />
@@ -44,7 +45,7 @@ export function ReservationReminders({ of, onChange }: { of: Reservation; onChan
               act(() => api.chooseReservationReminders(of.event.id, value.leads_s, value.channels));
             }}
           >
-            Save for this event
+            {t('reminders.saveOwn')}
           </button>
           {is_own && (
             <button
@@ -55,7 +56,7 @@ export function ReservationReminders({ of, onChange }: { of: Reservation; onChan
                 act(() => api.resetReservationReminders(of.event.id));
               }}
             >
-              As in my account
+              {t('reminders.asAccount')}
             </button>
           )}
         </div>

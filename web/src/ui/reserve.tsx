@@ -1,12 +1,18 @@
 // Reserves an event to watch or to record: a button for each, pressed while it is reserved for that.
 
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 import { api } from '../kit/portal';
 import { includes, purposesFor, toggled } from '../kit/reservable';
 import type { LiveEvent, Purpose } from '../kit/types';
 import { useAction } from './hooks';
 import { ErrorNotice } from './parts';
 
-const LABELS: Readonly<Record<Purpose, string>> = { watch: 'Watch', record: 'Record', both: 'Watch and record' };
+const LABELS: Readonly<Record<Purpose, PlainKey>> = {
+  watch: 'reserve.watch',
+  record: 'reserve.record',
+  both: 'reserve.both',
+};
 
 interface ReserveProps {
   event: LiveEvent;
@@ -32,10 +38,10 @@ export function Reserve({ event, purpose, onChange }: ReserveProps) {
     <div className="reserve">
       {shown.length > 0 && (
         <span className="quiet" aria-hidden="true">
-          {purpose === null ? 'Reserve to' : 'Reserved to'}
+          {purpose === null ? t('reserve.to') : t('reserve.reserved')}
         </span>
       )}
-      <fieldset className="chips" aria-label={`Reserve ${event.title}`}>
+      <fieldset className="chips" aria-label={t('reserve.named', { title: event.title })}>
         {shown.map((one) => (
           <button
             key={one}
@@ -48,7 +54,7 @@ export function Reserve({ event, purpose, onChange }: ReserveProps) {
             }}
           >
             {includes(purpose, one) && <span aria-hidden="true">✓ </span>}
-            {LABELS[one]}
+            {t(LABELS[one])}
           </button>
         ))}
       </fieldset>

@@ -1,5 +1,6 @@
 // How to hand an event on: its address, the code of its player for other pages, and what the device offers.
 
+import { t } from '../i18n/t';
 import { embedCode } from '../kit/embed';
 import { to } from '../kit/routes';
 import type { LiveEvent } from '../kit/types';
@@ -11,10 +12,10 @@ export function Share({ event }: { event: LiveEvent }) {
   const isForFrames = event.visibility === 'public' || event.visibility === 'unlisted';
   return (
     <details className="facts share">
-      <summary>Share</summary>
+      <summary>{t('share.share')}</summary>
       <div className="stack">
-        <CopyField label="Link" value={url} />
-        {isForFrames && <CopyField label="Code for your own page" value={embedCode(event, location.origin)} />}
+        <CopyField label={t('share.link')} value={url} />
+        {isForFrames && <CopyField label={t('share.code')} value={embedCode(event, location.origin)} />}
         <div className="row row-start">
           {'share' in navigator && (
             <button
@@ -25,12 +26,12 @@ export function Share({ event }: { event: LiveEvent }) {
                 navigator.share({ title: event.title, url }).catch(() => undefined);
               }}
             >
-              Share by another app
+              {t('share.other')}
             </button>
           )}
           {event.visibility === 'public' && (
             <a className="button" href={to.feed(event.provider_id)}>
-              RSS feed of {event.provider_name}
+              {t('share.rss', { provider: event.provider_name })}
             </a>
           )}
         </div>

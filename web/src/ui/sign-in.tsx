@@ -1,6 +1,7 @@
 // The sign-in form, and the fields of forms about accounts.
 
 import { type InputHTMLAttributes, type ReactNode, useId, useState } from 'react';
+import { rich, t } from '../i18n/t';
 
 import { account } from '../kit/account';
 import { api } from '../kit/portal';
@@ -49,11 +50,7 @@ export async function signIn(username: string, password: string): Promise<void> 
 function SignUpLink() {
   const { data } = useLive('sign-up', api.signUpState, [], SIGN_UP_POLL_MS);
   if (!data?.is_open) return null;
-  return (
-    <p className="quiet">
-      New here? <Link to={to.signUp}>Create an account</Link>
-    </p>
-  );
+  return <p className="quiet">{rich('signIn.new', { link: <Link to={to.signUp}>{t('signUp.title')}</Link> })}</p>;
 }
 
 export function SignInForm({ title, children }: { title: string; children: ReactNode }) {
@@ -72,7 +69,7 @@ export function SignInForm({ title, children }: { title: string; children: React
       <p className="quiet">{children}</p>
       {error && <ErrorNotice error={error} />}
       <Field
-        label="Name"
+        label={t('common.name')}
         name="username"
         autoComplete="username"
         autoCapitalize="none"
@@ -81,7 +78,7 @@ export function SignInForm({ title, children }: { title: string; children: React
         onChange={setUsername}
       />
       <Field
-        label="Password"
+        label={t('account.password')}
         name="password"
         type="password"
         autoComplete="current-password"
@@ -90,10 +87,10 @@ export function SignInForm({ title, children }: { title: string; children: React
         onChange={setPassword}
       />
       <button type="submit" className="button button-primary" disabled={busy}>
-        {busy ? 'Signing in' : 'Sign in'}
+        {busy ? t('signIn.signingIn') : t('common.signIn')}
       </button>
       <p className="quiet">
-        <Link to={to.forgotPassword}>Forgot your password?</Link>
+        <Link to={to.forgotPassword}>{t('forgot.title')}</Link>
       </p>
       <SignUpLink />
     </form>

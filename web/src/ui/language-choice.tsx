@@ -1,0 +1,34 @@
+// The choice of the page's language, each by its own name. It is kept on this device.
+
+import { useId, useState } from 'react';
+
+import { chooseLanguage, isLanguage, LANGUAGES } from '../i18n/language';
+import { t, useLanguage } from '../i18n/t';
+
+export function LanguageChoice() {
+  const id = useId();
+  const language = useLanguage();
+  const [failed, setFailed] = useState(false);
+  const choose = async (wanted: string): Promise<void> => {
+    setFailed(isLanguage(wanted) && !(await chooseLanguage(wanted)));
+  };
+  return (
+    <div className="language">
+      <label htmlFor={id}>{t('app.language')}</label>
+      <select
+        id={id}
+        value={language}
+        onChange={(event) => {
+          void choose(event.target.value);
+        }}
+      >
+        {Object.entries(LANGUAGES).map(([code, { name }]) => (
+          <option key={code} value={code} lang={code}>
+            {name}
+          </option>
+        ))}
+      </select>
+      <span role="status">{failed ? t('app.languageFailed') : ''}</span>
+    </div>
+  );
+}
