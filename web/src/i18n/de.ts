@@ -1,4 +1,4 @@
-// The catalogue in German. Whoever uses the app is addressed as "Sie".
+// The catalogue in German. People are addressed as "Sie".
 
 import { translate } from './catalogue';
 import { germanErrors } from './de-errors';

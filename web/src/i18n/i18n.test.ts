@@ -137,7 +137,7 @@ describe('a translation', () => {
   });
 });
 
-// What the compiler holds a translation to: `npm run types` fails where one of these is not so.
+// What the compiler holds a translation to. These are checked by `npm run types`.
 test('types', () => {
   expectTypeOf<PlaceholdersOf<'{a} and {b}'>>().toEqualTypeOf<'a' | 'b'>();
   expectTypeOf<Arguments<'nothing', string>>().toEqualTypeOf<[]>();
