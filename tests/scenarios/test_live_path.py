@@ -57,6 +57,8 @@ async def test_where_switches_copy_no_forwarder_runs(tmp_path: Path) -> None:
         assert await w.arrives(near)
         assert await w.arrives(far)
         assert set(w.spawned) == {"acquirer-pe1-1", "edge-pe2-1", "edge-pe4-1"}
+        acquirer = w.vim.instances()["acquirer-pe1-1"]
+        assert {hop.source_address for hop in fabric.streams[event]} == {acquirer.address}
         used = {(link.a, link.b): link.used_mbps > 0 for link in await w.delivery.links()}
         assert sum(used.values()) == 4
         await w.delivery.close_session(far.session.id)

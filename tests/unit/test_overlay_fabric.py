@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -10,6 +11,7 @@ from support.overlay_run import (
     DRAWING,
     LINKS,
     SITES,
+    Run,
     at,
     both,
     exact,
@@ -25,7 +27,9 @@ from umbel.network.events import LinkDown, LinkUp, PathChanged
 from umbel.network.model import Endpoint, Hop
 from umbel.network.overlay.spanning import Drawing, Role
 from umbel.network.overlay.streams import InvalidRoute
+from umbel.network.switching.program import Field, SetField
 from umbel.network.switching.signals import SwitchRefused, UnknownSwitch
+from umbel.network.switching.tables import RETURNS
 from umbel.network.topology.paths import NotInTopology
 
 pytestmark = pytest.mark.looptime
@@ -47,6 +51,29 @@ async def test_each_process_gets_one_copy_over_one_tree() -> None:
         await run.fabric.remove("ev1")
         assert run.world.send("pe1", to) == (Counter(), [])
         assert run.told(PathChanged)[-1] == PathChanged(stream="ev1")
+
+
+async def test_receivers_reach_who_sends_to_them_also_when_that_is_another() -> None:
+    def ways(run: Run, node: str) -> set[str]:
+        return {
+            str(action.value)
+            for rule in run.world.net.switches[node].program.rules
+            for action in rule.actions
+            if rule.priority == RETURNS
+            and isinstance(action, SetField)
+            and action.field is Field.IPV4_DST
+        }
+
+    async with exact() as run:
+        plain = hops("pe1", ("pe4", 7001))
+        await run.carry("ev1", plain)
+        assert ways(run, "pe1") == set()
+        for sender in ("10.99.1.7", "10.99.1.8"):
+            await run.carry("ev1", [replace(hop, source_address=sender) for hop in plain])
+            assert ways(run, "pe1") == {sender}
+        assert ways(run, "pe4") == {plain[0].target.address}
+        await run.fabric.remove("ev1")
+        assert ways(run, "pe1") == set()
 
 
 async def test_only_what_trees_need_is_plugged() -> None:

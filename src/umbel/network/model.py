@@ -1,7 +1,7 @@
 """What the network talks about. No OpenFlow or OVSDB type appears here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from umbel.kit.errors import Conflict
 
@@ -51,10 +51,12 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True)
 class Hop:
-    """One edge of a delivery tree, as the fabric sees it."""
+    """One edge of a delivery tree, as the fabric sees it. `source_address` is where the source
+    takes reports of the target, if it is known; hops that differ in it alone are the same."""
 
     source_node: str
     target: Endpoint
+    source_address: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

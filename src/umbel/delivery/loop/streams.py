@@ -249,6 +249,7 @@ class StreamReconciler:
             branch.function: Hop(
                 source_node=parent.node,
                 target=Endpoint(node=branch.node, address=carried.address, port=carried.port),
+                source_address=seen.addresses.get(parent.function, ""),
             )
             for branch in tree.branches
             if (parent := tree.branch(branch.parent)) is not None

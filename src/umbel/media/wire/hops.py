@@ -1,10 +1,15 @@
-"""One destination of a sender: its connected socket, what went wrong, what it reports by RTCP.
+"""One destination of a sender: its sockets, what went wrong, what it reports by RTCP.
 
 In: a ring's messages. Out: system calls, counts, feedback. Neighbours: datagrams.py, sender.py.
+
+A network may send copies of what goes to one address to many receivers. Each of them reports from
+a port of its own at that address, and is sent again there what it alone missed.
 """
 
 import errno
+import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -13,13 +18,14 @@ from umbel.kit import ports
 from umbel.kit.errors import Unavailable
 from umbel.media.rtp import feedback as feedbacks
 from umbel.media.rtp.feedback import Feedback
-from umbel.media.wire import datagrams
+from umbel.media.wire import datagrams, source_filter
 from umbel.media.wire.datagrams import Ring
 
 _SOCKET_BUFFER_BYTES = 4 << 20
 _SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 _RECONNECT_S = 1.0
 _MOST_RESENDS_PER_S = 2000
+_MOST_RESENDS_TO_ALL_PER_S = 20_000
 _LONGEST_FEEDBACK = 2048
 # Errors that concern one message; any other says that the hop takes nothing now.
 _OF_ONE_MESSAGE = frozenset({errno.EMSGSIZE, errno.ECONNREFUSED})
@@ -44,17 +50,35 @@ class AddressUnusable(Unavailable):
     code = "umbel.address_unusable"
 
 
+_Peer = tuple[str, int]
+
+
 class Hop:
-    """A destination: its connected socket, and what went wrong."""
+    """A destination: its connected socket, and what went wrong. `reports` takes what comes from
+    other ports of its address; there is none where the source has no address of its own."""
 
     def __init__(self, address: str, port: int, source: str) -> None:
         self.address, self.port = address, port
         self.socket = bound_socket(address, source, 0, receive=False)
         self.descriptor = self.socket.fileno()
+        self.reports = _at_same_port(self.socket, address) if source else None
         self.segmented = True
         self.before = self.dropped = self.refused = self.resent = 0
-        self._window_s, self._window_count = float("-inf"), 0
+        self._window_s = float("-inf")
+        self._resent_in_window: Counter[_Peer | None] = Counter()
         self.retry_s = float("-inf")
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """Where reports come in."""
+        reports = (self.reports.fileno(),) if self.reports is not None else ()
+        return (self.descriptor, *reports)
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self.socket.close()
+        if self.reports is not None:
+            self.reports.close()
 
     def connect(self, now_s: float) -> bool:
         """Whether there is a path to it now."""
@@ -92,20 +116,27 @@ class Hop:
             except OSError:
                 self.dropped += 1
 
-    def resend(self, packets: Iterable[bytes], now_s: float) -> None:
-        """Send again what the hop missed, within a limit a second."""
+    def resend(self, packets: Iterable[bytes], now_s: float, to: _Peer | None) -> None:
+        """Send again what the hop missed, or the one of its receivers that asked, within limits a
+        second for each and for all."""
         if now_s - self._window_s >= 1.0:
-            self._window_s, self._window_count = now_s, 0
-        for data in islice(packets, _MOST_RESENDS_PER_S - self._window_count):
-            self._window_count += 1
+            self._window_s = now_s
+            self._resent_in_window.clear()
+        done = self._resent_in_window
+        room = min(_MOST_RESENDS_PER_S - done[to], _MOST_RESENDS_TO_ALL_PER_S - done.total())
+        for data in islice(packets, max(room, 0)):
+            done[to] += 1
             try:
-                self.socket.send(data)
+                if to is None or self.reports is None:
+                    self.socket.send(data)
+                else:
+                    self.reports.sendto(data, to)
                 self.resent += 1
             except OSError:
                 self.dropped += 1
 
-    def receive_feedback(self) -> Iterator[Feedback]:
-        """What the hop reported since the last time."""
+    def receive_feedback(self) -> Iterator[tuple[Feedback, _Peer | None]]:
+        """What the hop reported since the last time, and which receiver of several did."""
         while True:
             try:
                 data = self.socket.recv(_LONGEST_FEEDBACK)
@@ -113,8 +144,14 @@ class Hop:
                 self.refused += 1
                 continue
             except OSError:
+                break
+            yield from ((one, None) for one in feedbacks.from_rtcp(data))
+        while self.reports is not None:
+            try:
+                data, (address, port, *_) = self.reports.recvfrom(_LONGEST_FEEDBACK)
+            except OSError:
                 return
-            yield from feedbacks.from_rtcp(data)
+            yield from ((one, (address, port)) for one in feedbacks.from_rtcp(data))
 
     def stats(self, sent: int) -> HopStats:
         return HopStats(
@@ -125,6 +162,25 @@ class Hop:
             refused=self.refused,
             resent=self.resent,
         )
+
+
+def _at_same_port(connected: socket.socket, peer: str) -> socket.socket:
+    """Another socket at the same address and port, which takes what the peer's address sends from
+    other ports than the one that `connected` will be connected to. Raises OSError, both closed."""
+    made = socket.socket(connected.family, socket.SOCK_DGRAM)
+    try:
+        made.setblocking(False)
+        source_filter.set_sources(made, [ipaddress.ip_address(peer)])
+        # Both must allow it, and only now: no other socket may be given the port.
+        for one in (connected, made):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(connected.getsockname())
+        connected.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    except OSError:
+        made.close()
+        connected.close()
+        raise
+    return made
 
 
 def bound_socket(peer: str, address: str, port: int, *, receive: bool) -> socket.socket:

@@ -98,10 +98,12 @@ class UdpSender:
         self._up = tuple(hop for hop in kept.values() if hop in was_up or hop.connect(0.0))
         self._down = tuple(hop for hop in kept.values() if hop not in self._up)
         for hop in gone:
-            _reports.remove(hop.descriptor)
-            hop.socket.close()
+            for descriptor in hop.descriptors:
+                _reports.remove(descriptor)
+            hop.close()
         for hop in new.values():
-            _reports.add(hop.descriptor, partial(self._hear, hop))
+            for descriptor in hop.descriptors:
+                _reports.add(descriptor, partial(self._hear, hop))
 
     def packets(self, batch: Packets, now_s: float) -> None:
         """Send copies. Empty packets and those above 65000 bytes are left out."""
@@ -144,7 +146,7 @@ class UdpSender:
                 made[address, port].before = self._offered
         except OSError as error:
             for hop in made.values():
-                hop.socket.close()
+                hop.close()
             raise AddressUnusable(f"cannot send from {self._source}: {error.strerror}") from error
         return made
 
@@ -172,14 +174,17 @@ class UdpSender:
         self._meter.add(sent, ring.total * sent // ring.count, now_s)
 
     def _hear(self, hop: Hop, now_s: float) -> None:
-        for one in hop.receive_feedback():
-            self._reported(hop, one, now_s)
+        for one, receiver in hop.receive_feedback():
+            self._reported(hop, one, receiver, now_s)
 
-    def _reported(self, hop: Hop, feedback: Feedback, now_s: float) -> None:
-        """What the hop missed is sent again; all else is for who feeds this sender."""
+    def _reported(
+        self, hop: Hop, feedback: Feedback, receiver: tuple[str, int] | None, now_s: float
+    ) -> None:
+        """What the hop missed is sent again, to the one of its receivers that missed it where the
+        network copies; all else is for who feeds this sender."""
         if isinstance(feedback, PacketsMissed):
             found = self._recent.find(feedback.ssrc, feedback.sequences)
-            hop.resend(found.values(), now_s)
+            hop.resend(found.values(), now_s, receiver)
             feedback = PacketsMissed(
                 feedback.ssrc, tuple(s for s in feedback.sequences if s not in found)
             )

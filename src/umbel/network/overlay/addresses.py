@@ -18,20 +18,19 @@ _FIRST_PORT, _PORTS = 16_384, 32_768
 
 
 def allot(name: str, others: Collection[Stream]) -> Stream:
-    """A stream with a number, address (10.203.x.y) and port of its own. They come from its name,
-    the next free ones where another stream has them: a control plane that starts again allots the
-    same again, whatever the order, but for that rare case."""
+    """A stream with a number and address (10.203.x.y) of its own, and a port. All come from its
+    name, the next free ones where another stream has them: a control plane that starts again
+    allots the same again, whatever the order, but for that rare case."""
     seed = hashlib.blake2b(name.encode(), digest_size=8).digest()
     number = int.from_bytes(seed[:4], "big") % MOST_STREAMS
     numbers = {other.number for other in others}
     while number + 1 in numbers:
         number = (number + 1) % MOST_STREAMS
     place = 1 + int.from_bytes(seed[2:6], "big") % 0xFFFE
-    target = f"10.203.{place >> 8}.{place & 0xFF}"
+    targets = {other.target for other in others}
+    while (target := f"10.203.{place >> 8}.{place & 0xFF}") in targets:
+        place = 1 + place % 0xFFFE
     port = int.from_bytes(seed[6:], "big") % _PORTS
-    taken = {other.port for other in others if other.target == target}
-    while _FIRST_PORT + port in taken:
-        port = (port + 1) % _PORTS
     return Stream(name=name, number=number + 1, target=target, port=_FIRST_PORT + port)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from umbel.network.overlay import streams
+from umbel.network.overlay import returns, streams
 from umbel.network.overlay.streams import Receiver, RoutedStream
 from umbel.network.switching.port_map import PortMap, Side
 from umbel.network.switching.program import (
@@ -196,6 +196,8 @@ class _StreamCompiler:
             if node in self._shape.functions:
                 self._emit(node, self._shape.functions[node])
             self._deliver(node, self._shape.functions.get(node, 0))
+        for node, rule in returns.rules(self._routed, self._switches):
+            self._drafts[node].rules.add(rule)
 
     def _arrive(self, node: str, neighbour: str, up: bool) -> None:
         port = self._switches[node].tunnel_ports[neighbour]

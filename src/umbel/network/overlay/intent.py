@@ -347,6 +347,7 @@ class Overlay:
                 node: receiver for node, receiver in intent.processes.items() if node in processes
             },
             move=moving if moving and moving.target in reached else None,
+            reports=intent.reports,
         ), problems
 
     def _barrier(self, tree: SpanningTree, leaf: str, port_maps: Mapping[str, PortMap]) -> str:

@@ -134,7 +134,8 @@ class RoutedStream:
     """One stream and how it is carried. `functions` are the switch ports, by node, of the functions
     it passes; at the root, of the function that sends it (else it comes in from outside). Each
     function sends the stream on to the stream's own target, from whatever address it has. `hosts`
-    are those of the functions that are processes of their node: where they take the stream."""
+    are those of the functions that are processes of their node: where they take the stream.
+    `reports` is the process at the root that takes what receivers report (returns.py)."""
 
     stream: Stream
     tree: SpanningTree
@@ -142,6 +143,7 @@ class RoutedStream:
     functions: Mapping[str, int] = field(default_factory=dict)
     processes: Mapping[str, Receiver] = field(default_factory=dict)
     move: Move | None = None
+    reports: Receiver | None = None
 
     @property
     def leaves(self) -> tuple[str, ...]:
@@ -175,7 +177,8 @@ class StreamIntent:
     """A stream as requested. It enters at `root` from the side `sender`; `functions` are the
     ports of functions on the way, `processes` the processes, by node. `refused` is what a switch
     said against it; it is not carried then. `rejected` is what a switch said against a change of
-    it; it is carried as before the change then."""
+    it; it is carried as before the change then. `reports` is the process at the root that takes
+    what receivers report."""
 
     stream: Stream
     root: str
@@ -184,6 +187,7 @@ class StreamIntent:
     functions: Mapping[str, int] = field(default_factory=dict)
     processes: Mapping[str, Receiver] = field(default_factory=dict)
     move: Move | None = None
+    reports: Receiver | None = None
     refused: str = ""
     rejected: str = ""
 

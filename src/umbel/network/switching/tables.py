@@ -71,10 +71,12 @@ PIPELINE: tuple[Stage, ...] = (
         matches=(Field.IN_PORT, Field.ETH_SRC, Field.ETH_DST, *_FIVE_TUPLE, Field.ARP_SPA),
         next=(Table.SLICES, Table.ACCESS, Table.SERVICES, Table.HOMES),
         miss=None,
-        does="writes the stream's number as metadata",
+        does="writes the stream's number as metadata; sends reports up",
         purpose="Knows a stream by its 5-tuple at the ports it may come in by; one of whatever a "
         "host sends (port 0), by its addresses. Sources are looked at until the first function on "
-        "the way, which sends from its own address. At a border "
+        "the way, which sends from its own address. What a receiver reports to a stream's address "
+        "goes up the tree to the sender, and what the sender sends again goes to that receiver "
+        "alone, each by one rule a switch. At a border "
         "(edge/compiler.py) what else comes from the access network or the node goes to the tables "
         "below, except to streams' addresses. While the platform looks for a receiver, the answers "
         "to its ARP request go up to it. All else is dropped.",
@@ -159,6 +161,9 @@ PIPELINE: tuple[Stage, ...] = (
 
 USED = 100
 """The priority of every rule that serves a stream; misses have 0."""
+
+RETURNS = 105
+"""Of the classifier's rules for what receivers report, and for what is sent again to one."""
 
 ASKED = 110
 """Of the classifier's rule for the answers to an ARP request of the platform."""

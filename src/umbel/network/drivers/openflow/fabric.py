@@ -30,11 +30,12 @@ from umbel.network.drivers.openflow.wires import Wires
 from umbel.network.events import Watcher
 from umbel.network.model import Endpoint, Hop, Pair
 from umbel.network.overlay import addresses
+from umbel.network.overlay.hops import intent_of
 from umbel.network.overlay.intent import Overlay
 from umbel.network.overlay.links import LinkState
 from umbel.network.overlay.liveness import Liveness, TunnelEndRemoved, TunnelEndSeen
 from umbel.network.overlay.spanning import Drawing
-from umbel.network.overlay.streams import InvalidRoute, Slice, Stream, StreamIntent, path_to
+from umbel.network.overlay.streams import Slice, Stream, StreamIntent
 from umbel.network.ports import CompileRules, ObservedSwitches
 from umbel.network.slices.admission import StreamDestination
 from umbel.network.switching import counters, signals
@@ -45,7 +46,6 @@ from umbel.network.switching.ports import Bridges
 from umbel.network.switching.program import Meter, Program
 from umbel.network.switching.signals import PortStatus, SwitchRefused
 from umbel.network.topology import underlay
-from umbel.network.topology.paths import NotInTopology
 from umbel.network.topology.registry import SiteRegistry
 
 log = structlog.get_logger(__name__)
@@ -121,7 +121,9 @@ class OpenFlowFabric:
         if not hops:
             await self.remove(stream)
             return {}
-        intent = self._intent(stream, hops)
+        has_node, guest_home = self.overlay.has, self.sites.guest_home
+        named = self.stream(stream)
+        intent = intent_of(named, hops, has_node=has_node, guest_home=guest_home)
         await self.change(self.overlay.carry(intent))
         self._check_taken(stream, intent)
         address, port = intent.stream.target, intent.stream.port
@@ -207,17 +209,6 @@ class OpenFlowFabric:
             node = self._refused_at.get(stream, "")
             leaves = self.overlay.behind(asked, node) if asked else ()
             raise SwitchRefused(why, stream=stream, node=node, leaves=list(leaves))
-
-    def _intent(self, stream: str, hops: Sequence[Hop]) -> StreamIntent:
-        roots = {hop.source_node for hop in hops}
-        if len(roots) > 1:
-            problem = f"stream {stream}: hops start at {', '.join(sorted(roots))}"
-            raise InvalidRoute("A stream enters the overlay at one node", problems=[problem])
-        for node in sorted(roots | {hop.target.node for hop in hops}):
-            if not self.overlay.has(node):
-                raise NotInTopology(f"The network has no node {node}", node=node)
-        paths = tuple(dict.fromkeys(path_to(h.target, self.sites.guest_home) for h in hops))
-        return StreamIntent(stream=self.stream(stream), root=roots.pop(), paths=paths)
 
     def _on_switch_event(self, event: signals.SwitchEvent) -> None:
         if isinstance(event, signals.PacketArrived):
