@@ -23,7 +23,12 @@ PACKAGING = Path(__file__).parents[2] / "packaging"
 ALERTS = PACKAGING / "prometheus" / "umbel-alerts.yaml"
 DASHBOARD = PACKAGING / "grafana" / "dashboard.json"
 PAGE = PACKAGING.parent / "docs" / "howto" / "watch-the-platform.md"
-PROMTOOL = shutil.which("promtool")
+ALERT_CASES = Path(__file__).with_name("alert_cases.yaml")
+UNPACKED = PACKAGING.parent / "build" / "tools" / "promtool"
+PROMTOOL = UNPACKED if UNPACKED.exists() else shutil.which("promtool")
+needs_promtool = pytest.mark.skipif(
+    PROMTOOL is None, reason="promtool is missing: run scripts/setup test"
+)
 # Prometheus' own.
 OF_THE_SERVER = {"up"}
 LABELS_OF_THE_SERVER = {"job", "instance", "le"}
@@ -128,9 +133,42 @@ def test_panels_have_places_and_ids_of_their_own() -> None:
     assert max(column for column, _ in cells) < 24
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed (Debian: prometheus)")
-def test_prometheus_takes_the_rules() -> None:
-    done = subprocess.run(
-        [str(PROMTOOL), "check", "rules", str(ALERTS)], capture_output=True, text=True, check=False
-    )
+def promtool(*words: str) -> str:
+    """What it says; it takes what it is given."""
+    done = subprocess.run([str(PROMTOOL), *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_promtool
+def test_prometheus_takes_the_rules() -> None:
+    assert f"{len(alerts())} rules found" in promtool("check", "rules", str(ALERTS))
+
+
+@needs_promtool
+def test_alerts_fire_when_they_should_and_not_before() -> None:
+    promtool("test", "rules", str(ALERT_CASES))
+
+
+@needs_promtool
+def test_an_alert_with_another_limit_is_seen(tmp_path: Path) -> None:
+    text = ALERTS.read_text()
+    for now, other in (("[15m]) > 3", "[15m]) > 4"), ("> 0.05", "> 0.5"), ("for: 5m", "for: 9m")):
+        assert now in text
+        (tmp_path / "rules.yaml").write_text(text.replace(now, other))
+        cases = yaml.safe_load(ALERT_CASES.read_text()) | {"rule_files": ["rules.yaml"]}
+        (tmp_path / "cases.yaml").write_text(yaml.safe_dump(cases))
+        with pytest.raises(AssertionError, match="FAILED"):
+            promtool("test", "rules", str(tmp_path / "cases.yaml"))
+
+
+def test_each_alert_is_tried_firing_and_quiet() -> None:
+    groups = yaml.safe_load(ALERTS.read_text())["groups"]
+    names = {rule["alert"] for group in groups for rule in group["rules"]}
+    cases = [
+        (case["alertname"], bool(case["exp_alerts"]))
+        for test in yaml.safe_load(ALERT_CASES.read_text())["tests"]
+        for case in test["alert_rule_test"]
+    ]
+    for fires in (True, False):
+        assert {name for name, does in cases if does is fires} == names
