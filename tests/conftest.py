@@ -8,14 +8,22 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from support import examples, kube_api, leftovers, libvirtd, openstack_cloud, postgres, testbed
+from support import (
+    databases,
+    examples,
+    kube_api,
+    leftovers,
+    libvirtd,
+    openstack_cloud,
+    postgres,
+    testbed,
+)
 from support.budget import Budget
 from support.kinds import Kinds
 from support.kube_worlds import KubeGround, kube_ground
 from support.libvirt_worlds import Ground, ground
 from support.openstack_worlds import OpenStackGround, openstack_ground
 from support.testbed import Testbed
-from umbel import migrations
 from umbel.kit.db import Database
 
 hypothesis.settings.load_profile(examples.ALL)
@@ -82,12 +90,13 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of an empty database of each kind."""
+    """The URL of a database of each kind: empty, or with the newest schema for `database`."""
     if request.param == "sqlite":
         url: str = request.getfixturevalue("sqlite_url")
         return url
     running: postgres.Cluster = request.getfixturevalue("postgresql")
-    return running.fresh()
+    has_schema = "database" in request.fixturenames
+    return databases.prepared(running) if has_schema else running.fresh()
 
 
 @pytest.fixture
@@ -95,7 +104,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """A database of each kind with the newest schema."""
     opened = Database(database_url, durable=False)
     try:
-        await migrations.upgrade(opened)
+        if opened.is_sqlite:
+            await databases.prepare(opened)
         yield opened
     finally:
         await opened.close()

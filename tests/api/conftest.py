@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from support import databases
 from support.http import World, make_system, serving, world
 from support.overlay_run import DRAWING, LINKS
 from support.steered import Net, steered
 from support.switchboard import World as Wires
 from support.switchboard import sites
-from umbel import migrations
 from umbel.kit.db import Database
 
 
@@ -18,7 +18,7 @@ from umbel.kit.db import Database
 async def sqlite(sqlite_url: str) -> AsyncIterator[Database]:
     opened = Database(sqlite_url, durable=False)
     try:
-        await migrations.upgrade(opened)
+        await databases.prepare(opened)
         yield opened
     finally:
         await opened.close()

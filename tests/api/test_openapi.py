@@ -21,11 +21,10 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.openapi import from_url
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from support import plan_files
+from support import databases, plan_files
 from support.http import World, make_system, serving, world
 from support.switchboard import MemoryBridges, sites
 from support.switchboard import World as Wires
-from umbel import migrations
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.openflow.fabric import OpenFlowFabric
@@ -109,7 +108,7 @@ class Front:
         )
         await fabric.start()
         try:
-            await migrations.upgrade(database)
+            await databases.prepare(database)
             system = make_system(database, self.folder, fabric)
             await system.network.edge.start()
             system.delivery.places = 1_000_000

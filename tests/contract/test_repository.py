@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support import databases
 from support.clocks import SetClock
 from support.s3_servers import S3_KINDS
 from support.storage_worlds import (
@@ -21,7 +22,6 @@ from support.storage_worlds import (
     shards_world,
 )
 from support.stored import repository
-from umbel import migrations
 from umbel.kit.db import Database
 from umbel.repository.model import BlobMissing, ItemDamaged, ItemState
 from umbel.repository.ports import PIECE_BYTES, Storage
@@ -64,7 +64,7 @@ def storage(world: StorageWorld) -> Storage:
 async def repo(world: StorageWorld, sqlite_url: str, clock: SetClock) -> AsyncIterator[Repository]:
     database = Database(sqlite_url, durable=False)
     try:
-        await migrations.upgrade(database)
+        await databases.prepare(database)
         yield repository(database, world.storage, clock)
     finally:
         await database.close()

@@ -9,10 +9,10 @@ from contextlib import aclosing
 
 import pytest
 
+from support import databases
 from support.clocks import SetClock
 from support.storage_worlds import chunks
 from support.stored import repository
-from umbel import migrations
 from umbel.kit.db import Database
 from umbel.repository.drivers.fake import FakeStorage
 from umbel.repository.drivers.shards import ShardStorage
@@ -257,7 +257,7 @@ async def test_upkeep_repairs_what_a_sweep_finds(
 ) -> None:
     database = Database(sqlite_url, durable=False)
     try:
-        await migrations.upgrade(database)
+        await databases.prepare(database)
         repo = repository(database, storage, SetClock(4e9))
         item = await repo.create("pr_city", {})
         await repo.write(item.id, Source(chunks=chunks(DATA)))

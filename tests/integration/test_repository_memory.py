@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from support import databases
 from support.clocks import SetClock
 from support.stored import repository
-from umbel import migrations
 from umbel.kit.db import Database
 from umbel.repository.drivers.files import FileStorage
 from umbel.repository.drivers.shards import ShardStorage
@@ -32,7 +32,7 @@ async def test_an_item_is_never_whole_in_memory(kind: str, tmp_path: Path, sqlit
     storage: Storage = files[0] if kind == "files" else ShardStorage(files, 1)
     database = Database(sqlite_url, durable=False)
     try:
-        await migrations.upgrade(database)
+        await databases.prepare(database)
         repo = repository(database, storage, SetClock())
         item = await repo.create("pr_city", {})
         await repo.write(item.id, Source(chunks=endless(1)))  # what is loaded once

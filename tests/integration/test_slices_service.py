@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from support import databases
 from support.slicing import DEVICES, carry, make_slices, parts, trees_of
-from umbel import migrations
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.drivers.fake.fabric import FakeQueues
@@ -36,7 +36,7 @@ UP, DOWN = ("pe1", "to-c1"), ("c1", "to-pe4")
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
     opened = Database(f"sqlite:///{tmp_path / 'umbel.db'}")
     try:
-        await migrations.upgrade(opened)
+        await databases.prepare(opened)
         yield opened
     finally:
         await opened.close()

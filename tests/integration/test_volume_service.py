@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from support import databases
 from support.disk_worlds import FakeDiskWorld, started
 from support.vim_worlds import until
-from umbel import migrations
 from umbel.compute.model import FunctionState, Inventory
 from umbel.compute.ports import Vim
 from umbel.compute.service import Compute, NodeInUse
@@ -61,7 +61,7 @@ class Plane:
 @pytest.fixture
 async def plane(sqlite_url: str) -> AsyncIterator[Plane]:
     database = Database(sqlite_url, durable=False)
-    await migrations.upgrade(database)
+    await databases.prepare(database)
     yield Plane(database)
     await database.close()
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import av
 import pytest
 
+from support import databases
 from support.films import film
 from support.stored import files_of, repository
-from umbel import migrations
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.playout.checks import Checks
@@ -27,7 +27,7 @@ async def files(sqlite_url: str) -> AsyncIterator[Files]:
     database = Database(sqlite_url, durable=False)
     clock = SystemClock()
     try:
-        await migrations.upgrade(database)
+        await databases.prepare(database)
         yield files_of(repository(database, FakeStorage(clock=clock), clock), database)
     finally:
         await database.close()

@@ -7,12 +7,11 @@ from functools import partial
 
 import pytest
 
-from support import overlay_lab, overlay_traffic, testbed
+from support import databases, overlay_lab, overlay_traffic, testbed
 from support.overlay_lab import Lab
 from support.overlay_traffic import Taker
 from support.testbed import Testbed
 from support.waiting import until
-from umbel import migrations
 from umbel.kit.clock import SystemClock
 from umbel.kit.db import Database
 from umbel.network.edge.compiler import EdgeState, programs
@@ -109,7 +108,7 @@ async def test_a_receivers_mac_is_asked_for_by_its_switch(bed: Testbed, lab: Lab
 async def operated(lab: Lab, sqlite_url: str) -> AsyncIterator[OperatorService]:
     """The operator's service over the fabric, with a database of its own."""
     database = Database(sqlite_url)
-    await migrations.upgrade(database)
+    await databases.prepare(database)
     topology = Topology(nodes=tuple(lab.bed.nodes), links=())
     try:
         yield OperatorService(

@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from support import congestion, testbed
+from support import congestion, databases, testbed
 from support.congestion import LINK, OFFER, OFFERED_MBPS, STREAMS, Congestion
 from support.testbed import Testbed
-from umbel import migrations
 from umbel.kit.db import Database
 from umbel.network.events import Event, LinkDown
 from umbel.network.slices.admission import Grade, NoRoomForSlice, SliceRequest
@@ -32,7 +31,7 @@ def bed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Testbed]:
 async def database(sqlite_url: str) -> AsyncIterator[Database]:
     opened = Database(sqlite_url)
     try:
-        await migrations.upgrade(opened)
+        await databases.prepare(opened)
         yield opened
     finally:
         await opened.close()

@@ -9,9 +9,9 @@ from types import MappingProxyType
 
 import pytest
 
+from support import databases
 from support.switchboard import sites
 from support.virtual import PatientDatabase, scenario, until
-from umbel import migrations
 from umbel.kit.clock import LoopClock
 from umbel.kit.errors import Unavailable
 from umbel.network.edge import compiler
@@ -158,7 +158,7 @@ class World:
 async def world(folder: Path, topology: Topology = LINE) -> AsyncIterator[World]:
     database = PatientDatabase(f"sqlite:///{folder / 'umbel.db'}")
     try:
-        await migrations.upgrade(database)
+        await databases.prepare(database)
         yield World(database, Switches(drawn(topology)), topology)
     finally:
         await database.close()

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from support.databases import prepare
 from support.reminding import AUTH, PASSWORD, POINT
 from support.virtual import PatientDatabase, scenario
-from umbel import migrations
 from umbel.catalogue.choices.model import Channel, Choice
 from umbel.catalogue.model import Event, EventDraft, EventEvent, EventPatch
 from umbel.catalogue.reservations.model import Purpose
@@ -65,7 +65,7 @@ async def prepared(catalogue: Catalogue, clock: LoopClock) -> Event:
 async def test_everybody_is_reminded_once_whatever_happens(tmp_path: Path) -> None:
     clock, mailer, pusher = LoopClock(), SlowMailer(), FakePusher()
     databases = [PatientDatabase(f"sqlite:///{tmp_path / 'umbel.db'}") for _ in range(3)]
-    await migrations.upgrade(databases[0])
+    await prepare(databases[0])
 
     def instance(number: int) -> "asyncio.Task[None]":
         catalogue = Catalogue(databases[number], clock)

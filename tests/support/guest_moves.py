@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from support import databases
 from support.libvirt_worlds import INSTALLATION, HypervisorRows, node_of
 from support.libvirt_worlds import PATIENT as LAB_LIMITS
 from support.migrating import OWNER, Guests, Ways
 from support.moving_worlds import STALLED_S, MovingGuests
 from support.vim_worlds import until_state
 from support.waiting import until
-from umbel import migrations
 from umbel.compute.drivers.libvirt.context import GuestContext
 from umbel.compute.drivers.libvirt.vim import LibvirtVim
 from umbel.compute.hypervisors.model import HYPERVISORS_POOL, Hypervisor
@@ -141,7 +141,7 @@ async def guest_plane(around: Surroundings, name: str) -> AsyncIterator[GuestPla
     vim = UnmeasuredVim(HYPERVISORS_POOL, HypervisorRows(*around.hypervisors), context)
     nodes = tuple(replace(node_of(one), memory_mb=1024.0) for one in around.hypervisors)
     database = Database(f"sqlite:///{around.folder / 'moves.db'}", durable=False)
-    await migrations.upgrade(database)
+    await databases.prepare(database)
     guests, store = Guests(), MigrationStore(database)
     pools = {HYPERVISORS_POOL: vim}
     compute = Compute(Inventory(nodes=nodes), vim, clock, owners=[OWNER], pools=pools)

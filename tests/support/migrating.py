@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from support import databases
 from support.virtual import PatientDatabase, until
-from umbel import migrations
 from umbel.compute.drivers.fake import FakeGuestVim, FakeVim
 from umbel.compute.model import (
     Description,
@@ -254,24 +254,14 @@ def served(database: Database, clock: Clock) -> Plane:
     return made
 
 
-_SCHEMA: list[bytes] = []
-"""An empty database's file, made once: it takes longer than most scenarios."""
-
-
-async def _make_schema(file: Path) -> None:
-    database = PatientDatabase(f"sqlite:///{file}")
-    await migrations.upgrade(database)
-    await database.close()
-    _SCHEMA.append(file.read_bytes())
-
-
 @asynccontextmanager
 async def plane(folder: Path, stop: Stop | None = None) -> AsyncIterator[Plane]:
     """A running one."""
-    if not _SCHEMA:
-        await _make_schema(folder / "schema.db")
-    (folder / "umbel.db").write_bytes(_SCHEMA[0])
-    made = Plane(url=f"sqlite:///{folder / 'umbel.db'}")
+    url = f"sqlite:///{folder / 'umbel.db'}"
+    database = PatientDatabase(url)
+    await databases.prepare(database)
+    await database.close()
+    made = Plane(url=url)
     await made.start(stop)
     try:
         yield made

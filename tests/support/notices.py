@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from support import databases
 from support.virtual import PatientDatabase, until
-from umbel import migrations
 from umbel.kit.clock import LoopClock
 from umbel.kit.db import DatabaseUnavailable
 from umbel.kit.journal import Journal
@@ -61,7 +61,7 @@ class Here:
 
     async def start(self) -> Notifier:
         self.database = Outage(f"sqlite:///{self.folder / 'umbel.db'}")
-        await migrations.upgrade(self.database)
+        await databases.prepare(self.database)
         self.notifier, self.task = self.instance("cp_1")
         return self.notifier
 

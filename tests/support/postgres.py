@@ -33,7 +33,7 @@ def programs() -> Path | None:
 
 
 class Cluster:
-    """A cluster in its folder; `fresh` makes an empty database and tells its SQLAlchemy URL."""
+    """A cluster in its folder; `fresh` makes an empty database, or a copy, and tells its URL."""
 
     def __init__(self, bin_folder: Path, folder: Path, user: str | None, *, durable: bool) -> None:
         self._bin = bin_folder
@@ -48,11 +48,16 @@ class Cluster:
             host=str(self._folder), user="postgres", dbname=name, autocommit=True
         )
 
-    def fresh(self) -> str:
-        name = f"umbel_{next(self._numbers)}"
+    def fresh(self, *, name: str = "", like: str = "template1") -> str:
+        name = name or f"umbel_{next(self._numbers)}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {like}")
         return f"postgresql+psycopg://postgres@/{name}?host={self._folder}"
+
+    def has(self, name: str) -> bool:
+        with self.connect() as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+            return known.fetchone() is not None
 
     def make(self) -> None:
         init = [self._bin / "initdb", "-D", self._folder / "data", "-U", "postgres", "-A", "trust"]

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from support import databases
 from support.http import World, make_system, serving, world
-from umbel import migrations
 from umbel.bootstrap import mail
 from umbel.kit.db import Database
 
@@ -17,7 +17,7 @@ async def web_world(folder: Path, **settings: Any) -> AsyncIterator[tuple[World,
     """The people's world with these settings, and its URL. Letters go where the settings say."""
     database = Database(f"sqlite:///{folder / 'umbel.db'}", durable=False)
     try:
-        await migrations.upgrade(database)
+        await databases.prepare(database)
         system = make_system(database, folder, **settings)
         mailer: Any = mail.mailer(system.settings)
         system = replace(system, mailer=mailer or system.mailer)

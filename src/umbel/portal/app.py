@@ -68,7 +68,7 @@ from umbel.portal.api import (
     web_sessions,
     welcome,
 )
-from umbel.portal.api.shapes import ERRORS
+from umbel.portal.api.resource import describe
 from umbel.portal.captive import Captive
 from umbel.portal.feed import Feed
 from umbel.portal.limits import BodyLimit
@@ -157,8 +157,6 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        responses=ERRORS,
-        generate_unique_id_function=lambda route: route.name,
     )
     app.state.system = system
     app.state.feed = feed
@@ -172,7 +170,8 @@ def create_app(system: System, *, static: Path = STATIC, keep_alive_s: float = 1
     app.state.feed_ages = sharing.FeedAges()
     errors.install(app)
     for resource in _RESOURCES:
-        app.include_router(resource.router)
+        app.router.routes.extend(resource.router.routes)
+    describe(app)
     app.router.default = Site(static, PageHeads(system))
     app.add_middleware(CsrfProtection, forms=welcome.FORMS)
     app.add_middleware(Captive, system=system)

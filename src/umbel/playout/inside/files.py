@@ -22,6 +22,8 @@ __all__ = ["SECOND_NS", "FilePipeline", "Gst"]
 SECOND_NS = 1_000_000_000
 _RANDOM_ACCESS = 2
 _PULL_BYTES = 65_536
+_TRACKS_WITHIN_S = 5.0
+"""After the first data of one: some files promise tracks that they do not have."""
 _QUEUE = "queue name={name} max-size-buffers=0 max-size-bytes=67108864 max-size-time=3000000000"
 
 
@@ -56,9 +58,14 @@ class FilePipeline:
         self._source.link(self._types)
 
     def pause(self, within_s: float) -> None:
-        """Have the first data of each track at its sink. Raises FileRefused."""
+        """Have the first data of each track at its sink. A seek that comes while the demuxer adds
+        tracks may be lost in one of them. Raises FileRefused."""
         self.pipeline.set_state(Gst.State.PAUSED)
         self.wait(Gst.MessageType.ASYNC_DONE, within_s)
+        self.tracks.wait(min(within_s, _TRACKS_WITHIN_S))
+        while within_s and self.pipeline.get_state(0)[0] is Gst.StateChangeReturn.ASYNC:
+            if not self.wait(Gst.MessageType.ASYNC_DONE, within_s):
+                break
 
     def seek(self, position_s: float, within_s: float) -> None:
         """Go on at the key picture at or before this position. Raises FileRefused."""

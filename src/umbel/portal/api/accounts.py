@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
@@ -17,10 +17,11 @@ from umbel.kit.tokens import WEB
 from umbel.network.model import NotProgrammed
 from umbel.portal import auth, web_session
 from umbel.portal.api import follows, push, recordings, reminders, reservations, shapes, watched
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, Me, NewPassword, Username
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = Resource(prefix="/api/v1", tags=["accounts"])
 
 WINDOW_S = 3_600.0
 CurrentPassword = Annotated[str, Field(max_length=1_024)]

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
 from umbel.catalogue.captions.model import Caption
@@ -11,12 +11,13 @@ from umbel.kit.errors import Conflict
 from umbel.kit.languages import LONGEST
 from umbel.portal import auth, grants, replay_captions
 from umbel.portal.api.replays import LISTED, PATH, PLAYLIST_TYPE, Number, Token
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 from umbel.portal.ports import System
 from umbel.recordings import subtitles
 from umbel.recordings.subtitles import MULTIVARIANT, SUBTITLES
 
-router = APIRouter(tags=["captions"])
+router = Resource(tags=["captions"])
 
 _VTT = "text/vtt"
 _MOST_QUERY = 200

@@ -3,16 +3,17 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from umbel.compute.clouds.clouds_file import MOST_BYTES, parse
 from umbel.compute.clouds.model import CLOUDS_POOL, MOST_NAME, CloudNode
 from umbel.portal import auth
 from umbel.portal.api.nodes import NewName, PoolName
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1/cloud-nodes", tags=["nodes"])
+router = Resource(prefix="/api/v1/cloud-nodes", tags=["nodes"])
 
 _Name = Annotated[str, Field(max_length=MOST_NAME)]
 

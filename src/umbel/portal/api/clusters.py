@@ -3,16 +3,17 @@
 import asyncio
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.compute.clusters.kubeconfig import MOST_BYTES, parse
 from umbel.compute.clusters.model import CLUSTERS_POOL, ClusterFacts, ClusterNode, Credentials
 from umbel.portal import auth
 from umbel.portal.api.nodes import NewName, PoolName
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1/cluster-nodes", tags=["nodes"])
+router = Resource(prefix="/api/v1/cluster-nodes", tags=["nodes"])
 
 _Name = Annotated[str, Field(max_length=253)]
 

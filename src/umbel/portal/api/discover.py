@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel
 
 from umbel.catalogue.discover.model import (
@@ -16,10 +16,11 @@ from umbel.catalogue.discover.model import (
 from umbel.catalogue.model import Event, EventState
 from umbel.portal import auth
 from umbel.portal.api import shapes
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import EventOut
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1/discover", tags=["discover"])
+router = Resource(prefix="/api/v1/discover", tags=["discover"])
 
 _CARRIED = frozenset({EventState.OPEN, EventState.LIVE})
 _PAGE = 24

@@ -7,7 +7,7 @@ Where the network is not made of switches of ours every request is refused:
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import Field
 
 from umbel.network.service import MobileFunction
@@ -25,8 +25,9 @@ from umbel.portal.api.edge_shapes import (
     ServiceIn,
     ServiceOut,
 )
+from umbel.portal.api.resource import Resource
 
-router = APIRouter(prefix="/api/v1/network", tags=["borders"])
+router = Resource(prefix="/api/v1/network", tags=["borders"])
 
 ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 

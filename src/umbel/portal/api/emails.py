@@ -6,7 +6,7 @@ page with a button: programs that look at links in letters confirm nothing.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from pydantic import Field
 
 from umbel.catalogue import rules
@@ -22,10 +22,11 @@ from umbel.portal.api.accounts import (
     EmailState,
     account_out,
 )
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = Resource(prefix="/api/v1", tags=["accounts"])
 
 MOST_LETTERS = 5
 WINDOW_S = 3_600.0

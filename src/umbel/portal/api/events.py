@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query
+from fastapi import Header, Query
 from starlette.responses import Response
 
 from umbel.catalogue.model import Event, EventDraft, EventEvent, EventPatch, EventState, User
@@ -16,10 +16,11 @@ from umbel.kit.db import VersionMismatch
 from umbel.kit.errors import Unprocessable
 from umbel.portal import auth
 from umbel.portal.api import shapes
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import EventChange, EventIn, EventOut, Problem, SavedEventOut
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1/events", tags=["events"])
+router = Resource(prefix="/api/v1/events", tags=["events"])
 
 _CARRIED = frozenset({EventState.OPEN, EventState.LIVE})
 _JPEG = "image/jpeg"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import Path, Query, Response
 from pydantic import BaseModel
 
 from umbel.catalogue.model import User
@@ -10,9 +10,10 @@ from umbel.kit.clock import to_rfc3339
 from umbel.kit.errors import Forbidden
 from umbel.playout.model import File
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1/files", tags=["files"])
+router = Resource(prefix="/api/v1/files", tags=["files"])
 
 FileId = Annotated[str, Path(max_length=64)]
 _JPEG = "image/jpeg"

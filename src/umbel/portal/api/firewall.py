@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, Field
 
 from umbel.compute.firewall.model import MOST_SOURCES, FirewallRule
 from umbel.compute.model import Transport
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1/firewall-rules", tags=["guests"])
+router = Resource(prefix="/api/v1/firewall-rules", tags=["guests"])
 
 RuleId = Annotated[str, Path(pattern=r"^fw_[0-9a-z]{1,32}$")]
 Source = Annotated[str, Field(max_length=64)]

@@ -1,13 +1,13 @@
 """Providers that one follows, and what is live of them and of one's reservations."""
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from umbel.catalogue.follows.model import Follow
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 
-router = APIRouter(prefix="/api/v1", tags=["follows"])
+router = Resource(prefix="/api/v1", tags=["follows"])
 
 
 class FollowOut(BaseModel):

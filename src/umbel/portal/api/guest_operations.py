@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import BaseModel, Field
 
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1/functions/{function_id}", tags=["guests"])
+router = Resource(prefix="/api/v1/functions/{function_id}", tags=["guests"])
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 FunctionId = Annotated[str, Path(min_length=1, max_length=128)]

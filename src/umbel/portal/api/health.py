@@ -3,16 +3,17 @@
 import asyncio
 import hmac
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel
 
 from umbel.kit.config import Settings
 from umbel.kit.errors import UmbelError, Unauthenticated, Unavailable
 from umbel.kit.tokens import TokenMissing
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.errors import NoSuchPath
 
-router = APIRouter(tags=["health"])
+router = Resource(tags=["health"])
 
 _PATIENCE_S = 2.0
 _LATE_S = 60.0

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field
 
 from umbel.compute.hypervisors.model import (
@@ -17,9 +17,10 @@ from umbel.compute.hypervisors.model import (
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
 from umbel.portal.api.nodes import NewName, PoolName
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1/hypervisors", tags=["nodes"])
+router = Resource(prefix="/api/v1/hypervisors", tags=["nodes"])
 
 Address = Annotated[str, Field(max_length=15)]
 

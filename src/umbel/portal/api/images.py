@@ -3,14 +3,15 @@
 import re
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from pydantic import BaseModel, Field
 
 from umbel.compute.images.model import PARTS, Image, ImageStatus, StoredImage
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1", tags=["guests"])
+router = Resource(prefix="/api/v1", tags=["guests"])
 
 PIECES = re.compile(r"/api/v1/images/[^/]+/parts/[a-z]+")
 """The paths whose bodies are pieces of an image."""

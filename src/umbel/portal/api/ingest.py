@@ -2,16 +2,17 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import Header, Request, Response
 from pydantic import BaseModel, Field, IPvAnyNetwork
 
 from umbel.delivery.model import IngestPoint
 from umbel.kit.errors import UnsupportedMediaType
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1/events/{event_id}", tags=["ingest"])
+router = Resource(prefix="/api/v1/events/{event_id}", tags=["ingest"])
 
 _SDP = "application/sdp"
 _SDP_TEXT: dict[str, Any] = {"content": {_SDP: {"schema": {"type": "string"}}}}

@@ -3,15 +3,16 @@
 from ipaddress import IPv4Address
 from typing import Annotated, Self
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.network.service import InlineFunction, InlineFunctionStatus
 from umbel.portal import auth
 from umbel.portal.api.network_shapes import Port
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1/network/functions", tags=["network"])
+router = Resource(prefix="/api/v1/network/functions", tags=["network"])
 
 Name = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,56}$")]
 """With `inline-` before it, it is the id of the function that the platform runs out of an image."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, Field
 
 from umbel.compute.machines.model import (
@@ -15,9 +15,10 @@ from umbel.compute.machines.model import (
 from umbel.compute.machines.service import MachineState, MachineStatus
 from umbel.portal import auth
 from umbel.portal.api.nodes import NewName, PoolName
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1/machines", tags=["nodes"])
+router = Resource(prefix="/api/v1/machines", tags=["nodes"])
 
 
 class MachineIn(Given):

@@ -1,14 +1,14 @@
 """Who works for a provider: owners see to the team, members see who is in it."""
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from umbel.catalogue.model import MemberRole
 from umbel.catalogue.team.model import Member
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1/providers/{provider_id}/members", tags=["providers"])
+router = Resource(prefix="/api/v1/providers/{provider_id}/members", tags=["providers"])
 
 
 class MemberIn(Given):

@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 from pydantic import BaseModel, Field
 
 from umbel.mobility.model import MigrationKind
 from umbel.mobility.rules import DAYS, LONGEST_PATTERN, MOST_PATTERNS, Hours, MigrationRule
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1/migration-rules", tags=["migrations"])
+router = Resource(prefix="/api/v1/migration-rules", tags=["migrations"])
 
 RuleName = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 Patterns = Annotated[

@@ -2,7 +2,6 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from umbel.kit.clock import to_rfc3339
@@ -12,9 +11,10 @@ from umbel.mobility.service import Request
 from umbel.planner.moves.check import MOST_FUNCTIONS, MOST_HOSTS
 from umbel.planner.moves.model import MoveGoal
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1/migrations", tags=["migrations"])
+router = Resource(prefix="/api/v1/migrations", tags=["migrations"])
 
 _MOST_S = 7 * 24 * 3600.0
 _DEFAULT = Terms()

@@ -5,7 +5,7 @@ Without switches of ours (loopback) drawings and paths are refused: `umbel.netwo
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from umbel.network.service import Stream, StreamIntent
 from umbel.portal import auth
@@ -20,8 +20,9 @@ from umbel.portal.api.network_shapes import (
     TopologyIn,
     TopologyOut,
 )
+from umbel.portal.api.resource import Resource
 
-router = APIRouter(prefix="/api/v1/network", tags=["network"])
+router = Resource(prefix="/api/v1/network", tags=["network"])
 
 
 @router.get("/topology")

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import Body
 from pydantic import AfterValidator, BaseModel, Field, IPvAnyNetwork
 
 from umbel.compute.model import DEFAULT_POOL, HostUsage, Node, NodeKind, NodeState, Scheduling
@@ -14,10 +14,11 @@ from umbel.kit.clock import to_rfc3339
 from umbel.network.documents import AddedSite, LinkEndEntry, SwitchEntry
 from umbel.network.model import Link
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1/nodes", tags=["nodes"])
+router = Resource(prefix="/api/v1/nodes", tags=["nodes"])
 
 _MOST = 1_000_000_000.0
 _MOST_S = 7 * 24 * 3600.0

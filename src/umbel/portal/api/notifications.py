@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel, Field
 
 from umbel.kit.clock import to_rfc3339
@@ -10,9 +10,10 @@ from umbel.notify import callbacks
 from umbel.notify.model import Kind, SubscriberState
 from umbel.notify.service import Standing
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1/notifications", tags=["notifications"])
+router = Resource(prefix="/api/v1/notifications", tags=["notifications"])
 
 Url = Annotated[
     str,

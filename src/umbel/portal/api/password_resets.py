@@ -7,7 +7,7 @@ which accounts there are. The link has its secret behind `#`, so that no server 
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, BackgroundTasks, Request
+from fastapi import BackgroundTasks, Request
 from pydantic import Field
 
 from umbel.catalogue import rules
@@ -19,11 +19,12 @@ from umbel.notify.model import Letter
 from umbel.notify.ports import Mailer
 from umbel.portal import auth
 from umbel.portal.api.emails import NoMailServer
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NewPassword
 from umbel.portal.ports import System
 
 log = structlog.get_logger(__name__)
-router = APIRouter(prefix="/api/v1", tags=["accounts"])
+router = Resource(prefix="/api/v1", tags=["accounts"])
 
 MOST_RESETS = 5
 WINDOW_S = 3_600.0

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Request, Response
+from fastapi import Header, Path, Request, Response
 
 from umbel.catalogue.model import NoPicture
 from umbel.kit import image_files
@@ -17,11 +17,12 @@ from umbel.kit.errors import NotFound, UmbelError
 from umbel.kit.image_files import JPEG, PNG, WEBP, ImageFile
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
+from umbel.portal.api.resource import Resource
 from umbel.portal.ports import System
 from umbel.portal.range_responses import DEFAULT_TYPE
 from umbel.repository.service import Source
 
-router = APIRouter(prefix="/api/v1/events/{event_id}/picture", tags=["events"])
+router = Resource(prefix="/api/v1/events/{event_id}/picture", tags=["events"])
 
 EventId = Annotated[str, Path(max_length=64)]
 PATHS = re.compile(r"/api/v1/events/[^/]+/picture")

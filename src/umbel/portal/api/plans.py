@@ -2,16 +2,17 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.kit.clock import to_rfc3339
 from umbel.planner.problem import Variant
 from umbel.plans.model import PlanJob, PlanRequest, PlanState
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
+router = Resource(prefix="/api/v1/plans", tags=["plans"])
 
 MOST_POINTS = 100
 MOST_TIME_S = 600.0

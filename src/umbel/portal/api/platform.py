@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from umbel.compute.model import FunctionState
@@ -13,9 +12,10 @@ from umbel.media.model import StreamRole
 from umbel.network.model import Pair
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Quality
 
-router = APIRouter(prefix="/api/v1", tags=["platform"])
+router = Resource(prefix="/api/v1", tags=["platform"])
 
 
 class BranchOut(BaseModel):

@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import Body, Response
 from pydantic import BaseModel, Field
 
 from umbel.playout.model import Playout
 from umbel.playout.service import PlayoutOptions
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1/events/{event_id}/playout", tags=["files"])
+router = Resource(prefix="/api/v1/events/{event_id}/playout", tags=["files"])
 
 _LONGEST_S = 7 * 86_400.0
 

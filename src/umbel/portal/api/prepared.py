@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from umbel.delivery.prepared.model import MOST_PREPARED, Prepared
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1", tags=["nodes"])
+router = Resource(prefix="/api/v1", tags=["nodes"])
 
 Count = Annotated[int, Field(ge=0, le=MOST_PREPARED)]
 

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from umbel.catalogue.model import ProviderInUse
 from umbel.catalogue.service_levels.model import ServiceLevel
 from umbel.kit.errors import Unprocessable
 from umbel.portal import auth
 from umbel.portal.api import shapes
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import (
     ProviderIn,
     ProviderOut,
@@ -18,7 +19,7 @@ from umbel.portal.api.shapes import (
 )
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1/providers", tags=["providers"])
+router = Resource(prefix="/api/v1/providers", tags=["providers"])
 
 MOST_HOURS = 24 * 31
 _DAY_S = 86_400.0

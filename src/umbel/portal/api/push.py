@@ -2,16 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from umbel.catalogue.devices.model import MOST_LABEL, Device
 from umbel.kit.clock import to_rfc3339
 from umbel.notify import endpoints
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1", tags=["push"])
+router = Resource(prefix="/api/v1", tags=["push"])
 
 
 class PushKeysIn(Given):

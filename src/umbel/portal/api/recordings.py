@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Request
+from fastapi import Path, Request
 from pydantic import BaseModel, Field
 
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import addresses, auth
 from umbel.portal.api import replays
 from umbel.portal.api.replays import ReplayOut
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 from umbel.recordings.model import (
     LONGEST_NAME,
@@ -19,7 +20,7 @@ from umbel.recordings.model import (
 )
 from umbel.recordings.rights import Right, RightKind
 
-router = APIRouter(prefix="/api/v1", tags=["recordings"])
+router = Resource(prefix="/api/v1", tags=["recordings"])
 
 _DAY_S = 86_400.0
 RecordingId = Annotated[str, Path(max_length=64)]

@@ -3,7 +3,6 @@
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from umbel.catalogue.choices import model
@@ -11,10 +10,11 @@ from umbel.catalogue.choices.model import AccountChoice, Choice
 from umbel.portal import auth
 from umbel.portal.api import reservations
 from umbel.portal.api.reservations import ReservationOut
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 from umbel.portal.ports import System
 
-router = APIRouter(prefix="/api/v1", tags=["reminders"])
+router = Resource(prefix="/api/v1", tags=["reminders"])
 
 
 class Channel(StrEnum):

@@ -7,11 +7,12 @@ as there is a right to it.
 import math
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 from pydantic import BaseModel
 
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth, errors, file_responses, grants, replay_captions
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, Problem
 from umbel.portal.ports import System
 from umbel.portal.range_responses import PieceResponse, unsatisfiable
@@ -24,7 +25,7 @@ from umbel.recordings.subtitles import MULTIVARIANT
 from umbel.repository.ranges import RangeUnsatisfiable
 
 PATH = "/replay"
-router = APIRouter(tags=["recordings"])
+router = Resource(tags=["recordings"])
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 _MEDIA_TYPE = "video/mp4"

@@ -3,20 +3,21 @@ for each transfer."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Query, Request
+from fastapi import Body, Query, Request
 from pydantic import BaseModel, Field
 
 from umbel.catalogue.model import User, UserRole
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.errors import Forbidden
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.transfers import PATH
 from umbel.portal.ports import System
 from umbel.repository.model import LONGEST_KEY, LONGEST_VALUE, MOST_METADATA, Item
 from umbel.repository.patterns import LONGEST_PATTERN
 from umbel.repository.transfers.model import Direction
 
-router = APIRouter(tags=["repository"])
+router = Resource(tags=["repository"])
 
 _LONGEST_S = 10 * 366 * 86_400
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY)]

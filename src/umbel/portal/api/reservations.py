@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
@@ -11,9 +11,10 @@ from umbel.catalogue.reservations.model import Purpose, Reservation
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import addresses, auth
 from umbel.portal.api import shapes
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import EventOut, Given
 
-router = APIRouter(prefix="/api/v1", tags=["reservations"])
+router = Resource(prefix="/api/v1", tags=["reservations"])
 
 _CALENDAR = "text/calendar"
 

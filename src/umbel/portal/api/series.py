@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import Header
 from pydantic import BaseModel
 
 from umbel.portal import auth
@@ -14,9 +14,10 @@ from umbel.portal.api.events import (
     theirs,
     version_read,
 )
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import EventChange, SavedEventOut
 
-router = APIRouter(prefix="/api/v1/events/{event_id}/following", tags=["events"])
+router = Resource(prefix="/api/v1/events/{event_id}/following", tags=["events"])
 
 
 class FollowingOut(BaseModel):

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Body, Request
+from fastapi import Body, Request
 from pydantic import BaseModel
 
 from umbel.delivery.model import Session
@@ -13,11 +13,12 @@ from umbel.kit.connections import source_of
 from umbel.kit.errors import TooSoon, UmbelError
 from umbel.kit.token_buckets import TokenBuckets
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName, Quality
 from umbel.portal.ports import System
 
 log = structlog.get_logger(__name__)
-router = APIRouter(prefix="/api/v1", tags=["sessions"])
+router = Resource(prefix="/api/v1", tags=["sessions"])
 
 
 class TooManySessions(TooSoon):

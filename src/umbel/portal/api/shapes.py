@@ -4,7 +4,6 @@ Times are RFC 3339 in UTC. Every error has the shape `Problem`.
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -36,24 +35,6 @@ class Problem(BaseModel):
     code: str
     message: str
     details: dict[str, Any]
-
-
-_TEXTS: Mapping[int, str] = {
-    400: "The request can never succeed as written",
-    401: "Sign in, or send a valid token",
-    403: "You may not do this",
-    404: "There is no such thing",
-    405: "The path does not take this method",
-    409: "It contradicts the current state",
-    413: "The body is too large",
-    415: "The body is not of the media type read here",
-    422: "A field has a value that cannot be used",
-    429: "Too many attempts; Retry-After tells when to try again",
-    503: "Not now; Retry-After tells when to try again",
-}
-ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "description": text} for status, text in _TEXTS.items()
-}
 
 
 def _rfc3339(given: object) -> object:

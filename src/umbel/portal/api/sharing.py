@@ -5,17 +5,18 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import Query, Request
 from fastapi.responses import Response
 
 from umbel.catalogue.discover.model import Search, Section
 from umbel.catalogue.model import Event, NoSuchEvent
 from umbel.portal import addresses, auth, oembed, rss
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Problem
 from umbel.portal.ports import System
 from umbel.repository.ranges import Decision, PreconditionFailed, Validators, decide
 
-router = APIRouter(tags=["sharing"])
+router = Resource(tags=["sharing"])
 
 _MOST_URL = 2_000
 _MOST_AGES = 10_000

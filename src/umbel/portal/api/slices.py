@@ -2,15 +2,15 @@
 
 from typing import Annotated, Self
 
-from fastapi import APIRouter
 from pydantic import BaseModel, Field, model_validator
 
 from umbel.kit.clock import to_rfc3339
 from umbel.network.service import Grade, Guarantee, LinkShare, SliceRequest, SliceStatus, Traffic
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given
 
-router = APIRouter(prefix="/api/v1/slices", tags=["slices"])
+router = Resource(prefix="/api/v1/slices", tags=["slices"])
 
 FunctionId = Annotated[str, Field(min_length=1, max_length=128)]
 

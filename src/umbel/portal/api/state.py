@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import Header, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -23,10 +23,11 @@ from umbel.kit.connections import source_of
 from umbel.kit.errors import Exhausted, UmbelError
 from umbel.kit.journal import Change, JournalTrimmed
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.feed import Feed
 from umbel.portal.metrics import Metrics
 
-router = APIRouter(prefix="/api/v1", tags=["platform"])
+router = Resource(prefix="/api/v1", tags=["platform"])
 
 PUBLIC = frozenset({"event", "provider", "drain"})
 MOST_READERS = 1_000

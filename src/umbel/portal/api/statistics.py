@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from pydantic import BaseModel
 
 from umbel.catalogue.model import Event
@@ -11,8 +11,9 @@ from umbel.delivery.attendance.model import MINUTE_S, Attendance, Minute, Share
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth, csv_tables
 from umbel.portal.api.events import theirs
+from umbel.portal.api.resource import Resource
 
-router = APIRouter(prefix="/api/v1/events/{event_id}", tags=["events"])
+router = Resource(prefix="/api/v1/events/{event_id}", tags=["events"])
 
 MOST_POINTS = 480
 _CSV = "text/csv"

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import Form, Request, Response
 
 from umbel.portal import auth
 from umbel.portal.api import shapes
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import MyselfOut, TokenOut
 
-router = APIRouter(tags=["users"])
+router = Resource(tags=["users"])
 
 
 @router.post("/oauth/token")

@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, aclosing, contextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from umbel.kit.connections import source_of
 from umbel.kit.errors import NotFound
 from umbel.portal import auth, errors
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Problem
 from umbel.portal.multipart import FORM, open_file
 from umbel.portal.ports import System
@@ -35,7 +36,7 @@ PATH = "/repository_servlet"
 STREAMS = re.compile(rf"{PATH}/[^/]+")
 """The paths whose bodies are streamed."""
 
-router = APIRouter(prefix=PATH, tags=["repository"])
+router = Resource(prefix=PATH, tags=["repository"])
 
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,60}/[\w!#$&^.+-]{1,60}", re.ASCII)
 _ALLOWED = "GET, HEAD, OPTIONS, POST, PUT"

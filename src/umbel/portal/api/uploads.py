@@ -10,13 +10,14 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import Depends, Header, Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from umbel.catalogue.model import User
 from umbel.kit.errors import Forbidden, Invalid, UmbelError
 from umbel.portal import auth, errors
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Problem
 from umbel.portal.ports import System
 from umbel.repository import tus
@@ -86,7 +87,7 @@ class TusRoute(APIRoute):
         return handled
 
 
-router = APIRouter(prefix=PATH, tags=["files"], route_class=TusRoute)
+router = Resource(prefix=PATH, tags=["files"], route_class=TusRoute)
 
 
 @router.options("", status_code=204, include_in_schema=False)

@@ -1,12 +1,11 @@
 """Users, for operators."""
 
-from fastapi import APIRouter
-
 from umbel.portal import auth
 from umbel.portal.api import shapes
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Me, UserIn
 
-router = APIRouter(prefix="/api/v1/users", tags=["users"])
+router = Resource(prefix="/api/v1/users", tags=["users"])
 
 
 @router.get("")

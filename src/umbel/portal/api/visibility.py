@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
 from umbel.catalogue.visibility.model import MOST_INVITED
@@ -10,9 +10,10 @@ from umbel.kit.clock import to_rfc3339
 from umbel.kit.tokens import EVENT, Claims
 from umbel.portal import auth
 from umbel.portal.api.events import theirs
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, PassPhrase, Username
 
-router = APIRouter(prefix="/api/v1/events/{event_id}", tags=["events"])
+router = Resource(prefix="/api/v1/events/{event_id}", tags=["events"])
 
 GRANT_S = 12 * 3_600.0
 """How long a grant is good: longer than most events, and no more than a day at the screen."""

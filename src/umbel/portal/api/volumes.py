@@ -2,15 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Path, Query
 from pydantic import BaseModel, Field
 
 from umbel.compute.volumes.model import MOST_MB, Volume, VolumeStatus
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, NodeName
 
-router = APIRouter(prefix="/api/v1/volumes", tags=["guests"])
+router = Resource(prefix="/api/v1/volumes", tags=["guests"])
 
 _NAME = r"^[a-z0-9][a-z0-9-]{0,31}$"
 VolumeName = Annotated[str, Path(pattern=_NAME)]

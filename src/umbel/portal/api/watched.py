@@ -1,15 +1,15 @@
 """What one watched while signed in: for the calendar, and to forget."""
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 
 from umbel.catalogue.watched.model import Watched
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth
 from umbel.portal.api import shapes
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import EventOut
 
-router = APIRouter(prefix="/api/v1/me/watched", tags=["reservations"])
+router = Resource(prefix="/api/v1/me/watched", tags=["reservations"])
 
 
 class WatchedOut(BaseModel):

@@ -2,16 +2,17 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from pydantic import Field
 
 from umbel.kit.clock import to_rfc3339
 from umbel.kit.tokens import WEB
 from umbel.portal import auth, web_session
 from umbel.portal.api import shapes
+from umbel.portal.api.resource import Resource
 from umbel.portal.api.shapes import Given, Me
 
-router = APIRouter(prefix="/api/v1", tags=["users"])
+router = Resource(prefix="/api/v1", tags=["users"])
 
 FromOurPage = Depends(web_session.require_header)
 Word = Annotated[str, Field(max_length=1_024)]

@@ -11,7 +11,7 @@ from string import Template
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Form, Query, Request
+from fastapi import Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from umbel.kit.clock import to_rfc3339
@@ -20,10 +20,11 @@ from umbel.kit.tokens import FORM, Claims, TokenForeign
 from umbel.network.model import NotProgrammed
 from umbel.network.service import ClientLocation, InvalidClient, NotInAccess
 from umbel.portal import auth
+from umbel.portal.api.resource import Resource
 from umbel.portal.captive import MOST_NEXT, PAGE
 from umbel.portal.ports import System
 
-router = APIRouter(include_in_schema=False)
+router = Resource(include_in_schema=False)
 
 _HEADERS = {
     "Cache-Control": "no-store",
