@@ -8,6 +8,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from support.axe import violations
 from support.http import PASSWORD
 from support.web_world import web_world
+from umbel.catalogue.model import EventPatch
 from umbel.demo.browser import chromium
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -46,7 +47,7 @@ async def create(page: Page, url: str, title: str, visibility: str) -> str:
 
 
 async def test_a_pass_phrase_opens_an_event_to_those_who_know_it(tmp_path: Path) -> None:
-    async with web_world(tmp_path) as (_, url), chromium() as browser:
+    async with web_world(tmp_path) as (here, url), chromium() as browser:
         city = await signed_in(browser, url, "city")
         link = await create(city, url, "Rehearsal", "Pass phrase")
         viewer = await browser.new_page()
@@ -72,6 +73,15 @@ async def test_a_pass_phrase_opens_an_event_to_those_who_know_it(tmp_path: Path)
         await viewer.reload()
         await expect(title).to_be_visible(timeout=APPEARS_MS)
         assert await violations(viewer) == []
+        (event,) = await here.system.catalogue.events(listed=False)
+        await here.system.catalogue.change_event(
+            event.id, event.version, EventPatch(), "another lighthouse"
+        )
+        changed = viewer.get_by_role("status").filter(has_text="Enter the new pass phrase")
+        await expect(changed).to_be_visible(timeout=APPEARS_MS)
+        await field.fill("another lighthouse")
+        await field.press("Enter")
+        await expect(title).to_be_visible(timeout=APPEARS_MS)
 
 
 async def test_an_event_by_invitation_is_there_for_those_who_were_invited(tmp_path: Path) -> None:
@@ -97,6 +107,10 @@ async def test_an_event_by_invitation_is_there_for_those_who_were_invited(tmp_pa
         )
         await remove.click()
         await expect(city.get_by_text("Nobody is invited yet")).to_be_visible(timeout=APPEARS_MS)
+        # The page that was open says so by itself.
+        closed = viewer.get_by_role("heading", name="This event is not open to you any more")
+        await expect(closed).to_be_visible(timeout=APPEARS_MS)
+        assert await violations(viewer) == []
         await viewer.goto(link)
         await expect(missing).to_be_visible(timeout=APPEARS_MS)
 

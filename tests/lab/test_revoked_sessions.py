@@ -80,17 +80,41 @@ async def test_a_closed_sessions_token_opens_neither_whep_nor_hls(tmp_path: Path
         assert await answers(http, left) == REFUSED
 
 
+async def test_an_event_that_is_closed_ends_its_viewers(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, httpx.AsyncClient(timeout=30) as http:
+        event, _ = await made.live()
+        session = await made.session(event, "pe2")
+        with on_loopback():
+            watcher = Watcher(http=http, url=session["whep"], token=session["token"])
+            try:
+                await watcher.start()
+                await pictures(watcher)
+                await made.change(event, visibility="invited")
+                await ended(watcher)
+            finally:
+                await watcher.close()
+        await until_answers(http, session, REFUSED)
+        # An operator may watch every event, and opens another.
+        await until_answers(http, await made.session(event, "pe2"), LET_IN)
+
+
 async def closed_under(made: Platform, watcher: Watcher, session: dict[str, Any]) -> None:
     """Close the session of a viewer who has pictures: its connection ends, too."""
+    await pictures(watcher)
+    headers = {"Authorization": f"Bearer {session['token']}"}
+    closed = await made.api.delete(f"/api/v1/sessions/{session['id']}", headers=headers)
+    assert closed.status_code == 204
+    await ended(watcher)
 
+
+async def pictures(watcher: Watcher) -> None:
     async def frames() -> int:
         return watcher.frames.get("video", 0)
 
     await until(frames, within_s=60)
-    headers = {"Authorization": f"Bearer {session['token']}"}
-    closed = await made.api.delete(f"/api/v1/sessions/{session['id']}", headers=headers)
-    assert closed.status_code == 204
 
+
+async def ended(watcher: Watcher) -> None:
     async def state() -> str:
         return watcher.peer.connectionState
 

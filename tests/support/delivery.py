@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from umbel.catalogue.model import Event, EventEvent, EventOver, EventState
 from umbel.catalogue.service import Catalogue
+from umbel.catalogue.visibility.model import WatchRight
 from umbel.delivery.model import (
     Branch,
     FunctionStatus,
@@ -78,7 +79,11 @@ class MemoryDelivery:
     sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     async def open_session(
-        self, event_id: str, access_node: str, quality: str = renditions.SOURCE
+        self,
+        event_id: str,
+        access_node: str,
+        quality: str = renditions.SOURCE,
+        let_in: WatchRight = WatchRight(),
     ) -> Ticket:
         stream = renditions.stream_of(event_id, quality)
         event = await self.catalogue.event(event_id)
@@ -100,6 +105,8 @@ class MemoryDelivery:
             opened_s=now_s,
             seen_s=now_s,
             expires_s=now_s + self.ttl_s,
+            username=let_in.username,
+            phrase=let_in.phrase,
         )
         self.sessions[session.id] = session
         claims = Claims(subject=session.id, scope=stream, expires_s=session.expires_s)

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from umbel.delivery.loop.collector import Collector
-from umbel.delivery.model import Tree
+from umbel.delivery.model import Session, Tree, Viewer
 from umbel.delivery.policy import service_levels, transcoders
 from umbel.delivery.policy.base import Assignment, Policy
 from umbel.delivery.policy.service_levels import Claim
 from umbel.delivery.trees import renditions, replacement
 from umbel.delivery.trees.view import NoCapacity, View
 from umbel.kit.errors import Conflict
+from umbel.kit.ids import new_id
 
 
 class EventNotOpen(Conflict):
@@ -63,3 +64,19 @@ class Admission:
             return self.policy.assign(view, stream, access_node)
         renditions.check(stream, height)
         return transcoders.assigned(view, stream, access_node, self.policy)
+
+
+def session_of(viewer: Viewer, assignment: Assignment, now_s: float, ttl_s: float) -> Session:
+    """The session of the viewer who is served there."""
+    return Session(
+        id=new_id("se"),
+        stream=viewer.stream,
+        access_node=viewer.access_node,
+        function=assignment.function,
+        edge_node=assignment.node,
+        opened_s=now_s,
+        seen_s=now_s,
+        expires_s=now_s + ttl_s,
+        username=viewer.let_in.username,
+        phrase=viewer.let_in.phrase,
+    )

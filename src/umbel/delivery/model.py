@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from umbel.catalogue.visibility.model import WatchRight
 from umbel.compute.model import DEFAULT_POOL, HostUsage, NodeKind, NodeState, Resources
 
 RECORDER = "recorder"
@@ -54,8 +55,19 @@ class Tree:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Viewer:
+    """Who wants to watch a stream, from where, and what lets them in."""
+
+    stream: str
+    access_node: str
+    let_in: WatchRight
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
-    """One viewer's right to watch one stream at one edge."""
+    """One viewer's right to watch one stream at one edge. What let them into an event that is not
+    for everybody: the account `username`, or a `phrase`, as catalogue's
+    WatchRight."""
 
     id: str
     stream: str
@@ -65,6 +77,8 @@ class Session:
     opened_s: float
     seen_s: float
     expires_s: float
+    username: str = ""
+    phrase: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

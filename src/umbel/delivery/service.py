@@ -14,8 +14,9 @@ import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
+from umbel.catalogue.visibility.model import WatchRight
 from umbel.compute.model import NodeState
-from umbel.delivery.admission import Admission, EventNotOpen
+from umbel.delivery.admission import Admission, EventNotOpen, session_of
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.streams import FLEET
@@ -27,9 +28,9 @@ from umbel.delivery.model import (
     StreamStatus,
     Ticket,
     Tree,
+    Viewer,
 )
 from umbel.delivery.node_service import NodeService
-from umbel.delivery.policy.base import Assignment
 from umbel.delivery.policy.service_levels import Claim
 from umbel.delivery.recorder_service import RecorderService
 from umbel.delivery.steering.service import Planning
@@ -165,9 +166,14 @@ class Delivery:
     # -- viewers ----------------------------------------------------------------------------
 
     async def open_session(
-        self, event_id: str, access_node: str, quality: str = renditions.SOURCE
+        self,
+        event_id: str,
+        access_node: str,
+        quality: str = renditions.SOURCE,
+        let_in: WatchRight = WatchRight(),
     ) -> Ticket:
-        """Assign an edge to a viewer, connect it where needed, and wait until it is ready.
+        """Assign an edge to a viewer, connect it where needed, and wait until it is ready. The
+        session ends once `let_in` is no reason any more to let them in.
 
         Raises NoSuchEvent, NoSuchNode, NoSuchQuality, EventNotOpen, NoCapacity, NotReady.
         """
@@ -178,11 +184,12 @@ class Delivery:
         renditions.check_codec(stream, vp8=event.vp8)
         levels = await self.catalogue.service_levels.commitments()
         claim = Claim(provider_id=event.provider_id, commitments=tuple(levels))
+        viewer = Viewer(stream=stream, access_node=access_node, let_in=let_in)
         avoided: frozenset[str] = frozenset()
         for _ in range(_MOST_TRIES):
             avoided |= self.controller.refused_nodes(stream)
             try:
-                session, tree = await self._assigned(stream, access_node, claim, avoided)
+                session, tree = await self._assigned(viewer, claim, avoided)
             except (NoCapacity, NotReady):
                 if self.tracing is not None or claim.own.level.viewers:
                     await self._turned_away(stream, access_node)
@@ -304,11 +311,12 @@ class Delivery:
         raise NotReady
 
     async def _assigned(
-        self, stream: str, access_node: str, claim: Claim, avoided: frozenset[str]
+        self, viewer: Viewer, claim: Claim, avoided: frozenset[str]
     ) -> tuple[Session, Tree]:
         """A stored session, and the tree it counts on. Who loses a race reads again. Where nobody
         else has room, a node that is avoided is better than none: its switch may take the way."""
-        promises = self.collector.promises
+        stream, access_node = viewer.stream, viewer.access_node
+        promises, ttl_s = self.collector.promises, self.controller.timing.session_ttl_s
         for _ in range(_MOST_TRIES):
             wanted = await self.store.trees()
             try:
@@ -321,7 +329,7 @@ class Delivery:
                     raise
                 continue
             is_new = assignment.tree != wanted.get(stream)
-            session = self._session(stream, access_node, assignment)
+            session = session_of(viewer, assignment, self._now_s(), ttl_s)
             known, new = promises.at(session.edge_node), assignment.tree if is_new else None
             try:
                 with self._promised(session, assignment.tree):
@@ -346,19 +354,6 @@ class Delivery:
         """Whether the node rested, and is up now for what could not be placed there."""
         closed = self.collector.compute.state(node) is not NodeState.ACTIVE
         return closed and self.planning is not None and await self.planning.claim(node)
-
-    def _session(self, stream: str, access_node: str, assignment: Assignment) -> Session:
-        now_s = self._now_s()
-        return Session(
-            id=new_id("se"),
-            stream=stream,
-            access_node=access_node,
-            function=assignment.function,
-            edge_node=assignment.node,
-            opened_s=now_s,
-            seen_s=now_s,
-            expires_s=now_s + self.controller.timing.session_ttl_s,
-        )
 
     async def _ready(
         self, tree: Tree, function: str, avoided: frozenset[str] = frozenset()

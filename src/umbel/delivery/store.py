@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from umbel.delivery import session_rows
 from umbel.delivery.model import Branch, Ingest, Session, Tree
 from umbel.delivery.nodes.store import removed_among
 from umbel.delivery.revocation import store as revocation
@@ -15,7 +16,7 @@ from umbel.delivery.session_counts import SessionCount
 from umbel.kit import journal
 from umbel.kit.db import Database, VersionMismatch, expect_one, metadata
 from umbel.kit.errors import NotFound
-from umbel.kit.sql import Command, Connection, ConstraintViolated, Query, Scalar, given
+from umbel.kit.sql import Command, Connection, ConstraintViolated, Query, given
 
 trees = sa.Table(
     "trees",
@@ -27,21 +28,6 @@ trees = sa.Table(
     sa.Column("ingest_ports", sa.JSON, nullable=False, server_default="[]"),
     sa.Column("ingest_sources", sa.JSON, nullable=False, server_default="[]"),
 )
-
-sessions = sa.Table(
-    "sessions",
-    metadata,
-    sa.Column("id", sa.String(64), primary_key=True),
-    sa.Column("stream", sa.String(64), nullable=False),
-    sa.Column("access_node", sa.String(64), nullable=False),
-    sa.Column("function", sa.String(128), nullable=False),
-    sa.Column("edge_node", sa.String(64), nullable=False),
-    sa.Column("opened_s", sa.Float, nullable=False),
-    sa.Column("seen_s", sa.Float, nullable=False),
-    sa.Column("expires_s", sa.Float, nullable=False),
-    sa.Index("ix_sessions_stream_function", "stream", "function"),
-)
-
 
 _TREE_KIND = "tree"
 _NEVER = -1
@@ -72,7 +58,7 @@ def _tree(*, stream: str, version: int, branches: Iterable[Mapping[str, Any]]) -
     return Tree(stream=stream, version=version, branches=made)
 
 
-_STREAM, _ID = given("of"), given("id_")
+_STREAM = given("of")
 _TREE = sa.select(trees.c.stream, trees.c.version, trees.c.branches)
 _TREES = Query(_TREE, _tree)
 _ONE_TREE = Query(_TREE.where(trees.c.stream == _STREAM), _tree)
@@ -95,48 +81,6 @@ _INGEST = Query(
 _SET_SOURCES = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["ingest_sources"])
 _SET_PORTS = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["ingest_ports"])
 _SET_OFFER = Command(sa.update(trees).where(trees.c.stream == _STREAM), ["rtp_offer"])
-
-_SESSIONS = Query(sa.select(sessions).order_by(sessions.c.opened_s, sessions.c.id), Session)
-_SESSIONS_OF = Query(sa.select(sessions).where(sessions.c.stream == _STREAM), Session)
-_SESSIONS_AT = Query(sa.select(sessions).where(sessions.c.edge_node == given("at")), Session)
-_SESSION = Query(sa.select(sessions).where(sessions.c.id == _ID), Session)
-_OPEN = Command(sa.insert(sessions))
-_CLOSE = Command(sa.delete(sessions).where(sessions.c.id == _ID))
-_CLOSE_ALL = Command(sa.delete(sessions).where(sessions.c.stream == _STREAM))
-_SEEN = Command(sa.update(sessions).where(sessions.c.id == _ID), ["seen_s"])
-_SEEN_AT = Command(
-    sa.update(sessions).where(
-        (sessions.c.stream == _STREAM) & (sessions.c.function == given("at"))
-    ),
-    ["seen_s"],
-)
-_STALE = Query(
-    sa.select(sessions).where(
-        (sessions.c.stream == _STREAM) & (sessions.c.seen_s < given("unseen_since_s"))
-    ),
-    Session,
-)
-
-_COUNT = sa.func.count().label("count")
-_AT_NODE = Scalar(
-    sa.select(_COUNT).select_from(sessions).where(sessions.c.edge_node == given("at")), int
-)
-_PLACES = (sessions.c.stream, sessions.c.function, sessions.c.access_node, sessions.c.edge_node)
-_COUNTS = Query(sa.select(*_PLACES, _COUNT).group_by(*_PLACES), SessionCount)
-_WATCHED = Scalar(
-    sa.select(sessions.c.function).where(sessions.c.stream == _STREAM).distinct(), str
-)
-_AUDIENCE = Query(
-    sa.select(
-        sessions.c.stream,
-        sessions.c.access_node,
-        _COUNT,
-        sa.func.avg(sessions.c.opened_s).label("opened_s"),
-    )
-    .group_by(sessions.c.stream, sessions.c.access_node)
-    .order_by(sessions.c.stream, sessions.c.access_node),
-    lambda **row: (row["stream"], row["access_node"], int(row["count"]), float(row["opened_s"])),
-)
 
 
 class DeliveryStore:
@@ -198,7 +142,7 @@ class DeliveryStore:
         def drop(connection: Connection) -> list[Session]:
             before = connection.first(_ONE_TREE, of=stream)
             connection.run(_DROP_TREE, of=stream)
-            ended = connection.all(_SESSIONS_OF, of=stream)
+            ended = connection.all(session_rows.SESSIONS_OF, of=stream)
             if before is not None:
                 left = Tree(stream=stream, branches=tuple(kept), version=before.version + 1)
                 if kept:
@@ -206,9 +150,9 @@ class DeliveryStore:
                     connection.run(_ADD_TREE, stream=stream, version=left.version, branches=rows)
                 _journal_tree(connection, left, at_s)
             if why:
-                _end(connection, ended, why, at_s)
+                session_rows.end(connection, ended, why, at_s)
             else:
-                connection.run(_CLOSE_ALL, of=stream)
+                connection.run(session_rows.CLOSE_ALL, of=stream)
                 revocation.drop(connection, stream)
             return ended
 
@@ -238,43 +182,42 @@ class DeliveryStore:
         its node has more sessions than the `known` ones: another instance gave the room away."""
 
         def open_(connection: Connection) -> None:
-            stored = connection.scalar(_AT_NODE, at=session.edge_node) or 0
+            stored = connection.scalar(session_rows.AT_NODE, at=session.edge_node) or 0
             if known is not None and stored > known:
                 raise VersionMismatch(f"others have sessions on {session.edge_node} by now")
             if tree is not None:
                 _save_tree(connection, tree, session.opened_s)
-            connection.run(_OPEN, **asdict(session))
-            _journal_session(connection, session, "opened", session.opened_s)
+            session_rows.add(connection, session)
 
         await self._database.write(open_)
 
     async def session(self, session_id: str) -> Session:
         """The session. Raises NoSuchSession."""
-        found = await self._database.read(lambda c: c.first(_SESSION, id_=session_id))
+        found = await self._database.read(lambda c: c.first(session_rows.SESSION, id_=session_id))
         if found is None:
             raise NoSuchSession(session=session_id)
         return found
 
     async def sessions(self) -> list[Session]:
         """All of them, in the order in which they were opened."""
-        return await self._database.read(lambda c: c.all(_SESSIONS))
+        return await self._database.read(lambda c: c.all(session_rows.SESSIONS))
 
     async def close_session(self, session: Session, *, at_s: float, why: str = "closed") -> None:
         """Forget it. It is not an error if there is none."""
 
         def close(connection: Connection) -> None:
-            _end(connection, [session], why, at_s)
+            session_rows.end(connection, [session], why, at_s)
 
         await self._database.write(close)
 
     async def counts(self) -> list[SessionCount]:
         """How many sessions there are, by stream and place. One statement reads all, so that sums
         over them agree."""
-        return await self._database.read(lambda c: c.all(_COUNTS))
+        return await self._database.read(lambda c: c.all(session_rows.COUNTS))
 
     async def audience(self) -> list[tuple[str, str, int, float]]:
         """Stream, access node, how many sessions, and when they were opened on average."""
-        return await self._database.read(lambda c: c.all(_AUDIENCE))
+        return await self._database.read(lambda c: c.all(session_rows.AUDIENCE))
 
     async def sweep(
         self,
@@ -290,25 +233,42 @@ class DeliveryStore:
 
         def sweep(connection: Connection) -> list[Session]:
             connection.run_many(
-                _SEEN_AT, ({"of": stream, "at": at, "seen_s": now_s} for at in sorted(unknown))
+                session_rows.SEEN_AT,
+                ({"of": stream, "at": at, "seen_s": now_s} for at in sorted(unknown)),
             )
-            connection.run_many(_SEEN, ({"id_": id_, "seen_s": now_s} for id_ in sorted(seen)))
-            ended = connection.all(_STALE, of=stream, unseen_since_s=now_s - idle_s)
-            _end(connection, ended, "expired", now_s)
+            connection.run_many(
+                session_rows.SEEN, ({"id_": id_, "seen_s": now_s} for id_ in sorted(seen))
+            )
+            ended = connection.all(session_rows.STALE, of=stream, unseen_since_s=now_s - idle_s)
+            session_rows.end(connection, ended, "expired", now_s)
             revocation.purge(connection, now_s)
             return ended
 
         return await self._database.write(sweep)
 
-    async def close_sessions_at(self, node: str, *, at_s: float) -> list[Session]:
-        """End and return the sessions of viewers whom the node's edges serve."""
-
-        if not await self._database.read(lambda c: c.first(_SESSIONS_AT, at=node)):
+    async def close_shut_out(self, stream: str, event_id: str, *, at_s: float) -> list[Session]:
+        """End and return the stream's sessions of viewers who may not watch its event any more,
+        which is not for everybody."""
+        of = {"of": stream, "event_": event_id}
+        if not await self._database.read(lambda c: c.first(session_rows.SHUT_OUT, **of)):
             return []
 
         def close(connection: Connection) -> list[Session]:
-            ended = connection.all(_SESSIONS_AT, at=node)
-            _end(connection, ended, "evicted", at_s)
+            ended = connection.all(session_rows.SHUT_OUT, **of)
+            session_rows.end(connection, ended, "closed", at_s)
+            return ended
+
+        return await self._database.write(close)
+
+    async def close_sessions_at(self, node: str, *, at_s: float) -> list[Session]:
+        """End and return the sessions of viewers whom the node's edges serve."""
+
+        if not await self._database.read(lambda c: c.first(session_rows.SESSIONS_AT, at=node)):
+            return []
+
+        def close(connection: Connection) -> list[Session]:
+            ended = connection.all(session_rows.SESSIONS_AT, at=node)
+            session_rows.end(connection, ended, "evicted", at_s)
             return ended
 
         return await self._database.write(close)
@@ -339,7 +299,7 @@ def _stream(
     """The parts of a StoredStream; of the trees, as `_trees_since`."""
     return (
         _trees_since(connection, after),
-        connection.scalars(_WATCHED, of=stream),
+        connection.scalars(session_rows.WATCHED, of=stream),
         connection.first(_INGEST, of=stream) or Ingest(),
         revocation.since(connection, stream, revoked_since_s),
     )
@@ -372,22 +332,3 @@ def _journal_tree(connection: Connection, tree: Tree, at_s: float) -> None:
         "functions": [branch.function for branch in tree.branches],
     }
     journal.record(connection, at_s=at_s, kind=_TREE_KIND, subject=tree.stream, body=body)
-
-
-def _end(connection: Connection, sessions: Iterable[Session], why: str, at_s: float) -> None:
-    """Delete those that are there, and revoke their tokens."""
-    ended = [s for s in sessions if connection.run(_CLOSE, id_=s.id)]
-    revocation.revoke(connection, ended, at_s)
-    for session in ended:
-        _journal_session(connection, session, why, at_s)
-
-
-def _journal_session(connection: Connection, session: Session, what: str, at_s: float) -> None:
-    body = {
-        "what": what,
-        "stream": session.stream,
-        "access_node": session.access_node,
-        "edge": session.edge_node,
-        "function": session.function,
-    }
-    journal.record(connection, at_s=at_s, kind="session", subject=session.id, body=body)

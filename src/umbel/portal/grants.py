@@ -7,8 +7,9 @@ as long as there is that reason.
 
 import math
 
-from umbel.catalogue.model import Event, NoSuchEvent, NoSuchUser, Visibility
+from umbel.catalogue.model import Event, NoSuchEvent, NoSuchUser
 from umbel.catalogue.visibility.model import PassPhraseNeeded, Watcher
+from umbel.catalogue.visibility.rules import watch_right
 from umbel.kit.errors import Forbidden
 from umbel.kit.tokens import REPLAY, Claims, TokenInvalid
 from umbel.portal import auth
@@ -60,14 +61,8 @@ async def extent_of(system: System, token: str) -> Extent:
 def right_to(event: Event, by: Watcher) -> Right:
     """The right of who may watch the event to see it again. It names them only where the event is
     not for everybody."""
-    is_granted = by.granted_event == event.id and event.visibility is Visibility.PHRASE
-    is_named = event.visibility in (Visibility.INVITED, Visibility.PHRASE)
-    return Right(
-        kind=RightKind.EVENT,
-        of=event.id,
-        username=by.username if is_named else "",
-        phrase=by.granted_phrase if is_granted else "",
-    )
+    given = watch_right(event, by)
+    return Right(kind=RightKind.EVENT, of=event.id, username=given.username, phrase=given.phrase)
 
 
 async def _require(system: System, right: Right) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from umbel.catalogue.model import Event
 from umbel.catalogue.service import Catalogue
+from umbel.catalogue.visibility.model import WatchRight
 from umbel.compute.clouds.model import CloudFacts, CloudNode
 from umbel.compute.clusters.model import ClusterFacts, ClusterNode, Credentials
 from umbel.compute.hypervisors.authority import Issued
@@ -57,10 +58,15 @@ class Viewing(Protocol):
     """For viewers."""
 
     async def open_session(
-        self, event_id: str, access_node: str, quality: str = "source"
+        self,
+        event_id: str,
+        access_node: str,
+        quality: str = "source",
+        let_in: WatchRight = WatchRight(),
     ) -> Ticket:
-        """A place at an edge. Raises NoSuchEvent, EventNotOpen (409), NoSuchQuality (422),
-        NoCapacity (503), NotFound or Invalid for an unknown node."""
+        """A place at an edge, as long as `let_in` is a reason. Raises NoSuchEvent,
+        EventNotOpen (409), NoSuchQuality (422), NoCapacity (503), NotFound or Invalid for an
+        unknown node."""
 
     async def session(self, session_id: str) -> Session:
         """That session. Raises NoSuchSession (404)."""

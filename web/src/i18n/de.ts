@@ -189,6 +189,8 @@ const messages = translate({
 
   'passPhrase.heading': 'Diese Veranstaltung hat eine Passphrase',
   'passPhrase.about': 'Sie erhalten sie von denen, die die Veranstaltung machen. Groß- und Kleinschreibung zählt.',
+  'passPhrase.changed':
+    'Die Veranstalter haben geändert, wer zusehen darf. Bitte geben Sie die neue Passphrase ein.',
   'passPhrase.checking': 'Wird geprüft',
 
   'player.openTimeout': 'Das Portal hat nicht rechtzeitig eine Sitzung geöffnet.',
@@ -390,6 +392,8 @@ const messages = translate({
   'watch.signIn': '{link}, um sie in Ihrem Kalender zu haben und erinnert zu werden.',
   'watch.more': 'Mehr von {provider}',
   'watch.invited': 'Wurden Sie eingeladen? {link} und den Link dann erneut öffnen.',
+  'watch.closed': 'Diese Veranstaltung ist für Sie nicht mehr offen',
+  'watch.closedAbout': 'Die Veranstalter haben geändert, wer zusehen darf. {link}',
   'watch.title': 'Ansehen',
 
   'watched.heading': 'Was Sie gesehen haben',

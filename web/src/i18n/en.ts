@@ -182,6 +182,7 @@ export const english = {
 
   'passPhrase.heading': 'This event has a pass phrase',
   'passPhrase.about': 'You get it from the people who make the event. Upper and lower case differ.',
+  'passPhrase.changed': 'The people who make the event changed who can watch. Enter the new pass phrase.',
   'passPhrase.checking': 'Checking',
 
   'player.openTimeout': 'The portal did not open a session in time.',
@@ -380,6 +381,8 @@ export const english = {
   'watch.signIn': '{link} to have it in your calendar and to be reminded.',
   'watch.more': 'More from {provider}',
   'watch.invited': 'Were you invited to it? {link}, then open the link again.',
+  'watch.closed': 'This event is not open to you any more',
+  'watch.closedAbout': 'The people who make it changed who can watch. {link}',
   'watch.title': 'Watch',
 
   'watched.heading': 'What you watched',

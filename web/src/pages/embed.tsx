@@ -42,7 +42,8 @@ function Embed({ eventId }: { eventId: string }) {
   const first = early.knownEvent(eventId);
   const { data: event, error } = useLive(`event ${eventId}`, read, KINDS, POLL_MS, first);
   const [video, setVideo] = useState<HTMLVideoElement | null>(null);
-  const isHere = event !== null && error?.status !== 404;
+  const isClosed = error?.status === 404 || error?.code === 'umbel.pass_phrase_needed';
+  const isHere = event !== null && !isClosed;
   const player = usePlayer(isHere ? event : null, video);
   useTitle(event?.title ?? t('event.event'));
 

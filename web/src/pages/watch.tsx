@@ -99,12 +99,22 @@ function MoreEvents({ event }: { event: LiveEvent }) {
 }
 
 /** An event by invitation looks like none to who is not invited, or not signed in yet. */
-function NotFound() {
+function NotFound({ wasOpen }: { wasOpen: boolean }) {
   const isSignedIn = useSignIn() !== null;
+  if (wasOpen) return <Closed />;
   return (
     <Empty isPage title={t('event.notFound')}>
       <p>{rich('common.checkAddress', { link: <Link to={to.discover}>{t('common.seeLive')}</Link> })}</p>
       {!isSignedIn && <p>{rich('watch.invited', { link: <Link to={to.account}>{t('common.signIn')}</Link> })}</p>}
+    </Empty>
+  );
+}
+
+/** Somebody watched the event before it was closed to them. */
+function Closed() {
+  return (
+    <Empty isPage title={t('watch.closed')}>
+      <p>{rich('watch.closedAbout', { link: <Link to={to.discover}>{t('common.seeLive')}</Link> })}</p>
     </Empty>
   );
 }
@@ -127,8 +137,10 @@ export default function Watch({ eventId }: { eventId: string }) {
   const replays = useReplays(event, atS !== null);
   useTitle(event?.title ?? t('watch.title'));
 
-  if (error?.status === 404) return <NotFound />;
-  if (error?.code === 'umbel.pass_phrase_needed') return <PassPhraseForm eventId={eventId} onOpen={refresh} />;
+  if (error?.status === 404) return <NotFound wasOpen={event !== null} />;
+  if (error?.code === 'umbel.pass_phrase_needed') {
+    return <PassPhraseForm eventId={eventId} wasOpen={event !== null} onOpen={refresh} />;
+  }
   if (!event) {
     return error ? (
       <div className="page">

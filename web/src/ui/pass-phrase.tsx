@@ -12,10 +12,12 @@ import { Field } from './sign-in';
 
 interface PassPhraseFormProps {
   eventId: string;
+  /** Whether they watched until the phrase was set or changed. */
+  wasOpen: boolean;
   onOpen: () => void;
 }
 
-export function PassPhraseForm({ eventId, onOpen }: PassPhraseFormProps) {
+export function PassPhraseForm({ eventId, wasOpen, onOpen }: PassPhraseFormProps) {
   useTitle(t('visibility.passPhrase'));
   const [phrase, setPhrase] = useState('');
   const { busy, error, run } = useAction();
@@ -31,6 +33,7 @@ export function PassPhraseForm({ eventId, onOpen }: PassPhraseFormProps) {
       }}
     >
       <h1>{t('passPhrase.heading')}</h1>
+      {wasOpen && <p role="status">{t('passPhrase.changed')}</p>}
       <p className="quiet">{t('passPhrase.about')}</p>
       {error && <ErrorNotice error={error} />}
       <Field

@@ -65,5 +65,14 @@ class Watcher:
         return self.runs_all or provider_id in self.provider_ids
 
 
+@dataclass(frozen=True, kw_only=True)
+class WatchRight:
+    """What let somebody into an event that is not for everybody: an account, or what names a pass
+    phrase. Both are empty where everybody is let in."""
+
+    username: str = ""
+    phrase: str = ""
+
+
 ANYBODY = Watcher()
 """Nobody is signed in, and there is no grant."""

@@ -7,9 +7,10 @@ import unicodedata
 
 from umbel.catalogue.model import Event, Visibility
 from umbel.catalogue.sign_in_limits import FailureCounter
-from umbel.catalogue.visibility.model import Access, PassPhraseTooSoon, Watcher
+from umbel.catalogue.visibility.model import Access, PassPhraseTooSoon, Watcher, WatchRight
 from umbel.kit.errors import Unprocessable
 
+OPEN_TO_ALL = frozenset({Visibility.PUBLIC, Visibility.UNLISTED})
 LEAST_PHRASE = 8
 MOST_PHRASE = 128
 FREE_BY_VIEWER = 5
@@ -27,6 +28,14 @@ def access(event: Event, by: Watcher, *, phrase: str, is_invited: bool) -> Acces
         is_granted = bool(phrase) and (by.granted_event, by.granted_phrase) == (event.id, phrase)
         return Access.OPEN if is_granted else Access.PHRASE
     return Access.OPEN
+
+
+def watch_right(event: Event, by: Watcher) -> WatchRight:
+    """What lets `by` into the event, who may watch it: no account is named that need not be."""
+    if event.visibility in OPEN_TO_ALL:
+        return WatchRight()
+    is_granted = event.visibility is Visibility.PHRASE and by.granted_event == event.id
+    return WatchRight(username=by.username, phrase=by.granted_phrase if is_granted else "")
 
 
 def pass_phrase(text: str) -> str:

@@ -67,9 +67,30 @@ def remains_visible(username: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     """Whether what an account was let into before is still shown to it: all but events that are
     for invited accounts by now and to which it is not invited, unless it runs them. A condition
     for statements that have `events`."""
-    is_invited = sa.exists().where(
+    is_for_all = events.c.visibility != sa.literal(Visibility.INVITED.value)
+    return is_for_all | _is_invited(username) | _runs(username)
+
+
+def lets_in(
+    username: sa.ColumnElement[str], phrase: sa.ColumnElement[str]
+) -> sa.ColumnElement[bool]:
+    """Whether these let somebody into an event that is not for everybody, as
+    `rules.access` has it. A condition for statements that have `events`."""
+    is_invited = events.c.visibility == sa.literal(Visibility.INVITED.value)
+    has_phrase = events.c.visibility == sa.literal(Visibility.PHRASE.value)
+    knows_phrase = sa.exists().where(
+        (pass_phrases.c.event_id == events.c.id) & (pass_phrases.c.generation == phrase)
+    )
+    return (is_invited & _is_invited(username)) | (has_phrase & knows_phrase) | _runs(username)
+
+
+def _is_invited(username: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    return sa.exists().where(
         (invitations.c.event_id == events.c.id) & (invitations.c.username == username)
     )
+
+
+def _runs(username: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     account = users.alias("reader")
     is_operator = sa.exists().where(
         (account.c.username == username) & (account.c.role == sa.literal(UserRole.OPERATOR.value))
@@ -77,8 +98,7 @@ def remains_visible(username: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
     is_member = sa.exists().where(
         (members.c.username == username) & (members.c.provider_id == events.c.provider_id)
     )
-    is_for_all = events.c.visibility != sa.literal(Visibility.INVITED.value)
-    return is_for_all | is_invited | is_operator | is_member
+    return is_operator | is_member
 
 
 def phrase(connection: Connection, event_id: str) -> tuple[str, str] | None:

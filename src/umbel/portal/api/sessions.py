@@ -6,6 +6,7 @@ import structlog
 from fastapi import Body, Request
 from pydantic import BaseModel
 
+from umbel.catalogue.visibility.rules import watch_right
 from umbel.delivery.model import Session
 from umbel.delivery.trees import renditions
 from umbel.kit.clock import to_rfc3339
@@ -81,11 +82,12 @@ async def open_session(
     wait_s = opened.take(source_of(address), system.clock.monotonic_s())
     if wait_s > 0:
         raise TooManySessions(wait_s)
-    await system.catalogue.audiences.event(event_id, by)
+    event = await system.catalogue.audiences.event(event_id, by)
+    let_in = watch_right(event, by)
     access_node = given.access_node
     if access_node is None:
         access_node = await system.delivery.access_node_for(address)
-    ticket = await system.delivery.open_session(event_id, access_node, given.quality)
+    ticket = await system.delivery.open_session(event_id, access_node, given.quality, let_in)
     if by.username:
         await _note(system, by.username, event_id)
     return TicketOut(
