@@ -3,6 +3,7 @@
 
     async with firefox(folder) as page:
         await page.open(url)
+        await page.click("button", "Sign in")
         await page.evaluate("document.title")
 """
 
@@ -12,16 +13,22 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from support.waiting import until
+
 FIREFOX = Path("/usr/bin/firefox-esr")
 ABSENT = "" if FIREFOX.exists() else "Firefox is not installed (Debian: firefox-esr)"
 _START_S = 60.0
 _ANSWER_S = 60.0
+_APPEARS_S = 60.0
+ENTER = "\ue007"
+"""What the key is called in WebDriver (https://www.w3.org/TR/webdriver2/#keyboard-actions)."""
 _LISTENING = re.compile(rb"WebDriver BiDi listening on (ws://\S+)")
 _PREFERENCES = {
     "media.autoplay.default": 0,
@@ -71,6 +78,55 @@ class FirefoxPage:
         assert answer["type"] == "success", answer
         value = answer["result"].get("value")
         return None if value is None else json.loads(value)
+
+    async def click(self, role: str, name: str, number: int = 0) -> None:
+        """Move the mouse onto the element with this role and accessible name, once it is there, and
+        press its button. Of several it is that with the number."""
+        nodes = await until(
+            partial(self._nodes, role, name),
+            lambda nodes: len(nodes) > number,
+            within_s=_APPEARS_S,
+        )
+        element = {"sharedId": nodes[number]["sharedId"]}
+        await self._call(
+            "script.callFunction",
+            functionDeclaration="element => element.scrollIntoView({block: 'center'})",
+            arguments=[element],
+            target={"context": self._context},
+            awaitPromise=True,
+        )
+        there = {"type": "pointerMove", "x": 0, "y": 0}
+        there |= {"origin": {"type": "element", "element": element}}
+        press = [{"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0}]
+        mouse = {"type": "pointer", "id": "mouse", "actions": [there, *press]}
+        await self._call("input.performActions", context=self._context, actions=[mouse])
+
+    async def fill(self, role: str, name: str, text: str) -> None:
+        """Click into a field, and type."""
+        await self.click(role, name)
+        await self.type(text)
+
+    async def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        keys = [{"type": kind, "value": c} for c in text for kind in ("keyDown", "keyUp")]
+        keyboard = {"type": "key", "id": "keyboard", "actions": keys}
+        await self._call("input.performActions", context=self._context, actions=[keyboard])
+
+    async def has(self, role: str, name: str, count: int = 1) -> None:
+        """Wait until there are so many such elements."""
+        await until(
+            partial(self._nodes, role, name),
+            lambda nodes: len(nodes) == count,
+            within_s=_APPEARS_S,
+        )
+
+    async def _nodes(self, role: str, name: str) -> list[dict[str, Any]]:
+        locator = {"type": "accessibility", "value": {"role": role, "name": name}}
+        found = await self._call(
+            "browsingContext.locateNodes", context=self._context, locator=locator
+        )
+        nodes: list[dict[str, Any]] = found["nodes"]
+        return nodes
 
     async def _call(self, method: str, **params: object) -> Any:
         number = next(self._numbers)

@@ -1,0 +1,181 @@
+"""The main part of SLS's story in a real Firefox: find an event, reserve it, watch it, record it
+late, and see both recordings when it is over. Pictures carry the time at which they were encoded:
+what Firefox shows is read of its pixels."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import firefox
+from support.firefox import ENTER, FirefoxPage
+from support.platform import Platform, platform
+from support.waiting import until
+from umbel.catalogue.model import UserRole
+from umbel.demo import stage
+from umbel.demo.encoder import BIT_PX, BITS, WIDTH
+from umbel.demo.stage import LiveEvent
+from umbel.kit.clock import SystemClock, to_rfc3339
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(firefox.ABSENT != "", reason=firefox.ABSENT),
+]
+
+TITLE = "Council session"
+BEFORE_S = 12.0
+AFTER_S = 14.0
+SLACK_S = 8.0
+"""Segments are whole: a recording may begin or end some seconds off."""
+LATE_S = 1.0
+"""A busy encoder burns the time in late; segments take 2 s."""
+CLOCK = SystemClock()
+LIVE = "window.umbelPlayer?.framesDecoded ?? 0"
+REPLAY = "document.querySelector('[data-testid=replay]')"
+STATES = "document.querySelector('main').innerText"
+PRESSED = """[...document.querySelectorAll('fieldset.chips button[aria-pressed=true]')]
+    .map(one => one.textContent.replace('✓', '').trim())"""
+SHOWN = f"""(video => {{
+    if (!video || video.readyState < 2 || video.seeking) return null;
+    const canvas = document.createElement('canvas');
+    canvas.width = {BITS}; canvas.height = 1;
+    const pen = canvas.getContext('2d');
+    const scale = video.videoWidth / {WIDTH};
+    const [y, width] = [{BIT_PX} * scale / 2, {BITS * BIT_PX} * scale];
+    pen.drawImage(video, 0, y, width, 1, 0, 0, {BITS}, 1);
+    const dots = pen.getImageData(0, 0, {BITS}, 1).data;
+    let ms = 0;
+    for (let i = 0; i < {BITS}; i++) if (dots[i * 4] > 128) ms += 2 ** i;
+    return {{
+        atS: video.currentTime, encodedMs: ms, durationS: video.duration,
+        frames: video.getVideoPlaybackQuality().totalVideoFrames,
+    }};
+}})({REPLAY})"""
+"""Where a recording is, and the burnt-in time of the picture that it shows."""
+
+
+async def test_from_discover_to_myshare(tmp_path: Path) -> None:
+    async with platform(tmp_path) as made, firefox.firefox(tmp_path) as page:
+        await sign_in(made, page)
+        event_id = await schedule(made)
+        await find_and_reserve(made, page, event_id)
+        live = await open_ingest(made, event_id)
+        pusher = await made.push(live)
+        await stage.until_live(made.api, event_id, pusher)
+        live_s = CLOCK.monotonic_s()
+        await watch(page)
+        await until(lambda: elapsed(live_s + BEFORE_S), within_s=60)
+        await page.click("button", "Record from now")
+        await page.has("button", "Stop recording")
+        late_s = CLOCK.monotonic_s()
+        await until(lambda: elapsed(late_s + AFTER_S), within_s=60)
+        await made.sign_in(UserRole.PROVIDER)
+        await stage.done(made.api.post(f"/api/v1/events/{event_id}/end"))
+        end_s = CLOCK.monotonic_s()
+        await my_share(made, page, whole_s=end_s - live_s, late_s=end_s - late_s)
+
+
+async def sign_in(made: Platform, page: FirefoxPage) -> None:
+    viewer = next(one for one in made.accounts if one.role is UserRole.VIEWER)
+    await page.open(f"{made.url}/account")
+    await page.fill("textbox", "Name", viewer.username)
+    await page.evaluate("document.querySelector('input[type=password]').focus()")
+    await page.type(viewer.password + ENTER)
+    await page.has("heading", "Account")
+
+
+async def schedule(made: Platform) -> str:
+    """The provider schedules the event for some minutes from now."""
+    await made.sign_in(UserRole.PROVIDER)
+    me = await made.get("me")
+    starts_s = CLOCK.now_s() + 240
+    draft = {
+        "provider_id": me["provider_id"],
+        "title": TITLE,
+        "starts_at": to_rfc3339(starts_s),
+        "ends_at": to_rfc3339(starts_s + 3600),
+    }
+    event: str = (await stage.done(made.api.post("/api/v1/events", json=draft))).json()["id"]
+    return event
+
+
+async def find_and_reserve(made: Platform, page: FirefoxPage, event_id: str) -> None:
+    """By a search in Discover; to watch, and to record."""
+    await page.open(made.url)
+    await page.fill("searchbox", "Search events and providers", "council")
+    await page.click("link", TITLE)
+    await until(lambda: page.evaluate("location.pathname"), f"/watch/{event_id}".__eq__)
+    for purpose, pressed in (("Watch", ["Watch"]), ("Record", ["Watch", "Record"])):
+        await page.click("button", purpose)
+        await until(lambda: page.evaluate(PRESSED), pressed.__eq__)
+    (one,) = await reserved(made)
+    assert (one["event"]["id"], one["purpose"]) == (event_id, "both")
+
+
+async def reserved(made: Platform) -> list[dict[str, Any]]:
+    """The viewer's reservations, as the platform has them."""
+    await made.sign_in(UserRole.VIEWER)
+    found: list[dict[str, Any]] = await made.get("me/reservations")
+    return found
+
+
+async def open_ingest(made: Platform, event_id: str) -> LiveEvent:
+    await made.sign_in(UserRole.PROVIDER)
+    ingest = (await stage.done(made.api.post(f"/api/v1/events/{event_id}/ingest"))).json()
+    return LiveEvent(id=event_id, ingest=ingest, stream_key=ingest["stream_key"])
+
+
+async def watch(page: FirefoxPage) -> None:
+    """The page that was open before the event began plays it."""
+    await until(lambda: page.evaluate(LIVE), lambda frames: frames >= 60, within_s=120)
+    assert await page.evaluate("window.umbelPlayer.state") == "playing"
+
+
+async def elapsed(at_s: float) -> bool:
+    return CLOCK.monotonic_s() >= at_s
+
+
+async def my_share(made: Platform, page: FirefoxPage, *, whole_s: float, late_s: float) -> None:
+    """Both recordings last as long as they should, and show the pictures of where one seeks."""
+    await page.open(f"{made.url}/recordings")
+    await page.has("button", f"Play: {TITLE}", 2)
+    await until(lambda: page.evaluate(STATES), lambda text: "Records now" not in text, within_s=120)
+    durations = sorted([await played(page, 0), await played(page, 1)], reverse=True)
+    assert durations == [
+        pytest.approx(whole_s, abs=SLACK_S),
+        pytest.approx(late_s, abs=SLACK_S),
+    ]
+
+
+async def played(page: FirefoxPage, number: int) -> float:
+    """How long the recording of that number is, once it was played and sought in."""
+    await page.click("button", f"Play: {TITLE}", number)
+    began = await until(lambda: page.evaluate(SHOWN), within_s=60)
+    playing = await until(
+        lambda: page.evaluate(SHOWN),
+        lambda now: now is not None and now["frames"] >= began["frames"] + 30,
+        within_s=60,
+    )
+    assert playing["encodedMs"] > began["encodedMs"]
+    await page.evaluate(f"{REPLAY}.pause()")
+    first = await sought(page, 1.0)
+    for part in (0.75, 0.4):
+        at_s = playing["durationS"] * part
+        there = await sought(page, at_s)
+        between_s = (there["encodedMs"] - first["encodedMs"]) / 1000
+        assert between_s == pytest.approx(at_s - 1.0, abs=LATE_S), (first, there)
+    await page.click("button", f"Close: {TITLE}")
+    return float(playing["durationS"])
+
+
+async def sought(page: FirefoxPage, at_s: float) -> dict[str, Any]:
+    """What is shown after a seek, once it is another picture."""
+    before = await page.evaluate(SHOWN)
+    await page.evaluate(f"{REPLAY}.currentTime = {at_s}")
+
+    def is_other(now: dict[str, Any] | None) -> bool:
+        return now is not None and now["encodedMs"] != before["encodedMs"]
+
+    found: dict[str, Any] = await until(lambda: page.evaluate(SHOWN), is_other, within_s=60)
+    return found
