@@ -33,9 +33,10 @@ async def watch(w: World, event: str, username: str, quality: str = "source") ->
     return ticket
 
 
-async def change(w: World, event: str, **patch: Visibility) -> None:
+async def invite_only(w: World, event: str) -> None:
     now = await w.system.catalogue.event(event)
-    await w.system.catalogue.change_event(event, now.version, EventPatch(**patch))
+    patch = EventPatch(visibility=Visibility.INVITED)
+    await w.system.catalogue.change_event(event, now.version, patch)
 
 
 @scenario
@@ -46,7 +47,7 @@ async def test_viewers_go_when_the_event_is_closed_to_them(tmp_path: Path) -> No
         event = await w.live()
         stranger = await watch(w, event, "")
         assert await seen(w, stranger)
-        await change(w, event, visibility=Visibility.INVITED)
+        await invite_only(w, event)
         assert await until_refused(w, stranger) < 3, "a changed event is looked at at once"
         await w.system.catalogue.audiences.invite(event, ["ann", "bob"])
         ann, bob = [await watch(w, event, name) for name in ("ann", "bob")]
@@ -63,7 +64,7 @@ async def test_a_restarted_control_plane_shuts_out_as_well(tmp_path: Path) -> No
     async with world(tmp_path) as w:
         await w.system.catalogue.add_user("ann", PASSWORD, UserRole.VIEWER)
         event = await w.live()
-        await change(w, event, visibility=Visibility.INVITED)
+        await invite_only(w, event)
         await w.system.catalogue.audiences.invite(event, ["ann"])
         ticket = await watch(w, event, "ann")
         await w.crash()

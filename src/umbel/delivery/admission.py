@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from umbel.delivery.loop.collector import Collector
-from umbel.delivery.model import Session, Tree, Viewer
+from umbel.delivery.model import Arrival, Session, Tree
 from umbel.delivery.policy import service_levels, transcoders
 from umbel.delivery.policy.base import Assignment, Policy
 from umbel.delivery.policy.service_levels import Claim
@@ -66,7 +66,7 @@ class Admission:
         return transcoders.assigned(view, stream, access_node, self.policy)
 
 
-def session_of(viewer: Viewer, assignment: Assignment, now_s: float, ttl_s: float) -> Session:
+def session_of(viewer: Arrival, assignment: Assignment, now_s: float, ttl_s: float) -> Session:
     """The session of the viewer who is served there."""
     return Session(
         id=new_id("se"),

@@ -55,7 +55,7 @@ class Tree:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Viewer:
+class Arrival:
     """Who wants to watch a stream, from where, and what lets them in."""
 
     stream: str

@@ -21,6 +21,7 @@ from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.streams import FLEET
 from umbel.delivery.model import (
+    Arrival,
     FunctionStatus,
     IngestPoint,
     LinkStatus,
@@ -28,7 +29,6 @@ from umbel.delivery.model import (
     StreamStatus,
     Ticket,
     Tree,
-    Viewer,
 )
 from umbel.delivery.node_service import NodeService
 from umbel.delivery.policy.service_levels import Claim
@@ -184,7 +184,7 @@ class Delivery:
         renditions.check_codec(stream, vp8=event.vp8)
         levels = await self.catalogue.service_levels.commitments()
         claim = Claim(provider_id=event.provider_id, commitments=tuple(levels))
-        viewer = Viewer(stream=stream, access_node=access_node, let_in=let_in)
+        viewer = Arrival(stream=stream, access_node=access_node, let_in=let_in)
         avoided: frozenset[str] = frozenset()
         for _ in range(_MOST_TRIES):
             avoided |= self.controller.refused_nodes(stream)
@@ -311,7 +311,7 @@ class Delivery:
         raise NotReady
 
     async def _assigned(
-        self, viewer: Viewer, claim: Claim, avoided: frozenset[str]
+        self, viewer: Arrival, claim: Claim, avoided: frozenset[str]
     ) -> tuple[Session, Tree]:
         """A stored session, and the tree it counts on. Who loses a race reads again. Where nobody
         else has room, a node that is avoided is better than none: its switch may take the way."""

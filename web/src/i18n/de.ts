@@ -189,8 +189,7 @@ const messages = translate({
 
   'passPhrase.heading': 'Diese Veranstaltung hat eine Passphrase',
   'passPhrase.about': 'Sie erhalten sie von denen, die die Veranstaltung machen. Groß- und Kleinschreibung zählt.',
-  'passPhrase.changed':
-    'Die Veranstalter haben geändert, wer zusehen darf. Bitte geben Sie die neue Passphrase ein.',
+  'passPhrase.changed': 'Die Veranstalter haben geändert, wer zusehen darf. Bitte geben Sie die neue Passphrase ein.',
   'passPhrase.checking': 'Wird geprüft',
 
   'player.openTimeout': 'Das Portal hat nicht rechtzeitig eine Sitzung geöffnet.',

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from umbel.delivery.session_rows import sessions
+from umbel.delivery.sessions.store import sessions
 from umbel.kit.db import Database
 from umbel.kit.sql import Command, given
 
