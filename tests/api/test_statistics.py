@@ -90,3 +90,46 @@ async def test_who_may_see_them(here: World, name: str) -> None:
     ):
         answer = await here.client.get(path, headers=here.as_(who) if who else {})
         assert (who, answer.status_code) == (who, status)
+
+
+async def test_viewers_are_expected_where_accounts_come_from(here: World) -> None:
+    now_s = here.system.clock.now_s()
+    event = await here.event(starts_s=now_s + 3_600, ends_s=now_s + 7_200)
+    path = f"/api/v1/events/{event.id}"
+    none = (await here.client.get(f"{path}/demand", headers=here.as_("city"))).json()
+    assert (none["expected"], none["nodes"], len(none["points"])) == (0, [], 55)
+    for who in ("viewer", "club"):
+        reserve = f"/api/v1/me/reservations/{event.id}"
+        answer = await here.client.put(reserve, headers=here.as_(who), json={"purpose": "watch"})
+        assert answer.status_code == 200
+    node = next(n.name for n in here.system.plane.compute.nodes() if n.name != "pe1")
+    await here.system.catalogue.demand.note_node("viewer", node)
+    found = (await here.client.get(f"{path}/demand", headers=here.as_("city"))).json()
+    assert (found["reservations"], found["show_up"], found["walk_ins"]) == (2, 0.6, 0)
+    assert found["expected"] == pytest.approx(1.2)
+    assert found["nodes"] == [{"access_node": node, "expected": pytest.approx(1.2), "viewers": 0}]
+    assert max(one["expected"] for one in found["points"]) == pytest.approx(1.2)
+    assert {one["viewers"] for one in found["points"]} == {None}
+    begins = [one["at"] for one in found["points"]]
+    assert begins == sorted(set(begins))
+
+
+async def test_nothing_is_expected_of_an_event_that_nobody_predicted(here: World) -> None:
+    event = await here.event()
+    path = f"/api/v1/events/{event.id}/demand"
+    found = (await here.client.get(path, headers=here.as_("operator"))).json()
+    assert (found["predicted_at"], found["expected"], found["points"]) == (None, 0, [])
+    for who, code in (("club", 403), ("viewer", 403)):
+        assert (await here.client.get(path, headers=here.as_(who))).status_code == code
+    assert (await here.client.get(path)).status_code == 401
+
+
+async def test_an_account_is_known_by_the_address_it_comes_from(here: World) -> None:
+    event = await here.open_event()
+    path = f"/api/v1/events/{event.id}/sessions"
+    for node in ("pe1", "pe4"):
+        given = {"access_node": node}
+        answer = await here.client.post(path, headers=here.as_("viewer"), json=given)
+        assert answer.status_code == 201
+    await here.system.catalogue.reservations.reserve("viewer", event.id, Purpose.WATCH)
+    assert await here.system.catalogue.demand.by_node(event.id) == {"pe4": 1}

@@ -59,6 +59,7 @@ OWN: dict[tuple[str, str], tuple[Any, int]] = {
     ("DELETE", f"{RUN}/playout"): (None, 404),
     ("GET", f"{RUN}/invitations"): (None, 200),
     ("PUT", f"{RUN}/picture"): (PICTURE, 204),
+    ("GET", f"{RUN}/demand"): (None, 200),
     ("GET", f"{RUN}/statistics"): (None, 200),
     ("GET", f"{RUN}/statistics.csv"): (None, 200),
     ("PUT", f"{RUN}/replay-policy"): ({"enabled": True}, 200),

@@ -134,8 +134,11 @@ class MemoryDelivery:
             raise NoThumbnail
         return Thumbnail(jpeg=b"\xff\xd8\xff" + event_id.encode(), age_s=1.0)
 
+    async def known_access_node(self, client_ip: str) -> str:
+        return {"127.0.1.9": "pe1"}.get(client_ip, "")
+
     async def access_node_for(self, client_ip: str) -> str:
-        return {"127.0.1.9": "pe1"}.get(client_ip, "pe4")
+        return await self.known_access_node(client_ip) or "pe4"
 
     async def open_ingest(
         self, event_id: str, sources: tuple[str, ...] | None = None

@@ -43,6 +43,7 @@ from umbel.compute.machines.store import MachineStore
 from umbel.compute.volumes.service import LEASE_S, VolumeService
 from umbel.compute.volumes.store import VolumeStore
 from umbel.delivery.attendance.service import AttendanceService
+from umbel.delivery.demand.service import DemandService
 from umbel.delivery.service_reports import ServiceReports
 from umbel.delivery.store import DeliveryStore
 from umbel.kit import derived_keys
@@ -100,6 +101,7 @@ class TestSystem(ports.System):
     choosing: Choosing
     plane: Plane
     attendance: AttendanceService
+    demand: DemandService
     courier: FakeCourier
     mailer: FakeMailer
     studio: Studio
@@ -245,6 +247,15 @@ def make_system(
             journal=journal,
             leases=Leases(database, clock, "test", 60.0),
             clock=clock,
+        ),
+        demand=DemandService(
+            database=database,
+            catalogue=catalogue,
+            sessions=DeliveryStore(database),
+            nodes=plane.compute.nodes,
+            leases=Leases(database, clock, "test", 60.0),
+            clock=clock,
+            horizon_s=600.0,
         ),
         playouts=playouts_of(items, database, delivery),
     )

@@ -83,6 +83,7 @@ class World:
         runs = (
             self.delivery.run,
             self.system.schedule.run,
+            self.system.demand.run,
             self.system.mobility.run,
             self.system.recordings.run,
             self.system.caption_reader.run,

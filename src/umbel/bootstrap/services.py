@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from umbel.bootstrap import media_options
+from umbel.bootstrap import expected, media_options
 from umbel.bootstrap.drivers import (
     Drivers,
     cloud_access,
@@ -213,15 +213,19 @@ def controller(
     context: Context, collector: Collector, observe: Observer, timing: Timing | None
 ) -> DeliveryController:
     """The loop, by the policy that the settings name; `timing` is theirs where none is given."""
-    timing = timing or _timing(context.settings)
+    timing, policy = timing or _timing(context.settings), POLICIES[context.settings.policy]
+    catalogue, clock = context.catalogue, context.clock
     return DeliveryController(
-        catalogue=context.catalogue,
+        catalogue=catalogue,
         store=collector.store,
         prepared=PreparedStore(context.database),
         collector=collector,
-        policy=POLICIES[context.settings.policy],
-        recordings=Recordings(collector=collector, clock=context.clock),
-        clock=context.clock,
+        policy=policy,
+        recordings=Recordings(collector=collector, clock=clock),
+        ahead=expected.ahead(
+            context.settings, catalogue, context.database, collector, policy, clock
+        ),
+        clock=clock,
         timing=timing,
         leases=Leases(context.database, context.clock, context.owner, timing.lease_s),
         on_functions=observe,

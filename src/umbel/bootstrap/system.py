@@ -27,6 +27,7 @@ from umbel.compute.service import Compute
 from umbel.compute.volumes.service import VolumeService
 from umbel.delivery.attendance.service import AttendanceService
 from umbel.delivery.captions import CaptionReader
+from umbel.delivery.demand.service import DemandService
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.timing import Timing
 from umbel.delivery.node_service import NodeService
@@ -87,6 +88,7 @@ class System(ports.System):
     media: Media
     schedule: Schedule
     attendance: AttendanceService
+    demand: DemandService
     reminding: Reminding
     caption_reader: CaptionReader
     pusher: Pusher
@@ -118,6 +120,7 @@ class System(ports.System):
             "delivery": self.delivery.run,
             "schedule": self.schedule.run,
             "attendance": self.attendance.run,
+            "demand": self.demand.run,
             "reminders": self.reminding.run,
             "mobility": self.mobility.run,
             "inline": self.inline.run,
@@ -141,6 +144,7 @@ class System(ports.System):
             "delivery": self.delivery.controller.pace(),
             "schedule": self.schedule.pace(),
             "attendance": self.attendance.pace(),
+            "demand": self.demand.pace(),
             "mobility": self.mobility.pace(),
             "slices": self.network.slices.pace(),
         }
@@ -227,7 +231,7 @@ async def assemble(
         **messaging._asdict(),
         caption_reader=captions.caption_reader(context, loop),
         service_reports=services.service_reports(context, loop),
-        attendance=attending.attendance(context, loop),
+        **attending.audience(context, loop)._asdict(),
         network=context.network,
         plans=services.plans(context, delivery),
         mobility=mobility,

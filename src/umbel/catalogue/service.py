@@ -12,6 +12,7 @@ from umbel.catalogue import event_units, rules, store, units
 from umbel.catalogue.accounts.recovery import Recovery
 from umbel.catalogue.accounts.service import Accounts
 from umbel.catalogue.captions.service import Captions
+from umbel.catalogue.demand.service import DemandSources
 from umbel.catalogue.devices.service import Devices
 from umbel.catalogue.discover.service import Discover
 from umbel.catalogue.follows.service import Follows
@@ -79,6 +80,7 @@ class Catalogue:
         self.outbox = Outbox(database, clock)
         self.captions = Captions(database)
         self.devices = Devices(database, clock)
+        self.demand = DemandSources(database)
         self.follows = Follows(database, clock)
         self._sign_in = SignIn(database, clock, self._passwords)
         self._write = Units(database, clock).write

@@ -5,8 +5,10 @@ there is none. Neighbours: `service` stores what was assigned; `policy` decides.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
+from umbel.delivery.loop.ahead import Ahead
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.model import Arrival, Session, Tree
 from umbel.delivery.policy import service_levels, transcoders
@@ -30,6 +32,7 @@ class Admission:
 
     collector: Collector
     policy: Policy
+    ahead: Ahead
 
     def assignment(
         self,
@@ -50,7 +53,7 @@ class Admission:
         shown = renditions.shown_height(stream, height)
         left = service_levels.without_reserved(view, claim, access_node, shown)
         try:
-            found = self._by_policy(left, stream, access_node, height)
+            found = self._placed(left, stream, access_node, claim, height)
         except NoCapacity:
             if left is view:
                 raise
@@ -58,6 +61,17 @@ class Admission:
             raise service_levels.refusal(view, claim, stream, access_node) from None
         new = replacement.takes_over(view, found.tree, found.function)
         return found if new is None else replace(found, function=new.function, node=new.node)
+
+    def _placed(
+        self, view: View, stream: str, access_node: str, claim: Claim, height: int
+    ) -> Assignment:
+        """Where expected viewers of other events leave room; else anywhere: who is there comes
+        before who is expected."""
+        spared = self.ahead.without(view, renditions.event_of(stream), claim)
+        if spared is not view:
+            with suppress(NoCapacity):
+                return self._by_policy(spared, stream, access_node, height)
+        return self._by_policy(view, stream, access_node, height)
 
     def _by_policy(self, view: View, stream: str, access_node: str, height: int) -> Assignment:
         if view.trees.get(stream, Tree(stream=stream)).root is not None:

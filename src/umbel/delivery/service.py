@@ -5,10 +5,9 @@ above; catalogue, compute, network and media below, which meet only here.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import structlog
 
@@ -39,6 +38,7 @@ from umbel.delivery.thumbnails import NoThumbnail, Thumbnails
 from umbel.delivery.traces.follow import Tracing
 from umbel.delivery.trees import grafting, renditions
 from umbel.delivery.trees.view import NoCapacity
+from umbel.delivery.waiting import until_answered
 from umbel.kit import tokens
 from umbel.kit.db import VersionMismatch
 from umbel.kit.errors import UmbelError, Unavailable
@@ -46,7 +46,6 @@ from umbel.kit.ids import new_id
 from umbel.kit.journal import Change, Journal, JournalTrimmed
 from umbel.media.model import StreamState, Thumbnail
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _MOST_TRIES = 8
@@ -80,15 +79,16 @@ class Delivery:
     @property
     def admission(self) -> Admission:
         """Who is admitted, and where."""
-        return Admission(collector=self.collector, policy=self.controller.policy)
+        loop = self.controller
+        return Admission(collector=self.collector, policy=loop.policy, ahead=loop.ahead)
 
     async def run(self) -> None:
         """Keep the events until cancelled. A database that is away is waited for; a part that fails
         ends all, and raises."""
         try:
-            head = await _until_answered(self.journal.head)
-            await _until_answered(self.nodes.sync)
-            await _until_answered(self.controller.start)
+            head = await until_answered(self.journal.head)
+            await until_answered(self.nodes.sync)
+            await until_answered(self.controller.start)
             async with asyncio.TaskGroup() as tasks:
                 for part in (self.planning, self.tracing):
                     if part is not None:
@@ -108,8 +108,8 @@ class Delivery:
                 if head % _TRIM_EVERY == 0:
                     await self.journal.trim()
         except JournalTrimmed:
-            head = await _until_answered(self.journal.head)
-            await _until_answered(self.nodes.sync)
+            head = await until_answered(self.journal.head)
+            await until_answered(self.nodes.sync)
             return head
         except Unavailable as error:
             log.warning("journal not read", reason=error.message)
@@ -227,8 +227,12 @@ class Delivery:
 
     async def access_node_for(self, client: str) -> str:
         """The provider edge a client's address hangs on, by the nodes' prefixes."""
+        return await self.known_access_node(client) or self.default_access_node
+
+    async def known_access_node(self, client: str) -> str:
+        """The same where a node has a prefix of the address; else empty."""
         node = self.collector.compute.access_node(client)
-        return node.name if node is not None else self.default_access_node
+        return node.name if node is not None else ""
 
     # -- what is there ----------------------------------------------------------------------
 
@@ -295,7 +299,7 @@ class Delivery:
                 view = self.collector.view(wanted)
                 planted = grafting.new_tree(view, event.id, provider.access_node)
             except NoCapacity:
-                if not await self._claimed(provider.access_node):
+                if not await self._made_room(event.id, provider.access_node):
                     raise
                 continue
             if tree is not None:
@@ -325,7 +329,7 @@ class Delivery:
                 if avoided:
                     avoided = frozenset()
                     continue
-                if self.planning is None or not await self.planning.rescue(stream, access_node):
+                if not await self._found_room(stream, access_node):
                     raise
                 continue
             is_new = assignment.tree != wanted.get(stream)
@@ -343,6 +347,12 @@ class Delivery:
             return session, assignment.tree
         raise NotReady
 
+    async def _found_room(self, stream: str, access_node: str) -> bool:
+        """Whether room was made: by what waits for expected viewers, or by a node that rested."""
+        if await self.controller.make_way(stream):
+            return True
+        return self.planning is not None and await self.planning.rescue(stream, access_node)
+
     @contextmanager
     def _promised(self, session: Session, tree: Tree) -> Iterator[None]:
         """Count what a viewer is promised while it is being stored."""
@@ -350,8 +360,11 @@ class Delivery:
         with promises.placing(tree), promises.storing(session, mbps):
             yield
 
-    async def _claimed(self, node: str) -> bool:
-        """Whether the node rested, and is up now for what could not be placed there."""
+    async def _made_room(self, event_id: str, node: str) -> bool:
+        """Whether the node has room now for what could not be placed there: it rested, or what
+        waited for expected viewers went."""
+        if await self.controller.make_way(event_id):
+            return True
         closed = self.collector.compute.state(node) is not NodeState.ACTIVE
         return closed and self.planning is not None and await self.planning.claim(node)
 
@@ -379,12 +392,3 @@ class Delivery:
                         return None
         except TimeoutError:
             raise NotReady(function=function) from None
-
-
-async def _until_answered(ask: Callable[[], Awaitable[T]]) -> T:
-    while True:
-        try:
-            return await ask()
-        except Unavailable as error:
-            log.warning("waiting for the database", reason=error.message)
-            await asyncio.sleep(_RETRY_S)

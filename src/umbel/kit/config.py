@@ -51,6 +51,19 @@ class Settings(BaseSettings):
     plan_virca_s: float = Field(1800.0, gt=0, description="virca: interval of node checks")
     plan_solve_s: float = Field(30.0, gt=0, description="virca: time limit of one solver run")
     plan_gamma: float = Field(10.0, gt=0, description="virca: weight of quality against power")
+    demand_lead_s: float = Field(
+        300.0,
+        ge=0,
+        le=3600,
+        description="how long before its start edges are made for an event's expected viewers;"
+        " longer than functions need to start; 0: none are",
+    )
+    demand_grace_s: float = Field(
+        600.0,
+        ge=0,
+        le=3600,
+        description="how long after an event's start edges wait for viewers who are expected",
+    )
     node_wake_s: float = Field(5.0, ge=0, description="time that a node needs to leave standby")
     trace_file: Path | None = Field(
         None, description="file for the trace of sessions; empty: none. See docs/reference/trace.md"

@@ -17,6 +17,7 @@ from umbel.compute.machines.model import Machine, MachineFacts
 from umbel.compute.machines.service import MachineStatus
 from umbel.compute.model import Node, Scheduling
 from umbel.delivery.attendance.model import Attendance
+from umbel.delivery.demand.model import Demand
 from umbel.delivery.model import (
     FunctionStatus,
     IngestPoint,
@@ -79,6 +80,9 @@ class Viewing(Protocol):
 
     async def access_node_for(self, client_ip: str) -> str:
         """The node that gives a client of that address access."""
+
+    async def known_access_node(self, client_ip: str) -> str:
+        """The same where a node has a prefix of the address; else empty."""
 
 
 class Ingesting(Protocol):
@@ -309,6 +313,13 @@ class Attending(Protocol):
         """What is kept of the event."""
 
 
+class Forecasting(Protocol):
+    """For providers: how many are expected to watch."""
+
+    async def of(self, event: Event) -> Demand:
+        """The event's viewers, predicted next to actual."""
+
+
 class ServiceReporting(Protocol):
     """For operators and providers: how what was promised was kept."""
 
@@ -349,6 +360,7 @@ class System:
     push_key: str
     service_reports: ServiceReporting
     attendance: Attending
+    demand: Forecasting
     repository: Repository
     recordings: Recordings
     playouts: Playouts

@@ -180,6 +180,22 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/events/{event_id}/demand": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get: operations["get_demand"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/{event_id}/statistics": {
         parameters: {
             query?: never;
@@ -3131,6 +3147,21 @@ export interface components {
         };
         /** @enum {string} */
         CsvTable: "minutes" | "places";
+        DemandOut: {
+            predicted_at: string | null;
+            expected: number;
+            reservations: number;
+            show_up: number;
+            walk_ins: number;
+            earlier_events: number;
+            points: components["schemas"]["DemandPointOut"][];
+            nodes: components["schemas"]["NodeDemandOut"][];
+        };
+        DemandPointOut: {
+            at: string;
+            expected: number;
+            viewers: number | null;
+        };
         DeviceIn: {
             endpoint: string;
             keys: components["schemas"]["PushKeysIn"];
@@ -3756,6 +3787,11 @@ export interface components {
         };
         /** @enum {string} */
         NodeAvailability: "ready" | "cordoned" | "draining" | "drained" | "standby" | "lost";
+        NodeDemandOut: {
+            access_node: string;
+            expected: number;
+            viewers: number;
+        };
         NodeDetailOut: {
             name: string;
             kind: components["schemas"]["NodeKind"];
@@ -4863,6 +4899,27 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["FollowingOut"];
+                };
+            };
+        };
+    };
+    get_demand: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                event_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DemandOut"];
                 };
             };
         };

@@ -6,13 +6,15 @@ keep instances apart: one of them reconciles a stream, one the fleet.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import structlog
 
 from umbel.catalogue.service import Catalogue
 from umbel.compute.model import Instance
+from umbel.delivery.loop.ahead import Ahead
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.eviction import Eviction
 from umbel.delivery.loop.functions import OWNER
@@ -24,6 +26,7 @@ from umbel.delivery.policy.base import Policy
 from umbel.delivery.prepared import rules as prepared
 from umbel.delivery.prepared.store import PreparedStore
 from umbel.delivery.store import DeliveryStore
+from umbel.delivery.trees.view import EDGE
 from umbel.kit.clock import Clock
 from umbel.kit.controller import Controller, Pace
 from umbel.kit.errors import UmbelError, Unavailable
@@ -45,6 +48,7 @@ class DeliveryController:
     collector: Collector
     policy: Policy
     recordings: Recordings
+    ahead: Ahead
     clock: Clock
     timing: Timing
     leases: Leases
@@ -65,6 +69,7 @@ class DeliveryController:
             collector=self.collector,
             policy=self.policy,
             recordings=self.recordings,
+            ahead=self.ahead,
             clock=self.clock,
             timing=self.timing,
             changed=self.changed,
@@ -122,6 +127,35 @@ class DeliveryController:
         Unavailable."""
         return await self._streams.offer(tree, sdp)
 
+    async def make_way(self, stream: str) -> bool:
+        """Have what waits for expected viewers of other events end, for a viewer of the stream who
+        is there. Answers whether there was something; waits until it is gone."""
+        ids = await self.ahead.give_way(stream)
+        if not ids:
+            return False
+        trees = await self.store.trees()
+        early = {f for id_ in ids for f in self.ahead.before_trees(id_)}
+        idle = {f for id_ in ids if id_ in trees for f in self._unwatched(trees[id_])} | early
+        for key in (FLEET, *ids):
+            self.wake(key)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.timing.ready_s):
+                while await self._runs_unused(idle, ids):
+                    await self.changed.listen().wait()
+        return True
+
+    def _unwatched(self, tree: Tree) -> set[str]:
+        sessions = self.collector.promises.sessions
+        edges = (b.function for b in tree.branches if b.role == EDGE)
+        return {function for function in edges if not sessions.get((tree.stream, function))}
+
+    async def _runs_unused(self, functions: set[str], ids: Sequence[str]) -> bool:
+        """Whether one of them is left in a tree of these events, or runs and no tree has it."""
+        trees = await self.store.trees()
+        used = {b.function: stream for stream, tree in trees.items() for b in tree.branches}
+        runs = functions & self.collector.instances.keys()
+        return any(used.get(function, ids[0]) in ids for function in runs)
+
     # -- wake-ups ---------------------------------------------------------------------------
 
     def _function_changed(self, function: str) -> None:
@@ -161,7 +195,9 @@ class DeliveryController:
         if key == FLEET:
             self.collector.compute.yield_to_others(OWNER)
             await self.collector.refresh()
-            await self._avoid_unreliable(await self.store.trees())
+            trees = await self.store.trees()
+            await self.ahead.refresh(trees)
+            await self._avoid_unreliable(trees)
             self.changed.notify()
         return self.timing.look_s
 
@@ -179,7 +215,8 @@ class DeliveryController:
         self.leases.check(FLEET)
         await self._eviction.run()
         trees = await self.store.trees()
-        in_advance = Tree(stream="", branches=tuple(await self._prepared(trees)))
+        expected = await self.ahead.refresh(trees)
+        in_advance = Tree(stream="", branches=(*await self._prepared(trees), *expected))
         wanted = self.collector.media_functions.to_run([*trees.values(), in_advance])
         compute = self.collector.compute
         done = await compute.ensure(OWNER, wanted, lambda: self.leases.check(FLEET))

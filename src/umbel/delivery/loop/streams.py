@@ -15,6 +15,7 @@ import structlog
 
 from umbel.catalogue.model import Event, EventEvent, EventState
 from umbel.catalogue.service import Catalogue
+from umbel.delivery.loop.ahead import Ahead
 from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.hops import StreamHops
 from umbel.delivery.loop.idle import IdleSessions
@@ -70,6 +71,7 @@ class StreamReconciler:
     collector: Collector
     policy: Policy
     recordings: Recordings
+    ahead: Ahead
     clock: Clock
     timing: Timing
     changed: Signal
@@ -166,7 +168,9 @@ class StreamReconciler:
     async def _maintained(self, stored: StoredStream) -> Tree:
         """The tree without idle branches and around what cannot run, saved when it changed."""
         now_s, tree = self.clock.now_s(), stored.tree
-        trimmed = grafting.prune(tree, stored.watched, now_s=now_s, linger_s=self.timing.linger_s)
+        grown, waiting = self.ahead.grown(stored.trees, tree)
+        linger_s = 0.0 if self.ahead.yields(tree.stream) else self.timing.linger_s
+        trimmed = grafting.prune(grown, stored.watched | waiting, now_s=now_s, linger_s=linger_s)
         trimmed, is_recorded = await self.recordings.kept(trimmed)
         trimmed = transcoders.ended(trimmed)
         view = self.collector.view({**stored.trees, tree.stream: trimmed})

@@ -19,6 +19,7 @@ from umbel.delivery.loop.collector import Collector
 from umbel.delivery.loop.controller import DeliveryController
 from umbel.delivery.loop.functions import OWNER
 from umbel.delivery.loop.streams import FLEET
+from umbel.delivery.model import Tree
 from umbel.delivery.steering import translation
 from umbel.delivery.steering.ports import Solver
 from umbel.delivery.steering.translation import Audience
@@ -142,11 +143,13 @@ class Planning:
     # -- what is seen -----------------------------------------------------------------------
 
     async def _audience(self, view: View) -> Audience:
-        """Who watches what, refused viewers included."""
-        trees = view.trees
+        """Who watches what; refused viewers and expected ones included."""
+        expected = self.controller.ahead.demand()
+        trees = {stream: Tree(stream=stream) for stream, _, _ in expected} | dict(view.trees)
         counts = await self.collector.store.counts()
         watching: dict[Watch, float] = dict(session_counts.by_nodes(counts))
-        for watch, count in (*self._refused.items(), *self._waiting.items()):
+        also = (self._refused, self._waiting, expected)
+        for watch, count in (item for some in also for item in some.items()):
             watching[watch] = watching.get(watch, 0.0) + count
         return Audience(
             watching={watch: count for watch, count in watching.items() if watch[0] in trees},

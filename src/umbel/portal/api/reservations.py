@@ -76,13 +76,16 @@ async def reserve(
     system: auth.SystemDep,
     user: auth.SignedIn,
     by: auth.Watching,
+    request: Request,
     event_id: str,
     given: ReservationIn,
 ) -> ReservationOut:
     """Reserve an event that one may watch and that has not begun; to be recorded, also one that is
-    on air."""
+    on air. By one's address the platform knows near which node viewers are expected."""
     await system.catalogue.audiences.event(event_id, by)
     made = await system.catalogue.reservations.reserve(user.username, event_id, given.purpose)
+    if seen_at := await system.delivery.known_access_node(auth.caller(request)):
+        await system.catalogue.demand.note_node(user.username, seen_at)
     return response(made)
 
 

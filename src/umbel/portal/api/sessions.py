@@ -89,7 +89,8 @@ async def open_session(
         access_node = await system.delivery.access_node_for(address)
     ticket = await system.delivery.open_session(event_id, access_node, given.quality, let_in)
     if by.username:
-        await _note(system, by.username, event_id)
+        seen_at = given.access_node or await system.delivery.known_access_node(address)
+        await _note(system, by.username, event_id, seen_at)
     return TicketOut(
         id=ticket.session.id,
         quality=renditions.quality_of(ticket.session.stream),
@@ -117,10 +118,12 @@ async def close_session(system: auth.SystemDep, proof: auth.MaybeProof, session_
     await system.delivery.close_session(session_id)
 
 
-async def _note(system: System, username: str, event_id: str) -> None:
+async def _note(system: System, username: str, event_id: str, access_node: str) -> None:
     """A note that cannot be written keeps nobody from watching."""
     try:
         await system.catalogue.watched.begin(username, event_id)
+        if access_node:
+            await system.catalogue.demand.note_node(username, access_node)
     except UmbelError as error:
         log.warning("watched event not noted", code=error.code)
 

@@ -1,4 +1,4 @@
-"""How many watched an event, for those who run it: sums, the curve, and places; also as CSV."""
+"""How many watch an event, for those who run it: expected, the curve, and places; also as CSV."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from umbel.catalogue.model import Event
 from umbel.delivery.attendance.model import MINUTE_S, Attendance, Minute, Share
+from umbel.delivery.demand.model import Demand
 from umbel.kit.clock import to_rfc3339
 from umbel.portal import auth, csv_tables
 from umbel.portal.api.events import theirs
@@ -64,6 +65,45 @@ class StatisticsOut(BaseModel):
     places: list[PlaceOut]
 
 
+class DemandPointOut(BaseModel):
+    """A part of the event's time from `at` on: viewers expected, and viewers there on average; null
+    for what is to come."""
+
+    at: str
+    expected: float
+    viewers: float | None
+
+
+class NodeDemandOut(BaseModel):
+    """Viewers of an access node: expected at the peak, and there now."""
+
+    access_node: str
+    expected: float
+    viewers: int
+
+
+class DemandOut(BaseModel):
+    """Viewers expected, next to those who came. `expected` are those at the peak: `show_up` for
+    each of `reservations`, and `walk_ins` without one, learned from `earlier_events` of the
+    provider. After the event's start it is what was predicted last before it, at `predicted_at`;
+    null, and nothing is expected, where nothing was."""
+
+    predicted_at: str | None
+    expected: float
+    reservations: int
+    show_up: float
+    walk_ins: float
+    earlier_events: int
+    points: list[DemandPointOut]
+    nodes: list[NodeDemandOut]
+
+
+@router.get("/demand")
+async def get_demand(system: auth.SystemDep, user: auth.SignedIn, event_id: str) -> DemandOut:
+    """Get how many viewers the event is expected to have, when and where, next to how many came."""
+    return _demand(await system.demand.of(await theirs(system, user, event_id)))
+
+
 @router.get("/statistics")
 async def get_statistics(
     system: auth.SystemDep, user: auth.SignedIn, event_id: str
@@ -113,6 +153,31 @@ def _response(of: Attendance) -> StatisticsOut:
                 share=one.share.watched_s / whole.watched_s if whole.watched_s else 0.0,
             )
             for one in of.places
+        ],
+    )
+
+
+def _demand(of: Demand) -> DemandOut:
+    made = of.prediction
+    viewers = made.viewers if made is not None else {}
+    return DemandOut(
+        predicted_at=to_rfc3339(made.made_s) if made is not None else None,
+        expected=sum(viewers.values()),
+        reservations=made.reservations if made is not None else 0,
+        show_up=made.show_up if made is not None else 0.0,
+        walk_ins=made.walk_ins if made is not None else 0.0,
+        earlier_events=made.earlier if made is not None else 0,
+        points=[
+            DemandPointOut(at=to_rfc3339(one.at_s), expected=one.expected, viewers=one.present)
+            for one in of.points
+        ],
+        nodes=[
+            NodeDemandOut(
+                access_node=node,
+                expected=viewers.get(node, 0.0),
+                viewers=of.present.get(node, 0),
+            )
+            for node in sorted({*viewers, *of.present})
         ],
     )
 

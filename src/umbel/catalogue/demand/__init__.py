@@ -1,0 +1,1 @@
+"""Whom events are expected to have as viewers: reservations by access node, and earlier events."""

@@ -1,0 +1,317 @@
+"""Events with expected viewers, on fakes and virtual time, where a boot takes a second: edges are
+there before the start, wait for a while, and go; whatever dies, moves or is cancelled."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.virtual import scenario, until
+from support.world import World, world
+from umbel.catalogue.model import EventDraft, EventEvent, EventPatch, EventState, UserRole
+from umbel.catalogue.reservations.model import Purpose
+from umbel.delivery.loop.ahead import YIELD_S
+from umbel.delivery.policy.service_levels import Claim
+from umbel.delivery.trees.view import EDGE
+
+LEAD_S, GRACE_S = 60.0, 120.0
+SETTINGS = {"demand_lead_s": LEAD_S, "demand_grace_s": GRACE_S}
+POLICIES = ("sls", "consolidation", "qos", "virca")
+
+
+@asynccontextmanager
+async def platform(folder: Path, **more: Any) -> AsyncIterator[World]:
+    async with world(folder, settings=SETTINGS, **more) as w:
+        yield w
+
+
+async def scheduled(
+    w: World, *, after_s: float, nodes: tuple[str, ...], at: str = "pe1", tag: str = "a"
+) -> str:
+    """An event after a while, with a reservation of one viewer of each node."""
+    catalogue = w.system.catalogue
+    names = [f"viewer-{tag}-{number}" for number in range(len(nodes))]
+    for name in names:  # time passes while passwords are hashed
+        await catalogue.add_user(name, "correct horse battery", UserRole.VIEWER)
+    provider = await catalogue.ensure_provider(f"Provider at {at}", at)
+    starts_s = w.clock.now_s() + after_s
+    draft = EventDraft(
+        provider_id=provider.id, title="Council", starts_s=starts_s, ends_s=starts_s + 7_200
+    )
+    event = await catalogue.add_event(draft)
+    for name, node in zip(names, nodes, strict=True):
+        await catalogue.reservations.reserve(name, event.id, Purpose.WATCH)
+        await catalogue.demand.note_node(name, node)
+    return event.id
+
+
+def edges(w: World) -> list[str]:
+    return sorted(name for name in w.states() if name.startswith(EDGE))
+
+
+async def until_edges(w: World, *names: str, within_s: float) -> float:
+    async def holds() -> bool:
+        return edges(w) == sorted(names)
+
+    return await until(holds, within_s=within_s, why=f"{names}: {w.states()}")
+
+
+async def on_air(w: World, event: str) -> None:
+    point = await w.delivery.open_ingest(event)
+    w.media.publish(point.function, event)
+    await w.until_state(event, EventState.LIVE)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@scenario
+async def test_edges_wait_before_the_start_and_go_after_the_grace(
+    tmp_path: Path, policy: str
+) -> None:
+    async with platform(tmp_path, policy=policy) as w:
+        event = await scheduled(w, after_s=200, nodes=("pe2",) * 3)
+        starts_s = (await w.system.catalogue.event(event)).starts_s
+        await asyncio.sleep(starts_s - LEAD_S - 5 - w.clock.now_s())
+        assert edges(w) == []
+        await until_edges(w, "edge-pe2-1", within_s=10)
+        # Before the provider comes, then with a tree: the same edge, watched by nobody.
+        await on_air(w, event)
+        tree = await w.delivery.tree(event)
+        await asyncio.sleep(GRACE_S / 2)
+        assert edges(w) == ["edge-pe2-1"]
+        tree = await w.delivery.tree(event)
+        assert [b.function for b in tree.branches if b.role == EDGE] == ["edge-pe2-1"]
+        assert w.spawned.count("edge-pe2-1") == 1
+        await asyncio.sleep(starts_s + GRACE_S - 5 - w.clock.now_s())
+        assert edges(w) == ["edge-pe2-1"]
+        await until_edges(w, within_s=5 + w.timing.linger_s + 10)
+
+
+@scenario
+async def test_the_first_viewer_of_a_reserved_event_finds_its_edge(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        event = await scheduled(w, after_s=40, nodes=("pe2", "pe4"))
+        await until_edges(w, "edge-pe2-1", "edge-pe4-1", within_s=20)
+        await asyncio.sleep(5)
+        await on_air(w, event)
+        await asyncio.sleep(3)
+        began_s = w.clock.monotonic_s()
+        ticket = await w.watch(event, "pe4")
+        await w.until_watched(ticket, within_s=5)
+        assert ticket.session.function == "edge-pe4-1"
+        assert w.clock.monotonic_s() - began_s < 0.2
+        # Who came is not waited for any more; who did not, is, until the grace is over.
+        await asyncio.sleep(40 + GRACE_S + w.timing.linger_s + 10)
+        await w.connect(ticket)
+        assert edges(w) == ["edge-pe4-1"]
+
+
+@scenario
+async def test_another_control_plane_keeps_what_waits(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        event = await scheduled(w, after_s=50, nodes=("pe2", "pe4"))
+        await until_edges(w, "edge-pe2-1", "edge-pe4-1", within_s=20)
+        await w.crash()
+        await w.start()
+        await asyncio.sleep(5)
+        await on_air(w, event)
+        await asyncio.sleep(5)
+        await w.crash()
+        await asyncio.sleep(5)
+        await w.start()
+        await asyncio.sleep(20)
+        assert edges(w) == ["edge-pe2-1", "edge-pe4-1"]
+        started = [name for name in w.spawned if name.startswith(EDGE)]
+        assert sorted(started) == ["edge-pe2-1", "edge-pe4-1"]
+        await w.kill("edge-pe2-1")
+        await until_edges(w, "edge-pe2-1", "edge-pe4-1", within_s=30)
+
+
+@scenario
+async def test_what_is_cancelled_or_moved_is_given_up(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        catalogue = w.system.catalogue
+        one = await scheduled(w, after_s=50, nodes=("pe2",))
+        two = await scheduled(w, after_s=50, nodes=("pe4",), tag="b")
+        await until_edges(w, "edge-pe2-1", "edge-pe4-1", within_s=20)
+        await catalogue.transition(one, EventEvent.CANCEL)
+        await until_edges(w, "edge-pe4-1", within_s=5)
+        event = await catalogue.event(two)
+        patch = EventPatch(starts_s=event.starts_s + 600, ends_s=event.ends_s + 600)
+        moved = await catalogue.change_event(two, event.version, patch)
+        await until_edges(w, within_s=5)
+        await asyncio.sleep(moved.starts_s - LEAD_S - 5 - w.clock.now_s())
+        assert edges(w) == []
+        await until_edges(w, "edge-pe4-1", within_s=15)
+
+
+@scenario
+async def test_the_prediction_of_before_the_start_is_kept(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        catalogue = w.system.catalogue
+        event = await catalogue.event(await scheduled(w, after_s=30, nodes=("pe2",) * 5))
+        soon = await w.system.demand.of(event)
+        assert soon.prediction is not None
+        assert soon.prediction.viewers == pytest.approx({"pe2": 3.0})
+        await asyncio.sleep(40)
+        await on_air(w, event.id)
+        ticket = await w.watch(event.id, "pe2")
+        later = await w.system.demand.of(await catalogue.event(event.id))
+        assert later.prediction is not None
+        assert later.prediction.made_s < event.starts_s
+        assert later.prediction.viewers == pytest.approx({"pe2": 3.0})
+        assert later.present == {"pe2": 1}
+        await w.delivery.close_session(ticket.session.id)
+        await catalogue.transition(event.id, EventEvent.END)
+        over = await w.system.demand.of(await catalogue.event(event.id))
+        assert over.prediction == later.prediction
+
+
+@scenario
+async def test_a_reservation_that_became_a_session_is_not_counted_twice(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        event = await scheduled(w, after_s=40, nodes=("pe2",) * 12)  # four are expected
+        ahead, claim = w.delivery.controller.ahead, Claim(provider_id="another")
+        await until_edges(w, "edge-pe2-1", within_s=20)
+        await on_air(w, event)
+        node = w.system.compute.node("pe2")
+
+        async def promised() -> float:
+            """Viewers for whom room is taken or kept at the node."""
+            trees = await w.delivery.store.trees()
+            await ahead.refresh(trees)
+            view = w.delivery.collector.view(trees)
+            left = ahead.without(view, "another", claim)
+            return (node.mbps - left.nodes["pe2"].mbps_free) / view.mbps(event)
+
+        async def settled() -> bool:
+            return await promised() == pytest.approx(4.0, abs=0.2)
+
+        await until(settled, within_s=20, why="room is kept for four")
+        tickets = []
+        for count in range(1, 7):
+            at = "pe4" if count == 3 else "pe2"  # one came at another node
+            tickets.append(await w.delivery.open_session(event, at))
+            there = sum(t.session.edge_node == "pe2" for t in tickets)
+            expected = there + max(0, 4 - count)
+            assert await promised() == pytest.approx(expected, abs=0.2)
+
+
+@scenario
+async def test_two_events_are_not_promised_the_same_room(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        collector, costs = w.delivery.collector, w.delivery.collector.costs
+        node = w.system.compute.node("pe2")
+        many = ("pe2",) * 5
+        await scheduled(w, after_s=40, nodes=many)
+        await scheduled(w, after_s=40, nodes=many, tag="b")
+        await until_edges(w, "edge-pe2-1", within_s=20)
+        await asyncio.sleep(15)  # both are predicted
+        ahead, trees = w.delivery.controller.ahead, await w.delivery.store.trees()
+        assert len(ahead.events) == 2
+        view = ahead.without(collector.view(trees), "another", Claim(provider_id="another"))
+        taken = (node.mbps - view.nodes["pe2"].mbps_free) / costs.stream_mbps
+        assert taken == pytest.approx(4, abs=0.2)
+
+
+@scenario
+async def test_a_viewer_who_is_there_comes_before_one_who_is_expected(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        live = await w.live()
+        reserved = await scheduled(w, after_s=40, nodes=("pe2",), tag="b")
+        await until_edges(w, "edge-pe2-1", within_s=20)
+        controller = w.delivery.controller
+        assert await controller.make_way(reserved) is False  # nothing waits for others
+        assert await controller.make_way(live) is True
+        assert edges(w) == []
+        await asyncio.sleep(YIELD_S / 2)
+        assert edges(w) == []
+        await until_edges(w, "edge-pe2-1", within_s=YIELD_S)
+
+
+NARROW = """
+default_access: pe1
+nodes:
+  - {name: pe1, kind: provider-edge, address: 127.0.1.1, cores: 2, memory_mb: 150, mbps: 1000}
+  - {name: c1, kind: core, address: 127.0.6.1, cores: 4, memory_mb: 4096, mbps: 1000}
+links:
+  - {a: pe1, b: c1, mbps: 3, delay_ms: 1}
+"""
+
+
+def narrow(folder: Path) -> dict[str, Any]:
+    """A node with room for one function, at a link with room for one stream."""
+    file = folder / "network.yaml"
+    file.write_text(NARROW)
+    return {"settings": {**SETTINGS, "network_file": file}}
+
+
+@scenario
+async def test_no_viewer_is_refused_for_one_who_is_expected(tmp_path: Path) -> None:
+    async with world(tmp_path, **narrow(tmp_path)) as w:
+        reserved = await scheduled(w, after_s=40, nodes=("pe1",), at="c1")
+        await until_edges(w, "edge-pe1-1", within_s=20)
+        await on_air(w, reserved)
+        await asyncio.sleep(5)
+        assert [b.node for b in (await w.delivery.tree(reserved)).branches] == ["c1", "pe1"]
+        live = await w.live("c1")
+        ticket = await w.watch(live, "pe1")
+        await w.until_watched(ticket, within_s=10)
+        assert [b.node for b in (await w.delivery.tree(reserved)).branches] == ["c1"]
+
+
+@scenario
+async def test_an_encoder_gets_the_room_of_what_waits(tmp_path: Path) -> None:
+    async with world(tmp_path, **narrow(tmp_path)) as w:
+        await scheduled(w, after_s=40, nodes=("pe1",), at="c1")
+        await until_edges(w, "edge-pe1-1", within_s=20)
+        w.vim.set_load("edge-pe1-1", cpu_cores=0.01, rss_mb=100.0)
+        await asyncio.sleep(2)
+        await w.live("pe1")
+        assert edges(w) == []
+
+
+@scenario
+async def test_two_instances_make_and_keep_the_same_edges(tmp_path: Path) -> None:
+    async with platform(tmp_path) as w:
+        second = World(folder=tmp_path, settings=SETTINGS, clock=w.clock, media=w.media)
+        second.vim, second.spawned = w.vim, w.spawned
+        await second.start()
+        try:
+            event = await scheduled(w, after_s=50, nodes=("pe2", "pe4"))
+            await until_edges(w, "edge-pe2-1", "edge-pe4-1", within_s=20)
+            await on_air(second, event)
+            await asyncio.sleep(10)
+            ticket = await second.watch(event, "pe4")
+            await second.until_watched(ticket, within_s=5)
+            await asyncio.sleep(20)
+            assert edges(w) == ["edge-pe2-1", "edge-pe4-1"]
+            started = [name for name in w.spawned if name.startswith(EDGE)]
+            assert sorted(started) == ["edge-pe2-1", "edge-pe4-1"]
+            known = [set(one.delivery.controller.ahead.events) for one in (w, second)]
+            assert known == [{event}, {event}]
+        finally:
+            await second.stop()
+
+
+@scenario
+async def test_the_planner_reads_the_same_series(tmp_path: Path) -> None:
+    async with platform(tmp_path, policy="virca") as w:
+        planning = w.delivery.planning
+        assert planning is not None
+        event = await scheduled(w, after_s=200, nodes=("pe2",) * 10)
+
+        async def planned() -> dict[tuple[str, str, str], float]:
+            view = w.delivery.collector.view(await w.delivery.store.trees())
+            return dict((await planning._audience(view)).watching)
+
+        async def reads() -> bool:
+            return await planned() == {(event, "pe2", ""): 4.0}
+
+        await until(reads, within_s=30, why="the planner knows of them")
+        await on_air(w, event)
+        await w.watch(event, "pe2")
+        await asyncio.sleep(2)
+        assert await planned() == {(event, "pe2", "pe2"): 1.0, (event, "pe2", ""): 3.0}
