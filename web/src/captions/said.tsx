@@ -22,7 +22,7 @@ function Result({ found, hasTitle }: { found: FoundCaption; hasTitle: boolean })
   return (
     <li>
       <Link to={address} className="provider-link">
-        <strong>“{found.text}”</strong>
+        <strong>{t('common.quoted', { text: found.text })}</strong>
         <span className="quiet">
           {[
             hasTitle ? found.event_title : '',

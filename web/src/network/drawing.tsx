@@ -1,6 +1,9 @@
 // The form that draws the overlay: a role for every node and the links between them. Problems appear at their place.
 
 import { useId, useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
+import { errorText } from '../kit/error-text';
 
 import { api } from '../kit/portal';
 import type { NodeRole, Topology } from '../kit/types';
@@ -19,12 +22,12 @@ import {
   withRole,
 } from './overlay';
 
-const ROLES: readonly [NodeRole | '', string][] = [
-  ['', 'not drawn'],
-  ['root', 'root'],
-  ['relay', 'relay'],
-  ['leaf', 'leaf'],
-  ['none', 'no role'],
+const ROLES: readonly [NodeRole | '', PlainKey][] = [
+  ['', 'draw.notDrawn'],
+  ['root', 'role.root'],
+  ['relay', 'role.relay'],
+  ['leaf', 'role.leaf'],
+  ['none', 'draw.noRole'],
 ];
 
 const isRole = (value: string): value is NodeRole => ROLES.some(([role]) => role === value && role !== '');
@@ -49,7 +52,7 @@ function NodesEditor({ overlay, draft, problems, onDraft }: EditProps) {
   const id = useId();
   return (
     <fieldset className="draw-nodes">
-      <legend>Nodes</legend>
+      <legend>{t('net.nodes')}</legend>
       {overlay.topology.nodes.map(({ name }) => {
         const messages = problems.nodes.get(name);
         const [field, fault] = [`${id}${name}`, `${id}${name}-wrong`];
@@ -67,7 +70,7 @@ function NodesEditor({ overlay, draft, problems, onDraft }: EditProps) {
             >
               {ROLES.map(([role, text]) => (
                 <option key={role} value={role}>
-                  {text}
+                  {t(text)}
                 </option>
               ))}
             </select>
@@ -83,7 +86,7 @@ function LinksEditor({ overlay, draft, problems, onDraft }: EditProps) {
   const id = useId();
   return (
     <fieldset className="draw-links">
-      <legend>Links</legend>
+      <legend>{t('net.links')}</legend>
       {overlay.links.map(({ a, b }) => {
         const key = linkKey(a, b);
         const messages = problems.links.get(key);
@@ -112,9 +115,10 @@ function LinksEditor({ overlay, draft, problems, onDraft }: EditProps) {
 }
 
 export function summaryOf({ tree, spare, cut }: Topology): string {
-  const count = (n: number, one: string, more: string): string => `${String(n)} ${n === 1 ? one : more}`;
-  const base = `Applied: ${count(tree.length, 'link', 'links')} in the tree, ${count(spare.length, 'spare', 'spares')}`;
-  return cut.length === 0 ? `${base}.` : `${base}; ${cut.join(', ')} reach no leaf and were left out.`;
+  const links = t('draw.links', { count: tree.length });
+  const spares = t('draw.spares', { count: spare.length });
+  if (cut.length === 0) return t('draw.applied', { links, spares });
+  return t('draw.appliedCut', { links, spares, cut: cut.join(', ') });
 }
 
 export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChange: () => void }) {
@@ -142,24 +146,21 @@ export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChang
   return (
     <details className="panel draw">
       <summary>
-        <h2>Draw the network</h2>
+        <h2>{t('draw.heading')}</h2>
       </summary>
-      <p className="quiet">
-        Choose one root, leaves where streams end, and relays between them. Links may form cycles: the heaviest link of
-        a cycle becomes a spare.
-      </p>
+      <p className="quiet">{t('draw.about')}</p>
       <form
         noValidate
-        aria-label="Drawing"
+        aria-label={t('draw.form')}
         onSubmit={(event) => {
           event.preventDefault();
           send();
         }}
       >
         {error && refusals.length === 0 && <ErrorNotice error={error} />}
-        {refusals.length > 0 && (
+        {error && refusals.length > 0 && (
           <div className="notice notice-bad" role="alert">
-            <p>{error?.message}. Nothing was changed.</p>
+            <p>{t('draw.unchanged', { reason: errorText(error) })}</p>
             {problems.rest.length > 0 && (
               <ul>
                 {problems.rest.map((one) => (
@@ -184,10 +185,10 @@ export function DrawingEditor({ overlay, onChange }: { overlay: Overlay; onChang
                 change(null);
               }}
             >
-              Reset
+              {t('draw.reset')}
             </button>
             <button type="submit" className="button button-primary" disabled={busy}>
-              {busy ? 'Applying' : 'Apply'}
+              {busy ? t('draw.applying') : t('draw.apply')}
             </button>
           </span>
         </div>

@@ -1,6 +1,7 @@
 // The form that adds a path: an operator's stream from the root to a receiver at a leaf.
 
 import { useId, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import type { NewPath, Topology } from '../kit/types';
@@ -29,10 +30,10 @@ export function pathBody(draft: PathDraft): NewPath {
 }
 
 const FIELDS = [
-  ['stream', 'Stream', 'feed'],
-  ['address', 'Receiver address', '192.0.2.4'],
-  ['mac', 'Receiver MAC (for one host)', '02:00:00:00:00:aa'],
-  ['port', 'Receiver UDP port (optional)', '5004'],
+  ['stream', 'net.stream', 'feed'],
+  ['address', 'path.address', '192.0.2.4'],
+  ['mac', 'path.mac', '02:00:00:00:00:aa'],
+  ['port', 'path.port', '5004'],
 ] as const;
 
 function Choice({
@@ -97,11 +98,11 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
   return (
     <details className="panel draw">
       <summary>
-        <h2>Add a path</h2>
+        <h2>{t('path.heading')}</h2>
       </summary>
       <form
         noValidate
-        aria-label="Path"
+        aria-label={t('path.form')}
         onSubmit={(event) => {
           event.preventDefault();
           send();
@@ -117,7 +118,7 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
         )}
         <div className="pair">
           <Choice
-            label="Enters at"
+            label={t('path.entersAt')}
             names={drawn}
             value={draft.root}
             onChoose={(root) => {
@@ -125,10 +126,10 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
             }}
           />
           <Choice
-            label="Sender"
+            label={t('path.sender')}
             names={[
-              ['outside', 'the external network'],
-              ['inside', 'a process on the node'],
+              ['outside', t('path.outside')],
+              ['inside', t('path.inside')],
             ]}
             value={draft.sender}
             onChoose={(sender) => {
@@ -136,7 +137,7 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
             }}
           />
           <Choice
-            label="Ends at"
+            label={t('path.endsAt')}
             names={drawn}
             value={draft.leaf}
             onChoose={(end) => {
@@ -145,7 +146,7 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
           />
           {FIELDS.map(([name, label, example]) => (
             <div key={name} className="field">
-              <label htmlFor={`${id}${name}`}>{label}</label>
+              <label htmlFor={`${id}${name}`}>{t(label)}</label>
               <input
                 id={`${id}${name}`}
                 name={name}
@@ -161,7 +162,7 @@ export function NewPathForm({ topology, onChange }: { topology: Topology; onChan
         </div>
         <div className="row row-end">
           <button type="submit" className="button button-primary" disabled={busy}>
-            {busy ? 'Adding' : 'Add path'}
+            {busy ? t('path.adding') : t('path.add')}
           </button>
         </div>
       </form>

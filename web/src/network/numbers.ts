@@ -1,5 +1,7 @@
 // The network's numbers of now, and what the states of nodes mean. Pure.
 
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 import type { FunctionStatus, NodeState, NodeStatus } from '../kit/types';
 
 /** Watts of all nodes that have a figure; null when none has. */
@@ -24,7 +26,7 @@ export function totalsOf(nodes: readonly NodeStatus[], functions: readonly Funct
   };
 }
 
-export const sentBy = (node: string): string => `sent by ${node}`;
+export const sentBy = (node: string): string => `sent:${node}`;
 
 /** What the page keeps for the last minutes, by name. */
 export function samplesOf(nodes: readonly NodeStatus[], functions: readonly FunctionStatus[]): Map<string, number> {
@@ -41,15 +43,47 @@ export function samplesOf(nodes: readonly NodeStatus[], functions: readonly Func
 export interface StateText {
   /** The class of the mark in front of the words. */
   mark: 'up' | 'warn' | 'rest' | 'down';
-  text: string;
+  text: PlainKey;
 }
+
+/** The roles of functions that have a word of their own; others are shown as they are called. */
+const FUNCTION_ROLES: Readonly<Record<string, PlainKey>> = {
+  acquirer: 'fn.acquirer',
+  forwarder: 'fn.forwarder',
+  edge: 'fn.edge',
+  transcoder: 'fn.transcoder',
+  recorder: 'fn.recorder',
+};
+
+export function roleName(role: string): string {
+  const key = FUNCTION_ROLES[role];
+  return key ? t(key) : role;
+}
+
+export const FUNCTION_STATES: Readonly<Record<FunctionStatus['state'], StateText>> = {
+  absent: { mark: 'warn', text: 'fn.absent' },
+  booting: { mark: 'warn', text: 'fn.booting' },
+  active: { mark: 'up', text: 'fn.active' },
+  failed: { mark: 'down', text: 'fn.failed' },
+  gone: { mark: 'warn', text: 'fn.gone' },
+};
+
+/** A node's state in one word, for the picture. */
+export const NODE_WORDS: Readonly<Record<NodeState, PlainKey>> = {
+  ready: 'node.ready',
+  cordoned: 'node.cordoned',
+  draining: 'node.draining',
+  drained: 'node.drained',
+  standby: 'node.standby',
+  lost: 'node.lost',
+};
 
 /** A node's state in words, because a colour alone says nothing to many people. */
 export const NODE_STATES: Readonly<Record<NodeState, StateText>> = {
-  ready: { mark: 'up', text: 'ready' },
-  cordoned: { mark: 'warn', text: 'cordoned: takes nothing new' },
-  draining: { mark: 'warn', text: 'draining: is being emptied' },
-  drained: { mark: 'rest', text: 'drained: is empty' },
-  standby: { mark: 'rest', text: 'in standby' },
-  lost: { mark: 'down', text: 'lost: does not answer' },
+  ready: { mark: 'up', text: 'net.ready' },
+  cordoned: { mark: 'warn', text: 'net.cordoned' },
+  draining: { mark: 'warn', text: 'net.draining' },
+  drained: { mark: 'rest', text: 'net.drained' },
+  standby: { mark: 'rest', text: 'net.standby' },
+  lost: { mark: 'down', text: 'net.nodeLost' },
 };

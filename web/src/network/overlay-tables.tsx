@@ -1,6 +1,7 @@
 // The overlay as tables: switches, tunnels, slices and the operator's paths.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { formatMbps } from '../kit/format';
 import { api } from '../kit/portal';
@@ -13,6 +14,8 @@ import { None, Table } from './tables';
 /** The first reserved port number of a switch (OpenFlow 1.3, 7.2.1). */
 const RESERVED_PORTS = 0xffffff00;
 
+const portName = ({ number, name }: SwitchStatus['ports'][number]): string => `${String(number)} ${name}`;
+
 interface SwitchesProps {
   switches: readonly SwitchStatus[];
   chosen: string | null;
@@ -21,7 +24,10 @@ interface SwitchesProps {
 
 export function Switches({ switches, chosen, onNode }: SwitchesProps) {
   return (
-    <Table caption="Switches" head={['Node', 'Datapath', 'State', 'Ports', 'Rules']}>
+    <Table
+      caption={t('net.switches')}
+      head={[t('net.node'), t('net.datapath'), t('net.state'), t('net.ports'), t('net.rules')]}
+    >
       {switches.map((one) => (
         <tr key={one.node} className={chosen === one.node ? 'row-chosen' : undefined}>
           <th scope="row">{one.node}</th>
@@ -30,7 +36,7 @@ export function Switches({ switches, chosen, onNode }: SwitchesProps) {
           </td>
           <td>
             <span className={one.connected ? 'mark mark-up' : 'mark mark-down'}>
-              {one.connected ? 'connected' : 'not connected'}
+              {one.connected ? t('net.connected') : t('net.notConnected')}
             </span>
           </td>
           <td className="ports">
@@ -38,8 +44,7 @@ export function Switches({ switches, chosen, onNode }: SwitchesProps) {
               .filter((port) => port.number < RESERVED_PORTS)
               .map((port) => (
                 <span key={port.number} className={port.live ? 'port' : 'port port-dead'}>
-                  {port.number} {port.name}
-                  {port.live ? '' : ' (dead)'}
+                  {port.live ? portName(port) : t('net.dead', { port: portName(port) })}
                 </span>
               ))}
           </td>
@@ -52,7 +57,7 @@ export function Switches({ switches, chosen, onNode }: SwitchesProps) {
                 onNode(one.node);
               }}
             >
-              Explain
+              {t('net.explain')}
             </button>
           </td>
         </tr>
@@ -63,7 +68,10 @@ export function Switches({ switches, chosen, onNode }: SwitchesProps) {
 
 export function Tunnels({ links }: Pick<Overlay, 'links'>) {
   return (
-    <Table caption="Tunnels" head={['Between', 'and', 'Drawn as', 'Tunnel', 'Streams', 'Delay']}>
+    <Table
+      caption={t('net.tunnels')}
+      head={[t('net.between'), t('net.and'), t('net.drawnAs'), t('net.tunnel'), t('net.streams'), t('net.delay')]}
+    >
       {links.map((link) => (
         <tr key={`${link.a} ${link.b}`}>
           <th scope="row">{link.a}</th>
@@ -71,20 +79,32 @@ export function Tunnels({ links }: Pick<Overlay, 'links'>) {
           <td>
             <span className={`swatch swatch-${lookOf(link)}`} aria-hidden="true" /> {usageLabel(link)}
           </td>
-          <td>{link.state === 'down' ? <span className="mark mark-down">down</span> : tunnelLabel(link)}</td>
+          <td>{link.state === 'down' ? <span className="mark mark-down">{t('net.down')}</span> : tunnelLabel(link)}</td>
           <td>{link.streams.length === 0 ? '–' : link.streams.join(', ')}</td>
-          <td>{link.delay_ms} ms</td>
+          <td>{t('net.delayMs', { delay: link.delay_ms })}</td>
         </tr>
       ))}
     </Table>
   );
 }
 
-const subjectOf = (slice: Slice): string => slice.event_id ?? (slice.functions ?? []).join(' to ');
+const subjectOf = (slice: Slice): string =>
+  slice.event_id ?? (slice.functions ?? []).reduce((from, to) => t('picture.hop', { from, to }));
 
 export function Slices({ slices }: Pick<Overlay, 'slices'>) {
   return (
-    <Table caption="Slices" head={['Stream', 'Grade', 'Minimum', 'Maximum', 'Offered', 'Over maximum', 'Guaranteed']}>
+    <Table
+      caption={t('net.slices')}
+      head={[
+        t('net.stream'),
+        t('net.grade'),
+        t('net.minimum'),
+        t('net.maximum'),
+        t('net.offered'),
+        t('net.overMaximum'),
+        t('net.guaranteed'),
+      ]}
+    >
       {slices.map((slice) => (
         <tr key={slice.id}>
           <th scope="row">{subjectOf(slice)}</th>
@@ -94,18 +114,20 @@ export function Slices({ slices }: Pick<Overlay, 'slices'>) {
           <td>{formatMbps(slice.min_mbps)}</td>
           <td>{formatMbps(slice.max_mbps)}</td>
           <td>{formatMbps(slice.offered.mbps)}</td>
-          <td>{slice.offered.drops} dropped</td>
-          <td>{slice.guaranteed ? 'on all links' : <span className="mark mark-down">not on all links</span>}</td>
+          <td>{t('net.droppedCount', { count: slice.offered.drops })}</td>
+          <td>
+            {slice.guaranteed ? t('net.onAllLinks') : <span className="mark mark-down">{t('net.notOnAllLinks')}</span>}
+          </td>
         </tr>
       ))}
-      {slices.length === 0 && <None columns={7} text="No slices yet." />}
+      {slices.length === 0 && <None columns={7} text={t('net.noSlices')} />}
     </Table>
   );
 }
 
 function endLabel({ leaf, receiver }: PathEnd): string {
   const port = receiver.port === null ? '' : `:${String(receiver.port)}`;
-  return `${receiver.address}${port} (${receiver.kind}) at ${leaf}`;
+  return t('path.endAt', { where: receiver.address, port, kind: receiver.kind, leaf });
 }
 
 function routeLabel(path: NetworkPath): string {
@@ -119,7 +141,7 @@ function PathRow({ path, onRemove }: { path: NetworkPath; onRemove: () => void }
       <td>{path.links.length === 0 ? `${path.root} → ${path.leaf}` : routeLabel(path)}</td>
       <td>
         {endLabel(path)}
-        {path.moving && <small>moving to {endLabel(path.moving)}</small>}
+        {path.moving && <small>{t('path.movingTo', { end: endLabel(path.moving) })}</small>}
       </td>
       <td>
         <code>
@@ -128,7 +150,7 @@ function PathRow({ path, onRemove }: { path: NetworkPath; onRemove: () => void }
       </td>
       <td>
         {path.carried ? (
-          <span className="mark mark-up">carried</span>
+          <span className="mark mark-up">{t('path.carried')}</span>
         ) : (
           <span className="mark mark-down">{path.error}</span>
         )}
@@ -138,10 +160,10 @@ function PathRow({ path, onRemove }: { path: NetworkPath; onRemove: () => void }
         <button
           type="button"
           className="button button-small button-danger"
-          aria-label={`Remove the path of ${path.stream} to ${path.leaf}`}
+          aria-label={t('path.removeNamed', { stream: path.stream, leaf: path.leaf })}
           onClick={onRemove}
         >
-          Remove
+          {t('common.remove')}
         </button>
       </td>
     </tr>
@@ -160,7 +182,17 @@ export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onCh
   return (
     <>
       {error && <ErrorNotice error={error} />}
-      <Table caption="Paths" head={['Stream', 'Route', 'Receiver', 'Send to', 'State', 'Actions']}>
+      <Table
+        caption={t('net.paths')}
+        head={[
+          t('net.stream'),
+          t('path.route'),
+          t('path.receiver'),
+          t('path.sendTo'),
+          t('net.state'),
+          t('common.actions'),
+        ]}
+      >
         {paths.map((path) => (
           <PathRow
             key={path.id}
@@ -170,17 +202,12 @@ export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onCh
             }}
           />
         ))}
-        {paths.length === 0 && (
-          <None
-            columns={6}
-            text="No paths yet. Your own streams are dropped until you add one; event streams are routed automatically."
-          />
-        )}
+        {paths.length === 0 && <None columns={6} text={t('path.none')} />}
       </Table>
       {leaving && (
         <Confirm
-          title="Remove this path?"
-          action="Remove"
+          title={t('path.removeConfirm')}
+          action={t('common.remove')}
           onConfirm={() => {
             remove(leaving);
           }}
@@ -188,9 +215,7 @@ export function Paths({ paths, onChange }: { paths: readonly NetworkPath[]; onCh
             setLeaving(null);
           }}
         >
-          <p>
-            Stream {leaving.stream} is no longer sent to {endLabel(leaving)}.
-          </p>
+          <p>{t('path.removeText', { stream: leaving.stream, end: endLabel(leaving) })}</p>
         </Confirm>
       )}
     </>

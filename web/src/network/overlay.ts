@@ -1,5 +1,7 @@
 // The overlay for the picture and the forms. Pure. In: the portal's JSON. Out: what to draw and to send.
 
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 import type { NetworkPath, NewTopology, NodeRole, OverlayLink, Slice, SwitchStatus, Topology } from '../kit/types';
 import { linkKey } from './layout';
 
@@ -52,18 +54,18 @@ export const streamsOf = (paths: readonly NetworkPath[]): string[] =>
 export const sliceOf = (eventId: string | null, slices: readonly Slice[]): Slice | null =>
   slices.find((slice) => eventId !== null && slice.event_id === eventId) ?? null;
 
-const USES: Readonly<Record<OverlayLink['use'], string>> = {
-  tree: 'in the tree',
-  spare: 'spare',
-  cut: 'drawn, reaches no leaf',
-  undrawn: 'not drawn',
+const USES: Readonly<Record<OverlayLink['use'], PlainKey>> = {
+  tree: 'net.inTree',
+  spare: 'legend.spare',
+  cut: 'net.cut',
+  undrawn: 'draw.notDrawn',
 };
 
-export const usageLabel = (link: OverlayLink): string => USES[link.use];
+export const usageLabel = (link: OverlayLink): string => t(USES[link.use]);
 
 export function tunnelLabel(link: OverlayLink): string {
-  if (link.state === 'down') return 'down';
-  return link.tunnel ? 'up' : 'no tunnel';
+  if (link.state === 'down') return t('net.down');
+  return link.tunnel ? t('net.up') : t('net.noTunnel');
 }
 
 /** A drawing that is not applied yet: a role for each drawn node, and links by `linkKey`. */

@@ -1,9 +1,10 @@
 // The operator's view: the network now, with the tree of a chosen event.
 
 import { useId, useMemo, useState } from 'react';
+import { rich, t } from '../i18n/t';
 
 import { ApiError } from '../kit/api';
-import { formatMbps, formatWatts } from '../kit/format';
+import { formatMbps, formatNumber, formatWatts } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { ChangeKind, LiveEvent, Slice, Tree } from '../kit/types';
@@ -111,7 +112,7 @@ function Choose({
   };
   return (
     <div className="choose">
-      <label htmlFor={id}>Tree of</label>
+      <label htmlFor={id}>{t('net.treeOf')}</label>
       <select
         id={id}
         value={shown.stream === null ? (shown.event ?? '') : `${STREAM}${shown.stream}`}
@@ -119,14 +120,14 @@ function Choose({
           choose(event.target.value);
         }}
       >
-        {events.length === 0 && <option value="">No event is open</option>}
+        {events.length === 0 && <option value="">{t('net.noneOpen')}</option>}
         {events.map((event) => (
           <option key={event.id} value={event.id}>
             {event.title}
           </option>
         ))}
         {streams.length > 0 && (
-          <optgroup label="Streams with paths">
+          <optgroup label={t('net.streamsWithPaths')}>
             {streams.map((name) => (
               <option key={name} value={`${STREAM}${name}`}>
                 {name}
@@ -149,14 +150,15 @@ interface Fact {
 function TotalsRow({ nodes, functions, tree, grade, trails }: Picture & { grade: string | null; trails: Trails }) {
   const totals = totalsOf(nodes, functions);
   const facts: Fact[] = [
-    { name: 'Viewers', value: String(totals.viewers), trail: 'viewers' },
-    { name: 'Sent by functions', value: formatMbps(totals.sentMbps), trail: 'sent' },
-    { name: 'Cores in use', value: totals.cores.toFixed(1), trail: 'cores' },
-    { name: 'Functions', value: String(functions.length) },
-    { name: 'Hops in this tree', value: tree ? String(tree.hops) : '–' },
+    { name: t('common.viewers'), value: formatNumber(totals.viewers), trail: 'viewers' },
+    { name: t('net.sentByFunctions'), value: formatMbps(totals.sentMbps), trail: 'sent' },
+    { name: t('net.coresInUse'), value: formatNumber(totals.cores, 1), trail: 'cores' },
+    { name: t('net.functions'), value: String(functions.length) },
+    { name: t('net.hops'), value: tree ? String(tree.hops) : '–' },
   ];
-  if (totals.watts !== null) facts.push({ name: 'Power, estimated', value: formatWatts(totals.watts), trail: 'watts' });
-  if (grade !== null) facts.push({ name: 'Slice of this tree', value: grade.toUpperCase() });
+  if (totals.watts !== null)
+    facts.push({ name: t('net.powerEstimated'), value: formatWatts(totals.watts), trail: 'watts' });
+  if (grade !== null) facts.push({ name: t('net.sliceOfTree'), value: grade.toUpperCase() });
   return (
     <dl className="totals">
       {facts.map(({ name, value, trail }) => (
@@ -176,36 +178,36 @@ function Legend({ programmed }: { programmed: boolean }) {
   return (
     <ul className="legend">
       <li>
-        <span className="legend-flow" aria-hidden="true" /> path of the stream
+        <span className="legend-flow" aria-hidden="true" /> {t('legend.path')}
       </li>
       <li>
-        <span className="legend-link" aria-hidden="true" /> link, wider with load
+        <span className="legend-link" aria-hidden="true" /> {t('legend.link')}
       </li>
       <li>
-        <span className="legend-ring" aria-hidden="true" /> cores in use
+        <span className="legend-ring" aria-hidden="true" /> {t('legend.cores')}
       </li>
       <li>
-        <span className="legend-rest" aria-hidden="true" /> node in standby or drained
+        <span className="legend-rest" aria-hidden="true" /> {t('legend.rest')}
       </li>
       <li>
-        <span className="mark mark-warn">cordoned or draining</span>
+        <span className="mark mark-warn">{t('legend.cordoned')}</span>
       </li>
       <li>
-        <span className="mark mark-down">lost</span>
+        <span className="mark mark-down">{t('legend.lost')}</span>
       </li>
       {programmed && (
         <>
           <li>
-            <span className="swatch swatch-tree" aria-hidden="true" /> tunnel in the tree
+            <span className="swatch swatch-tree" aria-hidden="true" /> {t('legend.tunnel')}
           </li>
           <li>
-            <span className="swatch swatch-spare" aria-hidden="true" /> spare
+            <span className="swatch swatch-spare" aria-hidden="true" /> {t('legend.spare')}
           </li>
           <li>
-            <span className="swatch swatch-down" aria-hidden="true" /> down
+            <span className="swatch swatch-down" aria-hidden="true" /> {t('net.down')}
           </li>
           <li>
-            <span className="legend-away" aria-hidden="true" /> switch not connected
+            <span className="legend-away" aria-hidden="true" /> {t('legend.away')}
           </li>
         </>
       )}
@@ -275,13 +277,13 @@ function NetworkView({ username, network: { data, error, refresh } }: NetworkVie
   return (
     <>
       <div className="page-head">
-        <h1>Network</h1>
+        <h1>{t('nav.network')}</h1>
         <Choose events={open} streams={streamsOf(paths)} shown={shown} />
       </div>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {picture && picture.nodes.length > 0 && (
         <>
-          <section className="panel network" aria-label="Picture">
+          <section className="panel network" aria-label={t('net.picture')}>
             <TotalsRow {...picture} grade={grade} trails={trails} />
             {overlay.data ? (
               <NetworkPicture {...picture} chosen={node} onNode={setNode} />
@@ -301,10 +303,8 @@ function NetworkView({ username, network: { data, error, refresh } }: NetworkVie
         </>
       )}
       {picture?.nodes.length === 0 && (
-        <Empty title="This network has no nodes">
-          <p>
-            Add one with <code>umbel node add</code>, or to the network file that Umbel starts with.
-          </p>
+        <Empty title={t('net.empty')}>
+          <p>{rich('net.emptyAdvice', { command: <code>umbel node add</code> })}</p>
         </Empty>
       )}
     </>
@@ -317,28 +317,28 @@ function Operators({ username }: { username: string }) {
   const { data, error, refresh } = network;
   if (error?.status === 403) {
     return (
-      <Empty isPage title="Only operators can see the network">
-        <p>Sign in as an operator to see nodes, links and trees.</p>
+      <Empty isPage title={t('net.operatorsOnly')}>
+        <p>{t('net.operatorsOnlyAdvice')}</p>
       </Empty>
     );
   }
   if (data) return <NetworkView username={username} network={network} />;
   return error ? (
-    <ErrorPage title="The network cannot be shown" error={error} onRetry={refresh} />
+    <ErrorPage title={t('net.cannotShow')} error={error} onRetry={refresh} />
   ) : (
-    <Loading what="Loading the network" />
+    <Loading what={t('net.loading')} />
   );
 }
 
 export default function NetworkPage() {
-  useTitle('Network');
+  useTitle(t('nav.network'));
   const signIn = useSignIn();
   return (
     <div className="page">
       {signIn ? (
         <Operators key={signIn.username} username={signIn.username} />
       ) : (
-        <SignInForm title="Sign in to see the network">For operators of this network.</SignInForm>
+        <SignInForm title={t('net.signIn')}>{t('net.forOperators')}</SignInForm>
       )}
     </div>
   );

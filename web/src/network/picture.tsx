@@ -1,10 +1,11 @@
 // The network as a picture: links by load, an event's tree in motion over them, functions at their nodes.
 
 import { useEffect, useRef, useState } from 'react';
-
+import { t } from '../i18n/t';
 import { formatMbps } from '../kit/format';
 import type { FunctionStatus, LinkStatus, NodeRole, NodeStatus, Tree } from '../kit/types';
 import { isCore, layout, linkKey, linkWidth, loadClass, type Point } from './layout';
+import { FUNCTION_STATES, NODE_WORDS, roleName } from './numbers';
 import type { LinkLook, Marks } from './overlay';
 
 export interface Picture {
@@ -22,14 +23,6 @@ export interface Picture {
 
 const RADIUS = 26;
 const FLOW_ASIDE = 8;
-const ROLES: Readonly<Record<string, string>> = {
-  acquirer: 'acquirer',
-  forwarder: 'forwarder',
-  edge: 'edge',
-  transcoder: 'transcoder',
-  recorder: 'recorder',
-};
-
 /** The element's width, as it changes. */
 function useWidth(): [(element: HTMLDivElement | null) => void, number] {
   const [element, setElement] = useState<HTMLDivElement | null>(null);
@@ -104,9 +97,9 @@ function badgesOf(functions: readonly FunctionStatus[], tree: Tree | null): Badg
   return functions.map((fn) => {
     const inTree = tree?.branches.some((branch) => branch.function === fn.id) === true;
     const audience = fn.role === 'edge' && fn.viewers > 0 ? ` · ${String(fn.viewers)}` : '';
-    const state = fn.state === 'active' ? '' : ` (${fn.state})`;
+    const state = fn.state === 'active' ? '' : ` (${t(FUNCTION_STATES[fn.state].text)})`;
     const health = fn.state === 'failed' ? 'failed' : inTree ? 'on' : 'off';
-    return { key: fn.id, text: `${ROLES[fn.role] ?? fn.role}${audience}${state}`, kind: health };
+    return { key: fn.id, text: `${roleName(fn.role)}${audience}${state}`, kind: health };
   });
 }
 
@@ -125,6 +118,10 @@ function Badges({ badges, at, below }: { badges: BadgeText[]; at: Point; below: 
   });
 }
 
+const DRAWN_ROLES = { root: 'role.root', relay: 'role.relay', leaf: 'role.leaf' } as const;
+
+const drawnRole = (role: NodeRole): string | null => (role === 'none' ? null : t(DRAWN_ROLES[role]));
+
 interface NodeProps {
   node: NodeStatus;
   at: Point;
@@ -139,7 +136,7 @@ interface NodeProps {
 function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
   const share = node.cores > 0 ? Math.min(1, node.cores_used / node.cores) : 0;
   // Its state in words comes before its role: an operator acts on it.
-  const label = node.state !== 'ready' ? node.state : role === 'none' ? null : role;
+  const label = node.state !== 'ready' ? t(NODE_WORDS[node.state]) : role === null ? null : drawnRole(role);
   const round = 2 * Math.PI * RADIUS;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keyboards reach the same rules from the table of switches
@@ -174,13 +171,14 @@ function Node({ node, at, onTree, role, away, chosen, onNode }: NodeProps) {
 }
 
 const hops = (edges: readonly [string, string][]): string =>
-  edges.length === 0 ? 'no further' : edges.map(([from, to]) => `${from} to ${to}`).join(', ');
+  edges.length === 0 ? t('picture.noFurther') : edges.map(([from, to]) => t('picture.hop', { from, to })).join(', ');
 
 function summary({ nodes, tree, stream }: Picture): string {
-  const base = `Network of ${String(nodes.length)} nodes.`;
-  if (stream) return `${base} Stream ${stream.name} goes ${hops(stream.links)}.`;
-  if (!tree || tree.branches.length === 0) return `${base} No tree is shown.`;
-  return `${base} The stream enters at ${tree.root ?? 'no node'} and goes ${hops(tree.edges)}.`;
+  const base = t('picture.base', { count: nodes.length });
+  const joined = (rest: string): string => `${base} ${rest}`;
+  if (stream) return joined(t('picture.stream', { name: stream.name, hops: hops(stream.links) }));
+  if (!tree || tree.branches.length === 0) return joined(t('picture.noTree'));
+  return joined(t('picture.tree', { root: tree.root ?? t('picture.noNode'), hops: hops(tree.edges) }));
 }
 
 export function NetworkPicture(picture: Picture) {

@@ -1,5 +1,6 @@
 // The rules of one switch in the order of its tables, each with an explanation.
 
+import { t } from '../i18n/t';
 import { api } from '../kit/portal';
 import type { ChangeKind, Rule } from '../kit/types';
 import { useLive } from '../ui/hooks';
@@ -20,7 +21,7 @@ const POLL_MS = 4000;
 
 export function matchText(match: Readonly<Record<string, string>>): string {
   const parts = Object.entries(match).map(([field, value]) => `${field}=${value}`);
-  return parts.length === 0 ? 'every packet' : parts.join(', ');
+  return parts.length === 0 ? t('rules.everyPacket') : parts.join(', ');
 }
 
 const keyOf = (rule: Rule): string => `${String(rule.table)} ${String(rule.priority)} ${matchText(rule.match)}`;
@@ -36,20 +37,20 @@ export function RuleLine({ rule }: { rule: Rule }) {
       <p>{rule.explanation}.</p>
       <dl className="facts-inline">
         <div className="fact">
-          <dt>Table, priority</dt>
+          <dt>{t('rules.table')}</dt>
           <dd>
             {rule.table}, {rule.priority}
           </dd>
         </div>
         {rule.root !== null && (
           <div className="fact">
-            <dt>Root</dt>
+            <dt>{t('rules.root')}</dt>
             <dd>{rule.root}</dd>
           </div>
         )}
         {rule.leaves.length > 0 && (
           <div className="fact">
-            <dt>Leaves</dt>
+            <dt>{t('rules.leaves')}</dt>
             <dd>{rule.leaves.join(', ')}</dd>
           </div>
         )}
@@ -61,20 +62,12 @@ export function RuleLine({ rule }: { rule: Rule }) {
 export function Rules({ node, connected }: { node: string; connected: boolean }) {
   const { data, error, refresh } = useLive(`rules ${node}`, () => api.rules(node), KINDS, POLL_MS);
   return (
-    <section className="panel rules" aria-label={`Rules of ${node}`}>
-      <h2>Rules of the switch on {node}</h2>
+    <section className="panel rules" aria-label={t('rules.of', { node })}>
+      <h2>{t('rules.heading', { node })}</h2>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {data === null && error === null && <Loading what="Loading the rules" />}
-      {data?.length === 0 && (
-        <p className="quiet">
-          {connected
-            ? 'The switch has no rules yet.'
-            : 'The switch is not connected. Its rules stay in force but cannot be read.'}
-        </p>
-      )}
-      {data && data.length > 0 && (
-        <p className="quiet">Open a rule to see which packets it matches and where they go.</p>
-      )}
+      {data === null && error === null && <Loading what={t('rules.loading')} />}
+      {data?.length === 0 && <p className="quiet">{connected ? t('rules.none') : t('rules.notConnected')}</p>}
+      {data && data.length > 0 && <p className="quiet">{t('rules.about')}</p>}
       <div>
         {data?.map((rule) => (
           <RuleLine key={keyOf(rule)} rule={rule} />

@@ -1,9 +1,10 @@
 // The network as tables: for screen readers, exact numbers and copying.
 
 import type { ReactNode } from 'react';
+import { t } from '../i18n/t';
 
-import { formatMbps, formatShare, formatWatts } from '../kit/format';
-import { NODE_STATES, type StateText, sentBy, wattsOf } from './numbers';
+import { formatMbps, formatNumber, formatShare, formatWatts } from '../kit/format';
+import { FUNCTION_STATES, NODE_STATES, roleName, type StateText, sentBy, wattsOf } from './numbers';
 import type { Picture } from './picture';
 import { Sparkline } from './sparkline';
 import type { Trails } from './trail';
@@ -29,8 +30,8 @@ export function Table({ caption, head, children }: { caption: string; head: read
   );
 }
 
-const cores = (used: number, of: number): string => `${used.toFixed(2)} of ${String(of)}`;
-const memory = (used: number, of: number): string => `${String(Math.round(used))} of ${String(Math.round(of))} MiB`;
+const cores = (used: number, all: number): string => t('common.of', { used: formatNumber(used, 2), all });
+const memory = (used: number, all: number): string => t('net.mib', { used: Math.round(used), all: Math.round(all) });
 
 export function None({ columns, text }: { columns: number; text: string }) {
   return (
@@ -43,56 +44,59 @@ export function None({ columns, text }: { columns: number; text: string }) {
 }
 
 function State({ state: { mark, text } }: { state: StateText }) {
-  return <span className={`mark mark-${mark}`}>{text}</span>;
+  return <span className={`mark mark-${mark}`}>{t(text)}</span>;
 }
-
-export const functionState = (state: string): StateText => ({
-  mark: state === 'active' ? 'up' : state === 'failed' ? 'down' : 'warn',
-  text: state,
-});
 
 export function NetworkTables({ nodes, links, functions, tree, trails }: Picture & { trails: Trails }) {
   const hasWatts = wattsOf(nodes) !== null;
   return (
     <div className="tables">
       <Table
-        caption="Functions"
-        head={['Function', 'Role', 'Node', 'State', 'In this tree', 'Viewers', 'Sent', 'CPU', 'Memory']}
+        caption={t('net.functions')}
+        head={[
+          t('net.function'),
+          t('common.role'),
+          t('net.node'),
+          t('net.state'),
+          t('net.inThisTree'),
+          t('common.viewers'),
+          t('net.sent'),
+          t('net.cpu'),
+          t('net.memory'),
+        ]}
       >
         {functions.map((fn) => (
           <tr key={fn.id}>
             <th scope="row">{fn.id}</th>
-            <td>{fn.role}</td>
+            <td>{roleName(fn.role)}</td>
             <td>{fn.node}</td>
             <td>
-              <State state={functionState(fn.state)} />
+              <State state={FUNCTION_STATES[fn.state]} />
             </td>
-            <td>{tree?.branches.some((branch) => branch.function === fn.id) ? 'yes' : 'no'}</td>
+            <td>{tree?.branches.some((branch) => branch.function === fn.id) ? t('common.yes') : t('common.no')}</td>
             <td>{fn.viewers}</td>
             <td>{formatMbps(fn.mbps_out)}</td>
             <td>{formatShare(fn.cpu_cores, 1)}</td>
-            <td>{Math.round(fn.rss_mb)} MiB</td>
+            <td>{t('net.oneMib', { used: Math.round(fn.rss_mb) })}</td>
           </tr>
         ))}
-        {functions.length === 0 && (
-          <None columns={9} text="No functions are running. The first provider or viewer starts one." />
-        )}
+        {functions.length === 0 && <None columns={9} text={t('net.noFunctions')} />}
       </Table>
       <Table
-        caption="Nodes"
+        caption={t('net.nodes')}
         head={[
-          'Node',
-          'State',
-          ...(hasWatts ? ['Power'] : []),
-          'Cores',
-          'Memory',
-          'Sent',
-          'Last 5 min',
-          'Promised',
-          'Kind',
-          'Pool',
-          'Address',
-          'Machine',
+          t('net.node'),
+          t('net.state'),
+          ...(hasWatts ? [t('net.power')] : []),
+          t('net.cores'),
+          t('net.memory'),
+          t('net.sent'),
+          t('net.lastMinutes'),
+          t('net.promised'),
+          t('net.kind'),
+          t('net.pool'),
+          t('net.address'),
+          t('net.machine'),
         ]}
       >
         {nodes.map((node) => (
@@ -116,7 +120,10 @@ export function NetworkTables({ nodes, links, functions, tree, trails }: Picture
           </tr>
         ))}
       </Table>
-      <Table caption="Links" head={['Between', 'and', 'Traffic', 'Capacity', 'Load']}>
+      <Table
+        caption={t('net.links')}
+        head={[t('net.between'), t('net.and'), t('net.traffic'), t('net.capacity'), t('net.load')]}
+      >
         {links.map((link) => (
           <tr key={`${link.a} ${link.b}`}>
             <th scope="row">{link.a}</th>

@@ -1,6 +1,8 @@
 // The webhooks that get the network's events, and whether they answer.
 
 import { useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import type { Webhook } from '../kit/types';
@@ -10,20 +12,18 @@ import { None, Table } from './tables';
 
 const POLL_MS = 5000;
 
-const STATES: Readonly<Record<Webhook['state'], string>> = {
-  active: 'active',
-  failing: 'failing, will be retried',
-  dead: 'disabled: a successful ping enables it again',
+const STATES: Readonly<Record<Webhook['state'], PlainKey>> = {
+  active: 'hook.active',
+  failing: 'hook.failing',
+  dead: 'hook.dead',
 };
 
 export function WebhookState({ webhook }: { webhook: Webhook }) {
   return (
     <>
-      <span className={webhook.state === 'active' ? 'mark mark-up' : 'mark mark-down'}>{STATES[webhook.state]}</span>
+      <span className={webhook.state === 'active' ? 'mark mark-up' : 'mark mark-down'}>{t(STATES[webhook.state])}</span>
       {webhook.state !== 'active' && (
-        <small>
-          Consecutive failures: {webhook.failures} ({webhook.last_error})
-        </small>
+        <small>{t('hook.failures', { count: webhook.failures, reason: webhook.last_error })}</small>
       )}
     </>
   );
@@ -59,15 +59,15 @@ function Row({ webhook, busy, onPing, onRemove }: RowProps) {
       <td>
         <span className="row">
           <button type="button" className="button button-small" disabled={busy} onClick={onPing}>
-            Ping
+            {t('hook.ping')}
           </button>
           <button
             type="button"
             className="button button-small button-danger"
-            aria-label={`Remove ${webhook.url}`}
+            aria-label={t('common.removeNamed', { name: webhook.url })}
             onClick={onRemove}
           >
-            Remove
+            {t('common.remove')}
           </button>
         </span>
       </td>
@@ -92,8 +92,8 @@ export function Webhooks({ username }: { username: string }) {
       const pong = await api.ping(id);
       setResult(
         pong.delivered
-          ? `${url} answered the ping in ${pong.took_ms.toFixed(0)} ms.`
-          : `${url} did not accept the ping: ${pong.error}.`,
+          ? t('hook.answered', { url, ms: pong.took_ms.toFixed(0) })
+          : t('hook.refused', { url, reason: pong.error }),
       );
     });
   };
@@ -104,7 +104,18 @@ export function Webhooks({ username }: { username: string }) {
       <p role="status" className="quiet">
         {result}
       </p>
-      <Table caption="Webhooks" head={['URL', 'Events', 'State', 'Delivered', 'Waiting', 'Dropped', 'Actions']}>
+      <Table
+        caption={t('hook.heading')}
+        head={[
+          t('hook.url'),
+          t('hook.events'),
+          t('net.state'),
+          t('hook.delivered'),
+          t('hook.waiting'),
+          t('hook.dropped'),
+          t('common.actions'),
+        ]}
+      >
         {data?.map((webhook) => (
           <Row
             key={webhook.id}
@@ -118,14 +129,12 @@ export function Webhooks({ username }: { username: string }) {
             }}
           />
         ))}
-        {data?.length === 0 && (
-          <None columns={7} text="No webhooks registered. Programs register at /api/v1/notifications." />
-        )}
+        {data?.length === 0 && <None columns={7} text={t('hook.none')} />}
       </Table>
       {leaving && (
         <Confirm
-          title="Remove this webhook?"
-          action="Remove"
+          title={t('hook.removeConfirm')}
+          action={t('common.remove')}
           onConfirm={() => {
             act(() => api.removeWebhook(leaving.id));
           }}
@@ -133,7 +142,7 @@ export function Webhooks({ username }: { username: string }) {
             setLeaving(null);
           }}
         >
-          <p>No more events are sent to {leaving.url}, and its secret is deleted.</p>
+          <p>{t('hook.removeText', { url: leaving.url })}</p>
         </Confirm>
       )}
     </>

@@ -1,5 +1,6 @@
 // MyShare: what the signed-in viewer recorded, and how much room it takes.
 
+import { rich, t } from '../i18n/t';
 import { formatBytes } from '../kit/format';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
@@ -11,10 +12,16 @@ import { RecordingRow } from './row';
 const POLL_MS = 5000;
 
 function Usage({ used, quota }: { used: number; quota: number }) {
-  const text = `${formatBytes(used)} of ${formatBytes(quota)} used`;
+  const text = t('recordings.used', { used: formatBytes(used), quota: formatBytes(quota) });
   return (
     <p className="usage">
-      <meter min={0} max={quota} high={0.9 * quota} value={Math.min(used, quota)} aria-label="Storage used" />
+      <meter
+        min={0}
+        max={quota}
+        high={0.9 * quota}
+        value={Math.min(used, quota)}
+        aria-label={t('recordings.storage')}
+      />
       <span>{text}</span>
     </p>
   );
@@ -27,16 +34,16 @@ function Mine({ username }: { username: string }) {
     <>
       {!isOnline && (
         <p className="notice notice-warn" role="status">
-          You are offline. What you see may be old; it is read again when you are back.
+          {t('common.offline')}
         </p>
       )}
       {error && isOnline && <ErrorNotice error={error} onRetry={refresh} />}
-      {data === null && !error && <Loading what="Loading your recordings" />}
+      {data === null && !error && <Loading what={t('recordings.loading')} />}
       {data !== null && <Usage used={data.used_bytes} quota={data.quota_bytes} />}
       {data?.recordings.length === 0 && (
-        <Empty title="No recordings yet">
+        <Empty title={t('recordings.none')}>
           <p>
-            Press “Record” while an event is on air, or reserve one in the <Link to={to.calendar()}>calendar</Link>.
+            {rich('recordings.noneAdvice', { calendar: <Link to={to.calendar()}>{t('recordings.calendar')}</Link> })}
           </p>
         </Empty>
       )}
@@ -52,18 +59,16 @@ function Mine({ username }: { username: string }) {
 }
 
 export default function Recordings() {
-  useTitle('MyShare');
+  useTitle(t('nav.myShare'));
   const username = useSignIn()?.username ?? null;
   return (
     <div className="page">
       <div className="page-head">
-        <h1>MyShare</h1>
+        <h1>{t('nav.myShare')}</h1>
       </div>
       {username === null ? (
-        <Empty title="Your recordings are here">
-          <p>
-            <Link to={to.account}>Sign in</Link> to record events and to see them again.
-          </p>
+        <Empty title={t('recordings.here')}>
+          <p>{rich('recordings.signIn', { link: <Link to={to.account}>{t('common.signIn')}</Link> })}</p>
         </Empty>
       ) : (
         <Mine username={username} />

@@ -1,5 +1,6 @@
 // Records the event that is on air for the signed-in viewer, and stops that.
 
+import { t } from '../i18n/t';
 import { api } from '../kit/portal';
 import { to } from '../kit/routes';
 import type { LiveEvent, Recording } from '../kit/types';
@@ -42,13 +43,13 @@ export function RecordButton({ event, canGoBack }: { event: LiveEvent; canGoBack
   );
   return (
     <div className="row row-start">
-      {isOnAir && !growing && button('Record from now', () => api.record(event.id, 'now'))}
+      {isOnAir && !growing && button(t('record.now'), () => api.record(event.id, 'now'))}
       {canGoBack &&
         !growing &&
-        button(isOver ? 'Keep a copy in MyShare' : 'Record from the start', () => api.record(event.id, 'start'))}
-      {growing && button('Stop recording', () => api.changeRecording(growing.id, { stop: true }))}
+        button(isOver ? t('record.copy') : t('record.start'), () => api.record(event.id, 'start'))}
+      {growing && button(t('record.stop'), () => api.changeRecording(growing.id, { stop: true }))}
       {mine.length > 0 && (
-        <Link to={to.recordings}>{mine.some(isGrowing) ? 'Records into MyShare' : 'In MyShare'}</Link>
+        <Link to={to.recordings}>{mine.some(isGrowing) ? t('record.growing') : t('record.there')}</Link>
       )}
       {error && <ErrorNotice error={error} />}
     </div>

@@ -2,6 +2,7 @@
 
 import type Hls from 'hls.js';
 import { useEffect, useRef, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { formatLength } from '../kit/format';
 import type { Replay } from '../kit/types';
@@ -18,12 +19,12 @@ interface ReplayVideoProps {
 /** Small pictures of the recording, each of which leads to its place. */
 function Scenes({ replay, onChoose }: { replay: Replay; onChoose: (atS: number) => void }) {
   return (
-    <ul className="scenes plain-list" aria-label="Scenes">
+    <ul className="scenes plain-list" aria-label={t('replay.scenes')}>
       {replay.pictures.map((one) => (
         <li key={one.url}>
           <button
             type="button"
-            aria-label={`Go to ${formatLength(one.at_s)}`}
+            aria-label={t('replay.goTo', { position: formatLength(one.at_s) })}
             onClick={() => {
               onChoose(one.at_s);
             }}
@@ -51,7 +52,7 @@ export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
       const { default: Player } = await import('hls.js');
       if (closed) return;
       if (!Player.isSupported()) {
-        setProblem('This browser cannot play the recording. Download it instead.');
+        setProblem(t('replay.unsupported'));
         return;
       }
       const created = new Player({ startPosition: startS, backBufferLength: 60 });
@@ -64,9 +65,9 @@ export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
           created.recoverMediaError();
         } else if (data.response?.code === 403) {
           created.stopLoad();
-          setProblem('You may not watch this any more. It was deleted, or it is not open to you any more.');
+          setProblem(t('replay.forbidden'));
         } else {
-          setProblem('The recording cannot be read at the moment. Reload the page to try again.');
+          setProblem(t('replay.unreadable'));
         }
       });
       created.loadSource(replay.url);
@@ -76,7 +77,7 @@ export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
     }
     if (video.current) {
       play(video.current).catch(() => {
-        if (!closed) setProblem('The player could not be loaded. Reload the page to try again.');
+        if (!closed) setProblem(t('replay.notLoaded'));
       });
     }
     return () => {
@@ -93,7 +94,9 @@ export function ReplayVideo({ replay, begin }: ReplayVideoProps) {
     <div className="replay">
       {/* biome-ignore lint/a11y/useMediaCaption: captions come with the recording where there are some */}
       <video ref={video} controls playsInline aria-label={replay.title} data-testid="replay">
-        {replay.captions_url !== null && <track kind="captions" label="Captions" src={replay.captions_url} />}
+        {replay.captions_url !== null && (
+          <track kind="captions" label={t('captions.captions')} src={replay.captions_url} />
+        )}
       </video>
       {replay.pictures.length > 1 && <Scenes replay={replay} onChoose={seek} />}
       {problem !== null && (

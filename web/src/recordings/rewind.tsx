@@ -1,6 +1,7 @@
 // Goes back in an event that is on air, and shows one again that is over, where it is recorded for everybody.
 
 import { useEffect, useEffectEvent, useState } from 'react';
+import { t } from '../i18n/t';
 
 import type { ApiError } from '../kit/api';
 import { api } from '../kit/portal';
@@ -56,7 +57,7 @@ export function GoBack({ event, replays }: { event: LiveEvent; replays: Replays 
   return (
     <>
       <button type="button" className="button button-small" disabled={replays.busy} onClick={replays.show}>
-        {isOver ? 'Watch the recording' : 'Pause and rewind'}
+        {isOver ? t('replay.watch') : t('replay.rewind')}
       </button>
       {replays.error && <ErrorNotice error={replays.error} />}
     </>
@@ -70,11 +71,11 @@ export function BackToLive({ event, replays }: { event: LiveEvent; replays: Repl
     <div className="row row-start">
       <p className="status status-quiet" role="status">
         <span className="status-dot" aria-hidden="true" />
-        {isLive ? 'You watch the recording, which grows while the event is on air' : 'You watch the recording'}
+        {isLive ? t('replay.youWatchLive') : t('replay.youWatch')}
       </p>
       {isLive && (
         <button type="button" className="button button-small button-primary" onClick={replays.hide}>
-          Back to live
+          {t('replay.backToLive')}
         </button>
       )}
     </div>

@@ -1,6 +1,8 @@
 // One recording: its name, what there is of it, and what can be done with it.
 
 import { useId, useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { formatBytes, formatDateTime, formatLength } from '../kit/format';
 import { api } from '../kit/portal';
@@ -10,11 +12,11 @@ import { Confirm, ErrorNotice } from '../ui/parts';
 import { ReplayVideo } from './replay-video';
 import { Shares } from './shares';
 
-const STATES: Readonly<Record<RecordingState, string>> = {
-  waiting: 'Waits for the event',
-  recording: 'Records now',
-  ready: '',
-  empty: 'Nothing was recorded',
+const STATES: Readonly<Record<RecordingState, PlainKey | null>> = {
+  waiting: 'recording.waiting',
+  recording: 'recording.recording',
+  ready: null,
+  empty: 'recording.empty',
 };
 
 type Panel = 'play' | 'share' | 'rename' | null;
@@ -34,7 +36,7 @@ function Rename({ recording, onDone }: { recording: Recording; onDone: () => voi
         });
       }}
     >
-      <label htmlFor={id}>Name</label>
+      <label htmlFor={id}>{t('common.name')}</label>
       <input
         id={id}
         value={name}
@@ -45,7 +47,7 @@ function Rename({ recording, onDone }: { recording: Recording; onDone: () => voi
         }}
       />
       <button type="submit" className="button button-primary" disabled={busy}>
-        Save
+        {t('common.save')}
       </button>
       {error && <ErrorNotice error={error} />}
     </form>
@@ -54,13 +56,10 @@ function Rename({ recording, onDone }: { recording: Recording; onDone: () => voi
 
 function Meta({ recording }: { recording: Recording }) {
   const began = recording.began_at ?? recording.created_at;
+  const state = STATES[recording.state];
   return (
     <p className="about-meta">
-      {STATES[recording.state] !== '' && (
-        <span className={recording.state === 'recording' ? 'badge badge-live' : 'badge'}>
-          {STATES[recording.state]}
-        </span>
-      )}
+      {state && <span className={recording.state === 'recording' ? 'badge badge-live' : 'badge'}>{t(state)}</span>}
       <span>{recording.provider_name}</span>
       <time dateTime={began}>{formatDateTime(began)}</time>
       {recording.duration_s > 0 && <span>{formatLength(recording.duration_s)}</span>}
@@ -74,7 +73,9 @@ function Files({ replay }: { replay: Replay }) {
     <p className="row row-start">
       {replay.files.map((file) => (
         <a key={file.url} className="button" href={`${file.url}?name=${encodeURIComponent(file.name)}`} download>
-          Download{replay.files.length > 1 ? ` ${file.name}` : ''} ({formatBytes(file.bytes)})
+          {replay.files.length > 1
+            ? t('recording.downloadNamed', { name: file.name, size: formatBytes(file.bytes) })
+            : t('recording.download', { size: formatBytes(file.bytes) })}
         </a>
       ))}
     </p>
@@ -127,13 +128,14 @@ export function RecordingRow({ recording, onChange }: { recording: Recording; on
           <Meta recording={recording} />
         </div>
         <div className="row row-end">
-          {has && button(panel === 'play' ? 'Close' : 'Play', play, panel === 'play', 'button-primary')}
+          {has &&
+            button(panel === 'play' ? t('common.close') : t('common.play'), play, panel === 'play', 'button-primary')}
           {recording.state === 'recording' &&
-            button('Stop', () => {
+            button(t('common.stop'), () => {
               act(() => api.changeRecording(recording.id, { stop: true }));
             })}
           {button(
-            'Rename',
+            t('recording.rename'),
             () => {
               toggle('rename');
             },
@@ -141,14 +143,14 @@ export function RecordingRow({ recording, onChange }: { recording: Recording; on
           )}
           {has &&
             button(
-              'Share',
+              t('share.share'),
               () => {
                 toggle('share');
               },
               panel === 'share',
             )}
           {button(
-            'Delete',
+            t('common.delete'),
             () => {
               setAsking(true);
             },
@@ -177,8 +179,8 @@ export function RecordingRow({ recording, onChange }: { recording: Recording; on
       )}
       {asking && (
         <Confirm
-          title="Delete the recording?"
-          action="Delete"
+          title={t('recording.deleteConfirm')}
+          action={t('common.delete')}
           onConfirm={() => {
             act(() => api.deleteRecording(recording.id));
           }}
@@ -186,7 +188,7 @@ export function RecordingRow({ recording, onChange }: { recording: Recording; on
             setAsking(false);
           }}
         >
-          <p>“{recording.name}” and its links are gone then. This cannot be undone.</p>
+          <p>{t('recording.deleteText', { name: recording.name })}</p>
         </Confirm>
       )}
     </li>

@@ -1,6 +1,7 @@
 // A recording that somebody shared by a link.
 
 import { useEffect, useState } from 'react';
+import { rich, t } from '../i18n/t';
 
 import { type ApiError, asApiError } from '../kit/api';
 import { formatBytes, formatLength } from '../kit/format';
@@ -15,7 +16,7 @@ export default function Shared({ secret }: { secret: string }) {
   const [replay, setReplay] = useState<Replay | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
   const [attempt, setAttempt] = useState(0);
-  useTitle(replay?.title ?? 'Recording');
+  useTitle(replay?.title ?? t('recording.title'));
   // biome-ignore lint/correctness/useExhaustiveDependencies: another attempt reads again
   useEffect(() => {
     let closed = false;
@@ -35,10 +36,8 @@ export default function Shared({ secret }: { secret: string }) {
 
   if (error?.status === 404) {
     return (
-      <Empty isPage title="This link works no more">
-        <p>
-          It has expired, or was revoked. <Link to={to.discover}>See what is live</Link>
-        </p>
+      <Empty isPage title={t('shared.gone')}>
+        <p>{rich('shared.goneText', { link: <Link to={to.discover}>{t('common.seeLive')}</Link> })}</p>
       </Empty>
     );
   }
@@ -46,7 +45,7 @@ export default function Shared({ secret }: { secret: string }) {
     return error ? (
       <div className="page">
         <ErrorPage
-          title="This recording cannot be shown"
+          title={t('shared.cannotShow')}
           error={error}
           onRetry={() => {
             setAttempt(attempt + 1);
@@ -54,7 +53,7 @@ export default function Shared({ secret }: { secret: string }) {
         />
       </div>
     ) : (
-      <Loading what="Loading the recording" />
+      <Loading what={t('shared.loading')} />
     );
   }
   return (
@@ -66,7 +65,7 @@ export default function Shared({ secret }: { secret: string }) {
           <span>{formatLength(replay.duration_s)}</span>
           {replay.files.map((file) => (
             <a key={file.url} href={`${file.url}?name=${encodeURIComponent(file.name)}`} download>
-              Download ({formatBytes(file.bytes)})
+              {t('recording.download', { size: formatBytes(file.bytes) })}
             </a>
           ))}
         </p>

@@ -1,6 +1,7 @@
 // Links to a recording for people without an account.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { formatDateTime } from '../kit/format';
 import { api } from '../kit/portal';
@@ -10,10 +11,10 @@ import { CopyField, ErrorNotice } from '../ui/parts';
 const POLL_MS = 60_000;
 const DAY_S = 86_400;
 const LENGTHS = [
-  { seconds: DAY_S, label: '1 day' },
-  { seconds: 7 * DAY_S, label: '1 week' },
-  { seconds: 30 * DAY_S, label: '30 days' },
-  { seconds: 365 * DAY_S, label: '1 year' },
+  { seconds: DAY_S, key: 'lead.days', count: 1 },
+  { seconds: 7 * DAY_S, key: 'lead.weeks', count: 1 },
+  { seconds: 30 * DAY_S, key: 'lead.days', count: 30 },
+  { seconds: 365 * DAY_S, key: 'lead.years', count: 1 },
 ] as const;
 
 export function Shares({ recordingId }: { recordingId: string }) {
@@ -29,13 +30,13 @@ export function Shares({ recordingId }: { recordingId: string }) {
   };
   return (
     <div className="stack">
-      <p className="quiet">Anyone who has a link can see the recording until the link expires or you revoke it.</p>
+      <p className="quiet">{t('shares.about')}</p>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {action.error && <ErrorNotice error={action.error} />}
-      {url !== null && <CopyField label="Link (shown only now)" value={url} />}
+      {url !== null && <CopyField label={t('shares.link')} value={url} />}
       <div className="row row-start">
         <label className="share-length choose">
-          Works for{' '}
+          {t('shares.worksFor')}{' '}
           <select
             value={seconds}
             onChange={(event) => {
@@ -44,7 +45,7 @@ export function Shares({ recordingId }: { recordingId: string }) {
           >
             {LENGTHS.map((one) => (
               <option key={one.seconds} value={one.seconds}>
-                {one.label}
+                {t(one.key, { count: one.count })}
               </option>
             ))}
           </select>
@@ -59,14 +60,14 @@ export function Shares({ recordingId }: { recordingId: string }) {
             });
           }}
         >
-          Create a link
+          {t('shares.create')}
         </button>
       </div>
       {data !== null && data.length > 0 && (
         <ul className="plain-list">
           {data.map((one) => (
             <li key={one.id} className="row">
-              <span>Until {formatDateTime(one.expires_at)}</span>
+              <span>{t('shares.until', { time: formatDateTime(one.expires_at) })}</span>
               <button
                 type="button"
                 className="button button-small button-danger"
@@ -75,7 +76,7 @@ export function Shares({ recordingId }: { recordingId: string }) {
                   act(() => api.revokeShare(recordingId, one.id));
                 }}
               >
-                Revoke
+                {t('shares.revoke')}
               </button>
             </li>
           ))}

@@ -1,6 +1,7 @@
 // A frame that shows its content to providers and operators only.
 
 import type { ReactNode } from 'react';
+import { t } from '../i18n/t';
 
 import { ApiError } from '../kit/api';
 import { api } from '../kit/portal';
@@ -15,7 +16,7 @@ const ME_POLL_MS = 300_000;
 async function publisher(): Promise<Me> {
   const me = await api.me();
   if (me.role !== 'operator' && me.providers.length === 0)
-    throw new ApiError(403, 'umbel.forbidden', 'This account can watch, but not publish.');
+    throw new ApiError(403, 'umbel.forbidden', t('studio.cannotPublish'));
   return me;
 }
 
@@ -28,18 +29,16 @@ export function ForProviders({ children }: { children: (me: Me) => ReactNode }) 
     refresh,
   } = useLive(signIn ? `me ${signIn.username}` : null, publisher, ['user'], ME_POLL_MS);
   if (!signIn) {
-    return (
-      <SignInForm title="Sign in to the studio">For providers and operators. You need no account to watch.</SignInForm>
-    );
+    return <SignInForm title={t('studio.signIn')}>{t('studio.signInText')}</SignInForm>;
   }
   if (error?.status === 403) {
     return (
-      <Empty isPage title="This account can watch, but not publish">
-        <p>Ask an owner of a provider to add {signIn.username} to its team, or the operator to make a provider.</p>
+      <Empty isPage title={t('studio.viewerOnly')}>
+        <p>{t('studio.askOwner', { name: signIn.username })}</p>
       </Empty>
     );
   }
-  if (error && !me) return <ErrorPage title="The studio cannot be shown" error={error} onRetry={refresh} />;
-  if (!me) return <Loading what="Loading the studio" />;
+  if (error && !me) return <ErrorPage title={t('studio.cannotShow')} error={error} onRetry={refresh} />;
+  if (!me) return <Loading what={t('studio.loading')} />;
   return <>{children(me)}</>;
 }

@@ -1,5 +1,6 @@
 // What a provider can improve in the encoder's settings. Pure: the stream's state in, sentences out.
 
+import { t } from '../i18n/t';
 import type { StreamStatus } from '../kit/types';
 
 /** A longer interval between key pictures is worth a warning. */
@@ -24,30 +25,21 @@ const isConverted = (stream: Facts): boolean => stream.transcoding.includes('vid
 export function adviceOf(stream: Facts): string[] {
   const advice: string[] = [];
   if (isConverted(stream)) {
-    advice.push(
-      `Umbel converts your video (${stream.transcoding}), which costs quality and time. Send H.264 without B-frames. ` +
-        'In OBS: Output > Advanced > Keyframe Interval 2 s, and B-frames 0 or Tune “zerolatency”.',
-    );
+    advice.push(t('stream.convertsVideo', { transcoding: stream.transcoding }));
   }
   const isLong = stream.key_interval_s > LONGEST_S && WITHOUT_REQUESTS.includes(stream.protocol);
   if (stream.flowing && isLong && !isConverted(stream)) {
-    advice.push(
-      `Key pictures come every ${String(Math.round(stream.key_interval_s))} s: viewers start slowly. ` +
-        'In OBS: Output > Advanced > Keyframe Interval 2 s.',
-    );
+    advice.push(t('stream.keysRare', { seconds: Math.round(stream.key_interval_s) }));
   }
   if (stream.flowing && stream.video === '' && stream.audio !== '') {
-    advice.push('No picture arrives: viewers hear sound only. Check the camera or the scene in your encoder.');
+    advice.push(t('stream.noPicture'));
   }
   if (stream.flowing && stream.audio === '' && stream.video !== '') {
-    advice.push('No sound arrives. Check the microphone and the audio settings of your encoder.');
+    advice.push(t('stream.noSound'));
   }
   const [lines, least] = LEAST_MBPS.find(([height]) => stream.height >= height) ?? [0, 0];
   if (stream.flowing && stream.mbps > 0 && stream.mbps < least) {
-    advice.push(
-      `The bitrate is low for a picture of ${String(lines)} lines and more: it blurs where much moves. ` +
-        'Raise the bitrate in your encoder, or send a smaller picture.',
-    );
+    advice.push(t('stream.bitrateLow', { lines: String(lines) }));
   }
   return advice;
 }

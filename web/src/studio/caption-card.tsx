@@ -1,6 +1,7 @@
 // Whether speech is recognised in an event, and in which language.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import type { LiveEvent } from '../kit/types';
@@ -26,8 +27,8 @@ export function CaptionCard({ event }: { event: LiveEvent }) {
   };
   if (data && !data.available && !isOn) return null;
   return (
-    <section className="panel" aria-label="Captions">
-      <h2>Captions</h2>
+    <section className="panel" aria-label={t('captions.captions')}>
+      <h2>{t('captions.captions')}</h2>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {action.error && <ErrorNotice error={action.error} />}
       <label className="tick">
@@ -39,7 +40,7 @@ export function CaptionCard({ event }: { event: LiveEvent }) {
             set(change.target.checked ? language : null);
           }}
         />
-        Caption what is said
+        {t('captions.on')}
       </label>
       <form
         className="row row-start"
@@ -49,7 +50,7 @@ export function CaptionCard({ event }: { event: LiveEvent }) {
         }}
       >
         <label className="field">
-          Language spoken
+          {t('captions.language')}
           <input
             value={language}
             maxLength={30}
@@ -61,7 +62,7 @@ export function CaptionCard({ event }: { event: LiveEvent }) {
         </label>
         {isOn && typed !== null && typed !== data.language && (
           <button type="submit" className="button button-small" disabled={action.busy}>
-            Change language
+            {t('captions.changeLanguage')}
           </button>
         )}
       </form>
@@ -70,10 +71,7 @@ export function CaptionCard({ event }: { event: LiveEvent }) {
           {data.problem}
         </p>
       )}
-      <p className="quiet">
-        A program recognises speech, and makes mistakes. Viewers switch captions on in the player; they are kept with
-        the event, and can be searched. A language is written as a tag such as en-US or de.
-      </p>
+      <p className="quiet">{t('captions.about')}</p>
     </section>
   );
 }

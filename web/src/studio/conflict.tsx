@@ -1,5 +1,7 @@
 // Both versions of an event that two people changed: what is saved, and what is typed here.
 
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 import type { ApiError } from '../kit/api';
 import type { LiveEvent } from '../kit/types';
 import { type Draft, draftOf } from './draft';
@@ -11,14 +13,14 @@ export function currentOf(error: ApiError | null): LiveEvent | null {
   return isStale && typeof current === 'object' ? (current as LiveEvent) : null;
 }
 
-const NAMES: readonly [keyof Draft, string][] = [
-  ['title', 'Title'],
-  ['description', 'Description'],
-  ['starts', 'Start'],
-  ['ends', 'End'],
-  ['timeZone', 'Time zone'],
-  ['visibility', 'Who can watch'],
-  ['vp8', 'VP8 picture'],
+const NAMES: readonly [keyof Draft, PlainKey][] = [
+  ['title', 'field.title'],
+  ['description', 'field.description'],
+  ['starts', 'field.start'],
+  ['ends', 'field.end'],
+  ['timeZone', 'field.timeZone'],
+  ['visibility', 'field.whoCanWatch'],
+  ['vp8', 'field.vp8'],
 ];
 
 export interface Difference {
@@ -31,11 +33,11 @@ export interface Difference {
 export function differences(draft: Draft, current: LiveEvent): Difference[] {
   const saved = draftOf(current);
   const text = (value: Draft[keyof Draft]): string => {
-    if (typeof value === 'boolean') return value ? 'yes' : 'no';
-    return value.replace('T', ' ').trim() === '' ? '(empty)' : value;
+    if (typeof value === 'boolean') return value ? t('common.yes') : t('common.no');
+    return value.replace('T', ' ').trim() === '' ? t('conflict.empty') : value;
   };
   return NAMES.filter(([key]) => saved[key] !== draft[key]).map(([key, name]) => ({
-    name,
+    name: t(name),
     saved: text(saved[key]),
     typed: text(draft[key]),
   }));
@@ -52,14 +54,14 @@ export function Conflict({ draft, current, onKeep, onTake }: ConflictProps) {
   const found = differences(draft, current);
   return (
     <div className="notice notice-warn conflict" role="alert">
-      <p>Somebody changed this event after you opened the form. Nothing of yours was saved yet.</p>
+      <p>{t('conflict.about')}</p>
       {found.length > 0 && (
         <table>
           <thead>
             <tr>
-              <th scope="col">Field</th>
-              <th scope="col">Saved now</th>
-              <th scope="col">In your form</th>
+              <th scope="col">{t('conflict.field')}</th>
+              <th scope="col">{t('conflict.saved')}</th>
+              <th scope="col">{t('conflict.typed')}</th>
             </tr>
           </thead>
           <tbody>
@@ -75,10 +77,10 @@ export function Conflict({ draft, current, onKeep, onTake }: ConflictProps) {
       )}
       <div className="row row-start">
         <button type="button" className="button button-small" onClick={onTake}>
-          Show the new version
+          {t('conflict.show')}
         </button>
         <button type="button" className="button button-small" onClick={onKeep}>
-          Keep my form
+          {t('conflict.keep')}
         </button>
       </div>
     </div>

@@ -1,6 +1,7 @@
 // Which camera and microphone are used.
 
 import { useEffect, useId, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { type Choices, type Option, optionsOf } from './devices';
 
@@ -52,7 +53,7 @@ function DeviceSelect({ label, options, value, disabled, onChange }: DeviceSelec
           onChange(event.target.value);
         }}
       >
-        <option value="">Chosen by the browser</option>
+        <option value="">{t('device.byBrowser')}</option>
         {options.map((one) => (
           <option key={one.id} value={one.id}>
             {one.label}
@@ -80,7 +81,7 @@ export function DeviceFields({ stream, choices, disabled, onChange }: DeviceFiel
       {stream && cameras.length + microphones.length > 0 && (
         <div className="pair">
           <DeviceSelect
-            label="Camera"
+            label={t('device.camera')}
             options={cameras}
             value={choices.camera}
             disabled={disabled}
@@ -89,7 +90,7 @@ export function DeviceFields({ stream, choices, disabled, onChange }: DeviceFiel
             }}
           />
           <DeviceSelect
-            label="Microphone"
+            label={t('device.microphone')}
             options={microphones}
             value={choices.microphone}
             disabled={disabled}
@@ -108,7 +109,7 @@ export function DeviceFields({ stream, choices, disabled, onChange }: DeviceFiel
             onChange({ ...choices, withMicrophone: event.target.checked });
           }}
         />
-        With the screen, send the microphone instead of the computer’s sound
+        {t('device.withMicrophone')}
       </label>
     </>
   );

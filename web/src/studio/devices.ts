@@ -1,5 +1,7 @@
 // Cameras and microphones of this computer, as choices; and what is asked of the browser for them. Pure.
 
+import { t } from '../i18n/t';
+
 export type Source = 'camera' | 'screen';
 
 export interface Choices {
@@ -19,7 +21,7 @@ export interface Option {
 
 type Listed = Pick<MediaDeviceInfo, 'deviceId' | 'kind' | 'label'>;
 
-const NAMES = { videoinput: 'Camera', audioinput: 'Microphone' } as const;
+const NAMES = { videoinput: 'device.camera', audioinput: 'device.microphone' } as const;
 
 /** The devices of a kind. Without permission browsers give no ids and no labels: then there is nothing to choose. */
 export function optionsOf(devices: readonly Listed[], kind: keyof typeof NAMES): Option[] {
@@ -27,7 +29,7 @@ export function optionsOf(devices: readonly Listed[], kind: keyof typeof NAMES):
     .filter((one) => one.kind === kind && one.deviceId !== '')
     .map(({ deviceId, label }, n) => ({
       id: deviceId,
-      label: label === '' ? `${NAMES[kind]} ${String(n + 1)}` : label,
+      label: label === '' ? t('device.numbered', { name: t(NAMES[kind]), number: n + 1 }) : label,
     }));
 }
 

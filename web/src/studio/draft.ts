@@ -1,5 +1,6 @@
 // An event's form as values: what is typed, why it cannot be sent, and what is sent. Pure.
 
+import { t } from '../i18n/t';
 import type { EventChanges, LiveEvent, Visibility } from '../kit/types';
 import { fromZonedInput, laterInput, ownZone, toZonedInput } from '../kit/zones';
 
@@ -48,11 +49,11 @@ const needsPhrase = (draft: Draft, before: Visibility | null): boolean =>
 export function problemOf(draft: Draft, before: Visibility | null = null): string | null {
   const starts = fromZonedInput(draft.starts, draft.timeZone);
   const ends = fromZonedInput(draft.ends, draft.timeZone);
-  if (draft.title.trim() === '') return 'Enter a title.';
-  if (starts === null || ends === null) return 'Enter a start and an end.';
-  if (Date.parse(ends) <= Date.parse(starts)) return 'The end must be after the start.';
+  if (draft.title.trim() === '') return t('draft.noTitle');
+  if (starts === null || ends === null) return t('draft.noTimes');
+  if (Date.parse(ends) <= Date.parse(starts)) return t('draft.endFirst');
   if (needsPhrase(draft, before) && [...draft.passPhrase.normalize('NFC').trim()].length < LEAST_PHRASE) {
-    return `Enter a pass phrase of at least ${String(LEAST_PHRASE)} characters.`;
+    return t('draft.shortPhrase', { count: LEAST_PHRASE });
   }
   return null;
 }

@@ -1,6 +1,7 @@
 // The form that changes an event. It never overwrites another person’s change.
 
 import { useEffect, useId, useRef, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import type { LiveEvent } from '../kit/types';
@@ -58,7 +59,7 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
         submit();
       }}
     >
-      <h2 id={`${id}h`}>Edit event</h2>
+      <h2 id={`${id}h`}>{t('edit.heading')}</h2>
       {current && (
         <Conflict
           draft={draft}
@@ -98,16 +99,16 @@ export function EditEvent({ event, onDone, onClose }: EditEventProps) {
               setFollowing(ticked.target.checked);
             }}
           />
-          Also change the events of this series that follow
+          {t('edit.following')}
         </label>
       )}
       <OverlapNote draft={draft} provider={event.provider_id} own={event.id} />
       <div className="row row-end">
         <button type="button" className="button" onClick={onClose}>
-          Discard changes
+          {t('edit.discard')}
         </button>
         <button type="submit" className="button button-primary" disabled={busy}>
-          {busy ? 'Saving' : 'Save'}
+          {busy ? t('common.saving') : t('common.save')}
         </button>
       </div>
     </form>

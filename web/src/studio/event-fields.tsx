@@ -1,6 +1,8 @@
 // The fields of an event, in the form that creates one and in the form that changes one.
 
 import { useId } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import type { Visibility } from '../kit/types';
 import { ownZone, zoneNames } from '../kit/zones';
@@ -14,20 +16,21 @@ interface EventFieldsProps {
   onChange: (draft: Draft) => void;
 }
 
-const VISIBILITIES: readonly { value: Visibility; label: string; note: string }[] = [
-  { value: 'public', label: 'Public', note: 'Everybody finds the event and can watch it.' },
-  { value: 'unlisted', label: 'Unlisted', note: 'Only people with the link find it. All of them can watch.' },
-  { value: 'pass_phrase', label: 'Pass phrase', note: 'Only people with the link and the pass phrase can watch.' },
-  { value: 'invited', label: 'By invitation', note: 'Only accounts that you name on the event’s page can watch.' },
+const VISIBILITIES: readonly { value: Visibility; label: PlainKey; note: PlainKey }[] = [
+  { value: 'public', label: 'visibility.public', note: 'field.publicNote' },
+  { value: 'unlisted', label: 'visibility.unlisted', note: 'field.unlistedNote' },
+  { value: 'pass_phrase', label: 'visibility.passPhrase', note: 'field.passPhraseNote' },
+  { value: 'invited', label: 'visibility.invited', note: 'field.invitedNote' },
 ];
 
 function VisibilityFields({ draft, visibilityBefore = null, onChange }: EventFieldsProps) {
   const id = useId();
   const isKept = visibilityBefore === 'pass_phrase';
+  const note = VISIBILITIES.find(({ value }) => value === draft.visibility)?.note;
   return (
     <>
       <div className="field">
-        <label htmlFor={`${id}w`}>Who can watch</label>
+        <label htmlFor={`${id}w`}>{t('field.whoCanWatch')}</label>
         <select
           id={`${id}w`}
           name="visibility"
@@ -40,28 +43,24 @@ function VisibilityFields({ draft, visibilityBefore = null, onChange }: EventFie
         >
           {VISIBILITIES.map(({ value, label }) => (
             <option key={value} value={value}>
-              {label}
+              {t(label)}
             </option>
           ))}
         </select>
         <small id={`${id}n`} className="quiet">
-          {VISIBILITIES.find(({ value }) => value === draft.visibility)?.note}
+          {note && t(note)}
         </small>
       </div>
       {draft.visibility === 'pass_phrase' && (
         <Field
-          label="Pass phrase"
+          label={t('visibility.passPhrase')}
           name="pass_phrase"
           autoComplete="off"
           autoCapitalize="none"
           spellCheck={false}
           maxLength={128}
           value={draft.passPhrase}
-          note={
-            isKept
-              ? 'Leave it empty to keep the present one. Another one ends the access of everybody who has the present one.'
-              : 'At least 8 characters. It is not shown again: note it, and give it to your viewers with the link.'
-          }
+          note={isKept ? t('field.keepPhrase') : t('field.newPhrase')}
           onChange={(passPhrase) => {
             onChange({ ...draft, passPhrase });
           }}
@@ -76,7 +75,7 @@ export function EventFields({ draft, visibilityBefore = null, onChange }: EventF
   return (
     <>
       <div className="field">
-        <label htmlFor={`${id}t`}>Title</label>
+        <label htmlFor={`${id}t`}>{t('field.title')}</label>
         <input
           id={`${id}t`}
           name="title"
@@ -89,7 +88,7 @@ export function EventFields({ draft, visibilityBefore = null, onChange }: EventF
         />
       </div>
       <div className="field">
-        <label htmlFor={`${id}d`}>Description</label>
+        <label htmlFor={`${id}d`}>{t('field.description')}</label>
         <textarea
           id={`${id}d`}
           name="description"
@@ -103,7 +102,7 @@ export function EventFields({ draft, visibilityBefore = null, onChange }: EventF
       </div>
       <div className="pair">
         <div className="field">
-          <label htmlFor={`${id}s`}>Start</label>
+          <label htmlFor={`${id}s`}>{t('field.start')}</label>
           <input
             id={`${id}s`}
             name="starts"
@@ -116,7 +115,7 @@ export function EventFields({ draft, visibilityBefore = null, onChange }: EventF
           />
         </div>
         <div className="field">
-          <label htmlFor={`${id}e`}>End</label>
+          <label htmlFor={`${id}e`}>{t('field.end')}</label>
           <input
             id={`${id}e`}
             name="ends"
@@ -130,7 +129,7 @@ export function EventFields({ draft, visibilityBefore = null, onChange }: EventF
         </div>
       </div>
       <div className="field">
-        <label htmlFor={`${id}z`}>Time zone of these times</label>
+        <label htmlFor={`${id}z`}>{t('field.zoneOfTimes')}</label>
         <select
           id={`${id}z`}
           name="time_zone"
@@ -156,11 +155,10 @@ export function EventFields({ draft, visibilityBefore = null, onChange }: EventF
               onChange({ ...draft, vp8: event.target.checked });
             }}
           />
-          Also make a VP8 picture, for browsers without H.264
+          {t('field.alsoVp8')}
         </label>
         <p id={`${id}v`} className="quiet tick-note">
-          Their viewers then see the event as soon as others do, not a second or two later. The picture is made only
-          while one of them watches.
+          {t('field.vp8Note')}
         </p>
       </div>
     </>

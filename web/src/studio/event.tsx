@@ -1,6 +1,8 @@
 // One event for its provider: the state of the stream, where to send it, and publishing from the browser.
 
 import { useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { formatSpan } from '../kit/format';
 import { api } from '../kit/portal';
@@ -30,7 +32,7 @@ function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
   const [following, setFollowing] = useState(false);
   const { busy, error, run } = useAction();
   const early = event.state === 'scheduled';
-  const label = early ? 'Cancel event' : 'End event';
+  const label = early ? t('studio.cancelEvent') : t('studio.endEvent');
   const end = (): Promise<void> =>
     run(async () => {
       if (early && following) await api.cancelFollowing(event.id);
@@ -59,7 +61,7 @@ function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
             setAsking(false);
           }}
         >
-          <p>{early ? 'The event will not take place.' : 'All viewers are disconnected.'} This cannot be undone.</p>
+          <p>{t('studio.cannotUndo', { what: early ? t('studio.willNotTakePlace') : t('studio.allDisconnected') })}</p>
           {early && event.series_id !== null && (
             <label className="tick">
               <input
@@ -69,7 +71,7 @@ function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
                   setFollowing(ticked.target.checked);
                 }}
               />
-              Also cancel the events of this series that follow
+              {t('studio.alsoFollowing')}
             </label>
           )}
         </Confirm>
@@ -78,19 +80,19 @@ function Ending({ event, onDone }: { event: LiveEvent; onDone: () => void }) {
   );
 }
 
-const AUDIENCES: Readonly<Record<Visibility, string>> = {
-  public: 'Everybody with this link can watch.',
-  unlisted: 'Everybody with this link can watch; nobody finds the event without it.',
-  pass_phrase: 'Give your viewers this link and the pass phrase.',
-  invited: 'The accounts that you invite can watch here when they are signed in.',
+const AUDIENCES: Readonly<Record<Visibility, PlainKey>> = {
+  public: 'audience.public',
+  unlisted: 'audience.unlisted',
+  pass_phrase: 'audience.passPhrase',
+  invited: 'audience.invited',
 };
 
 function ShareCard({ event: { id, visibility } }: { event: LiveEvent }) {
   return (
-    <section className="panel" aria-label="Share">
-      <h2>Share</h2>
-      <CopyField label="Link to the watch page" value={`${location.origin}${to.watch(id)}`} />
-      <p className="quiet">{AUDIENCES[visibility]} Before the start it shows when the event begins.</p>
+    <section className="panel" aria-label={t('share.share')}>
+      <h2>{t('share.share')}</h2>
+      <CopyField label={t('studio.watchLink')} value={`${location.origin}${to.watch(id)}`} />
+      <p className="quiet">{t('studio.beforeStart', { audience: t(AUDIENCES[visibility]) })}</p>
     </section>
   );
 }
@@ -143,9 +145,9 @@ function Over({ event }: { event: LiveEvent }) {
   const wasHeld = event.state === 'ended';
   return (
     <>
-      <Empty title={wasHeld ? 'This event has ended' : 'This event was cancelled'}>
+      <Empty title={wasHeld ? t('event.ended') : t('event.cancelled')}>
         <p>
-          <Link to={to.studio}>Create another event</Link>
+          <Link to={to.studio}>{t('studio.another')}</Link>
         </p>
       </Empty>
       {wasHeld && <StatisticsCard event={event} />}
@@ -160,19 +162,19 @@ function EventPage({ me, eventId }: { me: Me; eventId: string }) {
     refresh,
   } = useLive(`event ${eventId}`, () => api.event(eventId), ['event', 'session'], POLL_MS);
   const [editing, setEditing] = useState(false);
-  useTitle(event?.title ?? 'Studio');
+  useTitle(event?.title ?? t('nav.studio'));
   if (!event) {
     return error ? (
-      <ErrorPage title="This event cannot be shown" error={error} onRetry={refresh} />
+      <ErrorPage title={t('event.cannotShow')} error={error} onRetry={refresh} />
     ) : (
-      <Loading what="Loading the event" />
+      <Loading what={t('event.loading')} />
     );
   }
   const over = event.state === 'ended' || event.state === 'cancelled';
   return (
     <>
       <p className="crumb">
-        <Link to={to.studio}>Studio</Link>
+        <Link to={to.studio}>{t('nav.studio')}</Link>
       </p>
       <div className="page-head">
         <div>
@@ -180,19 +182,22 @@ function EventPage({ me, eventId }: { me: Me; eventId: string }) {
           <p className="about-meta">
             <StateBadge state={event.state} />
             <VisibilityBadge visibility={event.visibility} />
-            {event.series_id !== null && <span className="badge">In a series</span>}
+            {event.series_id !== null && <span className="badge">{t('studio.inSeries')}</span>}
             <span>{event.provider_name}</span>
             <span>{formatSpan(event.starts_at, event.ends_at)}</span>
             {event.time_zone !== ownZone() && (
               <span>
-                {toZonedInput(Date.parse(event.starts_at), event.time_zone).slice(11)} in {event.time_zone}
+                {t('studio.timeInZone', {
+                  time: toZonedInput(Date.parse(event.starts_at), event.time_zone).slice(11),
+                  zone: event.time_zone,
+                })}
               </span>
             )}
           </p>
         </div>
         <div className="row">
           <Link to={to.watch(event.id)} className="button">
-            Watch
+            {t('watch.title')}
           </Link>
           {!over && !editing && (
             <button
@@ -202,7 +207,7 @@ function EventPage({ me, eventId }: { me: Me; eventId: string }) {
                 setEditing(true);
               }}
             >
-              Edit
+              {t('studio.edit')}
             </button>
           )}
           {!over && <Ending event={event} onDone={refresh} />}

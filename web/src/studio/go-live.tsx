@@ -1,8 +1,10 @@
 // Camera or screen of this computer, previewed here and published by WHIP.
 
 import { useCallback, useEffect, useRef, useState } from 'react';
-
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 import { asApiError } from '../kit/api';
+import { errorText } from '../kit/error-text';
 import { formatMbps } from '../kit/format';
 import { api } from '../kit/portal';
 import type { Ingest } from '../kit/types';
@@ -18,18 +20,16 @@ import {
 import { LevelMeter } from './level-meter';
 import { type OnAir, Publisher } from './publisher';
 
-const CAUSES: Readonly<Record<string, string>> = {
-  NotAllowedError: 'The browser has no permission to use it. Allow it in the address bar and try again.',
-  NotFoundError: 'No camera or microphone was found. Connect one, or share the screen.',
-  OverconstrainedError: 'The chosen camera or microphone is not there any more. Choose another one.',
-  NotReadableError: 'Another program is using it. Close that program and try again.',
+const CAUSES: Readonly<Record<string, PlainKey>> = {
+  NotAllowedError: 'live.notAllowed',
+  NotFoundError: 'live.notFound',
+  OverconstrainedError: 'live.notThere',
+  NotReadableError: 'live.inUse',
 };
 
 export function causeOf(error: unknown): string {
-  return (
-    (error instanceof DOMException ? CAUSES[error.name] : undefined) ??
-    'The browser could not open the camera or the screen. Try again.'
-  );
+  const cause = error instanceof DOMException ? CAUSES[error.name] : undefined;
+  return t(cause ?? 'live.failed');
 }
 
 async function openSource(source: Source, choices: Choices): Promise<MediaStream> {
@@ -51,13 +51,15 @@ async function openSource(source: Source, choices: Choices): Promise<MediaStream
 function statusText(onAir: OnAir): string {
   switch (onAir.state) {
     case 'off':
-      return 'Not on air';
+      return t('live.off');
     case 'connecting':
-      return onAir.attempt === 0 ? 'Connecting' : `Reconnecting (${String(onAir.attempt)})`;
+      return onAir.attempt === 0 ? t('live.connecting') : t('live.reconnecting', { attempt: onAir.attempt });
     case 'on':
-      return ['On air', onAir.codec, onAir.mbps === null ? null : formatMbps(onAir.mbps)].filter(Boolean).join(' · ');
+      return [t('live.onAir'), onAir.codec, onAir.mbps === null ? null : formatMbps(onAir.mbps)]
+        .filter(Boolean)
+        .join(' · ');
     case 'waiting':
-      return `${onAir.message} Trying again (${String(onAir.attempt)})`;
+      return t('live.tryingAgain', { reason: onAir.message, attempt: onAir.attempt });
     case 'refused':
       return onAir.message;
   }
@@ -124,11 +126,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       setStream(opened);
       setSource(wanted);
     } catch (error) {
-      setFault(
-        error instanceof Error && error.message === 'insecure'
-          ? 'Browsers allow the camera only on secure pages. Open this page over HTTPS.'
-          : causeOf(error),
-      );
+      setFault(error instanceof Error && error.message === 'insecure' ? t('live.insecure') : causeOf(error));
     }
   }
 
@@ -139,7 +137,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       if (where.stream_key !== null && where !== ingest) onKey(where.stream_key);
       if (ingest === null) onIngest(where);
       if (where.whip === null) {
-        setFault('This event cannot receive from a browser (no WHIP address). Use an encoder instead.');
+        setFault(t('live.noWhip'));
         return;
       }
       const key = streamKey ?? where.stream_key ?? typedKey.trim();
@@ -151,16 +149,16 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       publisher.current = started;
       void started.run();
     } catch (error) {
-      setFault(asApiError(error).message);
+      setFault(errorText(asApiError(error)));
     }
   }
 
   return (
-    <section className="panel go-live" aria-label="Go live from this browser">
-      <h2>Use this browser</h2>
+    <section className="panel go-live" aria-label={t('live.form')}>
+      <h2>{t('live.heading')}</h2>
       <div className="preview">
-        <video ref={preview} autoPlay muted playsInline aria-label="Preview" />
-        {!stream && <p>The preview appears here. Nothing is sent until you go live.</p>}
+        <video ref={preview} autoPlay muted playsInline aria-label={t('live.preview')} />
+        {!stream && <p>{t('live.previewNote')}</p>}
       </div>
       {stream && <LevelMeter stream={stream} />}
       <DeviceFields
@@ -185,7 +183,7 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
       )}
       {needsKey && streamKey === null && !busy && (
         <div className="field">
-          <label htmlFor="stream-key">Stream key</label>
+          <label htmlFor="stream-key">{t('key.key')}</label>
           <input
             id="stream-key"
             type="password"
@@ -195,18 +193,18 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
               setTypedKey(event.target.value);
             }}
           />
-          <small className="quiet">The key was already shown. Paste it, or create a new one with “New key”.</small>
+          <small className="quiet">{t('key.paste')}</small>
         </div>
       )}
       <div className="row">
         {stream && !busy && (
           <button type="button" className="button button-primary" onClick={() => void goLive(stream)}>
-            Go live
+            {t('live.goLive')}
           </button>
         )}
         {busy && (
           <button type="button" className="button button-danger" onClick={stop}>
-            Stop
+            {t('common.stop')}
           </button>
         )}
         {!busy && (
@@ -216,10 +214,10 @@ export function GoLive({ eventId, ingest, streamKey, onIngest, onKey }: GoLivePr
               className={stream ? 'button' : 'button button-primary'}
               onClick={() => void open('camera')}
             >
-              Use camera
+              {t('live.useCamera')}
             </button>
             <button type="button" className="button" onClick={() => void open('screen')}>
-              Share screen
+              {t('live.shareScreen')}
             </button>
           </>
         )}

@@ -1,6 +1,8 @@
 // Where an encoder sends its stream: the addresses, the stream key, and how to enter them.
 
 import { useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import type { Ingest } from '../kit/types';
@@ -8,56 +10,52 @@ import { useAction } from '../ui/hooks';
 import { Confirm, CopyField, ErrorNotice } from '../ui/parts';
 
 const ADDRESSES = [
-  ['rtmp', 'RTMP address'],
-  ['srt', 'SRT address'],
-  ['whip', 'WHIP address'],
+  ['rtmp', 'ingest.rtmp'],
+  ['srt', 'ingest.srt'],
+  ['whip', 'ingest.whip'],
 ] as const;
 
-const OBS_SETTINGS = [
-  ['Video Encoder', 'x264, or a hardware H.264 encoder'],
-  ['Rate Control', 'CBR'],
-  ['Bitrate', '2500 Kbps for 720 lines, 4500 Kbps for 1080'],
-  ['Keyframe Interval', '2 s'],
-  ['CPU Usage Preset (x264)', 'veryfast'],
-  ['Profile', 'main or baseline'],
-  ['Tune (x264)', 'zerolatency'],
-  ['B-frames (hardware)', '0'],
-  ['Audio Encoder', 'FFmpeg AAC, 160 Kbps'],
-] as const;
+/** The settings as OBS names them, each with the value to choose: a text, or what is the same in each language. */
+const OBS_SETTINGS: readonly [PlainKey, { text: PlainKey } | string][] = [
+  ['obs.videoEncoder', { text: 'obs.x264' }],
+  ['obs.rateControl', 'CBR'],
+  ['obs.bitrate', { text: 'obs.bitrates' }],
+  ['obs.keyframes', '2 s'],
+  ['obs.preset', 'veryfast'],
+  ['obs.profile', { text: 'obs.profiles' }],
+  ['obs.tune', 'zerolatency'],
+  ['obs.bFrames', '0'],
+  ['obs.audioEncoder', { text: 'obs.aac' }],
+];
 
 /** How to enter the addresses in OBS Studio. */
 function EncoderSteps({ ingest, streamKey }: { ingest: Ingest; streamKey: string | null }) {
   return (
     <details className="steps">
-      <summary>With OBS Studio</summary>
+      <summary>{t('obs.heading')}</summary>
       <ol>
-        <li>Open Settings, then Stream, and choose the service “Custom…”.</li>
+        <li>{t('obs.open')}</li>
         <li>
-          Paste these two:
-          {ingest.rtmp !== null && <CopyField label="Server in OBS" value={ingest.rtmp} />}
-          {streamKey !== null && <CopyField label="Stream Key in OBS" value={streamKey} secret />}
+          {t('obs.paste')}
+          {ingest.rtmp !== null && <CopyField label={t('obs.server')} value={ingest.rtmp} />}
+          {streamKey !== null && <CopyField label={t('obs.key')} value={streamKey} secret />}
         </li>
-        <li>Open Output, and set “Output Mode” to “Advanced”.</li>
+        <li>{t('obs.output')}</li>
         <li>
-          Copy these settings of the tab “Streaming”. Viewers then get your video as you send it, without conversion.
+          {t('obs.settings')}
           <dl className="settings">
             {OBS_SETTINGS.map(([name, value]) => (
               <div key={name}>
-                <dt>{name}</dt>
-                <dd>{value}</dd>
+                <dt>{t(name)}</dt>
+                <dd>{typeof value === 'string' ? value : t(value.text)}</dd>
               </div>
             ))}
           </dl>
         </li>
-        <li>
-          In Video, “Output (Scaled) Resolution” 1280x720 and 30 FPS suit most networks. In Audio, “Sample Rate” 48 kHz.
-        </li>
-        <li>Press “Start Streaming”. “On air” appears above within seconds.</li>
+        <li>{t('obs.video')}</li>
+        <li>{t('obs.start')}</li>
       </ol>
-      <p className="quiet">
-        For the lowest latency, choose the service “WHIP”, and enter the WHIP address and the key as bearer token. OBS
-        from Debian’s packages has no WHIP; use RTMP or SRT there.
-      </p>
+      <p className="quiet">{t('obs.whip')}</p>
     </details>
   );
 }
@@ -66,18 +64,12 @@ function KeyField({ streamKey }: { streamKey: string | null }) {
   if (streamKey !== null) {
     return (
       <>
-        <CopyField label="Stream key" value={streamKey} secret />
-        <p className="quiet">
-          This key is shown once, in this tab only. Save it in your encoder. Anyone who has this key can publish.
-        </p>
+        <CopyField label={t('key.key')} value={streamKey} secret />
+        <p className="quiet">{t('key.once')}</p>
       </>
     );
   }
-  return (
-    <p className="notice">
-      The stream key was already shown. If you lost it, create a new key. The old key then stops working.
-    </p>
-  );
+  return <p className="notice">{t('key.lost')}</p>;
 }
 
 interface IngestCardProps {
@@ -104,9 +96,9 @@ export function IngestCard({ eventId, ingest, streamKey, mayRotate, onIngest, on
       onKey((await api.rotateKey(eventId)).stream_key);
     });
   return (
-    <section className="panel" aria-label="Encoder">
+    <section className="panel" aria-label={t('ingest.encoder')}>
       <div className="row">
-        <h2>Where to send your stream</h2>
+        <h2>{t('ingest.heading')}</h2>
         {ingest && mayRotate && (
           <button
             type="button"
@@ -116,42 +108,40 @@ export function IngestCard({ eventId, ingest, streamKey, mayRotate, onIngest, on
               setAsking(true);
             }}
           >
-            New key
+            {t('key.new')}
           </button>
         )}
       </div>
       {error && <ErrorNotice error={error} />}
       {!ingest && (
         <>
-          <p className="quiet">
-            For OBS Studio and other encoders. Umbel prepares a place near you that receives your stream.
-          </p>
+          <p className="quiet">{t('ingest.about')}</p>
           <button type="button" className="button button-primary" disabled={busy} onClick={() => void get()}>
-            {busy ? 'Preparing the addresses' : 'Show the addresses'}
+            {busy ? t('ingest.preparing') : t('ingest.show')}
           </button>
         </>
       )}
       {ingest && (
         <>
-          <p className="quiet">Your stream is received at {ingest.node}.</p>
+          <p className="quiet">{t('ingest.receivedAt', { node: ingest.node })}</p>
           <KeyField streamKey={streamKey} />
           {ADDRESSES.map(([name, label]) => {
             const value = ingest[name];
-            return value !== null && <CopyField key={name} label={label} value={value} />;
+            return value !== null && <CopyField key={name} label={t(label)} value={value} />;
           })}
           <EncoderSteps ingest={ingest} streamKey={streamKey} />
         </>
       )}
       {asking && (
         <Confirm
-          title="Create a new stream key?"
-          action="Create a new key"
+          title={t('key.confirm')}
+          action={t('key.create')}
           onConfirm={() => void rotate()}
           onClose={() => {
             setAsking(false);
           }}
         >
-          <p>The old key stops working. Enter the new key in your encoder.</p>
+          <p>{t('key.confirmText')}</p>
         </Confirm>
       )}
     </section>

@@ -1,6 +1,7 @@
 // The accounts that may watch an event by invitation: its provider adds and removes names.
 
 import { useId, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import { useAction, useLive } from '../ui/hooks';
@@ -35,11 +36,11 @@ export function Invitations({ eventId }: { eventId: string }) {
   const names = data?.usernames ?? [];
   return (
     <section className="panel" aria-labelledby={`${id}h`}>
-      <h2 id={`${id}h`}>Invited accounts</h2>
+      <h2 id={`${id}h`}>{t('invite.heading')}</h2>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {action.error && <ErrorNotice error={action.error} />}
-      {!data && !error && <Loading what="Loading the invitations" />}
-      {data && names.length === 0 && <p className="quiet">Nobody is invited yet: only you can watch.</p>}
+      {!data && !error && <Loading what={t('invite.loading')} />}
+      {data && names.length === 0 && <p className="quiet">{t('invite.none')}</p>}
       {names.length > 0 && (
         <ul className="names">
           {names.map((name) => (
@@ -49,12 +50,12 @@ export function Invitations({ eventId }: { eventId: string }) {
                 type="button"
                 className="button button-small"
                 disabled={action.busy}
-                aria-label={`Remove ${name}`}
+                aria-label={t('common.removeNamed', { name })}
                 onClick={() => {
                   save(names.filter((one) => one !== name));
                 }}
               >
-                Remove
+                {t('common.remove')}
               </button>
             </li>
           ))}
@@ -69,7 +70,7 @@ export function Invitations({ eventId }: { eventId: string }) {
         }}
       >
         <div className="field">
-          <label htmlFor={`${id}n`}>Account names to invite</label>
+          <label htmlFor={`${id}n`}>{t('invite.names')}</label>
           <textarea
             id={`${id}n`}
             rows={2}
@@ -82,7 +83,7 @@ export function Invitations({ eventId }: { eventId: string }) {
           />
         </div>
         <button type="submit" className="button" disabled={action.busy || !data || namesIn(typed).length === 0}>
-          Invite
+          {t('invite.invite')}
         </button>
       </form>
     </section>

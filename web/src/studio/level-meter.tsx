@@ -1,6 +1,7 @@
 // Shows how loud the sound is that goes on air.
 
 import { useEffect, useId, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { levelOf, SILENT } from './level';
 
@@ -38,15 +39,15 @@ function useLevel(stream: MediaStream | null): { level: number; isQuiet: boolean
 export function LevelMeter({ stream }: { stream: MediaStream }) {
   const id = useId();
   const shown = useLevel(stream);
-  if (shown === null) return <p className="quiet">This source has no sound.</p>;
+  if (shown === null) return <p className="quiet">{t('level.none')}</p>;
   return (
     <div>
       <div className="level">
-        <label htmlFor={id}>Sound level</label>
+        <label htmlFor={id}>{t('level.level')}</label>
         <meter id={id} min={0} max={1} low={0.05} high={0.95} optimum={0.6} value={shown.level} />
       </div>
       <p className="quiet" role="status">
-        {shown.isQuiet ? 'Nothing is heard. Is the microphone muted, or another one chosen?' : ''}
+        {shown.isQuiet ? t('level.silent') : ''}
       </p>
     </div>
   );

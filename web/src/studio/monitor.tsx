@@ -1,6 +1,7 @@
 // What viewers see of the event, small and without sound, while the provider works on it.
 
 import { useEffect, useEffectEvent, useState } from 'react';
+import { t } from '../i18n/t';
 
 import type { LiveEvent } from '../kit/types';
 import { createPlayer } from '../player/browser';
@@ -44,7 +45,7 @@ function Playing({ event }: { event: LiveEvent }) {
   const player = useMonitor(event, video);
   return (
     <div className="preview">
-      <video ref={setVideo} autoPlay muted playsInline aria-label="What viewers see" />
+      <video ref={setVideo} autoPlay muted playsInline aria-label={t('monitor.video')} />
       {player && <MonitorStatus player={player} />}
     </div>
   );
@@ -63,7 +64,7 @@ export function Monitor({ event }: { event: LiveEvent }) {
         </div>
       )}
       <div className="row">
-        <p className="quiet">{playing ? 'This picture counts as one viewer.' : 'A new picture every 10 seconds.'}</p>
+        <p className="quiet">{playing ? t('monitor.counts') : t('monitor.still')}</p>
         <button
           type="button"
           className="button button-small"
@@ -71,7 +72,7 @@ export function Monitor({ event }: { event: LiveEvent }) {
             setPlaying(!playing);
           }}
         >
-          {playing ? 'Stop playing' : 'Play the stream'}
+          {playing ? t('monitor.stop') : t('monitor.play')}
         </button>
       </div>
     </>

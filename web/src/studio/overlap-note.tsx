@@ -1,5 +1,6 @@
 // Says which of the provider's other events are on at the same time as the one in the form.
 
+import { t } from '../i18n/t';
 import { api } from '../kit/portal';
 import { useLive } from '../ui/hooks';
 import { type Draft, overlapsOf } from './draft';
@@ -18,12 +19,14 @@ export function OverlapNote({ draft, provider, own }: OverlapNoteProps) {
   const { data } = useLive('own events', api.ownEvents, ['event'], POLL_MS);
   const found = overlapsOf(draft, data ?? [], provider, own);
   if (found.length === 0) return null;
-  const named = found.slice(0, MOST).map(({ title }) => `“${title}”`);
-  const rest = found.length > MOST ? ` and ${String(found.length - MOST)} more` : '';
+  const events = found
+    .slice(0, MOST)
+    .map(({ title }) => t('common.quoted', { text: title }))
+    .join(', ');
+  const count = found.length - MOST;
   return (
     <p className="notice notice-warn" role="status">
-      At the same time: {named.join(', ')}
-      {rest}. Each needs an encoder of its own.
+      {count > 0 ? t('overlap.more', { events, count }) : t('overlap.some', { events })}
     </p>
   );
 }

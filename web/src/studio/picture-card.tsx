@@ -1,6 +1,7 @@
 // The picture of an event: chosen here, made small in the browser, and shown wherever the event is.
 
 import { useId, useRef } from 'react';
+import { t } from '../i18n/t';
 
 import { ApiError } from '../kit/api';
 import { api } from '../kit/portal';
@@ -25,9 +26,9 @@ const refuse = (message: string): ApiError => new ApiError(0, 'umbel.not_a_pictu
 
 /** The middle of the picture as a JPEG of 1280 x 720 at most, turned as its camera was held. */
 async function shrink(file: File): Promise<Blob> {
-  if (!TYPES.includes(file.type)) throw refuse('Choose a JPEG, PNG or WebP file.');
+  if (!TYPES.includes(file.type)) throw refuse(t('pic.types'));
   const picture = await createImageBitmap(file).catch(() => {
-    throw refuse('The browser cannot read this picture. Save it again, or choose another one.');
+    throw refuse(t('pic.unreadable'));
   });
   const crop = cropOf(picture.width, picture.height);
   const scale = Math.min(1, WIDTH / crop.width);
@@ -52,14 +53,13 @@ export function PictureCard({ event, onChange }: { event: LiveEvent; onChange: (
   };
   return (
     <section className="panel" aria-labelledby={`${id}h`}>
-      <h2 id={`${id}h`}>Picture</h2>
+      <h2 id={`${id}h`}>{t('pic.heading')}</h2>
       {error && <ErrorNotice error={error} />}
       <div className="preview">
         <EventPoster event={event} />
       </div>
       <p className="quiet" id={`${id}n`}>
-        {event.picture === null ? 'A drawing stands for the event.' : 'Viewers see it before the event is live.'} JPEG,
-        PNG or WebP; the middle is cut out in the shape of a video.
+        {t('pic.about', { state: event.picture === null ? t('pic.drawing') : t('pic.shown') })}
       </p>
       <div className="row row-start">
         <input
@@ -68,7 +68,7 @@ export function PictureCard({ event, onChange }: { event: LiveEvent; onChange: (
           className="visually-hidden"
           type="file"
           accept={TYPES.join(',')}
-          aria-label="Picture file"
+          aria-label={t('pic.file')}
           tabIndex={-1}
           onChange={(chosen) => {
             choose(chosen.target.files?.[0]);
@@ -84,7 +84,7 @@ export function PictureCard({ event, onChange }: { event: LiveEvent; onChange: (
             input.current?.click();
           }}
         >
-          {busy ? 'Saving' : 'Choose a picture'}
+          {busy ? t('common.saving') : t('pic.choose')}
         </button>
         {event.picture !== null && (
           <button
@@ -98,7 +98,7 @@ export function PictureCard({ event, onChange }: { event: LiveEvent; onChange: (
               })
             }
           >
-            Remove
+            {t('common.remove')}
           </button>
         )}
       </div>

@@ -1,6 +1,8 @@
 // A recorded file as an event's source: upload, choose, start, see the position, stop.
 
 import { useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { ApiError } from '../kit/api';
 import { api } from '../kit/portal';
@@ -19,19 +21,19 @@ function clock(seconds: number): string {
 }
 
 function about(file: ProviderFile): string {
-  if (file.state === 'uploading') return `${file.name} (not complete)`;
-  if (file.state === 'checking') return `${file.name} (being checked)`;
-  if (file.state === 'refused') return `${file.name} (cannot be streamed)`;
+  if (file.state === 'uploading') return t('file.incomplete', { name: file.name });
+  if (file.state === 'checking') return t('file.checking', { name: file.name });
+  if (file.state === 'refused') return t('file.refused', { name: file.name });
   const codecs = [file.video, file.audio].filter((name) => name !== '').join(', ');
   return `${file.name} (${clock(file.duration_s)}, ${codecs})`;
 }
 
-const STATES: Readonly<Record<string, string>> = {
-  waiting: 'Waits for its start',
-  playing: 'Playing',
-  stopped: 'Stopped',
-  ended: 'Played to the end',
-  failed: 'Cannot be streamed',
+const STATES: Readonly<Record<string, PlainKey>> = {
+  waiting: 'playout.waiting',
+  playing: 'playout.playing',
+  stopped: 'playout.stopped',
+  ended: 'playout.ended',
+  failed: 'playout.failed',
 };
 
 /** The event's playout; null where it streams no file. */
@@ -58,12 +60,18 @@ function Controls({ event, playout, onChange }: ControlsProps) {
       onChange();
     });
   };
+  const state = STATES[playout.state];
   const playing = playout.state === 'playing';
   const resumes = playout.state === 'stopped' && playout.position_s > 0;
   return (
     <>
       <p role="status">
-        {STATES[playout.state]}: {playout.file_name}, {clock(playout.position_s)} of {clock(playout.duration_s)}
+        {t('playout.status', {
+          state: state ? t(state) : playout.state,
+          file: playout.file_name,
+          position: clock(playout.position_s),
+          duration: clock(playout.duration_s),
+        })}
       </p>
       {playout.problem !== '' && playing && <p className="notice notice-warn">{playout.problem}</p>}
       <div className="row">
@@ -76,7 +84,7 @@ function Controls({ event, playout, onChange }: ControlsProps) {
               act(() => api.stopPlayout(event.id));
             }}
           >
-            Stop the file
+            {t('playout.stop')}
           </button>
         ) : (
           <button
@@ -87,7 +95,7 @@ function Controls({ event, playout, onChange }: ControlsProps) {
               act(() => api.startPlayout(event.id, null));
             }}
           >
-            {resumes ? 'Go on with the file' : 'Start now'}
+            {resumes ? t('playout.goOn') : t('playout.startNow')}
           </button>
         )}
         {resumes && (
@@ -99,7 +107,7 @@ function Controls({ event, playout, onChange }: ControlsProps) {
               act(() => api.startPlayout(event.id, 0));
             }}
           >
-            From the beginning
+            {t('playout.fromStart')}
           </button>
         )}
       </div>
@@ -125,14 +133,14 @@ export function PlayoutCard({ event }: { event: LiveEvent }) {
       playout.refresh();
     });
   const options = [
-    ['Start when the event begins', onSchedule, setOnSchedule],
-    ['Repeat at the end', loop, setLoop],
-    ['End the event with the file', endsEvent, setEndsEvent],
+    [t('playout.onSchedule'), onSchedule, setOnSchedule],
+    [t('playout.repeat'), loop, setLoop],
+    [t('playout.endsEvent'), endsEvent, setEndsEvent],
   ] as const;
   return (
-    <section className="panel stack" aria-label="Stream a file">
-      <h2>Stream a file</h2>
-      <p className="quiet">A recorded video is shown like a live stream, to everybody at the same time.</p>
+    <section className="panel stack" aria-label={t('playout.heading')}>
+      <h2>{t('playout.heading')}</h2>
+      <p className="quiet">{t('playout.about')}</p>
       <UploadFile
         providerId={event.provider_id}
         onUploaded={(id) => {
@@ -143,14 +151,14 @@ export function PlayoutCard({ event }: { event: LiveEvent }) {
       {known.length > 0 && (
         <>
           <label className="field">
-            <span>File</span>
+            <span>{t('playout.file')}</span>
             <select
               value={fileId}
               onChange={(change) => {
                 setChosen(change.target.value);
               }}
             >
-              <option value="">Choose a file</option>
+              <option value="">{t('playout.choose')}</option>
               {known.map((file) => (
                 <option key={file.id} value={file.id} disabled={file.state !== 'ready' && file.id !== fileId}>
                   {about(file)}
@@ -177,7 +185,7 @@ export function PlayoutCard({ event }: { event: LiveEvent }) {
             disabled={busy || known.find((file) => file.id === fileId)?.state !== 'ready'}
             onClick={() => void choose()}
           >
-            Use this file
+            {t('playout.use')}
           </button>
         </>
       )}

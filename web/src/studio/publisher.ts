@@ -1,5 +1,7 @@
 // WHIP from this browser: one offer to the acquirer, H.264 first, again after a loss until stopped.
 
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 import { parseRetryAfter } from '../kit/api';
 import { backoffMs } from '../player/transitions';
 
@@ -26,10 +28,10 @@ class Refused extends Error {
   }
 }
 
-const FINAL: Readonly<Record<number, string>> = {
-  401: 'The stream key is not valid. Create a new key and try again.',
-  403: 'The stream key belongs to another event. Use the key of this event.',
-  404: 'This ingest address no longer exists. Get the ingest addresses again.',
+const FINAL: Readonly<Record<number, PlainKey>> = {
+  401: 'publish.badKey',
+  403: 'publish.foreignKey',
+  404: 'publish.noAddress',
 };
 
 /** H.264 that needs no re-encoding on the way comes first; the rest stays as a second choice. */
@@ -72,13 +74,13 @@ class Attempt {
       body: this.peer.localDescription?.sdp ?? '',
       signal: AbortSignal.timeout(ANSWER_MS),
     }).catch(() => {
-      throw new Refused('The acquirer does not respond.', false, null);
+      throw new Refused(t('publish.silent'), false, null);
     });
     if (!response.ok) {
       const final = FINAL[response.status];
       const retryAfterS = parseRetryAfter(response.headers.get('Retry-After'), Date.now());
       throw new Refused(
-        final ?? `The acquirer answered with status ${String(response.status)}.`,
+        final ? t(final) : t('publish.status', { status: String(response.status) }),
         final !== undefined,
         retryAfterS,
       );
@@ -91,12 +93,11 @@ class Attempt {
   async linked(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
-        reject(new Refused('The media connection could not be established.', false, null));
+        reject(new Refused(t('publish.noConnection'), false, null));
       }, LINK_MS);
       const check = (): void => {
         if (this.peer.connectionState === 'connected') resolve();
-        else if (this.peer.connectionState === 'failed')
-          reject(new Refused('The media connection was lost.', false, null));
+        else if (this.peer.connectionState === 'failed') reject(new Refused(t('player.connectionLost'), false, null));
         else return;
         clearTimeout(timer);
       };
@@ -142,7 +143,7 @@ export class Publisher {
       const attempt = new Attempt(this.url, this.key, this.stream);
       this.attempt = attempt;
       let retryAfterS: number | null = null;
-      let message = 'The connection was lost.';
+      let message = t('publish.lost');
       try {
         await attempt.negotiate();
         await attempt.linked();

@@ -1,16 +1,20 @@
 // The fields that repeat a new event.
 
 import { useId } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { Field } from '../ui/sign-in';
 import { MOST, type RepeatDraft } from './repeat';
 
-const UNITS: readonly [RepeatDraft['unit'], string][] = [
-  ['none', 'Once'],
-  ['day', 'Every day'],
-  ['week', 'Every week'],
-  ['month', 'Every month'],
+const UNITS: readonly [RepeatDraft['unit'], PlainKey][] = [
+  ['none', 'repeat.once'],
+  ['day', 'repeat.day'],
+  ['week', 'repeat.week'],
+  ['month', 'repeat.month'],
 ];
+
+const EVERY = { day: 'repeat.everyDays', week: 'repeat.everyWeeks', month: 'repeat.everyMonths' } as const;
 
 interface RepeatFieldsProps {
   draft: RepeatDraft;
@@ -22,7 +26,7 @@ export function RepeatFields({ draft, onChange }: RepeatFieldsProps) {
   return (
     <>
       <div className="field">
-        <label htmlFor={`${id}u`}>How often</label>
+        <label htmlFor={`${id}u`}>{t('repeat.howOften')}</label>
         <select
           id={`${id}u`}
           name="repeat"
@@ -34,7 +38,7 @@ export function RepeatFields({ draft, onChange }: RepeatFieldsProps) {
         >
           {UNITS.map(([value, label]) => (
             <option key={value} value={value}>
-              {label}
+              {t(label)}
             </option>
           ))}
         </select>
@@ -43,7 +47,7 @@ export function RepeatFields({ draft, onChange }: RepeatFieldsProps) {
         <>
           <div className="pair">
             <Field
-              label={`After how many ${draft.unit}s`}
+              label={t(EVERY[draft.unit])}
               name="every"
               type="number"
               min={1}
@@ -54,7 +58,7 @@ export function RepeatFields({ draft, onChange }: RepeatFieldsProps) {
               }}
             />
             <div className="field">
-              <label htmlFor={`${id}e`}>Until</label>
+              <label htmlFor={`${id}e`}>{t('repeat.until')}</label>
               <select
                 id={`${id}e`}
                 value={draft.end}
@@ -62,14 +66,14 @@ export function RepeatFields({ draft, onChange }: RepeatFieldsProps) {
                   onChange({ ...draft, end: event.target.value === 'until' ? 'until' : 'count' });
                 }}
               >
-                <option value="count">A number of events</option>
-                <option value="until">A day</option>
+                <option value="count">{t('repeat.number')}</option>
+                <option value="until">{t('repeat.aDay')}</option>
               </select>
             </div>
           </div>
           {draft.end === 'count' ? (
             <Field
-              label="Number of events"
+              label={t('repeat.count')}
               name="count"
               type="number"
               min={2}
@@ -81,7 +85,7 @@ export function RepeatFields({ draft, onChange }: RepeatFieldsProps) {
             />
           ) : (
             <Field
-              label="Last day"
+              label={t('repeat.lastDay')}
               name="until"
               type="date"
               value={draft.until}
@@ -90,9 +94,7 @@ export function RepeatFields({ draft, onChange }: RepeatFieldsProps) {
               }}
             />
           )}
-          <p className="quiet">
-            Each is an event of its own, at the same time by the clock of its zone. A month without the day has none.
-          </p>
+          <p className="quiet">{t('repeat.about')}</p>
         </>
       )}
     </>

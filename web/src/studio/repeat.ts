@@ -1,5 +1,6 @@
 // How an event is repeated, as it is typed and as it is sent. Pure.
 
+import { t } from '../i18n/t';
 import type { NewEvent } from '../kit/types';
 
 export type Repeat = NonNullable<NewEvent['repeat']>;
@@ -24,12 +25,12 @@ const isWhole = (text: string, least: number, most: number): boolean =>
 /** Why it cannot be sent, null when it can. `starts`: a datetime-local input's value. */
 export function repeatProblemOf(draft: RepeatDraft, starts: string): string | null {
   if (draft.unit === 'none') return null;
-  if (!isWhole(draft.every, 1, MOST_EVERY)) return `Repeat after 1 to ${String(MOST_EVERY)} days, weeks or months.`;
+  if (!isWhole(draft.every, 1, MOST_EVERY)) return t('repeat.badEvery', { most: MOST_EVERY });
   if (draft.end === 'count') {
-    return isWhole(draft.count, 2, MOST) ? null : `Enter how many events there are: 2 to ${String(MOST)}.`;
+    return isWhole(draft.count, 2, MOST) ? null : t('repeat.badCount', { most: MOST });
   }
-  if (draft.until === '') return 'Enter the last day.';
-  return draft.until > starts.slice(0, 10) ? null : 'The last day must be after the start.';
+  if (draft.until === '') return t('repeat.noDay');
+  return draft.until > starts.slice(0, 10) ? null : t('repeat.dayFirst');
 }
 
 export function repeatOf(draft: RepeatDraft): { repeat?: Repeat } {

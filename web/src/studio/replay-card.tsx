@@ -1,6 +1,7 @@
 // Whether an event is recorded for everybody.
 
 import { useState } from 'react';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import type { LiveEvent } from '../kit/types';
@@ -27,8 +28,8 @@ export function ReplayCard({ event }: { event: LiveEvent }) {
       });
   };
   return (
-    <section className="panel" aria-label="Recording">
-      <h2>Recording</h2>
+    <section className="panel" aria-label={t('recording.title')}>
+      <h2>{t('recording.title')}</h2>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {action.error && <ErrorNotice error={action.error} />}
       <label className="tick">
@@ -40,12 +41,9 @@ export function ReplayCard({ event }: { event: LiveEvent }) {
             choose(change.target.checked);
           }}
         />
-        Record for everybody
+        {t('replay.forAll')}
       </label>
-      <p className="quiet">
-        Viewers may go back while the event is on air, and see it again afterwards. Without this, each viewer can still
-        record it for themselves.
-      </p>
+      <p className="quiet">{t('replay.forAllNote')}</p>
     </section>
   );
 }

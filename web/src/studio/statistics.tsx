@@ -1,8 +1,9 @@
 // How many watched an event: sums, the curve, and where viewers were; also as tables to download.
 
 import { useId } from 'react';
+import { t } from '../i18n/t';
 
-import { formatLength, formatShare, formatTime } from '../kit/format';
+import { formatLength, formatNumber, formatShare, formatTime } from '../kit/format';
 import { api } from '../kit/portal';
 import type { LiveEvent, Statistics } from '../kit/types';
 import { useLive } from '../ui/hooks';
@@ -26,15 +27,15 @@ function Sum({ name, value, note }: { name: string; value: string; note?: string
 }
 
 function Sums({ of }: { of: Statistics }) {
-  const average = of.viewers >= 10 ? String(Math.round(of.viewers)) : of.viewers.toFixed(1);
+  const average = formatNumber(of.viewers, of.viewers >= 10 ? 0 : 1);
   return (
     <dl className="facts-inline">
-      <Sum name="Most at once" value={of.peak.toLocaleString('en')} />
-      <Sum name="Average" value={average} />
-      <Sum name="Sessions" value={of.sessions.toLocaleString('en')} />
-      <Sum name="Watch time" value={formatLength(of.watched_s)} />
-      <Sum name="Per session" value={formatLength(of.watched_each_s)} />
-      <Sum name="Reservations" value={of.reservations.toLocaleString('en')} />
+      <Sum name={t('stats.mostAtOnce')} value={formatNumber(of.peak)} />
+      <Sum name={t('stats.average')} value={average} />
+      <Sum name={t('stats.sessions')} value={formatNumber(of.sessions)} />
+      <Sum name={t('stats.watchTime')} value={formatLength(of.watched_s)} />
+      <Sum name={t('stats.perSession')} value={formatLength(of.watched_each_s)} />
+      <Sum name={t('stats.reservations')} value={formatNumber(of.reservations)} />
     </dl>
   );
 }
@@ -43,7 +44,12 @@ function CurveOf({ of }: { of: Statistics }) {
   const curve = curveOf(of.points, of.point_s, WIDTH, HEIGHT);
   if (!curve) return null;
   const [from, to] = [curve.fromMs, curve.toMs].map((ms) => formatTime(new Date(ms).toISOString()));
-  const label = `Viewers from ${from ?? ''} to ${to ?? ''}: at most ${String(of.peak)}, ${of.viewers.toFixed(1)} on average`;
+  const label = t('stats.curve', {
+    from: from ?? '',
+    to: to ?? '',
+    peak: of.peak,
+    average: formatNumber(of.viewers, 1),
+  });
   return (
     <figure className="curve">
       <svg viewBox={`0 0 ${String(WIDTH)} ${String(HEIGHT)}`} preserveAspectRatio="none" role="img" aria-label={label}>
@@ -51,7 +57,7 @@ function CurveOf({ of }: { of: Statistics }) {
       </svg>
       <figcaption aria-hidden="true">
         <span>{from}</span>
-        <span>Viewers, scale to {curve.most.toLocaleString('en')}</span>
+        <span>{t('stats.scale', { count: curve.most })}</span>
         <span>{to}</span>
       </figcaption>
     </figure>
@@ -62,16 +68,16 @@ function Places({ of }: { of: Statistics }) {
   if (of.places.length === 0) return null;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: keyboards can scroll a wide table only when it takes the focus
-    <section className="plain-tables" aria-label="Where viewers were" tabIndex={0}>
+    <section className="plain-tables" aria-label={t('stats.places')} tabIndex={0}>
       <table className="plain-table">
         <thead>
           <tr>
-            <th scope="col">Access node</th>
-            <th scope="col">Edge</th>
-            <th scope="col">Now</th>
-            <th scope="col">Most</th>
-            <th scope="col">Sessions</th>
-            <th scope="col">Watch time</th>
+            <th scope="col">{t('stats.accessNode')}</th>
+            <th scope="col">{t('player.edge')}</th>
+            <th scope="col">{t('stats.now')}</th>
+            <th scope="col">{t('stats.most')}</th>
+            <th scope="col">{t('stats.sessions')}</th>
+            <th scope="col">{t('stats.watchTime')}</th>
           </tr>
         </thead>
         <tbody>
@@ -98,24 +104,24 @@ export function StatisticsCard({ event }: { event: LiveEvent }) {
   const path = `/api/v1/events/${encodeURIComponent(event.id)}/statistics.csv`;
   return (
     <section className="panel" aria-labelledby={`${id}h`}>
-      <h2 id={`${id}h`}>Viewers</h2>
+      <h2 id={`${id}h`}>{t('common.viewers')}</h2>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
-      {!data && !error && <Loading what="Loading the numbers" />}
+      {!data && !error && <Loading what={t('stats.loading')} />}
       {data && <Sums of={data} />}
-      {data && data.points.length === 0 && <p className="quiet">Nobody has watched yet.</p>}
+      {data && data.points.length === 0 && <p className="quiet">{t('stats.none')}</p>}
       {data && <CurveOf of={data} />}
       {data && <Places of={data} />}
       {data && data.points.length > 0 && (
         <p className="row row-start">
           <a className="button button-small" href={path} download>
-            Curve as CSV
+            {t('stats.curveCsv')}
           </a>
           <a className="button button-small" href={`${path}?table=places`} download>
-            Places as CSV
+            {t('stats.placesCsv')}
           </a>
         </p>
       )}
-      <p className="quiet">Somebody who comes back opens another session. The numbers follow within 30 seconds.</p>
+      <p className="quiet">{t('stats.about')}</p>
     </section>
   );
 }

@@ -1,6 +1,7 @@
 // The state of an event's stream for its provider: the picture on air, its facts, and what to improve.
 
-import { formatMbps, formatViewers } from '../kit/format';
+import { t } from '../i18n/t';
+import { formatMbps, formatNumber, formatViewers } from '../kit/format';
 import type { LiveEvent, StreamStatus } from '../kit/types';
 import { adviceOf } from './advice';
 import { Monitor } from './monitor';
@@ -10,31 +11,33 @@ function StreamFacts({ stream }: { stream: StreamStatus }) {
   return (
     <dl className="facts-inline">
       <div className="fact">
-        <dt>Protocol</dt>
+        <dt>{t('player.protocol')}</dt>
         <dd>{stream.protocol === '' ? '–' : stream.protocol.toUpperCase()}</dd>
       </div>
       <div className="fact">
-        <dt>Video</dt>
+        <dt>{t('stream.video')}</dt>
         <dd>{stream.video === '' ? '–' : stream.video}</dd>
       </div>
       <div className="fact">
-        <dt>Audio</dt>
+        <dt>{t('stream.audio')}</dt>
         <dd>{stream.audio === '' ? '–' : stream.audio}</dd>
       </div>
       <div className="fact">
-        <dt>Resolution</dt>
+        <dt>{t('player.resolution')}</dt>
         <dd>{size}</dd>
       </div>
       <div className="fact">
-        <dt>Bitrate</dt>
+        <dt>{t('player.bitrate')}</dt>
         <dd>{formatMbps(stream.mbps)}</dd>
       </div>
       <div className="fact">
-        <dt>Key pictures</dt>
-        <dd>{stream.key_interval_s > 0 ? `every ${stream.key_interval_s.toFixed(1)} s` : '–'}</dd>
+        <dt>{t('stream.keyPictures')}</dt>
+        <dd>
+          {stream.key_interval_s > 0 ? t('stream.every', { seconds: formatNumber(stream.key_interval_s, 1) }) : '–'}
+        </dd>
       </div>
       <div className="fact">
-        <dt>Viewers</dt>
+        <dt>{t('common.viewers')}</dt>
         <dd>{formatViewers(stream.viewers)}</dd>
       </div>
     </dl>
@@ -46,12 +49,12 @@ export function StreamCard({ event }: { event: LiveEvent }) {
   const flowing = stream?.flowing === true;
   const advice = stream ? adviceOf(stream) : [];
   return (
-    <section className="panel" aria-label="Stream">
+    <section className="panel" aria-label={t('net.stream')}>
       <div className="row">
-        <h2>Stream</h2>
+        <h2>{t('net.stream')}</h2>
         <p className={flowing ? 'status status-live' : 'status status-quiet'} role="status">
           <span className="status-dot" aria-hidden="true" />
-          {flowing ? 'On air' : 'No signal yet'}
+          {flowing ? t('live.onAir') : t('stream.noSignal')}
         </p>
       </div>
       {flowing && <Monitor event={event} />}
@@ -62,14 +65,10 @@ export function StreamCard({ event }: { event: LiveEvent }) {
         </p>
       ))}
       {stream && stream.transcoding !== '' && !stream.transcoding.includes('video:') && (
-        <p className="notice">Umbel converts your stream ({stream.transcoding}).</p>
+        <p className="notice">{t('stream.converts', { transcoding: stream.transcoding })}</p>
       )}
       {stream && stream.error !== '' && <p className="notice notice-bad">{stream.error}</p>}
-      {!flowing && (
-        <p className="quiet">
-          Send a stream to one of the addresses below, or use this browser. Viewers see it at once.
-        </p>
-      )}
+      {!flowing && <p className="quiet">{t('stream.send')}</p>}
     </section>
   );
 }

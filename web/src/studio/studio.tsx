@@ -1,6 +1,7 @@
 // A provider's events, and the form that makes a new one.
 
 import { useId, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { formatDateTime, formatViewers } from '../kit/format';
 import { api } from '../kit/portal';
@@ -39,7 +40,7 @@ function ProviderField({ me, value, onChange }: { me: Me; value: string; onChang
   const data = isOperator ? all : own;
   return (
     <div className="field">
-      <label htmlFor={id}>Provider</label>
+      <label htmlFor={id}>{t('common.provider')}</label>
       <select
         id={id}
         required
@@ -48,7 +49,7 @@ function ProviderField({ me, value, onChange }: { me: Me; value: string; onChang
           onChange(event.target.value);
         }}
       >
-        <option value="">Choose…</option>
+        <option value="">{t('studio.choose')}</option>
         {data?.map((provider) => (
           <option key={provider.id} value={provider.id}>
             {provider.name}
@@ -72,7 +73,7 @@ function NewEventForm({ me }: { me: Me }) {
   };
   const submit = (): void => {
     const problem = problemOf(draft) ?? repeatProblemOf(repeat, draft.starts);
-    const found = draft.provider === '' ? 'Choose a provider.' : problem;
+    const found = draft.provider === '' ? t('studio.chooseProvider') : problem;
     setFault(found);
     if (found !== null) return;
     void run(async () => {
@@ -95,7 +96,7 @@ function NewEventForm({ me }: { me: Me }) {
         submit();
       }}
     >
-      <h2 id={`${id}h`}>New event</h2>
+      <h2 id={`${id}h`}>{t('studio.newEvent')}</h2>
       {error && <ErrorNotice error={error} />}
       {fault !== null && (
         <p className="notice notice-bad" role="alert">
@@ -121,7 +122,7 @@ function NewEventForm({ me }: { me: Me }) {
       />
       <OverlapNote draft={draft} provider={draft.provider} own={null} />
       <button type="submit" className="button button-primary" disabled={busy}>
-        {busy ? 'Creating' : 'Create event'}
+        {busy ? t('studio.creating') : t('studio.createEvent')}
       </button>
     </form>
   );
@@ -153,7 +154,7 @@ function EventRow({ event }: { event: LiveEvent }) {
 function MyEvents() {
   const { data, error, refresh } = useLive('own events', api.ownEvents, ['event', 'session'], POLL_MS);
   return (
-    <section aria-label="Events" className="my-events">
+    <section aria-label={t('studio.events')} className="my-events">
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {data && data.length > 0 && (
         <ul className="rows">
@@ -163,24 +164,24 @@ function MyEvents() {
         </ul>
       )}
       {data?.length === 0 && (
-        <Empty title="No events yet">
-          <p>Create one, then push a stream to it from your encoder.</p>
+        <Empty title={t('studio.noEvents')}>
+          <p>{t('studio.noEventsAdvice')}</p>
         </Empty>
       )}
-      {!data && !error && <Loading what="Loading your events" />}
+      {!data && !error && <Loading what={t('studio.loadingEvents')} />}
     </section>
   );
 }
 
 export default function Studio() {
-  useTitle('Studio');
+  useTitle(t('nav.studio'));
   return (
     <div className="page">
       <ForProviders>
         {(me) => (
           <>
             <div className="page-head">
-              <h1>Studio</h1>
+              <h1>{t('nav.studio')}</h1>
             </div>
             <div className="columns">
               <MyEvents />

@@ -1,6 +1,8 @@
 // Who works for a provider: owners add members, change what they may do, and remove them.
 
 import { useId, useState } from 'react';
+import type { PlainKey } from '../i18n/catalogue';
+import { t } from '../i18n/t';
 
 import { api } from '../kit/portal';
 import type { Me, Member, MemberRole } from '../kit/types';
@@ -9,14 +11,14 @@ import { Confirm, ErrorNotice, Loading } from '../ui/parts';
 import { Field } from '../ui/sign-in';
 
 const POLL_MS = 60_000;
-const ROLES: Readonly<Record<MemberRole, string>> = { owner: 'Owner', editor: 'Editor' };
+const ROLES: Readonly<Record<MemberRole, PlainKey>> = { owner: 'team.owner', editor: 'team.editor' };
 
 const roleOf = (value: string): MemberRole => (value === 'owner' ? 'owner' : 'editor');
 
 function RoleOptions() {
   return Object.entries(ROLES).map(([value, label]) => (
     <option key={value} value={value}>
-      {label}
+      {t(label)}
     </option>
   ));
 }
@@ -40,13 +42,10 @@ function MemberRow({ member, isOwn, mayEdit, busy, onRole, onRemove }: RowProps)
   const [asking, setAsking] = useState(false);
   return (
     <li>
-      <span>
-        {member.username}
-        {isOwn && ' (you)'}
-      </span>
+      <span>{isOwn ? t('team.you', { name: member.username }) : member.username}</span>
       {mayEdit ? (
         <select
-          aria-label={`Role of ${member.username}`}
+          aria-label={t('team.roleOf', { name: member.username })}
           value={member.role}
           disabled={busy}
           onChange={(event) => {
@@ -56,31 +55,31 @@ function MemberRow({ member, isOwn, mayEdit, busy, onRole, onRemove }: RowProps)
           <RoleOptions />
         </select>
       ) : (
-        <span className="quiet">{ROLES[member.role]}</span>
+        <span className="quiet">{t(ROLES[member.role])}</span>
       )}
       {(mayEdit || isOwn) && (
         <button
           type="button"
           className="button button-small"
           disabled={busy}
-          aria-label={isOwn ? 'Leave the team' : `Remove ${member.username}`}
+          aria-label={isOwn ? t('team.leaveTeam') : t('common.removeNamed', { name: member.username })}
           onClick={() => {
             setAsking(true);
           }}
         >
-          {isOwn ? 'Leave' : 'Remove'}
+          {isOwn ? t('team.leave') : t('common.remove')}
         </button>
       )}
       {asking && (
         <Confirm
-          title={isOwn ? 'Leave the team?' : `Remove ${member.username}?`}
-          action={isOwn ? 'Leave' : 'Remove'}
+          title={isOwn ? t('team.leaveConfirm') : t('team.removeConfirm', { name: member.username })}
+          action={isOwn ? t('team.leave') : t('common.remove')}
           onConfirm={onRemove}
           onClose={() => {
             setAsking(false);
           }}
         >
-          <p>{isOwn ? 'You' : member.username} can then no longer run the events of this provider.</p>
+          <p>{isOwn ? t('team.youLeave') : t('team.theyLeave', { name: member.username })}</p>
         </Confirm>
       )}
     </li>
@@ -103,11 +102,11 @@ export function Team({ me, provider, name }: TeamProps) {
   };
   return (
     <section className="panel" aria-labelledby={`${id}h`}>
-      <h2 id={`${id}h`}>Team of {name}</h2>
-      <p className="quiet">Owners may do everything. Editors run events; they change neither team nor stream keys.</p>
+      <h2 id={`${id}h`}>{t('team.heading', { name })}</h2>
+      <p className="quiet">{t('team.about')}</p>
       {error && <ErrorNotice error={error} onRetry={refresh} />}
       {refused && <ErrorNotice error={refused} />}
-      {!data && !error && <Loading what="Loading the team" />}
+      {!data && !error && <Loading what={t('team.loading')} />}
       <ul className="names">
         {data?.map((member) => (
           <MemberRow
@@ -138,7 +137,7 @@ export function Team({ me, provider, name }: TeamProps) {
         >
           <div className="pair">
             <Field
-              label="Account to add"
+              label={t('team.account')}
               name="member"
               autoComplete="off"
               autoCapitalize="none"
@@ -148,7 +147,7 @@ export function Team({ me, provider, name }: TeamProps) {
               onChange={setAdded}
             />
             <div className="field">
-              <label htmlFor={`${id}r`}>Role</label>
+              <label htmlFor={`${id}r`}>{t('common.role')}</label>
               <select
                 id={`${id}r`}
                 value={role}
@@ -161,7 +160,7 @@ export function Team({ me, provider, name }: TeamProps) {
             </div>
           </div>
           <button type="submit" className="button" disabled={busy || added.trim() === ''}>
-            Add to the team
+            {t('team.add')}
           </button>
         </form>
       )}

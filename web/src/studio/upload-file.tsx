@@ -1,6 +1,7 @@
 // Uploading a video of the provider's: a bar, a pause, and going on later, also after a reload.
 
 import { useRef, useState } from 'react';
+import { t } from '../i18n/t';
 
 import { type ApiError, asApiError } from '../kit/api';
 import { upload } from '../kit/tus';
@@ -47,7 +48,7 @@ export function UploadFile({ providerId, onUploaded }: UploadFileProps) {
   return (
     <div className="stack">
       <label className="field">
-        <span>Upload a file</span>
+        <span>{t('upload.upload')}</span>
         <input
           type="file"
           accept="video/*,.mkv,.ts,.flv"
@@ -60,23 +61,21 @@ export function UploadFile({ providerId, onUploaded }: UploadFileProps) {
       </label>
       {file && (
         <div className="row">
-          <progress aria-label={`Upload of ${file.name}`} max={100} value={share} />
+          <progress aria-label={t('upload.of', { file: file.name })} max={100} value={share} />
           <span>{share} %</span>
           {running ? (
             <button type="button" className="button button-small" onClick={() => stop.current?.abort()}>
-              Pause
+              {t('upload.pause')}
             </button>
           ) : (
             <button type="button" className="button button-small" onClick={() => void begin(file)}>
-              Go on
+              {t('upload.goOn')}
             </button>
           )}
         </div>
       )}
       {error && <ErrorNotice error={error} />}
-      <p className="quiet">
-        An upload that was interrupted goes on when you choose the same file again, also after a reload of the page.
-      </p>
+      <p className="quiet">{t('upload.about')}</p>
     </div>
   );
 }
