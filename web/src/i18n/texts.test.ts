@@ -35,7 +35,7 @@ const NAMES = new Set(
   ).split(' '),
 );
 
-/** Begins like a sentence or a label, or has several words. One small word alone cannot be told from a key. */
+/** Begins like a sentence or a label, or has several words. One small word alone looks like a key. */
 const LOOKS_READ = /^[^\p{L}]*\p{Lu}\p{Ll}|\p{L}[^\p{L}\s]* [“(]?\p{L}|…/u;
 
 interface Found {
