@@ -58,21 +58,13 @@ class FilePipeline:
         self._source.link(self._types)
 
     def pause(self, within_s: float) -> None:
-        """Have the first data of each track at its sink. A seek that comes while the demuxer adds
-        tracks may be lost in one of them. Raises FileRefused."""
+        """Have all tracks, and the first data of each at its sink. Raises FileRefused."""
         self.pipeline.set_state(Gst.State.PAUSED)
         self.wait(Gst.MessageType.ASYNC_DONE, within_s)
         self.tracks.wait(min(within_s, _TRACKS_WITHIN_S))
         while within_s and self.pipeline.get_state(0)[0] is Gst.StateChangeReturn.ASYNC:
             if not self.wait(Gst.MessageType.ASYNC_DONE, within_s):
                 break
-
-    def seek(self, position_s: float, within_s: float) -> None:
-        """Go on at the key picture at or before this position. Raises FileRefused."""
-        flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.KEY_UNIT | Gst.SeekFlags.SNAP_BEFORE
-        at_ns = round(position_s * SECOND_NS)
-        if self.pipeline.seek_simple(Gst.Format.TIME, flags, at_ns):
-            self.wait(Gst.MessageType.ASYNC_DONE, within_s)
 
     def play(self) -> None:
         """Let it run."""
@@ -119,8 +111,9 @@ class FilePipeline:
             return
         buffer = Gst.Buffer.new_wrapped(data)
         buffer.offset = self._at
-        self._at += len(data)
-        source.emit("push-buffer", buffer)
+        # While the demuxer seeks, none is taken, and the next that is wanted may be the same.
+        if source.emit("push-buffer", buffer) is Gst.FlowReturn.OK:
+            self._at += len(data)
 
     def _seek(self, _source: "Gst.Element", offset: int) -> bool:
         self._at = offset

@@ -44,10 +44,10 @@ def main() -> None:
 
 
 def _probed(blocks: Blocks, asked: Mapping[str, Any]) -> Mapping[str, Any]:
-    from umbel.playout.inside.probe import Probe  # noqa: PLC0415 -- GStreamer, after the limits
+    from umbel.playout.inside.probe import probe  # noqa: PLC0415 -- GStreamer, after the limits
 
     os.nice(_NICENESS)
-    facts, jpeg = Probe(blocks, asked["size"], asked["most_pixels"]).run()
+    facts, jpeg = probe(blocks, asked["size"], asked["most_pixels"])
     return {"event": "probed", "facts": facts, "jpeg": base64.b64encode(jpeg).decode()}
 
 

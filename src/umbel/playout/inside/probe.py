@@ -4,53 +4,61 @@ In: blocks of the file. Out: facts, a JPEG. The picture is decoded, so a file wh
 decoded is refused.
 """
 
-import time
+import threading
 from typing import Any
 
+from umbel.kit.errors import UmbelError
 from umbel.media.ingest import rates
 from umbel.media.ingest.codecs import Codec
 from umbel.playout import formats
 from umbel.playout.inside.blocks import Blocks
-from umbel.playout.inside.files import FilePipeline, Gst
+from umbel.playout.inside.files import SECOND_NS, FilePipeline, Gst
 from umbel.playout.model import FileRefused
 
 _WITHIN_S = 30.0
-_LOOK_NS = 100_000_000
+_LOOK_S = 0.1
 _AT = 0.1
 """The picture's place in the file, as a share of its length: films begin in black."""
 _MOST_JPEG_BYTES = 200_000
+_END = "fakesink name=end sync=false"
+_UNDECODED = "The video cannot be decoded. Export it with H.264 and AAC."
 
 
-class Probe(FilePipeline):
-    """One file."""
+def probe(blocks: Blocks, size: int, most_pixels: int) -> tuple[dict[str, Any], bytes]:
+    """Facts and a JPEG, which is empty where there is no video. Raises FileRefused."""
+    facts = _Look(blocks, size, most_pixels).facts()
+    if "video" not in facts:
+        return facts, b""
+    return facts, _Still(blocks, size, facts).jpeg(facts["duration_s"] * _AT)
+
+
+class _Look(FilePipeline):
+    """What is in a file."""
 
     def __init__(self, blocks: Blocks, size: int, most_pixels: int) -> None:
-        super().__init__(blocks, size, _branch)
+        super().__init__(blocks, size, lambda codec: f"{formats.parsed(codec)} ! {_END}")
         self._most_pixels = most_pixels
-        self.facts: dict[str, Any] = {}
+        self._sizes: dict[str, Any] = {}
 
-    def run(self) -> tuple[dict[str, Any], bytes]:
-        """Facts and a JPEG, which is empty where there is no video. Raises FileRefused."""
+    def facts(self) -> dict[str, Any]:
+        """Raises FileRefused."""
         try:
             self.pause(_WITHIN_S)
             duration_s = self.duration_s
-            if duration_s:
-                self.seek(duration_s * _AT, _WITHIN_S)
-            jpeg = self._picture() if "video" in self.codecs else b""
         finally:
             self.stop()
         if not self.codecs:
             raise FileRefused(f"The file has neither video nor audio. {formats.WANTED}")
         names = {medium: codec.name for medium, codec in self.codecs.items()}
         known = {"container": self.container, "duration_s": round(duration_s, 3), **names}
-        return known | self.facts, jpeg
+        return known | self._sizes
 
     def linked(self, codec: Codec, part: "Gst.Bin") -> None:
         if codec.medium == "video":
-            pad = part.get_by_name("parsed").get_static_pad("src")
-            pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event, part)
+            pad = part.get_by_name("end").get_static_pad("sink")
+            pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)
 
-    def _on_event(self, _pad: "Gst.Pad", info: "Gst.PadProbeInfo", part: "Gst.Bin") -> Any:
+    def _on_event(self, _pad: "Gst.Pad", info: "Gst.PadProbeInfo") -> Any:
         event = info.get_event()
         if event.type == Gst.EventType.CAPS:
             structure = event.parse_caps().get_structure(0)
@@ -58,45 +66,87 @@ class Probe(FilePipeline):
             _, height = structure.get_int("height")
             is_rate, above, below = structure.get_fraction("framerate")
             if known:
-                self.facts |= {"width": width, "height": height}
-                self._fit(width, height, part)
+                self._sizes |= {"width": width, "height": height}
+                if width * height > self._most_pixels:
+                    message = f"The pictures have {width} x {height} pixels, more than can be"
+                    self._refuse(FileRefused(f"{message} streamed. Export smaller ones."))
             if is_rate and below:
-                self.facts["fps"] = round(above / below, 3)
+                self._sizes["fps"] = round(above / below, 3)
         return Gst.PadProbeReturn.OK
 
-    def _fit(self, width: int, height: int, part: "Gst.Bin") -> None:
-        if width * height > self._most_pixels:
-            message = f"The pictures have {width} x {height} pixels, more than can be streamed."
-            self._refuse(FileRefused(f"{message} Export smaller ones."))
-            return
-        most = min(formats.PICTURE_HEIGHT, formats.PICTURE_WIDTH * height // max(width, 1))
-        fitted = rates.fitted((width, height), max(most, 16))
-        text = f"video/x-raw,width={fitted[0]},height={fitted[1]},pixel-aspect-ratio=1/1"
-        part.get_by_name("size").set_property("caps", Gst.Caps.from_string(text))
+
+class _Still(FilePipeline):
+    """One picture of a file. The demuxer is sent to its place while it is held at the first data of
+    the video: one that reads on in its thread may lose the seek, or its place in the file."""
+
+    def __init__(self, blocks: Blocks, size: int, facts: dict[str, Any]) -> None:
+        super().__init__(blocks, size, lambda codec: _branch(codec, facts))
+        self._held: tuple[Gst.Pad, int] | None = None
+        self._is_held = threading.Event()
+        self._is_there = threading.Event()
+
+    def jpeg(self, at_s: float) -> bytes:
+        """The key picture at or before this position. Raises FileRefused."""
+        try:
+            self.pipeline.set_state(Gst.State.PAUSED)
+            if not self._is_held.wait(_WITHIN_S) or self._held is None:
+                raise self.refusal or FileRefused(_UNDECODED)
+            pad, hold = self._held
+            if at_s:
+                flags = Gst.SeekFlags.FLUSH | Gst.SeekFlags.KEY_UNIT | Gst.SeekFlags.SNAP_BEFORE
+                start, end = Gst.SeekType.SET, Gst.SeekType.NONE
+                at_ns = round(at_s * SECOND_NS)
+                # Where the file has no index, it is the first picture.
+                pad.send_event(
+                    Gst.Event.new_seek(1.0, Gst.Format.TIME, flags, start, at_ns, end, -1)
+                )
+            pad.remove_probe(hold)
+            return self._picture()
+        finally:
+            self.stop()
+
+    def found(self, codec: Codec, pad: "Gst.Pad") -> None:
+        if codec.medium == "video":
+            kind = Gst.PadProbeType.BLOCK | Gst.PadProbeType.BUFFER
+            self._held = (pad, pad.add_probe(kind, self._on_held))
+
+    def linked(self, codec: Codec, part: "Gst.Bin") -> None:
+        if codec.medium == "video":
+            part.get_by_name("picture").connect("new-preroll", self._on_picture)
+
+    def _on_picture(self, _sink: "Gst.Element") -> Any:
+        self._is_there.set()
+        return Gst.FlowReturn.OK
+
+    def _on_held(self, _pad: "Gst.Pad", _info: "Gst.PadProbeInfo") -> Any:
+        self._is_held.set()
+        return Gst.PadProbeReturn.OK
+
+    def _refuse(self, error: UmbelError) -> None:
+        super()._refuse(error)
+        self._is_held.set()
 
     def _picture(self) -> bytes:
-        sink = self.pipeline.get_by_name("picture")
-        now_s = time.monotonic  # noqa: TID251 -- a process of its own, with no clock given
-        sample, until_s = None, now_s() + _WITHIN_S
-        while sink and sample is None and self.refusal is None and now_s() < until_s:
-            # It answers nothing at once while the seek's flush is on its way.
-            sample = sink.emit("try-pull-preroll", _LOOK_NS)
-            if sample is None:
-                time.sleep(_LOOK_NS / 1e9)
-        if self.refusal is not None:
-            raise self.refusal
+        for _ in range(round(_WITHIN_S / _LOOK_S)):
+            if self._is_there.is_set():
+                break
+            self.wait(Gst.MessageType.ASYNC_DONE, _LOOK_S)  # also that of the sound alone
+        sample = self.pipeline.get_by_name("picture").emit("try-pull-preroll", 0)
         if sample is None:
-            raise FileRefused("The video cannot be decoded. Export it with H.264 and AAC.")
+            raise FileRefused(_UNDECODED)
         buffer = sample.get_buffer()
         jpeg = bytes(buffer.extract_dup(0, buffer.get_size()))
         return jpeg if len(jpeg) <= _MOST_JPEG_BYTES else b""
 
 
-def _branch(codec: Codec) -> str:
+def _branch(codec: Codec, facts: dict[str, Any]) -> str:
     if codec.medium == "audio":
         return f"{formats.parsed(codec)} ! fakesink sync=false"
+    width, height = facts["width"], facts["height"]
+    most = min(formats.PICTURE_HEIGHT, formats.PICTURE_WIDTH * height // max(width, 1))
+    fitted = rates.fitted((width, height), max(most, 16))
     return (
-        f"{formats.parsed(codec)} ! identity name=parsed ! {codec.decode} ! videoconvert"
-        " ! videoscale add-borders=false ! capsfilter name=size ! jpegenc quality=75"
-        " ! appsink name=picture sync=false max-buffers=2"
+        f"{formats.parsed(codec)} ! {codec.decode} ! videoconvert ! videoscale add-borders=false"
+        f" ! video/x-raw,width={fitted[0]},height={fitted[1]},pixel-aspect-ratio=1/1"
+        " ! jpegenc quality=75 ! appsink name=picture sync=false emit-signals=true max-buffers=2"
     )
